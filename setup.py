@@ -1,0 +1,28 @@
+"""Builds the Cython core: one extension for each file in rushlight/_core."""
+
+import os
+import sys
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# -O2 without -march: the wheel must start on any x86-64; everything that profits from wide vectors is compiled at run time.
+FLAGS = ["-O2", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unreachable-code"]
+LIBRARIES = ["dl", "pthread", "m"] if sys.platform == "linux" else []
+
+extensions = [
+    Extension(path[:-4].replace(os.sep, "."), [path], extra_compile_args=FLAGS, libraries=LIBRARIES)
+    for path in sorted(glob("rushlight/_core/*.pyx"))
+]
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        language_level=3,
+        compiler_directives={
+            "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False, "embedsignature": True,
+            "auto_pickle": False, "legacy_implicit_noexcept": False,
+        },
+    )
+)  # fmt: skip
