@@ -1,0 +1,214 @@
+# Storage and the caching allocator. Included by tensor.pyx.
+#
+# Blocks are 64-byte aligned and come in size classes, four to each power of two. A freed block goes to its class's free list and is handed out
+# again last in, first out, so that small work stays in cache and large work on pages that are already mapped. Callers hold the GIL.
+
+cdef extern from *:
+    int __builtin_clzll(unsigned long long x) noexcept nogil
+
+cdef enum:
+    N_BUCKETS = 200
+    SMALLEST = 64
+
+cdef struct Block:
+    Block* next
+
+ctypedef Block* BlockPointer
+cdef BlockPointer[N_BUCKETS] _free_blocks
+cdef int64_t _live = 0, _peak = 0, _cached = 0, _n_allocated = 0
+cdef int64_t _cache_limit = <int64_t>(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 4
+
+
+cdef inline int _bucket_of(int64_t nbytes) noexcept nogil:
+    """Index of the smallest size class that holds nbytes (0 < nbytes)."""
+    cdef int64_t units = (nbytes + SMALLEST - 1) // SMALLEST
+    cdef int top
+    if units <= 4:
+        return <int>units - 1
+    units -= 1
+    top = 63 - __builtin_clzll(<unsigned long long>units)     # 2**top <= units < 2**(top + 1), top >= 2
+    return 4 * (top - 1) + <int>((units >> (top - 2)) & 3)
+
+cdef inline int64_t _bucket_size(int bucket) noexcept nogil:
+    if bucket < 4:
+        return SMALLEST * (bucket + 1)
+    return (<int64_t>(5 + (bucket & 3)) << (bucket // 4 - 1)) * SMALLEST
+
+
+cdef object _no_memory(int64_t nbytes):
+    return RuntimeError(
+        f"[enforce fail at alloc_cpu.cpp] . DefaultCPUAllocator: can't allocate memory: you tried to allocate {nbytes} bytes.\n"
+        f"  {_live} bytes are in use by live tensors and {_cached} are kept for re-use. Use a smaller batch or shape, a narrower dtype, or free\n"
+        "  tensors that are no longer needed (a list of losses that still record keeps every graph alive: append loss.item())."
+    )
+
+
+cdef int64_t _drop_cache() noexcept:
+    """Gives all cached blocks back to the system; returns how many bytes."""
+    global _cached
+    cdef int i
+    cdef Block* b
+    cdef int64_t before = _cached
+    for i in range(N_BUCKETS):
+        while _free_blocks[i] != NULL:
+            b = _free_blocks[i]
+            _free_blocks[i] = b.next
+            free(b)
+    _cached = 0
+    return before
+
+
+cdef void* _system_block(int64_t nbytes):
+    cdef void* p = NULL
+    # Huge pages: a 2 MB page is one fault instead of 512, and fresh pages cost more than most kernels.
+    cdef size_t alignment = 1 << 21 if nbytes >= (1 << 22) else 64
+    if posix_memalign(&p, alignment, nbytes) != 0:
+        _drop_cache()
+        if posix_memalign(&p, alignment, nbytes) != 0:
+            raise _no_memory(nbytes)
+    if nbytes >= (1 << 22):
+        rl_huge_pages(p, nbytes)
+    return p
+
+
+@cython.freelist(128)
+cdef class Storage:
+    """A block of memory that tensors and their views share. PyTorch's name for it is ``UntypedStorage``."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.bucket = -1
+
+    def __init__(self, nbytes=0):
+        cdef Storage fresh
+        if self.address == NULL and nbytes:
+            fresh = allocate(nbytes)
+            self.address, self.length, self.bucket = fresh.address, fresh.length, fresh.bucket
+            fresh.address, fresh.length, fresh.bucket = NULL, 0, -1
+            memset(self.address, 0, self.length)
+
+    def __dealloc__(self):
+        global _live, _cached
+        cdef int64_t size
+        if self.bucket < 0:
+            return
+        size = _bucket_size(self.bucket)
+        _live -= size
+        if _cached + size > _cache_limit:
+            free(self.address)
+        else:
+            (<Block*>self.address).next = _free_blocks[self.bucket]
+            _free_blocks[self.bucket] = <Block*>self.address
+            _cached += size
+
+    def nbytes(self):
+        """The size in bytes."""
+        return self.length
+
+    size = nbytes
+
+    def __len__(self):
+        return self.length
+
+    def data_ptr(self):
+        """The address of the first byte."""
+        return <size_t>self.address
+
+    def element_size(self):
+        """1: an untyped storage is made of bytes."""
+        return 1
+
+    @property
+    def device(self):
+        return device_of(self.place)
+
+    @property
+    def is_cuda(self):
+        return self.place > 0
+
+    @property
+    def _cdata(self):
+        """A number that tells storages apart while they live."""
+        return <size_t><PyObject*>self
+
+    def resizable(self):
+        """True if resize_() may change the size: the memory is rushlight's own."""
+        return self.bucket >= 0 or self.length == 0
+
+    def resize_(self, int64_t nbytes):
+        """Changes the size in bytes, keeping what fits. Raises RuntimeError for foreign memory."""
+        cdef Storage fresh
+        if nbytes < 0:
+            raise RuntimeError(f"resize_: the size must not be negative, got {nbytes}")
+        if self.bucket < 0 and self.length:
+            raise RuntimeError("Trying to resize storage that is not resizable")
+        fresh = allocate(nbytes)
+        memcpy(fresh.address, self.address, min(nbytes, self.length))
+        fresh.address, self.address = self.address, fresh.address
+        fresh.bucket, self.bucket = self.bucket, fresh.bucket
+        self.length, fresh.length = nbytes, self.length
+        return self
+
+    def __reduce__(self):
+        return _storage_from_bytes, (bytes(<char[:self.length]>self.address) if self.length else b"",)
+
+    def __repr__(self):
+        return f"<UntypedStorage of {self.length} bytes on {device_of(self.place)}>"
+
+
+def _storage_from_bytes(bytes content):
+    cdef Storage s = allocate(len(content))
+    memcpy(s.address, <char*>content, len(content))
+    return s
+
+
+cdef Storage allocate(int64_t nbytes, int place=0):
+    """A storage of nbytes uninitialised bytes."""
+    global _live, _peak, _cached, _n_allocated
+    cdef Storage s = Storage.__new__(Storage)
+    cdef Block* b
+    cdef int64_t size
+    cdef int bucket
+    s.place = place
+    s.length = nbytes
+    if nbytes <= 0:
+        return s
+    if nbytes > (<int64_t>1 << 46):
+        raise _no_memory(nbytes)
+    bucket = _bucket_of(nbytes)
+    size = _bucket_size(bucket)
+    b = _free_blocks[bucket]
+    if b != NULL:
+        _free_blocks[bucket] = b.next
+        _cached -= size
+        s.address = b
+    else:
+        s.address = _system_block(size)
+    s.bucket = bucket
+    _live += size
+    _n_allocated += 1
+    if _live > _peak:
+        _peak = _live
+    return s
+
+
+cdef Storage foreign_storage(void* address, int64_t nbytes, object owner):
+    """A storage over memory that owner keeps alive."""
+    cdef Storage s = Storage.__new__(Storage)
+    s.address, s.length, s.owner = address, nbytes, owner
+    return s
+
+
+def memory_stats():
+    """Bytes of the CPU allocator: in use, their peak, kept for re-use, and the number of allocations so far."""
+    return {"allocated": _live, "peak": _peak, "cached": _cached, "allocations": _n_allocated}
+
+
+def reset_peak_memory_stats():
+    """Starts a new peak at what is in use now."""
+    global _peak
+    _peak = _live
+
+
+def empty_cache():
+    """Gives the memory kept for re-use back to the system; returns how many bytes that were."""
+    return _drop_cache()

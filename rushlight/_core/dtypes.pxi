@@ -1,0 +1,449 @@
+# dtype, device, Size and the scalar formats. Included by tensor.pyx.
+
+_DTYPE_TABLE = (
+    # name, itemsize, title in error messages, legacy tensor type, short aliases
+    ("bool", 1, "Bool", "BoolTensor", ()),
+    ("uint8", 1, "Byte", "ByteTensor", ()),
+    ("int8", 1, "Char", "CharTensor", ()),
+    ("int16", 2, "Short", "ShortTensor", ("short",)),
+    ("int32", 4, "Int", "IntTensor", ("int",)),
+    ("int64", 8, "Long", "LongTensor", ("long",)),
+    ("float16", 2, "Half", "HalfTensor", ("half",)),
+    ("bfloat16", 2, "BFloat16", "BFloat16Tensor", ()),
+    ("float32", 4, "Float", "FloatTensor", ("float",)),
+    ("float64", 8, "Double", "DoubleTensor", ("double",)),
+    ("complex64", 8, "ComplexFloat", "ComplexFloatTensor", ("cfloat",)),
+    ("complex128", 16, "ComplexDouble", "ComplexDoubleTensor", ("cdouble",)),
+    ("uint16", 2, "UInt16", "UInt16Tensor", ()),
+    ("uint32", 4, "UInt32", "UInt32Tensor", ()),
+    ("uint64", 8, "UInt64", "UInt64Tensor", ()),
+    ("float8_e4m3fn", 1, "Float8_e4m3fn", "Float8_e4m3fnTensor", ()),
+    ("float8_e5m2", 1, "Float8_e5m2", "Float8_e5m2Tensor", ()),
+    ("float8_e4m3fnuz", 1, "Float8_e4m3fnuz", "Float8_e4m3fnuzTensor", ()),
+    ("float8_e5m2fnuz", 1, "Float8_e5m2fnuz", "Float8_e5m2fnuzTensor", ()),
+    ("float8_e8m0fnu", 1, "Float8_e8m0fnu", "Float8_e8m0fnuTensor", ()),
+    ("complex32", 4, "ComplexHalf", "ComplexHalfTensor", ("chalf",)),
+)
+
+
+cdef class dtype:
+    """An element type, such as ``torch.float32``. There is one object for each; compare them with ``is`` or ``==``."""
+
+    def __init__(self):
+        raise TypeError("dtypes cannot be created; use one of the constants such as rushlight.float32")
+
+    def __repr__(self):
+        return "torch." + self.name
+
+    def __reduce__(self):
+        return _dtype_by_name, (self.name,)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __hash__(self):
+        return hash(self.name)
+
+    def to_real(self):
+        """The dtype of the real part: float32 for complex64."""
+        return DTYPES[{C64: F32, C128: F64, C32: F16}.get(self.code, self.code)]
+
+    def to_complex(self):
+        """The complex dtype whose parts have this dtype."""
+        cdef object code = {F16: C32, BF16: C64, F32: C64, F64: C128}.get(self.code, self.code if self.is_complex else None)
+        if code is None:
+            raise TypeError(f"to_complex(): {self!r} has no complex counterpart; use float16, float32 or float64")
+        return DTYPES[code]
+
+
+cdef list _make_dtypes():
+    cdef dtype d
+    cdef list out = []
+    for code, (name, size, title, legacy, aliases) in enumerate(_DTYPE_TABLE):
+        d = dtype.__new__(dtype)
+        d.code, d.name, d.itemsize = code, name, size
+        d.is_complex = code in (C64, C128, C32)
+        d.is_floating_point = name.startswith(("float", "bfloat"))
+        d.is_signed = not name.startswith(("uint", "bool"))
+        d._info = (title, legacy, aliases)
+        ITEMSIZE[code] = size
+        out.append(d)
+    return out
+
+
+cdef list DTYPES = _make_dtypes()
+cdef dict _BY_NAME = {d.name: d for d in DTYPES}
+for _d in DTYPES:
+    for _alias in (<dtype>_d)._info[2]:
+        _BY_NAME[_alias] = _d
+cdef int _default_dtype = F32
+
+
+def dtypes():
+    """Every public dtype name with its object, aliases such as ``float`` included."""
+    return dict(_BY_NAME)
+
+
+def _dtype_by_name(name):
+    return _BY_NAME[name]
+
+
+def _dtype_by_code(int code):
+    return DTYPES[code]
+
+
+cdef dtype dtype_of(int code):
+    return <dtype>DTYPES[code]
+
+
+cdef int get_default_dtype_code() noexcept:
+    return _default_dtype
+
+
+def get_default_dtype():
+    """The dtype that constructors and Python floats take: ``torch.float32`` unless set_default_dtype() changed it."""
+    return DTYPES[_default_dtype]
+
+
+def set_default_dtype(d):
+    """Sets the floating dtype of new tensors. d: a floating dtype. Raises TypeError for anything else."""
+    global _default_dtype
+    if not isinstance(d, dtype):
+        raise TypeError(f"invalid dtype object: only floating-point types are supported as the default type, got {type(d).__name__}")
+    if not (<dtype>d).is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    _default_dtype = (<dtype>d).code
+
+
+cdef str dtype_title(int code):
+    return (<dtype>DTYPES[code])._info[0]
+
+
+cdef int dtype_arg(object value, int default) except -2:
+    if value is None:
+        return default
+    if type(value) is dtype:
+        return (<dtype>value).code
+    if value is float:
+        return F64
+    if value is int:
+        return I64
+    if value is bool:
+        return B1
+    if value is complex:
+        return C128
+    raise TypeError(f"dtype must be torch.dtype, not {type(value).__name__}")
+
+
+cdef class device:
+    """Where a tensor lives: ``device('cpu')``, ``device('cuda')``, ``device('cuda', 1)``, ``device('cuda:1')``."""
+
+    def __init__(self, type=None, index=None):
+        if isinstance(type, device):
+            self.type, self.index, self.code = (<device>type).type, (<device>type).index, (<device>type).code
+            return
+        if isinstance(type, int) and index is None:
+            self.type, self.index = "cuda", type
+        elif isinstance(type, str):
+            kind, colon, number = type.partition(":")
+            if kind not in ("cpu", "cuda", "meta", "mps", "xpu"):
+                raise RuntimeError(
+                    f"Expected one of cpu, cuda, mps, xpu, meta device type at start of device string: {kind}"
+                )
+            if colon:
+                if index is not None:
+                    raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+                if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
+                    raise RuntimeError(f"Invalid device string: '{type}'")
+                index = int(number)
+            self.type, self.index = kind, index
+        else:
+            raise TypeError(f"device(): argument 'type' must be str, not {builtins.type(type).__name__}")
+        if self.type == "cpu":
+            self.code = 0
+        elif self.type == "cuda":
+            self.code = 1 + (self.index or 0)
+        else:
+            self.code = -1
+
+    def __repr__(self):
+        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+
+    def __str__(self):
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other):
+        return isinstance(other, device) and self.type == (<device>other).type and self.index == (<device>other).index
+
+    def __hash__(self):
+        return hash((self.type, self.index))
+
+    def __reduce__(self):
+        return device, ((self.type,) if self.index is None else (self.type, self.index))
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+cdef device _CPU = device("cpu")
+cdef int _default_device = 0
+
+
+cdef device device_of(int code):
+    return _CPU if code == 0 else device("cuda", code - 1)
+
+
+cdef int device_arg(object value) except -2:
+    cdef device d
+    if value is None:
+        return _default_device
+    d = <device>value if type(value) is device else device(value)
+    if d.code == 0:
+        return 0
+    if d.type == "cuda":
+        raise AssertionError(_cuda_missing(str(d)))
+    raise NotImplementedError(f"the device type '{d.type}' is not supported by rushlight; use 'cpu' or 'cuda'")
+
+
+def _cuda_missing(name):
+    return (
+        "Torch not compiled with CUDA enabled\n"
+        f"  A tensor or module was sent to '{name}', but this version of rushlight runs on the CPU only. Use device='cpu', or choose with\n"
+        "  device = 'cuda' if torch.cuda.is_available() else 'cpu'."
+    )
+
+
+def set_default_device(value):
+    """Sets where constructors put new tensors. value: device, str or None (the CPU)."""
+    global _default_device
+    _default_device = 0 if value is None else device_arg(value)
+
+
+def get_default_device():
+    """The device of new tensors."""
+    return device_of(_default_device)
+
+
+class Size(tuple):
+    """The shape of a tensor: a tuple of ints that prints as ``torch.Size([2, 3])``."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"torch.Size({list(self)})"
+
+    def numel(self):
+        """How many elements a tensor of this shape has."""
+        n = 1
+        for s in self:
+            n *= s
+        return n
+
+    def __getitem__(self, key):
+        item = tuple.__getitem__(self, key)
+        return Size(item) if isinstance(key, slice) else item
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other):
+        return Size(tuple.__add__(tuple(other), self))
+
+    def __mul__(self, n):
+        return Size(tuple.__mul__(self, n))
+
+    __rmul__ = __mul__
+
+    def __reduce__(self):
+        return Size, (tuple(self),)
+
+
+cdef PyTypeObject* _size_type = <PyTypeObject*>Size
+
+
+cdef object size_object(int n, const int64_t* values):
+    cdef object out = PyType_GenericAlloc(_size_type, n)
+    cdef int i
+    for i in range(n):
+        PyTuple_SET_ITEM(out, i, values[i])
+    return out
+
+
+# -- scalars in memory --
+
+cdef double half_to_double(uint16_t h) noexcept nogil:
+    cdef int exponent = (h >> 10) & 31
+    cdef int fraction = h & 1023
+    cdef double value
+    if exponent == 31:
+        value = NAN if fraction else INFINITY
+    elif exponent == 0:
+        value = ldexp(fraction, -24)
+    else:
+        value = ldexp(1024 + fraction, exponent - 25)
+    return -value if h >> 15 else value
+
+
+cdef uint16_t double_to_half(double value) noexcept nogil:
+    cdef uint16_t sign = 0x8000 if copysign(1.0, value) < 0 else 0
+    cdef double scaled
+    cdef int exponent
+    value = fabs(value)
+    if value != value:
+        return sign | 0x7E00
+    if value >= 65520.0:                       # rounds to infinity
+        return sign | 0x7C00
+    if value < 6.103515625e-05:                # subnormal: units of 2**-24, ties to even by rint
+        return sign | <uint16_t>rint(ldexp(value, 24))
+    frexp(value, &exponent)                    # value in [2**(e-1), 2**e)
+    scaled = rint(ldexp(value, 11 - exponent)) # 1024 .. 2048
+    return sign | <uint16_t>(((exponent + 14) << 10) + (<int>scaled - 1024))
+
+
+cdef uint16_t float_to_bf16(float value) noexcept nogil:
+    cdef uint32_t bits
+    memcpy(&bits, &value, 4)
+    if value != value:
+        return 0x7FC0
+    return <uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)
+
+
+cdef float bf16_to_float(uint16_t h) noexcept nogil:
+    cdef uint32_t bits = <uint32_t>h << 16
+    cdef float value
+    memcpy(&value, &bits, 4)
+    return value
+
+
+cdef int put_scalar(void* p, int code, object value) except -1:
+    cdef double complex z
+    if code == F32:
+        (<float*>p)[0] = <float><double>value
+    elif code == F64:
+        (<double*>p)[0] = value
+    elif code == B1:
+        (<uint8_t*>p)[0] = 1 if value else 0
+    elif code in (C64, C128, C32):
+        z = complex(value)
+        if code == C128:
+            (<double*>p)[0], (<double*>p)[1] = z.real, z.imag
+        elif code == C64:
+            (<float*>p)[0], (<float*>p)[1] = <float>z.real, <float>z.imag
+        else:
+            (<uint16_t*>p)[0], (<uint16_t*>p)[1] = double_to_half(z.real), double_to_half(z.imag)
+    elif code == F16:
+        (<uint16_t*>p)[0] = double_to_half(<double>value)
+    elif code == BF16:
+        (<uint16_t*>p)[0] = float_to_bf16(<float><double>value)
+    elif F8E4M3FN <= code <= F8E8M0FNU:
+        (<uint8_t*>p)[0] = _float8_encode(code, value)
+    else:
+        if type(value) is not int:
+            value = int(value)
+        if code == I64:
+            (<int64_t*>p)[0] = <int64_t><uint64_t>(value & 0xFFFFFFFFFFFFFFFF) if value > 0x7FFFFFFFFFFFFFFF else <int64_t>value
+        elif code == U64:
+            (<uint64_t*>p)[0] = <uint64_t>(value & 0xFFFFFFFFFFFFFFFF)
+        elif code in (I32, U32):
+            (<uint32_t*>p)[0] = <uint32_t>(value & 0xFFFFFFFF)
+        elif code in (I16, U16):
+            (<uint16_t*>p)[0] = <uint16_t>(value & 0xFFFF)
+        else:
+            (<uint8_t*>p)[0] = <uint8_t>(value & 0xFF)
+    return 0
+
+
+cdef object get_scalar(const void* p, int code):
+    if code == F32:
+        return <double>(<float*>p)[0]
+    if code == I64:
+        return (<int64_t*>p)[0]
+    if code == F64:
+        return (<double*>p)[0]
+    if code == B1:
+        return (<uint8_t*>p)[0] != 0
+    if code == I32:
+        return (<int32_t*>p)[0]
+    if code == U8:
+        return (<uint8_t*>p)[0]
+    if code == I8:
+        return (<int8_t*>p)[0]
+    if code == I16:
+        return (<int16_t*>p)[0]
+    if code == U16:
+        return (<uint16_t*>p)[0]
+    if code == U32:
+        return (<uint32_t*>p)[0]
+    if code == U64:
+        return (<uint64_t*>p)[0]
+    if code == F16:
+        return half_to_double((<uint16_t*>p)[0])
+    if code == BF16:
+        return <double>bf16_to_float((<uint16_t*>p)[0])
+    if code == C64:
+        return complex((<float*>p)[0], (<float*>p)[1])
+    if code == C128:
+        return complex((<double*>p)[0], (<double*>p)[1])
+    if code == C32:
+        return complex(half_to_double((<uint16_t*>p)[0]), half_to_double((<uint16_t*>p)[1]))
+    return _float8_decode(code, (<uint8_t*>p)[0])
+
+
+# float8 formats: (exponent bits, mantissa bits, bias, finite only, unsigned zero)
+cdef dict _FLOAT8 = {F8E4M3FN: (4, 3, 7, True, False), F8E5M2: (5, 2, 15, False, False),
+                     F8E4M3FNUZ: (4, 3, 8, True, True), F8E5M2FNUZ: (5, 2, 16, True, True)}
+cdef dict _float8_tables = {}
+
+
+def _float8_decode(int code, int byte):
+    """The value of one float8 byte (OCP formats e4m3fn, e5m2, e8m0; the fnuz variants have one NaN at -0)."""
+    if code == F8E8M0FNU:
+        return NAN if byte == 255 else ldexp(1.0, byte - 127)
+    ebits, mbits, bias, finite, unsigned_zero = _FLOAT8[code]
+    sign = -1.0 if byte >> 7 else 1.0
+    exponent, fraction = (byte & 127) >> mbits, byte & ((1 << mbits) - 1)
+    if unsigned_zero and byte == 128:
+        return NAN
+    if not unsigned_zero and exponent == (1 << ebits) - 1:
+        if not finite:
+            return NAN if fraction else sign * INFINITY
+        if fraction == (1 << mbits) - 1:
+            return NAN
+    if exponent == 0:
+        return sign * ldexp(fraction, 1 - bias - mbits)
+    return sign * ldexp((1 << mbits) + fraction, exponent - bias - mbits)
+
+
+def _float8_encode(int code, double value):
+    """The byte nearest to value, ties to even; out of range gives NaN (e5m2: infinity), as PyTorch converts."""
+    table = _float8_tables.get(code)
+    if table is None:
+        table = _float8_tables[code] = sorted(
+            ((_float8_decode(code, b), b) for b in range(128 if code != F8E8M0FNU else 255)
+             if isfinite(_float8_decode(code, b)))
+        )
+    if value != value:
+        return {F8E8M0FNU: 255, F8E4M3FNUZ: 128, F8E5M2FNUZ: 128}.get(code, 127)
+    sign = 0 if code == F8E8M0FNU or copysign(1.0, value) > 0 else 128
+    value = fabs(value)
+    top, second = table[-1][0], table[-2][0]
+    if value >= top + (top - second) / 2 and not (value == top + (top - second) / 2 and table[-1][1] % 2 == 0):
+        return {F8E5M2: sign | 124, F8E8M0FNU: 255, F8E4M3FNUZ: 128, F8E5M2FNUZ: 128}.get(code, sign | 127)
+    low, high = 0, len(table) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if table[middle][0] < value:
+            low = middle + 1
+        else:
+            high = middle
+    if low and (value - table[low - 1][0] < table[low][0] - value
+                or (value - table[low - 1][0] == table[low][0] - value and table[low - 1][1] % 2 == 0)):
+        low -= 1
+    byte = table[low][1]
+    return byte if byte == 0 and code in (F8E4M3FNUZ, F8E5M2FNUZ) else sign | byte

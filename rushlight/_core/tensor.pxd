@@ -1,0 +1,158 @@
+# cython: language_level=3
+# The shared declarations of the core: every other extension module cimports this one.
+from cpython.object cimport PyObject
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    INLINE_RANK = 6   # shapes and strides up to this rank lie inside the tensor
+    MAX_RANK = 64
+    N_DTYPES = 21
+
+# dtype codes: the order of rushlight.lang.types.NAMES
+cdef enum:
+    B1 = 0
+    U8 = 1
+    I8 = 2
+    I16 = 3
+    I32 = 4
+    I64 = 5
+    F16 = 6
+    BF16 = 7
+    F32 = 8
+    F64 = 9
+    C64 = 10
+    C128 = 11
+    U16 = 12
+    U32 = 13
+    U64 = 14
+    F8E4M3FN = 15
+    F8E5M2 = 16
+    F8E4M3FNUZ = 17
+    F8E5M2FNUZ = 18
+    F8E8M0FNU = 19
+    C32 = 20
+
+# Tensor.flags
+cdef enum:
+    REQUIRES_GRAD = 1    # a leaf that collects a gradient (a recorded result has a node instead)
+    CONTIGUOUS = 2       # row-major and dense
+    CONJ = 4             # the elements are the conjugates of what the memory holds
+    NEG = 8              # the elements are the negatives of what the memory holds
+    INFERENCE = 16       # made in inference mode: has no version counter, never records
+    UNVERSIONED = 32     # an alias made by .data: its writes do not count as changes of the original
+    INTERCEPT = 64       # operators must ask the interpreters first (subclass with __torch_function__, vmap, forward mode)
+    RETAIN_GRAD = 128    # a non-leaf whose gradient is kept
+    HAS_HOOKS = 256      # tensor hooks are registered
+    NO_GRAD_VIEW = 512   # a view made under no_grad of a tensor that records
+    MULTI_VIEW = 1024    # one of several views made by one call (split, unbind): no in-place writes while recording
+    PINNED = 2048
+
+# ThreadState.modes
+cdef enum:
+    MODE_FUNCTION = 1    # a TorchFunctionMode, vmap, forward mode, autocast ... is active: ask the interpreters
+    MODE_PROFILE = 2
+    MODE_ANOMALY = 4
+
+ctypedef struct ThreadState:
+    int grad          # operators are recorded
+    int inference     # inference_mode is active
+    uint32_t modes    # MODE_ bits: zero is the fast path
+    uint64_t sequence # number of the next node
+    int depth         # backward passes active on this thread
+
+cdef ThreadState* thread_state() noexcept nogil
+
+cdef int[N_DTYPES] ITEMSIZE
+
+cdef class dtype:
+    cdef readonly int code
+    cdef readonly str name         # 'float32'
+    cdef readonly int itemsize
+    cdef readonly bint is_floating_point, is_complex, is_signed
+    cdef object _info
+
+cdef list DTYPES                    # dtype objects by code
+cdef dtype dtype_of(int code)
+cdef int get_default_dtype_code() noexcept
+cdef int dtype_arg(object value, int default) except -2   # a dtype argument (dtype, Python type or None) as a code
+
+cdef class device:
+    cdef readonly str type
+    cdef readonly object index
+    cdef int8_t code               # 0 is the CPU, 1 + i is cuda:i
+
+cdef int device_arg(object value) except -2               # a device argument (device, str, int, None) as a code
+cdef device device_of(int code)
+
+# C fields have other names than PyTorch's properties and methods (an extension type has one namespace for both).
+cdef class Storage:
+    cdef void* address
+    cdef int64_t length            # in bytes
+    cdef int64_t version           # counts in-place writes; shared by all views and by detach()
+    cdef int bucket                # size class of the allocator's block, -1 when the memory is foreign
+    cdef int8_t place              # device code
+    cdef object owner              # keeps foreign memory alive, and says how it came here
+    cdef object __weakref__
+
+cdef Storage allocate(int64_t nbytes, int place=*)
+cdef Storage foreign_storage(void* address, int64_t nbytes, object owner)
+
+cdef class Tensor:
+    cdef Storage memory
+    cdef char* address             # of the first element
+    cdef int64_t count             # number of elements
+    cdef int64_t* sizes            # the shape; points into inline_ or to the heap
+    cdef int64_t* strides          # in elements
+    cdef int64_t[2 * INLINE_RANK] inline_
+    cdef readonly int ndim
+    cdef uint8_t code              # dtype code
+    cdef int8_t place              # device code
+    cdef uint32_t flags
+    # -- the tape --
+    cdef readonly int output_nr           # which output of node this is
+    cdef Node node                 # how it was computed, or None
+    cdef Tensor base               # the tensor this is a view of, or None
+    cdef int64_t view_version      # storage version for which node is valid (views only)
+    cdef object grad_              # the collected gradient
+    cdef PyObject* accumulator     # borrowed: the leaf's AccumulateGrad node while any graph holds it
+    cdef object extras             # hooks and other rare things (a dict), or None
+    cdef dict __dict__
+    cdef object __weakref__
+
+# A node of the tape: one recorded call. Subclasses hold what they saved.
+cdef class Node:
+    cdef str label                 # 'AddBackward0'
+    cdef tuple next                # the node of each differentiable input, None where no gradient flows
+    cdef list numbers              # the inputs' output numbers; None when all are 0
+    cdef uint64_t sequence         # nodes are numbered in order of recording: a node's inputs have smaller numbers
+    cdef int n_outputs
+    cdef bint released             # saved values are gone (backward ran without retain_graph)
+    cdef list pre_hooks
+    cdef list post_hooks
+    cdef dict __dict__
+    cdef object __weakref__
+    # gradient of each output (None: zero) -> gradient of each entry of next (None: zero)
+    cdef list apply(self, list grads)
+    # forget what was saved
+    cdef int release(self) except -1
+
+# -- making tensors --
+cdef Tensor new_tensor(Storage memory, char* address, int code, int ndim)         # sizes and strides still to be written
+cdef int finish(Tensor t) except -1                                              # computes count and the contiguous flag
+cdef Tensor empty(int code, int ndim, const int64_t* sizes, int place=*)        # row-major, uninitialised
+cdef Tensor empty_strided(int code, int ndim, const int64_t* sizes, const int64_t* strides, int place=*)
+cdef Tensor alias(Tensor t)                                                       # same memory and geometry, no history
+cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, const int64_t* strides)   # a view with t as (root) base
+cdef Tensor scalar_tensor(object value, int code)
+cdef object wrap_subclass(Tensor t, type cls)
+
+# -- small helpers --
+cdef object size_object(int n, const int64_t* values)                             # torch.Size
+cdef int wrap_dim(int64_t dim, int ndim) except -1
+cdef int parse_ints(object value, int64_t* out, int limit) except -1              # a sequence of ints; returns how many
+cdef str dtype_title(int code)                                                    # 'Float', 'Long' ... as PyTorch's errors spell it
+cdef str type_string(Tensor t)                                                    # 'torch.FloatTensor'
+cdef int put_scalar(void* p, int code, object value) except -1                   # a Python number into memory
+cdef object get_scalar(const void* p, int code)                                  # memory as a Python number
+cdef inline bint is_tensor(object x) noexcept:
+    return isinstance(x, Tensor)

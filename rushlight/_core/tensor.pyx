@@ -1,0 +1,449 @@
+# cython: language_level=3
+"""Tensor and what it is made of: dtype, device, Size, Storage with its caching allocator, and the base class of the tape's nodes.
+
+Hand-written because the language has no objects: everything here is bookkeeping of a few nanoseconds per call, no arithmetic on elements.
+"""
+import builtins
+import os
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
+from libc.math cimport INFINITY, NAN, copysign, fabs, frexp, isfinite, ldexp, rint
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+cdef extern from "Python.h":
+    object PyType_GenericAlloc(PyTypeObject* type, Py_ssize_t n)
+    void PyType_Modified(PyTypeObject* type)
+    ctypedef struct PyTupleObject:
+        PyObject** ob_item
+    ctypedef struct _TypeWithDict "PyTypeObject":
+        PyObject* tp_dict
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <stdlib.h>
+    #include <sys/mman.h>
+    typedef struct { int grad; int inference; uint32_t modes; uint64_t sequence; int depth; } rl_thread_state_t;
+    static __thread rl_thread_state_t rl_thread_state = {1, 0, 0, 1, 0};
+    static void rl_huge_pages(void *p, size_t n) { madvise(p, n, MADV_HUGEPAGE); }
+    """
+    ThreadState rl_thread_state
+    void rl_huge_pages(void* p, size_t n) nogil
+
+cdef extern from "stdlib.h" nogil:
+    int posix_memalign(void** p, size_t alignment, size_t size)
+
+
+cdef inline void PyTuple_SET_ITEM(object t, Py_ssize_t i, int64_t value):
+    cdef object item = value
+    Py_INCREF(item)
+    (<PyTupleObject*>t).ob_item[i] = <PyObject*>item
+
+
+cdef ThreadState* thread_state() noexcept nogil:
+    return <ThreadState*>&rl_thread_state
+
+
+cdef int[N_DTYPES] ITEMSIZE
+include "dtypes.pxi"
+include "allocator.pxi"
+
+
+# -- shapes --
+
+cdef int wrap_dim(int64_t dim, int ndim) except -1:
+    """dim in [-n, n) as an index in [0, n); a 0-dim tensor counts as having one dim."""
+    cdef int n = ndim if ndim > 0 else 1
+    if dim < -n or dim >= n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return <int>(dim + n if dim < 0 else dim)
+
+
+cdef int parse_ints(object value, int64_t* out, int limit) except -1:
+    """Writes the ints of a sequence (or of one int) to out; returns how many."""
+    cdef int n = 0
+    cdef object item
+    if type(value) is int:
+        out[0] = value
+        return 1
+    if type(value) is not tuple and type(value) is not list:
+        if isinstance(value, (int, Tensor)) or not hasattr(value, "__iter__"):
+            out[0] = value.__index__()
+            return 1
+    for item in value:
+        if n >= limit:
+            raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
+        out[n] = item if type(item) is int else item.__index__()
+        n += 1
+    return n
+
+
+cdef int finish(Tensor t) except -1:
+    """Computes count and the contiguous flag after shape and strides have been written."""
+    cdef int64_t n = 1
+    cdef int i
+    cdef bint dense = True
+    for i in range(t.ndim - 1, -1, -1):
+        if t.sizes[i] != 1 and t.strides[i] != n:
+            dense = False
+        n *= t.sizes[i]
+    t.count = n
+    if dense or n == 0:
+        t.flags |= CONTIGUOUS
+    else:
+        t.flags &= ~<uint32_t>CONTIGUOUS
+    return 0
+
+
+# -- making tensors --
+
+cdef inline int _set_rank(Tensor t, int ndim) except -1:
+    t.ndim = ndim
+    if ndim <= INLINE_RANK:
+        t.sizes = t.inline_
+    else:
+        if ndim > MAX_RANK:
+            raise ValueError(f"too many dimensions: {ndim}; rushlight's tensors have at most {MAX_RANK}")
+        t.sizes = <int64_t*>PyMem_Malloc(2 * ndim * sizeof(int64_t))
+        if t.sizes == NULL:
+            raise MemoryError()
+    t.strides = t.sizes + ndim
+    return 0
+
+
+cdef Tensor new_tensor(Storage memory, char* address, int code, int ndim):
+    cdef Tensor t = Tensor.__new__(Tensor)
+    t.memory = memory
+    t.address = address
+    t.code = code
+    t.place = memory.place
+    _set_rank(t, ndim)
+    return t
+
+
+cdef Tensor empty(int code, int ndim, const int64_t* sizes, int place=0):
+    """A row-major, uninitialised tensor."""
+    cdef Tensor t = Tensor.__new__(Tensor)
+    cdef int64_t n = 1
+    cdef int i
+    _set_rank(t, ndim)
+    for i in range(ndim - 1, -1, -1):
+        if sizes[i] < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {sizes[i]}: {[sizes[j] for j in range(ndim)]}")
+        t.sizes[i] = sizes[i]
+        t.strides[i] = n
+        if sizes[i] > 1 and n > (<int64_t>1 << 62) // sizes[i]:
+            raise _no_memory(<int64_t>1 << 62)
+        n *= sizes[i] if sizes[i] else 1
+    for i in range(ndim):
+        if sizes[i] == 0:
+            n = 0
+    t.count = n
+    t.code = code
+    t.place = place
+    t.flags = CONTIGUOUS
+    if n > (<int64_t>1 << 62) // ITEMSIZE[code]:
+        raise _no_memory(<int64_t>1 << 62)
+    t.memory = allocate(n * ITEMSIZE[code], place)
+    t.address = <char*>t.memory.address
+    return t
+
+
+cdef Tensor empty_strided(int code, int ndim, const int64_t* sizes, const int64_t* strides, int place=0):
+    """An uninitialised tensor with the given strides (in elements)."""
+    cdef int64_t last = 1
+    cdef int i
+    for i in range(ndim):
+        if sizes[i] == 0:
+            last = 0
+            break
+        last += (sizes[i] - 1) * strides[i]
+    cdef Tensor t = new_tensor(allocate(last * ITEMSIZE[code], place), NULL, code, ndim)
+    t.address = <char*>t.memory.address
+    memcpy(t.sizes, sizes, ndim * sizeof(int64_t))
+    memcpy(t.strides, strides, ndim * sizeof(int64_t))
+    finish(t)
+    return t
+
+
+cdef Tensor alias(Tensor t):
+    """The same memory and geometry in a new object without history."""
+    cdef Tensor out = new_tensor(t.memory, t.address, t.code, t.ndim)
+    memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
+    out.count = t.count
+    out.flags = t.flags & (CONTIGUOUS | CONJ | NEG | UNVERSIONED | INFERENCE)
+    return out
+
+
+cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, const int64_t* strides):
+    """A view of t: other geometry on the same storage. The base of a view is never itself a view."""
+    cdef Tensor out = new_tensor(t.memory, address, t.code, ndim)
+    memcpy(out.sizes, sizes, ndim * sizeof(int64_t))
+    memcpy(out.strides, strides, ndim * sizeof(int64_t))
+    finish(out)
+    out.flags |= t.flags & (CONJ | NEG | UNVERSIONED | INFERENCE)
+    out.base = t if t.base is None else t.base
+    out.view_version = t.memory.version
+    return out
+
+
+cdef Tensor scalar_tensor(object value, int code):
+    """A 0-dim tensor holding a Python number."""
+    cdef Tensor t = empty(code, 0, NULL)
+    put_scalar(t.address, code, value)
+    return t
+
+
+cdef object wrap_subclass(Tensor t, type cls):
+    """t's memory, geometry and history as an instance of a subclass of Tensor."""
+    cdef Tensor out = cls.__new__(cls)
+    out.memory, out.address, out.count, out.code, out.place = t.memory, t.address, t.count, t.code, t.place
+    if out.ndim > INLINE_RANK:
+        PyMem_Free(out.sizes)
+    _set_rank(out, t.ndim)
+    memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
+    out.flags = (t.flags & ~<uint32_t>HAS_HOOKS) | (out.flags & INTERCEPT)
+    out.node, out.output_nr, out.base, out.view_version = t.node, t.output_nr, t.base, t.view_version
+    return out
+
+
+# -- the tape's nodes (subclasses in tape.pyx and operator.pyx) --
+
+@cython.trashcan(True)
+cdef class Node:
+    """One recorded call: what it was, what it saved, and the nodes its inputs came from."""
+
+    cdef list apply(self, list grads):
+        raise RuntimeError(f"{self.label}: this node cannot be differentiated")
+
+    cdef int release(self) except -1:
+        self.released = True
+        return 0
+
+
+# -- the tensor --
+
+@cython.freelist(128)
+@cython.trashcan(True)
+cdef class Tensor:
+    """An n-dimensional array of one dtype on one device, which can record how it was computed.
+
+    Make one with :func:`tensor`, :func:`zeros`, :func:`from_numpy` ...; ``Tensor(2, 3)`` is PyTorch's legacy constructor of an
+    uninitialised float tensor.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.sizes = self.inline_
+        self.strides = self.inline_
+        if type(self) is not Tensor and _intercepts(type(self)):
+            self.flags = INTERCEPT
+
+    def __dealloc__(self):
+        if self.sizes != self.inline_:
+            PyMem_Free(self.sizes)
+
+    def __init__(self, *args, **kwargs):
+        if self.memory is None:
+            _callbacks["legacy_constructor"](self, args, kwargs)
+
+    def _adopt(self, Tensor t):
+        """Takes over memory, geometry and history of t (for constructors of subclasses)."""
+        self.memory, self.address, self.count, self.code, self.place = t.memory, t.address, t.count, t.code, t.place
+        if self.sizes != self.inline_:
+            PyMem_Free(self.sizes)
+            self.sizes = self.inline_
+        _set_rank(self, t.ndim)
+        memcpy(self.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
+        self.flags = (t.flags & ~<uint32_t>HAS_HOOKS) | (self.flags & INTERCEPT)
+        self.node, self.output_nr, self.base, self.view_version = t.node, t.output_nr, t.base, t.view_version
+        return self
+
+    # -- what it is --
+    @property
+    def shape(self):
+        return size_object(self.ndim, self.sizes)
+
+    @property
+    def dtype(self):
+        return DTYPES[self.code]
+
+    @property
+    def device(self):
+        return _CPU if self.place == 0 else device_of(self.place)
+
+    @property
+    def itemsize(self):
+        return ITEMSIZE[self.code]
+
+    @property
+    def nbytes(self):
+        return self.count * ITEMSIZE[self.code]
+
+    @property
+    def is_cuda(self):
+        return self.place > 0
+
+    @property
+    def is_cpu(self):
+        return self.place == 0
+
+    def size(self, dim=None):
+        """The shape, or the length of one dim."""
+        if dim is None:
+            return size_object(self.ndim, self.sizes)
+        if self.ndim == 0:
+            wrap_dim(dim, 0)
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+        return self.sizes[wrap_dim(dim, self.ndim)]
+
+    def stride(self, dim=None):
+        """How many elements lie between neighbours along each dim, or along one."""
+        cdef int i
+        if dim is None:
+            return tuple([self.strides[i] for i in range(self.ndim)])
+        return self.strides[wrap_dim(dim, self.ndim)]
+
+    def dim(self):
+        """The number of dims."""
+        return self.ndim
+
+    ndimension = dim
+
+    def numel(self):
+        """The number of elements."""
+        return self.count
+
+    nelement = numel
+
+    def element_size(self):
+        """Bytes per element."""
+        return ITEMSIZE[self.code]
+
+    def storage_offset(self):
+        """How many elements the first one lies behind the start of the storage."""
+        return (self.address - <char*>self.memory.address) // ITEMSIZE[self.code]
+
+    def data_ptr(self):
+        """The address of the first element; 0 for an empty tensor."""
+        return <size_t>self.address if self.count else 0
+
+    def untyped_storage(self):
+        """The memory behind this tensor, shared with its views."""
+        return self.memory
+
+    def is_conj(self):
+        """True if the elements are the conjugates of what the memory holds."""
+        return (self.flags & CONJ) != 0
+
+    def is_neg(self):
+        """True if the elements are the negatives of what the memory holds."""
+        return (self.flags & NEG) != 0
+
+    def is_inference(self):
+        """True if the tensor was made in inference mode."""
+        return (self.flags & INFERENCE) != 0
+
+    def is_floating_point(self):
+        """True for float16, bfloat16, float32, float64 (and float8)."""
+        return (<dtype>DTYPES[self.code]).is_floating_point
+
+    def is_complex(self):
+        """True for complex dtypes."""
+        return (<dtype>DTYPES[self.code]).is_complex
+
+    def is_signed(self):
+        """True if the dtype has negative values."""
+        return (<dtype>DTYPES[self.code]).is_signed
+
+    def get_device(self):
+        """The index of the CUDA device, -1 on the CPU."""
+        return self.place - 1
+
+    def __len__(self):
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.sizes[0]
+
+    def __hash__(self):
+        return <Py_hash_t>(<size_t><PyObject*>self >> 4)
+
+    @property
+    def _base(self):
+        return self.base
+
+    def _is_view(self):
+        return self.base is not None
+
+    def __reduce_ex__(self, protocol):
+        return _callbacks["reduce"](self, protocol)
+
+    @staticmethod
+    def _make_subclass(cls, Tensor data, requires_grad=False):
+        """data's memory as an instance of cls, a leaf."""
+        out = wrap_subclass(alias(data), cls)
+        if requires_grad:
+            (<Tensor>out).flags |= REQUIRES_GRAD
+        return out
+
+    def as_subclass(self, cls):
+        """This tensor as an instance of cls, history included."""
+        return wrap_subclass(self, cls)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """PyTorch's override protocol: the default runs func and wraps tensors in the result as cls."""
+        return _callbacks["torch_function"](cls, func, types, args, kwargs)
+
+
+# -- hooks for the upper rooms --
+
+cdef dict _callbacks = {}
+cdef dict _intercepting = {}
+_tensor_function = Tensor.__dict__["__torch_function__"].__func__ if hasattr(Tensor.__dict__["__torch_function__"], "__func__") else None
+_disabled = []
+
+
+def set_callback(str name, function):
+    """Registers what the core calls upward: legacy_constructor, reduce, torch_function."""
+    _callbacks[name] = function
+
+
+def set_disabled_torch_function(function):
+    """The value of __torch_function__ that means: treat this subclass like a plain tensor."""
+    _disabled.append(function)
+
+
+cdef bint _intercepts(type cls):
+    """Does this subclass of Tensor want to see operator calls? (It or a parent defines __torch_function__.)"""
+    cdef object found = _intercepting.get(cls)
+    if found is None:
+        found = False
+        for c in cls.__mro__:
+            if c is Tensor:
+                found = True       # a plain subclass: results are wrapped by the default protocol
+                break
+            if "__torch_function__" in c.__dict__:
+                own = c.__dict__["__torch_function__"]
+                found = not any(own is d or getattr(own, "__func__", None) is d for d in _disabled)
+                break
+        _intercepting[cls] = found
+    return found
+
+
+def add_method(str name, value, cls=Tensor):
+    """Sets an attribute on an extension type of the core (from Python these are immutable)."""
+    cdef object d = <object>(<_TypeWithDict*><PyTypeObject*>cls).tp_dict
+    d[name] = value
+    PyType_Modified(<PyTypeObject*>cls)
+
+
+def set_flag(Tensor t, uint32_t flag, bint on):
+    """Sets or clears one of the tensor's flag bits."""
+    if on:
+        t.flags |= flag
+    else:
+        t.flags &= ~flag
