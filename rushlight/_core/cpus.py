@@ -1,0 +1,100 @@
+"""How many threads this process may use: CPU affinity, cgroup quota and the environment, read once at import.
+
+Containers limit CPU *time* by a quota and leave every CPU visible; a pool as large as the host then runs into the quota
+and is stopped for most of each period. So the floor of the quota counts as much as the number of CPUs.
+"""
+
+import os
+
+
+def default_threads(environ=os.environ, root="/"):
+    """Size of the thread pool: RUSHLIGHT_NUM_THREADS, else OMP_NUM_THREADS, else what affinity and quota allow (>= 1).
+
+    >>> default_threads({"RUSHLIGHT_NUM_THREADS": "3"})
+    3
+    """
+    for name in ("RUSHLIGHT_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = environ.get(name, "").split(",")[0].strip()  # OMP_NUM_THREADS may be a list, one entry a nesting level
+        if value.isdecimal() and int(value) > 0:
+            return int(value)
+    quota = cpu_quota(root)
+    cpus = available_cpus()
+    return cpus if quota is None else max(1, min(cpus, int(quota)))
+
+
+def available_cpus():
+    """Number of CPUs that this process may be scheduled on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_quota(root="/"):
+    """CPUs' worth of time that the control groups grant this process, as a float; None without a limit.
+
+    Every level from the process's group up to the mount may set a limit; the smallest holds. ``root`` is where
+    /proc and the cgroup mounts are looked up (a test hands in a tree of its own).
+    """
+    groups = _groups(root)
+    limits = []
+    for mount, top, controllers in _mounts(root):
+        group = groups.get("cpu" if controllers else "")
+        if group is None:
+            continue
+        # Inside a container the mount shows only the subtree `top`; a path outside it is invisible, and the mount stands for it.
+        relative = os.path.relpath(group, top) if group.startswith(top) else "."
+        for folder in _upwards(root, mount, relative):
+            limit = _limit_v1(folder) if controllers else _limit_v2(folder)
+            if limit is not None:
+                limits.append(limit)
+    return min(limits, default=None)
+
+
+def _read(*path):
+    try:
+        with open(os.path.join(*path), encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _groups(root):
+    """{controller: path of this process's group}; the unified (v2) hierarchy has the empty name."""
+    groups = {}
+    for line in _read(root, "proc/self/cgroup").splitlines():
+        fields = line.split(":", 2)
+        if len(fields) == 3:
+            for controller in fields[1].split(","):
+                groups[controller] = fields[2]
+    return groups
+
+
+def _mounts(root):
+    """(mount point, subtree that it shows, True for a v1 hierarchy with the cpu controller) of each cgroup mount."""
+    for line in _read(root, "proc/self/mountinfo").splitlines():
+        left, _, right = line.partition(" - ")
+        left, right = left.split(), right.split()
+        if len(left) < 5 or len(right) < 3:
+            continue
+        if right[0] == "cgroup2":
+            yield left[4], left[3], False
+        elif right[0] == "cgroup" and "cpu" in right[2].split(","):
+            yield left[4], left[3], True
+
+
+def _upwards(root, mount, relative):
+    """The folder of the group and its parents, up to the mount point."""
+    base = os.path.join(root, mount.lstrip("/"))
+    parts = [part for part in relative.split("/") if part not in ("", ".")]
+    for depth in range(len(parts), -1, -1):
+        yield os.path.join(base, *parts[:depth])
+
+
+def _limit_v2(folder):
+    quota, _, period = _read(folder, "cpu.max").strip().partition(" ")
+    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else None
+
+
+def _limit_v1(folder):
+    quota, period = (_read(folder, f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else None
