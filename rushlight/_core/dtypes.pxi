@@ -432,8 +432,9 @@ def _float8_encode(int code, double value):
         return {F8E8M0FNU: 255, F8E4M3FNUZ: 128, F8E5M2FNUZ: 128}.get(code, 127)
     sign = 0 if code == F8E8M0FNU or copysign(1.0, value) > 0 else 128
     value = fabs(value)
-    top, second = table[-1][0], table[-2][0]
-    if value >= top + (top - second) / 2 and not (value == top + (top - second) / 2 and table[-1][1] % 2 == 0):
+    last = len(table) - 1
+    top, second = table[last][0], table[last - 1][0]
+    if value >= top + (top - second) / 2 and not (value == top + (top - second) / 2 and table[last][1] % 2 == 0):
         return {F8E5M2: sign | 124, F8E8M0FNU: 255, F8E4M3FNUZ: 128, F8E5M2FNUZ: 128}.get(code, sign | 127)
     low, high = 0, len(table) - 1
     while low < high:

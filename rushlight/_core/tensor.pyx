@@ -99,6 +99,11 @@ cdef int finish(Tensor t) except -1:
     return 0
 
 
+cdef str type_string(Tensor t):
+    """PyTorch's legacy type name: torch.FloatTensor, torch.cuda.LongTensor."""
+    return ("torch.cuda." if t.place > 0 else "torch.") + (<dtype>DTYPES[t.code])._info[1]
+
+
 # -- making tensors --
 
 cdef inline int _set_rank(Tensor t, int ndim) except -1:
