@@ -15,6 +15,8 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 cdef extern from "Python.h":
+    object PyObject_Vectorcall(object callable, PyObject** args, size_t n, PyObject* kwnames)
+    PyObject* PyList_GET_ITEM(object l, Py_ssize_t i)
     object PyType_GenericAlloc(PyTypeObject* type, Py_ssize_t n)
     void PyType_Modified(PyTypeObject* type)
     ctypedef struct PyTupleObject:
@@ -51,6 +53,7 @@ cdef ThreadState* thread_state() noexcept nogil:
 cdef int[N_DTYPES] ITEMSIZE
 include "dtypes.pxi"
 include "allocator.pxi"
+include "slots.pxi"
 
 
 # -- shapes --
@@ -232,6 +235,7 @@ cdef class Node:
 
 # -- the tensor --
 
+@cython.c_api_binop_methods(True)
 @cython.freelist(128)
 @cython.trashcan(True)
 cdef class Tensor:
@@ -375,6 +379,150 @@ cdef class Tensor:
 
     def __hash__(self):
         return <Py_hash_t>(<size_t><PyObject*>self >> 4)
+
+    # -- special methods: see slots.pxi --
+    def __add__(a, b):
+        return _arithmetic(SLOT_ADD, a, b)
+
+    def __sub__(a, b):
+        return _arithmetic(SLOT_SUB, a, b)
+
+    def __mul__(a, b):
+        return _arithmetic(SLOT_MUL, a, b)
+
+    def __truediv__(a, b):
+        return _arithmetic(SLOT_TRUEDIV, a, b)
+
+    def __floordiv__(a, b):
+        return _arithmetic(SLOT_FLOORDIV, a, b)
+
+    def __mod__(a, b):
+        return _arithmetic(SLOT_MOD, a, b)
+
+    def __matmul__(a, b):
+        return _arithmetic(SLOT_MATMUL, a, b)
+
+    def __and__(a, b):
+        return _arithmetic(SLOT_AND, a, b)
+
+    def __or__(a, b):
+        return _arithmetic(SLOT_OR, a, b)
+
+    def __xor__(a, b):
+        return _arithmetic(SLOT_XOR, a, b)
+
+    def __lshift__(a, b):
+        return _arithmetic(SLOT_LSHIFT, a, b)
+
+    def __rshift__(a, b):
+        return _arithmetic(SLOT_RSHIFT, a, b)
+
+    def __iadd__(self, other):
+        return _arithmetic(SLOT_IADD, self, other)
+
+    def __isub__(self, other):
+        return _arithmetic(SLOT_ISUB, self, other)
+
+    def __imul__(self, other):
+        return _arithmetic(SLOT_IMUL, self, other)
+
+    def __itruediv__(self, other):
+        return _arithmetic(SLOT_ITRUEDIV, self, other)
+
+    def __ifloordiv__(self, other):
+        return _arithmetic(SLOT_IFLOORDIV, self, other)
+
+    def __imod__(self, other):
+        return _arithmetic(SLOT_IMOD, self, other)
+
+    def __iand__(self, other):
+        return _arithmetic(SLOT_IAND, self, other)
+
+    def __ior__(self, other):
+        return _arithmetic(SLOT_IOR, self, other)
+
+    def __ixor__(self, other):
+        return _arithmetic(SLOT_IXOR, self, other)
+
+    def __ilshift__(self, other):
+        return _arithmetic(SLOT_ILSHIFT, self, other)
+
+    def __irshift__(self, other):
+        return _arithmetic(SLOT_IRSHIFT, self, other)
+
+    def __imatmul__(self, other):
+        return _arithmetic(SLOT_IMATMUL, self, other)
+
+    def __pow__(a, b, modulus):
+        return _arithmetic(SLOT_POW, a, b)
+
+    def __ipow__(self, other, modulus):
+        return _arithmetic(SLOT_IPOW, self, other)
+
+    def __lt__(self, other):
+        return _arithmetic(SLOT_LT, self, other)
+
+    def __le__(self, other):
+        return _arithmetic(SLOT_LE, self, other)
+
+    def __eq__(self, other):
+        return _arithmetic(SLOT_EQ, self, other)
+
+    def __ne__(self, other):
+        return _arithmetic(SLOT_NE, self, other)
+
+    def __gt__(self, other):
+        return _arithmetic(SLOT_GT, self, other)
+
+    def __ge__(self, other):
+        return _arithmetic(SLOT_GE, self, other)
+
+    def __neg__(self):
+        return _call1(SLOT_NEG, self)
+
+    def __pos__(self):
+        return _call1(SLOT_POS, self)
+
+    def __invert__(self):
+        return _call1(SLOT_INVERT, self)
+
+    def __abs__(self):
+        return _call1(SLOT_ABS, self)
+
+    def __bool__(self):
+        return _call1(SLOT_BOOL, self)
+
+    def __int__(self):
+        return _call1(SLOT_INT, self)
+
+    def __float__(self):
+        return _call1(SLOT_FLOAT, self)
+
+    def __index__(self):
+        return _call1(SLOT_INDEX, self)
+
+    def __iter__(self):
+        return _call1(SLOT_ITER, self)
+
+    def __repr__(self):
+        return _call1(SLOT_REPR, self)
+
+    def __getitem__(self, key):
+        return _call2(SLOT_GETITEM, self, key)
+
+    def __setitem__(self, key, value):
+        cdef PyObject* args[3]
+        args[0], args[1], args[2] = <PyObject*>self, <PyObject*>key, <PyObject*>value
+        PyObject_Vectorcall(<object>PyList_GET_ITEM(_slots, SLOT_SETITEM), args, 3, NULL)
+
+    def __delitem__(self, key):
+        raise TypeError("a tensor's elements cannot be deleted; use indexing to make a tensor without them")
+
+    def __contains__(self, element):
+        return _call2(SLOT_CONTAINS, self, element)
+
+    def __str__(self):
+        return _call1(SLOT_REPR, self)
 
     @property
     def _base(self):
