@@ -1,0 +1,112 @@
+"""LLVM text to object code, and object code to an address. llvmlite is imported here, at the first kernel, and nowhere else.
+
+RUSHLIGHT_DEBUG=1 prints one line for each compilation, 2 the LLVM text as well, 3 the assembly as well (on stderr).
+"""
+
+import functools
+import os
+import sys
+import threading
+import time
+
+lock = threading.RLock()  # held at fork: the child must not inherit a half-linked library
+_loaded = []  # what keeps loaded code alive; kernels live as long as the process
+
+os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+
+
+@functools.cache
+def debug_level():
+    """RUSHLIGHT_DEBUG as a number."""
+    return int(os.environ.get("RUSHLIGHT_DEBUG") or 0)
+
+
+class Host:
+    """This machine: CPU name, features, and the width of its vectors in bits."""
+
+    def __init__(self):
+        from llvmlite import binding
+
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        self.binding = binding
+        self.cpu = binding.get_host_cpu_name()
+        self.features = binding.get_host_cpu_features()
+        self.flags = self.features.flatten()
+        self.vector_bits = self._vector_bits()
+        self.x86 = binding.get_default_triple().startswith(("x86_64", "i686", "amd64"))
+        self.target = binding.Target.from_default_triple()
+
+    def _vector_bits(self):
+        has = self.features.get
+        if has("avx512f") and has("avx512vl") and has("avx512bw") and has("avx512dq"):
+            return 512
+        return 256 if has("avx2") else 128
+
+    def machine(self):
+        """A new target machine (the JIT takes its own for good)."""
+        return self.target.create_target_machine(
+            cpu=self.cpu, features=self.flags, opt=2, reloc="pic", codemodel="jitdefault", jit=True
+        )
+
+    @functools.cached_property
+    def compiler(self):
+        """The target machine that emits objects."""
+        return self.machine()
+
+    @functools.cached_property
+    def jit(self):
+        """The ORC JIT that links and loads them."""
+        return self.binding.create_lljit_compiler(self.machine())
+
+
+@functools.cache
+def host():
+    """This machine, examined once."""
+    return Host()
+
+
+def module(function, name, parameters):
+    """The text of a module with one exported function."""
+    target = host()
+    attributes = ['nounwind', f'"prefer-vector-width"="{target.vector_bits}"', f'"min-legal-vector-width"="{target.vector_bits}"']
+    return "\n".join(
+        [
+            f"define void @{name}({parameters}) #0 {{", *function.lines, "}", *function.declarations.values(),
+            f"attributes #0 = {{ {' '.join(attributes)} }}", "!0 = !{i32 1}", "",
+        ]
+    )  # fmt: skip
+
+
+def compile(text, name):
+    """The object code of an LLVM module in text form."""
+    start = time.perf_counter()
+    target = host()
+    binding = target.binding
+    with lock:
+        parsed = binding.parse_assembly(text)
+        builder = binding.create_pass_builder(target.compiler, binding.create_pipeline_tuning_options(1))
+        passes = binding.create_new_module_pass_manager()
+        # The text is already in good order (graphs are hash-consed, loops are vectors): clean-up is all that pays.
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        passes.run(parsed, builder)
+        code = target.compiler.emit_object(parsed)
+        assembly = target.compiler.emit_assembly(parsed) if debug_level() >= 3 else None
+    if debug_level() >= 1:
+        sys.stderr.write(f"rushlight: compiled {name} in {1e3 * (time.perf_counter() - start):.1f} ms, {len(code)} bytes\n")
+    if debug_level() >= 2:
+        sys.stderr.write(text + "\n")
+    if assembly:
+        sys.stderr.write(assembly + "\n")
+    return code
+
+
+def load(code, name):
+    """Link object code into the process; the address of its function ``name``."""
+    target = host()
+    with lock:
+        library = target.binding.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
+        tracker = library.link(target.jit, f"{name}.{len(_loaded)}")
+        _loaded.append(tracker)
+        return tracker[name]

@@ -1,0 +1,297 @@
+"""Machine operations: one vector's worth of an expression graph as LLVM instructions.
+
+Every function of the ``_EMIT`` table takes the :class:`Machine`, the node and the names of its arguments' values, and returns the
+name of the result. No fast-math flag is ever set: infinities, NaN, signed zeros and rounding are those of the source expression.
+"""
+
+from ..lang import types as ty
+from ..lang.expr import topological
+from .memory import cast
+from .text import LLVM_TYPE, literal, mangled, vector
+
+
+class Machine:
+    """Emits the nodes of a graph as operations on vectors of ``lanes`` elements.
+
+    leaf(node, *args): emits what depends on the loop around (input, load, extent, position ...) and returns its value's name.
+    values: node -> name, for what is known already; it is extended.
+    """
+
+    def __init__(self, fn, lanes, leaf, values=None):
+        self.fn, self.lanes, self.leaf = fn, lanes, leaf
+        self.values = {} if values is None else values
+
+    def evaluate(self, roots):
+        """Emit everything that ``roots`` need and that is not known yet; return the roots' names."""
+        todo = [r for r in roots if r not in self.values]
+        for node in topological(todo):
+            if node not in self.values:
+                self.values[node] = self._node(node)
+        return [self.values[r] for r in roots]
+
+    def _node(self, node):
+        if node.op == "const":
+            return self.splat(node.attr, node.type)
+        args = [self.values[a] for a in node.args]
+        emit = _EMIT.get(node.op)
+        return self.leaf(node, *args) if emit is None else emit(self, node, *args)
+
+    # -- helpers for the emitters --
+
+    def type(self, t):
+        """LLVM's vector type for element type ``t``."""
+        return vector(self.lanes, LLVM_TYPE[t])
+
+    def splat(self, value, t):
+        """A constant in every lane."""
+        return f"splat ({LLVM_TYPE[t]} {literal(value, t)})"
+
+    def op(self, opcode, t, *args):
+        """One plain instruction on operands of element type ``t``."""
+        return self.fn.emit(f"{opcode} {self.type(t)} {', '.join(args)}")
+
+    def convert(self, opcode, x, source, target):
+        """One LLVM conversion instruction."""
+        return self.fn.emit(f"{opcode} {self.type(source)} {x} to {self.type(target)}")
+
+    def choose(self, condition, t, a, b):
+        """``a`` where condition, else ``b``."""
+        return self.fn.emit(f"select {self.type('b1')} {condition}, {self.type(t)} {a}, {self.type(t)} {b}")
+
+    def intrinsic(self, name, t, *args, extra=()):
+        """An intrinsic overloaded on one vector type."""
+        v = self.type(t)
+        return self.fn.call(f"llvm.{name}.{mangled(self.lanes, LLVM_TYPE[t])}", v, *(f"{v} {a}" for a in args), *extra)
+
+
+def _arithmetic(float_op, int_op, bool_op):
+    def emit(m, node, a, b):
+        t = node.type
+        return m.op(float_op if t in ty.FLOATS else bool_op if t == "b1" else int_op, t, a, b)
+
+    return emit
+
+
+def _neg(m, node, a):
+    return m.op("fneg", node.type, a) if node.type in ty.FLOATS else m.op("sub", node.type, "zeroinitializer", a)
+
+
+def _fma(m, node, a, b, c):
+    if node.type in ty.FLOATS:
+        return m.intrinsic("fma", node.type, a, b, c)
+    return m.op("add", node.type, m.op("mul", node.type, a, b), c)
+
+
+def _compare(name):
+    float_op = {"eq": "oeq", "ne": "une"}.get(name, f"o{name}")
+
+    def emit(m, node, a, b):
+        t = node.args[0].type
+        if t in ty.FLOATS:
+            return m.op(f"fcmp {float_op}", t, a, b)
+        sign = "" if name in ("eq", "ne") else "s" if t in ty.SIGNED else "u"
+        return m.op(f"icmp {sign}{name}", t, a, b)
+
+    return emit
+
+
+def _extremum(name):
+    """min or max; a NaN on either side wins."""
+    greater = name == "max"
+
+    def emit(m, node, a, b):
+        t = node.type
+        if t == "b1":
+            return m.op("or" if greater else "and", t, a, b)
+        if t in ty.INTS:
+            return m.intrinsic(f"{'s' if t in ty.SIGNED else 'u'}{name}", t, a, b)
+        # An unordered comparison is false, so a NaN in b is taken here; one in a by the second select.
+        better = m.op("fcmp ogt" if greater else "fcmp olt", t, a, b)
+        return m.choose(m.op("fcmp uno", t, a, a), t, a, m.choose(better, t, a, b))
+
+    return emit
+
+
+def _select(m, node, condition, a, b):
+    return m.choose(condition, node.type, a, b)
+
+
+def _cast(m, node, x):
+    return cast(m.fn, m.lanes, x, node.args[0].type, node.type)
+
+
+def _bitcast(m, node, x):
+    a, b = m.type(node.args[0].type), m.type(node.type)
+    return x if a == b else m.fn.emit(f"bitcast {a} {x} to {b}")
+
+
+def _not(m, node, a):
+    return m.op("xor", node.type, a, m.splat(True, "b1") if node.type == "b1" else m.splat(-1, node.type))
+
+
+def _shl(m, node, a, count):
+    """Shift left; counts outside [0, bits) shift everything out."""
+    t = node.type
+    shifted = m.op("shl", t, a, count)
+    if _valid_count(node):
+        return shifted
+    return m.choose(m.op("icmp ult", t, count, m.splat(ty.BITS[t], t)), t, shifted, "zeroinitializer")
+
+
+def _shr(m, node, a, count):
+    """Shift right, with the sign for signed types; counts outside [0, bits) leave only the sign."""
+    t = node.type
+    if t in ty.SIGNED:
+        if not _valid_count(node):
+            count = m.intrinsic("umin", t, count, m.splat(ty.BITS[t] - 1, t))
+        return m.op("ashr", t, a, count)
+    shifted = m.op("lshr", t, a, count)
+    if _valid_count(node):
+        return shifted
+    return m.choose(m.op("icmp ult", t, count, m.splat(ty.BITS[t], t)), t, shifted, "zeroinitializer")
+
+
+def _valid_count(node):
+    count = node.args[1]
+    return count.op == "const" and 0 <= count.attr < ty.BITS[node.type]
+
+
+def _abs(m, node, a):
+    t = node.type
+    if t in ty.FLOATS:
+        return m.intrinsic("fabs", t, a)
+    return m.intrinsic("abs", t, a, extra=("i1 false",)) if t in ty.SIGNED else a
+
+
+def _rounding(name):
+    def emit(m, node, a):
+        return m.intrinsic(name, node.type, a) if node.type in ty.FLOATS else a
+
+    return emit
+
+
+def _float_intrinsic(name):
+    def emit(m, node, *args):
+        return m.intrinsic(name, node.type, *args)
+
+    return emit
+
+
+def _mulhi(m, node, a, b):
+    """The upper half of the double-width product."""
+    t, bits = node.type, ty.BITS[node.type]
+    wide = vector(m.lanes, f"i{2 * bits}")
+    extend = "sext" if t in ty.SIGNED else "zext"
+    a, b = (m.fn.emit(f"{extend} {m.type(t)} {x} to {wide}") for x in (a, b))
+    product = m.fn.emit(f"mul {wide} {a}, {b}")
+    upper = m.fn.emit(f"lshr {wide} {product}, splat (i{2 * bits} {bits})")
+    return m.fn.emit(f"trunc {wide} {upper} to {m.type(t)}")
+
+
+# -- division and remainder ---------------------------------------------------------------------------------------------------
+
+
+def _int_quotient(m, t, a, b):
+    """The truncated quotient; 0 where b is 0, and the smallest value divided by -1 wraps: neither may stop the process."""
+    if ty.BITS[t] < 64:
+        # Exact in a wider float: quotients differ from integers by more than its rounding error.
+        f = "f64" if ty.BITS[t] == 32 else "f32"
+        quotient = m.op("fdiv", f, cast(m.fn, m.lanes, a, t, f), cast(m.fn, m.lanes, b, t, f))
+        quotient = cast(m.fn, m.lanes, quotient, f, "i64" if t == "u32" else "i32")
+        quotient = cast(m.fn, m.lanes, quotient, "i64" if t == "u32" else "i32", t)
+        return m.choose(m.op("icmp eq", t, b, "zeroinitializer"), t, "zeroinitializer", quotient)
+    zero = m.op("icmp eq", t, b, "zeroinitializer")
+    safe = m.choose(zero, t, m.splat(1, t), b)
+    if t in ty.SIGNED:
+        negated = m.op("icmp eq", t, b, m.splat(-1, t))
+        safe = m.choose(negated, t, m.splat(1, t), safe)
+        quotient = m.op("sdiv", t, a, safe)
+        quotient = m.choose(negated, t, m.op("sub", t, "zeroinitializer", a), quotient)
+    else:
+        quotient = m.op("udiv", t, a, safe)
+    return m.choose(zero, t, "zeroinitializer", quotient)
+
+
+def _div(m, node, a, b):
+    return m.op("fdiv", node.type, a, b) if node.type in ty.FLOATS else _int_quotient(m, node.type, a, b)
+
+
+def _truncdiv(m, node, a, b):
+    if node.type in ty.FLOATS:
+        return m.intrinsic("trunc", node.type, m.op("fdiv", node.type, a, b))
+    return _int_quotient(m, node.type, a, b)
+
+
+def _int_remainder(m, t, a, b):
+    """a - trunc(a / b) * b; 0 where b is 0."""
+    rest = m.op("sub", t, a, m.op("mul", t, _int_quotient(m, t, a, b), b))
+    return m.choose(m.op("icmp eq", t, b, "zeroinitializer"), t, "zeroinitializer", rest)
+
+
+def _rem(m, node, a, b):
+    """C's remainder: the sign of the dividend."""
+    return m.op("frem", node.type, a, b) if node.type in ty.FLOATS else _int_remainder(m, node.type, a, b)
+
+
+def _signs_differ(m, t, rest, b):
+    """Lanes whose nonzero remainder has not the divisor's sign: where C's and Python's remainders differ."""
+    cmp = "fcmp" if t in ty.FLOATS else "icmp"
+    less, differs = ("olt", "une") if t in ty.FLOATS else ("slt", "ne")
+    nonzero = m.op(f"{cmp} {differs}", t, rest, "zeroinitializer")
+    opposite = m.op("xor", "b1", *(m.op(f"{cmp} {less}", t, x, "zeroinitializer") for x in (rest, b)))
+    return m.op("and", "b1", nonzero, opposite)
+
+
+def _mod(m, node, a, b):
+    """Python's remainder: the sign of the divisor."""
+    t = node.type
+    rest = _rem(m, node, a, b)
+    if t in ty.UNSIGNED:
+        return rest
+    fixed = m.op("fadd" if t in ty.FLOATS else "add", t, rest, b)
+    return m.choose(_signs_differ(m, t, rest, b), t, fixed, rest)
+
+
+def _floordiv(m, node, a, b):
+    """Python's quotient, rounded towards minus infinity."""
+    t = node.type
+    if t in ty.FLOATS:
+        return _float_floordiv(m, t, a, b)
+    quotient = _int_quotient(m, t, a, b)
+    if t in ty.UNSIGNED:
+        return quotient
+    rest = m.op("sub", t, a, m.op("mul", t, quotient, b))
+    less = m.op("sub", t, quotient, m.splat(1, t))
+    fixed = m.choose(_signs_differ(m, t, rest, b), t, less, quotient)
+    return m.choose(m.op("icmp eq", t, b, "zeroinitializer"), t, "zeroinitializer", fixed)
+
+
+def _float_floordiv(m, t, a, b):
+    """From the exact remainder, as CPython's float_divmod does it, so that q * b + a % b stays close to a; a / b where b is 0."""
+    rest = m.op("frem", t, a, b)
+    plain = m.op("fdiv", t, a, b)
+    quotient = m.op("fdiv", t, m.op("fsub", t, a, rest), b)
+    less = m.op("fsub", t, quotient, m.splat(1, t))
+    quotient = m.choose(_signs_differ(m, t, rest, b), t, less, quotient)
+    floor = m.intrinsic("floor", t, quotient)
+    above = m.op("fcmp ogt", t, m.op("fsub", t, quotient, floor), m.splat(0.5, t))
+    nearest = m.choose(above, t, m.op("fadd", t, floor, m.splat(1, t)), floor)
+    zero = m.intrinsic("copysign", t, "zeroinitializer", plain)
+    result = m.choose(m.op("fcmp une", t, quotient, "zeroinitializer"), t, nearest, zero)
+    return m.choose(m.op("fcmp oeq", t, b, "zeroinitializer"), t, plain, result)
+
+
+_EMIT = {
+    "add": _arithmetic("fadd", "add", "or"),
+    "sub": _arithmetic("fsub", "sub", "xor"),
+    "mul": _arithmetic("fmul", "mul", "and"),
+    "div": _div, "truncdiv": _truncdiv, "floordiv": _floordiv, "rem": _rem, "mod": _mod, "neg": _neg, "fma": _fma,
+    "min": _extremum("min"), "max": _extremum("max"), "select": _select, "cast": _cast, "bitcast": _bitcast,
+    "lt": _compare("lt"), "le": _compare("le"), "gt": _compare("gt"), "ge": _compare("ge"), "eq": _compare("eq"), "ne": _compare("ne"),
+    "and": _arithmetic("and", "and", "and"), "or": _arithmetic("or", "or", "or"), "xor": _arithmetic("xor", "xor", "xor"),
+    "not": _not, "shl": _shl, "shr": _shr, "mulhi": _mulhi, "abs": _abs,
+    "floor": _rounding("floor"), "ceil": _rounding("ceil"), "trunc": _rounding("trunc"), "rint": _rounding("roundeven"),
+    "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"),
+}  # fmt: skip
+
+OPERATIONS = frozenset(_EMIT)
