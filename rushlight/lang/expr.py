@@ -217,6 +217,20 @@ def substitute(roots, mapping):
     return [new[r] for r in roots]
 
 
+def full_nodes(roots, rows=()):
+    """The nodes that vary over the reduced space (level FULL); all others are ROW.
+
+    Inputs are FULL unless their position is in ``rows``; a reduce is ROW; constants and the extent are ROW.
+    """
+    full = set()
+    for node in topological(roots):
+        if node.op == "position" or node.op == "input" and node.attr not in rows:
+            full.add(node)
+        elif node.op != "reduce" and any(a in full for a in node.args):
+            full.add(node)
+    return full
+
+
 def inputs_of(roots):
     """Positions of the inputs that ``roots`` depend on, sorted."""
     return sorted({n.attr for n in topological(roots) if n.op == "input"})

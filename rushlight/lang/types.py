@@ -55,3 +55,14 @@ def is_int(t):
 def int_of(t):
     """The signed integer type as wide as ``t``."""
     return f"i{BITS[t]}"
+
+
+def bounds(t):
+    """The least and the greatest value of real type ``t``; of a float -inf and inf."""
+    if t in FLOATS:
+        return float("-inf"), float("inf")
+    if t == "b1":
+        return False, True
+    if t in SIGNED:
+        return -(1 << BITS[t] - 1), (1 << BITS[t] - 1) - 1
+    return 0, (1 << BITS[t]) - 1
