@@ -1,0 +1,75 @@
+# The tape: what operators need in order to record a call. The engine and the Python side are in tape.pyx.
+#
+# Recording a call, out of place:              in place (out is the tensor written to):
+#     record = grad_enabled() and any(needs_grad)   the same
+#     node = SomeNode(); link(node, inputs)         check_inplace(out, record) first, then link with out as input 0
+#     save(input), kernel                           kernel, bump(out)
+#     save_result(out, number)                      the same
+#     set_history(out, node, number)                rebase(out, node)
+#
+# A node's apply() must return gradients in the shapes and dtypes of its inputs (broadcasting undone), None for zero, and may be
+# given None for outputs nobody used. It reads what it saved through unpack(), which raises if the graph was freed.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from rushlight._core.tensor cimport (BF16, C32, F16, F8E4M3FN, INFERENCE, Node, REQUIRES_GRAD, Storage, Tensor,
+                                     ThreadState, UNVERSIONED, thread_state)
+
+
+# A tensor kept for the backward pass, with the version it had.
+cdef class Saved:
+    cdef Tensor tensor         # None while a pack hook's result stands in for it
+    cdef int64_t version
+    cdef int number            # which result of its own node it is (kept without history); -1 for other tensors
+    cdef object packed         # (unpack hook, packed value, node, number, flags) or None
+    cdef object code           # where it was saved: code object and instruction offset
+    cdef int offset
+
+# A leaf's end of the graph. The graph owns it; it owns the leaf, which points back without owning.
+cdef class AccumulateGrad(Node):
+    cdef Tensor variable
+
+# An operator whose backward is written in Python: see record().
+cdef class LibraryNode(Node):
+    cdef object backward
+    cdef tuple names           # the parameters backward wants
+    cdef dict saved            # name -> Saved, list of Saved, or a plain value
+    cdef list shapes           # of the tensor inputs: (shape, dtype code)
+    cdef tuple needs           # which tensor inputs need a gradient
+
+# -- does it record? --
+cdef int refresh_view(Tensor t) except -1          # after a write to the base or another view: find the view's new node
+
+cdef inline bint grad_enabled() noexcept:
+    return thread_state().grad
+
+cdef inline bint differentiable(int code) noexcept:
+    return F16 <= code < 12 or F8E4M3FN <= code <= C32
+
+cdef inline int needs_grad(Tensor t) except -1:
+    if t.base is not None and t.view_version != t.memory.version:
+        refresh_view(t)
+    return t.node is not None or (t.flags & REQUIRES_GRAD) != 0
+
+# -- recording --
+cdef Node edge(Tensor t)                           # the node that collects t's gradient, or None
+cdef int link(Node node, tuple inputs) except -1   # inputs: Tensors, or None for "no gradient flows here"
+cdef int link1(Node node, Tensor a) except -1
+cdef int link2(Node node, Tensor a, Tensor b) except -1
+cdef int link3(Node node, Tensor a, Tensor b, Tensor c) except -1
+cdef int set_history(Tensor out, Node node, int number) except -1
+
+# -- saved values --
+cdef Saved save(Tensor t)
+cdef Saved save_result(Tensor t, int number)
+cdef Tensor unpack(Saved saved, Node node)
+
+# -- in place --
+cdef int check_inplace(Tensor t, bint record) except -1
+cdef int note_write(Tensor t) except -1            # remembers the line that writes, for the error message
+cdef int rebase(Tensor t, Node node, int own=*) except -1   # own: which entry of node.next was t before the write
+
+cdef inline int bump(Tensor t) except -1:
+    if not t.flags & (UNVERSIONED | INFERENCE):
+        t.memory.version += 1
+        note_write(t)
+    return 0
