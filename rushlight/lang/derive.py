@@ -20,10 +20,10 @@ the reduction's ROW gradient, which broadcasts by itself.
 from collections import namedtuple
 
 from . import types as ty
-from .expr import cast, extent, full_nodes, reduce, substitute, topological
+from .expr import cast, extent, full_nodes, level_args, reduce, substitute, topological
 from .expr import input as leaf
 from .functions import conj
-from .rules import CONSTANT, MANY, ONE, PAIRED, REDUCTION, UNKNOWN
+from .rules import CONSTANT, MANY, ONE, PAIRED, REDUCTION, STATED
 from .simplify import simplify
 
 
@@ -35,30 +35,32 @@ def _active(order, wrt):
     """The nodes of ``order`` that change, by a stated derivative, when a node of ``wrt`` changes."""
     active = set(wrt)
     for node in order:
-        moves = node.op not in CONSTANT or node.type in ty.COMPLEX and node.op in PAIRED
-        if moves and _differentiable(node.type) and any(a in active for a in node.args):
+        if node.op not in CONSTANT and _differentiable(node.type) and any(a in active for a in _operands(node)):
             active.add(node)
     return active
 
 
-def _refuse(*_):
-    raise NotImplementedError("the derivative for 'zeta' is not implemented.\nOnly zeta's second operand can be differentiated.")
+def _operands(node):
+    """What a change passes through: the arguments, but of a stated node only those that its formulas are about."""
+    return node.args[1:] if node.op == "stated" else node.args
 
 
 def _formulas(node):
     """For each operand its formulas (forwards, backwards), or None."""
     op = node.op
-    if op in PAIRED and (op not in ONE or ty.is_complex(node.args[0].type)):
-        return PAIRED[op]
-    if op == "reduce":
+    if op == "stated":
+        rows = STATED[node.attr] if isinstance(node.attr, str) else node.attr
+    elif op == "reduce":
         rows = (REDUCTION.get(node.attr),)
+    elif op in PAIRED and (op not in ONE or ty.is_complex(node.args[0].type)):
+        rows = PAIRED[op]
     elif op in ONE:
         rows = (ONE[op],)
     elif op in MANY:
         rows = MANY[op]
     else:
         raise TypeError(f"no derivative is stated for {op}; state one in lang/rules.py, or use stop_gradient()")
-    return [row and ((_refuse, _refuse) if row is UNKNOWN else (row, _adjoint(row, node.type))) for row in rows]
+    return [row if row is None or isinstance(row, tuple) else (row, _adjoint(row, node.type)) for row in rows]
 
 
 def _adjoint(formula, type):
@@ -69,8 +71,8 @@ def _adjoint(formula, type):
 
 
 def _apply(formula, change, node):
-    extra = () if node.attr is None or node.op == "reduce" else (node.attr,)
-    return formula(change, *node.args, node, *extra)
+    attribute = (node.attr,) if node.op == "polygamma" else ()
+    return formula(change, *_operands(node), node, *attribute)
 
 
 class _Levels:
@@ -86,14 +88,13 @@ class _Levels:
             node = stack[-1]
             if node.op == "input":
                 self.known[node] = node.attr not in self.rows
-            elif node.op == "reduce" or not node.args:
-                self.known[node] = node.op == "position"
             else:
-                missing = [a for a in node.args if a not in self.known]
+                deciding = level_args(node)
+                missing = [a for a in deciding if a not in self.known]
                 if missing:
                     stack.extend(missing)
                     continue
-                self.known[node] = any(self.known[a] for a in node.args)
+                self.known[node] = node.op == "position" or any(self.known[a] for a in deciding)
             stack.pop()
         return self.known[root]
 
@@ -137,10 +138,10 @@ def vjp(outputs, grads, wrt, rows=()):
         own, spread = parts.pop(node)
         g = _sum(own + [levels.total(_sum(spread))] if spread else own)
         results[node] = g
-        if not any(a in active for a in node.args):
+        if not any(a in active for a in _operands(node)):
             continue
         summed = node.op == "reduce" or levels.full(node)
-        for operand, formulas in zip(node.args, _formulas(node), strict=True):
+        for operand, formulas in zip(_operands(node), _formulas(node), strict=True):
             if operand in active and formulas:
                 give(operand, _apply(formulas[1], g, node), summed)
     return [results.get(node) for node in wrt]
@@ -160,7 +161,7 @@ def jvp(outputs, tangents, wrt, rows=()):
         if node not in active or node in tangent:
             continue
         terms = []
-        for operand, formulas in zip(node.args, _formulas(node), strict=True):
+        for operand, formulas in zip(_operands(node), _formulas(node), strict=True):
             if operand in tangent and formulas:
                 t = _apply(formulas[0], tangent[operand], node)
                 terms.append(levels.total(t) if node.op == "reduce" else t)

@@ -212,8 +212,7 @@ def substitute(roots, mapping):
     new = dict(mapping)
     for node in topological(roots):
         if node not in new:
-            args = tuple(new[a] for a in node.args)
-            new[node] = node if args == node.args else make(node.op, args, node.type, node.attr)
+            new[node] = with_args(node, tuple(new[a] for a in node.args))
     return [new[r] for r in roots]
 
 
@@ -224,11 +223,28 @@ def full_nodes(roots, rows=()):
     """
     full = set()
     for node in topological(roots):
-        if node.op == "position" or node.op == "input" and node.attr not in rows:
-            full.add(node)
-        elif node.op != "reduce" and any(a in full for a in node.args):
+        if node.op == "input":
+            varies = node.attr not in rows
+        else:
+            varies = node.op == "position" or any(a in full for a in level_args(node))
+        if varies:
             full.add(node)
     return full
+
+
+def level_args(node):
+    """The arguments that decide whether ``node`` is FULL: none of a reduce, the value of a stated one, else all."""
+    return () if node.op == "reduce" else node.args[:1] if node.op == "stated" else node.args
+
+
+def without_stated(roots):
+    """``roots`` with every ``stated`` node replaced by its value: what code generation needs."""
+    return rebuild(roots, lambda node, args: args[0] if node.op == "stated" else with_args(node, args))
+
+
+def with_args(node, args):
+    """``node`` with other arguments."""
+    return node if args == node.args else make(node.op, args, node.type, node.attr)
 
 
 def inputs_of(roots):

@@ -5,6 +5,9 @@ composition of such nodes where the composition is as accurate and its derivativ
 the derivative of every node, :mod:`.evaluate` its value, ``codegen`` its machine code. Operands have one type; integers are
 converted by the caller before a function of real numbers sees them. The type of an expression ``x`` is ``x.type``.
 
+Where the derivative of a composition would be ill-conditioned or wrong at a singular point, it is :func:`stated`: the node
+``stated(value, operand, ...)`` has the value of the composition and derivatives of its own.
+
 >>> from rushlight.lang.expr import input
 >>> x = input(0, "f32")
 >>> x * sigmoid(x)
@@ -14,19 +17,20 @@ mul(x0:f32, sigmoid(x0:f32):f32):f32
 import math
 
 from . import types as ty
-from .expr import Expr, binary, compare, const, extent, make, position, reduce, select
+from .expr import Expr, binary, compare, const, extent, lift, make, position, reduce, select
 from .expr import cast as _cast
 
-__all__ = [
+__all__ = [  # noqa: RUF022
     "abs", "acos", "acosh", "all", "angle", "any", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh",
-    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cast", "ceil", "clamp", "complex_", "conj", "const", "copysign",
-    "cos", "cosh", "count", "count_nonzero", "digamma", "div", "eq", "erf", "erfc", "erfcx", "erfinv", "exp", "exp2", "expm1",
-    "floor", "floordiv", "fma", "fmax", "fmin", "ge", "gt", "hypot", "i0", "i0e", "i1", "i1e", "imag", "isfinite", "isinf", "isnan",
-    "le", "left_shift", "lgamma", "log", "log10", "log1p", "log2", "log_ndtr", "log_sigmoid", "logaddexp", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "logsumexp", "lt", "max", "maximum", "mean", "min", "minimum", "mod", "ndtri", "ne",
-    "norm", "polygamma", "position", "pow", "prod", "real", "reciprocal", "rem", "right_shift", "rint", "root", "round", "rsqrt",
-    "sgn", "sigmoid", "sign", "signbit", "sin", "sinh", "softplus", "sqrt", "square", "std", "stop_gradient", "sum", "tan", "tanh",
-    "trunc", "truncdiv", "ty", "var", "where", "xlogy", "zeta",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cast", "ceil", "clamp", "complex_", "conj", "const",
+    "copysign", "cos", "cosh", "count", "count_nonzero", "digamma", "div", "eq", "erf", "erfc", "erfcx", "erfinv", "exp",
+    "exp2", "expm1", "floor", "floordiv", "fma", "fmax", "fmin", "ge", "gt", "hypot", "i0", "i0e", "i1", "i1e", "imag",
+    "isfinite", "isinf", "isnan", "le", "left_shift", "lgamma", "log", "log10", "log1p", "log2", "log_ndtr",
+    "log_sigmoid", "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp",
+    "lt", "max", "maximum", "mean", "min", "minimum", "mod", "ndtri", "ne", "norm", "polygamma", "position", "pow",
+    "prod", "real", "reciprocal", "rem", "right_shift", "rint", "root", "round", "rsqrt", "sgn", "sigmoid", "sign",
+    "signbit", "sin", "sinh", "softmax", "softplus", "sqrt", "square", "stated", "std", "stop_gradient", "sum", "tan",
+    "tanh", "trunc", "truncdiv", "ty", "var", "where", "xlogy", "zeta",
 ]  # fmt: skip
 
 
@@ -104,7 +108,6 @@ atanh = _function("atanh", "inverse hyperbolic tangent")
 sigmoid = _function("sigmoid", "1 / (1 + exp(-x)), without overflow on either side")
 
 softplus = _real("softplus", "log(1 + exp(x)), without overflow")
-root = _real("root", "sqrt(x) whose derivative at 0 is stated as 0: the root of a norm or of a variance")
 erf = _real("erf", "2/sqrt(pi) times the integral of exp(-t*t) from 0 to x")
 erfc = _real("erfc", "1 - erf(x), accurate for large x")
 erfcx = _real("erfcx", "exp(x*x) * erfc(x)")
@@ -158,6 +161,11 @@ def pow(base, exponent):
     return binary("pow", base, exponent)
 
 
+def root(x):
+    """sqrt(x) whose derivative at 0 is stated as 0: the root of a norm or of a variance."""
+    return stated(sqrt(x), x, by="root")
+
+
 def square(x):
     """x * x"""
     return x * x
@@ -178,16 +186,20 @@ def abs(x):
 
 def sgn(x):
     """-1, 0 or 1 (NaN gives 0); of a complex number ``z / abs(z)``, and 0 at 0."""
-    return make("sgn", (x,), x.type)
+    return make("sgn", (x,), x.type) if x.type in ty.COMPLEX else sign(x)
 
 
-sign = _ordered("sgn", "-1, 0 or 1; NaN gives 0")
+def sign(x):
+    """-1, 0 or 1; NaN gives 0."""
+    _check("sign", x, _ORDERED, "real")
+    one, zero = const(1, x.type), const(0, x.type)
+    return where(x > 0, one, where(x < 0, -one, zero))
 
 
 def signbit(x):
     """b1: is the sign bit set? True for -0.0, and for a NaN with that bit."""
     _check("signbit", x, _ORDERED, "real")
-    return make("signbit", (x,), "b1") if x.type in ty.FLOATS else x < 0
+    return (make("bitcast", (x,), ty.int_of(x.type)) if x.type in ty.FLOATS else x) < 0
 
 
 def _rounding(name, formula):
@@ -228,19 +240,30 @@ def fma(a, b, c):
 
 # -- choice and comparison ---------------------------------------------------------------------------------------------
 
-minimum = _ordered("minimum", "the smaller; NaN if either is; equal operands share the gradient half and half", 2)
-maximum = _ordered("maximum", "the larger; NaN if either is; equal operands share the gradient half and half", 2)
-fmin = _ordered("fmin", "the smaller; a NaN loses; equal operands give the gradient to the first", 2)
-fmax = _ordered("fmax", "the larger; a NaN loses; equal operands give the gradient to the first", 2)
+minimum = _ordered("min", "the smaller; NaN if either is; equal operands share the gradient half and half", 2)
+maximum = _ordered("max", "the larger; NaN if either is; equal operands share the gradient half and half", 2)
+
+
+def fmin(a, b):
+    """The smaller; a NaN loses; equal operands give the gradient to the first."""
+    a, b = _together("fmin", a, b)
+    return where((a <= b) | isnan(b), a, b)
+
+
+def fmax(a, b):
+    """The larger; a NaN loses; equal operands give the gradient to the first."""
+    a, b = _together("fmax", a, b)
+    return where((a >= b) | isnan(b), a, b)
 
 
 def clamp(x, low=None, high=None):
-    """minimum(maximum(x, low), high), NaN if any operand is; at a bound the gradient belongs to ``x``. A missing bound is infinite."""
-    (x,) = _together("clamp", x)
+    """minimum(maximum(x, low), high), NaN if any operand is; at a bound the gradient belongs to ``x``."""
     _check("clamp", x, _ORDERED, "real")
-    least, greatest = ty.bounds(x.type)
-    args = _together("clamp", x, least if low is None else low, greatest if high is None else high)
-    return make("clamp", args, x.type)
+    bounds = {"low": low, "high": high}
+    given = {name: lift(bound, x.type) for name, bound in bounds.items() if bound is not None}
+    value = maximum(x, given["low"]) if "low" in given else x
+    value = minimum(value, given["high"]) if "high" in given else value
+    return stated(value, x, *given.values(), by=" ".join(["clamp", *given])) if given else x
 
 
 def where(condition, a, b):
@@ -326,24 +349,8 @@ bitwise_and = _function("and", "a & b", 2, _BITS, "integer or bool")
 bitwise_or = _function("or", "a | b", 2, _BITS, "integer or bool")
 bitwise_xor = _function("xor", "a ^ b", 2, _BITS, "integer or bool")
 bitwise_not = _function("not", "~x", 1, _BITS, "integer or bool")
-
-
-def _in_width(a, b):
-    return (b >= 0) & (b < ty.BITS[a.type])
-
-
-def left_shift(a, b):
-    """a << b; 0 where b is negative or at least the width."""
-    a, b = _together("left_shift", a, b)
-    _check("left_shift", a, ty.INTS, "integer")
-    return where(_in_width(a, b), a << b, 0)
-
-
-def right_shift(a, b):
-    """a >> b, keeping the sign; all sign where b is negative or at least the width."""
-    a, b = _together("right_shift", a, b)
-    _check("right_shift", a, ty.INTS, "integer")
-    return where(_in_width(a, b), a >> b, where(a < 0, -1, 0) if a.type in ty.SIGNED else 0)
+left_shift = _function("shl", "a << b; 0 where b is negative or at least the width", 2, ty.INTS, "integer")
+right_shift = _function("shr", "a >> b, keeping the sign; all sign where b is negative or at least the width", 2, ty.INTS, "integer")
 
 
 # -- types and complex numbers -----------------------------------------------------------------------------------------
@@ -384,9 +391,23 @@ def angle(x):
     return where(isnan(x), math.nan, where(x < 0, math.pi, 0.0))
 
 
+def stated(value, *operands, by=()):
+    """``value``, whose derivatives by ``operands`` are those of ``by`` and not those of the expression it is.
+
+    by: a name in :data:`.rules.STATED`, or for each operand a formula ``(t, *operands, y)`` as described in :mod:`.rules`: linear in
+    ``t``, with ``y`` for the value. Where the linear map is not symmetric (it mixes elements, or changes the type) the formula
+    is a pair, the tangent's and the gradient's. An operand that formulas reduce must be FULL.
+
+    >>> from rushlight.lang.expr import input
+    >>> x = input(0, "f32")
+    >>> relu = stated(maximum(x, 0), x, by=(lambda t, x, y: where(y <= 0, 0, t),))  # reads the result, not x
+    """
+    return make("stated", (value, *operands), value.type, by)
+
+
 def stop_gradient(x):
     """``x``, a constant to the derivative."""
-    return make("stop_gradient", (x,), x.type)
+    return stated(x)
 
 
 # -- reductions over the reduced space ---------------------------------------------------------------------------------
@@ -460,8 +481,8 @@ def _power(x):
 def var(x, correction=1):
     """The variance, sum(abs(x - mean) ** 2) / max(0, n - correction); real also of complex numbers."""
     _check("var", x, _REAL_OR_COMPLEX, "floating-point")
-    freedom = count(x) - correction
-    return sum(_power(x - mean(x))) / maximum(freedom, 0)
+    freedom = maximum(count(x) - correction, 0)
+    return stated(sum(_power(x - mean(x))) / freedom, x, freedom, by="var")
 
 
 def std(x, correction=1):
@@ -473,8 +494,20 @@ def logsumexp(x):
     """log(sum(exp(x))), without overflow."""
     _check("logsumexp", x, ty.FLOATS, "real floating-point")
     largest = max(x)
-    shift = stop_gradient(where(isfinite(largest), largest, 0))
-    return log(sum(exp(x - shift))) + shift
+    shift = where(isfinite(largest), largest, 0)
+    return stated(log(sum(exp(x - shift))) + shift, x, by="logsumexp")
+
+
+def softmax(x):
+    """exp(x) / sum(exp(x)), without overflow."""
+    weight = exp(x - max(x))
+    return stated(weight / sum(weight), x, by="softmax")
+
+
+def log_softmax(x):
+    """log(softmax(x)), without overflow."""
+    rest = x - max(x)
+    return stated(rest - log(sum(exp(rest))), x, by="log_softmax")
 
 
 def norm(x, p=2):

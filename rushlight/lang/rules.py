@@ -5,27 +5,32 @@ it forwards (``t`` is a tangent) and backwards (``t`` is a gradient). It is writ
 happens at a singular point is stated by a ``where``, never by a product with a mask: an infinity in the branch that is not
 taken poisons nothing.
 
-Formulas take ``(t, operand, ..., y)``, and last the node's attribute if it has one. ``None`` stands for an operand that has no
-derivative (a condition, a sign), ``UNKNOWN`` for one that has none in closed form.
+Formulas take ``(t, operand, ..., y)``, and last the node's attribute if it has one. A pair is a formula forwards and one backwards.
+``None`` stands for an operand that has no derivative (a condition, a sign).
 """
 
 import math
 
-from .functions import (
-    abs, cast, complex_, conj, cos, cosh, digamma, eq, erfcx, exp, floordiv, hypot, i0, i0e, i1, i1e, imag, isnan, log,
+from .functions import (  # noqa: I001
+    abs, cast, complex_, conj, cos, cosh, digamma, eq, erfcx, exp, floordiv, hypot, i0, i0e, i1, i1e, imag, log, mean,
     polygamma, pow, prod, real, rsqrt, sgn, sigmoid, signbit, sin, sinh, sum, truncdiv, where, zeta,
 )  # fmt: skip
 
 LN2, LN10, ROOT_PI, ROOT_2PI = math.log(2), math.log(10), math.sqrt(math.pi), math.sqrt(2 * math.pi)
-UNKNOWN = object()
 
 # Results that stay put when an operand moves, wherever they change at all; so do all integers and b1.
-CONSTANT = frozenset(("const", "extent", "position", "stop_gradient", "sgn", "floor", "ceil", "trunc", "rint", "floordiv", "truncdiv"))
+CONSTANT = frozenset(("const", "extent", "position", "floor", "ceil", "trunc", "rint", "floordiv", "truncdiv"))
 
 
 def _nonzero(x):
     """``x``, and 1 where it is 0: a divisor for the branch that a ``where`` will not take."""
     return where(eq(x, 0), 1, x)
+
+
+def _unknown(*_):
+    raise NotImplementedError(
+        "the derivative for 'zeta' is not implemented.\nIt has no closed form by the first operand; detach() that, or differentiate by the second."
+    )
 
 
 def _per_square(x, a, b):
@@ -38,7 +43,6 @@ ONE = {
     "neg":       lambda t, x, y: -t,
     "abs":       lambda t, x, y: t * sgn(x),
     "sqrt":      lambda t, x, y: t / (2 * y),
-    "root":      lambda t, x, y: where(eq(y, 0), 0, t / (2 * _nonzero(y))),
     "rsqrt":     lambda t, x, y: -0.5 * t * (y * y * y),
 
     "exp":       lambda t, x, y: t * y,
@@ -106,23 +110,16 @@ MANY = {
                  lambda t, a, b, y: -t * _per_square(a, a, b)),
     "copysign": (lambda t, a, b, y: where(eq(a, 0), 0, where(signbit(a) ^ signbit(b), -t, t)),
                  None),
-    "zeta":     (UNKNOWN,
+    "zeta":     (_unknown,
                  lambda t, s, q, y: -t * (s * zeta(s + 1, q))),
 
     "select":   (None,
                  lambda t, c, a, b, y: where(c, t, 0),
                  lambda t, c, a, b, y: where(c, 0, t)),
-    "maximum":  (lambda t, a, b, y: where(a < b, 0, where(eq(a, b), t / 2, t)),
+    "max":      (lambda t, a, b, y: where(a < b, 0, where(eq(a, b), t / 2, t)),
                  lambda t, a, b, y: where(a > b, 0, where(eq(a, b), t / 2, t))),
-    "minimum":  (lambda t, a, b, y: where(a > b, 0, where(eq(a, b), t / 2, t)),
+    "min":      (lambda t, a, b, y: where(a > b, 0, where(eq(a, b), t / 2, t)),
                  lambda t, a, b, y: where(a < b, 0, where(eq(a, b), t / 2, t))),
-    "fmax":     (lambda t, a, b, y: where((a >= b) | isnan(b), t, 0),
-                 lambda t, a, b, y: where((a >= b) | isnan(b), 0, t)),
-    "fmin":     (lambda t, a, b, y: where((a <= b) | isnan(b), t, 0),
-                 lambda t, a, b, y: where((a <= b) | isnan(b), 0, t)),
-    "clamp":    (lambda t, x, low, high, y: where((x >= low) & (x <= high), t, 0),
-                 lambda t, x, low, high, y: where((x < low) & (low < high), t, 0),
-                 lambda t, x, low, high, y: where((x > high) | (high < low), t, 0)),
 }  # fmt: skip
 
 
@@ -177,4 +174,31 @@ PAIRED = {
     "sgn":     ((_sgn_change,                              _sgn_change),),
     "complex": ((lambda t, a, b, y: complex_(t, 0),        lambda g, a, b, y: real(g)),
                 (lambda t, a, b, y: complex_(0, t),        lambda g, a, b, y: imag(g))),
+}  # fmt: skip
+
+
+# -- compositions whose derivatives are stated (functions.stated) -------------------------------------------------------------
+
+
+def _centred(x):
+    return x - mean(x)
+
+
+STATED = {
+    "root":           (lambda t, x, y: where(eq(y, 0), 0, t / (2 * _nonzero(y))),),
+
+    "clamp low":      (lambda t, x, low, y: where(x >= low, t, 0),
+                       lambda t, x, low, y: where(x < low, t, 0)),
+    "clamp high":     (lambda t, x, high, y: where(x <= high, t, 0),
+                       lambda t, x, high, y: where(x > high, t, 0)),
+    "clamp low high": (lambda t, x, low, high, y: where((x >= low) & (x <= high), t, 0),
+                       lambda t, x, low, high, y: where((x < low) & (low < high), t, 0),
+                       lambda t, x, low, high, y: where((x > high) | (high < low), t, 0)),
+
+    "var":            ((lambda t, x, n, y: sum(real(t * conj(_centred(x)))) * (2 / n),
+                        lambda g, x, n, y: cast(g * (2 / n), x.type) * _centred(x)),
+                       None),
+    "softmax":        (lambda t, x, y: y * (t - sum(t * y)),),
+    "log_softmax":    ((lambda t, x, y: t - sum(t * exp(y)),   lambda g, x, y: g - exp(y) * sum(g)),),
+    "logsumexp":      ((lambda t, x, y: sum(t * exp(x - y)),   lambda g, x, y: g * exp(x - y)),),
 }  # fmt: skip

@@ -14,7 +14,7 @@ import operator
 import struct
 
 from . import types as ty
-from .expr import cast, const, extent, full_nodes, make, rebuild, reduce
+from .expr import cast, const, extent, full_nodes, make, rebuild, reduce, with_args
 
 
 def simplify(roots, rows=()):
@@ -33,8 +33,8 @@ def _pass(roots, full):
 
     def replace(node, args):
         if node.op == "reduce" and node.args[0] not in full:
-            return _row_reduce(_with_args(node, args))
-        node = _once(_with_args(node, args))
+            return _row_reduce(with_args(node, args))
+        node = _once(with_args(node, args))
         if node.op in _COMMUTATIVE:
             a, b = node.args
             node = commuted.get((node.op, a, b), node)
@@ -44,13 +44,9 @@ def _pass(roots, full):
     return rebuild(roots, replace)
 
 
-def _with_args(node, args):
-    return node if args == node.args else make(node.op, args, node.type, node.attr)
-
-
 def _once(node):
     """``node``, whose arguments are simple, after the first rule that applies to it."""
-    if node.args and all(a.op == "const" for a in node.args):
+    if node.args and node.op != "stated" and all(a.op == "const" for a in node.args):
         folded = fold(node)
         if folded is not None:
             return folded
@@ -339,18 +335,13 @@ def _row_reduce(node):
     return node
 
 
-def _stop(node, a):
-    """Nothing flows into a constant anyway."""
-    return a if a.op in ("const", "stop_gradient") or a.type not in ty.FLOATS | ty.COMPLEX else None
-
-
-def without_stops(roots):
-    """``roots`` without ``stop_gradient`` nodes, for code that computes values only."""
-    return rebuild(roots, lambda node, args: args[0] if node.op == "stop_gradient" else _with_args(node, args))
+def _stated(node, value, *operands):
+    """A constant needs no derivative."""
+    return value if value.op == "const" or value.type not in ty.FLOATS | ty.COMPLEX else None
 
 
 _RULES = {
     "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "pow": _pow, "select": _select, "cast": _cast, "and": _and,
     "or": _or, "not": _not, "eq": _equal, "ne": _equal, "conj": _involution, "real": _component, "imag": _component,
-    "complex": _complex, "reduce": _reduce, "stop_gradient": _stop,
+    "complex": _complex, "reduce": _reduce, "stated": _stated,
 }  # fmt: skip
