@@ -1,0 +1,625 @@
+"""PyTorch's random numbers: the CPU generator, its streams, and fillers that write them to memory of any dtype and stride.
+
+The generator is the 32-bit Mersenne Twister (Matsumoto and Nishimura 1998). How its words become samples is PyTorch's contract with every
+script that sets a seed, so each stream here takes the same words, in the same order and number, and forms the same values:
+
+======================  =====================================================================================================
+stream                  words taken per value, and how the value is formed
+======================  =====================================================================================================
+uniform f32, f16, bf16  1; the low 24 bits over 2**24
+uniform f64             2, first one high; the low 53 bits over 2**53
+integers below 2**28    1, modulo the range; wider ranges 2
+normal, >= 16 values    blocks of 16 uniforms of the dtype (Box and Muller); a ragged end draws its last 16 anew
+normal, otherwise       double pairs, the second one kept for the next call
+all others              double uniforms, except ``bernoulli`` with a float32 tensor of probabilities: float32 uniforms
+======================  =====================================================================================================
+
+Memory that is not contiguous is filled in the order of its addresses, not of its indices.
+"""
+
+import os
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.pythread cimport (
+    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
+)
+from libc.math cimport NAN, ceil, cos, cosf, exp, fabs, floor, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from rushlight._core.tensor cimport (
+    BF16, C32, C64, C128, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, U8, U16, U32, U64,
+    Tensor, device_arg, device_of, empty,
+)
+from rushlight._core.threads cimport parallel_for
+
+cdef extern from *:
+    ctypedef unsigned long long uint128 "unsigned __int128"
+
+cdef enum:
+    WORDS = 624
+    SHIFT = 397
+    STATE_BYTES = 5056
+    CHUNK = 2048  # values in scratch memory: within the first-level cache
+    PIECE = 1 << 18  # values between taking words and transforming them: within the second-level cache
+    GRAIN = 1 << 13  # values worth handing to another thread
+
+cdef double TWO_PI = 6.283185307179586476925286766559
+cdef double INVERSE_53 = 1.0 / 9007199254740992.0
+cdef float INVERSE_24 = 1.0 / 16777216.0
+
+
+include "twister.pxi"
+include "elements.pxi"
+include "samples.pxi"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The generator
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef class Generator:
+    """A source of random numbers: ``Generator(device='cpu')``. It starts with PyTorch's default seed, 67280421310721.
+
+    >>> g = Generator().manual_seed(0)
+    >>> torch.rand(2, generator=g)
+    tensor([0.4963, 0.7682])
+    """
+
+    def __cinit__(self, device=None):
+        if device_arg("cpu" if device is None else device) != 0:
+            raise RuntimeError(f"Device type {device} is not supported for torch.Generator() api.")
+        self.lock = PyThread_allocate_lock()
+        seed_engine(&self.engine, 67280421310721)
+
+    def __dealloc__(self):
+        PyThread_free_lock(self.lock)
+
+    cdef void hold(self):
+        """Keeps other threads away while words are taken."""
+        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
+            with nogil:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+
+    cdef void free(self) noexcept:
+        PyThread_release_lock(self.lock)
+
+    @property
+    def device(self):
+        """Where the numbers are made: the CPU."""
+        return device_of(0)
+
+    def manual_seed(self, seed):
+        """Starts the stream of ``seed``, an int in [-2**63, 2**64), negative ones counting from 2**64. Returns the generator."""
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}\n  Pass an int.")
+        if not -(1 << 63) <= seed < 1 << 64:
+            raise ValueError(f"Overflow when unpacking long long\n  The seed is {seed}; it must lie in [-2**63, 2**64).")
+        self.hold()
+        seed_engine(&self.engine, <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF))
+        self.free()
+        return self
+
+    def seed(self):
+        """Starts an unpredictable stream (53 bits from the operating system) and returns its seed."""
+        seed = int.from_bytes(os.urandom(8), "little") >> 11
+        self.manual_seed(seed)
+        return seed
+
+    def initial_seed(self):
+        """The seed of the current stream."""
+        return self.engine.seed
+
+    def get_state(self):
+        """The state in PyTorch's layout, a uint8 tensor of 5056 bytes."""
+        cdef int64_t size = STATE_BYTES
+        cdef Tensor out = empty(U8, 1, &size)
+        cdef char *p = out.address
+        cdef int i
+        memset(p, 0, STATE_BYTES)
+        self.hold()
+        (<uint64_t *>p)[0] = self.engine.seed
+        (<uint32_t *>(p + 8))[0] = self.engine.left
+        (<uint32_t *>(p + 12))[0] = 1  # seeded
+        (<uint64_t *>(p + 16))[0] = self.engine.next
+        for i in range(WORDS):
+            (<uint64_t *>(p + 24))[i] = self.engine.state[i]
+        (<double *>(p + 5024))[0] = self.engine.normal if self.engine.has_normal else 0
+        (<uint32_t *>(p + 5040))[0] = self.engine.has_normal
+        (<float *>(p + 5048))[0] = self.engine.float_normal if self.engine.has_float_normal else 0
+        (<uint8_t *>(p + 5052))[0] = self.engine.has_float_normal
+        self.free()
+        return out
+
+    def set_state(self, state):
+        """Continues from ``state``, a uint8 tensor that get_state() of rushlight or PyTorch made."""
+        if not isinstance(state, Tensor):
+            raise TypeError(f"expected a torch.ByteTensor, but got {type(state).__name__}")
+        cdef Tensor t = state
+        if t.code != U8 or t.place != 0 or not t.flags & CONTIGUOUS:
+            raise TypeError("RNG state must be a torch.ByteTensor")
+        if t.count != STATE_BYTES:
+            raise RuntimeError(
+                f"Expected a CPUGeneratorImplState of size {STATE_BYTES} but found the input RNG state size to be {t.count}"
+            )
+        cdef char *p = t.address
+        cdef uint32_t left = (<uint32_t *>(p + 8))[0]
+        cdef uint64_t place = (<uint64_t *>(p + 16))[0]
+        cdef int i
+        if (<uint32_t *>(p + 12))[0] != 1 or not 1 <= left <= WORDS or not (place + left == WORDS + 1 or (place == 0 and left == 1)):
+            raise RuntimeError("Invalid mt19937 state")
+        self.hold()
+        self.engine.seed = (<uint64_t *>p)[0]
+        self.engine.left = left
+        self.engine.next = <uint32_t>place
+        for i in range(WORDS):
+            self.engine.state[i] = <uint32_t>(<uint64_t *>(p + 24))[i]
+        self.engine.normal = (<double *>(p + 5024))[0]
+        self.engine.has_normal = (<uint32_t *>(p + 5040))[0] == 1
+        self.engine.float_normal = (<float *>(p + 5048))[0]
+        self.engine.has_float_normal = (<uint8_t *>(p + 5052))[0]
+        self.free()
+        return self
+
+    def clone_state(self):
+        """A new generator at the same place of the same stream."""
+        cdef Generator out = Generator()
+        out.engine = self.engine
+        return out
+
+    def get_offset(self):
+        """Only CUDA's generators count an offset: raises RuntimeError."""
+        raise RuntimeError("CPU Generator does not use offset")
+
+    def set_offset(self, offset):
+        """Only CUDA's generators count an offset: raises RuntimeError."""
+        raise RuntimeError("CPU Generator does not use offset")
+
+    def __reduce__(self):
+        return Generator, (self.device,), (self.initial_seed(), None, self.get_state())
+
+    def __setstate__(self, state):
+        self.set_state(state[2])
+
+    def __copy__(self):
+        return self.clone_state()
+
+    def __deepcopy__(self, memo):
+        return self.clone_state()
+
+
+default_generator = Generator()
+cdef Generator _default = default_generator
+
+
+cdef Generator generator_of(object generator):
+    """The ``generator`` argument of an operator: None means the default one."""
+    if generator is None:
+        return _default
+    if not isinstance(generator, Generator):
+        raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
+    return generator
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Bulk streams: raw words go straight to where the values will stand, then one pass turns them into values, in place
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef struct Pass:
+    char *data
+    double a
+    double b
+    int code
+
+
+cdef void uniform_pass(void *context, int64_t begin, int64_t end) noexcept nogil:
+    """Raw words at [begin, end) to uniforms in [a, b)."""
+    cdef Pass *p = <Pass *>context
+    cdef float *singles = <float *>p.data
+    cdef double *doubles = <double *>p.data
+    cdef uint32_t *words = <uint32_t *>p.data
+    cdef float scale = <float>p.b - <float>p.a
+    cdef int64_t i
+    if p.code == F32:
+        for i in range(begin, end):
+            singles[i] = <float>(temper(words[i]) & 0xFFFFFFu) * INVERSE_24 * scale + <float>p.a
+    else:
+        for i in range(begin, end):
+            doubles[i] = unit_of_pair(words + 2 * i) * (p.b - p.a) + p.a
+
+
+cdef inline double unit_of_pair(uint32_t *words) noexcept nogil:
+    """Two raw words, first one high, as a double in [0, 1)."""
+    return <double>(((<uint64_t>temper(words[0]) << 32) | temper(words[1])) & 0x1FFFFFFFFFFFFFu) * INVERSE_53
+
+
+cdef void normal_pass(void *context, int64_t begin, int64_t end) noexcept nogil:
+    """Raw words of the blocks of 16 values at [begin, end) to normals: radius from the first eight, angle from the last eight."""
+    cdef Pass *p = <Pass *>context
+    cdef int64_t block
+    cdef int j
+    for block in range(begin, end):
+        for j in range(8):
+            if p.code == F32:
+                normal_pair_f32(<float *>p.data + 16 * block + j, <float>p.a, <float>p.b)
+            else:
+                normal_pair_f64(<double *>p.data + 16 * block + j, p.a, p.b)
+
+
+cdef inline void normal_pair_f32(float *x, float mean, float std) noexcept nogil:
+    cdef uint32_t *words = <uint32_t *>x
+    cdef float radius = sqrtf(-2 * logf(1 - <float>(temper(words[0]) & 0xFFFFFFu) * INVERSE_24))
+    cdef float angle = <float>TWO_PI * (<float>(temper(words[8]) & 0xFFFFFFu) * INVERSE_24)
+    x[0] = radius * cosf(angle) * std + mean
+    x[8] = radius * sinf(angle) * std + mean
+
+
+cdef inline void normal_pair_f64(double *x, double mean, double std) noexcept nogil:
+    cdef double radius = sqrt(-2 * log(1 - unit_of_pair(<uint32_t *>x)))
+    cdef double angle = TWO_PI * unit_of_pair(<uint32_t *>(x + 8))
+    x[0] = radius * cos(angle) * std + mean
+    x[8] = radius * sin(angle) * std + mean
+
+
+cdef void fill_uniform(Engine *e, char *data, int64_t n, int code, double low, double high) noexcept nogil:
+    """``n`` adjacent float32 or float64 uniforms."""
+    cdef Pass p = Pass(data, low, high, code)
+    cdef int64_t k
+    while n > 0:
+        k = min(n, <int64_t>PIECE)
+        raw_words(e, <uint32_t *>p.data, k if code == F32 else 2 * k)
+        parallel_for(uniform_pass, &p, 0, k, GRAIN)
+        p.data += k * (4 if code == F32 else 8)
+        n -= k
+
+
+cdef void fill_blocks(Engine *e, char *data, int64_t blocks, int code, double mean, double std) noexcept nogil:
+    """Blocks of 16 adjacent float32 or float64 normals."""
+    cdef Pass p = Pass(data, mean, std, code)
+    cdef int64_t k
+    while blocks > 0:
+        k = min(blocks, <int64_t>PIECE // 16)
+        raw_words(e, <uint32_t *>p.data, 16 * k if code == F32 else 32 * k)
+        parallel_for(normal_pass, &p, 0, k, GRAIN // 16)
+        p.data += 16 * k * (4 if code == F32 else 8)
+        blocks -= k
+
+
+cdef void skip(Engine *e, int64_t words) noexcept nogil:
+    while words > 0:
+        draw32(e)
+        words -= 1
+
+
+cdef void fill_normal(Engine *e, char *data, int64_t n, int code, double mean, double std) noexcept nogil:
+    """``n`` >= 16 adjacent normals. A ragged end draws its last 16 values anew, over what was there."""
+    cdef int64_t blocks = n // 16, ragged = n % 16
+    cdef int size = ITEMSIZE[code]
+    if code == F32 or code == F64:
+        fill_blocks(e, data, blocks, code, mean, std)
+        if ragged:
+            skip(e, ragged if code == F32 else 2 * ragged)
+            fill_blocks(e, data + (n - 16) * size, 1, code, mean, std)
+    else:
+        fill_half_blocks(e, data, blocks, code, mean, std)
+        if ragged:
+            fill_half_blocks(e, data + (n - 16) * size, 1, code, mean, std)
+
+
+cdef void fill_half_blocks(Engine *e, char *data, int64_t blocks, int code, double mean, double std) noexcept nogil:
+    """Blocks of 16 normals in float16 or bfloat16, computed in float32."""
+    cdef float[CHUNK] scratch
+    cdef int64_t k, i
+    while blocks > 0:
+        k = min(blocks, <int64_t>CHUNK // 16)
+        fill_blocks(e, <char *>scratch, k, F32, mean, std)
+        for i in range(16 * k):
+            store(data + 2 * i, code, scratch[i])
+        data += 32 * k
+        blocks -= k
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Any layout: values are drawn in the order of the output's addresses
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef struct Walk:
+    # Operand 0 is the output, 1 and 2 the parameters (dims of stride 0 where they are numbers). Dim 0 is the innermost. Strides in bytes.
+    Engine *engine
+    Sampler sampler
+    uint64_t modulus
+    int64_t base
+    int ndim
+    int code[3]
+    char *address[3]
+    int64_t size[MAX_RANK + 1]
+    int64_t stride[3][MAX_RANK + 1]
+    double number[3]
+
+
+ctypedef void (*Row)(Walk *w, char *out, char *a, char *b, int64_t n) noexcept nogil
+
+
+cdef void sample_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcept nogil:
+    cdef int64_t i
+    if w.sampler is uniform_f32 or w.sampler is uniform_f64:
+        if w.stride[0][0] == ITEMSIZE[w.code[0]] and w.stride[1][0] == 0 and w.stride[2][0] == 0:
+            fill_uniform(w.engine, out, n, w.code[0], load(a, w.code[1]), load(b, w.code[2]))
+            return
+    for i in range(n):
+        store(out, w.code[0], w.sampler(w.engine, load(a, w.code[1]), load(b, w.code[2])))
+        out += w.stride[0][0]
+        a += w.stride[1][0]
+        b += w.stride[2][0]
+
+
+cdef void integer_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcept nogil:
+    """Words modulo the range, from ``base`` on; a modulus of 0 stands for 2**64."""
+    cdef uint32_t[CHUNK] words
+    cdef uint64_t reciprocal, wide
+    cdef int64_t k, i
+    if w.modulus == 0 or w.modulus >= 1 << 28:
+        for i in range(n):
+            wide = draw64(w.engine)
+            if w.modulus != 0:
+                wide %= w.modulus
+            store_integer(out, w.code[0], <int64_t>(wide + <uint64_t>w.base))
+            out += w.stride[0][0]
+        return
+    reciprocal = 0xFFFFFFFFFFFFFFFFu // w.modulus + 1  # x % m without a division (Lemire, Kaser and Kurz 2019); wraps to 0 for m = 1
+    while n > 0:
+        k = min(n, <int64_t>CHUNK)
+        draw_words(w.engine, words, k)
+        for i in range(k):
+            wide = <uint64_t>((<uint128>(reciprocal * words[i]) * w.modulus) >> 64)
+            store_integer(out, w.code[0], <int64_t>wide + w.base)
+            out += w.stride[0][0]
+        n -= k
+
+
+cdef void bernoulli_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcept nogil:
+    """One probability for all: (u * 2**-53 < p) is (u < p * 2**53), which is exact."""
+    cdef uint32_t[2 * CHUNK] words
+    cdef double threshold = load(a, w.code[1]) * 9007199254740992.0
+    cdef int64_t k, i
+    cdef uint64_t u
+    while n > 0:
+        k = min(n, <int64_t>CHUNK)
+        draw_words(w.engine, words, 2 * k)
+        for i in range(k):
+            u = ((<uint64_t>words[2 * i] << 32) | words[2 * i + 1]) & 0x1FFFFFFFFFFFFFu
+            store_integer(out, w.code[0], <double>u < threshold)
+            out += w.stride[0][0]
+        n -= k
+
+
+cdef int add_operand(Walk *w, int k, object value, Tensor like) except -1:
+    """Operand ``k``: a number, or a float tensor of the output's shape."""
+    cdef Tensor t
+    cdef int i
+    if not isinstance(value, Tensor):
+        w.number[k] = value
+        w.address[k] = <char *>&w.number[k]
+        w.code[k] = F64
+        for i in range(w.ndim):
+            w.stride[k][i] = 0
+        return 0
+    t = value
+    w.address[k] = t.address
+    w.code[k] = t.code
+    for i in range(like.ndim):
+        w.stride[k][i] = t.strides[i] * ITEMSIZE[t.code]
+    return 0
+
+
+cdef int plan(Walk *w, Tensor out, object a, object b) except -1:
+    """Describes the three operands, then orders the dims by the output's strides and joins those that follow each other."""
+    cdef int i, j, k, size = ITEMSIZE[out.code]
+    cdef bint paired = out.code == C64 or out.code == C128 or out.code == C32
+    w.ndim = out.ndim
+    w.address[0] = out.address
+    w.code[0] = out.code
+    for i in range(out.ndim):
+        w.size[i] = out.sizes[i]
+        w.stride[0][i] = out.strides[i] * size
+        if out.strides[i] == 0 and out.sizes[i] > 1:
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+                "Please clone() the tensor before performing the operation."
+            )
+    if paired:  # real and imaginary parts are drawn in turn: one more dim
+        w.code[0] = F32 if out.code == C64 else F64 if out.code == C128 else F16
+        w.size[out.ndim] = 2
+        w.stride[0][out.ndim] = size // 2
+        w.ndim += 1
+    add_operand(w, 1, a, out)
+    add_operand(w, 2, b, out)
+    order_dims(w)
+    return 0
+
+
+cdef void order_dims(Walk *w) noexcept nogil:
+    """Sorts the dims by the output's strides, innermost first, without those of length 1, and joins those that follow each other."""
+    cdef Walk given = w[0]
+    cdef int[MAX_RANK + 1] order
+    cdef int i, j, k, d, n = 0, last = -1
+    cdef bint joined
+    for i in range(given.ndim - 1, -1, -1):
+        if given.size[i] == 1:
+            continue
+        j = n
+        while j > 0 and given.stride[0][order[j - 1]] > given.stride[0][i]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = i
+        n += 1
+    for i in range(n):
+        d = order[i]
+        joined = last >= 0
+        for k in range(3):
+            joined = joined and w.stride[k][last] * w.size[last] == given.stride[k][d]
+        if joined:
+            w.size[last] *= given.size[d]
+            continue
+        last += 1
+        w.size[last] = given.size[d]
+        for k in range(3):
+            w.stride[k][last] = given.stride[k][d]
+    if n == 0:  # one element
+        w.size[0] = 1
+        w.stride[0][0], w.stride[1][0], w.stride[2][0] = ITEMSIZE[w.code[0]], 0, 0
+    w.ndim = last + 1 if n else 1
+
+
+cdef void run(Walk *w, Row row) noexcept nogil:
+    """Calls ``row`` for each innermost row, in the order of the outer dims."""
+    cdef int64_t[MAX_RANK + 1] index
+    cdef char *p[3]
+    cdef int d, k
+    memset(index, 0, sizeof(index))
+    memcpy(p, w.address, sizeof(p))
+    while True:
+        row(w, p[0], p[1], p[2], w.size[0])
+        d = 1
+        while d < w.ndim:
+            index[d] += 1
+            for k in range(3):
+                p[k] += w.stride[k][d]
+            if index[d] < w.size[d]:
+                break
+            for k in range(3):
+                p[k] -= w.stride[k][d] * w.size[d]
+            index[d] = 0
+            d += 1
+        if d >= w.ndim:
+            return
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What operators call. Arguments have been checked; tensors of parameters have the output's shape and a floating dtype.
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef Sampler sampler_of(str stream, int code, object a) except NULL:
+    if stream == "uniform":
+        if code == F64 or code == C128:
+            return uniform_f64
+        return uniform_f16 if code == F16 or code == C32 else uniform_bf16 if code == BF16 else uniform_f32
+    if stream == "normal":
+        return normal
+    if stream == "bernoulli":
+        return bernoulli if (<Tensor>a).code == F64 else bernoulli_f32
+    if stream == "exponential":
+        return exponential
+    if stream == "geometric":
+        return geometric
+    if stream == "cauchy":
+        return cauchy
+    if stream == "log_normal":
+        return log_normal
+    if stream == "poisson":
+        return poisson
+    if stream == "binomial":
+        return binomial
+    if stream == "gamma":
+        return gamma
+    raise KeyError(stream)
+
+
+cdef int sample(Tensor out, str stream, object a, object b, Generator g) except -1:
+    cdef Walk w
+    cdef Row row = sample_row
+    cdef bint blocks = stream == "normal" and out.flags & CONTIGUOUS
+    if out.count == 0:
+        return 0
+    plan(&w, out, a, b)
+    if stream == "bernoulli" and not isinstance(a, Tensor):
+        row = bernoulli_row
+    else:
+        w.sampler = sampler_of(stream, out.code, a)
+    blocks = blocks and w.size[0] >= 16
+    g.hold()
+    w.engine = &g.engine
+    with nogil:
+        if blocks:
+            fill_normal(w.engine, w.address[0], w.size[0], w.code[0], w.number[1], w.number[2])
+        else:
+            run(&w, row)
+    g.free()
+    return 0
+
+
+def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
+    """Fills ``out`` with samples and returns it.
+
+    stream: uniform (a: low, b: high), normal and log_normal (mean, std), bernoulli (p), exponential (rate), geometric (p),
+    cauchy (median, sigma), poisson (rate), binomial (count, p), gamma (alpha). a, b: numbers, or tensors of out's shape.
+    """
+    sample(out, stream, a, b, generator_of(generator))
+    return out
+
+
+def fill_integers(Tensor out, base, modulus, generator=None):
+    """Fills ``out`` with base + (word % modulus) and returns it; one word each below 2**28, else two. A modulus of 2**64 takes any."""
+    cdef Walk w
+    cdef Generator g = generator_of(generator)
+    if out.count == 0:
+        return out
+    plan(&w, out, 0.0, 0.0)
+    w.base = base
+    w.modulus = 0 if modulus >> 64 else modulus
+    g.hold()
+    w.engine = &g.engine
+    with nogil:
+        run(&w, integer_row)
+    g.free()
+    return out
+
+
+def fill_permutation(Tensor out, generator=None):
+    """Fills the adjacent elements of ``out`` with 0 .. n-1 in random order (Fisher and Yates, from the front) and returns it."""
+    cdef Generator g = generator_of(generator)
+    cdef int64_t n = out.count, i
+    cdef bint narrow = n < <int64_t>0xFFFFFFFFu // 20  # PyTorch's bound on what one word modulo n may skew
+    cdef uint64_t other
+    cdef int64_t *order = <int64_t *>PyMem_Malloc(max(n, 1) * sizeof(int64_t))
+    if order == NULL:
+        raise MemoryError()
+    g.hold()
+    with nogil:
+        for i in range(n):
+            order[i] = i
+        for i in range(n - 1):
+            other = draw32(&g.engine) if narrow else draw64(&g.engine)
+            other = i + other % <uint64_t>(n - i)
+            order[i], order[other] = order[other], order[i]
+        for i in range(n):
+            store_integer(out.address + i * ITEMSIZE[out.code], out.code, order[i])
+    g.free()
+    PyMem_Free(order)
+    return out
+
+
+def fill_choices(Tensor out, Tensor cumulative, generator=None):
+    """Samples with replacement: each row of ``out`` (int64) holds positions in the row of ``cumulative`` sums (float64, last one 1)."""
+    cdef Generator g = generator_of(generator)
+    cdef int64_t rows = cumulative.sizes[0], n = cumulative.sizes[1], samples = out.sizes[1]
+    cdef int64_t r, i, low, high, middle
+    cdef double u
+    cdef double *sums
+    cdef int64_t *positions = <int64_t *>out.address
+    g.hold()
+    with nogil:
+        for r in range(rows):
+            sums = <double *>cumulative.address + r * n
+            for i in range(samples):
+                u = unit53(&g.engine)
+                low, high = 0, n
+                while low < high:
+                    middle = (low + high) // 2
+                    if sums[middle] < u:
+                        low = middle + 1
+                    else:
+                        high = middle
+                positions[r * samples + i] = low
+    g.free()
+    return out

@@ -1,0 +1,180 @@
+# Random variates: each function takes the engine and up to two parameters. Included by random.pyx.
+
+ctypedef double (*Sampler)(Engine *e, double a, double b) noexcept nogil
+
+
+cdef inline double unit53(Engine *e) noexcept nogil:
+    """A double in [0, 1)."""
+    return <double>(draw64(e) & 0x1FFFFFFFFFFFFFu) * INVERSE_53
+
+
+cdef inline float unit24(Engine *e) noexcept nogil:
+    """A float in [0, 1)."""
+    return <float>(draw32(e) & 0xFFFFFFu) * INVERSE_24
+
+
+cdef double uniform_f64(Engine *e, double low, double high) noexcept nogil:
+    return unit53(e) * (high - low) + low
+
+
+cdef double uniform_f32(Engine *e, double low, double high) noexcept nogil:
+    return unit24(e) * (<float>high - <float>low) + <float>low
+
+
+cdef double uniform_f16(Engine *e, double low, double high) noexcept nogil:
+    cdef float x = half_value(half_bits(<float>uniform_f32(e, low, high)))
+    return low if x == <float>high else x  # rounding up must not leave [low, high)
+
+
+cdef double uniform_bf16(Engine *e, double low, double high) noexcept nogil:
+    cdef float x = bfloat_value(bfloat_bits(<float>uniform_f32(e, low, high)))
+    return low if x == <float>high else x
+
+
+cdef double normal(Engine *e, double mean, double std) noexcept nogil:
+    """Box and Muller's method with the second value of each pair kept for the next call."""
+    cdef double angle, radius
+    if e.has_normal:
+        e.has_normal = False
+        return e.normal * std + mean
+    angle = TWO_PI * unit53(e)
+    radius = sqrt(-2.0 * log1p(-unit53(e)))
+    e.normal = radius * sin(angle)
+    e.has_normal = True
+    return radius * cos(angle) * std + mean
+
+
+cdef double log_normal(Engine *e, double mean, double std) noexcept nogil:
+    return exp(normal(e, mean, std))
+
+
+cdef double exponential(Engine *e, double rate, double _) noexcept nogil:
+    return -1.0 / rate * log1p(-unit53(e))
+
+
+cdef double cauchy(Engine *e, double median, double sigma) noexcept nogil:
+    return median + sigma * tan(TWO_PI / 2 * (unit53(e) - 0.5))
+
+
+cdef double geometric(Engine *e, double p, double _) noexcept nogil:
+    return ceil(log(unit53(e)) / log1p(-p))
+
+
+cdef double bernoulli(Engine *e, double p, double _) noexcept nogil:
+    return unit53(e) < p
+
+
+cdef double bernoulli_f32(Engine *e, double p, double _) noexcept nogil:
+    return unit24(e) < p
+
+
+cdef double poisson(Engine *e, double rate, double _) noexcept nogil:
+    """Products of uniforms for small rates; else Hoermann's transformed rejection PTRS (Insurance: Math. and Economics 12, 1993)."""
+    cdef double root, a, b, inverse_alpha, v_r, u, v, us, k, product
+    if rate >= 10:
+        root = sqrt(rate)
+        b = 0.931 + 2.53 * root
+        a = -0.059 + 0.02483 * b
+        inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+        v_r = 0.9277 - 3.6224 / (b - 2)
+        while True:
+            u = unit53(e) - 0.5
+            v = unit53(e)
+            us = 0.5 - fabs(u)
+            k = floor((2 * a / us + b) * u + rate + 0.43)
+            if us >= 0.07 and v <= v_r:
+                return k
+            if k < 0 or (us < 0.013 and v > us):
+                continue
+            if log(v) + log(inverse_alpha) - log(a / (us * us) + b) <= -rate + k * log(rate) - lgamma(k + 1):
+                return k
+    if rate == 0:
+        return 0
+    k = 0
+    product = unit53(e)
+    while product > exp(-rate):
+        k += 1
+        product *= unit53(e)
+    return k
+
+
+cdef double stirling_tail(double k) noexcept nogil:
+    """log(k!) less Stirling's approximation of it: exact to 9, then the series in 1 / (k + 1)."""
+    cdef double x = k + 1
+    if k <= 9:
+        return lgamma(x) - (0.91893853320467274178 + (k + 0.5) * log(x) - x)
+    return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / (x * x)) / (x * x)) / x
+
+
+cdef double binomial_by_gaps(Engine *e, double count, double p) noexcept nogil:
+    """Counts the geometric gaps between successes that fit into ``count`` trials."""
+    cdef double reached = 0, successes = 0
+    while True:
+        reached += ceil(log(unit53(e)) / log1p(-p))
+        if reached > count:
+            return successes
+        successes += 1
+
+
+cdef double binomial_by_rejection(Engine *e, double count, double p) noexcept nogil:
+    """Hoermann's transformed rejection BTRS (J. Statist. Comput. Simul. 46, 1993) for p <= 0.5 and count * p >= 10."""
+    cdef double deviation = sqrt(count * p * (1 - p))
+    cdef double b = 1.15 + 2.53 * deviation
+    cdef double a = -0.0873 + 0.0248 * b + 0.01 * p
+    cdef double centre = count * p + 0.5
+    cdef double v_r = 0.92 - 4.2 / b
+    cdef double odds = p / (1 - p)
+    cdef double alpha = (2.83 + 5.1 / b) * deviation
+    cdef double mode = floor((count + 1) * p)
+    cdef double u, v, us, k, bound
+    while True:
+        u = unit53(e) - 0.5
+        v = unit53(e)
+        us = 0.5 - fabs(u)
+        k = floor((2 * a / us + b) * u + centre)
+        if us >= 0.07 and v <= v_r:
+            return k
+        if k < 0 or k > count:
+            continue
+        v = log(v * alpha / (a / (us * us) + b))
+        bound = (
+            (mode + 0.5) * log((mode + 1) / (odds * (count - mode + 1)))
+            + (count + 1) * log((count - mode + 1) / (count - k + 1))
+            + (k + 0.5) * log(odds * (count - k + 1) / (k + 1))
+            + stirling_tail(mode) + stirling_tail(count - mode) - stirling_tail(k) - stirling_tail(count - k)
+        )
+        if v <= bound:
+            return k
+
+
+cdef double binomial(Engine *e, double count, double p) noexcept nogil:
+    if count <= 0 or p <= 0:
+        return 0
+    if p >= 1:
+        return count
+    if p > 0.5:
+        return count - binomial(e, count, 1 - p)
+    if p != p or count != count:
+        return NAN
+    return binomial_by_rejection(e, count, p) if count * p >= 10 else binomial_by_gaps(e, count, p)
+
+
+cdef double gamma(Engine *e, double alpha, double _) noexcept nogil:
+    """Marsaglia and Tsang's method (ACM TOMS 26, 2000), raised by one where alpha < 1."""
+    cdef double scale = 1, d, c, x, y, v, u
+    if alpha < 1:
+        if alpha == 0:
+            return 0
+        scale = pow(1 - unit53(e), 1 / alpha)
+        alpha += 1
+    d = alpha - 1.0 / 3
+    c = 1 / sqrt(9 * d)
+    while True:
+        y = 0
+        while y <= 0:
+            x = normal(e, 0, 1)
+            y = 1 + c * x
+        v = y * y * y
+        u = 1 - unit53(e)
+        if u < 1 - 0.0331 * (x * x) * (x * x) or log(u) < 0.5 * (x * x) + d * (1 - v + log(v)):
+            return scale * d * v
