@@ -1,19 +1,64 @@
-"""Native kernels for the CPU: the public entries. docs/internals.md ("Kernels") states what each kernel computes and its signature."""
+"""Native kernels for the CPU: the public entries. docs/internals.md ("Kernels") states what each computes and its signature."""
 
-from . import llvm
+from . import cache, llvm
+
+_addresses = {}  # entry name -> address; kernels stay loaded
 
 
 def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     """The address of the kernel that computes ``outputs`` element by element.
 
-    outputs: tuple of ``(Expr, store type)``; an output may also be ``(Expr, store type, kind)`` or ``(Expr, store type, kind,
-    offset)`` with kind "set" or "add" (add to what is there, in the order of the elements) and an i64 expression of a byte offset.
-    inputs: tuple of load types. layout: ``c``, ``s`` or ``v`` for each operand, outputs first. stream: write with non-temporal
-    stores. name: for profilers and debug output.
+    outputs: tuple of ``(Expr, store type)``; also ``(Expr, store type, kind)`` or ``(Expr, store type, kind, offset)`` with kind
+        "set" or "add" (to what is there, in the order of the elements) and an i64 expression of a byte offset.
+    inputs: tuple of load types. layout: ``c``, ``s`` or ``v`` for each operand, outputs first.
+    stream: write with non-temporal stores. name: the operator's, for profilers and debug output.
     """
-    from .pointwise import Pointwise
+    outputs = [_Output(*o) for o in outputs]
 
-    symbol = f"rushlight_{name}"
-    outputs = [tuple(o) for o in outputs]
-    text = Pointwise(outputs, inputs, layout, stream).write(symbol)
-    return llvm.load(llvm.compile(text, symbol), symbol)
+    def write(symbol):
+        from .lower import lowered
+        from .pointwise import Pointwise
+
+        values = lowered([o.expr for o in outputs])
+        offsets = lowered([o.offset for o in outputs if o.offset is not None])
+        return Pointwise([o.with_exprs(values, offsets) for o in outputs], inputs, layout, stream).write(symbol)
+
+    return _kernel("pointwise", name, _described(outputs), (tuple(inputs), layout, bool(stream)), write)
+
+
+class _Output:
+    """One output as the caller gave it."""
+
+    def __init__(self, expr, type, kind="set", offset=None):
+        self.expr, self.type, self.kind, self.offset = expr, type, kind, offset
+
+    def with_exprs(self, values, offsets):
+        """The fields with the next lowered value and offset in place of the expressions (consumed in order)."""
+        return values.pop(0), self.type, self.kind, None if self.offset is None else offsets.pop(0)
+
+
+def _described(outputs):
+    roots = [o.expr for o in outputs] + [o.offset for o in outputs if o.offset is not None]
+    return cache.serialised(roots), tuple((o.type, o.kind, o.offset is not None) for o in outputs)
+
+
+def _kernel(family, name, outputs, flags, write):
+    """The address of a kernel: loaded already, or from the disk cache, or from ``write(symbol) -> LLVM text``."""
+    symbol = f"rushlight_{family}_{name}" if name != family else f"rushlight_{name}"
+    entry = cache.key(symbol, outputs, flags)
+    with llvm.lock:
+        address = _addresses.get(entry)
+        if address is None:
+            address = _addresses[entry] = _from_disk(entry, symbol) or _compiled(entry, symbol, write)
+        return address
+
+
+def _from_disk(entry, symbol):
+    code = cache.folder().read(entry)
+    return None if code is None else llvm.load(code, symbol)
+
+
+def _compiled(entry, symbol, write):
+    code = llvm.compile(write(symbol), symbol)
+    cache.folder().write(entry, code)
+    return llvm.load(code, symbol)
