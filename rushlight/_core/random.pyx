@@ -23,7 +23,8 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
 )
-from libc.math cimport NAN, ceil, cos, cosf, exp, fabs, floor, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
+from libc.float cimport DBL_MIN, FLT_MIN
+from libc.math cimport NAN, ceil, cos, cosf, exp, fabs, floor, fma, fmaf, fmax, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -222,10 +223,10 @@ cdef void uniform_pass(void *context, int64_t begin, int64_t end) noexcept nogil
     cdef int64_t i
     if p.code == F32:
         for i in range(begin, end):
-            singles[i] = <float>(temper(words[i]) & 0xFFFFFFu) * INVERSE_24 * scale + <float>p.a
+            singles[i] = fmaf(<float>(temper(words[i]) & 0xFFFFFFu) * INVERSE_24, scale, <float>p.a)
     else:
         for i in range(begin, end):
-            doubles[i] = unit_of_pair(words + 2 * i) * (p.b - p.a) + p.a
+            doubles[i] = fma(unit_of_pair(words + 2 * i), p.b - p.a, p.a)
 
 
 cdef inline double unit_of_pair(uint32_t *words) noexcept nogil:
@@ -521,7 +522,7 @@ cdef Sampler sampler_of(str stream, int code, object a) except NULL:
     if stream == "binomial":
         return binomial
     if stream == "gamma":
-        return gamma
+        return gamma_f64 if code == F64 else gamma_f32
     raise KeyError(stream)
 
 

@@ -14,11 +14,11 @@ cdef inline float unit24(Engine *e) noexcept nogil:
 
 
 cdef double uniform_f64(Engine *e, double low, double high) noexcept nogil:
-    return unit53(e) * (high - low) + low
+    return fma(unit53(e), high - low, low)
 
 
 cdef double uniform_f32(Engine *e, double low, double high) noexcept nogil:
-    return unit24(e) * (<float>high - <float>low) + <float>low
+    return fmaf(unit24(e), <float>high - <float>low, <float>low)
 
 
 cdef double uniform_f16(Engine *e, double low, double high) noexcept nogil:
@@ -53,7 +53,7 @@ cdef double exponential(Engine *e, double rate, double _) noexcept nogil:
 
 
 cdef double cauchy(Engine *e, double median, double sigma) noexcept nogil:
-    return median + sigma * tan(TWO_PI / 2 * (unit53(e) - 0.5))
+    return fma(sigma, tan(TWO_PI / 2 * (unit53(e) - 0.5)), median)
 
 
 cdef double geometric(Engine *e, double p, double _) noexcept nogil:
@@ -159,16 +159,34 @@ cdef double binomial(Engine *e, double count, double p) noexcept nogil:
     return binomial_by_rejection(e, count, p) if count * p >= 10 else binomial_by_gaps(e, count, p)
 
 
-cdef double gamma(Engine *e, double alpha, double _) noexcept nogil:
-    """Marsaglia and Tsang's method (ACM TOMS 26, 2000), raised by one where alpha < 1."""
-    cdef double scale = 1, d, c, x, y, v, u
+cdef float THIRD = 1.0 / 3
+cdef float SQUEEZE = 0.0331
+
+
+cdef double gamma_f64(Engine *e, double alpha, double _) noexcept nogil:
+    """Marsaglia and Tsang's method (ACM TOMS 26, 2000), raised by one where alpha < 1. PyTorch's constants are float32 numbers."""
+    cdef double scale = 1
+    if alpha == 0:
+        return DBL_MIN
     if alpha < 1:
-        if alpha == 0:
-            return 0
         scale = pow(1 - unit53(e), 1 / alpha)
         alpha += 1
-    d = alpha - 1.0 / 3
-    c = 1 / sqrt(9 * d)
+    return fmax(scale * gamma_above_one(e, alpha - THIRD), DBL_MIN)
+
+
+cdef double gamma_f32(Engine *e, double alpha, double _) noexcept nogil:
+    """The same with the arithmetic on alpha in float32."""
+    cdef double scale = 1
+    if alpha == 0:
+        return FLT_MIN
+    if alpha < 1:
+        scale = pow(1 - unit53(e), <float>(1 / alpha))
+        alpha = <float>(alpha + 1)
+    return fmax(scale * gamma_above_one(e, <float>(alpha - THIRD)), FLT_MIN)
+
+
+cdef double gamma_above_one(Engine *e, double d) noexcept nogil:
+    cdef double c = 1 / sqrt(9 * d), x, y, v, u
     while True:
         y = 0
         while y <= 0:
@@ -176,5 +194,5 @@ cdef double gamma(Engine *e, double alpha, double _) noexcept nogil:
             y = 1 + c * x
         v = y * y * y
         u = 1 - unit53(e)
-        if u < 1 - 0.0331 * (x * x) * (x * x) or log(u) < 0.5 * (x * x) + d * (1 - v + log(v)):
-            return scale * d * v
+        if u < 1 - SQUEEZE * (x * x) * (x * x) or log(u) < 0.5 * (x * x) + d * (1 - v + log(v)):
+            return d * v
