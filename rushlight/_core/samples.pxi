@@ -23,12 +23,12 @@ cdef double uniform_f32(Engine *e, double low, double high) noexcept nogil:
 
 cdef double uniform_f16(Engine *e, double low, double high) noexcept nogil:
     cdef float x = half_value(half_bits(<float>uniform_f32(e, low, high)))
-    return low if x == <float>high else x  # rounding up must not leave [low, high)
+    return low if x == half_value(half_bits(<float>high)) else x  # rounding up must not leave [low, high)
 
 
 cdef double uniform_bf16(Engine *e, double low, double high) noexcept nogil:
     cdef float x = bfloat_value(bfloat_bits(<float>uniform_f32(e, low, high)))
-    return low if x == <float>high else x
+    return low if x == bfloat_value(bfloat_bits(<float>high)) else x
 
 
 cdef double normal(Engine *e, double mean, double std) noexcept nogil:
@@ -36,12 +36,12 @@ cdef double normal(Engine *e, double mean, double std) noexcept nogil:
     cdef double angle, radius
     if e.has_normal:
         e.has_normal = False
-        return e.normal * std + mean
+        return fma(e.normal, std, mean)
     angle = TWO_PI * unit53(e)
     radius = sqrt(-2.0 * log1p(-unit53(e)))
     e.normal = radius * sin(angle)
     e.has_normal = True
-    return radius * cos(angle) * std + mean
+    return fma(radius * cos(angle), std, mean)
 
 
 cdef double log_normal(Engine *e, double mean, double std) noexcept nogil:
@@ -171,7 +171,7 @@ cdef double gamma_f64(Engine *e, double alpha, double _) noexcept nogil:
     if alpha < 1:
         scale = pow(1 - unit53(e), 1 / alpha)
         alpha += 1
-    return fmax(scale * gamma_above_one(e, alpha - THIRD), DBL_MIN)
+    return fmax(gamma_above_one(e, alpha - THIRD, scale), DBL_MIN)
 
 
 cdef double gamma_f32(Engine *e, double alpha, double _) noexcept nogil:
@@ -182,10 +182,10 @@ cdef double gamma_f32(Engine *e, double alpha, double _) noexcept nogil:
     if alpha < 1:
         scale = pow(1 - unit53(e), <float>(1 / alpha))
         alpha = <float>(alpha + 1)
-    return fmax(scale * gamma_above_one(e, <float>(alpha - THIRD)), FLT_MIN)
+    return fmax(gamma_above_one(e, <float>(alpha - THIRD), scale), FLT_MIN)
 
 
-cdef double gamma_above_one(Engine *e, double d) noexcept nogil:
+cdef double gamma_above_one(Engine *e, double d, double scale) noexcept nogil:
     cdef double c = 1 / sqrt(9 * d), x, y, v, u
     while True:
         y = 0
@@ -195,4 +195,4 @@ cdef double gamma_above_one(Engine *e, double d) noexcept nogil:
         v = y * y * y
         u = 1 - unit53(e)
         if u < 1 - SQUEEZE * (x * x) * (x * x) or log(u) < 0.5 * (x * x) + d * (1 - v + log(v)):
-            return d * v
+            return scale * d * v
