@@ -9,9 +9,9 @@ Formulas take ``(t, operand, ..., y)``, and last the node's attribute if it has 
 ``None`` stands for an operand that has no derivative (a condition, a sign).
 """
 
-import math
+import math  # noqa: I001
 
-from .functions import (  # noqa: I001
+from .functions import (
     abs, cast, complex_, conj, cos, cosh, digamma, eq, erfcx, exp, floordiv, hypot, i0, i0e, i1, i1e, imag, log, mean,
     polygamma, pow, prod, real, rsqrt, sgn, sigmoid, signbit, sin, sinh, sum, truncdiv, where, zeta,
 )  # fmt: skip
