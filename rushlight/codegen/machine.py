@@ -5,9 +5,23 @@ name of the result. No fast-math flag is ever set: infinities, NaN, signed zeros
 """
 
 from ..lang import types as ty
-from ..lang.expr import topological
+from ..lang.expr import input, make
 from .memory import cast
 from .text import LLVM_TYPE, literal, mangled, vector
+
+
+def unknown(roots, known):
+    """The nodes that ``roots`` need and that are not in ``known``, arguments first; nothing beneath a known node is visited."""
+    order, seen, stack = [], set(), [(r, False) for r in reversed(roots)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in seen and node not in known:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((a, False) for a in reversed(node.args))
+    return order
 
 
 class Machine:
@@ -23,10 +37,8 @@ class Machine:
 
     def evaluate(self, roots):
         """Emit everything that ``roots`` need and that is not known yet; return the roots' names."""
-        todo = [r for r in roots if r not in self.values]
-        for node in topological(todo):
-            if node not in self.values:
-                self.values[node] = self._node(node)
+        for node in unknown(roots, self.values):
+            self.values[node] = self._node(node)
         return [self.values[r] for r in roots]
 
     def _node(self, node):
@@ -35,6 +47,14 @@ class Machine:
         args = [self.values[a] for a in node.args]
         emit = _EMIT.get(node.op)
         return self.leaf(node, *args) if emit is None else emit(self, node, *args)
+
+    def apply(self, op, t, *args):
+        """Operation ``op`` on values (not nodes) of element type ``t``."""
+        return _EMIT[op](self, make(op, tuple(input(i, t) for i in range(len(args))), t), *args)
+
+    def sum(self, a, b, t):
+        """a + b of values of element type ``t``."""
+        return self.apply("add", t, a, b)
 
     # -- helpers for the emitters --
 

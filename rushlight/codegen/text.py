@@ -1,5 +1,6 @@
 """LLVM's text form: element types, constants and a builder that numbers values."""
 
+import contextlib
 import math
 import struct
 
@@ -47,6 +48,7 @@ class Function:
         self.lines = []
         self.declarations = {}
         self.count = 0
+        self.block = None  # the label of the block being written
 
     def name(self):
         """A fresh value name."""
@@ -65,7 +67,40 @@ class Function:
 
     def label(self, label):
         """Start the block called ``label``."""
+        self.block = label
         self.lines.append(f"{label}:")
+
+    def fresh_label(self, hint):
+        """A new block name."""
+        self.count += 1
+        return f"{hint}{self.count}"
+
+    @contextlib.contextmanager
+    def loop(self, start, end, step=1):
+        """``for i in range(start, end, step)`` over i64 values; yields the name of i."""
+        index, after, body, done = self.name(), self.name(), self.fresh_label("body"), self.fresh_label("done")
+        entered = self.block
+        some = self.emit(f"icmp slt i64 {start}, {end}")
+        self.do(f"br i1 {some}, label %{body}, label %{done}")
+        self.label(body)
+        place = len(self.lines)
+        self.lines.append("")  # the phi, once the last block of the body is known
+        yield index
+        self.lines[place] = f"  {index} = phi i64 [ {start}, %{entered} ], [ {after}, %{self.block} ]"
+        self.do(f"{after} = add nsw i64 {index}, {step}")
+        more = self.emit(f"icmp slt i64 {after}, {end}")
+        self.do(f"br i1 {more}, label %{body}, label %{done}")
+        self.label(done)
+
+    @contextlib.contextmanager
+    def when(self, condition):
+        """``if condition:`` of an i1."""
+        body, done = self.fresh_label("then"), self.fresh_label("done")
+        self.do(f"br i1 {condition}, label %{body}, label %{done}")
+        self.label(body)
+        yield
+        self.do(f"br label %{done}")
+        self.label(done)
 
     def call(self, name, returns, *args):
         """Call an intrinsic or library function; each argument is written ``type value``."""

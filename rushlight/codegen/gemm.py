@@ -1,0 +1,389 @@
+"""Kernels of the packed matrix product, as LLVM text. ``_core/gemm.pyx`` drives them; a product is
+
+    pack a and b into panels     rows (columns) in groups of MR (NR), one unit of k after the other, widened to the panel's type
+    multiply                     MR x NR accumulators in registers, one panel of a against one of b, a stretch of k at a time
+    finish                       c = alpha * accumulators + beta * c, converted to c's type
+
+A *unit* is what one multiply-add takes from one row: an element, or two bfloat16 that follow each other in k, where the CPU
+has AVX512-BF16. Sums over k go strictly upwards in one accumulator per element of c, so no cut of the output into tiles can change a bit.
+
+Precision: float16 and bfloat16 are multiplied exactly and summed in float32; so is float32, with fused multiply-adds. AVX512-BF16's
+instruction rounds each sum of two products to nearest even and treats denormals, among the inputs and the sums, as zero whatever the
+rounding mode; without it bfloat16 is widened to float32 and denormals are kept. Integers wrap around, as C's unsigned types do.
+"""
+
+from ..lang import types as ty
+from . import cpu
+from .llvm import host
+from .memory import cast, loaded, memory_type, storable
+from .text import Function, literal, mangled, vector
+
+SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
+FUNCTIONS = ("pack_deep", "pack_wide", "multiply", "finish")  # in the order of the table
+
+
+class Scheme:
+    """How elements of type ``source`` are multiplied on this machine.
+
+    unit: LLVM type of a panel's unit; step: elements of k in a unit; accumulator: element type of the sums;
+    lanes: units in a vector; rows, columns: MR and NR.
+    """
+
+    def __init__(self, source):
+        target = host()
+        self.source = source
+        self.pairs = source == "bf16" and target.vector_bits == 512 and bool(target.features.get("avx512bf16"))
+        self.step = 2 if self.pairs else 1
+        if source in ty.FLOATS:
+            self.accumulator = ty.opmath(source)
+        else:
+            self.accumulator = "i64" if source == "i64" else "i32"
+        self.unit = "i32" if self.pairs else memory_type(self.accumulator)
+        self.unit_bytes = ty.BITS[self.accumulator] // 8
+        self.lanes = target.vector_bits // ty.BITS[self.accumulator]
+        # 24 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a.
+        self.rows, self.columns = (12 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
+
+    def describe(self):
+        """What the compiled code depends on, for the cache's key."""
+        return self.source, self.pairs, self.lanes, self.rows, self.columns
+
+
+def kernels(source):
+    """(address, scheme): the address of ``void table(void **entries)``, which writes the addresses of :data:`FUNCTIONS` in turn.
+
+    Their signatures; strides are in bytes, ``k`` in elements, ``units`` in units:
+
+        void pack_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t width, int64_t count, int64_t k)
+        void pack_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t width, int64_t count, int64_t k)
+        void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh)
+        void finish(char *sums, int64_t stride, char *c, int64_t c_stride, int64_t rows, int64_t columns, void *alpha_beta)
+
+    pack_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
+    pack_wide one whose elements follow each other across the panel. ``width`` is MR or NR; ``count`` <= width rows exist (what
+    lies in the others is arbitrary: it only reaches results that nobody reads). k is padded with zeros to whole units.
+    """
+    scheme = Scheme(source)
+    return cpu._kernel("gemm", source, (), scheme.describe(), lambda symbol: Writer(scheme).write(symbol)), scheme
+
+
+class Writer:
+    """Writes the module."""
+
+    def __init__(self, scheme):
+        self.scheme = scheme
+        self.v = vector(scheme.lanes, scheme.unit)
+        self.declarations = {}
+
+    def write(self, symbol):
+        """The module's text: internal functions and the exported table."""
+        widths = sorted({self.scheme.rows, self.scheme.columns})
+        pack = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k"
+        parts = [
+            self._function("pack_deep", pack, lambda fn: self._by_width(fn, widths, self._deep)),
+            self._function("pack_wide", pack, lambda fn: self._by_width(fn, widths, self._wide)),
+            self._function("multiply", "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh", self._multiply),
+            self._function(
+                "finish", "ptr %sums, i64 %stride, ptr %c, i64 %cstride, i64 %rows, i64 %columns, ptr %factors", self._finish
+            ),
+            self._function(symbol, "ptr %entries", self._table, linkage=""),
+        ]
+        bits = host().vector_bits
+        attributes = f'nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
+        return "\n".join([*parts, *self.declarations.values(), f"attributes #0 = {{ {attributes} }}", ""])
+
+    def _function(self, name, parameters, body, linkage="internal "):
+        fn = Function()
+        fn.label("entry")
+        body(fn)
+        fn.do("ret void")
+        self.declarations.update(fn.declarations)
+        return "\n".join([f"define {linkage}void @{name}({parameters}) #0 {{", *fn.lines, "}"])
+
+    def _table(self, fn):
+        for i, name in enumerate(FUNCTIONS):
+            place = fn.emit(f"getelementptr ptr, ptr %entries, i64 {i}")
+            fn.do(f"store ptr @{name}, ptr {place}")
+
+    # -- packing --
+
+    def _by_width(self, fn, widths, body):
+        """One copy of the code for each width of panel."""
+        fn.do(f"%narrow = icmp eq i64 %width, {widths[0]}")
+        fn.do(f"br i1 %narrow, label %w{widths[0]}, label %w{widths[-1]}")
+        for width in widths:
+            fn.label(f"w{width}")
+            body(fn, width)
+            fn.do("br label %out")
+        fn.label("out")
+
+    def _deep(self, fn, width):
+        """Square blocks, transposed in registers, so that both reading and writing go along memory."""
+        s = self.scheme
+        chunk = s.lanes * s.step
+        whole = fn.emit(f"and i64 %k, {-chunk}")
+        last = fn.emit("sub i64 %count, 1")
+        rows = []
+        for group in range(0, width, s.lanes):
+            rows.append([])
+            for r in range(group, min(group + s.lanes, width)):
+                row = fn.call("llvm.smin.i64", "i64", f"i64 {r}", f"i64 {last}")  # rows beyond the last repeat it
+                rows[-1].append(at(fn, "%from", fn.emit(f"mul i64 {row}, %rowstride")))
+        for g, group in enumerate(rows):
+            def block(position, mask=None, g=g, group=group):
+                vectors = [self._deep_load(fn, row, position, mask) for row in group]
+                for i, x in enumerate(transposed(fn, vectors, s.lanes, s.unit)):
+                    unit = fn.emit(f"udiv exact i64 {position}, {s.step}")
+                    unit = fn.emit(f"add i64 {unit}, {i}")
+                    offset = fn.emit(f"mul i64 {unit}, {width * s.unit_bytes}")
+                    place = at(fn, at(fn, "%panel", offset), g * s.lanes * s.unit_bytes)
+                    self._store_first(fn, x, place, len(group))
+
+            loop(fn, f"deep{width}.{g}", "0", whole, chunk, block)
+            tail, after = f"deep{width}.{g}.tail", f"deep{width}.{g}.after"
+            fn.do(f"br i1 {fn.emit(f'icmp ne i64 {whole}, %k')}, label %{tail}, label %{after}")
+            fn.label(tail)
+            block(whole, self._mask(fn, chunk, fn.emit(f"sub i64 %k, {whole}")))
+            fn.do(f"br label %{after}")
+            fn.label(after)
+
+    def _deep_load(self, fn, row, position, mask):
+        """``lanes`` units of one row from element ``position`` on; zeros where the mask is off."""
+        s = self.scheme
+        lanes = s.lanes * s.step
+        place = at(fn, row, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
+        raw = self._read(fn, place, lanes, mask)
+        if s.pairs:
+            return fn.emit(f"bitcast {vector(lanes, 'i16')} {raw} to {self.v}")
+        return loaded(fn, lanes, raw, s.source, s.accumulator)
+
+    def _wide(self, fn, width):
+        """Rows of the panel lie side by side in memory already: convert, and join two rows of k into one unit for pairs."""
+        s = self.scheme
+        whole = fn.emit(f"and i64 %k, {-s.step}")
+        full, partial, after = (f"wide{width}.{x}" for x in ("full", "partial", "after"))
+        is_full = fn.emit(f"icmp eq i64 %count, {width}")
+        groups = [(g, min(s.lanes, width - g)) for g in range(0, width, s.lanes)]
+        fn.do(f"br i1 {is_full}, label %{full}, label %{partial}")
+        for label in (full, partial):
+            fn.label(label)
+            masks = {}
+            if label == partial:
+                for g, lanes in groups:
+                    masks[g] = self._mask(fn, lanes, fn.emit(f"sub i64 %count, {g}"))
+
+            def row(position, second=True, masks=masks):
+                unit = fn.emit(f"udiv i64 {position}, {s.step}")
+                place = at(fn, "%panel", fn.emit(f"mul i64 {unit}, {width * s.unit_bytes}"))
+                start = at(fn, "%from", fn.emit(f"mul i64 {position}, %kstride"))
+                for g, lanes in groups:
+                    x = self._wide_unit(fn, start, g, lanes, masks.get(g), second)
+                    fn.do(f"store {vector(lanes, s.unit)} {x}, ptr {at(fn, place, g * s.unit_bytes)}, align {s.unit_bytes}")
+
+            loop(fn, f"{label}.loop", "0", whole, s.step, row)
+            if s.step == 2:
+                fn.do(f"br i1 {fn.emit(f'icmp ne i64 {whole}, %k')}, label %{label}.odd, label %{after}")
+                fn.label(f"{label}.odd")
+                row(whole, second=False)
+            fn.do(f"br label %{after}")
+        fn.label(after)
+
+    def _wide_unit(self, fn, start, group, lanes, mask, second):
+        s = self.scheme
+        place = at(fn, start, group * ty.BITS[s.source] // 8)
+        raw = self._read(fn, place, lanes, mask)
+        if not s.pairs:
+            return loaded(fn, lanes, raw, s.source, s.accumulator)
+        half, unit = vector(lanes, "i16"), vector(lanes, "i32")
+        low = fn.emit(f"zext {half} {raw} to {unit}")
+        if not second:
+            return low
+        high = fn.emit(f"zext {half} {self._read(fn, at(fn, place, '%kstride'), lanes, mask)} to {unit}")
+        return fn.emit(f"or {unit} {low}, {fn.emit(f'shl {unit} {high}, splat (i32 16)')}")
+
+    def _read(self, fn, place, lanes, mask):
+        scalar = memory_type(self.scheme.source)
+        v, align = vector(lanes, scalar), ty.BITS[self.scheme.source] // 8
+        if mask is None:
+            return fn.emit(f"load {v}, ptr {place}, align {align}")
+        return fn.call(
+            f"llvm.masked.load.{mangled(lanes, scalar)}.p0", v,
+            f"ptr {place}", f"i32 {align}", f"{vector(lanes, 'i1')} {mask}", f"{v} zeroinitializer",
+        )  # fmt: skip
+
+    def _mask(self, fn, lanes, count):
+        """The first ``count`` of ``lanes``."""
+        v = vector(lanes, "i64")
+        one = fn.emit(f"insertelement {v} poison, i64 {count}, i64 0")
+        all_ = fn.emit(f"shufflevector {v} {one}, {v} poison, {vector(lanes, 'i32')} zeroinitializer")
+        return fn.emit(f"icmp sgt {v} {all_}, <{', '.join(f'i64 {i}' for i in range(lanes))}>")
+
+    def _store_first(self, fn, x, place, count):
+        """Store the first ``count`` lanes of a vector of units."""
+        s = self.scheme
+        if count < s.lanes:
+            picks = ", ".join(f"i32 {i}" for i in range(count))
+            x = fn.emit(f"shufflevector {self.v} {x}, {self.v} poison, {vector(count, 'i32')} <{picks}>")
+        fn.do(f"store {vector(count, s.unit)} {x}, ptr {place}, align {s.unit_bytes}")
+
+    # -- multiplying --
+
+    def _multiply(self, fn):
+        """All accumulators live in registers over the whole stretch of k."""
+        s = self.scheme
+        grid = [(i, j) for i in range(s.rows) for j in range(s.columns // s.lanes)]
+        kind = vector(s.lanes, memory_type(s.accumulator))
+        size = s.lanes * s.unit_bytes
+        rows = [at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}")) for i in range(s.rows)]
+        places = [at(fn, rows[i], j * size) for i, j in grid]
+        fn.do(f"br i1 {fn.emit('icmp ne i64 %fresh, 0')}, label %loop, label %resume")
+        fn.label("resume")
+        before = [fn.emit(f"load {kind}, ptr {place}, align {s.unit_bytes}") for place in places]
+        fn.do("br label %loop")
+        fn.label("loop")
+        fn.do("%i = phi i64 [ 0, %entry ], [ 0, %resume ], [ %next, %loop ]")
+        for n, x in enumerate(before):
+            fn.do(f"%sum{n} = phi {kind} [ zeroinitializer, %entry ], [ {x}, %resume ], [ %new{n}, %loop ]")
+        left = at(fn, "%a", fn.emit(f"mul i64 %i, {s.rows * s.unit_bytes}"))
+        right = at(fn, "%b", fn.emit(f"mul i64 %i, {s.columns * s.unit_bytes}"))
+        row = [
+            fn.emit(f"load {self.v}, ptr {at(fn, right, j * size)}, align {s.unit_bytes}") for j in range(s.columns // s.lanes)
+        ]
+        for n, (i, j) in enumerate(grid):
+            if j == 0:
+                x = self._broadcast(fn, at(fn, left, i * s.unit_bytes))
+            self._multiply_add(fn, f"%new{n}", kind, x, row[j], f"%sum{n}")
+        fn.do("%next = add nuw i64 %i, 1")
+        fn.do(f"br i1 {fn.emit('icmp ult i64 %next, %units')}, label %loop, label %store")
+        fn.label("store")
+        for n, place in enumerate(places):
+            fn.do(f"store {kind} %new{n}, ptr {place}, align {s.unit_bytes}")
+
+    def _broadcast(self, fn, place):
+        s = self.scheme
+        x = fn.emit(f"load {s.unit}, ptr {place}, align {s.unit_bytes}")
+        x = fn.emit(f"insertelement {self.v} poison, {s.unit} {x}, i64 0")
+        return fn.emit(f"shufflevector {self.v} {x}, {self.v} poison, {vector(s.lanes, 'i32')} zeroinitializer")
+
+    def _multiply_add(self, fn, name, kind, x, y, total):
+        """``name`` = total + x * y."""
+        s = self.scheme
+        if s.pairs:
+            pair = vector(2 * s.lanes, "bfloat")
+            x, y = (fn.emit(f"bitcast {self.v} {z} to {pair}") for z in (x, y))
+            intrinsic = "llvm.x86.avx512bf16.dpbf16ps.512"
+            fn.declarations[intrinsic] = f"declare {kind} @{intrinsic}({kind}, {pair}, {pair})"
+            fn.do(f"{name} = call {kind} @{intrinsic}({kind} {total}, {pair} {x}, {pair} {y})")
+        elif s.accumulator in ty.FLOATS:
+            intrinsic = f"llvm.fma.{mangled(s.lanes, memory_type(s.accumulator))}"
+            fn.declarations[intrinsic] = f"declare {kind} @{intrinsic}({kind}, {kind}, {kind})"
+            fn.do(f"{name} = call {kind} @{intrinsic}({kind} {x}, {kind} {y}, {kind} {total})")
+        else:
+            fn.do(f"{name} = add {kind} {total}, {fn.emit(f'mul {kind} {x}, {y}')}")
+
+    # -- finishing --
+
+    def _finish(self, fn):
+        s = self.scheme
+        scalar = memory_type(s.accumulator)
+        alpha, beta = (
+            fn.emit(f"load {scalar}, ptr {at(fn, '%factors', i * s.unit_bytes)}, align {s.unit_bytes}") for i in (0, 1)
+        )
+        whole = fn.emit(f"and i64 %columns, {-s.lanes}")
+        mask = self._mask(fn, s.lanes, fn.emit(f"sub i64 %columns, {whole}"))
+        ragged = fn.emit(f"icmp ne i64 {whole}, %columns")
+        compare = "fcmp une" if s.accumulator in ty.FLOATS else "icmp ne"
+        reads = fn.emit(f"{compare} {scalar} {beta}, {literal(0, s.accumulator)}")
+        factors = [self._splat(fn, x) for x in (alpha, beta)]
+        fn.do(f"br i1 {reads}, label %update, label %assign")
+        for label in ("update", "assign"):
+            fn.label(label)
+
+            def row(i, label=label):
+                sums = at(fn, "%sums", fn.emit(f"mul i64 {i}, %stride"))
+                c = at(fn, "%c", fn.emit(f"mul i64 {i}, %cstride"))
+
+                def piece(position, mask=None):
+                    self._finish_vector(fn, sums, c, position, mask, factors[0], factors[1] if label == "update" else None)
+
+                loop(fn, f"{label}.columns", "0", whole, s.lanes, piece)
+                fn.do(f"br i1 {ragged}, label %{label}.tail, label %{label}.end")
+                fn.label(f"{label}.tail")
+                piece(whole, mask)
+                fn.do(f"br label %{label}.end")
+                fn.label(f"{label}.end")
+
+            loop(fn, f"{label}.rows", "0", "%rows", 1, row)
+            fn.do("br label %out")
+        fn.label("out")
+
+    def _splat(self, fn, x):
+        v = vector(self.scheme.lanes, memory_type(self.scheme.accumulator))
+        one = fn.emit(f"insertelement {v} poison, {memory_type(self.scheme.accumulator)} {x}, i64 0")
+        return fn.emit(f"shufflevector {v} {one}, {v} poison, {vector(self.scheme.lanes, 'i32')} zeroinitializer")
+
+    def _finish_vector(self, fn, sums, c, position, mask, alpha, beta):
+        s = self.scheme
+        scalar, out = memory_type(s.accumulator), memory_type(s.source)
+        kind, add, multiply = vector(s.lanes, scalar), "add", "mul"
+        if s.accumulator in ty.FLOATS:
+            add, multiply = "fadd", "fmul"
+        # Sums are stored in whole panels, so reading a whole vector of them never leaves the buffer.
+        x = fn.emit(f"load {kind}, ptr {at(fn, sums, fn.emit(f'mul i64 {position}, {s.unit_bytes}'))}, align {s.unit_bytes}")
+        x = fn.emit(f"{multiply} {kind} {x}, {alpha}")
+        place = at(fn, c, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
+        if beta is not None:
+            old = cast(fn, s.lanes, self._read(fn, place, s.lanes, mask), s.source, s.accumulator)
+            x = fn.emit(f"{add} {kind} {x}, {fn.emit(f'{multiply} {kind} {old}, {beta}')}")
+        x = storable(fn, s.lanes, x, s.accumulator, s.source)
+        v, align = vector(s.lanes, out), ty.BITS[s.source] // 8
+        if mask is None:
+            fn.do(f"store {v} {x}, ptr {place}, align {align}")
+            return
+        fn.call(
+            f"llvm.masked.store.{mangled(s.lanes, out)}.p0", "void",
+            f"{v} {x}", f"ptr {place}", f"i32 {align}", f"{vector(s.lanes, 'i1')} {mask}",
+        )  # fmt: skip
+
+
+def at(fn, address, offset):
+    """``address`` plus ``offset`` bytes (a number or an i64 value)."""
+    return fn.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+
+
+def loop(fn, label, start, end, step, body):
+    """``for (i = start; i < end; i += step) body(i)``; start and end are i64 values."""
+    before = f"{label}.before"
+    fn.do(f"br label %{before}")
+    fn.label(before)
+    fn.do(f"br i1 {fn.emit(f'icmp slt i64 {start}, {end}')}, label %{label}, label %{label}.done")
+    fn.label(label)
+    fn.do(f"%{label}.i = phi i64 [ {start}, %{before} ], [ %{label}.next, %{label}.latch ]")
+    body(f"%{label}.i")
+    fn.do(f"br label %{label}.latch")
+    fn.label(f"{label}.latch")
+    fn.do(f"%{label}.next = add nsw i64 %{label}.i, {step}")
+    fn.do(f"br i1 {fn.emit(f'icmp slt i64 %{label}.next, {end}')}, label %{label}, label %{label}.done")
+    fn.label(f"{label}.done")
+
+
+def transposed(fn, rows, lanes, scalar):
+    """The columns of a square of ``lanes`` x ``lanes``, from its rows (those beyond the last given are arbitrary).
+
+    Each stage swaps one bit of the row's number with the same bit of the lane's number.
+    """
+    v, picks = vector(lanes, scalar), vector(lanes, "i32")
+    rows = rows + ["poison"] * (lanes - len(rows))
+    bit = 1
+    while bit < lanes:
+        for i in range(lanes):
+            if i & bit == 0:
+                a, b = rows[i], rows[i + bit]
+                if a == b == "poison":
+                    continue
+                low = ", ".join(f"i32 {lane if lane & bit == 0 else lanes + lane - bit}" for lane in range(lanes))
+                high = ", ".join(f"i32 {lane + bit if lane & bit == 0 else lanes + lane}" for lane in range(lanes))
+                rows[i] = fn.emit(f"shufflevector {v} {a}, {v} {b}, {picks} <{low}>")
+                rows[i + bit] = fn.emit(f"shufflevector {v} {a}, {v} {b}, {picks} <{high}>")
+        bit *= 2
+    return rows
