@@ -1,0 +1,1 @@
+"""rushlight: PyTorch's names on a tensor core of its own."""

@@ -1,0 +1,80 @@
+# Binding of call arguments to an operator's parameters, with PyTorch's errors. Included by operator.pyx.
+
+cdef enum:
+    MAX_PARAMETERS = 24
+
+cdef tuple _NUMBERS = (int, float, complex)
+_missing = object()
+
+_SYNONYMS = {"x": "input", "a": "input", "self": "input", "axis": "dim", "keepdims": "keepdim", "y": "other", "b": "other",
+             "x1": "input", "x2": "other"}
+
+
+@cython.final
+cdef class Signature:
+    """Parameter names of an operator in order, how many may be positional, and the defaults."""
+    def __init__(self, str name, tuple names, int n_positional, tuple defaults):
+        """defaults: one entry for each name; ``Signature.required`` marks those without."""
+        self.name, self.names, self.n_positional, self.defaults = name, names, n_positional, defaults
+        self.n_required = sum([d is _missing for d in defaults])
+        self.position = {n: i for i, n in enumerate(names)}
+        if len(names) > MAX_PARAMETERS:
+            raise ValueError(f"{name}: more than {MAX_PARAMETERS} parameters")
+
+    required = _missing
+
+    cdef int bind(self, PyObject** values, PyObject** args, Py_ssize_t n, tuple kwnames) except -1:
+        """Writes one borrowed reference for each parameter to values."""
+        cdef Py_ssize_t i
+        cdef object at
+        if n > self.n_positional:
+            raise self.too_many(n)
+        for i in range(n):
+            values[i] = args[i]
+        for i in range(n, len(self.names)):
+            values[i] = PyTuple_GET_ITEM(self.defaults, i)
+        if kwnames is not None:
+            for i in range(len(kwnames)):
+                at = self.position.get(kwnames[i])
+                if at is None:
+                    at = self.position.get(_SYNONYMS.get(kwnames[i]))
+                if at is None:
+                    raise TypeError(f"{self.name}() got an unexpected keyword argument '{kwnames[i]}'\n  It takes {self.text()}.")
+                if <Py_ssize_t>at < n:
+                    raise TypeError(f"{self.name}() got multiple values for argument '{kwnames[i]}'")
+                values[<int>at] = args[n + i]
+        for i in range(len(self.names)):
+            if values[i] == <PyObject*>_missing:
+                raise TypeError(f"{self.name}() missing 1 required positional arguments: \"{self.names[i]}\"\n  It takes {self.text()}.")
+        return 0
+
+    def too_many(self, given):
+        """The error for too many positional arguments."""
+        least = sum([d is _missing for d in self.defaults[:self.n_positional]])
+        most = self.n_positional
+        count = f"from {least} to {most} positional arguments" if least != most else f"{most} positional argument{'s' if most != 1 else ''}"
+        return TypeError(f"{self.name}() takes {count} but {given} were given\n  It takes {self.text()}.")
+
+    def text(self):
+        """The signature as text: (input, other, *, alpha=1)."""
+        parts = []
+        for i, (n, d) in enumerate(zip(self.names, self.defaults)):
+            if i == self.n_positional:
+                parts.append("*")
+            parts.append(n if d is _missing else f"{n}={d!r}")
+        return "(" + ", ".join(parts) + ")"
+
+
+cdef object wrong_type(str op, str name, int position, str expected, object given):
+    """PyTorch's message for an argument of the wrong type."""
+    where = f" (position {position})" if position > 0 else ""
+    return TypeError(f"{op}(): argument '{name}'{where} must be {expected}, not {type(given).__name__}")
+
+
+cdef object as_number(object value):
+    """value as a Python number if it stands for one (NumPy scalars), else None."""
+    if isinstance(value, _NUMBERS):
+        return value
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    return None

@@ -1,0 +1,129 @@
+# Operators whose forward is a Python function (Library) or a C function (Native). Included by operator.pyx.
+
+cdef class Library(Operator):
+    """An operator computed by a Python function.
+
+    forward: the function. backward: None for a composition (the tape records what forward calls), or a function whose parameter names say what
+    is saved: ``grad`` (``grads``), ``result`` (``results``), ``needs`` and names of forward's parameters; it returns one gradient for each tensor
+    parameter named in ``differentiable``, in that order.
+    """
+    cdef readonly object forward
+    cdef public object backward
+    cdef readonly Signature signature
+    cdef readonly tuple differentiable
+    cdef public tuple wanted
+    cdef readonly str label
+    cdef readonly bint takes_out
+
+    def __init__(self, forward, Signature signature, str label, tuple differentiable=()):
+        self.forward, self.signature, self.label, self.differentiable = forward, signature, label, differentiable
+        self.__name__ = signature.name
+        self.__doc__ = forward.__doc__
+        self.takes_out = "out" in signature.names
+
+    cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        cdef object names = kwnames
+        cdef ThreadState* state
+        cdef int old
+        if kwnames is not None and "out" in kwnames and not self.takes_out:
+            return self.call_out(args, n, kwnames)
+        if _has_intercepted_list(args, n):
+            return _intercept(self, args, n, kwnames)
+        if self.backward is None or not thread_state().grad or not self.records(args, n + (0 if kwnames is None else len(kwnames))):
+            return PyObject_Vectorcall(self.forward, args, n, NULL if kwnames is None else <PyObject*>names)
+        state = thread_state()
+        old = state.grad
+        state.grad = 0
+        try:
+            result = PyObject_Vectorcall(self.forward, args, n, NULL if kwnames is None else <PyObject*>names)
+        finally:
+            state.grad = old
+        return self.record(args, n, kwnames, result)
+
+    cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        cdef list positional = [<object>args[i] for i in range(n)]
+        cdef dict kwargs = {kwnames[i]: <object>args[n + i] for i in range(len(kwnames))}
+        cdef object out = kwargs.pop("out")
+        if out is None:
+            return self.plain(*positional, **kwargs)
+        if thread_state().grad and any([isinstance(a, Tensor) and needs_grad(a) for a in positional]):
+            raise out_and_grad(self.__name__)
+        return deliver_out(self.plain(*positional, **kwargs), out, self.__name__)
+
+    cdef bint records(self, PyObject** args, Py_ssize_t n) except -1:
+        """Does any tensor argument (also inside a list) collect a gradient?"""
+        cdef Py_ssize_t i
+        cdef object a, b
+        for i in range(n):
+            a = <object>args[i]
+            if isinstance(a, Tensor):
+                if needs_grad(<Tensor>a) and category((<Tensor>a).code) >= 2:
+                    return True
+            elif type(a) is list or type(a) is tuple:
+                for b in a:
+                    if isinstance(b, Tensor) and needs_grad(<Tensor>b):
+                        return True
+        return False
+
+    cdef object record(self, PyObject** args, Py_ssize_t n, tuple kwnames, object result):
+        cdef PyObject* bound[MAX_PARAMETERS]
+        cdef dict values = {}
+        cdef list tensors = []
+        cdef int i
+        self.signature.bind(bound, args, n, kwnames)
+        for i in range(len(self.signature.names)):
+            values[self.signature.names[i]] = <object>bound[i]
+        for name in self.differentiable:
+            v = values[name]
+            if isinstance(v, Tensor):
+                tensors.append(v if category((<Tensor>v).code) >= 2 else None)
+            elif type(v) is list or type(v) is tuple:
+                tensors.extend([t if isinstance(t, Tensor) and category((<Tensor>t).code) >= 2 else None for t in v])
+            else:
+                tensors.append(None)
+        outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        LibraryNode.record(self.label, self.backward, self.wanted, values, tuple(tensors), outputs)
+        return result
+
+
+cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:
+    cdef Py_ssize_t i
+    cdef object a, b
+    for i in range(min(n, 2)):
+        a = <object>args[i]
+        if type(a) is list or type(a) is tuple:
+            for b in a:
+                if not isinstance(b, Tensor):
+                    break
+                if (<Tensor>b).flags & INTERCEPT:
+                    return True
+    return False
+
+
+cdef class Native(Operator):
+    """An operator that is a C function: views, indexing, constructors."""
+
+    def __init__(self, str name, str doc=None):
+        self.__name__ = name
+        self.__doc__ = doc
+
+    cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        return self.function(args, n, kwnames)
+
+
+cdef Native native(str name, native_t function, str doc):
+    """Wraps a C function as an operator."""
+    cdef Native op = Native(name, doc)
+    op.function = function
+    return op
+
+
+def write_inplace(Tensor target, Tensor result):
+    """The in-place form of any operator: target's elements become result's, history included."""
+    cdef bint record = thread_state().grad and (needs_grad(result) or needs_grad(target))
+    check_inplace(target, record)
+    check_writable(target)
+    if not _can_cast(result.code, target.code):
+        raise RuntimeError(
+            f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
+    return _callbacks["copy_"](target, result)

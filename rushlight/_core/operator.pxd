@@ -1,0 +1,43 @@
+# cython: language_level=3
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint64_t
+from rushlight._core.tensor cimport Node, Tensor
+
+# An operator is itself the callable: CPython jumps from the call instruction to `vectorcall` without a frame in between.
+cdef class Operator:
+    cdef void* vectorcall
+    cdef public str __name__
+    cdef public str __doc__
+    cdef dict __dict__
+    cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames)
+
+cdef Tensor resolve(Tensor t)                           # without lazy conj / neg
+cdef Tensor convert(Tensor t, int code)                 # other dtype, new memory, no tape
+cdef Tensor clone(Tensor t)                             # no tape
+cdef Tensor contiguous(Tensor t)                        # t itself or a row-major copy, no tape
+cdef int copy_into(Tensor target, Tensor source) except -1   # broadcast, converted; no tape, no version
+cdef int check_writable(Tensor t) except -1
+cdef int check_overlap(Tensor out, Tensor source) except -1
+cdef int promote(int a, int b) except -2
+cdef int category(int code) noexcept
+cdef int number_code(object value) except -2
+cdef int broadcast_shape(int64_t* shape, int* ndim, Tensor t, const char* what) except -1
+
+ctypedef object (*native_t)(PyObject** args, Py_ssize_t n, tuple kwnames)
+
+cdef class Native(Operator):
+    cdef native_t function
+
+cdef Native native(str name, native_t function, str doc)   # wraps a C function as an operator
+
+# Argument binding for native operators: names, how many may be positional, defaults (Signature.required marks those without).
+cdef class Signature:
+    cdef readonly str name
+    cdef readonly tuple names, defaults
+    cdef readonly int n_positional, n_required
+    cdef dict position
+    cdef int bind(self, PyObject** values, PyObject** args, Py_ssize_t n, tuple kwnames) except -1
+
+cdef object wrong_type(str op, str name, int position, str expected, object given)
+cdef object as_number(object value)
+cdef object deliver(Tensor result, object out, str name)

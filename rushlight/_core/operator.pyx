@@ -1,0 +1,128 @@
+# cython: language_level=3
+"""The operator call: from Python's arguments to kernels, and the node that remembers it.
+
+An Operator is one object per public name. Pointwise and Rowwise operators are described by traced programs (see program.pxi); Library operators
+call a Python function and carry a stated backward. Hand-written because a call must cost a tenth of a microsecond; no arithmetic happens here.
+"""
+cimport cython
+from cpython.object cimport PyObject, PyTypeObject
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+from rushlight._core.tape cimport LibraryNode, Saved, bump, check_inplace, edge, link, link1, link2, needs_grad, rebase, save, save_result, set_history, unpack
+from rushlight._core.tensor cimport *
+from rushlight._core.threads cimport parallel_for
+
+cdef extern from "Python.h":
+    ctypedef struct _CallableType "PyTypeObject":
+        Py_ssize_t tp_vectorcall_offset
+        unsigned long tp_flags
+        void* tp_call
+    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
+    unsigned long Py_TPFLAGS_METHOD_DESCRIPTOR
+    object PyVectorcall_Call(object callable, object args, object kwargs)
+    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+    PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i)
+    object PyMethod_New(object function, object self)
+    object PyObject_Vectorcall(object callable, PyObject** args, size_t n, PyObject* kwnames)
+
+cdef dict _callbacks = {}
+
+
+def set_callback(str name, function):
+    """Registers what this module calls upward: intercept, copy_program, resolve, empty reductions ..."""
+    _callbacks[name] = function
+
+
+def dtype_name(int code):
+    """'Float', 'Long' ...: how PyTorch's errors spell a dtype."""
+    return dtype_title(code)
+
+
+include "promote.pxi"
+include "iterate.pxi"
+include "program.pxi"
+
+
+cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwnames):
+    """The C entry of every operator: one test for interpreters, then the family's own call."""
+    cdef Py_ssize_t n = nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET
+    cdef uint32_t flags = thread_state().modes & MODE_FUNCTION
+    cdef Py_ssize_t i
+    for i in range(n):
+        if isinstance(<object>args[i], Tensor):
+            flags |= (<Tensor>args[i]).flags & INTERCEPT
+    if flags or kwnames != NULL and _intercepted_keyword(args + n, <tuple>kwnames):
+        return _intercept(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
+    return (<Operator>self).call(args, n, None if kwnames == NULL else <tuple>kwnames)
+
+
+cdef bint _intercepted_keyword(PyObject** values, tuple kwnames):
+    cdef Py_ssize_t i
+    for i in range(len(kwnames)):
+        if isinstance(<object>values[i], Tensor) and (<Tensor>values[i]).flags & INTERCEPT:
+            return True
+    return False
+
+
+cdef object _intercept(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):
+    """The one slow path: the interpreters decide what the call means."""
+    cdef dict kwargs = {}
+    cdef Py_ssize_t i
+    positional = tuple([<object>args[i] for i in range(n)])
+    if kwnames is not None:
+        for i in range(len(kwnames)):
+            kwargs[kwnames[i]] = <object>args[n + i]
+    return _callbacks["intercept"](op, positional, kwargs)
+
+
+cdef class Operator:
+    """A callable operator. ``definition`` is the function it was defined by."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.vectorcall = <void*>_enter
+
+    cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        raise TypeError(f"{self.__name__} cannot be called")
+
+    def __get__(self, instance, owner):
+        return self if instance is None else PyMethod_New(self, instance)
+
+    def __repr__(self):
+        return f"<built-in method {self.__name__}>"
+
+    def __reduce__(self):
+        return self.__name__
+
+    def plain(self, *args, **kwargs):
+        """The call below the interpreters: what an interpreter runs once it has unwrapped the arguments."""
+        cdef list values = list(args)
+        cdef tuple names = tuple(kwargs)
+        cdef PyObject* raw[64]
+        cdef Py_ssize_t i
+        values.extend(kwargs.values())
+        if len(values) > 64:
+            raise TypeError(f"{self.__name__}() takes at most 64 arguments")
+        for i in range(len(values)):
+            raw[i] = <PyObject*>values[i]
+        return self.call(raw, len(args), names if names else None)
+
+
+cdef int _install_vectorcall() except -1:
+    """Makes Operator and its subclasses use the C entry (Cython has no spelling for it). The subclasses inherit the slots when readied."""
+    cdef Operator probe
+    for cls in (Operator, Pointwise, InPlace, Rowwise, Library, Native):
+        probe = cls.__new__(cls)
+        (<_CallableType*><PyTypeObject*>cls).tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe
+        (<_CallableType*><PyTypeObject*>cls).tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
+        (<_CallableType*><PyTypeObject*>cls).tp_call = <void*>PyVectorcall_Call
+    return 0
+
+
+include "binding.pxi"
+include "pointwise.pxi"
+include "rowwise.pxi"
+include "library.pxi"
+
+_install_vectorcall()

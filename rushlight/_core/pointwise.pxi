@@ -1,0 +1,444 @@
+# Pointwise operators: an expression of the operands' elements. Included by operator.pyx.
+
+# How a parameter takes part in one call: the trace depends on this and on the baked values only.
+cdef enum:
+    TENSOR = 0      # a tensor operand
+    NUMBER = 1      # a Python number in an operand's place: takes part in promotion
+    ATTRIBUTE = 2   # a number that the kernel reads at run time
+    BAKED = 3       # a constant of the trace: a default, None, a bool or a string
+
+cdef struct Call:
+    int n
+    Operand[MAX_OPERANDS] operands
+    PyObject* source[MAX_OPERANDS]     # borrowed: the argument behind each operand
+
+
+cdef inline int opmath(int code) noexcept:
+    return F32 if code == F16 or code == BF16 else code
+
+
+cdef class Pointwise(Operator):
+    """An operator given by an expression of its operands' elements.
+
+    operand: for each parameter, may a tensor or number stand there; fixed: its dtype code if it does not take part in promotion, else -1;
+    floating: integer operands are promoted to the default dtype; label: the name of its node.
+    """
+    cdef readonly Signature signature
+    cdef readonly object definition
+    cdef readonly tuple operand, fixed
+    cdef readonly bint floating
+    cdef readonly str label
+    cdef public object inplace
+    cdef int n_parameters
+    cdef int[MAX_PARAMETERS] is_operand
+    cdef int[MAX_PARAMETERS] fixed_code
+    cdef dict variants
+    cdef uint64_t last_kinds
+    cdef list last_programs
+
+    def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label):
+        cdef int i
+        self.definition, self.signature, self.operand, self.fixed = definition, signature, operand, fixed
+        self.floating, self.label = floating, label
+        self.__name__ = signature.name
+        self.__doc__ = definition.__doc__
+        self.n_parameters = len(signature.names)
+        for i in range(self.n_parameters):
+            self.is_operand[i] = operand[i]
+            self.fixed_code[i] = fixed[i]
+        self.variants = {}
+
+    cdef Program prepare(self, PyObject** values, Call* c):
+        """Sorts the arguments into operands and constants, promotes, and finds the program."""
+        cdef Promotion promotion = no_promotion()
+        cdef uint64_t kinds = 0
+        cdef int i, code, kind, n = 0
+        cdef list baked = None
+        cdef object v
+        cdef int[MAX_PARAMETERS] slot
+        for i in range(self.n_parameters):
+            v = <object>values[i]
+            if isinstance(v, Tensor):
+                if not self.is_operand[i]:
+                    v = self.number_from_tensor(v, i)
+                kind = TENSOR if isinstance(v, Tensor) else ATTRIBUTE
+            elif values[i] == PyTuple_GET_ITEM(self.signature.defaults, i):
+                kind = BAKED
+            elif self.is_operand[i] and v is not None and type(v) is not str:
+                kind = NUMBER
+            elif v is None or type(v) is bool or type(v) is str:
+                kind = BAKED
+                if v != self.signature.defaults[i]:
+                    if baked is None:
+                        baked = []
+                    baked.append((i, v))
+            else:
+                kind = BAKED if type(v) is type(self.signature.defaults[i]) and v == self.signature.defaults[i] else ATTRIBUTE
+            kinds |= <uint64_t>kind << (2 * i)
+            if kind == BAKED:
+                continue
+            if n >= MAX_OPERANDS:
+                raise TypeError(f"{self.__name__}(): too many operands")
+            if kind == TENSOR:
+                c.operands[n].tensor = <PyObject*>v
+                if self.fixed_code[i] < 0:
+                    promote_tensor(&promotion, <Tensor>v)
+            else:
+                c.operands[n].tensor = NULL
+                if not isinstance(v, _NUMBERS):
+                    if as_number(v) is None:
+                        raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Tensor" if self.is_operand[i] else "Number", v)
+                if kind == NUMBER and self.fixed_code[i] < 0:
+                    promotion.number = promote(promotion.number, number_code(as_number(v)))
+            c.source[n] = <PyObject*>v
+            slot[n] = i
+            n += 1
+        c.n = n
+        if n == 0 or (promotion.dims < 0 and promotion.zero < 0 and not self.any_tensor(c)):
+            raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
+        code = promoted(&promotion)
+        if self.floating and category(code) < 2:
+            code = get_default_dtype_code()
+        program = self.program(kinds, baked, code)
+        for i in range(n):
+            if c.operands[i].tensor == NULL:
+                v = <object>c.source[i]
+                if type(v) is not float and type(v) is not int:
+                    v = as_number(v)
+                if type(v) is float and category(program.codes[program.n_out + i]) < 2 and v != INFINITY and v != -INFINITY:
+                    if not self.is_operand[slot[i]]:
+                        raise RuntimeError(
+                            f"For integral input tensors, argument {self.signature.names[slot[i]]} must not be a floating point number.")
+                put_scalar(c.operands[i].number, program.codes[program.n_out + i], v)
+        return program
+
+    cdef bint any_tensor(self, Call* c):
+        cdef int i
+        for i in range(c.n):
+            if c.operands[i].tensor != NULL:
+                return True
+        return False
+
+    cdef object number_from_tensor(self, Tensor t, int i):
+        """A 0-dim tensor given for a numeric attribute counts as its value; it must not need a gradient."""
+        if t.ndim == 0 and not needs_grad(t):
+            return get_scalar(t.address, t.code)
+        raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Number", t)
+
+    cdef Program program(self, uint64_t kinds, list baked, int code):
+        cdef list programs
+        cdef object p
+        if baked is None and kinds == self.last_kinds and self.last_programs is not None:
+            programs = self.last_programs
+        else:
+            key = kinds if baked is None else (kinds, tuple(baked))
+            programs = self.variants.get(key)
+            if programs is None:
+                programs = self.variants[key] = [None] * (N_DTYPES + 1)
+            if baked is None:
+                self.last_kinds, self.last_programs = kinds, programs
+        p = programs[code + 1]
+        if p is None:
+            pattern = [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)]
+            p = programs[code + 1] = _trace(self, pattern, dict(baked or ()), code)
+        return <Program>p
+
+    cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        cdef PyObject* values[MAX_PARAMETERS]
+        cdef Call c
+        cdef Program p
+        cdef list outputs
+        if kwnames is not None and "out" in kwnames:
+            return self.call_out(args, n, kwnames)
+        self.signature.bind(values, args, n, kwnames)
+        p = self.prepare(values, &c)
+        outputs = []
+        compute(p, &c, outputs, self.label)
+        return outputs[0] if p.n_out == 1 else tuple(outputs)
+
+    cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        """out=: the result is written to given tensors, resized when their shape differs; nothing is recorded."""
+        cdef PyObject* values[MAX_PARAMETERS]
+        cdef PyObject* rest[MAX_PARAMETERS]
+        cdef Call c
+        cdef Program p
+        cdef list outputs = []
+        cdef list names = []
+        cdef int i, k = 0
+        cdef object out = None
+        for i in range(n):
+            rest[i] = args[i]
+        for i in range(len(kwnames)):
+            if kwnames[i] == "out":
+                out = <object>args[n + i]
+            else:
+                rest[n + k] = args[n + i]
+                names.append(kwnames[i])
+                k += 1
+        self.signature.bind(values, rest, n, tuple(names) if names else None)
+        p = self.prepare(values, &c)
+        if out is None:
+            compute(p, &c, outputs, self.label)
+            return outputs[0] if p.n_out == 1 else tuple(outputs)
+        if thread_state().grad:
+            for i in range(c.n):
+                if c.operands[i].tensor != NULL and needs_grad(<Tensor>c.operands[i].tensor):
+                    raise out_and_grad(self.__name__)
+        run_program(p, c.operands, outputs, False)
+        if p.n_out == 1:
+            return deliver(outputs[0], out, self.__name__)
+        return tuple([deliver(r, o, self.__name__) for r, o in zip(outputs, out)])
+
+
+cdef object out_and_grad(str name):
+    return RuntimeError(
+        f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+    )
+
+
+cdef object deliver(Tensor result, object out, str name):
+    """Writes result to out (an out= argument), giving it result's shape."""
+    cdef Tensor target
+    if not isinstance(out, Tensor):
+        raise wrong_type(name, "out", 0, "Tensor", out)
+    target = <Tensor>out
+    if not _can_cast(result.code, target.code):
+        raise RuntimeError(
+            f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
+    if thread_state().grad and needs_grad(target):
+        raise out_and_grad(name)
+    if target.ndim != result.ndim or memcmp(target.sizes, result.sizes, target.ndim * sizeof(int64_t)) != 0:
+        _callbacks["resize_out"](target, result, name)
+    check_writable(target)
+    copy_into(target, result)
+    bump(target)
+    return target
+
+
+def deliver_out(result, out, name):
+    """Writes results to an out= argument (tensor, or tuple of tensors) and returns it."""
+    if isinstance(result, (tuple, list)):
+        for r, o in zip(result, out):
+            deliver(r, o, name)
+        return out
+    return deliver(result, out, name)
+
+
+# -- running and recording --
+
+cdef int differentiable_mask(Program p, Call* c) except -1:
+    """Bit i: operand i is a tensor that collects a gradient through this program."""
+    cdef int i, mask = 0
+    for i in range(c.n):
+        if c.operands[i].tensor != NULL and category(p.codes[p.n_out + i]) >= 2 and needs_grad(<Tensor>c.operands[i].tensor):
+            mask |= 1 << i
+    return mask
+
+
+cdef int compute(Program p, Call* c, list outputs, str label) except -1:
+    """Runs the program and, while recording, leaves a node."""
+    cdef int mask = 0
+    cdef PointwiseNode node
+    if thread_state().grad:
+        mask = differentiable_mask(p, c)
+    if mask == 0:
+        return run_program(p, c.operands, outputs, False)
+    node = None
+    if category(p.codes[0]) >= 2:
+        node = PointwiseNode.record(p, c, mask, label)
+    run_program(p, c.operands, outputs, False)
+    if node is not None:
+        node.finish(outputs)
+    return 0
+
+
+@cython.final
+@cython.trashcan(True)
+cdef class PointwiseNode(Node):
+    """A recorded pointwise call: which operands its gradient reads, and the shapes to reduce to."""
+    cdef Program program
+    cdef Gradient gradient
+    cdef int mask
+    cdef list saved             # for each operand of the gradient's program: None (a gradient), Saved, or a number
+    cdef list inputs            # aliases without memory use: (dtype code, shape) of each operand in the mask
+
+    @staticmethod
+    cdef PointwiseNode record(Program p, Call* c, int mask, str label):
+        """Links the node and saves what the gradient reads of the inputs; finish() adds the results."""
+        cdef PointwiseNode node = PointwiseNode.__new__(PointwiseNode)
+        cdef Gradient g = p.gradient(mask)
+        cdef list tensors = []
+        cdef list shapes = []
+        cdef Tensor t
+        cdef int i
+        node.label, node.program, node.gradient, node.mask = label, p, g, mask
+        for i in range(c.n):
+            if mask >> i & 1:
+                t = <Tensor>c.source[i]
+                tensors.append(t)
+                shapes.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)])))
+        node.inputs = shapes
+        node.saved = [None] * g.n
+        for i in range(g.n):
+            if g.kind[i] == 1:
+                node.saved[i] = save(<Tensor>c.source[g.index[i]]) if c.operands[g.index[i]].tensor != NULL \
+                    or isinstance(<object>c.source[g.index[i]], Tensor) else <object>c.source[g.index[i]]
+        if len(tensors) == 1:
+            link1(node, tensors[0])
+        elif len(tensors) == 2:
+            link2(node, tensors[0], tensors[1])
+        else:
+            link(node, tuple(tensors))
+        return node
+
+    cdef int finish(self, list outputs) except -1:
+        cdef int i
+        self.n_outputs = len(outputs)
+        for i in range(self.gradient.n):
+            if self.gradient.kind[i] == 2:
+                self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
+        for i in range(len(outputs)):
+            if category((<Tensor>outputs[i]).code) >= 2:
+                set_history(<Tensor>outputs[i], self, i)
+        return 0
+
+    cdef list apply(self, list grads):
+        cdef Gradient g = self.gradient
+        cdef Call c
+        cdef list outputs = []
+        cdef list keep = []
+        cdef list results = []
+        cdef int i, r
+        cdef object v
+        if g.program is not None:
+            c.n = g.n
+            for i in range(g.n):
+                if g.kind[i] == 0:
+                    v = grads[g.index[i]]
+                    if v is None:
+                        v = 0
+                elif isinstance(self.saved[i], Saved):
+                    v = unpack(<Saved>self.saved[i], self)
+                else:
+                    v = self.saved[i]
+                    if v is None and self.released:
+                        raise freed_graph()
+                keep.append(v)
+                c.source[i] = <PyObject*>v
+                if isinstance(v, Tensor):
+                    c.operands[i].tensor = <PyObject*>v
+                else:
+                    c.operands[i].tensor = NULL
+                    put_scalar(c.operands[i].number, g.program.codes[g.program.n_out + i], v)
+            compute(g.program, &c, outputs, g.program.name)
+        for i in range(len(self.inputs)):
+            r = g.results[i]
+            if r == -1:
+                results.append(None)
+                continue
+            v = outputs[r] if r >= 0 else grads[-2 - r]
+            results.append(None if v is None else reduce_to(<Tensor>v, self.inputs[i]))
+        return results
+
+    cdef int release(self) except -1:
+        self.released = True
+        self.saved = [None] * len(self.saved)
+        return 0
+
+
+cdef object freed_graph():
+    return RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
+        "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+        "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
+    )
+
+
+cdef Tensor reduce_to(Tensor g, tuple target):
+    """g summed to the shape, and converted to the dtype, that the input had: broadcasting and promotion undone."""
+    cdef int code = target[0]
+    cdef tuple shape = target[1]
+    cdef int i
+    cdef bint same = g.ndim == len(shape)
+    if same:
+        for i in range(g.ndim):
+            if g.sizes[i] != <int64_t>shape[i]:
+                same = False
+                break
+    if not same:
+        g = <Tensor>_callbacks["sum_to_size"](g, shape)
+    if g.code != code:
+        g = <Tensor>_callbacks["cast"](g, dtype_of(code))
+    return g
+
+
+# -- in place --
+
+@cython.final
+cdef class InPlace(Operator):
+    """The in-place form of a pointwise operator: the first operand is overwritten and returned."""
+    cdef readonly Pointwise functional
+
+    def __init__(self, Pointwise functional, str name):
+        self.functional = functional
+        self.__name__ = name
+        self.__doc__ = f"In-place version of :func:`{functional.__name__}`: overwrites the tensor and returns it."
+
+    cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        cdef PyObject* values[MAX_PARAMETERS]
+        cdef Call c
+        cdef Pointwise op = self.functional
+        cdef Program p
+        cdef PointwiseNode node = None
+        cdef Tensor target
+        cdef list outputs
+        cdef list copies = []
+        cdef int i, mask = 0
+        op.signature.bind(values, args, n, kwnames)
+        if not isinstance(<object>values[0], Tensor):
+            raise wrong_type(self.__name__, op.signature.names[0], 1, "Tensor", <object>values[0])
+        target = <Tensor>values[0]
+        p = op.prepare(values, &c)
+        if not _can_cast(p.codes[0], target.code):
+            raise RuntimeError(
+                f"result type {dtype_title(p.codes[0])} can't be cast to the desired output type {dtype_title(target.code)}")
+        check_writable(target)
+        if thread_state().grad:
+            mask = differentiable_mask(p, &c)
+        check_inplace(target, mask != 0)
+        if mask:
+            node = PointwiseNode.record(p, &c, mask, op.label)
+        for i in range(c.n):
+            if c.operands[i].tensor != NULL:
+                check_overlap(target, <Tensor>c.operands[i].tensor)
+                if _overlap(target, <Tensor>c.operands[i].tensor):
+                    copies.append(clone(resolve(<Tensor>c.operands[i].tensor)))
+                    c.operands[i].tensor = <PyObject*>copies[len(copies) - 1]
+        if p.codes[0] == target.code and not target.flags & (CONJ | NEG):
+            outputs = [target]
+            run_program(p, c.operands, outputs, True)
+        else:
+            outputs = []
+            run_program(p, c.operands, outputs, False)
+            if (<Tensor>outputs[0]).ndim != target.ndim or memcmp((<Tensor>outputs[0]).sizes, target.sizes, target.ndim * sizeof(int64_t)):
+                raise RuntimeError(
+                    f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(outputs[0].shape)}")
+            _write(target, <Tensor>outputs[0])
+        bump(target)
+        if node is not None:
+            node.n_outputs = 1
+            rebase(target, node, 0 if mask & 1 else -1)
+            for i in range(node.gradient.n):
+                if node.gradient.kind[i] == 2:
+                    node.saved[i] = save_result(target, 0)
+        return target
+
+
+cdef int _write(Tensor target, Tensor source) except -1:
+    """Like copy_into for targets that may be lazily conjugated."""
+    if target.flags & (CONJ | NEG):
+        source = <Tensor>_callbacks["unresolve"](source, target)
+        plain = alias(target)
+        plain.flags &= ~<uint32_t>(CONJ | NEG)
+        return copy_into(plain, source)
+    return copy_into(target, source)

@@ -1,0 +1,352 @@
+# A Program is an operator's definition traced for one set of types: expressions, and the kernels compiled from them so far.
+# Included by operator.pyx.
+
+cdef object _compile_kernel = None      # (program, layout letters, stream) -> address; set by rushlight.ops._define
+cdef object _trace = None               # (operator, pattern, dtype code) -> Program
+cdef object _differentiate = None       # (program, mask) -> Gradient
+
+
+def set_compiler(trace, kernel, differentiate):
+    """Registers the Python side that is asked when a program, kernel or gradient is missing."""
+    global _trace, _compile_kernel, _differentiate
+    _trace, _compile_kernel, _differentiate = trace, kernel, differentiate
+
+
+cdef class Program:
+    """Traced expressions of a pointwise operator for fixed operand types, with its kernels.
+
+    outputs: tuple of Expr; out_codes, in_codes: dtype codes of results and operands; keep_result: the gradient is written in the results.
+    """
+    cdef readonly str name
+    cdef readonly tuple outputs, out_codes, in_codes
+    cdef readonly bint keep_result
+    cdef public object info               # whatever the compiler side wants to keep
+    cdef int n_out, n_in
+    cdef int[MAX_OPERANDS] itemsize
+    cdef int[MAX_OPERANDS] codes
+    cdef dict kernels, gradients
+    cdef uint64_t last_key
+    cdef kernel_t last_kernel
+
+    def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, bint keep_result=False, info=None):
+        cdef int i
+        if len(out_codes) + len(in_codes) > MAX_OPERANDS:
+            raise ValueError(f"{name}: more than {MAX_OPERANDS} operands")
+        self.name, self.outputs, self.out_codes, self.in_codes, self.keep_result = name, outputs, out_codes, in_codes, keep_result
+        self.info = info
+        self.n_out, self.n_in = len(out_codes), len(in_codes)
+        for i, code in enumerate(out_codes + in_codes):
+            self.codes[i] = code
+            self.itemsize[i] = ITEMSIZE[<int>code]
+        self.kernels, self.gradients = {}, {}
+
+    cdef kernel_t kernel(self, uint64_t key) except NULL:
+        cdef object address
+        if key == self.last_key and self.last_kernel != NULL:
+            return self.last_kernel
+        address = self.kernels.get(key)
+        if address is None:
+            letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(self.n_out + self.n_in)])
+            address = _compile_kernel(self, letters, bool(key >> 62))
+            self.kernels[key] = address
+        self.last_key = key
+        self.last_kernel = <kernel_t><void*><size_t>address
+        return self.last_kernel
+
+    cdef Gradient gradient(self, int mask):
+        cdef object g = self.gradients.get(mask)
+        if g is None:
+            g = self.gradients[mask] = _differentiate(self, mask)
+        return <Gradient>g
+
+
+@cython.final
+cdef class Gradient:
+    """How to differentiate a Program with respect to the operands in ``mask``.
+
+    program: computes the gradients, or None when each is a plain pass of the incoming one (or zero);
+    operands: where each operand of that program comes from, as (kind, index): 'grad' k, 'input' i, 'result' j;
+    results: for each operand in the mask, in order: the program's output number, -1 for zero, -2 - k to pass gradient k on unchanged.
+    """
+    cdef readonly Program program
+    cdef readonly tuple operands, results
+    cdef int n
+    cdef int[MAX_OPERANDS] kind       # 0 grad, 1 input, 2 result
+    cdef int[MAX_OPERANDS] index
+
+    def __init__(self, Program program, tuple operands, tuple results):
+        cdef int i
+        self.program, self.operands, self.results = program, operands, results
+        self.n = len(operands)
+        for i, (kind, index) in enumerate(operands):
+            self.kind[i] = ("grad", "input", "result").index(kind)
+            self.index[i] = index
+
+
+# One operand on its way into a kernel: a tensor, or a number already written in the kernel's type.
+cdef struct Operand:
+    PyObject* tensor        # borrowed; NULL for a number
+    char[16] number
+
+
+cdef Tensor resolve(Tensor t):
+    """t without lazy conjugation or negation."""
+    if t.flags & (CONJ | NEG):
+        return <Tensor>_callbacks["resolve"](t)
+    return t
+
+
+cdef int run_program(Program p, Operand* operands, list outputs, bint given) except -1:
+    """Computes p's outputs. outputs: list of Tensors to write when ``given``, else filled with new ones."""
+    cdef Loop loop
+    cdef int i, o, n_out = p.n_out, n = p.n_out + p.n_in
+    cdef int64_t[MAX_RANK] shape
+    cdef int ndim = -1
+    cdef Tensor t, first = None
+    cdef bint flat = True
+    cdef uint64_t key = 0
+    cdef int64_t bytes_moved = 0
+    cdef list keep = None
+    # -- convert what has another dtype, find out whether all is one dense block --
+    for i in range(p.n_in):
+        if operands[i].tensor == NULL:
+            continue
+        t = <Tensor>operands[i].tensor
+        if t.code != p.codes[n_out + i] or t.flags & (CONJ | NEG):
+            if t.ndim == 0 and t.count == 1 and not t.flags & (CONJ | NEG):
+                put_scalar(operands[i].number, p.codes[n_out + i], get_scalar(t.address, t.code))
+                operands[i].tensor = NULL
+                if first is None and ndim < 0:
+                    ndim = 0
+                continue
+            t = convert(resolve(t), p.codes[n_out + i])
+            if keep is None:
+                keep = []
+            keep.append(t)
+            operands[i].tensor = <PyObject*>t
+        if first is None:
+            first = t
+        elif t.ndim != first.ndim or memcmp(t.sizes, first.sizes, t.ndim * sizeof(int64_t)) != 0:
+            flat = False
+        if not t.flags & CONTIGUOUS:
+            flat = False
+    if first is None:
+        ndim = 0
+    elif flat:
+        ndim = first.ndim
+        memcpy(shape, first.sizes, ndim * sizeof(int64_t))
+    else:
+        ndim = 0
+        for i in range(p.n_in):
+            if operands[i].tensor != NULL:
+                broadcast_shape(shape, &ndim, <Tensor>operands[i].tensor, p.name.encode())
+    if given:
+        for o in range(n_out):
+            t = <Tensor>outputs[o]
+            if t.ndim != ndim or memcmp(t.sizes, shape, ndim * sizeof(int64_t)) != 0:
+                raise RuntimeError(
+                    f"output with shape {[t.sizes[i] for i in range(t.ndim)]} doesn't match the broadcast shape {[shape[i] for i in range(ndim)]}"
+                )
+            if not t.flags & CONTIGUOUS:
+                flat = False
+    # -- the common case: everything contiguous and of one shape (or a number) --
+    loop.n_operands = n
+    if flat:
+        for o in range(n_out):
+            t = <Tensor>outputs[o] if given else empty(p.codes[o], ndim, shape)
+            if not given:
+                outputs.append(t)
+            loop.ptr[o] = t.address
+            loop.stride[o][0] = p.itemsize[o]
+            bytes_moved += p.itemsize[o]
+        loop.size[0] = (<Tensor>outputs[0]).count
+        for i in range(p.n_in):
+            if operands[i].tensor == NULL:
+                loop.ptr[n_out + i] = operands[i].number
+                loop.stride[n_out + i][0] = 0
+                key |= <uint64_t>1 << (2 * (n_out + i))
+            else:
+                t = <Tensor>operands[i].tensor
+                loop.ptr[n_out + i] = t.address
+                loop.stride[n_out + i][0] = p.itemsize[n_out + i]
+                bytes_moved += p.itemsize[n_out + i]
+        loop.ndim = 1
+    else:
+        _strided_loop(p, operands, outputs, given, &loop, ndim, shape)
+        key = _layout(&loop, p.itemsize)
+        for o in range(n):
+            bytes_moved += p.itemsize[o]
+    if not given and bytes_moved * (<Tensor>outputs[0]).count > STREAM_BYTES:
+        key |= <uint64_t>1 << 62
+    loop.kernel = p.kernel(key)
+    run_loop(&loop)
+    return 0
+
+
+cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, Loop* loop, int ndim, const int64_t* shape) except -1:
+    """Fills loop for operands of any strides; new outputs take the order of dims of the inputs."""
+    cdef int i, d, o, shift, n_out = p.n_out
+    cdef int[MAX_RANK] perm
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t step
+    cdef Tensor t
+    loop.ndim = ndim
+    for d in range(ndim):                                       # loop dims: innermost first
+        loop.size[d] = shape[ndim - 1 - d]
+    for i in range(loop.n_operands):
+        if i >= n_out and operands[i - n_out].tensor == NULL:
+            loop.ptr[i] = operands[i - n_out].number
+            memset(loop.stride[i], 0, ndim * sizeof(int64_t))
+            continue
+        if i < n_out and not given:
+            memset(loop.stride[i], 0, ndim * sizeof(int64_t))
+            continue
+        t = <Tensor>outputs[i] if i < n_out else <Tensor>operands[i - n_out].tensor
+        loop.ptr[i] = t.address
+        shift = ndim - t.ndim
+        for d in range(ndim):
+            if ndim - 1 - d < shift or t.sizes[ndim - 1 - d - shift] == 1:
+                loop.stride[i][d] = 0
+            else:
+                loop.stride[i][d] = t.strides[ndim - 1 - d - shift] * p.itemsize[i]
+    _order(loop, 0 if given else n_out, perm)
+    _permute(loop, perm)
+    if not given:
+        step = 1
+        for d in range(ndim):
+            strides[ndim - 1 - perm[d]] = step
+            step *= max(loop.size[d], <int64_t>1)
+        for o in range(n_out):
+            t = empty_strided(p.codes[o], ndim, shape, strides)
+            outputs.append(t)
+            loop.ptr[o] = t.address
+            for d in range(ndim):
+                loop.stride[o][d] = strides[ndim - 1 - perm[d]] * p.itemsize[o]
+    _collapse(loop)
+    return 0
+
+
+# -- copies: the identity program for each pair of dtypes --
+
+cdef dict _copy_programs = {}
+
+
+cdef Program copy_program(int target, int source):
+    cdef object p = _copy_programs.get(target * N_DTYPES + source)
+    if p is None:
+        p = _callbacks["copy_program"](target, source)
+        _copy_programs[target * N_DTYPES + source] = p
+    return <Program>p
+
+
+cdef int copy_into(Tensor target, Tensor source) except -1:
+    """target's elements become source's (broadcast, converted); no tape, no version."""
+    cdef Operand operand
+    cdef Program p
+    source = resolve(source)
+    if (target.code == source.code and target.flags & CONTIGUOUS and source.flags & CONTIGUOUS and target.count == source.count
+            and target.ndim == source.ndim and memcmp(target.sizes, source.sizes, target.ndim * sizeof(int64_t)) == 0
+            and target.count * ITEMSIZE[target.code] < 1 << 18):
+        memmove(target.address, source.address, target.count * ITEMSIZE[target.code])
+        return 0
+    if _overlap(target, source):
+        source = contiguous(source) if not source.flags & CONTIGUOUS else clone(source)
+    p = copy_program(target.code, source.code)
+    operand.tensor = <PyObject*>source
+    run_program(p, &operand, [target], True)
+    return 0
+
+
+cdef Tensor convert(Tensor t, int code):
+    """t's elements in another dtype (new memory), strides kept where they are dense; no tape."""
+    cdef Operand operand
+    cdef list outputs = []
+    operand.tensor = <PyObject*>t
+    run_program(copy_program(code, t.code), &operand, outputs, False)
+    return <Tensor>outputs[0]
+
+
+cdef Tensor clone(Tensor t):
+    """A copy with the same order of dims; no tape."""
+    return convert(t, t.code)
+
+
+cdef Tensor contiguous(Tensor t):
+    """t if it is contiguous, else a row-major copy; no tape."""
+    cdef Tensor out
+    if t.flags & CONTIGUOUS and not t.flags & (CONJ | NEG):
+        return t
+    t = resolve(t)
+    out = empty(t.code, t.ndim, t.sizes)
+    copy_into(out, t)
+    return out
+
+
+# -- overlap --
+
+cdef int _extent(Tensor t, char** low, char** high) noexcept:
+    cdef int i
+    low[0] = high[0] = t.address
+    for i in range(t.ndim):
+        if t.strides[i] > 0:
+            high[0] += (t.sizes[i] - 1) * t.strides[i] * ITEMSIZE[t.code]
+        else:
+            low[0] += (t.sizes[i] - 1) * t.strides[i] * ITEMSIZE[t.code]
+    high[0] += ITEMSIZE[t.code]
+    return 0
+
+
+cdef bint _same_layout(Tensor a, Tensor b) noexcept:
+    return (a.address == b.address and a.ndim == b.ndim and a.code == b.code
+            and memcmp(a.sizes, b.sizes, a.ndim * sizeof(int64_t)) == 0
+            and memcmp(a.strides, b.strides, a.ndim * sizeof(int64_t)) == 0)
+
+
+cdef bint _overlap(Tensor a, Tensor b) noexcept:
+    """May a and b share memory without being the very same elements in the same order?"""
+    cdef char* a0
+    cdef char* a1
+    cdef char* b0
+    cdef char* b1
+    if a.memory is not b.memory or a.count == 0 or b.count == 0 or _same_layout(a, b):
+        return False
+    _extent(a, &a0, &a1)
+    _extent(b, &b0, &b1)
+    return a0 < b1 and b0 < a1
+
+
+cdef int check_writable(Tensor t) except -1:
+    """Raises if several elements of t are one memory location (an expanded tensor)."""
+    cdef int i
+    if t.flags & CONTIGUOUS or t.count == 0:
+        return 0
+    for i in range(t.ndim):
+        if t.strides[i] == 0 and t.sizes[i] > 1:
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+                "Please clone() the tensor before performing the operation."
+            )
+    return 0
+
+
+cdef bint is_dense(Tensor t) noexcept:
+    """Do the elements fill their range of memory exactly, in whatever order of dims?"""
+    cdef char* low
+    cdef char* high
+    if t.flags & CONTIGUOUS:
+        return True
+    for i in range(t.ndim):
+        if t.strides[i] == 0 and t.sizes[i] > 1:
+            return False
+    _extent(t, &low, &high)
+    return high - low == t.count * ITEMSIZE[t.code]
+
+
+cdef int check_overlap(Tensor out, Tensor source) except -1:
+    """Raises if writing out would change elements of source that are still to be read."""
+    if _overlap(out, source) and is_dense(out) and is_dense(source):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+    return 0

@@ -1,0 +1,597 @@
+# Rowwise operators: expressions with reductions along dims (sum, softmax, layer_norm). Included by operator.pyx.
+
+ctypedef void (*row_kernel_t)(char** ptr, const int64_t* stride, const int64_t* size) noexcept nogil
+
+cdef enum:
+    K0 = 0       # axes of a row kernel: inner and outer kept, inner and outer reduced
+    K1 = 1
+    R0 = 2
+    R1 = 3
+
+cdef struct RowLoop:
+    int n_operands
+    int n_kept                              # kept dims after collapsing, innermost first
+    int64_t[MAX_RANK] kept
+    int64_t[MAX_OPERANDS][MAX_RANK] kept_stride
+    int n_reduced
+    int64_t[MAX_RANK] reduced
+    int64_t[MAX_OPERANDS][MAX_RANK] reduced_stride
+    char* ptr[MAX_OPERANDS]
+    row_kernel_t kernel
+    bint column
+
+
+cdef class RowProgram(Program):
+    """A program with reductions. ``full``: for each operand, outputs first, whether it spans the whole space or only the kept dims.
+
+    ordered: an argmax-like position makes the order of the reduced dims matter; split: kernels for cutting few long rows exist.
+    """
+    cdef readonly tuple full
+    cdef readonly bint ordered, split
+    cdef int[MAX_OPERANDS] is_full
+
+    def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, tuple full, bint ordered=False, bint split=False,
+                 bint keep_result=False, info=None):
+        Program.__init__(self, name, outputs, out_codes, in_codes, keep_result, info)
+        cdef int i
+        self.full, self.ordered, self.split = full, ordered, split
+        for i in range(len(full)):
+            self.is_full[i] = full[i]
+
+    cdef row_kernel_t row_kernel(self, uint64_t key) except NULL:
+        """key: layout bits | 1 << 48 for column mode | stage << 50 (0 whole, 1 partial, 2 finish)."""
+        cdef object address
+        if key == self.last_key and self.last_kernel != NULL:
+            return <row_kernel_t>self.last_kernel
+        address = self.kernels.get(key)
+        if address is None:
+            letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(self.n_out + self.n_in)])
+            address = _compile_row_kernel(self, letters, "column" if key >> 48 & 1 else "row", ("whole", "partial", "finish")[key >> 50 & 3])
+            self.kernels[key] = address
+        self.last_key = key
+        self.last_kernel = <kernel_t><void*><size_t>address
+        return <row_kernel_t>self.last_kernel
+
+
+cdef object _compile_row_kernel = None
+
+
+def set_row_compiler(function):
+    """Registers (program, layout letters, mode, stage) -> address."""
+    global _compile_row_kernel
+    _compile_row_kernel = function
+
+
+cdef struct Space:
+    # The iteration space of one call: the broadcast shape of its full operands, and which dims are reduced.
+    int ndim
+    int64_t[MAX_RANK] size
+    uint64_t reduced
+
+
+cdef int _row_strides(Tensor t, Space* space, bint full, bint keepdim, int64_t* out) except -1:
+    """Byte strides of t over the space's dims. A tensor over the kept dims may have the reduced ones as size 1, or not at all."""
+    cdef int d, k, item = ITEMSIZE[t.code]
+    if full or (keepdim and t.ndim == space.ndim):
+        k = t.ndim - space.ndim
+        for d in range(space.ndim):
+            if k + d < 0 or t.sizes[k + d] == 1 or (not full and space.reduced >> d & 1):
+                out[d] = 0
+            else:
+                out[d] = t.strides[k + d] * item
+        return 0
+    k = 0
+    for d in range(space.ndim):
+        if space.reduced >> d & 1:
+            out[d] = 0
+        else:
+            out[d] = t.strides[k] * item if t.sizes[k] != 1 else 0
+            k += 1
+    return 0
+
+
+cdef int _split_dims(RowLoop* loop, Space* space, int64_t[MAX_RANK]* strides, bint ordered) noexcept nogil:
+    """Sorts the space's dims into kept and reduced, each innermost first by operand ``lead``'s strides, and collapses each group."""
+    cdef int d, o, i, j, n
+    cdef int[MAX_RANK] dims
+    cdef int group, lead = 0
+    cdef int64_t s
+    cdef bint joined
+    cdef int64_t* sizes
+    for o in range(loop.n_operands):          # the first operand that walks the reduced dims decides the order
+        for d in range(space.ndim):
+            if space.reduced >> d & 1 and strides[o][d] != 0 and space.size[d] > 1:
+                lead = o
+                break
+        else:
+            continue
+        break
+    for group in range(2):
+        n = 0
+        for d in range(space.ndim - 1, -1, -1):
+            if <int>(space.reduced >> d & 1) == group and space.size[d] != 1:
+                dims[n] = d
+                n += 1
+        if not (group == 1 and ordered):
+            for i in range(1, n):             # insertion sort by the lead's strides
+                j = i
+                while j > 0 and strides[lead][dims[j]] < strides[lead][dims[j - 1]] and strides[lead][dims[j]] != 0:
+                    d = dims[j]
+                    dims[j] = dims[j - 1]
+                    dims[j - 1] = d
+                    j -= 1
+        sizes = &loop.reduced[0] if group else &loop.kept[0]
+        i = 0                                  # collapsed dims so far
+        for j in range(n):
+            d = dims[j]
+            joined = i > 0
+            if joined:
+                for o in range(loop.n_operands):
+                    s = loop.reduced_stride[o][i - 1] if group else loop.kept_stride[o][i - 1]
+                    if strides[o][d] != s * sizes[i - 1]:
+                        joined = False
+                        break
+            if joined:
+                sizes[i - 1] *= space.size[d]
+                continue
+            sizes[i] = space.size[d]
+            for o in range(loop.n_operands):
+                if group:
+                    loop.reduced_stride[o][i] = strides[o][d]
+                else:
+                    loop.kept_stride[o][i] = strides[o][d]
+            i += 1
+        while i < 2:                           # a kernel always sees two dims of each group
+            sizes[i] = 1
+            for o in range(loop.n_operands):
+                if group:
+                    loop.reduced_stride[o][i] = 0
+                else:
+                    loop.kept_stride[o][i] = 0
+            i += 1
+        if group:
+            loop.n_reduced = i
+        else:
+            loop.n_kept = i
+    return 0
+
+
+cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """Rows begin..end (column mode: blocks of columns and outer kept positions) of a loop; see run_rows for what is counted."""
+    cdef RowLoop* loop = <RowLoop*>context
+    cdef char* ptr[MAX_OPERANDS]
+    cdef int64_t[4 * MAX_OPERANDS] stride
+    cdef int64_t[4] size
+    cdef int64_t rest, first, last, inner = loop.kept[0], at
+    cdef int o, d
+    for o in range(loop.n_operands):
+        stride[4 * o + K0] = loop.kept_stride[o][0]
+        stride[4 * o + K1] = loop.kept_stride[o][1]
+        stride[4 * o + R0] = loop.reduced_stride[o][0]
+        stride[4 * o + R1] = loop.reduced_stride[o][1]
+    size[R0], size[R1] = loop.reduced[0], loop.reduced[1]
+    while begin < end:                         # positions count k0 fastest, then the outer kept dims
+        first = begin % inner
+        last = min(inner, first + end - begin)
+        rest = begin // inner
+        for o in range(loop.n_operands):
+            ptr[o] = loop.ptr[o] + first * loop.kept_stride[o][0]
+        for d in range(1, loop.n_kept):
+            at = rest % loop.kept[d]
+            rest = rest // loop.kept[d]
+            for o in range(loop.n_operands):
+                ptr[o] += at * loop.kept_stride[o][d]
+        size[K0] = last - first
+        size[K1] = 1
+        if first == 0 and last == inner:       # whole inner rows: take as many outer ones as lie in this piece
+            size[K1] = min((end - begin) // inner, loop.kept[1] - (begin // inner) % loop.kept[1])
+            last = inner * size[K1]
+        loop.kernel(ptr, stride, size)
+        begin += last - first
+
+
+cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs) except -1:
+    """Computes the outputs of a row program over a space."""
+    cdef RowLoop loop
+    cdef int64_t[MAX_OPERANDS][MAX_RANK] strides
+    cdef int64_t[MAX_RANK] shape
+    cdef int o, d, i, ndim, n_out = p.n_out
+    cdef int64_t rows = 1, length = 1, grain
+    cdef Tensor t
+    cdef list keep = []
+    cdef uint64_t key
+    loop.n_operands = n_out + p.n_in
+    for i in range(p.n_in):
+        o = n_out + i
+        if operands[i].tensor == NULL:
+            loop.ptr[o] = operands[i].number
+            memset(strides[o], 0, space.ndim * sizeof(int64_t))
+            continue
+        t = <Tensor>operands[i].tensor
+        if t.code != p.codes[o] or t.flags & (CONJ | NEG):
+            t = convert(resolve(t), p.codes[o])
+            keep.append(t)
+        loop.ptr[o] = t.address
+        _row_strides(t, space, p.is_full[o], keepdim, strides[o])
+    for o in range(n_out):
+        ndim = 0
+        for d in range(space.ndim):
+            if p.is_full[o] or not space.reduced >> d & 1:
+                shape[ndim] = space.size[d]
+                ndim += 1
+            elif keepdim:
+                shape[ndim] = 1
+                ndim += 1
+        t = empty(p.codes[o], ndim, shape)
+        outputs.append(t)
+        loop.ptr[o] = t.address
+        _row_strides(t, space, p.is_full[o], keepdim, strides[o])
+    for d in range(space.ndim):
+        if space.reduced >> d & 1:
+            length *= space.size[d]
+        else:
+            rows *= space.size[d]
+    if rows == 0:
+        return 0
+    _split_dims(&loop, space, strides, p.ordered)
+    if loop.n_reduced > 2:
+        return _rows_of_copy(p, operands, space, keepdim, outputs, keep)
+    loop.column = _column_mode(&loop, p)
+    key = _row_key(&loop, p)
+    loop.kernel = p.row_kernel(key)
+    if rows * length < 2 * GRAIN or rows == 1:
+        if rows * length < GRAIN // 8:
+            _run_rows(&loop, 0, rows)
+        else:
+            with nogil:
+                _run_rows(&loop, 0, rows)
+        return 0
+    grain = max(<int64_t>1, GRAIN // max(length, <int64_t>1))
+    if loop.column:                            # whole cache lines of columns, or whole inner rows
+        grain = (grain + 63) // 64 * 64
+        if loop.kept[0] <= grain:
+            grain = (grain + loop.kept[0] - 1) // loop.kept[0] * loop.kept[0]
+    with nogil:
+        parallel_for(_run_rows, &loop, 0, rows, grain)
+    return 0
+
+
+cdef bint _column_mode(RowLoop* loop, RowProgram p) noexcept:
+    """Vectorise along the inner kept dim: when it is dense and the inner reduced one is not."""
+    cdef int o
+    cdef int64_t item
+    if loop.kept[0] == 1:
+        return False
+    for o in range(loop.n_operands):
+        if p.is_full[o]:
+            item = p.itemsize[o]
+            if loop.reduced[0] > 1 and loop.reduced_stride[o][0] == item:
+                return False
+    for o in range(loop.n_operands):
+        if p.is_full[o] and loop.kept_stride[o][0] == p.itemsize[o]:
+            return True
+    return False
+
+
+cdef uint64_t _row_key(RowLoop* loop, RowProgram p) noexcept:
+    cdef uint64_t key = <uint64_t>1 << 48 if loop.column else 0
+    cdef int o
+    cdef int64_t s, n = loop.kept[0] if loop.column else loop.reduced[0]
+    for o in range(loop.n_operands):
+        s = loop.kept_stride[o][0] if loop.column else loop.reduced_stride[o][0]
+        if s == 0:
+            key |= <uint64_t>1 << (2 * o)
+        elif s != p.itemsize[o] and n > 1:
+            key |= <uint64_t>2 << (2 * o)
+    return key
+
+
+cdef int _rows_of_copy(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs, list keep) except -1:
+    """Reduced dims that do not collapse to two: run on copies in which they lie innermost and dense."""
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t step = 1
+    cdef int d, i
+    cdef Tensor t, dense, full
+    for d in range(space.ndim - 1, -1, -1):
+        if space.reduced >> d & 1:
+            strides[d] = step
+            step *= space.size[d]
+    for d in range(space.ndim - 1, -1, -1):
+        if not space.reduced >> d & 1:
+            strides[d] = step
+            step *= space.size[d]
+    for i in range(p.n_in):
+        if operands[i].tensor != NULL and p.is_full[p.n_out + i]:
+            t = <Tensor>operands[i].tensor
+            dense = empty_strided(p.codes[p.n_out + i], space.ndim, space.size, strides)
+            copy_into(dense, t)
+            keep.append(dense)
+            operands[i].tensor = <PyObject*>dense
+    fresh = []
+    for i in range(p.n_out):
+        if p.is_full[i]:
+            fresh.append(i)
+    outputs.clear()
+    if not fresh:
+        return run_rows(p, operands, space, keepdim, outputs)
+    return _full_rows_of_copy(p, operands, space, keepdim, outputs, keep)
+
+
+cdef int _full_rows_of_copy(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs, list keep) except -1:
+    """As above for programs with full outputs: on operands viewed as (kept, reduced), then laid out as the space says."""
+    cdef Space flat
+    cdef int d, i
+    cdef list inner = []
+    cdef Tensor t, out
+    kept = [d for d in range(space.ndim) if not space.reduced >> d & 1]
+    reduced = [d for d in range(space.ndim) if space.reduced >> d & 1]
+    order = kept + reduced
+    for d in range(space.ndim):
+        flat.size[d] = space.size[order[d]]
+    flat.ndim = space.ndim
+    flat.reduced = 0
+    for d in range(len(kept), space.ndim):
+        flat.reduced |= <uint64_t>1 << d
+    for i in range(p.n_in):
+        if operands[i].tensor != NULL and p.is_full[p.n_out + i]:
+            t = <Tensor>operands[i].tensor
+            out = alias(t)
+            for d in range(space.ndim):
+                out.sizes[d], out.strides[d] = t.sizes[order[d]], t.strides[order[d]]
+            finish(out)
+            keep.append(out)
+            operands[i].tensor = <PyObject*>out
+    run_rows(p, operands, &flat, keepdim, inner)
+    for i in range(p.n_out):
+        t = <Tensor>inner[i]
+        if p.is_full[i]:
+            out = alias(t)
+            for d in range(space.ndim):
+                out.sizes[<int>order[d]], out.strides[<int>order[d]] = t.sizes[d], t.strides[d]
+            finish(out)
+            t = contiguous(out)
+        elif keepdim:
+            out = alias(t)
+            for d in range(space.ndim):
+                out.sizes[<int>order[d]], out.strides[<int>order[d]] = t.sizes[d], t.strides[d]
+            finish(out)
+            t = out
+        outputs.append(t)
+    return 0
+
+
+cdef class Rowwise(Pointwise):
+    """An operator given by expressions with reductions along dims.
+
+    Parameters named dim, keepdim and dtype have their usual meaning; the others are operands or attributes as in Pointwise.
+    widen: integers are accumulated and returned as int64; trailing: the reduced dims are the last ones, as many as ``normalized_shape`` has.
+    """
+    cdef int dim_at, keepdim_at, dtype_at, shape_at
+    cdef readonly bint widen
+
+    def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label, bint widen=False):
+        Pointwise.__init__(self, definition, signature, operand, fixed, floating, label)
+        self.widen = widen
+        self.dim_at = signature.position.get("dim", -1)
+        self.keepdim_at = signature.position.get("keepdim", -1)
+        self.dtype_at = signature.position.get("dtype", -1)
+        self.shape_at = signature.position.get("normalized_shape", -1)
+
+    cdef Program prepare(self, PyObject** values, Call* c):
+        """As for Pointwise, but dim, keepdim and dtype are no operands, and the first operand alone decides the type."""
+        cdef int i, n = 0, code, source
+        cdef uint64_t kinds = 0
+        cdef list baked = None
+        cdef object v, p
+        cdef bint tensor
+        if not isinstance(<object>values[0], Tensor):
+            raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
+        source = code = (<Tensor>values[0]).code
+        if self.dtype_at >= 0:
+            code = dtype_arg(<object>values[self.dtype_at], -1)
+            if code < 0:
+                code = I64 if self.widen and category(source) < 2 else source
+        if self.floating and category(code) < 2:
+            code = get_default_dtype_code()
+        for i in range(self.n_parameters):
+            if i == self.dim_at or i == self.keepdim_at or i == self.dtype_at or i == self.shape_at:
+                continue
+            v = <object>values[i]
+            tensor = isinstance(v, Tensor)
+            if not tensor and (v is None or type(v) is bool or type(v) is str or values[i] == PyTuple_GET_ITEM(self.signature.defaults, i)):
+                kinds |= <uint64_t>BAKED << (2 * i)
+                if v is not self.signature.defaults[i]:
+                    if baked is None:
+                        baked = []
+                    baked.append((i, v))
+                continue
+            if not tensor:
+                kinds |= <uint64_t>ATTRIBUTE << (2 * i)
+            c.operands[n].tensor = <PyObject*>v if tensor else NULL
+            c.source[n] = <PyObject*>v
+            n += 1
+        c.n = n
+        key = kinds | <uint64_t>code << 50 | <uint64_t>source << 56
+        if baked is not None:
+            key = (key, tuple(baked))
+        p = self.variants.get(key)
+        if p is None:
+            p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()), (source, code))
+        for i in range(n):
+            if c.operands[i].tensor == NULL:
+                put_scalar(c.operands[i].number, (<Program>p).codes[(<Program>p).n_out + i], <object>c.source[i])
+        return <Program>p
+
+    cdef int space(self, PyObject** values, Tensor x, Space* space) except -1:
+        """The space and its reduced dims from the dim or normalized_shape argument."""
+        cdef int64_t[MAX_RANK] dims
+        cdef int i, n
+        cdef object dim
+        cdef uint64_t bit
+        space.ndim = x.ndim
+        memcpy(space.size, x.sizes, x.ndim * sizeof(int64_t))
+        space.reduced = 0
+        if self.shape_at >= 0:
+            n = parse_ints(<object>values[self.shape_at], dims, MAX_RANK)
+            for i in range(x.ndim - n, x.ndim):
+                space.reduced |= <uint64_t>1 << i
+            return 0
+        dim = None if self.dim_at < 0 else <object>values[self.dim_at]
+        if dim is None or (type(dim) is tuple or type(dim) is list) and len(dim) == 0:
+            space.reduced = (<uint64_t>1 << x.ndim) - 1 if x.ndim < 64 else ~<uint64_t>0
+            return 0
+        if type(dim) is bool or type(dim) is float or type(dim) is str:
+            raise TypeError(
+                f"{self.__name__}() received an invalid combination of arguments - got (Tensor, {type(dim).__name__}), but expected one of:\n"
+                f"  {self.signature.text()}, dim: int or tuple of ints")
+        n = parse_ints(dim, dims, MAX_RANK)
+        for i in range(n):
+            bit = <uint64_t>1 << wrap_dim(dims[i], x.ndim)
+            if space.reduced & bit:
+                raise RuntimeError(f"dim {wrap_dim(dims[i], x.ndim)} appears multiple times in the list of dims")
+            space.reduced |= bit
+        if x.ndim == 0:
+            space.reduced = 0
+        return 0
+
+    cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        cdef PyObject* values[MAX_PARAMETERS]
+        cdef Call c
+        cdef RowProgram p
+        cdef Space space
+        cdef list outputs = []
+        cdef bint keepdim
+        if kwnames is not None and "out" in kwnames:
+            return self.call_row_out(args, n, kwnames)
+        self.signature.bind(values, args, n, kwnames)
+        p = <RowProgram>self.prepare(values, &c)
+        self.space(values, <Tensor>values[0], &space)
+        keepdim = self.keepdim_at >= 0 and <object>values[self.keepdim_at]
+        compute_rows(p, &c, &space, keepdim, outputs, self.label)
+        return outputs[0] if p.n_out == 1 else tuple(outputs)
+
+    cdef object call_row_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        """out=: compute without the tape, then deliver."""
+        cdef list positional = [<object>args[i] for i in range(n)]
+        cdef dict kwargs = {kwnames[i]: <object>args[n + i] for i in range(len(kwnames))}
+        cdef object out = kwargs.pop("out")
+        if out is None:
+            return self.plain(*positional, **kwargs)
+        if thread_state().grad and any([isinstance(a, Tensor) and needs_grad(a) for a in positional]):
+            raise out_and_grad(self.__name__)
+        return deliver_out(self.plain(*positional, **kwargs), out, self.__name__)
+
+
+cdef int compute_rows(RowProgram p, Call* c, Space* space, bint keepdim, list outputs, str label) except -1:
+    """Runs a row program and, while recording, leaves a node."""
+    cdef int mask = 0
+    cdef RowNode node = None
+    if thread_state().grad:
+        mask = differentiable_mask(p, c)
+    if mask and category(p.codes[0]) >= 2:
+        node = RowNode.record(p, c, mask, space, keepdim, label)
+    run_rows(p, c.operands, space, keepdim, outputs)
+    if node is not None:
+        node.finish(outputs)
+    return 0
+
+
+@cython.final
+@cython.trashcan(True)
+cdef class RowNode(Node):
+    """A recorded rowwise call."""
+    cdef RowProgram program
+    cdef Gradient gradient
+    cdef Space space
+    cdef bint keepdim
+    cdef list saved, inputs
+
+    @staticmethod
+    cdef RowNode record(RowProgram p, Call* c, int mask, Space* space, bint keepdim, str label):
+        cdef RowNode node = RowNode.__new__(RowNode)
+        cdef Gradient g = p.gradient(mask)
+        cdef list tensors = []
+        cdef int i
+        cdef Tensor t
+        node.label, node.program, node.gradient, node.space, node.keepdim = label, p, g, space[0], keepdim
+        node.inputs, node.saved = [], [None] * g.n
+        for i in range(c.n):
+            if mask >> i & 1:
+                t = <Tensor>c.source[i]
+                tensors.append(t)
+                node.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), p.is_full[p.n_out + i]))
+        for i in range(g.n):
+            if g.kind[i] == 1:
+                v = <object>c.source[g.index[i]]
+                node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
+        link(node, tuple(tensors))
+        return node
+
+    cdef int finish(self, list outputs) except -1:
+        cdef int i
+        self.n_outputs = len(outputs)
+        for i in range(self.gradient.n):
+            if self.gradient.kind[i] == 2:
+                self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
+        for i in range(len(outputs)):
+            if category((<Tensor>outputs[i]).code) >= 2:
+                set_history(<Tensor>outputs[i], self, i)
+        return 0
+
+    cdef list apply(self, list grads):
+        cdef Gradient g = self.gradient
+        cdef Call c
+        cdef list outputs = []
+        cdef list keep = []
+        cdef list results = []
+        cdef int i, r
+        cdef object v
+        cdef RowProgram p
+        if g.program is not None:
+            p = <RowProgram>g.program
+            c.n = g.n
+            for i in range(g.n):
+                if g.kind[i] == 0:
+                    v = grads[g.index[i]]
+                    if v is None:
+                        v = 0
+                elif isinstance(self.saved[i], Saved):
+                    v = unpack(<Saved>self.saved[i], self)
+                else:
+                    v = self.saved[i]
+                    if v is None and self.released:
+                        raise freed_graph()
+                keep.append(v)
+                c.source[i] = <PyObject*>v
+                if isinstance(v, Tensor):
+                    c.operands[i].tensor = <PyObject*>v
+                else:
+                    c.operands[i].tensor = NULL
+                    put_scalar(c.operands[i].number, p.codes[p.n_out + i], v)
+            compute_rows(p, &c, &self.space, self.keepdim, outputs, p.name)
+        for i in range(len(self.inputs)):
+            r = g.results[i]
+            if r == -1:
+                results.append(None)
+                continue
+            v = outputs[r] if r >= 0 else grads[-2 - r]
+            code, shape, full = self.inputs[i]
+            if v is None:
+                results.append(None)
+                continue
+            if full and (not self.program.is_full[-2 - r] if r < 0 else not p.is_full[r]):
+                v = self.spread(<Tensor>v)
+            results.append(reduce_to(<Tensor>v, (code, shape)))
+        return results
+
+    cdef Tensor spread(self, Tensor g):
+        """A gradient over the kept dims as a (stride 0) view over the whole space."""
+        cdef list shape = [self.space.size[d] for d in range(self.space.ndim)]
+        if not self.keepdim or g.ndim != self.space.ndim:
+            g = <Tensor>_callbacks["reshape"](g, [1 if self.space.reduced >> d & 1 else self.space.size[d] for d in range(self.space.ndim)])
+        return <Tensor>_callbacks["expand"](g, shape)
+
+    cdef int release(self) except -1:
+        self.released = True
+        self.saved = [None] * len(self.saved)
+        return 0

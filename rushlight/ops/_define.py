@@ -1,0 +1,375 @@
+"""How an operator is defined: the decorators ``pointwise``, ``rowwise``, ``library`` and ``composite``, and the registry of all operators.
+
+A definition is a function. For a pointwise or rowwise operator it runs on symbolic elements (:mod:`rushlight.lang`); its parameters without a
+default are the operands (tensors, or Python numbers in a tensor's place), those with one are attributes::
+
+    @pointwise(floating=True, result=True)
+    def tanh(input):
+        return fn.tanh(input)
+
+    @pointwise
+    def add(input, other, *, alpha=1):
+        return input + alpha * other
+
+    @where.gradient                       # only where the derived one is not what PyTorch promises
+    def _(grad, result): ...
+
+Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion.
+"""
+
+from .._core import operator as core
+from ..lang import expr as ex
+from ..lang import types as ty
+
+registry = {}
+"""Every public operator by its name: the only list there is. Faces, stubs, docs and tests are made from it."""
+
+operand = "operand"
+b1, i64 = "b1", "i64"
+
+TENSOR, NUMBER, ATTRIBUTE, BAKED = range(4)
+
+
+class Entry:
+    """What the registry knows of an operator besides the callable.
+
+    where: the faces it appears on, out of 'function' (``torch.f``), 'method' (``Tensor.f``), 'inplace' (``Tensor.f_``), 'functional'
+    (``nn.functional.f``), 'special', 'linalg', 'fft'; samples: sample calls for tests and docs.
+    """
+
+    __slots__ = ("operator", "family", "name", "where", "module", "aliases", "options")
+
+    def __init__(self, operator, family, name, where, module, aliases, options):
+        self.operator, self.family, self.name, self.where, self.module = operator, family, name, where, module
+        self.aliases, self.options = aliases, options
+
+
+def _camel(name):
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def _signature(function, name):
+    """The parameters of a definition: (Signature, annotations by position)."""
+    code = function.__code__
+    n, k = code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames[: n + k]
+    defaults = [core.Signature.required] * n
+    if function.__defaults__:
+        defaults[-len(function.__defaults__) :] = function.__defaults__
+    keyword = function.__kwdefaults__ or {}
+    defaults += [keyword.get(p, core.Signature.required) for p in names[n:]]
+    return core.Signature(name, names, n, tuple(defaults))
+
+
+def _face(where, inplace):
+    where = tuple(where.split())
+    return where + ("inplace",) if inplace and "method" in where else where
+
+
+def _register(op, family, name, where, function, aliases=(), **options):
+    registry[name] = Entry(op, family, name, where, function.__module__, tuple(aliases), options)
+    return op
+
+
+def _decorator(make, function, options):
+    return make(function, **options) if function is not None else lambda f: make(f, **options)
+
+
+# -- pointwise and rowwise --
+
+
+def pointwise(function=None, **options):
+    """Defines a pointwise operator.
+
+    floating: integer operands are promoted to the default dtype; result: the gradient may read the result (PyTorch saves it);
+    where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
+    dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool and integers), 'float' (floating only): others are refused.
+    """
+    return _decorator(_pointwise, function, options)
+
+
+def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(), dtypes="any"):
+    name = name or function.__name__
+    signature = _signature(function, name)
+    kinds = [function.__annotations__.get(p) for p in signature.names]
+    is_operand = tuple(d is core.Signature.required or k is not None for d, k in zip(signature.defaults, kinds))
+    fixed = tuple(ty.CODES[k] if k in ty.CODES else -1 for k in kinds)
+    op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
+    op.result, op.dtypes, op.stated = result, dtypes, None
+    op.gradient = lambda g: setattr(op, "stated", g) or op
+    if inplace:
+        op.inplace = core.InPlace(op, name + "_")
+    return _register(op, "pointwise", name, _face(where, inplace), function, aliases, result=result, dtypes=dtypes)
+
+
+def rowwise(function=None, **options):
+    """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose the reduced dims.
+
+    floating, result, where, label, aliases, dtypes: as for :func:`pointwise`; widen: integers are accumulated and returned as int64.
+    """
+    return _decorator(_rowwise, function, options)
+
+
+_SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
+
+
+def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(), dtypes="any", widen=False):
+    name = name or function.__name__
+    signature = _signature(function, name)
+    kinds = [function.__annotations__.get(p) for p in signature.names]
+    is_operand = tuple(p not in _SPACE and (d is core.Signature.required or k is not None)
+                       for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
+    op = core.Rowwise(function, signature, is_operand, (-1,) * len(kinds), floating, (label or _camel(name)) + "Backward0", widen)
+    op.result, op.dtypes, op.stated = result, dtypes, None
+    op.gradient = lambda g: setattr(op, "stated", g) or op
+    return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)
+
+
+# -- library and composite --
+
+
+def library(function=None, **options):
+    """Defines an operator computed by a Python function with a stated backward (``@op.backward_of`` below it), or none.
+
+    differentiable: names of the tensor parameters (or lists of tensors) that get gradients, in the order in which backward returns them;
+    inplace: also ``name_``. The parameters of the backward function say what is saved; see ``Library``.
+    """
+    return _decorator(_library, function, options)
+
+
+def _library(function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=()):
+    name = name or function.__name__
+    op = core.Library(function, _signature(function, name), (label or _camel(name)) + "Backward0", tuple(differentiable.split()))
+
+    def backward_of(backward):
+        op.backward, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]
+        return op
+
+    op.backward_of = backward_of
+    if inplace:
+        op.inplace = _inplace_of(op, name)
+    return _register(op, "library", name, _face(where, inplace), function, aliases)
+
+
+def composite(function=None, **options):
+    """Defines an operator as a composition of others: the tape records what it calls."""
+    return _decorator(_composite, function, options)
+
+
+def _composite(function, *, name=None, where="function method", inplace=False, aliases=()):
+    name = name or function.__name__
+    op = core.Library(function, _signature_of_composite(function, name), _camel(name) + "Backward0")
+    if inplace:
+        op.inplace = _inplace_of(op, name)
+    return _register(op, "composite", name, _face(where, inplace), function, aliases)
+
+
+def _signature_of_composite(function, name):
+    return core.Signature(name, (), 0, ()) if function.__code__.co_flags & 0x04 else _signature(function, name)
+
+
+def _inplace_of(op, name):
+    def inplace(input, *args, **kwargs):
+        return core.write_inplace(input, op(input, *args, **kwargs))
+
+    inplace.__name__ = name + "_"
+    inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
+    return core.Library(inplace, core.Signature(name + "_", (), 0, ()), "")
+
+
+# -- tracing --
+
+_REFUSED = {
+    "any": (),
+    "real": ("c64", "c128", "c32"),
+    "number": ("b1",),
+    "integral": ("f16", "bf16", "f32", "f64", "c64", "c128", "c32"),
+    "float": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64", "c64", "c128", "c32"),
+    "inexact": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64"),
+}
+_NO_ARITHMETIC = ("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu", "c32")
+
+
+def refuse(op, name, type):
+    """Raises PyTorch's error for a dtype that an operator does not support."""
+    title = core.dtype_name(ty.CODES[type])
+    raise NotImplementedError(
+        f'"{name}_cpu" not implemented for \'{title}\'\n  {name}() does not support this dtype; convert the tensor first, for example with .float().'
+    )
+
+
+def _check(op, type):
+    if type in _REFUSED[op.dtypes] or (type in _NO_ARITHMETIC and not op.__dict__.get("stores")):
+        refuse(op, op.__name__, type)
+
+
+def trace(op, pattern, baked, code):
+    """Runs a definition on symbolic elements; the Program (RowProgram) for these operands. Called by the core when one is missing."""
+    if isinstance(op, core.Rowwise):
+        return _trace_rows(op, pattern, baked, *code)
+    type = ty.NAMES[code] if code >= 0 else "b1"
+    _check(op, type)
+    compute = ty.opmath(type)
+    args, in_types = [], []
+    for name, kind, default, fixed, i in zip(op.signature.names, pattern, op.signature.defaults, op.fixed, range(99)):
+        if kind == BAKED:
+            args.append(baked.get(i, default))
+            continue
+        own = ty.NAMES[fixed] if fixed >= 0 else type
+        in_types.append(own if kind == TENSOR else ty.opmath(own))
+        args.append(ex.input(len(in_types) - 1, ty.opmath(own)))
+    outputs = _call(op, args)
+    return core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
+                        tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
+
+
+def _call(op, args):
+    """The definition's expressions, as a tuple."""
+    n = op.signature.n_positional
+    out = op.definition(*args[:n], **dict(zip(op.signature.names[n:], args[n:])))
+    out = out if isinstance(out, tuple) else (out,)
+    first = next(a for a in args if isinstance(a, ex.Expr))
+    return tuple(e if isinstance(e, ex.Expr) else ex.const(e, first.type) for e in out)
+
+
+def _stored(result, type, compute):
+    """The dtype a result is stored in: half-width floats are computed in f32."""
+    return type if result == compute else result
+
+
+def _trace_rows(op, pattern, baked, source, code):
+    source, type = ty.NAMES[source], ty.NAMES[code]
+    _check(op, type)
+    compute = ty.opmath(type)
+    args, in_types = [], []
+    for i, (name, kind, default) in enumerate(zip(op.signature.names, pattern, op.signature.defaults)):
+        if name in _SPACE:
+            continue
+        if kind == BAKED:
+            args.append((name, baked.get(i, default)))
+            continue
+        in_types.append((source if not in_types else type) if kind == TENSOR else compute)
+        leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
+        args.append((name, ex.cast(leaf, compute)))
+    out = op.definition(**dict(args), **{k: None for k in op.signature.names if k in _SPACE})
+    outputs = out if isinstance(out, tuple) else (out,)
+    codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
+    return _row_program(op.__name__, outputs, codes, tuple(ty.CODES[t] for t in in_types), (), op.result, op)
+
+
+def _row_program(name, outputs, out_codes, in_codes, rows, keep_result, info):
+    full = ex.full_nodes(outputs, rows)
+    levels = tuple(e in full for e in outputs) + tuple(i not in rows for i in range(len(in_codes)))
+    nodes = ex.topological(outputs)
+    ordered = any(n.op == "position" or (n.op == "reduce" and n.attr in ("argmax", "argmin")) for n in nodes)
+    return core.RowProgram(name, outputs, out_codes, in_codes, levels, ordered, False, keep_result, (info, rows))
+
+
+# -- kernels --
+
+
+def compile_kernel(program, letters, stream):
+    """The address of a kernel of a pointwise program."""
+    from ..codegen import cpu
+
+    outputs = tuple((e, ty.NAMES[c]) for e, c in zip(_simplified(program), program.out_codes))
+    return cpu.pointwise(outputs, tuple(ty.NAMES[c] for c in program.in_codes), letters, stream, name=program.name)
+
+
+def compile_row_kernel(program, letters, mode, stage):
+    """The address of a kernel of a rowwise program."""
+    from ..codegen import cpu
+
+    outputs = tuple((e, ty.NAMES[c]) for e, c in zip(_simplified(program), program.out_codes))
+    rows = program.info[1]
+    return cpu.rowwise(outputs, tuple(ty.NAMES[c] for c in program.in_codes), mode, letters, stage, rows=rows, name=program.name)
+
+
+def _simplified(program):
+    from ..lang.simplify import simplify
+
+    return simplify(program.outputs, program.info[1] if isinstance(program, core.RowProgram) else ())
+
+
+# -- gradients --
+
+
+def differentiate(program, mask):
+    """The Gradient of a program with respect to the operands in mask."""
+    from ..lang import derive
+
+    wrt = [i for i in range(len(program.in_codes)) if mask >> i & 1]
+    is_rows = isinstance(program, core.RowProgram)
+    info, rows = program.info if is_rows else (program.info, ())
+    stated = getattr(info, "stated", None)
+    g = (_stated if stated else derive.gradient)(*((info, program, wrt, rows) if stated else
+                                                   (list(program.outputs), len(program.in_codes), wrt, program.keep_result, rows)))  # fmt: skip
+    operands = [("grad", i) for i in g.grads] + [("input", i) for i in g.saved_inputs] + [("result", i) for i in g.saved_results]
+    codes = {"grad": program.out_codes, "input": program.in_codes, "result": program.out_codes}
+    in_codes = tuple(codes[kind][i] for kind, i in operands)
+    exprs, results = [], []
+    for position, e in zip(wrt, g.exprs):
+        if e is None:
+            results.append(-1)
+        elif e.op == "input" and operands[e.attr][0] == "grad" and e.type == ty.opmath(ty.NAMES[program.in_codes[position]]):
+            results.append(-2 - operands[e.attr][1])
+        else:
+            results.append(len(exprs))
+            exprs.append((e, program.in_codes[position]))
+    if not exprs:
+        return core.Gradient(None, (), tuple(results))
+    outputs = tuple(e for e, _ in exprs)
+    out_codes = tuple(c if ty.opmath(ty.NAMES[c]) == e.type else ty.CODES[e.type] for e, c in exprs)
+    name = program.name + ("_backward" if not program.name.endswith("backward") else "")
+    if is_rows:
+        backward = _row_program(name, outputs, out_codes, in_codes, g.rows, False, None)
+    else:
+        backward = core.Program(name, outputs, out_codes, in_codes)
+    return core.Gradient(backward, tuple(operands), tuple(results))
+
+
+def _stated(op, program, wrt, rows):
+    """A definition's own gradient: ``op.stated(grad, result=..., <operand>=...)`` returns an expression for each operand, or a dict by name."""
+    from ..lang import derive, simplify
+
+    wanted = op.stated.__code__.co_varnames[: op.stated.__code__.co_argcount]
+    names = [n for n in op.signature.names if n not in _SPACE]
+    leaves, order = {}, []
+    for name in wanted:
+        if name == "grad":
+            kind, index, type = "grad", 0, program.outputs[0].type
+        elif name == "result":
+            kind, index, type = "result", 0, program.outputs[0].type
+        else:
+            index = names.index(name)
+            kind, type = "input", ty.opmath(ty.NAMES[program.in_codes[index]])
+        leaves[name] = ex.input(len(order), type)
+        order.append((kind, index))
+    given = op.stated(**leaves)
+    if not isinstance(given, dict):
+        given = dict(zip(names, given if isinstance(given, tuple) else (given,)))
+    exprs = [given.get(names[i]) for i in wrt]
+    present = simplify.simplify([e for e in exprs if e is not None])
+    it = iter(present)
+    exprs = [None if e is None else next(it) for e in exprs]
+    used = ex.inputs_of([e for e in exprs if e is not None])
+    rank = {"grad": 0, "input": 1, "result": 2}
+    used.sort(key=lambda i: (rank[order[i][0]], order[i][1]))
+    renumber = {ex.input(i, leaves[wanted[i]].type): ex.input(n, leaves[wanted[i]].type) for n, i in enumerate(used)}
+    final = iter(ex.substitute(present, renumber))
+    pick = lambda kind: tuple(order[i][1] for i in used if order[i][0] == kind)  # noqa: E731
+    return derive.Gradient(exprs=[None if e is None else next(final) for e in exprs], saved_inputs=pick("input"),
+                           saved_results=pick("result"), grads=pick("grad"), rows=())  # fmt: skip
+
+
+def copy_program(target, source):
+    """The identity from one dtype to another, as a program."""
+    x = ex.input(0, ty.opmath(ty.NAMES[source]))
+    kind = ty.NAMES[target]
+    compute = ty.opmath(kind) if kind not in _NO_ARITHMETIC else kind
+    return core.Program("copy", (x if ty.NAMES[source] == kind else ex.cast(x, compute),), (target,), (source,))
+
+
+core.set_compiler(trace, compile_kernel, differentiate)
+core.set_row_compiler(compile_row_kernel)
+core.set_callback("copy_program", copy_program)
