@@ -1,0 +1,264 @@
+"""Trigonometric functions and their inverses.
+
+Arguments of any size are reduced by an exact product with as many bits of 1 / (2 pi) as they need (Payne and Hanek's idea in
+floating point): whole turns drop out of each partial product. No size is special, so that there is one path for all lanes.
+"""
+
+from fractions import Fraction
+
+from .arithmetic import (
+    INF, NAN, SMALLEST_NORMAL, absolute, at_least, cast, const, copysign, eq, fast_two_sum, fma, from_bits, make, ne, nearest,
+    number_pair, pair_over, pair_sqrt, pair_times, poly, rint, select, to_bits, two_product, two_sum,
+)  # fmt: skip
+
+# 1 / (2 pi) to 1216 bits, as an integer.
+_INVERSE_TURN_BITS = 1216
+_INVERSE_TURN = int(
+    "28be60db9391054a7f09d5f47d4d377036d8a5664f10e4107f9458eaf7aef1586dc91b8e909374b801924bba827464873f87"
+    "7ac72c4a69cfba208d7d4baed1213a671c09ad17df904e64758e60d4ce7d272117e2ef7e4a0ec7fe25fff7816603fbcbc462"
+    "d6829b47db4d9fb3c9f2c26dd3d18fd9a797fa8b5d49eeb1faf97c5ecf41ce7de294a4ba9afed7ec47e357421580cc11bf1e"
+    "daea",
+    16,
+)
+
+# 2 pi and pi / 2 and pi as pairs
+TURN = {"f64": (6.283185307179586, 2.4492935982947064e-16)}
+HALF_PI = {"f32": (1.5707964, -4.371139e-08), "f64": (1.5707963267948966, 6.123233995736766e-17)}
+QUARTER_PI = {"f32": (0.7853982, -2.1855694e-08), "f64": (0.7853981633974483, 3.061616997868383e-17)}
+PI = {"f32": (3.1415927, -8.742278e-08), "f64": (3.141592653589793, 1.2246467991473532e-16)}
+
+# (sin(x) - x) / x^3 in x^2, |x| <= pi/4; weighted Remez; relative error: f32 degree 2 2^-28.0, f64 degree 6 2^-68.7
+SIN = {
+    "f32": (-0.16666655, 0.008332155, -0.00019514447),
+    "f64": (
+        -0.16666666666666666, 0.008333333333333323, -0.00019841269841254606, 2.7557319213962956e-06,
+        -2.5052104854923024e-08, 1.605835968548983e-10, -7.578365434193499e-13,
+    ),
+}  # fmt: skip
+
+# (cos(x) - 1 + x^2 / 2) / x^4 in x^2, |x| <= pi/4; weighted Remez; relative error: f32 degree 2 2^-33.0, f64 degree 5 2^-63.9
+COS = {
+    "f32": (0.041666646, -0.0013887308, 2.443221e-05),
+    "f64": (
+        0.041666666666666595, -0.0013888888888872856, 2.4801587288722243e-05, -2.755731414069775e-07,
+        2.087569544639214e-09, -1.1358250019773736e-11,
+    ),
+}  # fmt: skip
+
+# (atan(x) - x) / x^3 in x^2, |x| <= tan(pi/8); weighted Remez; relative error: f32 degree 3 2^-25.5, f64 degree 11 2^-64.2
+ATAN = {
+    "f32": (-0.33332947, 0.19977595, -0.13876289, 0.08048834),
+    "f64": (
+        -0.33333333333333326, 0.19999999999997603, -0.1428571428538002, 0.11111111087698237, -0.09090908127817554,
+        0.07692282392764792, -0.06666221512358388, 0.05876971827003388, -0.05218090759846079, 0.045023036221818344,
+        -0.03344607335214165, 0.015166896912185302,
+    ),
+}  # fmt: skip
+
+# (asin(x) - x) / x^3 in x^2, |x| <= 1/2; weighted Remez; relative error: f32 degree 4 2^-27.6, f64 degree 12 2^-59.9
+ASIN = {
+    "f32": (0.16666752, 0.074952915, 0.04547135, 0.02417387, 0.04217715),
+    "f64": (
+        0.1666666666666676, 0.07499999999970632, 0.04464285717478035, 0.030381942699322283, 0.022372215236076035,
+        0.01735160738060733, 0.013980878036012568, 0.0113984265267342, 0.01078305827514102, 0.003695506005685713,
+        0.02173470071217147, -0.021038636711584163, 0.03265398943611469,
+    ),
+}  # fmt: skip
+
+
+# -- reduction -------------------------------------------------------------------------------------------------------------
+
+
+def _words(start, width, count):
+    """``count`` floats of ``width`` bits each whose sum is the fraction of 2**start / (2 pi)."""
+    rest = _INVERSE_TURN & ((1 << (_INVERSE_TURN_BITS - start)) - 1)
+    words = []
+    for i in range(1, count + 1):
+        shift = _INVERSE_TURN_BITS - start - width * i
+        words.append(float(Fraction(rest >> shift, 1 << (width * i))))
+        rest &= (1 << shift) - 1
+    return words
+
+
+# f32: products with 29-bit words are exact in f64; 7 words reach 2**-75 of a turn for the largest float.
+_WORDS_F32 = _words(0, 29, 7)
+
+# f64: four words for each 16 exponents, those words left out whose product is a whole number of turns.
+_WINDOW = 16
+_TABLES_F64 = tuple(zip(*(_words(_WINDOW * i, 53, 4) for i in range(62)), strict=True))
+
+
+def _fraction(x):
+    """x less the nearest whole number"""
+    return x - rint(x)
+
+
+def _turns_f32(x):
+    """(quadrant, turn) of an f64 holding an f32: x / (2 pi) = turn + quadrant / 4 up to whole turns, |turn| <= 1/8."""
+    parts = [_fraction(x * word) for word in _WORDS_F32]
+    rough = parts[0]
+    for part in parts[1:4]:
+        rough = rough + part
+    for part in parts[4:]:
+        rough = rough + part
+    quadrant, bits = nearest(rough, 4.0)
+    # The quadrant first: what it leaves is small where the sum cancels, so that the additions are exact there.
+    turn = fma(quadrant, -0.25, parts[0])
+    for part in parts[1:]:
+        turn = turn + part
+    return bits, turn
+
+
+def _turns_f64(x):
+    """(quadrant, (hi, lo)) of an f64: x / (2 pi) = hi + lo + quadrant / 4 up to whole turns."""
+    exponent = ((to_bits(x) >> 52) & 0x7FF) - 1023
+    window = at_least(exponent - 54, 0) >> 4
+    window = select(window > 60, const(60, "i64"), window)
+    x = x * from_bits((1023 - _WINDOW * window) << 52)
+    words = [make("table", (window,), "f64", table) for table in _TABLES_F64]
+    (a, b), (c, d), (e, f) = (two_product(x, word) for word in words[:3])
+    a, b, c = _fraction(a), _fraction(b), _fraction(c)
+    quadrant, bits = nearest(a + b + c, 4.0)
+    hi, lo = two_sum(fma(quadrant, -0.25, a), b)
+    for part in (c, d, e):
+        hi, rest = two_sum(hi, part)
+        lo = lo + rest
+    return bits, fast_two_sum(hi, lo + fma(x, words[3], f))
+
+
+def reduced(x):
+    """(quadrant, (hi, lo)): x - quadrant * pi / 2 as a pair within about pi / 4, the quadrant in an integer's low bits."""
+    if x.type == "f32":
+        bits, turn = _turns_f32(cast(x, "f64"))
+        angle = turn * TURN["f64"][0]
+        hi = cast(angle, "f32")
+        return cast(bits, "i32"), (hi, cast(angle - cast(hi, "f64"), "f32"))
+    bits, turn = _turns_f64(x)
+    return bits, pair_times(turn, number_pair(TURN["f64"], "f64"))
+
+
+def sin_pair(angle):
+    """sin of a pair within +-pi/4, exact to 2**-57 (f64), as a sum of two with a lesser second."""
+    x, low = angle
+    z = x * x
+    return x, fma(x * z, poly(z, SIN[x.type]), fma(z * -0.5, low, low))
+
+
+def cos_pair(angle):
+    """cos of a pair within +-pi/4, exact to 2**-57 (f64), as a sum of two with a lesser second."""
+    x, low = angle
+    z, error = two_product(x, x)
+    hi, lo = fast_two_sum(const(1.0, x.type), z * -0.5)
+    return hi, lo + fma(z * z, poly(z, COS[x.type]), -fma(x, low, 0.5 * error))
+
+
+def _flip(x, quadrant):
+    """x with its sign changed in quadrants 2 and 3."""
+    top = 30 if x.type == "f32" else 62
+    return from_bits(to_bits(x) ^ ((quadrant & 2) << top))
+
+
+def _choose(condition, a, b):
+    """Pair a where condition, else pair b."""
+    return select(condition, a[0], b[0]), select(condition, a[1], b[1])
+
+
+# -- sin, cos, tan ---------------------------------------------------------------------------------------------------------
+
+
+def _finite_only(x, result):
+    """NaN for infinities; NaN passes through the arithmetic."""
+    return select(absolute(x) < INF, result, const(NAN, x.type))
+
+
+def _tiny(x):
+    """Where sin(x) and tan(x) are x; the reduction would lose denormal bits and the sign of zero."""
+    return absolute(x) < 2.0 ** (-13 if x.type == "f32" else -27)
+
+
+def sin(x):
+    """sin(x)"""
+    quadrant, angle = reduced(x)
+    hi, lo = _choose(eq(quadrant & 1, 1), cos_pair(angle), sin_pair(angle))
+    return select(_tiny(x), x, _finite_only(x, _flip(hi + lo, quadrant)))
+
+
+def cos(x):
+    """cos(x)"""
+    quadrant, angle = reduced(x)
+    hi, lo = _choose(eq(quadrant & 1, 1), sin_pair(angle), cos_pair(angle))
+    return _finite_only(x, _flip(hi + lo, quadrant + 1))
+
+
+def tan(x):
+    """sin(x) / cos(x)"""
+    quadrant, angle = reduced(x)
+    s, c = fast_two_sum(*sin_pair(angle)), fast_two_sum(*cos_pair(angle))
+    odd = eq(quadrant & 1, 1)
+    hi, lo = pair_over(_choose(odd, c, s), _choose(odd, (-s[0], -s[1]), c))
+    return select(_tiny(x), x, _finite_only(x, hi + lo))
+
+
+# -- inverses --------------------------------------------------------------------------------------------------------------
+
+
+def _asin_tail(x):
+    """asin(x) - x for |x| <= 1/2"""
+    z = x * x
+    return x * z * poly(z, ASIN[x.type])
+
+
+def _asin_complement(size):
+    """acos(size) for 1/2 <= size <= 1 as a pair: 2 asin(sqrt((1 - size) / 2))."""
+    root, root_low = pair_sqrt((at_least((1.0 - size) * 0.5, SMALLEST_NORMAL[size.type]), const(0.0, size.type)))
+    return 2.0 * root, 2.0 * (root_low + _asin_tail(root))
+
+
+def asin(x):
+    """asin(x)"""
+    type, size = x.type, absolute(x)
+    hi, lo = _asin_complement(size)
+    upper, lower = HALF_PI[type]
+    hi, rest = fast_two_sum(const(upper, type), -hi)
+    large = hi + (rest - lo + lower)
+    result = select(size < 0.5, size + _asin_tail(size), large)
+    return copysign(select(size > 1.0, const(NAN, type), result), x)
+
+
+def acos(x):
+    """acos(x)"""
+    type, size = x.type, absolute(x)
+    hi, lo = _asin_complement(size)
+    upper, lower = PI[type]
+    reflected, rest = fast_two_sum(const(upper, type), -hi)
+    outer = select(x < 0.0, reflected + (rest - lo + lower), hi + lo)
+    outer = select(eq(x, 1.0), const(0.0, type), outer)
+    upper, lower = HALF_PI[type]
+    hi, rest = fast_two_sum(const(upper, type), -x)
+    inner = hi + (rest - _asin_tail(x) + lower)
+    result = select(size < 0.5, inner, outer)
+    return select(size > 1.0, const(NAN, type), result)
+
+
+def atan_quotient(y, x):
+    """atan(y / x) as a pair, for y, x >= 0, not both 0 and neither near the limits of the range."""
+    type = x.type
+    zero, one = const(0.0, type), const(1.0, type)
+    # atan(t) = pi/4 + atan((t - 1) / (t + 1)) = pi/2 - atan(1 / t): |quotient| <= tan(pi/8) = 0.4142
+    low, high = y < 0.41421356 * x, y > 2.4142136 * x
+    top = _choose(low, (y, zero), _choose(high, (-x, zero), two_sum(y, -x)))
+    bottom = _choose(low, (x, zero), _choose(high, (y, zero), two_sum(y, x)))
+    offset = _choose(low, (zero, zero), _choose(high, number_pair(HALF_PI[type], type), number_pair(QUARTER_PI[type], type)))
+    t, t_low = pair_over(top, bottom)
+    z = t * t
+    hi, lo = fast_two_sum(offset[0], t)
+    return hi, lo + (offset[1] + fma(t * z, poly(z, ATAN[type]), t_low * (one - z)))
+
+
+def atan(x):
+    """atan(x)"""
+    size = absolute(x)
+    large = 2.0 ** (30 if x.type == "f32" else 60)
+    hi, lo = atan_quotient(select(size > large, const(large, x.type), size), const(1.0, x.type))
+    result = copysign(select(size < 2.0 ** -30, size, hi + lo), x)
+    return select(ne(x, x), x, result)
