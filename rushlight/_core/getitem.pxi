@@ -1,0 +1,123 @@
+# Basic indexing: integers, slices, None and Ellipsis. Included by view.pyx. Index tensors, masks and sequences go to rushlight.ops.index.
+
+
+cdef bint _is_basic(object key) noexcept:
+    return type(key) is int or type(key) is slice or key is None or key is Ellipsis
+
+
+cdef object getitem(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = <Tensor>args[0]
+    cdef object key = <object>args[1]
+    cdef object k
+    if type(key) is int:
+        if t.ndim == 0:
+            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
+        return select(t, 0, key)
+    if type(key) is slice or key is None or key is Ellipsis:
+        return basic_index(t, (key,))
+    if type(key) is tuple:
+        for k in <tuple>key:
+            if not _is_basic(k):
+                return general_index(t, <tuple>key)
+        return basic_index(t, <tuple>key)
+    return general_index(t, (key,))
+
+
+cdef object general_index(Tensor t, tuple key):
+    """Keys with something beyond int, slice, None and Ellipsis: NumPy integers and 0-dim integer tensors are ints, the rest is advanced."""
+    cdef list plain = []
+    for k in key:
+        if _is_basic(k):
+            plain.append(k)
+        elif isinstance(k, Tensor) and (<Tensor>k).ndim == 0 and U8 <= (<Tensor>k).code <= I64 and not (<Tensor>k).code == U8:
+            plain.append(get_scalar((<Tensor>k).address, (<Tensor>k).code))
+        elif not isinstance(k, (bool, Tensor, list, tuple)) and hasattr(k, "__index__") and getattr(k, "ndim", 0) == 0:
+            plain.append(k.__index__())
+        else:
+            return _callbacks["advanced_getitem"](t, key)
+    return basic_index(t, tuple(plain))
+
+
+cdef Tensor basic_index(Tensor t, tuple key):
+    """One view for the whole key."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef char* address = t.address
+    cdef int dim = 0, out = 0, used = 0
+    cdef Py_ssize_t start, stop, step, length
+    cdef int64_t index
+    cdef int item = ITEMSIZE[t.code]
+    cdef str label = "AliasBackward0"
+    cdef bint seen = False
+    for k in key:
+        if k is not None and k is not Ellipsis:
+            used += 1
+    if used > t.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {t.ndim}")
+    for k in key:
+        if out >= MAX_RANK:
+            raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
+        if k is None:
+            sizes[out] = 1
+            strides[out] = t.sizes[dim] * t.strides[dim] if dim < t.ndim else 1
+            out += 1
+            label = "UnsqueezeBackward0"
+        elif k is Ellipsis:
+            if seen:
+                raise IndexError("an index can only have a single ellipsis ('...')")
+            seen = True
+            for _ in range(t.ndim - used):
+                sizes[out], strides[out] = t.sizes[dim], t.strides[dim]
+                out += 1
+                dim += 1
+        elif type(k) is slice:
+            PySlice_Unpack(k, &start, &stop, &step)
+            if step <= 0:
+                raise ValueError("step must be greater than zero")
+            length = PySlice_AdjustIndices(t.sizes[dim], &start, &stop, step)
+            if length:
+                address += start * t.strides[dim] * item
+            sizes[out], strides[out] = length, t.strides[dim] * step
+            out += 1
+            dim += 1
+            label = "SliceBackward0"
+        else:
+            index = k
+            if index < -t.sizes[dim] or index >= t.sizes[dim]:
+                raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {t.sizes[dim]}")
+            address += (index + t.sizes[dim] if index < 0 else index) * t.strides[dim] * item
+            dim += 1
+            label = "SelectBackward0"
+    while dim < t.ndim:
+        sizes[out], strides[out] = t.sizes[dim], t.strides[dim]
+        out += 1
+        dim += 1
+    return record(t, view_of(t, address, out, sizes, strides), SCATTER, label, ("getitem", (key,)))
+
+
+cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = <Tensor>args[0]
+    cdef object key = <object>args[1]
+    cdef object value = <object>args[2]
+    cdef tuple keys = <tuple>key if type(key) is tuple else (key,)
+    cdef Tensor target, source
+    for k in keys:
+        if not _is_basic(k):
+            break
+    else:
+        target = basic_index(t, keys) if len(keys) else t
+        if isinstance(value, Tensor):
+            source = <Tensor>value
+        elif isinstance(value, (int, float, complex)):
+            source = scalar_tensor(value, C128 if isinstance(value, complex) and t.code < C64 else t.code)
+        else:
+            source = _callbacks["as_tensor"](value, t)
+        while source.ndim > target.ndim and source.sizes[0] == 1:      # PyTorch drops leading dims of size 1
+            source = select(source, 0, 0)
+        copy_(target, source)
+        return None
+    return _callbacks["advanced_setitem"](t, keys, value)
+
+
+set_slot("__getitem__", native("__getitem__", getitem, "Indexing: x[0], x[1:3, None], x[mask], x[index_tensor]."))
+set_slot("__setitem__", native("__setitem__", setitem, "Writing through an index: x[0] = 1, x[mask] = y."))

@@ -1,0 +1,311 @@
+# The public view operators: arguments in, one of the C functions of view.pyx out. Included by view.pyx.
+
+
+cdef object view_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "view")
+    cdef int64_t[MAX_RANK] sizes
+    cdef int k
+    cdef object kind = keyword(args, n, kwnames, "dtype")
+    if n == 2 and isinstance(<object>args[1], dtype):
+        kind = <object>args[1]
+    if isinstance(kind, dtype) or kind is float or kind is int:
+        return _callbacks["view_dtype"](t, kind)
+    size = keyword(args, n, kwnames, "size")
+    k = shape_argument(args + 1, n - 1, sizes, "view") if size is None else parse_ints(size, sizes, MAX_RANK)
+    return view(t, k, sizes, False)
+
+
+cdef object reshape_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "reshape")
+    cdef int64_t[MAX_RANK] sizes
+    cdef int k
+    size = keyword(args, n, kwnames, "shape")
+    k = shape_argument(args + 1, n - 1, sizes, "reshape") if size is None else parse_ints(size, sizes, MAX_RANK)
+    return view(t, k, sizes, True)
+
+
+cdef object flatten_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "flatten")
+    cdef int64_t[MAX_RANK] sizes
+    cdef int i, k = 0, first, last
+    start = <object>args[1] if n > 1 else keyword(args, n, kwnames, "start_dim")
+    end = <object>args[2] if n > 2 else keyword(args, n, kwnames, "end_dim")
+    first = wrap_dim(0 if start is None else start, t.ndim)
+    last = wrap_dim(-1 if end is None else end, t.ndim)
+    if first > last:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if t.ndim == 0:
+        sizes[0] = 1
+        return view(t, 1, sizes, True)
+    if first == last:
+        return t
+    for i in range(t.ndim):
+        if first < i <= last:
+            sizes[k - 1] *= t.sizes[i]
+        else:
+            sizes[k] = t.sizes[i]
+            k += 1
+    return view(t, k, sizes, True)
+
+
+cdef object transpose_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "transpose")
+    d0 = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim0")
+    d1 = <object>args[2] if n > 2 else keyword(args, n, kwnames, "dim1")
+    if d0 is None:
+        d0 = keyword(args, n, kwnames, "axis0")
+    if d1 is None:
+        d1 = keyword(args, n, kwnames, "axis1")
+    if d0 is None or d1 is None or n > 3:
+        raise TypeError("transpose(): takes two dims, as in x.transpose(0, 1)")
+    return transpose(t, wrap_dim(d0, t.ndim), wrap_dim(d1, t.ndim)) if t.ndim else _alias_view(t, wrap_dim(d0, 0), wrap_dim(d1, 0))
+
+
+cdef Tensor _alias_view(Tensor t, int d0, int d1):
+    return record(t, view_of(t, t.address, t.ndim, t.sizes, t.strides), RESHAPE, "TransposeBackward0")
+
+
+cdef object t_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "t")
+    cdef Tensor out
+    if t.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {t.ndim}D")
+    out = view_of(t, t.address, t.ndim, t.sizes, t.strides)
+    if t.ndim == 2:
+        out.sizes[0], out.sizes[1] = t.sizes[1], t.sizes[0]
+        out.strides[0], out.strides[1] = t.strides[1], t.strides[0]
+        finish(out)
+        return record(t, out, TRANSPOSE, "TBackward0", None, 0, 1)
+    return record(t, out, RESHAPE, "TBackward0")
+
+
+cdef Tensor permute_operator(Tensor t, list dims):
+    cdef int64_t[MAX_RANK] order
+    return permute(t, parse_ints(dims, order, MAX_RANK), order)
+
+
+cdef object permute_call(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "permute")
+    cdef int64_t[MAX_RANK] dims
+    cdef int k
+    given = keyword(args, n, kwnames, "dims")
+    k = shape_argument(args + 1, n - 1, dims, "permute") if given is None else parse_ints(given, dims, MAX_RANK)
+    return permute(t, k, dims)
+
+
+cdef object expand_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "expand")
+    cdef int64_t[MAX_RANK] sizes
+    cdef int k
+    size = keyword(args, n, kwnames, "size")
+    k = shape_argument(args + 1, n - 1, sizes, "expand") if size is None else parse_ints(size, sizes, MAX_RANK)
+    return expand(t, k, sizes)
+
+
+cdef object squeeze_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "squeeze")
+    cdef int64_t[MAX_RANK] dims
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef uint64_t chosen = ~<uint64_t>0
+    cdef int i, k = 0
+    dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim")
+    if dim is not None:
+        chosen = 0
+        for i in range(parse_ints(dim, dims, MAX_RANK)):
+            chosen |= <uint64_t>1 << wrap_dim(dims[i], t.ndim)
+    for i in range(t.ndim):
+        if t.sizes[i] != 1 or not chosen >> i & 1:
+            sizes[k], strides[k] = t.sizes[i], t.strides[i]
+            k += 1
+    return record(t, view_of(t, t.address, k, sizes, strides), RESHAPE,
+                  "SqueezeBackward0" if dim is None else "SqueezeBackward1" if type(dim) is int else "SqueezeBackward2")
+
+
+cdef object unsqueeze_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "unsqueeze")
+    dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim")
+    if dim is None:
+        raise TypeError('unsqueeze() missing 1 required positional arguments: "dim"')
+    return unsqueeze(t, wrap_dim(dim, t.ndim + 1))
+
+
+cdef object select_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "select")
+    dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim")
+    index = <object>args[2] if n > 2 else keyword(args, n, kwnames, "index")
+    if dim is None or index is None:
+        raise TypeError('select() missing required positional arguments: "dim", "index"')
+    if t.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    return select(t, wrap_dim(dim, t.ndim), index.__index__())
+
+
+cdef object narrow_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "narrow")
+    cdef int d
+    cdef int64_t start, length
+    dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim")
+    first = <object>args[2] if n > 2 else keyword(args, n, kwnames, "start")
+    count = <object>args[3] if n > 3 else keyword(args, n, kwnames, "length")
+    if dim is None or first is None or count is None:
+        raise TypeError('narrow() missing required positional arguments: "dim", "start", "length"')
+    if t.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    d, start, length = wrap_dim(dim, t.ndim), first.__index__(), count.__index__()
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if start < -t.sizes[d] or start > t.sizes[d]:
+        raise IndexError(f"start out of range (expected to be in range of [{-t.sizes[d]}, {t.sizes[d]}], but got {start})")
+    if start < 0:
+        start += t.sizes[d]
+    if start + length > t.sizes[d]:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({t.sizes[d]}).")
+    return narrow(t, d, start, length, 1)
+
+
+cdef object slice_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    """slice(input, dim, start, stop, step): x[..., start:stop:step, ...] along one dim."""
+    cdef Tensor t = <Tensor>args[0]
+    cdef int d = wrap_dim(<object>args[1], t.ndim)
+    cdef Py_ssize_t start = <object>args[2], stop = <object>args[3], step = <object>args[4]
+    cdef Py_ssize_t length = PySlice_AdjustIndices(t.sizes[d], &start, &stop, step)
+    return narrow(t, d, start, length, step)
+
+
+cdef object as_strided_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "as_strided")
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef int k
+    size = <object>args[1] if n > 1 else keyword(args, n, kwnames, "size")
+    stride = <object>args[2] if n > 2 else keyword(args, n, kwnames, "stride")
+    offset = <object>args[3] if n > 3 else keyword(args, n, kwnames, "storage_offset")
+    k = parse_ints(size, sizes, MAX_RANK)
+    if parse_ints(stride, strides, MAX_RANK) != k:
+        raise RuntimeError(f"mismatch in length of strides and shape: got size {tuple(size)} and stride {tuple(stride)}")
+    if offset is None:
+        offset = (t.address - <char*>t.memory.address) // ITEMSIZE[t.code]
+    return as_strided(t, k, sizes, strides, offset)
+
+
+cdef object diagonal_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "diagonal")
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef int i, k = 0, d1, d2
+    cdef int64_t offset, length
+    cdef char* address = t.address
+    o = <object>args[1] if n > 1 else keyword(args, n, kwnames, "offset")
+    a = <object>args[2] if n > 2 else keyword(args, n, kwnames, "dim1")
+    b = <object>args[3] if n > 3 else keyword(args, n, kwnames, "dim2")
+    d1, d2 = wrap_dim(0 if a is None else a, t.ndim), wrap_dim(1 if b is None else b, t.ndim)
+    if d1 == d2:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {0 if a is None else a}, {1 if b is None else b}")
+    offset = 0 if o is None else o
+    if offset >= 0:
+        length = max(min(t.sizes[d1], t.sizes[d2] - offset), <int64_t>0)
+        address += offset * t.strides[d2] * ITEMSIZE[t.code] if length else 0
+    else:
+        length = max(min(t.sizes[d1] + offset, t.sizes[d2]), <int64_t>0)
+        address -= offset * t.strides[d1] * ITEMSIZE[t.code] if length else 0
+    for i in range(t.ndim):
+        if i != d1 and i != d2:
+            sizes[k], strides[k] = t.sizes[i], t.strides[i]
+            k += 1
+    sizes[k], strides[k] = length, t.strides[d1] + t.strides[d2]
+    return record(t, view_of(t, address, k + 1, sizes, strides), SCATTER, "DiagonalBackward0", ("diagonal", (offset, d1, d2)))
+
+
+cdef object unfold_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "unfold")
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef int d, k = t.ndim
+    cdef int64_t size, step, length
+    dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dimension")
+    width = <object>args[2] if n > 2 else keyword(args, n, kwnames, "size")
+    stride = <object>args[3] if n > 3 else keyword(args, n, kwnames, "step")
+    d, size, step = wrap_dim(dim, t.ndim), width, stride
+    length = t.sizes[d] if t.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > length:
+        raise RuntimeError(f"maximum size for tensor at dimension {d} is {length} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if t.ndim == 0:
+        sizes[0], strides[0] = size, 1
+        return record(t, view_of(t, t.address, 1, sizes, strides), RESHAPE, "UnfoldBackward0")
+    memcpy(sizes, t.sizes, k * sizeof(int64_t))
+    memcpy(strides, t.strides, k * sizeof(int64_t))
+    sizes[d], strides[d] = (length - size) // step + 1, t.strides[d] * step
+    sizes[k], strides[k] = size, t.strides[d]
+    return record(t, view_of(t, t.address, k + 1, sizes, strides), SCATTER, "UnfoldBackward0", ("unfold", (d, size, step)))
+
+
+# -- copies --
+
+cdef object clone_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "clone")
+    cdef object form = keyword(args, n, kwnames, "memory_format")
+    cdef Tensor out
+    if form is not None and str(form) != "torch.preserve_format":
+        return _callbacks["to_memory_format"](t, form, True)
+    out = raw_clone(resolve(t))
+    return record(t, out, IDENTITY, "CloneBackward0")
+
+
+cdef object contiguous_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "contiguous")
+    cdef Tensor out
+    form = <object>args[1] if n > 1 else keyword(args, n, kwnames, "memory_format")
+    if form is not None and str(form) != "torch.contiguous_format":
+        return _callbacks["to_memory_format"](t, form, False)
+    if t.flags & CONTIGUOUS:
+        return t
+    return record(t, contiguous(t), IDENTITY, "CloneBackward0")
+
+
+cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "copy_")
+    cdef object source = <object>args[1] if n > 1 else keyword(args, n, kwnames, "src")
+    if not isinstance(source, Tensor):
+        if isinstance(source, (int, float, complex)):
+            source = scalar_tensor(source, C128 if isinstance(source, complex) and t.code < C64 else t.code)
+        else:
+            raise wrong_type("copy_", "other", 1, "Tensor", source)
+    return copy_(t, <Tensor>source)
+
+
+cdef object cast_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    """cast(input, dtype): input itself if it has the dtype, else a converted copy."""
+    return cast(<Tensor>args[0], dtype_arg(<object>args[1], -1))
+
+
+def operators():
+    """The native view and copy operators by name."""
+    return {op.__name__: op for op in _OPERATORS}
+
+
+cdef list _OPERATORS = [
+    native("view", view_operator, "A view with another shape: x.view(2, -1). Raises RuntimeError where the strides do not allow it; see reshape."),
+    native("reshape", reshape_operator, "The same elements in another shape: a view where possible, else a copy. One size may be -1."),
+    native("flatten", flatten_operator, "Joins the dims from start_dim to end_dim into one."),
+    native("transpose", transpose_operator, "A view with two dims swapped."),
+    native("t", t_operator, "The transposed view of a tensor with at most 2 dims."),
+    native("permute", permute_call, "A view with the dims in another order."),
+    native("expand", expand_operator, "A view in which dims of size 1 are repeated without copying; -1 keeps a size."),
+    native("squeeze", squeeze_operator, "A view without dims of size 1 (all of them, or those given)."),
+    native("unsqueeze", unsqueeze_operator, "A view with a new dim of size 1."),
+    native("select", select_operator, "A view of one position along a dim: x.select(0, 2) is x[2]."),
+    native("narrow", narrow_operator, "A view of length elements of a dim from start on."),
+    native("slice", slice_operator, "A view of a range along one dim."),
+    native("as_strided", as_strided_operator, "A view with any sizes, strides and offset inside the storage."),
+    native("diagonal", diagonal_operator, "A view of the diagonal of two dims, put last."),
+    native("unfold", unfold_operator, "A view of all windows of a size along a dim, step apart; the window becomes the last dim."),
+    native("clone", clone_operator, "A copy; gradients pass through it."),
+    native("contiguous", contiguous_operator, "The tensor itself if it is row-major, else a row-major copy."),
+    native("copy_", copy_operator, "Overwrites the tensor with src, broadcast and converted."),
+    native("cast", cast_operator, "Converts to a dtype."),
+]
