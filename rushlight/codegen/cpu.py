@@ -26,6 +26,37 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     return _kernel("pointwise", name, _described(outputs), (tuple(inputs), layout, bool(stream)), write)
 
 
+def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise"):
+    """The address of the kernel that computes ``outputs``, expressions with reductions.
+
+    outputs: tuple of ``(Expr, store type)``, or ``(Expr, store type, "full")`` for a ROW expression that is to be written over the
+        whole space. inputs: tuple of load types; rows: the positions of those that have the kept dims only.
+    mode: 'row' or 'column'; layout: a letter for each operand, for the vectorised axis.
+    stage: 'whole'; or 'partial' and 'finish', see docs/internals.md. With them :func:`partial_types` tells the operands.
+    """
+    outputs = [tuple(o) for o in outputs]
+
+    def write(symbol):
+        from .lower import lowered, partial_slots
+        from .rowwise import MODES
+
+        roots = [o[0] for o in outputs]
+        values = lowered(roots, stage, len(inputs))
+        stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
+        types = tuple(inputs) + (partial_slots(roots) if stage == "finish" else ())
+        return MODES[mode](stored, types, layout, stage, frozenset(rows)).write(symbol)
+
+    described = cache.serialised([o[0] for o in outputs]), tuple(o[1:] for o in outputs)
+    return _kernel("rowwise", name, described, (tuple(inputs), mode, layout, stage, tuple(rows)), write)
+
+
+def partial_types(outputs):
+    """The element types of the partial results between the stages 'partial' and 'finish' of a rowwise kernel."""
+    from .lower import partial_slots
+
+    return partial_slots([o[0] for o in outputs])
+
+
 class _Output:
     """One output as the caller gave it."""
 

@@ -56,9 +56,10 @@ def kernels(source):
 
         void pack_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t width, int64_t count, int64_t k)
         void pack_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t width, int64_t count, int64_t k)
-        void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh)
+        void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a, char *soon_b)
         void finish(char *sums, int64_t stride, char *c, int64_t c_stride, int64_t rows, int64_t columns, void *alpha_beta)
 
+    multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
     pack_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
     pack_wide one whose elements follow each other across the panel. ``width`` is MR or NR; ``count`` <= width rows exist (what
     lies in the others is arbitrary: it only reaches results that nobody reads). k is padded with zeros to whole units.
@@ -82,7 +83,10 @@ class Writer:
         parts = [
             self._function("pack_deep", pack, lambda fn: self._by_width(fn, widths, self._deep)),
             self._function("pack_wide", pack, lambda fn: self._by_width(fn, widths, self._wide)),
-            self._function("multiply", "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh", self._multiply),
+            self._function(
+                "multiply", "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, ptr %soon_b",
+                self._multiply,
+            ),
             self._function(
                 "finish", "ptr %sums, i64 %stride, ptr %c, i64 %cstride, i64 %rows, i64 %columns, ptr %factors", self._finish
             ),
@@ -253,6 +257,10 @@ class Writer:
             if j == 0:
                 x = self._broadcast(fn, at(fn, left, i * s.unit_bytes))
             self._multiply_add(fn, f"%new{n}", kind, x, row[j], f"%sum{n}")
+        # The first panel goes to the first-level cache; of the second, TILE_PANELS calls share the work.
+        for pointer, width, level in (("soon_a", s.rows, 3), ("soon_b", s.columns // 8, 2)):
+            place = at(fn, f"%{pointer}", fn.emit(f"mul i64 %i, {width * s.unit_bytes}"))
+            fn.call("llvm.prefetch.p0", "void", f"ptr {place}", "i32 0", f"i32 {level}", "i32 1")
         fn.do("%next = add nuw i64 %i, 1")
         fn.do(f"br i1 {fn.emit('icmp ult i64 %next, %units')}, label %loop, label %store")
         fn.label("store")

@@ -72,7 +72,7 @@ def module(function, name, parameters):
     attributes = ['nounwind', f'"prefer-vector-width"="{target.vector_bits}"', f'"min-legal-vector-width"="{target.vector_bits}"']
     return "\n".join(
         [
-            f"define void @{name}({parameters}) #0 {{", *function.lines, "}", *function.declarations.values(),
+            f"define void @{name}({parameters}) #0 {{", function.lines[0], *function.allocas, *function.lines[1:], "}", *function.declarations.values(),
             f"attributes #0 = {{ {' '.join(attributes)} }}", "!0 = !{i32 1}", "",
         ]
     )  # fmt: skip
@@ -88,6 +88,7 @@ def compile(text, name):
         builder = binding.create_pass_builder(target.compiler, binding.create_pipeline_tuning_options(1))
         passes = binding.create_new_module_pass_manager()
         # The text is already in good order (graphs are hash-consed, loops are vectors): clean-up is all that pays.
+        passes.add_sroa_pass()
         passes.add_instruction_combine_pass()
         passes.add_simplify_cfg_pass()
         passes.run(parsed, builder)

@@ -4,19 +4,33 @@ operations that are a select or two away from the machine are written out."""
 from ..lang import types as ty
 from ..lang.expr import compare, const, make, rebuild, select
 from .complexpair import separated
+from .reduction import finishing, partial_roots
 
 
-def lowered(roots):
-    """``roots`` in machine operations: a list of Expr, or pairs ``(re, im)`` for complex roots."""
+def lowered(roots, stage="whole", first_partial=0):
+    """``roots`` in machine operations: a list of Expr, or pairs ``(re, im)`` for complex roots.
+
+    stage: 'partial' gives the slots of all reductions instead, 'finish' takes each reduction over partial results, which are the
+    inputs from ``first_partial`` on.
+    """
     try:
         from ..lang.elementary import expand
     except ImportError:
         expand = list
-
     values = separated(roots)
     flat = [e for v in values for e in (v if isinstance(v, tuple) else (v,))]
+    if stage == "partial":
+        values = flat = partial_roots(flat)
+    elif stage == "finish":
+        flat = finishing(flat, first_partial)
     flat = iter(rebuild(expand(rebuild(flat, _spelled_out)), _spelled_out))
     return [(next(flat), next(flat)) if isinstance(v, tuple) else next(flat) for v in values]
+
+
+def partial_slots(roots):
+    """The element types of the partial results that the reductions beneath ``roots`` have."""
+    flat = [e for v in separated(roots) for e in (v if isinstance(v, tuple) else (v,))]
+    return tuple(r.type for r in partial_roots(flat))
 
 
 def _spelled_out(node, args):

@@ -74,6 +74,15 @@ class Machine:
         """One LLVM conversion instruction."""
         return self.fn.emit(f"{opcode} {self.type(source)} {x} to {self.type(target)}")
 
+    def compare(self, name, t, a, b):
+        """A comparison of values of element type ``t``."""
+        return _EMIT[name](self, make(name, (input(0, t), input(1, t)), "b1"), a, b)
+
+    def shuffle(self, x, t, picks):
+        """Lane i of the result is lane ``picks[i]`` of ``x``."""
+        picks = ", ".join(f"i32 {i}" for i in picks)
+        return self.fn.emit(f"shufflevector {self.type(t)} {x}, {self.type(t)} poison, {vector(self.lanes, 'i32')} <{picks}>")
+
     def choose(self, condition, t, a, b):
         """``a`` where condition, else ``b``."""
         return self.fn.emit(f"select {self.type('b1')} {condition}, {self.type(t)} {a}, {self.type(t)} {b}")
@@ -208,6 +217,19 @@ def _mulhi(m, node, a, b):
     return m.fn.emit(f"trunc {wide} {upper} to {m.type(t)}")
 
 
+def _table(m, node, index):
+    """Elements of a constant array, the node's attribute; the caller answers for indices within it."""
+    scalar = LLVM_TYPE[node.type]
+    name = f"table.{node.type}.{abs(hash(node.attr)):x}"
+    elements = ", ".join(f"{scalar} {literal(value, node.type)}" for value in node.attr)
+    m.fn.declarations[name] = f"@{name} = private unnamed_addr constant [{len(node.attr)} x {scalar}] [{elements}], align 64"
+    places = m.fn.emit(f"getelementptr {scalar}, ptr @{name}, {m.type('i64')} {index}")
+    gather = f"llvm.masked.gather.{mangled(m.lanes, scalar)}.v{m.lanes}p0"
+    lanes, v = vector(m.lanes, "i1"), m.type(node.type)
+    size = ty.BITS[node.type] // 8
+    return m.fn.call(gather, v, f"{vector(m.lanes, 'ptr')} {places}", f"i32 {size}", f"{lanes} splat (i1 true)", f"{v} poison")
+
+
 # -- division and remainder ---------------------------------------------------------------------------------------------------
 
 
@@ -311,7 +333,7 @@ _EMIT = {
     "and": _arithmetic("and", "and", "and"), "or": _arithmetic("or", "or", "or"), "xor": _arithmetic("xor", "xor", "xor"),
     "not": _not, "shl": _shl, "shr": _shr, "mulhi": _mulhi, "abs": _abs,
     "floor": _rounding("floor"), "ceil": _rounding("ceil"), "trunc": _rounding("trunc"), "rint": _rounding("roundeven"),
-    "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"),
+    "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"), "table": _table,
 }  # fmt: skip
 
 OPERATIONS = frozenset(_EMIT)

@@ -195,7 +195,7 @@ class Body:
         letter, stored, address = kernel.layout[k], kernel.types[k], kernel.rows[k]
         if letter != "s":
             stride = ty.BITS[stored] // 8 if letter == "c" else f"%inner{k}"
-            address = advance(fn, address, fn.emit(f"mul nsw i64 {self.i}, {stride}"))
+            address = advance(fn, address, fn.int("mul nsw", self.i, stride))
         if offset is not None and (offset_node not in kernel.varying or self.lanes == 1):
             address, offset = advance(fn, address, first(fn, self.lanes, offset)), None
         return Place(address, letter, stored, kernel.steps.get(k), offset)

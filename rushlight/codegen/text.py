@@ -46,6 +46,7 @@ class Function:
 
     def __init__(self):
         self.lines = []
+        self.allocas = []  # stack slots, which belong in the entry block
         self.declarations = {}
         self.count = 0
         self.block = None  # the label of the block being written
@@ -60,6 +61,16 @@ class Function:
         name = self.name()
         self.lines.append(f"  {name} = {instruction}")
         return name
+
+    def alloca(self, type):
+        """A stack slot; the optimiser turns it into registers."""
+        name = self.name()
+        self.allocas.append(f"  {name} = alloca {type}")
+        return name
+
+    def int(self, opcode, a, b):
+        """One instruction on two i64 values."""
+        return self.emit(f"{opcode} i64 {a}, {b}")
 
     def do(self, instruction):
         """Append an instruction that yields nothing."""

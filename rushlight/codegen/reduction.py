@@ -1,0 +1,177 @@
+"""Accumulators: how each kind of reduction starts, takes in a vector, joins another accumulator and ends.
+
+An accumulator lives in stack slots that LLVM turns into registers. Float sums are kept in two levels: lanes are added up plainly for
+at most ``BLOCK`` steps, then flushed into a total with a running compensation (D. Knuth's two-sum), so the error of a long sum is that
+of one short block.
+"""
+
+from ..lang import types as ty
+from ..lang.expr import input, make, substitute, topological
+from .text import LLVM_TYPE, literal, vector
+
+BLOCK = 64
+UNSET = (1 << 63) - 1  # the position of an argmax that has seen nothing
+
+
+def kind_of(node):
+    """The kind of a ``reduce`` node."""
+    return node.attr[0] if isinstance(node.attr, tuple) else node.attr
+
+
+def slot_of(node):
+    """Which slot of its accumulator a ``reduce`` node names: stated as attr ``(kind, slot)``, else the one that holds the result."""
+    return node.attr[1] if isinstance(node.attr, tuple) else int(node.attr in ("argmax", "argmin"))
+
+
+def slot_types(node):
+    """The element types of the accumulator of a ``reduce`` node."""
+    kind, type = kind_of(node), node.args[0].type
+    if kind in ("argmax", "argmin"):
+        return type, "i64"
+    return (type,) * len(node.args)
+
+
+class Reduction:
+    """The ``reduce`` nodes that share kind and operands: one accumulator with a slot or two."""
+
+    def __init__(self, nodes):
+        self.nodes = nodes
+        self.kind, self.args = kind_of(nodes[0]), nodes[0].args
+        self.type, self.slots = nodes[0].args[0].type, slot_types(nodes[0])
+        self.arg = self.kind in ("argmax", "argmin")
+        self.pair = self.kind == "prod" and len(self.slots) == 2  # a complex product
+        self.two_level = self.kind == "sum" and self.type in ty.FLOATS
+
+    def neutral(self):
+        """The slots of an empty accumulator, as numbers."""
+        least, greatest = ty.bounds(self.type)
+        if self.pair:
+            return (1, 0)
+        if self.arg:
+            return (least if self.kind == "argmax" else greatest, UNSET)
+        return ({"sum": 0, "prod": 1, "any": False, "all": True, "max": least, "min": greatest}[self.kind],)
+
+    def operands(self, position):
+        """The expressions that an accumulator takes in; an argmax of values alone takes ``position`` with them."""
+        return (*self.args, position) if self.arg and len(self.args) == 1 else self.args
+
+    def join(self, m, a, b):
+        """The slots of two accumulators (or an accumulator and a new element) as one."""
+        t = self.type
+        if self.arg:
+            return self._better(m, a, b)
+        if self.pair:
+            re = m.apply("sub", t, m.apply("mul", t, a[0], b[0]), m.apply("mul", t, a[1], b[1]))
+            im = m.apply("add", t, m.apply("mul", t, a[0], b[1]), m.apply("mul", t, a[1], b[0]))
+            return [re, im]
+        op = {"sum": "add", "prod": "mul", "any": "or", "all": "and"}.get(self.kind, self.kind)
+        return [m.apply(op, t, a[0], b[0])]
+
+    def _better(self, m, a, b):
+        """The extremum that a NaN beats everything else to; of equals, the one that comes first."""
+        t = self.type
+        better = m.compare("gt" if self.kind == "argmax" else "lt", t, b[0], a[0])
+        same = m.compare("eq", t, a[0], b[0])
+        if t in ty.FLOATS:
+            nan_a, nan_b = m.compare("ne", t, a[0], a[0]), m.compare("ne", t, b[0], b[0])
+            better = m.op("or", "b1", better, m.op("and", "b1", nan_b, m.apply("not", "b1", nan_a)))
+            same = m.op("or", "b1", same, m.op("and", "b1", nan_a, nan_b))
+        earlier = m.op("and", "b1", same, m.compare("lt", "i64", b[1], a[1]))
+        better = m.op("or", "b1", better, earlier)
+        return [m.choose(better, t, b[0], a[0]), m.choose(better, "i64", b[1], a[1])]
+
+
+class Accumulator:
+    """One vector of accumulators for one Reduction."""
+
+    def __init__(self, reduction, m):
+        self.reduction, self.m = reduction, m
+        self.slots = [self._slot(t) for t in reduction.slots]
+        self.totals = [self._slot(reduction.type) for _ in range(2)] if reduction.two_level else []
+
+    def _slot(self, t):
+        return self.m.fn.alloca(vector(self.m.lanes, LLVM_TYPE[t]))
+
+    def start(self):
+        """Empty it."""
+        for slot, t, value in zip(self.slots, self.reduction.slots, self.reduction.neutral(), strict=True):
+            self._put(slot, t, f"splat ({LLVM_TYPE[t]} {literal(value, t)})")
+        for slot in self.totals:
+            self._put(slot, self.reduction.type, "zeroinitializer")
+
+    def _put(self, slot, t, value):
+        self.m.fn.do(f"store {self.m.type(t)} {value}, ptr {slot}")
+
+    def _get(self, slot, t):
+        return self.m.fn.emit(f"load {self.m.type(t)}, ptr {slot}")
+
+    def take(self, m, values, mask=None):
+        """Take in a vector of elements; lanes that the mask leaves out stay as they are."""
+        old = [self._get(slot, t) for slot, t in zip(self.slots, self.reduction.slots, strict=True)]
+        new = self.reduction.join(m, old, values)
+        if mask is not None:
+            new = [m.choose(mask, t, n, o) for n, o, t in zip(new, old, self.reduction.slots, strict=True)]
+        for slot, t, value in zip(self.slots, self.reduction.slots, new, strict=True):
+            self._put(slot, t, value)
+
+    def flush(self):
+        """Move a float sum into its compensated total."""
+        m, t = self.m, self.reduction.type
+        high, low = (self._get(slot, t) for slot in self.totals)
+        block = self._get(self.slots[0], t)
+        total = m.op("fadd", t, high, block)
+        part = m.op("fsub", t, total, high)
+        error = m.op("fadd", t, m.op("fsub", t, high, m.op("fsub", t, total, part)), m.op("fsub", t, block, part))
+        self._put(self.totals[0], t, total)
+        self._put(self.totals[1], t, m.op("fadd", t, low, error))
+        self._put(self.slots[0], t, "zeroinitializer")
+
+    def values(self):
+        """The accumulated slots as values; nothing may be taken in afterwards."""
+        values = [self._get(slot, t) for slot, t in zip(self.slots, self.reduction.slots, strict=True)]
+        if not self.totals:
+            return values
+        m, t = self.m, self.reduction.type
+        high, low = (self._get(slot, t) for slot in self.totals)
+        # An infinite total leaves a NaN as its compensation.
+        low = m.choose(m.compare("ne", t, low, low), t, "zeroinitializer", low)
+        return [m.op("fadd", t, high, m.op("fadd", t, values[0], low))]
+
+
+def across(reduction, m, values):
+    """The slots of all lanes joined, in every lane: halves onto halves, so the order is fixed and the error small."""
+    lanes = half = m.lanes
+    while half > 1:
+        half //= 2
+        other = [m.shuffle(v, t, [(i + half) % lanes for i in range(lanes)]) for v, t in zip(values, reduction.slots, strict=True)]
+        values = reduction.join(m, values, other)
+    return [m.shuffle(v, t, [0] * lanes) for v, t in zip(values, reduction.slots, strict=True)]
+
+
+def grouped(nodes):
+    """The Reductions that the given ``reduce`` nodes need."""
+    groups = {}
+    for node in nodes:
+        groups.setdefault((kind_of(node), node.args), []).append(node)
+    return [Reduction(group) for group in groups.values()]
+
+
+# -- reductions in two stages -------------------------------------------------------------------------------------------------
+
+
+def partial_roots(roots):
+    """What the stage 'partial' computes: every slot of every accumulator beneath ``roots``, as ``reduce`` nodes."""
+    found = []
+    for group in grouped([n for n in topological(roots) if n.op == "reduce"]):
+        found += [make("reduce", group.args, t, (group.kind, slot)) for slot, t in enumerate(group.slots)]
+    return found
+
+
+def finishing(roots, first_input):
+    """``roots`` with each reduction taken over partial results, which are read from the inputs ``first_input`` on."""
+    mapping = {}
+    for group in grouped([n for n in topological(roots) if n.op == "reduce"]):
+        slots = tuple(input(first_input + i, t) for i, t in enumerate(group.slots))
+        first_input += len(slots)
+        mapping |= {node: make("reduce", slots, node.type, node.attr) for node in group.nodes}
+    return substitute(roots, mapping)
