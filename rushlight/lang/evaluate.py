@@ -10,6 +10,7 @@ NumPy is imported at the first call; SciPy and mpmath only for special functions
 """
 
 import functools
+import math
 
 from . import types as ty
 from .expr import topological
@@ -143,7 +144,7 @@ def _functions(np):
         "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
         "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
         "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot,
-        "sigmoid": _sigmoid, "softplus": lambda x: np.logaddexp(x, 0),
+        "lgamma": _lgamma, "sigmoid": _sigmoid, "softplus": lambda x: np.logaddexp(x, 0),
     }  # fmt: skip
     return table | _special()
 
@@ -151,7 +152,7 @@ def _functions(np):
 def _special():
     """The special functions, in double precision."""
     names = {
-        "lgamma": "gammaln", "digamma": "digamma", "zeta": "zeta", "erf": "erf", "erfc": "erfc", "erfcx": "erfcx",
+        "digamma": "digamma", "zeta": "zeta", "erf": "erf", "erfc": "erfc", "erfcx": "erfcx",
         "erfinv": "erfinv", "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e", "ndtri": "ndtri", "log_ndtr": "log_ndtr",
     }  # fmt: skip
 
@@ -164,6 +165,14 @@ def _special():
         return apply
 
     return {op: function(name) for op, name in names.items()}
+
+
+def _lgamma(x):
+    """C's lgamma: infinite at both infinities."""
+    import numpy as np
+    from scipy import special
+
+    return np.where(np.isinf(x), np.inf, special.gammaln(x.astype("float64")))
 
 
 def _polygamma(n, x):
@@ -182,8 +191,10 @@ def _polygamma_left(n, x):
     """For n odd a pole tends to infinity from both sides; for n even it has no value."""
     import mpmath
 
+    if math.isinf(x):
+        return math.nan
     if x == int(x):
-        return float("inf") if n % 2 else float("nan")
+        return math.inf if n % 2 else math.nan
     return float(mpmath.polygamma(n, x))
 
 

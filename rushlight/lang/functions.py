@@ -41,7 +41,7 @@ def _together(name, *operands):
     """``operands`` as expressions of one type: numbers take the type of the expressions beside them."""
     types = {x.type for x in operands if isinstance(x, Expr)}
     if not types:
-        raise TypeError(f"{name} got no expression; on plain numbers use Python's math module")
+        raise TypeError(f"{name} got no expression; use Python's math module, or const(value, type) for a constant")
     if len(types) > 1:
         raise TypeError(f"{name} got operands of types {', '.join(sorted(types))}; write cast(x, type) in the definition")
     (type,) = types
@@ -146,14 +146,13 @@ def logaddexp(a, b):
     """log(exp(a) + exp(b)), without overflow; of two equal infinities, that infinity."""
     a, b = _together("logaddexp", a, b)
     larger, gap = where(a < b, b, a), where(a < b, a - b, b - a)
-    return larger + softplus(where(isinf(larger), -math.inf, gap))
+    return larger + softplus(where(eq(a, b) & isinf(a), -math.inf, gap))
 
 
 def xlogy(x, y):
     """x * log(y), which is 0 for x = 0 unless y is NaN."""
     x, y = _together("xlogy", x, y)
-    vanishes = eq(x, 0) & ((y <= 0) | eq(y, math.inf))
-    return x * log(where(vanishes, 1, y))
+    return stated(where(eq(x, 0) & eq(y, y), 0, x * log(y)), x, y, by="xlogy")
 
 
 def pow(base, exponent):
@@ -268,6 +267,7 @@ def clamp(x, low=None, high=None):
 
 def where(condition, a, b):
     """``a`` where condition holds, else ``b``; neither poisons the other, in value or gradient."""
+    a, b = _together("where", a, b)
     return select(condition, a, b)
 
 
@@ -388,7 +388,7 @@ def angle(x):
     _check("angle", x, _REAL_OR_COMPLEX, "floating-point")
     if x.type in ty.COMPLEX:
         return make("angle", (x,), ty.part(x.type))
-    return where(isnan(x), math.nan, where(x < 0, math.pi, 0.0))
+    return where(isnan(x), math.nan, where(x < 0, const(math.pi, x.type), 0))
 
 
 def stated(value, *operands, by=()):

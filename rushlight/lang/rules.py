@@ -27,6 +27,11 @@ def _nonzero(x):
     return where(eq(x, 0), 1, x)
 
 
+def _unless_small(x, value, series):
+    """``value``, or the first terms of its ``series`` at 0 where x is too small for the next to matter."""
+    return where(abs(x) < (2.0**-12 if x.type == "f32" else 2.0**-27), series, value)
+
+
 def _unknown(*_):
     raise NotImplementedError(
         "the derivative for 'zeta' is not implemented.\nIt has no closed form by the first operand; detach() that, or differentiate by the second."
@@ -81,8 +86,8 @@ ONE = {
     "polygamma": lambda t, x, y, n: t * polygamma(n + 1, x),
     "i0":        lambda t, x, y: t * i1(x),
     "i0e":       lambda t, x, y: t * (i1e(x) - sgn(x) * y),
-    "i1":        lambda t, x, y: t * where(eq(x, 0), 0.5, i0(x) - y / _nonzero(x)),
-    "i1e":       lambda t, x, y: t * where(eq(x, 0), 0.5, i0e(x) - y * (sgn(x) + 1 / _nonzero(x))),
+    "i1":        lambda t, x, y: t * _unless_small(x, i0(x) - y / _nonzero(x), 0.5 + 0.1875 * x * x),
+    "i1e":       lambda t, x, y: t * (_unless_small(x, i0e(x) - y / _nonzero(x), 0.5 - 0.5 * abs(x)) - sgn(x) * y),
 }  # fmt: skip
 
 MANY = {
@@ -186,6 +191,9 @@ def _centred(x):
 
 STATED = {
     "root":           (lambda t, x, y: where(eq(y, 0), 0, t / (2 * _nonzero(y))),),
+
+    "xlogy":          (lambda t, x, y, z: where(eq(x, 0) & (y <= 0), 0, t * log(y)),
+                       lambda t, x, y, z: t * (x / y)),
 
     "clamp low":      (lambda t, x, low, y: where(x >= low, t, 0),
                        lambda t, x, low, y: where(x < low, t, 0)),
