@@ -1,0 +1,275 @@
+"""Tensors from Python data and back: tensor(), as_tensor(), item(), tolist(), NumPy, the buffer protocol and DLPack.
+
+Hand-written because it is about Python objects, one at a time. NumPy is never imported here, except by ``Tensor.numpy()``: arrays come and go
+through the buffer protocol, so no version of NumPy is special.
+"""
+
+import sys
+import warnings
+
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBuffer_FillInfo, PyObject_GetBuffer
+from cpython.complex cimport PyComplex_AsCComplex, PyComplex_FromCComplex
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_AsDouble
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
+from cpython.number cimport PyNumber_Index
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.pycapsule cimport (
+    PyCapsule_CheckExact, PyCapsule_GetName, PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New, PyCapsule_SetName,
+)
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.sequence cimport PySequence_Check
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, strcmp
+
+from rushlight._core.operator cimport clone, convert, promote, resolve
+from rushlight._core.tape cimport needs_grad
+from rushlight._core.tensor cimport *
+from rushlight._core.tensor import add_method, set_slot
+
+include "nested.pxi"
+include "numpy.pxi"
+include "dlpack.pxi"
+
+
+# -- into tensors --
+
+cdef Tensor leaf(Tensor t, bint requires_grad):
+    """``t``, collecting a gradient if asked."""
+    if requires_grad:
+        if not (F16 <= t.code <= C128 or t.code >= F8E4M3FN):
+            raise RuntimeError(
+                "Only Tensors of floating point and complex dtype can require gradients\n"
+                f"  This one is {dtype_of(t.code)}; pass dtype=torch.float32 if that is meant."
+            )
+        t.flags |= REQUIRES_GRAD
+    return t
+
+
+cdef int check_pinned(bint pin_memory) except -1:
+    if pin_memory:
+        raise RuntimeError(
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on this system."
+        )
+    return 0
+
+
+cdef Tensor copied(object data, int code):
+    """A new tensor holding ``data``; -1 infers the dtype."""
+    cdef Tensor t
+    if isinstance(data, Tensor):
+        t = data
+    elif is_array(data):
+        t = from_array(data, False)
+    else:
+        return from_nested(data, code)
+    return clone(t) if code < 0 or code == t.code else convert(t, code)
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor holding a copy of ``data``: a number, (nested) sequences of numbers, a NumPy array or a tensor.
+
+    The dtype, unless given, is bool, int64, the default float or complex dtype, whichever holds all numbers; arrays and tensors keep theirs.
+    Raises ValueError for ragged sequences and TypeError for things that are no numbers.
+
+    >>> tensor([[1, 2], [3, 4.5]])
+    tensor([[1.0000, 2.0000],
+            [3.0000, 4.5000]])
+    """
+    cdef int code = -1 if dtype is None else argument_dtype("tensor", dtype)
+    if device is not None:
+        device_arg(device)
+    check_pinned(pin_memory)
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            UserWarning, stacklevel=1,
+        )
+    return leaf(copied(data, code), requires_grad)
+
+
+cdef int argument_dtype(str function, object dtype) except -2:
+    try:
+        return dtype_arg(dtype, -1)
+    except TypeError:
+        raise TypeError(f"{function}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}") from None
+
+
+def as_tensor(data, dtype=None, device=None):
+    """``data`` as a tensor that shares its memory if it can: tensors and NumPy arrays of the right dtype are not copied."""
+    cdef int code = -1 if dtype is None else argument_dtype("as_tensor", dtype)
+    if device is not None:
+        device_arg(device)
+    if isinstance(data, Tensor):
+        return data if code < 0 or code == (<Tensor>data).code else data.to(dtype=dtype_of(code))
+    cdef Tensor t
+    if is_array(data):
+        t = from_array(data, True)
+        return t if code < 0 or code == t.code else convert(t, code)
+    return from_nested(data, code)
+
+
+def from_numpy(array):
+    """The tensor that shares memory with a NumPy array: writing to one changes the other.
+
+    Raises TypeError for anything but an array and for dtypes without a tensor form, ValueError for negative strides.
+    """
+    if not is_array(array):
+        where = type(array).__module__ + "." if type(array).__module__ != "builtins" else ""
+        raise TypeError(f"expected np.ndarray (got {where}{type(array).__name__})\n  tensor() and as_tensor() take lists and numbers.")
+    return from_array(array, True)
+
+
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
+    """``obj`` (tensor, NumPy array, DLPack or buffer exporter, or nested sequences) as a tensor.
+
+    copy: True copies, False shares memory or raises ValueError, None shares where possible.
+    A buffer is read as one flat array of ``dtype`` (default: the default dtype).
+    """
+    cdef int code = -1 if dtype is None else argument_dtype("asarray", dtype)
+    cdef Tensor t
+    if device is not None:
+        device_arg(device)
+    if isinstance(obj, Tensor):
+        t = obj
+    elif is_array(obj):
+        t = from_array(obj, copy is not True)
+    elif hasattr(obj, "__dlpack__") or PyCapsule_CheckExact(obj):
+        t = from_dlpack(obj)
+    elif PyObject_CheckBuffer(obj):
+        t = from_buffer(obj, code if code >= 0 else get_default_dtype_code(), -1, 0)
+    elif copy is False:
+        raise ValueError("can't alias arbitrary sequence into a tensor.\n  Leave copy out, or pass an array that has memory to share.")
+    else:
+        return leaf(from_nested(obj, code), requires_grad)
+    if code >= 0 and code != t.code:
+        if copy is False:
+            raise ValueError(f"can't alias tensor with dtype '{dtype_title(t.code)}' into dtype '{dtype_title(code)}'.")
+        t = convert(resolve(t), code) if not needs_grad(t) or not requires_grad else t.to(dtype=dtype_of(code))
+    elif copy:
+        t = t.clone()
+    if not requires_grad and needs_grad(t):
+        return t.detach()
+    return leaf(t, requires_grad and not needs_grad(t))
+
+
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A 1-dim tensor over the memory of ``buffer``, an object with the buffer protocol such as a bytearray; nothing is copied.
+
+    count: elements to take, negative for all; offset: bytes to skip. Raises ValueError where they do not fit.
+    """
+    return leaf(from_buffer(buffer, argument_dtype("frombuffer", dtype), count, offset), requires_grad)
+
+
+def scalar_tensor_(value, dtype=None, device=None, requires_grad=False):
+    """A 0-dim tensor holding ``value``; its dtype is the default one unless given."""
+    return leaf(from_nested(value, argument_dtype("scalar_tensor", dtype) if dtype is not None else get_default_dtype_code()), requires_grad)
+
+
+# -- out of tensors --
+
+cdef inline object get(Tensor t, char *p):
+    """The element at ``p`` as a Python number."""
+    cdef object x = get_scalar(p, t.code)
+    if t.flags & (CONJ | NEG):
+        if t.flags & CONJ:
+            x = x.conjugate()
+        if t.flags & NEG:
+            x = -x
+    return x
+
+
+def item(Tensor self):
+    """The only element as a Python number. Raises RuntimeError if there are several or none."""
+    if self.count != 1:
+        raise RuntimeError(
+            f"a Tensor with {self.count} elements cannot be converted to Scalar\n"
+            f"  Its shape is {list(size_object(self.ndim, self.sizes))}; reduce it first (mean(), sum()), or use tolist()."
+        )
+    return get(self, self.address)
+
+
+cdef list row(Tensor t, char *p, int dim):
+    cdef int64_t i, n = t.sizes[dim], step = t.strides[dim] * ITEMSIZE[t.code]
+    cdef list out = [None] * n
+    for i in range(n):
+        out[i] = get(t, p) if dim == t.ndim - 1 else row(t, p, dim + 1)
+        p += step
+    return out
+
+
+def tolist(Tensor self):
+    """The elements as nested lists of Python numbers; a 0-dim tensor gives one number."""
+    return row(self, self.address, 0) if self.ndim else get(self, self.address)
+
+
+cdef object single(Tensor t):
+    if t.count != 1:
+        raise ValueError(
+            "only one element tensors can be converted to Python scalars\n"
+            f"  This tensor has shape {list(size_object(t.ndim, t.sizes))}; reduce it first (mean(), sum()), or use tolist()."
+        )
+    return get(t, t.address)
+
+
+cdef object real(object x, str target):
+    """A complex number without imaginary part as a float."""
+    if type(x) is complex:
+        if x.imag != 0:
+            raise RuntimeError(f"value cannot be converted to type {target} without overflow\n  {x} has an imaginary part; take .real first.")
+        return x.real
+    return x
+
+
+def _bool(Tensor t):
+    if t.count != 1:
+        if t.count == 0:
+            raise RuntimeError("Boolean value of Tensor with no values is ambiguous\n  Test numel() instead.")
+        raise RuntimeError(
+            "Boolean value of Tensor with more than one value is ambiguous\n"
+            f"  Its shape is {list(size_object(t.ndim, t.sizes))}; use .any() or .all(), and & | ~ instead of and, or, not."
+        )
+    return bool(get(t, t.address))
+
+
+cdef bint _warned_grad = False
+
+
+cdef int warn_scalar_of_grad() except -1:
+    global _warned_grad
+    if not _warned_grad:
+        _warned_grad = True
+        warnings.warn(
+            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first.",
+            UserWarning, stacklevel=1,
+        )
+    return 0
+
+
+def _int(Tensor t):
+    return int(real(single(t), "int64_t"))
+
+
+def _float(Tensor t):
+    return float(real(single(t), "double"))
+
+
+def _complex(Tensor self):
+    return complex(single(self))
+
+
+def _index(Tensor t):
+    if t.count != 1 or not (t.code <= I64 or U16 <= t.code <= U64):
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return int(get(t, t.address))
+
+
+for _name, _function in (("__bool__", _bool), ("__int__", _int), ("__float__", _float), ("__index__", _index)):
+    set_slot(_name, _function)
+for _name, _function in (
+    ("item", item), ("tolist", tolist), ("__complex__", _complex), ("numpy", numpy), ("__array__", __array__),
+    ("__array_wrap__", __array_wrap__), ("__array_priority__", 1000), ("__dlpack__", __dlpack__), ("__dlpack_device__", __dlpack_device__),
+):
+    add_method(_name, _function)
+install_buffer_protocol()

@@ -1,0 +1,197 @@
+# DLPack, both ways (https://dmlc.github.io/dlpack). Included by convert.pyx.
+
+cdef struct DLDevice:
+    int32_t device_type
+    int32_t device_id
+
+cdef struct DLDataType:
+    uint8_t code
+    uint8_t bits
+    uint16_t lanes
+
+cdef struct DLTensor:
+    void *data
+    DLDevice device
+    int32_t ndim
+    DLDataType dtype
+    int64_t *shape
+    int64_t *strides
+    uint64_t byte_offset
+
+cdef struct DLManagedTensor:
+    DLTensor dl_tensor
+    void *manager_ctx
+    void (*deleter)(DLManagedTensor *) noexcept
+
+cdef struct DLManagedTensorVersioned:
+    uint32_t major
+    uint32_t minor
+    void *manager_ctx
+    void (*deleter)(DLManagedTensorVersioned *) noexcept
+    uint64_t flags
+    DLTensor dl_tensor
+
+cdef enum:
+    DL_CPU = 1
+    DL_READ_ONLY = 1
+    DL_IS_COPIED = 2
+
+# dtype code -> (DLPack's type code, bits)
+cdef dict _DL_TYPES = {
+    B1: (6, 8), U8: (1, 8), I8: (0, 8), I16: (0, 16), I32: (0, 32), I64: (0, 64), F16: (2, 16), BF16: (4, 16), F32: (2, 32), F64: (2, 64),
+    C64: (5, 64), C128: (5, 128), C32: (5, 32), U16: (1, 16), U32: (1, 32), U64: (1, 64), F8E4M3FN: (10, 8), F8E4M3FNUZ: (11, 8),
+    F8E5M2: (12, 8), F8E5M2FNUZ: (13, 8), F8E8M0FNU: (14, 8),
+}
+cdef dict _DL_CODES = {v: k for k, v in _DL_TYPES.items()}
+
+
+# -- export: one block of memory holds both structures, the tensor that is kept alive, and its shape --
+
+cdef struct Export:
+    DLManagedTensor plain
+    DLManagedTensorVersioned versioned
+    PyObject *tensor
+    int64_t geometry[2 * MAX_RANK]
+
+
+cdef void _delete_export(Export *e) noexcept with gil:
+    Py_DECREF(<object>e.tensor)
+    PyMem_Free(e)
+
+
+cdef void _delete_plain(DLManagedTensor *m) noexcept:
+    _delete_export(<Export *>m.manager_ctx)
+
+
+cdef void _delete_versioned(DLManagedTensorVersioned *m) noexcept:
+    _delete_export(<Export *>m.manager_ctx)
+
+
+cdef void _delete_capsule(object capsule) noexcept:
+    """Frees what nobody took: a consumer renames the capsule."""
+    cdef DLManagedTensor *plain
+    cdef DLManagedTensorVersioned *versioned
+    if PyCapsule_IsValid(capsule, "dltensor"):
+        plain = <DLManagedTensor *>PyCapsule_GetPointer(capsule, "dltensor")
+        plain.deleter(plain)
+    elif PyCapsule_IsValid(capsule, "dltensor_versioned"):
+        versioned = <DLManagedTensorVersioned *>PyCapsule_GetPointer(capsule, "dltensor_versioned")
+        versioned.deleter(versioned)
+
+
+def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, copy=None):
+    """DLPack's protocol: a capsule that shares this tensor's memory, with versioned contents if the consumer knows them."""
+    if needs_grad(self):
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self.flags & CONJ:
+        raise BufferError("Can't export tensors with the conjugate bit set")
+    if self.flags & NEG:
+        self = resolve(self)
+    if stream is not None:
+        raise AssertionError("stream should be None on cpu.")
+    if dl_device is not None and tuple(dl_device) != (DL_CPU, 0):
+        raise BufferError(f"cannot export a CPU tensor to DLPack device {tuple(dl_device)}; copy it there first")
+    if copy:
+        self = clone(self)
+    cdef Export *e = <Export *>PyMem_Malloc(sizeof(Export))
+    if e == NULL:
+        raise MemoryError()
+    kind, bits = _DL_TYPES[self.code]
+    cdef DLTensor *d = &e.plain.dl_tensor
+    cdef int i
+    d.data = self.address if self.count else NULL
+    d.device.device_type, d.device.device_id = DL_CPU, 0
+    d.ndim = self.ndim
+    d.dtype.code, d.dtype.bits, d.dtype.lanes = kind, bits, 1
+    d.shape, d.strides, d.byte_offset = e.geometry, e.geometry + self.ndim, 0
+    for i in range(self.ndim):
+        d.shape[i] = self.sizes[i]
+        d.strides[i] = 1 if self.sizes[i] < 2 else self.strides[i]  # consumers disagree about strides of dims of length 1
+    e.versioned.dl_tensor = d[0]
+    e.versioned.major, e.versioned.minor = 1, 1
+    e.versioned.flags = DL_IS_COPIED if copy else 0
+    e.plain.manager_ctx = e.versioned.manager_ctx = e
+    e.plain.deleter, e.versioned.deleter = _delete_plain, _delete_versioned
+    Py_INCREF(self)
+    e.tensor = <PyObject *>self
+    if max_version is not None and max_version[0] >= 1:
+        return PyCapsule_New(&e.versioned, "dltensor_versioned", _delete_capsule)
+    return PyCapsule_New(&e.plain, "dltensor", _delete_capsule)
+
+
+def __dlpack_device__(Tensor self):
+    """DLPack's protocol: (1, 0), the CPU."""
+    return DL_CPU, 0
+
+
+# -- import --
+
+cdef class Import:
+    """Owns a foreign DLPack tensor and deletes it when the last tensor over its memory is gone."""
+    cdef DLManagedTensor *plain
+    cdef DLManagedTensorVersioned *versioned
+
+    def __dealloc__(self):
+        if self.plain != NULL and self.plain.deleter != NULL:
+            self.plain.deleter(self.plain)
+        if self.versioned != NULL and self.versioned.deleter != NULL:
+            self.versioned.deleter(self.versioned)
+
+
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor over the memory of ``ext_tensor``: an object with ``__dlpack__`` (NumPy, JAX, CuPy ...) or a DLPack capsule.
+
+    copy: True copies, False raises where a copy would be needed, None leaves it to the producer.
+    """
+    cdef object capsule = ext_tensor
+    if device is not None:
+        device_arg(device)
+    if hasattr(ext_tensor, "__dlpack__"):
+        options = {} if copy is None else {"copy": copy}
+        try:
+            capsule = ext_tensor.__dlpack__(max_version=(1, 1), **options)
+        except TypeError:  # a producer from before version 1.0
+            capsule = ext_tensor.__dlpack__()
+    cdef Import owner = Import.__new__(Import)
+    cdef DLTensor *d
+    if PyCapsule_CheckExact(capsule) and PyCapsule_IsValid(capsule, "dltensor_versioned"):
+        owner.versioned = <DLManagedTensorVersioned *>PyCapsule_GetPointer(capsule, "dltensor_versioned")
+        PyCapsule_SetName(capsule, "used_dltensor_versioned")
+        d = &owner.versioned.dl_tensor
+        if owner.versioned.major > 1:
+            raise BufferError(f"DLPack version {owner.versioned.major} is newer than this library understands (1)")
+    elif PyCapsule_CheckExact(capsule) and PyCapsule_IsValid(capsule, "dltensor"):
+        owner.plain = <DLManagedTensor *>PyCapsule_GetPointer(capsule, "dltensor")
+        PyCapsule_SetName(capsule, "used_dltensor")
+        d = &owner.plain.dl_tensor
+    else:
+        raise RuntimeError(
+            "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have already "
+            f"constructed a tensor from it once.\n  Given: {type(ext_tensor).__name__}."
+        )
+    cdef Tensor t = _imported(d, owner)
+    return clone(t) if copy and not hasattr(ext_tensor, "__dlpack__") else t
+
+
+cdef Tensor _imported(DLTensor *d, Import owner):
+    cdef object code = _DL_CODES.get((d.dtype.code, d.dtype.bits))
+    cdef int64_t high = 1, row = 1
+    cdef int i
+    if d.device.device_type != DL_CPU:
+        raise RuntimeError(f"DLPack device type {d.device.device_type} is not supported: copy the array to the CPU first")
+    if code is None or d.dtype.lanes != 1:
+        raise RuntimeError(f"Unsupported dtype in DLPack tensor: code {d.dtype.code}, {d.dtype.bits} bits, {d.dtype.lanes} lanes")
+    if d.ndim > MAX_RANK:
+        raise ValueError(f"too many dimensions: {d.ndim}; rushlight's tensors have at most {MAX_RANK}")
+    cdef char *address = <char *>d.data + d.byte_offset
+    cdef Tensor t = new_tensor(foreign_storage(address, 0, owner), address, code, d.ndim)
+    for i in range(d.ndim - 1, -1, -1):
+        t.sizes[i] = d.shape[i]
+        t.strides[i] = row if d.strides == NULL else d.strides[i]
+        if t.strides[i] < 0 and t.sizes[i] > 1:
+            raise ValueError("tensors with negative strides are not supported\n  Copy the array first, as with array.copy().")
+        high += (t.sizes[i] - 1) * t.strides[i]
+        row *= t.sizes[i]
+    finish(t)
+    t.memory.length = high * ITEMSIZE[t.code] if t.count else 0
+    return t
