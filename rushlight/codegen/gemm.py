@@ -44,13 +44,16 @@ class Scheme:
         # 24 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a.
         self.rows, self.columns = (12 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
 
-    def describe(self):
-        """What the compiled code depends on, for the cache's key."""
-        return self.source, self.pairs, self.lanes, self.rows, self.columns
+    def numbers(self):
+        """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""
+        return {
+            "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "step": self.step, "lanes": self.lanes,
+            "rows": self.rows, "columns": self.columns,
+        }  # fmt: skip
 
 
 def kernels(source):
-    """(address, scheme): the address of ``void table(void **entries)``, which writes the addresses of :data:`FUNCTIONS` in turn.
+    """(address, numbers of the scheme): the address of ``void table(void **entries)``, which writes the addresses of :data:`FUNCTIONS` in turn.
 
     Their signatures; strides are in bytes, ``k`` in elements, ``units`` in units:
 
@@ -65,7 +68,8 @@ def kernels(source):
     lies in the others is arbitrary: it only reaches results that nobody reads). k is padded with zeros to whole units.
     """
     scheme = Scheme(source)
-    return cpu._kernel("gemm", source, (), scheme.describe(), lambda symbol: Writer(scheme).write(symbol)), scheme
+    numbers = scheme.numbers()
+    return cpu._kernel("gemm", source, (), sorted(numbers.items()), lambda symbol: Writer(scheme).write(symbol)), numbers
 
 
 class Writer:

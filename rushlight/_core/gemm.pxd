@@ -1,0 +1,21 @@
+from libc.stdint cimport int64_t
+
+# A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
+ctypedef struct Matrix:
+    char* data
+    int64_t row
+    int64_t column
+
+cdef struct Kernels:
+    void* functions[4]
+    int64_t itemsize    # of the elements of a, b and c
+    int64_t unit        # bytes of a unit of a panel
+    int64_t step        # elements of k in a unit
+    int64_t lanes       # units in a vector
+    int64_t rows        # MR
+    int64_t columns     # NR
+    bint ready
+
+cdef Kernels* kernels(int code) except NULL
+cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
+                      const void* factors) noexcept nogil

@@ -1,0 +1,106 @@
+"""The packed product against NumPy: every element type, both layouts of each operand, edges, long k, any number of threads."""
+
+import numpy as np
+import pytest
+
+from rushlight._core import gemm, threads
+from rushlight.codegen import gemm as codegen
+from rushlight.lang.types import CODES, NAMES
+
+gemm.set_compiler(lambda code: codegen.kernels(NAMES[code]))
+
+STORED = {
+    "u8": np.uint8, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "f16": np.float16, "bf16": np.uint16,
+    "f32": np.float32, "f64": np.float64,
+}  # fmt: skip
+SUMS = {"i64": np.int64, "f64": np.float64, "f16": np.float32, "bf16": np.float32, "f32": np.float32}
+ERROR = {"f16": 2e-3, "bf16": 1e-2, "f32": 1e-6, "f64": 1e-14}  # relative to the sum of the products' magnitudes
+SIZES = [(1, 1, 1), (3, 5, 7), (12, 32, 16), (13, 33, 17), (100, 70, 50), (97, 257, 1), (30, 300, 600), (4, 5, 0)]
+
+
+@pytest.fixture
+def pool():
+    before = threads.get_num_threads()
+    yield threads
+    threads.set_num_threads(before)
+
+
+def matrix(rng, source, rows, columns):
+    if source in ERROR:
+        x = rng.standard_normal((rows, columns)).astype(np.float32)
+        return (x.view(np.uint32) >> 16).astype(np.uint16) if source == "bf16" else x.astype(STORED[source])
+    return rng.integers(0 if source == "u8" else -100, 100, (rows, columns)).astype(STORED[source])
+
+
+def value(source, x):
+    """What the stored elements mean, wide enough to compute with."""
+    if source == "bf16":
+        return (x.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    return x.astype(np.float64 if source in ERROR else np.int64)
+
+
+def multiply(source, a, b, c, alpha=1, beta=0):
+    factors = np.array([alpha, beta], SUMS.get(source, np.int32))
+    gemm.gemm_raw(
+        CODES[source], *c.shape, a.shape[1], a.ctypes.data, *a.strides, b.ctypes.data, *b.strides, c.ctypes.data, c.strides[0],
+        factors.ctypes.data,
+    )  # fmt: skip
+    return c
+
+
+def check(source, got, a, b, before, alpha, beta):
+    a, b, before = value(source, a), value(source, b), value(source, before)
+    expected = alpha * (a @ b) + (beta * before if beta else 0)
+    if source not in ERROR:
+        np.testing.assert_array_equal(got, expected.astype(STORED[source]))
+        return
+    size = abs(alpha) * (abs(a) @ abs(b)) + abs(beta * before if beta else 0)
+    assert np.all(abs(value(source, got) - expected) <= ERROR[source] * size)
+
+
+@pytest.mark.parametrize("source", codegen.SOURCES)
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+def test_values(source, layout):
+    rng = np.random.default_rng(1)
+    for m, n, k in SIZES:
+        a = matrix(rng, source, k, m).T if layout[0] == "T" else matrix(rng, source, m, k)
+        b = matrix(rng, source, n, k).T if layout[1] == "T" else matrix(rng, source, k, n)
+        for alpha, beta in ((1, 0), (2, 3)):
+            whole = matrix(rng, source, m, n + 2)
+            before = whole.copy()
+            if beta == 0 and source in ("f32", "f64"):
+                whole[:, :n] = np.nan  # with beta 0, c is not read
+            multiply(source, a, b, whole[:, :n], alpha, beta)
+            check(source, whole[:, :n], a, b, before[:, :n], alpha, beta)
+            np.testing.assert_array_equal(whole[:, n:], before[:, n:])  # nothing behind the rows
+
+
+@pytest.mark.parametrize("source", ["bf16", "f32", "i32"])
+def test_k_in_several_blocks(source):
+    rng = np.random.default_rng(2)
+    a, b, c = matrix(rng, source, 20, 20_001), matrix(rng, source, 20_001, 40), matrix(rng, source, 20, 40)
+    before = c.copy()
+    check(source, multiply(source, a, b, c, 1, 2), a, b, before, 1, 2)
+
+
+@pytest.mark.parametrize("source", ["bf16", "f16", "f32", "f64", "i64"])
+def test_same_bits_for_any_number_of_threads(pool, source):
+    rng = np.random.default_rng(3)
+    a, b = matrix(rng, source, 210, 333), matrix(rng, source, 333, 301)
+    results = []
+    for count in (1, 2, 8):
+        pool.set_num_threads(count)
+        results.append(multiply(source, a, b, np.empty((210, 301), STORED[source])).tobytes())
+    assert results[0] == results[1] == results[2]
+
+
+def test_sums_of_narrow_floats_are_kept_in_float32():
+    ones = np.ones((1, 4096), np.float16)
+    assert multiply("f16", ones, ones.T, np.empty((1, 1), np.float16))[0, 0] == 4096  # in float16 it would stop at 2048
+
+
+def test_infinities_and_nan_reach_their_rows_only():
+    a, b = np.ones((20, 40), np.float32), np.ones((40, 50), np.float32)
+    a[3, 39], a[5, 0] = np.inf, np.nan
+    c = multiply("f32", a, b, np.empty((20, 50), np.float32))
+    assert np.isinf(c[3]).all() and np.isnan(c[5]).all() and np.isfinite(np.delete(c, [3, 5], 0)).all()
