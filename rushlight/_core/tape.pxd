@@ -26,7 +26,7 @@ cdef class Saved:
 
 # A leaf's end of the graph. The graph owns it; it owns the leaf, which points back without owning.
 cdef class AccumulateGrad(Node):
-    cdef Tensor variable
+    cdef readonly Tensor variable   # the leaf
 
 # An operator whose backward is written in Python: see record().
 cdef class LibraryNode(Node):

@@ -1,0 +1,342 @@
+# What Python sees of the tape: attributes of Tensor and of Node. Included in tape.pyx.
+
+# -- Tensor --
+
+cdef bint _is_leaf(Tensor t) except -1:
+    needs_grad(t)                       # refreshes a stale view
+    return t.node is None
+
+
+def _get_grad_fn(Tensor self):
+    """The node that computed this tensor, None for a leaf."""
+    needs_grad(self)
+    return self.node
+
+
+def _get_is_leaf(Tensor self):
+    """True if no recorded call computed this tensor."""
+    return _is_leaf(self)
+
+
+def _get_requires_grad(Tensor self):
+    """True if operators on this tensor are recorded."""
+    return needs_grad(self) != 0
+
+
+def _set_requires_grad(Tensor self, bint value):
+    requires_grad_(self, value)
+
+
+def requires_grad_(Tensor self, bint requires_grad=True):
+    """Sets whether a gradient is collected for this leaf; returns it.
+
+    Raises RuntimeError for integer and bool tensors, and when a computed tensor is to stop requiring a gradient (use detach()).
+    """
+    if self.node is not None:
+        if requires_grad:
+            return self
+        raise RuntimeError(
+            "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't "
+            "require differentiation use var_no_grad = var.detach()."
+        )
+    if requires_grad and not differentiable(self.code):
+        raise RuntimeError(
+            "only Tensors of floating point dtype can require gradients\n"
+            f"This one is {(<dtype>DTYPES[self.code]).name}; complex dtypes can, too."
+        )
+    if requires_grad and self.flags & INFERENCE and not thread_state().inference:
+        raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+    if requires_grad:
+        self.flags |= REQUIRES_GRAD
+    else:
+        self.flags &= ~<uint32_t>REQUIRES_GRAD
+    return self
+
+
+def _get_grad(Tensor self):
+    """The gradient collected by backward(), or None."""
+    if self.grad_ is None and self.node is not None and not self.flags & RETAIN_GRAD:
+        warnings.warn(
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
+            "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the "
+            "non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See "
+            "github.com/pytorch/pytorch/pull/30531 for more information.", stacklevel=1,
+        )
+    return self.grad_
+
+
+def _set_grad(Tensor self, value):
+    cdef Tensor grad
+    if value is None:
+        self.grad_ = None
+        return
+    if not isinstance(value, Tensor):
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+    grad = value
+    if grad is self:
+        raise RuntimeError("can't assign Variable as its own grad")
+    if grad.code != self.code:
+        raise RuntimeError(
+            f"attempting to assign a gradient with dtype '{(<dtype>DTYPES[grad.code]).name}' to a tensor with dtype "
+            f"'{(<dtype>DTYPES[self.code]).name}'. Please ensure that the gradient and the tensor have the same dtype"
+        )
+    if grad.place != self.place:
+        raise RuntimeError(
+            f"attempting to assign a gradient with device type '{device_of(grad.place)}' to a tensor with device type "
+            f"'{device_of(self.place)}'. Please ensure that the gradient and the tensor are on the same device"
+        )
+    if _sizes(grad) != _sizes(self):
+        raise RuntimeError(
+            f"attempting to assign a gradient of size '{_shape(grad)}' to a tensor of size '{_shape(self)}'. Please ensure that the gradient "
+            "and the tensor are the same size"
+        )
+    self.grad_ = grad
+
+
+def _del_grad(Tensor self):
+    self.grad_ = None
+
+
+def retain_grad(Tensor self):
+    """Keeps the gradient of this computed tensor in ``.grad``; does nothing for leaves."""
+    if not needs_grad(self):
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if self.node is None or self.flags & RETAIN_GRAD:
+        return
+    self.flags |= RETAIN_GRAD
+    _add_retain(self)
+
+
+cdef int _add_retain(Tensor t) except -1:
+    if t.node.pre_hooks is None:
+        t.node.pre_hooks = []
+    t.node.pre_hooks.append((RETAIN_HOOK, t.output_nr, weakref.ref(t)))
+    return 0
+
+
+cdef int _drop_retain(Tensor t) except -1:
+    if t.node.pre_hooks is not None:
+        t.node.pre_hooks = [h for h in t.node.pre_hooks if h[0] != RETAIN_HOOK or h[2]() is not t] or None
+    return 0
+
+
+def _get_retains_grad(Tensor self):
+    """True if this is a computed tensor whose gradient is kept."""
+    return (self.flags & RETAIN_GRAD) != 0
+
+
+cdef dict _extras(Tensor t):
+    if t.extras is None:
+        t.extras = {}
+    t.flags |= HAS_HOOKS
+    return t.extras
+
+
+def register_hook(Tensor self, hook):
+    """Calls hook(grad) each time this tensor's gradient is computed; a Tensor it returns replaces the gradient.
+
+    Returns a handle whose remove() takes the hook away.
+    """
+    if not needs_grad(self):
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    extras = _extras(self)
+    if self.node is None:
+        return _add_hook(extras.setdefault("hooks", OrderedDict()), hook)
+    found = extras.get("hooks_of")
+    if found is None or found[0]() is not self.node:
+        hooks = OrderedDict()
+        extras["hooks_of"] = (weakref.ref(self.node), hooks)
+        if self.node.pre_hooks is None:
+            self.node.pre_hooks = []
+        self.node.pre_hooks.append((TENSOR_HOOKS, self.output_nr, hooks))
+    else:
+        hooks = found[1]
+    return _add_hook(hooks, hook)
+
+
+def register_post_accumulate_grad_hook(Tensor self, hook):
+    """Calls hook(tensor) after the gradient of this leaf was added to ``.grad``. Returns a handle whose remove() takes it away."""
+    if not needs_grad(self):
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self.node is not None:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    return _add_hook(_extras(self).setdefault("post_accumulate", OrderedDict()), hook)
+
+
+cdef object _add_hook(hooks, hook):
+    from rushlight.utils.hooks import RemovableHandle
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def _get_backward_hooks(Tensor self):
+    """The tensor hooks as a dict, None if there are none."""
+    if self.extras is None:
+        return None
+    if self.node is None:
+        return self.extras.get("hooks")
+    found = self.extras.get("hooks_of")
+    return found[1] if found is not None and found[0]() is self.node else None
+
+
+def _set_backward_hooks(Tensor self, hooks):
+    if hooks:
+        _extras(self)["hooks"] = hooks
+    elif self.extras is not None:
+        self.extras.pop("hooks", None)
+
+
+def detach(Tensor self):
+    """The same memory without history. In-place changes are seen by both, and by the in-place check."""
+    if self.flags & INTERCEPT:
+        return type(self).__torch_function__(detach, (type(self),), (self,), {})
+    return alias(self)
+
+
+def detach_(Tensor self):
+    """Forgets this tensor's history; it becomes a leaf that requires no gradient."""
+    if self.base is not None:
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
+            "gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these "
+            "gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
+        )
+    if self.node is not None and self.flags & RETAIN_GRAD:
+        _drop_retain(self)
+    self.flags &= ~<uint32_t>(REQUIRES_GRAD | RETAIN_GRAD)
+    self.node = None
+    self.output_nr = 0
+    return self
+
+
+def _get_data(Tensor self):
+    """The same memory without history, whose in-place changes the in-place check does not see. Prefer detach()."""
+    cdef Tensor out = alias(self)
+    out.flags |= UNVERSIONED
+    return out
+
+
+def _set_data(Tensor self, Tensor value):
+    """Takes over the memory, geometry and dtype of value; history, hooks and gradient stay."""
+    adopt_geometry(self, value)
+
+
+cdef int adopt_geometry(Tensor t, Tensor value) except -1:
+    cdef Tensor other = alias(value)
+    if t.node is not None or t.flags & REQUIRES_GRAD:
+        if not differentiable(other.code):
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+    keep = (t.node, t.output_nr, t.flags & ~<uint32_t>(CONTIGUOUS | CONJ | NEG | INFERENCE | UNVERSIONED))
+    t._adopt(other)
+    t.node, t.output_nr = keep[0], keep[1]
+    t.flags = <uint32_t>keep[2] | (other.flags & <uint32_t>(CONTIGUOUS | CONJ | NEG | INFERENCE))
+    return 0
+
+
+def _get_version(Tensor self):
+    """How many times the memory was written to in place."""
+    if self.flags & INFERENCE:
+        raise RuntimeError("Inference tensors do not track version counter.")
+    return self.memory.version
+
+
+def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
+    """Adds the gradients of this tensor with respect to the leaves to their ``.grad``.
+
+    gradient: of some function with respect to this tensor; may be left out for a scalar. retain_graph: keep what the graph saved, for
+    another pass (default: create_graph). create_graph: record the pass, for higher derivatives. inputs: only to these tensors.
+    """
+    if gradient is None and inputs is None and not self.flags & INTERCEPT:
+        return run_backward((self,), None, create_graph if retain_graph is None else retain_graph, create_graph, None)
+    from rushlight.autograd import backward
+    return backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+# -- Node --
+
+cdef dict node_metadata(Node node):
+    cdef dict own = (<object>node).__dict__
+    return own.setdefault("metadata", {})
+
+
+def _node_metadata(Node self):
+    """A dict for remarks about this node; anomaly mode keeps the traceback of the forward call in it."""
+    return node_metadata(self)
+
+
+def _node_name(Node self):
+    """The operator's name, such as ``AddBackward0``."""
+    return self.label
+
+
+def _node_next_functions(Node self):
+    """The nodes of the inputs, each with the output number it takes the gradient of."""
+    return tuple([(n, self.numbers[i] if self.numbers is not None and n is not None else 0) for i, n in enumerate(self.next)])
+
+
+def _node_repr(Node self):
+    return f"<{self.label} object at {<size_t><PyObject*>self:#x}>"
+
+
+def _node_register_hook(Node self, hook):
+    """Calls hook(grad_inputs, grad_outputs) after this node ran; a tuple it returns replaces grad_inputs."""
+    if self.post_hooks is None:
+        self.post_hooks = [OrderedDict()]
+    return _add_hook(self.post_hooks[0], hook)
+
+
+def _node_register_prehook(Node self, hook):
+    """Calls hook(grad_outputs) before this node runs; a tuple it returns replaces grad_outputs."""
+    if self.pre_hooks is None:
+        self.pre_hooks = []
+    for kind, _, hooks in self.pre_hooks:
+        if kind == NODE_HOOKS:
+            return _add_hook(hooks, hook)
+    hooks = OrderedDict()
+    self.pre_hooks.append((NODE_HOOKS, 0, hooks))
+    return _add_hook(hooks, hook)
+
+
+def _node_sequence(Node self):
+    """The number of this node in the order of recording."""
+    return self.sequence
+
+
+def accumulator(Tensor t):
+    """The node that collects t's gradient: grad_fn, or AccumulateGrad for a leaf; None if it requires no gradient."""
+    return edge(t)
+
+
+def increment_version(t):
+    """Counts a write that the version counter did not see (made through NumPy or another library) on a tensor or several."""
+    for one in (t,) if isinstance(t, Tensor) else t:
+        (<Tensor?>one).memory.version += 1
+        note_write(one)
+
+
+def mark_multi_view(tensors):
+    """Says that these views were made by one call: no in-place writes to them while recording."""
+    for t in tensors:
+        (<Tensor?>t).flags |= MULTI_VIEW
+
+
+def _install():
+    for name, get, set_, delete in (
+        ("grad_fn", _get_grad_fn, None, None), ("is_leaf", _get_is_leaf, None, None), ("_version", _get_version, None, None),
+        ("requires_grad", _get_requires_grad, _set_requires_grad, None), ("grad", _get_grad, _set_grad, _del_grad),
+        ("_grad", _get_grad, _set_grad, _del_grad), ("retains_grad", _get_retains_grad, None, None),
+        ("_backward_hooks", _get_backward_hooks, _set_backward_hooks, None), ("data", _get_data, _set_data, None),
+    ):
+        add_method(name, property(get, set_, delete, get.__doc__))
+    for method in (requires_grad_, retain_grad, register_hook, register_post_accumulate_grad_hook, detach, detach_):
+        add_method(method.__name__, method)
+    add_method("backward", _backward)
+    for name, value in (
+        ("name", _node_name), ("next_functions", property(_node_next_functions)), ("__repr__", _node_repr), ("metadata", property(_node_metadata)),
+        ("register_hook", _node_register_hook), ("register_prehook", _node_register_prehook), ("_sequence_nr", _node_sequence),
+    ):
+        add_method(name, value, Node)
+
+
+_install()

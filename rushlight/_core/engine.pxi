@@ -1,0 +1,459 @@
+# The engine: walks back from the roots in reverse order of recording. Included in tape.pyx.
+#
+# A node's inputs always have smaller numbers than the node, so taking the node with the largest number next is a topological order:
+# all consumers of a node have run before it. No counting of dependencies, no recursion.
+
+ctypedef struct Entry:
+    uint64_t sequence
+    PyObject* node                     # borrowed: Walk.buffers owns it while it waits
+
+
+cdef class Walk:
+    """One backward pass: the nodes that wait (a binary heap) and the gradients gathered for each."""
+    cdef Entry* heap
+    cdef int length, capacity
+    cdef dict buffers                  # node -> list of gradients, one per output
+    cdef dict captures                 # node -> list of (output number, position in results), or None
+    cdef set wanted                    # nodes on a way to the inputs, or None: all
+    cdef set running                   # those of them that must run, not just be reached
+    cdef list results
+    cdef bint keep, create
+
+    def __dealloc__(self):
+        free(self.heap)
+
+    cdef int push(self, Node node) except -1:
+        cdef int i = self.length, parent
+        cdef Entry e
+        if i == self.capacity:
+            self.capacity = max(64, 2 * self.capacity)
+            self.heap = <Entry*>realloc(self.heap, self.capacity * sizeof(Entry))
+            if self.heap == NULL:
+                raise MemoryError()
+        self.length += 1
+        e.sequence, e.node = node.sequence, <PyObject*>node
+        while i > 0:
+            parent = (i - 1) >> 1
+            if self.heap[parent].sequence >= e.sequence:
+                break
+            self.heap[i] = self.heap[parent]
+            i = parent
+        self.heap[i] = e
+        return 0
+
+    cdef Node pop(self):
+        cdef Node top = <Node>self.heap[0].node
+        cdef Entry last
+        cdef int i = 0, child
+        self.length -= 1
+        last = self.heap[self.length]
+        while True:
+            child = 2 * i + 1
+            if child >= self.length:
+                break
+            if child + 1 < self.length and self.heap[child + 1].sequence > self.heap[child].sequence:
+                child += 1
+            if self.heap[child].sequence <= last.sequence:
+                break
+            self.heap[i] = self.heap[child]
+            i = child
+        self.heap[i] = last
+        return top
+
+    cdef int give(self, Node node, int number, list source, Py_ssize_t i) except -1:
+        """Moves the gradient source[i] into node's buffer, adding to what is there."""
+        cdef list buffer
+        cdef Tensor new = source[i], old
+        source[i] = None
+        buffer = <list>self.buffers.get(node)
+        if buffer is None:
+            buffer = [None] * node.n_outputs
+            self.buffers[node] = buffer
+            self.push(node)
+        if new is None:
+            return 0
+        old = buffer[number]
+        if old is None:
+            buffer[number] = new
+            return 0
+        buffer[number] = None
+        buffer[number] = self.add(old, new)
+        return 0
+
+    cdef object add(self, Tensor old, Tensor new):
+        """The sum: in place where the engine alone can see one of the two and the sum need not be recorded."""
+        if not self.create and old.code == new.code and old.count == new.count and old.ndim == new.ndim:
+            if _owned(old, 1) and _dense(old) and not old.flags & (CONJ | NEG):
+                return _operator("add_")(old, new)
+            if _owned(new, 1) and _dense(new) and not new.flags & (CONJ | NEG):
+                return _operator("add_")(new, old)
+        return _operator("add")(old, new)
+
+    cdef int run(self) except -1:
+        cdef Node node
+        cdef list buffer
+        while self.length:
+            node = self.pop()
+            buffer = <list>self.buffers.pop(node)
+            if node.pre_hooks is not None or type(node) is AccumulateGrad:
+                _run_tensor_hooks(node, buffer)
+            if self.captures is not None:
+                self.capture(node, buffer)
+                if node not in self.running:
+                    continue
+            self.step(node, buffer)
+        return 0
+
+    cdef int capture(self, Node node, list buffer) except -1:
+        for number, position in self.captures.get(node, ()):
+            self.results[position] = buffer[number]
+        return 0
+
+    cdef int step(self, Node node, list buffer) except -1:
+        """Runs one node and hands its results on."""
+        cdef list results
+        cdef tuple outputs = None
+        cdef Py_ssize_t i
+        cdef Node target
+        if node.pre_hooks is not None:
+            _run_node_prehooks(node, buffer)
+        if node.post_hooks is not None:
+            outputs = tuple(buffer)
+        results = self.apply(node, buffer)
+        if node.post_hooks is not None:
+            results = _run_post_hooks(node, results, outputs)
+            outputs = None
+        buffer.clear()
+        if not self.keep:
+            node.release()
+        for i in range(len(node.next)):
+            target = <Node>node.next[i]
+            if target is not None and (self.wanted is None or target in self.wanted):
+                self.give(target, 0 if node.numbers is None else node.numbers[i], results, i)
+        return 0
+
+    cdef list apply(self, Node node, list buffer):
+        cdef list results
+        if not _any_defined(buffer) and not isinstance(node, FunctionNode):
+            return [None] * len(node.next)
+        if not thread_state().modes & MODE_ANOMALY:
+            return node.apply(buffer)
+        try:
+            results = node.apply(buffer)
+        except Exception:
+            _print_traceback(node)
+            raise
+        _check_nan(node, results)
+        return results
+
+
+cdef bint _any_defined(list values) noexcept:
+    for value in values:
+        if value is not None:
+            return True
+    return False
+
+
+cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list targets) except -1:
+    """Runs a pass from the edges ``roots`` with gradients ``grads``; targets: (node, number, position, run it) or None."""
+    cdef ThreadState* state = thread_state()
+    cdef int grad = state.grad
+    cdef Py_ssize_t i
+    walk.buffers = {}
+    walk.keep, walk.create = keep, create
+    if targets is not None:
+        _plan(walk, [node for node, number in roots], targets)
+    state.grad = create
+    state.depth += 1
+    try:
+        for i in range(len(roots)):
+            node, number = roots[i]
+            if walk.wanted is None or node in walk.wanted:
+                walk.give(node, number, grads, i)
+        walk.run()
+        if state.depth == 1:
+            _run_queued()
+    finally:
+        state.grad = grad
+        state.depth -= 1
+    return 0
+
+
+cdef int _plan(Walk walk, list starts, list targets) except -1:
+    """Finds the nodes between the starts and the targets."""
+    cdef uint64_t oldest = <uint64_t>-1
+    cdef Node node, n
+    cdef list found = [], stack = list(starts)
+    cdef set seen = set()
+    walk.captures, walk.running, walk.wanted = {}, set(), set()
+    for node, number, position, run in targets:
+        oldest = min(oldest, node.sequence)
+        walk.wanted.add(node)
+        if position is not None:
+            walk.captures.setdefault(node, []).append((number, position))
+        if run:
+            walk.running.add(node)
+    while stack:
+        node = stack.pop()
+        if node.sequence < oldest or node in seen:
+            continue
+        seen.add(node)
+        found.append((node.sequence, len(found), node))
+        for n in node.next:
+            if n is not None:
+                stack.append(n)
+    found.sort()
+    for _, _, node in found:
+        for n in node.next:
+            if n is not None and n in walk.wanted:
+                walk.wanted.add(node)
+                walk.running.add(node)
+                break
+    return 0
+
+
+# -- hooks --
+# Node.pre_hooks holds tuples (kind, output number, what): tensor hooks, retained gradients, then node hooks.
+
+cdef enum:
+    TENSOR_HOOKS = 0       # what: an OrderedDict of hooks of one output
+    RETAIN_HOOK = 1        # what: a weak reference to the tensor whose .grad is kept
+    NODE_HOOKS = 2         # what: an OrderedDict of hooks of the node
+
+
+cdef int _run_tensor_hooks(Node node, list buffer) except -1:
+    cdef Tensor leaf
+    if type(node) is AccumulateGrad:
+        leaf = (<AccumulateGrad>node).variable
+        if leaf.flags & HAS_HOOKS and leaf.extras is not None:
+            buffer[0] = _call_hooks(leaf.extras.get("hooks"), buffer[0])
+    if node.pre_hooks is None:
+        return 0
+    for kind, number, hooks in node.pre_hooks:
+        if kind == TENSOR_HOOKS:
+            buffer[number] = _call_hooks(hooks, buffer[number])
+    for kind, number, reference in node.pre_hooks:
+        if kind == RETAIN_HOOK:
+            _retain(reference(), buffer[number])
+    return 0
+
+
+cdef object _call_hooks(hooks, grad):
+    if not hooks:
+        return grad
+    for hook in list(hooks.values()):
+        result = hook(grad)
+        if result is None:
+            continue
+        if not isinstance(result, Tensor):
+            raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+        if grad is not None:
+            _check_hook_result(hook, result, grad)
+        grad = result
+    return grad
+
+
+cdef int _check_hook_result(hook, Tensor result, Tensor grad) except -1:
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if result.ndim != grad.ndim or _sizes(result) != _sizes(grad):
+        raise RuntimeError(f"hook '{name}' has changed the size of value\nIt was given {_shape(grad)} and returned {_shape(result)}.")
+    if result.code != grad.code:
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {type_string(grad)} got {type_string(result)})")
+    return 0
+
+
+cdef int _retain(Tensor t, Tensor grad) except -1:
+    if t is None or grad is None:
+        return 0
+    t.grad_ = _operator("add")(t.grad_, grad) if t.grad_ is not None else grad if grad_enabled() else _operator("clone")(grad)
+    return 0
+
+
+cdef int _run_node_prehooks(Node node, list buffer) except -1:
+    for kind, _, hooks in node.pre_hooks:
+        if kind == NODE_HOOKS:
+            for hook in list(hooks.values()):
+                result = hook(tuple(buffer))
+                if result is not None:
+                    buffer[:] = result if isinstance(result, (tuple, list)) else [result]
+    return 0
+
+
+cdef list _run_post_hooks(Node node, list results, tuple outputs):
+    for hook in list((<dict>node.post_hooks[0]).values()):
+        changed = hook(tuple(results), outputs)
+        if changed is not None:
+            changed = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+            if len(changed) != len(results):
+                raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values "
+                                   f"(got {len(changed)}, but expected {len(results)})")
+            results = changed
+    return results
+
+
+# -- anomaly mode --
+
+cdef int _remember_traceback(Node node) except -1:
+    import traceback
+    node_metadata(node)["traceback_"] = traceback.format_stack()
+
+
+cdef int _print_traceback(Node node) except -1:
+    lines = node_metadata(node).get("traceback_")
+    if lines is None:
+        warnings.warn(
+            f"Error detected in {node.label}. No forward pass information available. Enable detect anomaly during forward pass for more "
+            "information.", stacklevel=1,
+        )
+    else:
+        warnings.warn(f"Error detected in {node.label}. Traceback of forward call that caused the error:\n{''.join(lines)}", stacklevel=1)
+    return 0
+
+
+_check_nan_on = True
+
+
+def set_check_nan(bint on):
+    """Whether anomaly mode looks for NaN in gradients; returns the previous setting."""
+    global _check_nan_on
+    previous = _check_nan_on
+    _check_nan_on = on
+    return previous
+
+
+cdef int _check_nan(Node node, list results) except -1:
+    if not _check_nan_on:
+        return 0
+    for i, result in enumerate(results):
+        if result is not None and result.isnan().any().item():
+            _print_traceback(node)
+            raise RuntimeError(f"Function '{node.label}' returned nan values in its {i}th output.")
+    return 0
+
+
+# -- callbacks at the end of a pass (gradient reducers use them) --
+
+cdef list _queued = []
+
+
+def queue_callback(callback):
+    """Calls callback() when the backward pass that runs now has finished."""
+    if thread_state().depth == 0:
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    _queued.append(callback)
+
+
+cdef int _run_queued() except -1:
+    while _queued:
+        _queued.pop(0)()
+    return 0
+
+
+# -- the way in --
+
+cdef Tensor _root_gradient(Tensor out, Tensor grad, Py_ssize_t i):
+    """The gradient to start from: the given one, checked, or 1 for a scalar."""
+    cdef Tensor ones
+    if grad is None:
+        if out.count != 1:
+            raise RuntimeError(
+                "grad can be implicitly created only for scalar outputs\n"
+                f"Output {i} has shape {_shape(out)}. Reduce it first, for example by .sum() or .mean(), or pass its gradient."
+            )
+        if (<dtype>DTYPES[out.code]).is_complex:
+            raise RuntimeError("grad can be implicitly created only for real scalar outputs but got "
+                               f"torch.{(<dtype>DTYPES[out.code]).name}")
+        if out.place:
+            return out.new_ones(_sizes(out))
+        ones = empty(out.code, out.ndim, out.sizes, 0)
+        put_scalar(ones.address, out.code, 1)
+        return ones
+    if _sizes(grad) != _sizes(out):
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {tuple_text(grad)} and output[{i}] has a shape of {tuple_text(out)}."
+        )
+    if (<dtype>DTYPES[out.code]).is_complex != (<dtype>DTYPES[grad.code]).is_complex:
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+            f"grad_output[{i}] has a dtype of torch.{(<dtype>DTYPES[grad.code]).name} and output[{i}] has a dtype of "
+            f"torch.{(<dtype>DTYPES[out.code]).name}."
+        )
+    return grad if grad.code == out.code else grad.to(DTYPES[out.code])
+
+
+cdef str tuple_text(Tensor t):
+    return f"torch.Size({_shape(t)})"
+
+
+cdef tuple _roots(tuple outputs, grads):
+    """(edges, gradients) of the outputs to start from."""
+    cdef list edges = [], given = []
+    cdef Node node
+    cdef Py_ssize_t i = 0
+    if grads is not None and len(grads) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
+    for out in outputs:
+        grad = None if grads is None else grads[i]
+        if isinstance(out, Tensor):
+            node = edge(out)
+            if node is None:
+                raise RuntimeError(
+                    f"element {i} of tensors does not require grad and does not have a grad_fn\n"
+                    f"It is a {type_string(out)} of shape {_shape(out)}; no tensor it was computed from requires a gradient, or the way "
+                    "was cut by no_grad, detach, .data, NumPy or an integer dtype."
+                )
+            edges.append((node, (<Tensor>out).output_nr))
+            given.append(_root_gradient(out, grad, i))
+        else:
+            if grad is None:
+                raise RuntimeError("grad cannot be implicitly created for a GradientEdge; pass its gradient")
+            edges.append((out[0], out[1]))
+            given.append(grad)
+        i += 1
+    return edges, given
+
+
+def run_backward(tuple outputs, grads, bint keep, bint create, inputs):
+    """Adds the gradients of outputs to the ``.grad`` of all leaves, or of the given inputs."""
+    cdef Walk walk = Walk.__new__(Walk)
+    cdef list targets = None
+    cdef Node node
+    edges, given = _roots(outputs, grads)
+    grads = None
+    if inputs is not None:
+        targets = []
+        for t in inputs:
+            node = edge(t) if isinstance(t, Tensor) else t[0]
+            if node is None:
+                raise RuntimeError("One of the differentiated Tensors does not require grad")
+            if isinstance(t, Tensor) and (<Tensor>t).node is not None:
+                retain_grad(t)
+            targets.append((node, 0, None, type(node) is AccumulateGrad))
+    _walk(walk, edges, given, keep, create, targets)
+
+
+def run_grad(tuple outputs, grads, bint keep, bint create, tuple inputs, bint allow_unused):
+    """The gradients of outputs with respect to inputs (Tensors or GradientEdges), None for unused ones if allowed."""
+    cdef Walk walk = Walk.__new__(Walk)
+    cdef list targets = []
+    cdef Node node
+    edges, given = _roots(outputs, grads)
+    grads = None
+    for i, t in enumerate(inputs):
+        node = edge(t) if isinstance(t, Tensor) else t[0]
+        if node is None:
+            raise RuntimeError(
+                "One of the differentiated Tensors does not require grad\n"
+                f"It is input {i}. Call requires_grad_() on it before it is used."
+            )
+        targets.append((node, (<Tensor>t).output_nr if isinstance(t, Tensor) else t[1], i, False))
+    walk.results = [None] * len(inputs)
+    _walk(walk, edges, given, keep, create, targets)
+    if not allow_unused:
+        for i, result in enumerate(walk.results):
+            if result is None:
+                raise RuntimeError(
+                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this "
+                    "is the desired behavior."
+                )
+    return tuple(walk.results)

@@ -1,0 +1,238 @@
+# In-place writes and views. Included in tape.pyx.
+#
+# A recorded write to a tensor replaces its node. If the tensor is a view, its base has changed too: the base gets a CopySlices node, which
+# hands the gradient of the view's region to the write's own node and lets the rest through; every live view of the base finds its
+# new node when it is next asked for (refresh_view), as a region of the base.
+
+_FORBIDDEN = {
+    MULTI_VIEW: (
+        "Output {number} of {name} is a view and {what} modified inplace. This view is the output of a function that returns multiple "
+        "views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
+        "out-of-place one."
+    ),
+    NO_GRAD_VIEW: (
+        "A view was created in no_grad mode and {what} modified inplace with grad mode enabled. Given that this use case is ambiguous "
+        "and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the "
+        "no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+    ),
+    0: (
+        "Output {number} of {name} is a view and {what} modified inplace. This view was created inside a custom Function (or because an "
+        "input was returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with "
+        "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of "
+        "the custom Function."
+    ),
+}
+
+
+cdef int _forbid(Tensor view, bint indirect) except -1:
+    """Raises if the history of this kind of view cannot follow a write to it (indirect: to its base or another view)."""
+    cdef int kind
+    if view.flags & MULTI_VIEW:
+        kind = MULTI_VIEW
+    elif view.flags & NO_GRAD_VIEW:
+        kind = NO_GRAD_VIEW
+    elif isinstance(view.node, FunctionNode):
+        kind = 0
+    else:
+        return 0
+    raise RuntimeError(_FORBIDDEN[kind].format(
+        number=view.output_nr, name=_short_name(view.node.label) if view.node is not None else "a function",
+        what="its base or another view of its base has been" if indirect else "is being",
+    ))
+
+
+cdef int check_inplace(Tensor t, bint record) except -1:
+    """Raises if t must not be written to; record: the write is about to be recorded."""
+    if t.flags & INFERENCE and not thread_state().inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor "
+            "before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+    if not record:
+        return 0
+    if t.base is not None:
+        _forbid(t, False)
+        if t.base.node is None and t.base.flags & REQUIRES_GRAD:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place operation.\n"
+                "The leaf's gradient would be that of its old values. Write under torch.no_grad(), or to a clone() of the leaf."
+            )
+    if t.node is None and t.flags & REQUIRES_GRAD:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation.\n"
+            "The leaf's gradient would be that of its old values. Write under torch.no_grad(), or use the out-of-place operation."
+        )
+    return 0
+
+
+cdef int rebase(Tensor t, Node node, int own=0) except -1:
+    """After a recorded write to t: t, its base and the base's views now come from node (node.next[own] was t before)."""
+    if t.base is None:
+        _replace_node(t, node, 0)
+        return 0
+    cdef Tensor base = t.base
+    cdef CopySlices copy = CopySlices.__new__(CopySlices)
+    cdef list nexts = list(node.next)
+    cdef list numbers = [0] * len(nexts) if node.numbers is None else list(node.numbers)
+    nexts[own] = edge(base)
+    numbers[own] = base.output_nr
+    copy.label = "CopySlices"
+    copy.inner = node
+    copy.own = own
+    copy.region = region_of(t, base)
+    copy.next, copy.numbers = tuple(nexts), numbers
+    _number(copy, max(node.sequence, _newest(nexts)))
+    _replace_node(base, copy, 0)
+    t.view_version = -1
+    return refresh_view(t)
+
+
+cdef uint64_t _newest(list nodes) noexcept:
+    cdef uint64_t newest = 0
+    cdef Node n
+    for n in nodes:
+        newest = _later(newest, n)
+    return newest
+
+
+cdef int _replace_node(Tensor t, Node node, int number) except -1:
+    """t comes from another node now; a retained gradient moves along, hooks stay where they were registered."""
+    if t.flags & RETAIN_GRAD and t.node is not None:
+        _drop_retain(t)
+        set_history(t, node, number)
+        _add_retain(t)
+        return 0
+    return set_history(t, node, number)
+
+
+cdef int refresh_view(Tensor t) except -1:
+    """After a write to the base or to another view: t becomes a region of what the base is now."""
+    cdef Tensor base = t.base
+    cdef AsStridedBackward node
+    if t.node is None and not needs_grad(base):
+        t.view_version = t.memory.version
+        return 0
+    if t.view_version != -1:
+        _forbid(t, True)
+    if not needs_grad(base):
+        t.view_version = t.memory.version
+        return 0
+    node = AsStridedBackward.__new__(AsStridedBackward)
+    node.label = "AsStridedBackward0"
+    node.region = region_of(t, base)
+    link1(node, base)
+    _replace_node(t, node, 0)
+    t.view_version = t.memory.version
+    return 0
+
+
+# Gradients of regions.
+
+cdef class Region:
+    """Where the elements of a view lie in its base, in the base's own geometry."""
+    cdef tuple sizes, strides, base_sizes, base_strides
+    cdef int64_t offset
+
+
+cdef Region region_of(Tensor view, Tensor base):
+    cdef Region r = Region.__new__(Region)
+    r.sizes, r.strides, r.base_sizes, r.base_strides = _sizes(view), _strides(view), _sizes(base), _strides(base)
+    r.offset = (view.address - base.address) // ITEMSIZE[base.code]
+    if view.code != base.code:
+        raise RuntimeError(
+            f"a {(<dtype>DTYPES[view.code]).name} view of a {(<dtype>DTYPES[base.code]).name} tensor cannot follow an in-place write.\n"
+            "Use the out-of-place operation, or clone() before making the view."
+        )
+    return r
+
+
+cdef class AsStridedBackward(Node):
+    """A view as a region of its base: its gradient, scattered into zeros."""
+    cdef Region region
+
+    cdef list apply(self, list grads):
+        return [None if grads[0] is None else _scatter(grads[0], self.region)]
+
+
+cdef class CopySlices(Node):
+    """A base whose region was overwritten by the call that ``inner`` recorded."""
+    cdef Node inner
+    cdef int own
+    cdef Region region
+
+    cdef list apply(self, list grads):
+        cdef Tensor whole
+        cdef list results
+        if grads[0] is None:
+            return [None] * len(self.next)
+        whole = _empty_base(grads[0], self.region)
+        whole.copy_(grads[0])
+        part = whole.as_strided(self.region.sizes, self.region.strides, self.region.offset)
+        results = self.inner.apply([part.clone()])
+        if self.next[self.own] is not None:
+            if results[self.own] is None:
+                part.zero_()
+            else:
+                part.copy_(results[self.own])
+            results[self.own] = whole
+        return results
+
+    cdef int release(self) except -1:
+        self.released = True
+        return self.inner.release()
+
+
+cdef tuple _sizes(Tensor t):
+    return tuple([t.sizes[i] for i in range(t.ndim)])
+
+
+cdef tuple _strides(Tensor t):
+    return tuple([t.strides[i] for i in range(t.ndim)])
+
+
+cdef Tensor _empty_base(Tensor grad, Region r):
+    """An uninitialised tensor laid out as the base, in grad's dtype."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    parse_ints(r.base_strides, strides, MAX_RANK)
+    return empty_strided(grad.code, parse_ints(r.base_sizes, sizes, MAX_RANK), sizes, strides, grad.place)
+
+
+cdef object _scatter(object grad, Region r):
+    """Zeros like the base with grad added to the region; where the region's elements overlap, they add up."""
+    cdef Tensor whole
+    cdef list sizes = list(r.sizes), strides = list(r.strides)
+    for i in range(len(sizes)):         # an expanded dim: all its elements are one
+        if strides[i] == 0 and sizes[i] > 1:
+            grad = grad.sum(i, keepdim=True)
+            sizes[i] = 1
+    whole = _empty_base(grad, r)
+    whole.zero_()
+    if _separate(sizes, strides):
+        whole.as_strided(sizes, strides, r.offset).copy_(grad)
+        return whole
+    if whole.flags & CONTIGUOUS:
+        return whole.view(-1).index_add(0, _places(sizes, strides, r.offset), grad.reshape(-1)).view(r.base_sizes)
+    raise RuntimeError("the gradient of an overlapping view needs a contiguous base; use clone() before making the view")
+
+
+cdef object _places(list sizes, list strides, offset):
+    """The position in the base's memory of each element of a region, in row-major order."""
+    import rushlight
+    places = rushlight.zeros((), dtype=rushlight.int64)
+    for n, stride in zip(sizes, strides):
+        places = places.unsqueeze(-1) + rushlight.arange(n) * stride
+    return places.reshape(-1) + offset
+
+
+cdef bint _separate(list sizes, list strides):
+    """True if no two elements of the region can share their memory: each stride clears all that lies inside it."""
+    reach = 0
+    for stride, n in sorted(zip(strides, sizes)):
+        if n == 0:
+            return True
+        if n > 1:
+            if stride <= reach:
+                return False
+            reach += stride * (n - 1)
+    return True

@@ -1,0 +1,99 @@
+# Grad modes as context managers; autograd/grad_mode.py makes them decorators as well. Included in tape.pyx.
+
+def is_grad_enabled():
+    """True if operators are recorded on this thread."""
+    return thread_state().grad != 0
+
+
+def is_inference_mode_enabled():
+    """True inside inference_mode()."""
+    return thread_state().inference != 0
+
+
+def set_grad(bint on):
+    """Sets whether operators are recorded on this thread; returns what it was."""
+    previous = thread_state().grad != 0
+    thread_state().grad = on
+    return previous
+
+
+def set_mode_bit(uint32_t bit, bint on):
+    """Sets or clears a MODE_ bit of this thread; returns whether it was set."""
+    cdef ThreadState* state = thread_state()
+    previous = (state.modes & bit) != 0
+    if on:
+        state.modes |= bit
+    else:
+        state.modes &= ~bit
+    return previous
+
+
+MODES = {"function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY}
+
+
+cdef class GradMode:
+    """Sets the grad mode of this thread for a block, and puts the old one back after it."""
+    cdef int before
+    cdef int to
+
+    def __enter__(self):
+        cdef ThreadState* state = thread_state()
+        self.before = state.grad
+        state.grad = self.to
+
+    def __exit__(self, kind, value, traceback):
+        thread_state().grad = self.before
+
+
+cdef class NoGrad(GradMode):
+    """Base of no_grad."""
+
+    def __cinit__(self, *args):
+        self.to = 0
+
+
+cdef class EnableGrad(GradMode):
+    """Base of enable_grad."""
+
+    def __cinit__(self, *args):
+        self.to = 1
+
+
+cdef class SetGradEnabled(GradMode):
+    """Base of set_grad_enabled: sets the mode at once, so that it also works as a plain call."""
+    cdef readonly bint mode
+
+    def __init__(self, bint mode):
+        self.mode = mode
+        self.to = mode
+        self.before = thread_state().grad
+        thread_state().grad = mode
+
+    @property
+    def prev(self):
+        """The mode before the call."""
+        return self.before != 0
+
+    def __enter__(self):
+        thread_state().grad = self.to
+
+
+cdef class InferenceMode:
+    """Base of inference_mode: results are not recorded and have no version counter."""
+    cdef readonly bint mode
+    cdef int grad, inference
+
+    def __cinit__(self, *args, **kwargs):
+        self.mode = True
+
+    def __init__(self, mode=True):
+        self.mode = mode
+
+    def __enter__(self):
+        cdef ThreadState* state = thread_state()
+        self.grad, self.inference = state.grad, state.inference
+        state.inference, state.grad = self.mode, not self.mode
+
+    def __exit__(self, kind, value, traceback):
+        cdef ThreadState* state = thread_state()
+        state.grad, state.inference = self.grad, self.inference

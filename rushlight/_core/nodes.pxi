@@ -1,0 +1,329 @@
+# Nodes whose backward is Python: autograd.Function and library operators. Included in tape.pyx.
+
+cdef object fit_gradient(str label, Py_ssize_t i, object grad, tuple sizes, int code):
+    """grad in the shape and dtype of input i: broadcasting is undone, floating dtypes are converted."""
+    cdef Tensor g
+    if not isinstance(grad, Tensor):
+        raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})\n{label} returned it as gradient {i}.")
+    g = grad
+    if g.ndim != len(sizes) or _sizes(g) != sizes:
+        if not _expandable(sizes, _sizes(g)):
+            raise RuntimeError(f"Function {label} returned an invalid gradient at index {i} - got {_shape(g)} but expected shape "
+                               f"compatible with {list(sizes)}")
+        g = g.sum_to_size(sizes)
+    if g.code != code:
+        if (<dtype>DTYPES[g.code]).is_complex and not (<dtype>DTYPES[code]).is_complex:
+            raise RuntimeError(f"Function {label} returned an invalid gradient at index {i} - expected a real gradient for a real input, "
+                               f"but got {(<dtype>DTYPES[g.code]).name}")
+        g = g.to(DTYPES[code])
+    return g
+
+
+cdef bint _expandable(tuple sizes, tuple target):
+    """Can a tensor of shape sizes be broadcast to target?"""
+    if len(sizes) > len(target):
+        return False
+    for n, m in zip(reversed(sizes), reversed(target)):
+        if n != m and n != 1:
+            return False
+    return True
+
+
+cdef Tensor _zeros(tuple sizes, int code, int place):
+    cdef int64_t[MAX_RANK] shape
+    cdef Tensor out = empty(code, parse_ints(sizes, shape, MAX_RANK), shape, place)
+    if place:
+        return out.zero_()
+    memset(out.address, 0, out.count * ITEMSIZE[code])
+    return out
+
+
+cdef list _meta(outputs):
+    return [(_sizes(t), (<Tensor>t).code, (<Tensor>t).place) if isinstance(t, Tensor) else None for t in outputs]
+
+
+# -- library operators --
+
+cdef class LibraryNode(Node):
+    """A recorded call of an operator whose backward is a Python function."""
+
+    @staticmethod
+    def record(str label, backward, tuple names, dict values, tuple inputs, tuple outputs, int own=-1):
+        """Records a call: the outputs get their history.
+
+        ``backward`` is called by parameter name. ``names`` are its parameters: ``grad`` (of the only output) or ``grads``, ``result`` or
+        ``results``, ``needs`` (which inputs need a gradient) or keys of ``values``, of which only these are kept. It returns one gradient
+        per entry of ``inputs`` (the differentiable tensor arguments, None for an absent one), None for zero, or the only one bare.
+        ``own``: for an in-place call, which input is the output.
+        """
+        cdef LibraryNode node = LibraryNode.__new__(LibraryNode)
+        cdef Tensor t
+        node.label, node.backward, node.names = label, backward, names
+        node.n_outputs = len(outputs)
+        link(node, inputs)
+        node.needs = tuple([n is not None for n in node.next])
+        node.shapes = _meta(inputs)
+        node.saved = {}
+        for name in names:
+            if name == "result":
+                node.saved[name] = save_result(outputs[0], 0)
+            elif name == "results":
+                node.saved[name] = [save_result(t, i) for i, t in enumerate(outputs)]
+            elif name not in ("grad", "grads", "needs"):
+                node.saved[name] = _save_any(values[name])
+        if own >= 0:
+            rebase(outputs[0], node, own)
+            return
+        for i, t in enumerate(outputs):
+            set_history(t, node, i)
+
+    cdef list apply(self, list grads):
+        cdef dict arguments = {}
+        if self.released:
+            unpack(None, self)
+        for name in self.names:
+            if name == "grad":
+                arguments[name] = grads[0]
+            elif name == "grads":
+                arguments[name] = grads
+            elif name == "needs":
+                arguments[name] = self.needs
+            else:
+                arguments[name] = _unpack_any(self.saved[name], self)
+        results = self.backward(**arguments)
+        results = list(results) if isinstance(results, (tuple, list)) else [results]
+        if len(results) != len(self.next):
+            raise RuntimeError(f"function {self.label} returned an incorrect number of gradients (expected {len(self.next)}, got "
+                               f"{len(results)})")
+        for i, result in enumerate(results):
+            if not self.needs[i]:
+                results[i] = None
+            elif result is not None:
+                results[i] = fit_gradient(self.label, i, result, self.shapes[i][0], self.shapes[i][1])
+        return results
+
+    cdef int release(self) except -1:
+        self.released = True
+        self.saved = None
+        return 0
+
+
+cdef object _save_any(value):
+    if isinstance(value, Tensor):
+        return save(value)
+    if isinstance(value, (list, tuple)) and any([isinstance(v, Tensor) for v in value]):
+        return [_save_any(v) for v in value]
+    return value
+
+
+cdef object _unpack_any(value, Node node):
+    if type(value) is Saved:
+        return unpack(value, node)
+    if type(value) is list:
+        return [_unpack_any(v, node) for v in value]
+    return value
+
+
+# -- autograd.Function --
+
+cdef class FunctionNode(Node):
+    """The node of a custom Function, which is also the ``ctx`` of its forward and backward. Subclassed by autograd/function.py."""
+    cdef object inputs                 # (sizes, code, place) of each argument of forward, None for other values
+    cdef list outputs                  # the same of each output
+    cdef list saved
+    cdef readonly tuple to_save, dirty_tensors, non_differentiable, saved_for_forward
+    cdef public bint materialize_grads
+    cdef public tuple needs_input_grad
+
+    def __cinit__(self, *args, **kwargs):
+        self.materialize_grads = True
+        self.label = type(self).__name__
+        self.n_outputs = 1
+        self.next = ()
+
+    def save_for_backward(self, *tensors):
+        """Keeps tensors for backward, where ``ctx.saved_tensors`` gives them back. Inputs and outputs only; None is allowed."""
+        self.to_save = tensors
+
+    def save_for_forward(self, *tensors):
+        """Keeps tensors for jvp."""
+        self.saved_for_forward = tensors
+
+    def mark_dirty(self, *tensors):
+        """Says which inputs forward has written to."""
+        self.dirty_tensors = tensors
+
+    def mark_non_differentiable(self, *tensors):
+        """Says which outputs have no gradient."""
+        self.non_differentiable = tensors
+
+    def set_materialize_grads(self, bint value):
+        """Whether backward is given zeros (the default) or None for outputs that nobody used."""
+        self.materialize_grads = value
+
+    @property
+    def saved_tensors(self):
+        """What save_for_backward kept."""
+        cdef Saved s
+        if self.saved is None:
+            if self.released:
+                unpack(None, self)
+            return () if self.to_save is None else self.to_save
+        return tuple([None if s is None else self.restore(s) for s in self.saved])
+
+    cdef object restore(self, Saved s):
+        cdef Tensor t = unpack(s, self), out
+        if s.number >= 0 and t.node is None:
+            out = alias(t)
+            set_history(out, self, s.number)
+            return out
+        return t
+
+    cdef list apply(self, list grads):
+        cdef list results = []
+        if self.materialize_grads:
+            grads = list(grads)
+            for i, grad in enumerate(grads):
+                if grad is None and self.outputs[i] is not None:
+                    sizes, code, place = self.outputs[i]
+                    grads[i] = _zeros(sizes, code, place)
+        found = self.run_backward(*grads)
+        found = list(found) if isinstance(found, (tuple, list)) else [found]
+        while len(found) > len(self.inputs) and found[len(found) - 1] is None:
+            found.pop()
+        if len(found) != len(self.inputs):
+            raise RuntimeError(f"function {self.label} returned an incorrect number of gradients (expected {len(self.inputs)}, got "
+                               f"{len(found)})")
+        for i, grad in enumerate(found):
+            if self.inputs[i] is not None:
+                results.append(None if grad is None or self.next[len(results)] is None else
+                               fit_gradient(self.label, i, grad, self.inputs[i][0], self.inputs[i][1]))
+            elif grad is not None:
+                raise RuntimeError(f"function {self.label} returned a gradient different from None at position {i + 1}, but the "
+                                   "corresponding forward input was not a Variable")
+        return results
+
+    cdef int release(self) except -1:
+        self.released = True
+        self.saved = None
+        self.to_save = None
+        return 0
+
+
+def begin_function(FunctionNode ctx, tuple args):
+    """Before forward: says in ctx which arguments need a gradient and connects it to them; True if the call is recorded."""
+    cdef list needs = [isinstance(a, Tensor) and needs_grad(a) != 0 for a in args]
+    cdef bint record = grad_enabled() and True in needs
+    ctx.needs_input_grad = tuple(needs)
+    ctx.inputs = _meta(args)
+    if record:
+        link(ctx, tuple([a for a in args if isinstance(a, Tensor)]))
+    return record
+
+
+def finish_function(FunctionNode ctx, tuple args, outputs, bint record):
+    """After forward: gives the outputs their history and keeps what was saved. Returns the outputs to hand out."""
+    cdef bint single = not isinstance(outputs, tuple)
+    cdef list results = [outputs] if single else list(outputs)
+    cdef list saved
+    cdef Tensor t
+    ctx.n_outputs = max(1, len(results))
+    ctx.outputs = _meta(results)
+    _check_dirty(ctx, args, results)
+    for i, out in enumerate(results):
+        if isinstance(out, Tensor):
+            results[i] = _function_output(ctx, args, out, i, record, len(results))
+    if record and ctx.to_save is not None:
+        saved = []
+        for i, t_or_none in enumerate(ctx.to_save):
+            if t_or_none is None:
+                saved.append(None)
+                continue
+            if not isinstance(t_or_none, Tensor):
+                raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t_or_none).__name__}")
+            t = t_or_none
+            number = _position(results, outputs, t)
+            saved.append(save_result(t, number) if number >= 0 and t.node is ctx else save(t))
+        ctx.saved = saved
+        ctx.to_save = None
+    return results[0] if single else tuple(results)
+
+
+cdef Py_ssize_t _position(list results, outputs, Tensor t):
+    """Which output of the call t is (as forward returned it, or as it is handed out); -1 if none."""
+    for i, out in enumerate(results):
+        if out is t:
+            return i
+    return -1
+
+
+cdef int _check_dirty(FunctionNode ctx, tuple args, list results) except -1:
+    if ctx.dirty_tensors is None:
+        return 0
+    for t in ctx.dirty_tensors:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"mark_dirty can only mark variables, but got {type(t).__name__}")
+        if not any([t is out for out in results]):
+            raise RuntimeError("Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+                               "modified inplace must all be outputs of the Function.")
+        if not any([t is a for a in args]):
+            warnings.warn("Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass "
+                          "it to mark_dirty().", stacklevel=1)
+    return 0
+
+
+cdef bint _among(tensors, Tensor t):
+    return tensors is not None and any([t is other for other in tensors])
+
+
+cdef object _function_output(FunctionNode ctx, tuple args, Tensor t, Py_ssize_t i, bint record, Py_ssize_t count):
+    """Output i of forward as the caller gets it."""
+    cdef bint is_input = _among(args, t)
+    cdef bint dirty = _among(ctx.dirty_tensors, t)
+    cdef Py_ssize_t own
+    if not record or _among(ctx.non_differentiable, t) or not differentiable(t.code):
+        if is_input and not dirty:
+            return alias(t)
+        if t.node is not None and not is_input and t.base is None:
+            t.node = None
+        return t
+    if dirty:
+        if t.node is None and t.flags & REQUIRES_GRAD:
+            raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
+        if t.base is None:
+            _replace_node(t, ctx, i)
+            return t
+        if count > 1:
+            raise RuntimeError(
+                "If your Function modifies inplace an input that is a view of a Tensor that requires grad, your Function cannot return "
+                "more than one Tensor. Clone the view before the Function."
+            )
+        own = [a for a in args if isinstance(a, Tensor)].index(t) if is_input else 0
+        rebase(t, ctx, own)
+        return t
+    if is_input:
+        t = view_of(t, t.address, t.ndim, t.sizes, t.strides)
+    set_history(t, ctx, i)
+    return t
+
+
+cdef class ErrorNode(Node):
+    """Stands behind results that must not be differentiated again."""
+    cdef str message
+
+    cdef list apply(self, list grads):
+        raise RuntimeError(self.message)
+
+
+def delayed_error(str message, tuple tensors, tuple sources):
+    """Aliases of tensors that raise RuntimeError(message) when a gradient reaches them."""
+    cdef ErrorNode node = ErrorNode.__new__(ErrorNode)
+    cdef list results = []
+    node.label, node.message, node.n_outputs = "Error", message, max(1, len(tensors))
+    link(node, sources)
+    for i, t in enumerate(tensors):
+        if isinstance(t, Tensor):
+            t = alias(t)
+            set_history(t, node, i)
+        results.append(t)
+    return tuple(results)
