@@ -1,0 +1,22 @@
+"""Networks: modules, their functions, initial values and utilities."""
+
+from . import _reduction, functional, init, modules  # noqa: F401
+from .modules import *
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter  # noqa: F401
+
+
+def factory_kwargs(kwargs):
+    """The ``device``, ``dtype`` and ``memory_format`` among a layer's keyword arguments; TypeError for any other."""
+    if kwargs is None:
+        return {}
+    allowed = {"device", "dtype", "memory_format"}
+    found = dict(kwargs.get("factory_kwargs", {}))
+    for name, value in kwargs.items():
+        if name == "factory_kwargs":
+            continue
+        if name not in allowed:
+            raise TypeError(f"unexpected kwargs {set(kwargs) - allowed}")
+        if name in found:
+            raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+        found[name] = value
+    return found

@@ -1,0 +1,274 @@
+"""Losses between scores of classes and class labels."""
+
+import rushlight as torch
+
+from ._functional_activation import log_softmax, logsigmoid
+from ._reduction import chosen, reduced
+
+
+def _check_labels(target):
+    if target.dtype not in (torch.int64, torch.uint8):
+        from ._functional_loss import _type_name
+
+        raise RuntimeError(
+            f"expected target dtype to be Long or Byte, but got {_type_name(target)}\n"
+            "labels of classes are integers: target.long()"
+        )
+
+
+def _check_nll(input, target, weight):
+    if input.dim() == 0:
+        raise ValueError(f"Expected 1 or more dimensions (got {input.dim()})")
+    if input.dim() != 1 and (target.dim() == 0 or input.size(0) != target.size(0)):
+        batch = target.size(0) if target.dim() else 1
+        raise ValueError(f"Expected input batch_size ({input.size(0)}) to match target batch_size ({batch}).")
+    _check_labels(target)
+    if input.dim() <= 2 and target.dim() > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if input.dim() > 2:
+        expected = [input.size(0), *input.shape[2:]]
+        if list(target.shape) != expected:
+            raise RuntimeError(f"Expected target size {expected}, got {list(target.shape)}")
+    classes = input.size(1 if input.dim() > 1 else 0)
+    if weight is not None and weight.numel() != classes:
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
+            f"{list(weight.shape)}"
+        )
+    return classes
+
+
+def _kept_labels(target, classes, ignore_index):
+    """Labels with the ignored ones replaced by 0, and which ones count. Raises IndexError for a label that is no class."""
+    kept = target != ignore_index
+    labels = torch.where(kept, target, 0).long()
+    wrong = (labels < 0) | (labels >= classes)
+    if wrong.any():
+        raise IndexError(
+            f"Target {int(labels[wrong].flatten()[0])} is out of bounds.\n"
+            f"the input has {classes} classes, so labels go from 0 to {classes - 1} (ignore_index is {ignore_index})"
+        )
+    return labels, kept
+
+
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+    """-input[n, target[n]] for logarithms of probabilities ``input`` (N, C, *) and labels ``target`` (N, *), averaged.
+
+    weight: one factor per class; the mean divides by the sum of the weights of the labels. ignore_index: a label that does not
+    count. Raises IndexError for a label outside [0, C).
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    classes = _check_nll(input, target, weight)
+    labels, kept = _kept_labels(target, classes, ignore_index)
+    if input.dim() == 1:
+        losses = -input.gather(0, labels.reshape(1)).reshape(target.shape)
+    else:
+        losses = -input.gather(1, labels.unsqueeze(1)).squeeze(1)
+    if weight is None:
+        factor = kept.to(input.dtype)
+    else:
+        factor = torch.where(kept, weight.reshape(-1)[labels], 0)
+    losses = torch.where(kept, losses * factor, 0)
+    return losses.sum() / factor.sum() if reduction == "mean" else reduced(losses, reduction)
+
+
+def cross_entropy(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+):
+    """-log(softmax(input)) at the label, averaged: ``input`` (N, C, *) or (C), ``target`` labels (N, *) or probabilities of
+    input's shape.
+
+    weight: one factor per class. label_smoothing: this share of the target is spread evenly over the classes.
+
+    >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(1.3863)
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    class_dim = 0 if input.dim() <= 1 else 1
+    if target.size() == input.size() and (target.is_floating_point() or target.dim() > 1):
+        return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing, class_dim)
+    log_probs = log_softmax(input, class_dim)
+    losses = nll_loss(log_probs, target, weight, ignore_index=ignore_index, reduction=reduction)
+    if label_smoothing == 0.0:
+        return losses
+    classes = input.size(class_dim)
+    kept = target != ignore_index
+    if weight is None:
+        spread = -log_probs.sum(class_dim)
+        total = kept.sum()
+    else:
+        spread = -(log_probs * _along(weight, class_dim, input.dim())).sum(class_dim)
+        total = torch.where(kept, weight[torch.where(kept, target, 0)], 0).sum()
+    spread = torch.where(kept, spread, 0)
+    spread = spread.sum() / total if reduction == "mean" else reduced(spread, reduction)
+    return (1 - label_smoothing) * losses + label_smoothing / classes * spread
+
+
+def _along(weight, dim, rank):
+    return weight.reshape([-1 if d == dim else 1 for d in range(rank)])
+
+
+def _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing, class_dim):
+    if not target.is_floating_point():
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {target.dtype}\n"
+            "target has the shape of the input, so it is read as probabilities; labels have no class dimension"
+        )
+    if label_smoothing > 0:
+        target = target * (1 - label_smoothing) + label_smoothing / input.size(class_dim)
+    terms = -log_softmax(input, class_dim) * target
+    if weight is not None:
+        terms = terms * _along(weight, class_dim, input.dim())
+    losses = terms.sum(class_dim)
+    if reduction == "mean":
+        return losses.sum() / max(1, input.numel() // input.size(class_dim))
+    return reduced(losses, reduction)
+
+
+def linear_cross_entropy(
+    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None, label_smoothing=0.0,
+    options=None,
+):  # fmt: skip
+    """cross_entropy of ``linear(input, linear_weight, linear_bias)``: input (N, in), linear_weight (C, *, in), target (N, *).
+
+    ignore_index None means -100 for labels. options are accepted; the computation is not cut into chunks.
+    """
+    features, classes = linear_weight.shape[-1], linear_weight.shape[0]
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = torch.matmul(input, linear_weight.reshape(-1, features).transpose(0, 1))
+    if bias is not None:
+        logits = logits + bias
+    logits = logits.reshape(*input.shape[:-1], classes, *linear_weight.shape[1:-1])
+    ignore_index = -100 if ignore_index is None else ignore_index
+    return cross_entropy(
+        logits, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+    )
+
+
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """sum_j max(0, margin - x[y] + x[j])**p / C over classes j other than the label y; (N, C), (N)."""
+    reduction = chosen(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    classes = input.size(-1)
+    if weight is not None and weight.numel() != classes:
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    labels = target.reshape(-1)
+    if ((labels < 0) | (labels >= classes)).any():
+        raise RuntimeError(f"target out of range\nlabels go from 0 to {classes - 1}")
+    scores = input.reshape(-1, classes)
+    own = scores.gather(1, labels.unsqueeze(1))
+    terms = torch.clamp(margin - own + scores, min=0) ** p
+    if weight is not None:
+        terms = terms * weight[labels].unsqueeze(1)
+    terms = terms.scatter(1, labels.unsqueeze(1), 0.0)
+    return reduced(terms.sum(1).reshape(target.shape) / classes, reduction)
+
+
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """sum_ij max(0, 1 - (x[y_i] - x[j])) / C over labels y_i and classes j that are no label; labels end at the first -1."""
+    reduction = chosen(reduction, size_average, reduce)
+    if target.size() != input.size():
+        raise RuntimeError(f"inconsistent target size: {list(target.size())} for input of size: {list(input.size())}")
+    classes = input.size(-1)
+    if ((target < -1) | (target >= classes)).any():
+        raise RuntimeError("argument #2 'target' is out of range")
+    scores, labels = input.reshape(-1, classes), target.reshape(-1, classes)
+    counts = (labels < 0).long().cumsum(1) == 0
+    safe = torch.where(counts, labels, 0)
+    is_label = torch.zeros_like(labels).scatter_add(1, safe, counts.long()) > 0
+    margins = torch.clamp(1 - scores.gather(1, safe).unsqueeze(2) + scores.unsqueeze(1), min=0)
+    pairs = counts.unsqueeze(2) & ~is_label.unsqueeze(1)
+    losses = torch.where(pairs, margins, 0).sum((1, 2)) / classes
+    return reduced(losses.reshape(input.shape[:-1]), reduction)
+
+
+def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """binary_cross_entropy_with_logits averaged over the classes (last dimension); (N, C), (N, C)."""
+    reduction = chosen(reduction, size_average, reduce)
+    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    if weight is not None:
+        losses = losses * weight
+    return reduced(losses.sum(-1) / input.size(-1), reduction)
+
+
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
+    """-log p(targets): the sum over all alignments of the labels with the frames (Graves et al., 2006).
+
+    log_probs (T, N, C) or (T, C); targets (N, S) padded or all labels in one row; lengths per sequence. The mean divides each
+    loss by its target's length first. zero_infinity: an impossible alignment counts 0.
+    """
+    batched = log_probs.dim() == 3
+    if not batched:
+        log_probs = log_probs.unsqueeze(1)
+    frames, batch, classes = log_probs.shape
+    input_lengths = torch.as_tensor(input_lengths, dtype=torch.long).reshape(-1)
+    target_lengths = torch.as_tensor(target_lengths, dtype=torch.long).reshape(-1)
+    labels = _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, blank)
+    losses = -_ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank)
+    if zero_infinity:
+        losses = torch.where(losses == float("inf"), 0, losses)
+    if reduction == "mean":
+        return (losses / target_lengths.clamp(min=1).to(losses.dtype)).mean()
+    losses = losses if batched else losses[0]
+    return reduced(losses, chosen(reduction))
+
+
+def _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, blank):
+    """The labels as a padded (N, S) matrix, everything checked."""
+    if not 0 <= blank < classes:
+        raise RuntimeError("blank must be in label range")
+    if input_lengths.numel() != batch:
+        raise RuntimeError("input_lengths must be of size batch_size")
+    if target_lengths.numel() != batch:
+        raise RuntimeError("target_lengths must be of size batch_size")
+    where = "(while checking arguments for ctc_loss_allocate_outputs)"
+    longest = int(target_lengths.max())
+    if int(input_lengths.max()) > frames:
+        raise RuntimeError(
+            f"Expected input_lengths to have value at most {frames}, but got value {int(input_lengths.max())} {where}"
+        )
+    targets = targets.long()
+    if targets.dim() == 1:
+        rows = targets.split(target_lengths.tolist())
+        labels = torch.zeros((batch, longest), dtype=torch.long)
+        for row, values in enumerate(rows):
+            labels[row, : values.numel()] = values
+        return labels
+    if targets.size(1) < longest:
+        raise RuntimeError(
+            f"Expected tensor to have size at least {longest} at dimension 1, but got size {targets.size(1)} for argument #2 "
+            f"'targets' {where}"
+        )
+    return targets[:, :longest]
+
+
+def _ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank):
+    """The forward variables of all sequences at once, frame by frame, over states blank, label, blank, label ... blank."""
+    frames, batch, _ = log_probs.shape
+    steps = labels.size(1)
+    states = torch.full((batch, 2 * steps + 1), blank, dtype=torch.long)
+    states[:, 1::2] = labels
+    # A label may be reached from the previous label, without a blank between, unless both are equal.
+    skips = torch.zeros(states.shape, dtype=torch.bool)
+    skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]
+    never = torch.finfo(log_probs.dtype).min
+    emitted = log_probs.gather(2, states.unsqueeze(0).expand(frames, -1, -1))
+    first = torch.arange(states.size(1)) < 2
+    alpha = torch.where(first, emitted[0], never)
+    history = [alpha]
+    for t in range(1, frames):
+        one = torch.cat([torch.full((batch, 1), never, dtype=alpha.dtype), alpha[:, :-1]], 1)
+        two = torch.cat([torch.full((batch, 2), never, dtype=alpha.dtype), alpha[:, :-2]], 1)[:, : alpha.size(1)]
+        two = torch.where(skips, two, never)
+        alpha = torch.logsumexp(torch.stack([alpha, one, two]), 0) + emitted[t]
+        alpha = torch.clamp(alpha, min=never)
+        history.append(alpha)
+    last_frame = torch.stack(history)[(input_lengths - 1).clamp(min=0), torch.arange(batch)]
+    final = (2 * target_lengths).unsqueeze(1)
+    ends = last_frame.gather(1, torch.cat([final, (final - 1).clamp(min=0)], 1))
+    ends = torch.cat([ends[:, :1], torch.where(final > 0, ends[:, 1:], never)], 1)
+    likelihood = torch.logsumexp(ends, 1)
+    return torch.where(likelihood <= never / 2, float("-inf"), likelihood)

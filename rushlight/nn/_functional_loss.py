@@ -1,0 +1,280 @@
+"""Losses between values and values: regression, binary and multi-label classification, distances. Elementwise, then reduced."""
+
+import math
+import warnings
+
+import rushlight as torch
+
+from ._functional_distance import pairwise_distance
+from ._reduction import chosen, legacy_get_string, reduced
+
+
+def _check_same_size(input, target):
+    if target.size() != input.size():
+        warnings.warn(
+            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will likely lead "
+            "to incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=3,
+        )
+
+
+def _weighted(losses, weight, reduction):
+    """The reduction with a weight per element: the mean divides by the sum of the weights."""
+    if weight is None:
+        return reduced(losses, reduction)
+    losses = losses * weight
+    if reduction == "mean":
+        return losses.sum() / weight.expand_as(losses).sum()
+    return reduced(losses, reduction)
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """(input - target)**2, averaged."""
+    reduction = chosen(reduction, size_average, reduce)
+    _check_same_size(input, target)
+    difference = input - target
+    return _weighted(difference * difference, weight, reduction)
+
+
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """abs(input - target), averaged."""
+    reduction = chosen(reduction, size_average, reduce)
+    _check_same_size(input, target)
+    return _weighted(torch.abs(input - target), weight, reduction)
+
+
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """With d = abs(input - target): d**2 / (2 beta) where d < beta, else d - beta / 2; averaged."""
+    reduction = chosen(reduction, size_average, reduce)
+    _check_same_size(input, target)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    if beta == 0:
+        return reduced(torch.abs(input - target), reduction)
+    difference = input - target
+    distance = torch.abs(difference)
+    return reduced(torch.where(distance < beta, 0.5 * difference * difference / beta, distance - 0.5 * beta), reduction)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """With d = abs(input - target): d**2 / 2 where d <= delta, else delta * (d - delta / 2); averaged."""
+    reduction = chosen(reduction)
+    _check_same_size(input, target)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    difference = input - target
+    distance = torch.abs(difference)
+    losses = torch.where(distance <= delta, 0.5 * difference * difference, delta * (distance - 0.5 * delta))
+    return _weighted(losses, weight, reduction)
+
+
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """-(target * log(input) + (1 - target) * log(1 - input)), averaged; the logarithms are held at -100 and above.
+
+    Raises ValueError for unequal sizes, RuntimeError for values outside [0, 1].
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if target.size() != input.size():
+        raise ValueError(
+            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is deprecated. "
+            "Please ensure they have the same size."
+        )
+    if target.dtype != input.dtype:
+        raise RuntimeError(f"Found dtype {_type_name(target)} but expected {_type_name(input)}")
+    for name, values in (("input", input), ("target", target)):
+        if not ((values >= 0) & (values <= 1)).all():
+            advice = "apply sigmoid, or use binary_cross_entropy_with_logits" if name == "input" else "targets are probabilities"
+            raise RuntimeError(f"all elements of {name} should be between 0 and 1\n{advice}")
+    # Near 0 and 1 the gradient is (input - target) / max(input * (1 - input), 1e-12), which the bounded logarithm would cut off.
+    losses = _BinaryCrossEntropy.apply(input, target)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+class _BinaryCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, input, target):
+        ctx.save_for_backward(input, target)
+        log_input = torch.clamp(torch.log(input), min=-100.0)
+        log_rest = torch.clamp(torch.log1p(-input), min=-100.0)
+        return (target - 1) * log_rest - target * log_input
+
+    @staticmethod
+    def backward(ctx, grad):
+        input, target = ctx.saved_tensors
+        to_input = grad * (input - target) / torch.clamp(input * (1 - input), min=1e-12)
+        to_target = grad * (torch.log1p(-input) - torch.log(input)) if ctx.needs_input_grad[1] else None
+        return to_input, to_target
+
+
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """binary_cross_entropy of sigmoid(input), computed without overflow; pos_weight weighs the positive class."""
+    reduction = chosen(reduction, size_average, reduce)
+    if target.size() != input.size():
+        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
+    if not target.is_floating_point() and not target.is_complex():
+        raise RuntimeError(
+            f"result type {_type_name(input)} can't be cast to the desired output type {_type_name(target)}\n"
+            "targets are probabilities: target.to(input.dtype)"
+        )
+    log_sigmoid = -(torch.clamp(-input, min=0) + torch.log1p(torch.exp(-torch.abs(input))))
+    positive = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    losses = (1 - target) * input - positive * log_sigmoid
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+_TYPE_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
+    "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+
+
+def _type_name(tensor):
+    name = str(tensor.dtype).removeprefix("torch.")
+    return _TYPE_NAMES.get(name, name)
+
+
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """target * (log(target) - input), ``input`` being logarithms; "batchmean" divides the sum by the batch size."""
+    if size_average is not None or reduce is not None:
+        reduction = legacy_get_string(size_average, reduce)
+    elif reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by the "
+            "batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as 'batchmean' in "
+            "the next major release.",
+            stacklevel=2,
+        )
+    if log_target:
+        losses = torch.exp(target) * (target - input)
+    else:
+        losses = torch.xlogy(target, target) - target * input
+    if reduction == "batchmean":
+        return losses.sum() / input.size(0) if input.dim() else losses.sum()
+    return reduced(losses, chosen(reduction))
+
+
+def poisson_nll_loss(
+    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
+):
+    """exp(input) - target * input (log_input), or input - target * log(input + eps); full adds Stirling's approximation."""
+    if size_average is not None or reduce is not None:
+        reduction = legacy_get_string(size_average, reduce)
+    losses = torch.exp(input) - target * input if log_input else input - target * torch.log(input + eps)
+    if full:
+        stirling = target * torch.log(target) - target + 0.5 * torch.log(2 * math.pi * target)
+        losses = losses + torch.where(target <= 1, torch.zeros_like(stirling), stirling)
+    return reduced(losses, chosen(reduction))
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """(log(var) + (input - target)**2 / var) / 2, var held at eps and above; full adds log(2 pi) / 2.
+
+    var: a number, or a tensor of input's shape, or one that lacks its last dimension. Raises ValueError otherwise.
+    """
+    if isinstance(var, (int, float)):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = torch.full_like(input, var)
+    elif (var < 0).any():
+        raise ValueError("var has negative entry/entries")
+    if var.size() != input.size():
+        if input.size()[:-1] == var.size():
+            var = var.unsqueeze(-1)
+        elif not (var.dim() <= input.dim() and all(v in (1, n) for v, n in zip(reversed(var.shape), reversed(input.shape)))):
+            raise ValueError("var is of incorrect size")
+    reduction = chosen(reduction)
+    # The bound on var is no part of the derivative.
+    var = var.clone()
+    with torch.no_grad():
+        var.clamp_(min=eps)
+    losses = 0.5 * (torch.log(var) + (input - target) ** 2 / var)
+    if full:
+        losses = losses + 0.5 * math.log(2 * math.pi)
+    return reduced(losses, reduction)
+
+
+def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """log(1 + exp(-target * input)), targets being 1 and -1; averaged."""
+    reduction = chosen(reduction, size_average, reduce)
+    margin = -target * input
+    return reduced(torch.log1p(torch.exp(-torch.abs(margin))) + torch.relu(margin), reduction)
+
+
+def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
+    """input where target is 1, max(0, margin - input) where it is -1; averaged."""
+    reduction = chosen(reduction, size_average, reduce)
+    zeros = torch.zeros_like(input)
+    apart = torch.where(target == 1, zeros, torch.clamp(margin - input, min=0))
+    together = torch.where(target == -1, zeros, input)
+    return reduced(apart + together, reduction)
+
+
+def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """max(0, -target * (input1 - input2) + margin), target 1 or -1; averaged."""
+    reduction = chosen(reduction, size_average, reduce)
+    if not input1.dim() == input2.dim() == target.dim():
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
+        )
+    return reduced(torch.clamp(-target * (input1 - input2) + margin, min=0), reduction)
+
+
+def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """1 - cos where target is 1, max(0, cos - margin) where it is -1; (N, D), (N, D), (N); averaged."""
+    reduction = chosen(reduction, size_average, reduce)
+    if target.dim() > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if target.dim() == 1 and (input1.dim() != 2 or input2.dim() != 2):
+        raise RuntimeError("1D target tensor expects 2D input tensors, but found inputs with sizes "
+                           f"{list(input1.size())} and {list(input2.size())}.")  # fmt: skip
+    if target.dim() == 0 and (input1.dim() != 1 or input2.dim() != 1):
+        raise RuntimeError("0D target tensor expects 1D input tensors, but found inputs with sizes "
+                           f"{list(input1.size())} and {list(input2.size())}.")  # fmt: skip
+    tiny = 1e-12
+    norms = ((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny)
+    cosine = (input1 * input2).sum(-1) / torch.sqrt(norms)
+    zeros = torch.zeros_like(cosine)
+    together = torch.where(target == 1, 1 - cosine, zeros)
+    apart = torch.where(target == -1, torch.clamp(cosine - margin, min=0), zeros)
+    return reduced(together + apart, reduction)
+
+
+def triplet_margin_loss(
+    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
+):
+    """max(0, |anchor - positive| - |anchor - negative| + margin) in the p-norm; swap: from the nearer of anchor and positive."""
+    reduction = chosen(reduction, size_average, reduce)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.dim()}D, positive {positive.dim()}D, and negative {negative.dim()}D inputs"
+        )
+    return _triplet(anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
+):
+    """:func:`triplet_margin_loss` with any distance function of two tensors (pairwise_distance by default)."""
+    reduction = chosen(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    distance = pairwise_distance if distance_function is None else distance_function
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.dim()}D, positive {positive.dim()}D, and negative {negative.dim()}D inputs"
+        )
+    return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def _triplet(anchor, positive, negative, distance, margin, swap, reduction):
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = torch.minimum(far, distance(positive, negative))
+    return reduced(torch.clamp(margin + near - far, min=0), reduction)

@@ -1,0 +1,271 @@
+"""Initial values: functions that fill a tensor in place, outside the tape, and return it."""
+
+import math
+import warnings
+
+import rushlight as torch
+
+__all__ = [
+    "calculate_gain",
+    "constant",
+    "constant_",
+    "dirac",
+    "dirac_",
+    "eye",
+    "eye_",
+    "kaiming_normal",
+    "kaiming_normal_",
+    "kaiming_uniform",
+    "kaiming_uniform_",
+    "normal",
+    "normal_",
+    "ones_",
+    "orthogonal",
+    "orthogonal_",
+    "sparse",
+    "sparse_",
+    "trunc_normal_",
+    "uniform",
+    "uniform_",
+    "xavier_normal",
+    "xavier_normal_",
+    "xavier_uniform",
+    "xavier_uniform_",
+    "zeros_",
+]  # fmt: skip
+
+_GAINS = {
+    "linear": 1, "conv1d": 1, "conv2d": 1, "conv3d": 1, "conv_transpose1d": 1, "conv_transpose2d": 1, "conv_transpose3d": 1,
+    "sigmoid": 1, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4,
+}  # fmt: skip
+
+
+def calculate_gain(nonlinearity, param=None):
+    """The factor that keeps the variance of activations behind ``nonlinearity``; ``param`` is leaky_relu's slope (0.01).
+
+    Raises ValueError for an unknown name.
+
+    >>> calculate_gain("tanh")
+    1.6666666666666667
+    """
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, (int, float)):
+            raise ValueError(f"negative_slope {param} not a valid number")
+        return math.sqrt(2 / (1 + slope**2))
+    if nonlinearity not in _GAINS:
+        raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
+    return _GAINS[nonlinearity]
+
+
+def _calculate_fan_in_and_fan_out(tensor):
+    """Inputs that feed one output, and outputs that one input feeds; a convolution's window counts in both."""
+    if tensor.dim() < 2:
+        raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+    window = math.prod(tensor.shape[2:])
+    return tensor.size(1) * window, tensor.size(0) * window
+
+
+def _calculate_correct_fan(tensor, mode):
+    modes = ["fan_in", "fan_out"]
+    if mode.lower() not in modes:
+        raise ValueError(f"Mode {mode} not supported, please use one of {modes}")
+    return _calculate_fan_in_and_fan_out(tensor)[modes.index(mode.lower())]
+
+
+def _no_grad_uniform_(tensor, a, b, generator=None):
+    with torch.no_grad():
+        return tensor.uniform_(a, b, generator=generator)
+
+
+def _no_grad_normal_(tensor, mean, std, generator=None):
+    with torch.no_grad():
+        return tensor.normal_(mean, std, generator=generator)
+
+
+def uniform_(tensor, a=0.0, b=1.0, generator=None):
+    """Uniform in [a, b)."""
+    return _no_grad_uniform_(tensor, a, b, generator)
+
+
+def normal_(tensor, mean=0.0, std=1.0, generator=None):
+    """Normal with the given mean and standard deviation."""
+    return _no_grad_normal_(tensor, mean, std, generator)
+
+
+def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
+    """Normal with the given mean and standard deviation, restricted to [a, b]. Warns if the interval lies far from the mean.
+
+    Values outside are drawn again; where few normal values would fall inside, uniform proposals are accepted in proportion to
+    the density (C. Robert, Simulation of truncated normal variables, 1995).
+    """
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    inside = _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std)
+    nearest = min(max(mean, a), b)
+
+    def propose():
+        """Fresh values, and which of them may be kept."""
+        fresh = torch.empty_like(tensor)
+        if inside > 0.3:
+            fresh.normal_(mean, std, generator=generator)
+            return fresh, (fresh >= a) & (fresh <= b)
+        fresh.uniform_(a, b, generator=generator)
+        chance = torch.empty_like(tensor).uniform_(generator=generator)
+        density = torch.exp((((nearest - mean) / std) ** 2 - ((fresh - mean) / std) ** 2) / 2)
+        return fresh, chance <= density
+
+    with torch.no_grad():
+        values, settled = propose()
+        while not settled.all():
+            fresh, good = propose()
+            values = torch.where(~settled & good, fresh, values)
+            settled = settled | good
+        return tensor.copy_(values)
+
+
+def _normal_cdf(x):
+    return (1 + math.erf(x / math.sqrt(2))) / 2
+
+
+def constant_(tensor, val):
+    """Every element ``val``."""
+    with torch.no_grad():
+        return tensor.fill_(val)
+
+
+def ones_(tensor):
+    """Every element 1."""
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor):
+    """Every element 0."""
+    return constant_(tensor, 0.0)
+
+
+def eye_(tensor):
+    """The identity matrix, for a tensor of 2 dimensions (else ValueError)."""
+    if tensor.dim() != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    with torch.no_grad():
+        return tensor.copy_(torch.eye(*tensor.shape, dtype=tensor.dtype, device=tensor.device))
+
+
+def dirac_(tensor, groups=1):
+    """A convolution's weight that passes as many input channels through as it can, in each of ``groups``."""
+    if tensor.dim() not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    if tensor.size(0) % groups:
+        raise ValueError("dim 0 must be divisible by groups")
+    out_channels = tensor.size(0) // groups
+    centre = tuple(size // 2 for size in tensor.shape[2:])
+    with torch.no_grad():
+        tensor.zero_()
+        for group in range(groups):
+            for channel in range(min(out_channels, tensor.size(1))):
+                tensor[(group * out_channels + channel, channel, *centre)] = 1
+    return tensor
+
+
+def xavier_uniform_(tensor, gain=1.0, generator=None):
+    """Uniform in +-a, a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    bound = gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor))) * math.sqrt(3)
+    return _no_grad_uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor, gain=1.0, generator=None):
+    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    std = gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor)))
+    return _no_grad_normal_(tensor, 0.0, std, generator)
+
+
+def _kaiming_std(tensor, a, mode, nonlinearity):
+    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
+
+
+def _is_empty(tensor):
+    if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        return True
+    return False
+
+
+def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    """Uniform in +-gain * sqrt(3 / fan), ``a`` the slope of leaky_relu (He et al., 2015)."""
+    if _is_empty(tensor):
+        return tensor
+    bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return _no_grad_uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    """Normal with std = gain / sqrt(fan), ``a`` the slope of leaky_relu (He et al., 2015)."""
+    if _is_empty(tensor):
+        return tensor
+    return _no_grad_normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor, gain=1, generator=None):
+    """A random (semi-)orthogonal matrix times ``gain``; dimensions after the first count as one (Saxe et al., 2013)."""
+    if tensor.dim() < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    rows, columns = tensor.size(0), tensor.numel() // tensor.size(0)
+    with torch.no_grad():
+        flat = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+        q, r = torch.linalg.qr(flat if rows >= columns else flat.t())
+        q = q * torch.diag(r).sign()  # makes the result uniform over orthogonal matrices
+        q = q if rows >= columns else q.t()
+        return tensor.copy_(q.reshape(tensor.shape)).mul_(gain)
+
+
+def sparse_(tensor, sparsity, std=0.01, generator=None):
+    """Normal with the given std, a fraction ``sparsity`` of each column set to zero (Martens, 2010)."""
+    if tensor.dim() != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    with torch.no_grad():
+        tensor.normal_(0, std, generator=generator)
+        for column in range(columns):
+            tensor[torch.randperm(rows)[:zeros], column] = 0
+    return tensor
+
+
+def uniform_around_zero_(bias, weight):
+    """Uniform in +-1/sqrt(fan_in of ``weight``): how linear and convolutional layers start their bias."""
+    fan_in, _ = _calculate_fan_in_and_fan_out(weight)
+    bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+    return uniform_(bias, -bound, bound)
+
+
+def _old_spelling(function):
+    name = function.__name__
+
+    def deprecated(*args, **kwargs):
+        warnings.warn(
+            f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    deprecated.__name__ = name[:-1]
+    deprecated.__doc__ = f"Deprecated spelling of :func:`{name}`."
+    return deprecated
+
+
+uniform = _old_spelling(uniform_)
+normal = _old_spelling(normal_)
+constant = _old_spelling(constant_)
+eye = _old_spelling(eye_)
+dirac = _old_spelling(dirac_)
+xavier_uniform = _old_spelling(xavier_uniform_)
+xavier_normal = _old_spelling(xavier_normal_)
+kaiming_uniform = _old_spelling(kaiming_uniform_)
+kaiming_normal = _old_spelling(kaiming_normal_)
+orthogonal = _old_spelling(orthogonal_)
+sparse = _old_spelling(sparse_)

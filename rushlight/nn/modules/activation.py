@@ -1,0 +1,418 @@
+"""Activation functions as modules. Shapes: (*) -> (*), unless stated."""
+
+import warnings
+
+import rushlight as torch
+
+from .. import functional as F
+from ..parameter import Parameter
+from .module import Module
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+]  # fmt: skip
+
+
+def _inplace_text(module, *parts):
+    return ", ".join([*parts, "inplace=True"] if module.inplace else parts)
+
+
+class _Inplace(Module):
+    """An activation with one option: write the result over the input."""
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def extra_repr(self):
+        """``inplace=True`` if set."""
+        return _inplace_text(self)
+
+
+class ReLU(_Inplace):
+    """max(x, 0).
+
+    >>> nn.ReLU()(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.relu(input, self.inplace)
+
+
+class SELU(_Inplace):
+    """Self-normalising scaled ELU; see :func:`F.selu`."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.selu(input, self.inplace)
+
+
+class SiLU(_Inplace):
+    """x * sigmoid(x), also called swish."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.silu(input, self.inplace)
+
+
+class Mish(_Inplace):
+    """x * tanh(softplus(x))."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.mish(input, self.inplace)
+
+
+class Hardsigmoid(_Inplace):
+    """clip(x / 6 + 1 / 2, 0, 1)."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.hardsigmoid(input, self.inplace)
+
+    def extra_repr(self):
+        """Nothing, as in PyTorch."""
+        return ""
+
+
+class Hardswish(_Inplace):
+    """x * hardsigmoid(x)."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.hardswish(input, self.inplace)
+
+    def extra_repr(self):
+        """Nothing, as in PyTorch."""
+        return ""
+
+
+class Hardtanh(Module):
+    """``x`` limited to [min_val, max_val]. Raises AssertionError unless min_val < max_val."""
+
+    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
+        super().__init__()
+        if min_value is not None:
+            _warn_renamed("min_value", "min_val")
+            min_val = min_value
+        if max_value is not None:
+            _warn_renamed("max_value", "max_val")
+            max_val = max_value
+        if not max_val > min_val:
+            raise AssertionError(f"max_val ({max_val}) must be greater than min_val ({min_val})")
+        self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+    def extra_repr(self):
+        """The limits."""
+        return _inplace_text(self, f"min_val={self.min_val}", f"max_val={self.max_val}")
+
+
+def _warn_renamed(old, new):
+    warnings.warn(f"keyword argument `{old}` is deprecated and rename to `{new}`", FutureWarning, stacklevel=3)
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6)."""
+
+    def __init__(self, inplace=False):
+        super().__init__(0.0, 6.0, inplace)
+
+    def extra_repr(self):
+        """``inplace=True`` if set."""
+        return _inplace_text(self)
+
+
+class Threshold(Module):
+    """x where x > threshold, else value."""
+
+    def __init__(self, threshold, value, inplace=False):
+        super().__init__()
+        self.threshold, self.value, self.inplace = threshold, value, inplace
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+    def extra_repr(self):
+        """The constants."""
+        return _inplace_text(self, f"threshold={self.threshold}", f"value={self.value}")
+
+
+class RReLU(Module):
+    """leaky_relu with a random slope from [lower, upper) in training, their mean in evaluation."""
+
+    def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
+        super().__init__()
+        self.lower, self.upper, self.inplace = lower, upper, inplace
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self):
+        """The slopes."""
+        return _inplace_text(self, f"lower={self.lower}", f"upper={self.upper}")
+
+
+class LeakyReLU(Module):
+    """x where x > 0, else negative_slope * x."""
+
+    def __init__(self, negative_slope=0.01, inplace=False):
+        super().__init__()
+        self.negative_slope, self.inplace = negative_slope, inplace
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
+
+    def extra_repr(self):
+        """The slope."""
+        return _inplace_text(self, f"negative_slope={self.negative_slope}")
+
+
+class ELU(Module):
+    """x where x > 0, else alpha * (exp(x) - 1)."""
+
+    def __init__(self, alpha=1.0, inplace=False):
+        super().__init__()
+        self.alpha, self.inplace = alpha, inplace
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.elu(input, self.alpha, self.inplace)
+
+    def extra_repr(self):
+        """The constant."""
+        return _inplace_text(self, f"alpha={self.alpha}")
+
+
+class CELU(ELU):
+    """x where x > 0, else alpha * (exp(x / alpha) - 1)."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return torch.sigmoid(input)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return torch.tanh(input)
+
+
+class LogSigmoid(Module):
+    """log(sigmoid(x))."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.logsigmoid(input)
+
+
+class Softsign(Module):
+    """x / (1 + abs(x))."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.softsign(input)
+
+
+class Tanhshrink(Module):
+    """x - tanh(x)."""
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.tanhshrink(input)
+
+
+class GELU(Module):
+    """x * Phi(x), Phi the normal distribution function (``approximate="tanh"``: by a formula with tanh)."""
+
+    def __init__(self, approximate="none"):
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.gelu(input, approximate=self.approximate)
+
+    def extra_repr(self):
+        """The kind."""
+        return f"approximate={self.approximate!r}"
+
+
+class GLU(Module):
+    """The first half along ``dim`` times the sigmoid of the second: (.., 2n, ..) -> (.., n, ..)."""
+
+    def __init__(self, dim=-1):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        """The gated half."""
+        return F.glu(input, self.dim)
+
+    def extra_repr(self):
+        """The dimension."""
+        return f"dim={self.dim}"
+
+
+class Hardshrink(Module):
+    """x where abs(x) > lambd, else 0."""
+
+    def __init__(self, lambd=0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.hardshrink(input, self.lambd)
+
+    def extra_repr(self):
+        """The bound."""
+        return f"{self.lambd}"
+
+
+class Softshrink(Module):
+    """x moved towards 0 by lambd, 0 within [-lambd, lambd]."""
+
+    def __init__(self, lambd=0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.softshrink(input, self.lambd)
+
+    def extra_repr(self):
+        """The bound."""
+        return str(self.lambd)
+
+
+class Softplus(Module):
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
+
+    def __init__(self, beta=1.0, threshold=20.0):
+        super().__init__()
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.softplus(input, self.beta, self.threshold)
+
+    def extra_repr(self):
+        """The constants."""
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class PReLU(Module):
+    """x where x > 0, else weight * x, the weight learnt: one, or one per channel (dimension 1), starting at ``init``."""
+
+    def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
+        super().__init__()
+        self.num_parameters, self.init = num_parameters, init
+        self.weight = Parameter(torch.empty(num_parameters, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Sets the weight to its first value."""
+        with torch.no_grad():
+            self.weight.fill_(self.init)
+
+    def forward(self, input):
+        """The activation of every element."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self):
+        """The number of weights."""
+        return f"num_parameters={self.num_parameters}"
+
+
+class _AlongDim(Module):
+    def __init__(self, dim=None):
+        super().__init__()
+        self.dim = dim
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.__dict__.setdefault("dim", None)
+
+    def extra_repr(self):
+        """The dimension."""
+        return f"dim={self.dim}"
+
+
+class Softmax(_AlongDim):
+    """exp(x) / sum(exp(x)) along ``dim``."""
+
+    def forward(self, input):
+        """Values in [0, 1] that sum to 1 along ``dim``."""
+        return F.softmax(input, self.dim, _stacklevel=5)
+
+
+class LogSoftmax(_AlongDim):
+    """log(softmax(x)) along ``dim``."""
+
+    def forward(self, input):
+        """Logarithms of values that sum to 1 along ``dim``."""
+        return F.log_softmax(input, self.dim, _stacklevel=5)
+
+
+class Softmin(_AlongDim):
+    """softmax(-x) along ``dim``."""
+
+    def forward(self, input):
+        """Values in [0, 1] that sum to 1 along ``dim``."""
+        return F.softmin(input, self.dim, _stacklevel=5)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of an image: (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input):
+        """Values that sum to 1 over the channels."""
+        if input.dim() not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
+        return F.softmax(input, -3, _stacklevel=5)

@@ -1,0 +1,97 @@
+"""Moving a Module's tensors to another device or dtype."""
+
+import warnings
+
+import rushlight as torch
+
+
+class ConvertibleModule:
+    """The part of Module that converts all parameters and buffers, in place: a parameter stays the same object."""
+
+    def _apply(self, fn, recurse=True):
+        """Replaces every tensor t (parameter, its gradient, buffer) by ``fn(t)``; parameters keep their identity."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        for parameter in self._parameters.values():
+            if parameter is not None:
+                with torch.no_grad():
+                    grad = parameter.grad
+                    parameter.grad = None
+                    parameter.data = fn(parameter.data)
+                    if grad is not None:
+                        parameter.grad = fn(grad).requires_grad_(grad.requires_grad)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    def to(self, *args, **kwargs):
+        """Moves or casts every parameter and buffer, in place: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``,
+        ``to(tensor)``, with ``non_blocking=`` and ``memory_format=`` (for parameters of 4 or 5 dimensions).
+
+        A dtype must be floating point or complex (TypeError) and leaves integer tensors alone. Returns self.
+        """
+        device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*args, **kwargs)
+        if dtype is not None:
+            if not (dtype.is_floating_point or dtype.is_complex):
+                raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+            if dtype.is_complex:
+                warnings.warn(
+                    "Complex modules are a new feature under active development whose design may change, and some modules might "
+                    "not work as expected when using complex tensors as parameters or buffers. Please file an issue at "
+                    "https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml if a complex module does not work "
+                    "as expected.",
+                    stacklevel=2,
+                )
+
+        def convert(tensor):
+            kind = dtype if tensor.is_floating_point() or tensor.is_complex() else None
+            if memory_format is not None and tensor.dim() in (4, 5):
+                return tensor.to(device, kind, non_blocking, memory_format=memory_format)
+            try:
+                return tensor.to(device, kind, non_blocking)
+            except NotImplementedError as error:
+                if not tensor.is_meta:
+                    raise
+                raise NotImplementedError(
+                    f"{error} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta "
+                    "to a different device."
+                ) from None
+
+        return self._apply(convert)
+
+    def to_empty(self, *, device, recurse=True):
+        """Moves parameters and buffers to ``device`` without copying their values; returns self."""
+        return self._apply(lambda tensor: torch.empty_like(tensor, device=device), recurse=recurse)
+
+    def cpu(self):
+        """Moves parameters and buffers to the CPU; returns self."""
+        return self._apply(lambda tensor: tensor.cpu())
+
+    def cuda(self, device=None):
+        """Moves parameters and buffers to a GPU; returns self."""
+        return self._apply(lambda tensor: tensor.cuda(device))
+
+    def type(self, dst_type):
+        """Casts every parameter and buffer, integers included; returns self."""
+        return self._apply(lambda tensor: tensor.type(dst_type))
+
+    def _cast(self, dtype):
+        return self._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+    def float(self):
+        """Casts floating point parameters and buffers to float32; returns self."""
+        return self._cast(torch.float32)
+
+    def double(self):
+        """Casts floating point parameters and buffers to float64; returns self."""
+        return self._cast(torch.float64)
+
+    def half(self):
+        """Casts floating point parameters and buffers to float16; returns self."""
+        return self._cast(torch.float16)
+
+    def bfloat16(self):
+        """Casts floating point parameters and buffers to bfloat16; returns self."""
+        return self._cast(torch.bfloat16)

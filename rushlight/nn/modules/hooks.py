@@ -1,0 +1,393 @@
+"""Hooks: user functions that a Module runs around forward and backward, for one module or for all of them."""
+
+import warnings
+import weakref
+from collections import OrderedDict
+from itertools import chain
+
+import rushlight as torch
+
+_global_forward_pre_hooks = OrderedDict()
+_global_forward_hooks = OrderedDict()
+_global_forward_hooks_with_kwargs = OrderedDict()
+_global_forward_hooks_always_called = OrderedDict()
+_global_backward_pre_hooks = OrderedDict()
+_global_backward_hooks = OrderedDict()
+_global_parameter_registration_hooks = OrderedDict()
+_global_buffer_registration_hooks = OrderedDict()
+_global_module_registration_hooks = OrderedDict()
+
+# Which kind of backward hooks are in use for all modules: None (no hook yet), True (full) or False (the deprecated kind).
+_global_is_full_backward_hook = None
+
+_MIXED_KINDS = (
+    "Cannot use both regular backward hooks and full backward hooks as a global Module hook. Please use only one of them."
+)
+
+
+class RemovableHandle:
+    """Takes a hook out again: ``handle.remove()``, or leaving ``with handle:``.
+
+    hooks_dict holds the hook under ``handle.id``; extra_dict (one dictionary or a list of them) may hold marks under the same id.
+    """
+
+    next_id = 0
+
+    def __init__(self, hooks_dict, *, extra_dict=None):
+        self.id = RemovableHandle.next_id
+        RemovableHandle.next_id += 1
+        if extra_dict is None:
+            extra_dict = []
+        elif not isinstance(extra_dict, (list, tuple)):
+            extra_dict = [extra_dict]
+        self._holders = [weakref.ref(holder) for holder in (hooks_dict, *extra_dict)]
+
+    def remove(self):
+        """Takes the hook out; a second call does nothing."""
+        for reference in self._holders:
+            holder = reference()
+            if holder is not None:
+                holder.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self.remove()
+
+    def __getstate__(self):
+        return self.id, [reference() for reference in self._holders]
+
+    def __setstate__(self, state):
+        self.id, holders = state
+        self._holders = [weakref.ref(OrderedDict() if holder is None else holder) for holder in holders]
+        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
+
+
+def add_hook(hooks, hook, prepend=False, **marks):
+    """Puts ``hook`` into the ordered dictionary ``hooks``; each mark is a dictionary that notes the hook's id, or None."""
+    marks = [mark for mark in marks.values() if mark is not None]
+    handle = RemovableHandle(hooks, extra_dict=marks)
+    hooks[handle.id] = hook
+    for mark in marks:
+        mark[handle.id] = True
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+        for mark in marks:
+            mark.move_to_end(handle.id, last=False)
+    return handle
+
+
+# -- hooks for all modules -----------------------------------------------------------------------------------------------
+
+
+def register_module_forward_pre_hook(hook):
+    """Runs ``hook(module, args)`` before every module's forward; what it returns (not None) replaces the arguments."""
+    return add_hook(_global_forward_pre_hooks, hook)
+
+
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
+    """Runs ``hook(module, args, output)`` after every module's forward; what it returns (not None) replaces the output.
+
+    with_kwargs: call ``hook(module, args, kwargs, output)``. always_call: run it also when forward raised.
+    """
+    return add_hook(
+        _global_forward_hooks,
+        hook,
+        kwargs=_global_forward_hooks_with_kwargs if with_kwargs else None,
+        always=_global_forward_hooks_always_called if always_call else None,
+    )
+
+
+def _claim_global_backward_kind(full):
+    global _global_is_full_backward_hook
+    if _global_is_full_backward_hook is (not full):
+        raise RuntimeError(_MIXED_KINDS)
+    _global_is_full_backward_hook = full
+
+
+def register_module_backward_hook(hook):
+    """Deprecated form of :func:`register_module_full_backward_hook`: its gradients are those of forward's last operation."""
+    _claim_global_backward_kind(False)
+    return add_hook(_global_backward_hooks, hook)
+
+
+def register_module_full_backward_pre_hook(hook):
+    """Runs ``hook(module, grad_output)`` before every module's backward; a result replaces grad_output."""
+    return add_hook(_global_backward_pre_hooks, hook)
+
+
+def register_module_full_backward_hook(hook):
+    """Runs ``hook(module, grad_input, grad_output)`` after every module's backward; a result replaces grad_input."""
+    _claim_global_backward_kind(True)
+    return add_hook(_global_backward_hooks, hook)
+
+
+def register_module_parameter_registration_hook(hook):
+    """Runs ``hook(module, name, parameter)`` at every registration of a parameter; a result replaces it."""
+    return add_hook(_global_parameter_registration_hooks, hook)
+
+
+def register_module_buffer_registration_hook(hook):
+    """Runs ``hook(module, name, buffer)`` at every registration of a buffer; a result replaces it."""
+    return add_hook(_global_buffer_registration_hooks, hook)
+
+
+def register_module_module_registration_hook(hook):
+    """Runs ``hook(module, name, submodule)`` at every registration of a submodule; a result replaces it."""
+    return add_hook(_global_module_registration_hooks, hook)
+
+
+def registered(hooks, module, name, value):
+    """``value`` after the registration hooks have seen it."""
+    for hook in hooks.values():
+        replacement = hook(module, name, value)
+        if replacement is not None:
+            value = replacement
+    return value
+
+
+# -- backward hooks ------------------------------------------------------------------------------------------------------
+
+
+class BackwardHookFunction(torch.autograd.Function):
+    """The identity, with a callback that sees (and may replace) the gradients on their way back."""
+
+    @staticmethod
+    def forward(ctx, callback, *tensors):
+        ctx.callback = callback
+        ctx.mark_non_differentiable(*[t for t in tensors if not t.requires_grad])
+        return tuple(t.view_as(t) for t in tensors)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return (None, *ctx.callback(grads))
+
+
+class BackwardHook:
+    """One call of a module with full backward hooks: notes the gradients of its outputs, then of its inputs, and runs the hooks.
+
+    The identity nodes stand before and behind forward; an argument that is no tensor has gradient None.
+    """
+
+    def __init__(self, module, hooks, pre_hooks):
+        self.module, self.hooks, self.pre_hooks = module, list(hooks), list(pre_hooks)
+        self.grad_outputs = None
+        self.input_places, self.input_count = None, 0
+
+    def watch_inputs(self, args):
+        """``args`` with its tensors passed through the identity that reports grad_input."""
+        self.input_count = len(args)
+        args, self.input_places = self._pass_through(self._on_input_grads, args)
+        return args
+
+    def watch_output(self, output):
+        """``output`` (a tensor or a tuple) passed through the identity that reports grad_output."""
+        single = not isinstance(output, tuple)
+        outputs, places = self._pass_through(self._output_callback((output,) if single else output), (output,) if single else output)
+        if places is None:
+            return output
+        if single:
+            return outputs[0]
+        return type(output)(*outputs) if hasattr(output, "_fields") else outputs
+
+    def _pass_through(self, callback, values):
+        places = [i for i, value in enumerate(values) if isinstance(value, torch.Tensor)]
+        if not (torch.is_grad_enabled() and any(values[i].requires_grad for i in places)):
+            return values, None
+        passed = BackwardHookFunction.apply(callback, *[values[i] for i in places])
+        values = list(values)
+        for i, tensor in zip(places, passed):
+            values[i] = tensor
+        return tuple(values), places
+
+    def _output_callback(self, outputs):
+        places = [i for i, value in enumerate(outputs) if isinstance(value, torch.Tensor)]
+        count = len(outputs)
+
+        def on_output_grads(grads):
+            full = [None] * count
+            for i, grad in zip(places, grads):
+                full[i] = grad
+            self.grad_outputs = self._run_pre_hooks(tuple(full))
+            if self.input_places is None:
+                # No input leads further back, so this is the end of the module's backward pass.
+                if self.hooks:
+                    warnings.warn(
+                        "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
+                        "require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                        "#torch.nn.Module.register_full_backward_hook for more details.",
+                        stacklevel=5,
+                    )
+                for hook in self.hooks:
+                    replaced = hook(self.module, (None,) * self.input_count, self.grad_outputs)
+                    if replaced is not None and not (isinstance(replaced, tuple) and all(g is None for g in replaced)):
+                        raise RuntimeError(
+                            "Backward hook for Modules where no input requires gradient should always return None or None for "
+                            "all gradients."
+                        )
+            return tuple(self.grad_outputs[i] for i in places)
+
+        return on_output_grads
+
+    def _run_pre_hooks(self, grads):
+        for hook in self.pre_hooks:
+            grads = _replaced(hook(self.module, grads), grads, "Backward pre hook", "grad_output")
+        return grads
+
+    def _on_input_grads(self, grads):
+        full = [None] * self.input_count
+        for i, grad in zip(self.input_places, grads):
+            full[i] = grad
+        full = tuple(full)
+        for hook in self.hooks:
+            full = _replaced(hook(self.module, full, self.grad_outputs), full, "Backward hook", "grad_input")
+        self.grad_outputs = None
+        return tuple(full[i] for i in self.input_places)
+
+
+def _replaced(result, grads, hook_name, what):
+    if result is None:
+        return grads
+    result = result if isinstance(result, tuple) else (result,)
+    if len(result) != len(grads):
+        raise RuntimeError(f"{hook_name} returned an invalid number of {what}, got {len(result)}, but expected {len(grads)}")
+    return result
+
+
+# -- what Module inherits ------------------------------------------------------------------------------------------------
+
+
+class HookedModule:
+    """The part of Module that keeps hooks and runs them around ``forward``."""
+
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
+        """Runs ``hook(module, args)`` before forward; a result that is not None replaces the arguments.
+
+        with_kwargs: call ``hook(module, args, kwargs)``, which returns None or ``(args, kwargs)``. prepend: run it before those
+        already there. Returns a handle whose ``remove()`` takes the hook out.
+        """
+        marks = self._forward_pre_hooks_with_kwargs if with_kwargs else None
+        return add_hook(self._forward_pre_hooks, hook, prepend, kwargs=marks)
+
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
+        """Runs ``hook(module, args, output)`` after forward; a result that is not None replaces the output.
+
+        with_kwargs: call ``hook(module, args, kwargs, output)``. always_call: run it also when forward raised.
+        """
+        return add_hook(
+            self._forward_hooks,
+            hook,
+            prepend,
+            kwargs=self._forward_hooks_with_kwargs if with_kwargs else None,
+            always=self._forward_hooks_always_called if always_call else None,
+        )
+
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """Runs ``hook(module, grad_output)`` before the module's backward; a result replaces grad_output."""
+        return add_hook(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook, prepend=False):
+        """Runs ``hook(module, grad_input, grad_output)`` after the module's backward; a result replaces grad_input."""
+        self._claim_backward_kind(True)
+        return add_hook(self._backward_hooks, hook, prepend)
+
+    def register_backward_hook(self, hook):
+        """Deprecated form of :meth:`register_full_backward_hook`: its gradients are those of forward's last operation."""
+        self._claim_backward_kind(False)
+        return add_hook(self._backward_hooks, hook)
+
+    def _claim_backward_kind(self, full):
+        if self._is_full_backward_hook is (not full):
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
+            )
+        self._is_full_backward_hook = full
+
+    def _call_with_hooks(self, args, kwargs):
+        finished = set()
+        output = None
+        try:
+            args, kwargs = self._run_forward_pre_hooks(args, kwargs)
+            full_hooks, last_operation_hooks = self._backward_hooks_by_kind()
+            pre_hooks = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+            watch = BackwardHook(self, full_hooks, pre_hooks) if full_hooks or pre_hooks else None
+            if watch:
+                args = watch.watch_inputs(args)
+            output = self.forward(*args, **kwargs)
+            for identity, hook in self._all_forward_hooks():
+                finished.add(identity)
+                output = self._run_forward_hook(identity, hook, args, kwargs, output)
+            if watch:
+                if not isinstance(output, (torch.Tensor, tuple)):
+                    warnings.warn(
+                        "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
+                        f"{type(output)}",
+                        stacklevel=3,
+                    )
+                output = watch.watch_output(output)
+            if last_operation_hooks:
+                self._hook_last_operation(last_operation_hooks, output)
+            return output
+        except Exception:
+            self._run_always_called(finished, args, kwargs, output)
+            raise
+
+    def _run_forward_pre_hooks(self, args, kwargs):
+        for identity, hook in chain(_global_forward_pre_hooks.items(), self._forward_pre_hooks.items()):
+            if identity in self._forward_pre_hooks_with_kwargs:
+                result = hook(self, args, kwargs)
+                if result is None:
+                    continue
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {result}.")
+                args, kwargs = result
+            else:
+                result = hook(self, args)
+                if result is not None:
+                    args = result if isinstance(result, tuple) else (result,)
+        return args, kwargs
+
+    def _all_forward_hooks(self):
+        return [*_global_forward_hooks.items(), *self._forward_hooks.items()]
+
+    def _run_forward_hook(self, identity, hook, args, kwargs, output):
+        if identity in self._forward_hooks_with_kwargs or identity in _global_forward_hooks_with_kwargs:
+            result = hook(self, args, kwargs, output)
+        else:
+            result = hook(self, args, output)
+        return output if result is None else result
+
+    def _run_always_called(self, finished, args, kwargs, output):
+        for identity, hook in self._all_forward_hooks():
+            everywhere = identity in _global_forward_hooks_always_called
+            if identity in finished or not (everywhere or identity in self._forward_hooks_always_called):
+                continue
+            try:
+                output = self._run_forward_hook(identity, hook, args, kwargs, output)
+            except Exception as error:
+                kind = "global module" if everywhere else "module"
+                warnings.warn(
+                    f"{kind} forward hook with ``always_call=True`` raised an exception that was silenced as another error was "
+                    f"raised in forward: {error}",
+                    stacklevel=4,
+                )
+
+    def _backward_hooks_by_kind(self):
+        full, last_operation = [], []
+        (last_operation if _global_is_full_backward_hook is False else full).extend(_global_backward_hooks.values())
+        (last_operation if self._is_full_backward_hook is False else full).extend(self._backward_hooks.values())
+        return full, last_operation
+
+    def _hook_last_operation(self, hooks, output):
+        node = _first_tensor(output).grad_fn
+        if node is None:
+            return
+        for hook in hooks:
+            node.register_hook(lambda grad_input, grad_output, hook=hook: hook(self, grad_input, grad_output))
+
+
+def _first_tensor(value):
+    while not isinstance(value, torch.Tensor):
+        value = next(v for v in value.values() if isinstance(v, torch.Tensor)) if isinstance(value, dict) else value[0]
+    return value

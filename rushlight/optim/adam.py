@@ -1,0 +1,82 @@
+"""Adam and AdamW."""
+
+from .optimizer import _get_value, check, check_lr, check_variants
+from .rule import RuleOptimizer, maximum, sqrt
+
+__all__ = ["Adam", "AdamW"]
+
+
+def check_betas(betas):
+    """Both factors in [0, 1)."""
+    for i, beta in enumerate(betas):
+        check(0.0 <= beta < 1.0, f"Invalid beta parameter at index {i}: {beta}")
+
+
+class Adam(RuleOptimizer):
+    """Adaptive moment estimation (Kingma and Ba, 2015).
+
+    ``Adam(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0, amsgrad=False)``: with the means m of the gradients and
+    v of their squares, both corrected for their start at 0, ``p -= lr * m / (sqrt(v) + eps)``. amsgrad: v is the largest so far.
+    decoupled_weight_decay: as in AdamW.
+    """
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False,
+        capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False,
+    ):  # fmt: skip
+        check_lr(lr, foreach, capturable)
+        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_betas(betas)
+        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
+        check_variants(fused, foreach, differentiable)
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize, foreach=foreach,
+            capturable=capturable, differentiable=differentiable, fused=fused, decoupled_weight_decay=decoupled_weight_decay,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def rule(p, g, m, v, v_max=None, *, lr, beta1, beta2, eps, weight_decay, decoupled, correction1, correction2):
+        """One step; the corrections are 1 - beta**step."""
+        if weight_decay and decoupled:
+            p = p * (1 - lr * weight_decay)
+        elif weight_decay:
+            g = g + weight_decay * p
+        m = m + (1 - beta1) * (g - m)
+        v = beta2 * v + (1 - beta2) * (g * g)
+        v_max = v if v_max is None else maximum(v_max, v)
+        p = p - (lr / correction1) * (m / (sqrt(v_max) / correction2**0.5 + eps))
+        return p, m, v, v_max
+
+    def state_names(self, group):
+        """The two means, and the largest second one with amsgrad."""
+        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+
+    def hyper(self, group, step):
+        """The group's options and the corrections of this step."""
+        beta1, beta2 = map(_get_value, group["betas"])
+        return dict(
+            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
+            decoupled=group["decoupled_weight_decay"], correction1=1 - beta1**step, correction2=1 - beta2**step,
+        )  # fmt: skip
+
+
+class AdamW(Adam):
+    """Adam whose weight decay acts on the parameter itself, not through the gradient (Loshchilov and Hutter, 2019).
+
+    ``AdamW(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, amsgrad=False)``
+    """
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False, foreach=None,
+        capturable=False, differentiable=False, fused=None,
+    ):  # fmt: skip
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize, capturable=capturable,
+            differentiable=differentiable, fused=fused, decoupled_weight_decay=True,
+        )  # fmt: skip
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True

@@ -1,0 +1,52 @@
+"""Stochastic gradient descent."""
+
+from .optimizer import check, check_lr, check_variants
+from .rule import RuleOptimizer
+
+__all__ = ["SGD"]
+
+
+class SGD(RuleOptimizer):
+    """Stochastic gradient descent, with momentum (Sutskever et al., 2013).
+
+    ``SGD(params, lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=False)``: ``v = momentum * v + (1 - dampening) * g``,
+    ``p -= lr * v``; nesterov looks one step ahead. maximize: ascends. foreach and fused are accepted: there is one implementation.
+    """
+
+    counts_steps = False
+
+    def __init__(
+        self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, foreach=None,
+        differentiable=False, fused=None,
+    ):  # fmt: skip
+        check_lr(lr)
+        check(momentum >= 0.0, f"Invalid momentum value: {momentum}")
+        check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check(not nesterov or (momentum > 0 and dampening == 0), "Nesterov momentum requires a momentum and zero dampening")
+        check_variants(fused, foreach, differentiable)
+        defaults = dict(
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov, maximize=maximize,
+            foreach=foreach, differentiable=differentiable, fused=fused,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def rule(p, g, v=None, *, lr, momentum, dampening, weight_decay, nesterov):
+        """One step; ``v`` is the momentum buffer, None at first."""
+        if weight_decay:
+            g = g + weight_decay * p
+        if not momentum:
+            return (p - lr * g,)
+        v = g if v is None else momentum * v + (1 - dampening) * g
+        return p - lr * (g + momentum * v if nesterov else v), v
+
+    def state_names(self, group):
+        """The momentum buffer, if there is momentum."""
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def first_state(self, param, name, group):
+        """None: the first gradient becomes the buffer."""
+
+    def hyper(self, group, step):
+        """The group's options."""
+        return {key: group[key] for key in ("lr", "momentum", "dampening", "weight_decay", "nesterov")}
