@@ -275,10 +275,6 @@ def _node_next_functions(Node self):
     return tuple([(n, self.numbers[i] if self.numbers is not None and n is not None else 0) for i, n in enumerate(self.next)])
 
 
-def _node_repr(Node self):
-    return f"<{self.label} object at {<size_t><PyObject*>self:#x}>"
-
-
 def _node_register_hook(Node self, hook):
     """Calls hook(grad_inputs, grad_outputs) after this node ran; a tuple it returns replaces grad_inputs."""
     if self.post_hooks is None:
@@ -333,7 +329,7 @@ def _install():
         add_method(method.__name__, method)
     add_method("backward", _backward)
     for name, value in (
-        ("name", _node_name), ("next_functions", property(_node_next_functions)), ("__repr__", _node_repr), ("metadata", property(_node_metadata)),
+        ("name", _node_name), ("next_functions", property(_node_next_functions)), ("metadata", property(_node_metadata)),
         ("register_hook", _node_register_hook), ("register_prehook", _node_register_prehook), ("_sequence_nr", _node_sequence),
     ):
         add_method(name, value, Node)

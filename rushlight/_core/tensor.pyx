@@ -232,6 +232,9 @@ cdef class Node:
         self.released = True
         return 0
 
+    def __repr__(self):
+        return f"<{self.label} object at {<size_t><PyObject*>self:#x}>"
+
 
 # -- the tensor --
 
