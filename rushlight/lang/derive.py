@@ -1,14 +1,14 @@
 """Derivatives of expressions: reverse and forward mode, any order, from the formulas in :mod:`.rules`.
 
-What is differentiated is an ordinary expression, and so is what comes out: order n + 1 is the derivative of order n. A derivative
-that is zero by structure is ``None``, never an expression of zeros.
+What is differentiated is an ordinary expression, and so is what comes out: order n + 1 is the derivative of order n. A
+derivative that is zero by structure is ``None``, never an expression of zeros.
 
-*Complex numbers* follow PyTorch: the gradient of a real loss L by z = x + iy is dL/dx + i dL/dy, so a holomorphic f passes on
-``g * conj(f'(z))``, and the gradient of a real operand is real.
+*Complex numbers* follow PyTorch: the gradient of a real loss L by z = x + iy is dL/dx + i dL/dy, so a holomorphic f
+passes on ``g * conj(f'(z))``, and the gradient of a real operand is real.
 
-*Levels.* Over a reduced space an expression is FULL or ROW (docs/internals.md). Inputs are FULL unless their positions are among
-``rows``. A ROW value that FULL expressions used receives the sum of what they return; a FULL operand of a reduction receives
-the reduction's ROW gradient, which broadcasts by itself.
+*Levels.* Over a reduced space an expression is FULL or ROW (docs/internals.md). Inputs are FULL unless their positions
+are among ``rows``. A ROW value that FULL expressions used receives the sum of what they return; a FULL operand of a
+reduction receives the reduction's ROW gradient, which broadcasts by itself.
 
 >>> from rushlight.lang.expr import input
 >>> from rushlight.lang.functions import sin
@@ -113,9 +113,9 @@ def _sum(terms):
 def vjp(outputs, grads, wrt, rows=()):
     """The gradients of ``wrt``, given those of ``outputs``: reverse mode.
 
-    outputs: list of Expr; grads: for each an Expr of its type, or None for zero; wrt: list of Expr, leaves or inner nodes;
-    rows: positions of the inputs that are ROW (saved ROW results, the gradients of ROW outputs).
-    Returns for each of ``wrt`` an Expr of its type, or None where the gradient is zero by structure.
+    outputs: list of Expr; grads: for each an Expr of its type, or None for zero; wrt: list of Expr, leaves or inner
+    nodes; rows: positions of the inputs that are ROW (saved ROW results, the gradients of ROW outputs). Returns for
+    each of ``wrt`` an Expr of its type, or None where the gradient is zero by structure.
     """
     levels = _Levels(rows)
     order = topological(outputs)
@@ -176,14 +176,14 @@ Gradient = namedtuple("Gradient", "exprs saved_inputs saved_results grads rows")
 def gradient(outputs, n_inputs, wrt, save_result, rows=()):
     """The gradient of an operator as an operator of its own.
 
-    outputs: its expressions over the inputs 0 .. n_inputs-1; wrt: positions of the inputs to differentiate by; save_result: may the
-    gradient read the operator's results (an expression equal to an output is then read, not computed again); rows: positions
-    of the inputs that are ROW. Returns a named tuple:
+    outputs: its expressions over the inputs 0 .. n_inputs-1; wrt: positions of the inputs to differentiate by;
+    save_result: may the gradient read the operator's results (an expression equal to an output is then read, not
+    computed again); rows: positions of the inputs that are ROW. Returns a named tuple:
 
     exprs           for each of wrt its gradient, simplified, or None where it is zero by structure
     saved_inputs    positions of the operator's inputs that exprs read, ascending
     saved_results   positions of the operator's outputs that exprs read as results, ascending
-    grads           positions of the operator's outputs whose incoming gradients exprs read, ascending: (0,) for a single output
+    grads           positions of the operator's outputs whose incoming gradients exprs read, ascending
     rows            positions, in the new numbering, of the inputs of exprs that are ROW
 
     The inputs of ``exprs`` are numbered without gaps: first the gradients of ``grads``, then ``saved_inputs``, then

@@ -1,6 +1,7 @@
 """What expressions mean: a slow interpreter over NumPy arrays, by which code generation and derivatives are tested.
 
-NumPy is imported at the first call; SciPy and mpmath only for special functions, and only here: rushlight itself never runs this.
+NumPy is imported at the first call; SciPy and mpmath only for special functions, and only here: rushlight itself never
+runs this.
 
 >>> from rushlight.lang.expr import input
 >>> from rushlight.lang.functions import mean
@@ -19,9 +20,10 @@ from .expr import topological
 def evaluate(outputs, inputs, axes=(), precision=None):
     """The values of ``outputs`` as a list of arrays.
 
-    inputs: array-likes by position, broadcast together to the whole space; axes: the reduced axes of that space. A ROW input is given
-    with size 1 along ``axes``, and a ROW output comes out so. precision: None computes every node in its own type (a result of
-    less than double precision is computed in double and rounded); "f64" or "longdouble" computes all floats in that type.
+    inputs: array-likes by position, broadcast together to the whole space; axes: the reduced axes of that space. A ROW
+    input is given with size 1 along ``axes``, and a ROW output comes out so. precision: None computes every node in its
+    own type (a result of less than double precision is computed in double and rounded); "f64" or "longdouble" computes
+    all floats in that type.
     """
     import numpy as np
 
@@ -30,8 +32,9 @@ def evaluate(outputs, inputs, axes=(), precision=None):
 
 
 _DTYPE = {
-    "b1": "bool", "u8": "uint8", "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "u16": "uint16", "u32": "uint32",
-    "u64": "uint64", "f16": "float16", "bf16": "float32", "f32": "float32", "f64": "float64", "c64": "complex64", "c128": "complex128",
+    "b1": "bool", "u8": "uint8", "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "u16": "uint16",
+    "u32": "uint32", "u64": "uint64", "f16": "float16", "bf16": "float32", "f32": "float32", "f64": "float64",
+    "c64": "complex64", "c128": "complex128",
 }  # fmt: skip
 
 
@@ -130,20 +133,20 @@ class _Interpreter:
 def _functions(np):
     """Operation -> function; (operation, kind of the operands) -> function where kinds differ."""
     table = {
-        "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "neg": np.negative, "pow": np.power,
-        "fma": _fma, "abs": np.abs, "min": np.minimum, "max": np.maximum, "select": np.where, "copysign": np.copysign,
-        "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint, "floordiv": np.floor_divide, "rem": np.fmod,
-        "mod": np.remainder, "truncdiv": lambda a, b: np.trunc(a / b),
-        "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-        "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert, "shl": _shl, "shr": _shr,
-        ("div", "int"): _truncdiv, ("truncdiv", "int"): _truncdiv,
+        "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "neg": np.negative,
+        "pow": np.power, "fma": _fma, "abs": np.abs, "min": np.minimum, "max": np.maximum, "select": np.where,
+        "copysign": np.copysign, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint,
+        "floordiv": np.floor_divide, "rem": np.fmod, "mod": np.remainder, "truncdiv": lambda a, b: np.trunc(a / b),
+        "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+        "ne": np.not_equal, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert,
+        "shl": _shl, "shr": _shr, ("div", "int"): _truncdiv, ("truncdiv", "int"): _truncdiv,
         ("add", "b1"): np.logical_or, ("sub", "b1"): np.logical_xor, ("mul", "b1"): np.logical_and,
-        "complex": _complex,
-        "real": np.real, "imag": np.imag, "conj": np.conjugate, "angle": np.angle, "sgn": _sgn,
-        "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log,
-        "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
-        "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
-        "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot,
+        "complex": _complex, "real": np.real, "imag": np.imag,
+        "conj": np.conjugate, "angle": np.angle, "sgn": _sgn, "sqrt": np.sqrt,
+        "rsqrt": lambda x: 1 / np.sqrt(x), "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log,
+        "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan,
+        "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+        "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot,
         "lgamma": _lgamma, "sigmoid": _sigmoid, "softplus": lambda x: np.logaddexp(x, 0),
     }  # fmt: skip
     return table | _special()
@@ -152,8 +155,8 @@ def _functions(np):
 def _special():
     """The special functions, in double precision."""
     names = {
-        "digamma": "digamma", "zeta": "zeta", "erf": "erf", "erfc": "erfc", "erfcx": "erfcx",
-        "erfinv": "erfinv", "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e", "ndtri": "ndtri", "log_ndtr": "log_ndtr",
+        "digamma": "digamma", "zeta": "zeta", "erf": "erf", "erfc": "erfc", "erfcx": "erfcx", "erfinv": "erfinv",
+        "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e", "ndtri": "ndtri", "log_ndtr": "log_ndtr",
     }  # fmt: skip
 
     def function(name):

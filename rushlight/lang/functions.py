@@ -1,12 +1,13 @@
 """The vocabulary in which operators are defined: ``from ..lang.functions import *`` opens every definition file.
 
-A function takes expressions, with Python numbers beside them, and leaves a *semantic* node (``exp``, ``pow``, ``sgn`` ...), or a
-composition of such nodes where the composition is as accurate and its derivative as well behaved. :mod:`.derive` states
-the derivative of every node, :mod:`.evaluate` its value, ``codegen`` its machine code. Operands have one type; integers are
-converted by the caller before a function of real numbers sees them. The type of an expression ``x`` is ``x.type``.
+A function takes expressions, with Python numbers beside them, and leaves a *semantic* node (``exp``, ``pow``, ``sgn``
+...), or a composition of such nodes where the composition is as accurate and its derivative as well behaved.
+:mod:`.derive` states the derivative of every node, :mod:`.evaluate` its value, ``codegen`` its machine code. Operands
+have one type; integers are converted by the caller before a function of real numbers sees them. The type of an
+expression ``x`` is ``x.type``.
 
-Where the derivative of a composition would be ill-conditioned or wrong at a singular point, it is :func:`stated`: the node
-``stated(value, operand, ...)`` has the value of the composition and derivatives of its own.
+Where the derivative of a composition would be ill-conditioned or wrong at a singular point, it is :func:`stated`: the
+node ``stated(value, operand, ...)`` has the value of the composition and derivatives of its own.
 
 >>> from rushlight.lang.expr import input
 >>> x = input(0, "f32")
@@ -23,9 +24,9 @@ from .expr import cast as _cast
 __all__ = [  # noqa: RUF022
     "abs", "acos", "acosh", "all", "angle", "any", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh",
     "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cast", "ceil", "clamp", "complex_", "conj", "const",
-    "copysign", "cos", "cosh", "count", "count_nonzero", "digamma", "div", "eq", "erf", "erfc", "erfcx", "erfinv", "exp",
-    "exp2", "expm1", "floor", "floordiv", "fma", "fmax", "fmin", "ge", "gt", "hypot", "i0", "i0e", "i1", "i1e", "imag",
-    "isfinite", "isinf", "isnan", "le", "left_shift", "lgamma", "log", "log10", "log1p", "log2", "log_ndtr",
+    "copysign", "cos", "cosh", "count", "count_nonzero", "digamma", "div", "eq", "erf", "erfc", "erfcx", "erfinv",
+    "exp", "exp2", "expm1", "floor", "floordiv", "fma", "fmax", "fmin", "ge", "gt", "hypot", "i0", "i0e", "i1", "i1e",
+    "imag", "isfinite", "isinf", "isnan", "le", "left_shift", "lgamma", "log", "log10", "log1p", "log2", "log_ndtr",
     "log_sigmoid", "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp",
     "lt", "max", "maximum", "mean", "min", "minimum", "mod", "ndtri", "ne", "norm", "polygamma", "position", "pow",
     "prod", "real", "reciprocal", "rem", "right_shift", "rint", "root", "round", "rsqrt", "sgn", "sigmoid", "sign",
@@ -43,14 +44,15 @@ def _together(name, *operands):
     if not types:
         raise TypeError(f"{name} got no expression; use Python's math module, or const(value, type) for a constant")
     if len(types) > 1:
-        raise TypeError(f"{name} got operands of types {', '.join(sorted(types))}; write cast(x, type) in the definition")
+        kinds = ", ".join(sorted(types))
+        raise TypeError(f"{name} got operands of types {kinds}; write cast(x, type) in the definition")
     (type,) = types
     return [x if isinstance(x, Expr) else const(x, type) for x in operands]
 
 
 def _check(name, x, allowed, kinds):
     if x.type not in allowed:
-        raise TypeError(f"{name} is defined for {kinds} operands, not for {x.type}; write cast(x, type) in the definition")
+        raise TypeError(f"{name} is defined for {kinds} operands, not for {x.type}; write cast(x, type) first")
 
 
 _REAL_OR_COMPLEX = ty.FLOATS | ty.COMPLEX
@@ -156,7 +158,7 @@ def xlogy(x, y):
 
 
 def pow(base, exponent):
-    """``base ** exponent``. The derivative by the base is 0 at exponent 0, by the exponent 0 at base 0 and exponent >= 0."""
+    """``base ** exponent``. Derivatives: by base 0 at exponent 0; by exponent 0 at base 0, exponent >= 0."""
     return binary("pow", base, exponent)
 
 
@@ -350,7 +352,7 @@ bitwise_or = _function("or", "a | b", 2, _BITS, "integer or bool")
 bitwise_xor = _function("xor", "a ^ b", 2, _BITS, "integer or bool")
 bitwise_not = _function("not", "~x", 1, _BITS, "integer or bool")
 left_shift = _function("shl", "a << b; 0 where b is negative or at least the width", 2, ty.INTS, "integer")
-right_shift = _function("shr", "a >> b, keeping the sign; all sign where b is negative or at least the width", 2, ty.INTS, "integer")
+right_shift = _function("shr", "a >> b; only the sign where b is negative or at least the width", 2, ty.INTS, "integer")
 
 
 # -- types and complex numbers -----------------------------------------------------------------------------------------
@@ -394,9 +396,10 @@ def angle(x):
 def stated(value, *operands, by=()):
     """``value``, whose derivatives by ``operands`` are those of ``by`` and not those of the expression it is.
 
-    by: a name in :data:`.rules.STATED`, or for each operand a formula ``(t, *operands, y)`` as described in :mod:`.rules`: linear in
-    ``t``, with ``y`` for the value. Where the linear map is not symmetric (it mixes elements, or changes the type) the formula
-    is a pair, the tangent's and the gradient's. An operand that formulas reduce must be FULL.
+    by: a name in :data:`.rules.STATED`, or for each operand a formula ``(t, *operands, y)`` as described in
+    :mod:`.rules`: linear in ``t``, with ``y`` for the value. Where the linear map is not symmetric (it mixes elements,
+    or changes the type) the formula is a pair, the tangent's and the gradient's. An operand that formulas reduce must
+    be FULL.
 
     >>> from rushlight.lang.expr import input
     >>> x = input(0, "f32")
@@ -458,7 +461,7 @@ def argmin(x):
 
 
 def count(x):
-    """How many elements are reduced, as a value of x's type (or of the type so named); complex gives its real part's type."""
+    """How many elements are reduced, as a value of the type of x (or so named); of complex the parts' type."""
     return extent(ty.part(x.type if isinstance(x, Expr) else x))
 
 

@@ -1,12 +1,12 @@
 """The derivatives of the kernel language, one formula per operand of every operation.
 
-A formula is the change of the result ``y`` when one operand alone changes by ``t``; it is linear in ``t``. :mod:`.derive` reads
-it forwards (``t`` is a tangent) and backwards (``t`` is a gradient). It is written with ``y`` wherever PyTorch keeps the result. What
-happens at a singular point is stated by a ``where``, never by a product with a mask: an infinity in the branch that is not
-taken poisons nothing.
+A formula is the change of the result ``y`` when one operand alone changes by ``t``; it is linear in ``t``.
+:mod:`.derive` reads it forwards (``t`` is a tangent) and backwards (``t`` is a gradient). It is written with ``y``
+wherever PyTorch keeps the result. What happens at a singular point is stated by a ``where``, never by a product with a
+mask: an infinity in the branch that is not taken poisons nothing.
 
-Formulas take ``(t, operand, ..., y)``, and last the node's attribute if it has one. A pair is a formula forwards and one backwards.
-``None`` stands for an operand that has no derivative (a condition, a sign).
+Formulas take ``(t, operand, ..., y)``, and last the node's attribute if it has one. A pair is a formula forwards and
+one backwards. ``None`` stands for an operand that has no derivative (a condition, a sign).
 """
 
 import math  # noqa: I001
@@ -34,7 +34,8 @@ def _unless_small(x, value, series):
 
 def _unknown(*_):
     raise NotImplementedError(
-        "the derivative for 'zeta' is not implemented.\nIt has no closed form by the first operand; detach() that, or differentiate by the second."
+        "the derivative for 'zeta' is not implemented.\n"
+        "By its first operand it has no closed form: detach() that, or differentiate by the second."
     )
 
 
@@ -132,8 +133,11 @@ MANY = {
 
 
 def _product_share(t, x, y):
-    """t times the product of all the other elements: y / x, but for a zero the product of the rest, which another zero makes
-    vanish. Of two zeros each keeps the other as a factor (``others``, 0 in value), so that second derivatives hold at zeros too."""
+    """t times the product of all the other elements: y / x, but for a zero the product of the rest.
+
+    Another zero makes that vanish; of two zeros each keeps the other as a factor (``others``, 0 in value), so that
+    second derivatives hold at zeros too.
+    """
     zero = eq(x, 0)
     zeros = sum(cast(zero, x.type))
     rest = prod(_nonzero(x))
@@ -155,7 +159,7 @@ REDUCTION = {
 }  # fmt: skip
 
 
-# -- what changes its type, and complex functions that are not holomorphic: forwards (tangent t), backwards (gradient g) --
+# -- changes of type, and complex functions that are not holomorphic: (forwards, backwards) ----------------------------
 
 
 def _sgn_change(t, z, y):
@@ -182,7 +186,7 @@ PAIRED = {
 }  # fmt: skip
 
 
-# -- compositions whose derivatives are stated (functions.stated) -------------------------------------------------------------
+# -- compositions whose derivatives are stated (functions.stated) ------------------------------------------------------
 
 
 def _centred(x):

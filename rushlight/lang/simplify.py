@@ -1,8 +1,8 @@
 """Smaller expressions with the same value, bit for bit (the payload of a NaN aside).
 
-Only identities that hold in floating point are used: ``x * 0`` stays (x may be infinite or NaN) and so does ``x + 0.0`` (x may be
--0.0). The exception is ``pow`` with the constant exponents that PyTorch computes without it (2, 3, -1, -2, 0.5, -0.5): there the
-multiplications and square roots *are* the value. Common subexpressions are one node already.
+Only identities that hold in floating point are used: ``x * 0`` stays (x may be infinite or NaN), and ``x + 0.0`` (x may
+be -0.0). The exception is ``pow`` with the constant exponents that PyTorch computes without it (2, 3, -1, -2, 0.5, -0.5):
+there the multiplications and square roots *are* the value. Common subexpressions are one node already.
 
 >>> from rushlight.lang.expr import input
 >>> simplify([(input(0, "f32") ** 2) * 1])
@@ -59,7 +59,7 @@ def _once(node):
 
 
 def round_to(value, type):
-    """A Python number as the nearest value of ``type``: integers wrap, floats round to nearest even, overflow is infinite."""
+    """A Python number as the nearest value of ``type``: integers wrap, floats round to nearest even."""
     if type == "b1":
         return bool(value)
     if type in ty.INTS:
@@ -99,8 +99,8 @@ _FOLD_REAL = {  # one rounding from the exact result of double operands gives th
     "sgn": lambda a: (a > 0) - (a < 0),
 }  # fmt: skip
 _FOLD_WHOLE = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg, "abs": abs, "and": operator.and_,
-    "or": operator.or_, "xor": operator.xor, "sgn": lambda a: (a > 0) - (a < 0),
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg, "abs": abs,
+    "and": operator.and_, "or": operator.or_, "xor": operator.xor, "sgn": lambda a: (a > 0) - (a < 0),
 }  # fmt: skip
 _FOLD_COMPARE = {
     "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq, "ne": operator.ne,
@@ -205,7 +205,7 @@ def _div(node, a, b):
 
 def _exact_reciprocal(value):
     """Is ``value`` a power of two whose reciprocal is a normal number, even of float32?"""
-    return value != 0 and math.isfinite(value) and abs(math.frexp(value)[0]) == 0.5 and 2.0**-126 <= abs(1 / value) <= 2.0**126
+    return abs(math.frexp(value)[0]) == 0.5 and 2.0**-126 <= abs(value) <= 2.0**126
 
 
 def _neg(node, a):
@@ -242,7 +242,7 @@ def _holds(outer, inner):
     return (outer, inner) in _WIDER
 
 
-_WIDER = {("f16", "f32"), ("f16", "f64"), ("bf16", "f32"), ("bf16", "f64"), ("f32", "f64"), ("c32", "c64"), ("c64", "c128")}
+_WIDER = {("f16", "f32"), ("f16", "f64"), ("bf16", "f32"), ("bf16", "f64"), ("f32", "f64"), ("c64", "c128")}
 
 
 def _cast(node, a):
@@ -292,9 +292,15 @@ def _pow(node, x, exponent):
     if exponent.op != "const" or node.type in ty.INTS:
         return None
     powers = {
-        0: lambda: const(1, node.type), 1: lambda: x, 2: lambda: x * x, 3: lambda: x * x * x, -1: lambda: 1 / x,
-        -2: lambda: 1 / (x * x), 0.5: lambda: make("sqrt", (x,), node.type), -0.5: lambda: make("rsqrt", (x,), node.type),
-    }  # fmt: skip
+        0: lambda: const(1, node.type),
+        1: lambda: x,
+        2: lambda: x * x,
+        3: lambda: x * x * x,
+        -1: lambda: 1 / x,
+        -2: lambda: 1 / (x * x),
+        0.5: lambda: make("sqrt", (x,), node.type),
+        -0.5: lambda: make("rsqrt", (x,), node.type),
+    }
     power = powers.get(exponent.attr)
     return None if power is None else power()
 
@@ -328,7 +334,7 @@ def _reduce(node, a):
 
 
 def _row_reduce(node):
-    """The sum of a value that is the same for every element; other reductions differ from it where the space is empty."""
+    """The sum of a value that is the same for every element. (Other reductions differ where the space is empty.)"""
     (a,) = node.args
     if node.attr == "sum" and (a.type in ty.INTS or a.type in ty.FLOATS):
         return a * extent(a.type)
@@ -341,7 +347,7 @@ def _stated(node, value, *operands):
 
 
 _RULES = {
-    "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "pow": _pow, "select": _select, "cast": _cast, "and": _and,
-    "or": _or, "not": _not, "eq": _equal, "ne": _equal, "conj": _involution, "real": _component, "imag": _component,
-    "complex": _complex, "reduce": _reduce, "stated": _stated,
+    "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "pow": _pow, "select": _select, "cast": _cast,
+    "and": _and, "or": _or, "not": _not, "eq": _equal, "ne": _equal, "conj": _involution, "real": _component,
+    "imag": _component, "complex": _complex, "reduce": _reduce, "stated": _stated,
 }  # fmt: skip
