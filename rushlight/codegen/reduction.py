@@ -82,15 +82,12 @@ class Reduction:
 
 
 class Accumulator:
-    """One vector of accumulators for one Reduction."""
+    """A vector of accumulators for one Reduction; or ``count`` such vectors, of which ``index`` names the one to work on."""
 
-    def __init__(self, reduction, m):
-        self.reduction, self.m = reduction, m
-        self.slots = [self._slot(t) for t in reduction.slots]
-        self.totals = [self._slot(reduction.type) for _ in range(2)] if reduction.two_level else []
-
-    def _slot(self, t):
-        return self.m.fn.alloca(vector(self.m.lanes, LLVM_TYPE[t]))
+    def __init__(self, reduction, m, count=1):
+        self.reduction, self.m, self.index = reduction, m, None
+        self.slots = [array(m, t, count) for t in reduction.slots]
+        self.totals = [array(m, reduction.type, count) for _ in range(2)] if reduction.two_level else []
 
     def start(self):
         """Empty it."""
@@ -100,19 +97,27 @@ class Accumulator:
             self._put(slot, self.reduction.type, "zeroinitializer")
 
     def _put(self, slot, t, value):
-        self.m.fn.do(f"store {self.m.type(t)} {value}, ptr {slot}")
+        put(self.m, slot, t, value, self.index)
 
     def _get(self, slot, t):
-        return self.m.fn.emit(f"load {self.m.type(t)}, ptr {slot}")
+        return get(self.m, slot, t, self.index)
 
-    def take(self, m, values, mask=None):
-        """Take in a vector of elements; lanes that the mask leaves out stay as they are."""
-        old = [self._get(slot, t) for slot, t in zip(self.slots, self.reduction.slots, strict=True)]
-        new = self.reduction.join(m, old, values)
-        if mask is not None:
-            new = [m.choose(mask, t, n, o) for n, o, t in zip(new, old, self.reduction.slots, strict=True)]
-        for slot, t, value in zip(self.slots, self.reduction.slots, new, strict=True):
+    def held(self):
+        """The slots' values."""
+        return [self._get(slot, t) for slot, t in zip(self.slots, self.reduction.slots, strict=True)]
+
+    def hold(self, values):
+        """Replace the slots' values."""
+        for slot, t, value in zip(self.slots, self.reduction.slots, values, strict=True):
             self._put(slot, t, value)
+
+    def take(self, values, mask=None):
+        """Take in a vector of elements; lanes that the mask leaves out stay as they are."""
+        old = self.held()
+        new = self.reduction.join(self.m, old, values)
+        if mask is not None:
+            new = [self.m.choose(mask, t, n, o) for n, o, t in zip(new, old, self.reduction.slots, strict=True)]
+        self.hold(new)
 
     def flush(self):
         """Move a float sum into its compensated total."""
@@ -127,8 +132,8 @@ class Accumulator:
         self._put(self.slots[0], t, "zeroinitializer")
 
     def values(self):
-        """The accumulated slots as values; nothing may be taken in afterwards."""
-        values = [self._get(slot, t) for slot, t in zip(self.slots, self.reduction.slots, strict=True)]
+        """The accumulated slots as values, totals included."""
+        values = self.held()
         if not self.totals:
             return values
         m, t = self.m, self.reduction.type
@@ -136,6 +141,25 @@ class Accumulator:
         # An infinite total leaves a NaN as its compensation.
         low = m.choose(m.compare("ne", t, low, low), t, "zeroinitializer", low)
         return [m.op("fadd", t, high, m.op("fadd", t, values[0], low))]
+
+
+def array(m, t, count):
+    """Stack room for ``count`` vectors of element type ``t``."""
+    return m.fn.alloca(vector(m.lanes, LLVM_TYPE[t]) if count == 1 else f"[{count} x {vector(m.lanes, LLVM_TYPE[t])}]")
+
+
+def put(m, slot, t, value, index=None):
+    """Store a vector into stack room."""
+    m.fn.do(f"store {m.type(t)} {value}, ptr {_entry(m, slot, t, index)}")
+
+
+def get(m, slot, t, index=None):
+    """Load a vector from stack room."""
+    return m.fn.emit(f"load {m.type(t)}, ptr {_entry(m, slot, t, index)}")
+
+
+def _entry(m, slot, t, index):
+    return slot if index is None else m.fn.emit(f"getelementptr {m.type(t)}, ptr {slot}, i64 {index}")
 
 
 def across(reduction, m, values):

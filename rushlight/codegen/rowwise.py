@@ -19,7 +19,7 @@ from .llvm import host, module
 from .machine import Machine, unknown
 from .memory import cast, memory_type, storable
 from .pointwise import load_operands, part_of, position_of, read_positions, widest
-from .reduction import BLOCK, Accumulator, across, grouped
+from .reduction import BLOCK, Accumulator, across, array, get, grouped, put, slot_of
 from .text import Function, vector
 
 PARAMETERS = "ptr %ptr, ptr %stride, ptr %size"
@@ -32,16 +32,6 @@ class Output:
     def __init__(self, value, type, full):
         self.parts = value if isinstance(value, tuple) else (value,)
         self.type, self.full = type, full
-
-
-class Rows:
-    """A vector of one row's elements ('row') or of neighbouring rows ('column'): what is known about it, and where it lies.
-
-    values: the ROW nodes' values, in every lane ('row') or a lane a row; addresses: of each operand's first element.
-    """
-
-    def __init__(self, addresses, mask=None):
-        self.addresses, self.mask, self.values = addresses, mask, {}
 
 
 class Rowwise:
@@ -120,35 +110,30 @@ class Rowwise:
         fn = self.fn
         return [advance(fn, p, fn.emit(f"mul nsw i64 {index}, %{AXES[axis]}.{k}")) for k, p in enumerate(addresses)]
 
-    def _all(self, tile):
-        """Every pass over the rows of ``tile``, then their outputs."""
-        for level in self.depths:
-            roots = [e for r in level for e in r.operands(position())]
-            for rows in tile:
-                self._row_values(rows, roots)
-            self._accumulate(tile, level, roots)
-        roots = [e for o in self.outputs for e in o.parts]
-        for rows in tile:
-            self._row_values(rows, roots)
-        if any(o.full for o in self.outputs):
-            self._spread(tile, [e for o in self.outputs if o.full for e in o.parts])
-        for rows in tile:
-            for k, output in enumerate(self.outputs):
-                if not output.full:
-                    self._write_row(k, output, rows)
+    def _roots_of(self, level):
+        """What a walk over the row needs for the Reductions of one level."""
+        return [e for r in level for e in r.operands(position())]
 
-    def _row_values(self, rows, roots):
-        """Evaluate the ROW nodes that ``roots`` need."""
-        machine = Machine(self.fn, self.lanes, lambda node: self._row_leaf(node, rows), rows.values)
-        machine.evaluate([n for n in unknown(roots, rows.values) if n not in self.full and n.op != "position"])
+    @property
+    def _full_roots(self):
+        return [e for o in self.outputs if o.full for e in o.parts]
 
-    def _row_leaf(self, node, rows):
-        if node.op == "extent":
-            return cast(self.fn, self.lanes, splat(self.fn, self.lanes, "i64", self.extent), "i64", node.type)
-        k = len(self.outputs) + position_of(node)
-        return Access(self.fn, self.lanes, rows.mask).read(self._row_place(k, rows), node.type, part_of(node))
+    @property
+    def _row_roots(self):
+        return [e for o in self.outputs if not o.full for e in o.parts]
 
-    def _elements(self, rows, addresses, access, where):
+    def _frontier(self, roots):
+        """The ROW nodes whose values FULL nodes beneath ``roots`` take, constants aside."""
+        taken = {}
+        for node in unknown(roots, dict.fromkeys(n for n in self.graph if n not in self.full)):
+            taken |= dict.fromkeys(a for a in node.args if a not in self.full)
+        taken |= dict.fromkeys(r for r in roots if r not in self.full and r.op != "position")
+        return [n for n in taken if n.op != "const"]
+
+    def _extent(self, node):
+        return cast(self.fn, self.lanes, splat(self.fn, self.lanes, "i64", self.extent), "i64", node.type)
+
+    def _elements(self, values, addresses, access, where):
         """A Machine for one vector of FULL elements; ``where``: makes the vector of their positions."""
         places = {}
 
@@ -160,7 +145,7 @@ class Rowwise:
                 places[k] = self._place(k, addresses[k])
             return access.read(places[k], node.type, part_of(node))
 
-        return Machine(self.fn, self.lanes, leaf, dict(rows.values))
+        return Machine(self.fn, self.lanes, leaf, dict(values))
 
     def _place(self, k, address):
         return Place(address, self.layout[k], self.types[k], self.steps.get(k))
@@ -176,35 +161,28 @@ class Rowwise:
         """A Machine for operations on values alone."""
         return Machine(self.fn, self.lanes, None)
 
-    def _flush(self, pending, count, accumulators):
-        """Count ``count`` more steps; after BLOCK of them move the sums on."""
+    def _flush(self, pending, count, flush):
+        """Count ``count`` more steps; after BLOCK of them call ``flush`` to move the sums on."""
         fn = self.fn
         total = fn.int("add", fn.emit(f"load i64, ptr {pending}"), count)
         fn.do(f"store i64 {total}, ptr {pending}")
         with fn.when(fn.emit(f"icmp sge i64 {total}, {BLOCK}")):
-            for accumulator in accumulators:
-                if accumulator.reduction.two_level:
-                    accumulator.flush()
+            flush()
             fn.do(f"store i64 0, ptr {pending}")
 
-    def _blocks(self, end, step, pending, accumulators):
-        """Loop over range(0, end, step), flushing float sums after every BLOCK steps; yields to a body(i)."""
+    def _blocks(self, end, step, pending, flush, body):
+        """``for i in range(0, end, step): body(i)``, flushing float sums after every BLOCK steps."""
         fn = self.fn
-
-        def run(body):
-            if pending is None:
-                with fn.loop("0", end, step) as i:
-                    body(i)
-                return
-            with fn.loop("0", end, BLOCK * step) as start:
-                stop = fn.int("add", start, BLOCK * step)
-                stop = fn.emit(f"select i1 {fn.int('icmp slt', stop, end)}, i64 {stop}, i64 {end}")
-                with fn.loop(start, stop, step) as i:
-                    body(i)
-                steps = fn.int("sdiv exact", fn.int("sub", stop, start), step)
-                self._flush(pending, steps, accumulators)
-
-        return run
+        if pending is None:
+            with fn.loop("0", end, step) as i:
+                body(i)
+            return
+        with fn.loop("0", end, BLOCK * step) as start:
+            stop = fn.int("add", start, BLOCK * step)
+            stop = fn.emit(f"select i1 {fn.int('icmp slt', stop, end)}, i64 {stop}, i64 {end}")
+            with fn.loop(start, stop, step) as i:
+                body(i)
+            self._flush(pending, fn.int("sdiv exact", fn.int("sub", stop, start), step), flush)
 
     def _pending(self, level):
         """The counter of steps since the last flush, for a level that has float sums."""
@@ -215,23 +193,56 @@ class Rowwise:
         return pending
 
 
+def flushed(accumulators):
+    """Move the float sums among ``accumulators`` into their totals."""
+    for accumulator in accumulators:
+        if accumulator.reduction.two_level:
+            accumulator.flush()
+
+
+def result_values(reduction, slots):
+    """The values of a Reduction's nodes, from those of its slots."""
+    return {node: slots[slot_of(node)] for node in reduction.nodes}
+
+
 class AlongRows(Rowwise):
-    """Mode 'row': a vector holds neighbouring elements of one row."""
+    """Mode 'row': a vector holds neighbouring elements of one row; what is known of the row is held in every lane."""
 
     axis = 2
 
     def _kept(self, a):
         outer = self._moved([f"%base{k}" for k in range(len(self.types))], 1, a)
         with self.fn.loop("0", "%k0") as b:
-            self._all([Rows(self._moved(outer, 0, b))])
+            self._row(self._moved(outer, 0, b))
 
-    def _row_place(self, k, rows):
-        return Place(rows.addresses[k], "s", self.types[k])
+    def _row(self, row):
+        """One row, whose operands begin at the addresses ``row``."""
+        self.row, self.values = row, {}
+        for level in self.depths:
+            roots = self._roots_of(level)
+            self._row_values(self._frontier(roots))
+            self._accumulate(level, roots)
+        self._row_values(self._frontier(self._full_roots) + self._row_roots)
+        if self._full_roots:
+            self._spread()
+        for k, output in enumerate(self.outputs):
+            if not output.full:
+                self._write_row(k, output)
 
-    def _accumulate(self, tile, level, roots):
+    def _row_values(self, nodes):
+        """Evaluate ROW nodes."""
+
+        def leaf(node):
+            if node.op == "extent":
+                return self._extent(node)
+            k = len(self.outputs) + position_of(node)
+            return Access(self.fn, self.lanes).read(Place(self.row[k], "s", self.types[k]), node.type, part_of(node))
+
+        Machine(self.fn, self.lanes, leaf, self.values).evaluate(nodes)
+
+    def _accumulate(self, level, roots):
         """One walk of the row: U vectors a step, then single ones, then a masked one."""
-        fn, (rows,) = self.fn, tile
-        weight = self._weight(roots)
+        fn, weight = self.fn, self._weight(roots)
         unroll = 4 if weight <= 12 else 2 if weight <= 40 else 1
         sets = [[Accumulator(r, self._machine()) for r in level] for _ in range(unroll)]
         everything = [x for s in sets for x in s]
@@ -239,42 +250,37 @@ class AlongRows(Rowwise):
             accumulator.start()
         pending = self._pending(level)
         with fn.loop("0", "%r1") as j:
-            line = self._moved(rows.addresses, 3, j)
-            whole = self._ranges(unroll)
+            line = self._moved(self.row, 3, j)
+            unrolled, whole = (fn.int("and", "%r0", -n * self.lanes) for n in (unroll, 1))
 
             def body(i, count=unroll):
                 for u in range(count):
-                    self._take(rows, line, j, i, u, sets[u])
+                    self._take(line, j, fn.int("add nsw", i, u * self.lanes) if u else i, sets[u])
 
-            self._blocks(whole[0], unroll * self.lanes, pending, everything)(body)
+            self._blocks(unrolled, unroll * self.lanes, pending, lambda: flushed(everything), body)
             if unroll > 1:
-                with fn.loop(whole[0], whole[1], self.lanes) as i:
+                with fn.loop(unrolled, whole, self.lanes) as i:
                     body(i, 1)
-            with fn.when(fn.emit(f"icmp slt i64 {whole[1]}, %r0")):
-                self._take(rows, line, j, whole[1], 0, sets[0], self._tail_mask(whole[1]))
+            with fn.when(fn.emit(f"icmp slt i64 {whole}, %r0")):
+                self._take(line, j, whole, sets[0], self._tail_mask(whole))
             if pending is not None:
-                self._flush(pending, unroll, everything)
-        self._join(rows, level, sets)
-
-    def _ranges(self, unroll):
-        """Where the walk in steps of ``unroll`` vectors ends, and where the one in whole vectors does."""
-        return [self.fn.int("and", "%r0", -n * self.lanes) for n in (unroll, 1)]
+                self._flush(pending, unroll, lambda: flushed(everything))
+        self._join(level, sets)
 
     def _tail_mask(self, whole):
         return tail_mask(self.fn, self.lanes, host().vector_bits, self.fn.int("sub", "%r0", whole))
 
-    def _at(self, rows, line, j, i, u=0, mask=None):
-        """(Machine, addresses, Access) for the vector at element i + u * lanes of the line ``j``."""
+    def _at(self, line, j, i, mask=None):
+        """(Machine, addresses, Access) for the vector at element i of the line ``j``."""
         fn = self.fn
-        index = fn.int("add nsw", i, u * self.lanes) if u else i
-        addresses = [self._along(k, p, index) for k, p in enumerate(line)]
+        addresses = [self._along(k, p, i) for k, p in enumerate(line)]
         access = Access(fn, self.lanes, mask)
 
         def where():
-            base = fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), index))
+            base = fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), i))
             return fn.emit(f"add {vector(self.lanes, 'i64')} {splat(fn, self.lanes, 'i64', base)}, {counted(self.lanes, 'i64')}")
 
-        return self._elements(rows, addresses, access, where), addresses, access
+        return self._elements(self.values, addresses, access, where), addresses, access
 
     def _along(self, k, address, index):
         if self.layout[k] == "s":
@@ -282,12 +288,12 @@ class AlongRows(Rowwise):
         stride = ty.BITS[self.types[k]] // 8 if self.layout[k] == "c" else f"%r0.{k}"
         return advance(self.fn, address, self.fn.int("mul nsw", index, stride))
 
-    def _take(self, rows, line, j, i, u, accumulators, mask=None):
-        machine, _, _ = self._at(rows, line, j, i, u, mask)
+    def _take(self, line, j, i, accumulators, mask=None):
+        machine, _, _ = self._at(line, j, i, mask)
         for accumulator in accumulators:
-            accumulator.take(machine, machine.evaluate(accumulator.reduction.operands(position())), mask)
+            accumulator.take(machine.evaluate(accumulator.reduction.operands(position())), mask)
 
-    def _join(self, rows, level, sets):
+    def _join(self, level, sets):
         """All accumulators of a reduction into one, in a fixed order."""
         machine = self._machine()
         for index, reduction in enumerate(level):
@@ -295,112 +301,200 @@ class AlongRows(Rowwise):
             while len(parts) > 1:
                 half = len(parts) // 2
                 parts = [reduction.join(machine, parts[i], parts[i + half]) for i in range(half)]
-            rows.values |= result_values(reduction, across(reduction, machine, parts[0]))
+            self.values |= result_values(reduction, across(reduction, machine, parts[0]))
 
-    def _spread(self, tile, roots):
-        fn, (rows,) = self.fn, tile
+    def _spread(self):
+        """One more walk, which writes the FULL outputs."""
+        fn = self.fn
         with fn.loop("0", "%r1") as j:
-            line = self._moved(rows.addresses, 3, j)
+            line = self._moved(self.row, 3, j)
             whole = fn.int("and", "%r0", -self.lanes)
             with fn.loop("0", whole, self.lanes) as i:
-                self._write_full(*self._at(rows, line, j, i))
+                self._write_full(*self._at(line, j, i))
             with fn.when(fn.emit(f"icmp slt i64 {whole}, %r0")):
-                self._write_full(*self._at(rows, line, j, whole, 0, self._tail_mask(whole)))
+                self._write_full(*self._at(line, j, whole, self._tail_mask(whole)))
 
-    def _write_row(self, k, output, rows):
+    def _write_row(self, k, output):
         """Every lane holds the result: lane 0 is stored."""
         fn, part = self.fn, ty.part(output.type)
-        scalar = memory_type(part)
+        scalar, size = memory_type(part), ty.BITS[part] // 8
         for index, expr in enumerate(output.parts):
-            raw = storable(fn, self.lanes, rows.values[expr], expr.type, part)
+            raw = storable(fn, self.lanes, self.values[expr], expr.type, part)
             one = fn.emit(f"extractelement {vector(self.lanes, scalar)} {raw}, i64 0")
-            fn.do(f"store {scalar} {one}, ptr {advance(fn, rows.addresses[k], index * ty.BITS[part] // 8)}, align {ty.BITS[part] // 8}")
+            fn.do(f"store {scalar} {one}, ptr {advance(fn, self.row[k], index * size)}, align {size}")
 
 
 class DownColumns(Rowwise):
-    """Mode 'column': a vector holds one element each of neighbouring rows."""
+    """Mode 'column': a vector holds one element each of neighbouring rows; up to TILE such vectors walk the reduced space together.
+
+    Accumulators, and the ROW values that a walk takes, lie in stack arrays with an entry for each vector of the tile.
+    """
 
     axis = 0
+    TILE = 32
 
     def _kept(self, a):
         fn = self.fn
         outer = self._moved([f"%base{k}" for k in range(len(self.types))], 1, a)
-        weight = self._weight([e for o in self.outputs for e in o.parts] + [e for lv in self.depths for r in lv for e in r.args])
-        width = 8 if weight <= 6 else 4 if weight <= 16 else 1
-        tiled, whole = (fn.int("and", "%k0", -n * self.lanes) for n in (width, 1))
-        with fn.loop("0", tiled, width * self.lanes) as c:
-            starts = [fn.int("add nsw", c, u * self.lanes) if u else c for u in range(width)]
-            self._all([Rows(self._across(outer, start)) for start in starts])
-        if width > 1:
-            with fn.loop(tiled, whole, self.lanes) as c:
-                self._all([Rows(self._across(outer, c))])
-        with fn.when(fn.emit(f"icmp slt i64 {whole}, %k0")):
-            mask = tail_mask(fn, self.lanes, host().vector_bits, fn.int("sub", "%k0", whole))
-            self._all([Rows(self._across(outer, whole), mask)])
+        with fn.loop("0", "%k0", self.TILE * self.lanes) as c:
+            rest = fn.int("sub", "%k0", c)
+            full = fn.int("icmp slt", self.TILE * self.lanes, rest)
+            width = fn.emit(f"select i1 {full}, i64 {self.TILE * self.lanes}, i64 {rest}")
+            self.whole = fn.int("lshr", width, self.lanes.bit_length() - 1)
+            done = fn.int("and", width, -self.lanes)
+            self.ragged = fn.int("icmp slt", done, width)
+            self.mask = tail_mask(fn, self.lanes, host().vector_bits, fn.int("sub", width, done))
+            self._tile([self._across(k, p, c) for k, p in enumerate(outer)])
 
-    def _across(self, addresses, index):
-        """The addresses of column ``index``."""
-        fn, result = self.fn, []
-        for k, address in enumerate(addresses):
-            stride = {"c": ty.BITS[self.types[k]] // 8, "s": 0}.get(self.layout[k], f"%k0.{k}")
-            result.append(advance(fn, address, fn.int("mul nsw", index, stride)))
-        return result
+    def _across(self, k, address, index):
+        """The address of column ``index`` of operand k."""
+        if self.layout[k] == "s":
+            return address
+        stride = ty.BITS[self.types[k]] // 8 if self.layout[k] == "c" else f"%k0.{k}"
+        return advance(self.fn, address, self.fn.int("mul nsw", index, stride))
 
-    def _row_place(self, k, rows):
-        return self._place(k, rows.addresses[k])
+    def _tile(self, tile):
+        """The rows of one tile, whose operands begin at the addresses ``tile``."""
+        self.tile, self.accumulators, self.stored = tile, {}, {}
+        for level in self.depths:
+            roots = self._roots_of(level)
+            self._store_row_values(self._frontier(roots))
+            self._accumulate(level, roots)
+        self._store_row_values(self._frontier(self._full_roots))
+        if self._full_roots:
+            self._spread()
+        if self._row_roots:
+            self._vectors(self._write_rows)
 
-    def _accumulate(self, tile, level, roots):
-        """One walk down the reduced space for all vectors of the tile."""
-        fn = self.fn
-        sets = [[Accumulator(r, self._machine()) for r in level] for _ in tile]
-        everything = [x for s in sets for x in s]
-        for accumulator in everything:
-            accumulator.start()
+    def _vectors(self, body):
+        """``body(t, mask)`` for every vector t of the tile; the ragged last one has a mask."""
+        with self.fn.loop("0", self.whole) as t:
+            body(t, None)
+        with self.fn.when(self.ragged):
+            body(self.whole, self.mask)
+
+    # -- what is known of rows --
+
+    def _row_machine(self, t, mask):
+        """A Machine for ROW nodes of vector t."""
+        access = Access(self.fn, self.lanes, mask)
+        column = self._column(t)
+
+        def leaf(node, *_):
+            if node.op == "extent":
+                return self._extent(node)
+            k = len(self.outputs) + position_of(node)
+            return access.read(self._place(k, self._across(k, self.tile[k], column)), node.type, part_of(node))
+
+        machine = Machine(self.fn, self.lanes, leaf)
+        for accumulator in self.accumulators.values():
+            accumulator.index = t
+            machine.values |= result_values(accumulator.reduction, accumulator.values())
+        return machine, access, column
+
+    def _column(self, t):
+        return self.fn.int("mul nsw", t, self.lanes)
+
+    def _store_row_values(self, nodes):
+        """Compute ROW nodes for the whole tile and keep them on the stack."""
+        new = [n for n in nodes if n not in self.stored]
+        if not new:
+            return
+        self.stored |= {n: array(self._machine(), n.type, self.TILE) for n in new}
+
+        def body(t, mask):
+            machine, _, _ = self._row_machine(t, mask)
+            for node, value in zip(new, machine.evaluate(new), strict=True):
+                put(machine, self.stored[node], node.type, value, t)
+
+        self._vectors(body)
+
+    def _write_rows(self, t, mask):
+        machine, access, column = self._row_machine(t, mask)
+        machine.evaluate(self._row_roots)
+        for k, o in enumerate(self.outputs):
+            if not o.full:
+                place = self._place(k, self._across(k, self.tile[k], column))
+                access.write(place, [machine.values[e] for e in o.parts], [e.type for e in o.parts])
+
+    # -- walks --
+
+    def _accumulate(self, level, roots):
+        """One walk down the reduced space, several elements a step, so that an accumulator is loaded and stored less often."""
+        fn, weight = self.fn, self._weight(roots)
+        accumulators = [Accumulator(r, self._machine(), self.TILE) for r in level]
+        self._vectors(lambda t, mask: self._each(accumulators, t, Accumulator.start))
         pending = self._pending(level)
+        unroll = 4 if weight <= 8 else 1
+        needed = self._frontier(roots)
+
+        def flush():
+            self._vectors(lambda t, mask: flushed(self._at_vector(accumulators, t)))
+
         with fn.loop("0", "%r1") as j:
-            lines = [self._moved(rows.addresses, 3, j) for rows in tile]
+            line = self._moved(self.tile, 3, j)
 
-            def body(i):
-                for rows, line, accumulators in zip(tile, lines, sets, strict=True):
-                    machine, _, _ = self._at(rows, line, j, i)
-                    for accumulator in accumulators:
-                        accumulator.take(machine, machine.evaluate(accumulator.reduction.operands(position())))
+            def body(i, count=unroll):
+                elements = [fn.int("add nsw", i, u) if u else i for u in range(count)]
+                lines = [self._moved(line, 2, e) for e in elements]
+                self._vectors(lambda t, mask: self._take(accumulators, needed, t, mask, j, elements, lines))
 
-            self._blocks("%r0", 1, pending, everything)(body)
-        for rows, accumulators in zip(tile, sets, strict=True):
-            for accumulator in accumulators:
-                rows.values |= result_values(accumulator.reduction, accumulator.values())
+            unrolled = fn.int("and", "%r0", -unroll)
+            self._blocks(unrolled, unroll, pending, flush, body)
+            if unroll > 1:
+                with fn.loop(unrolled, "%r0") as i:
+                    body(i, 1)
+                if pending is not None:
+                    self._flush(pending, 1, flush)
+        self.accumulators |= {a.reduction: a for a in accumulators}
 
-    def _at(self, rows, line, j, i):
-        """(Machine, addresses, Access) for element i of the line ``j``."""
+    @staticmethod
+    def _at_vector(accumulators, t):
+        for accumulator in accumulators:
+            accumulator.index = t
+        return accumulators
+
+    def _each(self, accumulators, t, action):
+        for accumulator in self._at_vector(accumulators, t):
+            action(accumulator)
+
+    def _take(self, accumulators, needed, t, mask, j, elements, lines):
+        """Take the elements of several lines into the accumulators of vector t."""
+        self._at_vector(accumulators, t)
+        values = self._known(needed, t)
+        held = [accumulator.held() for accumulator in accumulators]
+        for i, line in zip(elements, lines, strict=True):
+            machine, _, _ = self._at(values, line, t, mask, j, i)
+            for index, accumulator in enumerate(accumulators):
+                new = machine.evaluate(accumulator.reduction.operands(position()))
+                held[index] = accumulator.reduction.join(machine, held[index], new)
+        for accumulator, state in zip(accumulators, held, strict=True):
+            accumulator.hold(state)
+
+    def _known(self, needed, t):
+        return {n: get(self._machine(), self.stored[n], n.type, t) for n in needed}
+
+    def _at(self, values, line, t, mask, j, i):
+        """(Machine, addresses, Access) for vector t of the elements at ``line``."""
         fn = self.fn
-        addresses = self._moved(line, 2, i)
-        access = Access(fn, self.lanes, rows.mask)
+        column = self._column(t)
+        addresses = [self._across(k, p, column) for k, p in enumerate(line)]
+        access = Access(fn, self.lanes, mask)
 
         def where():
-            base = fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), i))
-            return splat(fn, self.lanes, "i64", base)
+            return splat(fn, self.lanes, "i64", fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), i)))
 
-        return self._elements(rows, addresses, access, where), addresses, access
+        return self._elements(values, addresses, access, where), addresses, access
 
-    def _spread(self, tile, roots):
+    def _spread(self):
+        """One more walk, which writes the FULL outputs."""
         fn = self.fn
+        needed = self._frontier(self._full_roots)
         with fn.loop("0", "%r1") as j:
-            lines = [self._moved(rows.addresses, 3, j) for rows in tile]
+            line = self._moved(self.tile, 3, j)
             with fn.loop("0", "%r0") as i:
-                for rows, line in zip(tile, lines, strict=True):
-                    self._write_full(*self._at(rows, line, j, i))
-
-    def _write_row(self, k, output, rows):
-        access = Access(self.fn, self.lanes, rows.mask)
-        access.write(self._row_place(k, rows), [rows.values[e] for e in output.parts], [e.type for e in output.parts])
-
-
-def result_values(reduction, slots):
-    """The values of a Reduction's nodes, from those of its slots."""
-    from .reduction import slot_of
-
-    return {node: slots[slot_of(node)] for node in reduction.nodes}
+                here = self._moved(line, 2, i)
+                self._vectors(lambda t, mask: self._write_full(*self._at(self._known(needed, t), here, t, mask, j, i)))
 
 
 MODES = {"row": AlongRows, "column": DownColumns}
