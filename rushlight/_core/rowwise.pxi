@@ -368,10 +368,11 @@ cdef class Rowwise(Pointwise):
     """
     cdef int dim_at, keepdim_at, dtype_at, shape_at
     cdef readonly bint widen
+    cdef public str label_dim          # the node's name when dims are given (PyTorch numbers overloads)
 
     def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label, bint widen=False):
         Pointwise.__init__(self, definition, signature, operand, fixed, floating, label)
-        self.widen = widen
+        self.widen, self.label_dim = widen, label
         self.dim_at = signature.position.get("dim", -1)
         self.keepdim_at = signature.position.get("keepdim", -1)
         self.dtype_at = signature.position.get("dtype", -1)
@@ -467,7 +468,8 @@ cdef class Rowwise(Pointwise):
         p = <RowProgram>self.prepare(values, &c)
         self.space(values, <Tensor>values[0], &space)
         keepdim = self.keepdim_at >= 0 and <object>values[self.keepdim_at]
-        compute_rows(p, &c, &space, keepdim, outputs, self.label)
+        compute_rows(p, &c, &space, keepdim, outputs,
+                     self.label if self.dim_at < 0 or <object>values[self.dim_at] is None else self.label_dim)
         return outputs[0] if p.n_out == 1 else tuple(outputs)
 
     cdef object call_row_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):

@@ -1,0 +1,42 @@
+"""Every operator's definition, one file per topic. Importing this package fills the registry and puts the methods on Tensor.
+
+Nothing is traced or compiled here: a definition runs at its operator's first use.
+"""
+
+from .._core.tensor import add_method, set_slot
+from . import _define
+from . import shape, reduction, arithmetic, elementary, activation  # noqa: F401, I001  (order: later files use earlier ones)
+
+_SLOTS = {
+    "add": arithmetic.add, "sub": arithmetic.sub, "mul": arithmetic.mul, "truediv": arithmetic.true_divide,
+    "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": arithmetic.pow, "and": arithmetic.bitwise_and,
+    "or": arithmetic.bitwise_or, "xor": arithmetic.bitwise_xor, "lshift": arithmetic.bitwise_left_shift,
+    "rshift": arithmetic.bitwise_right_shift,
+}  # fmt: skip
+for _name, _op in _SLOTS.items():
+    set_slot(f"__{_name}__", _op)
+    set_slot(f"__i{_name}__", _op.inplace)
+for _name in ("neg", "abs", "lt", "le", "eq", "ne", "gt", "ge"):
+    set_slot(f"__{_name}__", getattr(arithmetic, _name))
+set_slot("__pos__", arithmetic.positive)
+set_slot("__invert__", arithmetic.bitwise_not)
+
+
+def face(where):
+    """Name -> operator of everything that appears on one face, aliases included."""
+    found = {}
+    for entry in _define.registry.values():
+        if where in entry.where:
+            for name in (entry.name, *entry.aliases):
+                found[name] = entry.operator
+    return found
+
+
+def _install_methods():
+    for name, op in face("method").items():
+        add_method(name, op)
+    for name, op in face("inplace").items():
+        add_method(name + "_", op.inplace)
+
+
+_install_methods()

@@ -1,0 +1,149 @@
+"""Activation functions: pointwise operators of ``nn.functional``. Formulas in the notation of their papers."""
+
+from ..lang import functions as fn
+from ._define import pointwise
+
+_NN = dict(where="functional", dtypes="real")
+
+
+@pointwise(result=True, where="function method functional", dtypes="real")
+def relu(input):
+    """``max(x, 0)``; its gradient at 0 is 0."""
+    return fn.maximum(input, 0)
+
+
+@relu.gradient
+def _(grad, result):
+    return fn.where(fn.gt(result, 0), grad, 0)
+
+
+@pointwise(label="Hardtanh", **_NN)
+def relu6(input):
+    """``min(max(x, 0), 6)``."""
+    return fn.where(fn.gt(input, 0) & fn.lt(input, 6), input, fn.stop_gradient(fn.clamp(input, 0, 6)))
+
+
+@pointwise(**_NN)
+def leaky_relu(input, negative_slope=0.01):
+    """``x`` for x > 0, else ``negative_slope * x``."""
+    return fn.where(fn.gt(input, 0), input, negative_slope * input)
+
+
+@pointwise(where="function method functional", dtypes="real", inplace=False, label="PreluKernel")
+def _prelu_kernel(input, weight):
+    """``x`` for x > 0, else ``weight * x``."""
+    return fn.where(fn.gt(input, 0), input, weight * input)
+
+
+@pointwise(**_NN)
+def elu(input, alpha=1.0):
+    """``x`` for x > 0, else ``alpha * (exp(x) - 1)`` (Clevert et al. 2015)."""
+    return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
+
+
+@pointwise(where="function functional", dtypes="real", label="Elu")
+def celu(input, alpha=1.0):
+    """``x`` for x > 0, else ``alpha * (exp(x / alpha) - 1)`` (Barron 2017)."""
+    return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0) / alpha))
+
+
+@pointwise(where="function functional", dtypes="real", label="Elu")
+def selu(input):
+    """``scale * elu(x, alpha)`` with the self-normalising constants (Klambauer et al. 2017)."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return scale * fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
+
+
+@pointwise(inplace=False, where="functional")
+def gelu(input, *, approximate="none"):
+    """``x * Phi(x)`` with the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016)."""
+    if approximate == "tanh":
+        inner = 0.7978845608028654 * (input + 0.044715 * input * input * input)
+        return 0.5 * input * (1 + fn.tanh(inner))
+    if approximate != "none":
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return input * (0.5 * (1 + fn.erf(input * 0.7071067811865476)))
+
+
+@pointwise(where="functional", dtypes="any")
+def silu(input):
+    """``x * sigmoid(x)``, also known as swish."""
+    return input * fn.sigmoid(input)
+
+
+@pointwise(**_NN)
+def mish(input):
+    """``x * tanh(softplus(x))`` (Misra 2019)."""
+    return input * fn.tanh(fn.softplus(input))
+
+
+@pointwise(inplace=False, label="Softplus", **_NN)
+def softplus(input, beta=1.0, threshold=20.0):
+    """``log(1 + exp(beta * x)) / beta``; linear where ``beta * x > threshold``."""
+    scaled = input * beta
+    return fn.where(fn.gt(scaled, threshold), input, fn.softplus(fn.minimum(scaled, threshold)) / beta)
+
+
+@pointwise(inplace=False, label="LogSigmoid", **_NN)
+def logsigmoid(input):
+    """``log(sigmoid(x))``."""
+    return fn.log_sigmoid(input)
+
+
+@pointwise(**_NN)
+def hardtanh(input, min_val=-1.0, max_val=1.0):
+    """``x`` limited to [min_val, max_val]; the gradient at the bounds is 0."""
+    inside = fn.gt(input, min_val) & fn.lt(input, max_val)
+    return fn.where(inside, input, fn.stop_gradient(fn.clamp(input, min_val, max_val)))
+
+
+@pointwise(**_NN)
+def hardsigmoid(input):
+    """``min(max(x + 3, 0), 6) / 6``."""
+    return fn.minimum(fn.maximum(input + 3, 0), 6) / 6
+
+
+@hardsigmoid.gradient
+def _(grad, input):
+    return fn.where(fn.gt(input, -3) & fn.lt(input, 3), grad / 6, 0)
+
+
+@pointwise(**_NN)
+def hardswish(input):
+    """``x * hardsigmoid(x)`` (Howard et al. 2019)."""
+    return input * fn.minimum(fn.maximum(input + 3, 0), 6) / 6
+
+
+@hardswish.gradient
+def _(grad, input):
+    return fn.where(fn.lt(input, -3), 0, fn.where(fn.le(input, 3), grad * (input / 3 + 0.5), grad))
+
+
+@pointwise(inplace=False, where="function method functional", dtypes="real")
+def hardshrink(input, lambd=0.5):
+    """``x`` outside [-lambd, lambd], else 0."""
+    return fn.where(fn.ge(input, -lambd) & fn.le(input, lambd), 0, input)
+
+
+@pointwise(inplace=False, **_NN)
+def softshrink(input, lambd=0.5):
+    """``x`` moved towards 0 by ``lambd``; 0 within."""
+    return fn.where(fn.gt(input, lambd), input - lambd, fn.where(fn.lt(input, -lambd), input + lambd, 0 * input))
+
+
+@pointwise(inplace=False, where="functional")
+def tanhshrink(input):
+    """``x - tanh(x)``."""
+    return input - fn.tanh(input)
+
+
+@pointwise(inplace=False, **_NN)
+def softsign(input):
+    """``x / (1 + abs(x))``."""
+    return input / (1 + fn.abs(input))
+
+
+@pointwise(where="function functional", dtypes="real")
+def threshold(input, threshold, value):
+    """``x`` where x > threshold, else ``value``."""
+    return fn.where(fn.gt(input, threshold), input, value)

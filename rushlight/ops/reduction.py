@@ -1,0 +1,119 @@
+"""Reductions along dims, and the row normalisations: rowwise operators."""
+
+from ..lang import functions as fn
+from ._define import operand, rowwise
+
+
+def _overloads(op):
+    """PyTorch numbers overloads: ``SumBackward0`` for the whole tensor, ``SumBackward1`` along dims."""
+    op.label_dim = op.label[:-1] + "1"
+    return op
+
+
+@_overloads
+@rowwise(widen=True)
+def sum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum over all dims, or over ``dim`` (an int or a tuple). Integers are summed as int64.
+
+    >>> torch.ones(2, 3).sum(dim=1)
+    tensor([3., 3.])
+    """
+    return fn.sum(input)
+
+
+@_overloads
+@rowwise(dtypes="inexact")
+def mean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean over all dims, or over ``dim``. Integer tensors need ``dtype=``."""
+    return fn.mean(input)
+
+
+@_overloads
+@rowwise(widen=True, result=True)
+def prod(input, dim=None, keepdim=False, *, dtype=None):
+    """The product over all dims, or over ``dim``."""
+    return fn.prod(input)
+
+
+@rowwise(result=True, dtypes="real")
+def amax(input, dim=None, keepdim=False):
+    """The largest elements; ties share the gradient."""
+    return fn.any(input) if input.type == "b1" else fn.max(input)
+
+
+@rowwise(result=True, dtypes="real")
+def amin(input, dim=None, keepdim=False):
+    """The smallest elements; ties share the gradient."""
+    return fn.all(input) if input.type == "b1" else fn.min(input)
+
+
+@rowwise
+def any(input, dim=None, keepdim=False):
+    """True where any element is nonzero."""
+    return fn.any(input if input.type == "b1" else fn.ne(input, 0))
+
+
+@rowwise
+def all(input, dim=None, keepdim=False):
+    """True where all elements are nonzero."""
+    return fn.all(input if input.type == "b1" else fn.ne(input, 0))
+
+
+@rowwise
+def count_nonzero(input, dim=None):
+    """How many elements are nonzero."""
+    return fn.count_nonzero(input)
+
+
+@rowwise(where="", dtypes="real")
+def _argmax(input, dim=None, keepdim=False):
+    return fn.argmax(fn.cast(input, "u8") if input.type == "b1" else input)
+
+
+@rowwise(where="", dtypes="real")
+def _argmin(input, dim=None, keepdim=False):
+    return fn.argmin(fn.cast(input, "u8") if input.type == "b1" else input)
+
+
+@rowwise(where="", floating=True, label="Var")
+def _var(input, dim=None, correction=1.0, keepdim=False):
+    return fn.var(input, correction)
+
+
+@rowwise(where="", floating=True, result=True, label="Std")
+def _std(input, dim=None, correction=1.0, keepdim=False):
+    return fn.std(input, correction)
+
+
+@rowwise(where="", floating=True, result=True, label="Logsumexp")
+def _logsumexp(input, dim=None, keepdim=False):
+    return fn.logsumexp(input)
+
+
+@rowwise(where="", floating=True, result=True, label="LinalgVectorNorm")
+def _vector_norm(input, ord=2.0, dim=None, keepdim=False, *, dtype=None):
+    return fn.norm(input, ord)
+
+
+@rowwise(where="", dtypes="inexact", result=True, label="Softmax")
+def _softmax(input, dim=None, *, dtype=None):
+    return fn.softmax(input)
+
+
+@rowwise(where="", dtypes="inexact", result=True, label="LogSoftmax")
+def _log_softmax(input, dim=None, *, dtype=None):
+    return fn.log_softmax(input)
+
+
+@rowwise(where="", dtypes="inexact", label="NativeLayerNorm")
+def _layer_norm(input, normalized_shape, weight: operand = None, bias: operand = None, eps=1e-5):
+    centred = input - fn.mean(input)
+    y = centred * fn.rsqrt(fn.mean(centred * centred) + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+@rowwise(where="", dtypes="inexact", label="FusedRmsNorm")
+def _rms_norm(input, normalized_shape, weight: operand = None, eps=1e-6):
+    y = input * fn.rsqrt(fn.mean(input * input) + eps)
+    return y if weight is None else y * weight

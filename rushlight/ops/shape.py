@@ -1,0 +1,120 @@
+"""Movement of elements: copies and conversions, and what the core's views need from above (their adjoints, lazy conjugation)."""
+
+from .._core import operator as _operator
+from .._core import tensor as _tensor
+from .._core import view as _view
+from . import reduction
+from ._define import Entry, composite, library, registry
+
+_native = _view.operators()
+_HIDDEN = ("slice", "cast")
+for _name, _op in _native.items():
+    _where = () if _name in _HIDDEN else ("method",) if _name in ("view", "expand", "contiguous", "copy_") else ("function", "method")
+    registry[_name] = Entry(_op, "native", _name, _where, __name__, (), {})
+
+view, reshape, expand, transpose, permute = (_native[n] for n in ("view", "reshape", "expand", "transpose", "permute"))
+squeeze, unsqueeze, select, narrow, flatten = (_native[n] for n in ("squeeze", "unsqueeze", "select", "narrow", "flatten"))
+as_strided, diagonal, unfold, clone, contiguous = (_native[n] for n in ("as_strided", "diagonal", "unfold", "clone", "contiguous"))
+slice, cast, copy_, t = (_native[n] for n in ("slice", "cast", "copy_", "t"))
+
+
+# -- adjoints of views --
+
+
+@composite(where="method")
+def sum_to_size(input, *size):
+    """``input`` summed to a shape that broadcasts to its own: the adjoint of expand."""
+    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    lead = input.ndim - len(size)
+    if lead < 0 or any(s not in (1, n) for s, n in zip(size, input.shape[lead:])):
+        if input.ndim <= len(size):  # a smaller gradient stands for its broadcast
+            return expand(input, size)
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(input.shape)}}}.")
+    dims = tuple(range(lead)) + tuple(lead + i for i, s in enumerate(size) if s == 1 and input.shape[lead + i] != 1)
+    out = reduction.sum(input, dims, True) if dims else input
+    return reshape(out, size) if lead else out
+
+
+@library(where="", differentiable="input")
+def view_scatter(input, shape, name, args):
+    """Zeros of ``shape`` with ``input`` written (added, where the view repeats elements) through the view ``name(zeros, *args)``."""
+    from . import creation
+
+    out = creation.zeros(shape, dtype=input.dtype, device=input.device)
+    if name == "getitem":
+        target = out[args[0]]
+    elif name == "as_strided":
+        return _scatter_strided(out, input, *args)
+    elif name == "unfold":
+        return _scatter_windows(out, input, *args)
+    else:
+        target = _native[name](out, *args)
+    copy_(target, input)
+    return out
+
+
+@view_scatter.backward_of
+def _(grad, name, args):
+    if name == "getitem":
+        return grad[args[0]]
+    if name == "as_strided":
+        size, stride, offset, layout = args
+        return as_strided(_in_layout(grad, layout), size, stride, offset)
+    return _native[name](grad, *args)
+
+
+def _in_layout(x, strides):
+    """``x``'s elements with the given strides."""
+    from . import creation
+
+    out = creation.empty_strided(tuple(x.shape), strides, dtype=x.dtype)
+    return copy_(out, x)
+
+
+def _scatter_strided(out, grad, size, stride, offset, layout):
+    """The adjoint of as_strided: each gradient is added at its place in memory; places are then read in the input's layout."""
+    from . import creation, index
+
+    extent = lambda sizes, strides: 1 + sum((n - 1) * s for n, s in zip(sizes, strides)) if 0 not in sizes else 0  # noqa: E731
+    low = min(offset, 0)
+    room = max(extent(tuple(out.shape), layout), offset + extent(size, stride)) - low
+    flat = creation.zeros(room, dtype=grad.dtype)
+    at = as_strided(creation.arange(room), size, stride, offset - low)
+    flat = index.index_add(flat, 0, reshape(at, -1), reshape(grad, -1))
+    return clone(as_strided(flat, tuple(out.shape), layout, -low))
+
+
+def _scatter_windows(out, grad, dim, size, step):
+    """The adjoint of unfold: windows are added where they came from, one offset within the window at a time."""
+    windows = grad.shape[dim]
+    for k in range(size):
+        target = slice(out, dim, k, k + (windows - 1) * step + 1, step)
+        copy_(target, target + select(grad, grad.ndim - 1, k))
+    return out
+
+
+_CALLBACKS = {"sum_to_size": lambda g, shape: sum_to_size(g, shape), "view_scatter": lambda g, shape, n, a: view_scatter(g, shape, n, a)}
+for _module in (_operator, _view):
+    for _key, _function in _CALLBACKS.items():
+        _module.set_callback(_key, _function)
+_operator.set_callback("cast", lambda x, dtype: cast(x, dtype))
+_operator.set_callback("reshape", lambda x, shape: reshape(x, shape))
+_operator.set_callback("expand", lambda x, shape: expand(x, shape))
+_operator.set_callback("copy_", lambda x, source: copy_(x, source))
+
+
+# -- filling --
+
+
+@composite(where="method")
+def fill_(input, value):
+    """Overwrites every element with ``value``, a number or a 0-dim tensor."""
+    if isinstance(value, _tensor.Tensor) and value.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    return copy_(input, value)
+
+
+@composite(where="method")
+def zero_(input):
+    """Overwrites every element with 0."""
+    return copy_(input, 0)
