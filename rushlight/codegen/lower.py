@@ -2,7 +2,7 @@
 operations that are a select or two away from the machine are written out."""
 
 from ..lang import types as ty
-from ..lang.expr import compare, const, make, rebuild, select
+from ..lang.expr import compare, const, make, rebuild, select, without_stated
 from .complexpair import separated
 from .reduction import finishing, partial_roots
 
@@ -17,7 +17,7 @@ def lowered(roots, stage="whole", first_partial=0):
         from ..lang.elementary import expand
     except ImportError:
         expand = list
-    values = separated(roots)
+    values = separated(without_stated(roots))
     flat = [e for v in values for e in (v if isinstance(v, tuple) else (v,))]
     if stage == "partial":
         values = flat = partial_roots(flat)
@@ -29,7 +29,7 @@ def lowered(roots, stage="whole", first_partial=0):
 
 def partial_slots(roots):
     """The element types of the partial results that the reductions beneath ``roots`` have."""
-    flat = [e for v in separated(roots) for e in (v if isinstance(v, tuple) else (v,))]
+    flat = [e for v in separated(without_stated(roots)) for e in (v if isinstance(v, tuple) else (v,))]
     return tuple(r.type for r in partial_roots(flat))
 
 

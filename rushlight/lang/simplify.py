@@ -1,8 +1,8 @@
 """Smaller expressions with the same value, bit for bit (the payload of a NaN aside).
 
 Only identities that hold in floating point are used: ``x * 0`` stays (x may be infinite or NaN), and ``x + 0.0`` (x may
-be -0.0). The exception is ``pow`` with the constant exponents that PyTorch computes without it (2, 3, -1, -2, 0.5, -0.5):
-there the multiplications and square roots *are* the value. Common subexpressions are one node already.
+be -0.0). The exception is ``pow`` with the constant exponents that PyTorch computes without it (2, 3, -1, -2, 0.5 and
+-0.5): there the multiplications and square roots *are* the value. Common subexpressions are one node already.
 
 >>> from rushlight.lang.expr import input
 >>> simplify([(input(0, "f32") ** 2) * 1])
