@@ -28,7 +28,7 @@ _NAMES = {
     trig: "sin cos tan asin acos atan",
     hyperbolic: "sinh cosh tanh asinh acosh atanh",
     roots: "rsqrt cbrt hypot atan2",
-    erf: "erf erfc erfcx",
+    erf: "erf erfc erfcx erfinv ndtri log_ndtr",
 }
 FUNCTIONS = {name: getattr(module, name) for module, names in _NAMES.items() for name in names.split()}
 

@@ -4,10 +4,11 @@ A *pair* ``(hi, lo)`` stands for the unevaluated sum hi + lo with |lo| below an 
 sums and products of pairs are Dekker's and Knuth's error-free transformations, with a fused multiply-add in place of splitting.
 """
 
+import functools
 import math
 import struct
 
-from ..expr import cast, compare, const, make, select  # noqa: F401  (the vocabulary of this package)
+from ..expr import Expr, cast, compare, const, lift, make, select  # noqa: F401  (the vocabulary of this package)
 
 MANTISSA = {"f32": 23, "f64": 52}
 INTEGER = {"f32": "i32", "f64": "i64"}
@@ -28,7 +29,7 @@ def bits_of(value, type):
 def fma(a, b, c):
     """a * b + c, rounded once; numbers take the type of the expressions beside them."""
     type = next(x.type for x in (a, b, c) if not isinstance(x, (int, float)))
-    return make("fma", tuple(const(x, type) if isinstance(x, (int, float)) else x for x in (a, b, c)), type)
+    return make("fma", tuple(lift(x, type) for x in (a, b, c)), type)
 
 
 def sqrt(x):
@@ -53,7 +54,7 @@ def floor(x):
 
 def copysign(x, sign):
     """The magnitude of x with the sign bit of ``sign``; x may be a number."""
-    return make("copysign", (const(x, sign.type) if isinstance(x, (int, float)) else x, sign), sign.type)
+    return make("copysign", (lift(x, sign.type), sign), sign.type)
 
 
 def eq(a, b):
@@ -87,8 +88,8 @@ def at_least(x, bound):
 
 
 def poly(x, coefficients):
-    """The polynomial with these coefficients, lowest degree first, by Horner's rule."""
-    result = coefficients[-1] if not isinstance(coefficients[-1], (int, float)) else const(coefficients[-1], x.type)
+    """The polynomial with these coefficients (numbers or expressions), lowest degree first, by Horner's rule."""
+    result = lift(coefficients[-1], x.type)
     for c in reversed(coefficients[:-1]):
         result = fma(result, x, c)
     return result
@@ -180,3 +181,15 @@ def pair_sqrt(x):
 def number_pair(value, type):
     """A number of more than the type's precision (a decimal string, or its exact parts) as a pair of constants."""
     return tuple(const(part, type) for part in value)
+
+
+def through_f64(function):
+    """``function`` of f64 expressions for f32 ones too: for rare functions whose f32 form would need double length anyway."""
+
+    @functools.wraps(function)
+    def both(*args):
+        if args[0].type == "f64":
+            return function(*args)
+        return cast(function(*(cast(x, "f64") if isinstance(x, Expr) else x for x in args)), "f32")
+
+    return both

@@ -8,7 +8,7 @@ n ln2 added in two parts. The functions at the top return their results in parts
 import math
 
 from .arithmetic import (
-    EPSILON, INF, NAN, absolute, at_least, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, nearest, pair_times, poly,
+    EPSILON, INF, NAN, absolute, at_least, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, nearest, pair_over, pair_times, poly,
     power_of_two, rint, scale, select, split, two_product, two_sum,
 )  # fmt: skip
 
@@ -178,8 +178,11 @@ def expm1(x):
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), as e / (1 + e) with e = exp(x) for negative x: denormal results keep their bits."""
-    e = exp(-absolute(x))
-    return select(x < 0.0, e, const(1.0, x.type)) / (1.0 + e)
+    hi, lo, n = exp_pair(at_least(-absolute(x), EXP_RANGE[x.type][0]))
+    e = scale(hi + lo, n)
+    one = const(1.0, x.type)
+    hi, lo = pair_over((select(x < 0.0, e, one), const(0.0, x.type)), fast_two_sum(one, e))
+    return hi + lo
 
 
 def softplus(x):
