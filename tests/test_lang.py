@@ -288,6 +288,19 @@ def test_integer_operations(name, path):
     np.testing.assert_array_equal(got, getattr(torch, path)(torch.tensor(a), torch.tensor(b)))
 
 
+@pytest.mark.parametrize("type", ["int8", "uint8", "int64"])
+def test_integer_powers(type):
+    torch = pytest.importorskip("torch")
+    values = [0, 1, 2, 3, 5, 7, 100, 127] + ([] if type[0] == "u" else [-1, -2, -3, -128])
+    a, b = (np.array(v, type) for v in zip(*itertools.product(values, values), strict=True))
+    t = {"int8": "i8", "uint8": "u8", "int64": "i64"}[type]
+    (got,) = evaluate([f.pow(input(0, t), input(1, t))], [a, b])
+    np.testing.assert_array_equal(got, torch.pow(torch.tensor(a), torch.tensor(b)))
+    for exponent in (0, 1, 2, 3, 6, 11):
+        (got,) = evaluate(simplify([f.pow(input(0, t), exponent)]), [a])
+        np.testing.assert_array_equal(got, torch.pow(torch.tensor(a), exponent))
+
+
 def test_integers_by_zero_and_overflow():
     a, b = input(0, "i8"), input(1, "i8")
     exprs = [f.floordiv(a, b), f.truncdiv(a, b), f.rem(a, b), f.mod(a, b)]

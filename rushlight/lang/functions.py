@@ -159,7 +159,28 @@ def xlogy(x, y):
 
 def pow(base, exponent):
     """``base ** exponent``. Derivatives: by base 0 at exponent 0; by exponent 0 at base 0, exponent >= 0."""
-    return binary("pow", base, exponent)
+    base, exponent = _together("pow", base, exponent)
+    return _whole_power(base, exponent) if base.type in ty.INTS else binary("pow", base, exponent)
+
+
+def _whole_power(base, exponent):
+    """An integer's power by repeated squaring, wrapping; for a negative exponent the inverse of 1 and -1, else 0."""
+    result, square, width = const(1, base.type), base, ty.BITS[base.type]
+    if exponent.op == "const":
+        width = exponent.attr.bit_length()
+    for bit in range(width):
+        result = where(ne(exponent & _bit(bit, base.type), 0), result * square, result)
+        square = square * square
+    if base.type in ty.UNSIGNED:
+        return result
+    inverse = where(eq(base, 1), base, where(eq(base, -1), where(ne(exponent & 1, 0), base, 1), 0))
+    return where(exponent < 0, inverse, result)
+
+
+def _bit(position, type):
+    """The constant with this bit alone, as a value of the type: the highest bit of a signed one is negative."""
+    sign = type in ty.SIGNED and position == ty.BITS[type] - 1
+    return const(-(1 << position) if sign else 1 << position, type)
 
 
 def root(x):
