@@ -57,6 +57,21 @@ def partial_types(outputs):
     return partial_slots([o[0] for o in outputs])
 
 
+def transpose(bits, name="transpose"):
+    """The address of the kernel that copies a matrix of ``bits``-bit elements (8, 16, 32, 64 or 128) to its transpose.
+
+    It is called as a pointwise kernel of one output and one input, where the output has unit stride along the inner dim and the
+    input along the outer one.
+    """
+
+    def write(symbol):
+        from .transpose import Transpose
+
+        return Transpose(bits).write(symbol)
+
+    return _kernel("transpose", name, bits, (), write)
+
+
 class _Output:
     """One output as the caller gave it."""
 

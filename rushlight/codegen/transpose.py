@@ -1,0 +1,83 @@
+"""The transposed copy, as LLVM text: out[j, i] = in[i, j] with both rows contiguous.
+
+Square blocks of B x B elements are turned in registers: B loads of a contiguous piece of an input row each, log2(B) rounds of
+interleaving, B stores of a contiguous piece of an output row each. Every cache line that a whole block touches is used to the full,
+so the strides' size does not matter. What is left at the edges is copied one element at a time.
+"""
+
+from .access import advance
+from .llvm import host, module
+from .pointwise import PARAMETERS, load_operands
+from .text import Function, vector
+
+
+def block_size(size):
+    """B for elements of ``size`` bytes: a block fits the registers."""
+    return {16: 4, 8: 8, 4: 16 if host().vector_bits == 512 else 8}.get(size, 16)
+
+
+class Transpose:
+    """Writes the kernel for elements of ``bits`` bits, with the ABI of a pointwise kernel of one output and one input."""
+
+    def __init__(self, bits):
+        self.size = bits // 8
+        self.block = block_size(self.size)
+        # 16-byte elements are moved as pairs of words.
+        self.words, self.scalar = (2, "i64") if bits == 128 else (1, f"i{bits}")
+        self.lanes = self.block * self.words
+        self.fn = Function()
+
+    def write(self, name):
+        """The module's text."""
+        fn, b = self.fn, self.block
+        fn.label("entry")
+        load_operands(fn, 2, (("ptr", "ptr", "base"), ("stride0", "i64", "inner"), ("stride1", "i64", "outer")))
+        columns, rows = (fn.int("and", n, -b) for n in ("%n0", "%n1"))
+        with fn.loop("0", columns, b) as i, fn.loop("0", rows, b) as j:
+            self._turn(i, j)
+        self._copy("0", rows, columns, "%n0")
+        self._copy(rows, "%n1", "0", "%n0")
+        fn.do("ret void")
+        return module(fn, name, PARAMETERS)
+
+    def _places(self, i, j):
+        """The addresses of out[j, i] and in[i, j]."""
+        fn = self.fn
+        out = advance(fn, advance(fn, "%base0", fn.int("mul nsw", j, "%outer0")), fn.int("mul nsw", i, self.size))
+        into = advance(fn, advance(fn, "%base1", fn.int("mul nsw", i, "%inner1")), fn.int("mul nsw", j, self.size))
+        return out, into
+
+    def _turn(self, i, j):
+        fn, v = self.fn, vector(self.lanes, self.scalar)
+        align = self.size // self.words
+        out, into = self._places(i, j)
+        rows = []
+        for _ in range(self.block):
+            rows.append(fn.emit(f"load {v}, ptr {into}, align {align}"))
+            into = advance(fn, into, "%inner1")
+        for row in self._turned(rows):
+            fn.do(f"store {v} {row}, ptr {out}, align {align}")
+            out = advance(fn, out, "%outer0")
+
+    def _turned(self, rows):
+        """Rows as columns: each round interleaves row k with row k + B/2; log2(B) rounds are a transposition."""
+        half = self.block // 2
+        for _ in range(self.block.bit_length() - 1):
+            rows = [self._interleaved(rows[k], rows[k + half], upper) for k in range(half) for upper in (False, True)]
+        return rows
+
+    def _interleaved(self, a, b, upper):
+        start = self.block // 2 if upper else 0
+        elements = [e for k in range(start, start + self.block // 2) for e in (k, k + self.block)]
+        picks = ", ".join(f"i32 {self.words * e + w}" for e in elements for w in range(self.words))
+        v = vector(self.lanes, self.scalar)
+        return self.fn.emit(f"shufflevector {v} {a}, {v} {b}, {vector(self.lanes, 'i32')} <{picks}>")
+
+    def _copy(self, first_row, last_row, first_column, last_column):
+        """out[j, i] = in[i, j] for a rectangle, element by element."""
+        fn, v = self.fn, vector(self.words, self.scalar)
+        align = self.size // self.words
+        with fn.loop(first_row, last_row) as j, fn.loop(first_column, last_column) as i:
+            out, into = self._places(i, j)
+            value = fn.emit(f"load {v}, ptr {into}, align {align}")
+            fn.do(f"store {v} {value}, ptr {out}, align {align}")
