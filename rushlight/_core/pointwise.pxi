@@ -248,7 +248,7 @@ cdef int compute(Program p, Call* c, list outputs, str label) except -1:
         node = PointwiseNode.record(p, c, mask, label)
     run_program(p, c.operands, outputs, False)
     if node is not None:
-        node.finish(outputs)
+        node.finish(c, outputs)
     return 0
 
 
@@ -259,47 +259,62 @@ cdef class PointwiseNode(Node):
     cdef Program program
     cdef Gradient gradient
     cdef int mask
-    cdef list saved             # for each operand of the gradient's program: None (a gradient), Saved, or a number
-    cdef list inputs            # aliases without memory use: (dtype code, shape) of each operand in the mask
+    cdef list saved             # for each operand of the gradient's program: None (a gradient), Saved, or a number; None if all are gradients
+    cdef list inputs            # (dtype code, shape) of each operand in the mask; None if all are like the result
 
     @staticmethod
     cdef PointwiseNode record(Program p, Call* c, int mask, str label):
         """Links the node and saves what the gradient reads of the inputs; finish() adds the results."""
         cdef PointwiseNode node = PointwiseNode.__new__(PointwiseNode)
         cdef Gradient g = p.gradient(mask)
-        cdef list tensors = []
-        cdef list shapes = []
-        cdef Tensor t
+        cdef object v
         cdef int i
         node.label, node.program, node.gradient, node.mask = label, p, g, mask
-        for i in range(c.n):
-            if mask >> i & 1:
-                t = <Tensor>c.source[i]
-                tensors.append(t)
-                shapes.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)])))
-        node.inputs = shapes
-        node.saved = [None] * g.n
-        for i in range(g.n):
-            if g.kind[i] == 1:
-                node.saved[i] = save(<Tensor>c.source[g.index[i]]) if c.operands[g.index[i]].tensor != NULL \
-                    or isinstance(<object>c.source[g.index[i]], Tensor) else <object>c.source[g.index[i]]
-        if len(tensors) == 1:
-            link1(node, tensors[0])
-        elif len(tensors) == 2:
-            link2(node, tensors[0], tensors[1])
+        if g.reads:
+            node.saved = [None] * g.n
+            for i in range(g.n):
+                if g.kind[i] == 1:
+                    v = <object>c.source[g.index[i]]
+                    node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
+        if mask == 1:
+            link1(node, <Tensor>c.source[0])
+        elif mask == 2:
+            link1(node, <Tensor>c.source[1])
+        elif mask == 3:
+            link2(node, <Tensor>c.source[0], <Tensor>c.source[1])
         else:
-            link(node, tuple(tensors))
+            link(node, tuple([<object>c.source[i] for i in range(c.n) if mask >> i & 1]))
         return node
 
-    cdef int finish(self, list outputs) except -1:
+    cdef int finish(self, Call* c, list outputs) except -1:
+        """Saves the results that the gradient reads, notes shapes that differ from the result's, and gives the results their history."""
+        cdef Tensor out = <Tensor>outputs[0]
+        cdef Tensor t
         cdef int i
         self.n_outputs = len(outputs)
-        for i in range(self.gradient.n):
-            if self.gradient.kind[i] == 2:
-                self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
+        for i in range(c.n):
+            if self.mask >> i & 1:
+                t = <Tensor>c.source[i]
+                if t.code != out.code or t.ndim != out.ndim or memcmp(t.sizes, out.sizes, t.ndim * sizeof(int64_t)) != 0:
+                    self.note_shapes(c)
+                    break
+        if self.gradient.reads:
+            for i in range(self.gradient.n):
+                if self.gradient.kind[i] == 2:
+                    self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
         for i in range(len(outputs)):
             if category((<Tensor>outputs[i]).code) >= 2:
                 set_history(<Tensor>outputs[i], self, i)
+        return 0
+
+    cdef int note_shapes(self, Call* c) except -1:
+        cdef int i
+        cdef Tensor t
+        self.inputs = []
+        for i in range(c.n):
+            if self.mask >> i & 1:
+                t = <Tensor>c.source[i]
+                self.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)])))
         return 0
 
     cdef list apply(self, list grads):
@@ -331,18 +346,16 @@ cdef class PointwiseNode(Node):
                     c.operands[i].tensor = NULL
                     put_scalar(c.operands[i].number, g.program.codes[g.program.n_out + i], v)
             compute(g.program, &c, outputs, g.program.name)
-        for i in range(len(self.inputs)):
+        for i in range(len(g.results)):
             r = g.results[i]
-            if r == -1:
-                results.append(None)
-                continue
-            v = outputs[r] if r >= 0 else grads[-2 - r]
-            results.append(None if v is None else reduce_to(<Tensor>v, self.inputs[i]))
+            v = None if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
+            results.append(v if v is None or self.inputs is None else reduce_to(<Tensor>v, self.inputs[i]))
         return results
 
     cdef int release(self) except -1:
         self.released = True
-        self.saved = [None] * len(self.saved)
+        if self.saved is not None:
+            self.saved = [None] * len(self.saved)
         return 0
 
 
@@ -427,6 +440,7 @@ cdef class InPlace(Operator):
         bump(target)
         if node is not None:
             node.n_outputs = 1
+            node.note_shapes(&c)
             rebase(target, node, 0 if mask & 1 else -1)
             for i in range(node.gradient.n):
                 if node.gradient.kind[i] == 2:

@@ -71,6 +71,7 @@ cdef class Gradient:
     cdef readonly Program program
     cdef readonly tuple operands, results
     cdef int n
+    cdef bint reads                   # anything besides the incoming gradients
     cdef int[MAX_OPERANDS] kind       # 0 grad, 1 input, 2 result
     cdef int[MAX_OPERANDS] index
 
@@ -80,6 +81,7 @@ cdef class Gradient:
         self.n = len(operands)
         for i, (kind, index) in enumerate(operands):
             self.kind[i] = ("grad", "input", "result").index(kind)
+            self.reads |= kind != "grad"
             self.index[i] = index
 
 
