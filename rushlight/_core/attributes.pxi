@@ -304,6 +304,16 @@ def accumulator(Tensor t):
     return edge(t)
 
 
+def intercepted(tuple values):
+    """Must a call with these arguments go through the interpreters?"""
+    if thread_state().modes & MODE_FUNCTION:
+        return True
+    for value in values:
+        if isinstance(value, Tensor) and (<Tensor>value).flags & INTERCEPT:
+            return True
+    return False
+
+
 def increment_version(t):
     """Counts a write that the version counter did not see (made through NumPy or another library) on a tensor or several."""
     for one in (t,) if isinstance(t, Tensor) else t:

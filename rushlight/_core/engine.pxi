@@ -3,6 +3,12 @@
 # A node's inputs always have smaller numbers than the node, so taking the node with the largest number next is a topological order:
 # all consumers of a node have run before it. No counting of dependencies, no recursion.
 
+cdef extern from *:
+    """
+    static __thread void *rl_walk;      /* the pass that runs on this thread */
+    """
+    void* rl_walk
+
 ctypedef struct Entry:
     uint64_t sequence
     PyObject* node                     # borrowed: Walk.buffers owns it while it waits
@@ -17,6 +23,8 @@ cdef class Walk:
     cdef set wanted                    # nodes on a way to the inputs, or None: all
     cdef set running                   # those of them that must run, not just be reached
     cdef list results
+    cdef list starts                   # the nodes it began at
+    cdef set reachable                 # all nodes it will come to, found when first asked for
     cdef bint keep, create
 
     def __dealloc__(self):
@@ -159,12 +167,16 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
     cdef ThreadState* state = thread_state()
     cdef int grad = state.grad
     cdef Py_ssize_t i
+    global rl_walk
+    cdef void* outer = rl_walk
     walk.buffers = {}
     walk.keep, walk.create = keep, create
+    walk.starts = [node for node, number in roots]
     if targets is not None:
-        _plan(walk, [node for node, number in roots], targets)
+        _plan(walk, walk.starts, targets)
     state.grad = create
     state.depth += 1
+    rl_walk = <void*>walk
     try:
         for i in range(len(roots)):
             node, number = roots[i]
@@ -174,6 +186,7 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
         if state.depth == 1:
             _run_queued()
     finally:
+        rl_walk = outer
         state.grad = grad
         state.depth -= 1
     return 0
@@ -183,8 +196,6 @@ cdef int _plan(Walk walk, list starts, list targets) except -1:
     """Finds the nodes between the starts and the targets."""
     cdef uint64_t oldest = <uint64_t>-1
     cdef Node node, n
-    cdef list found = [], stack = list(starts)
-    cdef set seen = set()
     walk.captures, walk.running, walk.wanted = {}, set(), set()
     for node, number, position, run in targets:
         oldest = min(oldest, node.sequence)
@@ -193,23 +204,17 @@ cdef int _plan(Walk walk, list starts, list targets) except -1:
             walk.captures.setdefault(node, []).append((number, position))
         if run:
             walk.running.add(node)
-    while stack:
-        node = stack.pop()
-        if node.sequence < oldest or node in seen:
-            continue
-        seen.add(node)
-        found.append((node.sequence, len(found), node))
-        for n in node.next:
-            if n is not None:
-                stack.append(n)
-    found.sort()
-    for _, _, node in found:
+    for node in sorted(_reach(starts, oldest), key=_sequence_of):
         for n in node.next:
             if n is not None and n in walk.wanted:
                 walk.wanted.add(node)
                 walk.running.add(node)
                 break
     return 0
+
+
+def _sequence_of(Node node):
+    return node.sequence
 
 
 # -- hooks --
@@ -347,6 +352,57 @@ cdef int _run_queued() except -1:
     while _queued:
         _queued.pop(0)()
     return 0
+
+
+def current_pass():
+    """The backward pass that runs on this thread (an opaque object), or None."""
+    return <object>rl_walk if rl_walk != NULL else None
+
+
+def will_run(Node node):
+    """Will the pass that runs now come to this node?"""
+    cdef Walk walk
+    if rl_walk == NULL:
+        raise RuntimeError("there is no backward pass running")
+    walk = <Walk>rl_walk
+    if walk.reachable is None:
+        walk.reachable = _reach(walk.starts, 0)
+        if walk.wanted is not None:
+            walk.reachable &= walk.wanted
+    return node in walk.reachable
+
+
+cdef set _reach(list starts, uint64_t oldest):
+    """All nodes behind the starts that are not older than ``oldest``."""
+    cdef set seen = set()
+    cdef list stack = list(starts)
+    cdef Node node, n
+    while stack:
+        node = stack.pop()
+        if node.sequence < oldest or node in seen:
+            continue
+        seen.add(node)
+        for n in node.next:
+            if n is not None:
+                stack.append(n)
+    return seen
+
+
+def depends_on_others(outputs, inputs):
+    """Do the outputs depend on leaves other than the inputs (which count as leaves, computed or not)?"""
+    cdef set stop = {edge(t) for t in inputs}
+    cdef set seen = set()
+    cdef list stack = [edge(t) for t in outputs]
+    cdef Node node
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen or node in stop:
+            continue
+        if type(node) is AccumulateGrad:
+            return True
+        seen.add(node)
+        stack.extend(node.next)
+    return False
 
 
 # -- the way in --
