@@ -603,3 +603,6 @@ def set_flag(Tensor t, uint32_t flag, bint on):
         t.flags |= flag
     else:
         t.flags &= ~flag
+
+
+include "geometry.pxi"

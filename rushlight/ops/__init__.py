@@ -5,7 +5,7 @@ Nothing is traced or compiled here: a definition runs at its operator's first us
 
 from .._core.tensor import add_method, set_slot
 from . import _define
-from . import shape, reduction, arithmetic, elementary, activation  # noqa: F401, I001  (order: later files use earlier ones)
+from . import shape, reduction, arithmetic, elementary, activation, casting  # noqa: F401, I001  (order: later files use earlier ones)
 
 _SLOTS = {
     "add": arithmetic.add, "sub": arithmetic.sub, "mul": arithmetic.mul, "truediv": arithmetic.true_divide,
@@ -33,6 +33,8 @@ def face(where):
 
 
 def _install_methods():
+    for name, op in face("property").items():
+        add_method(name, property(op))
     for name, op in face("method").items():
         add_method(name, op)
     for name, op in face("inplace").items():

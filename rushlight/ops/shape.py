@@ -118,3 +118,40 @@ def fill_(input, value):
 def zero_(input):
     """Overwrites every element with 0."""
     return copy_(input, 0)
+
+
+# -- transposes as attributes --
+
+
+@composite(where="property")
+def T(input):
+    """The view with all dims reversed."""
+    return permute(input, tuple(range(input.ndim - 1, -1, -1)))
+
+
+@composite(where="property")
+def mT(input):
+    """The view with the last two dims swapped."""
+    if input.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+    return transpose(input, -2, -1)
+
+
+@composite(where="property")
+def H(input):
+    """The conjugate transpose of a matrix."""
+    if input.ndim not in (0, 2):
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+    return (transpose(input, 0, 1) if input.ndim else input).conj()
+
+
+@composite(where="property")
+def mH(input):
+    """The conjugate transpose of the last two dims."""
+    return mT(input).conj()
+
+
+@composite
+def adjoint(input):
+    """The conjugate transpose of the last two dims."""
+    return mT(input).conj()

@@ -1,0 +1,347 @@
+"""Conversions of dtype, device and memory format, and complex numbers as pairs of real ones."""
+
+from .._core import operator as _operator
+from .._core import tensor as _tensor
+from .._core import view as _view
+from ..lang import functions as fn
+from . import shape
+from ._define import composite, library, pointwise
+
+Tensor, dtype, device = _tensor.Tensor, _tensor.dtype, _tensor.device
+_names = _tensor.dtypes()
+
+
+class memory_format:
+    """How dims lie in memory: ``torch.contiguous_format``, ``torch.channels_last`` ..."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"torch.{self.name}"
+
+    def __reduce__(self):
+        return _format_by_name, (self.name,)
+
+
+class layout:
+    """``torch.strided``, the layout of every tensor here."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"torch.{self.name}"
+
+
+FORMATS = {n: memory_format(n) for n in ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")}
+LAYOUTS = {n: layout(n) for n in ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "jagged")}
+
+
+def _format_by_name(name):
+    return FORMATS[name]
+
+
+# -- to and its short forms --
+
+
+def parse_to(args, kwargs):
+    """The (dtype, device, copy, memory_format) that arguments of ``Tensor.to`` or ``Module.to`` ask for; None where nothing is said."""
+    kind = place = fmt = None
+    copy = kwargs.get("copy", False)
+    rest = list(args)
+    if rest and isinstance(rest[0], Tensor):
+        other = rest.pop(0)
+        kind, place = other.dtype, other.device
+    elif rest and isinstance(rest[0], dtype):
+        kind = rest.pop(0)
+    elif rest and (rest[0] is None or isinstance(rest[0], (device, str, int))):
+        first = rest.pop(0)
+        place = None if first is None else device(first)
+        if rest and (rest[0] is None or isinstance(rest[0], dtype)):
+            kind = rest.pop(0)
+    elif rest:
+        raise TypeError(
+            f"to() received an invalid combination of arguments - got ({', '.join(type(a).__name__ for a in args)}), but expected one of:\n"
+            "  to(dtype), to(device, dtype) or to(tensor)"
+        )
+    if len(rest) > 1:
+        copy = rest[1]
+    if "other" in kwargs:
+        kind, place = kwargs["other"].dtype, kwargs["other"].device
+    kind = kwargs.get("dtype", kind)
+    if kwargs.get("device") is not None:
+        place = device(kwargs["device"])
+    return kind, place, copy, kwargs.get("memory_format", fmt)
+
+
+@composite(where="method")
+def to(input, *args, **kwargs):
+    """Converted to a dtype, a device, or both; ``input`` itself where nothing changes and ``copy`` is False.
+
+    >>> torch.tensor([1.7]).to(torch.int64)
+    tensor([1])
+    """
+    kind, place, copy, fmt = parse_to(args, kwargs)
+    if place is not None and place.type != "cpu":
+        _tensor.check_device(place)
+    out = input if kind is None or kind is input.dtype else shape.cast(input, kind)
+    if fmt is not None and fmt.name not in ("preserve_format",):
+        out = to_memory_format(out, fmt, False)
+    return shape.clone(out) if copy and out is input else out
+
+
+def _short(name, kind, doc):
+    def method(input, memory_format=None):
+        return shape.cast(input, kind)
+
+    method.__name__, method.__doc__ = name, doc
+    return composite(method, where="method")
+
+
+for _name, _kind in (("float", "float32"), ("double", "float64"), ("half", "float16"), ("bfloat16", "bfloat16"), ("int", "int32"),
+                     ("long", "int64"), ("short", "int16"), ("char", "int8"), ("byte", "uint8"), ("bool", "bool"),
+                     ("cfloat", "complex64"), ("cdouble", "complex128"), ("chalf", "complex32")):  # fmt: skip
+    _short(_name, _names[_kind], f"Converted to {_kind}.")
+
+
+@composite(where="method")
+def type(input, dtype=None, non_blocking=False):
+    """The legacy type name, or the tensor converted to a dtype or legacy type."""
+    if dtype is None:
+        return _tensor.type_name(input)
+    if isinstance(dtype, str):
+        found = _tensor.dtype_of_type_name(dtype)
+        if found is None:
+            raise ValueError(f"invalid type: '{dtype}'")
+        dtype = found
+    return shape.cast(input, getattr(dtype, "dtype", dtype))
+
+
+@composite(where="method")
+def type_as(input, other):
+    """Converted to ``other``'s dtype."""
+    return shape.cast(input, other.dtype)
+
+
+@composite(where="method")
+def cpu(input, memory_format=None):
+    """The tensor in host memory; itself if it is there already."""
+    return input
+
+
+@composite(where="method")
+def cuda(input, device=None, non_blocking=False, memory_format=None):
+    """The tensor in GPU memory."""
+    return to(input, "cuda" if device is None else device)
+
+
+# -- memory formats --
+
+
+def _channels_last_strides(sizes):
+    order = [0, *range(2, len(sizes)), 1]
+    strides, step = [0] * len(sizes), 1
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(sizes[d], 1)
+    return strides
+
+
+def to_memory_format(input, fmt, copy):
+    """``input`` laid out as the format says (a copy if it is not, or if ``copy``)."""
+    name = fmt.name
+    rank = {"channels_last": 4, "channels_last_3d": 5}.get(name)
+    if rank is None:
+        out = shape.contiguous(input)
+        return shape.clone(out) if copy and out is input else out
+    if input.ndim != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {name} format")
+    strides = _channels_last_strides(input.shape)
+    if not copy and _has_strides(input, strides):
+        return input
+    return _with_strides(input, tuple(strides))
+
+
+def _has_strides(input, strides):
+    return all(n == 1 or a == b for n, a, b in zip(input.shape, input.stride(), strides))
+
+
+@library(where="", differentiable="input", label="Clone")
+def _with_strides(input, strides):
+    from . import creation
+
+    return shape.copy_(creation.empty_strided(tuple(input.shape), strides, dtype=input.dtype), input)
+
+
+@_with_strides.backward_of
+def _(grad):
+    return grad
+
+
+@composite(where="method")
+def is_contiguous(input, memory_format=None):
+    """True if the elements lie row-major (or as ``memory_format`` says) without gaps."""
+    if memory_format is None or memory_format.name in ("contiguous_format", "preserve_format"):
+        return _tensor.is_row_major(input)
+    rank = {"channels_last": 4, "channels_last_3d": 5}[memory_format.name]
+    return input.ndim == rank and _has_strides(input, _channels_last_strides(input.shape))
+
+
+_view.set_callback("to_memory_format", to_memory_format)
+
+
+# -- complex numbers --
+
+
+@pointwise(where="", inplace=False, label="Conj")
+def _conj_values(input):
+    return fn.conj(input)
+
+
+@pointwise(where="", inplace=False, label="Neg")
+def _neg_values(input):
+    return -input
+
+
+@library(where="function method", differentiable="input")
+def conj(input):
+    """The complex conjugate, as a lazy view; real tensors are returned as they are."""
+    return _tensor.lazy_view(input, _tensor.CONJ_BIT) if input.is_complex() else input
+
+
+@conj.backward_of
+def _(grad):
+    return conj(grad)
+
+
+@library(where="function method", differentiable="input", label="Conj")
+def conj_physical(input):
+    """The complex conjugate in new memory."""
+    return _conj_values(input) if input.is_complex() else input
+
+
+@conj_physical.backward_of
+def _(grad):
+    return conj(grad)
+
+
+@composite
+def resolve_conj(input):
+    """``input`` with a lazy conjugation carried out."""
+    return shape.clone(input) if input.is_conj() else input
+
+
+@composite
+def resolve_neg(input):
+    """``input`` with a lazy negation carried out."""
+    return shape.clone(input) if input.is_neg() else input
+
+
+def _resolve(input):
+    """For the core: the elements that a lazy tensor stands for, in new memory."""
+    plain = _tensor.without_lazy_bits(input)
+    if input.is_conj():
+        plain = _conj_values(plain)
+    return _neg_values(plain) if input.is_neg() else plain
+
+
+def _write_lazy(target, source):
+    """For the core: writes to a lazily conjugated or negated tensor."""
+    source = shape.cast(source, target.dtype)
+    if target.is_conj():
+        source = conj_physical(source)
+    if target.is_neg():
+        source = _neg_values(source)
+    shape.copy_(_tensor.without_lazy_bits(target), source)
+
+
+_operator.set_callback("resolve", _resolve)
+_view.set_callback("write_lazy", _write_lazy)
+
+
+@library(where="function", differentiable="input")
+def view_as_real(input):
+    """A view of a complex tensor with a last dim of size 2: real and imaginary parts."""
+    if not input.is_complex():
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    if input.is_conj():
+        raise RuntimeError("view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate tensor so you can "
+                           "view it as real, use self.resolve_conj(); however, be warned that the resulting tensor will NOT alias the original.")
+    return _tensor.real_view(input)
+
+
+@view_as_real.backward_of
+def _(grad):
+    return view_as_complex(shape.contiguous(grad))
+
+
+@library(where="function", differentiable="input")
+def view_as_complex(input):
+    """A view of a real tensor with a last dim of size 2 as complex numbers."""
+    if input.is_complex() or not input.is_floating_point():
+        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
+                           f"{_operator.dtype_name(_tensor.code_of(input))}")
+    if input.ndim == 0:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if input.shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if input.stride(-1) != 1:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any(s % 2 for s in input.stride()[:-1]):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    return _tensor.complex_view(input)
+
+
+@view_as_complex.backward_of
+def _(grad):
+    return view_as_real(resolve_conj(grad))
+
+
+@composite(where="function property")
+def real(input):
+    """The real part, as a view; real tensors are returned as they are."""
+    return shape.select(view_as_real(resolve_conj(input)), -1, 0) if input.is_complex() else input
+
+
+@composite(where="function property")
+def imag(input):
+    """The imaginary part, as a view."""
+    if not input.is_complex():
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    part = shape.select(view_as_real(_tensor.without_conj(input)), -1, 1)
+    return -part if input.is_conj() else part
+
+
+@pointwise(inplace=False, floating=True)
+def angle(input):
+    """The argument of each number in radians; for real numbers 0 or pi."""
+    return fn.angle(input)
+
+
+@pointwise(where="", inplace=False, label="Complex")
+def _complex(real, imag):
+    return fn.complex_(real, imag)
+
+
+@composite(where="function")
+def complex(real, imag):
+    """Complex numbers from real and imaginary parts of one floating dtype."""
+    if real.dtype is not imag.dtype:
+        raise RuntimeError(f"Expected object of scalar type {_operator.dtype_name(_tensor.code_of(real))} but got scalar type "
+                           f"{_operator.dtype_name(_tensor.code_of(imag))} for second argument")
+    return _complex(real, imag)
+
+
+@pointwise(where="function", inplace=False, label="Polar")
+def polar(abs, angle):
+    """Complex numbers from modulus and argument."""
+    return fn.complex_(abs * fn.cos(angle), abs * fn.sin(angle))
+
+
+@library(where="", differentiable="", label="ViewDtype")
+def _view_dtype(input, dtype):
+    return _tensor.dtype_view(resolve_conj(input), dtype)
+
+
+_view.set_callback("view_dtype", lambda x, kind: _view_dtype(x, {float: _names["float64"], int: _names["int64"]}.get(kind, kind)))

@@ -1,0 +1,233 @@
+"""Constructors: progressions, identity and triangles, complex numbers from parts, windows. empty, zeros, ones and full are in the core."""
+
+import math
+import warnings
+
+from .._core import creation as _core
+from .._core import tensor as _tensor
+from .._core.convert import leaf
+from ..lang import functions as fn
+from . import arithmetic, shape
+from ._define import Entry, composite, pointwise, registry
+
+for _op in _core.OPERATORS:
+    registry[_op.__name__] = Entry(_op, "native", _op.__name__, ("function",), __name__, (), {})
+for _op in _core.METHODS:
+    registry[_op.__name__] = Entry(_op, "native", _op.__name__, ("method",), __name__, (), {})
+
+empty, zeros, ones, full, empty_like, zeros_like, ones_like, full_like, empty_strided = _core.OPERATORS
+_DIRECT = ("int64", "float32", "float64")
+
+
+def _filled(shape_, dtype, device, requires_grad, fill, *args):
+    """A new tensor filled by one of the core's fillers, computed in int64 or float64 where they do not know the dtype."""
+    via = dtype if dtype.name in _DIRECT else _tensor.dtypes()["float64" if dtype.is_floating_point else "int64"]
+    out = fill(empty(shape_, dtype=via, device=device), *args)
+    return leaf(out if via is dtype else shape.cast(out, dtype), requires_grad)
+
+
+def _number(name, argument, position, value):
+    """A number, or a tensor or NumPy scalar that stands for one."""
+    if isinstance(value, (int, float, complex)):
+        return int(value) if isinstance(value, bool) else value
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, _tensor.Tensor):
+        raise RuntimeError(
+            f"{name} only supports 0-dimensional start and end tensors, but got {argument} with {value.dim()} dimension(s)."
+        )
+    raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Number, not {type(value).__name__}")
+
+
+# -- progressions --
+
+
+@composite(where="function")
+def arange(*args, start=0, end=None, step=1, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """The numbers from ``start`` (0) up to but without ``end``, ``step`` (1) apart: arange(5), arange(1, 5), arange(1, 2, 0.25).
+
+    dtype: int64 if all three are integers, else the default dtype. Raises RuntimeError for a step of 0 or of the wrong sign.
+    """
+    if len(args) > 3:
+        raise TypeError(f"arange() takes from 1 to 3 positional arguments but {len(args)} were given")
+    if len(args) == 1 and end is None:
+        end = args[0]
+    elif args:
+        start, end, step = (*args, *(end, step)[len(args) - 1 :])
+    if end is None:
+        raise TypeError('arange() missing 1 required positional arguments: "end"')
+    end = _number("arange", "end", 1 if len(args) == 1 else 2, end)
+    start, step = _number("arange", "start", 1, start), _number("arange", "step", 3, step)
+    if dtype is None:
+        whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
+        dtype = _tensor.dtypes()["int64"] if whole else _tensor.get_default_dtype()
+    return _progression(start, end, step, _plain(dtype), device, requires_grad)
+
+
+def _plain(dtype):
+    """The dtype object behind a dtype argument, which may be a Python type."""
+    return {int: _tensor.dtypes()["int64"], float: _tensor.dtypes()["float64"]}.get(dtype, dtype)
+
+
+def _progression(start, end, step, dtype, device, requires_grad):
+    if dtype.name == "bool" or dtype.is_complex:
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_tensor.title(dtype)}'\n  Use an integer or floating dtype.")
+    if complex in (type(start), type(end), type(step)):
+        raise RuntimeError("value cannot be converted to type double without overflow\n  arange() takes no complex numbers.")
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (end - start) * step < 0:
+        raise RuntimeError(
+            "upper bound and lower bound inconsistent with step sign\n"
+            f"  From {start} to {end} in steps of {step} there is nothing; use a negative step to count down."
+        )
+    if not dtype.is_floating_point:
+        start, end, step = int(start), int(end), int(step)
+        if step == 0:
+            raise ValueError("step must be nonzero\n  An integer dtype cuts the step off to 0; pass a floating dtype.")
+    whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
+    n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    return _filled((n,), dtype, device, requires_grad, _core.fill_steps, start, step)
+
+
+@composite(where="function")
+def range(start, end=None, step=1, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Like arange(), but ``end`` is part of it and the dtype is the default float one. Deprecated: use arange()."""
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range "
+        "builtin. Instead, use torch.arange, which produces values in [start, end).", UserWarning, stacklevel=2,
+    )  # fmt: skip
+    start, end = (0, start) if end is None else (start, end)
+    n = math.floor((end - start) / step) + 1
+    return _filled((n,), dtype or _tensor.get_default_dtype(), device, requires_grad, _core.fill_steps, start, step)
+
+
+@composite(where="function")
+def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """``steps`` evenly spaced numbers from ``start`` to ``end``, both included: linspace(0, 1, 5).
+
+    dtype: the default float one, or the default complex one if an end is complex. Integer dtypes cut fractions off.
+    """
+    start, end = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end)
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative\n  Given: {steps}.")
+    if complex in (type(start), type(end)):
+        dtype = dtype or _tensor.get_default_dtype().to_complex()
+        parts = [linspace(getattr(start, p), getattr(end, p), steps, dtype=dtype.to_real(), device=device) for p in ("real", "imag")]
+        return leaf(complex_(*parts), requires_grad)
+    return _filled((steps,), _plain(dtype or _tensor.get_default_dtype()), device, requires_grad, _core.fill_between, start, end)
+
+
+@composite(where="function")
+def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``: logspace(0, 2, 3) is 1, 10, 100."""
+    exponents = linspace(start, end, steps, dtype=_tensor.dtypes()["float64"], device=device)
+    powers = arithmetic.pow(base, exponents)
+    return leaf(shape.cast(powers, _plain(dtype or _tensor.get_default_dtype())), requires_grad)
+
+
+# -- matrices --
+
+
+@composite(where="function")
+def eye(n, m=None, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """The matrix with ``n`` rows and ``m`` (n) columns that has ones on the diagonal and zeros elsewhere."""
+    m = n if m is None else m
+    for name, value in (("n", n), ("m", m)):
+        if value < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
+    return leaf(_core.fill_diagonal(zeros((n, m), dtype=dtype, device=device)), requires_grad)
+
+
+def _triangle(name, row, col, offset, dtype, upper):
+    for what, value in (("row", row), ("col", col)):
+        if value < 0:
+            raise RuntimeError(f"{what} must be non-negative, got{value}")
+    if dtype is not None and (dtype.is_floating_point or dtype.is_complex or dtype.name == "bool"):
+        raise NotImplementedError(f"\"{name}\" not implemented for '{_tensor.title(dtype)}'\n  Indices are integers: use int64 or int32.")
+    out = _core.triangle(row, col, offset, upper)
+    return out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype)
+
+
+@composite(where="function")
+def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=False):
+    """Row and column numbers of the lower triangle of a ``row`` x ``col`` matrix, as an int64 tensor of shape (2, n), row by row.
+
+    offset: how many diagonals above the main one belong to it.
+    """
+    return _triangle("tril_indices", row, col, offset, dtype, False)
+
+
+@composite(where="function")
+def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pin_memory=False):
+    """Row and column numbers of the upper triangle of a ``row`` x ``col`` matrix, as an int64 tensor of shape (2, n), row by row.
+
+    offset: how many diagonals above the main one are left out.
+    """
+    return _triangle("triu_indices", row, col, offset, dtype, True)
+
+
+@composite(where="function")
+def vander(x, N=None, increasing=False):
+    """The Vandermonde matrix of a vector: column j holds x to the power of N - 1 - j, or of j if ``increasing``. N: columns (len(x))."""
+    if x.dim() != 1:
+        raise RuntimeError(f"x must be a one-dimensional tensor.\n  Given: {x.dim()} dims.")
+    N = x.shape[0] if N is None else N
+    if N < 0:
+        raise RuntimeError("N must be non-negative.")
+    powers = arange(N) if increasing else arange(N - 1, -1, -1) if N else arange(0)
+    wide = shape.cast(x, powers.dtype) if x.dtype.name == "bool" else x
+    return arithmetic.pow(shape.unsqueeze(wide, 1), powers)
+
+
+@composite(where="function")
+def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """An uninitialised tensor whose dims lie in memory in the order ``physical_layout``, outermost first."""
+    if sorted(physical_layout) != [i for i, _ in enumerate(size)]:
+        raise RuntimeError(f"physical_layout must name every dim of a {len(size)}-dim tensor once; got {tuple(physical_layout)}")
+    strides, step = [0] * len(size), 1
+    for d in reversed(physical_layout):
+        strides[d] = step
+        step *= max(size[d], 1)
+    return leaf(empty_strided(size, strides, dtype=dtype, device=device), requires_grad)
+
+
+# -- complex numbers --
+
+
+@pointwise(name="_complex", where="", inplace=False, dtypes="float", label="Complex")
+def _complex(real, imag):
+    return fn.complex_(real, imag)
+
+
+@pointwise(name="_polar", where="", inplace=False, dtypes="float", label="Polar")
+def _polar(abs, angle):
+    return fn.complex_(abs * fn.cos(angle), abs * fn.sin(angle))
+
+
+def _check_parts(a, b):
+    """PyTorch's errors for parts that are not of one floating dtype."""
+    if not (a.dtype.name in ("float16", "float32", "float64") and b.dtype.name in ("float16", "float32", "float64")):
+        raise RuntimeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {_tensor.title(a.dtype)} and {_tensor.title(b.dtype)}"
+        )
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {_tensor.title(a.dtype)} but got scalar type {_tensor.title(b.dtype)} for second argument"
+        )
+
+
+@composite(name="complex", where="function")
+def complex_(real, imag):
+    """Complex numbers from real and imaginary parts of one floating dtype: complex64 from float32, complex128 from float64."""
+    _check_parts(real, imag)
+    return _complex(real, imag)
+
+
+@composite(where="function")
+def polar(abs, angle):
+    """Complex numbers abs * exp(i * angle) from two tensors of one floating dtype."""
+    _check_parts(abs, angle)
+    return _polar(abs, angle)

@@ -1,0 +1,74 @@
+"""Window functions for signal processing: values of a cosine series (or of Bessel's I0) at evenly spaced points.
+
+A window is computed in float64 and rounded once. ``periodic=True`` gives the first N values of a window of N + 1, as spectra want it.
+"""
+
+import math
+
+from .._core import tensor as _tensor
+from .._core.convert import leaf, tensor
+from ._define import composite
+
+
+def _window(name, length, periodic, dtype, device, requires_grad, value):
+    """``value(x)`` at x from 0 to 1."""
+    dtype = dtype or _tensor.get_default_dtype()
+    if length < 0:
+        raise RuntimeError(f"{name} requires non-negative window_length, got window_length={length}")
+    if not dtype.is_floating_point:
+        raise RuntimeError(f"{name} expects floating point dtypes, got: {dtype}")
+    span = length if periodic else length - 1
+    values = [1.0] if length == 1 else [value(i / span) for i in range(length)]
+    return leaf(tensor(values, dtype=dtype, device=device), requires_grad)
+
+
+def _cosines(*coefficients):
+    """The alternating cosine series with these coefficients."""
+    return lambda x: math.fsum(c * (-1) ** k * math.cos(2 * math.pi * k * x) for k, c in enumerate(coefficients))
+
+
+@composite(where="function")
+def hann_window(window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Hann's window, (1 - cos(2 pi n / N)) / 2, as a tensor of ``window_length`` values."""
+    return _window("hann_window", window_length, periodic, dtype, device, requires_grad, _cosines(0.5, 0.5))
+
+
+@composite(where="function")
+def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, layout=None, device=None, pin_memory=False,
+                   requires_grad=False):  # fmt: skip
+    """Hamming's window, alpha - beta cos(2 pi n / N), as a tensor of ``window_length`` values."""
+    return _window("hamming_window", window_length, periodic, dtype, device, requires_grad, _cosines(alpha, beta))
+
+
+@composite(where="function")
+def blackman_window(window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Blackman's window, 0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N), as a tensor of ``window_length`` values."""
+    return _window("blackman_window", window_length, periodic, dtype, device, requires_grad, _cosines(0.42, 0.5, 0.08))
+
+
+@composite(where="function")
+def bartlett_window(window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Bartlett's window, a triangle that is 0 at both ends, as a tensor of ``window_length`` values."""
+    return _window("bartlett_window", window_length, periodic, dtype, device, requires_grad, lambda x: 1 - abs(2 * x - 1))
+
+
+@composite(where="function")
+def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Kaiser's window, I0(beta sqrt(1 - (2 n / N - 1)**2)) / I0(beta), as a tensor of ``window_length`` values."""
+    peak = _bessel_i0(beta)
+
+    def value(x):
+        return _bessel_i0(beta * math.sqrt(max(0.0, 1 - (2 * x - 1) ** 2))) / peak
+
+    return _window("kaiser_window", window_length, periodic, dtype, device, requires_grad, value)
+
+
+def _bessel_i0(x):
+    """The modified Bessel function of order 0: the sum of ((x / 2)**k / k!)**2, all terms positive."""
+    total = term = 1.0
+    k = 0
+    while term > total * 1e-17:
+        k += 1
+        term *= (x / (2 * k)) ** 2
+        total += term
+    return total
