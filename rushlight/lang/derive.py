@@ -17,7 +17,7 @@ reduction receives the reduction's ROW gradient, which broadcasts by itself.
 [mul(x1:f64, cos(x0:f64):f64):f64]
 """
 
-from collections import namedtuple
+from collections import Counter, namedtuple
 
 from . import types as ty
 from .expr import cast, extent, full_nodes, level_args, reduce, substitute, topological
@@ -99,15 +99,27 @@ class _Levels:
         return self.known[root]
 
     def total(self, x):
-        """The sum of x over the reduced space."""
-        return reduce("sum", x) if self.full(x) else x * cast(extent(ty.part(x.type)), x.type)
+        """The sum of x over the reduced space. ROW factors stand outside: no reduction waits for another's factor."""
+        if not self.full(x):
+            return x * cast(extent(ty.part(x.type)), x.type)
+        if x.op == "neg":
+            return -self.total(x.args[0])
+        if x.op == "mul":
+            for factor, rest in (x.args, x.args[::-1]):
+                if not self.full(factor):
+                    return self.total(rest) * factor
+        if x.op == "div" and not self.full(x.args[1]):
+            return self.total(x.args[0]) / x.args[1]
+        return reduce("sum", x)
 
 
 def _sum(terms):
-    result = terms[0]
-    for term in terms[1:]:
-        result = result + term
-    return result
+    """The sum of ``terms``; one that comes n times is multiplied by n."""
+    total = None
+    for term, times in Counter(terms).items():
+        term = term * times if times > 1 else term
+        total = term if total is None else total + term
+    return total
 
 
 def vjp(outputs, grads, wrt, rows=()):

@@ -505,7 +505,7 @@ def _power(x):
 def var(x, correction=1):
     """The variance, sum(abs(x - mean) ** 2) / max(0, n - correction); real also of complex numbers."""
     _check("var", x, _REAL_OR_COMPLEX, "floating-point")
-    freedom = maximum(count(x) - correction, 0)
+    freedom = maximum(count(x) - correction, 0) if correction else count(x)
     return stated(sum(_power(x - mean(x))) / freedom, x, freedom, by="var")
 
 

@@ -11,9 +11,10 @@ one backwards. ``None`` stands for an operand that has no derivative (a conditio
 
 import math  # noqa: I001
 
+from . import types as ty
 from .functions import (
-    abs, cast, complex_, conj, cos, cosh, digamma, eq, erfcx, exp, floordiv, hypot, i0, i0e, i1, i1e, imag, log, mean,
-    polygamma, pow, prod, real, rsqrt, sgn, sigmoid, signbit, sin, sinh, sum, truncdiv, where, zeta,
+    abs, cast, complex_, conj, cos, cosh, digamma, eq, erfcx, exp, floordiv, fma, hypot, i0, i0e, i1, i1e, imag, log,
+    mean, polygamma, pow, prod, real, rsqrt, sgn, sigmoid, signbit, sin, sinh, sum, truncdiv, where, zeta,
 )  # fmt: skip
 
 LN2, LN10, ROOT_PI, ROOT_2PI = math.log(2), math.log(10), math.sqrt(math.pi), math.sqrt(2 * math.pi)
@@ -25,6 +26,17 @@ CONSTANT = frozenset(("const", "extent", "position", "floor", "ceil", "trunc", "
 def _nonzero(x):
     """``x``, and 1 where it is 0: a divisor for the branch that a ``where`` will not take."""
     return where(eq(x, 0), 1, x)
+
+
+def _one_minus_square(x):
+    """1 - x*x, rounded once if it is real: near 1 nothing cancels."""
+    return 1 - x * x if x.type in ty.COMPLEX else fma(-x, x, 1)
+
+
+def _density_ratio(x, y):
+    """The normal density over its integral exp(y): left of -1 that quotient of two tiny numbers is 1 / erfcx."""
+    left = math.sqrt(2 / math.pi) / erfcx(where(x < -1, x, 0) * -math.sqrt(0.5))
+    return where(x < -1, left, exp(-(x * x / 2) - y) / ROOT_2PI)
 
 
 def _unless_small(x, value, series):
@@ -62,16 +74,16 @@ ONE = {
     "sin":       lambda t, x, y: t * cos(x),
     "cos":       lambda t, x, y: -t * sin(x),
     "tan":       lambda t, x, y: t * (1 + y * y),
-    "asin":      lambda t, x, y: t * rsqrt((1 - x) * (1 + x)),
-    "acos":      lambda t, x, y: -t * rsqrt((1 - x) * (1 + x)),
+    "asin":      lambda t, x, y: t * rsqrt(_one_minus_square(x)),
+    "acos":      lambda t, x, y: -t * rsqrt(_one_minus_square(x)),
     "atan":      lambda t, x, y: t / (x * x + 1),
 
     "sinh":      lambda t, x, y: t * cosh(x),
     "cosh":      lambda t, x, y: t * sinh(x),
-    "tanh":      lambda t, x, y: t * (1 - y * y),
+    "tanh":      lambda t, x, y: t * _one_minus_square(y),
     "asinh":     lambda t, x, y: t * rsqrt(x * x + 1),
     "acosh":     lambda t, x, y: t * (rsqrt(x - 1) * rsqrt(x + 1)),
-    "atanh":     lambda t, x, y: t / ((1 - x) * (1 + x)),
+    "atanh":     lambda t, x, y: t / _one_minus_square(x),
     "sigmoid":   lambda t, x, y: t * ((1 - y) * y),
     "softplus":  lambda t, x, y: t * sigmoid(x),
 
@@ -80,7 +92,7 @@ ONE = {
     "erfcx":     lambda t, x, y: t * (2 * x * y - 2 / ROOT_PI),
     "erfinv":    lambda t, x, y: t * (ROOT_PI / 2 * exp(y * y)),
     "ndtri":     lambda t, x, y: t * (ROOT_2PI * exp(y * y / 2)),
-    "log_ndtr":  lambda t, x, y: t * (math.sqrt(2 / math.pi) / erfcx(x * -math.sqrt(0.5))),
+    "log_ndtr":  lambda t, x, y: t * _density_ratio(x, y),
 
     "lgamma":    lambda t, x, y: t * digamma(x),
     "digamma":   lambda t, x, y: t * polygamma(1, x),
