@@ -140,6 +140,40 @@ def test_unary_at_the_edges(name, type):
     assert_close(got, expected, [edges], except_at, tolerance, atol=1e-300 if type == "f64" else 1e-37)
 
 
+SECOND_EXCEPTIONS = {
+    "lgamma": GRADIENT_EXCEPTIONS["digamma"],
+    "digamma": lambda x: x <= 0 and x == int(max(x, -1e9)) or math.isinf(x),
+    "log_sigmoid": lambda x: abs(x) == 88,  # 6e-39 on one side, 0 on the other: ours at 88, PyTorch's at -88
+    "log_ndtr": lambda x: x < -80,
+    "acosh": lambda x: x < 1 or math.isinf(x),
+    "i0": math.isnan,
+    "i1": lambda x: math.isnan(x) or 0 < abs(x) < 1e-100,  # PyTorch: 0 instead of 3/8 x
+    "i1e": lambda x: math.isnan(x) or 0 < abs(x) < 1e-100,
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(TORCH_UNARY) - {"sgn", "sign", "floor", "ceil", "trunc", "rint", "angle"}))
+def test_second_derivatives_at_the_edges(name):
+    torch = pytest.importorskip("torch")
+    function = torch
+    for part in TORCH_UNARY[name].split("."):
+        function = getattr(function, part)
+    edges = [x for x in EDGES if not denormal(x)]
+    t = torch.tensor(edges, dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(function(t).sum(), t, create_graph=True)
+    expected = np.zeros(len(edges))
+    if first.requires_grad:
+        (second,) = torch.autograd.grad(first.sum(), t, allow_unused=True)
+        expected = expected if second is None else second.numpy(force=True)
+    x, one = input(0, "f64"), const(1, "f64")
+    (first,) = vjp([getattr(f, name)(x)], [one], [x])
+    (second,) = vjp(simplify([first]), [one], [x])
+    got = np.zeros(len(edges))
+    if second is not None:
+        got = np.broadcast_to(evaluate(simplify([second]), [edges])[0], len(edges))
+    assert_close(got, expected, [edges], SECOND_EXCEPTIONS.get(name, lambda x: False), 1e-6)
+
+
 def test_log_ndtr_far_left():
     """Its derivative there is -x - 1/x, to the digits of float64."""
     _, (got,) = ours(f.log_ndtr, [[-1e4, -1e6, -INF]], "f64")
