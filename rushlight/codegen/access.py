@@ -1,7 +1,7 @@
 """Vectors of elements in memory: contiguous, broadcast, strided or at given offsets, whole or masked.
 
-Masked-off lanes of strided reads read lane 0's element, so no gather needs a mask of its own (which has no instruction for narrow
-types); lane 0 of a masked vector must exist. Writes are masked.
+Masked-off lanes of strided reads read lane 0's element, so no gather needs a mask of its own (which has no instruction
+for narrow types); lane 0 of a masked vector must exist. Writes are masked.
 """
 
 from ..lang import types as ty
@@ -12,7 +12,8 @@ from .text import mangled, vector
 class Place:
     """Where a vector of one operand lies.
 
-    address: of lane 0's element, before ``offsets``; letter: ``c``, ``s`` or ``v``; steps: the lanes' distances in bytes (``v``);
+    address: of lane 0's element, before ``offsets``; letter: ``c``, ``s`` or ``v``; steps: the lanes' distances in
+    bytes (``v``);
     offsets: a further byte offset for each lane, or None; stored: the operand's type in memory.
     """
 
@@ -22,7 +23,8 @@ class Place:
 
 
 class Access:
-    """Reads and writes vectors of ``lanes`` elements; ``mask``: the value of a mask vector, or None for whole vectors."""
+    """Reads and writes vectors of ``lanes`` elements; ``mask``: the value of a mask vector, or None for whole
+    vectors."""
 
     def __init__(self, fn, lanes, mask=None, stream_align=None):
         self.fn, self.lanes, self.mask, self.stream_align = fn, lanes, mask, stream_align
@@ -30,7 +32,8 @@ class Access:
     # -- reading --
 
     def read(self, place, wanted, index=0):
-        """The elements at ``place`` as values of type ``wanted``; index 1 reads the imaginary parts of a complex operand."""
+        """The elements at ``place`` as values of type ``wanted``; index 1 reads the imaginary parts of a complex
+        operand."""
         part = ty.part(place.stored)
         if place.offsets is None and place.letter == "s":
             raw = self._broadcast(place, part, index)
@@ -84,7 +87,11 @@ class Access:
         if place.offsets is not None:
             offsets = fn.emit(f"add {v} {offsets}, {place.offsets}")
         if self.mask is not None:
-            spare = "zeroinitializer" if place.offsets is None else splat(fn, self.lanes, "i64", first(fn, self.lanes, offsets))
+            spare = (
+                "zeroinitializer"
+                if place.offsets is None
+                else splat(fn, self.lanes, "i64", first(fn, self.lanes, offsets))
+            )
             offsets = fn.emit(f"select {vector(self.lanes, 'i1')} {self.mask}, {v} {offsets}, {v} {spare}")
         address = advance(fn, place.address, ty.BITS[ty.part(place.stored)] // 8) if index else place.address
         return fn.emit(f"getelementptr i8, ptr {address}, {v} {offsets}")
@@ -152,7 +159,7 @@ class Access:
         )  # fmt: skip
 
 
-# -- small things about vectors -----------------------------------------------------------------------------------------------
+# -- small things about vectors ----------------------------------------------------------------------------------------
 
 
 def tail_mask(fn, lanes, vector_bits, rest):

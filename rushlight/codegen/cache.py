@@ -1,9 +1,10 @@
 """The disk cache of compiled kernels: object code under the hash of everything it was made from.
 
-The folder is ``$RUSHLIGHT_CACHE``, else ``$XDG_CACHE_HOME/rushlight``, else ``~/.cache/rushlight``. Its files are code that will be
-executed, so it is made with mode 0700 and used only if it belongs to this user and nobody else may write to it. An entry is
-``MAGIC + sha256(object) + object``; it appears by an atomic rename, so any number of processes may share the folder, and is verified
-when read, so damage costs a recompilation and nothing else. Without a usable folder everything works, after one warning.
+The folder is ``$RUSHLIGHT_CACHE``, else ``$XDG_CACHE_HOME/rushlight``, else ``~/.cache/rushlight``. Its files are code
+that will be executed, so it is made with mode 0700 and used only if it belongs to this user and nobody else may write
+to it. An entry is ``MAGIC + sha256(object) + object``; it appears by an atomic rename, so any number of processes may
+share the folder, and is verified when read, so damage costs a recompilation and nothing else. Without a usable folder
+everything works, after one warning.
 """
 
 import functools
@@ -49,7 +50,9 @@ def _base():
     from .llvm import host
 
     target = host()
-    digest = hashlib.sha256(repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode())
+    digest = hashlib.sha256(
+        repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode()
+    )
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for room in ("codegen", "lang"):
         for name in sorted(os.listdir(os.path.join(package, room))):
@@ -59,7 +62,7 @@ def _base():
     return digest
 
 
-# -- the folder ---------------------------------------------------------------------------------------------------------------
+# -- the folder --------------------------------------------------------------------------------------------------------
 
 
 def location():
@@ -72,7 +75,8 @@ def location():
 
 
 class Folder:
-    """A checked cache folder. ``path`` is None where there is none to trust; ``writable`` turns False at the first failure."""
+    """A checked cache folder. ``path`` is None where there is none to trust; ``writable`` turns False at the first
+    failure."""
 
     def __init__(self, path):
         self.path, self.writable = path, True
@@ -141,7 +145,8 @@ class Folder:
             self.trim()
 
     def trim(self):
-        """Delete the entries not used for longest until three quarters of the limit are left; and what a killed writer left."""
+        """Delete the entries not used for longest until three quarters of the limit are left; and what a killed writer
+        left."""
         entries, now = [], time.time()
         with os.scandir(self.path) as files:
             for file in files:

@@ -1,8 +1,9 @@
 """Complex expressions as pairs of real ones, before code is generated.
 
-A complex node becomes ``(re, im)``; nodes that take complex arguments and give real results (abs, eq, real ...) become real
-expressions of those parts. Leaves are ``input``, ``load`` and ``reduce`` nodes with attr ``(attr, 0)`` for the real part and
-``(attr, 1)`` for the imaginary one. Formulas follow W. Kahan, "Branch cuts for complex elementary functions", where none is stated.
+A complex node becomes ``(re, im)``; nodes that take complex arguments and give real results (abs, eq, real ...) become
+real expressions of those parts. Leaves are ``input``, ``load`` and ``reduce`` nodes with attr ``(attr, 0)`` for the
+real part and ``(attr, 1)`` for the imaginary one. Formulas follow W. Kahan, "Branch cuts for complex elementary
+functions", where none is stated.
 """
 
 import math
@@ -35,7 +36,7 @@ def _pair(node, args):
     return rule(*args)
 
 
-# -- leaves and structure -----------------------------------------------------------------------------------------------------
+# -- leaves and structure ----------------------------------------------------------------------------------------------
 
 
 def _leaf(node, *args):
@@ -72,7 +73,7 @@ def _reduce(node, x):
     raise TypeError(f"complex numbers have no order: {node.attr} is undefined for them")
 
 
-# -- arithmetic ---------------------------------------------------------------------------------------------------------------
+# -- arithmetic --------------------------------------------------------------------------------------------------------
 
 
 def _add(a, b):
@@ -130,7 +131,7 @@ def _sgn(a):
     return a[0] / divisor, a[1] / divisor
 
 
-# -- exponentials and logarithms ----------------------------------------------------------------------------------------------
+# -- exponentials and logarithms ---------------------------------------------------------------------------------------
 
 
 def _exp(a):
@@ -203,7 +204,7 @@ def _sigmoid(a):
     return _div(_select(positive, _one(a), e), _add(_one(a), e))
 
 
-# -- circular and hyperbolic functions ----------------------------------------------------------------------------------------
+# -- circular and hyperbolic functions ---------------------------------------------------------------------------------
 
 
 def _sinh(a):
@@ -259,7 +260,8 @@ _RULES = {
     "log2": lambda a: _scaled(_log(a), 1 / LN2), "log10": lambda a: _scaled(_log(a), 1 / LN10),
     "sqrt": _sqrt, "rsqrt": lambda a: _div(_one(a), _sqrt(a)), "pow": _pow, "sigmoid": _sigmoid,
     "sinh": _sinh, "cosh": _cosh, "tanh": _tanh,
-    "sin": lambda a: _over_i(_sinh(_times_i(a))), "cos": lambda a: _cosh(_times_i(a)), "tan": lambda a: _over_i(_tanh(_times_i(a))),
+    "sin": lambda a: _over_i(_sinh(_times_i(a))), "cos": lambda a: _cosh(_times_i(a)),
+    "tan": lambda a: _over_i(_tanh(_times_i(a))),
     "asin": _asin, "acos": _acos, "acosh": _acosh, "atanh": _atanh,
     "asinh": lambda a: _over_i(_asin(_times_i(a))), "atan": lambda a: _over_i(_atanh(_times_i(a))),
 }  # fmt: skip

@@ -1,4 +1,5 @@
-"""Native kernels for the CPU: the public entries. docs/internals.md ("Kernels") states what each computes and its signature."""
+"""Native kernels for the CPU: the public entries. docs/internals.md ("Kernels") states what each computes and its
+signature."""
 
 from . import cache, llvm
 
@@ -8,8 +9,8 @@ _addresses = {}  # entry name -> address; kernels stay loaded
 def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     """The address of the kernel that computes ``outputs`` element by element.
 
-    outputs: tuple of ``(Expr, store type)``; also ``(Expr, store type, kind)`` or ``(Expr, store type, kind, offset)`` with kind
-        "set" or "add" (to what is there, in the order of the elements) and an i64 expression of a byte offset.
+    outputs: tuple of ``(Expr, store type)``; also ``(Expr, store type, kind)`` or ``(Expr, store type, kind, offset)``
+        with kind "set" or "add" (to what is there, in the order of the elements) and an i64 expression of a byte offset.
     inputs: tuple of load types. layout: ``c``, ``s`` or ``v`` for each operand, outputs first.
     stream: write with non-temporal stores. name: the operator's, for profilers and debug output.
     """
@@ -29,10 +30,11 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
 def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise"):
     """The address of the kernel that computes ``outputs``, expressions with reductions.
 
-    outputs: tuple of ``(Expr, store type)``, or ``(Expr, store type, "full")`` for a ROW expression that is to be written over the
-        whole space. inputs: tuple of load types; rows: the positions of those that have the kept dims only.
+    outputs: tuple of ``(Expr, store type)``, or ``(Expr, store type, "full")`` for a ROW expression that is to be
+        written over the whole space.
+    inputs: tuple of load types; rows: the positions of those that have the kept dims only.
     mode: 'row' or 'column'; layout: a letter for each operand, for the vectorised axis.
-    stage: 'whole'; or 'partial' and 'finish', see docs/internals.md. With them :func:`partial_types` tells the operands.
+    stage: 'whole', or 'partial' and 'finish' with operands of the types :func:`partial_types` between them.
     """
     outputs = [tuple(o) for o in outputs]
 
@@ -42,7 +44,11 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise
 
         roots = [o[0] for o in outputs]
         values = lowered(roots, stage, len(inputs))
-        stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
+        stored = (
+            [(v, v.type) for v in values]
+            if stage == "partial"
+            else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
+        )
         types = tuple(inputs) + (partial_slots(roots) if stage == "finish" else ())
         return MODES[mode](stored, types, layout, stage, frozenset(rows)).write(symbol)
 
@@ -60,8 +66,8 @@ def partial_types(outputs):
 def transpose(bits, name="transpose"):
     """The address of the kernel that copies a matrix of ``bits``-bit elements (8, 16, 32, 64 or 128) to its transpose.
 
-    It is called as a pointwise kernel of one output and one input, where the output has unit stride along the inner dim and the
-    input along the outer one.
+    It is called as a pointwise kernel of one output and one input, where the output has unit stride along the inner dim
+    and the input along the outer one.
     """
 
     def write(symbol):

@@ -1,4 +1,5 @@
-"""LLVM text to object code, and object code to an address. llvmlite is imported here, at the first kernel, and nowhere else.
+"""LLVM text to object code, and object code to an address. llvmlite is imported here, at the first kernel, and nowhere
+else.
 
 RUSHLIGHT_DEBUG=1 prints one line for each compilation, 2 the LLVM text as well, 3 the assembly as well (on stderr).
 """
@@ -69,10 +70,15 @@ def host():
 def module(function, name, parameters):
     """The text of a module with one exported function."""
     target = host()
-    attributes = ['nounwind', f'"prefer-vector-width"="{target.vector_bits}"', f'"min-legal-vector-width"="{target.vector_bits}"']
+    attributes = [
+        "nounwind",
+        f'"prefer-vector-width"="{target.vector_bits}"',
+        f'"min-legal-vector-width"="{target.vector_bits}"',
+    ]
     return "\n".join(
         [
-            f"define void @{name}({parameters}) #0 {{", function.lines[0], *function.allocas, *function.lines[1:], "}", *function.declarations.values(),
+            f"define void @{name}({parameters}) #0 {{", function.lines[0], *function.allocas, *function.lines[1:], "}",
+            *function.declarations.values(),
             f"attributes #0 = {{ {' '.join(attributes)} }}", "!0 = !{i32 1}", "",
         ]
     )  # fmt: skip
@@ -95,7 +101,9 @@ def compile(text, name):
         code = target.compiler.emit_object(parsed)
         assembly = target.compiler.emit_assembly(parsed) if debug_level() >= 3 else None
     if debug_level() >= 1:
-        sys.stderr.write(f"rushlight: compiled {name} in {1e3 * (time.perf_counter() - start):.1f} ms, {len(code)} bytes\n")
+        sys.stderr.write(
+            f"rushlight: compiled {name} in {1e3 * (time.perf_counter() - start):.1f} ms, {len(code)} bytes\n"
+        )
     if debug_level() >= 2:
         sys.stderr.write(text + "\n")
     if assembly:

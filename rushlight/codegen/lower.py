@@ -1,5 +1,5 @@
-"""From a semantic graph to machine operations: complex numbers become pairs, elementary functions are expanded, and the few
-operations that are a select or two away from the machine are written out."""
+"""From a semantic graph to machine operations: complex numbers become pairs, elementary functions are expanded, and the
+few operations that are a select or two away from the machine are written out."""
 
 from ..lang import types as ty
 from ..lang.expr import compare, const, make, rebuild, select, without_stated
@@ -10,8 +10,8 @@ from .reduction import finishing, partial_roots
 def lowered(roots, stage="whole", first_partial=0):
     """``roots`` in machine operations: a list of Expr, or pairs ``(re, im)`` for complex roots.
 
-    stage: 'partial' gives the slots of all reductions instead, 'finish' takes each reduction over partial results, which are the
-    inputs from ``first_partial`` on.
+    stage: 'partial' gives the slots of all reductions instead, 'finish' takes each reduction over partial results,
+    which are the inputs from ``first_partial`` on.
     """
     try:
         from ..lang.elementary import expand

@@ -1,7 +1,8 @@
 """Machine operations: one vector's worth of an expression graph as LLVM instructions.
 
-Every function of the ``_EMIT`` table takes the :class:`Machine`, the node and the names of its arguments' values, and returns the
-name of the result. No fast-math flag is ever set: infinities, NaN, signed zeros and rounding are those of the source expression.
+Every function of the ``_EMIT`` table takes the :class:`Machine`, the node and the names of its arguments' values, and
+returns the name of the result. No fast-math flag is ever set: infinities, NaN, signed zeros and rounding are those of
+the source expression.
 """
 
 from ..lang import types as ty
@@ -11,7 +12,8 @@ from .text import LLVM_TYPE, literal, mangled, vector
 
 
 def unknown(roots, known):
-    """The nodes that ``roots`` need and that are not in ``known``, arguments first; nothing beneath a known node is visited."""
+    """The nodes that ``roots`` need and that are not in ``known``, arguments first; nothing beneath a known node is
+    visited."""
     order, seen, stack = [], set(), [(r, False) for r in reversed(roots)]
     while stack:
         node, ready = stack.pop()
@@ -27,7 +29,8 @@ def unknown(roots, known):
 class Machine:
     """Emits the nodes of a graph as operations on vectors of ``lanes`` elements.
 
-    leaf(node, *args): emits what depends on the loop around (input, load, extent, position ...) and returns its value's name.
+    leaf(node, *args): emits what depends on the loop around (input, load, extent, position ...) and returns its value's
+    name.
     values: node -> name, for what is known already; it is extended.
     """
 
@@ -81,7 +84,9 @@ class Machine:
     def shuffle(self, x, t, picks):
         """Lane i of the result is lane ``picks[i]`` of ``x``."""
         picks = ", ".join(f"i32 {i}" for i in picks)
-        return self.fn.emit(f"shufflevector {self.type(t)} {x}, {self.type(t)} poison, {vector(self.lanes, 'i32')} <{picks}>")
+        return self.fn.emit(
+            f"shufflevector {self.type(t)} {x}, {self.type(t)} poison, {vector(self.lanes, 'i32')} <{picks}>"
+        )
 
     def choose(self, condition, t, a, b):
         """``a`` where condition, else ``b``."""
@@ -222,19 +227,24 @@ def _table(m, node, index):
     scalar = LLVM_TYPE[node.type]
     name = f"table.{node.type}.{abs(hash(node.attr)):x}"
     elements = ", ".join(f"{scalar} {literal(value, node.type)}" for value in node.attr)
-    m.fn.declarations[name] = f"@{name} = private unnamed_addr constant [{len(node.attr)} x {scalar}] [{elements}], align 64"
+    m.fn.declarations[name] = (
+        f"@{name} = private unnamed_addr constant [{len(node.attr)} x {scalar}] [{elements}], align 64"
+    )
     places = m.fn.emit(f"getelementptr {scalar}, ptr @{name}, {m.type('i64')} {index}")
     gather = f"llvm.masked.gather.{mangled(m.lanes, scalar)}.v{m.lanes}p0"
     lanes, v = vector(m.lanes, "i1"), m.type(node.type)
     size = ty.BITS[node.type] // 8
-    return m.fn.call(gather, v, f"{vector(m.lanes, 'ptr')} {places}", f"i32 {size}", f"{lanes} splat (i1 true)", f"{v} poison")
+    return m.fn.call(
+        gather, v, f"{vector(m.lanes, 'ptr')} {places}", f"i32 {size}", f"{lanes} splat (i1 true)", f"{v} poison"
+    )
 
 
-# -- division and remainder ---------------------------------------------------------------------------------------------------
+# -- division and remainder --------------------------------------------------------------------------------------------
 
 
 def _int_quotient(m, t, a, b):
-    """The truncated quotient; 0 where b is 0, and the smallest value divided by -1 wraps: neither may stop the process."""
+    """The truncated quotient; 0 where b is 0, and the smallest value divided by -1 wraps: neither may stop the
+    process."""
     if ty.BITS[t] < 64:
         # Exact in a wider float: quotients differ from integers by more than its rounding error.
         f = "f64" if ty.BITS[t] == 32 else "f32"
@@ -309,7 +319,8 @@ def _floordiv(m, node, a, b):
 
 
 def _float_floordiv(m, t, a, b):
-    """From the exact remainder, as CPython's float_divmod does it, so that q * b + a % b stays close to a; a / b where b is 0."""
+    """From the exact remainder, as CPython's float_divmod does it, so that q * b + a % b stays close to a; a / b where
+    b is 0."""
     rest = m.op("frem", t, a, b)
     plain = m.op("fdiv", t, a, b)
     quotient = m.op("fdiv", t, m.op("fsub", t, a, rest), b)
@@ -329,8 +340,10 @@ _EMIT = {
     "mul": _arithmetic("fmul", "mul", "and"),
     "div": _div, "truncdiv": _truncdiv, "floordiv": _floordiv, "rem": _rem, "mod": _mod, "neg": _neg, "fma": _fma,
     "min": _extremum("min"), "max": _extremum("max"), "select": _select, "cast": _cast, "bitcast": _bitcast,
-    "lt": _compare("lt"), "le": _compare("le"), "gt": _compare("gt"), "ge": _compare("ge"), "eq": _compare("eq"), "ne": _compare("ne"),
-    "and": _arithmetic("and", "and", "and"), "or": _arithmetic("or", "or", "or"), "xor": _arithmetic("xor", "xor", "xor"),
+    "lt": _compare("lt"), "le": _compare("le"), "gt": _compare("gt"), "ge": _compare("ge"), "eq": _compare("eq"),
+    "ne": _compare("ne"),
+    "and": _arithmetic("and", "and", "and"), "or": _arithmetic("or", "or", "or"),
+    "xor": _arithmetic("xor", "xor", "xor"),
     "not": _not, "shl": _shl, "shr": _shr, "mulhi": _mulhi, "abs": _abs,
     "floor": _rounding("floor"), "ceil": _rounding("ceil"), "trunc": _rounding("trunc"), "rint": _rounding("roundeven"),
     "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"), "table": _table,

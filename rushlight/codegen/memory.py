@@ -1,16 +1,17 @@
 """Conversions between element types, on vectors of LLVM values.
 
-A value of a small float type (f16, bf16, float8) is held as its bits or as ``half``; it only becomes another type here, by way of
-f32, rounding to nearest even. Arithmetic never happens in those types.
+A value of a small float type (f16, bf16, float8) is held as its bits or as ``half``; it only becomes another type here,
+by way of f32, rounding to nearest even. Arithmetic never happens in those types.
 """
 
 from ..lang import types as ty
 from .text import LLVM_TYPE, literal, mangled, vector
 
-# Narrow float formats that are kept as integers: mantissa bits, exponent bias, what overflow becomes, whether 0x80 is the only NaN.
+# Narrow float formats that are kept as integers: mantissa bits, exponent bias, what overflow becomes, whether 0x80 is
+# the only NaN.
 _FORMATS = {
     "bf16": (7, 127, 0x7F80, False),
-    "f8e4m3fn": (3, 7, 0x7F, False),
+    "f8e4m3fn": (3, 7, 0x7E, False),  # no infinity: overflow saturates
     "f8e5m2": (2, 15, 0x7C, False),
     "f8e4m3fnuz": (3, 8, 0x80, True),
     "f8e5m2fnuz": (2, 16, 0x80, True),
@@ -40,7 +41,8 @@ def storable(fn, lanes, value, type, stored):
 
 
 def cast(fn, lanes, x, source, target):
-    """``x`` converted from element type ``source`` to ``target`` with C's rules; whatever is out of range has a defined result."""
+    """``x`` converted from element type ``source`` to ``target`` with C's rules; whatever is out of range has a defined
+    result."""
     if source == target:
         return x
     if target == "b1":
@@ -82,7 +84,8 @@ def _to_bool(fn, lanes, x, source):
 
 
 def _float_to_int(fn, lanes, x, source, target):
-    """Truncate. Out of range and NaN give what x86's instructions give: the smallest i32 or i64, its low bits if narrower."""
+    """Truncate. Out of range and NaN give what x86's instructions give: the smallest i32 or i64, its low bits if
+    narrower."""
     f = LLVM_TYPE[source]
     wide = 64 if ty.BITS[target] == 64 or target == "u32" else 32
     if target == "u64":
@@ -118,7 +121,7 @@ def _float_to_u64(fn, lanes, x, source):
     return fn.emit(f"select {vector(lanes, 'i1')} {large}, {i} {flipped}, {i} {y}")
 
 
-# -- small floats -------------------------------------------------------------------------------------------------------------
+# -- small floats ------------------------------------------------------------------------------------------------------
 
 
 def _widen(fn, lanes, x, source):
@@ -223,7 +226,8 @@ def _narrow_f8(fn, lanes, x, bits, target):
 
 
 def _narrow_scale(fn, lanes, bits):
-    """The exponent of |x| rounded to nearest, ties up in magnitude when the exponent's last bit or a lower mantissa bit is set."""
+    """The exponent of |x| rounded to nearest, ties up; 255 stands for infinity and NaN, and for what rounds beyond
+    2**127."""
     i32, b = vector(lanes, "i32"), vector(lanes, "i1")
     exponent = fn.emit(f"lshr {i32} {bits}, splat (i32 23)")
     exponent = fn.emit(f"and {i32} {exponent}, splat (i32 255)")
@@ -232,7 +236,7 @@ def _narrow_scale(fn, lanes, bits):
     tie = fn.emit(f"icmp eq {i32} {mantissa}, splat (i32 {1 << 22})")
     positive = fn.emit(f"icmp ne {i32} {exponent}, zeroinitializer")
     tie = fn.emit(f"and {b} {tie}, {positive}")
-    finite = fn.emit(f"icmp ult {i32} {exponent}, splat (i32 254)")
+    finite = fn.emit(f"icmp ult {i32} {exponent}, splat (i32 255)")
     up = fn.emit(f"or {b} {above}, {tie}")
     up = fn.emit(f"and {b} {up}, {finite}")
     step = fn.emit(f"zext {b} {up} to {i32}")

@@ -1,8 +1,8 @@
 """Accumulators: how each kind of reduction starts, takes in a vector, joins another accumulator and ends.
 
-An accumulator lives in stack slots that LLVM turns into registers. Float sums are kept in two levels: lanes are added up plainly for
-at most ``BLOCK`` steps, then flushed into a total with a running compensation (D. Knuth's two-sum), so the error of a long sum is that
-of one short block.
+An accumulator lives in stack slots that LLVM turns into registers. Float sums are kept in two levels: lanes are added
+up plainly for at most ``BLOCK`` steps, then flushed into a total with a running compensation (D. Knuth's two-sum), so
+the error of a long sum is that of one short block.
 """
 
 from ..lang import types as ty
@@ -19,7 +19,8 @@ def kind_of(node):
 
 
 def slot_of(node):
-    """Which slot of its accumulator a ``reduce`` node names: stated as attr ``(kind, slot)``, else the one that holds the result."""
+    """Which slot of its accumulator a ``reduce`` node names: stated as attr ``(kind, slot)``, else the one that holds
+    the result."""
     return node.attr[1] if isinstance(node.attr, tuple) else int(node.attr in ("argmax", "argmin"))
 
 
@@ -82,7 +83,8 @@ class Reduction:
 
 
 class Accumulator:
-    """A vector of accumulators for one Reduction; or ``count`` such vectors, of which ``index`` names the one to work on."""
+    """A vector of accumulators for one Reduction; or ``count`` such vectors, of which ``index`` names the one to work
+    on."""
 
     def __init__(self, reduction, m, count=1):
         self.reduction, self.m, self.index = reduction, m, None
@@ -167,7 +169,10 @@ def across(reduction, m, values):
     lanes = half = m.lanes
     while half > 1:
         half //= 2
-        other = [m.shuffle(v, t, [(i + half) % lanes for i in range(lanes)]) for v, t in zip(values, reduction.slots, strict=True)]
+        other = [
+            m.shuffle(v, t, [(i + half) % lanes for i in range(lanes)])
+            for v, t in zip(values, reduction.slots, strict=True)
+        ]
         values = reduction.join(m, values, other)
     return [m.shuffle(v, t, [0] * lanes) for v, t in zip(values, reduction.slots, strict=True)]
 
@@ -180,7 +185,7 @@ def grouped(nodes):
     return [Reduction(group) for group in groups.values()]
 
 
-# -- reductions in two stages -------------------------------------------------------------------------------------------------
+# -- reductions in two stages ------------------------------------------------------------------------------------------
 
 
 def partial_roots(roots):

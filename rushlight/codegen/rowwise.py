@@ -6,10 +6,10 @@
         walk the row once more and write the FULL outputs
         write the ROW outputs
 
-Mode 'row' puts a vector along the row (several vectors a step, each with accumulators of its own) and joins lanes at the end.
-Mode 'column' puts a vector across neighbouring rows and walks a tile of such vectors down the reduced space together.
-Exact aliasing of inputs and outputs is sound where the output is FULL and the expression needs no reduction of what it overwrites
-after the first write; that holds, since all reductions of a row come before its outputs.
+Mode 'row' puts a vector along the row (several vectors a step, each with accumulators of its own) and joins lanes at
+the end. Mode 'column' puts a vector across neighbouring rows and walks a tile of such vectors down the reduced space
+together. Exact aliasing of inputs and outputs is sound where the output is FULL and the expression needs no reduction
+of what it overwrites after the first write; that holds, since all reductions of a row come before its outputs.
 """
 
 from ..lang import types as ty
@@ -27,7 +27,8 @@ AXES = ("k0", "k1", "r0", "r1")
 
 
 class Output:
-    """One output: its expressions (two for a complex one), its type in memory, and whether it has the shape of the whole space."""
+    """One output: its expressions (two for a complex one), its type in memory, and whether it has the shape of the
+    whole space."""
 
     def __init__(self, value, type, full):
         self.parts = value if isinstance(value, tuple) else (value,)
@@ -95,8 +96,14 @@ class Rowwise:
             for k in range(len(self.types)):
                 place = fn.emit(f"getelementptr i64, ptr %stride, i64 {4 * k + axis}")
                 fn.do(f"%{size}.{k} = load i64, ptr {place}, align 8")
-        self.steps = {k: strided(fn, self.lanes, f"%{AXES[self.axis]}.{k}") for k, letter in enumerate(self.layout) if letter == "v"}
-        self.start, self.extent = ("0", fn.int("mul", "%r0", "%r1")) if self.stage == "whole" else map(self._size, (4, 5))
+        self.steps = {
+            k: strided(fn, self.lanes, f"%{AXES[self.axis]}.{k}")
+            for k, letter in enumerate(self.layout)
+            if letter == "v"
+        }
+        self.start, self.extent = (
+            ("0", fn.int("mul", "%r0", "%r1")) if self.stage == "whole" else map(self._size, (4, 5))
+        )
         with fn.loop("0", "%k1") as a:
             self._kept(a)
         fn.do("ret void")
@@ -278,7 +285,9 @@ class AlongRows(Rowwise):
 
         def where():
             base = fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), i))
-            return fn.emit(f"add {vector(self.lanes, 'i64')} {splat(fn, self.lanes, 'i64', base)}, {counted(self.lanes, 'i64')}")
+            return fn.emit(
+                f"add {vector(self.lanes, 'i64')} {splat(fn, self.lanes, 'i64', base)}, {counted(self.lanes, 'i64')}"
+            )
 
         return self._elements(self.values, addresses, access, where), addresses, access
 
@@ -325,7 +334,8 @@ class AlongRows(Rowwise):
 
 
 class DownColumns(Rowwise):
-    """Mode 'column': a vector holds one element each of neighbouring rows; up to TILE such vectors walk the reduced space together.
+    """Mode 'column': a vector holds one element each of neighbouring rows; up to TILE such vectors walk the reduced
+    space together.
 
     Accumulators, and the ROW values that a walk takes, lie in stack arrays with an entry for each vector of the tile.
     """
@@ -420,7 +430,8 @@ class DownColumns(Rowwise):
     # -- walks --
 
     def _accumulate(self, level, roots):
-        """One walk down the reduced space, several elements a step, so that an accumulator is loaded and stored less often."""
+        """One walk down the reduced space, several elements a step, so that an accumulator is loaded and stored less
+        often."""
         fn, weight = self.fn, self._weight(roots)
         accumulators = [Accumulator(r, self._machine(), self.TILE) for r in level]
         self._vectors(lambda t, mask: self._each(accumulators, t, Accumulator.start))

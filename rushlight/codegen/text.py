@@ -5,7 +5,8 @@ import math
 import struct
 
 LLVM_TYPE = {
-    "b1": "i1", "u8": "i8", "i8": "i8", "i16": "i16", "u16": "i16", "i32": "i32", "u32": "i32", "i64": "i64", "u64": "i64",
+    "b1": "i1", "u8": "i8", "i8": "i8", "i16": "i16", "u16": "i16", "i32": "i32", "u32": "i32", "i64": "i64",
+    "u64": "i64",
     "f16": "half", "bf16": "i16", "f32": "float", "f64": "double",
     "f8e4m3fn": "i8", "f8e5m2": "i8", "f8e4m3fnuz": "i8", "f8e5m2fnuz": "i8", "f8e8m0fnu": "i8",
 }  # fmt: skip

@@ -1,0 +1,635 @@
+"""Native kernels against the interpreter of the language and against NumPy: every operation and type, layout, tail and
+stage."""
+
+import ctypes
+import itertools
+
+import numpy as np
+import pytest
+
+from rushlight.codegen import cpu
+from rushlight.lang import expr as E
+from rushlight.lang import functions as f
+from rushlight.lang import types as ty
+from rushlight.lang.evaluate import evaluate
+
+DTYPE = {
+    "b1": "bool", "u8": "u1", "i8": "i1", "i16": "i2", "u16": "u2", "i32": "i4", "u32": "u4", "i64": "i8", "u64": "u8",
+    "f16": "f2", "f32": "f4", "f64": "f8", "c64": "c8", "c128": "c16",
+}  # fmt: skip
+REAL = [t for t in DTYPE if t not in ty.COMPLEX and t != "f16"]
+FLOATS, COMPLEX = ["f32", "f64"], ["c64", "c128"]
+INTS = sorted(ty.INTS)
+TAILS = [*range(71), 200, 1000]
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def sample(t, shape, seed=0):
+    """Values of type ``t`` with the awkward ones among them."""
+    r = rng(seed)
+    dtype = np.dtype(DTYPE[t])
+    if t == "b1":
+        return r.integers(0, 2, shape).astype(bool)
+    if t in ty.INTS:
+        info = np.iinfo(dtype)
+        small = r.integers(max(info.min, -20), 21, shape)
+        wide = r.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+        awkward = r.choice(np.array([info.min, info.max, 0, 1], dtype), shape)
+        return np.choose(r.integers(0, 3, shape), [small.astype(dtype), wide, awkward]).astype(dtype)
+    if t in ty.COMPLEX:
+        part = "f32" if t == "c64" else "f64"
+        return (r.normal(size=shape) * 3 + 1j * r.normal(size=shape)).astype(DTYPE[t]) if part else None
+    values = (r.normal(size=shape) * 10).astype(dtype)
+    awkward = r.choice(np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 0.5, 2.5, -1.5, 1.0], dtype), shape)
+    return np.where(r.random(shape) < 0.3, awkward, values)
+
+
+def pointers(arrays):
+    return (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+
+
+def integers(values):
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def run_pointwise(address, arrays):
+    """Call a pointwise kernel on two-dimensional arrays, outputs first, dim 1 inner."""
+    n1, n0 = arrays[0].shape
+    inner, outer = ([a.strides[axis] for a in arrays] for axis in (1, 0))
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int64)
+    signature(address)(*map(ctypes.addressof, keep := (pointers(arrays), integers(inner), integers(outer))), n0, n1)
+    del keep
+
+
+def letter(a):
+    return "c" if a.strides[1] == a.itemsize else "s" if a.strides[1] == 0 else "v"
+
+
+def compute(expr, store, *arrays, stored=None):
+    """``expr`` over equally shaped arrays by a kernel."""
+    arrays = [np.atleast_2d(a) for a in arrays]
+    loads = stored or [next(t for t, d in DTYPE.items() if np.dtype(d) == a.dtype) for a in arrays]
+    out = np.zeros(arrays[0].shape, DTYPE[store])
+    address = cpu.pointwise(((expr, store),), tuple(loads), "".join(map(letter, (out, *arrays))))
+    run_pointwise(address, [out, *arrays])
+    return out
+
+
+def same(a, b):
+    """Equal bits, but any NaN equals any other and zeros compare by value."""
+    np.testing.assert_array_equal(a, b)
+
+
+# -- operations --------------------------------------------------------------------------------------------------------
+
+UNARY = {
+    "neg": (REAL[1:], lambda x: -x), "abs": (REAL[1:], f.abs), "floor": (FLOATS, f.floor), "ceil": (FLOATS, f.ceil),
+    "trunc": (FLOATS, f.trunc), "rint": (FLOATS, f.rint), "sqrt": (FLOATS, f.sqrt), "not": (["b1", *INTS],
+    lambda x: ~x),
+    "sgn": (REAL[1:], f.sign), "signbit": (FLOATS, f.signbit),
+}  # fmt: skip
+BINARY = {
+    "add": (REAL[1:], lambda a, b: a + b), "sub": (REAL[1:], lambda a, b: a - b), "mul": (REAL[1:], lambda a, b: a * b),
+    "div": (FLOATS, lambda a, b: a / b), "minimum": (REAL, f.minimum), "maximum": (REAL, f.maximum), "fmin": (REAL,
+    f.fmin),
+    "fmax": (REAL, f.fmax), "lt": (REAL, f.lt), "le": (REAL, f.le), "gt": (REAL, f.gt), "ge": (REAL, f.ge),
+    "eq": (REAL, f.eq),
+    "ne": (REAL, f.ne), "and": (["b1", *INTS], lambda a, b: a & b), "or": (["b1", *INTS], lambda a, b: a | b),
+    "xor": (["b1", *INTS], lambda a, b: a ^ b), "copysign": (FLOATS, f.copysign), "truncdiv": (INTS, f.truncdiv),
+    "floordiv": (INTS + FLOATS, f.floordiv), "rem": (INTS + FLOATS, f.rem), "mod": (INTS + FLOATS, f.mod),
+    "left_shift": (INTS, f.left_shift), "right_shift": (INTS, f.right_shift),
+}  # fmt: skip
+
+
+def cases(table):
+    return [pytest.param(name, t, id=f"{name}-{t}") for name, (types, _) in table.items() for t in types]
+
+
+@pytest.mark.parametrize("name, t", cases(UNARY))
+def test_unary(name, t):
+    x = sample(t, 500)
+    expr = UNARY[name][1](E.input(0, t))
+    same(compute(expr, expr.type, x)[0], evaluate([expr], [x])[0])
+
+
+@pytest.mark.parametrize("name, t", cases(BINARY))
+def test_binary(name, t):
+    a, b = sample(t, 700, 1), sample(t, 700, 2)
+    expr = BINARY[name][1](E.input(0, t), E.input(1, t))
+    same(compute(expr, expr.type, a, b)[0], evaluate([expr], [a, b])[0])
+
+
+def test_select_fma_and_bitcast():
+    a, b, c = (sample("f32", 300, s) for s in (1, 2, 3))
+    x, y, z = (E.input(i, "f32") for i in range(3))
+    same(compute(E.select(x < y, y, z), "f32", a, b, c)[0], np.where(a < b, b, c))
+    exact = (a.astype("f8") * b + c).astype("f4")
+    same(compute(f.fma(x, y, z), "f32", a, b, c)[0], exact)
+    same(compute(E.make("bitcast", (x,), "i32"), "i32", a)[0], a.view("i4"))
+
+
+def test_mulhi():
+    for t in ("i32", "u32", "i64", "u64"):
+        a, b = sample(t, 200, 4), sample(t, 200, 5)
+        wanted = [(int(p) * int(q)) >> ty.BITS[t] for p, q in zip(a, b, strict=True)]
+        got = compute(E.make("mulhi", (E.input(0, t), E.input(1, t)), t), t, a, b)[0]
+        assert [int(v) for v in got] == wanted
+
+
+@pytest.mark.parametrize("t", INTS)
+def test_integer_division_never_traps(t):
+    info = np.iinfo(DTYPE[t])
+    a = np.array([info.min, info.max, 5, 0, info.min], DTYPE[t])
+    b = np.array([0, 0, 0, 0, -1 if info.min else 1], DTYPE[t])
+    for function in (f.truncdiv, f.floordiv, f.rem, f.mod):
+        got = compute(function(E.input(0, t), E.input(1, t)), t, a, b)[0]
+        assert (got[:4] == 0).all()
+
+
+# -- conversions -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source, target", list(itertools.permutations([*REAL, "f16"], 2)))
+def test_cast(source, target):
+    x = sample(source, 600)
+    if source in ty.FLOATS and target in ty.INTS:  # C leaves out-of-range values open; see the test below
+        info = np.iinfo(DTYPE[target])
+        x = np.nan_to_num(x, posinf=1, neginf=1).clip(max(info.min, -120), 120)
+        x = np.abs(x) if info.min == 0 else x
+    with np.errstate(over="ignore"):
+        wanted = x.astype("f4").astype(DTYPE[target]) if target == "f16" else x.astype(DTYPE[target])
+    same(compute(E.cast(E.input(0, ty.opmath(source)), target), target, x, stored=[source])[0], wanted)
+
+
+@pytest.mark.parametrize("source", FLOATS)
+@pytest.mark.parametrize("target", INTS)
+def test_cast_out_of_range_is_defined(source, target):
+    x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30] * 20, DTYPE[source])
+    expr = E.cast(E.input(0, source), target)
+    got = compute(expr, target, x)[0]
+    assert len(set(got[0::5])) == 1 and (got == compute(expr, target, x[::-1].copy())[0][::-1]).all()
+
+
+def test_cast_to_int_at_the_bounds():
+    x = np.array([-(2.0**31) - 0.5, -(2.0**31), 2.0**31 - 0.5, -0.75])
+    assert compute(E.cast(E.input(0, "f64"), "i32"), "i32", x)[0].tolist() == [-(2**31), -(2**31), 2**31 - 1, 0]
+    x = np.array([2.0**63, 2.0**64 - 2048, 7.9])
+    assert compute(E.cast(E.input(0, "f64"), "u64"), "u64", x)[0].tolist() == [2**63, 2**64 - 2048, 7]
+
+
+def as_bits(x, t):
+    """f32 values converted to the small float ``t`` by a kernel, as unsigned integers."""
+    out = np.zeros((1, x.size), "u2" if t == "bf16" else "u1")
+    address = cpu.pointwise(((E.input(0, "f32"), t),), ("f32",), "cc")
+    run_pointwise(address, [out, x.reshape(1, -1)])
+    return out[0]
+
+
+def from_bits(bits, t):
+    """The f32 values of small floats."""
+    out = np.zeros((1, bits.size), "f4")
+    address = cpu.pointwise(((E.input(0, "f32"), "f32"),), (t,), "cc")
+    run_pointwise(address, [out, bits.reshape(1, -1)])
+    return out[0]
+
+
+SMALL = {
+    "bf16": "bfloat16", "f8e4m3fn": "float8_e4m3fn", "f8e5m2": "float8_e5m2", "f8e4m3fnuz": "float8_e4m3fnuz",
+    "f8e5m2fnuz": "float8_e5m2fnuz", "f8e8m0fnu": "float8_e8m0fnu",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("t", SMALL)
+def test_small_floats_as_pytorch_converts_them(t):
+    torch = pytest.importorskip("torch")
+    kind, bits = getattr(torch, SMALL[t]), torch.int16 if t == "bf16" else torch.uint8
+    every = np.arange(1 << ty.BITS[t]).astype("u2" if t == "bf16" else "u1")
+    image = torch.from_numpy(every.view("i2") if t == "bf16" else every).view(kind)
+    values = from_bits(every, t)
+    same(values, image.float().numpy())
+    finite = values[np.isfinite(values)]
+    halves = np.unique((finite[:-1].astype("f8") + finite[1:].astype("f8")) / 2).astype("f4")  # ties
+    x = np.concatenate(
+        [
+            finite,
+            halves,
+            np.nextafter(halves, np.float32(9e9)),
+            np.nextafter(halves, np.float32(-9e9)),
+            sample("f32", 2000),
+        ]
+    )
+    x = np.concatenate([x, np.array([1e30, -1e30, 500.0, 60000.0, -70000.0, 1e-30, -1e-40, 3e38], "f4")])
+    wanted = torch.from_numpy(x).to(kind).view(bits).numpy()
+    got = as_bits(x, t).view(wanted.dtype)
+    nan = np.isnan(x)
+    same(got[~nan], wanted[~nan])
+    assert np.isnan(from_bits(as_bits(x[nan], t), t)).all()
+
+
+def test_half_float_rounds_once_from_f32():
+    x = np.concatenate([sample("f32", 1000), np.array([65519.0, 65520.0, 1e-8, 6e-8, 2.98e-8], "f4")])
+    with np.errstate(over="ignore"):
+        same(compute(E.input(0, "f32"), "f16", x)[0], x.astype("f2"))
+
+
+# -- complex numbers ---------------------------------------------------------------------------------------------------
+
+COMPLEX_UNARY = {
+    "neg": lambda z: -z, "conj": f.conj, "exp": f.exp, "expm1": f.expm1, "log": f.log, "log1p": f.log1p, "log2": f.log2,
+    "log10": f.log10, "sqrt": f.sqrt, "sin": f.sin, "cos": f.cos, "tan": f.tan, "sinh": f.sinh, "cosh": f.cosh,
+    "tanh": f.tanh,
+    "asin": f.asin, "acos": f.acos, "atan": f.atan, "asinh": f.asinh, "acosh": f.acosh, "atanh": f.atanh, "abs": f.abs,
+    "real": f.real,
+    "imag": f.imag, "angle": f.angle, "sgn": f.sgn, "reciprocal": f.reciprocal, "rsqrt": f.rsqrt, "sigmoid": f.sigmoid,
+}  # fmt: skip
+COMPLEX_NUMPY = {
+    "neg": np.negative, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh, "sgn": np.sign, "rsqrt": lambda z: 1 / np.sqrt(z), "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("t", COMPLEX)
+@pytest.mark.parametrize("name", COMPLEX_UNARY)
+def test_complex_unary(name, t):
+    z = sample(t, 333)
+    expr = COMPLEX_UNARY[name](E.input(0, t))
+    wanted = COMPLEX_NUMPY.get(name, getattr(np, name, None))(z.astype("c16"))
+    tolerance = 2e-6 if t == "c64" else 1e-14
+    np.testing.assert_allclose(compute(expr, expr.type, z)[0], wanted, rtol=4 * tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("t", COMPLEX)
+def test_complex_binary(t):
+    a, b = sample(t, 333, 1), sample(t, 333, 2)
+    x, y = E.input(0, t), E.input(1, t)
+    wide_a, wide_b = a.astype("c16"), b.astype("c16")
+    tolerance = 1e-5 if t == "c64" else 1e-13
+    for expr, wanted in (
+        (x + y, wide_a + wide_b),
+        (x - y, wide_a - wide_b),
+        (x * y, wide_a * wide_b),
+        (x / y, wide_a / wide_b),
+        (x**y, wide_a**wide_b),
+    ):
+        np.testing.assert_allclose(compute(expr, t, a, b)[0], wanted, rtol=tolerance, atol=tolerance)
+    assert (compute(f.eq(x, y), "b1", a, np.where(b.real > 0, a, b))[0] == (b.real > 0)).all()
+
+
+def test_complex_extremes():
+    huge = np.array([1e300 + 1e300j, 1e-300 + 1e-300j, 3e-310j, -1e308 + 0j, 0j])
+    z = E.input(0, "c128")
+    np.testing.assert_allclose(compute(f.abs(z), "f64", huge)[0], np.abs(huge), rtol=1e-15)
+    np.testing.assert_allclose(compute(f.sqrt(z), "c128", huge)[0], np.sqrt(huge), rtol=1e-15)
+    np.testing.assert_allclose(compute(z / z, "c128", huge[:2])[0], 1)
+    assert compute(f.sgn(z), "c128", huge)[0][4] == 0
+    powers = compute(z ** E.input(1, "c128"), "c128", np.zeros(3, "c16"), np.array([0, 2, 0.5j + 1]))
+    assert powers[0].tolist() == [1, 0, 0]
+
+
+def test_complex_casts_and_storage():
+    z, x = sample("c64", 50), sample("f64", 50)
+    same(compute(E.cast(E.input(0, "c64"), "c128"), "c128", z)[0], z.astype("c16"))
+    same(compute(E.cast(E.input(0, "f64"), "c128"), "c128", x)[0], x.astype("c16"))
+    same(compute(E.cast(E.input(0, "c64"), "b1"), "b1", np.where(z.real > 0, z, 0))[0], z.real > 0)
+    halves = np.zeros((1, 100), "f2")  # complex32 is a pair of halves
+    address = cpu.pointwise(((E.input(0, "c64"), "c32"),), ("c64",), "cc")
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int64)
+    arrays, inner, outer = pointers([halves, z]), integers([4, 8]), integers([0, 0])
+    signature(address)(ctypes.addressof(arrays), ctypes.addressof(inner), ctypes.addressof(outer), 50, 1)
+    same(halves[0], z.view("f4").astype("f2"))
+
+
+# -- layouts -----------------------------------------------------------------------------------------------------------
+
+
+def laid_out(a, how):
+    """``a``'s shape with its values in the given layout; 's' repeats the first column."""
+    if how == "c":
+        return a.copy()
+    if how == "s":
+        return np.broadcast_to(a[:, :1], a.shape)
+    wide = np.zeros((a.shape[0], a.shape[1] * 3 + 1), a.dtype)
+    wide[:, 1::3] = a
+    return wide[:, 1::3]
+
+
+@pytest.mark.parametrize("t", ["f32", "u8", "f64", "i16", "c64", "c128", "b1"])
+@pytest.mark.parametrize("layout", ["ccc", "ccs", "csc", "ccv", "cvs", "vcc", "vvv", "vss", "css"])
+def test_layouts_and_tails(layout, t):
+    combine = f.ne if t == "b1" else lambda a, b: a + b
+    expr = combine(E.input(0, t), E.input(1, t))
+    address = cpu.pointwise(((expr, t),), (t, t), layout)
+    for n in TAILS:
+        a, b = sample(t, (3, max(n, 1)), n)[:, :n], sample(t, (3, max(n, 1)), n + 1)[:, :n]
+        if n == 0:
+            a, b = a.copy(), b.copy()
+        a, b = (laid_out(x, how) if n else x for x, how in zip((a, b), layout[1:], strict=True))
+        backing = laid_out(np.zeros((3, n), DTYPE[t]), layout[0]) if n else np.zeros((3, 0), DTYPE[t])
+        run_pointwise(address, [backing, a, b])
+        with np.errstate(all="ignore"):
+            same(backing, (a != b) if t == "b1" else a + b)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nothing_is_written_outside(stream):
+    address = cpu.pointwise(((E.input(0, "f32") + 1, "f32"),), ("f32",), "cc", stream)
+    for n, start in itertools.product((0, 1, 15, 16, 17, 31, 32, 33, 63, 65, 130), (0, 1, 3)):
+        memory = np.full((1, 256), 7, "f4")
+        run_pointwise(address, [memory[:, 40 + start : 40 + start + n], np.zeros((1, n), "f4")])
+        wanted = np.full((1, 256), 7, "f4")
+        wanted[:, 40 + start : 40 + start + n] = 1
+        same(memory, wanted)
+
+
+def test_unaligned_addresses():
+    memory = np.zeros(1 + 8 * 100, "u1")
+    x = memory[1:].view("f8").reshape(1, 100)
+    x[:] = np.arange(100)
+    address = cpu.pointwise(((E.input(0, "f64") * 2, "f64"),), ("f64",), "cc")
+    run_pointwise(address, [x, x])  # in place, too
+    same(x[0], np.arange(100) * 2.0)
+
+
+def test_several_outputs_in_place():
+    a, b = sample("f32", (2, 77), 1), sample("f32", (2, 77), 2)
+    x, y = E.input(0, "f32"), E.input(1, "f32")
+    address = cpu.pointwise(((f.maximum(x, y), "f32"), (f.minimum(x, y), "f32")), ("f32", "f32"), "cccc")
+    p, q = a.copy(), b.copy()
+    run_pointwise(address, [p, q, p, q])
+    same(p, np.maximum(a, b))
+    same(q, np.minimum(a, b))
+
+
+# -- reading and writing at offsets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("t", ["f32", "u8", "c64", "i64"])
+def test_gather_by_element(t):
+    table, n = sample(t, 40), 133
+    index = rng(3).integers(0, 40, (1, n))
+    size = table.itemsize
+    expr = E.make("load", (E.input(1, "i64") * size,), t, 0)
+    for layout in ("csc", "csv"):
+        out, places = np.zeros((1, n), table.dtype), laid_out(index, layout[2])
+        address = cpu.pointwise(((expr, t),), (t, "i64"), layout)
+        run_pointwise(address, [out, np.broadcast_to(table[:1], (1, n)), places])
+        same(out[0], table[index[0]])
+
+
+def test_gather_of_rows_is_contiguous():
+    table, index = sample("f32", (30, 21)), rng(4).integers(0, 30, 50)
+    expr = E.make("load", (E.input(1, "i64") * table.strides[0],), "f32", 0)
+    address = cpu.pointwise(((expr, "f32"),), ("f32", "i64"), "ccs")
+    out = np.zeros((50, 21), "f4")
+    source = np.lib.stride_tricks.as_strided(table, (50, 21), (0, 4))
+    run_pointwise(address, [out, source, np.broadcast_to(index[:, None], (50, 21))])
+    same(out, table[index])
+
+
+@pytest.mark.parametrize("t", ["f32", "f16", "i32", "c64"])
+def test_scatter_add_counts_duplicates(t):
+    size = np.dtype(DTYPE[t]).itemsize
+    values = rng(1).integers(0, 4, (1, 200)).astype(DTYPE[t])
+    index = rng(2).integers(0, 17, (1, 200))
+    compute_type = ty.opmath(t)
+    output = (E.input(0, compute_type), t, "add", E.input(1, "i64") * size)
+    address = cpu.pointwise((output,), (t, "i64"), "scc")
+    out = np.ones(17, DTYPE[t])
+    run_pointwise(address, [np.broadcast_to(out[:1], (1, 200)), values, index])
+    wanted = np.ones(17, DTYPE[t])
+    np.add.at(wanted, index[0], values[0])
+    same(out, wanted)
+
+
+def test_scatter_add_of_rows():
+    grad, index = rng(1).integers(0, 9, (40, 19)).astype("f4"), rng(2).integers(0, 5, 40)
+    out = np.zeros((5, 19), "f4")
+    output = (E.input(0, "f32"), "f32", "add", E.input(1, "i64") * out.strides[0])
+    address = cpu.pointwise((output,), ("f32", "i64"), "ccs")
+    run_pointwise(
+        address,
+        [np.lib.stride_tricks.as_strided(out, (40, 19), (0, 4)), grad, np.broadcast_to(index[:, None], (40, 19))],
+    )
+    wanted = np.zeros((5, 19), "f4")
+    np.add.at(wanted, index, grad)
+    same(out, wanted)
+
+
+def test_scatter_keeps_the_last_of_duplicates():
+    values, index = np.arange(100, dtype="f4").reshape(1, 100), np.arange(100).reshape(1, 100) // 10
+    out = np.zeros(10, "f4")
+    address = cpu.pointwise(((E.input(0, "f32"), "f32", "set", E.input(1, "i64") * 4),), ("f32", "i64"), "scc")
+    run_pointwise(address, [np.broadcast_to(out[:1], (1, 100)), values, index])
+    same(out, np.arange(9, 100, 10))
+
+
+# -- transposed copies -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8", "c16"])
+def test_transpose(dtype):
+    address = cpu.transpose(np.dtype(dtype).itemsize * 8)
+    for rows, columns in [(0, 5), (1, 1), (3, 70), (16, 16), (17, 33), (64, 100), (100, 7), (65, 64)]:
+        source = (rng(1).random((rows, columns)) * 99).astype(dtype)
+        out = np.zeros((columns, rows), dtype)
+        run_pointwise(address, [out, source.T])
+        same(out, source.T)
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------
+
+
+def run_rowwise(address, arrays, kept, reduced, extra=()):
+    """Call a rowwise kernel on arrays over the dims (k1, k0, r1, r0); an array broadcast along a dim has stride 0
+    there."""
+    strides = [a.strides[axis] for a in arrays for axis in (1, 0, 3, 2)]
+    size = integers([kept[1], kept[0], reduced[1], reduced[0], *extra])
+    table, steps = pointers(arrays), integers(strides)
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)
+    signature(address)(ctypes.addressof(table), ctypes.addressof(steps), ctypes.addressof(size))
+
+
+def letters(mode, arrays):
+    axis = 3 if mode == "row" else 1
+    return "".join("s" if a.strides[axis] == 0 else "c" if a.strides[axis] == a.itemsize else "v" for a in arrays)
+
+
+def room(shape, t, full):
+    """An output: over the whole space, or over the kept dims with stride 0 along the reduced ones."""
+    if full:
+        return np.zeros(shape, DTYPE[t])
+    a = np.zeros((*shape[:2], 1, 1), DTYPE[t])
+    return np.lib.stride_tricks.as_strided(a, shape, (*a.strides[:2], 0, 0))
+
+
+def reduced(exprs, inputs, mode, full=(), rows=()):
+    """Expressions with reductions over dims 2 and 3 of the inputs, by a kernel; ROW results have size 1 there."""
+    shape = np.broadcast_shapes(*(x.shape for x in inputs))
+    spread = [
+        np.lib.stride_tricks.as_strided(
+            x, shape, [s if n > 1 or m == 1 else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)]
+        )
+        for x in inputs
+    ]
+    loads = tuple(next(t for t, d in DTYPE.items() if np.dtype(d) == x.dtype) for x in inputs)
+    levels = E.full_nodes(exprs, rows)
+    whole = [e in levels or i in full for i, e in enumerate(exprs)]
+    outs = [room(shape, e.type, w) for e, w in zip(exprs, whole, strict=True)]
+    described = tuple((e, e.type, "full") if i in full else (e, e.type) for i, e in enumerate(exprs))
+    address = cpu.rowwise(described, loads, mode, letters(mode, [*outs, *spread]), rows=rows)
+    run_rowwise(address, [*outs, *spread], shape[:2], shape[2:])
+    return [o if w else o[:, :, :1, :1] for o, w in zip(outs, whole, strict=True)]
+
+
+SHAPES = [
+    (1, 1, 1, 1),
+    (2, 3, 1, 17),
+    (3, 5, 4, 7),
+    (1, 70, 3, 5),
+    (2, 1, 2, 200),
+    (1, 600, 1, 9),
+    (1, 2, 90, 3),
+    (0, 3, 2, 2),
+]
+KINDS = ["sum", "prod", "max", "min", "any", "all", "argmax", "argmin"]
+
+
+def reducible(kind):
+    return (
+        ["b1"]
+        if kind in ("any", "all")
+        else ["f32", "f64", "i64", "i32", "u8"]
+        if kind in ("sum", "prod")
+        else ["f32", "f64", "i64", "u8", "i16", "b1"]
+    )
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+@pytest.mark.parametrize("kind, t", [(k, t) for k in KINDS for t in reducible(k)])
+def test_reduction(kind, t, mode):
+    expr = E.reduce(kind, E.input(0, t))
+    for shape in SHAPES:
+        x = sample(t, shape, 5)
+        if t in ty.FLOATS and kind in ("sum", "prod"):
+            x = np.where(np.isfinite(x), x, 1).astype(DTYPE[t])
+        if kind == "prod" and t in ty.FLOATS:
+            x = np.exp(np.clip(x, -1, 1) / 20).astype(DTYPE[t])
+        (got,) = reduced([expr], [x], mode)
+        (wanted,) = evaluate([expr], [x], axes=(2, 3))
+        if t in ty.FLOATS and kind in ("sum", "prod"):
+            np.testing.assert_allclose(
+                got, wanted, rtol=1e-5 if t == "f32" else 1e-13, atol=1e-4 if t == "f32" else 1e-12
+            )
+        else:
+            same(got, wanted)
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+def test_extrema_find_the_first_and_nan(mode):
+    x = np.zeros((1, 4, 2, 50), "f4")
+    x[0, 0, 1, 3] = x[0, 0, 1, 40] = 5
+    x[0, 1, 0, 49] = x[0, 1, 1, 0] = np.nan
+    x[0, 2] = -np.inf
+    x[0, 3, 1, 49] = 1
+    leaf = E.input(0, "f32")
+    position, largest = reduced([f.argmax(leaf), f.max(leaf)], [x], mode)
+    assert position.ravel().tolist() == [53, 49, 0, 99]
+    same(largest.ravel(), [5, np.nan, -np.inf, 1])
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+def test_sum_of_many_is_accurate(mode):
+    x = rng(7).random(3_000_000).astype("f4")
+    shape = (1, 1, 1, x.size) if mode == "row" else (1, 3, x.size // 3, 1)
+    x = x.reshape(shape) if mode == "row" else np.moveaxis(x.reshape(1, x.size // 3, 1, 3), 3, 1)
+    (got,) = reduced([f.sum(E.input(0, "f32"))], [x], mode)
+    exact = x.astype("f8").sum(axis=(2, 3), keepdims=True)
+    assert (np.abs(got / exact - 1) < 4e-7).all()
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+def test_infinite_sums(mode):
+    x = np.ones((1, 3, 1, 5000), "f4")
+    x[0, 0, 0, 77], x[0, 1, 0, 4000], x[0, 2, 0, 1], x[0, 2, 0, 4999] = np.inf, np.nan, np.inf, -np.inf
+    (got,) = reduced([f.sum(E.input(0, "f32"))], [x], mode)
+    same(got.ravel(), [np.inf, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+@pytest.mark.parametrize("t", FLOATS)
+def test_several_stages(t, mode):
+    x, w = E.input(0, t), E.input(1, t)
+    e = f.exp(x - f.max(x))
+    softmax = e / f.sum(e)
+    centred = x - f.mean(x)
+    variance = f.mean(centred * centred)
+    norm = centred * f.rsqrt(variance + 1e-5) * w
+    for shape in SHAPES:
+        values = rng(3).normal(size=shape).astype(DTYPE[t])
+        weight = rng(4).normal(size=shape[2:]).astype(DTYPE[t]).reshape(1, 1, *shape[2:])
+        got = reduced([softmax, norm, variance], [values, weight], mode)
+        wanted = evaluate([softmax, norm, variance], [values, weight], axes=(2, 3), precision="f64")
+        for g, v in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(g, v, rtol=1e-4 if t == "f32" else 1e-12, atol=1e-5 if t == "f32" else 1e-12)
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+def test_row_inputs_and_spread_outputs(mode):
+    x, scale = E.input(0, "f32"), E.input(1, "f32")
+    total = f.sum(x * scale)
+    values, scales = rng(1).normal(size=(2, 40, 3, 20)).astype("f4"), rng(2).normal(size=(2, 40, 1, 1)).astype("f4")
+    spread, row, mixed = reduced([total, total + scale, x + scale], [values, scales], mode, full=(0,), rows=(1,))
+    wanted = (values * scales).astype("f8").sum(axis=(2, 3), keepdims=True)
+    np.testing.assert_allclose(spread, np.broadcast_to(wanted, values.shape), atol=1e-4)
+    np.testing.assert_allclose(row, wanted + scales, atol=1e-4)
+    same(mixed, values + scales)
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+def test_complex_reductions(mode):
+    z = (rng(1).normal(size=(1, 30, 2, 21)) + 1j * rng(2).normal(size=(1, 30, 2, 21))).astype("c16")
+    leaf = E.input(0, "c128")
+    total, product, mean = reduced([f.sum(leaf), f.prod(leaf), leaf - f.mean(leaf)], [z], mode)
+    np.testing.assert_allclose(total, z.sum(axis=(2, 3), keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(product, z.prod(axis=(2, 3), keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(mean, z - z.mean(axis=(2, 3), keepdims=True), rtol=1e-12)
+
+
+def test_half_floats_reduce_in_f32():
+    x = rng(1).normal(size=(1, 3, 1, 4000)).astype("f2")
+    leaf = E.input(0, "f32")
+    out = room(x.shape, "f32", False)
+    run_rowwise(cpu.rowwise(((f.sum(leaf), "f32"),), ("f16",), "row", "sc"), [out, x], (1, 3), (1, 4000))
+    np.testing.assert_allclose(out[0, :, 0, 0], x.astype("f8").sum(axis=3)[0, :, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+def test_two_stages_give_the_whole(mode):
+    x = E.input(0, "f32")
+    outputs = ((f.mean(x), "f32"), (f.argmin(x), "i64"), (f.max(x) - f.min(x), "f32"))
+    types = cpu.partial_types(outputs)
+    values = rng(5).normal(size=(1, 7, 12, 33)).astype("f4")
+    values[0, 2, 10, 5] = values[0, 2, 11, 5] = -9
+    chunks, depth = 3, 4
+    slots = [np.zeros((chunks, 7), DTYPE[t]) for t in types]
+    flat = lambda s, c: np.lib.stride_tricks.as_strided(s[c:], (1, 7, depth, 33), (0, s.strides[1], 0, 0))
+    pieces = [values[:, :, c * depth : (c + 1) * depth] for c in range(chunks)]
+    operands = [flat(s, 0) for s in slots]
+    partial = cpu.rowwise(outputs, ("f32",), mode, letters(mode, [*operands, pieces[0]]), stage="partial")
+    for c, piece in enumerate(pieces):
+        run_rowwise(
+            partial, [*(flat(s, c) for s in slots), piece], (1, 7), (depth, 33), extra=(c * depth * 33, 12 * 33)
+        )
+    outs = [room((1, 7, 1, chunks), t, False) for t in ("f32", "i64", "f32")]
+    stacked = [np.lib.stride_tricks.as_strided(s, (1, 7, 1, chunks), (0, s.strides[1], 0, s.strides[0])) for s in slots]
+    unread = room((1, 7, 1, chunks), "f32", False)
+    finish = cpu.rowwise(outputs, ("f32",), mode, letters(mode, [*outs, unread, *stacked]), stage="finish")
+    run_rowwise(finish, [*outs, unread, *stacked], (1, 7), (1, chunks), extra=(0, 12 * 33))
+    wanted = evaluate([e for e, _ in outputs], [values], axes=(2, 3))
+    np.testing.assert_allclose(outs[0][..., :1], wanted[0], rtol=1e-4, atol=1e-6)
+    same(outs[1][..., :1], wanted[1])
+    same(outs[2][..., :1], wanted[2])
