@@ -49,6 +49,15 @@ def test_gradient_of_rows():
     assert parts(gradient([f.mean(x)], 1, [0], True)) == ((0,), (), (), (0,))
 
 
+def test_gradient_of_a_row_value_stored_for_every_element():
+    """The gradient of a mean is g / n everywhere; its own gradient by g sums what comes in."""
+    g, n = input(0, "f32"), f.count("f32")
+    assert gradient([g / n], 1, [0], False, rows=(0,)).exprs == [g / n]
+    spread = gradient([g / n], 1, [0], False, rows=(0,), spread=(0,))
+    assert spread.exprs == [f.sum(g) / n]
+    assert spread.rows == ()
+
+
 def test_gradient_of_what_does_not_move():
     x, c = input(0, "f32"), input(1, "b1")
     for y in (f.floor(x), f.sign(x), x > 0, f.stop_gradient(x), f.argmax(x), f.angle(x) * 2, const(1, "f32")):

@@ -185,12 +185,13 @@ def jvp(outputs, tangents, wrt, rows=()):
 Gradient = namedtuple("Gradient", "exprs saved_inputs saved_results grads rows")
 
 
-def gradient(outputs, n_inputs, wrt, save_result, rows=()):
+def gradient(outputs, n_inputs, wrt, save_result, rows=(), spread=()):
     """The gradient of an operator as an operator of its own.
 
     outputs: its expressions over the inputs 0 .. n_inputs-1; wrt: positions of the inputs to differentiate by;
     save_result: may the gradient read the operator's results (an expression equal to an output is then read, not
-    computed again); rows: positions of the inputs that are ROW. Returns a named tuple:
+    computed again); rows: positions of the inputs that are ROW; spread: positions of the outputs that are stored for
+    every element although their expressions are ROW (as the gradient of a mean is). Returns a named tuple:
 
     exprs           for each of wrt its gradient, simplified, or None where it is zero by structure
     saved_inputs    positions of the operator's inputs that exprs read, ascending
@@ -204,7 +205,7 @@ def gradient(outputs, n_inputs, wrt, save_result, rows=()):
     outputs = simplify(outputs, rows)
     first_grad, first_result = n_inputs, n_inputs + len(outputs)
     full = full_nodes(outputs, rows)
-    row_outputs = [i for i, y in enumerate(outputs) if y not in full]
+    row_outputs = [i for i, y in enumerate(outputs) if y not in full and i not in spread]
     all_rows = {*rows, *(first_grad + i for i in row_outputs), *(first_result + i for i in row_outputs)}
 
     grads = [leaf(first_grad + i, y.type) if _differentiable(y.type) else None for i, y in enumerate(outputs)]
@@ -213,7 +214,7 @@ def gradient(outputs, n_inputs, wrt, save_result, rows=()):
     derived = dict(zip(found, vjp(outputs, grads, [inputs[i] for i in found], all_rows), strict=True))
     exprs = [derived.get(i) for i in wrt]
     if save_result:
-        results = {y: leaf(first_result + i, y.type) for i, y in enumerate(outputs) if y.args}
+        results = {y: leaf(first_result + i, y.type) for i, y in enumerate(outputs) if y.args and i not in spread}
         exprs = _map(exprs, lambda present: substitute(present, results))
     exprs = _map(exprs, lambda present: simplify(present, all_rows))
 

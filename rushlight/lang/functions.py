@@ -195,7 +195,7 @@ def square(x):
 
 def reciprocal(x):
     """1 / x"""
-    return 1 / x
+    return div(1, x)
 
 
 # -- sign, rounding, division ------------------------------------------------------------------------------------------
@@ -505,7 +505,7 @@ def _power(x):
 def var(x, correction=1):
     """The variance, sum(abs(x - mean) ** 2) / max(0, n - correction); real also of complex numbers."""
     _check("var", x, _REAL_OR_COMPLEX, "floating-point")
-    freedom = maximum(count(x) - correction, 0) if correction else count(x)
+    freedom = count(x) if correction == 0 else maximum(count(x) - correction, 0)
     return stated(sum(_power(x - mean(x))) / freedom, x, freedom, by="var")
 
 
