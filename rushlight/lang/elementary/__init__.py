@@ -14,6 +14,8 @@ Results and arguments may be denormal; signed zeros, infinities and NaN are thos
 ``hyperbolic``  sinh, cosh, tanh and their inverses
 ``roots``       rsqrt, cbrt, hypot, atan2
 ``erf``         erf, erfc, erfcx, erfinv, ndtri, log_ndtr
+``gamma``       lgamma, digamma, polygamma, zeta
+``bessel``      i0, i0e, i1, i1e
 =============== =============================================================================
 
 The coefficients were computed with mpmath: Remez's exchange on the interval stated beside each of them, weighted so that the
@@ -21,7 +23,7 @@ error of the function's result is levelled, then rounded to the type.
 """
 
 from ..expr import make, rebuild
-from . import erf, explog, hyperbolic, roots, trig
+from . import bessel, erf, explog, gamma, hyperbolic, roots, trig
 
 _NAMES = {
     explog: "exp exp2 expm1 log log2 log10 log1p pow sigmoid log_sigmoid softplus",
@@ -29,6 +31,8 @@ _NAMES = {
     hyperbolic: "sinh cosh tanh asinh acosh atanh",
     roots: "rsqrt cbrt hypot atan2",
     erf: "erf erfc erfcx erfinv ndtri log_ndtr",
+    bessel: "i0 i0e i1 i1e",
+    gamma: "lgamma digamma polygamma zeta",
 }
 FUNCTIONS = {name: getattr(module, name) for module, names in _NAMES.items() for name in names.split()}
 

@@ -95,6 +95,15 @@ def poly(x, coefficients):
     return result
 
 
+def poly_of_pair(x, coefficients):
+    """The polynomial at a pair: Horner's rule at the first part, and its derivative for the second."""
+    high, low = x
+    result, slope = lift(coefficients[-1], high.type), lift(0.0, high.type)
+    for c in reversed(coefficients[:-1]):
+        slope, result = fma(slope, high, result), fma(result, high, c)
+    return fma(slope, low, result)
+
+
 # -- powers of two ---------------------------------------------------------------------------------------------------------
 
 

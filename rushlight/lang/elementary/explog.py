@@ -78,6 +78,13 @@ def exp_pair(x, low=None):
     return hi, lo + tail, n
 
 
+def exp_of_pair(x, low):
+    """:func:`exp_pair` of any pair, held to EXP_RANGE; infinities and their NaN second parts included."""
+    smallest, largest = EXP_RANGE[x.type]
+    inside = (x > smallest) & (x < largest)
+    return exp_pair(at_most(at_least(x, smallest), largest), select(inside, low, const(0.0, x.type)))
+
+
 def expm1_pair(x):
     """expm1(x) as a pair; x within +-40 (f64) or +-20 (f32)."""
     r, tail, _, n_bits = exp_parts(x)
@@ -262,10 +269,7 @@ def _pow_magnitude(x, y):
     log_x = log_pair(x)
     hi, lo = two_product(y, log_x[0])
     lo = fma(y, log_x[1], lo)
-    smallest, largest = EXP_RANGE["f64"]
-    inside = (hi > smallest) & (hi < largest)
-    clamped = at_most(at_least(hi, smallest), largest)
-    one, rest, n = exp_pair(clamped, select(inside, lo, const(0.0, "f64")))
+    one, rest, n = exp_of_pair(hi, lo)
     result = scale(one + rest, n)
     infinite, zero = const(INF, "f64"), const(0.0, "f64")
     edge = eq(x, 0.0) | eq(x, INF)

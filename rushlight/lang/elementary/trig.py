@@ -158,7 +158,7 @@ def _flip(x, quadrant):
     return from_bits(to_bits(x) ^ ((quadrant & 2) << top))
 
 
-def _choose(condition, a, b):
+def choose(condition, a, b):
     """Pair a where condition, else pair b."""
     return select(condition, a[0], b[0]), select(condition, a[1], b[1])
 
@@ -179,14 +179,14 @@ def _tiny(x):
 def sin(x):
     """sin(x)"""
     quadrant, angle = reduced(x)
-    hi, lo = _choose(eq(quadrant & 1, 1), cos_pair(angle), sin_pair(angle))
+    hi, lo = choose(eq(quadrant & 1, 1), cos_pair(angle), sin_pair(angle))
     return select(_tiny(x), x, _finite_only(x, _flip(hi + lo, quadrant)))
 
 
 def cos(x):
     """cos(x)"""
     quadrant, angle = reduced(x)
-    hi, lo = _choose(eq(quadrant & 1, 1), sin_pair(angle), cos_pair(angle))
+    hi, lo = choose(eq(quadrant & 1, 1), sin_pair(angle), cos_pair(angle))
     return _finite_only(x, _flip(hi + lo, quadrant + 1))
 
 
@@ -195,7 +195,7 @@ def tan(x):
     quadrant, angle = reduced(x)
     s, c = fast_two_sum(*sin_pair(angle)), fast_two_sum(*cos_pair(angle))
     odd = eq(quadrant & 1, 1)
-    hi, lo = pair_over(_choose(odd, c, s), _choose(odd, (-s[0], -s[1]), c))
+    hi, lo = pair_over(choose(odd, c, s), choose(odd, (-s[0], -s[1]), c))
     return select(_tiny(x), x, _finite_only(x, hi + lo))
 
 
@@ -246,9 +246,9 @@ def atan_quotient(y, x):
     zero, one = const(0.0, type), const(1.0, type)
     # atan(t) = pi/4 + atan((t - 1) / (t + 1)) = pi/2 - atan(1 / t): |quotient| <= tan(pi/8) = 0.4142
     low, high = y < 0.41421356 * x, y > 2.4142136 * x
-    top = _choose(low, (y, zero), _choose(high, (-x, zero), two_sum(y, -x)))
-    bottom = _choose(low, (x, zero), _choose(high, (y, zero), two_sum(y, x)))
-    offset = _choose(low, (zero, zero), _choose(high, number_pair(HALF_PI[type], type), number_pair(QUARTER_PI[type], type)))
+    top = choose(low, (y, zero), choose(high, (-x, zero), two_sum(y, -x)))
+    bottom = choose(low, (x, zero), choose(high, (y, zero), two_sum(y, x)))
+    offset = choose(low, (zero, zero), choose(high, number_pair(HALF_PI[type], type), number_pair(QUARTER_PI[type], type)))
     t, t_low = pair_over(top, bottom)
     z = t * t
     hi, lo = fast_two_sum(offset[0], t)
