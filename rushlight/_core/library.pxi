@@ -82,6 +82,8 @@ cdef class Library(Operator):
             else:
                 tensors.append(None)
         outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        for v in outputs:
+            (<Tensor?>v).flags &= ~<uint32_t>NO_GRAD_VIEW      # made with the tape off, but recorded here
         LibraryNode.record(self.label, self.backward, self.wanted, values, tuple(tensors), outputs)
         return result
 

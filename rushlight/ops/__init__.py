@@ -5,7 +5,16 @@ Nothing is traced or compiled here: a definition runs at its operator's first us
 
 from .._core.tensor import add_method, set_slot
 from . import _define
-from . import shape, reduction, arithmetic, elementary, activation, casting  # noqa: F401, I001  (order: later files use earlier ones)
+from . import (  # noqa: F401, I001  (order: later files use earlier ones)
+    shape,
+    reduction,
+    arithmetic,
+    elementary,
+    activation,
+    casting,
+    creation,
+    joining,
+)
 
 _SLOTS = {
     "add": arithmetic.add, "sub": arithmetic.sub, "mul": arithmetic.mul, "truediv": arithmetic.true_divide,

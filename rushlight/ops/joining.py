@@ -1,0 +1,387 @@
+"""Joining and splitting: cat, stack, split and their relatives, and broadcasting of several tensors."""
+
+from .._core import operator as _operator
+from .._core import tape as _tape
+from .._core import tensor as _tensor
+from . import shape
+from ._define import composite, library
+
+Tensor, Size = _tensor.Tensor, _tensor.Size
+
+
+def _sequence(name, tensors):
+    if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
+    return tensors
+
+
+def _wrap(dim, ndim):
+    n = max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim % n
+
+
+def _common_dtype(tensors):
+    first = tensors[0].dtype
+    return first if all(t.dtype is first for t in tensors) else _operator.result_type(*tensors)
+
+
+@library(where="", differentiable="tensors", label="Cat")
+def _cat(tensors, dim):
+    from . import creation
+
+    kind = _common_dtype(tensors)
+    sized = [t for t in tensors if t.ndim != 1 or t.shape[0]] or list(tensors)  # a 1-d empty tensor joins with anything
+    first = sized[0]
+    if first.ndim == 0:
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    total = 0
+    for i, t in enumerate(tensors):
+        if not any(t is s for s in sized):
+            continue
+        if t.ndim != first.ndim:
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}")
+        for d in range(first.ndim):
+            if d != dim and t.shape[d] != first.shape[d]:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} but got size {t.shape[d]} "
+                    f"for tensor number {i} in the list.\n  [cat] shapes are {[list(x.shape) for x in tensors]}."
+                )
+        total += t.shape[dim]
+    sizes = list(first.shape)
+    sizes[dim] = total
+    out = creation.empty(sizes, dtype=kind, device=first.device)
+    start = 0
+    for t in sized:
+        n = t.shape[dim]
+        if n:
+            shape.copy_(shape.narrow(out, dim, start, n), t)
+        start += n
+    return out
+
+
+@_cat.backward_of
+def _(grad, tensors, dim, needs):
+    start, grads = 0, []
+    for t, need in zip(tensors, needs):
+        if t.ndim == 1 and t.shape[0] == 0 and grad.ndim != 1:
+            grads.append(None)
+            continue
+        n = t.shape[dim]
+        part = shape.narrow(grad, dim, start, n) if need else None
+        grads.append(part if part is None or part.dtype is t.dtype else shape.cast(part, t.dtype))
+        start += n
+    return tuple(grads)
+
+
+@composite(where="function", aliases=("concat", "concatenate"))
+def cat(tensors, dim=0):
+    """The tensors one behind the other along a dim; all other sizes must agree.
+
+    >>> torch.cat([torch.zeros(2, 1), torch.ones(2, 2)], dim=1)
+    tensor([[0., 1., 1.],
+            [0., 1., 1.]])
+    """
+    tensors = _sequence("cat", tensors)
+    if not tensors:
+        raise ValueError("expected a non-empty list of Tensors")
+    ndim = max(t.ndim for t in tensors)
+    return _cat(tensors, _wrap(dim, ndim))
+
+
+@library(where="", differentiable="tensors", label="Stack")
+def _stack(tensors, dim):
+    return _cat.forward([shape.unsqueeze(t, dim) for t in tensors], dim)
+
+
+@_stack.backward_of
+def _(grad, tensors, dim, needs):
+    parts = (shape.select(grad, dim, i) if need else None for i, need in enumerate(needs))
+    return tuple(p if p is None or p.dtype is t.dtype else shape.cast(p, t.dtype) for p, t in zip(parts, tensors))
+
+
+@composite(where="function")
+def stack(tensors, dim=0):
+    """The tensors, all of one shape, along a new dim."""
+    tensors = _sequence("stack", tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    for i, t in enumerate(tensors):
+        if t.shape != tensors[0].shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(t.shape)} at entry {i}"
+            )
+    return _stack(tensors, _wrap(dim, tensors[0].ndim + 1))
+
+
+@composite(where="function")
+def hstack(tensors):
+    """Joined along dim 1 (dim 0 for 1-d tensors)."""
+    tensors = atleast_1d(_sequence("hstack", tensors))
+    return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
+
+
+@composite(where="function", aliases=("row_stack",))
+def vstack(tensors):
+    """Joined along dim 0; 1-d tensors become rows."""
+    return cat(atleast_2d(_sequence("vstack", tensors)), 0)
+
+
+@composite(where="function")
+def dstack(tensors):
+    """Joined along dim 2."""
+    return cat(atleast_3d(_sequence("dstack", tensors)), 2)
+
+
+@composite(where="function")
+def column_stack(tensors):
+    """Joined along dim 1; 1-d tensors become columns."""
+    return cat([shape.reshape(t, (-1, 1)) if t.ndim < 2 else t for t in _sequence("column_stack", tensors)], 1)
+
+
+# -- splitting --
+
+
+@library(where="", differentiable="input", label="Split")
+def _split(input, sizes, dim):
+    parts, start = [], 0
+    for n in sizes:
+        parts.append(shape.narrow(input, dim, start, n))
+        start += n
+    _tape.mark_multi_view(parts)
+    return tuple(parts)
+
+
+@_split.backward_of
+def _(grads, input, sizes, dim):
+    from . import creation
+
+    if all(g is None for g in grads):
+        return None
+    like = next(g for g in grads if g is not None)
+    full = []
+    for g, n in zip(grads, sizes):
+        if g is None:
+            s = list(input.shape)
+            s[dim] = n
+            g = creation.zeros(s, dtype=like.dtype)
+        full.append(g)
+    return cat(full, dim)
+
+
+@composite(aliases=("split_with_sizes",))
+def split(input, split_size_or_sections, dim=0):
+    """Views of consecutive pieces along a dim: of one size (the last may be smaller), or of the sizes in a list."""
+    dim = _wrap(dim, input.ndim)
+    n = input.shape[dim]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        if size < 0:
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+        if size == 0 and n:
+            raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+        sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
+    else:
+        sizes = [int(s) for s in split_size_or_sections]
+        if sum(sizes) != n or min(sizes, default=0) < 0:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but got split_sizes={sizes}"
+            )
+    return tuple(_split(input, tuple(sizes), dim))
+
+
+@composite
+def chunk(input, chunks, dim=0):
+    """At most ``chunks`` views of equal pieces along a dim (the last may be smaller)."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = input.shape[_wrap(dim, input.ndim)]
+    size = -(-n // chunks)
+    return split(input, size if size else [0] * chunks, dim)
+
+
+@composite
+def tensor_split(input, indices_or_sections, dim=0):
+    """Views of ``indices_or_sections`` nearly equal pieces, or of the pieces between given positions."""
+    dim = _wrap(dim, input.ndim)
+    n = input.shape[dim]
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, int):
+        k = indices_or_sections
+        if k <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {k}")
+        return tuple(_split(input, tuple(n // k + (i < n % k) for i in range(k)), dim))
+    cuts = [slice(None, c).indices(n)[1] for c in indices_or_sections]
+    starts, stops = [0, *cuts], [*cuts, n]
+    return tuple(shape.narrow(input, dim, a, max(b - a, 0)) for a, b in zip(starts, stops))
+
+
+def _along(name, dim, least):
+    def definition(input, indices_or_sections):
+        if input.ndim < least:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension{'s' if least > 1 else ''}, but got a tensor with {input.ndim} dimensions!"
+            )
+        d = 0 if name == "hsplit" and input.ndim == 1 else dim
+        if isinstance(indices_or_sections, int) and input.shape[d] % indices_or_sections:
+            raise RuntimeError(
+                f"torch.{name} attempted to split along dimension {d}, but the size of the dimension {input.shape[d]} is not divisible "
+                f"by the split_size {indices_or_sections}!"
+            )
+        return tensor_split(input, indices_or_sections, d)
+
+    definition.__name__, definition.__doc__ = name, f"tensor_split along dim {dim}, into equal pieces."
+    return composite(definition)
+
+
+hsplit, vsplit, dsplit = _along("hsplit", 1, 1), _along("vsplit", 0, 2), _along("dsplit", 2, 3)
+
+
+@library(where="", differentiable="input", label="Unbind")
+def _unbind(input, dim):
+    parts = tuple(shape.select(input, dim, i) for i in range(input.shape[dim]))
+    _tape.mark_multi_view(parts)
+    return parts
+
+
+@_unbind.backward_of
+def _(grads, input, dim):
+    from . import creation
+
+    if all(g is None for g in grads):
+        return None
+    zero = None
+    if any(g is None for g in grads):
+        like = next(g for g in grads if g is not None)
+        zero = creation.zeros(like.shape, dtype=like.dtype)
+    return stack([zero if g is None else g for g in grads], dim)
+
+
+@composite
+def unbind(input, dim=0):
+    """Views of every position along a dim, as a tuple."""
+    if input.ndim == 0:
+        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+    return tuple(_unbind(input, _wrap(dim, input.ndim)))
+
+
+# -- broadcasting --
+
+
+@composite(where="function")
+def broadcast_shapes(*shapes):
+    """The shape that tensors of these shapes broadcast to."""
+    out = []
+    for s in shapes:
+        s = (s,) if isinstance(s, int) else tuple(s)
+        out = [1] * (len(s) - len(out)) + out
+        for i, n in enumerate(s, len(out) - len(s)):
+            if out[i] == 1:
+                out[i] = n
+            elif n not in (1, out[i]):
+                raise RuntimeError("Shape mismatch: objects cannot be broadcast to a single shape")
+    return Size(out)
+
+
+@composite(where="function")
+def broadcast_tensors(*tensors):
+    """Each tensor expanded to the shape they all broadcast to."""
+    tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    target = broadcast_shapes(*(t.shape for t in tensors))
+    return tuple(shape.expand(t, target) for t in tensors)
+
+
+@composite
+def broadcast_to(input, size):
+    """``input`` expanded to a shape, without copying."""
+    return shape.expand(input, size)
+
+
+@composite(where="method")
+def expand_as(input, other):
+    """``input`` expanded to ``other``'s shape."""
+    return shape.expand(input, other.shape)
+
+
+@composite(where="method")
+def view_as(input, other):
+    """``input`` viewed in ``other``'s shape."""
+    return shape.view(input, other.shape)
+
+
+@composite(where="method")
+def reshape_as(input, other):
+    """``input`` reshaped to ``other``'s shape."""
+    return shape.reshape(input, other.shape)
+
+
+def _atleast(rank):
+    def definition(*tensors):
+        if len(tensors) == 1:
+            return each(tensors[0]) if isinstance(tensors[0], Tensor) else tuple(each(t) for t in tensors[0])
+        return tuple(each(t) for t in tensors)
+
+    def each(t):
+        if t.ndim >= rank:
+            return t
+        if rank == 1:
+            return shape.reshape(t, (1,))
+        if rank == 2:
+            return shape.unsqueeze(shape.reshape(t, (-1,)), 0)
+        if t.ndim == 2:
+            return shape.unsqueeze(t, 2)
+        return shape.unsqueeze(shape.unsqueeze(shape.reshape(t, (-1,)), 0), 2)
+
+    definition.__name__, definition.__doc__ = f"atleast_{rank}d", f"Each tensor with at least {rank} dims, of size 1 where new."
+    return composite(definition, where="function")
+
+
+atleast_1d, atleast_2d, atleast_3d = _atleast(1), _atleast(2), _atleast(3)
+
+
+@composite(where="function")
+def meshgrid(*tensors, indexing=None):
+    """Coordinate grids of 1-d tensors, as expanded views. indexing: 'ij' (the default) or 'xy'."""
+    tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    if not tensors:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    if any(t.ndim > 1 for t in tensors):
+        raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {next(t for t in tensors if t.ndim > 1)}")
+    swap = indexing == "xy" and len(tensors) >= 2
+    order = [1, 0, *range(2, len(tensors))] if swap else range(len(tensors))
+    flat = [shape.reshape(tensors[i], (-1,)) for i in order]
+    target = [t.shape[0] for t in flat]
+    grids = [shape.expand(shape.reshape(t, [-1 if i == k else 1 for i in range(len(flat))]), target) for k, t in enumerate(flat)]
+    return tuple(shape.transpose(g, 0, 1) for g in (grids[i] for i in order)) if swap else tuple(grids)
+
+
+@composite(where="function")
+def cartesian_prod(*tensors):
+    """All combinations of the elements of 1-d tensors, as rows."""
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([shape.reshape(g, (-1,)) for g in meshgrid(*tensors, indexing="ij")], 1)
+
+
+@composite(where="function")
+def block_diag(*tensors):
+    """A matrix with the given ones along its diagonal and zeros elsewhere."""
+    from . import creation
+
+    blocks = [atleast_2d(t) for t in tensors]
+    kind = _common_dtype(blocks)
+    columns = sum(b.shape[1] for b in blocks)
+    rows, left = [], 0
+    for b in blocks:
+        h, w = b.shape
+        zeros = lambda n, h=h: creation.zeros((h, n), dtype=kind)  # noqa: E731
+        rows.append(cat([zeros(left), b, zeros(columns - left - w)], 1))
+        left += w
+    return cat(rows, 0)
