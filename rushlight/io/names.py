@@ -1,0 +1,23 @@
+"""Names in files: a checkpoint speaks PyTorch's, whoever wrote it."""
+
+OURS, THEIRS = "rushlight", "torch"
+
+
+def to_file(module):
+    """The module name that is written for ``module``."""
+    if module == "builtins":
+        return "__builtin__"  # the name under which protocol 2 knows it
+    return _swap(module, OURS, THEIRS)
+
+
+def from_file(module):
+    """The module that a file means by ``module``."""
+    if module in ("__builtin__", "exceptions"):
+        return "builtins"
+    if module == "copy_reg":
+        return "copyreg"
+    return _swap(module, THEIRS, OURS)
+
+
+def _swap(module, old, new):
+    return new + module[len(old) :] if module == old or module.startswith(old + ".") else module
