@@ -7,7 +7,7 @@ from ._core import tensor as _tensor
 
 ROOMS = (
     "nn", "optim", "utils", "autograd", "linalg", "fft", "special", "func", "cuda", "random", "distributions", "testing",
-    "backends", "version", "serialization", "accelerator", "overrides", "types", "return_types", "multiprocessing", "compiler",
+    "backends", "version", "serialization", "accelerator", "types", "return_types", "multiprocessing", "compiler",
     "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu",
 )  # fmt: skip
 

@@ -1,0 +1,201 @@
+"""Who may decide what an operator call means: interpreters, function modes, and subclasses of Tensor with ``__torch_function__``.
+
+The core tests one word of flags per call. If any bit is set the call comes here (:func:`intercept`), the only slow path: the innermost
+interpreter sees it first, with itself taken off the stack, so that what it calls in turn goes to the next one out.
+
+>>> import rushlight as torch
+>>> class Count(torch.overrides.TorchFunctionMode):
+...     calls = 0
+...     def __torch_function__(self, func, types, args=(), kwargs=None):
+...         self.calls += 1
+...         return func(*args, **(kwargs or {}))
+>>> with Count() as count:
+...     y = torch.zeros(2) + 1
+>>> count.calls
+1
+"""
+
+import threading
+
+from ._core import operator as _operator
+from ._core import tape as _tape
+from ._core import tensor as _tensor
+
+Tensor = _tensor.Tensor
+
+
+class _Stack(threading.local):
+    def __init__(self):
+        self.interpreters = []
+        self.subclasses = True  # False inside DisableTorchFunctionSubclass
+
+
+_state = _Stack()
+
+
+def push(interpreter):
+    """Puts an interpreter (a callable of op, args, kwargs) on top of this thread's stack."""
+    _state.interpreters.append(interpreter)
+    _tape.set_mode_bit(_tape.MODES["function"], True)
+
+
+def pop():
+    """Takes the top interpreter off."""
+    top = _state.interpreters.pop()
+    if not _state.interpreters:
+        _tape.set_mode_bit(_tape.MODES["function"], False)
+    return top
+
+
+def intercept(op, args, kwargs):
+    """Called by the core for a call that is not plain: asks the top interpreter, then the arguments' classes."""
+    if _state.interpreters:
+        top = pop()
+        try:
+            return top(op, args, kwargs)
+        finally:
+            push(top)
+    return dispatch(op, args, kwargs)
+
+
+def dispatch(op, args, kwargs):
+    """Asks the arguments that define an override, subclasses before their parents, left to right; then runs the operator."""
+    if _state.subclasses:
+        relevant = _overloaded(args, kwargs)
+        if relevant:
+            types = tuple({type(a): None for a in relevant})
+            for a in relevant:
+                result = type(a).__torch_function__(op, types, args, kwargs)
+                if result is not NotImplemented:
+                    return result
+            names = ", ".join(t.__name__ for t in types)
+            raise TypeError(
+                f"no implementation found for '{op.__name__}' on types that implement __torch_function__: [{names}]"
+            )
+    return op.plain(*args, **kwargs)
+
+
+def _overloaded(args, kwargs):
+    found = []
+
+    def look(x):
+        cls = type(x)
+        if cls is Tensor or not is_overriding(cls):
+            return
+        if any(type(f) is cls for f in found):
+            return
+        at = next((i for i, f in enumerate(found) if issubclass(cls, type(f))), len(found))
+        found.insert(at, x)
+
+    for a in (*args, *kwargs.values()):
+        if isinstance(a, (list, tuple)):
+            for b in a:
+                look(b)
+        else:
+            look(a)
+    return found
+
+
+def is_overriding(cls):
+    """Does this class take part in the override protocol?"""
+    function = getattr(cls, "__torch_function__", None)
+    return function is not None and getattr(function, "__func__", function) is not _disabled_torch_function_impl
+
+
+def _disabled_torch_function_impl(cls, func, types, args=(), kwargs=None):
+    """Set as ``__torch_function__`` of a subclass: its results are plain tensors."""
+    with DisableTorchFunctionSubclass():
+        return func(*args, **(kwargs or {}))
+
+
+def _default_torch_function(cls, func, types, args, kwargs):
+    """Tensor's own protocol: run the operator, and give tensors in the result the subclass's type."""
+    if not all(issubclass(cls, t) for t in types):
+        return NotImplemented
+    with DisableTorchFunctionSubclass():
+        result = func(*args, **(kwargs or {}))
+    if getattr(func, "__name__", "") in _KEEP_PLAIN:
+        return result
+    return _as_class(result, cls)
+
+
+_KEEP_PLAIN = {"__get__", "grad", "data_ptr", "untyped_storage"}
+
+
+def _as_class(result, cls):
+    if isinstance(result, Tensor):
+        return result if isinstance(result, cls) else result.as_subclass(cls)
+    if type(result) in (tuple, list):
+        return type(result)(_as_class(r, cls) for r in result)
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return type(result)(*(_as_class(r, cls) for r in result))
+    return result
+
+
+class DisableTorchFunctionSubclass:
+    """Within this context subclasses of Tensor are treated as plain tensors."""
+
+    def __enter__(self):
+        self.before, _state.subclasses = _state.subclasses, False
+        return self
+
+    def __exit__(self, *error):
+        _state.subclasses = self.before
+
+
+class TorchFunctionMode:
+    """A context in which every operator call goes to ``__torch_function__(self, func, types, args, kwargs)`` first."""
+
+    def __enter__(self):
+        self._interpreter = self._interpret
+        push(self._interpreter)
+        return self
+
+    def __exit__(self, *error):
+        pop()
+
+    def _interpret(self, op, args, kwargs):
+        types = tuple({type(a): None for a in _overloaded(args, kwargs)})
+        return self.__torch_function__(op, types, args, kwargs)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Override this. The default runs the operator."""
+        return func(*args, **(kwargs or {}))
+
+
+class BaseTorchFunctionMode(TorchFunctionMode):
+    """The mode that changes nothing."""
+
+
+def has_torch_function(relevant):
+    """True if any of these arguments has a class that overrides operators."""
+    return any(type(a) is not Tensor and is_overriding(type(a)) for a in relevant)
+
+
+def handle_torch_function(public_api, relevant_args, *args, **kwargs):
+    """Asks the classes of ``relevant_args`` to carry out ``public_api(*args, **kwargs)``."""
+    relevant = _overloaded(tuple(relevant_args), {})
+    types = tuple({type(a): None for a in relevant})
+    for a in relevant:
+        result = type(a).__torch_function__(public_api, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    name = getattr(public_api, "__name__", public_api)
+    raise TypeError(f"no implementation found for '{name}' on types that implement __torch_function__: {list(types)}")
+
+
+def get_ignored_functions():
+    """Functions that never ask overrides: constructors and inquiries."""
+    import rushlight
+
+    return {getattr(rushlight, n) for n in ("tensor", "zeros", "ones", "empty", "full", "arange", "is_tensor") if hasattr(rushlight, n)}
+
+
+def is_tensor_like(value):
+    """True for tensors and for objects of classes with ``__torch_function__``."""
+    return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")
+
+
+_operator.set_callback("intercept", intercept)
+_tensor.set_callback("torch_function", _default_torch_function)
+_tensor.set_disabled_torch_function(_disabled_torch_function_impl)
