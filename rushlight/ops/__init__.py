@@ -27,6 +27,27 @@ for _name, _op in _SLOTS.items():
     set_slot(f"__i{_name}__", _op.inplace)
 for _name in ("neg", "abs", "lt", "le", "eq", "ne", "gt", "ge"):
     set_slot(f"__{_name}__", getattr(arithmetic, _name))
+
+
+def _repr(input):
+    from .. import _tensor_str
+
+    return _tensor_str.tensor_text(input)
+
+
+def _iter(input):
+    if input.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(joining.unbind(input, 0))
+
+
+def _contains(input, element):
+    return bool(reduction.any(arithmetic.eq(input, element)))
+
+
+set_slot("__repr__", _repr)
+set_slot("__iter__", _iter)
+set_slot("__contains__", _contains)
 set_slot("__pos__", arithmetic.positive)
 set_slot("__invert__", arithmetic.bitwise_not)
 
