@@ -34,7 +34,7 @@ include "dlpack.pxi"
 
 # -- into tensors --
 
-cdef Tensor leaf(Tensor t, bint requires_grad):
+cpdef Tensor leaf(Tensor t, bint requires_grad):
     """``t``, collecting a gradient if asked."""
     if requires_grad:
         if not (F16 <= t.code <= C128 or t.code >= F8E4M3FN):
@@ -160,11 +160,6 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     count: elements to take, negative for all; offset: bytes to skip. Raises ValueError where they do not fit.
     """
     return leaf(from_buffer(buffer, argument_dtype("frombuffer", dtype), count, offset), requires_grad)
-
-
-def scalar_tensor_(value, dtype=None, device=None, requires_grad=False):
-    """A 0-dim tensor holding ``value``; its dtype is the default one unless given."""
-    return leaf(from_nested(value, argument_dtype("scalar_tensor", dtype) if dtype is not None else get_default_dtype_code()), requires_grad)
 
 
 # -- out of tensors --

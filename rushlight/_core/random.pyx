@@ -24,13 +24,16 @@ from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
 )
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport NAN, ceil, cos, cosf, exp, fabs, floor, fma, fmaf, fmax, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
+from libc.math cimport INFINITY, NAN, ceil, cos, cosf, exp, fabs, floor, fma, fmaf, fmax, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
+from rushlight._core.operator cimport check_writable
+from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport (
     BF16, C32, C64, C128, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, U8, U16, U32, U64,
-    Tensor, device_arg, device_of, empty,
+    Tensor, device_arg, device_of, empty, thread_state,
 )
 from rushlight._core.threads cimport parallel_for
 
@@ -500,6 +503,13 @@ cdef void run(Walk *w, Row row) noexcept nogil:
 # What operators call. Arguments have been checked; tensors of parameters have the output's shape and a floating dtype.
 # ---------------------------------------------------------------------------------------------------------------------
 
+cdef int note_write(Tensor out) except -1:
+    """What the tape wants to know before memory changes. Operators see to it that ``out`` is no recorded result."""
+    check_inplace(out, thread_state().grad and needs_grad(out))
+    check_writable(out)
+    return bump(out)
+
+
 cdef Sampler sampler_of(str stream, int code, object a) except NULL:
     if stream == "uniform":
         if code == F64 or code == C128:
@@ -530,6 +540,7 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     cdef Walk w
     cdef Row row = sample_row
     cdef bint blocks = stream == "normal" and out.flags & CONTIGUOUS
+    note_write(out)
     if out.count == 0:
         return 0
     plan(&w, out, a, b)
@@ -563,6 +574,7 @@ def fill_integers(Tensor out, base, modulus, generator=None):
     """Fills ``out`` with base + (word % modulus) and returns it; one word each below 2**28, else two. A modulus of 2**64 takes any."""
     cdef Walk w
     cdef Generator g = generator_of(generator)
+    note_write(out)
     if out.count == 0:
         return out
     plan(&w, out, 0.0, 0.0)
@@ -576,51 +588,4 @@ def fill_integers(Tensor out, base, modulus, generator=None):
     return out
 
 
-def fill_permutation(Tensor out, generator=None):
-    """Fills the adjacent elements of ``out`` with 0 .. n-1 in random order (Fisher and Yates, from the front) and returns it."""
-    cdef Generator g = generator_of(generator)
-    cdef int64_t n = out.count, i
-    cdef bint narrow = n < <int64_t>0xFFFFFFFFu // 20  # PyTorch's bound on what one word modulo n may skew
-    cdef uint64_t other
-    cdef int64_t *order = <int64_t *>PyMem_Malloc(max(n, 1) * sizeof(int64_t))
-    if order == NULL:
-        raise MemoryError()
-    g.hold()
-    with nogil:
-        for i in range(n):
-            order[i] = i
-        for i in range(n - 1):
-            other = draw32(&g.engine) if narrow else draw64(&g.engine)
-            other = i + other % <uint64_t>(n - i)
-            order[i], order[other] = order[other], order[i]
-        for i in range(n):
-            store_integer(out.address + i * ITEMSIZE[out.code], out.code, order[i])
-    g.free()
-    PyMem_Free(order)
-    return out
-
-
-def fill_choices(Tensor out, Tensor cumulative, generator=None):
-    """Samples with replacement: each row of ``out`` (int64) holds positions in the row of ``cumulative`` sums (float64, last one 1)."""
-    cdef Generator g = generator_of(generator)
-    cdef int64_t rows = cumulative.sizes[0], n = cumulative.sizes[1], samples = out.sizes[1]
-    cdef int64_t r, i, low, high, middle
-    cdef double u
-    cdef double *sums
-    cdef int64_t *positions = <int64_t *>out.address
-    g.hold()
-    with nogil:
-        for r in range(rows):
-            sums = <double *>cumulative.address + r * n
-            for i in range(samples):
-                u = unit53(&g.engine)
-                low, high = 0, n
-                while low < high:
-                    middle = (low + high) // 2
-                    if sums[middle] < u:
-                        low = middle + 1
-                    else:
-                        high = middle
-                positions[r * samples + i] = low
-    g.free()
-    return out
+include "choices.pxi"

@@ -13,6 +13,10 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     activation,
     casting,
     creation,
+    exchange,
+    legacy,
+    windows,
+    random,
     joining,
 )
 

@@ -1,4 +1,4 @@
-"""Constructors: progressions, identity and triangles, complex numbers from parts, windows. empty, zeros, ones and full are in the core."""
+"""Constructors: progressions, identity and triangles. empty, zeros, ones, full and their relatives are in the core."""
 
 import math
 import warnings
@@ -6,9 +6,9 @@ import warnings
 from .._core import creation as _core
 from .._core import tensor as _tensor
 from .._core.convert import leaf
-from ..lang import functions as fn
-from . import arithmetic, shape
-from ._define import Entry, composite, pointwise, registry
+from .._core.operator import dtype_name
+from . import arithmetic, casting, shape
+from ._define import Entry, composite, registry
 
 for _op in _core.OPERATORS:
     registry[_op.__name__] = Entry(_op, "native", _op.__name__, ("function",), __name__, (), {})
@@ -71,7 +71,7 @@ def _plain(dtype):
 
 def _progression(start, end, step, dtype, device, requires_grad):
     if dtype.name == "bool" or dtype.is_complex:
-        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_tensor.title(dtype)}'\n  Use an integer or floating dtype.")
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{dtype_name(dtype.code)}'\n  Use an integer or floating dtype.")
     if complex in (type(start), type(end), type(step)):
         raise RuntimeError("value cannot be converted to type double without overflow\n  arange() takes no complex numbers.")
     if step == 0:
@@ -116,7 +116,7 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
     if complex in (type(start), type(end)):
         dtype = dtype or _tensor.get_default_dtype().to_complex()
         parts = [linspace(getattr(start, p), getattr(end, p), steps, dtype=dtype.to_real(), device=device) for p in ("real", "imag")]
-        return leaf(complex_(*parts), requires_grad)
+        return leaf(casting.complex(*parts), requires_grad)
     return _filled((steps,), _plain(dtype or _tensor.get_default_dtype()), device, requires_grad, _core.fill_between, start, end)
 
 
@@ -146,7 +146,7 @@ def _triangle(name, row, col, offset, dtype, upper):
         if value < 0:
             raise RuntimeError(f"{what} must be non-negative, got{value}")
     if dtype is not None and (dtype.is_floating_point or dtype.is_complex or dtype.name == "bool"):
-        raise NotImplementedError(f"\"{name}\" not implemented for '{_tensor.title(dtype)}'\n  Indices are integers: use int64 or int32.")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{dtype_name(dtype.code)}'\n  Indices are integers: use int64 or int32.")
     out = _core.triangle(row, col, offset, upper)
     return out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype)
 
@@ -192,42 +192,3 @@ def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=Non
         strides[d] = step
         step *= max(size[d], 1)
     return leaf(empty_strided(size, strides, dtype=dtype, device=device), requires_grad)
-
-
-# -- complex numbers --
-
-
-@pointwise(name="_complex", where="", inplace=False, dtypes="float", label="Complex")
-def _complex(real, imag):
-    return fn.complex_(real, imag)
-
-
-@pointwise(name="_polar", where="", inplace=False, dtypes="float", label="Polar")
-def _polar(abs, angle):
-    return fn.complex_(abs * fn.cos(angle), abs * fn.sin(angle))
-
-
-def _check_parts(a, b):
-    """PyTorch's errors for parts that are not of one floating dtype."""
-    if not (a.dtype.name in ("float16", "float32", "float64") and b.dtype.name in ("float16", "float32", "float64")):
-        raise RuntimeError(
-            f"Expected both inputs to be Half, Float or Double tensors but got {_tensor.title(a.dtype)} and {_tensor.title(b.dtype)}"
-        )
-    if a.dtype is not b.dtype:
-        raise RuntimeError(
-            f"Expected object of scalar type {_tensor.title(a.dtype)} but got scalar type {_tensor.title(b.dtype)} for second argument"
-        )
-
-
-@composite(name="complex", where="function")
-def complex_(real, imag):
-    """Complex numbers from real and imaginary parts of one floating dtype: complex64 from float32, complex128 from float64."""
-    _check_parts(real, imag)
-    return _complex(real, imag)
-
-
-@composite(where="function")
-def polar(abs, angle):
-    """Complex numbers abs * exp(i * angle) from two tensors of one floating dtype."""
-    _check_parts(abs, angle)
-    return _polar(abs, angle)

@@ -1,0 +1,127 @@
+# Permutations and draws from lists of probabilities. Included by random.pyx.
+
+def fill_permutation(Tensor out, generator=None):
+    """Fills the adjacent elements of ``out`` with 0 .. n-1 in random order (Fisher and Yates, from the front) and returns it."""
+    cdef Generator g = generator_of(generator)
+    cdef int64_t n = out.count, i
+    cdef bint narrow = n < <int64_t>0xFFFFFFFFu // 20  # PyTorch's bound on what one word modulo n may skew
+    cdef uint64_t other
+    cdef int64_t *order = <int64_t *>PyMem_Malloc(max(n, 1) * sizeof(int64_t))
+    if order == NULL:
+        raise MemoryError()
+    g.hold()
+    with nogil:
+        for i in range(n):
+            order[i] = i
+        for i in range(n - 1):
+            other = draw32(&g.engine) if narrow else draw64(&g.engine)
+            other = i + other % <uint64_t>(n - i)
+            order[i], order[other] = order[other], order[i]
+        for i in range(n):
+            store_integer(out.address + i * ITEMSIZE[out.code], out.code, order[i])
+    g.free()
+    PyMem_Free(order)
+    return out
+
+
+cdef struct Choice:
+    double key
+    int64_t position
+
+
+cdef int larger_first(const void *a, const void *b) noexcept nogil:
+    """For qsort: by falling key, equal ones by position."""
+    cdef const Choice *x = <const Choice *>a
+    cdef const Choice *y = <const Choice *>b
+    if x.key != y.key:
+        return -1 if x.key > y.key else 1
+    return -1 if x.position < y.position else x.position > y.position
+
+
+def draw_choices(Tensor probabilities, int64_t samples, bint replacement, generator=None):
+    """``samples`` positions per row of a row-major matrix of probabilities: an int64 tensor. Raises RuntimeError for invalid rows.
+
+    With replacement (or for more than one, without): a uniform is looked up in the row's cumulative sums. Without: the positions with the
+    largest p / q, where the q are exponential variates, one for each p of the matrix.
+    """
+    cdef Generator g = generator_of(generator)
+    cdef int64_t rows = probabilities.sizes[0], n = probabilities.sizes[1], r
+    cdef int64_t[2] sizes
+    sizes[0], sizes[1] = rows, samples
+    cdef Tensor out = empty(I64, 2, sizes)
+    cdef Choice *choices = <Choice *>PyMem_Malloc(max(n, 1) * sizeof(Choice))
+    cdef char *row = probabilities.address
+    cdef int fault = 0
+    if choices == NULL:
+        raise MemoryError()
+    for r in range(rows):
+        fault = max(fault, cumulate(choices, row + r * n * ITEMSIZE[probabilities.code], n, probabilities.code))
+    if fault == 0:
+        g.hold()
+        with nogil:
+            for r in range(rows):
+                if replacement:
+                    cumulate(choices, row, n, probabilities.code)
+                    choose_by_sum(&g.engine, choices, n, <int64_t *>out.address + r * samples, samples)
+                else:
+                    choose_by_race(&g.engine, choices, row, n, probabilities.code, <int64_t *>out.address + r * samples, samples)
+                row += n * ITEMSIZE[probabilities.code]
+        g.free()
+    PyMem_Free(choices)
+    if fault == 2:
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if fault == 1:
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    return out
+
+
+cdef int cumulate(Choice *choices, char *p, int64_t n, int code) noexcept nogil:
+    """Normalised cumulative sums of one row as keys, in float64 for float64 and else in float32; 1: sum is 0, 2: invalid element."""
+    cdef double total = 0, x
+    cdef int64_t i
+    for i in range(n):
+        x = load(p + i * ITEMSIZE[code], code)
+        if not 0 <= x < INFINITY:
+            return 2
+        total = total + x if code == F64 else <float>(total + x)
+        choices[i].key = total
+    if not total > 0:
+        return 1
+    for i in range(n):
+        choices[i].key = choices[i].key / total if code == F64 else <float>choices[i].key / <float>total
+    return 0
+
+
+cdef void choose_by_sum(Engine *e, Choice *choices, int64_t n, int64_t *out, int64_t samples) noexcept nogil:
+    cdef int64_t i, low, high, middle
+    cdef double u
+    for i in range(samples):
+        u = unit53(e)
+        low, high = 0, n
+        while low < high:
+            middle = (low + high) // 2
+            if choices[middle].key < u:
+                low = middle + 1
+            else:
+                high = middle
+        out[i] = low
+
+
+cdef void choose_by_race(Engine *e, Choice *choices, char *p, int64_t n, int code, int64_t *out, int64_t samples) noexcept nogil:
+    """Exponential clocks: the first to ring win, which is sampling without replacement. Each quotient is rounded to the dtype."""
+    cdef double[1] rounded
+    cdef int64_t i, best = 0
+    for i in range(n):
+        store(<char *>rounded, code, exponential(e, 1, 0))
+        rounded[0] = load(p + i * ITEMSIZE[code], code) / load(<char *>rounded, code)
+        store(<char *>rounded, code, rounded[0])
+        choices[i].key = load(<char *>rounded, code)
+        choices[i].position = i
+        if choices[i].key > choices[best].key:
+            best = i
+    if samples == 1:
+        out[0] = best
+        return
+    qsort(choices, n, sizeof(Choice), larger_first)
+    for i in range(samples):
+        out[i] = choices[i].position

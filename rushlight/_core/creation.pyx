@@ -1,0 +1,542 @@
+"""Constructors: empty, zeros, ones, full, their ``*_like`` and ``new_*`` forms, and the fillers behind arange and linspace.
+
+Hand-written because a small tensor is made in a tenth of a microsecond, most of which is reading the arguments; there is no arithmetic to derive.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from rushlight._core.operator cimport deliver, native, number_code, wrong_type
+from rushlight._core.tensor cimport *
+from rushlight._core.threads cimport parallel_for
+
+cdef enum:
+    GRAIN = 1 << 17  # words of 8 bytes worth handing to another thread
+
+    PRESERVE = 0
+    CONTIGUOUS_FORMAT = 1
+    CHANNELS_LAST = 2
+    CHANNELS_LAST_3D = 3
+
+
+# -- arguments --
+
+cdef struct Options:
+    int code  # -1 where dtype was not given
+    int place
+    bint requires_grad
+    int form
+    PyObject *size
+    PyObject *value
+    PyObject *stride
+    PyObject *input
+    PyObject *out
+
+
+cdef int read_options(str name, Options *o, PyObject **values, tuple kwnames, bint like) except -1:
+    """Reads the keyword arguments that all constructors share."""
+    cdef Py_ssize_t i
+    cdef object value
+    cdef str key
+    o.code, o.place, o.requires_grad, o.form = -1, -1, False, PRESERVE
+    o.size = o.value = o.stride = o.input = o.out = NULL
+    if kwnames is None:
+        return 0
+    for i in range(len(kwnames)):
+        key = kwnames[i]
+        value = <object>values[i]
+        if key == "dtype":
+            o.code = read_dtype(name, value)
+        elif key == "device":
+            o.place = -1 if value is None else device_arg(value)
+        elif key == "requires_grad":
+            o.requires_grad = value
+        elif key == "memory_format":
+            o.form = read_format(value)
+        elif key == "pin_memory":
+            if value:
+                raise RuntimeError(
+                    "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on this system."
+                )
+        elif key == "size" and not like:
+            o.size = values[i]
+        elif key == "fill_value":
+            o.value = values[i]
+        elif key == "stride":
+            o.stride = values[i]
+        elif key == "input" and like:
+            o.input = values[i]
+        elif key == "out" and not like:
+            o.out = NULL if value is None else values[i]
+        elif key != "layout":
+            raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+        elif value is not None and str(value) != "torch.strided":
+            raise RuntimeError(f"{name}(): the layout {value} is not supported; rushlight's tensors are torch.strided")
+    return 0
+
+
+cdef int read_dtype(str name, object value) except -2:
+    if value is None or type(value) is dtype or value in (float, int, bool, complex):
+        return dtype_arg(value, -1)
+    raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}")
+
+
+cdef int read_format(object value) except -1:
+    cdef object key = str(value).rpartition(".")[2]
+    if key == "channels_last":
+        return CHANNELS_LAST
+    if key == "channels_last_3d":
+        return CHANNELS_LAST_3D
+    return CONTIGUOUS_FORMAT if key == "contiguous_format" or key == "legacy_contiguous_format" else PRESERVE
+
+
+cdef int read_sizes(str name, PyObject **args, Py_ssize_t n, PyObject *keyword, int64_t *out) except -1:
+    """The shape, given as one sequence, as several ints, or as size=; returns its rank."""
+    cdef object first
+    cdef Py_ssize_t i
+    if n == 0:
+        if keyword == NULL:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "size"\n  Give the shape, as in {name}(2, 3) or {name}((2, 3)).')
+        return read_sequence(name, <object>keyword, out)
+    first = <object>args[0]
+    if n == 1 and type(first) is not int:
+        return read_sequence(name, first, out)
+    if n > MAX_RANK:
+        raise ValueError(f"too many dimensions: {n}; rushlight's tensors have at most {MAX_RANK}")
+    for i in range(n):
+        first = <object>args[i]
+        if type(first) is int:
+            out[i] = first
+        elif is_index(first):
+            out[i] = first.__index__()
+        elif i == 0:
+            raise wrong_type(name, "size", 1, "tuple of ints", first)
+        else:
+            raise TypeError(
+                f"{name}(): argument 'size' failed to unpack the object at pos {i + 1} with error "
+                f'"type must be tuple of ints,but got {type(first).__name__}"'
+            )
+    return <int>n
+
+
+cdef int read_sequence(str name, object value, int64_t *out) except -1:
+    cdef int n = 0
+    if isinstance(value, (tuple, list)):
+        if len(value) > MAX_RANK:
+            raise ValueError(f"too many dimensions: {len(value)}; rushlight's tensors have at most {MAX_RANK}")
+        for x in value:
+            if type(x) is int:
+                out[n] = x
+            elif is_index(x):
+                out[n] = x.__index__()
+            else:
+                raise TypeError(
+                    f"{name}(): argument 'size' (position 1) must be tuple of ints, but found element of type {type(x).__name__} at pos {n}"
+                )
+            n += 1
+        return n
+    if not is_index(value) or (name == "full" and type(value) is int):
+        raise wrong_type(name, "size", 1, "tuple of ints", value)
+    out[0] = value.__index__()
+    return 1
+
+
+cdef bint is_index(object x):
+    """Ints, NumPy's ints and integer tensors, but not bools."""
+    if isinstance(x, bool):
+        return False
+    if isinstance(x, Tensor):
+        return (<Tensor>x).ndim == 0 and (<Tensor>x).code <= I64
+    return isinstance(x, int) or (hasattr(x, "__index__") and not isinstance(x, float))
+
+
+# -- filling --
+
+cdef struct Pattern:
+    uint64_t *data
+    uint64_t even
+    uint64_t odd
+
+
+cdef void _fill_words(void *context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Pattern *p = <Pattern *>context
+    cdef int64_t i
+    if p.even == p.odd:
+        for i in range(begin, end):
+            p.data[i] = p.even
+    else:
+        for i in range(begin, end):
+            p.data[i] = p.odd if i & 1 else p.even
+
+
+cdef int fill_memory(Tensor t, const char *element) except -1:
+    """Writes copies of one element to all of ``t``'s storage (which is dense, whatever the order of its dims)."""
+    cdef int size = ITEMSIZE[t.code]
+    cdef char[16] block
+    cdef Pattern p
+    cdef int64_t words = t.count * size // 8
+    cdef int i
+    for i in range(16 // size):
+        memcpy(block + i * size, element, size)
+    memcpy(&p.even, block, 8)
+    memcpy(&p.odd, block + 8, 8)
+    p.data = <uint64_t *>t.address
+    if words < GRAIN:
+        _fill_words(&p, 0, words)
+    else:
+        with nogil:
+            parallel_for(_fill_words, &p, 0, words, GRAIN)
+    memcpy(t.address + 8 * words, block, t.count * size - 8 * words)
+    return 0
+
+
+cdef int fill_value(Tensor t, object value) except -1:
+    """All elements become ``value``, which must fit the dtype."""
+    cdef char[16] element
+    if isinstance(value, Tensor):
+        if (<Tensor>value).ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {(<Tensor>value).ndim} dimensions.")
+        value = value.item()
+    check_fits(t.code, value)
+    put_scalar(element, t.code, value)
+    return fill_memory(t, element)
+
+
+cdef dict _C_NAMES = {U8: "uint8_t", I8: "int8_t", I16: "int16_t", I32: "int", I64: "int64_t", U16: "uint16_t", U32: "uint32_t", U64: "uint64_t"}
+
+
+cdef int check_fits(int code, object value) except -1:
+    """PyTorch's error for numbers beyond an integer dtype, and for complex numbers in real ones."""
+    if type(value) is complex and not (C64 <= code <= C128 or code == C32):
+        if value.imag != 0 and code != B1:
+            raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(code, dtype_of(code).name)} without overflow")
+        return 0
+    if code not in _C_NAMES or -128 < value < 128:
+        return 0
+    cdef int bits = 8 * ITEMSIZE[code]
+    cdef bint signed = dtype_of(code).is_signed
+    high = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
+    low = -high - 1 if signed else -high  # negative numbers may wrap in unsigned dtypes
+    if not low <= value <= high:
+        raise RuntimeError(f"value cannot be converted to type {_C_NAMES[code]} without overflow\n  {value} does not fit into {dtype_of(code)}.")
+    return 0
+
+
+# -- making --
+
+cdef enum:
+    EMPTY = 0
+    ZEROS = 1
+    ONES = 2
+    FULL = 3
+
+
+cdef object finished(str name, Tensor t, Options *o, int kind, object value):
+    """Fills the new tensor and applies requires_grad= and out=."""
+    if kind == ZEROS:
+        if t.count * ITEMSIZE[t.code] < 8 * GRAIN:
+            memset(t.address, 0, t.count * ITEMSIZE[t.code])
+        else:
+            fill_value(t, 0)
+    elif kind == ONES:
+        fill_value(t, 1)
+    elif kind == FULL:
+        fill_value(t, value)
+    if thread_state().inference:
+        t.flags |= INFERENCE
+    if o.requires_grad:
+        if not ((F16 <= t.code <= C128) or t.code >= F8E4M3FN):
+            raise RuntimeError(
+                "Only Tensors of floating point and complex dtype can require gradients\n"
+                f"  This one is {dtype_of(t.code)}; pass dtype=torch.float32 if that is meant."
+            )
+        t.flags |= REQUIRES_GRAD
+    return t if o.out == NULL else deliver(t, <object>o.out, name)
+
+
+cdef object sized(str name, int kind, PyObject **args, Py_ssize_t n, tuple kwnames, Tensor model):
+    """A tensor of a given shape; dtype and device default to those of ``model`` (new_zeros ...) or to the defaults."""
+    cdef Options o
+    cdef int64_t[MAX_RANK] sizes
+    cdef object value = None
+    cdef int rank, code
+    read_options(name, &o, args + n, kwnames, False)
+    if kind == FULL:
+        if o.value == NULL:
+            if n == 0 or (n == 1 and o.size == NULL):
+                raise TypeError(f'{name}() missing 1 required positional arguments: "{"fill_value" if n else "size"}"')
+            n -= 1
+            o.value = args[n]
+        value = <object>o.value
+    rank = read_sizes(name, args, n, o.size, sizes)
+    code = o.code
+    if code < 0:
+        if o.out != NULL and isinstance(<object>o.out, Tensor):
+            code = (<Tensor>o.out).code
+        elif model is not None:
+            code = model.code
+        elif kind == FULL:
+            code = value_code(value)
+        else:
+            code = get_default_dtype_code()
+    elif o.out != NULL and isinstance(<object>o.out, Tensor) and (<Tensor>o.out).code != code:
+        raise RuntimeError(f"dtype {dtype_title(code)} does not match dtype of out parameter ({dtype_title((<Tensor>o.out).code)})")
+    if o.place < 0:
+        o.place = model.place if model is not None else device_arg(None)
+    cdef Tensor t = empty(code, rank, sizes, o.place)
+    if o.form >= CHANNELS_LAST:
+        t = channels_last(t, o.form)
+    return finished(name, t, &o, kind, value)
+
+
+cdef int value_code(object value) except -2:
+    """The dtype of full(): that of a tensor, else int64, bool or the default float or complex dtype."""
+    if isinstance(value, Tensor):
+        return (<Tensor>value).code
+    return number_code(value)
+
+
+cdef object like(str name, int kind, PyObject **args, Py_ssize_t n, tuple kwnames):
+    """A tensor of the shape, dtype, device and, by default, the order of dims of another one."""
+    cdef Options o
+    cdef object value = None, source
+    read_options(name, &o, args + n, kwnames, True)
+    if n == 0 and o.input == NULL:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "input"')
+    source = <object>args[0] if n else <object>o.input
+    if not isinstance(source, Tensor):
+        raise wrong_type(name, "input", 1, "Tensor", source)
+    if kind == FULL:
+        if n > 1:
+            o.value = args[1]
+        elif o.value == NULL:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "fill_value"')
+        value = <object>o.value
+    if n > (2 if kind == FULL else 1):
+        raise TypeError(f"{name}() takes {2 if kind == FULL else 1} positional argument but {n} were given")
+    cdef Tensor model = source
+    cdef int code = o.code if o.code >= 0 else model.code
+    cdef int place = o.place if o.place >= 0 else model.place
+    cdef Tensor t
+    if o.form == PRESERVE and not model.flags & CONTIGUOUS:
+        t = same_order(model, code, place)
+    else:
+        t = empty(code, model.ndim, model.sizes, place)
+        if o.form >= CHANNELS_LAST:
+            t = channels_last(t, o.form)
+    return finished(name, t, &o, kind, value)
+
+
+cdef Tensor same_order(Tensor model, int code, int place):
+    """An uninitialised dense tensor whose dims lie in memory in the same order as the model's."""
+    cdef int[MAX_RANK] order
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t step = 1
+    cdef int i, j, d
+    for i in range(model.ndim):  # insertion sort, innermost first; dims of stride 0 or equal strides keep their order
+        d = model.ndim - 1 - i
+        j = i
+        while j > 0 and inside(model, d, order[j - 1]):
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = d
+    for i in range(model.ndim):
+        strides[order[i]] = step
+        step *= max(model.sizes[order[i]], 1)
+    return empty_strided(code, model.ndim, model.sizes, strides, place)
+
+
+cdef inline bint inside(Tensor t, int a, int b) noexcept:
+    """Does dim ``a`` vary faster than dim ``b``? Broadcast dims say nothing."""
+    if t.strides[a] == 0 or t.strides[b] == 0:
+        return False
+    return t.strides[a] < t.strides[b] or (t.strides[a] == t.strides[b] and t.sizes[a] < t.sizes[b])
+
+
+cdef Tensor channels_last(Tensor t, int form):
+    """An uninitialised tensor like ``t`` whose channels (dim 1) vary fastest."""
+    cdef int rank = 4 if form == CHANNELS_LAST else 5
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t step
+    cdef int i
+    if t.ndim != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use channels_last{'' if rank == 4 else '_3d'} format")
+    strides[1] = 1
+    step = t.sizes[1]
+    for i in range(rank - 1, 1, -1):
+        strides[i] = step
+        step *= t.sizes[i]
+    strides[0] = step
+    return empty_strided(t.code, rank, t.sizes, strides, t.place)
+
+
+# -- the operators --
+
+cdef object _empty(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("empty", EMPTY, args, n, kwnames, None)
+
+
+cdef object _zeros(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("zeros", ZEROS, args, n, kwnames, None)
+
+
+cdef object _ones(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("ones", ONES, args, n, kwnames, None)
+
+
+cdef object _full(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("full", FULL, args, n, kwnames, None)
+
+
+cdef object _empty_like(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return like("empty_like", EMPTY, args, n, kwnames)
+
+
+cdef object _zeros_like(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return like("zeros_like", ZEROS, args, n, kwnames)
+
+
+cdef object _ones_like(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return like("ones_like", ONES, args, n, kwnames)
+
+
+cdef object _full_like(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return like("full_like", FULL, args, n, kwnames)
+
+
+cdef object _new_empty(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("new_empty", EMPTY, args + 1, n - 1, kwnames, <Tensor>args[0])
+
+
+cdef object _new_zeros(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("new_zeros", ZEROS, args + 1, n - 1, kwnames, <Tensor>args[0])
+
+
+cdef object _new_ones(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("new_ones", ONES, args + 1, n - 1, kwnames, <Tensor>args[0])
+
+
+cdef object _new_full(PyObject **args, Py_ssize_t n, tuple kwnames):
+    return sized("new_full", FULL, args + 1, n - 1, kwnames, <Tensor>args[0])
+
+
+cdef object _empty_strided(PyObject **args, Py_ssize_t n, tuple kwnames):
+    cdef Options o
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef int rank, other, i
+    read_options("empty_strided", &o, args + n, kwnames, False)
+    rank = read_sizes("empty_strided", args, min(n, 1), o.size, sizes)
+    if n < 2 and o.stride == NULL:
+        raise TypeError('empty_strided() missing 1 required positional arguments: "stride"')
+    other = read_sequence("empty_strided", <object>args[1] if n > 1 else <object>o.stride, strides)
+    if rank != other:
+        raise RuntimeError(f"dimensionality of sizes ({rank}) must match dimensionality of strides ({other})")
+    for i in range(rank):
+        if sizes[i] < 0 or strides[i] < 0:
+            raise RuntimeError(
+                f"Storage size calculation overflowed with sizes={[s for s in sizes[:rank]]} and strides={[s for s in strides[:rank]]}"
+            )
+    cdef int code = o.code if o.code >= 0 else get_default_dtype_code()
+    return finished("empty_strided", empty_strided(code, rank, sizes, strides, o.place if o.place >= 0 else device_arg(None)), &o, EMPTY, None)
+
+
+def shaped(str name, tuple size, dtype, device):
+    """An uninitialised tensor for the operator ``name``: size as in its call, one sequence or several ints."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef PyObject *items[MAX_RANK + 1]
+    cdef int code = get_default_dtype_code() if dtype is None else read_dtype(name, dtype)
+    cdef Py_ssize_t i
+    for i in range(min(len(size), MAX_RANK + 1)):
+        items[i] = <PyObject *>size[i]
+    cdef int rank = read_sizes(name, items, len(size), NULL, sizes)
+    return empty(code, rank, sizes, device_arg(device))
+
+
+OPERATORS = (
+    native("empty", _empty, "An uninitialised tensor: empty(2, 3), empty((2, 3)). dtype: the default float one unless given."),
+    native("zeros", _zeros, "A tensor of zeros: zeros(2, 3), zeros((2, 3)). dtype: the default float one unless given."),
+    native("ones", _ones, "A tensor of ones: ones(2, 3), ones((2, 3)). dtype: the default float one unless given."),
+    native("full", _full, "A tensor of one value: full((2, 3), 7). dtype: that of the value unless given."),
+    native("empty_like", _empty_like, "An uninitialised tensor of the same shape, dtype, device and order of dims."),
+    native("zeros_like", _zeros_like, "Zeros of the same shape, dtype, device and order of dims."),
+    native("ones_like", _ones_like, "Ones of the same shape, dtype, device and order of dims."),
+    native("full_like", _full_like, "One value, in the same shape, dtype, device and order of dims: full_like(x, 7)."),
+    native("empty_strided", _empty_strided, "An uninitialised tensor with the given strides (in elements): empty_strided((2, 3), (1, 2))."),
+)
+METHODS = (
+    native("new_empty", _new_empty, "An uninitialised tensor of another shape, with this tensor's dtype and device."),
+    native("new_zeros", _new_zeros, "Zeros of another shape, with this tensor's dtype and device."),
+    native("new_ones", _new_ones, "Ones of another shape, with this tensor's dtype and device."),
+    native("new_full", _new_full, "One value in another shape, with this tensor's dtype and device: x.new_full((2, 3), 7)."),
+)
+
+
+# -- what the constructors in ops/creation.py fill their results with; each takes a row-major tensor of int64, float32 or float64 --
+
+cdef void put_number(Tensor t, int64_t i, double x) noexcept:
+    if t.code == F32:
+        (<float *>t.address)[i] = <float>x
+    elif t.code == F64:
+        (<double *>t.address)[i] = x
+    else:
+        (<int64_t *>t.address)[i] = <int64_t>x
+
+
+def fill_steps(Tensor t, start, step):
+    """Element i becomes start + i * step: exact in int64, else rounded once from float64."""
+    cdef int64_t i, first, gap
+    cdef double low, slope
+    if t.code == I64:
+        first, gap = start, step
+        for i in range(t.count):
+            (<int64_t *>t.address)[i] = first + i * gap
+    else:
+        low, slope = start, step
+        for i in range(t.count):
+            put_number(t, i, low + i * slope)
+    return t
+
+
+def fill_between(Tensor t, double start, double end):
+    """Evenly spaced values, counted from the nearer end so that both ends are exact; int64 cuts the fractions off."""
+    cdef int64_t n = t.count, i
+    cdef double step = (end - start) / (n - 1) if n > 1 else 0
+    for i in range(n):
+        put_number(t, i, start + i * step if 2 * i < n else end - (n - 1 - i) * step)
+    return t
+
+
+def fill_diagonal(Tensor t):
+    """Ones on the diagonal of a matrix of any dtype."""
+    cdef int64_t i
+    for i in range(min(t.sizes[0], t.sizes[1])):
+        put_scalar(t.address + i * (t.sizes[1] + 1) * ITEMSIZE[t.code], t.code, 1)
+    return t
+
+
+def triangle(int64_t rows, int64_t columns, int64_t offset, bint upper):
+    """The row and column numbers of a triangle of a matrix, row by row: an int64 tensor of shape (2, n)."""
+    cdef int64_t[2] sizes
+    cdef int64_t r, c, first, last, n = 0
+    cdef int64_t *p
+    sizes[0], sizes[1] = 2, 0
+    for r in range(rows):
+        first, last = triangle_row(r, columns, offset, upper)
+        sizes[1] += last - first
+    cdef Tensor out = empty(I64, 2, sizes)
+    p = <int64_t *>out.address
+    for r in range(rows):
+        first, last = triangle_row(r, columns, offset, upper)
+        for c in range(first, last):
+            p[n], p[sizes[1] + n] = r, c
+            n += 1
+    return out
+
+
+cdef (int64_t, int64_t) triangle_row(int64_t row, int64_t columns, int64_t offset, bint upper) noexcept:
+    """The columns of one row that belong to the triangle, from the first to behind the last."""
+    if upper:
+        return min(max(row + offset, 0), columns), columns
+    return 0, min(max(row + offset + 1, 0), columns)

@@ -1,0 +1,424 @@
+"""Random tensors: constructors, samplers and in-place fillers. The streams are PyTorch's (``_core/random.pyx``); arguments are checked here."""
+
+import math
+import warnings
+
+from .._core import creation as _creation
+from .._core import random as _core
+from .._core import tensor as _tensor
+from .._core.convert import leaf
+from .._core.operator import dtype_name
+from .._core.tape import is_grad_enabled
+from . import arithmetic, reduction
+from .creation import empty, empty_like, full
+from ._define import composite
+
+_DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+_MAX = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38, "float64": math.inf}
+_C_NAMES = {
+    "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int", "int64": "long", "bool": "bool",
+    "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double", "uint16": "unsigned short",
+    "uint32": "unsigned int", "uint64": "unsigned long",
+}  # fmt: skip
+
+
+# -- in place --
+
+
+def _filler(function):
+    """Defines the in-place method ``Tensor.<name>_`` by a function that checks its arguments and fills. Gradients stop at it.
+
+    A recorded result is filled through copy_(), which tells the tape that what was there is gone.
+    """
+
+    def call(self, *args, **kwargs):
+        if self.grad_fn is not None and is_grad_enabled():
+            return self.copy_(function(empty_like(self.detach()), *args, **kwargs))
+        return function(self, *args, **kwargs)
+
+    call.__name__, call.__doc__ = function.__name__, function.__doc__
+    composite(call, name=function.__name__, where="method")
+    return function
+
+
+def _unsupported(kernel, t):
+    return NotImplementedError(f'"{kernel}" not implemented for \'{dtype_name(t.dtype.code)}\'\n  Convert the tensor first, as with .float().')
+
+
+def _continuous(name, t):
+    """Distributions of real numbers fill floating tensors only."""
+    if not t.is_floating_point():
+        title = name.removesuffix("_").replace("_", " ").capitalize()
+        raise RuntimeError(
+            f"{title} distribution is a continuous probability distribution. dtype must be a floating point but you specified "
+            f"{dtype_name(t.dtype.code)}"
+        )
+
+
+@_filler
+def uniform_(self, *args, generator=None, **bounds):
+    """Fills the tensor with uniform numbers from [from, to): x.uniform_(), x.uniform_(-1, 1). Returns it."""
+    low, high = _pair("uniform_", args, bounds, ("from", "to"), (0.0, 1.0))
+    if not (self.is_floating_point() or self.is_complex()):
+        raise _unsupported("check_uniform_bounds", self)
+    most = _MAX.get(self.dtype.to_real().name, math.inf)
+    for name, value in (("from", low), ("to", high)):
+        if not -most <= value <= most:
+            raise RuntimeError(f"{name} is out of bounds for {_C_NAMES.get(self.dtype.to_real().name, self.dtype.name)}")
+    if low > high:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
+    if high - low > most:
+        raise RuntimeError(
+            f"uniform_ expects to-from <= std::numeric_limits<{dtype_name(self.dtype.code)}>::max(), but found to={high:g} and from={low:g} "
+            "which result in to-from to exceed the limit"
+        )
+    return _core.fill(self, "uniform", low, high, generator)
+
+
+def _pair(name, args, given, names, defaults):
+    """Two numbers passed by position or by name (one of which, ``from``, is a keyword of Python)."""
+    values = [*args, *defaults[len(args) :]]
+    for key, value in given.items():
+        if key not in names:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+        values[names.index(key)] = value
+    if len(args) > 2:
+        raise TypeError(f"{name}() takes from 0 to 2 positional arguments but {len(args)} were given")
+    return float(values[0]), float(values[1])
+
+
+@_filler
+def normal_(self, mean=0.0, std=1.0, *, generator=None):
+    """Fills the tensor with normally distributed numbers and returns it. std: not negative."""
+    if not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+    if self.is_complex():  # each part has half the variance
+        if mean != 0:
+            raise RuntimeError("normal_ of a complex tensor takes no mean; add it afterwards")
+        return _core.fill(self, "normal", 0.0, std * math.sqrt(0.5), generator)
+    if not self.is_floating_point():
+        raise _unsupported("normal_kernel_cpu", self)
+    return _core.fill(self, "normal", float(mean), float(std), generator)
+
+
+@_filler
+def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
+    """Fills the tensor with numbers whose logarithms are normal with ``mean`` and ``std``, and returns it."""
+    _continuous("log_normal_", self)
+    if not std > 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
+    return _core.fill(self, "log_normal", float(mean), float(std), generator)
+
+
+@_filler
+def exponential_(self, lambd=1.0, *, generator=None):
+    """Fills the tensor with exponentially distributed numbers of rate ``lambd`` and returns it."""
+    _continuous("exponential_", self)
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
+    return _core.fill(self, "exponential", float(lambd), 0.0, generator)
+
+
+@_filler
+def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
+    """Fills the tensor with Cauchy-distributed numbers and returns it."""
+    _continuous("cauchy_", self)
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+    return _core.fill(self, "cauchy", float(median), float(sigma), generator)
+
+
+@_filler
+def geometric_(self, p, *, generator=None):
+    """Fills the tensor with how many trials of probability ``p`` it takes to succeed, at least 1, and returns it."""
+    if self.dtype.name == "bool" or self.is_complex() or self.dtype.name.startswith("uint") and self.itemsize > 1:
+        raise _unsupported("geometric_cpu", self)
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+    return _core.fill(self, "geometric", float(p), 0.0, generator)
+
+
+@_filler
+def bernoulli_(self, p=0.5, *, generator=None):
+    """Fills the tensor with ones, with probability ``p``, and zeros, and returns it. p: a number or a tensor that broadcasts to it."""
+    if self.is_complex() or self.dtype.name.startswith("uint") and self.itemsize > 1:
+        raise _unsupported("bernoulli_scalar_cpu_", self)
+    if isinstance(p, _tensor.Tensor):
+        return _core.fill(self, "bernoulli", _probabilities(p, self.shape), 0.0, generator)
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+    return _core.fill(self, "bernoulli", float(p), 0.0, generator)
+
+
+def _probabilities(p, size):
+    """A tensor of probabilities, checked and expanded."""
+    p = p.detach()
+    if not p.is_floating_point():
+        raise _unsupported("bernoulli_tensor_cpu_p_", p)
+    if p.numel() and not (p.min().item() >= 0 and p.max().item() <= 1):
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.\n  Probabilities lie in [0, 1].")
+    return p.expand(size)
+
+
+@_filler
+def random_(self, *args, generator=None, **bounds):
+    """Fills the tensor with integers: of the whole range of its dtype, from [0, to) or from [from, to). Returns it.
+
+    A floating tensor without bounds gets 0 to 2**d, the integers it can represent (d: 24 for float32).
+    """
+    bounds = dict(zip(("to",) if len(args) == 1 else ("from", "to"), args), **bounds)
+    for name, value in bounds.items():
+        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
+            raise TypeError(f"random_(): argument '{name}' must be int, not {type(value).__name__}\n  Give random_(to) or random_(from, to).")
+        if value is not None and not -(1 << 63) <= int(value) < 1 << 63:
+            raise ValueError("Overflow when unpacking long long")
+    name = self.dtype.name
+    if self.is_complex() or name in ("uint16", "uint32", "uint64") and not bounds or name.startswith("float8"):
+        raise _unsupported("random_kernel_cpu", self)
+    if not bounds:
+        return _core.fill_integers(self, 0, _whole_range(self.dtype), generator)
+    low, high = int(bounds.get("from", 0)), bounds.get("to")
+    if high is None:
+        return _core.fill_integers(self, low, (1 << 64) if low == -(1 << 63) else _highest(self.dtype) + 1 - low, generator)
+    high = int(high)
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    low, high = _representable(self.dtype, low, high)
+    return _core.fill_integers(self, low, high - low, generator)
+
+
+def _highest(dtype):
+    if dtype.is_floating_point:
+        return 1 << _DIGITS[dtype.name]
+    return (1 << (8 * dtype.itemsize - dtype.is_signed)) - 1 if dtype.name != "bool" else 1
+
+
+def _whole_range(dtype):
+    """How many values random_() without bounds chooses from."""
+    return _highest(dtype) + 1
+
+
+def _representable(dtype, low, high):
+    """Bounds that the dtype can hold: errors for integers; for floats a warning, and bounds moved in to representable numbers."""
+    title = _C_NAMES[dtype.name]
+    if not dtype.is_floating_point:
+        least = -_highest(dtype) - 1 if dtype.is_signed else 0
+        for name, value in (("from", low), ("to - 1", high - 1)):
+            if not least <= value <= _highest(dtype):
+                raise RuntimeError(f"{name} is out of bounds for {title}\n  {value} is no {dtype}.")
+        return low, high
+    digits = _DIGITS[dtype.name]
+    for name, value in (("from", low), ("to - 1", high - 1)):
+        if abs(value) > 1 << digits:
+            warnings.warn(
+                f"{name} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations {title} can support discrete uniform "
+                "distribution only within this range. This warning will become an error in version 1.7 release, please fix the code in advance",
+                UserWarning, stacklevel=4,
+            )  # fmt: skip
+    above, below = _rounded(dtype, low + 1), _rounded(dtype, high - 1)
+    if above < low:
+        low = above + (1 << (abs(low + 1).bit_length() - digits))
+    if below >= high:
+        high = below - (1 << (abs(high - 1).bit_length() - digits))
+    return low, high
+
+
+def _rounded(dtype, value):
+    """``value`` as the nearest number of a floating dtype."""
+    return int(full((), value, dtype=dtype).item())
+
+
+# -- constructors --
+
+
+def _new(name, size, given, dtype, device, out):
+    """The tensor to fill: a new one, or ``out`` in the new shape."""
+    size = size if given is None else (tuple(given) if hasattr(given, "__iter__") else given,)
+    if out is None:
+        return _creation.shaped(name, size, dtype, device)
+    if dtype is not None and dtype is not out.dtype:
+        raise RuntimeError(f"dtype {dtype_name(dtype.code)} does not match dtype of out parameter ({dtype_name(out.dtype.code)})")
+    fresh = _creation.shaped(name, size, out.dtype, None)
+    return out if fresh.shape == out.shape else out.resize_(fresh.shape)
+
+
+@composite(where="function")
+def rand(*shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Uniform numbers from [0, 1): rand(2, 3), rand((2, 3)). dtype: the default float one unless given.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.rand(2)
+    tensor([0.4963, 0.7682])
+    """
+    return leaf(uniform_(_new("rand", shape, size, dtype, device, out), generator=generator), requires_grad)
+
+
+@composite(where="function")
+def randn(*shape, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Normal numbers of mean 0 and variance 1: randn(2, 3), randn((2, 3)). dtype: the default float one unless given.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.randn(2)
+    tensor([ 1.5410, -0.2934])
+    """
+    return leaf(normal_(_new("randn", shape, size, dtype, device, out), generator=generator), requires_grad)
+
+
+@composite(where="function")
+def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+            pin_memory=False):  # fmt: skip
+    """Integers from [low, high) as an int64 tensor: randint(10, (2, 3)), randint(-5, 5, (2, 3))."""
+    numbers, size = (args[:-1], args[-1]) if size is None and args else (args, size)
+    if len(numbers) == 2:
+        low, high = numbers
+    elif len(numbers) == 1:
+        low, high = (low, numbers[0]) if high is None else (numbers[0], high)
+    if high is None or size is None:
+        raise TypeError(
+            "randint() received an invalid combination of arguments\n  It takes randint(high, size) or randint(low, high, size), size being a tuple."
+        )
+    for name, value in (("low", low), ("high", high)):
+        if isinstance(value, float):
+            raise TypeError(f"randint(): argument '{name}' (position {1 + (len(numbers) > 1 and name == 'high')}) must be int, not float")
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint(): argument 'size' (position {len(args)}) must be tuple of ints, not {type(size).__name__}")
+    dtype = dtype or (out.dtype if out is not None else _tensor.dtypes()["int64"])
+    return leaf(random_(_new("randint", (size,), None, dtype, device, out), low, high, generator=generator), requires_grad)
+
+
+def _model(name, input, dtype, device, memory_format):
+    return empty_like(input, dtype=dtype, device=device, memory_format=memory_format)
+
+
+@composite(where="function")
+def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+    """Uniform numbers from [0, 1) in the shape and dtype of ``input``."""
+    return leaf(uniform_(_model("rand_like", input, dtype, device, memory_format), generator=generator), requires_grad)
+
+
+@composite(where="function")
+def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+    """Normal numbers of mean 0 and variance 1 in the shape and dtype of ``input``."""
+    return leaf(normal_(_model("randn_like", input, dtype, device, memory_format), generator=generator), requires_grad)
+
+
+@composite(where="function")
+def randint_like(input, low, high=None, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+    """Integers from [0, low) or [low, high) in the shape and dtype of ``input``."""
+    low, high = (0, low) if high is None else (low, high)
+    return leaf(random_(_model("randint_like", input, dtype, device, memory_format), low, high, generator=generator), requires_grad)
+
+
+@composite(where="function")
+def randperm(n, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """The numbers 0 to n - 1 in random order, as an int64 tensor."""
+    dtype = dtype or _tensor.dtypes()["int64"]
+    if n < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+    if dtype.name == "bool" or dtype.is_complex:
+        raise NotImplementedError(f"\"randperm\" not implemented for '{dtype_name(dtype.code)}'")
+    if not dtype.is_floating_point and n > _highest(dtype) + 1:
+        raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow\n  {n} numbers need a wider dtype.")
+    if dtype.is_floating_point and n > _highest(dtype) + 1:
+        raise RuntimeError(f"n cannot be greater than {_highest(dtype) + 1} for {dtype_name(dtype.code)} type.")
+    return leaf(_core.fill_permutation(_creation.shaped("randperm", (n,), dtype, device), generator), requires_grad)
+
+
+# -- samplers --
+
+
+@composite(where="function")
+def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Normal numbers: normal(0., 1., (2, 3)), or one for each element of the tensors ``mean`` and ``std`` (either may be a number)."""
+    tensors = [t for t in (mean, std) if isinstance(t, _tensor.Tensor)]
+    if not tensors:
+        if size is None:
+            raise TypeError("normal() received an invalid combination of arguments\n  With two numbers it needs a size: normal(mean, std, size).")
+        out = _creation.shaped("normal", (size,), dtype, device)
+        return leaf(normal_(out, mean, std, generator=generator), requires_grad)
+    mean, std = (t.detach() if isinstance(t, _tensor.Tensor) else t for t in (mean, std))
+    if isinstance(std, _tensor.Tensor):
+        if std.is_complex():
+            raise RuntimeError("normal expects standard deviation to be non-complex")
+        if std.numel() and std.min().item() < 0:
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    elif std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+    model = tensors[0].detach() if len(tensors) == 1 else arithmetic.add(mean, std)
+    z = normal_(empty(model.shape, dtype=model.dtype), generator=generator)
+    return arithmetic.add(arithmetic.mul(z, std), mean)
+
+
+@composite(where="function method")
+def bernoulli(input, p=None, *, generator=None):
+    """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only."""
+    out = empty_like(input.detach())
+    if p is not None:
+        return bernoulli_(out, p, generator=generator)
+    row_major = empty(input.shape, dtype=input.dtype)
+    return _core.fill(row_major, "bernoulli", _probabilities(input, input.shape), 0.0, generator)
+
+
+@composite(where="function method")
+def multinomial(input, num_samples, replacement=False, *, generator=None):
+    """Positions drawn by the weights in ``input``, a vector or the rows of a matrix: an int64 tensor with ``num_samples`` per row.
+
+    Weights need not sum to one. Without replacement no position comes twice. Raises RuntimeError for negative, infinite or all-zero weights.
+    """
+    if not input.is_floating_point():
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {dtype_name(input.dtype.code)}")
+    if input.dim() not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > input.shape[-1]:
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement\n"
+            f"  {num_samples} samples of {input.shape[-1]} weights; pass replacement=True or fewer samples."
+        )
+    rows = input.detach().reshape(-1, input.shape[-1]).contiguous() if input.dim() == 1 else input.detach().contiguous()
+    out = _core.draw_choices(rows, num_samples, replacement, generator)
+    return out.reshape(num_samples) if input.dim() == 1 else out
+
+
+def _sampled(kernel, stream, generator, *parameters):
+    """A row-major tensor of samples, one for each element of the broadcast parameters."""
+    first = parameters[0]
+    if not first.is_floating_point():
+        raise _unsupported(kernel, first)
+    size = first.shape
+    for other in parameters[1:]:
+        size = arithmetic.add(first.detach(), other.detach()).shape
+    out = empty(size, dtype=first.dtype)
+    return _core.fill(out, stream, *(p.detach().expand(size) for p in parameters), generator=generator)
+
+
+@composite(where="function")
+def poisson(input, generator=None):
+    """Poisson-distributed counts with the rates in ``input``, in its dtype."""
+    if input.is_floating_point() and input.numel() and input.detach().min().item() < 0:
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    return _sampled("poisson_cpu", "poisson", generator, input)
+
+
+@composite(where="function")
+def binomial(count, prob, generator=None):
+    """How many of ``count`` trials succeed with probability ``prob``; both are floating tensors that broadcast."""
+    for name, t in (("count", count), ("prob", prob)):
+        if not t.is_floating_point():
+            raise ValueError(f"binomial only supports floating-point dtypes for {name}, got: {dtype_name(t.dtype.code)}")
+    return _sampled("binomial_cpu", "binomial", generator, count, prob)
+
+
+@composite(where="function")
+def _standard_gamma(input, generator=None):
+    """Gamma-distributed numbers of scale 1 with the shapes in ``input``."""
+    return _sampled("gamma_cpu", "gamma", generator, input)
+
+
+@composite(where="function")
+def _sample_dirichlet(input, generator=None):
+    """Points of the simplex: each row of the last dim is Dirichlet-distributed with the concentrations in ``input``."""
+    g = _sampled("dirichlet", "gamma", generator, input)
+    total = reduction.sum(g, -1, True)
+    return arithmetic.div(g, total)
