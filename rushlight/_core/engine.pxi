@@ -405,6 +405,12 @@ def depends_on_others(outputs, inputs):
     return False
 
 
+def depends_on(Tensor output, Tensor input):
+    """Was output computed from input?"""
+    cdef Node target = edge(input)
+    return target is not None and target in _reach([edge(output)], target.sequence)
+
+
 # -- the way in --
 
 cdef Tensor _root_gradient(Tensor out, Tensor grad, Py_ssize_t i):

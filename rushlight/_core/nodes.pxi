@@ -307,6 +307,28 @@ cdef object _function_output(FunctionNode ctx, tuple args, Tensor t, Py_ssize_t 
     return t
 
 
+@cython.final
+cdef class Identity(Node):
+    """The same values under another node."""
+
+    cdef list apply(self, list grads):
+        return [grads[0]]
+
+
+def identity(Tensor t):
+    """t under a node of its own, to take gradients with respect to it; a leaf if t requires none."""
+    cdef Tensor out = alias(t)
+    cdef Identity node
+    if not needs_grad(t):
+        out.flags |= REQUIRES_GRAD
+        return out
+    node = Identity.__new__(Identity)
+    node.label = "AliasBackward0"
+    link1(node, t)
+    set_history(out, node, 0)
+    return out
+
+
 cdef class ErrorNode(Node):
     """Stands behind results that must not be differentiated again."""
     cdef str message

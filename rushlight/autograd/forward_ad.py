@@ -1,0 +1,90 @@
+"""Forward mode: dual tensors that carry a tangent beside their value.
+
+A dual tensor is recorded like any other; its tangent is computed when it is asked for, as the derivative of the vector-Jacobian product
+with respect to the vector (J v = d(u^T J)/du v), which is exact. So every operator with a gradient to second order works, and
+computations under ``no_grad`` carry no tangent.
+"""
+
+from collections import namedtuple
+
+from .._core import tape
+from .._core.tensor import Tensor
+from .functional import pushforward
+
+__all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
+
+UnpackedDualTensor = namedtuple("UnpackedDualTensor", ["primal", "tangent"])
+UnpackedDualTensor.__doc__ = "What unpack_dual returns: the value, and the tangent or None."
+
+_levels = []  # for each active level: the (dual tensor, tangent) pairs made in it
+
+
+def enter_dual_level():
+    """Opens a level and returns its number; prefer :class:`dual_level`."""
+    if _levels:
+        raise RuntimeError("Nested forward mode AD is not supported at the moment")
+    _levels.append([])
+    return len(_levels) - 1
+
+
+def exit_dual_level(*, level=None):
+    """Closes a level: its tensors have no tangents any more."""
+    if not _levels or (level is not None and level != len(_levels) - 1):
+        raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
+    _levels.pop()
+
+
+class dual_level:
+    """A block in which tensors can be dual.
+
+    >>> import rushlight as torch
+    >>> import rushlight.autograd.forward_ad as fwAD
+    >>> with fwAD.dual_level():
+    ...     x = fwAD.make_dual(torch.tensor(3.0), torch.tensor(1.0))
+    ...     fwAD.unpack_dual(x * x).tangent
+    tensor(6.)
+    """
+
+    def __enter__(self):
+        return enter_dual_level()
+
+    def __exit__(self, *error):
+        exit_dual_level()
+
+
+def make_dual(tensor, tangent, *, level=None):
+    """A tensor with the value of ``tensor`` that carries ``tangent`` (same shape and dtype) through what is computed from it."""
+    if not _levels:
+        raise RuntimeError("Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first.")
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype}")
+    if not (tangent.is_floating_point() or tangent.is_complex()):
+        raise ValueError(f"Expected tangent to be floating point or complex, but got: {tangent.dtype}")
+    if tensor.shape != tangent.shape:
+        raise RuntimeError(f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
+                           f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
+                           f"{list(tangent.shape)}.")  # fmt: skip
+    dual = tape.identity(tensor)
+    _levels[-1].append((dual, tangent))
+    return dual
+
+
+def unpack_dual(tensor, *, level=None):
+    """``(primal, tangent)`` of a tensor; the tangent is None if the tensor depends on no dual tensor of the level."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"unpack_dual expects a Tensor, but got {type(tensor).__name__}")
+    return _unpack(tensor, None)
+
+
+def _unpack(tensor, recorded):
+    """recorded: can the tangent be differentiated in its turn (None: where it depends on more than the dual tensors)?"""
+    pairs = _levels[-1] if _levels and tensor.requires_grad else []
+    pairs = [(d, t) for d, t in pairs if tape.depends_on(tensor, d)]
+    if not pairs:
+        return UnpackedDualTensor(tensor, None)
+    duals = tuple(d for d, _ in pairs)
+    tangents = tuple(t for _, t in pairs)
+    if recorded is None:
+        recorded = tape.depends_on_others((tensor,), duals) or any(t.requires_grad for t in tangents)
+    (found,) = pushforward((tensor,), duals, tangents, create_graph=recorded)
+    return UnpackedDualTensor(tensor if recorded else tensor.detach(), found if recorded else found.detach())
