@@ -1,0 +1,172 @@
+# The node of every matrix product, and products of gradients. Included by matmul.pyx.
+#
+# For c = alpha a b and the gradient g of c, the gradient of a is conj(alpha) g b^H and that of b is conj(alpha) a^H g. (Giles, "Collected
+# matrix derivative results for forward and reverse mode algorithmic differentiation", 2008, section 2.2; with conjugates for complex numbers.)
+
+cdef enum:
+    MATRIX = 0            # a and b have 2 dims, or 3
+    MATRIX_VECTOR = 1     # a has 2 dims, b has 1
+    DOT = 2
+    VDOT = 3              # a is conjugated
+    LINEAR = 4            # a has any number of dims, the last is contracted with the last of b
+
+
+@cython.final
+@cython.trashcan(True)
+cdef class ProductNode(Node):
+    """A recorded product, with something added or not."""
+    cdef int kind
+    cdef bint adds                   # the first input is the tensor that was added
+    cdef bint turned_a, turned_b     # the operand was column-major, so its gradient shall be too
+    cdef Saved a, b                  # each saved only if the other needs a gradient
+    cdef tuple shape                 # of the tensor that was added
+    cdef double complex alpha, beta
+
+    cdef list apply(self, list grads):
+        cdef Tensor g = grads[0]
+        cdef int first = self.adds
+        cdef list results = [None] * len(self.next)
+        cdef Tensor a = None, b = None
+        if self.released:
+            unpack(None, self)
+        if g is None:
+            return results
+        if self.b is not None:
+            b = unpack(self.b, self)
+        if self.a is not None:
+            a = unpack(self.a, self)
+        if self.adds and self.next[0] is not None:
+            results[0] = _scaled(_summed(g, self.shape), self.beta)
+        if self.next[first] is not None:
+            results[first] = self.gradient_of_a(g, a, b)
+        if self.next[first + 1] is not None:
+            results[first + 1] = self.gradient_of_b(g, a, b)
+        return results
+
+    cdef Tensor gradient_of_a(self, Tensor g, Tensor a, Tensor b):
+        cdef double complex alpha = self.alpha.conjugate()
+        if self.kind == MATRIX:
+            return _laid_out(self.turned_a, g, PLAIN, b, ADJOINT, alpha)
+        if self.kind == MATRIX_VECTOR:
+            return product(_callbacks["unsqueeze"](g, 1), PLAIN, _callbacks["unsqueeze"](b, 0), CONJUGATED, alpha)
+        if self.kind == DOT:
+            return _callbacks["mul"](g, _conjugate(b))
+        if self.kind == VDOT:
+            return _callbacks["mul"](_conjugate(g), b)
+        return _folded_back(product(_folded(g), PLAIN, b, CONJUGATED, alpha), g, b)
+
+    cdef Tensor gradient_of_b(self, Tensor g, Tensor a, Tensor b):
+        cdef double complex alpha = self.alpha.conjugate()
+        cdef int64_t[1] size
+        if self.kind == MATRIX:
+            return _laid_out(self.turned_b, a, ADJOINT, g, PLAIN, alpha)
+        if self.kind == MATRIX_VECTOR:
+            size[0] = a.sizes[1]
+            return reshape(product(a, ADJOINT, _callbacks["unsqueeze"](g, 1), PLAIN, alpha), 1, size)
+        if self.kind == DOT:
+            return _callbacks["mul"](g, _conjugate(a))
+        if self.kind == VDOT:
+            return _callbacks["mul"](g, a)
+        return product(_folded(g), TRANSPOSED, _folded(a), CONJUGATED, alpha)
+
+    cdef int release(self) except -1:
+        self.released = True
+        self.a = self.b = None
+        return 0
+
+
+cdef Tensor _summed(Tensor g, tuple shape):
+    if g.ndim == len(shape) and all([g.sizes[i] == shape[i] for i in range(g.ndim)]):
+        return g
+    return _callbacks["sum_to_size"](g, shape)
+
+
+cdef Tensor _scaled(Tensor g, double complex factor):
+    factor = factor.conjugate()
+    if factor == 1:
+        return g
+    return _callbacks["mul"](g, factor if factor.imag else factor.real)
+
+
+cdef Tensor _conjugate(Tensor t):
+    return t if t.code < C64 else _callbacks["conj"](t)
+
+
+cdef Tensor _formed(Tensor t, int form):
+    """The recorded view that a form means."""
+    if form & TRANSPOSED:
+        t = transpose(t, t.ndim - 2, t.ndim - 1)
+    return _conjugate(t) if form & CONJUGATED else t
+
+
+cdef Tensor product(Tensor a, int form_a, Tensor b, int form_b, double complex alpha):
+    """alpha a b, recorded while recording is on."""
+    if not grad_enabled():
+        return multiply(a, form_a, b, form_b, alpha)
+    return _scaled(matrix_product(_formed(a, form_a), _formed(b, form_b)), alpha.conjugate())
+
+
+cdef Tensor _laid_out(bint turned, Tensor a, int form_a, Tensor b, int form_b, double complex alpha):
+    """The product, or its transpose transposed: a transposed weight gets a transposed gradient, which the leaf can keep as it is."""
+    if turned:
+        return transpose(product(b, form_b ^ TRANSPOSED, a, form_a ^ TRANSPOSED, alpha), 0, 1)
+    return product(a, form_a, b, form_b, alpha)
+
+
+cdef bint _is_turned(Tensor t) noexcept:
+    return t.ndim == 2 and t.strides[0] == 1 and t.strides[1] > 1
+
+
+cdef Tensor _folded(Tensor t):
+    """All dims but the last as one."""
+    cdef int64_t[2] sizes
+    if t.ndim == 2:
+        return t
+    sizes[1] = t.sizes[t.ndim - 1]
+    sizes[0] = _leading(t)
+    return reshape(t, 2, sizes)
+
+
+cdef int64_t _leading(Tensor t) noexcept:
+    """The number of vectors along the last dim."""
+    cdef int64_t n = 1
+    cdef int i
+    for i in range(t.ndim - 1):
+        n *= t.sizes[i]
+    return n
+
+
+cdef Tensor _folded_back(Tensor t, Tensor like, Tensor weight):
+    """The inverse of _folded, with ``like``'s leading dims."""
+    cdef int64_t[MAX_RANK] sizes
+    if like.ndim == 2:
+        return t
+    memcpy(sizes, like.sizes, like.ndim * sizeof(int64_t))
+    sizes[like.ndim - 1] = t.sizes[1]
+    return reshape(t, like.ndim, sizes)
+
+
+# -- recording --
+
+cdef ProductNode _node(int kind, str label, Tensor a, Tensor b, Tensor added, double complex alpha, double complex beta):
+    """A node linked to the operands, with what their gradients read; None when nothing needs a gradient."""
+    cdef ProductNode node
+    cdef bint need_a, need_b, need_added
+    if not grad_enabled():
+        return None
+    need_a, need_b, need_added = needs_grad(a) != 0, needs_grad(b) != 0, added is not None and needs_grad(added) != 0
+    if not (need_a or need_b or need_added) or a.code < F16:
+        return None
+    node = ProductNode.__new__(ProductNode)
+    node.label, node.kind, node.alpha, node.beta, node.adds = label, kind, alpha, beta, added is not None
+    if added is None:
+        link2(node, a, b)
+    else:
+        link(node, (added, a, b))
+        node.shape = tuple([added.sizes[i] for i in range(added.ndim)])
+    node.turned_a, node.turned_b = _is_turned(a), _is_turned(b)
+    if need_b:
+        node.a = save(a)
+    if need_a:
+        node.b = save(b)
+    return node

@@ -1,0 +1,473 @@
+# The operators: arguments, PyTorch's checks and messages, recording. Included by matmul.pyx.
+
+cdef dict _C_NAMES = {
+    B1: "bool", U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F16: "c10::Half",
+    BF16: "c10::BFloat16", F32: "float", F64: "double", C64: "c10::complex<float>", C128: "c10::complex<double>",
+}
+
+cdef object _REQUIRED = Signature.required
+
+
+cdef Tensor _tensor(Signature s, PyObject** values, int i):
+    """Argument i as a Tensor, or PyTorch's TypeError."""
+    if not isinstance(<object>values[i], Tensor):
+        raise wrong_type(s.name, s.names[i], i + 1, "Tensor", <object>values[i])
+    return <Tensor>values[i]
+
+
+cdef double complex _number(Signature s, PyObject** values, int i) except *:
+    value = <object>values[i]
+    if isinstance(value, Tensor) and (<Tensor>value).ndim == 0:
+        value = get_scalar((<Tensor>value).address, (<Tensor>value).code)
+    if not isinstance(value, (int, float, complex)):
+        raise wrong_type(s.name, s.names[i], 0, "Number", value)
+    return value
+
+
+cdef object _deliver(Signature s, Tensor result, PyObject* out, tuple inputs):
+    """result, or the out= argument that takes it."""
+    cdef Tensor t
+    if <object>out is None:
+        return result
+    if grad_enabled():
+        for t in inputs:
+            if needs_grad(t):
+                raise RuntimeError(f"{s.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+                                   "arguments requires grad.")
+    if isinstance(<object>out, Tensor) and (<Tensor>out).code != result.code:
+        raise RuntimeError(f"Expected out tensor to have dtype {_C_NAMES.get(result.code)}, but got "
+                           f"{_C_NAMES.get((<Tensor>out).code, dtype_title((<Tensor>out).code))} instead")
+    return deliver(result, <object>out, s.name)
+
+
+cdef str _shape(Tensor t):
+    return "x".join([str(t.sizes[i]) for i in range(t.ndim)])
+
+
+cdef object _cannot_multiply(Tensor a, Tensor b):
+    return RuntimeError(
+        f"mat1 and mat2 shapes cannot be multiplied ({_shape(a)} and {_shape(b)})\n"
+        f"The first has {a.sizes[1]} columns, the second {b.sizes[0]} rows; they must agree. A transposed operand may be meant (.mT)."
+    )
+
+
+cdef object _different_dtypes(Tensor a, Tensor b):
+    return RuntimeError(
+        f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES.get(a.code)} != {_C_NAMES.get(b.code)}\n"
+        "Products do not promote; convert one operand, for example with .to(other.dtype)."
+    )
+
+
+# -- mm and bmm --
+
+cdef Signature _MM = Signature("mm", ("input", "mat2", "out"), 2, (_REQUIRED, _REQUIRED, None))
+cdef Signature _BMM = Signature("bmm", ("input", "mat2", "out"), 2, (_REQUIRED, _REQUIRED, None))
+
+
+cdef Tensor matrix_product(Tensor a, Tensor b):
+    """a b, recorded; both with 2 dims or both with 3, shapes and dtypes fit."""
+    cdef ProductNode node = _node(MATRIX, "MmBackward0" if a.ndim == 2 else "BmmBackward0", a, b, None, 1, 0)
+    cdef Tensor out = multiply(a, PLAIN, b, PLAIN, 1)
+    if node is not None:
+        set_history(out, node, 0)
+    return out
+
+
+cdef Tensor mm(Tensor a, Tensor b):
+    """The product of two matrices."""
+    if a.ndim != 2:
+        raise RuntimeError(f"self must be a matrix\nmm() was given a tensor with {a.ndim} dims; matmul() takes any number.")
+    if b.ndim != 2:
+        raise RuntimeError(f"mat2 must be a matrix\nmm() was given a tensor with {b.ndim} dims; matmul() takes any number.")
+    if a.sizes[1] != b.sizes[0]:
+        raise _cannot_multiply(a, b)
+    if a.code != b.code:
+        raise _different_dtypes(a, b)
+    return matrix_product(a, b)
+
+
+cdef object mm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    if n == 2 and kwnames is None and isinstance(<object>args[0], Tensor) and isinstance(<object>args[1], Tensor):
+        return mm(<Tensor>args[0], <Tensor>args[1])
+    _MM.bind(v, args, n, kwnames)
+    cdef Tensor a = _tensor(_MM, v, 0), b = _tensor(_MM, v, 1)
+    return _deliver(_MM, mm(a, b), v[2], (a, b))
+
+
+cdef Tensor bmm(Tensor a, Tensor b):
+    """The products of two batches of matrices."""
+    _check_batches(a, b)
+    if a.code != b.code:
+        raise RuntimeError(f"expected scalar type {dtype_title(a.code)} but found {dtype_title(b.code)}")
+    return matrix_product(a, b)
+
+
+cdef int _check_batches(Tensor a, Tensor b) except -1:
+    if a.ndim != 3:
+        raise RuntimeError("batch1 must be a 3D tensor")
+    if b.ndim != 3:
+        raise RuntimeError("batch2 must be a 3D tensor")
+    if a.sizes[0] != b.sizes[0] or a.sizes[2] != b.sizes[1]:
+        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{a.sizes[0]}, {a.sizes[2]}] but got: "
+                           f"[{b.sizes[0]}, {b.sizes[1]}].")
+    return 0
+
+
+cdef object bmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _BMM.bind(v, args, n, kwnames)
+    cdef Tensor a = _tensor(_BMM, v, 0), b = _tensor(_BMM, v, 1)
+    return _deliver(_BMM, bmm(a, b), v[2], (a, b))
+
+
+# -- mv, dot, vdot --
+
+cdef Signature _MV = Signature("mv", ("input", "vec", "out"), 2, (_REQUIRED, _REQUIRED, None))
+cdef Signature _DOT = Signature("dot", ("input", "tensor", "out"), 2, (_REQUIRED, _REQUIRED, None))
+cdef Signature _VDOT = Signature("vdot", ("input", "other", "out"), 2, (_REQUIRED, _REQUIRED, None))
+cdef Signature _ADDMV = Signature("addmv", ("input", "mat", "vec", "beta", "alpha", "out"), 3, (_REQUIRED, _REQUIRED, _REQUIRED, 1, 1, None))
+
+
+cdef Tensor _as_matrix(Tensor t, int64_t rows, int64_t columns):
+    """The elements of a vector or of a contiguous tensor as a matrix; no tape."""
+    cdef Tensor out = new_tensor(t.memory, t.address, t.code, 2)
+    out.sizes[0], out.sizes[1] = rows, columns
+    if t.ndim == 1 and columns == 1:
+        out.strides[0], out.strides[1] = t.strides[0], 1
+    elif t.ndim == 1 and rows == 1:
+        out.strides[0], out.strides[1] = max(columns, 1), t.strides[0]
+    else:
+        out.strides[0], out.strides[1] = columns, 1
+    finish(out)
+    out.flags |= t.flags & (CONJ | NEG)
+    return out
+
+
+cdef Tensor matrix_vector(Tensor added, Tensor a, Tensor x, double complex alpha, double complex beta):
+    """beta added + alpha a x, recorded. added: None, or what broadcasts to a vector."""
+    cdef ProductNode node
+    cdef Tensor out
+    cdef str sizes
+    cdef int64_t size = a.sizes[0] if added is None and a.ndim else 0
+    if a.ndim != 2 or x.ndim != 1 or (added is not None and added.ndim > 1):
+        raise RuntimeError(f"vector + matrix @ vector expected, got {1 if added is None else added.ndim}, {a.ndim}, {x.ndim}")
+    if added is not None:
+        size = added.count
+    if a.sizes[1] != x.sizes[0] or (size != a.sizes[0] and size != 1):
+        raise RuntimeError(f"size mismatch, got input ({size}), mat ({_shape(a)}), vec ({x.sizes[0]})")
+    if a.code != x.code or (added is not None and added.code != a.code):
+        first = x if added is None else added
+        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {dtype_title((<Tensor>first).code)}, "
+                           f"{dtype_title(a.code)}, and {dtype_title(x.code)}")
+    if a.code < U8 or a.code > C128:
+        raise NotImplementedError(f"\"addmv_impl_cpu\" not implemented for '{dtype_title(a.code)}'")
+    node = _node(MATRIX_VECTOR, "MvBackward0" if added is None else "AddmvBackward0", a, x, added, alpha, beta)
+    if added is not None:
+        added = _column_of(added)
+    out = multiply_add(added, a, PLAIN, _as_matrix(x, x.sizes[0], 1), PLAIN, alpha, beta)
+    out = _as_vector(out)
+    if node is not None:
+        set_history(out, node, 0)
+    return out
+
+
+cdef Tensor _column_of(Tensor t):
+    return t if t.ndim == 0 else _as_matrix(t, t.sizes[0], 1)
+
+
+cdef Tensor _as_vector(Tensor t):
+    """A matrix with one column as a vector; no tape."""
+    cdef Tensor out = new_tensor(t.memory, t.address, t.code, 1)
+    out.sizes[0], out.strides[0] = t.sizes[0], 1
+    finish(out)
+    return out
+
+
+cdef object mv_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _MV.bind(v, args, n, kwnames)
+    cdef Tensor a = _tensor(_MV, v, 0), x = _tensor(_MV, v, 1)
+    return _deliver(_MV, matrix_vector(None, a, x, 1, 0), v[2], (a, x))
+
+
+cdef object addmv_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _ADDMV.bind(v, args, n, kwnames)
+    cdef Tensor t = _tensor(_ADDMV, v, 0), a = _tensor(_ADDMV, v, 1), x = _tensor(_ADDMV, v, 2)
+    return _deliver(_ADDMV, matrix_vector(t, a, x, _number(_ADDMV, v, 4), _number(_ADDMV, v, 3)), v[5], (t, a, x))
+
+
+cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate):
+    """The sum of x[i] y[i], with x conjugated on request (vdot); recorded."""
+    cdef ProductNode node
+    cdef Tensor row, out
+    if x.ndim != 1 or y.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {x.ndim}D and {y.ndim}D tensors")
+    if x.code != y.code:
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {dtype_title(x.code)} and {dtype_title(y.code)}")
+    if x.sizes[0] != y.sizes[0]:
+        raise RuntimeError(f"inconsistent tensor size, expected tensor [{x.sizes[0]}] and src [{y.sizes[0]}] to have the same number of "
+                           f"elements, but got {x.sizes[0]} and {y.sizes[0]} elements respectively")
+    if x.code < U8 or x.code > C128:
+        raise NotImplementedError(f"\"dot\" not implemented for '{dtype_title(x.code)}'")
+    node = _node(VDOT if conjugate else DOT, "VdotBackward0" if conjugate else "DotBackward0", x, y, None, 1, 0)
+    out = empty(x.code, 0, NULL)
+    if blas.handles(x.code) and not (x.flags | y.flags) & (CONJ | NEG) and (x.count < 2 or (x.strides[0] > 0 and y.strides[0] > 0)):
+        blas.require()
+        with nogil:
+            blas.dot(x.code, x.count, x.address, x.strides[0], y.address, y.strides[0], out.address, conjugate)
+    else:
+        row = multiply(_as_matrix(x, 1, x.sizes[0]), CONJUGATED if conjugate else PLAIN, _as_matrix(y, y.sizes[0], 1), PLAIN, 1)
+        memcpy(out.address, row.address, ITEMSIZE[x.code])
+    if node is not None:
+        set_history(out, node, 0)
+    return out
+
+
+cdef object dot_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _DOT.bind(v, args, n, kwnames)
+    cdef Tensor x = _tensor(_DOT, v, 0), y = _tensor(_DOT, v, 1)
+    return _deliver(_DOT, inner_product(x, y, False), v[2], (x, y))
+
+
+cdef object vdot_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _VDOT.bind(v, args, n, kwnames)
+    cdef Tensor x = _tensor(_VDOT, v, 0), y = _tensor(_VDOT, v, 1)
+    return _deliver(_VDOT, inner_product(x, y, True), v[2], (x, y))
+
+
+# -- addmm, baddbmm --
+
+cdef Signature _ADDMM = Signature("addmm", ("input", "mat1", "mat2", "beta", "alpha", "out"), 3,
+                                  (_REQUIRED, _REQUIRED, _REQUIRED, 1, 1, None))
+cdef Signature _BADDBMM = Signature("baddbmm", ("input", "batch1", "batch2", "beta", "alpha", "out"), 3,
+                                    (_REQUIRED, _REQUIRED, _REQUIRED, 1, 1, None))
+
+
+cdef Tensor added_product(Tensor added, Tensor a, Tensor b, double complex alpha, double complex beta, str label):
+    """beta added + alpha a b, recorded; ``added`` broadcasts to the result."""
+    cdef int64_t[3] sizes
+    cdef ProductNode node
+    cdef Tensor out
+    memcpy(sizes, a.sizes, a.ndim * sizeof(int64_t))
+    sizes[a.ndim - 1] = b.sizes[b.ndim - 1]
+    if not (added.ndim == 1 and added.sizes[0] == sizes[a.ndim - 1]):
+        _check_expands(added, a.ndim, sizes)
+    node = _node(MATRIX, label, a, b, added, alpha, beta)
+    out = multiply_add(added, a, PLAIN, b, PLAIN, alpha, beta)
+    if node is not None:
+        set_history(out, node, 0)
+    return out
+
+
+cdef int _check_expands(Tensor t, int ndim, const int64_t* sizes) except -1:
+    """Raises expand's error unless t broadcasts to the sizes."""
+    expand(alias(t), ndim, sizes)
+    return 0
+
+
+cdef object addmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _ADDMM.bind(v, args, n, kwnames)
+    cdef Tensor t = _tensor(_ADDMM, v, 0), a = _tensor(_ADDMM, v, 1), b = _tensor(_ADDMM, v, 2)
+    if a.ndim != 2:
+        raise RuntimeError(f"mat1 must be a matrix, got {a.ndim}-D tensor")
+    if b.ndim != 2:
+        raise RuntimeError(f"mat2 must be a matrix, got {b.ndim}-D tensor")
+    if a.sizes[1] != b.sizes[0]:
+        raise _cannot_multiply(a, b)
+    _check_same_dtype(t, a, b)
+    return _deliver(_ADDMM, added_product(t, a, b, _number(_ADDMM, v, 4), _number(_ADDMM, v, 3), "AddmmBackward0"), v[5], (t, a, b))
+
+
+cdef int _check_same_dtype(Tensor t, Tensor a, Tensor b) except -1:
+    if t.code != b.code:
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got {dtype_title(t.code)} and {dtype_title(b.code)}")
+    if a.code != b.code:
+        raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {dtype_title(a.code)} and {dtype_title(b.code)}")
+    return 0
+
+
+cdef object baddbmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _BADDBMM.bind(v, args, n, kwnames)
+    cdef Tensor t = _tensor(_BADDBMM, v, 0), a = _tensor(_BADDBMM, v, 1), b = _tensor(_BADDBMM, v, 2)
+    _check_batches(a, b)
+    if t.code != a.code or a.code != b.code:
+        raise RuntimeError(f"Input dtypes must be the same, got: input {_C_NAMES.get(t.code)}, batch1: {_C_NAMES.get(a.code)}, "
+                           f"batch2: {_C_NAMES.get(b.code)}")
+    return _deliver(_BADDBMM, added_product(t, a, b, _number(_BADDBMM, v, 4), _number(_BADDBMM, v, 3), "BaddbmmBackward0"), v[5], (t, a, b))
+
+
+# -- linear --
+
+cdef Signature _LINEAR = Signature("linear", ("input", "weight", "bias"), 3, (_REQUIRED, _REQUIRED, None))
+
+
+cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
+    """x weight^T + bias along the last dim of x, recorded as one node."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef ProductNode node
+    cdef Tensor rows, out
+    cdef Operand p, q
+    cdef int64_t count = 1 if x.ndim == 1 else _leading(x)
+    if weight.ndim != 2 or x.ndim == 0:
+        out = matmul(x, weight if weight.ndim < 2 else transpose(weight, 0, 1))
+        return out if bias is None else _callbacks["add"](out, bias)
+    if x.sizes[x.ndim - 1] != weight.sizes[1]:
+        raise _linear_mismatch(x, weight, count)
+    if bias is not None:
+        _check_same_dtype(bias, x, weight)
+    elif x.code != weight.code:
+        raise _different_dtypes(x, weight)
+    _check_dtype(x.code, 2)
+    memcpy(sizes, x.sizes, x.ndim * sizeof(int64_t))
+    sizes[x.ndim - 1] = weight.sizes[0]
+    if bias is not None and not (bias.ndim == 1 and bias.sizes[0] == weight.sizes[0]):
+        _check_expands(bias, x.ndim, sizes)
+    if x.ndim == 2:
+        node = _node(LINEAR, "MmBackward0" if bias is None else "AddmmBackward0", x, weight, bias, 1, 1)
+    else:
+        node = _node(LINEAR, ("SqueezeBackward4" if x.ndim == 1 else "UnsafeViewBackward0") if bias is None else "ViewBackward0", x, weight, bias, 1, 1)
+    rows = x if x.ndim == 2 else _as_matrix(_row_major(x), count, x.sizes[x.ndim - 1])
+    rows, weight = _usable(rows), _usable(weight)
+    p, q = _operand(rows, PLAIN), _operand(weight, TRANSPOSED)
+    out = empty(x.code, x.ndim, sizes)
+    if bias is not None:
+        _fill(out, bias)
+    _product(x.code, out.address, max(q.columns, 1), 0, 1, &p, &q, 1, 0 if bias is None else 1)
+    if node is not None:
+        set_history(out, node, 0)
+    return out
+
+
+cdef Tensor _row_major(Tensor t):
+    """t, or a row-major copy of its memory; conjugation stays lazy."""
+    cdef Tensor out
+    if t.flags & CONTIGUOUS and not t.flags & NEG:
+        return t
+    out = empty(t.code, t.ndim, t.sizes)
+    copy_into(out, t)
+    return out
+
+
+cdef object _linear_mismatch(Tensor x, Tensor weight, int64_t count):
+    return RuntimeError(
+        f"mat1 and mat2 shapes cannot be multiplied ({count}x{x.sizes[x.ndim - 1]} and {weight.sizes[1]}x{weight.sizes[0]})\n"
+        f"linear() was given an input with {x.sizes[x.ndim - 1]} features; its weight expects {weight.sizes[1]} (in_features)."
+    )
+
+
+cdef object linear_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    _LINEAR.bind(v, args, n, kwnames)
+    return linear(_tensor(_LINEAR, v, 0), _tensor(_LINEAR, v, 1), None if <object>v[2] is None else _tensor(_LINEAR, v, 2))
+
+
+# -- matmul --
+
+cdef Signature _MATMUL = Signature("matmul", ("input", "other", "out"), 2, (_REQUIRED, _REQUIRED, None))
+
+
+cdef Tensor matmul(Tensor a, Tensor b):
+    """The product of tensors of any rank: vectors, matrices, or batches of matrices whose leading dims broadcast."""
+    cdef int64_t[MAX_RANK] sizes
+    if a.ndim == 2 and b.ndim == 2:
+        return mm(a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
+    if a.ndim == 1 and b.ndim == 1:
+        return inner_product(a, b, False)
+    if a.ndim == 2 and b.ndim == 1:
+        return matrix_vector(None, a, b, 1, 0)
+    if a.ndim == 1:
+        sizes[0], sizes[1] = 1, a.sizes[0]
+        return _named(_callbacks["squeeze"](matmul(reshape(a, 2, sizes), b), -2), "SqueezeBackward4" if b.ndim == 2 else "UnsafeViewBackward0")
+    if b.ndim <= 2:
+        return _fold_left(a, b)
+    return _batched(a, b)
+
+
+cdef Tensor _fold_left(Tensor a, Tensor b):
+    """A batch times one matrix or vector: the batch's rows are rows of one matrix."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int n = a.ndim - (b.ndim == 1)
+    cdef Tensor rows = _folded(a)
+    memcpy(sizes, a.sizes, n * sizeof(int64_t))
+    if b.ndim == 1:
+        return _named(reshape(matrix_vector(None, rows, b, 1, 0), n, sizes), "UnsafeViewBackward0")
+    sizes[n - 1] = b.sizes[1]
+    return _named(reshape(mm(rows, b), n, sizes), "UnsafeViewBackward0")
+
+
+cdef Tensor _named(Tensor t, str label):
+    """t, its node called what PyTorch calls the last step of its matmul."""
+    if t.node is not None:
+        t.node.label = label
+    return t
+
+
+cdef Tensor _batched(Tensor a, Tensor b):
+    """Batches of matrices; a may be a single matrix."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int n = max(a.ndim, b.ndim), i
+    cdef bint single = a.ndim == 2
+    cdef int64_t batch = 1, rows = a.sizes[a.ndim - 2], k = a.sizes[a.ndim - 1], columns = b.sizes[b.ndim - 1]
+    cdef int64_t left, right
+    for i in range(n - 2):
+        left = a.sizes[i - n + a.ndim] if i - n + a.ndim >= 0 else 1
+        right = b.sizes[i - n + b.ndim] if i - n + b.ndim >= 0 else 1
+        if left != right and left != 1 and right != 1:
+            raise RuntimeError(f"The size of tensor a ({left}) must match the size of tensor b ({right}) at non-singleton dimension {i}")
+        sizes[i] = right if left == 1 else left
+        batch *= sizes[i]
+    sizes[n - 2], sizes[n - 1] = rows, k
+    a = _as_batch(a, n, sizes, batch)
+    sizes[n - 2], sizes[n - 1] = b.sizes[b.ndim - 2], columns
+    b = _as_batch(b, n, sizes, batch)
+    sizes[n - 2] = rows
+    return _named(reshape(bmm(a, b), n, sizes) if n > 3 else bmm(a, b), "CloneBackward0" if single else "UnsafeViewBackward0")
+
+
+cdef Tensor _as_batch(Tensor t, int n, const int64_t* sizes, int64_t batch):
+    """t broadcast to the sizes, with one dim in front of the matrices."""
+    cdef int64_t[3] flat
+    cdef int i
+    flat[0], flat[1], flat[2] = batch, sizes[n - 2], sizes[n - 1]
+    for i in range(n):
+        if t.ndim != n or t.sizes[i] != sizes[i]:
+            t = expand(t, n, sizes)
+            break
+    return t if n == 3 else reshape(t, 3, flat)
+
+
+cdef object matmul_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef PyObject* v[24]
+    if n == 2 and kwnames is None and isinstance(<object>args[0], Tensor) and isinstance(<object>args[1], Tensor):
+        return matmul(<Tensor>args[0], <Tensor>args[1])
+    _MATMUL.bind(v, args, n, kwnames)
+    cdef Tensor a = _tensor(_MATMUL, v, 0), b = _tensor(_MATMUL, v, 1)
+    return _deliver(_MATMUL, matmul(a, b), v[2], (a, b))
+
+
+def operators():
+    """The native products by name."""
+    return {op.__name__: op for op in _OPERATORS}
+
+
+cdef list _OPERATORS = [
+    native("mm", mm_operator, "The product of two matrices: (n, k) and (k, m) give (n, m). See matmul for other ranks."),
+    native("bmm", bmm_operator, "The products of two batches of matrices: (b, n, k) and (b, k, m) give (b, n, m)."),
+    native("mv", mv_operator, "The product of a matrix (n, k) and a vector (k): a vector (n)."),
+    native("dot", dot_operator, "The sum of the products of two vectors' elements; complex ones are not conjugated (see vdot)."),
+    native("vdot", vdot_operator, "The inner product of two vectors; the first is conjugated."),
+    native("addmm", addmm_operator, "beta * input + alpha * (mat1 @ mat2); input broadcasts to the product. With beta=0, input is not read."),
+    native("baddbmm", baddbmm_operator, "beta * input + alpha * (batch1 @ batch2) for batches of matrices. With beta=0, input is not read."),
+    native("addmv", addmv_operator, "beta * input + alpha * (mat @ vec). With beta=0, input is not read."),
+    native("linear", linear_operator, "input @ weight.T + bias along the last dim: (*, in) with weight (out, in) and bias (out) give (*, out)."),
+    native("matmul", matmul_operator, "The product of tensors of any rank: dot, matrix times vector, matrices, or batches of "
+                                      "matrices whose leading dims broadcast."),
+]

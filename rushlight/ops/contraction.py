@@ -1,0 +1,236 @@
+"""Contractions: matrix products of all ranks, einsum and what is made of them. The products themselves are in ``_core/matmul.pyx``."""
+
+from .._core import gemm as _gemm
+from .._core import matmul as _matmul
+from .._core import operator as _core
+from .._core.tensor import Tensor, set_slot
+from ..lang.types import NAMES
+from . import arithmetic, casting, reduction, shape
+from ._define import Entry, composite, registry
+
+
+def _compile(code):
+    """The packed product's kernels for a dtype; called by the core at its first use."""
+    from ..codegen import gemm
+
+    return gemm.kernels(NAMES[code])
+
+
+_gemm.set_compiler(_compile)
+for _name, _function in {
+    "mul": arithmetic.mul, "add": arithmetic.add, "conj": casting.conj, "sum_to_size": shape.sum_to_size,
+    "unsqueeze": shape.unsqueeze, "squeeze": shape.squeeze,
+}.items():  # fmt: skip
+    _matmul.set_callback(_name, _function)
+
+
+def _checked_inplace(op, name):
+    """``name_``: the result must have the input's shape already."""
+
+    def inplace(input, *args, **kwargs):
+        result = op(input, *args, **kwargs)
+        if result.shape != input.shape:
+            raise RuntimeError(
+                f"Bad in-place call: input tensor size {list(input.shape)} and output tensor size {list(result.shape)} should match\n"
+                f"{name}() can't change the shape of the tensor it writes to; use {name}() without the underscore."
+            )
+        return _core.write_inplace(input, result)
+
+    inplace.__name__, inplace.__doc__ = name + "_", f"In-place version of :func:`{name}`."
+    op.inplace = _core.Library(inplace, _core.Signature(name + "_", (), 0, ()), "")
+
+
+_native = _matmul.operators()
+for _name, _op in _native.items():
+    _where = ("functional",) if _name == "linear" else ("function", "method", "linalg") if _name == "matmul" else ("function", "method")
+    if _name.startswith(("add", "badd")):
+        _checked_inplace(_op, _name)
+        _where += ("inplace",)
+    registry[_name] = Entry(_op, "native", _name, _where, __name__, (), {})
+
+mm, bmm, mv, dot, vdot, addmm, baddbmm, addmv, linear, matmul = (
+    _native[n] for n in ("mm", "bmm", "mv", "dot", "vdot", "addmm", "baddbmm", "addmv", "linear", "matmul")
+)
+set_slot("__matmul__", matmul)
+
+
+@composite(where="")
+def imatmul(input, other):
+    """In-place :func:`matmul`: what ``a @= b`` calls."""
+    return _core.write_inplace(input, matmul(input, other))
+
+
+set_slot("__imatmul__", imatmul)
+
+
+# -- sums of products, made of the above --
+
+
+@composite
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    """``beta * input + alpha * sum_i(batch1[i] @ batch2[i])``.
+
+    batch1: (b, n, k), batch2: (b, k, m), input broadcasts to (n, m). The sum over i is one more contracted dim, so it is one product.
+    """
+    if batch1.ndim != 3 or batch2.ndim != 3:
+        raise RuntimeError(f"batch{1 if batch1.ndim != 3 else 2} must be a 3D tensor")
+    (b, n, k), (other, rows, m) = batch1.shape, batch2.shape
+    if b != other:
+        raise RuntimeError(f"batch1 and batch2 must have same number of batches, got {b} and {other}")
+    if k != rows:
+        raise RuntimeError(f"Incompatible matrix sizes for bmm ({n}x{k} and {rows}x{m})")
+    left = shape.reshape(shape.transpose(batch1, 0, 1), n, b * k)
+    return addmm(input, left, shape.reshape(batch2, b * k, m), beta=beta, alpha=alpha)
+
+
+_checked_inplace(addbmm, "addbmm")
+registry["addbmm"].where += ("inplace",)
+
+
+def _check_vectors(name, **vectors):
+    for argument, x in vectors.items():
+        if x.ndim != 1:
+            raise RuntimeError(f"{name}: Expected 1-D argument {argument}, but got {x.ndim}-D")
+
+
+@composite(aliases=("ger",))
+def outer(input, vec2):
+    """The outer product of two vectors: ``result[i, j] = input[i] * vec2[j]``."""
+    _check_vectors("outer", self=input, vec2=vec2)
+    return shape.unsqueeze(input, 1) * vec2
+
+
+@composite
+def addr(input, vec1, vec2, *, beta=1, alpha=1):
+    """``beta * input + alpha * outer(vec1, vec2)``; with beta=0, input is not read."""
+    _check_vectors("addr", vec1=vec1, vec2=vec2)
+    added = shape.expand(input, (vec1.shape[0], vec2.shape[0]))
+    product = shape.unsqueeze(vec1, 1) * vec2
+    if alpha != 1:
+        product = product * alpha
+    return product if beta == 0 else added + product if beta == 1 else added * beta + product
+
+
+_checked_inplace(addr, "addr")
+registry["addr"].where += ("inplace",)
+
+
+@composite
+def inner(input, other):
+    """The sums of products over the last dims: ``result[..., *] = sum_k input[..., k] * other[*, k]``; a plain product for 0 dims."""
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
+    if input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}"
+        )
+    return tensordot(input, other, dims=([-1], [-1]))
+
+
+@composite
+def kron(input, other):
+    """The Kronecker product: every element of ``input`` times the whole of ``other``; missing leading dims count as 1.
+
+    >>> torch.kron(torch.eye(2), torch.ones(1, 2))
+    tensor([[1., 1., 0., 0.],
+            [0., 0., 1., 1.]])
+    """
+    n = max(input.ndim, other.ndim)
+    a, b = [1] * (n - input.ndim) + list(input.shape), [1] * (n - other.ndim) + list(other.shape)
+    left = shape.reshape(input, [s for size in a for s in (size, 1)])
+    right = shape.reshape(other, [s for size in b for s in (1, size)])
+    return shape.reshape(left * right, [x * y for x, y in zip(a, b)])
+
+
+@composite(where="functional function")
+def bilinear(input1, input2, weight, bias=None):
+    """``x1^T W_o x2 + bias_o`` for each output o: (*, in1), (*, in2), weight (out, in1, in2), bias (out) give (*, out)."""
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            "bilinear(): input batch dimensions do not match: "
+            f"got {list(input1.shape)} and {list(input2.shape)}, which must agree in all dims but the last"
+        )
+    for name, x, size in (("input1", input1, weight.shape[1]), ("input2", input2, weight.shape[2])):
+        if x.shape[-1] != size:
+            raise RuntimeError(f"bilinear(): {name} size does not match weight size: got {x.shape[-1]} but expected {size}")
+    out, in1, in2 = weight.shape
+    rows = shape.reshape(input1, -1, in1)
+    half = mm(rows, shape.reshape(shape.permute(weight, 1, 0, 2), in1, out * in2))
+    both = bmm(shape.reshape(half, -1, out, in2), shape.reshape(input2, -1, in2, 1))
+    result = shape.reshape(both, *input1.shape[:-1], out)
+    return result if bias is None else result + bias
+
+
+@composite
+def tensordot(a, b, dims=2):
+    """The contraction of several dims at once.
+
+    dims: how many of the last dims of ``a`` meet the first of ``b``, or two lists of dims that meet pairwise. A dim of size 1 is broadcast.
+    """
+    left, right = _dims_that_meet(a, b, dims)
+    for i, j in zip(left, right):
+        if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} "
+                f"and second has size {b.shape[j]} in dim {j}"
+            )
+        if a.shape[i] == 1 != b.shape[j]:
+            b = reduction.sum(b, j, True)
+        elif b.shape[j] == 1 != a.shape[i]:
+            a = reduction.sum(a, i, True)
+    left, right = [i % a.ndim for i in left], [j % b.ndim for j in right]
+    free_a, free_b = [i for i in range(a.ndim) if i not in left], [j for j in range(b.ndim) if j not in right]
+    inner_size = _size(a, left)
+    rows = shape.reshape(shape.permute(a, free_a + left), _size(a, free_a), inner_size)
+    columns = shape.reshape(shape.permute(b, right + free_b), inner_size, _size(b, free_b))
+    return shape.reshape(mm(rows, columns), [a.shape[i] for i in free_a] + [b.shape[j] for j in free_b])
+
+
+def _dims_that_meet(a, b, dims):
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, (list, tuple)):
+        left, right = ([d] if isinstance(d, int) else list(d) for d in dims)
+        if len(left) != len(right):
+            raise RuntimeError("both dimension lists should have same length")
+        return left, right
+    if dims < 0:
+        raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+    if dims > min(a.ndim, b.ndim):
+        raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+    return list(range(-dims, 0)), list(range(dims))
+
+
+def _size(x, dims):
+    product = 1
+    for d in dims:
+        product *= x.shape[d]
+    return product
+
+
+# -- cross products --
+
+
+@composite(where="linalg", name="linalg_cross")
+def linalg_cross(input, other, *, dim=-1):
+    """The cross product of 3-vectors that lie along ``dim``; the other dims broadcast."""
+    for x in (input, other):
+        if x.shape[dim] != 3:
+            raise RuntimeError(
+                f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and {other.shape[dim]}"
+            )
+    if input.ndim != other.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    (a, b, c), (d, e, f) = ([shape.narrow(x, dim, i, 1) for i in range(3)] for x in (input, other))
+    return registry["cat"].operator([b * f - c * e, c * d - a * f, a * e - b * d], dim)
+
+
+@composite
+def cross(input, other, dim=None):
+    """The cross product along ``dim``; without it, along the first dim of size 3 (linalg.cross takes the last)."""
+    if dim is None:
+        dim = next((i for i, size in enumerate(input.shape) if size == 3), None)
+        if dim is None:
+            raise RuntimeError("no dimension of size 3 in input")
+    return linalg_cross(input, other, dim=dim)
