@@ -11,7 +11,7 @@ from . import legacy, location, objects, options, tensors
 from .archive import ALIGNMENT, ArchiveReader, ArchiveWriter
 from .errors import CheckpointError, NotACheckpoint, TruncatedFile, UnsafeContent
 from .files import replacing
-from .interpreter import Interpreter
+from .interpreter import MISREADINGS, Interpreter
 from .pickler import Pickler
 from .vocabulary import StorageType, StoredBytes, plain
 
@@ -166,10 +166,17 @@ class _Loader:
         if not head:
             raise TruncatedFile("Ran out of input\nThe file is empty.")
         self.file.seek(start)
-        if head[257:262] == b"ustar":
-            return legacy.load_tar(self.file, self)
-        if head.startswith(legacy.MAGIC):
-            return legacy.load_stream(self.file, self)
+        for marks, read in (
+            (head[257:262] == b"ustar", legacy.load_tar),
+            (head.startswith(legacy.MAGIC), legacy.load_stream),
+        ):
+            if marks:
+                try:
+                    return read(self.file, self)
+                except CheckpointError:
+                    raise
+                except MISREADINGS as error:
+                    raise CheckpointError(f"the file is damaged ({type(error).__name__}: {error})") from None
         raise NotACheckpoint(
             f"{path or 'the file'} is not a checkpoint\nIt begins with {head[:8]!r}; a checkpoint is a zip archive "
             "(b'PK'), "

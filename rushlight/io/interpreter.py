@@ -14,7 +14,7 @@ from .errors import CheckpointError, TruncatedFile, UnsafeContent
 MARK = object()
 
 # What our own code raises on meeting values of a wrong kind.
-_MISREADINGS = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)
+MISREADINGS = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)
 
 
 class Constructor:
@@ -56,7 +56,7 @@ class Interpreter:
                         f"opcode {code:#04x} at byte {self.at - 1} is not one that checkpoints are written with"
                     )
                 step(self)
-        except (CheckpointError, UnsafeContent, NotImplementedError):
+        except (CheckpointError, UnsafeContent):
             raise
         except IndexError:
             if self.at >= len(self.data):
@@ -64,7 +64,7 @@ class Interpreter:
             raise self._damaged("takes more from its stack than is there") from None
         except RecursionError:
             raise self._damaged("nests too deeply") from None
-        except _MISREADINGS as error:
+        except MISREADINGS as error:
             raise self._damaged(f"cannot be read ({type(error).__name__}: {error})") from None
 
     def _damaged(self, what):

@@ -5,6 +5,7 @@ import os
 import rushlight
 
 from . import tensors
+from .errors import CheckpointError
 from .options import settings
 
 
@@ -47,7 +48,7 @@ def _restore(storage, location):
     if kind == "cuda":
         _check_cuda(location)
     elif kind != "meta":
-        raise RuntimeError(
+        raise CheckpointError(
             f"don't know how to restore data location of {type(storage).__name__} (tagged with {location})\n"
             "Load it with map_location='cpu'."
         )
@@ -56,7 +57,7 @@ def _restore(storage, location):
 
 def _check_cuda(location):
     if not rushlight.cuda.is_available():
-        raise RuntimeError(
+        raise CheckpointError(
             "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are "
             "running "
             "on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your "
@@ -66,7 +67,7 @@ def _check_cuda(location):
     _, _, index = location.partition(":")
     count = rushlight.cuda.device_count()
     if index and int(index) >= count:
-        raise RuntimeError(
+        raise CheckpointError(
             f"Attempting to deserialize object on CUDA device {index} but torch.cuda.device_count() is {count}. "
             "Please use "
             "torch.load with map_location to map your storages to an existing device."

@@ -95,12 +95,11 @@ def _our_bases():
 
 def _of_program(module, name):
     """A module, optimizer or scheduler class, ours or one of the program's; an activation function of ours."""
-    ours = module == names.OURS or module.startswith((f"{names.OURS}.nn", f"{names.OURS}.optim"))
-    if ours:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            return None
+    if module.startswith(f"{names.OURS}."):
+        for room in ("nn", "optim", "optim.lr_scheduler"):
+            importlib.import_module(
+                f"{names.OURS}.{room}"
+            )  # ours, whatever the file says: it cannot have a module imported
     obj = sys.modules.get(module)
     for part in name.split("."):
         obj = getattr(obj, part, None) if part.isidentifier() and not part.startswith("__") else None
