@@ -260,6 +260,7 @@ cdef class PointwiseNode(Node):
     cdef Gradient gradient
     cdef int mask
     cdef list saved             # for each operand of the gradient's program: None (a gradient), Saved, or a number; None if all are gradients
+    cdef bint constant_target   # in place on a tensor without history: an entry without gradient leads node.next
     cdef list inputs            # (dtype code, shape) of each operand in the mask; None if all are like the result
 
     @staticmethod
@@ -350,6 +351,8 @@ cdef class PointwiseNode(Node):
             r = g.results[i]
             v = None if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
             results.append(v if v is None or self.inputs is None else reduce_to(<Tensor>v, self.inputs[i]))
+        if self.constant_target:
+            results.insert(0, None)
         return results
 
     cdef int release(self) except -1:
@@ -441,7 +444,12 @@ cdef class InPlace(Operator):
         if node is not None:
             node.n_outputs = 1
             node.note_shapes(&c)
-            rebase(target, node, 0 if mask & 1 else -1)
+            if not mask & 1:
+                node.constant_target = True
+                node.next = (None,) + node.next
+                if node.numbers is not None:
+                    node.numbers.insert(0, 0)
+            rebase(target, node, 0)
             for i in range(node.gradient.n):
                 if node.gradient.kind[i] == 2:
                     node.saved[i] = save_result(target, 0)

@@ -109,6 +109,9 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
     cdef uint64_t key = 0
     cdef int64_t bytes_moved = 0
     cdef list keep = None
+    if given:
+        first = <Tensor>outputs[0]
+        flat = (first.flags & CONTIGUOUS) != 0
     # -- convert what has another dtype, find out whether all is one dense block --
     for i in range(p.n_in):
         if operands[i].tensor == NULL:
@@ -139,6 +142,9 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
         memcpy(shape, first.sizes, ndim * sizeof(int64_t))
     else:
         ndim = 0
+        if given:
+            ndim = first.ndim
+            memcpy(shape, first.sizes, ndim * sizeof(int64_t))
         for i in range(p.n_in):
             if operands[i].tensor != NULL:
                 broadcast_shape(shape, &ndim, <Tensor>operands[i].tensor, p.name.encode())

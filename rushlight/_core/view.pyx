@@ -52,7 +52,7 @@ cdef class ViewNode(Node):
         cdef int64_t[MAX_RANK] sizes
         cdef int n
         if g is None:
-            return [None]
+            return [None] * len(self.next)
         if self.kind == RESHAPE:
             n = parse_ints(self.shape, sizes, MAX_RANK)
             return [reshape(g, n, sizes)]
@@ -66,7 +66,9 @@ cdef class ViewNode(Node):
             return [_callbacks["view_scatter"](g, self.shape, self.replay[0], self.replay[1])]
         if self.kind != CAST:
             g = _callbacks["sum_to_size"](g, self.shape)
-        return [g if g.code == self.code else cast(g, self.code)]
+        if g.code != self.code:
+            g = cast(g, self.code)
+        return [None, g] if self.kind == COPY else [g]
 
 
 cdef inline Tensor record(Tensor t, Tensor out, int kind, str label, object replay=None, int d0=0, int d1=0):
@@ -363,7 +365,7 @@ cdef Tensor copy_(Tensor target, Tensor source):
         node = ViewNode.__new__(ViewNode)
         node.label, node.kind, node.code, node.n_outputs = "CopyBackwards", COPY, source.code, 1
         node.shape = source.shape
-        link(node, (source if F16 <= source.code <= C128 else None,))
+        link(node, (None, source if F16 <= source.code <= C128 else None))   # nothing flows to what was overwritten
     if shift < 0:
         source = view(contiguous(resolve(source)), target.ndim, target.sizes, True)
     if target.flags & (CONJ | NEG):
