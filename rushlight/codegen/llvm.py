@@ -5,6 +5,7 @@ RUSHLIGHT_DEBUG=1 prints one line for each compilation, 2 the LLVM text as well,
 """
 
 import functools
+import itertools
 import os
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 
 lock = threading.RLock()  # held at fork: the child must not inherit a half-linked library
 _loaded = []  # what keeps loaded code alive; kernels live as long as the process
+_serial = itertools.count()
 
 os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
@@ -116,6 +118,6 @@ def load(code, name):
     target = host()
     with lock:
         library = target.binding.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
-        tracker = library.link(target.jit, f"{name}.{len(_loaded)}")
+        tracker = library.link(target.jit, f"{name}.{next(_serial)}")
         _loaded.append(tracker)
         return tracker[name]

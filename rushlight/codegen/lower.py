@@ -2,6 +2,7 @@
 few operations that are a select or two away from the machine are written out."""
 
 from ..lang import types as ty
+from ..lang.elementary import expand
 from ..lang.expr import compare, const, make, rebuild, select, without_stated
 from .complexpair import separated
 from .reduction import finishing, partial_roots
@@ -13,10 +14,6 @@ def lowered(roots, stage="whole", first_partial=0):
     stage: 'partial' gives the slots of all reductions instead, 'finish' takes each reduction over partial results,
     which are the inputs from ``first_partial`` on.
     """
-    try:
-        from ..lang.elementary import expand
-    except ImportError:
-        expand = list
     values = separated(without_stated(roots))
     flat = [e for v in values for e in (v if isinstance(v, tuple) else (v,))]
     if stage == "partial":

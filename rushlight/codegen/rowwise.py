@@ -216,6 +216,28 @@ class AlongRows(Rowwise):
     """Mode 'row': a vector holds neighbouring elements of one row; what is known of the row is held in every lane."""
 
     axis = 2
+    DEAR = 8  # from so many operations on it pays to keep a value in memory rather than to compute it again
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.parked, self.parking = self._parked()
+
+    def _parked(self):
+        """(node, output) or (None, None): a dear FULL node, wanted by the last reductions and again by the one FULL
+        output (softmax: the exponential), that can wait in that output's memory. Since the output may lie over an
+        input, nothing but that node may then be needed of the FULL inputs."""
+        full = [(k, o) for k, o in enumerate(self.outputs) if o.full]
+        if not self.depths or len(full) != 1 or len(full[0][1].parts) != 1:
+            return None, None
+        ((k, output),) = full
+        rows = dict.fromkeys(n for n in self.graph if n not in self.full)
+        again = set(unknown(output.parts, rows))
+        for node in reversed(unknown(self._roots_of(self.depths[-1]), rows)):
+            if node in again and node.type == output.type and self._weight([node]) >= self.DEAR:
+                rest = unknown(output.parts, {**rows, node: None})
+                if all(n.args for n in rest):
+                    return node, k
+        return None, None
 
     def _kept(self, a):
         outer = self._moved([f"%base{k}" for k in range(len(self.types))], 1, a)
@@ -262,14 +284,14 @@ class AlongRows(Rowwise):
 
             def body(i, count=unroll):
                 for u in range(count):
-                    self._take(line, j, fn.int("add nsw", i, u * self.lanes) if u else i, sets[u])
+                    self._take(level, line, j, fn.int("add nsw", i, u * self.lanes) if u else i, sets[u])
 
             self._blocks(unrolled, unroll * self.lanes, pending, lambda: flushed(everything), body)
             if unroll > 1:
                 with fn.loop(unrolled, whole, self.lanes) as i:
                     body(i, 1)
             with fn.when(fn.emit(f"icmp slt i64 {whole}, %r0")):
-                self._take(line, j, whole, sets[0], self._tail_mask(whole))
+                self._take(level, line, j, whole, sets[0], self._tail_mask(whole))
             if pending is not None:
                 self._flush(pending, unroll, lambda: flushed(everything))
         self._join(level, sets)
@@ -297,10 +319,13 @@ class AlongRows(Rowwise):
         stride = ty.BITS[self.types[k]] // 8 if self.layout[k] == "c" else f"%r0.{k}"
         return advance(self.fn, address, self.fn.int("mul nsw", index, stride))
 
-    def _take(self, line, j, i, accumulators, mask=None):
-        machine, _, _ = self._at(line, j, i, mask)
+    def _take(self, level, line, j, i, accumulators, mask=None):
+        machine, addresses, access = self._at(line, j, i, mask)
         for accumulator in accumulators:
             accumulator.take(machine.evaluate(accumulator.reduction.operands(position())), mask)
+        if self.parked is not None and level is self.depths[-1]:
+            k, node = self.parking, self.parked
+            access.write(self._place(k, addresses[k]), [machine.values[node]], [node.type])
 
     def _join(self, level, sets):
         """All accumulators of a reduction into one, in a fixed order."""
@@ -319,9 +344,17 @@ class AlongRows(Rowwise):
             line = self._moved(self.row, 3, j)
             whole = fn.int("and", "%r0", -self.lanes)
             with fn.loop("0", whole, self.lanes) as i:
-                self._write_full(*self._at(line, j, i))
+                self._finish(line, j, i)
             with fn.when(fn.emit(f"icmp slt i64 {whole}, %r0")):
-                self._write_full(*self._at(line, j, whole, self._tail_mask(whole)))
+                self._finish(line, j, whole, self._tail_mask(whole))
+
+    def _finish(self, line, j, i, mask=None):
+        """Write the FULL outputs of one vector."""
+        machine, addresses, access = self._at(line, j, i, mask)
+        if self.parked is not None:
+            k = self.parking
+            machine.values[self.parked] = access.read(self._place(k, addresses[k]), self.parked.type)
+        self._write_full(machine, addresses, access)
 
     def _write_row(self, k, output):
         """Every lane holds the result: lane 0 is stored."""
