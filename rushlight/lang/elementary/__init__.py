@@ -1,11 +1,12 @@
 """Elementary functions as machine operations: the step between a semantic graph and code.
 
-``expand(roots)`` replaces every elementary function of a graph (exp, sin, erf, lgamma ...) in f32 or f64 by an expression over
-machine operations alone: arithmetic, fma, comparison, select, rounding, square root, copysign, bits and shifts, integer
-arithmetic, and ``table`` (a constant array, the node's attribute, indexed by an i64). There are no branches: every lane takes
-every path, and ``select`` picks. Errors are below 2 ULP in float32, 1 ULP in float64 for the functions that C's <math.h> shares
-with NumPy's validation vectors, 2 ULP for other functions, and 4 ULP for the gamma family (``benchmarks/ulp.py`` measures them).
-Results and arguments may be denormal; signed zeros, infinities and NaN are those of C.
+``expand(roots)`` replaces every elementary function of a graph (exp, sin, erf, lgamma ...) in f32 or f64 by an
+expression over machine operations alone: arithmetic, fma, comparison, select, rounding, square root, copysign, bits
+and shifts, integer arithmetic, and ``table`` (a constant array, the node's attribute, indexed by an i64). There are
+no branches: every lane takes every path, and ``select`` picks. Errors are below 2 ULP in float32, 1 ULP in float64
+for the functions that C's <math.h> shares with NumPy's validation vectors, 2 ULP for other functions, and 4 ULP for
+the gamma family (``benchmarks/ulp.py`` measures them). Results and arguments may be denormal; signed zeros,
+infinities and NaN are those of C.
 
 =============== =============================================================================
 ``arithmetic``  building blocks: polynomials, powers of two, double-length arithmetic
@@ -18,8 +19,8 @@ Results and arguments may be denormal; signed zeros, infinities and NaN are thos
 ``bessel``      i0, i0e, i1, i1e
 =============== =============================================================================
 
-The coefficients were computed with mpmath: Remez's exchange on the interval stated beside each of them, weighted so that the
-error of the function's result is levelled, then rounded to the type.
+The coefficients were computed with mpmath: Remez's exchange on the interval stated beside each of them, weighted so
+that the error of the function's result is levelled, then rounded to the type.
 """
 
 from ..expr import make, rebuild

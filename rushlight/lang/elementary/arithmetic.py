@@ -1,7 +1,8 @@
-"""Building blocks of the elementary functions: machine operations, polynomials, powers of two, double-length arithmetic.
+"""Building blocks of the elementary functions: machine operations, polynomials, powers of two, double length.
 
-A *pair* ``(hi, lo)`` stands for the unevaluated sum hi + lo with |lo| below an ulp of hi: twice the precision of its type. The
-sums and products of pairs are Dekker's and Knuth's error-free transformations, with a fused multiply-add in place of splitting.
+A *pair* ``(hi, lo)`` stands for the unevaluated sum hi + lo with |lo| below an ulp of hi: twice the precision of its
+type. The sums and products of pairs are Dekker's and Knuth's error-free transformations, with a fused multiply-add in
+place of splitting.
 """
 
 import functools
@@ -104,24 +105,24 @@ def poly_of_pair(x, coefficients):
     return fma(slope, low, result)
 
 
-# -- powers of two ---------------------------------------------------------------------------------------------------------
+# -- powers of two -----------------------------------------------------------------------------------------------------
 
 
 def nearest(x, factor=1.0):
-    """The whole number nearest to x * factor, below 2**(mantissa - 2), twice: as a float, and in the low bits of an integer."""
+    """The whole number nearest to x * factor, twice: as a float, and in the low bits of an integer."""
     rounder = ROUNDER[x.type]
     sum = fma(x, factor, rounder) if factor != 1.0 else x + rounder
     return sum - rounder, to_bits(sum)
 
 
 def power_of_two(low_bits):
-    """2**n for n in the low bits of an integer, as :func:`nearest` leaves it; n and the result in the range of normal numbers."""
+    """2**n for n in the low bits of an integer, as :func:`nearest` leaves it; the result must be normal."""
     type = "f32" if low_bits.type == "i32" else "f64"
     return from_bits((low_bits << MANTISSA[type]) + bits_of(1.0, type))
 
 
 def scale(x, n):
-    """x * 2**n for any whole float n: in two steps, so that denormal results come out and overflow happens only at the end."""
+    """x * 2**n for a whole float n, in two steps: denormal results come out, and only the end overflows."""
     half, half_bits = nearest(n, 0.5)
     _, rest_bits = nearest(n - half)
     return x * power_of_two(half_bits) * power_of_two(rest_bits)
@@ -139,7 +140,7 @@ def split(x, low):
     return n, m
 
 
-# -- double-length arithmetic ----------------------------------------------------------------------------------------------
+# -- double-length arithmetic ------------------------------------------------------------------------------------------
 
 
 def two_sum(a, b):
@@ -193,7 +194,7 @@ def number_pair(value, type):
 
 
 def through_f64(function):
-    """``function`` of f64 expressions for f32 ones too: for rare functions whose f32 form would need double length anyway."""
+    """``function`` of f64 expressions for f32 too: for rare functions that would need double length there."""
 
     @functools.wraps(function)
     def both(*args):

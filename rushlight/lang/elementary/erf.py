@@ -1,18 +1,19 @@
 """The error function, its complements and inverses, and logarithms of the normal distribution.
 
-Beyond 1 everything rests on erfcx(x) = exp(x^2) erfc(x), as (1 + 2 x) erfcx(x) is a smooth function of (x - 4) / (x + 4)
-on the whole half line. It and exp(-x^2) are kept in double length until they are multiplied.
+Beyond 1 everything rests on erfcx(x) = exp(x^2) erfc(x), as (1 + 2 x) erfcx(x) is a smooth function of (x - 4) / (x +
+4) on the whole half line. It and exp(-x^2) are kept in double length until they are multiplied.
 """
 
 import math
 
 from .arithmetic import (
-    INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, fma, ne, pair_times, poly, scale, select,
-    sqrt, through_f64, two_product, two_sum,
+    INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, fma, ne, pair_times, poly, scale, select, sqrt,
+    through_f64, two_product, two_sum,
 )  # fmt: skip
 from .explog import EXP_RANGE, exp_pair, natural_log
 
-# erf(x) / x - 1 in x^2, |x| <= 1; weighted Remez; error relative to erf(x) / x: f32 degree 6 2^-29.5, f64 degree 12 2^-62.7
+# erf(x) / x - 1 in x^2, |x| <= 1; weighted Remez; error relative to erf(x) / x: f32 degree 6 2^-29.5, f64 degree 12
+# 2^-62.7
 ERF = {
     "f32": (0.12837917, -0.3761263, 0.112836175, -0.026854916, 0.0051901625, -0.0008024816, 7.898685e-05),
     "f64": (
@@ -28,11 +29,12 @@ ERFC_ROOT_F32 = (
     2.722383e-05, 1.1448224e-05,
 )  # fmt: skip
 
-# (1 + 2 x) erfcx(x) in (x - 4) / (x + 4), x >= 0; weighted Remez; relative error: f32 degree 12 2^-28.8, f64 degree 25 2^-59.6
+# (1 + 2 x) erfcx(x) in (x - 4) / (x + 4), x >= 0; weighted Remez; relative error: f32 degree 12 2^-28.8, f64 degree
+# 25 2^-59.6
 ERFCX = {
     "f32": (
-        1.2329952, -0.1396211, 0.015379827, 0.068096265, -0.10104164, 0.0937397, -0.06631599, 0.037141617, -0.016236385,
-        0.0050811027, -0.0007037243, -0.00024801012, 0.000112383466,
+        1.2329952, -0.1396211, 0.015379827, 0.068096265, -0.10104164, 0.0937397, -0.06631599, 0.037141617,
+        -0.016236385, 0.0050811027, -0.0007037243, -0.00024801012, 0.000112383466,
     ),
     "f64": (
         1.2329951186255526, -0.1396211168405625, 0.015379652102619629, 0.06809705425468948, -0.10103906603630167,
@@ -68,7 +70,7 @@ ROOT_HALF = {"f32": (0.70710677, 1.21016175e-08), "f64": (0.7071067811865476, -4
 ERFC_END = {"f32": 10.2, "f64": 27.3}
 
 
-# -- erf, erfc, erfcx ------------------------------------------------------------------------------------------------------
+# -- erf, erfc, erfcx --------------------------------------------------------------------------------------------------
 
 
 def erfcx_pair(x):
@@ -145,7 +147,7 @@ def erfcx(x):
     return select(size < 0.75, scale(near + near_low, n), select(x < 0.0, growth, tail))
 
 
-# -- inverses --------------------------------------------------------------------------------------------------------------
+# -- inverses ----------------------------------------------------------------------------------------------------------
 
 
 def _erfinv_centre(x):

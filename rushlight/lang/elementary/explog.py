@@ -1,15 +1,15 @@
 """Exponentials, logarithms and powers.
 
-Exponentials: x = n ln2 + r with |r| <= ln2 / 2, a polynomial in r, and 2**n from the bits. Logarithms: x = m 2**n with m in
-[sqrt(1/2), sqrt(2)), and a polynomial in f = m - 1 (float32) or a series in s = f / (2 + f) (float64), with
+Exponentials: x = n ln2 + r with |r| <= ln2 / 2, a polynomial in r, and 2**n from the bits. Logarithms: x = m 2**n
+with m in [sqrt(1/2), sqrt(2)), and a polynomial in f = m - 1 (float32) or a series in s = f / (2 + f) (float64), with
 n ln2 added in two parts. The functions at the top return their results in parts, for use by the other files.
 """
 
 import math
 
 from .arithmetic import (
-    EPSILON, INF, NAN, absolute, at_least, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, nearest, pair_over, pair_times, poly,
-    power_of_two, rint, scale, select, split, two_product, two_sum,
+    EPSILON, INF, NAN, absolute, at_least, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, nearest,
+    pair_over, pair_times, poly, power_of_two, rint, scale, select, split, two_product, two_sum,
 )  # fmt: skip
 
 LOG2E = math.log2(math.e)
@@ -18,13 +18,14 @@ LN2 = math.log(2)
 # ln2 in two parts, the upper one with so few bits that its product with any exponent is exact.
 LN2_PARTS = {"f32": (0.693115234375, 3.1946183e-05), "f64": (0.6931471805592082, 7.371002565167799e-13)}
 
-# (exp(r) - 1 - r) / r^2 on +-0.3471; weighted Remez; error relative to exp(r): f32 degree 4 2^-28.3, f64 degree 10 2^-64.0
+# (exp(r) - 1 - r) / r^2 on +-0.3471; weighted Remez; error relative to exp(r): f32 degree 4 2^-28.3, f64 degree 10
+# 2^-64.0
 EXP = {
     "f32": (0.49999994, 0.1666652, 0.041668396, 0.008368812, 0.0013814407),
     "f64": (
-        0.5, 0.16666666666666682, 0.04166666666666609, 0.00833333333331686, 0.0013888888889118066, 0.000198412698968269,
-        2.4801586923623657e-05, 2.7557234409639566e-06, 2.7557583238436524e-07, 2.511219750971785e-08,
-        2.0826500943096154e-09,
+        0.5, 0.16666666666666682, 0.04166666666666609, 0.00833333333331686, 0.0013888888889118066,
+        0.000198412698968269, 2.4801586923623657e-05, 2.7557234409639566e-06, 2.7557583238436524e-07,
+        2.511219750971785e-08, 2.0826500943096154e-09,
     ),
 }  # fmt: skip
 
@@ -32,7 +33,8 @@ EXP = {
 EXP_RANGE = {"f32": (-104.5, 89.0), "f64": (-746.0, 710.0)}
 EXP2_RANGE = {"f32": (-151.0, 128.5), "f64": (-1076.0, 1024.5)}
 
-# f32: (log(1 + f) - f + f^2 / 2) / f^3 on [sqrt(1/2) - 1, sqrt(2) - 1]; weighted Remez, degree 8, relative error 2^-30.3
+# f32: (log(1 + f) - f + f^2 / 2) / f^3 on [sqrt(1/2) - 1, sqrt(2) - 1]; weighted Remez, degree 8, relative error
+# 2^-30.3
 LOG_F32 = (
     0.33333313, -0.2500001, 0.20002118, -0.16667998, 0.1421956, -0.12405559, 0.118880965, -0.11675812, 0.067469545,
 )  # fmt: skip
@@ -43,7 +45,8 @@ LOG_F64 = (
     0.15387105372906626, 0.13249787136480465, 0.1325435192692019,
 )  # fmt: skip
 
-# f64: (log((1 + s) / (1 - s)) - 2 s - 2/3 s^3) / s^5 in s^2, s^2 <= 0.02945; weighted Remez, degree 7, relative error 2^-73.5
+# f64: (log((1 + s) / (1 - s)) - 2 s - 2/3 s^3) / s^5 in s^2, s^2 <= 0.02945; weighted Remez, degree 7, relative
+# error 2^-73.5
 LOG_TAIL = (
     0.39999999999999974, 0.2857142857144534, 0.22222222217481516, 0.18181818877060682, 0.1538455641042975,
     0.1333633515294128, 0.1167445820361682, 0.11992016607138582,
@@ -55,7 +58,7 @@ LOG10E_PARTS = {"f32": (0.4342945, -1.010305e-08), "f64": (0.4342944819032518, 1
 LOG10_2_PARTS = {"f32": (0.301025390625, 4.605039e-06), "f64": (0.30102999566361177, 3.694239077158931e-13)}
 
 
-# -- parts -----------------------------------------------------------------------------------------------------------------
+# -- parts -------------------------------------------------------------------------------------------------------------
 
 
 def exp_parts(x, low=None):
@@ -148,7 +151,7 @@ def _log_limits(x, result):
     return select(x < 0.0, const(NAN, x.type), result)
 
 
-# -- exponentials ----------------------------------------------------------------------------------------------------------
+# -- exponentials ------------------------------------------------------------------------------------------------------
 
 
 def exp(x):
@@ -207,7 +210,7 @@ def _log1p_of_exp(x):
     return log1p(exp(-absolute(x)))
 
 
-# -- logarithms ------------------------------------------------------------------------------------------------------------
+# -- logarithms --------------------------------------------------------------------------------------------------------
 
 
 def log(x):
@@ -241,7 +244,7 @@ def log10(x):
     return _log_limits(x, hi + lo)
 
 
-# -- powers ----------------------------------------------------------------------------------------------------------------
+# -- powers ------------------------------------------------------------------------------------------------------------
 
 
 def pow(x, y):
@@ -265,7 +268,7 @@ def pow(x, y):
 
 
 def _pow_magnitude(x, y):
-    """x ** y of f64 for x >= 0; the logarithm needs 64 bits, as y * log(x) reaches 745 and its error is relative to 1."""
+    """x ** y of f64 for x >= 0; the logarithm needs 64 bits, as y * log(x) is exact to 2**-54 only then."""
     log_x = log_pair(x)
     hi, lo = two_product(y, log_x[0])
     lo = fma(y, log_x[1], lo)

@@ -1,21 +1,22 @@
 """The gamma family: lgamma, digamma, polygamma, and the Hurwitz zeta function.
 
-Positive arguments below 8 are raised by 8 with the recurrence, whose eight factors x (x + 1) ... (x + 7) are quadratics in
-u = x (x + 7) taken in pairs; from 8 on the asymptotic series hold. Negative arguments are reflected. Everything that cancels
-(at the roots 1, 2, 1.46 and between the poles) is kept in double length.
+Positive arguments below 8 are raised by 8 with the recurrence, whose eight factors x (x + 1) ... (x + 7) are
+quadratics in u = x (x + 7) taken in pairs; from 8 on the asymptotic series hold. Negative arguments are reflected.
+Everything that cancels (at the roots 1, 2, 1.46 and between the poles) is kept in double length.
 """
 
 import math
 from fractions import Fraction
 
 from .arithmetic import (
-    INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, floor, fma, ne, number_pair, pair_over, pair_plus, pair_times,
-    poly, rint, scale, select, through_f64, two_product, two_sum,
+    INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, floor, fma, ne, number_pair, pair_over, pair_plus,
+    pair_times, poly, rint, scale, select, through_f64, two_product, two_sum,
 )  # fmt: skip
 from .explog import exp_of_pair, log_pair
 from .trig import PI, choose, cos_pair, sin_pair
 
-# x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, x >= 8; weighted Remez, degree 6, absolute error 2^-64.6
+# x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, x >= 8; weighted Remez, degree 6, absolute
+# error 2^-64.6
 STIRLING = (
     0.08333333333333333, -0.0027777777777674346, 0.0007936507864097182, -0.0005952358531900061, 0.0008413922617385428,
     -0.001886406066220332, 0.004987715026833801,
@@ -60,7 +61,7 @@ def _sin_cos_pi(x):
     return choose(near, sin, cos), choose(near, cos, sin)
 
 
-# -- lgamma ----------------------------------------------------------------------------------------------------------------
+# -- lgamma ------------------------------------------------------------------------------------------------------------
 
 
 def _stirling(x):
@@ -100,7 +101,7 @@ def lgamma(x):
     return select(pole | (size > LGAMMA_END), const(INF, "f64"), result)
 
 
-# -- digamma ---------------------------------------------------------------------------------------------------------------
+# -- digamma -----------------------------------------------------------------------------------------------------------
 
 
 def _harmonic(x):
@@ -136,7 +137,7 @@ def digamma(x):
     return select(size < 2.0**-60, -1.0 / x, result)
 
 
-# -- Hurwitz zeta and polygamma --------------------------------------------------------------------------------------------
+# -- Hurwitz zeta and polygamma ----------------------------------------------------------------------------------------
 
 _SERIES = 11  # terms of the Euler-Maclaurin formula: enough for 2**-60 after ten direct terms
 

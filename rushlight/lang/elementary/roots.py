@@ -3,15 +3,15 @@
 import math
 
 from .arithmetic import (
-    INF, SMALLEST_NORMAL, absolute, at_least, const, copysign, eq, fast_two_sum, fma, ne, nearest, poly, power_of_two, rint,
-    scale, select, split, sqrt, to_bits, two_product,
+    INF, SMALLEST_NORMAL, absolute, at_least, const, copysign, eq, fast_two_sum, fma, ne, nearest, poly, power_of_two,
+    rint, scale, select, split, sqrt, to_bits, two_product,
 )  # fmt: skip
 from .trig import PI, atan_quotient
 
 # m^(-1/3) on [sqrt(1/8), sqrt(8)]; weighted Remez, degree 6, relative error 2^-9.5
 CBRT = (
-    2.127193095098898, -3.062469451289902, 3.8069975942936662, -2.8293340591241, 1.2027044718970834, -0.2693793231208909,
-    0.024603128026642173,
+    2.127193095098898, -3.062469451289902, 3.8069975942936662, -2.8293340591241, 1.2027044718970834,
+    -0.2693793231208909, 0.024603128026642173,
 )  # fmt: skip
 
 

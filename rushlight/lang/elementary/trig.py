@@ -1,14 +1,15 @@
 """Trigonometric functions and their inverses.
 
-Arguments of any size are reduced by an exact product with as many bits of 1 / (2 pi) as they need (Payne and Hanek's idea in
-floating point): whole turns drop out of each partial product. No size is special, so that there is one path for all lanes.
+Arguments of any size are reduced by an exact product with as many bits of 1 / (2 pi) as they need (Payne and Hanek's
+idea in floating point): whole turns drop out of each partial product. No size is special, so that there is one path
+for all lanes.
 """
 
 from fractions import Fraction
 
 from .arithmetic import (
-    INF, NAN, SMALLEST_NORMAL, absolute, at_least, cast, const, copysign, eq, fast_two_sum, fma, from_bits, make, ne, nearest,
-    number_pair, pair_over, pair_sqrt, pair_times, poly, rint, select, to_bits, two_product, two_sum,
+    INF, NAN, SMALLEST_NORMAL, absolute, at_least, cast, const, copysign, eq, fast_two_sum, fma, from_bits, make, ne,
+    nearest, number_pair, pair_over, pair_sqrt, pair_times, poly, rint, select, to_bits, two_product, two_sum,
 )  # fmt: skip
 
 # 1 / (2 pi) to 1216 bits, as an integer.
@@ -36,7 +37,8 @@ SIN = {
     ),
 }  # fmt: skip
 
-# (cos(x) - 1 + x^2 / 2) / x^4 in x^2, |x| <= pi/4; weighted Remez; relative error: f32 degree 2 2^-33.0, f64 degree 5 2^-63.9
+# (cos(x) - 1 + x^2 / 2) / x^4 in x^2, |x| <= pi/4; weighted Remez; relative error: f32 degree 2 2^-33.0, f64 degree
+# 5 2^-63.9
 COS = {
     "f32": (0.041666646, -0.0013887308, 2.443221e-05),
     "f64": (
@@ -45,7 +47,8 @@ COS = {
     ),
 }  # fmt: skip
 
-# (atan(x) - x) / x^3 in x^2, |x| <= tan(pi/8); weighted Remez; relative error: f32 degree 3 2^-25.5, f64 degree 11 2^-64.2
+# (atan(x) - x) / x^3 in x^2, |x| <= tan(pi/8); weighted Remez; relative error: f32 degree 3 2^-25.5, f64 degree 11
+# 2^-64.2
 ATAN = {
     "f32": (-0.33332947, 0.19977595, -0.13876289, 0.08048834),
     "f64": (
@@ -66,7 +69,7 @@ ASIN = {
 }  # fmt: skip
 
 
-# -- reduction -------------------------------------------------------------------------------------------------------------
+# -- reduction ---------------------------------------------------------------------------------------------------------
 
 
 def _words(start, width, count):
@@ -127,7 +130,7 @@ def _turns_f64(x):
 
 
 def reduced(x):
-    """(quadrant, (hi, lo)): x - quadrant * pi / 2 as a pair within about pi / 4, the quadrant in an integer's low bits."""
+    """(quadrant, pair): x - quadrant * pi / 2, within about pi / 4; the quadrant in an integer's low bits."""
     if x.type == "f32":
         bits, turn = _turns_f32(cast(x, "f64"))
         angle = turn * TURN["f64"][0]
@@ -163,7 +166,7 @@ def choose(condition, a, b):
     return select(condition, a[0], b[0]), select(condition, a[1], b[1])
 
 
-# -- sin, cos, tan ---------------------------------------------------------------------------------------------------------
+# -- sin, cos, tan -----------------------------------------------------------------------------------------------------
 
 
 def _finite_only(x, result):
@@ -199,7 +202,7 @@ def tan(x):
     return select(_tiny(x), x, _finite_only(x, hi + lo))
 
 
-# -- inverses --------------------------------------------------------------------------------------------------------------
+# -- inverses ----------------------------------------------------------------------------------------------------------
 
 
 def _asin_tail(x):
@@ -248,7 +251,8 @@ def atan_quotient(y, x):
     low, high = y < 0.41421356 * x, y > 2.4142136 * x
     top = choose(low, (y, zero), choose(high, (-x, zero), two_sum(y, -x)))
     bottom = choose(low, (x, zero), choose(high, (y, zero), two_sum(y, x)))
-    offset = choose(low, (zero, zero), choose(high, number_pair(HALF_PI[type], type), number_pair(QUARTER_PI[type], type)))
+    quarter, half = number_pair(QUARTER_PI[type], type), number_pair(HALF_PI[type], type)
+    offset = choose(low, (zero, zero), choose(high, half, quarter))
     t, t_low = pair_over(top, bottom)
     z = t * t
     hi, lo = fast_two_sum(offset[0], t)
