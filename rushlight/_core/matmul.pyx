@@ -110,7 +110,7 @@ cdef struct Batch:
 
 cdef bint _is_large(int64_t m, int64_t n, int64_t k) noexcept:
     """Is a product of float32 or float64 worth packing?"""
-    return m >= 24 and n >= 32 and k >= 32 and <double>m * n * k >= 100000.0
+    return m >= 24 and n >= 32 and k >= 32 and <double>m * n * k >= 200000.0
 
 
 cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, double complex alpha,
