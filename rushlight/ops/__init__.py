@@ -18,6 +18,8 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     windows,
     random,
     joining,
+    extremum,
+    statistics,
 )
 
 _SLOTS = {

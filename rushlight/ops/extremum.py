@@ -1,0 +1,151 @@
+"""Largest and smallest: max and min in their three forms, argmax, argmin, aminmax."""
+
+from .. import return_types
+from .._core import operator as _operator
+from .._core import tensor as _tensor
+from ..lang import functions as fn
+from . import arithmetic, reduction, shape
+from ._define import composite, library, rowwise
+
+Tensor = _tensor.Tensor
+_missing = object()
+
+
+@rowwise(where="", dtypes="real")
+def _max_and_index(input, dim=None, keepdim=False):
+    x = fn.cast(input, "u8") if input.type == "b1" else input
+    return fn.cast(fn.max(x), input.type), fn.argmax(x)
+
+
+@rowwise(where="", dtypes="real")
+def _min_and_index(input, dim=None, keepdim=False):
+    x = fn.cast(input, "u8") if input.type == "b1" else input
+    return fn.cast(fn.min(x), input.type), fn.argmin(x)
+
+
+def put_along(grad, input, dim, keepdim, indices):
+    """The adjoint of picking one element of each row: zeros of the input's shape with ``grad`` at ``indices``."""
+    from . import creation, index
+
+    if input.ndim == 0:
+        return grad
+    if not keepdim:
+        grad, indices = shape.unsqueeze(grad, dim), shape.unsqueeze(indices, dim)
+    return index.scatter(creation.zeros(tuple(input.shape), dtype=grad.dtype), dim, indices, grad)
+
+
+def _check_dim(name, input, dim):
+    n = input.ndim or 1
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    if input.ndim and input.shape[dim] == 0:
+        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+    return dim % n
+
+
+def _along(name, both, label):
+    @library(name=f"_{name}_along", where="", differentiable="input", label=label)
+    def op(input, dim, keepdim):
+        return both(input, dim, keepdim) if input.ndim else (shape.clone(input), _zero_index())
+
+    @op.backward_of
+    def _(grads, input, dim, keepdim, results):
+        return None if grads[0] is None else put_along(grads[0], input, dim, keepdim, results[1])
+
+    return op
+
+
+def _zero_index():
+    from . import creation
+
+    return creation.zeros((), dtype=_tensor.dtypes()["int64"])
+
+
+_max_along, _min_along = _along("max", _max_and_index, "Max"), _along("min", _min_and_index, "Min")
+
+
+def _three_forms(name, whole, along, pairwise, doc):
+    def definition(input, *args, dim=_missing, keepdim=False, other=None, out=None):
+        if len(args) > 2:
+            raise TypeError(f"{name}() takes from 2 to 3 positional arguments but {len(args) + 1} were given")
+        if args:
+            if isinstance(args[0], Tensor):
+                other = args[0]
+            elif isinstance(args[0], int) and not isinstance(args[0], bool):
+                dim = args[0]
+            else:
+                raise TypeError(
+                    f"{name}() received an invalid combination of arguments - got (Tensor, {', '.join(type(a).__name__ for a in args)}), "
+                    f"but expected one of:\n * (Tensor input, *, Tensor out)\n * (Tensor input, Tensor other, *, Tensor out)\n"
+                    f" * (Tensor input, int dim, bool keepdim, *, tuple of Tensors out)"
+                )
+            keepdim = args[1] if len(args) == 2 else keepdim
+        if other is not None:
+            return pairwise(input, other, out=out)
+        if dim is _missing:
+            if input.numel() == 0:
+                raise RuntimeError(
+                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
+                )
+            return whole(input, out=out)
+        result = along(input, _check_dim(name, input, dim), bool(keepdim))
+        if out is None:
+            return getattr(return_types, name)(*result)
+        _operator.deliver_out(result, out, name)
+        return getattr(return_types, name + "_out")(*out)
+
+    definition.__name__, definition.__doc__ = name, doc
+    return composite(definition)
+
+
+def _whole(name, reduce, label):
+    @library(name=f"_{name}_of_all", where="", differentiable="input", label=label)
+    def op(input):
+        return reduce(input)
+
+    @op.backward_of
+    def _(grad, input, result):
+        chosen = shape.cast(_equal_or_nan(input, result), grad.dtype)
+        return chosen * (grad / reduction.sum(chosen))
+
+    return op
+
+
+def _equal_or_nan(input, result):
+    return arithmetic.eq(input, result) | (arithmetic.isnan(input) & arithmetic.isnan(result))
+
+
+max = _three_forms(
+    "max", _whole("max", reduction.amax, "Max"), _max_along, arithmetic.maximum,
+    "The largest element; with ``dim`` the largest along it and where it is first; with ``other`` elementwise."
+)  # fmt: skip
+min = _three_forms(
+    "min", _whole("min", reduction.amin, "Min"), _min_along, arithmetic.minimum,
+    "The smallest element; with ``dim`` the smallest along it and where it is first; with ``other`` elementwise."
+)  # fmt: skip
+
+
+def _arg(name, op):
+    def definition(input, dim=None, keepdim=False):
+        if dim is None:
+            if input.numel() == 0:
+                raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+            out = op(shape.reshape(input, (-1,)), 0)
+            return shape.reshape(out, (1,) * input.ndim) if keepdim else out
+        dim = _check_dim(name, input, dim)
+        return op(input, dim, keepdim) if input.ndim else _zero_index()
+
+    definition.__name__ = name
+    definition.__doc__ = f"The position of the {'largest' if name == 'argmax' else 'smallest'} element, the first of equal ones: of the flat tensor, or along ``dim``."
+    return composite(definition)
+
+
+argmax, argmin = _arg("argmax", reduction._argmax), _arg("argmin", reduction._argmin)
+
+
+@composite
+def aminmax(input, *, dim=None, keepdim=False):
+    """The smallest and the largest elements, of the whole tensor or along ``dim``."""
+    if dim is None and input.numel() == 0:
+        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+    return return_types.aminmax(reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim))

@@ -1,0 +1,161 @@
+"""Moments, norms and soft maxima along dims: the public forms over the rowwise operators of :mod:`.reduction`."""
+
+import warnings
+
+from .._core import tensor as _tensor
+from . import arithmetic, reduction, shape
+from ._define import composite
+
+_missing = object()
+
+
+def _dims(input, dim):
+    """``dim`` (None, int or sequence) as a tuple of positions."""
+    if dim is None:
+        return tuple(range(input.ndim))
+    return tuple(d % (input.ndim or 1) for d in ((dim,) if isinstance(dim, int) else dim)) or tuple(range(input.ndim))
+
+
+def _correction(name, input, dim, unbiased, correction, keepdim):
+    """The arguments of var and std in their three signatures: (dim, correction)."""
+    if isinstance(dim, bool):  # std(unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not _missing:
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got (correction=int, unbiased=bool, ), but expected one of them"
+        )
+    if not (input.is_floating_point() or input.is_complex()):
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+    if correction is _missing or correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    n = 1
+    for d in _dims(input, dim):
+        n *= input.shape[d] if input.ndim else 1
+    if n <= correction:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by output numel).",
+            stacklevel=4,
+        )
+    return dim, float(correction)
+
+
+@composite
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+    """The variance: the mean squared distance from the mean, with ``n - correction`` (default 1) in the denominator."""
+    dim, c = _correction("var", input, dim, unbiased, correction, keepdim)
+    return reduction._var(input, dim, c, keepdim)
+
+
+@composite
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+    """The standard deviation: the root of :func:`var`."""
+    dim, c = _correction("std", input, dim, unbiased, correction, keepdim)
+    return reduction._std(input, dim, c, keepdim)
+
+
+@composite(where="function")
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+    """``(var, mean)``."""
+    dim, c = _correction("var_mean", input, dim, unbiased, correction, keepdim)
+    return reduction._var(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
+
+
+@composite(where="function")
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+    """``(std, mean)``."""
+    dim, c = _correction("std_mean", input, dim, unbiased, correction, keepdim)
+    return reduction._std(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
+
+
+@composite
+def logsumexp(input, dim, keepdim=False):
+    """``log(sum(exp(x)))`` along ``dim``, without overflow."""
+    return reduction._logsumexp(input, dim, keepdim)
+
+
+@composite
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum with nan counted as 0."""
+    return reduction.sum(arithmetic.masked_fill(input, arithmetic.isnan(input), 0), dim, keepdim, dtype=dtype)
+
+
+@composite
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean of the elements that are not nan."""
+    present = arithmetic.logical_not(arithmetic.isnan(input))
+    return nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
+
+
+@composite
+def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+    """The p-norm of all elements or of rows along ``dim``; 'fro' is the 2-norm, 'nuc' the sum of singular values."""
+    if p == "nuc":
+        from . import linalg
+
+        return linalg.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
+    if not (input.is_floating_point() or input.is_complex()) and dtype is None:
+        raise RuntimeError(
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {_title(input)}"
+        )
+    return reduction._vector_norm(input, 2.0 if p in ("fro", None) else float(p), dim, keepdim, dtype=dtype)
+
+
+def _title(input):
+    from .._core.operator import dtype_name
+
+    return dtype_name(_tensor.code_of(input))
+
+
+@composite
+def dist(input, other, p=2):
+    """The p-norm of ``input - other``."""
+    return norm(input - other, p)
+
+
+def _implicit_dim(name, ndim):
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=4
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+@composite(where="function method functional")
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """``exp(x) / sum(exp(x))`` along ``dim``, computed from the largest element on."""
+    if isinstance(_stacklevel, _tensor.dtype):  # torch.softmax(x, dim, dtype)
+        dtype = _stacklevel
+    return reduction._softmax(input, _implicit_dim("softmax", input.ndim) if dim is None else dim, dtype=dtype)
+
+
+@composite(where="function method functional")
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """``log(softmax(x))`` along ``dim``, without underflow."""
+    if isinstance(_stacklevel, _tensor.dtype):
+        dtype = _stacklevel
+    return reduction._log_softmax(input, _implicit_dim("log_softmax", input.ndim) if dim is None else dim, dtype=dtype)
+
+
+@composite(where="functional")
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """``softmax(-x)`` along ``dim``."""
+    return softmax(-input, dim, dtype=dtype)
+
+
+@composite
+def diff(input, n=1, dim=-1, prepend=None, append=None):
+    """The ``n``-th differences of neighbours along ``dim``, with ``prepend`` and ``append`` joined first."""
+    from . import joining
+
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    if input.ndim == 0:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    parts = [p for p in (prepend, input, append) if p is not None]
+    x = joining.cat(parts, dim) if len(parts) > 1 else input
+    for _ in range(n):
+        length = x.shape[dim]
+        a, b = shape.narrow(x, dim, 1, max(length - 1, 0)), shape.narrow(x, dim, 0, max(length - 1, 0))
+        x = arithmetic.logical_xor(a, b) if x.dtype.name == "bool" else a - b
+    return x
