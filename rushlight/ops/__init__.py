@@ -20,6 +20,8 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     joining,
     extremum,
     statistics,
+    contraction,
+    einsum,
 )
 
 _SLOTS = {
