@@ -92,9 +92,9 @@ def _small(x, series, start):
     return result
 
 
-def _large(x, series):
-    """exp(-|x|) times the function as a pair, for |x| >= 8"""
-    type, size = x.type, at_most(at_least(absolute(x), 8.0), 2.0**120)
+def _large(size, series):
+    """exp(-size) times the function as a pair, for 8 <= size < 2**100"""
+    type = size.type
     (upper, lower), rest = series[type]
     v = 1.0 / size - 0.0625
     hi, lo = fast_two_sum(const(upper, type), v * poly(v, rest))
@@ -107,43 +107,43 @@ def _exp(x):
     return fast_two_sum(hi, lo), n
 
 
-def _plain(x, small, large):
-    """The function of |x| from its two parts."""
-    size = absolute(x)
-    power, n = _exp(at_most(size, EXP_RANGE[x.type][1] + 10.0))
-    hi, lo = pair_times(large, power)
+def _plain(x, small, series):
+    """The function of |x|; small: the pair that it is below 8."""
+    size = at_most(absolute(x), EXP_RANGE[x.type][1] + 10.0)
+    power, n = _exp(size)
+    hi, lo = pair_times(_large(at_least(size, 8.0), series), power)
     return select(size < 8.0, small[0] + small[1], scale(hi + lo, n))
 
 
-def _scaled(x, small, large):
-    """The function of |x| times exp(-|x|) from its two parts."""
+def _scaled(x, small, series):
+    """The function of |x| times exp(-|x|); small: the pair that it is below 8."""
     size = absolute(x)
     power, n = _exp(-at_most(size, 8.0))
     hi, lo = pair_times(small, power)
+    large = _large(at_most(at_least(size, 8.0), 2.0**100), series)
     far = select(size > 2.0**100, INVERSE_ROOT_2PI / sqrt(size), large[0] + large[1])
     return select(size < 8.0, scale(hi + lo, n), far)
 
 
-def _i1_parts(x):
-    hi, lo = _small(x, I1_SMALL, 0.5)
-    return pair_times((hi, lo), (at_most(absolute(x), 8.0), const(0.0, x.type))), _large(x, I1_LARGE)
+def _i1_small(x):
+    return pair_times(_small(x, I1_SMALL, 0.5), (at_most(absolute(x), 8.0), const(0.0, x.type)))
 
 
 def i0(x):
     """I0(x)"""
-    return _plain(x, _small(x, I0_SMALL, 1.0), _large(x, I0_LARGE))
+    return _plain(x, _small(x, I0_SMALL, 1.0), I0_LARGE)
 
 
 def i0e(x):
     """exp(-|x|) I0(x)"""
-    return _scaled(x, _small(x, I0_SMALL, 1.0), _large(x, I0_LARGE))
+    return _scaled(x, _small(x, I0_SMALL, 1.0), I0_LARGE)
 
 
 def i1(x):
     """I1(x)"""
-    return copysign(_plain(x, *_i1_parts(x)), x)
+    return copysign(_plain(x, _i1_small(x), I1_LARGE), x)
 
 
 def i1e(x):
     """exp(-|x|) I1(x)"""
-    return copysign(_scaled(x, *_i1_parts(x)), x)
+    return copysign(_scaled(x, _i1_small(x), I1_LARGE), x)

@@ -176,10 +176,11 @@ def _erfcinv_tail(c):
 def erfinv(x):
     """The y with erf(y) = x"""
     size = absolute(x)
-    hi, lo = _erfinv_centre(x)
+    hi, lo = _erfinv_centre(size)
     inside = select(size < 1.0, size, const(0.5, "f64"))
-    result = select(size <= 0.7, hi + lo, copysign(_erfcinv_tail(1.0 - inside), x))
-    return select(size < 1.0, result, select(eq(size, 1.0), copysign(INF, x), const(NAN, "f64")))
+    result = select(size <= 0.7, hi + lo, _erfcinv_tail(1.0 - inside))
+    result = select(size < 1.0, result, select(eq(size, 1.0), const(INF, "f64"), const(NAN, "f64")))
+    return copysign(result, x)
 
 
 @through_f64
