@@ -1,4 +1,4 @@
-"""The disk cache of kernels: many processes, damage, folders that can't be written to or trusted; and the debug output."""
+"""The disk cache of kernels: many processes, damage, folders that can't be written to or trusted; the debug output."""
 
 import errno
 import os

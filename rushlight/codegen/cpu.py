@@ -10,7 +10,8 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     """The address of the kernel that computes ``outputs`` element by element.
 
     outputs: tuple of ``(Expr, store type)``; also ``(Expr, store type, kind)`` or ``(Expr, store type, kind, offset)``
-        with kind "set" or "add" (to what is there, in the order of the elements) and an i64 expression of a byte offset.
+        with kind "set" or "add" (to what is there, in the order of the elements) and an i64 expression of a byte
+        offset.
     inputs: tuple of load types. layout: ``c``, ``s`` or ``v`` for each operand, outputs first.
     stream: write with non-temporal stores. name: the operator's, for profilers and debug output.
     """
@@ -96,7 +97,8 @@ def _described(outputs):
 
 def _kernel(family, name, outputs, flags, write):
     """The address of a kernel: loaded already, or from the disk cache, or from ``write(symbol) -> LLVM text``."""
-    symbol = f"rushlight_{family}_{name}" if name != family else f"rushlight_{name}"
+    label = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    symbol = f"rushlight_{label}" if name == family else f"rushlight_{family}_{label}"
     entry = cache.key(symbol, outputs, flags)
     with llvm.lock:
         address = _addresses.get(entry)

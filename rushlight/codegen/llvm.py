@@ -25,19 +25,21 @@ def debug_level():
 
 
 class Host:
-    """This machine: CPU name, features, and the width of its vectors in bits."""
+    """This machine: CPU name, features, and the width of its vectors in bits. (Tests name a lesser machine.)"""
 
-    def __init__(self):
+    def __init__(self, cpu=None, lacking=()):
         from llvmlite import binding
 
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
         self.binding = binding
-        self.cpu = binding.get_host_cpu_name()
+        self.cpu = cpu or binding.get_host_cpu_name()
         self.features = binding.get_host_cpu_features()
+        self.features.update((name, False) for name in self.features if name.startswith(tuple(lacking)))
         self.flags = self.features.flatten()
         self.vector_bits = self._vector_bits()
         self.x86 = binding.get_default_triple().startswith(("x86_64", "i686", "amd64"))
+        self.half = not self.x86 or bool(self.features.get("f16c"))  # converts f16 by itself
         self.target = binding.Target.from_default_triple()
 
     def _vector_bits(self):

@@ -4,20 +4,23 @@ A value of a small float type (f16, bf16, float8) is held as its bits or as ``ha
 by way of f32, rounding to nearest even. Arithmetic never happens in those types.
 """
 
+import math
+
 from ..lang import types as ty
+from .llvm import host
 from .text import LLVM_TYPE, literal, mangled, vector
 
-# Narrow float formats that are kept as integers: mantissa bits, exponent bias, what overflow becomes, whether 0x80 is
-# the only NaN.
+# The narrow float formats: mantissa bits, exponent bias, the codes of the largest finite value, of overflow and of NaN.
+# The formats whose NaN is 0x80 have no negative zero; all but the first three have no infinity.
 _FORMATS = {
-    "bf16": (7, 127, 0x7F80, False),
-    "f8e4m3fn": (3, 7, 0x7E, False),  # no infinity: overflow saturates
-    "f8e5m2": (2, 15, 0x7C, False),
-    "f8e4m3fnuz": (3, 8, 0x80, True),
-    "f8e5m2fnuz": (2, 16, 0x80, True),
+    "f16": (10, 15, 0x7BFF, 0x7C00, 0x7E00),
+    "bf16": (7, 127, 0x7F7F, 0x7F80, 0x7FC0),
+    "f8e5m2": (2, 15, 0x7B, 0x7C, 0x7F),
+    "f8e4m3fn": (3, 7, 0x7E, 0x7E, 0x7F),
+    "f8e4m3fnuz": (3, 8, 0x7F, 0x80, 0x80),
+    "f8e5m2fnuz": (2, 16, 0x7F, 0x80, 0x80),
 }
-# The largest finite magnitude, as bits; what rounds beyond it overflows.
-_LARGEST = {"f8e4m3fn": 0x7E, "f8e5m2": 0x7B, "f8e4m3fnuz": 0x7F, "f8e5m2fnuz": 0x7F}
+_SMALL = frozenset(_FORMATS) | {"f8e8m0fnu"}
 
 
 def memory_type(t):
@@ -47,9 +50,9 @@ def cast(fn, lanes, x, source, target):
         return x
     if target == "b1":
         return _to_bool(fn, lanes, x, source)
-    if source in _FORMATS or source in ("f16", "f8e8m0fnu"):
+    if source in _SMALL:
         return cast(fn, lanes, _widen(fn, lanes, x, source), "f32", target)
-    if target in _FORMATS or target in ("f16", "f8e8m0fnu"):
+    if target in _SMALL:
         return _narrow(fn, lanes, cast(fn, lanes, x, source, "f32"), target)
     if source == "b1":
         t = vector(lanes, LLVM_TYPE[target])
@@ -78,7 +81,7 @@ def _plain(fn, lanes, x, source, target):
 def _to_bool(fn, lanes, x, source):
     if source in ty.INTS:
         return fn.emit(f"icmp ne {vector(lanes, LLVM_TYPE[source])} {x}, zeroinitializer")
-    if source in _FORMATS or source in ("f16", "f8e8m0fnu"):
+    if source in _SMALL:
         x, source = _widen(fn, lanes, x, source), "f32"
     return fn.emit(f"fcmp une {vector(lanes, LLVM_TYPE[source])} {x}, zeroinitializer")
 
@@ -127,31 +130,43 @@ def _float_to_u64(fn, lanes, x, source):
 def _widen(fn, lanes, x, source):
     """A small float as f32; exact."""
     f32, i32 = vector(lanes, "float"), vector(lanes, "i32")
-    if source == "f16":
+    if source == "f16" and host().half:
         return fn.emit(f"fpext {vector(lanes, 'half')} {x} to {f32}")
-    if source == "f8e5m2":  # the upper byte of an f16
-        wide = fn.emit(f"zext {vector(lanes, 'i8')} {x} to {vector(lanes, 'i16')}")
-        wide = fn.emit(f"shl {vector(lanes, 'i16')} {wide}, splat (i16 8)")
-        return _widen(fn, lanes, fn.emit(f"bitcast {vector(lanes, 'i16')} {wide} to {vector(lanes, 'half')}"), "f16")
-    bits = fn.emit(f"zext {vector(lanes, LLVM_TYPE[source])} {x} to {i32}")
+    bits = fn.emit(f"zext {_integers(lanes, source)} {_as_integer(fn, lanes, x, source)} to {i32}")
     if source == "bf16":
         shifted = fn.emit(f"shl {i32} {bits}, splat (i32 16)")
         return fn.emit(f"bitcast {i32} {shifted} to {f32}")
-    if source == "f8e8m0fnu":
-        return _widen_scale(fn, lanes, bits)
-    mantissa, bias, _, fnuz = _FORMATS[source]
-    magnitude = fn.emit(f"and {i32} {bits}, splat (i32 127)")
+    return _widen_scale(fn, lanes, bits) if source == "f8e8m0fnu" else _widen_format(fn, lanes, bits, source)
+
+
+def _as_integer(fn, lanes, x, t):
+    """The bits of a small float."""
+    return fn.emit(f"bitcast {vector(lanes, 'half')} {x} to {_integers(lanes, t)}") if t == "f16" else x
+
+
+def _integers(lanes, t):
+    return vector(lanes, f"i{ty.BITS[t]}")
+
+
+def _widen_format(fn, lanes, bits, source):
+    f32, i32, b = vector(lanes, "float"), vector(lanes, "i32"), vector(lanes, "i1")
+    mantissa, bias, largest, overflow, nan = _FORMATS[source]
+    sign = 1 << (ty.BITS[source] - 1)
+    magnitude = fn.emit(f"and {i32} {bits}, splat (i32 {sign - 1})")
     placed = fn.emit(f"shl {i32} {magnitude}, splat (i32 {23 - mantissa})")
     # The exponent is still biased for the small format; one exact multiplication corrects it, denormals included.
     scaled = fn.emit(f"bitcast {i32} {placed} to {f32}")
-    scaled = fn.emit(f"fmul {f32} {scaled}, splat (float {literal(2.0 ** (127 - bias), 'f32')})")
-    nan, tested = (0x80, bits) if fnuz else (0x7F, magnitude)
-    is_nan = fn.emit(f"icmp eq {i32} {tested}, splat (i32 {nan})")
-    quiet = f"splat (float {literal(float('nan'), 'f32')})"
-    value = fn.emit(f"select {vector(lanes, 'i1')} {is_nan}, {f32} {quiet}, {f32} {scaled}")
-    sign = fn.emit(f"shl {i32} {bits}, splat (i32 24)")
-    sign = fn.emit(f"bitcast {i32} {sign} to {f32}")
-    return fn.call(f"llvm.copysign.{mangled(lanes, 'float')}", f32, f"{f32} {value}", f"{f32} {sign}")
+    value = fn.emit(f"fmul {f32} {scaled}, splat (float {literal(2.0 ** (127 - bias), 'f32')})")
+    if largest < overflow < nan:  # there are infinities
+        infinite = fn.emit(f"icmp eq {i32} {magnitude}, splat (i32 {overflow})")
+        value = fn.emit(f"select {b} {infinite}, {f32} splat (float {literal(math.inf, 'f32')}), {f32} {value}")
+        is_nan = fn.emit(f"icmp ugt {i32} {magnitude}, splat (i32 {overflow})")
+    else:
+        is_nan = fn.emit(f"icmp eq {i32} {bits if nan == sign else magnitude}, splat (i32 {nan})")
+    value = fn.emit(f"select {b} {is_nan}, {f32} splat (float {literal(math.nan, 'f32')}), {f32} {value}")
+    negative = fn.emit(f"shl {i32} {bits}, splat (i32 {32 - ty.BITS[source]})")
+    negative = fn.emit(f"bitcast {i32} {negative} to {f32}")
+    return fn.call(f"llvm.copysign.{mangled(lanes, 'float')}", f32, f"{f32} {value}", f"{f32} {negative}")
 
 
 def _widen_scale(fn, lanes, bits):
@@ -168,7 +183,7 @@ def _widen_scale(fn, lanes, bits):
 def _narrow(fn, lanes, x, target):
     """f32 rounded to a small float: nearest, ties to even."""
     f32, i32 = vector(lanes, "float"), vector(lanes, "i32")
-    if target == "f16":
+    if target == "f16" and host().half:
         return fn.emit(f"fptrunc {f32} {x} to {vector(lanes, 'half')}")
     bits = fn.emit(f"bitcast {f32} {x} to {i32}")
     if target == "bf16":
@@ -176,8 +191,10 @@ def _narrow(fn, lanes, x, target):
     elif target == "f8e8m0fnu":
         result = _narrow_scale(fn, lanes, bits)
     else:
-        result = _narrow_f8(fn, lanes, x, bits, target)
-    return fn.emit(f"trunc {i32} {result} to {vector(lanes, LLVM_TYPE[target])}")
+        result = _narrow_format(fn, lanes, x, bits, target)
+    image = _integers(lanes, target)
+    result = fn.emit(f"trunc {i32} {result} to {image}")
+    return fn.emit(f"bitcast {image} {result} to {vector(lanes, 'half')}") if target == "f16" else result
 
 
 def _round_off(fn, lanes, bits, dropped):
@@ -198,28 +215,28 @@ def _narrow_bf16(fn, lanes, x, bits):
     return fn.emit(f"select {vector(lanes, 'i1')} {nan}, {i32} splat (i32 {0x7FC0}), {i32} {rounded}")
 
 
-def _narrow_f8(fn, lanes, x, bits, target):
+def _narrow_format(fn, lanes, x, bits, target):
     f32, i32, b = vector(lanes, "float"), vector(lanes, "i32"), vector(lanes, "i1")
-    mantissa, bias, overflow, fnuz = _FORMATS[target]
-    dropped = 23 - mantissa
+    mantissa, bias, largest, overflow, nan = _FORMATS[target]
+    sign_bit = 1 << (ty.BITS[target] - 1)
     magnitude = fn.emit(f"and {i32} {bits}, splat (i32 {0x7FFFFFFF})")
     rebased = fn.emit(f"sub {i32} {magnitude}, splat (i32 {(127 - bias) << 23})")
-    normal = _round_off(fn, lanes, rebased, dropped)
+    normal = _round_off(fn, lanes, rebased, 23 - mantissa)
     # Adding a power of two whose last place is the format's smallest denormal lets the adder do the rounding.
     anchor = 2.0 ** (23 + 1 - bias - mantissa)
     size = fn.emit(f"bitcast {i32} {magnitude} to {f32}")
     summed = fn.emit(f"fadd {f32} {size}, splat (float {literal(anchor, 'f32')})")
     summed = fn.emit(f"bitcast {f32} {summed} to {i32}")
-    denormal = fn.emit(f"and {i32} {summed}, splat (i32 255)")
+    denormal = fn.emit(f"and {i32} {summed}, splat (i32 {2 * sign_bit - 1})")
     small = fn.emit(f"icmp ult {i32} {magnitude}, splat (i32 {(128 - bias) << 23})")
     result = fn.emit(f"select {b} {small}, {i32} {denormal}, {i32} {normal}")
-    too_large = fn.emit(f"icmp ugt {i32} {result}, splat (i32 {_LARGEST[target]})")
+    too_large = fn.emit(f"icmp ugt {i32} {result}, splat (i32 {largest})")
     result = fn.emit(f"select {b} {too_large}, {i32} splat (i32 {overflow}), {i32} {result}")
-    nan = fn.emit(f"fcmp uno {f32} {x}, zeroinitializer")
-    result = fn.emit(f"select {b} {nan}, {i32} splat (i32 {0x80 if fnuz else 0x7F}), {i32} {result}")
-    sign = fn.emit(f"lshr {i32} {bits}, splat (i32 24)")
-    sign = fn.emit(f"and {i32} {sign}, splat (i32 128)")
-    if fnuz:  # there is no negative zero: its code is the NaN
+    is_nan = fn.emit(f"fcmp uno {f32} {x}, zeroinitializer")
+    result = fn.emit(f"select {b} {is_nan}, {i32} splat (i32 {nan}), {i32} {result}")
+    sign = fn.emit(f"lshr {i32} {bits}, splat (i32 {32 - ty.BITS[target]})")
+    sign = fn.emit(f"and {i32} {sign}, splat (i32 {sign_bit})")
+    if nan == sign_bit:  # there is no negative zero: its code is the NaN
         zero = fn.emit(f"icmp eq {i32} {result}, zeroinitializer")
         sign = fn.emit(f"select {b} {zero}, {i32} zeroinitializer, {i32} {sign}")
     return fn.emit(f"or {i32} {result}, {sign}")

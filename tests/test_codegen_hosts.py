@@ -1,0 +1,50 @@
+"""The code for lesser machines than this one: AVX2, and the least that x86-64 promises. It runs here as well."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAM = """
+import sys
+import pytest
+from rushlight.codegen import llvm
+lesser = llvm.Host(sys.argv[1], sys.argv[2].split(","))
+assert lesser.vector_bits == int(sys.argv[3])
+llvm.host = lambda: lesser
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[4:]]))
+"""
+TESTS = (
+    "tails or offset or scatter or gather or small or half or u8-f or f16 or complex or two_stages or reduction or sum"
+)
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="these are x86 machines")
+@pytest.mark.parametrize(
+    "cpu, lacking, bits",
+    [("haswell", "avx512,avx10,evex512", 256), ("x86-64", "avx,evex512,fma,f16c,xop,vaes,vpclmul,gfni,bmi", 128)],
+)
+def test_lesser_machine(cpu, lacking, bits, tmp_path):
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        cpu,
+        lacking,
+        str(bits),
+        os.path.join(HERE, "test_codegen.py"),
+        "-k",
+        TESTS,
+    ]
+    done = subprocess.run(
+        command,
+        check=False,
+        env={**os.environ, "RUSHLIGHT_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
