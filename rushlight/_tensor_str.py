@@ -200,4 +200,6 @@ def tensor_format(t, spec):
     """``format(t, spec)``: a 0-dim tensor formats as its number, others take no format."""
     if t.dim() == 0:
         return format(t.item(), spec)
-    return object.__format__(t, spec)
+    if spec:
+        raise TypeError(f"unsupported format string passed to {type(t).__name__}.__format__\n  Format its numbers: t.item(), or t.tolist().")
+    return str(t)

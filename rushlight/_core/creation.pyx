@@ -214,9 +214,9 @@ cdef int check_fits(int code, object value) except -1:
         return 0
     if code not in _C_NAMES or -128 < value < 128:
         return 0
-    cdef int bits = 8 * ITEMSIZE[code]
+    cdef object one = 1, bits = 8 * ITEMSIZE[code]  # Python ints: 2**64 is no C number
     cdef bint signed = dtype_of(code).is_signed
-    high = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
+    high = (one << (bits - 1)) - 1 if signed else (one << bits) - 1
     low = -high - 1 if signed else -high  # negative numbers may wrap in unsigned dtypes
     if not low <= value <= high:
         raise RuntimeError(f"value cannot be converted to type {_C_NAMES[code]} without overflow\n  {value} does not fit into {dtype_of(code)}.")

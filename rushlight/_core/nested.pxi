@@ -30,10 +30,12 @@ cdef Tensor from_nested(object data, int code):
     nest.code = code
     nest.itemsize = ITEMSIZE[code]
     cdef Tensor out = empty(code, nest.ndim, nest.sizes)
+    cdef char *place
     if nest.ndim == 0:
         put(out.address, code, data)
-    elif out.count > 0 or nest.ndim > 1:
-        put_rows(&nest, data, 0, out.address)
+    elif nest.ndim > 1 or out.count:
+        place = out.address
+        put_rows(&nest, data, 0, &place)
     return out
 
 
@@ -130,10 +132,11 @@ cdef int inferred(Nest *nest) except -1:
     return code if nest.others < 0 else promote(nest.others, code)
 
 
-cdef char *put_rows(Nest *nest, object data, int dim, char *p) except NULL:
-    """Writes the elements of ``data``, which must have the shape that its first elements had; returns the place after the last."""
+cdef int put_rows(Nest *nest, object data, int dim, char **place) except -1:
+    """Writes the elements of ``data``, which must have the shape that its first elements had, and moves ``place`` behind them."""
     cdef object x
     cdef list rows
+    cdef char *p
     if type(data) is list:
         rows = <list>data
     elif not is_sequence(data):
@@ -149,15 +152,17 @@ cdef char *put_rows(Nest *nest, object data, int dim, char *p) except NULL:
         )
     if dim < nest.ndim - 1:
         for x in rows:
-            p = put_rows(nest, x, dim + 1, p)
-        return p
+            put_rows(nest, x, dim + 1, place)
+        return 0
+    p = place[0]
     for x in rows:
         if nest.code == F32 and type(x) is float:
             (<float *>p)[0] = <float>PyFloat_AS_DOUBLE(x)
         else:
             put(p, nest.code, x)
         p += nest.itemsize
-    return p
+    place[0] = p
+    return 0
 
 
 cdef int put(char *p, int code, object x) except -1:
@@ -198,9 +203,9 @@ cdef object element_of(Tensor t, int code):
 cdef object checked_int(object x, int code):
     """``x`` as an int within the dtype's range. Floats are cut off; negative ints may wrap in unsigned dtypes, as in PyTorch."""
     cdef object name = dtype_of(code).name
-    cdef int bits = 8 * ITEMSIZE[code]
     cdef bint unsigned = not dtype_of(code).is_signed
-    low, high = (0, (1 << bits) - 1) if unsigned else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    cdef object one = 1, bits = 8 * ITEMSIZE[code]  # Python ints: 2**64 is no C number
+    low, high = (0, (one << bits) - 1) if unsigned else (-(one << (bits - 1)), (one << (bits - 1)) - 1)
     if isinstance(x, float):
         if not low <= x <= high:  # also NaN
             raise RuntimeError(f"value cannot be converted to type {name} without overflow\n  {x} lies outside [{low}, {high}].")
@@ -209,7 +214,7 @@ cdef object checked_int(object x, int code):
     if code == U64:
         if x < 0:
             raise OverflowError("can't convert negative int to unsigned")
-    elif not -(1 << 63) <= x < 1 << 63:
+    elif not -(one << 63) <= x < one << 63:
         raise ValueError(f"Overflow when unpacking long long\n  {x} does not fit into {name}; integers become int64 unless dtype= says otherwise.")
     if x > high or x < (-high if unsigned else low):
         raise RuntimeError(f"value cannot be converted to type {name} without overflow\n  {x} lies outside [{low}, {high}].")

@@ -193,6 +193,7 @@ cdef class Generator:
 
 
 default_generator = Generator()
+default_generator.seed()
 cdef Generator _default = default_generator
 
 

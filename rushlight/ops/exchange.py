@@ -25,8 +25,7 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, pin_memory=False, 
 def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
     """A new tensor holding a copy of ``data``, with this tensor's dtype unless another is given."""
     if isinstance(data, _tensor.Tensor):
-        data = data.detach()
-        return _convert.leaf(casting.to(data, dtype or data.dtype, copy=True), requires_grad)
+        return _convert.leaf(casting.to(data.detach(), dtype or input.dtype, copy=True), requires_grad)
     return tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 

@@ -20,7 +20,7 @@ def _construct(name, args, kwargs, dtype):
     if not args:
         return _creation.shaped("new", (0,), dtype, None)
     first = args[0]
-    if len(args) > 1 or isinstance(first, _tensor.Size) or (hasattr(first, "__index__") and not isinstance(first, (Tensor, bool))):
+    if len(args) > 1 or isinstance(first, (int, _tensor.Size)) or (hasattr(first, "__index__") and not hasattr(first, "__len__")):
         return _creation.shaped("new", args, dtype, None)
     if isinstance(first, Tensor):
         return first.detach()
