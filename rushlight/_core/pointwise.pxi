@@ -6,6 +6,7 @@ cdef enum:
     NUMBER = 1      # a Python number in an operand's place: takes part in promotion
     ATTRIBUTE = 2   # a number that the kernel reads at run time
     BAKED = 3       # a constant of the trace: a default, None, a bool or a string
+    CONSTANT = -2   # (in fixed) a parameter whose every value is a constant of the trace
 
 cdef struct Call:
     int n
@@ -64,6 +65,11 @@ cdef class Pointwise(Operator):
                 kind = TENSOR if isinstance(v, Tensor) else ATTRIBUTE
             elif values[i] == PyTuple_GET_ITEM(self.signature.defaults, i):
                 kind = BAKED
+            elif self.fixed_code[i] == CONSTANT:
+                kind = BAKED
+                if baked is None:
+                    baked = []
+                baked.append((i, v))
             elif self.is_operand[i] and v is not None and type(v) is not str:
                 kind = NUMBER
             elif v is None or type(v) is bool or type(v) is str:

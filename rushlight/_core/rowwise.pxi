@@ -399,7 +399,8 @@ cdef class Rowwise(Pointwise):
                 continue
             v = <object>values[i]
             tensor = isinstance(v, Tensor)
-            if not tensor and (v is None or type(v) is bool or type(v) is str or values[i] == PyTuple_GET_ITEM(self.signature.defaults, i)):
+            if not tensor and (v is None or type(v) is bool or type(v) is str or values[i] == PyTuple_GET_ITEM(self.signature.defaults, i)
+                               or self.fixed_code[i] == CONSTANT):
                 kinds |= <uint64_t>BAKED << (2 * i)
                 if v is not self.signature.defaults[i]:
                     if baked is None:

@@ -14,7 +14,8 @@ default are the operands (tensors, or Python numbers in a tensor's place), those
     @where.gradient                       # only where the derived one is not what PyTorch promises
     def _(grad, result): ...
 
-Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion.
+Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion;
+``ord: constant = 2.0`` an attribute whose every value is a constant of the trace.
 """
 
 from .._core import operator as core
@@ -25,6 +26,7 @@ registry = {}
 """Every public operator by its name: the only list there is. Faces, stubs, docs and tests are made from it."""
 
 operand = "operand"
+constant = "constant"
 b1, i64 = "b1", "i64"
 
 TENSOR, NUMBER, ATTRIBUTE, BAKED = range(4)
@@ -92,14 +94,19 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
-    is_operand = tuple(d is core.Signature.required or k is not None for d, k in zip(signature.defaults, kinds))
-    fixed = tuple(ty.CODES[k] if k in ty.CODES else -1 for k in kinds)
+    is_operand = tuple(d is core.Signature.required or k not in (None, constant) for d, k in zip(signature.defaults, kinds))
+    fixed = _fixed(kinds)
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
     op.result, op.dtypes, op.stated = result, dtypes, None
     op.gradient = lambda g: setattr(op, "stated", g) or op
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
     return _register(op, "pointwise", name, _face(where, inplace), function, aliases, result=result, dtypes=dtypes)
+
+
+def _fixed(kinds):
+    """The core's code for each annotation: a dtype code, -2 for a constant, -1 for none."""
+    return tuple(-2 if k == constant else ty.CODES.get(k, -1) for k in kinds)
 
 
 def rowwise(function=None, **options):
@@ -117,9 +124,9 @@ def _rowwise(function, *, name=None, floating=False, result=False, where="functi
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
-    is_operand = tuple(p not in _SPACE and (d is core.Signature.required or k is not None)
+    is_operand = tuple(p not in _SPACE and (d is core.Signature.required or k not in (None, constant))
                        for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
-    op = core.Rowwise(function, signature, is_operand, (-1,) * len(kinds), floating, (label or _camel(name)) + "Backward0", widen)
+    op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
     op.result, op.dtypes, op.stated = result, dtypes, None
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)

@@ -1,7 +1,7 @@
 """Reductions along dims, and the row normalisations: rowwise operators."""
 
 from ..lang import functions as fn
-from ._define import operand, rowwise
+from ._define import constant, operand, rowwise
 
 
 def _overloads(op):
@@ -76,12 +76,12 @@ def _argmin(input, dim=None, keepdim=False):
 
 
 @rowwise(where="", floating=True, label="Var")
-def _var(input, dim=None, correction=1.0, keepdim=False):
+def _var(input, dim=None, correction: constant = 1.0, keepdim=False):
     return fn.var(input, correction)
 
 
 @rowwise(where="", floating=True, result=True, label="Std")
-def _std(input, dim=None, correction=1.0, keepdim=False):
+def _std(input, dim=None, correction: constant = 1.0, keepdim=False):
     return fn.std(input, correction)
 
 
@@ -91,7 +91,7 @@ def _logsumexp(input, dim=None, keepdim=False):
 
 
 @rowwise(where="", floating=True, result=True, label="LinalgVectorNorm")
-def _vector_norm(input, ord=2.0, dim=None, keepdim=False, *, dtype=None):
+def _vector_norm(input, ord: constant = 2.0, dim=None, keepdim=False, *, dtype=None):
     return fn.norm(input, ord)
 
 
