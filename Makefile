@@ -1,10 +1,48 @@
 # Everything a developer types. Each target does its own set-up.
+#   make test      build and run the tests (a fixed slice; what CI runs)
+#   make test-all  the full product of operators, dtypes and layouts
+#   make bench     PyTorch and rushlight side by side (make bench ROW=add for one row)
+#   make lint      ruff
+#   make build     in-place build for the interpreter that is active
 PYTHON ?= python3
 VENV   ?= .venv
-BIN     = $(VENV)/bin
+BIN     = $(abspath $(VENV))/bin
+TEST    = $(BIN)/python -m pytest
 
-.PHONY: build test test-all bench lint clean
+.PHONY: build test test-all bench lint ulp clean
 
-# In-place build with whatever interpreter is active; the lock lets several shells build one tree.
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
+
+# The environment, with rushlight installed from this tree in editable form. Rebuilt when the build files change.
+$(VENV)/.ready: pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1,<4"
+	$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]"
+	touch $@
+
+$(VENV)/.oracle: $(VENV)/.ready
+	$(BIN)/python -m pip install -q "torch==2.13.0" || echo "PyTorch 2.13.0 could not be installed: tests that compare with it are skipped"
+	touch $@
+
+test: $(VENV)/.ready $(VENV)/.oracle
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(TEST) -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.ready $(VENV)/.oracle
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	RUSHLIGHT_TEST_ALL=1 $(TEST) $(ARGS)
+
+bench: $(VENV)/.ready $(VENV)/.oracle
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/python -m benchmarks $(ROW)
+
+ulp: $(VENV)/.ready
+	$(BIN)/python benchmarks/ulp.py
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf build $(VENV) rushlight/_core/*.c rushlight/_core/*.so
