@@ -277,11 +277,12 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     def _receive(self):
         answer = self._guarded(self._pool.receive, self._timeout or None)
         if answer is None:
-            task = self._tasks[self._rcvd_idx]
+            number = self._rcvd_idx
+            where = self._where(self._tasks[number].worker)
             self._shut_down_promptly()
             raise RuntimeError(
-                f"DataLoader timed out after {self._timeout} seconds\nWaited for batch {self._rcvd_idx} from "
-                f"{self._where(task.worker)}. A larger timeout, or more workers, gives slow samples more time."
+                f"DataLoader timed out after {self._timeout} seconds\nWaited for batch {number} from {where}. "
+                "A larger timeout, or more workers, gives slow samples more time."
             )
         return answer
 

@@ -17,9 +17,8 @@ import threading
 import time
 
 from . import transport
-from .worker import Worker
+from .worker import GRACE, Worker
 
-GRACE = 0.7  # seconds that a worker has to end by itself once its socket has ended
 POLL = 1.0  # seconds between two looks at whether the program is still there
 
 

@@ -2,8 +2,9 @@
 
 import queue
 import threading
+import time
 
-from .worker import Worker
+from .worker import GRACE, Worker
 
 
 class ThreadPool:
@@ -45,7 +46,10 @@ class ThreadPool:
         return f"worker thread {id}"
 
     def close(self, prompt=False):
-        """Let the threads end after the sample that they are reading; does not wait for it."""
+        """Let the threads end after the sample that they are reading, and wait a little for it."""
         self._closed = True
         for tasks in self._tasks:
             tasks.put(None)
+        deadline = time.monotonic() + (0.2 if prompt else GRACE)
+        for thread in self.workers:
+            thread.join(max(0.0, deadline - time.monotonic()))

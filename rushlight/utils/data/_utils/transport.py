@@ -30,13 +30,13 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file, owners):
+    def __init__(self, file, blocks):
         super().__init__(file)
-        self.owners = owners
+        self.blocks = blocks
 
     def persistent_load(self, pid):
         number, dtype, shape, requires_grad = pid
-        tensor = tensors.from_owner(self.owners[number], dtype, shape)
+        tensor = tensors.tensor_of_block(self.blocks[number], dtype, shape)
         return tensor.requires_grad_() if requires_grad else tensor
 
 
@@ -58,12 +58,12 @@ def receive(connection):
     length, count = _HEAD.unpack(_exactly(connection, _HEAD.size))
     sizes = _exactly(connection, _SIZE.size * count)
     payload = _exactly(connection, length)
-    owners = []
+    blocks = []
     for (size,) in _SIZE.iter_unpack(sizes):
-        owner = tensors.empty_bytes(size)
-        _fill(connection, tensors.view_bytes(owner))
-        owners.append(owner)
-    return _Unpickler(io.BytesIO(payload), owners).load()
+        block = tensors.empty_block(size)
+        _fill(connection, tensors.view_bytes(block))
+        blocks.append(block)
+    return _Unpickler(io.BytesIO(payload), blocks).load()
 
 
 def _exactly(connection, size):

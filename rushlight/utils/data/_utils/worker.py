@@ -12,6 +12,8 @@ WorkerInfo = collections.namedtuple("WorkerInfo", "id num_workers seed dataset")
 WorkerInfo.__doc__ = """Facts about the worker that calls: its ``id`` (from 0) among ``num_workers``, its ``seed``,
 its copy of ``dataset``."""
 
+GRACE = 0.7  # seconds that a worker has to end by itself once it is told to
+
 _process_info = None
 _thread = threading.local()
 
