@@ -54,7 +54,7 @@ def _base():
         repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode()
     )
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for room in ("codegen", "lang"):
+    for room in ("codegen", "lang", "lang/elementary"):
         for name in sorted(os.listdir(os.path.join(package, room))):
             if name.endswith((".py", ".pyc")):
                 with open(os.path.join(package, room, name), "rb") as file:
