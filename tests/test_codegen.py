@@ -236,6 +236,18 @@ def test_half_float_rounds_once_from_f32():
         same(compute(E.input(0, "f32"), "f16", x)[0], x.astype("f2"))
 
 
+def test_arithmetic_in_half_rounds_each_operation():
+    a, b = sample("f16", 300, 1), sample("f16", 300, 2)
+    x, y = E.input(0, "f16"), E.input(1, "f16")
+    with np.errstate(all="ignore"):
+        wanted = (a * b) + np.float16(0.1)
+    same(compute(x * y + 0.1, "f16", a, b, stored=["f16", "f16"])[0], wanted)
+    same(compute(f.maximum(x, y) < 2, "b1", a, b, stored=["f16", "f16"])[0], np.maximum(a, b) < 2)
+    bits = sample("f32", 300, 3)
+    kept = compute(E.cast(E.cast(E.input(0, "f32"), "bf16") * 1.0, "f32"), "f32", bits)[0]
+    same(kept, from_bits(as_bits(bits, "bf16"), "bf16"))
+
+
 # -- complex numbers ---------------------------------------------------------------------------------------------------
 
 COMPLEX_UNARY = {
@@ -471,9 +483,7 @@ def reduced(exprs, inputs, mode, full=(), rows=()):
     """Expressions with reductions over dims 2 and 3 of the inputs, by a kernel; ROW results have size 1 there."""
     shape = np.broadcast_shapes(*(x.shape for x in inputs))
     spread = [
-        np.lib.stride_tricks.as_strided(
-            x, shape, [s if n > 1 or m == 1 else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)]
-        )
+        np.lib.stride_tricks.as_strided(x, shape, [s if n > 1 or m == 1 else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)])
         for x in inputs
     ]
     loads = tuple(next(t for t, d in DTYPE.items() if np.dtype(d) == x.dtype) for x in inputs)
@@ -522,9 +532,7 @@ def test_reduction(kind, t, mode):
         (got,) = reduced([expr], [x], mode)
         (wanted,) = evaluate([expr], [x], axes=(2, 3))
         if t in ty.FLOATS and kind in ("sum", "prod"):
-            np.testing.assert_allclose(
-                got, wanted, rtol=1e-5 if t == "f32" else 1e-13, atol=1e-4 if t == "f32" else 1e-12
-            )
+            np.testing.assert_allclose(got, wanted, rtol=1e-5 if t == "f32" else 1e-13, atol=1e-4 if t == "f32" else 1e-12)
         else:
             same(got, wanted)
 
@@ -617,14 +625,15 @@ def test_two_stages_give_the_whole(mode):
     values[0, 2, 10, 5] = values[0, 2, 11, 5] = -9
     chunks, depth = 3, 4
     slots = [np.zeros((chunks, 7), DTYPE[t]) for t in types]
-    flat = lambda s, c: np.lib.stride_tricks.as_strided(s[c:], (1, 7, depth, 33), (0, s.strides[1], 0, 0))
+
+    def flat(s, c):
+        return np.lib.stride_tricks.as_strided(s[c:], (1, 7, depth, 33), (0, s.strides[1], 0, 0))
+
     pieces = [values[:, :, c * depth : (c + 1) * depth] for c in range(chunks)]
     operands = [flat(s, 0) for s in slots]
     partial = cpu.rowwise(outputs, ("f32",), mode, letters(mode, [*operands, pieces[0]]), stage="partial")
     for c, piece in enumerate(pieces):
-        run_rowwise(
-            partial, [*(flat(s, c) for s in slots), piece], (1, 7), (depth, 33), extra=(c * depth * 33, 12 * 33)
-        )
+        run_rowwise(partial, [*(flat(s, c) for s in slots), piece], (1, 7), (depth, 33), extra=(c * depth * 33, 12 * 33))
     outs = [room((1, 7, 1, chunks), t, False) for t in ("f32", "i64", "f32")]
     stacked = [np.lib.stride_tricks.as_strided(s, (1, 7, 1, chunks), (0, s.strides[1], 0, s.strides[0])) for s in slots]
     unread = room((1, 7, 1, chunks), "f32", False)

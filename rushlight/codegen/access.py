@@ -87,11 +87,7 @@ class Access:
         if place.offsets is not None:
             offsets = fn.emit(f"add {v} {offsets}, {place.offsets}")
         if self.mask is not None:
-            spare = (
-                "zeroinitializer"
-                if place.offsets is None
-                else splat(fn, self.lanes, "i64", first(fn, self.lanes, offsets))
-            )
+            spare = "zeroinitializer" if place.offsets is None else splat(fn, self.lanes, "i64", first(fn, self.lanes, offsets))
             offsets = fn.emit(f"select {vector(self.lanes, 'i1')} {self.mask}, {v} {offsets}, {v} {spare}")
         address = advance(fn, place.address, ty.BITS[ty.part(place.stored)] // 8) if index else place.address
         return fn.emit(f"getelementptr i8, ptr {address}, {v} {offsets}")

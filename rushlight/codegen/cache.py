@@ -50,9 +50,7 @@ def _base():
     from .llvm import host
 
     target = host()
-    digest = hashlib.sha256(
-        repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode()
-    )
+    digest = hashlib.sha256(repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode())
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for room in ("codegen", "lang", "lang/elementary"):
         for name in sorted(os.listdir(os.path.join(package, room))):

@@ -45,11 +45,7 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise
 
         roots = [o[0] for o in outputs]
         values = lowered(roots, stage, len(inputs))
-        stored = (
-            [(v, v.type) for v in values]
-            if stage == "partial"
-            else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
-        )
+        stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
         types = tuple(inputs) + (partial_slots(roots) if stage == "finish" else ())
         return MODES[mode](stored, types, layout, stage, frozenset(rows)).write(symbol)
 

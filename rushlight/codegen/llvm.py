@@ -50,9 +50,7 @@ class Host:
 
     def machine(self):
         """A new target machine (the JIT takes its own for good)."""
-        return self.target.create_target_machine(
-            cpu=self.cpu, features=self.flags, opt=2, reloc="pic", codemodel="jitdefault", jit=True
-        )
+        return self.target.create_target_machine(cpu=self.cpu, features=self.flags, opt=2, reloc="pic", codemodel="jitdefault", jit=True)
 
     @functools.cached_property
     def compiler(self):
@@ -105,9 +103,7 @@ def compile(text, name):
         code = target.compiler.emit_object(parsed)
         assembly = target.compiler.emit_assembly(parsed) if debug_level() >= 3 else None
     if debug_level() >= 1:
-        sys.stderr.write(
-            f"rushlight: compiled {name} in {1e3 * (time.perf_counter() - start):.1f} ms, {len(code)} bytes\n"
-        )
+        sys.stderr.write(f"rushlight: compiled {name} in {1e3 * (time.perf_counter() - start):.1f} ms, {len(code)} bytes\n")
     if debug_level() >= 2:
         sys.stderr.write(text + "\n")
     if assembly:

@@ -3,8 +3,9 @@ few operations that are a select or two away from the machine are written out.""
 
 from ..lang import types as ty
 from ..lang.elementary import expand
-from ..lang.expr import compare, const, make, rebuild, select, without_stated
+from ..lang.expr import cast, compare, const, make, rebuild, select, without_stated
 from .complexpair import separated
+from .memory import SMALL_FLOATS
 from .reduction import finishing, partial_roots
 
 
@@ -31,10 +32,19 @@ def partial_slots(roots):
 
 
 def _spelled_out(node, args):
+    if node.op not in _TYPELESS and any(t in SMALL_FLOATS for t in (node.type, *(a.type for a in args))):
+        return _in_f32(node, args)
     rule = _RULES.get(node.op)
     if rule is not None:
         return rule(*args)
     return node if args == node.args else make(node.op, args, node.type, node.attr)
+
+
+def _in_f32(node, args):
+    """An operation on small floats: computed in f32 and rounded."""
+    args = tuple(cast(a, "f32") if a.type in SMALL_FLOATS else a for a in args)
+    wide = make(node.op, args, "f32" if node.type in SMALL_FLOATS else node.type, node.attr)
+    return cast(_spelled_out(wide, args), node.type)
 
 
 def _minimum(a, b):
@@ -73,6 +83,7 @@ def _rsqrt(x):
     return 1 / make("sqrt", (x,), x.type)
 
 
+_TYPELESS = frozenset(("input", "load", "cast", "bitcast", "select", "stop_gradient"))
 _RULES = {
     "minimum": _minimum, "maximum": _maximum, "fmin": _ignoring_nan("le"), "fmax": _ignoring_nan("ge"), "clamp": _clamp,
     "sgn": _sgn, "signbit": _signbit, "rsqrt": _rsqrt, "root": lambda x: make("sqrt", (x,), x.type),

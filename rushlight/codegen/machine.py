@@ -84,9 +84,7 @@ class Machine:
     def shuffle(self, x, t, picks):
         """Lane i of the result is lane ``picks[i]`` of ``x``."""
         picks = ", ".join(f"i32 {i}" for i in picks)
-        return self.fn.emit(
-            f"shufflevector {self.type(t)} {x}, {self.type(t)} poison, {vector(self.lanes, 'i32')} <{picks}>"
-        )
+        return self.fn.emit(f"shufflevector {self.type(t)} {x}, {self.type(t)} poison, {vector(self.lanes, 'i32')} <{picks}>")
 
     def choose(self, condition, t, a, b):
         """``a`` where condition, else ``b``."""
@@ -227,16 +225,12 @@ def _table(m, node, index):
     scalar = LLVM_TYPE[node.type]
     name = f"table.{node.type}.{abs(hash(node.attr)):x}"
     elements = ", ".join(f"{scalar} {literal(value, node.type)}" for value in node.attr)
-    m.fn.declarations[name] = (
-        f"@{name} = private unnamed_addr constant [{len(node.attr)} x {scalar}] [{elements}], align 64"
-    )
+    m.fn.declarations[name] = f"@{name} = private unnamed_addr constant [{len(node.attr)} x {scalar}] [{elements}], align 64"
     places = m.fn.emit(f"getelementptr {scalar}, ptr @{name}, {m.type('i64')} {index}")
     gather = f"llvm.masked.gather.{mangled(m.lanes, scalar)}.v{m.lanes}p0"
     lanes, v = vector(m.lanes, "i1"), m.type(node.type)
     size = ty.BITS[node.type] // 8
-    return m.fn.call(
-        gather, v, f"{vector(m.lanes, 'ptr')} {places}", f"i32 {size}", f"{lanes} splat (i1 true)", f"{v} poison"
-    )
+    return m.fn.call(gather, v, f"{vector(m.lanes, 'ptr')} {places}", f"i32 {size}", f"{lanes} splat (i1 true)", f"{v} poison")
 
 
 # -- division and remainder --------------------------------------------------------------------------------------------

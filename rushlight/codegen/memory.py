@@ -20,7 +20,7 @@ _FORMATS = {
     "f8e4m3fnuz": (3, 8, 0x7F, 0x80, 0x80),
     "f8e5m2fnuz": (2, 16, 0x7F, 0x80, 0x80),
 }
-_SMALL = frozenset(_FORMATS) | {"f8e8m0fnu"}
+SMALL_FLOATS = frozenset(_FORMATS) | {"f8e8m0fnu"}
 
 
 def memory_type(t):
@@ -50,9 +50,9 @@ def cast(fn, lanes, x, source, target):
         return x
     if target == "b1":
         return _to_bool(fn, lanes, x, source)
-    if source in _SMALL:
+    if source in SMALL_FLOATS:
         return cast(fn, lanes, _widen(fn, lanes, x, source), "f32", target)
-    if target in _SMALL:
+    if target in SMALL_FLOATS:
         return _narrow(fn, lanes, cast(fn, lanes, x, source, "f32"), target)
     if source == "b1":
         t = vector(lanes, LLVM_TYPE[target])
@@ -81,7 +81,7 @@ def _plain(fn, lanes, x, source, target):
 def _to_bool(fn, lanes, x, source):
     if source in ty.INTS:
         return fn.emit(f"icmp ne {vector(lanes, LLVM_TYPE[source])} {x}, zeroinitializer")
-    if source in _SMALL:
+    if source in SMALL_FLOATS:
         x, source = _widen(fn, lanes, x, source), "f32"
     return fn.emit(f"fcmp une {vector(lanes, LLVM_TYPE[source])} {x}, zeroinitializer")
 

@@ -108,16 +108,12 @@ class Pointwise:
         """The module's text."""
         fn = self.fn
         fn.label("entry")
-        load_operands(
-            fn, len(self.types), (("ptr", "ptr", "base"), ("stride0", "i64", "inner"), ("stride1", "i64", "outer"))
-        )
+        load_operands(fn, len(self.types), (("ptr", "ptr", "base"), ("stride0", "i64", "inner"), ("stride1", "i64", "outer")))
         self.steps = {k: strided(fn, self.lanes, f"%inner{k}") for k, letter in enumerate(self.layout) if letter == "v"}
         whole = fn.emit(f"and i64 %n0, {-self.lanes}")
         some = fn.emit("icmp sgt i64 %n0, 0")
         with fn.when(some), fn.loop("0", "%n1") as j:
-            self.rows = [
-                advance(fn, f"%base{k}", fn.emit(f"mul nsw i64 {j}, %outer{k}")) for k in range(len(self.types))
-            ]
+            self.rows = [advance(fn, f"%base{k}", fn.emit(f"mul nsw i64 {j}, %outer{k}")) for k in range(len(self.types))]
             self.uniform = self._uniform_values()
             self._main(whole)
             if self.lanes > 1:
@@ -134,9 +130,7 @@ class Pointwise:
 
         def leaf(node, offset=None):
             k = len(self.outputs) + position_of(node)
-            address = (
-                self.rows[k] if offset is None else advance(self.fn, self.rows[k], first(self.fn, self.lanes, offset))
-            )
+            address = self.rows[k] if offset is None else advance(self.fn, self.rows[k], first(self.fn, self.lanes, offset))
             return access.read(Place(address, "s", self.types[k]), node.type, part_of(node))
 
         machine = Machine(self.fn, self.lanes, leaf)

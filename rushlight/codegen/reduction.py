@@ -169,10 +169,7 @@ def across(reduction, m, values):
     lanes = half = m.lanes
     while half > 1:
         half //= 2
-        other = [
-            m.shuffle(v, t, [(i + half) % lanes for i in range(lanes)])
-            for v, t in zip(values, reduction.slots, strict=True)
-        ]
+        other = [m.shuffle(v, t, [(i + half) % lanes for i in range(lanes)]) for v, t in zip(values, reduction.slots, strict=True)]
         values = reduction.join(m, values, other)
     return [m.shuffle(v, t, [0] * lanes) for v, t in zip(values, reduction.slots, strict=True)]
 

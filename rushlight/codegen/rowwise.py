@@ -59,8 +59,8 @@ class Rowwise:
         """The nodes that vary over the reduced space."""
         full = set()
         for node in self.graph:
-            leaf = node.op in ("position", "load") or node.op == "input" and position_of(node) not in self.row_inputs
-            if leaf or node.op != "reduce" and any(a in full for a in node.args):
+            leaf = node.op in ("position", "load") or (node.op == "input" and position_of(node) not in self.row_inputs)
+            if leaf or (node.op != "reduce" and any(a in full for a in node.args)):
                 full.add(node)
         return full
 
@@ -96,14 +96,8 @@ class Rowwise:
             for k in range(len(self.types)):
                 place = fn.emit(f"getelementptr i64, ptr %stride, i64 {4 * k + axis}")
                 fn.do(f"%{size}.{k} = load i64, ptr {place}, align 8")
-        self.steps = {
-            k: strided(fn, self.lanes, f"%{AXES[self.axis]}.{k}")
-            for k, letter in enumerate(self.layout)
-            if letter == "v"
-        }
-        self.start, self.extent = (
-            ("0", fn.int("mul", "%r0", "%r1")) if self.stage == "whole" else map(self._size, (4, 5))
-        )
+        self.steps = {k: strided(fn, self.lanes, f"%{AXES[self.axis]}.{k}") for k, letter in enumerate(self.layout) if letter == "v"}
+        self.start, self.extent = ("0", fn.int("mul", "%r0", "%r1")) if self.stage == "whole" else map(self._size, (4, 5))
         with fn.loop("0", "%k1") as a:
             self._kept(a)
         fn.do("ret void")
@@ -307,9 +301,7 @@ class AlongRows(Rowwise):
 
         def where():
             base = fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), i))
-            return fn.emit(
-                f"add {vector(self.lanes, 'i64')} {splat(fn, self.lanes, 'i64', base)}, {counted(self.lanes, 'i64')}"
-            )
+            return fn.emit(f"add {vector(self.lanes, 'i64')} {splat(fn, self.lanes, 'i64', base)}, {counted(self.lanes, 'i64')}")
 
         return self._elements(self.values, addresses, access, where), addresses, access
 
