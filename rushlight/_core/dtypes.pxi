@@ -322,7 +322,6 @@ cdef float bf16_to_float(uint16_t h) noexcept nogil:
 
 
 cdef int put_scalar(void* p, int code, object value) except -1:
-    cdef double complex z
     if code == F32:
         (<float*>p)[0] = <float><double>value
     elif code == F64:
@@ -330,13 +329,13 @@ cdef int put_scalar(void* p, int code, object value) except -1:
     elif code == B1:
         (<uint8_t*>p)[0] = 1 if value else 0
     elif code in (C64, C128, C32):
-        z = complex(value)
+        value = complex(value)     # its parts one by one: C's arithmetic on complex numbers loses the sign of a zero
         if code == C128:
-            (<double*>p)[0], (<double*>p)[1] = z.real, z.imag
+            (<double*>p)[0], (<double*>p)[1] = value.real, value.imag
         elif code == C64:
-            (<float*>p)[0], (<float*>p)[1] = <float>z.real, <float>z.imag
+            (<float*>p)[0], (<float*>p)[1] = <float><double>value.real, <float><double>value.imag
         else:
-            (<uint16_t*>p)[0], (<uint16_t*>p)[1] = double_to_half(z.real), double_to_half(z.imag)
+            (<uint16_t*>p)[0], (<uint16_t*>p)[1] = double_to_half(value.real), double_to_half(value.imag)
     elif code == F16:
         (<uint16_t*>p)[0] = double_to_half(<double>value)
     elif code == BF16:

@@ -214,7 +214,7 @@ cdef object wrap_subclass(Tensor t, type cls):
         PyMem_Free(out.sizes)
     _set_rank(out, t.ndim)
     memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
-    out.flags = (t.flags & ~<uint32_t>HAS_HOOKS) | (out.flags & INTERCEPT)
+    out.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT)) | (out.flags & INTERCEPT)
     out.node, out.output_nr, out.base, out.view_version = t.node, t.output_nr, t.base, t.view_version
     return out
 
@@ -270,7 +270,7 @@ cdef class Tensor:
             self.sizes = self.inline_
         _set_rank(self, t.ndim)
         memcpy(self.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
-        self.flags = (t.flags & ~<uint32_t>HAS_HOOKS) | (self.flags & INTERCEPT)
+        self.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT)) | (self.flags & INTERCEPT)
         self.node, self.output_nr, self.base, self.view_version = t.node, t.output_nr, t.base, t.view_version
         return self
 
