@@ -33,7 +33,7 @@ def test_lesser_machine(cpu, lacking, bits, tmp_path):
         cpu,
         lacking,
         str(bits),
-        os.path.join(HERE, "test_codegen.py"),
+        *(os.path.join(HERE, f"test_codegen{part}.py") for part in ("", "_rowwise")),
         "-k",
         TESTS,
     ]

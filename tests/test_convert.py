@@ -1,6 +1,6 @@
 """Python data, NumPy arrays, buffers and DLPack in and out of tensors: every line is run by PyTorch and by rushlight and must agree."""
 
-import array
+import array  # noqa: F401  (the lines below use it)
 import gc
 import warnings
 
@@ -43,7 +43,7 @@ def outcome(line, T):
         warnings.simplefilter("ignore")
         try:
             result = eval(line, {**globals(), "T": T})
-        except Exception as error:
+        except Exception as error:  # which one is what the tests compare
             return type(error).__name__, str(error).split("\n")[0]
         return repr(result), str(getattr(result, "dtype", ""))
 
@@ -453,14 +453,12 @@ def test_buffer_protocol():
 
 
 def test_read_only_arrays_warn_once():
-    import rushlight._core.convert  # noqa: F401  (the flag lives for the process: only the first warning can be seen)
-
     frozen = np.frombuffer(b"abcd", dtype=np.uint8)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         rushlight.from_numpy(frozen)
         rushlight.from_numpy(frozen)
-    assert len(seen) <= 1
+    assert len(seen) <= 1  # none if another test was first: the flag lives as long as the process
 
 
 # -- DLPack --
