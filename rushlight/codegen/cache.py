@@ -20,7 +20,7 @@ _TRIM_EVERY = 64  # entries written by this process between two looks at the fol
 _TOUCH_AFTER = 3600.0  # seconds; how stale an entry's time of last use may be
 
 _serial = itertools.count()
-_writes = itertools.count()
+_writes = itertools.count(1)
 
 
 def key(*parts):
