@@ -389,16 +389,16 @@ cdef set _reach(list starts, uint64_t oldest):
 
 
 def depends_on_others(outputs, inputs):
-    """Do the outputs depend on leaves other than the inputs (which count as leaves, computed or not)?"""
-    cdef set stop = {edge(t) for t in inputs}
+    """Do the outputs depend on leaves other than the inputs, or on inputs that were computed?"""
+    cdef set own = {edge(t) for t in inputs}
     cdef set seen = set()
     cdef list stack = [edge(t) for t in outputs]
     cdef Node node
     while stack:
         node = stack.pop()
-        if node is None or node in seen or node in stop:
+        if node is None or node in seen:
             continue
-        if type(node) is AccumulateGrad:
+        if type(node) is AccumulateGrad and node not in own or type(node) is not AccumulateGrad and node in own:
             return True
         seen.add(node)
         stack.extend(node.next)

@@ -4,7 +4,6 @@ import functools
 
 from .._core import tape
 from .._core.tensor import Tensor
-from ..utils._pytree import tree_flatten, tree_unflatten
 
 __all__ = ["BackwardCFunction", "Function", "FunctionCtx", "InplaceFunction", "NestedIOFunction", "once_differentiable"]
 
@@ -108,9 +107,9 @@ class Function(metaclass=FunctionMeta):
             args = _bind_defaults(cls.forward, args, kwargs)
             kwargs = {}
         if tape.intercepted(args):
-            from . import _transforms
+            from ._batching import call_function
 
-            return _transforms.call_function(cls, args, kwargs)
+            return call_function(cls, args, kwargs)
         return run(cls, args, kwargs)
 
 
@@ -180,6 +179,8 @@ class NestedIOFunction(Function):
     @classmethod
     def apply(cls, *args):
         """Calls forward_extended on the nested arguments and records the call."""
+        from ..utils._pytree import tree_flatten, tree_unflatten
+
         flat, structure = tree_flatten(args)
         result_structure = []
 

@@ -1,0 +1,314 @@
+"""Function transforms: grad, vjp, jvp, vmap, Jacobians and Hessians of functions, in any nesting.
+
+Reverse mode is the tape itself: a transform gives its arguments nodes of their own and differentiates with respect to those. A derivative is
+recorded in its turn exactly if it depends on anything else that needs a gradient: an outer transform, or tensors of the caller.
+Under vmap the tape sees the whole batch; arguments are expanded to it first, so that every example gets its own derivative.
+"""
+
+from .._core import tape
+from .._core.tensor import Tensor
+from ..utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+from . import grad as _grad
+from ._batching import loop
+from .functional import pushforward
+from .grad_mode import enable_grad, is_grad_enabled
+from .stateless import functional_call, stack_module_state
+from .vmap import Batched, active, from_plain, to_plain, vmap
+
+__all__ = [
+    "functional_call",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stack_module_state",
+    "vjp",
+    "vmap",
+]
+
+
+# -- tracking --
+
+
+class _Tracked:
+    """Some arguments of a function, under nodes of their own."""
+
+    def __init__(self, trees):
+        self.levels = active()
+        leaves, self.spec = tree_flatten(trees)
+        for x in leaves:
+            if not isinstance(x, Tensor):
+                raise ValueError(f"Expected all inputs that are differentiated to be Tensors, but got {type(x).__name__}")
+        self.plain = tuple(tape.identity(to_plain(x, self.levels)) for x in leaves)
+        self.trees = tree_unflatten([from_plain(p, self.levels) for p in self.plain], self.spec)
+
+    def outputs(self, tree):
+        """The plain tensors of a result, its structure, and whether derivatives of it must be recorded."""
+        leaves, spec = tree_flatten(tree)
+        for x in leaves:
+            if not isinstance(x, Tensor):
+                raise RuntimeError(f"Expected the function to return only Tensors, got {type(x).__name__}")
+        plain = tuple(to_plain(x, self.levels) for x in leaves)
+        return plain, spec, self.recorded(plain)
+
+    def recorded(self, plain):
+        """Does any of these depend on more than the tracked arguments?"""
+        return tape.depends_on_others([p for p in plain if p.requires_grad], self.plain)
+
+    def release(self, tree, recorded=None):
+        """A result as the caller sees it: without the nodes of this transform where nothing else is behind them."""
+
+        def one(x):
+            if not isinstance(x, Tensor):
+                return x
+            plain = to_plain(x, self.levels) if self.levels else x
+            keep = self.recorded((plain,)) if recorded is None else recorded
+            return x if keep else x.detach()
+
+        return tree_map(one, tree)
+
+    def grads(self, outputs, vectors, create):
+        """Vector-Jacobian products, zeros for arguments that were not used."""
+        pairs = [(o, v) for o, v in zip(outputs, vectors) if o.requires_grad]
+        found = (None,) * len(self.plain)
+        if pairs:
+            found = _grad([o for o, _ in pairs], self.plain, [v for _, v in pairs], retain_graph=True, create_graph=create, allow_unused=True)
+        return tuple(p.new_zeros(p.shape) if f is None else f for f, p in zip(found, self.plain))
+
+    def wrap(self, plain):
+        """Plain tensors in the structure of the arguments."""
+        return tree_unflatten([from_plain(p, self.levels) for p in plain], self.spec)
+
+
+def _select(args, argnums):
+    """The arguments at argnums: one, or a tuple."""
+    if isinstance(argnums, int):
+        if not -len(args) <= argnums < len(args):
+            raise RuntimeError(f"Got argnum={argnums}, but only {len(args)} positional inputs")
+        return args[argnums]
+    if not isinstance(argnums, tuple) or not argnums:
+        raise RuntimeError(f"argnum must be int or Tuple[int], and not empty; got: {argnums}")
+    return tuple(_select(args, i) for i in argnums)
+
+
+def _replace(args, argnums, value):
+    """args with those at argnums replaced."""
+    args = list(args)
+    for i, v in ((argnums, value),) if isinstance(argnums, int) else zip(argnums, value):
+        args[i] = v
+    return args
+
+
+def _split_aux(result, has_aux, caller):
+    if not has_aux:
+        return result, None
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RuntimeError(f"{caller}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    return result
+
+
+# -- reverse mode --
+
+
+def grad_and_value(func, argnums=0, has_aux=False):
+    """A function that returns ``(gradient, value)`` of the scalar function ``func``; with has_aux ``(gradient, (value, aux))``."""
+
+    def compute(*args, **kwargs):
+        with enable_grad():
+            tracked = _Tracked(_select(args, argnums))
+            result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "grad_and_value(f)(*args)")
+            if not isinstance(result, Tensor):
+                raise RuntimeError(f"Expected f to return a tensor with requires_grad, got {type(result).__name__}")
+            if result.ndim != 0:
+                raise RuntimeError(
+                    "grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, "
+                    f"got tensor with {result.ndim} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
+                )
+            plain, _, recorded = tracked.outputs(result)
+            found = tracked.grads(plain, [p.new_ones(p.shape) for p in plain], recorded)
+            gradient, value = tracked.wrap(found), tracked.release(result, recorded)
+            return (gradient, (value, tracked.release(aux))) if has_aux else (gradient, value)
+
+    return compute
+
+
+def grad(func, argnums=0, has_aux=False):
+    """A function that returns the gradient of the scalar function ``func`` with respect to the arguments at argnums.
+
+    With has_aux, func returns ``(value, aux)`` and the result is ``(gradient, aux)``.
+
+    >>> import rushlight as torch
+    >>> torch.func.grad(torch.func.grad(lambda x: x ** 3))(torch.tensor(2.0))
+    tensor(12.)
+    """
+    both = grad_and_value(func, argnums, has_aux)
+
+    def compute(*args, **kwargs):
+        gradient, value = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return compute
+
+
+def vjp(func, *primals, has_aux=False):
+    """``(func(*primals), vjp_fn)``, where ``vjp_fn(cotangents)`` gives the product of cotangents with the Jacobian.
+
+    cotangents have the structure of the result; vjp_fn returns a tuple with one entry per primal. With has_aux:
+    ``(result, vjp_fn, aux)``.
+    """
+    with enable_grad():
+        tracked = _Tracked(primals)
+        result, aux = _split_aux(func(*tracked.trees), has_aux, "vjp(f, *primals)")
+        plain, spec, recorded = tracked.outputs(result)
+
+    def vjp_fn(cotangents, retain_graph=True, create_graph=None):
+        leaves, given = tree_flatten(cotangents)
+        if given != spec:
+            raise RuntimeError(f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
+                               f"cotangents: {given}, primal output: {spec}")  # fmt: skip
+        deeper = [x.level for x in leaves if isinstance(x, Batched) and x.level > tracked.levels]
+        if deeper:  # the graph was made outside of that vmap: one pass per example
+            return loop(vjp_fn, (cotangents,), {}, max(deeper))
+        vectors = [to_plain(x, tracked.levels) for x in leaves]
+        create = recorded or any(v.requires_grad for v in vectors)
+        found = tracked.grads(plain, vectors, create and is_grad_enabled() if create_graph is None else create_graph)
+        return tracked.wrap(found)
+
+    value = tracked.release(result, recorded)
+    return (value, vjp_fn, tracked.release(aux)) if has_aux else (value, vjp_fn)
+
+
+# -- forward mode --
+
+
+def _check_tangents(primals, tangents):
+    if tree_flatten(primals)[1] != tree_flatten(tangents)[1]:
+        raise RuntimeError("jvp(f, primals, tangents): Expected primals and tangents to have the same python structure.")
+    for p, t in zip(tree_leaves(primals), tree_leaves(tangents)):
+        if p.shape != t.shape:
+            raise RuntimeError(f"jvp(f, primals, tangents): a tangent has shape {tuple(t.shape)}, its primal {tuple(p.shape)}")
+
+
+def jvp(func, primals, tangents, *, strict=False, has_aux=False):
+    """``(func(*primals), J tangents)``: the value and its derivative in the direction ``tangents``. With has_aux also aux.
+
+    primals and tangents are tuples of the same structure.
+    """
+    if not isinstance(primals, tuple):
+        raise RuntimeError(f"jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got "
+                           f"{type(primals)}")  # fmt: skip
+    _check_tangents(primals, tangents)
+    with enable_grad():
+        tracked = _Tracked(primals)
+        result, aux = _split_aux(func(*tracked.trees), has_aux, "jvp(f, primals, tangents)")
+        plain, spec, recorded = tracked.outputs(result)
+        directions = tuple(to_plain(t, tracked.levels) for t in tree_leaves(tangents))
+        recorded = recorded or any(t.requires_grad for t in directions)
+        found = _pushforward(plain, tracked.plain, directions, recorded)
+        derivative = tree_unflatten([from_plain(f if recorded else f.detach(), tracked.levels) for f in found], spec)
+    value = tracked.release(result)
+    return (value, derivative, tracked.release(aux)) if has_aux else (value, derivative)
+
+
+def _pushforward(outputs, inputs, tangents, create):
+    """J v; zeros for outputs that do not depend on the inputs."""
+    live = tuple(o for o in outputs if o.requires_grad)
+    found = iter(pushforward(live, inputs, tangents, create) if live else ())
+    return tuple(next(found) if o.requires_grad else o.new_zeros(o.shape) for o in outputs)
+
+
+def linearize(func, *primals):
+    """``(func(*primals), jvp_fn)``, where ``jvp_fn(*tangents)`` gives J tangents without calling func again."""
+    with enable_grad():
+        tracked = _Tracked(primals)
+        plain, spec, recorded = tracked.outputs(result := func(*tracked.trees))
+
+    def jvp_fn(*tangents):
+        _check_tangents(primals, tangents)
+        directions = tuple(to_plain(t, tracked.levels) for t in tree_leaves(tangents))
+        create = recorded or any(t.requires_grad for t in directions)
+        found = _pushforward(plain, tracked.plain, directions, create)
+        return tree_unflatten([from_plain(f if create else f.detach(), tracked.levels) for f in found], spec)
+
+    return tracked.release(result, recorded), jvp_fn
+
+
+# -- Jacobians --
+
+
+def _units(t, levels):
+    """Tensors like t, 1 in one element of every example."""
+    lead, shape = tuple(t.shape[:levels]), tuple(t.shape[levels:])
+    count = 1
+    for n in shape:
+        count *= n
+    for i in range(count):
+        flat = t.new_zeros((*lead, count))
+        flat[..., i] = 1
+        yield flat.reshape(t.shape)
+
+
+def _block(rows, out, input, levels, at_end):
+    """The Jacobian block of one output and input from its rows (or, at_end, columns)."""
+    import rushlight
+
+    lead, out_shape, in_shape = tuple(out.shape[:levels]), tuple(out.shape[levels:]), tuple(input.shape[levels:])
+    if not rows:
+        return out.new_zeros(lead + out_shape + in_shape)
+    return rushlight.stack(rows, -1 if at_end else levels).reshape(lead + out_shape + in_shape)
+
+
+def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
+    """A function that returns the Jacobian of ``func`` with respect to the arguments at argnums, by one reverse pass per output element.
+
+    For output shape S and argument shape T the result has shape S + T; structures nest, outputs outside. chunk_size is accepted for
+    compatibility: passes run one at a time.
+
+    >>> import rushlight as torch
+    >>> torch.func.jacrev(lambda x: x * x)(torch.tensor([1., 2.]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+
+    def compute(*args, **kwargs):
+        with enable_grad():
+            tracked = _Tracked(_select(args, argnums))
+            result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacrev(f)(*args)")
+            plain, spec, recorded = tracked.outputs(result)
+            blocks = []
+            for out in plain:
+                rows = [tracked.grads((out,), (unit,), recorded) for unit in _units(out, tracked.levels)]
+                columns = list(zip(*rows)) if rows else [()] * len(tracked.plain)
+                blocks.append(tracked.wrap([_block(c, out, p, tracked.levels, False) for c, p in zip(columns, tracked.plain)]))
+        jacobian = tree_unflatten(blocks, spec)
+        return (jacobian, tracked.release(aux)) if has_aux else jacobian
+
+    return compute
+
+
+def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
+    """Like :func:`jacrev`, by one forward-mode pass per input element: cheaper where there are fewer inputs than outputs."""
+
+    def compute(*args, **kwargs):
+        with enable_grad():
+            tracked = _Tracked(_select(args, argnums))
+            result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacfwd(f)(*args)")
+            plain, spec, recorded = tracked.outputs(result)
+            columns = [[_pushforward(plain, (p,), (unit,), recorded) for unit in _units(p, tracked.levels)] for p in tracked.plain]
+            blocks = [
+                tracked.wrap([_block([c[i] for c in column], out, p, tracked.levels, True) for column, p in zip(columns, tracked.plain)])
+                for i, out in enumerate(plain)
+            ]
+        jacobian = tree_unflatten(blocks, spec)
+        jacobian = jacobian if recorded else tree_map(lambda t: t.detach(), jacobian)
+        return (jacobian, tracked.release(aux)) if has_aux else jacobian
+
+    return compute
+
+
+def hessian(func, argnums=0):
+    """A function that returns the Hessian of ``func``: for argument shape T and a scalar result a tensor of shape T + T."""
+    return jacfwd(jacrev(func, argnums), argnums)

@@ -1,0 +1,277 @@
+"""vmap: functions of one example as functions of a batch.
+
+Inside the function a batched argument is a :class:`Batched`: a tensor with the shape of one example, which stands for a value with one more
+dim. Operators that meet one come here by the override protocol. Pointwise and rowwise operators, views and products run once on the
+whole batch; compositions run as they are written; any other operator runs once per example, its results stacked.
+"""
+
+import threading
+
+from .._core.tensor import Tensor
+from ..utils._pytree import tree_flatten, tree_unflatten
+
+__all__ = ["Batched", "vmap"]
+
+
+class _Levels(threading.local):
+    def __init__(self):
+        self.stack = []  # (batch size, randomness) of each vmap that is active, outermost first
+
+
+_levels = _Levels()
+
+
+def active():
+    """How many vmaps are active on this thread: the number of the innermost level."""
+    return len(_levels.stack)
+
+
+def batch_size(level):
+    """The batch size of an active level (1 is the outermost)."""
+    return _levels.stack[level - 1][0]
+
+
+# -- the batched tensor --
+
+_CONTROL_FLOW = (
+    "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that yet, please shout over "
+    "at https://github.com/pytorch/functorch/issues/257 .\nUse where() on both results instead."
+)
+_ITEM = (
+    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please try to rewrite "
+    "what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, please file a bug report."
+)
+
+
+class Batched(Tensor):
+    """What a function under vmap sees of ``value``: all of its dims but ``bdim``, which belongs to the vmap of ``level``."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """Carries out an operator on batched arguments."""
+        from ._batching import call
+
+        return call(func, args, kwargs or {})
+
+    def __repr__(self):
+        return f"BatchedTensor(lvl={self.level}, bdim={self.bdim}, value=\n    {self.value!r}\n)"
+
+    def __bool__(self):
+        raise RuntimeError(_CONTROL_FLOW)
+
+    def item(self):
+        """Refused: every example has its own."""
+        raise RuntimeError(_ITEM)
+
+    __int__ = __float__ = __complex__ = __index__ = tolist = numpy = item
+
+    @property
+    def requires_grad(self):
+        """True if the batch requires a gradient."""
+        return self.value.requires_grad
+
+    @property
+    def grad_fn(self):
+        """The node that computed the batch."""
+        return self.value.grad_fn
+
+    def requires_grad_(self, requires_grad=True):
+        """Sets whether the batch collects a gradient."""
+        self.value.requires_grad_(requires_grad)
+        return self
+
+    def detach(self):
+        """The same values without history."""
+        return wrap(self.value.detach(), self.bdim, self.level)
+
+    @property
+    def data(self):
+        """The same values without history."""
+        return self.detach()
+
+
+def wrap(value, bdim, level):
+    """The Batched of a value; value itself if it has no batch dim."""
+    if bdim is None:
+        return value
+    out = value.detach().select(bdim, 0).as_subclass(Batched)
+    out.value, out.bdim, out.level = value, bdim, level
+    return out
+
+
+def unwrap(x, level):
+    """``(value, bdim)`` of an argument at a level; bdim is None for anything not batched there."""
+    if isinstance(x, Batched) and x.level == level:
+        return x.value, x.bdim
+    return x, None
+
+
+def move(value, bdim, to=0):
+    """value with its dim bdim moved to another place."""
+    if bdim == to:
+        return value
+    order = [d for d in range(value.ndim) if d != bdim]
+    order.insert(to, bdim)
+    return value.permute(order)
+
+
+def leading(x, level):
+    """The argument with its batch dim in front, expanded if it has none."""
+    value, bdim = unwrap(x, level)
+    if bdim is None:
+        return value.unsqueeze(0).expand(batch_size(level), *value.shape)
+    return move(value, bdim)
+
+
+def to_plain(t, levels):
+    """A tensor without wrappers, the batch dims of levels 1..levels in front; expanded where it is not batched."""
+    for level in range(levels, 0, -1):  # the innermost level is unwrapped first, and ends up behind the outer ones
+        t = leading(t, level)
+    return t
+
+
+def from_plain(t, levels):
+    """The inverse of to_plain."""
+    for level in range(1, levels + 1):
+        t = wrap(t, 0, level)
+    return t
+
+
+# -- vmap --
+
+
+def _flat_dims(dims, count, spec, name):
+    """One dim per leaf from an int, None, or a structure of them."""
+    if dims is None or isinstance(dims, int):
+        return [dims] * count
+    flat, found = tree_flatten(dims, is_leaf=lambda d: d is None or isinstance(d, int))
+    if found == spec:
+        return flat
+    spread = _spread(dims, spec)
+    if spread is None or len(spread) != count:
+        raise ValueError(f"vmap: {name}={dims} is not compatible with the structure of the values.\nExpected an int, None, or the same "
+                         f"structure: {spec}")  # fmt: skip
+    return spread
+
+
+def _spread(dims, spec):
+    """dims, a prefix of the structure of spec, with each int or None repeated over the leaves below it."""
+    if dims is None or isinstance(dims, int):
+        return [dims] * spec.num_leaves
+    if not isinstance(dims, (tuple, list, dict)):
+        return None
+    parts = list(dims.values()) if isinstance(dims, dict) else list(dims)
+    children = spec.children_specs if hasattr(spec, "children_specs") else spec.children()
+    if len(parts) != len(children):
+        return None
+    result = []
+    for part, child in zip(parts, children):
+        found = _spread(part, child)
+        if found is None:
+            return None
+        result += found
+    return result
+
+
+def _checked_in_dims(args, in_dims):
+    """The leaves of args, their structure, their dims and the batch size."""
+    flat, spec = tree_flatten(args)
+    if not flat:
+        raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over "
+                         "a function with no inputs. The latter is unsupported.")  # fmt: skip
+    dims = _flat_dims(in_dims, len(flat), spec, "in_dims")
+    sizes = []
+    for i, (x, d) in enumerate(zip(flat, dims)):
+        if d is None:
+            continue
+        if not isinstance(x, Tensor):
+            raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): Got in_dim={d} for an input but the input is of type {type(x)}. We cannot "
+                             "vmap over non-Tensor arguments, please use None as the respective in_dim")  # fmt: skip
+        if not -x.ndim <= d < x.ndim:
+            raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): Got in_dim={d} for some input, but that input is a Tensor of dimensionality "
+                             f"{x.ndim} so expected in_dim to satisfy -{x.ndim} <= in_dim < {x.ndim}.")  # fmt: skip
+        dims[i] = d % x.ndim
+        sizes.append(x.shape[dims[i]])
+    if not sizes:
+        raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): at least one input must be mapped over (have an in_dim that is not None)")
+    if len(set(sizes)) > 1:
+        raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension")
+    return flat, spec, dims, sizes[0]
+
+
+def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
+    """A function that maps ``func`` over a dim of its arguments, as if called once per entry.
+
+    Args:
+        func: takes and returns Tensors, also nested in tuples, lists and dicts.
+        in_dims: which dim of each positional argument to map over; None: the same value for all. Keyword arguments are mapped over dim 0.
+        out_dims: where the mapped dim goes in the results.
+        randomness: random operators inside: 'error', 'different' (numbers of its own for each entry) or 'same'.
+        chunk_size: how many entries to compute at a time (default: all).
+
+    >>> import rushlight as torch
+    >>> torch.func.vmap(torch.dot)(torch.ones(3, 2), torch.ones(3, 2))
+    tensor([2., 2., 2.])
+    """
+    if randomness not in ("error", "different", "same"):
+        raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
+
+    def mapped(*args, **kwargs):
+        dims = in_dims if in_dims is None or isinstance(in_dims, int) else tuple(in_dims)
+        both = (args, kwargs)
+        flat, spec, flat_dims, size = _checked_in_dims(both if kwargs else (args,), (dims, 0) if kwargs else (dims,))
+        if chunk_size is None or chunk_size >= size:
+            return _run(func, flat, spec, flat_dims, size, out_dims, randomness)
+        return _run_chunks(func, flat, spec, flat_dims, size, out_dims, randomness, chunk_size)
+
+    mapped.__name__ = getattr(func, "__name__", "mapped")
+    mapped.__wrapped__ = func
+    return mapped
+
+
+def _run(func, flat, spec, dims, size, out_dims, randomness):
+    level = active() + 1
+    _levels.stack.append((size, randomness))
+    try:
+        batched = [x if d is None else wrap(x, d, level) for x, d in zip(flat, dims)]
+        both = tree_unflatten(batched, spec)
+        result = func(*both[0], **(both[1] if len(both) > 1 else {}))
+        leaves, out_spec = tree_flatten(result)
+        places = _flat_dims(out_dims, len(leaves), out_spec, "out_dims")
+        return tree_unflatten([_unbatch(x, d, level, func) for x, d in zip(leaves, places)], out_spec)
+    finally:
+        _levels.stack.pop()
+
+
+def _unbatch(x, out_dim, level, func):
+    """A result as the caller gets it."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"vmap({getattr(func, '__name__', func)}, ...): `{getattr(func, '__name__', func)}` must only return Tensors, got type "
+                         f"{type(x)} as a return.")  # fmt: skip
+    value, bdim = unwrap(x, level)
+    if out_dim is None:
+        if bdim is not None:
+            raise ValueError(f"vmap({getattr(func, '__name__', func)}, ...): `{getattr(func, '__name__', func)}` can not return a BatchedTensor "
+                             "when out_dim is None")  # fmt: skip
+        return value
+    if bdim is None:
+        value, bdim = value.unsqueeze(0).expand(batch_size(level), *value.shape), 0
+    return move(value, bdim, out_dim % value.ndim)
+
+
+def _run_chunks(func, flat, spec, dims, size, out_dims, randomness, chunk_size):
+    """The batch in pieces; results joined along the mapped dim."""
+    import rushlight
+
+    pieces = []
+    for start in range(0, size, chunk_size):
+        n = min(chunk_size, size - start)
+        part = [x if d is None else x.narrow(d, start, n) for x, d in zip(flat, dims)]
+        pieces.append(_run(func, part, spec, dims, n, out_dims, randomness))
+    flats = [tree_flatten(p) for p in pieces]
+    out_spec = flats[0][1]
+    places = _flat_dims(out_dims, len(flats[0][0]), out_spec, "out_dims")
+    joined = [column[0] if d is None else rushlight.cat(column, d) for d, column in zip(places, zip(*(f for f, _ in flats)))]
+    return tree_unflatten(joined, out_spec)
