@@ -7,7 +7,7 @@ All elements of a tensor are printed in one format, chosen from all that are sho
 from math import inf, isfinite
 from types import SimpleNamespace
 
-from rushlight._core.tensor import get_default_device, get_default_dtype
+from rushlight._core.tensor import Tensor, get_default_device, get_default_dtype
 
 PRINT_OPTS = SimpleNamespace(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
 
@@ -181,7 +181,7 @@ def _history(t):
 
 def tensor_text(t, contents=None):
     """``repr(t)``. contents: text to stand for the elements."""
-    plain = t.detach()
+    plain = t.as_subclass(Tensor).detach()  # nobody intercepts the printing
     opening = "tensor(" if type(t).__name__ in ("Tensor", "Parameter") else f"{type(t).__name__}("
     body = contents or ("[]" if t.numel() == 0 else _body(plain, len(opening)))
     text = opening + body
@@ -201,5 +201,7 @@ def tensor_format(t, spec):
     if t.dim() == 0:
         return format(t.item(), spec)
     if spec:
-        raise TypeError(f"unsupported format string passed to {type(t).__name__}.__format__\n  Format its numbers: t.item(), or t.tolist().")
+        raise TypeError(
+            f"unsupported format string passed to {type(t).__name__}.__format__\n  Format its numbers: t.item(), t.tolist()."
+        )
     return str(t)
