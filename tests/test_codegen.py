@@ -369,6 +369,19 @@ def test_scatter_add_of_rows():
     same(out, wanted)
 
 
+def test_scatter_of_a_value_read_back_sees_every_duplicate():
+    values, index = rng(1).random((1, 300)).astype("f4"), rng(2).integers(0, 9, (1, 300))
+    offset = E.input(2, "i64") * 4
+    largest = f.maximum(E.make("load", (offset,), "f32", 0), E.input(1, "f32"))
+    for layout in ("sscc", "vscc"):
+        out, wanted = np.zeros(9, "f4"), np.zeros(9, "f4")
+        target = np.broadcast_to(out[:1], (1, 300))
+        address = cpu.pointwise(((largest, "f32", "set", offset),), ("f32", "f32", "i64"), layout)
+        run_pointwise(address, [target, target, values, index])
+        np.maximum.at(wanted, index[0], values[0])
+        same(out, wanted)
+
+
 def test_scatter_keeps_the_last_of_duplicates():
     values, index = np.arange(100, dtype="f4").reshape(1, 100), np.arange(100).reshape(1, 100) // 10
     out = np.zeros(10, "f4")

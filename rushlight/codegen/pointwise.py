@@ -91,10 +91,17 @@ class Pointwise:
         store = self.outputs[k]
         return self.layout[k] == "c" and not store.add and store.offset is None
 
+    def _meets(self, k):
+        """Do the elements of a vector need each other's result? So it is where several may be combined at one address: an
+        addition, or a value made from what a ``load`` at the same offset finds. They are taken one by one, in order."""
+        store = self.outputs[k]
+        read_back = any(n.op == "load" and n.args[0] is store.offset for n in self.graph)
+        return (store.add or read_back) and (self.layout[k] != "c" or store.offset in self.varying)
+
     def _lanes(self):
         """How many elements a vector has: a register of the widest type, two of them where the graph is small."""
-        if any(o.add and (self.layout[k] != "c" or o.offset in self.varying) for k, o in enumerate(self.outputs)):
-            return 1  # elements may coincide: one at a time, in order
+        if any(self._meets(k) for k in range(len(self.outputs))):
+            return 1
         read = [self.inputs[i] for i in read_positions(self.graph)]
         bits = widest(self.graph, [o.type for o in self.outputs] + read)
         lanes = host().vector_bits // bits
