@@ -1,7 +1,8 @@
 """Networks: modules, their functions, initial values and utilities."""
 
 from . import _reduction, functional, init, modules  # noqa: F401
-from .modules import *
+from .modules import *  # noqa: F403
+from .parallel import DataParallel  # noqa: F401
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter  # noqa: F401
 
 

@@ -97,7 +97,7 @@ class UninitializedTensorMixin:
     """What lazy parameters and buffers share: a device and a dtype, no shape until ``materialize``."""
 
     _methods = frozenset(
-        ["detach", "requires_grad_", "to", "cpu", "cuda", "float", "double", "half", "bfloat16", "type", "zero_"]
+        ["detach", "requires_grad_", "to", "cpu", "cuda", "float", "double", "half", "bfloat16", "type", "is_floating_point", "is_complex"]
     )
     _attributes = frozenset(["device", "dtype", "is_cuda", "is_meta", "requires_grad", "grad", "grad_fn", "is_leaf", "data", "layout"])
 

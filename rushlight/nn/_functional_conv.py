@@ -1,0 +1,176 @@
+"""Convolutions of 1, 2 and 3 dimensions and their transposes: windows times weights."""
+
+import math
+
+import rushlight as torch
+
+from ._functional_window import _pad_constant, per_dim, windows
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation: (N, C, L), (O, C / groups, k), (O) -> (N, O, L'). padding: numbers, "valid" or "same"."""
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation: (N, C, H, W), (O, C / groups, kh, kw), (O) -> (N, O, H', W').
+
+    >>> conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation: (N, C, D, H, W), (O, C / groups, kd, kh, kw), (O) -> (N, O, D', H', W')."""
+    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose (gradient) of conv1d: (N, C, L), (C, O / groups, k), (O) -> (N, O, L')."""
+    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose (gradient) of conv2d: (N, C, H, W), (C, O / groups, kh, kw), (O) -> (N, O, H', W')."""
+    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose (gradient) of conv3d: (N, C, D, H, W), (C, O / groups, kd, kh, kw), (O) -> (N, O, D', H', W')."""
+    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_tbc(input, weight, bias, pad=0):
+    """conv1d with time first and channels last: (T, B, C), (k, C, O), (O) -> (T', B, O)."""
+    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
+
+
+def _check(name, rank, input, weight, bias, stride, padding, groups, transposed):
+    if input.dim() not in (rank + 1, rank + 2):
+        raise RuntimeError(
+            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}"
+        )
+    if min(stride) <= 0:
+        raise RuntimeError("non-positive stride is not supported")
+    if min(padding) < 0:
+        raise RuntimeError("negative padding is not supported")
+    if weight.size(0) % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"[{list(weight.shape)}] instead"
+        )
+    batched = list(input.shape) if input.dim() == rank + 2 else [1, *input.shape]
+    expected = weight.size(0) if transposed else weight.size(1) * groups
+    if batched[1] != expected:
+        kind = "transposed=1, weight" if transposed else f"groups={groups}, weight"
+        raise RuntimeError(
+            f"Given {kind} of size {list(weight.shape)}, expected input{batched} to have {expected} channels, "
+            f"but got {batched[1]} channels instead"
+        )
+    outputs = weight.size(1) * groups if transposed else weight.size(0)
+    if bias is not None and list(bias.shape) != [outputs]:
+        raise RuntimeError(
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight.shape)}, expected bias to be 1-dimensional "
+            f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
+        )
+    if input.dtype != weight.dtype:
+        from ._functional_loss import _type_name
+
+        raise RuntimeError(
+            f"expected scalar type {_type_name(input)} but found {_type_name(weight)}\n"
+            f"the input is {input.dtype}, the weight {weight.dtype}"
+        )
+
+
+def _both_ends(padding):
+    """Amounts per dimension (or pairs of amounts) in the order of ``F.pad``."""
+    pairs = [p if isinstance(p, tuple) else (p, p) for p in padding]
+    return tuple(amount for pair in reversed(pairs) for amount in pair)
+
+
+def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
+    stride, dilation = per_dim(stride, rank), per_dim(dilation, rank)
+    kernel = tuple(weight.shape[2:])
+    if isinstance(padding, str):
+        padding = _named_padding(padding, kernel, stride, dilation)
+    else:
+        padding = per_dim(padding, rank)
+    amounts = [min(p) if isinstance(p, tuple) else p for p in padding]
+    _check(f"conv{rank}d", rank, input, weight, bias, stride, amounts, groups, transposed=False)
+    single = input.dim() == rank + 1
+    image = _pad_constant(input.unsqueeze(0) if single else input, _both_ends(padding), 0)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
+    if any(n < span for n, span in zip(image.shape[2:], spans)):
+        sizes, given = " x ".join(map(str, image.shape[2:])), " x ".join(map(str, spans))
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({sizes}). Kernel size: ({given}). Kernel size can't be greater than actual "
+            "input size"
+        )
+    output = _correlate(image, weight, stride, dilation, groups)
+    if bias is not None:
+        output = output + bias.reshape(-1, *[1] * rank)
+    return output[0] if single else output
+
+
+def _named_padding(padding, kernel, stride, dilation):
+    if padding == "valid":
+        return (0,) * len(kernel)
+    if padding != "same":
+        raise RuntimeError(f"Invalid padding string: '{padding}'\nuse 'same' or 'valid'")
+    if any(s != 1 for s in stride):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    totals = [d * (k - 1) for k, d in zip(kernel, dilation)]
+    return tuple((total // 2, total - total // 2) for total in totals)
+
+
+def _correlate(image, weight, stride, dilation, groups):
+    """Windows of the padded image as rows, times the weights as columns, group by group."""
+    rank = image.dim() - 2
+    batch, outputs = image.size(0), weight.size(0)
+    found = windows(image, tuple(weight.shape[2:]), stride, dilation)
+    places = found.shape[2 : 2 + rank]
+    found = found.reshape(batch, groups, -1, *found.shape[2:])
+    order = (0, 1, *range(3, 3 + rank), 2, *range(3 + rank, 3 + 2 * rank))
+    rows = found.permute(order).reshape(batch, groups, math.prod(places), -1)
+    columns = weight.reshape(groups, outputs // groups, -1).transpose(1, 2)
+    return torch.matmul(rows, columns).transpose(2, 3).reshape(batch, outputs, *places)
+
+
+def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    stride, padding, dilation = per_dim(stride, rank), per_dim(padding, rank), per_dim(dilation, rank)
+    output_padding = per_dim(output_padding, rank)
+    _check(f"conv_transpose{rank}d", rank, input, weight, bias, stride, padding, groups, transposed=True)
+    if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)):
+        names = ("depth", "height", "width")[3 - rank :] if rank > 1 else ("height", "width")
+        stated = (("output_padding", output_padding), ("stride", stride), ("dilation", dilation))
+        text = " ".join(f"{what}_{name}: {v}" for what, values in stated for name, v in zip(names, values))
+        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {text}")
+    single = input.dim() == rank + 1
+    image = _spread(input.unsqueeze(0) if single else input, stride)
+    edges = [d * (k - 1) - p for k, d, p in zip(weight.shape[2:], dilation, padding)]
+    ends = tuple((edge, edge + extra) for edge, extra in zip(edges, output_padding))
+    image = _pad_constant(image, _both_ends(ends), 0)
+    flipped = weight.flip(tuple(range(2, 2 + rank)))
+    flipped = flipped.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).reshape(-1, weight.size(0) // groups, *weight.shape[2:])
+    output = _correlate(image, flipped, (1,) * rank, dilation, groups)
+    if bias is not None:
+        output = output + bias.reshape(-1, *[1] * rank)
+    return output[0] if single else output
+
+
+def _spread(image, stride):
+    """``image`` with stride - 1 zeros between neighbours."""
+    for i, step in enumerate(stride):
+        dim = 2 + i
+        if step > 1:
+            size = image.size(dim)
+            apart = _pad_constant(image.unsqueeze(dim + 1), _after(image, dim, step), 0)
+            image = apart.flatten(dim, dim + 1).narrow(dim, 0, (size - 1) * step + 1)
+    return image
+
+
+def _after(image, dim, step):
+    """Padding that adds step - 1 elements behind the new dimension dim + 1 of an image with one more dimension."""
+    return (0, 0) * (image.dim() - 1 - dim) + (0, step - 1)

@@ -1,0 +1,174 @@
+"""Rows of a table by index."""
+
+import rushlight as torch
+
+
+def one_hot(tensor, num_classes=-1):
+    """Integers (*) as rows of zeros with a one: (*, num_classes); -1 takes the largest value plus one."""
+    if tensor.dtype != torch.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if tensor.numel() == 0:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        return torch.zeros((*tensor.shape, num_classes), dtype=torch.int64, device=tensor.device)
+    if tensor.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(tensor.max()) + 1
+    elif tensor.max() >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    return (tensor.unsqueeze(-1) == torch.arange(num_classes, device=tensor.device)).long()
+
+
+def _renormalise(weight, input, max_norm, norm_type):
+    """Scales the rows in use, in place, to a norm of max_norm at most."""
+    with torch.no_grad():
+        used = input.reshape(-1).unique()
+        rows = weight.detach()[used]
+        norm = torch.linalg.vector_norm(rows, ord=norm_type, dim=1, keepdim=True)
+        scale = torch.where(norm > max_norm, max_norm / (norm + 1e-7), 1.0)
+        weight.detach().index_copy_(0, used, rows * scale)
+
+
+def _checked_indices(input, weight, name):
+    if input.dtype not in (torch.int64, torch.int32):
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"{torch.typename(input)} instead (while checking arguments for {name})"
+        )
+    if input.numel() and (input.min() < 0 or input.max() >= weight.size(0)):
+        raise IndexError(
+            f"index out of range in self\nindices go from {int(input.min())} to {int(input.max())}, the table has "
+            f"{weight.size(0)} rows"
+        )
+
+
+class _ScaledByCount(torch.autograd.Function):
+    """The identity on rows, whose gradient is divided by how often each row is used."""
+
+    @staticmethod
+    def forward(ctx, rows, index):
+        ctx.save_for_backward(index)
+        return rows.view_as(rows)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (index,) = ctx.saved_tensors
+        counts = torch.bincount(index)[index].to(grad.dtype)
+        return grad / counts.reshape(-1, *[1] * (grad.dim() - 1)), None
+
+
+def _rows(weight, index, padding_idx, scale_grad_by_freq):
+    """``weight[index]`` for a flat index; the padding row gets no gradient."""
+    rows = weight.index_select(0, index)
+    if padding_idx is not None:
+        is_padding = (index == padding_idx).unsqueeze(1)
+        rows = torch.where(is_padding, rows.detach(), rows)
+    return _ScaledByCount.apply(rows, index) if scale_grad_by_freq else rows
+
+
+def _padding_row(padding_idx, weight):
+    if padding_idx is None:
+        return None
+    rows = weight.size(0)
+    if not -rows <= padding_idx < rows:
+        raise AssertionError("Padding_idx must be within num_embeddings")
+    return padding_idx % rows
+
+
+def embedding(
+    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
+):
+    """Rows of ``weight`` (num, dim) by integer index: (*) -> (*, dim).
+
+    padding_idx: a row that gets no gradient. max_norm: rows in use are first scaled down, in place, to this norm.
+    scale_grad_by_freq: divides the gradient of a row by its number of uses. sparse is accepted; gradients are dense.
+    """
+    _checked_indices(input, weight, "embedding")
+    padding_idx = _padding_row(padding_idx, weight)
+    if max_norm is not None:
+        _renormalise(weight, input, max_norm, norm_type)
+    rows = _rows(weight, input.reshape(-1), padding_idx, scale_grad_by_freq)
+    return rows.reshape(*input.shape, weight.size(1))
+
+
+def embedding_bag(
+    input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean", sparse=False,
+    per_sample_weights=None, include_last_offset=False, padding_idx=None,
+):  # fmt: skip
+    """Sums, means or maxima of bags of rows of ``weight``: (B, S), or a flat index with the ``offsets`` where bags begin -> (B, dim).
+
+    per_sample_weights: a factor per index (mode "sum" only). padding_idx: a row that does not count.
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
+            f"mode='{mode}'). Please open a feature request on GitHub."
+        )
+    input, offsets, per_sample_weights = _bags(input, offsets, per_sample_weights)
+    _checked_indices(input, weight, "embedding_bag")
+    padding_idx = _padding_row(padding_idx, weight)
+    if max_norm is not None:
+        _renormalise(weight, input, max_norm, norm_type)
+    begins = offsets[:-1] if include_last_offset else offsets
+    bag = torch.bucketize(torch.arange(input.numel()), begins, right=True) - 1
+    rows = _rows(weight, input, None, scale_grad_by_freq)
+    counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(1)
+    return _reduce_bags(rows, bag, begins.numel(), counts, mode)
+
+
+def _bags(input, offsets, per_sample_weights):
+    """A flat index with its offsets, from either form of the arguments."""
+    if per_sample_weights is not None and per_sample_weights.size() != input.size():
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({tuple(per_sample_weights.shape)}) is not None, then it must have the same "
+            f"shape as the input ({tuple(input.shape)})"
+        )
+    if input.dim() == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences. "
+                f"However, found offsets of type {type(offsets)}"
+            )
+        offsets = torch.arange(0, input.numel(), input.size(1))
+        weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
+        return input.reshape(-1), offsets, weights
+    if input.dim() != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
+    if offsets is None:
+        raise ValueError("offsets has to be a 1D Tensor but got None")
+    if offsets.dim() != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    if offsets.numel() and int(offsets[0]) != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got "
+            f"{int(offsets[0])}"
+        )
+    if offsets.numel() and int(offsets[-1]) > input.numel():
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {int(offsets[-1])}"
+        )
+    return input, offsets, per_sample_weights
+
+
+def _reduce_bags(rows, bag, bags, counts, mode):
+    sizes = torch.zeros(bags, dtype=torch.int64).index_add(0, bag, counts)
+    if mode == "max":
+        lowest = torch.full((bags, rows.size(1)), float("-inf"), dtype=rows.dtype)
+        used = counts.bool()
+        index = bag[used].unsqueeze(1).expand(-1, rows.size(1))
+        largest = lowest.scatter_reduce(0, index, rows[used], "amax", include_self=False)
+        return torch.where((sizes > 0).unsqueeze(1), largest, 0)
+    kept = rows * counts.to(rows.dtype).unsqueeze(1)
+    sums = torch.zeros(bags, rows.size(1), dtype=rows.dtype).index_add(0, bag, kept)
+    if mode == "mean":
+        sums = sums / sizes.clamp(min=1).to(rows.dtype).unsqueeze(1)
+    return sums

@@ -1,0 +1,375 @@
+"""Images: changing resolution, sampling at given places, moving elements between channels and space."""
+
+import math
+import warnings
+
+import rushlight as torch
+
+from ._functional_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+
+# -- interpolate --
+
+_MODES = {"linear": 3, "bilinear": 4, "trilinear": 5, "bicubic": 4, "lanczos": 4}
+
+
+def _check_interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias):
+    if mode in ("nearest", "area", "nearest-exact", "lanczos"):
+        if align_corners is not None:
+            raise ValueError(
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+            )
+    rank = input.dim() - 2
+    for name, value in (("output", size), ("scale_factor", scale_factor)):
+        if isinstance(value, (list, tuple)) and len(value) != rank:
+            what, of, letters = ("output", "output size of", "o") if name == "output" else (name, "scale_factor of shape", "s")
+            shape = "output size" if name == "output" else "scale_factor"
+            raise ValueError(
+                f"Input and {what} must have the same number of spatial dimensions, but got input with spatial dimensions of "
+                f"{list(input.shape[2:])} and {of} {tuple(value)}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
+                f"{shape} in ({letters}1, {letters}2, ...,{letters}K) format."
+            )
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is None and scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    if recompute_scale_factor and size is not None:
+        raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.dim() == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
+        )
+    known = mode in ("nearest", "area", "nearest-exact") or mode in _MODES
+    if not known or input.dim() not in (3, 4, 5):
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear | "
+            f"bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
+        )
+    if mode in _MODES and _MODES[mode] != input.dim():
+        raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_MODES[mode]}D input")
+
+
+def interpolate(
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
+    """``input`` (N, C, L), (N, C, H, W) or (N, C, D, H, W) at another resolution: ``size``, or ``scale_factor`` times the old.
+
+    mode: nearest, nearest-exact, linear, bilinear, trilinear, bicubic, lanczos, area. align_corners: the corner pixels' centres
+    keep their place. antialias: a wider filter when making smaller.
+
+    >>> interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    _check_interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+    rank = input.dim() - 2
+    factors = [None] * rank
+    if size is not None:
+        size = [size] * rank if isinstance(size, int) else [int(n) for n in size]
+    else:
+        factors = list(scale_factor) if isinstance(scale_factor, (list, tuple)) else [scale_factor] * rank
+        size = [math.floor(n * float(factor)) for n, factor in zip(input.shape[2:], factors)]
+        if recompute_scale_factor:
+            factors = [None] * rank
+    if min(size) <= 0:
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input ({list(input.shape[2:])}) output ({size})"
+        )
+    if mode == "area":
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[rank - 1](input, size)
+    for d in range(rank):
+        index, weight = _taps(input.size(2 + d), size[d], factors[d], mode, align_corners, antialias, input.dtype)
+        input = _combine(input, 2 + d, index, weight)
+    return input
+
+
+def _combine(input, dim, index, weight):
+    """Along ``dim``: output i is the sum over taps j of weight[i, j] * input[index[i, j]]; weight None means one tap."""
+    picked = input.index_select(dim, index.flatten().to(input.device))
+    if weight is None:
+        return picked
+    picked = picked.unflatten(dim, tuple(index.shape))
+    shape = [1] * picked.dim()
+    shape[dim], shape[dim + 1] = weight.shape
+    return (picked * weight.to(input.device).reshape(shape)).sum(dim + 1)
+
+
+def _cubic(x, a=-0.75):
+    x = torch.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((x - 5) * x + 8) * x * a - 4 * a
+    return torch.where(x <= 1, near, torch.where(x < 2, far, 0.0))
+
+
+def _triangle(x):
+    return torch.clamp(1 - torch.abs(x), min=0)
+
+
+def _lanczos3(x):
+    return torch.where(torch.abs(x) < 3, torch.sinc(x) * torch.sinc(x / 3), 0.0)
+
+
+def _taps(size, wanted, factor, mode, align_corners, antialias, dtype):
+    """For one dimension: which inputs each output reads, and their weights."""
+    # PyTorch computes places in float32, except for float64 input; nearest neighbours depend on that rounding.
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    place = torch.arange(wanted, dtype=exact)
+    ratio = torch.tensor(1.0 / factor if factor else size / wanted, dtype=exact)
+    if mode in ("nearest", "nearest-exact"):
+        shift = 0.5 if mode == "nearest-exact" else 0.0
+        ratio = ratio.to(torch.float32)
+        index = torch.floor((place.to(torch.float32) + shift) * ratio).long()
+        return torch.clamp(index, 0, size - 1), None
+    if align_corners:
+        ratio = torch.tensor((size - 1) / (wanted - 1) if wanted > 1 else 0.0, dtype=exact)
+    centre = place * ratio if align_corners else (place + 0.5) * ratio - 0.5
+    if antialias or mode == "lanczos":
+        return _wide_taps(size, wanted, ratio, centre, mode, antialias, dtype)
+    if mode == "bicubic":
+        first = torch.floor(centre).unsqueeze(1) + torch.arange(-1, 3, dtype=exact)
+        weight = _cubic(centre.unsqueeze(1) - first)
+        return torch.clamp(first.long(), 0, size - 1), weight.to(dtype)
+    centre = torch.clamp(centre, min=0)
+    first = torch.clamp(torch.floor(centre), max=size - 1)
+    share = torch.clamp(centre - first, 0, 1)
+    index = torch.stack([first, torch.clamp(first + 1, max=size - 1)], 1).long()
+    return index, torch.stack([1 - share, share], 1).to(dtype)
+
+
+def _wide_taps(size, wanted, ratio, centre, mode, antialias, dtype):
+    """A filter that widens with the reduction, cut at the edges and normalised to a sum of 1."""
+    widen = torch.clamp(ratio, min=1.0) if antialias else torch.ones_like(ratio)
+    kernel, radius = {
+        "bilinear": (_triangle, 1.0),
+        "bicubic": (lambda x: _cubic(x, -0.5), 2.0),
+        "lanczos": (_lanczos3, 3.0),
+    }[mode]
+    support = radius * float(widen)
+    middle = centre + 0.5
+    begin = torch.clamp((middle - support + 0.5).long(), min=0)
+    end = torch.clamp((middle + support + 0.5).long(), max=size)
+    index = begin.unsqueeze(1) + torch.arange(int((end - begin).max()))
+    weight = kernel((index.to(centre.dtype) - middle.unsqueeze(1) + 0.5) / widen)
+    weight = torch.where(index < end.unsqueeze(1), weight, 0.0)
+    weight = weight / weight.sum(1, keepdim=True)
+    return torch.clamp(index, max=size - 1), weight.to(dtype)
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """Deprecated name of :func:`interpolate`."""
+    _warn_upsample("upsample")
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """Deprecated: :func:`interpolate` with mode="nearest"."""
+    _warn_upsample("upsample_nearest")
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """Deprecated: :func:`interpolate` with mode="bilinear" and align_corners=True."""
+    _warn_upsample("upsample_bilinear")
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def _warn_upsample(name):
+    warnings.warn(f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3)
+
+
+# -- grid_sample --
+
+
+def _warn_align_corners():
+    warnings.warn(
+        "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+        "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+        stacklevel=3,
+    )
+
+
+def affine_grid(theta, size, align_corners=None):
+    """The sampling grid of affine maps: theta (N, 2, 3) and size (N, C, H, W) -> (N, H, W, 2); (N, 3, 4) and 5 sizes in 3-D."""
+    if align_corners is None:
+        _warn_align_corners()
+        align_corners = False
+    if not theta.is_floating_point():
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    if len(size) not in (4, 5):
+        raise NotImplementedError(
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. "
+            f"Got size {tuple(size)}."
+        )
+    rank = len(size) - 2
+    if theta.dim() != 3 or theta.size(-2) != rank or theta.size(-1) != rank + 1:
+        raise ValueError(
+            f"Expected a batch of {rank}D affine matrices of shape Nx{rank}x{rank + 1} for size {tuple(size)}. Got {theta.shape}."
+        )
+    if min(size) <= 0:
+        raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+    axes = []
+    for n in size[2:]:
+        axis = torch.linspace(-1, 1, n, dtype=theta.dtype, device=theta.device) if n > 1 else theta.new_zeros(n)
+        axes.append(axis if align_corners else axis * ((n - 1) / n))
+    places = torch.meshgrid(*axes, indexing="ij")
+    places = torch.stack([*reversed(places), torch.ones_like(places[0])], -1)
+    flat = places.reshape(1, -1, rank + 1).expand(size[0], -1, -1)
+    return torch.matmul(flat, theta.transpose(1, 2)).reshape(size[0], *size[2:], rank)
+
+
+def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
+    """Values of ``input`` (N, C, H, W) at places ``grid`` (N, h, w, 2), x before y in [-1, 1] -> (N, C, h, w); 3-D alike.
+
+    mode: bilinear, nearest, bicubic (2-D). padding_mode for places outside: zeros, border, reflection.
+    """
+    if mode not in ("bilinear", "nearest", "bicubic"):
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'"
+        )
+    if align_corners is None:
+        _warn_align_corners()
+        align_corners = False
+    _check_grid(input, grid, mode)
+    size = list(reversed(input.shape[2:]))  # grid's last dimension counts x, y, z
+    place = [_to_pixels(grid[..., d], n, align_corners) for d, n in enumerate(size)]
+    if mode == "bicubic":
+        return _sample_bicubic(input, place, size, padding_mode, align_corners)
+    place = [_brought_inside(p, n, padding_mode, align_corners) for p, n in zip(place, size)]
+    if mode == "nearest":
+        return _pick(input, [torch.round(p) for p in place], size)
+    low = [torch.floor(p).detach() for p in place]
+    total = 0
+    for corner in range(2 ** len(size)):
+        steps = [corner >> d & 1 for d in range(len(size))]
+        weight = 1.0
+        for p, below, step in zip(place, low, steps):
+            weight = weight * (p - below if step else below + 1 - p)
+        total = total + _pick(input, [below + step for below, step in zip(low, steps)], size) * weight.unsqueeze(1)
+    return total
+
+
+def _check_grid(input, grid, mode):
+    if input.size(0) != grid.size(0):
+        raise RuntimeError(
+            "grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
+            f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
+        )
+    if grid.size(-1) != input.dim() - 2:
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {input.dim() - 2} in last dimension, but got grid with sizes "
+            f"{list(grid.shape)}"
+        )
+    if input.dim() not in (4, 5) or grid.dim() != input.dim():
+        raise RuntimeError(
+            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with sizes "
+            f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
+        )
+    if mode == "bicubic" and input.dim() != 4:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+
+
+def _to_pixels(place, size, align_corners):
+    return (place + 1) / 2 * (size - 1) if align_corners else ((place + 1) * size - 1) / 2
+
+
+def _brought_inside(place, size, padding_mode, align_corners):
+    if padding_mode == "zeros":
+        return place
+    if padding_mode == "reflection":
+        low, high = (0.0, size - 1.0) if align_corners else (-0.5, size - 0.5)
+        span = high - low
+        if span <= 0:
+            return torch.zeros_like(place)
+        offset = torch.abs(place - low)
+        turns = torch.floor(offset / span).detach()
+        inside = offset - turns * span
+        place = torch.where(turns % 2 == 0, inside + low, high - inside)
+    # Beyond the border the value no longer depends on the place.
+    return torch.where(place <= 0, 0.0, torch.where(place >= size - 1, size - 1.0, place))
+
+
+def _pick(input, place, size):
+    """``input`` at whole-numbered places, zero outside: places (N, *) per dimension, x first -> (N, C, *)."""
+    inside = torch.ones_like(place[0], dtype=torch.bool)
+    flat = torch.zeros_like(place[0], dtype=torch.int64)
+    for p, n in zip(reversed(place), reversed(size)):
+        inside = inside & (p >= 0) & (p < n)
+        flat = flat * n + torch.clamp(torch.nan_to_num(p, nan=0.0), 0, n - 1).long()
+    index = flat.reshape(flat.size(0), 1, -1).expand(-1, input.size(1), -1)
+    values = input.flatten(2).gather(2, index).reshape(*input.shape[:2], *flat.shape[1:])
+    return torch.where(inside.unsqueeze(1), values, 0.0)
+
+
+def _sample_bicubic(input, place, size, padding_mode, align_corners):
+    low = [torch.floor(p).detach() for p in place]
+    total = 0
+    for j in range(-1, 3):
+        row = 0
+        y = _brought_inside(low[1] + j, size[1], padding_mode, align_corners)
+        for i in range(-1, 3):
+            x = _brought_inside(low[0] + i, size[0], padding_mode, align_corners)
+            row = row + _pick(input, [x, y], size) * _cubic(place[0] - low[0] - i).unsqueeze(1)
+        total = total + row * _cubic(place[1] - low[1] - j).unsqueeze(1)
+    return total
+
+
+# -- channels and space --
+
+
+def pixel_shuffle(input, upscale_factor):
+    """Channels become pixels: (*, C * r**2, H, W) -> (*, C, H * r, W * r)."""
+    r = upscale_factor
+    if input.dim() < 3:
+        raise RuntimeError(
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+        )
+    channels, height, width = input.shape[-3:]
+    if channels % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            f"input.size(-3)={channels} is not divisible by {r * r}"
+        )
+    lead = input.shape[:-3]
+    apart = input.reshape(-1, channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    return apart.reshape(*lead, channels // (r * r), height * r, width * r)
+
+
+def pixel_unshuffle(input, downscale_factor):
+    """Pixels become channels: (*, C, H * r, W * r) -> (*, C * r**2, H, W)."""
+    r = downscale_factor
+    if input.dim() < 3:
+        raise RuntimeError(
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+        )
+    channels, height, width = input.shape[-3:]
+    for name, dim, n in (("height", -2, height), ("width", -1, width)):
+        if n % r:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={n} is not divisible "
+                f"by {r}"
+            )
+    lead = input.shape[:-3]
+    apart = input.reshape(-1, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    return apart.reshape(*lead, channels * r * r, height // r, width // r)
+
+
+def channel_shuffle(input, groups):
+    """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *)."""
+    if input.dim() < 3:
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}"
+        )
+    channels = input.size(1)
+    if groups <= 0:
+        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+    if channels % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
+        )
+    return input.unflatten(1, (groups, channels // groups)).transpose(1, 2).reshape(input.shape)
+
+
+native_channel_shuffle = channel_shuffle

@@ -1,0 +1,143 @@
+"""Normalisation: subtract a mean, divide by a standard deviation, scale and shift."""
+
+import math
+
+import rushlight as torch
+
+from ._functional_pool import avg_pool2d, avg_pool3d
+from ._functional_window import _pad_constant
+
+
+
+def _affine(normalised, weight, bias, shape):
+    if weight is not None:
+        normalised = normalised * weight.reshape(shape)
+    return normalised if bias is None else normalised + bias.reshape(shape)
+
+
+def _standardised(input, dims, eps):
+    """``input`` with mean 0 and variance 1 over ``dims``, and both that it had."""
+    mean = input.mean(dims, keepdim=True)
+    centred = input - mean
+    variance = (centred * centred).mean(dims, keepdim=True)
+    return centred * torch.rsqrt(variance + eps), mean, variance
+
+
+def _check_size_when_training(size):
+    if size[0] * math.prod(size[2:]) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+
+
+def batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """Each channel (dimension 1) normalised over all other dimensions: (N, C, *), vectors (C).
+
+    training: by the batch's own mean and variance, of which running_mean and running_var take the share ``momentum`` (the
+    variance unbiased); else by the running ones. Raises ValueError for one value per channel in training.
+    """
+    if training:
+        _check_size_when_training(input.size())
+    channels = input.size(1)
+    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, vector in given.items():
+        if vector is not None and vector.numel() != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {vector.numel()}")
+        if vector is None and name.startswith("running") and not training:
+            raise RuntimeError(f"{name} must be defined in evaluation mode")
+    shape = [1, channels] + [1] * (input.dim() - 2)
+    if not training:
+        scale = torch.rsqrt(running_var + eps)
+        return _affine((input - running_mean.reshape(shape)) * scale.reshape(shape), weight, bias, shape)
+    dims = [d for d in range(input.dim()) if d != 1]
+    normalised, mean, variance = _standardised(input, dims, eps)
+    _update_running(running_mean, running_var, mean, variance, input.numel() // channels, momentum)
+    return _affine(normalised, weight, bias, shape)
+
+
+def _update_running(running_mean, running_var, mean, variance, count, momentum):
+    with torch.no_grad():
+        if running_mean is not None:
+            running_mean.mul_(1 - momentum).add_(mean.detach().reshape(-1).to(running_mean.dtype) * momentum)
+        if running_var is not None:
+            unbiased = variance.detach().reshape(-1).to(running_var.dtype) * (count / (count - 1))
+            running_var.mul_(1 - momentum).add_(unbiased * momentum)
+
+
+def instance_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
+    """Each channel of each sample normalised over its own elements: (N, C, *); use_input_stats=False: by the running ones."""
+    if use_input_stats and math.prod(input.shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.size()}")
+    shape = [1, input.size(1)] + [1] * (input.dim() - 2)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    normalised, mean, variance = _standardised(input, list(range(2, input.dim())), eps)
+    count = math.prod(input.shape[2:])
+    _update_running(running_mean, running_var, mean.mean(0), variance.mean(0), count, momentum)
+    return _affine(normalised, weight, bias, shape)
+
+
+def _check_normalized_shape(input, normalized_shape, star):
+    shape = tuple(normalized_shape)
+    if tuple(input.shape[input.dim() - len(shape) :]) != shape or not shape:
+        expected = ", ".join(map(str, shape))
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*{star}{expected}], "
+            f"but got input of size{list(input.shape)}"
+        )
+    return list(range(-len(shape), 0))
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """The last dimensions (``normalized_shape``) normalised together; weight and bias of that shape."""
+    dims = _check_normalized_shape(input, normalized_shape, ", ")
+    normalised, _, _ = _standardised(input, dims, eps)
+    if weight is not None:
+        normalised = normalised * weight
+    return normalised if bias is None else normalised + bias
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """The last dimensions divided by the root of their mean square; eps None: the dtype's own."""
+    dims = _check_normalized_shape(input, normalized_shape, "")
+    eps = torch.finfo(input.dtype).eps if eps is None else eps
+    normalised = input * torch.rsqrt((input * input).mean(dims, keepdim=True) + eps)
+    return normalised if weight is None else normalised * weight
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """The channels (dimension 1) in groups, each group of each sample normalised: (N, C, *), vectors (C)."""
+    if input.dim() < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
+    if input.size(1) % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} and num_groups={num_groups}"
+        )
+    grouped = input.reshape(input.size(0), num_groups, -1)
+    normalised = _standardised(grouped, -1, eps)[0].reshape(input.shape)
+    return _affine(normalised, weight, bias, [1, input.size(1)] + [1] * (input.dim() - 2))
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """x / (k + alpha * mean of the squares of ``size`` neighbouring channels)**beta: (N, C, *)."""
+    if input.dim() < 3:
+        raise ValueError(
+            f"Expected 3D or higher dimensionality                          input (got {input.dim()} dimensions)"
+        )
+    if input.numel() == 0:
+        return input
+    squares = (input * input).unsqueeze(1)
+    before, after = size // 2, (size - 1) // 2
+    if input.dim() == 3:
+        mean = avg_pool2d(_pad_constant(squares, (0, 0, before, after), 0), (size, 1), stride=1).squeeze(1)
+    else:
+        shape = input.shape
+        squares = squares.reshape(shape[0], 1, shape[1], shape[2], -1)
+        padded = _pad_constant(squares, (0, 0, 0, 0, before, after), 0)
+        mean = avg_pool3d(padded, (size, 1, 1), stride=1).squeeze(1).reshape(shape)
+    return input / (mean * alpha + k) ** beta

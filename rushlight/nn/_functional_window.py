@@ -1,0 +1,149 @@
+"""Padding, and the windows that convolution and pooling slide over an image."""
+
+import rushlight as torch
+
+
+def per_dim(value, rank):
+    """One number, or a sequence of one or ``rank`` numbers, as a tuple of ``rank``."""
+    if isinstance(value, int):
+        return (value,) * rank
+    values = tuple(int(v) for v in value)
+    return values * rank if len(values) == 1 else values
+
+
+def windows(input, kernel_size, stride, dilation):
+    """All windows over the last dimensions, as views: (*, size...) -> (*, places..., kernel_size...)."""
+    rank = len(kernel_size)
+    first = input.dim() - rank
+    for i, (size, step, gap) in enumerate(zip(kernel_size, stride, dilation)):
+        span = gap * (size - 1) + 1
+        input = input.unfold(first + i, span, step)
+        if gap > 1:
+            input = input[..., ::gap]
+    return input
+
+
+def pad(input, pad, mode="constant", value=None):
+    """Adds elements around the last dimensions: ``pad`` is (last left, last right, second last left, ...).
+
+    mode "constant" fills with ``value`` (0) and takes negative amounts, which cut; "reflect", "replicate" and "circular" repeat
+    the input's own elements, around the last 1, 2 or 3 dimensions.
+
+    >>> pad(torch.ones(1, 2), (1, 0))
+    tensor([[0., 1., 1.]])
+    """
+    pad = tuple(pad)
+    if len(pad) % 2:
+        raise RuntimeError("Padding length must be divisible by 2")
+    if len(pad) // 2 > input.dim():
+        raise RuntimeError(
+            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pad)} and "
+            f"input of dimension {input.dim()}"
+        )
+    if mode == "constant":
+        return _pad_constant(input, pad, 0 if value is None else value)
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    if mode not in _SOURCES:
+        raise NotImplementedError(f"Unrecognised padding mode {mode}\nuse constant, reflect, replicate or circular")
+    if input.dim() not in (len(pad) // 2 + 1, len(pad) // 2 + 2) or len(pad) not in (2, 4, 6):
+        raise NotImplementedError(
+            f"Padding size {len(pad)} is not supported for {input.dim()}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
+    for i in range(len(pad) // 2):
+        input = _pad_from_itself(input, -1 - i, pad[2 * i], pad[2 * i + 1], mode)
+    return input
+
+
+def _pad_constant(input, pad, value):
+    for i in range(len(pad) // 2):
+        before, after = pad[2 * i], pad[2 * i + 1]
+        dim = input.dim() - 1 - i
+        if before < 0 or after < 0:
+            kept = input.size(dim) + min(before, 0) + min(after, 0)
+            if kept < 0:
+                raise RuntimeError(
+                    "narrow(): length must be non-negative.\n"
+                    f"padding ({before}, {after}) removes more than the {input.size(dim)} elements of dimension {dim}"
+                )
+            input = input.narrow(dim, max(-before, 0), kept)
+        if before > 0 or after > 0:
+            left, right = (_block(input, dim, amount, value) for amount in (before, after))
+            input = torch.cat([left, input, right], dim)
+    return input if any(pad) else input.clone()
+
+
+def _block(input, dim, amount, value):
+    """``max(amount, 0)`` further elements along ``dim``."""
+    shape = [*input.shape[:dim], max(amount, 0), *input.shape[dim + 1 :]]
+    return torch.full(shape, value, dtype=input.dtype, device=input.device)
+
+
+_SOURCES = {
+    "reflect": lambda position, size: size - 1 - torch.abs(size - 1 - torch.abs(position)),
+    "replicate": lambda position, size: torch.clamp(position, 0, size - 1),
+    "circular": lambda position, size: position % size,
+}
+
+
+def _pad_from_itself(input, dim, before, after, mode):
+    size = input.size(dim)
+    if mode == "reflect" and max(before, after) >= size:
+        raise RuntimeError(
+            "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+            f"({before}, {after}) at dimension {dim % input.dim()} of input {list(input.shape)}"
+        )
+    if mode == "circular" and max(before, after) > size:
+        raise RuntimeError("Padding value causes wrapping around more than once.")
+    position = torch.arange(-before, size + after, device=input.device)
+    return input.index_select(dim, _SOURCES[mode](position, size))
+
+
+def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+    """The windows of an image as columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
+    kernel, gap, edge, step = (per_dim(v, 2) for v in (kernel_size, dilation, padding, stride))
+    single = input.dim() == 3
+    image = input.unsqueeze(0) if single else input
+    places = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in zip(image.shape[2:], kernel, gap, edge, step)]
+    if image.dim() == 4 and min(places) < 1:
+        raise RuntimeError(
+            f"Given input with spatial size {tuple(image.shape[2:])}, kernel_size={kernel}, dilation={gap}, padding={edge}, "
+            f"calculated shape of the array of sliding blocks as {tuple(max(p, 0) for p in places)}, but its components must be at "
+            "least one."
+        )
+    found = windows(_pad_constant(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
+    columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), -1, places[0] * places[1])
+    return columns[0] if single else columns
+
+
+def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """Adds columns of windows up into an image, the transpose of :func:`unfold`: (N, C * kh * kw, L) -> (N, C, H, W)."""
+    size, kernel, gap, edge, step = (per_dim(v, 2) for v in (output_size, kernel_size, dilation, padding, stride))
+    single = input.dim() == 2
+    columns = input.unsqueeze(0) if single else input
+    if columns.size(1) % (kernel[0] * kernel[1]):
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)="
+            f"{columns.size(1)} and kernel_size={kernel}."
+        )
+    places = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in zip(size, kernel, gap, edge, step)]
+    if columns.size(2) != places[0] * places[1]:
+        raise RuntimeError(
+            f"Given output_size={size}, kernel_size={kernel}, dilation={gap}, padding={edge}, stride={step}, expected size of "
+            f"input's dimension 2 to match the calculated number of sliding blocks {places[0]} * {places[1]} = "
+            f"{places[0] * places[1]}, but got input.size(2)={columns.size(2)}."
+        )
+    channels = columns.size(1) // (kernel[0] * kernel[1])
+    padded = [n + 2 * p for n, p in zip(size, edge)]
+    # Each column element's place in the padded image, found by taking windows of an image of places.
+    index = windows(torch.arange(padded[0] * padded[1]).reshape(padded), kernel, step, gap)
+    index = index.permute(2, 3, 0, 1).reshape(-1)
+    values = columns.reshape(columns.size(0), channels, -1)
+    image = torch.zeros(columns.size(0), channels, padded[0] * padded[1], dtype=input.dtype, device=input.device)
+    image = image.index_add(2, index, values).reshape(columns.size(0), channels, *padded)
+    image = image.narrow(2, edge[0], size[0]).narrow(3, edge[1], size[1])
+    return image[0] if single else image

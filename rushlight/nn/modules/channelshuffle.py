@@ -1,0 +1,22 @@
+"""Shuffling channels between groups."""
+
+from .. import functional as F
+from .module import Module
+
+__all__ = ["ChannelShuffle"]
+
+
+class ChannelShuffle(Module):
+    """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *) (Zhang et al., ShuffleNet, 2017)."""
+
+    def __init__(self, groups):
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input):
+        """The shuffled channels."""
+        return F.channel_shuffle(input, self.groups)
+
+    def extra_repr(self):
+        """The number of groups."""
+        return f"groups={self.groups}"

@@ -1,0 +1,6 @@
+"""Running one module on several devices."""
+
+from .data_parallel import DataParallel, data_parallel
+from .distributed import DistributedDataParallel
+
+__all__ = ["DataParallel", "data_parallel", "DistributedDataParallel"]
