@@ -126,6 +126,21 @@ def test_a_folder_that_others_may_write_to_is_not_trusted(tmp_path):
     assert not list(shared.iterdir())
 
 
+def test_the_place_of_the_cache(monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_CACHE", "/a")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert cache.location() == "/a"
+    monkeypatch.delenv("RUSHLIGHT_CACHE")
+    assert cache.location() == "/b/rushlight"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/c")
+    assert cache.location() == "/c/.cache/rushlight"
+    monkeypatch.setattr(cache.os.path, "expanduser", lambda path: path)
+    assert cache.location() is None
+    with pytest.warns(RuntimeWarning, match="no home folder"):
+        assert cache.Folder(None).read("entry") is None
+
+
 def test_the_folder_stays_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "LIMIT", 10_000)
     monkeypatch.setattr(cache, "_TRIM_EVERY", 1 << 40)  # only when asked to, below

@@ -64,12 +64,12 @@ def _base():
 
 
 def location():
-    """Where the cache is, whether or not it is usable."""
+    """Where the cache is, whether or not it is usable; None for a user without a home."""
     chosen = os.environ.get("RUSHLIGHT_CACHE")
     if chosen:
         return chosen
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "rushlight")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return None if base.startswith("~") else os.path.join(base, "rushlight")
 
 
 class Folder:
@@ -78,6 +78,9 @@ class Folder:
 
     def __init__(self, path):
         self.path, self.writable = path, True
+        if path is None:
+            self._give_up("this user has no home folder")
+            return
         try:
             os.makedirs(path, mode=0o700, exist_ok=True)
             status = os.stat(path)
