@@ -17,6 +17,15 @@ DOMAIN = {
     "polar": [(0.1, 3), (-3, 3)],
 }  # fmt: skip
 
+# operands that are numbers in PyTorch's signature
+NUMBERS = {"threshold": {1: 0.3, 2: -1.0}, "masked_fill": {2: 1.5}, "clamp": {1: -1.0}}
+
+# where the two differ on purpose: (operator, law) -> why
+DIFFERENT = {
+    ("ndtr", "node"): "PyTorch composes it of several operators",
+    ("ldexp", "node"): "PyTorch composes it of several operators",
+}
+
 SHIFTS = ("bitwise_left_shift", "bitwise_right_shift")
 
 

@@ -52,7 +52,7 @@ cdef class LibraryNode(Node):
         """Records a call: the outputs get their history.
 
         ``backward`` is called by parameter name. ``names`` are its parameters: ``grad`` (of the only output) or ``grads``, ``result`` or
-        ``results``, ``needs`` (which inputs need a gradient) or keys of ``values``, of which only these are kept. It returns one gradient
+        ``results``, ``needs`` (which inputs need a gradient), ``shapes`` (of the inputs) or keys of ``values``, of which only these are kept. It returns one gradient
         per entry of ``inputs`` (the differentiable tensor arguments, None for an absent one), None for zero, or the only one bare.
         ``own``: for an in-place call, which input is the output.
         """
@@ -69,7 +69,7 @@ cdef class LibraryNode(Node):
                 node.saved[name] = save_result(outputs[0], 0)
             elif name == "results":
                 node.saved[name] = [save_result(t, i) for i, t in enumerate(outputs)]
-            elif name not in ("grad", "grads", "needs"):
+            elif name not in ("grad", "grads", "needs", "shapes"):
                 node.saved[name] = _save_any(values[name])
         if own >= 0:
             rebase(outputs[0], node, own)
@@ -88,6 +88,8 @@ cdef class LibraryNode(Node):
                 arguments[name] = grads
             elif name == "needs":
                 arguments[name] = self.needs
+            elif name == "shapes":
+                arguments[name] = [None if m is None else m[0] for m in self.shapes]
             else:
                 arguments[name] = _unpack_any(self.saved[name], self)
         results = self.backward(**arguments)

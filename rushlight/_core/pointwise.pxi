@@ -6,7 +6,9 @@ cdef enum:
     NUMBER = 1      # a Python number in an operand's place: takes part in promotion
     ATTRIBUTE = 2   # a number that the kernel reads at run time
     BAKED = 3       # a constant of the trace: a default, None, a bool or a string
-    CONSTANT = -2   # (in fixed) a parameter whose every value is a constant of the trace
+    # in `fixed`, besides dtype codes and -1 for an operand that takes part in promotion:
+    CONSTANT = -2   # a parameter whose every value is a constant of the trace
+    FOLLOWS = -3    # an operand that is converted to the promoted type without taking part in it
 
 cdef struct Call:
     int n
@@ -29,7 +31,9 @@ cdef class Pointwise(Operator):
     cdef readonly tuple operand, fixed
     cdef readonly bint floating
     cdef readonly str label
+    cdef public str label_tensor       # the node's name when the last operand is a tensor (PyTorch numbers overloads)
     cdef public object inplace
+    cdef public bint divides           # integers: the second operand must not hold a zero
     cdef int n_parameters
     cdef int[MAX_PARAMETERS] is_operand
     cdef int[MAX_PARAMETERS] fixed_code
@@ -40,7 +44,7 @@ cdef class Pointwise(Operator):
     def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label):
         cdef int i
         self.definition, self.signature, self.operand, self.fixed = definition, signature, operand, fixed
-        self.floating, self.label = floating, label
+        self.floating, self.label, self.label_tensor = floating, label, label
         self.__name__ = signature.name
         self.__doc__ = definition.__doc__
         self.n_parameters = len(signature.names)
@@ -87,14 +91,14 @@ cdef class Pointwise(Operator):
                 raise TypeError(f"{self.__name__}(): too many operands")
             if kind == TENSOR:
                 c.operands[n].tensor = <PyObject*>v
-                if self.fixed_code[i] < 0:
+                if self.fixed_code[i] == -1:
                     promote_tensor(&promotion, <Tensor>v)
             else:
                 c.operands[n].tensor = NULL
                 if not isinstance(v, _NUMBERS):
                     if as_number(v) is None:
                         raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Tensor" if self.is_operand[i] else "Number", v)
-                if kind == NUMBER and self.fixed_code[i] < 0:
+                if kind == NUMBER and self.fixed_code[i] == -1:
                     promotion.number = promote(promotion.number, number_code(as_number(v)))
             c.source[n] = <PyObject*>v
             slot[n] = i
@@ -106,6 +110,8 @@ cdef class Pointwise(Operator):
         if self.floating and category(code) < 2:
             code = get_default_dtype_code()
         program = self.program(kinds, baked, code)
+        if self.divides and category(code) < 2:
+            _callbacks["check_divisor"](<object>c.source[1])
         for i in range(n):
             if c.operands[i].tensor == NULL:
                 v = <object>c.source[i]
@@ -159,7 +165,7 @@ cdef class Pointwise(Operator):
         self.signature.bind(values, args, n, kwnames)
         p = self.prepare(values, &c)
         outputs = []
-        compute(p, &c, outputs, self.label)
+        compute(p, &c, outputs, self.label if c.operands[c.n - 1].tensor == NULL else self.label_tensor)
         return outputs[0] if p.n_out == 1 else tuple(outputs)
 
     cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):

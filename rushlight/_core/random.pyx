@@ -334,6 +334,7 @@ cdef struct Walk:
     Sampler sampler
     uint64_t modulus
     int64_t base
+    bint wide
     int ndim
     int code[3]
     char *address[3]
@@ -363,7 +364,7 @@ cdef void integer_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcept 
     cdef uint32_t[CHUNK] words
     cdef uint64_t reciprocal, wide
     cdef int64_t k, i
-    if w.modulus == 0 or w.modulus >= 1 << 28:
+    if w.wide:
         for i in range(n):
             wide = draw64(w.engine)
             if w.modulus != 0:
@@ -571,8 +572,11 @@ def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
     return out
 
 
-def fill_integers(Tensor out, base, modulus, generator=None):
-    """Fills ``out`` with base + (word % modulus) and returns it; one word each below 2**28, else two. A modulus of 2**64 takes any."""
+def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
+    """Fills ``out`` with base + (word % modulus) and returns it. A modulus of 2**64 takes all words.
+
+    wide: two words make one number; by default for a modulus of 2**28 and more.
+    """
     cdef Walk w
     cdef Generator g = generator_of(generator)
     note_write(out)
@@ -581,6 +585,7 @@ def fill_integers(Tensor out, base, modulus, generator=None):
     plan(&w, out, 0.0, 0.0)
     w.base = base
     w.modulus = 0 if modulus >> 64 else modulus
+    w.wide = modulus >= 1 << 28 if wide is None else wide
     g.hold()
     w.engine = &g.engine
     with nogil:

@@ -15,7 +15,8 @@ default are the operands (tensors, or Python numbers in a tensor's place), those
     def _(grad, result): ...
 
 Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion;
-``ord: constant = 2.0`` an attribute whose every value is a constant of the trace.
+``ord: constant = 2.0`` an attribute whose every value is a constant of the trace; ``value: follows`` an operand that is converted to the
+promoted type without taking part in promotion.
 """
 
 from .._core import operator as core
@@ -27,6 +28,7 @@ registry = {}
 
 operand = "operand"
 constant = "constant"
+follows = "follows"
 b1, i64 = "b1", "i64"
 
 TENSOR, NUMBER, ATTRIBUTE, BAKED = range(4)
@@ -85,20 +87,23 @@ def pointwise(function=None, **options):
 
     floating: integer operands are promoted to the default dtype; result: the gradient may read the result (PyTorch saves it);
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
-    dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool and integers), 'float' (floating only): others are refused.
+    overloads: PyTorch names the node ...1 when the last operand is a tensor; divides: integers are checked for a zero divisor; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool and integers), 'float' (floating only): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
 
-def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(), dtypes="any"):
+def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
+               dtypes="any", divides=False, overloads=False):
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
     is_operand = tuple(d is core.Signature.required or k not in (None, constant) for d, k in zip(signature.defaults, kinds))
     fixed = _fixed(kinds)
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
-    op.result, op.dtypes, op.stated = result, dtypes, None
+    op.result, op.dtypes, op.stated, op.divides = result, dtypes, None, divides
     op.gradient = lambda g: setattr(op, "stated", g) or op
+    if overloads:
+        op.label_tensor = op.label[:-1] + "1"
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
     return _register(op, "pointwise", name, _face(where, inplace), function, aliases, result=result, dtypes=dtypes)
@@ -106,7 +111,7 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
 
 def _fixed(kinds):
     """The core's code for each annotation: a dtype code, -2 for a constant, -1 for none."""
-    return tuple(-2 if k == constant else ty.CODES.get(k, -1) for k in kinds)
+    return tuple({constant: -2, follows: -3}.get(k, ty.CODES.get(k, -1)) for k in kinds)
 
 
 def rowwise(function=None, **options):
@@ -287,7 +292,11 @@ def compile_row_kernel(program, letters, mode, stage):
     """The address of a kernel of a rowwise program."""
     from ..codegen import cpu
 
-    outputs = tuple((e, ty.NAMES[c]) for e, c in zip(_simplified(program), program.out_codes))
+    # Simplification may leave a FULL output that no longer varies; it is still written over the whole space.
+    outputs = tuple(
+        (e, ty.NAMES[c], "full") if full else (e, ty.NAMES[c])
+        for e, c, full in zip(_simplified(program), program.out_codes, program.full)
+    )
     rows = program.info[1]
     return cpu.rowwise(outputs, tuple(ty.NAMES[c] for c in program.in_codes), mode, letters, stage, rows=rows, name=program.name)
 

@@ -1,7 +1,7 @@
 """Activation functions: pointwise operators of ``nn.functional``. Formulas in the notation of their papers."""
 
 from ..lang import functions as fn
-from ._define import pointwise
+from ._define import follows, pointwise
 
 _NN = dict(where="functional", dtypes="real")
 
@@ -9,6 +9,8 @@ _NN = dict(where="functional", dtypes="real")
 @pointwise(result=True, where="function method functional", dtypes="real")
 def relu(input):
     """``max(x, 0)``; its gradient at 0 is 0."""
+    if input.type == "b1":
+        raise RuntimeError("Boolean inputs not supported for relu")
     return fn.maximum(input, 0)
 
 
@@ -41,7 +43,7 @@ def elu(input, alpha=1.0):
     return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
 
 
-@pointwise(where="function functional", dtypes="real", label="Elu")
+@pointwise(where="function functional", dtypes="real")
 def celu(input, alpha=1.0):
     """``x`` for x > 0, else ``alpha * (exp(x / alpha) - 1)`` (Barron 2017)."""
     return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0) / alpha))
@@ -131,19 +133,19 @@ def softshrink(input, lambd=0.5):
     return fn.where(fn.gt(input, lambd), input - lambd, fn.where(fn.lt(input, -lambd), input + lambd, 0 * input))
 
 
-@pointwise(inplace=False, where="functional")
+@pointwise(inplace=False, where="functional", floating=True, label="Sub")
 def tanhshrink(input):
     """``x - tanh(x)``."""
     return input - fn.tanh(input)
 
 
-@pointwise(inplace=False, **_NN)
+@pointwise(inplace=False, where="functional", floating=True, label="Div")
 def softsign(input):
     """``x / (1 + abs(x))``."""
-    return input / (1 + fn.abs(input))
+    return input / fn.cast(1 + fn.abs(input), input.type)
 
 
 @pointwise(where="function functional", dtypes="real")
-def threshold(input, threshold, value):
+def threshold(input, threshold: follows, value: follows):
     """``x`` where x > threshold, else ``value``."""
     return fn.where(fn.gt(input, threshold), input, value)

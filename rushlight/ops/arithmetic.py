@@ -1,8 +1,9 @@
 """Arithmetic, comparison, logic, bits and rounding: pointwise operators on one or two tensors."""
 
+from .._core import operator as _operator
 from ..lang import functions as fn
 from ..lang import types as ty
-from ._define import b1, composite, operand, pointwise
+from ._define import b1, composite, follows, operand, pointwise
 
 
 def _no_bool_subtraction(x):
@@ -50,13 +51,13 @@ def true_divide(input, other):
     return fn.div(input, other)
 
 
-@pointwise(label="Div", dtypes="real")
+@pointwise(label="Div", dtypes="real", divides=True)
 def floor_divide(input, other):
     """``floor(input / other)``. Integers divided by zero raise ZeroDivisionError's RuntimeError as in PyTorch."""
     return fn.floordiv(_as_int(input), _as_int(other))
 
 
-@pointwise(label="Div", where="", inplace=False, dtypes="real")
+@pointwise(label="Div", where="", inplace=False, dtypes="real", divides=True)
 def trunc_divide(input, other):
     """``trunc(input / other)``: what ``div(rounding_mode='trunc')`` computes."""
     return fn.truncdiv(_as_int(input), _as_int(other))
@@ -94,19 +95,19 @@ def div_(input, other, *, rounding_mode=None):
     return write_inplace(input, div(input, other, rounding_mode=rounding_mode))
 
 
-@pointwise(label="Remainder", dtypes="real")
+@pointwise(dtypes="real", divides=True, overloads=True)
 def remainder(input, other):
     """The remainder with the sign of ``other`` (Python's %)."""
     return fn.mod(_as_int(input), _as_int(other))
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real", divides=True, overloads=True)
 def fmod(input, other):
     """The remainder with the sign of ``input`` (C's fmod)."""
     return fn.rem(_as_int(input), _as_int(other))
 
 
-@pointwise
+@pointwise(overloads=True)
 def pow(input, exponent):
     """``input ** exponent``."""
     return fn.pow(input, exponent)
@@ -240,13 +241,13 @@ def clamp(input, min: operand = None, max: operand = None):
     return fn.clamp(input, min, max)
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real", overloads=True)
 def clamp_min(input, min):
     """``input`` limited from below."""
     return fn.clamp(input, min, None)
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real", overloads=True)
 def clamp_max(input, max):
     """``input`` limited from above."""
     return fn.clamp(input, None, max)
@@ -385,9 +386,12 @@ def isreal(input):
     return fn.eq(fn.imag(input), 0) if input.type in ty.COMPLEX else fn.eq(input, input)
 
 
-@pointwise(dtypes="real")
+@pointwise
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers."""
+    if input.type in ty.COMPLEX:
+        parts = (fn.real(input), fn.imag(input))
+        return fn.complex_(*(nan_to_num.definition(x, nan, posinf, neginf) for x in parts))
     if input.type not in ty.FLOATS:
         return input
     top = {"f32": 3.4028234663852886e38, "f64": 1.7976931348623157e308}[input.type]
@@ -399,7 +403,7 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
 # -- three operands --
 
 
-@pointwise
+@pointwise(overloads=True)
 def lerp(input, end, weight):
     """``input + weight * (end - input)``, computed from the nearer end."""
     near = fn.lt(fn.abs(weight), 0.5)
@@ -425,6 +429,20 @@ def _where(condition: b1, input, other):
 
 
 @pointwise
-def masked_fill(input, mask: b1, value):
+def masked_fill(input, mask: b1, value: follows):
     """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True."""
     return fn.where(mask, value, input)
+
+
+def _check_divisor(other):
+    """Integers have no infinity: PyTorch raises where one is divided by zero."""
+    from . import reduction
+
+    zero = other == 0
+    if zero if isinstance(zero, bool) else bool(reduction.any(zero)):
+        raise RuntimeError(
+            "ZeroDivisionError\n  An integer tensor was divided by zero. Convert to a floating dtype to get inf, or mask the zeros first."
+        )
+
+
+_operator.set_callback("check_divisor", _check_divisor)

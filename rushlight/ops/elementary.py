@@ -20,7 +20,7 @@ expm1 = _function("expm1", fn.expm1, "``exp(x) - 1``, accurate near 0.", result=
 log = _function("log", fn.log, "The natural logarithm.")
 log2 = _function("log2", fn.log2, "The logarithm to base 2.")
 log10 = _function("log10", fn.log10, "The logarithm to base 10.")
-log1p = _function("log1p", fn.log1p, "``log(1 + x)``, accurate near 0.")
+log1p = _function("log1p", fn.log1p, "``log(1 + x)``, accurate near 0.", label="Log1P")
 sin = _function("sin", fn.sin, "The sine of an angle in radians.")
 cos = _function("cos", fn.cos, "The cosine of an angle in radians.")
 tan = _function("tan", fn.tan, "The tangent of an angle in radians.", result=True)
@@ -52,7 +52,7 @@ log_ndtr = _function(
 )
 
 
-@pointwise(floating=True, where="special", inplace=False, dtypes="real", label="SpecialNdtr")
+@pointwise(floating=True, where="special", inplace=False, dtypes="real", label="Mul")
 def ndtr(input):
     """The standard normal distribution function."""
     return 0.5 * fn.erfc(input * -0.7071067811865476)
@@ -125,19 +125,19 @@ def zeta(input, other):
     return fn.zeta(input, other)
 
 
-@pointwise(floating=True, dtypes="real")
+@pointwise(floating=True, dtypes="real", label="Deg2Rad")
 def deg2rad(input):
     """Degrees to radians."""
     return input * 0.017453292519943295
 
 
-@pointwise(floating=True, dtypes="real")
+@pointwise(floating=True, dtypes="real", label="Rad2Deg")
 def rad2deg(input):
     """Radians to degrees."""
     return input * 57.29577951308232
 
 
-@pointwise
+@pointwise(floating=True)
 def ldexp(input, other):
     """``input * 2 ** other``."""
     return input * fn.pow(fn.const(2.0, input.type), other)

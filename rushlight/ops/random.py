@@ -1,4 +1,7 @@
-"""Random tensors: constructors, samplers and in-place fillers. The streams are PyTorch's (``_core/random.pyx``); arguments are checked here."""
+"""Random tensors: constructors, samplers and in-place fillers.
+
+The streams, in ``_core/random.pyx``, are PyTorch's; what is here checks the arguments.
+"""
 
 import math
 import warnings
@@ -10,8 +13,8 @@ from .._core.convert import leaf
 from .._core.operator import dtype_name
 from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
-from .creation import empty, empty_like, full
 from ._define import composite
+from .creation import empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 _MAX = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38, "float64": math.inf}
@@ -42,7 +45,9 @@ def _filler(function):
 
 
 def _unsupported(kernel, t):
-    return NotImplementedError(f'"{kernel}" not implemented for \'{dtype_name(t.dtype.code)}\'\n  Convert the tensor first, as with .float().')
+    return NotImplementedError(
+        f"\"{kernel}\" not implemented for '{dtype_name(t.dtype.code)}'\n  Convert the tensor first, as with .float()."
+    )
 
 
 def _continuous(name, t):
@@ -69,8 +74,8 @@ def uniform_(self, *args, generator=None, **bounds):
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
     if high - low > most:
         raise RuntimeError(
-            f"uniform_ expects to-from <= std::numeric_limits<{dtype_name(self.dtype.code)}>::max(), but found to={high:g} and from={low:g} "
-            "which result in to-from to exceed the limit"
+            f"uniform_ expects to-from <= std::numeric_limits<{dtype_name(self.dtype.code)}>::max(), "
+            f"but found to={high:g} and from={low:g} which result in to-from to exceed the limit"
         )
     return _core.fill(self, "uniform", low, high, generator)
 
@@ -131,7 +136,7 @@ def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
 @_filler
 def geometric_(self, p, *, generator=None):
     """Fills the tensor with how many trials of probability ``p`` it takes to succeed, at least 1, and returns it."""
-    if self.dtype.name == "bool" or self.is_complex() or self.dtype.name.startswith("uint") and self.itemsize > 1:
+    if self.dtype.name == "bool" or self.is_complex() or (self.dtype.name.startswith("uint") and self.itemsize > 1):
         raise _unsupported("geometric_cpu", self)
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
@@ -141,7 +146,7 @@ def geometric_(self, p, *, generator=None):
 @_filler
 def bernoulli_(self, p=0.5, *, generator=None):
     """Fills the tensor with ones, with probability ``p``, and zeros, and returns it. p: a number or a tensor that broadcasts to it."""
-    if self.is_complex() or self.dtype.name.startswith("uint") and self.itemsize > 1:
+    if self.is_complex() or (self.dtype.name.startswith("uint") and self.itemsize > 1):
         raise _unsupported("bernoulli_scalar_cpu_", self)
     if isinstance(p, _tensor.Tensor):
         return _core.fill(self, "bernoulli", _probabilities(p, self.shape), 0.0, generator)
@@ -169,17 +174,20 @@ def random_(self, *args, generator=None, **bounds):
     bounds = dict(zip(("to",) if len(args) == 1 else ("from", "to"), args), **bounds)
     for name, value in bounds.items():
         if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
-            raise TypeError(f"random_(): argument '{name}' must be int, not {type(value).__name__}\n  Give random_(to) or random_(from, to).")
+            raise TypeError(
+                f"random_(): argument '{name}' must be int, not {type(value).__name__}\n  Give random_(to) or random_(from, to)."
+            )
         if value is not None and not -(1 << 63) <= int(value) < 1 << 63:
             raise ValueError("Overflow when unpacking long long")
     name = self.dtype.name
-    if self.is_complex() or name in ("uint16", "uint32", "uint64") and not bounds or name.startswith("float8"):
+    if self.is_complex() or (name in ("uint16", "uint32", "uint64") and not bounds) or name.startswith("float8"):
         raise _unsupported("random_kernel_cpu", self)
     if not bounds:
-        return _core.fill_integers(self, 0, _whole_range(self.dtype), generator)
+        return _core.fill_integers(self, 0, _highest(self.dtype) + 1, generator, wide=name in ("int64", "float64"))
     low, high = int(bounds.get("from", 0)), bounds.get("to")
     if high is None:
-        return _core.fill_integers(self, low, (1 << 64) if low == -(1 << 63) else _highest(self.dtype) + 1 - low, generator)
+        whole = low == -(1 << 63)
+        return _core.fill_integers(self, 0 if whole else low, 1 << 64 if whole else _highest(self.dtype) + 1 - low, generator)
     high = int(high)
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
@@ -191,11 +199,6 @@ def _highest(dtype):
     if dtype.is_floating_point:
         return 1 << _DIGITS[dtype.name]
     return (1 << (8 * dtype.itemsize - dtype.is_signed)) - 1 if dtype.name != "bool" else 1
-
-
-def _whole_range(dtype):
-    """How many values random_() without bounds chooses from."""
-    return _highest(dtype) + 1
 
 
 def _representable(dtype, low, high):
@@ -211,8 +214,9 @@ def _representable(dtype, low, high):
     for name, value in (("from", low), ("to - 1", high - 1)):
         if abs(value) > 1 << digits:
             warnings.warn(
-                f"{name} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations {title} can support discrete uniform "
-                "distribution only within this range. This warning will become an error in version 1.7 release, please fix the code in advance",
+                f"{name} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations {title} can support discrete "
+                "uniform distribution only within this range. This warning will become an error in version 1.7 release, "
+                "please fix the code in advance",
                 UserWarning, stacklevel=4,
             )  # fmt: skip
     above, below = _rounded(dtype, low + 1), _rounded(dtype, high - 1)
@@ -224,8 +228,9 @@ def _representable(dtype, low, high):
 
 
 def _rounded(dtype, value):
-    """``value`` as the nearest number of a floating dtype."""
-    return int(full((), value, dtype=dtype).item())
+    """``value`` as the nearest number of a floating dtype; itself if that is infinite."""
+    number = full((), value, dtype=dtype).item()
+    return int(number) if math.isfinite(number) else value
 
 
 # -- constructors --
@@ -275,7 +280,8 @@ def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=
         low, high = (low, numbers[0]) if high is None else (numbers[0], high)
     if high is None or size is None:
         raise TypeError(
-            "randint() received an invalid combination of arguments\n  It takes randint(high, size) or randint(low, high, size), size being a tuple."
+            "randint() received an invalid combination of arguments\n"
+            "  It takes randint(high, size) or randint(low, high, size), size being a tuple."
         )
     for name, value in (("low", low), ("high", high)):
         if isinstance(value, float):
@@ -333,7 +339,9 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
     tensors = [t for t in (mean, std) if isinstance(t, _tensor.Tensor)]
     if not tensors:
         if size is None:
-            raise TypeError("normal() received an invalid combination of arguments\n  With two numbers it needs a size: normal(mean, std, size).")
+            raise TypeError(
+                "normal() received an invalid combination of arguments\n  With two numbers it needs a size: normal(mean, std, size)."
+            )
         out = _creation.shaped("normal", (size,), dtype, device)
         return leaf(normal_(out, mean, std, generator=generator), requires_grad)
     mean, std = (t.detach() if isinstance(t, _tensor.Tensor) else t for t in (mean, std))
@@ -352,18 +360,15 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
 @composite(where="function method")
 def bernoulli(input, p=None, *, generator=None):
     """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only."""
-    out = empty_like(input.detach())
-    if p is not None:
-        return bernoulli_(out, p, generator=generator)
-    row_major = empty(input.shape, dtype=input.dtype)
-    return _core.fill(row_major, "bernoulli", _probabilities(input, input.shape), 0.0, generator)
+    return bernoulli_(empty(input.shape, dtype=input.dtype), input if p is None else p, generator=generator)
 
 
 @composite(where="function method")
 def multinomial(input, num_samples, replacement=False, *, generator=None):
     """Positions drawn by the weights in ``input``, a vector or the rows of a matrix: an int64 tensor with ``num_samples`` per row.
 
-    Weights need not sum to one. Without replacement no position comes twice. Raises RuntimeError for negative, infinite or all-zero weights.
+    Weights need not sum to one. Without replacement no position comes twice.
+    Raises RuntimeError for negative, infinite or all-zero weights.
     """
     if not input.is_floating_point():
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {dtype_name(input.dtype.code)}")
