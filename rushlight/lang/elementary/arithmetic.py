@@ -188,9 +188,14 @@ def pair_sqrt(x):
     return fast_two_sum(root, (fma(-root, root, x[0]) + x[1]) / (root + root))
 
 
-def number_pair(value, type):
-    """A number of more than the type's precision (a decimal string, or its exact parts) as a pair of constants."""
-    return tuple(const(part, type) for part in value)
+def value(pair):
+    """The number that a pair stands for, rounded."""
+    return pair[0] + pair[1]
+
+
+def number_pair(parts, type):
+    """A number of more than the type's precision, given in two parts, as a pair of constants."""
+    return tuple(const(part, type) for part in parts)
 
 
 def through_f64(function):

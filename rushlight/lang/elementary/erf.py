@@ -7,8 +7,8 @@ Beyond 1 everything rests on erfcx(x) = exp(x^2) erfc(x), as (1 + 2 x) erfcx(x) 
 import math
 
 from .arithmetic import (
-    INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, fma, ne, pair_times, poly, scale, select, sqrt,
-    through_f64, two_product, two_sum,
+    INF, NAN, absolute, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, pair_times, poly, scale, select,
+    sqrt, two_product, two_sum, value,
 )  # fmt: skip
 from .explog import EXP_RANGE, exp_pair, natural_log
 
@@ -59,6 +59,13 @@ ERFCINV = (
     1.0001512913833928, -0.01944489616674356, -1.7386040906787141, 6.816009372073701, -28.65727560141757,
     102.60943059214966, -275.72926178449643, 537.2611995820176, -743.7531448370094, 710.4780263213779,
     -444.27271850545907, 163.4302163079439, -26.788137158836715,
+)  # fmt: skip
+
+# the same to L = 104, where float32 ends: degree 14, relative error 2^-28.0
+ERFCINV_F32 = (
+    1.0002655942403191, -0.024541139621792878, -1.6456975315805404, 5.911156742080119, -23.53795891980674,
+    86.11563472295094, -253.87667122853722, 582.5174280854282, -1025.297008257901, 1364.585094287328,
+    -1345.0664403052683, 949.7100838247217, -453.5182683749374, 131.05562995563568, -17.292003276230446,
 )  # fmt: skip
 
 ROOT_PI = math.sqrt(math.pi)
@@ -158,7 +165,13 @@ def _erfinv_centre(x):
     return hi, lo + x * fma(z, poly(z, ERFINV), lower)
 
 
-def _erfcinv_tail(c):
+def _erfcinv_single(c):
+    """The positive y with erfc(y) = c for 0 < c <= 0.3, f64 in type, exact to 2**-28, c a float32's"""
+    root = sqrt(-value(natural_log(c)))
+    return root * poly(1.0 / root, ERFCINV_F32)
+
+
+def _erfcinv(c):
     """The positive y with erfc(y) = c for 0 < c <= 0.3, f64"""
     log, log_low = fast_two_sum(*natural_log(c))
     root = sqrt(-log)
@@ -172,27 +185,37 @@ def _erfcinv_tail(c):
     return fma(step, poly(step, (const(1.0, "f64"), y, fma(y * y, 4 / 3, 1 / 3))), y)
 
 
-@through_f64
-def erfinv(x):
+def _for_both_types(inverse):
+    """A function of one expression from ``inverse(x, erfcinv)`` of f64 ones."""
+
+    def function(x):
+        if x.type == "f32":
+            return cast(inverse(cast(x, "f64"), _erfcinv_single), "f32")
+        return inverse(x, _erfcinv)
+
+    function.__name__, function.__doc__ = inverse.__name__, inverse.__doc__
+    return function
+
+
+@_for_both_types
+def erfinv(x, erfcinv):
     """The y with erf(y) = x"""
     size = absolute(x)
     hi, lo = _erfinv_centre(size)
     inside = select(size < 1.0, size, const(0.5, "f64"))
-    result = select(size <= 0.7, hi + lo, _erfcinv_tail(1.0 - inside))
+    result = select(size <= 0.7, hi + lo, erfcinv(1.0 - inside))
     result = select(size < 1.0, result, select(eq(size, 1.0), const(INF, "f64"), const(NAN, "f64")))
     return copysign(result, x)
 
 
-@through_f64
-def ndtri(p):
+@_for_both_types
+def ndtri(p, erfcinv):
     """The x that a standard normal variable stays below with probability p: -sqrt(2) erfcinv(2 p)"""
-    upper = p > 0.5
-    tail = select(upper, 1.0 - p, p)
+    tail = select(p > 0.5, 1.0 - p, p)
     inside = select(tail > 0.0, tail, const(0.1, "f64"))
-    y = _erfcinv_tail(2.0 * inside)
     hi, lo = _erfinv_centre(fma(2.0, p, -1.0))
     centre = fma(hi, ROOT_2[0], fma(hi, ROOT_2[1], lo * ROOT_2[0]))
-    outer = y * copysign(ROOT_2[0], p - 0.5)
+    outer = erfcinv(2.0 * inside) * copysign(ROOT_2[0], p - 0.5)
     result = select(tail > 0.15, centre, outer)
     result = select(tail > 0.0, result, select(eq(tail, 0.0), copysign(INF, p - 0.5), const(NAN, "f64")))
     return select(ne(p, p), p, result)

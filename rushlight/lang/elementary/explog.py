@@ -9,7 +9,7 @@ import math
 
 from .arithmetic import (
     EPSILON, INF, NAN, absolute, at_least, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, nearest,
-    pair_over, pair_times, poly, power_of_two, rint, scale, select, split, two_product, two_sum,
+    pair_times, poly, power_of_two, rint, scale, select, split, two_product, two_sum,
 )  # fmt: skip
 
 LOG2E = math.log2(math.e)
@@ -191,8 +191,10 @@ def sigmoid(x):
     hi, lo, n = exp_pair(at_least(-absolute(x), EXP_RANGE[x.type][0]))
     e = scale(hi + lo, n)
     one = const(1.0, x.type)
-    hi, lo = pair_over((select(x < 0.0, e, one), const(0.0, x.type)), fast_two_sum(one, e))
-    return hi + lo
+    below, rest = fast_two_sum(one, e)
+    quotient = select(x < 0.0, e, one) / below
+    # Where ``rest`` matters most ``below`` is near 1: no second division.
+    return fma(-quotient, rest, quotient)
 
 
 def softplus(x):

@@ -9,10 +9,10 @@ import math
 from fractions import Fraction
 
 from .arithmetic import (
-    INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, floor, fma, ne, number_pair, pair_over, pair_plus,
-    pair_times, poly, rint, scale, select, through_f64, two_product, two_sum,
+    INF, NAN, absolute, at_most, cast, const, copysign, eq, fast_two_sum, floor, fma, ne, number_pair, pair_over,
+    pair_plus, pair_times, poly, rint, scale, select, through_f64, two_product, two_sum, value,
 )  # fmt: skip
-from .explog import exp_of_pair, log_pair
+from .explog import exp_of_pair, log_pair, natural_log
 from .trig import PI, choose, cos_pair, sin_pair
 
 # x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, x >= 8; weighted Remez, degree 6, absolute
@@ -80,9 +80,34 @@ def _rising(x):
     return pair_times(product, pair_times(pair_plus(u, _constant(10.0)), pair_plus(u, _constant(12.0))))
 
 
-@through_f64
 def lgamma(x):
     """log(|gamma(x)|)"""
+    return cast(_lgamma_single(cast(x, "f64")), "f32") if x.type == "f32" else _lgamma(x)
+
+
+def _lgamma_single(x):
+    """lgamma of an f32 held in an f64: :func:`_lgamma` without second parts, exact to 1e-14 beside numbers up to 10"""
+    size = absolute(x)
+    low, tiny, negative = size < 8.0, size < 2.0**-60, x < 0.0
+    raised = select(low, size + 8.0, size)
+    inverse = 1.0 / raised
+    series = fma(raised - 0.5, value(natural_log(raised)) - 1.0, HALF_LOG_2PI_LESS_HALF[0])
+    series = fma(inverse, poly(inverse * inverse, STIRLING), series)
+    u = size * (size + 7.0)
+    rising = (size + 7.0) * (u + 6.0) * ((u + 10.0) * (u + 12.0))
+    sine = value(_sin_cos_pi(size)[0])
+    reflected = sine * select(low, 1.0 / rising, size)
+    argument = select(negative, reflected, select(low, size * rising, const(1.0, "f64")))
+    series = select(negative, LOG_PI[0] - series, series)
+    argument, series = select(tiny, size, argument), select(tiny, const(0.0, "f64"), series)
+    pole = eq(x, 0.0) | (negative & eq(rint(x), x))
+    result = series - value(natural_log(select(pole, const(1.0, "f64"), argument)))
+    result = select(eq(x, 1.0) | eq(x, 2.0), const(0.0, "f64"), result)
+    return select(pole | eq(size, INF), const(INF, "f64"), result)
+
+
+def _lgamma(x):
+    """lgamma of an f64"""
     size, zero, one = absolute(x), const(0.0, "f64"), _constant(1.0)
     low, tiny, negative = size < 8.0, size < 2.0**-60, x < 0.0
     itself = size, zero
@@ -212,14 +237,27 @@ def polygamma(x, n):
     tail = _hurwitz(start, float(s), 10 + s, lambda b, k: _whole_power(pair_over(one, b), s - k))
     reflected = pair_plus(_lattice_sum(x, s), tail if s % 2 else _minus(tail))
     hi, lo = choose(negative, reflected, tail)
-    result = hi + lo
-    # At the poles and so near to 0 that nothing else counts.
-    inverse = 1.0 / x
-    pole = math.prod([inverse] * (s - 1), start=inverse)
-    result = select(size < 2.0**-60, pole, result)
-    result = select(x > 2.0**1000, math.prod([inverse] * (n - 1), start=inverse) * (1.0 / n), result)
+    result = (hi + lo) * _factorial(n)
+    # So near to 0 that one term counts, and so far that the series' first does.
+    result = select(size < 2.0**-60, _over_power(_factorial(n), x, s), result)
+    result = select(x > 2.0**60, _over_power(_factorial(n - 1), x, n), result)
     result = select((eq(rint(x), x) & negative) | eq(x, 0.0), const(INF, "f64"), result)
-    return select(ne(x, x), x, result * float((-1) ** (n + 1) * math.factorial(n)))
+    return select(ne(x, x), x, result if s % 2 == 0 else -result)
+
+
+def _factorial(n):
+    """n! as a float, infinity from 171 on"""
+    return float(math.factorial(n)) if n <= 170 else INF
+
+
+def _over_power(factor, x, n):
+    """factor / x^n, in whose steps nothing overflows or underflows before the result does"""
+    inverse = pair_over(_constant(1.0), (x, const(0.0, "f64")))
+    hi, lo = _constant(factor)
+    for _ in range(n):
+        hi, lo = pair_times((hi, lo), inverse)
+    edge = absolute(hi + lo) < INF
+    return select(edge, hi + lo, math.prod([1.0 / x] * n, start=const(factor, "f64")))
 
 
 @through_f64

@@ -2,9 +2,9 @@
 
 from .arithmetic import (
     EPSILON, INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, fma, number_pair, pair_over, pair_plus,
-    pair_sqrt, scale, select, two_product, two_sum,
+    pair_sqrt, power_of_two, scale, select, two_product, two_sum, value,
 )  # fmt: skip
-from .explog import EXP_RANGE, LN2_PARTS, exp_pair, expm1_pair, log_parts, add_exponent
+from .explog import EXP_RANGE, LN2_PARTS, exp_pair, exp_parts, expm1_pair, log_parts, add_exponent
 
 # From here on exp(-x) is nothing beside exp(x), 1 nothing beside x**2, and so on.
 LARGE = {"f32": 10.0, "f64": 22.0}
@@ -40,9 +40,17 @@ def cosh(x):
 def tanh(x):
     """tanh(x) = e / (e + 2) with e = expm1(2 |x|)"""
     type, size = x.type, absolute(x)
-    e = expm1_pair(2.0 * at_most(size, LARGE[type]))
-    hi, lo = pair_over(e, pair_plus(e, number_pair((2.0, 0.0), type)))
-    return copysign(select(size < EPSILON[type], size, hi + lo), x)
+    double = 2.0 * at_most(size, LARGE[type])
+    if type == "f32":
+        # An error of e hardly shows in e / (e + 2): single length is enough for 2 ULP.
+        r, tail, _, n_bits = exp_parts(double)
+        power = power_of_two(n_bits)
+        e = fma(power, r + tail, power - 1.0)
+        result = e / (e + 2.0)
+    else:
+        e = expm1_pair(double)
+        result = value(pair_over(e, pair_plus(e, number_pair((2.0, 0.0), type))))
+    return copysign(select(size < EPSILON[type], size, result), x)
 
 
 def asinh(x):
