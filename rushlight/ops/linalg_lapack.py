@@ -1,0 +1,272 @@
+"""LAPACK's factorizations on batches of matrices, as plain functions: no gradients, no checks of arguments.
+
+LAPACK wants column-major matrices: :func:`columns` makes a copy whose memory is so, as a row-major tensor of the transposed shape. A function
+here returns the transposed views of such copies. ``info`` is LAPACK's report for each matrix: 0 is success.
+"""
+
+from .._core.lapack import Scratch, run
+from . import creation, shape
+
+_LETTERS = {8: "s", 9: "d", 10: "c", 11: "z"}
+
+
+def letter(x):
+    """LAPACK's letter for a dtype."""
+    return _LETTERS[x.dtype.code]
+
+
+def is_complex(x):
+    """Does LAPACK call the routine by its complex name (ungqr, hetrf ...)?"""
+    return x.dtype.code >= 10
+
+
+def empty(like, *size, dtype=None):
+    """Uninitialised memory for results, with ``like``'s dtype."""
+    return creation.empty(size, dtype=like.dtype if dtype is None else dtype)
+
+
+def real_dtype(x):
+    """The dtype of x's absolute values."""
+    return {10: "float32", 11: "float64"}.get(x.dtype.code, x.dtype.name)
+
+
+def _dtype(name):
+    from .._core import tensor
+
+    return tensor.dtypes()[name]
+
+
+def columns(x, extra=0):
+    """A copy of x's matrices in column-major memory, with room for ``extra`` more columns: shape (*, n + extra, m)."""
+    m, n = x.shape[-2:]
+    out = empty(x, *x.shape[:-2], n + extra, m)
+    target = shape.narrow(out, -2, 0, n) if extra else out
+    shape.copy_(target, shape.transpose(x, -2, -1))
+    return out
+
+
+def turned(x):
+    """The transposed view: a column-major copy seen as the matrix that it is."""
+    return shape.transpose(x, -2, -1)
+
+
+def count(sizes):
+    """The number of matrices in a batch."""
+    product = 1
+    for size in sizes:
+        product *= size
+    return product
+
+
+def each(x, dims):
+    """x as an argument: its address, and the distance between matrices (``dims`` = 2) or vectors (1) or numbers (0)."""
+    return x.data_ptr(), count(x.shape[x.ndim - dims :]) * x.element_size()
+
+
+def integers(batch, *size):
+    """Memory for LAPACK's integers."""
+    return creation.zeros((*batch, *size), dtype=_dtype("int64"))
+
+
+def to_int32(x):
+    """LAPACK's integers as PyTorch shows them."""
+    return shape.cast(x, _dtype("int32"))
+
+
+def _with_workspace(routine, like, batch, work, before, after):
+    """Call a routine that wants (work, lwork) between its other arguments, in the size that it asks for."""
+    answer = empty(like, 1)
+    run(routine, 1, work, *before, (answer.data_ptr(), 0), -1, *after)
+    size = answer[0].item()
+    size = max(1, int(size.real if isinstance(size, complex) else size))
+    run(routine, batch, work, *before, Scratch(size * like.element_size()), size, *after)
+
+
+# -- LU and Cholesky --
+
+
+def getrf(x):
+    """(LU, pivots, info) with P L U = x; LU is column-major memory, pivots count from 1."""
+    m, n = x.shape[-2:]
+    batch = x.shape[:-2]
+    lu, pivots, info = columns(x), integers(batch, min(m, n)), integers(batch)
+    run(letter(x) + "getrf_", count(batch), m * n * n, m, n, each(lu, 2), max(m, 1), each(pivots, 1), each(info, 0))
+    return lu, pivots, info
+
+
+def getrs(lu, pivots, right, trans=b"N"):
+    """Overwrites ``right`` (column-major) with the solution of P L U X = right, or of the transposed or adjoint equation."""
+    n, k = lu.shape[-1], right.shape[-2]
+    info = integers(lu.shape[:-2])
+    run(
+        letter(lu) + "getrs_", count(lu.shape[:-2]), n * n * k, trans, n, k, each(lu, 2), max(n, 1), each(pivots, 1),
+        each(right, 2), max(n, 1), each(info, 0),
+    )  # fmt: skip
+    return right
+
+
+def getri(lu, pivots, info):
+    """Overwrites LU with the inverse; ``info`` says where it does not exist."""
+    n = lu.shape[-1]
+    before = (n, each(lu, 2), max(n, 1), each(pivots, 1))
+    _with_workspace(letter(lu) + "getri_", lu, count(lu.shape[:-2]), n**3, before, (each(info, 0),))
+    return lu
+
+
+def gesv(x, right):
+    """(solution of x X = right as column-major memory, LU, pivots, info)."""
+    n, k = x.shape[-1], right.shape[-1]
+    lu, out, pivots, info = columns(x), columns(right), integers(x.shape[:-2], n), integers(x.shape[:-2])
+    run(
+        letter(x) + "gesv_", count(x.shape[:-2]), n**3, n, k, each(lu, 2), max(n, 1), each(pivots, 1), each(out, 2), max(n, 1),
+        each(info, 0),
+    )  # fmt: skip
+    return out, lu, pivots, info
+
+
+def potrf(x, upper):
+    """(Cholesky factor in one triangle, info); the other triangle keeps x's elements."""
+    n = x.shape[-1]
+    out, info = columns(x), integers(x.shape[:-2])
+    side = b"U" if upper else b"L"
+    run(letter(x) + "potrf_", count(x.shape[:-2]), n**3, side, n, each(out, 2), max(n, 1), each(info, 0))
+    return out, info
+
+
+def trsm(x, right, left, upper, unit):
+    """Solves the triangular x X = right, or X x = right; both are copied. Column-major memory."""
+    a, out = columns(x), columns(right)
+    n, m = out.shape[-2:]
+    one = creation.ones((), dtype=x.dtype)
+    run(
+        letter(x) + "trsm_", count(x.shape[:-2]), m * n * a.shape[-1], b"L" if left else b"R", b"U" if upper else b"L", b"N",
+        b"U" if unit else b"N", m, n, (one.data_ptr(), 0), each(a, 2), max(a.shape[-1], 1), each(out, 2), max(m, 1),
+    )  # fmt: skip
+    return out
+
+
+def sytrf(x, hermitian, lower=True):
+    """(LD, pivots, info) of the Bunch-Kaufman factorization of a symmetric or Hermitian matrix."""
+    n = x.shape[-1]
+    out, pivots, info = columns(x), integers(x.shape[:-2], n), integers(x.shape[:-2])
+    name = letter(x) + ("hetrf_" if hermitian and is_complex(x) else "sytrf_")
+    before = (b"L" if lower else b"U", n, each(out, 2), max(n, 1), each(pivots, 1))
+    _with_workspace(name, x, count(x.shape[:-2]), n**3, before, (each(info, 0),))
+    return out, pivots, info
+
+
+def sytrs(ld, pivots, right, hermitian):
+    """The solution from sytrf's factors, column-major."""
+    a, out = columns(ld), columns(right)
+    n, k, info = a.shape[-1], out.shape[-2], integers(ld.shape[:-2])
+    name = letter(ld) + ("hetrs_" if hermitian and is_complex(ld) else "sytrs_")
+    run(
+        name, count(ld.shape[:-2]), n * n * k, b"L", n, k, each(a, 2), max(n, 1), each(pivots, 1), each(out, 2), max(n, 1),
+        each(info, 0),
+    )  # fmt: skip
+    return out
+
+
+# -- QR --
+
+
+def geqrf(x, extra=0):
+    """(R above the diagonal and reflectors below, their factors tau); room for ``extra`` columns."""
+    m, n = x.shape[-2:]
+    out, tau, info = columns(x, extra), empty(x, *x.shape[:-2], min(m, n)), integers(x.shape[:-2])
+    before = (m, n, each(out, 2), max(m, 1), each(tau, 1))
+    _with_workspace(letter(x) + "geqrf_", x, count(x.shape[:-2]), m * n * n, before, (each(info, 0),))
+    return out, tau
+
+
+def orgqr(reflectors, tau, n):
+    """Overwrites reflectors (column-major) with the first n columns of their product."""
+    m, k = reflectors.shape[-1], tau.shape[-1]
+    info = integers(reflectors.shape[:-2])
+    name = letter(tau) + ("ungqr_" if is_complex(tau) else "orgqr_")
+    before = (m, n, k, each(reflectors, 2), max(m, 1), each(tau, 1))
+    _with_workspace(name, tau, count(reflectors.shape[:-2]), m * n * k, before, (each(info, 0),))
+    return reflectors
+
+
+def ormqr(reflectors, tau, other, left, transpose):
+    """Overwrites ``other`` (column-major) with Q other, or other Q, or with the adjoint of Q."""
+    m, n, k = other.shape[-1], other.shape[-2], tau.shape[-1]
+    info = integers(other.shape[:-2])
+    name = letter(tau) + ("unmqr_" if is_complex(tau) else "ormqr_")
+    trans = (b"C" if is_complex(tau) else b"T") if transpose else b"N"
+    before = (
+        b"L" if left else b"R", trans, m, n, k, each(reflectors, 2), max(reflectors.shape[-1], 1), each(tau, 1),
+        each(other, 2), max(m, 1),
+    )  # fmt: skip
+    _with_workspace(name, tau, count(other.shape[:-2]), m * n * k, before, (each(info, 0),))
+    return other
+
+
+# -- spectra --
+
+
+def gesdd(x, job):
+    """(U, S, Vh, info), U and Vh column-major. job: b"N" values only, b"S" reduced, b"A" complete."""
+    m, n = x.shape[-2:]
+    batch, k = x.shape[:-2], min(m, n)
+    a, s, info = columns(x), empty(x, *batch, k, dtype=_dtype(real_dtype(x))), integers(batch)
+    rows, cols = (m, n) if job == b"A" else (k, k)
+    u, vh = (empty(x, *batch, rows, m), empty(x, *batch, n, cols)) if job != b"N" else (empty(x, *batch, 1, 1), empty(x, *batch, 1, 1))
+    real = max(1, k * max(5 * k + 7, 2 * max(m, n) + 2 * k + 1)) if job != b"N" else max(1, 7 * k)
+    before = (
+        job, m, n, each(a, 2), max(m, 1), each(s, 1), each(u, 2), max(m, 1) if job != b"N" else 1, each(vh, 2),
+        max(cols, 1) if job != b"N" else 1,
+    )  # fmt: skip
+    after = ((Scratch(real * s.element_size()),) if is_complex(x) else ()) + (Scratch(8 * k * 8), each(info, 0))
+    _with_workspace(letter(x) + "gesdd_", x, count(batch), 10 * m * n * k, before, after)
+    return u, s, vh, info
+
+
+def syevd(x, upper, vectors):
+    """(eigenvalues in ascending order, eigenvectors column-major or whatever is left of x, info) of a symmetric or Hermitian matrix."""
+    n, batch = x.shape[-1], x.shape[:-2]
+    a, w, info = columns(x), empty(x, *batch, n, dtype=_dtype(real_dtype(x))), integers(batch)
+    before = (b"V" if vectors else b"N", b"U" if upper else b"L", n, each(a, 2), max(n, 1), each(w, 1))
+    real, ints = 1 + 5 * n + 2 * n * n, 3 + 5 * n
+    after = (Scratch(real * w.element_size()), real) if is_complex(x) else ()
+    after += (Scratch(ints * 8), ints, each(info, 0))
+    _with_workspace(letter(x) + ("heevd_" if is_complex(x) else "syevd_"), x, count(batch), 10 * n**3, before, after)
+    return w, a, info
+
+
+def geev(x, vectors):
+    """(eigenvalues, right eigenvectors column-major, info). Real matrices: eigenvalues as two real tensors, eigenvectors as LAPACK packs them."""
+    n, batch = x.shape[-1], x.shape[:-2]
+    a, v, info = columns(x), empty(x, *batch, n if vectors else 1, n if vectors else 1), integers(batch)
+    real, imag = empty(x, *batch, n), empty(x, *batch, n)
+    values = (each(real, 1),) if is_complex(x) else (each(real, 1), each(imag, 1))
+    before = (b"N", b"V" if vectors else b"N", n, each(a, 2), max(n, 1), *values, Scratch(16), 1, each(v, 2), max(n, 1))
+    after = ((Scratch(2 * n * 8),) if is_complex(x) else ()) + (each(info, 0),)
+    _with_workspace(letter(x) + "geev_", x, count(batch), 25 * n**3, before, after)
+    return (real if is_complex(x) else (real, imag)), v, info
+
+
+# -- least squares --
+
+
+def gels(x, right, driver, rcond):
+    """(solution rows and what follows them, rank, singular values, info) of min |x X - right|; right has max(m, n) rows."""
+    m, n = x.shape[-2:]
+    batch, k, rows = x.shape[:-2], right.shape[-1], right.shape[-2]
+    a, out, rank, info = columns(x), columns(right), integers(batch), integers(batch)
+    s = empty(x, *batch, min(m, n), dtype=_dtype(real_dtype(x)))
+    tolerance = creation.full((), rcond, dtype=_dtype(real_dtype(x)))
+    sizes = (m, n, k, each(a, 2), max(m, 1), each(out, 2), max(rows, 1))
+    scratch = Scratch((26 * min(m, n) * 50 + 8 * max(m, n) * (k + 1) + 4096) * 8)
+    if driver == "gels":
+        before, after = (b"N", *sizes), (each(info, 0),)
+    elif driver == "gelsy":
+        pivots = integers(batch, n)
+        before = (*sizes, each(pivots, 1), (tolerance.data_ptr(), 0), each(rank, 0))
+        after = ((Scratch(2 * n * 8),) if is_complex(x) else ()) + (each(info, 0),)
+    else:
+        before = (*sizes, each(s, 1), (tolerance.data_ptr(), 0), each(rank, 0))
+        after = ((scratch,) if is_complex(x) else ()) + ((scratch,) if driver == "gelsd" else ()) + (each(info, 0),)
+    _with_workspace(f"{letter(x)}{driver}_", x, count(batch), 4 * m * n * min(m, n), before, after)
+    return out, rank, s, info
