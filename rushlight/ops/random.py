@@ -10,7 +10,7 @@ from .._core import creation as _creation
 from .._core import random as _core
 from .._core import tensor as _tensor
 from .._core.convert import leaf
-from .._core.operator import dtype_name
+from .._core.operator import deliver_out, dtype_name
 from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
 from ._define import composite
@@ -18,6 +18,7 @@ from .creation import empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 _MAX = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38, "float64": math.inf}
+_TINY = {"float32": 2.0**-126, "float64": 2.0**-1022}
 _C_NAMES = {
     "uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int", "int64": "long", "bool": "bool",
     "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double", "uint16": "unsigned short",
@@ -243,8 +244,7 @@ def _new(name, size, given, dtype, device, out):
         return _creation.shaped(name, size, dtype, device)
     if dtype is not None and dtype is not out.dtype:
         raise RuntimeError(f"dtype {dtype_name(dtype.code)} does not match dtype of out parameter ({dtype_name(out.dtype.code)})")
-    fresh = _creation.shaped(name, size, out.dtype, None)
-    return out if fresh.shape == out.shape else out.resize_(fresh.shape)
+    return deliver_out(_creation.shaped(name, size, out.dtype, None), out, name)
 
 
 @composite(where="function")
@@ -424,6 +424,8 @@ def _standard_gamma(input, generator=None):
 @composite(where="function")
 def _sample_dirichlet(input, generator=None):
     """Points of the simplex: each row of the last dim is Dirichlet-distributed with the concentrations in ``input``."""
-    g = _sampled("dirichlet", "gamma", generator, input)
-    total = reduction.sum(g, -1, True)
-    return arithmetic.div(g, total)
+    if not input.is_floating_point():
+        raise _unsupported("dirichlet", input)
+    g = _sampled("dirichlet", "gamma", generator, input.detach().double())
+    points = arithmetic.div(g, reduction.sum(g, -1, True)).to(input.dtype)
+    return points.clamp(_TINY[input.dtype.name], 1.0 - 0.5 ** _DIGITS[input.dtype.name])
