@@ -144,7 +144,7 @@ cdef Tensor empty_strided(int code, int ndim, const int64_t* sizes, const int64_
 cdef Tensor alias(Tensor t)                                                       # same memory and geometry, no history
 cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, const int64_t* strides)   # a view with t as (root) base
 cdef Tensor scalar_tensor(object value, int code)
-cdef object wrap_subclass(Tensor t, type cls)
+cdef object wrap_subclass(Tensor t, cls)
 
 # -- small helpers --
 cdef object size_object(int n, const int64_t* values)                             # torch.Size

@@ -206,9 +206,9 @@ cdef Tensor scalar_tensor(object value, int code):
     return t
 
 
-cdef object wrap_subclass(Tensor t, type cls):
+cdef object wrap_subclass(Tensor t, cls):
     """t's memory, geometry and history as an instance of a subclass of Tensor."""
-    cdef Tensor out = cls.__new__(cls)
+    cdef Tensor out = Tensor.__new__(cls)  # not cls.__new__, which is the user's
     out.memory, out.address, out.count, out.code, out.place = t.memory, t.address, t.count, t.code, t.place
     if out.ndim > INLINE_RANK:
         PyMem_Free(out.sizes)
