@@ -232,4 +232,4 @@ def log_ndtr(x):
     hi, lo = natural_log(select(x < 0.0, half, one), select(x < 0.0, const(0.0, type), rest))
     erfc_x, erfc_low = erfcx_pair(at_most(scaled, 2.0**60))
     tail, tail_low = natural_log(0.5 * erfc_x, 0.5 * erfc_low)
-    return select(x < -1.0, fma(size * size, -0.5, tail + tail_low), hi + lo)
+    return select(x < -1.0, fma(size * -0.5, size, tail + tail_low), hi + lo)
