@@ -223,7 +223,10 @@ def test_complex_normal():
         assert torch.allclose(ours_as_torch(ours), theirs, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("line", ["T.rand_like(x)", "T.randn_like(x)", "T.randint_like(x, 5)", "T.randint_like(x, 2, 5)", "T.randn_like(x.t())"])
+LIKE = ("T.rand_like(x)", "T.randn_like(x)", "T.randint_like(x, 5)", "T.randint_like(x, 2, 5)", "T.randn_like(x.t())")
+
+
+@pytest.mark.parametrize("line", LIKE)
 def test_like(line):
     for T in (rushlight, torch):
         T.manual_seed(3)

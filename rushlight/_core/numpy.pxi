@@ -76,20 +76,28 @@ cdef int warn_read_only() except -1:
     return 0
 
 
-cdef Tensor from_array(object array, bint shared):
-    """The tensor over an array's memory. shared: the user gets to see it, so a read-only array deserves a warning."""
-    cdef object view
-    cdef int code, i
-    cdef int64_t low = 0, high = 0
-    if array.dtype.kind not in "biufc":
-        raise unsupported_array(array)
-    if not array.dtype.isnative:
-        raise ValueError(
+cdef object unusable_array(object array):
+    """The error for an array whose elements are no tensor elements."""
+    if array.dtype.kind in "biufc" and not array.dtype.isnative:
+        return ValueError(
             "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.\n"
             "  Use array.astype(array.dtype.newbyteorder('='))."
         )
-    code = numpy_code(array)
-    view = memoryview(array)
+    return unsupported_array(array)
+
+
+cdef Tensor from_array(object array, bint shared):
+    """The tensor over an array's memory. shared: the user gets to see it, so a read-only array deserves a warning."""
+    cdef object view, code
+    cdef int i
+    cdef int64_t high = 0
+    try:
+        view = memoryview(array)
+    except ValueError:  # NumPy has dtypes that are no buffers, such as dates
+        raise unusable_array(array) from None
+    code = _CODE_OF_FORMAT.get(PyMemoryView_GET_BUFFER(view).format)
+    if code is None:
+        raise unusable_array(array)
     cdef Py_buffer *b = PyMemoryView_GET_BUFFER(view)
     for i in range(b.ndim):
         if b.shape[i] > 1 and b.strides[i] < 0:

@@ -16,12 +16,13 @@ for _op in _core.METHODS:
     registry[_op.__name__] = Entry(_op, "native", _op.__name__, ("method",), __name__, (), {})
 
 empty, zeros, ones, full, empty_like, zeros_like, ones_like, full_like, empty_strided = _core.OPERATORS
+INT64, FLOAT64 = _tensor.dtypes()["int64"], _tensor.dtypes()["float64"]
 _DIRECT = ("int64", "float32", "float64")
 
 
 def _filled(shape_, dtype, device, requires_grad, fill, *args):
     """A new tensor filled by one of the core's fillers, computed in int64 or float64 where they do not know the dtype."""
-    via = dtype if dtype.name in _DIRECT else _tensor.dtypes()["float64" if dtype.is_floating_point else "int64"]
+    via = dtype if dtype.name in _DIRECT else FLOAT64 if dtype.is_floating_point else INT64
     out = fill(empty(shape_, dtype=via, device=device), *args)
     return leaf(out if via is dtype else shape.cast(out, dtype), requires_grad)
 
@@ -60,13 +61,13 @@ def arange(*args, start=0, end=None, step=1, dtype=None, layout=None, device=Non
     start, step = _number("arange", "start", 1, start), _number("arange", "step", 3, step)
     if dtype is None:
         whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
-        dtype = _tensor.dtypes()["int64"] if whole else _tensor.get_default_dtype()
+        dtype = INT64 if whole else _tensor.get_default_dtype()
     return _progression(start, end, step, _plain(dtype), device, requires_grad)
 
 
 def _plain(dtype):
     """The dtype object behind a dtype argument, which may be a Python type."""
-    return {int: _tensor.dtypes()["int64"], float: _tensor.dtypes()["float64"]}.get(dtype, dtype)
+    return INT64 if dtype is int else FLOAT64 if dtype is float else dtype
 
 
 def _progression(start, end, step, dtype, device, requires_grad):
@@ -123,7 +124,7 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
 @composite(where="function")
 def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``: logspace(0, 2, 3) is 1, 10, 100."""
-    exponents = linspace(start, end, steps, dtype=_tensor.dtypes()["float64"], device=device)
+    exponents = linspace(start, end, steps, dtype=FLOAT64, device=device)
     powers = arithmetic.pow(base, exponents)
     return leaf(shape.cast(powers, _plain(dtype or _tensor.get_default_dtype())), requires_grad)
 

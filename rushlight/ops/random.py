@@ -14,7 +14,7 @@ from .._core.operator import deliver_out, dtype_name
 from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
 from ._define import composite
-from .creation import empty, empty_like, full
+from .creation import INT64, empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 _MAX = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38, "float64": math.inf}
@@ -64,6 +64,8 @@ def _continuous(name, t):
 @_filler
 def uniform_(self, *args, generator=None, **bounds):
     """Fills the tensor with uniform numbers from [from, to): x.uniform_(), x.uniform_(-1, 1). Returns it."""
+    if not (args or bounds) and self.is_floating_point():
+        return _core.fill(self, "uniform", 0.0, 1.0, generator)
     low, high = _pair("uniform_", args, bounds, ("from", "to"), (0.0, 1.0))
     if not (self.is_floating_point() or self.is_complex()):
         raise _unsupported("check_uniform_bounds", self)
@@ -174,6 +176,8 @@ def random_(self, *args, generator=None, **bounds):
     """
     bounds = dict(zip(("to",) if len(args) == 1 else ("from", "to"), args), **bounds)
     for name, value in bounds.items():
+        if type(value) is int and -(1 << 63) <= value < 1 << 63:
+            continue
         if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
             raise TypeError(
                 f"random_(): argument '{name}' must be int, not {type(value).__name__}\n  Give random_(to) or random_(from, to)."
@@ -288,7 +292,7 @@ def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=
             raise TypeError(f"randint(): argument '{name}' (position {1 + (len(numbers) > 1 and name == 'high')}) must be int, not float")
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint(): argument 'size' (position {len(args)}) must be tuple of ints, not {type(size).__name__}")
-    dtype = dtype or (out.dtype if out is not None else _tensor.dtypes()["int64"])
+    dtype = dtype or (out.dtype if out is not None else INT64)
     return leaf(random_(_new("randint", (size,), None, dtype, device, out), low, high, generator=generator), requires_grad)
 
 
@@ -318,7 +322,7 @@ def randint_like(input, low, high=None, *, dtype=None, layout=None, device=None,
 @composite(where="function")
 def randperm(n, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """The numbers 0 to n - 1 in random order, as an int64 tensor."""
-    dtype = dtype or _tensor.dtypes()["int64"]
+    dtype = dtype or INT64
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     if dtype.name == "bool" or dtype.is_complex:
