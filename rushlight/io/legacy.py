@@ -7,6 +7,7 @@ import struct
 
 from . import tensors
 from .errors import CheckpointError, TruncatedFile
+from .objects import blank_constructor
 from .vocabulary import StorageType, StoredBytes, plain
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -56,6 +57,11 @@ class _Storages:
             self.stored[key] = StoredBytes(restore(tensors.storage_of(block), where), dtype)
 
 
+def _class(pid):
+    """The Constructor for a class, which these formats save together with its source text."""
+    return blank_constructor(plain(pid[1], type))
+
+
 def _no_storage(pid):
     raise CheckpointError("a storage where none is expected\nThe file is damaged.")
 
@@ -73,11 +79,11 @@ def load_stream(file, loader):
     def learn(pid):
         if pid[0] == "storage" and plain(pid[2], str, int) not in storages.entries:
             storages.add(pid[2], pid[1], pid[3], pid[4])
-        return nothing if pid[0] == "storage" else None
+        return nothing if pid[0] == "storage" else pid[1]
 
     def find(pid):
         if pid[0] == "module":
-            return pid[1]  # a class, followed by its source text, which is not used
+            return _class(pid)
         if pid[0] != "storage":
             raise CheckpointError(f"unknown kind of persistent id {pid[0]!r}")
         stored, view = storages.stored[pid[2]], pid[5] if len(pid) > 5 else None
@@ -112,8 +118,9 @@ def load_tar(file, loader):
     found.update(storages.stored)
 
     def find(pid):
-        key = int(pid) if isinstance(pid, str) else pid[1] if pid[0] == "module" else pid
-        return found[key] if isinstance(key, int) else key
+        if isinstance(pid, tuple):
+            return _class(pid)
+        return found[int(pid)]
 
     return loader.interpret(members["pickle"], find)[0]
 

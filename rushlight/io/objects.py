@@ -3,7 +3,6 @@ program allows.
 """
 
 import enum
-import importlib
 import sys
 from collections import OrderedDict
 
@@ -68,7 +67,12 @@ def _allowed(full, obj):
         return Constructor(full, build=obj, new=obj, value=obj)
     if issubclass(obj, tuple) and hasattr(obj, "_fields"):
         return Constructor(full, new=lambda *items: tuple.__new__(obj, items), value=obj)
-    return Constructor(full, new=lambda: _blank(obj), value=obj)
+    return blank_constructor(obj)
+
+
+def blank_constructor(kind):
+    """The Constructor that makes instances of class ``kind`` to be given their state."""
+    return Constructor(f"{kind.__module__}.{kind.__qualname__}", new=lambda: _blank(kind), value=kind)
 
 
 def _member(kind, value):
@@ -95,16 +99,13 @@ def _our_bases():
 
 def _of_program(module, name):
     """A module, optimizer or scheduler class, ours or one of the program's; an activation function of ours."""
-    if module.startswith(f"{names.OURS}."):
-        for room in ("nn", "optim", "optim.lr_scheduler"):
-            importlib.import_module(
-                f"{names.OURS}.{room}"
-            )  # ours, whatever the file says: it cannot have a module imported
-    obj = sys.modules.get(module)
-    for part in name.split("."):
+    ours = module.startswith((f"{names.OURS}.nn.", f"{names.OURS}.optim."))
+    # A module of the program's must be there already: a file cannot have one imported.
+    obj = sys.modules.get(module, rushlight if ours else None)
+    for part in [*module.split(".")[1:], *name.split(".")] if obj is rushlight else name.split("."):
         obj = getattr(obj, part, None) if part.isidentifier() and not part.startswith("__") else None
     if isinstance(obj, type) and issubclass(obj, _our_bases()):
-        return Constructor(f"{module}.{name}", new=lambda: _blank(obj), value=obj)
+        return blank_constructor(obj)
     if module in (f"{names.OURS}.nn.functional", f"{names.OURS}._C._nn") and callable(obj):
         return Constructor(f"{module}.{name}", value=obj)
     return None
