@@ -62,9 +62,9 @@ LOG10_2_PARTS = {"f32": (0.301025390625, 4.605039e-06), "f64": (0.30102999566361
 
 
 def exp_parts(x, low=None):
-    """(hi, lo, n, n_bits) with exp(x + low) - 1 = (1 + hi + lo) * 2**n - 1, the parts of double length.
+    """(hi, lo, n, n_bits) with exp(x + low) = (1 + hi + lo) * 2**n, for x within EXP_RANGE; n also as integer bits.
 
-    |x| within EXP_RANGE; hi is exact to its last bit, lo carries a relative error of 2**-57 of the whole (f64).
+    |hi| <= 0.35, and lo, below hi^2, is exact to 2**-57 (f64) or 2**-28 (f32).
     """
     type = x.type
     n, n_bits = nearest(x, LOG2E)
