@@ -191,5 +191,7 @@ cdef int run_loop(Loop* loop) except -1:
             parallel_for(_run_range, loop, 0, total, GRAIN)
         else:
             grain = max(<int64_t>1, GRAIN // loop.size[0])
+            if loop.size[1] >= 64:
+                grain = (grain + 63) // 64 * 64       # blocks for the kernels that work on two dims at once
             parallel_for(_run_range, loop, 0, outer, grain)
     return 0

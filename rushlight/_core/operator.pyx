@@ -123,6 +123,7 @@ cdef int _install_vectorcall() except -1:
 include "binding.pxi"
 include "pointwise.pxi"
 include "rowwise.pxi"
+include "split.pxi"
 include "library.pxi"
 
 _install_vectorcall()

@@ -27,6 +27,7 @@ cdef class Program:
     cdef dict kernels, gradients
     cdef uint64_t last_key
     cdef kernel_t last_kernel
+    cdef public bint moves                # the identity of one dtype: a transposed copy has a kernel of its own
 
     def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, bint keep_result=False, info=None):
         cdef int i
@@ -186,9 +187,41 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
             bytes_moved += p.itemsize[o]
     if not given and bytes_moved * (<Tensor>outputs[0]).count > STREAM_BYTES:
         key |= <uint64_t>1 << 62
-    loop.kernel = p.kernel(key)
+    if p.moves and loop.ndim > 1 and _turn(&loop, p.itemsize[0]):
+        loop.kernel = _transpose_kernel(8 * p.itemsize[0])
+    else:
+        loop.kernel = p.kernel(key)
     run_loop(&loop)
     return 0
+
+
+cdef bint _turn(Loop* loop, int item) noexcept nogil:
+    """Is this a transposed copy (the output dense along the inner dim, the input along another)? Then that one becomes the second."""
+    cdef int d, o
+    cdef int64_t t
+    if loop.stride[0][0] != item or loop.stride[1][0] == item or loop.size[0] < 4:
+        return False
+    for d in range(1, loop.ndim):
+        if loop.stride[1][d] == item and loop.size[d] >= 4:
+            t = loop.size[1]
+            loop.size[1] = loop.size[d]
+            loop.size[d] = t
+            for o in range(2):
+                t = loop.stride[o][1]
+                loop.stride[o][1] = loop.stride[o][d]
+                loop.stride[o][d] = t
+            return True
+    return False
+
+
+cdef dict _transposes = {}
+
+
+cdef kernel_t _transpose_kernel(int bits) except NULL:
+    cdef object address = _transposes.get(bits)
+    if address is None:
+        address = _transposes[bits] = _callbacks["transpose_kernel"](bits)
+    return <kernel_t><void*><size_t>address
 
 
 cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, Loop* loop, int ndim, const int64_t* shape) except -1:

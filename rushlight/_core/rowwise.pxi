@@ -28,6 +28,7 @@ cdef class RowProgram(Program):
     """
     cdef readonly tuple full
     cdef readonly bint ordered, split
+    cdef public tuple slots               # dtype codes of the partial results between the two stages; None: not asked for yet
     cdef int[MAX_OPERANDS] is_full
 
     def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, tuple full, bint ordered=False, bint split=False,
@@ -45,8 +46,12 @@ cdef class RowProgram(Program):
             return <row_kernel_t>self.last_kernel
         address = self.kernels.get(key)
         if address is None:
-            letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(self.n_out + self.n_in)])
-            address = _compile_row_kernel(self, letters, "column" if key >> 48 & 1 else "row", ("whole", "partial", "finish")[key >> 50 & 3])
+            stage = ("whole", "partial", "finish")[key >> 50 & 3]
+            n = self.n_out + self.n_in
+            if stage != "whole":
+                n = len(self.slots) + (self.n_in if stage == "partial" else n)
+            letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(n)])
+            address = _compile_row_kernel(self, letters, "column" if key >> 48 & 1 else "row", stage)
             self.kernels[key] = address
         self.last_key = key
         self.last_kernel = <kernel_t><void*><size_t>address
@@ -238,6 +243,8 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
         return _rows_of_copy(p, operands, space, keepdim, outputs, keep)
     loop.column = _column_mode(&loop, p)
     key = _row_key(&loop, p)
+    if p.split and rows * length >= 4 * GRAIN and rows < (256 if loop.column else 32) and _run_split(p, &loop, key, rows):
+        return 0
     loop.kernel = p.row_kernel(key)
     if rows * length < 2 * GRAIN or rows == 1:
         if rows * length < GRAIN // 8:

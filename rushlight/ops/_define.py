@@ -274,7 +274,21 @@ def _row_program(name, outputs, out_codes, in_codes, rows, keep_result, info):
     levels = tuple(e in full for e in outputs) + tuple(i not in rows for i in range(len(in_codes)))
     nodes = ex.topological(outputs)
     ordered = any(n.op == "position" or (n.op == "reduce" and n.attr in ("argmax", "argmin")) for n in nodes)
-    return core.RowProgram(name, outputs, out_codes, in_codes, levels, ordered, False, keep_result, (info, rows))
+    split = not any(levels[: len(outputs)]) and not any(_nested(n) for n in nodes)
+    return core.RowProgram(name, outputs, out_codes, in_codes, levels, ordered, split, keep_result, (info, rows))
+
+
+def _nested(node):
+    """Is this a reduction over something that holds another reduction?"""
+    return node.op == "reduce" and any(n.op == "reduce" for n in ex.topological(node.args))
+
+
+def partial_types(program):
+    """The dtype codes of what passes between the two stages of a split reduction."""
+    from ..codegen import cpu
+
+    outputs = tuple((e, ty.NAMES[c]) for e, c in zip(_simplified(program), program.out_codes))
+    return tuple(ty.CODES[t] for t in cpu.partial_types(outputs))
 
 
 # -- kernels --
@@ -383,9 +397,20 @@ def copy_program(target, source):
     x = ex.input(0, ty.opmath(ty.NAMES[source]))
     kind = ty.NAMES[target]
     compute = ty.opmath(kind) if kind not in _NO_ARITHMETIC else kind
-    return core.Program("copy", (x if ty.NAMES[source] == kind else ex.cast(x, compute),), (target,), (source,))
+    program = core.Program("copy", (x if ty.NAMES[source] == kind else ex.cast(x, compute),), (target,), (source,))
+    program.moves = target == source
+    return program
+
+
+def transpose_kernel(bits):
+    """The address of the kernel for transposed copies of elements of a width."""
+    from ..codegen import cpu
+
+    return cpu.transpose(bits)
 
 
 core.set_compiler(trace, compile_kernel, differentiate)
 core.set_row_compiler(compile_row_kernel)
 core.set_callback("copy_program", copy_program)
+core.set_callback("partial_types", partial_types)
+core.set_callback("transpose_kernel", transpose_kernel)
