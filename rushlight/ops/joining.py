@@ -288,6 +288,21 @@ def broadcast_shapes(*shapes):
     return Size(out)
 
 
+def common_shape(*shapes):
+    """What shapes broadcast to, with the error that elementwise operators raise."""
+    out = ()
+    for s in shapes:
+        a, b = tuple(out), tuple(s)
+        n = max(len(a), len(b))
+        a, b = (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b
+        for d in range(n - 1, -1, -1):
+            if a[d] != b[d] and a[d] != 1 and b[d] != 1:
+                raise RuntimeError(f"The size of tensor a ({a[d]}) must match the size of tensor b ({b[d]}) at non-singleton dimension {d}\n"
+                                   f"  The shapes are {[list(s) for s in shapes]}.")  # fmt: skip
+        out = tuple(y if x == 1 else x for x, y in zip(a, b))
+    return out
+
+
 @composite(where="function")
 def broadcast_tensors(*tensors):
     """Each tensor expanded to the shape they all broadcast to."""

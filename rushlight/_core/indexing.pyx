@@ -1,0 +1,413 @@
+# cython: language_level=3
+"""Reading and writing through index tensors: bounds checks, the places of indices and masks in memory, and the loops that carry kernels over them.
+
+The elements themselves are moved by generated kernels that load and store at byte offsets (docs/internals.md). What stands here is what the
+kernel language has no word for: a loop that stops at the first bad index, and one whose number of results depends on the data (nonzero).
+"""
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy
+
+from rushlight._core.operator cimport check_writable, clone, contiguous, resolve
+from rushlight._core.tape cimport bump, check_inplace, needs_grad
+from rushlight._core.tensor cimport *
+from rushlight._core.threads cimport parallel_for
+
+include "iterate.pxi"
+
+cdef object _compile = None       # (kind, dtype code, layout letters) -> address
+cdef dict _kernels = {}
+
+
+def set_compiler(function):
+    """Registers the Python side that is asked for a kernel that is missing."""
+    global _compile
+    _compile = function
+
+
+# -- places: byte offsets of indices --
+
+cdef struct Indices:
+    const void* source
+    int64_t* places
+    int64_t size, step, low     # values low <= i < size are allowed
+    bint wide
+    bint bad
+
+
+cdef inline int64_t _value(Indices* c, int64_t i) noexcept nogil:
+    return (<const int64_t*>c.source)[i] if c.wide else (<const int32_t*>c.source)[i]
+
+
+cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Indices* c = <Indices*>context
+    cdef int64_t i, v
+    cdef int64_t outside = 0
+    for i in range(begin, end):
+        v = _value(c, i)
+        outside |= (v - c.low) | (c.size - 1 - v)
+        c.places[i] = (v + (c.size if v < 0 else 0)) * c.step
+    if outside < 0:
+        c.bad = True
+
+
+def places(Tensor index, int64_t size, int64_t step, bint negative, error):
+    """The byte offsets of an index tensor along a dim of ``size`` elements, ``step`` bytes apart.
+
+    negative: indices from -size on count from the end. Raises ``error(value)`` for the first index outside.
+    """
+    cdef Tensor source = contiguous(index)
+    cdef Tensor out = empty(I64, index.ndim, index.sizes)
+    cdef Indices c
+    cdef int64_t i, v
+    c.source, c.places, c.size, c.step, c.low = source.address, <int64_t*>out.address, size, step, -size if negative else 0
+    c.wide, c.bad = source.code == I64, False
+    parallel_for(_place_range, &c, 0, out.count, GRAIN)
+    if c.bad:
+        for i in range(out.count):
+            v = _value(&c, i)
+            if v < c.low or v >= size:
+                raise error(v)
+    return out
+
+
+# -- places of a mask's elements --
+
+cdef enum:
+    BLOCK = 1 << 14
+
+cdef struct Mask:
+    const char* mask
+    int64_t* ends         # for each block, how many elements are set up to its end
+    int64_t* places
+    int64_t count
+
+
+cdef void _count_blocks(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Mask* c = <Mask*>context
+    cdef int64_t b, i, n
+    for b in range(begin, end):
+        n = 0
+        for i in range(b * BLOCK, min((b + 1) * BLOCK, c.count)):
+            n += c.mask[i]
+        c.ends[b] = n
+
+
+cdef void _fill_blocks(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Mask* c = <Mask*>context
+    cdef int64_t b, i, k
+    for b in range(begin, end):
+        i, k = b * BLOCK, c.ends[b - 1] if b else 0
+        while k < c.ends[b]:               # stores first and counts after: no branch on the mask
+            c.places[k] = i
+            k += c.mask[i]
+            i += 1
+
+
+def set_positions(Tensor mask):
+    """The row-major positions of a bool tensor's True elements, in order."""
+    cdef Tensor source = contiguous(mask)
+    cdef int64_t n, blocks = (source.count + BLOCK - 1) // BLOCK
+    cdef Tensor ends = empty(I64, 1, &blocks)
+    cdef Tensor out
+    cdef Mask c
+    c.mask, c.ends, c.count = source.address, <int64_t*>ends.address, source.count
+    parallel_for(_count_blocks, &c, 0, blocks, 16)
+    for n in range(1, blocks):
+        c.ends[n] += c.ends[n - 1]
+    n = c.ends[blocks - 1] if blocks else 0
+    out = empty(I64, 1, &n)
+    c.places = <int64_t*>out.address
+    parallel_for(_fill_blocks, &c, 0, blocks, 16)
+    return out
+
+
+cdef struct Unravel:
+    const int64_t* positions
+    int64_t* out
+    int ndim
+    int64_t[MAX_RANK] sizes
+    int64_t[MAX_RANK] steps
+    int64_t count
+    bint coordinates          # write one row of coordinates for each dim, else their dot product with steps
+
+
+cdef void _unravel_range(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Unravel* c = <Unravel*>context
+    cdef int64_t i, rest, q, place
+    cdef int d
+    for i in range(begin, end):
+        rest, place = c.positions[i], 0
+        for d in range(c.ndim - 1, -1, -1):
+            q = rest // c.sizes[d]
+            if c.coordinates:
+                c.out[d * c.count + i] = rest - q * c.sizes[d]
+            else:
+                place += (rest - q * c.sizes[d]) * c.steps[d]
+            rest = q
+        if not c.coordinates:
+            c.out[i] = place
+
+
+def unravel(Tensor positions, sizes, steps=None):
+    """Row-major positions in a shape as coordinates, (n, rank), each dim's side by side; or, with ``steps`` for each dim, as offsets, (n,)."""
+    cdef Unravel c
+    cdef int64_t[2] shape
+    cdef int64_t[2] strides
+    cdef Tensor out
+    c.ndim = parse_ints(sizes, c.sizes, MAX_RANK)
+    c.coordinates = steps is None
+    if steps is not None:
+        parse_ints(steps, c.steps, MAX_RANK)
+    shape[0], shape[1] = positions.count, c.ndim
+    strides[0], strides[1] = 1, max(positions.count, <int64_t>1)
+    c.count = positions.count
+    out = empty_strided(I64, 2 if steps is None else 1, shape, strides)
+    c.positions, c.out = <int64_t*>positions.address, <int64_t*>out.address
+    parallel_for(_unravel_range, &c, 0, positions.count, GRAIN // 4)
+    return out
+
+
+# -- the loops --
+
+def spread(Tensor t, int at, sizes):
+    """A view of t with dims of the given sizes and stride 0 put in before dim ``at``."""
+    cdef int64_t[MAX_RANK] shape
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t[MAX_RANK] new
+    cdef int i, n = parse_ints(sizes, new, MAX_RANK)
+    cdef Tensor out
+    if t.ndim + n > MAX_RANK:
+        raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
+    for i in range(t.ndim + n):
+        if i < at:
+            shape[i], strides[i] = t.sizes[i], t.strides[i]
+        elif i < at + n:
+            shape[i], strides[i] = new[i - at], 0
+        else:
+            shape[i], strides[i] = t.sizes[i - n], t.strides[i - n]
+    out = view_of(t, t.address, t.ndim + n, shape, strides)
+    out.base = None
+    return out
+
+
+def drop(Tensor t, list dims):
+    """A view of t's first position along ``dims`` (ascending; their sizes may be 0), without them."""
+    cdef int64_t[MAX_RANK] shape
+    cdef int64_t[MAX_RANK] strides
+    cdef int i, k = 0
+    cdef Tensor out
+    for i in range(t.ndim):
+        if i not in dims:
+            shape[k], strides[k] = t.sizes[i], t.strides[i]
+            k += 1
+    out = view_of(t, t.address, k, shape, strides)
+    out.base = None
+    return out
+
+
+def without_strides(Tensor t, dims, sizes):
+    """A view of t's first element along ``dims``, repeated to ``sizes`` (of all dims)."""
+    cdef int64_t[MAX_RANK] shape
+    cdef int64_t[MAX_RANK] strides
+    cdef Tensor out
+    memcpy(strides, t.strides, t.ndim * sizeof(int64_t))
+    parse_ints(sizes, shape, MAX_RANK)
+    for d in dims:
+        strides[<int>d] = 0
+    out = view_of(t, t.address, t.ndim, shape, strides)
+    out.base = None
+    return out
+
+
+def itemsize(Tensor t):
+    """Bytes of an element."""
+    return ITEMSIZE[t.code]
+
+
+cdef int _loop(Loop* loop, tuple operands) except -1:
+    """Fills loop with operands of one shape, dims from inner to outer."""
+    cdef Tensor first = <Tensor?>operands[0]
+    cdef Tensor t
+    cdef int o, d
+    loop.n_operands = len(operands)
+    loop.ndim = first.ndim
+    for d in range(first.ndim):
+        loop.size[d] = first.sizes[first.ndim - 1 - d]
+    for o in range(loop.n_operands):
+        t = <Tensor?>operands[o]
+        if t.ndim != first.ndim:
+            raise ValueError(f"operand {o} has {t.ndim} dims, not {first.ndim}")
+        loop.ptr[o] = t.address
+        for d in range(first.ndim):
+            if t.sizes[first.ndim - 1 - d] != loop.size[d]:
+                raise ValueError(f"operand {o} has shape {list(t.shape)}, not {list(first.shape)}")
+            loop.stride[o][d] = t.strides[first.ndim - 1 - d] * ITEMSIZE[t.code] if loop.size[d] > 1 else 0
+    return 0
+
+
+cdef kernel_t _kernel(Loop* loop, str kind, tuple operands) except NULL:
+    cdef int[MAX_OPERANDS] items
+    cdef int o
+    cdef uint64_t layout
+    cdef object address
+    for o in range(loop.n_operands):
+        items[o] = ITEMSIZE[(<Tensor>operands[o]).code]
+    layout = _layout(loop, items)
+    key = (kind, (<Tensor>operands[0]).code, layout)
+    address = _kernels.get(key)
+    if address is None:
+        letters = "".join(["csv"[(layout >> (2 * o)) & 3] for o in range(loop.n_operands)])
+        address = _kernels[key] = _compile(kind, (<Tensor>operands[0]).code, letters)
+    return <kernel_t><void*><size_t>address
+
+
+def run(str kind, *operands):
+    """Runs a kernel over operands of one shape, the written one first: elements may be visited in any order."""
+    cdef Loop loop
+    cdef int[MAX_RANK] perm
+    if (<Tensor?>operands[0]).count == 0:
+        return
+    _loop(&loop, operands)
+    _order(&loop, 0, perm)
+    _permute(&loop, perm)
+    _collapse(&loop)
+    loop.kernel = _kernel(&loop, kind, operands)
+    run_loop(&loop)
+
+
+cdef struct Slices:
+    Loop* loop
+    int dim
+
+
+cdef void _run_slice(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """The whole loop for positions begin..end of one dim."""
+    cdef Slices* c = <Slices*>context
+    cdef Loop part = c.loop[0]
+    cdef int64_t total = 1
+    cdef int d, o
+    part.size[c.dim] = end - begin
+    for o in range(part.n_operands):
+        part.ptr[o] += begin * part.stride[o][c.dim]
+    for d in range(0 if part.ndim == 1 else 1, part.ndim):
+        total *= part.size[d]
+    _run_range(&part, 0, total)
+
+
+cdef int _order_writes(Loop* loop, int item, int* perm) noexcept:
+    """Dims along which the target stands still keep their order, so that of elements that meet the last one is written last.
+
+    The others, sorted by the target's stride, lie outside; the first of them lies inside if the target is contiguous along it.
+    Returns how many dims stand still.
+    """
+    cdef int d, k, n = 0, still = 0
+    for d in range(loop.ndim):
+        if loop.stride[0][d] == 0:
+            perm[still] = d
+            still += 1
+    n = still
+    for d in range(loop.ndim):
+        if loop.stride[0][d]:
+            k = n
+            while k > still and loop.stride[0][perm[k - 1]] > loop.stride[0][d]:
+                perm[k] = perm[k - 1]
+                k -= 1
+            perm[k] = d
+            n += 1
+    if still < n and loop.stride[0][perm[still]] == item:
+        d = perm[still]
+        for k in range(still, 0, -1):
+            perm[k] = perm[k - 1]
+        perm[0] = d
+    return still
+
+
+def run_ordered(str kind, bint apart, *operands):
+    """Runs a kernel whose elements may meet at one place: in row-major order for each place, whatever the number of threads.
+
+    apart: elements that meet must not lie in one vector (the kernel reads what it replaces).
+    """
+    cdef Loop loop
+    cdef Slices slices
+    cdef int[MAX_RANK] perm
+    cdef int d
+    cdef int64_t total = 1
+    if (<Tensor?>operands[0]).count == 0:
+        return
+    _loop(&loop, operands)
+    _order_writes(&loop, ITEMSIZE[(<Tensor>operands[0]).code], perm)
+    _permute(&loop, perm)
+    _collapse(&loop)
+    if apart and loop.stride[0][0] == 0:
+        _put_unit_dim(&loop)
+    loop.kernel = _kernel(&loop, kind, operands)
+    slices.loop, slices.dim = &loop, -1
+    for d in range(loop.ndim):
+        total *= loop.size[d]
+        if loop.stride[0][d] and loop.size[d] > 1:
+            slices.dim = d
+    if slices.dim < 0 or total < 2 * GRAIN:
+        slices.dim = max(slices.dim, 0)
+        with nogil:
+            _run_slice(&slices, 0, loop.size[slices.dim])
+        return
+    with nogil:
+        parallel_for(_run_slice, &slices, 0, loop.size[slices.dim], max(<int64_t>16, GRAIN * loop.size[slices.dim] // total))
+
+
+cdef int _put_unit_dim(Loop* loop) noexcept:
+    """Makes each element a row of its own."""
+    cdef int d, o
+    for d in range(loop.ndim, 0, -1):
+        loop.size[d] = loop.size[d - 1]
+        for o in range(loop.n_operands):
+            loop.stride[o][d] = loop.stride[o][d - 1]
+    loop.size[0] = 1
+    for o in range(loop.n_operands):
+        loop.stride[o][0] = 0
+    loop.ndim += 1
+    return 0
+
+
+# -- in-place calls --
+
+def overwrite(function, Tensor target, tuple args, dict kwargs, tuple sources):
+    """Calls ``function(target, *args, **kwargs)``, which writes to target, with the tape off; True if the call is to be recorded.
+
+    sources: the differentiable arguments (target among them), or None for each absent one. Raises if target must not be written to.
+    """
+    cdef ThreadState* state = thread_state()
+    cdef int old = state.grad
+    cdef bint record = False
+    cdef Tensor plain
+    if old and F16 <= target.code <= C128:
+        for t in sources:
+            if t is not None and needs_grad(<Tensor?>t):
+                record = True
+                break
+    check_inplace(target, record)
+    check_writable(target)
+    state.grad = 0
+    try:
+        if target.flags & (CONJ | NEG):
+            plain = clone(resolve(target))
+            function(plain, *args, **kwargs)
+            target.copy_(plain)
+        else:
+            function(target, *args, **kwargs)
+            bump(target)
+    finally:
+        state.grad = old
+    return record
+
+
+def plain(Tensor t):
+    """t without lazy conjugation or negation."""
+    return resolve(t)
+
+
+def disjoint(Tensor t, Tensor target):
+    """t, without lazy bits, or a copy of it if it lies in target's storage."""
+    t = resolve(t)
+    return clone(t) if t.memory is target.memory else t

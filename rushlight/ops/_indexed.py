@@ -1,0 +1,110 @@
+"""What the operators that read and write through indices are made of: kernels at byte offsets, and the decorator of in-place writes.
+
+A read or write is a loop over operands of one shape: the source (or target), which stands still along the indexed dims (stride 0), the
+offsets of the indices, which stand still along the others, and the result (or the values).
+"""
+
+from .._core import indexing as core
+from .._core import operator as _operator
+from .._core import tape as _tape
+from .._core import tensor as _tensor
+from ..lang import expr as ex
+from ..lang import functions as fn
+from ..lang import types as ty
+from . import shape
+from ._define import _camel, _face, _register, _signature
+
+Tensor = _tensor.Tensor
+
+# -- kernels --
+
+_BITS = {8: "u8", 16: "i16", 32: "i32", 64: "i64", 128: "c128"}  # moving an element needs its width only
+_COMBINE = {"mul": lambda a, b: a * b, "max": fn.maximum, "min": fn.minimum, "or": lambda a, b: a | b}
+
+
+def _compile(kind, code, letters):
+    """For the core: the address of a kernel. 'load': out = source[offset]; others combine target[offset] with a value."""
+    from ..codegen import cpu
+
+    type = ty.NAMES[code]
+    if kind == "load":
+        bits = _BITS[ty.BITS[type]]
+        value = ex.make("load", (ex.input(1, "i64"),), bits, 0)
+        return cpu.pointwise(((value, bits),), (bits, "i64"), letters, name="gather")
+    if kind == "set":
+        bits = _BITS[ty.BITS[type]]
+        return cpu.pointwise(((ex.input(0, bits), bits, "set", ex.input(1, "i64")),), (bits, "i64"), letters, name="scatter")
+    compute = ty.opmath(type)
+    if kind == "add":
+        return cpu.pointwise(((ex.input(0, compute), type, "add", ex.input(1, "i64")),), (type, "i64"), letters, name="scatter_add")
+    offset = ex.input(2, "i64")
+    value = _COMBINE[kind](ex.make("load", (offset,), compute, 0), ex.input(1, compute))
+    return cpu.pointwise(((value, type, "set", offset),), (type, type, "i64"), letters, name=f"scatter_{kind}")
+
+
+core.set_compiler(_compile)
+
+
+def read(source, offsets):
+    """The elements of ``source`` at ``offsets`` (two views of one shape), row-major in new memory."""
+    from . import creation
+
+    out = creation.empty(tuple(source.shape), dtype=source.dtype, device=source.device)
+    core.run("load", out, source, offsets)
+    return out
+
+
+def write(kind, target, values, offsets):
+    """Combines ``target``'s elements at ``offsets`` with ``values`` (views of one shape): 'set', 'add', 'mul', 'max', 'min', 'or'."""
+    if kind == "set" or kind == "add":
+        core.run_ordered(kind, False, target, values, offsets)
+    else:
+        core.run_ordered(kind, True, target, target, values, offsets)
+
+
+
+# -- operators that write --
+
+
+def writing(**options):
+    """Defines an operator by its in-place form: the function overwrites its first parameter.
+
+    From it come ``name_`` and, on a copy, ``name``. differentiable: names of the tensor parameters that get gradients, the first among them;
+    ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for ``original``, the first
+    parameter's value before the write.
+    """
+    return lambda function: _writing(function, **options)
+
+
+def _writing(function, *, differentiable, name=None, where="function method", label=None):
+    name = name or function.__name__
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    defaults = dict(zip(reversed(names[: code.co_argcount]), reversed(function.__defaults__ or ())), **(function.__kwdefaults__ or {}))
+    wanted = differentiable.split()
+    label = (label or _camel(name)) + "Backward0"
+
+    def inplace(input, *args, **kwargs):
+        values = {**defaults, **dict(zip(names, (input, *args))), **kwargs}
+        sources = tuple(v if isinstance(v, Tensor) else None for v in (values.get(n) for n in wanted))
+        if "original" in op.wanted:
+            values["original"] = shape.clone(input).detach()
+        if core.overwrite(function, input, args, kwargs, sources):
+            _tape.LibraryNode.record(label, op.gradient, op.wanted, values, sources, (input,), 0)
+        return input
+
+    def functional(input, *args, **kwargs):
+        return op.inplace(shape.clone(input), *args, **kwargs)
+
+    functional.__doc__ = function.__doc__
+    inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
+    op = _operator.Library(functional, _signature(function, name), label)
+    op.inplace = _operator.Library(inplace, _operator.Signature(name + "_", (), 0, ()), "")
+    op.wanted = ()
+
+    def backward_of(backward):
+        op.gradient, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]
+        return op
+
+    op.backward_of = backward_of
+    return _register(op, "library", name, _face(where, "method" in where), function)

@@ -1,0 +1,216 @@
+"""Operators that take whole slices along one dim by a vector of indices: index_select, index_add and their relatives."""
+
+import warnings
+
+from .._core import indexing as core
+from .._core import tensor as _tensor
+from .._core.operator import dtype_name
+from . import arithmetic, shape
+from ._define import library
+from ._indexed import read, write, writing
+from .joining import _wrap
+
+Tensor = _tensor.Tensor
+_dtypes = _tensor.dtypes()
+_int64, _int32, _bool = _dtypes["int64"], _dtypes["int32"], _dtypes["bool"]
+
+
+def title(t):
+    """A tensor's dtype as PyTorch's errors spell it: 'Float', 'Long'."""
+    return dtype_name(_tensor.code_of(t))
+
+
+def check_tensor(name, argument, position, value):
+    """Raises TypeError unless ``value`` is a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+
+
+def out_of_bounds(kind, dim, size, prefix=""):
+    """A function from a bad index to the exception of type ``kind`` that names it."""
+    return lambda value: kind(f"{prefix}index {value} is out of bounds for dimension {dim} with size {size}")
+
+
+def _out_of_self(size):
+    return lambda value: IndexError(f"index out of range in self\n  The index {value} is not in 0 to {size - 1}.")
+
+
+def _slices(input, dim, index, negative, error):
+    """(input, offsets) as views of the shape in which ``input``'s dim is replaced by the indices."""
+    sizes = list(input.shape) or [1]
+    flat = input if input.ndim else shape.unsqueeze(input, 0)
+    offsets = core.places(shape.reshape(index, (-1,)), sizes[dim], flat.stride(dim) * input.dtype.itemsize, negative, error)
+    after, before = sizes[dim + 1 :], sizes[:dim]
+    offsets = core.spread(core.spread(offsets, 1, after), 0, before)
+    return core.spread(core.drop(flat, [dim]), dim, (index.numel(),)), offsets
+
+
+# -- reading --
+
+
+@library(differentiable="input")
+def index_select(input, dim, index):
+    """The slices of ``input`` along ``dim`` at the positions in ``index``, a vector of integers (0 to size - 1).
+
+    >>> torch.index_select(torch.tensor([[1, 2], [3, 4]]), 0, torch.tensor([1, 1]))
+    tensor([[3, 4],
+            [3, 4]])
+    """
+    check_tensor("index_select", "index", 2, index)
+    dim = _wrap(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if index.dtype is not _int64 and index.dtype is not _int32:
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    out = read(*_slices(core.plain(input), dim, index, False, _out_of_self(input.shape[dim] if input.ndim else 1)))
+    return out if input.ndim else shape.reshape(out, ())
+
+
+@index_select.backward_of
+def _(grad, dim, index, shapes):
+    return index_add(zeros_like_grad(shapes[0], grad), dim, index, grad)
+
+
+def zeros_like_grad(sizes, grad):
+    """Zeros of a shape, with ``grad``'s dtype and device."""
+    from . import creation
+
+    return creation.zeros(sizes, dtype=grad.dtype, device=grad.device)
+
+
+# -- writing --
+
+
+def _check_source(name, input, dim, index, source):
+    """The checks of index_add and index_reduce."""
+    check_tensor(name, "index", 2, index)
+    check_tensor(name, "source", 3, source)
+    if index.ndim > 1:
+        raise IndexError(
+            f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim} with type: {title(index)} and size: {list(index.shape)}"
+        )
+    if index.dtype is not _int64 and index.dtype is not _int32:
+        raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index but got: {title(index)}")
+    if input.dtype is not source.dtype:
+        raise RuntimeError(f"{name}_(): self ({title(input)}) and source ({title(source)}) must have the same scalar type")
+    given, n = list(source.shape), index.numel()
+    if input.ndim and (len(given) != input.ndim or any(i != dim and a != b for i, (a, b) in enumerate(zip(given, input.shape)))):
+        if source.ndim or n != 1 or input.ndim != 1:
+            raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
+                               f"{list(input.shape)} source.shape = {given}")  # fmt: skip
+    size = given[dim] if given else 1
+    if n != size:
+        raise RuntimeError(f"{name}_(): Number of indices ({n}) should be equal to source.size(dim): ({size}), for dim: {dim}")
+
+
+def _write_slices(kind, input, dim, index, source, negative, error):
+    target, offsets = _slices(input, dim, index, negative, error)
+    write(kind, target, shape.expand(shape.reshape(core.disjoint(source, input), _fitting(source, target)), tuple(target.shape)), offsets)
+
+
+def _fitting(source, target):
+    return tuple(target.shape) if source.numel() == target.numel() else tuple(source.shape)
+
+
+@writing(differentiable="input source")
+def index_add(input, dim, index, source, *, alpha=1):
+    """``input`` with ``alpha`` times the slices of ``source`` added to its slices along ``dim`` at the positions in ``index``.
+
+    Repeated positions are added in their order.
+    """
+    dim = _wrap(dim, input.ndim)
+    _check_source("index_add", input, dim, index, source)
+    n = input.shape[dim] if input.ndim else 1
+    values = source if alpha == 1 else arithmetic.mul(source, alpha)
+    _write_slices("or" if input.dtype is _bool else "add", input, dim, index, values, False, out_of_bounds(RuntimeError, dim, n))
+
+
+@index_add.backward_of
+def _(grad, dim, index, alpha, needs, shapes):
+    given = None
+    if needs[1]:
+        given = index_select(grad, dim, index)
+        given = given if alpha == 1 else arithmetic.mul(given, alpha)
+        given = shape.reshape(given, shapes[1])
+    return grad, given
+
+
+@writing(differentiable="input source")
+def index_copy(input, dim, index, source):
+    """``input`` with its slices along ``dim`` at the positions in ``index`` replaced by the slices of ``source``."""
+    check_tensor("index_copy", "index", 2, index)
+    check_tensor("index_copy", "source", 3, source)
+    dim = _wrap(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
+    if index.dtype is not _int64:
+        raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {title(index)}")
+    if input.dtype is not source.dtype:
+        raise RuntimeError("index_copy_(): self and source expected to have the same dtype, but got (self) "
+                           f"{title(input)} and (source) {title(source)}")  # fmt: skip
+    _check_copied_slices(input, dim, index, source)
+    n = input.shape[dim] if input.ndim else 1
+    _write_slices("set", input, dim, index, source, False, out_of_bounds(IndexError, dim, n, "index_copy_(): "))
+
+
+def _check_copied_slices(input, dim, index, source):
+    if source.ndim == 0 and index.numel() != 1:
+        raise IndexError(f"index_copy_(): When source is scalar, index should have one element (got {index.numel()})")
+    if source.ndim and input.ndim and source.ndim != input.ndim:
+        raise IndexError("index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
+                         f"({source.ndim}), destination dimensionality ({input.ndim})")  # fmt: skip
+    mine, theirs = list(input.shape), list(source.shape)
+    mine[dim : dim + 1], theirs[dim : dim + 1] = [], []
+    if mine != theirs:
+        spelled = lambda sizes: " ".join(map(str, sizes))  # noqa: E731
+        raise RuntimeError("index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+                           f"{spelled(mine)} at dimension {dim} and source slice shape: {spelled(theirs)} at dimension 0.")  # fmt: skip
+    if source.ndim and source.shape[dim] != index.numel():
+        raise IndexError(f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({source.shape[dim]})")
+
+
+@index_copy.backward_of
+def _(grad, dim, index, needs, shapes):
+    given = shape.reshape(index_select(grad, dim, index), shapes[1]) if needs[1] else None
+    return index_fill(grad, dim, index, 0) if needs[0] else None, given
+
+
+@writing(differentiable="input value")
+def index_fill(input, dim, index, value):
+    """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``."""
+    check_tensor("index_fill", "index", 2, index)
+    dim = _wrap(dim, input.ndim)
+    if index.dtype is not _int64:
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    if index.ndim > 1:
+        raise IndexError("Index has to be a vector/scalar")
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+    if _is_complex(value) and not input.is_complex():
+        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
+    n = input.shape[dim] if input.ndim else 1
+    _write_slices("set", input, dim, index, one_element(value, input), True, out_of_bounds(IndexError, dim, n))
+
+
+def _is_complex(value):
+    return value.is_complex() if isinstance(value, Tensor) else isinstance(value, complex)
+
+
+def one_element(value, like):
+    """A number or 0-dim tensor as a 0-dim tensor of ``like``'s dtype."""
+    from . import creation
+
+    return shape.cast(value, like.dtype) if isinstance(value, Tensor) else creation.full((), value, dtype=like.dtype)
+
+
+@index_fill.backward_of
+def _(grad, dim, index, needs):
+    from .reduction import sum
+
+    return index_fill(grad, dim, index, 0) if needs[0] else None, sum(_select_any(grad, dim, index)) if needs[1] else None
+
+
+def _select_any(grad, dim, index):
+    """index_select for indices that may count from the end."""
+    n = grad.shape[dim] if grad.ndim else 1
+    return index_select(grad, dim, arithmetic.remainder(index, n) if n else index)

@@ -1,0 +1,155 @@
+"""Operators on masks: where, nonzero, masked_select, masked_scatter."""
+
+import math
+import warnings
+
+from .._core import indexing as core
+from .._core import tensor as _tensor
+from .._core.operator import deliver_out
+from . import arithmetic, joining, shape
+from ._define import composite, library
+from ._indexed import read, write, writing
+from .index import check_tensor, title, zeros_like_grad
+
+Tensor = _tensor.Tensor
+_dtypes = _tensor.dtypes()
+_int64, _uint8, _bool = _dtypes["int64"], _dtypes["uint8"], _dtypes["bool"]
+
+
+# -- where --
+
+
+@composite
+def where(condition, input=None, other=None):
+    """``input`` where ``condition`` holds, else ``other``, broadcast and promoted; with one argument the positions as in nonzero(as_tuple=True).
+
+    >>> torch.where(torch.tensor([True, False]), torch.tensor([1., 2.]), 0.)
+    tensor([1., 0.])
+    """
+    if input is None and other is None and isinstance(condition, Tensor):
+        return nonzero(condition, as_tuple=True)
+    return _chosen(condition, input, other)
+
+
+def _chosen(condition, input, other):
+    numbers = (int, float, complex, Tensor)
+    if not isinstance(condition, Tensor) or not isinstance(input, numbers) or not isinstance(other, numbers):
+        given = ", ".join(type(a).__name__ for a in (condition, input, other) if a is not None)
+        raise TypeError(f"where() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+                        "  where(condition), where(condition, input, other): condition is a tensor, the others are tensors or numbers")  # fmt: skip
+    if condition.dtype is _uint8:
+        warnings.warn("where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of PyTorch. "
+                      "Use a boolean condition instead.", UserWarning, stacklevel=3)  # fmt: skip
+    elif condition.dtype is not _bool:
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition)}")
+    return arithmetic._where(condition, input, other)
+
+
+# -- positions --
+
+
+@composite
+def nonzero(input, *, out=None, as_tuple=False):
+    """The coordinates of the nonzero elements in row-major order: int64 (n, rank), or with ``as_tuple`` one vector for each dim.
+
+    >>> torch.nonzero(torch.tensor([0, 3, 5]))
+    tensor([[1],
+            [2]])
+    """
+    if as_tuple and input.ndim == 0:
+        input = shape.unsqueeze(input, 0)
+    found = _coordinates(input)
+    if as_tuple:
+        return tuple(shape.select(found, 1, d) for d in range(input.ndim))
+    if out is None:
+        return found
+    if out.dtype is not _int64:
+        raise RuntimeError(f"nonzero: Expected out tensor to have scalar type Long but got scalar type{title(out)}")
+    return deliver_out(found, out, "nonzero")
+
+
+def as_mask(input):
+    """True where ``input`` is not zero."""
+    return input if input.dtype is _bool else arithmetic.ne(input.detach(), 0)
+
+
+def _coordinates(input):
+    positions = core.set_positions(as_mask(input))
+    if input.ndim == 1:
+        return shape.unsqueeze(positions, 1)
+    return core.unravel(positions, tuple(input.shape))
+
+
+@composite
+def argwhere(input):
+    """The coordinates of the nonzero elements, as :func:`nonzero`."""
+    return _coordinates(input)
+
+
+# -- masked_select, masked_scatter --
+
+
+@library(differentiable="input")
+def masked_select(input, mask):
+    """The elements of ``input`` where ``mask`` is True, in row-major order, as a vector; the two are broadcast."""
+    check_tensor("masked_select", "mask", 2, mask)
+    if mask.dtype is not _bool:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    sizes = joining.common_shape(mask.shape, input.shape)
+    return _at_mask(shape.expand(core.plain(input), sizes), shape.expand(mask, sizes))
+
+
+def _at_mask(input, mask):
+    offsets = _offsets(input, mask)
+    return read(_first_element(input, offsets), offsets)
+
+
+def _offsets(input, mask):
+    """The byte offsets of the elements under a mask of the same shape."""
+    return core.unravel(core.set_positions(mask), tuple(input.shape), [s * input.dtype.itemsize for s in input.stride()])
+
+
+def _first_element(input, offsets):
+    return core.spread(core.drop(input, list(range(input.ndim))), 0, tuple(offsets.shape))
+
+
+@masked_select.backward_of
+def _(grad, mask, shapes):
+    sizes = joining.common_shape(mask.shape, shapes[0])
+    return shape.sum_to_size(masked_scatter(zeros_like_grad(sizes, grad), mask, grad), tuple(shapes[0]))
+
+
+@writing(differentiable="input source", name="masked_scatter", where="")
+def _masked_scatter(input, mask, source):
+    check_tensor("masked_scatter", "source", 3, source)
+    if input.dtype is not source.dtype:
+        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got{title(input)} and {title(source)}")
+    if mask.dtype is not _bool:
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {title(mask)}")
+    offsets = _offsets(input, shape.expand(mask, tuple(input.shape)))
+    n = offsets.shape[0]
+    if source.numel() < n:
+        raise RuntimeError("Number of elements of source < number of ones in mask")
+    write("set", _first_element(input, offsets), shape.narrow(shape.reshape(core.disjoint(source, input), (-1,)), 0, 0, n), offsets)
+
+
+@_masked_scatter.backward_of
+def _(grad, mask, needs, shapes):
+    given = None
+    if needs[1]:
+        given = masked_select(grad, mask)
+        total = math.prod(shapes[1])
+        given = joining.cat([given, zeros_like_grad((total - given.shape[0],), grad)])
+        given = shape.reshape(given, shapes[1])
+    return arithmetic.masked_fill(grad, mask, 0) if needs[0] else None, given
+
+
+@composite(where="function method inplace")
+def masked_scatter(input, mask, source):
+    """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major order."""
+    check_tensor("masked_scatter", "mask", 2, mask)
+    sizes = joining.common_shape(mask.shape, input.shape)
+    return _masked_scatter(shape.expand(input, sizes), mask, source)
+
+
+masked_scatter.inplace = _masked_scatter.inplace
