@@ -267,7 +267,7 @@ def _node_metadata(Node self):
 
 def _node_name(Node self):
     """The operator's name, such as ``AddBackward0``."""
-    return self.label
+    return "torch::autograd::" + self.label if isinstance(self, (AccumulateGrad, CopySlices)) else self.label
 
 
 def _node_next_functions(Node self):

@@ -27,12 +27,12 @@ _FORBIDDEN = {
 cdef int _forbid(Tensor view, bint indirect) except -1:
     """Raises if the history of this kind of view cannot follow a write to it (indirect: to its base or another view)."""
     cdef int kind
-    if view.flags & MULTI_VIEW:
+    if isinstance(view.node, FunctionNode):
+        kind = 0
+    elif view.flags & MULTI_VIEW:
         kind = MULTI_VIEW
     elif view.flags & NO_GRAD_VIEW:
         kind = NO_GRAD_VIEW
-    elif isinstance(view.node, FunctionNode):
-        kind = 0
     else:
         return 0
     raise RuntimeError(_FORBIDDEN[kind].format(
@@ -109,14 +109,11 @@ cdef int refresh_view(Tensor t) except -1:
     """After a write to the base or to another view: t becomes a region of what the base is now."""
     cdef Tensor base = t.base
     cdef AsStridedBackward node
-    if t.node is None and not needs_grad(base):
-        t.view_version = t.memory.version
-        return 0
-    if t.view_version != -1:
-        _forbid(t, True)
     if not needs_grad(base):
         t.view_version = t.memory.version
         return 0
+    if t.view_version != -1:            # (-1: this view was written to itself, which was checked before)
+        _forbid(t, True)
     node = AsStridedBackward.__new__(AsStridedBackward)
     node.label = "AsStridedBackward0"
     node.region = region_of(t, base)

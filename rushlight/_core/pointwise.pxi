@@ -436,6 +436,9 @@ cdef class InPlace(Operator):
         check_inplace(target, mask != 0)
         if mask:
             node = PointwiseNode.record(p, &c, mask, op.label)
+            for i in range(node.gradient.n):     # what the gradient reads of the target is about to be overwritten: keep a copy
+                if node.gradient.kind[i] == 1 and c.source[node.gradient.index[i]] == <PyObject*>target:
+                    node.saved[i] = save_copy(target, clone(resolve(target)))
         for i in range(c.n):
             if c.operands[i].tensor != NULL:
                 check_overlap(target, <Tensor>c.operands[i].tensor)

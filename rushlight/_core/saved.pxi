@@ -129,6 +129,13 @@ cdef Saved save(Tensor t):
     return s
 
 
+cdef Saved save_copy(Tensor t, Tensor copy):
+    """Keeps the value that t has before it is overwritten: a copy made without recording, which gets t's history."""
+    if t.node is not None:
+        set_history(copy, t.node, t.output_nr)
+    return save(copy)
+
+
 cdef Saved save_result(Tensor t, int number):
     """Keeps a node's own result: as an alias without history, else node and tensor would hold each other."""
     cdef Saved s = Saved.__new__(Saved)

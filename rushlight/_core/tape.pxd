@@ -48,7 +48,9 @@ cdef inline bint differentiable(int code) noexcept:
 cdef inline int needs_grad(Tensor t) except -1:
     if t.base is not None and t.view_version != t.memory.version:
         refresh_view(t)
-    return t.node is not None or (t.flags & REQUIRES_GRAD) != 0
+    if t.node is not None or t.flags & REQUIRES_GRAD:
+        return True
+    return t.base is not None and (t.base.node is not None or t.base.flags & REQUIRES_GRAD)   # such a view collects its own gradient
 
 # -- recording --
 cdef Node edge(Tensor t)                           # the node that collects t's gradient, or None
@@ -60,6 +62,7 @@ cdef int set_history(Tensor out, Node node, int number) except -1
 
 # -- saved values --
 cdef Saved save(Tensor t)
+cdef Saved save_copy(Tensor t, Tensor copy)        # t is about to be overwritten: keep the copy in its place
 cdef Saved save_result(Tensor t, int number)
 cdef Tensor unpack(Saved saved, Node node)
 

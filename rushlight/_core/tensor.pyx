@@ -153,7 +153,7 @@ cdef Tensor empty(int code, int ndim, const int64_t* sizes, int place=0):
     t.count = n
     t.code = code
     t.place = place
-    t.flags = CONTIGUOUS
+    t.flags = CONTIGUOUS | INFERENCE if rl_thread_state.inference else CONTIGUOUS
     if n > (<int64_t>1 << 62) // ITEMSIZE[code]:
         raise _no_memory(<int64_t>1 << 62)
     t.memory = allocate(n * ITEMSIZE[code], place)
@@ -174,6 +174,8 @@ cdef Tensor empty_strided(int code, int ndim, const int64_t* sizes, const int64_
     t.address = <char*>t.memory.address
     memcpy(t.sizes, sizes, ndim * sizeof(int64_t))
     memcpy(t.strides, strides, ndim * sizeof(int64_t))
+    if rl_thread_state.inference:
+        t.flags |= INFERENCE
     finish(t)
     return t
 

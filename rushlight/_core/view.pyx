@@ -83,7 +83,7 @@ cdef inline Tensor record(Tensor t, Tensor out, int kind, str label, object repl
         node.n_outputs = 1
         link1(node, t)
         set_history(out, node, 0)
-    elif out.base is not None and needs_grad(t):
+    elif out.base is not None:
         out.flags |= NO_GRAD_VIEW
     return out
 

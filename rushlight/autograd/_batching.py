@@ -3,7 +3,7 @@
 from .._core.tensor import Tensor
 from ..ops._define import registry
 from ..utils._pytree import tree_flatten, tree_unflatten
-from .vmap import _levels, Batched, batch_size, move, unwrap, wrap
+from .vmap import Batched, _levels, batch_size, move, unwrap, wrap
 
 _RANDOM = {
     "bernoulli", "bernoulli_", "dropout", "dropout_", "alpha_dropout", "feature_alpha_dropout", "feature_dropout", "exponential_", "geometric_",
@@ -140,7 +140,7 @@ def loop(func, args, kwargs, level):
             rushlight.set_rng_state(state)
         one_args, one_kwargs = tree_unflatten([v if d is None else v.select(d, i) for v, d in parts], spec)
         results.append(func(*one_args, **one_kwargs))
-    if func.__name__.endswith("_") and not func.__name__.endswith("__") or func.__name__ == "__setitem__":
+    if (func.__name__.endswith("_") and not func.__name__.endswith("__")) or func.__name__ == "__setitem__":
         return args[0]
     flats = [tree_flatten(r) for r in results]
     stacked = [wrap(rushlight.stack(column), 0, level) if isinstance(column[0], Tensor) else column[0]

@@ -124,7 +124,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
                 raise RuntimeError(f"Expected f to return a tensor with requires_grad, got {type(result).__name__}")
             if result.ndim != 0:
                 raise RuntimeError(
-                    "grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, "
+                    "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, "
                     f"got tensor with {result.ndim} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
                 )
             plain, _, recorded = tracked.outputs(result)

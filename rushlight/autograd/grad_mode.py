@@ -57,7 +57,7 @@ def _decorate_generator(block, function):
                     with block():
                         generator.close()
                     raise
-                except BaseException as error:  # noqa: BLE001  (the generator decides)
+                except BaseException as error:
                     step, value = generator.throw, error
         except StopIteration as stop:
             return stop.value

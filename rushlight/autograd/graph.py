@@ -1,6 +1,5 @@
 """Looking at and steering the graph: nodes, edges, and what the graph keeps."""
 
-import weakref
 from collections import namedtuple
 
 from .._core import tape
@@ -151,13 +150,13 @@ def _any_hooks(tensors, fn):
 
 def _all_hooks(tensors, fn):
     state = {"pass": None, "left": 0, "grads": []}
-    nodes = [weakref.ref(tape.accumulator(t)) for t in tensors]
+    nodes = [tape.accumulator(t) for t in tensors]
 
     def make(i):
         def hook(grad):
             current = tape.current_pass()
             if state["pass"] != current:
-                expected = [n() is not None and tape.will_run(n()) for n in nodes]
+                expected = [tape.will_run(n) for n in nodes]
                 state.update({"pass": current, "left": sum(expected), "grads": [None] * len(tensors)})
             state["grads"][i] = grad
             state["left"] -= 1

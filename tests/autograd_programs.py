@@ -1,0 +1,595 @@
+"""Small programs about the tape, to run under PyTorch and under rushlight: each takes the module as ``torch`` and returns what to compare."""
+
+PROGRAMS = []
+
+
+def program(function):
+    PROGRAMS.append(function)
+    return function
+
+
+def leaf(torch, values, **options):
+    return torch.tensor(values, requires_grad=True, **options)
+
+
+# -- gradients and accumulation --
+
+
+@program
+def backward_adds_up(torch):
+    x = leaf(torch, [1.0, 2.0])
+    (x * x).sum().backward()
+    (x * x * x).sum().backward()
+    return x.grad
+
+
+@program
+def one_tensor_used_often(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 2
+    z = y + y + y * y
+    return torch.autograd.grad(z.sum(), [x, y])
+
+
+@program
+def gradient_is_the_same_object_after_accumulation(torch):
+    x = leaf(torch, [1.0, 2.0])
+    (x * 2).sum().backward()
+    first = x.grad
+    (x * 2).sum().backward()
+    return first is x.grad, first
+
+
+@program
+def gradients_of_two_leaves_do_not_share_memory(torch):
+    x, y = leaf(torch, [1.0, 2.0]), leaf(torch, [3.0, 4.0])
+    (x + y).backward(torch.ones(2))
+    x.grad.mul_(5)
+    return x.grad, y.grad
+
+
+@program
+def given_gradient_is_not_stolen(torch):
+    x = leaf(torch, [1.0, 2.0])
+    g = torch.ones(2)
+    x.clone().backward(g)
+    x.clone().backward(g)
+    return x.grad, g
+
+
+@program
+def broadcast_is_undone(torch):
+    x, b = leaf(torch, [[1.0, 2.0], [3.0, 4.0]]), leaf(torch, [1.0, 1.0])
+    (x * b).sum().backward()
+    return x.grad, b.grad
+
+
+@program
+def leaf_as_root(torch):
+    x = leaf(torch, 3.0)
+    x.backward()
+    return x.grad
+
+
+@program
+def several_roots(torch):
+    x = leaf(torch, [1.0, 2.0])
+    torch.autograd.backward([x.sum(), x * 3], [None, torch.tensor([1.0, 10.0])])
+    return x.grad
+
+
+@program
+def only_the_given_inputs(torch):
+    x, y = leaf(torch, [1.0, 2.0]), leaf(torch, [3.0, 4.0])
+    (x * y).sum().backward(inputs=[x])
+    return x.grad, y.grad is None
+
+
+@program
+def inputs_that_were_computed(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 2
+    (y * y).sum().backward(inputs=[y])
+    return y.grad, x.grad is None, y.retains_grad
+
+
+@program
+def second_derivatives(torch):
+    x = leaf(torch, [1.0, 2.0])
+    (g,) = torch.autograd.grad((x * x * x).sum(), x, create_graph=True)
+    (h,) = torch.autograd.grad(g.sum(), x, create_graph=True)
+    (k,) = torch.autograd.grad(h.sum(), x)
+    return g, h, k, g.requires_grad, k.requires_grad
+
+
+@program
+def unused_inputs(torch):
+    x, y = leaf(torch, [1.0]), leaf(torch, [1.0])
+    return (torch.autograd.grad(x.sum(), [x, y], allow_unused=True)[1] is None,
+            torch.autograd.grad(x.sum(), [x, y], materialize_grads=True))  # fmt: skip
+
+
+@program
+def grads_batched(torch):
+    x = leaf(torch, [1.0, 2.0])
+    return torch.autograd.grad(x * x, x, torch.eye(2), is_grads_batched=True)
+
+
+@program
+def gradient_of_another_float_dtype(torch):
+    x = leaf(torch, [1.0, 2.0])
+    (x * 2).backward(torch.ones(2, dtype=torch.float64))
+    return x.grad
+
+
+@program
+def complex_gradient(torch):
+    z = leaf(torch, [1 + 2j, 3 - 1j])
+    ((z * z).abs()).sum().backward()
+    return z.grad
+
+
+@program
+def real_leaf_in_complex_computation(torch):
+    x = leaf(torch, [1.0, 2.0])
+    (x * (1 + 2j)).abs().sum().backward()
+    return x.grad
+
+
+@program
+def not_a_scalar(torch):
+    (leaf(torch, [1.0, 2.0]) * 2).backward()
+
+
+@program
+def complex_scalar(torch):
+    leaf(torch, [1j]).sum().backward()
+
+
+@program
+def no_gradient_required(torch):
+    torch.ones(1).backward()
+
+
+@program
+def unused_and_not_allowed(torch):
+    torch.autograd.grad(leaf(torch, [1.0]).sum(), leaf(torch, [1.0]))
+
+
+@program
+def input_without_gradient(torch):
+    torch.autograd.grad(leaf(torch, [1.0]).sum(), torch.ones(1))
+
+
+@program
+def wrong_gradient_shape(torch):
+    (leaf(torch, [1.0, 2.0]) * 2).backward(torch.ones(3))
+
+
+@program
+def wrong_gradient_kind(torch):
+    (leaf(torch, [1.0, 2.0]) * 2).backward(torch.ones(2, dtype=torch.complex64))
+
+
+@program
+def empty_inputs(torch):
+    torch.autograd.backward(leaf(torch, [1.0]).sum(), inputs=[])
+
+
+# -- the freed graph --
+
+
+@program
+def second_backward(torch):
+    z = leaf(torch, [1.0, 2.0]).pow(2).sum()
+    z.backward()
+    z.backward()
+
+
+@program
+def second_backward_where_nothing_was_saved(torch):
+    x = leaf(torch, [1.0, 2.0])
+    z = (x + x).sum()
+    z.backward()
+    z.backward()
+    return x.grad
+
+
+@program
+def retained_graph(torch):
+    x = leaf(torch, [1.0, 2.0])
+    z = (x * x).sum()
+    z.backward(retain_graph=True)
+    z.backward()
+    return x.grad
+
+
+@program
+def branch_through_a_freed_node(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x.exp()
+    y.sum().backward()
+    (y * 2).sum().backward()
+
+
+# -- attributes --
+
+
+@program
+def names_of_nodes(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = (x + 1) * x
+    first = y.grad_fn.next_functions[0][0]
+    return y.grad_fn.name(), first.name(), [f.name() for f, _ in first.next_functions if f is not None], x.grad_fn is None
+
+
+@program
+def leaves_and_flags(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 2
+    d = y.detach()
+    return (x.is_leaf, y.is_leaf, d.is_leaf, y.requires_grad, d.requires_grad, y.output_nr, (x > 1).requires_grad, y.retains_grad,
+            x.grad is None, x._version)  # fmt: skip
+
+
+@program
+def integers_cannot_require(torch):
+    torch.ones(2, dtype=torch.int64).requires_grad_()
+
+
+@program
+def computed_cannot_stop(torch):
+    (leaf(torch, [1.0]) * 2).requires_grad = False
+
+
+@program
+def grad_of_a_computed_tensor_warns(torch):
+    return (leaf(torch, [1.0]) * 2).grad is None
+
+
+@program
+def assigned_grad_of_wrong_size(torch):
+    leaf(torch, [1.0, 2.0]).grad = torch.ones(3)
+
+
+@program
+def assigned_grad_of_wrong_type(torch):
+    leaf(torch, [1.0, 2.0]).grad = 1
+
+
+@program
+def own_grad(torch):
+    x = leaf(torch, [1.0, 2.0])
+    x.grad = x
+
+
+@program
+def assigned_grad_is_added_to(torch):
+    x = leaf(torch, [1.0, 2.0])
+    x.grad = torch.tensor([10.0, 20.0])
+    x.sum().backward()
+    return x.grad
+
+
+@program
+def detached_shares_memory_and_version(torch):
+    x = torch.zeros(2)
+    d = x.detach()
+    d.add_(1)
+    return x, x._version, d._version
+
+
+@program
+def detach_in_place(torch):
+    x = leaf(torch, [1.0])
+    y = x * 2
+    y.detach_()
+    return y.requires_grad, y.is_leaf
+
+
+@program
+def detach_view_in_place(torch):
+    (leaf(torch, [1.0, 2.0]) * 2)[:1].detach_()
+
+
+@program
+def data_takes_over(torch):
+    x = leaf(torch, [1.0, 2.0])
+    x.data = torch.tensor([5.0, 6.0, 7.0])
+    (x * x).sum().backward()
+    return x, x.grad, x.requires_grad
+
+
+# -- modes --
+
+
+@program
+def modes(torch):
+    x = leaf(torch, [1.0])
+    found = []
+    with torch.no_grad():
+        found.append((x * 2).requires_grad)
+        with torch.enable_grad():
+            found.append((x * 2).requires_grad)
+        found.append(torch.is_grad_enabled())
+    with torch.set_grad_enabled(False):
+        found.append((x * 2).requires_grad)
+    found.append(torch.is_grad_enabled())
+    torch.set_grad_enabled(False)
+    found.append(torch.is_grad_enabled())
+    torch.set_grad_enabled(True)
+    with torch.inference_mode():
+        y = x * 2
+        found += [y.requires_grad, y.is_inference(), torch.is_inference_mode_enabled(), torch.is_grad_enabled()]
+    return found
+
+
+@program
+def decorated_functions(torch):
+    @torch.no_grad()
+    def with_parentheses():
+        return torch.is_grad_enabled()
+
+    @torch.no_grad
+    def without():
+        return torch.is_grad_enabled()
+
+    @torch.set_grad_enabled(False)
+    def switched():
+        return torch.is_grad_enabled()
+
+    @torch.inference_mode
+    def inference():
+        return torch.is_inference_mode_enabled()
+
+    with torch.no_grad():
+
+        @torch.enable_grad()
+        def enabled():
+            return torch.is_grad_enabled()
+
+        inside = enabled()
+    return with_parentheses(), without(), switched(), inference(), inside, torch.is_grad_enabled(), without.__name__
+
+
+@program
+def decorated_generator(torch):
+    @torch.no_grad()
+    def numbers():
+        got = yield torch.is_grad_enabled()
+        try:
+            yield got, torch.is_grad_enabled()
+        except ValueError:
+            yield "caught", torch.is_grad_enabled()
+        return "end"
+
+    g = numbers()
+    found = [next(g), torch.is_grad_enabled(), g.send(7), g.throw(ValueError())]
+    try:
+        next(g)
+    except StopIteration as stop:
+        found.append(stop.value)
+    return found
+
+
+@program
+def mode_is_restored_after_an_error(torch):
+    try:
+        with torch.no_grad():
+            raise ValueError
+    except ValueError:
+        pass
+    return torch.is_grad_enabled()
+
+
+@program
+def inference_tensor_saved(torch):
+    with torch.inference_mode():
+        x = torch.ones(2)
+    return x * leaf(torch, [1.0, 2.0])
+
+
+@program
+def inference_tensor_written(torch):
+    with torch.inference_mode():
+        x = torch.ones(2)
+    x.add_(1)
+
+
+@program
+def inference_view_of_a_normal_tensor(torch):
+    x = torch.ones(2)
+    with torch.inference_mode():
+        v = x[:1]
+    v.add_(1)
+    return x, v.is_inference(), x._version
+
+
+# -- hooks --
+
+
+@program
+def tensor_hooks(torch):
+    x = leaf(torch, [1.0, 2.0])
+    seen = []
+    y = x * 2
+    y.register_hook(lambda g: seen.append(g))
+    y.register_hook(lambda g: g * 10)
+    handle = y.register_hook(lambda g: g * 100)
+    handle.remove()
+    x.register_hook(lambda g: g + 1)
+    (y * y).sum().backward()
+    return x.grad, seen
+
+
+@program
+def leaf_hook_in_grad(torch):
+    x = leaf(torch, [1.0, 2.0])
+    x.register_hook(lambda g: g * 2)
+    return torch.autograd.grad((x * 3).sum(), x)
+
+
+@program
+def leaf_hook_sees_the_sum(torch):
+    x = leaf(torch, [1.0])
+    seen = []
+    x.register_hook(lambda g: seen.append(g))
+    (x * 2 + x * 3 + x.exp() * 0).sum().backward()
+    return seen
+
+
+@program
+def retained_gradient(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 2
+    y.retain_grad()
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    (y * y).sum().backward()
+    return y.grad, x.grad, y.retains_grad
+
+
+@program
+def post_accumulate_hook(torch):
+    x = leaf(torch, [1.0, 2.0])
+    seen = []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append((t is x, t.grad.clone())))
+    (x * 2 + x * 3).sum().backward()
+    return seen
+
+
+@program
+def node_hooks(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x.exp()
+    seen = []
+    y.grad_fn.register_prehook(lambda grads: seen.append(("pre", grads)))
+    y.grad_fn.register_hook(lambda inputs, outputs: seen.append(("post", inputs, outputs)))
+    y.register_hook(lambda g: seen.append(("tensor", g)))
+    (y * 2).sum().backward()
+    return seen
+
+
+@program
+def node_hooks_that_replace(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 2
+    y.grad_fn.register_prehook(lambda grads: (grads[0] * 10,))
+    y.grad_fn.register_hook(lambda inputs, outputs: tuple(None if g is None else g + 1 for g in inputs))
+    y.sum().backward()
+    return x.grad
+
+
+@program
+def hooks_around_an_in_place_write(torch):
+    x = leaf(torch, [1.0, 1.0]) * 1
+    seen = []
+    x.register_hook(lambda g: seen.append(("before", g)))
+    x.retain_grad()
+    x.mul_(3)
+    x.register_hook(lambda g: seen.append(("after", g)))
+    x.sum().backward()
+    return seen, x.grad
+
+
+@program
+def hook_changes_size(torch):
+    x = leaf(torch, [1.0, 2.0]) * 2
+
+    def hook(g):
+        return torch.ones(3)
+
+    x.register_hook(hook)
+    x.sum().backward()
+
+
+@program
+def hook_returns_a_number(torch):
+    x = leaf(torch, [1.0, 2.0]) * 2
+    x.register_hook(lambda g: 1)
+    x.sum().backward()
+
+
+@program
+def hook_on_constant(torch):
+    torch.ones(2).register_hook(print)
+
+
+@program
+def retain_on_constant(torch):
+    torch.ones(2).retain_grad()
+
+
+@program
+def post_accumulate_on_computed(torch):
+    (leaf(torch, [1.0]) * 2).register_post_accumulate_grad_hook(print)
+
+
+@program
+def multi_grad_hooks(torch):
+    x, y, z = leaf(torch, [1.0]), leaf(torch, [2.0]), leaf(torch, [3.0])
+    seen = []
+    all_of_them = torch.autograd.graph.register_multi_grad_hook((x, y, z), lambda grads: seen.append(list(grads)))
+    torch.autograd.graph.register_multi_grad_hook((x, y), lambda grad: seen.append("any"), mode="any")
+    (x * y).sum().backward()
+    all_of_them.remove()
+    (x * y * z).sum().backward()
+    return [[g is not None for g in s] if isinstance(s, list) else s for s in seen]
+
+
+@program
+def gradient_edges(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 2
+    edge = torch.autograd.graph.get_gradient_edge(y)
+    return torch.autograd.grad((y * y).sum(), [edge, x])
+
+
+# -- what is saved --
+
+
+@program
+def saved_tensor_hooks(torch):
+    x = leaf(torch, [1.0, 2.0])
+    packed = []
+
+    def pack(t):
+        packed.append(t.shape)
+        return t * 10
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t / 5):
+        y = x.exp()
+    y.sum().backward()
+    return x.grad, len(packed)
+
+
+@program
+def saved_hooks_and_second_derivative(torch):
+    x = leaf(torch, [1.0, 2.0])
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+        y = (x * x * x).sum()
+    (g,) = torch.autograd.grad(y, x, create_graph=True)
+    return torch.autograd.grad(g.sum(), x)
+
+
+@program
+def unpack_hook_of_wrong_type(torch):
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: 1):
+        y = leaf(torch, [1.0]).exp()
+    y.sum().backward()
+
+
+@program
+def disabled_saved_hooks(torch):
+    with torch.autograd.graph.disable_saved_tensors_hooks("not here"):
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+            return 1
+
+
+@program
+def saved_on_cpu(torch):
+    x = leaf(torch, [1.0, 2.0])
+    with torch.autograd.graph.save_on_cpu():
+        y = (x * x).sum()
+    y.backward()
+    return x.grad

@@ -1,0 +1,393 @@
+"""In-place writes, views and versions: programs to run under PyTorch and under rushlight."""
+
+from autograd_programs import leaf
+
+PROGRAMS = []
+
+
+def program(function):
+    PROGRAMS.append(function)
+    return function
+
+
+# -- refused --
+
+
+@program
+def leaf_write(torch):
+    leaf(torch, [1.0, 2.0]).add_(1)
+
+
+@program
+def view_of_leaf_write(torch):
+    leaf(torch, [1.0, 2.0])[:1].add_(1)
+
+
+@program
+def unbound_view_write(torch):
+    a, _ = (leaf(torch, [[1.0, 2.0], [3.0, 4.0]]) * 1).unbind()
+    a.add_(1)
+
+
+@program
+def base_of_split_write(torch):
+    x = leaf(torch, [1.0, 2.0, 3.0, 4.0]) * 1
+    a, _ = x.split(2)
+    x.add_(1)
+    return a.grad_fn
+
+
+@program
+def no_grad_view_write(torch):
+    x = torch.ones(2)
+    with torch.no_grad():
+        v = x[:1]
+    v.mul_(leaf(torch, [2.0]))
+
+
+@program
+def expanded_write(torch):
+    torch.ones(1).expand(3).add_(1)
+
+
+@program
+def custom_view_write(torch):
+    class View(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.view(-1)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    View.apply(leaf(torch, [1.0, 2.0]) * 1).add_(1)
+
+
+# -- overwritten values --
+
+
+def _overwritten(operation, which):
+    def run(torch):
+        x = leaf(torch, [0.5, 0.7])
+        y = leaf(torch, [1.5, 2.5])
+        a, b = x * 1, y * 1
+        out = operation(torch, a, b)
+        with torch.no_grad():
+            {"first": a, "second": b, "result": out}[which].add_(1)
+        out.sum().backward()
+        return x.grad, y.grad
+
+    return run
+
+
+_OPERATIONS = {
+    "add": lambda torch, a, b: a + b,
+    "mul": lambda torch, a, b: a * b,
+    "div": lambda torch, a, b: a / b,
+    "pow": lambda torch, a, b: a**b,
+    "exp": lambda torch, a, b: a.exp() + b * 0,
+    "maximum": lambda torch, a, b: torch.maximum(a, b),
+    "where": lambda torch, a, b: torch.where(a > b, a, b),
+}
+for _name, _operation in _OPERATIONS.items():
+    for _which in ("first", "second", "result"):
+        _run = _overwritten(_operation, _which)
+        _run.__name__ = f"overwritten_{_name}_{_which}"
+        program(_run)
+
+
+def _unary(name, which):
+    def run(torch):
+        x = leaf(torch, [0.5, 0.7])
+        a = x * 1
+        out = getattr(a, name)()
+        with torch.no_grad():
+            {"input": a, "result": out}[which].mul_(2)
+        out.backward(torch.ones(2))
+        return x.grad
+
+    run.__name__ = f"overwritten_{name}_{which}"
+    return run
+
+
+for _name in ("exp", "log", "sin", "tanh", "sigmoid", "sqrt", "rsqrt", "reciprocal", "relu", "abs", "neg", "square", "log1p", "expm1", "erf"):
+    for _which in ("input", "result"):
+        program(_unary(_name, _which))
+
+
+@program
+def leaf_overwritten_under_no_grad(torch):
+    a, w = leaf(torch, [1.0, 1.0]), leaf(torch, [1.0, 1.0])
+    c = a * w
+    with torch.no_grad():
+        a.add_(1)
+    c.sum().backward()
+
+
+@program
+def overwritten_through_data(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x.exp()
+    y.data.mul_(2)
+    y.sum().backward()
+    return x.grad, y._version
+
+
+@program
+def overwritten_through_detach(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x.exp()
+    y.detach().mul_(2)
+    y.sum().backward()
+
+
+@program
+def overwritten_through_a_view(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x.exp()
+    with torch.no_grad():
+        y[:1].zero_()
+    y.sum().backward()
+
+
+@program
+def versions(torch):
+    x = torch.zeros(4)
+    v = x[:2]
+    x.add_(1)
+    v.mul_(2)
+    v[0] = 5
+    return x._version, v._version, x.detach()._version, x
+
+
+# -- recorded writes --
+
+
+@program
+def chain_of_writes(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 2
+    y.mul_(3)
+    y.add_(x)
+    y.sum().backward()
+    return x.grad, y.grad_fn.name()
+
+
+@program
+def write_its_own_result(torch):
+    x = leaf(torch, [0.5, 1.0])
+    y = x * 2
+    y.exp_()
+    y.sum().backward()
+    return x.grad
+
+
+@program
+def write_with_saved_operands(torch):
+    x, w = leaf(torch, [0.5, 1.0]), leaf(torch, [3.0, 4.0])
+    y = x * 2
+    y.mul_(w)
+    y.sum().backward()
+    return x.grad, w.grad
+
+
+@program
+def constant_becomes_computed(torch):
+    w = leaf(torch, [3.0, 4.0])
+    x = torch.ones(2)
+    x.mul_(w)
+    x.sum().backward()
+    return w.grad, x.requires_grad, x.is_leaf
+
+
+@program
+def write_to_view_reaches_base(torch):
+    w = leaf(torch, [3.0, 4.0])
+    x = torch.ones(4)
+    v = x[1:3]
+    v.mul_(w)
+    (x * torch.tensor([1.0, 10.0, 100.0, 1000.0])).sum().backward()
+    return w.grad, x.grad_fn.name(), v.grad_fn.name(), [f and f.name() for f, _ in x.grad_fn.next_functions]
+
+
+@program
+def write_to_base_reaches_views(torch):
+    w = leaf(torch, [3.0, 4.0, 5.0, 6.0])
+    x = torch.ones(4)
+    v, u = x[1:3], x.view(2, 2)
+    x.mul_(w)
+    ((v * 10).sum() + (u[1] * 100).sum()).backward()
+    return w.grad, v.grad_fn.name(), u.requires_grad
+
+
+@program
+def write_to_one_view_reaches_another(torch):
+    w = leaf(torch, [3.0, 4.0])
+    x = torch.ones(4)
+    v, u = x[:2], x.view(2, 2).t()
+    v.mul_(w)
+    (u * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
+    return w.grad, v, u
+
+
+@program
+def write_to_view_of_view(torch):
+    x = leaf(torch, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    y = x * 2
+    v = y.t()[1:][:, 1]
+    v.mul_(10)
+    v.exp_()
+    (y * y).sum().log().backward()
+    return x.grad
+
+
+@program
+def write_to_view_of_computed(torch):
+    x, w = leaf(torch, [1.0, 2.0, 3.0]), leaf(torch, [5.0])
+    y = x * x
+    y[1:2].mul_(w)
+    y[0] = 7
+    y.sum().backward()
+    return x.grad, w.grad, y
+
+
+@program
+def assign_into_computed(torch):
+    x, w = leaf(torch, [1.0, 2.0, 3.0]), leaf(torch, [5.0, 6.0])
+    y = x * x
+    y[:2] = w * w
+    (y * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
+    return x.grad, w.grad
+
+
+@program
+def copy_into_slice(torch):
+    w = leaf(torch, [5.0, 6.0])
+    out = torch.zeros(2, 2)
+    out[0].copy_(w)
+    out[:, 1].copy_(w * 2)
+    (out * torch.tensor([[1.0, 10.0], [100.0, 1000.0]])).sum().backward()
+    return w.grad, out
+
+
+@program
+def fill_cuts_the_gradient(torch):
+    x = leaf(torch, [1.0, 2.0, 3.0])
+    y = x * 2
+    y[1].fill_(0)
+    y.sum().backward()
+    return x.grad
+
+
+@program
+def second_derivative_through_a_written_view(torch):
+    x = leaf(torch, [1.0, 2.0, 3.0])
+    y = x * x
+    y[:2].mul_(x[1:])
+    (g,) = torch.autograd.grad((y * y).sum(), x, create_graph=True)
+    return g, torch.autograd.grad(g.sum(), x)
+
+
+@program
+def view_regenerates_after_no_grad_write(torch):
+    x = leaf(torch, [1.0, 2.0, 3.0])
+    v = x[:2]
+    with torch.no_grad():
+        x.add_(1)
+    (v * v).sum().backward()
+    return v.grad_fn.name(), x.grad
+
+
+@program
+def view_made_before_base_requires(torch):
+    x = torch.ones(3)
+    v = x[:2]
+    x.requires_grad_()
+    found = [v.requires_grad, v.is_leaf]
+    with torch.no_grad():
+        x.add_(1)
+    (v * 3).sum().backward()
+    return found, v.requires_grad, x.grad
+
+
+@program
+def hooks_of_a_regenerated_view(torch):
+    x = leaf(torch, [1.0, 2.0]) * 1
+    seen = []
+    v = x[:1]
+    v.retain_grad()
+    v.register_hook(lambda g: seen.append(g))
+    x.mul_(2)
+    (v.sum() + x.sum()).backward()
+    return seen, v.grad
+
+
+@program
+def unfolded_windows_of_a_written_base(torch):
+    w = leaf(torch, [1.0, 2.0, 3.0, 4.0])
+    x = torch.ones(4)
+    windows = x.unfold(0, 2, 1)
+    x.mul_(w)
+    (windows * windows).sum().backward()
+    return w.grad
+
+
+@program
+def expanded_view_of_a_written_base(torch):
+    w = leaf(torch, [2.0])
+    x = torch.ones(1)
+    rows = x.expand(3)
+    x.mul_(w)
+    (rows * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
+    return w.grad
+
+
+@program
+def transposed_base(torch):
+    w = leaf(torch, [[1.0, 2.0], [3.0, 4.0]])
+    y = (w * 2).t()
+    z = y.contiguous().t()
+    z[0].mul_(5)
+    (z * z).sum().backward()
+    return w.grad
+
+
+# -- custom functions --
+
+
+def _double(torch):
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_dirty(x)
+            return x.mul_(2)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    return Double
+
+
+@program
+def dirty_input(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 3
+    z = _double(torch).apply(y)
+    (z * y).sum().backward()
+    return x.grad, z is y, y.grad_fn.name()
+
+
+@program
+def dirty_leaf(torch):
+    _double(torch).apply(leaf(torch, [1.0]))
+
+
+@program
+def dirty_view(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = x * 3
+    _double(torch).apply(y[:1])
+    (y * y).sum().backward()
+    return x.grad

@@ -1,0 +1,57 @@
+"""The tape against PyTorch: every program of *_programs.py must give the same results, warnings and errors under both."""
+
+import warnings
+
+import pytest
+
+import rushlight
+from autograd_programs import PROGRAMS as AUTOGRAD
+from function_programs import PROGRAMS as FUNCTION
+from inplace_programs import PROGRAMS as INPLACE
+
+torch = pytest.importorskip("torch", reason="PyTorch 2.13 is the oracle of these tests")
+
+
+def run(program, module):
+    """What a program returned or raised, and its warnings, in terms that can be compared."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = plain(program(module), module)
+        except Exception as error:
+            result = (type(error).__name__, first_sentence(str(error)))
+    texts = [first_sentence(str(w.message)) for w in caught]
+    return result, texts
+
+
+def first_sentence(text):
+    return text.split("\n")[0].split(". ")[0].replace("rushlight", "torch").split(" (Triggered internally")[0]
+
+
+def plain(value, module):
+    if isinstance(value, module.Tensor):
+        value = value.detach()
+        return "tensor", tuple(value.shape), str(value.dtype).replace("rushlight", "torch"), value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [plain(v, module) for v in value]
+    if isinstance(value, dict):
+        return {k: plain(v, module) for k, v in value.items()}
+    return value
+
+
+def close(got, want):
+    """Equality, with floats to single precision."""
+    if isinstance(want, (list, tuple)) and isinstance(got, (list, tuple)):
+        return len(got) == len(want) and all(close(g, w) for g, w in zip(got, want))
+    if isinstance(want, dict) and isinstance(got, dict):
+        return got.keys() == want.keys() and all(close(got[k], want[k]) for k in want)
+    if isinstance(want, (float, complex)) and not isinstance(got, (bool, str)):
+        return got == pytest.approx(want, rel=1e-5, abs=1e-6, nan_ok=True)
+    return type(got) is type(want) and got == want
+
+
+@pytest.mark.parametrize("program", AUTOGRAD + INPLACE + FUNCTION, ids=lambda p: p.__name__)
+def test_program(program):
+    got, want = run(program, rushlight), run(program, torch)
+    assert close(got[0], want[0]), f"rushlight: {got[0]}\nPyTorch:   {want[0]}"
+    assert got[1] == want[1]
