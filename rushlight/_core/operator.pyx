@@ -10,7 +10,7 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
-from rushlight._core.tape cimport LibraryNode, Saved, bump, check_inplace, edge, link, link1, link2, needs_grad, rebase, save, save_result, set_history, unpack
+from rushlight._core.tape cimport LibraryNode, Saved, bump, check_inplace, edge, link, link1, link2, needs_grad, rebase, save, save_copy, save_result, set_history, unpack
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
