@@ -1,0 +1,302 @@
+"""Linear algebra made of other operators: norms, powers, the exponential, chains of products. Importing this file defines torch.linalg."""
+
+from .._core.convert import tensor
+from .._core.tensor import Tensor
+from . import arithmetic, contraction, creation, reduction, shape
+from . import linalg_solve, linalg_spectral  # noqa: F401  (their operators belong to the same room)
+from ._define import composite, registry
+from .linalg_common import LinAlgError, adjoint, check_inexact, check_matrix, check_square, multiply, where  # noqa: F401
+from .linalg_solve import inv, solve
+from .linalg_spectral import svdvals
+
+_INFINITY = float("inf")
+
+# -- norms --
+
+
+def _check_ord(ord):
+    if isinstance(ord, str):
+        raise TypeError(f"linalg_vector_norm(): argument 'ord' must be Number, not {type(ord).__name__}")
+
+
+@composite(where="linalg", name="linalg_vector_norm")
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+    """(sum |x|^ord)^(1/ord) over ``dim``, or over all elements; inf and -inf give the extremes of |x|, 0 the count of non-zeros."""
+    _check_ord(ord)
+    check_inexact(x, "linalg.vector_norm")
+    if ord == _INFINITY and x.numel() == 0 and dim is None:
+        raise RuntimeError(
+            "linalg.vector_norm cannot compute the inf norm on an empty tensor because the operation does not have an identity"
+        )
+    return registry["_vector_norm"].operator(x, float(ord), dim, keepdim, dtype=dtype)
+
+
+def _two_dims(A, dim):
+    if not isinstance(dim, (tuple, list)) or len(dim) != 2:
+        shown = " ".join(map(str, dim)) if isinstance(dim, (tuple, list)) else dim
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {shown}")
+    first, second = (d % A.ndim for d in dim)
+    if first == second:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
+    return first, second
+
+
+@composite(where="linalg", name="linalg_matrix_norm")
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+    """A norm of the matrices in two dims.
+
+    ord: 'fro' Frobenius, 'nuc' the sum of singular values, 2 and -2 the largest and smallest of them, inf and -inf extreme row sums, 1 and -1
+    extreme column sums of absolute values.
+    """
+    check_matrix(A, "linalg.matrix_norm")
+    check_inexact(A, "linalg.matrix_norm")
+    row, column = _two_dims(A, dim)
+    A = A if dtype is None else shape.cast(A, dtype)
+    if ord == "fro":
+        return vector_norm(A, 2, (row, column), keepdim)
+    if ord in ("nuc", 2, -2):
+        result = _singular_norm(A, ord, row, column)
+    elif ord in (1, -1, _INFINITY, -_INFINITY):
+        summed, kept = (row, column) if ord in (1, -1) else (column, row)
+        extreme = reduction.amax if ord > 0 else reduction.amin
+        sums = vector_norm(A, 1, summed)
+        result = extreme(sums, kept - (kept > summed))
+    else:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    if keepdim:
+        for d in sorted((row, column)):
+            result = shape.unsqueeze(result, d)
+    return result
+
+
+def _singular_norm(A, ord, row, column):
+    rest = [d for d in range(A.ndim) if d not in (row, column)]
+    S = svdvals(shape.permute(A, [*rest, row, column]))
+    return reduction.sum(S, -1) if ord == "nuc" else reduction.amax(S, -1) if ord == 2 else reduction.amin(S, -1)
+
+
+@composite(where="linalg", name="linalg_norm")
+def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
+    """vector_norm or matrix_norm: of a matrix where ``ord`` is a string or two dims are meant, else of a vector. Without ord, the 2-norm."""
+    if ord is None:
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    if dim is None:
+        if A.ndim not in (1, 2):
+            raise RuntimeError(
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+            )
+        matrix = A.ndim == 2
+    else:
+        matrix = isinstance(ord, str) or (isinstance(dim, (tuple, list)) and len(dim) == 2)
+    if matrix:
+        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    return vector_norm(A, ord, dim, keepdim, dtype=dtype)
+
+
+# -- powers and exponential --
+
+
+@composite(where="linalg", name="linalg_matrix_power")
+def matrix_power(A, n):
+    """A multiplied by itself n times, by repeated squaring; negative powers of the inverse."""
+    check_square(A, "linalg.matrix_power")
+    if n < 0:
+        return matrix_power(inv(A), -n)
+    if n == 0:
+        return shape.expand(creation.eye(A.shape[-1], dtype=A.dtype), tuple(A.shape)).clone()
+    result = None
+    while True:
+        if n & 1:
+            result = A if result is None else multiply(result, A)
+        n >>= 1
+        if not n:
+            return result
+        A = multiply(A, A)
+
+
+# Coefficients of the numerator of exp's Pade approximant of order 13 (Higham, "The scaling and squaring method for the matrix exponential
+# revisited", 2005), and the norm up to which it is exact to double precision.
+_PADE = (
+    64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600, 670442572800,
+    33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
+)  # fmt: skip
+_PADE_NORM = 5.371920351148152
+
+
+@composite(where="linalg", name="linalg_matrix_exp")
+def matrix_exp(A):
+    """The exponential of square matrices: sum of A^k / k!. By Pade approximation, scaling and squaring."""
+    check_square(A, "linalg.matrix_exp")
+    check_inexact(A, "linalg.matrix_exp")
+    if A.numel() == 0:
+        return A.clone()
+    if A.dtype.code < 8:
+        return shape.cast(matrix_exp(A.float()), A.dtype)
+    size = reduction.amax(vector_norm(A.detach(), 1, -2)).item()
+    squarings = 0
+    while 0 < size < _INFINITY and size > _PADE_NORM * 2**squarings:
+        squarings += 1
+    X = _pade(A / 2**squarings)
+    for _ in range(squarings):
+        X = multiply(X, X)
+    return X
+
+
+def _pade(A):
+    one = creation.eye(A.shape[-1], dtype=A.dtype)
+    A2 = multiply(A, A)
+    A4 = multiply(A2, A2)
+    A6 = multiply(A2, A4)
+    b = [c / _PADE[0] for c in _PADE]
+
+    def half(i):
+        """The terms with coefficients i, i + 2, ... of even powers."""
+        high = A6 * b[12 + i] + A4 * b[10 + i] + A2 * b[8 + i]
+        return multiply(A6, high) + A6 * b[6 + i] + A4 * b[4 + i] + A2 * b[2 + i] + one * b[i]
+
+    odd, even = multiply(A, half(1)), half(0)
+    return solve(even - odd, even + odd)
+
+
+# -- products --
+
+
+@composite(where="linalg", name="linalg_multi_dot")
+def multi_dot(tensors):
+    """The product of two or more matrices in the order that takes the fewest operations; the first and the last may be vectors."""
+    n = len(tensors)
+    if n < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
+    for position, place in ((0, "first"), (n - 1, "last")):
+        if tensors[position].ndim not in (1, 2):
+            raise RuntimeError(f"multi_dot(): the {place} tensor must be 1D or 2D but got {tensors[position].ndim}D")
+    for i in range(1, n - 1):
+        if tensors[i].ndim != 2:
+            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {tensors[i].ndim}D")
+    row, column = tensors[0].ndim == 1, tensors[-1].ndim == 1
+    chain = list(tensors)
+    if row:
+        chain[0] = shape.unsqueeze(chain[0], 0)
+    if column:
+        chain[-1] = shape.unsqueeze(chain[-1], 1)
+    for i in range(n - 1):
+        if chain[i].shape[1] != chain[i + 1].shape[0]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(chain[i].shape)} and {list(chain[i + 1].shape)} "
+                "cannot be multiplied"
+            )
+    product = _chain(chain, _best_splits([*(x.shape[0] for x in chain), chain[-1].shape[1]]), 0, n - 1)
+    product = shape.squeeze(product, 0) if row else product
+    return shape.squeeze(product, -1) if column else product
+
+
+def _best_splits(sizes):
+    """Where to cut each part of the chain (Cormen et al., "Introduction to Algorithms", section 15.2)."""
+    n = len(sizes) - 1
+    cost, split = {(i, i): 0 for i in range(n)}, {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            options = [(cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)]
+            cost[i, j], split[i, j] = min(options)
+    return split
+
+
+def _chain(matrices, split, i, j):
+    if i == j:
+        return matrices[i]
+    k = split[i, j]
+    return contraction.mm(_chain(matrices, split, i, k), _chain(matrices, split, k + 1, j))
+
+
+@composite(where="function")
+def chain_matmul(*matrices):
+    """See linalg.multi_dot."""
+    return multi_dot(list(matrices)) if len(matrices) > 1 else matrices[0]
+
+
+@composite(where="linalg", name="linalg_vecdot")
+def vecdot(x, y, *, dim=-1):
+    """The sums of conj(x) * y along ``dim``; the other dims broadcast."""
+    if x.ndim == 1 and y.ndim == 1:
+        return contraction.vdot(x, y)
+    return reduction.sum((x.conj() if x.is_complex() else x) * y, dim)
+
+
+@composite(where="linalg", name="linalg_diagonal")
+def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """The diagonals of matrices, as a view with the diagonal last."""
+    return shape.diagonal(A, offset, dim1, dim2)
+
+
+@composite(where="linalg", name="linalg_vander")
+def vander(x, N=None):
+    """The powers x^0 ... x^(N - 1) of each element, in a new last dim; N is by default the size of the last dim."""
+    if (x.ndim == 0 and N is None) or (N is not None and N < 2) or (N is None and x.shape[-1] < 2):
+        raise RuntimeError("N must be greater than 1.")
+    powers = creation.arange(x.shape[-1] if N is None else N)
+    return arithmetic.pow(shape.unsqueeze(x, -1), powers)
+
+
+# -- tensors as matrices --
+
+
+def _product_of(sizes):
+    product = 1
+    for size in sizes:
+        product *= size
+    return product
+
+
+@composite(where="linalg", name="linalg_tensorinv")
+def tensorinv(A, ind=2):
+    """The inverse of ``tensordot(A, ., ind)``: A's first ``ind`` dims as rows, the others as columns."""
+    if ind <= 0:
+        raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
+    first, rest = tuple(A.shape[:ind]), tuple(A.shape[ind:])
+    rows, columns = _product_of(first), _product_of(rest)
+    if rows != columns:
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {columns} != {rows}"
+        )
+    return shape.reshape(inv(shape.reshape(A, rows, rows)), *rest, *first)
+
+
+@composite(where="linalg", name="linalg_tensorsolve")
+def tensorsolve(A, B, dims=None):
+    """X with ``tensordot(A, X, X.ndim) == B``; ``dims`` of A are moved to its end first."""
+    if dims is not None:
+        moved = [d % A.ndim for d in dims]
+        A = shape.permute(A, [d for d in range(A.ndim) if d not in moved] + moved)
+    rest = tuple(A.shape[B.ndim :])
+    rows, columns = _product_of(A.shape[: B.ndim]), _product_of(rest)
+    if rows != columns:
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
+            f"but got {columns} != {rows}"
+        )
+    return shape.reshape(solve(shape.reshape(A, rows, rows), shape.reshape(B, -1)), *rest)
+
+
+# -- the same under the names that torch itself has --
+
+
+def _also(name, operator, where_="function method"):
+    """A linalg operator under a name of torch's own."""
+    composite(operator.forward, name=name, where=where_)
+
+
+for _name, _operator in {
+    "det": linalg_solve.det, "slogdet": linalg_solve.slogdet, "inverse": linalg_solve.inv, "matrix_power": matrix_power,
+    "matrix_exp": matrix_exp,
+}.items():  # fmt: skip
+    _also(_name, _operator)
+
+
+@composite
+def cholesky(input, upper=False):
+    """See linalg.cholesky."""
+    try:
+        return linalg_solve.cholesky(input, upper=upper)
+    except LinAlgError as error:
+        raise LinAlgError(str(error).replace("linalg.cholesky", "cholesky", 1)) from None
