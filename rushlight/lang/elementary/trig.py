@@ -5,6 +5,8 @@ idea in floating point): whole turns drop out of each partial product. No size i
 for all lanes.
 """
 
+import functools
+import operator
 from fractions import Fraction
 
 from .arithmetic import (
@@ -99,17 +101,9 @@ def _fraction(x):
 def _turns_f32(x):
     """(quadrant, turn) of an f64 holding an f32: x / (2 pi) = turn + quadrant / 4 up to whole turns, |turn| <= 1/8."""
     parts = [_fraction(x * word) for word in _WORDS_F32]
-    rough = parts[0]
-    for part in parts[1:4]:
-        rough = rough + part
-    for part in parts[4:]:
-        rough = rough + part
-    quadrant, bits = nearest(rough, 4.0)
+    quadrant, bits = nearest(functools.reduce(operator.add, parts), 4.0)
     # The quadrant first: what it leaves is small where the sum cancels, so that the additions are exact there.
-    turn = fma(quadrant, -0.25, parts[0])
-    for part in parts[1:]:
-        turn = turn + part
-    return bits, turn
+    return bits, functools.reduce(operator.add, parts[1:], fma(quadrant, -0.25, parts[0]))
 
 
 def _turns_f64(x):
