@@ -2,8 +2,12 @@
 
 import importlib
 
+from . import ops as _ops
 from ._core import operator as _operator
 from ._core import tensor as _tensor
+from .ops import casting as _casting
+
+_unary = {op for op in _ops.face("inplace").values() if isinstance(op, _operator.Pointwise) and op.signature.n_required == 1}
 
 ROOMS = (
     "nn", "optim", "utils", "autograd", "linalg", "fft", "special", "func", "cuda", "random", "distributions", "testing",
@@ -17,6 +21,14 @@ LAZY = {
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random", "set_rng_state": "random",
     "Generator": "random", "default_generator": "random", "get_printoptions": "_tensor_str", "printoptions": "_tensor_str",
     "finfo": "_limits", "iinfo": "_limits", "OutOfMemoryError": "_errors",
+    "no_grad": "autograd.grad_mode", "enable_grad": "autograd.grad_mode", "set_grad_enabled": "autograd.grad_mode",
+    "inference_mode": "autograd.grad_mode", "is_grad_enabled": "autograd.grad_mode",
+    "is_inference_mode_enabled": "autograd.grad_mode", "vmap": "func", "__version__": "version",
+    **dict.fromkeys(("use_deterministic_algorithms", "are_deterministic_algorithms_enabled", "set_deterministic_debug_mode",
+                     "is_deterministic_algorithms_warn_only_enabled", "get_deterministic_debug_mode", "set_warn_always",
+                     "set_float32_matmul_precision", "get_float32_matmul_precision", "is_warn_always_enabled", "set_flush_denormal",
+                     "compiled_with_cxx11_abi"), "_settings"),
+    **dict.fromkeys(("set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads"), "_core.threads"),
 }  # fmt: skip
 
 FUNCTIONS = {
@@ -32,6 +44,11 @@ FUNCTIONS = {
     "inf": float("inf"),
     "nan": float("nan"),
     "newaxis": None,
+    "layout": _casting.layout,
+    "memory_format": _casting.memory_format,
+    **_casting.FORMATS,
+    **_casting.LAYOUTS,
+    **{name + "_": op.inplace for name, op in _ops.face("inplace").items() if op in _unary},
 }
 
 

@@ -1,0 +1,63 @@
+"""Process-wide switches that PyTorch programs set. rushlight is deterministic whatever they say; they are kept so that reading them back agrees."""
+
+_state = {"deterministic": False, "warn_only": False, "matmul_precision": "highest", "warn_always": False}
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False):
+    """Accepted for compatibility: every operator gives the same bits for the same input already."""
+    _state["deterministic"], _state["warn_only"] = bool(mode), bool(warn_only)
+
+
+def are_deterministic_algorithms_enabled():
+    """What use_deterministic_algorithms() was told."""
+    return _state["deterministic"]
+
+
+def is_deterministic_algorithms_warn_only_enabled():
+    """What use_deterministic_algorithms() was told of warn_only."""
+    return _state["warn_only"]
+
+
+def set_deterministic_debug_mode(debug_mode):
+    """0 or 'default', 1 or 'warn', 2 or 'error'."""
+    level = {"default": 0, "warn": 1, "error": 2}.get(debug_mode, debug_mode)
+    if level not in (0, 1, 2):
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1 or 2, but got {debug_mode}")
+    use_deterministic_algorithms(level > 0, warn_only=level == 1)
+
+
+def get_deterministic_debug_mode():
+    """The level set by set_deterministic_debug_mode()."""
+    return 0 if not _state["deterministic"] else 1 if _state["warn_only"] else 2
+
+
+def set_float32_matmul_precision(precision):
+    """Accepted for compatibility: float32 products are always computed in float32."""
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"Invalid float32 matmul precision: '{precision}'. It must be one of 'highest', 'high' or 'medium'.")
+    _state["matmul_precision"] = precision
+
+
+def get_float32_matmul_precision():
+    """What set_float32_matmul_precision() was told."""
+    return _state["matmul_precision"]
+
+
+def set_warn_always(b):
+    """Accepted for compatibility."""
+    _state["warn_always"] = bool(b)
+
+
+def is_warn_always_enabled():
+    """What set_warn_always() was told."""
+    return _state["warn_always"]
+
+
+def set_flush_denormal(mode):
+    """False: denormal numbers are computed with, never flushed to zero."""
+    return False
+
+
+def compiled_with_cxx11_abi():
+    """True, as PyTorch's Linux builds answer."""
+    return True
