@@ -372,22 +372,27 @@ cdef int _put_unit_dim(Loop* loop) noexcept:
 
 # -- in-place calls --
 
-def overwrite(function, Tensor target, tuple args, dict kwargs, tuple sources):
-    """Calls ``function(target, *args, **kwargs)``, which writes to target, with the tape off; True if the call is to be recorded.
+def begin_write(Tensor target, tuple sources):
+    """Before a write: raises if target must not be written to; True if the call is to be recorded.
 
-    sources: the differentiable arguments (target among them), or None for each absent one. Raises if target must not be written to.
+    sources: the differentiable arguments (target among them), or None for each absent one.
     """
-    cdef ThreadState* state = thread_state()
-    cdef int old = state.grad
     cdef bint record = False
-    cdef Tensor plain
-    if old and F16 <= target.code <= C128:
+    if thread_state().grad and F16 <= target.code <= C128:
         for t in sources:
             if t is not None and needs_grad(<Tensor?>t):
                 record = True
                 break
     check_inplace(target, record)
     check_writable(target)
+    return record
+
+
+def overwrite(function, Tensor target, tuple args, dict kwargs):
+    """Calls ``function(target, *args, **kwargs)``, which writes to target's memory, with the tape off, and counts the write."""
+    cdef ThreadState* state = thread_state()
+    cdef int old = state.grad
+    cdef Tensor plain
     state.grad = 0
     try:
         if target.flags & (CONJ | NEG):
@@ -399,7 +404,6 @@ def overwrite(function, Tensor target, tuple args, dict kwargs, tuple sources):
             bump(target)
     finally:
         state.grad = old
-    return record
 
 
 def plain(Tensor t):

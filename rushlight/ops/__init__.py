@@ -20,6 +20,7 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     joining,
     index,
     masks,
+    gather,
     subscript,
     extremum,
     statistics,

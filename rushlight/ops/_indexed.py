@@ -87,9 +87,11 @@ def _writing(function, *, differentiable, name=None, where="function method", la
     def inplace(input, *args, **kwargs):
         values = {**defaults, **dict(zip(names, (input, *args))), **kwargs}
         sources = tuple(v if isinstance(v, Tensor) else None for v in (values.get(n) for n in wanted))
-        if "original" in op.wanted:
-            values["original"] = shape.clone(input).detach()
-        if core.overwrite(function, input, args, kwargs, sources):
+        record = core.begin_write(input, sources)
+        if record and "original" in op.wanted:
+            values["original"] = shape.clone(input.detach())
+        core.overwrite(function, input, args, kwargs)
+        if record:
             _tape.LibraryNode.record(label, op.gradient, op.wanted, values, sources, (input,), 0)
         return input
 

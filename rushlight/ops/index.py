@@ -1,6 +1,6 @@
 """Operators that take whole slices along one dim by a vector of indices: index_select, index_add and their relatives."""
 
-import warnings
+
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
@@ -81,7 +81,7 @@ def zeros_like_grad(sizes, grad):
 # -- writing --
 
 
-def _check_source(name, input, dim, index, source):
+def check_source(name, input, dim, index, source):
     """The checks of index_add and index_reduce."""
     check_tensor(name, "index", 2, index)
     check_tensor(name, "source", 3, source)
@@ -119,7 +119,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     Repeated positions are added in their order.
     """
     dim = _wrap(dim, input.ndim)
-    _check_source("index_add", input, dim, index, source)
+    check_source("index_add", input, dim, index, source)
     n = input.shape[dim] if input.ndim else 1
     values = source if alpha == 1 else arithmetic.mul(source, alpha)
     _write_slices("or" if input.dtype is _bool else "add", input, dim, index, values, False, out_of_bounds(RuntimeError, dim, n))
