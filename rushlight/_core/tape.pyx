@@ -5,12 +5,15 @@ Compiled because a recorded call passes here several times and each pass must co
 The chapters are included files: saved.pxi, inplace.pxi, engine.pxi, nodes.pxi (Function, LibraryNode), attributes.pxi (Tensor's and
 Node's Python side), modes.pxi.
 """
+import os
 import warnings
 import weakref
 from collections import OrderedDict
 
 cimport cython
 from cpython.object cimport PyObject
+from cpython.pythread cimport (NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_release_lock, PyThread_type_lock,
+                               WAIT_LOCK)
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memset
@@ -136,37 +139,41 @@ cdef class AccumulateGrad(Node):
         if new is None:
             return []
         grads[0] = None
-        if t.grad_ is None:
-            t.grad_ = _first_gradient(t, new)
-        elif grad_enabled():
-            t.grad_ = _operator("add")(t.grad_, new)
+        if grad_enabled() or type(new) is not Tensor:
+            t.grad_ = _copy_like(t, new) if t.grad_ is None else _operator("add")(t.grad_, new)
         else:
-            _add_in_place(t, new)
+            _add_to_gradient(t, new)
         if t.extras is not None and t.extras.get("post_accumulate"):
             for hook in list(t.extras["post_accumulate"].values()):
                 hook(t)
         return []
 
 
+cdef int _add_to_gradient(Tensor t, Tensor new) except -1:
+    """t.grad += new, unrecorded. One thread at a time: a long addition lets other threads run."""
+    cdef Tensor grad
+    if not PyThread_acquire_lock(_accumulating, NOWAIT_LOCK):
+        with nogil:
+            PyThread_acquire_lock(_accumulating, WAIT_LOCK)
+    try:
+        grad = t.grad_
+        if grad is None:
+            t.grad_ = _first_gradient(t, new)
+        elif _overlaps(grad):
+            t.grad_ = _operator("add")(grad, new)
+        else:
+            _operator("add_")(grad, new)
+    finally:
+        PyThread_release_lock(_accumulating)
+    return 0
+
+
 cdef Tensor _first_gradient(Tensor t, Tensor new):
     """new as the start of t.grad: itself where nobody else can see it and it is laid out like t, else a copy."""
-    cdef Tensor out
-    if grad_enabled():
-        return _copy_like(t, new)
     if _owned(new, 1) and _laid_out_like(t, new):
         return new if new.base is None and new.node is None else alias(new)
-    out = _copy_like(t, new)
+    cdef Tensor out = _copy_like(t, new)
     return out if out.node is None else alias(out)
-
-
-cdef object _add_in_place(Tensor t, Tensor new):
-    """t.grad += new; one at a time, since a long addition lets other threads run."""
-    cdef Tensor grad = t.grad_
-    if _overlaps(grad):
-        t.grad_ = _operator("add")(grad, new)
-        return
-    with _accumulating:
-        _operator("add_")(grad, new)
 
 
 cdef Tensor _copy_like(Tensor t, Tensor new):
@@ -257,9 +264,15 @@ cdef object _contiguous_format():
     return rushlight.contiguous_format
 
 
-from threading import Lock
+cdef PyThread_type_lock _accumulating = PyThread_allocate_lock()
 
-_accumulating = Lock()
+
+def _new_lock():
+    global _accumulating
+    _accumulating = PyThread_allocate_lock()
+
+
+os.register_at_fork(after_in_child=_new_lock)     # a thread that held it does not exist in the child
 
 include "saved.pxi"
 include "inplace.pxi"
