@@ -9,7 +9,7 @@ tensor([[ 2.,  0.],
 """
 
 from . import ops as _ops
-from . import overrides
+from . import _utils, overrides
 from ._core import tensor as _tensor
 from ._face import FUNCTIONS as _FUNCTIONS
 from ._face import ROOMS as _ROOMS

@@ -209,11 +209,8 @@ class Pickler:
 
     def _save_strided(self, tensor, write):
         """The arguments that rebuild ``tensor``; with ``write=False`` only the name of the function that takes them."""
-        if tensor.layout is not rushlight.strided:
-            raise TypeError(
-                f"cannot save a tensor of layout {tensor.layout}\nMake it dense (to_dense()), or save its indices "
-                "and values."
-            )
+        if not tensors.is_dense(tensor):
+            raise TypeError("cannot save a sparse tensor\nMake it dense (to_dense()), or save its indices and values.")
         storage, dtype = tensors.storage_of(tensor), tensors.dtype_name(tensor.dtype)
         kind = tensors.STORAGES.get(dtype, "UntypedStorage")
         seen = self._keys.get(tensors.storage_key(storage))

@@ -33,7 +33,7 @@ def dump(obj):
             "choose another "
             "ending for the file."
         )
-    local = {name: tensor.detach().cpu().contiguous() for name, tensor in obj.items()}
+    local = {name: tensors.materialised(tensor) for name, tensor in obj.items()}
     library = _library()
     specs = {
         name: library.TensorSpec(
@@ -56,9 +56,8 @@ def load(file, restore):
     for name, entry in entries:
         if entry["dtype"] not in _NAMES:
             raise CheckpointError(f"tensor {name!r} has the unknown type {entry['dtype']}")
-        dtype = tensors.dtype_of(_NAMES[entry["dtype"]])
         data = entry["data"]
         storage = restore(tensors.storage_of(tensors.block_of_buffer(data, 0, len(data))), "cpu")
-        plain = rushlight.empty(entry["shape"], dtype=dtype, device="meta")
-        found[name] = tensors.tensor_of_storage(storage, dtype, 0, tuple(plain.shape), plain.stride())
+        block = tensors.tensor_of_storage(storage, rushlight.uint8, 0, (storage.nbytes(),), (1,))
+        found[name] = tensors.tensor_of_block(block, _NAMES[entry["dtype"]], entry["shape"])
     return found

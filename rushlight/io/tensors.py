@@ -3,9 +3,8 @@
 A *block* is memory as a flat uint8 tensor; its storage is what the tensors of a file share.
 """
 
-import ctypes
-
 import rushlight
+from rushlight._core import storage as _storage
 
 # A storage class of a checkpoint -> its element type. Other types travel as untyped bytes with the name of the type.
 DTYPES = {
@@ -29,7 +28,12 @@ def dtype_of(name):
 
 def is_plain(tensor):
     """True for a dense tensor whose elements lie in this process' memory."""
-    return tensor.layout is rushlight.strided and tensor.device.type == "cpu"
+    return tensor.device.type == "cpu" and is_dense(tensor)
+
+
+def is_dense(tensor):
+    """True for a tensor that is a storage with sizes and strides."""
+    return not getattr(tensor, "is_sparse", False)
 
 
 def empty_block(nbytes):
@@ -41,25 +45,18 @@ def block_of_buffer(buffer, offset, nbytes):
     """The block that is ``nbytes`` bytes of ``buffer`` (a memory map, say) from ``offset`` on, without copying."""
     if not nbytes:
         return empty_block(0)
-    return rushlight.frombuffer(buffer, dtype=rushlight.uint8, offset=offset, count=nbytes)
+    return rushlight.frombuffer(memoryview(buffer)[offset : offset + nbytes], dtype=rushlight.uint8)
 
 
 def view_bytes(tensor):
-    """A writable memoryview of the elements of the contiguous ``tensor``. It does not keep the tensor alive."""
-    return _view(tensor.data_ptr(), tensor.numel() * tensor.element_size())
+    """A writable memoryview of the elements of the contiguous ``tensor``."""
+    start = tensor.storage_offset() * tensor.element_size()
+    return _storage.storage_bytes(tensor.untyped_storage())[start : start + tensor.numel() * tensor.element_size()]
 
 
 def storage_bytes(storage):
-    """A writable memoryview of ``storage``, which must lie in this process' memory. It does not keep the storage
-    alive.
-    """
-    return _view(storage.data_ptr(), storage.nbytes())
-
-
-def _view(address, nbytes):
-    if not nbytes:
-        return memoryview(bytearray())
-    return memoryview((ctypes.c_char * nbytes).from_address(address)).cast("B")
+    """A writable memoryview of ``storage``, which must lie in this process' memory."""
+    return _storage.storage_bytes(storage)
 
 
 def storage_of(tensor):
@@ -79,25 +76,35 @@ def storage_key(storage):
 
 def to_cpu(storage):
     """``storage``, or a copy of it in this process' memory."""
-    return storage if storage.device.type == "cpu" else storage.cpu()
+    return to_device(storage, "cpu")
 
 
 def to_device(storage, device):
     """``storage``, or a copy of it on ``device`` (a string)."""
-    return storage if str(storage.device) == device else rushlight.empty(0, dtype=rushlight.uint8).set_(storage).to(
-        device
-    ).untyped_storage()  # fmt: skip
+    if str(storage.device) == device:
+        return storage
+    return tensor_of_storage(storage, rushlight.uint8, 0, (storage.nbytes(),), (1,)).to(device).untyped_storage()
 
 
 def tensor_of_storage(storage, dtype, offset, size, stride):
     """The tensor of type ``dtype`` in ``storage``; offset and strides in elements. The caller has checked that it
     fits.
     """
-    return rushlight.empty(0, dtype=dtype, device=storage.device).set_(storage, offset, size, stride)
+    return _storage.tensor_of_storage(storage, dtype, offset, size, stride)
 
 
 def tensor_of_block(block, dtype, shape):
     """The contiguous tensor of the type called ``dtype`` that fills ``block``."""
-    if not block.numel():
-        return rushlight.empty(shape, dtype=dtype_of(dtype))
-    return block.view(dtype_of(dtype)).view(shape)
+    return tensor_of_storage(storage_of(block), dtype_of(dtype), 0, shape, _dense_stride(shape))
+
+
+def _dense_stride(shape):
+    steps = [1]
+    for n in reversed(shape[1:]):
+        steps.append(steps[-1] * max(n, 1))
+    return steps[::-1] if shape else []
+
+
+def materialised(tensor):
+    """The elements of ``tensor`` as they are, dense and in this process' memory, without history."""
+    return tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()

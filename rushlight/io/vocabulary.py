@@ -68,7 +68,7 @@ def _finish(tensor, requires_grad, metadata):
         if name == "conj" and on:
             tensor = tensor.conj()
         elif name == "neg" and on:
-            tensor = tensor._neg_view()
+            tensor = tensor.neg()
     return tensor.requires_grad_() if plain(requires_grad, bool) else tensor
 
 
@@ -290,7 +290,7 @@ def set_state(obj, state):
         if type(state) is tuple and len(state) == 4 and isinstance(state[0], StoredBytes):
             stored, offset, size, stride = state
             source = rebuild_tensor(stored, offset, size, stride)
-            obj.set_(source.untyped_storage(), source.storage_offset(), source.size(), source.stride())
+            obj.set_(source)
         else:
             set_attributes(obj, plain(state, dict))
         return True

@@ -19,14 +19,13 @@ _SIZE = struct.Struct("<Q")
 class _Pickler(pickle.Pickler):
     def __init__(self, file):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self.buffers = []
+        self.blocks = []
 
     def persistent_id(self, obj):
         if type(obj) is not rushlight.Tensor or not tensors.is_plain(obj):
             return None
-        flat = obj.detach().contiguous()
-        self.buffers.append(flat)
-        return len(self.buffers) - 1, tensors.dtype_name(obj.dtype), tuple(obj.shape), obj.requires_grad and obj.is_leaf
+        self.blocks.append(tensors.materialised(obj))
+        return len(self.blocks) - 1, tensors.dtype_name(obj.dtype), tuple(obj.shape), obj.requires_grad and obj.is_leaf
 
 
 class _Unpickler(pickle.Unpickler):
@@ -46,7 +45,7 @@ def send(connection, message):
     pickler = _Pickler(file)
     pickler.dump(message)
     payload = file.getbuffer()
-    views = [tensors.view_bytes(buffer) for buffer in pickler.buffers]
+    views = [tensors.view_bytes(block) for block in pickler.blocks]
     sizes = [_SIZE.pack(len(view)) for view in views]
     connection.sendall(b"".join([_HEAD.pack(len(payload), len(views)), *sizes, payload]))
     for view in views:

@@ -1,0 +1,72 @@
+"""Tensors over given storages, and the bytes of a storage as a buffer: what saving, loading and pickling need of the core."""
+
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdint cimport int64_t
+
+from .tensor cimport (
+    DTYPES, ITEMSIZE, MAX_RANK, Storage, Tensor, dtype_arg, finish, new_tensor, parse_ints,
+)
+
+
+cdef class Bytes:
+    """The memory of a storage as a flat writable buffer; keeps the storage alive."""
+    cdef Storage storage
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.storage.address, self.storage.length, 0, flags)
+
+
+def storage_bytes(Storage storage not None):
+    """A writable memoryview of ``storage``, which must lie in the CPU's memory."""
+    if storage.place:
+        raise RuntimeError("storage_bytes: the storage lies on another device; copy it to the CPU first")
+    cdef Bytes exporter = Bytes.__new__(Bytes)
+    exporter.storage = storage
+    return memoryview(exporter)
+
+
+def tensor_of_storage(Storage storage not None, element, int64_t offset, size, stride):
+    """The tensor of dtype ``element`` in ``storage``; ``offset`` and ``stride`` in elements. Raises RuntimeError where it does not fit."""
+    cdef int64_t sizes[MAX_RANK]
+    cdef int64_t strides[MAX_RANK]
+    cdef int code = dtype_arg(element, -1)
+    cdef int ndim = parse_ints(size, sizes, MAX_RANK)
+    cdef int64_t count = 1, last = offset
+    cdef int i
+    if parse_ints(stride, strides, MAX_RANK) != ndim or offset < 0:
+        raise RuntimeError(f"set_: size {tuple(size)}, stride {tuple(stride)} and offset {offset} do not go together")
+    for i in range(ndim):
+        count *= sizes[i]
+        last += (sizes[i] - 1) * strides[i]
+    if count and (last + 1) * ITEMSIZE[code] > storage.length:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {ITEMSIZE[code]} requiring "
+            f"a storage size of {(last + 1) * ITEMSIZE[code]} are out of bounds for storage of size {storage.length}"
+        )
+    cdef Tensor t = new_tensor(storage, <char *>storage.address + offset * ITEMSIZE[code], code, ndim)
+    for i in range(ndim):
+        t.sizes[i], t.strides[i] = sizes[i], strides[i]
+    finish(t)
+    return t
+
+
+def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
+    """Makes this tensor a view of ``source``, a storage or a tensor: the memory it had is let go. Returns self."""
+    cdef Storage storage
+    if source is None:
+        source, size, stride = Storage(0), (0,), (1,)
+    elif isinstance(source, Tensor):
+        storage_offset = source.storage_offset() if size is None else storage_offset
+        size = source.size() if size is None else size
+        stride = source.stride() if stride is None else stride
+        source = source.untyped_storage()
+    storage = source
+    if size is None:
+        size = (storage.length // ITEMSIZE[self.code] - storage_offset,)
+    if stride is None:
+        steps, step = [], 1
+        for n in reversed(size):
+            steps.append(step)
+            step *= max(n, 1)
+        stride = steps[::-1]
+    return self._adopt(tensor_of_storage(storage, DTYPES[self.code], storage_offset, size, stride))
