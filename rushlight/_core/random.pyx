@@ -47,6 +47,7 @@ cdef enum:
     CHUNK = 2048  # values in scratch memory: within the first-level cache
     PIECE = 1 << 18  # values between taking words and transforming them: within the second-level cache
     GRAIN = 1 << 13  # values worth handing to another thread
+    LARGE = 1 << 17  # values from which on a fill uses kernels: by size alone, so that the bits do not depend on what ran before
 
 cdef double TWO_PI = 6.283185307179586476925286766559
 cdef double INVERSE_53 = 1.0 / 9007199254740992.0
@@ -210,84 +211,7 @@ cdef Generator generator_of(object generator):
 # Bulk streams: raw words go straight to where the values will stand, then one pass turns them into values, in place
 # ---------------------------------------------------------------------------------------------------------------------
 
-cdef struct Pass:
-    char *data
-    double a
-    double b
-    int code
-
-
-cdef void uniform_pass(void *context, int64_t begin, int64_t end) noexcept nogil:
-    """Raw words at [begin, end) to uniforms in [a, b)."""
-    cdef Pass *p = <Pass *>context
-    cdef float *singles = <float *>p.data
-    cdef double *doubles = <double *>p.data
-    cdef uint32_t *words = <uint32_t *>p.data
-    cdef float scale = <float>p.b - <float>p.a
-    cdef int64_t i
-    if p.code == F32:
-        for i in range(begin, end):
-            singles[i] = fmaf(<float>(temper(words[i]) & 0xFFFFFFu) * INVERSE_24, scale, <float>p.a)
-    else:
-        for i in range(begin, end):
-            doubles[i] = fma(unit_of_pair(words + 2 * i), p.b - p.a, p.a)
-
-
-cdef inline double unit_of_pair(uint32_t *words) noexcept nogil:
-    """Two raw words, first one high, as a double in [0, 1)."""
-    return <double>(((<uint64_t>temper(words[0]) << 32) | temper(words[1])) & 0x1FFFFFFFFFFFFFu) * INVERSE_53
-
-
-cdef void normal_pass(void *context, int64_t begin, int64_t end) noexcept nogil:
-    """Raw words of the blocks of 16 values at [begin, end) to normals: radius from the first eight, angle from the last eight."""
-    cdef Pass *p = <Pass *>context
-    cdef int64_t block
-    cdef int j
-    for block in range(begin, end):
-        for j in range(8):
-            if p.code == F32:
-                normal_pair_f32(<float *>p.data + 16 * block + j, <float>p.a, <float>p.b)
-            else:
-                normal_pair_f64(<double *>p.data + 16 * block + j, p.a, p.b)
-
-
-cdef inline void normal_pair_f32(float *x, float mean, float std) noexcept nogil:
-    cdef uint32_t *words = <uint32_t *>x
-    cdef float radius = sqrtf(-2 * logf(1 - <float>(temper(words[0]) & 0xFFFFFFu) * INVERSE_24))
-    cdef float angle = <float>TWO_PI * (<float>(temper(words[8]) & 0xFFFFFFu) * INVERSE_24)
-    x[0] = radius * cosf(angle) * std + mean
-    x[8] = radius * sinf(angle) * std + mean
-
-
-cdef inline void normal_pair_f64(double *x, double mean, double std) noexcept nogil:
-    cdef double radius = sqrt(-2 * log(1 - unit_of_pair(<uint32_t *>x)))
-    cdef double angle = TWO_PI * unit_of_pair(<uint32_t *>(x + 8))
-    x[0] = radius * cos(angle) * std + mean
-    x[8] = radius * sin(angle) * std + mean
-
-
-cdef void fill_uniform(Engine *e, char *data, int64_t n, int code, double low, double high) noexcept nogil:
-    """``n`` adjacent float32 or float64 uniforms."""
-    cdef Pass p = Pass(data, low, high, code)
-    cdef int64_t k
-    while n > 0:
-        k = min(n, <int64_t>PIECE)
-        raw_words(e, <uint32_t *>p.data, k if code == F32 else 2 * k)
-        parallel_for(uniform_pass, &p, 0, k, GRAIN)
-        p.data += k * (4 if code == F32 else 8)
-        n -= k
-
-
-cdef void fill_blocks(Engine *e, char *data, int64_t blocks, int code, double mean, double std) noexcept nogil:
-    """Blocks of 16 adjacent float32 or float64 normals."""
-    cdef Pass p = Pass(data, mean, std, code)
-    cdef int64_t k
-    while blocks > 0:
-        k = min(blocks, <int64_t>PIECE // 16)
-        raw_words(e, <uint32_t *>p.data, 16 * k if code == F32 else 32 * k)
-        parallel_for(normal_pass, &p, 0, k, GRAIN // 16)
-        p.data += 16 * k * (4 if code == F32 else 8)
-        blocks -= k
+include "bulk.pxi"
 
 
 cdef void skip(Engine *e, int64_t words) noexcept nogil:
@@ -300,24 +224,25 @@ cdef void fill_normal(Engine *e, char *data, int64_t n, int code, double mean, d
     """``n`` >= 16 adjacent normals. A ragged end draws its last 16 values anew, over what was there."""
     cdef int64_t blocks = n // 16, ragged = n % 16
     cdef int size = ITEMSIZE[code]
+    cdef bint large = n >= LARGE
     if code == F32 or code == F64:
-        fill_blocks(e, data, blocks, code, mean, std)
+        fill_blocks(e, data, blocks, code, mean, std, large)
         if ragged:
             skip(e, ragged if code == F32 else 2 * ragged)
-            fill_blocks(e, data + (n - 16) * size, 1, code, mean, std)
+            fill_blocks(e, data + (n - 16) * size, 1, code, mean, std, large)
     else:
-        fill_half_blocks(e, data, blocks, code, mean, std)
+        fill_half_blocks(e, data, blocks, code, mean, std, large)
         if ragged:
-            fill_half_blocks(e, data + (n - 16) * size, 1, code, mean, std)
+            fill_half_blocks(e, data + (n - 16) * size, 1, code, mean, std, large)
 
 
-cdef void fill_half_blocks(Engine *e, char *data, int64_t blocks, int code, double mean, double std) noexcept nogil:
+cdef void fill_half_blocks(Engine *e, char *data, int64_t blocks, int code, double mean, double std, bint large) noexcept nogil:
     """Blocks of 16 normals in float16 or bfloat16, computed in float32."""
     cdef float[CHUNK] scratch
     cdef int64_t k, i
     while blocks > 0:
         k = min(blocks, <int64_t>CHUNK // 16)
-        fill_blocks(e, <char *>scratch, k, F32, mean, std)
+        fill_blocks(e, <char *>scratch, k, F32, mean, std, large)
         for i in range(16 * k):
             store(data + 2 * i, code, scratch[i])
         data += 32 * k
@@ -551,6 +476,8 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     else:
         w.sampler = sampler_of(stream, out.code, a)
     blocks = blocks and w.size[0] >= 16
+    if (w.size[0] if blocks else out.count) >= LARGE:
+        prepare(stream, w.code[0])
     g.hold()
     w.engine = &g.engine
     with nogil:
@@ -586,6 +513,8 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
     w.base = base
     w.modulus = 0 if modulus >> 64 else modulus
     w.wide = modulus >= 1 << 28 if wide is None else wide
+    if out.count >= LARGE:
+        prepare("", I64)
     g.hold()
     w.engine = &g.engine
     with nogil:

@@ -9,11 +9,14 @@ cdef void twist(Engine *e) noexcept nogil:
     """Replaces the used-up words by the next 624."""
     cdef uint32_t *s = e.state
     cdef int i
-    for i in range(WORDS - SHIFT):
-        s[i] = s[i + SHIFT] ^ mix(s[i], s[i + 1])
-    for i in range(WORDS - SHIFT, WORDS - 1):
-        s[i] = s[i + SHIFT - WORDS] ^ mix(s[i], s[i + 1])
-    s[WORDS - 1] = s[SHIFT - 1] ^ mix(s[WORDS - 1], s[0])
+    if _kernels[TWIST] != NULL:
+        twist_by_kernel(s)
+    else:
+        for i in range(WORDS - SHIFT):
+            s[i] = s[i + SHIFT] ^ mix(s[i], s[i + 1])
+        for i in range(WORDS - SHIFT, WORDS - 1):
+            s[i] = s[i + SHIFT - WORDS] ^ mix(s[i], s[i + 1])
+        s[WORDS - 1] = s[SHIFT - 1] ^ mix(s[WORDS - 1], s[0])
     e.left = WORDS + 1
     e.next = 0
 

@@ -12,7 +12,7 @@ from .._core import tensor as _tensor
 from .._core.convert import leaf
 from .._core.operator import deliver_out, dtype_name
 from .._core.tape import is_grad_enabled
-from . import arithmetic, reduction
+from . import _streams, arithmetic, reduction  # noqa: F401  (the kernels register themselves)
 from ._define import composite
 from .creation import INT64, empty, empty_like, full
 

@@ -1,0 +1,202 @@
+# Many adjacent values at once. Included by random.pyx.
+#
+# Raw words go straight to where the values will stand, then one pass, cut among threads, turns them into values in place: by a kernel of the kernel
+# language for large fills, else by the loops below, which do the same.
+
+ctypedef void (*Kernel)(char **pointers, const int64_t *inner, const int64_t *outer, int64_t n, int64_t rows) noexcept nogil
+
+cdef enum:
+    TWIST = 0
+    UNIFORM = 1  # followed by its float64 form
+    NORMAL = 3
+
+cdef Kernel[5] _kernels
+cdef tuple _KERNEL_NAMES = ("twist", "uniform_f32", "uniform_f64", "normal_f32", "normal_f64")
+cdef object _compile = None
+
+
+def set_compiler(function):
+    """Registers what finds kernels: function(name) -> address."""
+    global _compile
+    _compile = function
+
+
+cdef int load_kernel(int which) except -1:
+    if _kernels[which] == NULL and _compile is not None:
+        _kernels[which] = <Kernel><void *><size_t>_compile(_KERNEL_NAMES[which])
+    return 0
+
+
+cdef int prepare(str stream, int code) except -1:
+    """Finds the kernels for a large fill."""
+    load_kernel(TWIST)
+    if stream == "uniform" and (code == F32 or code == F64):
+        load_kernel(UNIFORM + (code == F64))
+    elif stream == "normal":
+        load_kernel(NORMAL + (code == F64))
+    return 0
+
+
+cdef void twist_by_kernel(uint32_t *s) noexcept nogil:
+    """The recurrence in three runs without overlap, into a second buffer; the last word needs the first new one."""
+    cdef uint32_t[WORDS] fresh
+    cdef char *p[4]
+    cdef int64_t[4] inner
+    cdef int64_t[4] outer
+    cdef int start = 0, n
+    inner[0], inner[1], inner[2], inner[3] = 4, 4, 4, 4
+    outer[0], outer[1], outer[2], outer[3] = 0, 0, 0, 0
+    while start < WORDS - 1:
+        n = min(WORDS - SHIFT, WORDS - 1 - start)
+        p[0] = <char *>(fresh + start)
+        p[1] = <char *>(s + SHIFT if start == 0 else fresh + start - (WORDS - SHIFT))
+        p[2] = <char *>(s + start)
+        p[3] = <char *>(s + start + 1)
+        _kernels[TWIST](p, inner, outer, n, 1)
+        start += n
+    fresh[WORDS - 1] = fresh[SHIFT - 1] ^ mix(s[WORDS - 1], fresh[0])
+    memcpy(s, fresh, sizeof(fresh))
+
+
+cdef struct Pass:
+    char *data
+    double a
+    double b
+    int code
+    Kernel kernel
+
+
+cdef inline double unit_of_pair(uint32_t *words) noexcept nogil:
+    """Two raw words, first one high, as a double in [0, 1)."""
+    return <double>(((<uint64_t>temper(words[0]) << 32) | temper(words[1])) & 0x1FFFFFFFFFFFFFu) * INVERSE_53
+
+
+cdef void uniform_pass(void *context, int64_t begin, int64_t end) noexcept nogil:
+    """Raw words at [begin, end) to uniforms in [a, b)."""
+    cdef Pass *p = <Pass *>context
+    cdef float *singles = <float *>p.data
+    cdef double *doubles = <double *>p.data
+    cdef uint32_t *words = <uint32_t *>p.data
+    cdef float low = <float>p.a, width = <float>p.b - <float>p.a
+    cdef int64_t i
+    if p.kernel != NULL:
+        uniform_by_kernel(p, begin, end)
+    elif p.code == F32:
+        for i in range(begin, end):
+            singles[i] = fmaf(<float>(temper(words[i]) & 0xFFFFFFu) * INVERSE_24, width, low)
+    else:
+        for i in range(begin, end):
+            doubles[i] = fma(unit_of_pair(words + 2 * i), p.b - p.a, p.a)
+
+
+cdef void uniform_by_kernel(Pass *p, int64_t begin, int64_t end) noexcept nogil:
+    cdef float[2] singles
+    cdef double[2] doubles
+    cdef int64_t size = 4 if p.code == F32 else 8
+    cdef char *pointers[4]
+    cdef int64_t[4] inner
+    cdef int64_t[4] outer
+    singles[0], singles[1] = <float>p.a, <float>p.b - <float>p.a
+    doubles[0], doubles[1] = p.a, p.b - p.a
+    inner[0], inner[1], inner[2], inner[3] = size, size, 0, 0
+    outer[0], outer[1], outer[2], outer[3] = 0, 0, 0, 0
+    pointers[0] = pointers[1] = p.data + begin * size
+    pointers[2] = <char *>singles if p.code == F32 else <char *>doubles
+    pointers[3] = pointers[2] + size
+    p.kernel(pointers, inner, outer, end - begin, 1)
+
+
+cdef void normal_pass(void *context, int64_t begin, int64_t end) noexcept nogil:
+    """Raw words of the blocks of 16 values at [begin, end) to normals: radius from the first eight, angle from the last eight."""
+    cdef Pass *p = <Pass *>context
+    cdef int64_t block
+    cdef int j
+    if p.kernel != NULL:
+        block = begin
+        while block < end:
+            normal_by_kernel(p, block, min(end - block, <int64_t>CHUNK // 16))
+            block += CHUNK // 16
+        return
+    for block in range(begin, end):
+        for j in range(8):
+            if p.code == F32:
+                normal_pair_f32(<float *>p.data + 16 * block + j, <float>p.a, <float>p.b)
+            else:
+                normal_pair_f64(<double *>p.data + 16 * block + j, p.a, p.b)
+
+
+cdef inline void copy_half(char *target, const char *source, int code) noexcept nogil:
+    """Eight values; with a constant length the compiler makes two instructions of it."""
+    if code == F32:
+        memcpy(target, source, 32)
+    else:
+        memcpy(target, source, 64)
+
+
+cdef void normal_by_kernel(Pass *p, int64_t begin, int64_t blocks) noexcept nogil:
+    """Some blocks: the kernel wants all radii in a row, and all angles."""
+    cdef char[CHUNK * 8] scratch
+    cdef float[2] singles
+    cdef double[2] doubles
+    cdef int64_t size = 4 if p.code == F32 else 8
+    cdef int64_t half = 8 * size, block
+    cdef char *data = p.data + begin * 2 * half
+    cdef char *pointers[6]
+    cdef int64_t[6] inner
+    cdef int64_t[6] outer
+    singles[0], singles[1] = <float>p.a, <float>p.b
+    doubles[0], doubles[1] = p.a, p.b
+    inner[0], inner[1], inner[2], inner[3], inner[4], inner[5] = size, size, size, size, 0, 0
+    memset(outer, 0, sizeof(outer))
+    pointers[0] = pointers[2] = scratch
+    pointers[1] = pointers[3] = scratch + blocks * half
+    pointers[4] = <char *>singles if p.code == F32 else <char *>doubles
+    pointers[5] = pointers[4] + size
+    for block in range(blocks):
+        copy_half(pointers[0] + block * half, data + 2 * block * half, p.code)
+        copy_half(pointers[1] + block * half, data + (2 * block + 1) * half, p.code)
+    p.kernel(pointers, inner, outer, 8 * blocks, 1)
+    for block in range(blocks):
+        copy_half(data + 2 * block * half, pointers[0] + block * half, p.code)
+        copy_half(data + (2 * block + 1) * half, pointers[1] + block * half, p.code)
+
+
+cdef inline void normal_pair_f32(float *x, float mean, float std) noexcept nogil:
+    cdef uint32_t *words = <uint32_t *>x
+    cdef float radius = sqrtf(-2 * logf(1 - <float>(temper(words[0]) & 0xFFFFFFu) * INVERSE_24))
+    cdef float angle = <float>TWO_PI * (<float>(temper(words[8]) & 0xFFFFFFu) * INVERSE_24)
+    x[0] = radius * cosf(angle) * std + mean
+    x[8] = radius * sinf(angle) * std + mean
+
+
+cdef inline void normal_pair_f64(double *x, double mean, double std) noexcept nogil:
+    cdef double radius = sqrt(-2 * log(1 - unit_of_pair(<uint32_t *>x)))
+    cdef double angle = TWO_PI * unit_of_pair(<uint32_t *>(x + 8))
+    x[0] = radius * cos(angle) * std + mean
+    x[8] = radius * sin(angle) * std + mean
+
+
+cdef void fill_uniform(Engine *e, char *data, int64_t n, int code, double low, double high) noexcept nogil:
+    """``n`` adjacent float32 or float64 uniforms."""
+    cdef Pass p = Pass(data, low, high, code, _kernels[UNIFORM + (code == F64)])
+    cdef int64_t k
+    while n > 0:
+        k = min(n, <int64_t>PIECE)
+        raw_words(e, <uint32_t *>p.data, k if code == F32 else 2 * k)
+        parallel_for(uniform_pass, &p, 0, k, GRAIN)
+        p.data += k * (4 if code == F32 else 8)
+        n -= k
+
+
+cdef void fill_blocks(Engine *e, char *data, int64_t blocks, int code, double mean, double std, bint large) noexcept nogil:
+    """Blocks of 16 adjacent float32 or float64 normals."""
+    cdef Pass p = Pass(data, mean, std, code, NULL)
+    cdef int64_t k
+    if large:
+        p.kernel = _kernels[NORMAL + (code == F64)]
+    while blocks > 0:
+        k = min(blocks, <int64_t>PIECE // 16)
+        raw_words(e, <uint32_t *>p.data, 16 * k if code == F32 else 32 * k)
+        parallel_for(normal_pass, &p, 0, k, GRAIN // 16)
+        p.data += 16 * k * (4 if code == F32 else 8)
+        blocks -= k
