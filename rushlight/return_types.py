@@ -20,7 +20,7 @@ _FIELDS = {
     "sign logabsdet": "slogdet",
     "sign logdet": "",
     "eigenvalues eigenvectors": "linalg_eig linalg_eigh",
-    "Q R": "linalg_qr",
+    "Q R": "linalg_qr qr",
     "Q T": "",
     "U S Vh": "linalg_svd",
     "U S V": "svd",
@@ -35,6 +35,7 @@ _FIELDS = {
     "solution residuals rank singular_values": "linalg_lstsq",
     "mantissa exponent": "frexp",
     "a tau": "geqrf",
+    "solution cloned_coefficient": "triangular_solve",
 }
 
 for _fields, _names in _FIELDS.items():

@@ -53,7 +53,7 @@ class Scheme:
 
 
 def kernels(source):
-    """(address, numbers of the scheme): the address of ``void table(void **entries)``, which writes the addresses of :data:`FUNCTIONS` in turn.
+    """(address, numbers of the scheme): the address of ``void table(void **entries)``, which writes those of :data:`FUNCTIONS`.
 
     Their signatures; strides are in bytes, ``k`` in elements, ``units`` in units:
 

@@ -26,6 +26,7 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     statistics,
     contraction,
     einsum,
+    linalg,
 )
 
 _SLOTS = {

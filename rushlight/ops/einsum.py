@@ -11,9 +11,9 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 def einsum(*args):
     """Sums of products in Einstein's notation.
 
-    ``einsum("ij,jk->ik", a, b)`` is ``a @ b``: each operand's dims get letters, letters that the result lacks are summed over. Without ``->`` the
-    result has the letters that occur once, in alphabetical order. ``...`` stands for any number of broadcast dims, a letter twice in one
-    operand for its diagonal. Also ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+    ``einsum("ij,jk->ik", a, b)`` is ``a @ b``: each operand's dims get letters, letters that the result lacks are summed over. Without
+    ``->`` the result has the letters that occur once, in alphabetical order. ``...`` stands for any number of broadcast dims, a letter
+    twice in one operand for its diagonal. Also ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
 
     >>> torch.einsum("ii", torch.eye(3))
     tensor(3.)
@@ -161,7 +161,8 @@ def _check_sizes(operands):
             if size != 1 and seen.setdefault(s, size) != size:
                 name = s if isinstance(s, str) else "..."
                 raise RuntimeError(
-                    f"einsum(): subscript {name} has size {size} for operand {i} which does not broadcast with previously seen size {seen[s]}"
+                    f"einsum(): subscript {name} has size {size} for operand {i} which does not broadcast "
+                    f"with previously seen size {seen[s]}"
                 )
 
 

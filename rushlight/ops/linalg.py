@@ -1,11 +1,12 @@
-"""Linear algebra made of other operators: norms, powers, the exponential, chains of products. Importing this file defines torch.linalg."""
+"""Linear algebra made of other operators: norms, powers, the exponential, chains of products.
 
-from .._core.convert import tensor
-from .._core.tensor import Tensor
-from . import arithmetic, contraction, creation, reduction, shape
-from . import linalg_solve, linalg_spectral  # noqa: F401  (their operators belong to the same room)
+Importing this file defines all of torch.linalg; the solvers are in linalg_solve.py, the spectra in linalg_spectral.py.
+"""
+
+from .. import return_types
+from . import arithmetic, contraction, creation, linalg_solve, linalg_spectral, reduction, shape
 from ._define import composite, registry
-from .linalg_common import LinAlgError, adjoint, check_inexact, check_matrix, check_square, multiply, where  # noqa: F401
+from .linalg_common import LinAlgError, adjoint, check_inexact, check_matrix, check_square, multiply
 from .linalg_solve import inv, solve
 from .linalg_spectral import svdvals
 
@@ -21,12 +22,13 @@ def _check_ord(ord):
 
 @composite(where="linalg", name="linalg_vector_norm")
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
-    """(sum |x|^ord)^(1/ord) over ``dim``, or over all elements; inf and -inf give the extremes of |x|, 0 the count of non-zeros."""
+    """(sum |x|^ord)^(1/ord) over ``dim``, or over all elements; inf and -inf are the extremes of |x|, 0 counts non-zeros."""
     _check_ord(ord)
     check_inexact(x, "linalg.vector_norm")
     if ord == _INFINITY and x.numel() == 0 and dim is None:
         raise RuntimeError(
-            "linalg.vector_norm cannot compute the inf norm on an empty tensor because the operation does not have an identity"
+            "linalg.vector_norm cannot compute the inf norm on an empty tensor because the operation does not have "
+            "an identity"
         )
     return registry["_vector_norm"].operator(x, float(ord), dim, keepdim, dtype=dtype)
 
@@ -45,8 +47,8 @@ def _two_dims(A, dim):
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """A norm of the matrices in two dims.
 
-    ord: 'fro' Frobenius, 'nuc' the sum of singular values, 2 and -2 the largest and smallest of them, inf and -inf extreme row sums, 1 and -1
-    extreme column sums of absolute values.
+    ord: 'fro' Frobenius, 'nuc' the sum of singular values, 2 and -2 the largest and smallest of them, inf and -inf extreme
+    row sums, 1 and -1 extreme column sums of absolute values.
     """
     check_matrix(A, "linalg.matrix_norm")
     check_inexact(A, "linalg.matrix_norm")
@@ -77,14 +79,12 @@ def _singular_norm(A, ord, row, column):
 
 @composite(where="linalg", name="linalg_norm")
 def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
-    """vector_norm or matrix_norm: of a matrix where ``ord`` is a string or two dims are meant, else of a vector. Without ord, the 2-norm."""
+    """matrix_norm where ``ord`` is a string or two dims are meant, else vector_norm. Without ord, the 2-norm of all elements."""
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     if dim is None:
         if A.ndim not in (1, 2):
-            raise RuntimeError(
-                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
-            )
+            raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
         matrix = A.ndim == 2
     else:
         matrix = isinstance(ord, str) or (isinstance(dim, (tuple, list)) and len(dim) == 2)
@@ -114,11 +114,11 @@ def matrix_power(A, n):
         A = multiply(A, A)
 
 
-# Coefficients of the numerator of exp's Pade approximant of order 13 (Higham, "The scaling and squaring method for the matrix exponential
-# revisited", 2005), and the norm up to which it is exact to double precision.
+# Coefficients of the numerator of exp's Pade approximant of order 13, and the norm up to which it is exact to double precision
+# (Higham, "The scaling and squaring method for the matrix exponential revisited", 2005).
 _PADE = (
-    64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600, 670442572800,
-    33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
+    64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600,
+    670442572800, 33522128640, 1323241920, 40840800, 960960, 16380, 182, 1,
 )  # fmt: skip
 _PADE_NORM = 5.371920351148152
 
@@ -163,7 +163,7 @@ def _pade(A):
 
 @composite(where="linalg", name="linalg_multi_dot")
 def multi_dot(tensors):
-    """The product of two or more matrices in the order that takes the fewest operations; the first and the last may be vectors."""
+    """The product of two or more matrices in the order that takes the fewest operations; first and last may be vectors."""
     n = len(tensors)
     if n < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
@@ -182,8 +182,8 @@ def multi_dot(tensors):
     for i in range(n - 1):
         if chain[i].shape[1] != chain[i + 1].shape[0]:
             raise RuntimeError(
-                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(chain[i].shape)} and {list(chain[i + 1].shape)} "
-                "cannot be multiplied"
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(chain[i].shape)} and "
+                f"{list(chain[i + 1].shape)} cannot be multiplied"
             )
     product = _chain(chain, _best_splits([*(x.shape[0] for x in chain), chain[-1].shape[1]]), 0, n - 1)
     product = shape.squeeze(product, 0) if row else product
@@ -257,7 +257,8 @@ def tensorinv(A, ind=2):
     rows, columns = _product_of(first), _product_of(rest)
     if rows != columns:
         raise RuntimeError(
-            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {columns} != {rows}"
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), "
+            f"but got {columns} != {rows}"
         )
     return shape.reshape(inv(shape.reshape(A, rows, rows)), *rest, *first)
 
@@ -281,16 +282,11 @@ def tensorsolve(A, B, dims=None):
 # -- the same under the names that torch itself has --
 
 
-def _also(name, operator, where_="function method"):
-    """A linalg operator under a name of torch's own."""
-    composite(operator.forward, name=name, where=where_)
-
-
 for _name, _operator in {
     "det": linalg_solve.det, "slogdet": linalg_solve.slogdet, "inverse": linalg_solve.inv, "matrix_power": matrix_power,
     "matrix_exp": matrix_exp,
 }.items():  # fmt: skip
-    _also(_name, _operator)
+    composite(_operator.forward, name=_name)
 
 
 @composite
@@ -300,3 +296,54 @@ def cholesky(input, upper=False):
         return linalg_solve.cholesky(input, upper=upper)
     except LinAlgError as error:
         raise LinAlgError(str(error).replace("linalg.cholesky", "cholesky", 1)) from None
+
+
+@composite
+def lu(A, pivot=True, get_infos=False, out=None):
+    """(LU, pivots), and info with get_infos: see linalg.lu_factor and linalg.lu_factor_ex."""
+    LU, pivots, info = linalg_solve.lu_factor_ex(A, pivot=pivot)
+    return (LU, pivots, info) if get_infos else (LU, pivots)
+
+
+@composite
+def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False):
+    """(solution of A X = input, A) for triangular A: see linalg.solve_triangular, whose arguments are the other way round."""
+    matrix = adjoint(A) if transpose and A.is_complex() else shape.transpose(A, -2, -1) if transpose else A
+    solution = linalg_solve.solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular)
+    return return_types.triangular_solve(solution, A.clone())
+
+
+# -- a few singular values of large matrices (Halko, Martinsson and Tropp, "Finding structure with randomness", 2009) --
+
+
+def _range_of(A, q, niter):
+    """Orthonormal columns that span nearly all of A's range."""
+    from .random import randn
+
+    qr = linalg_spectral.qr
+    Q = qr(multiply(A, randn(A.shape[-1], q, dtype=A.dtype)))[0]
+    for _ in range(niter):
+        Q = qr(multiply(A, qr(multiply(adjoint(A), Q))[0]))[0]
+    return Q
+
+
+@composite(where="function")
+def svd_lowrank(A, q=6, niter=2, M=None):
+    """(U, S, V) of the q largest singular values of A - M, approximately, by random projection."""
+    A = A if M is None else A - M
+    if A.shape[-2] < A.shape[-1]:
+        V, S, U = svd_lowrank(adjoint(A), q, niter)
+        return U, S, V
+    Q = _range_of(A, q, niter)
+    U, S, Vh = linalg_spectral.svd(multiply(adjoint(Q), A), full_matrices=False)
+    return multiply(Q, U), S, adjoint(Vh)
+
+
+@composite(where="function")
+def pca_lowrank(A, q=None, center=True, niter=2):
+    """(U, S, V): the q principal components of the rows of A, approximately; see svd_lowrank."""
+    check_matrix(A, "pca_lowrank")
+    q = min(6, *A.shape[-2:]) if q is None else q
+    if not 0 <= q <= min(A.shape[-2:]):
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(A.shape[-2:])}")
+    return svd_lowrank(A - reduction.mean(A, -2, True) if center else A, q, niter)

@@ -16,6 +16,11 @@ LinAlgError.__module__ = "torch._C"
 # -- checks --
 
 
+def title(x):
+    """The dtype of x as PyTorch's messages spell it: Float, ComplexDouble ..."""
+    return dtype_name(x.dtype.code)
+
+
 def check_matrix(x, name, argument="A"):
     """At least 2 dims."""
     if x.ndim < 2:
@@ -34,12 +39,12 @@ def check_inexact(x, name, low=True):
     """Floating or complex; with ``low`` false no half-width floats either."""
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(
-            f"{name}: Expected a floating point or complex tensor as input. Got {dtype_name(x.dtype.code)}\n"
+            f"{name}: Expected a floating point or complex tensor as input. Got {title(x)}\n"
             "Convert it first, for example with .double()."
         )
     if not low and x.dtype.code < 8:
         raise RuntimeError(
-            f"{name}: Low precision dtypes not supported. Got {dtype_name(x.dtype.code)}\nConvert it first, for example with .float()."
+            f"{name}: Low precision dtypes not supported. Got {title(x)}\nConvert it first, for example with .float()."
         )
 
 
@@ -47,7 +52,7 @@ def check_lapack(x, kernel):
     """One of the four dtypes that LAPACK knows."""
     if not 8 <= x.dtype.code <= 11:
         raise NotImplementedError(
-            f"\"{kernel}\" not implemented for '{dtype_name(x.dtype.code)}'\nConvert the matrix first, for example with .float()."
+            f"\"{kernel}\" not implemented for '{title(x)}'\nConvert the matrix first, for example with .float()."
         )
 
 

@@ -1,7 +1,8 @@
 """LAPACK's factorizations on batches of matrices, as plain functions: no gradients, no checks of arguments.
 
-LAPACK wants column-major matrices: :func:`columns` makes a copy whose memory is so, as a row-major tensor of the transposed shape. A function
-here returns the transposed views of such copies. ``info`` is LAPACK's report for each matrix: 0 is success.
+LAPACK wants column-major matrices: :func:`columns` makes a copy whose memory is so, as a row-major tensor of the transposed shape.
+The functions return such memory, which :func:`turned` shows as the matrix that it is. ``info`` is LAPACK's report for each matrix:
+0 is success.
 """
 
 from .._core.lapack import Scratch, run
@@ -63,9 +64,14 @@ def each(x, dims):
     return x.data_ptr(), count(x.shape[x.ndim - dims :]) * x.element_size()
 
 
+def integer_dtype():
+    """The dtype of LAPACK's integers."""
+    return _dtype("int64")
+
+
 def integers(batch, *size):
     """Memory for LAPACK's integers."""
-    return creation.zeros((*batch, *size), dtype=_dtype("int64"))
+    return creation.zeros((*batch, *size), dtype=integer_dtype())
 
 
 def to_int32(x):
@@ -75,6 +81,8 @@ def to_int32(x):
 
 def _with_workspace(routine, like, batch, work, before, after):
     """Call a routine that wants (work, lwork) between its other arguments, in the size that it asks for."""
+    if not batch:
+        return
     answer = empty(like, 1)
     run(routine, 1, work, *before, (answer.data_ptr(), 0), -1, *after)
     size = answer[0].item()
@@ -236,7 +244,8 @@ def syevd(x, upper, vectors):
 
 
 def geev(x, vectors):
-    """(eigenvalues, right eigenvectors column-major, info). Real matrices: eigenvalues as two real tensors, eigenvectors as LAPACK packs them."""
+    """(eigenvalues, right eigenvectors column-major, info). For real matrices the eigenvalues are two real tensors, and the eigenvectors
+    are packed as LAPACK does it: a column each for the real and the imaginary part of a conjugate pair."""
     n, batch = x.shape[-1], x.shape[:-2]
     a, v, info = columns(x), empty(x, *batch, n if vectors else 1, n if vectors else 1), integers(batch)
     real, imag = empty(x, *batch, n), empty(x, *batch, n)

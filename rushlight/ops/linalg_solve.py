@@ -10,8 +10,22 @@ from . import arithmetic, creation, elementary, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import (
-    adjoint, broadcast_batches, check_inexact, check_lapack, check_matrix, check_square, conj, diagonal_of, first_failure,
-    lower, multiply, on_diagonal, raise_failure, transpose, upper,
+    adjoint,
+    broadcast_batches,
+    check_inexact,
+    check_lapack,
+    check_matrix,
+    check_square,
+    conj,
+    diagonal_of,
+    first_failure,
+    lower,
+    multiply,
+    on_diagonal,
+    raise_failure,
+    title,
+    transpose,
+    upper,
 )  # fmt: skip
 
 # -- determinants --
@@ -174,11 +188,8 @@ def _solved(A, B, left, name="linalg.solve"):
     check_inexact(A, name)
     check_lapack(A, "linalg_solve_cpu")
     if A.dtype is not B.dtype:
-        from .._core.operator import dtype_name
-
         raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {dtype_name(A.dtype.code)} and "
-            f"B of type {dtype_name(B.dtype.code)} instead"
+            f"{name}: Expected A and B to have the same dtype, but found A of type {title(A)} and B of type {title(B)} instead"
         )
     vector = _is_vector(A, B)
     if vector and not left:
@@ -392,14 +403,13 @@ def _unit_lower(LU):
 
 def _permutation(pivots, m):
     """For each row of P^T A, which row of A it was."""
-    from .joining import stack
-
-    if pivots.ndim > 1:
-        return stack([_permutation(p, m) for p in pivots.reshape(-1, pivots.shape[-1])]).reshape(*pivots.shape[:-1], m)
-    rows = list(range(m))
-    for i, j in enumerate(pivots.tolist()):
-        rows[i], rows[j - 1] = rows[j - 1], rows[i]
-    return tensor(rows)
+    orders = []
+    for exchanges in shape.reshape(pivots, lapack.count(pivots.shape[:-1]), pivots.shape[-1]).tolist():
+        rows = list(range(m))
+        for i, j in enumerate(exchanges):
+            rows[i], rows[j - 1] = rows[j - 1], rows[i]
+        orders.extend(rows)
+    return shape.reshape(tensor(orders, dtype=lapack.integer_dtype()), *pivots.shape[:-1], m)
 
 
 def _permutation_matrix(pivots, m, dtype):

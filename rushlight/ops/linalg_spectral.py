@@ -5,8 +5,22 @@ from . import arithmetic, casting, creation, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import (
-    LinAlgError, adjoint, broadcast_batches, check_inexact, check_lapack, check_matrix, check_square, diagonal_of, epsilon, first_failure,
-    lower, multiply, on_diagonal, upper, where,
+    LinAlgError,
+    adjoint,
+    broadcast_batches,
+    check_inexact,
+    check_lapack,
+    check_matrix,
+    check_square,
+    diagonal_of,
+    epsilon,
+    first_failure,
+    lower,
+    multiply,
+    on_diagonal,
+    title,
+    upper,
+    where,
 )  # fmt: skip
 from .linalg_solve import _inv, _solve_triangular, solve
 
@@ -78,7 +92,7 @@ def qr(A, mode="reduced"):
 @composite(name="qr")
 def torch_qr(input, some=True):
     """(Q, R); see linalg.qr, whose mode is 'reduced' here with ``some``, else 'complete'."""
-    return qr(input, "reduced" if some else "complete")
+    return return_types.qr(*qr(input, "reduced" if some else "complete"))
 
 
 @library
@@ -198,8 +212,8 @@ def _check_driver(driver):
 def svd(A, full_matrices=True, *, driver=None):
     """(U, S, Vh) with U diag(S) Vh = A, singular values in descending order.
 
-    A: (*, m, n), k = min(m, n). With full_matrices U is (*, m, m) and Vh (*, n, n), else (*, m, k) and (*, k, n). Gradients of U and Vh exist
-    where the singular values differ.
+    A: (*, m, n), k = min(m, n). With full_matrices U is (*, m, m) and Vh (*, n, n), else (*, m, k) and (*, k, n). Gradients of U
+    and Vh exist where the singular values differ.
     """
     _check_driver(driver)
     _check_svd(A)
@@ -365,9 +379,7 @@ def _gaps_complex(values):
 def _check_eig(A, name):
     check_square(A, name)
     if not (A.is_floating_point() or A.is_complex()):
-        from .._core.operator import dtype_name
-
-        raise RuntimeError(f"Unknown Complex ScalarType for {dtype_name(A.dtype.code)}\nConvert the matrix first, for example with .double().")
+        raise RuntimeError(f"Unknown Complex ScalarType for {title(A)}\nConvert the matrix first, for example with .double().")
     check_lapack(A, "linalg_eig_out_cpu")
     if not bool(reduction.all(arithmetic.lt(arithmetic.abs(A), float("inf")))):
         raise RuntimeError(f"torch.{name}: input tensor should not contain infs or NaNs.")
@@ -427,10 +439,8 @@ def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False):
     rtol is by default eps * max(m, n), or 0 when atol is given; hermitian: A is symmetric or Hermitian.
     """
     if A.ndim < 2 or not 8 <= A.dtype.code <= 11:
-        from .._core.operator import dtype_name
-
         raise RuntimeError(
-            f"linalg.pinv({dtype_name(A.dtype.code)}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions of "
+            f"linalg.pinv({title(A)}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions of "
             "float, double, cfloat or cdouble types"
         )
     if hermitian:
@@ -453,7 +463,7 @@ def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False):
     if not 8 <= A.dtype.code <= 11:
         raise RuntimeError("This function doesn't handle types other than float and double")
     if A.numel() == 0:
-        return creation.zeros(tuple(A.shape[:-2]), dtype=lapack._dtype("int64"))
+        return creation.zeros(tuple(A.shape[:-2]), dtype=lapack.integer_dtype())
     size = arithmetic.abs(eigvalsh(A)) if hermitian else svdvals(A)
     limit = _tolerance(A, size, atol, rtol) if tol is None else tol
     limit = shape.unsqueeze(limit, -1) if hasattr(limit, "ndim") and limit.ndim else limit
@@ -504,8 +514,6 @@ def _lstsq(A, B, rcond, driver):
     residuals = none
     if m > n and full and driver != "gelsy":
         residuals = reduction.sum(arithmetic.square(arithmetic.abs(rows[..., n:, :])), -2)
-    elif m > n and full:
-        residuals = reduction.sum(arithmetic.square(arithmetic.abs(multiply(A, rows[..., :n, :]) - B)), -2)
     return return_types.linalg_lstsq(
         rows[..., :n, :].clone(), residuals, creation.empty((0,), dtype=rank.dtype) if driver == "gels" else rank,
         S if driver in ("gelsd", "gelss") else none,
@@ -530,15 +538,16 @@ def _(grads, A, B, needs):
 def lstsq(A, B, rcond=None, *, driver=None):
     """(solution, residuals, rank, singular_values) of min |A X - B|, the smallest X where there are many.
 
-    A: (*, m, n), B: (*, m, k) or (*, m). driver: 'gelsy' (default), 'gels' (A has full rank), 'gelsd', 'gelss' (these two give singular values).
-    Residuals are the columns' squared sums, where m > n and every A has full rank, else empty.
+    A: (*, m, n), B: (*, m, k) or (*, m). driver: 'gelsy' (default), 'gels' (A has full rank), 'gelsd' or 'gelss' (these two give
+    singular values).
+    Residuals are the columns' squared sums, where m > n, every A has full rank and the driver is not 'gelsy', else empty.
     """
     name = "torch.linalg.lstsq"
     if A.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
     if A.dtype is not B.dtype:
         raise RuntimeError(
-            f"{name}: Expected input and other to have the same dtype, but got input's dtype {_title(A)} and other's dtype {_title(B)}"
+            f"{name}: Expected input and other to have the same dtype, but got input's dtype {title(A)} and other's dtype {title(B)}"
         )
     driver = driver or "gelsy"
     if driver not in _DRIVERS:
@@ -553,9 +562,3 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if not vector:
         return result
     return return_types.linalg_lstsq(shape.squeeze(result.solution, -1), *result[1:])
-
-
-def _title(x):
-    from .._core.operator import dtype_name
-
-    return dtype_name(x.dtype.code)
