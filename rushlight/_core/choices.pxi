@@ -112,7 +112,7 @@ cdef void choose_by_race(Engine *e, Choice *choices, char *p, int64_t n, int cod
     cdef double[1] rounded
     cdef int64_t i, best = 0
     for i in range(n):
-        store(<char *>rounded, code, exponential(e, 1, 0))
+        store(<char *>rounded, code, exponential(unit53(e), 1, 0))
         rounded[0] = load(p + i * ITEMSIZE[code], code) / load(<char *>rounded, code)
         store(<char *>rounded, code, rounded[0])
         choices[i].key = load(<char *>rounded, code)

@@ -257,6 +257,7 @@ cdef struct Walk:
     # Operand 0 is the output, 1 and 2 the parameters (dims of stride 0 where they are numbers). Dim 0 is the innermost. Strides in bytes.
     Engine *engine
     Sampler sampler
+    Transform transform
     uint64_t modulus
     int64_t base
     bint wide
@@ -282,6 +283,20 @@ cdef void sample_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcept n
         out += w.stride[0][0]
         a += w.stride[1][0]
         b += w.stride[2][0]
+
+
+cdef void transform_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcept nogil:
+    """Values that are functions of one double uniform and two numbers."""
+    cdef uint32_t[2 * CHUNK] words
+    cdef double first = w.number[1], second = w.number[2]
+    cdef int64_t k, i
+    while n > 0:
+        k = min(n, <int64_t>CHUNK)
+        raw_words(w.engine, words, 2 * k)
+        for i in range(k):
+            store(out, w.code[0], w.transform(unit_of_pair(words + 2 * i), first, second))
+            out += w.stride[0][0]
+        n -= k
 
 
 cdef void integer_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcept nogil:
@@ -446,12 +461,6 @@ cdef Sampler sampler_of(str stream, int code, object a) except NULL:
         return normal
     if stream == "bernoulli":
         return bernoulli if (<Tensor>a).code == F64 else bernoulli_f32
-    if stream == "exponential":
-        return exponential
-    if stream == "geometric":
-        return geometric
-    if stream == "cauchy":
-        return cauchy
     if stream == "log_normal":
         return log_normal
     if stream == "poisson":
@@ -461,6 +470,15 @@ cdef Sampler sampler_of(str stream, int code, object a) except NULL:
     if stream == "gamma":
         return gamma_f64 if code == F64 else gamma_f32
     raise KeyError(stream)
+
+
+cdef Transform transform_of(str stream) noexcept:
+    """The function behind a stream of transformed uniforms, NULL for other streams."""
+    if stream == "exponential":
+        return exponential
+    if stream == "geometric":
+        return geometric
+    return cauchy if stream == "cauchy" else <Transform>NULL
 
 
 cdef int sample(Tensor out, str stream, object a, object b, Generator g) except -1:
@@ -473,6 +491,9 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     plan(&w, out, a, b)
     if stream == "bernoulli" and not isinstance(a, Tensor):
         row = bernoulli_row
+    elif transform_of(stream) != NULL:
+        row = transform_row
+        w.transform = transform_of(stream)
     else:
         w.sampler = sampler_of(stream, out.code, a)
     blocks = blocks and w.size[0] >= 16

@@ -1,8 +1,5 @@
 # Random variates: each function takes the engine and up to two parameters. Included by random.pyx.
 
-ctypedef double (*Sampler)(Engine *e, double a, double b) noexcept nogil
-
-
 cdef inline double unit53(Engine *e) noexcept nogil:
     """A double in [0, 1)."""
     return <double>(draw64(e) & 0x1FFFFFFFFFFFFFu) * INVERSE_53
@@ -11,6 +8,28 @@ cdef inline double unit53(Engine *e) noexcept nogil:
 cdef inline float unit24(Engine *e) noexcept nogil:
     """A float in [0, 1)."""
     return <float>(draw32(e) & 0xFFFFFFu) * INVERSE_24
+
+
+# -- functions of one double uniform --
+
+ctypedef double (*Transform)(double u, double a, double b) noexcept nogil
+
+
+cdef double exponential(double u, double rate, double _) noexcept nogil:
+    return -1.0 / rate * log1p(-u)
+
+
+cdef double cauchy(double u, double median, double sigma) noexcept nogil:
+    return fma(sigma, tan(TWO_PI / 2 * (u - 0.5)), median)
+
+
+cdef double geometric(double u, double p, double _) noexcept nogil:
+    return ceil(log(u) / log1p(-p))
+
+
+# -- samplers: each draws what it needs --
+
+ctypedef double (*Sampler)(Engine *e, double a, double b) noexcept nogil
 
 
 cdef double uniform_f64(Engine *e, double low, double high) noexcept nogil:
@@ -46,18 +65,6 @@ cdef double normal(Engine *e, double mean, double std) noexcept nogil:
 
 cdef double log_normal(Engine *e, double mean, double std) noexcept nogil:
     return exp(normal(e, mean, std))
-
-
-cdef double exponential(Engine *e, double rate, double _) noexcept nogil:
-    return -1.0 / rate * log1p(-unit53(e))
-
-
-cdef double cauchy(Engine *e, double median, double sigma) noexcept nogil:
-    return fma(sigma, tan(TWO_PI / 2 * (unit53(e) - 0.5)), median)
-
-
-cdef double geometric(Engine *e, double p, double _) noexcept nogil:
-    return ceil(log(unit53(e)) / log1p(-p))
 
 
 cdef double bernoulli(Engine *e, double p, double _) noexcept nogil:
