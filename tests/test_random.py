@@ -235,10 +235,24 @@ def test_like(line):
     assert ours.stride() == theirs.stride()
 
 
+def test_normals_do_not_depend_on_what_ran_before():
+    def draw():
+        return rushlight.randn(1000, generator=rushlight.Generator().manual_seed(0)).tolist()
+
+    before = draw()
+    rushlight.randn(300_000)  # loads the kernels
+    assert draw() == before
+
+
 def test_large_fills_cross_pieces_and_threads():
     for line, ulp in (("T.rand(600_001, generator=g)", 0), ("T.rand(300_001, dtype=T.float64, generator=g)", 0)):
         agree(line, ulp)
+    agree("T.empty(300_001).uniform_(-1.3, 2.9, generator=g)")
+    agree("T.empty(300_001, dtype=T.float64).uniform_(-1.3, 2.9, generator=g)")
+    agree("T.empty(300_001, dtype=T.float16).uniform_(-1.3, 2.9, generator=g)")
+    agree("T.empty(300_001).bernoulli_(0.3, generator=g)")
     agree("T.randn(600_007, generator=g)", 4)
+    agree("T.randn(300_007, dtype=T.bfloat16, generator=g)", 4)
     agree("T.randn(300_007, dtype=T.float64, generator=g)", 4)
     agree("T.randint(1000, (300_001,), generator=g)")
 

@@ -91,8 +91,8 @@ cdef int read_format(object value) except -1:
     return CONTIGUOUS_FORMAT if key == "contiguous_format" or key == "legacy_contiguous_format" else PRESERVE
 
 
-cdef int read_sizes(str name, PyObject **args, Py_ssize_t n, PyObject *keyword, int64_t *out) except -1:
-    """The shape, given as one sequence, as several ints, or as size=; returns its rank."""
+cdef int read_sizes(str name, PyObject **args, Py_ssize_t n, PyObject *keyword, int64_t *out, bint spread=True) except -1:
+    """The shape, given as one sequence, as several ints (where ``spread``), or as size=; returns its rank."""
     cdef object first
     cdef Py_ssize_t i
     if n == 0:
@@ -100,6 +100,8 @@ cdef int read_sizes(str name, PyObject **args, Py_ssize_t n, PyObject *keyword, 
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"\n  Give the shape, as in {name}(2, 3) or {name}((2, 3)).')
         return read_sequence(name, <object>keyword, out)
     first = <object>args[0]
+    if not spread and not isinstance(first, (tuple, list)):
+        raise wrong_type(name, "size", 1, "tuple of ints", first)
     if n == 1 and type(first) is not int:
         return read_sequence(name, first, out)
     if n > MAX_RANK:
@@ -136,7 +138,7 @@ cdef int read_sequence(str name, object value, int64_t *out) except -1:
                 )
             n += 1
         return n
-    if not is_index(value) or (name == "full" and type(value) is int):
+    if not is_index(value):
         raise wrong_type(name, "size", 1, "tuple of ints", value)
     out[0] = value.__index__()
     return 1
@@ -269,7 +271,7 @@ cdef object sized(str name, int kind, PyObject **args, Py_ssize_t n, tuple kwnam
             n -= 1
             o.value = args[n]
         value = <object>o.value
-    rank = read_sizes(name, args, n, o.size, sizes)
+    rank = read_sizes(name, args, n, o.size, sizes, kind != FULL)
     code = o.code
     if code < 0:
         if o.out != NULL and isinstance(<object>o.out, Tensor):
