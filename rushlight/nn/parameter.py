@@ -2,6 +2,8 @@
 
 import rushlight as torch
 
+from ..overrides import _disabled_torch_function_impl
+
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
@@ -27,7 +29,7 @@ class Parameter(torch.Tensor, metaclass=_MarkedMeta):
     """
 
     _mark = "_is_param"
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = _disabled_torch_function_impl
 
     def __new__(cls, data=None, requires_grad=True):
         if data is None:
@@ -83,7 +85,7 @@ class Buffer(torch.Tensor, metaclass=_MarkedMeta):
         buffer._is_buffer = True
         return buffer
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = _disabled_torch_function_impl
 
 
 _UNKNOWN = (
@@ -158,7 +160,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 class _InitializedBuffer(torch.Tensor):
     """What a lazy buffer turns into: a plain tensor in all but the name of its class, which only a subclass can change."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = _disabled_torch_function_impl
 
 
 class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):

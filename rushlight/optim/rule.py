@@ -14,6 +14,7 @@ absolute = torch.abs
 sign = torch.sign
 where = torch.where
 maximum = torch.maximum
+clamp = torch.clamp
 
 
 class RuleOptimizer(Optimizer):
@@ -94,6 +95,8 @@ class RuleOptimizer(Optimizer):
         new_param, *new = self.rule(_real(param), _real(grad), *map(_real, old), **hyper)
         _real(param).copy_(new_param)
         for name, before, after in zip(names, old, new):
+            if after is None:
+                continue
             if before is None:
                 state[name] = torch.view_as_complex(after.clone()) if torch.is_complex(param) else after.clone()
             else:

@@ -1,11 +1,12 @@
 """Hooks: user functions that a Module runs around forward and backward, for one module or for all of them."""
 
 import warnings
-import weakref
 from collections import OrderedDict
 from itertools import chain
 
 import rushlight as torch
+
+from ...utils.hooks import RemovableHandle
 
 _global_forward_pre_hooks = OrderedDict()
 _global_forward_hooks = OrderedDict()
@@ -23,45 +24,6 @@ _global_is_full_backward_hook = None
 _MIXED_KINDS = (
     "Cannot use both regular backward hooks and full backward hooks as a global Module hook. Please use only one of them."
 )
-
-
-class RemovableHandle:
-    """Takes a hook out again: ``handle.remove()``, or leaving ``with handle:``.
-
-    hooks_dict holds the hook under ``handle.id``; extra_dict (one dictionary or a list of them) may hold marks under the same id.
-    """
-
-    next_id = 0
-
-    def __init__(self, hooks_dict, *, extra_dict=None):
-        self.id = RemovableHandle.next_id
-        RemovableHandle.next_id += 1
-        if extra_dict is None:
-            extra_dict = []
-        elif not isinstance(extra_dict, (list, tuple)):
-            extra_dict = [extra_dict]
-        self._holders = [weakref.ref(holder) for holder in (hooks_dict, *extra_dict)]
-
-    def remove(self):
-        """Takes the hook out; a second call does nothing."""
-        for reference in self._holders:
-            holder = reference()
-            if holder is not None:
-                holder.pop(self.id, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        self.remove()
-
-    def __getstate__(self):
-        return self.id, [reference() for reference in self._holders]
-
-    def __setstate__(self, state):
-        self.id, holders = state
-        self._holders = [weakref.ref(OrderedDict() if holder is None else holder) for holder in holders]
-        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
 
 
 def add_hook(hooks, hook, prepend=False, **marks):

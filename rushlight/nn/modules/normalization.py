@@ -26,11 +26,25 @@ class LocalResponseNorm(Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
-class CrossMapLRN2d(LocalResponseNorm):
-    """LocalResponseNorm for images (N, C, H, W), under the name that Caffe's models use."""
+class CrossMapLRN2d(Module):
+    """x / (k + alpha / size * sum of the squares of the channels up to (size - 1) // 2 away)**beta: (N, C, H, W).
+
+    PyTorch's layer of this name also adds the square of channel 0 to every later sum, which its own gradient ignores; here the
+    formula holds for all channels.
+    """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
-        super().__init__(size, alpha, beta, k)
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input):
+        """The normalised input."""
+        window = 2 * ((self.size - 1) // 2) + 1
+        return F.local_response_norm(input, window, self.alpha * window / self.size, self.beta, self.k)
+
+    def extra_repr(self):
+        """The constants."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 def _tuple_of_sizes(normalized_shape):

@@ -1,0 +1,45 @@
+"""Adadelta."""
+
+from .optimizer import check, check_lr
+from .rule import RuleOptimizer, sqrt
+
+__all__ = ["Adadelta"]
+
+
+class Adadelta(RuleOptimizer):
+    """Adaptive rates from the ratio of past steps to past gradients (Zeiler, 2012).
+
+    ``Adadelta(params, lr=1.0, rho=0.9, eps=1e-06, weight_decay=0)``: with running means v of g**2 and d of steps squared,
+    ``step = sqrt(d + eps) / sqrt(v + eps) * g``; ``p -= lr * step``.
+    """
+
+    def __init__(
+        self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, foreach=None, *, capturable=False, maximize=False,
+        differentiable=False,
+    ):  # fmt: skip
+        check_lr(lr, foreach, capturable)
+        check(0.0 <= rho <= 1.0, f"Invalid rho value: {rho}")
+        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
+        defaults = dict(
+            lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, capturable=capturable, foreach=foreach,
+            differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def rule(p, g, v, d, *, lr, rho, eps, weight_decay):
+        """One step."""
+        if weight_decay:
+            g = g + weight_decay * p
+        v = rho * v + (1 - rho) * (g * g)
+        step = sqrt(d + eps) / sqrt(v + eps) * g
+        return p - lr * step, v, rho * d + (1 - rho) * (step * step)
+
+    def state_names(self, group):
+        """The running means of squared gradients and squared steps."""
+        return ("square_avg", "acc_delta")
+
+    def hyper(self, group, step):
+        """The group's options."""
+        return {key: group[key] for key in ("lr", "rho", "eps", "weight_decay")}

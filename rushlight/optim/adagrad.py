@@ -1,0 +1,65 @@
+"""Adagrad."""
+
+import rushlight as torch
+
+from .optimizer import check, check_lr, check_variants
+from .rule import RuleOptimizer, sqrt
+
+__all__ = ["Adagrad"]
+
+
+class Adagrad(RuleOptimizer):
+    """Adaptive subgradient (Duchi et al., 2011).
+
+    ``Adagrad(params, lr=0.01, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10)``: with the sum s of all squared
+    gradients, ``p -= lr / (1 + (t - 1) lr_decay) * g / (sqrt(s) + eps)``.
+    """
+
+    def __init__(
+        self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, foreach=None, *, maximize=False,
+        differentiable=False, fused=None,
+    ):  # fmt: skip
+        check_lr(lr)
+        check(0.0 <= lr_decay, f"Invalid lr_decay value: {lr_decay}")
+        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
+        check(
+            0.0 <= initial_accumulator_value, f"Invalid initial_accumulator_value value: {initial_accumulator_value}"
+        )
+        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_variants(fused, foreach, differentiable)
+        defaults = dict(
+            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value,
+            foreach=foreach, maximize=maximize, differentiable=differentiable, fused=fused,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+        for group in self.param_groups:
+            for param in group["params"]:
+                self.start_state(param, group)
+
+    def share_memory(self):
+        """Moves the sums to memory that other processes can map."""
+        for state in self.state.values():
+            state["sum"].share_memory_()
+
+    @staticmethod
+    def rule(p, g, s, *, lr, eps, weight_decay):
+        """One step; ``lr`` is already decayed."""
+        if weight_decay:
+            g = g + weight_decay * p
+        s = s + g * g
+        return p - lr * (g / (sqrt(s) + eps)), s
+
+    def state_names(self, group):
+        """The sum of the squares."""
+        return ("sum",)
+
+    def first_state(self, param, name, group):
+        """The initial value of the sum."""
+        value = group["initial_accumulator_value"]
+        value = complex(value, value) if torch.is_complex(param) else value
+        return torch.full_like(param, value, memory_format=torch.preserve_format)
+
+    def hyper(self, group, step):
+        """The group's options with the rate of this step."""
+        rate = group["lr"] / (1 + (step - 1) * group["lr_decay"])
+        return dict(lr=rate, eps=group["eps"], weight_decay=group["weight_decay"])

@@ -1,0 +1,50 @@
+"""Adamax."""
+
+from .adam import check_betas
+from .optimizer import _get_value, check, check_lr
+from .rule import RuleOptimizer, absolute, maximum
+
+__all__ = ["Adamax"]
+
+
+class Adamax(RuleOptimizer):
+    """Adam by the infinity norm (Kingma and Ba, 2015, section 7.1).
+
+    ``Adamax(params, lr=0.002, betas=(0.9, 0.999), eps=1e-08, weight_decay=0)``: the largest recent gradient u replaces the root of
+    the mean square: ``p -= lr / (1 - beta1**t) * m / u``.
+    """
+
+    def __init__(
+        self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *, maximize=False, differentiable=False,
+        capturable=False,
+    ):  # fmt: skip
+        check_lr(lr, foreach, capturable)
+        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_betas(betas)
+        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
+            differentiable=differentiable, capturable=capturable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def rule(p, g, m, u, *, lr, beta1, beta2, eps, weight_decay, correction1):
+        """One step; the correction is 1 - beta1**step."""
+        if weight_decay:
+            g = g + weight_decay * p
+        m = m + (1 - beta1) * (g - m)
+        u = maximum(beta2 * u, absolute(g) + eps)
+        return p - (lr / correction1) * (m / u), m, u
+
+    def state_names(self, group):
+        """The mean, and the largest recent gradient."""
+        return ("exp_avg", "exp_inf")
+
+    def hyper(self, group, step):
+        """The group's options and the correction of this step."""
+        beta1, beta2 = map(_get_value, group["betas"])
+        return dict(
+            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
+            correction1=1 - beta1**step,
+        )  # fmt: skip

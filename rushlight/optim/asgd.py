@@ -1,0 +1,67 @@
+"""Averaged SGD."""
+
+import rushlight as torch
+
+from .optimizer import _get_value, check, check_lr
+from .rule import RuleOptimizer
+
+__all__ = ["ASGD"]
+
+
+class ASGD(RuleOptimizer):
+    """Gradient descent with a falling rate, and the average of the parameters (Polyak and Juditsky, 1992) in ``state[p]["ax"]``.
+
+    ``ASGD(params, lr=0.01, lambd=0.0001, alpha=0.75, t0=1000000.0, weight_decay=0)``: rate ``lr / (1 + lambd lr t)**alpha``; the
+    average begins after t0 steps.
+    """
+
+    def __init__(
+        self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0, foreach=None, maximize=False, differentiable=False,
+        capturable=False,
+    ):  # fmt: skip
+        check_lr(lr, foreach, capturable)
+        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
+        defaults = dict(
+            lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
+            differentiable=differentiable, capturable=capturable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def rule(p, g, average, *, rate, share, lambd, weight_decay):
+        """One step; ``share`` is the part of the new parameter in the average."""
+        if weight_decay:
+            g = g + weight_decay * p
+        p = p * (1 - lambd * rate) - rate * g
+        return p, average + (p - average) * share
+
+    def state_names(self, group):
+        """The average."""
+        return ("ax",)
+
+    def start_state(self, param, group):
+        """Also the rate and the share of the next step, as PyTorch keeps them."""
+        state = self.state[param]
+        state["step"] = torch.tensor(0.0, dtype=torch.float32)
+        state["eta"] = torch.tensor(float(_get_value(group["lr"])), dtype=torch.float32)
+        state["mu"] = torch.tensor(1.0, dtype=torch.float32)
+        state["ax"] = self.first_state(param, "ax", group)
+        return state
+
+    def hyper(self, group, step):
+        """The group's options, and the rate and share after this step."""
+        lr = _get_value(group["lr"])
+        return dict(
+            lambd=group["lambd"],
+            weight_decay=group["weight_decay"],
+            next_rate=lr / (1 + group["lambd"] * lr * step) ** group["alpha"],
+            next_share=1 / max(1, step - group["t0"]),
+        )
+
+    def update(self, param, grad, state, names, group, hyper):
+        """Runs the rule with the rate and share kept in the state, then moves both on."""
+        hyper = dict(hyper, rate=state["eta"].item(), share=state["mu"].item())
+        eta, mu = hyper.pop("next_rate"), hyper.pop("next_share")
+        super().update(param, grad, state, names, group, hyper)
+        state["eta"] = torch.tensor(eta, dtype=torch.float32)
+        state["mu"] = torch.tensor(mu, dtype=torch.float32)

@@ -1,0 +1,77 @@
+"""NAdam."""
+
+import rushlight as torch
+
+from .adam import check_betas
+from .optimizer import _get_value, check, check_lr
+from .rule import RuleOptimizer, sqrt
+
+__all__ = ["NAdam"]
+
+
+class NAdam(RuleOptimizer):
+    """Adam with Nesterov's momentum (Dozat, 2016).
+
+    ``NAdam(params, lr=0.002, betas=(0.9, 0.999), eps=1e-08, weight_decay=0, momentum_decay=0.004)``: the step mixes the gradient and
+    its mean with the momenta of this step and the next, ``mu_t = beta1 (1 - 0.96**(t momentum_decay) / 2)``.
+    """
+
+    def __init__(
+        self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3, decoupled_weight_decay=False, *,
+        foreach=None, maximize=False, capturable=False, differentiable=False,
+    ):  # fmt: skip
+        check_lr(lr, foreach, capturable)
+        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_betas(betas)
+        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
+        check(0.0 <= momentum_decay, f"Invalid momentum_decay value: {momentum_decay}")
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+            decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
+            differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def rule(p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, correction2, share_now, share_mean):
+        """One step: ``share_now`` of the gradient and ``share_mean`` of its mean, over the root of the mean square."""
+        if weight_decay and decoupled:
+            p = p * (1 - lr * weight_decay)
+        elif weight_decay:
+            g = g + weight_decay * p
+        m = m + (1 - beta1) * (g - m)
+        v = beta2 * v + (1 - beta2) * (g * g)
+        root = sqrt(v / correction2) + eps
+        return p - lr * share_now * (g / root) - lr * share_mean * (m / root), m, v
+
+    def state_names(self, group):
+        """The two means."""
+        return ("exp_avg", "exp_avg_sq")
+
+    def start_state(self, param, group):
+        """Also the product of all momenta so far."""
+        state = self.state[param]
+        state["step"] = torch.tensor(0.0, dtype=torch.float32)
+        state["mu_product"] = torch.tensor(1.0, dtype=torch.float32)
+        for name in self.state_names(group):
+            state[name] = self.first_state(param, name, group)
+        return state
+
+    def hyper(self, group, step):
+        """The group's options and the correction of this step; the shares depend on the parameter's own ``mu_product``."""
+        beta1, beta2 = map(_get_value, group["betas"])
+        mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
+        return dict(
+            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
+            decoupled=group["decoupled_weight_decay"], correction2=1 - beta2**step, mu=mu, mu_next=mu_next,
+        )  # fmt: skip
+
+    def update(self, param, grad, state, names, group, hyper):
+        """Turns the momenta into the shares of gradient and mean, then runs the rule."""
+        hyper = dict(hyper)
+        mu, mu_next = hyper.pop("mu"), hyper.pop("mu_next")
+        state["mu_product"] *= mu
+        product = state["mu_product"].item()
+        hyper["share_now"] = (1 - mu) / (1 - product)
+        hyper["share_mean"] = mu_next / (1 - product * mu_next)
+        super().update(param, grad, state, names, group, hyper)

@@ -1,0 +1,63 @@
+"""RAdam."""
+
+from .adam import check_betas
+from .optimizer import _get_value, check, check_lr
+from .rule import RuleOptimizer, sqrt
+
+__all__ = ["RAdam"]
+
+
+class RAdam(RuleOptimizer):
+    """Rectified Adam (Liu et al., 2020): Adam that trusts the mean square only once enough gradients stand behind it.
+
+    ``RAdam(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0)``; before that (the first five steps by default) it is
+    gradient descent with momentum.
+    """
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *, foreach=None,
+        maximize=False, capturable=False, differentiable=False,
+    ):  # fmt: skip
+        check_lr(lr, foreach, capturable)
+        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_betas(betas)
+        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
+        defaults = dict(
+            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
+            decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def rule(p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, correction1, correction2, rectification):
+        """One step; ``rectification`` is None while the variance of the mean square is unknown."""
+        if weight_decay and decoupled:
+            p = p * (1 - lr * weight_decay)
+        elif weight_decay:
+            g = g + weight_decay * p
+        m = m + (1 - beta1) * (g - m)
+        v = beta2 * v + (1 - beta2) * (g * g)
+        step = lr * (m / correction1)
+        if rectification is not None:
+            step = step * rectification * (correction2**0.5 / (sqrt(v) + eps))
+        return p - step, m, v
+
+    def state_names(self, group):
+        """The two means."""
+        return ("exp_avg", "exp_avg_sq")
+
+    def hyper(self, group, step):
+        """The group's options, the corrections and the rectification of this step."""
+        beta1, beta2 = map(_get_value, group["betas"])
+        correction1, correction2 = 1 - beta1**step, 1 - beta2**step
+        longest = 2 / (1 - beta2) - 1
+        length = longest - 2 * step * beta2**step / correction2
+        rectification = None
+        if length > 5.0:
+            ratio = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+            rectification = ratio**0.5
+        return dict(
+            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
+            decoupled=group["decoupled_weight_decay"], correction1=correction1, correction2=correction2,
+            rectification=rectification,
+        )  # fmt: skip

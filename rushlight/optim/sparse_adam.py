@@ -1,0 +1,15 @@
+"""SparseAdam: refused."""
+
+from .optimizer import Optimizer
+
+__all__ = ["SparseAdam"]
+
+
+class SparseAdam(Optimizer):
+    """Raises RuntimeError: it updates by sparse gradients, which do not exist here; Adam takes the dense ones."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
+        raise RuntimeError(
+            "SparseAdam does not support dense gradients, please consider Adam instead\n"
+            "gradients are always dense here, those of nn.Embedding(sparse=True) too: use optim.Adam"
+        )
