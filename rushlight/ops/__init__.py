@@ -24,6 +24,8 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     subscript,
     extremum,
     statistics,
+    loss,
+    normalization,
     contraction,
     einsum,
     linalg,

@@ -16,7 +16,8 @@ default are the operands (tensors, or Python numbers in a tensor's place), those
 
 Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion;
 ``ord: constant = 2.0`` an attribute whose every value is a constant of the trace; ``value: follows`` an operand that is converted to the
-promoted type without taking part in promotion.
+promoted type without taking part in promotion; in rowwise operators ``weight: row`` an operand over the kept dims only, and ``target: row_i64``
+such an operand of type int64.
 """
 
 from .._core import operator as core
@@ -29,6 +30,7 @@ registry = {}
 operand = "operand"
 constant = "constant"
 follows = "follows"
+row, row_i64 = "row", "row_i64"
 b1, i64 = "b1", "i64"
 
 TENSOR, NUMBER, ATTRIBUTE, BAKED = range(4)
@@ -125,14 +127,15 @@ def rowwise(function=None, **options):
 _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 
-def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(), dtypes="any", widen=False):
+def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(), dtypes="any", widen=False,
+             signature_of=None):
     name = name or function.__name__
-    signature = _signature(function, name)
-    kinds = [function.__annotations__.get(p) for p in signature.names]
+    signature = _signature(signature_of or function, name)
+    kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
     is_operand = tuple(p not in _SPACE and (d is core.Signature.required or k not in (None, constant))
                        for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
     op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
-    op.result, op.dtypes, op.stated = result, dtypes, None
+    op.result, op.dtypes, op.stated, op.kinds = result, dtypes, None, kinds
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)
 
@@ -253,20 +256,23 @@ def _trace_rows(op, pattern, baked, source, code):
     source, type = ty.NAMES[source], ty.NAMES[code]
     _check(op, type)
     compute = ty.opmath(type)
-    args, in_types = [], []
+    args, in_types, rows = [], [], []
     for i, (name, kind, default) in enumerate(zip(op.signature.names, pattern, op.signature.defaults)):
         if name in _SPACE:
             continue
         if kind == BAKED:
             args.append((name, baked.get(i, default)))
             continue
-        in_types.append((source if not in_types else type) if kind == TENSOR else compute)
+        own = op.kinds[i]
+        if own in (row, row_i64):
+            rows.append(len(in_types))
+        in_types.append("i64" if own == row_i64 else (source if not in_types else type) if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
-        args.append((name, ex.cast(leaf, compute)))
+        args.append((name, leaf if own == row_i64 else ex.cast(leaf, compute)))
     out = op.definition(**dict(args), **{k: None for k in op.signature.names if k in _SPACE})
     outputs = out if isinstance(out, tuple) else (out,)
     codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
-    return _row_program(op.__name__, outputs, codes, tuple(ty.CODES[t] for t in in_types), (), op.result, op)
+    return _row_program(op.__name__, outputs, codes, tuple(ty.CODES[t] for t in in_types), tuple(rows), op.result, op)
 
 
 def _row_program(name, outputs, out_codes, in_codes, rows, keep_result, info):

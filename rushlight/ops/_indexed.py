@@ -89,7 +89,7 @@ def _writing(function, *, differentiable, name=None, where="function method", la
         sources = tuple(v if isinstance(v, Tensor) else None for v in (values.get(n) for n in wanted))
         record = core.begin_write(input, sources)
         if record and "original" in op.wanted:
-            values["original"] = shape.clone(input.detach())
+            values["original"] = shape.clone(input)
         core.overwrite(function, input, args, kwargs)
         if record:
             _tape.LibraryNode.record(label, op.gradient, op.wanted, values, sources, (input,), 0)

@@ -1,7 +1,7 @@
 """Reductions along dims, and the row normalisations: rowwise operators."""
 
 from ..lang import functions as fn
-from ._define import constant, operand, rowwise
+from ._define import constant, rowwise
 
 
 def _overloads(op):
@@ -103,17 +103,3 @@ def _softmax(input, dim=None, *, dtype=None):
 @rowwise(where="", dtypes="inexact", result=True, label="LogSoftmax")
 def _log_softmax(input, dim=None, *, dtype=None):
     return fn.log_softmax(input)
-
-
-@rowwise(where="", dtypes="inexact", label="NativeLayerNorm")
-def _layer_norm(input, normalized_shape, weight: operand = None, bias: operand = None, eps=1e-5):
-    centred = input - fn.mean(input)
-    y = centred * fn.rsqrt(fn.mean(centred * centred) + eps)
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
-
-
-@rowwise(where="", dtypes="inexact", label="FusedRmsNorm")
-def _rms_norm(input, normalized_shape, weight: operand = None, eps=1e-6):
-    y = input * fn.rsqrt(fn.mean(input * input) + eps)
-    return y if weight is None else y * weight

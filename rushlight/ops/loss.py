@@ -1,0 +1,105 @@
+"""Losses: each formula once, as a pointwise operator (reduction 'none') and as one kernel with its mean or sum.
+
+The public functions, with PyTorch's checks and warnings, are in nn.functional.
+"""
+
+from ..lang import functions as fn
+from ._define import constant, operand, pointwise, row_i64, rowwise
+
+
+def _loss(label):
+    """Defines the three reductions of an elementwise loss: a dict of operators by reduction."""
+
+    def define(formula):
+        name = formula.__name__
+
+        def mean(*args, **kwargs):
+            return fn.mean(formula(*args, **kwargs))
+
+        def total(*args, **kwargs):
+            return fn.sum(formula(*args, **kwargs))
+
+        mean.__doc__ = total.__doc__ = formula.__doc__
+        options = dict(where="", label=label, dtypes="inexact")
+        return {
+            "none": pointwise(formula, name=name, inplace=False, **options),
+            "mean": rowwise(mean, name=name, signature_of=formula, **options),
+            "sum": rowwise(total, name=name, signature_of=formula, **options),
+        }
+
+    return define
+
+
+@_loss("MseLoss")
+def mse(input, target):
+    """``(input - target)**2``."""
+    return fn.square(input - target)
+
+
+@_loss("L1Loss")
+def l1(input, target):
+    """``abs(input - target)``."""
+    return fn.abs(input - target)
+
+
+@_loss("SmoothL1Loss")
+def smooth_l1(input, target, beta=1.0):
+    """With d = abs(input - target): d**2 / (2 beta) where d < beta, else d - beta / 2."""
+    d = fn.abs(input - target)
+    return fn.where(fn.lt(d, beta), 0.5 * d * d / beta, d - 0.5 * beta)
+
+
+@_loss("HuberLoss")
+def huber(input, target, delta=1.0):
+    """With d = abs(input - target): d**2 / 2 where d <= delta, else delta * (d - delta / 2)."""
+    d = fn.abs(input - target)
+    return fn.where(fn.le(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+@_loss("BinaryCrossEntropyWithLogits")
+def binary_cross_entropy_with_logits(input, target, weight: operand = None, pos_weight: operand = None):
+    """``-(target log sigmoid(input) + (1 - target) log sigmoid(-input))``, the first term times pos_weight, all times weight."""
+    positive = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    loss = (1 - target) * input - positive * fn.log_sigmoid(input)
+    return loss if weight is None else loss * weight
+
+
+@_loss("KlDiv")
+def kl_div(input, target, log_target=False):
+    """``target * (log(target) - input)``; ``log_target``: the target is given by its logarithm."""
+    if log_target:
+        return fn.exp(target) * (target - input)
+    return fn.xlogy(target, target) - target * input
+
+
+@_loss("SoftMarginLoss")
+def soft_margin(input, target):
+    """``log(1 + exp(-target * input))``."""
+    return fn.softplus(-target * input)
+
+
+@rowwise(where="", dtypes="inexact", label="NllLoss")
+def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100, label_smoothing: constant = 0.0):
+    """``-log softmax(input)`` at the label, and the label's weight, for each row; rows with the ignored label give 0.
+
+    With label smoothing the target keeps ``1 - label_smoothing``; the rest is spread evenly over the classes (Szegedy et al. 2016).
+    """
+    normaliser = fn.logsumexp(input)
+    at_label = fn.eq(fn.position(), target)
+    factor = fn.const(1.0, input.type) if weight is None else fn.sum(fn.where(at_label, weight, 0))
+    loss = factor * (normaliser - fn.sum(fn.where(at_label, input, 0)))
+    if label_smoothing:
+        spread = normaliser - fn.mean(input) if weight is None else fn.mean(weight * (normaliser - input))
+        loss = (1 - label_smoothing) * loss + label_smoothing * spread
+    ignored = fn.eq(target, ignore_index)
+    return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor)
+
+
+@rowwise(where="", dtypes="inexact", label="NllLoss")
+def nll(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100):
+    """``-input`` at the label times the label's weight, and that weight, for each row; rows with the ignored label give 0."""
+    at_label = fn.eq(fn.position(), target)
+    factor = fn.const(1.0, input.type) if weight is None else fn.sum(fn.where(at_label, weight, 0))
+    loss = -factor * fn.sum(fn.where(at_label, input, 0))
+    ignored = fn.eq(target, ignore_index)
+    return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor)
