@@ -12,6 +12,8 @@ import warnings
 
 import rushlight
 
+from .sampler import integers
+
 __all__ = [
     "ChainDataset",
     "ConcatDataset",
@@ -109,7 +111,7 @@ class TensorDataset(Dataset):
         """The samples at ``indices`` (a list), read by one gather per tensor."""
         if min(indices, default=0) < 0:
             return [self[index] for index in indices]
-        where = rushlight.tensor(indices, dtype=rushlight.int64)
+        where = integers(indices)
         return list(zip(*[tensor.index_select(0, where).unbind(0) for tensor in self.tensors], strict=True))
 
     def __len__(self):
@@ -215,16 +217,18 @@ class ConcatDataset(Dataset):
         gathers = [gatherer(dataset) for dataset in self.datasets]
         if None in gathers:
             return None
-        ends = rushlight.tensor(self.cumulative_sizes)
         starts = [0, *self.cumulative_sizes]
 
         def gather(index):
-            member = rushlight.bucketize(index, ends, right=True)
-            order = rushlight.argsort(member, stable=True)
-            parts = []
-            for number in member.unique().tolist():
-                parts.append(gathers[number](index[member == number] - starts[number]))
-            return _merge(parts, rushlight.argsort(order))
+            parts, places = [], []
+            for number, inner in enumerate(gathers):
+                place = ((index >= starts[number]) & (index < starts[number + 1])).nonzero().flatten()
+                if place.numel():
+                    places.append(place)
+                    parts.append(inner(index.index_select(0, place) - starts[number]))
+            place = rushlight.cat(places)
+            order = rushlight.empty_like(place).index_copy_(0, place, rushlight.arange(len(place)))
+            return _merge(parts, order)
 
         return gather
 
@@ -301,10 +305,10 @@ class Subset(Dataset):
         if inner is None:
             return None
         try:
-            where = rushlight.as_tensor(self.indices, dtype=rushlight.int64)
-        except (TypeError, ValueError, RuntimeError):
+            where = integers(self.indices)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             return None  # indices of another kind: read sample by sample
-        if where.dim() != 1 or (where.numel() and int(where.min()) < 0):
+        if where.dim() != 1 or not where.numel() or int(where.min()) < 0:
             return None
         return lambda index: inner(where.index_select(0, index))
 

@@ -45,7 +45,7 @@ class DistributedSampler(_ChunkSampler):
         else:
             order = rushlight.arange(size)
         if size < self.total_size:
-            order = order.repeat(math.ceil(self.total_size / size))
+            order = rushlight.cat([order] * math.ceil(self.total_size / size))
         yield order[self.rank : self.total_size : self.num_replicas]
 
     def __len__(self):

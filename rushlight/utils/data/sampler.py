@@ -6,6 +6,7 @@ their last epoch began, so that the loader can resume it (``state_dict``).
 """
 
 import itertools
+from array import array
 
 import rushlight
 
@@ -147,7 +148,7 @@ class SubsetRandomSampler(_RandomChunkSampler):
 
     def _chunks(self):
         order = rushlight.randperm(len(self.indices), generator=self._begin())
-        yield rushlight.as_tensor(self.indices, dtype=rushlight.int64).index_select(0, order)
+        yield integers(self.indices).index_select(0, order)
 
     def __len__(self):
         return len(self.indices)
@@ -206,6 +207,13 @@ class BatchSampler(Sampler):
     def __len__(self):
         extra = 0 if self.drop_last else self.batch_size - 1
         return (len(self.sampler) + extra) // self.batch_size
+
+
+def integers(indices):
+    """The sequence ``indices`` as a tensor."""
+    if isinstance(indices, rushlight.Tensor):
+        return indices.to(rushlight.int64)
+    return rushlight.frombuffer(array("q", indices), dtype=rushlight.int64)
 
 
 def tensor_batches(sampler, skip=0):

@@ -4,6 +4,7 @@ import collections.abc
 import copy
 
 import rushlight
+from rushlight._core.storage import stack_rows
 
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
 
@@ -121,7 +122,8 @@ def _collate_numpy(kind):
 
 def collate_tensor_fn(batch, *, collate_fn_map=None):
     """The tensors of ``batch`` stacked along a new first dimension."""
-    return rushlight.stack(batch, 0)
+    stacked = stack_rows(batch)
+    return rushlight.stack(batch, 0) if stacked is None else stacked
 
 
 def collate_numpy_array_fn(batch, *, collate_fn_map=None):

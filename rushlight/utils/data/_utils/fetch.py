@@ -5,6 +5,7 @@ import contextlib
 import rushlight
 
 from ..dataset import gatherer
+from ..sampler import integers
 from . import collate
 from .seeding import SampleSeeds, preserved_generators
 
@@ -109,7 +110,7 @@ def _checked(indices):
     """A list of indices as a tensor; ValueError where counting from the end is meant, which a gather does not know."""
     if min(indices, default=0) < 0:
         raise ValueError("negative index")
-    return rushlight.tensor(indices, dtype=rushlight.int64)
+    return integers(indices)
 
 
 def batch_gatherer(dataset, collate_fn):
