@@ -364,20 +364,6 @@ def grad_of_no_scalar(torch):
 
 
 @program
-def vmaps(torch):
-    vmap = torch.func.vmap
-    x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    return (vmap(lambda r: r * 2 + r.sum())(x), vmap(torch.dot)(x, x), vmap(lambda a: a.sum(), in_dims=1)(x), vmap(lambda a: a, out_dims=1)(x),
-            vmap(lambda a, b: a * b, in_dims=(0, None))(x, x[0]), vmap(lambda a: (a.sum(), a.max()))(x),
-            vmap(vmap(lambda a, b: a * b, in_dims=(0, None)))(x, x[:, 0]), vmap(lambda a: a * 2, chunk_size=1)(x),
-            vmap(lambda a: a.unsqueeze(0).expand(2, 3).t())(x), vmap(lambda a: a.reshape(3, 1) @ a.reshape(1, 3))(x),
-            vmap(lambda a: torch.stack([a, a * 2]))(x), vmap(lambda a: torch.cat([a, torch.ones(1)]))(x), vmap(lambda a: a[1:].flip(0))(x),
-            vmap(lambda a: a.softmax(-1))(x), vmap(lambda a: a.mean(0, keepdim=True))(x), vmap(lambda a: torch.where(a > 2, a, 0.0))(x),
-            vmap(lambda d: {"s": d["a"].sum()})({"a": x})["s"], vmap(lambda a: torch.ones(2))(x), vmap(lambda a: a.argmax())(x),
-            vmap(lambda a: a.var(0))(x), vmap(lambda a: a.cumsum(0))(x), vmap(lambda a: a.sort().values)(x))  # fmt: skip
-
-
-@program
 def per_sample_gradients(torch):
     w, b = torch.tensor([[0.5, -1.0, 2.0]]), torch.tensor([0.1])
     x, t = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), torch.tensor([1.0, 2.0])

@@ -66,54 +66,76 @@ def custom_view_write(torch):
 
 # -- overwritten values --
 
+OVERWRITTEN = []  # called with overwrite=False they leave the values alone
 
-def _overwritten(operation, which):
-    def run(torch):
-        x = leaf(torch, [0.5, 0.7])
-        y = leaf(torch, [1.5, 2.5])
+
+def _overwritten(name, operation, which):
+    def run(torch, overwrite=True):
+        x, y = leaf(torch, [0.5, 0.7]), leaf(torch, [1.5, 2.5])
         a, b = x * 1, y * 1
         out = operation(torch, a, b)
         with torch.no_grad():
-            {"first": a, "second": b, "result": out}[which].add_(1)
+            if overwrite:
+                {"first": a, "second": b, "result": out}[which].add_(1)
         out.sum().backward()
         return x.grad, y.grad
 
-    return run
+    run.__name__ = f"{name}_{which}"
+    OVERWRITTEN.append(run)
 
 
-_OPERATIONS = {
+_BINARY = {
     "add": lambda torch, a, b: a + b,
     "mul": lambda torch, a, b: a * b,
     "div": lambda torch, a, b: a / b,
     "pow": lambda torch, a, b: a**b,
-    "exp": lambda torch, a, b: a.exp() + b * 0,
+    "atan2": lambda torch, a, b: torch.atan2(a, b),
     "maximum": lambda torch, a, b: torch.maximum(a, b),
     "where": lambda torch, a, b: torch.where(a > b, a, b),
+    "lerp": lambda torch, a, b: torch.lerp(a, b, 0.3),
+    "addcmul": lambda torch, a, b: torch.addcmul(a, a, b),
+    "matmul": lambda torch, a, b: a @ b,
+    "cat": lambda torch, a, b: torch.cat([a, b]),
 }
-for _name, _operation in _OPERATIONS.items():
+for _name, _operation in _BINARY.items():
     for _which in ("first", "second", "result"):
-        _run = _overwritten(_operation, _which)
-        _run.__name__ = f"overwritten_{_name}_{_which}"
-        program(_run)
+        _overwritten(_name, _operation, _which)
+
+_UNARY = (
+    "abs acos acosh asin asinh atan atanh ceil cos cosh cumsum deg2rad erf erfc exp exp2 expm1 floor frac lgamma log log10 log1p log2 logit "
+    "logsumexp mean neg prod reciprocal relu round rsqrt sigmoid sign sin sinh softmax log_softmax sqrt square sum t tan tanh trunc var norm "
+    "sort clone reshape"
+).split()  # fmt: skip
+_ARGUMENTS = {"cumsum": (0,), "softmax": (0,), "log_softmax": (0,), "logsumexp": (0,), "reshape": (2, 1)}
 
 
-def _unary(name, which):
-    def run(torch):
+def _unary(name):
+    def operation(torch, a, b):
+        out = getattr(a if name != "acosh" else a + 1, name)(*_ARGUMENTS.get(name, ()))
+        return (out[0] if isinstance(out, tuple) else out) + b.sum() * 0
+
+    return operation
+
+
+def _unary_result(name):
+    def run(torch, overwrite=True):
         x = leaf(torch, [0.5, 0.7])
-        a = x * 1
-        out = getattr(a, name)()
+        a = x * 1 + (1 if name == "acosh" else 0)
+        out = getattr(a, name)(*_ARGUMENTS.get(name, ()))
+        out = out[0] if isinstance(out, tuple) else out
         with torch.no_grad():
-            {"input": a, "result": out}[which].mul_(2)
-        out.backward(torch.ones(2))
+            if overwrite:
+                out.mul_(2)
+        out.backward(torch.ones(out.shape))
         return x.grad
 
-    run.__name__ = f"overwritten_{name}_{which}"
-    return run
+    run.__name__ = f"{name}_result"
+    OVERWRITTEN.append(run)
 
 
-for _name in ("exp", "log", "sin", "tanh", "sigmoid", "sqrt", "rsqrt", "reciprocal", "relu", "abs", "neg", "square", "log1p", "expm1", "erf"):
-    for _which in ("input", "result"):
-        program(_unary(_name, _which))
+for _name in _UNARY:
+    _overwritten(_name, _unary(_name), "first")
+    _unary_result(_name)
 
 
 @program
@@ -351,6 +373,46 @@ def transposed_base(torch):
     z[0].mul_(5)
     (z * z).sum().backward()
     return w.grad
+
+
+@program
+def write_to_conjugate_view(torch):
+    z, w = leaf(torch, [1 + 2j, 3 - 1j]), leaf(torch, [2j, 1 + 1j])
+    y = z * 1
+    v = y.conj()
+    v.mul_(w)
+    (y * torch.tensor([1 + 1j, 2 - 1j])).abs().sum().backward()
+    return z.grad, w.grad, y.resolve_conj()
+
+
+@program
+def conjugate_view_of_a_written_base(torch):
+    z, w = leaf(torch, [1 + 2j, 3 - 1j]), leaf(torch, [2j, 1 + 1j])
+    y = z * 1
+    v = y.conj()[1:]
+    y.mul_(w)
+    (v * torch.tensor([1 + 1j])).abs().sum().backward()
+    return z.grad, w.grad
+
+
+@program
+def write_to_real_part(torch):
+    z, w = leaf(torch, [1 + 2j, 3 - 1j]), leaf(torch, [2.0, 5.0])
+    y = z * 1
+    y.real.mul_(w)
+    torch.view_as_real(y)[:, 1].exp_()
+    y.abs().sum().backward()
+    return z.grad, w.grad, y
+
+
+@program
+def real_view_of_a_written_base(torch):
+    z, w = leaf(torch, [1 + 2j, 3 - 1j]), leaf(torch, [2j, 1 + 1j])
+    y = z * 1
+    v = torch.view_as_real(y)[:, 1]
+    y.mul_(w)
+    (v * torch.tensor([1.0, 10.0])).sum().backward()
+    return z.grad, w.grad
 
 
 # -- custom functions --

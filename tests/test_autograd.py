@@ -7,7 +7,9 @@ import pytest
 import rushlight
 from autograd_programs import PROGRAMS as AUTOGRAD
 from function_programs import PROGRAMS as FUNCTION
+from inplace_programs import OVERWRITTEN
 from inplace_programs import PROGRAMS as INPLACE
+from vmap_programs import PROGRAMS as VMAP
 
 torch = pytest.importorskip("torch", reason="PyTorch 2.13 is the oracle of these tests")
 
@@ -19,8 +21,9 @@ def run(program, module):
         try:
             result = plain(program(module), module)
         except Exception as error:
-            result = (type(error).__name__, first_sentence(str(error)))
-    texts = [first_sentence(str(w.message)) for w in caught]
+            builtin = next(c for c in type(error).__mro__ if c.__module__ == "builtins")
+            result = (builtin.__name__, first_sentence(str(error)))
+    texts = [first_sentence(str(w.message)) for w in caught if "torch.jit" not in str(w.message)]
     return result, texts
 
 
@@ -50,8 +53,17 @@ def close(got, want):
     return type(got) is type(want) and got == want
 
 
-@pytest.mark.parametrize("program", AUTOGRAD + INPLACE + FUNCTION, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("program", AUTOGRAD + INPLACE + FUNCTION + VMAP, ids=lambda p: p.__name__)
 def test_program(program):
     got, want = run(program, rushlight), run(program, torch)
     assert close(got[0], want[0]), f"rushlight: {got[0]}\nPyTorch:   {want[0]}"
     assert got[1] == want[1]
+
+
+@pytest.mark.parametrize("program", OVERWRITTEN, ids=lambda p: p.__name__)
+def test_overwritten(program):
+    """What PyTorch accepts gives the same gradient; what it refuses is refused likewise, or gives the gradient of the values before."""
+    got, want = run(program, rushlight)[0], run(program, torch)[0]
+    if want[0] == "RuntimeError" and got[0] != "RuntimeError":
+        want = run(lambda module: program(module, overwrite=False), torch)[0]
+    assert close(got, want), f"rushlight: {got}\nPyTorch:   {want}"

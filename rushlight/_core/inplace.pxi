@@ -116,7 +116,7 @@ cdef int refresh_view(Tensor t) except -1:
         _forbid(t, True)
     node = AsStridedBackward.__new__(AsStridedBackward)
     node.label = "AsStridedBackward0"
-    node.region = region_of(t, base)
+    node.region, node.code = region_of(t, base), base.code
     link1(node, base)
     _replace_node(t, node, 0)
     t.view_version = t.memory.version
@@ -129,13 +129,32 @@ cdef class Region:
     """Where the elements of a view lie in its base, in the base's own geometry."""
     cdef tuple sizes, strides, base_sizes, base_strides
     cdef int64_t offset
+    cdef bint real                     # the view shows a complex base as real numbers
+    cdef bint conj, neg                # the view shows the conjugates, the negatives of the base's elements
+
+    cdef object part(self, Tensor whole):
+        """The region of a tensor laid out as the base."""
+        numbers = whole
+        if self.real:
+            from rushlight import view_as_real
+            numbers = view_as_real(whole)
+        return numbers.as_strided(self.sizes, self.strides, self.offset)
+
+    cdef object turn(self, grad):
+        """A gradient of the view as one of the base's elements, or back: both are their own inverse."""
+        if self.conj:
+            grad = grad.conj()
+        return -grad if self.neg else grad
 
 
 cdef Region region_of(Tensor view, Tensor base):
     cdef Region r = Region.__new__(Region)
+    cdef uint32_t differ = view.flags ^ base.flags
     r.sizes, r.strides, r.base_sizes, r.base_strides = _sizes(view), _strides(view), _sizes(base), _strides(base)
-    r.offset = (view.address - base.address) // ITEMSIZE[base.code]
-    if view.code != base.code:
+    r.real = view.code != base.code
+    r.conj, r.neg = (differ & CONJ) != 0 and not r.real, (differ & NEG) != 0
+    r.offset = (view.address - base.address) // ITEMSIZE[view.code]
+    if r.real and not (base.code == C64 and view.code == F32 or base.code == C128 and view.code == F64):
         raise RuntimeError(
             f"a {(<dtype>DTYPES[view.code]).name} view of a {(<dtype>DTYPES[base.code]).name} tensor cannot follow an in-place write.\n"
             "Use the out-of-place operation, or clone() before making the view."
@@ -146,9 +165,10 @@ cdef Region region_of(Tensor view, Tensor base):
 cdef class AsStridedBackward(Node):
     """A view as a region of its base: its gradient, scattered into zeros."""
     cdef Region region
+    cdef int code                      # the base's dtype
 
     cdef list apply(self, list grads):
-        return [None if grads[0] is None else _scatter(grads[0], self.region)]
+        return [None if grads[0] is None else _scatter(self.region.turn(grads[0]), self.region, self.code)]
 
 
 cdef class CopySlices(Node):
@@ -162,15 +182,15 @@ cdef class CopySlices(Node):
         cdef list results
         if grads[0] is None:
             return [None] * len(self.next)
-        whole = _empty_base(grads[0], self.region)
+        whole = _empty_base(grads[0], self.region, (<Tensor>grads[0]).code)
         whole.copy_(grads[0])
-        part = whole.as_strided(self.region.sizes, self.region.strides, self.region.offset)
-        results = self.inner.apply([part.clone()])
+        part = self.region.part(whole)
+        results = self.inner.apply([self.region.turn(part.clone())])
         if self.next[self.own] is not None:
             if results[self.own] is None:
                 part.zero_()
             else:
-                part.copy_(results[self.own])
+                part.copy_(self.region.turn(results[self.own]))
             results[self.own] = whole
         return results
 
@@ -187,28 +207,30 @@ cdef tuple _strides(Tensor t):
     return tuple([t.strides[i] for i in range(t.ndim)])
 
 
-cdef Tensor _empty_base(Tensor grad, Region r):
-    """An uninitialised tensor laid out as the base, in grad's dtype."""
+cdef Tensor _empty_base(Tensor grad, Region r, int code):
+    """An uninitialised tensor laid out as the base."""
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t[MAX_RANK] strides
     parse_ints(r.base_strides, strides, MAX_RANK)
-    return empty_strided(grad.code, parse_ints(r.base_sizes, sizes, MAX_RANK), sizes, strides, grad.place)
+    return empty_strided(code, parse_ints(r.base_sizes, sizes, MAX_RANK), sizes, strides, grad.place)
 
 
-cdef object _scatter(object grad, Region r):
+cdef object _scatter(object grad, Region r, int code):
     """Zeros like the base with grad added to the region; where the region's elements overlap, they add up."""
     cdef Tensor whole
+    cdef Region narrow = Region.__new__(Region)
     cdef list sizes = list(r.sizes), strides = list(r.strides)
     for i in range(len(sizes)):         # an expanded dim: all its elements are one
         if strides[i] == 0 and sizes[i] > 1:
             grad = grad.sum(i, keepdim=True)
             sizes[i] = 1
-    whole = _empty_base(grad, r)
+    whole = _empty_base(grad, r, code)
     whole.zero_()
     if _separate(sizes, strides):
-        whole.as_strided(sizes, strides, r.offset).copy_(grad)
+        narrow.sizes, narrow.strides, narrow.offset, narrow.real = tuple(sizes), tuple(strides), r.offset, r.real
+        narrow.part(whole).copy_(grad)
         return whole
-    if whole.flags & CONTIGUOUS:
+    if whole.flags & CONTIGUOUS and not r.real:
         return whole.view(-1).index_add(0, _places(sizes, strides, r.offset), grad.reshape(-1)).view(r.base_sizes)
     raise RuntimeError("the gradient of an overlapping view needs a contiguous base; use clone() before making the view")
 

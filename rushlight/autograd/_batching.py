@@ -3,7 +3,7 @@
 from .._core.tensor import Tensor
 from ..ops._define import registry
 from ..utils._pytree import tree_flatten, tree_unflatten
-from .vmap import Batched, _levels, batch_size, move, unwrap, wrap
+from .vmap import Batched, NeedsValue, _levels, batch_size, move, unwrap, wrap
 
 _RANDOM = {
     "bernoulli", "bernoulli_", "dropout", "dropout_", "alpha_dropout", "feature_alpha_dropout", "feature_dropout", "exponential_", "geometric_",
@@ -32,8 +32,11 @@ def call(func, args, kwargs):
 
 
 def _as_written(func, args, kwargs, level):
-    """A composition: the operators it calls come here one by one."""
-    return func.forward(*args, **kwargs)
+    """A composition: the operators it calls come here one by one; where it asks for values, it runs once per example."""
+    try:
+        return func.forward(*args, **kwargs)
+    except NeedsValue:
+        return loop(func, args, kwargs, level)
 
 
 # -- helpers --
@@ -86,16 +89,22 @@ def pointwise(func, args, kwargs, level):
     rank = max(_rank(x) for x in values)
     if func.__name__.endswith("_"):
         if unwrap(args[0], level)[1] is None:
-            raise RuntimeError(
-                "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more "
-                "elements than `self`. This happened due to `other` being vmapped over but `self` not being vmapped over in a vmap. Please "
-                "try to use out-of-place operators instead of inplace arithmetic."
-            )
+            raise _unbatched_target(args[0], max((x for x in values[1:] if isinstance(x, Batched)), key=_rank), level)
         func(_front(args[0], level)[0], *(_align(x, args[0].ndim, level) for x in args[1:]),
              **{k: _align(x, rank, level) for k, x in kwargs.items()})  # fmt: skip
         return args[0]
     result = func(*(_align(x, rank, level) for x in args), **{k: _align(x, rank, level) for k, x in kwargs.items()})
     return _wrap_all(result, level)
+
+
+def _unbatched_target(target, source, level):
+    """The error for writing what differs from example to example into a tensor that all examples share."""
+    shape = [batch_size(level), *(() if isinstance(source, int) else source.shape)]
+    return RuntimeError(
+        f"output with shape {list(target.shape)} doesn't match the broadcast shape {shape}\n"
+        "vmap: the tensor written to is shared by all examples, what is written differs. Use the out-of-place operation, or make the target "
+        "from a mapped tensor, for example by new_zeros()."
+    )
 
 
 def rowwise(func, args, kwargs, level):
@@ -110,11 +119,10 @@ def rowwise(func, args, kwargs, level):
     if "dim" in names:
         dim = values.get("dim")
         if rank == 0:
-            values[names[0]] = values[names[0]].unsqueeze(-1)
+            first = values.pop(names[0]).unsqueeze(-1)
             values["dim"] = 1
-            squeezed = values.get("keepdim") or func.__name__ in _SAME_SHAPE
-            out = func(*(values.pop(n) for n in names[:1]), **values)
-            return _wrap_all(out.squeeze(-1) if squeezed else out, level)
+            out = func(first, **values)
+            return _wrap_all(out.squeeze(-1) if values.get("keepdim") or func.__name__ in _SAME_SHAPE else out, level)
         if dim is None or (isinstance(dim, (tuple, list)) and not dim):
             values["dim"] = tuple(range(1, rank + 1))
         else:
@@ -267,8 +275,7 @@ def _setitem(func, args, kwargs, level):
     keys = key if isinstance(key, tuple) else (key,)
     if not isinstance(x, Batched) or x.level != level or any(isinstance(k, (Tensor, list)) for k in keys):
         if unwrap(x, level)[1] is None:
-            raise RuntimeError("vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args "
-                               "that has more elements than `self`.")  # fmt: skip
+            raise _unbatched_target(x, new, level)
         return loop(func, args, kwargs, level)
     target = _front(x, level)[0][(slice(None), *keys)]
     target.copy_(_align(new, target.ndim - 1, level) if isinstance(new, Tensor) else new)

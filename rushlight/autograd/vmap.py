@@ -43,6 +43,10 @@ _ITEM = (
 )
 
 
+class NeedsValue(RuntimeError):
+    """Raised where a computation under vmap asks for the value of a batched tensor."""
+
+
 class Batched(Tensor):
     """What a function under vmap sees of ``value``: all of its dims but ``bdim``, which belongs to the vmap of ``level``."""
 
@@ -57,11 +61,11 @@ class Batched(Tensor):
         return f"BatchedTensor(lvl={self.level}, bdim={self.bdim}, value=\n    {self.value!r}\n)"
 
     def __bool__(self):
-        raise RuntimeError(_CONTROL_FLOW)
+        raise NeedsValue(_CONTROL_FLOW)
 
     def item(self):
         """Refused: every example has its own."""
-        raise RuntimeError(_ITEM)
+        raise NeedsValue(_ITEM)
 
     __int__ = __float__ = __complex__ = __index__ = tolist = numpy = item
 
@@ -140,28 +144,21 @@ def from_plain(t, levels):
 # -- vmap --
 
 
-def _flat_dims(dims, count, spec, name):
-    """One dim per leaf from an int, None, or a structure of them."""
-    if dims is None or isinstance(dims, int):
-        return [dims] * count
-    flat, found = tree_flatten(dims, is_leaf=lambda d: d is None or isinstance(d, int))
-    if found == spec:
-        return flat
-    spread = _spread(dims, spec)
-    if spread is None or len(spread) != count:
-        raise ValueError(f"vmap: {name}={dims} is not compatible with the structure of the values.\nExpected an int, None, or the same "
-                         f"structure: {spec}")  # fmt: skip
-    return spread
+def _flat_dims(dims, spec):
+    """One dim per leaf from an int, None, or a structure of them; None if the structures differ."""
+    if isinstance(dims, list):
+        dims = tuple(dims)
+    return _spread(dims, spec)
 
 
 def _spread(dims, spec):
     """dims, a prefix of the structure of spec, with each int or None repeated over the leaves below it."""
     if dims is None or isinstance(dims, int):
         return [dims] * spec.num_leaves
-    if not isinstance(dims, (tuple, list, dict)):
+    if not isinstance(dims, (tuple, list, dict)) or spec.is_leaf():
         return None
     parts = list(dims.values()) if isinstance(dims, dict) else list(dims)
-    children = spec.children_specs if hasattr(spec, "children_specs") else spec.children()
+    children = spec.children()
     if len(parts) != len(children):
         return None
     result = []
@@ -173,29 +170,48 @@ def _spread(dims, spec):
     return result
 
 
-def _checked_in_dims(args, in_dims):
+def _checked_in_dims(args, in_dims, name):
     """The leaves of args, their structure, their dims and the batch size."""
     flat, spec = tree_flatten(args)
     if not flat:
-        raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over "
-                         "a function with no inputs. The latter is unsupported.")  # fmt: skip
-    dims = _flat_dims(in_dims, len(flat), spec, "in_dims")
+        raise ValueError(
+            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function "
+            "with no inputs. The latter is unsupported."
+        )
+    if not isinstance(in_dims, (int, tuple)):
+        raise ValueError(
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested) tuple matching "
+            f"the structure of inputs, got: {type(in_dims)}."
+        )
+    where = f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): "
+    dims = _flat_dims(in_dims, spec)
+    if dims is None:
+        raise ValueError(
+            f"{where}in_dims is not compatible with the structure of `inputs`. in_dims has structure {tree_flatten(in_dims)[1]} but "
+            f"inputs has structure {spec}."
+        )
     sizes = []
     for i, (x, d) in enumerate(zip(flat, dims)):
         if d is None:
             continue
         if not isinstance(x, Tensor):
-            raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): Got in_dim={d} for an input but the input is of type {type(x)}. We cannot "
-                             "vmap over non-Tensor arguments, please use None as the respective in_dim")  # fmt: skip
+            raise ValueError(
+                f"{where}Got in_dim={d} for an input but the input is of type {type(x)}. We cannot vmap over non-Tensor arguments, "
+                "please use None as the respective in_dim"
+            )
         if not -x.ndim <= d < x.ndim:
-            raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): Got in_dim={d} for some input, but that input is a Tensor of dimensionality "
-                             f"{x.ndim} so expected in_dim to satisfy -{x.ndim} <= in_dim < {x.ndim}.")  # fmt: skip
+            raise ValueError(
+                f"{where}Got in_dim={d} for some input, but that input is a Tensor of dimensionality {x.ndim} so expected in_dim to "
+                f"satisfy -{x.ndim} <= in_dim < {x.ndim}."
+            )
         dims[i] = d % x.ndim
         sizes.append(x.shape[dims[i]])
     if not sizes:
-        raise ValueError(f"vmap(f, in_dims={in_dims})(<inputs>): at least one input must be mapped over (have an in_dim that is not None)")
+        raise ValueError("vmap: Expected at least one Tensor to vmap over")
     if len(set(sizes)) > 1:
-        raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension")
+        raise ValueError(
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension"
+        )
     return flat, spec, dims, sizes[0]
 
 
@@ -204,7 +220,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     Args:
         func: takes and returns Tensors, also nested in tuples, lists and dicts.
-        in_dims: which dim of each positional argument to map over; None: the same value for all. Keyword arguments are mapped over dim 0.
+        in_dims: which dim of each positional argument to map over; None: the same value for all. Keyword
+            arguments are not mapped.
         out_dims: where the mapped dim goes in the results.
         randomness: random operators inside: 'error', 'different' (numbers of its own for each entry) or 'same'.
         chunk_size: how many entries to compute at a time (default: all).
@@ -218,50 +235,63 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
+    name = getattr(func, "__name__", repr(func))
+
     def mapped(*args, **kwargs):
-        dims = in_dims if in_dims is None or isinstance(in_dims, int) else tuple(in_dims)
-        both = (args, kwargs)
-        flat, spec, flat_dims, size = _checked_in_dims(both if kwargs else (args,), (dims, 0) if kwargs else (dims,))
+        flat, spec, dims, size = _checked_in_dims(args, in_dims, name)
         if chunk_size is None or chunk_size >= size:
-            return _run(func, flat, spec, flat_dims, size, out_dims, randomness)
-        return _run_chunks(func, flat, spec, flat_dims, size, out_dims, randomness, chunk_size)
+            return _run(func, flat, spec, dims, size, out_dims, randomness, kwargs)
+        return _run_chunks(func, flat, spec, dims, size, out_dims, randomness, kwargs, chunk_size)
 
     mapped.__name__ = getattr(func, "__name__", "mapped")
     mapped.__wrapped__ = func
     return mapped
 
 
-def _run(func, flat, spec, dims, size, out_dims, randomness):
+def _run(func, flat, spec, dims, size, out_dims, randomness, kwargs):
     level = active() + 1
     _levels.stack.append((size, randomness))
     try:
         batched = [x if d is None else wrap(x, d, level) for x, d in zip(flat, dims)]
-        both = tree_unflatten(batched, spec)
-        result = func(*both[0], **(both[1] if len(both) > 1 else {}))
+        result = func(*tree_unflatten(batched, spec), **kwargs)
         leaves, out_spec = tree_flatten(result)
-        places = _flat_dims(out_dims, len(leaves), out_spec, "out_dims")
-        return tree_unflatten([_unbatch(x, d, level, func) for x, d in zip(leaves, places)], out_spec)
+        name = getattr(func, "__name__", repr(func))
+        places = _out_dims(out_dims, out_spec, name)
+        return tree_unflatten([_unbatch(x, d, level, name) for x, d in zip(leaves, places)], out_spec)
     finally:
         _levels.stack.pop()
 
 
-def _unbatch(x, out_dim, level, func):
+def _out_dims(out_dims, spec, name):
+    """One out_dim per leaf of the result."""
+    places = _flat_dims(out_dims, spec)
+    if places is None:
+        raise ValueError(
+            f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of `outputs`. out_dims "
+            f"has structure {tree_flatten(out_dims)[1]} but outputs has structure {spec}."
+        )
+    return places
+
+
+def _unbatch(x, out_dim, level, name):
     """A result as the caller gets it."""
     if not isinstance(x, Tensor):
-        raise ValueError(f"vmap({getattr(func, '__name__', func)}, ...): `{getattr(func, '__name__', func)}` must only return Tensors, got type "
-                         f"{type(x)} as a return.")  # fmt: skip
+        if out_dim is None:
+            return x
+        raise ValueError(
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(x)}. Did you mean to set out_dims= to None for output?"
+        )
     value, bdim = unwrap(x, level)
     if out_dim is None:
         if bdim is not None:
-            raise ValueError(f"vmap({getattr(func, '__name__', func)}, ...): `{getattr(func, '__name__', func)}` can not return a BatchedTensor "
-                             "when out_dim is None")  # fmt: skip
+            raise ValueError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None")
         return value
     if bdim is None:
         value, bdim = value.unsqueeze(0).expand(batch_size(level), *value.shape), 0
     return move(value, bdim, out_dim % value.ndim)
 
 
-def _run_chunks(func, flat, spec, dims, size, out_dims, randomness, chunk_size):
+def _run_chunks(func, flat, spec, dims, size, out_dims, randomness, kwargs, chunk_size):
     """The batch in pieces; results joined along the mapped dim."""
     import rushlight
 
@@ -269,9 +299,9 @@ def _run_chunks(func, flat, spec, dims, size, out_dims, randomness, chunk_size):
     for start in range(0, size, chunk_size):
         n = min(chunk_size, size - start)
         part = [x if d is None else x.narrow(d, start, n) for x, d in zip(flat, dims)]
-        pieces.append(_run(func, part, spec, dims, n, out_dims, randomness))
-    flats = [tree_flatten(p) for p in pieces]
-    out_spec = flats[0][1]
-    places = _flat_dims(out_dims, len(flats[0][0]), out_spec, "out_dims")
-    joined = [column[0] if d is None else rushlight.cat(column, d) for d, column in zip(places, zip(*(f for f, _ in flats)))]
+        pieces.append(tree_flatten(_run(func, part, spec, dims, n, out_dims, randomness, kwargs)))
+    out_spec = pieces[0][1]
+    places = _flat_dims(out_dims, out_spec)
+    columns = zip(*(leaves for leaves, _ in pieces))
+    joined = [column[0] if d is None else rushlight.cat(column, d) for d, column in zip(places, columns)]
     return tree_unflatten(joined, out_spec)
