@@ -405,6 +405,8 @@ cdef class Tensor:
         return _arithmetic(SLOT_MOD, a, b)
 
     def __matmul__(a, b):
+        if isinstance(a, (int, float, complex)) or isinstance(b, (int, float, complex)):
+            return NotImplemented          # a product of matrices takes no number
         return _arithmetic(SLOT_MATMUL, a, b)
 
     def __and__(a, b):

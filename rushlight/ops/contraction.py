@@ -27,17 +27,23 @@ for _name, _function in {
 def _checked_inplace(op, name):
     """``name_``: the result must have the input's shape already."""
 
-    def inplace(input, *args, **kwargs):
-        result = op(input, *args, **kwargs)
-        if result.shape != input.shape:
-            raise RuntimeError(
-                f"Bad in-place call: input tensor size {list(input.shape)} and output tensor size {list(result.shape)} should match\n"
-                f"{name}() can't change the shape of the tensor it writes to; use {name}() without the underscore."
-            )
+    def inplace(input, first, second, **kwargs):
+        if name in ("addmm", "baddbmm") and first.ndim == second.ndim == input.ndim and first.shape[-1] == second.shape[-2]:
+            _check_shape(input, [*first.shape[:-1], second.shape[-1]], name)
+        result = op(input, first, second, **kwargs)
+        _check_shape(input, list(result.shape), name)
         return _core.write_inplace(input, result)
 
     inplace.__name__, inplace.__doc__ = name + "_", f"In-place version of :func:`{name}`."
     op.inplace = _core.Library(inplace, _core.Signature(name + "_", (), 0, ()), "")
+
+
+def _check_shape(input, wanted, name):
+    if list(input.shape) != wanted:
+        raise RuntimeError(
+            f"Bad in-place call: input tensor size {list(input.shape)} and output tensor size {wanted} should match\n"
+            f"{name}_() can't change the shape of the tensor that it writes to; use {name}()."
+        )
 
 
 _native = _matmul.operators()
