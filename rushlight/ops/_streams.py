@@ -1,7 +1,7 @@
 """The random streams of large tensors as kernels: the recurrence of the Mersenne Twister, uniforms and normals from its raw words.
 
-``_core/random.pyx`` states what the streams are and takes these kernels for fills beyond a size; they give the same words and uniforms as its own
-loops, and normals of the same accuracy.
+``_core/random.pyx`` states what the streams are and takes these kernels for fills beyond a size; they give the same words and
+uniforms as its own loops, and normals of the same accuracy.
 """
 
 import math
