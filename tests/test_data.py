@@ -516,3 +516,23 @@ def test_loaders_can_be_pickled_and_copied():
 def test_spawned_workers():
     loader = ours.DataLoader(range(6), 2, num_workers=2, multiprocessing_context="spawn")
     assert plain(list(loader)) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_data_pipes_chain():
+    from rushlight.utils.data.datapipes.iter import IterableWrapper
+
+    pipe = IterableWrapper(range(5)).batch(2)
+    assert list(pipe) == [[0, 1], [2, 3], [4]] and len(pipe) == 3
+    assert plain(list(ours.DataLoader(pipe, batch_size=None))) == [[0, 1], [2, 3], [4]]
+
+    @ours.functional_datapipe("doubled_for_a_test")
+    class Doubled(ours.IterDataPipe):
+        def __init__(self, source):
+            self.source = source
+
+        def __iter__(self):
+            return (2 * item for item in self.source)
+
+    assert list(IterableWrapper([1, 2]).doubled_for_a_test()) == [2, 4]
+    with pytest.raises(AttributeError, match="no attribute 'tripled'"):
+        pipe.tripled()

@@ -45,6 +45,8 @@ _OPCODES = b"()NIJKMLGXUBCT]}eaustR\x81bQ2\x30\x31\x85\x86\x87\x88\x89\x8a\x8b\x
 
 def seeds():
     """Checkpoints of all kinds that are undamaged, as bytes."""
+    import numpy
+
     base = rushlight.arange(24).float()
     objects = [
         OrderedDict(weight=base.view(4, 6), bias=rushlight.nn.Parameter(rushlight.ones(3)), view=base[3:9]),
@@ -67,6 +69,7 @@ def seeds():
             rushlight.Size([2]),
             rushlight.int8,
         ],
+        {"array": numpy.arange(6.0).reshape(2, 3), "number": numpy.float32(2), "type": numpy.dtype(">i2")},
         rushlight.nn.Sequential(rushlight.nn.Linear(2, 3), rushlight.nn.ReLU()),
         {"half": rushlight.zeros(7, dtype=rushlight.bfloat16), "empty": rushlight.zeros(0, 3), "u16": rushlight.uint16},
     ]
