@@ -406,7 +406,7 @@ cdef class Tensor:
 
     def __matmul__(a, b):
         if isinstance(a, (int, float, complex)) or isinstance(b, (int, float, complex)):
-            return NotImplemented          # a product of matrices takes no number
+            raise TypeError(f"unsupported operand type(s) for @: '{type(a).__name__}' and '{type(b).__name__}'")
         return _arithmetic(SLOT_MATMUL, a, b)
 
     def __and__(a, b):
