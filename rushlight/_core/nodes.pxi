@@ -1,7 +1,10 @@
 # Nodes whose backward is Python: autograd.Function and library operators. Included in tape.pyx.
 
-cdef object fit_gradient(str label, Py_ssize_t i, object grad, tuple sizes, int code):
-    """grad in the shape and dtype of input i: broadcasting is undone, floating dtypes are converted."""
+cdef object fit_gradient(str label, Py_ssize_t i, object grad, tuple sizes, int code, bint drop=False):
+    """grad in the shape and dtype of input i: broadcasting is undone, floating dtypes are converted.
+
+    A complex gradient of a real input is an error, or its imaginary part is dropped.
+    """
     cdef Tensor g
     if not isinstance(grad, Tensor):
         raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})\n{label} returned it as gradient {i}.")
@@ -13,6 +16,8 @@ cdef object fit_gradient(str label, Py_ssize_t i, object grad, tuple sizes, int 
         g = g.sum_to_size(sizes)
     if g.code != code:
         if (<dtype>DTYPES[g.code]).is_complex and not (<dtype>DTYPES[code]).is_complex:
+            if drop:
+                return g.real.to(DTYPES[code])
             raise RuntimeError(f"Function {label} returned an invalid gradient at index {i} - expected a real gradient for a real input, "
                                f"but got {(<dtype>DTYPES[g.code]).name}")
         g = g.to(DTYPES[code])
@@ -101,7 +106,7 @@ cdef class LibraryNode(Node):
             if not self.needs[i]:
                 results[i] = None
             elif result is not None:
-                results[i] = fit_gradient(self.label, i, result, self.shapes[i][0], self.shapes[i][1])
+                results[i] = fit_gradient(self.label, i, result, self.shapes[i][0], self.shapes[i][1], True)
         return results
 
     cdef int release(self) except -1:

@@ -65,16 +65,14 @@ def _cat(tensors, dim):
 
 
 @_cat.backward_of
-def _(grad, tensors, dim, needs):
+def _(grad, dim, needs, shapes):
     start, grads = 0, []
-    for t, need in zip(tensors, needs):
-        if t.ndim == 1 and t.shape[0] == 0 and grad.ndim != 1:
+    for sizes, need in zip(shapes, needs):
+        if sizes is None or (sizes == (0,) and grad.ndim != 1):
             grads.append(None)
             continue
-        n = t.shape[dim]
-        part = shape.narrow(grad, dim, start, n) if need else None
-        grads.append(part if part is None or part.dtype is t.dtype else shape.cast(part, t.dtype))
-        start += n
+        grads.append(shape.narrow(grad, dim, start, sizes[dim]) if need else None)
+        start += sizes[dim]
     return tuple(grads)
 
 
@@ -99,9 +97,8 @@ def _stack(tensors, dim):
 
 
 @_stack.backward_of
-def _(grad, tensors, dim, needs):
-    parts = (shape.select(grad, dim, i) if need else None for i, need in enumerate(needs))
-    return tuple(p if p is None or p.dtype is t.dtype else shape.cast(p, t.dtype) for p, t in zip(parts, tensors))
+def _(grad, dim, needs):
+    return tuple(shape.select(grad, dim, i) if need else None for i, need in enumerate(needs))
 
 
 @composite(where="function")
