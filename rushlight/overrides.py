@@ -102,8 +102,9 @@ def is_overriding(cls):
     return function is not None and getattr(function, "__func__", function) is not _disabled_torch_function_impl
 
 
-def _disabled_torch_function_impl(cls, func, types, args=(), kwargs=None):
-    """Set as ``__torch_function__`` of a subclass: its results are plain tensors."""
+def _disabled_torch_function_impl(*call):
+    """Set as ``__torch_function__`` of a subclass (plain, or as a class method): its results are plain tensors."""
+    func, _, args, kwargs = (*(call[1:] if isinstance(call[0], type) else call), (), None)[:4]
     with DisableTorchFunctionSubclass():
         return func(*args, **(kwargs or {}))
 

@@ -1,9 +1,22 @@
-"""Activation functions, element by element and along a dimension."""
+"""Activation functions: the operators of ``ops/activation.py`` with PyTorch's ``inplace`` argument, and those along a dimension."""
 
-import math
 import warnings
 
 import rushlight as torch
+
+from ..ops import activation, elementary, statistics
+
+sigmoid, tanh = elementary.sigmoid, elementary.tanh
+gelu, softplus, logsigmoid, softsign = activation.gelu, activation.softplus, activation.logsigmoid, activation.softsign
+tanhshrink, hardshrink = activation.tanhshrink, activation.hardshrink
+softmax, log_softmax, softmin = statistics.softmax, statistics.log_softmax, statistics.softmin
+
+relu_, leaky_relu_, elu_, celu_, selu_ = (getattr(activation, n).inplace for n in ("relu", "leaky_relu", "elu", "celu", "selu"))
+hardtanh_, threshold_ = activation.hardtanh.inplace, activation.threshold.inplace
+
+
+def _apply(operator, inplace, *args):
+    return operator.inplace(*args) if inplace else operator(*args)
 
 
 def _into(input, result, inplace):
@@ -15,47 +28,75 @@ def _source(input, inplace):
     return input.clone() if inplace else input
 
 
-# -- piecewise linear --
-
-
 def relu(input, inplace=False):
     """max(x, 0)."""
-    return torch.relu_(input) if inplace else torch.relu(input)
-
-
-def relu_(input):
-    """In-place :func:`relu`."""
-    return torch.relu_(input)
+    return _apply(activation.relu, inplace, input)
 
 
 def relu6(input, inplace=False):
     """min(max(x, 0), 6)."""
-    return hardtanh(input, 0.0, 6.0, inplace)
+    return _apply(activation.relu6, inplace, input)
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """``x`` limited to [min_val, max_val]; no gradient at or beyond the limits."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    x = _source(input, inplace)
-    low, high = torch.full_like(x, min_val), torch.full_like(x, max_val)
-    return _into(input, torch.where(x <= min_val, low, torch.where(x >= max_val, high, x)), inplace)
-
-
-def hardtanh_(input, min_val=-1.0, max_val=1.0):
-    """In-place :func:`hardtanh`."""
-    return hardtanh(input, min_val, max_val, inplace=True)
+    return _apply(activation.hardtanh, inplace, input, min_val, max_val)
 
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """x where x > 0, else negative_slope * x."""
-    x = _source(input, inplace)
-    return _into(input, torch.where(x > 0, x, x * negative_slope), inplace)
+    return _apply(activation.leaky_relu, inplace, input, negative_slope)
 
 
-def leaky_relu_(input, negative_slope=0.01):
-    """In-place :func:`leaky_relu`."""
-    return leaky_relu(input, negative_slope, inplace=True)
+def elu(input, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha * (exp(x) - 1)."""
+    return _apply(activation.elu, inplace, input, alpha)
+
+
+def celu(input, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha * (exp(x / alpha) - 1)."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _apply(activation.celu, inplace, input, alpha)
+
+
+def selu(input, inplace=False):
+    """scale * elu(x, alpha), with the two constants that keep mean 0 and variance 1."""
+    return _apply(activation.selu, inplace, input)
+
+
+def silu(input, inplace=False):
+    """x * sigmoid(x)."""
+    return _apply(activation.silu, inplace, input)
+
+
+def mish(input, inplace=False):
+    """x * tanh(softplus(x))."""
+    return _apply(activation.mish, inplace, input)
+
+
+def hardsigmoid(input, inplace=False):
+    """clip(x / 6 + 1 / 2, 0, 1)."""
+    return _apply(activation.hardsigmoid, inplace, input)
+
+
+def hardswish(input, inplace=False):
+    """x * hardsigmoid(x)."""
+    return _apply(activation.hardswish, inplace, input)
+
+
+def softshrink(input, lambd=0.5):
+    """x moved towards 0 by lambd, 0 within [-lambd, lambd]."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return activation.softshrink(input, lambd)
+
+
+def threshold(input, threshold, value, inplace=False):
+    """x where x > threshold, else value."""
+    return _apply(activation.threshold, inplace, input, threshold, value)
 
 
 def prelu(input, weight):
@@ -68,7 +109,7 @@ def prelu(input, weight):
                 f"size = {channels}."
             )
         weight = weight.reshape([-1 if d == 1 else 1 for d in range(input.dim())])
-    return torch.where(input > 0, input, weight * input)
+    return activation._prelu_kernel(input, weight)
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
@@ -86,142 +127,6 @@ def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
     return rrelu(input, lower, upper, training, inplace=True)
 
 
-def threshold(input, threshold, value, inplace=False):
-    """x where x > threshold, else value."""
-    x = _source(input, inplace)
-    return _into(input, torch.where(x > threshold, x, torch.full_like(x, value)), inplace)
-
-
-_threshold = threshold  # the name that the argument below hides
-
-
-def threshold_(input, threshold, value):
-    """In-place :func:`threshold`."""
-    return _threshold(input, threshold, value, inplace=True)
-
-
-def hardshrink(input, lambd=0.5):
-    """x where abs(x) > lambd, else 0."""
-    return torch.where((input >= -lambd) & (input <= lambd), torch.zeros_like(input), input)
-
-
-def softshrink(input, lambd=0.5):
-    """x moved towards 0 by lambd, 0 within [-lambd, lambd]."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    return torch.where(input > lambd, input - lambd, torch.where(input < -lambd, input + lambd, input * 0))
-
-
-def hardsigmoid(input, inplace=False):
-    """clip(x / 6 + 1 / 2, 0, 1)."""
-    x = _source(input, inplace)
-    zero, one = torch.zeros_like(x), torch.ones_like(x)
-    return _into(input, torch.where(x <= -3, zero, torch.where(x >= 3, one, x / 6 + 0.5)), inplace)
-
-
-def hardswish(input, inplace=False):
-    """x * hardsigmoid(x)."""
-    x = _source(input, inplace)
-    return _into(input, torch.where(x <= -3, torch.zeros_like(x), torch.where(x >= 3, x, x * (x + 3) / 6)), inplace)
-
-
-# -- smooth --
-
-
-def sigmoid(input):
-    """1 / (1 + exp(-x))."""
-    return torch.sigmoid(input)
-
-
-def tanh(input):
-    """The hyperbolic tangent."""
-    return torch.tanh(input)
-
-
-def elu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha * (exp(x) - 1)."""
-    x = _source(input, inplace)
-    return _into(input, torch.where(x > 0, x, alpha * torch.expm1(torch.where(x > 0, 0.0, x))), inplace)
-
-
-def elu_(input, alpha=1.0):
-    """In-place :func:`elu`."""
-    return elu(input, alpha, inplace=True)
-
-
-def celu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha * (exp(x / alpha) - 1)."""
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    x = _source(input, inplace)
-    return _into(input, torch.where(x > 0, x, alpha * torch.expm1(torch.where(x > 0, 0.0, x) / alpha)), inplace)
-
-
-def celu_(input, alpha=1.0):
-    """In-place :func:`celu`."""
-    return celu(input, alpha, inplace=True)
-
-
-# The fixed point of mean 0 and variance 1 (Klambauer et al., Self-normalizing neural networks, 2017).
-_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-
-
-def selu(input, inplace=False):
-    """scale * elu(x, alpha), with the two constants that keep mean 0 and variance 1."""
-    x = _source(input, inplace)
-    negative = _SELU_SCALE * _SELU_ALPHA * torch.expm1(torch.where(x > 0, 0.0, x))
-    return _into(input, torch.where(x > 0, x * _SELU_SCALE, negative), inplace)
-
-
-def selu_(input):
-    """In-place :func:`selu`."""
-    return selu(input, inplace=True)
-
-
-def silu(input, inplace=False):
-    """x * sigmoid(x)."""
-    x = _source(input, inplace)
-    return _into(input, x * torch.sigmoid(x), inplace)
-
-
-def mish(input, inplace=False):
-    """x * tanh(softplus(x))."""
-    x = _source(input, inplace)
-    return _into(input, x * torch.tanh(softplus(x)), inplace)
-
-
-def gelu(input, approximate="none"):
-    """x * Phi(x), Phi the normal distribution function; ``approximate="tanh"`` replaces it by a formula with tanh."""
-    if approximate == "none":
-        return 0.5 * input * (1 + torch.erf(input * math.sqrt(0.5)))
-    if approximate == "tanh":
-        return 0.5 * input * (1 + torch.tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input * input * input)))
-    raise RuntimeError(f"approximate argument must be either none or tanh.\ngiven: {approximate!r}")
-
-
-def softplus(input, beta=1, threshold=20):
-    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
-    scaled = input * beta
-    linear = scaled > threshold
-    return torch.where(linear, input, torch.log1p(torch.exp(torch.where(linear, 0.0, scaled))) / beta)
-
-
-def logsigmoid(input):
-    """log(sigmoid(x))."""
-    zero = torch.zeros_like(input)
-    return torch.minimum(input, zero) - torch.log1p(torch.exp(-torch.abs(input)))
-
-
-def softsign(input):
-    """x / (1 + abs(x))."""
-    return input / (torch.abs(input) + 1)
-
-
-def tanhshrink(input):
-    """x - tanh(x)."""
-    return input - torch.tanh(input)
-
-
 # -- along a dimension --
 
 
@@ -233,30 +138,6 @@ def glu(input, dim=-1):
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim % input.dim()} is size {input.size(dim)}")
     first, second = input.chunk(2, dim)
     return first * torch.sigmoid(second)
-
-
-def _implied_dim(name, input, dim):
-    if dim is not None:
-        return dim
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=4
-    )
-    return 0 if input.dim() in (0, 1, 3) else 1
-
-
-def softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """exp(x) / sum(exp(x)) along ``dim``; dtype: cast the input to it first."""
-    return torch.softmax(input, _implied_dim("softmax", input, dim), dtype=dtype)
-
-
-def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """log(softmax(x)) along ``dim``."""
-    return torch.log_softmax(input, _implied_dim("log_softmax", input, dim), dtype=dtype)
-
-
-def softmin(input, dim=None, _stacklevel=3, dtype=None):
-    """softmax(-x) along ``dim``."""
-    return torch.softmax(-input, _implied_dim("softmin", input, dim), dtype=dtype)
 
 
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):

@@ -2,6 +2,8 @@
 
 import rushlight as torch
 
+from .._core.tensor import rename
+from ..ops import loss as _loss
 from ._functional_activation import log_softmax, logsigmoid
 from ._reduction import chosen, reduced
 
@@ -38,17 +40,37 @@ def _check_nll(input, target, weight):
     return classes
 
 
-def _kept_labels(target, classes, ignore_index):
-    """Labels with the ignored ones replaced by 0, and which ones count. Raises IndexError for a label that is no class."""
-    kept = target != ignore_index
-    labels = torch.where(kept, target, 0).long()
-    wrong = (labels < 0) | (labels >= classes)
-    if wrong.any():
-        raise IndexError(
-            f"Target {int(labels[wrong].flatten()[0])} is out of bounds.\n"
-            f"the input has {classes} classes, so labels go from 0 to {classes - 1} (ignore_index is {ignore_index})"
-        )
-    return labels, kept
+def _check_range(target, classes, ignore_index):
+    """Raises IndexError for a label that is no class."""
+    if target.numel() == 0:
+        return
+    low, high = torch.aminmax(target)
+    if low.item() < 0 or high.item() >= classes:
+        wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
+        if wrong.numel():
+            raise IndexError(
+                f"Target {int(wrong.flatten()[0])} is out of bounds.\n"
+                f"the input has {classes} classes, so labels go from 0 to {classes - 1} (ignore_index is {ignore_index})"
+            )
+
+
+def _of_labels(operator, input, target, weight, ignore_index, reduction, **options):
+    """A loss by labels through its kernel: input (N, C, *) or (C), target (N, *) or ()."""
+    classes = _check_nll(input, target, weight)
+    _check_range(target, classes, ignore_index)
+    dim = 1 if input.dim() > 1 else 0
+    target = target if target.dtype is torch.int64 else target.long()
+    if input.dim() == 1:
+        target = target.reshape(())
+    if weight is not None:
+        weight = _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
+    losses, factors = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
+    if reduction == "none":
+        return losses
+    total = losses.sum()
+    if reduction == "mean":
+        total = total / factors.detach().sum()
+    return rename(total, "NllLossBackward0")
 
 
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
@@ -58,18 +80,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     count. Raises IndexError for a label outside [0, C).
     """
     reduction = chosen(reduction, size_average, reduce)
-    classes = _check_nll(input, target, weight)
-    labels, kept = _kept_labels(target, classes, ignore_index)
-    if input.dim() == 1:
-        losses = -input.gather(0, labels.reshape(1)).reshape(target.shape)
-    else:
-        losses = -input.gather(1, labels.unsqueeze(1)).squeeze(1)
-    if weight is None:
-        factor = kept.to(input.dtype)
-    else:
-        factor = torch.where(kept, weight.reshape(-1)[labels], 0)
-    losses = torch.where(kept, losses * factor, 0)
-    return losses.sum() / factor.sum() if reduction == "mean" else reduced(losses, reduction)
+    return _of_labels(_loss.nll, input, target, weight, ignore_index, reduction)
 
 
 def cross_entropy(
@@ -89,21 +100,7 @@ def cross_entropy(
     class_dim = 0 if input.dim() <= 1 else 1
     if target.size() == input.size() and (target.is_floating_point() or target.dim() > 1):
         return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing, class_dim)
-    log_probs = log_softmax(input, class_dim)
-    losses = nll_loss(log_probs, target, weight, ignore_index=ignore_index, reduction=reduction)
-    if label_smoothing == 0.0:
-        return losses
-    classes = input.size(class_dim)
-    kept = target != ignore_index
-    if weight is None:
-        spread = -log_probs.sum(class_dim)
-        total = kept.sum()
-    else:
-        spread = -(log_probs * _along(weight, class_dim, input.dim())).sum(class_dim)
-        total = torch.where(kept, weight[torch.where(kept, target, 0)], 0).sum()
-    spread = torch.where(kept, spread, 0)
-    spread = spread.sum() / total if reduction == "mean" else reduced(spread, reduction)
-    return (1 - label_smoothing) * losses + label_smoothing / classes * spread
+    return _of_labels(_loss.cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing=float(label_smoothing))
 
 
 def _along(weight, dim, rank):

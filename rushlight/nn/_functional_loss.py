@@ -5,6 +5,7 @@ import warnings
 
 import rushlight as torch
 
+from ..ops import loss as _loss
 from ._functional_distance import pairwise_distance
 from ._reduction import chosen, legacy_get_string, reduced
 
@@ -28,19 +29,32 @@ def _weighted(losses, weight, reduction):
     return reduced(losses, reduction)
 
 
+def _kernel(loss, reduction, input, target, *args, **kwargs):
+    """The loss as one kernel; operands of unequal shapes or dtypes are brought together first."""
+    if input.shape != target.shape:
+        input, target = torch.broadcast_tensors(input, target)
+    if input.dtype is not target.dtype:
+        common = torch.promote_types(input.dtype, target.dtype)
+        input, target = input.to(common), target.to(common)
+    return loss[reduction](input, target, *args, **kwargs)
+
+
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """(input - target)**2, averaged."""
     reduction = chosen(reduction, size_average, reduce)
     _check_same_size(input, target)
-    difference = input - target
-    return _weighted(difference * difference, weight, reduction)
+    if weight is None:
+        return _kernel(_loss.mse, reduction, input, target)
+    return _weighted(_kernel(_loss.mse, "none", input, target), weight, reduction)
 
 
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """abs(input - target), averaged."""
     reduction = chosen(reduction, size_average, reduce)
     _check_same_size(input, target)
-    return _weighted(torch.abs(input - target), weight, reduction)
+    if weight is None:
+        return _kernel(_loss.l1, reduction, input, target)
+    return _weighted(_kernel(_loss.l1, "none", input, target), weight, reduction)
 
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
@@ -50,10 +64,8 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
-        return reduced(torch.abs(input - target), reduction)
-    difference = input - target
-    distance = torch.abs(difference)
-    return reduced(torch.where(distance < beta, 0.5 * difference * difference / beta, distance - 0.5 * beta), reduction)
+        return _kernel(_loss.l1, reduction, input, target)
+    return _kernel(_loss.smooth_l1, reduction, input, target, beta)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
@@ -62,10 +74,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     _check_same_size(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    difference = input - target
-    distance = torch.abs(difference)
-    losses = torch.where(distance <= delta, 0.5 * difference * difference, delta * (distance - 0.5 * delta))
-    return _weighted(losses, weight, reduction)
+    if weight is None:
+        return _kernel(_loss.huber, reduction, input, target, delta)
+    return _weighted(_kernel(_loss.huber, "none", input, target, delta), weight, reduction)
 
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -118,10 +129,7 @@ def binary_cross_entropy_with_logits(
             f"result type {_type_name(input)} can't be cast to the desired output type {_type_name(target)}\n"
             "targets are probabilities: target.to(input.dtype)"
         )
-    log_sigmoid = -(torch.clamp(-input, min=0) + torch.log1p(torch.exp(-torch.abs(input))))
-    positive = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-    losses = (1 - target) * input - positive * log_sigmoid
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return _loss.binary_cross_entropy_with_logits[reduction](input, target.to(input.dtype), weight, pos_weight)
 
 
 _TYPE_NAMES = {
@@ -146,13 +154,10 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             "the next major release.",
             stacklevel=2,
         )
-    if log_target:
-        losses = torch.exp(target) * (target - input)
-    else:
-        losses = torch.xlogy(target, target) - target * input
     if reduction == "batchmean":
-        return losses.sum() / input.size(0) if input.dim() else losses.sum()
-    return reduced(losses, chosen(reduction))
+        total = _kernel(_loss.kl_div, "sum", input, target, log_target)
+        return total / input.size(0) if input.dim() else total
+    return _kernel(_loss.kl_div, chosen(reduction), input, target, log_target)
 
 
 def poisson_nll_loss(
@@ -198,8 +203,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target * input)), targets being 1 and -1; averaged."""
     reduction = chosen(reduction, size_average, reduce)
-    margin = -target * input
-    return reduced(torch.log1p(torch.exp(-torch.abs(margin))) + torch.relu(margin), reduction)
+    return _kernel(_loss.soft_margin, reduction, input, target)
 
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):

@@ -4,23 +4,15 @@ import math
 
 import rushlight as torch
 
+from ..ops import normalization
 from ._functional_pool import avg_pool2d, avg_pool3d
 from ._functional_window import _pad_constant
-
 
 
 def _affine(normalised, weight, bias, shape):
     if weight is not None:
         normalised = normalised * weight.reshape(shape)
     return normalised if bias is None else normalised + bias.reshape(shape)
-
-
-def _standardised(input, dims, eps):
-    """``input`` with mean 0 and variance 1 over ``dims``, and both that it had."""
-    mean = input.mean(dims, keepdim=True)
-    centred = input - mean
-    variance = (centred * centred).mean(dims, keepdim=True)
-    return centred * torch.rsqrt(variance + eps), mean, variance
 
 
 def _check_size_when_training(size):
@@ -45,14 +37,12 @@ def batch_norm(
             raise RuntimeError(f"{name} should contain {channels} elements not {vector.numel()}")
         if vector is None and name.startswith("running") and not training:
             raise RuntimeError(f"{name} must be defined in evaluation mode")
-    shape = [1, channels] + [1] * (input.dim() - 2)
+    dims = tuple(d for d in range(input.dim()) if d != 1)
     if not training:
-        scale = torch.rsqrt(running_var + eps)
-        return _affine((input - running_mean.reshape(shape)) * scale.reshape(shape), weight, bias, shape)
-    dims = [d for d in range(input.dim()) if d != 1]
-    normalised, mean, variance = _standardised(input, dims, eps)
+        return normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, dims, eps)
+    out, mean, variance = normalization.batch_norm_training(input, weight, bias, dims, eps)
     _update_running(running_mean, running_var, mean, variance, input.numel() // channels, momentum)
-    return _affine(normalised, weight, bias, shape)
+    return out
 
 
 def _update_running(running_mean, running_var, mean, variance, count, momentum):
@@ -75,10 +65,12 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    normalised, mean, variance = _standardised(input, list(range(2, input.dim())), eps)
-    count = math.prod(input.shape[2:])
-    _update_running(running_mean, running_var, mean.mean(0), variance.mean(0), count, momentum)
-    return _affine(normalised, weight, bias, shape)
+    dims = tuple(range(2, input.dim()))
+    if running_mean is not None or running_var is not None:
+        with torch.no_grad():
+            mean, variance = input.mean(dims).mean(0), input.var(dims, unbiased=False).mean(0)
+        _update_running(running_mean, running_var, mean, variance, math.prod(input.shape[2:]), momentum)
+    return _affine(normalization.standardise(input, dims, eps), weight, bias, shape)
 
 
 def _check_normalized_shape(input, normalized_shape, star):
@@ -89,24 +81,18 @@ def _check_normalized_shape(input, normalized_shape, star):
             f"Given normalized_shape={list(shape)}, expected input with shape [*{star}{expected}], "
             f"but got input of size{list(input.shape)}"
         )
-    return list(range(-len(shape), 0))
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """The last dimensions (``normalized_shape``) normalised together; weight and bias of that shape."""
-    dims = _check_normalized_shape(input, normalized_shape, ", ")
-    normalised, _, _ = _standardised(input, dims, eps)
-    if weight is not None:
-        normalised = normalised * weight
-    return normalised if bias is None else normalised + bias
+    _check_normalized_shape(input, normalized_shape, ", ")
+    return normalization.layer_norm(input, tuple(normalized_shape), weight, bias, eps)
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """The last dimensions divided by the root of their mean square; eps None: the dtype's own."""
-    dims = _check_normalized_shape(input, normalized_shape, "")
-    eps = torch.finfo(input.dtype).eps if eps is None else eps
-    normalised = input * torch.rsqrt((input * input).mean(dims, keepdim=True) + eps)
-    return normalised if weight is None else normalised * weight
+    _check_normalized_shape(input, normalized_shape, "")
+    return normalization.rms_norm(input, tuple(normalized_shape), weight, torch.finfo(input.dtype).eps if eps is None else eps)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -119,7 +105,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"{list(input.shape)} and num_groups={num_groups}"
         )
     grouped = input.reshape(input.size(0), num_groups, -1)
-    normalised = _standardised(grouped, -1, eps)[0].reshape(input.shape)
+    normalised = normalization.standardise(grouped, -1, eps).reshape(input.shape)
     return _affine(normalised, weight, bias, [1, input.size(1)] + [1] * (input.dim() - 2))
 
 
