@@ -4,6 +4,7 @@ program allows.
 
 import enum
 import sys
+import types
 from collections import OrderedDict
 
 import rushlight
@@ -99,14 +100,21 @@ def _our_bases():
 
 def _of_program(module, name):
     """A module, optimizer or scheduler class, ours or one of the program's; an activation function of ours."""
-    ours = module.startswith((f"{names.OURS}.nn.", f"{names.OURS}.optim."))
-    # A module of the program's must be there already: a file cannot have one imported.
-    obj = sys.modules.get(module, rushlight if ours else None)
-    for part in [*module.split(".")[1:], *name.split(".")] if obj is rushlight else name.split("."):
-        obj = getattr(obj, part, None) if part.isidentifier() and not part.startswith("__") else None
+    package = names.OURS
+    module = module.replace(f"{package}._C._nn", f"{package}.nn.functional")  # where PyTorch's C functions live
+    if module.startswith((f"{package}.nn.", f"{package}.optim.")):
+        obj = rushlight
+        for part in [*module.split(".")[1:], *name.split(".")]:
+            obj = getattr(obj, part, None) if part.isidentifier() and not part.startswith("__") else None
+    elif module.partition(".")[0] != package:
+        obj = sys.modules.get(module)  # there already: a file cannot have a module imported
+        for part in name.split("."):
+            obj = vars(obj).get(part) if isinstance(obj, (types.ModuleType, type)) else None
+    else:
+        return None
     if isinstance(obj, type) and issubclass(obj, _our_bases()):
         return blank_constructor(obj)
-    if module in (f"{names.OURS}.nn.functional", f"{names.OURS}._C._nn") and callable(obj):
+    if module == f"{package}.nn.functional" and callable(obj):
         return Constructor(f"{module}.{name}", value=obj)
     return None
 
