@@ -6,6 +6,7 @@ records of the archive.
 
 import copyreg
 import struct
+import sys
 import types
 from collections import OrderedDict
 
@@ -182,7 +183,7 @@ class Pickler:
 
         warn_if_has_hooks(tensor)
         state = dict(getattr(tensor, "__dict__", None) or {})
-        if isinstance(tensor, rushlight.nn.Parameter):
+        if _is_parameter(tensor):
             data, hooks = tensor.detach(), OrderedDict()
             if state:
                 arguments = (data, tensor.requires_grad, hooks, state)
@@ -282,6 +283,11 @@ class Pickler:
         if state is not None:
             self._save(state)
             self._out += b"b"
+
+
+def _is_parameter(tensor):
+    room = sys.modules.get("rushlight.nn.parameter")  # as long as nobody has used it there is none
+    return room is not None and isinstance(tensor, room.Parameter)
 
 
 def _cannot_save(obj, why):
