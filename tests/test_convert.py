@@ -513,3 +513,23 @@ def test_unused_capsules_free_their_tensor():
         t.__dlpack__()
         t.__dlpack__(max_version=(1, 0))
     assert sys.getrefcount(t) == before
+
+
+def test_failing_calls_leak_nothing():
+    def resident():
+        with open("/proc/self/statm") as f:
+            return int(f.read().split()[1]) * 4096
+
+    lines = ("T.tensor([[1,2],[3]])", "T.tensor([1,None])", "T.from_numpy(np.array(['a']))", "T.zeros(2**50)", "T.from_dlpack(3)")
+
+    def fail(times):
+        for _ in range(times):
+            for line in lines:
+                outcome(line, rushlight)
+
+    fail(300)
+    gc.collect()
+    before = resident()
+    fail(2000)
+    gc.collect()
+    assert resident() - before < 1 << 20

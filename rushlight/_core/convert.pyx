@@ -86,7 +86,10 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
             UserWarning, stacklevel=1,
         )
-    return leaf(copied(data, code), requires_grad)
+    cdef Tensor out = copied(data, code)
+    if thread_state().inference:
+        out.flags |= INFERENCE
+    return leaf(out, requires_grad)
 
 
 cdef int argument_dtype(str function, object dtype) except -2:

@@ -184,20 +184,34 @@ cdef class Memory:
         PyBuffer_FillInfo(view, self, t.address, (last + 1) * ITEMSIZE[t.code] if t.count else 0, 0, flags)
 
 
+cdef dict _numpy_dtypes = {}
+
+
+cdef object numpy_dtype(int code):
+    """NumPy's dtype object for a dtype code; imports NumPy when first asked."""
+    if not _numpy_dtypes:
+        import numpy as np
+
+        _numpy_dtypes.update({c: np.dtype(dtype_of(c).name) for c in _FORMATS})
+    return _numpy_dtypes[code]
+
+
 def numpy(Tensor self, *, bint force=False):
     """The NumPy array that shares this tensor's memory. force: detach, move to the CPU and copy as far as needed."""
-    import numpy as np
-
+    cdef Memory memory
+    cdef int i, size
     if force:
         self = self.detach().cpu().resolve_conj().resolve_neg()
     check_exportable(self)
-    cdef Memory memory = Memory.__new__(Memory)
-    memory.tensor = self
-    cdef int size = ITEMSIZE[self.code]
-    strides = tuple([self.strides[i] * size for i in range(self.ndim)])
+    kind = numpy_dtype(self.code)
+    ndarray = sys.modules["numpy"].ndarray
+    shape = tuple([self.sizes[i] for i in range(self.ndim)])
     if self.count == 0:
-        return np.ndarray(tuple(size_object(self.ndim, self.sizes)), dtype_of(self.code).name)
-    return np.ndarray(tuple(size_object(self.ndim, self.sizes)), dtype_of(self.code).name, memory, 0, strides)
+        return ndarray(shape, kind)
+    size = ITEMSIZE[self.code]
+    memory = Memory.__new__(Memory)
+    memory.tensor = self
+    return ndarray(shape, kind, memory, 0, tuple([self.strides[i] * size for i in range(self.ndim)]))
 
 
 def __array__(self, dtype=None, copy=None):

@@ -198,6 +198,18 @@ default_generator.seed()
 cdef Generator _default = default_generator
 
 
+def _hold_default():
+    _default.hold()
+
+
+def _free_default():
+    _default.free()
+
+
+# A child must not inherit the lock from a thread that was drawing.
+os.register_at_fork(before=_hold_default, after_in_parent=_free_default, after_in_child=_free_default)
+
+
 cdef Generator generator_of(object generator):
     """The ``generator`` argument of an operator: None means the default one."""
     if generator is None:
