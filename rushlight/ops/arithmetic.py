@@ -84,7 +84,7 @@ def div(input, other, *, rounding_mode=None):
     return chosen(input, other)
 
 
-@composite(where="")
+@composite(where="method", aliases=("divide_",))
 def div_(input, other, *, rounding_mode=None):
     """In-place :func:`div`."""
     _check_rounding(rounding_mode)
