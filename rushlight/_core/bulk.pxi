@@ -200,3 +200,38 @@ cdef void fill_blocks(Engine *e, char *data, int64_t blocks, int code, double me
         parallel_for(normal_pass, &p, 0, k, GRAIN // 16)
         p.data += 16 * k * (4 if code == F32 else 8)
         blocks -= k
+
+
+cdef void skip(Engine *e, int64_t words) noexcept nogil:
+    while words > 0:
+        draw32(e)
+        words -= 1
+
+
+cdef void fill_normal(Engine *e, char *data, int64_t n, int code, double mean, double std) noexcept nogil:
+    """``n`` >= 16 adjacent normals. A ragged end draws its last 16 values anew, over what was there."""
+    cdef int64_t blocks = n // 16, ragged = n % 16
+    cdef int size = ITEMSIZE[code]
+    cdef bint large = n >= LARGE
+    if code == F32 or code == F64:
+        fill_blocks(e, data, blocks, code, mean, std, large)
+        if ragged:
+            skip(e, ragged if code == F32 else 2 * ragged)
+            fill_blocks(e, data + (n - 16) * size, 1, code, mean, std, large)
+    else:
+        fill_half_blocks(e, data, blocks, code, mean, std, large)
+        if ragged:
+            fill_half_blocks(e, data + (n - 16) * size, 1, code, mean, std, large)
+
+
+cdef void fill_half_blocks(Engine *e, char *data, int64_t blocks, int code, double mean, double std, bint large) noexcept nogil:
+    """Blocks of 16 normals in float16 or bfloat16, computed in float32."""
+    cdef float[CHUNK] scratch
+    cdef int64_t k, i
+    while blocks > 0:
+        k = min(blocks, <int64_t>CHUNK // 16)
+        fill_blocks(e, <char *>scratch, k, F32, mean, std, large)
+        for i in range(16 * k):
+            store(data + 2 * i, code, scratch[i])
+        data += 32 * k
+        blocks -= k
