@@ -1,7 +1,7 @@
 """What operators mean for batched tensors: one rule per family, a few by name, and a loop for the rest."""
 
+from .._core import operator
 from .._core.tensor import Tensor
-from ..ops._define import registry
 from ..utils._pytree import tree_flatten, tree_unflatten
 from .vmap import Batched, NeedsValue, _levels, batch_size, move, unwrap, wrap
 
@@ -22,13 +22,18 @@ def call(func, args, kwargs):
             "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags on "
             "vmap or perform the randomness operation out of vmap"
         )
-    rule = RULES.get(name)
-    entry = registry.get(name)
-    if rule is None and entry is not None and name not in _RANDOM:
-        rule = {"pointwise": pointwise, "rowwise": rowwise, "composite": _as_written}.get(entry.family)
-    if rule is None and name[:-1] in registry and registry[name[:-1]].family == "pointwise":
-        rule = pointwise
-    return (rule or loop)(func, args, kwargs, level)
+    rule = RULES.get(name) or (loop if name in _RANDOM else _family_rule(func))
+    return rule(func, args, kwargs, level)
+
+
+def _family_rule(func):
+    if isinstance(func, operator.Rowwise):  # (a Pointwise, too)
+        return rowwise
+    if isinstance(func, (operator.Pointwise, operator.InPlace)):
+        return pointwise
+    if isinstance(func, operator.Library) and func.backward is None:
+        return _as_written
+    return loop
 
 
 def _as_written(func, args, kwargs, level):
@@ -108,12 +113,13 @@ def _unbatched_target(target, source, level):
 
 
 def rowwise(func, args, kwargs, level):
-    """The reduced dims move by one; without dim all dims of the example are reduced."""
+    """The reduced dims move by one; without dim all dims of the example are reduced. Operands over other dims: once per example."""
     names = func.signature.names
     given = {**dict(zip(names, args)), **kwargs}
     input = given[names[0]]
     rank = input.ndim
-    if unwrap(input, level)[1] is None:
+    alone = not any(isinstance(v, Tensor) for k, v in given.items() if k != names[0])
+    if unwrap(input, level)[1] is None or not ("normalized_shape" in names or ("dim" in names and alone)):
         return loop(func, args, kwargs, level)
     values = {k: _align(x, rank, level) for k, x in given.items()}
     if "dim" in names:
