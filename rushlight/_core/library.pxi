@@ -19,7 +19,8 @@ cdef class Library(Operator):
         self.forward, self.signature, self.label, self.differentiable = forward, signature, label, differentiable
         self.__name__ = signature.name
         self.__doc__ = forward.__doc__
-        self.takes_out = "out" in signature.names or "out" in getattr(getattr(forward, "__code__", None), "co_varnames", ())
+        code = getattr(forward, "__code__", None)
+        self.takes_out = code is not None and "out" in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef object names = kwnames

@@ -4,7 +4,7 @@ import math
 
 import rushlight as torch
 
-from ._functional_window import _pad_constant, per_dim, windows
+from ._functional_window import per_dim, windows
 
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -100,7 +100,7 @@ def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
     amounts = [min(p) if isinstance(p, tuple) else p for p in padding]
     _check(f"conv{rank}d", rank, input, weight, bias, stride, amounts, groups, transposed=False)
     single = input.dim() == rank + 1
-    image = _pad_constant(input.unsqueeze(0) if single else input, _both_ends(padding), 0)
+    image = torch.constant_pad_nd(input.unsqueeze(0) if single else input, _both_ends(padding), 0)
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
     if any(n < span for n, span in zip(image.shape[2:], spans)):
         sizes, given = " x ".join(map(str, image.shape[2:])), " x ".join(map(str, spans))
@@ -151,7 +151,7 @@ def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, 
     image = _spread(input.unsqueeze(0) if single else input, stride)
     edges = [d * (k - 1) - p for k, d, p in zip(weight.shape[2:], dilation, padding)]
     ends = tuple((edge, edge + extra) for edge, extra in zip(edges, output_padding))
-    image = _pad_constant(image, _both_ends(ends), 0)
+    image = torch.constant_pad_nd(image, _both_ends(ends), 0)
     flipped = weight.flip(tuple(range(2, 2 + rank)))
     flipped = flipped.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).reshape(-1, weight.size(0) // groups, *weight.shape[2:])
     output = _correlate(image, flipped, (1,) * rank, dilation, groups)
@@ -166,7 +166,7 @@ def _spread(image, stride):
         dim = 2 + i
         if step > 1:
             size = image.size(dim)
-            apart = _pad_constant(image.unsqueeze(dim + 1), _after(image, dim, step), 0)
+            apart = torch.constant_pad_nd(image.unsqueeze(dim + 1), _after(image, dim, step), 0)
             image = apart.flatten(dim, dim + 1).narrow(dim, 0, (size - 1) * step + 1)
     return image
 

@@ -6,7 +6,6 @@ import rushlight as torch
 
 from ..ops import normalization
 from ._functional_pool import avg_pool2d, avg_pool3d
-from ._functional_window import _pad_constant
 
 
 def _affine(normalised, weight, bias, shape):
@@ -120,10 +119,10 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     squares = (input * input).unsqueeze(1)
     before, after = size // 2, (size - 1) // 2
     if input.dim() == 3:
-        mean = avg_pool2d(_pad_constant(squares, (0, 0, before, after), 0), (size, 1), stride=1).squeeze(1)
+        mean = avg_pool2d(torch.constant_pad_nd(squares, (0, 0, before, after), 0), (size, 1), stride=1).squeeze(1)
     else:
         shape = input.shape
         squares = squares.reshape(shape[0], 1, shape[1], shape[2], -1)
-        padded = _pad_constant(squares, (0, 0, 0, 0, before, after), 0)
+        padded = torch.constant_pad_nd(squares, (0, 0, 0, 0, before, after), 0)
         mean = avg_pool3d(padded, (size, 1, 1), stride=1).squeeze(1).reshape(shape)
     return input / (mean * alpha + k) ** beta

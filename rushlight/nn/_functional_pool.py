@@ -4,7 +4,7 @@ import math
 
 import rushlight as torch
 
-from ._functional_window import _pad_constant, per_dim, windows
+from ._functional_window import per_dim, windows
 
 
 def _output_length(size, kernel, stride, padding, dilation, ceil_mode):
@@ -49,7 +49,7 @@ class _Window:
         amounts = []
         for n, k, s, p, d, length in zip(self.size, self.kernel, self.stride, self.padding, self.dilation, self.places):
             amounts.append((p, (length - 1) * s + d * (k - 1) + 1 - n - p))
-        return _pad_constant(input, tuple(a for pair in reversed(amounts) for a in pair), value)
+        return torch.constant_pad_nd(input, tuple(a for pair in reversed(amounts) for a in pair), value)
 
     def slide(self, padded):
         """The windows: (*, places..., elements of one window)."""

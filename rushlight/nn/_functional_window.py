@@ -41,7 +41,7 @@ def pad(input, pad, mode="constant", value=None):
             f"input of dimension {input.dim()}"
         )
     if mode == "constant":
-        return _pad_constant(input, pad, 0 if value is None else value)
+        return torch.constant_pad_nd(input, pad, 0 if value is None else value)
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in _SOURCES:
@@ -57,30 +57,6 @@ def pad(input, pad, mode="constant", value=None):
     for i in range(len(pad) // 2):
         input = _pad_from_itself(input, -1 - i, pad[2 * i], pad[2 * i + 1], mode)
     return input
-
-
-def _pad_constant(input, pad, value):
-    for i in range(len(pad) // 2):
-        before, after = pad[2 * i], pad[2 * i + 1]
-        dim = input.dim() - 1 - i
-        if before < 0 or after < 0:
-            kept = input.size(dim) + min(before, 0) + min(after, 0)
-            if kept < 0:
-                raise RuntimeError(
-                    "narrow(): length must be non-negative.\n"
-                    f"padding ({before}, {after}) removes more than the {input.size(dim)} elements of dimension {dim}"
-                )
-            input = input.narrow(dim, max(-before, 0), kept)
-        if before > 0 or after > 0:
-            left, right = (_block(input, dim, amount, value) for amount in (before, after))
-            input = torch.cat([left, input, right], dim)
-    return input if any(pad) else input.clone()
-
-
-def _block(input, dim, amount, value):
-    """``max(amount, 0)`` further elements along ``dim``."""
-    shape = [*input.shape[:dim], max(amount, 0), *input.shape[dim + 1 :]]
-    return torch.full(shape, value, dtype=input.dtype, device=input.device)
 
 
 _SOURCES = {
@@ -99,8 +75,16 @@ def _pad_from_itself(input, dim, before, after, mode):
         )
     if mode == "circular" and max(before, after) > size:
         raise RuntimeError("Padding value causes wrapping around more than once.")
+    if mode == "circular" and min(before, after) < 0:  # what is cut off takes no part in the circle
+        input = torch.constant_pad_nd(input, _cuts(input, dim, before, after))
+        size, before, after = input.size(dim), max(before, 0), max(after, 0)
     position = torch.arange(-before, size + after, device=input.device)
     return input.index_select(dim, _SOURCES[mode](position, size))
+
+
+def _cuts(input, dim, before, after):
+    """The negative part of the padding of one dim, as the padding of the last dims."""
+    return (*[0, 0] * (input.dim() - 1 - dim % input.dim()), min(before, 0), min(after, 0))
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
@@ -115,7 +99,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             f"calculated shape of the array of sliding blocks as {tuple(max(p, 0) for p in places)}, but its components must be at "
             "least one."
         )
-    found = windows(_pad_constant(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
+    found = windows(torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
     columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), -1, places[0] * places[1])
     return columns[0] if single else columns
 

@@ -21,6 +21,7 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     index,
     masks,
     gather,
+    movement,
     subscript,
     extremum,
     statistics,

@@ -94,13 +94,12 @@ def check_source(name, input, dim, index, source):
     if input.dtype is not source.dtype:
         raise RuntimeError(f"{name}_(): self ({title(input)}) and source ({title(source)}) must have the same scalar type")
     given, n = list(source.shape), index.numel()
-    if input.ndim and (len(given) != input.ndim or any(i != dim and a != b for i, (a, b) in enumerate(zip(given, input.shape)))):
-        if source.ndim or n != 1 or input.ndim != 1:
-            raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
-                               f"{list(input.shape)} source.shape = {given}")  # fmt: skip
-    size = given[dim] if given else 1
+    size = given[dim] if dim < len(given) else 1
     if n != size:
         raise RuntimeError(f"{name}_(): Number of indices ({n}) should be equal to source.size(dim): ({size}), for dim: {dim}")
+    if len(given) != input.ndim or [k for d, k in enumerate(given) if d != dim] != [k for d, k in enumerate(input.shape) if d != dim]:
+        raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
+                           f"{list(input.shape)} source.shape = {given}")  # fmt: skip
 
 
 def _write_slices(kind, input, dim, index, source, negative, error):

@@ -5,7 +5,7 @@ import warnings
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
-from .._core.operator import deliver_out
+from .._core.operator import Library, Signature, deliver_out
 from . import arithmetic, joining, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
@@ -19,7 +19,7 @@ _int64, _uint8, _bool = _dtypes["int64"], _dtypes["uint8"], _dtypes["bool"]
 # -- where --
 
 
-@composite
+@composite(where="function")
 def where(condition, input=None, other=None):
     """``input`` where ``condition`` holds, else ``other``, broadcast and promoted; with one argument the positions as in nonzero(as_tuple=True).
 
@@ -29,6 +29,15 @@ def where(condition, input=None, other=None):
     if input is None and other is None and isinstance(condition, Tensor):
         return nonzero(condition, as_tuple=True)
     return _chosen(condition, input, other)
+
+
+def _where_method(input, condition, other):
+    """``input`` where ``condition`` holds, else ``other``."""
+    return _chosen(condition, input, other)
+
+
+# the method's arguments stand in another order than those of the function, so it is an operator of its own
+_tensor.add_method("where", Library(_where_method, Signature("where", (), 0, ()), ""))
 
 
 def _chosen(condition, input, other):

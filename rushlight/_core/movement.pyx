@@ -1,0 +1,100 @@
+# cython: language_level=3
+"""Geometry that changes in place or runs backwards: what flip, resize_, the in-place views and repeat_interleave need of the core."""
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memcpy
+
+from rushlight._core.operator cimport contiguous, copy_into, resolve
+from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
+from rushlight._core.tensor cimport *
+
+
+def reversed_copy(Tensor input, dims):
+    """A row-major copy with the order of the elements reversed along ``dims``."""
+    cdef int64_t[MAX_RANK] strides
+    cdef Tensor source = resolve(input)
+    cdef Tensor out = empty(source.code, source.ndim, source.sizes)
+    cdef char* address = source.address
+    cdef int d
+    if out.count == 0:
+        return out
+    memcpy(strides, source.strides, source.ndim * sizeof(int64_t))
+    for dim in dims:
+        d = dim
+        address += (source.sizes[d] - 1) * strides[d] * ITEMSIZE[source.code]
+        strides[d] = -strides[d]
+    copy_into(out, view_of(source, address, source.ndim, source.sizes, strides))
+    return out
+
+
+def take_geometry(Tensor t, Tensor view):
+    """t becomes ``view``, a recorded view of it: sizes, strides, start and history; what t is a view of stays. Returns t."""
+    check_inplace(t, thread_state().grad and needs_grad(t))
+    _become(t, view, t.base)
+    bump(t)
+    if view.node is not None:
+        set_history(t, view.node, view.output_nr)
+    t.view_version = t.memory.version
+    return t
+
+
+cdef int _become(Tensor t, Tensor other, Tensor base) except -1:
+    """t gets the memory and geometry of another tensor; its history and flags stay."""
+    cdef uint32_t flags = t.flags
+    cdef Node node = t.node
+    cdef int number = t.output_nr
+    t._adopt(other)
+    t.flags = (flags & ~<uint32_t>CONTIGUOUS) | (other.flags & CONTIGUOUS)
+    t.node, t.output_nr, t.base = node, number, base
+    return 0
+
+
+def resize(Tensor t, sizes):
+    """t row-major with other sizes, in its own memory or, if that is too small, in new memory with the old bytes in front.
+
+    Memory that other tensors share is never moved: t then leaves it.
+    """
+    cdef int64_t[MAX_RANK] shape
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t n = 1, old, start
+    cdef int i, ndim = parse_ints(sizes, shape, MAX_RANK)
+    cdef Tensor fresh
+    for i in range(ndim - 1, -1, -1):
+        if shape[i] < 0:
+            raise RuntimeError(f"numel: integer multiplication overflow\n  Sizes must not be negative, got {list(sizes)}.")
+        strides[i] = n
+        n *= max(shape[i], <int64_t>1)
+    for i in range(ndim):
+        if shape[i] == 0:
+            n = 0
+    start = <char*>t.address - <char*>t.memory.address
+    if start + n * ITEMSIZE[t.code] > t.memory.length:
+        fresh = empty(t.code, ndim, shape, t.place)
+        old = min(t.memory.length - start, n * ITEMSIZE[t.code])
+        if old > 0:
+            memcpy(fresh.address, t.address, old)
+        _become(t, fresh, None)
+    else:
+        _become(t, view_of(t, t.address, ndim, shape, strides), t.base)
+    bump(t)
+    t.view_version = t.memory.version
+    return t
+
+
+def repeated_positions(Tensor repeats, error):
+    """Position i, repeats[i] times, for each i: int64. Raises error() for a negative count."""
+    cdef Tensor source = contiguous(repeats)
+    cdef const int64_t* counts = <const int64_t*>source.address
+    cdef int64_t i, k, n = 0
+    cdef Tensor out
+    cdef int64_t* place
+    for i in range(source.count):
+        if counts[i] < 0:
+            raise error()
+        n += counts[i]
+    out = empty(I64, 1, &n)
+    place = <int64_t*>out.address
+    for i in range(source.count):
+        for k in range(counts[i]):
+            place[0] = i
+            place += 1
+    return out

@@ -1,0 +1,406 @@
+"""Operators that move elements or rename dims: flips, rolls, repetitions, in-place views, changes of size."""
+
+import itertools
+import math
+import warnings
+
+from .._core import movement as core
+from .._core import operator as _operator
+from .._core import tensor as _tensor
+from . import joining, reduction, shape
+from ._define import composite, library
+from .joining import _wrap
+
+Tensor = _tensor.Tensor
+
+
+def _ints(values):
+    """Integers given as one sequence or one by one."""
+    return tuple(values[0]) if len(values) == 1 and not hasattr(values[0], "__index__") else tuple(values)
+
+
+def _distinct(dims, ndim):
+    """Wrapped dims; raises if one occurs twice."""
+    wrapped = [_wrap(d, ndim) for d in dims]
+    for i, d in enumerate(wrapped):
+        if d in wrapped[:i]:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return wrapped
+
+
+# -- flips and rolls --
+
+
+@library(where="", differentiable="input", label="Flip")
+def _flip(input, dims):
+    return core.reversed_copy(input, dims if input.ndim else ())
+
+
+@_flip.backward_of
+def _(grad, dims):
+    return _flip(grad, dims)
+
+
+@composite
+def flip(input, *dims):
+    """A copy with the elements in reverse order along ``dims``.
+
+    >>> torch.flip(torch.tensor([1, 2, 3]), (0,))
+    tensor([3, 2, 1])
+    """
+    if not dims:
+        raise TypeError('flip() missing 1 required positional arguments: "dims"')
+    return _flip(input, _distinct(_ints(dims), input.ndim))
+
+
+@composite
+def fliplr(input):
+    """A copy with the columns in reverse order."""
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return _flip(input, [1])
+
+
+@composite
+def flipud(input):
+    """A copy with the rows in reverse order."""
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return _flip(input, [0])
+
+
+@library(where="", differentiable="input", label="Roll")
+def _roll(input, shifts, dims):
+    for shift, dim in zip(shifts, dims):
+        n = input.shape[dim]
+        k = shift % n if n else 0
+        input = joining._cat.forward([shape.narrow(input, dim, n - k, k), shape.narrow(input, dim, 0, n - k)], dim)
+    return input if dims and input.ndim else shape.clone(input)
+
+
+@_roll.backward_of
+def _(grad, shifts, dims):
+    return _roll(grad, [-s for s in shifts], dims)
+
+
+@composite
+def roll(input, shifts, dims=()):
+    """A copy with the elements moved on by ``shifts`` along ``dims``, and those pushed out coming in again at the start.
+
+    Without ``dims`` the flattened tensor is rolled. Raises RuntimeError if the numbers of shifts and dims differ.
+    """
+    shifts = (shifts,) if hasattr(shifts, "__index__") else tuple(shifts)
+    dims = (dims,) if hasattr(dims, "__index__") else tuple(dims)
+    if not shifts:
+        raise RuntimeError("`shifts` required")
+    if not dims and len(shifts) == 1:
+        return shape.reshape(_roll(shape.reshape(input, (-1,)), shifts, (0,)), tuple(input.shape))
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    return _roll(input, shifts, tuple(_wrap(d, input.ndim) for d in dims) if input.ndim else ())
+
+
+@composite
+def rot90(input, k=1, dims=(0, 1)):
+    """A copy turned by ``k`` quarter turns in the plane of two dims, from the first towards the second."""
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if input.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+    a, b = (_wrap(d, input.ndim) for d in dims)
+    if a == b:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    k %= 4
+    if k == 1:
+        return shape.clone(shape.transpose(_flip(input, [b]), a, b))
+    if k == 3:
+        return shape.clone(shape.transpose(_flip(input, [a]), a, b))
+    return _flip(input, [a, b]) if k == 2 else shape.clone(input)
+
+
+# -- repetitions --
+
+
+@library(where="", differentiable="input", label="Repeat")
+def _repeat(input, repeats):
+    lead = len(repeats) - input.ndim
+    sizes = (1,) * lead + tuple(input.shape)
+    paired = [n for pair in zip(repeats, sizes) for n in pair]
+    whole = [r * n for r, n in zip(repeats, sizes)]
+    wide = shape.reshape(input, [n for s in sizes for n in (1, s)])
+    return shape.reshape(shape.contiguous(shape.expand(wide, paired)), whole)
+
+
+@_repeat.backward_of
+def _(grad, repeats, shapes):
+    sizes = (1,) * (len(repeats) - len(shapes[0])) + tuple(shapes[0])
+    paired = shape.reshape(grad, [n for pair in zip(repeats, sizes) for n in pair])
+    return shape.reshape(reduction.sum(paired, tuple(range(0, 2 * len(repeats), 2))) if repeats else paired, shapes[0])
+
+
+@composite(where="method")
+def repeat(input, *repeats):
+    """A copy with the tensor laid out ``repeats[d]`` times along each dim; more numbers than dims make new leading dims."""
+    if not repeats:
+        raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
+    repeats = _ints(repeats)
+    if len(repeats) < input.ndim:
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+    if min(repeats, default=0) < 0:
+        sizes = [r * n for r, n in zip(repeats, (1,) * (len(repeats) - input.ndim) + tuple(input.shape))]
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}")
+    return _repeat(input, repeats)
+
+
+@composite
+def tile(input, *dims):
+    """As :func:`repeat`, but numbers that are missing count as 1."""
+    dims = _ints(dims)
+    return _repeat(input, (1,) * (input.ndim - len(dims)) + dims)
+
+
+@composite
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+    """Each element, or each slice along ``dim``, repeated in place; without ``dim`` the flattened tensor.
+
+    repeats: a number, or a tensor with one for each slice. ``repeat_interleave(repeats)`` alone gives the slices' numbers.
+
+    >>> torch.repeat_interleave(torch.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
+    """
+    if repeats is None:
+        return _slice_numbers(input)
+    if dim is None:
+        input, dim = shape.flatten(input), 0
+    dim = _wrap(dim, input.ndim)
+    if isinstance(repeats, Tensor) and repeats.numel() == 1 and repeats.ndim < 2 and not repeats.dtype.is_floating_point:
+        repeats = int(repeats)
+    if isinstance(repeats, Tensor):
+        return _interleaved(input, repeats, dim)
+    if repeats < 0:
+        raise RuntimeError("Repeats must be non-negative")
+    wide = shape.unsqueeze(input, dim + 1)
+    sizes = list(wide.shape)
+    sizes[dim + 1] = repeats
+    return shape.flatten(shape.clone(shape.expand(wide, sizes)), dim, dim + 1)
+
+
+def _slice_numbers(repeats):
+    if repeats.ndim != 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if repeats.dtype.name not in ("int64", "int32"):
+        title = _operator.dtype_name(_tensor.code_of(repeats))
+        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{title}'\n  Counts are int64 or int32.")
+    counts = shape.cast(repeats, _tensor.dtypes()["int64"])
+    return shape.cast(core.repeated_positions(counts, lambda: RuntimeError("repeats can not be negative")), repeats.dtype)
+
+
+def _interleaved(input, repeats, dim):
+    from .index import index_select
+
+    if repeats.ndim != 1:
+        raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+    if repeats.shape[0] != input.shape[dim]:
+        raise RuntimeError("repeats must have the same size as input along dim, but got repeats.size(0) = "
+                           f"{repeats.shape[0]} and input.size({dim}) = {input.shape[dim]}")  # fmt: skip
+    return index_select(input, dim, _slice_numbers(repeats))
+
+
+# -- the order of dims --
+
+
+@composite(aliases=("moveaxis",))
+def movedim(input, source, destination):
+    """A view with the dims ``source`` moved to the places ``destination``; the others keep their order."""
+    source = (source,) if hasattr(source, "__index__") else tuple(source)
+    destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
+    if len(source) != len(destination):
+        raise RuntimeError(f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of "
+                           f"dims as destination ({list(destination)} dims)")  # fmt: skip
+    wrapped = []
+    for what, dims in (("source", source), ("destination", destination)):
+        wrapped.append([_wrap(d, input.ndim) for d in dims])
+        if len(set(wrapped[-1])) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{what}` ({list(dims)})")
+    if input.ndim == 0:
+        return shape.permute(input, ())
+    order = [d for d in range(input.ndim) if d not in wrapped[0]]
+    for to, d in sorted(zip(wrapped[1], wrapped[0])):
+        order.insert(to, d)
+    return shape.permute(input, order)
+
+
+@composite(aliases=("swapdims",))
+def swapaxes(input, axis0=None, axis1=None, *, dim0=None, dim1=None):
+    """The view with two dims swapped: :func:`transpose` under NumPy's name."""
+    return shape.transpose(input, dim0 if axis0 is None else axis0, dim1 if axis1 is None else axis1)
+
+
+@composite
+def unflatten(input, dim, sizes):
+    """A view in which a dim is split into several of the given sizes, of which one may be -1."""
+    dim = _wrap(dim, input.ndim)
+    sizes = tuple(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    n, known = input.shape[dim], math.prod(s for s in sizes if s != -1)
+    if sizes.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred\n  unflatten: sizes may hold one -1.")
+    if (known == 0 or n % known) if -1 in sizes else known != n:
+        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the input tensor")
+    return shape.view(input, [*input.shape[:dim], *(n // known if s == -1 else s for s in sizes), *input.shape[dim + 1 :]])
+
+
+@composite
+def ravel(input):
+    """The elements in one dim: a view where possible."""
+    return shape.reshape(shape.contiguous(input), (-1,))
+
+
+@composite
+def narrow_copy(input, dim, start, length):
+    """A copy of :func:`narrow`."""
+    return shape.clone(shape.narrow(input, dim, start, length))
+
+
+@composite(where="function")
+def combinations(input, r=2, with_replacement=False):
+    """All combinations of ``r`` elements of a vector, as rows in lexicographic order of their positions."""
+    from .._core import convert
+    from .index import index_select
+
+    if input.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return shape.narrow(input, 0, 0, 0)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    flat = list(itertools.chain.from_iterable(choose(range(input.shape[0]), r)))
+    positions = convert.tensor(flat, dtype=_tensor.dtypes()["int64"])
+    return shape.reshape(index_select(input, 0, positions), (len(flat) // r, r))
+
+
+# -- geometry changed in place --
+
+
+def _inplace_view(name, view):
+    def definition(input, *args, **kwargs):
+        return core.take_geometry(input, view(input, *args, **kwargs))
+
+    definition.__name__ = name
+    definition.__doc__ = f"In-place version of :func:`{name[:-1]}`: the tensor itself gets the new geometry, without a copy, and is returned."
+    return composite(definition, where="method")
+
+
+squeeze_ = _inplace_view("squeeze_", shape.squeeze)
+unsqueeze_ = _inplace_view("unsqueeze_", shape.unsqueeze)
+transpose_ = _inplace_view("transpose_", shape.transpose)
+swapaxes_ = _inplace_view("swapaxes_", swapaxes)
+swapdims_ = _inplace_view("swapdims_", swapaxes)
+as_strided_ = _inplace_view("as_strided_", shape.as_strided)
+
+
+@composite(where="method")
+def t_(input):
+    """In-place version of :func:`t`: the tensor itself is transposed, without a copy, and returned."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    return core.take_geometry(input, shape.t(input))
+
+
+@composite(where="method")
+def resize_(input, *sizes, memory_format=None):
+    """Gives the tensor another shape, row-major, in place. What fits of the old elements stays in order; new ones are uninitialised.
+
+    Memory that is too small is replaced; tensors that shared it keep the old one. Raises RuntimeError if the tensor requires a gradient.
+    """
+    if input.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    return core.resize(input, _ints(sizes))
+
+
+@composite(where="method")
+def resize_as_(input, other, memory_format=None):
+    """:func:`resize_` to the shape of ``other``."""
+    return resize_(input, tuple(other.shape))
+
+
+def _resize_out(target, result, name):
+    """For the core: gives an out= tensor the shape of the result."""
+    if target.numel():
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not match the required "
+            f"output shape {list(result.shape)}. This behavior is deprecated: pass an empty tensor, or resize it first with resize_(0).\n"
+            f"  [{name}] out=", UserWarning, stacklevel=2,
+        )  # fmt: skip
+    core.resize(target, tuple(result.shape))
+
+
+_operator.set_callback("resize_out", _resize_out)
+
+
+@composite(where="method")
+def fill_diagonal_(input, fill_value, wrap=False):
+    """Writes a number to the main diagonal, in place: of tensors of more than 2 dims, all of one size, to the elements ``[i, i, ..., i]``.
+
+    wrap: in a matrix with more rows than columns the diagonal starts again below, with one row in between.
+    """
+    if input.ndim < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if input.ndim > 2 and len(set(input.shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    step = sum(input.stride())
+    n = min(input.shape)
+    shape.fill_(shape.as_strided(input, (n,), (step,)), fill_value)
+    if wrap and input.ndim == 2 and input.shape[0] > n + 1:
+        height, width = input.shape
+        rest = shape.narrow(input, 0, width + 1, height - width - 1)
+        fill_diagonal_(rest, fill_value, True)
+    return input
+
+
+# -- padding --
+
+
+@library(differentiable="input", where="function")
+def constant_pad_nd(input, pad, value=0):
+    """``input`` with elements of ``value`` put around the last dims: ``pad`` is (last left, last right, second last left, ...).
+
+    Negative amounts cut. Raises RuntimeError where nothing at all would be left of a dim.
+    """
+    from . import creation
+
+    if len(pad) % 2:
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
+    if len(pad) // 2 > input.ndim:
+        raise RuntimeError("Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+                           f"{len(pad)} while the input has {input.ndim} dimensions.")  # fmt: skip
+    sizes, inner = list(input.shape), []
+    for i in range(len(pad) // 2):
+        before, after, dim = pad[2 * i], pad[2 * i + 1], input.ndim - 1 - i
+        input = _cut(input, dim, before, after)
+        sizes[dim] = input.shape[dim] + max(before, 0) + max(after, 0)
+        inner.append((dim, max(before, 0), input.shape[dim]))
+    out = creation.full(sizes, value, dtype=input.dtype, device=input.device)
+    middle = out
+    for dim, start, n in inner:
+        middle = shape.narrow(middle, dim, start, n)
+    shape.copy_(middle, input)
+    return out
+
+
+def _cut(input, dim, before, after):
+    """Without the elements that negative padding takes away."""
+    if before >= 0 and after >= 0:
+        return input
+    kept = input.shape[dim] + min(before, 0) + min(after, 0)
+    if kept < 0:
+        raise RuntimeError("narrow(): length must be non-negative.\n"
+                           f"  Padding ({before}, {after}) removes more than the {input.shape[dim]} elements of dimension {dim}.")  # fmt: skip
+    return shape.narrow(input, dim, max(-before, 0), kept)
+
+
+@constant_pad_nd.backward_of
+def _(grad, pad):
+    return constant_pad_nd(grad, [-p for p in pad])

@@ -1,0 +1,457 @@
+"""Indexing: x[key] and x[key] = value in all forms, and the operators that read and write through index tensors, against PyTorch."""
+
+import numpy as np
+import pytest
+from expressions import check, check_gradients, rows
+from oracle import rl
+
+
+@rows(
+    """
+    x[[0, 1]]
+    x[L([0, 2])]
+    x[L([-1, 0])]
+    x[L([[0, 1], [1, 2]])]
+    x[:, L([3, 0])]
+    x[..., L([3, 0])]
+    x[L([0, 1]), L([1, 2])]
+    x[L([[0], [1]]), L([1, 2])]
+    x[[0, 1], [1, 2]]
+    x[(0, 1), (1, 2)]
+    x[[L([0, 1]), L([1, 2])]]
+    x[[slice(0, 2)]]
+    x[[[0, 1], [1, 2]]]
+    x[[None, 0]]
+    x[[True, False, True]]
+    x[True]
+    x[False]
+    x[None, True]
+    x[L(True)]
+    x[L(False)]
+    x[L([True, False, True])]
+    x[:, L([True, False, True, True])]
+    x[m]
+    x[m][0:0]
+    x[~m, None]
+    x[L([True, False, True]), L([1, 2])]
+    x[L([True, False, True]), 0:2]
+    x[L([0, 1, 1], dtype=T.uint8)]
+    x[L([0, 1], dtype=T.int32)]
+    x[np.array([0, 1])]
+    x[np.array([0, 1], dtype=np.int32)]
+    x[np.array([True, False, True])]
+    x[np.int64(1)]
+    x[np.int64(1), [0, 1]]
+    x[range(2)]
+    x[[]]
+    x[()]
+    x[T.zeros(0, dtype=T.long)]
+    x[L(1), L(2)]
+    x[1, L(2)]
+    x[0, L([0, 1])]
+    x[L([0, 1]), 0]
+    x[0:2, [0, 1]]
+    x[[0, 1], 0:2]
+    x[0:3:2, [0, 1]]
+    x[L([0, 1]), None]
+    x[None, L([0, 1])]
+    x.t()[L([0, 1])]
+    x.t()[:, L([0, 1])]
+    x[::2][L([1, 0])]
+    y[:, L([0, 1])]
+    y[:, L([0, 1]), L([1, 2])]
+    y[L([0, 1]), :, L([1, 2])]
+    y[L([0, 1]), None, L([1, 2])]
+    y[0, :, L([1, 2])]
+    y[:, 0, L([1, 2])]
+    y[L([0, 1]), :, 0]
+    y[True, :, L([0, 1])]
+    y[y > 7]
+    y[:, m]
+    y[m.new_ones(2), :, L([1, 3])]
+    y[..., m[0], :]
+    y[..., L([0]), :]
+    y[L([0, 1]), ..., L([0, 1])]
+    T.zeros(0, 3)[T.zeros(0, dtype=T.long)]
+    L(5)[True]
+    L(5.)[None, ..., True]
+    L([1, 2, 3], dtype=T.uint16)[L([2, 0])]
+    L([1., 2.], dtype=T.bfloat16)[L([1, 1])]
+    L([1 + 2j, 3])[L([1, 0])]
+    L([1 + 2j, 3]).conj()[L([1, 0])]
+    L([1 + 2j, 3], dtype=T.complex128)[L([True, False])]
+    L([True, False])[L([1, 1, 0])]
+    """
+)
+def test_read(row):
+    check(row)
+
+
+@rows(
+    """
+    x[L([5])]
+    x[L([-4])]
+    x[L([0]), L([9])]
+    x[:, L([9])]
+    x[L([0]), L([0]), L([0])]
+    x[L([0]), 0, 0]
+    x[L([0, 1]), L([0, 1, 2])]
+    x[L([True, False])]
+    x[:, L([True, False])]
+    x[T.zeros(3, 4, 5, dtype=T.bool)]
+    x[L([0.5])]
+    x[L([])]
+    x[L([0, 1], dtype=T.int16)]
+    x[L(1.0)]
+    x[1.0]
+    x['a']
+    x[{}]
+    T.zeros(0, 3)[L([0])]
+    L(5)[L([0])]
+    x[L([0, 9])] = 1; x
+    x[L([0, 1])] = L([1., 2.]); x
+    x[L([0, 1])] = T.ones(5); x
+    x[L([0, 1])] = T.ones(2, 4, dtype=f64); x
+    x[L([0, 1])] = [1., 2., 3., 4.]; x
+    x[L([0, 1])] = 'a'; x
+    x[0] = 'a'; x
+    x[0] = [1., 2., 3., 4.]; x
+    x[m] = T.ones(5); x
+    x[L([True, False])] = 1; x
+    x['a'] = 7; x
+    x[1.5] = 7; x
+    """
+)
+def test_read_and_write_errors(row):
+    if " = " in row:
+        statement, _ = row.split("; ")
+        row = f"{statement}; x"
+    check(row)
+
+
+@rows(
+    """
+    x[L([0, 1])] = 5; x
+    x[L([0, 1])] = T.ones(1, 1, 2, 4); x
+    x[[0, 0]] = T.ones(4); x
+    x[:, [0, 0]] = L([1., 2.]); x
+    x[L([2, 2, 2]), L([1, 1, 1])] = L([1., 2., 3.]); x
+    x[m] = 0; x
+    x[m] = L(3.); x
+    x[m] = A(6); x
+    x[True] = 1; x
+    x[False] = 1; x
+    x[0, L([1])] = 7; x
+    x[0:2, L([1])] = 7; x
+    x[::2, [0, 3]] = A(2, 2); x
+    x[T.zeros(3, dtype=T.bool)] = 1; x
+    x[[]] = 1; x
+    x.t()[L([1, 2])] = 8; x
+    y[:, L([0, 1]), 1] = A(2, 2); y
+    y[L([0, 1]), :, L([1, 2])] = A(2, 3); y
+    y[..., m[0]] = 2; y
+    v = x.long(); v[m] = 2.5; v
+    v = x.long(); v[L([0, 1])] = 2.5; v
+    v = x > 3; v[L([0])] = True; v
+    v = T.zeros(3, dtype=T.complex64); v[L([1])] = 2 + 1j; v
+    v = T.zeros(3, dtype=T.complex64).conj(); v[L([1])] = 2 + 1j; v.resolve_conj()
+    v = T.zeros(5, dtype=T.bfloat16); v[L([1, 3])] = 1.5; v
+    x[L([0, 1])] += 1; x
+    x[L([0, 0])] += 1; x
+    x[m] *= 2; x
+    x[np.array([0, 2])] = 1; x
+    x[np.array([True, False, True])] = 1; x
+    x[L([0, 1])] = x[L([1, 0])]; x
+    x[1, [0, 1]] = np.float64(2); x
+    x[None, L([0])] = 3; x
+    x.index_put((L([0, 1]), L([1, 2])), L([7., 8.]))
+    x.index_put((L([0, 0]), L([1, 1])), L([7., 8.]), accumulate=True)
+    x.index_put((L([0, 0]),), L(1.), accumulate=True)
+    x.index_put((m,), L(0.))
+    y.index_put((L([0, 1]), L([1, 1])), L(1.))
+    x.index_put_((L([0, 1]), L([1, 2])), L([7., 8.])); x
+    T.zeros(3, dtype=T.bool).index_put((L([0, 0]),), L(True), accumulate=True)
+    T.zeros(3, dtype=i64).index_put((L([0, 0, 2]),), L([1, 2, 3]), accumulate=True)
+    x.index_put((L([0]), L([0]), L([0])), L(1.))
+    x.index_put((L([0]),), L(1.5, dtype=f64))
+    """
+)
+def test_write(row):
+    check(row)
+
+
+@rows(
+    """
+    a[L([0, 2, 2])]
+    a[:, L([1, 1])]
+    a[L([0, 1]), L([1, 2])]
+    a[a > 1]
+    a[[0, 1], 0:2]
+    c[:, L([0, 1]), L([1, 2])]
+    c[L([0, 1]), :, L([1, 2])]
+    v = a * 1; v[L([0, 1])] = b; v
+    v = a * 1; v[L([0, 0])] = b; v[0:1]
+    v = a * 1; v[:, L([0, 2])] = s; v
+    v = a * 1; v[a > 1] = 0; v
+    v = a * 1; v[0, L([1, 2])] = b[:2]; v
+    v = a * 1; w = v[1:]; w[L([0])] = b; v * w.sum()
+    v = T.zeros(3, 4, dtype=f64); v[L([1])] = b; v
+    a.index_put((L([0, 1]),), b)
+    a.index_put((L([0, 0]),), b, accumulate=True)
+    a.index_put((L([0, 0]), L([1, 1])), b[:2], accumulate=True)
+    a.index_select(0, L([2, 0, 2]))
+    a.index_select(1, L([3, 3]))
+    b.index_select(0, L(2))
+    s.index_select(0, L([0]))
+    a.index_add(0, L([0, 0]), d[:2])
+    a.index_add(1, L([3, 0]), d[:, :2], alpha=2)
+    a.index_copy(0, L([2, 0]), d[:2])
+    a.index_copy(1, L([1]), d[:, :1])
+    a.index_fill(1, L([1, -1]), 2.)
+    a.index_fill(1, L([1, 3]), s)
+    a.index_reduce(0, L([0, 0, 1]), d, 'prod')
+    a.index_reduce(0, L([0, 0, 1]), d, 'mean')
+    a.index_reduce(0, L([0, 0, 1]), d, 'amax')
+    a.index_reduce(0, L([0, 0, 1]), d, 'amin', include_self=False)
+    a.gather(0, L([[0, 1, 2, 0], [0, 0, 0, 0]]))
+    a.gather(1, L([[0, 3, 3], [1, 1, 1]]))
+    s.gather(0, L([0]))
+    a.scatter(0, L([[0, 1, 2, 0]]), d[:1])
+    a.scatter(1, L([[0, 1], [3, 2]]), d[1:, 2:])
+    a.scatter(1, L([[0, 1], [3, 2]]), 2.)
+    a.scatter_add(0, L([[0, 1, 2, 0], [0, 0, 0, 0]]), d[:2])
+    a.scatter_add(1, L([[0, 0], [3, 3]]), d[:2, :2])
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'sum')
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'sum', include_self=False)
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'mean')
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'mean', include_self=False)
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'prod')
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'prod', include_self=False)
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'amax')
+    a.scatter_reduce(1, L([[0, 0], [3, 3]]), d[:2, :2], 'amin', include_self=False)
+    a.take(L([0, 5, 5, -1]))
+    a.t().take(L([[0, 5], [5, -1]]))
+    a.put(L([0, 5]), b[:2])
+    a.put(L([0, 0]), b[:2], accumulate=True)
+    T.take_along_dim(a, L([[0], [1], [2]]), 1)
+    T.take_along_dim(a, L([0, 7]))
+    a.masked_select(a > 1)
+    a.masked_select(b > 1)
+    b.masked_select(a > 1)
+    a.masked_scatter(L([True, False, True, False]), d)
+    a.masked_fill(a > 1, s)
+    T.where(a > 1, a, d)
+    T.where(a > 1, b, 0.)
+    T.where(a > 1, s, a)
+    """
+)
+def test_gradients(row):
+    check_gradients(row)
+
+
+@rows(
+    """
+    x.index_select(0, L([2, 0]))
+    x.index_select(1, L([2, 0], dtype=T.int32))
+    x.t().index_select(1, L([2, 0]))
+    x.index_select(0, L(1))
+    L(5.).index_select(0, L([0]))
+    x.index_select(-1, L([], dtype=i64))
+    T.index_select(x, 0, L([1]), out=T.empty(0))
+    x.index_select(0, L([0, 5]))
+    x.index_select(0, L([-1]))
+    x.index_select(0, L([[0]]))
+    x.index_select(0, L([0], dtype=T.int16))
+    x.index_select(5, L([0]))
+    x.index_select(0, [0])
+    x.index_add(0, L([0, 0, 1]), A(3, 4))
+    x.index_add(1, L([3, 3]), A(3, 2), alpha=3)
+    x.index_add(0, L(1), A(1, 4))
+    x.index_add_(0, L([0, 0, 1]), A(3, 4)); x
+    x.t().index_add_(0, L([0, 0, 1]), A(3, 3)); x
+    A(4).index_add(0, L(1), L(5.))
+    x.long().index_add(0, L([0, 0]), T.ones(2, 4, dtype=i64))
+    T.zeros(3, dtype=T.bool).index_add(0, L([0, 0]), L([True, True]))
+    x.index_add(0, L([0, 5]), A(2, 4))
+    x.index_add(0, L([0, -1]), A(2, 4))
+    x.index_add(0, L([0, 1]), A(2, 3))
+    x.index_add(0, L([0, 1]), A(3, 4))
+    x.index_add(0, L([0, 1]), A(2, 4).double())
+    x.index_add(0, L([[0, 1]]), A(2, 4))
+    x.index_add(0, L([0, 1], dtype=T.int16), A(2, 4))
+    x.index_add(0, L([0, 1]), A(2))
+    x.index_add(0, L(1), A(4))
+    L(1.).index_add(0, L([0]), L(2.))
+    A(4).index_add(0, L(1), L([5.]))
+    x.index_copy(0, L([2, 0]), A(2, 4))
+    x.index_copy(1, L([2, 0]), A(3, 2))
+    x.index_copy(0, L([0, 5]), A(2, 4))
+    x.index_copy(0, L([0, -1]), A(2, 4))
+    x.index_copy(0, L([0, 1]), A(2, 3))
+    x.index_copy(0, L([0, 1]), A(3, 4))
+    x.index_copy(0, L([0, 1]), A(2, 4).double())
+    x.index_copy(0, L([0, 1], dtype=T.int32), A(2, 4))
+    x.index_fill(0, L([0, -1]), 1)
+    x.index_fill(1, L([0, 2]), L(2.))
+    x.long().index_fill(0, L([0, 1]), 1.5)
+    x.index_fill(0, L([0, 5]), 1)
+    x.index_fill(0, L([0, 1]), L([2.]))
+    x.index_fill(0, L([0, 1], dtype=T.int32), 1)
+    x.index_fill(0, L([0, 1]), 1 + 1j)
+    x.index_reduce(0, L([0, 1, 1]), A(3, 4) + 1, 'prod')
+    x.index_reduce(0, L([0, 1, 1]), A(3, 4), 'mean')
+    x.index_reduce(0, L([0, 1, 1]), A(3, 4), 'mean', include_self=False)
+    x.index_reduce(1, L([0, 1]), A(3, 2) * 3, 'amax')
+    x.index_reduce_(0, L([0, 1, 1]), A(3, 4), 'amin', include_self=False); x
+    x.long().index_reduce(0, L([0, 1, 1]), A(3, 4).long(), 'mean')
+    x.index_reduce(0, L([0, 1, 1]), A(3, 4), 'sum')
+    """
+)
+def test_slices(row):
+    check(row)
+
+
+@rows(
+    """
+    x.gather(0, L([[0, 1, 2, 0], [2, 2, 2, 2]]))
+    x.gather(1, L([[0, 1, 2, 0, 1]]))
+    x.gather(0, L([[0, 1]], dtype=T.int32))
+    x.t().gather(0, L([[0, 1]]))
+    y.gather(1, L([[[0], [2]], [[1], [1]]]))
+    L(5.).gather(0, L(0))
+    L(5.).gather(0, L([0]))
+    L([5.]).gather(0, L(0))
+    x.gather(0, T.empty(0, dtype=T.long))
+    T.gather(x, 0, L([[0, 1]]), out=T.empty(0))
+    x.gather(0, L([[0, 5]]))
+    x.gather(0, L([[0, -1]]))
+    x.gather(0, L([0, 1]))
+    x.gather(0, L([[0, 1, 2, 0, 1]]))
+    x.gather(1, L([[0], [0], [0], [0]]))
+    x.gather(0, L([[0, 1]], dtype=T.int16))
+    x.gather(2, L([[0]]))
+    x.scatter(0, L([[0, 1, 2, 0]]), T.ones(1, 4))
+    x.scatter(1, L([[0, 1], [3, 3]]), A(3, 4) + 50)
+    x.scatter(0, L([[0, 1], [0, 2]]), 1.)
+    x.scatter(0, L([[0, 1, 2, 0]]), value=L(2.))
+    x.scatter_(0, L([[0, 1, 2, 0]]), 9); x
+    x.t().scatter_(0, L([[0, 1, 2]]), 9); x
+    x.scatter(0, L([[0, 1]], dtype=T.int32), 1.)
+    x.long().scatter(0, L([[0, 1]]), 1.5)
+    x.scatter(0, L([[0, 1, 2, 0], [0, 1, 1, 1]]), 2., reduce='multiply')
+    x.scatter(0, L([[0, 1, 2, 0]]), A(1, 4), reduce='add')
+    T.zeros(2, 3).scatter(1, L([[0], [2]]), 1.)
+    x.scatter(0, L([[0, 5]]), 1.)
+    x.scatter(0, L([[0, -1]]), 1.)
+    x.scatter(0, L([[0, 1, 2, 0]]), T.ones(1, 3))
+    x.scatter(0, L([[0, 1, 2, 0, 1]]), T.ones(1, 5))
+    x.scatter(0, L([0]), T.ones(1, 5))
+    x.scatter(0, L([[0, 1, 2, 0]]), T.ones(1, 4).double())
+    x.scatter(0, L([[0, 1, 2, 0]]), L(2.))
+    x.scatter(0, L([[0, 1, 2, 0]]), 2., reduce='foo')
+    x.scatter_add(0, L([[0, 1, 2, 0], [0, 0, 0, 0]]), A(2, 4))
+    x.scatter_add(1, L([[0, 1, 2, 0], [0, 0, 0, 0]]), A(2, 4))
+    x.scatter_add_(1, L([[0, 0], [0, 0], [1, 1]]), A(3, 4)); x
+    x.scatter_add(0, L([[0, 1, 2, 0]]), T.ones(1, 3))
+    x.scatter_add(0, L([[0, 1, 2, 9]]), T.ones(1, 4))
+    x.scatter_add(0, L([[0, 1, 2, 1]]), T.ones(1, 4).double())
+    x.scatter_add(0, L([[0, 1, 2, 1]]), 1.)
+    T.zeros(3, dtype=T.bool).scatter_add(0, L([0, 0]), L([True, True]))
+    T.zeros(3, dtype=T.bfloat16).scatter_add(0, T.zeros(1000, dtype=i64), T.ones(1000, dtype=T.bfloat16))
+    T.zeros(3, dtype=T.complex64).scatter_add(0, L([0, 0]), L([1 + 2j, 3]))
+    x.scatter_reduce(0, L([[0, 1, 2, 1]]), T.ones(1, 4), 'sum')
+    x.scatter_reduce(0, L([[0, 1, 2, 1], [0, 0, 0, 0]]), A(2, 4) + 2, 'prod')
+    x.scatter_reduce(0, L([[0, 1, 2, 1], [0, 0, 0, 0]]), A(2, 4), 'mean', include_self=False)
+    x.scatter_reduce(1, L([[0, 1, 2, 1], [0, 0, 0, 0]]), A(2, 4), 'mean')
+    x.scatter_reduce(1, L([[0, 1, 2, 1], [0, 0, 0, 0]]), A(2, 4) * L([1, float('nan'), 1, 1]), 'amax')
+    x.scatter_reduce(1, L([[0, 1, 2, 1], [0, 0, 0, 0]]), A(2, 4), 'amin', include_self=False)
+    x.long().scatter_reduce(1, L([[0, 1, 2, 1]]), A(1, 4).long(), 'amin', include_self=False)
+    x.byte().scatter_reduce(1, L([[0, 1, 2, 1]]), A(1, 4).byte(), 'amax', include_self=False)
+    x.long().scatter_reduce(0, L([[0, 1, 2, 1]]), A(1, 4).long() * -3, 'mean')
+    T.zeros(3, dtype=T.bool).scatter_reduce(0, L([0, 0]), L([True, True]), 'prod')
+    T.zeros(3, dtype=T.bool).scatter_reduce(0, L([0, 0]), L([True, True]), 'amax')
+    T.zeros(3, dtype=T.bool).scatter_reduce(0, L([0, 0]), L([True, True]), 'mean')
+    x.scatter_reduce(0, L([[0, 1, 2, 1]]), T.ones(1, 4), 'foo')
+    x.take(L([[0, 1], [-1, 11]]))
+    x.t().take(L([[0, 1], [-1, 11]]))
+    x.take(L([0, 20]))
+    x.take(L([0, -13]))
+    x.take(L([0], dtype=T.int32))
+    T.empty(0).take(L([0]))
+    x.put(L([0, -1]), L([1., 2.]))
+    x.put(L([0, 0]), L([1., 2.]), accumulate=True)
+    x.t().put_(L([1, 2]), L([8., 9.])); x
+    x.put(L([0, 20]), L([1., 2.]))
+    x.put(L([0, -1, 1]), L([1., 2.]))
+    x.put(L([0, -1]), L([1, 2]))
+    x.put(L([0], dtype=T.int32), L([1.]))
+    T.take_along_dim(x, L([[0, 1, 2, 0]]), 0)
+    T.take_along_dim(x, L([[0], [1], [2]]), 1)
+    T.take_along_dim(x, L([[2, 0]]), 1)
+    T.take_along_dim(x, L([0, 11]))
+    T.take_along_dim(x, L([0, 11]), 0)
+    T.take_along_dim(x, L([[0]], dtype=T.int32), 0)
+    """
+)
+def test_elements(row):
+    check(row)
+
+
+@rows(
+    """
+    x.masked_select(m)
+    x.masked_select(L([True, False, True, False]))
+    x[0].masked_select(m)
+    x.t().masked_select(L([True, False, True]))
+    T.masked_select(x, m, out=T.empty(0))
+    x.masked_select(L([1, 0, 1, 0], dtype=T.uint8))
+    x.masked_select(L([True, False]))
+    x.masked_select(L([1, 0, 1, 0]))
+    x.masked_scatter(m, A(6) + 50)
+    x.masked_scatter(L([True, False, True, True]), A(12) + 50)
+    x.masked_scatter_(m, A(3, 4) + 50); x
+    x.t().masked_scatter_(L([True, False, True]), A(12) + 50); x
+    L(1.).masked_scatter(L([True, False, True]), A(3) + 5)
+    x.masked_scatter(m, T.zeros(3))
+    x.masked_scatter(m, T.zeros(6).double())
+    x.masked_scatter(L([True, False]), T.zeros(6))
+    x.masked_scatter(L([1, 0, 1, 1]), T.zeros(6))
+    x.masked_fill(m, 2)
+    x.masked_fill_(m, 2); x
+    T.nonzero(x)
+    T.nonzero(x).stride()
+    T.nonzero(x.t())
+    T.nonzero(y > 5)
+    T.nonzero(x, as_tuple=True)
+    T.nonzero(L(5))
+    T.nonzero(L(5), as_tuple=True)
+    T.nonzero(L(0))
+    T.nonzero(T.zeros(0, 3))
+    T.nonzero(L([0., float('nan'), -0.]))
+    T.nonzero(L([0, 1j]))
+    T.nonzero(x, out=T.empty(0, dtype=i64))
+    T.nonzero(x, out=T.empty(0))
+    T.argwhere(x > 6)
+    T.argwhere(L(5))
+    x.nonzero()
+    x.argwhere()
+    T.where(m)
+    T.where(m, x, 0)
+    T.where(m, 1, 0)
+    T.where(m, 1., 0)
+    T.where(m, True, False)
+    T.where(m, 1, L(2., dtype=f64))
+    T.where(m, x.long(), L(2., dtype=f64))
+    T.where(m, x, 1 + 1j)
+    T.where(m, x, x.long())
+    T.where(m.byte(), x, 0)
+    T.where(m, x, L([1., 2., 3., 4.]))
+    T.where(m, x, -x, out=T.empty(0))
+    x.where(m, 0)
+    x.where(m, L(7.))
+    T.where(x, x, 0)
+    T.where(m, x, T.ones(5))
+    """
+)
+def test_masks(row):
+    check(row)

@@ -1,0 +1,211 @@
+"""Flips, rolls, repetitions, in-place views, changes of size and padding, against PyTorch."""
+
+import pytest
+from expressions import check, check_gradients, rows
+
+
+@rows(
+    """
+    x.flip(0)
+    x.flip([0, 1])
+    x.flip(0, 1)
+    x.flip(())
+    x.flip(0, 0)
+    x.flip(3)
+    x.flip()
+    T.flip(x, [0])
+    x.fliplr()
+    x.flipud()
+    A(3).fliplr()
+    L(1.).flipud()
+    x.roll(1)
+    x.roll(1, 0)
+    x.roll((1, 2), (0, 1))
+    x.roll((1, 2))
+    x.roll(1, (0, 1))
+    x.roll(shifts=5, dims=1)
+    x.roll(1, 7)
+    T.roll(T.empty(0, 3), 1, 0).shape
+    x.rot90()
+    x.rot90(2)
+    x.rot90(-1, [0, 1])
+    x.rot90(5, (1, 0))
+    x.rot90(1, [0, 0])
+    x.rot90(1, [0])
+    x.rot90(1, [0, 5])
+    A(3).rot90()
+    x.repeat(2, 2)
+    x.repeat(2, 1, 1).shape
+    x.repeat(2)
+    x.repeat((2, 2)).shape
+    x.repeat(0, 1).shape
+    x.repeat(-1, 1).shape
+    L(1.).repeat(3)
+    x.repeat()
+    L(1.).repeat()
+    T.tile(x, (2, )).shape
+    x.tile(2, 2).shape
+    x.tile((2, 1, 1)).shape
+    x.repeat_interleave(2)
+    x.repeat_interleave(2, 0)
+    x.repeat_interleave(L([1, 2, 0]), 0)
+    x.repeat_interleave(L([1, 2, 0]), dim=0, output_size=3)
+    x.repeat_interleave(L([1, 2, 0]), 1)
+    x.repeat_interleave(L([1, 2, 0]))
+    x.repeat_interleave(L([2]), 1).shape
+    x.repeat_interleave(L(2), 1).shape
+    x.repeat_interleave(-1, 1)
+    x.repeat_interleave(L([1, -2, 0]), 0)
+    x.repeat_interleave(L([1., 2, 0]), 0)
+    x.repeat_interleave(L([[1, 2, 0]]), 0)
+    T.repeat_interleave(L([1, 2, 0]))
+    T.repeat_interleave(L([1, 2, 0], dtype=T.int32))
+    T.repeat_interleave(L([1., 2, 0]))
+    x.movedim(0, 1).shape
+    y.movedim((0, 1), (2, 0)).shape
+    y.movedim(0, -1).stride()
+    y.moveaxis(0, -1).stride()
+    y.movedim((0, 1), (2, )).shape
+    y.movedim((0, 0), (2, 1)).shape
+    y.movedim((0, 1), (2, 2)).shape
+    y.movedim(5, 0)
+    y.movedim(source=0, destination=2).shape
+    y.swapaxes(0, 2).shape
+    y.swapdims(0, 2).shape
+    y.swapaxes(axis0=0, axis1=2).shape
+    y.swapdims(dim0=0, dim1=2).shape
+    y.unflatten(2, (2, 2)).shape
+    y.unflatten(-1, (2, -1)).shape
+    y.unflatten(2, (3, 2)).shape
+    y.unflatten(2, ())
+    y.unflatten(2, (3, -1))
+    y.unflatten(5, (3, -1))
+    y.unflatten(dim=1, sizes=(3, 1)).shape
+    y.ravel().shape
+    y.ravel().data_ptr()==y.data_ptr()
+    x.t().ravel()
+    x.clone().squeeze_().shape
+    T.ones(1, 3, 1).squeeze_(0).shape
+    T.ones(1, 3, 1).squeeze_((0, 2)).shape
+    x.clone().unsqueeze_(1).shape
+    x.clone().transpose_(0, 1).stride()
+    x.clone().t_().stride()
+    y.clone().t_()
+    y.clone().swapaxes_(0, 2).shape
+    y.clone().swapdims_(0, 2).shape
+    x.clone().unsqueeze_(7)
+    x.clone().as_strided_((2, 2), (1, 2), 1)
+    x.clone().detach_()
+    x.narrow_copy(0, 1, 2)
+    x.narrow_copy(0, 2, 2)
+    T.combinations(L([1, 2, 3]))
+    T.combinations(L([1, 2, 3]), 3)
+    T.combinations(L([1, 2, 3]), 1)
+    T.combinations(L([1, 2, 3]), 0)
+    T.combinations(L([1, 2, 3]), 2, True)
+    T.combinations(L([1, 2, 3]), 4)
+    T.combinations(x)
+    T.combinations(L([1, 2, 3]), -1)
+    x.clone().resize_(2, 2)
+    x.clone().resize_((2, 2)).stride()
+    x.clone().resize_(20).shape
+    x.t().resize_(2, 2)
+    T.ones(3, requires_grad=True).resize_(2)
+    x.clone().resize_as_(T.ones(2, 2)).shape
+    x.clone().resize_(-1)
+    T.add(x, x, out=T.empty(0)).shape
+    T.add(x, x, out=T.empty(5)).shape
+    T.add(x, x, out=T.empty(6, 4)[::2]).shape
+    T.add(x, x, out=T.empty(7, 4)[::2]).shape
+    T.zeros(3, 3).fill_diagonal_(2)
+    T.zeros(3).fill_diagonal_(2)
+    T.zeros(3, 4).fill_diagonal_(2)
+    T.zeros(8, 3).fill_diagonal_(2, True)
+    T.zeros(3, 3, 3).fill_diagonal_(2).sum()
+    T.zeros(3, 3, 4).fill_diagonal_(2)
+    """
+)
+def test_movement(row):
+    check(row)
+
+
+@rows(
+    """
+    F.pad(x, (1, 2)).shape
+    F.pad(x, (1, 2), value=3.)
+    F.pad(x, (1, 2, 3, 4)).shape
+    F.pad(x, (1, -2)).shape
+    F.pad(x, (-3, -2))
+    F.pad(x, (1, ))
+    F.pad(x, (1, 2, 3, 4, 5, 6))
+    F.pad(x, (1, 2), 'reflect')
+    F.pad(y, (1, 2), 'reflect')
+    F.pad(y, (1, 2, 1, 1), 'reflect')
+    F.pad(y, (4, 2), 'reflect')
+    F.pad(y, (1, 2), 'replicate')
+    F.pad(y, (9, 2), 'replicate').shape
+    F.pad(y, (1, 2), 'circular')
+    F.pad(y, (5, 2), 'circular')
+    F.pad(y, (1, 2), 'foo')
+    F.pad(x, (1, 2), 'reflect', value=1.)
+    F.pad(A(3), (1, 2), 'reflect')
+    F.pad(y, (1, 2, 1, 2, 1, 2), 'reflect')
+    F.pad(y, (-1, 2), 'reflect')
+    F.pad(y, (-1, 2), 'circular')
+    F.pad(y, (-1, 2), 'replicate')
+    F.pad(y[None], (-1, 2, 1, 1), 'reflect').shape
+    F.pad(y[None], (1, 2), 'reflect').shape
+    F.pad(y[None, None], (1, 2, 1, 1, 1, 1), 'reflect').shape
+    F.pad(y[None, None], (1, 2, 1, 1), 'reflect').shape
+    F.pad(x.long(), (1, 2), value=2)
+    F.pad(x.long(), (1, 2), value=2.5)
+    F.pad(x>5, (1, 2), value=True)
+    F.pad(x, ()).shape
+    F.pad(T.ones(1, 0), (1, 1))
+    T.constant_pad_nd(x, (1, 1), 5.)
+    """
+)
+def test_pad(row):
+    check(row)
+
+
+@rows(
+    """
+    a.flip(0)
+    a.flip((0, 1))
+    a.roll(1)
+    a.roll((1, 2), (0, 1))
+    a.rot90(1)
+    a.rot90(2)
+    a.repeat(2, 3)
+    a.repeat(2, 1, 2)
+    s.repeat(3)
+    a.tile((2,))
+    a.repeat_interleave(2)
+    a.repeat_interleave(3, 1)
+    a.repeat_interleave(L([1, 0, 2]), 0)
+    c.movedim(0, 2)
+    c.swapaxes(0, 2)
+    c.unflatten(2, (2, 2))
+    c.ravel()
+    c.transpose(0, 1).ravel()
+    a.narrow_copy(0, 1, 2)
+    T.combinations(b)
+    v = a * 2; v.t_(); v
+    v = a * 2; v.unsqueeze_(1); v * v
+    v = a * 2; v.transpose_(0, 1).squeeze_(); v[1:3] * b[:3]
+    v = a * 2; w = v[1:]; w.t_(); w.mul_(2); v * v
+    v = a * 2; v.fill_diagonal_(3); v
+    F.pad(a, (1, 2))
+    F.pad(a, (1, 2, -1, 1), value=2.)
+    F.pad(a, (1, -1))
+    F.pad(c, (1, 2), 'reflect')
+    F.pad(c, (1, 2, 2, 1), 'reflect')
+    F.pad(c, (1, 2), 'replicate')
+    F.pad(c, (3, 2, 1, 1), 'replicate')
+    F.pad(c, (1, 2), 'circular')
+    F.pad(c, (-1, 2, 1, 0), 'circular')
+    """
+)
+def test_gradients(row):
+    check_gradients(row)
