@@ -75,6 +75,13 @@ def dispatch(op, args, kwargs):
     return op.plain(*args, **kwargs)
 
 
+def override(method, tensor):
+    """What a tensor's class makes of a method that is no operator, such as detach; NotImplemented if it does not care."""
+    if not _state.subclasses or not is_overriding(type(tensor)):
+        return NotImplemented
+    return type(tensor).__torch_function__(method, (type(tensor),), (tensor,), {})
+
+
 def _overloaded(args, kwargs):
     found = []
 
@@ -198,5 +205,6 @@ def is_tensor_like(value):
 
 
 _operator.set_callback("intercept", intercept)
+_tape.set_callbacks(override=override)
 _tensor.set_callback("torch_function", _default_torch_function)
 _tensor.set_disabled_torch_function(_disabled_torch_function_impl)

@@ -189,8 +189,10 @@ def _set_backward_hooks(Tensor self, hooks):
 
 def detach(Tensor self):
     """The same memory without history. In-place changes are seen by both, and by the in-place check."""
-    if self.flags & INTERCEPT:
-        return type(self).__torch_function__(detach, (type(self),), (self,), {})
+    if self.flags & INTERCEPT and "override" in _operators:
+        result = _operators["override"](detach, self)
+        if result is not NotImplemented:
+            return result
     return alias(self)
 
 

@@ -248,7 +248,9 @@ cdef dict _operators = {}
 
 
 def set_callbacks(**functions):
-    """Registers the operators that the engine calls: add(a, b), add_(a, b), copy_(a, b). By default Tensor's methods of those names."""
+    """Registers what the tape calls upward: the operators add(a, b), add_(a, b), copy_(a, b), by default Tensor's methods of those names;
+    override(method, tensor), which asks a subclass of Tensor what a method of the core means for it (NotImplemented: nothing special).
+    """
     _operators.update(functions)
 
 
