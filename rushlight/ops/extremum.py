@@ -25,13 +25,13 @@ def _min_and_index(input, dim=None, keepdim=False):
 
 def put_along(grad, input, dim, keepdim, indices):
     """The adjoint of picking one element of each row: zeros of the input's shape with ``grad`` at ``indices``."""
-    from . import creation, index
+    from . import creation, gather
 
     if input.ndim == 0:
         return grad
     if not keepdim:
         grad, indices = shape.unsqueeze(grad, dim), shape.unsqueeze(indices, dim)
-    return index.scatter(creation.zeros(tuple(input.shape), dtype=grad.dtype), dim, indices, grad)
+    return gather.scatter(creation.zeros(tuple(input.shape), dtype=grad.dtype), dim, indices, grad)
 
 
 def _check_dim(name, input, dim):
