@@ -309,7 +309,7 @@ def imag(input):
     """The imaginary part, as a view."""
     if not input.is_complex():
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    part = shape.select(view_as_real(_tensor.without_conj(input)), -1, 1)
+    part = shape.select(view_as_real(conj(input) if input.is_conj() else input), -1, 1)
     return -part if input.is_conj() else part
 
 
@@ -345,3 +345,19 @@ def _view_dtype(input, dtype):
 
 
 _view.set_callback("view_dtype", lambda x, kind: _view_dtype(x, {float: _names["float64"], int: _names["int64"]}.get(kind, kind)))
+
+
+# -- what kind of tensor it is: one kind here --
+
+
+def _attribute(name, value, doc):
+    def get(input):
+        return value
+
+    _tensor.add_method(name, property(get, doc=doc))
+
+
+_attribute("layout", LAYOUTS["strided"], "Every tensor is strided.")
+for _name in ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps", "is_xpu", "is_meta", "is_nested", "is_ipu", "is_vulkan"):
+    _attribute(_name, False, "False: tensors are dense, on the CPU or a GPU.")
+_attribute("name", None, "Always None, as PyTorch's.")

@@ -1,0 +1,311 @@
+"""torch.linalg against PyTorch: values and gradients to second order, real and complex, batches, empty matrices, messages.
+
+Vectors of a decomposition are only defined up to a sign or phase, which LAPACKs choose differently: the rows below compare what does not
+depend on it.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import rushlight as rl
+from tests.oracle_gradients import compare, first_line, to_numpy, to_rushlight
+
+torch = pytest.importorskip("torch")
+INEXACT = [torch.float64, torch.complex128]
+INF = float("inf")
+
+
+def reconstructed(t, a):
+    u, s, v = t.linalg.svd(a, full_matrices=False)
+    return (u * (s**2).unsqueeze(-2).to(a.dtype)) @ v
+
+
+def square_root(t, a):
+    values, vectors = t.linalg.eigh(a @ a.mH)
+    return (vectors * values.sqrt().unsqueeze(-2).to(a.dtype)) @ vectors.mH
+
+
+def exponential(t, a):
+    values, vectors = t.linalg.eig(a)
+    return vectors @ (t.exp(values).unsqueeze(-1) * t.linalg.inv(vectors))
+
+
+def lengths_of_eigenvectors(t, a):
+    values, vectors = t.linalg.eig(a)
+    return ((vectors.abs() ** 4).sum(0) * values.abs()).sum()
+
+
+def positive(t, a):
+    return a @ a.mH + 3 * t.eye(a.shape[-1], dtype=a.dtype)
+
+
+# name: (function of the library and the inputs, shapes of the inputs)
+ROWS = {
+    "det": (lambda t, a: t.linalg.det(a), (2, 3, 3)),
+    "det method": (lambda t, a: a.det(), (3, 3)),
+    "slogdet": (lambda t, a: t.linalg.slogdet(a)[1], (2, 3, 3)),
+    "inv": (lambda t, a: t.linalg.inv(a), (2, 3, 3)),
+    "inverse": (lambda t, a: a.inverse(), (3, 3)),
+    "solve": (lambda t, a, b: t.linalg.solve(a, b), (2, 3, 3), (2, 3, 2)),
+    "solve vector": (lambda t, a, b: t.linalg.solve(a, b), (3, 3), (3,)),
+    "solve vectors": (lambda t, a, b: t.linalg.solve(a, b), (2, 3, 3), (2, 3)),
+    "solve right": (lambda t, a, b: t.linalg.solve(a, b, left=False), (3, 3), (2, 3)),
+    "solve broadcast": (lambda t, a, b: t.linalg.solve(a, b), (2, 1, 3, 3), (3, 3, 2)),
+    "cholesky": (lambda t, a: t.linalg.cholesky(positive(t, a)), (2, 3, 3)),
+    "cholesky upper": (lambda t, a: t.linalg.cholesky(positive(t, a), upper=True), (3, 3)),
+    "cholesky_solve": (lambda t, b, a: t.cholesky_solve(b, t.linalg.cholesky(positive(t, a))), (3, 2), (3, 3)),
+    "cholesky_solve upper": (lambda t, b, a: t.cholesky_solve(b, t.linalg.cholesky(positive(t, a), upper=True), True), (3, 2), (3, 3)),
+    "cholesky_inverse": (lambda t, a: t.cholesky_inverse(t.linalg.cholesky(positive(t, a))), (3, 3)),
+    "lu L": (lambda t, a: t.linalg.lu(a)[1], (2, 3, 3)),
+    "lu U": (lambda t, a: t.linalg.lu(a)[2], (3, 3)),
+    "lu_factor tall": (lambda t, a: t.linalg.lu_factor(a)[0], (4, 3)),
+    "lu_factor wide": (lambda t, a: t.linalg.lu_factor(a)[0], (3, 5)),
+    "lu product": (lambda t, a: t.linalg.lu(a)[0] @ t.linalg.lu(a)[1] @ t.linalg.lu(a)[2], (2, 4, 3)),
+    "lu_solve": (lambda t, a, b: t.linalg.lu_solve(*t.linalg.lu_factor(a), b), (3, 3), (3, 2)),
+    "lu_solve adjoint": (lambda t, a, b: t.linalg.lu_solve(*t.linalg.lu_factor(a), b, adjoint=True), (3, 3), (3, 2)),
+    "lu_solve right": (lambda t, a, b: t.linalg.lu_solve(*t.linalg.lu_factor(a), b, left=False), (3, 3), (2, 3)),
+    "qr Q": (lambda t, a: t.linalg.qr(a)[0], (4, 3)),
+    "qr R": (lambda t, a: t.linalg.qr(a)[1], (2, 3, 3)),
+    "qr wide": (lambda t, a: t.linalg.qr(a)[0] @ t.linalg.qr(a)[1][:, :2], (3, 5)),
+    "qr wide R": (lambda t, a: t.linalg.qr(a)[1], (3, 5)),
+    "qr complete": (lambda t, a: t.linalg.qr(a, "complete")[1], (3, 5)),
+    "svdvals": (lambda t, a: t.linalg.svdvals(a), (2, 4, 3)),
+    "svd U": (lambda t, a: t.linalg.svd(a, full_matrices=False)[0].abs() ** 2, (4, 3)),
+    "svd U wide": (lambda t, a: t.linalg.svd(a, full_matrices=False)[0].abs() ** 2, (3, 4)),
+    "svd V": (lambda t, a: t.linalg.svd(a, full_matrices=False)[2].abs() ** 2, (4, 3)),
+    "svd V wide": (lambda t, a: t.linalg.svd(a, full_matrices=False)[2].abs() ** 2, (3, 4)),
+    "svd product": (reconstructed, (2, 4, 3)),
+    "svd product wide": (reconstructed, (3, 4)),
+    "eigvalsh": (lambda t, a: t.linalg.eigvalsh(a + a.mH), (2, 3, 3)),
+    "eigh vectors": (lambda t, a: t.linalg.eigh(a + a.mH)[1].abs() ** 2, (3, 3)),
+    "eigh square root": (square_root, (3, 3)),
+    "eig exponential": (exponential, (3, 3)),
+    "eig lengths": (lengths_of_eigenvectors, (3, 3)),
+    "eigvals": (lambda t, a: (t.linalg.eigvals(a) ** 3).sum(), (3, 3)),
+    "pinv": (lambda t, a: t.linalg.pinv(a), (2, 4, 3)),
+    "pinv wide": (lambda t, a: t.linalg.pinv(a), (3, 4)),
+    "pinv of low rank": (lambda t, a, b: t.linalg.pinv(a @ b), (4, 2), (2, 3)),
+    "pinv hermitian": (lambda t, a: t.linalg.pinv(a + a.mH, hermitian=True), (3, 3)),
+    "lstsq": (lambda t, a, b: t.linalg.lstsq(a, b).solution, (4, 3), (4, 2)),
+    "lstsq wide": (lambda t, a, b: t.linalg.lstsq(a, b).solution, (2, 3, 4), (2, 3, 2)),
+    "lstsq vectors": (lambda t, a, b: t.linalg.lstsq(a, b).solution, (2, 4, 3), (2, 4)),
+    "matrix_exp": (lambda t, a: t.linalg.matrix_exp(a), (2, 3, 3)),
+    "matrix_power": (lambda t, a: t.linalg.matrix_power(a, 5), (2, 3, 3)),
+    "matrix_power negative": (lambda t, a: t.linalg.matrix_power(a, -3), (3, 3)),
+    "multi_dot": (lambda t, a, b, c: t.linalg.multi_dot([a, b, c]), (2, 10), (10, 3), (3, 4)),
+    "multi_dot of vectors": (lambda t, a, b, c: t.linalg.multi_dot([a, b, c]), (10,), (10, 3), (3,)),
+    "vecdot": (lambda t, a, b: t.linalg.vecdot(a, b), (2, 3), (1, 3)),
+    "vander": (lambda t, a: t.linalg.vander(a, N=4), (2, 3)),
+    "tensorinv": (lambda t, a: t.linalg.tensorinv(a, ind=1), (6, 2, 3)),
+    "tensorsolve": (lambda t, a, b: t.linalg.tensorsolve(a, b), (2, 3, 6), (2, 3)),
+    "diagonal": (lambda t, a: t.linalg.diagonal(a, offset=1), (2, 3, 4)),
+    "cross": (lambda t, a, b: t.linalg.cross(a, b), (2, 3), (2, 3)),
+    "matmul": (lambda t, a, b: t.linalg.matmul(a, b), (2, 3), (3, 2)),
+}
+ROWS |= {
+    f"matrix_norm {o}": (lambda t, a, o=o: t.linalg.matrix_norm(a, o), (2, 3, 4)) for o in ("fro", "nuc", 2, -2, 1, -1, INF, -INF)
+}
+ROWS |= {f"vector_norm {o}": (lambda t, a, o=o: t.linalg.vector_norm(a, o, dim=1), (3, 4)) for o in (2, 1, 3, 0.5, -1, INF, -INF)}
+ROWS |= {
+    f"solve_triangular {upper} {left} {unit}": (
+        lambda t, a, b, u=upper, l=left, n=unit: t.linalg.solve_triangular(a, b, upper=u, left=l, unitriangular=n), (2, 3, 3), (3, 3),
+    )
+    for upper in (True, False) for left in (True, False) for unit in (True, False)
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", INEXACT)
+@pytest.mark.parametrize("name", ROWS)
+def test_values_and_gradients(name, dtype):
+    function, *shapes = ROWS[name]
+    compare(torch, lambda *x: function(torch, *x), lambda *x: function(rl, *x), *shapes, dtype=dtype)
+
+
+def test_logdet():
+    compare(torch, lambda a: (a @ a.mT).logdet(), lambda a: (a @ a.mT).logdet(), (3, 3))
+
+
+def test_the_sign_of_a_complex_determinant():
+    def sign(a):
+        return a.slogdet()[0]
+
+    compare(torch, sign, sign, (3, 3), dtype=torch.complex128)
+
+
+def test_the_gradient_of_a_singular_determinant():
+    a = torch.tensor([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, 1.0]], dtype=torch.float64)
+    x = to_rushlight(a).requires_grad_()
+    rl.linalg.det(x).backward()
+    cofactors = [[(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a.numpy(), i, 0), j, 1)) for j in range(3)] for i in range(3)]
+    np.testing.assert_allclose(to_numpy(x.grad), cofactors, atol=1e-12)
+
+
+# -- values alone --
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("p", [None, 2, -2, "fro", "nuc", 1, -1, INF, -INF])
+def test_cond(dtype, p):
+    a = torch.randn(2, 3, 3, dtype=getattr(torch, dtype))
+    tolerance = 1e-3 if dtype in ("float32", "complex64") else 1e-9
+    np.testing.assert_allclose(to_numpy(rl.linalg.cond(to_rushlight(a), p)), torch.linalg.cond(a, p).numpy(), rtol=tolerance)
+    assert to_numpy(rl.linalg.cond(rl.zeros(2, 2), p)) == INF or p in (None, 2, -2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize(("m", "n"), [(5, 5), (7, 4), (4, 7), (1, 3), (3, 1)])
+def test_decompositions_rebuild_the_matrix(dtype, m, n):
+    a = torch.randn(3, m, n, dtype=getattr(torch, dtype))
+    x, tolerance = to_rushlight(a), 1e-4 if dtype in ("float32", "complex64") else 1e-11
+    a = a.numpy()
+
+    def check(y, expected=a):
+        np.testing.assert_allclose(to_numpy(y), expected, atol=tolerance, rtol=0)
+
+    for full in (True, False):
+        U, S, Vh = rl.linalg.svd(x, full_matrices=full)
+        k = min(m, n)
+        check(U[..., :k] @ (S.to(x.dtype).unsqueeze(-1) * Vh[..., :k, :]))
+        check(U.mH @ U, np.broadcast_to(np.eye(U.shape[-1]), U.shape[:1] + U.shape[-1:] * 2))
+    for mode in ("reduced", "complete"):
+        Q, R = rl.linalg.qr(x, mode)
+        check(Q @ R)
+        check(Q.mH @ Q, np.broadcast_to(np.eye(Q.shape[-1]), Q.shape[:1] + Q.shape[-1:] * 2))
+    check(rl.linalg.qr(x, "r")[1], to_numpy(rl.linalg.qr(x)[1]))
+    P, L, U = rl.linalg.lu(x)
+    check(P @ L @ U)
+    packed, tau = rl.geqrf(x)
+    if m >= n:
+        check(rl.linalg.householder_product(packed, tau), to_numpy(rl.linalg.qr(x)[0]))
+    check(rl.ormqr(packed, tau, x, True, True)[..., : min(m, n), :], to_numpy(rl.linalg.qr(x)[1]))
+    if m == n:
+        values, vectors = rl.linalg.eig(x)
+        check(x.to(vectors.dtype) @ vectors, to_numpy(vectors * values.unsqueeze(-2)))
+        h = x + x.mH
+        for side in "LU":
+            values, vectors = rl.linalg.eigh(h, side)
+            check((vectors * values.to(x.dtype).unsqueeze(-2)) @ vectors.mH, to_numpy(h))
+        LD, pivots = rl.linalg.ldl_factor(h, hermitian=True)
+        check(h @ rl.linalg.ldl_solve(LD, pivots, x, hermitian=True), a)
+
+
+@pytest.mark.parametrize("driver", [None, "gels", "gelsy", "gelsd", "gelss"])
+@pytest.mark.parametrize("dtype", INEXACT)
+@pytest.mark.parametrize(("m", "n"), [(5, 3), (3, 5), (4, 4)])
+def test_lstsq(driver, dtype, m, n):
+    a, b = torch.randn(2, m, n, dtype=dtype), torch.randn(2, m, 2, dtype=dtype)
+    ours, theirs = rl.linalg.lstsq(to_rushlight(a), to_rushlight(b), driver=driver), torch.linalg.lstsq(a, b, driver=driver)
+    for x, y in zip(ours, theirs):
+        assert tuple(x.shape) == tuple(y.shape)
+        np.testing.assert_allclose(to_numpy(x), y.numpy(), atol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 30.0])
+def test_matrix_exp_of_any_size(scale):
+    a = scale * torch.randn(3, 6, 6, dtype=torch.float64)
+    expected = torch.linalg.matrix_exp(a).numpy()
+    np.testing.assert_allclose(to_numpy(rl.linalg.matrix_exp(to_rushlight(a))), expected, rtol=1e-8, atol=1e-12 * abs(expected).max())
+
+
+def test_matrix_rank():
+    a = torch.randn(4, 2) @ torch.randn(2, 5)
+    x = to_rushlight(a)
+    assert rl.linalg.matrix_rank(x).item() == 2
+    assert rl.linalg.matrix_rank(x, atol=1e9).item() == 0
+    assert rl.linalg.matrix_rank(rl.eye(3).expand(2, 3, 3), hermitian=True).tolist() == [3, 3]
+
+
+def test_low_rank():
+    a = torch.randn(30, 4, dtype=torch.float64) @ torch.randn(4, 20, dtype=torch.float64)
+    U, S, V = rl.svd_lowrank(to_rushlight(a), q=4)
+    np.testing.assert_allclose(to_numpy(S), torch.linalg.svdvals(a)[:4].numpy(), rtol=1e-8)
+    np.testing.assert_allclose(to_numpy((U * S) @ V.mT), a.numpy(), atol=1e-8)
+
+
+def test_same_bits_for_any_number_of_threads():
+    before, x = rl.get_num_threads(), rl.randn(40, 30, 30)
+    results = []
+    try:
+        for count in (1, 2, 8):
+            rl.set_num_threads(count)
+            results.append(b"".join(to_numpy(y).tobytes() for y in (*rl.linalg.svd(x), rl.linalg.inv(x), *rl.linalg.qr(x))))
+    finally:
+        rl.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+# -- outcomes: errors, or types and shapes, of one expression in both libraries --
+
+OUTCOMES = """
+x.linalg.matrix_power(t(2,3),2) | x.linalg.matrix_power(z(2,2),-1) | x.linalg.matrix_power(t(2),2) | x.linalg.solve(t(2,3),t(2))
+x.linalg.solve(z(2,2),t(2)) | x.linalg.solve(t(2,2),t(3)) | x.linalg.solve(t(2,2),t(3,1)) | x.linalg.solve(t(2,2),t(2).double())
+x.linalg.solve(t(2,2).int(),t(2).int()) | x.linalg.solve(t(5,2,2),t(4,2,1)) | x.linalg.solve(x.stack([x.eye(2),z(2,2)]),t(2,2,1))
+x.linalg.solve_triangular(t(2,3),t(2,1),upper=True) | x.linalg.solve_triangular(t(2,2),t(3,1),upper=True)
+x.linalg.solve_triangular(t(2,2),t(2),upper=True) | x.linalg.solve_triangular(z(2,2),t(2,1),upper=True)
+x.linalg.lstsq(t(2),t(2)) | x.linalg.lstsq(t(2,2),t(3,1)) | x.linalg.lstsq(t(3,2),t(3,1)) | x.linalg.lstsq(t(3,2),t(3))
+x.linalg.lstsq(t(3,2),t(3,1),driver='foo') | x.linalg.lstsq(t(3,2),t(3,1).double()) | x.linalg.cholesky(-t(2,2))
+x.linalg.cholesky(x.stack([x.eye(2),-x.eye(2)])) | x.linalg.inv(x.stack([x.eye(2),z(2,2)])) | x.inverse(z(2,2)) | x.cholesky(-t(2,2))
+x.cholesky_solve(t(3,1),t(2,2)) | x.cholesky_solve(t(2),t(2,2)) | x.cholesky_inverse(t(2,3)) | x.linalg.qr(t(2,2),mode='foo')
+x.linalg.svd(x.full((2,2),float('nan'))) | x.linalg.eig(x.full((2,2),float('nan'))) | x.linalg.eigh(t(2,2),UPLO='X')
+x.linalg.multi_dot([t(2,3)]) | x.linalg.multi_dot([t(2,3),t(4,5)]) | x.linalg.multi_dot([t(1,2,3),t(3)]) | x.linalg.multi_dot([])
+x.linalg.multi_dot([t(2,3),t(3,3,3),t(2)]) | x.linalg.matrix_norm(t(2,2),'foo') | x.linalg.matrix_norm(t(2,2),3)
+x.linalg.matrix_norm(t(2)) | x.linalg.matrix_norm(t(2,2),dim=(0,0)) | x.linalg.matrix_norm(t(2,2,2),dim=(0,1,2))
+x.linalg.norm(t(2,2,2),'fro') | x.linalg.norm(t(2,2,2),1) | x.linalg.norm(t(2,2),1) | x.linalg.norm(t(2,2),'nuc',dim=0)
+x.linalg.norm(t(2,2).int()) | x.linalg.vector_norm(t(2).int()) | x.linalg.vector_norm(t(0),ord=float('inf'))
+x.linalg.vector_norm(t(2),ord='fro') | x.linalg.cond(t(2,2),'foo') | x.linalg.cond(t(2,3),1) | x.linalg.cond(t(2,2),3)
+x.linalg.tensorinv(t(2,3)) | x.linalg.tensorinv(t(4,2,2),ind=0) | x.linalg.tensorsolve(t(2,3),t(2)) | x.linalg.vander(x.tensor(1.))
+x.linalg.vander(t(2),N=0) | x.linalg.vecdot(t(2),t(3)) | x.linalg.householder_product(t(2,3),t(3)) | x.linalg.diagonal(t(3))
+x.linalg.householder_product(t(3,2),t(3)) | x.linalg.householder_product(t(3),t(3)) | x.linalg.lu_solve(t(2,2),t(2),t(2,1))
+x.linalg.lu_solve(t(2,2),x.ones(2).int(),t(3,1)) | x.linalg.lu_factor(z(2,2)) | x.lu_unpack(t(2,2),x.tensor([1,2]).int())
+x.logdet(t(2,3)) | x.logdet(z(2,2)) | x.triangular_solve(t(2,1),t(2,2)) | x.qr(t(2,3)) | x.svd(t(2,3)) | x.svd(t(2,3),some=False)
+x.geqrf(t(3,2)) | x.ormqr(t(3,2),t(2),t(3,3)) | x.linalg.matrix_rank(t(2,2),tol=0.1) | x.linalg.pinv(t(2,3),hermitian=True)
+x.linalg.inv_ex(z(2,2),check_errors=True) | x.linalg.cholesky_ex(-t(2,2),check_errors=True) | x.linalg.solve_ex(z(2,2),t(2))
+x.linalg.lu_factor_ex(z(2,2)) | x.linalg.lu(t(2,3),pivot=False) | x.linalg.svd(t(2,3),driver='gesvd') | x.pinverse(t(2,3))
+x.linalg.slogdet(z(2,2)) | x.linalg.ldl_factor(x.eye(3)) | x.linalg.ldl_solve(*x.linalg.ldl_factor(x.eye(3)),t(3,1)) | x.lu(x.eye(3))
+"""
+UNARY = (
+    "det slogdet inv cholesky qr svd svdvals eig eigvals eigh eigvalsh lu lu_factor matrix_exp pinv matrix_rank cond matrix_norm "
+    "cholesky_ex inv_ex"
+).split()
+INPUTS = ("t(3)", "t(2,3)", "t(2,2).int()", "z(2,2)", "t(2,2).half()", "t(0,0)", "t(2,2).bool()", "t(0,2,2)")
+SOURCES = [s.strip() for line in OUTCOMES.splitlines() for s in line.split(" | ") if s.strip()]
+SOURCES += [f"x.linalg.{name}({value})" for name in UNARY for value in INPUTS]
+
+
+def outcome(x, source):
+    found = {}
+
+    def call():
+        found["result"] = eval(source, {"x": x, "t": x.ones, "z": x.zeros})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        error = first_line(call)
+    if error:
+        return error
+    result = found["result"]
+    parts = result if isinstance(result, tuple) else (result,)
+    return type(result).__name__, [(tuple(part.shape), str(part.dtype)) for part in parts]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_outcomes_are_those_of_pytorch(source):
+    assert outcome(rl, source) == outcome(torch, source)
+
+
+def test_linalg_errors_are_runtime_errors():
+    with pytest.raises(rl.linalg.LinAlgError) as caught:
+        rl.linalg.inv(rl.zeros(2, 2))
+    assert isinstance(caught.value, RuntimeError)
+
+
+@pytest.mark.parametrize(("call", "mode"), [("r", "r"), ("complete", "complete")])
+def test_qr_without_a_derivative_says_so(call, mode):
+    for t in (torch, rl):
+        result = t.linalg.qr(t.ones(3, 2, requires_grad=True), mode)
+        with pytest.raises(RuntimeError, match="mode='reduced'" if t is rl else "mode"):
+            result[1].sum().backward()
