@@ -158,6 +158,21 @@ def test_samplers(dtype):
         agree("T._sample_dirichlet(a.reshape(500, 10), generator=g)", ulp=8, a=parameter(3))
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.3, 1.0, 2.5, 10.0, 50.0, 500.0, 1e4])
+def test_gradient_of_gamma_samples(alpha):
+    a = torch.full((500,), alpha, dtype=torch.float64)
+    samples = torch._standard_gamma(a, generator=torch.Generator().manual_seed(0))
+    ours = rushlight._standard_gamma_grad(rushlight.from_dlpack(a), rushlight.from_dlpack(samples))
+    assert torch.allclose(ours_as_torch(ours), torch._standard_gamma_grad(a, samples), rtol=2e-3)  # PyTorch's are good to 1e-3
+
+
+def test_gamma_samples_are_differentiable():
+    alpha = rushlight.tensor([2.0, 3.0], requires_grad=True)
+    rushlight._standard_gamma(alpha).sum().backward()
+    assert (alpha.grad > 0).all()
+    assert rushlight._standard_gamma(rushlight.tensor([float("nan")])).isnan().all()
+
+
 # -- constructors --
 
 CONSTRUCTORS = (

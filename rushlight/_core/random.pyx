@@ -24,7 +24,7 @@ from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
 )
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport INFINITY, NAN, ceil, cos, cosf, exp, fabs, floor, fma, fmaf, fmax, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
+from libc.math cimport INFINITY, NAN, ceil, cos, cosf, exp, fabs, floor, fma, fmaf, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
@@ -514,6 +514,15 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
     with nogil:
         run(&w, integer_row)
     g.free()
+    return out
+
+
+def fill_gamma_slopes(Tensor out, Tensor alpha, Tensor samples):
+    """Fills ``out`` with the derivatives of gamma samples by alpha; all three are row-major, of one shape and dtype. Returns it."""
+    cdef int64_t i, size = ITEMSIZE[out.code]
+    with nogil:
+        for i in range(out.count):
+            store(out.address + i * size, out.code, gamma_slope(load(alpha.address + i * size, out.code), load(samples.address + i * size, out.code)))
     return out
 
 

@@ -178,7 +178,7 @@ cdef double gamma_f64(Engine *e, double alpha, double _) noexcept nogil:
     if alpha < 1:
         scale = pow(1 - unit53(e), 1 / alpha)
         alpha += 1
-    return fmax(gamma_above_one(e, alpha - THIRD, scale), DBL_MIN)
+    return at_least(gamma_above_one(e, alpha - THIRD, scale), DBL_MIN)
 
 
 cdef double gamma_f32(Engine *e, double alpha, double _) noexcept nogil:
@@ -189,11 +189,17 @@ cdef double gamma_f32(Engine *e, double alpha, double _) noexcept nogil:
     if alpha < 1:
         scale = pow(1 - unit53(e), <float>(1 / alpha))
         alpha = <float>(alpha + 1)
-    return fmax(gamma_above_one(e, <float>(alpha - THIRD), scale), FLT_MIN)
+    return at_least(gamma_above_one(e, <float>(alpha - THIRD), scale), FLT_MIN)
+
+
+cdef inline double at_least(double x, double low) noexcept nogil:
+    return low if x < low else x  # NaN stays
 
 
 cdef double gamma_above_one(Engine *e, double d, double scale) noexcept nogil:
     cdef double c = 1 / sqrt(9 * d), x, y, v, u
+    if d != d:
+        return NAN
     while True:
         y = 0
         while y <= 0:
@@ -203,3 +209,33 @@ cdef double gamma_above_one(Engine *e, double d, double scale) noexcept nogil:
         u = 1 - unit53(e)
         if u < 1 - SQUEEZE * (x * x) * (x * x) or log(u) < 0.5 * (x * x) + d * (1 - v + log(v)):
             return scale * d * v
+
+
+# -- the derivative of a gamma sample --
+
+cdef double digamma(double x) noexcept nogil:
+    """psi(x) for x > 0: the recurrence up to 10, then Stirling's series."""
+    cdef double shift = 0, z
+    while x < 10:
+        shift -= 1 / x
+        x += 1
+    z = 1 / (x * x)
+    return shift + log(x) - 0.5 / x - z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132)))))
+
+
+cdef double gamma_slope(double alpha, double x) noexcept nogil:
+    """d x / d alpha of a gamma variate x at a fixed quantile: minus (d P / d alpha) / (d P / d x), P the regularised incomplete gamma function.
+
+    P is x**alpha exp(-x) / Gamma(alpha + 1) times the sum of x**k / ((alpha + 1) ... (alpha + k)); both derivatives follow term by term
+    and the factors in front cancel (Figurnov, Mohamed and Mnih 2018 call this implicit reparameterisation).
+    """
+    cdef double term = 1, harmonic = 0, total = 1, weighted = 0, k = 0
+    if not (x < INFINITY and alpha < INFINITY):
+        return NAN
+    while term > total * 1e-17 or k < x - alpha:
+        k += 1
+        term *= x / (alpha + k)
+        harmonic += 1 / (alpha + k)
+        total += term
+        weighted += term * harmonic
+    return x / alpha * (weighted - total * (log(x) - digamma(alpha + 1)))

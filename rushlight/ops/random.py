@@ -13,7 +13,7 @@ from .._core.convert import leaf
 from .._core.operator import deliver_out, dtype_name
 from .._core.tape import is_grad_enabled
 from . import _streams, arithmetic, reduction  # noqa: F401  (the kernels register themselves)
-from ._define import composite
+from ._define import composite, library
 from .creation import INT64, empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -419,10 +419,21 @@ def binomial(count, prob, generator=None):
     return _sampled("binomial_cpu", "binomial", generator, count, prob)
 
 
-@composite(where="function")
+@library(where="function", differentiable="input")
 def _standard_gamma(input, generator=None):
-    """Gamma-distributed numbers of scale 1 with the shapes in ``input``."""
+    """Gamma-distributed numbers of scale 1 with the shapes in ``input``; their gradient moves them along with their quantile."""
     return _sampled("gamma_cpu", "gamma", generator, input)
+
+
+@_standard_gamma.backward_of
+def _(grad, input, result):
+    return (arithmetic.mul(grad, _standard_gamma_grad(input, result)),)
+
+
+@composite(where="function")
+def _standard_gamma_grad(input, output):
+    """The derivatives of the gamma samples ``output`` by their shapes ``input``."""
+    return _core.fill_gamma_slopes(empty(input.shape, dtype=input.dtype), input.detach().contiguous(), output.detach().contiguous())
 
 
 @composite(where="function")
