@@ -54,7 +54,7 @@ cdef class Pointwise(Operator):
         self.variants = {}
 
     cdef Program prepare(self, PyObject** values, Call* c):
-        """Sorts the arguments into operands and constants, promotes, and finds the program."""
+        """Sorts the arguments into operands and constants, promotes, and finds the program; None if ``with_numbers`` must be called instead."""
         cdef Promotion promotion = no_promotion()
         cdef uint64_t kinds = 0
         cdef int i, code, kind, n = 0
@@ -65,8 +65,8 @@ cdef class Pointwise(Operator):
             v = <object>values[i]
             if isinstance(v, Tensor):
                 if not self.is_operand[i]:
-                    v = self.number_from_tensor(v, i)
-                kind = TENSOR if isinstance(v, Tensor) else ATTRIBUTE
+                    return None
+                kind = TENSOR
             elif values[i] == PyTuple_GET_ITEM(self.signature.defaults, i):
                 kind = BAKED
             elif self.fixed_code[i] == CONSTANT:
@@ -131,8 +131,19 @@ cdef class Pointwise(Operator):
                 return True
         return False
 
+    cdef object with_numbers(self, Operator called, PyObject** args, Py_ssize_t n, tuple kwnames):
+        """The call with the values of the 0-dim tensors that were given for numeric attributes. ``Call`` only borrows: they are kept alive here."""
+        cdef Py_ssize_t i
+        cdef object at
+        cdef list given = [<object>args[i] for i in range(n + (0 if kwnames is None else len(kwnames)))]
+        for i in range(len(given)):
+            at = i if i < n else self.signature.position.get(kwnames[i - n])
+            if at is not None and not self.is_operand[<int>at] and isinstance(given[i], Tensor):
+                given[i] = self.number_from_tensor(given[i], at)
+        return called(*given[:n], **dict(zip(kwnames or (), given[n:])))
+
     cdef object number_from_tensor(self, Tensor t, int i):
-        """A 0-dim tensor given for a numeric attribute counts as its value; it must not need a gradient."""
+        """The value of a 0-dim tensor given for a numeric attribute; it must not need a gradient."""
         if t.ndim == 0 and not needs_grad(t):
             return get_scalar(t.address, t.code)
         raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Number", t)
@@ -164,6 +175,8 @@ cdef class Pointwise(Operator):
             return self.call_out(args, n, kwnames)
         self.signature.bind(values, args, n, kwnames)
         p = self.prepare(values, &c)
+        if p is None:
+            return self.with_numbers(self, args, n, kwnames)
         outputs = []
         compute(p, &c, outputs, self.label if c.operands[c.n - 1].tensor == NULL else self.label_tensor)
         return outputs[0] if p.n_out == 1 else tuple(outputs)
@@ -189,6 +202,8 @@ cdef class Pointwise(Operator):
                 k += 1
         self.signature.bind(values, rest, n, tuple(names) if names else None)
         p = self.prepare(values, &c)
+        if p is None:
+            return self.with_numbers(self, args, n, kwnames)
         if out is None:
             compute(p, &c, outputs, self.label)
             return outputs[0] if p.n_out == 1 else tuple(outputs)
@@ -427,6 +442,8 @@ cdef class InPlace(Operator):
             raise wrong_type(self.__name__, op.signature.names[0], 1, "Tensor", <object>values[0])
         target = <Tensor>values[0]
         p = op.prepare(values, &c)
+        if p is None:
+            return op.with_numbers(self, args, n, kwnames)
         if not _can_cast(p.codes[0], target.code):
             raise RuntimeError(
                 f"result type {dtype_title(p.codes[0])} can't be cast to the desired output type {dtype_title(target.code)}")
