@@ -10,7 +10,7 @@ def main(library):
     """Reads a row's name and a number of seconds per line, answers with the median seconds per call of several measurements."""
     torch = importlib.import_module(library)
     torch.set_num_threads(2)
-    for module in ("nn", "optim", "utils.data"):
+    for module in ("nn", "utils.data"):
         importlib.import_module(f"{library}.{module}")
     rows = importlib.import_module("benchmarks.rows").ROWS
     prepared = {}

@@ -124,6 +124,7 @@ include "binding.pxi"
 include "pointwise.pxi"
 include "rowwise.pxi"
 include "split.pxi"
+include "update.pxi"
 include "library.pxi"
 
 _install_vectorcall()

@@ -1,20 +1,33 @@
 """RuleOptimizer: what all optimizers with one update rule per element share.
 
 A rule is a function ``rule(param, grad, *state, **hyper)`` that returns the new parameter and the new state. It uses arithmetic
-on elements and the functions below, nothing else, and never branches on an element: so it can be run by tensor operators, as
-here, or be handed to the kernel language and fused. A hyper-parameter that is 0, None or False switches its term off.
+on elements and the functions below, nothing else, and never branches on an element. It is traced by the kernel language and runs as
+one kernel for each parameter, all of them in one call; complex, differentiable and first steps run it on tensors. A hyper-parameter that is 0, None or False switches its term off.
 """
 
 import rushlight as torch
 
+from ..lang import functions as fn
+from ..lang.expr import Expr
+from . import _fused
 from .optimizer import Optimizer
 
-sqrt = torch.sqrt
-absolute = torch.abs
-sign = torch.sign
-where = torch.where
-maximum = torch.maximum
-clamp = torch.clamp
+
+def _vocabulary(symbolic, eager):
+    """A function that a rule may use: on the kernel language's symbols, or on tensors."""
+
+    def function(*args):
+        return (symbolic if any(isinstance(a, Expr) for a in args) else eager)(*args)
+
+    return function
+
+
+sqrt = _vocabulary(fn.sqrt, torch.sqrt)
+absolute = _vocabulary(fn.abs, torch.abs)
+sign = _vocabulary(fn.sign, torch.sign)
+where = _vocabulary(fn.where, torch.where)
+maximum = _vocabulary(fn.maximum, torch.maximum)
+clamp = _vocabulary(fn.clamp, torch.clamp)
 
 
 class RuleOptimizer(Optimizer):
@@ -67,7 +80,9 @@ class RuleOptimizer(Optimizer):
 
     def _step_group(self, group):
         names = self.state_names(group)
-        hypers = {}  # by step: parameters that joined later are behind the others
+        plain = not group.get("differentiable") and self.rule_is_own()
+        batches = {}  # by step (parameters that joined later are behind the others) and dtype: the entries to run together
+        hypers = {}
         for param in group["params"]:
             grad = param.grad
             if grad is None:
@@ -81,11 +96,23 @@ class RuleOptimizer(Optimizer):
                 state = self.start_state(param, group)
             step = None
             if self.counts_steps:
-                state["step"] += 1
-                step = state["step"].item()
-            if step not in hypers:
-                hypers[step] = self.hyper(group, step)
-            self.update(param, grad, state, names, group, hypers[step])
+                count = state["step"]
+                count += 1
+                step = count.item()
+            hyper = hypers.get(step)
+            if hyper is None:
+                hyper = hypers[step] = self.hyper(group, step)
+            if plain and param.is_floating_point() and all(name in state for name in names):
+                batches.setdefault((step, param.dtype), []).append((param, grad, *[state[name] for name in names]))
+            else:
+                self.update(param, grad, state, names, group, hyper)
+        for (step, _), entries in batches.items():
+            hyper = {k: v.item() if isinstance(v, torch.Tensor) else v for k, v in hypers[step].items()}
+            _fused.step(type(self).__name__, self.rule, entries, hyper, bool(group.get("maximize")))
+
+    def rule_is_own(self):
+        """False in a subclass that overrides how one parameter is updated."""
+        return type(self).update is RuleOptimizer.update
 
     def update(self, param, grad, state, names, group, hyper):
         """Runs the rule on one parameter and writes the results."""
