@@ -6,7 +6,6 @@ uniforms as its own loops, and normals of the same accuracy.
 
 import math
 
-from .._core import random as _core
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang.elementary.arithmetic import eq, fma, from_bits, nearest, poly, select, to_bits
@@ -87,13 +86,10 @@ _KERNELS = {
 }
 
 
-def _compile(name):
+def compile_kernel(name):
     """The address of a kernel by its name."""
     from ..codegen import cpu
 
     define, args, layout = _KERNELS[name]
     outputs, inputs = define(*args)
     return cpu.pointwise(tuple((e, e.type) for e in outputs), inputs, layout, name=f"random_{name}")
-
-
-_core.set_compiler(_compile)

@@ -12,7 +12,7 @@ from .._core import tensor as _tensor
 from .._core.convert import leaf
 from .._core.operator import deliver_out, dtype_name
 from .._core.tape import is_grad_enabled
-from . import _streams, arithmetic, reduction  # noqa: F401  (the kernels register themselves)
+from . import arithmetic, reduction
 from ._define import composite, library
 from .creation import INT64, empty, empty_like, full
 
@@ -24,6 +24,16 @@ _C_NAMES = {
     "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double", "uint16": "unsigned short",
     "uint32": "unsigned int", "uint64": "unsigned long",
 }  # fmt: skip
+
+
+def _kernel(name):
+    """The address of a kernel for large fills."""
+    from ._streams import compile_kernel  # imported when wanted: it needs the elementary functions of the language
+
+    return compile_kernel(name)
+
+
+_core.set_compiler(_kernel)
 
 
 # -- in place --
