@@ -1,4 +1,6 @@
-"""Small programs about the tape, to run under PyTorch and under rushlight: each takes the module as ``torch`` and returns what to compare."""
+"""Small programs about the tape, to run under PyTorch and under rushlight: each takes the module as ``torch`` and
+returns what to compare.
+"""
 
 PROGRAMS = []
 
@@ -105,8 +107,10 @@ def second_derivatives(torch):
 @program
 def unused_inputs(torch):
     x, y = leaf(torch, [1.0]), leaf(torch, [1.0])
-    return (torch.autograd.grad(x.sum(), [x, y], allow_unused=True)[1] is None,
-            torch.autograd.grad(x.sum(), [x, y], materialize_grads=True))  # fmt: skip
+    return (
+        torch.autograd.grad(x.sum(), [x, y], allow_unused=True)[1] is None,
+        torch.autograd.grad(x.sum(), [x, y], materialize_grads=True),
+    )
 
 
 @program
@@ -220,7 +224,12 @@ def names_of_nodes(torch):
     x = leaf(torch, [1.0, 2.0])
     y = (x + 1) * x
     first = y.grad_fn.next_functions[0][0]
-    return y.grad_fn.name(), first.name(), [f.name() for f, _ in first.next_functions if f is not None], x.grad_fn is None
+    return (
+        y.grad_fn.name(),
+        first.name(),
+        [f.name() for f, _ in first.next_functions if f is not None],
+        x.grad_fn is None,
+    )
 
 
 @program
@@ -228,8 +237,18 @@ def leaves_and_flags(torch):
     x = leaf(torch, [1.0, 2.0])
     y = x * 2
     d = y.detach()
-    return (x.is_leaf, y.is_leaf, d.is_leaf, y.requires_grad, d.requires_grad, y.output_nr, (x > 1).requires_grad, y.retains_grad,
-            x.grad is None, x._version)  # fmt: skip
+    return (
+        x.is_leaf,
+        y.is_leaf,
+        d.is_leaf,
+        y.requires_grad,
+        d.requires_grad,
+        y.output_nr,
+        (x > 1).requires_grad,
+        y.retains_grad,
+        x.grad is None,
+        x._version,
+    )
 
 
 @program

@@ -268,8 +268,12 @@ def anomaly_is_over(torch):
 def jacobians(torch):
     F = torch.autograd.functional
     x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
-    return (F.jacobian(lambda a: a * a, x), F.jacobian(lambda a, b: (a * b, a.sum()), (x, y)),
-            F.jacobian(lambda a: a.sum(), x, create_graph=True), F.jacobian(lambda a: torch.ones(2) * 3, x))  # fmt: skip
+    return (
+        F.jacobian(lambda a: a * a, x),
+        F.jacobian(lambda a, b: (a * b, a.sum()), (x, y)),
+        F.jacobian(lambda a: a.sum(), x, create_graph=True),
+        F.jacobian(lambda a: torch.ones(2) * 3, x),
+    )
 
 
 @program
@@ -285,8 +289,14 @@ def products(torch):
     x, v = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
     cube = lambda a: a * a * a  # noqa: E731
     total = lambda a: cube(a).sum()  # noqa: E731
-    return (F.vjp(cube, x, v), F.jvp(cube, x, v), F.hvp(total, x, v), F.vhp(total, x, v), F.vjp(total, x),
-            F.jvp(lambda a, b: (a * b, a), (x, v), (v, x)))  # fmt: skip
+    return (
+        F.vjp(cube, x, v),
+        F.jvp(cube, x, v),
+        F.hvp(total, x, v),
+        F.vhp(total, x, v),
+        F.vjp(total, x),
+        F.jvp(lambda a, b: (a * b, a), (x, v), (v, x)),
+    )
 
 
 @program
@@ -344,10 +354,20 @@ def transforms(torch):
     x = torch.tensor([1.0, 2.0])
     total = lambda a: (a * a * a).sum()  # noqa: E731
     out, pull = f.vjp(lambda a: a.sin(), x)
-    return (f.grad(total)(x), f.grad_and_value(total)(x), f.grad(lambda a: (total(a), a * 2), has_aux=True)(x), out, pull(x),
-            f.jvp(lambda a: a.sin(), (x,), (x,)), f.jacrev(lambda a: a * a)(x), f.jacfwd(lambda a: a * a)(x), f.hessian(total)(x),
-            f.grad(lambda a, b: (a * b).sum(), argnums=(0, 1))(x, x * 2), f.grad(f.grad(lambda a: a**3))(torch.tensor(2.0)),
-            f.grad(lambda d: (d["a"] * d["b"]).sum())({"a": x, "b": x * 3}))  # fmt: skip
+    return (
+        f.grad(total)(x),
+        f.grad_and_value(total)(x),
+        f.grad(lambda a: (total(a), a * 2), has_aux=True)(x),
+        out,
+        pull(x),
+        f.jvp(lambda a: a.sin(), (x,), (x,)),
+        f.jacrev(lambda a: a * a)(x),
+        f.jacfwd(lambda a: a * a)(x),
+        f.hessian(total)(x),
+        f.grad(lambda a, b: (a * b).sum(), argnums=(0, 1))(x, x * 2),
+        f.grad(f.grad(lambda a: a**3))(torch.tensor(2.0)),
+        f.grad(lambda d: (d["a"] * d["b"]).sum())({"a": x, "b": x * 3}),
+    )
 
 
 @program
@@ -379,8 +399,13 @@ def vmap_and_jacobians(torch):
     f = torch.func
     x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     _, pull = f.vjp(lambda a: a * a, x[0])
-    return (f.vmap(f.hessian(lambda a: (a**3).sum()))(x), f.vmap(f.jacrev(lambda a: a * a))(x), f.vmap(pull)(torch.eye(3)),
-            f.jacrev(lambda a: f.vmap(lambda r: r.sum() * r)(a))(x), f.grad(lambda a: f.vmap(lambda r: (r * r).sum())(a).sum())(x))  # fmt: skip
+    return (
+        f.vmap(f.hessian(lambda a: (a**3).sum()))(x),
+        f.vmap(f.jacrev(lambda a: a * a))(x),
+        f.vmap(pull)(torch.eye(3)),
+        f.jacrev(lambda a: f.vmap(lambda r: r.sum() * r)(a))(x),
+        f.grad(lambda a: f.vmap(lambda r: (r * r).sum())(a).sum())(x),
+    )
 
 
 @program

@@ -102,10 +102,10 @@ for _name, _operation in _BINARY.items():
         _overwritten(_name, _operation, _which)
 
 _UNARY = (
-    "abs acos acosh asin asinh atan atanh ceil cos cosh cumsum deg2rad erf erfc exp exp2 expm1 floor frac lgamma log log10 log1p log2 logit "
-    "logsumexp mean neg prod reciprocal relu round rsqrt sigmoid sign sin sinh softmax log_softmax sqrt square sum t tan tanh trunc var norm "
-    "sort clone reshape"
-).split()  # fmt: skip
+    "abs acos acosh asin asinh atan atanh ceil cos cosh cumsum deg2rad erf erfc exp exp2 expm1 floor frac lgamma log"
+    " log10 log1p log2 logit logsumexp mean neg prod reciprocal relu round rsqrt sigmoid sign sin sinh softmax"
+    " log_softmax sqrt square sum t tan tanh trunc var norm sort clone reshape"
+).split()
 _ARGUMENTS = {"cumsum": (0,), "softmax": (0,), "log_softmax": (0,), "logsumexp": (0,), "reshape": (2, 1)}
 
 

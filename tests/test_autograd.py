@@ -1,15 +1,16 @@
-"""The tape against PyTorch: every program of *_programs.py must give the same results, warnings and errors under both."""
+"""The tape against PyTorch: every program of *_programs.py must give the same results, warnings and errors under both.
+"""
 
 import warnings
 
 import pytest
-
-import rushlight
 from autograd_programs import PROGRAMS as AUTOGRAD
 from function_programs import PROGRAMS as FUNCTION
 from inplace_programs import OVERWRITTEN
 from inplace_programs import PROGRAMS as INPLACE
 from vmap_programs import PROGRAMS as VMAP
+
+import rushlight
 
 torch = pytest.importorskip("torch", reason="PyTorch 2.13 is the oracle of these tests")
 
@@ -62,7 +63,9 @@ def test_program(program):
 
 @pytest.mark.parametrize("program", OVERWRITTEN, ids=lambda p: p.__name__)
 def test_overwritten(program):
-    """What PyTorch accepts gives the same gradient; what it refuses is refused likewise, or gives the gradient of the values before."""
+    """What PyTorch accepts gives the same gradient; what it refuses is refused likewise, or gives the gradient of the
+    values before.
+    """
     got, want = run(program, rushlight)[0], run(program, torch)[0]
     if want[0] == "RuntimeError" and got[0] != "RuntimeError":
         want = run(lambda module: program(module, overwrite=False), torch)[0]

@@ -224,7 +224,9 @@ def test_in_place_error_names_both_lines():
 
 
 def test_missing_gradient_says_why():
-    with pytest.raises(RuntimeError, match=r"element 0 of tensors does not require grad and does not have a grad_fn\n.*detach"):
+    with pytest.raises(
+        RuntimeError, match=r"element 0 of tensors does not require grad and does not have a grad_fn\n.*detach"
+    ):
         torch.ones(1).backward()
 
 
@@ -243,7 +245,10 @@ def test_anomaly_mode_prints_the_forward_call():
     with torch.autograd.set_detect_anomaly(True):
         x = torch.zeros(2, requires_grad=True)
         y = x / x  # the culprit
-        with pytest.warns(UserWarning, match="the culprit"), pytest.raises(RuntimeError, match="'DivBackward0' returned nan"):
+        with (
+            pytest.warns(UserWarning, match="the culprit"),
+            pytest.raises(RuntimeError, match="'DivBackward0' returned nan"),
+        ):
             y.sum().backward()
 
 
@@ -323,7 +328,9 @@ def test_gradgradcheck_finds_a_planted_error():
     assert torch.autograd.gradcheck(PlantedSecond.apply, x)
     with pytest.raises(RuntimeError, match="mismatch"):
         torch.autograd.gradgradcheck(PlantedSecond.apply, x)
-    assert torch.autograd.gradgradcheck(lambda t: t * t * t, x, gen_non_contig_grad_outputs=True, check_fwd_over_rev=True)
+    assert torch.autograd.gradgradcheck(
+        lambda t: t * t * t, x, gen_non_contig_grad_outputs=True, check_fwd_over_rev=True
+    )
 
 
 def test_gradcheck_of_complex_functions():

@@ -121,18 +121,28 @@ def program(function):
 def vmap_dims(torch):
     vmap = torch.func.vmap
     x = torch.tensor(X)
-    return (vmap(lambda a: a.sum(), in_dims=1)(x), vmap(lambda a: a, out_dims=1)(x), vmap(lambda a: a, in_dims=-1, out_dims=-1)(x),
-            vmap(lambda a, b: a * b, in_dims=(0, None))(x, x[0]), vmap(lambda a, *, b: a * b)(x, b=x),
-            vmap(vmap(lambda a, b: a * b, in_dims=(0, None)))(x, x[:, 0]), vmap(lambda a: a * 2, chunk_size=1)(x),
-            vmap(lambda d: {"s": d["a"].sum()})({"a": x})["s"], vmap(lambda a, b: (a, b), in_dims=(None, 0), out_dims=(None, 0))(x, x))  # fmt: skip
+    return (
+        vmap(lambda a: a.sum(), in_dims=1)(x),
+        vmap(lambda a: a, out_dims=1)(x),
+        vmap(lambda a: a, in_dims=-1, out_dims=-1)(x),
+        vmap(lambda a, b: a * b, in_dims=(0, None))(x, x[0]),
+        vmap(lambda a, *, b: a * b)(x, b=x),
+        vmap(vmap(lambda a, b: a * b, in_dims=(0, None)))(x, x[:, 0]),
+        vmap(lambda a: a * 2, chunk_size=1)(x),
+        vmap(lambda d: {"s": d["a"].sum()})({"a": x})["s"],
+        vmap(lambda a, b: (a, b), in_dims=(None, 0), out_dims=(None, 0))(x, x),
+    )
 
 
 @program
 def vmap_of_two_levels(torch):
     vmap = torch.func.vmap
     x, y = torch.tensor(X), torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]])
-    return (vmap(lambda a: vmap(lambda b: torch.outer(a, b).sum(0))(y))(x), vmap(lambda a: vmap(lambda b: torch.stack([a.sum(), b.sum()]))(y))(x),
-            vmap(lambda a: vmap(lambda b: a[1:] @ b)(y).softmax(0))(x))  # fmt: skip
+    return (
+        vmap(lambda a: vmap(lambda b: torch.outer(a, b).sum(0))(y))(x),
+        vmap(lambda a: vmap(lambda b: torch.stack([a.sum(), b.sum()]))(y))(x),
+        vmap(lambda a: vmap(lambda b: a[1:] @ b)(y).softmax(0))(x),
+    )
 
 
 def _refused(name, function):

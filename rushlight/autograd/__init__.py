@@ -64,13 +64,15 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         create_graph: record the pass itself, for higher derivatives.
         inputs: collect gradients for these tensors only (a sequence or dict); default all leaves.
 
-    Raises RuntimeError if a tensor requires no gradient or is no scalar and has no gradient given, if the graph was freed by an
-    earlier pass, or if a saved tensor was overwritten.
+    Raises RuntimeError if a tensor requires no gradient or is no scalar and has no gradient given, if the graph was
+    freed by an earlier pass, or if a saved tensor was overwritten.
     """
     if grad_variables is not None:
         if grad_tensors is not None:
-            raise RuntimeError("'grad_tensors' and 'grad_variables' (deprecated) arguments both passed to backward(). Please only use "
-                               "'grad_tensors'.")  # fmt: skip
+            raise RuntimeError(
+                "'grad_tensors' and 'grad_variables' (deprecated) arguments both passed to backward(). Please only use "
+                "'grad_tensors'."
+            )
         grad_tensors = grad_variables
     if isinstance(inputs, dict):
         inputs = tuple(inputs.values())
@@ -101,7 +103,8 @@ def grad(
         grad_outputs: the vector of the vector-Jacobian product, one for each output; None for scalars.
         retain_graph: keep what the graph saved for another pass (default: create_graph).
         create_graph: record the pass itself, for higher derivatives.
-        allow_unused: give None for inputs the outputs do not depend on, instead of raising (default: materialize_grads).
+        allow_unused: give None for inputs the outputs do not depend on, instead of raising (default:
+            materialize_grads).
         is_grads_batched: the grad_outputs have a leading batch dim; so have the results.
         materialize_grads: give zeros instead of None.
 
@@ -118,7 +121,9 @@ def grad(
     if allow_unused is None:
         allow_unused = materialize_grads
     elif not allow_unused and materialize_grads:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     keep = create_graph if retain_graph is None else retain_graph
     given = _gradients(grad_outputs, len(outputs))
     if is_grads_batched:
@@ -137,7 +142,12 @@ def _batched(outputs, inputs, given, keep, create_graph, allow_unused):
     count = next(g for g in given if g is not None).shape[0]
     rows = [
         tape.run_grad(
-            outputs, tuple(g if g is None else g[i] for g in given), keep or i + 1 < count, create_graph, inputs, allow_unused
+            outputs,
+            tuple(g if g is None else g[i] for g in given),
+            keep or i + 1 < count,
+            create_graph,
+            inputs,
+            allow_unused,
         )
         for i in range(count)
     ]

@@ -6,10 +6,28 @@ from ..utils._pytree import tree_flatten, tree_unflatten
 from .vmap import Batched, NeedsValue, _levels, batch_size, move, unwrap, wrap
 
 _RANDOM = {
-    "bernoulli", "bernoulli_", "dropout", "dropout_", "alpha_dropout", "feature_alpha_dropout", "feature_dropout", "exponential_", "geometric_",
-    "log_normal_", "cauchy_", "multinomial", "normal", "normal_", "poisson", "rand_like", "randint_like", "randn_like", "random_", "rrelu",
+    "bernoulli",
+    "bernoulli_",
+    "dropout",
+    "dropout_",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "exponential_",
+    "geometric_",
+    "log_normal_",
+    "cauchy_",
+    "multinomial",
+    "normal",
+    "normal_",
+    "poisson",
+    "rand_like",
+    "randint_like",
+    "randn_like",
+    "random_",
+    "rrelu",
     "uniform_",
-}  # fmt: skip
+}
 
 
 def call(func, args, kwargs):
@@ -19,8 +37,8 @@ def call(func, args, kwargs):
     name = getattr(func, "__name__", str(func))
     if name in _RANDOM and _levels.stack[level - 1][1] == "error":
         raise RuntimeError(
-            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags on "
-            "vmap or perform the randomness operation out of vmap"
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different'"
+            " randomness flags on vmap or perform the randomness operation out of vmap"
         )
     rule = RULES.get(name) or (loop if name in _RANDOM else _family_rule(func))
     return rule(func, args, kwargs, level)
@@ -37,7 +55,8 @@ def _family_rule(func):
 
 
 def _as_written(func, args, kwargs, level):
-    """A composition: the operators it calls come here one by one; where it asks for values, it runs once per example."""
+    """A composition: the operators it calls come here one by one; where it asks for values, it runs once per example.
+    """
     try:
         return func.forward(*args, **kwargs)
     except NeedsValue:
@@ -58,7 +77,8 @@ def _rank(x):
 
 
 def _align(x, rank, level):
-    """x with its batch dim in front and behind it enough dims of size 1 to broadcast against tensors of that many dims."""
+    """x with its batch dim in front and behind it enough dims of size 1 to broadcast against tensors of that many dims.
+    """
     if not isinstance(x, Tensor):
         return x
     value, batched = _front(x, level)
@@ -95,8 +115,11 @@ def pointwise(func, args, kwargs, level):
     if func.__name__.endswith("_"):
         if unwrap(args[0], level)[1] is None:
             raise _unbatched_target(args[0], max((x for x in values[1:] if isinstance(x, Batched)), key=_rank), level)
-        func(_front(args[0], level)[0], *(_align(x, args[0].ndim, level) for x in args[1:]),
-             **{k: _align(x, rank, level) for k, x in kwargs.items()})  # fmt: skip
+        func(
+            _front(args[0], level)[0],
+            *(_align(x, args[0].ndim, level) for x in args[1:]),
+            **{k: _align(x, rank, level) for k, x in kwargs.items()},
+        )
         return args[0]
     result = func(*(_align(x, rank, level) for x in args), **{k: _align(x, rank, level) for k, x in kwargs.items()})
     return _wrap_all(result, level)
@@ -106,14 +129,16 @@ def _unbatched_target(target, source, level):
     """The error for writing what differs from example to example into a tensor that all examples share."""
     shape = [batch_size(level), *(() if isinstance(source, int) else source.shape)]
     return RuntimeError(
-        f"output with shape {list(target.shape)} doesn't match the broadcast shape {shape}\n"
-        "vmap: the tensor written to is shared by all examples, what is written differs. Use the out-of-place operation, or make the target "
-        "from a mapped tensor, for example by new_zeros()."
+        f"output with shape {list(target.shape)} doesn't match the broadcast shape {shape}\nvmap: the tensor written to"
+        " is shared by all examples, what is written differs. Use the out-of-place operation, or make the target from"
+        " a mapped tensor, for example by new_zeros()."
     )
 
 
 def rowwise(func, args, kwargs, level):
-    """The reduced dims move by one; without dim all dims of the example are reduced. Operands over other dims: once per example."""
+    """The reduced dims move by one; without dim all dims of the example are reduced. Operands over other dims: once per
+    example.
+    """
     names = func.signature.names
     given = {**dict(zip(names, args)), **kwargs}
     input = given[names[0]]
@@ -157,8 +182,10 @@ def loop(func, args, kwargs, level):
     if (func.__name__.endswith("_") and not func.__name__.endswith("__")) or func.__name__ == "__setitem__":
         return args[0]
     flats = [tree_flatten(r) for r in results]
-    stacked = [wrap(rushlight.stack(column), 0, level) if isinstance(column[0], Tensor) else column[0]
-               for column in zip(*(f for f, _ in flats))]  # fmt: skip
+    stacked = [
+        wrap(rushlight.stack(column), 0, level) if isinstance(column[0], Tensor) else column[0]
+        for column in zip(*(f for f, _ in flats))
+    ]
     return tree_unflatten(stacked, flats[0][1])
 
 
@@ -166,7 +193,9 @@ def loop(func, args, kwargs, level):
 
 
 def _shifted(*positions):
-    """A rule for operators whose arguments at the given positions are dims of the first argument (defaults are positional)."""
+    """A rule for operators whose arguments at the given positions are dims of the first argument (defaults are
+    positional).
+    """
 
     def rule(func, args, kwargs, level):
         value, batched = _front(args[0], level)
@@ -174,7 +203,10 @@ def _shifted(*positions):
             return loop(func, args, kwargs, level)
         ndim = args[0].ndim
         rest = [_dims(a, ndim) if i in positions else a for i, a in enumerate(args)][1:]
-        named = {k: _dims(a, ndim) if k in ("dim", "dim0", "dim1", "dim2", "start_dim", "end_dim", "axis") else a for k, a in kwargs.items()}
+        named = {
+            k: _dims(a, ndim) if k in ("dim", "dim0", "dim1", "dim2", "start_dim", "end_dim", "axis") else a
+            for k, a in kwargs.items()
+        }
         return _wrap_all(func(value, *rest, **named), level)
 
     return rule
@@ -262,8 +294,16 @@ def _new(func, args, kwargs, level):
     value, _ = _front(args[0], level)
     if func.__name__ == "new_full":
         size = args[1] if len(args) > 1 else kwargs["size"]
-        return wrap(func(value, (value.shape[0], *size), *args[2:], **{k: v for k, v in kwargs.items() if k != "size"}), 0, level)
-    return wrap(func(value, (value.shape[0], *_sizes(args, kwargs)), **{k: v for k, v in kwargs.items() if k != "size"}), 0, level)
+        return wrap(
+            func(value, (value.shape[0], *size), *args[2:], **{k: v for k, v in kwargs.items() if k != "size"}),
+            0,
+            level,
+        )
+    return wrap(
+        func(value, (value.shape[0], *_sizes(args, kwargs)), **{k: v for k, v in kwargs.items() if k != "size"}),
+        0,
+        level,
+    )
 
 
 def _getitem(func, args, kwargs, level):
@@ -354,15 +394,49 @@ def _detach(func, args, kwargs, level):
 
 
 RULES = {
-    "view": _view, "reshape": _view, "expand": _expand, "permute": _permute, "t": _t, "squeeze": _squeeze, "unsqueeze": _unsqueeze,
-    "flatten": _flatten, "diagonal": _diagonal, "transpose": _shifted(1, 2), "select": _shifted(1), "narrow": _shifted(1),
-    "slice": _shifted(1), "unfold": _shifted(1), "_split": _shifted(2), "_unbind": _shifted(1),
-    "clone": _same, "contiguous": _same, "cast": _same, "zeros_like": _same, "ones_like": _same, "empty_like": _same, "full_like": _same,
-    "new_zeros": _new, "new_ones": _new, "new_empty": _new, "new_full": _new, "copy_": pointwise,
-    "__getitem__": _getitem, "__setitem__": _setitem, "_cat": _join, "_stack": _join,
-    "matmul": _matmul, "mm": _matmul, "bmm": _matmul, "mv": _matmul, "dot": _matmul, "linear": _linear,
-    "addmm": _addmm, "baddbmm": _addmm, "addmv": _addmm, "detach": _detach,
-}  # fmt: skip
+    "view": _view,
+    "reshape": _view,
+    "expand": _expand,
+    "permute": _permute,
+    "t": _t,
+    "squeeze": _squeeze,
+    "unsqueeze": _unsqueeze,
+    "flatten": _flatten,
+    "diagonal": _diagonal,
+    "transpose": _shifted(1, 2),
+    "select": _shifted(1),
+    "narrow": _shifted(1),
+    "slice": _shifted(1),
+    "unfold": _shifted(1),
+    "_split": _shifted(2),
+    "_unbind": _shifted(1),
+    "clone": _same,
+    "contiguous": _same,
+    "cast": _same,
+    "zeros_like": _same,
+    "ones_like": _same,
+    "empty_like": _same,
+    "full_like": _same,
+    "new_zeros": _new,
+    "new_ones": _new,
+    "new_empty": _new,
+    "new_full": _new,
+    "copy_": pointwise,
+    "__getitem__": _getitem,
+    "__setitem__": _setitem,
+    "_cat": _join,
+    "_stack": _join,
+    "matmul": _matmul,
+    "mm": _matmul,
+    "bmm": _matmul,
+    "mv": _matmul,
+    "dot": _matmul,
+    "linear": _linear,
+    "addmm": _addmm,
+    "baddbmm": _addmm,
+    "addmv": _addmm,
+    "detach": _detach,
+}
 
 
 # -- custom Functions --
@@ -378,6 +452,7 @@ def call_function(cls, args, kwargs):
         return run(cls, args, kwargs)
     level = max(levels)
     if cls.vmap is Function.vmap:
+
         def apply(*args, **kwargs):
             return cls.apply(*args, **kwargs)
 

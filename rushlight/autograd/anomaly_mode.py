@@ -35,12 +35,16 @@ class set_detect_anomaly:
 
 
 class detect_anomaly:
-    """Anomaly mode for a block: slow, for debugging only. An error in a backward pass then also prints the forward call's traceback."""
+    """Anomaly mode for a block: slow, for debugging only. An error in a backward pass then also prints the forward
+    call's traceback.
+    """
 
     def __init__(self, check_nan=True):
         self.check_nan = check_nan
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.", stacklevel=2
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for"
+            " debugging.",
+            stacklevel=2,
         )
 
     def __enter__(self):

@@ -1,8 +1,8 @@
 """Forward mode: dual tensors that carry a tangent beside their value.
 
-A dual tensor is recorded like any other; its tangent is computed when it is asked for, as the derivative of the vector-Jacobian product
-with respect to the vector (J v = d(u^T J)/du v), which is exact. So every operator with a gradient to second order works, and
-computations under ``no_grad`` carry no tangent.
+A dual tensor is recorded like any other; its tangent is computed when it is asked for, as the derivative of the
+vector-Jacobian product with respect to the vector (J v = d(u^T J)/du v), which is exact. So every operator with a
+gradient to second order works, and computations under ``no_grad`` carry no tangent.
 """
 
 from collections import namedtuple
@@ -30,7 +30,9 @@ def enter_dual_level():
 def exit_dual_level(*, level=None):
     """Closes a level: its tensors have no tangents any more."""
     if not _levels or (level is not None and level != len(_levels) - 1):
-        raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
+        raise RuntimeError(
+            "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
+        )
     _levels.pop()
 
 
@@ -53,17 +55,23 @@ class dual_level:
 
 
 def make_dual(tensor, tangent, *, level=None):
-    """A tensor with the value of ``tensor`` that carries ``tangent`` (same shape and dtype) through what is computed from it."""
+    """A tensor with the value of ``tensor`` that carries ``tangent`` (same shape and dtype) through what is computed
+    from it.
+    """
     if not _levels:
-        raise RuntimeError("Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first.")
+        raise RuntimeError(
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
+        )
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype}")
     if not (tangent.is_floating_point() or tangent.is_complex()):
         raise ValueError(f"Expected tangent to be floating point or complex, but got: {tangent.dtype}")
     if tensor.shape != tangent.shape:
-        raise RuntimeError(f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
-                           f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
-                           f"{list(tangent.shape)}.")  # fmt: skip
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
+            f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
+            f"{list(tangent.shape)}."
+        )
     dual = tape.identity(tensor)
     _levels[-1].append((dual, tangent))
     return dual
@@ -77,7 +85,8 @@ def unpack_dual(tensor, *, level=None):
 
 
 def _unpack(tensor, recorded):
-    """recorded: can the tangent be differentiated in its turn (None: where it depends on more than the dual tensors)?"""
+    """recorded: can the tangent be differentiated in its turn (None: where it depends on more than the dual tensors)?
+    """
     pairs = _levels[-1] if _levels and tensor.requires_grad else []
     pairs = [(d, t) for d, t in pairs if tape.depends_on(tensor, d)]
     if not pairs:

@@ -1,8 +1,10 @@
 """Function transforms: grad, vjp, jvp, vmap, Jacobians and Hessians of functions, in any nesting.
 
-Reverse mode is the tape itself: a transform gives its arguments nodes of their own and differentiates with respect to those. A derivative is
-recorded in its turn exactly if it depends on anything else that needs a gradient: an outer transform, or tensors of the caller.
-Under vmap the tape sees the whole batch; arguments are expanded to it first, so that every example gets its own derivative.
+Reverse mode is the tape itself: a transform gives its arguments nodes of their own and differentiates with respect to
+those. A derivative is recorded in its turn exactly if it depends on anything else that needs a gradient: an outer
+transform, or tensors of the caller.
+Under vmap the tape sees the whole batch; arguments are expanded to it first, so that every example gets its own
+derivative.
 """
 
 from .._core import tape
@@ -41,7 +43,9 @@ class _Tracked:
         leaves, self.spec = tree_flatten(trees)
         for x in leaves:
             if not isinstance(x, Tensor):
-                raise ValueError(f"Expected all inputs that are differentiated to be Tensors, but got {type(x).__name__}")
+                raise ValueError(
+                    f"Expected all inputs that are differentiated to be Tensors, but got {type(x).__name__}"
+                )
         self.plain = tuple(tape.identity(to_plain(x, self.levels)) for x in leaves)
         self.trees = tree_unflatten([from_plain(p, self.levels) for p in self.plain], self.spec)
 
@@ -75,7 +79,14 @@ class _Tracked:
         pairs = [(o, v) for o, v in zip(outputs, vectors) if o.requires_grad]
         found = (None,) * len(self.plain)
         if pairs:
-            found = _grad([o for o, _ in pairs], self.plain, [v for _, v in pairs], retain_graph=True, create_graph=create, allow_unused=True)
+            found = _grad(
+                [o for o, _ in pairs],
+                self.plain,
+                [v for _, v in pairs],
+                retain_graph=True,
+                create_graph=create,
+                allow_unused=True,
+            )
         return tuple(p.new_zeros(p.shape) if f is None else f for f, p in zip(found, self.plain))
 
     def wrap(self, plain):
@@ -114,12 +125,16 @@ def _split_aux(result, has_aux, caller):
 
 
 def grad_and_value(func, argnums=0, has_aux=False):
-    """A function that returns ``(gradient, value)`` of the scalar function ``func``; with has_aux ``(gradient, (value, aux))``."""
+    """A function that returns ``(gradient, value)`` of the scalar function ``func``; with has_aux ``(gradient, (value,
+    aux))``.
+    """
 
     def compute(*args, **kwargs):
         with enable_grad():
             tracked = _Tracked(_select(args, argnums))
-            result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "grad_and_value(f)(*args)")
+            result, aux = _split_aux(
+                func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "grad_and_value(f)(*args)"
+            )
             if not isinstance(result, Tensor):
                 raise RuntimeError(f"Expected f to return a tensor with requires_grad, got {type(result).__name__}")
             if result.ndim != 0:
@@ -167,8 +182,10 @@ def vjp(func, *primals, has_aux=False):
     def vjp_fn(cotangents, retain_graph=True, create_graph=None):
         leaves, given = tree_flatten(cotangents)
         if given != spec:
-            raise RuntimeError(f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
-                               f"cotangents: {given}, primal output: {spec}")  # fmt: skip
+            raise RuntimeError(
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the"
+                f" function. cotangents: {given}, primal output: {spec}"
+            )
         deeper = [x.level for x in leaves if isinstance(x, Batched) and x.level > tracked.levels]
         if deeper:  # the graph was made outside of that vmap: one pass per example
             return loop(vjp_fn, (cotangents,), {}, max(deeper))
@@ -186,20 +203,27 @@ def vjp(func, *primals, has_aux=False):
 
 def _check_tangents(primals, tangents):
     if tree_flatten(primals)[1] != tree_flatten(tangents)[1]:
-        raise RuntimeError("jvp(f, primals, tangents): Expected primals and tangents to have the same python structure.")
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure."
+        )
     for p, t in zip(tree_leaves(primals), tree_leaves(tangents)):
         if p.shape != t.shape:
-            raise RuntimeError(f"jvp(f, primals, tangents): a tangent has shape {tuple(t.shape)}, its primal {tuple(p.shape)}")
+            raise RuntimeError(
+                f"jvp(f, primals, tangents): a tangent has shape {tuple(t.shape)}, its primal {tuple(p.shape)}"
+            )
 
 
 def jvp(func, primals, tangents, *, strict=False, has_aux=False):
-    """``(func(*primals), J tangents)``: the value and its derivative in the direction ``tangents``. With has_aux also aux.
+    """``(func(*primals), J tangents)``: the value and its derivative in the direction ``tangents``. With has_aux also
+    aux.
 
     primals and tangents are tuples of the same structure.
     """
     if not isinstance(primals, tuple):
-        raise RuntimeError(f"jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got "
-                           f"{type(primals)}")  # fmt: skip
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
+            f" Got {type(primals)}"
+        )
     _check_tangents(primals, tangents)
     with enable_grad():
         tracked = _Tracked(primals)
@@ -262,10 +286,11 @@ def _block(rows, out, input, levels, at_end):
 
 
 def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
-    """A function that returns the Jacobian of ``func`` with respect to the arguments at argnums, by one reverse pass per output element.
+    """A function that returns the Jacobian of ``func`` with respect to the arguments at argnums, by one reverse pass
+    per output element.
 
-    For output shape S and argument shape T the result has shape S + T; structures nest, outputs outside. chunk_size is accepted for
-    compatibility: passes run one at a time.
+    For output shape S and argument shape T the result has shape S + T; structures nest, outputs outside. chunk_size is
+    accepted for compatibility: passes run one at a time.
 
     >>> import rushlight as torch
     >>> torch.func.jacrev(lambda x: x * x)(torch.tensor([1., 2.]))
@@ -276,13 +301,17 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     def compute(*args, **kwargs):
         with enable_grad():
             tracked = _Tracked(_select(args, argnums))
-            result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacrev(f)(*args)")
+            result, aux = _split_aux(
+                func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacrev(f)(*args)"
+            )
             plain, spec, recorded = tracked.outputs(result)
             blocks = []
             for out in plain:
                 rows = [tracked.grads((out,), (unit,), recorded) for unit in _units(out, tracked.levels)]
                 columns = list(zip(*rows)) if rows else [()] * len(tracked.plain)
-                blocks.append(tracked.wrap([_block(c, out, p, tracked.levels, False) for c, p in zip(columns, tracked.plain)]))
+                blocks.append(
+                    tracked.wrap([_block(c, out, p, tracked.levels, False) for c, p in zip(columns, tracked.plain)])
+                )
         jacobian = tree_unflatten(blocks, spec)
         return (jacobian, tracked.release(aux)) if has_aux else jacobian
 
@@ -290,16 +319,28 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
 
 
 def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
-    """Like :func:`jacrev`, by one forward-mode pass per input element: cheaper where there are fewer inputs than outputs."""
+    """Like :func:`jacrev`, by one forward-mode pass per input element: cheaper where there are fewer inputs than
+    outputs.
+    """
 
     def compute(*args, **kwargs):
         with enable_grad():
             tracked = _Tracked(_select(args, argnums))
-            result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacfwd(f)(*args)")
+            result, aux = _split_aux(
+                func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacfwd(f)(*args)"
+            )
             plain, spec, recorded = tracked.outputs(result)
-            columns = [[_pushforward(plain, (p,), (unit,), recorded) for unit in _units(p, tracked.levels)] for p in tracked.plain]
+            columns = [
+                [_pushforward(plain, (p,), (unit,), recorded) for unit in _units(p, tracked.levels)]
+                for p in tracked.plain
+            ]
             blocks = [
-                tracked.wrap([_block([c[i] for c in column], out, p, tracked.levels, True) for column, p in zip(columns, tracked.plain)])
+                tracked.wrap(
+                    [
+                        _block([c[i] for c in column], out, p, tracked.levels, True)
+                        for column, p in zip(columns, tracked.plain)
+                    ]
+                )
                 for i, out in enumerate(plain)
             ]
         jacobian = tree_unflatten(blocks, spec)
@@ -310,5 +351,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
 
 
 def hessian(func, argnums=0):
-    """A function that returns the Hessian of ``func``: for argument shape T and a scalar result a tensor of shape T + T."""
+    """A function that returns the Hessian of ``func``: for argument shape T and a scalar result a tensor of shape T +
+    T.
+    """
     return jacfwd(jacrev(func, argnums), argnums)

@@ -11,7 +11,9 @@ FunctionCtx = tape.FunctionNode
 
 
 class BackwardCFunction(tape.FunctionNode):
-    """The node of a call of a Function, and the ``ctx`` given to its methods. Each Function has a subclass named after it."""
+    """The node of a call of a Function, and the ``ctx`` given to its methods. Each Function has a subclass named after
+    it.
+    """
 
     _forward_cls = None
 
@@ -21,7 +23,8 @@ class BackwardCFunction(tape.FunctionNode):
         if cls.vjp is not Function.vjp:
             if cls.backward is not Function.backward:
                 raise RuntimeError(
-                    "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them."
+                    "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only"
+                    " implement one of them."
                 )
             return cls.vjp(self, *grads)
         return cls.backward(self, *grads)
@@ -34,14 +37,16 @@ class FunctionMeta(type):
 
     def __init__(cls, name, bases, attrs):
         super().__init__(name, bases, attrs)
-        cls._backward_cls = type(name + "Backward", (BackwardCFunction,), {"_forward_cls": cls, "__module__": cls.__module__})
+        cls._backward_cls = type(
+            name + "Backward", (BackwardCFunction,), {"_forward_cls": cls, "__module__": cls.__module__}
+        )
 
 
 class Function(metaclass=FunctionMeta):
     """Base of custom operators: subclass it, write ``forward`` and ``backward`` as static methods, call ``apply``.
 
-    ``forward(ctx, *args)`` computes the result unrecorded; ``ctx.save_for_backward(*tensors)`` keeps inputs and outputs for
-    ``backward(ctx, *grads)``, which returns one gradient per argument of forward (None for those that need none).
+    ``forward(ctx, *args)`` computes the result unrecorded; ``ctx.save_for_backward(*tensors)`` keeps inputs and outputs
+    for ``backward(ctx, *grads)``, which returns one gradient per argument of forward (None for those that need none).
     Instead, ``forward(*args)`` and ``setup_context(ctx, inputs, output)`` may be separate.
 
         >>> import rushlight as torch
@@ -63,10 +68,16 @@ class Function(metaclass=FunctionMeta):
     generate_vmap_rule = False
 
     def __init__(self, *args, **kwargs):
-        raise RuntimeError(f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static; use apply().")
+        raise RuntimeError(
+            f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static; use"
+            " apply()."
+        )
 
     def __call__(self, *args, **kwargs):
-        raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function.")
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd"
+            " function."
+        )
 
     @staticmethod
     def forward(*args, **kwargs):
@@ -82,7 +93,8 @@ class Function(metaclass=FunctionMeta):
     def backward(ctx, *grad_outputs):
         """The gradient of each argument of forward, given that of each output."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with"
+            " backward mode AD."
         )
 
     @staticmethod
@@ -93,12 +105,16 @@ class Function(metaclass=FunctionMeta):
     @staticmethod
     def jvp(ctx, *grad_inputs):
         """The tangent of each output, given that of each argument of forward."""
-        raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
 
     @staticmethod
     def vmap(info, in_dims, *args):
         """``(outputs, out_dims)`` of the call on arguments with a batch dim each (None: not batched)."""
-        raise NotImplementedError("You must implement the vmap staticmethod, or set generate_vmap_rule, to use it with vmap.")
+        raise NotImplementedError(
+            "You must implement the vmap staticmethod, or set generate_vmap_rule, to use it with vmap."
+        )
 
     @classmethod
     def apply(cls, *args, **kwargs):

@@ -18,7 +18,10 @@ def _as_tuple(value, name, caller):
     for i, t in enumerate(values):
         if not isinstance(t, Tensor):
             what = f"the value at index {i} of the given {name}" if is_tuple else f"the given {name}"
-            raise TypeError(f"The {name} given to {caller} must be either a Tensor or a tuple of Tensors but {what} has type {type(t)}.")
+            raise TypeError(
+                f"The {name} given to {caller} must be either a Tensor or a tuple of Tensors but {what} has type"
+                f" {type(t)}."
+            )
     return is_tuple, values
 
 
@@ -52,16 +55,18 @@ def _check_outputs(outputs, strict):
     for i, out in enumerate(outputs):
         if strict and not out.requires_grad:
             raise RuntimeError(
-                f"Output {i} of the user-provided function does not require gradients. The outputs must be computed in a differentiable "
-                "manner from the input when running in strict mode."
+                f"Output {i} of the user-provided function does not require gradients. The outputs must be computed in"
+                " a differentiable manner from the input when running in strict mode."
             )
 
 
 def _check_strict_graph(results, strict, create_graph, what):
     for i, r in enumerate(results):
         if strict and create_graph and not r.requires_grad:
-            raise RuntimeError(f"The {what} of the user-provided function is independent of input {i}. This is not allowed in strict mode "
-                               "when create_graph=True.")  # fmt: skip
+            raise RuntimeError(
+                f"The {what} of the user-provided function is independent of input {i}. This is not allowed in strict"
+                " mode when create_graph=True."
+            )
 
 
 def _vector(v, like, name, caller, single):
@@ -85,7 +90,14 @@ def _grads(outputs, inputs, vectors, create_graph, keep=True):
     pairs = [(o, v) for o, v in zip(outputs, vectors) if o.requires_grad]
     if not pairs:
         return (None,) * len(inputs)
-    return _grad([o for o, _ in pairs], inputs, [v for _, v in pairs], retain_graph=keep, create_graph=create_graph, allow_unused=True)
+    return _grad(
+        [o for o, _ in pairs],
+        inputs,
+        [v for _, v in pairs],
+        retain_graph=keep,
+        create_graph=create_graph,
+        allow_unused=True,
+    )
 
 
 # -- the functions --
@@ -94,16 +106,22 @@ def _grads(outputs, inputs, vectors, create_graph, keep=True):
 def vjp(func, inputs, v=None, create_graph=False, strict=False):
     """``(func(*inputs), v^T J)``: the product of a vector with the Jacobian.
 
-    v has the shapes of the outputs (may be left out for a single element); create_graph: the results can be differentiated; strict: raise
-    RuntimeError where an output is independent of an input, instead of giving zeros.
+    v has the shapes of the outputs (may be left out for a single element); create_graph: the results can be
+    differentiated; strict: raise RuntimeError where an output is independent of an input, instead of giving zeros.
     """
     with enable_grad():
         many_in, inputs = _as_tuple(inputs, "inputs", "vjp")
         inputs = _track(inputs, create_graph)
         many_out, outputs = _outputs(func(*inputs), "vjp")
         _check_outputs(outputs, strict)
-        v = _vector(v, outputs, "v", "vjp", "The vector v can only be None if the user-provided function returns a single Tensor with a "
-                    "single element.")  # fmt: skip
+        v = _vector(
+            v,
+            outputs,
+            "v",
+            "vjp",
+            "The vector v can only be None if the user-provided function returns a single Tensor with a "
+            "single element.",
+        )
     with set_grad_enabled(create_graph or tape.is_grad_enabled()):
         found = _zeros_for_unused(_grads(outputs, inputs, v, create_graph), inputs, strict, _INDEPENDENT)
         _check_strict_graph(found, strict, create_graph, "jacobian")
@@ -118,8 +136,14 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     with enable_grad():
         _, inputs = _as_tuple(inputs, "inputs", "jvp")
         inputs = _track(inputs, create_graph)
-        v = _vector(v, inputs, "v", "jvp", "The vector v can only be None if the input to the user-provided function is a single Tensor with "
-                    "a single element.")  # fmt: skip
+        v = _vector(
+            v,
+            inputs,
+            "v",
+            "jvp",
+            "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+            "a single element.",
+        )
         many_out, outputs = _outputs(func(*inputs), "jvp")
         _check_outputs(outputs, strict)
         found = pushforward(outputs, inputs, v, create_graph, strict)
@@ -142,9 +166,11 @@ def pushforward(outputs, inputs, tangents, create_graph, strict=False):
 
 
 def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, strategy="reverse-mode"):
-    """The Jacobian of ``func``: for output shape S and input shape T a Tensor of shape S + T (tuples nest: outputs, then inputs).
+    """The Jacobian of ``func``: for output shape S and input shape T a Tensor of shape S + T (tuples nest: outputs,
+    then inputs).
 
-    create_graph, strict: as for :func:`vjp`. vectorize and strategy choose how PyTorch computes it; the result is the same.
+    create_graph, strict: as for :func:`vjp`. vectorize and strategy choose how PyTorch computes it; the result is the
+        same.
 
     >>> import rushlight as torch
     >>> torch.autograd.functional.jacobian(lambda x: x * x, torch.tensor([1., 2.]))
@@ -152,11 +178,15 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
             [0., 4.]])
     """
     if strategy not in ("forward-mode", "reverse-mode"):
-        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than '
-                             'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".')  # fmt: skip
+        raise AssertionError(
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs'
+            ' than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode".'
+        )
     if strict and vectorize:
-        raise RuntimeError("torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please either "
-                           "set `strict=False` or `vectorize=False`.")  # fmt: skip
+        raise RuntimeError(
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please"
+            " either set `strict=False` or `vectorize=False`."
+        )
     with enable_grad():
         many_in, inputs = _as_tuple(inputs, "inputs", "jacobian")
         inputs = _track(inputs, create_graph)
@@ -183,7 +213,11 @@ def _rows(out, inputs, create_graph, strict):
         if strict and create_graph:
             _check_strict_graph([g for g in found if g is not None], strict, create_graph, "jacobian")
     return tuple(
-        rushlight.stack(column).reshape(tuple(out.shape) + tuple(t.shape)) if column else t.new_zeros(tuple(out.shape) + tuple(t.shape))
+        (
+            rushlight.stack(column).reshape(tuple(out.shape) + tuple(t.shape))
+            if column
+            else t.new_zeros(tuple(out.shape) + tuple(t.shape))
+        )
         for column, t in zip(rows, inputs)
     )
 
@@ -211,7 +245,9 @@ def _scalar_output(func, caller):
 
 
 def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, outer_jacobian_strategy="reverse-mode"):
-    """The matrix of second derivatives of a scalar function: shape T + T for input shape T (for several inputs a tuple of tuples)."""
+    """The matrix of second derivatives of a scalar function: shape T + T for input shape T (for several inputs a tuple
+    of tuples).
+    """
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
     many_in, _ = _as_tuple(inputs, "inputs", "hessian")
@@ -225,12 +261,20 @@ def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, out
 
 
 def vhp(func, inputs, v=None, create_graph=False, strict=False):
-    """``(func(*inputs), v^T H)`` for a scalar function: the product of a vector with the Hessian, by two reverse passes."""
+    """``(func(*inputs), v^T H)`` for a scalar function: the product of a vector with the Hessian, by two reverse
+    passes.
+    """
     with enable_grad():
         many_in, inputs = _as_tuple(inputs, "inputs", "vhp")
         inputs = _track(inputs, create_graph)
-        v = _vector(v, inputs, "v", "vhp", "The vector v can only be None if the input to the user-provided function is a single Tensor with "
-                    "a single element.")  # fmt: skip
+        v = _vector(
+            v,
+            inputs,
+            "v",
+            "vhp",
+            "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+            "a single element.",
+        )
         out = _scalar_output(func, "vhp")(*inputs)
         _check_outputs((out,), strict)
         first = _zeros_for_unused(_grads((out,), inputs, (out.new_ones(()),), True), inputs, strict, _INDEPENDENT)
@@ -240,12 +284,20 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
 
 
 def hvp(func, inputs, v=None, create_graph=False, strict=False):
-    """``(func(*inputs), H v)`` for a scalar function. The Hessian is symmetric, but where a second derivative jumps it is H v that is given."""
+    """``(func(*inputs), H v)`` for a scalar function. The Hessian is symmetric, but where a second derivative jumps it
+    is H v that is given.
+    """
     with enable_grad():
         many_in, inputs = _as_tuple(inputs, "inputs", "hvp")
         inputs = _track(inputs, create_graph)
-        v = _vector(v, inputs, "v", "hvp", "The vector v can only be None if the input to the user-provided function is a single Tensor with "
-                    "a single element.")  # fmt: skip
+        v = _vector(
+            v,
+            inputs,
+            "v",
+            "hvp",
+            "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+            "a single element.",
+        )
         out = _scalar_output(func, "hvp")(*inputs)
         _check_outputs((out,), strict)
         first = _zeros_for_unused(_grads((out,), inputs, (out.new_ones(()),), True), inputs, strict, _INDEPENDENT)

@@ -1,4 +1,6 @@
-"""Grad modes: blocks and functions in which operators are, or are not, recorded. The blocks themselves are compiled (`_core/modes.pxi`)."""
+"""Grad modes: blocks and functions in which operators are, or are not, recorded. The blocks themselves are compiled
+(`_core/modes.pxi`).
+"""
 
 import functools
 import warnings
@@ -6,7 +8,14 @@ import warnings
 from .._core import tape
 from .._core.tape import is_grad_enabled, is_inference_mode_enabled
 
-__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "enable_grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 _GENERATOR = 0x20  # the flag of a generator function's code
 
@@ -23,8 +32,9 @@ class _Decorator:
     def __call__(self, function):
         if isinstance(function, type):
             warnings.warn(
-                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate functions or methods. "
-                "To preserve the current behavior of class decoration, you can directly decorate the `__init__` method and nothing else.",
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate"
+                " functions or methods. To preserve the current behavior of class decoration, you can directly decorate"
+                " the `__init__` method and nothing else.",
                 FutureWarning,
                 stacklevel=2,
             )
@@ -80,14 +90,18 @@ class no_grad(_Decorator, tape.NoGrad):
 
 
 class enable_grad(_Decorator, tape.EnableGrad):
-    """Operators inside are recorded, also within no_grad. A context manager, and a decorator with or without parentheses."""
+    """Operators inside are recorded, also within no_grad. A context manager, and a decorator with or without
+    parentheses.
+    """
 
     def __new__(cls, orig_func=None):
         return super().__new__(cls) if orig_func is None else super().__new__(cls)(orig_func)
 
 
 class set_grad_enabled(_Decorator, tape.SetGradEnabled):
-    """Switches recording on or off: at once as a call, for a block in a ``with`` statement, for a function as a decorator."""
+    """Switches recording on or off: at once as a call, for a block in a ``with`` statement, for a function as a
+    decorator.
+    """
 
     def clone(self):
         """A fresh block of the same mode."""
@@ -104,7 +118,8 @@ class set_grad_enabled(_Decorator, tape.SetGradEnabled):
 
 
 class inference_mode(_Decorator, tape.InferenceMode):
-    """no_grad, whose results can never be recorded later and have no version counter; ``inference_mode(False)`` switches it off.
+    """no_grad, whose results can never be recorded later and have no version counter; ``inference_mode(False)``
+    switches it off.
 
     A context manager, and a decorator with or without parentheses.
     """

@@ -1,7 +1,7 @@
 """Checks of gradients against finite differences.
 
-Complex tensors count as twice as many real numbers: for a cotangent 1 (or i) the gradient of an output is the row of its real (or
-imaginary) part in the real Jacobian, which is what differences of real and imaginary parts measure.
+Complex tensors count as twice as many real numbers: for a cotangent 1 (or i) the gradient of an output is the row of
+its real (or imaginary) part in the real Jacobian, which is what differences of real and imaginary parts measure.
 """
 
 import math
@@ -105,7 +105,9 @@ def _forward(func, inputs, wrt):
                 moved = list(inputs)
                 moved[index] = forward_ad.make_dual(inputs[index].detach(), _from_reals(one, inputs[index]))
                 tangents = [forward_ad._unpack(o, False) for o in _outputs_of(func, moved)]
-                columns[index].append([[0.0] * _count(t.primal) if t.tangent is None else _reals(t.tangent) for t in tangents])
+                columns[index].append(
+                    [[0.0] * _count(t.primal) if t.tangent is None else _reals(t.tangent) for t in tangents]
+                )
     return columns
 
 
@@ -119,8 +121,9 @@ def _compare(numerical, analytical, output, input, atol, rtol, what="Jacobian"):
         for n, a in zip(row_n, row_a):
             if not _close(a, n, atol, rtol):
                 raise GradcheckError(
-                    f"{what} mismatch for output {output} with respect to input {input},\nnumerical:{_matrix(numerical)}\n"
-                    f"analytical:{_matrix(analytical)}\nThe first difference: {n:.6g} numerically, {a:.6g} analytically."
+                    f"{what} mismatch for output {output} with respect to input"
+                    f" {input},\nnumerical:{_matrix(numerical)}\nanalytical:{_matrix(analytical)}\nThe first"
+                    f" difference: {n:.6g} numerically, {a:.6g} analytically."
                 )
 
 
@@ -140,20 +143,22 @@ def _check_inputs(inputs):
     wrt = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
     if not wrt:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have"
+            " requires_grad=True."
         )
     for i in wrt:
         t = inputs[i]
         if t.dtype not in (rushlight.float64, rushlight.complex128):
             warnings.warn(
-                f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will likely fail if all "
-                "the inputs are not of double precision floating point or complex. ",
+                f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will"
+                " likely fail if all the inputs are not of double precision floating point or complex. ",
                 stacklevel=4,
             )
         if any(stride == 0 and size > 1 for stride, size in zip(t.stride(), t.shape)):
             raise RuntimeError(
-                f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be able to "
-                "compute the numerical gradients correctly. You should call .contiguous on the input before passing it to gradcheck."
+                f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are"
+                " non-overlapping to be able to compute the numerical gradients correctly. You should call .contiguous"
+                " on the input before passing it to gradcheck."
             )
     return wrt
 
@@ -175,12 +180,19 @@ def _check_undefined(outputs, inputs):
     recorded = [o for o in outputs if o.requires_grad]
     if not recorded:
         return
-    found = _grad([_Undefined.apply(o) for o in recorded], inputs,
-                  [o.new_zeros(o.shape) for o in recorded], allow_unused=True, retain_graph=True)  # fmt: skip
+    found = _grad(
+        [_Undefined.apply(o) for o in recorded],
+        inputs,
+        [o.new_zeros(o.shape) for o in recorded],
+        allow_unused=True,
+        retain_graph=True,
+    )
     for g in found:
         if g is not None and any(v != 0 for v in _reals(g)):
-            raise GradcheckError("Expected backward function to handle undefined output grads. Please look at the notes about "
-                                 '"check_undefined_grad" in the docstring of gradcheck.')  # fmt: skip
+            raise GradcheckError(
+                "Expected backward function to handle undefined output grads. Please look at the notes about "
+                '"check_undefined_grad" in the docstring of gradcheck.'
+            )
 
 
 def _check_zero_cotangent(output, inputs):
@@ -191,8 +203,10 @@ def _check_zero_cotangent(output, inputs):
         if any(v != 0 for v in _reals(g)):
             raise GradcheckError("backward not multiplied by grad_output")
         if g.dtype != t.dtype or g.device != t.device or g.shape != t.shape:
-            raise GradcheckError(f"grad is {g.dtype} of shape {tuple(g.shape)} on {g.device}, its input {t.dtype} of shape "
-                                 f"{tuple(t.shape)} on {t.device}")  # fmt: skip
+            raise GradcheckError(
+                f"grad is {g.dtype} of shape {tuple(g.shape)} on {g.device}, its input {t.dtype} of shape "
+                f"{tuple(t.shape)} on {t.device}"
+            )
 
 
 def _check_repeatable(first, second, tolerance, index):
@@ -200,9 +214,9 @@ def _check_repeatable(first, second, tolerance, index):
         for a, b in zip(row_a, row_b):
             if any(abs(x - y) > tolerance for x, y in zip(a, b)):
                 raise GradcheckError(
-                    f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values, "
-                    f"although analytical gradient matches numerical gradient. (output {index}, the tolerance for nondeterminism was "
-                    f"{tolerance})"
+                    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times"
+                    " gives different values, although analytical gradient matches numerical gradient. (output"
+                    f" {index}, the tolerance for nondeterminism was {tolerance})"
                 )
 
 
@@ -211,11 +225,15 @@ def _check_batched(output, inputs):
     import rushlight
 
     cotangents = [_from_reals([random.gauss(0, 1) for _ in range(_count(output))], output) for _ in range(2)]
-    batched = _grad((output,), inputs, (rushlight.stack(cotangents),), retain_graph=True, allow_unused=True, is_grads_batched=True)
+    batched = _grad(
+        (output,), inputs, (rushlight.stack(cotangents),), retain_graph=True, allow_unused=True, is_grads_batched=True
+    )
     for i, c in enumerate(cotangents):
         for g, b in zip(_vjp(output, inputs, c), batched):
             if g is not None and not all(_close(x, y, 1e-8, 1e-5) for x, y in zip(_reals(b[i]), _reals(g))):
-                raise GradcheckError("While testing batched gradients: the batched gradient differs from those of its entries")
+                raise GradcheckError(
+                    "While testing batched gradients: the batched gradient differs from those of its entries"
+                )
 
 
 # -- gradcheck --
@@ -266,7 +284,17 @@ def gradcheck(
     try:
         wrt = _check_inputs(inputs)
         check = _check_fast if fast_mode else _check_slow
-        check(func, inputs, wrt, eps, atol, rtol, nondet_tol, check_forward_ad or check_batched_forward_grad, check_backward_ad)
+        check(
+            func,
+            inputs,
+            wrt,
+            eps,
+            atol,
+            rtol,
+            nondet_tol,
+            check_forward_ad or check_batched_forward_grad,
+            check_backward_ad,
+        )
         if check_backward_ad:
             tracked = tuple(inputs[i] for i in wrt)
             outputs = tuple(o for o in _outputs_of(func, inputs) if o.requires_grad)
@@ -291,7 +319,15 @@ def _check_slow(func, inputs, wrt, eps, atol, rtol, nondet_tol, forward, backwar
         columns = _forward(func, inputs, wrt)
         for i in wrt:
             for o in range(len(outputs)):
-                _compare([c[o] for c in numerical[i]], [c[o] for c in columns[i]], o, i, atol, rtol, "Jacobian computed with forward mode")
+                _compare(
+                    [c[o] for c in numerical[i]],
+                    [c[o] for c in columns[i]],
+                    o,
+                    i,
+                    atol,
+                    rtol,
+                    "Jacobian computed with forward mode",
+                )
     for o, output in enumerate(outputs if backward else ()):
         if not output.requires_grad:
             for i in wrt:
@@ -335,7 +371,9 @@ def _check_fast(func, inputs, wrt, eps, atol, rtol, nondet_tol, forward, backwar
                     moved[i] = forward_ad.make_dual(inputs[i].detach(), _from_reals(u, inputs[i]))
                     tangent = forward_ad._unpack(_outputs_of(func, moved)[o], False).tangent
                     analytical = 0.0 if tangent is None else sum(a * b for a, b in zip(_reals(tangent), v))
-                _compare([[numerical]], [[analytical]], o, i, atol, rtol, "Projected Jacobian computed with forward mode")
+                _compare(
+                    [[numerical]], [[analytical]], o, i, atol, rtol, "Projected Jacobian computed with forward mode"
+                )
 
 
 def gradgradcheck(
@@ -366,7 +404,9 @@ def gradgradcheck(
     outputs = _outputs_of(func, inputs)
     if grad_outputs is None:
         generator = random.Random(0)
-        vectors = [_from_reals([generator.gauss(0, 1) for _ in range(_count(o))], o.detach().contiguous()) for o in outputs]
+        vectors = [
+            _from_reals([generator.gauss(0, 1) for _ in range(_count(o))], o.detach().contiguous()) for o in outputs
+        ]
         if gen_non_contig_grad_outputs:
             vectors = [_spread(v) for v in vectors]
         grad_outputs = tuple(v.requires_grad_() for v in vectors)
@@ -382,10 +422,21 @@ def gradgradcheck(
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
-        first, inputs + grad_outputs, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol,
-        check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes, check_batched_grad=check_batched_grad,
-        check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev, fast_mode=fast_mode, masked=masked,
-    )  # fmt: skip
+        first,
+        inputs + grad_outputs,
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
+        fast_mode=fast_mode,
+        masked=masked,
+    )
 
 
 def _spread(t):

@@ -33,7 +33,8 @@ def get_gradient_edge(tensor):
 
 
 class saved_tensors_hooks:
-    """Every tensor that the graph saves inside goes through ``pack_hook``, and its result through ``unpack_hook`` in the backward pass.
+    """Every tensor that the graph saves inside goes through ``pack_hook``, and its result through ``unpack_hook`` in
+    the backward pass.
 
     >>> import rushlight as torch
     >>> kept = []
@@ -125,8 +126,9 @@ class _MultiHandle(RemovableHandle):
 
 
 def register_multi_grad_hook(tensors, fn, *, mode="all"):
-    """Calls ``fn`` once per backward pass when gradients of all the tensors are there (``mode='all'``: fn(list of gradients, None for
-    tensors that got none)) or when the first one is (``mode='any'``: fn(gradient)). Returns a handle whose remove() takes it away.
+    """Calls ``fn`` once per backward pass when gradients of all the tensors are there (``mode='all'``: fn(list of
+    gradients, None for tensors that got none)) or when the first one is (``mode='any'``: fn(gradient)). Returns a
+    handle whose remove() takes it away.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")

@@ -1,4 +1,5 @@
-"""Names of PyTorch's autograd profiler: ranges and wall-clock times of named blocks. Single operators are not recorded."""
+"""Names of PyTorch's autograd profiler: ranges and wall-clock times of named blocks. Single operators are not recorded.
+"""
 
 import time
 
@@ -21,7 +22,9 @@ class EventList(list):
     def table(self, *args, **kwargs):
         """The averages as text."""
         rows = [f"{'name':40} {'calls':>8} {'total ms':>12}"]
-        rows += [f"{name:40} {count:8d} {1e3 * seconds:12.3f}" for name, (count, seconds) in self.key_averages().items()]
+        rows += [
+            f"{name:40} {count:8d} {1e3 * seconds:12.3f}" for name, (count, seconds) in self.key_averages().items()
+        ]
         return "\n".join(rows)
 
 

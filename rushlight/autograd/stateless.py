@@ -9,7 +9,8 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
     """Calls ``module(*args, **kwargs)`` with other tensors in place of its parameters and buffers.
 
     Args:
-        parameter_and_buffer_dicts: a dict from names, as in state_dict, to tensors, or a sequence of such dicts without common keys.
+        parameter_and_buffer_dicts: a dict from names, as in state_dict, to tensors, or a sequence of such dicts without
+            common keys.
         tie_weights: where parameters are shared, replacing one replaces all its names.
         strict: raise RuntimeError for missing or unexpected names.
 
@@ -38,7 +39,9 @@ def _merged(dicts):
     if isinstance(dicts, dict):
         return dicts
     if not isinstance(dicts, (list, tuple)) or not all(isinstance(d, dict) for d in dicts):
-        raise ValueError(f"Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got {type(dicts)}")
+        raise ValueError(
+            f"Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got {type(dicts)}"
+        )
     merged = {}
     for d in dicts:
         for key in d:
@@ -63,9 +66,17 @@ def _check_names(slots, tensors, strict):
     unexpected = [n for n in tensors if n not in slots]
     missing = [n for n in slots if n not in tensors]
     if strict and (missing or unexpected):
-        raise RuntimeError("Error(s) in loading state: " + "; ".join(
-            part for part in (f"Missing key(s): {', '.join(missing)}." if missing else "",
-                              f"Unexpected key(s): {', '.join(unexpected)}." if unexpected else "") if part))  # fmt: skip
+        raise RuntimeError(
+            "Error(s) in loading state: "
+            + "; ".join(
+                part
+                for part in (
+                    f"Missing key(s): {', '.join(missing)}." if missing else "",
+                    f"Unexpected key(s): {', '.join(unexpected)}." if unexpected else "",
+                )
+                if part
+            )
+        )
     for name, value in tensors.items():
         if name in slots and not isinstance(value, Tensor):
             raise TypeError(f"{value} is not an instance of torch.Tensor")
@@ -83,7 +94,10 @@ def _tied(slots, tensors):
     for group in names.values():
         given = {id(tensors[n]) for n in group if n in tensors}
         if len(given) > 1:
-            raise ValueError(f"functional_call got multiple values for keys {sorted(group)}, which are tied. Consider using tie_weights=False")
+            raise ValueError(
+                f"functional_call got multiple values for keys {sorted(group)}, which are tied. Consider using"
+                " tie_weights=False"
+            )
         for name in group:
             if given:
                 result[name] = next(tensors[n] for n in group if n in tensors)
@@ -91,7 +105,9 @@ def _tied(slots, tensors):
 
 
 def stack_module_state(models):
-    """``(parameters, buffers)`` of several models of one architecture, each stacked along a new first dim: for vmap over an ensemble."""
+    """``(parameters, buffers)`` of several models of one architecture, each stacked along a new first dim: for vmap
+    over an ensemble.
+    """
     import rushlight
 
     models = list(models)

@@ -1,8 +1,9 @@
 """vmap: functions of one example as functions of a batch.
 
-Inside the function a batched argument is a :class:`Batched`: a tensor with the shape of one example, which stands for a value with one more
-dim. Operators that meet one come here by the override protocol. Pointwise and rowwise operators, views and products run once on the
-whole batch; compositions run as they are written; any other operator runs once per example, its results stacked.
+Inside the function a batched argument is a :class:`Batched`: a tensor with the shape of one example, which stands for a
+value with one more dim. Operators that meet one come here by the override protocol. Pointwise and rowwise operators,
+views and products run once on the whole batch; compositions run as they are written; any other operator runs once per
+example, its results stacked.
 """
 
 import threading
@@ -34,12 +35,13 @@ def batch_size(level):
 # -- the batched tensor --
 
 _CONTROL_FLOW = (
-    "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that yet, please shout over "
-    "at https://github.com/pytorch/functorch/issues/257 .\nUse where() on both results instead."
+    "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that"
+    " yet, please shout over at https://github.com/pytorch/functorch/issues/257 .\nUse where() on both results instead."
 )
 _ITEM = (
-    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please try to rewrite "
-    "what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, please file a bug report."
+    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor,"
+    " please try to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch"
+    " internals, please file a bug report."
 )
 
 
@@ -48,7 +50,9 @@ class NeedsValue(RuntimeError):
 
 
 class Batched(Tensor):
-    """What a function under vmap sees of ``value``: all of its dims but ``bdim``, which belongs to the vmap of ``level``."""
+    """What a function under vmap sees of ``value``: all of its dims but ``bdim``, which belongs to the vmap of
+    ``level``.
+    """
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -175,20 +179,20 @@ def _checked_in_dims(args, in_dims, name):
     flat, spec = tree_flatten(args)
     if not flat:
         raise ValueError(
-            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function "
-            "with no inputs. The latter is unsupported."
+            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a"
+            " function with no inputs. The latter is unsupported."
         )
     if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
-            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested) tuple matching "
-            f"the structure of inputs, got: {type(in_dims)}."
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested)"
+            f" tuple matching the structure of inputs, got: {type(in_dims)}."
         )
     where = f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): "
     dims = _flat_dims(in_dims, spec)
     if dims is None:
         raise ValueError(
-            f"{where}in_dims is not compatible with the structure of `inputs`. in_dims has structure {tree_flatten(in_dims)[1]} but "
-            f"inputs has structure {spec}."
+            f"{where}in_dims is not compatible with the structure of `inputs`. in_dims has structure"
+            f" {tree_flatten(in_dims)[1]} but inputs has structure {spec}."
         )
     sizes = []
     for i, (x, d) in enumerate(zip(flat, dims)):
@@ -196,13 +200,13 @@ def _checked_in_dims(args, in_dims, name):
             continue
         if not isinstance(x, Tensor):
             raise ValueError(
-                f"{where}Got in_dim={d} for an input but the input is of type {type(x)}. We cannot vmap over non-Tensor arguments, "
-                "please use None as the respective in_dim"
+                f"{where}Got in_dim={d} for an input but the input is of type {type(x)}. We cannot vmap over non-Tensor"
+                " arguments, please use None as the respective in_dim"
             )
         if not -x.ndim <= d < x.ndim:
             raise ValueError(
-                f"{where}Got in_dim={d} for some input, but that input is a Tensor of dimensionality {x.ndim} so expected in_dim to "
-                f"satisfy -{x.ndim} <= in_dim < {x.ndim}."
+                f"{where}Got in_dim={d} for some input, but that input is a Tensor of dimensionality {x.ndim} so"
+                f" expected in_dim to satisfy -{x.ndim} <= in_dim < {x.ndim}."
             )
         dims[i] = d % x.ndim
         sizes.append(x.shape[dims[i]])
@@ -210,7 +214,8 @@ def _checked_in_dims(args, in_dims, name):
         raise ValueError("vmap: Expected at least one Tensor to vmap over")
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension"
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the"
+            " mapped dimension"
         )
     return flat, spec, dims, sizes[0]
 
@@ -267,8 +272,8 @@ def _out_dims(out_dims, spec, name):
     places = _flat_dims(out_dims, spec)
     if places is None:
         raise ValueError(
-            f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of `outputs`. out_dims "
-            f"has structure {tree_flatten(out_dims)[1]} but outputs has structure {spec}."
+            f"vmap({name}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure of"
+            f" `outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {spec}."
         )
     return places
 
@@ -279,7 +284,8 @@ def _unbatch(x, out_dim, level, name):
         if out_dim is None:
             return x
         raise ValueError(
-            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(x)}. Did you mean to set out_dims= to None for output?"
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(x)}. Did you mean to set out_dims="
+            " to None for output?"
         )
     value, bdim = unwrap(x, level)
     if out_dim is None:
