@@ -594,6 +594,11 @@ cdef bint _intercepts(type cls):
     return found
 
 
+def class_changed(Tensor t):
+    """To be called after ``t.__class__`` was assigned: whether operators must ask before they touch ``t`` depends on its class."""
+    t.flags = (t.flags & ~<uint32_t>INTERCEPT) | (INTERCEPT if type(t) is not Tensor and _intercepts(type(t)) else 0)
+
+
 def add_method(str name, value, cls=Tensor):
     """Sets an attribute on an extension type of the core (from Python these are immutable)."""
     cdef object d = <object>(<_TypeWithDict*><PyTypeObject*>cls).tp_dict

@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from .._core.tensor import class_changed
 from ..overrides import _disabled_torch_function_impl
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
@@ -53,6 +54,8 @@ class Parameter(torch.Tensor, metaclass=_MarkedMeta):
 
     def __repr__(self):
         return "Parameter containing:\n" + repr(self.data.requires_grad_(self.requires_grad))
+
+    __str__ = __repr__
 
     def __reduce_ex__(self, protocol):
         attributes = dict(self.__dict__)
@@ -107,6 +110,7 @@ class UninitializedTensorMixin:
         """Gives the tensor its shape (contents arbitrary), and turns it in place into an ordinary parameter or buffer."""
         self.data = torch.empty(shape, device=device or self.data.device, dtype=dtype or self.data.dtype)
         self.__class__ = self.cls_to_become
+        class_changed(self)
 
     @property
     def shape(self):
@@ -122,6 +126,8 @@ class UninitializedTensorMixin:
 
     def __repr__(self):
         return f"<{type(self).__name__}>"
+
+    __str__ = __repr__
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -161,6 +167,11 @@ class _InitializedBuffer(torch.Tensor):
     """What a lazy buffer turns into: a plain tensor in all but the name of its class, which only a subclass can change."""
 
     __torch_function__ = _disabled_torch_function_impl
+
+    def __repr__(self):
+        return repr(self.data)
+
+    __str__ = __repr__
 
 
 class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):

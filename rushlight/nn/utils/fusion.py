@@ -1,0 +1,55 @@
+"""Folding a batch norm layer, in evaluation mode, into the linear or convolutional layer before it."""
+
+import copy
+
+import rushlight as torch
+
+from ..parameter import Parameter
+
+__all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
+
+
+def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False):
+    """The weight and bias of one convolution that does what a convolution and a batch norm do."""
+    conv_b = torch.zeros_like(bn_rm) if conv_b is None else conv_b
+    bn_w = torch.ones_like(bn_rm) if bn_w is None else bn_w
+    bn_b = torch.zeros_like(bn_rm) if bn_b is None else bn_b
+    scale = bn_w * torch.rsqrt(bn_rv + bn_eps)
+    shape = [1, -1] if transpose else [-1, 1]
+    weight = conv_w * scale.reshape(shape + [1] * (conv_w.dim() - 2)).to(conv_w.dtype)
+    bias = ((conv_b - bn_rm) * scale + bn_b).to(conv_b.dtype)
+    return Parameter(weight, conv_w.requires_grad), Parameter(bias, conv_b.requires_grad)
+
+
+def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b):
+    """The weight and bias of one linear layer that does what a linear layer and a batch norm do."""
+    return fuse_conv_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)
+
+
+def _check_eval(first, bn):
+    if first.training or bn.training:
+        raise AssertionError("Fusion only for eval!")
+    if bn.running_mean is None or bn.running_var is None:
+        raise ValueError("bn.running_mean and bn.running_var must not be None")
+
+
+def fuse_conv_bn_eval(conv, bn, transpose=False):
+    """A copy of ``conv`` with ``bn`` folded in; both in evaluation mode (AssertionError)."""
+    _check_eval(conv, bn)
+    fused = copy.deepcopy(conv)
+    fused.weight, fused.bias = fuse_conv_bn_weights(
+        fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias, transpose
+    )
+    return fused
+
+
+def fuse_linear_bn_eval(linear, bn):
+    """A copy of ``linear`` with ``bn`` folded in; both in evaluation mode (AssertionError)."""
+    _check_eval(linear, bn)
+    if linear.out_features != bn.num_features and bn.num_features != 1:
+        raise AssertionError("To fuse, linear.out_features == bn.num_features or bn.num_features == 1")
+    fused = copy.deepcopy(linear)
+    fused.weight, fused.bias = fuse_linear_bn_weights(
+        fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+    )
+    return fused

@@ -1,0 +1,20 @@
+"""Making a module without drawing its initial values."""
+
+import inspect
+
+import rushlight as torch
+
+__all__ = ["skip_init"]
+
+
+def skip_init(module_cls, *args, **kwargs):
+    """``module_cls(*args, **kwargs)`` with uninitialised parameters and buffers; the class must take ``device`` (RuntimeError)."""
+    if not issubclass(module_cls, torch.nn.Module):
+        raise RuntimeError(f"Expected a Module; got {module_cls}")
+    if "device" not in inspect.signature(module_cls).parameters:
+        raise RuntimeError("Module must support a 'device' arg to skip initialization")
+    device = kwargs.pop("device", "cpu")
+    generator_state = torch.get_rng_state()
+    module = module_cls(*args, **kwargs)
+    torch.set_rng_state(generator_state)  # as if nothing had been drawn
+    return module.to_empty(device=device)
