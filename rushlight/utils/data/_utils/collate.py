@@ -2,21 +2,27 @@
 
 import collections.abc
 import copy
+import re
 
 import rushlight
 from rushlight._core.storage import stack_rows
 
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
 
-_REFUSED = "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
+default_collate_err_msg_format = (
+    "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
+)
 
 
 def _is_numpy(kind):
     return kind.__module__ == "numpy"
 
 
+np_str_obj_array_pattern = re.compile(r"[SaUO]")  # the type strings of arrays of text and objects
+
+
 def _holds_text_or_objects(array):
-    return array.dtype.kind in "OSU"
+    return np_str_obj_array_pattern.search(array.dtype.str) is not None
 
 
 def default_convert(data):
@@ -89,7 +95,7 @@ def collate(batch, *, collate_fn_map=None):
         return kind(*[collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch, strict=False)])
     if isinstance(sample, collections.abc.Sequence):
         return _collate_sequences(batch, collate_fn_map)
-    raise TypeError(_REFUSED.format(kind))
+    raise TypeError(default_collate_err_msg_format.format(kind))
 
 
 def _collate_sequences(batch, collate_fn_map):
@@ -129,7 +135,7 @@ def collate_tensor_fn(batch, *, collate_fn_map=None):
 def collate_numpy_array_fn(batch, *, collate_fn_map=None):
     """The arrays of ``batch`` as one stacked tensor; TypeError for text and objects."""
     if _holds_text_or_objects(batch[0]):
-        raise TypeError(_REFUSED.format(batch[0].dtype))
+        raise TypeError(default_collate_err_msg_format.format(batch[0].dtype))
     return collate([rushlight.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
 
 
