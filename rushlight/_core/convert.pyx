@@ -8,7 +8,7 @@ import sys
 import warnings
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBuffer_FillInfo, PyObject_GetBuffer
-from cpython.complex cimport PyComplex_AsCComplex, PyComplex_FromCComplex
+from cpython.complex cimport Py_complex, PyComplex_FromCComplex
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_AsDouble
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER

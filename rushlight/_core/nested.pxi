@@ -1,5 +1,8 @@
 # Tensors from nested Python data: shape, dtype and elements. Included by convert.pyx.
 
+cdef extern from "Python.h":
+    Py_complex as_complex "PyComplex_AsCComplex"(object x) except *
+
 cdef enum:
     SAW_BOOL = 1
     SAW_INT = 2
@@ -66,6 +69,8 @@ cdef int infer(Nest *nest, object data) except -1:
     elif kind is int:
         nest.numbers |= SAW_INT
     elif kind is list:
+        if not data:
+            nest.numbers |= SAW_FLOAT
         for x in <list>data:
             if type(x) is float:
                 nest.numbers |= SAW_FLOAT
@@ -74,6 +79,8 @@ cdef int infer(Nest *nest, object data) except -1:
             else:
                 infer(nest, x)
     elif kind is tuple:
+        if not data:
+            nest.numbers |= SAW_FLOAT
         for x in <tuple>data:
             infer(nest, x)
     elif kind is bool:
@@ -118,7 +125,7 @@ cdef int note_dtype(Nest *nest, int code) except -1:
 
 
 cdef int inferred(Nest *nest) except -1:
-    """The dtype that holds everything that was seen; nothing at all counts as float."""
+    """The dtype that holds everything that was seen; an empty sequence counts as a float."""
     cdef int code = get_default_dtype_code()
     if nest.numbers & SAW_COMPLEX:
         code = C128 if code == F64 else C32 if code == F16 else C64
@@ -174,9 +181,11 @@ cdef int put(char *p, int code, object x) except -1:
     elif code == F32:
         (<float *>p)[0] = <float>PyFloat_AsDouble(x)
     elif code == B1:
+        if not isinstance(x, (int, float, complex)) and not is_numpy(x):
+            x = PyNumber_Index(x)
         (<uint8_t *>p)[0] = 1 if x else 0
     elif code == C64 or code == C128 or code == C32:
-        put_scalar(p, code, PyComplex_FromCComplex(PyComplex_AsCComplex(x)))
+        put_scalar(p, code, PyComplex_FromCComplex(as_complex(x)))
     elif F16 <= code <= BF16 or F8E4M3FN <= code <= F8E8M0FNU:
         put_scalar(p, code, <double>PyFloat_AsDouble(x))
     else:
