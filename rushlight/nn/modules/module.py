@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import rushlight as torch
 
+from ..._core.module import ModuleBase, set_hooks
 from ..parameter import Buffer, Parameter
 from . import hooks as _hooks
 from .conversion import ConvertibleModule
@@ -44,6 +45,9 @@ __all__ = [
 ]
 
 
+set_hooks([_global_forward_hooks, _global_forward_pre_hooks, _global_backward_hooks, _global_backward_pre_hooks], note_module)
+
+
 def _fresh_attributes():
     """What every module owns, in PyTorch's order; also the defaults for a pickle written before one of them existed."""
     return {
@@ -67,7 +71,7 @@ def _fresh_attributes():
     }
 
 
-class Module(HookedModule, StatefulModule, ConvertibleModule):
+class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     """Base class of networks: subclass it, make layers in ``__init__``, use them in ``forward``.
 
     A Parameter, Buffer or Module assigned as an attribute is registered under that name, in order. ``training`` says whether
@@ -102,26 +106,8 @@ class Module(HookedModule, StatefulModule, ConvertibleModule):
         """The computation of one call; every subclass overrides it. Raises NotImplementedError."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
-    def __call__(self, *args, **kwargs):
-        try:
-            if (
-                self._forward_hooks
-                or self._forward_pre_hooks
-                or self._backward_hooks
-                or self._backward_pre_hooks
-                or _global_forward_hooks
-                or _global_forward_pre_hooks
-                or _global_backward_hooks
-                or _global_backward_pre_hooks
-            ):
-                return self._call_with_hooks(args, kwargs)
-            return self.forward(*args, **kwargs)
-        except Exception as error:
-            note_module(error, self, args)
-            raise
-
-    # PyTorch's names of the same call; wrappers reach for them.
-    _call_impl = _wrapped_call_impl = __call__
+    # Attribute lookup and the call itself are compiled (ModuleBase). PyTorch's names of the same call; wrappers reach for them:
+    _call_impl = _wrapped_call_impl = ModuleBase.__call__
 
     # -- registration --
 
@@ -177,14 +163,6 @@ class Module(HookedModule, StatefulModule, ConvertibleModule):
             raise KeyError(f"attribute '{name}' already exists")
 
     # -- attributes --
-
-    def __getattr__(self, name):
-        attributes = self.__dict__
-        for registry in ("_parameters", "_buffers", "_modules"):
-            held = attributes.get(registry)
-            if held is not None and name in held:
-                return held[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name, value):
         attributes = self.__dict__

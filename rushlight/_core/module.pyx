@@ -1,0 +1,83 @@
+# cython: language_level=3
+"""What every network pays at each call: Module's attribute lookup and call protocol.
+
+Compiled because a Python ``__getattr__`` is reached through a raised and discarded AttributeError, and a Python ``__call__`` is a frame of its own:
+together more than the layer's arithmetic in a small network.
+"""
+from cpython.dict cimport PyDict_GetItem, PyDict_Size
+from cpython.object cimport PyObject
+
+cdef extern from "Python.h":
+    PyObject* _PyType_Lookup(type t, object name)
+    PyObject** _PyObject_GetDictPtr(object o)
+    object PyObject_GenericGetAttr(object o, object name)
+    object PyObject_Call(object callable, object args, object kwargs)
+
+cdef list _global_hooks = []
+cdef object _note = None
+
+
+def set_hooks(list global_hooks, note):
+    """Registers the dicts of hooks for all modules, and what extends the note on an error that passes through a module."""
+    global _global_hooks, _note
+    _global_hooks, _note = global_hooks, note
+
+
+cdef inline PyObject* _attributes(object module):
+    """The module's dict of attributes (borrowed), or NULL before the first one."""
+    cdef PyObject** at = _PyObject_GetDictPtr(module)
+    return NULL if at == NULL else at[0]
+
+
+cdef inline bint _any(dict attributes, str name):
+    cdef PyObject* found = PyDict_GetItem(attributes, name)
+    return found != NULL and len(<object>found) > 0
+
+
+cdef class ModuleBase:
+    """The compiled base of ``nn.Module``: finds parameters, buffers and submodules as attributes, and calls ``forward``."""
+    cdef dict __dict__
+
+    def __getattribute__(self, str name):
+        cdef PyObject* attributes = _attributes(self)
+        cdef PyObject* found
+        cdef PyObject* registry
+        if attributes != NULL and _PyType_Lookup(type(self), name) == NULL:
+            found = PyDict_GetItem(<object>attributes, name)
+            if found != NULL:
+                return <object>found
+            for kind in ("_parameters", "_modules", "_buffers"):
+                registry = PyDict_GetItem(<object>attributes, kind)
+                if registry != NULL:
+                    found = PyDict_GetItem(<object>registry, name)
+                    if found != NULL:
+                        return <object>found
+        return PyObject_GenericGetAttr(self, name)
+
+    def __getattr__(self, str name):
+        cdef PyObject* attributes = _attributes(self)
+        for kind in ("_parameters", "_buffers", "_modules"):
+            held = None if attributes == NULL else (<dict>attributes).get(kind)
+            if held is not None and name in held:
+                return held[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __call__(self, *args, **kwargs):
+        cdef PyObject* owned = _attributes(self)
+        if owned == NULL or PyDict_GetItem(<object>owned, "_forward_hooks") == NULL:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '_forward_hooks'\n  call super().__init__() in __init__ first")
+        cdef dict attributes = <dict>owned
+        cdef bint hooked = (_any(attributes, "_forward_hooks") or _any(attributes, "_forward_pre_hooks")
+                            or _any(attributes, "_backward_hooks") or _any(attributes, "_backward_pre_hooks"))
+        if not hooked:
+            for hooks in _global_hooks:
+                if len(hooks):
+                    hooked = True
+                    break
+        try:
+            if hooked:
+                return self._call_with_hooks(args, kwargs)
+            return PyObject_Call(self.forward, args, kwargs)
+        except Exception as error:
+            _note(error, self, args)
+            raise
