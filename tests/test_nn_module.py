@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from nn_cases import LAYERS
 
 import rushlight
 import rushlight.nn
-from nn_cases import LAYERS
 
 torch = pytest.importorskip("torch")
 

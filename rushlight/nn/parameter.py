@@ -35,7 +35,7 @@ class Parameter(torch.Tensor, metaclass=_MarkedMeta):
     def __new__(cls, data=None, requires_grad=True):
         if data is None:
             data = torch.empty(0)
-        if type(data) is torch.Tensor or isinstance(data, Parameter) and type(data) is Parameter:
+        if type(data) in (torch.Tensor, Parameter):
             return torch.Tensor._make_subclass(cls, data, requires_grad)
         marked = data.detach().requires_grad_(requires_grad)
         if type(marked) is not type(data):

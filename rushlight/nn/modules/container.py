@@ -337,8 +337,8 @@ class ParameterDict(Module):
     def _name(self, key):
         if not isinstance(key, str):
             raise TypeError(
-                f"Index given to ParameterDict cannot be used as a key as it is not a string (type is '{type(key).__name__}'). Open an issue on github "
-                "if you need non-string keys."
+                "Index given to ParameterDict cannot be used as a key as it is not a string (type is "
+                f"'{type(key).__name__}'). Open an issue on github if you need non-string keys."
             )
         # A key may be the name of a method ("values"); the attribute must then have another name.
         return key if not hasattr(type(self), key) else "_" + key

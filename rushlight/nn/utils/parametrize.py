@@ -6,12 +6,16 @@ import copy
 import rushlight as torch
 
 from ..modules.container import ModuleDict, ModuleList
-from ..modules.module import Module
 from ..parameter import Parameter
 
 __all__ = [
-    "cached", "ParametrizationList", "register_parametrization", "is_parametrized", "remove_parametrizations",
-    "type_before_parametrizations", "transfer_parametrizations_and_params",
+    "ParametrizationList",
+    "cached",
+    "is_parametrized",
+    "register_parametrization",
+    "remove_parametrizations",
+    "transfer_parametrizations_and_params",
+    "type_before_parametrizations",
 ]  # fmt: skip
 
 _cache_depth = 0
@@ -243,7 +247,9 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
         original = Parameter(value) if isinstance(first, Parameter) else value
         original.requires_grad_(first.requires_grad)
     else:
-        raise ValueError("Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a sequence of tensors.")
+        raise ValueError(
+            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a sequence of tensors."
+        )
     delattr(type(module), tensor_name)
     del module.parametrizations[tensor_name]
     _register_like(module, tensor_name, original)

@@ -7,9 +7,23 @@ from collections.abc import Iterable
 import rushlight as torch
 
 __all__ = [
-    "BasePruningMethod", "PruningContainer", "Identity", "RandomUnstructured", "L1Unstructured", "RandomStructured", "LnStructured",
-    "CustomFromMask", "identity", "random_unstructured", "l1_unstructured", "random_structured", "ln_structured",
-    "global_unstructured", "custom_from_mask", "remove", "is_pruned",
+    "BasePruningMethod",
+    "CustomFromMask",
+    "Identity",
+    "L1Unstructured",
+    "LnStructured",
+    "PruningContainer",
+    "RandomStructured",
+    "RandomUnstructured",
+    "custom_from_mask",
+    "global_unstructured",
+    "identity",
+    "is_pruned",
+    "l1_unstructured",
+    "ln_structured",
+    "random_structured",
+    "random_unstructured",
+    "remove",
 ]  # fmt: skip
 
 
@@ -43,7 +57,9 @@ class BasePruningMethod(ABC):
             if isinstance(hook, BasePruningMethod) and hook._tensor_name == name
         ]
         if len(earlier) > 1:
-            raise AssertionError(f"Avoid adding multiple pruning hooks to the\nsame tensor {name} of module {module}. Use a PruningContainer.")
+            raise AssertionError(
+                f"Avoid adding multiple pruning hooks to the\nsame tensor {name} of module {module}. Use a PruningContainer."
+            )
         method = cls(*args, **kwargs)
         method._tensor_name = name
         if earlier:
@@ -353,7 +369,10 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     method._tensor_name = "temp"
     container.add_pruning_method(method)
     if method.PRUNING_TYPE != "unstructured":
-        raise TypeError(f'Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method {pruning_method} of type {method.PRUNING_TYPE}')
+        raise TypeError(
+            'Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method '
+            f"{pruning_method} of type {method.PRUNING_TYPE}"
+        )
     flat = [torch.cat([t.detach().reshape(-1) for t in group]) for group in (scores, masks)]
     final = container.compute_mask(*flat)
     offset = 0
