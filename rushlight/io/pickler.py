@@ -252,6 +252,8 @@ class Pickler:
     def _save_named(self, obj):
         """A class or function, by its name."""
         module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", getattr(obj, "__name__", None))
+        if module is not None and module.startswith(f"{names.OURS}._core") and getattr(rushlight, name, None) is obj:
+            module = names.OURS  # the public name
         if module is None or name is None or "<" in name or "." in name:
             raise _cannot_save(obj, "it has no name at the top level of a module")
         self._global(module, name)
