@@ -30,14 +30,15 @@ def _set_requires_grad(Tensor self, bint value):
 def requires_grad_(Tensor self, bint requires_grad=True):
     """Sets whether a gradient is collected for this leaf; returns it.
 
-    Raises RuntimeError for integer and bool tensors, and when a computed tensor is to stop requiring a gradient (use detach()).
+    Raises RuntimeError for integer and bool tensors, and when a computed tensor is to stop requiring a gradient (use
+    detach()).
     """
     if self.node is not None:
         if requires_grad:
             return self
         raise RuntimeError(
-            "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't "
-            "require differentiation use var_no_grad = var.detach()."
+            "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+            "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
         )
     if requires_grad and not differentiable(self.code):
         raise RuntimeError(
@@ -57,9 +58,10 @@ def _get_grad(Tensor self):
     """The gradient collected by backward(), or None."""
     if self.grad_ is None and self.node is not None and not self.flags & RETAIN_GRAD:
         warnings.warn(
-            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during "
-            "autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the "
-            "non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See "
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't "
+            "be populated during autograd.backward(). If you indeed want the .grad field to be populated for a "
+            "non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by "
+            "mistake, make sure you access the leaf Tensor instead. See "
             "github.com/pytorch/pytorch/pull/30531 for more information.", stacklevel=1,
         )
     return self.grad_
@@ -87,8 +89,8 @@ def _set_grad(Tensor self, value):
         )
     if _sizes(grad) != _sizes(self):
         raise RuntimeError(
-            f"attempting to assign a gradient of size '{_shape(grad)}' to a tensor of size '{_shape(self)}'. Please ensure that the gradient "
-            "and the tensor are the same size"
+            f"attempting to assign a gradient of size '{_shape(grad)}' to a tensor of size '{_shape(self)}'. Please "
+            "ensure that the gradient and the tensor are the same size"
         )
     self.grad_ = grad
 
@@ -155,7 +157,9 @@ def register_hook(Tensor self, hook):
 
 
 def register_post_accumulate_grad_hook(Tensor self, hook):
-    """Calls hook(tensor) after the gradient of this leaf was added to ``.grad``. Returns a handle whose remove() takes it away."""
+    """Calls hook(tensor) after the gradient of this leaf was added to ``.grad``. Returns a handle whose remove() takes
+    it away.
+    """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self.node is not None:
@@ -200,9 +204,10 @@ def detach_(Tensor self):
     """Forgets this tensor's history; it becomes a leaf that requires no gradient."""
     if self.base is not None:
         raise RuntimeError(
-            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
-            "gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these "
-            "gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+            "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
+            "detach_() cannot be called on these gradients. To fix this error, please refer to the "
+            "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
         )
     if self.node is not None and self.flags & RETAIN_GRAD:
         _drop_retain(self)
@@ -246,8 +251,9 @@ def _get_version(Tensor self):
 def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
     """Adds the gradients of this tensor with respect to the leaves to their ``.grad``.
 
-    gradient: of some function with respect to this tensor; may be left out for a scalar. retain_graph: keep what the graph saved, for
-    another pass (default: create_graph). create_graph: record the pass, for higher derivatives. inputs: only to these tensors.
+    gradient: of some function with respect to this tensor; may be left out for a scalar. retain_graph: keep what the
+    graph saved, for another pass (default: create_graph). create_graph: record the pass, for higher derivatives.
+    inputs: only to these tensors.
     """
     if gradient is None and inputs is None and not self.flags & INTERCEPT:
         return run_backward((self,), None, create_graph if retain_graph is None else retain_graph, create_graph, None)
@@ -274,7 +280,9 @@ def _node_name(Node self):
 
 def _node_next_functions(Node self):
     """The nodes of the inputs, each with the output number it takes the gradient of."""
-    return tuple([(n, self.numbers[i] if self.numbers is not None and n is not None else 0) for i, n in enumerate(self.next)])
+    if self.numbers is None:
+        return tuple([(n, 0) for n in self.next])
+    return tuple([(n, 0 if n is None else number) for n, number in zip(self.next, self.numbers)])
 
 
 def _node_register_hook(Node self, hook):
@@ -317,7 +325,9 @@ def intercepted(tuple values):
 
 
 def increment_version(t):
-    """Counts a write that the version counter did not see (made through NumPy or another library) on a tensor or several."""
+    """Counts a write that the version counter did not see (made through NumPy or another library) on a tensor or
+    several.
+    """
     for one in (t,) if isinstance(t, Tensor) else t:
         (<Tensor?>one).memory.version += 1
         note_write(one)
@@ -331,18 +341,27 @@ def mark_multi_view(tensors):
 
 def _install():
     for name, get, set_, delete in (
-        ("grad_fn", _get_grad_fn, None, None), ("is_leaf", _get_is_leaf, None, None), ("_version", _get_version, None, None),
-        ("requires_grad", _get_requires_grad, _set_requires_grad, None), ("grad", _get_grad, _set_grad, _del_grad),
-        ("_grad", _get_grad, _set_grad, _del_grad), ("retains_grad", _get_retains_grad, None, None),
-        ("_backward_hooks", _get_backward_hooks, _set_backward_hooks, None), ("data", _get_data, _set_data, None),
+        ("grad_fn", _get_grad_fn, None, None),
+        ("is_leaf", _get_is_leaf, None, None),
+        ("requires_grad", _get_requires_grad, _set_requires_grad, None),
+        ("grad", _get_grad, _set_grad, _del_grad),
+        ("_grad", _get_grad, _set_grad, _del_grad),
+        ("retains_grad", _get_retains_grad, None, None),
+        ("data", _get_data, _set_data, None),
+        ("_version", _get_version, None, None),
+        ("_backward_hooks", _get_backward_hooks, _set_backward_hooks, None),
     ):
         add_method(name, property(get, set_, delete, get.__doc__))
     for method in (requires_grad_, retain_grad, register_hook, register_post_accumulate_grad_hook, detach, detach_):
         add_method(method.__name__, method)
     add_method("backward", _backward)
     for name, value in (
-        ("name", _node_name), ("next_functions", property(_node_next_functions)), ("metadata", property(_node_metadata)),
-        ("register_hook", _node_register_hook), ("register_prehook", _node_register_prehook), ("_sequence_nr", _node_sequence),
+        ("name", _node_name),
+        ("next_functions", property(_node_next_functions)),
+        ("metadata", property(_node_metadata)),
+        ("register_hook", _node_register_hook),
+        ("register_prehook", _node_register_prehook),
+        ("_sequence_nr", _node_sequence),
     ):
         add_method(name, value, Node)
 

@@ -1,7 +1,7 @@
 # The engine: walks back from the roots in reverse order of recording. Included in tape.pyx.
 #
-# A node's inputs always have smaller numbers than the node, so taking the node with the largest number next is a topological order:
-# all consumers of a node have run before it. No counting of dependencies, no recursion.
+# A node's inputs always have smaller numbers than the node, so taking the node with the largest number next is a
+# topological order: all consumers of a node have run before it. No counting of dependencies, no recursion.
 
 cdef extern from *:
     """
@@ -163,7 +163,8 @@ cdef bint _any_defined(list values) noexcept:
 
 
 cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list targets) except -1:
-    """Runs a pass from the edges ``roots`` with gradients ``grads``; targets: (node, number, position, run it) or None."""
+    """Runs a pass from the edges ``roots`` with gradients ``grads``; targets: (node, number, position, run it) or None.
+    """
     cdef ThreadState* state = thread_state()
     cdef int grad = state.grad
     cdef Py_ssize_t i
@@ -261,16 +262,23 @@ cdef object _call_hooks(hooks, grad):
 cdef int _check_hook_result(hook, Tensor result, Tensor grad) except -1:
     name = getattr(hook, "__name__", type(hook).__name__)
     if result.ndim != grad.ndim or _sizes(result) != _sizes(grad):
-        raise RuntimeError(f"hook '{name}' has changed the size of value\nIt was given {_shape(grad)} and returned {_shape(result)}.")
+        raise RuntimeError(
+            f"hook '{name}' has changed the size of value\nIt was given {_shape(grad)} and returned {_shape(result)}."
+        )
     if result.code != grad.code:
-        raise RuntimeError(f"hook '{name}' has changed the type of value (was {type_string(grad)} got {type_string(result)})")
+        raise RuntimeError(
+            f"hook '{name}' has changed the type of value (was {type_string(grad)} got {type_string(result)})"
+        )
     return 0
 
 
 cdef int _retain(Tensor t, Tensor grad) except -1:
     if t is None or grad is None:
         return 0
-    t.grad_ = _operator("add")(t.grad_, grad) if t.grad_ is not None else grad if grad_enabled() else _operator("clone")(grad)
+    if t.grad_ is not None:
+        t.grad_ = _operator("add")(t.grad_, grad)
+    else:
+        t.grad_ = grad if grad_enabled() else _operator("clone")(grad)
     return 0
 
 
@@ -290,8 +298,10 @@ cdef list _run_post_hooks(Node node, list results, tuple outputs):
         if changed is not None:
             changed = list(changed) if isinstance(changed, (tuple, list)) else [changed]
             if len(changed) != len(results):
-                raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values "
-                                   f"(got {len(changed)}, but expected {len(results)})")
+                raise RuntimeError(
+                    f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values (got "
+                    f"{len(changed)}, but expected {len(results)})"
+                )
             results = changed
     return results
 
@@ -307,11 +317,15 @@ cdef int _print_traceback(Node node) except -1:
     lines = node_metadata(node).get("traceback_")
     if lines is None:
         warnings.warn(
-            f"Error detected in {node.label}. No forward pass information available. Enable detect anomaly during forward pass for more "
+            f"Error detected in {node.label}. No forward pass information available. Enable detect anomaly during "
+            "forward pass for more "
             "information.", stacklevel=1,
         )
     else:
-        warnings.warn(f"Error detected in {node.label}. Traceback of forward call that caused the error:\n{''.join(lines)}", stacklevel=1)
+        text = "".join(lines)
+        warnings.warn(
+            f"Error detected in {node.label}. Traceback of forward call that caused the error:\n{text}", stacklevel=1
+        )
     return 0
 
 
@@ -420,7 +434,8 @@ cdef Tensor _root_gradient(Tensor out, Tensor grad, Py_ssize_t i):
         if out.count != 1:
             raise RuntimeError(
                 "grad can be implicitly created only for scalar outputs\n"
-                f"Output {i} has shape {_shape(out)}. Reduce it first, for example by .sum() or .mean(), or pass its gradient."
+                f"Output {i} has shape {_shape(out)}. Reduce it first, for example by .sum() or .mean(), or pass its "
+                "gradient."
             )
         if (<dtype>DTYPES[out.code]).is_complex:
             raise RuntimeError("grad can be implicitly created only for real scalar outputs but got "
@@ -432,7 +447,8 @@ cdef Tensor _root_gradient(Tensor out, Tensor grad, Py_ssize_t i):
         return ones
     if _sizes(grad) != _sizes(out):
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[{i}] has a shape of {tuple_text(grad)} and output[{i}] has a shape of {tuple_text(out)}."
+            f"Mismatch in shape: grad_output[{i}] has a shape of {tuple_text(grad)} and output[{i}] has a shape of "
+            f"{tuple_text(out)}."
         )
     if (<dtype>DTYPES[out.code]).is_complex != (<dtype>DTYPES[grad.code]).is_complex:
         raise RuntimeError(
@@ -461,8 +477,8 @@ cdef tuple _roots(tuple outputs, grads):
             if node is None:
                 raise RuntimeError(
                     f"element {i} of tensors does not require grad and does not have a grad_fn\n"
-                    f"It is a {type_string(out)} of shape {_shape(out)}; no tensor it was computed from requires a gradient, or the way "
-                    "was cut by no_grad, detach, .data, NumPy or an integer dtype."
+                    f"It is a {type_string(out)} of shape {_shape(out)}; no tensor it was computed from requires a "
+                    "gradient, or the way was cut by no_grad, detach, .data, NumPy or an integer dtype."
                 )
             edges.append((node, (<Tensor>out).output_nr))
             given.append(_root_gradient(out, grad, i))
@@ -515,7 +531,7 @@ def run_grad(tuple outputs, grads, bint keep, bint create, tuple inputs, bint al
         for i, result in enumerate(walk.results):
             if result is None:
                 raise RuntimeError(
-                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this "
-                    "is the desired behavior."
+                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
+                    "allow_unused=True if this is the desired behavior."
                 )
     return tuple(walk.results)

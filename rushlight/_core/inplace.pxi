@@ -1,31 +1,33 @@
 # In-place writes and views. Included in tape.pyx.
 #
-# A recorded write to a tensor replaces its node. If the tensor is a view, its base has changed too: the base gets a CopySlices node, which
-# hands the gradient of the view's region to the write's own node and lets the rest through; every live view of the base finds its
-# new node when it is next asked for (refresh_view), as a region of the base.
+# A recorded write to a tensor replaces its node. If the tensor is a view, its base has changed too: the base gets a
+# CopySlices node, which hands the gradient of the view's region to the write's own node and lets the rest through;
+# every live view of the base finds its new node when it is next asked for (refresh_view), as a region of the base.
 
 _FORBIDDEN = {
     MULTI_VIEW: (
-        "Output {number} of {name} is a view and {what} modified inplace. This view is the output of a function that returns multiple "
-        "views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
-        "out-of-place one."
+        "Output {number} of {name} is a view and {what} modified inplace. This view is the output of a function that "
+        "returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
+        "replace the inplace operation by an out-of-place one."
     ),
     NO_GRAD_VIEW: (
-        "A view was created in no_grad mode and {what} modified inplace with grad mode enabled. Given that this use case is ambiguous "
-        "and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the "
-        "no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+        "A view was created in no_grad mode and {what} modified inplace with grad mode enabled. Given that this use "
+        "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and "
+        "the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both "
+        "outside (if you want the inplace to be tracked)."
     ),
     0: (
-        "Output {number} of {name} is a view and {what} modified inplace. This view was created inside a custom Function (or because an "
-        "input was returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with "
-        "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of "
-        "the custom Function."
+        "Output {number} of {name} is a view and {what} modified inplace. This view was created inside a custom "
+        "Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
+        "override the custom backward associated with the custom Function, leading to incorrect gradients. This "
+        "behavior is forbidden. You can fix this by cloning the output of the custom Function."
     ),
 }
 
 
 cdef int _forbid(Tensor view, bint indirect) except -1:
-    """Raises if the history of this kind of view cannot follow a write to it (indirect: to its base or another view)."""
+    """Raises if the history of this kind of view cannot follow a write to it (indirect: to its base or another view).
+    """
     cdef int kind
     if isinstance(view.node, FunctionNode):
         kind = 0
@@ -45,8 +47,8 @@ cdef int check_inplace(Tensor t, bint record) except -1:
     """Raises if t must not be written to; record: the write is about to be recorded."""
     if t.flags & INFERENCE and not thread_state().inference:
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor "
-            "before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if not record:
         return 0
@@ -55,18 +57,21 @@ cdef int check_inplace(Tensor t, bint record) except -1:
         if t.base.node is None and t.base.flags & REQUIRES_GRAD:
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place operation.\n"
-                "The leaf's gradient would be that of its old values. Write under torch.no_grad(), or to a clone() of the leaf."
+                "The leaf's gradient would be that of its old values. Write under torch.no_grad(), or to a clone() "
+                "of the leaf."
             )
     if t.node is None and t.flags & REQUIRES_GRAD:
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation.\n"
-            "The leaf's gradient would be that of its old values. Write under torch.no_grad(), or use the out-of-place operation."
+            "The leaf's gradient would be that of its old values. Write under torch.no_grad(), or use the "
+            "out-of-place operation."
         )
     return 0
 
 
 cdef int rebase(Tensor t, Node node, int own=0) except -1:
-    """After a recorded write to t: t, its base and the base's views now come from node (node.next[own] was t before)."""
+    """After a recorded write to t: t, its base and the base's views now come from node (node.next[own] was t before).
+    """
     if t.base is None:
         _replace_node(t, node, 0)
         return 0
@@ -156,7 +161,8 @@ cdef Region region_of(Tensor view, Tensor base):
     r.offset = (view.address - base.address) // ITEMSIZE[view.code]
     if r.real and not (base.code == C64 and view.code == F32 or base.code == C128 and view.code == F64):
         raise RuntimeError(
-            f"a {(<dtype>DTYPES[view.code]).name} view of a {(<dtype>DTYPES[base.code]).name} tensor cannot follow an in-place write.\n"
+            f"a {(<dtype>DTYPES[view.code]).name} view of a {(<dtype>DTYPES[base.code]).name} tensor cannot follow an "
+            "in-place write.\n"
             "Use the out-of-place operation, or clone() before making the view."
         )
     return r

@@ -7,21 +7,33 @@ cdef object fit_gradient(str label, Py_ssize_t i, object grad, tuple sizes, int 
     """
     cdef Tensor g
     if not isinstance(grad, Tensor):
-        raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})\n{label} returned it as gradient {i}.")
+        raise RuntimeError(
+            f"expected Variable or None (got {type(grad).__name__})\n{label} returned it as gradient {i}."
+        )
     g = grad
     if g.ndim != len(sizes) or _sizes(g) != sizes:
         if not _expandable(sizes, _sizes(g)):
-            raise RuntimeError(f"Function {label} returned an invalid gradient at index {i} - got {_shape(g)} but expected shape "
-                               f"compatible with {list(sizes)}")
+            raise RuntimeError(
+                f"Function {label} returned an invalid gradient at index {i} - got {_shape(g)} but expected shape "
+                f"compatible with {list(sizes)}"
+            )
         g = g.sum_to_size(sizes)
     if g.code != code:
         if (<dtype>DTYPES[g.code]).is_complex and not (<dtype>DTYPES[code]).is_complex:
             if drop:
                 return g.real.to(DTYPES[code])
-            raise RuntimeError(f"Function {label} returned an invalid gradient at index {i} - expected a real gradient for a real input, "
-                               f"but got {(<dtype>DTYPES[g.code]).name}")
+            raise RuntimeError(
+                f"Function {label} returned an invalid gradient at index {i} - expected a real gradient for a real "
+                f"input, but got {(<dtype>DTYPES[g.code]).name}"
+            )
         g = g.to(DTYPES[code])
     return g
+
+
+cdef object wrong_count(str label, Py_ssize_t expected, Py_ssize_t given):
+    return RuntimeError(
+        f"function {label} returned an incorrect number of gradients (expected {expected}, got {given})"
+    )
 
 
 cdef bint _expandable(tuple sizes, tuple target):
@@ -56,10 +68,11 @@ cdef class LibraryNode(Node):
     def record(str label, backward, tuple names, dict values, tuple inputs, tuple outputs, int own=-1):
         """Records a call: the outputs get their history.
 
-        ``backward`` is called by parameter name. ``names`` are its parameters: ``grad`` (of the only output) or ``grads``, ``result`` or
-        ``results``, ``needs`` (which inputs need a gradient), ``shapes`` (of the inputs) or keys of ``values``, of which only these are kept. It returns one gradient
-        per entry of ``inputs`` (the differentiable tensor arguments, None for an absent one), None for zero, or the only one bare.
-        ``own``: for an in-place call, which input is the output.
+        ``backward`` is called by parameter name. ``names`` are its parameters: ``grad`` (of the only output) or
+        ``grads``, ``result`` or ``results``, ``needs`` (which inputs need a gradient), ``shapes`` (of the inputs) or
+        keys of ``values``, of which only these are kept. It returns one gradient per entry of ``inputs`` (the
+        differentiable tensor arguments, None for an absent one), None for zero, or the only one bare. ``own``: for an
+        in-place call, which input is the output.
         """
         cdef LibraryNode node = LibraryNode.__new__(LibraryNode)
         cdef Tensor t
@@ -100,8 +113,7 @@ cdef class LibraryNode(Node):
         results = self.backward(**arguments)
         results = list(results) if isinstance(results, (tuple, list)) else [results]
         if len(results) != len(self.next):
-            raise RuntimeError(f"function {self.label} returned an incorrect number of gradients (expected {len(self.next)}, got "
-                               f"{len(results)})")
+            raise wrong_count(self.label, len(self.next), len(results))
         for i, result in enumerate(results):
             if not self.needs[i]:
                 results[i] = None
@@ -134,7 +146,9 @@ cdef object _unpack_any(value, Node node):
 # -- autograd.Function --
 
 cdef class FunctionNode(Node):
-    """The node of a custom Function, which is also the ``ctx`` of its forward and backward. Subclassed by autograd/function.py."""
+    """The node of a custom Function, which is also the ``ctx`` of its forward and backward. Subclassed by
+    autograd/function.py.
+    """
     cdef object inputs                 # (sizes, code, place) of each argument of forward, None for other values
     cdef list outputs                  # the same of each output
     cdef list saved
@@ -149,7 +163,9 @@ cdef class FunctionNode(Node):
         self.next = ()
 
     def save_for_backward(self, *tensors):
-        """Keeps tensors for backward, where ``ctx.saved_tensors`` gives them back. Inputs and outputs only; None is allowed."""
+        """Keeps tensors for backward, where ``ctx.saved_tensors`` gives them back. Inputs and outputs only; None is
+        allowed.
+        """
         self.to_save = tensors
 
     def save_for_forward(self, *tensors):
@@ -199,15 +215,16 @@ cdef class FunctionNode(Node):
         while len(found) > len(self.inputs) and found[len(found) - 1] is None:
             found.pop()
         if len(found) != len(self.inputs):
-            raise RuntimeError(f"function {self.label} returned an incorrect number of gradients (expected {len(self.inputs)}, got "
-                               f"{len(found)})")
+            raise wrong_count(self.label, len(self.inputs), len(found))
         for i, grad in enumerate(found):
             if self.inputs[i] is not None:
                 results.append(None if grad is None or self.next[len(results)] is None else
                                fit_gradient(self.label, i, grad, self.inputs[i][0], self.inputs[i][1]))
             elif grad is not None:
-                raise RuntimeError(f"function {self.label} returned a gradient different from None at position {i + 1}, but the "
-                                   "corresponding forward input was not a Variable")
+                raise RuntimeError(
+                    f"function {self.label} returned a gradient different from None at position {i + 1}, but the "
+                    "corresponding forward input was not a Variable"
+                )
         return results
 
     cdef int release(self) except -1:
@@ -218,7 +235,9 @@ cdef class FunctionNode(Node):
 
 
 def begin_function(FunctionNode ctx, tuple args):
-    """Before forward: says in ctx which arguments need a gradient and connects it to them; True if the call is recorded."""
+    """Before forward: says in ctx which arguments need a gradient and connects it to them; True if the call is
+    recorded.
+    """
     cdef list needs = [isinstance(a, Tensor) and needs_grad(a) != 0 for a in args]
     cdef bint record = grad_enabled() and True in needs
     ctx.needs_input_grad = tuple(needs)
@@ -247,7 +266,9 @@ def finish_function(FunctionNode ctx, tuple args, outputs, bint record):
                 saved.append(None)
                 continue
             if not isinstance(t_or_none, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t_or_none).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument {i} is of type {type(t_or_none).__name__}"
+                )
             t = t_or_none
             number = _position(results, outputs, t)
             saved.append(save_result(t, number) if number >= 0 and t.node is ctx else save(t))
@@ -271,11 +292,15 @@ cdef int _check_dirty(FunctionNode ctx, tuple args, list results) except -1:
         if not isinstance(t, Tensor):
             raise TypeError(f"mark_dirty can only mark variables, but got {type(t).__name__}")
         if not any([t is out for out in results]):
-            raise RuntimeError("Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
-                               "modified inplace must all be outputs of the Function.")
+            raise RuntimeError(
+                "Some elements marked as dirty during the forward method were not returned as output. The inputs that "
+                "are modified inplace must all be outputs of the Function."
+            )
         if not any([t is a for a in args]):
-            warnings.warn("Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass "
-                          "it to mark_dirty().", stacklevel=1)
+            warnings.warn(
+                "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need "
+                "to pass it to mark_dirty().", stacklevel=1,
+            )
     return 0
 
 
@@ -302,8 +327,8 @@ cdef object _function_output(FunctionNode ctx, tuple args, Tensor t, Py_ssize_t 
             return t
         if count > 1:
             raise RuntimeError(
-                "If your Function modifies inplace an input that is a view of a Tensor that requires grad, your Function cannot return "
-                "more than one Tensor. Clone the view before the Function."
+                "If your Function modifies inplace an input that is a view of a Tensor that requires grad, your "
+                "Function cannot return more than one Tensor. Clone the view before the Function."
             )
         own = [a for a in args if isinstance(a, Tensor)].index(t) if is_input else 0
         rebase(t, ctx, own)

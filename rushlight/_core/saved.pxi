@@ -60,8 +60,8 @@ cdef extern from "Python.h":
         pass
     int PyCode_Addr2Line(PyCodeObject* code, int offset)
 
-# The last write to a storage, found by its address: a small table whose older entries are overwritten, so it costs a few
-# nanoseconds and no memory. A lost entry only shortens the text of an error.
+# The last write to a storage, found by its address: a small table whose older entries are overwritten, so it costs a
+# few nanoseconds and no memory. A lost entry only shortens the text of an error.
 cdef enum:
     WRITES = 1024
 
@@ -116,9 +116,9 @@ cdef Saved save(Tensor t):
         return None
     if t.flags & INFERENCE:
         raise RuntimeError(
-            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation "
-            "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use "
-            "`torch.no_grad()` instead of `torch.inference_mode()`."
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and "
+            "use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
         )
     cdef Saved s = Saved.__new__(Saved)
     s.tensor = t
@@ -159,9 +159,10 @@ cdef Tensor unpack(Saved saved, Node node):
     cdef Tensor t, out
     if node.released or saved is None:
         raise RuntimeError(
-            "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
-            "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True "
-            "if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.\n"
+            "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+            "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+            "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+            "if you need to access saved tensors after calling backward.\n"
             f"The freed values belong to {node.label}."
         )
     if saved.packed is not None:
@@ -185,12 +186,13 @@ cdef object _overwritten(Saved saved, Node node):
     origin = f", which is output {number} of {_short_name(source.label)}," if source is not None else ""
     lines = [
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{type_string(t)} {_shape(t)}]{origin} is at version {t.memory.version}; expected version {saved.version} instead. Hint: "
-        "enable anomaly detection to find the operation that failed to compute its gradient, with "
+        f"[{type_string(t)} {_shape(t)}]{origin} is at version {t.memory.version}; expected version {saved.version} "
+        "instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
         "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     ]
     if saved.code is not None:
-        lines.append(f"{_short_name(node.label)} kept the tensor for its gradient here: {_line(saved.code, saved.offset)}")
+        place = _line(saved.code, saved.offset)
+        lines.append(f"{_short_name(node.label)} kept the tensor for its gradient here: {place}")
     cdef Write* w = &_writes[(<size_t><PyObject*>t.memory >> 5) % WRITES]
     if w.storage == <PyObject*>t.memory:
         lines.append(f"It was last overwritten here: {_line(<object>w.code, w.offset)}")
@@ -251,7 +253,9 @@ def pop_saved_hooks():
 
 
 def disable_saved_hooks(message):
-    """Forbids saved-tensor hooks on this thread with the given error message (None allows them); returns the previous message."""
+    """Forbids saved-tensor hooks on this thread with the given error message (None allows them); returns the previous
+    message.
+    """
     cdef _HookStack stack = _hook_stack()
     previous = stack.disabled
     if message is not None and stack.entries:
@@ -279,9 +283,9 @@ cdef int _pack(Saved s) except -1:
         state.grad = grad
     if t.memory.version != version:
         raise RuntimeError(
-            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be modified by "
-            "in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform in-place "
-            "operations on the input to a pack hook."
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can "
+            "not be modified by in-place operations as this can lead to unexpected side-effects. Please open an "
+            "issue if you need to perform in-place operations on the input to a pack hook."
         )
     s.packed = (unpack_hook, value, source, t.output_nr)
     s.tensor = None

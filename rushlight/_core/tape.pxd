@@ -7,8 +7,9 @@
 #     save_result(out, number)                      the same
 #     set_history(out, node, number)                rebase(out, node)
 #
-# A node's apply() must return gradients in the shapes and dtypes of its inputs (broadcasting undone), None for zero, and may be
-# given None for outputs nobody used. It reads what it saved through unpack(), which raises if the graph was freed.
+# A node's apply() must return gradients in the shapes and dtypes of its inputs (broadcasting undone), None for zero,
+# and may be given None for outputs nobody used. It reads what it saved through unpack(), which raises if the graph was
+# freed.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from rushlight._core.tensor cimport (BF16, C32, F16, F8E4M3FN, INFERENCE, Node, REQUIRES_GRAD, Storage, Tensor,
@@ -50,7 +51,8 @@ cdef inline int needs_grad(Tensor t) except -1:
         refresh_view(t)
     if t.node is not None or t.flags & REQUIRES_GRAD:
         return True
-    return t.base is not None and (t.base.node is not None or t.base.flags & REQUIRES_GRAD)   # such a view collects its own gradient
+    # a view of such a base, itself without history, collects a gradient of its own
+    return t.base is not None and (t.base.node is not None or t.base.flags & REQUIRES_GRAD)
 
 # -- recording --
 cdef Node edge(Tensor t)                           # the node that collects t's gradient, or None

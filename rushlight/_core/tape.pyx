@@ -1,9 +1,10 @@
 # cython: language_level=3
-"""The tape: recording calls, what they saved, in-place writes, the engine that walks back, grad modes, Function and LibraryNode.
+"""The tape: recording calls, what they saved, in-place writes, the engine that walks back, grad modes, Function and
+LibraryNode.
 
-Compiled because a recorded call passes here several times and each pass must cost nanoseconds; it holds no arithmetic on elements.
-The chapters are included files: saved.pxi, inplace.pxi, engine.pxi, nodes.pxi (Function, LibraryNode), attributes.pxi (Tensor's and
-Node's Python side), modes.pxi.
+Compiled because a recorded call passes here several times and each pass must cost nanoseconds; it holds no arithmetic
+on elements. The chapters are included files: saved.pxi, inplace.pxi, engine.pxi, nodes.pxi (Function, LibraryNode),
+attributes.pxi (Tensor's and Node's Python side), modes.pxi.
 """
 import os
 import warnings
@@ -12,8 +13,9 @@ from collections import OrderedDict
 
 cimport cython
 from cpython.object cimport PyObject
-from cpython.pythread cimport (NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_release_lock, PyThread_type_lock,
-                               WAIT_LOCK)
+from cpython.pythread cimport (
+    NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_release_lock, PyThread_type_lock, WAIT_LOCK,
+)
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memset
@@ -47,7 +49,8 @@ cdef Node accumulator_of(Tensor t):
 
 
 cdef inline int _number(Node node, uint64_t newest) except -1:
-    """Gives node its place in the order of recording, behind all its inputs (which another thread may have numbered)."""
+    """Gives node its place in the order of recording, behind all its inputs (which another thread may have numbered).
+    """
     cdef ThreadState* state = thread_state()
     cdef uint64_t n = state.sequence
     if n <= newest:
@@ -248,8 +251,9 @@ cdef dict _operators = {}
 
 
 def set_callbacks(**functions):
-    """Registers what the tape calls upward: the operators add(a, b), add_(a, b), copy_(a, b), by default Tensor's methods of those names;
-    override(method, tensor), which asks a subclass of Tensor what a method of the core means for it (NotImplemented: nothing special).
+    """Registers what the tape calls upward: the operators add(a, b), add_(a, b), copy_(a, b), by default Tensor's
+    methods of those names; override(method, tensor), which asks a subclass of Tensor what a method of the core means
+    for it (NotImplemented: nothing special).
     """
     _operators.update(functions)
 
