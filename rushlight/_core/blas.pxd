@@ -7,6 +7,7 @@ cdef enum:
     CONJ = 3
 
 cdef bint loaded
+cdef bint wide_kernels  # OpenBLAS uses AVX-512, and has kernels of its own for small matrices
 cdef int require() except -1
 cdef void* symbol(const char* name) except NULL
 

@@ -53,17 +53,18 @@ cdef void* _gemm[4]
 cdef void* _gemv[4]
 cdef void* _dot[4]
 cdef void* _dotc[4]
-loaded = False
+loaded = wide_kernels = False
 
 
 # -- loading --
 
 cdef int require() except -1:
     """Load OpenBLAS if that has not happened. ImportError says what to install."""
-    global loaded
+    global loaded, wide_kernels
     if not loaded:
         _open()
         _bind()
+        wide_kernels = _core_name() in ("SkylakeX", "Cooperlake", "Sapphirerapids")
         loaded = True
     return 0
 
@@ -148,6 +149,10 @@ def address(name):
 def core():
     """The name of the kernels that OpenBLAS chose for this CPU, such as ``SkylakeX``."""
     require()
+    return _core_name()
+
+
+cdef str _core_name():
     return (<char* (*)() noexcept nogil>symbol(b"openblas_get_corename"))().decode()
 
 
@@ -248,7 +253,8 @@ cdef int64_t _half(int64_t side) noexcept nogil:
 
 
 cdef int64_t _tiles_at_once(double work) noexcept nogil:
-    return <int64_t>(TILE_WORK / work) + 1 if work < TILE_WORK else 1
+    """How many small tiles go to a thread at a time: few enough that the threads finish together."""
+    return <int64_t>(TILE_WORK / 4 / work) + 1
 
 
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
