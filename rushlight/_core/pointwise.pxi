@@ -376,7 +376,7 @@ cdef class PointwiseNode(Node):
             compute(g.program, &c, outputs, g.program.name)
         for i in range(len(g.results)):
             r = g.results[i]
-            v = None if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
+            v = zero_gradient(grads) if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
             results.append(v if v is None or self.inputs is None else reduce_to(<Tensor>v, self.inputs[i]))
         if self.constant_target:
             results.insert(0, None)
@@ -387,6 +387,14 @@ cdef class PointwiseNode(Node):
         if self.saved is not None:
             self.saved = [None] * len(self.saved)
         return 0
+
+
+cdef object zero_gradient(list grads):
+    """Zeros for an operand that moves the result nowhere (floor, sign): it was used, so its gradient exists."""
+    for g in grads:
+        if g is not None:
+            return _callbacks["zeros_like"](g)
+    return None
 
 
 cdef object freed_graph():

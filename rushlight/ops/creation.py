@@ -4,9 +4,9 @@ import math
 import warnings
 
 from .._core import creation as _core
+from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core.convert import leaf
-from .._core.operator import dtype_name
 from . import arithmetic, casting, shape
 from ._define import Entry, composite, registry
 
@@ -16,6 +16,7 @@ for _op in _core.METHODS:
     registry[_op.__name__] = Entry(_op, "native", _op.__name__, ("method",), __name__, (), {})
 
 empty, zeros, ones, full, empty_like, zeros_like, ones_like, full_like, empty_strided = _core.OPERATORS
+_operator.set_callback("zeros_like", zeros_like)
 INT64, FLOAT64 = _tensor.dtypes()["int64"], _tensor.dtypes()["float64"]
 _DIRECT = ("int64", "float32", "float64")
 
@@ -72,7 +73,7 @@ def _plain(dtype):
 
 def _progression(start, end, step, dtype, device, requires_grad):
     if dtype.name == "bool" or dtype.is_complex:
-        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{dtype_name(dtype.code)}'\n  Use an integer or floating dtype.")
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_operator.dtype_name(dtype.code)}'\n  Use an integer or floating dtype.")
     if complex in (type(start), type(end), type(step)):
         raise RuntimeError("value cannot be converted to type double without overflow\n  arange() takes no complex numbers.")
     if step == 0:
@@ -147,7 +148,7 @@ def _triangle(name, row, col, offset, dtype, upper):
         if value < 0:
             raise RuntimeError(f"{what} must be non-negative, got{value}")
     if dtype is not None and (dtype.is_floating_point or dtype.is_complex or dtype.name == "bool"):
-        raise NotImplementedError(f"\"{name}\" not implemented for '{dtype_name(dtype.code)}'\n  Indices are integers: use int64 or int32.")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{_operator.dtype_name(dtype.code)}'\n  Indices are integers: use int64 or int32.")
     out = _core.triangle(row, col, offset, upper)
     return out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype)
 
