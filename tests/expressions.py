@@ -21,12 +21,14 @@ def names(library):
 
     x = ramp(3, 4)
     found = {"T": library, "L": library.tensor, "A": ramp, "np": np, "x": x, "y": ramp(2, 3, 4), "m": x > 5}
-    return found | {"F": library.nn.functional, "f32": library.float32, "i64": library.int64, "f64": library.float64}
+    return found | {"f32": library.float32, "i64": library.int64, "f64": library.float64}
 
 
 def answer(library, expression, **extra):
     """(result, error) of an expression, which may be several statements, the last of them an expression."""
     scope = names(library) | extra
+    if "F." in expression:
+        scope["F"] = library.nn.functional
     *lines, last = expression.split("; ")
     try:
         with warnings.catch_warnings():

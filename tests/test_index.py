@@ -455,3 +455,184 @@ def test_elements(row):
 )
 def test_masks(row):
     check(row)
+
+
+@rows(
+    """
+    T.tril(x)
+    T.tril(x, 1)
+    T.triu(x, -1)
+    T.triu(y, 1)
+    y.transpose(1, 2).tril(-1)
+    x.tril_(); x
+    x.long().triu(1)
+    (x > 1).tril(1)
+    (x * 1j).triu()
+    T.tril(A(3))
+    T.diag(A(3))
+    T.diag(A(3), -1)
+    T.diag(x, 1)
+    T.diag(x, 9)
+    T.diag(y)
+    T.diag(L(1.))
+    T.diag_embed(x, 1)
+    T.diag_embed(x, -1, 0, 2)
+    T.diag_embed(x, 0, 2, 0)
+    T.diag_embed(x, 0, 1, 1)
+    T.diagflat(x[:2, :2], 1)
+    x.diagonal_scatter(A(3))
+    x.diagonal_scatter(A(4))
+    x.select_scatter(A(3), 1, 2)
+    x.select_scatter(A(4), 1, 2)
+    x.slice_scatter(A(3, 2), 1, 1, 3)
+    x.slice_scatter(A(2, 4), 0, None, None, 2)
+    x.slice_scatter(A(3, 1), 1, 1, 3)
+    x.as_strided_scatter(A(2), (2,), (5,), 0)
+    T.embedding(x, L([[0, 2], [1, 1]]))
+    T.embedding(x.t(), L([3, 0], dtype=T.int32))
+    T.embedding(x, L(1))
+    T.embedding(x, L([0, 7]))
+    T.embedding(x, L([0, -1]))
+    T.embedding(A(4), L([0]))
+    T.embedding(x, L([0.]))
+    F.one_hot(L([0, 2]))
+    F.one_hot(L([[0, 2]]), 4)
+    F.one_hot(L([0, 2]), 2)
+    F.one_hot(L([-1]))
+    F.one_hot(L([0], dtype=T.int32))
+    """
+)
+def test_matrices_and_tables(row):
+    check(row)
+
+
+@rows(
+    """
+    a.tril()
+    a.triu(1)
+    c.tril(-1)
+    v = a * 1; v.tril_(); v
+    T.diag(b)
+    T.diag(a, 1)
+    T.diag_embed(a, 1)
+    T.diagflat(a)
+    a.diagonal_scatter(b[:3])
+    a.select_scatter(b, 0, 1)
+    a.slice_scatter(d[:2], 0, 1, 3)
+    T.embedding(a, L([[0, 2], [2, 2]]))
+    T.embedding(a, L([0, 2, 2]), padding_idx=2)
+    """
+)
+def test_gradients_of_matrices_and_tables(row):
+    check_gradients(row)
+
+
+@rows(
+    """
+    w = A(4, 3).requires_grad_(); T.embedding(w, L([0, 2, 2, 2]), scale_grad_by_freq=True).sum().backward(); w.grad
+    w = A(4, 3).requires_grad_(); T.embedding(w, L([0, 2, 2, 2]), 2, True).sum().backward(); w.grad
+    w = A(3).requires_grad_(); w.clone().index_put_((L([0]),), L(1.)).grad_fn.name()
+    w = A(3).requires_grad_(); w[L([0])].grad_fn.name()
+    w = A(3).requires_grad_(); w.index_add(0, L([0]), A(1)).grad_fn.name()
+    w = A(3).requires_grad_(); w.index_copy(0, L([0]), A(1)).grad_fn.name()
+    w = A(3).requires_grad_(); w.index_fill(0, L([0]), 1).grad_fn.name()
+    w = A(3).requires_grad_(); w.index_select(0, L([0])).grad_fn.name()
+    w = A(3).requires_grad_(); w.gather(0, L([0])).grad_fn.name()
+    w = A(3).requires_grad_(); w.scatter(0, L([0]), A(1)).grad_fn.name()
+    w = A(3).requires_grad_(); w.scatter_add(0, L([0]), A(1)).grad_fn.name()
+    w = A(3).requires_grad_(); w.scatter_reduce(0, L([0]), A(1), 'prod').grad_fn.name()
+    w = A(3).requires_grad_(); w.take(L([0])).grad_fn.name()
+    w = A(3).requires_grad_(); w.put(L([0]), A(1)).grad_fn.name()
+    w = A(3).requires_grad_(); w.masked_select(w > 1).grad_fn.name()
+    w = A(3).requires_grad_(); w.masked_scatter(w > 1, A(3)).grad_fn.name()
+    w = A(3).requires_grad_(); T.where(w > 1, w, 0).grad_fn.name()
+    w = A(3, 3).requires_grad_(); w.tril().grad_fn.name()
+    w = A(3, 3).requires_grad_(); T.embedding(w, L([1])).grad_fn.name()
+    w = T.ones(3, requires_grad=True); w[L([0])] = 1; w
+    w = T.ones(3, requires_grad=True); w[1:][L([0])] = 1; w
+    w = T.ones(3, requires_grad=True); w.index_fill_(0, L([0]), 1); w
+    """
+)
+def test_recorded(row):
+    check(row)
+
+
+def test_duplicates_are_added_in_one_order_whatever_the_number_of_threads():
+    rng = np.random.default_rng(3)
+    index = rl.tensor(rng.integers(0, 50, (4000,)))
+    source = rl.tensor(rng.standard_normal((4000, 64)).astype(np.float32))
+    want = np.zeros((50, 64), np.float32)
+    for i, row in zip(index.tolist(), source.numpy()):
+        want[i] += row
+    before = rl.get_num_threads()
+    try:
+        for threads in (1, 2, 8):
+            rl.set_num_threads(threads)
+            got = rl.zeros(50, 64).index_add(0, index, source)
+            assert got.numpy().tobytes() == want.tobytes()
+            got = rl.zeros(50, 64).scatter_add(0, index[:, None].expand(-1, 64), source)
+            assert got.numpy().tobytes() == want.tobytes()
+            put = rl.zeros(50, 64).index_put((index,), source, accumulate=True)
+            assert put.numpy().tobytes() == want.tobytes()
+    finally:
+        rl.set_num_threads(before)
+
+
+def test_gradients_of_half_width_tables_are_added_in_float32():
+    table = rl.zeros(4, 3, dtype=rl.bfloat16, requires_grad=True)
+    rl.embedding(table, rl.zeros(1000, dtype=rl.int64)).sum().backward()
+    assert table.grad[0].tolist() == [1000.0] * 3
+
+
+def test_of_duplicates_the_last_is_kept():
+    index = rl.tensor(np.arange(100000) % 7)
+    values = rl.arange(100000)
+    out = rl.zeros(7, dtype=rl.int64)
+    out[index] = values
+    assert out.tolist() == [max(range(k, 100000, 7)) for k in range(7)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_keys_against_numpy(seed):
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(1, 5, rng.integers(1, 5)))
+    x = rng.standard_normal(shape).astype(np.float32)
+    t = rl.tensor(x)
+    if rng.random() < 0.5:
+        order = tuple(int(i) for i in rng.permutation(len(shape)))
+        x, t = x.transpose(order), t.permute(order)
+    key, mine = _random_key(rng, x.shape)
+    want = x[key]
+    np.testing.assert_array_equal(t[mine].numpy(), want)
+    x, t = x.copy(), t.clone()
+    x[key] = 5
+    t[mine] = 5
+    np.testing.assert_array_equal(t.numpy(), x)
+
+
+def _random_key(rng, shape):
+    """A key for NumPy and the same for rushlight: slices, None, index arrays of one broadcast shape, a mask."""
+    common = tuple(rng.integers(1, 4, rng.integers(1, 3)))
+    key, mine = [], []
+    for n in shape:
+        kind = rng.integers(0, 5)
+        if kind == 0:
+            start = int(rng.integers(0, n))
+            part = slice(start, int(rng.integers(start, n + 1)), int(rng.integers(1, 3)))
+            key.append(part)
+            mine.append(part)
+        elif kind == 1:
+            mask = rng.random(n) < 0.5
+            if np.count_nonzero(mask) != 1:
+                mask[:] = False
+                mask[rng.integers(0, n)] = True
+            key.append(mask)
+            mine.append(rl.tensor(mask))
+        elif kind == 2:
+            key.extend([None, slice(None)])
+            mine.extend([None, slice(None)])
+        else:
+            index = rng.integers(-n, n, common)
+            key.append(index)
+            mine.append(rl.tensor(index) if rng.random() < 0.5 or index.ndim == 0 else index.tolist())
+    return tuple(key), tuple(mine)

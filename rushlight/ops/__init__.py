@@ -22,6 +22,8 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     masks,
     gather,
     movement,
+    triangle,
+    embedding,
     subscript,
     extremum,
     statistics,

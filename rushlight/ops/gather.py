@@ -8,7 +8,7 @@ from .._core import tensor as _tensor
 from . import arithmetic, joining, reduction, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
-from .index import check_source, check_tensor, one_element, out_of_bounds, title, zeros_like_grad
+from .index import check_source, check_tensor, one_element, out_of_bounds, title, zeros_of
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -52,7 +52,7 @@ def gather(input, dim, index, *, sparse_grad=False):
     dim = _wrap(dim, input.ndim)
     _check_index("gather", input, dim, index, "input")
     if index.numel() == 0:
-        return zeros_like_grad(tuple(index.shape), input)
+        return zeros_of(tuple(index.shape), input)
     for d in range(input.ndim if index.ndim else 0):
         if d != dim and index.shape[d] > input.shape[d]:
             raise RuntimeError(f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
@@ -62,7 +62,7 @@ def gather(input, dim, index, *, sparse_grad=False):
 
 @gather.backward_of
 def _(grad, dim, index, shapes):
-    return scatter_add(zeros_like_grad(shapes[0], grad), dim, index, grad)
+    return scatter_add(zeros_of(shapes[0], grad), dim, index, grad)
 
 
 def _check_scatter(name, input, dim, index, src):
@@ -106,7 +106,7 @@ def _uncut(grad, sizes):
         if grad.shape[d] != n:
             rest = list(grad.shape)
             rest[d] = n - grad.shape[d]
-            grad = joining.cat([grad, zeros_like_grad(rest, grad)], d)
+            grad = joining.cat([grad, zeros_of(rest, grad)], d)
     return grad
 
 
@@ -377,7 +377,7 @@ def take(input, index):
 
 @take.backward_of
 def _(grad, index, shapes):
-    return put(zeros_like_grad(shapes[0], grad), index, grad, True)
+    return put(zeros_of(shapes[0], grad), index, grad, True)
 
 
 @writing(differentiable="input source", where="function method")
@@ -405,7 +405,7 @@ def _(grad, index, accumulate, needs, shapes):
     given = shape.reshape(take(grad, index), shapes[1]) if needs[1] else None
     if not needs[0]:
         return None, given
-    return grad if accumulate else put(grad, index, zeros_like_grad(tuple(index.shape), grad)), given
+    return grad if accumulate else put(grad, index, zeros_of(tuple(index.shape), grad)), given
 
 
 @composite

@@ -31,7 +31,7 @@ def out_of_bounds(kind, dim, size, prefix=""):
     return lambda value: kind(f"{prefix}index {value} is out of bounds for dimension {dim} with size {size}")
 
 
-def _out_of_self(size):
+def out_of_self(size):
     return lambda value: IndexError(f"index out of range in self\n  The index {value} is not in 0 to {size - 1}.")
 
 
@@ -62,16 +62,16 @@ def index_select(input, dim, index):
         raise IndexError("index_select(): Index is supposed to be a vector")
     if index.dtype is not _int64 and index.dtype is not _int32:
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
-    out = read(*_slices(core.plain(input), dim, index, False, _out_of_self(input.shape[dim] if input.ndim else 1)))
+    out = read(*_slices(core.plain(input), dim, index, False, out_of_self(input.shape[dim] if input.ndim else 1)))
     return out if input.ndim else shape.reshape(out, ())
 
 
 @index_select.backward_of
 def _(grad, dim, index, shapes):
-    return index_add(zeros_like_grad(shapes[0], grad), dim, index, grad)
+    return index_add(zeros_of(shapes[0], grad), dim, index, grad)
 
 
-def zeros_like_grad(sizes, grad):
+def zeros_of(sizes, grad):
     """Zeros of a shape, with ``grad``'s dtype and device."""
     from . import creation
 

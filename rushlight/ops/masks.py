@@ -9,7 +9,7 @@ from .._core.operator import Library, Signature, deliver_out
 from . import arithmetic, joining, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
-from .index import check_tensor, title, zeros_like_grad
+from .index import check_tensor, title, zeros_of
 
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()
@@ -125,7 +125,7 @@ def _first_element(input, offsets):
 @masked_select.backward_of
 def _(grad, mask, shapes):
     sizes = joining.common_shape(mask.shape, shapes[0])
-    return shape.sum_to_size(masked_scatter(zeros_like_grad(sizes, grad), mask, grad), tuple(shapes[0]))
+    return shape.sum_to_size(masked_scatter(zeros_of(sizes, grad), mask, grad), tuple(shapes[0]))
 
 
 @writing(differentiable="input source", name="masked_scatter", where="")
@@ -148,7 +148,7 @@ def _(grad, mask, needs, shapes):
     if needs[1]:
         given = masked_select(grad, mask)
         total = math.prod(shapes[1])
-        given = joining.cat([given, zeros_like_grad((total - given.shape[0],), grad)])
+        given = joining.cat([given, zeros_of((total - given.shape[0],), grad)])
         given = shape.reshape(given, shapes[1])
     return arithmetic.masked_fill(grad, mask, 0) if needs[0] else None, given
 

@@ -106,14 +106,13 @@ def _sliced(view, dim, k):
     return view if (start, step) == (0, 1) and stop == view.shape[dim] else shape.slice(view, dim, start, stop, step)
 
 
-def _as_key(key):
-    """A list of slices, tensors or sequences stands for a tuple; other sequences are index arrays."""
-    if len(key) == 1 and isinstance(key[0], list) and 0 < len(key[0]) < 32:
-        if any(k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, Tensor)) for k in key[0]):
-            warnings.warn("Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq].",
-                          UserWarning, stacklevel=3)  # fmt: skip
-            return tuple(key[0])
-    return key
+def _list_key(key):
+    """A list as a key: it stands for a tuple if it holds slices, tensors or sequences, else it is one array of indices."""
+    if len(key) < 32 and any(k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, Tensor)) for k in key):
+        warnings.warn("Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq].",
+                      UserWarning, stacklevel=2)  # fmt: skip
+        return tuple(key)
+    return (key,)
 
 
 # -- places --
@@ -251,14 +250,14 @@ def _getitem(input, key):
     first = key[0]
     if len(key) == 1 and type(first) is Tensor and first.dtype is _int64 and first.ndim and input.ndim:
         return index(input, [first])
-    view, indices = parse_key(input, _as_key(key))
+    view, indices = parse_key(input, key)
     return index(view, indices) if any(i is not None for i in indices) else view
 
 
 def _setitem(input, key, value):
     if not isinstance(value, Tensor):
         value = _value(value, input)
-    view, indices = parse_key(input, _as_key(key))
+    view, indices = parse_key(input, key)
     sizes = value.shape
     while len(sizes) and sizes[0] == 1:
         value = shape.select(value, 0, 0)
@@ -284,3 +283,4 @@ def _value(value, input):
 _view.set_callback("advanced_getitem", _getitem)
 _view.set_callback("advanced_setitem", _setitem)
 _view.set_callback("as_tensor", _value)
+_view.set_callback("list_key", _list_key)

@@ -1,0 +1,69 @@
+"""Rows of a table by index: embedding and one_hot."""
+
+from .._core import indexing as core
+from .._core import tensor as _tensor
+from . import arithmetic, index, reduction, shape
+from ._define import composite, library
+from ._indexed import read
+
+_dtypes = _tensor.dtypes()
+_int64, _int32, _float32 = _dtypes["int64"], _dtypes["int32"], _dtypes["float32"]
+
+
+@library(where="function", differentiable="weight")
+def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+    """Rows of ``weight`` (n, d) at integer ``indices`` of any shape: a tensor of shape (*indices.shape, d).
+
+    padding_idx: a row that gets no gradient (-1: none); scale_grad_by_freq: each row's gradient is divided by how often it occurs.
+    Raises IndexError for an index outside 0 to n - 1.
+    """
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    if indices.dtype is not _int64 and indices.dtype is not _int32:
+        raise RuntimeError("Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+                           f"{_tensor.type_name(indices)} instead (while checking arguments for embedding)")  # fmt: skip
+    source = core.plain(weight)
+    rows, width = weight.shape
+    offsets = core.places(indices, rows, source.stride(0) * weight.dtype.itemsize, False, index.out_of_self(rows))
+    return read(core.spread(core.drop(source, [0]), 0, tuple(indices.shape)), core.spread(offsets, indices.ndim, (width,)))
+
+
+@embedding.backward_of
+def _(grad, indices, padding_idx, scale_grad_by_freq, shapes):
+    flat = shape.reshape(indices, (-1,))
+    rows = shape.reshape(grad, (-1, shapes[0][1]))
+    if padding_idx >= 0:
+        rows = arithmetic.masked_fill(rows, shape.unsqueeze(arithmetic.eq(flat, padding_idx), 1), 0)
+    if scale_grad_by_freq:
+        rows = arithmetic.true_divide(rows, shape.unsqueeze(_frequencies(flat, shapes[0][0]), 1))
+    wide = shape.cast(rows, _float32) if grad.dtype.itemsize == 2 else rows  # many half-width terms would not add up
+    return shape.cast(index.index_add(index.zeros_of(shapes[0], wide), 0, flat, wide), grad.dtype)
+
+
+def _frequencies(flat, n):
+    """How often each index occurs, for each index."""
+    from . import creation
+
+    ones = creation.ones(tuple(flat.shape), dtype=_int64)
+    return index.index_select(index.index_add(creation.zeros((n,), dtype=_int64), 0, flat, ones), 0, flat)
+
+
+@composite(where="functional")
+def one_hot(tensor, num_classes=-1):
+    """Integers (*) as rows of zeros with a one: int64 (*, num_classes); -1 takes the largest value plus one."""
+    from . import creation
+
+    if tensor.dtype is not _int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if tensor.numel() == 0:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        return creation.zeros((*tensor.shape, num_classes), dtype=_int64, device=tensor.device)
+    low, high = int(reduction.amin(tensor)), int(reduction.amax(tensor))
+    if low < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = high + 1
+    elif high >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    return shape.cast(arithmetic.eq(shape.unsqueeze(tensor, -1), creation.arange(num_classes)), _int64)

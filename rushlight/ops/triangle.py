@@ -1,0 +1,111 @@
+"""Triangles and diagonals of matrices, and copies in which a view is overwritten."""
+
+import sys
+
+from ..lang import functions as fn
+from . import shape
+from ._define import composite, i64, pointwise
+from .joining import _wrap
+
+# -- triangles --
+
+
+@pointwise(where="", inplace=False, label="Tril")
+def _lower(input, row: i64, column: i64):
+    return fn.where(fn.ge(row, column), input, fn.cast(fn.const(0, "i64"), input.type))
+
+
+@pointwise(where="", inplace=False, label="Triu")
+def _upper(input, row: i64, column: i64):
+    return fn.where(fn.le(row, column), input, fn.cast(fn.const(0, "i64"), input.type))
+
+
+def _triangle(name, part, doc):
+    def definition(input, diagonal=0):
+        from . import creation
+
+        if input.ndim < 2:
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+        rows, columns = input.shape[-2:]
+        return part(input, creation.arange(diagonal, rows + diagonal).unsqueeze(1), creation.arange(columns))
+
+    definition.__name__, definition.__doc__ = name, doc
+    return composite(definition, inplace=True)
+
+
+tril = _triangle("tril", _lower, "The lower triangle of each matrix, zeros above. diagonal: how many diagonals above the main one belong to it.")
+triu = _triangle("triu", _upper, "The upper triangle of each matrix, zeros below. diagonal: how many diagonals above the main one are left out.")
+
+
+# -- diagonals --
+
+
+@composite
+def diag_embed(input, offset=0, dim1=-2, dim2=-1):
+    """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the main one), zeros elsewhere."""
+    from . import creation
+
+    rank = input.ndim + 1
+    first, second = _wrap(dim1, rank), _wrap(dim2, rank)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    n = input.shape[-1] + abs(offset)
+    sizes = list(input.shape[:-1])
+    for d in sorted((first, second)):
+        sizes.insert(d, n)
+    out = creation.zeros(sizes, dtype=input.dtype, device=input.device)
+    shape.copy_(shape.diagonal(out, offset, first, second), input)
+    return out
+
+
+@composite
+def diag(input, diagonal=0):
+    """A vector as the diagonal of a matrix of zeros, or a diagonal of a matrix as a vector (a copy)."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    return diag_embed(input, diagonal) if input.ndim == 1 else shape.clone(shape.diagonal(input, diagonal))
+
+
+@composite
+def diagflat(input, offset=0):
+    """The elements, flattened, as the diagonal of a matrix of zeros."""
+    return diag_embed(shape.reshape(input, (-1,)), offset)
+
+
+# -- copies in which a view is overwritten --
+
+
+def _overwritten(input, src, view):
+    """A copy of ``input`` in which ``view`` of it holds ``src``."""
+    out = shape.clone(input)
+    target = view(out)
+    if src.shape != target.shape:
+        raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
+                           f"slice size = {list(target.shape)}")  # fmt: skip
+    shape.copy_(target, src)
+    return out
+
+
+@composite
+def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
+    """A copy of ``input`` with ``src`` on a diagonal; see :func:`diagonal`."""
+    return _overwritten(input, src, lambda x: shape.diagonal(x, offset, dim1, dim2))
+
+
+@composite
+def select_scatter(input, src, dim, index):
+    """A copy of ``input`` with ``src`` at one position along ``dim``; see :func:`select`."""
+    return _overwritten(input, src, lambda x: shape.select(x, dim, index))
+
+
+@composite
+def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    """A copy of ``input`` with ``src`` in ``start:end:step`` along ``dim``."""
+    start, end = 0 if start is None else start, sys.maxsize if end is None else end
+    return _overwritten(input, src, lambda x: shape.slice(x, dim, start, end, step))
+
+
+@composite
+def as_strided_scatter(input, src, size, stride, storage_offset=None):
+    """A copy of ``input`` with ``src`` in the elements that :func:`as_strided` picks."""
+    return _overwritten(input, src, lambda x: shape.as_strided(x, size, stride, storage_offset))
