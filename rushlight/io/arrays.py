@@ -2,6 +2,7 @@
 
 import sys
 
+from .errors import brief
 from .interpreter import Constructor
 
 
@@ -9,7 +10,7 @@ def _dtype(text, *_):
     import numpy
 
     if not isinstance(text, str) or "O" in text or "," in text:
-        raise ValueError(f"an array of type {text!r}")
+        raise ValueError(f"an array of type {brief(text)}")
     return numpy.dtype(text, copy=True)  # a copy, since the byte order is set on it afterwards
 
 
@@ -25,7 +26,7 @@ def _check_size(data, dtype, shape):
     count = 1
     for n in shape:
         if type(n) is not int or n < 0:
-            raise ValueError(f"an array of shape {shape}")
+            raise ValueError("an array whose shape is no tuple of sizes")
         count *= n
     if not isinstance(data, (bytes, bytearray)) or len(data) != count * _checked(dtype).itemsize:
         raise ValueError("an array whose bytes do not fill its shape")

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from . import legacy, location, objects, options, tensors
 from .archive import ALIGNMENT, ArchiveReader, ArchiveWriter
-from .errors import CheckpointError, NotACheckpoint, TruncatedFile, UnsafeContent
+from .errors import CheckpointError, NotACheckpoint, TruncatedFile, UnsafeContent, brief
 from .files import replacing
-from .interpreter import MISREADINGS, Interpreter
+from .interpreter import MISREADINGS, Interpreter, describe
 from .pickler import Pickler
 from .vocabulary import StorageType, StoredBytes, plain
 
@@ -176,7 +176,7 @@ class _Loader:
                 except CheckpointError:
                     raise
                 except MISREADINGS as error:
-                    raise CheckpointError(f"the file is damaged ({type(error).__name__}: {error})") from None
+                    raise CheckpointError(f"the file is damaged ({describe(error)})") from None
         raise NotACheckpoint(
             f"{path or 'the file'} is not a checkpoint\nIt begins with {head[:8]!r}; a checkpoint is a zip archive "
             "(b'PK'), "
@@ -212,7 +212,7 @@ class _Loader:
     def _check_byteorder(self):
         order = self.archive.read("byteorder").decode("latin1") if "byteorder" in self.archive else _default_byteorder()
         if order not in ("little", "big"):
-            raise CheckpointError(f"Unknown endianness type: {order!r}")
+            raise CheckpointError(f"Unknown endianness type: {brief(order)}")
         self.swapped = order != sys.byteorder
         if self.swapped and self.mapped_path is not None:
             raise CheckpointError(
@@ -223,7 +223,7 @@ class _Loader:
         """The storage for a persistent id: ("storage", type, key, location, number of elements)."""
         kind, storage_type, key, where, count = pid
         if kind != "storage" or type(storage_type) is not StorageType:
-            raise CheckpointError(f"unknown kind of persistent id {kind!r}")
+            raise CheckpointError(f"unknown kind of persistent id {brief(kind)}")
         for value, wanted in ((key, str), (where, str), (count, int)):
             plain(value, wanted)
         if (key, storage_type.dtype) not in self.stored:

@@ -21,3 +21,12 @@ class NotACheckpoint(CheckpointError, KeyError):
 
 class UnsafeContent(pickle.UnpicklingError):
     """A file that asks for something outside the closed set of things that a checkpoint may hold."""
+
+
+def brief(value):
+    """``value`` for a message: short, and safe for values whose whole text would fill the memory (tuples of shared
+    tuples).
+    """
+    if type(value) in (str, bytes):
+        return repr(value[:60])
+    return repr(value) if value is None or type(value) in (bool, float) else f"a {type(value).__name__}"

@@ -9,12 +9,16 @@ and ``set_state`` of constructors, which check their arguments. The opcodes are 
 
 import struct
 
-from .errors import CheckpointError, TruncatedFile, UnsafeContent
+from .errors import CheckpointError, TruncatedFile, UnsafeContent, brief
 
 MARK = object()
 
 # What our own code raises on meeting values of a wrong kind.
 MISREADINGS = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)
+
+
+# What has as many parts as its arguments.
+_SIZED = (bytes, bytearray, str, set, frozenset, dict, tuple, list)
 
 
 class Constructor:
@@ -40,6 +44,7 @@ class Interpreter:
         self.resolve, self.persistent_load, self.set_state = resolve, persistent_load, set_state
         self.encoding = encoding
         self.stack, self.memo = [], {}
+        self.budget = 4 * len(data) + 4096
 
     def load(self):
         """The object. CheckpointError for a pickle that is damaged, UnsafeContent for one that asks for too much."""
@@ -65,7 +70,7 @@ class Interpreter:
         except RecursionError:
             raise self._damaged("nests too deeply") from None
         except MISREADINGS as error:
-            raise self._damaged(f"cannot be read ({type(error).__name__}: {error})") from None
+            raise self._damaged(f"cannot be read ({describe(error)})") from None
 
     def _damaged(self, what):
         return CheckpointError(f"the pickle of the checkpoint {what}, at byte {self.at} of {len(self.data)}")
@@ -143,6 +148,18 @@ class Interpreter:
         if type(arguments) is not tuple:
             raise ValueError("arguments that are no tuple")
         self.stack.append(function.build(*arguments))
+        self._spend(self.stack[-1])
+
+    def _spend(self, built):
+        """Count the size of ``built``: all together may not outgrow the file, as one text encoded again and again
+        would.
+        """
+        if isinstance(built, _SIZED):
+            self.budget -= len(built)
+        elif type(built).__module__ == "numpy":
+            self.budget -= getattr(built, "nbytes", 0)
+        if self.budget < 0:
+            raise self._damaged("builds more than it has bytes for")
 
     def _new(self):
         arguments, kind = self._pop(), self._pop()
@@ -159,6 +176,7 @@ class Interpreter:
     def _build(self):
         state = _value(self._pop())
         self.set_state(self.stack[-1], state)
+        self._spend(self.stack[-1])
 
     def _persistent(self):
         self.stack.append(self.persistent_load(self._pop()))
@@ -193,6 +211,12 @@ class Interpreter:
         items = self._items()
         self.stack.append({})
         self._set_items(items)
+
+
+def describe(error):
+    """The class and text of one of the MISREADINGS; a LookupError's text is the key, which may be anything."""
+    text = brief(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)[:200]
+    return f"{type(error).__name__}: {text}"
 
 
 def _last_key(items, filled):

@@ -6,7 +6,7 @@ import io
 import struct
 
 from . import tensors
-from .errors import CheckpointError, TruncatedFile
+from .errors import CheckpointError, TruncatedFile, brief
 from .objects import blank_constructor
 from .vocabulary import StorageType, StoredBytes, plain
 
@@ -40,7 +40,7 @@ class _Storages:
     def fill(self, key, data, at):
         """Copy the bytes of storage ``key`` from ``data``: the number of its elements, then they. Returns their end."""
         if not isinstance(key, (str, int)) or key not in self.entries:
-            raise CheckpointError(f"the bytes of a storage {key!r} that nothing refers to")
+            raise CheckpointError(f"the bytes of a storage {brief(key)} that nothing refers to")
         block, dtype, _ = self.entries[key]
         end = at + 8 + block.numel()
         if end > len(data):
@@ -85,14 +85,14 @@ def load_stream(file, loader):
         if pid[0] == "module":
             return _class(pid)
         if pid[0] != "storage":
-            raise CheckpointError(f"unknown kind of persistent id {pid[0]!r}")
+            raise CheckpointError(f"unknown kind of persistent id {brief(pid[0])}")
         stored, view = storages.stored[pid[2]], pid[5] if len(pid) > 5 else None
         return stored if view is None else StoredBytes(stored.storage, stored.dtype, plain(view[1], int))
 
     magic, at = loader.interpret(data, _no_storage)
     protocol, at = loader.interpret(data, _no_storage, at)
     if magic != _MAGIC_NUMBER or protocol != _PROTOCOL_VERSION:
-        raise CheckpointError(f"Invalid protocol version: {protocol!r}\nThe file is damaged.")
+        raise CheckpointError(f"Invalid protocol version: {brief(protocol)}\nThe file is damaged.")
     system, start = loader.interpret(data, _no_storage, at)
     if not plain(system, dict).get("little_endian", True):
         raise CheckpointError("files of this old format with big-endian numbers cannot be read")
@@ -144,7 +144,7 @@ def _tar_storages(data, loader):
     storages.restore(loader.restore)
     views, at = loader.interpret(data, _no_storage, at)
     for target, root, offset, _ in plain(views, list):
-        stored = storages.stored[root]
+        stored = storages.stored[plain(root, int)]
         storages.stored[plain(target, int)] = StoredBytes(stored.storage, stored.dtype, plain(offset, int))
     return storages
 
@@ -163,5 +163,5 @@ def _tar_tensors(data, loader, storages):
         size, stride = (struct.unpack(f"<{dims}q", source.read(8 * dims)) for _ in range(2))
         offset = struct.unpack("<q", source.read(8))[0]
         at += source.tell()
-        found[plain(key, int)] = rebuild_tensor(storages.stored[storage_key], offset, size, stride)
+        found[plain(key, int)] = rebuild_tensor(storages.stored[plain(storage_key, int)], offset, size, stride)
     return found

@@ -11,7 +11,7 @@ import rushlight
 
 from . import names, options, vocabulary
 from .arrays import array_constructor, set_array_state
-from .errors import UnsafeContent
+from .errors import UnsafeContent, brief
 from .interpreter import Constructor
 
 # Values of the standard library that have no state but their arguments; built only where the program allowed their
@@ -80,7 +80,7 @@ def _member(kind, value):
     for member in kind:
         if member.value == value:
             return member
-    raise ValueError(f"{value!r} is no {kind.__name__}")
+    raise ValueError(f"{brief(value)} is no {kind.__name__}")
 
 
 def _blank(kind):
@@ -149,5 +149,5 @@ def set_state(obj, state):
     for part in (state, slots):
         for name, value in (vocabulary.plain(part, dict, type(None)) or {}).items():
             if not isinstance(name, str) or name.startswith("__"):
-                raise ValueError(f"an attribute called {name!r}")
+                raise ValueError(f"an attribute called {brief(name)}")
             object.__setattr__(obj, name, value)

@@ -5,7 +5,7 @@ from collections import Counter, OrderedDict, defaultdict
 import rushlight
 
 from . import tensors
-from .errors import CheckpointError
+from .errors import CheckpointError, brief
 from .interpreter import Constructor, _keys
 
 _DTYPES = (
@@ -104,7 +104,7 @@ def set_attributes(obj, state):
     """Put the items of the dict ``state`` into the attributes of ``obj``, past its class."""
     for name, value in plain(state, dict).items():
         if not isinstance(name, str) or name.startswith("__"):
-            raise ValueError(f"an attribute called {name!r}")
+            raise ValueError(f"an attribute called {brief(name)}")
         obj.__dict__[name] = value
     return obj
 
@@ -129,7 +129,7 @@ def _meta_tensor(dtype, size, stride, requires_grad):
 
 def _sparse_tensor(layout, data):
     if layout is not rushlight.sparse_coo:
-        raise ValueError(f"a sparse tensor of layout {layout}")
+        raise ValueError(f"a sparse tensor of layout {brief(layout)}")
     indices, values, size, *coalesced = data
     tensor = rushlight.sparse_coo_tensor(indices, values, tuple(size), check_invariants=True)
     return tensor._coalesced_(True) if coalesced and coalesced[0] else tensor
@@ -139,7 +139,7 @@ def _layout(name):
     names = ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc", "_mkldnn")
     name = plain(name, str).removeprefix("torch.")
     if name not in names:
-        raise ValueError(f"unknown layout {name!r}")
+        raise ValueError(f"unknown layout {brief(name)}")
     return getattr(rushlight, name)
 
 
@@ -178,7 +178,7 @@ def _bytes(data=b""):
 
 def _encode(text, encoding="utf-8"):
     if plain(encoding, str) not in ("latin1", "latin-1", "utf-8", "ascii"):
-        raise ValueError(f"unknown encoding {encoding!r}")
+        raise ValueError(f"unknown encoding {brief(encoding)}")
     return plain(text, str).encode(encoding)
 
 
