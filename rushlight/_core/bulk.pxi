@@ -163,10 +163,53 @@ cdef void normal_by_kernel(Pass *p, int64_t begin, int64_t blocks) noexcept nogi
 
 cdef inline void normal_pair_f32(float *x, float mean, float std) noexcept nogil:
     cdef uint32_t *words = <uint32_t *>x
-    cdef float radius = sqrtf(-2 * logf(1 - <float>(temper(words[0]) & 0xFFFFFFu) * INVERSE_24))
+    cdef float radius = sqrtf(-2 * cephes_log(1 - <float>(temper(words[0]) & 0xFFFFFFu) * INVERSE_24))
     cdef float angle = <float>TWO_PI * (<float>(temper(words[8]) & 0xFFFFFFu) * INVERSE_24)
-    x[0] = radius * cosf(angle) * std + mean
-    x[8] = radius * sinf(angle) * std + mean
+    cephes_circle(angle, x + 8, x)
+    x[0] = fmaf(radius * x[0], std, mean)
+    x[8] = fmaf(radius * x[8], std, mean)
+
+
+cdef inline float cephes_log(float x) noexcept nogil:
+    """log(x) of a float32 in (0, 1] by S. L. Moshier's Cephes library, in the order of operations that gives PyTorch's bits."""
+    cdef Bits32 b
+    cdef float exponent, y, z
+    b.f = x
+    exponent = <float>(<int32_t>(b.u >> 23) - 126)
+    b.u = (b.u & 0x007FFFFFu) | 0x3F000000u
+    x = b.f - 1
+    if b.f < <float>0.707106781186547524:
+        exponent -= 1
+        x += b.f
+    z = x * x
+    y = fmaf(<float>7.0376836292e-2, x, <float>-1.1514610310e-1)
+    y = fmaf(y, x, <float>1.1676998740e-1)
+    y = fmaf(y, x, <float>-1.2420140846e-1)
+    y = fmaf(y, x, <float>1.4249322787e-1)
+    y = fmaf(y, x, <float>-1.6668057665e-1)
+    y = fmaf(y, x, <float>2.0000714765e-1)
+    y = fmaf(y, x, <float>-2.4999993993e-1)
+    y = fmaf(y, x, <float>3.3333331174e-1)
+    y = fmaf(y * x, z, exponent * <float>-2.12194440e-4)
+    return fmaf(exponent, <float>0.693359375, x + fmaf(z, <float>-0.5, y))
+
+
+cdef inline void cephes_circle(float angle, float *sine, float *cosine) noexcept nogil:
+    """sin and cos of a float32 in [0, 2 pi], likewise."""
+    cdef int32_t octant = (<int32_t>(angle * <float>1.27323954473516) + 1) & -2
+    cdef float turns = <float>octant, z, s, c
+    angle = fmaf(turns, <float>-0.78515625, angle)
+    angle = fmaf(turns, <float>-2.4187564849853515625e-4, angle)
+    angle = fmaf(turns, <float>-3.77489497744594108e-8, angle)
+    z = angle * angle
+    c = fmaf(fmaf(<float>2.443315711809948e-5, z, <float>-1.388731625493765e-3), z, <float>4.166664568298827e-2)
+    c = fmaf(c * z, z, -(z * <float>0.5)) + 1
+    s = fmaf(fmaf(<float>-1.9515295891e-4, z, <float>8.3321608736e-3), z, <float>-1.6666654611e-1)
+    s = fmaf(s * z, angle, angle)
+    if octant & 2:
+        s, c = c, s
+    sine[0] = -s if octant & 4 else s
+    cosine[0] = -c if (octant + 2) & 4 else c
 
 
 cdef inline void normal_pair_f64(double *x, double mean, double std) noexcept nogil:

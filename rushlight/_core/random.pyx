@@ -9,7 +9,7 @@ stream                  words taken per value, and how the value is formed
 uniform f32, f16, bf16  1; the low 24 bits over 2**24
 uniform f64             2, first one high; the low 53 bits over 2**53
 integers below 2**28    1, modulo the range; wider ranges 2
-normal, >= 16 values    blocks of 16 uniforms of the dtype (Box and Muller); a ragged end draws its last 16 anew
+normal, >= 16 values    blocks of 16 uniforms (Box and Muller), float32 ones but for f64; a ragged end draws its last 16 anew
 normal, otherwise       double pairs, the second one kept for the next call
 all others              double uniforms, except ``bernoulli`` with a float32 tensor of probabilities: float32 uniforms
 ======================  =====================================================================================================
@@ -24,7 +24,7 @@ from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
 )
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport INFINITY, NAN, ceil, cos, cosf, exp, fabs, floor, fma, fmaf, lgamma, log, log1p, logf, pow, sin, sinf, sqrt, sqrtf, tan
+from libc.math cimport INFINITY, NAN, ceil, cos, exp, fabs, floor, fma, fmaf, lgamma, log, log1p, pow, sin, sqrt, sqrtf, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
