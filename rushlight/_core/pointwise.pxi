@@ -33,7 +33,7 @@ cdef class Pointwise(Operator):
     cdef readonly str label
     cdef public str label_tensor       # the node's name when the last operand is a tensor (PyTorch numbers overloads)
     cdef public object inplace
-    cdef public bint divides           # integers: the second operand must not hold a zero
+    cdef public object integers        # called with the second operand where the computation is in integers: it may refuse (zero divisors)
     cdef int n_parameters
     cdef int[MAX_PARAMETERS] is_operand
     cdef int[MAX_PARAMETERS] fixed_code
@@ -67,6 +67,8 @@ cdef class Pointwise(Operator):
                 if not self.is_operand[i]:
                     return None
                 kind = TENSOR
+                if self.fixed_code[i] == B1 and (<Tensor>v).code != B1:
+                    raise not_a_mask(self.__name__, <Tensor>v)
             elif values[i] == PyTuple_GET_ITEM(self.signature.defaults, i):
                 kind = BAKED
             elif self.fixed_code[i] == CONSTANT:
@@ -110,8 +112,8 @@ cdef class Pointwise(Operator):
         if self.floating and category(code) < 2:
             code = get_default_dtype_code()
         program = self.program(kinds, baked, code)
-        if self.divides and category(code) < 2:
-            _callbacks["check_divisor"](<object>c.source[1])
+        if self.integers is not None and category(code) < 2:
+            self.integers(<object>c.source[1])
         for i in range(n):
             if c.operands[i].tensor == NULL:
                 v = <object>c.source[i]
@@ -215,6 +217,14 @@ cdef class Pointwise(Operator):
         if p.n_out == 1:
             return deliver(outputs[0], out, self.__name__)
         return tuple([deliver(r, o, self.__name__) for r, o in zip(outputs, out)])
+
+
+cdef object not_a_mask(str name, Tensor t):
+    """PyTorch names the dtype as C++ does."""
+    kind = {U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F32: "float", F64: "double"}.get(
+        t.code, dtype_title(t.code))
+    return RuntimeError(
+        f"{name}_ only supports boolean masks, but got mask with dtype {kind}\n  Compare to make a mask (mask != 0), or convert with .bool().")
 
 
 cdef object out_and_grad(str name):

@@ -375,6 +375,7 @@ cdef class Rowwise(Pointwise):
     """
     cdef int dim_at, keepdim_at, dtype_at, shape_at
     cdef readonly bint widen
+    cdef public bint no_identity       # an empty sequence has no result (max, min)
     cdef public str label_dim          # the node's name when dims are given (PyTorch numbers overloads)
 
     def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label, bint widen=False):
@@ -476,9 +477,22 @@ cdef class Rowwise(Pointwise):
         p = <RowProgram>self.prepare(values, &c)
         self.space(values, <Tensor>values[0], &space)
         keepdim = self.keepdim_at >= 0 and <object>values[self.keepdim_at]
+        if self.no_identity:
+            self.refuse_empty(&space, <object>values[self.dim_at])
         compute_rows(p, &c, &space, keepdim, outputs,
                      self.label if self.dim_at < 0 or <object>values[self.dim_at] is None else self.label_dim)
         return outputs[0] if p.n_out == 1 else tuple(outputs)
+
+    cdef int refuse_empty(self, Space* space, object dim) except -1:
+        """Raises where a reduced dim is empty."""
+        cdef int d
+        for d in range(space.ndim):
+            if space.size[d] == 0 and dim is None:
+                raise RuntimeError(f"{self.__name__}(): Expected reduction dim to be specified for input.numel() == 0. "
+                                   "Specify the reduction dim with the 'dim' argument.")
+            if space.size[d] == 0 and space.reduced >> d & 1:
+                raise IndexError(f"{self.__name__}(): Expected reduction dim {d} to have non-zero size.")
+        return 0
 
     cdef object call_row_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         """out=: compute without the tape, then deliver."""

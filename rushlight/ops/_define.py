@@ -89,20 +89,22 @@ def pointwise(function=None, **options):
 
     floating: integer operands are promoted to the default dtype; result: the gradient may read the result (PyTorch saves it);
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
-    overloads: PyTorch names the node ...1 when the last operand is a tensor; divides: integers are checked for a zero divisor; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool and integers), 'float' (floating only): others are refused.
+    overloads: PyTorch names the node ...1 when the last operand is a tensor; integers: a function that is called with the second operand
+    where integers are computed with, and may refuse it; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool and integers),
+    'float' (floating only): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
-               dtypes="any", divides=False, overloads=False):
+               dtypes="any", integers=None, overloads=False):
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
     is_operand = tuple(d is core.Signature.required or k not in (None, constant) for d, k in zip(signature.defaults, kinds))
     fixed = _fixed(kinds)
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
-    op.result, op.dtypes, op.stated, op.divides = result, dtypes, None, divides
+    op.result, op.dtypes, op.stated, op.integers = result, dtypes, None, integers
     op.gradient = lambda g: setattr(op, "stated", g) or op
     if overloads:
         op.label_tensor = op.label[:-1] + "1"
@@ -119,7 +121,8 @@ def _fixed(kinds):
 def rowwise(function=None, **options):
     """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose the reduced dims.
 
-    floating, result, where, label, aliases, dtypes: as for :func:`pointwise`; widen: integers are accumulated and returned as int64.
+    floating, result, where, label, aliases, dtypes: as for :func:`pointwise`; widen: integers are accumulated and returned as int64;
+    identity=False: an empty dim can't be reduced (max, min).
     """
     return _decorator(_rowwise, function, options)
 
@@ -128,14 +131,14 @@ _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 
 def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(), dtypes="any", widen=False,
-             signature_of=None):
+             signature_of=None, identity=True):
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
     is_operand = tuple(p not in _SPACE and (d is core.Signature.required or k not in (None, constant))
                        for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
     op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
-    op.result, op.dtypes, op.stated, op.kinds = result, dtypes, None, kinds
+    op.result, op.dtypes, op.stated, op.kinds, op.no_identity = result, dtypes, None, kinds, not identity
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)
 

@@ -1,6 +1,5 @@
 """Arithmetic, comparison, logic, bits and rounding: pointwise operators on one or two tensors."""
 
-from .._core import operator as _operator
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, operand, pointwise
@@ -10,6 +9,25 @@ def _no_bool_subtraction(x):
     if x.type == "b1":
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+        )
+
+
+def _no_zero(other):
+    """Integers have no infinity: PyTorch raises where one is divided by zero."""
+    from . import reduction
+
+    zero = other == 0
+    if zero if isinstance(zero, bool) else bool(reduction.any(zero)):
+        raise RuntimeError(
+            "ZeroDivisionError\n  An integer tensor was divided by zero. Convert to a floating dtype to get inf, or mask the zeros first."
+        )
+
+
+def _no_negative(exponent):
+    """Integers have no fractions: PyTorch raises where one is raised to a negative number."""
+    if isinstance(exponent, int) and exponent < 0:
+        raise RuntimeError(
+            "Integers to negative integer powers are not allowed.\n  Convert to a floating dtype first, or use a float exponent."
         )
 
 
@@ -51,13 +69,13 @@ def true_divide(input, other):
     return fn.div(input, other)
 
 
-@pointwise(label="Div", dtypes="real", divides=True)
+@pointwise(label="Div", dtypes="real", integers=_no_zero)
 def floor_divide(input, other):
     """``floor(input / other)``. Integers divided by zero raise ZeroDivisionError's RuntimeError as in PyTorch."""
     return fn.floordiv(_as_int(input), _as_int(other))
 
 
-@pointwise(label="Div", where="", inplace=False, dtypes="real", divides=True)
+@pointwise(label="Div", where="", inplace=False, dtypes="real", integers=_no_zero)
 def trunc_divide(input, other):
     """``trunc(input / other)``: what ``div(rounding_mode='trunc')`` computes."""
     return fn.truncdiv(_as_int(input), _as_int(other))
@@ -95,19 +113,19 @@ def div_(input, other, *, rounding_mode=None):
     return write_inplace(input, div(input, other, rounding_mode=rounding_mode))
 
 
-@pointwise(dtypes="real", divides=True, overloads=True)
+@pointwise(dtypes="real", integers=_no_zero, overloads=True)
 def remainder(input, other):
     """The remainder with the sign of ``other`` (Python's %)."""
     return fn.mod(_as_int(input), _as_int(other))
 
 
-@pointwise(dtypes="real", divides=True, overloads=True)
+@pointwise(dtypes="real", integers=_no_zero, overloads=True)
 def fmod(input, other):
     """The remainder with the sign of ``input`` (C's fmod)."""
     return fn.rem(_as_int(input), _as_int(other))
 
 
-@pointwise(overloads=True)
+@pointwise(overloads=True, integers=_no_negative)
 def pow(input, exponent):
     """``input ** exponent``."""
     return fn.pow(input, exponent)
@@ -166,6 +184,11 @@ def copysign(input, other):
 def reciprocal(input):
     """``1 / input``."""
     return fn.reciprocal(input)
+
+
+@reciprocal.gradient
+def _(grad, result):
+    return -grad * fn.conj(result * result)
 
 
 @pointwise(label="Pow")
@@ -432,17 +455,3 @@ def _where(condition: b1, input, other):
 def masked_fill(input, mask: b1, value: follows):
     """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True."""
     return fn.where(mask, value, input)
-
-
-def _check_divisor(other):
-    """Integers have no infinity: PyTorch raises where one is divided by zero."""
-    from . import reduction
-
-    zero = other == 0
-    if zero if isinstance(zero, bool) else bool(reduction.any(zero)):
-        raise RuntimeError(
-            "ZeroDivisionError\n  An integer tensor was divided by zero. Convert to a floating dtype to get inf, or mask the zeros first."
-        )
-
-
-_operator.set_callback("check_divisor", _check_divisor)

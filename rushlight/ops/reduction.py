@@ -1,6 +1,8 @@
 """Reductions along dims, and the row normalisations: rowwise operators."""
 
+from .._core import operator as _operator
 from ..lang import functions as fn
+from ..lang import types as ty
 from ._define import constant, rowwise
 
 
@@ -22,9 +24,14 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
 
 
 @_overloads
-@rowwise(dtypes="inexact")
+@rowwise
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over all dims, or over ``dim``. Integer tensors need ``dtype=``."""
+    if not (ty.is_float(input.type) or ty.is_complex(input.type)):
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            f"Got: {_operator.dtype_name(ty.CODES[input.type])}\n  Convert first with .float(), or say dtype=torch.float32."
+        )
     return fn.mean(input)
 
 
@@ -35,13 +42,13 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     return fn.prod(input)
 
 
-@rowwise(result=True, dtypes="real")
+@rowwise(result=True, dtypes="real", identity=False)
 def amax(input, dim=None, keepdim=False):
     """The largest elements; ties share the gradient."""
     return fn.any(input) if input.type == "b1" else fn.max(input)
 
 
-@rowwise(result=True, dtypes="real")
+@rowwise(result=True, dtypes="real", identity=False)
 def amin(input, dim=None, keepdim=False):
     """The smallest elements; ties share the gradient."""
     return fn.all(input) if input.type == "b1" else fn.min(input)
