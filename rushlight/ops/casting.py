@@ -248,15 +248,18 @@ def _resolve(input):
 
 def _write_lazy(target, source):
     """For the core: writes to a lazily conjugated or negated tensor."""
-    source = shape.cast(source, target.dtype)
+    shape.copy_(_tensor.without_lazy_bits(target), _unresolve(shape.cast(source, target.dtype), target))
+
+
+def _unresolve(source, target):
+    """For the core: what the memory of a lazy target must hold for it to read as source."""
     if target.is_conj():
         source = conj_physical(source)
-    if target.is_neg():
-        source = _neg_values(source)
-    shape.copy_(_tensor.without_lazy_bits(target), source)
+    return _neg_values(source) if target.is_neg() else source
 
 
 _operator.set_callback("resolve", _resolve)
+_operator.set_callback("unresolve", _unresolve)
 _view.set_callback("write_lazy", _write_lazy)
 
 
