@@ -56,7 +56,7 @@ class Adafactor(Optimizer):
     def _update(self, param, grad, group):
         if grad.is_sparse:
             raise RuntimeError("Adafactor does not support sparse gradients")
-        if torch.is_complex(param):
+        if param.is_complex():
             raise RuntimeError("Adafactor does not support complex parameters")
         state = self.state.get(param) or self._start_state(param, grad)
         state["step"] += 1

@@ -55,7 +55,7 @@ class Muon(Optimizer):
         return loss
 
     def _update(self, param, grad, group):
-        if torch.is_complex(param):
+        if param.is_complex():
             raise RuntimeError("Muon does not support complex parameters")
         if grad.is_sparse:
             raise RuntimeError("Muon does not support sparse gradients")

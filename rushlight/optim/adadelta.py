@@ -28,13 +28,13 @@ class Adadelta(RuleOptimizer):
         super().__init__(params, defaults)
 
     @staticmethod
-    def rule(p, g, v, d, *, lr, rho, eps, weight_decay):
-        """One step."""
-        if weight_decay:
+    def rule(p, g, v, d, *, lr, rho, share, eps, weight_decay):
+        """One step; ``share`` is 1 - rho."""
+        if weight_decay != 0:
             g = g + weight_decay * p
-        v = rho * v + (1 - rho) * (g * g)
+        v = rho * v + share * (g * g)
         step = sqrt(d + eps) / sqrt(v + eps) * g
-        return p - lr * step, v, rho * d + (1 - rho) * (step * step)
+        return p - lr * step, v, rho * d + share * (step * step)
 
     def state_names(self, group):
         """The running means of squared gradients and squared steps."""
@@ -42,4 +42,4 @@ class Adadelta(RuleOptimizer):
 
     def hyper(self, group, step):
         """The group's options."""
-        return {key: group[key] for key in ("lr", "rho", "eps", "weight_decay")}
+        return dict({key: group[key] for key in ("lr", "rho", "eps", "weight_decay")}, share=1 - group["rho"])

@@ -44,7 +44,7 @@ class Adagrad(RuleOptimizer):
     @staticmethod
     def rule(p, g, s, *, lr, eps, weight_decay):
         """One step; ``lr`` is already decayed."""
-        if weight_decay:
+        if weight_decay != 0:
             g = g + weight_decay * p
         s = s + g * g
         return p - lr * (g / (sqrt(s) + eps)), s
@@ -56,7 +56,7 @@ class Adagrad(RuleOptimizer):
     def first_state(self, param, name, group):
         """The initial value of the sum."""
         value = group["initial_accumulator_value"]
-        value = complex(value, value) if torch.is_complex(param) else value
+        value = complex(value, value) if param.is_complex() else value
         return torch.full_like(param, value, memory_format=torch.preserve_format)
 
     def hyper(self, group, step):

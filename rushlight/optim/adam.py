@@ -36,16 +36,17 @@ class Adam(RuleOptimizer):
         super().__init__(params, defaults)
 
     @staticmethod
-    def rule(p, g, m, v, v_max=None, *, lr, beta1, beta2, eps, weight_decay, decoupled, correction1, correction2):
-        """One step; the corrections are 1 - beta**step."""
-        if weight_decay and decoupled:
-            p = p * (1 - lr * weight_decay)
-        elif weight_decay:
+    def rule(p, g, m, v, v_max=None, *, rate, share1, beta2, share2, eps, weight_decay, keep, root):
+        """One step. Shares are 1 - beta; ``rate`` and ``root`` are lr / (1 - beta1**step) and sqrt(1 - beta2**step); ``keep`` is
+        1 - lr * weight_decay if the decay is decoupled, else 0."""
+        if keep != 0:
+            p = p * keep
+        if weight_decay != 0:
             g = g + weight_decay * p
-        m = m + (1 - beta1) * (g - m)
-        v = beta2 * v + (1 - beta2) * (g * g)
+        m = m + share1 * (g - m)
+        v = beta2 * v + share2 * (g * g)
         v_max = v if v_max is None else maximum(v_max, v)
-        p = p - (lr / correction1) * (m / (sqrt(v_max) / correction2**0.5 + eps))
+        p = p - rate * (m / (sqrt(v_max) / root + eps))
         return p, m, v, v_max
 
     def state_names(self, group):
@@ -53,11 +54,13 @@ class Adam(RuleOptimizer):
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
     def hyper(self, group, step):
-        """The group's options and the corrections of this step."""
+        """The group's options and the numbers of this step."""
         beta1, beta2 = map(_get_value, group["betas"])
+        lr, decay = group["lr"], group["weight_decay"]
+        decoupled = group["decoupled_weight_decay"] and decay != 0
         return dict(
-            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
-            decoupled=group["decoupled_weight_decay"], correction1=1 - beta1**step, correction2=1 - beta2**step,
+            rate=lr / (1 - beta1**step), share1=1 - beta1, beta2=beta2, share2=1 - beta2, eps=group["eps"],
+            weight_decay=0 if decoupled else decay, keep=1 - lr * decay if decoupled else 0, root=(1 - beta2**step) ** 0.5,
         )  # fmt: skip
 
 

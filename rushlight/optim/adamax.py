@@ -29,13 +29,13 @@ class Adamax(RuleOptimizer):
         super().__init__(params, defaults)
 
     @staticmethod
-    def rule(p, g, m, u, *, lr, beta1, beta2, eps, weight_decay, correction1):
-        """One step; the correction is 1 - beta1**step."""
-        if weight_decay:
+    def rule(p, g, m, u, *, rate, share1, beta2, eps, weight_decay):
+        """One step; ``share1`` is 1 - beta1, ``rate`` is lr / (1 - beta1**step)."""
+        if weight_decay != 0:
             g = g + weight_decay * p
-        m = m + (1 - beta1) * (g - m)
+        m = m + share1 * (g - m)
         u = maximum(beta2 * u, absolute(g) + eps)
-        return p - (lr / correction1) * (m / u), m, u
+        return p - rate * (m / u), m, u
 
     def state_names(self, group):
         """The mean, and the largest recent gradient."""
@@ -45,6 +45,6 @@ class Adamax(RuleOptimizer):
         """The group's options and the correction of this step."""
         beta1, beta2 = map(_get_value, group["betas"])
         return dict(
-            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
-            correction1=1 - beta1**step,
+            rate=group["lr"] / (1 - beta1**step), share1=1 - beta1, beta2=beta2, eps=group["eps"],
+            weight_decay=group["weight_decay"],
         )  # fmt: skip

@@ -30,7 +30,7 @@ class ASGD(RuleOptimizer):
     @staticmethod
     def rule(p, g, average, *, rate, share, lambd, weight_decay):
         """One step; ``share`` is the part of the new parameter in the average."""
-        if weight_decay:
+        if weight_decay != 0:
             g = g + weight_decay * p
         p = p * (1 - lambd * rate) - rate * g
         return p, average + (p - average) * share

@@ -34,14 +34,14 @@ class LBFGS(Optimizer):
         parts = []
         for p in self._params:
             grad = torch.zeros_like(p) if p.grad is None else p.grad
-            parts.append((torch.view_as_real(grad) if torch.is_complex(grad) else grad).reshape(-1))
+            parts.append((torch.view_as_real(grad) if grad.is_complex() else grad).reshape(-1))
         return torch.cat(parts)
 
     def _add_grad(self, step, direction):
         """p += step * direction."""
         offset = 0
         for p in self._params:
-            p = torch.view_as_real(p) if torch.is_complex(p) else p
+            p = torch.view_as_real(p) if p.is_complex() else p
             count = p.numel()
             p.add_(direction[offset : offset + count].reshape(p.shape), alpha=step)
             offset += count

@@ -33,14 +33,14 @@ class NAdam(RuleOptimizer):
         super().__init__(params, defaults)
 
     @staticmethod
-    def rule(p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, correction2, share_now, share_mean):
+    def rule(p, g, m, v, *, lr, share1, beta2, share2, eps, weight_decay, decoupled, correction2, share_now, share_mean):
         """One step: ``share_now`` of the gradient and ``share_mean`` of its mean, over the root of the mean square."""
-        if weight_decay and decoupled:
+        if weight_decay != 0 and decoupled:
             p = p * (1 - lr * weight_decay)
-        elif weight_decay:
+        elif weight_decay != 0:
             g = g + weight_decay * p
-        m = m + (1 - beta1) * (g - m)
-        v = beta2 * v + (1 - beta2) * (g * g)
+        m = m + share1 * (g - m)
+        v = beta2 * v + share2 * (g * g)
         root = sqrt(v / correction2) + eps
         return p - lr * share_now * (g / root) - lr * share_mean * (m / root), m, v
 
@@ -62,7 +62,7 @@ class NAdam(RuleOptimizer):
         beta1, beta2 = map(_get_value, group["betas"])
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
         return dict(
-            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
+            lr=group["lr"], share1=1 - beta1, beta2=beta2, share2=1 - beta2, eps=group["eps"], weight_decay=group["weight_decay"],
             decoupled=group["decoupled_weight_decay"], correction2=1 - beta2**step, mu=mu, mu_next=mu_next,
         )  # fmt: skip
 

@@ -29,17 +29,17 @@ class RAdam(RuleOptimizer):
         super().__init__(params, defaults)
 
     @staticmethod
-    def rule(p, g, m, v, *, lr, beta1, beta2, eps, weight_decay, decoupled, correction1, correction2, rectification):
-        """One step; ``rectification`` is None while the variance of the mean square is unknown."""
-        if weight_decay and decoupled:
+    def rule(p, g, m, v, *, lr, rate, share1, beta2, share2, eps, weight_decay, decoupled, rectification):
+        """One step; ``rate`` is lr / (1 - beta1**step), ``rectification`` None while the variance of the mean square is unknown."""
+        if weight_decay != 0 and decoupled:
             p = p * (1 - lr * weight_decay)
-        elif weight_decay:
+        elif weight_decay != 0:
             g = g + weight_decay * p
-        m = m + (1 - beta1) * (g - m)
-        v = beta2 * v + (1 - beta2) * (g * g)
-        step = lr * (m / correction1)
+        m = m + share1 * (g - m)
+        v = beta2 * v + share2 * (g * g)
+        step = rate * m
         if rectification is not None:
-            step = step * rectification * (correction2**0.5 / (sqrt(v) + eps))
+            step = step * (rectification / (sqrt(v) + eps))
         return p - step, m, v
 
     def state_names(self, group):
@@ -55,9 +55,8 @@ class RAdam(RuleOptimizer):
         rectification = None
         if length > 5.0:
             ratio = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-            rectification = ratio**0.5
+            rectification = (ratio * correction2) ** 0.5
         return dict(
-            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"], weight_decay=group["weight_decay"],
-            decoupled=group["decoupled_weight_decay"], correction1=correction1, correction2=correction2,
-            rectification=rectification,
+            lr=group["lr"], rate=group["lr"] / correction1, share1=1 - beta1, beta2=beta2, share2=1 - beta2, eps=group["eps"],
+            weight_decay=group["weight_decay"], decoupled=group["decoupled_weight_decay"], rectification=rectification,
         )  # fmt: skip

@@ -29,17 +29,17 @@ class RMSprop(RuleOptimizer):
         super().__init__(params, defaults)
 
     @staticmethod
-    def rule(p, g, v, b=None, mean=None, *, lr, alpha, eps, weight_decay, momentum, centered):
-        """One step: v the mean square, b the momentum buffer, mean the mean gradient; the last two may be None."""
-        if weight_decay:
+    def rule(p, g, v, b=None, mean=None, *, lr, alpha, share, eps, weight_decay, momentum, centered):
+        """One step: v the mean square, b the momentum buffer, mean the mean gradient; the last two may be None; share is 1 - alpha."""
+        if weight_decay != 0:
             g = g + weight_decay * p
-        v = alpha * v + (1 - alpha) * (g * g)
+        v = alpha * v + share * (g * g)
         if centered:
-            mean = mean + (1 - alpha) * (g - mean)
+            mean = mean + share * (g - mean)
             step = g / (sqrt(v - mean * mean) + eps)
         else:
             step = g / (sqrt(v) + eps)
-        if momentum:
+        if momentum != 0:
             b = momentum * b + step
             step = b
         return p - lr * step, v, b, mean
@@ -55,4 +55,5 @@ class RMSprop(RuleOptimizer):
 
     def hyper(self, group, step):
         """The group's options."""
-        return {key: group[key] for key in ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")}
+        keys = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
+        return dict({key: group[key] for key in keys}, share=1 - group["alpha"])

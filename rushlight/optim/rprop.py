@@ -44,7 +44,7 @@ class Rprop(RuleOptimizer):
         """Zeros, and step sizes of lr."""
         if name == "prev":
             return super().first_state(param, name, group)
-        value = complex(group["lr"], group["lr"]) if torch.is_complex(param) else float(group["lr"])
+        value = complex(group["lr"], group["lr"]) if param.is_complex() else float(group["lr"])
         return torch.full_like(param, value)
 
     def hyper(self, group, step):

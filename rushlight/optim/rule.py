@@ -2,7 +2,10 @@
 
 A rule is a function ``rule(param, grad, *state, **hyper)`` that returns the new parameter and the new state. It uses arithmetic
 on elements and the functions below, nothing else, and never branches on an element. It is traced by the kernel language and runs as
-one kernel for each parameter, all of them in one call; complex, differentiable and first steps run it on tensors. A hyper-parameter that is 0, None or False switches its term off.
+one kernel for each parameter, all of them in one call; complex, differentiable and first steps run it on tensors.
+
+A hyper-parameter that is 0, None or False may switch a term off (``if weight_decay != 0``, which a traced number passes); numbers that
+cancel, such as 1 - beta, are computed in ``hyper``, because a kernel has them in the parameters' own precision.
 """
 
 import rushlight as torch
@@ -125,11 +128,11 @@ class RuleOptimizer(Optimizer):
             if after is None:
                 continue
             if before is None:
-                state[name] = torch.view_as_complex(after.clone()) if torch.is_complex(param) else after.clone()
+                state[name] = torch.view_as_complex(after.clone()) if param.is_complex() else after.clone()
             else:
                 _real(before).copy_(after)
 
 
 def _real(tensor):
     """A complex tensor as pairs of reals: the rules treat real and imaginary part alike."""
-    return torch.view_as_real(tensor) if tensor is not None and torch.is_complex(tensor) else tensor
+    return torch.view_as_real(tensor) if tensor is not None and tensor.is_complex() else tensor

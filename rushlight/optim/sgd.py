@@ -33,9 +33,9 @@ class SGD(RuleOptimizer):
     @staticmethod
     def rule(p, g, v=None, *, lr, momentum, dampening, weight_decay, nesterov):
         """One step; ``v`` is the momentum buffer, None at first."""
-        if weight_decay:
+        if weight_decay != 0:
             g = g + weight_decay * p
-        if not momentum:
+        if momentum == 0:
             return (p - lr * g,)
         v = g if v is None else momentum * v + (1 - dampening) * g
         return p - lr * (g + momentum * v if nesterov else v), v

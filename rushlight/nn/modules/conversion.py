@@ -4,6 +4,41 @@ import warnings
 
 import rushlight as torch
 
+_TO_FORMS = """
+ * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, *, \
+torch.memory_format memory_format = None)
+ * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)
+ * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)
+"""
+
+
+def parse_to(*args, **kwargs):
+    """The arguments of ``to`` in any of its forms as (device, dtype, non_blocking, memory_format). Raises TypeError."""
+    memory_format = kwargs.get("memory_format")
+    named = {key: value for key, value in kwargs.items() if key != "memory_format"}
+    first = args[0] if args else None
+    if isinstance(first, torch.Tensor) or "tensor" in named:
+        form = ("tensor", "non_blocking", "copy")
+    elif isinstance(first, torch.dtype):
+        form = ("dtype", "non_blocking", "copy")
+    else:
+        form = ("device", "dtype", "non_blocking", "copy")
+    given = {**dict(zip(form, args)), **named}
+    device, dtype = given.get("device"), given.get("dtype")
+    wrong_type = dtype is not None and not isinstance(dtype, torch.dtype)
+    wrong_type = wrong_type or not isinstance(device, (torch.device, str, int, type(None))) or isinstance(device, bool)
+    if len(args) > len(form) or not set(named) <= set(form) or wrong_type:
+        got = [type(arg).__name__ for arg in args] + [f"{key}={type(value).__name__}" for key, value in kwargs.items()]
+        text = ", ".join(got) + (", " if len(got) == 1 else "")
+        raise TypeError(f"to() received an invalid combination of arguments - got ({text}), but expected one of:{_TO_FORMS}")
+    if "tensor" in given:
+        device, dtype = given["tensor"].device, given["tensor"].dtype
+    if isinstance(device, int):
+        device = torch.device("cuda", device)
+    elif isinstance(device, str):
+        device = torch.device(device)
+    return device, dtype, bool(given.get("non_blocking", False)), memory_format
+
 
 class ConvertibleModule:
     """The part of Module that converts all parameters and buffers, in place: a parameter stays the same object."""
@@ -32,7 +67,7 @@ class ConvertibleModule:
 
         A dtype must be floating point or complex (TypeError) and leaves integer tensors alone. Returns self.
         """
-        device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*args, **kwargs)
+        device, dtype, non_blocking, memory_format = parse_to(*args, **kwargs)
         if dtype is not None:
             if not (dtype.is_floating_point or dtype.is_complex):
                 raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
