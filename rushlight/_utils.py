@@ -4,7 +4,6 @@ The names are PyTorch's private ones, since programs use some of them. Checkpoin
 not read by them: see ``io/vocabulary.py``.
 """
 
-import copy
 from collections import OrderedDict
 
 from ._core import storage as _storage
@@ -73,6 +72,8 @@ def reduce(tensor, protocol):
 
 def deepcopy(tensor, memo):
     """``Tensor.__deepcopy__``: a leaf with a copy of the storage, of the gradient and of the attributes."""
+    import copy
+
     if id(tensor) in memo:
         return memo[id(tensor)]
     if not tensor.is_leaf:

@@ -446,7 +446,8 @@ def test_skipping_data_makes_a_file_of_the_same_layout(tmp_path):
 
 def test_messages_and_contents_do_not_outgrow_the_file():
     deep = b"K\1\x85q\0" + b"h\0h\0\x86q\0" * 60  # a tuple whose text would have 2**60 parts
-    again = b"]q\1(X\xe8\3\0\0" + b"a" * 1000 + b"q\0" + b"c_codecs\nencode\nq\2h\0\x85R" + b"h\2h\0\x85R" * 2000 + b"e."
+    encoded = b"c_codecs\nencode\nq\2h\0\x85R" + b"h\2h\0\x85R" * 2000
+    again = b"]q\1(X\xe8\3\0\0" + b"a" * 1000 + b"q\0" + encoded + b"e."
     for pickled in (b"\x80\2" + deep + b"Q.", b"\x80\2" + again):
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w") as archive:
