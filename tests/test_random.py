@@ -251,12 +251,13 @@ def test_like(line):
 
 
 def test_normals_do_not_depend_on_what_ran_before():
-    def draw():
-        return rushlight.randn(1000, generator=rushlight.Generator().manual_seed(0)).tolist()
+    def draw(dtype):
+        return rushlight.randn(1000, dtype=dtype, generator=rushlight.Generator().manual_seed(0)).tolist()
 
-    before = draw()
-    rushlight.randn(300_000)  # loads the kernels
-    assert draw() == before
+    for dtype in (rushlight.float32, rushlight.float64):
+        before = draw(dtype)
+        rushlight.randn(300_000, dtype=dtype)  # loads the kernels
+        assert draw(dtype) == before
 
 
 def test_large_fills_cross_pieces_and_threads():

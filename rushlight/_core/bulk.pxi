@@ -235,7 +235,8 @@ cdef void fill_blocks(Engine *e, char *data, int64_t blocks, int code, double me
     """Blocks of 16 adjacent float32 or float64 normals."""
     cdef Pass p = Pass(data, mean, std, code, NULL)
     cdef int64_t k
-    if large:
+    # float64 normals differ in the last bits between kernel and loop: their size alone decides, not what ran before.
+    if large or code == F32:
         p.kernel = _kernels[NORMAL + (code == F64)]
     while blocks > 0:
         k = min(blocks, <int64_t>PIECE // 16)

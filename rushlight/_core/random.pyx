@@ -47,7 +47,7 @@ cdef enum:
     CHUNK = 2048  # values in scratch memory: within the first-level cache
     PIECE = 1 << 18  # values between taking words and transforming them: within the second-level cache
     GRAIN = 1 << 13  # values worth handing to another thread
-    LARGE = 1 << 17  # values from which on a fill uses kernels: by size alone, so that the bits do not depend on what ran before
+    LARGE = 1 << 17  # values from which on a fill asks for kernels; an eighth of it for float32 normals, which are slow without
 
 cdef double TWO_PI = 6.283185307179586476925286766559
 cdef double INVERSE_53 = 1.0 / 9007199254740992.0
@@ -470,7 +470,7 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     else:
         w.sampler = sampler_of(stream, out.code, a)
     blocks = blocks and w.size[0] >= 16
-    if (w.size[0] if blocks else out.count) >= LARGE:
+    if (w.size[0] if blocks else out.count) >= (LARGE >> 3 if blocks and w.code[0] != F64 else LARGE):
         prepare(stream, w.code[0])
     g.hold()
     w.engine = &g.engine
