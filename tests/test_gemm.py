@@ -75,6 +75,23 @@ def test_values(source, layout):
             np.testing.assert_array_equal(whole[:, n:], before[:, n:])  # nothing behind the rows
 
 
+@pytest.mark.parametrize("source", codegen.SOURCES)
+def test_vector_times_rows(source):
+    rng = np.random.default_rng(4)
+    for count, k in [(1, 1), (3, 5), (4, 16), (9, 31), (70, 32), (300, 100), (600, 1001), (5, 0)]:
+        whole = matrix(rng, source, count, k + 2)
+        rows, x = whole[:, :k], matrix(rng, source, 1, k)
+        for alpha, beta in ((1, 0), (2, 3)):
+            c = matrix(rng, source, 1, count + 1)
+            before = c.copy()
+            factors = np.array([alpha, beta], SUMS.get(source, np.int32))
+            gemm.vector_raw(
+                CODES[source], count, k, x.ctypes.data, whole.ctypes.data, whole.strides[0], c.ctypes.data, factors.ctypes.data
+            )
+            check(source, c[:, :count], x, rows.T, before[:, :count], alpha, beta)
+            assert c[0, count] == before[0, count]
+
+
 @pytest.mark.parametrize("source", ["bf16", "f32", "i32"])
 def test_k_in_several_blocks(source):
     rng = np.random.default_rng(2)

@@ -7,7 +7,7 @@ ctypedef struct Matrix:
     int64_t column
 
 cdef struct Kernels:
-    void* functions[4]
+    void* functions[5]
     int64_t itemsize    # of the elements of a, b and c
     int64_t unit        # bytes of a unit of a panel
     int64_t step        # elements of k in a unit
@@ -19,3 +19,5 @@ cdef struct Kernels:
 cdef Kernels* kernels(int code) except NULL
 cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
                       const void* factors) noexcept nogil
+cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char* x, char* rows, int64_t stride, char* c,
+                         const void* factors) noexcept nogil

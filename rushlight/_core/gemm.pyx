@@ -21,6 +21,7 @@ cdef extern from *:
 
 ctypedef void (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, int64_t, char*, char*) noexcept nogil
+ctypedef void (*dots_t)(char*, char*, int64_t, char*, int64_t, int64_t) noexcept nogil
 ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, const void*) noexcept nogil
 
 cdef enum:  # positions in Kernels.functions
@@ -28,6 +29,7 @@ cdef enum:  # positions in Kernels.functions
     PACK_WIDE = 1
     MULTIPLY = 2
     FINISH = 3
+    DOTS = 4
 
 cdef enum:
     STRETCH = 256  # units of k between two visits of the sums: a panel of b that long stays in the first-level cache
@@ -228,6 +230,37 @@ cdef void _run_stretch(Block* block, int64_t row, int64_t column, int64_t rows, 
         b += block.panel_b
 
 
+# -- a matrix times one vector, without packing --
+
+cdef enum:
+    ROWS_A_TASK = 256  # at most
+
+cdef struct Rows:
+    const Kernels* kernels
+    int64_t k
+    char* x
+    char* rows
+    int64_t stride
+    char* c
+    const void* factors
+
+
+cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char* x, char* rows, int64_t stride, char* c,
+                         const void* factors) noexcept nogil:
+    """c[j] = alpha x . row j + beta c[j] for ``count`` rows, ``stride`` bytes apart; all vectors have unit stride."""
+    cdef Rows p
+    p.kernels, p.k, p.x, p.rows, p.stride, p.c, p.factors = kernels, k, x, rows, stride, c, factors
+    parallel_for(_run_rows, &p, 0, count, min(<int64_t>ROWS_A_TASK, max(<int64_t>64, PACK_BYTES // (kernels.itemsize * max(k, 1)) // 4 * 4)))
+
+
+cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Rows* p = <Rows*>context
+    cdef char sums[8 * (ROWS_A_TASK + 16) + 64]
+    cdef char* aligned = <char*>((<size_t>sums + 63) & ~<size_t>63)
+    (<dots_t>p.kernels.functions[DOTS])(p.x, p.rows + begin * p.stride, p.stride, aligned, end - begin, p.k)
+    (<finish_t>p.kernels.functions[FINISH])(aligned, 0, p.c + begin * p.kernels.itemsize, 0, 1, end - begin, p.factors)
+
+
 # -- one workspace is kept between products: fresh pages cost more than packing --
 
 cdef void* _spare = NULL  # its first 64 bytes hold its size
@@ -258,3 +291,10 @@ def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row,
     right.data, right.row, right.column = <char*>b, b_row, b_column
     with nogil:
         packed_gemm(found, m, n, k, left, right, <char*>c, c_row, <void*>factors)
+
+
+def vector_raw(int code, int64_t count, int64_t k, size_t x, size_t rows, int64_t stride, size_t c, size_t factors):
+    """:c:func:`vector_product` on addresses. For tests."""
+    cdef Kernels* found = kernels(code)
+    with nogil:
+        vector_product(found, count, k, <char*>x, <char*>rows, stride, <char*>c, <void*>factors)

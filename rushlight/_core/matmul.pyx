@@ -153,7 +153,11 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
     p.stride_a, p.stride_b, p.stride_c = x.batch * size, y.batch * size, c_batch * size
     _set_factors(&p.factors, code, alpha, beta)
     with nogil:
-        if work > 5e6:
+        if batch == 1 and x.rows == 1 and x.column == 1 and y.row == 1:
+            gemm.vector_product(p.kernels, p.n, p.k, x.data, y.data, p.b.column, c, &p.factors)
+        elif batch == 1 and y.columns == 1 and y.row == 1 and x.column == 1 and c_row == 1:
+            gemm.vector_product(p.kernels, p.m, p.k, y.data, x.data, p.a.row, c, &p.factors)
+        elif work > 5e6:
             _run_batch(&p, 0, batch)  # each product is cut by itself
         else:
             parallel_for(_run_batch, &p, 0, batch, <int64_t>(1e6 / (work + 1000)) + 1)

@@ -19,7 +19,10 @@ from .memory import cast, loaded, memory_type, storable
 from .text import Function, literal, mangled, vector
 
 SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
-FUNCTIONS = ("pack_deep", "pack_wide", "multiply", "finish")  # in the order of the table
+FUNCTIONS = ("pack_deep", "pack_wide", "multiply", "finish", "dots")  # in the order of the table
+
+
+ROWS_AT_ONCE = 4
 
 
 class Scheme:
@@ -61,11 +64,14 @@ def kernels(source):
         void pack_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t width, int64_t count, int64_t k)
         void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a, char *soon_b)
         void finish(char *sums, int64_t stride, char *c, int64_t c_stride, int64_t rows, int64_t columns, void *alpha_beta)
+        void dots(char *x, char *rows, int64_t stride, char *sums, int64_t count, int64_t k)
 
     multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
     pack_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
     pack_wide one whose elements follow each other across the panel. ``width`` is MR or NR; ``count`` <= width rows exist (what
     lies in the others is arbitrary: it only reaches results that nobody reads). k is padded with zeros to whole units.
+    dots is for a single vector, where packing would cost more than the product: sums[j] is the inner product of x and row j, whose
+    elements follow each other; up to ROWS_AT_ONCE - 1 values are written behind the last.
     """
     scheme = Scheme(source)
     numbers = scheme.numbers()
@@ -94,6 +100,7 @@ class Writer:
             self._function(
                 "finish", "ptr %sums, i64 %stride, ptr %c, i64 %cstride, i64 %rows, i64 %columns, ptr %factors", self._finish
             ),
+            self._function("dots", "ptr %x, ptr %rows, i64 %stride, ptr %sums, i64 %count, i64 %k", self._dots),
             self._function(symbol, "ptr %entries", self._table, linkage=""),
         ]
         bits = host().vector_bits
@@ -333,6 +340,61 @@ class Writer:
         v = vector(self.scheme.lanes, memory_type(self.scheme.accumulator))
         one = fn.emit(f"insertelement {v} poison, {memory_type(self.scheme.accumulator)} {x}, i64 0")
         return fn.emit(f"shufflevector {v} {one}, {v} poison, {vector(self.scheme.lanes, 'i32')} zeroinitializer")
+
+    # -- a matrix times one vector --
+
+    def _dots(self, fn):
+        """Several rows at once, so that several streams from memory are open; each sum has one vector of partial sums."""
+        s = self.scheme
+        chunk = s.lanes * s.step
+        kind = vector(s.lanes, memory_type(s.accumulator))
+        whole = fn.emit(f"and i64 %k, {-chunk}")
+        last = fn.emit("sub i64 %count, 1")
+        mask = self._mask(fn, chunk, fn.emit(f"sub i64 %k, {whole}"))
+
+        def group(j):
+            rows = []
+            for r in range(ROWS_AT_ONCE):
+                row = fn.call("llvm.smin.i64", "i64", f"i64 {fn.emit(f'add i64 {j}, {r}')}", f"i64 {last}")
+                rows.append(at(fn, "%rows", fn.emit(f"mul i64 {row}, %stride")))
+            fn.do("br label %dot.before")
+            fn.label("dot.before")
+            fn.do(f"br i1 {fn.emit(f'icmp sgt i64 {whole}, 0')}, label %dot, label %dot.tail")
+            fn.label("dot")
+            fn.do("%p = phi i64 [ 0, %dot.before ], [ %p.next, %dot ]")
+            for r in range(ROWS_AT_ONCE):
+                fn.do(f"%part{r} = phi {kind} [ zeroinitializer, %dot.before ], [ %more{r}, %dot ]")
+            x = self._deep_load(fn, "%x", "%p", None)
+            for r, row in enumerate(rows):
+                self._multiply_add(fn, f"%more{r}", kind, x, self._deep_load(fn, row, "%p", None), f"%part{r}")
+            fn.do(f"%p.next = add i64 %p, {chunk}")
+            fn.do(f"br i1 {fn.emit(f'icmp slt i64 %p.next, {whole}')}, label %dot, label %dot.tail")
+            fn.label("dot.tail")
+            for r in range(ROWS_AT_ONCE):
+                fn.do(f"%long{r} = phi {kind} [ zeroinitializer, %dot.before ], [ %more{r}, %dot ]")
+            x = self._deep_load(fn, "%x", whole, mask)
+            for r, row in enumerate(rows):
+                self._multiply_add(fn, f"%all{r}", kind, x, self._deep_load(fn, row, whole, mask), f"%long{r}")
+                place = at(fn, "%sums", fn.emit(f"mul i64 {fn.emit(f'add i64 {j}, {r}')}, {s.unit_bytes}"))
+                fn.do(f"store {memory_type(s.accumulator)} {self._total(fn, f'%all{r}')}, ptr {place}, align {s.unit_bytes}")
+
+        loop(fn, "rows.loop", "0", "%count", ROWS_AT_ONCE, group)
+
+    def _total(self, fn, x):
+        """The sum of a vector's lanes, halves first: log2(lanes) additions in a fixed order."""
+        s = self.scheme
+        scalar, lanes = memory_type(s.accumulator), s.lanes
+        add = "fadd" if s.accumulator in ty.FLOATS else "add"
+        while lanes > 1:
+            v, lanes = vector(lanes, scalar), lanes // 2
+            low, high = (
+                fn.emit(
+                    f"shufflevector {v} {x}, {v} poison, {vector(lanes, 'i32')} <{', '.join(f'i32 {i + start}' for i in range(lanes))}>"
+                )
+                for start in (0, lanes)
+            )
+            x = fn.emit(f"{add} {vector(lanes, scalar)} {low}, {high}")
+        return fn.emit(f"extractelement {vector(1, scalar)} {x}, i64 0")
 
     def _finish_vector(self, fn, sums, c, position, mask, alpha, beta):
         s = self.scheme
