@@ -249,9 +249,14 @@ def test_fixed_attributes_and_lengths():
     with pytest.raises(ValueError, match="batch_size attribute should not be set after DataLoader is initialized"):
         loader.batch_size = 3
     assert len(loader) == 3 and len(ours.DataLoader(range(10), 4, drop_last=True)) == 2
-    with pytest.warns(UserWarning, match="no accelerator is found"):
-        if not rushlight.cuda.is_available():
-            list(ours.DataLoader(range(4), pin_memory=True))
+
+
+def test_pinning_without_a_gpu_warns(monkeypatch):
+    from rushlight.utils.data._utils import iterators
+
+    monkeypatch.setattr(iterators.rushlight, "cuda", type("cuda", (), {"is_available": lambda: False}), raising=False)
+    with pytest.warns(UserWarning, match="'pin_memory' argument is set as true but no accelerator is found"):
+        assert plain(list(ours.DataLoader(range(4), 4, pin_memory=True))) == [[0, 1, 2, 3]]
 
 
 def test_random_split_errors():
