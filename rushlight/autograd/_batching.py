@@ -3,7 +3,7 @@
 from .._core import operator
 from .._core.tensor import Tensor
 from ..utils._pytree import tree_flatten, tree_unflatten
-from .vmap import Batched, NeedsValue, _levels, batch_size, move, unwrap, wrap
+from .vmap import Batched, CannotBatch, _levels, batch_size, move, unwrap, wrap
 
 _RANDOM = {
     "bernoulli",
@@ -55,12 +55,21 @@ def _family_rule(func):
 
 
 def _as_written(func, args, kwargs, level):
-    """A composition: the operators it calls come here one by one; where it asks for values, it runs once per example.
+    """A composition: the operators it calls come here one by one.
+
+    Where it asks for values, or fills a tensor of its own piece by piece, it runs once per example instead.
     """
     try:
         return func.forward(*args, **kwargs)
-    except NeedsValue:
+    except CannotBatch:
+        if _writes(func):
+            raise
         return loop(func, args, kwargs, level)
+
+
+def _writes(func):
+    """Is this an in-place operator?"""
+    return (func.__name__.endswith("_") and not func.__name__.endswith("__")) or func.__name__ == "__setitem__"
 
 
 # -- helpers --
@@ -112,7 +121,7 @@ def pointwise(func, args, kwargs, level):
     """Operands are aligned behind the batch dim; a write in place goes to the target's batch."""
     values = [*args, *kwargs.values()]
     rank = max(_rank(x) for x in values)
-    if func.__name__.endswith("_"):
+    if _writes(func):
         if unwrap(args[0], level)[1] is None:
             raise _unbatched_target(args[0], max((x for x in values[1:] if isinstance(x, Batched)), key=_rank), level)
         func(
@@ -127,8 +136,8 @@ def pointwise(func, args, kwargs, level):
 
 def _unbatched_target(target, source, level):
     """The error for writing what differs from example to example into a tensor that all examples share."""
-    shape = [batch_size(level), *(() if isinstance(source, int) else source.shape)]
-    return RuntimeError(
+    shape = [batch_size(level), *getattr(source, "shape", ())]
+    return CannotBatch(
         f"output with shape {list(target.shape)} doesn't match the broadcast shape {shape}\nvmap: the tensor written to"
         " is shared by all examples, what is written differs. Use the out-of-place operation, or make the target from"
         " a mapped tensor, for example by new_zeros()."
@@ -179,7 +188,7 @@ def loop(func, args, kwargs, level):
             rushlight.set_rng_state(state)
         one_args, one_kwargs = tree_unflatten([v if d is None else v.select(d, i) for v, d in parts], spec)
         results.append(func(*one_args, **one_kwargs))
-    if (func.__name__.endswith("_") and not func.__name__.endswith("__")) or func.__name__ == "__setitem__":
+    if _writes(func):
         return args[0]
     flats = [tree_flatten(r) for r in results]
     stacked = [

@@ -45,8 +45,8 @@ _ITEM = (
 )
 
 
-class NeedsValue(RuntimeError):
-    """Raised where a computation under vmap asks for the value of a batched tensor."""
+class CannotBatch(RuntimeError):
+    """Raised where a computation under vmap cannot go on for all examples at once."""
 
 
 class Batched(Tensor):
@@ -65,11 +65,11 @@ class Batched(Tensor):
         return f"BatchedTensor(lvl={self.level}, bdim={self.bdim}, value=\n    {self.value!r}\n)"
 
     def __bool__(self):
-        raise NeedsValue(_CONTROL_FLOW)
+        raise CannotBatch(_CONTROL_FLOW)
 
     def item(self):
         """Refused: every example has its own."""
-        raise NeedsValue(_ITEM)
+        raise CannotBatch(_ITEM)
 
     __int__ = __float__ = __complex__ = __index__ = tolist = numpy = item
 
