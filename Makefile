@@ -1,4 +1,5 @@
 # Everything a developer types. Each target does its own set-up.
+#   make train     build and train a network on the digits that ship with the package
 #   make test      build and run the tests (a fixed slice; what CI runs)
 #   make test-all  the full product of operators, dtypes and layouts
 #   make bench     PyTorch and rushlight side by side (make bench ROW=add for one row)
@@ -9,7 +10,7 @@ VENV   ?= .venv
 BIN     = $(abspath $(VENV))/bin
 TEST    = $(BIN)/python -m pytest
 
-.PHONY: build test test-all bench lint ulp clean
+.PHONY: build train test test-all bench lint ulp clean
 
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
@@ -25,6 +26,14 @@ $(VENV)/.ready: pyproject.toml setup.py
 $(VENV)/.oracle: $(VENV)/.ready
 	$(BIN)/python -m pip install -q "torch==2.13.0" || echo "PyTorch 2.13.0 could not be installed: tests that compare with it are skipped"
 	touch $@
+
+$(VENV)/.train: $(VENV)/.ready
+	$(BIN)/python -m pip install -q "tqdm>=4.60" "matplotlib>=3.8"
+	touch $@
+
+train: $(VENV)/.ready $(VENV)/.train
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/python -m rushlight examples/digits.py $(ARGS)
 
 test: $(VENV)/.ready $(VENV)/.oracle
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
