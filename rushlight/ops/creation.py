@@ -73,7 +73,10 @@ def _plain(dtype):
 
 def _progression(start, end, step, dtype, device, requires_grad):
     if dtype.name == "bool" or dtype.is_complex:
-        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_operator.dtype_name(dtype.code)}'\n  Use an integer or floating dtype.")
+        raise NotImplementedError(
+            f"\"arange_cpu\" not implemented for '{_operator.dtype_name(dtype.code)}'"
+            "\n  Use an integer or floating dtype."
+        )
     if complex in (type(start), type(end), type(step)):
         raise RuntimeError("value cannot be converted to type double without overflow\n  arange() takes no complex numbers.")
     if step == 0:
@@ -148,7 +151,10 @@ def _triangle(name, row, col, offset, dtype, upper):
         if value < 0:
             raise RuntimeError(f"{what} must be non-negative, got{value}")
     if dtype is not None and (dtype.is_floating_point or dtype.is_complex or dtype.name == "bool"):
-        raise NotImplementedError(f"\"{name}\" not implemented for '{_operator.dtype_name(dtype.code)}'\n  Indices are integers: use int64 or int32.")
+        raise NotImplementedError(
+            f"\"{name}\" not implemented for '{_operator.dtype_name(dtype.code)}'"
+            "\n  Indices are integers: use int64 or int32."
+        )
     out = _core.triangle(row, col, offset, upper)
     return out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype)
 
