@@ -1,6 +1,5 @@
 """Flips, rolls, repetitions, in-place views, changes of size and padding, against PyTorch."""
 
-import pytest
 from expressions import check, check_gradients, rows
 
 

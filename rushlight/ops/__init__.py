@@ -24,6 +24,7 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     movement,
     triangle,
     embedding,
+    inquiry,
     subscript,
     extremum,
     statistics,

@@ -1,0 +1,212 @@
+"""Questions about tensors: what they are, whether they are equal, and where their memory is."""
+
+import mmap
+import weakref
+
+from .._core import movement as _movement
+from .._core import tensor as _tensor
+from .._core.convert import frombuffer
+from ..lang import functions as fn
+from ..lang import types as ty
+from . import arithmetic, reduction, shape
+from ._define import composite, pointwise, rowwise
+from .index import check_tensor, title
+
+Tensor, Storage = _tensor.Tensor, _tensor.Storage
+_float64 = _tensor.dtypes()["float64"]
+
+# -- what it is --
+
+
+@composite(where="function")
+def is_tensor(obj):
+    """True for tensors."""
+    return isinstance(obj, Tensor)
+
+
+@composite(where="function")
+def is_storage(obj):
+    """True for storages, with or without a dtype."""
+    return isinstance(obj, Storage) or type(obj).__name__ == "TypedStorage"
+
+
+def _question(name, doc):
+    """The function form of a question that the core answers as a method."""
+
+    def definition(input):
+        check_tensor(name, "input", 1, input)
+        return getattr(input, name)()
+
+    definition.__name__, definition.__doc__ = name, doc
+    return composite(definition, where="function")
+
+
+numel = _question("numel", "The number of elements.")
+is_floating_point = _question("is_floating_point", "True for float16, bfloat16, float32, float64 (and float8).")
+is_complex = _question("is_complex", "True for complex dtypes.")
+is_signed = _question("is_signed", "True if the dtype has negative values.")
+is_conj = _question("is_conj", "True if the elements are the conjugates of what the memory holds.")
+is_neg = _question("is_neg", "True if the elements are the negatives of what the memory holds.")
+is_inference = _question("is_inference", "True if the tensor was made in inference mode.")
+
+
+@composite
+def is_nonzero(input):
+    """Whether the only element is nonzero. Raises RuntimeError unless there is just one."""
+    return bool(input)
+
+
+@composite
+def is_same_size(input, other):
+    """True if both have the same shape."""
+    return input.shape == other.shape
+
+
+@composite(where="method")
+def is_set_to(input, tensor):
+    """True if both are the same elements of the same storage."""
+    return (input.untyped_storage() is tensor.untyped_storage() and input.storage_offset() == tensor.storage_offset()
+            and input.shape == tensor.shape and input.stride() == tensor.stride())  # fmt: skip
+
+
+@composite
+def is_distributed(input):
+    """False: no tensor is spread over processes."""
+    return False
+
+
+@composite(where="method")
+def dim_order(input, ambiguity_check=False):
+    """The dims from the outermost to the innermost in memory."""
+    return tuple(sorted(range(input.ndim), key=lambda d: -input.stride(d)))
+
+
+# -- equality --
+
+
+@rowwise(where="")
+def _all_equal(input, other, dim=None, keepdim=False):
+    return fn.all(fn.eq(input, other))
+
+
+@composite
+def equal(input, other):
+    """True if both have the same shape and equal elements (a nan equals nothing).
+
+    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
+    True
+    """
+    check_tensor("equal", "other", 2, other)
+    if input.shape != other.shape:
+        return False
+    return bool(_all_equal(input.detach(), other.detach()))
+
+
+@pointwise(where="", inplace=False)
+def _close(input, other, *, rtol=1e-05, atol=1e-08, equal_nan=False):
+    gap = fn.abs(input - other)
+    near = fn.isfinite(gap) & fn.le(gap, atol + fn.abs(rtol * fn.abs(other)))
+    same = fn.eq(input, other) | near
+    return same | (fn.isnan(input) & fn.isnan(other)) if equal_nan else same
+
+
+@composite
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """True where ``|input - other| <= atol + rtol * |other|``, and where both are equal; with ``equal_nan``, where both are nan.
+
+    Raises RuntimeError if the dtypes differ or a tolerance is negative.
+    """
+    check_tensor("isclose", "other", 2, other)
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{title(input)} did not match {title(other)}\n  isclose() compares tensors of one dtype; convert one of them first.")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not value >= 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value}")
+    input, other = input.detach(), other.detach()
+    if not (input.is_floating_point() or input.is_complex()):
+        input, other = shape.cast(input, _float64), shape.cast(other, _float64)
+    return _close(input, other, rtol=float(rtol), atol=float(atol), equal_nan=equal_nan)
+
+
+@composite
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """True if :func:`isclose` holds everywhere."""
+    check_tensor("allclose", "other", 2, other)
+    return bool(reduction.all(isclose(input, other, rtol, atol, equal_nan)))
+
+
+@composite(where="function")
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """True for each of ``elements`` that occurs in ``test_elements``; either, but not both, may be a number.
+
+    invert: true for those that do not occur. ``assume_unique`` is accepted and makes no difference to the result.
+    """
+    from . import creation
+
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError(f"isin() received an invalid combination of arguments - got ({type(elements).__name__}, {type(test_elements).__name__}), "
+                        "but expected one of:\n  isin(tensor, tensor), isin(number, tensor), isin(tensor, number)")  # fmt: skip
+    elements, test_elements = (t if isinstance(t, Tensor) else creation.full((), t) for t in (elements, test_elements))
+    for t in (elements, test_elements):
+        if t.dtype.name == "bool" or t.is_complex():
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {title(t)}")
+    found = _occurs(elements.detach(), shape.reshape(test_elements.detach(), (-1,)))
+    return arithmetic.logical_not(found) if invert else found
+
+
+@rowwise(where="")
+def _any_equal(input, other, dim=None, keepdim=False):
+    return fn.any(fn.eq(input, other))
+
+
+def _occurs(elements, candidates):
+    if candidates.numel() == 0:
+        return arithmetic.ne(elements, elements) & False
+    wide = shape.expand(shape.unsqueeze(elements, -1), (*elements.shape, candidates.shape[0]))
+    return _any_equal(wide, candidates, dim=-1)
+
+
+# -- memory --
+
+_shared = weakref.WeakSet()
+
+
+@composite(where="method")
+def is_shared(input):
+    """True if the memory is shared with processes forked from this one; see :func:`share_memory_`."""
+    return input.untyped_storage() in _shared
+
+
+@composite(where="method")
+def share_memory_(input):
+    """Moves the elements to memory that processes forked from now on share. Returns the tensor.
+
+    Tensors that have been views of the old memory keep that.
+    """
+    if input.numel() and not is_shared(input):
+        moved = frombuffer(mmap.mmap(-1, input.numel() * input.dtype.itemsize), dtype=input.dtype)
+        moved = shape.view(moved, tuple(input.shape))
+        shape.copy_(moved, input.detach())
+        _movement.adopt(input, moved)
+        _shared.add(moved.untyped_storage())
+    return input
+
+
+@composite(where="method")
+def is_pinned(input, device=None):
+    """True if the memory is locked for transfers to a GPU."""
+    return False
+
+
+@composite(where="method")
+def pin_memory(input, device=None):
+    """A copy in memory locked for transfers to a GPU."""
+    raise RuntimeError("Cannot access accelerator device when none is available.\n  Pinned memory serves copies to a GPU, and there is none.")
+
+
+@composite(where="method")
+def storage(input):
+    """The memory as a storage with the tensor's dtype; :meth:`Tensor.untyped_storage` gives its bytes."""
+    from ..storage import TypedStorage
+
+    return TypedStorage(wrap_storage=input.untyped_storage(), dtype=input.dtype, _internal=True)

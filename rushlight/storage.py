@@ -1,0 +1,93 @@
+"""Storages: the memory behind tensors, as bytes (UntypedStorage) or as elements of a dtype (TypedStorage)."""
+
+from . import ops as _ops
+from ._core import storage as _core
+from ._core import tensor as _tensor
+
+__all__ = ["TypedStorage", "UntypedStorage"]
+
+UntypedStorage = _tensor.Storage
+
+
+class TypedStorage:
+    """The memory behind a tensor as a flat sequence of elements of ``dtype``.
+
+    wrap_storage: the bytes. Elements are read and written by position; slices give a list of numbers.
+    """
+
+    def __init__(self, *, wrap_storage, dtype, _internal=False):
+        self._untyped_storage, self.dtype = wrap_storage, dtype
+
+    def _flat(self):
+        return _core.tensor_of_storage(self._untyped_storage, self.dtype, 0, (len(self),), (1,))
+
+    def untyped(self):
+        """The bytes."""
+        return self._untyped_storage
+
+    def __len__(self):
+        return self._untyped_storage.nbytes() // self.dtype.itemsize
+
+    size = __len__
+
+    def __getitem__(self, key):
+        return self._flat()[key].tolist()
+
+    def __setitem__(self, key, value):
+        self._flat()[key] = value
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def tolist(self):
+        """The elements as Python numbers."""
+        return self._flat().tolist()
+
+    def fill_(self, value):
+        """Overwrites every element."""
+        self._flat().fill_(value)
+        return self
+
+    def copy_(self, source):
+        """Overwrites the elements with those of another storage."""
+        self._flat().copy_(source._flat())
+        return self
+
+    def clone(self):
+        """A copy in new memory."""
+        return TypedStorage(wrap_storage=self._flat().clone().untyped_storage(), dtype=self.dtype)
+
+    def element_size(self):
+        """Bytes per element."""
+        return self.dtype.itemsize
+
+    def nbytes(self):
+        """The size in bytes."""
+        return self._untyped_storage.nbytes()
+
+    def data_ptr(self):
+        """The address of the first byte."""
+        return self._untyped_storage.data_ptr()
+
+    def is_shared(self):
+        """True if the memory is shared with forked processes."""
+        return _ops.inquiry.is_shared(self._flat())
+
+    @property
+    def device(self):
+        """Where the memory is."""
+        return self._untyped_storage.device
+
+    @property
+    def is_cuda(self):
+        """True if the memory is a GPU's."""
+        return self._untyped_storage.is_cuda
+
+    def __eq__(self, other):
+        return isinstance(other, TypedStorage) and self._untyped_storage is other._untyped_storage and self.dtype is other.dtype
+
+    __hash__ = None
+
+    def __repr__(self):
+        elements = "\n".join(f" {v}" for v in self.tolist())
+        return f"{elements}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {len(self)}]"
