@@ -5,7 +5,6 @@ its real (or imaginary) part in the real Jacobian, which is what differences of 
 """
 
 import math
-import random
 import warnings
 
 from .._core.tensor import Tensor
@@ -222,6 +221,8 @@ def _check_repeatable(first, second, tolerance, index):
 
 def _check_batched(output, inputs):
     """Gradients for a batch of cotangents against one at a time."""
+    import random
+
     import rushlight
 
     cotangents = [_from_reals([random.gauss(0, 1) for _ in range(_count(output))], output) for _ in range(2)]
@@ -350,6 +351,8 @@ def _unit(n, generator):
 
 def _check_fast(func, inputs, wrt, eps, atol, rtol, nondet_tol, forward, backward):
     """Compares v^T J u for random directions u of the input and v of the output."""
+    import random
+
     generator = random.Random(0)
     tracked = tuple(inputs[i] for i in wrt)
     outputs = _outputs_of(func, inputs)
@@ -403,6 +406,8 @@ def gradgradcheck(
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outputs = _outputs_of(func, inputs)
     if grad_outputs is None:
+        import random
+
         generator = random.Random(0)
         vectors = [
             _from_reals([generator.gauss(0, 1) for _ in range(_count(o))], o.detach().contiguous()) for o in outputs
