@@ -38,6 +38,7 @@ cdef enum:
     TILE_PANELS = 8  # largest side of a tile, in panels
     TILE_BYTES = 98304  # sums of the largest tile: 96 x 256 float32
     PACK_BYTES = 65536  # of panels worth handing to another thread
+    SPARE_BYTES = 134217728  # the largest workspace that is kept
 
 cdef Kernels _kernels[21]
 _compile = None
@@ -279,7 +280,10 @@ cdef char* _take(int64_t size) noexcept nogil:
 
 
 cdef void _give(char* workspace) noexcept nogil:
-    free(exchange(&_spare, workspace - 64))
+    cdef void* block = workspace - 64
+    if (<int64_t*>block)[0] <= SPARE_BYTES:
+        block = exchange(&_spare, block)
+    free(block)
 
 
 def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,

@@ -106,6 +106,7 @@ cdef struct Batch:
     char* c
     int64_t c_row
     Factors factors
+    bint failed
 
 
 cdef bint _is_large(int64_t m, int64_t n, int64_t k) noexcept:
@@ -152,6 +153,7 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
     p.b.data, p.b.row, p.b.column = y.data, y.row * size, y.column * size
     p.stride_a, p.stride_b, p.stride_c = x.batch * size, y.batch * size, c_batch * size
     _set_factors(&p.factors, code, alpha, beta)
+    p.failed = False
     with nogil:
         if batch == 1 and x.rows == 1 and x.column == 1 and y.row == 1:
             gemm.vector_product(p.kernels, p.n, p.k, x.data, y.data, p.b.column, c, &p.factors)
@@ -161,6 +163,8 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
             _run_batch(&p, 0, batch)  # each product is cut by itself
         else:
             parallel_for(_run_batch, &p, 0, batch, <int64_t>(1e6 / (work + 1000)) + 1)
+    if p.failed:
+        raise MemoryError(f"no memory to pack the operands of a product ({p.m}x{p.k} and {p.k}x{p.n})")
     return 0
 
 
@@ -181,7 +185,8 @@ cdef void _run_batch(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef int64_t i
     for i in range(begin, end):
         a.data, b.data = p.a.data + i * p.stride_a, p.b.data + i * p.stride_b
-        gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, p.c + i * p.stride_c, p.c_row, &p.factors)
+        if gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, p.c + i * p.stride_c, p.c_row, &p.factors) != 0:
+            p.failed = True
 
 
 cdef Tensor multiply(Tensor a, int form_a, Tensor b, int form_b, double complex alpha):

@@ -17,6 +17,7 @@ from rushlight._core.cpus import available_cpus, default_threads
 cdef extern from *:
     """
     #include <pthread.h>
+    #include <signal.h>
     #include <time.h>
     #if defined(__x86_64__) || defined(__i386__)
     #define rl_pause() __builtin_ia32_pause()
@@ -42,6 +43,11 @@ cdef extern from *:
     ctypedef struct pthread_cond_t:
         pass
     ctypedef unsigned long pthread_t
+    ctypedef struct sigset_t:
+        pass
+    int SIG_SETMASK
+    int sigfillset(sigset_t*) nogil
+    int pthread_sigmask(int, const sigset_t*, sigset_t*) nogil
     int pthread_mutex_init(pthread_mutex_t*, void*) nogil
     int pthread_mutex_lock(pthread_mutex_t*) nogil
     int pthread_mutex_trylock(pthread_mutex_t*) nogil
@@ -215,13 +221,20 @@ cdef uint64_t _await_region(uint64_t seen) noexcept nogil:
 
 
 cdef void _start_workers() noexcept nogil:
-    """Start what is missing; the caller's mutex is held. A system that refuses a thread leaves a smaller pool."""
+    """Start what is missing; the caller's mutex is held. A system that refuses a thread leaves a smaller pool.
+
+    Workers block all signals, so that a signal always interrupts the thread that Python expects it in.
+    """
     global _workers
+    cdef sigset_t everything, before
+    sigfillset(&everything)
+    pthread_sigmask(SIG_SETMASK, &everything, &before)
     while _workers < load(&_wanted) - 1:
         if pthread_create(&_handles[_workers], NULL, _worker, <void*><int64_t>(_workers + 1)) != 0:
             store(&_wanted, _workers + 1)
-            return
+            break
         _workers += 1
+    pthread_sigmask(SIG_SETMASK, &before, NULL)
 
 
 cdef void _resize(int64_t threads) noexcept nogil:
