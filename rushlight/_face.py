@@ -20,7 +20,7 @@ LAZY = {
     "save": "serialization", "load": "serialization", "set_printoptions": "_tensor_str",
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random", "set_rng_state": "random",
     "Generator": "random", "default_generator": "random", "get_printoptions": "_tensor_str", "printoptions": "_tensor_str",
-    "finfo": "_limits", "iinfo": "_limits", "OutOfMemoryError": "_errors",
+    "finfo": "_limits", "iinfo": "_limits", "OutOfMemoryError": "_errors", "typename": "_typename",
     "no_grad": "autograd.grad_mode", "enable_grad": "autograd.grad_mode", "set_grad_enabled": "autograd.grad_mode",
     "inference_mode": "autograd.grad_mode", "is_grad_enabled": "autograd.grad_mode",
     "is_inference_mode_enabled": "autograd.grad_mode", "vmap": "func", "as_torch": "_alias", "__version__": "version",

@@ -35,6 +35,11 @@ class Parameter(torch.Tensor, metaclass=_MarkedMeta):
     def __new__(cls, data=None, requires_grad=True):
         if data is None:
             data = torch.empty(0)
+        if requires_grad and not (data.is_floating_point() or data.is_complex()):
+            raise RuntimeError(
+                "Only Tensors of floating point and complex dtype can require gradients\n"
+                f"the data is {data.dtype}: convert it, or pass requires_grad=False"
+            )
         if type(data) in (torch.Tensor, Parameter):
             return torch.Tensor._make_subclass(cls, data, requires_grad)
         marked = data.detach().requires_grad_(requires_grad)

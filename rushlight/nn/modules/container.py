@@ -340,8 +340,7 @@ class ParameterDict(Module):
                 "Index given to ParameterDict cannot be used as a key as it is not a string (type is "
                 f"'{type(key).__name__}'). Open an issue on github if you need non-string keys."
             )
-        # A key may be the name of a method ("values"); the attribute must then have another name.
-        return key if not hasattr(type(self), key) else "_" + key
+        return key
 
     def __getitem__(self, key):
         return getattr(self, self._name(key))

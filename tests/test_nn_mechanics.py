@@ -1,0 +1,331 @@
+"""Module's own mechanics against PyTorch: attributes, hooks, state, the tree, text, copying; and the errors of all of them."""
+
+import copy
+import pickle
+import warnings
+from collections import OrderedDict
+
+import pytest
+
+import rushlight
+import rushlight.nn
+
+torch = pytest.importorskip("torch")
+LIBRARIES = [rushlight, torch]
+
+
+def make_net(library):
+    nn = library.nn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(2, 3)
+            self.stack = nn.Sequential(nn.ReLU(), nn.Sequential(nn.Linear(3, 3), nn.ReLU()))
+            self.register_buffer("count", library.zeros(2))
+            self.register_buffer("hidden", library.ones(1), persistent=False)
+            self.register_parameter("nothing", None)
+            self.scale = nn.Parameter(library.ones(3))
+            self.again = self.first
+
+        def forward(self, x):
+            return self.stack(self.first(x)) * self.scale
+
+        def extra_repr(self):
+            return "one\ntwo"
+
+    library.manual_seed(0)
+    return Net()
+
+
+def both(observe):
+    """``observe(library)`` must give equal plain values for both libraries."""
+    ours, theirs = map(observe, LIBRARIES)
+    assert ours == theirs
+    return ours
+
+
+TREE = {
+    "text": repr,
+    "state": lambda net: list(net.state_dict()),
+    "versions": lambda net: list(net.state_dict()._metadata.items()),
+    "parameters": lambda net: [name for name, _ in net.named_parameters()],
+    "every parameter": lambda net: [name for name, _ in net.named_parameters(remove_duplicate=False)],
+    "own parameters": lambda net: [name for name, _ in net.named_parameters("net", recurse=False)],
+    "buffers": lambda net: [name for name, _ in net.named_buffers()],
+    "modules": lambda net: [name for name, _ in net.named_modules()],
+    "every module": lambda net: [name for name, _ in net.named_modules(remove_duplicate=False)],
+    "children": lambda net: [name for name, _ in net.named_children()],
+    "path": lambda net: repr(net.get_submodule("stack.1.0")),
+    "dir": lambda net: [name for name in ("first", "scale", "count", "forward", "nothing") if name in dir(net)],
+    "eval": lambda net: [module.training for module in net.eval().modules()],
+    "frozen": lambda net: [p.requires_grad for p in net.requires_grad_(False).parameters()],
+    "double": lambda net: [str(t.dtype).split(".")[1] for t in net.double().state_dict().values()],
+    "half": lambda net: str(net.to(net.scale.half()).scale.dtype).split(".")[1],
+    "copied": lambda net: repr(copy.deepcopy(net)),
+    "identity": lambda net: copy.deepcopy(net).again is not net.again and copy.deepcopy(net).first is not net.first,
+    "tied": lambda net: (lambda twin: twin.again is twin.first)(copy.deepcopy(net)),
+}
+
+
+@pytest.mark.parametrize("what", TREE)
+def test_tree_agrees(what):
+    both(lambda library: TREE[what](make_net(library)))
+
+
+def test_attributes_move_between_registries():
+    def observe(library):
+        nn, net = library.nn, make_net(library)
+        net.count = None
+        net.first = nn.Identity()
+        net.plain = 3
+        net.plain = nn.Parameter(library.zeros(1))
+        net.scale = None
+        del net.stack
+        net.extra = nn.Buffer(library.zeros(1), persistent=False)
+        net.set_submodule("again", nn.ReLU())
+        return [list(net._parameters), list(net._buffers), list(net._modules), sorted(net._non_persistent_buffers_set),
+                "plain" in net.__dict__, repr(net)]  # fmt: skip
+
+    both(observe)
+
+
+def test_forward_hooks_run_in_order():
+    def observe(library):
+        net, log = make_net(library), []
+        x = library.ones(1, 2)
+        net.register_forward_pre_hook(lambda m, args: log.append("pre") or (args[0] * 2,))
+        net.register_forward_pre_hook(lambda m, a, k: log.append("pre with kwargs") or (a, k), prepend=True, with_kwargs=True)
+        net.register_forward_hook(lambda m, args, out: log.append(("post", args[0].tolist())) or out + 1)
+        handle = net.register_forward_hook(lambda m, a, k, out: log.append(("last", len(k))), with_kwargs=True)
+        out = net(x).sum().item() - make_net(library)(x * 2).sum().item()
+        handle.remove()
+        net(x)
+        return log, round(out, 4)
+
+    both(observe)
+
+
+def test_always_called_hook_sees_the_failure():
+    def observe(library):
+        net, log = make_net(library), []
+        net.register_forward_hook(lambda m, args, out: log.append(out), always_call=True)
+        net.register_forward_hook(lambda m, args, out: log.append("never"))
+        with pytest.raises(RuntimeError):
+            net(library.ones(1, 5))
+        return log
+
+    both(observe)
+
+
+def test_global_hooks():
+    def observe(library):
+        log = []
+        tools = library.nn.modules.module
+        with tools.register_module_forward_hook(lambda m, args, out: log.append(type(m).__name__)), \
+             tools.register_module_forward_pre_hook(lambda m, args: log.append("before")), \
+             tools.register_module_parameter_registration_hook(lambda m, name, p: log.append(name)), \
+             tools.register_module_module_registration_hook(lambda m, name, child: log.append(name)), \
+             tools.register_module_buffer_registration_hook(lambda m, name, b: log.append(name)):  # fmt: skip
+            make_net(library)(library.ones(1, 2))
+        make_net(library)(library.ones(1, 2))
+        return log
+
+    both(observe)
+
+
+def test_backward_hooks():
+    def observe(library):
+        net, log = library.nn.Linear(2, 3), []
+        with library.no_grad():
+            net.weight.fill_(0.5)
+
+        def shapes(grads):
+            return [None if g is None else (tuple(g.shape), round(g.sum().item(), 4)) for g in grads]
+
+        net.register_full_backward_pre_hook(lambda m, out: log.append(("pre", shapes(out))) or (out[0] * 2,))
+        net.register_full_backward_hook(lambda m, into, out: log.append((shapes(into), shapes(out))))
+        handle = net.register_full_backward_hook(lambda m, into, out: (into[0] * 10,))
+        x = library.ones(1, 2, requires_grad=True)
+        net(x).sum().backward()
+        handle.remove()
+        with pytest.warns(UserWarning, match="no inputs require gradients"):
+            net(library.ones(1, 2)).sum().backward()
+        return log, x.grad.tolist(), net.weight.grad.tolist()
+
+    both(observe)
+
+
+def test_state_dict_hooks_and_extra_state():
+    def observe(library):
+        class WithExtra(library.nn.Linear):
+            extra = 0
+
+            def get_extra_state(self):
+                return {"extra": 7}
+
+            def set_extra_state(self, state):
+                self.extra = state["extra"]
+
+        log = []
+        net = library.nn.Sequential(WithExtra(1, 1), library.nn.Linear(1, 1))
+        net.register_state_dict_pre_hook(lambda m, prefix, keep: log.append(("save", prefix, keep)))
+        net[1].register_state_dict_post_hook(lambda m, state, prefix, meta: state.update({prefix + "more": 1}))
+        net.register_load_state_dict_post_hook(lambda m, keys: log.append(list(keys.unexpected_keys)))
+        net[1].register_load_state_dict_pre_hook(lambda m, state, prefix, *rest: state.pop(prefix + "more") and None)
+        state = net.state_dict()
+        log.append(list(state))
+        state["1.more"] = 2
+        log.append(str(net.load_state_dict(state)))
+        return log, net[0].extra
+
+    both(observe)
+
+
+def test_load_assign_and_partial():
+    def observe(library):
+        net = make_net(library)
+        state = OrderedDict((name, tensor + 1) for name, tensor in net.state_dict().items())
+        before = net.first.weight
+        net.load_state_dict(state)
+        same = net.first.weight is before
+        net.load_state_dict(state, assign=True)
+        taken = net.first.weight is not before and isinstance(net.first.weight, library.nn.Parameter)
+        del state["scale"]
+        state["unknown"] = library.zeros(1)
+        return same, taken, str(net.load_state_dict(state, strict=False))
+
+    both(observe)
+
+
+def test_hint_for_prefixes():
+    net = rushlight.nn.Linear(2, 2)
+    state = {"module." + name: value for name, value in net.state_dict().items()}
+    with pytest.raises(RuntimeError, match=r"removeprefix\('module.'\)"):
+        net.load_state_dict(state)
+
+
+def test_error_names_the_module():
+    net = make_net(rushlight)
+    with pytest.raises(RuntimeError) as error:
+        net.stack(rushlight.ones(1, 5))
+    notes = error.value.__notes__
+    assert notes == ["in module 1.0: Linear(in_features=3, out_features=3, bias=True) called with (tensor (1, 5) float32 on cpu)"]
+
+
+def test_pickle_keeps_everything():
+    net = rushlight.nn.Sequential(rushlight.nn.Linear(2, 3), rushlight.nn.BatchNorm1d(3))
+    twin = pickle.loads(pickle.dumps(net))
+    assert repr(twin) == repr(net)
+    for ours, theirs in zip(twin.state_dict().values(), net.state_dict().values(), strict=True):
+        assert ours.tolist() == theirs.tolist()
+    assert all(isinstance(p, rushlight.nn.Parameter) for p in twin.parameters())
+    old = rushlight.nn.Linear(1, 1)
+    state = {key: value for key, value in old.__getstate__().items() if "hooks" not in key}
+    revived = rushlight.nn.Linear.__new__(rushlight.nn.Linear)
+    revived.__setstate__(state)
+    assert revived(rushlight.ones(1, 1)).shape == (1, 1)
+
+
+CONTAINERS = [
+    "nn.Sequential(l, nn.ReLU(), l)[1:]",
+    "nn.Sequential(OrderedDict(a=l, b=nn.ReLU()))",
+    "nn.Sequential(l) + nn.Sequential(nn.ReLU())",
+    "nn.Sequential(l, nn.ReLU()) * 2",
+    "nn.Sequential(l).append(nn.ReLU()).insert(0, nn.Tanh()).extend([l])",
+    "nn.Sequential(l, nn.ReLU()).pop(0)",
+    "nn.ModuleList([l, l, nn.ReLU(), nn.Sequential(l, l)])",
+    "nn.ModuleList([l, nn.ReLU()])[:1] + [nn.Tanh()]",
+    "nn.ModuleList([l, nn.ReLU()])[-1]",
+    "nn.ModuleList()",
+    "nn.ModuleDict({'a': l, 'b': nn.ReLU()})",
+    "list(nn.ModuleDict([('a', l), ('b', nn.ReLU())]).items())",
+    "nn.ParameterList([torch.zeros(2, 3), nn.Parameter(torch.zeros(1)), 7])",
+    "nn.ParameterList([torch.zeros(2), torch.zeros(3)])[1:]",
+    "nn.ParameterDict({'a': torch.zeros(2, 3), 'b': 3})",
+    "list(nn.ParameterDict({'a': torch.zeros(2), 'values': torch.zeros(3)}).keys())",
+    "nn.ParameterDict({'a': 1}) | nn.ParameterDict({'b': 2})",
+    "nn.Sequential(3)",
+    "nn.Sequential(l)[3]",
+    "nn.Sequential(l)['a']",
+    "nn.Sequential(l) + 3",
+    "nn.Sequential(l) * 0",
+    "nn.Sequential(l).insert(5, l)",
+    "nn.ModuleList(3)",
+    "nn.ModuleList([l])(1)",
+    "nn.ModuleDict(3)",
+    "nn.ModuleDict([(1,)])",
+    "nn.ParameterList(3)",
+    "nn.ParameterList()(1)",
+    "nn.ParameterDict()['a']",
+    "nn.Module(1)",
+    "nn.Module(a=1)",
+    "nn.Module()(1)",
+    "l.foo",
+    "l.get_submodule('x.y')",
+    "l.get_submodule('weight')",
+    "l.get_parameter('in_features')",
+    "l.get_buffer('weight')",
+    "l.set_submodule('', l)",
+    "l.set_submodule('q', l, strict=True)",
+    "l.register_parameter('q', torch.zeros(1))",
+    "l.register_parameter('a.b', None)",
+    "l.register_buffer('in_features', None)",
+    "l.register_buffer('b', 3)",
+    "l.add_module('q', 3)",
+    "l.add_module('', l)",
+    "setattr(l, 'weight', 3)",
+    "delattr(l, 'zz')",
+    "l.train('a')",
+    "l.to(torch.int32)",
+    "l.load_state_dict([1])",
+    "l.load_state_dict({'weight': torch.zeros(2, 2), 'a': 1})",
+    "l.load_state_dict({'weight': 3, 'bias': torch.zeros(3)})",
+    "l.get_extra_state()",
+    "nn.Parameter(torch.zeros(2, dtype=torch.int64))",
+    "isinstance(nn.Buffer(torch.zeros(2)), nn.Buffer)",
+    "isinstance(torch.zeros(2), nn.Buffer)",
+    "nn.Parameter()",
+    "nn.UninitializedParameter().shape",
+    "nn.LazyLinear(3).state_dict()",
+]
+
+
+@pytest.mark.parametrize("expression", CONTAINERS)
+def test_result_or_error_agrees(expression):
+    def observe(library):
+        library.manual_seed(0)
+        names = {"nn": library.nn, "torch": library, "OrderedDict": OrderedDict, "l": library.nn.Linear(2, 3)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return repr(eval(expression, names))
+            except Exception as error:
+                return type(error).__name__, str(error).replace("rushlight", "torch").splitlines()[0]
+
+    both(observe)
+
+
+@pytest.mark.parametrize("name", ["normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_",
+                                  "xavier_normal_", "eye_", "ones_", "zeros_", "sparse_"])  # fmt: skip
+def test_init_agrees(name):
+    arguments = {"sparse_": (0.3,), "trunc_normal_": (0.0, 2.0, -1.0, 1.0)}.get(name, ())
+
+    def observe(library):
+        library.manual_seed(5)
+        return library.nn.init.__dict__[name](library.empty(6, 7), *arguments).flatten().tolist()
+
+    ours, theirs = map(observe, LIBRARIES)
+    assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("window", [(0.0, 1.0, 0.7, 4.0), (9.0, 1.0, -2.0, 2.0), (0.0, 10.0, -2.0, 2.0)])
+def test_truncated_normal_far_from_the_mean(window):
+    def observe(library):
+        library.manual_seed(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return library.nn.init.trunc_normal_(library.empty(30), *window).tolist()
+
+    ours, theirs = map(observe, LIBRARIES)
+    assert ours == pytest.approx(theirs, rel=1e-5)
