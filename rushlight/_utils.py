@@ -55,6 +55,27 @@ def _element_size(dtype):
     return dtype.itemsize
 
 
+def _get_device_index(device, optional=False, allow_cpu=False):
+    """The number of a GPU given as a number, a name or a device; of one without a number the current one if ``optional``.
+
+    With ``allow_cpu`` the CPU is -1. ValueError for anything else.
+    """
+    from . import cuda
+    from . import device as make
+
+    if isinstance(device, int):
+        return device
+    device = make(device) if isinstance(device, str) else device
+    if device is not None and device.type == "cpu" and allow_cpu:
+        return -1
+    if device is not None and device.type != "cuda":
+        raise ValueError(f"Expected a cuda device, but got: {device}")
+    index = None if device is None else device.index
+    if index is None and not optional:
+        raise ValueError(f"Expected a torch.device with a specified index or an integer, but got:{device}")
+    return cuda.current_device() if index is None else index
+
+
 def _parts(tensor, storage):
     """The arguments of :func:`_rebuild_tensor_v3` that put ``tensor`` into ``storage``."""
     bits = {name: True for name, on in (("conj", tensor.is_conj()), ("neg", tensor.is_neg())) if on}

@@ -301,13 +301,13 @@ def test_a_timeout_names_the_sample(thread_safe):
     dataset = Slow(lambda: time.sleep(3))
     dataset.thread_safe = thread_safe
     began = time.monotonic()
-    with pytest.raises(RuntimeError, match="DataLoader timed out after 0.3 seconds") as info:
+    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.3 seconds") as info:
         list(ours.DataLoader(dataset, 4, num_workers=2, timeout=0.3))
     assert "reading sample 5" in str(info.value) and time.monotonic() - began < 2.5
 
 
 def test_what_cannot_be_pickled_is_reported():
-    with pytest.raises(Exception, match="Caught .* in DataLoader worker process 0"):
+    with pytest.raises(Exception, match=r"Caught .* in DataLoader worker process 0"):
         list(ours.DataLoader(range(4), 2, num_workers=1, collate_fn=lambda batch: (lambda: batch)))
 
 
@@ -353,7 +353,7 @@ def test_worker_info_and_init_function():
 
 def test_out_of_order_gives_every_batch_once():
     loader = ours.DataLoader(range(20), 3, num_workers=3, in_order=False)
-    assert sorted(sum((batch.tolist() for batch in loader), [])) == list(range(20))
+    assert sorted(index for batch in loader for index in batch.tolist()) == list(range(20))
 
 
 def test_tensors_of_all_kinds_come_through_a_process():
@@ -501,7 +501,7 @@ def test_seed_per_sample_does_not_depend_on_the_workers():
         after = random.random(), np.random.rand(), rushlight.rand(1).item()
         results[-1].append(after if workers == 0 else results[0][-1])
     assert results[0] == results[1] == results[2]
-    draws = sum((batch[1] for batch in results[0][:-1]), [])
+    draws = [draw for batch in results[0][:-1] for draw in batch[1]]
     assert len(set(draws)) == 10
     seeded(rushlight)
     # The program's own draws go on as if the loader had drawn nothing.

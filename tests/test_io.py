@@ -278,7 +278,7 @@ def test_a_file_cannot_have_a_module_imported(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
         archive.writestr("x/data.pkl", pickled)
         archive.writestr("x/version", "3\n")
-    with pytest.raises(UnsafeContent, match="antigravity.fly"):
+    with pytest.raises(UnsafeContent, match=r"antigravity\.fly"):
         load(tmp_path / "x.pt", weights_only=False)
     assert "antigravity" not in sys.modules
 
@@ -349,9 +349,9 @@ def test_first_lines_of_errors(oracle, tmp_path):
     cut = io.BytesIO(file.getvalue()[:300])
     with pytest.raises(RuntimeError, match="failed reading zip archive: failed finding central directory"):
         load(cut)
-    with pytest.raises(FileNotFoundError, match="No such file or directory: 'missing.ckpt'"):
+    with pytest.raises(FileNotFoundError, match=r"No such file or directory: 'missing\.ckpt'"):
         load("missing.ckpt")
-    with pytest.raises(RuntimeError, match="Parent directory no_such_folder does not exist."):
+    with pytest.raises(RuntimeError, match=r"Parent directory no_such_folder does not exist\."):
         save({}, "no_such_folder/model.ckpt")
     with pytest.raises(NotACheckpoint, match="is not a checkpoint"):
         load(io.BytesIO(b"hello world"))

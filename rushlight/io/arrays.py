@@ -79,7 +79,7 @@ def set_array_state(obj, state):
     if numpy is None:
         return False
     if type(obj) is numpy.ndarray:
-        version, shape, dtype, fortran, data = state
+        _, shape, dtype, fortran, data = state
         _check_size(data, dtype, shape)
         obj.__setstate__((1, tuple(shape), dtype, bool(fortran), bytes(data)))
         return True

@@ -5,22 +5,23 @@ from ..dataset import IterableDataset
 __all__ = ["Batcher", "IterDataPipe", "IterableWrapper"]
 
 
+_functions = {}  # name of a method of all pipes -> its class
+
+
 class IterDataPipe(IterableDataset):
     """Base class of streams that registered methods chain: ``pipe.batch(4)`` is ``Batcher(pipe, 4)``."""
 
-    functions = {}
-
     def __getattr__(self, name):
-        if name in IterDataPipe.functions:
-            return lambda *args, **kwargs: IterDataPipe.functions[name](self, *args, **kwargs)
+        if name in _functions:
+            return lambda *args, **kwargs: _functions[name](self, *args, **kwargs)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @classmethod
     def register_datapipe_as_function(cls, function_name, cls_to_register, enable_df_api_tracing=False):
         """Make ``pipe.function_name(...)`` build a ``cls_to_register``."""
-        if function_name in cls.functions:
+        if function_name in _functions:
             raise Exception(f"Unable to add DataPipe function name {function_name} as it is already taken")
-        cls.functions[function_name] = cls_to_register
+        _functions[function_name] = cls_to_register
 
 
 class functional_datapipe:
