@@ -14,30 +14,46 @@ ctypedef struct Entry:
     PyObject* node                     # borrowed: Walk.buffers owns it while it waits
 
 
+@cython.final
+@cython.freelist(8)
 cdef class Walk:
     """One backward pass: the nodes that wait (a binary heap) and the gradients gathered for each."""
     cdef Entry* heap
+    cdef Entry[32] first               # room for the heap of most passes
     cdef int length, capacity
     cdef dict buffers                  # node -> list of gradients, one per output
     cdef dict captures                 # node -> list of (output number, position in results), or None
     cdef set wanted                    # nodes on a way to the inputs, or None: all
     cdef set running                   # those of them that must run, not just be reached
     cdef list results
-    cdef list starts                   # the nodes it began at
+    cdef list starts                   # (node, output number) it began at
     cdef set reachable                 # all nodes it will come to, found when first asked for
     cdef bint keep, create
 
+    def __cinit__(self):
+        self.heap = self.first
+        self.capacity = 32
+
     def __dealloc__(self):
-        free(self.heap)
+        if self.heap != self.first:
+            free(self.heap)
+
+    cdef int grow(self) except -1:
+        cdef Entry* old = NULL if self.heap == self.first else self.heap
+        cdef Entry* new = <Entry*>realloc(old, 2 * self.capacity * sizeof(Entry))
+        if new == NULL:
+            raise MemoryError()
+        if old == NULL:
+            memcpy(new, self.first, self.capacity * sizeof(Entry))
+        self.heap = new
+        self.capacity *= 2
+        return 0
 
     cdef int push(self, Node node) except -1:
         cdef int i = self.length, parent
         cdef Entry e
         if i == self.capacity:
-            self.capacity = max(64, 2 * self.capacity)
-            self.heap = <Entry*>realloc(self.heap, self.capacity * sizeof(Entry))
-            if self.heap == NULL:
-                raise MemoryError()
+            self.grow()
         self.length += 1
         e.sequence, e.node = node.sequence, <PyObject*>node
         while i > 0:
@@ -172,9 +188,9 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
     cdef void* outer = rl_walk
     walk.buffers = {}
     walk.keep, walk.create = keep, create
-    walk.starts = [node for node, number in roots]
+    walk.starts = roots
     if targets is not None:
-        _plan(walk, walk.starts, targets)
+        _plan(walk, [node for node, number in roots], targets)
     state.grad = create
     state.depth += 1
     rl_walk = <void*>walk
@@ -380,7 +396,7 @@ def will_run(Node node):
         raise RuntimeError("there is no backward pass running")
     walk = <Walk>rl_walk
     if walk.reachable is None:
-        walk.reachable = _reach(walk.starts, 0)
+        walk.reachable = _reach([start for start, number in walk.starts], 0)
         if walk.wanted is not None:
             walk.reachable &= walk.wanted
     return node in walk.reachable

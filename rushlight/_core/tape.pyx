@@ -18,7 +18,7 @@ from cpython.pythread cimport (
 )
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from rushlight._core.tensor cimport *
 
