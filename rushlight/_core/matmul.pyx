@@ -21,7 +21,7 @@ cdef dict _callbacks = {}
 
 
 def set_callback(str name, function):
-    """Registers what this module calls upward: mul, conj, sum_to_size, unsqueeze, expand_batch."""
+    """Registers what this module calls upward: add, mul, conj, sum, sum_to_size, squeeze, unsqueeze."""
     _callbacks[name] = function
 
 

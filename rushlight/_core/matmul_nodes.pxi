@@ -76,8 +76,11 @@ cdef class ProductNode(Node):
 
 
 cdef Tensor _summed(Tensor g, tuple shape):
+    """g summed over the dims along which a tensor of that shape was broadcast."""
     if g.ndim == len(shape) and all([g.sizes[i] == shape[i] for i in range(g.ndim)]):
         return g
+    if len(shape) == 1 and g.ndim > 1 and g.sizes[g.ndim - 1] == shape[0]:  # a bias
+        return _callbacks["sum"](g, 0 if g.ndim == 2 else tuple(range(g.ndim - 1)))
     return _callbacks["sum_to_size"](g, shape)
 
 

@@ -18,7 +18,8 @@ def _compile(code):
 
 _gemm.set_compiler(_compile)
 for _name, _function in {
-    "mul": arithmetic.mul, "add": arithmetic.add, "conj": casting.conj, "sum_to_size": shape.sum_to_size,
+    "mul": arithmetic.mul, "add": arithmetic.add, "conj": casting.conj, "sum": reduction.sum,
+    "sum_to_size": shape.sum_to_size,
     "unsqueeze": shape.unsqueeze, "squeeze": shape.squeeze,
 }.items():  # fmt: skip
     _matmul.set_callback(_name, _function)
