@@ -132,13 +132,18 @@ cdef object unsqueeze_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 
 cdef object select_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = self_argument(args, n, "select")
+    cdef int d
+    cdef int64_t at
     dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim")
     index = <object>args[2] if n > 2 else keyword(args, n, kwnames, "index")
     if dim is None or index is None:
         raise TypeError('select() missing required positional arguments: "dim", "index"')
     if t.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    return select(t, wrap_dim(dim, t.ndim), index.__index__())
+    d, at = wrap_dim(dim, t.ndim), index.__index__()
+    if at < -t.sizes[d] or at >= t.sizes[d]:
+        raise IndexError(f"select(): index {at} out of range for tensor of size {list(t.shape)} at dimension {d}")
+    return select(t, d, at)
 
 
 cdef object narrow_operator(PyObject** args, Py_ssize_t n, tuple kwnames):

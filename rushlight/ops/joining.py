@@ -77,8 +77,8 @@ def _(grad, dim, needs, shapes):
 
 
 @composite(where="function", aliases=("concat", "concatenate"))
-def cat(tensors, dim=0):
-    """The tensors one behind the other along a dim; all other sizes must agree.
+def cat(tensors, dim=0, *, axis=None):
+    """The tensors one behind the other along a dim (``axis`` under NumPy's name); all other sizes must agree.
 
     >>> torch.cat([torch.zeros(2, 1), torch.ones(2, 2)], dim=1)
     tensor([[0., 1., 1.],
@@ -86,7 +86,8 @@ def cat(tensors, dim=0):
     """
     tensors = _sequence("cat", tensors)
     if not tensors:
-        raise ValueError("expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    dim = dim if axis is None else axis
     ndim = max(t.ndim for t in tensors)
     return _cat(tensors, _wrap(dim, ndim))
 
@@ -173,6 +174,8 @@ def _(grads, input, sizes, dim):
 @composite(aliases=("split_with_sizes",))
 def split(input, split_size_or_sections, dim=0):
     """Views of consecutive pieces along a dim: of one size (the last may be smaller), or of the sizes in a list."""
+    if input.ndim == 0:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = _wrap(dim, input.ndim)
     n = input.shape[dim]
     if isinstance(split_size_or_sections, int):
@@ -184,10 +187,11 @@ def split(input, split_size_or_sections, dim=0):
         sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
     else:
         sizes = [int(s) for s in split_size_or_sections]
-        if sum(sizes) != n or min(sizes, default=0) < 0:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), but got split_sizes={sizes}"
-            )
+        if min(sizes, default=0) < 0:
+            raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}")
+        if sum(sizes) != n:
+            raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
+                               f"but got split_sizes={sizes}")  # fmt: skip
     return tuple(_split(input, tuple(sizes), dim))
 
 
@@ -221,9 +225,8 @@ def tensor_split(input, indices_or_sections, dim=0):
 def _along(name, dim, least):
     def definition(input, indices_or_sections):
         if input.ndim < least:
-            raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension{'s' if least > 1 else ''}, but got a tensor with {input.ndim} dimensions!"
-            )
+            raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
+                               f"{input.ndim} dimensions!")  # fmt: skip
         d = 0 if name == "hsplit" and input.ndim == 1 else dim
         if isinstance(indices_or_sections, int) and input.shape[d] % indices_or_sections:
             raise RuntimeError(
@@ -263,7 +266,7 @@ def _(grads, input, dim):
 def unbind(input, dim=0):
     """Views of every position along a dim, as a tuple."""
     if input.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return tuple(_unbind(input, _wrap(dim, input.ndim)))
 
 
@@ -274,14 +277,16 @@ def unbind(input, dim=0):
 def broadcast_shapes(*shapes):
     """The shape that tensors of these shapes broadcast to."""
     out = []
-    for s in shapes:
-        s = (s,) if isinstance(s, int) else tuple(s)
-        out = [1] * (len(s) - len(out)) + out
-        for i, n in enumerate(s, len(out) - len(s)):
-            if out[i] == 1:
-                out[i] = n
-            elif n not in (1, out[i]):
-                raise RuntimeError("Shape mismatch: objects cannot be broadcast to a single shape")
+    for position, given in enumerate(shapes):
+        sizes = (given,) if isinstance(given, int) else tuple(given)
+        out = [1] * (len(sizes) - len(out)) + out
+        for back in range(-1, -len(sizes) - 1, -1):
+            n = sizes[back]
+            if out[back] == 1:
+                out[back] = n
+            elif n not in (1, out[back]):
+                raise RuntimeError(f"Attempting to broadcast a dimension of length {n} at {back}! Mismatching argument at index {position} had "
+                                   f"{sizes}; but expected shape should be broadcastable to {out}")  # fmt: skip
     return Size(out)
 
 
@@ -304,7 +309,7 @@ def common_shape(*shapes):
 def broadcast_tensors(*tensors):
     """Each tensor expanded to the shape they all broadcast to."""
     tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
-    target = broadcast_shapes(*(t.shape for t in tensors))
+    target = common_shape(*(t.shape for t in tensors))
     return tuple(shape.expand(t, target) for t in tensors)
 
 
@@ -364,19 +369,24 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
-    if any(t.ndim > 1 for t in tensors):
-        raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {next(t for t in tensors if t.ndim > 1)}")
-    swap = indexing == "xy" and len(tensors) >= 2
-    order = [1, 0, *range(2, len(tensors))] if swap else range(len(tensors))
-    flat = [shape.reshape(tensors[i], (-1,)) for i in order]
-    target = [t.shape[0] for t in flat]
-    grids = [shape.expand(shape.reshape(t, [-1 if i == k else 1 for i in range(len(flat))]), target) for k, t in enumerate(flat)]
-    return tuple(shape.transpose(g, 0, 1) for g in (grids[i] for i in order)) if swap else tuple(grids)
+    for t in tensors:
+        if t.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: a tensor of shape {list(t.shape)}")
+        if t.dtype is not tensors[0].dtype:
+            raise RuntimeError("meshgrid expects all tensors to have the same dtype")
+    flat = [shape.reshape(t, (-1,)) for t in tensors]
+    order = [1, 0, *range(2, len(flat))] if indexing == "xy" and len(flat) > 1 else range(len(flat))
+    places = {k: at for at, k in enumerate(order)}
+    target = [flat[k].shape[0] for k in order]
+    return tuple(shape.expand(shape.reshape(t, [-1 if at == places[k] else 1 for at in range(len(flat))]), target) for k, t in enumerate(flat))
 
 
 @composite(where="function")
 def cartesian_prod(*tensors):
     """All combinations of the elements of 1-d tensors, as rows."""
+    for t in tensors:
+        if t.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
     if len(tensors) == 1:
         return tensors[0]
     return stack([shape.reshape(g, (-1,)) for g in meshgrid(*tensors, indexing="ij")], 1)
@@ -387,7 +397,12 @@ def block_diag(*tensors):
     """A matrix with the given ones along its diagonal and zeros elsewhere."""
     from . import creation
 
+    for i, t in enumerate(tensors):
+        if t.ndim > 2:
+            raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions")
     blocks = [atleast_2d(t) for t in tensors]
+    if not blocks:
+        return creation.empty((1, 0))
     kind = _common_dtype(blocks)
     columns = sum(b.shape[1] for b in blocks)
     rows, left = [], 0

@@ -132,6 +132,8 @@ def T(input):
 @composite(where="property")
 def mT(input):
     """The view with the last two dims swapped."""
+    if input.ndim == 0:
+        return input
     if input.ndim < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
     return transpose(input, -2, -1)
@@ -141,7 +143,8 @@ def mT(input):
 def H(input):
     """The conjugate transpose of a matrix."""
     if input.ndim not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor."
+                           + (" For batches of matrices, consider using tensor.mH" if input.ndim > 2 else ""))  # fmt: skip
     return (transpose(input, 0, 1) if input.ndim else input).conj()
 
 
