@@ -1,6 +1,6 @@
 """Networks: modules, their functions, initial values and utilities."""
 
-from . import _reduction, functional, init, modules  # noqa: F401
+from . import _reduction, attention, common_types, functional, grad, init, modules, parallel, utils  # noqa: F401
 from .modules import *  # noqa: F403
 from .parallel import DataParallel  # noqa: F401
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter  # noqa: F401

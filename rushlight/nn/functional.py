@@ -79,6 +79,7 @@ from ._functional_embedding import (  # noqa: F401
     embedding_bag,
     one_hot,
 )
+from ._functional_grouped import grouped_mm, scaled_grouped_mm, scaled_mm  # noqa: F401
 from ._functional_image import (  # noqa: F401
     affine_grid,
     channel_shuffle,

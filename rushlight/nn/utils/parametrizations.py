@@ -129,7 +129,8 @@ class _Orthogonal(Module):
             A = X.tril(-1)
             tau = 2.0 / (1.0 + (A * A).sum(-2))
             Q = torch.linalg.householder_product(A, tau)
-            Q = Q * X.diagonal(dim1=-2, dim2=-1).unsqueeze(-2)
+            signs = X.diagonal(dim1=-2, dim2=-1).detach().sign()  # of the columns; they are not trained
+            Q = Q * signs.unsqueeze(-2)
         else:
             Q = self._from_skew(X, rows, columns)
         if hasattr(self, "base"):

@@ -1,0 +1,235 @@
+"""nn.utils, nn.attention and the functions without a layer, against PyTorch."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import rushlight
+import rushlight.nn
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torch.nn.attention")
+pytest.importorskip("torch.nn.grad")
+
+
+def weight_norm(t, m):
+    t.nn.utils.parametrizations.weight_norm(m)
+    m(t.ones(2, 3)).sum().backward()
+    return [p.grad for p in m.parameters()]
+
+
+def weight_norm_whole(t, m):
+    t.nn.utils.parametrizations.weight_norm(m, dim=None)
+    return [m.weight]
+
+
+def spectral_norm(t, m):
+    t.nn.utils.parametrizations.spectral_norm(m)
+    out = m(t.ones(2, 3))
+    out.sum().backward()
+    return [out] + [p.grad for p in m.parameters()]
+
+
+def removed(t, m):
+    t.nn.utils.parametrizations.weight_norm(m)
+    t.nn.utils.parametrize.remove_parametrizations(m, "weight")
+    return [m.weight]
+
+
+def own_parametrization(t, m):
+    class Scaled(t.nn.Module):
+        def forward(self, x):
+            return x * 3
+
+        def right_inverse(self, x):
+            return x / 3
+
+    t.nn.utils.parametrize.register_parametrization(m, "weight", Scaled())
+    t.nn.utils.parametrize.register_parametrization(m, "weight", Scaled())
+    m.weight = t.ones(m.out_features, 3)
+    with t.nn.utils.parametrize.cached():
+        same = m.weight is m.weight
+    return [m.weight, t.tensor(same), t.tensor(m.weight is m.weight)]
+
+
+def old_weight_norm(t, m):
+    t.nn.utils.weight_norm(m)
+    out = m(t.ones(2, 3))
+    out.sum().backward()
+    return [out] + [p.grad for p in m.parameters()]
+
+
+def old_weight_norm_removed(t, m):
+    t.nn.utils.weight_norm(m)
+    m(t.ones(2, 3))
+    t.nn.utils.remove_weight_norm(m)
+    return [m.weight]
+
+
+def old_spectral_norm(t, m):
+    t.nn.utils.spectral_norm(m)
+    out = m(t.ones(2, 3))
+    out.sum().backward()
+    return [out] + [p.grad for p in m.parameters()]
+
+
+def old_spectral_norm_removed(t, m):
+    t.nn.utils.spectral_norm(m)
+    m(t.ones(2, 3))
+    t.nn.utils.remove_spectral_norm(m)
+    return [m.weight]
+
+
+def pruned(t, m):
+    prune = t.nn.utils.prune
+    prune.l1_unstructured(m, "weight", 0.3)
+    prune.random_unstructured(m, "weight", 2)
+    prune.l1_unstructured(m, "bias", 1)
+    out = m(t.ones(2, 3))
+    out.sum().backward()
+    return [out] + [p.grad for p in m.parameters()]
+
+
+def pruned_slices(t, m):
+    prune = t.nn.utils.prune
+    prune.ln_structured(m, "weight", 1, 2, 0)
+    prune.random_structured(m, "weight", 1, 1)
+    prune.remove(m, "weight")
+    return [m.weight, t.tensor(prune.is_pruned(m))]
+
+
+def pruned_together(t, m):
+    prune = t.nn.utils.prune
+    prune.global_unstructured([(m, "weight"), (m, "bias")], prune.L1Unstructured, amount=0.4)
+    return [m.weight, m.bias]
+
+
+def clipped(t, m):
+    m(t.ones(2, 3)).sum().backward()
+    norm = t.nn.utils.clip_grad_norm_(m.parameters(), 0.5)
+    grads = [p.grad.clone() for p in m.parameters()]
+    t.nn.utils.clip_grad_value_(m.parameters(), 0.05)
+    return [norm, *grads] + [p.grad for p in m.parameters()]
+
+
+def clipped_by_largest(t, m):
+    m(t.ones(2, 3)).sum().backward()
+    return [t.nn.utils.clip_grad_norm_(m.parameters(), 0.5, norm_type=float("inf"))] + [p.grad for p in m.parameters()]
+
+
+def as_vector(t, m):
+    vector = t.nn.utils.parameters_to_vector(m.parameters())
+    t.nn.utils.vector_to_parameters(vector.detach() * 2, m.parameters())
+    return [vector]
+
+
+def fused(t, m):
+    norm = t.nn.BatchNorm1d(m.out_features)
+    norm(m(t.randn(8, 3)))
+    result = t.nn.utils.fuse_linear_bn_eval(m.eval(), norm.eval())
+    return [result.weight, result.bias]
+
+
+def called_with_other_weights(t, m):
+    given = {"weight": t.ones(m.out_features, 3)}
+    return [t.nn.utils.stateless.functional_call(m, given, (t.ones(2, 3),)), m.weight]
+
+
+def packed(t, m):
+    rnn = t.nn.utils.rnn
+    sequences = [t.arange(float(n)) for n in (3, 5, 2)]
+    p = rnn.pack_sequence(sequences, enforce_sorted=False)
+    padded = rnn.pad_packed_sequence(p, batch_first=True, total_length=7, padding_value=-1)
+    left = rnn.pad_sequence(sequences, padding_side="left", padding_value=9.0)
+    return [p.data, p.batch_sizes, p.sorted_indices, *rnn.pad_packed_sequence(p), *padded, left, *rnn.unpack_sequence(p)]
+
+
+def skipped_init(t, m):
+    made = t.nn.utils.skip_init(t.nn.Linear, 3, 2)
+    return [t.tensor(list(made.weight.shape)), t.rand(2)]
+
+
+def attention(t, m):
+    q, k, v = (t.arange(float(n)).reshape(1, 2, -1, 4) / 40 - 0.5 for n in (24, 40, 40))
+    with t.nn.attention.sdpa_kernel(t.nn.attention.SDPBackend.MATH):
+        causal = t.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return [causal, t.nn.grad.conv1d_input((1, 2, 5), t.ones(3, 2, 2), t.ones(1, 3, 4))]
+
+
+def functions(t, m):
+    F = t.nn.functional
+    x = t.arange(24.0).reshape(2, 3, 4).sin()
+    theta = t.tensor([[[0.9, 0.1, 0.2], [-0.2, 1.1, 0.0]]])
+    grid = F.affine_grid(theta, (1, 1, 3, 4), align_corners=False)
+    image = t.arange(20.0).reshape(1, 1, 4, 5).cos()
+    results = [F.normalize(x, dim=1), F.one_hot(t.tensor([[1, 3]])), F.pdist(x[0]), grid]
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for padding in ("zeros", "border", "reflection"):
+            for align in (False, True):
+                results.append(F.grid_sample(image, grid * 1.7, mode, padding, align))
+    for mode in ("bilinear", "bicubic"):
+        results.append(F.interpolate(image, (3, 2), mode=mode, antialias=True))
+        results.append(F.interpolate(image, (6, 9), mode=mode, antialias=True))
+    results += [F.conv_tbc(x, t.ones(2, 4, 2), t.zeros(2), 1), F.gumbel_softmax(x), F.gumbel_softmax(x, hard=True)]
+    return results
+
+
+CASES = [
+    weight_norm, weight_norm_whole, spectral_norm, removed, own_parametrization, old_weight_norm, old_weight_norm_removed,
+    old_spectral_norm, old_spectral_norm_removed, pruned, pruned_slices, pruned_together, clipped, clipped_by_largest, as_vector,
+    fused, called_with_other_weights, packed, skipped_init, attention, functions,
+]  # fmt: skip
+
+
+def observed(library, case, rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        library.manual_seed(4)
+        module = library.nn.Linear(3, rows)
+        values = case(library, module)
+    tensors = [*module.state_dict().values(), *values, library.rand(2)]
+    return repr(module), list(module.state_dict()), [tensor.detach().numpy() for tensor in tensors]
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+@pytest.mark.parametrize("case", CASES)
+def test_agrees(case, rows):
+    text, names, values = observed(rushlight, case, rows)
+    expected_text, expected_names, expected = observed(torch, case, rows)
+    assert (text, names, len(values)) == (expected_text, expected_names, len(expected))
+    for mine, other in zip(values, expected, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4])
+@pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder"])
+def test_orthogonal_stays_orthogonal(kind, rows):
+    rushlight.manual_seed(0)
+    layer = rushlight.nn.Linear(3, rows)
+    rushlight.nn.utils.parametrizations.orthogonal(layer, orthogonal_map=kind)
+    optimizer = rushlight.optim.SGD(layer.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        layer(rushlight.ones(2, 3)).pow(2).sum().backward()
+        optimizer.step()
+        weight = layer.weight.detach().numpy()
+        square = weight.T @ weight if rows >= 3 else weight @ weight.T
+        np.testing.assert_allclose(square, np.eye(min(rows, 3)), atol=1e-5)
+
+
+def test_flex_attention_with_a_mask_and_a_score():
+    flex = rushlight.nn.attention.flex_attention
+    q, k, v = (rushlight.arange(float(n)).reshape(1, 2, -1, 4) / 40 - 0.5 for n in (24, 40, 40))
+    mask = flex.create_block_mask(lambda b, h, i, j: i >= j, None, None, 3, 5)
+    causal = rushlight.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    np.testing.assert_allclose(flex.flex_attention(q, k, v, block_mask=mask).numpy(), causal.numpy(), rtol=1e-5)
+    far = flex.flex_attention(q, k, v, score_mod=lambda score, b, h, i, j: score - 100 * abs(i - j))
+    np.testing.assert_allclose(far.numpy(), v[:, :, :3].numpy(), rtol=1e-4)
+
+
+def test_nonfinite_norm_is_reported():
+    parameter = rushlight.nn.Parameter(rushlight.ones(2))
+    parameter.grad = rushlight.tensor([float("nan"), 1.0])
+    with pytest.raises(RuntimeError, match="non-finite"):
+        rushlight.nn.utils.clip_grad_norm_([parameter], 1.0, error_if_nonfinite=True)
