@@ -145,6 +145,13 @@ def vmap_of_two_levels(torch):
     )
 
 
+@program
+def autograd_grad_under_vmap(torch):
+    x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x * x * x
+    return torch.func.vmap(lambda v: torch.autograd.grad(y, x, v, retain_graph=True)[0])(torch.eye(3))
+
+
 def _refused(name, function):
     function.__name__ = f"vmap_refuses_{name}"
     PROGRAMS.append(function)

@@ -72,6 +72,7 @@ cdef int check_inplace(Tensor t, bint record) except -1:
 cdef int rebase(Tensor t, Node node, int own=0) except -1:
     """After a recorded write to t: t, its base and the base's views now come from node (node.next[own] was t before).
     """
+    global _any_wrapped
     if t.base is None:
         _replace_node(t, node, 0)
         return 0
@@ -84,12 +85,35 @@ cdef int rebase(Tensor t, Node node, int own=0) except -1:
     copy.label = "CopySlices"
     copy.inner = node
     copy.own = own
-    copy.region = region_of(t, base)
+    copy.region, copy.code = region_of(t, base), base.code
     copy.next, copy.numbers = tuple(nexts), numbers
+    (<object>node).__dict__["wrapped_in"] = weakref.ref(copy)
+    _any_wrapped = True
     _number(copy, max(node.sequence, _newest(nexts)))
     _replace_node(base, copy, 0)
     t.view_version = -1
     return refresh_view(t)
+
+
+cdef bint _any_wrapped = False         # has any node ever been wrapped in a CopySlices?
+
+
+cdef int set_result_history(Tensor out, Node node, int number) except -1:
+    """Gives a result that its own node kept its history back: that of the written view if the node was wrapped, since a
+    wrapped node must only run, and be released, through its CopySlices.
+    """
+    cdef CopySlices copy
+    cdef AsStridedBackward region
+    wrapped = (<object>node).__dict__.get("wrapped_in") if _any_wrapped else None
+    if wrapped is None:
+        return set_history(out, node, number)
+    copy = wrapped()
+    region = AsStridedBackward.__new__(AsStridedBackward)
+    region.label = "AsStridedBackward0"
+    region.region, region.code = copy.region, copy.code
+    region.next = (copy,)
+    _number(region, copy.sequence)
+    return set_history(out, region, 0)
 
 
 cdef uint64_t _newest(list nodes) noexcept:
@@ -180,7 +204,7 @@ cdef class AsStridedBackward(Node):
 cdef class CopySlices(Node):
     """A base whose region was overwritten by the call that ``inner`` recorded."""
     cdef Node inner
-    cdef int own
+    cdef int own, code                 # which entry of inner.next was the view; the base's dtype
     cdef Region region
 
     cdef list apply(self, list grads):
@@ -238,7 +262,9 @@ cdef object _scatter(object grad, Region r, int code):
         return whole
     if whole.flags & CONTIGUOUS and not r.real:
         return whole.view(-1).index_add(0, _places(sizes, strides, r.offset), grad.reshape(-1)).view(r.base_sizes)
-    raise RuntimeError("the gradient of an overlapping view needs a contiguous base; use clone() before making the view")
+    raise RuntimeError(
+        "the gradient of an overlapping view needs a contiguous base; use clone() before making the view"
+    )
 
 
 cdef object _places(list sizes, list strides, offset):

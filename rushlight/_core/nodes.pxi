@@ -93,6 +93,7 @@ cdef class LibraryNode(Node):
             rebase(outputs[0], node, own)
             return
         for i, t in enumerate(outputs):
+            t.flags &= ~<uint32_t>NO_GRAD_VIEW     # made without recording, but recorded now
             set_history(t, node, i)
 
     cdef list apply(self, list grads):
@@ -198,7 +199,7 @@ cdef class FunctionNode(Node):
         cdef Tensor t = unpack(s, self), out
         if s.number >= 0 and t.node is None:
             out = alias(t)
-            set_history(out, self, s.number)
+            set_result_history(out, self, s.number)
             return out
         return t
 

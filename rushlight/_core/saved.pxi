@@ -172,7 +172,7 @@ cdef Tensor unpack(Saved saved, Node node):
         raise _overwritten(saved, node)
     if saved.number >= 0 and grad_enabled():
         out = alias(t)
-        set_history(out, node, saved.number)
+        set_result_history(out, node, saved.number)
         return out
     return t
 
@@ -307,7 +307,7 @@ cdef Tensor _unpack_packed(Saved saved, Node node):
         )
     cdef Tensor out = alias(value)
     if saved.number >= 0:
-        source, number = node, saved.number
-    if source is not None:
+        set_result_history(out, node, saved.number)
+    elif source is not None:
         set_history(out, source, number)
     return out

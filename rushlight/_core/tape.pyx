@@ -121,7 +121,6 @@ cdef int set_history(Tensor out, Node node, int number) except -1:
     out.flags &= ~<uint32_t>REQUIRES_GRAD
     if out.base is not None:
         out.view_version = out.memory.version
-        out.flags &= ~<uint32_t>NO_GRAD_VIEW
     return 0
 
 

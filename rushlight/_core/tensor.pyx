@@ -36,6 +36,10 @@ cdef extern from *:
     ThreadState rl_thread_state
     void rl_huge_pages(void* p, size_t n) nogil
 
+cdef extern from *:
+    bint __builtin_mul_overflow(int64_t a, int64_t b, int64_t* product) nogil
+    bint __builtin_add_overflow(int64_t a, int64_t b, int64_t* sum) nogil
+
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** p, size_t alignment, size_t size)
 
@@ -93,13 +97,35 @@ cdef int finish(Tensor t) except -1:
     for i in range(t.ndim - 1, -1, -1):
         if t.sizes[i] != 1 and t.strides[i] != n:
             dense = False
-        n *= t.sizes[i]
+        if __builtin_mul_overflow(n, t.sizes[i], &n):
+            if not _has_zero(t.ndim, t.sizes):
+                raise RuntimeError(f"numel: integer multiplication overflow\n  The sizes {_listed(t.ndim, t.sizes)} are beyond 2**63 elements.")
+            n = 0
     t.count = n
     if dense or n == 0:
         t.flags |= CONTIGUOUS
     else:
         t.flags &= ~<uint32_t>CONTIGUOUS
     return 0
+
+
+cdef bint _has_zero(int n, const int64_t* sizes) noexcept:
+    cdef int i
+    for i in range(n):
+        if sizes[i] == 0:
+            return True
+    return False
+
+
+cdef list _listed(int n, const int64_t* values):
+    return [values[i] for i in range(n)]
+
+
+cdef object _overflow(int ndim, const int64_t* sizes, str more=""):
+    return RuntimeError(
+        f"Storage size calculation overflowed with sizes={_listed(ndim, sizes)}{more}\n"
+        "  No machine has that memory. Is a size negative, or a product of sizes where one of them was meant?"
+    )
 
 
 cdef str type_string(Tensor t):
@@ -136,41 +162,43 @@ cdef Tensor new_tensor(Storage memory, char* address, int code, int ndim):
 cdef Tensor empty(int code, int ndim, const int64_t* sizes, int place=0):
     """A row-major, uninitialised tensor."""
     cdef Tensor t = Tensor.__new__(Tensor)
-    cdef int64_t n = 1
+    cdef int64_t n = 1, nbytes
     cdef int i
     _set_rank(t, ndim)
     for i in range(ndim - 1, -1, -1):
         if sizes[i] < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {sizes[i]}: {[sizes[j] for j in range(ndim)]}")
+            raise RuntimeError(f"Trying to create tensor with negative dimension {sizes[i]}: {_listed(ndim, sizes)}")
         t.sizes[i] = sizes[i]
         t.strides[i] = n
-        if sizes[i] > 1 and n > (<int64_t>1 << 62) // sizes[i]:
-            raise _no_memory(<int64_t>1 << 62)
-        n *= sizes[i] if sizes[i] else 1
-    for i in range(ndim):
-        if sizes[i] == 0:
-            n = 0
+        if sizes[i] > 1 and __builtin_mul_overflow(n, sizes[i], &n):
+            raise _overflow(ndim, sizes)
+    if _has_zero(ndim, sizes):
+        n = 0
     t.count = n
     t.code = code
     t.place = place
     t.flags = CONTIGUOUS | INFERENCE if rl_thread_state.inference else CONTIGUOUS
-    if n > (<int64_t>1 << 62) // ITEMSIZE[code]:
-        raise _no_memory(<int64_t>1 << 62)
-    t.memory = allocate(n * ITEMSIZE[code], place)
+    if __builtin_mul_overflow(n, ITEMSIZE[code], &nbytes):
+        raise _overflow(ndim, sizes)
+    t.memory = allocate(nbytes, place)
     t.address = <char*>t.memory.address
     return t
 
 
 cdef Tensor empty_strided(int code, int ndim, const int64_t* sizes, const int64_t* strides, int place=0):
     """An uninitialised tensor with the given strides (in elements)."""
-    cdef int64_t last = 1
+    cdef int64_t last = 1, reach, nbytes
     cdef int i
+    cdef bint beyond = False
     for i in range(ndim):
         if sizes[i] == 0:
-            last = 0
+            last, beyond = 0, False
             break
-        last += (sizes[i] - 1) * strides[i]
-    cdef Tensor t = new_tensor(allocate(last * ITEMSIZE[code], place), NULL, code, ndim)
+        if __builtin_mul_overflow(sizes[i] - 1, strides[i], &reach) or __builtin_add_overflow(last, reach, &last):
+            beyond = True
+    if beyond or __builtin_mul_overflow(last, ITEMSIZE[code], &nbytes):
+        raise _overflow(ndim, sizes, f" and strides={_listed(ndim, strides)}")
+    cdef Tensor t = new_tensor(allocate(nbytes, place), NULL, code, ndim)
     t.address = <char*>t.memory.address
     memcpy(t.sizes, sizes, ndim * sizeof(int64_t))
     memcpy(t.strides, strides, ndim * sizeof(int64_t))
@@ -195,7 +223,7 @@ cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, con
     memcpy(out.sizes, sizes, ndim * sizeof(int64_t))
     memcpy(out.strides, strides, ndim * sizeof(int64_t))
     finish(out)
-    out.flags |= t.flags & (CONJ | NEG | UNVERSIONED | INFERENCE)
+    out.flags |= t.flags & (CONJ | NEG | UNVERSIONED | INFERENCE | NO_GRAD_VIEW | MULTI_VIEW)
     out.base = t if t.base is None else t.base
     out.view_version = t.memory.version
     return out

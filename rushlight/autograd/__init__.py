@@ -122,7 +122,11 @@ def grad(
         )
     keep = create_graph if retain_graph is None else retain_graph
     given = _gradients(grad_outputs, len(outputs))
-    if is_grads_batched:
+    if tape.intercepted(outputs + inputs + (given or ())):
+        from ._batching import grad as batched_grad
+
+        results = batched_grad(outputs, inputs, given, keep, create_graph, allow_unused)
+    elif is_grads_batched:
         results = _batched(outputs, inputs, given, keep, create_graph, allow_unused)
     else:
         results = tape.run_grad(outputs, given, keep, create_graph, inputs, allow_unused)

@@ -3,7 +3,7 @@
 from .._core import operator
 from .._core.tensor import Tensor
 from ..utils._pytree import tree_flatten, tree_unflatten
-from .vmap import Batched, CannotBatch, _levels, batch_size, move, unwrap, wrap
+from .vmap import Batched, CannotBatch, _levels, batch_size, leading, move, unwrap, wrap
 
 _RANDOM = {
     "bernoulli",
@@ -86,8 +86,7 @@ def _rank(x):
 
 
 def _align(x, rank, level):
-    """x with its batch dim in front and behind it enough dims of size 1 to broadcast against tensors of that many dims.
-    """
+    """x with its batch dim in front and behind it enough dims of size 1 to broadcast against tensors of that many dims."""
     if not isinstance(x, Tensor):
         return x
     value, batched = _front(x, level)
@@ -446,6 +445,61 @@ RULES = {
     "addmv": _addmm,
     "detach": _detach,
 }
+
+
+# -- gradients --
+
+
+def grad(outputs, inputs, vectors, keep, create, allow_unused):
+    """autograd.grad where tensors may be batched: one pass for the batch if all are, else one per example."""
+    from .._core import tape
+    from . import grad as run
+
+    levels = [x.level for x in (*outputs, *inputs, *(vectors or ())) if isinstance(x, Batched)]
+    if not levels:
+        return tape.run_grad(outputs, vectors, keep, create, inputs, allow_unused)
+    level = max(levels)
+    options = {"create_graph": create, "allow_unused": allow_unused}
+    if vectors is None:
+        vectors = tuple(_one_for_scalar(o) for o in outputs)
+    parts = [unwrap(x, level) for x in inputs]
+    if all(unwrap(x, level)[1] is not None for x in (*outputs, *inputs)):
+        found = run(
+            [_front(o, level)[0] for o in outputs],
+            [x for x, _ in parts],
+            [leading(v, level) for v in vectors],
+            retain_graph=keep,
+            **options,
+        )
+        return tuple(None if g is None else wrap(g, d, level) for g, (_, d) in zip(found, parts))
+    rows = []
+    for i in range(batch_size(level)):
+        found = run(
+            [_example(o, level, i) for o in outputs],
+            [x for x, _ in parts],
+            [_example(v, level, i) for v in vectors],
+            retain_graph=keep or i + 1 < batch_size(level),
+            **options,
+        )
+        rows.append([g if g is None or d is None else g.select(d, i) for g, (_, d) in zip(found, parts)])
+    return tuple(None if column[0] is None else wrap(_stack(column), 0, level) for column in zip(*rows))
+
+
+def _one_for_scalar(output):
+    if output.numel() != 1:
+        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+    return output.detach().new_ones(output.shape)
+
+
+def _example(x, level, i):
+    value, bdim = unwrap(x, level)
+    return value if bdim is None else value.select(bdim, i)
+
+
+def _stack(tensors):
+    import rushlight
+
+    return rushlight.stack(tensors)
 
 
 # -- custom Functions --
