@@ -226,6 +226,18 @@ def test_low_rank():
     np.testing.assert_allclose(to_numpy((U * S) @ V.mT), a.numpy(), atol=1e-8)
 
 
+@pytest.mark.parametrize("largest", [True, False])
+def test_lobpcg(largest):
+    a, b = torch.randn(12, 12, dtype=torch.float64), torch.randn(12, 12, dtype=torch.float64)
+    a, b = a + a.mT, b @ b.mT + torch.eye(12)
+    for metric in (None, b):
+        E, X = rl.lobpcg(to_rushlight(a), k=3, B=None if metric is None else to_rushlight(metric), largest=largest)
+        right = torch.eye(12, dtype=torch.float64) if metric is None else metric
+        expected = np.sort(np.linalg.eigvals(np.linalg.solve(right.numpy(), a.numpy())).real)
+        np.testing.assert_allclose(to_numpy(E), expected[::-1][:3] if largest else expected[:3], rtol=1e-8)
+        np.testing.assert_allclose(a.numpy() @ to_numpy(X), right.numpy() @ to_numpy(X) * to_numpy(E), atol=1e-8)
+
+
 def test_same_bits_for_any_number_of_threads():
     before, x = rl.get_num_threads(), rl.randn(40, 30, 30)
     results = []

@@ -347,3 +347,28 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     if not 0 <= q <= min(A.shape[-2:]):
         raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(A.shape[-2:])}")
     return svd_lowrank(A - reduction.mean(A, -2, True) if center else A, q, niter)
+
+
+@composite(where="function")
+def lobpcg(
+    A, k=None, B=None, X=None, n=None, iK=None, niter=None, tol=None, largest=None, method=None, tracker=None,
+    ortho_iparams=None, ortho_fparams=None, ortho_bparams=None,
+):  # fmt: skip
+    """(E, X): the k largest (smallest with largest=False) eigenvalues of symmetric A, or of A x = e B x, with their vectors.
+
+    Computed to full precision by linalg.eigh, so the parameters that steer PyTorch's iteration (iK, niter, tol, method, tracker,
+    ortho_*) have nothing to do; the number of pairs is k, else X's number of columns, else 1.
+    """
+    check_square(A, "lobpcg")
+    k = (1 if X is None else X.shape[-1]) if k is None else k
+    if not 0 < k <= A.shape[-1]:
+        raise ValueError(f"lobpcg(): k must be between 1 and {A.shape[-1]} (the size of A), but it is {k}")
+    if B is not None:
+        L = linalg_solve.cholesky(B)
+        half = linalg_solve.solve_triangular(L, A, upper=False)
+        A = adjoint(linalg_solve.solve_triangular(L, adjoint(half), upper=False))
+    values, vectors = linalg_spectral.eigh(A)
+    if B is not None:
+        vectors = linalg_solve.solve_triangular(adjoint(L), vectors, upper=True)
+    order = creation.arange(k) if largest is False else A.shape[-1] - 1 - creation.arange(k)
+    return values[..., order], vectors[..., order]
