@@ -8,14 +8,14 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # -O2 without -march: the wheel must start on any x86-64; everything that profits from wide vectors is compiled at run time.
-FLAGS = ["-O2", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unreachable-code"]
+FLAGS = ["-O2", "-g0", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unreachable-code"]
 LIBRARIES = ["dl", "pthread", "m"] if sys.platform == "linux" else []
 
 # RUSHLIGHT_BUILD="tensor view" builds just these: for work on one file while another does not compile.
 only = os.environ.get("RUSHLIGHT_BUILD", "").split()
 
 extensions = [
-    Extension(path[:-4].replace(os.sep, "."), [path], extra_compile_args=FLAGS, libraries=LIBRARIES)
+    Extension(path[:-4].replace(os.sep, "."), [path], extra_compile_args=FLAGS, extra_link_args=["-s"], libraries=LIBRARIES)
     for path in sorted(glob("rushlight/_core/*.pyx"))
     if not only or os.path.basename(path)[:-4] in only
 ]

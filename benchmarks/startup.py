@@ -1,0 +1,97 @@
+"""What a program pays before it computes: import, first use of a kernel with a cold and a warm cache, and the size on disk.
+
+``python -m benchmarks.startup``
+"""
+
+import importlib.metadata
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+
+IMPORT = """
+import sys, time, json
+start = time.perf_counter()
+import {library}
+print(json.dumps([time.perf_counter() - start, len(sys.modules), "numpy" in sys.modules, "llvmlite" in sys.modules]))
+"""
+
+FIRST_USE = """
+import json, time
+import llvmlite.binding
+import rushlight as torch
+from rushlight.codegen import cpu
+torch.arange(4.0).neg_()                              # the compiler itself is started by the first kernel of all
+x, m = torch.arange(1.0, 9.0), torch.arange(1.0, 65.0).reshape(8, 8)
+cases = {
+    "pointwise and reductions": [
+        lambda: x.exp(), lambda: x.log(), lambda: x * x, lambda: x / x, lambda: torch.nn.functional.gelu(x), lambda: x.tanh(),
+        lambda: x.sigmoid(), lambda: x.sum(), lambda: x.amax(), lambda: x.mean(), lambda: m.sum(0), lambda: x.where(x > 3, x),
+    ],
+    "float64 elementary, rowwise backward": [
+        lambda: x.double().tan(), lambda: x.double().lgamma(), lambda: x.double().erf(),
+        lambda: torch.softmax(m.clone().requires_grad_(), 1)[0, 0].backward(),
+        lambda: torch.nn.functional.layer_norm(m.clone().requires_grad_(), (8,)).sum().backward(),
+    ],
+    "contraction": [lambda: m.bfloat16() @ m.bfloat16(), lambda: m.long() @ m.long()],
+}
+import rushlight.nn
+times = {}
+for name, calls in cases.items():
+    times[name] = []
+    for call in calls:
+        start = time.perf_counter(); call(); times[name].append(time.perf_counter() - start)
+print(json.dumps(times))
+"""
+
+
+def run(code, **env):
+    """The JSON that a fresh process prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ, **env))
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def folder_size(path):
+    """Bytes of all files below a folder, sources of the extension modules left out."""
+    total = 0
+    for base, _, files in os.walk(path):
+        if "__pycache__" in base:
+            continue
+        total += sum(os.path.getsize(os.path.join(base, f)) for f in files if not f.endswith((".c", ".pyx", ".pxd", ".pxi")))
+    return total
+
+
+def package_size(name):
+    """Bytes of an installed distribution, or None."""
+    try:
+        files = importlib.metadata.files(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return sum(os.path.getsize(f.locate()) for f in files if os.path.exists(f.locate()) and not str(f).endswith(".pyc"))
+
+
+def main():
+    for library in ("rushlight", "torch"):
+        if find_spec(library) is None:
+            continue
+        runs = [run(IMPORT.format(library=library)) for _ in range(7)]
+        seconds = statistics.median(r[0] for r in runs)
+        print(f"import {library:10} {1000 * seconds:7.1f} ms   {runs[0][1]} modules   NumPy loaded: {runs[0][2]}   llvmlite loaded: {runs[0][3]}")
+    with tempfile.TemporaryDirectory() as cache:
+        os.chmod(cache, 0o700)
+        cold, warm = (run(FIRST_USE, RUSHLIGHT_CACHE=cache) for _ in range(2))
+    for name in cold:
+        print(f"first use, {name:38} cold {1000 * statistics.median(cold[name]):6.1f} ms   warm {1000 * statistics.median(warm[name]):6.2f} ms")
+    own = folder_size(os.path.dirname(find_spec("rushlight").origin))
+    needed = {n: package_size(n) for n in ("llvmlite", "numpy", "scipy-openblas64", "safetensors")}
+    total = own + sum(v or 0 for v in needed.values())
+    print(f"installed: rushlight {own / 1e6:.1f} MB, with {', '.join(f'{n} {(v or 0) / 1e6:.0f}' for n, v in needed.items())}: {total / 1e6:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
