@@ -28,6 +28,8 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     subscript,
     extremum,
     statistics,
+    sorting,
+    scan,
     loss,
     normalization,
     contraction,

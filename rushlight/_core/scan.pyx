@@ -1,0 +1,249 @@
+# cython: language_level=3
+"""Scans along the last dim: each result follows from the one before it, a dependence for which the kernel language has no word.
+
+Sums and products of long rows are cut into blocks of a fixed size: their totals first, then each block from where it begins. Both steps run over
+threads, and four blocks (or rows) at a time in each, so that four additions are under way at once. Where the cuts are follows from the length of a
+row alone: results are the same for any number of threads. float32 is accumulated in float64.
+"""
+from libc.math cimport INFINITY, exp, fmax, log1p
+from libc.stdint cimport int64_t
+
+from rushlight._core.tensor cimport F32, F64, I64, Tensor, empty
+from rushlight._core.threads cimport parallel_for
+
+cdef enum:
+    BLOCK = 4096
+    TOGETHER = 4
+
+ctypedef fused number:
+    float
+    double
+    int64_t
+
+ctypedef fused total:
+    double
+    int64_t
+
+cdef struct Scan:
+    const void* input
+    const void* other        # the recurrence's factors
+    void* out
+    int64_t* indices
+    void* carries            # what goes before each block: double or int64
+    int code, sign           # sign: 1 a maximum, -1 a minimum
+    int64_t n, blocks        # elements and blocks of a row
+    bint product
+
+
+cdef inline int64_t _start(Scan* c, int64_t s) noexcept nogil:
+    """Where block s begins."""
+    return s // c.blocks * c.n + s % c.blocks * BLOCK
+
+
+cdef inline int64_t _length(Scan* c, int64_t s) noexcept nogil:
+    return min(<int64_t>BLOCK, c.n - s % c.blocks * BLOCK)
+
+
+# -- sums and products --
+
+cdef total _total(const number* x, int64_t n, bint product, total zero) noexcept nogil:
+    cdef total a = zero, b = zero, c = zero, d = zero
+    cdef int64_t i = 0
+    while i + 4 <= n:
+        if product:
+            a, b, c, d = a * <total>x[i], b * <total>x[i + 1], c * <total>x[i + 2], d * <total>x[i + 3]
+        else:
+            a, b, c, d = a + <total>x[i], b + <total>x[i + 1], c + <total>x[i + 2], d + <total>x[i + 3]
+        i += 4
+    while i < n:
+        a = a * <total>x[i] if product else a + <total>x[i]
+        i += 1
+    return (a * b) * (c * d) if product else (a + b) + (c + d)
+
+
+cdef void _block(const number* x, number* out, int64_t n, bint product, total carry) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        carry = carry * <total>x[i] if product else carry + <total>x[i]
+        out[i] = <number>carry
+
+
+cdef void _four_blocks(const number* x, number* out, const int64_t* at, int64_t n, bint product, total* carry) noexcept nogil:
+    """Four blocks of n elements each, in step."""
+    cdef total a = carry[0], b = carry[1], c = carry[2], d = carry[3]
+    cdef const number* p = x + at[0]
+    cdef const number* q = x + at[1]
+    cdef const number* r = x + at[2]
+    cdef const number* s = x + at[3]
+    cdef int64_t i
+    for i in range(n):
+        if product:
+            a, b, c, d = a * <total>p[i], b * <total>q[i], c * <total>r[i], d * <total>s[i]
+        else:
+            a, b, c, d = a + <total>p[i], b + <total>q[i], c + <total>r[i], d + <total>s[i]
+        (out + at[0])[i] = <number>a
+        (out + at[1])[i] = <number>b
+        (out + at[2])[i] = <number>c
+        (out + at[3])[i] = <number>d
+
+
+cdef void _scan_blocks(Scan* c, const number* x, number* out, total* carries, int64_t begin, int64_t end) noexcept nogil:
+    cdef int64_t[TOGETHER] at
+    cdef int64_t s = begin
+    cdef int k
+    while s < end:
+        if s + TOGETHER <= end and _length(c, s) == _length(c, s + 1) == _length(c, s + 2) == _length(c, s + 3):
+            for k in range(TOGETHER):
+                at[k] = _start(c, s + k)
+            _four_blocks(x, out, at, _length(c, s), c.product, carries + s)
+            s += TOGETHER
+        else:
+            _block(x + _start(c, s), out + _start(c, s), _length(c, s), c.product, carries[s])
+            s += 1
+
+
+cdef void _find_totals(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Scan* c = <Scan*>context
+    cdef int64_t s
+    for s in range(begin, end):
+        if c.code == F32:
+            (<double*>c.carries)[s] = _total(<const float*>c.input + _start(c, s), _length(c, s), c.product, <double>c.product)
+        elif c.code == F64:
+            (<double*>c.carries)[s] = _total(<const double*>c.input + _start(c, s), _length(c, s), c.product, <double>c.product)
+        else:
+            (<int64_t*>c.carries)[s] = _total(<const int64_t*>c.input + _start(c, s), _length(c, s), c.product, <int64_t>c.product)
+
+
+cdef void _fill(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Scan* c = <Scan*>context
+    if c.code == F32:
+        _scan_blocks(c, <const float*>c.input, <float*>c.out, <double*>c.carries, begin, end)
+    elif c.code == F64:
+        _scan_blocks(c, <const double*>c.input, <double*>c.out, <double*>c.carries, begin, end)
+    else:
+        _scan_blocks(c, <const int64_t*>c.input, <int64_t*>c.out, <int64_t*>c.carries, begin, end)
+
+
+cdef void _carry(total* carries, int64_t count, int64_t blocks, bint product) noexcept nogil:
+    """Makes the totals of each row's blocks what goes before them."""
+    cdef total before = <total>product, own
+    cdef int64_t s
+    for s in range(count):
+        if s % blocks == 0:
+            before = <total>product
+        own = carries[s]
+        carries[s] = before
+        before = before * own if product else before + own
+
+
+def accumulate(Tensor input, bint product):
+    """The running sums or products along the last dim of a contiguous float32, float64 or int64 tensor."""
+    cdef Tensor out = empty(input.code, input.ndim, input.sizes)
+    cdef Tensor carries
+    cdef Scan c
+    cdef int64_t count
+    if out.count == 0:
+        return out
+    c.n = input.sizes[input.ndim - 1]
+    c.blocks = (c.n + BLOCK - 1) // BLOCK
+    count = out.count // c.n * c.blocks
+    carries = empty(I64 if input.code == I64 else F64, 1, &count)
+    c.input, c.out, c.carries, c.code, c.product = input.address, out.address, carries.address, input.code, product
+    with nogil:
+        if c.blocks > 1:
+            parallel_for(_find_totals, &c, 0, count, TOGETHER)
+        if c.code == I64:
+            _carry(<int64_t*>c.carries, count, c.blocks, product)
+        else:
+            _carry(<double*>c.carries, count, c.blocks, product)
+        parallel_for(_fill, &c, 0, count, max(<int64_t>TOGETHER, (1 << 14) // c.n // TOGETHER * TOGETHER))
+    return out
+
+
+# -- running extrema --
+
+cdef void _extrema(const number* x, number* out, int64_t* indices, int64_t n, int sign) noexcept nogil:
+    cdef number best = x[0]
+    cdef int64_t at = 0, i
+    for i in range(n):
+        if x[i] != x[i] or (best == best and (x[i] >= best if sign > 0 else x[i] <= best)):
+            best, at = x[i], i
+        out[i], indices[i] = best, at
+
+
+cdef void _extrema_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Scan* c = <Scan*>context
+    cdef int64_t row, at
+    for row in range(begin, end):
+        at = row * c.n
+        if c.code == F32:
+            _extrema(<const float*>c.input + at, <float*>c.out + at, c.indices + at, c.n, c.sign)
+        elif c.code == F64:
+            _extrema(<const double*>c.input + at, <double*>c.out + at, c.indices + at, c.n, c.sign)
+        else:
+            _extrema(<const int64_t*>c.input + at, <int64_t*>c.out + at, c.indices + at, c.n, c.sign)
+
+
+def extrema(Tensor input, int sign):
+    """(values, indices) of the running maxima (sign 1) or minima (-1) along the last dim; the last of equal ones; a nan stays."""
+    cdef Tensor out = empty(input.code, input.ndim, input.sizes), indices = empty(I64, input.ndim, input.sizes)
+    cdef Scan c
+    if out.count:
+        c.n = input.sizes[input.ndim - 1]
+        c.input, c.out, c.indices, c.code, c.sign = input.address, out.address, <int64_t*>indices.address, input.code, sign
+        with nogil:
+            parallel_for(_extrema_rows, &c, 0, out.count // c.n, (1 << 13) // c.n + 1)
+    return out, indices
+
+
+# -- log of running sums of exponentials, and linear recurrences --
+
+cdef void _logsumexp(const number* x, number* out, int64_t n) noexcept nogil:
+    cdef double carry = -INFINITY, low, high
+    cdef int64_t i
+    for i in range(n):
+        low, high = (carry, <double>x[i]) if carry < <double>x[i] else (<double>x[i], carry)
+        if low == low and high == high and low > -INFINITY and high < INFINITY:
+            high += log1p(exp(low - high))
+        elif low != low:
+            high = low
+        carry = high
+        out[i] = <number>carry
+
+
+cdef void _recurrence(const number* a, const number* b, number* out, int64_t n) noexcept nogil:
+    cdef double carry = 0
+    cdef int64_t i
+    for i in range(n):
+        carry = <double>b[i] + (<double>a[i] * carry if i else 0)
+        out[i] = <number>carry
+
+
+cdef void _other_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Scan* c = <Scan*>context
+    cdef int64_t row, at
+    for row in range(begin, end):
+        at = row * c.n
+        if c.other == NULL and c.code == F32:
+            _logsumexp(<const float*>c.input + at, <float*>c.out + at, c.n)
+        elif c.other == NULL:
+            _logsumexp(<const double*>c.input + at, <double*>c.out + at, c.n)
+        elif c.code == F32:
+            _recurrence(<const float*>c.other + at, <const float*>c.input + at, <float*>c.out + at, c.n)
+        else:
+            _recurrence(<const double*>c.other + at, <const double*>c.input + at, <double*>c.out + at, c.n)
+
+
+def recur(Tensor input, Tensor factors):
+    """``y[i] = input[i] + factors[i] * y[i - 1]`` along the last dim; without factors ``y[i] = log(exp(input[i]) + exp(y[i - 1]))``.
+
+    Both are contiguous, of one shape, and float32 or float64.
+    """
+    cdef Tensor out = empty(input.code, input.ndim, input.sizes)
+    cdef Scan c
+    if out.count:
+        c.n = input.sizes[input.ndim - 1]
+        c.input, c.out, c.code, c.other = input.address, out.address, input.code, NULL if factors is None else factors.address
+        with nogil:
+            parallel_for(_other_rows, &c, 0, out.count // c.n, (1 << 11) // c.n + 1)
+    return out

@@ -1,0 +1,347 @@
+# cython: language_level=3
+"""Sorting, selection and searching along the last dim.
+
+Every element gets a 64-bit key whose unsigned order is the dtype's order, nan last; then one radix sort serves all dtypes, and selection and binary
+search compare keys. A row is sorted by its low digit first, one stable distribution per byte in which its keys differ. Long rows are cut into chunks of
+a fixed size that threads count and distribute by themselves; where a chunk's elements go follows from the counts, so results are the same for any
+number of threads.
+
+The kernel language has no word for this: where an element is written depends on how many others came before it.
+"""
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from rushlight._core.tensor cimport (
+    B1, BF16, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, U8, U16, U32, U64, Tensor, empty,
+)
+from rushlight._core.threads cimport parallel_for
+
+cdef enum:
+    CHUNK = 1 << 15     # elements that one thread counts and distributes at a time
+    DIGITS = 256
+    SHORT = 40          # rows up to here are sorted by insertion
+    GRAIN = 1 << 13     # elements worth handing to another thread
+
+cdef struct Item:
+    uint64_t key
+    int64_t index
+
+cdef struct Row:
+    const char* data
+    int code
+    uint64_t flip            # all ones to sort downwards
+    Item* items
+    Item* spare
+    int64_t n
+    int64_t* counts          # one line of DIGITS for each chunk
+    uint64_t lowest, highest # of the keys
+    int shift                # of the digit at work
+
+
+# -- keys --
+
+cdef inline uint64_t _float_key(uint64_t bits, int width, uint64_t infinity) noexcept nogil:
+    """Negative numbers reversed, below the others; -0.0 like 0.0; every nan above all."""
+    cdef uint64_t sign = <uint64_t>1 << (width - 1)
+    if (bits & (sign - 1)) > infinity:
+        return (sign - 1) | sign
+    if bits == sign:
+        bits = 0
+    return (~bits & ((sign - 1) | sign)) if bits & sign else bits | sign
+
+
+cdef inline uint64_t key_at(const char* data, int code, int64_t i) noexcept nogil:
+    """The key of element i."""
+    if code == F32:
+        return _float_key((<const uint32_t*>data)[i], 32, 0x7F800000)
+    if code == F64:
+        return _float_key((<const uint64_t*>data)[i], 64, 0x7FF0000000000000)
+    if code == I64:
+        return (<const uint64_t*>data)[i] ^ (<uint64_t>1 << 63)
+    if code == I32:
+        return <uint64_t>(<int64_t>(<const int32_t*>data)[i]) + (<uint64_t>1 << 31)
+    if code == F16:
+        return _float_key((<const uint16_t*>data)[i], 16, 0x7C00)
+    if code == BF16:
+        return _float_key((<const uint16_t*>data)[i], 16, 0x7F80)
+    if code == I16:
+        return <uint64_t>(<int64_t>(<const int16_t*>data)[i] + 0x8000)
+    if code == I8:
+        return <uint64_t>(<int64_t>(<const int8_t*>data)[i] + 0x80)
+    if code == U16:
+        return (<const uint16_t*>data)[i]
+    if code == U32:
+        return (<const uint32_t*>data)[i]
+    if code == U64:
+        return (<const uint64_t*>data)[i]
+    return (<const uint8_t*>data)[i]
+
+
+cdef void _load_keys(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """Items of a stretch of a row; their least and greatest keys go to the first counts of the stretch."""
+    cdef Row* r = <Row*>context
+    cdef uint64_t key, low = ~<uint64_t>0, high = 0
+    cdef int64_t i
+    for i in range(begin, end):
+        key = key_at(r.data, r.code, i) ^ r.flip
+        r.items[i].key, r.items[i].index = key, i
+        low, high = min(low, key), max(high, key)
+    r.counts[begin // CHUNK * DIGITS] = <int64_t>low
+    r.counts[begin // CHUNK * DIGITS + 1] = <int64_t>high
+
+
+cdef void _load(Row* r) noexcept nogil:
+    cdef int64_t chunk
+    parallel_for(_load_keys, r, 0, r.n, CHUNK)
+    r.lowest, r.highest = ~<uint64_t>0, 0
+    for chunk in range((r.n + CHUNK - 1) // CHUNK):
+        r.lowest = min(r.lowest, <uint64_t>r.counts[chunk * DIGITS])
+        r.highest = max(r.highest, <uint64_t>r.counts[chunk * DIGITS + 1])
+
+
+# -- sorting --
+
+cdef void _insertion_sort(Item* items, int64_t n) noexcept nogil:
+    cdef int64_t i, j
+    cdef Item item
+    for i in range(1, n):
+        item = items[i]
+        j = i
+        while j > 0 and items[j - 1].key > item.key:
+            items[j] = items[j - 1]
+            j -= 1
+        items[j] = item
+
+
+cdef void _count_digits(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Row* r = <Row*>context
+    cdef int64_t* counts = r.counts + begin // CHUNK * DIGITS
+    cdef int64_t i
+    memset(counts, 0, DIGITS * sizeof(int64_t))
+    for i in range(begin, end):
+        counts[((r.items[i].key - r.lowest) >> r.shift) & 255] += 1
+
+
+cdef void _distribute(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Row* r = <Row*>context
+    cdef int64_t* places = r.counts + begin // CHUNK * DIGITS
+    cdef int64_t i, digit
+    for i in range(begin, end):
+        digit = ((r.items[i].key - r.lowest) >> r.shift) & 255
+        r.spare[places[digit]] = r.items[i]
+        places[digit] += 1
+
+
+cdef bint _counts_to_places(Row* r) noexcept nogil:
+    """Makes each chunk's counts the places of its first elements. False if all have one digit."""
+    cdef int64_t chunks = (r.n + CHUNK - 1) // CHUNK, total = 0, before, chunk, count
+    cdef int digit
+    for digit in range(DIGITS):
+        before = total
+        for chunk in range(chunks):
+            count = r.counts[chunk * DIGITS + digit]
+            r.counts[chunk * DIGITS + digit] = total
+            total += count
+        if total - before == r.n:
+            return False
+    return True
+
+
+cdef void _sort(Row* r) noexcept nogil:
+    """Sorts items by key, stably."""
+    if r.n <= SHORT:
+        _insertion_sort(r.items, r.n)
+        return
+    r.shift = 0
+    while r.shift < 64 and (r.highest - r.lowest) >> r.shift:
+        parallel_for(_count_digits, r, 0, r.n, CHUNK)
+        if _counts_to_places(r):
+            parallel_for(_distribute, r, 0, r.n, CHUNK)
+            r.items, r.spare = r.spare, r.items
+        r.shift += 8
+
+
+# -- selection --
+
+cdef Item _select(Row* r, int64_t k, int64_t* before) noexcept nogil:
+    """The first of the items whose key is the k-th least (k from 1 on); before: how many keys are less. Leaves items as they are."""
+    cdef Item* source = r.items
+    cdef int64_t[DIGITS] counts
+    cdef int64_t i, kept, n = r.n
+    cdef int digit, shift = 0
+    before[0] = 0
+    while shift < 56 and (r.highest - r.lowest) >> (shift + 8):
+        shift += 8
+    while shift >= 0 and n > 1:
+        memset(counts, 0, sizeof(counts))
+        for i in range(n):
+            counts[((source[i].key - r.lowest) >> shift) & 255] += 1
+        digit = 0
+        while k > counts[digit]:
+            k -= counts[digit]
+            before[0] += counts[digit]
+            digit += 1
+        kept = 0
+        for i in range(n):
+            r.spare[kept] = source[i]
+            kept += <int>((((source[i].key - r.lowest) >> shift) & 255) == <uint64_t>digit)
+        source, n = r.spare, kept
+        shift -= 8
+    return source[0]
+
+
+cdef void _keep_least(Row* r, int64_t k) noexcept nogil:
+    """Moves the k items that come first in sorted order to the front, in their order in the row."""
+    cdef int64_t before = 0, i, kept = 0, ties
+    cdef uint64_t key
+    if k < r.n and k > 0:
+        key = _select(r, k, &before).key
+        ties = k - before
+        for i in range(r.n):
+            if r.items[i].key < key or (r.items[i].key == key and ties > 0):
+                ties -= r.items[i].key == key
+                r.items[kept] = r.items[i]
+                kept += 1
+    r.n = k
+
+
+# -- rows --
+
+cdef struct Rows:
+    const char* data
+    int code, itemsize
+    uint64_t flip
+    int64_t n, k             # elements of a row; how many of them are wanted
+    bint sorted
+    const int64_t* ranks     # for kth: one for each row
+    char* values
+    int64_t* indices
+    bint failed
+
+
+cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Rows* c = <Rows*>context
+    cdef Row r
+    cdef int64_t i, before, chunks = (c.n + CHUNK - 1) // CHUNK
+    cdef char* memory = <char*>malloc(2 * c.n * sizeof(Item) + chunks * DIGITS * sizeof(int64_t))
+    if memory == NULL:
+        c.failed = True
+        return
+    for i in range(begin, end):
+        r.data, r.code, r.flip, r.n = c.data + i * c.n * c.itemsize, c.code, c.flip, c.n
+        r.items, r.spare = <Item*>memory, <Item*>memory + c.n
+        r.counts = <int64_t*>(memory + 2 * c.n * sizeof(Item))
+        _load(&r)
+        if c.ranks != NULL:
+            c.indices[i] = _select(&r, c.ranks[i], &before).index
+            continue
+        if c.k < c.n:
+            _keep_least(&r, c.k)
+        if c.sorted:
+            _sort(&r)
+        _store(c, &r, i)
+    free(memory)
+
+
+cdef void _store(Rows* c, Row* r, int64_t row) noexcept nogil:
+    """Writes the indices of the items of a row, and the values there."""
+    cdef int64_t* indices = c.indices + row * c.k
+    cdef char* values = c.values + row * c.k * c.itemsize
+    cdef int64_t i
+    for i in range(c.k):
+        indices[i] = r.items[i].index
+    if c.itemsize == 4:
+        for i in range(c.k):
+            (<uint32_t*>values)[i] = (<const uint32_t*>r.data)[indices[i]]
+    elif c.itemsize == 8:
+        for i in range(c.k):
+            (<uint64_t*>values)[i] = (<const uint64_t*>r.data)[indices[i]]
+    else:
+        for i in range(c.k):
+            memcpy(values + i * c.itemsize, r.data + indices[i] * c.itemsize, c.itemsize)
+
+
+cdef int _run(Rows* c, Tensor input) except -1:
+    cdef int64_t rows = 1
+    cdef int d
+    for d in range(input.ndim - 1):
+        rows *= input.sizes[d]
+    c.data, c.code, c.itemsize, c.n, c.failed = input.address, input.code, ITEMSIZE[input.code], input.sizes[input.ndim - 1], False
+    if c.n and rows:
+        with nogil:
+            parallel_for(_run_rows, c, 0, rows, max(<int64_t>1, GRAIN // c.n))
+    if c.failed:
+        raise MemoryError("sort: no memory for the keys of a row\n  It needs 32 bytes for each element of the dim that is sorted.")
+    return 0
+
+
+def least(Tensor input, int64_t k, bint descending, bint sorted):
+    """(values, indices) of the first ``k`` elements of each row in sorted order, or in the row's order; input is contiguous with a last dim."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef Rows c
+    cdef Tensor values, indices
+    for d in range(input.ndim):
+        sizes[d] = input.sizes[d]
+    sizes[input.ndim - 1] = k
+    values, indices = empty(input.code, input.ndim, sizes), empty(I64, input.ndim, sizes)
+    c.flip, c.k, c.sorted, c.ranks = ~<uint64_t>0 if descending else 0, k, sorted, NULL
+    c.values, c.indices = values.address, <int64_t*>indices.address
+    _run(&c, input)
+    return values, indices
+
+
+def kth(Tensor input, Tensor ranks):
+    """Where each row has its ``ranks``-th least element (from 1 on; the first of equal ones). input and ranks (int64) are contiguous."""
+    cdef Tensor indices = empty(I64, input.ndim - 1, input.sizes)
+    cdef Rows c
+    c.flip, c.k, c.sorted, c.values = 0, 0, False, NULL
+    c.ranks, c.indices = <const int64_t*>ranks.address, <int64_t*>indices.address
+    _run(&c, input)
+    return indices
+
+
+# -- binary search --
+
+cdef struct Search:
+    const char* bounds
+    const char* values
+    int code
+    int64_t n, each          # boundaries in a row; values that are sought in it (0: all)
+    bint right, wide
+    uint64_t nan
+    void* out
+
+
+cdef void _search_range(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Search* c = <Search*>context
+    cdef int64_t i, low, high, middle, row
+    cdef uint64_t key, bound
+    for i in range(begin, end):
+        key = key_at(c.values, c.code, i)
+        row = i // c.each * c.n if c.each else 0
+        low, high = 0, c.n
+        while low < high:
+            middle = (low + high) >> 1
+            bound = key_at(c.bounds, c.code, row + middle)
+            if bound < key or (c.right and bound == key) or (bound == c.nan and c.nan):   # a nan lies above every boundary
+                low = middle + 1
+            else:
+                high = middle
+        if c.wide:
+            (<int64_t*>c.out)[i] = low
+        else:
+            (<int32_t*>c.out)[i] = <int32_t>low
+
+
+def search(Tensor bounds, Tensor values, bint right, bint narrow):
+    """Where each value would be inserted in its row of boundaries; both contiguous and of one dtype; bounds 1-d, or with values' leading dims."""
+    cdef Tensor out = empty(I32 if narrow else I64, values.ndim, values.sizes)
+    cdef Search c
+    c.bounds, c.values, c.code, c.right, c.wide, c.out = bounds.address, values.address, bounds.code, right, not narrow, out.address
+    c.n = bounds.sizes[bounds.ndim - 1]
+    c.each = values.sizes[values.ndim - 1] if bounds.ndim > 1 else 0
+    c.nan = {F16: 0xFFFF, BF16: 0xFFFF, F32: 0xFFFFFFFF, F64: 0xFFFFFFFFFFFFFFFF}.get(bounds.code, 0)
+    with nogil:
+        parallel_for(_search_range, &c, 0, out.count, 1024)
+    return out

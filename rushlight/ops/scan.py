@@ -1,0 +1,250 @@
+"""Cumulative operators: every result along a dim follows from the one before it."""
+
+from .. import return_types
+from .._core import operator as _operator
+from .._core import scan as core
+from .._core import tensor as _tensor
+from . import arithmetic, elementary, movement, reduction, shape
+from ._define import composite, library
+from .index import title, zeros_of
+from .joining import _wrap, cat
+from .sorting import back, last, spread
+
+_dtypes = _tensor.dtypes()
+_int64, _float32, _bool = _dtypes["int64"], _dtypes["float32"], _dtypes["bool"]
+
+
+def _computed_in(dtype):
+    """The dtype in which a kernel exists: float32, float64 or int64."""
+    if dtype.is_floating_point:
+        return dtype if dtype.itemsize >= 4 else _float32
+    return _int64
+
+
+def _along(input, dim, dtype, kernel, *others):
+    """``kernel`` along ``dim`` of real tensors, in a dtype it exists for; the result in ``dtype``."""
+    rows = (last(shape.cast(x, _computed_in(dtype)), dim) for x in (input, *others))
+    return back(shape.cast(kernel(*rows), dtype), input, dim)
+
+
+def _result_dtype(input, dtype):
+    return dtype or (input.dtype if input.is_floating_point() or input.is_complex() else _int64)
+
+
+# -- sums and products --
+
+
+@library(where="", differentiable="input", label="Cumsum")
+def _cumsum(input, dim, dtype):
+    if dtype.is_complex:
+        x = shape.cast(input, dtype)
+        parts = (_along(p, dim, p.dtype, lambda r: core.accumulate(r, False)) for p in (x.real, x.imag))
+        return _complex(*parts)
+    return _along(input, dim, dtype, lambda x: core.accumulate(x, False))
+
+
+def _complex(real, imag):
+    from . import casting
+
+    return casting.complex(real, imag)
+
+
+@_cumsum.backward_of
+def _(grad, input, dim):
+    return shape.cast(_reverse_sum(grad, dim), input.dtype)
+
+
+def _reverse_sum(x, dim):
+    return x if x.ndim == 0 else movement.flip(_cumsum(movement.flip(x, dim), dim, x.dtype), dim)
+
+
+@composite(inplace=True)
+def cumsum(input, dim, *, dtype=None):
+    """The running sums along ``dim``; integers are summed as int64 unless ``dtype`` says otherwise.
+
+    >>> torch.cumsum(torch.tensor([1, 2, 3]), 0)
+    tensor([1, 3, 6])
+    """
+    return _cumsum(input, _wrap(dim, input.ndim), _result_dtype(input, dtype))
+
+
+@library(where="", differentiable="input", label="Cumprod")
+def _cumprod(input, dim, dtype):
+    if dtype.is_complex:
+        return _complex_products(shape.cast(input, dtype), dim)
+    return _along(input, dim, dtype, lambda x: core.accumulate(x, True))
+
+
+def _complex_products(x, dim):
+    """Doubling strides: after step k each element is the product of up to 2**k elements."""
+    n, step = x.shape[dim] if x.ndim else 1, 1
+    while step < n:
+        head, tail = shape.narrow(x, dim, 0, step), shape.narrow(x, dim, step, n - step)
+        x = cat([head, tail * shape.narrow(x, dim, 0, n - step)], dim)
+        step *= 2
+    return shape.clone(x)
+
+
+@_cumprod.backward_of
+def _(grad, input, dim, result):
+    # d out[j] / d x[k] is the product of all x[i], i <= j, but x[k]: those before k times those after it. No division, so zeros do no harm.
+    if input.ndim == 0:
+        return grad
+    x = shape.cast(input, grad.dtype).conj() if grad.is_complex() else shape.cast(input, grad.dtype)
+    before = _shifted(result.conj() if grad.is_complex() else result, dim, 1)
+    after = _backwards(grad, x, dim)
+    return shape.cast(before * after, input.dtype)
+
+
+def _shifted(x, dim, first, by=1):
+    """``x`` moved on along ``dim`` by one (or back, by -1), with ``first`` in the place that becomes free."""
+    from . import creation
+
+    n = x.shape[dim]
+    if n == 0:
+        return x
+    edge = creation.full_like(shape.narrow(x.detach(), dim, 0, 1), first)
+    return cat([edge, shape.narrow(x, dim, 0, n - 1)] if by > 0 else [shape.narrow(x, dim, 1, n - 1), edge], dim)
+
+
+@composite(inplace=True)
+def cumprod(input, dim, *, dtype=None):
+    """The running products along ``dim``; integers are multiplied as int64 unless ``dtype`` says otherwise."""
+    return _cumprod(input, _wrap(dim, input.ndim), _result_dtype(input, dtype))
+
+
+@library(where="", differentiable="input factors")
+def recurrence(input, factors, dim):
+    """``y[i] = input[i] + factors[i] * y[i - 1]`` along ``dim``, from ``y[0] = input[0]`` on."""
+    if input.is_complex():
+        return _complex_recurrence(input, factors, dim)
+    return _along(input, dim, input.dtype, core.recur, factors)
+
+
+def _complex_recurrence(b, a, dim):
+    """Doubling strides on pairs: (a, b) after (a', b') is (a a', b + a b')."""
+    n, step = b.shape[dim], 1
+    while step < n:
+        later = lambda t: shape.narrow(t, dim, step, n - step)  # noqa: B023, E731
+        sooner = lambda t: shape.narrow(t, dim, 0, n - step)  # noqa: B023, E731
+        head = lambda t: shape.narrow(t, dim, 0, step)  # noqa: B023, E731
+        b = cat([head(b), later(b) + later(a) * sooner(b)], dim)
+        a = cat([head(a), later(a) * sooner(a)], dim)
+        step *= 2
+    return shape.clone(b)
+
+
+@recurrence.backward_of
+def _(grad, factors, dim, result, needs):
+    conj = (lambda t: t.conj()) if grad.is_complex() else (lambda t: t)
+    total = _backwards(grad, conj(factors), dim)
+    return total, total * _shifted(conj(result), dim, 0) if needs[1] else None
+
+
+def _backwards(input, factors, dim):
+    """``y[i] = input[i] + factors[i + 1] * y[i + 1]``: the adjoint of the recurrence with these factors."""
+    return movement.flip(recurrence(movement.flip(input, dim), movement.flip(_shifted(factors, dim, 0, -1), dim), dim), dim)
+
+
+# -- extrema --
+
+
+def _extremum(name, sign):
+    @library(name=f"_{name}", where="", differentiable="input", label=name.capitalize())
+    def op(input, dim):
+        kind = _computed_in(input.dtype)
+        values, indices = core.extrema(last(shape.cast(input, kind), dim), sign)
+        return back(shape.cast(values, input.dtype), input, dim), back(indices, input, dim)
+
+    @op.backward_of
+    def _(grads, dim, results, shapes):
+        return spread(grads[0], dim, results[1], shapes[0])
+
+    def definition(input, dim, *, out=None):
+        dim = _wrap(dim, input.ndim)
+        if input.is_complex():
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
+        result = op(input, dim)
+        if out is None:
+            return getattr(return_types, name)(*result)
+        _operator.deliver_out(result, out, name)
+        return getattr(return_types, name)(*out)
+
+    definition.__name__ = name
+    definition.__doc__ = f"``(values, indices)``: the {'largest' if sign > 0 else 'smallest'} element so far along ``dim``, and where it stood, the last of equal ones."
+    return composite(definition)
+
+
+cummax, cummin = _extremum("cummax", 1), _extremum("cummin", -1)
+
+
+# -- log of sums of exponentials --
+
+
+@library(where="", differentiable="input", label="Logcumsumexp")
+def _logcumsumexp(input, dim):
+    return _along(input, dim, input.dtype, lambda x: core.recur(x, None))
+
+
+@_logcumsumexp.backward_of
+def _(grad, input, dim, result):
+    # The sum over j >= k of grad[j] exp(x[k] - r[j]), by steps from r[j] to r[j - 1]: no exponent is ever above 0.
+    if input.ndim == 0:
+        return grad
+    finite = arithmetic.masked_fill(result, arithmetic.eq(result, float("-inf")), 0)
+    n = input.shape[dim]
+    steps = shape.narrow(finite, dim, 0, max(n - 1, 0)) - shape.narrow(finite, dim, min(n, 1), max(n - 1, 0))
+    decay = cat([zeros_of(tuple(shape.narrow(finite, dim, 0, min(n, 1)).shape), grad), elementary.exp(steps)], dim)
+    return _backwards(grad, decay, dim) * elementary.exp(input - finite)
+
+
+@composite
+def logcumsumexp(input, dim):
+    """``log(cumsum(exp(input)))`` along ``dim``, without overflow."""
+    dim = _wrap(dim, input.ndim)
+    if input.is_complex():
+        top = reduction.amax(input.real.detach(), dim, True)
+        return elementary.log(cumsum(elementary.exp(input - top), dim)) + top
+    if not input.is_floating_point():
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{title(input)}'")
+    return _logcumsumexp(input, dim)
+
+
+# -- integrals --
+
+
+def _panels(y, x, dx, dim):
+    """The areas between neighbours along ``dim``."""
+    n = y.shape[dim]
+    middle = (shape.narrow(y, dim, 1, n - 1) + shape.narrow(y, dim, 0, n - 1)) / 2
+    if x is None:
+        return middle * dx
+    if x.ndim == 1:
+        return middle * shape.reshape(x[1:] - x[:-1], (-1,) + (1,) * (y.ndim - 1 - dim))
+    n = x.shape[dim - y.ndim]
+    return middle * (shape.narrow(x, dim - y.ndim, 1, n - 1) - shape.narrow(x, dim - y.ndim, 0, n - 1))
+
+
+def _check_points(name, y, x, dim):
+    dim = _wrap(dim, y.ndim)
+    if y.dtype is _bool or (x is not None and x.dtype is _bool):
+        raise RuntimeError(f"{name}: received a bool input for `{'y' if y.dtype is _bool else 'x'}`, but bool is not supported")
+    if x is not None and x.ndim == 1 and x.shape[0] != y.shape[dim]:
+        raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+    return dim
+
+
+@composite(where="function", aliases=("trapz",))
+def trapezoid(y, x=None, *, dx=1, dim=-1):
+    """The integral of samples ``y`` along ``dim`` by the trapezoid rule, at points ``x`` or evenly ``dx`` apart."""
+    dim = _check_points("trapezoid", y, x, dim)
+    if y.shape[dim] == 0:
+        return reduction.sum(y, dim)
+    return reduction.sum(_panels(y, x, dx, dim), dim)
+
+
+@composite(where="function")
+def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
+    """The running integrals of samples ``y`` along ``dim`` by the trapezoid rule, one fewer than samples."""
+    dim = _check_points("cumulative_trapezoid", y, x, dim)
+    return cumsum(_panels(y, x, dx, dim), dim)

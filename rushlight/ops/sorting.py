@@ -1,0 +1,400 @@
+"""Order: sort and its relatives, selection of the largest, distinct values, binary search and counting into bins."""
+
+import math
+
+from .. import return_types
+from .._core import indexing as _indexing
+from .._core import operator as _operator
+from .._core import sorting as core
+from .._core import tensor as _tensor
+from . import arithmetic, gather, joining, movement, reduction, shape
+from ._define import composite, library
+from .index import title, zeros_of
+from .joining import _wrap
+
+Tensor = _tensor.Tensor
+_dtypes = _tensor.dtypes()
+_int64, _int32, _bool = _dtypes["int64"], _dtypes["int32"], _dtypes["bool"]
+
+
+def last(input, dim):
+    """``input`` with ``dim`` moved to the end, row-major in memory, without lazy bits; 0-dim tensors get a dim."""
+    x = shape.reshape(input, (1,)) if input.ndim == 0 else shape.transpose(input, dim, -1)
+    return shape.contiguous(_indexing.plain(x))
+
+
+def back(result, input, dim):
+    """The inverse of :func:`last` for a result whose last dim may have another size."""
+    if input.ndim == 0:
+        return shape.reshape(result, ())
+    return result if dim == input.ndim - 1 else shape.contiguous(shape.transpose(result, dim, -1))
+
+
+def _ordered(name, input):
+    if input.is_complex():
+        raise RuntimeError(f"{name} does not support complex dtypes on CPU\n  Complex numbers have no order; sort by abs() or real.")
+
+
+def spread(grad, dim, indices, sizes):
+    """The adjoint of taking elements along ``dim``: zeros with ``grad`` at the indices."""
+    return gather.scatter_add(zeros_of(sizes, grad), dim, indices, grad)
+
+
+# -- sorting --
+
+
+@library(where="", differentiable="input", label="Sort")
+def _sort(input, dim, descending):
+    x = last(input, dim)
+    values, indices = core.least(x, x.shape[-1], descending, True)
+    return back(values, input, dim), back(indices, input, dim)
+
+
+@_sort.backward_of
+def _(grads, dim, results, shapes):
+    return spread(grads[0], dim, results[1], shapes[0])
+
+
+def _named(name, results, out):
+    if out is None:
+        return getattr(return_types, name)(*results)
+    _operator.deliver_out(results, out, name)
+    return getattr(return_types, name)(*out)
+
+
+@composite
+def sort(input, dim=-1, descending=False, stable=False, *, out=None):
+    """``(values, indices)``: the elements along ``dim`` in ascending (or descending) order, and where they were. nan counts as the largest value.
+
+    The order is always stable: equal elements keep their order, so the result does not depend on the number of threads.
+
+    >>> torch.sort(torch.tensor([3, 1, 2])).values
+    tensor([1, 2, 3])
+    """
+    if isinstance(dim, bool):  # sort(stable, dim, descending), as PyTorch has it by keyword only
+        raise TypeError("sort(): argument 'dim' (position 2) must be int, not bool")
+    dim = _wrap(dim, input.ndim)
+    _ordered(" Sort", input)
+    return _named("sort", _sort(input, dim, bool(descending)), out)
+
+
+@composite
+def argsort(input, dim=-1, descending=False, stable=False):
+    """The indices that :func:`sort` gives."""
+    return sort(input, dim, descending).indices
+
+
+@composite
+def msort(input):
+    """The elements sorted along the first dim."""
+    return sort(input, 0).values
+
+
+@library(where="", differentiable="input", label="Topk")
+def _topk(input, k, dim, largest, sorted):
+    values, indices = core.least(last(input, dim), k, largest, sorted)
+    return back(values, input, dim), back(indices, input, dim)
+
+
+@_topk.backward_of
+def _(grads, dim, results, shapes):
+    return spread(grads[0], dim, results[1], shapes[0])
+
+
+@composite
+def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
+    """``(values, indices)`` of the ``k`` largest (or smallest) elements along ``dim``, in order unless ``sorted=False``. Of equal ones the first."""
+    dim = _wrap(dim, input.ndim)
+    if not 0 <= k <= (input.shape[dim] if input.ndim else 1):
+        raise RuntimeError("selected index k out of range")
+    _ordered(" topk", input)
+    if input.ndim == 0 and k == 0:
+        return _named("topk", (zeros_of((0,), input), shape.cast(zeros_of((0,), input), _int64)), out)
+    return _named("topk", _topk(input, int(k), dim, bool(largest), bool(sorted)), out)
+
+
+@library(where="", differentiable="input", label="Kthvalue")
+def pick(input, dim, keepdim, ranks):
+    """(values, indices) of the element of each rank along ``dim``; ranks: an int, or a tensor of the shape without ``dim``."""
+    from . import creation
+
+    x = last(input, dim)
+    lead = tuple(x.shape[:-1])
+    ranks = shape.contiguous(last_ranks(ranks, dim, input.ndim)) if isinstance(ranks, Tensor) else creation.full(lead, ranks, dtype=_int64)
+    indices = core.kth(x, ranks)
+    values = shape.squeeze(gather.gather(x, -1, shape.unsqueeze(indices, -1)), -1)
+    if input.ndim == 0:
+        return shape.reshape(values, ()), shape.reshape(indices, ())
+    return tuple(back(shape.unsqueeze(r, -1), input, dim) if keepdim else _without_last(r, input, dim) for r in (values, indices))
+
+
+def last_ranks(ranks, dim, ndim):
+    """``ranks`` (without ``dim``) in the order of dims that :func:`last` gives: the last one stands where ``dim`` was."""
+    if ndim <= 1 or dim == ndim - 1:
+        return ranks
+    return movement.movedim(ranks, -1, dim)
+
+
+def _without_last(r, input, dim):
+    return r if dim == input.ndim - 1 else shape.contiguous(movement.movedim(r, dim, -1))
+
+
+@pick.backward_of
+def _(grads, dim, keepdim, results, shapes):
+    return put_back(grads[0], dim, keepdim, results[1], shapes[0])
+
+
+def put_back(grad, dim, keepdim, indices, sizes):
+    """The adjoint of :func:`pick`."""
+    if not len(sizes):
+        return grad
+    if not keepdim:
+        grad, indices = shape.unsqueeze(grad, dim), shape.unsqueeze(indices, dim)
+    return spread(grad, dim, indices, sizes)
+
+
+@composite
+def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
+    """``(values, indices)`` of the ``k``-th smallest element along ``dim``, counted from 1."""
+    from .extremum import _check_dim
+
+    dim = _check_dim("kthvalue", input, dim)
+    if not 1 <= k <= (input.shape[dim] if input.ndim else 1):
+        raise RuntimeError("kthvalue(): selected number k out of range for dimension 0".replace("0", str(dim)))
+    if input.is_complex() or input.dtype is _bool:
+        raise NotImplementedError(f"\"kthvalue_cpu\" not implemented for '{title(input)}'")
+    return _named("kthvalue", pick(input, dim, bool(keepdim), int(k)), out)
+
+
+# -- distinct values --
+
+
+def _check_unique(input):
+    if input.is_complex():
+        raise NotImplementedError(f"\"unique\" not implemented for '{title(input)}'")
+
+
+def _runs(differs, n):
+    """(starts of runs, run number of each element) from where an element differs from the one before it."""
+    from . import creation, scan
+
+    first = joining.cat([creation.ones(min(n, 1), dtype=_bool), differs])
+    starts = shape.reshape(_positions(first), (-1,))
+    return starts, scan.cumsum(first, 0) - 1
+
+
+def _positions(mask):
+    from . import masks
+
+    return masks.nonzero(mask)
+
+
+def _lengths(starts, n):
+    from . import creation
+
+    return joining.cat([starts[1:], creation.full((min(starts.shape[0], 1),), n, dtype=_int64)]) - starts
+
+
+def _result(values, inverse, counts, return_inverse, return_counts):
+    found = (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
+    return found if len(found) > 1 else values
+
+
+def _unmoved(order, numbers):
+    """Numbers of the sorted elements, for the elements as they stood."""
+    return gather.scatter(zeros_of(tuple(order.shape), order), 0, order, numbers)
+
+
+@composite
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements in ascending order (the distinct slices along ``dim``, in lexicographic order).
+
+    With ``return_inverse`` also where each element is among them, with ``return_counts`` how often each occurs. Every nan is distinct.
+    """
+    _check_unique(input)
+    x = input.detach()
+    if dim is not None:
+        return _unique_slices(x, _wrap(dim, input.ndim), return_inverse, return_counts)
+    flat = shape.reshape(x, (-1,))
+    n = flat.shape[0]
+    values, order = sort(flat)
+    starts, numbers = _runs(arithmetic.ne(values[1:], values[:-1]), n)
+    inverse = shape.reshape(_unmoved(order, numbers), tuple(input.shape)) if return_inverse else None
+    return _result(values[starts], inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts)
+
+
+def _unique_slices(x, dim, return_inverse, return_counts):
+    from . import creation
+
+    rows = shape.transpose(x, 0, dim)
+    n = rows.shape[0]
+    if n == 0 or x.numel() == 0:
+        if n and x.numel() == 0:
+            raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+        none = creation.zeros(0, dtype=_int64)
+        return _result(x, none, none, return_inverse, return_counts)
+    flat = shape.reshape(rows, (n, -1))
+    order = creation.arange(n)
+    for column in range(flat.shape[1] - 1, -1, -1):  # stable sorts from the least significant column on
+        order = order[sort(flat[order, column]).indices]
+    flat = flat[order]
+    starts, numbers = _runs(reduction.any(arithmetic.ne(flat[1:], flat[:-1]), 1), n)
+    values = shape.transpose(rows[order[starts]], 0, dim)
+    inverse = _unmoved(order, numbers) if return_inverse else None
+    return _result(values, inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts)
+
+
+@composite
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The elements (slices along ``dim``) without those that equal the one before them; inverse and counts as for :func:`unique`."""
+    _check_unique(input)
+    x = input.detach()
+    if dim is None:
+        rows = shape.reshape(x, (-1,))
+        differs = arithmetic.ne(rows[1:], rows[:-1])
+    else:
+        dim = _wrap(dim, input.ndim)
+        rows = shape.transpose(x, 0, dim)
+        flat = shape.reshape(rows, (rows.shape[0], -1))
+        differs = reduction.any(arithmetic.ne(flat[1:], flat[:-1]), 1)
+    n = rows.shape[0]
+    starts, numbers = _runs(differs, n)
+    values = rows[starts] if dim is None else shape.transpose(rows[starts], 0, dim)
+    inverse = shape.reshape(numbers, tuple(input.shape)) if dim is None else numbers
+    return _result(values, inverse, _lengths(starts, n), return_inverse, return_counts)
+
+
+# -- binary search --
+
+
+def _side(right, side):
+    if side is not None and side not in ("left", "right"):
+        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True")
+    return right or side == "right"
+
+
+def _check_bounds(bounds, values, sorter):
+    if bounds.ndim == 0:
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
+    if bounds.ndim > 1 and (bounds.ndim != values.ndim or bounds.shape[:-1] != values.shape[:-1]):
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
+                           f"value tensor must match, but we got boundaries tensor {list(bounds.shape)} and input value tensor {list(values.shape)}")  # fmt: skip
+    if sorter is None:
+        return
+    if sorter.shape != bounds.shape:
+        raise RuntimeError("torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+                           f"{list(bounds.shape)}and got sorter tensor {list(sorter.shape)}")  # fmt: skip
+    if sorter.dtype is not _int64:
+        raise RuntimeError(f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {title(sorter)}")
+
+
+@composite(where="function")
+def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
+    """Where each value of ``input`` would be inserted in its row of ``sorted_sequence`` to keep the order.
+
+    The place before equal elements, with ``right=True`` (or ``side='right'``) behind them. sorted_sequence: 1-d, or with input's leading
+    dims; sorter: indices that sort it, if it is not.
+    """
+    from . import creation
+
+    values = input if isinstance(input, Tensor) else creation.full((), input, dtype=_operator.result_type(sorted_sequence, input))
+    right = _side(right, side)
+    _check_bounds(sorted_sequence, values, sorter)
+    bounds = sorted_sequence.detach() if sorter is None else gather.gather(sorted_sequence.detach(), -1, sorter)
+    common = _operator.promote_types(bounds.dtype, values.dtype)
+    flat = shape.reshape(values.detach(), (1,)) if values.ndim == 0 else values.detach()
+    found = core.search(last(shape.cast(bounds, common), -1), last(shape.cast(flat, common), -1), right, bool(out_int32))
+    return shape.reshape(found, tuple(values.shape))
+
+
+@composite(where="function")
+def bucketize(input, boundaries, *, out_int32=False, right=False):
+    """The number of the bucket between ``boundaries`` (1-d, ascending) in which each value lies."""
+    if boundaries.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+# -- counting --
+
+
+@composite
+def bincount(input, weights=None, minlength=0):
+    """How often each of the numbers 0, 1, 2 ... occurs in a 1-d tensor of non-negative integers, or the sum of the weights where it does."""
+    from . import creation
+
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if input.ndim == 1 and input.numel() and (input.is_floating_point() or input.is_complex() or input.dtype is _bool):
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{title(input)}'")
+    if input.ndim != 1 or (input.numel() and int(reduction.amin(input)) < 0):
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if weights is not None and (weights.ndim != 1 or weights.shape[0] != input.shape[0]):
+        raise RuntimeError("weights should be 1-d and have the same length as input")
+    n = max(int(reduction.amax(input)) + 1 if input.numel() else 0, minlength)
+    kind = _int64 if weights is None else weights.dtype if weights.dtype.name == "float32" else _dtypes["float64"]
+    added = creation.ones(1, dtype=_int64).expand(input.shape[0]) if weights is None else shape.cast(weights.detach(), kind)
+    out = creation.zeros(n, dtype=kind)
+    return gather.scatter_add(out, 0, shape.cast(input, _int64), added) if input.numel() else out
+
+
+def _limits(name, input, low, high):
+    """The ends of the bins: those given, or the least and greatest element."""
+    if low == high and input.numel():
+        low, high = float(reduction.amin(input)), float(reduction.amax(input))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        spell = lambda v: "-nan" if v != v else f"{v:g}"  # noqa: E731
+        raise RuntimeError(f"{name}: range of [{spell(low)}, {spell(high)}] is not finite")
+    if low > high:
+        raise RuntimeError(f"{name}: max must be larger than min" if name == "torch.histc" else f"{name}(): max should be larger than min")
+    return (low - 0.5, high + 0.5) if low == high else (low, high)
+
+
+def _check_bins(input, bins):
+    if not input.is_floating_point() or input.dtype.itemsize < 4:
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{title(input)}'")
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+
+
+def _counted(input, edges, weight):
+    """The weights of the elements in each bin between the edges; the last bin has both ends."""
+    flat = shape.reshape(input.detach(), (-1,))
+    bins = edges.shape[0] - 1
+    number = searchsorted(edges, flat, right=True) - 1
+    number = number - shape.cast(arithmetic.eq(flat, edges[-1]), _int64)
+    inside = (number >= 0) & (number < bins)
+    added = shape.cast(inside, input.dtype)
+    if weight is not None:
+        added = added * shape.reshape(weight, (-1,))
+    return gather.scatter_add(zeros_of((bins,), edges), 0, arithmetic.clamp(number, 0, bins - 1), added)
+
+
+@composite
+def histc(input, bins=100, min=0, max=0):
+    """How many elements lie in each of ``bins`` equal intervals from ``min`` to ``max`` (if those are equal: from the least to the greatest)."""
+    from . import creation
+
+    _check_bins(input, bins)
+    low, high = _limits("torch.histc", input, min, max)
+    return _counted(input, creation.linspace(low, high, bins + 1, dtype=input.dtype), None)
+
+
+@composite
+def histogram(input, bins, *, range=None, weight=None, density=False):
+    """``(hist, bin_edges)``: the number (or weight) of the elements between edges, given as a tensor or as a number of equal bins over ``range``."""
+    from . import creation
+
+    if isinstance(bins, Tensor):
+        edges = bins
+        _check_bins(input, 1)
+    else:
+        _check_bins(input, bins)
+        low, high = _limits("torch.histogram", input, *(range or (0, 0)))
+        edges = creation.linspace(low, high, bins + 1, dtype=input.dtype)
+    hist = _counted(input, edges, weight)
+    if density:
+        hist = hist / (reduction.sum(hist) * (edges[1:] - edges[:-1]))
+    return return_types.histogram(hist, edges)
