@@ -51,23 +51,37 @@ cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil
         c.bad = True
 
 
+cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside):
+    """The byte offsets of an index tensor; None, and the first index outside, if there is one."""
+    cdef Tensor source = contiguous(index)
+    cdef Tensor out = empty(I64, index.ndim, index.sizes)
+    cdef Indices c
+    cdef int64_t i
+    c.source, c.places, c.size, c.step, c.low = source.address, <int64_t*>out.address, size, step, -size if negative else 0
+    c.wide, c.bad = source.code == I64, False
+    if out.count < GRAIN:
+        _place_range(&c, 0, out.count)
+    else:
+        with nogil:
+            parallel_for(_place_range, &c, 0, out.count, GRAIN)
+    if not c.bad:
+        return out
+    for i in range(out.count):
+        outside[0] = _value(&c, i)
+        if outside[0] < c.low or outside[0] >= size:
+            break
+    return None
+
+
 def places(Tensor index, int64_t size, int64_t step, bint negative, error):
     """The byte offsets of an index tensor along a dim of ``size`` elements, ``step`` bytes apart.
 
     negative: indices from -size on count from the end. Raises ``error(value)`` for the first index outside.
     """
-    cdef Tensor source = contiguous(index)
-    cdef Tensor out = empty(I64, index.ndim, index.sizes)
-    cdef Indices c
-    cdef int64_t i, v
-    c.source, c.places, c.size, c.step, c.low = source.address, <int64_t*>out.address, size, step, -size if negative else 0
-    c.wide, c.bad = source.code == I64, False
-    parallel_for(_place_range, &c, 0, out.count, GRAIN)
-    if c.bad:
-        for i in range(out.count):
-            v = _value(&c, i)
-            if v < c.low or v >= size:
-                raise error(v)
+    cdef int64_t outside = 0
+    cdef Tensor out = _offsets(index, size, step, negative, &outside)
+    if out is None:
+        raise error(outside)
     return out
 
 
@@ -203,6 +217,70 @@ def drop(Tensor t, list dims):
             k += 1
     out = view_of(t, t.address, k, shape, strides)
     out.base = None
+    return out
+
+
+def locate(Tensor input, indices, mask_offsets, joined, error):
+    """Where index tensors, one (or None) for each leading dim of ``input``, point: (rest, offsets), two views of the result's shape.
+
+    ``rest`` is input without the indexed dims; the dims of the index tensors come where the first of these was if they lie side by side, else
+    first. mask_offsets(input, mask, dim, number), joined(list of offsets) and error(value, number, size) are asked for what is rare.
+    """
+    cdef list parts = []
+    cdef list taken = []
+    cdef Tensor index, offsets
+    cdef int dim = 0, at = 0
+    cdef int64_t outside = 0
+    for one in indices:
+        if one is None:
+            dim += 1
+            continue
+        index = <Tensor?>one
+        if ITEMSIZE[index.code] == 1:
+            parts.append(mask_offsets(input, index, dim, len(taken)))
+            taken.extend(range(dim, dim + index.ndim))
+            dim += index.ndim
+            continue
+        offsets = _offsets(index, input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], True, &outside)
+        if offsets is None:
+            raise error(outside, len(taken), input.sizes[dim])
+        parts.append(offsets)
+        taken.append(dim)
+        dim += 1
+    offsets = <Tensor?>(parts[0] if len(parts) == 1 else joined(parts))
+    if taken and taken[len(taken) - 1] - taken[0] + 1 == len(taken):
+        at = taken[0]
+    return _spread_pair(drop(input, taken), offsets, at)
+
+
+cdef tuple _spread_pair(Tensor rest, Tensor offsets, int at):
+    """Both as views of one shape: the dims of ``offsets`` before dim ``at`` of ``rest``."""
+    cdef int64_t[MAX_RANK] shape
+    cdef int64_t[MAX_RANK] mine
+    cdef int64_t[MAX_RANK] theirs
+    cdef int i, k, n = offsets.ndim
+    if rest.ndim + n > MAX_RANK:
+        raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
+    for i in range(rest.ndim + n):
+        if at <= i < at + n:
+            shape[i], mine[i], theirs[i] = offsets.sizes[i - at], 0, offsets.strides[i - at]
+        else:
+            k = i if i < at else i - n
+            shape[i], mine[i], theirs[i] = rest.sizes[k], rest.strides[k], 0
+    return _bare(rest, rest.ndim + n, shape, mine), _bare(offsets, rest.ndim + n, shape, theirs)
+
+
+cdef Tensor _bare(Tensor t, int ndim, const int64_t* sizes, const int64_t* strides):
+    """A view for a kernel, without history."""
+    cdef Tensor out = view_of(t, t.address, ndim, sizes, strides)
+    out.base = None
+    return out
+
+
+def read(Tensor source, Tensor offsets):
+    """The elements of ``source`` at ``offsets`` (two views of one shape), row-major in new memory."""
+    cdef Tensor out = empty(source.code, source.ndim, source.sizes, source.place)
+    run("load", out, source, offsets)
     return out
 
 
@@ -388,19 +466,20 @@ def begin_write(Tensor target, tuple sources):
     return record
 
 
-def overwrite(function, Tensor target, tuple args, dict kwargs):
-    """Calls ``function(target, *args, **kwargs)``, which writes to target's memory, with the tape off, and counts the write."""
+def overwrite(function, tuple args, dict kwargs):
+    """Calls ``function(*args, **kwargs)``, which writes to its first argument's memory, with the tape off, and counts the write."""
     cdef ThreadState* state = thread_state()
+    cdef Tensor target = <Tensor?>args[0]
     cdef int old = state.grad
     cdef Tensor plain
     state.grad = 0
     try:
         if target.flags & (CONJ | NEG):
             plain = clone(resolve(target))
-            function(plain, *args, **kwargs)
+            function(plain, *args[1:], **kwargs)
             target.copy_(plain)
         else:
-            function(target, *args, **kwargs)
+            function(*args, **kwargs)
             bump(target)
     finally:
         state.grad = old

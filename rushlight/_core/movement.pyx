@@ -1,11 +1,12 @@
 # cython: language_level=3
 """Geometry that changes in place or runs backwards: what flip, resize_, the in-place views and repeat_interleave need of the core."""
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from rushlight._core.operator cimport contiguous, copy_into, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
 from rushlight._core.tensor cimport *
+from rushlight._core.threads cimport parallel_for
 
 
 def reversed_copy(Tensor input, dims):
@@ -14,16 +15,71 @@ def reversed_copy(Tensor input, dims):
     cdef Tensor source = resolve(input)
     cdef Tensor out = empty(source.code, source.ndim, source.sizes)
     cdef char* address = source.address
+    cdef bint rows = False
     cdef int d
     if out.count == 0:
         return out
     memcpy(strides, source.strides, source.ndim * sizeof(int64_t))
     for dim in dims:
         d = dim
+        if d == source.ndim - 1 and strides[d] == 1:
+            rows = True
+            continue
         address += (source.sizes[d] - 1) * strides[d] * ITEMSIZE[source.code]
         strides[d] = -strides[d]
     copy_into(out, view_of(source, address, source.ndim, source.sizes, strides))
+    if rows:
+        _reverse_rows(out)
     return out
+
+
+cdef struct Rows:
+    char* address
+    int64_t length
+    int item
+
+ctypedef fused word:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+    double complex
+
+
+cdef void _reverse(word* row, int64_t n) noexcept nogil:
+    cdef int64_t i
+    cdef word held
+    for i in range(n // 2):
+        held = row[i]
+        row[i] = row[n - 1 - i]
+        row[n - 1 - i] = held
+
+
+cdef void _reverse_range(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Rows* c = <Rows*>context
+    cdef int64_t r
+    cdef char* row
+    for r in range(begin, end):
+        row = c.address + r * c.length * c.item
+        if c.item == 1:
+            _reverse(<uint8_t*>row, c.length)
+        elif c.item == 2:
+            _reverse(<uint16_t*>row, c.length)
+        elif c.item == 4:
+            _reverse(<uint32_t*>row, c.length)
+        elif c.item == 8:
+            _reverse(<uint64_t*>row, c.length)
+        else:
+            _reverse(<double complex*>row, c.length)
+
+
+cdef int _reverse_rows(Tensor t) except -1:
+    """Reverses each row of a row-major tensor in place. By hand, because kernels walk along memory in one direction."""
+    cdef Rows c
+    c.address, c.length, c.item = t.address, t.sizes[t.ndim - 1], ITEMSIZE[t.code]
+    with nogil:
+        parallel_for(_reverse_range, &c, 0, t.count // c.length, max(<int64_t>1, 32768 // c.length))
+    return 0
 
 
 def take_geometry(Tensor t, Tensor view):

@@ -45,13 +45,7 @@ def _compile(kind, code, letters):
 core.set_compiler(_compile)
 
 
-def read(source, offsets):
-    """The elements of ``source`` at ``offsets`` (two views of one shape), row-major in new memory."""
-    from . import creation
-
-    out = creation.empty(tuple(source.shape), dtype=source.dtype, device=source.device)
-    core.run("load", out, source, offsets)
-    return out
+read = core.read
 
 
 def write(kind, target, values, offsets):
@@ -81,17 +75,19 @@ def _writing(function, *, differentiable, name=None, where="function method", la
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     defaults = dict(zip(reversed(names[: code.co_argcount]), reversed(function.__defaults__ or ())), **(function.__kwdefaults__ or {}))
-    wanted = differentiable.split()
     label = (label or _camel(name)) + "Backward0"
 
-    def inplace(input, *args, **kwargs):
-        values = {**defaults, **dict(zip(names, (input, *args))), **kwargs}
-        sources = tuple(v if isinstance(v, Tensor) else None for v in (values.get(n) for n in wanted))
+    places = [(n, names.index(n)) for n in differentiable.split()]
+
+    def inplace(*args, **kwargs):
+        input = args[0]
+        given = (args[i] if i < len(args) else kwargs.get(n) for n, i in places)
+        sources = tuple(v if isinstance(v, Tensor) else None for v in given)
         record = core.begin_write(input, sources)
-        if record and "original" in op.wanted:
-            values["original"] = shape.clone(input)
-        core.overwrite(function, input, args, kwargs)
+        original = shape.clone(input) if record and "original" in op.wanted else None
+        core.overwrite(function, args, kwargs)
         if record:
+            values = {**defaults, **dict(zip(names, args)), **kwargs, "original": original}
             _tape.LibraryNode.record(label, op.gradient, op.wanted, values, sources, (input,), 0)
         return input
 

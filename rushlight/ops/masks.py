@@ -49,6 +49,7 @@ def _chosen(condition, input, other):
     if condition.dtype is _uint8:
         warnings.warn("where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of PyTorch. "
                       "Use a boolean condition instead.", UserWarning, stacklevel=3)  # fmt: skip
+        condition = arithmetic.ne(condition, 0)
     elif condition.dtype is not _bool:
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition)}")
     return arithmetic._where(condition, input, other)

@@ -12,7 +12,7 @@ from .._core import view as _view
 from .._core.operator import dtype_name
 from . import arithmetic, shape
 from ._define import library
-from ._indexed import read, write, writing
+from ._indexed import write, writing
 
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()
@@ -26,43 +26,43 @@ _INTEGERS = {_dtypes[n] for n in ("int64", "int32", "int16", "int8")}
 
 def parse_key(input, key):
     """(view of ``input``, index tensors): the list has a tensor or None for each leading dim of the view."""
-    key = [_element(k) for k in key]
-    extra = sum(k is Ellipsis for k in key) - 1
-    used = sum(_width(k) for k in key)
-    if used > input.ndim or extra > 0:
+    elements = [k if k is None or k is Ellipsis or type(k) is slice else _element(k) for k in key]
+    used = sum([1 if type(k) is slice else _width(k) for k in elements])
+    if used > input.ndim or sum([k is Ellipsis for k in elements]) > 1:
         raise IndexError(f"too many indices for tensor of dimension {input.ndim}\n  The key takes {used} dims; it may have one Ellipsis.")
     view, indices = input, []
-    for k in key:
-        dim = len(indices)
-        if k is None:
-            view = shape.unsqueeze(view, dim)
+    for k in elements:
+        if type(k) is slice:
+            view = _sliced(view, len(indices), k)
             indices.append(None)
-        elif k is Ellipsis:
-            indices.extend([None] * (input.ndim - used))
-        elif isinstance(k, bool):
-            view = shape.unsqueeze(view, dim)
-            indices.append(_truth(k))
-        elif isinstance(k, int):
-            view = shape.select(view, dim, k)
-        elif isinstance(k, slice):
-            view = _sliced(view, dim, k)
-            indices.append(None)
-        else:
+        elif isinstance(k, Tensor):
             indices.append(k)
             indices.extend([None] * (_width(k) - 1))
+        elif k is Ellipsis:
+            indices.extend([None] * (input.ndim - used))
+        elif k is None:
+            view = shape.unsqueeze(view, len(indices))
+            indices.append(None)
+        elif isinstance(k, bool):
+            view = shape.unsqueeze(view, len(indices))
+            indices.append(_truth(k))
+        else:
+            view = shape.select(view, len(indices), k)
     return view, indices
 
 
 def _element(k):
     """One element of a key as an int, bool, slice, None, Ellipsis or tensor."""
-    if k is None or k is Ellipsis or isinstance(k, (int, slice)):
-        return k
     if isinstance(k, Tensor):
+        if k.dtype is _int64 and k.ndim:
+            return k
         if k.ndim == 0 and k.dtype in _INTEGERS:
             return int(k)
         if k.dtype not in _INDEX_DTYPES:
             raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors\n  Given: {k.dtype}.")
         return bool(k) if k.ndim == 0 else k
+    if isinstance(k, int):
+        return k
     if hasattr(k, "__array_interface__"):
         from .._core import convert
 
@@ -99,6 +99,8 @@ def _truth(k):
 
 
 def _sliced(view, dim, k):
+    if k.start is None and k.stop is None and k.step is None:
+        return view
     step = 1 if k.step is None else k.step.__index__()
     if step <= 0:
         raise ValueError("step must be greater than zero")
@@ -118,49 +120,16 @@ def _list_key(key):
 # -- places --
 
 
-class Places:
-    """Where a list of index tensors points: ``rest``, the input's view of the dims that are not indexed; ``offsets``, the byte
-    offsets of the index tensors broadcast together; ``at``, before which of the dims of ``rest`` theirs come in the result."""
-
-    __slots__ = ("rest", "offsets", "at")
-
-    def __init__(self, input, indices):
-        parts, taken, dim = [], [], 0
-        for index in indices:
-            if index is None:
-                dim += 1
-                continue
-            n = index.ndim if index.dtype.itemsize == 1 else 1
-            parts.append((_mask_offsets if n != 1 or index.dtype.itemsize == 1 else _index_offsets)(input, index, dim, len(taken)))
-            taken.extend(range(dim, dim + n))
-            dim += n
-        self.offsets = parts[0] if len(parts) == 1 else _joined(parts)
-        self.at = taken[0] if taken and taken[-1] - taken[0] + 1 == len(taken) else 0
-        self.rest = core.drop(input, taken)
-
-    def operands(self):
-        """(rest, offsets) as views of the result's shape."""
-        sizes, at = tuple(self.rest.shape), self.at
-        offsets = core.spread(core.spread(self.offsets, self.offsets.ndim, sizes[at:]), 0, sizes[:at])
-        return core.spread(self.rest, at, tuple(self.offsets.shape)), offsets
-
-    def shape(self):
-        """The result's shape."""
-        sizes = tuple(self.rest.shape)
-        return (*sizes[: self.at], *self.offsets.shape, *sizes[self.at :])
+def _locate(input, indices):
+    """(rest of input, byte offsets of the index tensors) as views of the result's shape."""
+    return core.locate(input, indices, _mask_offsets, _joined, _out_of_bounds)
 
 
-def _index_offsets(input, index, dim, number):
-    n = input.shape[dim]
-    step = input.stride(dim) * input.dtype.itemsize
-
-    def error(value):
-        if n == 0:
-            return IndexError("index is out of bounds for dimension with size 0")
-        return IndexError(f"index {value} is out of bounds for dimension {number} with size {n}\n"
-                          f"  The dimension is counted among those that index tensors take; they may hold {-n} to {n - 1}.")  # fmt: skip
-
-    return core.places(index, n, step, True, error)
+def _out_of_bounds(value, number, n):
+    if n == 0:
+        return IndexError("index is out of bounds for dimension with size 0")
+    return IndexError(f"index {value} is out of bounds for dimension {number} with size {n}\n"
+                      f"  The dimension is counted among those that index tensors take; they may hold {-n} to {n - 1}.")  # fmt: skip
 
 
 def _mask_offsets(input, mask, dim, number):
@@ -193,7 +162,7 @@ def _joined(parts):
 @library(where="", differentiable="input", label="Index")
 def index(input, indices):
     """``input`` at index tensors, one (or None) for each leading dim: what remains of ``input[key]`` when the views are taken."""
-    return read(*Places(core.plain(input), indices).operands())
+    return core.read(*_locate(core.plain(input), indices))
 
 
 @index.backward_of
@@ -221,10 +190,9 @@ def index_put(input, indices, values, accumulate=False):
     if values.dtype is not input.dtype:
         raise RuntimeError("Index put requires the source and destination dtypes match, got "
                            f"{_title(input)} for the destination and {_title(values)} for the source.")  # fmt: skip
-    places = Places(input, [_element(i) if i is not None else None for i in indices])
-    target, offsets = places.operands()
+    target, offsets = _locate(input, [None if i is None else _element(i) for i in indices])
     try:
-        spread = shape.expand(core.disjoint(values, input), tuple(target.shape))
+        spread = shape.expand(core.disjoint(values, input), target.shape)
     except RuntimeError:
         raise RuntimeError(f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape "
                            f"{list(target.shape)}") from None  # fmt: skip
@@ -247,22 +215,25 @@ def _title(t):
 
 
 def _getitem(input, key):
+    view, indices = _parsed(input, key)
+    return index(view, indices) if any([i is not None for i in indices]) else view
+
+
+def _parsed(input, key):
+    """:func:`parse_key`, and a short way for a vector of positions or a mask."""
     first = key[0]
-    if len(key) == 1 and type(first) is Tensor and first.dtype is _int64 and first.ndim and input.ndim:
-        return index(input, [first])
-    view, indices = parse_key(input, key)
-    return index(view, indices) if any(i is not None for i in indices) else view
+    if len(key) == 1 and type(first) is Tensor and 0 < first.ndim <= input.ndim and (first.dtype is _int64 or first.dtype is _bool):
+        return input, [first]
+    return parse_key(input, key)
 
 
 def _setitem(input, key, value):
     if not isinstance(value, Tensor):
         value = _value(value, input)
-    view, indices = parse_key(input, key)
-    sizes = value.shape
-    while len(sizes) and sizes[0] == 1:
+    view, indices = _parsed(input, key)
+    while value.ndim and value.shape[0] == 1:
         value = shape.select(value, 0, 0)
-        sizes = value.shape
-    if any(i is not None for i in indices):
+    if any([i is not None for i in indices]):
         index_put.inplace(view, indices, value)
     else:
         shape.copy_(view, value)
