@@ -117,7 +117,7 @@ def invert_permutation(permutation):
     """
     if permutation is None:
         return None
-    output = torch.empty_like(permutation, memory_format=torch.legacy_contiguous_format)
+    output = torch.empty_like(permutation, memory_format=torch.contiguous_format)
     return output.scatter_(0, permutation, torch.arange(permutation.numel(), device=permutation.device))
 
 
