@@ -86,7 +86,7 @@ def _rank(x):
 
 
 def _align(x, rank, level):
-    """x with its batch dim in front and behind it enough dims of size 1 to broadcast against tensors of that many dims."""
+    """x with its batch dim in front, followed by dims of size 1 up to the given rank."""
     if not isinstance(x, Tensor):
         return x
     value, batched = _front(x, level)
