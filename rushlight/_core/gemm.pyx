@@ -45,7 +45,7 @@ _compile = None
 
 
 def set_compiler(callback):
-    """``callback(code)`` returns the address of the table of kernels and the scheme's numbers (a dict); it is called at the first product of a dtype."""
+    """``callback(code)`` is called at the first product of a dtype; it returns the address of the kernels' table and the scheme's numbers."""
     global _compile
     _compile = callback
 
@@ -251,7 +251,8 @@ cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char*
     """c[j] = alpha x . row j + beta c[j] for ``count`` rows, ``stride`` bytes apart; all vectors have unit stride."""
     cdef Rows p
     p.kernels, p.k, p.x, p.rows, p.stride, p.c, p.factors = kernels, k, x, rows, stride, c, factors
-    parallel_for(_run_rows, &p, 0, count, min(<int64_t>ROWS_A_TASK, max(<int64_t>64, PACK_BYTES // (kernels.itemsize * max(k, 1)) // 4 * 4)))
+    cdef int64_t enough = PACK_BYTES // (kernels.itemsize * max(k, 1)) // 4 * 4
+    parallel_for(_run_rows, &p, 0, count, min(<int64_t>ROWS_A_TASK, max(<int64_t>64, enough)))
 
 
 cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:

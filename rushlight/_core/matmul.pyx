@@ -110,7 +110,7 @@ cdef struct Batch:
 
 
 cdef bint _is_large(int64_t m, int64_t n, int64_t k) noexcept:
-    """Is a product of float32 or float64 worth packing? OpenBLAS' AVX-512 kernels are faster up to 100 x 100 x 100, others to a third of it."""
+    """Is a product of float32 or float64 worth packing? OpenBLAS' AVX-512 kernels are faster up to 100^3, its others up to 30^3."""
     return m >= 24 and n >= 32 and k >= 32 and <double>m * n * k >= (1000000.0 if blas.wide_kernels else 30000.0)
 
 

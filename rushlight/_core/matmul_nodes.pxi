@@ -1,7 +1,7 @@
 # The node of every matrix product, and products of gradients. Included by matmul.pyx.
 #
-# For c = alpha a b and the gradient g of c, the gradient of a is conj(alpha) g b^H and that of b is conj(alpha) a^H g. (Giles, "Collected
-# matrix derivative results for forward and reverse mode algorithmic differentiation", 2008, section 2.2; with conjugates for complex numbers.)
+# For c = alpha a b and the gradient g of c, the gradient of a is conj(alpha) g b^H and that of b is conj(alpha) a^H g (Giles, "Collected
+# matrix derivative results for forward and reverse mode algorithmic differentiation", 2008, section 2.2; conjugated for complex numbers).
 
 cdef enum:
     MATRIX = 0            # a and b have 2 dims, or 3

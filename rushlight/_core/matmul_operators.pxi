@@ -126,7 +126,8 @@ cdef object bmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 cdef Signature _MV = Signature("mv", ("input", "vec", "out"), 2, (_REQUIRED, _REQUIRED, None))
 cdef Signature _DOT = Signature("dot", ("input", "tensor", "out"), 2, (_REQUIRED, _REQUIRED, None))
 cdef Signature _VDOT = Signature("vdot", ("input", "other", "out"), 2, (_REQUIRED, _REQUIRED, None))
-cdef Signature _ADDMV = Signature("addmv", ("input", "mat", "vec", "beta", "alpha", "out"), 3, (_REQUIRED, _REQUIRED, _REQUIRED, 1, 1, None))
+cdef Signature _ADDMV = Signature("addmv", ("input", "mat", "vec", "beta", "alpha", "out"), 3,
+                                  (_REQUIRED, _REQUIRED, _REQUIRED, 1, 1, None))
 
 
 cdef Tensor _as_matrix(Tensor t, int64_t rows, int64_t columns):
@@ -328,10 +329,7 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
     sizes[x.ndim - 1] = weight.sizes[0]
     if bias is not None and not (bias.ndim == 1 and bias.sizes[0] == weight.sizes[0]):
         _check_expands(bias, x.ndim, sizes)
-    if x.ndim == 2:
-        node = _node(LINEAR, "MmBackward0" if bias is None else "AddmmBackward0", x, weight, bias, 1, 1)
-    else:
-        node = _node(LINEAR, ("SqueezeBackward4" if x.ndim == 1 else "UnsafeViewBackward0") if bias is None else "ViewBackward0", x, weight, bias, 1, 1)
+    node = _node(LINEAR, _linear_label(x.ndim, bias is not None), x, weight, bias, 1, 1)
     rows = x if x.ndim == 2 else _as_matrix(_row_major(x), count, x.sizes[x.ndim - 1])
     rows, weight = _usable(rows), _usable(weight)
     p, q = _operand(rows, PLAIN), _operand(weight, TRANSPOSED)
@@ -342,6 +340,13 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
     if node is not None:
         set_history(out, node, 0)
     return out
+
+
+cdef str _linear_label(int ndim, bint has_bias):
+    """What PyTorch, which makes a linear map of several operators, calls the last of them."""
+    if has_bias:
+        return "AddmmBackward0" if ndim == 2 else "ViewBackward0"
+    return "MmBackward0" if ndim == 2 else "SqueezeBackward4" if ndim == 1 else "UnsafeViewBackward0"
 
 
 cdef Tensor _row_major(Tensor t):
@@ -385,7 +390,8 @@ cdef Tensor matmul(Tensor a, Tensor b):
         return matrix_vector(None, a, b, 1, 0)
     if a.ndim == 1:
         sizes[0], sizes[1] = 1, a.sizes[0]
-        return _named(_callbacks["squeeze"](matmul(reshape(a, 2, sizes), b), -2), "SqueezeBackward4" if b.ndim == 2 else "UnsafeViewBackward0")
+        return _named(_callbacks["squeeze"](matmul(reshape(a, 2, sizes), b), -2),
+                      "SqueezeBackward4" if b.ndim == 2 else "UnsafeViewBackward0")
     if b.ndim <= 2:
         return _fold_left(a, b)
     return _batched(a, b)
@@ -464,10 +470,10 @@ cdef list _OPERATORS = [
     native("mv", mv_operator, "The product of a matrix (n, k) and a vector (k): a vector (n)."),
     native("dot", dot_operator, "The sum of the products of two vectors' elements; complex ones are not conjugated (see vdot)."),
     native("vdot", vdot_operator, "The inner product of two vectors; the first is conjugated."),
-    native("addmm", addmm_operator, "beta * input + alpha * (mat1 @ mat2); input broadcasts to the product. With beta=0, input is not read."),
-    native("baddbmm", baddbmm_operator, "beta * input + alpha * (batch1 @ batch2) for batches of matrices. With beta=0, input is not read."),
+    native("addmm", addmm_operator, "beta * input + alpha * (mat1 @ mat2); input broadcasts. With beta=0, input is not read."),
+    native("baddbmm", baddbmm_operator, "beta * input + alpha * (batch1 @ batch2) for batches. With beta=0, input is not read."),
     native("addmv", addmv_operator, "beta * input + alpha * (mat @ vec). With beta=0, input is not read."),
-    native("linear", linear_operator, "input @ weight.T + bias along the last dim: (*, in) with weight (out, in) and bias (out) give (*, out)."),
+    native("linear", linear_operator, "input @ weight.T + bias: (*, in) with weight (out, in) and bias (out) give (*, out)."),
     native("matmul", matmul_operator, "The product of tensors of any rank: dot, matrix times vector, matrices, or batches of "
                                       "matrices whose leading dims broadcast."),
 ]

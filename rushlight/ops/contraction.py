@@ -55,6 +55,8 @@ for _name, _op in _native.items():
         _where += ("inplace",)
     registry[_name] = Entry(_op, "native", _name, _where, __name__, (), {})
 
+registry["addmv_"] = Entry(_native["addmv"].inplace, "composite", "addmv_", ("function",), __name__, (), {})
+
 mm, bmm, mv, dot, vdot, addmm, baddbmm, addmv, linear, matmul = (
     _native[n] for n in ("mm", "bmm", "mv", "dot", "vdot", "addmm", "baddbmm", "addmv", "linear", "matmul")
 )
