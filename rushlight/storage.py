@@ -84,7 +84,11 @@ class TypedStorage:
         return self._untyped_storage.is_cuda
 
     def __eq__(self, other):
-        return isinstance(other, TypedStorage) and self._untyped_storage is other._untyped_storage and self.dtype is other.dtype
+        return (
+            isinstance(other, TypedStorage)
+            and self._untyped_storage is other._untyped_storage
+            and self.dtype is other.dtype
+        )
 
     __hash__ = None
 

@@ -1,9 +1,10 @@
-"""Rows of the form "one expression in PyTorch's words": evaluated with both libraries, the results, gradients or errors are compared.
+"""Rows that are expressions: evaluated with both libraries; the results, gradients or errors are compared.
 
-An expression may use: T (the library), L (its tensor function), A (its arange as float32, in a shape), x = A(3, 4), y = A(2, 3, 4),
-m = x > 5, and in gradient rows the float64 leaves a (3, 4), b (4,), c (2, 3, 4), d (3, 4) and s ().
+An expression may use: T (the library), L (its tensor function), F (nn.functional), A (its arange as float32, in a shape),
+x = A(3, 4), y = A(2, 3, 4), m = x > 5; in gradient rows the float64 leaves a (3, 4), b (4,), c (2, 3, 4), d (3, 4), s ().
 """
 
+import re
 import warnings
 
 import numpy as np
@@ -34,7 +35,7 @@ def answer(library, expression, **extra):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for line in lines:
-                exec(line, scope)  # noqa: S102
+                exec(line, scope)
             return eval(last, scope), None
     except Exception as error:
         return None, error
@@ -51,7 +52,9 @@ def check(expression, scale=1):
         raise AssertionError(f"{expression}: {type(error).__name__}: {error}") from error
     same(got, want, expression, scale)
     if isinstance(want, torch.Tensor) and want._is_view():
-        assert tuple(got.stride()) == tuple(want.stride()), f"{expression}: strides {got.stride()}, PyTorch gives {want.stride()}"
+        assert tuple(got.stride()) == tuple(want.stride()), (
+            f"{expression}: strides {got.stride()}, PyTorch gives {want.stride()}"
+        )
 
 
 def first_line(error):
@@ -59,8 +62,8 @@ def first_line(error):
     return str(error).split("\n")[0].strip()
 
 
-def check_gradients(expression, node=None):
-    """The same value, first and second derivatives with respect to every leaf that occurs; ``node``: grad_fn's name."""
+def check_gradients(expression):
+    """The same value, first and second derivatives with respect to every leaf that occurs."""
     rng = np.random.default_rng(7)
     data = {k: rng.uniform(0.5, 2.0, n) for k, n in LEAVES.items()}
     (want, wanted), (got, found) = (_derivatives(library, expression, data) for library in (torch, rl))
@@ -86,8 +89,6 @@ def _derivatives(library, expression, data):
 
 
 def _occurs(name, expression):
-    import re
-
     return re.search(rf"\b{name}\b", expression) is not None
 
 

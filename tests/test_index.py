@@ -1,4 +1,4 @@
-"""Indexing: x[key] and x[key] = value in all forms, and the operators that read and write through index tensors, against PyTorch."""
+"""Indexing in all forms, and the operators that read and write through index tensors, against PyTorch."""
 
 import numpy as np
 import pytest

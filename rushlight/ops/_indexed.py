@@ -1,6 +1,8 @@
-"""What the operators that read and write through indices are made of: kernels at byte offsets, and the decorator of in-place writes.
+"""What the operators that read and write through indices are made of: kernels at byte offsets, and the decorator of
+in-place writes.
 
-A read or write is a loop over operands of one shape: the source (or target), which stands still along the indexed dims (stride 0), the
+A read or write is a loop over operands of one shape: the source (or target), which stands still along the indexed dims
+(stride 0), the
 offsets of the indices, which stand still along the others, and the result (or the values).
 """
 
@@ -23,7 +25,8 @@ _COMBINE = {"mul": lambda a, b: a * b, "max": fn.maximum, "min": fn.minimum, "or
 
 
 def _compile(kind, code, letters):
-    """For the core: the address of a kernel. 'load': out = source[offset]; others combine target[offset] with a value."""
+    """For the core: the address of a kernel. 'load': out = source[offset]; others combine target[offset] with a
+    value."""
     from ..codegen import cpu
 
     type = ty.NAMES[code]
@@ -33,10 +36,14 @@ def _compile(kind, code, letters):
         return cpu.pointwise(((value, bits),), (bits, "i64"), letters, name="gather")
     if kind == "set":
         bits = _BITS[ty.BITS[type]]
-        return cpu.pointwise(((ex.input(0, bits), bits, "set", ex.input(1, "i64")),), (bits, "i64"), letters, name="scatter")
+        return cpu.pointwise(
+            ((ex.input(0, bits), bits, "set", ex.input(1, "i64")),), (bits, "i64"), letters, name="scatter"
+        )
     compute = ty.opmath(type)
     if kind == "add":
-        return cpu.pointwise(((ex.input(0, compute), type, "add", ex.input(1, "i64")),), (type, "i64"), letters, name="scatter_add")
+        return cpu.pointwise(
+            ((ex.input(0, compute), type, "add", ex.input(1, "i64")),), (type, "i64"), letters, name="scatter_add"
+        )
     offset = ex.input(2, "i64")
     value = _COMBINE[kind](ex.make("load", (offset,), compute, 0), ex.input(1, compute))
     return cpu.pointwise(((value, type, "set", offset),), (type, type, "i64"), letters, name=f"scatter_{kind}")
@@ -49,12 +56,12 @@ read = core.read
 
 
 def write(kind, target, values, offsets):
-    """Combines ``target``'s elements at ``offsets`` with ``values`` (views of one shape): 'set', 'add', 'mul', 'max', 'min', 'or'."""
+    """Combines ``target``'s elements at ``offsets`` with ``values`` (views of one shape): 'set', 'add', 'mul', 'max',
+    'min', 'or'."""
     if kind == "set" or kind == "add":
         core.run_ordered(kind, False, target, values, offsets)
     else:
         core.run_ordered(kind, True, target, target, values, offsets)
-
 
 
 # -- operators that write --
@@ -63,8 +70,10 @@ def write(kind, target, values, offsets):
 def writing(**options):
     """Defines an operator by its in-place form: the function overwrites its first parameter.
 
-    From it come ``name_`` and, on a copy, ``name``. differentiable: names of the tensor parameters that get gradients, the first among them;
-    ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for ``original``, the first
+    From it come ``name_`` and, on a copy, ``name``. differentiable: names of the tensor parameters that get gradients,
+    the first among them;
+    ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for
+    ``original``, the first
     parameter's value before the write.
     """
     return lambda function: _writing(function, **options)
@@ -74,7 +83,10 @@ def _writing(function, *, differentiable, name=None, where="function method", la
     name = name or function.__name__
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    defaults = dict(zip(reversed(names[: code.co_argcount]), reversed(function.__defaults__ or ())), **(function.__kwdefaults__ or {}))
+    defaults = dict(
+        zip(reversed(names[: code.co_argcount]), reversed(function.__defaults__ or ())),
+        **(function.__kwdefaults__ or {}),
+    )
     label = (label or _camel(name)) + "Backward0"
 
     places = [(n, names.index(n)) for n in differentiable.split()]

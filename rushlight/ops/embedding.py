@@ -14,18 +14,23 @@ _int64, _int32, _float32 = _dtypes["int64"], _dtypes["int32"], _dtypes["float32"
 def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
     """Rows of ``weight`` (n, d) at integer ``indices`` of any shape: a tensor of shape (*indices.shape, d).
 
-    padding_idx: a row that gets no gradient (-1: none); scale_grad_by_freq: each row's gradient is divided by how often it occurs.
+    padding_idx: a row that gets no gradient (-1: none); scale_grad_by_freq: each row's gradient is divided by how
+    often it occurs.
     Raises IndexError for an index outside 0 to n - 1.
     """
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     if indices.dtype is not _int64 and indices.dtype is not _int32:
-        raise RuntimeError("Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-                           f"{_tensor.type_name(indices)} instead (while checking arguments for embedding)")  # fmt: skip
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"{_tensor.type_name(indices)} instead (while checking arguments for embedding)"
+        )
     source = core.plain(weight)
     rows, width = weight.shape
     offsets = core.places(indices, rows, source.stride(0) * weight.dtype.itemsize, False, index.out_of_self(rows))
-    return read(core.spread(core.drop(source, [0]), 0, tuple(indices.shape)), core.spread(offsets, indices.ndim, (width,)))
+    return read(
+        core.spread(core.drop(source, [0]), 0, tuple(indices.shape)), core.spread(offsets, indices.ndim, (width,))
+    )
 
 
 @embedding.backward_of

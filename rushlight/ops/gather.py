@@ -28,7 +28,8 @@ def _check_index(name, input, dim, index, other):
 
 
 def _elements(input, dim, index):
-    """(input, offsets) as views of ``index``'s shape: element i of the result is ``input`` at ``index[i]`` along ``dim``."""
+    """(input, offsets) as views of ``index``'s shape: element i of the result is ``input`` at ``index[i]`` along
+    ``dim``."""
     sizes = tuple(index.shape)
     if input.ndim != index.ndim:
         input, index = (shape.reshape(t, (-1,)) if t.ndim == 0 else t for t in (input, index))
@@ -41,7 +42,8 @@ def _elements(input, dim, index):
 
 @library(differentiable="input")
 def gather(input, dim, index, *, sparse_grad=False):
-    """``out[i][j][k] = input[index[i][j][k]][j][k]`` for ``dim=0``, and alike for other dims: an index for each element of the result.
+    """``out[i][j][k] = input[index[i][j][k]][j][k]`` for ``dim=0``, and alike for other dims: an index for each
+    element of the result.
 
     index: integers from 0 to size - 1, not larger than ``input`` along the other dims.
 
@@ -55,8 +57,10 @@ def gather(input, dim, index, *, sparse_grad=False):
         return zeros_of(tuple(index.shape), input)
     for d in range(input.ndim if index.ndim else 0):
         if d != dim and index.shape[d] > input.shape[d]:
-            raise RuntimeError(f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
-                               f"{list(input.shape)} apart from dimension {dim}")  # fmt: skip
+            raise RuntimeError(
+                f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
+                f"{list(input.shape)} apart from dimension {dim}"
+            )
     return read(*_elements(core.plain(input), dim, index))
 
 
@@ -72,9 +76,14 @@ def _check_scatter(name, input, dim, index, src):
     if input.dtype is not src.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     wide = any(index.shape[d] > src.shape[d] for d in range(min(index.ndim, src.ndim)))
-    if index.numel() and (wide or any(d != dim and index.shape[d] > input.shape[d] for d in range(min(index.ndim, input.ndim)))):
-        raise RuntimeError(f"Expected index {list(index.shape)} to be no larger than self {list(input.shape)} apart from dimension {dim} "
-                           f"and to be no larger size than src {list(src.shape)}")  # fmt: skip
+    if index.numel() and (
+        wide or any(d != dim and index.shape[d] > input.shape[d] for d in range(min(index.ndim, input.ndim)))
+    ):
+        raise RuntimeError(
+            f"Expected index {list(index.shape)} to be no larger than self {list(input.shape)} apart from dimension "
+            f"{dim} "
+            f"and to be no larger size than src {list(src.shape)}"
+        )
 
 
 def _scatter(kind, input, dim, index, src):
@@ -145,7 +154,9 @@ def _scatter_src(input, dim, index, src):
 
 @_scatter_src.backward_of
 def _(grad, dim, index, needs, shapes):
-    return _without(grad, dim, index) if needs[0] else None, _gathered(grad, dim, index, shapes[1]) if needs[1] else None
+    return _without(grad, dim, index) if needs[0] else None, _gathered(grad, dim, index, shapes[1]) if needs[
+        1
+    ] else None
 
 
 @writing(differentiable="input value", name="_scatter_value", where="", label="Scatter")
@@ -159,7 +170,9 @@ def _scatter_value(input, dim, index, value):
 
 @_scatter_value.backward_of
 def _(grad, dim, index, needs):
-    return _without(grad, dim, index) if needs[0] else None, reduction.sum(gather(grad, dim, index)) if needs[1] else None
+    return _without(grad, dim, index) if needs[0] else None, reduction.sum(gather(grad, dim, index)) if needs[
+        1
+    ] else None
 
 
 def _without(grad, dim, index):
@@ -173,9 +186,18 @@ def _scatter_form(input, dim, index, src, value, reduce):
         if reduce not in ("add", "multiply"):
             raise RuntimeError("reduce argument must be either add or multiply.")
         if isinstance(src, Tensor):
-            warnings.warn("The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch release. "
-                          "Use torch.scatter_reduce instead for more reduction options.", UserWarning, stacklevel=3)  # fmt: skip
-        given = src if isinstance(src, Tensor) else shape.expand(one_element(src if value is None else value, input), tuple(index.shape))
+            warnings.warn(
+                "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
+                "PyTorch release. "
+                "Use torch.scatter_reduce instead for more reduction options.",
+                UserWarning,
+                stacklevel=3,
+            )
+        given = (
+            src
+            if isinstance(src, Tensor)
+            else shape.expand(one_element(src if value is None else value, input), tuple(index.shape))
+        )
         return _scatter_reduce, (dim, index, given, {"add": "sum", "multiply": "prod"}[reduce], True)
     if isinstance(src, Tensor):
         return _scatter_src, (dim, index, src)
@@ -187,9 +209,11 @@ def _scatter_form(input, dim, index, src, value, reduce):
 
 @composite(where="function method inplace")
 def scatter(input, dim, index, src=None, *, value=None, reduce=None):
-    """``input`` with ``out[index[i][j][k]][j][k] = src[i][j][k]`` for ``dim=0``, and alike for other dims. Of elements that meet the last is kept.
+    """``input`` with ``out[index[i][j][k]][j][k] = src[i][j][k]`` for ``dim=0``, and alike for other dims. Of elements
+    that meet the last is kept.
 
-    value: a number in place of ``src``; reduce: 'add' or 'multiply' to combine with what is there (see also scatter_reduce).
+    value: a number in place of ``src``; reduce: 'add' or 'multiply' to combine with what is there (see also
+    scatter_reduce).
     """
     op, args = _scatter_form(input, dim, index, src, value, reduce)
     return op(input, *args)
@@ -230,12 +254,16 @@ def _scatter_reduce(input, dim, index, src, reduce, include_self):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     check_tensor("scatter_reduce", "src", 4, src)
     _check_scatter("scatter", input, dim, index, src)
-    refused = input.dtype is _bool and reduce == "mean" or input.is_complex() and reduce in ("amax", "amin")
+    refused = (input.dtype is _bool and reduce == "mean") or (input.is_complex() and reduce in ("amax", "amin"))
     if refused:
-        raise NotImplementedError(f"\"scatter_gather_tensor_cpu_reduce_{reduce}\" not implemented for '{title(input)}'\n"
-                                  "  scatter_reduce() does not support this dtype here.")  # fmt: skip
+        raise NotImplementedError(
+            f"\"scatter_gather_tensor_cpu_reduce_{reduce}\" not implemented for '{title(input)}'\n"
+            "  scatter_reduce() does not support this dtype here."
+        )
     if not include_self:
-        _scatter("set", input, dim, index, shape.expand(one_element(_identity(reduce, input.dtype), input), tuple(src.shape)))
+        _scatter(
+            "set", input, dim, index, shape.expand(one_element(_identity(reduce, input.dtype), input), tuple(src.shape))
+        )
     _combine(_KINDS[reduce], input, dim, index, src)
     if reduce == "mean":
         counts = _counts(input, dim, index, include_self)
@@ -279,7 +307,8 @@ def _(grad, dim, index, src, reduce, include_self, original, result, needs, shap
 
 
 def _grad_of_product(grad, dim, index, src, include_self, original, result):
-    """Each factor's gradient is grad times the product of the others: of those that are not zero, if they are all that is left."""
+    """Each factor's gradient is grad times the product of the others: of those that are not zero, if they are all that
+    is left."""
     own_zero, zero = arithmetic.eq(original, 0), arithmetic.eq(src, 0)
     zeros = _scatter_reduce(shape.cast(own_zero, _int64), dim, index, shape.cast(zero, _int64), "sum", include_self)
     filled, factors = arithmetic.masked_fill(original, own_zero, 1), arithmetic.masked_fill(src, zero, 1)
@@ -289,7 +318,9 @@ def _grad_of_product(grad, dim, index, src, include_self, original, result):
         alone = arithmetic.eq(zeros, shape.cast(is_zero, _int64))
         return arithmetic.mul(arithmetic.true_divide(product, factors), alone)
 
-    return others(product, zeros, own_zero, filled), lambda: others(gather(product, dim, index), gather(zeros, dim, index), zero, factors)
+    return others(product, zeros, own_zero, filled), lambda: others(
+        gather(product, dim, index), gather(zeros, dim, index), zero, factors
+    )
 
 
 def _grad_of_extremum(grad, dim, index, src, include_self, original, result):
@@ -354,7 +385,10 @@ index_reduce.inplace = index_reduce_
 def _flat_places(input, index):
     """(offsets, view): ``input`` at row-major positions, which may count from the end."""
     n = input.numel()
-    error = lambda i: IndexError(f"out of range: tried to access index {i} on a tensor of {n} elements.")  # noqa: E731
+
+    def error(i):
+        return IndexError(f"out of range: tried to access index {i} on a tensor of {n} elements.")
+
     if _tensor.is_row_major(input):
         offsets = core.places(index, n, input.dtype.itemsize, True, error)
     else:
@@ -386,13 +420,17 @@ def put(input, index, source, accumulate=False):
     check_tensor("put", "index", 2, index)
     check_tensor("put", "source", 3, source)
     if input.dtype is not source.dtype:
-        raise RuntimeError("put_(): self and source expected to have the same dtype, but got self.dtype = "
-                           f"{title(input)} and source.dtype = {title(source)}")  # fmt: skip
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{title(input)} and source.dtype = {title(source)}"
+        )
     if index.dtype is not _int64:
         raise RuntimeError(f"put_(): Expected a long tensor for index, but got {title(index)}")
     if index.numel() != source.numel():
-        raise IndexError("put_(): Expected source and index to have the same number of elements, but got source.numel() = "
-                         f"{source.numel()}, index.numel() = {index.numel()}")  # fmt: skip
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source.numel()}, index.numel() = {index.numel()}"
+        )
     if index.numel() and not input.numel():
         raise IndexError("put_(): Tried to put elements into an empty tensor")
     target, offsets = _flat_places(input, index)
@@ -410,18 +448,22 @@ def _(grad, index, accumulate, needs, shapes):
 
 @composite
 def take_along_dim(input, indices, dim=None):
-    """gather with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the flattened tensor."""
+    """gather with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the
+    flattened tensor."""
     if indices.dtype is not _int64:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {title(indices)}")
     if dim is None:
         return gather(shape.reshape(input, (-1,)), 0, shape.reshape(indices, (-1,)))
     if input.ndim != indices.ndim:
-        raise RuntimeError("torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
-                           f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices")  # fmt: skip
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
+        )
     dim = _wrap(dim, input.ndim)
     if not input.ndim:
         return gather(input, 0, indices)
-    one = lambda t: [1 if d == dim else n for d, n in enumerate(t.shape)]  # noqa: E731
-    common = list(joining.common_shape(one(input), one(indices)))
-    sized = lambda t: shape.expand(t, common[:dim] + [t.shape[dim]] + common[dim + 1 :])  # noqa: E731
-    return gather(sized(input), dim, sized(indices))
+    common = list(
+        joining.common_shape(*([1 if d == dim else n for d, n in enumerate(t.shape)] for t in (input, indices)))
+    )
+    input, indices = (shape.expand(t, common[:dim] + [t.shape[dim]] + common[dim + 1 :]) for t in (input, indices))
+    return gather(input, dim, indices)

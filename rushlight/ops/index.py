@@ -1,6 +1,5 @@
-"""Operators that take whole slices along one dim by a vector of indices: index_select, index_add and their relatives."""
-
-
+"""Operators that take whole slices along one dim by a vector of indices: index_select, index_add and their
+relatives."""
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
@@ -23,7 +22,9 @@ def title(t):
 def check_tensor(name, argument, position, value):
     """Raises TypeError unless ``value`` is a tensor."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}")
+        raise TypeError(
+            f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )
 
 
 def out_of_bounds(kind, dim, size, prefix=""):
@@ -39,7 +40,9 @@ def _slices(input, dim, index, negative, error):
     """(input, offsets) as views of the shape in which ``input``'s dim is replaced by the indices."""
     sizes = list(input.shape) or [1]
     flat = input if input.ndim else shape.unsqueeze(input, 0)
-    offsets = core.places(shape.reshape(index, (-1,)), sizes[dim], flat.stride(dim) * input.dtype.itemsize, negative, error)
+    offsets = core.places(
+        shape.reshape(index, (-1,)), sizes[dim], flat.stride(dim) * input.dtype.itemsize, negative, error
+    )
     after, before = sizes[dim + 1 :], sizes[:dim]
     offsets = core.spread(core.spread(offsets, 1, after), 0, before)
     return core.spread(core.drop(flat, [dim]), dim, (index.numel(),)), offsets
@@ -87,24 +90,38 @@ def check_source(name, input, dim, index, source):
     check_tensor(name, "source", 3, source)
     if index.ndim > 1:
         raise IndexError(
-            f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim} with type: {title(index)} and size: {list(index.shape)}"
+            f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim} with type: {title(index)} and "
+            f"size: {list(index.shape)}"
         )
     if index.dtype is not _int64 and index.dtype is not _int32:
         raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index but got: {title(index)}")
     if input.dtype is not source.dtype:
-        raise RuntimeError(f"{name}_(): self ({title(input)}) and source ({title(source)}) must have the same scalar type")
+        raise RuntimeError(
+            f"{name}_(): self ({title(input)}) and source ({title(source)}) must have the same scalar type"
+        )
     given, n = list(source.shape), index.numel()
     size = given[dim] if dim < len(given) else 1
     if n != size:
-        raise RuntimeError(f"{name}_(): Number of indices ({n}) should be equal to source.size(dim): ({size}), for dim: {dim}")
-    if len(given) != input.ndim or [k for d, k in enumerate(given) if d != dim] != [k for d, k in enumerate(input.shape) if d != dim]:
-        raise RuntimeError("source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
-                           f"{list(input.shape)} source.shape = {given}")  # fmt: skip
+        raise RuntimeError(
+            f"{name}_(): Number of indices ({n}) should be equal to source.size(dim): ({size}), for dim: {dim}"
+        )
+    if len(given) != input.ndim or [k for d, k in enumerate(given) if d != dim] != [
+        k for d, k in enumerate(input.shape) if d != dim
+    ]:
+        raise RuntimeError(
+            "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
+            f"{list(input.shape)} source.shape = {given}"
+        )
 
 
 def _write_slices(kind, input, dim, index, source, negative, error):
     target, offsets = _slices(input, dim, index, negative, error)
-    write(kind, target, shape.expand(shape.reshape(core.disjoint(source, input), _fitting(source, target)), tuple(target.shape)), offsets)
+    write(
+        kind,
+        target,
+        shape.expand(shape.reshape(core.disjoint(source, input), _fitting(source, target)), tuple(target.shape)),
+        offsets,
+    )
 
 
 def _fitting(source, target):
@@ -113,7 +130,8 @@ def _fitting(source, target):
 
 @writing(differentiable="input source")
 def index_add(input, dim, index, source, *, alpha=1):
-    """``input`` with ``alpha`` times the slices of ``source`` added to its slices along ``dim`` at the positions in ``index``.
+    """``input`` with ``alpha`` times the slices of ``source`` added to its slices along ``dim`` at the positions in
+    ``index``.
 
     Repeated positions are added in their order.
     """
@@ -121,7 +139,9 @@ def index_add(input, dim, index, source, *, alpha=1):
     check_source("index_add", input, dim, index, source)
     n = input.shape[dim] if input.ndim else 1
     values = source if alpha == 1 else arithmetic.mul(source, alpha)
-    _write_slices("or" if input.dtype is _bool else "add", input, dim, index, values, False, out_of_bounds(RuntimeError, dim, n))
+    _write_slices(
+        "or" if input.dtype is _bool else "add", input, dim, index, values, False, out_of_bounds(RuntimeError, dim, n)
+    )
 
 
 @index_add.backward_of
@@ -145,8 +165,10 @@ def index_copy(input, dim, index, source):
     if index.dtype is not _int64:
         raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {title(index)}")
     if input.dtype is not source.dtype:
-        raise RuntimeError("index_copy_(): self and source expected to have the same dtype, but got (self) "
-                           f"{title(input)} and (source) {title(source)}")  # fmt: skip
+        raise RuntimeError(
+            "index_copy_(): self and source expected to have the same dtype, but got (self) "
+            f"{title(input)} and (source) {title(source)}"
+        )
     _check_copied_slices(input, dim, index, source)
     n = input.shape[dim] if input.ndim else 1
     _write_slices("set", input, dim, index, source, False, out_of_bounds(IndexError, dim, n, "index_copy_(): "))
@@ -156,16 +178,24 @@ def _check_copied_slices(input, dim, index, source):
     if source.ndim == 0 and index.numel() != 1:
         raise IndexError(f"index_copy_(): When source is scalar, index should have one element (got {index.numel()})")
     if source.ndim and input.ndim and source.ndim != input.ndim:
-        raise IndexError("index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
-                         f"({source.ndim}), destination dimensionality ({input.ndim})")  # fmt: skip
+        raise IndexError(
+            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
+            "dimensionality "
+            f"({source.ndim}), destination dimensionality ({input.ndim})"
+        )
     mine, theirs = list(input.shape), list(source.shape)
     mine[dim : dim + 1], theirs[dim : dim + 1] = [], []
     if mine != theirs:
-        spelled = lambda sizes: " ".join(map(str, sizes))  # noqa: E731
-        raise RuntimeError("index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
-                           f"{spelled(mine)} at dimension {dim} and source slice shape: {spelled(theirs)} at dimension 0.")  # fmt: skip
+        mine, theirs = (" ".join(map(str, sizes)) for sizes in (mine, theirs))
+        raise RuntimeError(
+            "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+            f"{mine} at dimension {dim} and source slice shape: {theirs} at dimension 0."
+        )
     if source.ndim and source.shape[dim] != index.numel():
-        raise IndexError(f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({source.shape[dim]})")
+        raise IndexError(
+            f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) "
+            f"({source.shape[dim]})"
+        )
 
 
 @index_copy.backward_of
@@ -176,7 +206,8 @@ def _(grad, dim, index, needs, shapes):
 
 @writing(differentiable="input value")
 def index_fill(input, dim, index, value):
-    """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``."""
+    """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled
+    with ``value``."""
     check_tensor("index_fill", "index", 2, index)
     dim = _wrap(dim, input.ndim)
     if index.dtype is not _int64:
@@ -184,7 +215,9 @@ def index_fill(input, dim, index, value):
     if index.ndim > 1:
         raise IndexError("Index has to be a vector/scalar")
     if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
     if _is_complex(value) and not input.is_complex():
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     n = input.shape[dim] if input.ndim else 1
@@ -206,7 +239,9 @@ def one_element(value, like):
 def _(grad, dim, index, needs):
     from .reduction import sum
 
-    return index_fill(grad, dim, index, 0) if needs[0] else None, sum(_select_any(grad, dim, index)) if needs[1] else None
+    return index_fill(grad, dim, index, 0) if needs[0] else None, sum(_select_any(grad, dim, index)) if needs[
+        1
+    ] else None
 
 
 def _select_any(grad, dim, index):

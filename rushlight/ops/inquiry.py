@@ -7,7 +7,6 @@ from .._core import movement as _movement
 from .._core import tensor as _tensor
 from .._core.convert import frombuffer
 from ..lang import functions as fn
-from ..lang import types as ty
 from . import arithmetic, reduction, shape
 from ._define import composite, pointwise, rowwise
 from .index import check_tensor, title
@@ -65,8 +64,12 @@ def is_same_size(input, other):
 @composite(where="method")
 def is_set_to(input, tensor):
     """True if both are the same elements of the same storage."""
-    return (input.untyped_storage() is tensor.untyped_storage() and input.storage_offset() == tensor.storage_offset()
-            and input.shape == tensor.shape and input.stride() == tensor.stride())  # fmt: skip
+    return (
+        input.untyped_storage() is tensor.untyped_storage()
+        and input.storage_offset() == tensor.storage_offset()
+        and input.shape == tensor.shape
+        and input.stride() == tensor.stride()
+    )
 
 
 @composite
@@ -112,13 +115,17 @@ def _close(input, other, *, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 @composite
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """True where ``|input - other| <= atol + rtol * |other|``, and where both are equal; with ``equal_nan``, where both are nan.
+    """True where ``|input - other| <= atol + rtol * |other|``, and where both are equal; with ``equal_nan``, where
+    both are nan.
 
     Raises RuntimeError if the dtypes differ or a tolerance is negative.
     """
     check_tensor("isclose", "other", 2, other)
     if input.dtype is not other.dtype:
-        raise RuntimeError(f"{title(input)} did not match {title(other)}\n  isclose() compares tensors of one dtype; convert one of them first.")
+        raise RuntimeError(
+            f"{title(input)} did not match {title(other)}\n  isclose() compares tensors of one dtype; convert one of "
+            "them first."
+        )
     for name, value in (("rtol", rtol), ("atol", atol)):
         if not value >= 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value}")
@@ -144,8 +151,11 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     from . import creation
 
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
-        raise TypeError(f"isin() received an invalid combination of arguments - got ({type(elements).__name__}, {type(test_elements).__name__}), "
-                        "but expected one of:\n  isin(tensor, tensor), isin(number, tensor), isin(tensor, number)")  # fmt: skip
+        raise TypeError(
+            f"isin() received an invalid combination of arguments - got ({type(elements).__name__}, "
+            f"{type(test_elements).__name__}), "
+            "but expected one of:\n  isin(tensor, tensor), isin(number, tensor), isin(tensor, number)"
+        )
     elements, test_elements = (t if isinstance(t, Tensor) else creation.full((), t) for t in (elements, test_elements))
     for t in (elements, test_elements):
         if t.dtype.name == "bool" or t.is_complex():
@@ -201,7 +211,10 @@ def is_pinned(input, device=None):
 @composite(where="method")
 def pin_memory(input, device=None):
     """A copy in memory locked for transfers to a GPU."""
-    raise RuntimeError("Cannot access accelerator device when none is available.\n  Pinned memory serves copies to a GPU, and there is none.")
+    raise RuntimeError(
+        "Cannot access accelerator device when none is available.\n  Pinned memory serves copies to a GPU, and there "
+        "is none."
+    )
 
 
 @composite(where="method")

@@ -11,7 +11,9 @@ Tensor, Size = _tensor.Tensor, _tensor.Size
 
 def _sequence(name, tensors):
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type(tensors).__name__}"
+        )
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
@@ -48,7 +50,8 @@ def _cat(tensors, dim):
         for d in range(first.ndim):
             if d != dim and t.shape[d] != first.shape[d]:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} but got size {t.shape[d]} "
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} but got "
+                    f"size {t.shape[d]} "
                     f"for tensor number {i} in the list.\n  [cat] shapes are {[list(x.shape) for x in tensors]}."
                 )
         total += t.shape[dim]
@@ -111,7 +114,8 @@ def stack(tensors, dim=0):
     for i, t in enumerate(tensors):
         if t.shape != tensors[0].shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and {list(t.shape)} at entry {i}"
+                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and "
+                f"{list(t.shape)} at entry {i}"
             )
     return _stack(tensors, _wrap(dim, tensors[0].ndim + 1))
 
@@ -188,10 +192,14 @@ def split(input, split_size_or_sections, dim=0):
     else:
         sizes = [int(s) for s in split_size_or_sections]
         if min(sizes, default=0) < 0:
-            raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}")
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={sizes}"
+            )
         if sum(sizes) != n:
-            raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
-                               f"but got split_sizes={sizes}")  # fmt: skip
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
+                f"but got split_sizes={sizes}"
+            )
     return tuple(_split(input, tuple(sizes), dim))
 
 
@@ -225,12 +233,15 @@ def tensor_split(input, indices_or_sections, dim=0):
 def _along(name, dim, least):
     def definition(input, indices_or_sections):
         if input.ndim < least:
-            raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
-                               f"{input.ndim} dimensions!")  # fmt: skip
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
+                f"{input.ndim} dimensions!"
+            )
         d = 0 if name == "hsplit" and input.ndim == 1 else dim
         if isinstance(indices_or_sections, int) and input.shape[d] % indices_or_sections:
             raise RuntimeError(
-                f"torch.{name} attempted to split along dimension {d}, but the size of the dimension {input.shape[d]} is not divisible "
+                f"torch.{name} attempted to split along dimension {d}, but the size of the dimension "
+                f"{input.shape[d]} is not divisible "
                 f"by the split_size {indices_or_sections}!"
             )
         return tensor_split(input, indices_or_sections, d)
@@ -285,8 +296,11 @@ def broadcast_shapes(*shapes):
             if out[back] == 1:
                 out[back] = n
             elif n not in (1, out[back]):
-                raise RuntimeError(f"Attempting to broadcast a dimension of length {n} at {back}! Mismatching argument at index {position} had "
-                                   f"{sizes}; but expected shape should be broadcastable to {out}")  # fmt: skip
+                raise RuntimeError(
+                    f"Attempting to broadcast a dimension of length {n} at {back}! Mismatching argument at index "
+                    f"{position} had "
+                    f"{sizes}; but expected shape should be broadcastable to {out}"
+                )
     return Size(out)
 
 
@@ -299,8 +313,11 @@ def common_shape(*shapes):
         a, b = (1,) * (n - len(a)) + a, (1,) * (n - len(b)) + b
         for d in range(n - 1, -1, -1):
             if a[d] != b[d] and a[d] != 1 and b[d] != 1:
-                raise RuntimeError(f"The size of tensor a ({a[d]}) must match the size of tensor b ({b[d]}) at non-singleton dimension {d}\n"
-                                   f"  The shapes are {[list(s) for s in shapes]}.")  # fmt: skip
+                raise RuntimeError(
+                    f"The size of tensor a ({a[d]}) must match the size of tensor b ({b[d]}) at non-singleton "
+                    f"dimension {d}\n"
+                    f"  The shapes are {[list(s) for s in shapes]}."
+                )
         out = tuple(y if x == 1 else x for x, y in zip(a, b))
     return out
 
@@ -354,7 +371,10 @@ def _atleast(rank):
             return shape.unsqueeze(t, 2)
         return shape.unsqueeze(shape.unsqueeze(shape.reshape(t, (-1,)), 0), 2)
 
-    definition.__name__, definition.__doc__ = f"atleast_{rank}d", f"Each tensor with at least {rank} dims, of size 1 where new."
+    definition.__name__, definition.__doc__ = (
+        f"atleast_{rank}d",
+        f"Each tensor with at least {rank} dims, of size 1 where new.",
+    )
     return composite(definition, where="function")
 
 
@@ -371,14 +391,20 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for t in tensors:
         if t.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: a tensor of shape {list(t.shape)}")
+            raise RuntimeError(
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: a tensor of shape "
+                f"{list(t.shape)}"
+            )
         if t.dtype is not tensors[0].dtype:
             raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     flat = [shape.reshape(t, (-1,)) for t in tensors]
     order = [1, 0, *range(2, len(flat))] if indexing == "xy" and len(flat) > 1 else range(len(flat))
     places = {k: at for at, k in enumerate(order)}
     target = [flat[k].shape[0] for k in order]
-    return tuple(shape.expand(shape.reshape(t, [-1 if at == places[k] else 1 for at in range(len(flat))]), target) for k, t in enumerate(flat))
+    return tuple(
+        shape.expand(shape.reshape(t, [-1 if at == places[k] else 1 for at in range(len(flat))]), target)
+        for k, t in enumerate(flat)
+    )
 
 
 @composite(where="function")
@@ -399,7 +425,9 @@ def block_diag(*tensors):
 
     for i, t in enumerate(tensors):
         if t.ndim > 2:
-            raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions")
+            raise RuntimeError(
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
+            )
     blocks = [atleast_2d(t) for t in tensors]
     if not blocks:
         return creation.empty((1, 0))
@@ -407,8 +435,8 @@ def block_diag(*tensors):
     columns = sum(b.shape[1] for b in blocks)
     rows, left = [], 0
     for b in blocks:
-        h, w = b.shape
-        zeros = lambda n, h=h: creation.zeros((h, n), dtype=kind)  # noqa: E731
-        rows.append(cat([zeros(left), b, zeros(columns - left - w)], 1))
-        left += w
+        height, width = b.shape
+        before, after = (creation.zeros((height, n), dtype=kind) for n in (left, columns - left - width))
+        rows.append(cat([before, b, after], 1))
+        left += width
     return cat(rows, 0)

@@ -21,7 +21,8 @@ _int64, _uint8, _bool = _dtypes["int64"], _dtypes["uint8"], _dtypes["bool"]
 
 @composite(where="function")
 def where(condition, input=None, other=None):
-    """``input`` where ``condition`` holds, else ``other``, broadcast and promoted; with one argument the positions as in nonzero(as_tuple=True).
+    """``input`` where ``condition`` holds, else ``other``, broadcast and promoted; with one argument the positions as
+    in nonzero(as_tuple=True).
 
     >>> torch.where(torch.tensor([True, False]), torch.tensor([1., 2.]), 0.)
     tensor([1., 0.])
@@ -44,14 +45,24 @@ def _chosen(condition, input, other):
     numbers = (int, float, complex, Tensor)
     if not isinstance(condition, Tensor) or not isinstance(input, numbers) or not isinstance(other, numbers):
         given = ", ".join(type(a).__name__ for a in (condition, input, other) if a is not None)
-        raise TypeError(f"where() received an invalid combination of arguments - got ({given}), but expected one of:\n"
-                        "  where(condition), where(condition, input, other): condition is a tensor, the others are tensors or numbers")  # fmt: skip
+        raise TypeError(
+            f"where() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+            "  where(condition), where(condition, input, other): condition is a tensor, the others are tensors or "
+            "numbers"
+        )
     if condition.dtype is _uint8:
-        warnings.warn("where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of PyTorch. "
-                      "Use a boolean condition instead.", UserWarning, stacklevel=3)  # fmt: skip
+        warnings.warn(
+            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future "
+            "version of PyTorch. "
+            "Use a boolean condition instead.",
+            UserWarning,
+            stacklevel=3,
+        )
         condition = arithmetic.ne(condition, 0)
     elif condition.dtype is not _bool:
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition)}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition)}"
+        )
     return arithmetic._where(condition, input, other)
 
 
@@ -60,7 +71,8 @@ def _chosen(condition, input, other):
 
 @composite
 def nonzero(input, *, out=None, as_tuple=False):
-    """The coordinates of the nonzero elements in row-major order: int64 (n, rank), or with ``as_tuple`` one vector for each dim.
+    """The coordinates of the nonzero elements in row-major order: int64 (n, rank), or with ``as_tuple`` one vector for
+    each dim.
 
     >>> torch.nonzero(torch.tensor([0, 3, 5]))
     tensor([[1],
@@ -116,7 +128,9 @@ def _at_mask(input, mask):
 
 def _offsets(input, mask):
     """The byte offsets of the elements under a mask of the same shape."""
-    return core.unravel(core.set_positions(mask), tuple(input.shape), [s * input.dtype.itemsize for s in input.stride()])
+    return core.unravel(
+        core.set_positions(mask), tuple(input.shape), [s * input.dtype.itemsize for s in input.stride()]
+    )
 
 
 def _first_element(input, offsets):
@@ -133,14 +147,21 @@ def _(grad, mask, shapes):
 def _masked_scatter(input, mask, source):
     check_tensor("masked_scatter", "source", 3, source)
     if input.dtype is not source.dtype:
-        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got{title(input)} and {title(source)}")
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got{title(input)} and {title(source)}"
+        )
     if mask.dtype is not _bool:
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {title(mask)}")
     offsets = _offsets(input, shape.expand(mask, tuple(input.shape)))
     n = offsets.shape[0]
     if source.numel() < n:
         raise RuntimeError("Number of elements of source < number of ones in mask")
-    write("set", _first_element(input, offsets), shape.narrow(shape.reshape(core.disjoint(source, input), (-1,)), 0, 0, n), offsets)
+    write(
+        "set",
+        _first_element(input, offsets),
+        shape.narrow(shape.reshape(core.disjoint(source, input), (-1,)), 0, 0, n),
+        offsets,
+    )
 
 
 @_masked_scatter.backward_of
@@ -156,7 +177,8 @@ def _(grad, mask, needs, shapes):
 
 @composite(where="function method inplace")
 def masked_scatter(input, mask, source):
-    """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major order."""
+    """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major
+    order."""
     check_tensor("masked_scatter", "mask", 2, mask)
     sizes = joining.common_shape(mask.shape, input.shape)
     return _masked_scatter(shape.expand(input, sizes), mask, source)

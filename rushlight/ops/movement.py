@@ -85,7 +85,8 @@ def _(grad, shifts, dims):
 
 @composite
 def roll(input, shifts, dims=()):
-    """A copy with the elements moved on by ``shifts`` along ``dims``, and those pushed out coming in again at the start.
+    """A copy with the elements moved on by ``shifts`` along ``dims``, and those pushed out coming in again at the
+    start.
 
     Without ``dims`` the flattened tensor is rolled. Raises RuntimeError if the numbers of shifts and dims differ.
     """
@@ -140,7 +141,8 @@ def _(grad, repeats, shapes):
 
 @composite(where="method")
 def repeat(input, *repeats):
-    """A copy with the tensor laid out ``repeats[d]`` times along each dim; more numbers than dims make new leading dims."""
+    """A copy with the tensor laid out ``repeats[d]`` times along each dim; more numbers than dims make new leading
+    dims."""
     if not repeats:
         raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
     repeats = _ints(repeats)
@@ -163,7 +165,8 @@ def tile(input, *dims):
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element, or each slice along ``dim``, repeated in place; without ``dim`` the flattened tensor.
 
-    repeats: a number, or a tensor with one for each slice. ``repeat_interleave(repeats)`` alone gives the slices' numbers.
+    repeats: a number, or a tensor with one for each slice. ``repeat_interleave(repeats)`` alone gives the slices'
+    numbers.
 
     >>> torch.repeat_interleave(torch.tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
@@ -173,7 +176,12 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     if dim is None:
         input, dim = shape.flatten(input), 0
     dim = _wrap(dim, input.ndim)
-    if isinstance(repeats, Tensor) and repeats.numel() == 1 and repeats.ndim < 2 and not repeats.dtype.is_floating_point:
+    if (
+        isinstance(repeats, Tensor)
+        and repeats.numel() == 1
+        and repeats.ndim < 2
+        and not repeats.dtype.is_floating_point
+    ):
         repeats = int(repeats)
     if isinstance(repeats, Tensor):
         return _interleaved(input, repeats, dim)
@@ -190,9 +198,13 @@ def _slice_numbers(repeats):
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if repeats.dtype.name not in ("int64", "int32"):
         title = _operator.dtype_name(_tensor.code_of(repeats))
-        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{title}'\n  Counts are int64 or int32.")
+        raise NotImplementedError(
+            f"\"repeat_interleave_cpu\" not implemented for '{title}'\n  Counts are int64 or int32."
+        )
     counts = shape.cast(repeats, _tensor.dtypes()["int64"])
-    return shape.cast(core.repeated_positions(counts, lambda: RuntimeError("repeats can not be negative")), repeats.dtype)
+    return shape.cast(
+        core.repeated_positions(counts, lambda: RuntimeError("repeats can not be negative")), repeats.dtype
+    )
 
 
 def _interleaved(input, repeats, dim):
@@ -201,8 +213,10 @@ def _interleaved(input, repeats, dim):
     if repeats.ndim != 1:
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
     if repeats.shape[0] != input.shape[dim]:
-        raise RuntimeError("repeats must have the same size as input along dim, but got repeats.size(0) = "
-                           f"{repeats.shape[0]} and input.size({dim}) = {input.shape[dim]}")  # fmt: skip
+        raise RuntimeError(
+            "repeats must have the same size as input along dim, but got repeats.size(0) = "
+            f"{repeats.shape[0]} and input.size({dim}) = {input.shape[dim]}"
+        )
     return index_select(input, dim, _slice_numbers(repeats))
 
 
@@ -215,8 +229,11 @@ def movedim(input, source, destination):
     source = (source,) if hasattr(source, "__index__") else tuple(source)
     destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
     if len(source) != len(destination):
-        raise RuntimeError(f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of "
-                           f"dims as destination ({list(destination)} dims)")  # fmt: skip
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same "
+            "number of "
+            f"dims as destination ({list(destination)} dims)"
+        )
     wrapped = []
     for what, dims in (("source", source), ("destination", destination)):
         wrapped.append([_wrap(d, input.ndim) for d in dims])
@@ -247,8 +264,13 @@ def unflatten(input, dim, sizes):
     if sizes.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred\n  unflatten: sizes may hold one -1.")
     if (known == 0 or n % known) if -1 in sizes else known != n:
-        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the input tensor")
-    return shape.view(input, [*input.shape[:dim], *(n // known if s == -1 else s for s in sizes), *input.shape[dim + 1 :]])
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the input "
+            "tensor"
+        )
+    return shape.view(
+        input, [*input.shape[:dim], *(n // known if s == -1 else s for s in sizes), *input.shape[dim + 1 :]]
+    )
 
 
 @composite
@@ -289,7 +311,9 @@ def _inplace_view(name, view):
         return core.take_geometry(input, view(input, *args, **kwargs))
 
     definition.__name__ = name
-    definition.__doc__ = f"In-place version of :func:`{name[:-1]}`: the tensor itself gets the new geometry, without a copy, and is returned."
+    definition.__doc__ = (
+        f"In-place version of :func:`{name[:-1]}`: the tensor itself gets the new geometry and is returned."
+    )
     return composite(definition, where="method")
 
 
@@ -311,9 +335,11 @@ def t_(input):
 
 @composite(where="method")
 def resize_(input, *sizes, memory_format=None):
-    """Gives the tensor another shape, row-major, in place. What fits of the old elements stays in order; new ones are uninitialised.
+    """Gives the tensor another shape, row-major, in place. What fits of the old elements stays in order; new ones are
+    uninitialised.
 
-    Memory that is too small is replaced; tensors that shared it keep the old one. Raises RuntimeError if the tensor requires a gradient.
+    Memory that is too small is replaced; tensors that shared it keep the old one. Raises RuntimeError if the tensor
+    requires a gradient.
     """
     if input.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
@@ -330,10 +356,14 @@ def _resize_out(target, result, name):
     """For the core: gives an out= tensor the shape of the result."""
     if target.numel():
         warnings.warn(
-            f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not match the required "
-            f"output shape {list(result.shape)}. This behavior is deprecated: pass an empty tensor, or resize it first with resize_(0).\n"
-            f"  [{name}] out=", UserWarning, stacklevel=2,
-        )  # fmt: skip
+            f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does "
+            "not match the required "
+            f"output shape {list(result.shape)}. This behavior is deprecated: pass an empty tensor, or resize it "
+            "first with resize_(0).\n"
+            f"  [{name}] out=",
+            UserWarning,
+            stacklevel=2,
+        )
     core.resize(target, tuple(result.shape))
 
 
@@ -342,7 +372,8 @@ _operator.set_callback("resize_out", _resize_out)
 
 @composite(where="method")
 def fill_diagonal_(input, fill_value, wrap=False):
-    """Writes a number to the main diagonal, in place: of tensors of more than 2 dims, all of one size, to the elements ``[i, i, ..., i]``.
+    """Writes a number to the main diagonal, in place: of tensors of more than 2 dims, all of one size, to the elements
+    ``[i, i, ..., i]``.
 
     wrap: in a matrix with more rows than columns the diagonal starts again below, with one row in between.
     """
@@ -365,7 +396,8 @@ def fill_diagonal_(input, fill_value, wrap=False):
 
 @library(differentiable="input", where="function")
 def constant_pad_nd(input, pad, value=0):
-    """``input`` with elements of ``value`` put around the last dims: ``pad`` is (last left, last right, second last left, ...).
+    """``input`` with elements of ``value`` put around the last dims: ``pad`` is (last left, last right, second last
+    left, ...).
 
     Negative amounts cut. Raises RuntimeError where nothing at all would be left of a dim.
     """
@@ -374,8 +406,10 @@ def constant_pad_nd(input, pad, value=0):
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) // 2 > input.ndim:
-        raise RuntimeError("Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
-                           f"{len(pad)} while the input has {input.ndim} dimensions.")  # fmt: skip
+        raise RuntimeError(
+            "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)} while the input has {input.ndim} dimensions."
+        )
     sizes, inner = list(input.shape), []
     for i in range(len(pad) // 2):
         before, after, dim = pad[2 * i], pad[2 * i + 1], input.ndim - 1 - i
@@ -396,8 +430,10 @@ def _cut(input, dim, before, after):
         return input
     kept = input.shape[dim] + min(before, 0) + min(after, 0)
     if kept < 0:
-        raise RuntimeError("narrow(): length must be non-negative.\n"
-                           f"  Padding ({before}, {after}) removes more than the {input.shape[dim]} elements of dimension {dim}.")  # fmt: skip
+        raise RuntimeError(
+            "narrow(): length must be non-negative.\n"
+            f"  Padding ({before}, {after}) removes more than the {input.shape[dim]} elements of dimension {dim}."
+        )
     return shape.narrow(input, dim, max(-before, 0), kept)
 
 

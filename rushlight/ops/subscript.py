@@ -1,7 +1,10 @@
-"""Subscripts with index tensors, masks and sequences: ``x[key]`` and ``x[key] = value`` in all of NumPy's forms, and index_put.
+"""Subscripts with index tensors, masks and sequences: ``x[key]`` and ``x[key] = value`` in all of NumPy's forms, and
+index_put.
 
-A key is taken apart from left to right: ints, slices, None, Ellipsis and bools are views; what remains is a list with an index tensor
-or None for each dim. The index tensors are broadcast together; their dims come where the first stood if all stood side by side, else first.
+A key is taken apart from left to right: ints, slices, None, Ellipsis and bools are views; what remains is a list with
+an index tensor
+or None for each dim. The index tensors are broadcast together; their dims come where the first stood if all stood side
+by side, else first.
 """
 
 import warnings
@@ -29,7 +32,10 @@ def parse_key(input, key):
     elements = [k if k is None or k is Ellipsis or type(k) is slice else _element(k) for k in key]
     used = sum([1 if type(k) is slice else _width(k) for k in elements])
     if used > input.ndim or sum([k is Ellipsis for k in elements]) > 1:
-        raise IndexError(f"too many indices for tensor of dimension {input.ndim}\n  The key takes {used} dims; it may have one Ellipsis.")
+        raise IndexError(
+            f"too many indices for tensor of dimension {input.ndim}\n  The key takes {used} dims; it may have one "
+            "Ellipsis."
+        )
     view, indices = input, []
     for k in elements:
         if type(k) is slice:
@@ -72,8 +78,13 @@ def _element(k):
     if isinstance(k, (list, tuple, range)):
         return _from_sequence(k)
     if isinstance(k, str):
-        raise TypeError("new(): invalid data type 'str'\n  A tensor's dims have no names: index it with ints, slices and tensors.")
-    raise IndexError(f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(k).__name__})")
+        raise TypeError(
+            "new(): invalid data type 'str'\n  A tensor's dims have no names: index it with ints, slices and tensors."
+        )
+    raise IndexError(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+        f"{type(k).__name__})"
+    )
 
 
 def _from_sequence(k):
@@ -109,10 +120,15 @@ def _sliced(view, dim, k):
 
 
 def _list_key(key):
-    """A list as a key: it stands for a tuple if it holds slices, tensors or sequences, else it is one array of indices."""
+    """A list as a key: it stands for a tuple if it holds slices, tensors or sequences, else it is one array of
+    indices."""
     if len(key) < 32 and any(k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, Tensor)) for k in key):
-        warnings.warn("Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq].",
-                      UserWarning, stacklevel=2)  # fmt: skip
+        warnings.warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of "
+            "x[seq].",
+            UserWarning,
+            stacklevel=2,
+        )
         return tuple(key)
     return (key,)
 
@@ -128,18 +144,26 @@ def _locate(input, indices):
 def _out_of_bounds(value, number, n):
     if n == 0:
         return IndexError("index is out of bounds for dimension with size 0")
-    return IndexError(f"index {value} is out of bounds for dimension {number} with size {n}\n"
-                      f"  The dimension is counted among those that index tensors take; they may hold {-n} to {n - 1}.")  # fmt: skip
+    return IndexError(
+        f"index {value} is out of bounds for dimension {number} with size {n}\n"
+        f"  The dimension is counted among those that index tensors take; they may hold {-n} to {n - 1}."
+    )
 
 
 def _mask_offsets(input, mask, dim, number):
     if mask.dtype is not _bool:
-        warnings.warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", UserWarning, stacklevel=5)
+        warnings.warn(
+            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+            UserWarning,
+            stacklevel=5,
+        )
         mask = arithmetic.ne(mask, 0)
     for k in range(mask.ndim):
         if mask.shape[k] != input.shape[dim + k]:
-            raise IndexError(f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the indexed tensor "
-                             f"{list(input.shape)} at index {dim + k}")  # fmt: skip
+            raise IndexError(
+                f"The shape of the mask {list(mask.shape)} at index {k} does not match the shape of the indexed tensor "
+                f"{list(input.shape)} at index {dim + k}"
+            )
     steps = [s * input.dtype.itemsize for s in input.stride()[dim : dim + mask.ndim]]
     return core.unravel(core.set_positions(mask), tuple(mask.shape), steps)
 
@@ -152,7 +176,9 @@ def _joined(parts):
             total = arithmetic.add(total, p)
         except RuntimeError:
             shapes = ", ".join(str(list(p.shape)) for p in parts)
-            raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}") from None
+            raise IndexError(
+                f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+            ) from None
     return total
 
 
@@ -161,7 +187,8 @@ def _joined(parts):
 
 @library(where="", differentiable="input", label="Index")
 def index(input, indices):
-    """``input`` at index tensors, one (or None) for each leading dim: what remains of ``input[key]`` when the views are taken."""
+    """``input`` at index tensors, one (or None) for each leading dim: what remains of ``input[key]`` when the views
+    are taken."""
     return core.read(*_locate(core.plain(input), indices))
 
 
@@ -188,14 +215,19 @@ def index_put(input, indices, values, accumulate=False):
     if len(indices) > input.ndim:
         raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
     if values.dtype is not input.dtype:
-        raise RuntimeError("Index put requires the source and destination dtypes match, got "
-                           f"{_title(input)} for the destination and {_title(values)} for the source.")  # fmt: skip
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{_title(input)} for the destination and {_title(values)} for the source."
+        )
     target, offsets = _locate(input, [None if i is None else _element(i) for i in indices])
     try:
         spread = shape.expand(core.disjoint(values, input), target.shape)
     except RuntimeError:
-        raise RuntimeError(f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape "
-                           f"{list(target.shape)}") from None  # fmt: skip
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
+            "shape "
+            f"{list(target.shape)}"
+        ) from None
     write("set" if not accumulate else "or" if input.dtype is _bool else "add", target, spread, offsets)
 
 
@@ -222,7 +254,12 @@ def _getitem(input, key):
 def _parsed(input, key):
     """:func:`parse_key`, and a short way for a vector of positions or a mask."""
     first = key[0]
-    if len(key) == 1 and type(first) is Tensor and 0 < first.ndim <= input.ndim and (first.dtype is _int64 or first.dtype is _bool):
+    if (
+        len(key) == 1
+        and type(first) is Tensor
+        and 0 < first.ndim <= input.ndim
+        and (first.dtype is _int64 or first.dtype is _bool)
+    ):
         return input, [first]
     return parse_key(input, key)
 
@@ -240,14 +277,17 @@ def _setitem(input, key, value):
 
 
 def _value(value, input):
-    """A value to be written, as a tensor of the input's dtype: Python and NumPy numbers; sequences are refused, as in PyTorch."""
+    """A value to be written, as a tensor of the input's dtype: Python and NumPy numbers; sequences are refused, as in
+    PyTorch."""
     from . import creation
 
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
     if not isinstance(value, (int, float, complex)):
-        raise TypeError(f"can't assign a {type(value).__name__} to a {_tensor.type_name(input)}\n"
-                        "  Assign a number or a tensor: x[key] = torch.tensor(values).")  # fmt: skip
+        raise TypeError(
+            f"can't assign a {type(value).__name__} to a {_tensor.type_name(input)}\n"
+            "  Assign a number or a tensor: x[key] = torch.tensor(values)."
+        )
     return creation.full((), value, dtype=input.dtype)
 
 

@@ -33,8 +33,16 @@ def _triangle(name, part, doc):
     return composite(definition, inplace=True)
 
 
-tril = _triangle("tril", _lower, "The lower triangle of each matrix, zeros above. diagonal: how many diagonals above the main one belong to it.")
-triu = _triangle("triu", _upper, "The upper triangle of each matrix, zeros below. diagonal: how many diagonals above the main one are left out.")
+tril = _triangle(
+    "tril",
+    _lower,
+    "The lower triangle of each matrix, zeros above. diagonal: how many diagonals above the main one belong to it.",
+)
+triu = _triangle(
+    "triu",
+    _upper,
+    "The upper triangle of each matrix, zeros below. diagonal: how many diagonals above the main one are left out.",
+)
 
 
 # -- diagonals --
@@ -42,7 +50,8 @@ triu = _triangle("triu", _upper, "The upper triangle of each matrix, zeros below
 
 @composite
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the main one), zeros elsewhere."""
+    """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the
+    main one), zeros elsewhere."""
     from . import creation
 
     rank = input.ndim + 1
@@ -80,8 +89,10 @@ def _overwritten(input, src, view):
     out = shape.clone(input)
     target = view(out)
     if src.shape != target.shape:
-        raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
-                           f"slice size = {list(target.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
+            f"slice size = {list(target.shape)}"
+        )
     shape.copy_(target, src)
     return out
 
