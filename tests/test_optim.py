@@ -82,8 +82,8 @@ class Training:
 
     def step(self):
         if self.needs_closure:
-            return float(self.optimizer.step(self.loss))
-        loss = float(self.loss())
+            return self.optimizer.step(self.loss).item()
+        loss = self.loss().item()
         self.optimizer.step()
         return loss
 

@@ -44,7 +44,9 @@ def scaled_dot_product_attention(
 
 
 def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):
-    """Is the input batched? Raises AssertionError for ranks that do not go together."""
+    """Is the input batched? Raises AssertionError for masks of a wrong dtype and for ranks that do not go together."""
+    for name, mask in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):
+        _check_mask_type(mask, name)
     if query.dim() not in (2, 3):
         raise AssertionError(
             f"query should be unbatched 2D or batched 3D tensor but received {query.dim()}-D query tensor"
@@ -71,12 +73,16 @@ def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):
     return rank == 3
 
 
+def _check_mask_type(mask, name):
+    if mask is not None and mask.dtype != torch.bool and not mask.is_floating_point():
+        raise AssertionError(f"only bool and floating types of {name} are supported")
+
+
 def _canonical_mask(mask, mask_name, other_type, other_name, target_type, check_other=True):
     """A mask of numbers to add; True (forbidden) becomes -inf."""
     if mask is None:
         return None
-    if mask.dtype != torch.bool and not mask.is_floating_point():
-        raise AssertionError(f"only bool and floating types of {mask_name} are supported")
+    _check_mask_type(mask, mask_name)
     if check_other and other_type is not None and mask.dtype != other_type:
         warnings.warn(
             f"Support for mismatched {mask_name} and {other_name} is deprecated. Use same type for both instead.", stacklevel=4
