@@ -45,7 +45,7 @@ _compile = None
 
 
 def set_compiler(callback):
-    """``callback(code)`` is called at the first product of a dtype; it returns the address of the kernels' table and the scheme's numbers."""
+    """``callback(code)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers."""
     global _compile
     _compile = callback
 
@@ -146,7 +146,7 @@ cdef void _run_block(Block* block, bint b_is_packed) noexcept nogil:
 
 cdef void _choose_tile(Block* block) noexcept nogil:
     """Tiles as large as the caches like, but several for each thread."""
-    cdef int64_t wanted = 4 * num_threads() if num_threads() > 1 else 1
+    cdef int64_t wanted = 8 * num_threads() if num_threads() > 1 else 1
     block.tile_rows, block.tile_columns = min(TILE_PANELS, block.panels_a), min(TILE_PANELS, block.panels_b)
     while (_panels(block.panels_a, block.tile_rows) * _panels(block.panels_b, block.tile_columns) < wanted
            and (block.tile_rows > 2 or block.tile_columns > 1)):
