@@ -2,22 +2,7 @@
 
 import rushlight as torch
 
-
-def one_hot(tensor, num_classes=-1):
-    """Integers (*) as rows of zeros with a one: (*, num_classes); -1 takes the largest value plus one."""
-    if tensor.dtype != torch.int64:
-        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if tensor.numel() == 0:
-        if num_classes <= 0:
-            raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return torch.zeros((*tensor.shape, num_classes), dtype=torch.int64, device=tensor.device)
-    if tensor.min() < 0:
-        raise RuntimeError("Class values must be non-negative.")
-    if num_classes == -1:
-        num_classes = int(tensor.max()) + 1
-    elif tensor.max() >= num_classes:
-        raise RuntimeError("Class values must be smaller than num_classes.")
-    return (tensor.unsqueeze(-1) == torch.arange(num_classes, device=tensor.device)).long()
+from ..ops.embedding import one_hot  # noqa: F401  (part of nn.functional)
 
 
 def _renormalise(weight, input, max_norm, norm_type):
@@ -30,41 +15,12 @@ def _renormalise(weight, input, max_norm, norm_type):
         weight.detach().index_copy_(0, used, rows * scale)
 
 
-def _checked_indices(input, weight, name):
+def _checked_indices(input, name):
     if input.dtype not in (torch.int64, torch.int32):
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"{torch.typename(input)} instead (while checking arguments for {name})"
         )
-    if input.numel() and (input.min() < 0 or input.max() >= weight.size(0)):
-        raise IndexError(
-            f"index out of range in self\nindices go from {int(input.min())} to {int(input.max())}, the table has "
-            f"{weight.size(0)} rows"
-        )
-
-
-class _ScaledByCount(torch.autograd.Function):
-    """The identity on rows, whose gradient is divided by how often each row is used."""
-
-    @staticmethod
-    def forward(ctx, rows, index):
-        ctx.save_for_backward(index)
-        return rows.view_as(rows)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (index,) = ctx.saved_tensors
-        counts = torch.bincount(index)[index].to(grad.dtype)
-        return grad / counts.reshape(-1, *[1] * (grad.dim() - 1)), None
-
-
-def _rows(weight, index, padding_idx, scale_grad_by_freq):
-    """``weight[index]`` for a flat index; the padding row gets no gradient."""
-    rows = weight.index_select(0, index)
-    if padding_idx is not None:
-        is_padding = (index == padding_idx).unsqueeze(1)
-        rows = torch.where(is_padding, rows.detach(), rows)
-    return _ScaledByCount.apply(rows, index) if scale_grad_by_freq else rows
 
 
 def _padding_row(padding_idx, weight):
@@ -84,12 +40,11 @@ def embedding(
     padding_idx: a row that gets no gradient. max_norm: rows in use are first scaled down, in place, to this norm.
     scale_grad_by_freq: divides the gradient of a row by its number of uses. sparse is accepted; gradients are dense.
     """
-    _checked_indices(input, weight, "embedding")
+    _checked_indices(input, "embedding")
     padding_idx = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
-    rows = _rows(weight, input.reshape(-1), padding_idx, scale_grad_by_freq)
-    return rows.reshape(*input.shape, weight.size(1))
+    return torch.embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq)
 
 
 def embedding_bag(
@@ -112,13 +67,13 @@ def embedding_bag(
             f"mode='{mode}'). Please open a feature request on GitHub."
         )
     input, offsets, per_sample_weights = _bags(input, offsets, per_sample_weights)
-    _checked_indices(input, weight, "embedding_bag")
+    _checked_indices(input, "embedding_bag")
     padding_idx = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
     begins = offsets[:-1] if include_last_offset else offsets
     bag = torch.bucketize(torch.arange(input.numel()), begins, right=True) - 1
-    rows = _rows(weight, input, None, scale_grad_by_freq)
+    rows = torch.embedding(weight, input, -1, scale_grad_by_freq)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(1)
