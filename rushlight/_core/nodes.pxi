@@ -69,7 +69,7 @@ cdef class LibraryNode(Node):
         """Records a call: the outputs get their history.
 
         ``backward`` is called by parameter name. ``names`` are its parameters: ``grad`` (of the only output) or
-        ``grads``, ``result`` or ``results``, ``needs`` (which inputs need a gradient), ``shapes`` (of the inputs) or
+        ``grads``, ``result`` or ``results``, ``indices`` (the second result alone, as of sort), ``needs`` (which inputs need a gradient), ``shapes`` (of the inputs) or
         keys of ``values``, of which only these are kept. It returns one gradient per entry of ``inputs`` (the
         differentiable tensor arguments, None for an absent one), None for zero, or the only one bare. ``own``: for an
         in-place call, which input is the output.
@@ -87,6 +87,8 @@ cdef class LibraryNode(Node):
                 node.saved[name] = save_result(outputs[0], 0)
             elif name == "results":
                 node.saved[name] = [save_result(t, i) for i, t in enumerate(outputs)]
+            elif name == "indices" and name not in values:
+                node.saved[name] = save_result(outputs[1], 1)
             elif name not in ("grad", "grads", "needs", "shapes"):
                 node.saved[name] = _save_any(values[name])
         if own >= 0:
@@ -98,8 +100,6 @@ cdef class LibraryNode(Node):
 
     cdef list apply(self, list grads):
         cdef dict arguments = {}
-        if self.released:
-            unpack(None, self)
         for name in self.names:
             if name == "grad":
                 arguments[name] = grads[0]
@@ -124,8 +124,13 @@ cdef class LibraryNode(Node):
 
     cdef int release(self) except -1:
         self.released = True
-        self.saved = None
+        for name, value in self.saved.items():
+            if type(value) is Saved or (type(value) is list and any([type(v) is Saved for v in value])):
+                self.saved[name] = _FREED
         return 0
+
+
+_FREED = object()      # in place of a tensor that was kept: a call whose backward needs only numbers can run again
 
 
 cdef object _save_any(value):
@@ -137,8 +142,8 @@ cdef object _save_any(value):
 
 
 cdef object _unpack_any(value, Node node):
-    if type(value) is Saved:
-        return unpack(value, node)
+    if type(value) is Saved or value is _FREED:
+        return unpack(None if value is _FREED else value, node)
     if type(value) is list:
         return [_unpack_any(v, node) for v in value]
     return value

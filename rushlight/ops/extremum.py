@@ -23,15 +23,15 @@ def _min_and_index(input, dim=None, keepdim=False):
     return fn.cast(fn.min(x), input.type), fn.argmin(x)
 
 
-def put_along(grad, input, dim, keepdim, indices):
-    """The adjoint of picking one element of each row: zeros of the input's shape with ``grad`` at ``indices``."""
+def put_along(grad, sizes, dim, keepdim, indices):
+    """The adjoint of picking one element of each row: zeros of the input's sizes with ``grad`` at ``indices``."""
     from . import creation, gather
 
-    if input.ndim == 0:
+    if not sizes:
         return grad
     if not keepdim:
         grad, indices = shape.unsqueeze(grad, dim), shape.unsqueeze(indices, dim)
-    return gather.scatter(creation.zeros(tuple(input.shape), dtype=grad.dtype), dim, indices, grad)
+    return gather.scatter(creation.zeros(sizes, dtype=grad.dtype), dim, indices, grad)
 
 
 def _check_dim(name, input, dim):
@@ -49,8 +49,8 @@ def _along(name, both, label):
         return both(input, dim, keepdim) if input.ndim else (shape.clone(input), _zero_index())
 
     @op.backward_of
-    def _(grads, input, dim, keepdim, results):
-        return None if grads[0] is None else put_along(grads[0], input, dim, keepdim, results[1])
+    def _(grads, dim, keepdim, indices, shapes):
+        return None if grads[0] is None else put_along(grads[0], shapes[0], dim, keepdim, indices)
 
     return op
 
@@ -127,6 +127,8 @@ min = _three_forms(
 
 def _arg(name, op):
     def definition(input, dim=None, keepdim=False):
+        if input.is_complex():
+            raise RuntimeError(f"{name}(): does not support complex input\n  Complex numbers have no order: compare .abs() or .real.")
         if dim is None:
             if input.numel() == 0:
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")

@@ -50,8 +50,8 @@ def _complex(real, imag):
 
 
 @_cumsum.backward_of
-def _(grad, input, dim):
-    return shape.cast(_reverse_sum(grad, dim), input.dtype)
+def _(grad, dim):
+    return _reverse_sum(grad, dim)
 
 
 def _reverse_sum(x, dim):
@@ -157,8 +157,8 @@ def _extremum(name, sign):
         return back(shape.cast(values, input.dtype), input, dim), back(indices, input, dim)
 
     @op.backward_of
-    def _(grads, dim, results, shapes):
-        return spread(grads[0], dim, results[1], shapes[0])
+    def _(grads, dim, indices, shapes):
+        return spread(grads[0], dim, indices, shapes[0])
 
     def definition(input, dim, *, out=None):
         dim = _wrap(dim, input.ndim)

@@ -51,8 +51,8 @@ def _sort(input, dim, descending):
 
 
 @_sort.backward_of
-def _(grads, dim, results, shapes):
-    return spread(grads[0], dim, results[1], shapes[0])
+def _(grads, dim, indices, shapes):
+    return spread(grads[0], dim, indices, shapes[0])
 
 
 def _named(name, results, out):
@@ -97,8 +97,8 @@ def _topk(input, k, dim, largest, sorted):
 
 
 @_topk.backward_of
-def _(grads, dim, results, shapes):
-    return spread(grads[0], dim, results[1], shapes[0])
+def _(grads, dim, indices, shapes):
+    return spread(grads[0], dim, indices, shapes[0])
 
 
 @composite
