@@ -1,5 +1,6 @@
 """Joining and splitting: cat, stack, split and their relatives, and broadcasting of several tensors."""
 
+from .._core import joining as _core
 from .._core import operator as _operator
 from .._core import tape as _tape
 from .._core import tensor as _tensor
@@ -28,43 +29,12 @@ def _wrap(dim, ndim):
 
 
 def _common_dtype(tensors):
-    first = tensors[0].dtype
-    return first if all(t.dtype is first for t in tensors) else _operator.result_type(*tensors)
+    return _core.common_dtype(tensors) or _operator.result_type(*tensors)
 
 
 @library(where="", differentiable="tensors", label="Cat")
 def _cat(tensors, dim):
-    from . import creation
-
-    kind = _common_dtype(tensors)
-    sized = [t for t in tensors if t.ndim != 1 or t.shape[0]] or list(tensors)  # a 1-d empty tensor joins with anything
-    first = sized[0]
-    if first.ndim == 0:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
-    total = 0
-    for i, t in enumerate(tensors):
-        if not any(t is s for s in sized):
-            continue
-        if t.ndim != first.ndim:
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}")
-        for d in range(first.ndim):
-            if d != dim and t.shape[d] != first.shape[d]:
-                raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.shape[d]} but got "
-                    f"size {t.shape[d]} "
-                    f"for tensor number {i} in the list.\n  [cat] shapes are {[list(x.shape) for x in tensors]}."
-                )
-        total += t.shape[dim]
-    sizes = list(first.shape)
-    sizes[dim] = total
-    out = creation.empty(sizes, dtype=kind, device=first.device)
-    start = 0
-    for t in sized:
-        n = t.shape[dim]
-        if n:
-            shape.copy_(shape.narrow(out, dim, start, n), t)
-        start += n
-    return out
+    return _core.cat(tensors, dim, _common_dtype(tensors))
 
 
 @_cat.backward_of
@@ -97,7 +67,7 @@ def cat(tensors, dim=0, *, axis=None):
 
 @library(where="", differentiable="tensors", label="Stack")
 def _stack(tensors, dim):
-    return _cat.forward([shape.unsqueeze(t, dim) for t in tensors], dim)
+    return _core.stack(tensors, dim, _common_dtype(tensors))
 
 
 @_stack.backward_of
@@ -111,12 +81,6 @@ def stack(tensors, dim=0):
     tensors = _sequence("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
-    for i, t in enumerate(tensors):
-        if t.shape != tensors[0].shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and "
-                f"{list(t.shape)} at entry {i}"
-            )
     return _stack(tensors, _wrap(dim, tensors[0].ndim + 1))
 
 

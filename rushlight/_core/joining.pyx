@@ -1,0 +1,126 @@
+# cython: language_level=3
+"""cat and stack: many small copies in one call. Hand-written because the language's kernels have a fixed number of operands."""
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from rushlight._core.operator cimport copy_into, resolve
+from rushlight._core.tensor cimport *
+
+
+cdef enum:
+    LARGE = 1 << 18      # bytes from which a piece is copied by the (threaded) copy kernel
+
+
+cdef int _put(Tensor out, Tensor piece, int dim, int64_t start, int64_t length) except -1:
+    """Copies piece to out[start : start + length] along dim; piece has out's rank, or lacks dim (stack)."""
+    cdef int64_t outer = 1, bytes, step
+    cdef int64_t i
+    cdef int d
+    cdef Tensor target
+    cdef char* to
+    cdef char* source
+    if piece.count == 0:
+        return 0
+    piece = resolve(piece)
+    bytes = piece.count * ITEMSIZE[out.code]
+    if piece.code != out.code or not piece.flags & CONTIGUOUS or bytes >= LARGE:
+        target = view_of(out, out.address + start * out.strides[dim] * ITEMSIZE[out.code], out.ndim, out.sizes, out.strides)
+        target.sizes[dim] = length
+        finish(target)
+        if piece.ndim != out.ndim:
+            piece = _with_dim(piece, dim)
+        return copy_into(target, piece)
+    for d in range(dim):
+        outer *= out.sizes[d]
+    step = out.strides[dim] * out.sizes[dim] * ITEMSIZE[out.code]
+    bytes = bytes // outer
+    to = out.address + start * out.strides[dim] * ITEMSIZE[out.code]
+    source = piece.address
+    for i in range(outer):
+        memcpy(to + i * step, source + i * bytes, bytes)
+    return 0
+
+
+cdef Tensor _with_dim(Tensor t, int dim):
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef int i
+    for i in range(t.ndim):
+        sizes[i + (i >= dim)], strides[i + (i >= dim)] = t.sizes[i], t.strides[i]
+    sizes[dim], strides[dim] = 1, 1
+    return view_of(t, t.address, t.ndim + 1, sizes, strides)
+
+
+def cat(tensors, int dim, dtype kind):
+    """The tensors behind each other along dim, in dtype ``kind``; 1-d empty tensors join with anything. Nothing is recorded."""
+    cdef Tensor t, out
+    cdef Tensor first = None
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t total = 0, start = 0
+    cdef int d, i
+    for t in tensors:
+        if first is None and (t.ndim != 1 or t.count):
+            first = t
+    if first is None:
+        first = tensors[0]
+    if first.ndim == 0:
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    for i, t in enumerate(tensors):
+        if t.ndim == 1 and t.count == 0 and first.ndim != 1:
+            continue
+        if t.ndim != first.ndim:
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {first.ndim} and {t.ndim}")
+        for d in range(first.ndim):
+            if d != dim and t.sizes[d] != first.sizes[d]:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {first.sizes[d]} but got size {t.sizes[d]} "
+                    f"for tensor number {i} in the list.\n  [cat] shapes are {[list(x.shape) for x in tensors]}.")
+        total += t.sizes[dim]
+    for d in range(first.ndim):
+        sizes[d] = first.sizes[d]
+    sizes[dim] = total
+    out = empty(kind.code, first.ndim, sizes, first.place)
+    for t in tensors:
+        if t.ndim == first.ndim:
+            _put(out, t, dim, start, t.sizes[dim])
+            start += t.sizes[dim]
+    return out
+
+
+def stack(tensors, int dim, dtype kind):
+    """The tensors, all of one shape, along a new dim. Nothing is recorded."""
+    cdef Tensor first = tensors[0]
+    cdef Tensor t, out
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t i = 0
+    cdef int d
+    for t in tensors:
+        for d in range(t.ndim):
+            if t.ndim != first.ndim or t.sizes[d] != first.sizes[d]:
+                break
+        else:
+            if t.ndim == first.ndim:
+                i += 1
+                continue
+        raise RuntimeError(
+            f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 and {list(t.shape)} at entry {i}")
+    for d in range(first.ndim):
+        sizes[d + (d >= dim)] = first.sizes[d]
+    sizes[dim] = len(tensors)
+    out = empty(kind.code, first.ndim + 1, sizes, first.place)
+    i = 0
+    for t in tensors:
+        _put(out, t, dim, i, 1)
+        i += 1
+    return out
+
+
+def common_dtype(tensors):
+    """The dtype of all the tensors if they share one, else None."""
+    cdef Tensor t
+    cdef int code = -1
+    for t in tensors:
+        if code >= 0 and t.code != code:
+            return None
+        code = t.code
+    return dtype_of(code)
