@@ -82,6 +82,11 @@ def to(input, *args, **kwargs):
     >>> torch.tensor([1.7]).to(torch.int64)
     tensor([1])
     """
+    if len(args) == 1 and not kwargs:  # the usual forms, to(dtype) and to("cpu"), need no parsing
+        if args[0].__class__ is dtype:
+            return shape.cast(input, args[0])
+        if args[0] == "cpu":
+            return input
     kind, place, copy, fmt = parse_to(args, kwargs)
     if place is not None and place.type != "cpu":
         _tensor.check_device(place)
