@@ -1,4 +1,4 @@
-"""Programs written for PyTorch run unmodified: the same losses to five significant digits under PyTorch and through ``python -m rushlight``."""
+"""Programs written for PyTorch run unmodified: the same losses to five digits under PyTorch and ``python -m rushlight``."""
 
 import math
 import os

@@ -50,7 +50,11 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.attention, self.norm2 = nn.LayerNorm(config.width), Attention(config), nn.LayerNorm(config.width)
         self.mlp = nn.ModuleDict(
-            dict(up=nn.Linear(config.width, 4 * config.width), act=nn.GELU(approximate="tanh"), down=nn.Linear(4 * config.width, config.width))
+            {
+                "up": nn.Linear(config.width, 4 * config.width),
+                "act": nn.GELU(approximate="tanh"),
+                "down": nn.Linear(4 * config.width, config.width),
+            }
         )
 
     def forward(self, x):
