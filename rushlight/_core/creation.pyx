@@ -7,7 +7,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from rushlight._core.operator cimport deliver, native, number_code, wrong_type
+from rushlight._core.operator cimport as_number, deliver, native, number_code, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -296,6 +296,8 @@ cdef int value_code(object value) except -2:
     """The dtype of full(): that of a tensor, else int64, bool or the default float or complex dtype."""
     if isinstance(value, Tensor):
         return (<Tensor>value).code
+    if as_number(value) is None:
+        raise wrong_type("full", "fill_value", 2, "Number", value)
     return number_code(value)
 
 

@@ -116,6 +116,8 @@ cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
             source = _callbacks["as_tensor"](value, t)
         while source.ndim > target.ndim and source.sizes[0] == 1:      # PyTorch drops leading dims of size 1
             source = select(source, 0, 0)
+        if not broadcasts_to(source, target):
+            expand(source, target.ndim, target.sizes)      # raises, naming the sizes
         copy_(target, source)
         return None
     return _callbacks["advanced_setitem"](t, keys, value)

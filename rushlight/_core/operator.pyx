@@ -19,6 +19,8 @@ cdef extern from "Python.h":
         Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         void* tp_call
+        PyObject* tp_dict
+    void PyType_Modified(object cls)
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     unsigned long Py_TPFLAGS_METHOD_DESCRIPTOR
     object PyVectorcall_Call(object callable, object args, object kwargs)
@@ -110,13 +112,18 @@ cdef class Operator:
 
 
 cdef int _install_vectorcall() except -1:
-    """Makes Operator and its subclasses use the C entry (Cython has no spelling for it). The subclasses inherit the slots when readied."""
+    """Makes Operator and its subclasses use the C entry (Cython has no spelling for it). The subclasses inherit the slots when readied.
+
+    An operator's ``__doc__`` is its definition's, not that of its class, which would hide it.
+    """
     cdef Operator probe
     for cls in (Operator, Pointwise, InPlace, Rowwise, Library, Native):
         probe = cls.__new__(cls)
         (<_CallableType*><PyTypeObject*>cls).tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe
         (<_CallableType*><PyTypeObject*>cls).tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
         (<_CallableType*><PyTypeObject*>cls).tp_call = <void*>PyVectorcall_Call
+        (<dict><object>(<_CallableType*><PyTypeObject*>cls).tp_dict)["__doc__"] = Operator.__dict__["__doc__"]
+        PyType_Modified(cls)
     return 0
 
 

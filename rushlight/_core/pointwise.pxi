@@ -80,6 +80,9 @@ cdef class Pointwise(Operator):
                 kind = NUMBER
             elif v is None or type(v) is bool or type(v) is str:
                 kind = BAKED
+                if self.is_operand[i] or type(v) is str and type(self.signature.defaults[i]) in _NUMBERS:
+                    raise wrong_type(self.__name__, self.signature.names[i], i + 1 if self.is_operand[i] else 0,
+                                     "Tensor" if self.is_operand[i] else "Number", v)
                 if v != self.signature.defaults[i]:
                     if baked is None:
                         baked = []

@@ -9,7 +9,7 @@ from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
-from rushlight._core.operator cimport (Native, Signature, check_writable, contiguous, convert, copy_into, native, resolve, wrong_type)
+from rushlight._core.operator cimport (Native, Signature, check_overlap, check_writable, contiguous, convert, copy_into, native, resolve, wrong_type)
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *
@@ -347,6 +347,15 @@ cdef Tensor cast(Tensor t, int code):
     return record(t, convert(resolve(t), code), CAST, "ToCopyBackward0")
 
 
+cdef bint broadcasts_to(Tensor source, Tensor target) noexcept:
+    """May source be written to target: is every size 1 or the target's? (Leading sizes of 1 may be too many.)"""
+    cdef int i, shift = target.ndim - source.ndim
+    for i in range(source.ndim):
+        if source.sizes[i] != 1 and (shift + i < 0 or source.sizes[i] != target.sizes[shift + i]):
+            return False
+    return True
+
+
 cdef Tensor copy_(Tensor target, Tensor source):
     """Writes source's elements (broadcast, converted) to target, recorded."""
     cdef bint record_it = thread_state().grad and (needs_grad(source) or needs_grad(target)) and (F16 <= target.code <= C128)
@@ -355,11 +364,14 @@ cdef Tensor copy_(Tensor target, Tensor source):
     cdef int i, shift = target.ndim - source.ndim
     check_inplace(target, record_it)
     check_writable(target)
-    for i in range(source.ndim):
-        if shift + i < 0 and source.sizes[i] != 1 or shift + i >= 0 and source.sizes[i] != target.sizes[shift + i] and source.sizes[i] != 1:
-            raise RuntimeError(
-                f"The size of tensor a ({target.sizes[shift + i] if shift + i >= 0 else 1}) must match the size of tensor b ({source.sizes[i]}) "
-                f"at non-singleton dimension {max(shift + i, 0)}\n  [copy_] the target has shape {list(target.shape)}, the source {list(source.shape)}.")
+    if not broadcasts_to(source, target):
+        for i in range(source.ndim):
+            if not (source.sizes[i] == 1 or shift + i >= 0 and source.sizes[i] == target.sizes[shift + i]):
+                break
+        raise RuntimeError(
+            f"The size of tensor a ({target.sizes[shift + i] if shift + i >= 0 else 1}) must match the size of tensor b ({source.sizes[i]}) "
+            f"at non-singleton dimension {max(shift + i, 0)}\n  [copy_] the target has shape {list(target.shape)}, the source {list(source.shape)}.")
+    check_overlap(target, source)
     node = None
     if record_it:
         node = ViewNode.__new__(ViewNode)

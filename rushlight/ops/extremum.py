@@ -38,9 +38,10 @@ def _check_dim(name, input, dim):
     n = input.ndim or 1
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    dim %= n
     if input.ndim and input.shape[dim] == 0:
         raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
-    return dim % n
+    return dim
 
 
 def _along(name, both, label):

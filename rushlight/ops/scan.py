@@ -27,7 +27,9 @@ def _along(input, dim, dtype, kernel, *others):
     return back(shape.cast(kernel(*rows), dtype), input, dim)
 
 
-def _result_dtype(input, dtype):
+def _result_dtype(name, input, dtype):
+    if dtype is not None and not isinstance(dtype, _tensor.dtype):
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
     return dtype or (input.dtype if input.is_floating_point() or input.is_complex() else _int64)
 
 
@@ -65,7 +67,7 @@ def cumsum(input, dim, *, dtype=None):
     >>> torch.cumsum(torch.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
-    return _cumsum(input, _wrap(dim, input.ndim), _result_dtype(input, dtype))
+    return _cumsum(input, _wrap(dim, input.ndim), _result_dtype("cumsum", input, dtype))
 
 
 @library(where="", differentiable="input", label="Cumprod")
@@ -110,7 +112,7 @@ def _shifted(x, dim, first, by=1):
 @composite(inplace=True)
 def cumprod(input, dim, *, dtype=None):
     """The running products along ``dim``; integers are multiplied as int64 unless ``dtype`` says otherwise."""
-    return _cumprod(input, _wrap(dim, input.ndim), _result_dtype(input, dtype))
+    return _cumprod(input, _wrap(dim, input.ndim), _result_dtype("cumprod", input, dtype))
 
 
 @library(where="", differentiable="input factors")
@@ -171,7 +173,8 @@ def _extremum(name, sign):
         return getattr(return_types, name)(*out)
 
     definition.__name__ = name
-    definition.__doc__ = f"``(values, indices)``: the {'largest' if sign > 0 else 'smallest'} element so far along ``dim``, and where it stood, the last of equal ones."
+    which = "largest" if sign > 0 else "smallest"
+    definition.__doc__ = f"``(values, indices)``: the {which} element so far along ``dim``, and where it stood, the last of equal ones."
     return composite(definition)
 
 
