@@ -27,7 +27,8 @@ def test_rooms_open_on_first_use():
     loaded = fresh("import sys, rushlight; rushlight.nn, rushlight.optim; print(*sys.modules)")
     assert {"rushlight.nn", "rushlight.optim"} <= set(loaded)
     assert not {"numpy", "llvmlite", "torch"} & {m.partition(".")[0] for m in loaded}
-    assert not {"rushlight.nn", "rushlight.optim", "rushlight.utils", "rushlight.codegen"} & set(fresh("import sys, rushlight; print(*sys.modules)"))
+    closed = {"rushlight.nn", "rushlight.optim", "rushlight.utils", "rushlight.codegen"}
+    assert not closed & set(fresh("import sys, rushlight; print(*sys.modules)"))
 
 
 def test_arithmetic_and_gradients_need_no_numpy():

@@ -91,6 +91,7 @@ def test_gradients_agree_with_differences(entry):
         return tuple(rl.view_as_real(x) if x.is_complex() else x for x in outputs)
 
     assert gradcheck(f, operands)
-    first = rl.autograd.grad(sum(x.sum() for x in f(*operands)), [x for x in operands if getattr(x, "requires_grad", False)], create_graph=True)
+    differentiable = [x for x in operands if getattr(x, "requires_grad", False)]
+    first = rl.autograd.grad(sum(x.sum() for x in f(*operands)), differentiable, create_graph=True)
     if any(g.requires_grad for g in first):
         assert gradgradcheck(f, operands, atol=1e-4)
