@@ -64,15 +64,13 @@ def _named(name, results, out):
 
 @composite
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
-    """``(values, indices)``: the elements along ``dim`` in ascending (or descending) order, and where they were. nan counts as the largest value.
+    """``(values, indices)``: the elements along ``dim`` in ascending (or descending) order, and where they were.
 
-    The order is always stable: equal elements keep their order, so the result does not depend on the number of threads.
+    nan counts as the largest value. The order is always stable: equal elements keep their order, so the result does not depend on the number of threads.
 
     >>> torch.sort(torch.tensor([3, 1, 2])).values
     tensor([1, 2, 3])
     """
-    if isinstance(dim, bool):  # sort(stable, dim, descending), as PyTorch has it by keyword only
-        raise TypeError("sort(): argument 'dim' (position 2) must be int, not bool")
     dim = _wrap(dim, input.ndim)
     _ordered(" Sort", input)
     return _named("sort", _sort(input, dim, bool(descending)), out)
@@ -103,11 +101,16 @@ def _(grads, dim, indices, shapes):
 
 @composite
 def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
-    """``(values, indices)`` of the ``k`` largest (or smallest) elements along ``dim``, in order unless ``sorted=False``. Of equal ones the first."""
+    """``(values, indices)`` of the ``k`` largest (or smallest) elements along ``dim``, of equal ones the first.
+
+    They are in order, or with ``sorted=False`` as they stood.
+    """
     dim = _wrap(dim, input.ndim)
     if not 0 <= k <= (input.shape[dim] if input.ndim else 1):
         raise RuntimeError("selected index k out of range")
     _ordered(" topk", input)
+    if input.dtype is _bool:
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if input.ndim == 0 and k == 0:
         return _named("topk", (zeros_of((0,), input), shape.cast(zeros_of((0,), input), _int64)), out)
     return _named("topk", _topk(input, int(k), dim, bool(largest), bool(sorted)), out)
@@ -160,7 +163,7 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
 
     dim = _check_dim("kthvalue", input, dim)
     if not 1 <= k <= (input.shape[dim] if input.ndim else 1):
-        raise RuntimeError("kthvalue(): selected number k out of range for dimension 0".replace("0", str(dim)))
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     if input.is_complex() or input.dtype is _bool:
         raise NotImplementedError(f"\"kthvalue_cpu\" not implemented for '{title(input)}'")
     return _named("kthvalue", pick(input, dim, bool(keepdim), int(k)), out)
@@ -279,8 +282,11 @@ def _check_bounds(bounds, values, sorter):
     if bounds.ndim == 0:
         raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
     if bounds.ndim > 1 and (bounds.ndim != values.ndim or bounds.shape[:-1] != values.shape[:-1]):
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input "
-                           f"value tensor must match, but we got boundaries tensor {list(bounds.shape)} and input value tensor {list(values.shape)}")  # fmt: skip
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
+            f"input value tensor must match, but we got boundaries tensor {list(bounds.shape)} and input value tensor "
+            f"{list(values.shape)}"
+        )
     if sorter is None:
         return
     if sorter.shape != bounds.shape:
@@ -322,7 +328,10 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 
 @composite
 def bincount(input, weights=None, minlength=0):
-    """How often each of the numbers 0, 1, 2 ... occurs in a 1-d tensor of non-negative integers, or the sum of the weights where it does."""
+    """How often each of the numbers 0, 1, 2 ... occurs in a 1-d tensor of non-negative integers.
+
+    weights: what each occurrence counts for; minlength: the least length of the result.
+    """
     from . import creation
 
     if minlength < 0:
@@ -374,7 +383,10 @@ def _counted(input, edges, weight):
 
 @composite
 def histc(input, bins=100, min=0, max=0):
-    """How many elements lie in each of ``bins`` equal intervals from ``min`` to ``max`` (if those are equal: from the least to the greatest)."""
+    """How many elements lie in each of ``bins`` equal intervals from ``min`` to ``max``.
+
+    If those are equal: from the least element to the greatest.
+    """
     from . import creation
 
     _check_bins(input, bins)
@@ -384,7 +396,10 @@ def histc(input, bins=100, min=0, max=0):
 
 @composite
 def histogram(input, bins, *, range=None, weight=None, density=False):
-    """``(hist, bin_edges)``: the number (or weight) of the elements between edges, given as a tensor or as a number of equal bins over ``range``."""
+    """``(hist, bin_edges)``: the number (or weight) of the elements between edges.
+
+    bins: the edges, or the number of equal bins over ``range`` (by default from the least element to the greatest).
+    """
     from . import creation
 
     if isinstance(bins, Tensor):

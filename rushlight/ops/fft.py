@@ -1,0 +1,390 @@
+"""Discrete Fourier transforms through NumPy's pocketfft, with their adjoints as gradients, and the short-time transform.
+
+Three transforms do all the work: complex to complex, real to half of a spectrum, and half of a spectrum to real. What the public functions add is
+the choice of sizes, dims and scales. The adjoint of each is again one of them, so gradients exist to every order.
+"""
+
+import math
+
+from .._core import tensor as _tensor
+from . import arithmetic, casting, creation, exchange, joining, movement, reduction, shape
+from ._define import composite, library
+from .index import title
+from .joining import _wrap
+
+_dtypes = _tensor.dtypes()
+
+
+def _numpy():
+    import numpy
+
+    return numpy
+
+
+def _array(x):
+    return x.detach().resolve_conj().resolve_neg().numpy()
+
+
+def _tensor_of(array, scale):
+    out = exchange.from_numpy(_numpy().ascontiguousarray(array))
+    return out if scale == 1.0 else arithmetic.mul(out, scale)
+
+
+# -- the three transforms; scales are factors --
+
+
+@library(where="", differentiable="input", label="FftC2C")
+def _c2c(input, dims, scale, forward):
+    fft = _numpy().fft
+    transform = fft.fftn if forward else fft.ifftn
+    return _tensor_of(transform(_array(input), axes=dims, norm="backward" if forward else "forward"), scale)
+
+
+@_c2c.backward_of
+def _(grad, dims, scale, forward):
+    return _c2c(grad, dims, scale, not forward)
+
+
+@library(where="", differentiable="input", label="FftR2C")
+def _r2c(input, dims, scale):
+    """The transform of real input; of the last of ``dims`` the half up to the middle."""
+    return _tensor_of(_numpy().fft.rfftn(_array(input), axes=dims), scale)
+
+
+@_r2c.backward_of
+def _(grad, dims, scale, shapes):
+    full = _resized(grad, dims[-1], shapes[0][dims[-1]])
+    return _c2c(full, dims, scale, False).real
+
+
+@library(where="", differentiable="input", label="FftC2R")
+def _c2r(input, dims, scale, n):
+    """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction, not scaled."""
+    sizes = [input.shape[d] for d in dims[:-1]] + [n]
+    return _tensor_of(_numpy().fft.irfftn(_array(input), s=sizes, axes=dims, norm="forward"), scale)
+
+
+@_c2r.backward_of
+def _(grad, dims, scale, n):
+    half = _r2c(grad, dims, scale)
+    last = dims[-1]
+    twins = (n - 1) // 2  # places that stand for themselves and for their mirror image
+    weight = [1.0] + [2.0] * twins + [1.0] * (half.shape[last] - 1 - twins)
+    tall = (-1,) + (1,) * (half.ndim - 1 - last)
+    return half * shape.reshape(exchange.tensor(weight, dtype=grad.dtype), tall)
+
+
+# -- sizes, dims and scales --
+
+
+def _resized(x, dim, n):
+    """``x`` cut, or filled up with zeros, to ``n`` along ``dim``."""
+    have = x.shape[dim]
+    if n <= have:
+        return x if n == have else shape.narrow(x, dim, 0, n)
+    return movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - have])
+
+
+def _scale(norm, forward, count, name):
+    """The factor of a transform of ``count`` points; the inverse bears it unless ``norm`` says otherwise."""
+    if norm not in (None, "backward", "forward", "ortho"):
+        raise RuntimeError(f'Invalid normalization mode: "{norm}"')
+    if norm == "ortho":
+        return 1 / math.sqrt(count)
+    return 1 / count if (norm == "forward") == forward else 1.0
+
+
+def _promoted(input, name, need_complex):
+    """``input`` in the dtype it is transformed in."""
+    if not isinstance(input, _tensor.Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    kind = input.dtype
+    if kind.name in ("float16", "bfloat16", "complex32"):
+        raise RuntimeError(f"Unsupported dtype {title(input)}")
+    if not (kind.is_floating_point or kind.is_complex):
+        kind = _tensor.get_default_dtype()
+    if need_complex and not kind.is_complex:
+        kind = _dtypes["complex64" if kind.itemsize == 4 else "complex128"]
+    return input if input.dtype is kind else casting.to(input, kind)
+
+
+def _real(input, name):
+    if input.is_complex():
+        raise RuntimeError(f"{name} expects a real input tensor, but got {title(input)}")
+    return _promoted(input, name, False)
+
+
+def _length(n, name="data points"):
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    return n
+
+
+def _sizes(input, s, dim, half=False):
+    """(sizes, dims) of an n-dimensional transform."""
+    if dim is None:
+        count = input.ndim if s is None else len(s)
+        if count > input.ndim:
+            raise RuntimeError(f"Got shape with {count} values but input tensor only has {input.ndim} dimensions.")
+        dims = tuple(range(input.ndim - count, input.ndim))
+    else:
+        dims = tuple(_wrap(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
+        if len(set(dims)) != len(dims):
+            raise RuntimeError("FFT dims must be unique")
+        if s is not None and len(s) != len(dims):
+            raise RuntimeError("When given, dim and shape arguments must have the same length")
+    sizes = [input.shape[d] for d in dims]
+    given = [None] * len(dims) if s is None else [None if n == -1 else n for n in s]
+    if half and dims and given[-1] is None:
+        sizes[-1] = 2 * (sizes[-1] - 1)
+    return [_length(n if g is None else g) for n, g in zip(sizes, given)], dims
+
+
+def _fitted(x, sizes, dims):
+    for n, d in zip(sizes, dims):
+        x = _resized(x, d, n)
+    return x
+
+
+# -- the families --
+
+
+def _complex_nd(name, forward):
+    def transform(input, s, dim, norm):
+        x = _promoted(input, name, True)
+        sizes, dims = _sizes(x, s, dim)
+        if not dims:
+            return x
+        return _c2c(_fitted(x, sizes, dims), dims, _scale(norm, forward, math.prod(sizes), name), forward)
+
+    return transform
+
+
+def _half_nd(name, inverse):
+    """rfftn (or ihfftn: the conjugate with the scales of an inverse transform)."""
+
+    def transform(input, s, dim, norm):
+        x = _real(input, name)
+        sizes, dims = _sizes(x, s, dim)
+        if not dims:
+            raise RuntimeError(f"{name} must transform at least one axis")
+        out = _r2c(_fitted(x, sizes, dims), dims, _scale(norm, not inverse, math.prod(sizes), name))
+        return out.conj().resolve_conj() if inverse else out
+
+    return transform
+
+
+def _real_nd(name, forward):
+    """irfftn (or hfftn: of the conjugate, with the scales of a forward transform)."""
+
+    def transform(input, s, dim, norm):
+        x = _promoted(input, name, True)
+        sizes, dims = _sizes(x, s, dim, half=True)
+        if not dims:
+            raise RuntimeError(f"{name} must transform at least one axis")
+        x = _fitted(x.conj() if forward else x, [*sizes[:-1], sizes[-1] // 2 + 1], dims)
+        return _c2r(x, dims, _scale(norm, forward, math.prod(sizes), name), sizes[-1])
+
+    return transform
+
+
+_FAMILIES = {
+    "fft": (_complex_nd, True, "The discrete Fourier transform"),
+    "ifft": (_complex_nd, False, "The inverse discrete Fourier transform"),
+    "rfft": (_half_nd, False, "The first half of the discrete Fourier transform of real input"),
+    "irfft": (_real_nd, False, "The real signal that belongs to the first half of a spectrum"),
+    "hfft": (_real_nd, True, "The real spectrum of the Hermitian signal whose first half is given"),
+    "ihfft": (_half_nd, True, "The first half of the inverse transform of a real spectrum"),
+}
+
+
+def _define(name, family, kind, doc):
+    make, flag, _ = _FAMILIES[family]
+    transform = make(name, flag)
+    if kind == 1:
+
+        def definition(input, n=None, dim=-1, norm=None):
+            return transform(input, None if n is None else (n,), (dim,), norm)
+
+    elif kind == 2:
+
+        def definition(input, s=None, dim=(-2, -1), norm=None):
+            return transform(input, s, dim, norm)
+
+    else:
+
+        def definition(input, s=None, dim=None, norm=None):
+            return transform(input, s, dim, norm)
+
+    definition.__name__ = "fft_" + name
+    over = ("over ``dim``, cut or filled with zeros to ``n`` points", "over two dims", "over ``dim`` (all dims if None)")[kind - 1]
+    definition.__doc__ = f"{doc} {over}. norm: which direction is scaled by 1/n, 'backward' (default), 'forward', or 'ortho' for both."
+    return composite(definition, where="fft")
+
+
+for _family, (_, _, _doc) in _FAMILIES.items():
+    for _suffix, _kind in (("", 1), ("2", 2), ("n", 3)):
+        globals()[_family + _suffix] = _define(_family + _suffix, _family, _kind, _doc)
+
+fft, ifft, rfft, irfft = (globals()[n] for n in ("fft", "ifft", "rfft", "irfft"))
+
+
+# -- frequencies --
+
+
+@composite(where="fft")
+def fft_fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
+    """The frequencies of the places of :func:`fft`'s result for ``n`` samples ``d`` apart."""
+    places = list(range((n + 1) // 2)) + list(range(-(n // 2), 0))
+    return _frequencies(places, n, d, dtype, requires_grad)
+
+
+@composite(where="fft")
+def fft_rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
+    """The frequencies of the places of :func:`rfft`'s result."""
+    return _frequencies(list(range(n // 2 + 1)), n, d, dtype, requires_grad)
+
+
+def _frequencies(places, n, d, dtype, requires_grad):
+    out = exchange.tensor(places, dtype=dtype or _tensor.get_default_dtype()) * (1.0 / (n * d))
+    return out.requires_grad_() if requires_grad else out
+
+
+def _rolled(input, dim, by):
+    dims = tuple(range(input.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    return movement.roll(input, tuple(by(input.shape[d]) for d in dims), dims)
+
+
+@composite(where="fft")
+def fft_fftshift(input, dim=None):
+    """The spectrum with frequency 0 moved to the middle of ``dim``."""
+    return _rolled(input, dim, lambda n: n // 2)
+
+
+@composite(where="fft")
+def fft_ifftshift(input, dim=None):
+    """The inverse of :func:`fftshift`."""
+    return _rolled(input, dim, lambda n: -(n // 2))
+
+
+# -- short-time transforms --
+
+
+def _window(window, win_length, n_fft, like):
+    """The window, of ones if None, in the middle of ``n_fft`` places."""
+    if window is None:
+        window = creation.ones(win_length, dtype=like)
+    left = (n_fft - win_length) // 2
+    return movement.constant_pad_nd(window, [left, n_fft - win_length - left]) if win_length < n_fft else window
+
+
+def _call_text(name, input, window, **settings):
+    """A call as PyTorch's errors of stft and istft begin with it."""
+    kind = f"CPU{title(input)}Type" if name == "istft" else input.type()
+    spelled = {None: "None", True: "1", False: "0"}
+    parts = [f"{kind}[{', '.join(map(str, input.shape))}]"]
+    for key, value in settings.items():
+        if key == "center":
+            parts.append(f"window={'None' if window is None else f'{window.type()}{{{list(window.shape)}}}'}")
+        if key != "center" or name == "istft":
+            parts.append(f"{key}={spelled[value] if value is None or isinstance(value, bool) else value}")
+    return f"{name}({', '.join(parts)})"
+
+
+def _check_stft(call, n_fft, hop_length, win_length, window, limit):
+    if n_fft <= 0 or n_fft > limit:
+        raise RuntimeError(f"{call} : expected 0 < n_fft < {limit}, but got n_fft={n_fft}")
+    if hop_length <= 0:
+        raise RuntimeError(f"{call} : expected hop_length > 0, but got hop_length={hop_length}")
+    if not 0 < win_length <= n_fft:
+        raise RuntimeError(f"{call} : expected 0 < win_length <= n_fft, but got win_length={win_length}")
+    if window is not None and (window.ndim != 1 or window.shape[0] != win_length):
+        raise RuntimeError(f"{call} : expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
+                           f"{list(window.shape)}")  # fmt: skip
+
+
+def _padded(x, p, mode):
+    """``x`` with ``p`` more samples at both ends of the last dim."""
+    n = x.shape[-1]
+    if mode == "constant":
+        return movement.constant_pad_nd(x, [p, p])
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    if mode == "reflect" and p >= n:
+        raise RuntimeError("Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+                           f"({p}, {p}) at dimension 2 of input {[1, *x.shape]}")  # fmt: skip
+    at = lambda start, k: shape.narrow(x, -1, start, k)  # noqa: E731
+    if mode == "reflect":
+        ends = movement.flip(at(1, p), -1), movement.flip(at(n - 1 - p, p), -1)
+    elif mode == "replicate":
+        ends = at(0, 1).expand(-1, p), at(n - 1, 1).expand(-1, p)
+    else:
+        ends = at(n - p, p), at(0, p)
+    return joining.cat([ends[0], x, ends[1]], -1)
+
+
+@composite
+def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False, onesided=None,
+         return_complex=None, align_to_window=None):  # fmt: skip
+    """The spectra of stretches of ``n_fft`` samples, ``hop_length`` apart, times ``window``: (..., frequencies, stretches).
+
+    center: the signal is padded (``pad_mode``) so that stretch t is centred at sample t * hop_length; normalized: scaled by n_fft ** -0.5;
+    onesided: half the spectrum, the default for real signals and windows.
+    """
+    hop_length, win_length = n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
+    complex_input = input.is_complex() or (window is not None and window.is_complex())
+    if return_complex is None and not complex_input:
+        raise RuntimeError("stft requires the return_complex parameter be given for real inputs, and will further require that return_complex=True "
+                           "in a future PyTorch release.")  # fmt: skip
+    x = shape.unsqueeze(input, 0) if input.ndim == 1 else input
+    if center:
+        x = _padded(x, n_fft // 2, pad_mode)
+    signal = shape.squeeze(x, 0) if input.ndim == 1 else x
+    call = _call_text("stft", signal, window, n_fft=n_fft, hop_length=hop_length, win_length=win_length, center=center, normalized=normalized,
+                      onesided=onesided, return_complex=return_complex, align_to_window=align_to_window)  # fmt: skip
+    if x.ndim != 2:
+        raise RuntimeError(f"{call} : expected a 1D or 2D tensor")
+    _check_stft(call, n_fft, hop_length, win_length, window, x.shape[-1])
+    frames = shape.unfold(x, -1, n_fft, hop_length) * _window(window, win_length, n_fft, input.real.dtype)
+    half = not complex_input if onesided is None else onesided
+    out = shape.transpose((rfft if half else fft)(frames, norm="ortho" if normalized else None), 1, 2)
+    out = shape.squeeze(out, 0) if input.ndim == 1 else out
+    return casting.view_as_real(out) if return_complex is False else out
+
+
+@composite
+def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, normalized=False, onesided=None, length=None,
+          return_complex=False):  # fmt: skip
+    """The signal of least squared error whose :func:`stft` is given: inverse transforms, added where they overlap, over the windows' squares."""
+    hop_length, win_length = n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
+    if not input.is_complex():
+        raise RuntimeError("istft requires a complex-valued input tensor matching the output from stft with return_complex=True.")
+    x = shape.unsqueeze(input, 0) if input.ndim == 2 else input
+    if input.numel() == 0 or x.ndim != 3:
+        raise RuntimeError(f"istft expected a tensor of 2 or 3 dimensions with elements, but got {list(input.shape)}")
+    half = x.shape[1] != n_fft if onesided is None else onesided
+    if x.shape[1] != (n_fft // 2 + 1 if half else n_fft):
+        raise RuntimeError(f"istft expected the frequency dimension (3rd to the last) of the input tensor to match n_fft, but got {x.shape[1]}")
+    call = _call_text("istft", input, window, n_fft=n_fft, hop_length=hop_length, win_length=win_length, center=center, normalized=normalized,
+                      onesided=onesided, length=length, return_complex=return_complex)  # fmt: skip
+    _check_stft(call, n_fft, hop_length, win_length, window, n_fft)
+    real = input.real.dtype
+    w = _window(window, win_length, n_fft, real)
+    norm, spectra = "ortho" if normalized else None, shape.transpose(x, 1, 2)
+    frames = irfft(spectra, n_fft, norm=norm) if half else ifft(spectra, norm=norm)
+    if not return_complex and frames.is_complex():
+        frames = frames.real
+    count = frames.shape[1]
+    total = n_fft + hop_length * (count - 1)
+    signal = shape.view_scatter(frames * w, (x.shape[0], total), "unfold", (1, n_fft, hop_length))
+    weight = shape.view_scatter((w * w).expand(1, count, n_fft), (1, total), "unfold", (1, n_fft, hop_length))
+    start = n_fft // 2 if center else 0
+    end = start + length if length is not None else total - (n_fft // 2 if center else 0)
+    stop = min(end, total)
+    signal, weight = shape.narrow(signal, 1, start, stop - start), shape.narrow(weight, 1, start, stop - start)
+    if float(reduction.amin(arithmetic.abs(weight))) < 1e-11:
+        raise RuntimeError(f"{call} window overlap add min: 1\n  Somewhere in the signal all windows are zero: take more overlap or another window.")
+    out = _resized(signal / weight, 1, end - start)
+    return shape.squeeze(out, 0) if input.ndim == 2 else out
+
+

@@ -1,0 +1,354 @@
+"""Order statistics (median, mode, quantiles), covariance, finite differences and distances between rows."""
+
+import math
+
+from .. import return_types
+from .._core import operator as _operator
+from .._core import tensor as _tensor
+from . import arithmetic, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
+from ._define import composite, library
+from .extremum import _check_dim
+from .index import title
+from .joining import _wrap
+
+Tensor = _tensor.Tensor
+_dtypes = _tensor.dtypes()
+_int64, _bool = _dtypes["int64"], _dtypes["bool"]
+_missing = object()
+
+
+def _check_order(name, input):
+    if input.is_complex() or input.dtype is _bool:
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
+
+
+# -- median and mode --
+
+
+def _ranks(input, dim, skip_nan):
+    """The rank of each row's lower median. With a nan in the row: that of a nan, or (skip_nan) the median of the others."""
+    n = input.shape[dim]
+    if not input.is_floating_point():
+        return (n + 1) // 2
+    bad = reduction.sum(arithmetic.isnan(input.detach()), dim)
+    if skip_nan:
+        return arithmetic.clamp_min((n - bad + 1) // 2, 1)
+    return masks.where(bad > 0, n, (n + 1) // 2)
+
+
+def _median(name, input, dim, keepdim, skip_nan):
+    dim = _check_dim(name, input, dim)
+    _check_order("median", input)
+    if input.ndim == 0:
+        return sorting.pick(input, 0, False, 1)
+    return sorting.pick(input, dim, bool(keepdim), _ranks(input, dim, skip_nan))
+
+
+@library(where="", differentiable="input", label="Median")
+def _median_of_all(input, skip_nan):
+    flat = shape.reshape(input, (-1,))
+    return sorting.pick(flat, 0, False, _ranks(flat, 0, skip_nan))[0]
+
+
+@_median_of_all.backward_of
+def _(grad, input, result):
+    same = arithmetic.eq(input, result) | (arithmetic.isnan(input) & arithmetic.isnan(result))
+    chosen = shape.cast(same, grad.dtype)
+    return chosen * (grad / reduction.sum(chosen))
+
+
+def _median_form(name, skip_nan, doc):
+    def definition(input, dim=None, keepdim=False, *, out=None):
+        if dim is not None:
+            return sorting._named(name, _median(name, input, dim, keepdim, skip_nan), out)
+        _check_order("median", input)
+        if input.numel() == 0:
+            from . import creation
+
+            return creation.full((), math.nan if input.is_floating_point() else -(2**63) if input.dtype is _int64 else 0, dtype=input.dtype)
+        result = _median_of_all(input, skip_nan)
+        return result if out is None else _operator.deliver_out(result, out, name)
+
+    definition.__name__, definition.__doc__ = name, doc
+    return composite(definition)
+
+
+median = _median_form(
+    "median", False, "The middle element, the lower one of two; along ``dim`` as ``(values, indices)``. nan if there is one."
+)
+nanmedian = _median_form("nanmedian", True, "The middle of the elements that are not nan; along ``dim`` as ``(values, indices)``.")
+
+
+@library(where="", differentiable="input", label="Mode")
+def _mode(input, dim, keepdim):
+    from . import creation
+
+    x = sorting.last(input, dim)
+    rows, order = sorting.core.least(x, x.shape[-1], False, True)
+    n = rows.shape[-1]
+    place = creation.arange(n).expand(rows.shape)
+    first = joining.cat([arithmetic.eq(place[..., :1], 0), arithmetic.ne(rows[..., 1:], rows[..., :-1])], -1)
+    length = place - scan.cummax(masks.where(first, place, 0), -1).values
+    end = reduction._argmax(length, rows.ndim - 1, True)  # the first longest run: of equally frequent values the least
+    values, indices = gather.gather(rows, -1, end), gather.gather(order, -1, end)
+    if input.ndim == 0:
+        return shape.reshape(values, ()), shape.reshape(indices, ())
+    found = (shape.clone(sorting.back(r, input, dim)) for r in (values, indices))
+    return tuple(r if keepdim else shape.squeeze(r, dim) for r in found)
+
+
+@_mode.backward_of
+def _(grads, dim, keepdim, results, shapes):
+    return sorting.put_back(grads[0], dim, keepdim, results[1], shapes[0])
+
+
+@composite
+def mode(input, dim=-1, keepdim=False, *, out=None):
+    """``(values, indices)``: the most frequent element along ``dim``, the least of equally frequent ones, and where it stands last."""
+    dim = _check_dim("mode", input, dim)
+    if input.is_complex():
+        raise NotImplementedError(f"\"mode_cpu\" not implemented for '{title(input)}'")
+    return sorting._named("mode", _mode(input, dim, bool(keepdim)), out)
+
+
+# -- quantiles --
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _check_quantile(name, input, q, interpolation):
+    if input.numel() == 0:
+        raise RuntimeError(f"{name}() input tensor must be non-empty")
+    if q.ndim > 1:
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
+    if input.dtype.name not in ("float32", "float64"):
+        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+    if q.dtype is not input.dtype:
+        raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
+    if interpolation not in _INTERPOLATIONS:
+        raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+    if q.numel() and not bool(reduction.all((q >= 0) & (q <= 1))):
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+
+
+def _between(rows, rank, interpolation):
+    """The value at a fractional rank within sorted rows; ranks along the last dim."""
+    if interpolation == "lower":
+        rank = arithmetic.floor(rank)
+    elif interpolation == "higher":
+        rank = arithmetic.ceil(rank)
+    elif interpolation == "nearest":
+        rank = arithmetic.round(rank)
+    below = arithmetic.floor(rank)
+    low = gather.gather(rows, -1, shape.cast(below, _int64))
+    if interpolation not in ("linear", "midpoint"):
+        return low
+    weight = shape.cast(arithmetic.ne(rank, below), rank.dtype) / 2 if interpolation == "midpoint" else rank - below
+    high = gather.gather(rows, -1, shape.cast(arithmetic.ceil(rank), _int64))
+    return arithmetic.lerp(low, high, weight)
+
+
+def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
+    from . import creation
+
+    if not isinstance(q, Tensor):
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
+        q = creation.full((), q, dtype=input.dtype)
+    _check_quantile(name, input, q, interpolation)
+    flat = shape.reshape(input, (-1,)) if dim is None or input.ndim == 0 else input
+    place = 0 if flat is not input else _wrap(dim, input.ndim)
+    rows = sorting.sort(movement.movedim(flat, place, -1), -1).values
+    n, bad = rows.shape[-1], reduction.sum(arithmetic.isnan(rows.detach()), -1, True)
+    ranks = shape.reshape(q.detach(), (-1,)).expand(*rows.shape[:-1], q.numel())
+    if skip_nan:
+        ranks = ranks * shape.cast(arithmetic.clamp_min(n - 1 - bad, 0), rows.dtype)
+    else:
+        ranks = masks.where(bad > 0, float(n - 1), ranks * (n - 1))
+    out = _between(rows, ranks, interpolation)
+    if keepdim:
+        kept = [1] * input.ndim
+        if flat is input:
+            kept = [1 if d == place else s for d, s in enumerate(input.shape)]
+        out = shape.reshape(movement.movedim(out, -1, 0), (q.numel(), *kept))
+    else:
+        out = movement.movedim(out, -1, 0)
+    return shape.squeeze(out, 0) if q.ndim == 0 else out
+
+
+@composite
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The ``q``-th quantiles (``q`` from 0 to 1, a number or a tensor, whose dim comes first in the result) along ``dim`` or of all elements.
+
+    interpolation: what to take between two elements: 'linear', 'lower', 'higher', 'midpoint' or 'nearest'.
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@composite
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """:func:`quantile` of the elements that are not nan."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+# -- covariance --
+
+
+def _check_weights(weights, n, name, integral):
+    if weights.ndim > 1:
+        raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions")
+    if integral == weights.is_floating_point() or weights.is_complex():
+        kind = "integral" if integral else "floating point"
+        raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {title(weights)} dtype")
+    if weights.numel() != n:
+        raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got {weights.numel()} != {n}")
+
+
+@composite
+def cov(input, *, correction=1, fweights=None, aweights=None):
+    """The covariance matrix of variables (rows) over observations (columns), weighted by counts ``fweights`` and importances ``aweights``."""
+    if input.ndim > 2:
+        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+    if input.dtype is _bool:
+        raise RuntimeError("cov(): bool dtype is not supported for input")
+    x = shape.reshape(input, (1, -1)) if input.ndim < 2 else input
+    n = x.shape[1]
+    weights = None
+    for given, name, integral in ((fweights, "fweights", True), (aweights, "aweights", False)):
+        if given is not None:
+            _check_weights(given, n, name, integral)
+            weights = given if weights is None else weights * given
+    total = n if weights is None else reduction.sum(weights)
+    mean = reduction.sum(x if weights is None else x * weights, 1, True) / total
+    centred = x - mean
+    norm = total - correction if aweights is None else total - correction * reduction.sum(weights * aweights) / total
+    norm = max(norm, 0) if not isinstance(norm, Tensor) else arithmetic.clamp_min(norm, 0)
+    weighted = centred if weights is None else centred * shape.cast(weights, centred.dtype)
+    return _squeezed((centred @ (weighted.t().conj() if x.is_complex() else weighted.t())) / norm)
+
+
+def _squeezed(x):
+    return shape.reshape(x, ()) if x.numel() == 1 else x
+
+
+@composite
+def corrcoef(input):
+    """The matrix of correlation coefficients of variables (rows) over observations (columns)."""
+    if input.ndim > 2:
+        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+    c = cov(input)
+    if c.ndim == 0:
+        return c / c
+    spread = arithmetic.sqrt(shape.diagonal(c.real if c.is_complex() else c))
+    r = c / shape.unsqueeze(spread, 1) / shape.unsqueeze(spread, 0)
+    return r if r.is_complex() else arithmetic.clamp(r, -1, 1)
+
+
+
+# -- finite differences --
+
+
+def _slope(x, dim, spacing, edge_order):
+    """The derivative along a dim: central within, one-sided at the ends; spacing: a number or the coordinates."""
+    n = x.shape[dim]
+    at = lambda a, b: shape.narrow(x, dim, a, b)  # noqa: E731
+    if not isinstance(spacing, Tensor):
+        inner = (at(2, n - 2) - at(0, n - 2)) / (2 * spacing)
+        if edge_order == 1:
+            ends = ((at(1, 1) - at(0, 1)) / spacing, (at(n - 1, 1) - at(n - 2, 1)) / spacing)
+        else:
+            ends = ((4 * at(1, 1) - 3 * at(0, 1) - at(2, 1)) / (2 * spacing), (3 * at(n - 1, 1) - 4 * at(n - 2, 1) + at(n - 3, 1)) / (2 * spacing))
+        return joining.cat([ends[0], inner, ends[1]], dim)
+    tall = (-1,) + (1,) * (x.ndim - 1 - dim)
+    h = spacing[1:] - spacing[:-1]
+    a, b = shape.reshape(h[:-1], tall), shape.reshape(h[1:], tall)
+    three = lambda a, b, i, m: _parabola(at(i, m), at(i + 1, m), at(i + 2, m), a, b)  # noqa: E731
+    inner = three(a, b, 0, n - 2)[1]
+    if edge_order == 1:
+        return joining.cat([(at(1, 1) - at(0, 1)) / h[0], inner, (at(n - 1, 1) - at(n - 2, 1)) / h[-1]], dim)
+    return joining.cat([three(h[0], h[1], 0, 1)[0], inner, three(h[-2], h[-1], n - 3, 1)[2]], dim)
+
+
+def _parabola(f0, f1, f2, a, b):
+    """The slopes at three points, a and b apart, of the parabola through them."""
+    first, second = (f1 - f0) / a, (f2 - f1) / b
+    bend = (second - first) / (a + b)
+    return first - a * bend, first + a * bend, second + b * bend
+
+
+@composite(where="function")
+def gradient(input, *, spacing=1, dim=None, edge_order=1):
+    """The derivatives of samples along each dim (or ``dim``), as a tuple, by differences of second order within.
+
+    spacing: a number, a number for each dim, or a tensor of coordinates for each; edge_order: 1 or 2, the order at the two ends.
+    """
+    dims = tuple(range(input.ndim)) if dim is None else tuple(_wrap(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    spacings = [spacing] * len(dims) if isinstance(spacing, (int, float, complex)) else list(spacing)
+    if len(spacings) != len(dims):
+        raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() if dim argument is not "
+                           f"given, else len(dim)', but got a list of length {len(spacings)}")  # fmt: skip
+    for d in dims:
+        if input.shape[d] < edge_order + 1:
+            raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    x = input if input.is_floating_point() or input.is_complex() else shape.cast(input, _tensor.get_default_dtype())
+    return tuple(_slope(x, d, s, edge_order) for d, s in zip(dims, spacings))
+
+
+# -- distances and norms of slices --
+
+
+@composite(inplace=True)
+def renorm(input, p, dim, maxnorm):
+    """``input`` with every slice along ``dim`` whose p-norm exceeds ``maxnorm`` scaled down to it."""
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    dim = _wrap(dim, input.ndim)
+    size = statistics.norm(input, p, tuple(d for d in range(input.ndim) if d != dim), True)
+    return input * masks.where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+
+
+def _distance(difference, p):
+    """The p-norm along the last dim, with a zero gradient where the difference is zero."""
+    if p == 0:
+        return shape.cast(reduction.count_nonzero(difference, -1), difference.dtype)
+    if p == math.inf:
+        return reduction.amax(arithmetic.abs(difference), -1)
+    return reduction._vector_norm(difference, float(p), difference.ndim - 1, False)
+
+
+@composite(where="function")
+def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
+    """The p-norm distances between all rows of ``x1`` (..., m, k) and ``x2`` (..., n, k): (..., m, n)."""
+    for name, x in (("X1", x1), ("X2", x2)):
+        if x.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
+        if not x.is_floating_point():
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {title(x)}")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    if x1.shape[-1] == 0:
+        return arithmetic.mul(x1 @ shape.transpose(x2, -1, -2), 0)
+    return _distance(shape.unsqueeze(x1, -2) - shape.unsqueeze(x2, -3), p)
+
+
+@composite(where="function functional")
+def pdist(input, p=2.0):
+    """The p-norm distances between all pairs of rows of a matrix, as the upper triangle of :func:`cdist`, row by row."""
+    from . import creation
+
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if not input.is_floating_point():
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    i, j = joining.unbind(creation.triu_indices(input.shape[0], input.shape[0], 1), 0)
+    return _distance(input[i] - input[j], p)
