@@ -75,6 +75,11 @@ from oracle import rl
     x.is_meta
     x.is_mkldnn
     x.dim_order()
+    x.dense_dim()
+    x.sparse_dim()
+    x.to_dense()
+    x.to_dense(f64)
+    x.is_coalesced()
     x.t().dim_order()
     x.is_distributed()
     T.is_conj(x)

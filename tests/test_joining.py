@@ -217,6 +217,37 @@ def test_shape(row):
 
 @rows(
     """
+    T.diagonal_copy(x, 1)
+    T.alias_copy(x)
+    T.unbind_copy(x, 1)
+    T.split_copy(x, 2)
+    T.split_with_sizes_copy(x, [1, 2])
+    T.expand_copy(A(3), (2, 3)).stride()
+    T.view_copy(x, (4, 3))
+    T.squeeze_copy(T.ones(1, 2))
+    T.unsqueeze_copy(x, 1)
+    T.transpose_copy(x, 0, 1).stride()
+    T.t_copy(x).stride()
+    T.permute_copy(x, (1, 0)).stride()
+    T.as_strided_copy(x, (2, 2), (1, 2)).stride()
+    T.select_copy(x, 0, 1)
+    T.slice_copy(x, 0, 1, 2)
+    T.slice_copy(x, 1, None, None, 2)
+    T.unfold_copy(x, 1, 2, 1)
+    T.view_as_real_copy(L([1 + 2j]))
+    T.unsafe_chunk(x, 2)
+    T.unsafe_split(x, 2)
+    v = x.clone(); T.fill_(v, 2); v
+    v = x.clone(); T.zero_(v); v
+    v = x.clone(); T.alias_copy(v).zero_(); v
+    """
+)
+def test_copies_of_views(row):
+    check(row)
+
+
+@rows(
+    """
     T.cat([a, d])
     T.cat([a, d, a], 1)
     T.cat([a, b[None]])

@@ -84,6 +84,30 @@ def dim_order(input, ambiguity_check=False):
     return tuple(sorted(range(input.ndim), key=lambda d: -input.stride(d)))
 
 
+@composite(where="method")
+def dense_dim(input):
+    """The number of dims: all are dense."""
+    return input.ndim
+
+
+@composite(where="method")
+def sparse_dim(input):
+    """0: no dim is sparse."""
+    return 0
+
+
+@composite(where="method")
+def to_dense(input, dtype=None, *, masked_grad=None):
+    """The tensor itself, which is dense, in a dtype."""
+    return input if dtype is None else shape.cast(input, dtype)
+
+
+@composite(where="method")
+def is_coalesced(input):
+    """A question about sparse tensors, which there are none of: raises RuntimeError."""
+    raise RuntimeError("is_coalesced expected sparse coordinate tensor layout but got Strided")
+
+
 # -- equality --
 
 

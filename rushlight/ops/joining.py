@@ -139,7 +139,7 @@ def _(grads, input, sizes, dim):
     return cat(full, dim)
 
 
-@composite(aliases=("split_with_sizes",))
+@composite(aliases=("split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"))
 def split(input, split_size_or_sections, dim=0):
     """Views of consecutive pieces along a dim: of one size (the last may be smaller), or of the sizes in a list."""
     if input.ndim == 0:
@@ -167,7 +167,7 @@ def split(input, split_size_or_sections, dim=0):
     return tuple(_split(input, tuple(sizes), dim))
 
 
-@composite
+@composite(aliases=("unsafe_chunk",))
 def chunk(input, chunks, dim=0):
     """At most ``chunks`` views of equal pieces along a dim (the last may be smaller)."""
     if chunks <= 0:

@@ -108,6 +108,29 @@ def argwhere(input):
     return _coordinates(input)
 
 
+@composite
+def nonzero_static(input, *, size, fill_value=-1):
+    """The first ``size`` rows of :func:`nonzero`; where there are fewer, the rest is filled with ``fill_value``."""
+    from . import creation
+
+    found = _coordinates(input)
+    n = min(found.shape[0], size)
+    rest = creation.full((size - n, input.ndim), fill_value, dtype=_int64)
+    return joining.cat([shape.narrow(found, 0, 0, n), rest])
+
+
+@composite(where="function")
+def unravel_index(indices, shape):
+    """Row-major positions in a tensor of a shape as one tensor of coordinates for each dim."""
+    if indices.is_floating_point() or indices.is_complex() or indices.dtype is _bool:
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    found = []
+    for n in reversed((shape,) if isinstance(shape, int) else tuple(shape)):
+        found.append(arithmetic.remainder(indices, n))
+        indices = arithmetic.floor_divide(indices, n)
+    return tuple(reversed(found))
+
+
 # -- masked_select, masked_scatter --
 
 

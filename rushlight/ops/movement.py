@@ -314,7 +314,7 @@ def _inplace_view(name, view):
     definition.__doc__ = (
         f"In-place version of :func:`{name[:-1]}`: the tensor itself gets the new geometry and is returned."
     )
-    return composite(definition, where="method")
+    return composite(definition, where="function method" if name == "as_strided_" else "method")
 
 
 squeeze_ = _inplace_view("squeeze_", shape.squeeze)
@@ -346,7 +346,7 @@ def resize_(input, *sizes, memory_format=None):
     return core.resize(input, _ints(sizes))
 
 
-@composite(where="method")
+@composite
 def resize_as_(input, other, memory_format=None):
     """:func:`resize_` to the shape of ``other``."""
     return resize_(input, tuple(other.shape))

@@ -106,7 +106,7 @@ _operator.set_callback("copy_", lambda x, source: copy_(x, source))
 # -- filling --
 
 
-@composite(where="method")
+@composite
 def fill_(input, value):
     """Overwrites every element with ``value``, a number or a 0-dim tensor."""
     if isinstance(value, _tensor.Tensor) and value.ndim:
@@ -114,7 +114,7 @@ def fill_(input, value):
     return copy_(input, value)
 
 
-@composite(where="method")
+@composite
 def zero_(input):
     """Overwrites every element with 0."""
     return copy_(input, 0)

@@ -14,7 +14,7 @@ from .._core import tensor as _tensor
 from .._core import view as _view
 from .._core.operator import dtype_name
 from . import arithmetic, shape
-from ._define import library
+from ._define import Entry, library, registry
 from ._indexed import write, writing
 
 Tensor = _tensor.Tensor
@@ -229,6 +229,9 @@ def index_put(input, indices, values, accumulate=False):
             f"{list(target.shape)}"
         ) from None
     write("set" if not accumulate else "or" if input.dtype is _bool else "add", target, spread, offsets)
+
+
+registry["index_put_"] = Entry(index_put.inplace, "library", "index_put_", ("function",), __name__, (), {})
 
 
 @index_put.backward_of

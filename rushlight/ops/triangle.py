@@ -3,8 +3,9 @@
 import sys
 
 from ..lang import functions as fn
-from . import shape
-from ._define import composite, i64, pointwise
+from . import reduction, shape
+from ._define import composite, i64, library, pointwise
+from .index import zeros_of
 from .joining import _wrap
 
 # -- triangles --
@@ -79,6 +80,21 @@ def diag(input, diagonal=0):
 def diagflat(input, offset=0):
     """The elements, flattened, as the diagonal of a matrix of zeros."""
     return diag_embed(shape.reshape(input, (-1,)), offset)
+
+
+@library(differentiable="input")
+def trace(input):
+    """The sum of a matrix's diagonal."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    if input.dtype.name == "bool":
+        raise NotImplementedError("\"trace\" not implemented for 'Bool'\n  Convert first, for example with .long().")
+    return reduction.sum(shape.diagonal(input))
+
+
+@trace.backward_of
+def _(grad, shapes):
+    return diagonal_scatter(zeros_of(shapes[0], grad), shape.expand(grad, (min(shapes[0]),)))
 
 
 # -- copies in which a view is overwritten --
