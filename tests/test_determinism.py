@@ -1,0 +1,89 @@
+"""The same bits, whatever the number of threads: reductions, products, pointwise operators, rows, scans and random numbers."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+# Each line is one result; sizes are beyond those at which work is split over threads, and no multiples of what it is split into.
+CALLS = """
+a.sum(), a.sum(0), a.sum(1), a.mean(), a.std(), a.var(0), a.prod(), a.amax(0), a.argmax(), a.norm(), a.logsumexp(1)
+a.double().sum(), a.max(1).indices, (a > 0).sum(), (a > 0).any(0), a.half().sum(), a.bfloat16().mean(1), a.cfloat().sum()
+long.sum(), long.mean(), long.var(), long.norm(), long.amin(), long.argmin(), wide.sum(1), wide.argmax(1), tall.sum(0), tall.var(0)
+a @ b, b.t() @ a.t(), a.double() @ b.double(), a.bfloat16() @ b.bfloat16(), (a @ b[:, 0]), long @ long
+stack @ stack.transpose(1, 2), torch.einsum('bij,bik->jk', stack, stack), torch.addmm(a[:, :301], a, b), torch.bmm(stack, stack.mT)
+a + 1, a * a.t().contiguous().t(), a.exp(), a.tanh(), a.sigmoid(), a.t().contiguous(), a.to(torch.bfloat16), a.cfloat() * 2j
+torch.where(a > 0, a, -a), nn.functional.gelu(a), a.erf(), a.sin(), a.lgamma(), a.pow(2.5), torch.atan2(a, a.flip(0))
+a.softmax(1), a.softmax(0), a.log_softmax(1), wide.softmax(1)
+nn.functional.layer_norm(a, (517,)), nn.functional.layer_norm(wide, wide.shape[1:])
+torch.cat([a, a]), a[index], a.index_select(0, index), a.gather(0, rows), zeros.index_add(0, index, a[:1000, :5])
+zeros.scatter_add(0, rows, a[:1000, :5]), nn.functional.embedding(index, a[:700]), a.clone().masked_fill_(a > 0, 1.0), a[a > 1]
+a.cumsum(0), a.cumsum(1), long.cumsum(0), long.sort().values, long.sort().indices, a.topk(5).values, a.cumprod(1), long.unique()
+"""
+RANDOM = """
+torch.rand(300001), torch.randn(300001), torch.randint(0, 1000, (300001,)), torch.randperm(100003), torch.randn(300001).double()
+torch.bernoulli(torch.full((300001,), 0.3)), torch.empty(300001).uniform_(-1, 2), torch.empty(300001, dtype=torch.float64).normal_(1, 2)
+nn.functional.dropout(torch.ones(300001), 0.4), torch.rand(10), torch.multinomial(torch.ones(1000), 500)
+torch.normal(torch.zeros(50001), torch.ones(50001)), torch.empty(300001).exponential_()
+"""
+GRADIENTS = """
+def gradients():
+    x, w = a.clone().requires_grad_(), b.clone().requires_grad_()
+    y = nn.functional.layer_norm((x @ w).tanh(), (w.shape[1],))
+    loss = nn.functional.cross_entropy(y, torch.arange(y.shape[0]) % y.shape[1])
+    loss = loss + (x[index] * 2).pow(2).mean() + x.softmax(1).std()
+    loss.backward()
+    return loss.detach(), x.grad, w.grad
+"""
+PROGRAM = f"""
+import hashlib, sys, rushlight as torch
+from rushlight import nn
+torch.set_num_threads(int(sys.argv[1]))
+assert torch.get_num_threads() == int(sys.argv[1])
+torch.manual_seed(0)
+a, b, stack = torch.randn(1003, 517), torch.randn(517, 301), torch.randn(37, 65, 41)
+long, wide, tall, index = torch.randn(1234567), torch.randn(3, 300007), torch.randn(200003, 7), torch.randint(0, 700, (1000,))
+zeros, rows = torch.zeros(700, 5), index[:, None].expand(-1, 5)
+def show(name, value):
+    import numpy
+    bits = value.detach().contiguous()
+    bits = bits.view(torch.int16) if bits.dtype is torch.bfloat16 else bits
+    print(hashlib.sha256(bits.numpy().tobytes()).hexdigest()[:16], name)
+def run(lines):
+    for number, line in enumerate(lines.strip().splitlines()):
+        for place, value in enumerate(eval(line)):
+            show(f'line {{number + 1}} place {{place + 1}}: {{line}}', value)
+{GRADIENTS}
+run({CALLS!r})
+torch.manual_seed(1)
+run({RANDOM!r})
+run('gradients()')
+"""
+
+
+def bits(threads):
+    """A hash of every result under so many threads."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(threads)], capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    return bits(1)
+
+
+@pytest.mark.parametrize("threads", [2, 8])
+def test_same_bits(one_thread, threads):
+    assert len(one_thread) > 80
+    different = [mine for theirs, mine in zip(one_thread, bits(threads), strict=True) if theirs != mine]
+    assert not different
+
+
+def test_a_second_run_gives_the_same_bits(one_thread):
+    assert bits(1) == one_thread
