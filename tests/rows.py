@@ -14,14 +14,24 @@ DOMAIN = {
     "xlogy": [(-3, 3), (0.2, 4)], "xlog1py": [(-3, 3), (-0.7, 4)], "pow": [(0.2, 3), (-2, 2)], "zeta": [(1.5, 4), (0.5, 4)],
     "reciprocal": [(0.3, 4)], "true_divide": [(-3, 3), (0.4, 4)], "fmod": [(-9, 9), (0.7, 4)], "remainder": [(-9, 9), (0.7, 4)],
     "floor_divide": [(-9, 9), (0.7, 4)], "addcdiv": [(-3, 3), (-3, 3), (0.4, 4)], "tan": [(-1.2, 1.2)], "i0": [(-4, 4)],
-    "polar": [(0.1, 3), (-3, 3)],
+    "copysign": [(0.3, 4), (-3, 3)], "tanhshrink": [(0.8, 3)],
 }  # fmt: skip
 
 # operands that are numbers in PyTorch's signature
-NUMBERS = {"threshold": {1: 0.3, 2: -1.0}, "masked_fill": {2: 1.5}, "clamp": {1: -1.0}}
+NUMBERS = {"threshold": {1: 0.3, 2: -1.0}, "masked_fill": {2: 1.5}}
+
+# operands that may be left out and are given all the same
+OPTIONAL = {"clamp": [-1.0]}
 
 # where the two differ on purpose: (operator, law) -> why
 DIFFERENT = {
+    ("sub", "refusals"): "PyTorch refuses the number True, though it takes the tensor",
+    ("rsub", "refusals"): "PyTorch refuses the number True, though it takes the tensor",
+    ("tanhshrink", "refusals"): "PyTorch refuses bool, though tanh takes it",
+    ("heaviside", "refusals"): "PyTorch refuses to promote",
+    ("_prelu_kernel", "refusals"): "PyTorch refuses to promote",
+    ("clamp", "node"): "PyTorch numbers the overload with numbers 1, the one with tensors 0",
+    ("zeta", "node"): "there is no derivative by the first operand: refused in the call, by PyTorch in backward",
     ("ndtr", "node"): "PyTorch composes it of several operators",
     ("ldexp", "node"): "PyTorch composes it of several operators",
 }

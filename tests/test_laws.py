@@ -59,7 +59,7 @@ def draw(entry, dtype, layout="dense", seed=0, grad=False):
         if grad and (x.is_floating_point() or x.is_complex()):
             x = x.detach().requires_grad_()
         out.append(rows.NUMBERS.get(entry.name, {}).get(i, x))
-    return out
+    return out + rows.OPTIONAL.get(entry.name, [])
 
 
 def law(entry, *args, where, scale=1, **kwargs):
@@ -69,6 +69,8 @@ def law(entry, *args, where, scale=1, **kwargs):
     if isinstance(refused, (NotImplementedError, TypeError)):
         return None  # a dtype or a number that PyTorch does not take: rushlight may know what to do with it
     if refused is not None:
+        if (entry.name, "refusals") in rows.DIFFERENT:
+            return None
         assert error is not None, f"{where}: PyTorch raises {type(refused).__name__}: {refused}; rushlight returns {got}"
         return None
     if error is not None:

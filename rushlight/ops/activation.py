@@ -19,9 +19,15 @@ def _(grad, result):
     return fn.where(fn.gt(result, 0), grad, 0)
 
 
+def _no_bool(x):
+    if x.type == "b1":
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+
+
 @pointwise(label="Hardtanh", **_NN)
 def relu6(input):
     """``min(max(x, 0), 6)``."""
+    _no_bool(input)
     return fn.where(fn.gt(input, 0) & fn.lt(input, 6), input, fn.stop_gradient(fn.clamp(input, 0, 6)))
 
 
@@ -95,6 +101,7 @@ def logsigmoid(input):
 @pointwise(**_NN)
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """``x`` limited to [min_val, max_val]; the gradient at the bounds is 0."""
+    _no_bool(input)
     inside = fn.gt(input, min_val) & fn.lt(input, max_val)
     return fn.where(inside, input, fn.stop_gradient(fn.clamp(input, min_val, max_val)))
 

@@ -341,10 +341,20 @@ def complex(real, imag):
     return _complex(real, imag)
 
 
-@pointwise(where="function", inplace=False, label="Polar")
-def polar(abs, angle):
-    """Complex numbers from modulus and argument."""
+@pointwise(where="", inplace=False, label="Polar")
+def _polar(abs, angle):
     return fn.complex_(abs * fn.cos(angle), abs * fn.sin(angle))
+
+
+@composite(where="function")
+def polar(abs, angle):
+    """Complex numbers from modulus and argument, of one floating dtype."""
+    one, other = (_operator.dtype_name(_tensor.code_of(t)) for t in (abs, angle))
+    if not {one, other} <= {"Half", "Float", "Double"}:
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {one} and {other}")
+    if one != other:
+        raise RuntimeError(f"Expected object of scalar type {one} but got scalar type {other} for second argument")
+    return _polar(abs, angle)
 
 
 @library(where="", differentiable="", label="ViewDtype")

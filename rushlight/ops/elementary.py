@@ -1,6 +1,7 @@
 """Elementary and special functions of one or two real or complex arguments."""
 
 from ..lang import functions as fn
+from ..lang import types as ty
 from ._define import pointwise
 
 
@@ -109,6 +110,10 @@ def xlog1py(input, other):
 @pointwise(floating=True, inplace=False)
 def logaddexp(input, other):
     """``log(exp(input) + exp(other))`` without overflow."""
+    if input.type in ty.COMPLEX:
+        first = fn.ge(fn.real(input), fn.real(other))
+        large, small = fn.where(first, input, other), fn.where(first, other, input)
+        return large + fn.log1p(fn.exp(small - large))
     return fn.logaddexp(input, other)
 
 
