@@ -12,7 +12,8 @@ _unary = {op for op in _ops.face("inplace").values() if isinstance(op, _operator
 ROOMS = (
     "nn", "optim", "utils", "autograd", "linalg", "fft", "special", "func", "cuda", "random", "distributions", "testing",
     "backends", "version", "serialization", "accelerator", "types", "return_types", "multiprocessing", "compiler",
-    "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu",
+    "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu", "xpu", "mps", "mtia",
+    "_C", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "quasirandom", "signal",
 )  # fmt: skip
 
 # name -> module that defines it: imported when first used
@@ -20,7 +21,7 @@ LAZY = {
     "save": "serialization", "load": "serialization", "set_printoptions": "_tensor_str",
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random", "set_rng_state": "random",
     "Generator": "random", "default_generator": "random", "get_printoptions": "_tensor_str", "printoptions": "_tensor_str",
-    "finfo": "_limits", "iinfo": "_limits", "OutOfMemoryError": "_errors", "typename": "_typename",
+    "finfo": "_limits", "iinfo": "_limits", "OutOfMemoryError": "_errors", "AcceleratorError": "_errors", "typename": "_typename",
     "no_grad": "autograd.grad_mode", "enable_grad": "autograd.grad_mode", "set_grad_enabled": "autograd.grad_mode",
     "inference_mode": "autograd.grad_mode", "is_grad_enabled": "autograd.grad_mode",
     "is_inference_mode_enabled": "autograd.grad_mode", "vmap": "func", "as_torch": "_alias", "__version__": "version",
@@ -28,6 +29,9 @@ LAZY = {
                      "is_deterministic_algorithms_warn_only_enabled", "get_deterministic_debug_mode", "set_warn_always",
                      "set_float32_matmul_precision", "get_float32_matmul_precision", "is_warn_always_enabled", "set_flush_denormal",
                      "compiled_with_cxx11_abi"), "_settings"),
+    **dict.fromkeys(("is_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype", "is_autocast_cache_enabled", "autocast",
+                     "set_autocast_cache_enabled", "set_autocast_enabled"), "amp.autocast_mode"),
+    "compile": "compiler",
     **dict.fromkeys(("set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads"), "_core.threads"),
 }  # fmt: skip
 

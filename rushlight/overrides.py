@@ -36,15 +36,20 @@ _state = _Stack()
 def push(interpreter):
     """Puts an interpreter (a callable of op, args, kwargs) on top of this thread's stack."""
     _state.interpreters.append(interpreter)
-    _tape.set_mode_bit(_tape.MODES["function"], True)
+    set_function_bit(True)
 
 
 def pop():
     """Takes the top interpreter off."""
     top = _state.interpreters.pop()
     if not _state.interpreters:
-        _tape.set_mode_bit(_tape.MODES["function"], False)
+        set_function_bit(False)
     return top
+
+
+def set_function_bit(on):
+    """Tells the core whether this thread has interpreters."""
+    _tape.set_mode_bit(_tape.MODES["function"], on)
 
 
 def intercept(op, args, kwargs):

@@ -1,0 +1,164 @@
+"""GradScaler: losses are multiplied so that float16 gradients do not underflow, and gradients divided again before the step."""
+
+import math
+import warnings
+from collections import defaultdict
+from enum import Enum
+
+__all__ = ["GradScaler", "OptState"]
+
+
+class OptState(Enum):
+    """How far an optimizer has come in this iteration."""
+
+    READY = 0
+    UNSCALED = 1
+    STEPPED = 2
+
+
+class GradScaler:
+    """Scales losses by a factor that grows while gradients are finite and shrinks when they are not.
+
+    device: where the gradients are. enabled: False makes every method do its plain work. Every ``growth_interval`` steps without an
+    infinite or NaN gradient the scale is multiplied by ``growth_factor``; after a bad one by ``backoff_factor``, and that step is skipped.
+
+    >>> scaler = torch.amp.GradScaler("cpu")
+    >>> scaler.get_scale()
+    65536.0
+    """
+
+    def __init__(self, device="cuda", init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
+        self._device, self._enabled = device, enabled
+        if device != "cpu" and enabled:
+            where = f"{device}.amp" if device == "cuda" else device
+            warnings.warn(f"torch.{where}.GradScaler is enabled, but {device.upper()} is not available.  Disabling.", stacklevel=2)
+            self._enabled = False
+        if self._enabled:
+            if growth_factor <= 1.0:
+                raise AssertionError("The growth factor must be > 1.0.")
+            if backoff_factor >= 1.0:
+                raise AssertionError("The backoff factor must be < 1.0.")
+        self._scale, self._growth_factor, self._backoff_factor = float(init_scale), growth_factor, backoff_factor
+        self._growth_interval, self._growth_tracker = growth_interval, 0
+        self._states = defaultdict(self._fresh)
+
+    @staticmethod
+    def _fresh():
+        return {"stage": OptState.READY, "found_inf": None}
+
+    def scale(self, outputs):
+        """``outputs`` (a tensor, or a list or tuple of them) times the scale."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, (list, tuple)):
+            return type(outputs)(self.scale(o) for o in outputs)
+        if not hasattr(outputs, "mul"):
+            raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+        return outputs * self._scale
+
+    def unscale_(self, optimizer):
+        """Divides the gradients of the optimizer's parameters by the scale, in place: for clipping before :meth:`step`."""
+        if not self._enabled:
+            return
+        state = self._states[id(optimizer)]
+        if state["stage"] is OptState.UNSCALED:
+            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
+        if state["stage"] is OptState.STEPPED:
+            raise RuntimeError("unscale_() is being called after step().")
+        state["found_inf"], state["stage"] = self._unscale(optimizer), OptState.UNSCALED
+
+    def _unscale(self, optimizer):
+        """Unscales and says whether any gradient is not finite."""
+        from ..autograd.grad_mode import no_grad
+
+        bad = False
+        with no_grad():
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    if p.grad.dtype.name == "float16":
+                        raise ValueError("Attempting to unscale FP16 gradients.\n  Keep the parameters in float32 and use autocast.")
+                    p.grad.mul_(1.0 / self._scale)
+                    bad = bad or not math.isfinite(float(p.grad.abs().max())) if p.grad.numel() else bad
+        return bad
+
+    def step(self, optimizer, *args, **kwargs):
+        """``optimizer.step(*args, **kwargs)`` with unscaled gradients, unless one of them is infinite or NaN."""
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        state = self._states[id(optimizer)]
+        if state["stage"] is OptState.STEPPED:
+            raise RuntimeError("step() has already been called since the last update().")
+        if state["stage"] is OptState.READY:
+            self.unscale_(optimizer)
+        result = None if state["found_inf"] else optimizer.step(*args, **kwargs)
+        state["stage"] = OptState.STEPPED
+        return result
+
+    def update(self, new_scale=None):
+        """Ends the iteration: the scale shrinks after a bad step, grows after enough good ones, or becomes ``new_scale``."""
+        if not self._enabled:
+            return
+        if new_scale is not None:
+            self._scale = float(new_scale)
+        else:
+            found = [s["found_inf"] for s in self._states.values() if s["found_inf"] is not None]
+            if not found:
+                raise AssertionError("No inf checks were recorded prior to update.")
+            self._adjust(any(found))
+        self._states = defaultdict(self._fresh)
+
+    def _adjust(self, bad):
+        if bad:
+            self._scale, self._growth_tracker = self._scale * self._backoff_factor, 0
+            return
+        self._growth_tracker += 1
+        if self._growth_tracker == self._growth_interval:
+            self._scale, self._growth_tracker = self._scale * self._growth_factor, 0
+
+    def get_scale(self):
+        """The factor; 1.0 if disabled."""
+        return self._scale if self._enabled else 1.0
+
+    def is_enabled(self):
+        """False if the scaler does nothing."""
+        return self._enabled
+
+    def state_dict(self):
+        """Scale, factors and counters; empty if disabled."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": self._scale, "growth_factor": self._growth_factor, "backoff_factor": self._backoff_factor,
+            "growth_interval": self._growth_interval, "_growth_tracker": self._growth_tracker,
+        }  # fmt: skip
+
+    def load_state_dict(self, state_dict):
+        """Takes what :meth:`state_dict` gave."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError("The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler.")
+        self._scale, self._growth_tracker = float(state_dict["scale"]), state_dict["_growth_tracker"]
+        self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
+        self._growth_interval = state_dict["growth_interval"]
+
+
+def _accessors(attribute):
+    def read(self):
+        return getattr(self, "_" + attribute)
+
+    def write(self, value):
+        setattr(self, "_" + attribute, value)
+
+    read.__name__, write.__name__ = f"get_{attribute}", f"set_{attribute}"
+    read.__doc__, write.__doc__ = f"The {attribute.replace('_', ' ')}.", f"Sets the {attribute.replace('_', ' ')}."
+    return read, write
+
+
+for _attribute in ("growth_factor", "backoff_factor", "growth_interval"):
+    for _function in _accessors(_attribute):
+        setattr(GradScaler, _function.__name__, _function)

@@ -1,0 +1,26 @@
+"""Switches of PyTorch's compute libraries. They can be set and read back; the results do not depend on them."""
+
+import importlib
+
+from ._switches import Room
+
+__all__ = ["cpu", "cuda", "cudnn", "cusparselt", "mha", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "quantized"]
+
+fp32_precision = "none"
+
+cudnn = Room(__name__ + ".cudnn", enabled=True, benchmark=False, benchmark_limit=None, deterministic=False, allow_tf32=True,
+             fp32_precision="none", available=False, version=None)  # fmt: skip
+mkldnn = Room(__name__ + ".mkldnn", enabled=True, deterministic=False, allow_tf32=False, fp32_precision="none", available=False)
+openmp = Room(__name__ + ".openmp", available=False)
+mkl = Room(__name__ + ".mkl", available=False)
+nnpack = Room(__name__ + ".nnpack", enabled=False, available=False)
+cusparselt = Room(__name__ + ".cusparselt", available=False, version=None)
+opt_einsum = Room(__name__ + ".opt_einsum", enabled=True, strategy="auto", available=True)
+quantized = Room(__name__ + ".quantized", engine="none", supported_engines=["none"])
+mps = Room(__name__ + ".mps", available=False, is_built=False, is_macos_or_newer=False, is_macos13_or_newer=False)
+
+
+def __getattr__(name):
+    if name in ("cuda", "cpu", "mha"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,78 @@
+"""Switches of the GPU libraries: they can be set and read back."""
+
+import contextlib
+
+from ..nn.attention import SDPBackend
+from ._switches import Room
+
+matmul = Room(
+    __name__ + ".matmul", allow_tf32=False, fp32_precision="none", allow_fp16_reduced_precision_reduction=True,
+    allow_bf16_reduced_precision_reduction=True, allow_fp16_accumulation=False,
+)  # fmt: skip
+_enabled = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True}
+
+
+class SDPAParams:
+    """The arguments of an attention call, as the inquiries below take them."""
+
+    def __init__(self, query, key, value, attn_mask, dropout, is_causal, enable_gqa):
+        self.query, self.key, self.value, self.attn_mask = query, key, value, attn_mask
+        self.dropout, self.is_causal, self.enable_gqa = dropout, is_causal, enable_gqa
+
+
+def is_built():
+    """False."""
+    return False
+
+
+def is_flash_attention_available():
+    """False."""
+    return False
+
+
+def can_use_flash_attention(params, debug=False):
+    """False: no GPU."""
+    return False
+
+
+can_use_efficient_attention = can_use_cudnn_attention = can_use_flash_attention
+
+
+def _switch(kind):
+    def read():
+        return _enabled[kind]
+
+    def write(enabled):
+        _enabled[kind] = bool(enabled)
+
+    read.__name__, write.__name__ = f"{kind}_sdp_enabled", f"enable_{kind}_sdp"
+    read.__doc__, write.__doc__ = "What was set.", "Accepted: attention on the CPU has one way."
+    return read, write
+
+
+for _kind in _enabled:
+    globals()[f"{_kind}_sdp_enabled"], globals()[f"enable_{_kind}_sdp"] = _switch(_kind)
+
+
+@contextlib.contextmanager
+def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
+    """Sets the four switches for a block."""
+    before = dict(_enabled)
+    _enabled.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
+    try:
+        yield {}
+    finally:
+        _enabled.update(before)
+
+
+def preferred_linalg_library(backend=None):
+    """Accepted."""
+    return backend or "default"
+
+
+def preferred_blas_library(backend=None):
+    """Accepted."""
+    return backend or "default"
+
+
+__all__ = ["SDPAParams", "SDPBackend", "is_built", "matmul", "sdp_kernel"]
