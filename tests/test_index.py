@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from expressions import check, check_gradients, rows
-from oracle import rl
+from oracle import DTYPES, rl, same, torch
 
 
 @rows(
@@ -648,3 +648,46 @@ def _random_key(rng, shape):
             key.append(index)
             mine.append(rl.tensor(index) if rng.random() < 0.5 or index.ndim == 0 else index.tolist())
     return tuple(key), tuple(mine)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2", "complex32"])
+def test_every_dtype_is_moved(dtype):
+    x = rl.tensor([[0, 1, 1], [1, 0, 1]], dtype=getattr(rl, dtype))
+    index = rl.tensor([1, 0, 1])
+
+    def bits(t):
+        return t.contiguous().view(rl.uint8).tolist() if t.dtype is not rl.bool else t.tolist()
+
+    assert bits(x[index]) == [bits(x)[i] for i in (1, 0, 1)]
+    assert bits(x[index[:2], index[1:]]) == bits(rl.stack([x[1, 0], x[0, 1]]))
+    assert bits(x.gather(1, index[None])) == bits(rl.stack([x[0, 1], x[0, 0], x[0, 1]])[None])
+    y = x.clone()
+    y[index[:2]] = x
+    assert bits(y) == bits(rl.stack([x[1], x[0]]))
+    assert bits(x.masked_select(rl.tensor([True, False, True]))) == bits(rl.stack([x[0, 0], x[0, 2], x[1, 0], x[1, 2]]))
+    assert bits(x.flip((0, 1))) == bits(rl.stack([rl.stack([x[i, j] for j in (2, 1, 0)]) for i in (1, 0)]))
+
+
+@pytest.mark.parametrize("dim", range(3))
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_large_operands_in_every_layout(dim, order):
+    rng = np.random.default_rng(dim)
+    shape = (40, 50, 60)
+    source = rng.standard_normal(tuple(np.array(shape)[list(order)])).transpose(np.argsort(order)).astype(np.float32)
+    index = rng.integers(0, shape[dim], shape)
+    vector = rng.integers(0, shape[dim], shape[dim])
+    for call in (
+        lambda x, i, v: x.gather(dim, i),
+        lambda x, i, v: x.scatter_add(dim, i, x),
+        lambda x, i, v: x.scatter_reduce(dim, i, x, "amax"),
+        lambda x, i, v: x.index_select(dim, v),
+        lambda x, i, v: x.index_add(dim, v, x),
+        lambda x, i, v: x.index_copy(dim, v.sort()[0].unique(), x.narrow(dim, 0, v.unique().numel())),
+        lambda x, i, v: x.flip(dim).roll(7, dim),
+        lambda x, i, v: x[x > 0.5],
+        lambda x, i, v: x.masked_fill(x > 0, 1).nonzero(),
+        lambda x, i, v: x.take(i % 1000),
+    ):
+        want = call(torch.from_numpy(source), torch.from_numpy(index), torch.from_numpy(vector))
+        got = call(rl.from_numpy(source), rl.from_numpy(index), rl.from_numpy(vector))
+        same(got, want, scale=4)
