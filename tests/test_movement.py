@@ -1,6 +1,10 @@
 """Flips, rolls, repetitions, in-place views, changes of size and padding, against PyTorch."""
 
+import warnings
+
+import pytest
 from expressions import check, check_gradients, rows
+from oracle import rl
 
 
 @rows(
@@ -208,3 +212,36 @@ def test_pad(row):
 )
 def test_gradients(row):
     check_gradients(row)
+
+
+def test_memory_that_others_share_is_not_moved():
+    x = rl.ones(4)
+    view = x.view(2, 2)
+    x.resize_(1000).fill_(5)
+    assert view.tolist() == [[1, 1], [1, 1]]
+    view.fill_(2)
+    assert x[:4].tolist() == [5] * 4
+
+
+def test_a_shrunk_tensor_keeps_its_memory():
+    x = rl.arange(6.0)
+    start = x.data_ptr()
+    assert x.resize_(2, 2).data_ptr() == start and x.resize_(6).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_change_of_geometry_counts_as_a_write():
+    x = rl.ones(2, 3, requires_grad=True)
+    y = x * 1
+    z = y * y
+    y.t_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+def test_out_of_another_shape_warns_unless_empty():
+    x = rl.ones(3)
+    with pytest.warns(UserWarning, match="An output with one or more elements was resized since it had shape"):
+        rl.add(x, x, out=rl.empty(5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rl.add(x, x, out=rl.empty(0)).tolist() == [2, 2, 2]
