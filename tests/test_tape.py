@@ -342,3 +342,16 @@ def test_gradcheck_of_complex_functions():
 def test_gradcheck_rejects_inputs_that_need_nothing():
     with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
         torch.autograd.gradcheck(lambda t: t, torch.ones(1, dtype=torch.float64))
+
+
+def test_high_orders_beyond_one_kernel():
+    """Gradients of gradients read ever more operands; past a kernel's limit they are run operator by operator."""
+    x = rushlight.tensor([1.3, 0.7], dtype=rushlight.float64, requires_grad=True)
+    y = (x * x * x * x * x * x).sum()
+    for order in range(1, 7):
+        (g,) = rushlight.autograd.grad(y, x, create_graph=True)
+        factor = 1
+        for k in range(order):
+            factor *= 6 - k
+        assert g.tolist() == pytest.approx([factor * 1.3 ** (6 - order), factor * 0.7 ** (6 - order)])
+        y = g.sum()

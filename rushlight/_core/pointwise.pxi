@@ -366,8 +366,7 @@ cdef class PointwiseNode(Node):
         cdef list results = []
         cdef int i, r
         cdef object v
-        if g.program is not None:
-            c.n = g.n
+        if g.program is not None or g.eager is not None:
             for i in range(g.n):
                 if g.kind[i] == 0:
                     v = grads[g.index[i]]
@@ -380,6 +379,12 @@ cdef class PointwiseNode(Node):
                     if v is None and self.released:
                         raise freed_graph()
                 keep.append(v)
+        if g.eager is not None:
+            outputs = g.eager(keep)
+        elif g.program is not None:
+            c.n = g.n
+            for i in range(g.n):
+                v = keep[i]
                 c.source[i] = <PyObject*>v
                 if isinstance(v, Tensor):
                     c.operands[i].tensor = <PyObject*>v

@@ -68,22 +68,29 @@ cdef class Gradient:
     program: computes the gradients, or None when each is a plain pass of the incoming one (or zero);
     operands: where each operand of that program comes from, as (kind, index): 'grad' k, 'input' i, 'result' j;
     results: for each operand in the mask, in order: the program's output number, -1 for zero, -2 - k to pass gradient k on unchanged.
+    eager: computes the outputs from the operands by other operators, where they are too many for one program.
     """
     cdef readonly Program program
+    cdef readonly object eager
     cdef readonly tuple operands, results
     cdef int n
     cdef bint reads                   # anything besides the incoming gradients
-    cdef int[MAX_OPERANDS] kind       # 0 grad, 1 input, 2 result
-    cdef int[MAX_OPERANDS] index
+    cdef int[2 * MAX_OPERANDS] kind   # 0 grad, 1 input, 2 result
+    cdef int[2 * MAX_OPERANDS] index
 
-    def __init__(self, Program program, tuple operands, tuple results):
+    def __init__(self, Program program, tuple operands, tuple results, eager=None):
         cdef int i
-        self.program, self.operands, self.results = program, operands, results
+        self.program, self.operands, self.results, self.eager = program, operands, results, eager
+        if len(operands) > 2 * MAX_OPERANDS:
+            raise ValueError(f"a gradient with {len(operands)} operands exceeds the limit of {2 * MAX_OPERANDS}")
         self.n = len(operands)
         for i, (kind, index) in enumerate(operands):
             self.kind[i] = ("grad", "input", "result").index(kind)
             self.reads |= kind != "grad"
             self.index[i] = index
+
+
+OPERAND_LIMIT = MAX_OPERANDS
 
 
 # One operand on its way into a kernel: a tensor, or a number already written in the kernel's type.

@@ -360,6 +360,10 @@ def differentiate(program, mask):
     outputs = tuple(e for e, _ in exprs)
     out_codes = tuple(c if ty.opmath(ty.NAMES[c]) == e.type else ty.CODES[e.type] for e, c in exprs)
     name = program.name + ("_backward" if not program.name.endswith("backward") else "")
+    if not is_rows and len(out_codes) + len(in_codes) > core.OPERAND_LIMIT:
+        from . import _eager
+
+        return core.Gradient(None, tuple(operands), tuple(results), _eager.evaluator(list(outputs), [ty.NAMES[c] for c in out_codes]))
     if is_rows:
         backward = _row_program(name, outputs, out_codes, in_codes, g.rows, False, None)
     else:
