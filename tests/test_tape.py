@@ -346,10 +346,10 @@ def test_gradcheck_rejects_inputs_that_need_nothing():
 
 def test_high_orders_beyond_one_kernel():
     """Gradients of gradients read ever more operands; past a kernel's limit they are run operator by operator."""
-    x = rushlight.tensor([1.3, 0.7], dtype=rushlight.float64, requires_grad=True)
+    x = torch.tensor([1.3, 0.7], dtype=torch.float64, requires_grad=True)
     y = (x * x * x * x * x * x).sum()
     for order in range(1, 7):
-        (g,) = rushlight.autograd.grad(y, x, create_graph=True)
+        (g,) = torch.autograd.grad(y, x, create_graph=True)
         factor = 1
         for k in range(order):
             factor *= 6 - k
