@@ -174,10 +174,15 @@ def signbit(input):
     return fn.signbit(input) if input.type in ty.FLOATS else fn.lt(input, 0) if input.type in ty.SIGNED else fn.ne(input, input)
 
 
-@pointwise(floating=True, dtypes="real")
+@pointwise(floating=True, dtypes="real", result=True)
 def copysign(input, other):
     """``input``'s magnitude with ``other``'s sign."""
     return fn.copysign(input, other)
+
+
+@copysign.gradient
+def _(grad, result, input):
+    return fn.where(fn.eq(input, 0), 0, grad * (result / input))
 
 
 @pointwise(floating=True, result=True)

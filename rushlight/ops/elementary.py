@@ -47,7 +47,9 @@ erfcx = _function("erfcx", fn.erfcx, "``exp(x * x) * erfc(x)``.", label="Special
 i0e = _function("i0e", fn.i0e, "``exp(-abs(x)) * i0(x)``.", label="SpecialI0E", **_SPECIAL)
 i1 = _function("i1", fn.i1, "The modified Bessel function of the first kind of order 1.", label="SpecialI1", **_SPECIAL)
 i1e = _function("i1e", fn.i1e, "``exp(-abs(x)) * i1(x)``.", label="SpecialI1E", **_SPECIAL)
-ndtri = _function("ndtri", fn.ndtri, "The inverse of the standard normal distribution function.", label="SpecialNdtri", **_SPECIAL)
+ndtri = _function(
+    "ndtri", fn.ndtri, "The inverse of the standard normal distribution function.", result=True, label="SpecialNdtri", **_SPECIAL
+)
 log_ndtr = _function(
     "log_ndtr", fn.log_ndtr, "The logarithm of the standard normal distribution function.", label="SpecialLogNdtr", **_SPECIAL
 )
