@@ -253,6 +253,12 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
     return _spread_pair(drop(input, taken), offsets, at)
 
 
+def along(Tensor input, int dim, Tensor index, bint negative, error):
+    """Where an index tensor for one dim points: (rest, offsets) as :func:`locate` gives them, and the arguments of :func:`places`."""
+    cdef Tensor offsets = places(index, input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], negative, error)
+    return _spread_pair(drop(input, [dim]), offsets, dim)
+
+
 cdef tuple _spread_pair(Tensor rest, Tensor offsets, int at):
     """Both as views of one shape: the dims of ``offsets`` before dim ``at`` of ``rest``."""
     cdef int64_t[MAX_RANK] shape

@@ -25,12 +25,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"{_tensor.type_name(indices)} instead (while checking arguments for embedding)"
         )
-    source = core.plain(weight)
-    rows, width = weight.shape
-    offsets = core.places(indices, rows, source.stride(0) * weight.dtype.itemsize, False, index.out_of_self(rows))
-    return read(
-        core.spread(core.drop(source, [0]), 0, tuple(indices.shape)), core.spread(offsets, indices.ndim, (width,))
-    )
+    return read(*core.along(core.plain(weight), 0, indices, False, index.out_of_self(weight.shape[0])))
 
 
 @embedding.backward_of

@@ -38,14 +38,9 @@ def out_of_self(size):
 
 def _slices(input, dim, index, negative, error):
     """(input, offsets) as views of the shape in which ``input``'s dim is replaced by the indices."""
-    sizes = list(input.shape) or [1]
-    flat = input if input.ndim else shape.unsqueeze(input, 0)
-    offsets = core.places(
-        shape.reshape(index, (-1,)), sizes[dim], flat.stride(dim) * input.dtype.itemsize, negative, error
-    )
-    after, before = sizes[dim + 1 :], sizes[:dim]
-    offsets = core.spread(core.spread(offsets, 1, after), 0, before)
-    return core.spread(core.drop(flat, [dim]), dim, (index.numel(),)), offsets
+    input = input if input.ndim else shape.unsqueeze(input, 0)
+    index = index if index.ndim == 1 else shape.reshape(index, (-1,))
+    return core.along(input, dim, index, negative, error)
 
 
 # -- reading --
