@@ -126,13 +126,15 @@ def set_positions(Tensor mask):
     cdef Tensor out
     cdef Mask c
     c.mask, c.ends, c.count = source.address, <int64_t*>ends.address, source.count
-    parallel_for(_count_blocks, &c, 0, blocks, 16)
+    with nogil:
+        parallel_for(_count_blocks, &c, 0, blocks, 16)
     for n in range(1, blocks):
         c.ends[n] += c.ends[n - 1]
     n = c.ends[blocks - 1] if blocks else 0
     out = empty(I64, 1, &n)
     c.places = <int64_t*>out.address
-    parallel_for(_fill_blocks, &c, 0, blocks, 16)
+    with nogil:
+        parallel_for(_fill_blocks, &c, 0, blocks, 16)
     return out
 
 
@@ -178,7 +180,8 @@ def unravel(Tensor positions, sizes, steps=None):
     c.count = positions.count
     out = empty_strided(I64, 2 if steps is None else 1, shape, strides)
     c.positions, c.out = <int64_t*>positions.address, <int64_t*>out.address
-    parallel_for(_unravel_range, &c, 0, positions.count, GRAIN // 4)
+    with nogil:
+        parallel_for(_unravel_range, &c, 0, positions.count, GRAIN // 4)
     return out
 
 
@@ -190,7 +193,6 @@ def spread(Tensor t, int at, sizes):
     cdef int64_t[MAX_RANK] strides
     cdef int64_t[MAX_RANK] new
     cdef int i, n = parse_ints(sizes, new, MAX_RANK)
-    cdef Tensor out
     if t.ndim + n > MAX_RANK:
         raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
     for i in range(t.ndim + n):
@@ -200,9 +202,7 @@ def spread(Tensor t, int at, sizes):
             shape[i], strides[i] = new[i - at], 0
         else:
             shape[i], strides[i] = t.sizes[i - n], t.strides[i - n]
-    out = view_of(t, t.address, t.ndim + n, shape, strides)
-    out.base = None
-    return out
+    return _bare(t, t.ndim + n, shape, strides)
 
 
 def drop(Tensor t, list dims):
@@ -210,14 +210,11 @@ def drop(Tensor t, list dims):
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
     cdef int i, k = 0
-    cdef Tensor out
     for i in range(t.ndim):
         if i not in dims:
             shape[k], strides[k] = t.sizes[i], t.strides[i]
             k += 1
-    out = view_of(t, t.address, k, shape, strides)
-    out.base = None
-    return out
+    return _bare(t, k, shape, strides)
 
 
 def locate(Tensor input, indices, mask_offsets, joined, error):
@@ -294,19 +291,11 @@ def without_strides(Tensor t, dims, sizes):
     """A view of t's first element along ``dims``, repeated to ``sizes`` (of all dims)."""
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
-    cdef Tensor out
     memcpy(strides, t.strides, t.ndim * sizeof(int64_t))
     parse_ints(sizes, shape, MAX_RANK)
     for d in dims:
         strides[<int>d] = 0
-    out = view_of(t, t.address, t.ndim, shape, strides)
-    out.base = None
-    return out
-
-
-def itemsize(Tensor t):
-    """Bytes of an element."""
-    return ITEMSIZE[t.code]
+    return _bare(t, t.ndim, shape, strides)
 
 
 cdef int _loop(Loop* loop, tuple operands) except -1:
