@@ -39,6 +39,8 @@ def to_rl(x):
 def values(x):
     """A tensor of either library as a NumPy array (complex128, float64, int64 or bool)."""
     flat = x.detach()
+    if isinstance(x, torch.Tensor) and x._is_zerotensor():  # PyTorch's zeros without memory
+        flat = torch.zeros(x.shape, dtype=x.dtype)
     if hasattr(flat, "resolve_conj"):
         flat = flat.resolve_conj()
     kind = name(x.dtype)

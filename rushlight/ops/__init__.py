@@ -33,6 +33,7 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     scan,
     order,
     fft,
+    special,
     loss,
     normalization,
     contraction,

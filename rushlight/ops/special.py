@@ -1,0 +1,222 @@
+"""Special functions that are no single expression: incomplete gamma functions, polygamma, Bessel functions; integers' gcd; parts of floats."""
+
+import math
+
+from .. import return_types
+from .._core import operator as _operator
+from .._core import special as core
+from .._core import tensor as _tensor
+from ..lang import functions as fn
+from . import arithmetic, casting, elementary, joining, masks, reduction, shape, statistics
+from ._define import Entry, composite, constant, library, pointwise, registry
+from .index import title
+
+Tensor = _tensor.Tensor
+_dtypes = _tensor.dtypes()
+_int32, _int64, _float32, _float64 = (_dtypes[n] for n in ("int32", "int64", "float32", "float64"))
+
+
+# -- the gamma family --
+
+
+@pointwise(where="", inplace=False, floating=True, dtypes="real", label="Polygamma")
+def _polygamma(input, n: constant = 0):
+    return fn.polygamma(n, input)
+
+
+@composite(where="function special")
+def polygamma(n, input):
+    """The ``n``-th derivative of :func:`digamma`, for n = 0, 1, 2 ...
+
+    >>> torch.polygamma(1, torch.tensor([1., 0.5]))
+    tensor([1.6449, 4.9348])
+    """
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    return elementary.digamma(input) if n == 0 else _polygamma(input, n)
+
+
+def _polygamma_method(input, n):
+    """The ``n``-th derivative of :func:`digamma`."""
+    return polygamma(n, input)
+
+
+def _polygamma_inplace(input, n):
+    """In-place :func:`polygamma`."""
+    return _operator.write_inplace(input, polygamma(n, input))
+
+
+# the method's arguments stand in another order than those of the function, so it is an operator of its own
+for _name, _function in (("polygamma", _polygamma_method), ("polygamma_", _polygamma_inplace)):
+    _tensor.add_method(_name, _operator.Library(_function, _operator.Signature(_name, (), 0, ()), ""))
+
+
+@composite(inplace=True)
+def mvlgamma(input, p):
+    """The logarithm of the multivariate gamma function of dimension ``p``: sum of lgamma(x - k / 2) for k < p, and p (p - 1) / 4 log(pi)."""
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
+    total = p * (p - 1) / 4 * math.log(math.pi)
+    for k in range(p):
+        total = elementary.lgamma(x - k / 2) + total
+    return total
+
+
+def _evaluated(name, first, second=None):
+    """A function of the core on floats of any width, broadcast; the result in their common dtype."""
+    second = first if second is None else second
+    kind = _operator.result_type(first, second)
+    kind = kind if kind.is_floating_point else _tensor.get_default_dtype()
+    x, y = (shape.contiguous(shape.cast(t.detach(), _float64)) for t in joining.broadcast_tensors(first, second))
+    return shape.cast(core.evaluate(name, x, y), kind)
+
+
+def _incomplete_gamma(name, sign, doc):
+    def definition(input, other):
+        if input.is_complex() or other.is_complex():
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
+        return _evaluated(name, input, other)
+
+    definition.__name__, definition.__doc__ = name, doc
+    op = library(definition, differentiable="input other", inplace=True)
+
+    @op.backward_of
+    def _(grad, input, other, needs, shapes):
+        if needs[0]:
+            raise NotImplementedError(f"the derivative for '{name}: input' is not implemented.")
+        density = elementary.exp((input - 1) * elementary.log(other) - other - elementary.lgamma(input))
+        return None, shape.sum_to_size(sign * grad * density, tuple(shapes[1]))
+
+    return op
+
+
+igamma = _incomplete_gamma("igamma", 1, "The regularised lower incomplete gamma function P(input, other).")
+igammac = _incomplete_gamma("igammac", -1, "The regularised upper incomplete gamma function Q(input, other) = 1 - P.")
+
+
+# -- Bessel functions --
+
+
+def _bessel(name, doc):
+    def definition(input):
+        return _evaluated(name.removeprefix("bessel_"), input)
+
+    definition.__name__, definition.__doc__ = name, doc
+    return composite(definition, where="special")
+
+
+for _letter, _kind in (("j", "first"), ("y", "second")):
+    for _order in (0, 1):
+        _bessel(f"bessel_{_letter}{_order}", f"The Bessel function of the {_kind} kind of order {_order}. It has no gradient.")
+
+
+# -- powers in double precision --
+
+
+@composite
+def float_power(input, exponent):
+    """``input ** exponent`` in float64 (complex128 for complex numbers)."""
+    complex_ = any(isinstance(v, complex) or (isinstance(v, Tensor) and v.is_complex()) for v in (input, exponent))
+    kind = _dtypes["complex128"] if complex_ else _float64
+    return arithmetic.pow(*(casting.to(v, kind) if isinstance(v, Tensor) else v for v in (input, exponent)))
+
+
+@composite(where="method")
+def float_power_(input, exponent):
+    """In-place :func:`float_power`, for tensors that can hold its result."""
+    kind = _dtypes["complex128"] if input.is_complex() or isinstance(exponent, complex) else _float64
+    if input.dtype is not kind:
+        wanted, given = ("ComplexDouble" if kind.is_complex else "Double"), title(input)
+        raise RuntimeError(f"the base given to float_power_ has dtype {given} but the operation's result requires dtype {wanted}")
+    return arithmetic.pow.inplace(input, exponent)
+
+
+# -- integers --
+
+
+def _integral(name, input, other):
+    kind = _operator.result_type(input, other)
+    if kind.is_floating_point or kind.is_complex or kind.name == "bool":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(shape.cast(input, kind))}'")
+    return joining.broadcast_tensors(*(arithmetic.abs(shape.cast(t, kind)) for t in (input, other)))
+
+
+@composite(inplace=True)
+def gcd(input, other):
+    """The greatest common divisor, by Euclid's algorithm on all elements together; 0 for two zeros."""
+    a, b = _integral("gcd", input, other)
+    while bool(reduction.any(nonzero := arithmetic.ne(b, 0))):
+        a, b = masks.where(nonzero, b, a), masks.where(nonzero, arithmetic.remainder(a, masks.where(nonzero, b, 1)), 0)
+    return shape.clone(a)
+
+
+@composite(inplace=True)
+def lcm(input, other):
+    """The least common multiple; 0 where either is 0."""
+    a, b = _integral("lcm", input, other)
+    divisor = gcd(a, b)
+    return arithmetic.abs(arithmetic.floor_divide(a, arithmetic.clamp_min(divisor, 1)) * b)
+
+
+# -- parts of floating-point numbers --
+
+_LAYOUT = {"float16": ("int16", 10, 5), "bfloat16": ("int16", 7, 8), "float32": ("int32", 23, 8), "float64": ("int64", 52, 11)}
+
+
+@library(where="", differentiable="input", label="Frexp")
+def _frexp(input):
+    kind, digits, width = _LAYOUT[input.dtype.name]
+    mask, middle = (1 << width) - 1, (1 << (width - 1)) - 2
+    small = arithmetic.lt(arithmetic.abs(input), 2.0 ** -middle)  # denormals among them: lifted by all their digits
+    bits = casting._view_dtype(shape.contiguous(masks.where(small, input * 2.0 ** (digits + 1), input)), _dtypes[kind])
+    exponent = ((bits >> digits) & mask) - middle - masks.where(small, digits + 1, 0)
+    mantissa = casting._view_dtype((bits & ~(mask << digits)) | (middle << digits), input.dtype)
+    plain = arithmetic.isfinite(input) & arithmetic.ne(input, 0)
+    return masks.where(plain, mantissa, input), shape.cast(masks.where(plain, exponent, 0), _int32)
+
+
+@_frexp.backward_of
+def _(grads, results):
+    return elementary.ldexp(grads[0], -results[1])
+
+
+@composite
+def frexp(input, *, out=None):
+    """``(mantissa, exponent)`` with ``input = mantissa * 2 ** exponent`` and mantissa in [0.5, 1) or 0."""
+    if not input.is_floating_point():
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    result = _frexp(input)
+    if out is not None:
+        _operator.deliver_out(result, out, "frexp")
+        result = out
+    return return_types.frexp(*result)
+
+
+@composite(inplace=True)
+def nextafter(input, other):
+    """The next number after ``input`` towards ``other`` that the dtype has."""
+    kind = _operator.result_type(input, other)
+    if not kind.is_floating_point:
+        raise NotImplementedError(f"\"nextafter_cpu\" not implemented for '{title(input)}'")
+    x, y = joining.broadcast_tensors(shape.cast(input, kind), shape.cast(other, kind))
+    bits = casting._view_dtype(shape.contiguous(x), _dtypes[_LAYOUT[kind.name][0]])
+    step = masks.where(arithmetic.eq(arithmetic.gt(y, x), arithmetic.gt(x, 0)), 1, -1)
+    moved = casting._view_dtype(bits + shape.cast(step, bits.dtype), kind)
+    least = casting._view_dtype(shape.cast(arithmetic.eq(bits, bits), bits.dtype), kind)  # the integer 1: the smallest denormal
+    moved = masks.where(arithmetic.eq(x, 0), arithmetic.copysign(least, y), moved)
+    moved = masks.where(arithmetic.eq(x, y), y, moved)
+    return masks.where(arithmetic.isnan(x) | arithmetic.isnan(y), x + y, moved)
+
+
+# -- names of torch.special for operators that have another one in torch --
+
+_ALSO = {
+    "digamma": elementary.digamma, "erf": elementary.erf, "erfc": elementary.erfc, "erfinv": elementary.erfinv, "exp2": elementary.exp2,
+    "expit": elementary.sigmoid, "expm1": elementary.expm1, "gammainc": igamma, "gammaincc": igammac, "gammaln": elementary.lgamma,
+    "i0": elementary.i0, "log1p": elementary.log1p, "log_softmax": statistics.log_softmax, "logit": elementary.logit,
+    "logsumexp": statistics.logsumexp, "multigammaln": mvlgamma, "psi": elementary.digamma, "round": arithmetic.round,
+    "sinc": elementary.sinc, "softmax": statistics.softmax, "xlogy": elementary.xlogy,
+}  # fmt: skip
+for _name, _op in _ALSO.items():
+    registry[f"special.{_name}"] = Entry(_op, "alias", _name, ("special",), __name__, (), {})

@@ -1,0 +1,92 @@
+"""torch.special, the gamma family, integers' divisors and the parts of floats, against PyTorch."""
+
+import pytest
+from expressions import check, check_gradients, rows
+from oracle import rl, torch
+
+
+@rows(
+    """
+    T.polygamma(1, x + .5)
+    x.add(.5).polygamma(2)
+    T.polygamma(0, x + 1)
+    T.polygamma(-1, x)
+    (x + 1).polygamma_(1)
+    T.special.polygamma(3, x + 1)
+    T.mvlgamma(x + 3, 2)
+    (x + 3).mvlgamma_(3)
+    T.special.multigammaln(x + 3, 2)
+    T.mvlgamma(x, 0)
+    T.igamma(x + .5, x + 1)
+    T.igammac(x + .5, x + 1)
+    T.igamma(L([0., 0, 1, 2, -1, 1, 100, 1000]), L([0., 1, 0, float('inf'), 1, -1, 110, 900]))
+    T.igammac(L([0., 0, 1, 2, -1, 1, 100, 1000]), L([0., 1, 0, float('inf'), 1, -1, 110, 900]))
+    T.special.gammainc(x[:, :1] + 1, x)
+    T.special.gammaincc(x.to(f64) + 1, x.to(f64))
+    T.special.bessel_j0(x)
+    T.special.bessel_j1(x)
+    T.special.bessel_y0(x)
+    T.special.bessel_y1(x)
+    T.special.expit(x)
+    T.special.psi(x + 1)
+    T.special.gammaln(x + 1)
+    T.special.softmax(x, 1)
+    T.special.log_softmax(x, 0)
+    T.special.logsumexp(x, 0)
+    T.special.round(x / 3)
+    T.special.logit(x / 20)
+    T.special.sinc(x)
+    T.special.xlogy(x, x)
+    T.special.xlog1py(x, x)
+    T.special.exp2(x)
+    T.special.erfcx(x)
+    x.float_power(2)
+    T.float_power(2, x)
+    T.float_power(L([1, 2]), L([3, 4]))
+    L([1., 2], dtype=f64).float_power_(2)
+    x.float_power_(2)
+    T.gcd(L([12, 0, -8, 7, 0]), L([18, 5, 12, 7, 0]))
+    L([12, 8]).gcd_(L([8, 12]))
+    T.lcm(L([12, 0, -8, 7, 0]), L([18, 5, 12, 7, 0]))
+    L([12, 8], dtype=T.uint8).lcm(L([8, 12], dtype=T.uint8))
+    T.gcd(x, x)
+    T.frexp(x - 5)
+    T.frexp(L([0., -0., float('inf'), -float('inf'), 1e-45, 3e-40, 1.5]))
+    T.frexp(L([0., 5e-324, 1e300, -.3], dtype=f64))
+    T.frexp((x - 5).half())
+    T.frexp((x - 5).bfloat16())
+    T.frexp(L([1]))
+    T.nextafter(x, x + 1) - x
+    T.nextafter(x, x - 1) == x
+    T.nextafter(L([0., 0., 1., -1., float('nan'), 1.]), L([1., -1., 1., 0., 1., float('inf')]))
+    T.nextafter(L([0.], dtype=f64), L([-1.], dtype=f64))
+    T.nextafter(x[:2, :1], x[:1])
+    T.nextafter(L([1]), L([2]))
+    """
+)
+def test_values(row):
+    check(row, scale=4)
+
+
+@rows(
+    """
+    T.polygamma(1, a)
+    T.polygamma(2, a)
+    T.mvlgamma(a + 2, 3)
+    a.float_power(2.5)
+    T.frexp(a).mantissa
+    T.special.xlogy(a, d)
+    """
+)
+def test_gradients(row):
+    check_gradients(row)
+
+
+@pytest.mark.parametrize("name", ["igamma", "igammac"])
+def test_gradient_of_the_incomplete_gamma_function(name):
+    found = []
+    for lib in (torch, rl):
+        x = lib.tensor([0.5, 1.0, 4.0], dtype=lib.float64, requires_grad=True)
+        (g,) = lib.autograd.grad(getattr(lib, name)(lib.tensor([0.7, 2.0, 3.0], dtype=lib.float64), x).sum(), x, create_graph=True)
+        found.append([g.tolist(), lib.autograd.grad(g.sum(), x)[0].tolist()])
+    assert [pytest.approx(values) for values in found[0]] == found[1]
