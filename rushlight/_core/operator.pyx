@@ -130,6 +130,7 @@ cdef int _install_vectorcall() except -1:
 include "binding.pxi"
 include "pointwise.pxi"
 include "rowwise.pxi"
+include "rowcopy.pxi"
 include "split.pxi"
 include "update.pxi"
 include "library.pxi"

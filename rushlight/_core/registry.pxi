@@ -1,0 +1,53 @@
+# What the upper rooms register with the core, and how subclasses of Tensor take part in calls. Included by tensor.pyx.
+
+cdef dict _callbacks = {}
+cdef dict _intercepting = {}
+_tensor_function = Tensor.__dict__["__torch_function__"].__func__ if hasattr(Tensor.__dict__["__torch_function__"], "__func__") else None
+_disabled = []
+
+
+def set_callback(str name, function):
+    """Registers what the core calls upward: legacy_constructor, reduce, torch_function."""
+    _callbacks[name] = function
+
+
+def set_disabled_torch_function(function):
+    """The value of __torch_function__ that means: treat this subclass like a plain tensor."""
+    _disabled.append(function)
+
+
+cdef bint _intercepts(type cls):
+    """Does this subclass of Tensor want to see operator calls? (It or a parent defines __torch_function__.)"""
+    cdef object found = _intercepting.get(cls)
+    if found is None:
+        found = False
+        for c in cls.__mro__:
+            if c is Tensor:
+                found = True       # a plain subclass: results are wrapped by the default protocol
+                break
+            if "__torch_function__" in c.__dict__:
+                own = c.__dict__["__torch_function__"]
+                found = not any(own is d or getattr(own, "__func__", None) is d for d in _disabled)
+                break
+        _intercepting[cls] = found
+    return found
+
+
+def class_changed(Tensor t):
+    """To be called after ``t.__class__`` was assigned: whether operators must ask before they touch ``t`` depends on its class."""
+    t.flags = (t.flags & ~<uint32_t>INTERCEPT) | (INTERCEPT if type(t) is not Tensor and _intercepts(type(t)) else 0)
+
+
+def add_method(str name, value, cls=Tensor):
+    """Sets an attribute on an extension type of the core (from Python these are immutable)."""
+    cdef object d = <object>(<_TypeWithDict*><PyTypeObject*>cls).tp_dict
+    d[name] = value
+    PyType_Modified(<PyTypeObject*>cls)
+
+
+def set_flag(Tensor t, uint32_t flag, bint on):
+    """Sets or clears one of the tensor's flag bits."""
+    if on:
+        t.flags |= flag
+    else:
+        t.flags &= ~flag
