@@ -57,6 +57,11 @@ def parse_key(input, key):
     return view, indices
 
 
+def _position(k):
+    """An index tensor as given to index() and index_put(): 0-dim integers stay tensors, for they take part in broadcasting."""
+    return shape.cast(k, _int64) if isinstance(k, Tensor) and k.ndim == 0 and k.dtype in _INTEGERS else _element(k)
+
+
 def _element(k):
     """One element of a key as an int, bool, slice, None, Ellipsis or tensor."""
     if isinstance(k, Tensor):
@@ -219,7 +224,7 @@ def index_put(input, indices, values, accumulate=False):
             "Index put requires the source and destination dtypes match, got "
             f"{_title(input)} for the destination and {_title(values)} for the source."
         )
-    target, offsets = _locate(input, [None if i is None else _element(i) for i in indices])
+    target, offsets = _locate(input, [None if i is None else _position(i) for i in indices])
     try:
         spread = shape.expand(core.disjoint(values, input), target.shape)
     except RuntimeError:
