@@ -1,5 +1,6 @@
-"""What the tape saves may not change under it. For every differentiable operator, each input and the result is overwritten after the forward:
-where PyTorch still accepts the backward, rushlight accepts it with the same gradients; where PyTorch raises, rushlight may do either.
+"""What the tape saves may not change under it: every input and result of differentiable operators is overwritten after the forward.
+
+Where PyTorch still accepts the backward, rushlight accepts it with the same gradients; where PyTorch raises, rushlight may do either.
 """
 
 import warnings
