@@ -1,8 +1,12 @@
-"""The rows: what is timed. Each is a function of the library that prepares its data and returns the call to time; both libraries run the same code.
+"""The rows: what is timed. Each is a function of the library that prepares its data and returns the call to time; both libraries
+run the same code.
 
-A row says the ratio (PyTorch's time / rushlight's) that it should reach and, where one is known, the machine's limit: what the call moves in bytes
+A row says the ratio (PyTorch's time / rushlight's) that it should reach and, where one is known, the machine's limit: what the
+call moves in bytes
 or computes in flops.
 """
+
+from itertools import pairwise
 
 ROWS = {}
 
@@ -150,7 +154,7 @@ def _mlp(torch, sizes, optimizer, batch, **options):
     nn = torch.nn
     torch.manual_seed(0)
     layers = []
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         layers += [nn.Linear(a, b)] + ([nn.ReLU()] if i < len(sizes) - 2 else [])
     net = nn.Sequential(*layers)
     x = torch.randn(batch, sizes[0])

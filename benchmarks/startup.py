@@ -81,16 +81,19 @@ def main():
             continue
         runs = [run(IMPORT.format(library=library)) for _ in range(7)]
         seconds = statistics.median(r[0] for r in runs)
-        print(f"import {library:10} {1000 * seconds:7.1f} ms   {runs[0][1]} modules   NumPy loaded: {runs[0][2]}   llvmlite loaded: {runs[0][3]}")
+        _, modules, numpy, llvmlite = runs[0]
+        print(f"import {library:10} {1000 * seconds:7.1f} ms   {modules} modules   NumPy loaded: {numpy}   llvmlite loaded: {llvmlite}")
     with tempfile.TemporaryDirectory() as cache:
         os.chmod(cache, 0o700)
         cold, warm = (run(FIRST_USE, RUSHLIGHT_CACHE=cache) for _ in range(2))
     for name in cold:
-        print(f"first use, {name:38} cold {1000 * statistics.median(cold[name]):6.1f} ms   warm {1000 * statistics.median(warm[name]):6.2f} ms")
+        first, again = (1000 * statistics.median(times[name]) for times in (cold, warm))
+        print(f"first use, {name:38} cold {first:6.1f} ms   warm {again:6.2f} ms")
     own = folder_size(os.path.dirname(find_spec("rushlight").origin))
     needed = {n: package_size(n) for n in ("llvmlite", "numpy", "scipy-openblas64", "safetensors")}
     total = own + sum(v or 0 for v in needed.values())
-    print(f"installed: rushlight {own / 1e6:.1f} MB, with {', '.join(f'{n} {(v or 0) / 1e6:.0f}' for n, v in needed.items())}: {total / 1e6:.0f} MB")
+    parts = ", ".join(f"{n} {(v or 0) / 1e6:.0f}" for n, v in needed.items())
+    print(f"installed: rushlight {own / 1e6:.1f} MB, with {parts}: {total / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

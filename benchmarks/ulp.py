@@ -22,8 +22,8 @@ from mpmath import mp, mpf
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from rushlight.codegen import cpu  # noqa: E402
-from rushlight.lang import expr  # noqa: E402
+from rushlight.codegen import cpu
+from rushlight.lang import expr
 
 mp.prec = 140
 DTYPE = {"f32": np.float32, "f64": np.float64}

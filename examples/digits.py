@@ -1,6 +1,8 @@
-"""Trains a convolutional network on the UCI optical digits: ``make train`` (about half a minute on two cores, 98 % and more on unseen digits).
+"""Trains a convolutional network on the UCI optical digits: ``make train`` (about half a minute on two cores, 98 % and more on
+unseen digits).
 
-Prints the validation accuracy of each epoch, writes a checkpoint and a picture of the curves and of some predictions, then loads the checkpoint
+Prints the validation accuracy of each epoch, writes a checkpoint and a picture of the curves and of some predictions, then loads
+the checkpoint
 into a fresh network and evaluates that on the test split.
 """
 

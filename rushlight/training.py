@@ -85,7 +85,8 @@ def fit(model, loader, loss_fn, optimizer, *, epochs, validation=None, metric=No
     """Trains ``model`` and returns the history: a dict of lists with one entry per epoch.
 
     loader, validation: give batches (input, target). metric: counts hits of a batch, e.g. :func:`accuracy`. scheduler: stepped after each
-    epoch (with the validation loss if it wants one). patience: stops after so many epochs without a better validation loss. checkpoint: path
+    epoch (with the validation loss if it wants one). patience: stops after so many epochs without a better validation loss.
+    checkpoint: path
     of a file written after every epoch; resume: go on from it if it exists, with the very numbers of an uninterrupted run.
     """
     history = {"loss": [], "validation_loss": [], "validation_metric": []}

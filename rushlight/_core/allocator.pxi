@@ -141,11 +141,15 @@ cdef class Storage:
             raise RuntimeError(f"resize_: the size must not be negative, got {nbytes}")
         if self.bucket < 0 and self.length:
             raise RuntimeError("Trying to resize storage that is not resizable")
+        if nbytes <= self.length:
+            self.length = nbytes                       # the block stays: tensors may still look at it
+            return self
         fresh = allocate(nbytes)
-        memcpy(fresh.address, self.address, min(nbytes, self.length))
+        memcpy(fresh.address, self.address, self.length)
         fresh.address, self.address = self.address, fresh.address
         fresh.bucket, self.bucket = self.bucket, fresh.bucket
         self.length, fresh.length = nbytes, self.length
+        self.owner = (self.owner, fresh)               # live tensors hold addresses in the old block
         return self
 
     def __reduce__(self):

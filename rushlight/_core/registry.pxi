@@ -2,7 +2,6 @@
 
 cdef dict _callbacks = {}
 cdef dict _intercepting = {}
-_tensor_function = Tensor.__dict__["__torch_function__"].__func__ if hasattr(Tensor.__dict__["__torch_function__"], "__func__") else None
 _disabled = []
 
 

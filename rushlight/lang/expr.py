@@ -19,7 +19,7 @@ class Expr:
     (the value of a ``const``, the position of an ``input``, the kind of a ``reduce``).
     """
 
-    __slots__ = ("op", "args", "type", "attr", "__weakref__")
+    __slots__ = ("__weakref__", "args", "attr", "op", "type")
 
     # -- arithmetic, as in Python; numbers take the type of the other side --
     def __add__(self, other):

@@ -289,7 +289,7 @@ def _equal(node, a, b):
 
 
 def _pow(node, x, exponent):
-    if exponent.op != "const" or node.type in ty.INTS and exponent.attr < 0:
+    if exponent.op != "const" or (node.type in ty.INTS and exponent.attr < 0):
         return None
     powers = {
         0: lambda: const(1, node.type),

@@ -1,6 +1,7 @@
 """How an operator is defined: the decorators ``pointwise``, ``rowwise``, ``library`` and ``composite``, and the registry of all operators.
 
-A definition is a function. For a pointwise or rowwise operator it runs on symbolic elements (:mod:`rushlight.lang`); its parameters without a
+A definition is a function. For a pointwise or rowwise operator it runs on symbolic elements (:mod:`rushlight.lang`); its
+parameters without a
 default are the operands (tensors, or Python numbers in a tensor's place), those with one are attributes::
 
     @pointwise(floating=True, result=True)
@@ -16,7 +17,8 @@ default are the operands (tensors, or Python numbers in a tensor's place), those
 
 Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion;
 ``ord: constant = 2.0`` an attribute whose every value is a constant of the trace; ``value: follows`` an operand that is converted to the
-promoted type without taking part in promotion; in rowwise operators ``weight: row`` an operand over the kept dims only, and ``target: row_i64``
+promoted type without taking part in promotion; in rowwise operators ``weight: row`` an operand over the kept dims only, and
+``target: row_i64``
 such an operand of type int64.
 """
 
@@ -43,7 +45,7 @@ class Entry:
     (``nn.functional.f``), 'special', 'linalg', 'fft'; samples: sample calls for tests and docs.
     """
 
-    __slots__ = ("operator", "family", "name", "where", "module", "aliases", "options")
+    __slots__ = ("aliases", "family", "module", "name", "operator", "options", "where")
 
     def __init__(self, operator, family, name, where, module, aliases, options):
         self.operator, self.family, self.name, self.where, self.module = operator, family, name, where, module
@@ -90,7 +92,8 @@ def pointwise(function=None, **options):
     floating: integer operands are promoted to the default dtype; result: the gradient may read the result (PyTorch saves it);
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
     overloads: PyTorch names the node ...1 when the last operand is a tensor; integers: a function that is called with the second operand
-    where integers are computed with, and may refuse it; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool and integers),
+    where integers are computed with, and may refuse it; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool
+    and integers),
     'float' (floating only): others are refused.
     """
     return _decorator(_pointwise, function, options)
@@ -119,7 +122,8 @@ def _fixed(kinds):
 
 
 def rowwise(function=None, **options):
-    """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose the reduced dims.
+    """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose
+    the reduced dims.
 
     floating, result, where, label, aliases, dtypes: as for :func:`pointwise`; widen: integers are accumulated and returned as int64;
     identity=False: an empty dim can't be reduced (max, min).
@@ -130,8 +134,8 @@ def rowwise(function=None, **options):
 _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 
-def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(), dtypes="any", widen=False,
-             signature_of=None, identity=True):
+def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(),
+             dtypes="any", widen=False, signature_of=None, identity=True):
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
@@ -211,8 +215,10 @@ _NO_ARITHMETIC = ("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu",
 def refuse(op, name, type):
     """Raises PyTorch's error for a dtype that an operator does not support."""
     title = core.dtype_name(ty.CODES[type])
+    kernel = op.__dict__.get("kernel", f"{name}_cpu")
     raise NotImplementedError(
-        f'"{name}_cpu" not implemented for \'{title}\'\n  {name}() does not support this dtype; convert the tensor first, for example with .float().'
+        f'"{kernel}" not implemented for \'{title}\'\n  {name}() does not support this dtype; '
+        'convert the tensor first, for example with .float().'
     )
 
 
@@ -229,7 +235,7 @@ def trace(op, pattern, baked, code):
     _check(op, type)
     compute = ty.opmath(type)
     args, in_types = [], []
-    for name, kind, default, fixed, i in zip(op.signature.names, pattern, op.signature.defaults, op.fixed, range(99)):
+    for i, (kind, default, fixed) in enumerate(zip(pattern, op.signature.defaults, op.fixed)):
         if kind == BAKED:
             args.append(baked.get(i, default))
             continue
@@ -341,8 +347,10 @@ def differentiate(program, mask):
     is_rows = isinstance(program, core.RowProgram)
     info, rows = program.info if is_rows else (program.info, ())
     stated = getattr(info, "stated", None)
-    g = (_stated if stated else derive.gradient)(*((info, program, wrt, rows) if stated else
-                                                   (list(program.outputs), len(program.in_codes), wrt, program.keep_result, rows)))  # fmt: skip
+    if stated:
+        g = _stated(info, program, wrt, rows)
+    else:
+        g = derive.gradient(list(program.outputs), len(program.in_codes), wrt, program.keep_result, rows)
     operands = [("grad", i) for i in g.grads] + [("input", i) for i in g.saved_inputs] + [("result", i) for i in g.saved_results]
     codes = {"grad": program.out_codes, "input": program.in_codes, "result": program.out_codes}
     in_codes = tuple(codes[kind][i] for kind, i in operands)
@@ -372,7 +380,8 @@ def differentiate(program, mask):
 
 
 def _stated(op, program, wrt, rows):
-    """A definition's own gradient: ``op.stated(grad, result=..., <operand>=...)`` returns an expression for each operand, or a dict by name."""
+    """A definition's own gradient: ``op.stated(grad, result=..., <operand>=...)`` returns an expression for each operand, or a
+    dict by name."""
     from ..lang import derive, simplify
 
     wanted = op.stated.__code__.co_varnames[: op.stated.__code__.co_argcount]

@@ -42,7 +42,7 @@ def _value(node, values, found):
         return shape.cast(args[0], _dtype(node.type)) if isinstance(args[0], _tensor.Tensor) else args[0]
     entry = _define.registry.get(_NAMES.get(node.op, node.op))
     if entry is None:
-        raise NotImplementedError(f"'{node.op}' has no operator of its own: a gradient of this order needs too many operands for one kernel")
+        raise NotImplementedError(f"'{node.op}' has no operator of its own; a gradient of this order has too many operands for one kernel")
     return entry.operator(*args)
 
 

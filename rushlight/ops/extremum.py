@@ -6,6 +6,7 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from . import arithmetic, reduction, shape
 from ._define import composite, library, rowwise
+from .index import title
 
 Tensor = _tensor.Tensor
 _missing = object()
@@ -44,9 +45,15 @@ def _check_dim(name, input, dim):
     return dim
 
 
+def _refuse_complex(name, input):
+    if input.is_complex():
+        raise RuntimeError(f"{name}(): does not support complex input\n  Complex numbers have no order: compare .abs() or .real.")
+
+
 def _along(name, both, label):
     @library(name=f"_{name}_along", where="", differentiable="input", label=label)
     def op(input, dim, keepdim):
+        _refuse_complex(name, input)
         return both(input, dim, keepdim) if input.ndim else (shape.clone(input), _zero_index())
 
     @op.backward_of
@@ -86,7 +93,8 @@ def _three_forms(name, whole, along, pairwise, doc):
         if dim is _missing:
             if input.numel() == 0:
                 raise RuntimeError(
-                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
+                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+                    "Specify the reduction dim with the 'dim' argument."
                 )
             return whole(input, out=out)
         result = along(input, _check_dim(name, input, dim), bool(keepdim))
@@ -102,6 +110,8 @@ def _three_forms(name, whole, along, pairwise, doc):
 def _whole(name, reduce, label):
     @library(name=f"_{name}_of_all", where="", differentiable="input", label=label)
     def op(input):
+        if input.is_complex():
+            raise NotImplementedError(f"\"{name}_all\" not implemented for '{title(input)}'")
         return reduce(input)
 
     @op.backward_of
@@ -128,8 +138,9 @@ min = _three_forms(
 
 def _arg(name, op):
     def definition(input, dim=None, keepdim=False):
-        if input.is_complex():
-            raise RuntimeError(f"{name}(): does not support complex input\n  Complex numbers have no order: compare .abs() or .real.")
+        _refuse_complex(name, input)
+        if input.dtype.name == "bool":
+            raise RuntimeError(f"{name}(): does not support bool input\n  Convert it first: .int().{name}()")
         if dim is None:
             if input.numel() == 0:
                 raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
@@ -139,7 +150,8 @@ def _arg(name, op):
         return op(input, dim, keepdim) if input.ndim else _zero_index()
 
     definition.__name__ = name
-    definition.__doc__ = f"The position of the {'largest' if name == 'argmax' else 'smallest'} element, the first of equal ones: of the flat tensor, or along ``dim``."
+    which = "largest" if name == "argmax" else "smallest"
+    definition.__doc__ = f"The position of the {which} element, the first of equal ones: of the flat tensor, or along ``dim``."
     return composite(definition)
 
 
@@ -149,6 +161,8 @@ argmax, argmin = _arg("argmax", reduction._argmax), _arg("argmin", reduction._ar
 @composite
 def aminmax(input, *, dim=None, keepdim=False):
     """The smallest and the largest elements, of the whole tensor or along ``dim``."""
+    if input.is_complex():
+        raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{title(input)}'")
     if dim is None and input.numel() == 0:
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
     return return_types.aminmax(reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim))

@@ -33,7 +33,8 @@ def _correction(name, input, dim, unbiased, correction, keepdim):
         n *= input.shape[d] if input.ndim else 1
     if n <= correction:
         warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel divided by output numel).",
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
+            "(input numel divided by output numel).",
             stacklevel=4,
         )
     return dim, float(correction)
@@ -76,6 +77,8 @@ def logsumexp(input, dim, keepdim=False):
 @composite
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum with nan counted as 0."""
+    if input.is_complex():
+        raise RuntimeError("nansum on CPU does not support complex inputs")
     return reduction.sum(arithmetic.masked_fill(input, arithmetic.isnan(input), 0), dim, keepdim, dtype=dtype)
 
 

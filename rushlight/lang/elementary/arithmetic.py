@@ -9,7 +9,7 @@ import functools
 import math
 import struct
 
-from ..expr import Expr, cast, compare, const, lift, make, select  # noqa: F401  (the vocabulary of this package)
+from ..expr import Expr, cast, compare, const, lift, make, select
 
 MANTISSA = {"f32": 23, "f64": 52}
 INTEGER = {"f32": "i32", "f64": "i64"}

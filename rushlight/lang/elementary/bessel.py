@@ -1,8 +1,23 @@
 """Modified Bessel functions of the first kind, orders 0 and 1, plain and scaled by exp(-|x|)."""
 
 from .arithmetic import (
-    absolute, at_least, at_most, const, copysign, fast_two_sum, number_pair, pair_over, pair_plus, pair_sqrt,
-    pair_times, poly, poly_of_pair, scale, select, sqrt, two_product,
+    absolute,
+    at_least,
+    at_most,
+    const,
+    copysign,
+    fast_two_sum,
+    number_pair,
+    pair_over,
+    pair_plus,
+    pair_sqrt,
+    pair_times,
+    poly,
+    poly_of_pair,
+    scale,
+    select,
+    sqrt,
+    two_product,
 )  # fmt: skip
 from .explog import EXP_RANGE, exp_pair
 

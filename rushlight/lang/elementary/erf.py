@@ -7,8 +7,25 @@ Beyond 1 everything rests on erfcx(x) = exp(x^2) erfc(x), as (1 + 2 x) erfcx(x) 
 import math
 
 from .arithmetic import (
-    INF, NAN, absolute, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, pair_times, poly, scale, select,
-    sqrt, two_product, two_sum, value,
+    INF,
+    NAN,
+    absolute,
+    at_most,
+    cast,
+    const,
+    copysign,
+    eq,
+    fast_two_sum,
+    fma,
+    ne,
+    pair_times,
+    poly,
+    scale,
+    select,
+    sqrt,
+    two_product,
+    two_sum,
+    value,
 )  # fmt: skip
 from .explog import EXP_RANGE, exp_pair, natural_log
 

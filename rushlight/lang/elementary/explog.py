@@ -8,8 +8,29 @@ n ln2 added in two parts. The functions at the top return their results in parts
 import math
 
 from .arithmetic import (
-    EPSILON, INF, NAN, absolute, at_least, at_most, cast, const, copysign, eq, fast_two_sum, fma, ne, nearest,
-    pair_times, poly, power_of_two, rint, scale, select, split, two_product, two_sum,
+    EPSILON,
+    INF,
+    NAN,
+    absolute,
+    at_least,
+    at_most,
+    cast,
+    const,
+    copysign,
+    eq,
+    fast_two_sum,
+    fma,
+    ne,
+    nearest,
+    pair_times,
+    poly,
+    power_of_two,
+    rint,
+    scale,
+    select,
+    split,
+    two_product,
+    two_sum,
 )  # fmt: skip
 
 LOG2E = math.log2(math.e)

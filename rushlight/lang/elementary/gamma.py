@@ -9,8 +9,30 @@ import math
 from fractions import Fraction
 
 from .arithmetic import (
-    INF, NAN, absolute, at_most, cast, const, copysign, eq, fast_two_sum, floor, fma, ne, number_pair, pair_over,
-    pair_plus, pair_times, poly, rint, scale, select, through_f64, two_product, two_sum, value,
+    INF,
+    NAN,
+    absolute,
+    at_most,
+    cast,
+    const,
+    copysign,
+    eq,
+    fast_two_sum,
+    floor,
+    fma,
+    ne,
+    number_pair,
+    pair_over,
+    pair_plus,
+    pair_times,
+    poly,
+    rint,
+    scale,
+    select,
+    through_f64,
+    two_product,
+    two_sum,
+    value,
 )  # fmt: skip
 from .explog import exp_of_pair, log_pair, natural_log
 from .trig import PI, choose, cos_pair, sin_pair

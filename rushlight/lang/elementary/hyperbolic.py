@@ -1,8 +1,27 @@
 """Hyperbolic functions and their inverses, from expm1 and log in double length."""
 
 from .arithmetic import (
-    EPSILON, INF, NAN, absolute, at_most, const, copysign, eq, fast_two_sum, fma, number_pair, pair_over, pair_plus,
-    pair_sqrt, poly, power_of_two, scale, select, two_product, two_sum, value,
+    EPSILON,
+    INF,
+    NAN,
+    absolute,
+    at_most,
+    const,
+    copysign,
+    eq,
+    fast_two_sum,
+    fma,
+    number_pair,
+    pair_over,
+    pair_plus,
+    pair_sqrt,
+    poly,
+    power_of_two,
+    scale,
+    select,
+    two_product,
+    two_sum,
+    value,
 )  # fmt: skip
 from .explog import EXP_RANGE, LN2_PARTS, add_exponent, exp_pair, exp_parts, expm1_pair, log_parts
 

@@ -3,8 +3,26 @@
 import math
 
 from .arithmetic import (
-    INF, SMALLEST_NORMAL, absolute, at_least, const, copysign, eq, fast_two_sum, fma, ne, nearest, poly, power_of_two,
-    rint, scale, select, split, sqrt, to_bits, two_product,
+    INF,
+    SMALLEST_NORMAL,
+    absolute,
+    at_least,
+    const,
+    copysign,
+    eq,
+    fast_two_sum,
+    fma,
+    ne,
+    nearest,
+    poly,
+    power_of_two,
+    rint,
+    scale,
+    select,
+    split,
+    sqrt,
+    to_bits,
+    two_product,
 )  # fmt: skip
 from .trig import PI, atan_quotient
 

@@ -10,8 +10,31 @@ import operator
 from fractions import Fraction
 
 from .arithmetic import (
-    INF, NAN, SMALLEST_NORMAL, absolute, at_least, cast, const, copysign, eq, fast_two_sum, fma, from_bits, make, ne,
-    nearest, number_pair, pair_over, pair_sqrt, pair_times, poly, rint, select, to_bits, two_product, two_sum,
+    INF,
+    NAN,
+    SMALLEST_NORMAL,
+    absolute,
+    at_least,
+    cast,
+    const,
+    copysign,
+    eq,
+    fast_two_sum,
+    fma,
+    from_bits,
+    make,
+    ne,
+    nearest,
+    number_pair,
+    pair_over,
+    pair_sqrt,
+    pair_times,
+    poly,
+    rint,
+    select,
+    to_bits,
+    two_product,
+    two_sum,
 )  # fmt: skip
 
 # 1 / (2 pi) to 1216 bits, as an integer.
