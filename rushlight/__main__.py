@@ -1,5 +1,6 @@
 """``python -m rushlight script.py [args]`` and ``python -m rushlight -m package [args]``: run a PyTorch program on rushlight.
 
+``python -m rushlight --lint script.py`` also points out mistakes that raise no error (:mod:`rushlight.hints`).
 ``python -m rushlight doctor`` prints what was found on this machine.
 """
 
@@ -7,9 +8,9 @@ import os
 import runpy
 import sys
 
-USAGE = """usage: python -m rushlight script.py [args]     run a program in which `import torch` is rushlight
-       python -m rushlight -m package [args]    the same for a module
-       python -m rushlight doctor               what was found here: CPU, threads, libraries, GPU"""
+USAGE = """usage: python -m rushlight [--lint] script.py [args]     run a program in which `import torch` is rushlight
+       python -m rushlight [--lint] -m package [args]    the same for a module; --lint: with hints about silent mistakes
+       python -m rushlight doctor                        what was found here: CPU, threads, libraries, GPU"""
 
 
 def main(args):
@@ -24,6 +25,11 @@ def main(args):
     from ._alias import as_torch
 
     as_torch()
+    if args[0] == "--lint":
+        from .hints import lint
+
+        with lint():
+            return main(args[1:])
     if args[0] == "-m":
         if len(args) < 2:
             print(USAGE, file=sys.stderr)
