@@ -1,6 +1,7 @@
 """Questions about tensors: what they are, whether they are equal, and where their memory is."""
 
 import mmap
+import os
 import weakref
 
 from .._core import movement as _movement
@@ -202,7 +203,18 @@ def _occurs(elements, candidates):
 
 # -- memory --
 
-_shared = weakref.WeakSet()
+_shared = weakref.WeakKeyDictionary()  # storage -> the open file of its memory
+
+
+def mark_shared(storage, file):
+    """Notes that the memory of ``storage`` is that of the open ``file``, which is closed with it."""
+    _shared[storage] = file
+    weakref.finalize(storage, os.close, file).atexit = False
+
+
+def shared_file(storage):
+    """The open file of a shared storage's memory, or None."""
+    return _shared.get(storage)
 
 
 @composite(where="method")
@@ -213,16 +225,18 @@ def is_shared(input):
 
 @composite(where="method")
 def share_memory_(input):
-    """Moves the elements to memory that processes forked from now on share. Returns the tensor.
+    """Moves the elements to memory that other processes share: those forked from now on, and those it is sent to. Returns the tensor.
 
     Tensors that have been views of the old memory keep that.
     """
     if input.numel() and not is_shared(input):
-        moved = frombuffer(mmap.mmap(-1, input.numel() * input.dtype.itemsize), dtype=input.dtype)
+        file, n_bytes = os.memfd_create("rushlight"), input.numel() * input.dtype.itemsize
+        os.ftruncate(file, n_bytes)
+        moved = frombuffer(mmap.mmap(file, n_bytes), dtype=input.dtype)
         moved = shape.view(moved, tuple(input.shape))
         shape.copy_(moved, input.detach())
         _movement.adopt(input, moved)
-        _shared.add(moved.untyped_storage())
+        mark_shared(moved.untyped_storage(), file)
     return input
 
 

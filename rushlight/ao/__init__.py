@@ -1,0 +1,3 @@
+"""``torch.ao``: names only."""
+
+from . import quantization  # noqa: F401

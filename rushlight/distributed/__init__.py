@@ -1,0 +1,79 @@
+"""``torch.distributed``: not available, and says so. The names exist for programs that read them before they ask."""
+
+from .._absent import absent_room as _absent_room
+
+_WHY = "one process computes here; ask torch.distributed.is_available() (False) first"
+
+globals().update(_absent_room(
+    "torch.distributed", _WHY,
+    functions="""all_gather all_gather_coalesced all_gather_into_tensor all_gather_object all_reduce all_reduce_coalesced all_to_all
+    all_to_all_single barrier batch_isend_irecv broadcast broadcast_object_list destroy_process_group gather gather_object
+    get_backend get_process_group_ranks get_global_rank get_group_rank init_process_group irecv isend monitored_barrier new_group
+    new_subgroups recv recv_object_list reduce reduce_scatter reduce_scatter_tensor scatter scatter_object_list send
+    send_object_list init_device_mesh get_node_local_rank""",
+    classes="""Backend DeviceMesh DistBackendError DistError DistNetworkError DistStoreError FileStore HashStore P2POp PrefixStore ProcessGroup
+    ProcessGroupGloo ProcessGroupNCCL Reducer Store TCPStore Work""",
+))  # fmt: skip
+
+
+class ReduceOp:
+    """How values of several processes are combined: names only."""
+
+    SUM, PRODUCT, MIN, MAX, BAND, BOR, BXOR, AVG, PREMUL_SUM = "sum", "product", "min", "max", "band", "bor", "bxor", "avg", "premul_sum"
+
+
+reduce_op = ReduceOp
+
+
+class group:
+    """The group of all processes: none."""
+
+    WORLD = None
+
+
+GroupMember = group
+
+
+def is_available():
+    """False."""
+    return False
+
+
+def is_initialized():
+    """False."""
+    return False
+
+
+def is_backend_available(backend):
+    """False."""
+    return False
+
+
+def is_nccl_available():
+    """False."""
+    return False
+
+
+def is_gloo_available():
+    """False."""
+    return False
+
+
+def is_mpi_available():
+    """False."""
+    return False
+
+
+def is_torchelastic_launched():
+    """False: programs here run as one process."""
+    return False
+
+
+def get_rank(group=None):
+    """Raises ValueError, as PyTorch does before init_process_group()."""
+    raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
+
+
+def get_world_size(group=None):
+    """Raises ValueError, as PyTorch does before init_process_group()."""
+    raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")

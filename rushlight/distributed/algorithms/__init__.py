@@ -1,0 +1,3 @@
+"""Algorithms over several processes: names only."""
+
+from . import join  # noqa: F401

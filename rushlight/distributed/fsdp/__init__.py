@@ -1,0 +1,12 @@
+"""Sharded training: names only, refused when used."""
+
+from ..._absent import absent_room as _absent_room
+
+_WHY = "one process computes here; ask torch.distributed.is_available() (False) first"
+
+globals().update(_absent_room(
+    "torch.distributed.fsdp", _WHY,
+    functions="fully_shard",
+    classes="""FullyShardedDataParallel ShardingStrategy MixedPrecision CPUOffload CPUOffloadPolicy MixedPrecisionPolicy BackwardPrefetch
+    StateDictType FullStateDictConfig""",
+))  # fmt: skip

@@ -1,0 +1,11 @@
+"""Tensors over several devices: names only, refused when used."""
+
+from ..._absent import absent_room as _absent_room
+
+_WHY = "one process computes here; ask torch.distributed.is_available() (False) first"
+
+globals().update(_absent_room(
+    "torch.distributed.tensor.parallel", _WHY,
+    functions="parallelize_module",
+    classes="ColwiseParallel RowwiseParallel SequenceParallel PrepareModuleInput",
+))  # fmt: skip

@@ -1,0 +1,3 @@
+"""Graphs: names only."""
+
+from . import Graph  # noqa: F401

@@ -1,0 +1,3 @@
+"""Stand-ins for values: names only."""
+
+from . import Proxy  # noqa: F401

@@ -1,0 +1,1 @@
+"""Export rules: none, since nothing is exported."""
