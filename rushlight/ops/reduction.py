@@ -54,16 +54,21 @@ def amin(input, dim=None, keepdim=False):
     return fn.all(input) if input.type == "b1" else fn.min(input)
 
 
+def _as_given(truth, input):
+    """uint8, which was bool's predecessor, keeps its type."""
+    return fn.cast(truth, "u8") if input.type == "u8" else truth
+
+
 @rowwise
 def any(input, dim=None, keepdim=False):
     """True where any element is nonzero."""
-    return fn.any(input if input.type == "b1" else fn.ne(input, 0))
+    return _as_given(fn.any(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
 @rowwise
 def all(input, dim=None, keepdim=False):
     """True where all elements are nonzero."""
-    return fn.all(input if input.type == "b1" else fn.ne(input, 0))
+    return _as_given(fn.all(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
 @rowwise
@@ -110,3 +115,8 @@ def _softmax(input, dim=None, *, dtype=None):
 @rowwise(where="", dtypes="inexact", result=True, label="LogSoftmax")
 def _log_softmax(input, dim=None, *, dtype=None):
     return fn.log_softmax(input)
+
+
+# as PyTorch's refusals of a dtype name their kernels
+amax.kernel, amin.kernel = "max_values_cpu", "min_values_cpu"
+_softmax.kernel, _log_softmax.kernel = "softmax_lastdim_kernel_impl", "log_softmax_lastdim_kernel_impl"
