@@ -25,6 +25,7 @@ LAZY = {
     "no_grad": "autograd.grad_mode", "enable_grad": "autograd.grad_mode", "set_grad_enabled": "autograd.grad_mode",
     "inference_mode": "autograd.grad_mode", "is_grad_enabled": "autograd.grad_mode",
     "is_inference_mode_enabled": "autograd.grad_mode", "vmap": "func", "as_torch": "_alias", "__version__": "version",
+    "summary": "_summary", "lint": "hints",
     **dict.fromkeys(("use_deterministic_algorithms", "are_deterministic_algorithms_enabled", "set_deterministic_debug_mode",
                      "is_deterministic_algorithms_warn_only_enabled", "get_deterministic_debug_mode", "set_warn_always",
                      "set_float32_matmul_precision", "get_float32_matmul_precision", "is_warn_always_enabled", "set_flush_denormal",
