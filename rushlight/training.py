@@ -12,8 +12,12 @@
 """
 
 import os
+import random
+import sys
 
 import rushlight as torch
+
+__all__ = ["accuracy", "evaluate", "fit"]
 
 
 def accuracy(output, target):
@@ -22,20 +26,36 @@ def accuracy(output, target):
 
 
 def evaluate(model, loader, loss_fn, metric=None):
-    """The mean loss over all samples of ``loader`` in evaluation mode, and with ``metric`` (a count of hits) the share of hits."""
+    """The mean loss over all samples of ``loader``, and with ``metric`` (a count of hits) the share of hits, else None.
+
+    The model runs in evaluation mode without gradients, and is put back into the mode it was in. ValueError for a loader without batches.
+    """
     was_training = model.training
     model.eval()
     total = hits = samples = 0
     try:
         with torch.no_grad():
-            for x, y in loader:
+            for x, y in _on_device_of(model, loader):
                 output = model(x)
                 total += loss_fn(output, y).item() * len(x)
                 hits += metric(output, y) if metric else 0
                 samples += len(x)
     finally:
         model.train(was_training)
-    return (total / samples, hits / samples) if metric else (total / samples, None)
+    return total / _positive(samples), hits / samples if metric else None
+
+
+def _on_device_of(model, batches):
+    """The batches (input, target), moved to where the model's parameters are."""
+    parameter = next(model.parameters(), None)
+    for x, y in batches:
+        yield (x, y) if parameter is None else (x.to(parameter.device), y.to(parameter.device))
+
+
+def _positive(samples):
+    if not samples:
+        raise ValueError("the loader gave no batch: is the data set empty, or smaller than one batch with drop_last=True?")
+    return samples
 
 
 def _bar(loader, title, progress):
@@ -52,67 +72,123 @@ def _bar(loader, title, progress):
 def _train_epoch(model, batches, loss_fn, optimizer):
     model.train()
     total = samples = 0
-    for x, y in batches:
+    for x, y in _on_device_of(model, batches):
         optimizer.zero_grad()
         loss = loss_fn(model(x), y)
         loss.backward()
         optimizer.step()
         total += loss.item() * len(x)
         samples += len(x)
-    return total / samples
+    return total / _positive(samples)
 
 
-def _state(model, optimizer, scheduler, history, best, stale):
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history, "best": best, "stale": stale,
-             "generator": torch.get_rng_state()}  # fmt: skip
-    if scheduler is not None:
-        state["scheduler"] = scheduler.state_dict()
-    return state
+# -- checkpoints ---------------------------------------------------------------------------------------------------------
 
 
-def _restore(path, model, optimizer, scheduler):
-    state = torch.load(path)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    if scheduler is not None:
-        scheduler.load_state_dict(state["scheduler"])
-    torch.set_rng_state(state["generator"])
-    return state["history"], state["best"], state["stale"]
+class _Run:
+    """What an interrupted run needs to go on as if nothing had happened."""
+
+    def __init__(self, model, loader, optimizer, scheduler):
+        self.parts = {"model": model, "optimizer": optimizer}
+        if scheduler is not None:
+            self.parts["scheduler"] = scheduler
+        self.generator = getattr(loader, "generator", None)
+        self.history = {"loss": [], "validation_loss": [], "validation_metric": []}
+        self.best, self.stale = float("inf"), 0
+
+    def save(self, path):
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        torch.save({**state, "history": self.history, "best": self.best, "stale": self.stale, "random": self._random_states()}, path)
+
+    def load(self, path):
+        state = torch.load(path)
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        self.history, self.best, self.stale = state["history"], state["best"], state["stale"]
+        self._set_random_states(state["random"])
+
+    def _random_states(self):
+        """Of all generators that shuffling, dropout and the data set's own transforms may draw from."""
+        states = {"default": torch.get_rng_state(), "python": random.getstate()}
+        if self.generator is not None:
+            states["loader"] = self.generator.get_state()
+        if "numpy" in sys.modules:
+            name, keys, *rest = sys.modules["numpy"].random.get_state()
+            states["numpy"] = (name, keys.tolist(), *rest)
+        return states
+
+    def _set_random_states(self, states):
+        torch.set_rng_state(states["default"])
+        random.setstate(states["python"])
+        if self.generator is not None and "loader" in states:
+            self.generator.set_state(states["loader"])
+        if "numpy" in states:
+            import numpy
+
+            numpy.random.set_state(states["numpy"])
+
+
+# -- the loop ------------------------------------------------------------------------------------------------------------
 
 
 def fit(model, loader, loss_fn, optimizer, *, epochs, validation=None, metric=None, scheduler=None, patience=None, checkpoint=None,
-        resume=False, progress=True):  # fmt: skip
-    """Trains ``model`` and returns the history: a dict of lists with one entry per epoch.
+        best=None, resume=False, progress=True):  # fmt: skip
+    """Trains ``model`` and returns the history: a dict of lists ``loss``, ``validation_loss`` and ``validation_metric``, an entry per epoch.
 
-    loader, validation: give batches (input, target). metric: counts hits of a batch, e.g. :func:`accuracy`. scheduler: stepped after each
-    epoch (with the validation loss if it wants one). patience: stops after so many epochs without a better validation loss.
-    checkpoint: path
-    of a file written after every epoch; resume: go on from it if it exists, with the very numbers of an uninterrupted run.
+    loader, validation: give batches (input, target), which are moved to the model's device.
+    metric: counts hits of a batch, e.g. :func:`accuracy`; the history has their share.
+    scheduler: stepped after each epoch (ReduceLROnPlateau with the validation loss, or the training loss if there is none).
+    patience: training ends after so many epochs in a row without a better validation loss.
+    checkpoint: path of a file that is written after every epoch, with all that is needed to go on.
+    best: path of a file with the model's state_dict at the best validation loss.
+    resume: go on from ``checkpoint`` if it exists, with the very numbers of an uninterrupted run.
+    progress: a bar for each epoch where tqdm is installed, and a line after it.
+
+    ValueError for ``patience`` or ``best`` without ``validation``, ``resume`` without ``checkpoint``, and a loader without batches.
     """
-    history = {"loss": [], "validation_loss": [], "validation_metric": []}
-    best, stale = float("inf"), 0
-    if resume and checkpoint and os.path.exists(checkpoint):
-        history, best, stale = _restore(checkpoint, model, optimizer, scheduler)
-    for epoch in range(len(history["loss"]), epochs):
-        if patience is not None and stale > patience:
+    _check_options(validation, patience, best, checkpoint, resume)
+    run = _Run(model, loader, optimizer, scheduler)
+    if resume and os.path.exists(checkpoint):
+        run.load(checkpoint)
+    for epoch in range(len(run.history["loss"]), epochs):
+        if patience is not None and run.stale >= max(patience, 1):
             break
         title = f"epoch {epoch + 1}/{epochs}"
         loss = _train_epoch(model, _bar(loader, title, progress), loss_fn, optimizer)
-        history["loss"].append(loss)
+        run.history["loss"].append(loss)
         line = f"{title}  loss {loss:.4f}"
         if validation is not None:
-            value, share = evaluate(model, validation, loss_fn, metric)
-            history["validation_loss"].append(value)
-            history["validation_metric"].append(share)
-            best, stale = (value, 0) if value < best else (best, stale + 1)
-            line += f"  validation loss {value:.4f}" + (f"  accuracy {share:.2%}" if share is not None else "")
+            line += _validate(run, validation, loss_fn, metric, best)
         if scheduler is not None:
-            _step_scheduler(scheduler, history)
+            _step_scheduler(scheduler, run.history)
         if checkpoint:
-            torch.save(_state(model, optimizer, scheduler, history, best, stale), checkpoint)
+            run.save(checkpoint)
         if progress:
             print(line, flush=True)
-    return history
+    return run.history
+
+
+def _check_options(validation, patience, best, checkpoint, resume):
+    for name, given in (("patience", patience), ("best", best)):
+        if given is not None and validation is None:
+            raise ValueError(f"fit(): {name} judges by the validation loss, so it needs validation=<loader>")
+    if resume and not checkpoint:
+        raise ValueError("fit(): resume needs the path to go on from, checkpoint=<path>")
+
+
+def _validate(run, loader, loss_fn, metric, best_path):
+    """Notes the validation loss and share of hits of one epoch; returns their part of the line to print."""
+    model = run.parts["model"]
+    value, share = evaluate(model, loader, loss_fn, metric)
+    run.history["validation_loss"].append(value)
+    run.history["validation_metric"].append(share)
+    if value < run.best:
+        run.best, run.stale = value, 0
+        if best_path:
+            torch.save(model.state_dict(), best_path)
+    else:
+        run.stale += 1
+    return f"  validation loss {value:.4f}" + (f"  accuracy {share:.2%}" if share is not None else "")
 
 
 def _step_scheduler(scheduler, history):
