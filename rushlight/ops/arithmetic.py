@@ -336,15 +336,24 @@ def bitwise_not(input):
     return ~input
 
 
+def _no_bool_shift(name, x):
+    if x.type == "b1":
+        raise NotImplementedError(
+            f"\"{name}_cpu\" not implemented for 'Bool'\n  A truth value has no bits to shift: convert it to an integer dtype first."
+        )
+
+
 @pointwise(dtypes="integral")
 def bitwise_left_shift(input, other):
     """``input << other``."""
+    _no_bool_shift("lshift", input)
     return fn.left_shift(input, other)
 
 
 @pointwise(dtypes="integral")
 def bitwise_right_shift(input, other):
     """``input >> other``, arithmetic for signed integers."""
+    _no_bool_shift("rshift", input)
     return fn.right_shift(input, other)
 
 

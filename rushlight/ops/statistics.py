@@ -155,10 +155,13 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         raise RuntimeError(f"order must be non-negative but got {n}")
     if input.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
+    dim = joining._wrap(dim, input.ndim)
     parts = [p for p in (prepend, input, append) if p is not None]
     x = joining.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
         length = x.shape[dim]
-        a, b = shape.narrow(x, dim, 1, max(length - 1, 0)), shape.narrow(x, dim, 0, max(length - 1, 0))
+        if length == 0:
+            break
+        a, b = shape.narrow(x, dim, 1, length - 1), shape.narrow(x, dim, 0, length - 1)
         x = arithmetic.logical_xor(a, b) if x.dtype.name == "bool" else a - b
     return x
