@@ -1,17 +1,47 @@
-"""Every reduction: dims in all forms, keepdim, dtypes, layouts, empty input, refusals and gradients, against PyTorch."""
+"""Every reduction: dims in all forms, keepdim, dtypes, layouts, empty input, refusals and gradients, against PyTorch.
+"""
 
 import pytest
 from expressions import check, check_gradients, rows
 from oracle import DTYPES, both, same, torch
 
 DIMS = (0, 1, -1, (0,), (0, 2), (2, 0), (0, 1, 2), (), None)
-ALL_DIMS = ("sum", "mean", "amax", "amin", "any", "all", "var", "std", "nansum", "nanmean", "logsumexp", "count_nonzero", "norm")
-ONE_DIM = ("prod", "max", "min", "argmax", "argmin", "median", "nanmedian", "mode", "softmax", "log_softmax", "cumsum", "logcumsumexp")
+ALL_DIMS = (
+    "sum",
+    "mean",
+    "amax",
+    "amin",
+    "any",
+    "all",
+    "var",
+    "std",
+    "nansum",
+    "nanmean",
+    "logsumexp",
+    "count_nonzero",
+    "norm",
+)
+ONE_DIM = (
+    "prod",
+    "max",
+    "min",
+    "argmax",
+    "argmin",
+    "median",
+    "nanmedian",
+    "mode",
+    "softmax",
+    "log_softmax",
+    "cumsum",
+    "logcumsumexp",
+)
 UNEVEN = (torch.arange(24.0).reshape(2, 3, 4) * 7 % 11 - 4) / 2
 LAYOUTS = {
-    "dense": UNEVEN, "transposed": UNEVEN.transpose(0, 2), "strided": UNEVEN.repeat(2, 2, 2)[::2, 1::2, ::2],
+    "dense": UNEVEN,
+    "transposed": UNEVEN.transpose(0, 2),
+    "strided": UNEVEN.repeat(2, 2, 2)[::2, 1::2, ::2],
     "expanded": UNEVEN[:, :1].expand(2, 5, 4),
-}  # fmt: skip
+}
 
 
 def calling(operator, *args, **kwargs):
@@ -66,8 +96,26 @@ def test_one_dim(operator, layout):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("operator", ["sum", "mean", "prod", "amax", "amin", "any", "all", "argmax", "argmin", "max", "min", "var", "std",
-                                      "aminmax", "nansum"])  # fmt: skip
+@pytest.mark.parametrize(
+    "operator",
+    [
+        "sum",
+        "mean",
+        "prod",
+        "amax",
+        "amin",
+        "any",
+        "all",
+        "argmax",
+        "argmin",
+        "max",
+        "min",
+        "var",
+        "std",
+        "aminmax",
+        "nansum",
+    ],
+)
 def test_dtypes(operator, dtype):
     x = (UNEVEN * 2 + (0 if dtype != "uint8" else 9)).to(getattr(torch, dtype))
     agree(f"{operator} {dtype}", calling(operator), x, refusals=False)

@@ -1,4 +1,6 @@
-"""Cumulative operators against PyTorch: dims, dtypes, nan, infinities and zeros, in-place forms, gradients of every order."""
+"""Cumulative operators against PyTorch: dims, dtypes, nan, infinities and zeros, in-place forms, gradients of every
+order.
+"""
 
 import pytest
 from expressions import check, check_gradients, rows
@@ -83,13 +85,20 @@ def test_every_dtype(operator, dtype):
     (want, refused), (got, error) = both(lambda lib, t: getattr(lib, operator)(t, 1), x)
     assert (refused is None) == (error is None), (refused, error)
     if refused is None:
-        same(tuple(got) if isinstance(got, tuple) else got, tuple(want) if isinstance(want, tuple) else want, operator, scale=3)
+        same(
+            tuple(got) if isinstance(got, tuple) else got,
+            tuple(want) if isinstance(want, tuple) else want,
+            operator,
+            scale=3,
+        )
 
 
 @pytest.mark.parametrize("n", [1, 5, 4095, 4097, 20000])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 def test_long_rows_are_accurate(n, dtype):
-    x = (torch.rand(3, n, generator=torch.Generator().manual_seed(n), dtype=torch.float64) * 100).to(getattr(torch, dtype))
+    x = (torch.rand(3, n, generator=torch.Generator().manual_seed(n), dtype=torch.float64) * 100).to(
+        getattr(torch, dtype)
+    )
     mine = rl.tensor(x.tolist(), dtype=getattr(rl, dtype)).cumsum(1)
     exact = x.double().cumsum(1)
     worst = (torch.tensor(mine.tolist(), dtype=torch.float64) - exact).abs().max()

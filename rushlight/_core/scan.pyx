@@ -1,9 +1,11 @@
 # cython: language_level=3
-"""Scans along the last dim: each result follows from the one before it, a dependence for which the kernel language has no word.
+"""Scans along the last dim: each result follows from the one before it, a dependence for which the kernel language has
+no word.
 
-Sums and products of long rows are cut into blocks of a fixed size: their totals first, then each block from where it begins. Both steps run over
-threads, and four blocks (or rows) at a time in each, so that four additions are under way at once. Where the cuts are follows from the length of a
-row alone: results are the same for any number of threads. float32 is accumulated in float64.
+Sums and products of long rows are cut into blocks of a fixed size: their totals first, then each block from where it
+begins. Both steps run over threads, and four blocks (or rows) at a time in each, so that four additions are under way
+at once. Where the cuts are follows from the length of a row alone: results are the same for any number of threads.
+float32 is accumulated in float64.
 """
 from libc.math cimport INFINITY, exp, fmax, log1p
 from libc.stdint cimport int64_t
@@ -68,7 +70,8 @@ cdef void _block(const number* x, number* out, int64_t n, bint product, total ca
         out[i] = <number>carry
 
 
-cdef void _four_blocks(const number* x, number* out, const int64_t* at, int64_t n, bint product, total* carry) noexcept nogil:
+cdef void _four_blocks(const number* x, number* out, const int64_t* at, int64_t n, bint product,
+                       total* carry) noexcept nogil:
     """Four blocks of n elements each, in step."""
     cdef total a = carry[0], b = carry[1], c = carry[2], d = carry[3]
     cdef const number* p = x + at[0]
@@ -87,7 +90,8 @@ cdef void _four_blocks(const number* x, number* out, const int64_t* at, int64_t 
         (out + at[3])[i] = <number>d
 
 
-cdef void _scan_blocks(Scan* c, const number* x, number* out, total* carries, int64_t begin, int64_t end) noexcept nogil:
+cdef void _scan_blocks(Scan* c, const number* x, number* out, total* carries, int64_t begin,
+                       int64_t end) noexcept nogil:
     cdef int64_t[TOGETHER] at
     cdef int64_t s = begin
     cdef int k
@@ -104,14 +108,16 @@ cdef void _scan_blocks(Scan* c, const number* x, number* out, total* carries, in
 
 cdef void _find_totals(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Scan* c = <Scan*>context
-    cdef int64_t s
+    cdef int64_t s, at, n
+    cdef double one = c.product
     for s in range(begin, end):
+        at, n = _start(c, s), _length(c, s)
         if c.code == F32:
-            (<double*>c.carries)[s] = _total(<const float*>c.input + _start(c, s), _length(c, s), c.product, <double>c.product)
+            (<double*>c.carries)[s] = _total(<const float*>c.input + at, n, c.product, one)
         elif c.code == F64:
-            (<double*>c.carries)[s] = _total(<const double*>c.input + _start(c, s), _length(c, s), c.product, <double>c.product)
+            (<double*>c.carries)[s] = _total(<const double*>c.input + at, n, c.product, one)
         else:
-            (<int64_t*>c.carries)[s] = _total(<const int64_t*>c.input + _start(c, s), _length(c, s), c.product, <int64_t>c.product)
+            (<int64_t*>c.carries)[s] = _total(<const int64_t*>c.input + at, n, c.product, <int64_t>c.product)
 
 
 cdef void _fill(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -185,12 +191,15 @@ cdef void _extrema_rows(void* context, int64_t begin, int64_t end) noexcept nogi
 
 
 def extrema(Tensor input, int sign):
-    """(values, indices) of the running maxima (sign 1) or minima (-1) along the last dim; the last of equal ones; a nan stays."""
+    """(values, indices) of the running maxima (sign 1) or minima (-1) along the last dim; the last of equal ones; a nan
+    stays.
+    """
     cdef Tensor out = empty(input.code, input.ndim, input.sizes), indices = empty(I64, input.ndim, input.sizes)
     cdef Scan c
     if out.count:
         c.n = input.sizes[input.ndim - 1]
-        c.input, c.out, c.indices, c.code, c.sign = input.address, out.address, <int64_t*>indices.address, input.code, sign
+        c.input, c.out, c.indices = input.address, out.address, <int64_t*>indices.address
+        c.code, c.sign = input.code, sign
         with nogil:
             parallel_for(_extrema_rows, &c, 0, out.count // c.n, (1 << 13) // c.n + 1)
     return out, indices
@@ -235,7 +244,8 @@ cdef void _other_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 
 def recur(Tensor input, Tensor factors):
-    """``y[i] = input[i] + factors[i] * y[i - 1]`` along the last dim; without factors ``y[i] = log(exp(input[i]) + exp(y[i - 1]))``.
+    """``y[i] = input[i] + factors[i] * y[i - 1]`` along the last dim; without factors ``y[i] = log(exp(input[i]) +
+    exp(y[i - 1]))``.
 
     Both are contiguous, of one shape, and float32 or float64.
     """
@@ -243,7 +253,8 @@ def recur(Tensor input, Tensor factors):
     cdef Scan c
     if out.count:
         c.n = input.sizes[input.ndim - 1]
-        c.input, c.out, c.code, c.other = input.address, out.address, input.code, NULL if factors is None else factors.address
+        c.input, c.out, c.code = input.address, out.address, input.code
+        c.other = NULL if factors is None else factors.address
         with nogil:
             parallel_for(_other_rows, &c, 0, out.count // c.n, (1 << 11) // c.n + 1)
     return out

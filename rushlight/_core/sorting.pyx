@@ -1,10 +1,10 @@
 # cython: language_level=3
 """Sorting, selection and searching along the last dim.
 
-Every element gets a 64-bit key whose unsigned order is the dtype's order, nan last; then one radix sort serves all dtypes, and selection and binary
-search compare keys. A row is sorted by its low digit first, one stable distribution per byte in which its keys differ. Long rows are cut into chunks of
-a fixed size that threads count and distribute by themselves; where a chunk's elements go follows from the counts, so results are the same for any
-number of threads.
+Every element gets a 64-bit key whose unsigned order is the dtype's order, nan last; then one radix sort serves all
+dtypes, and selection and binary search compare keys. A row is sorted by its low digit first, one stable distribution
+per byte in which its keys differ. Long rows are cut into chunks of a fixed size that threads count and distribute by
+themselves; where a chunk's elements go follows from the counts, so results are the same for any number of threads.
 
 The kernel language has no word for this: where an element is written depends on how many others came before it.
 """
@@ -165,7 +165,9 @@ cdef void _sort(Row* r) noexcept nogil:
 # -- selection --
 
 cdef Item _select(Row* r, int64_t k, int64_t* before) noexcept nogil:
-    """The first of the items whose key is the k-th least (k from 1 on); before: how many keys are less. Leaves items as they are."""
+    """The first of the items whose key is the k-th least (k from 1 on); before: how many keys are less. Leaves items as
+    they are.
+    """
     cdef Item* source = r.items
     cdef int64_t[DIGITS] counts
     cdef int64_t i, kept, n = r.n
@@ -267,17 +269,22 @@ cdef int _run(Rows* c, Tensor input) except -1:
     cdef int d
     for d in range(input.ndim - 1):
         rows *= input.sizes[d]
-    c.data, c.code, c.itemsize, c.n, c.failed = input.address, input.code, ITEMSIZE[input.code], input.sizes[input.ndim - 1], False
+    c.data, c.code, c.itemsize, c.n = input.address, input.code, ITEMSIZE[input.code], input.sizes[input.ndim - 1]
+    c.failed = False
     if c.n and rows:
         with nogil:
             parallel_for(_run_rows, c, 0, rows, max(<int64_t>1, GRAIN // c.n))
     if c.failed:
-        raise MemoryError("sort: no memory for the keys of a row\n  It needs 32 bytes for each element of the dim that is sorted.")
+        raise MemoryError(
+            "sort: no memory for the keys of a row\n  It needs 32 bytes for each element of the dim that is sorted."
+        )
     return 0
 
 
 def least(Tensor input, int64_t k, bint descending, bint sorted):
-    """(values, indices) of the first ``k`` elements of each row in sorted order, or in the row's order; input is contiguous with a last dim."""
+    """(values, indices) of the first ``k`` elements of each row in sorted order, or in the row's order; input is
+    contiguous with a last dim.
+    """
     cdef int64_t[MAX_RANK] sizes
     cdef Rows c
     cdef Tensor values, indices
@@ -292,7 +299,9 @@ def least(Tensor input, int64_t k, bint descending, bint sorted):
 
 
 def kth(Tensor input, Tensor ranks):
-    """Where each row has its ``ranks``-th least element (from 1 on; the first of equal ones). input and ranks (int64) are contiguous."""
+    """Where each row has its ``ranks``-th least element (from 1 on; the first of equal ones). input and ranks (int64)
+    are contiguous.
+    """
     cdef Tensor indices = empty(I64, input.ndim - 1, input.sizes)
     cdef Rows c
     c.flip, c.k, c.sorted, c.values = 0, 0, False, NULL
@@ -324,7 +333,8 @@ cdef void _search_range(void* context, int64_t begin, int64_t end) noexcept nogi
         while low < high:
             middle = (low + high) >> 1
             bound = key_at(c.bounds, c.code, row + middle)
-            if bound < key or (c.right and bound == key) or (bound == c.nan and c.nan):   # a nan lies above every boundary
+            # as in PyTorch: a nan among the boundaries lies below every value, a nan that is sought above every boundary
+            if bound < key or (c.right and bound == key) or (bound == c.nan and c.nan):
                 low = middle + 1
             else:
                 high = middle
@@ -335,10 +345,13 @@ cdef void _search_range(void* context, int64_t begin, int64_t end) noexcept nogi
 
 
 def search(Tensor bounds, Tensor values, bint right, bint narrow):
-    """Where each value would be inserted in its row of boundaries; both contiguous and of one dtype; bounds 1-d, or with values' leading dims."""
+    """Where each value would be inserted in its row of boundaries; both contiguous and of one dtype; bounds 1-d, or
+    with values' leading dims.
+    """
     cdef Tensor out = empty(I32 if narrow else I64, values.ndim, values.sizes)
     cdef Search c
-    c.bounds, c.values, c.code, c.right, c.wide, c.out = bounds.address, values.address, bounds.code, right, not narrow, out.address
+    c.bounds, c.values, c.out, c.code = bounds.address, values.address, out.address, bounds.code
+    c.right, c.wide = right, not narrow
     c.n = bounds.sizes[bounds.ndim - 1]
     c.each = values.sizes[values.ndim - 1] if bounds.ndim > 1 else 0
     c.nan = {F16: 0xFFFF, BF16: 0xFFFF, F32: 0xFFFFFFFF, F64: 0xFFFFFFFFFFFFFFFF}.get(bounds.code, 0)

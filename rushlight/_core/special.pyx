@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""Special functions by iteration: the regularised incomplete gamma functions, and the C library's Bessel functions of the first and second kind.
+"""Special functions by iteration: the regularised incomplete gamma functions, and the C library's Bessel functions of
+the first and second kind.
 
 How many terms a series needs depends on each element, and the kernel language has no loop of its own.
 """
@@ -25,13 +26,16 @@ cdef struct Map:
 
 
 cdef double _power_over_gamma(double a, double x) noexcept nogil:
-    """``x**a exp(-x) / gamma(a + 1)``, of large arguments by the distance of x from a (Temme 1994, with Stirling's series)."""
+    """``x**a exp(-x) / gamma(a + 1)``, of large arguments by the distance of x from a (Temme 1994, with Stirling's
+    series).
+    """
     cdef double r
     if a < 30:
         return exp(a * log(x) - x - lgamma(a + 1))
     r = (x - a) / a
     r = exp(a * ((log1p(r) if fabs(r) < 0.5 else log(x / a)) - r))
-    return r / (exp((1 / 12.0 - 1 / (360.0 * a * a) + 1 / (1260.0 * a * a * a * a)) / a) * (2 * 3.141592653589793 * a) ** 0.5)
+    r /= (2 * 3.141592653589793 * a) ** 0.5
+    return r / exp((1 / 12.0 - 1 / (360.0 * a * a) + 1 / (1260.0 * a * a * a * a)) / a)
 
 
 cdef double _lower_series(double a, double x) noexcept nogil:
@@ -130,7 +134,8 @@ def evaluate(str name, Tensor first, Tensor second):
     """The function of contiguous float64 tensors of one shape, element by element."""
     cdef Tensor out = empty(F64, first.ndim, first.sizes)
     cdef Map c
-    c.first, c.second, c.out, c.function = <const double*>first.address, <const double*>second.address, <double*>out.address, _find(name)
+    c.first, c.second, c.out = <const double*>first.address, <const double*>second.address, <double*>out.address
+    c.function = _find(name)
     with nogil:
         parallel_for(_range, &c, 0, out.count, 512)
     return out

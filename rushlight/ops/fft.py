@@ -1,7 +1,9 @@
-"""Discrete Fourier transforms through NumPy's pocketfft, with their adjoints as gradients, and the short-time transform.
+"""Discrete Fourier transforms through NumPy's pocketfft, with their adjoints as gradients, and the short-time
+transform.
 
-Three transforms do all the work: complex to complex, real to half of a spectrum, and half of a spectrum to real. What the public functions add is
-the choice of sizes, dims and scales. The adjoint of each is again one of them, so gradients exist to every order.
+Three transforms do all the work: complex to complex, real to half of a spectrum, and half of a spectrum to real. What
+the public functions add is the choice of sizes, dims and scales. The adjoint of each is again one of them, so gradients
+exist to every order.
 """
 
 import math
@@ -59,7 +61,8 @@ def _(grad, dims, scale, shapes):
 
 @library(where="", differentiable="input", label="FftC2R")
 def _c2r(input, dims, scale, n):
-    """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction, not scaled."""
+    """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction, not scaled.
+    """
     sizes = [input.shape[d] for d in dims[:-1]] + [n]
     return _tensor_of(_numpy().fft.irfftn(_array(input), s=sizes, axes=dims, norm="forward"), scale)
 
@@ -217,8 +220,14 @@ def _define(name, family, kind, doc):
             return transform(input, s, dim, norm)
 
     definition.__name__ = "fft_" + name
-    over = ("over ``dim``, cut or filled with zeros to ``n`` points", "over two dims", "over ``dim`` (all dims if None)")[kind - 1]
-    definition.__doc__ = f"{doc} {over}. norm: which direction is scaled by 1/n, 'backward' (default), 'forward', or 'ortho' for both."
+    over = (
+        "over ``dim``, cut or filled with zeros to ``n`` points",
+        "over two dims",
+        "over ``dim`` (all dims if None)",
+    )[kind - 1]
+    definition.__doc__ = (
+        f"{doc} {over}. norm: which direction is scaled by 1/n, 'backward' (default), 'forward', or 'ortho' for both."
+    )
     return composite(definition, where="fft")
 
 
@@ -299,8 +308,10 @@ def _check_stft(call, n_fft, hop_length, win_length, window, limit):
     if not 0 < win_length <= n_fft:
         raise RuntimeError(f"{call} : expected 0 < win_length <= n_fft, but got win_length={win_length}")
     if window is not None and (window.ndim != 1 or window.shape[0] != win_length):
-        raise RuntimeError(f"{call} : expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
-                           f"{list(window.shape)}")  # fmt: skip
+        raise RuntimeError(
+            f"{call} : expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
+            f"{list(window.shape)}"
+        )
 
 
 def _padded(x, p, mode):
@@ -311,8 +322,10 @@ def _padded(x, p, mode):
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if mode == "reflect" and p >= n:
-        raise RuntimeError("Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
-                           f"({p}, {p}) at dimension 2 of input {[1, *x.shape]}")  # fmt: skip
+        raise RuntimeError(
+            "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+            f"({p}, {p}) at dimension 2 of input {[1, *x.shape]}"
+        )
     at = lambda start, k: shape.narrow(x, -1, start, k)  # noqa: E731
     if mode == "reflect":
         ends = movement.flip(at(1, p), -1), movement.flip(at(n - 1 - p, p), -1)
@@ -324,24 +337,53 @@ def _padded(x, p, mode):
 
 
 @composite
-def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False, onesided=None,
-         return_complex=None, align_to_window=None):  # fmt: skip
-    """The spectra of stretches of ``n_fft`` samples, ``hop_length`` apart, times ``window``: (..., frequencies, stretches).
+def stft(
+    input,
+    n_fft,
+    hop_length=None,
+    win_length=None,
+    window=None,
+    center=True,
+    pad_mode="reflect",
+    normalized=False,
+    onesided=None,
+    return_complex=None,
+    align_to_window=None,
+):
+    """The spectra of stretches of ``n_fft`` samples, ``hop_length`` apart, times ``window``: (..., frequencies,
+    stretches).
 
-    center: the signal is padded (``pad_mode``) so that stretch t is centred at sample t * hop_length; normalized: scaled by n_fft ** -0.5;
-    onesided: half the spectrum, the default for real signals and windows.
+    center: the signal is padded (``pad_mode``) so that stretch t is centred at sample t * hop_length; normalized:
+    scaled by n_fft ** -0.5; onesided: half the spectrum, the default for real signals and windows.
     """
-    hop_length, win_length = n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
+    hop_length, win_length = (
+        n_fft // 4 if hop_length is None else hop_length,
+        n_fft if win_length is None else win_length,
+    )
     complex_input = input.is_complex() or (window is not None and window.is_complex())
     if return_complex is None and not complex_input:
-        raise RuntimeError("stft requires the return_complex parameter be given for real inputs, and will further require that return_complex=True "
-                           "in a future PyTorch release.")  # fmt: skip
+        raise RuntimeError(
+            "stft requires the return_complex parameter be given for real inputs, and will further require that "
+            "return_complex=True "
+            "in a future PyTorch release."
+        )
     x = shape.unsqueeze(input, 0) if input.ndim == 1 else input
     if center:
         x = _padded(x, n_fft // 2, pad_mode)
     signal = shape.squeeze(x, 0) if input.ndim == 1 else x
-    call = _call_text("stft", signal, window, n_fft=n_fft, hop_length=hop_length, win_length=win_length, center=center, normalized=normalized,
-                      onesided=onesided, return_complex=return_complex, align_to_window=align_to_window)  # fmt: skip
+    call = _call_text(
+        "stft",
+        signal,
+        window,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        center=center,
+        normalized=normalized,
+        onesided=onesided,
+        return_complex=return_complex,
+        align_to_window=align_to_window,
+    )
     if x.ndim != 2:
         raise RuntimeError(f"{call} : expected a 1D or 2D tensor")
     _check_stft(call, n_fft, hop_length, win_length, window, x.shape[-1])
@@ -353,20 +395,51 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
 
 
 @composite
-def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, normalized=False, onesided=None, length=None,
-          return_complex=False):  # fmt: skip
-    """The signal of least squared error whose :func:`stft` is given: inverse transforms, added where they overlap, over the windows' squares."""
-    hop_length, win_length = n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
+def istft(
+    input,
+    n_fft,
+    hop_length=None,
+    win_length=None,
+    window=None,
+    center=True,
+    normalized=False,
+    onesided=None,
+    length=None,
+    return_complex=False,
+):
+    """The signal of least squared error whose :func:`stft` is given: inverse transforms, added where they overlap, over
+    the windows' squares.
+    """
+    hop_length, win_length = (
+        n_fft // 4 if hop_length is None else hop_length,
+        n_fft if win_length is None else win_length,
+    )
     if not input.is_complex():
-        raise RuntimeError("istft requires a complex-valued input tensor matching the output from stft with return_complex=True.")
+        raise RuntimeError(
+            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
+        )
     x = shape.unsqueeze(input, 0) if input.ndim == 2 else input
     if input.numel() == 0 or x.ndim != 3:
         raise RuntimeError(f"istft expected a tensor of 2 or 3 dimensions with elements, but got {list(input.shape)}")
     half = x.shape[1] != n_fft if onesided is None else onesided
     if x.shape[1] != (n_fft // 2 + 1 if half else n_fft):
-        raise RuntimeError(f"istft expected the frequency dimension (3rd to the last) of the input tensor to match n_fft, but got {x.shape[1]}")
-    call = _call_text("istft", input, window, n_fft=n_fft, hop_length=hop_length, win_length=win_length, center=center, normalized=normalized,
-                      onesided=onesided, length=length, return_complex=return_complex)  # fmt: skip
+        raise RuntimeError(
+            f"istft expected the frequency dimension (3rd to the last) of the input tensor to match n_fft, but got "
+            f"{x.shape[1]}"
+        )
+    call = _call_text(
+        "istft",
+        input,
+        window,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        center=center,
+        normalized=normalized,
+        onesided=onesided,
+        length=length,
+        return_complex=return_complex,
+    )
     _check_stft(call, n_fft, hop_length, win_length, window, n_fft)
     real = input.real.dtype
     w = _window(window, win_length, n_fft, real)
@@ -383,8 +456,9 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
     stop = min(end, total)
     signal, weight = shape.narrow(signal, 1, start, stop - start), shape.narrow(weight, 1, start, stop - start)
     if float(reduction.amin(arithmetic.abs(weight))) < 1e-11:
-        raise RuntimeError(f"{call} window overlap add min: 1\n  Somewhere in the signal all windows are zero: take more overlap or another window.")
+        raise RuntimeError(
+            f"{call} window overlap add min: 1\n  Somewhere in the signal all windows are zero: take more overlap or "
+            f"another window."
+        )
     out = _resized(signal / weight, 1, end - start)
     return shape.squeeze(out, 0) if input.ndim == 2 else out
-
-

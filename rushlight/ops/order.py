@@ -2,7 +2,6 @@
 
 import math
 
-from .. import return_types
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from . import arithmetic, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
@@ -26,7 +25,9 @@ def _check_order(name, input):
 
 
 def _ranks(input, dim, skip_nan):
-    """The rank of each row's lower median. With a nan in the row: that of a nan, or (skip_nan) the median of the others."""
+    """The rank of each row's lower median. With a nan in the row: that of a nan, or (skip_nan) the median of the
+    others.
+    """
     n = input.shape[dim]
     if not input.is_floating_point():
         return (n + 1) // 2
@@ -65,7 +66,11 @@ def _median_form(name, skip_nan, doc):
         if input.numel() == 0:
             from . import creation
 
-            return creation.full((), math.nan if input.is_floating_point() else -(2**63) if input.dtype is _int64 else 0, dtype=input.dtype)
+            return creation.full(
+                (),
+                math.nan if input.is_floating_point() else -(2**63) if input.dtype is _int64 else 0,
+                dtype=input.dtype,
+            )
         result = _median_of_all(input, skip_nan)
         return result if out is None else _operator.deliver_out(result, out, name)
 
@@ -74,9 +79,13 @@ def _median_form(name, skip_nan, doc):
 
 
 median = _median_form(
-    "median", False, "The middle element, the lower one of two; along ``dim`` as ``(values, indices)``. nan if there is one."
+    "median",
+    False,
+    "The middle element, the lower one of two; along ``dim`` as ``(values, indices)``. nan if there is one.",
 )
-nanmedian = _median_form("nanmedian", True, "The middle of the elements that are not nan; along ``dim`` as ``(values, indices)``.")
+nanmedian = _median_form(
+    "nanmedian", True, "The middle of the elements that are not nan; along ``dim`` as ``(values, indices)``."
+)
 
 
 @library(where="", differentiable="input", label="Mode")
@@ -104,7 +113,9 @@ def _(grads, dim, keepdim, results, shapes):
 
 @composite
 def mode(input, dim=-1, keepdim=False, *, out=None):
-    """``(values, indices)``: the most frequent element along ``dim``, the least of equally frequent ones, and where it stands last."""
+    """``(values, indices)``: the most frequent element along ``dim``, the least of equally frequent ones, and where it
+    stands last.
+    """
     dim = _check_dim("mode", input, dim)
     if input.is_complex():
         raise NotImplementedError(f"\"mode_cpu\" not implemented for '{title(input)}'")
@@ -126,7 +137,9 @@ def _check_quantile(name, input, q, interpolation):
     if q.dtype is not input.dtype:
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
     if interpolation not in _INTERPOLATIONS:
-        raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+        raise RuntimeError(
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+        )
     if q.numel() and not bool(reduction.all((q >= 0) & (q <= 1))):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
 
@@ -178,7 +191,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
 
 @composite
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
-    """The ``q``-th quantiles (``q`` from 0 to 1, a number or a tensor, whose dim comes first in the result) along ``dim`` or of all elements.
+    """The ``q``-th quantiles (``q`` from 0 to 1, a number or a tensor, whose dim comes first in the result) along
+    ``dim`` or of all elements.
 
     interpolation: what to take between two elements: 'linear', 'lower', 'higher', 'midpoint' or 'nearest'.
     """
@@ -196,19 +210,28 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
 
 def _check_weights(weights, n, name, integral):
     if weights.ndim > 1:
-        raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions"
+        )
     if integral == weights.is_floating_point() or weights.is_complex():
         kind = "integral" if integral else "floating point"
         raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {title(weights)} dtype")
     if weights.numel() != n:
-        raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got {weights.numel()} != {n}")
+        raise RuntimeError(
+            f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+            f"{weights.numel()} != {n}"
+        )
 
 
 @composite
 def cov(input, *, correction=1, fweights=None, aweights=None):
-    """The covariance matrix of variables (rows) over observations (columns), weighted by counts ``fweights`` and importances ``aweights``."""
+    """The covariance matrix of variables (rows) over observations (columns), weighted by counts ``fweights`` and
+    importances ``aweights``.
+    """
     if input.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     if input.dtype is _bool:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     x = shape.reshape(input, (1, -1)) if input.ndim < 2 else input
@@ -235,14 +258,15 @@ def _squeezed(x):
 def corrcoef(input):
     """The matrix of correlation coefficients of variables (rows) over observations (columns)."""
     if input.ndim > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
     c = cov(input)
     if c.ndim == 0:
         return c / c
     spread = arithmetic.sqrt(shape.diagonal(c.real if c.is_complex() else c))
     r = c / shape.unsqueeze(spread, 1) / shape.unsqueeze(spread, 0)
     return r if r.is_complex() else arithmetic.clamp(r, -1, 1)
-
 
 
 # -- finite differences --
@@ -257,7 +281,10 @@ def _slope(x, dim, spacing, edge_order):
         if edge_order == 1:
             ends = ((at(1, 1) - at(0, 1)) / spacing, (at(n - 1, 1) - at(n - 2, 1)) / spacing)
         else:
-            ends = ((4 * at(1, 1) - 3 * at(0, 1) - at(2, 1)) / (2 * spacing), (3 * at(n - 1, 1) - 4 * at(n - 2, 1) + at(n - 3, 1)) / (2 * spacing))
+            ends = (
+                (4 * at(1, 1) - 3 * at(0, 1) - at(2, 1)) / (2 * spacing),
+                (3 * at(n - 1, 1) - 4 * at(n - 2, 1) + at(n - 3, 1)) / (2 * spacing),
+            )
         return joining.cat([ends[0], inner, ends[1]], dim)
     tall = (-1,) + (1,) * (x.ndim - 1 - dim)
     h = spacing[1:] - spacing[:-1]
@@ -280,15 +307,23 @@ def _parabola(f0, f1, f2, a, b):
 def gradient(input, *, spacing=1, dim=None, edge_order=1):
     """The derivatives of samples along each dim (or ``dim``), as a tuple, by differences of second order within.
 
-    spacing: a number, a number for each dim, or a tensor of coordinates for each; edge_order: 1 or 2, the order at the two ends.
+    spacing: a number, a number for each dim, or a tensor of coordinates for each; edge_order: 1 or 2, the order at the
+    two ends.
     """
-    dims = tuple(range(input.ndim)) if dim is None else tuple(_wrap(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
+    dims = (
+        tuple(range(input.ndim))
+        if dim is None
+        else tuple(_wrap(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
+    )
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     spacings = [spacing] * len(dims) if isinstance(spacing, (int, float, complex)) else list(spacing)
     if len(spacings) != len(dims):
-        raise RuntimeError("torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() if dim argument is not "
-                           f"given, else len(dim)', but got a list of length {len(spacings)}")  # fmt: skip
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() if "
+            "dim argument is not "
+            f"given, else len(dim)', but got a list of length {len(spacings)}"
+        )
     for d in dims:
         if input.shape[d] < edge_order + 1:
             raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
@@ -341,7 +376,8 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
 
 @composite(where="function functional")
 def pdist(input, p=2.0):
-    """The p-norm distances between all pairs of rows of a matrix, as the upper triangle of :func:`cdist`, row by row."""
+    """The p-norm distances between all pairs of rows of a matrix, as the upper triangle of :func:`cdist`, row by row.
+    """
     from . import creation
 
     if input.ndim != 2:

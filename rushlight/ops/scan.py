@@ -89,7 +89,8 @@ def _complex_products(x, dim):
 
 @_cumprod.backward_of
 def _(grad, input, dim, result):
-    # d out[j] / d x[k] is the product of all x[i], i <= j, but x[k]: those before k times those after it. No division, so zeros do no harm.
+    # d out[j] / d x[k] is the product of all x[i], i <= j, but x[k]: those before k times those after it. No division,
+    # so zeros do no harm.
     if input.ndim == 0:
         return grad
     x = shape.cast(input, grad.dtype).conj() if grad.is_complex() else shape.cast(input, grad.dtype)
@@ -145,7 +146,9 @@ def _(grad, factors, dim, result, needs):
 
 def _backwards(input, factors, dim):
     """``y[i] = input[i] + factors[i + 1] * y[i + 1]``: the adjoint of the recurrence with these factors."""
-    return movement.flip(recurrence(movement.flip(input, dim), movement.flip(_shifted(factors, dim, 0, -1), dim), dim), dim)
+    return movement.flip(
+        recurrence(movement.flip(input, dim), movement.flip(_shifted(factors, dim, 0, -1), dim), dim), dim
+    )
 
 
 # -- extrema --
@@ -174,7 +177,9 @@ def _extremum(name, sign):
 
     definition.__name__ = name
     which = "largest" if sign > 0 else "smallest"
-    definition.__doc__ = f"``(values, indices)``: the {which} element so far along ``dim``, and where it stood, the last of equal ones."
+    definition.__doc__ = (
+        f"``(values, indices)``: the {which} element so far along ``dim``, and where it stood, the last of equal ones."
+    )
     return composite(definition)
 
 
@@ -231,7 +236,9 @@ def _panels(y, x, dx, dim):
 def _check_points(name, y, x, dim):
     dim = _wrap(dim, y.ndim)
     if y.dtype is _bool or (x is not None and x.dtype is _bool):
-        raise RuntimeError(f"{name}: received a bool input for `{'y' if y.dtype is _bool else 'x'}`, but bool is not supported")
+        raise RuntimeError(
+            f"{name}: received a bool input for `{'y' if y.dtype is _bool else 'x'}`, but bool is not supported"
+        )
     if x is not None and x.ndim == 1 and x.shape[0] != y.shape[dim]:
         raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
     return dim

@@ -32,7 +32,9 @@ def back(result, input, dim):
 
 def _ordered(name, input):
     if input.is_complex():
-        raise RuntimeError(f"{name} does not support complex dtypes on CPU\n  Complex numbers have no order; sort by abs() or real.")
+        raise RuntimeError(
+            f"{name} does not support complex dtypes on CPU\n  Complex numbers have no order; sort by abs() or real."
+        )
 
 
 def spread(grad, dim, indices, sizes):
@@ -66,7 +68,8 @@ def _named(name, results, out):
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """``(values, indices)``: the elements along ``dim`` in ascending (or descending) order, and where they were.
 
-    nan counts as the largest value. The order is always stable: equal elements keep their order, so the result does not depend on the number of threads.
+    nan counts as the largest value. The order is always stable: equal elements keep their order, so the result does not
+    depend on the number of threads.
 
     >>> torch.sort(torch.tensor([3, 1, 2])).values
     tensor([1, 2, 3])
@@ -118,21 +121,30 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
 
 @library(where="", differentiable="input", label="Kthvalue")
 def pick(input, dim, keepdim, ranks):
-    """(values, indices) of the element of each rank along ``dim``; ranks: an int, or a tensor of the shape without ``dim``."""
+    """(values, indices) of the element of each rank along ``dim``; ranks: an int, or a tensor of the shape without
+    ``dim``.
+    """
     from . import creation
 
     x = last(input, dim)
     lead = tuple(x.shape[:-1])
-    ranks = shape.contiguous(last_ranks(ranks, dim, input.ndim)) if isinstance(ranks, Tensor) else creation.full(lead, ranks, dtype=_int64)
+    ranks = (
+        shape.contiguous(last_ranks(ranks, dim, input.ndim))
+        if isinstance(ranks, Tensor)
+        else creation.full(lead, ranks, dtype=_int64)
+    )
     indices = core.kth(x, ranks)
     values = shape.squeeze(gather.gather(x, -1, shape.unsqueeze(indices, -1)), -1)
     if input.ndim == 0:
         return shape.reshape(values, ()), shape.reshape(indices, ())
-    return tuple(back(shape.unsqueeze(r, -1), input, dim) if keepdim else _without_last(r, input, dim) for r in (values, indices))
+    return tuple(
+        back(shape.unsqueeze(r, -1), input, dim) if keepdim else _without_last(r, input, dim) for r in (values, indices)
+    )
 
 
 def last_ranks(ranks, dim, ndim):
-    """``ranks`` (without ``dim``) in the order of dims that :func:`last` gives: the last one stands where ``dim`` was."""
+    """``ranks`` (without ``dim``) in the order of dims that :func:`last` gives: the last one stands where ``dim`` was.
+    """
     if ndim <= 1 or dim == ndim - 1:
         return ranks
     return movement.movedim(ranks, -1, dim)
@@ -212,7 +224,8 @@ def _unmoved(order, numbers):
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct elements in ascending order (the distinct slices along ``dim``, in lexicographic order).
 
-    With ``return_inverse`` also where each element is among them, with ``return_counts`` how often each occurs. Every nan is distinct.
+    With ``return_inverse`` also where each element is among them, with ``return_counts`` how often each occurs. Every
+    nan is distinct.
     """
     _check_unique(input)
     x = input.detach()
@@ -223,7 +236,9 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     values, order = sort(flat)
     starts, numbers = _runs(arithmetic.ne(values[1:], values[:-1]), n)
     inverse = shape.reshape(_unmoved(order, numbers), tuple(input.shape)) if return_inverse else None
-    return _result(values[starts], inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts)
+    return _result(
+        values[starts], inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts
+    )
 
 
 def _unique_slices(x, dim, return_inverse, return_counts):
@@ -249,7 +264,9 @@ def _unique_slices(x, dim, return_inverse, return_counts):
 
 @composite
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """The elements (slices along ``dim``) without those that equal the one before them; inverse and counts as for :func:`unique`."""
+    """The elements (slices along ``dim``) without those that equal the one before them; inverse and counts as for
+    :func:`unique`.
+    """
     _check_unique(input)
     x = input.detach()
     if dim is None:
@@ -274,24 +291,31 @@ def _side(right, side):
     if side is not None and side not in ("left", "right"):
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True")
+        raise RuntimeError(
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+        )
     return right or side == "right"
 
 
 def _check_bounds(bounds, values, sorter):
     if bounds.ndim == 0:
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
+        )
     if bounds.ndim > 1 and (bounds.ndim != values.ndim or bounds.shape[:-1] != values.shape[:-1]):
         raise RuntimeError(
-            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
+            "tensor and "
             f"input value tensor must match, but we got boundaries tensor {list(bounds.shape)} and input value tensor "
             f"{list(values.shape)}"
         )
     if sorter is None:
         return
     if sorter.shape != bounds.shape:
-        raise RuntimeError("torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
-                           f"{list(bounds.shape)}and got sorter tensor {list(sorter.shape)}")  # fmt: skip
+        raise RuntimeError(
+            "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+            f"{list(bounds.shape)}and got sorter tensor {list(sorter.shape)}"
+        )
     if sorter.dtype is not _int64:
         raise RuntimeError(f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {title(sorter)}")
 
@@ -300,18 +324,24 @@ def _check_bounds(bounds, values, sorter):
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
     """Where each value of ``input`` would be inserted in its row of ``sorted_sequence`` to keep the order.
 
-    The place before equal elements, with ``right=True`` (or ``side='right'``) behind them. sorted_sequence: 1-d, or with input's leading
-    dims; sorter: indices that sort it, if it is not.
+    The place before equal elements, with ``right=True`` (or ``side='right'``) behind them. sorted_sequence: 1-d, or
+    with input's leading dims; sorter: indices that sort it, if it is not.
     """
     from . import creation
 
-    values = input if isinstance(input, Tensor) else creation.full((), input, dtype=_operator.result_type(sorted_sequence, input))
+    values = (
+        input
+        if isinstance(input, Tensor)
+        else creation.full((), input, dtype=_operator.result_type(sorted_sequence, input))
+    )
     right = _side(right, side)
     _check_bounds(sorted_sequence, values, sorter)
     bounds = sorted_sequence.detach() if sorter is None else gather.gather(sorted_sequence.detach(), -1, sorter)
     common = _operator.promote_types(bounds.dtype, values.dtype)
     flat = shape.reshape(values.detach(), (1,)) if values.ndim == 0 else values.detach()
-    found = core.search(last(shape.cast(bounds, common), -1), last(shape.cast(flat, common), -1), right, bool(out_int32))
+    found = core.search(
+        last(shape.cast(bounds, common), -1), last(shape.cast(flat, common), -1), right, bool(out_int32)
+    )
     return shape.reshape(found, tuple(values.shape))
 
 
@@ -344,7 +374,9 @@ def bincount(input, weights=None, minlength=0):
         raise RuntimeError("weights should be 1-d and have the same length as input")
     n = max(int(reduction.amax(input)) + 1 if input.numel() else 0, minlength)
     kind = _int64 if weights is None else weights.dtype if weights.dtype.name == "float32" else _dtypes["float64"]
-    added = creation.ones(1, dtype=_int64).expand(input.shape[0]) if weights is None else shape.cast(weights.detach(), kind)
+    added = (
+        creation.ones(1, dtype=_int64).expand(input.shape[0]) if weights is None else shape.cast(weights.detach(), kind)
+    )
     out = creation.zeros(n, dtype=kind)
     return gather.scatter_add(out, 0, shape.cast(input, _int64), added) if input.numel() else out
 
@@ -357,7 +389,11 @@ def _limits(name, input, low, high):
         spell = lambda v: "-nan" if v != v else f"{v:g}"  # noqa: E731
         raise RuntimeError(f"{name}: range of [{spell(low)}, {spell(high)}] is not finite")
     if low > high:
-        raise RuntimeError(f"{name}: max must be larger than min" if name == "torch.histc" else f"{name}(): max should be larger than min")
+        raise RuntimeError(
+            f"{name}: max must be larger than min"
+            if name == "torch.histc"
+            else f"{name}(): max should be larger than min"
+        )
     return (low - 0.5, high + 0.5) if low == high else (low, high)
 
 

@@ -1,4 +1,6 @@
-"""Special functions that are no single expression: incomplete gamma functions, polygamma, Bessel functions; integers' gcd; parts of floats."""
+"""Special functions that are no single expression: incomplete gamma functions, polygamma, Bessel functions; integers'
+gcd; parts of floats.
+"""
 
 import math
 
@@ -7,7 +9,7 @@ from .._core import operator as _operator
 from .._core import special as core
 from .._core import tensor as _tensor
 from ..lang import functions as fn
-from . import arithmetic, casting, elementary, joining, masks, reduction, shape, statistics
+from . import arithmetic, casting, creation, elementary, joining, masks, reduction, shape, statistics
 from ._define import Entry, composite, constant, library, pointwise, registry
 from .index import title
 
@@ -53,7 +55,9 @@ for _name, _function in (("polygamma", _polygamma_method), ("polygamma_", _polyg
 
 @composite(inplace=True)
 def mvlgamma(input, p):
-    """The logarithm of the multivariate gamma function of dimension ``p``: sum of lgamma(x - k / 2) for k < p, and p (p - 1) / 4 log(pi)."""
+    """The logarithm of the multivariate gamma function of dimension ``p``: sum of lgamma(x - k / 2) for k < p, and p (p
+    - 1) / 4 log(pi).
+    """
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
     x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
@@ -108,7 +112,53 @@ def _bessel(name, doc):
 
 for _letter, _kind in (("j", "first"), ("y", "second")):
     for _order in (0, 1):
-        _bessel(f"bessel_{_letter}{_order}", f"The Bessel function of the {_kind} kind of order {_order}. It has no gradient.")
+        _bessel(
+            f"bessel_{_letter}{_order}",
+            f"The Bessel function of the {_kind} kind of order {_order}. It has no gradient.",
+        )
+
+
+# -- orthogonal polynomials --
+
+
+def _polynomial(name, doc, first, step):
+    """The family with ``p[0] = 1``, ``p[1] = first(x)`` and ``p[k + 1] = step(k, x, p[k], p[k - 1])``."""
+
+    def definition(input, n):
+        x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
+        degree = n if isinstance(n, Tensor) else creation.full((), n, dtype=_int64)
+        x, degree = joining.broadcast_tensors(x.detach(), degree)
+        before, p = x * 0, x * 0 + 1
+        out = masks.where(degree < 0, before, p)
+        for k in range(int(reduction.amax(degree)) if degree.numel() else 0):
+            before, p = p, first(x) if k == 0 else step(k, x, p, before)
+            out = masks.where(degree > k, p, out)
+        return out
+
+    definition.__name__, definition.__doc__ = name, f"{doc} of degree ``n``; 0 for a negative one. It has no gradient."
+    return composite(definition, where="special")
+
+
+def _chebyshev(letter, doc, first):
+    step = lambda k, x, p, q: 2 * x * p - q  # noqa: E731
+    shifted = lambda k, x, p, q: step(k, 2 * x - 1, p, q)  # noqa: E731
+    _polynomial(f"chebyshev_polynomial_{letter}", f"Chebyshev's polynomial of the {doc} kind", first, step)
+    _polynomial(f"shifted_chebyshev_polynomial_{letter}", f"Chebyshev's polynomial of the {doc} kind at 2 x - 1,",
+                lambda x: first(2 * x - 1), shifted)  # fmt: skip
+
+
+_chebyshev("t", "first", lambda x: x)
+_chebyshev("u", "second", lambda x: 2 * x)
+_chebyshev("v", "third", lambda x: 2 * x - 1)
+_chebyshev("w", "fourth", lambda x: 2 * x + 1)
+_polynomial("hermite_polynomial_h", "The physicist's Hermite polynomial", lambda x: 2 * x,
+            lambda k, x, p, q: 2 * x * p - 2 * k * q)  # fmt: skip
+_polynomial("hermite_polynomial_he", "The probabilist's Hermite polynomial", lambda x: x,
+            lambda k, x, p, q: x * p - k * q)  # fmt: skip
+_polynomial("laguerre_polynomial_l", "Laguerre's polynomial", lambda x: 1 - x,
+            lambda k, x, p, q: ((2 * k + 1 - x) * p - k * q) / (k + 1))  # fmt: skip
+_polynomial("legendre_polynomial_p", "Legendre's polynomial", lambda x: x,
+            lambda k, x, p, q: ((2 * k + 1) * x * p - k * q) / (k + 1))  # fmt: skip
 
 
 # -- powers in double precision --
@@ -128,7 +178,9 @@ def float_power_(input, exponent):
     kind = _dtypes["complex128"] if input.is_complex() or isinstance(exponent, complex) else _float64
     if input.dtype is not kind:
         wanted, given = ("ComplexDouble" if kind.is_complex else "Double"), title(input)
-        raise RuntimeError(f"the base given to float_power_ has dtype {given} but the operation's result requires dtype {wanted}")
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {given} but the operation's result requires dtype {wanted}"
+        )
     return arithmetic.pow.inplace(input, exponent)
 
 
@@ -161,14 +213,19 @@ def lcm(input, other):
 
 # -- parts of floating-point numbers --
 
-_LAYOUT = {"float16": ("int16", 10, 5), "bfloat16": ("int16", 7, 8), "float32": ("int32", 23, 8), "float64": ("int64", 52, 11)}
+_LAYOUT = {
+    "float16": ("int16", 10, 5),
+    "bfloat16": ("int16", 7, 8),
+    "float32": ("int32", 23, 8),
+    "float64": ("int64", 52, 11),
+}
 
 
 @library(where="", differentiable="input", label="Frexp")
 def _frexp(input):
     kind, digits, width = _LAYOUT[input.dtype.name]
     mask, middle = (1 << width) - 1, (1 << (width - 1)) - 2
-    small = arithmetic.lt(arithmetic.abs(input), 2.0 ** -middle)  # denormals among them: lifted by all their digits
+    small = arithmetic.lt(arithmetic.abs(input), 2.0**-middle)  # denormals among them: lifted by all their digits
     bits = casting._view_dtype(shape.contiguous(masks.where(small, input * 2.0 ** (digits + 1), input)), _dtypes[kind])
     exponent = ((bits >> digits) & mask) - middle - masks.where(small, digits + 1, 0)
     mantissa = casting._view_dtype((bits & ~(mask << digits)) | (middle << digits), input.dtype)
@@ -203,7 +260,9 @@ def nextafter(input, other):
     bits = casting._view_dtype(shape.contiguous(x), _dtypes[_LAYOUT[kind.name][0]])
     step = masks.where(arithmetic.eq(arithmetic.gt(y, x), arithmetic.gt(x, 0)), 1, -1)
     moved = casting._view_dtype(bits + shape.cast(step, bits.dtype), kind)
-    least = casting._view_dtype(shape.cast(arithmetic.eq(bits, bits), bits.dtype), kind)  # the integer 1: the smallest denormal
+    least = casting._view_dtype(
+        shape.cast(arithmetic.eq(bits, bits), bits.dtype), kind
+    )  # the integer 1: the smallest denormal
     moved = masks.where(arithmetic.eq(x, 0), arithmetic.copysign(least, y), moved)
     moved = masks.where(arithmetic.eq(x, y), y, moved)
     return masks.where(arithmetic.isnan(x) | arithmetic.isnan(y), x + y, moved)
@@ -212,11 +271,27 @@ def nextafter(input, other):
 # -- names of torch.special for operators that have another one in torch --
 
 _ALSO = {
-    "digamma": elementary.digamma, "erf": elementary.erf, "erfc": elementary.erfc, "erfinv": elementary.erfinv, "exp2": elementary.exp2,
-    "expit": elementary.sigmoid, "expm1": elementary.expm1, "gammainc": igamma, "gammaincc": igammac, "gammaln": elementary.lgamma,
-    "i0": elementary.i0, "log1p": elementary.log1p, "log_softmax": statistics.log_softmax, "logit": elementary.logit,
-    "logsumexp": statistics.logsumexp, "multigammaln": mvlgamma, "psi": elementary.digamma, "round": arithmetic.round,
-    "sinc": elementary.sinc, "softmax": statistics.softmax, "xlogy": elementary.xlogy,
-}  # fmt: skip
+    "digamma": elementary.digamma,
+    "erf": elementary.erf,
+    "erfc": elementary.erfc,
+    "erfinv": elementary.erfinv,
+    "exp2": elementary.exp2,
+    "expit": elementary.sigmoid,
+    "expm1": elementary.expm1,
+    "gammainc": igamma,
+    "gammaincc": igammac,
+    "gammaln": elementary.lgamma,
+    "i0": elementary.i0, "modified_bessel_i0": elementary.i0, "modified_bessel_i1": elementary.i1,
+    "log1p": elementary.log1p,
+    "log_softmax": statistics.log_softmax,
+    "logit": elementary.logit,
+    "logsumexp": statistics.logsumexp,
+    "multigammaln": mvlgamma,
+    "psi": elementary.digamma,
+    "round": arithmetic.round,
+    "sinc": elementary.sinc,
+    "softmax": statistics.softmax,
+    "xlogy": elementary.xlogy,
+}
 for _name, _op in _ALSO.items():
     registry[f"special.{_name}"] = Entry(_op, "alias", _name, ("special",), __name__, (), {})
