@@ -363,3 +363,13 @@ def test_products(batch, n, k, m, left, right):
     agree(x @ y[0], a @ b[0])
     if m:
         agree(x[0] @ y[0, :, 0], a[0] @ b[0, :, 0])
+
+
+@relaxed
+@given(solid)
+def test_comparison_with_arrays(shape):
+    a, x = pair(shape)
+    agree(x == a, a == a)
+    agree(a == x, a == a)
+    agree(x != a + 1, a != a + 1)
+    assert (x == None) is False and (x != "text") is True  # noqa: E711

@@ -259,3 +259,27 @@ def test_a_list_that_holds_itself():
     endless.append(endless)
     with pytest.raises((ValueError, RecursionError, TypeError)):
         torch.tensor(endless)
+
+
+# --- numbers given as 0-dim tensors live as long as the call
+
+
+def test_numeric_attributes_given_as_tensors():
+    x = torch.tensor([1.0, float("nan"), float("inf"), -float("inf")])
+    for _ in range(100):
+        kept = torch.nan_to_num(x, nan=torch.tensor(5.25), posinf=torch.tensor(2.125), neginf=torch.tensor(1.625))
+        assert kept.tolist() == [1, 5.25, 2.125, 1.625]
+    leaf = torch.ones(2, requires_grad=True)
+    total = torch.add(leaf, leaf, alpha=torch.tensor(2.5)).sum()
+    litter = [i + 0.5 for i in range(10_000)]
+    total.backward()
+    assert leaf.grad.tolist() == [3.5, 3.5] and litter
+    with pytest.raises(TypeError, match="argument 'alpha'.* must be Number, not Tensor"):
+        torch.add(leaf, 1, alpha=torch.ones(2))
+
+
+def test_a_constant_operator_has_a_zero_gradient():
+    for name in ("floor", "ceil", "round", "trunc", "sign"):
+        x = torch.tensor([1.5, -2.5], requires_grad=True)
+        getattr(x, name)().sum().backward()
+        assert x.grad.tolist() == [0, 0], name

@@ -96,3 +96,12 @@ cdef bint _is_number(object x):
     if t is float or t is int or t is bool or t is complex or isinstance(x, (int, float, complex)):
         return True
     return hasattr(t, "__torch_function__") or (hasattr(t, "item") and hasattr(t, "__array_priority__") and getattr(x, "ndim", 1) == 0)
+
+
+cdef object _equality(int slot, object a, object b):
+    """As _arithmetic; but Python would answer False for a NumPy array, which leaves the comparison to the tensor: compare the elements."""
+    cdef object answer = _arithmetic(slot, a, b)
+    if answer is NotImplemented and hasattr(type(b), "__array_interface__"):
+        from rushlight._core.convert import tensor
+        return _call2(slot, a, tensor(b))
+    return answer

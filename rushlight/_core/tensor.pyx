@@ -501,10 +501,10 @@ cdef class Tensor:
         return _arithmetic(SLOT_LE, self, other)
 
     def __eq__(self, other):
-        return _arithmetic(SLOT_EQ, self, other)
+        return _equality(SLOT_EQ, self, other)
 
     def __ne__(self, other):
-        return _arithmetic(SLOT_NE, self, other)
+        return _equality(SLOT_NE, self, other)
 
     def __gt__(self, other):
         return _arithmetic(SLOT_GT, self, other)
