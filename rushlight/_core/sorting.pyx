@@ -208,6 +208,38 @@ cdef void _keep_least(Row* r, int64_t k) noexcept nogil:
     r.n = k
 
 
+cdef void _find_least(Row* r, int64_t k, int64_t room) noexcept nogil:
+    """_load and _keep_least for a few items of many: whoever does not beat the k-th of those before him is out.
+
+    room: items that are gathered before the k first of them are chosen.
+    """
+    cdef uint64_t key, bar = ~<uint64_t>0
+    cdef int64_t i, n = r.n, kept = 0
+    for i in range(n):
+        key = key_at(r.data, r.code, i) ^ r.flip
+        if key < bar or kept < k:
+            r.items[kept].key, r.items[kept].index = key, i
+            kept += 1
+            if kept == room:
+                bar, kept = _narrow(r, k, kept), k
+    _narrow(r, k, kept)
+
+
+cdef uint64_t _narrow(Row* r, int64_t k, int64_t count) noexcept nogil:
+    """Keeps the k first of so many items; the greatest of their keys."""
+    cdef int64_t i
+    cdef int turn
+    for turn in range(2):
+        r.lowest, r.highest = ~<uint64_t>0, 0
+        for i in range(count):
+            r.lowest, r.highest = min(r.lowest, r.items[i].key), max(r.highest, r.items[i].key)
+        if turn == 0:
+            r.n = count
+            _keep_least(r, k)
+            count = k
+    return r.highest
+
+
 # -- rows --
 
 cdef struct Rows:
@@ -234,11 +266,13 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
         r.data, r.code, r.flip, r.n = c.data + i * c.n * c.itemsize, c.code, c.flip, c.n
         r.items, r.spare = <Item*>memory, <Item*>memory + c.n
         r.counts = <int64_t*>(memory + 2 * c.n * sizeof(Item))
-        _load(&r)
-        if c.ranks != NULL:
-            c.indices[i] = _select(&r, c.ranks[i], &before).index
-            continue
-        if c.k < c.n:
+        if c.ranks == NULL and 0 < c.k <= c.n // 16:
+            _find_least(&r, c.k, max(8 * c.k, min(<int64_t>1024, c.n)))
+        else:
+            _load(&r)
+            if c.ranks != NULL:
+                c.indices[i] = _select(&r, c.ranks[i], &before).index
+                continue
             _keep_least(&r, c.k)
         if c.sorted:
             _sort(&r)
