@@ -133,7 +133,7 @@ class _Run:
 
 def fit(model, loader, loss_fn, optimizer, *, epochs, validation=None, metric=None, scheduler=None, patience=None, checkpoint=None,
         best=None, resume=False, progress=True):  # fmt: skip
-    """Trains ``model`` and returns the history: a dict of lists ``loss``, ``validation_loss`` and ``validation_metric``, an entry per epoch.
+    """Trains ``model``; returns its history, lists with one entry per epoch: ``loss``, ``validation_loss``, ``validation_metric``.
 
     loader, validation: give batches (input, target), which are moved to the model's device.
     metric: counts hits of a batch, e.g. :func:`accuracy`; the history has their share.

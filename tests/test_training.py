@@ -197,6 +197,8 @@ def read(folder):
 
 def test_writer(tmp_path):
     pytest.importorskip("tensorboard")
+    from tensorboard.util.tensor_util import make_ndarray
+
     from rushlight.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(tmp_path) as writer:
@@ -211,5 +213,17 @@ def test_writer(tmp_path):
     assert found["loss", 3].tensor.float_val[0] == 0.5 and {("picture", 6), ("pictures", 7), ("weights", 5)} <= set(found)
     assert found["note/text_summary", 8].tensor.string_val[0] == b"hello"
     assert {("both", 4)} <= set(found) and sum(tag == "both" for tag, _ in found) == 1
-    values = numpy.frombuffer(found["weights", 5].tensor.tensor_content, float).reshape(-1, 3)
-    assert values[:, 2].sum() == 100
+    assert make_ndarray(found["weights", 5].tensor)[:, 2].sum() == 100
+
+
+def test_writer_draws_the_tape(tmp_path):
+    pytest.importorskip("tensorboard")
+    from rushlight.utils.tensorboard.graph import graph
+
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1))
+    nodes = {node.name: node for node in graph(model, torch.ones(2, 4)).node}
+    assert {"0/weight", "0/bias", "2/weight", "2/bias", "input/0", "output/0"} <= set(nodes)
+    assert [node.op for node in nodes.values() if node.op != "Parameter"].count("Relu") == 1
+    assert all(name in nodes for node in nodes.values() for name in node.input)
+    with pytest.raises(ValueError, match="none of them has a gradient"):
+        graph(nn.Flatten(), torch.ones(2, 2, dtype=torch.int64))
