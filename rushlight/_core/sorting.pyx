@@ -78,17 +78,26 @@ cdef inline uint64_t key_at(const char* data, int code, int64_t i) noexcept nogi
     return (<const uint8_t*>data)[i]
 
 
-cdef void _load_keys(void* context, int64_t begin, int64_t end) noexcept nogil:
+cdef inline void _load_as(Row* r, int code, int64_t begin, int64_t end) noexcept nogil:
     """Items of a stretch of a row; their least and greatest keys go to the first counts of the stretch."""
-    cdef Row* r = <Row*>context
     cdef uint64_t key, low = ~<uint64_t>0, high = 0
     cdef int64_t i
     for i in range(begin, end):
-        key = key_at(r.data, r.code, i) ^ r.flip
+        key = key_at(r.data, code, i) ^ r.flip
         r.items[i].key, r.items[i].index = key, i
         low, high = min(low, key), max(high, key)
     r.counts[begin // CHUNK * DIGITS] = <int64_t>low
     r.counts[begin // CHUNK * DIGITS + 1] = <int64_t>high
+
+
+cdef void _load_keys(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Row* r = <Row*>context
+    if r.code == F32:      # where the compiler knows the dtype, the loop does not ask for it
+        _load_as(r, F32, begin, end)
+    elif r.code == I64:
+        _load_as(r, I64, begin, end)
+    else:
+        _load_as(r, r.code, begin, end)
 
 
 cdef void _load(Row* r) noexcept nogil:
