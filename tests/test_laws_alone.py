@@ -40,8 +40,8 @@ def draw(entry, dtype="float32", shape=(3, 5)):
             x = x.to(getattr(rl, dtype))
         out.append(x)
     for i, number in rows.NUMBERS.get(entry.name, {}).items():
-        out[i:] = [number, *out[i + 1 :]]
-    return out
+        out[i] = number
+    return out + rows.OPTIONAL.get(entry.name, [])
 
 
 def each(operands, change):

@@ -274,7 +274,7 @@ def test_numeric_attributes_given_as_tensors():
     litter = [i + 0.5 for i in range(10_000)]
     total.backward()
     assert leaf.grad.tolist() == [3.5, 3.5] and litter
-    with pytest.raises(TypeError, match="argument 'alpha'.* must be Number, not Tensor"):
+    with pytest.raises(TypeError, match=r"argument 'alpha'.* must be Number, not Tensor"):
         torch.add(leaf, 1, alpha=torch.ones(2))
 
 
