@@ -144,6 +144,7 @@ BEYOND = 10**15  # elements: no machine has this memory
         lambda: torch.randn(BEYOND),
         lambda: torch.cat([torch.ones(1).expand(BEYOND)] * 2),
         lambda: torch.ones(3).repeat(BEYOND),
+        lambda: torch.ones(2).resize_(2**61),
         lambda: torch.ones(1, 1).expand(10**8, 1) * torch.ones(1, 1).expand(1, 10**8),
     ],
 )
@@ -283,3 +284,8 @@ def test_a_constant_operator_has_a_zero_gradient():
         x = torch.tensor([1.5, -2.5], requires_grad=True)
         getattr(x, name)().sum().backward()
         assert x.grad.tolist() == [0, 0], name
+
+
+def test_a_tensor_that_was_never_constructed_is_empty():
+    bare = torch.Tensor.__new__(torch.Tensor)
+    assert bare.shape == (0,) and (bare + 1).numel() == 0 and bare.tolist() == [] and repr(bare) == "tensor([])"

@@ -123,7 +123,7 @@ def resize(Tensor t, sizes):
         if shape[i] == 0:
             n = 0
     start = <char*>t.address - <char*>t.memory.address
-    if start + n * ITEMSIZE[t.code] > t.memory.length:
+    if n > (t.memory.length - start) // ITEMSIZE[t.code]:
         fresh = empty(t.code, ndim, shape, t.place)
         old = min(t.memory.length - start, n * ITEMSIZE[t.code])
         if old > 0:

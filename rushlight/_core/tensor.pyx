@@ -280,7 +280,8 @@ cdef class Tensor:
 
     def __cinit__(self, *args, **kwargs):
         self.sizes = self.inline_
-        self.strides = self.inline_
+        self.strides = self.inline_ + 1
+        self.ndim, self.code = 1, F32          # an empty vector, until something else is written
         if type(self) is not Tensor and _intercepts(type(self)):
             self.flags = INTERCEPT
 
