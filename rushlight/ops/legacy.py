@@ -65,7 +65,11 @@ def _legacy_types():
         "FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16", "ByteTensor": "uint8",
         "CharTensor": "int8", "ShortTensor": "int16", "IntTensor": "int32", "LongTensor": "int64", "BoolTensor": "bool",
     }  # fmt: skip
-    return {name: tensortype(name, (), {"dtype": names[kind], "__module__": "torch"}) for name, kind in table.items()}
+    about = "Legacy constructor of {0} tensors, from data, a shape or nothing: the type of those tensors for ``isinstance``. See :func:`tensor`."
+    return {
+        name: tensortype(name, (), {"dtype": names[kind], "__module__": "torch", "__doc__": about.format(kind)})
+        for name, kind in table.items()
+    }
 
 
 TYPES = _legacy_types()
