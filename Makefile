@@ -3,6 +3,7 @@
 #   make test      build and run the tests (a fixed slice; what CI runs)
 #   make test-all  the full product of operators, dtypes and layouts
 #   make bench     PyTorch and rushlight side by side (make bench ROW=add for one row)
+#   make docs      build the site (build/site)
 #   make lint      ruff
 #   make build     in-place build for the interpreter that is active
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV   ?= .venv
 BIN     = $(abspath $(VENV))/bin
 TEST    = $(BIN)/python -m pytest
 
-.PHONY: build train test test-all bench lint ulp clean
+.PHONY: build train test test-all bench docs lint ulp clean
 
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
@@ -49,6 +50,14 @@ bench: $(VENV)/.ready $(VENV)/.oracle
 
 ulp: $(VENV)/.ready
 	$(BIN)/python benchmarks/ulp.py
+
+$(VENV)/.docs: $(VENV)/.ready
+	$(BIN)/python -m pip install -q "mkdocs>=1.6,<2" "mkdocs-material>=9,<10"
+	touch $@
+
+docs: $(VENV)/.ready $(VENV)/.docs
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/mkdocs build
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -9,18 +9,18 @@ import numpy as np
 
 # --- 1. The language: an expression is a node of a graph, and equal expressions are one object.
 
+_known = {}
+
 
 class Expr:
     """An operation, its arguments, and a detail (an input's position, a constant's value)."""
 
-    _known = {}
-
     def __new__(cls, op, *args, detail=None):
         key = op, args, detail
-        if key not in cls._known:
-            node = cls._known[key] = super().__new__(cls)
+        if key not in _known:
+            node = _known[key] = super().__new__(cls)
             node.op, node.args, node.detail = key
-        return cls._known[key]
+        return _known[key]
 
     def __add__(self, other):
         a, b = self, const(other)

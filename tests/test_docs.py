@@ -1,0 +1,226 @@
+"""What is documented is true: the code of README and docs/ and every docstring example is run, and no public name lacks a docstring."""
+
+import contextlib
+import doctest
+import importlib
+import inspect
+import io
+import os
+import pathlib
+import pkgutil
+import re
+import runpy
+import subprocess
+import sys
+import traceback
+import warnings
+
+import numpy
+import pytest
+
+import rushlight as torch
+from rushlight import nn
+from rushlight.ops import _define
+from rushlight.optim import lr_scheduler
+from rushlight.utils import data
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "examples")]
+import docs  # noqa: E402
+
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r'^```(pycon|python|text)(?: title="(\S+)")?\n(.*?)^```$', re.S | re.M)
+
+
+# --- running examples
+
+
+def captured(run):
+    """What a callable prints; for an exception the traceback's last part, notes included, under doctest's header."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            run()
+        except Exception as error:
+            print("Traceback (most recent call last):\n    ...\n" + "".join(traceback.format_exception_only(error)), end="")
+    return out.getvalue()
+
+
+def agree(want, got, example):
+    """Do the two outputs agree, but for tabs (examples hold none) and blanks at the ends of lines?"""
+    want, got = ("".join(f"{line.rstrip()}\n" for line in text.expandtabs().splitlines()) for text in (want, got))
+    return doctest.OutputChecker().check_output(want, got, sum(flag for flag, on in example.options.items() if on))
+
+
+def failures(text, space, where):
+    """Runs the examples of one text in ``space``; a description of each that printed something else."""
+    wrong = []
+    for example in doctest.DocTestParser().get_examples(text):
+        code = compile(example.source, f"<{where}>", "single")
+        got = captured(lambda code=code: exec(code, space))
+        want = example.want
+        if example.exc_msg is not None:  # the lines of the traceback itself do not count
+            want = "Traceback (most recent call last):\n    ...\n" + example.exc_msg
+        if not agree(want, got, example):
+            wrong.append(f"{where}: {example.source}expected:\n{want}got:\n{got}")
+    return wrong
+
+
+def said(source):
+    """The outputs that a plain block states behind its calls of print: ``print(x)  # tensor(1.)``."""
+    return "".join(re.findall(r"^ *print\(.*\) +# (.*)$", source, re.M))
+
+
+def closed(text):
+    return "".join(text.split())
+
+
+def page_failures(text, where):
+    """Runs a page's blocks in order, in one namespace.
+
+    pycon: a session; python: statements, or with a title a file of that name, whose outcome the text block behind it states.
+    """
+    space, wrong, outcome = {"__name__": "__main__", "__builtins__": __builtins__}, [], None
+    for kind, title, source in FENCE.findall(text):
+        if kind == "pycon":
+            wrong += failures(source, space, where)
+        elif title:
+            pathlib.Path(title).write_text(source)
+            outcome = captured(lambda title=title: runpy.run_path(title)).replace("Traceback (most recent call last):\n    ...\n", "")
+        elif kind == "python":
+            printed = captured(lambda source=source: exec(compile(source, f"<{where}>", "exec"), space))
+            if closed(printed) != closed(said(source)):
+                wrong.append(f"{where}: {source}printed:\n{printed}")
+        elif outcome is not None:
+            if outcome.replace(os.getcwd() + "/", "") != source:
+                wrong.append(f"{where}: expected:\n{source}got:\n{outcome}")
+            outcome = None
+    return wrong
+
+
+@pytest.fixture
+def apart(tmp_path, monkeypatch):
+    """An empty working folder, an operator registry to add to, quiet warnings, and everything global as it was afterwards."""
+    monkeypatch.chdir(tmp_path)
+    known, state = dict(_define.registry), torch.get_rng_state()
+    with warnings.catch_warnings(), numpy.printoptions():
+        warnings.simplefilter("ignore")
+        yield
+    _define.registry.clear()
+    _define.registry.update(known)
+    torch.set_rng_state(state)
+    torch.set_printoptions(profile="default")
+
+
+# --- pages
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page(page, apart):
+    text = (ROOT / page).read_text()
+    text = re.sub(r"^```python\n(?=@(pointwise|rowwise))", "```python\n" + DEFINING, text, flags=re.M)
+    assert not (wrong := page_failures(text, page)), "\n".join(wrong)
+
+
+DEFINING = "from rushlight.ops._define import pointwise, rowwise\nfrom rushlight.lang import functions as fn\n"
+
+
+def test_a_wrong_page_is_noticed(apart):
+    good = "```pycon\n>>> 1 + 1\n2\n```\n```python\nprint(1)  # 1\n```\n"
+    assert page_failures(good, "page") == []
+    assert len(page_failures(good.replace("2\n", "3\n").replace("# 1", "# 2"), "page")) == 2
+    assert page_failures('```python title="a.py"\n1 / 0\n```\n```text\nZeroDivisionError: division by zero\n```\n', "page") == []
+    assert len(page_failures('```python title="a.py"\n1 / 0\n```\n```text\nnothing\n```\n', "page")) == 1
+    assert page_failures("```pycon\n>>> 1 / 0\n```\n", "page")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text()):
+        if not target.startswith("reference/"):
+            assert (path.parent / target).exists(), target
+        else:
+            assert target.removeprefix("reference/") in docs.reference(), target
+
+
+# --- docstrings
+
+
+def modules():
+    """Every module of rushlight."""
+    for info in pkgutil.walk_packages(torch.__path__, "rushlight."):
+        if not info.name.endswith("__main__"):
+            yield importlib.import_module(info.name)
+
+
+def docstrings():
+    """{docstring: (a name of its owner, the owner's module)} of all that have examples."""
+    found = {}
+
+    def note(name, owner, module):
+        text = getattr(owner, "__doc__", None)
+        if isinstance(text, str) and ">>>" in text:
+            found.setdefault(text, (name, module))
+
+    for module in modules():
+        note(module.__name__, module, module)
+        for name, value in list(vars(module).items()):
+            if getattr(value, "__module__", None) == module.__name__:
+                note(f"{module.__name__}.{name}", value, module)
+                for attribute, part in vars(value).items() if inspect.isclass(value) else ():
+                    note(f"{module.__name__}.{name}.{attribute}", part, module)
+    for entry in _define.registry.values():
+        note(f"{entry.module}.{entry.name}", entry.operator, sys.modules[entry.module])
+    for name, part in vars(torch.Tensor).items():
+        note(f"Tensor.{name}", part, torch)
+    return found
+
+
+def test_docstring_examples(apart):
+    found, wrong = docstrings(), []
+    for text, (name, module) in found.items():
+        shared = {"torch": torch, "nn": nn, "F": nn.functional, "np": numpy, "optim": torch.optim}
+        wrong += failures(inspect.cleandoc(text), {**vars(module), **shared, "__name__": "__main__"}, name)
+    assert not wrong, "\n".join(wrong)
+    assert len(found) > 300
+
+
+# --- every public name is documented
+
+
+@pytest.mark.parametrize("group", ["operators", "nn", "optim", "lr_scheduler", "data"])
+def test_public_names_have_docstrings(group):
+    rooms = {"nn": nn, "optim": torch.optim, "lr_scheduler": lr_scheduler, "data": data}
+    if group == "operators":
+        public = {n: e.operator.__doc__ for n, e in _define.registry.items() if e.where}
+    else:
+        room = rooms[group]
+        public = {n: vars(c).get("__doc__") for n in dir(room) if not n.startswith("_") and inspect.isclass(c := getattr(room, n))}
+    assert len(public) > 10
+    assert not [name for name, text in public.items() if not (text and text.strip())]
+
+
+# --- the site and the example
+
+
+def test_reference_has_every_operator_once():
+    pages = docs.reference()
+    operators = [line for path, text in pages.items() if path.startswith("operators/") for line in text.splitlines()]
+    for name, entry in _define.registry.items():
+        if entry.where:
+            assert operators.count(f"## {name}") + operators.count(f"## {name.replace('_', chr(92) + '_')}") == 1, name
+
+
+def test_navigation_lists_existing_pages():
+    listed = re.findall(r"^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert {f"docs/{page}" for page in listed if not page.startswith("reference/")} == set(PAGES[1:]) | {"docs/index.md"}
+    assert {page.removeprefix("reference/") for page in listed if page.startswith("reference/")} == set(docs.reference())
+
+
+def test_miniature_learns():
+    path = ROOT / "examples" / "miniature.py"
+    assert len(path.read_text().splitlines()) < 200
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    losses = [float(word) for word in re.findall(r"loss (\S+)", done.stdout)]
+    assert len(losses) == 5 and losses[-1] < 0.01 < 0.2 < losses[0]

@@ -1,0 +1,212 @@
+"""Pages of the site that are made from the code: a hook of MkDocs (see mkdocs.yml). Nothing is written to docs/.
+
+``reference()`` gives the reference as {path: Markdown}: operators by topic from the registry; modules, optimizers, data and the smaller
+rooms from their docstrings. The front page is the README.
+"""
+
+import importlib
+import inspect
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+# path of the page -> (title, the room whose public names it describes)
+ROOMS = {
+    "nn/functional": ("nn.functional", "rushlight.nn.functional"),
+    "nn/init": ("nn.init", "rushlight.nn.init"),
+    "nn/utils": ("nn.utils", "rushlight.nn.utils"),
+    "optim/optimizers": ("Optimizers", "rushlight.optim"),
+    "optim/lr_scheduler": ("Learning rate schedulers", "rushlight.optim.lr_scheduler"),
+    "data": ("utils.data", "rushlight.utils.data"),
+    "autograd": ("autograd", "rushlight.autograd"),
+    "func": ("func", "rushlight.func"),
+    "random": ("random", "rushlight.random"),
+    "saving": ("Saving and loading", "rushlight.io.checkpoint"),
+    "training": ("Training loop", "rushlight.training"),
+}
+
+DTYPES = {
+    "any": "all",
+    "real": "all but complex",
+    "number": "all but bool",
+    "integral": "bool and integers",
+    "float": "floating-point",
+    "inexact": "floating-point and complex",
+}
+
+CHORES = ("extra_repr", "reset_parameters", "initialize_parameters")
+"""Methods that nearly every module has; not described each time."""
+
+FACES = {
+    "function": "torch.{}",
+    "method": "Tensor.{}",
+    "property": "Tensor.{}",
+    "inplace": "Tensor.{}_",
+    "functional": "nn.functional.{}",
+    "special": "torch.special.{}",
+    "linalg": "torch.linalg.{}",
+    "fft": "torch.fft.{}",
+}
+
+
+# -- docstrings as Markdown
+
+
+def markdown(docstring):
+    """A docstring's Markdown: literals and roles in backquotes, sessions in fences."""
+    text = inspect.cleandoc(docstring or "")
+    text = re.sub(r":\w+:`~?\.?([^`]+)`", r"`\1`", text)
+    text = re.sub(r"``([^`]+)``", r"`\1`", text)
+    lines, fenced = [], False
+    for line in text.splitlines():
+        if line.lstrip().startswith(">>>") and not fenced:
+            lines, fenced = [*lines, "", "```pycon"], True
+        elif fenced and not line.strip():
+            lines, fenced = [*lines, "```"], False
+        lines.append(line.strip() if fenced and line.lstrip().startswith((">>>", "...")) else line if fenced else literal(line))
+    return "\n".join(lines + ["```"] * fenced)
+
+
+def escaped(name):
+    return name.replace("_", r"\_")
+
+
+def literal(line):
+    """A line of prose whose stars are stars; indented code stays as it is."""
+    if line.startswith("    "):
+        return line
+    return "".join(part if part.startswith("`") else part.replace("*", r"\*") for part in re.split(r"(`[^`]*`)", line))
+
+
+def signature(callable):
+    """The parameters of a Python callable as text; (...) where there are none to read."""
+    try:
+        found = inspect.signature(callable)
+    except (ValueError, TypeError):
+        return "(...)"
+    return str(found.replace(parameters=[p for p in found.parameters.values() if p.name not in ("self", "cls")]))
+
+
+# -- operators
+
+
+def call_of(entry):
+    """``add(input, other, *, alpha=1)`` as the registry knows it."""
+    known = getattr(entry.operator, "signature", None)
+    if known is None or not known.names:
+        return f"{entry.name}(...)"
+    required, parts = type(known).required, []
+    for i, (name, default) in enumerate(zip(known.names, known.defaults)):
+        if i == known.n_positional:
+            parts.append("*")
+        parts.append(name if default is required else f"{name}={default!r}")
+    return f"{entry.name}({', '.join(parts)})"
+
+
+def operator(entry):
+    """The section of one operator."""
+    faces = [FACES[face].format(entry.name) for face in entry.where if face in FACES]
+    facts = [f"Found as {', '.join(f'`{face}`' for face in faces)}."] if faces else []
+    if entry.aliases:
+        facts.append(f"Other names: {', '.join(f'`{alias}`' for alias in entry.aliases)}.")
+    if "dtypes" in entry.options:
+        facts.append(f"Dtypes: {DTYPES[entry.options['dtypes']]}.")
+    return f"## {escaped(entry.name)}\n\n```python\n{call_of(entry)}\n```\n\n{markdown(entry.operator.__doc__)}\n\n{' '.join(facts)}\n"
+
+
+def operators():
+    """{path: page} with a page for each topic, that is each file of ops/."""
+    from rushlight.ops import _define
+
+    topics = {}
+    for entry in _define.registry.values():
+        if entry.where:
+            topics.setdefault(entry.module, []).append(entry)
+    pages = {}
+    for module, entries in sorted(topics.items()):
+        topic = module.rpartition(".")[2]
+        head = f"# {topic.replace('_', ' ').capitalize()}\n\n{markdown(sys.modules[module].__doc__)}\n"
+        pages[f"operators/{topic}.md"] = "\n".join([head, *map(operator, entries)])
+    return pages
+
+
+# -- rooms: classes and functions
+
+
+def public(room):
+    """{name: object} of a room's classes and functions."""
+    names = getattr(room, "__all__", None) or [n for n in dir(room) if not n.startswith("_")]
+    values = {name: getattr(room, name) for name in names}
+    return {n: v for n, v in values.items() if callable(v) and not inspect.ismodule(v) and getattr(v, "__doc__", None)}
+
+
+def section(name, value):
+    """The section of one class or function; of a class with the methods that it documents itself."""
+    parts = [f"## {escaped(name)}\n\n```python\n{name}{signature(value)}\n```\n\n{markdown(value.__doc__)}\n"]
+    for method, function in vars(value).items() if inspect.isclass(value) else ():
+        if inspect.isfunction(function) and function.__doc__ and not method.startswith("_") and method not in CHORES:
+            parts.append(f"### {escaped(method)}\n\n```python\n{method}{signature(function)}\n```\n\n{markdown(function.__doc__)}\n")
+    return "\n".join(parts)
+
+
+def page(title, text, members):
+    return "\n".join([f"# {title}\n\n{markdown(text)}\n", *(section(n, v) for n, v in members.items())])
+
+
+def modules():
+    """{path: page} of nn's classes, a page for each file of nn/modules."""
+    from rushlight import nn
+
+    groups = {}
+    for name, value in public(nn).items():
+        if inspect.isclass(value) and value.__module__.startswith("rushlight.nn."):
+            groups.setdefault(value.__module__, {})[name] = value
+    pages = {}
+    for module, members in sorted(groups.items()):
+        topic = module.rpartition(".")[2].lstrip("_")
+        pages[f"nn/{topic}.md"] = page(topic.replace("_", " ").capitalize(), sys.modules[module].__doc__, members)
+    return pages
+
+
+def reference():
+    """{path below reference/: Markdown} of all generated pages."""
+    pages = {**operators(), **modules()}
+    for path, (title, name) in ROOMS.items():
+        room = importlib.import_module(name)
+        pages[f"{path}.md"] = page(title, room.__doc__, public(room))
+    return pages
+
+
+def front_page(name):
+    """A page of the repository's root as a page of the site: its links lead to the site's pages, or nowhere."""
+    text = (ROOT / name).read_text()
+    text = re.sub(r"\]\(docs/([^)]+)\)", r"](\1)", text).replace("](CHANGELOG.md)", "](changelog.md)")
+    return re.sub(r"\[([^]]+)\]\((?!https?:|changelog)[^)]*/[^)]*\)", r"\1", text)
+
+
+# -- MkDocs calls these
+
+
+def on_config(config):
+    """Adds the reference to the navigation."""
+    sections = {}
+    for path in sorted(reference()):
+        room, slash, _ = path.partition("/")
+        sections.setdefault(room if slash else "more", []).append(f"reference/{path}")
+    titles = {"operators": "Operators", "nn": "nn", "optim": "optim", "more": "More"}
+    config.nav.append({"Reference": [{title: sections[key]} for key, title in titles.items()]})
+    return config
+
+
+def on_files(files, config):
+    """Adds the generated pages."""
+    from mkdocs.structure.files import File
+
+    pages = {f"reference/{path}": text for path, text in reference().items()}
+    pages |= {"index.md": front_page("README.md"), "changelog.md": front_page("CHANGELOG.md")}
+    for path, text in pages.items():
+        files.append(File.generated(config, path, content=text))
+    return files
