@@ -65,7 +65,7 @@ def _legacy_types():
         "FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16", "ByteTensor": "uint8",
         "CharTensor": "int8", "ShortTensor": "int16", "IntTensor": "int32", "LongTensor": "int64", "BoolTensor": "bool",
     }  # fmt: skip
-    about = "Legacy constructor of {0} tensors, from data, a shape or nothing: the type of those tensors for ``isinstance``. See :func:`tensor`."
+    about = "Legacy constructor of {0} tensors from data, a shape or nothing, and their type for ``isinstance``. See :func:`tensor`."
     return {
         name: tensortype(name, (), {"dtype": names[kind], "__module__": "torch", "__doc__": about.format(kind)})
         for name, kind in table.items()
