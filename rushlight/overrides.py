@@ -11,8 +11,8 @@ interpreter sees it first, with itself taken off the stack, so that what it call
 ...         return func(*args, **(kwargs or {}))
 >>> with Count() as count:
 ...     y = torch.zeros(2) + 1
->>> count.calls
-1
+>>> count.calls  # zeros and add
+2
 """
 
 import threading
