@@ -27,6 +27,8 @@ cdef class Program:
     cdef dict kernels, gradients
     cdef uint64_t last_key
     cdef kernel_t last_kernel
+    cdef int last_mask
+    cdef Gradient last_gradient
     cdef public bint moves                # the identity of one dtype: a transposed copy has a kernel of its own
 
     def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, bint keep_result=False, info=None):
@@ -55,9 +57,13 @@ cdef class Program:
         return self.last_kernel
 
     cdef Gradient gradient(self, int mask):
-        cdef object g = self.gradients.get(mask)
+        cdef object g
+        if mask == self.last_mask and self.last_gradient is not None:
+            return self.last_gradient
+        g = self.gradients.get(mask)
         if g is None:
             g = self.gradients[mask] = _differentiate(self, mask)
+        self.last_mask, self.last_gradient = mask, <Gradient>g
         return <Gradient>g
 
 
