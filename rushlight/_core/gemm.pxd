@@ -1,5 +1,18 @@
 from libc.stdint cimport int64_t
 
+# The kernels of codegen/gemm.py, which says what they do.
+ctypedef void (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, int64_t, char*, char*) noexcept nogil
+ctypedef void (*dots_t)(char*, char*, int64_t, char*, int64_t, int64_t) noexcept nogil
+ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, const void*) noexcept nogil
+
+cdef enum:  # positions in Kernels.functions
+    PACK_DEEP = 0
+    PACK_WIDE = 1
+    MULTIPLY = 2
+    FINISH = 3
+    DOTS = 4
+
 # A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
 ctypedef struct Matrix:
     char* data

@@ -19,18 +19,6 @@ cdef extern from *:
     int posix_memalign(void**, size_t, size_t) nogil
     void* exchange "rl_exchange"(void**, void*) nogil
 
-ctypedef void (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
-ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, int64_t, char*, char*) noexcept nogil
-ctypedef void (*dots_t)(char*, char*, int64_t, char*, int64_t, int64_t) noexcept nogil
-ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, const void*) noexcept nogil
-
-cdef enum:  # positions in Kernels.functions
-    PACK_DEEP = 0
-    PACK_WIDE = 1
-    MULTIPLY = 2
-    FINISH = 3
-    DOTS = 4
-
 cdef enum:
     STRETCH = 256  # units of k between two visits of the sums: a panel of b that long stays in the first-level cache
     BLOCK_UNITS = 8192  # units of k packed at a time

@@ -1,10 +1,8 @@
-"""Convolutions of 1, 2 and 3 dimensions and their transposes: windows times weights."""
-
-import math
+"""Convolutions of 1, 2 and 3 dimensions and their transposes: the checks and conveniences around ``torch.convolution``."""
 
 import rushlight as torch
 
-from ._functional_window import per_dim, windows
+from ._functional_window import per_dim
 
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -84,12 +82,6 @@ def _check(name, rank, input, weight, bias, stride, padding, groups, transposed)
         )
 
 
-def _both_ends(padding):
-    """Amounts per dimension (or pairs of amounts) in the order of ``F.pad``."""
-    pairs = [p if isinstance(p, tuple) else (p, p) for p in padding]
-    return tuple(amount for pair in reversed(pairs) for amount in pair)
-
-
 def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
     stride, dilation = per_dim(stride, rank), per_dim(dilation, rank)
     kernel = tuple(weight.shape[2:])
@@ -100,18 +92,40 @@ def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
     amounts = [min(p) if isinstance(p, tuple) else p for p in padding]
     _check(f"conv{rank}d", rank, input, weight, bias, stride, amounts, groups, transposed=False)
     single = input.dim() == rank + 1
-    image = torch.constant_pad_nd(input.unsqueeze(0) if single else input, _both_ends(padding), 0)
+    image = input.unsqueeze(0) if single else input
+    image, padding = _evenly_padded(image, padding)
+    sizes = [n + 2 * p for n, p in zip(image.shape[2:], padding)]
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
-    if any(n < span for n, span in zip(image.shape[2:], spans)):
-        sizes, given = " x ".join(map(str, image.shape[2:])), " x ".join(map(str, spans))
+    if any(n < span for n, span in zip(sizes, spans)):
         raise RuntimeError(
-            f"Calculated padded input size per channel: ({sizes}). Kernel size: ({given}). Kernel size can't be greater than actual "
-            "input size"
+            f"Calculated padded input size per channel: ({' x '.join(map(str, sizes))}). Kernel size: ({' x '.join(map(str, spans))}). "
+            "Kernel size can't be greater than actual input size"
         )
-    output = _correlate(image, weight, stride, dilation, groups)
-    if bias is not None:
-        output = output + bias.reshape(-1, *[1] * rank)
+    output = _convolution(image, weight, bias, stride, padding, dilation, False, (0,) * rank, groups)
     return output[0] if single else output
+
+
+def _evenly_padded(image, padding):
+    """The image with what uneven padding (pairs) has more at one end, and the padding that is left for both ends."""
+    if not isinstance(padding[0], tuple):
+        return image, padding
+    if any(before != after for before, after in padding):
+        extra = [(before - min(before, after), after - min(before, after)) for before, after in reversed(padding)]
+        image = torch.constant_pad_nd(image, [amount for pair in extra for amount in pair], 0)
+    return image, tuple(min(pair) for pair in padding)
+
+
+def _convolution(input, weight, bias, *geometry):
+    """``torch.convolution``, also for complex numbers."""
+    if not input.is_complex():
+        return torch.convolution(input, weight, bias, *geometry)
+    real, imag = (part(input) for part in (torch.real, torch.imag))
+    a, b = (part(weight) for part in (torch.real, torch.imag))
+    output = torch.complex(
+        torch.convolution(real, a, None, *geometry) - torch.convolution(imag, b, None, *geometry),
+        torch.convolution(real, b, None, *geometry) + torch.convolution(imag, a, None, *geometry),
+    )
+    return output if bias is None else output + bias.reshape(-1, *[1] * (input.dim() - 2))
 
 
 def _named_padding(padding, kernel, stride, dilation):
@@ -125,19 +139,6 @@ def _named_padding(padding, kernel, stride, dilation):
     return tuple((total // 2, total - total // 2) for total in totals)
 
 
-def _correlate(image, weight, stride, dilation, groups):
-    """Windows of the padded image as rows, times the weights as columns, group by group."""
-    rank = image.dim() - 2
-    batch, outputs = image.size(0), weight.size(0)
-    found = windows(image, tuple(weight.shape[2:]), stride, dilation)
-    places = found.shape[2 : 2 + rank]
-    found = found.reshape(batch, groups, -1, *found.shape[2:])
-    order = (0, 1, *range(3, 3 + rank), 2, *range(3 + rank, 3 + 2 * rank))
-    rows = found.permute(order).reshape(batch, groups, math.prod(places), -1)
-    columns = weight.reshape(groups, outputs // groups, -1).transpose(1, 2)
-    return torch.matmul(rows, columns).transpose(2, 3).reshape(batch, outputs, *places)
-
-
 def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, groups, dilation):
     stride, padding, dilation = per_dim(stride, rank), per_dim(padding, rank), per_dim(dilation, rank)
     output_padding = per_dim(output_padding, rank)
@@ -148,29 +149,6 @@ def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, 
         text = " ".join(f"{what}_{name}: {v}" for what, values in stated for name, v in zip(names, values))
         raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {text}")
     single = input.dim() == rank + 1
-    image = _spread(input.unsqueeze(0) if single else input, stride)
-    edges = [d * (k - 1) - p for k, d, p in zip(weight.shape[2:], dilation, padding)]
-    ends = tuple((edge, edge + extra) for edge, extra in zip(edges, output_padding))
-    image = torch.constant_pad_nd(image, _both_ends(ends), 0)
-    flipped = weight.flip(tuple(range(2, 2 + rank)))
-    flipped = flipped.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).reshape(-1, weight.size(0) // groups, *weight.shape[2:])
-    output = _correlate(image, flipped, (1,) * rank, dilation, groups)
-    if bias is not None:
-        output = output + bias.reshape(-1, *[1] * rank)
+    image = input.unsqueeze(0) if single else input
+    output = _convolution(image, weight, bias, stride, padding, dilation, True, output_padding, groups)
     return output[0] if single else output
-
-
-def _spread(image, stride):
-    """``image`` with stride - 1 zeros between neighbours."""
-    for i, step in enumerate(stride):
-        dim = 2 + i
-        if step > 1:
-            size = image.size(dim)
-            apart = torch.constant_pad_nd(image.unsqueeze(dim + 1), _after(image, dim, step), 0)
-            image = apart.flatten(dim, dim + 1).narrow(dim, 0, (size - 1) * step + 1)
-    return image
-
-
-def _after(image, dim, step):
-    """Padding that adds step - 1 elements behind the new dimension dim + 1 of an image with one more dimension."""
-    return (0, 0) * (image.dim() - 1 - dim) + (0, step - 1)

@@ -37,6 +37,7 @@ from . import (  # noqa: F401, I001  (order: later files use earlier ones)
     loss,
     normalization,
     contraction,
+    conv,
     einsum,
     linalg,
 )

@@ -1,0 +1,428 @@
+# cython: language_level=3
+"""Convolutions as matrix products of windows that are packed straight into panels; the kernels are codegen's (gemm.py, conv.py).
+
+``correlate``: weights times windows. Rows are output channels, columns the output's pixels over the whole batch, and k runs over the
+window's places and the channels within each. A task packs some panels of pixels and multiplies them by all weights.
+``correlate_weights``: the gradient of the weights. Rows are output channels, columns the window's places and channels, k the pixels.
+Sums over k are cut by shape only and added in a fixed order, so the number of threads changes no bit.
+
+It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel.
+"""
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+from rushlight._core cimport gemm
+from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_DEEP, PACK_WIDE, Kernels, finish_t, multiply_t, pack_t
+from rushlight._core.tensor cimport *
+from rushlight._core.threads cimport num_threads, parallel_for
+
+cdef extern from *:
+    """
+    #define rl_take(p) (!__atomic_exchange_n((p), 1, __ATOMIC_ACQUIRE))
+    #define rl_give(p) __atomic_store_n((p), 0, __ATOMIC_RELEASE)
+    """
+    bint take "rl_take"(int*) nogil
+    void give "rl_give"(int*) nogil
+
+ctypedef void (*lanes_t)(char*, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
+
+cdef enum:
+    STRETCH = 256        # units of k between two visits of the sums
+    TILE_PANELS = 8      # most panels of pixels in a task
+    TILE_BYTES = 524288  # of packed pixels, and of sums, in a task
+    FEW_TASKS = 16       # tasks that keep a machine busy
+    MAX_TAPS = 4096      # places of a window along one dim
+    MAX_SLOTS = 1024
+    ROW_PANELS = 8       # panels of output channels in a task of correlate_weights
+    BLOCK_PIXELS = 256   # pixels that it packs at a time
+    SPLIT_BYTES = 33554432  # of partial sums
+
+cdef union Factors:  # alpha and beta in the type that sums are made in
+    float[2] f32
+    double[2] f64
+    int32_t[2] i32
+    int64_t[2] i64
+
+
+cdef void _set_factors(Factors* factors, int code, int beta) noexcept:
+    if code == F64:
+        factors.f64[0], factors.f64[1] = 1, beta
+    elif code == F16 or code == BF16 or code == F32:
+        factors.f32[0], factors.f32[1] = 1, beta
+    elif code == I64:
+        factors.i64[0], factors.i64[1] = 1, beta
+    else:
+        factors.i32[0], factors.i32[1] = 1, beta
+
+
+cdef int64_t _panels(int64_t side, int64_t width) noexcept nogil:
+    return (side + width - 1) // width
+
+
+# -- working memory: one slot for each thread that can be at work --
+
+cdef struct Slots:
+    char* memory
+    int64_t size
+    int64_t count
+    int[MAX_SLOTS] taken
+
+
+cdef Storage _prepare(Slots* slots, int64_t size):
+    slots.size, slots.count = (size + 4095) & ~<int64_t>4095, min(num_threads() + 1, MAX_SLOTS)
+    memset(slots.taken, 0, sizeof(slots.taken))
+    cdef Storage memory = allocate(slots.size * slots.count)
+    slots.memory = <char*>memory.address
+    return memory
+
+
+cdef int64_t _take_slot(Slots* slots) noexcept nogil:
+    cdef int64_t i = 0
+    while not take(&slots.taken[i]):
+        i = (i + 1) % slots.count
+    return i
+
+
+# -- weights times windows --
+
+cdef struct Call:
+    const Kernels* kernels
+    lanes_t pack_lanes
+    Slots slots
+    Factors factors
+    int64_t groups
+    int64_t channels     # of the input, in a group
+    int64_t outputs      # channels of the output, in a group
+    int64_t pixels       # of an output image
+    int64_t columns      # pixels of all images
+    int64_t[3] size      # of the input image
+    int64_t[3] places    # of the output image
+    int64_t[3] step      # from window to window; 1 along x
+    int64_t[3] taps      # of the window
+    int64_t* offsets[3]  # where each tap reads, relative to its output place times step
+    int64_t* shifts      # bytes to what each tap along x reads
+    char* input
+    int64_t[4] distance  # between images, channels, planes and rows of the input, in bytes
+    char* weight         # (groups, outputs, taps, channels), row-major
+    char* bias           # or NULL
+    char* ones           # a panel's width of them
+    char* output
+    char* packed         # the weights
+    int64_t tap_units    # of k for a tap
+    int64_t units        # of k
+    int64_t panels_a     # in a group
+    int64_t panel_a      # bytes of a packed panel
+    int64_t panel_b
+    int64_t tile         # panels of pixels in a task
+    int64_t tiles        # in a group
+
+
+cdef struct Run:  # neighbouring pixels of one row of the output
+    int64_t lane   # the first one's place in the panel
+    int64_t count
+    int64_t image
+    int64_t[3] place
+
+
+def correlate(Tensor input, Tensor weight, Tensor bias, Tensor ones, Tensor out, tuple steps, tuple offsets, tuple phases,
+              int64_t groups, size_t pack_lanes):
+    """out[n, o, z, y, x] = bias[o] + sum of weight[o, t, c] * input[phase of t, n, c, (z, y, x) * step + offset of t].
+
+    input (phases, N, C, D, H, W), weight (O, taps, C / groups), out (N, O, D', H', W') are row-major; ``steps`` are along z and y; ``offsets``
+    are three lists with an element for each tap along z, y and x, ``phases`` one for x. What lies outside of the input is 0.
+    """
+    cdef Call p
+    cdef int64_t[3][MAX_TAPS] places
+    cdef int64_t[MAX_TAPS] shifts
+    cdef int64_t size = ITEMSIZE[input.code], i, taps, side
+    cdef int d
+    p.kernels, p.pack_lanes = gemm.kernels(input.code), <lanes_t>pack_lanes
+    _set_factors(&p.factors, input.code, 0)
+    p.groups, p.channels, p.outputs = groups, input.sizes[2] // groups, out.sizes[1] // groups
+    for d in range(3):
+        p.size[d], p.places[d], p.step[d] = input.sizes[3 + d], out.sizes[2 + d], 1 if d == 2 else steps[d]
+        p.taps[d], p.offsets[d] = len(offsets[d]), places[d]
+        for i in range(p.taps[d]):
+            places[d][i] = offsets[d][i]
+    for i in range(p.taps[2]):
+        shifts[i] = <int64_t>phases[i] * (input.count // input.sizes[0]) * size
+    p.shifts = shifts
+    taps = p.taps[0] * p.taps[1] * p.taps[2]
+    p.pixels = p.places[0] * p.places[1] * p.places[2]
+    p.columns = p.pixels * out.sizes[0]
+    p.distance[3] = p.size[2] * size
+    p.distance[2] = p.distance[3] * p.size[1]
+    p.distance[1] = p.distance[2] * p.size[0]
+    p.distance[0] = p.distance[1] * input.sizes[2]
+    p.input, p.weight, p.ones, p.output = input.address, weight.address, ones.address, out.address
+    p.bias = bias.address if bias is not None else NULL
+    p.tap_units = _panels(p.channels, p.kernels.step)
+    p.units = p.tap_units * taps + (bias is not None)
+    p.panels_a, p.panel_a = _panels(p.outputs, p.kernels.rows), (p.units + p.kernels.lanes) * p.kernels.rows * p.kernels.unit
+    p.panel_b = p.units * p.kernels.columns * p.kernels.unit
+    side = p.panels_a * p.kernels.rows * p.kernels.columns * p.kernels.unit
+    p.tile = max(<int64_t>1, min(<int64_t>TILE_PANELS, min(TILE_BYTES // p.panel_b, TILE_BYTES // side)))
+    while p.tile > 1 and groups * _panels(_panels(p.columns, p.kernels.columns), p.tile) < FEW_TASKS:
+        p.tile = (p.tile + 1) // 2
+    p.tiles = _panels(_panels(p.columns, p.kernels.columns), p.tile)
+    cdef Storage packed = allocate(p.groups * p.panels_a * p.panel_a)
+    cdef Storage memory = _prepare(&p.slots, p.tile * (p.panel_b + side) + 128)
+    p.packed = <char*>packed.address
+    with nogil:
+        parallel_for(_pack_weights, &p, 0, p.groups * p.panels_a, 65536 // p.panel_a + 1)
+        parallel_for(_run_tiles, &p, 0, p.groups * p.tiles, 1)
+
+
+cdef void _pack_weights(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Call* p = <Call*>context
+    cdef const Kernels* kernels = p.kernels
+    cdef pack_t pack = <pack_t>kernels.functions[PACK_DEEP]
+    cdef int64_t taps = p.taps[0] * p.taps[1] * p.taps[2], row = taps * p.channels * kernels.itemsize, i, group, first, count, tap
+    cdef char* panel
+    cdef char* source
+    for i in range(begin, end):
+        group, first = i // p.panels_a, i % p.panels_a * kernels.rows
+        count = min(kernels.rows, p.outputs - first)
+        panel, first = p.packed + i * p.panel_a, first + group * p.outputs
+        source = p.weight + first * row
+        if p.channels % kernels.step == 0:
+            pack(source, row, 0, panel, kernels.rows, count, taps * p.channels)
+        else:  # units do not join channels of different taps
+            for tap in range(taps):
+                pack(source + tap * p.channels * kernels.itemsize, row, 0, panel + tap * p.tap_units * kernels.rows * kernels.unit,
+                     kernels.rows, count, p.channels)
+        if p.bias != NULL:
+            pack(p.bias + first * kernels.itemsize, kernels.itemsize, 0, panel + (p.units - 1) * kernels.rows * kernels.unit,
+                 kernels.rows, count, 1)
+
+
+cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Call* p = <Call*>context
+    cdef int64_t slot = _take_slot(&p.slots), i, first
+    cdef char* memory = p.slots.memory + slot * p.slots.size
+    for i in range(begin, end):
+        first = i % p.tiles * p.tile * p.kernels.columns
+        _run_tile(p, i // p.tiles, first, min(p.tile * p.kernels.columns, p.columns - first), memory)
+    give(&p.slots.taken[slot])
+
+
+cdef void _run_tile(Call* p, int64_t group, int64_t first, int64_t count, char* memory) noexcept nogil:
+    """``count`` pixels from ``first`` on, all output channels of a group."""
+    cdef const Kernels* kernels = p.kernels
+    cdef int64_t panels = _panels(count, kernels.columns), wide = kernels.columns * kernels.unit, stride = panels * wide, i, done, here
+    cdef char* sums = <char*>((<size_t>memory + 63) & ~<size_t>63)
+    cdef char* windows = sums + p.panels_a * kernels.rows * stride
+    for i in range(panels):
+        _pack_pixels(p, group, first + i * kernels.columns, min(kernels.columns, count - i * kernels.columns), windows + i * p.panel_b)
+    for i in range(_panels(p.units, STRETCH)):
+        _multiply(p, p.packed + group * p.panels_a * p.panel_a, windows, panels, i * STRETCH, sums, stride)
+    done = 0
+    while done < count:  # image by image, as they lie apart in the output
+        here = min(count - done, p.pixels - (first + done) % p.pixels)
+        (<finish_t>kernels.functions[FINISH])(
+            sums + done * kernels.unit, stride,
+            p.output + (((first + done) // p.pixels * p.groups + group) * p.outputs * p.pixels + (first + done) % p.pixels) * kernels.itemsize,
+            p.pixels * kernels.itemsize, p.outputs, here, &p.factors)
+        done += here
+
+
+cdef void _multiply(Call* p, char* weights, char* windows, int64_t panels, int64_t start, char* sums, int64_t stride) noexcept nogil:
+    """Add a stretch of k to the sums. Each call of the kernel prefetches what the one after it reads, and a share of the next panel."""
+    cdef const Kernels* kernels = p.kernels
+    cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
+    cdef int64_t high = kernels.rows * kernels.unit, wide = kernels.columns * kernels.unit, units = min(<int64_t>STRETCH, p.units - start)
+    cdef int64_t i, j
+    cdef char* first = weights + start * high
+    cdef char* a
+    cdef char* b = windows + start * wide
+    for j in range(panels):
+        a = first
+        for i in range(p.panels_a):
+            multiply(a, b, sums + i * kernels.rows * stride + j * wide, stride, units, start == 0,
+                     a + p.panel_a if i + 1 < p.panels_a else first, b + p.panel_b + i % TILE_PANELS * (units * wide // TILE_PANELS))
+            a += p.panel_a
+        b += p.panel_b
+
+
+cdef void _pack_pixels(Call* p, int64_t group, int64_t first, int64_t count, char* panel) noexcept nogil:
+    """One panel: ``count`` pixels from ``first`` on, through all of k."""
+    cdef Run[64] runs
+    cdef int64_t n = _find_runs(p, first, count, runs), z, y, x
+    cdef char* input = p.input + group * p.channels * p.distance[1]
+    for z in range(p.taps[0]):
+        for y in range(p.taps[1]):
+            for x in range(p.taps[2]):
+                _pack_tap(p, runs, n, input + p.shifts[x], p.offsets[0][z], p.offsets[1][y], p.offsets[2][x], panel)
+                panel += p.tap_units * p.kernels.columns * p.kernels.unit
+    if p.bias != NULL:
+        (<pack_t>p.kernels.functions[PACK_WIDE])(p.ones, 0, 0, panel, p.kernels.columns, p.kernels.columns, 1)
+
+
+cdef int64_t _find_runs(Call* p, int64_t first, int64_t count, Run* runs) noexcept nogil:
+    cdef int64_t n = 0, lane = 0, row
+    while lane < count:
+        row = (first + lane) // p.places[2]
+        runs[n].lane, runs[n].place[2] = lane, (first + lane) % p.places[2]
+        runs[n].place[1], runs[n].place[0] = row % p.places[1], row // p.places[1] % p.places[0]
+        runs[n].image = row // (p.places[1] * p.places[0])
+        runs[n].count = min(count - lane, p.places[2] - runs[n].place[2])
+        lane += runs[n].count
+        n += 1
+    return n
+
+
+cdef inline uint64_t _bits(int64_t lane, int64_t count) noexcept nogil:
+    return (<uint64_t>0xFFFFFFFFFFFFFFFF >> (64 - count)) << lane
+
+
+cdef void _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, int64_t dy, int64_t dx, char* panel) noexcept nogil:
+    """One tap of the window. Runs that follow each other in memory as they do in the panel are loaded together."""
+    cdef uint64_t loaded = 0, stored = 0, inside
+    cdef int64_t i, z, y, x, low, high
+    cdef char* source = input
+    cdef char* place
+    for i in range(n):
+        z, y, x = runs[i].place[0] * p.step[0] + dz, runs[i].place[1] * p.step[1] + dy, runs[i].place[2] + dx
+        low, high = max(<int64_t>0, -x), min(runs[i].count, p.size[2] - x)
+        if low < high and 0 <= z < p.size[0] and 0 <= y < p.size[1]:
+            inside = _bits(runs[i].lane + low, high - low)
+            place = (input + runs[i].image * p.distance[0] + z * p.distance[2] + y * p.distance[3]
+                     + (x - runs[i].lane) * p.kernels.itemsize)
+            if loaded and place != source:
+                p.pack_lanes(source, p.distance[1], panel, loaded, stored, p.channels)
+                loaded = stored = 0
+            source, loaded = place, loaded | inside
+        stored |= _bits(runs[i].lane, runs[i].count)
+    p.pack_lanes(source, p.distance[1], panel, loaded, stored, p.channels)
+
+
+# -- the gradient of the weights --
+
+cdef struct Weights:
+    const Kernels* kernels
+    Slots slots
+    int64_t groups
+    int64_t channels      # of the input, in a group
+    int64_t outputs       # channels of the output, in a group
+    int64_t[3] places     # of the output image
+    int64_t[3] step
+    int64_t* sources      # bytes to what each segment reads
+    int64_t segments      # of columns: channels that lie side by side in the input
+    int64_t length        # of a segment
+    char* input
+    int64_t[4] distance   # between images, planes, rows and pixels of the input, in bytes
+    char* grad
+    int64_t rows          # of a block, each ``wide`` pixels
+    int64_t wide
+    int64_t[4] blocks     # how many: images, planes, rows and pieces of rows
+    int64_t splits        # of the blocks, each with sums of its own
+    int64_t slices        # of the output channels
+    int64_t panels_a
+    int64_t panels_b
+    int64_t stride        # bytes of a row of sums
+    int64_t sums_size     # bytes, of a group
+    char* sums            # (splits, groups, rows of all panels, columns of all panels)
+    char* out             # (groups, outputs, segments, length)
+
+
+def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list sources, int64_t length, int64_t groups):
+    """out[g, o, s, i] = sum over n, z, y, x of grad[n, (g, o), z, y, x] * input[n, z * step, y * step, x * step, (g, sources[s] + i)].
+
+    input (N, D, H, W, C), padded so that nothing lies outside, grad (N, O, D', H', W') and out (groups, O / groups, len(sources), length)
+    are row-major float32 or float64. ``sources`` counts elements of one pixel's channels.
+    """
+    cdef Weights p
+    cdef int64_t[MAX_TAPS] shifts
+    cdef int64_t size = ITEMSIZE[input.code], i, total
+    cdef int d
+    p.kernels, p.groups, p.channels, p.outputs = gemm.kernels(input.code), groups, input.sizes[4] // groups, grad.sizes[1] // groups
+    p.segments, p.length, p.sources = len(sources), length, shifts
+    for i in range(p.segments):
+        shifts[i] = <int64_t>sources[i] * size
+    for d in range(3):
+        p.places[d], p.step[d] = grad.sizes[2 + d], steps[d]
+    p.distance[3] = input.sizes[4] * size
+    p.distance[2] = p.distance[3] * input.sizes[3]
+    p.distance[1] = p.distance[2] * input.sizes[2]
+    p.distance[0] = p.distance[1] * input.sizes[1]
+    p.input, p.grad, p.out = input.address, grad.address, out.address
+    p.wide = min(p.places[2], <int64_t>2 * BLOCK_PIXELS)
+    p.rows = max(<int64_t>1, min(p.places[1], BLOCK_PIXELS // p.wide)) if p.wide == p.places[2] else 1
+    p.blocks[0], p.blocks[1] = input.sizes[0], p.places[0]
+    p.blocks[2], p.blocks[3] = _panels(p.places[1], p.rows), _panels(p.places[2], p.wide)
+    total = p.blocks[0] * p.blocks[1] * p.blocks[2] * p.blocks[3]
+    p.panels_a, p.panels_b = _panels(p.outputs, p.kernels.rows), p.segments * _panels(length, p.kernels.columns)
+    p.stride = p.panels_b * p.kernels.columns * p.kernels.unit
+    p.sums_size = p.panels_a * p.kernels.rows * p.stride
+    p.slices = _panels(p.panels_a, ROW_PANELS)
+    p.splits = min(_panels(FEW_TASKS, groups * p.slices), SPLIT_BYTES // (groups * p.sums_size))
+    p.splits = max(<int64_t>1, min(p.splits, total))
+    cdef Storage partial = allocate(p.splits * groups * p.sums_size + 64)
+    cdef int64_t pixels = p.rows * p.wide + p.kernels.lanes
+    cdef Storage memory = _prepare(
+        &p.slots, pixels * p.kernels.unit * (min(p.panels_a, <int64_t>ROW_PANELS) * p.kernels.rows + p.kernels.columns) + 64)
+    p.sums = <char*>partial.address
+    with nogil:
+        parallel_for(_run_splits, &p, 0, p.splits * groups * p.slices, 1)
+        parallel_for(_add_splits, &p, 0, groups * p.segments, 1)
+
+
+cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Weights* p = <Weights*>context
+    cdef int64_t slot = _take_slot(&p.slots), i, j, total = p.blocks[0] * p.blocks[1] * p.blocks[2] * p.blocks[3], split, group, first
+    cdef char* memory = p.slots.memory + slot * p.slots.size
+    for i in range(begin, end):
+        first, group, split = i % p.slices * ROW_PANELS, i // p.slices % p.groups, i // (p.slices * p.groups)
+        for j in range(split * total // p.splits, (split + 1) * total // p.splits):
+            _run_block(p, group, first, min(<int64_t>ROW_PANELS, p.panels_a - first), j, j == split * total // p.splits,
+                       p.sums + (split * p.groups + group) * p.sums_size, memory)
+    give(&p.slots.taken[slot])
+
+
+cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, int64_t block, bint fresh, char* sums, char* memory) noexcept nogil:
+    """Add a block of pixels to the sums of ``panels`` panels of output channels."""
+    cdef const Kernels* kernels = p.kernels
+    cdef pack_t pack_deep = <pack_t>kernels.functions[PACK_DEEP], pack_wide = <pack_t>kernels.functions[PACK_WIDE]
+    cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
+    cdef int64_t x = block % p.blocks[3] * p.wide, y = block // p.blocks[3] % p.blocks[2] * p.rows
+    cdef int64_t z = block // (p.blocks[3] * p.blocks[2]) % p.blocks[1], n = block // (p.blocks[3] * p.blocks[2] * p.blocks[1])
+    cdef int64_t rows = min(p.rows, p.places[1] - y), wide = min(p.wide, p.places[2] - x), units = rows * wide
+    cdef int64_t pixels = p.places[0] * p.places[1] * p.places[2], high = kernels.rows * kernels.unit, i, j, row, column, count
+    cdef int64_t panel_a = (units + kernels.lanes) * high
+    cdef char* windows = memory + panels * panel_a
+    cdef char* source
+    sums += first * kernels.rows * p.stride
+    for i in range(panels):
+        row = (first + i) * kernels.rows
+        source = p.grad + (((n * p.groups + group) * p.outputs + row) * pixels + (z * p.places[1] + y) * p.places[2] + x) * kernels.itemsize
+        pack_deep(source, pixels * kernels.itemsize, 0, memory + i * panel_a, kernels.rows, min(kernels.rows, p.outputs - row), units)
+    source = (p.input + n * p.distance[0] + z * p.step[0] * p.distance[1] + y * p.step[1] * p.distance[2]
+              + x * p.step[2] * p.distance[3] + group * p.channels * kernels.itemsize)
+    for j in range(p.panels_b):
+        column = j % (p.panels_b // p.segments) * kernels.columns
+        count = min(kernels.columns, p.length - column)
+        for row in range(rows):
+            pack_wide(source + p.sources[j // (p.panels_b // p.segments)] + column * kernels.itemsize + row * p.step[1] * p.distance[2], 0,
+                      p.step[2] * p.distance[3], windows + row * wide * kernels.columns * kernels.unit, kernels.columns, count, wide)
+        for i in range(panels):
+            multiply(memory + i * panel_a, windows, sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.unit, p.stride,
+                     units, fresh, memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
+
+
+cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """Write a segment's columns: the first split's sums, then each other's on top."""
+    cdef Weights* p = <Weights*>context
+    cdef const Kernels* kernels = p.kernels
+    cdef Factors factors
+    cdef int64_t i, split, group, segment, width = p.panels_b // p.segments * kernels.columns * kernels.unit
+    for i in range(begin, end):
+        group, segment = i // p.segments, i % p.segments
+        for split in range(p.splits):
+            if kernels.unit == 8:
+                factors.f64[0], factors.f64[1] = 1, split > 0
+            else:
+                factors.f32[0], factors.f32[1] = 1, split > 0
+            (<finish_t>kernels.functions[FINISH])(
+                p.sums + (split * p.groups + group) * p.sums_size + segment * width, p.stride,
+                p.out + (group * p.outputs * p.segments + segment) * p.length * kernels.itemsize,
+                p.segments * p.length * kernels.itemsize, p.outputs, p.length, &factors)

@@ -1,0 +1,201 @@
+"""Convolution of 1, 2 and 3 dimensions, its transpose, and the gradient of its weights: each is the others' gradient.
+
+Everything is computed in three dimensions; missing ones have size 1. A transposed convolution with a stride is one convolution of
+stride 1 for each residue of the output's places, with those taps of the window that reach it, so nothing is multiplied by inserted zeros.
+"""
+
+import itertools
+import math
+
+from .._core import conv as core
+from .._core import tensor as _tensor
+from ..lang.types import NAMES
+from . import creation, movement, reduction, shape
+from ._define import library
+
+_float32 = _tensor.dtypes()["float32"]
+_PANEL = 64  # columns of the widest panel
+_packing = {}
+
+
+def _pack_lanes(code):
+    """The address of the packing kernel for a dtype."""
+    if code not in _packing:
+        from ..codegen import conv
+
+        _packing[code] = conv.pack_lanes(NAMES[code])
+    return _packing[code]
+
+
+def _in_three(x):
+    """(A, B, *spatial) as a row-major (A, B, D, H, W)."""
+    return shape.contiguous(shape.reshape(x, (*x.shape[:2], *[1] * (5 - x.ndim), *x.shape[2:])))
+
+
+def _padded_left(values, fill):
+    return (fill,) * (3 - len(values)) + tuple(values)
+
+
+@library(differentiable="input weight bias", where="function")
+def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
+    """Cross-correlation of (N, C, *size) with (O, C / groups, *window), or its transpose, with weights (C, O / groups, *window).
+
+    bias: (O,) or None; stride, padding, dilation, output_padding: one number for each of 1 to 3 spatial dims. What lies outside of
+    the input counts as zero.
+
+    >>> x, w = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2)
+    >>> torch.convolution(x, w, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+    taps = weight.shape[2:]
+    if transposed:
+        size = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + extra
+                for n, s, p, d, k, extra in zip(input.shape[2:], stride, padding, dilation, taps, output_padding)]  # fmt: skip
+        outputs = weight.shape[1] * groups
+    else:
+        size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, s, p, d, k in zip(input.shape[2:], stride, padding, dilation, taps)]
+        outputs = weight.shape[0]
+    out = creation.empty((input.shape[0], outputs, *size), dtype=input.dtype, device=input.device)
+    if out.numel() == 0:
+        return out
+    if input.numel() == 0 or weight.numel() == 0:
+        return _filled_with(out, bias)
+    steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
+    compute = _spread if transposed else _correlate
+    compute(_in_three(input), _in_three(weight), bias, _in_three(out), steps, edges, gaps, groups)
+    return out
+
+
+def _filled_with(out, bias):
+    return shape.copy_(out, 0 if bias is None else shape.reshape(bias, (-1, *[1] * (out.ndim - 2))))
+
+
+@convolution.backward_of
+def _(grad, input, weight, stride, padding, dilation, transposed, output_padding, groups, needs):
+    towards_input = towards_weight = towards_bias = None
+    if needs[0]:
+        extra = [0] * len(stride)
+        if not transposed:
+            extra = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in
+                     zip(input.shape[2:], grad.shape[2:], stride, padding, dilation, weight.shape[2:])]  # fmt: skip
+        towards_input = _cropped(convolution(grad, weight, None, stride, padding, dilation, not transposed, extra, groups), input)
+    if needs[1]:
+        image, places = (grad, input) if transposed else (input, grad)
+        towards_weight = convolution_weight(image, places, weight.shape[2:], stride, padding, dilation, groups)
+    if needs[2]:
+        towards_bias = reduction.sum(grad, (0, *range(2, grad.ndim)))
+    return towards_input, towards_weight, towards_bias
+
+
+def _cropped(x, like):
+    """x without places that ``like`` does not have: an output padding of a stride or more leaves room for another window."""
+    for dim in range(2, x.ndim):
+        if x.shape[dim] > like.shape[dim]:
+            x = shape.narrow(x, dim, 0, like.shape[dim])
+    return x
+
+
+@library(differentiable="input grad", where="")
+def convolution_weight(input, grad, window, stride, padding, dilation, groups):
+    """The gradient of a convolution's weights (O, C / groups, *window), from its input and its output's gradient."""
+    if input.numel() == 0 or grad.numel() == 0:
+        return creation.zeros((grad.shape[1], input.shape[1] // groups, *window), dtype=grad.dtype, device=grad.device)
+    wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, grad)]
+    steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
+    out = _weight_sums(_in_three(wide[0]), _in_three(wide[1]), _padded_left(window, 1), steps, edges, gaps, groups)
+    return shape.cast(shape.reshape(out, (grad.shape[1], input.shape[1] // groups, *window)), grad.dtype)
+
+
+@convolution_weight.backward_of
+def _(towards, input, grad, window, stride, padding, dilation, groups, needs):
+    towards_input = towards_grad = None
+    if needs[0]:
+        extra = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in
+                 zip(input.shape[2:], grad.shape[2:], stride, padding, dilation, window)]  # fmt: skip
+        towards_input = convolution(grad, towards, None, stride, padding, dilation, True, extra, groups)
+    if needs[1]:
+        towards_grad = _cropped(convolution(input, towards, None, stride, padding, dilation, False, [0] * len(stride), groups), grad)
+    return towards_input, towards_grad
+
+
+# -- in three dimensions, on row-major tensors --
+
+
+def _correlate(x, weight, bias, out, steps, edges, gaps, groups):
+    """out = the convolution of x; weight (O, C / groups, *window)."""
+    offsets = [[d * i - p for i in range(k)] for k, d, p in zip(weight.shape[2:], gaps, edges)]
+    rows = shape.permute(weight, (0, 2, 3, 4, 1))
+    _run(x, rows, bias, out, steps, offsets, groups)
+
+
+def _run(x, rows, bias, out, steps, offsets, groups):
+    """out[n, o, z, y, x] = sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along each dim."""
+    ones = creation.ones((_PANEL,), dtype=x.dtype, device=x.device)
+    image, along, phases = _apart(x, steps[2], offsets[2])
+    bias = None if bias is None else shape.contiguous(bias)
+    core.correlate(image, shape.contiguous(rows), bias, ones, out, tuple(steps[:2]), (offsets[0], offsets[1], along), phases,
+                   groups, _pack_lanes(x.dtype.code))  # fmt: skip
+
+
+def _apart(x, step, offsets):
+    """Every ``step``-th column of x as an image of its own, for the columns that are read: with them the step along x is 1.
+
+    Returns the images (phases, N, C, D, H, W / step), and for each tap its offset in its image and the number of that image.
+    """
+    if step == 1:
+        return shape.unsqueeze(x, 0), offsets, (0,) * len(offsets)
+    used = sorted({o % step for o in offsets})
+    width = -(-x.shape[4] // step)
+    image = creation.zeros((len(used), *x.shape[:4], width), dtype=x.dtype, device=x.device)
+    for i, phase in enumerate(used):
+        columns = x[..., phase::step]
+        shape.copy_(shape.narrow(shape.select(image, 0, i), 4, 0, columns.shape[4]), columns)
+    return image, [o // step for o in offsets], tuple(used.index(o % step) for o in offsets)
+
+
+def _spread(x, weight, bias, out, steps, edges, gaps, groups):
+    """out = the transposed convolution of x; weight (C, O / groups, *window)."""
+    inputs, outputs, *window = weight.shape
+    rows = shape.reshape(weight, (groups, inputs // groups, outputs, *window))
+    rows = shape.reshape(shape.permute(rows, (0, 2, 3, 4, 5, 1)), (groups * outputs, *window, inputs // groups))
+    for residue in itertools.product(*map(range, steps)):
+        target, taps, offsets = _places(out, residue, steps), [], []
+        for r, k, s, d, p in zip(residue, window, steps, gaps, edges):
+            reaching = [i for i in range(k) if (r + p - i * d) % s == 0]
+            taps.append(slice(reaching[0], None, s // math.gcd(s, d)) if reaching else slice(0, 0))
+            offsets.append([(r + p - i * d) // s for i in reaching])
+        if target.numel() == 0:
+            continue
+        if not all(offsets):
+            _filled_with(target, bias)
+            continue
+        chosen = rows[:, taps[0], taps[1], taps[2]]
+        if math.prod(steps) == 1:
+            _run(x, chosen, bias, out, (1, 1, 1), offsets, groups)
+        else:
+            part = creation.empty(tuple(target.shape), dtype=out.dtype, device=out.device)
+            _run(x, chosen, bias, part, (1, 1, 1), offsets, groups)
+            shape.copy_(target, part)
+
+
+def _places(out, residue, steps):
+    """The view of the output's places that leave this residue."""
+    index = tuple(slice(r, None, s) for r, s in zip(residue, steps))
+    return out[(slice(None), slice(None), *index)]
+
+
+def _weight_sums(x, grad, window, steps, edges, gaps, groups):
+    """The gradient of the weights, (O, C / groups, *window)."""
+    channels, outputs = x.shape[1] // groups, grad.shape[1]
+    reach = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(grad.shape[2:], steps, gaps, window)]
+    ends = [(p, n - size - p) for p, n, size in zip(edges, reach, x.shape[2:])]
+    last = movement.constant_pad_nd(shape.permute(x, (0, 2, 3, 4, 1)), [0, 0, *[a for pair in reversed(ends) for a in pair]])
+    depth, row = last.shape[2] * last.shape[3] * last.shape[4], last.shape[3] * last.shape[4]
+    joined = groups == 1 and gaps[2] == 1  # the channels of neighbouring columns follow each other
+    across = [0] if joined else [i * gaps[2] * last.shape[4] for i in range(window[2])]
+    sources = [z * gaps[0] * depth + y * gaps[1] * row + a for z in range(window[0]) for y in range(window[1]) for a in across]
+    length = channels * window[2] if joined else channels
+    out = creation.empty((outputs, math.prod(window), channels), dtype=grad.dtype, device=grad.device)
+    core.correlate_weights(shape.contiguous(last), grad, out, tuple(steps), sources, length, groups)
+    return shape.contiguous(shape.transpose(out, 1, 2))
