@@ -106,15 +106,15 @@ def call_of(entry):
     return f"{entry.name}({', '.join(parts)})"
 
 
-def operator(entry):
-    """The section of one operator."""
+def operator(name, entry):
+    """The section of one operator, headed by its name in the registry."""
     faces = [FACES[face].format(entry.name) for face in entry.where if face in FACES]
     facts = [f"Found as {', '.join(f'`{face}`' for face in faces)}."] if faces else []
     if entry.aliases:
         facts.append(f"Other names: {', '.join(f'`{alias}`' for alias in entry.aliases)}.")
     if "dtypes" in entry.options:
         facts.append(f"Dtypes: {DTYPES[entry.options['dtypes']]}.")
-    return f"## {escaped(entry.name)}\n\n```python\n{call_of(entry)}\n```\n\n{markdown(entry.operator.__doc__)}\n\n{' '.join(facts)}\n"
+    return f"## {escaped(name)}\n\n```python\n{call_of(entry)}\n```\n\n{markdown(entry.operator.__doc__)}\n\n{' '.join(facts)}\n"
 
 
 def operators():
@@ -122,14 +122,14 @@ def operators():
     from rushlight.ops import _define
 
     topics = {}
-    for entry in _define.registry.values():
+    for name, entry in _define.registry.items():
         if entry.where:
-            topics.setdefault(entry.module, []).append(entry)
+            topics.setdefault(entry.module, []).append(operator(name, entry))
     pages = {}
-    for module, entries in sorted(topics.items()):
+    for module, sections in sorted(topics.items()):
         topic = module.rpartition(".")[2]
         head = f"# {topic.replace('_', ' ').capitalize()}\n\n{markdown(sys.modules[module].__doc__)}\n"
-        pages[f"operators/{topic}.md"] = "\n".join([head, *map(operator, entries)])
+        pages[f"operators/{topic}.md"] = "\n".join([head, *sections])
     return pages
 
 
