@@ -18,14 +18,24 @@ ROOMS = {
     "nn/functional": ("nn.functional", "rushlight.nn.functional"),
     "nn/init": ("nn.init", "rushlight.nn.init"),
     "nn/utils": ("nn.utils", "rushlight.nn.utils"),
+    "nn/utils_rnn": ("nn.utils.rnn", "rushlight.nn.utils.rnn"),
+    "nn/utils_parametrize": ("nn.utils.parametrize", "rushlight.nn.utils.parametrize"),
+    "nn/utils_parametrizations": ("nn.utils.parametrizations", "rushlight.nn.utils.parametrizations"),
     "optim/optimizers": ("Optimizers", "rushlight.optim"),
     "optim/lr_scheduler": ("Learning rate schedulers", "rushlight.optim.lr_scheduler"),
+    "optim/swa_utils": ("Averaged weights", "rushlight.optim.swa_utils"),
     "data": ("utils.data", "rushlight.utils.data"),
     "autograd": ("autograd", "rushlight.autograd"),
     "func": ("func", "rushlight.func"),
     "random": ("random", "rushlight.random"),
     "saving": ("Saving and loading", "rushlight.io.checkpoint"),
     "training": ("Training loop", "rushlight.training"),
+    "summary": ("summary", "rushlight._summary"),
+    "hints": ("lint", "rushlight.hints"),
+    "checkpoint": ("utils.checkpoint", "rushlight.utils.checkpoint"),
+    "overrides": ("overrides", "rushlight.overrides"),
+    "testing": ("testing", "rushlight.testing"),
+    "amp": ("amp", "rushlight.amp"),
 }
 
 DTYPES = {
@@ -55,9 +65,13 @@ FACES = {
 # -- docstrings as Markdown
 
 
+EMBEDDED = re.compile(r"\A[\w.]+\((?:(?:Tensor )?self(?:, )?)?(.*)\)\n")
+"""The signature that Cython writes above a docstring."""
+
+
 def markdown(docstring):
-    """A docstring's Markdown: literals and roles in backquotes, sessions in fences."""
-    text = inspect.cleandoc(docstring or "")
+    """A docstring's Markdown: literals and roles in backquotes, sessions in fences; without Cython's signature."""
+    text = EMBEDDED.sub("", inspect.cleandoc(docstring or "")).strip()
     text = re.sub(r":\w+:`~?\.?([^`]+)`", r"`\1`", text)
     text = re.sub(r"``([^`]+)``", r"`\1`", text)
     lines, fenced = [], False
@@ -82,12 +96,19 @@ def literal(line):
 
 
 def signature(callable):
-    """The parameters of a Python callable as text; (...) where there are none to read."""
+    """The parameters of a callable as text; (...) where there are none to read."""
+    if written := EMBEDDED.match(inspect.cleandoc(callable.__doc__ or "")):
+        return f"({written[1]})"
     try:
         found = inspect.signature(callable)
     except (ValueError, TypeError):
         return "(...)"
-    return str(found.replace(parameters=[p for p in found.parameters.values() if p.name not in ("self", "cls")]))
+    return nameless(str(found.replace(parameters=[p for p in found.parameters.values() if p.name not in ("self", "cls")])))
+
+
+def nameless(parameters):
+    """Parameters whose defaults without a text of their own (marker objects, functions) are an ellipsis."""
+    return re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "...", parameters)
 
 
 # -- operators
@@ -97,13 +118,13 @@ def call_of(entry):
     """``add(input, other, *, alpha=1)`` as the registry knows it."""
     known = getattr(entry.operator, "signature", None)
     if known is None or not known.names:
-        return f"{entry.name}(...)"
+        return entry.name + signature(entry.operator)
     required, parts = type(known).required, []
     for i, (name, default) in enumerate(zip(known.names, known.defaults)):
         if i == known.n_positional:
             parts.append("*")
         parts.append(name if default is required else f"{name}={default!r}")
-    return f"{entry.name}({', '.join(parts)})"
+    return f"{entry.name}({nameless(', '.join(parts))})"
 
 
 def operator(name, entry):
@@ -144,8 +165,9 @@ def public(room):
 
 
 def section(name, value):
-    """The section of one class or function; of a class with the methods that it documents itself."""
-    parts = [f"## {escaped(name)}\n\n```python\n{name}{signature(value)}\n```\n\n{markdown(value.__doc__)}\n"]
+    """The section of one class, function or property; of a class with the methods that it documents itself."""
+    call = signature(value) if callable(value) else ""
+    parts = [f"## {escaped(name)}\n\n```python\n{name}{call}\n```\n\n{markdown(value.__doc__)}\n"]
     for method, function in vars(value).items() if inspect.isclass(value) else ():
         if inspect.isfunction(function) and function.__doc__ and not method.startswith("_") and method not in CHORES:
             parts.append(f"### {escaped(method)}\n\n```python\n{method}{signature(function)}\n```\n\n{markdown(function.__doc__)}\n")
@@ -171,9 +193,19 @@ def modules():
     return pages
 
 
+def tensor():
+    """The page of Tensor's own properties and methods, which are no operators."""
+    import rushlight
+    from rushlight.ops import face
+
+    operators = {*face("method"), *face("property"), *(name + "_" for name in face("inplace"))}
+    own = {n: v for n, v in vars(rushlight.Tensor).items() if not n.startswith("_") and n not in operators and getattr(v, "__doc__", None)}
+    return page("Tensor", rushlight.Tensor.__doc__, dict(sorted(own.items())))
+
+
 def reference():
     """{path below reference/: Markdown} of all generated pages."""
-    pages = {**operators(), **modules()}
+    pages = {**operators(), **modules(), "tensor.md": tensor()}
     for path, (title, name) in ROOMS.items():
         room = importlib.import_module(name)
         pages[f"{path}.md"] = page(title, room.__doc__, public(room))
