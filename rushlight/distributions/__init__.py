@@ -1,0 +1,55 @@
+"""Probability distributions: sampling, densities, entropies and divergences, in PyTorch's own random streams.
+
+>>> _ = torch.manual_seed(0)
+>>> d = torch.distributions.Normal(torch.tensor([0.0, 1.0]), 1.0)
+>>> d.sample()
+tensor([1.5410, 0.7066])
+
+Each file holds one topic. PyTorch's path of a distribution (``torch.distributions.normal``) names the file it is in.
+"""
+
+import sys as _sys
+
+from . import constraints, transforms, utils  # noqa: I001  (transforms before the files that it ends with)
+from .distribution import Distribution
+from .exp_family import ExponentialFamily
+from .transforms import *  # noqa: F403
+from . import _composed, _discrete, _location_scale, _multivariate, _positive, _relaxed, _simplex, constraint_registry, kl
+from ._composed import Independent, MixtureSameFamily, TransformedDistribution
+from ._discrete import (
+    Bernoulli, Binomial, Categorical, ContinuousBernoulli, Geometric, Multinomial, NegativeBinomial, OneHotCategorical,
+    OneHotCategoricalStraightThrough, Poisson,
+)  # fmt: skip
+from ._location_scale import Cauchy, Gumbel, Laplace, LogNormal, Normal, StudentT, Uniform, VonMises
+from ._multivariate import LowRankMultivariateNormal, MultivariateNormal
+from ._positive import (
+    Chi2, Exponential, FisherSnedecor, Gamma, GeneralizedPareto, HalfCauchy, HalfNormal, InverseGamma, Kumaraswamy, Pareto, Weibull,
+)  # fmt: skip
+from ._relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
+from ._simplex import Beta, Dirichlet, LKJCholesky, LogisticNormal, Wishart
+from .constraint_registry import biject_to, transform_to
+from .kl import kl_divergence, register_kl
+
+_PATHS = {
+    _composed: "independent mixture_same_family transformed_distribution",
+    _discrete: "bernoulli binomial categorical continuous_bernoulli geometric multinomial negative_binomial one_hot_categorical poisson",
+    _location_scale: "cauchy gumbel laplace log_normal normal studentT uniform von_mises",
+    _multivariate: "lowrank_multivariate_normal multivariate_normal",
+    _positive: """chi2 exponential fishersnedecor gamma generalized_pareto half_cauchy half_normal inverse_gamma kumaraswamy pareto
+        weibull""",
+    _relaxed: "relaxed_bernoulli relaxed_categorical",
+    _simplex: "beta dirichlet lkj_cholesky logistic_normal wishart",
+}
+for _room, _names in _PATHS.items():
+    for _name in _names.split():
+        globals()[_name] = _sys.modules[f"{__name__}.{_name}"] = _room
+
+__all__ = [
+    "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ContinuousBernoulli", "Dirichlet", "Distribution", "Exponential",
+    "ExponentialFamily", "FisherSnedecor", "Gamma", "GeneralizedPareto", "Geometric", "Gumbel", "HalfCauchy", "HalfNormal", "Independent",
+    "InverseGamma", "Kumaraswamy", "LKJCholesky", "Laplace", "LogNormal", "LogisticNormal", "LowRankMultivariateNormal",
+    "MixtureSameFamily", "Multinomial", "MultivariateNormal", "NegativeBinomial", "Normal", "OneHotCategorical",
+    "OneHotCategoricalStraightThrough", "Pareto", "Poisson", "RelaxedBernoulli", "RelaxedOneHotCategorical", "StudentT",
+    "TransformedDistribution", "Uniform", "VonMises", "Weibull", "Wishart", "biject_to", "constraint_registry", "constraints",
+    "kl_divergence", "register_kl", "transform_to", "utils", *transforms.__all__,
+]  # fmt: skip

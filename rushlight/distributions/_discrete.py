@@ -1,0 +1,607 @@
+"""Distributions of counts, categories and yes or no."""
+
+import math
+
+import rushlight as rl
+
+from ..nn.functional import binary_cross_entropy_with_logits
+from . import constraints
+from .distribution import Distribution, ProbsOrLogits
+from .exp_family import ExponentialFamily
+from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs, probs_to_logits
+
+__all__ = [
+    "Bernoulli", "Binomial", "Categorical", "ContinuousBernoulli", "Geometric", "Multinomial", "NegativeBinomial", "OneHotCategorical",
+    "OneHotCategoricalStraightThrough", "Poisson",
+]  # fmt: skip
+
+_PROBS_OR_LOGITS = {"probs": constraints.unit_interval, "logits": constraints.real}
+
+
+class _Trials(ProbsOrLogits):
+    """Given by the probability of success, or its log odds."""
+
+    arg_constraints = _PROBS_OR_LOGITS
+    _parameters = ("probs", "logits")
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        self._take(probs, logits)
+        if probs is not None:
+            (self.probs,) = broadcast_all(probs)
+        else:
+            (self.logits,) = broadcast_all(logits)
+        super().__init__(self._param.size(), validate_args=validate_args)
+
+    def _new(self, *args, **kwargs):
+        return self._param.new(*args, **kwargs)
+
+    @property
+    def param_shape(self):
+        """The shape of the parameter."""
+        return self._param.size()
+
+
+class Bernoulli(_Trials, ExponentialFamily):
+    """One with probability ``probs``, else zero."""
+
+    _parameters = ("probs", "logits")
+    support = constraints.boolean
+    has_enumerate_support = True
+    _mean_carrier_measure = 0
+
+    @property
+    def mean(self):
+        return self.probs
+
+    @property
+    def mode(self):
+        mode = (self.probs >= 0.5).to(self.probs)
+        return mode.masked_fill(self.probs == 0.5, math.nan)
+
+    @property
+    def variance(self):
+        return self.probs * (1 - self.probs)
+
+    def sample(self, sample_shape=rl.Size()):
+        with rl.no_grad():
+            return rl.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        return -binary_cross_entropy_with_logits(logits, value, reduction="none")
+
+    def entropy(self):
+        return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
+
+    def enumerate_support(self, expand=True):
+        values = rl.arange(2, dtype=self._param.dtype, device=self._param.device).view((-1,) + (1,) * len(self._batch_shape))
+        return values.expand((-1, *self._batch_shape)) if expand else values
+
+    @property
+    def _natural_params(self):
+        return (rl.logit(self.probs),)
+
+    def _log_normalizer(self, x):
+        return rl.log(1 + rl.exp(x))
+
+
+class Geometric(_Trials):
+    """How many trials fail before the first success."""
+
+    _parameters = ("probs", "logits")
+    support = constraints.nonnegative_integer
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        super().__init__(probs, logits, validate_args)
+        if self._validate_args and probs is not None:
+            valid = self.probs > 0
+            if not bool(valid.all()):
+                raise ValueError(
+                    f"Expected parameter probs ({type(self.probs).__name__} of shape {tuple(self.probs.shape)}) of distribution {self!r} "
+                    f"to be positive but found invalid values:\n{self.probs[~valid]}"
+                )
+
+    @property
+    def mean(self):
+        return 1.0 / self.probs - 1.0
+
+    @property
+    def mode(self):
+        return rl.zeros_like(self.probs)
+
+    @property
+    def variance(self):
+        return (1.0 / self.probs - 1.0) / self.probs
+
+    def sample(self, sample_shape=rl.Size()):
+        with rl.no_grad():
+            u = self.probs.new_empty(self._extended_shape(sample_shape)).uniform_(rl.finfo(self.probs.dtype).tiny, 1)
+            return (u.log() / (-self.probs).log1p()).floor()
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        value, probs = broadcast_all(value, self.probs)
+        probs = probs.masked_fill((probs == 1) & (value == 0), 0)
+        return value * (-probs).log1p() + self.probs.log()
+
+    def entropy(self):
+        return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none") / self.probs
+
+
+class ContinuousBernoulli(_Trials, ExponentialFamily):
+    """Density proportional to ``probs**x (1 - probs)**(1 - x)`` on [0, 1]. Near probs = 1/2 (between ``lims``) a Taylor series is used."""
+
+    _parameters = ("probs", "logits")
+    support = constraints.unit_interval
+    has_rsample = True
+    _mean_carrier_measure = 0
+
+    def __init__(self, probs=None, logits=None, lims=(0.499, 0.501), validate_args=None):
+        self._lims = lims
+        super().__init__(probs, logits, validate_args)
+        if probs is not None:
+            if validate_args is not None and not bool(self.arg_constraints["probs"].check(self.probs).all()):
+                raise ValueError("The parameter probs has invalid values")
+            self.probs = clamp_probs(self.probs)
+
+    def expand(self, batch_shape, _instance=None):
+        new = self._get_checked_instance(ContinuousBernoulli, _instance)
+        new._lims = self._lims
+        return self._expand_into(ContinuousBernoulli, batch_shape, new, self._parameters)
+
+    def _outside(self):
+        return (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
+
+    def _cut(self):
+        """The probabilities, those near 1/2 replaced so that the closed forms are finite."""
+        return rl.where(self._outside(), self.probs, self._lims[0] * rl.ones_like(self.probs))
+
+    def _cont_bern_log_norm(self):
+        p = self._cut()
+        below = rl.where(p <= 0.5, p, rl.zeros_like(p))
+        above = rl.where(p >= 0.5, p, rl.ones_like(p))
+        closed = rl.log(rl.abs(rl.log1p(-p) - rl.log(p))) - rl.where(p <= 0.5, rl.log1p(-2.0 * below), rl.log(2.0 * above - 1.0))
+        x = (self.probs - 0.5) ** 2
+        return rl.where(self._outside(), closed, math.log(2.0) + (4.0 / 3.0 + 104.0 / 45.0 * x) * x)
+
+    @property
+    def mean(self):
+        p = self._cut()
+        x = self.probs - 0.5
+        series = 0.5 + (1.0 / 3.0 + 16.0 / 45.0 * x**2) * x
+        return rl.where(self._outside(), p / (2.0 * p - 1.0) + 1.0 / (rl.log1p(-p) - rl.log(p)), series)
+
+    @property
+    def stddev(self):
+        return rl.sqrt(self.variance)
+
+    @property
+    def variance(self):
+        p = self._cut()
+        x = (self.probs - 0.5) ** 2
+        closed = p * (p - 1.0) / (1.0 - 2.0 * p) ** 2 + 1.0 / (rl.log1p(-p) - rl.log(p)) ** 2
+        return rl.where(self._outside(), closed, 1.0 / 12.0 - (1.0 / 15.0 - 128.0 / 945.0 * x) * x)
+
+    def sample(self, sample_shape=rl.Size()):
+        with rl.no_grad():
+            return self.rsample(sample_shape)
+
+    def rsample(self, sample_shape=rl.Size()):
+        return self.icdf(rl.rand(self._extended_shape(sample_shape), dtype=self.probs.dtype, device=self.probs.device))
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        return -binary_cross_entropy_with_logits(logits, value, reduction="none") + self._cont_bern_log_norm()
+
+    def cdf(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        p = self._cut()
+        closed = (rl.pow(p, value) * rl.pow(1.0 - p, 1.0 - value) + p - 1.0) / (2.0 * p - 1.0)
+        inside = rl.where(self._outside(), closed, value)
+        return rl.where(value <= 0.0, rl.zeros_like(value), rl.where(value >= 1.0, rl.ones_like(value), inside))
+
+    def icdf(self, value):
+        p = self._cut()
+        closed = (rl.log1p(-p + value * (2.0 * p - 1.0)) - rl.log1p(-p)) / (rl.log(p) - rl.log1p(-p))
+        return rl.where(self._outside(), closed, value)
+
+    def entropy(self):
+        log_p, log_q = rl.log(self.probs), rl.log1p(-self.probs)
+        return self.mean * (log_q - log_p) - self._cont_bern_log_norm() - log_q
+
+    @property
+    def _natural_params(self):
+        return (self.logits,)
+
+    def _log_normalizer(self, x):
+        outside = (x <= self._lims[0] - 0.5) | (x > self._lims[1] - 0.5)
+        cut = rl.where(outside, x, (self._lims[0] - 0.5) * rl.ones_like(x))
+        closed = rl.log(rl.abs(rl.special.expm1(cut))) - rl.log(rl.abs(cut))
+        return rl.where(outside, closed, 0.5 * x + rl.pow(x, 2) / 24.0 - rl.pow(x, 4) / 2880.0)
+
+
+class _Counted(ProbsOrLogits):
+    """A number of trials and the probability of success in each."""
+
+    _parameters = ("total_count", "probs", "logits")
+
+    def __init__(self, total_count, probs=None, logits=None, validate_args=None):
+        self._take(probs, logits)
+        if probs is not None:
+            self.total_count, self.probs = broadcast_all(total_count, probs)
+        else:
+            self.total_count, self.logits = broadcast_all(total_count, logits)
+        self.total_count = self.total_count.type_as(self._param)
+        super().__init__(self._param.size(), validate_args=validate_args)
+
+    def _new(self, *args, **kwargs):
+        return self._param.new(*args, **kwargs)
+
+    @property
+    def param_shape(self):
+        """The shape of the parameter."""
+        return self._param.size()
+
+
+class Binomial(_Counted):
+    """How many of ``total_count`` trials succeed."""
+
+    _parameters = ("total_count", "probs", "logits")
+    arg_constraints = {"total_count": constraints.nonnegative_integer, **_PROBS_OR_LOGITS}  # noqa: RUF012
+    has_enumerate_support = True
+
+    def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
+        super().__init__(total_count, probs, logits, validate_args)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    def support(self):
+        """The integers from 0 to total_count."""
+        return constraints.integer_interval(0, self.total_count)
+
+    @property
+    def mean(self):
+        return self.total_count * self.probs
+
+    @property
+    def mode(self):
+        return ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count)
+
+    @property
+    def variance(self):
+        return self.total_count * self.probs * (1 - self.probs)
+
+    def sample(self, sample_shape=rl.Size()):
+        shape = self._extended_shape(sample_shape)
+        with rl.no_grad():
+            return rl.binomial(self.total_count.expand(shape), self.probs.expand(shape))
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        n = self.total_count
+        choices = rl.lgamma(n + 1) - rl.lgamma(value + 1) - rl.lgamma(n - value + 1)
+        # value * logits - n * log(1 + exp(logits)), without overflow
+        normalizer = n * (self.logits.clamp(min=0) + rl.log1p(rl.exp(-rl.abs(self.logits))))
+        return choices + value * self.logits - normalizer
+
+    def entropy(self):
+        if int(self.total_count.max()) != int(self.total_count.min()):
+            raise NotImplementedError("Inhomogeneous total count not supported by `entropy`.")
+        log_prob = self.log_prob(self.enumerate_support(False))
+        return -(rl.exp(log_prob) * log_prob).sum(0)
+
+    def enumerate_support(self, expand=True):
+        total = int(self.total_count.max())
+        if int(self.total_count.min()) != total:
+            raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
+        values = rl.arange(1 + total, dtype=self._param.dtype, device=self._param.device)
+        values = values.view((-1,) + (1,) * len(self._batch_shape))
+        return values.expand((-1, *self._batch_shape)) if expand else values
+
+
+class NegativeBinomial(_Counted):
+    """How many trials succeed before ``total_count`` of them fail."""
+
+    _parameters = ("total_count", "probs", "logits")
+    arg_constraints = {  # noqa: RUF012
+        "total_count": constraints.greater_than_eq(0), "probs": constraints.half_open_interval(0.0, 1.0), "logits": constraints.real,
+    }  # fmt: skip
+    support = constraints.nonnegative_integer
+
+    @property
+    def mean(self):
+        return self.total_count * rl.exp(self.logits)
+
+    @property
+    def mode(self):
+        return ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0)
+
+    @property
+    def variance(self):
+        return self.mean / rl.sigmoid(-self.logits)
+
+    def sample(self, sample_shape=rl.Size()):
+        from ._positive import Gamma
+
+        with rl.no_grad():
+            return rl.poisson(Gamma(self.total_count, rl.exp(-self.logits), validate_args=False).sample(sample_shape))
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        n, logsigmoid = self.total_count, rl.nn.functional.logsigmoid
+        unnormalized = n * logsigmoid(-self.logits) + value * logsigmoid(self.logits)
+        normalizer = -rl.lgamma(n + value) + rl.lgamma(1.0 + value) + rl.lgamma(n)
+        return unnormalized - normalizer.masked_fill(n + value == 0.0, 0.0)
+
+
+class Poisson(ExponentialFamily):
+    """Counts: ``rate**k exp(-rate) / k!``."""
+
+    arg_constraints = {"rate": constraints.nonnegative}  # noqa: RUF012
+    support = constraints.nonnegative_integer
+
+    def __init__(self, rate, validate_args=None):
+        (self.rate,) = broadcast_all(rate)
+        super().__init__(self.rate.size(), validate_args=validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        return self._expand_into(Poisson, batch_shape, _instance, ("rate",))
+
+    @property
+    def mean(self):
+        return self.rate
+
+    @property
+    def mode(self):
+        return self.rate.floor()
+
+    @property
+    def variance(self):
+        return self.rate
+
+    def sample(self, sample_shape=rl.Size()):
+        with rl.no_grad():
+            return rl.poisson(self.rate.expand(self._extended_shape(sample_shape)))
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        rate, value = broadcast_all(self.rate, value)
+        return rl.xlogy(value, rate) - rate - (value + 1).lgamma()
+
+    @property
+    def _natural_params(self):
+        return (rl.log(self.rate),)
+
+    def _log_normalizer(self, x):
+        return rl.exp(x)
+
+
+class Categorical(Distribution):
+    """An integer from 0 to K - 1, with probabilities along the last dimension of ``probs`` (scaled to sum to one) or ``logits``."""
+
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}  # noqa: RUF012
+    has_enumerate_support = True
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        if (probs is None) == (logits is None):
+            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        if probs is not None:
+            if probs.dim() < 1:
+                raise ValueError("`probs` parameter must be at least one-dimensional.")
+            self.probs = probs / probs.sum(-1, keepdim=True)
+        else:
+            if logits.dim() < 1:
+                raise ValueError("`logits` parameter must be at least one-dimensional.")
+            self.logits = logits - logits.logsumexp(dim=-1, keepdim=True)
+        self._num_events = self._param.size(-1)
+        super().__init__(self._param.size()[:-1], validate_args=validate_args)
+
+    @property
+    def _param(self):
+        return self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]
+
+    @property
+    def param_shape(self):
+        """The shape of the parameter."""
+        return self._param.size()
+
+    def _new(self, *args, **kwargs):
+        return self._param.new(*args, **kwargs)
+
+    def expand(self, batch_shape, _instance=None):
+        new = self._get_checked_instance(Categorical, _instance)
+        new._num_events = self._num_events
+        return self._expand_into(Categorical, batch_shape, new, (("probs", 1), ("logits", 1)))
+
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    def support(self):
+        """The integers from 0 to K - 1."""
+        return constraints.integer_interval(0, self._num_events - 1)
+
+    @lazy_property
+    def logits(self):
+        """The log probabilities."""
+        return probs_to_logits(self.probs)
+
+    @lazy_property
+    def probs(self):
+        """The probabilities."""
+        return logits_to_probs(self.logits)
+
+    @property
+    def mean(self):
+        return rl.full(self._extended_shape(), math.nan, dtype=self.probs.dtype, device=self.probs.device)
+
+    @property
+    def mode(self):
+        return self.probs.argmax(dim=-1)
+
+    @property
+    def variance(self):
+        return self.mean
+
+    def sample(self, sample_shape=rl.Size()):
+        sample_shape = rl.Size(sample_shape)
+        rows = self.probs.reshape(-1, self._num_events)
+        drawn = rl.multinomial(rows, sample_shape.numel(), True).T
+        return drawn.reshape(self._extended_shape(sample_shape))
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        value, log_pmf = rl.broadcast_tensors(value.long().unsqueeze(-1), self.logits)
+        return log_pmf.gather(-1, value[..., :1]).squeeze(-1)
+
+    def entropy(self):
+        return -(self.logits.clamp(min=rl.finfo(self.logits.dtype).min) * self.probs).sum(-1)
+
+    def enumerate_support(self, expand=True):
+        values = rl.arange(self._num_events, dtype=rl.long, device=self._param.device).view((-1,) + (1,) * len(self._batch_shape))
+        return values.expand((-1, *self._batch_shape)) if expand else values
+
+
+class _OverCategories(Distribution):
+    """A distribution whose parameters are those of a Categorical."""
+
+    arg_constraints = Categorical.arg_constraints
+
+    def _of_categorical(self, categorical, validate_args):
+        self._categorical = categorical
+        super().__init__(categorical.batch_shape, categorical.param_shape[-1:], validate_args=validate_args)
+
+    def _expanded(self, cls, batch_shape, instance):
+        batch_shape = rl.Size(batch_shape)
+        new = self._get_checked_instance(cls, instance)
+        new._categorical = self._categorical.expand(batch_shape)
+        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def _new(self, *args, **kwargs):
+        return self._categorical._new(*args, **kwargs)
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self._categorical.probs
+
+    @property
+    def logits(self):
+        """The log probabilities."""
+        return self._categorical.logits
+
+    @property
+    def _param(self):
+        return self._categorical._param
+
+    @property
+    def param_shape(self):
+        """The shape of the parameter."""
+        return self._categorical.param_shape
+
+
+class OneHotCategorical(_OverCategories):
+    """A category as a vector of zeros with a one at its place."""
+
+    support = constraints.one_hot
+    has_enumerate_support = True
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        self._of_categorical(Categorical(probs, logits), validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        return self._expanded(OneHotCategorical, batch_shape, _instance)
+
+    @property
+    def mean(self):
+        return self.probs
+
+    @property
+    def mode(self):
+        return rl.nn.functional.one_hot(self.probs.argmax(dim=-1), num_classes=self.probs.shape[-1]).to(self.probs)
+
+    @property
+    def variance(self):
+        return self.probs * (1 - self.probs)
+
+    def sample(self, sample_shape=rl.Size()):
+        drawn = self._categorical.sample(rl.Size(sample_shape))
+        return rl.nn.functional.one_hot(drawn, self._categorical._num_events).to(self.probs)
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        return self._categorical.log_prob(value.argmax(-1))
+
+    def entropy(self):
+        return self._categorical.entropy()
+
+    def enumerate_support(self, expand=True):
+        n = self.event_shape[0]
+        values = rl.eye(n, dtype=self._param.dtype, device=self._param.device).view((n,) + (1,) * len(self.batch_shape) + (n,))
+        return values.expand((n, *self.batch_shape, n)) if expand else values
+
+
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """One-hot categories whose gradient is that of the probabilities (Bengio et al., 2013)."""
+
+    has_rsample = True
+
+    def rsample(self, sample_shape=rl.Size()):
+        return self.sample(sample_shape) + (self.probs - self.probs.detach())
+
+
+class Multinomial(_OverCategories):
+    """How often each category occurs among ``total_count`` draws."""
+
+    def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
+        if not isinstance(total_count, int):
+            raise NotImplementedError("inhomogeneous total_count is not supported")
+        self.total_count = total_count
+        self._of_categorical(Categorical(probs=probs, logits=logits), validate_args)
+        self._binomial = Binomial(total_count=total_count, probs=self.probs)
+
+    def expand(self, batch_shape, _instance=None):
+        new = self._expanded(Multinomial, batch_shape, _instance)
+        new.total_count, new._binomial = self.total_count, Binomial(total_count=self.total_count, probs=new.probs)
+        return new
+
+    @property
+    def mean(self):
+        return self.probs * self.total_count
+
+    @property
+    def variance(self):
+        return self.total_count * self.probs * (1 - self.probs)
+
+    @constraints.dependent_property(is_discrete=True, event_dim=1)
+    def support(self):
+        """Counts that sum to total_count."""
+        return constraints.multinomial(self.total_count)
+
+    def sample(self, sample_shape=rl.Size()):
+        sample_shape = rl.Size(sample_shape)
+        drawn = self._categorical.sample(rl.Size((self.total_count,)) + sample_shape).movedim(0, -1)
+        counts = self._categorical.probs.new_zeros(self._extended_shape(sample_shape))
+        return counts.scatter_add(-1, drawn, rl.ones_like(drawn, dtype=counts.dtype))
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        ways = rl.lgamma(value.sum(-1) + 1) - rl.lgamma(value + 1).sum(-1)
+        return ways + (logits.masked_fill((value == 0) & (logits == -math.inf), 0) * value).sum(-1)
+
+    def entropy(self):
+        n = rl.tensor(float(self.total_count), dtype=self.probs.dtype)
+        values = self._binomial.enumerate_support(expand=False)[1:]
+        weights = rl.exp(self._binomial.log_prob(values))
+        return self.total_count * self._categorical.entropy() - rl.lgamma(n + 1) + (weights * rl.lgamma(values + 1)).sum((0, -1))

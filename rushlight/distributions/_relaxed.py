@@ -1,0 +1,151 @@
+"""Discrete distributions made smooth by a temperature (Maddison et al., 2017; Jang et al., 2017)."""
+
+import rushlight as rl
+
+from . import constraints
+from ._composed import TransformedDistribution
+from ._discrete import Categorical, _Trials
+from .distribution import Distribution
+from .transforms import ExpTransform, SigmoidTransform
+from .utils import broadcast_all, clamp_probs
+
+__all__ = ["ExpRelaxedCategorical", "LogitRelaxedBernoulli", "RelaxedBernoulli", "RelaxedOneHotCategorical"]
+
+
+class LogitRelaxedBernoulli(_Trials):
+    """The log odds of a RelaxedBernoulli number."""
+
+    _parameters = ("probs", "logits")
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None):
+        self.temperature = temperature
+        super().__init__(probs, logits, validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        new = self._get_checked_instance(LogitRelaxedBernoulli, _instance)
+        new.temperature = self.temperature
+        return self._expand_into(LogitRelaxedBernoulli, batch_shape, new, self._parameters)
+
+    def rsample(self, sample_shape=rl.Size()):
+        shape = self._extended_shape(sample_shape)
+        probs = clamp_probs(self.probs.expand(shape))
+        u = clamp_probs(rl.rand(shape, dtype=probs.dtype, device=probs.device))
+        return (u.log() - (-u).log1p() + probs.log() - (-probs).log1p()) / self.temperature
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        diff = logits - value * self.temperature
+        return rl.as_tensor(self.temperature, dtype=diff.dtype).log() + diff - 2 * diff.exp().log1p()
+
+
+class RelaxedBernoulli(TransformedDistribution):
+    """A number in (0, 1) that goes to 0 or 1 as the temperature goes to zero."""
+
+    arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}  # noqa: RUF012
+    support = constraints.unit_interval
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None):
+        super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args=validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        return super().expand(batch_shape, _instance=self._get_checked_instance(RelaxedBernoulli, _instance))
+
+    @property
+    def temperature(self):
+        """How soft the numbers are."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self):
+        """The log odds."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self.base_dist.probs
+
+
+class ExpRelaxedCategorical(Distribution):
+    """The logarithm of a RelaxedOneHotCategorical vector."""
+
+    arg_constraints = Categorical.arg_constraints
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None):
+        self._categorical, self.temperature = Categorical(probs, logits), temperature
+        super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args=validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        new = self._get_checked_instance(ExpRelaxedCategorical, _instance)
+        batch_shape = rl.Size(batch_shape)
+        new.temperature, new._categorical = self.temperature, self._categorical.expand(batch_shape)
+        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    @property
+    def param_shape(self):
+        """The shape of the parameter."""
+        return self._categorical.param_shape
+
+    @property
+    def logits(self):
+        """The log probabilities."""
+        return self._categorical.logits
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self._categorical.probs
+
+    def rsample(self, sample_shape=rl.Size()):
+        u = clamp_probs(rl.rand(self._extended_shape(sample_shape), dtype=self.logits.dtype, device=self.logits.device))
+        scores = (self.logits + -((-(u.log())).log())) / self.temperature
+        return scores - scores.logsumexp(dim=-1, keepdim=True)
+
+    def log_prob(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        k = self._categorical._num_events
+        logits, value = broadcast_all(self.logits, value)
+        temperature = rl.as_tensor(self.temperature, dtype=logits.dtype)
+        scale = rl.lgamma(rl.tensor(float(k), dtype=logits.dtype)) + (k - 1) * temperature.log()
+        score = logits - value * temperature
+        return (score - score.logsumexp(dim=-1, keepdim=True)).sum(-1) + scale
+
+
+class RelaxedOneHotCategorical(TransformedDistribution):
+    """Vectors on the simplex that go to one-hot ones as the temperature goes to zero."""
+
+    arg_constraints = Categorical.arg_constraints
+    support = constraints.simplex
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None):
+        base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
+        super().__init__(base, ExpTransform(), validate_args=validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        return super().expand(batch_shape, _instance=self._get_checked_instance(RelaxedOneHotCategorical, _instance))
+
+    @property
+    def temperature(self):
+        """How soft the vectors are."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self):
+        """The log probabilities."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self.base_dist.probs

@@ -1,0 +1,353 @@
+"""Sets of values: what a distribution gives, and what its parameters may be. ``constraint.check(value)`` says which values lie in the set.
+
+event_dim: how many of the last dimensions make one value; is_discrete: whether the set is countable.
+"""
+
+import rushlight as rl
+
+__all__ = [
+    "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property", "greater_than",
+    "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval", "is_dependent", "less_than", "lower_cholesky",
+    "lower_triangular", "multinomial", "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite", "positive_integer",
+    "positive_semidefinite", "real", "real_vector", "simplex", "square", "stack", "symmetric", "unit_interval",
+]  # fmt: skip
+
+
+class Constraint:
+    """Base class of sets of values."""
+
+    is_discrete = False
+    event_dim = 0
+
+    def check(self, value):
+        """Which values, over the batch dimensions, lie in the set: a bool tensor."""
+        raise NotImplementedError
+
+    def __repr__(self):
+        return self.__class__.__name__[1:] + "()"
+
+
+class _Dependent(Constraint):
+    """A set that depends on other parameters, so that it can't be checked by itself."""
+
+    def __init__(self, *, is_discrete=NotImplemented, event_dim=NotImplemented):
+        self._is_discrete, self._event_dim = is_discrete, event_dim
+        super().__init__()
+
+    @property
+    def is_discrete(self):
+        """Whether the set is countable, if that was said."""
+        return self._known(self._is_discrete, "is_discrete")
+
+    @property
+    def event_dim(self):
+        """The number of dimensions of a value, if that was said."""
+        return self._known(self._event_dim, "event_dim")
+
+    def _known(self, value, name):
+        if value is NotImplemented:
+            raise NotImplementedError(f".{name} cannot be determined statically")
+        return value
+
+    def __call__(self, *, is_discrete=NotImplemented, event_dim=NotImplemented):
+        """The same, with more said about it."""
+        return _Dependent(
+            is_discrete=self._is_discrete if is_discrete is NotImplemented else is_discrete,
+            event_dim=self._event_dim if event_dim is NotImplemented else event_dim,
+        )
+
+    def check(self, x):
+        """Raises ValueError."""
+        raise ValueError("Cannot determine validity of dependent constraint")
+
+
+def is_dependent(constraint):
+    """True for sets that depend on other parameters."""
+    return isinstance(constraint, _Dependent)
+
+
+class _DependentProperty(property, _Dependent):
+    """A property that gives a set: dependent on the class, known on an instance."""
+
+    def __init__(self, fn=None, *, is_discrete=NotImplemented, event_dim=NotImplemented):
+        super().__init__(fn)
+        self._is_discrete, self._event_dim = is_discrete, event_dim
+
+    def __call__(self, fn):
+        return _DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
+
+
+class _IndependentConstraint(Constraint):
+    """``base_constraint`` with its last batch dimensions taken into the value."""
+
+    def __init__(self, base_constraint, reinterpreted_batch_ndims):
+        self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
+
+    @property
+    def is_discrete(self):
+        return self.base_constraint.is_discrete
+
+    @property
+    def event_dim(self):
+        return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
+
+    def check(self, value):
+        result = self.base_constraint.check(value)
+        n = self.reinterpreted_batch_ndims
+        if result.dim() < n:
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.dim()}")
+        return result.reshape(*result.shape[: result.dim() - n], -1).all(-1)
+
+    def __repr__(self):
+        return f"{self.__class__.__name__[1:]}({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
+
+
+class MixtureSameFamilyConstraint(Constraint):
+    """The support of a mixture: that of its components, which have one more batch dimension."""
+
+    def __init__(self, base_constraint):
+        if not isinstance(base_constraint, Constraint):
+            raise AssertionError(f"base_constraint {base_constraint!r} is no Constraint")
+        self.base_constraint = base_constraint
+
+    @property
+    def is_discrete(self):
+        return self.base_constraint.is_discrete
+
+    @property
+    def event_dim(self):
+        return self.base_constraint.event_dim
+
+    def check(self, value):
+        return self.base_constraint.check(value.unsqueeze(-1 - self.event_dim)).all(-1)
+
+    def __repr__(self):
+        return f"{self.__class__.__name__}({self.base_constraint!r})"
+
+
+class _Simple(Constraint):
+    """A set given by a test of its elements."""
+
+    def __init__(self, name, test, is_discrete=False, event_dim=0):
+        self.name, self.test, self.is_discrete, self.event_dim = name, test, is_discrete, event_dim
+
+    def check(self, value):
+        return self.test(value)
+
+    def __repr__(self):
+        return f"{self.name}()"
+
+    def __reduce__(self):
+        return _named, (self.name,)
+
+
+def _named(name):
+    return _SIMPLE[name]
+
+
+class _Bounded(Constraint):
+    """A set of numbers between bounds; subclasses say which of them belong to it."""
+
+    def __init__(self, lower_bound=None, upper_bound=None):
+        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+        super().__init__()
+
+    def __repr__(self):
+        bounds = (("lower_bound", self.lower_bound), ("upper_bound", self.upper_bound))
+        return f"{self.__class__.__name__[1:]}({', '.join(f'{n}={b}' for n, b in bounds if b is not None)})"
+
+
+class _IntegerInterval(_Bounded):
+    """The integers from a to b."""
+
+    is_discrete = True
+
+    def check(self, value):
+        return (value % 1 == 0) & (self.lower_bound <= value) & (value <= self.upper_bound)
+
+
+class _IntegerLessThan(_Bounded):
+    """The integers up to b."""
+
+    is_discrete = True
+
+    def __init__(self, upper_bound):
+        super().__init__(None, upper_bound)
+
+    def check(self, value):
+        return (value % 1 == 0) & (value <= self.upper_bound)
+
+
+class _IntegerGreaterThan(_Bounded):
+    """The integers from a on."""
+
+    is_discrete = True
+
+    def check(self, value):
+        return (value % 1 == 0) & (value >= self.lower_bound)
+
+
+class _GreaterThan(_Bounded):
+    """The numbers above a."""
+
+    def check(self, value):
+        return self.lower_bound < value
+
+
+class _GreaterThanEq(_Bounded):
+    """The numbers from a on."""
+
+    def check(self, value):
+        return self.lower_bound <= value
+
+
+class _LessThan(_Bounded):
+    """The numbers below b."""
+
+    def __init__(self, upper_bound):
+        super().__init__(None, upper_bound)
+
+    def check(self, value):
+        return value < self.upper_bound
+
+
+class _Interval(_Bounded):
+    """The numbers from a to b."""
+
+    def check(self, value):
+        return (self.lower_bound <= value) & (value <= self.upper_bound)
+
+
+class _HalfOpenInterval(_Bounded):
+    """The numbers from a to below b."""
+
+    def check(self, value):
+        return (self.lower_bound <= value) & (value < self.upper_bound)
+
+
+class _Multinomial(Constraint):
+    """Counts that sum to at most ``upper_bound``."""
+
+    is_discrete, event_dim = True, 1
+
+    def __init__(self, upper_bound):
+        self.upper_bound = upper_bound
+
+    def check(self, x):
+        return (x >= 0).all(-1) & (x.sum(-1) <= self.upper_bound)
+
+
+def _is_one_hot(value):
+    return ((value == 0) | (value == 1)).all(-1) & value.sum(-1).eq(1)
+
+
+def _is_simplex(value):
+    return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
+
+
+def _is_lower_triangular(value):
+    return (value.tril() == value).flatten(-2).all(-1)
+
+
+def _is_lower_cholesky(value):
+    return _is_lower_triangular(value) & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
+
+
+def _is_corr_cholesky(value):
+    norms = rl.linalg.norm(value.detach(), dim=-1)
+    tolerance = rl.finfo(value.dtype).eps * value.size(-1) * 10
+    return _is_lower_cholesky(value) & (norms - 1).abs().lt(tolerance).all(-1)
+
+
+def _is_square(value):
+    return rl.full(value.shape[:-2], value.shape[-2] == value.shape[-1], dtype=rl.bool, device=value.device)
+
+
+def _is_symmetric(value):
+    square = _is_square(value)
+    return rl.isclose(value, value.mT, atol=1e-6).all(-2).all(-1) if bool(square.all()) else square
+
+
+def _is_positive_semidefinite(value):
+    symmetric = _is_symmetric(value)
+    return rl.linalg.eigvalsh(value).ge(0).all(-1) if bool(symmetric.all()) else symmetric
+
+
+def _is_positive_definite(value):
+    symmetric = _is_symmetric(value)
+    return rl.linalg.cholesky_ex(value).info.eq(0) if bool(symmetric.all()) else symmetric
+
+
+class _Cat(Constraint):
+    """Sets side by side along a dimension: ``cseq[i]`` holds for ``lengths[i]`` positions of it."""
+
+    def __init__(self, cseq, dim=0, lengths=None):
+        self.cseq, self.dim = list(cseq), dim
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.cseq):
+            raise AssertionError(f"{len(self.lengths)} lengths for {len(self.cseq)} constraints")
+
+    @property
+    def is_discrete(self):
+        return any(c.is_discrete for c in self.cseq)
+
+    @property
+    def event_dim(self):
+        return max(c.event_dim for c in self.cseq)
+
+    def check(self, value):
+        parts = rl.split(value, self.lengths, self.dim)
+        return rl.cat([c.check(v) for c, v in zip(self.cseq, parts)], self.dim)
+
+
+class _Stack(Constraint):
+    """Sets stacked along a dimension: ``cseq[i]`` holds for position i of it."""
+
+    def __init__(self, cseq, dim=0):
+        self.cseq, self.dim = list(cseq), dim
+
+    @property
+    def is_discrete(self):
+        return any(c.is_discrete for c in self.cseq)
+
+    @property
+    def event_dim(self):
+        dim = max(c.event_dim for c in self.cseq)
+        return dim + 1 if self.dim + dim < 0 else dim
+
+    def check(self, value):
+        parts = [value.select(self.dim, i) for i in range(value.size(self.dim))]
+        return rl.stack([c.check(v) for c, v in zip(self.cseq, parts)], self.dim)
+
+
+_SIMPLE = {
+    c.name: c
+    for c in (
+        _Simple("Boolean", lambda v: (v == 0) | (v == 1), is_discrete=True),
+        _Simple("OneHot", _is_one_hot, is_discrete=True, event_dim=1),
+        _Simple("Real", lambda v: v == v),
+        _Simple("Simplex", _is_simplex, event_dim=1),
+        _Simple("LowerTriangular", _is_lower_triangular, event_dim=2),
+        _Simple("LowerCholesky", _is_lower_cholesky, event_dim=2),
+        _Simple("CorrCholesky", _is_corr_cholesky, event_dim=2),
+        _Simple("Square", _is_square, event_dim=2),
+        _Simple("Symmetric", _is_symmetric, event_dim=2),
+        _Simple("PositiveSemidefinite", _is_positive_semidefinite, event_dim=2),
+        _Simple("PositiveDefinite", _is_positive_definite, event_dim=2),
+    )
+}
+
+dependent = _Dependent()
+dependent_property = _DependentProperty
+independent = _IndependentConstraint
+boolean, one_hot, real = _SIMPLE["Boolean"], _SIMPLE["OneHot"], _SIMPLE["Real"]
+nonnegative_integer, positive_integer = _IntegerGreaterThan(0), _IntegerGreaterThan(1)
+integer_interval, multinomial = _IntegerInterval, _Multinomial
+real_vector = independent(real, 1)
+positive, nonnegative = _GreaterThan(0.0), _GreaterThanEq(0.0)
+greater_than, greater_than_eq, less_than = _GreaterThan, _GreaterThanEq, _LessThan
+unit_interval, interval, half_open_interval = _Interval(0.0, 1.0), _Interval, _HalfOpenInterval
+simplex, lower_triangular, lower_cholesky = _SIMPLE["Simplex"], _SIMPLE["LowerTriangular"], _SIMPLE["LowerCholesky"]
+corr_cholesky, square, symmetric = _SIMPLE["CorrCholesky"], _SIMPLE["Square"], _SIMPLE["Symmetric"]
+positive_semidefinite, positive_definite = _SIMPLE["PositiveSemidefinite"], _SIMPLE["PositiveDefinite"]
+cat, stack = _Cat, _Stack
