@@ -116,7 +116,7 @@ cdef class Tensor:
     cdef object grad_              # the collected gradient
     cdef PyObject* accumulator     # borrowed: the leaf's AccumulateGrad node while any graph holds it
     cdef object extras             # hooks and other rare things (a dict), or None
-    cdef dict __dict__
+    cdef PyObject* attributes      # the instance's dict, made when something is first stored in it (see attributes in tensor.pyx)
     cdef object __weakref__
 
 # A node of the tape: one recorded call. Subclasses hold what they saved.
@@ -129,7 +129,7 @@ cdef class Node:
     cdef bint released             # saved values are gone (backward ran without retain_graph)
     cdef list pre_hooks
     cdef list post_hooks
-    cdef dict __dict__
+    cdef PyObject* attributes
     cdef object __weakref__
     # gradient of each output (None: zero) -> gradient of each entry of next (None: zero)
     cdef list apply(self, list grads)

@@ -9,7 +9,7 @@ import os
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject, PyTypeObject
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.math cimport INFINITY, NAN, copysign, fabs, frexp, isfinite, ldexp, rint
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -255,6 +255,9 @@ cdef object wrap_subclass(Tensor t, cls):
 cdef class Node:
     """One recorded call: what it was, what it saved, and the nodes its inputs came from."""
 
+    def __dealloc__(self):
+        Py_XDECREF(self.attributes)
+
     cdef list apply(self, list grads):
         raise RuntimeError(f"{self.label}: this node cannot be differentiated")
 
@@ -286,6 +289,7 @@ cdef class Tensor:
             self.flags = INTERCEPT
 
     def __dealloc__(self):
+        Py_XDECREF(self.attributes)
         if self.sizes != self.inline_:
             PyMem_Free(self.sizes)
 
@@ -589,4 +593,5 @@ cdef class Tensor:
 
 
 include "registry.pxi"
+include "lazydict.pxi"
 include "geometry.pxi"
