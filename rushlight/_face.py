@@ -33,6 +33,12 @@ LAZY = {
     **dict.fromkeys(("is_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype", "is_autocast_cache_enabled", "autocast",
                      "set_autocast_cache_enabled", "set_autocast_enabled"), "amp.autocast_mode"),
     "compile": "compiler",
+    # functions of nn.functional that PyTorch also has at the top, with the same leading parameters
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_tbc", "dropout",
+                     "alpha_dropout", "feature_alpha_dropout", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "prelu", "rrelu",
+                     "rrelu_", "celu_", "selu_", "threshold_", "cosine_similarity", "pairwise_distance", "avg_pool1d", "max_pool1d",
+                     "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "adaptive_avg_pool1d", "layer_norm", "group_norm",
+                     "rms_norm"), "nn.functional"),
     **dict.fromkeys(("set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads"), "_core.threads"),
 }  # fmt: skip
 
