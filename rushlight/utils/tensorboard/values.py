@@ -20,10 +20,14 @@ def array(value):
 
 
 def scalar(tag, value):
-    """One number; ValueError for more than one."""
+    """One number. NotImplementedError for what is none, AssertionError for an array of several."""
+    if not isinstance(value, torch.Tensor | numpy.ndarray | numpy.generic | int | float):
+        raise NotImplementedError(
+            f"Got {type(value)}, but numpy array or torch tensor are expected.\n  A scalar is a number or a tensor with one element."
+        )
     value = array(value)
     if value.size != 1:
-        raise ValueError(f"a scalar has one element, got shape {value.shape}: use add_scalars or add_histogram")
+        raise AssertionError(f"scalar should be 0D\n  It has shape {value.shape}: use add_scalars or add_histogram.")
     return Summary(value=[Summary.Value(tag=tag, simple_value=float(value.reshape(())))])
 
 
