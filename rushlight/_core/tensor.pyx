@@ -312,30 +312,37 @@ cdef class Tensor:
     # -- what it is --
     @property
     def shape(self):
+        """The sizes of the dims, a :class:`Size`."""
         return size_object(self.ndim, self.sizes)
 
     @property
     def dtype(self):
+        """The type of the elements."""
         return DTYPES[self.code]
 
     @property
     def device(self):
+        """Where the elements are."""
         return _CPU if self.place == 0 else device_of(self.place)
 
     @property
     def itemsize(self):
+        """The size of one element in bytes."""
         return ITEMSIZE[self.code]
 
     @property
     def nbytes(self):
+        """The size of all elements in bytes, as if there were no strides."""
         return self.count * ITEMSIZE[self.code]
 
     @property
     def is_cuda(self):
+        """Is it on a GPU?"""
         return self.place > 0
 
     @property
     def is_cpu(self):
+        """Is it in the CPU's memory?"""
         return self.place == 0
 
     def size(self, dim=None):
