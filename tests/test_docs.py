@@ -20,16 +20,15 @@ import numpy
 import pytest
 
 import rushlight as torch
-from rushlight import nn
+from rushlight import _face, nn
 from rushlight.ops import _define
-from rushlight.optim import lr_scheduler
-from rushlight.utils import data
 
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "examples")]
-import docs  # noqa: E402
+import docs
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+HEADER = "Traceback (most recent call last):\n    ...\n"
 FENCE = re.compile(r'^```(pycon|python|text)(?: title="(\S+)")?\n(.*?)^```$', re.S | re.M)
 
 
@@ -42,7 +41,7 @@ def captured(run):
         try:
             run()
         except Exception as error:
-            print("Traceback (most recent call last):\n    ...\n" + "".join(traceback.format_exception_only(error)), end="")
+            print(HEADER + "".join(traceback.format_exception_only(error)), end="")
     return out.getvalue()
 
 
@@ -60,7 +59,7 @@ def failures(text, space, where):
         got = captured(lambda code=code: exec(code, space))
         want = example.want
         if example.exc_msg is not None:  # the lines of the traceback itself do not count
-            want = "Traceback (most recent call last):\n    ...\n" + example.exc_msg
+            want = HEADER + example.exc_msg
         if not agree(want, got, example):
             wrong.append(f"{where}: {example.source}expected:\n{want}got:\n{got}")
     return wrong
@@ -86,7 +85,7 @@ def page_failures(text, where):
             wrong += failures(source, space, where)
         elif title:
             pathlib.Path(title).write_text(source)
-            outcome = captured(lambda title=title: runpy.run_path(title, run_name="__main__")).replace("Traceback (most recent call last):\n    ...\n", "")
+            outcome = captured(lambda title=title: runpy.run_path(title, run_name="__main__")).replace(HEADER, "")
         elif kind == "python":
             printed = captured(lambda source=source: exec(compile(source, f"<{where}>", "exec"), space))
             if closed(printed) != closed(said(source)):
@@ -193,16 +192,52 @@ def test_docstring_examples(apart):
 # --- every public name is documented
 
 
-@pytest.mark.parametrize("group", ["operators", "nn", "optim", "lr_scheduler", "data"])
-def test_public_names_have_docstrings(group):
-    rooms = {"nn": nn, "optim": torch.optim, "lr_scheduler": lr_scheduler, "data": data}
-    if group == "operators":
-        public = {n: e.operator.__doc__ for n, e in _define.registry.items() if e.where}
-    else:
-        room = rooms[group]
-        public = {n: vars(c).get("__doc__") for n in dir(room) if not n.startswith("_") and inspect.isclass(c := getattr(room, n))}
-    assert len(public) > 10
-    assert not [name for name, text in public.items() if not (text and text.strip())]
+ROOMS = """
+nn nn.functional nn.init nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations optim optim.lr_scheduler optim.swa_utils
+utils.data utils.checkpoint autograd autograd.functional func random serialization training testing amp overrides linalg fft special
+""".split()
+FIELDS = {"ndim", "output_nr"}
+"""Attributes of Tensor that are fields of the C structure and can't hold a docstring."""
+
+
+def written(value):
+    """Has it a docstring, a class one of its own?"""
+    text = vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", None)
+    return bool((text or "").strip())
+
+
+def undocumented(room):
+    """Public classes, their methods, and functions of a room that nothing describes."""
+    for name in getattr(room, "__all__", None) or [n for n in dir(room) if not n.startswith("_")]:
+        value = getattr(room, name)
+        if callable(value) and not written(value):
+            yield name
+        for method, function in vars(value).items() if inspect.isclass(value) and value.__module__.startswith("rushlight") else ():
+            if inspect.isfunction(function) and not method.startswith("_") and not written(function):
+                yield f"{name}.{method}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_names_of_a_room_have_docstrings(room):
+    assert not list(undocumented(importlib.import_module(f"rushlight.{room}")))
+
+
+def test_operators_have_docstrings():
+    public = {name: entry.operator for name, entry in _define.registry.items() if entry.where}
+    assert len(public) > 500
+    assert not [name for name, operator in public.items() if not written(operator)]
+
+
+def test_tensor_and_the_face_have_docstrings():
+    attributes = [n for n in dir(torch.Tensor) if not n.startswith("_") and n not in FIELDS]
+    assert not [n for n in attributes if not written(inspect.getattr_static(torch.Tensor, n))]
+    functions = {n: getattr(torch, n) for n in [*vars(torch), *_face.LAZY] if not n.startswith("_")}
+    assert not [n for n, value in functions.items() if callable(value) and not written(value)]
+
+
+def test_a_missing_docstring_is_noticed():
+    room = types.SimpleNamespace(f=lambda: None, __all__=["f", "C"], C=type("C", (), {"__module__": "rushlight.c", "m": lambda self: None}))
+    assert list(undocumented(room)) == ["f", "C", "C.m"]
 
 
 # --- the site and the example
