@@ -13,7 +13,7 @@ ROOMS = (
     "nn", "optim", "utils", "autograd", "linalg", "fft", "special", "func", "cuda", "random", "distributions", "testing",
     "backends", "version", "serialization", "accelerator", "types", "return_types", "multiprocessing", "compiler",
     "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu", "xpu", "mps", "mtia",
-    "_C", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "quasirandom", "signal",
+    "_C", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "signal", "__config__",
 )  # fmt: skip
 
 # name -> module that defines it: imported when first used
@@ -32,7 +32,7 @@ LAZY = {
                      "compiled_with_cxx11_abi"), "_settings"),
     **dict.fromkeys(("is_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype", "is_autocast_cache_enabled", "autocast",
                      "set_autocast_cache_enabled", "set_autocast_enabled"), "amp.autocast_mode"),
-    "compile": "compiler",
+    "compile": "compiler", "ops": "_ops", "ScriptModule": "jit",
     # functions of nn.functional that PyTorch also has at the top, with the same leading parameters
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_tbc", "dropout",
                      "alpha_dropout", "feature_alpha_dropout", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "prelu", "rrelu",

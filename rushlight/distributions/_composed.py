@@ -1,10 +1,12 @@
 """Distributions made of others: transformed, with batch dimensions taken into the event, and mixtures."""
 
+# ruff: noqa: RUF012  (tables that nobody writes to)
+
 import rushlight as rl
 
 from . import constraints
 from .distribution import Distribution
-from .transforms import ComposeTransform, IndependentTransform, Transform
+from .transforms import ComposeTransform, Transform
 from .utils import _sum_rightmost
 
 __all__ = ["Independent", "MixtureSameFamily", "TransformedDistribution"]
@@ -62,10 +64,10 @@ class Independent(Distribution):
     def variance(self):
         return self.base_dist.variance
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         return self.base_dist.sample(sample_shape)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         return self.base_dist.rsample(sample_shape)
 
     def log_prob(self, value):
@@ -139,11 +141,11 @@ class TransformedDistribution(Distribution):
         more = len(self.event_shape) - support.event_dim
         return constraints.independent(support, more) if more > 0 else support
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         with rl.no_grad():
             return self._through(self.base_dist.sample(sample_shape))
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         return self._through(self.base_dist.rsample(sample_shape))
 
     def _through(self, x):
@@ -181,7 +183,7 @@ class TransformedDistribution(Distribution):
 
 
 class MixtureSameFamily(Distribution):
-    """A mixture: the last batch dimension of ``component_distribution`` are the components, ``mixture_distribution`` (a Categorical) picks one."""
+    """A mixture: ``mixture_distribution`` (a Categorical) picks along the last batch dimension of ``component_distribution``."""
 
     arg_constraints = {}  # noqa: RUF012
     has_rsample = False
@@ -264,7 +266,7 @@ class MixtureSameFamily(Distribution):
         log_prob = self.component_distribution.log_prob(self._pad(x))
         return rl.logsumexp(log_prob + rl.log_softmax(self.mixture_distribution.logits, dim=-1), dim=-1)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         with rl.no_grad():
             picked = self.mixture_distribution.sample(sample_shape)
             samples = self.component_distribution.sample(sample_shape)

@@ -1,5 +1,7 @@
 """Distributions of counts, categories and yes or no."""
 
+# ruff: noqa: RUF012  (tables that nobody writes to)
+
 import math
 
 import rushlight as rl
@@ -62,7 +64,7 @@ class Bernoulli(_Trials, ExponentialFamily):
     def variance(self):
         return self.probs * (1 - self.probs)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         with rl.no_grad():
             return rl.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 
@@ -115,7 +117,7 @@ class Geometric(_Trials):
     def variance(self):
         return (1.0 / self.probs - 1.0) / self.probs
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         with rl.no_grad():
             u = self.probs.new_empty(self._extended_shape(sample_shape)).uniform_(rl.finfo(self.probs.dtype).tiny, 1)
             return (u.log() / (-self.probs).log1p()).floor()
@@ -185,11 +187,11 @@ class ContinuousBernoulli(_Trials, ExponentialFamily):
         closed = p * (p - 1.0) / (1.0 - 2.0 * p) ** 2 + 1.0 / (rl.log1p(-p) - rl.log(p)) ** 2
         return rl.where(self._outside(), closed, 1.0 / 12.0 - (1.0 / 15.0 - 128.0 / 945.0 * x) * x)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         with rl.no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         return self.icdf(rl.rand(self._extended_shape(sample_shape), dtype=self.probs.dtype, device=self.probs.device))
 
     def log_prob(self, value):
@@ -276,7 +278,7 @@ class Binomial(_Counted):
     def variance(self):
         return self.total_count * self.probs * (1 - self.probs)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         with rl.no_grad():
             return rl.binomial(self.total_count.expand(shape), self.probs.expand(shape))
@@ -326,7 +328,7 @@ class NegativeBinomial(_Counted):
     def variance(self):
         return self.mean / rl.sigmoid(-self.logits)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         from ._positive import Gamma
 
         with rl.no_grad():
@@ -366,7 +368,7 @@ class Poisson(ExponentialFamily):
     def variance(self):
         return self.rate
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         with rl.no_grad():
             return rl.poisson(self.rate.expand(self._extended_shape(sample_shape)))
 
@@ -448,7 +450,7 @@ class Categorical(Distribution):
     def variance(self):
         return self.mean
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         sample_shape = rl.Size(sample_shape)
         rows = self.probs.reshape(-1, self._num_events)
         drawn = rl.multinomial(rows, sample_shape.numel(), True).T
@@ -532,7 +534,7 @@ class OneHotCategorical(_OverCategories):
     def variance(self):
         return self.probs * (1 - self.probs)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         drawn = self._categorical.sample(rl.Size(sample_shape))
         return rl.nn.functional.one_hot(drawn, self._categorical._num_events).to(self.probs)
 
@@ -555,7 +557,7 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
     has_rsample = True
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         return self.sample(sample_shape) + (self.probs - self.probs.detach())
 
 
@@ -587,7 +589,7 @@ class Multinomial(_OverCategories):
         """Counts that sum to total_count."""
         return constraints.multinomial(self.total_count)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         sample_shape = rl.Size(sample_shape)
         drawn = self._categorical.sample(rl.Size((self.total_count,)) + sample_shape).movedim(0, -1)
         counts = self._categorical.probs.new_zeros(self._extended_shape(sample_shape))

@@ -1,5 +1,7 @@
 """Distributions of real numbers given by a location and a scale."""
 
+# ruff: noqa: RUF012  (tables that nobody writes to)
+
 import math
 from numbers import Number
 
@@ -55,12 +57,12 @@ class Normal(_LocScale, ExponentialFamily):
     def variance(self):
         return self.scale.pow(2)
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         with rl.no_grad():
             return rl.normal(self.loc.expand(shape), self.scale.expand(shape))
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         eps = _standard_normal(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + eps * self.scale
 
@@ -101,7 +103,7 @@ class Laplace(_LocScale):
     def stddev(self):
         return 2**0.5 * self.scale
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         u = self.loc.new_empty(shape).uniform_(rl.finfo(self.loc.dtype).eps - 1, 1)
         return self.loc - self.scale * u.sign() * rl.log1p(-u.abs())
@@ -138,7 +140,7 @@ class Cauchy(_LocScale):
     def variance(self):
         return rl.full(self._extended_shape(), math.inf, dtype=self.loc.dtype, device=self.loc.device)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         eps = self.loc.new_empty(self._extended_shape(sample_shape)).cauchy_()
         return self.loc + eps * self.scale
 
@@ -196,7 +198,7 @@ class Uniform(Parametrized):
     def variance(self):
         return (self.high - self.low).pow(2) / 12
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         u = rl.rand(self._extended_shape(sample_shape), dtype=self.low.dtype, device=self.low.device)
         return self.low + u * (self.high - self.low)
 
@@ -249,7 +251,7 @@ class StudentT(Parametrized):
         m = self.scale.pow(2) * self.df / (self.df - 2)
         return rl.where(self.df > 2, m, rl.where(self.df > 1, math.inf, math.nan).type_as(m))
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         x = _standard_normal(self._extended_shape(sample_shape), dtype=self.df.dtype, device=self.df.device)
         z = self._chi2.rsample(sample_shape)
         return self.loc + self.scale * (x * rl.rsqrt(z / self.df))
@@ -372,7 +374,7 @@ class VonMises(Parametrized):
         k = self.concentration
         return k * rl.cos(value - self.loc) - math.log(2 * math.pi) - rl.log(rl.i0(k))
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         """By rejection from a wrapped Cauchy distribution (Best and Fisher, 1979), in float64."""
         shape = self._extended_shape(sample_shape)
         with rl.no_grad():

@@ -1,5 +1,7 @@
 """Normal vectors."""
 
+# ruff: noqa: RUF012  (tables that nobody writes to)
+
 import math
 
 import rushlight as rl
@@ -93,7 +95,7 @@ class MultivariateNormal(Distribution):
     def variance(self):
         return self._unbroadcasted_scale_tril.pow(2).sum(-1).expand(self._batch_shape + self._event_shape)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         eps = _standard_normal(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + batch_mv(self._unbroadcasted_scale_tril, eps)
 
@@ -191,7 +193,7 @@ class LowRankMultivariateNormal(Distribution):
         matrix = rl.diag_embed(d.reciprocal()) - half.mT @ half
         return matrix.expand(self._batch_shape + self._event_shape + self._event_shape)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         options = {"dtype": self.loc.dtype, "device": self.loc.device}
         eps_w = _standard_normal((*shape[:-1], self.cov_factor.shape[-1]), **options)

@@ -1,5 +1,7 @@
 """Distributions of positive numbers."""
 
+# ruff: noqa: RUF012  (tables that nobody writes to)
+
 import math
 
 import rushlight as rl
@@ -47,7 +49,7 @@ class Exponential(Parametrized, ExponentialFamily):
     def variance(self):
         return self.rate.pow(-2)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         return self.rate.new_empty(self._extended_shape(sample_shape)).exponential_() / self.rate
 
     def log_prob(self, value):
@@ -99,7 +101,7 @@ class Gamma(Parametrized, ExponentialFamily):
     def variance(self):
         return self.concentration / self.rate.pow(2)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         value = rl._standard_gamma(self.concentration.expand(shape)) / self.rate.expand(shape)
         value.detach().clamp_(min=rl.finfo(value.dtype).tiny)  # the value, not its gradient
@@ -215,7 +217,7 @@ class FisherSnedecor(Parametrized):
         a, b = self.df1, self.df2
         return rl.where(b <= 4, math.nan, 2 * b.pow(2) * (a + b - 2) / (a * (b - 2).pow(2) * (b - 4)))
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         shape, tiny = self._extended_shape(sample_shape), rl.finfo(self.df2.dtype).tiny
         x1 = Gamma(self.df1 * 0.5, self.df1).rsample(sample_shape).view(shape)
         x2 = Gamma(self.df2 * 0.5, self.df2).rsample(sample_shape).view(shape)
@@ -407,7 +409,7 @@ class Pareto(TransformedDistribution):
 
 
 class GeneralizedPareto(Parametrized):
-    """The generalised Pareto distribution: ``cdf(x) = 1 - (1 + c z)**(-1 / c)``, z = (x - loc) / scale, c = concentration; exponential for c = 0."""
+    """The generalised Pareto distribution: ``cdf(x) = 1 - (1 + c z)**(-1 / c)``, z = (x - loc) / scale, c = concentration."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive, "concentration": constraints.real}  # noqa: RUF012
     has_rsample = True
@@ -422,7 +424,7 @@ class GeneralizedPareto(Parametrized):
         zero = rl.isclose(self.concentration, rl.zeros_like(self.concentration))
         return zero, rl.where(zero, rl.ones_like(self.concentration), self.concentration)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         return self.icdf(rl.rand(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device))
 
     def log_prob(self, value):

@@ -1,5 +1,7 @@
 """Discrete distributions made smooth by a temperature (Maddison et al., 2017; Jang et al., 2017)."""
 
+# ruff: noqa: RUF012  (tables that nobody writes to)
+
 import rushlight as rl
 
 from . import constraints
@@ -28,7 +30,7 @@ class LogitRelaxedBernoulli(_Trials):
         new.temperature = self.temperature
         return self._expand_into(LogitRelaxedBernoulli, batch_shape, new, self._parameters)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         probs = clamp_probs(self.probs.expand(shape))
         u = clamp_probs(rl.rand(shape, dtype=probs.dtype, device=probs.device))
@@ -105,7 +107,7 @@ class ExpRelaxedCategorical(Distribution):
         """The probabilities."""
         return self._categorical.probs
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         u = clamp_probs(rl.rand(self._extended_shape(sample_shape), dtype=self.logits.dtype, device=self.logits.device))
         scores = (self.logits + -((-(u.log())).log())) / self.temperature
         return scores - scores.logsumexp(dim=-1, keepdim=True)

@@ -1,5 +1,7 @@
 """Distributions on the simplex and on matrices: Beta, Dirichlet, LogisticNormal, LKJCholesky, Wishart."""
 
+# ruff: noqa: RUF012  (tables that nobody writes to)
+
 import math
 
 import rushlight as rl
@@ -20,7 +22,7 @@ def beta_quantile_slope(x, a, b, nodes=48):
     """How a Beta(a, b) number x moves with a at a fixed quantile: ``-(dF/da) / density``, F being the cumulative distribution function.
 
     With p the density, ``dF/da = integral of p(t) (log t - digamma(a) + digamma(a + b)) dt`` from 0 to x, or minus that from x to 1. The
-    substitutions t = x v**(1/a) and 1 - t = (1 - x) v**(1/b) remove the powers at the ends; what is left is summed by the double exponential
+    substitutions t = x v**(1/a) and 1 - t = (1 - x) v**(1/b) remove the powers at the ends; the rest is summed by the double exponential
     rule (Takahasi and Mori, 1974) in float64.
     """
     x, a, b = (t.double().unsqueeze(-1) for t in (x, a, b))
@@ -196,7 +198,7 @@ class LogisticNormal(TransformedDistribution):
 
 
 class LKJCholesky(Distribution):
-    """Cholesky factors L of correlation matrices, with density of L L^T proportional to ``det**(concentration - 1)`` (Lewandowski et al., 2009)."""
+    """Cholesky factors L of correlation matrices, L L^T having density proportional to ``det**(concentration - 1)`` (Lewandowski 2009)."""
 
     arg_constraints = {"concentration": constraints.positive}  # noqa: RUF012
     support = constraints.corr_cholesky
@@ -222,7 +224,7 @@ class LKJCholesky(Distribution):
         new._validate_args = self._validate_args
         return new
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         with rl.no_grad():
             y = self._beta.sample(sample_shape).unsqueeze(-1)
             normal = rl.randn(self._extended_shape(sample_shape), dtype=y.dtype, device=y.device).tril(-1)
@@ -337,12 +339,13 @@ class Wishart(ExponentialFamily):
         chol = self._unbroadcasted_scale_tril @ noise
         return chol @ chol.mT
 
-    def rsample(self, sample_shape=rl.Size(), max_try_correction=None):
+    def rsample(self, sample_shape=(), max_try_correction=None):
         sample_shape = rl.Size(sample_shape)
+        # The first draw is dropped: PyTorch takes its valid matrices for singular ones and draws again; the stream is to agree.
+        self._bartlett(sample_shape)
         sample = self._bartlett(sample_shape)
-        tries = max_try_correction or 10
         singular = ~self.support.check(sample)
-        for _ in range(tries):
+        for _ in range(10 if max_try_correction is None else max_try_correction):
             if not bool(singular.any()):
                 break
             sample = rl.where(singular.unsqueeze(-1).unsqueeze(-1), self._bartlett(sample_shape), sample)

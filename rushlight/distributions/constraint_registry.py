@@ -1,4 +1,4 @@
-"""Which transform leads from all real numbers into a set: ``biject_to(constraint)`` one-to-one, ``transform_to(constraint)`` any that is cheap."""
+"""Which transform leads from all real numbers into a set: ``biject_to(set)`` one-to-one, ``transform_to(set)`` any that is cheap."""
 
 from . import constraints, transforms
 

@@ -31,7 +31,7 @@ class Distribution:
             raise ValueError
         Distribution._validate_args = value
 
-    def __init__(self, batch_shape=rl.Size(), event_shape=rl.Size(), validate_args=None):
+    def __init__(self, batch_shape=(), event_shape=(), validate_args=None):
         self._batch_shape, self._event_shape = rl.Size(batch_shape), rl.Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args
@@ -43,8 +43,11 @@ class Distribution:
         try:
             declared = self.arg_constraints
         except NotImplementedError:
-            warnings.warn(f"{type(self)} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or initialize the distribution "
-                          "with `validate_args=False` to turn off validation.", stacklevel=4)  # fmt: skip
+            warnings.warn(
+                f"{type(self)} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or initialize the distribution "
+                "with `validate_args=False` to turn off validation.",
+                stacklevel=4,
+            )
             return
         for name, constraint in declared.items():
             given = name in self.__dict__ or not isinstance(getattr(type(self), name, None), lazy_property)
@@ -102,12 +105,12 @@ class Distribution:
         """The standard deviation."""
         return self.variance.sqrt()
 
-    def sample(self, sample_shape=rl.Size()):
+    def sample(self, sample_shape=()):
         """Samples without gradients."""
         with rl.no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape=rl.Size()):
+    def rsample(self, sample_shape=()):
         """Samples through which gradients reach the parameters."""
         raise NotImplementedError
 
@@ -140,7 +143,7 @@ class Distribution:
         """exp(entropy)."""
         return rl.exp(self.entropy())
 
-    def _extended_shape(self, sample_shape=rl.Size()):
+    def _extended_shape(self, sample_shape=()):
         """The shape of the result of ``sample(sample_shape)``."""
         return rl.Size(tuple(sample_shape) + tuple(self._batch_shape) + tuple(self._event_shape))
 

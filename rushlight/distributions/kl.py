@@ -42,7 +42,10 @@ def _formula(type_p, type_q):
     fits = [(p, q) for p, q in _REGISTRY if issubclass(type_p, p) and issubclass(type_q, q)]
     if not fits:
         return None
-    depth = lambda cls, base: cls.__mro__.index(base)  # noqa: E731
+
+    def depth(cls, base):
+        return cls.__mro__.index(base)
+
     left = min(fits, key=lambda m: (depth(type_p, m[0]), depth(type_q, m[1])))
     right = min(fits, key=lambda m: (depth(type_q, m[1]), depth(type_p, m[0])))
     if _REGISTRY[left] is not _REGISTRY[right]:
@@ -128,7 +131,9 @@ def _(p, q):
 @register_kl(ExponentialFamily, ExponentialFamily)
 def _(p, q):
     if type(p) is not type(q):
-        raise NotImplementedError("The cross KL-divergence between different exponential families cannot be computed using Bregman divergences")
+        raise NotImplementedError(
+            "The cross KL-divergence between different exponential families cannot be computed using Bregman divergences"
+        )
     theta, other = [x.detach().requires_grad_() for x in p._natural_params], q._natural_params
     with rl.enable_grad():
         log_normalizer = p._log_normalizer(*theta)
@@ -219,7 +224,8 @@ def _log_det(d):
 def _normal_vectors(p, q):
     if p.event_shape != q.event_shape:
         raise ValueError(
-            f"KL-divergence between two {type(q).__name__}s with different event shapes cannot be computed: {p.event_shape}, {q.event_shape}"
+            f"KL-divergence between two {type(q).__name__}s with different event shapes cannot be computed: "
+            f"{p.event_shape}, {q.event_shape}"
         )
     factor = q.scale_tril
     n = q.event_shape[0]

@@ -1,0 +1,62 @@
+"""Names of PyTorch's compiled module that Python programs read. rushlight's own core is ``_core``."""
+
+from .. import overrides as _overrides
+from .._core.random import Generator
+from .._core.tensor import Size, Tensor, device, dtype
+from ..overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
+from . import _nn
+
+__all__ = ["DisableTorchFunctionSubclass", "DispatchKey", "DispatchKeySet", "Generator", "Size", "Tensor", "_nn", "device", "dtype"]
+
+TensorBase = Tensor
+_TensorMeta = type(Tensor)
+DisableTorchFunction = DisableTorchFunctionSubclass
+
+
+class DispatchKey:
+    """PyTorch's dispatch keys: names only."""
+
+    CPU, CUDA, Autograd, CompositeImplicitAutograd = "CPU", "CUDA", "Autograd", "CompositeImplicitAutograd"
+
+
+class DispatchKeySet(frozenset):
+    """Sets of dispatch keys: names only."""
+
+
+def _log_api_usage_once(event):
+    """Nothing is logged."""
+
+
+def _get_tracing_state():
+    """None: nothing is traced."""
+    return None
+
+
+def _are_functorch_transforms_active():
+    """False: transforms of functions here are ordinary calls."""
+    return False
+
+
+def _get_default_device():
+    """The device of new tensors, as text."""
+    from .._core.tensor import get_default_device
+
+    return str(get_default_device())
+
+
+def _get_accelerator(check=None):
+    """The CPU: there is no accelerator."""
+    return device("cpu")
+
+
+def _has_torch_function(args):
+    """overrides.has_torch_function()."""
+    return _overrides.has_torch_function(args)
+
+
+def _jit_set_profiling_mode(enabled):
+    """Accepted. Returns what was set: False."""
+    return False
+
+
+_jit_set_profiling_executor = _jit_set_texpr_fuser_enabled = _jit_override_can_fuse_on_cpu = _jit_set_profiling_mode

@@ -1,0 +1,134 @@
+"""``torch.library``: operators written in Python. They run when called, with the gradient that was registered; nothing is traced.
+
+>>> @torch.library.custom_op("mine::double", mutates_args=())
+... def double(x: torch.Tensor) -> torch.Tensor:
+...     return 2 * x
+>>> double(torch.ones(2))
+tensor([2., 2.])
+>>> torch.ops.mine.double(torch.ones(1))
+tensor([2.])
+"""
+
+from ._ops import ops as _namespaces
+from .autograd import Function as _Function
+
+__all__ = ["CustomOpDef", "Library", "custom_op", "define", "impl", "impl_abstract", "register_autograd", "register_fake",
+           "register_kernel", "triton_op"]  # fmt: skip
+
+
+class CustomOpDef:
+    """A custom operator: call it, or register more about it by its methods."""
+
+    def __init__(self, name, fn):
+        self._qualname, self._init_fn, self._backward, self._setup = name, fn, None, None
+        self.__name__, self.__doc__ = name.partition("::")[2], fn.__doc__
+
+    def __call__(self, *args, **kwargs):
+        if self._backward is None:
+            from .autograd import no_grad
+
+            with no_grad():
+                return self._init_fn(*args, **kwargs)
+        return self._differentiable().apply(*args, *kwargs.values())
+
+    def _differentiable(self):
+        forward, setup, gradient = self._init_fn, self._setup, self._backward
+
+        class Custom(_Function):
+            """The operator with its gradient."""
+
+            @staticmethod
+            def forward(ctx, *args):
+                result = forward(*args)
+                if setup is not None:
+                    setup(ctx, args, result)
+                return result
+
+            @staticmethod
+            def backward(ctx, *grads):
+                return gradient(ctx, *grads)
+
+        return Custom
+
+    def register_fake(self, fn):
+        """Accepted: shapes are known when the operator runs."""
+        return fn
+
+    def register_vmap(self, func=None):
+        """Accepted."""
+        return (lambda f: f) if func is None else func
+
+    def register_kernel(self, device_types, fn=None):
+        """Uses ``fn`` in place of the definition, if it is for the CPU."""
+        if fn is None:
+            return lambda f: self.register_kernel(device_types, f)
+        if device_types in ("cpu", None) or "cpu" in device_types:
+            self._init_fn = fn
+        return fn
+
+    def register_autograd(self, backward, /, *, setup_context=None):
+        """The gradient: ``backward(ctx, *grads)``; ``setup_context(ctx, inputs, output)`` keeps what it needs."""
+        self._backward, self._setup = backward, setup_context
+
+
+def custom_op(name, fn=None, /, *, mutates_args, device_types=None, schema=None, tags=None):
+    """Defines the operator ``name`` ('namespace::operator') by a Python function; without ``fn`` a decorator."""
+    if fn is None:
+        return lambda fn: custom_op(name, fn, mutates_args=mutates_args)
+    op = CustomOpDef(name, fn)
+    _namespaces._define(name, op)
+    return op
+
+
+triton_op = custom_op
+
+
+def _found(op):
+    return op if isinstance(op, CustomOpDef) else _namespaces._find(op)
+
+
+def register_fake(op, func=None, /, *, lib=None, _stacklevel=1, allow_override=True):
+    """Accepted, also for operators that are defined elsewhere: nothing asks for it."""
+    return (lambda func: func) if func is None else func
+
+
+impl_abstract = register_fake
+
+
+def register_autograd(op, backward, /, *, setup_context=None, lib=None):
+    """:meth:`CustomOpDef.register_autograd` by name."""
+    _found(op).register_autograd(backward, setup_context=setup_context)
+
+
+def register_kernel(op, device_types, func=None, /, *, lib=None):
+    """:meth:`CustomOpDef.register_kernel` by name."""
+    return _found(op).register_kernel(device_types, func)
+
+
+def define(qualname, schema, *, lib=None, tags=()):
+    """Declares an operator that :func:`impl` defines."""
+
+
+def impl(qualname, types, func=None, *, lib=None):
+    """Defines an operator by a function; without it a decorator."""
+    if func is None:
+        return lambda func: impl(qualname, types, func)
+    _namespaces._define(qualname, CustomOpDef(qualname, func))
+    return func
+
+
+class Library:
+    """A namespace of operators: :meth:`define` declares them by their schema, :meth:`impl` says what they do."""
+
+    def __init__(self, ns, kind, dispatch_key=""):
+        self.ns, self.kind, self.dispatch_key = ns, kind, dispatch_key
+
+    def define(self, schema, alias_analysis="", *, tags=()):
+        """Declares an operator. Returns its name."""
+        return schema.partition("(")[0]
+
+    def impl(self, op_name, fn, dispatch_key="", *, with_keyset=False, allow_override=False):
+        """Defines an operator."""
+        name = op_name if isinstance(op_name, str) else op_name.__name__
+        name = name if "::" in name else f"{self.ns}::{name}"
+        _namespaces._define(name, CustomOpDef(name, fn))
