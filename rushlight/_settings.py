@@ -1,4 +1,4 @@
-"""Process-wide switches that PyTorch programs set. rushlight is deterministic whatever they say; they are kept so that reading them back agrees."""
+"""Process-wide switches that PyTorch programs set. rushlight is deterministic whatever they say; they are kept to be read back."""
 
 _state = {"deterministic": False, "warn_only": False, "matmul_precision": "highest", "warn_always": False}
 
