@@ -9,6 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 from benchmarks.rows import ROWS
 
@@ -51,24 +52,55 @@ def compare(name, ours, theirs):
     return statistics.median(mine), statistics.median(yours), statistics.median(y / m for m, y in zip(mine, yours))
 
 
+def machine():
+    """One line about where this runs."""
+    with open("/proc/cpuinfo") as info:
+        model = next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), "unknown CPU")
+    return f"{os.cpu_count()} cores of {model}, {time.strftime('%Y-%m-%d')}"
+
+
+class Table:
+    """Prints lines as they come and keeps them for a file."""
+
+    def __init__(self):
+        self.lines = []
+
+    def add(self, line):
+        print(line, flush=True)
+        self.lines.append(line)
+
+    def write(self, path):
+        text = "\n".join(["# Benchmarks", "", "Written by `python -m benchmarks --write docs/benchmarks.md`.", "", *self.lines, ""])
+        with open(path, "w") as file:
+            file.write(text)
+
+
 def main(texts):
-    """Runs the chosen rows and prints the table."""
+    """Runs the chosen rows and prints the table; ``--write PATH`` also writes it to a file."""
+    path = None
+    if "--write" in texts:
+        at = texts.index("--write")
+        path, texts = texts[at + 1], texts[:at] + texts[at + 2 :]
+    table = Table()
     chosen = [n for n in ROWS if not texts or any(t in n for t in texts)]
     if not chosen:
         sys.exit(f"no row matches {texts}; there are: {', '.join(ROWS)}")
     theirs, ours = Worker("torch"), Worker("rushlight")
-    print(f"PyTorch {theirs.version}, rushlight {ours.version}, 2 threads, load {os.getloadavg()[0]:.2f}, medians of {ROUNDS}\n")
-    print(f"| {'workload':44} | PyTorch | rushlight | ratio | aim | achieved |")
-    print(f"|{'-' * 46}|---|---|---|---|---|")
+    table.add(f"PyTorch {theirs.version}, rushlight {ours.version}, 2 threads, medians of {ROUNDS}; {machine()}; load before "
+              f"{os.getloadavg()[0]:.2f}.\n")  # fmt: skip
+    table.add(f"| {'workload':44} | PyTorch | rushlight | ratio | aim | achieved |")
+    table.add(f"|{'-' * 46}|---|---|---|---|---|")
     for name in chosen:
         row, found = ROWS[name], compare(name, ours, theirs)
         if isinstance(found, str):
-            print(f"| {name:44} | {found} |", flush=True)
+            table.add(f"| {name:44} | {found} |")
             continue
         mine, yours, ratio = found
         rate = f"{row.bytes / mine / 1e9:.0f} GB/s" if row.bytes else f"{row.flops / mine / 1e9:.0f} GFLOP/s" if row.flops else ""
         mark = "" if ratio >= row.target else " below"
-        print(f"| {name:44} | {human(yours)} | {human(mine)} | {ratio:.2f}{mark} | {row.target} | {rate} |", flush=True)
+        table.add(f"| {name:44} | {human(yours)} | {human(mine)} | {ratio:.2f}{mark} | {row.target} | {rate} |")
+    if path:
+        table.write(path)
 
 
 if __name__ == "__main__":
