@@ -1,5 +1,8 @@
 """Storages: the memory behind tensors, as bytes (UntypedStorage) or as elements of a dtype (TypedStorage)."""
 
+import mmap
+import os
+
 from . import ops as _ops
 from ._core import storage as _core
 from ._core import tensor as _tensor
@@ -7,6 +10,24 @@ from ._core import tensor as _tensor
 __all__ = ["TypedStorage", "UntypedStorage"]
 
 UntypedStorage = _tensor.Storage
+
+
+def map_file(filename, shared=False, nbytes=0):
+    """The first ``nbytes`` bytes of a file as an UntypedStorage: a page is read when it is first used.
+
+    shared: what is written goes to the file, which is made or lengthened if need be; otherwise it stays in memory. RuntimeError for a file
+    that is too short.
+    """
+    if not nbytes:
+        return UntypedStorage(0)
+    with open(filename, ("r+b" if os.path.exists(filename) else "w+b") if shared else "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < nbytes and not shared:
+            raise RuntimeError(f"from_file: {filename!r} has {size} bytes, {nbytes} were asked for")
+        if size < nbytes:
+            file.truncate(nbytes)
+        memory = mmap.mmap(file.fileno(), nbytes, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY)
+    return _ops.face("function")["frombuffer"](memory, dtype=_tensor.dtypes()["uint8"]).untyped_storage()
 
 
 class TypedStorage:

@@ -109,6 +109,33 @@ cdef class Storage:
     def __len__(self):
         return self.length
 
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        if self.place:
+            raise BufferError("the storage lies on another device; copy it to the CPU first")
+        PyBuffer_FillInfo(view, self, self.address, self.length, 0, flags)
+
+    def __getitem__(self, key):
+        """The byte at a position; for a slice without a step, a storage over these bytes, which shares the memory."""
+        cdef Storage part
+        if not isinstance(key, slice):
+            return memoryview(self)[key]
+        start, stop, step = key.indices(self.length)
+        if step != 1:
+            raise RuntimeError(f"Trying to slice with a step of {step}, but only a step of 1 is supported")
+        part = foreign_storage(<char*>self.address + <int64_t>start, max(stop - start, 0), self)
+        part.place = self.place
+        return part
+
+    def untyped(self):
+        """This storage: it is made of bytes."""
+        return self
+
+    @staticmethod
+    def from_file(filename, shared=False, nbytes=0):
+        """The first ``nbytes`` bytes of a file as memory, read when they are used; see :func:`rushlight.storage.map_file`."""
+        from rushlight.storage import map_file
+        return map_file(filename, shared, nbytes)
+
     def data_ptr(self):
         """The address of the first byte."""
         return <size_t>self.address

@@ -1,0 +1,58 @@
+"""Storages as memory: mapped files, slices, the buffer protocol."""
+
+import subprocess
+import sys
+
+import pytest
+
+import rushlight as torch
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "bytes").write_bytes(bytes(range(16)))
+    return str(tmp_path / "bytes")
+
+
+def test_a_private_mapping_leaves_the_file_alone(path):
+    storage = torch.UntypedStorage.from_file(path, False, 8)
+    assert bytes(storage) == bytes(range(8)) and storage.untyped() is storage
+    torch.asarray(storage, dtype=torch.uint8).fill_(7)
+    assert storage[3] == 7 and open(path, "rb").read() == bytes(range(16))
+
+
+def test_a_shared_mapping_writes_and_lengthens_the_file(path):
+    storage = torch.UntypedStorage.from_file(path, True, 20)
+    memoryview(storage)[0] = 9
+    del storage
+    assert open(path, "rb").read() == bytes([9, *range(1, 16), 0, 0, 0, 0])
+
+
+def test_slices_share_the_memory(path):
+    storage = torch.UntypedStorage.from_file(path, False, 16)
+    part = storage[4:8]
+    del storage
+    assert part.nbytes() == len(part) == 4 and list(part) == [4, 5, 6, 7] and list(part[-1:]) == [7] and len(part[3:1]) == 0
+    assert torch.asarray(part, dtype=torch.uint8).view(torch.int32).item() == int.from_bytes(bytes([4, 5, 6, 7]), "little")
+    with pytest.raises(RuntimeError, match="Trying to slice with a step of 2, but only a step of 1 is supported"):
+        part[::2]
+    with pytest.raises(IndexError):
+        part[4]
+
+
+def test_errors(path):
+    with pytest.raises(RuntimeError, match="has 16 bytes, 17 were asked for"):
+        torch.UntypedStorage.from_file(path, False, 17)
+    with pytest.raises(FileNotFoundError):
+        torch.UntypedStorage.from_file(path + ".absent", False, 1)
+    assert len(torch.UntypedStorage.from_file(path)) == 0
+
+
+def test_safetensors_torch(tmp_path):
+    """The package's own loader maps the file with from_file and takes each tensor from a slice."""
+    program = (
+        "import torch\nfrom safetensors.torch import load_file, save_file\nt = {'a': torch.randn(3, 4), 'b': torch.arange(5)}\n"
+        "save_file(t, 'x.safetensors')\nback = load_file('x.safetensors')\nassert all(torch.equal(t[k], back[k]) for k in t)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    subprocess.run([sys.executable, "-m", "rushlight", "program.py"], cwd=tmp_path, check=True)
