@@ -4,7 +4,8 @@ import math
 
 import rushlight as torch
 
-from ._functional_window import per_dim, windows
+from ..ops import pool
+from ._functional_window import per_dim
 
 
 def _output_length(size, kernel, stride, padding, dilation, ceil_mode):
@@ -44,17 +45,9 @@ class _Window:
                 f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
             )
 
-    def pad(self, input, value):
-        """``input`` padded so that every window is whole."""
-        amounts = []
-        for n, k, s, p, d, length in zip(self.size, self.kernel, self.stride, self.padding, self.dilation, self.places):
-            amounts.append((p, (length - 1) * s + d * (k - 1) + 1 - n - p))
-        return torch.constant_pad_nd(input, tuple(a for pair in reversed(amounts) for a in pair), value)
-
-    def slide(self, padded):
-        """The windows: (*, places..., elements of one window)."""
-        found = windows(padded, self.kernel, self.stride, self.dilation)
-        return found.flatten(-self.rank)
+    def windows(self):
+        """The geometry as the operators take it."""
+        return pool.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
 
 
 def _wrong_rank(rank, name, input):
@@ -66,19 +59,10 @@ def _wrong_rank(rank, name, input):
 # -- maximum --
 
 
-def _lowest(dtype):
-    return float("-inf") if dtype.is_floating_point else torch.iinfo(dtype).min
-
-
 def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     window = _Window(rank, f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode)
-    found = window.slide(window.pad(input, _lowest(input.dtype)))
-    values, chosen = found.max(-1)
-    if not return_indices:
-        return values
-    place = torch.arange(math.prod(window.size), device=input.device).reshape(window.size)
-    place = window.slide(window.pad(place, -1)).expand(found.shape)
-    return values, place.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+    values, indices = pool.max_pool(input, window.windows(), return_indices, torch.is_grad_enabled() and input.requires_grad)
+    return (values, indices) if return_indices else values
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -164,14 +148,14 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 # -- mean --
 
 
-def _counts(window, count_include_pad, input):
+def _counts(window, count_include_pad, dtype):
     """How many elements each window holds; padding beyond the right edge's own never counts."""
-    counts = torch.ones((), dtype=input.dtype, device=input.device)
+    counts = torch.ones((), dtype=dtype)
     for n, k, s, p, length in zip(window.size, window.kernel, window.stride, window.padding, window.places):
         starts = [i * s - p for i in range(length)]
         low, high = (-p, n + p) if count_include_pad else (0, n)
         along = [min(start + k, high) - max(start, low) for start in starts]
-        counts = counts.unsqueeze(-1) * torch.tensor(along, dtype=input.dtype, device=input.device)
+        counts = counts.unsqueeze(-1) * torch.tensor(along, dtype=dtype)
     return counts
 
 
@@ -179,8 +163,12 @@ def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_includ
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     window = _Window(rank, f"avg_pool{rank}d", input, kernel_size, stride, padding, 1, ceil_mode)
-    sums = window.slide(window.pad(input, 0)).sum(-1)
-    return sums / (_counts(window, count_include_pad, input) if divisor_override is None else divisor_override)
+    dtype = torch.float64 if input.dtype == torch.float64 else torch.float32
+    if divisor_override is None:
+        divisor = _counts(window, count_include_pad, dtype)
+    else:
+        divisor = torch.tensor(divisor_override, dtype=dtype)
+    return pool.avg_pool(input, window.windows(), divisor)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -238,19 +226,9 @@ def _bounds(size, wanted):
 
 def _adaptive_avg_pool(rank, input, output_size):
     wanted = _wanted_size(rank, f"adaptive_avg_pool{rank}d", input, output_size)
-    for i, length in enumerate(wanted):
-        dim = input.dim() - rank + i
-        size = input.size(dim)
-        if size == length:
-            continue
-        if length and size % length == 0:
-            input = input.unflatten(dim, (length, size // length)).mean(dim + 1)
-            continue
-        share = torch.zeros(size, length, dtype=input.dtype, device=input.device)
-        for column, (begin, end) in enumerate(_bounds(size, length)):
-            share[begin:end, column] = 1.0 / (end - begin)
-        input = torch.matmul(input.transpose(dim, -1), share).transpose(dim, -1)
-    return input
+    if rank == 2 and wanted == [1, 1] and input.is_floating_point():
+        return input.mean((-2, -1), keepdim=True)
+    return pool.adaptive_avg_pool(input, wanted)
 
 
 def adaptive_avg_pool1d(input, output_size):

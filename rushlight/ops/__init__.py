@@ -38,6 +38,7 @@ from . import (  # order: later files use earlier ones
     normalization,
     contraction,
     conv,
+    pool,
     einsum,
     linalg,
 )
@@ -98,3 +99,14 @@ def _install_methods():
 
 
 _install_methods()
+
+
+def __getattr__(name):
+    """``torch.ops.<namespace>``: custom operators (see ``library.py``), unless the name is a file of this package."""
+    import os
+
+    from .._ops import ops
+
+    if name.startswith("__") or os.path.exists(os.path.join(os.path.dirname(__file__), name + ".py")):
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(ops, name)

@@ -24,12 +24,18 @@ _BITS = {8: "u8", 16: "i16", 32: "i32", 64: "i64", 128: "c128"}  # moving an ele
 _COMBINE = {"mul": lambda a, b: a * b, "max": fn.maximum, "min": fn.minimum, "or": lambda a, b: a | b}
 
 
+KINDS = {}
+"""Kinds of kernels that other files run in the core's loops: name -> ``compile(type, letters)``, the kernel's address."""
+
+
 def _compile(kind, code, letters):
     """For the core: the address of a kernel. 'load': out = source[offset]; others combine target[offset] with a
     value."""
     from ..codegen import cpu
 
     type = ty.NAMES[code]
+    if kind in KINDS:
+        return KINDS[kind](type, letters)
     if kind == "load":
         bits = _BITS[ty.BITS[type]]
         value = ex.make("load", (ex.input(1, "i64"),), bits, 0)

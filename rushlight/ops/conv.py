@@ -96,26 +96,26 @@ def _cropped(x, like):
     return x
 
 
-@library(differentiable="input grad", where="")
-def convolution_weight(input, grad, window, stride, padding, dilation, groups):
+@library(differentiable="input output_grad", where="")
+def convolution_weight(input, output_grad, window, stride, padding, dilation, groups):
     """The gradient of a convolution's weights (O, C / groups, *window), from its input and its output's gradient."""
-    if input.numel() == 0 or grad.numel() == 0:
-        return creation.zeros((grad.shape[1], input.shape[1] // groups, *window), dtype=grad.dtype, device=grad.device)
-    wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, grad)]
+    if input.numel() == 0 or output_grad.numel() == 0:
+        return creation.zeros((output_grad.shape[1], input.shape[1] // groups, *window), dtype=output_grad.dtype, device=output_grad.device)
+    wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, output_grad)]
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     out = _weight_sums(_in_three(wide[0]), _in_three(wide[1]), _padded_left(window, 1), steps, edges, gaps, groups)
-    return shape.cast(shape.reshape(out, (grad.shape[1], input.shape[1] // groups, *window)), grad.dtype)
+    return shape.cast(shape.reshape(out, (output_grad.shape[1], input.shape[1] // groups, *window)), output_grad.dtype)
 
 
 @convolution_weight.backward_of
-def _(towards, input, grad, window, stride, padding, dilation, groups, needs):
+def _(grad, input, output_grad, window, stride, padding, dilation, groups, needs):
     towards_input = towards_grad = None
     if needs[0]:
         extra = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in
-                 zip(input.shape[2:], grad.shape[2:], stride, padding, dilation, window)]  # fmt: skip
-        towards_input = convolution(grad, towards, None, stride, padding, dilation, True, extra, groups)
+                 zip(input.shape[2:], output_grad.shape[2:], stride, padding, dilation, window)]  # fmt: skip
+        towards_input = convolution(output_grad, grad, None, stride, padding, dilation, True, extra, groups)
     if needs[1]:
-        towards_grad = _cropped(convolution(input, towards, None, stride, padding, dilation, False, [0] * len(stride), groups), grad)
+        towards_grad = _cropped(convolution(input, grad, None, stride, padding, dilation, False, [0] * len(stride), groups), output_grad)
     return towards_input, towards_grad
 
 

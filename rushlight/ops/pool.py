@@ -1,0 +1,404 @@
+"""Pooling over windows of the last dims: maxima with the place of each, means, and the ways back.
+
+A window of few places is one kernel over as many shifted, strided views of the input; a larger one takes a few such passes. A maximum
+remembers its *tap*, the number of its place within the window, in a byte: indices and gradients follow from it. Gradients are gathered:
+with stride s the input's places fall into s residues, and all those of one residue are reached by the same taps.
+"""
+
+import itertools
+
+from .._core import indexing as core
+from .._core import tensor as _tensor
+from ..lang import expr as ex
+from ..lang import functions as fn
+from ..lang import types as ty
+from . import arithmetic, contraction, creation, movement, reduction, shape
+from ._define import library, refuse
+from ._indexed import KINDS
+
+_dtypes = _tensor.dtypes()
+_uint8, _int32, _int64, _float32 = (_dtypes[name] for name in ("uint8", "int32", "int64", "float32"))
+_NO_TAP = -1  # matches no tap: what lies outside of the output
+
+_MAXIMA, _TERMS, _PAIRS = 11, 13, 6  # views that one kernel reads, so that it has 16 operands at most
+
+
+class Windows:
+    """Where windows lie: window, stride, padding (before), dilation, and sizes of input and output, for each pooled dim."""
+
+    def __init__(self, window, stride, padding, dilation, size, places):
+        self.window, self.stride, self.padding, self.dilation = tuple(window), tuple(stride), tuple(padding), tuple(dilation)
+        self.size, self.places = tuple(size), tuple(places)
+        self.taps = list(itertools.product(*map(range, self.window)))
+
+    def dims(self):
+        return zip(self.window, self.stride, self.padding, self.dilation, self.size, self.places)
+
+    def views(self, x, value):
+        """For each tap, what it reads, for all places of the output; ``value`` outside of x."""
+        edges = [(p, max(0, (m - 1) * s + d * (k - 1) + 1 - n - p)) for k, s, p, d, n, m in self.dims()]
+        if any(a or b for a, b in edges):
+            x = movement.constant_pad_nd(x, [a for pair in reversed(edges) for a in pair], value)
+        for tap in self.taps:
+            cuts = (slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap, self.dims()))
+            yield x[(..., *cuts)]
+
+    def residues(self):
+        """For each residue of the input's places: (slices of the input, [(number of a tap, offsets in the output)])."""
+        for residue in itertools.product(*map(range, self.stride)):
+            reaching = []
+            for number, tap in enumerate(self.taps):
+                offsets = [r + p - t * d for r, t, (k, s, p, d, n, m) in zip(residue, tap, self.dims())]
+                if not any(o % s for o, s in zip(offsets, self.stride)):
+                    reaching.append((number, [o // s for o, s in zip(offsets, self.stride)]))
+            yield tuple(slice(r, None, s) for r, s in zip(residue, self.stride)), reaching
+
+    def margins(self):
+        """How far taps reach beyond the output, before and after it, for each dim."""
+        out = []
+        for k, s, p, d, n, m in self.dims():
+            low, high = -(-(p - d * (k - 1)) // s), (n - 1 + p) // s
+            out.append((max(0, -low), max(0, high - m + 1)))
+        return out
+
+
+def _around(x, margins, value):
+    """x with margins of ``value`` around the last dims."""
+    if any(a or b for a, b in margins):
+        return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
+    return x
+
+
+def _shifted(x, margins, offsets, sizes):
+    """The part of x (which has margins) that begins at ``offsets`` from its inner origin."""
+    return x[(..., *(slice(a + o, a + o + n) for (a, _), o, n in zip(margins, offsets, sizes)))]
+
+
+# -- kernels --
+
+
+def _run(kernel, arguments, *operands):
+    """Runs ``kernel(type, letters, *arguments)`` over operands of one shape, those that it writes first."""
+    kind = f"{kernel.__name__}{arguments}"
+    if kind not in KINDS:
+        KINDS[kind] = lambda type, letters: kernel(type, letters, *arguments)
+    core.run(kind, *operands)
+
+
+def _maximum(type, letters, first, count, taps):
+    """Outputs the larger of the running maximum and ``count`` more elements, and its tap (none if ``taps`` is None)."""
+    from ..codegen import cpu
+
+    compute = ty.opmath(type)
+    best, tap = ex.input(0, compute), None if taps is None else ex.input(1, taps)
+    for i in range(count):
+        x = ex.input(i + (1 if taps is None else 2), compute)
+        better = fn.gt(x, best)
+        if compute in ty.FLOATS:
+            better = fn.logical_or(better, fn.isnan(x))
+        best = fn.where(better, x, best)
+        tap = None if taps is None else fn.where(better, ex.const(first + i, taps), tap)
+    if taps is None:
+        return cpu.pointwise(((best, type),), (type,) * (count + 1), letters, name="max_pool")
+    return cpu.pointwise(((best, type), (tap, taps)), (type, taps) + (type,) * count, letters, name="max_pool")
+
+
+def _chosen(type, letters, numbers, taps, more):
+    """Adds up the elements whose tap is the one named; operands: the sum so far (``more``), then element and tap in turn."""
+    from ..codegen import cpu
+
+    compute = ty.opmath(type)
+    total = ex.input(0, compute) if more else None
+    for i, number in enumerate(numbers):
+        x, tap = ex.input(2 * i + more, compute), ex.input(2 * i + 1 + more, taps)
+        x = fn.where(fn.eq(tap, ex.const(number, taps)), x, ex.const(0, compute))
+        total = x if total is None else total + x
+    return cpu.pointwise(((total, type),), (type,) * more + (type, taps) * len(numbers), letters, name="max_pool_gradient")
+
+
+def _handed_out(type, letters, count, taps):
+    """For windows that do not overlap: an output for each tap, the element where it is the one chosen, else 0."""
+    from ..codegen import cpu
+
+    x, tap = ex.input(0, ty.opmath(type)), ex.input(1, taps)
+    outputs = [(fn.where(fn.eq(tap, ex.const(i, taps)), x, ex.const(0, x.type)), type) for i in range(count)]
+    return cpu.pointwise(tuple(outputs), (type, taps), letters, name="max_pool_gradient")
+
+
+def _sum(type, letters, count, more, divided):
+    """The sum of ``count`` elements and what there was (``more``), ``divided`` by the last operand."""
+    from ..codegen import cpu
+
+    compute = ty.opmath(type)
+    total = ex.input(0, compute)
+    for i in range(1, count + more):
+        total = total + ex.input(i, compute)
+    types = (type,) * (count + more)
+    if divided:
+        total, types = total / ex.input(count + more, compute), (*types, compute)
+    return cpu.pointwise(((total, type),), types, letters, name="avg_pool")
+
+
+# -- maximum --
+
+
+def _lowest(dtype):
+    if dtype.is_floating_point:
+        return float("-inf")
+    return -(1 << (8 * dtype.itemsize - 1)) if dtype.is_signed else 0
+
+
+def _first_taps(windows, dtype):
+    """For each place the first tap that lies inside the input: what a window without anything above the lowest value chooses."""
+    total = creation.zeros((), dtype=_int64)
+    for k, s, p, d, _n, m in windows.dims():
+        inside = [-(-max(0, p - i * s) // d) for i in range(m)]
+        total = arithmetic.add(arithmetic.mul(shape.unsqueeze(total, -1), k), _integers(inside))
+    return shape.cast(total, dtype)
+
+
+def _integers(values):
+    """A list of integers as an int64 tensor."""
+    from .._core.convert import tensor
+
+    return tensor(values, dtype=_int64)
+
+
+def _tap_dtype(windows):
+    return _uint8 if len(windows.taps) < 255 else _int32
+
+
+def _maxima(input, windows, traced):
+    """Maxima and, if ``traced``, their taps."""
+    out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
+    best = shape.expand(creation.full((), _lowest(input.dtype), dtype=input.dtype), out.shape)
+    views = list(windows.views(input, _lowest(input.dtype)))
+    if not traced:
+        for i in range(0, len(views), _TERMS):
+            part = views[i : i + _TERMS]
+            _run(_maximum, (0, len(part), None), out, best, *part)
+            best = out
+        return out, None
+    dtype = _tap_dtype(windows)
+    name = ty.NAMES[dtype.code]
+    taps = creation.empty(tuple(out.shape), dtype=dtype, device=input.device)
+    first = _first_taps(windows, dtype) if any(windows.padding) else creation.zeros((), dtype=dtype)
+    first = shape.expand(first, out.shape)
+    for i in range(0, len(views), _MAXIMA):
+        part = views[i : i + _MAXIMA]
+        _run(_maximum, (i, len(part), name), out, taps, best, first, *part)
+        best, first = out, taps
+    return out, taps
+
+
+def _sum_chosen(out, pairs, numbers, taps):
+    """out = the sum of those elements whose tap has its number; pairs of (elements, taps)."""
+    name = ty.NAMES[taps.code]
+    for i in range(0, len(pairs), _PAIRS):
+        part, wanted = pairs[i : i + _PAIRS], tuple(numbers[i : i + _PAIRS])
+        operands = [x for pair in part for x in pair]
+        _run(_chosen, (wanted, name, int(i > 0)), out, *([out] if i else []), *operands)
+
+
+def max_taps(rank):
+    """The operators of one rank: maxima with their taps, the way back, and the elements at given taps."""
+
+    @library(name=f"_max_pool{rank}d", where="", differentiable="input", label=f"MaxPool{rank}DWithIndices")
+    def maxima(input, windows):
+        return _maxima(input, windows, True)
+
+    @maxima.backward_of
+    def _(grads, windows, indices):
+        return route(grads[0], indices, windows)
+
+    @library(name=f"_max_pool{rank}d_backward", where="", differentiable="grad", label=f"MaxPool{rank}DWithIndicesBackward")
+    def route(grad, taps, windows):
+        return _routed(shape.contiguous(grad), taps, windows)
+
+    @route.backward_of
+    def _(grad, taps, windows):
+        return pick(grad, taps, windows)
+
+    @library(name=f"_max_pool{rank}d_pick", where="", differentiable="input", label=f"MaxPool{rank}DWithIndicesBackwardBackward")
+    def pick(input, taps, windows):
+        out = creation.empty(tuple(taps.shape), dtype=input.dtype, device=input.device)
+        views = list(windows.views(input, 0))
+        _sum_chosen(out, [(x, taps) for x in views], range(len(views)), taps.dtype)
+        return out
+
+    @pick.backward_of
+    def _(grad, taps, windows):
+        return route(grad, taps, windows)
+
+    return maxima
+
+
+def _routed(grad, taps, windows):
+    lead = grad.shape[: -len(windows.size)]
+    out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
+    apart = not any(windows.padding) and all(s >= d * (k - 1) + 1 for k, s, p, d, n, m in windows.dims())
+    if apart and len(windows.taps) <= _TERMS:
+        if any(n != m * k for k, s, p, d, n, m in windows.dims()):
+            shape.zero_(out)
+        if all((m - 1) * s + d * (k - 1) + 1 <= n for k, s, p, d, n, m in windows.dims()):
+            views, name = list(windows.views(out, 0)), ty.NAMES[taps.dtype.code]
+            _run(_handed_out, (len(views), name), *views, grad, taps)
+            return out
+    margins = windows.margins()
+    grad = _around(grad, margins, 0)
+    taps = _around(taps, margins, 255 if taps.dtype is _uint8 else _NO_TAP)
+    for cut, reaching in windows.residues():
+        target = out[(..., *cut)]
+        if not reaching:
+            shape.zero_(target)
+            continue
+        sizes = target.shape[len(lead) :]
+        pairs = [(_shifted(grad, margins, o, sizes), _shifted(taps, margins, o, sizes)) for _, o in reaching]
+        _sum_chosen(target, pairs, [number for number, _ in reaching], taps.dtype)
+    return out
+
+
+_max_by_rank = {rank: max_taps(rank) for rank in (1, 2, 3)}
+
+
+def max_pool(input, windows, indices, records):
+    """The maximum of each window, and its place in the flattened input if ``indices``; records: a gradient may be wanted."""
+    if input.dtype.is_complex or input.dtype.code == 0:
+        refuse(max_pool, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
+    if not (indices or records):
+        return _maxima(input, windows, False)[0], None
+    values, taps = _max_by_rank[len(windows.size)](input, windows)
+    return values, _flat_places(taps, windows) if indices else None
+
+
+def _flat_places(taps, windows):
+    """Places in the flattened input of the taps of each window."""
+    corner, offsets = creation.zeros((), dtype=_int64), [0] * len(windows.taps)
+    for dim, (_k, s, p, d, n, m) in enumerate(windows.dims()):
+        corner = arithmetic.add(arithmetic.mul(shape.unsqueeze(corner, -1), n), _integers([i * s - p for i in range(m)]))
+        offsets = [o * n + tap[dim] * d for o, tap in zip(offsets, windows.taps)]
+    return arithmetic.add(_integers(offsets)[shape.cast(taps, _int64)], corner)
+
+
+# -- mean --
+
+
+def _summed(out, views, divisor):
+    """out = the sum of the views, divided by ``divisor`` (a tensor, or None)."""
+    views = list(views)
+    for i in range(0, len(views), _TERMS):
+        part, last = views[i : i + _TERMS], divisor is not None and i + _TERMS >= len(views)
+        operands = [*([out] if i else []), *part, *([shape.expand(divisor, out.shape)] if last else [])]
+        _run(_sum, (len(part), int(i > 0), last), out, *operands)
+    return out
+
+
+def _means(rank):
+    @library(name=f"_avg_pool{rank}d", where="", differentiable="input", label=f"AvgPool{rank}D")
+    def means(input, windows, divisor):
+        out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
+        return _summed(out, windows.views(input, 0), divisor)
+
+    @means.backward_of
+    def _(grad, windows, divisor):
+        return spread(grad, windows, divisor)
+
+    @library(name=f"_avg_pool{rank}d_backward", where="", differentiable="grad", label=f"AvgPool{rank}DBackward")
+    def spread(grad, windows, divisor):
+        lead = grad.shape[: -len(windows.size)]
+        out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
+        margins = windows.margins()
+        grad = _around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), [grad], divisor), margins, 0)
+        for cut, reaching in windows.residues():
+            target = out[(..., *cut)]
+            if reaching:
+                sizes = target.shape[len(lead) :]
+                _summed(target, (_shifted(grad, margins, o, sizes) for _, o in reaching), None)
+            else:
+                shape.zero_(target)
+        return out
+
+    @spread.backward_of
+    def _(grad, windows, divisor):
+        return means(grad, windows, divisor)
+
+    return means
+
+
+_means_by_rank = {rank: _means(rank) for rank in (1, 2, 3)}
+
+
+def avg_pool(input, windows, divisor):
+    """The sum of each window, divided by ``divisor``: a tensor that broadcasts to the output's places."""
+    rank = len(windows.size)
+    if not input.dtype.is_floating_point and input.dtype is not _int64:
+        refuse(avg_pool, f"avg_pool{max(rank, 2)}d", ty.NAMES[input.dtype.code])
+    if input.dtype is _int64:
+        total = _means_by_rank[rank](input, windows, None)
+        return arithmetic.div(total, shape.cast(divisor, _int64), rounding_mode="trunc")
+    if input.dtype.itemsize == 2 and len(windows.taps) > _TERMS:  # a sum that takes several passes is not rounded between them
+        return shape.cast(_means_by_rank[rank](shape.cast(input, _float32), windows, divisor), input.dtype)
+    return _means_by_rank[rank](input, windows, divisor)
+
+
+# -- means of windows that fit a given output --
+
+
+def _shares(size, wanted, dtype):
+    """(size, wanted): how much each element counts in each of ``wanted`` windows that together cover ``size`` elements."""
+    share = creation.zeros((size, wanted), dtype=dtype)
+    for column in range(wanted):
+        begin, end = column * size // wanted, -(-(column + 1) * size // wanted)
+        shape.fill_(share[begin:end, column], 1.0 / (end - begin))
+    return share
+
+
+def _split(x, dim, parts):
+    """x with one dim cut into ``parts`` of equal size: two dims."""
+    return shape.reshape(x, (*x.shape[:dim], parts, x.shape[dim] // parts, *x.shape[dim + 1 :]))
+
+
+def _along(x, dim, matrix):
+    return shape.transpose(contraction.matmul(shape.transpose(x, dim, -1), matrix), dim, -1)
+
+
+def _adaptive_means(rank):
+    @library(name=f"_adaptive_avg_pool{rank}d", where="", differentiable="input", label=f"AdaptiveAvgPool{rank}D")
+    def means(input, output):
+        size = input.shape[-rank:]
+        for i in reversed(range(rank)):
+            dim = input.ndim - rank + i
+            if output[i] and size[i] % output[i] == 0:
+                input = reduction.mean(_split(input, dim, output[i]), dim + 1)
+            else:
+                input = _along(input, dim, _shares(size[i], output[i], input.dtype))
+        return shape.contiguous(input)
+
+    @means.backward_of
+    def _(grad, shapes):
+        return spread(grad, tuple(shapes[0][-rank:]))
+
+    @library(name=f"_adaptive_avg_pool{rank}d_backward", where="", differentiable="grad", label=f"AdaptiveAvgPool{rank}DBackward")
+    def spread(grad, size):
+        output = grad.shape[-rank:]
+        for i, (n, m) in enumerate(zip(size, output)):
+            grad = _along(grad, grad.ndim - rank + i, shape.transpose(_shares(n, m, grad.dtype), 0, 1))
+        return shape.contiguous(grad)
+
+    @spread.backward_of
+    def _(grad, shapes):
+        return means(grad, tuple(shapes[0][-rank:]))
+
+    return means
+
+
+_adaptive_by_rank = {rank: _adaptive_means(rank) for rank in (1, 2, 3)}
+
+
+def adaptive_avg_pool(input, output):
+    """The mean of each of ``output`` windows, which cover the last dims of the input."""
+    rank = len(output)
+    if not input.dtype.is_floating_point:
+        refuse(adaptive_avg_pool, f"adaptive_avg_pool{max(rank, 2)}d", ty.NAMES[input.dtype.code])
+    wide = shape.cast(input, _float32) if input.dtype.itemsize == 2 else input
+    return shape.cast(_adaptive_by_rank[rank](wide, tuple(output)), input.dtype)

@@ -1,0 +1,127 @@
+"""Convolution against PyTorch: values, gradients to second order, geometry of every kind, dtypes, threads, refusals."""
+
+import random
+
+import pytest
+
+import rushlight
+
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 1.5e-2, torch.float16: 2e-3}
+
+
+def ours(t, requires_grad=False):
+    wide = t.detach().float() if t.dtype == torch.bfloat16 else t.detach()
+    return rushlight.from_numpy(wide.numpy().copy()).to(getattr(rushlight, str(t.dtype)[6:])).requires_grad_(requires_grad)
+
+
+def close(expected, got, tolerance):
+    a, b = expected.detach().double().numpy(), got.detach().double().numpy()
+    assert a.shape == b.shape
+    assert a.size == 0 or np.abs(a - b).max() <= tolerance * max(1, np.abs(a).max())
+
+
+def call(seed):
+    """Operands in float64 and the arguments behind them, or None for a geometry without an output."""
+    rng = random.Random(seed)
+    torch.manual_seed(seed)
+    rank, groups, transposed = rng.choice([1, 2, 2, 3]), rng.choice([1, 1, 2, 3]), rng.random() < 0.4
+    inputs, outputs = rng.choice([1, 2, 3, 5, 17]), rng.choice([1, 2, 7, 13, 33])
+    window, stride, dilation, padding = ([rng.choice(c) for _ in range(rank)] for c in ([1, 2, 3], [1, 1, 2, 3], [1, 1, 2], [0, 1, 2]))
+    extra = [rng.randint(0, max(s, d) - 1) if transposed else 0 for s, d in zip(stride, dilation)]
+    x = torch.randn(rng.choice([1, 2, 3]), groups * inputs, *[rng.randint(5, 13) for _ in range(rank)], dtype=torch.float64)
+    w = torch.randn(*((groups * inputs, outputs) if transposed else (groups * outputs, inputs)), *window, dtype=torch.float64)
+    b = torch.randn(groups * outputs, dtype=torch.float64) if rng.random() < 0.5 else None
+    return x, w, b, (stride, padding, dilation, transposed, extra, groups)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_values_and_gradients(seed):
+    x, w, b, arguments = call(seed)
+    dtype = list(TOLERANCE)[seed % 3]
+    expected = [None if t is None else t.to(dtype).double().requires_grad_() for t in (x, w, b)]
+    given = [None if t is None else ours(t.detach().to(dtype), True) for t in expected]
+    try:
+        result = torch.convolution(*expected, *arguments)
+    except RuntimeError:
+        pytest.skip("PyTorch refuses this geometry")
+    got = rushlight.convolution(*given, *arguments)
+    grad = torch.randn_like(result).to(dtype)
+    close(result, got, TOLERANCE[dtype])
+    first = torch.autograd.grad(result, [t for t in expected if t is not None], grad.double())
+    first2 = rushlight.autograd.grad(got, [t for t in given if t is not None], ours(grad))
+    for a, c in zip(first, first2):
+        close(a, c, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("seed", range(60, 84))
+def test_second_order(seed):
+    x, w, _, arguments = call(seed)
+    results = []
+    try:
+        torch.convolution(x, w, None, *arguments)
+    except RuntimeError:
+        pytest.skip("PyTorch refuses this geometry")
+    for lib, (a, c) in ((torch, (x.clone().requires_grad_(), w.clone().requires_grad_())), (rushlight, (ours(x, True), ours(w, True)))):
+        y = lib.convolution(a, c, None, *arguments)
+        first = lib.autograd.grad((y * y * y).sum(), (a, c), create_graph=True)
+        results.append([*first, *lib.autograd.grad(sum((g * g).sum() for g in first), (a, c))])
+    for a, c in zip(*results):
+        close(a, c, 1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.int64, torch.int32, torch.uint8])
+def test_other_dtypes(dtype):
+    x, w, b = (torch.randint(0, 5, s).to(dtype) for s in ((2, 5, 9, 9), (4, 5, 3, 3), (4,)))
+    expected = torch.nn.functional.conv2d(x.double(), w.double(), b.double(), padding=1).to(dtype)
+    close(expected, rushlight.nn.functional.conv2d(ours(x), ours(w), ours(b), padding=1), TOLERANCE.get(dtype, 0))
+
+
+def test_complex():
+    x, w = torch.randn(1, 2, 6, dtype=torch.complex128), torch.randn(3, 2, 3, dtype=torch.complex128)
+    got = rushlight.nn.functional.conv1d(rushlight.from_numpy(x.numpy()), rushlight.from_numpy(w.numpy()))
+    np.testing.assert_allclose(got.numpy(), torch.nn.functional.conv1d(x, w).numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape, weight", [((0, 3, 5, 5), (4, 3, 3, 3)), ((2, 3, 5, 5), (0, 3, 3, 3))])
+def test_nothing_to_compute(shape, weight):
+    x, w = rushlight.zeros(shape, requires_grad=True), rushlight.zeros(weight, requires_grad=True)
+    y = rushlight.nn.functional.conv2d(x, w)
+    assert y.shape == (shape[0], weight[0], 3, 3)
+    y.sum().backward()
+    assert x.grad.shape == x.shape and w.grad.shape == w.shape and not w.grad.any()
+
+
+def test_nothing_beyond_the_input_is_read():
+    """Not even as a factor of zero: NaN beside a view must not appear."""
+    wide = rushlight.full((2, 3, 9, 9), float("nan"))
+    wide[:, :, 2:7, 2:7] = 1.0
+    y = rushlight.nn.functional.conv2d(wide[:, :, 2:7, 2:7], rushlight.ones(4, 3, 3, 3), padding=1)
+    assert y.max().item() == 27.0 and y.min().item() == 12.0
+
+
+def test_the_number_of_threads_changes_no_bit():
+    torch.manual_seed(1)
+    x, w = ours(torch.randn(5, 20, 23, 23), True), ours(torch.randn(30, 20, 3, 3), True)
+    before, results = rushlight.get_num_threads(), set()
+    for threads in (1, 2, 5):
+        rushlight.set_num_threads(threads)
+        y = rushlight.nn.functional.conv2d(x, w, stride=2, padding=1)
+        results.add(b"".join(t.detach().numpy().tobytes() for t in (y, *rushlight.autograd.grad(y.sum(), (x, w)))))
+    rushlight.set_num_threads(before)
+    assert len(results) == 1
+
+
+def test_same_padding_of_even_windows():
+    x, w = torch.randn(1, 2, 9, 8), torch.randn(3, 2, 2, 4)
+    expected = torch.nn.functional.conv2d(x, w, padding="same")
+    close(expected, rushlight.nn.functional.conv2d(ours(x), ours(w), padding="same"), 1e-5)
+
+
+def test_names_of_nodes():
+    x, w = rushlight.ones(1, 2, 4, 4), rushlight.ones(2, 2, 2, 2, requires_grad=True)
+    F = rushlight.nn.functional
+    for y in (F.conv2d(x, w), F.conv_transpose2d(x, w, stride=2)):
+        assert "ConvolutionBackward0" in str(y.grad_fn)

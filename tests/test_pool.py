@@ -1,0 +1,163 @@
+"""Pooling against PyTorch: values, indices, gradients to second order, geometry of every kind, dtypes, names of nodes."""
+
+import random
+
+import pytest
+
+import rushlight
+
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+
+
+def ours(t, requires_grad=False):
+    if t.dtype == torch.bfloat16:
+        return rushlight.from_numpy(t.detach().float().numpy().copy()).to(rushlight.bfloat16)
+    return rushlight.from_numpy(t.detach().numpy().copy()).requires_grad_(requires_grad)
+
+
+def close(a, b, tolerance=1e-12):
+    a, b = a.detach().double().numpy(), b.detach().double().numpy()
+    assert a.shape == b.shape
+    np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
+
+
+def geometry(rng, rank, dilated):
+    window = [rng.choice([1, 2, 3, 4]) for _ in range(rank)]
+    return {
+        "kernel_size": window,
+        "stride": [rng.choice([1, 2, 3, 5]) for _ in range(rank)] if rng.random() < 0.7 else None,
+        "padding": [rng.randint(0, k // 2) for k in window],
+        "ceil_mode": rng.random() < 0.5,
+        **({"dilation": [rng.choice([1, 1, 2]) for _ in range(rank)]} if dilated else {}),
+    }
+
+
+def both(name, x, kwargs):
+    """(PyTorch's result, ours), or None where PyTorch refuses; then we must too."""
+    a, b = x.clone().requires_grad_(), ours(x, True)
+    try:
+        expected = getattr(torch.nn.functional, name)(a, **kwargs)
+    except RuntimeError as error:
+        with pytest.raises(RuntimeError) as caught:
+            getattr(rushlight.nn.functional, name)(b, **kwargs)
+        assert str(caught.value).splitlines()[0][:25] == str(error).splitlines()[0][:25]
+        return None
+    return a, b, expected, getattr(rushlight.nn.functional, name)(b, **kwargs)
+
+
+def check_gradients(a, b, expected, got):
+    """First and second order, with a gradient that depends on the input."""
+    grad = torch.randn_like(expected).requires_grad_()
+    grad2 = ours(grad, True)
+    (first,) = torch.autograd.grad(expected, a, grad, create_graph=True)
+    (first2,) = rushlight.autograd.grad(got, b, grad2, create_graph=True)
+    close(first, first2)
+    weights = torch.randn_like(first)
+    (second,) = torch.autograd.grad(first, grad, weights)
+    (second2,) = rushlight.autograd.grad(first2, grad2, ours(weights))
+    close(second, second2)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(12))
+def test_max_pool(rank, seed):
+    rng = random.Random(100 * rank + seed)
+    torch.manual_seed(seed)
+    sizes = [rng.randint(4, 9) for _ in range(rank)]
+    x = torch.randn(*([] if seed % 4 == 3 else [2]), 3, *sizes, dtype=torch.float64)
+    if seed % 3 == 0:
+        x = x.round()  # ties
+    kwargs = geometry(rng, rank, dilated=True)
+    results = both(f"max_pool{rank}d", x, kwargs)
+    if results is None:
+        return
+    close(*results[2:])
+    check_gradients(*results)
+    values, indices = getattr(rushlight.nn.functional, f"max_pool{rank}d")(results[1].detach(), **kwargs, return_indices=True)
+    expected = getattr(torch.nn.functional, f"max_pool{rank}d")(x, **kwargs, return_indices=True)
+    close(expected[0], values)
+    assert indices.dtype == rushlight.int64 and indices.tolist() == expected[1].tolist()
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(12))
+def test_avg_pool(rank, seed):
+    rng = random.Random(1000 * rank + seed)
+    torch.manual_seed(seed)
+    sizes = [rng.randint(4, 9) for _ in range(rank)]
+    x = torch.randn(*([] if seed % 4 == 3 else [2]), 3, *sizes, dtype=torch.float64)
+    kwargs = {**geometry(rng, rank, dilated=False), "count_include_pad": rng.random() < 0.5}
+    if rank > 1 and rng.random() < 0.3:
+        kwargs["divisor_override"] = 7
+    results = both(f"avg_pool{rank}d", x, kwargs)
+    if results is not None:
+        close(*results[2:])
+        check_gradients(*results)
+
+
+@pytest.mark.parametrize("shape, output", [((2, 3, 8, 6), (4, 3)), ((2, 3, 7, 5), (3, 4)), ((3, 9, 9), 1), ((1, 2, 5, 4), (None, 2))])
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_adaptive(shape, output, kind):
+    torch.manual_seed(3)
+    x = torch.randn(shape, dtype=torch.float64)
+    results = both(f"adaptive_{kind}_pool2d", x, {"output_size": output})
+    close(*results[2:])
+    check_gradients(*results)
+
+
+@pytest.mark.parametrize("window, stride", [(17, 3), (20, 20)])
+def test_windows_of_more_places_than_a_byte_can_number(window, stride):
+    torch.manual_seed(4)
+    results = both("max_pool2d", torch.randn(1, 2, 45, 41, dtype=torch.float64), {"kernel_size": window, "stride": stride})
+    close(*results[2:])
+    check_gradients(*results)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.uint8])
+def test_dtypes(dtype):
+    torch.manual_seed(5)
+    x = (torch.randn(2, 3, 9, 11) * 50).to(dtype)
+    if dtype == torch.uint8:
+        x = torch.randint(0, 256, (2, 3, 9, 11), dtype=dtype)
+    F, G = torch.nn.functional, rushlight.nn.functional
+    close(F.max_pool2d(x, 3, 2, 1), G.max_pool2d(ours(x), 3, 2, 1), 0)
+    if dtype.is_floating_point:
+        close(F.avg_pool2d(x, 3, 2, 1), G.avg_pool2d(ours(x), 3, 2, 1), {4: 1e-5, 2: 1e-2}[x.itemsize])
+    elif dtype == torch.int64:
+        close(F.avg_pool2d(x, 3, 2, 1), G.avg_pool2d(ours(x), 3, 2, 1), 0)
+
+
+def test_special_values():
+    """NaN wins, ties take the first place, and a window of -inf at a padded border stays inside."""
+    inf, nan = float("inf"), float("nan")
+    for rows in ([[1.0, 1.0], [1.0, 1.0]], [[1.0, nan], [nan, 1.0]], [[-inf, -inf], [-inf, -inf]], [[0.0, -0.0], [-0.0, 0.0]]):
+        for padding in (0, 1):
+            x = torch.tensor([rows])
+            expected = torch.nn.functional.max_pool2d(x, 2, padding=padding, return_indices=True)
+            got = rushlight.nn.functional.max_pool2d(ours(x), 2, padding=padding, return_indices=True)
+            np.testing.assert_array_equal(got[0].numpy(), expected[0].numpy())
+            assert got[1].tolist() == expected[1].tolist()
+
+
+def test_views_and_the_number_of_threads():
+    torch.manual_seed(6)
+    x = torch.randn(4, 30, 40, 8)
+    expected = torch.nn.functional.max_pool2d(x.permute(0, 3, 1, 2), 3, 2)
+    close(expected, rushlight.nn.functional.max_pool2d(ours(x).permute(0, 3, 1, 2), 3, 2))
+    before, results = rushlight.get_num_threads(), []
+    for threads in (1, 2, 5):
+        rushlight.set_num_threads(threads)
+        y = ours(x, True)
+        (rushlight.nn.functional.max_pool2d(y, 3, 2) * rushlight.nn.functional.avg_pool2d(y, 3, 2)).sum().backward()
+        results.append(y.grad.numpy().tobytes())
+    rushlight.set_num_threads(before)
+    assert len(set(results)) == 1
+
+
+def test_names_of_nodes():
+    x = rushlight.ones(1, 2, 4, 4, requires_grad=True)
+    F = rushlight.nn.functional
+    assert "MaxPool2DWithIndicesBackward0" in str(F.max_pool2d(x, 2).grad_fn)
+    assert "AvgPool2DBackward0" in str(F.avg_pool2d(x, 2).grad_fn)
+    assert "AdaptiveAvgPool2DBackward0" in str(F.adaptive_avg_pool2d(x, 2).grad_fn)
