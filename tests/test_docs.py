@@ -24,7 +24,8 @@ from rushlight import _face, nn
 from rushlight.ops import _define
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "examples")]
+sys.path.insert(0, str(ROOT / "examples"))
+sys.path.insert(0, str(ROOT / "tools"))
 import docs
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
@@ -141,6 +142,23 @@ def test_links_lead_somewhere(page):
             assert (path.parent / target).exists(), target
         else:
             assert target.removeprefix("reference/") in docs.reference(), target
+
+
+def test_pytorch_prints_what_the_tutorial_prints(apart):
+    """The same values and the same first lines of errors."""
+    pytest.importorskip("torch")
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    text = text.replace("import rushlight as torch", "import torch").replace("from rushlight", "from torch")
+    space, compared = {}, 0
+    for kind, _, source in FENCE.findall(text):
+        for example in doctest.DocTestParser().get_examples(source) if kind == "pycon" else ():
+            got = captured(lambda example=example: exec(compile(example.source, "<tutorial>", "single"), space))
+            if example.exc_msg is not None:
+                assert got.removeprefix(HEADER).splitlines()[0] == example.exc_msg.splitlines()[0]
+            else:
+                assert agree(example.want, got, example), example.source
+            compared += 1
+    assert compared > 100
 
 
 # --- docstrings
