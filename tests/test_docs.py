@@ -26,7 +26,7 @@ from rushlight.ops import _define
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "examples"))
 sys.path.insert(0, str(ROOT / "tools"))
-import docs
+docs = importlib.import_module("docs")
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 HEADER = "Traceback (most recent call last):\n    ...\n"
