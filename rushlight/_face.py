@@ -32,7 +32,8 @@ LAZY = {
                      "compiled_with_cxx11_abi"), "_settings"),
     **dict.fromkeys(("is_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype", "is_autocast_cache_enabled", "autocast",
                      "set_autocast_cache_enabled", "set_autocast_enabled"), "amp.autocast_mode"),
-    "compile": "compiler", "ops": "_ops", "ScriptModule": "jit",
+    "compile": "compiler", "ScriptModule": "jit", "sparse_coo_tensor": "sparse", "spmm": "sparse",
+    "Stream": "cpu", "Event": "cpu",
     # functions of nn.functional that PyTorch also has at the top, with the same leading parameters
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_tbc", "dropout",
                      "alpha_dropout", "feature_alpha_dropout", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "prelu", "rrelu",

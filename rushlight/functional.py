@@ -1,5 +1,7 @@
 """``torch.functional``: functions that are also at the top."""
 
+# ruff: noqa: F822  (the names are looked up)
+
 import rushlight as _rushlight
 
 __all__ = [

@@ -6,7 +6,10 @@ from .._core.tensor import Size, Tensor, device, dtype
 from ..overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
 from . import _nn
 
-__all__ = ["DisableTorchFunctionSubclass", "DispatchKey", "DispatchKeySet", "Generator", "Size", "Tensor", "_nn", "device", "dtype"]
+__all__ = [
+    "DisableTorchFunctionSubclass", "DispatchKey", "DispatchKeySet", "Generator", "Size", "Tensor", "_disabled_torch_function_impl", "_nn",
+    "device", "dtype",
+]  # fmt: skip
 
 TensorBase = Tensor
 _TensorMeta = type(Tensor)

@@ -8,12 +8,13 @@ from . import eval_frame, utils
 from .eval_frame import OptimizedModule
 
 __all__ = [
-    "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "disallow_in_graph", "eval_frame", "forbid_in_graph",
+    "OptimizedModule", "allow_in_graph", "assume_constant_result", "config", "disable", "disallow_in_graph", "eval_frame",
+    "forbid_in_graph",
     "graph_break", "is_compiling", "list_backends", "mark_dynamic", "mark_static", "mark_static_address", "maybe_mark_dynamic", "optimize",
     "reset", "utils",
 ]  # fmt: skip
 
-config = _types.SimpleNamespace(suppress_errors=False, cache_size_limit=8, recompile_limit=8, verbose=False)
+config = _types.SimpleNamespace(suppress_errors=False, cache_size_limit=8, verbose=False)
 
 
 def optimize(*args, **options):

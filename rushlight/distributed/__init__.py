@@ -11,7 +11,8 @@ globals().update(_absent_room(
     get_backend get_process_group_ranks get_global_rank get_group_rank init_process_group irecv isend monitored_barrier new_group
     new_subgroups recv recv_object_list reduce reduce_scatter reduce_scatter_tensor scatter scatter_object_list send
     send_object_list init_device_mesh get_node_local_rank""",
-    classes="""Backend DeviceMesh DistBackendError DistError DistNetworkError DistStoreError FileStore HashStore P2POp PrefixStore ProcessGroup
+    classes="""Backend
+    DeviceMesh DistBackendError DistError DistNetworkError DistStoreError FileStore HashStore P2POp PrefixStore ProcessGroup
     ProcessGroupGloo ProcessGroupNCCL Reducer Store TCPStore Work""",
 ))  # fmt: skip
 

@@ -10,25 +10,55 @@ Each file holds one topic. PyTorch's path of a distribution (``torch.distributio
 
 import sys as _sys
 
-from . import constraints, transforms, utils  # noqa: I001  (transforms before the files that it ends with)
-from .distribution import Distribution
-from .exp_family import ExponentialFamily
-from .transforms import *  # noqa: F403
-from . import _composed, _discrete, _location_scale, _multivariate, _positive, _relaxed, _simplex, constraint_registry, kl
+from . import (
+    _composed,
+    _discrete,
+    _location_scale,
+    _multivariate,
+    _positive,
+    _relaxed,
+    _simplex,
+    constraint_registry,
+    constraints,
+    kl,
+    transforms,
+    utils,
+)
 from ._composed import Independent, MixtureSameFamily, TransformedDistribution
 from ._discrete import (
-    Bernoulli, Binomial, Categorical, ContinuousBernoulli, Geometric, Multinomial, NegativeBinomial, OneHotCategorical,
-    OneHotCategoricalStraightThrough, Poisson,
+    Bernoulli,
+    Binomial,
+    Categorical,
+    ContinuousBernoulli,
+    Geometric,
+    Multinomial,
+    NegativeBinomial,
+    OneHotCategorical,
+    OneHotCategoricalStraightThrough,
+    Poisson,
 )  # fmt: skip
 from ._location_scale import Cauchy, Gumbel, Laplace, LogNormal, Normal, StudentT, Uniform, VonMises
 from ._multivariate import LowRankMultivariateNormal, MultivariateNormal
 from ._positive import (
-    Chi2, Exponential, FisherSnedecor, Gamma, GeneralizedPareto, HalfCauchy, HalfNormal, InverseGamma, Kumaraswamy, Pareto, Weibull,
+    Chi2,
+    Exponential,
+    FisherSnedecor,
+    Gamma,
+    GeneralizedPareto,
+    HalfCauchy,
+    HalfNormal,
+    InverseGamma,
+    Kumaraswamy,
+    Pareto,
+    Weibull,
 )  # fmt: skip
 from ._relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
 from ._simplex import Beta, Dirichlet, LKJCholesky, LogisticNormal, Wishart
 from .constraint_registry import biject_to, transform_to
+from .distribution import Distribution
+from .exp_family import ExponentialFamily
 from .kl import kl_divergence, register_kl
+from .transforms import *  # noqa: F403
 
 _PATHS = {
     _composed: "independent mixture_same_family transformed_distribution",

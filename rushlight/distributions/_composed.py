@@ -1,6 +1,5 @@
 """Distributions made of others: transformed, with batch dimensions taken into the event, and mixtures."""
 
-# ruff: noqa: RUF012  (tables that nobody writes to)
 
 import rushlight as rl
 

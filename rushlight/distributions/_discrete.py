@@ -1,6 +1,5 @@
 """Distributions of counts, categories and yes or no."""
 
-# ruff: noqa: RUF012  (tables that nobody writes to)
 
 import math
 

@@ -1,6 +1,5 @@
 """Distributions of real numbers given by a location and a scale."""
 
-# ruff: noqa: RUF012  (tables that nobody writes to)
 
 import math
 from numbers import Number

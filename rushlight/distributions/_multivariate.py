@@ -1,6 +1,5 @@
 """Normal vectors."""
 
-# ruff: noqa: RUF012  (tables that nobody writes to)
 
 import math
 

@@ -1,6 +1,5 @@
 """Distributions of positive numbers."""
 
-# ruff: noqa: RUF012  (tables that nobody writes to)
 
 import math
 

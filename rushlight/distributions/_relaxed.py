@@ -1,6 +1,5 @@
 """Discrete distributions made smooth by a temperature (Maddison et al., 2017; Jang et al., 2017)."""
 
-# ruff: noqa: RUF012  (tables that nobody writes to)
 
 import rushlight as rl
 

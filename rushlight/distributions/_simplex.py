@@ -1,6 +1,5 @@
 """Distributions on the simplex and on matrices: Beta, Dirichlet, LogisticNormal, LKJCholesky, Wishart."""
 
-# ruff: noqa: RUF012  (tables that nobody writes to)
 
 import math
 

@@ -6,7 +6,8 @@ _WHY = "use torch.where, masked_fill and a sum of the mask"
 
 globals().update(_absent_room(
     "torch.masked", _WHY,
-    functions="""amax amin argmax argmin as_masked_tensor cumprod cumsum log_softmax logaddexp logsumexp masked_tensor mean median norm normalize
+    functions="""amax
+    amin argmax argmin as_masked_tensor cumprod cumsum log_softmax logaddexp logsumexp masked_tensor mean median norm normalize
     prod softmax softmin std sum var""",
     classes="MaskedTensor",
 ))  # fmt: skip

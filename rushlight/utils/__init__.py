@@ -4,7 +4,7 @@ use.
 
 import importlib
 
-_ROOMS = ("_pytree", "checkpoint", "data", "dlpack", "hooks")
+_ROOMS = ("_pytree", "checkpoint", "data", "dlpack", "hooks", "tensorboard")
 
 __all__ = ["checkpoint", "data", "dlpack", "hooks"]
 

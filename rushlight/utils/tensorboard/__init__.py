@@ -1,10 +1,15 @@
-"""Logs for TensorBoard, written by the tensorboard package: ``SummaryWriter``."""
+"""``SummaryWriter``: TensorBoard's event files, written by the tensorboard package's own writer.
+
+ImportError, with the cure, if that package is not installed.
+"""
 
 try:
-    import tensorboard as _package  # noqa: F401
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter  # noqa: F401
 except ImportError as error:
-    raise ImportError("rushlight.utils.tensorboard writes through the tensorboard package\n  pip install tensorboard") from error
+    raise ImportError(
+        "torch.utils.tensorboard needs the package 'tensorboard', which is not installed.\n  Install it by: pip install tensorboard"
+    ) from error
 
-from .writer import FileWriter, SummaryWriter
+from .writer import SummaryWriter
 
-__all__ = ["FileWriter", "SummaryWriter"]
+__all__ = ["SummaryWriter"]

@@ -1,0 +1,223 @@
+"""Unmodified programs: the alias, the gates that packages look through, and what the small rooms say."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import rushlight as torch
+
+
+def run(program, tmp_path, *args):
+    """The output of a program run through ``python -m rushlight``."""
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(program))
+    done = subprocess.run([sys.executable, "-m", "rushlight", str(path), *args], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_gates(tmp_path):
+    out = run(
+        """
+        import importlib.metadata, importlib.util, sys
+        spec = importlib.util.find_spec("torch")
+        import torch, torch.nn.functional as F
+        from torch.utils.data import DataLoader
+        assert "torch" in sys.modules and spec is not None and sys.modules["torch"].__spec__ is not None
+        assert torch.__spec__.loader is not None
+        print(importlib.metadata.version("torch"), torch.__version__, torch.__version__ >= "2.6", int(torch.__version__.split(".")[0]) >= 2)
+        print(torch.version.cuda, torch.distributed.is_available(), sys.argv[1:])
+        """,
+        tmp_path, "--epochs", "3",
+    )  # fmt: skip
+    assert out.splitlines() == ["2.13.0+rushlight 2.13.0+rushlight True True", "None False ['--epochs', '3']"]
+
+
+def test_a_module_run(tmp_path):
+    (tmp_path / "tool.py").write_text("import torch\nprint(torch.ones(2).sum().item())\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "rushlight", "-m", "tool"], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert done.stdout == "2.0\n", done.stderr
+
+
+@pytest.mark.parametrize("package", ["einops", "lion_pytorch", "torchinfo"])
+def test_packages(package, tmp_path):
+    pytest.importorskip(package)
+    programs = {
+        "einops": "import einops; print(einops.rearrange(torch.ones(2, 6), 'a (b c) -> b a c', b=3).shape)",
+        "lion_pytorch": """
+            from lion_pytorch import Lion
+            p = torch.nn.Parameter(torch.ones(2)); p.grad = torch.ones(2); Lion([p], lr=0.1).step(); print(p.data)""",
+        "torchinfo": "from torchinfo import summary; print(summary(torch.nn.Linear(3, 4), (2, 3)).total_params)",
+    }
+    out = run("import torch\n" + textwrap.dedent(programs[package]), tmp_path)
+    expected = {"einops": "torch.Size([3, 2, 2])", "lion_pytorch": "tensor([0.9000, 0.9000])", "torchinfo": "16"}
+    assert out.strip() == expected[package]
+
+
+def test_no_gpu_is_said():
+    assert not torch.cuda.is_available() and torch.cuda.device_count() == 0 and not torch.backends.mps.is_available()
+    torch.cuda.manual_seed_all(0)
+    torch.cuda.empty_cache()
+    for call in (torch.cuda.current_device, torch.cuda.synchronize, lambda: torch.cuda.get_device_name(0)):
+        with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
+            call()
+    for kind in (torch.cuda.Stream, torch.cuda.Event, torch.cuda.CUDAGraph):
+        with pytest.raises(RuntimeError):
+            kind()
+    assert torch.accelerator.current_accelerator() is None
+    assert not hasattr(torch, "npu")
+
+
+def test_compilers_return_their_argument():
+    def f(x):
+        return x + 1
+
+    assert torch.compile(f) is f and torch.compile(mode="max-autotune")(f) is f
+    assert torch.jit.script(f) is f and torch.jit.trace(f, (torch.ones(1),)) is f and torch.compiler.disable(f) is f
+    assert torch.jit.ignore(f) is f and torch.jit.ignore(drop=True)(f) is f
+    assert not torch.jit.is_scripting() and not torch.compiler.is_compiling()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: torch.onnx.export(None, None, "x"), lambda: torch.fx.symbolic_trace(None), lambda: torch.export.export(None),
+        lambda: torch.distributed.all_reduce(torch.ones(1)), lambda: torch.nested.nested_tensor([]), lambda: torch.quantization.QuantStub(),
+        lambda: torch.jit.load("x"), lambda: torch.masked.mean(torch.ones(1)),
+    ],
+)  # fmt: skip
+def test_refusals_name_what_is_missing(use):
+    with pytest.raises(RuntimeError, match="is not available in rushlight: "):
+        use()
+
+
+def test_autocast_chooses_the_width():
+    a = torch.ones(2, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.is_autocast_enabled("cpu")
+        product = a @ a
+        assert product.dtype is torch.bfloat16
+        assert torch.nn.functional.mse_loss(product, product).dtype is torch.float32
+        assert (product + a).dtype is torch.float32
+        with torch.autocast("cpu", enabled=False):
+            assert (a @ a).dtype is torch.float32
+    assert (a @ a).dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
+
+
+def test_autocast_gradients_reach_float32_weights():
+    layer = torch.nn.Linear(3, 2)
+    with torch.autocast("cpu"):
+        loss = layer(torch.ones(4, 3)).float().sum()
+    loss.backward()
+    assert layer.weight.grad.dtype is torch.float32 and layer.weight.grad.tolist() == [[4.0] * 3] * 2
+
+
+def test_grad_scaler_skips_a_bad_step():
+    p = torch.nn.Parameter(torch.ones(1))
+    optimizer, scaler = torch.optim.SGD([p], lr=1.0), torch.amp.GradScaler("cpu", init_scale=4.0)
+    scaler.scale(p.sum()).backward()
+    assert p.grad.item() == 4.0
+    scaler.step(optimizer)
+    scaler.update()
+    assert p.item() == 0.0 and scaler.get_scale() == 4.0
+    p.grad = torch.tensor([float("inf")])
+    scaler.step(optimizer)
+    scaler.update()
+    assert p.item() == 0.0 and scaler.get_scale() == 2.0
+
+
+def test_custom_operators():
+    @torch.library.custom_op("compat::triple", mutates_args=())
+    def triple(x):
+        return 3 * x
+
+    triple.register_autograd(lambda ctx, grad: 3 * grad)
+    x = torch.ones(2, requires_grad=True)
+    torch.ops.compat.triple(x).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0] and not hasattr(torch.ops.compat, "other")
+    with pytest.raises(OSError):
+        torch.ops.load_library("x.so")
+
+
+def test_spawned_processes_share_memory(tmp_path):
+    out = run(
+        """
+        import torch
+        def work(i, t):
+            t[i] = i + 1.0
+        if __name__ == "__main__":
+            t = torch.zeros(2).share_memory_()
+            torch.multiprocessing.start_processes(work, args=(t,), nprocs=2, start_method="fork")
+            print(t.tolist())
+        """,
+        tmp_path,
+    )
+    assert out == "[1.0, 2.0]\n"
+
+
+def test_hub_reads_local_folders(tmp_path):
+    (tmp_path / "hubconf.py").write_text("def small(n=1):\n    'A model.'\n    return n + 1\n")
+    assert torch.hub.load(str(tmp_path), "small", 4, source="local") == 5
+    assert torch.hub.list(str(tmp_path), source="local") == ["small"]
+    torch.save({"w": torch.ones(2)}, tmp_path / "w.pt")
+    assert torch.hub.load_state_dict_from_url(f"file://{tmp_path}/w.pt")["w"].tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="downloads nothing"):
+        torch.hub.load_state_dict_from_url("https://example.org/none.pt", model_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("values", [([1.0, 2.0, 3.0], [1.0, 2.0, 4.0]), (1.0, 2.0), ([1, 2], [1, 3]), ([[1.0]], [[2.0, 3.0]])])
+def test_assert_close_says_what_pytorch_says(values):
+    oracle = pytest.importorskip("torch")
+    texts = []
+    for lib in (torch, oracle):
+        with pytest.raises(AssertionError) as caught:
+            lib.testing.assert_close(lib.tensor(values[0]), lib.tensor(values[1]))
+        texts.append(str(caught.value))
+    assert texts[0].splitlines()[:4] == texts[1].splitlines()[:4]
+
+
+def test_make_tensor_has_pytorchs_stream():
+    oracle = pytest.importorskip("torch")
+    drawn = []
+    for lib in (torch, oracle):
+        lib.manual_seed(0)
+        drawn.append([lib.testing.make_tensor(3, dtype=getattr(lib, d), device="cpu").tolist() for d in ("float32", "int64", "bool")])
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("name", ["bartlett", "blackman", "cosine", "exponential", "gaussian", "hamming", "hann", "kaiser", "nuttall"])
+@pytest.mark.parametrize("sym", [True, False])
+def test_windows(name, sym):
+    oracle = pytest.importorskip("torch")
+    ours, theirs = (getattr(lib.signal.windows, name)(7, sym=sym, dtype=lib.float64).tolist() for lib in (torch, oracle))
+    assert ours == pytest.approx(theirs, abs=1e-12)
+
+
+def test_sparse_products_and_gradients():
+    values = torch.tensor([2.0, 3.0, 4.0], requires_grad=True)
+    a = torch.sparse_coo_tensor([[0, 1, 1], [1, 0, 0]], values, (2, 3))
+    x = torch.arange(6.0).reshape(3, 2).requires_grad_()
+    product = torch.sparse.mm(a, x)
+    assert product.tolist() == (a.to_dense() @ x).tolist()
+    product.sum().backward()
+    assert values.grad.tolist() == [5.0, 1.0, 1.0] and x.grad.tolist() == [[7.0] * 2, [2.0] * 2, [0.0] * 2]
+    once = a.coalesce()
+    assert once.indices().tolist() == [[0, 1], [1, 0]] and once.values().tolist() == [2.0, 7.0] and not a.is_coalesced()
+    with pytest.raises(RuntimeError, match="uncoalesced"):
+        a.values()
+
+
+def test_profiler_names_operators(tmp_path):
+    import json
+
+    with torch.profiler.profile() as prof:
+        with torch.profiler.record_function("block"):
+            torch.ones(2).exp()
+    names = {name for name, _, _ in prof.events()}
+    assert {"block", "aten::exp"} <= names and "aten::exp" in prof.key_averages().table()
+    prof.export_chrome_trace(tmp_path / "trace.json")
+    assert {e["name"] for e in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]} == names
