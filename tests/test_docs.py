@@ -9,7 +9,6 @@ import os
 import pathlib
 import pkgutil
 import re
-import runpy
 import subprocess
 import sys
 import traceback
@@ -75,6 +74,13 @@ def closed(text):
     return "".join(text.split())
 
 
+def program(path):
+    """What a program of its own prints, and of an exception that ends it the type and the message."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60, env=environment)
+    return done.stdout + re.sub(r"^Traceback \(most recent call last\):\n(?:  .*\n)*", "", done.stderr)
+
+
 def page_failures(text, where):
     """Runs a page's blocks in order, in one namespace.
 
@@ -86,23 +92,28 @@ def page_failures(text, where):
             wrong += failures(source, space, where)
         elif title:
             pathlib.Path(title).write_text(source)
-            outcome = captured(lambda title=title: runpy.run_path(title, run_name="__main__")).replace(HEADER, "")
+            outcome = program(title)
         elif kind == "python":
             printed = captured(lambda source=source: exec(compile(source, f"<{where}>", "exec"), space))
             if closed(printed) != closed(said(source)):
                 wrong.append(f"{where}: {source}printed:\n{printed}")
         elif outcome is not None:
-            if outcome.replace(os.getcwd() + "/", "") != source:
+            if outcome.replace(f"{pathlib.Path.cwd()}/", "") != source:
                 wrong.append(f"{where}: expected:\n{source}got:\n{outcome}")
             outcome = None
     return wrong
+
+
+def settled():
+    """Settings of the process that no example may leave changed."""
+    return torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled(), sys.modules.get("torch") is torch
 
 
 @pytest.fixture
 def apart(tmp_path, monkeypatch):
     """An empty working folder, an operator registry to add to, quiet warnings, and everything global as it was afterwards."""
     monkeypatch.chdir(tmp_path)
-    known, state = dict(_define.registry), torch.get_rng_state()
+    known, state, settings = dict(_define.registry), torch.get_rng_state(), settled()
     with warnings.catch_warnings(), numpy.printoptions():
         warnings.simplefilter("ignore")
         yield
@@ -110,6 +121,7 @@ def apart(tmp_path, monkeypatch):
     _define.registry.update(known)
     torch.set_rng_state(state)
     torch.set_printoptions(profile="default")
+    assert settled() == settings
 
 
 # --- pages
@@ -146,7 +158,7 @@ def test_links_lead_somewhere(page):
 
 def test_pytorch_prints_what_the_tutorial_prints(apart):
     """The same values and the same first lines of errors."""
-    pytest.importorskip("torch")
+    assert pytest.importorskip("torch") is not torch
     text = (ROOT / "docs" / "tutorial.md").read_text()
     text = text.replace("import rushlight as torch", "import torch").replace("from rushlight", "from torch")
     space, compared = {}, 0
