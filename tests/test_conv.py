@@ -56,6 +56,20 @@ def test_values_and_gradients(seed):
         close(a, c, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("window, stride, padding, dilation", [(3, 1, 1, 1), (5, 2, 2, 1), (3, 2, 0, 2), (2, 3, 0, 1)])
+def test_depthwise(window, stride, padding, dilation, transposed):
+    torch.manual_seed(2)
+    operands = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((2, 6, 13, 15), (6, 1, window, window), (6,))]
+    given = [ours(t, True) for t in operands]
+    arguments = ([stride] * 2, [padding] * 2, [dilation] * 2, transposed, [0, 0], 6)
+    expected, got = torch.convolution(*operands, *arguments), rushlight.convolution(*given, *arguments)
+    close(expected, got, 1e-12)
+    grad = torch.randn_like(expected)
+    for a, b in zip(torch.autograd.grad(expected, operands, grad), rushlight.autograd.grad(got, given, ours(grad))):
+        close(a, b, 1e-12)
+
+
 @pytest.mark.parametrize("seed", range(60, 84))
 def test_second_order(seed):
     x, w, _, arguments = call(seed)

@@ -9,9 +9,12 @@ import math
 
 from .._core import conv as core
 from .._core import tensor as _tensor
-from ..lang.types import NAMES
-from . import creation, movement, reduction, shape
-from ._define import library
+from ..lang import expr as ex
+from ..lang import functions as fn
+from ..lang import types as ty
+from . import creation, joining, movement, reduction, shape
+from ._define import library, rowwise
+from .pool import Windows, around, run, shifted
 
 _float32 = _tensor.dtypes()["float32"]
 _PANEL = 64  # columns of the widest panel
@@ -23,7 +26,7 @@ def _pack_lanes(code):
     if code not in _packing:
         from ..codegen import conv
 
-        _packing[code] = conv.pack_lanes(NAMES[code])
+        _packing[code] = conv.pack_lanes(ty.NAMES[code])
     return _packing[code]
 
 
@@ -61,6 +64,9 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
         return out
     if input.numel() == 0 or weight.numel() == 0:
         return _filled_with(out, bias)
+    if groups == input.shape[1] == outputs:
+        sizes = (out.shape[2:], input.shape[2:]) if transposed else (input.shape[2:], out.shape[2:])
+        return _each_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *sizes), transposed)
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     compute = _spread if transposed else _correlate
     compute(_in_three(input), _in_three(weight), bias, _in_three(out), steps, edges, gaps, groups)
@@ -102,6 +108,10 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     if input.numel() == 0 or output_grad.numel() == 0:
         return creation.zeros((output_grad.shape[1], input.shape[1] // groups, *window), dtype=output_grad.dtype, device=output_grad.device)
     wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, output_grad)]
+    if groups == input.shape[1] == output_grad.shape[1]:
+        windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])
+        sums = [_inner(view, wide[1], dim=(0, *range(2, input.ndim))) for view in windows.views(wide[0], 0)]
+        return shape.cast(shape.reshape(joining.stack(sums, 1), (groups, 1, *window)), output_grad.dtype)
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     out = _weight_sums(_in_three(wide[0]), _in_three(wide[1]), _padded_left(window, 1), steps, edges, gaps, groups)
     return shape.cast(shape.reshape(out, (output_grad.shape[1], input.shape[1] // groups, *window)), output_grad.dtype)
@@ -199,3 +209,55 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     out = creation.empty((outputs, math.prod(window), channels), dtype=grad.dtype, device=grad.device)
     core.correlate_weights(shape.contiguous(last), grad, out, tuple(steps), sources, length, groups)
     return shape.contiguous(shape.transpose(out, 1, 2))
+
+
+# -- one channel to a group: a sum of shifted images, each times a number of the channel --
+
+_TERMS = 12  # images that one kernel reads, so that it has 16 operands at most
+
+
+def _weighted(type, letters, numbers, more):
+    """Adds images, times the weights of these numbers, to what there is (``more``); operands: that, the weights, the images."""
+    from ..codegen import cpu
+
+    compute = ty.opmath(type)
+    total = ex.input(0, compute) if more else ex.const(0, compute)
+    for i, number in enumerate(numbers):
+        weight = ex.make("load", (ex.const(number * ty.BITS[type] // 8, "i64"),), compute, more)
+        total = fn.fma(ex.input(more + 1 + i, compute), weight, total)
+    return cpu.pointwise(((total, type),), (type,) * (more + 1 + len(numbers)), letters, name="depthwise")
+
+
+def _each_alone(input, weight, bias, out, windows, transposed):
+    """out = the convolution, or its transpose, of each channel with its own window; if transposed, windows slide over out."""
+    weight = shape.contiguous(weight)
+    beside = (1, -1, *[1] * (input.ndim - 2))
+    start = [] if bias is None else [shape.reshape(bias, beside)]
+    first = shape.reshape(weight, (weight.shape[0], -1))[:, :1]
+    if not transposed:
+        views = list(windows.views(input, 0))
+        _sum_weighted(out, start, shape.reshape(first, beside), views, range(len(views)))
+        return out
+    margins = windows.margins()
+    input = around(input, margins, 0)
+    for cut, reaching in windows.residues():
+        target = out[(..., *cut)]
+        if reaching:
+            views = [shifted(input, margins, offsets, target.shape[2:]) for _, offsets in reaching]
+            _sum_weighted(target, start, shape.reshape(first, beside), views, [number for number, _ in reaching])
+        else:
+            _filled_with(target, bias)
+    return out
+
+
+def _sum_weighted(out, start, weight, views, numbers):
+    for i in range(0, len(views), _TERMS):
+        part = views[i : i + _TERMS]
+        before = [shape.expand(x, out.shape) for x in start]
+        run(_weighted, (tuple(numbers[i : i + _TERMS]), len(before)), out, *before, shape.expand(weight, out.shape), *part)
+        start = [out]
+
+
+@rowwise(where="")
+def _inner(input, other, dim=None, keepdim=False):
+    return fn.sum(input * other)

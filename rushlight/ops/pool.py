@@ -62,14 +62,14 @@ class Windows:
         return out
 
 
-def _around(x, margins, value):
+def around(x, margins, value):
     """x with margins of ``value`` around the last dims."""
     if any(a or b for a, b in margins):
         return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
     return x
 
 
-def _shifted(x, margins, offsets, sizes):
+def shifted(x, margins, offsets, sizes):
     """The part of x (which has margins) that begins at ``offsets`` from its inner origin."""
     return x[(..., *(slice(a + o, a + o + n) for (a, _), o, n in zip(margins, offsets, sizes)))]
 
@@ -77,7 +77,7 @@ def _shifted(x, margins, offsets, sizes):
 # -- kernels --
 
 
-def _run(kernel, arguments, *operands):
+def run(kernel, arguments, *operands):
     """Runs ``kernel(type, letters, *arguments)`` over operands of one shape, those that it writes first."""
     kind = f"{kernel.__name__}{arguments}"
     if kind not in KINDS:
@@ -176,7 +176,7 @@ def _maxima(input, windows, traced):
     if not traced:
         for i in range(0, len(views), _TERMS):
             part = views[i : i + _TERMS]
-            _run(_maximum, (0, len(part), None), out, best, *part)
+            run(_maximum, (0, len(part), None), out, best, *part)
             best = out
         return out, None
     dtype = _tap_dtype(windows)
@@ -186,7 +186,7 @@ def _maxima(input, windows, traced):
     first = shape.expand(first, out.shape)
     for i in range(0, len(views), _MAXIMA):
         part = views[i : i + _MAXIMA]
-        _run(_maximum, (i, len(part), name), out, taps, best, first, *part)
+        run(_maximum, (i, len(part), name), out, taps, best, first, *part)
         best, first = out, taps
     return out, taps
 
@@ -197,7 +197,7 @@ def _sum_chosen(out, pairs, numbers, taps):
     for i in range(0, len(pairs), _PAIRS):
         part, wanted = pairs[i : i + _PAIRS], tuple(numbers[i : i + _PAIRS])
         operands = [x for pair in part for x in pair]
-        _run(_chosen, (wanted, name, int(i > 0)), out, *([out] if i else []), *operands)
+        run(_chosen, (wanted, name, int(i > 0)), out, *([out] if i else []), *operands)
 
 
 def max_taps(rank):
@@ -242,18 +242,18 @@ def _routed(grad, taps, windows):
             shape.zero_(out)
         if all((m - 1) * s + d * (k - 1) + 1 <= n for k, s, p, d, n, m in windows.dims()):
             views, name = list(windows.views(out, 0)), ty.NAMES[taps.dtype.code]
-            _run(_handed_out, (len(views), name), *views, grad, taps)
+            run(_handed_out, (len(views), name), *views, grad, taps)
             return out
     margins = windows.margins()
-    grad = _around(grad, margins, 0)
-    taps = _around(taps, margins, 255 if taps.dtype is _uint8 else _NO_TAP)
+    grad = around(grad, margins, 0)
+    taps = around(taps, margins, 255 if taps.dtype is _uint8 else _NO_TAP)
     for cut, reaching in windows.residues():
         target = out[(..., *cut)]
         if not reaching:
             shape.zero_(target)
             continue
         sizes = target.shape[len(lead) :]
-        pairs = [(_shifted(grad, margins, o, sizes), _shifted(taps, margins, o, sizes)) for _, o in reaching]
+        pairs = [(shifted(grad, margins, o, sizes), shifted(taps, margins, o, sizes)) for _, o in reaching]
         _sum_chosen(target, pairs, [number for number, _ in reaching], taps.dtype)
     return out
 
@@ -289,7 +289,7 @@ def _summed(out, views, divisor):
     for i in range(0, len(views), _TERMS):
         part, last = views[i : i + _TERMS], divisor is not None and i + _TERMS >= len(views)
         operands = [*([out] if i else []), *part, *([shape.expand(divisor, out.shape)] if last else [])]
-        _run(_sum, (len(part), int(i > 0), last), out, *operands)
+        run(_sum, (len(part), int(i > 0), last), out, *operands)
     return out
 
 
@@ -308,12 +308,12 @@ def _means(rank):
         lead = grad.shape[: -len(windows.size)]
         out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
         margins = windows.margins()
-        grad = _around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), [grad], divisor), margins, 0)
+        grad = around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), [grad], divisor), margins, 0)
         for cut, reaching in windows.residues():
             target = out[(..., *cut)]
             if reaching:
                 sizes = target.shape[len(lead) :]
-                _summed(target, (_shifted(grad, margins, o, sizes) for _, o in reaching), None)
+                _summed(target, (shifted(grad, margins, o, sizes) for _, o in reaching), None)
             else:
                 shape.zero_(target)
         return out
