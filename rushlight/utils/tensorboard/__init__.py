@@ -1,15 +1,10 @@
-"""``SummaryWriter``: TensorBoard's event files, written by the tensorboard package's own writer.
-
-ImportError, with the cure, if that package is not installed.
-"""
+"""Logs for TensorBoard, written by the tensorboard package: ``SummaryWriter``."""
 
 try:
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter  # noqa: F401
+    import tensorboard as _package  # noqa: F401
 except ImportError as error:
-    raise ImportError(
-        "torch.utils.tensorboard needs the package 'tensorboard', which is not installed.\n  Install it by: pip install tensorboard"
-    ) from error
+    raise ImportError("rushlight.utils.tensorboard writes through the tensorboard package\n  pip install tensorboard") from error
 
-from .writer import SummaryWriter
+from .writer import FileWriter, SummaryWriter
 
-__all__ = ["SummaryWriter"]
+__all__ = ["FileWriter", "SummaryWriter"]

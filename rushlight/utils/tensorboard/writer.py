@@ -1,102 +1,163 @@
-"""The writer: one event file per run, scalars, histograms, texts and images."""
+"""SummaryWriter: PyTorch's calls, put into TensorBoard's files by the tensorboard package's own writer."""
 
 import os
 import socket
 import time
 
-import numpy as np
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-
-def _array(x):
-    return np.asarray(x.detach().cpu().numpy() if hasattr(x, "detach") else x)
+from . import values
 
 
-class SummaryWriter:
-    """Writes what training shows into ``log_dir`` (by default ``runs/<time>_<host>`` and ``comment``).
+class FileWriter:
+    """One event file in the folder ``log_dir``; ``max_queue`` events are held back for at most ``flush_secs`` seconds."""
 
-    flush_secs, max_queue, filename_suffix: as for the event file writer.
-    """
-
-    def __init__(self, log_dir=None, comment="", purge_step=None, max_queue=10, flush_secs=120, filename_suffix=""):
-        stamp = time.strftime("%b%d_%H-%M-%S")
-        self.log_dir = str(log_dir or os.path.join("runs", f"{stamp}_{socket.gethostname()}{comment}"))
-        self._writer = EventFileWriter(self.log_dir, max_queue, flush_secs, filename_suffix)
+    def __init__(self, log_dir, max_queue=10, flush_secs=120, filename_suffix=""):
+        self.event_writer = EventFileWriter(str(log_dir), max_queue, flush_secs, filename_suffix)
 
     def get_logdir(self):
         """The folder."""
-        return self.log_dir
+        return self.event_writer.get_logdir()
 
-    def _write(self, value, step, walltime):
-        event = Event(wall_time=time.time() if walltime is None else walltime, summary=Summary(value=[value]))
+    def add_event(self, event, step=None, walltime=None):
+        """Writes an Event at ``step``, at the time ``walltime`` (seconds; default now)."""
+        event.wall_time = time.time() if walltime is None else walltime
         if step is not None:
             event.step = int(step)
-        self._writer.add_event(event)
+        self.event_writer.add_event(event)
 
-    def add_scalar(self, tag, scalar_value, global_step=None, walltime=None, new_style=False, double_precision=False):
-        """One number."""
-        self._write(Summary.Value(tag=tag, simple_value=float(_array(scalar_value))), global_step, walltime)
-
-    def add_scalars(self, main_tag, tag_scalar_dict, global_step=None, walltime=None):
-        """Several numbers, under ``main_tag/name``."""
-        for name, value in tag_scalar_dict.items():
-            self.add_scalar(f"{main_tag}/{name}", value, global_step, walltime)
-
-    def add_histogram(self, tag, values, global_step=None, bins="auto", walltime=None, max_bins=None):
-        """How values are distributed. bins: a number of bins or NumPy's name of a rule."""
-        data = _array(values).astype(np.float64).ravel()
-        counts, edges = np.histogram(data, bins=64 if bins in ("tensorflow", "fd") else bins)
-        proto = HistogramProto(
-            min=data.min(), max=data.max(), num=data.size, sum=data.sum(), sum_squares=np.square(data).sum(),
-            bucket_limit=edges[1:].tolist(), bucket=counts.tolist(),
-        )  # fmt: skip
-        self._write(Summary.Value(tag=tag, histo=proto), global_step, walltime)
-
-    def add_text(self, tag, text_string, global_step=None, walltime=None):
-        """A text."""
-        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
-        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
-        tensor = TensorProto(dtype="DT_STRING", string_val=[text_string.encode()], tensor_shape=shape)
-        self._write(Summary.Value(tag=f"{tag}/text_summary", metadata=metadata, tensor=tensor), global_step, walltime)
-
-    def add_image(self, tag, img_tensor, global_step=None, walltime=None, dataformats="CHW"):
-        """A picture: floats from 0 to 1 or bytes. dataformats: the order of the dims, such as CHW, HWC or HW."""
-        import io
-
-        from PIL import Image
-
-        pixels = _array(img_tensor)
-        pixels = pixels[None] if "C" not in dataformats else pixels
-        pixels = np.transpose(pixels, self._hwc(dataformats))
-        if pixels.dtype != np.uint8:
-            pixels = (pixels * 255).clip(0, 255).astype(np.uint8)
-        pixels = pixels.repeat(3, -1) if pixels.shape[-1] == 1 else pixels
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, format="PNG")
-        height, width = pixels.shape[:2]
-        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=file.getvalue())
-        self._write(Summary.Value(tag=tag, image=image), global_step, walltime)
-
-    @staticmethod
-    def _hwc(dataformats):
-        """The permutation that puts the dims into the order H, W, C."""
-        order = dataformats if "C" in dataformats else "C" + dataformats
-        return [order.index(d) for d in "HWC"]
+    def add_summary(self, summary, global_step=None, walltime=None):
+        """Writes a Summary."""
+        self.add_event(Event(summary=summary), global_step, walltime)
 
     def flush(self):
-        """Writes what is waiting."""
-        self._writer.flush()
+        """Writes what is held back."""
+        self.event_writer.flush()
 
     def close(self):
-        """Writes what is waiting, and closes the file."""
-        self._writer.close()
+        """Writes what is held back and closes the file."""
+        self.event_writer.close()
+
+
+class SummaryWriter:
+    """Writes scalars, histograms, images, texts, hyperparameters and graphs to ``log_dir`` for ``tensorboard --logdir``.
+
+    log_dir: default runs/DATE_TIME_HOST followed by ``comment``. purge_step: hides what an earlier run wrote from this step on.
+    max_queue, flush_secs, filename_suffix: of the file, see :class:`FileWriter`.
+
+        with SummaryWriter("runs/first") as writer:
+            writer.add_scalar("loss/train", loss, step)
+    """
+
+    def __init__(self, log_dir=None, comment="", purge_step=None, max_queue=10, flush_secs=120, filename_suffix=""):
+        if not log_dir:
+            log_dir = os.path.join("runs", time.strftime("%b%d_%H-%M-%S_") + socket.gethostname() + comment)
+        self.log_dir, self.purge_step = str(log_dir), purge_step
+        self._options = (max_queue, flush_secs, filename_suffix)
+        self.file_writer = self.all_writers = None
+        self._get_file_writer()
+
+    def _get_file_writer(self):
+        """The main file's writer, opened again after ``close``."""
+        if self.file_writer is None:
+            self.file_writer = FileWriter(self.log_dir, *self._options)
+            self.all_writers = {self.log_dir: self.file_writer}
+            if self.purge_step is not None:
+                self.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), self.purge_step)
+                self.purge_step = None
+        return self.file_writer
+
+    def _writer_in(self, folder):
+        self._get_file_writer()
+        if folder not in self.all_writers:
+            self.all_writers[folder] = FileWriter(folder, *self._options)
+        return self.all_writers[folder]
+
+    def get_logdir(self):
+        """The folder of the files."""
+        return self.log_dir
+
+    def add_scalar(self, tag, scalar_value, global_step=None, walltime=None, new_style=False, double_precision=False):
+        """One number (or tensor with one element). new_style and double_precision are accepted; the file holds a float32."""
+        self._get_file_writer().add_summary(values.scalar(tag, scalar_value), global_step, walltime)
+
+    def add_scalars(self, main_tag, tag_scalar_dict, global_step=None, walltime=None):
+        """Numbers by name, drawn as curves in one picture; each has a file in a folder of its own."""
+        for tag, value in tag_scalar_dict.items():
+            folder = os.path.join(self.log_dir, f"{main_tag}_{tag}".replace("/", "_"))
+            self._writer_in(folder).add_summary(values.scalar(main_tag, value), global_step, walltime)
+
+    def add_histogram(self, tag, values, global_step=None, bins="tensorflow", walltime=None, max_bins=None):
+        """How the elements of ``values`` are spread. bins: as for numpy.histogram, default 64; max_bins: fewer than that."""
+        bins = max_bins if max_bins and bins == "tensorflow" else bins
+        self._get_file_writer().add_summary(_histogram(tag, values, bins), global_step, walltime)
+
+    def add_image(self, tag, img_tensor, global_step=None, walltime=None, dataformats="CHW"):
+        """A picture: uint8 in 0 to 255 or floats in 0 to 1. dataformats: the order of its dimensions, CHW, HWC or HW."""
+        self._get_file_writer().add_summary(values.image(tag, img_tensor, dataformats), global_step, walltime)
+
+    def add_images(self, tag, img_tensor, global_step=None, walltime=None, dataformats="NCHW"):
+        """Pictures of one size, side by side."""
+        self.add_image(tag, img_tensor, global_step, walltime, dataformats)
+
+    def add_figure(self, tag, figure, global_step=None, close=True, walltime=None):
+        """A matplotlib figure or a list of them; closed afterwards unless ``close=False``."""
+        from matplotlib import pyplot
+
+        figures = figure if isinstance(figure, list) else [figure]
+        pictures = []
+        for one in figures:
+            one.canvas.draw()
+            pictures.append(values.array(one.canvas.buffer_rgba()))
+            if close:
+                pyplot.close(one)
+        self.add_image(tag, values.array(pictures), global_step, walltime, "NHWC")
+
+    def add_text(self, tag, text_string, global_step=None, walltime=None):
+        """A text in Markdown."""
+        self._get_file_writer().add_summary(values.text(tag, text_string), global_step, walltime)
+
+    def add_graph(self, model, input_to_model=None, verbose=False, use_strict_trace=True):
+        """The operations of ``model(*input_to_model)``, from its tape. verbose: prints them; use_strict_trace is accepted."""
+        from .graph import graph
+
+        drawn = graph(model, () if input_to_model is None else input_to_model)
+        if verbose:
+            print(drawn)
+        self._get_file_writer().add_event(Event(graph_def=drawn.SerializeToString()))
+
+    def add_hparams(self, hparam_dict, metric_dict, hparam_domain_discrete=None, run_name=None, global_step=None):
+        """Hyperparameters (numbers, booleans, strings) of a run and the numbers it reached.
+
+        hparam_domain_discrete: the possible values of some, by name. run_name: the folder, default the time.
+        """
+        from tensorboard.plugins.hparams import summary_v2 as plugin
+
+        domains = hparam_domain_discrete or {}
+        params = [plugin.HParam(name, plugin.Discrete(domains[name]) if name in domains else None) for name in hparam_dict]
+        writer = self._writer_in(os.path.join(self.log_dir, run_name or str(time.time())))
+        writer.add_summary(plugin.hparams_config_pb(params, [plugin.Metric(name) for name in metric_dict]))
+        writer.add_summary(plugin.hparams_pb({name: values.plain(value) for name, value in hparam_dict.items()}))
+        for name, value in metric_dict.items():
+            writer.add_summary(values.scalar(name, value), global_step)
+
+    def flush(self):
+        """Writes what is held back, to all files."""
+        for writer in (self.all_writers or {}).values():
+            writer.flush()
+
+    def close(self):
+        """Closes all files; a later ``add_...`` opens a new one."""
+        for writer in (self.all_writers or {}).values():
+            writer.close()
+        self.file_writer = self.all_writers = None
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *exception):
         self.close()
+
+
+_histogram = values.histogram  # the argument `values` of add_histogram hides the module
