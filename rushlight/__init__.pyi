@@ -830,9 +830,13 @@ Generator: Any
 OutOfMemoryError: Any
 ScriptModule: Any
 Stream: Any
+SymBool: Any
+SymFloat: Any
+SymInt: Any
 _C: Any
 __config__: Any
 __version__: Any
+_assert: Any
 _dynamo: Any
 _tensor: Any
 abs_: Any
@@ -914,6 +918,7 @@ get_autocast_dtype: Any
 get_default_device: Any
 get_default_dtype: Any
 get_deterministic_debug_mode: Any
+get_device_module: Any
 get_float32_matmul_precision: Any
 get_num_interop_threads: Any
 get_num_threads: Any
@@ -927,6 +932,8 @@ inf: Any
 inference_mode: Any
 initial_seed: Any
 io: Any
+is_anomaly_check_nan_enabled: Any
+is_anomaly_enabled: Any
 is_autocast_cache_enabled: Any
 is_autocast_enabled: Any
 is_deterministic_algorithms_warn_only_enabled: Any

@@ -51,7 +51,7 @@ def test_packages(package, tmp_path):
         "lion_pytorch": """
             from lion_pytorch import Lion
             p = torch.nn.Parameter(torch.ones(2)); p.grad = torch.ones(2); Lion([p], lr=0.1).step(); print(p.data)""",
-        "torchinfo": "from torchinfo import summary; print(summary(torch.nn.Linear(3, 4), (2, 3)).total_params)",
+        "torchinfo": "from torchinfo import summary; print(summary(torch.nn.Linear(3, 4), (2, 3), verbose=0).total_params)",
     }
     out = run("import torch\n" + textwrap.dedent(programs[package]), tmp_path)
     expected = {"einops": "torch.Size([3, 2, 2])", "lion_pytorch": "tensor([0.9000, 0.9000])", "torchinfo": "16"}

@@ -93,6 +93,9 @@ def test_properties(name, what):
         found = getattr(d, what)
         return found() if callable(found) else found
 
+    if (name, what) == ("Kumaraswamy", "mode"):
+        assert value(ours).tolist() == pytest.approx([(0.5 / 2.75) ** (1 / 1.5), (1 / 5) ** 0.5])  # PyTorch takes log1p of numbers below -1
+        return
     try:
         expected = value(theirs)
     except NotImplementedError:
@@ -160,7 +163,8 @@ def test_mixture_and_independent():
         block = d.Independent(d.Normal(lib.zeros(2, 3), lib.ones(2, 3)), 1)
         lib.manual_seed(0)
         x = mixture.sample((4,))
-        results.append((x, mixture.log_prob(x), mixture.mean, mixture.variance, mixture.cdf(x), block.log_prob(lib.ones(2, 3)), block.entropy()))
+        density = block.log_prob(lib.ones(2, 3))
+        results.append((x, mixture.log_prob(x), mixture.mean, mixture.variance, mixture.cdf(x), density, block.entropy()))
     for a, b in zip(*results):
         near(a, b)
 
@@ -196,7 +200,7 @@ def test_invalid_arguments():
     with pytest.raises(ValueError, match="Either `probs` or `logits`"):
         d.Bernoulli()
     with pytest.raises(NotImplementedError, match="No KL"):
-        d.kl_divergence(d.Normal(0.0, 1.0), d.Bernoulli(0.5))
+        d.kl_divergence(d.Normal(0.0, 1.0), d.StudentT(2.0))
     assert d.Normal(0.0, -1.0, validate_args=False).loc.item() == 0
 
 
