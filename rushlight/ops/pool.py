@@ -43,6 +43,26 @@ class Windows:
             cuts = (slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap, self.dims()))
             yield x[(..., *cuts)]
 
+    def halves(self, x, value):
+        """As :meth:`views`, but (what, half): where windows are two columns apart, pairs of columns are read as one number.
+
+        Reading every other element takes a gather; reading all and parting them in registers does not.
+        """
+        if x.dtype.itemsize != 4 or self.stride[-1] != 2:
+            return [(view, None) for view in self.views(x, value)]
+        edges = [(p, max(0, (m - 1) * s + d * (k - 1) + 1 - n - p)) for k, s, p, d, n, m in self.dims()]
+        before, after = edges[-1]
+        edges[-1] = (before, after + (before + after + self.size[-1]) % 2)
+        pairs = shape.view(shape.contiguous(around(x, edges, value)), _int64)
+        found, out = {}, []
+        for tap in self.taps:
+            column, half = divmod(tap[-1] * self.dilation[-1], 2)
+            if (key := (*tap[:-1], column)) not in found:
+                cuts = [slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap[:-1], self.dims())]
+                found[key] = pairs[(..., *cuts, slice(column, column + self.places[-1]))]
+            out.append((found[key], half))
+        return out
+
     def residues(self):
         """For each residue of the input's places: (slices of the input, [(number of a tap, offsets in the output)])."""
         for residue in itertools.product(*map(range, self.stride)):
@@ -85,22 +105,41 @@ def run(kernel, arguments, *operands):
     core.run(kind, *operands)
 
 
-def _maximum(type, letters, first, count, taps):
-    """Outputs the larger of the running maximum and ``count`` more elements, and its tap (none if ``taps`` is None)."""
+def _part(operand, half, compute):
+    """An operand's value: its own, or one half of a pair."""
+    if half is None:
+        return ex.input(operand, compute)
+    pair = ex.input(operand, "i64")
+    word = ex.cast(pair >> 32 if half else pair, "i32")
+    return word if compute == "i32" else ex.make("bitcast", (word,), compute)
+
+
+def _joined(views):
+    """Operands without repetition, and (position among them, half) for each view."""
+    operands = []
+    for view, _ in views:
+        if not any(view is x for x in operands):
+            operands.append(view)
+    return operands, tuple((next(i for i, x in enumerate(operands) if x is view), half) for view, half in views)
+
+
+def _maximum(type, letters, first, parts, taps):
+    """Outputs the larger of the running maximum and more elements (``parts`` of operands), and its tap unless ``taps`` is None."""
     from ..codegen import cpu
 
     compute = ty.opmath(type)
     best, tap = ex.input(0, compute), None if taps is None else ex.input(1, taps)
-    for i in range(count):
-        x = ex.input(i + (1 if taps is None else 2), compute)
+    before = (type,) if taps is None else (type, taps)
+    for i, (operand, half) in enumerate(parts):
+        x = _part(operand + len(before), half, compute)
         better = fn.gt(x, best)
         if compute in ty.FLOATS:
             better = fn.logical_or(better, fn.isnan(x))
         best = fn.where(better, x, best)
         tap = None if taps is None else fn.where(better, ex.const(first + i, taps), tap)
-    if taps is None:
-        return cpu.pointwise(((best, type),), (type,) * (count + 1), letters, name="max_pool")
-    return cpu.pointwise(((best, type), (tap, taps)), (type, taps) + (type,) * count, letters, name="max_pool")
+    inputs = before + (type if parts[0][1] is None else "i64",) * (1 + max(operand for operand, _ in parts))
+    outputs = ((best, type),) if taps is None else ((best, type), (tap, taps))
+    return cpu.pointwise(outputs, inputs, letters, name="max_pool")
 
 
 def _chosen(type, letters, numbers, taps, more):
@@ -172,11 +211,11 @@ def _maxima(input, windows, traced):
     """Maxima and, if ``traced``, their taps."""
     out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
     best = shape.expand(creation.full((), _lowest(input.dtype), dtype=input.dtype), out.shape)
-    views = list(windows.views(input, _lowest(input.dtype)))
+    views = windows.halves(input, _lowest(input.dtype))
     if not traced:
         for i in range(0, len(views), _TERMS):
-            part = views[i : i + _TERMS]
-            run(_maximum, (0, len(part), None), out, best, *part)
+            operands, parts = _joined(views[i : i + _TERMS])
+            run(_maximum, (0, parts, None), out, best, *operands)
             best = out
         return out, None
     dtype = _tap_dtype(windows)
@@ -185,8 +224,8 @@ def _maxima(input, windows, traced):
     first = _first_taps(windows, dtype) if any(windows.padding) else creation.zeros((), dtype=dtype)
     first = shape.expand(first, out.shape)
     for i in range(0, len(views), _MAXIMA):
-        part = views[i : i + _MAXIMA]
-        run(_maximum, (i, len(part), name), out, taps, best, first, *part)
+        operands, parts = _joined(views[i : i + _MAXIMA])
+        run(_maximum, (i, parts, name), out, taps, best, first, *operands)
         best, first = out, taps
     return out, taps
 
