@@ -221,3 +221,22 @@ def test_profiler_names_operators(tmp_path):
     assert {"block", "aten::exp"} <= names and "aten::exp" in prof.key_averages().table()
     prof.export_chrome_trace(tmp_path / "trace.json")
     assert {e["name"] for e in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]} == names
+
+
+def test_summary_writer_is_read_by_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with torch.utils.tensorboard.SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalar("loss", torch.tensor(1.5), 3)
+        writer.add_histogram("weights", torch.randn(100), 1)
+    read = EventAccumulator(str(tmp_path))
+    read.Reload()
+    assert [(e.step, e.value) for e in read.Scalars("loss")] == [(3, 1.5)] and read.Tags()["histograms"] == ["weights"]
+
+
+def test_cuda_autocast_without_a_gpu_does_nothing():
+    with pytest.warns(UserWarning, match="CUDA is not available"), torch.cuda.amp.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
+    with pytest.warns(UserWarning, match="CUDA is not available"):
+        assert torch.cuda.amp.GradScaler().get_scale() == 1.0
