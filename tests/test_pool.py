@@ -128,6 +128,19 @@ def test_dtypes(dtype):
         close(F.avg_pool2d(x, 3, 2, 1), G.avg_pool2d(ours(x), 3, 2, 1), 0)
 
 
+@pytest.mark.parametrize("size", [(8, 10), (9, 12), (7, 9)])
+@pytest.mark.parametrize("window, stride, padding", [(2, 2, 0), (3, 2, 1), ((3, 2), (3, 2), 0)])
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_pairs_of_columns(size, window, stride, padding, kind):
+    """float32 with stride 2 is read, and its gradient written, two columns at a time."""
+    torch.manual_seed(7)
+    x = torch.randn(2, 3, *size)
+    a, b, expected, got = both(f"{kind}_pool2d", x, {"kernel_size": window, "stride": stride, "padding": padding})
+    close(expected, got, 1e-6)
+    grad = torch.randn_like(expected)
+    close(*torch.autograd.grad(expected, a, grad), *rushlight.autograd.grad(got, b, ours(grad)), 1e-6)
+
+
 def test_special_values():
     """NaN wins, ties take the first place, and a window of -inf at a padded border stays inside."""
     inf, nan = float("inf"), float("nan")

@@ -63,6 +63,11 @@ class Windows:
             out.append((found[key], half))
         return out
 
+    def in_pairs(self):
+        """The windows of an image whose columns are joined in pairs, for windows two columns wide and apart."""
+        size = (*self.size[:-1], self.size[-1] // 2)
+        return Windows((*self.window[:-1], 1), (*self.stride[:-1], 1), self.padding, self.dilation, size, self.places)
+
     def residues(self):
         """For each residue of the input's places: (slices of the input, [(number of a tap, offsets in the output)])."""
         for residue in itertools.product(*map(range, self.stride)):
@@ -155,6 +160,18 @@ def _chosen(type, letters, numbers, taps, more):
     return cpu.pointwise(((total, type),), (type,) * more + (type, taps) * len(numbers), letters, name="max_pool_gradient")
 
 
+def _handed_out_in_pairs(type, letters, count, taps):
+    """As :func:`_handed_out` for 4-byte elements of windows two columns wide: an output for each row of the window."""
+    from ..codegen import cpu
+
+    word, tap = ex.cast(ex.input(0, "i32"), "i64"), ex.input(1, taps)
+    zero, outputs = ex.const(0, "i64"), []
+    for i in range(0, count, 2):
+        left, right = (fn.where(fn.eq(tap, ex.const(j, taps)), word, zero) for j in (i, i + 1))
+        outputs.append(((left & 0xFFFFFFFF) | (right << 32), "i64"))
+    return cpu.pointwise(tuple(outputs), ("i32", taps), letters, name="max_pool_gradient")
+
+
 def _handed_out(type, letters, count, taps):
     """For windows that do not overlap: an output for each tap, the element where it is the one chosen, else 0."""
     from ..codegen import cpu
@@ -164,15 +181,17 @@ def _handed_out(type, letters, count, taps):
     return cpu.pointwise(tuple(outputs), (type, taps), letters, name="max_pool_gradient")
 
 
-def _sum(type, letters, count, more, divided):
-    """The sum of ``count`` elements and what there was (``more``), ``divided`` by the last operand."""
+def _sum(type, letters, parts, more, divided):
+    """The sum of elements and what there was (``more``), ``divided`` by the last operand."""
     from ..codegen import cpu
 
     compute = ty.opmath(type)
-    total = ex.input(0, compute)
-    for i in range(1, count + more):
-        total = total + ex.input(i, compute)
-    types = (type,) * (count + more)
+    count = 1 + max(operand for operand, _ in parts)
+    terms = ([ex.input(0, compute)] if more else []) + [_part(more + operand, half, compute) for operand, half in parts]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    types = (type,) * more + (type if parts[0][1] is None else "i64",) * count
     if divided:
         total, types = total / ex.input(count + more, compute), (*types, compute)
     return cpu.pointwise(((total, type),), types, letters, name="avg_pool")
@@ -280,7 +299,12 @@ def _routed(grad, taps, windows):
         if any(n != m * k for k, s, p, d, n, m in windows.dims()):
             shape.zero_(out)
         if all((m - 1) * s + d * (k - 1) + 1 <= n for k, s, p, d, n, m in windows.dims()):
-            views, name = list(windows.views(out, 0)), ty.NAMES[taps.dtype.code]
+            name = ty.NAMES[taps.dtype.code]
+            if out.dtype.itemsize == 4 and windows.window[-1] == windows.stride[-1] == 2 and windows.size[-1] % 2 == 0:
+                pairs = windows.in_pairs().views(shape.view(out, _int64), 0)
+                run(_handed_out_in_pairs, (len(windows.taps), name), *pairs, shape.view(grad, _int32), taps)
+                return out
+            views = list(windows.views(out, 0))
             run(_handed_out, (len(views), name), *views, grad, taps)
             return out
     margins = windows.margins()
@@ -323,12 +347,12 @@ def _flat_places(taps, windows):
 
 
 def _summed(out, views, divisor):
-    """out = the sum of the views, divided by ``divisor`` (a tensor, or None)."""
-    views = list(views)
+    """out = the sum of the views (as :meth:`Windows.halves` gives them), divided by ``divisor`` (a tensor, or None)."""
     for i in range(0, len(views), _TERMS):
-        part, last = views[i : i + _TERMS], divisor is not None and i + _TERMS >= len(views)
-        operands = [*([out] if i else []), *part, *([shape.expand(divisor, out.shape)] if last else [])]
-        run(_sum, (len(part), int(i > 0), last), out, *operands)
+        operands, parts = _joined(views[i : i + _TERMS])
+        last = divisor is not None and i + _TERMS >= len(views)
+        operands = [*([out] if i else []), *operands, *([shape.expand(divisor, out.shape)] if last else [])]
+        run(_sum, (parts, int(i > 0), last), out, *operands)
     return out
 
 
@@ -336,7 +360,7 @@ def _means(rank):
     @library(name=f"_avg_pool{rank}d", where="", differentiable="input", label=f"AvgPool{rank}D")
     def means(input, windows, divisor):
         out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
-        return _summed(out, windows.views(input, 0), divisor)
+        return _summed(out, windows.halves(input, 0), divisor)
 
     @means.backward_of
     def _(grad, windows, divisor):
@@ -347,12 +371,12 @@ def _means(rank):
         lead = grad.shape[: -len(windows.size)]
         out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
         margins = windows.margins()
-        grad = around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), [grad], divisor), margins, 0)
+        grad = around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), [(grad, None)], divisor), margins, 0)
         for cut, reaching in windows.residues():
             target = out[(..., *cut)]
             if reaching:
                 sizes = target.shape[len(lead) :]
-                _summed(target, (shifted(grad, margins, o, sizes) for _, o in reaching), None)
+                _summed(target, [(shifted(grad, margins, o, sizes), None) for _, o in reaching], None)
             else:
                 shape.zero_(target)
         return out
@@ -405,7 +429,7 @@ def _adaptive_means(rank):
     @library(name=f"_adaptive_avg_pool{rank}d", where="", differentiable="input", label=f"AdaptiveAvgPool{rank}D")
     def means(input, output):
         size = input.shape[-rank:]
-        for i in reversed(range(rank)):
+        for i in range(rank):  # outer dims first: they are reduced along rows that lie side by side
             dim = input.ndim - rank + i
             if output[i] and size[i] % output[i] == 0:
                 input = reduction.mean(_split(input, dim, output[i]), dim + 1)
