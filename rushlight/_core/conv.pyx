@@ -29,7 +29,7 @@ ctypedef void (*lanes_t)(char*, int64_t, char*, int64_t, int64_t, int64_t) noexc
 cdef enum:
     STRETCH = 256        # units of k between two visits of the sums
     TILE_PANELS = 8      # most panels of pixels in a task
-    TILE_BYTES = 524288  # of packed pixels, and of sums, in a task
+    TILE_BYTES = 1048576  # of packed pixels, and of sums, in a task
     FEW_TASKS = 16       # tasks that keep a machine busy
     MAX_TAPS = 4096      # places of a window along one dim
     MAX_SLOTS = 1024
