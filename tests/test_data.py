@@ -376,7 +376,8 @@ def test_tensors_of_all_kinds_come_through_a_process():
 
 def run_script(body):
     """A program of its own, started in its own process group."""
-    head = "import time, rushlight\nfrom rushlight.utils.data import *\n"
+    # a shell's background job hands its children an ignored SIGINT
+    head = "import signal, time, rushlight\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom rushlight.utils.data import *\n"
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", head + textwrap.dedent(body)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

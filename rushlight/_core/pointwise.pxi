@@ -38,6 +38,8 @@ cdef class Pointwise(Operator):
     cdef int[MAX_PARAMETERS] is_operand
     cdef int[MAX_PARAMETERS] fixed_code
     cdef dict variants
+    cdef list plain_programs           # by dtype code: the program of plain_call()
+    cdef int n_plain                   # its number of arguments, -1 if there is no such call
     cdef uint64_t last_kinds
     cdef list last_programs
 
@@ -52,6 +54,24 @@ cdef class Pointwise(Operator):
             self.is_operand[i] = operand[i]
             self.fixed_code[i] = fixed[i]
         self.variants = {}
+        self.plain_programs = [None] * N_DTYPES
+        self.n_plain = signature.n_required if signature.n_required <= 2 and all([f == -1 for f in fixed[:signature.n_required]]) else -1
+
+    cdef Program plain_call(self, PyObject** args, Py_ssize_t n, Call* c):
+        """The program of the commonest call, tensors of one floating dtype and defaults for the rest; None for any other, or the first time."""
+        cdef Tensor a
+        if n != self.n_plain or not isinstance(<object>args[0], Tensor):
+            return None
+        a = <Tensor>args[0]
+        if a.code < F16 or a.code > F64:
+            return None
+        if n == 2:
+            if not isinstance(<object>args[1], Tensor) or (<Tensor>args[1]).code != a.code:
+                return None
+            c.source[1] = c.operands[1].tensor = args[1]
+        c.source[0] = c.operands[0].tensor = args[0]
+        c.n = <int>n
+        return <Program>self.plain_programs[a.code]
 
     cdef Program prepare(self, PyObject** values, Call* c):
         """Sorts the arguments into operands and constants, promotes, and finds the program; None if ``with_numbers`` must be called instead."""
@@ -178,13 +198,31 @@ cdef class Pointwise(Operator):
         cdef list outputs
         if kwnames is not None and "out" in kwnames:
             return self.call_out(args, n, kwnames)
-        self.signature.bind(values, args, n, kwnames)
-        p = self.prepare(values, &c)
+        p = self.plain_call(args, n, &c) if kwnames is None else None
         if p is None:
-            return self.with_numbers(self, args, n, kwnames)
+            self.signature.bind(values, args, n, kwnames)
+            p = self.prepare(values, &c)
+            if p is None:
+                return self.with_numbers(self, args, n, kwnames)
+            if kwnames is None and n == self.n_plain:
+                self.remember_plain(args, n, p)
         outputs = []
         compute(p, &c, outputs, self.label if c.operands[c.n - 1].tensor == NULL else self.label_tensor)
         return outputs[0] if p.n_out == 1 else tuple(outputs)
+
+    cdef int remember_plain(self, PyObject** args, Py_ssize_t n, Program p) except -1:
+        """Keeps p for plain_call() if the call was of its kind."""
+        cdef Py_ssize_t i
+        cdef int code = -1
+        for i in range(n):
+            if not isinstance(<object>args[i], Tensor):
+                return 0
+            if i and (<Tensor>args[i]).code != code:
+                return 0
+            code = (<Tensor>args[i]).code
+        if F16 <= code <= F64:
+            self.plain_programs[code] = p
+        return 0
 
     cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         """out=: the result is written to given tensors, resized when their shape differs; nothing is recorded."""
