@@ -73,6 +73,7 @@ def _finish(tensor, requires_grad, metadata):
 
 
 def rebuild_tensor(stored, offset, size, stride):
+    """A tensor over a stored block: offset, size and stride in elements, as version 1 of PyTorch's format lists them."""
     return _strided(stored, offset, size, stride, _dtype_in(stored))
 
 
