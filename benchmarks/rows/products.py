@@ -1,0 +1,53 @@
+"""Matrix products and convolutions."""
+
+from benchmarks.rows.row import row
+
+
+def _gemm(n, dtype, target):
+    @row(f"GEMM {dtype} {n}", target, flops=2 * n**3)
+    def prepare(torch):
+        kind = getattr(torch, dtype)
+        a, b = torch.randn(n, n).to(kind), torch.randn(n, n).to(kind)
+        return lambda: a @ b
+
+
+for _n in (256, 1024, 2048):
+    _gemm(_n, "float32", 2)
+_gemm(1024, "bfloat16", 0.7)
+
+
+@row("bmm 64 x (128x64 by 64x128)", 1.5, flops=2 * 64 * 128 * 64 * 128)
+def _bmm(torch):
+    a, b = torch.randn(64, 128, 64), torch.randn(64, 64, 128)
+    return lambda: torch.bmm(a, b)
+
+
+@row("linear, bias and GELU 1024x1024", 2, flops=2 * 1024**3)
+def _linear_gelu(torch):
+    x, w, b = torch.randn(1024, 1024), torch.randn(1024, 1024), torch.randn(1024)
+    functional = torch.nn.functional
+    return lambda: functional.gelu(functional.linear(x, w, b))
+
+
+def _conv(name, target, batch, channels, outputs, size, window, backward=False, **options):
+    stride, padding = options.get("stride", 1), options.get("padding", 0)
+    places, groups = (size + 2 * padding - window) // stride + 1, options.get("groups", 1)
+    flops = 2 * batch * outputs * places**2 * (channels // groups) * window**2 * (3 if backward else 1)
+
+    @row(f"conv {name}", target, flops=flops)
+    def prepare(torch):
+        x, w = torch.randn(batch, channels, size, size), torch.randn(outputs, channels // groups, window, window)
+        b, conv2d = torch.randn(outputs), torch.nn.functional.conv2d
+        if not backward:
+            return lambda: conv2d(x, w, b, **options)
+        operands = [t.requires_grad_() for t in (x, w, b)]
+        grad = torch.randn(batch, outputs, places, places)
+        return lambda: torch.autograd.grad(conv2d(*operands, **options), operands, grad)
+
+
+_conv("3x3, 64 channels at 56, batch 32", 1.7, 32, 64, 64, 56, 3, padding=1)
+_conv("3x3, 256 channels at 14, batch 32", 0.95, 32, 256, 256, 14, 3, padding=1)
+_conv("1x1, 256 to 64 channels at 56, batch 32", 3.5, 32, 256, 64, 56, 1)
+_conv("7x7 stride 2, 3 to 64 channels at 224, batch 4", 1.1, 4, 3, 64, 224, 7, stride=2, padding=3)
+_conv("depthwise 3x3, 128 channels at 28, batch 32", 1.5, 32, 128, 128, 28, 3, padding=1, groups=128)
+_conv("3x3, 64 channels at 56, batch 16, with backward", 1.1, 16, 64, 64, 56, 3, True, padding=1)
