@@ -11,6 +11,8 @@ from setuptools import Extension, setup
 FLAGS = ["-O2", "-g0", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-unreachable-code"]
 LIBRARIES = ["dl", "pthread", "m"] if sys.platform == "linux" else []
 
+JOBS = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+
 # RUSHLIGHT_BUILD="tensor view" builds just these: for work on one file while another does not compile.
 only = os.environ.get("RUSHLIGHT_BUILD", "").split()
 
@@ -21,8 +23,10 @@ extensions = [
 ]
 
 setup(
+    options={"build_ext": {"parallel": JOBS}},
     ext_modules=cythonize(
         extensions,
+        nthreads=JOBS,
         language_level=3,
         compiler_directives={
             "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False, "embedsignature": True,
