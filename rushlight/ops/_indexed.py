@@ -25,34 +25,37 @@ _COMBINE = {"mul": lambda a, b: a * b, "max": fn.maximum, "min": fn.minimum, "or
 
 
 KINDS = {}
-"""Kinds of kernels that other files run in the core's loops: name -> ``compile(type, letters)``, the kernel's address."""
+"""Kinds of kernels that other files run in the core's loops: name -> a function of the dtype, see :func:`describe`."""
+
+
+def describe(kind, code):
+    """A kernel for elements of a dtype, as (outputs, inputs, name): what a code generator asks for.
+
+    'load': out = source[offset]; others combine target[offset] with a value.
+    """
+    type = ty.NAMES[code]
+    if kind in KINDS:
+        return KINDS[kind](type)
+    if kind == "load":
+        bits = _BITS[ty.BITS[type]]
+        return ((ex.make("load", (ex.input(1, "i64"),), bits, 0), bits),), (bits, "i64"), "gather"
+    if kind == "set":
+        bits = _BITS[ty.BITS[type]]
+        return ((ex.input(0, bits), bits, "set", ex.input(1, "i64")),), (bits, "i64"), "scatter"
+    compute = ty.opmath(type)
+    if kind == "add":
+        return ((ex.input(0, compute), type, "add", ex.input(1, "i64")),), (type, "i64"), "scatter_add"
+    offset = ex.input(2, "i64")
+    value = _COMBINE[kind](ex.make("load", (offset,), compute, 0), ex.input(1, compute))
+    return ((value, type, "set", offset),), (type, type, "i64"), f"scatter_{kind}"
 
 
 def _compile(kind, code, letters):
-    """For the core: the address of a kernel. 'load': out = source[offset]; others combine target[offset] with a
-    value."""
+    """For the core: the address of a kernel."""
     from ..codegen import cpu
 
-    type = ty.NAMES[code]
-    if kind in KINDS:
-        return KINDS[kind](type, letters)
-    if kind == "load":
-        bits = _BITS[ty.BITS[type]]
-        value = ex.make("load", (ex.input(1, "i64"),), bits, 0)
-        return cpu.pointwise(((value, bits),), (bits, "i64"), letters, name="gather")
-    if kind == "set":
-        bits = _BITS[ty.BITS[type]]
-        return cpu.pointwise(
-            ((ex.input(0, bits), bits, "set", ex.input(1, "i64")),), (bits, "i64"), letters, name="scatter"
-        )
-    compute = ty.opmath(type)
-    if kind == "add":
-        return cpu.pointwise(
-            ((ex.input(0, compute), type, "add", ex.input(1, "i64")),), (type, "i64"), letters, name="scatter_add"
-        )
-    offset = ex.input(2, "i64")
-    value = _COMBINE[kind](ex.make("load", (offset,), compute, 0), ex.input(1, compute))
-    return cpu.pointwise(((value, type, "set", offset),), (type, type, "i64"), letters, name=f"scatter_{kind}")
+    outputs, inputs, name = describe(kind, code)
+    return cpu.pointwise(outputs, inputs, letters, name=name)
 
 
 core.set_compiler(_compile)

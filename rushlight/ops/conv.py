@@ -216,16 +216,14 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
 _TERMS = 12  # images that one kernel reads, so that it has 16 operands at most
 
 
-def _weighted(type, letters, numbers, more):
+def _weighted(type, numbers, more):
     """Adds images, times the weights of these numbers, to what there is (``more``); operands: that, the weights, the images."""
-    from ..codegen import cpu
-
     compute = ty.opmath(type)
     total = ex.input(0, compute) if more else ex.const(0, compute)
     for i, number in enumerate(numbers):
         weight = ex.make("load", (ex.const(number * ty.BITS[type] // 8, "i64"),), compute, more)
         total = fn.fma(ex.input(more + 1 + i, compute), weight, total)
-    return cpu.pointwise(((total, type),), (type,) * (more + 1 + len(numbers)), letters, name="depthwise")
+    return ((total, type),), (type,) * (more + 1 + len(numbers)), "depthwise"
 
 
 def _each_alone(input, weight, bias, out, windows, transposed):

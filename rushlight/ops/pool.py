@@ -103,10 +103,10 @@ def shifted(x, margins, offsets, sizes):
 
 
 def run(kernel, arguments, *operands):
-    """Runs ``kernel(type, letters, *arguments)`` over operands of one shape, those that it writes first."""
+    """Runs ``kernel(type, *arguments)`` over operands of one shape, those that it writes first."""
     kind = f"{kernel.__name__}{arguments}"
     if kind not in KINDS:
-        KINDS[kind] = lambda type, letters: kernel(type, letters, *arguments)
+        KINDS[kind] = lambda type: kernel(type, *arguments)
     core.run(kind, *operands)
 
 
@@ -128,10 +128,8 @@ def _joined(views):
     return operands, tuple((next(i for i, x in enumerate(operands) if x is view), half) for view, half in views)
 
 
-def _maximum(type, letters, first, parts, taps):
+def _maximum(type, first, parts, taps):
     """Outputs the larger of the running maximum and more elements (``parts`` of operands), and its tap unless ``taps`` is None."""
-    from ..codegen import cpu
-
     compute = ty.opmath(type)
     best, tap = ex.input(0, compute), None if taps is None else ex.input(1, taps)
     before = (type,) if taps is None else (type, taps)
@@ -144,47 +142,39 @@ def _maximum(type, letters, first, parts, taps):
         tap = None if taps is None else fn.where(better, ex.const(first + i, taps), tap)
     inputs = before + (type if parts[0][1] is None else "i64",) * (1 + max(operand for operand, _ in parts))
     outputs = ((best, type),) if taps is None else ((best, type), (tap, taps))
-    return cpu.pointwise(outputs, inputs, letters, name="max_pool")
+    return outputs, inputs, "max_pool"
 
 
-def _chosen(type, letters, numbers, taps, more):
+def _chosen(type, numbers, taps, more):
     """Adds up the elements whose tap is the one named; operands: the sum so far (``more``), then element and tap in turn."""
-    from ..codegen import cpu
-
     compute = ty.opmath(type)
     total = ex.input(0, compute) if more else None
     for i, number in enumerate(numbers):
         x, tap = ex.input(2 * i + more, compute), ex.input(2 * i + 1 + more, taps)
         x = fn.where(fn.eq(tap, ex.const(number, taps)), x, ex.const(0, compute))
         total = x if total is None else total + x
-    return cpu.pointwise(((total, type),), (type,) * more + (type, taps) * len(numbers), letters, name="max_pool_gradient")
+    return ((total, type),), (type,) * more + (type, taps) * len(numbers), "max_pool_gradient"
 
 
-def _handed_out_in_pairs(type, letters, count, taps):
+def _handed_out_in_pairs(type, count, taps):
     """As :func:`_handed_out` for 4-byte elements of windows two columns wide: an output for each row of the window."""
-    from ..codegen import cpu
-
     word, tap = ex.cast(ex.input(0, "i32"), "i64"), ex.input(1, taps)
     zero, outputs = ex.const(0, "i64"), []
     for i in range(0, count, 2):
         left, right = (fn.where(fn.eq(tap, ex.const(j, taps)), word, zero) for j in (i, i + 1))
         outputs.append(((left & 0xFFFFFFFF) | (right << 32), "i64"))
-    return cpu.pointwise(tuple(outputs), ("i32", taps), letters, name="max_pool_gradient")
+    return tuple(outputs), ("i32", taps), "max_pool_gradient"
 
 
-def _handed_out(type, letters, count, taps):
+def _handed_out(type, count, taps):
     """For windows that do not overlap: an output for each tap, the element where it is the one chosen, else 0."""
-    from ..codegen import cpu
-
     x, tap = ex.input(0, ty.opmath(type)), ex.input(1, taps)
     outputs = [(fn.where(fn.eq(tap, ex.const(i, taps)), x, ex.const(0, x.type)), type) for i in range(count)]
-    return cpu.pointwise(tuple(outputs), (type, taps), letters, name="max_pool_gradient")
+    return tuple(outputs), (type, taps), "max_pool_gradient"
 
 
-def _sum(type, letters, parts, more, divided):
+def _sum(type, parts, more, divided):
     """The sum of elements and what there was (``more``), ``divided`` by the last operand."""
-    from ..codegen import cpu
-
     compute = ty.opmath(type)
     count = 1 + max(operand for operand, _ in parts)
     terms = ([ex.input(0, compute)] if more else []) + [_part(more + operand, half, compute) for operand, half in parts]
@@ -194,7 +184,7 @@ def _sum(type, letters, parts, more, divided):
     types = (type,) * more + (type if parts[0][1] is None else "i64",) * count
     if divided:
         total, types = total / ex.input(count + more, compute), (*types, compute)
-    return cpu.pointwise(((total, type),), types, letters, name="avg_pool")
+    return ((total, type),), types, "avg_pool"
 
 
 # -- maximum --
