@@ -1,0 +1,110 @@
+"""The networks of examples/models, run unmodified by both libraries: same parameters, same outputs, same losses from the same seed."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from oracle import same, torch, values
+
+import rushlight as rl
+
+FOLDER = pathlib.Path(__file__).parents[1] / "examples" / "models"
+# Sizes that a test can afford, and the name of the function that makes the task.
+SMALL = {
+    "mnist_cnn": {"batch": 4},
+    "resnet_cifar": {"batch": 8, "blocks": 1, "size": 16},
+    "resnet18": {"batch": 4, "size": 64, "classes": 10, "width": 16},
+    "mobilenet_v3_small": {"batch": 4, "size": 64, "classes": 10},
+    "unet": {"batch": 2, "size": 32, "width": 8, "depth": 2},
+    "unet, bilinear": {"batch": 2, "size": 32, "width": 8, "depth": 2, "bilinear": True},
+    "bert": {"batch": 2, "length": 16, "tokens": 50, "width": 32, "heads": 4},
+    "gpt": {"batch": 2, "length": 16, "tokens": 50, "width": 32, "heads": 4, "layers": 2, "dropout": 0.1},
+    "vae": {"batch": 8, "hidden": 50},
+    "dcgan": {"batch": 4, "width": 8},
+    "char_lstm": {"batch": 4, "length": 8, "width": 16, "hidden": 16},
+    "lstm": {"batch": 4, "steps": 6},
+}
+
+
+def load(name, library, monkeypatch):
+    """The task of a file whose ``import torch`` gives ``library``."""
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "task", raising=False)
+        for module, value in (("torch", library), ("torch.nn", library.nn), ("torch.nn.functional", library.nn.functional)):
+            patch.setitem(sys.modules, module, value)
+        patch.syspath_prepend(str(FOLDER))
+        stem = name.partition(",")[0]
+        spec = importlib.util.spec_from_file_location(stem, FOLDER / f"{stem}.py")
+        file = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(file)
+        patch.delitem(sys.modules, "task")
+        return file.task(**SMALL[name])
+
+
+@pytest.fixture(params=SMALL)
+def tasks(request, monkeypatch):
+    """The same task under PyTorch and under rushlight."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield load(request.param, torch, monkeypatch), load(request.param, rl, monkeypatch)
+    torch.set_num_threads(threads)
+
+
+def test_every_file_has_a_row():
+    files = {path.stem for path in FOLDER.glob("*.py")} - {"task"}
+    assert files == {name.partition(",")[0] for name in SMALL}
+
+
+def test_model(tasks):
+    theirs, ours = tasks
+    expected, found = theirs.net.state_dict(), ours.net.state_dict()
+    assert [(k, tuple(v.shape), str(v.dtype)) for k, v in found.items()] == [(k, tuple(v.shape), str(v.dtype)) for k, v in expected.items()]
+    for name in expected:
+        same(found[name], expected[name], f"initial {name}")
+
+    for training in (False, True):
+        outputs = []
+        for library, task in ((torch, theirs), (rl, ours)):
+            library.manual_seed(1)
+            task.net.train(training)
+            outputs.append(task.predict())
+        same(outputs[1], outputs[0], f"output, training {training}", scale=20)
+
+    losses = [], []
+    for kept, library, task in ((losses[0], torch, theirs), (losses[1], rl, ours)):
+        library.manual_seed(2)
+        for group in task.optimizer.param_groups:  # small steps: Adam turns the rounding error of a gradient near 0 into a step of lr
+            group["lr"] = min(group["lr"], 1e-4)
+        kept.extend(task.step().item() for _ in range(5))
+    assert losses[1] == pytest.approx(losses[0], rel=5e-6)
+    assert losses[0][-1] != losses[0][0]
+
+
+def test_gradients_in_double(tasks):
+    """In float64, where rounding hides nothing, every parameter's gradient agrees."""
+    gradients = []
+    for library, task in zip((torch, rl), tasks):
+        library.manual_seed(3)
+        task.net.double()
+        inputs = [x.double() if x.is_floating_point() else x for x in task.inputs]
+        target = task.target.double() if task.target.is_floating_point() else task.target
+        output = task.net(*inputs)
+        if type(task).__name__ == "Adversaries":
+            output.square().mean().backward()
+        else:
+            task.loss(output, target).backward()
+        gradients.append({name: p.grad for name, p in task.net.named_parameters()})
+    # PyTorch's hardswish and hardsigmoid in float64 multiply by a sixth that is rounded to float32
+    tolerance = 1e-6 if type(tasks[0].net).__name__ == "MobileNetV3Small" else 1e-10
+    for name, expected in gradients[0].items():
+        largest = abs(values(expected)).max()
+        assert abs(values(gradients[1][name]) - values(expected)).max() <= tolerance * max(largest, 1e-3), name
+
+
+def test_runs_as_a_program():
+    command = [sys.executable, "-m", "rushlight", str(FOLDER / "lstm.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=FOLDER.parents[1])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("SequenceClassifier: 100,618 parameters, batch of 16\nstep 0  loss 2.3")
