@@ -5,6 +5,7 @@ all.
 import argparse
 import collections
 import enum
+import gc
 import io
 import os
 import pickle
@@ -14,6 +15,7 @@ import sys
 import tarfile
 import textwrap
 import time
+import weakref
 import zipfile
 
 import numpy as np
@@ -455,3 +457,19 @@ def test_messages_and_contents_do_not_outgrow_the_file():
         with pytest.raises(CheckpointError) as info:
             load(file)
         assert len(str(info.value)) < 500
+
+
+def test_what_was_loaded_is_freed_without_a_collection(tmp_path):
+    """A circle of references would keep the storages alive until the collector runs: loading again would not find their memory."""
+    rushlight.save({"w": rushlight.ones(1000)}, tmp_path / "x.pt")
+    gc.collect()
+    gc.disable()
+    try:
+        gone = weakref.ref(rushlight.load(tmp_path / "x.pt")["w"])
+        assert gone() is None
+        before = len(gc.get_objects())
+        for _ in range(20):
+            rushlight.load(tmp_path / "x.pt")
+        assert len(gc.get_objects()) - before < 20
+    finally:
+        gc.enable()

@@ -1,6 +1,6 @@
-"""Tensors over given storages, and the bytes of a storage as a buffer: what saving, loading and pickling need of the core."""
+"""Tensors over given storages, the bytes of a storage as a buffer, and calls of the system: what saving, loading and pickling need of the core."""
 
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy
 
@@ -25,6 +25,39 @@ def storage_bytes(Storage storage not None):
     cdef Bytes exporter = Bytes.__new__(Bytes)
     exporter.storage = storage
     return memoryview(exporter)
+
+
+cdef extern from *:
+    """
+    #ifdef __linux__
+    #include <fcntl.h>
+    #define start_writeback(file, start, size) sync_file_range(file, start, size, SYNC_FILE_RANGE_WRITE)
+    #else
+    #define start_writeback(file, start, size) 0
+    #endif
+    """
+    int start_writeback(int file, int64_t start, int64_t size) nogil
+
+
+def send_to_disk(int descriptor, int64_t start, int64_t size):
+    """Asks the system to begin writing that stretch of an open file to the disk (where it can), and does not wait for it."""
+    with nogil:
+        start_writeback(descriptor, start, size)
+
+
+ctypedef void (*Fold)(char *block, const char *data, int64_t size) noexcept nogil
+
+
+def fold(size_t kernel, bytearray block not None, data):
+    """Folds the contiguous buffer ``data`` into ``block`` by the kernel of codegen/checksum.py at that address."""
+    cdef char *into = block
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        with nogil:
+            (<Fold>kernel)(into, <const char *>view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
 
 
 def tensor_of_storage(Storage storage not None, element, int64_t offset, size, stride):

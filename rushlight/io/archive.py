@@ -8,6 +8,7 @@ import os
 import struct
 import zlib
 
+from .checksum import crc32
 from .errors import CheckpointError, TruncatedFile
 
 ALIGNMENT = 64
@@ -47,7 +48,7 @@ class ArchiveWriter:
     def add(self, name, data):
         """Add record ``name`` with the bytes ``data``."""
         size, name = len(data), f"{self._prefix}/{name}".encode()
-        crc = zlib.crc32(data) if self._checksums else 0
+        crc = crc32(data) if self._checksums else 0
         self.checksum = zlib.crc32(struct.pack("<I", crc), self.checksum)
         wide = size >= _MAX32
         extra = struct.pack("<2H2Q", 1, 16, size, size) if wide else b""
@@ -206,7 +207,7 @@ class ArchiveReader:
         self._check(name, view)
 
     def _check(self, name, data):
-        if self.has_checksums and zlib.crc32(data) != self._record(name)[2]:
+        if self.has_checksums and crc32(data) != self._record(name)[2]:
             raise _damaged(f"the checksum of record {name!r} is wrong")
 
 

@@ -186,7 +186,10 @@ class _Loader:
     def interpret(self, data, persistent_load, at=0):
         """``(object, end)`` of the pickle at ``at`` in ``data``."""
         self.interpreter = Interpreter(data, self.resolve, persistent_load, objects.set_state, self.encoding, at)
-        return self.interpreter.load(), self.interpreter.at
+        try:
+            return self.interpreter.load(), self.interpreter.at
+        finally:
+            self.interpreter = None  # it refers to this reader: a circle would keep the storages alive until the next collection
 
     def survey(self, data, persistent_load, at):
         """The end of the pickle at ``at``, which is read only for the storages that it names."""
