@@ -25,7 +25,16 @@ _writes = itertools.count(1)
 
 def key(*parts):
     """The name of the entry made from ``parts`` (their reprs), by this version of the compiler for this CPU."""
-    digest = _base().copy()
+    return _digest(_base(), parts)
+
+
+def portable_key(*parts):
+    """The name of what is made from ``parts`` by this version of rushlight, whatever compiler and processor come next."""
+    return _digest(_sources(("codegen", "codegen/cuda", "lang", "lang/elementary")), parts)
+
+
+def _digest(base, parts):
+    digest = base.copy()
     for part in parts:
         digest.update(repr(part).encode())
         digest.update(b"\0")
@@ -50,11 +59,19 @@ def _base():
     from .llvm import host
 
     target = host()
-    digest = hashlib.sha256(repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode())
+    digest = _sources(("codegen", "lang", "lang/elementary")).copy()
+    digest.update(repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode())
+    return digest
+
+
+@functools.cache
+def _sources(rooms):
+    """The hash of the sources of the rooms that make the code."""
+    digest = hashlib.sha256()
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for room in ("codegen", "lang", "lang/elementary"):
+    for room in rooms:
         for name in sorted(os.listdir(os.path.join(package, room))):
-            if name.endswith((".py", ".pyc")):
+            if name.endswith((".py", ".pyc", ".cu", ".cuh")):
                 with open(os.path.join(package, room, name), "rb") as file:
                     digest.update(name.encode() + b"\0" + file.read())
     return digest

@@ -2,6 +2,7 @@
 signature."""
 
 from . import cache, llvm
+from .outputs import Output, described, lowered_outputs
 
 _addresses = {}  # entry name -> address; kernels stay loaded
 
@@ -15,17 +16,14 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     inputs: tuple of load types. layout: ``c``, ``s`` or ``v`` for each operand, outputs first.
     stream: write with non-temporal stores. name: the operator's, for profilers and debug output.
     """
-    outputs = [_Output(*o) for o in outputs]
+    outputs = [Output(*o) for o in outputs]
 
     def write(symbol):
-        from .lower import lowered
         from .pointwise import Pointwise
 
-        values = lowered([o.expr for o in outputs])
-        offsets = lowered([o.offset for o in outputs if o.offset is not None])
-        return Pointwise([o.with_exprs(values, offsets) for o in outputs], inputs, layout, stream).write(symbol)
+        return Pointwise(lowered_outputs(outputs), inputs, layout, stream).write(symbol)
 
-    return _kernel("pointwise", name, _described(outputs), (tuple(inputs), layout, bool(stream)), write)
+    return _kernel("pointwise", name, described(outputs), (tuple(inputs), layout, bool(stream)), write)
 
 
 def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise"):
@@ -49,8 +47,8 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise
         types = tuple(inputs) + (partial_slots(roots) if stage == "finish" else ())
         return MODES[mode](stored, types, layout, stage, frozenset(rows)).write(symbol)
 
-    described = cache.serialised([o[0] for o in outputs]), tuple(o[1:] for o in outputs)
-    return _kernel("rowwise", name, described, (tuple(inputs), mode, layout, stage, tuple(rows)), write)
+    graph = cache.serialised([o[0] for o in outputs]), tuple(o[1:] for o in outputs)
+    return _kernel("rowwise", name, graph, (tuple(inputs), mode, layout, stage, tuple(rows)), write)
 
 
 def partial_types(outputs):
@@ -73,22 +71,6 @@ def transpose(bits, name="transpose"):
         return Transpose(bits).write(symbol)
 
     return _kernel("transpose", name, bits, (), write)
-
-
-class _Output:
-    """One output as the caller gave it."""
-
-    def __init__(self, expr, type, kind="set", offset=None):
-        self.expr, self.type, self.kind, self.offset = expr, type, kind, offset
-
-    def with_exprs(self, values, offsets):
-        """The fields with the next lowered value and offset in place of the expressions (consumed in order)."""
-        return values.pop(0), self.type, self.kind, None if self.offset is None else offsets.pop(0)
-
-
-def _described(outputs):
-    roots = [o.expr for o in outputs] + [o.offset for o in outputs if o.offset is not None]
-    return cache.serialised(roots), tuple((o.type, o.kind, o.offset is not None) for o in outputs)
 
 
 def _kernel(family, name, outputs, flags, write):

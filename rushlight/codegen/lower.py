@@ -9,11 +9,11 @@ from .memory import SMALL_FLOATS
 from .reduction import finishing, partial_roots
 
 
-def lowered(roots, stage="whole", first_partial=0):
+def lowered(roots, stage="whole", first_partial=0, own=frozenset()):
     """``roots`` in machine operations: a list of Expr, or pairs ``(re, im)`` for complex roots.
 
     stage: 'partial' gives the slots of all reductions instead, 'finish' takes each reduction over partial results,
-    which are the inputs from ``first_partial`` on.
+    which are the inputs from ``first_partial`` on. own: pairs (function, type) that the machine computes by itself.
     """
     values = separated(without_stated(roots))
     flat = [e for v in values for e in (v if isinstance(v, tuple) else (v,))]
@@ -21,7 +21,7 @@ def lowered(roots, stage="whole", first_partial=0):
         values = flat = partial_roots(flat)
     elif stage == "finish":
         flat = finishing(flat, first_partial)
-    flat = iter(rebuild(expand(rebuild(flat, _spelled_out)), _spelled_out))
+    flat = iter(rebuild(expand(rebuild(flat, _spelled_out), own), _spelled_out))
     return [(next(flat), next(flat)) if isinstance(v, tuple) else next(flat) for v in values]
 
 

@@ -38,19 +38,20 @@ _NAMES = {
 FUNCTIONS = {name: getattr(module, name) for module, names in _NAMES.items() for name in names.split()}
 
 
-def expand(roots):
-    """``roots`` with every elementary function replaced by machine operations.
+def expand(roots, own=frozenset()):
+    """``roots`` with every elementary function replaced by machine operations, but for the pairs (name, type) in
+    ``own``.
 
     >>> from rushlight.lang.expr import input, make
     >>> x = input(0, "f64")
     >>> expand([make("rsqrt", (x,), "f64")])
     [div(1.0, sqrt(x0:f64):f64):f64]
     """
-    return rebuild(roots, _expanded)
+    return rebuild(roots, lambda node, args: _expanded(node, args, own))
 
 
-def _expanded(node, args):
+def _expanded(node, args, own):
     function = FUNCTIONS.get(node.op)
-    if function is not None and node.type in ("f32", "f64"):
+    if function is not None and node.type in ("f32", "f64") and (node.op, node.type) not in own:
         return function(*args) if node.attr is None else function(*args, node.attr)
     return node if args == node.args else make(node.op, args, node.type, node.attr)

@@ -1,0 +1,64 @@
+"""CUDA C from the same expressions as the CPU's kernels: docs/internals.md ("CUDA kernels") states records and parameters.
+
+=============  ====================================================================================
+``kernel``     what the entries below return; grids; fault codes
+``scalar``     one element's worth of an expression graph as C++ statements
+``pointwise_kernel``  the source of a pointwise kernel; ``rowwise_kernel`` likewise
+``compile``    sources to what the driver loads: NVRTC, and the disk cache
+=============  ====================================================================================
+
+``prelude.cuh`` is in front of every translation unit, ``*.cu`` are kernels written by hand. Nothing here imports a CUDA
+package before the first image is wanted.
+"""
+
+from .. import cache
+from ..outputs import Output, described, lowered_outputs
+from .kernel import Kernel
+from .scalar import OWN
+
+
+def pointwise(outputs, inputs, layout, rank, wide, name="pointwise"):
+    """The kernel that computes ``outputs`` element by element.
+
+    outputs, inputs: as for :func:`rushlight.codegen.cpu.pointwise`; layout: ``c``, ``s``, ``v``, and ``n`` for an input
+    given by value. rank: 0 for a flat kernel, else the exact number of dims. wide: indices and offsets of 64 bits.
+    """
+    from . import pointwise_kernel as family
+
+    outputs, inputs = [Output(*o) for o in outputs], tuple(inputs)
+    types = (*(o.type for o in outputs), *inputs)
+    weight = len(described(outputs)[0][0])
+    vector = family.vector_of(types, layout, weight)
+    groups = family.groups_of(types, layout, vector, weight)
+    symbol = _symbol(name, "pointwise", described(outputs), inputs, layout, rank, bool(wide and rank))
+
+    def write():
+        lowered = lowered_outputs(outputs, OWN)
+        return family.Pointwise(lowered, inputs, layout, rank, wide, vector, groups).write(symbol)
+
+    return Kernel(symbol, write, family.THREADS, vector=vector, step=vector * groups)
+
+
+def library(file, kernel, fields, threads, shared=0, **defines):
+    """A kernel written by hand: function ``kernel`` of the file ``file`` of this package.
+
+    fields: ``(name, struct letter)`` of its parameter, in order; threads: of a block; shared: bytes of dynamic shared
+    memory; defines: macros that the file sees. In the file, ``SYMBOL`` is the name that ``kernel`` stands for.
+    """
+    from .compile import read
+
+    symbol = _symbol(kernel, "library", file, sorted(defines.items()))
+    macros = {"SYMBOL": symbol, **defines}
+
+    def write():
+        before = "".join(f"#define {name} {value}\n" for name, value in macros.items())
+        after = "".join(f"#undef {name}\n" for name in macros)
+        return f"namespace ns_{symbol} {{\n{before}{read(file)}{after}}}  // namespace ns_{symbol}\n"
+
+    return Kernel(symbol, write, threads, fields=tuple(fields), shared=shared)
+
+
+def _symbol(name, *parts):
+    """A kernel's name: the operator's and the hash of everything it is made from."""
+    label = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    return f"rushlight_{label}_{cache.portable_key(*parts)[:16]}"

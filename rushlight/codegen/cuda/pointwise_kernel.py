@@ -1,0 +1,303 @@
+"""The CUDA C of a pointwise kernel.
+
+    element(...)     one element: from operands' images in memory to outputs' images
+    run<V, U>        a grid-stride loop in which a thread takes U groups of V elements: all their loads, then the rest
+    the kernel       run with 16-byte accesses where alignment allows, and element by element for what is left
+
+Exact aliasing of an input and an output is sound: a thread reads its elements before it writes them.
+"""
+
+from ...lang import types as ty
+from ...lang.expr import topological
+from ..pointwise import Store, part_of, position_of
+from .scalar import C_TYPE, Scalar, loaded, storable, storage
+
+THREADS = 256
+_IN_FLIGHT = 64  # bytes that a thread should have asked for before it waits
+_HEAVY, _DEAR = 60, 250  # nodes of a graph: from the first on one group a turn, from the second on groups of two at most
+
+
+class Operand:
+    """One operand of a kernel: where its elements are and how the kernel gets at them.
+
+    packed: moved in groups along the dense dim; addressed: the element's address is needed (for offsets and atomics).
+    """
+
+    def __init__(self, k, letter, type, packed, addressed):
+        self.k, self.letter, self.type, self.packed, self.addressed = k, letter, type, packed, addressed
+        self.storage, self.parts = storage(type), 2 if ty.is_complex(type) else 1
+        self.bytes = ty.BITS[type] // 8
+
+    @property
+    def slot(self):
+        return f"p.operand[{self.k}]"
+
+    def pack(self, count):
+        """The C++ type of ``count`` elements."""
+        return f"Pack<{self.storage}, {count if self.parts == 1 else f'2 * {count}'}>"
+
+
+def vector_of(types, letters, weight):
+    """Elements in a group: 16 bytes of the widest dense operand, fewer for large graphs."""
+    dense = [ty.BITS[t] // 8 for t, letter in zip(types, letters, strict=True) if letter == "c"]
+    if not dense or "v" in letters:
+        return 1
+    return min(max(1, 16 // max(dense)), 8 if weight < _HEAVY else 4 if weight < _DEAR else 2)
+
+
+def groups_of(types, letters, vector, weight):
+    """Groups that a thread takes in a turn of the loop."""
+    if weight >= _HEAVY:
+        return 1
+    asked = sum(vector * ty.BITS[t] // 8 for t, letter in zip(types, letters, strict=True) if letter in "cv")
+    return min(4, max(1, _IN_FLIGHT // max(asked, 16)))
+
+
+class Pointwise:
+    """Writes one kernel. outputs: as for codegen's CPU kernels, lowered; n_out of the layout's letters are theirs."""
+
+    def __init__(self, outputs, inputs, layout, rank, wide, vector, groups):
+        self.outputs = [Store(*o) for o in outputs]
+        self.rank, self.wide, self.vector, self.groups = rank, wide, vector, groups
+        offsets = [o.offset for o in self.outputs if o.offset is not None]
+        self.graph = topological([e for o in self.outputs for e in o.parts] + offsets)
+        self.operands = [self._output(k, letter) for k, letter in enumerate(layout[: len(outputs)])]
+        self.operands += [self._input(i, layout[len(outputs) + i], t) for i, t in enumerate(inputs)]
+        self.index = "i64" if wide or not rank else "u32"
+        self.tables = {}
+
+    def _output(self, k, letter):
+        store = self.outputs[k]
+        apart = store.offset is not None or (store.add and (self.rank or letter != "c")) or self._updates(store) is not None
+        return Operand(k, letter, store.type, not apart, apart)
+
+    def _input(self, position, letter, type):
+        nodes = [n for n in self.graph if n.op in ("input", "load") and position_of(n) == position]
+        read = any(n.op == "input" for n in nodes)
+        return Operand(len(self.outputs) + position, letter, type, read and letter != "n", any(n.op == "load" for n in nodes))
+
+    def _updates(self, store):
+        """The ``load`` nodes that a value is made from at the very offset it is stored at: replaced in one atomic step."""
+        if store.add or store.offset is None:
+            return None
+        found = [n for n in topological(store.parts) if n.op == "load" and n.args[0] is store.offset]
+        return found or None
+
+    @property
+    def _placed(self):
+        return [o for o in self.operands if o.packed or o.addressed]
+
+    # -- the parts of the source --
+
+    def write(self, symbol):
+        """The kernel's source."""
+        element = self._element()
+        flat = not self.rank
+        parts = [
+            f"namespace ns_{symbol} {{",
+            *self.tables.values(),
+            self._parameters(),
+            element,
+            "" if flat else self._places(),
+            self._run(),
+            f'extern "C" __global__ void __launch_bounds__({THREADS}) {symbol}(const __grid_constant__ Parameters p)',
+            "{",
+            *self._main(),
+            "}",
+            f"}}  // namespace ns_{symbol}",
+            "",
+        ]
+        return "\n".join(part for part in parts if part is not None)
+
+    def _parameters(self):
+        n, rank = len(self.operands), self.rank
+        sizes = f" size[{rank}];" if rank else ""
+        strides = f" i64 stride[{n}][{rank}];" if rank else ""
+        return f"struct Parameters {{ i64 n{',' + sizes[:-1] if sizes else ''}; Slot operand[{n}];{strides} Fault *fault; }};"
+
+    def _element(self):
+        """The function that computes one element."""
+        takes = ["const Parameters &p", "i64 index"]
+        for o in self.operands[len(self.outputs) :]:
+            if o.packed:
+                takes += [f"{o.storage} x{o.k}_{part}" for part in range(o.parts)]
+        takes += [f"char *at{o.k}" for o in self.operands if o.addressed]
+        takes += [f"{o.storage} &y{o.k}_{part}" for o in self.operands[: len(self.outputs)] if o.packed for part in range(o.parts)]
+        scalar = Scalar(self._leaf, tables=self.tables)
+        held = {n for store in self.outputs for n in self._updates(store) or ()}
+        scalar.evaluate([o.offset for o in self.outputs if o.offset is not None])
+        scalar.evaluate([e for store in self.outputs if not self._updates(store) for e in store.parts])
+        lines = []
+        for k, store in enumerate(self.outputs):
+            lines += self._updating(k, store, scalar, held) if self._updates(store) else self._storing(k, store, scalar)
+        body = "\n".join("    " + line for line in [*scalar.lines, *lines])
+        return f"INLINE void element({', '.join(takes)})\n{{\n{body}\n}}"
+
+    def _leaf(self, node, *args):
+        if node.op == "checked":
+            return f"checked(p.fault, {node.attr}, {args[0]}, {args[1]}, index)"
+        o, part = self.operands[len(self.outputs) + position_of(node)], part_of(node)
+        stored = ty.part(o.type)
+        if node.op == "load":
+            behind = f" + {part * o.bytes // 2}" if part else ""
+            return loaded(f"load<{o.storage}>(at{o.k} + {args[0]}{behind})", stored, node.type)
+        if o.letter == "n":
+            return loaded(f"number<{o.storage}>({o.slot}, {part})", stored, node.type)
+        return loaded(f"x{o.k}_{part}", stored, node.type)
+
+    def _storing(self, k, store, scalar):
+        """Statements that store output k, whose values the scalar machine knows."""
+        o, stored, lines = self.operands[k], ty.part(store.type), []
+        offset = "" if store.offset is None else f" + {scalar.values[store.offset]}"
+        for part, e in enumerate(store.parts):
+            value, t = scalar.values[e], e.type
+            address = f"at{k}{offset}" + (f" + {part * o.bytes // 2}" if part else "")
+            if o.packed and store.add:
+                total = _sum(loaded(f"y{k}_{part}", stored, t), value, t)
+                lines.append(f"y{k}_{part} = {storable(f'({total})', t, stored)};")
+            elif o.packed:
+                lines.append(f"y{k}_{part} = {storable(value, t, stored)};")
+            elif not store.add:
+                lines.append(f"store<{o.storage}>({address}, {storable(value, t, stored)});")
+            elif stored in ("f32", "f64", "i32", "u32", "i64", "u64") and t == stored:
+                lines.append(f"atomic_add(reinterpret_cast<{stored} *>({address}), {value});")
+            else:
+                total = storable(f"({_sum(loaded('seen', stored, t), value, t)})", t, stored)
+                change = f"[&]({o.storage} seen) {{ return ({o.storage}){total}; }}"
+                lines.append(f"atomic_update(reinterpret_cast<{o.storage} *>({address}), {change});")
+        return lines
+
+    def _updating(self, k, store, scalar, held):
+        """A read, change and write in one atomic step."""
+        o, stored = self.operands[k], ty.part(store.type)
+        whole = o.storage if o.parts == 1 else o.pack(1)
+        if o.bytes > 8:
+            raise TypeError(f"elements of type {o.type} can't be updated in one step on a GPU")
+        before = {}
+        for node in held:
+            part = part_of(node)
+            before[node] = loaded("seen" if o.parts == 1 else f"seen.v[{part}]", stored, node.type)
+        apart = [n for e in store.parts for n in topological([e]) if not any(m in held for m in topological([n]))]
+        scalar.evaluate([n for n in apart if n.op != "const"])
+        inner = Scalar(self._leaf, {**scalar.values, **before}, self.tables, "s")
+        values = [storable(v, e.type, stored) for v, e in zip(inner.evaluate(store.parts), store.parts, strict=True)]
+        result = f"({whole}){values[0]}" if o.parts == 1 else f"{whole}{{{{{', '.join(values)}}}}}"
+        address = f"reinterpret_cast<{whole} *>(at{k} + {scalar.values[store.offset]})"
+        return [
+            f"atomic_update({address}, [&]({whole} seen) -> {whole} {{",
+            *("    " + line for line in inner.lines),
+            f"    return {result};",
+            "});",
+        ]
+
+    def _places(self):
+        """Byte offsets of group i of V elements."""
+        kind = "i64" if self.wide else "i32"
+        walk = [f"        w.at{o.k} += ({kind})c * ({kind})p.stride[{o.k}][d];" for o in self._placed]
+        zero = [f"    w.at{o.k} = 0;" for o in self._placed]
+        return "\n".join([
+            f"struct Places {{ {' '.join(f'{kind} at{o.k};' for o in self._placed)} }};",
+            "template <int V> INLINE Places places(const Parameters &p, i64 i)",
+            "{",
+            "    Places w;",
+            *zero,
+            f"    {self.index} rest = ({self.index})i;",
+            "#pragma unroll" if self.rank <= 4 else "#pragma unroll 1",
+            f"    for (int d = 0; d < {self.rank}; ++d) {{",
+            f"        const {self.index} extent = ({self.index})p.size[d] / (d == 0 ? V : 1);",
+            f"        const {self.index} next = d == {self.rank - 1} ? 0 : rest / extent;",
+            f"        const {self.index} c = (rest - next * extent) * (d == 0 ? V : 1);",
+            *walk,
+            "        rest = next;",
+            "    }",
+            "    return w;",
+            "}",
+        ])  # fmt: skip
+
+    def _run(self):
+        """The loop over groups of V elements."""
+        reads = [o for o in self.operands[len(self.outputs) :] if o.packed]
+        writes = [o for o in self.operands[: len(self.outputs)] if o.packed]
+        lines = [
+            "template <int V, int U> INLINE void run(const Parameters &p, i64 begin, i64 end)",
+            "{",
+            f"    for (i64 turn = begin + (i64)blockIdx.x * ({THREADS} * U); turn < end; turn += (i64)gridDim.x * ({THREADS} * U)) {{",
+            *(f"        {o.pack('V') if o.letter == 'c' else o.pack(1)} in{o.k}[U];" for o in reads),
+            "        Places where[U];" if self.rank else "",
+            "#pragma unroll",
+            "        for (int u = 0; u < U; ++u) {",
+            f"            const i64 i = turn + u * {THREADS} + threadIdx.x;",
+            "            if (i < end) {",
+            "                where[u] = places<V>(p, i);" if self.rank else "",
+            *(f"                in{o.k}[u] = load<{o.pack('V') if o.letter == 'c' else o.pack(1)}>({self._address(o)});" for o in reads),
+            "            }",
+            "        }",
+            "#pragma unroll",
+            "        for (int u = 0; u < U; ++u) {",
+            f"            const i64 i = turn + u * {THREADS} + threadIdx.x;",
+            "            if (i < end) {",
+            *(f"                {o.pack('V')} out{o.k}{self._before(o)};" for o in writes),
+            "#pragma unroll",
+            f"                for (int j = 0; j < V; ++j) element({', '.join(self._arguments())});",
+            *(f"                store({self._address(o)}, out{o.k});" for o in writes),
+            "            }",
+            "        }",
+            "    }",
+            "}",
+        ]
+        return "\n".join(line for line in lines if line)
+
+    def _before(self, o):
+        """The initial value of an output's group: what is there, if it is added to."""
+        return f" = load<{o.pack('V')}>({self._address(o)})" if self.outputs[o.k].add else ""
+
+    def _address(self, o):
+        if self.rank:
+            return f"{o.slot}.pointer + where[u].at{o.k}"
+        return f"{o.slot}.pointer" + (f" + i * (V * {o.bytes})" if o.letter == "c" else "")
+
+    def _arguments(self):
+        """What element() is called with, for element j of group u."""
+        arguments = ["p", "i * V + j"]
+        for o in self.operands[len(self.outputs) :]:
+            if o.packed:
+                base = "j" if o.letter == "c" else "0"
+                arguments += [f"in{o.k}[u].v[{base}]"] if o.parts == 1 else [f"in{o.k}[u].v[2 * {base} + {q}]" for q in range(2)]
+        arguments += [self._address(o) + (f" + j * {o.bytes}" if o.letter == "c" else "") for o in self.operands if o.addressed]
+        for o in self.operands[: len(self.outputs)]:
+            if o.packed:
+                arguments += [f"out{o.k}.v[j]"] if o.parts == 1 else [f"out{o.k}.v[2 * j + {q}]" for q in range(2)]
+        return arguments
+
+    def _main(self):
+        if self.vector == 1:
+            return [f"    run<1, {self.groups}>(p, 0, p.n);"]
+        fits = [f"divides({min(16, self.vector * o.bytes)}, {o.slot}.pointer)" for o in self.operands if o.packed and o.letter == "c"]
+        lines = [f"    bool fits = {' && '.join(fits)};"]
+        if not self.rank:
+            return [
+                *lines,
+                f"    const i64 whole = fits ? p.n / {self.vector} : 0;",
+                f"    run<{self.vector}, {self.groups}>(p, 0, whole);",
+                f"    run<1, {self.groups}>(p, whole * {self.vector}, p.n);",
+            ]
+        dense = [o for o in self.operands if o.packed and o.letter == "c"]
+        tests = [f"divides({min(16, self.vector * o.bytes)}, p.stride[{o.k}][d])" for o in dense]
+        return [
+            *lines,
+            f"    for (int d = 1; d < {self.rank}; ++d) fits = fits && {' && '.join(tests)};",
+            f"    if (fits && p.size[0] % {self.vector} == 0) run<{self.vector}, {self.groups}>(p, 0, p.n / {self.vector});",
+            f"    else run<1, {self.groups}>(p, 0, p.n);",
+        ]
+
+
+def _sum(a, b, t):
+    """The text of a + b for values of element type ``t``."""
+    if t == "b1":
+        return f"{a} | {b}"
+    if t in ty.INTS:
+        wide = "u64" if ty.BITS[t] == 64 else "u32"
+        return f"({C_TYPE[t]})(({wide}){a} + ({wide}){b})"
+    return f"{a} + {b}"
+
+
