@@ -4,6 +4,7 @@
 #   make test-all  the full product of operators, dtypes and layouts
 #   make bench     PyTorch and rushlight side by side (make bench ROW=add for one row)
 #   make docs      build the site (build/site)
+#   make endure    long checks: Ctrl-C, kill -9, damaged checkpoints, memory (make endure ARGS="kill --times 20")
 #   make lint      ruff
 #   make build     in-place build for the interpreter that is active
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV   ?= .venv
 BIN     = $(abspath $(VENV))/bin
 TEST    = $(BIN)/python -m pytest
 
-.PHONY: build train test test-all bench docs lint ulp clean
+.PHONY: build train test test-all bench docs lint ulp endure clean
 
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
@@ -50,6 +51,10 @@ bench: $(VENV)/.ready $(VENV)/.oracle
 
 ulp: $(VENV)/.ready
 	$(BIN)/python benchmarks/ulp.py
+
+endure: $(VENV)/.ready
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/python tools/endurance.py $(ARGS)
 
 $(VENV)/.docs: $(VENV)/.ready
 	$(BIN)/python -m pip install -q "mkdocs>=1.6,<2" "mkdocs-material>=9,<10"

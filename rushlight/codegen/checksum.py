@@ -1,4 +1,5 @@
-"""The folding kernel of CRC-32, as LLVM text: "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction" (Gopal et al., Intel, 2009).
+"""The folding kernel of CRC-32, as LLVM text, after Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ"
+(Intel, 2009).
 
 Data are a polynomial over GF(2) and their checksum its remainder modulo P. Bits that lie D places higher may be replaced by their
 product with ``x**D mod P`` at D places lower, which leaves the remainder alone: so a message is folded, block by block, into one

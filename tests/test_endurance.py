@@ -1,0 +1,28 @@
+"""The long checks of tools/endurance.py: a few rounds of each here, the whole of it as a slow test."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def run(*arguments, timeout):
+    command = [sys.executable, str(ROOT / "tools" / "endurance.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=timeout)
+
+
+@pytest.mark.parametrize("check, times, lines", [("interrupt", 2, 3), ("kill", 3, 1)])
+def test_a_few_rounds(check, times, lines):
+    done = run(check, "--times", str(times), timeout=100)
+    # how long Ctrl-C takes depends on what else the machine does; here only the rest of the verdict counts
+    assert "NOT" not in done.stdout and done.stdout.count(", 0 with orphans or other than one traceback") == (lines if check == "interrupt" else 0)
+    assert len(done.stdout.splitlines()) == lines and not done.stderr
+
+
+@pytest.mark.slow
+def test_all_of_it():
+    done = run(timeout=7200)
+    assert done.returncode == 0, done.stdout + done.stderr
