@@ -2,7 +2,7 @@
 #   make train     build and train a network on the digits that ship with the package
 #   make test      build and run the tests (a fixed slice; what CI runs)
 #   make test-all  the full product of operators, dtypes and layouts
-#   make bench     PyTorch and rushlight side by side (make bench ROW=add for one row)
+#   make bench     PyTorch and rushlight side by side (make bench ROW=add for the rows named so)
 #   make docs      build the site (build/site)
 #   make endure    long checks: Ctrl-C, kill -9, damaged checkpoints, memory (make endure ARGS="kill --times 20")
 #   make lint      ruff
@@ -47,7 +47,7 @@ test-all: $(VENV)/.ready $(VENV)/.oracle
 
 bench: $(VENV)/.ready $(VENV)/.oracle
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
-	$(BIN)/python -m benchmarks $(ROW)
+	$(BIN)/python -m benchmarks $(if $(ROW),"$(ROW)",--write docs/benchmarks.md)
 
 ulp: $(VENV)/.ready
 	$(BIN)/python benchmarks/ulp.py

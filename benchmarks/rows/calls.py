@@ -1,6 +1,6 @@
 """Calls of a microsecond or less: what an operator costs beside its arithmetic."""
 
-from benchmarks.rows.row import row
+from rushlight.bench import row
 
 
 def _small(name, target, make):

@@ -1,6 +1,6 @@
 """Loaders and files."""
 
-from benchmarks.rows.row import row
+from rushlight.bench import row
 
 
 @row("epoch TensorDataset 10,000 x 118, batch 256", 15)

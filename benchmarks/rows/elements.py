@@ -1,6 +1,6 @@
 """Pointwise operators, reductions, sorting and random numbers on arrays of millions."""
 
-from benchmarks.rows.row import row
+from rushlight.bench import row
 
 N4 = 4_000_000
 

@@ -1,6 +1,6 @@
 """Matrix products and convolutions."""
 
-from benchmarks.rows.row import row
+from rushlight.bench import row
 
 
 def _gemm(n, dtype, target):

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from benchmarks.rows.row import row
+from rushlight.bench import row
 
 
 def _mlp(torch, sizes, optimizer, batch, **options):
