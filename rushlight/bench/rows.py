@@ -1,4 +1,4 @@
-"""The workloads that ship with the package: a few of each kind, half a minute in all. The repository's ``benchmarks`` holds the full set."""
+"""The workloads that ship with the package: a few of each kind, half a minute in all. The repository's ``benchmarks`` has the full set."""
 
 from . import row
 
