@@ -20,6 +20,8 @@ def _get_is_leaf(Tensor self):
 
 def _get_requires_grad(Tensor self):
     """True if operators on this tensor are recorded."""
+    if self.base is not None and self.view_version != self.memory.version and needs_grad(self.base):
+        return True                     # a view that must not be used any more (its base was written to) still answers
     return needs_grad(self) != 0
 
 

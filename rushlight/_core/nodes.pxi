@@ -96,6 +96,8 @@ cdef class LibraryNode(Node):
             return
         for i, t in enumerate(outputs):
             t.flags &= ~<uint32_t>NO_GRAD_VIEW     # made without recording, but recorded now
+            if t.base is not None and not _shares_memory(t, inputs):
+                t.base = None                      # a view of what forward made for itself: a write must not look for history there
             set_history(t, node, i)
 
     cdef list apply(self, list grads):
@@ -128,6 +130,14 @@ cdef class LibraryNode(Node):
             if type(value) is Saved or (type(value) is list and any([type(v) is Saved for v in value])):
                 self.saved[name] = _FREED
         return 0
+
+
+cdef bint _shares_memory(Tensor t, tuple inputs):
+    cdef Tensor x
+    for x in inputs:
+        if x is not None and x.memory is t.memory:
+            return True
+    return False
 
 
 _FREED = object()      # in place of a tensor that was kept: a call whose backward needs only numbers can run again

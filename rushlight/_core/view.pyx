@@ -9,7 +9,7 @@ from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
-from rushlight._core.operator cimport (Native, Signature, check_overlap, check_writable, contiguous, convert, copy_into, native, resolve, wrong_type)
+from rushlight._core.operator cimport (Native, Signature, check_overlap, check_writable, clone, contiguous, convert, copy_into, native, resolve, wrong_type)
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *
@@ -363,7 +363,8 @@ cdef Tensor copy_(Tensor target, Tensor source):
     cdef int64_t[MAX_RANK] shape
     cdef int i, shift = target.ndim - source.ndim
     check_inplace(target, record_it)
-    check_writable(target)
+    if source.ndim:                       # one value may be written twice to a place
+        check_writable(target)
     if not broadcasts_to(source, target):
         for i in range(source.ndim):
             if not (source.sizes[i] == 1 or shift + i >= 0 and source.sizes[i] == target.sizes[shift + i]):
@@ -371,13 +372,16 @@ cdef Tensor copy_(Tensor target, Tensor source):
         raise RuntimeError(
             f"The size of tensor a ({target.sizes[shift + i] if shift + i >= 0 else 1}) must match the size of tensor b ({source.sizes[i]}) "
             f"at non-singleton dimension {max(shift + i, 0)}\n  [copy_] the target has shape {list(target.shape)}, the source {list(source.shape)}.")
-    check_overlap(target, source)
+    if source.ndim:
+        check_overlap(target, source)
     node = None
     if record_it:
         node = ViewNode.__new__(ViewNode)
         node.label, node.kind, node.code, node.n_outputs = "CopyBackwards", COPY, source.code, 1
         node.shape = source.shape
         link(node, (None, source if F16 <= source.code <= C128 else None))   # nothing flows to what was overwritten
+    if source.ndim == 0 and source.memory is target.memory:
+        source = clone(resolve(source))
     if shift < 0:
         source = view(contiguous(resolve(source)), target.ndim, target.sizes, True)
     if target.flags & (CONJ | NEG):

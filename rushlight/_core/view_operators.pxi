@@ -280,6 +280,10 @@ cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
             source = scalar_tensor(source, C128 if isinstance(source, complex) and t.code < C64 else t.code)
         else:
             raise wrong_type("copy_", "other", 1, "Tensor", source)
+    if (<Tensor>source).ndim > t.ndim and broadcasts_to(<Tensor>source, t):     # an assignment by index may have them
+        raise RuntimeError(
+            f"output with shape {list(t.shape)} doesn't match the broadcast shape {[1] * (source.ndim - t.ndim) + list(t.shape)}\n"
+            "  [copy_] the source has more dims than the target; squeeze it.")
     return copy_(t, <Tensor>source)
 
 

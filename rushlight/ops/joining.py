@@ -172,6 +172,8 @@ def chunk(input, chunks, dim=0):
     """At most ``chunks`` views of equal pieces along a dim (the last may be smaller)."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    if input.ndim == 0:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     n = input.shape[_wrap(dim, input.ndim)]
     size = -(-n // chunks)
     return split(input, size if size else [0] * chunks, dim)
