@@ -112,8 +112,8 @@ def _draw(seed):
 
 
 def _undefined(name, x, y):
-    """Does PyTorch leave open what this write does: to an expanded tensor, or from one that overlaps? It refuses some and computes others."""
-    if any(stride == 0 and size > 1 for stride, size in zip(x.stride(), x.shape)):
+    """Does PyTorch leave open what this write does: to an expanded tensor, or from one that overlaps? It refuses some."""
+    if x.numel() and any(stride == 0 and size > 1 for stride, size in zip(x.stride(), x.shape)):
         return True
     if x is y and name in ("add_", "mul_", "copy_", "addcmul_"):
         return False
