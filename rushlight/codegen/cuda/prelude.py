@@ -1,0 +1,102 @@
+"""What the hand-written CUDA kernels share: the elements' types, conversions, complex numbers and block-wide helpers.
+
+The kernels are C++ templates; a topic's source is this text, its templates, and one ``extern "C"`` entry for each type it is asked for. Every
+kernel takes one struct by value whose members are 8 bytes each, so that a call packs it without padding.
+The text compiles under NVRTC and, with the stand-in's header, under a host compiler: what differs stands behind ``__CUDACC_RTC__``.
+"""
+
+TYPES = {
+    "b1": "u8", "u8": "u8", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64", "f16": "f16", "bf16": "bf16", "f32": "f32", "f64": "f64",
+    "c64": "c64", "c128": "c128", "u16": "u16", "u32": "u32", "u64": "u64",
+}  # fmt: skip
+"""The C++ name of each element type of the language that kernels compute with."""
+
+ACCUMULATORS = {"f16": "f32", "bf16": "f32", "u8": "i32", "i8": "i32", "i16": "i32"}
+"""The type in which sums of products are made, where it is not the type itself."""
+
+PRELUDE = r"""
+typedef signed char i8; typedef short i16; typedef int i32; typedef long long i64;
+typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
+typedef float f32; typedef double f64;
+
+#define INLINE __device__ __forceinline__
+
+template <class To, class From> INLINE To bits_as(From x) { To y; memcpy(&y, &x, sizeof(To)); return y; }
+
+struct bf16 {
+  u16 bits;
+  bf16() = default;
+  INLINE bf16(f32 x) {  // round to nearest even; a nan stays one
+    u32 b = bits_as<u32>(x);
+    bits = x != x ? 0x7fc0 : (u16)((b + 0x7fff + ((b >> 16) & 1)) >> 16);
+  }
+  INLINE operator f32() const { return bits_as<f32>((u32)bits << 16); }
+};
+
+struct f16 {
+  u16 bits;
+  f16() = default;
+#ifdef __CUDACC_RTC__
+  INLINE f16(f32 x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x)); }
+  INLINE operator f32() const { f32 x; asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits)); return x; }
+#else
+  f16(f32 x) { bits = bits_as<u16>((_Float16)x); }
+  operator f32() const { return (f32)bits_as<_Float16>(bits); }
+#endif
+};
+
+template <class T> struct complex {
+  T re, im;
+  complex() = default;
+  INLINE complex(T r, T i = 0) : re(r), im(i) {}
+};
+typedef complex<f32> c64; typedef complex<f64> c128;
+template <class T> INLINE complex<T> operator+(complex<T> a, complex<T> b) { return {a.re + b.re, a.im + b.im}; }
+template <class T> INLINE complex<T> operator-(complex<T> a, complex<T> b) { return {a.re - b.re, a.im - b.im}; }
+template <class T> INLINE complex<T> operator-(complex<T> a) { return {-a.re, -a.im}; }
+template <class T> INLINE complex<T> operator*(complex<T> a, complex<T> b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+template <class T> INLINE complex<T> operator/(complex<T> a, complex<T> b) {
+  T s = 1 / (b.re * b.re + b.im * b.im);
+  return {(a.re * b.re + a.im * b.im) * s, (a.im * b.re - a.re * b.im) * s};
+}
+template <class T> INLINE bool operator==(complex<T> a, complex<T> b) { return a.re == b.re && a.im == b.im; }
+
+// -- generic arithmetic: a number of type A from one of type T, a factor given as two doubles, conjugation, a * b + c --
+template <class A, class T> struct convert { static INLINE A of(T x) { return (A)x; } };
+template <class A> struct convert<A, bf16> { static INLINE A of(bf16 x) { return (A)(f32)x; } };
+template <class A> struct convert<A, f16> { static INLINE A of(f16 x) { return (A)(f32)x; } };
+template <class T> struct convert<complex<T>, complex<T>> { static INLINE complex<T> of(complex<T> x) { return x; } };
+template <class T> struct convert<bf16, T> { static INLINE bf16 of(T x) { return bf16((f32)x); } };
+template <class T> struct convert<f16, T> { static INLINE f16 of(T x) { return f16((f32)x); } };
+template <> struct convert<bf16, bf16> { static INLINE bf16 of(bf16 x) { return x; } };
+template <> struct convert<f16, f16> { static INLINE f16 of(f16 x) { return x; } };
+template <> struct convert<bf16, f16> { static INLINE bf16 of(f16 x) { return bf16((f32)x); } };
+template <> struct convert<f16, bf16> { static INLINE f16 of(bf16 x) { return f16((f32)x); } };
+template <class A, class T> INLINE A as(T x) { return convert<A, T>::of(x); }
+
+template <class A> struct factor { static INLINE A of(f64 re, f64 im) { return (A)re; } };
+template <class T> struct factor<complex<T>> { static INLINE complex<T> of(f64 re, f64 im) { return {(T)re, (T)im}; } };
+
+template <class A> INLINE A conjugate(A x) { return x; }
+template <class T> INLINE complex<T> conjugate(complex<T> x) { return {x.re, -x.im}; }
+
+template <class A> INLINE A fma_of(A a, A b, A c) { return a * b + c; }
+INLINE f32 fma_of(f32 a, f32 b, f32 c) { return fmaf(a, b, c); }
+INLINE f64 fma_of(f64 a, f64 b, f64 c) { return fma(a, b, c); }
+template <class T> INLINE complex<T> fma_of(complex<T> a, complex<T> b, complex<T> c) {
+  return {fma_of(a.re, b.re, fma_of(-a.im, b.im, c.re)), fma_of(a.re, b.im, fma_of(a.im, b.re, c.im))};
+}
+
+// -- the first index of this thread in a loop over elements, and the distance to its next --
+#define FIRST ((i64)blockIdx.x * blockDim.x + threadIdx.x)
+#define STEP ((i64)gridDim.x * blockDim.x)
+template <class T> INLINE T least(T a, T b) { return b < a ? b : a; }
+template <class T> INLINE T most(T a, T b) { return a < b ? b : a; }
+INLINE i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
+"""
+
+
+def entries(template, kernels, threads=256):
+    """``extern "C"`` kernels from (symbol, template arguments) pairs: ``symbol`` calls ``template<arguments>(args)``, with so many threads."""
+    line = 'extern "C" __global__ void __launch_bounds__({}) {}(Args args) {{ {}<{}>(args); }}'
+    return "\n".join(line.format(threads, symbol, template, arguments) for symbol, arguments in kernels)
