@@ -1,20 +1,7 @@
-"""What the hand-written CUDA kernels share: the elements' types, conversions, complex numbers and block-wide helpers.
+// What the library kernels share: the elements' types and their conversions, complex numbers, positions in a grid. Included as text.
+//
+// Every kernel takes one struct whose members are 8 bytes each. Its file ends with an entry that calls ENTRY, a template with its arguments.
 
-The kernels are C++ templates; a topic's source is this text, its templates, and one ``extern "C"`` entry for each type it is asked for. Every
-kernel takes one struct by value whose members are 8 bytes each, so that a call packs it without padding.
-The text compiles under NVRTC and, with the stand-in's header, under a host compiler: what differs stands behind ``__CUDACC_RTC__``.
-"""
-
-TYPES = {
-    "b1": "u8", "u8": "u8", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64", "f16": "f16", "bf16": "bf16", "f32": "f32", "f64": "f64",
-    "c64": "c64", "c128": "c128", "u16": "u16", "u32": "u32", "u64": "u64",
-}  # fmt: skip
-"""The C++ name of each element type of the language that kernels compute with."""
-
-ACCUMULATORS = {"f16": "f32", "bf16": "f32", "u8": "i32", "i8": "i32", "i16": "i32"}
-"""The type in which sums of products are made, where it is not the type itself."""
-
-PRELUDE = r"""
 typedef signed char i8; typedef short i16; typedef int i32; typedef long long i64;
 typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
 typedef float f32; typedef double f64;
@@ -36,7 +23,7 @@ struct bf16 {
 struct f16 {
   u16 bits;
   f16() = default;
-#ifdef __CUDACC_RTC__
+#ifdef __CUDA_ARCH__
   INLINE f16(f32 x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x)); }
   INLINE operator f32() const { f32 x; asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits)); return x; }
 #else
@@ -87,16 +74,11 @@ template <class T> INLINE complex<T> fma_of(complex<T> a, complex<T> b, complex<
   return {fma_of(a.re, b.re, fma_of(-a.im, b.im, c.re)), fma_of(a.re, b.im, fma_of(a.im, b.re, c.im))};
 }
 
+INLINE f64 infinity() { return bits_as<f64>((u64)0x7ff0000000000000); }
+
 // -- the first index of this thread in a loop over elements, and the distance to its next --
 #define FIRST ((i64)blockIdx.x * blockDim.x + threadIdx.x)
 #define STEP ((i64)gridDim.x * blockDim.x)
 template <class T> INLINE T least(T a, T b) { return b < a ? b : a; }
 template <class T> INLINE T most(T a, T b) { return a < b ? b : a; }
 INLINE i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
-"""
-
-
-def entries(template, kernels, threads=256):
-    """``extern "C"`` kernels from (symbol, template arguments) pairs: ``symbol`` calls ``template<arguments>(args)``, with so many threads."""
-    line = 'extern "C" __global__ void __launch_bounds__({}) {}(Args args) {{ {}<{}>(args); }}'
-    return "\n".join(line.format(threads, symbol, template, arguments) for symbol, arguments in kernels)

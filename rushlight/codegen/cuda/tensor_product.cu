@@ -1,14 +1,10 @@
-"""Matrix products: c = alpha a b + beta c for batches of matrices with any strides.
+// Matrix products on tensor cores: half-width floats, and float32 rounded to tf32, summed in float32.
+//
+// A tile of 128 x 128 belongs to a block of eight warps, 64 x 32 of it to a warp, in pieces of 16 x 8. Tiles of the operands, 64 bytes of k deep, are
+// staged in shared memory while the next ones are on their way to registers.
 
-Two kernels. ``product`` gives each thread a small square of the result and serves every type. ``fast_product`` multiplies half-width floats (and
-float32 rounded to tf32, where the user allows it) on tensor cores: 16 x 8 pieces of the result, summed in float32. Both stage tiles of the
-operands in shared memory while the next ones are on their way to registers. Sums over k run in one order whatever the launch: results do
-not depend on the device's size.
-"""
+#include "elements.cuh"
 
-from .prelude import ACCUMULATORS, PRELUDE, TYPES, entries
-
-ARGS = """
 struct Args {
   const void* a; const void* b; void* c;
   i64 m, n, k, batch;
@@ -16,70 +12,10 @@ struct Args {
   i64 conjugate_a, conjugate_b;
   f64 alpha_re, alpha_im, beta_re, beta_im;
 };
-"""
 
-# Each of 256 threads computes R x R elements of a (16 R) x (16 R) tile.
-PRODUCT = r"""
-template <class T, class A, int R> INLINE void product(Args& p) {
-  constexpr int SIDE = 16 * R, DEPTH = 16, LOADS = SIDE * DEPTH / 256;
-  __shared__ A a_tile[DEPTH][SIDE + 1];
-  __shared__ A b_tile[DEPTH][SIDE + 1];
-  const int t = threadIdx.x, column = t % 16, row = t / 16;
-  const i64 tiles_n = ceil_div(p.n, SIDE), m0 = (i64)blockIdx.x / tiles_n * SIDE, n0 = (i64)blockIdx.x % tiles_n * SIDE;
-  const bool along_k_a = p.a_column == 1, along_k_b = p.b_row == 1;   // neighbouring threads read neighbouring elements
-  const A alpha = factor<A>::of(p.alpha_re, p.alpha_im), beta = factor<A>::of(p.beta_re, p.beta_im);
-  const bool add = p.beta_re != 0 || p.beta_im != 0;
-  for (i64 z = blockIdx.y; z < p.batch; z += gridDim.y) {
-    const T* a = (const T*)p.a + z * p.a_batch;
-    const T* b = (const T*)p.b + z * p.b_batch;
-    A sums[R][R];
-    for (int i = 0; i < R; i++) for (int j = 0; j < R; j++) sums[i][j] = A(0);
-    for (i64 k0 = 0; k0 < p.k; k0 += DEPTH) {
-      #pragma unroll
-      for (int l = 0; l < LOADS; l++) {
-        int e = l * 256 + t;
-        int k = along_k_a ? e % DEPTH : e / SIDE, s = along_k_a ? e / DEPTH : e % SIDE;
-        A x = A(0);
-        if (m0 + s < p.m && k0 + k < p.k) x = as<A>(a[(m0 + s) * p.a_row + (k0 + k) * p.a_column]);
-        a_tile[k][s] = p.conjugate_a ? conjugate(x) : x;
-        k = along_k_b ? e % DEPTH : e / SIDE; s = along_k_b ? e / DEPTH : e % SIDE;
-        x = A(0);
-        if (n0 + s < p.n && k0 + k < p.k) x = as<A>(b[(k0 + k) * p.b_row + (n0 + s) * p.b_column]);
-        b_tile[k][s] = p.conjugate_b ? conjugate(x) : x;
-      }
-      __syncthreads();
-      #pragma unroll 4
-      for (int k = 0; k < DEPTH; k++) {
-        A x[R], y[R];
-        #pragma unroll
-        for (int i = 0; i < R; i++) { x[i] = a_tile[k][row + 16 * i]; y[i] = b_tile[k][column + 16 * i]; }
-        #pragma unroll
-        for (int i = 0; i < R; i++)
-          #pragma unroll
-          for (int j = 0; j < R; j++) sums[i][j] = fma_of(x[i], y[j], sums[i][j]);
-      }
-      __syncthreads();
-    }
-    T* c = (T*)p.c + z * p.c_batch;
-    for (int i = 0; i < R; i++)
-      for (int j = 0; j < R; j++) {
-        i64 r = m0 + row + 16 * i, s = n0 + column + 16 * j;
-        if (r < p.m && s < p.n) {
-          T* at = c + r * p.c_row + s;
-          A value = alpha * sums[i][j];
-          *at = as<T>(add ? fma_of(beta, as<A>(*at), value) : value);
-        }
-      }
-  }
-}
-"""
-
-# One piece of work for the tensor cores of a warp. The host's twin gathers the operands' fragments from the lanes that hold them (layouts as in
-# the PTX manual, m16n8k16 and m16n8k8) and adds the products in the order of k.
-MMA = r"""
-template <class T> struct Fragment;
-
-#ifndef __CUDACC_RTC__
+// One piece of work for the tensor cores of a warp. The host's twin gathers the operands' fragments from the lanes that hold them (layouts as in
+// the PTX manual, m16n8k16 and m16n8k8) and adds the products in the order of k.
+#ifndef __CUDA_ARCH__
 template <class T, int PAIRS> INLINE f32 dot_of_lane(f32 sum, const u32* a, const u32* b) {
   for (int i = 0; i < PAIRS; i++) {
     if (sizeof(T) == 2) {
@@ -116,11 +52,8 @@ MULTIPLY(f32, "m16n8k8", "tf32")
 INLINE f32 rounded(f32 x) { return bits_as<f32>((bits_as<u32>(x) + 0x1000u) & 0xffffe000u); }   // to tf32: 10 bits of fraction
 INLINE bf16 rounded(bf16 x) { return x; }
 INLINE f16 rounded(f16 x) { return x; }
-"""
 
-# 128 x 128 of the result to a block of eight warps, 64 x 32 to a warp; 64 bytes of k at a time. A row of a tile is 80 bytes, so that the 32 lanes of a
-# warp read their fragments from 32 different banks.
-FAST = r"""
+// A row of a tile is 80 bytes, so that the 32 lanes of a warp read their fragments from 32 different banks.
 constexpr int SIDE = 128, ROW = 20;   // ROW: words of a tile's row, 16 of them used
 
 // A thread's share of a tile, 32 bytes: two runs of 16 bytes along k or, where memory runs across, along the other dim.
@@ -154,7 +87,7 @@ template <class T> struct Share {
   }
 };
 
-template <class T> INLINE void fast_product(Args& p) {
+template <class T> INLINE void tensor_product(Args& p) {
   __shared__ u32 a_tile[SIDE][ROW];
   __shared__ u32 b_tile[SIDE][ROW];
   constexpr int DEPTH = Share<T>::DEPTH;
@@ -215,17 +148,5 @@ template <class T> INLINE void fast_product(Args& p) {
         }
   }
 }
-"""
 
-
-def product(type, wide):
-    """(source, symbol) of the product for a type; ``wide``: in tiles of 128 x 128 instead of 32 x 32 (4-byte types)."""
-    name, sum = TYPES[type], TYPES[ACCUMULATORS.get(type, type)]
-    symbol = f"product_{type}{'_wide' if wide else ''}"
-    return PRELUDE + ARGS + PRODUCT + entries("product", [(symbol, f"{name}, {sum}, {8 if wide else 2}")]), symbol
-
-
-def fast_product(type):
-    """(source, symbol) of the product on tensor cores: f16, bf16, or f32 rounded to tf32."""
-    symbol = f"fast_product_{type}"
-    return PRELUDE + ARGS + MMA + FAST + entries("fast_product", [(symbol, TYPES[type])]), symbol
+extern "C" __global__ void __launch_bounds__(256) SYMBOL(Args args) { ENTRY(args); }

@@ -1,18 +1,11 @@
-"""Scans along rows: each result follows from the one before it.
+// Scans along rows: each result follows from the one before it.
+//
+// What is scanned is a step, an associative way to join two neighbouring stretches: a sum, a product, the running extremum with its place, the log
+// of a sum of exponentials, a linear recurrence. A row is cut into chunks: `totals` joins each chunk, `carries` scans the totals of each row, and
+// `fill` scans each chunk from what comes before it. Cuts follow from the length of a row alone: results are the same on every device.
 
-What is scanned is a *step*, an associative way to join two neighbouring stretches: a sum, a product, the running extremum with its place, the log
-of a sum of exponentials, a linear recurrence. A row is cut into chunks; ``totals`` joins each chunk, ``carries`` scans the totals of each row,
-and ``fill`` scans each chunk from what comes before it. Cuts follow from the length of a row alone: results are the same on every device.
-"""
+#include "elements.cuh"
 
-from .prelude import PRELUDE, TYPES, entries
-
-CHUNK = 4096
-"""Elements of a row that one block scans."""
-
-THREADS = 256
-
-SOURCE = r"""
 struct Args {
   const void* input; const void* other; void* out; void* places; void* carries;
   i64 rows, n, chunks;
@@ -45,10 +38,10 @@ template <class T, bool MAX> struct Extremum {   // the last of equal ones; a na
   static INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = v.value; ((i64*)p.places)[i] = v.place; }
 };
 template <class T> struct LogSum : Sum<T, f64> {
-  static INLINE f64 none() { return -INFINITY; }
+  static INLINE f64 none() { return -infinity(); }
   static INLINE f64 join(f64 a, f64 b) {
     f64 low = a < b ? a : b, high = a < b ? b : a;
-    if (low == low && high == high) return low > -INFINITY && high < INFINITY ? high + log1p(exp(low - high)) : high;
+    if (low == low && high == high) return low > -infinity() && high < infinity() ? high + log1p(exp(low - high)) : high;
     return a != a ? a : b;
   }
 };
@@ -125,22 +118,5 @@ template <class S> INLINE void fill(Args& p) {
     }
   }
 }
-"""
 
-_STEPS = {"sum": "Sum", "product": "Product", "max": "Extremum", "min": "Extremum", "logsumexp": "LogSum", "recurrence": "Recurrence"}
-_CARRY_BYTES = {"sum": 8, "product": 8, "max": 16, "min": 16, "logsumexp": 8, "recurrence": 16}
-
-
-def carry_bytes(step):
-    """Bytes that pass on from chunk to chunk."""
-    return _CARRY_BYTES[step]
-
-
-def source(step, type):
-    """The source of the kernels ``totals``, ``carries`` and ``fill`` for a step ('sum', 'product', 'max', 'min', 'logsumexp', 'recurrence')."""
-    name = TYPES[type]
-    extra = {"max": ", true", "min": ", false", "sum": ", i64" if type == "i64" else ", f64"}
-    extra["product"] = extra["sum"]
-    whole = f"{_STEPS[step]}<{name}{extra.get(step, '')}>"
-    kernels = [entries(kernel, [(f"{kernel}_{step}_{type}", whole)]) for kernel in ("totals", "carries", "fill")]
-    return PRELUDE + SOURCE + "\n".join(kernels)
+extern "C" __global__ void __launch_bounds__(256) SYMBOL(Args args) { ENTRY(args); }

@@ -1,0 +1,217 @@
+// Products of matrices that are read and written through *operands*: one loop nest for matrix products and convolutions. Included as text.
+//
+// The left operand has rows s and depth k, the right one columns s and depth k. An operand says what element (s, k) is: `row(s)` and `col(k)` find
+// the two halves of its address, `at(row, col)` reads it, `next_row`, `next_col` step to the neighbours, `deep` tells which neighbours lie side by
+// side in memory. A result `put(r, s, value)` takes the sums. They are made in the order of k, whatever the launch.
+
+template <class T> struct Strided {   // a matrix with any strides; what lies outside is 0
+  const T* p; i64 rows, depth, row_stride, col_stride; bool conjugated;
+  typedef T type; typedef int Row; typedef int Col;
+  INLINE bool deep() { return col_stride == 1; }
+  INLINE Row row(i64 s) { return s < rows ? (int)s : -1; }
+  INLINE Col col(i64 k) { return k < depth ? (int)k : -1; }
+  INLINE void next_row(Row& r) { r = r >= 0 && r + 1 < rows ? r + 1 : -1; }
+  INLINE void next_col(Col& c) { c = c >= 0 && c + 1 < depth ? c + 1 : -1; }
+  INLINE T at(Row r, Col c) { return r >= 0 && c >= 0 ? p[r * row_stride + c * col_stride] : T(0); }
+  template <int N> INLINE bool run(Row r, Col c, T* x) {   // N neighbours in one access, where memory allows
+    i64 across = deep() ? row_stride : col_stride, last = deep() ? c + N : r + N;
+    if ((deep() ? 1 : row_stride) != 1 || ((u64)p | (u64)(across * sizeof(T))) % 16 || r < 0 || c < 0 || last > (deep() ? depth : rows)) return false;
+    memcpy(x, __builtin_assume_aligned(p + r * row_stride + c * col_stride, 16), 16);
+    return true;
+  }
+};
+
+template <class Op> struct Swapped {   // the same operand with rows and depth exchanged
+  Op op;
+  typedef typename Op::type type; typedef typename Op::Col Row; typedef typename Op::Row Col;
+  static constexpr bool conjugated = false;
+  INLINE bool deep() { return !op.deep(); }
+  INLINE Row row(i64 s) { return op.col(s); }
+  INLINE Col col(i64 k) { return op.row(k); }
+  INLINE void next_row(Row& r) { op.next_col(r); }
+  INLINE void next_col(Col& c) { op.next_row(c); }
+  INLINE type at(Row r, Col c) { return op.at(c, r); }
+  template <int N> INLINE bool run(Row, Col, type*) { return false; }
+};
+
+// -- on threads: each of 256 computes R x R elements of a (16 R) x (16 R) tile at (m0, n0), in type A --
+template <class A, int R, class X, class Y, class Z> INLINE void thread_tile(X x_op, Y y_op, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 k_begin, i64 k_end) {
+  constexpr int SIDE = 16 * R, DEPTH = 16, LOADS = SIDE * DEPTH / 256;
+  __shared__ A x_tile[DEPTH][SIDE + 1];
+  __shared__ A y_tile[DEPTH][SIDE + 1];
+  const int t = threadIdx.x, column = t % 16, row = t / 16;
+  const bool deep_x = x_op.deep(), deep_y = y_op.deep();   // neighbouring threads read neighbouring elements
+  typename X::Row x_rows[LOADS];
+  typename Y::Row y_rows[LOADS];
+  #pragma unroll
+  for (int l = 0; l < LOADS; l++) {
+    int e = l * 256 + t;
+    x_rows[l] = x_op.row(m0 + (deep_x ? e / DEPTH : e % SIDE));
+    y_rows[l] = y_op.row(n0 + (deep_y ? e / DEPTH : e % SIDE));
+  }
+  A sums[R][R];
+  for (int i = 0; i < R; i++) for (int j = 0; j < R; j++) sums[i][j] = A(0);
+  for (i64 k0 = k_begin; k0 < k_end; k0 += DEPTH) {
+    #pragma unroll
+    for (int l = 0; l < LOADS; l++) {
+      int e = l * 256 + t;
+      int k = deep_x ? e % DEPTH : e / SIDE, s = deep_x ? e / DEPTH : e % SIDE;
+      A x = k0 + k < k_end ? as<A>(x_op.at(x_rows[l], x_op.col(k0 + k))) : A(0);
+      x_tile[k][s] = x_op.conjugated ? conjugate(x) : x;
+      k = deep_y ? e % DEPTH : e / SIDE; s = deep_y ? e / DEPTH : e % SIDE;
+      x = k0 + k < k_end ? as<A>(y_op.at(y_rows[l], y_op.col(k0 + k))) : A(0);
+      y_tile[k][s] = y_op.conjugated ? conjugate(x) : x;
+    }
+    __syncthreads();
+    #pragma unroll 4
+    for (int k = 0; k < DEPTH; k++) {
+      A x[R], y[R];
+      #pragma unroll
+      for (int i = 0; i < R; i++) { x[i] = x_tile[k][row + 16 * i]; y[i] = y_tile[k][column + 16 * i]; }
+      #pragma unroll
+      for (int i = 0; i < R; i++)
+        #pragma unroll
+        for (int j = 0; j < R; j++) sums[i][j] = fma_of(x[i], y[j], sums[i][j]);
+    }
+    __syncthreads();
+  }
+  for (int i = 0; i < R; i++)
+    for (int j = 0; j < R; j++) {
+      i64 r = m0 + row + 16 * i, s = n0 + column + 16 * j;
+      if (r < m && s < n) z.put(r, s, sums[i][j]);
+    }
+}
+
+// -- on tensor cores: one piece of work for a warp, 16 x 8 of the result --
+//
+// The host's twin gathers the operands' fragments from the lanes that hold them (layouts as in the PTX manual, m16n8k16 and m16n8k8) and adds the
+// products in the order of k.
+#ifndef __CUDA_ARCH__
+template <class T> INLINE f32 dot_of_words(f32 sum, u32 a, u32 b) {
+  if (sizeof(T) == 4) return fmaf(bits_as<f32>(a & 0xffffe000u), bits_as<f32>(b & 0xffffe000u), sum);
+  sum = fmaf((f32)bits_as<T>((u16)a), (f32)bits_as<T>((u16)b), sum);
+  return fmaf((f32)bits_as<T>((u16)(a >> 16)), (f32)bits_as<T>((u16)(b >> 16)), sum);
+}
+template <> INLINE f32 dot_of_words<f32>(f32 sum, u32 a, u32 b) { return fmaf(bits_as<f32>(a & 0xffffe000u), bits_as<f32>(b & 0xffffe000u), sum); }
+template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]) {
+  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  for (int half = 0; half < 2; half++)
+    for (int j = 0; j < 4; j++) {
+      u32 low = __shfl_sync(~0u, a[2 * half], 4 * g + j), high = __shfl_sync(~0u, a[2 * half + 1], 4 * g + j);
+      u32 left = __shfl_sync(~0u, b[half], 8 * t + j), right = __shfl_sync(~0u, b[half], 8 * t + 4 + j);
+      c[0] = dot_of_words<T>(c[0], low, left); c[1] = dot_of_words<T>(c[1], low, right);
+      c[2] = dot_of_words<T>(c[2], high, left); c[3] = dot_of_words<T>(c[3], high, right);
+    }
+}
+#else
+template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]);
+#define TENSOR_MULTIPLY(T, SHAPE, KIND)                                                                                              \
+  template <> INLINE void multiply<T>(f32 c[4], const u32 a[4], const u32 b[2]) {                                                    \
+    asm volatile("mma.sync.aligned." SHAPE ".row.col.f32." KIND "." KIND ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));          \
+  }
+TENSOR_MULTIPLY(bf16, "m16n8k16", "bf16")
+TENSOR_MULTIPLY(f16, "m16n8k16", "f16")
+TENSOR_MULTIPLY(f32, "m16n8k8", "tf32")
+#endif
+
+INLINE f32 rounded(f32 x) { return bits_as<f32>((bits_as<u32>(x) + 0x1000u) & 0xffffe000u); }   // to tf32: 10 bits of fraction
+INLINE bf16 rounded(bf16 x) { return x; }
+INLINE f16 rounded(f16 x) { return x; }
+
+// A tile of 128 x 128 belongs to a block of eight warps, 64 x 32 of it to a warp. Tiles of the operands are 64 bytes of k deep; a row takes 80
+// bytes, so that the 32 lanes of a warp read their fragments from 32 different banks.
+constexpr int TILE = 128, TILE_ROW = 20;
+
+template <class Op> struct Share {   // of a tile: two runs of 16 bytes along k or, where memory runs across, along the other dim
+  typedef typename Op::type T;
+  static constexpr int N = 16 / sizeof(T), DEPTH = 64 / sizeof(T);
+  typename Op::Row rows[2];
+  T x[2][N];
+  INLINE void start(Op& op, i64 first) {
+    #pragma unroll
+    for (int r = 0; r < 2; r++) { int e = r * 256 + threadIdx.x; rows[r] = op.row(first + (op.deep() ? e / 4 : e % (TILE / N) * N)); }
+  }
+  INLINE void load(Op& op, i64 k0) {
+    const bool deep = op.deep();
+    #pragma unroll
+    for (int r = 0; r < 2; r++) {
+      int e = r * 256 + threadIdx.x;
+      typename Op::Row row = rows[r];
+      typename Op::Col col = op.col(k0 + (deep ? e % 4 * N : e / (TILE / N)));
+      if (op.template run<N>(row, col, x[r])) continue;
+      #pragma unroll
+      for (int i = 0; i < N; i++) {
+        x[r][i] = op.at(row, col);
+        if (deep) op.next_col(col); else op.next_row(row);
+      }
+    }
+  }
+  INLINE void store(u32 (*tile)[TILE_ROW], bool deep) {
+    #pragma unroll
+    for (int r = 0; r < 2; r++) {
+      int e = r * 256 + threadIdx.x;
+      #pragma unroll
+      for (int i = 0; i < N; i++) ((T*)tile[deep ? e / 4 : e % (TILE / N) * N + i])[deep ? e % 4 * N + i : e / (TILE / N)] = rounded(x[r][i]);
+    }
+  }
+};
+
+// k_begin and k_end - k_begin (but for the last stretch) are multiples of 64.
+template <class X, class Y, class Z> INLINE void tensor_tile(X x_op, Y y_op, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 k_begin, i64 k_end) {
+  typedef typename X::type T;
+  __shared__ u32 x_tile[TILE][TILE_ROW];
+  __shared__ u32 y_tile[TILE][TILE_ROW];
+  constexpr int DEPTH = Share<X>::DEPTH;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, m1 = warp / 4 * 64, n1 = warp % 4 * 32;
+  f32 sums[4][4][4];
+  for (int i = 0; i < 4; i++) for (int j = 0; j < 4; j++) for (int l = 0; l < 4; l++) sums[i][j][l] = 0;
+  Share<X> next_x;
+  Share<Y> next_y;
+  next_x.start(x_op, m0); next_y.start(y_op, n0);
+  next_x.load(x_op, k_begin); next_y.load(y_op, k_begin);
+  for (i64 k0 = k_begin; k0 < k_end; k0 += DEPTH) {
+    next_x.store(x_tile, x_op.deep());
+    next_y.store(y_tile, y_op.deep());
+    __syncthreads();
+    if (k0 + DEPTH < k_end) { next_x.load(x_op, k0 + DEPTH); next_y.load(y_op, k0 + DEPTH); }
+    #pragma unroll
+    for (int word = 0; word < 16; word += 8) {
+      u32 x[4][4], y[4][2];
+      #pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const int r = m1 + 16 * i + g, s = n1 + 8 * i + g;
+        x[i][0] = x_tile[r][word + t]; x[i][1] = x_tile[r + 8][word + t]; x[i][2] = x_tile[r][word + t + 4]; x[i][3] = x_tile[r + 8][word + t + 4];
+        y[i][0] = y_tile[s][word + t]; y[i][1] = y_tile[s][word + t + 4];
+      }
+      #pragma unroll
+      for (int i = 0; i < 4; i++)
+        #pragma unroll
+        for (int j = 0; j < 4; j++) multiply<T>(sums[i][j], x[i], y[j]);
+    }
+    __syncthreads();
+  }
+  #pragma unroll
+  for (int i = 0; i < 4; i++)
+    #pragma unroll
+    for (int j = 0; j < 4; j++)
+      #pragma unroll
+      for (int l = 0; l < 4; l++) {
+        i64 r = m0 + m1 + 16 * i + g + l / 2 * 8, s = n0 + n1 + 8 * j + 2 * t + l % 2;
+        if (r < m && s < n) z.put(r, s, sums[i][j][l]);
+      }
+}
+
+// Which machinery, and the side of its tile.
+template <class A, int R> struct OnThreads {
+  static constexpr int SIDE = 16 * R;
+  template <class X, class Y, class Z> static INLINE void tile(X x, Y y, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 begin, i64 end) {
+    thread_tile<A, R>(x, y, z, m, n, m0, n0, begin, end);
+  }
+};
+struct OnTensorCores {
+  static constexpr int SIDE = TILE;
+  template <class X, class Y, class Z> static INLINE void tile(X x, Y y, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 begin, i64 end) {
+    tensor_tile(x, y, z, m, n, m0, n0, begin, end);
+  }
+};
