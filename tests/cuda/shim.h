@@ -13,7 +13,7 @@ void *mmap(void *, size_t, int, int, int, long) noexcept;
 #define MATH(name) double name(double) noexcept; float name##f(float) noexcept;
 MATH(exp) MATH(exp2) MATH(exp10) MATH(expm1) MATH(log) MATH(log2) MATH(log10) MATH(log1p) MATH(sin) MATH(cos) MATH(tan) MATH(asin) MATH(acos) MATH(atan)
 MATH(sinh) MATH(cosh) MATH(tanh) MATH(asinh) MATH(acosh) MATH(atanh) MATH(erf) MATH(erfc) MATH(cbrt) MATH(sqrt) MATH(fabs) MATH(floor) MATH(ceil)
-MATH(trunc) MATH(rint) MATH(round) MATH(lgamma) MATH(tgamma)
+MATH(trunc) MATH(rint) MATH(round) MATH(lgamma) MATH(tgamma) MATH(j0) MATH(j1) MATH(y0) MATH(y1)
 #undef MATH
 #define MATH(name) double name(double, double) noexcept; float name##f(float, float) noexcept;
 MATH(pow) MATH(fmod) MATH(copysign) MATH(atan2) MATH(hypot) MATH(fmin) MATH(fmax) MATH(remainder)

@@ -11,6 +11,8 @@
 package before the first image is wanted.
 """
 
+import hashlib
+
 from .. import cache
 from ..outputs import Output, described, lowered_outputs
 from .kernel import Kernel
@@ -45,9 +47,10 @@ def library(file, kernel, fields, threads, shared=0, **defines):
     fields: ``(name, struct letter)`` of its parameter, in order; threads: of a block; shared: bytes of dynamic shared
     memory; defines: macros that the file sees. In the file, ``SYMBOL`` is the name that ``kernel`` stands for.
     """
-    from .compile import read
+    from .compile import prelude, read
 
-    symbol = _symbol(kernel, "library", file, sorted(defines.items()))
+    made_from = hashlib.sha256(repr((prelude(), read(file), sorted(defines.items()))).encode()).hexdigest()
+    symbol = f"rushlight_{_label(kernel)}_{made_from[:16]}"
     macros = {"SYMBOL": symbol, **defines}
 
     def write():
@@ -60,5 +63,8 @@ def library(file, kernel, fields, threads, shared=0, **defines):
 
 def _symbol(name, *parts):
     """A kernel's name: the operator's and the hash of everything it is made from."""
-    label = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
-    return f"rushlight_{label}_{cache.portable_key(*parts)[:16]}"
+    return f"rushlight_{_label(name)}_{cache.portable_key(*parts)[:16]}"
+
+
+def _label(name):
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)

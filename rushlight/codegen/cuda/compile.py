@@ -38,10 +38,12 @@ def prelude():
     return read("prelude.cuh")
 
 
+@functools.cache
 def read(name):
-    """The text of a file of this package."""
+    """The text of a file of this package; a line ``#include "other"`` stands for the text of another."""
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name)) as file:
-        return file.read()
+        lines = file.read().splitlines(keepends=True)
+    return "".join(read(line.split('"')[1]) if line.startswith("#include") else line for line in lines)
 
 
 def image(kernels, arch):

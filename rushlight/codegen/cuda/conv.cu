@@ -22,8 +22,8 @@ template <class T> struct Windows {
   const T* x; Args* p;
   typedef T type; typedef Pixel Row; typedef Tap Col;
   static constexpr bool conjugated = false;
-  INLINE bool deep() { return false; }
-  INLINE Row row(i64 s) {
+  MEMBER bool deep() { return false; }
+  MEMBER Row row(i64 s) {
     Row r;
     i64 pixels = p->place[0] * p->place[1] * p->place[2], image = s / pixels;
     int rest = (int)(s - image * pixels);
@@ -31,7 +31,7 @@ template <class T> struct Windows {
     for (int d = 2; d >= 0; d--) { int n = (int)p->place[d]; r.place[d] = rest % n; rest /= n; r.at[d] = r.place[d] * (int)p->step[d]; }
     return r;
   }
-  INLINE Col col(i64 k) {
+  MEMBER Col col(i64 k) {
     Col c;
     int tap = (int)(k / p->channels);
     c.c = (int)(k - tap * p->channels); c.channel = c.c * p->x_channel;
@@ -39,7 +39,7 @@ template <class T> struct Windows {
     c.inside = tap == 0;
     return c;
   }
-  INLINE void next_row(Row& r) {
+  MEMBER void next_row(Row& r) {
     for (int d = 2; d >= 0; d--) {
       r.at[d] += (int)p->step[d];
       if (++r.place[d] < p->place[d]) return;
@@ -48,7 +48,7 @@ template <class T> struct Windows {
     r.base += p->x_image;
     r.inside = r.base < p->images * p->x_image;
   }
-  INLINE void next_col(Col& c) {
+  MEMBER void next_col(Col& c) {
     c.channel += p->x_channel;
     if (++c.c < p->channels) return;
     c.c = 0; c.channel = 0;
@@ -59,7 +59,7 @@ template <class T> struct Windows {
     }
     c.inside = false;
   }
-  INLINE T at(const Row& r, const Col& c) {
+  MEMBER T at(const Row& r, const Col& c) {
     i64 offset = r.base + c.channel;
     bool inside = r.inside && c.inside;
     #pragma unroll
@@ -70,7 +70,7 @@ template <class T> struct Windows {
     }
     return inside ? x[offset] : T(0);
   }
-  template <int N> INLINE bool run(const Row&, const Col&, T*) { return false; }
+  template <int N> MEMBER bool run(const Row&, const Col&, T*) { return false; }
 };
 
 // The output's gradient: rows are outputs, depth the pixels.
@@ -78,25 +78,25 @@ template <class T> struct Places {
   const T* x; Args* p;
   typedef T type; typedef i64 Row; typedef Pixel Col;
   static constexpr bool conjugated = false;
-  INLINE bool deep() { return true; }
-  INLINE Row row(i64 s) { return s < p->outputs ? s : -1; }
-  INLINE Col col(i64 k) {
+  MEMBER bool deep() { return true; }
+  MEMBER Row row(i64 s) { return s < p->outputs ? s : -1; }
+  MEMBER Col col(i64 k) {
     Windows<T> w = {x, p};
     return w.row(k);
   }
-  INLINE void next_row(Row& r) { r = r >= 0 && r + 1 < p->outputs ? r + 1 : -1; }
-  INLINE void next_col(Col& c) { Windows<T> w = {x, p}; w.next_row(c); }
-  INLINE T at(Row r, const Col& c) {
+  MEMBER void next_row(Row& r) { r = r >= 0 && r + 1 < p->outputs ? r + 1 : -1; }
+  MEMBER void next_col(Col& c) { Windows<T> w = {x, p}; w.next_row(c); }
+  MEMBER T at(Row r, const Col& c) {
     if (r < 0 || !c.inside) return T(0);
     i64 image = p->x_image ? c.base / p->x_image : 0;
     return x[image * p->out_image + r * p->out_channel + c.place[0] * p->out_stride[0] + c.place[1] * p->out_stride[1] + c.place[2] * p->out_stride[2]];
   }
-  template <int N> INLINE bool run(Row, const Col&, T*) { return false; }
+  template <int N> MEMBER bool run(Row, const Col&, T*) { return false; }
 };
 
 template <class T, class A> struct Image {   // the result: output r at pixel s
   T* out; const T* bias; Args* p;
-  INLINE void put(i64 r, i64 s, A sum) {
+  MEMBER void put(i64 r, i64 s, A sum) {
     i64 pixels = p->place[0] * p->place[1] * p->place[2], image = s / pixels;
     int rest = (int)(s - image * pixels);
     i64 at = image * p->out_image + r * p->out_channel;
@@ -106,7 +106,7 @@ template <class T, class A> struct Image {   // the result: output r at pixel s
 };
 template <class A> struct Sums {
   A* out; i64 row;
-  INLINE void put(i64 r, i64 s, A sum) { out[r * row + s] = sum; }
+  MEMBER void put(i64 r, i64 s, A sum) { out[r * row + s] = sum; }
 };
 
 template <class T, class A, class How> INLINE void correlate(Args& p) {

@@ -2,40 +2,26 @@
 //
 // Every kernel takes one struct whose members are 8 bytes each. Its file ends with an entry that calls ENTRY, a template with its arguments.
 
-typedef signed char i8; typedef short i16; typedef int i32; typedef long long i64;
-typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
-typedef float f32; typedef double f64;
-
-#define INLINE __device__ __forceinline__
-
-template <class To, class From> INLINE To bits_as(From x) { To y; memcpy(&y, &x, sizeof(To)); return y; }
+#define MEMBER __device__ __forceinline__   // of a struct
 
 struct bf16 {
   u16 bits;
   bf16() = default;
-  INLINE bf16(f32 x) {  // round to nearest even; a nan stays one
-    u32 b = bits_as<u32>(x);
-    bits = x != x ? 0x7fc0 : (u16)((b + 0x7fff + ((b >> 16) & 1)) >> 16);
-  }
-  INLINE operator f32() const { return bits_as<f32>((u32)bits << 16); }
+  MEMBER bf16(f32 x) : bits(to_bf16(x)) {}
+  MEMBER operator f32() const { return from_bf16(bits); }
 };
 
 struct f16 {
   u16 bits;
   f16() = default;
-#ifdef __CUDA_ARCH__
-  INLINE f16(f32 x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x)); }
-  INLINE operator f32() const { f32 x; asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits)); return x; }
-#else
-  f16(f32 x) { bits = bits_as<u16>((_Float16)x); }
-  operator f32() const { return (f32)bits_as<_Float16>(bits); }
-#endif
+  MEMBER f16(f32 x) : bits(to_f16(x)) {}
+  MEMBER operator f32() const { return from_f16(bits); }
 };
 
 template <class T> struct complex {
   T re, im;
   complex() = default;
-  INLINE complex(T r, T i = 0) : re(r), im(i) {}
+  MEMBER complex(T r, T i = 0) : re(r), im(i) {}
 };
 typedef complex<f32> c64; typedef complex<f64> c128;
 template <class T> INLINE complex<T> operator+(complex<T> a, complex<T> b) { return {a.re + b.re, a.im + b.im}; }
@@ -49,20 +35,20 @@ template <class T> INLINE complex<T> operator/(complex<T> a, complex<T> b) {
 template <class T> INLINE bool operator==(complex<T> a, complex<T> b) { return a.re == b.re && a.im == b.im; }
 
 // -- generic arithmetic: a number of type A from one of type T, a factor given as two doubles, conjugation, a * b + c --
-template <class A, class T> struct convert { static INLINE A of(T x) { return (A)x; } };
-template <class A> struct convert<A, bf16> { static INLINE A of(bf16 x) { return (A)(f32)x; } };
-template <class A> struct convert<A, f16> { static INLINE A of(f16 x) { return (A)(f32)x; } };
-template <class T> struct convert<complex<T>, complex<T>> { static INLINE complex<T> of(complex<T> x) { return x; } };
-template <class T> struct convert<bf16, T> { static INLINE bf16 of(T x) { return bf16((f32)x); } };
-template <class T> struct convert<f16, T> { static INLINE f16 of(T x) { return f16((f32)x); } };
-template <> struct convert<bf16, bf16> { static INLINE bf16 of(bf16 x) { return x; } };
-template <> struct convert<f16, f16> { static INLINE f16 of(f16 x) { return x; } };
-template <> struct convert<bf16, f16> { static INLINE bf16 of(f16 x) { return bf16((f32)x); } };
-template <> struct convert<f16, bf16> { static INLINE f16 of(bf16 x) { return f16((f32)x); } };
+template <class A, class T> struct convert { INLINE A of(T x) { return (A)x; } };
+template <class A> struct convert<A, bf16> { INLINE A of(bf16 x) { return (A)(f32)x; } };
+template <class A> struct convert<A, f16> { INLINE A of(f16 x) { return (A)(f32)x; } };
+template <class T> struct convert<complex<T>, complex<T>> { INLINE complex<T> of(complex<T> x) { return x; } };
+template <class T> struct convert<bf16, T> { INLINE bf16 of(T x) { return bf16((f32)x); } };
+template <class T> struct convert<f16, T> { INLINE f16 of(T x) { return f16((f32)x); } };
+template <> struct convert<bf16, bf16> { INLINE bf16 of(bf16 x) { return x; } };
+template <> struct convert<f16, f16> { INLINE f16 of(f16 x) { return x; } };
+template <> struct convert<bf16, f16> { INLINE bf16 of(f16 x) { return bf16((f32)x); } };
+template <> struct convert<f16, bf16> { INLINE f16 of(bf16 x) { return f16((f32)x); } };
 template <class A, class T> INLINE A as(T x) { return convert<A, T>::of(x); }
 
-template <class A> struct factor { static INLINE A of(f64 re, f64 im) { return (A)re; } };
-template <class T> struct factor<complex<T>> { static INLINE complex<T> of(f64 re, f64 im) { return {(T)re, (T)im}; } };
+template <class A> struct factor { INLINE A of(f64 re, f64 im) { return (A)re; } };
+template <class T> struct factor<complex<T>> { INLINE complex<T> of(f64 re, f64 im) { return {(T)re, (T)im}; } };
 
 template <class A> INLINE A conjugate(A x) { return x; }
 template <class T> INLINE complex<T> conjugate(complex<T> x) { return {x.re, -x.im}; }

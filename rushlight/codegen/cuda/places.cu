@@ -14,7 +14,7 @@ template <class Index> INLINE void places(Args& p) {
   for (i64 i = FIRST; i < p.n; i += STEP) {
     i64 v = ((const Index*)p.input)[i];
     if (v >= p.size || v < (p.negative ? -p.size : 0)) {
-      report(p.fault, (int)p.code, v, p.size, i);
+      report((Fault*)p.fault, (int)p.code, v, p.size, i);
       v = 0;
     }
     p.out[i] = (v < 0 ? v + p.size : v) * p.step;

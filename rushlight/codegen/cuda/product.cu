@@ -14,7 +14,7 @@ struct Args {
 
 template <class C, class A> struct Scaled {
   C* c; i64 row; A alpha, beta; bool add;
-  INLINE void put(i64 r, i64 s, A sum) {
+  MEMBER void put(i64 r, i64 s, A sum) {
     C* at = c + r * row + s;
     A value = alpha * sum;
     *at = as<C>(add ? fma_of(beta, as<A>(*at), value) : value);

@@ -26,16 +26,16 @@ INLINE void philox(u32 x[4], u64 seed) {
 // The block of words number `index` of a call; `turn` distinguishes what one element draws one after the other.
 struct Words {
   u32 w[4];
-  INLINE Words(Args& p, u64 index, u32 turn) {
+  MEMBER Words(Args& p, u64 index, u32 turn) {
     w[0] = (u32)index; w[1] = (u32)(index >> 32) ^ turn << 8; w[2] = (u32)p.call; w[3] = (u32)((u64)p.call >> 32);
     philox(w, (u64)p.seed);
   }
-  INLINE u64 wide(int i) { return (u64)w[2 * i] << 32 | w[2 * i + 1]; }
+  MEMBER u64 wide(int i) { return (u64)w[2 * i] << 32 | w[2 * i + 1]; }
 };
 
 template <class A> struct unit;   // [0, 1) with as many bits as the type has
-template <> struct unit<f32> { static INLINE f32 of(u32 w) { return (f32)(w >> 8) * (1.0f / 16777216); } };
-template <> struct unit<f64> { static INLINE f64 of(u64 w) { return (f64)(w >> 11) * (1.0 / 9007199254740992.0); } };
+template <> struct unit<f32> { INLINE f32 of(u32 w) { return (f32)(w >> 8) * (1.0f / 16777216); } };
+template <> struct unit<f64> { INLINE f64 of(u64 w) { return (f64)(w >> 11) * (1.0 / 9007199254740992.0); } };
 
 INLINE f32 log_of(f32 x) { return logf(x); }
 INLINE f64 log_of(f64 x) { return log(x); }
@@ -48,19 +48,19 @@ template <class T, class A> INLINE A parameter(const void* array, i64 i, f64 num
 
 // -- streams of functions of one uniform number, and pairs of normal ones --
 struct Uniform {   // rounding must not reach the end of the range
-  template <class T, class A> static INLINE T of(A u, A low, A high) { T x = as<T>(fma_of(u, high - low, low)); return as<A>(x) < high ? x : as<T>(low); }
+  template <class T, class A> INLINE T of(A u, A low, A high) { T x = as<T>(fma_of(u, high - low, low)); return as<A>(x) < high ? x : as<T>(low); }
 };
 struct Exponential {
-  template <class T, class A> static INLINE T of(A u, A rate, A) { return as<T>(most(-log_of(1 - u), (A)5.9604645e-8) / rate); }
+  template <class T, class A> INLINE T of(A u, A rate, A) { return as<T>(most(-log_of(1 - u), (A)5.9604645e-8) / rate); }
 };
 struct Geometric {
-  template <class T, class A> static INLINE T of(A u, A p, A) { return as<T>(most((A)1, (A)ceil(log_of(1 - u) / (A)log1p(-(f64)p)))); }
+  template <class T, class A> INLINE T of(A u, A p, A) { return as<T>(most((A)1, (A)ceil(log_of(1 - u) / (A)log1p(-(f64)p)))); }
 };
 struct Cauchy {
-  template <class T, class A> static INLINE T of(A u, A median, A sigma) { return as<T>(fma_of(sigma, (A)tan(3.14159265358979323846 * ((f64)u - 0.5)), median)); }
+  template <class T, class A> INLINE T of(A u, A median, A sigma) { return as<T>(fma_of(sigma, (A)tan(3.14159265358979323846 * ((f64)u - 0.5)), median)); }
 };
 struct Bernoulli {
-  template <class T, class A> static INLINE T of(A u, A p, A) { return as<T>((A)(u < p)); }
+  template <class T, class A> INLINE T of(A u, A p, A) { return as<T>((A)(u < p)); }
 };
 
 template <class A> struct per_block { static constexpr int N = 16 / sizeof(A); };
@@ -118,15 +118,15 @@ template <class T, bool WIDE> INLINE void integers(Args& p) {   // base + word %
 // -- samplers --
 struct Draw {
   Args& p; u64 element; u32 turn;
-  INLINE f64 operator()() { Words words(p, element, ++turn); return unit<f64>::of(words.wide(0)); }
-  INLINE f64 normal() {
+  MEMBER f64 operator()() { Words words(p, element, ++turn); return unit<f64>::of(words.wide(0)); }
+  MEMBER f64 normal() {
     Words words(p, element, ++turn);
     return sqrt(-2 * log1p(-unit<f64>::of(words.wide(0)))) * cos(6.28318530717958647692 * unit<f64>::of(words.wide(1)));
   }
 };
 
 struct Poisson {   // products of uniforms for small rates, else Hoermann's transformed rejection PTRS (1993)
-  static INLINE f64 of(Draw& draw, f64 rate, f64) {
+  INLINE f64 of(Draw& draw, f64 rate, f64) {
     if (rate < 10) {
       if (rate == 0) return 0;
       f64 k = 0, product = draw(), bound = exp(-rate);
@@ -150,14 +150,14 @@ INLINE f64 stirling_tail(f64 k) {
 }
 
 struct Binomial {   // geometric gaps between successes, or Hoermann's transformed rejection BTRS (1993)
-  static INLINE f64 gaps(Draw& draw, f64 count, f64 p) {
+  INLINE f64 gaps(Draw& draw, f64 count, f64 p) {
     f64 reached = 0, successes = 0;
     for (;; successes++) {
       reached += ceil(log(1 - draw()) / log1p(-p));
       if (reached > count) return successes;
     }
   }
-  static INLINE f64 rejection(Draw& draw, f64 count, f64 p) {
+  INLINE f64 rejection(Draw& draw, f64 count, f64 p) {
     f64 deviation = sqrt(count * p * (1 - p)), b = 1.15 + 2.53 * deviation, a = -0.0873 + 0.0248 * b + 0.01 * p, centre = count * p + 0.5;
     f64 v_r = 0.92 - 4.2 / b, odds = p / (1 - p), alpha = (2.83 + 5.1 / b) * deviation, mode = floor((count + 1) * p);
     for (;;) {
@@ -170,7 +170,7 @@ struct Binomial {   // geometric gaps between successes, or Hoermann's transform
       if (log(v * alpha / (a / (us * us) + b)) <= bound) return k;
     }
   }
-  static INLINE f64 of(Draw& draw, f64 count, f64 p) {
+  INLINE f64 of(Draw& draw, f64 count, f64 p) {
     if (p != p || count != count) return p + count;
     if (count <= 0 || p <= 0) return 0;
     if (p >= 1) return count;
@@ -180,7 +180,7 @@ struct Binomial {   // geometric gaps between successes, or Hoermann's transform
 };
 
 struct Gamma {   // Marsaglia and Tsang (2000), raised by one below 1
-  static INLINE f64 of(Draw& draw, f64 alpha, f64) {
+  INLINE f64 of(Draw& draw, f64 alpha, f64) {
     f64 scale = 1;
     if (alpha != alpha) return alpha;
     if (alpha == 0) return 0;

@@ -15,31 +15,31 @@ constexpr int THREADS = 256, EACH = 16, CHUNK = THREADS * EACH;
 // Each step: the value V that passes on, that of an element, what nothing is, how two stretches join, and what is stored.
 template <class T, class A> struct Sum {
   typedef A V;
-  static INLINE V none() { return A(0); }
-  static INLINE V at(Args& p, i64 i, i64) { return as<A>(((const T*)p.input)[i]); }
-  static INLINE V join(V a, V b) { return a + b; }
-  static INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = as<T>(v); }
+  INLINE V none() { return A(0); }
+  INLINE V at(Args& p, i64 i, i64) { return as<A>(((const T*)p.input)[i]); }
+  INLINE V join(V a, V b) { return a + b; }
+  INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = as<T>(v); }
 };
 template <class T, class A> struct Product : Sum<T, A> {
-  static INLINE A none() { return A(1); }
-  static INLINE A join(A a, A b) { return a * b; }
+  INLINE A none() { return A(1); }
+  INLINE A join(A a, A b) { return a * b; }
 };
 template <class T> struct Found { T value; i64 place; };
 template <class T, bool MAX> struct Extremum {   // the last of equal ones; a nan stays
   typedef Found<T> V;
-  static INLINE V none() { return {T(0), -1}; }
-  static INLINE V at(Args& p, i64 i, i64 place) { return {((const T*)p.input)[i], place}; }
-  static INLINE V join(V a, V b) {
+  INLINE V none() { return {T(0), -1}; }
+  INLINE V at(Args& p, i64 i, i64 place) { return {((const T*)p.input)[i], place}; }
+  INLINE V join(V a, V b) {
     if (a.place < 0) return b;
     if (b.place < 0) return a;
     if (b.value != b.value) return b;
     return a.value == a.value && (MAX ? b.value >= a.value : b.value <= a.value) ? b : a;
   }
-  static INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = v.value; ((i64*)p.places)[i] = v.place; }
+  INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = v.value; ((i64*)p.places)[i] = v.place; }
 };
 template <class T> struct LogSum : Sum<T, f64> {
-  static INLINE f64 none() { return -infinity(); }
-  static INLINE f64 join(f64 a, f64 b) {
+  INLINE f64 none() { return -infinity(); }
+  INLINE f64 join(f64 a, f64 b) {
     f64 low = a < b ? a : b, high = a < b ? b : a;
     if (low == low && high == high) return low > -infinity() && high < infinity() ? high + log1p(exp(low - high)) : high;
     return a != a ? a : b;
@@ -48,10 +48,10 @@ template <class T> struct LogSum : Sum<T, f64> {
 struct Line { f64 slope, offset; };
 template <class T> struct Recurrence {           // y[i] = other[i] y[i - 1] + input[i], as maps of what comes before
   typedef Line V;
-  static INLINE V none() { return {1, 0}; }
-  static INLINE V at(Args& p, i64 i, i64 place) { return {place ? (f64)((const T*)p.other)[i] : 0, (f64)((const T*)p.input)[i]}; }
-  static INLINE V join(V a, V b) { return {a.slope * b.slope, a.slope == 0 && a.offset == 0 ? b.offset : fma(b.slope, a.offset, b.offset)}; }
-  static INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = (T)v.offset; }
+  INLINE V none() { return {1, 0}; }
+  INLINE V at(Args& p, i64 i, i64 place) { return {place ? (f64)((const T*)p.other)[i] : 0, (f64)((const T*)p.input)[i]}; }
+  INLINE V join(V a, V b) { return {a.slope * b.slope, a.slope == 0 && a.offset == 0 ? b.offset : fma(b.slope, a.offset, b.offset)}; }
+  INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = (T)v.offset; }
 };
 
 // The join of what the threads before this one hold; total: of what all hold.
@@ -78,8 +78,7 @@ template <class S> INLINE typename S::V joined(Args& p, i64 row, i64 begin, i64 
 }
 
 template <class S> INLINE void totals(Args& p) {
-  __shared__ __align__(16) char memory[sizeof(typename S::V) * THREADS];
-  typename S::V* shared = (typename S::V*)memory;
+  __shared__ typename S::V shared[THREADS];
   for (i64 c = blockIdx.x; c < p.rows * p.chunks; c += gridDim.x) {
     i64 row = c / p.chunks, begin = c % p.chunks * CHUNK + threadIdx.x * EACH;
     typename S::V total, own = joined<S>(p, row, least(begin, p.n), least(begin + EACH, p.n));
@@ -89,8 +88,7 @@ template <class S> INLINE void totals(Args& p) {
 }
 
 template <class S> INLINE void carries(Args& p) {
-  __shared__ __align__(16) char memory[sizeof(typename S::V) * THREADS];
-  typename S::V* shared = (typename S::V*)memory;
+  __shared__ typename S::V shared[THREADS];
   for (i64 row = blockIdx.x; row < p.rows; row += gridDim.x) {
     typename S::V* at = (typename S::V*)p.carries + row * p.chunks;
     typename S::V carry = S::none(), total;
@@ -105,8 +103,7 @@ template <class S> INLINE void carries(Args& p) {
 }
 
 template <class S> INLINE void fill(Args& p) {
-  __shared__ __align__(16) char memory[sizeof(typename S::V) * THREADS];
-  typename S::V* shared = (typename S::V*)memory;
+  __shared__ typename S::V shared[THREADS];
   for (i64 c = blockIdx.x; c < p.rows * p.chunks; c += gridDim.x) {
     i64 row = c / p.chunks, begin = c % p.chunks * CHUNK + threadIdx.x * EACH;
     i64 from = least(begin, p.n), to = least(begin + EACH, p.n);

@@ -37,12 +37,12 @@ INLINE Place moving_place(Args& p, i64 m) {
 }
 INLINE Place operator+(Place a, Place b) { return {a.target + b.target, a.value + b.value, a.offset + b.offset}; }
 
-struct Set { template <class A> static INLINE A of(A, A b) { return b; } };
-struct Add { template <class A> static INLINE A of(A a, A b) { return a + b; } };
-struct Mul { template <class A> static INLINE A of(A a, A b) { return a * b; } };
-struct Or { template <class A> static INLINE A of(A a, A b) { return a | b; } };
-struct Max { template <class A> static INLINE A of(A a, A b) { return a != a ? a : b != b ? b : a < b ? b : a; } };
-struct Min { template <class A> static INLINE A of(A a, A b) { return a != a ? a : b != b ? b : b < a ? b : a; } };
+struct Set { template <class A> INLINE A of(A, A b) { return b; } };
+struct Add { template <class A> INLINE A of(A a, A b) { return a + b; } };
+struct Mul { template <class A> INLINE A of(A a, A b) { return a * b; } };
+struct Or { template <class A> INLINE A of(A a, A b) { return a | b; } };
+struct Max { template <class A> INLINE A of(A a, A b) { return a != a ? a : b != b ? b : a < b ? b : a; } };
+struct Min { template <class A> INLINE A of(A a, A b) { return a != a ? a : b != b ? b : b < a ? b : a; } };
 
 template <class T, class A, class Op> INLINE void in_order(Args& p) {
   for (i64 m = FIRST; m < p.moving; m += STEP) {

@@ -30,7 +30,7 @@ INLINE f64 upper_fraction(f64 a, f64 x) {   // Q(a, x) by Legendre's continued f
 INLINE f64 not_a_number() { return infinity() - infinity(); }
 
 struct Lower {
-  static INLINE f64 of(f64 a, f64 x) {
+  INLINE f64 of(f64 a, f64 x) {
     if (!(a >= 0 && x >= 0)) return not_a_number();
     if (a == 0) return x > 0 ? 1 : not_a_number();
     if (x == 0) return 0;
@@ -40,7 +40,7 @@ struct Lower {
   }
 };
 struct Upper {
-  static INLINE f64 of(f64 a, f64 x) {
+  INLINE f64 of(f64 a, f64 x) {
     if (!(a >= 0 && x >= 0)) return not_a_number();
     if (a == 0) return x > 0 ? 0 : not_a_number();
     if (x == 0) return 1;
@@ -49,10 +49,10 @@ struct Upper {
     return x < a + 1 ? 1 - lower_series(a, x) : upper_fraction(a, x);
   }
 };
-struct J0 { static INLINE f64 of(f64 x, f64) { return j0(x); } };
-struct J1 { static INLINE f64 of(f64 x, f64) { return j1(x); } };
-struct Y0 { static INLINE f64 of(f64 x, f64) { return x == 0 ? -infinity() : x < 0 ? not_a_number() : y0(x); } };
-struct Y1 { static INLINE f64 of(f64 x, f64) { return x == 0 ? -infinity() : x < 0 ? not_a_number() : y1(x); } };
+struct J0 { INLINE f64 of(f64 x, f64) { return j0(x); } };
+struct J1 { INLINE f64 of(f64 x, f64) { return j1(x); } };
+struct Y0 { INLINE f64 of(f64 x, f64) { return x == 0 ? -infinity() : x < 0 ? not_a_number() : y0(x); } };
+struct Y1 { INLINE f64 of(f64 x, f64) { return x == 0 ? -infinity() : x < 0 ? not_a_number() : y1(x); } };
 
 INLINE f64 digamma(f64 x) {   // x > 0: the recurrence up to 10, then Stirling's series
   f64 shift = 0;
@@ -62,7 +62,7 @@ INLINE f64 digamma(f64 x) {   // x > 0: the recurrence up to 10, then Stirling's
 }
 
 struct GammaSlope {   // d x / d alpha of a gamma variate x at a fixed quantile (Figurnov, Mohamed and Mnih 2018)
-  static INLINE f64 of(f64 alpha, f64 x) {
+  INLINE f64 of(f64 alpha, f64 x) {
     f64 term = 1, harmonic = 0, total = 1, weighted = 0, k = 0;
     if (!(x < infinity() && alpha < infinity())) return not_a_number();
     while (term > total * 1e-17 || k < x - alpha) {

@@ -7,13 +7,13 @@
 template <class T> struct Strided {   // a matrix with any strides; what lies outside is 0
   const T* p; i64 rows, depth, row_stride, col_stride; bool conjugated;
   typedef T type; typedef int Row; typedef int Col;
-  INLINE bool deep() { return col_stride == 1; }
-  INLINE Row row(i64 s) { return s < rows ? (int)s : -1; }
-  INLINE Col col(i64 k) { return k < depth ? (int)k : -1; }
-  INLINE void next_row(Row& r) { r = r >= 0 && r + 1 < rows ? r + 1 : -1; }
-  INLINE void next_col(Col& c) { c = c >= 0 && c + 1 < depth ? c + 1 : -1; }
-  INLINE T at(Row r, Col c) { return r >= 0 && c >= 0 ? p[r * row_stride + c * col_stride] : T(0); }
-  template <int N> INLINE bool run(Row r, Col c, T* x) {   // N neighbours in one access, where memory allows
+  MEMBER bool deep() { return col_stride == 1; }
+  MEMBER Row row(i64 s) { return s < rows ? (int)s : -1; }
+  MEMBER Col col(i64 k) { return k < depth ? (int)k : -1; }
+  MEMBER void next_row(Row& r) { r = r >= 0 && r + 1 < rows ? r + 1 : -1; }
+  MEMBER void next_col(Col& c) { c = c >= 0 && c + 1 < depth ? c + 1 : -1; }
+  MEMBER T at(Row r, Col c) { return r >= 0 && c >= 0 ? p[r * row_stride + c * col_stride] : T(0); }
+  template <int N> MEMBER bool run(Row r, Col c, T* x) {   // N neighbours in one access, where memory allows
     i64 across = deep() ? row_stride : col_stride, last = deep() ? c + N : r + N;
     if ((deep() ? 1 : row_stride) != 1 || ((u64)p | (u64)(across * sizeof(T))) % 16 || r < 0 || c < 0 || last > (deep() ? depth : rows)) return false;
     memcpy(x, __builtin_assume_aligned(p + r * row_stride + c * col_stride, 16), 16);
@@ -25,13 +25,13 @@ template <class Op> struct Swapped {   // the same operand with rows and depth e
   Op op;
   typedef typename Op::type type; typedef typename Op::Col Row; typedef typename Op::Row Col;
   static constexpr bool conjugated = false;
-  INLINE bool deep() { return !op.deep(); }
-  INLINE Row row(i64 s) { return op.col(s); }
-  INLINE Col col(i64 k) { return op.row(k); }
-  INLINE void next_row(Row& r) { op.next_col(r); }
-  INLINE void next_col(Col& c) { op.next_row(c); }
-  INLINE type at(Row r, Col c) { return op.at(c, r); }
-  template <int N> INLINE bool run(Row, Col, type*) { return false; }
+  MEMBER bool deep() { return !op.deep(); }
+  MEMBER Row row(i64 s) { return op.col(s); }
+  MEMBER Col col(i64 k) { return op.row(k); }
+  MEMBER void next_row(Row& r) { op.next_col(r); }
+  MEMBER void next_col(Col& c) { op.next_row(c); }
+  MEMBER type at(Row r, Col c) { return op.at(c, r); }
+  template <int N> MEMBER bool run(Row, Col, type*) { return false; }
 };
 
 // -- on threads: each of 256 computes R x R elements of a (16 R) x (16 R) tile at (m0, n0), in type A --
@@ -92,7 +92,7 @@ template <class T> INLINE f32 dot_of_words(f32 sum, u32 a, u32 b) {
   sum = fmaf((f32)bits_as<T>((u16)a), (f32)bits_as<T>((u16)b), sum);
   return fmaf((f32)bits_as<T>((u16)(a >> 16)), (f32)bits_as<T>((u16)(b >> 16)), sum);
 }
-template <> INLINE f32 dot_of_words<f32>(f32 sum, u32 a, u32 b) { return fmaf(bits_as<f32>(a & 0xffffe000u), bits_as<f32>(b & 0xffffe000u), sum); }
+template <> MEMBER f32 dot_of_words<f32>(f32 sum, u32 a, u32 b) { return fmaf(bits_as<f32>(a & 0xffffe000u), bits_as<f32>(b & 0xffffe000u), sum); }
 template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]) {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   for (int half = 0; half < 2; half++)
@@ -106,7 +106,7 @@ template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]
 #else
 template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]);
 #define TENSOR_MULTIPLY(T, SHAPE, KIND)                                                                                              \
-  template <> INLINE void multiply<T>(f32 c[4], const u32 a[4], const u32 b[2]) {                                                    \
+  template <> MEMBER void multiply<T>(f32 c[4], const u32 a[4], const u32 b[2]) {                                                    \
     asm volatile("mma.sync.aligned." SHAPE ".row.col.f32." KIND "." KIND ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));          \
   }
@@ -128,11 +128,11 @@ template <class Op> struct Share {   // of a tile: two runs of 16 bytes along k 
   static constexpr int N = 16 / sizeof(T), DEPTH = 64 / sizeof(T);
   typename Op::Row rows[2];
   T x[2][N];
-  INLINE void start(Op& op, i64 first) {
+  MEMBER void start(Op& op, i64 first) {
     #pragma unroll
     for (int r = 0; r < 2; r++) { int e = r * 256 + threadIdx.x; rows[r] = op.row(first + (op.deep() ? e / 4 : e % (TILE / N) * N)); }
   }
-  INLINE void load(Op& op, i64 k0) {
+  MEMBER void load(Op& op, i64 k0) {
     const bool deep = op.deep();
     #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -147,7 +147,7 @@ template <class Op> struct Share {   // of a tile: two runs of 16 bytes along k 
       }
     }
   }
-  INLINE void store(u32 (*tile)[TILE_ROW], bool deep) {
+  MEMBER void store(u32 (*tile)[TILE_ROW], bool deep) {
     #pragma unroll
     for (int r = 0; r < 2; r++) {
       int e = r * 256 + threadIdx.x;
@@ -205,13 +205,13 @@ template <class X, class Y, class Z> INLINE void tensor_tile(X x_op, Y y_op, Z z
 // Which machinery, and the side of its tile.
 template <class A, int R> struct OnThreads {
   static constexpr int SIDE = 16 * R;
-  template <class X, class Y, class Z> static INLINE void tile(X x, Y y, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 begin, i64 end) {
+  template <class X, class Y, class Z> INLINE void tile(X x, Y y, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 begin, i64 end) {
     thread_tile<A, R>(x, y, z, m, n, m0, n0, begin, end);
   }
 };
 struct OnTensorCores {
   static constexpr int SIDE = TILE;
-  template <class X, class Y, class Z> static INLINE void tile(X x, Y y, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 begin, i64 end) {
+  template <class X, class Y, class Z> INLINE void tile(X x, Y y, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 begin, i64 end) {
     tensor_tile(x, y, z, m, n, m0, n0, begin, end);
   }
 };
