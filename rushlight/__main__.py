@@ -13,6 +13,14 @@ USAGE = """usage: python -m rushlight [--lint] script.py [args]     run a progra
        python -m rushlight doctor                        what was found here: CPU, threads, libraries, GPU"""
 
 
+def _show(kind, error, trace):
+    """The traceback of a program that failed, as plain Python prints it: from the program's first line on."""
+    start = trace
+    while start is not None and start.tb_frame.f_code.co_filename in (__file__, runpy.__file__, "<frozen runpy>"):
+        start = start.tb_next
+    sys.__excepthook__(kind, error.with_traceback(start or trace), start or trace)
+
+
 def main(args):
     """Runs the program named by args."""
     if not args or args[0] in ("-h", "--help"):
@@ -25,6 +33,7 @@ def main(args):
     from ._alias import as_torch
 
     as_torch()
+    sys.excepthook = _show
     if args[0] == "--lint":
         from .hints import lint
 

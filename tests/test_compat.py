@@ -240,3 +240,11 @@ def test_cuda_autocast_without_a_gpu_does_nothing():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
     with pytest.warns(UserWarning, match="CUDA is not available"):
         assert torch.cuda.amp.GradScaler().get_scale() == 1.0
+
+
+def test_the_traceback_of_a_failing_program_starts_in_it(tmp_path):
+    (tmp_path / "program.py").write_text("import torch\n\ntorch.ones(2) + torch.ones(3)\n")
+    done = subprocess.run([sys.executable, "-m", "rushlight", "program.py"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and lines[0] == "Traceback (most recent call last):"
+    assert 'program.py", line 3, in <module>' in lines[1] and "runpy" not in done.stderr

@@ -193,6 +193,7 @@ CONSTRUCTORS = (
     "T.randperm(100, dtype=T.float32, generator=g)",
     "T.rand(3, out=T.empty(5, dtype=T.float64), generator=g)",
     "T.multinomial(T.tensor([0.1, 0.0, 0.4, 3.0]), 1, generator=g)",
+    "T.multinomial(T.tensor([[0.2, 0.8], [3.0, 1.0]]), 1, True, generator=g)",
     "T.multinomial(T.tensor([0.1, 0.5, 0.4, 3.0]), 3, generator=g)",
     "T.multinomial(T.tensor([[0.1, 0.5, 0.4], [1, 0, 2]]), 2, generator=g)",
     "T.multinomial(T.tensor([[0.1, 0.5, 0.4], [1, 0, 2]]), 20, True, generator=g)",

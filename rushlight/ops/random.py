@@ -396,7 +396,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
             f"  {num_samples} samples of {input.shape[-1]} weights; pass replacement=True or fewer samples."
         )
     rows = input.detach().reshape(-1, input.shape[-1]).contiguous() if input.dim() == 1 else input.detach().contiguous()
-    out = _core.draw_choices(rows, num_samples, replacement, generator)
+    out = _core.draw_choices(rows, num_samples, replacement and num_samples > 1, generator)  # one alone is drawn without replacement
     return out.reshape(num_samples) if input.dim() == 1 else out
 
 
