@@ -50,3 +50,16 @@ def set_flag(Tensor t, uint32_t flag, bint on):
         t.flags |= flag
     else:
         t.flags &= ~flag
+
+
+cdef int _publish() noexcept:
+    """Types are named as users import them: in messages, in ``print(type(x))`` and in pickles."""
+    (<_TypeWithDict*><PyTypeObject*>Tensor).tp_name = "rushlight.Tensor"
+    (<_TypeWithDict*><PyTypeObject*>dtype).tp_name = "rushlight.dtype"
+    (<_TypeWithDict*><PyTypeObject*>device).tp_name = "rushlight.device"
+    (<_TypeWithDict*><PyTypeObject*>Storage).tp_name = "rushlight.UntypedStorage"
+    Size.__module__ = "rushlight"
+    return 0
+
+
+_publish()

@@ -23,6 +23,7 @@ cdef extern from "Python.h":
     ctypedef struct PyTupleObject:
         PyObject** ob_item
     ctypedef struct _TypeWithDict "PyTypeObject":
+        const char* tp_name
         PyObject* tp_dict
 
 cdef extern from *:
