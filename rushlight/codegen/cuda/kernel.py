@@ -4,6 +4,7 @@ import functools
 import struct
 
 MOST_BLOCKS = (1 << 31) - 1
+SHARED = 46 << 10  # bytes of shared memory that a row may be kept in: 48 KB are there without asking
 FAULTS = [""]  # what a fault record's operator code names; 0 is nobody's
 
 
@@ -20,9 +21,9 @@ class Kernel:
     write: () -> CUDA C; called when the source is wanted.
     """
 
-    def __init__(self, symbol, write, threads, *, vector=1, step=1, cached=0, fields=None, shared=0):
+    def __init__(self, symbol, write, threads, *, vector=1, step=1, held=0, fields=None, shared=0):
         self.symbol, self._write, self.threads = symbol, write, threads
-        self.vector, self.step, self.cached, self.fields, self.shared = vector, step, cached, fields, shared
+        self.vector, self.step, self.held, self.fields, self.shared = vector, step, held, fields, shared
 
     @functools.cached_property
     def source(self):
@@ -39,30 +40,47 @@ class Kernel:
         return self.layout.pack(*(values[name] for name, _ in self.fields))
 
 
-def pointwise_grid(kernel, n):
-    """(grid, block) of a pointwise kernel over n elements."""
-    return (min(MOST_BLOCKS, -(-n // (kernel.threads * kernel.step))), 1, 1), (kernel.threads, 1, 1)
+class Launch:
+    """How to launch: grid and block (three numbers each), bytes of dynamic shared memory, and two words of a rowwise
+    kernel's parameter."""
+
+    def __init__(self, blocks, block, shared=0, width=0, held=0):
+        self.grid, self.block = (min(MOST_BLOCKS, blocks), 1, 1), (*block, 1, 1)[:3]
+        self.shared, self.width, self.held = shared, width, held
 
 
-def row_grid(kernel, rows, length, stretches=1):
-    """(grid, block, width) of a rowwise kernel in mode 'row'; length: that of a stretch."""
+def pointwise_launch(kernel, n):
+    """The Launch of a pointwise kernel over n elements."""
+    return Launch(-(-n // (kernel.threads * kernel.step)), (kernel.threads,))
+
+
+def row_launch(kernel, rows, length, stretches=1):
+    """The Launch of a rowwise kernel in mode 'row'; length: that of a stretch."""
     packs, width = -(-length // kernel.vector), 1
     while width < min(packs, 32):
         width *= 2
-    if packs > 32 * kernel.cached:
-        width = min(kernel.threads, -(-packs // kernel.cached) + 31 & -32)
-    block = max(width, 128)
-    return (min(MOST_BLOCKS, -(-rows * stretches // (block // width))), 1, 1), (block, 1, 1), width
+    if packs > 128:
+        while width < min(kernel.threads, packs // 4):
+            width *= 2
+    block = 128 if width <= 32 else width
+    held = _held(kernel, block, -(-packs // width))
+    return Launch(-(-rows * stretches // (block // width)), (block,), held * block * kernel.held, width, held)
 
 
-def column_grid(kernel, rows, inner, length, stretches=1):
-    """(grid, block, width) of a rowwise kernel in mode 'column'; inner: the extent of kept dim 0."""
+def column_launch(kernel, rows, inner, length, stretches=1):
+    """The Launch of a rowwise kernel in mode 'column'; inner: the extent of kept dim 0, length: that of a stretch."""
     y = 1
     while y < 16 and 8 * y <= length:
         y *= 2
     x = kernel.threads // y
-    tiles = -(-inner // (x * kernel.vector))
-    return (min(MOST_BLOCKS, tiles * (rows // inner) * stretches), 1, 1), (x, y, 1), 0
+    held = _held(kernel, kernel.threads, -(-length // y))
+    blocks = -(-inner // (x * kernel.vector)) * (rows // inner) * stretches
+    return Launch(blocks, (x, y), held * kernel.threads * kernel.held, 0, held)
+
+
+def _held(kernel, threads, steps):
+    """How many of its accesses to a row a thread keeps in shared memory."""
+    return min(steps, SHARED // (threads * kernel.held)) if kernel.held else 0
 
 
 def stretches_of(rows, length):
