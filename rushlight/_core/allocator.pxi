@@ -14,6 +14,8 @@ cdef struct Block:
     Block* next
 
 ctypedef Block* BlockPointer
+cdef take_block_t _take_block = NULL          # the device layer's, once it has started
+cdef give_block_t _give_block = NULL
 cdef BlockPointer[N_BUCKETS] _free_blocks
 cdef int64_t _live = 0, _peak = 0, _cached = 0, _n_allocated = 0
 cdef int64_t _cache_limit = <int64_t>(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 4
@@ -90,6 +92,8 @@ cdef class Storage:
         global _live, _cached
         cdef int64_t size
         if self.bucket < 0:
+            if self.bucket == DEVICE_BLOCK:
+                _give_block(self)
             return
         size = _bucket_size(self.bucket)
         _live -= size
@@ -159,27 +163,33 @@ cdef class Storage:
 
     def resizable(self):
         """True if resize_() may change the size: the memory is rushlight's own."""
-        return self.bucket >= 0 or self.length == 0
+        return self.bucket != -1 or self.length == 0
 
     def resize_(self, int64_t nbytes):
         """Changes the size in bytes, keeping what fits. Raises RuntimeError for foreign memory."""
         cdef Storage fresh
         if nbytes < 0:
             raise RuntimeError(f"resize_: the size must not be negative, got {nbytes}")
-        if self.bucket < 0 and self.length:
+        if self.bucket == -1 and self.length:
             raise RuntimeError("Trying to resize storage that is not resizable")
         if nbytes <= self.length:
             self.length = nbytes                       # the block stays: tensors may still look at it
             return self
-        fresh = allocate(nbytes)
-        memcpy(fresh.address, self.address, self.length)
+        fresh = allocate(nbytes, self.place)
+        if self.place == 0:
+            memcpy(fresh.address, self.address, self.length)
+        elif self.length:
+            _callbacks["copy_bytes"](fresh, self, self.length)
         fresh.address, self.address = self.address, fresh.address
         fresh.bucket, self.bucket = self.bucket, fresh.bucket
+        fresh.block, self.block = self.block, fresh.block
         self.length, fresh.length = nbytes, self.length
         self.owner = (self.owner, fresh)               # live tensors hold addresses in the old block
         return self
 
     def __reduce__(self):
+        if self.place:
+            return _callbacks["reduce_storage"](self)
         return _storage_from_bytes, (bytes(<char[:self.length]>self.address) if self.length else b"",)
 
     def __repr__(self):
@@ -203,6 +213,9 @@ cdef Storage allocate(int64_t nbytes, int place=0):
     s.length = nbytes
     if nbytes <= 0:
         return s
+    if place:
+        _take_block(s, nbytes)
+        return s
     if nbytes > (<int64_t>1 << 46):
         raise _no_memory(nbytes)
     bucket = _bucket_of(nbytes)
@@ -220,6 +233,12 @@ cdef Storage allocate(int64_t nbytes, int place=0):
     if _live > _peak:
         _peak = _live
     return s
+
+
+cdef int set_device_memory(int devices, take_block_t take, give_block_t give) except -1:
+    global _n_devices, _take_block, _give_block
+    _n_devices, _take_block, _give_block = devices, take, give
+    return 0
 
 
 cdef Storage foreign_storage(void* address, int64_t nbytes, object owner):

@@ -22,6 +22,8 @@ from cpython.sequence cimport PySequence_Check
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strcmp
 
+from rushlight._core.device cimport element, to_host, to_place
+from rushlight._core.device import pinned_copy
 from rushlight._core.operator cimport clone, convert, promote, resolve
 from rushlight._core.tape cimport needs_grad
 from rushlight._core.tensor cimport *
@@ -44,14 +46,6 @@ cpdef Tensor leaf(Tensor t, bint requires_grad):
             )
         t.flags |= REQUIRES_GRAD
     return t
-
-
-cdef int check_pinned(bint pin_memory) except -1:
-    if pin_memory:
-        raise RuntimeError(
-            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on this system."
-        )
-    return 0
 
 
 cdef Tensor copied(object data, int code):
@@ -77,9 +71,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             [3.0000, 4.5000]])
     """
     cdef int code = -1 if dtype is None else argument_dtype("tensor", dtype)
-    if device is not None:
-        device_arg(device)
-    check_pinned(pin_memory)
+    cdef int place = device_arg(device) if device is not None or not isinstance(data, Tensor) else (<Tensor>data).place
     if isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
@@ -87,6 +79,10 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             UserWarning, stacklevel=1,
         )
     cdef Tensor out = copied(data, code)
+    if out.place != place:
+        out = to_place(out, place, False)
+    if pin_memory:
+        out = pinned_copy(out)
     if thread_state().inference:
         out.flags |= INFERENCE
     return leaf(out, requires_grad)
@@ -102,15 +98,16 @@ cdef int argument_dtype(str function, object dtype) except -2:
 def as_tensor(data, dtype=None, device=None):
     """``data`` as a tensor that shares its memory if it can: tensors and NumPy arrays of the right dtype are not copied."""
     cdef int code = -1 if dtype is None else argument_dtype("as_tensor", dtype)
-    if device is not None:
-        device_arg(device)
     if isinstance(data, Tensor):
-        return data if code < 0 or code == (<Tensor>data).code else data.to(dtype=dtype_of(code))
+        return data if dtype is None and device is None else data.to(dtype=dtype, device=device)
     cdef Tensor t
+    cdef int place = device_arg(device)
     if is_array(data):
         t = from_array(data, True)
-        return t if code < 0 or code == t.code else convert(t, code)
-    return from_nested(data, code)
+        t = t if code < 0 or code == t.code else convert(t, code)
+    else:
+        t = from_nested(data, code)
+    return t if t.place == place else to_place(t, place, False)
 
 
 def from_numpy(array):
@@ -132,8 +129,6 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     """
     cdef int code = -1 if dtype is None else argument_dtype("asarray", dtype)
     cdef Tensor t
-    if device is not None:
-        device_arg(device)
     if isinstance(obj, Tensor):
         t = obj
     elif is_array(obj):
@@ -145,7 +140,12 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
     elif copy is False:
         raise ValueError("can't alias arbitrary sequence into a tensor.\n  Leave copy out, or pass an array that has memory to share.")
     else:
-        return leaf(from_nested(obj, code), requires_grad)
+        t = from_nested(obj, code)
+        return leaf(t if device_arg(device) == t.place else to_place(t, device_arg(device), False), requires_grad)
+    if device is not None and device_arg(device) != t.place:
+        if copy is False:
+            raise ValueError(f"can't alias tensor on device '{device_of(t.place)}' as one on '{device_of(device_arg(device))}'.")
+        t, copy = to_place(t, device_arg(device), False), False
     if code >= 0 and code != t.code:
         if copy is False:
             raise ValueError(f"can't alias tensor with dtype '{dtype_title(t.code)}' into dtype '{dtype_title(code)}'.")
@@ -169,7 +169,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 cdef inline object get(Tensor t, char *p):
     """The element at ``p`` as a Python number."""
-    cdef object x = get_scalar(p, t.code)
+    cdef object x = get_scalar(p, t.code) if t.place == 0 else element(t)
     if t.flags & (CONJ | NEG):
         if t.flags & CONJ:
             x = x.conjugate()
@@ -199,6 +199,8 @@ cdef list row(Tensor t, char *p, int dim):
 
 def tolist(Tensor self):
     """The elements as nested lists of Python numbers; a 0-dim tensor gives one number."""
+    if self.place:
+        self = to_host(self)
     return row(self, self.address, 0) if self.ndim else get(self, self.address)
 
 

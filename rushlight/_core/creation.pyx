@@ -7,7 +7,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from rushlight._core.operator cimport as_number, deliver, native, number_code, wrong_type
+from rushlight._core.device cimport fill_bytes
+from rushlight._core.operator cimport as_number, deliver, fill_number, native, number_code, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -205,6 +206,23 @@ cdef int fill_value(Tensor t, object value) except -1:
     return fill_memory(t, element)
 
 
+cdef int fill_on_device(Tensor t, object value) except -1:
+    """The same on a GPU: the driver's fill where one byte tells the value, else a kernel."""
+    cdef char[16] element
+    cdef int i
+    if isinstance(value, Tensor):
+        if (<Tensor>value).ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {(<Tensor>value).ndim} dimensions.")
+        value = value.item()
+    check_fits(t.code, value)
+    put_scalar(element, t.code, value)
+    for i in range(1, ITEMSIZE[t.code]):
+        if element[i] != element[0]:
+            fill_number(t, element)
+            return 0
+    return fill_bytes(t.memory.address, t.place, <unsigned char>element[0], t.count * ITEMSIZE[t.code])
+
+
 cdef dict _C_NAMES = {U8: "uint8_t", I8: "int8_t", I16: "int16_t", I32: "int", I64: "int64_t", U16: "uint16_t", U32: "uint32_t", U64: "uint64_t"}
 
 
@@ -236,7 +254,9 @@ cdef enum:
 
 cdef object finished(str name, Tensor t, Options *o, int kind, object value):
     """Fills the new tensor and applies requires_grad= and out=."""
-    if kind == ZEROS:
+    if kind != EMPTY and t.place:
+        fill_on_device(t, 0 if kind == ZEROS else 1 if kind == ONES else value)
+    elif kind == ZEROS:
         if t.count * ITEMSIZE[t.code] < 8 * GRAIN:
             memset(t.address, 0, t.count * ITEMSIZE[t.code])
         else:

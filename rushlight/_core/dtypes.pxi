@@ -190,44 +190,99 @@ cdef class device:
     def __deepcopy__(self, memo):
         return self
 
+    def __enter__(self):
+        """``with device("cuda"):`` constructors put new tensors there."""
+        _default_places.append(rl_thread_state.place)
+        rl_thread_state.place = device_arg(self)
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        rl_thread_state.place = _default_places.pop()
+        return False
+
+    def __call__(self, function):
+        """As a decorator: the function's constructors put new tensors there."""
+        import functools
+
+        @functools.wraps(function)
+        def run(*args, **kwargs):
+            with self:
+                return function(*args, **kwargs)
+        return run
+
+
+cdef list _default_places = []       # what the open `with device` blocks restore
+
 
 cdef device _CPU = device("cpu")
-cdef int _default_device = 0
+cdef list _gpus = []                 # device objects by index, made when first asked for
+cdef int _n_devices = -1             # GPUs; -1 until the device layer has started
 
 
 cdef device device_of(int code):
-    return _CPU if code == 0 else device("cuda", code - 1)
+    if code == 0:
+        return _CPU
+    while len(_gpus) < code:
+        _gpus.append(device("cuda", len(_gpus)))
+    return <device>_gpus[code - 1]
 
 
 cdef int device_arg(object value) except -2:
+    """The code of a device argument. Naming a GPU starts the device layer, which raises where there is none."""
     cdef device d
     if value is None:
-        return _default_device
+        return rl_thread_state.place
     d = <device>value if type(value) is device else device(value)
     if d.code == 0:
         return 0
-    if d.type == "cuda":
-        raise AssertionError(_cuda_missing(str(d)))
-    raise NotImplementedError(f"the device type '{d.type}' is not supported by rushlight; use 'cpu' or 'cuda'")
+    if d.type != "cuda":
+        raise NotImplementedError(f"the device type '{d.type}' is not supported by rushlight; use 'cpu' or 'cuda'")
+    if _n_devices < 0:
+        _callbacks["start_cuda"]()
+    if d.index is None:
+        return 1 + rl_thread_state.device
+    if d.code > _n_devices:
+        raise _no_such_gpu(d)
+    return d.code
 
 
-def _cuda_missing(name):
-    return (
-        "Torch not compiled with CUDA enabled\n"
-        f"  A tensor or module was sent to '{name}', but this version of rushlight runs on the CPU only. Use device='cpu', or choose with\n"
-        "  device = 'cuda' if torch.cuda.is_available() else 'cpu'."
-    )
+cdef object _no_such_gpu(device d):
+    return _callbacks["accelerator_error"](
+        "CUDA error: invalid device ordinal\n"
+        f"  '{d}' was asked for, but this machine shows {_n_devices} GPU{'s' if _n_devices != 1 else ''}: "
+        f"{', '.join([f'cuda:{i}' for i in range(_n_devices)])}. Check torch.cuda.device_count() and CUDA_VISIBLE_DEVICES.")
+
+
+def place_of(value):
+    """The code of a device argument: 0 for the CPU, 1 + i for cuda:i, the default device's for None."""
+    return device_arg(value)
+
+
+def device_at(int code):
+    """The device of a code."""
+    return device_of(code)
+
+
+def current_gpu():
+    """The index of this thread's current GPU."""
+    return rl_thread_state.device
+
+
+def set_current_gpu(int index):
+    """Makes a GPU this thread's current one; returns the one before."""
+    cdef int before = rl_thread_state.device
+    rl_thread_state.device = index
+    return before
 
 
 def set_default_device(value):
-    """Sets where constructors put new tensors. value: device, str or None (the CPU)."""
-    global _default_device
-    _default_device = 0 if value is None else device_arg(value)
+    """Sets where this thread's constructors put new tensors. value: device, str or None (the CPU)."""
+    rl_thread_state.place = 0 if value is None else device_arg(value)
 
 
 def get_default_device():
     """The device of new tensors."""
-    return device_of(_default_device)
+    return device_of(rl_thread_state.place)
 
 
 class Size(tuple):

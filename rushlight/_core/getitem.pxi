@@ -32,7 +32,7 @@ cdef object general_index(Tensor t, tuple key):
         if _is_basic(k):
             plain.append(k)
         elif isinstance(k, Tensor) and (<Tensor>k).ndim == 0 and U8 <= (<Tensor>k).code <= I64 and not (<Tensor>k).code == U8:
-            plain.append(get_scalar((<Tensor>k).address, (<Tensor>k).code))
+            plain.append(element(<Tensor>k))
         elif not isinstance(k, (bool, Tensor, list, tuple)) and hasattr(k, "__index__") and getattr(k, "ndim", 0) == 0:
             plain.append(k.__index__())
         else:

@@ -24,19 +24,22 @@ cdef class Library(Operator):
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef object names = kwnames
+        cdef object forward = self.forward
         cdef ThreadState* state
         cdef int old
         if kwnames is not None and "out" in kwnames and not self.takes_out:
             return self.call_out(args, n, kwnames)
         if _has_intercepted_list(args, n):
             return _intercept(self, args, n, kwnames)
+        if self.cuda is not None and on_device(args, n if kwnames is None else n + len(kwnames)):
+            forward = self.cuda
         if self.backward is None or not thread_state().grad or not self.records(args, n + (0 if kwnames is None else len(kwnames))):
-            return PyObject_Vectorcall(self.forward, args, n, NULL if kwnames is None else <PyObject*>names)
+            return PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>names)
         state = thread_state()
         old = state.grad
         state.grad = 0
         try:
-            result = PyObject_Vectorcall(self.forward, args, n, NULL if kwnames is None else <PyObject*>names)
+            result = PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>names)
         finally:
             state.grad = old
         return self.record(args, n, kwnames, result)
@@ -89,6 +92,21 @@ cdef class Library(Operator):
         return result
 
 
+cdef bint on_device(PyObject** args, Py_ssize_t n) except -1:
+    """Is any of the arguments a tensor on a GPU, or a list of such?"""
+    cdef Py_ssize_t i
+    cdef object a
+    for i in range(n):
+        a = <object>args[i]
+        if isinstance(a, Tensor):
+            if (<Tensor>a).place:
+                return True
+        elif (type(a) is list or type(a) is tuple) and len(a) and isinstance(a[0], Tensor):
+            if (<Tensor>a[0]).place:
+                return True
+    return False
+
+
 cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:
     cdef Py_ssize_t i
     cdef object a, b
@@ -111,6 +129,8 @@ cdef class Native(Operator):
         self.__doc__ = doc
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        if self.cuda is not None and on_device(args, n if kwnames is None else n + len(kwnames)):
+            return PyObject_Vectorcall(self.cuda, args, n, <PyObject*>kwnames if kwnames is not None else NULL)
         return self.function(args, n, kwnames)
 
 

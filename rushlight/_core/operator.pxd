@@ -8,6 +8,7 @@ cdef class Operator:
     cdef void* vectorcall
     cdef public str __name__
     cdef public str __doc__
+    cdef public object cuda      # what is called instead of its own function for tensors on a GPU, or None
     cdef dict __dict__
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames)
 
@@ -16,6 +17,7 @@ cdef Tensor convert(Tensor t, int code)                 # other dtype, new memor
 cdef Tensor clone(Tensor t)                             # no tape
 cdef Tensor contiguous(Tensor t)                        # t itself or a row-major copy, no tape
 cdef int copy_into(Tensor target, Tensor source) except -1   # broadcast, converted; no tape, no version
+cdef int fill_number(Tensor target, const char* number) except -1   # all elements become a number given in their type; no tape, no version
 cdef int check_writable(Tensor t) except -1
 cdef int check_overlap(Tensor out, Tensor source) except -1
 cdef int promote(int a, int b) except -2

@@ -10,6 +10,9 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
+from rushlight._core.device cimport (
+    LoadedKernel, PARAMETER_BYTES, PARAMETER_WORDS, copy_bytes, copy_dense, element, fault_slot, launch, mixed, not_here, to_place,
+)
 from rushlight._core.tape cimport LibraryNode, Saved, bump, check_inplace, edge, link, link1, link2, needs_grad, rebase, save, save_copy, save_result, set_history, unpack
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
@@ -45,6 +48,7 @@ def dtype_name(int code):
 include "promote.pxi"
 include "iterate.pxi"
 include "program.pxi"
+include "device_loop.pxi"
 
 
 cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwnames):

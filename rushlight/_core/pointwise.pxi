@@ -170,7 +170,7 @@ cdef class Pointwise(Operator):
     cdef object number_from_tensor(self, Tensor t, int i):
         """The value of a 0-dim tensor given for a numeric attribute; it must not need a gradient."""
         if t.ndim == 0 and not needs_grad(t):
-            return get_scalar(t.address, t.code)
+            return element(t)
         raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Number", t)
 
     cdef Program program(self, uint64_t kinds, list baked, int code):
@@ -339,7 +339,7 @@ cdef class PointwiseNode(Node):
     cdef int mask
     cdef list saved             # for each operand of the gradient's program: None (a gradient), Saved, or a number; None if all are gradients
     cdef bint constant_target   # in place on a tensor without history: an entry without gradient leads node.next
-    cdef list inputs            # (dtype code, shape) of each operand in the mask; None if all are like the result
+    cdef list inputs            # (dtype code, shape, device code) of each operand in the mask; None if all are like the result
 
     @staticmethod
     cdef PointwiseNode record(Program p, Call* c, int mask, str label):
@@ -374,7 +374,7 @@ cdef class PointwiseNode(Node):
         for i in range(c.n):
             if self.mask >> i & 1:
                 t = <Tensor>c.source[i]
-                if t.code != out.code or t.ndim != out.ndim or memcmp(t.sizes, out.sizes, t.ndim * sizeof(int64_t)) != 0:
+                if t.code != out.code or t.place != out.place or t.ndim != out.ndim or memcmp(t.sizes, out.sizes, t.ndim * sizeof(int64_t)) != 0:
                     self.note_shapes(c)
                     break
         if self.gradient.reads:
@@ -393,7 +393,7 @@ cdef class PointwiseNode(Node):
         for i in range(c.n):
             if self.mask >> i & 1:
                 t = <Tensor>c.source[i]
-                self.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)])))
+                self.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), t.place))
         return 0
 
     cdef list apply(self, list grads):
@@ -462,8 +462,8 @@ cdef object freed_graph():
 
 
 cdef Tensor reduce_to(Tensor g, tuple target):
-    """g summed to the shape, and converted to the dtype, that the input had: broadcasting and promotion undone."""
-    cdef int code = target[0]
+    """g as the input was: broadcasting and promotion undone, and moved for a number in a CPU tensor that met tensors on a GPU."""
+    cdef int code = target[0], place = target[2]
     cdef tuple shape = target[1]
     cdef int i
     cdef bint same = g.ndim == len(shape)
@@ -476,6 +476,8 @@ cdef Tensor reduce_to(Tensor g, tuple target):
         g = <Tensor>_callbacks["sum_to_size"](g, shape)
     if g.code != code:
         g = <Tensor>_callbacks["cast"](g, dtype_of(code))
+    if g.place != place:
+        g = <Tensor>_callbacks["move"](g, place)
     return g
 
 

@@ -30,6 +30,10 @@ cdef class Program:
     cdef int last_mask
     cdef Gradient last_gradient
     cdef public bint moves                # the identity of one dtype: a transposed copy has a kernel of its own
+    cdef dict device_kernels              # see device_loop.pxi
+    cdef uint64_t last_device_key
+    cdef LoadedKernel last_device_kernel
+    cdef public bint may_fault            # its kernels check indices
 
     def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, bint keep_result=False, info=None):
         cdef int i
@@ -41,7 +45,7 @@ cdef class Program:
         for i, code in enumerate(out_codes + in_codes):
             self.codes[i] = code
             self.itemsize[i] = ITEMSIZE[<int>code]
-        self.kernels, self.gradients = {}, {}
+        self.kernels, self.gradients, self.device_kernels = {}, {}, {}
 
     cdef kernel_t kernel(self, uint64_t key) except NULL:
         cdef object address
@@ -55,6 +59,19 @@ cdef class Program:
         self.last_key = key
         self.last_kernel = <kernel_t><void*><size_t>address
         return self.last_kernel
+
+    cdef LoadedKernel device_kernel(self, uint64_t layout, int rank, bint wide, int place):
+        """layout: two bits for each operand: c, s, v, n."""
+        cdef uint64_t key = layout | <uint64_t>rank << 40 | <uint64_t>wide << 47 | <uint64_t>place << 48
+        cdef object kernel
+        if key == self.last_device_key and self.last_device_kernel is not None:
+            return self.last_device_kernel
+        kernel = self.device_kernels.get(key)
+        if kernel is None:
+            letters = "".join(["csvn"[(layout >> (2 * i)) & 3] for i in range(self.n_out + self.n_in)])
+            kernel = self.device_kernels[key] = _compile_device_kernel(self, letters, rank, bool(wide), place)
+        self.last_device_key, self.last_device_kernel = key, <LoadedKernel>kernel
+        return self.last_device_kernel
 
     cdef Gradient gradient(self, int mask):
         cdef object g
@@ -123,16 +140,23 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
     cdef uint64_t key = 0
     cdef int64_t bytes_moved = 0
     cdef list keep = None
+    cdef int place = 0
     if given:
         first = <Tensor>outputs[0]
         flat = (first.flags & CONTIGUOUS) != 0
+        place = first.place
+    for i in range(p.n_in):
+        if operands[i].tensor != NULL:
+            place |= (<Tensor>operands[i].tensor).place
+    if place:
+        place = common_place(p, operands, outputs)
     # -- convert what has another dtype, find out whether all is one dense block --
     for i in range(p.n_in):
         if operands[i].tensor == NULL:
             continue
         t = <Tensor>operands[i].tensor
         if t.code != p.codes[n_out + i] or t.flags & (CONJ | NEG):
-            if t.ndim == 0 and t.count == 1 and not t.flags & (CONJ | NEG):
+            if t.ndim == 0 and t.count == 1 and not t.flags & (CONJ | NEG) and place == 0:
                 put_scalar(operands[i].number, p.codes[n_out + i], get_scalar(t.address, t.code))
                 operands[i].tensor = NULL
                 if first is None and ndim < 0:
@@ -175,7 +199,7 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
     loop.n_operands = n
     if flat:
         for o in range(n_out):
-            t = <Tensor>outputs[o] if given else empty(p.codes[o], ndim, shape)
+            t = <Tensor>outputs[o] if given else empty(p.codes[o], ndim, shape, place)
             if not given:
                 outputs.append(t)
             loop.ptr[o] = t.address
@@ -194,10 +218,12 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
                 bytes_moved += p.itemsize[n_out + i]
         loop.ndim = 1
     else:
-        _strided_loop(p, operands, outputs, given, &loop, ndim, shape)
+        _strided_loop(p, operands, outputs, given, &loop, ndim, shape, place)
         key = _layout(&loop, p.itemsize)
         for o in range(n):
             bytes_moved += p.itemsize[o]
+    if place:
+        return run_on_device(p, &loop, operands, key, place)
     if not given and bytes_moved * (<Tensor>outputs[0]).count > STREAM_BYTES:
         key |= <uint64_t>1 << 62
     if p.moves and loop.ndim > 1 and _turn(&loop, p.itemsize[0]):
@@ -237,7 +263,7 @@ cdef kernel_t _transpose_kernel(int bits) except NULL:
     return <kernel_t><void*><size_t>address
 
 
-cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, Loop* loop, int ndim, const int64_t* shape) except -1:
+cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, Loop* loop, int ndim, const int64_t* shape, int place) except -1:
     """Fills loop for operands of any strides; new outputs take the order of dims of the inputs."""
     cdef int i, d, o, shift, n_out = p.n_out
     cdef int[MAX_RANK] perm
@@ -271,7 +297,7 @@ cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, L
             strides[ndim - 1 - perm[d]] = step
             step *= max(loop.size[d], <int64_t>1)
         for o in range(n_out):
-            t = empty_strided(p.codes[o], ndim, shape, strides)
+            t = empty_strided(p.codes[o], ndim, shape, strides, place)
             outputs.append(t)
             loop.ptr[o] = t.address
             for d in range(ndim):
@@ -298,6 +324,8 @@ cdef int copy_into(Tensor target, Tensor source) except -1:
     cdef Operand operand
     cdef Program p
     source = resolve(source)
+    if target.place | source.place:
+        return copy_on_device(target, source, False)
     if (target.code == source.code and target.flags & CONTIGUOUS and source.flags & CONTIGUOUS and target.count == source.count
             and target.ndim == source.ndim and memcmp(target.sizes, source.sizes, target.ndim * sizeof(int64_t)) == 0
             and target.count * ITEMSIZE[target.code] < 1 << 18):
@@ -308,6 +336,14 @@ cdef int copy_into(Tensor target, Tensor source) except -1:
     p = copy_program(target.code, source.code)
     operand.tensor = <PyObject*>source
     run_program(p, &operand, [target], True)
+    return 0
+
+
+cdef int fill_number(Tensor target, const char* number) except -1:
+    cdef Operand operand
+    operand.tensor = NULL
+    memcpy(operand.number, number, 16)
+    run_program(copy_program(target.code, target.code), &operand, [target], True)
     return 0
 
 
@@ -331,7 +367,7 @@ cdef Tensor contiguous(Tensor t):
     if t.flags & CONTIGUOUS and not t.flags & (CONJ | NEG):
         return t
     t = resolve(t)
-    out = empty(t.code, t.ndim, t.sizes)
+    out = empty(t.code, t.ndim, t.sizes, t.place)
     copy_into(out, t)
     return out
 

@@ -58,6 +58,18 @@ cdef class RowProgram(Program):
         return <row_kernel_t>self.last_kernel
 
 
+    cdef LoadedKernel device_row_kernel(self, uint64_t layout, int kept, int reduced, bint wide, int stage, int n, int place):
+        """layout: two bits for each of n operands, 1 << 48 for column mode; stage as in row_kernel()."""
+        cdef object kernel
+        cdef object key = (layout, kept, reduced, wide, stage, place)
+        kernel = self.device_kernels.get(key)
+        if kernel is None:
+            letters = "".join(["csvn"[(layout >> (2 * i)) & 3] for i in range(n)])
+            kernel = self.device_kernels[key] = _compile_device_rows(
+                self, "column" if layout >> 48 & 1 else "row", letters, kept, reduced, bool(wide), ("whole", "partial", "finish")[stage], place)
+        return <LoadedKernel>kernel
+
+
 cdef object _compile_row_kernel = None
 
 
@@ -205,7 +217,13 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     cdef Tensor t
     cdef list keep = []
     cdef uint64_t key
+    cdef int place = 0
     loop.n_operands = n_out + p.n_in
+    for i in range(p.n_in):
+        if operands[i].tensor != NULL:
+            place |= (<Tensor>operands[i].tensor).place
+    if place:
+        place = common_place(p, operands, None)
     for i in range(p.n_in):
         o = n_out + i
         if operands[i].tensor == NULL:
@@ -227,7 +245,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
             elif keepdim:
                 shape[ndim] = 1
                 ndim += 1
-        t = empty(p.codes[o], ndim, shape)
+        t = empty(p.codes[o], ndim, shape, place)
         outputs.append(t)
         loop.ptr[o] = t.address
         _row_strides(t, space, p.is_full[o], keepdim, strides[o])
@@ -239,6 +257,8 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     if rows == 0:
         return 0
     _split_dims(&loop, space, strides, p.ordered)
+    if place:
+        return run_rows_on_device(p, &loop, operands, rows, length, place)
     if loop.n_reduced > 2:
         return _rows_of_copy(p, operands, space, keepdim, outputs, keep)
     loop.column = _column_mode(&loop, p)
@@ -469,7 +489,7 @@ cdef class RowNode(Node):
             if mask >> i & 1:
                 t = <Tensor>c.source[i]
                 tensors.append(t)
-                node.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), p.is_full[p.n_out + i]))
+                node.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), p.is_full[p.n_out + i], t.place))
         for i in range(g.n):
             if g.kind[i] == 1:
                 v = <object>c.source[g.index[i]]
@@ -525,13 +545,13 @@ cdef class RowNode(Node):
                 results.append(None)
                 continue
             v = outputs[r] if r >= 0 else grads[-2 - r]
-            code, shape, full = self.inputs[i]
+            code, shape, full, place = self.inputs[i]
             if v is None:
                 results.append(None)
                 continue
             if full and (not self.program.is_full[-2 - r] if r < 0 else not p.is_full[r]):
                 v = self.spread(<Tensor>v)
-            results.append(reduce_to(<Tensor>v, (code, shape)))
+            results.append(reduce_to(<Tensor>v, (code, shape, place)))
         return results
 
     cdef Tensor spread(self, Tensor g):

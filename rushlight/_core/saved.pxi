@@ -74,6 +74,10 @@ cdef Write[WRITES] _writes
 cdef int _hook_stacks = 0              # how many entries the hook stacks of all threads have
 
 
+cdef PyObject* call_site(int* offset) noexcept:
+    return rl_where(offset)
+
+
 def _set_home(str folder):
     cdef bytes path = folder.encode()
     global rl_home_length

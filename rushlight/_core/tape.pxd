@@ -10,6 +10,7 @@
 # A node's apply() must return gradients in the shapes and dtypes of its inputs (broadcasting undone), None for zero,
 # and may be given None for outputs nobody used. It reads what it saved through unpack(), which raises if the graph was
 # freed.
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from rushlight._core.tensor cimport (BF16, C32, F16, F8E4M3FN, INFERENCE, Node, REQUIRES_GRAD, Storage, Tensor,
@@ -71,6 +72,7 @@ cdef Tensor unpack(Saved saved, Node node)
 # -- in place --
 cdef int check_inplace(Tensor t, bint record) except -1
 cdef int note_write(Tensor t) except -1            # remembers the line that writes, for the error message
+cdef PyObject* call_site(int* offset) noexcept     # the line outside rushlight that runs: a borrowed code object, instruction offset
 cdef int rebase(Tensor t, Node node, int own=*) except -1   # own: which entry of node.next was t before the write
 
 cdef inline int bump(Tensor t) except -1:

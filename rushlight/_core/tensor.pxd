@@ -59,6 +59,8 @@ ctypedef struct ThreadState:
     uint32_t modes    # MODE_ bits: zero is the fast path
     uint64_t sequence # number of the next node
     int depth         # backward passes active on this thread
+    int device        # index of the current CUDA device
+    int place         # device code of new tensors
 
 cdef ThreadState* thread_state() noexcept nogil
 
@@ -89,13 +91,22 @@ cdef class Storage:
     cdef void* address
     cdef int64_t length            # in bytes
     cdef int64_t version           # counts in-place writes; shared by all views and by detach()
-    cdef int bucket                # size class of the allocator's block, -1 when the memory is foreign
+    cdef int bucket                # size class of the allocator's block, -1 when the memory is foreign, DEVICE_BLOCK
+    cdef void* block               # the device allocator's block
     cdef int8_t place              # device code
     cdef object owner              # keeps foreign memory alive, and says how it came here
     cdef object __weakref__
 
+cdef enum:
+    DEVICE_BLOCK = -2              # Storage.bucket: the block belongs to another allocator (device memory, pinned memory)
+
 cdef Storage allocate(int64_t nbytes, int place=*)
 cdef Storage foreign_storage(void* address, int64_t nbytes, object owner)
+
+# What the device layer (device.pyx) registers when it starts: how a storage of device memory gets its block and gives it back.
+ctypedef int (*take_block_t)(Storage storage, int64_t nbytes) except -1
+ctypedef void (*give_block_t)(Storage storage) noexcept
+cdef int set_device_memory(int devices, take_block_t take, give_block_t give) except -1
 
 cdef class Tensor:
     cdef Storage memory

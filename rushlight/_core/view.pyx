@@ -9,6 +9,7 @@ from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
+from rushlight._core.device cimport element
 from rushlight._core.operator cimport (Native, Signature, check_overlap, check_writable, clone, contiguous, convert, copy_into, native, resolve, wrong_type)
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, link, link1, needs_grad, rebase, set_history

@@ -46,9 +46,8 @@ def _format_by_name(name):
 
 
 def parse_to(args, kwargs):
-    """The (dtype, device, copy, memory_format) that arguments of ``Tensor.to`` or ``Module.to`` ask for; None where nothing is said."""
-    kind = place = fmt = None
-    copy = kwargs.get("copy", False)
+    """The (dtype, device, copy, memory_format, non_blocking) that arguments of ``Tensor.to`` ask for; None where nothing is said."""
+    kind = place = None
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):
         other = rest.pop(0)
@@ -65,14 +64,13 @@ def parse_to(args, kwargs):
             f"to() received an invalid combination of arguments - got ({', '.join(type(a).__name__ for a in args)}), but expected one of:\n"
             "  to(dtype), to(device, dtype) or to(tensor)"
         )
-    if len(rest) > 1:
-        copy = rest[1]
     if "other" in kwargs:
         kind, place = kwargs["other"].dtype, kwargs["other"].device
     kind = kwargs.get("dtype", kind)
     if kwargs.get("device") is not None:
         place = device(kwargs["device"])
-    return kind, place, copy, kwargs.get("memory_format", fmt)
+    non_blocking, copy = ([*rest, False, False])[:2]
+    return kind, place, kwargs.get("copy", copy), kwargs.get("memory_format"), kwargs.get("non_blocking", non_blocking)
 
 
 @composite(where="method")
@@ -85,12 +83,12 @@ def to(input, *args, **kwargs):
     if len(args) == 1 and not kwargs:  # the usual forms, to(dtype) and to("cpu"), need no parsing
         if args[0].__class__ is dtype:
             return shape.cast(input, args[0])
-        if args[0] == "cpu":
+        if args[0] == "cpu" and not input.is_cuda:
             return input
-    kind, place, copy, fmt = parse_to(args, kwargs)
-    if place is not None and place.type != "cpu":
-        _tensor.check_device(place)
+    kind, place, copy, fmt, non_blocking = parse_to(args, kwargs)
     out = input if kind is None or kind is input.dtype else shape.cast(input, kind)
+    if place is not None and _tensor.place_of(place) != out.get_device() + 1:
+        out = _moved(out, place, non_blocking)
     if fmt is not None and fmt.name not in ("preserve_format",):
         out = to_memory_format(out, fmt, False)
     return shape.clone(out) if copy and out is input else out
@@ -125,20 +123,47 @@ def type(input, dtype=None, non_blocking=False):
 
 @composite(where="method")
 def type_as(input, other):
-    """Converted to ``other``'s dtype."""
-    return shape.cast(input, other.dtype)
+    """Converted to ``other``'s dtype, on its device."""
+    return to(input, other.device, other.dtype)
 
 
 @composite(where="method")
 def cpu(input, memory_format=None):
     """The tensor in host memory; itself if it is there already."""
-    return input
+    return to(input, "cpu", memory_format=memory_format) if input.is_cuda else input
 
 
 @composite(where="method")
 def cuda(input, device=None, non_blocking=False, memory_format=None):
-    """The tensor in GPU memory."""
-    return to(input, "cuda" if device is None else device)
+    """The tensor in the memory of a GPU, by default the current one; itself if it is there already.
+
+    non_blocking: from pinned memory the copy is only queued. Raises NoGpuError where there is no GPU.
+    """
+    return to(input, "cuda" if device is None else device, non_blocking=non_blocking, memory_format=memory_format)
+
+
+@library(where="", differentiable="input", label="ToCopy")
+def _moved(input, device, non_blocking=False):
+    """A copy on another device."""
+    from .._core import device as layer
+
+    return layer.moved(input, _tensor.place_of(device), non_blocking)
+
+
+@_moved.backward_of
+def _(grad, input):
+    return _moved(grad, input.device)
+
+
+def _start_cuda():
+    """For the core: somebody asks for a GPU."""
+    from ..cuda import _start
+
+    _start.start()
+
+
+_tensor.set_callback("start_cuda", _start_cuda)
+_operator.set_callback("move", lambda t, place: _moved(t, _tensor.device_at(place)))
 
 
 # -- memory formats --
@@ -176,7 +201,7 @@ def _has_strides(input, strides):
 def _with_strides(input, strides):
     from . import creation
 
-    return shape.copy_(creation.empty_strided(tuple(input.shape), strides, dtype=input.dtype), input)
+    return shape.copy_(creation.empty_strided(tuple(input.shape), strides, dtype=input.dtype, device=input.device), input)
 
 
 @_with_strides.backward_of

@@ -1,0 +1,147 @@
+# Copies of bytes between host and GPUs, and tensors that change their device. Included by device.pyx.
+
+cdef int copy_bytes(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1:
+    """Queues a copy on the current stream of the GPU that is involved; of the source's, ordered with the target's, between two GPUs.
+
+    Host memory given here is read before the call returns where it is pageable, and only when the stream comes to it where it is pinned.
+    """
+    cdef int place = source_place if source_place else target_place
+    if nbytes == 0:
+        return 0
+    use(place)
+    if source_place and target_place and source_place != target_place:
+        return copy_peer(target, target_place, source, source_place, nbytes)
+    check(rl_driver.cuMemcpyAsync(target, source, nbytes, current_stream(place)))
+    return 0
+
+
+cdef int copy_peer(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1:
+    """Between GPUs: the copy waits for what the target's stream has queued, and that stream waits for the copy."""
+    cdef void* event
+    cdef void* here = current_stream(source_place)
+    cdef void* there
+    use(target_place)
+    there = current_stream(target_place)
+    check(rl_driver.cuEventCreate(&event, 2))
+    check(rl_driver.cuEventRecord(event, there))
+    use(source_place)
+    check(rl_driver.cuStreamWaitEvent(here, event, 0))
+    check(rl_driver.cuEventDestroy(event))
+    check(rl_driver.cuMemcpyPeerAsync(target, _gpus[target_place - 1].context, source, _gpus[source_place - 1].context, nbytes, here))
+    check(rl_driver.cuEventCreate(&event, 2))
+    check(rl_driver.cuEventRecord(event, here))
+    use(target_place)
+    check(rl_driver.cuStreamWaitEvent(there, event, 0))
+    check(rl_driver.cuEventDestroy(event))
+    return 0
+
+
+cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1:
+    use(place)
+    if nbytes:
+        check(rl_driver.cuMemsetD8Async(target, <unsigned char>byte, nbytes, current_stream(place)))
+    return 0
+
+
+cdef int wait(int place) except -1:
+    cdef void* stream
+    cdef int code
+    use(place)
+    stream = current_stream(place)
+    with nogil:
+        code = rl_driver.cuStreamSynchronize(stream)
+    check(code)
+    raise_faults(place)
+    return 0
+
+
+cdef Tensor to_place(Tensor t, int place, bint non_blocking):
+    """A dense copy on another device with the order of dims of t; no tape. To the CPU it waits unless ``non_blocking``, into pinned memory then."""
+    cdef Tensor dense = t if t.flags & CONTIGUOUS and not t.flags & (CONJ | NEG) else <Tensor>_callbacks["dense"](t)
+    cdef Tensor out
+    cdef int i
+    if place == 0 and non_blocking:
+        out = pinned_like(dense)
+    elif dense.flags & CONTIGUOUS:
+        out = empty(dense.code, dense.ndim, dense.sizes, place)
+    else:
+        out = empty_strided(dense.code, dense.ndim, dense.sizes, dense.strides, place)
+    copy_dense(out, dense, non_blocking)
+    return out
+
+
+cdef int copy_dense(Tensor target, Tensor source, bint non_blocking) except -1:
+    """The bytes of a dense tensor to one of the same layout on another device."""
+    cdef int64_t nbytes = source.count * ITEMSIZE[source.code]
+    cdef Tensor host = target if target.place == 0 else source if source.place == 0 else None
+    cdef int place = source.place if source.place else target.place
+    if nbytes == 0:
+        return 0
+    copy_bytes(target.address, target.place, source.address, source.place, nbytes)
+    if source.place and target.place:
+        return 0
+    if is_pinned_storage(host.memory):
+        pinned_in_use(<PinnedBlock*>host.memory.block, current_stream(place))
+    elif target.place:
+        return 0                   # pageable memory was read already
+    if not non_blocking or not is_pinned_storage(host.memory):
+        wait(place)
+    return 0
+
+
+cdef Tensor to_host(Tensor t):
+    return t if t.place == 0 else to_place(t, 0, False)
+
+
+cdef object element(Tensor t):
+    cdef char[16] value
+    if t.place == 0:
+        return get_scalar(t.address, t.code)
+    copy_bytes(value, 0, t.address, t.place, ITEMSIZE[t.code])
+    wait(t.place)
+    return get_scalar(value, t.code)
+
+
+cdef object not_here(str name, Tensor t):
+    return RuntimeError(
+        f"{name}() has no implementation for device '{device_of(t.place)}'\n"
+        f"  rushlight never moves data to another device by itself: call .cpu() first, or open an issue if {name} should run on a GPU.")
+
+
+cdef object mixed(str name, list tensors):
+    """PyTorch's error for tensors on several devices; the argument that lies elsewhere is named by its shape."""
+    cdef list devices = []
+    cdef Tensor t
+    for t in tensors:
+        if device_of(t.place) not in devices:
+            devices.append(device_of(t.place))
+    devices.sort(key=lambda d: d.type == "cpu")
+    given = ", ".join([f"{tuple(size_object((<Tensor>t).ndim, (<Tensor>t).sizes))} on {device_of((<Tensor>t).place)}" for t in tensors])
+    return RuntimeError(
+        f"Expected all tensors to be on the same device, but found at least two devices, {devices[0]} and {devices[1]}!\n"
+        f"  [{name}] was given tensors of shape {given}. Move them to one device: x.to(model_device), model.to(x.device).")
+
+
+def moved(Tensor t not None, int place, bint non_blocking):
+    """A copy of t on another device, without history."""
+    return to_place(t, place, non_blocking)
+
+
+def copy_storage(Storage target not None, Storage source not None, int64_t nbytes):
+    """The first bytes of one storage to another, on any devices; waits where the host is involved."""
+    copy_bytes(target.address, target.place, source.address, source.place, nbytes)
+    if not (source.place and target.place):
+        wait(source.place if source.place else target.place)
+
+
+def reduce_storage(Storage storage not None):
+    """Pickling of a storage on a GPU: its bytes, and where they belong."""
+    cdef Storage host = allocate(storage.length)
+    copy_storage(host, storage, storage.length)
+    return _storage_on, (bytes((<char*>host.address)[:storage.length]) if storage.length else b"", storage.place)
+
+
+def _storage_on(bytes content, int place):
+    cdef Storage s = allocate(len(content), place)
+    copy_bytes(s.address, place, <char*>content, 0, len(content))
+    return s

@@ -1,0 +1,318 @@
+# Loops on a GPU: the Loop and RowLoop that iterate.pxi and rowwise.pxi made, as the struct of a CUDA kernel (docs/internals.md, "CUDA kernels").
+# Included by operator.pyx.
+
+cdef object _compile_device_kernel = None       # (program, letters, rank, wide, place) -> LoadedKernel
+cdef object _compile_device_rows = None         # (program, mode, letters, kept, reduced, wide, stage, place) -> LoadedKernel
+
+cdef enum:
+    SPLIT_ROWS = 256           # fewer rows than that are cut into stretches
+    SPLIT_LENGTH = 16384       # where they are at least that long
+
+
+def set_device_compiler(pointwise, rows):
+    """Registers the Python side that is asked when a kernel for a GPU is missing."""
+    global _compile_device_kernel, _compile_device_rows
+    _compile_device_kernel, _compile_device_rows = pointwise, rows
+
+
+cdef int common_place(Program p, Operand* operands, list outputs) except -1:
+    """The GPU that the operands lie on. 0-dim tensors of the CPU become numbers; anything else elsewhere is an error."""
+    cdef int i, place = 0
+    cdef Tensor t
+    cdef bint several = False
+    for i in range(p.n_in):
+        if operands[i].tensor != NULL:
+            place = max(place, <int>(<Tensor>operands[i].tensor).place)
+    if outputs is not None:
+        for t in outputs:
+            place = max(place, <int>t.place)
+            several |= t.place != place
+    for i in range(p.n_in):
+        if operands[i].tensor == NULL:
+            continue
+        t = <Tensor>operands[i].tensor
+        if t.place == place:
+            continue
+        if t.place == 0 and t.ndim == 0:
+            t = resolve(t)
+            put_scalar(operands[i].number, p.codes[p.n_out + i], get_scalar(t.address, t.code))
+            operands[i].tensor = NULL
+        else:
+            several = True
+    if several:
+        raise mixed(p.name, (outputs or []) + [<object>operands[i].tensor for i in range(p.n_in) if operands[i].tensor != NULL])
+    return place
+
+
+# -- the struct --
+
+cdef struct Parameters:
+    int64_t[PARAMETER_WORDS] words
+    int n
+
+
+cdef int overflow(Program p, int rank) except -1:
+    raise RuntimeError(f"{p.name}: {p.n_out + p.n_in} operands with {rank} dims that do not collapse are too many for one GPU kernel\n"
+                       "  Make the operands contiguous first: x.contiguous().")
+
+
+cdef inline void put_slot(Parameters* a, char* ptr, bint number) noexcept:
+    if number:
+        memcpy(&a.words[a.n], ptr, 16)
+    else:
+        a.words[a.n] = <int64_t>ptr
+        a.words[a.n + 1] = 0
+    a.n += 2
+
+
+cdef bint is_wide(Loop* loop, int64_t n, const int* itemsize) noexcept:
+    """Do indices or offsets need 64 bits?"""
+    cdef int o, d
+    cdef int64_t extent
+    if n >= <int64_t>1 << 31:
+        return True
+    for o in range(loop.n_operands):
+        extent = itemsize[o]
+        for d in range(loop.ndim):
+            extent += (loop.size[d] - 1) * (loop.stride[o][d] if loop.stride[o][d] > 0 else -loop.stride[o][d])
+        if extent >= <int64_t>1 << 31:
+            return True
+    return False
+
+
+cdef int run_on_device(Program p, Loop* loop, Operand* operands, uint64_t key, int place) except -1:
+    """Launches a pointwise program. key: the layout bits of iterate.pxi; numbers get 3, the letter n."""
+    cdef Parameters a
+    cdef LoadedKernel kernel
+    cdef int64_t n = 1
+    cdef int i, d, rank = loop.ndim
+    cdef bint wide
+    for d in range(loop.ndim):
+        n *= loop.size[d]
+    if n == 0:
+        return 0
+    for i in range(p.n_in):
+        if operands[i].tensor == NULL:
+            key |= <uint64_t>3 << (2 * (p.n_out + i))
+    if rank == 1 and not (key >> 1) & ~key & 0x5555555555555555:      # no v
+        rank = 0
+    if 8 * (2 + rank + (2 + rank) * loop.n_operands) > PARAMETER_BYTES:
+        overflow(p, rank)
+    wide = rank > 0 and is_wide(loop, n, p.itemsize)
+    kernel = p.device_kernel(key, rank, wide, place)
+    a.words[0] = n
+    a.n = 1
+    for d in range(rank):
+        a.words[a.n] = loop.size[d]
+        a.n += 1
+    for i in range(loop.n_operands):
+        put_slot(&a, loop.ptr[i], i >= p.n_out and operands[i - p.n_out].tensor == NULL)
+    for i in range(loop.n_operands):
+        for d in range(rank):
+            a.words[a.n] = loop.stride[i][d]
+            a.n += 1
+    a.words[a.n] = 0 if not p.may_fault else <int64_t>fault_slot(place, p.name)
+    a.n += 1
+    n = (n - 1) // (<int64_t>kernel.threads * kernel.step) + 1
+    return launch(kernel, place, a.words, 8 * a.n, n, kernel.threads, 1)
+
+
+# -- rows --
+
+cdef struct RowShape:
+    int64_t rows, length, extent, stretches, stretch
+    int kept, reduced                  # numbers of dims
+
+
+cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column, const int64_t* kept, const int64_t* reduced,
+                     int n_operands, char** ptr, const bint* number, int64_t[MAX_RANK]* kept_stride, int64_t[MAX_RANK]* reduced_stride,
+                     int place) except -1:
+    """Packs the struct of a row kernel, chooses the grid as docs/internals.md says, and launches."""
+    cdef Parameters a
+    cdef int64_t grid, packs
+    cdef unsigned int x = 128, y = 1, width = 1
+    cdef int o, d
+    if 8 * (7 + s.kept + s.reduced + (2 + s.kept + s.reduced) * n_operands) > PARAMETER_BYTES:
+        overflow(p, s.kept + s.reduced)
+    if column:
+        while y < 16 and 8 * y <= s.stretch:
+            y *= 2
+        x, width = kernel.threads // y, 0
+        grid = ((kept[0] - 1) // (<int64_t>x * kernel.vector) + 1) * (s.rows // kept[0]) * s.stretches
+    else:
+        packs = (s.length + kernel.vector - 1) // kernel.vector
+        while width < min(packs, <int64_t>32):
+            width *= 2
+        if packs > 32 * kernel.cached:
+            width = <unsigned int>min(<int64_t>kernel.threads, ((packs + kernel.cached - 1) // kernel.cached + 31) // 32 * 32)
+        x = 128 if width <= 32 else width
+        grid = (s.rows * s.stretches + x // width - 1) // (x // width)
+    a.words[0], a.words[1], a.words[2], a.words[3], a.words[4], a.words[5] = s.rows, s.length, s.extent, s.stretches, s.stretch, width
+    a.n = 6
+    for d in range(s.kept):
+        a.words[a.n + d] = kept[d]
+    a.n += s.kept
+    for d in range(s.reduced):
+        a.words[a.n + d] = reduced[d]
+    a.n += s.reduced
+    for o in range(n_operands):
+        put_slot(&a, ptr[o], number[o])
+    for o in range(n_operands):
+        for d in range(s.kept):
+            a.words[a.n + d] = kept_stride[o][d]
+        a.n += s.kept
+    for o in range(n_operands):
+        for d in range(s.reduced):
+            a.words[a.n + d] = reduced_stride[o][d]
+        a.n += s.reduced
+    a.words[a.n] = 0 if not p.may_fault else <int64_t>fault_slot(place, p.name)
+    a.n += 1
+    return launch(kernel, place, a.words, 8 * a.n, grid, x, y)
+
+
+cdef bint wide_rows(RowLoop* loop, int64_t n, RowProgram p) noexcept:
+    cdef int o, d
+    cdef int64_t extent
+    if n >= <int64_t>1 << 31:
+        return True
+    for o in range(loop.n_operands):
+        extent = p.itemsize[o]
+        for d in range(loop.n_kept):
+            extent += (loop.kept[d] - 1) * abs(loop.kept_stride[o][d])
+        for d in range(loop.n_reduced):
+            extent += (loop.reduced[d] - 1) * abs(loop.reduced_stride[o][d])
+        if extent >= <int64_t>1 << 31:
+            return True
+    return False
+
+
+cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int64_t rows, int64_t length, int place) except -1:
+    """Launches a row program; few long rows in two stages."""
+    cdef RowShape s
+    cdef bint[MAX_OPERANDS] number
+    cdef LoadedKernel kernel
+    cdef uint64_t key
+    cdef int o
+    cdef bint column, wide
+    if loop.n_kept == 2 and loop.kept[1] == 1:         # the CPU's kernels always see two dims of each group
+        loop.n_kept = 1
+    if loop.n_reduced == 2 and loop.reduced[1] == 1:
+        loop.n_reduced = 1
+    column = _column_mode(loop, p)
+    loop.column = column
+    key = _row_key(loop, p)
+    for o in range(loop.n_operands):
+        number[o] = o >= p.n_out and operands[o - p.n_out].tensor == NULL
+        if number[o]:
+            key |= <uint64_t>3 << (2 * o)
+    wide = wide_rows(loop, rows * length, p)
+    s.rows, s.length, s.extent, s.stretches, s.stretch = rows, length, length, 1, length
+    s.kept, s.reduced = loop.n_kept, loop.n_reduced
+    if p.split and rows < SPLIT_ROWS and length >= SPLIT_LENGTH and run_stages(p, loop, &s, number, key, wide, place):
+        return 0
+    kernel = p.device_row_kernel(key, s.kept, s.reduced, wide, 0, loop.n_operands, place)
+    return launch_rows(p, kernel, &s, column, loop.kept, loop.reduced, loop.n_operands, loop.ptr, number, loop.kept_stride, loop.reduced_stride,
+                       place)
+
+
+cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* number, uint64_t key, bint wide, int place) except -1:
+    """The two stages of a split reduction, cut by the shape alone; False if the program's reductions cannot be cut."""
+    cdef int64_t[MAX_OPERANDS][MAX_RANK] kept_stride
+    cdef int64_t[MAX_OPERANDS][MAX_RANK] reduced_stride
+    cdef char* ptr[MAX_OPERANDS]
+    cdef bint[MAX_OPERANDS] by_value
+    cdef int64_t[1] count
+    cdef int64_t step
+    cdef list buffers = []
+    cdef Storage buffer
+    cdef RowShape last
+    cdef uint64_t finish_key = 0
+    cdef int k, o, d, n_slots, item
+    if p.slots is None:
+        p.slots = _callbacks["partial_types"](p)
+    n_slots = len(p.slots)
+    if n_slots == 0 or n_slots + p.n_in + p.n_out > MAX_OPERANDS:
+        return False
+    s.stretches = min((2048 + s.rows - 1) // s.rows, (s.length + 8191) // 8192)
+    s.stretch = ((s.length + s.stretches - 1) // s.stretches + 63) // 64 * 64
+    s.stretches = (s.length + s.stretch - 1) // s.stretch
+    for k in range(n_slots):
+        item = ITEMSIZE[<int>p.slots[k]]
+        buffer = allocate(s.stretches * s.rows * item, place)
+        buffers.append(buffer)
+        ptr[k], by_value[k] = <char*>buffer.address, False
+        memset(kept_stride[k], 0, s.kept * sizeof(int64_t))
+        memset(reduced_stride[k], 0, s.reduced * sizeof(int64_t))
+        finish_key |= <uint64_t>1 << (2 * k)
+    for k in range(p.n_in):
+        o = p.n_out + k
+        ptr[n_slots + k], by_value[n_slots + k] = loop.ptr[o], number[o]
+        memcpy(kept_stride[n_slots + k], loop.kept_stride[o], s.kept * sizeof(int64_t))
+        memcpy(reduced_stride[n_slots + k], loop.reduced_stride[o], s.reduced * sizeof(int64_t))
+    finish_key |= (key & (<uint64_t>1 << 48) - 1) >> (2 * p.n_out) << (2 * n_slots) | (key >> 48 & 1) << 48
+    launch_rows(p, p.device_row_kernel(finish_key, s.kept, s.reduced, wide, 1, n_slots + p.n_in, place), s, loop.column, loop.kept, loop.reduced,
+                n_slots + p.n_in, ptr, by_value, kept_stride, reduced_stride, place)
+    # -- the second stage: rows of as many partial results as there are stretches --
+    last = s[0]
+    last.length, last.stretches, last.stretch, last.reduced = s.stretches, 1, s.stretches, 1
+    last.extent = s.length
+    count[0] = s.stretches
+    finish_key = 0
+    for k in range(n_slots):
+        o = p.n_out + p.n_in + k
+        item = ITEMSIZE[<int>p.slots[k]]
+        ptr[o], by_value[o] = <char*>(<Storage>buffers[k]).address, False
+        step = item
+        for d in range(s.kept):
+            kept_stride[o][d] = step
+            step *= loop.kept[d]
+        reduced_stride[o][0] = s.rows * item
+        if s.rows > 1:
+            finish_key |= <uint64_t>2 << (2 * o)
+    for o in range(p.n_out + p.n_in):
+        ptr[o], by_value[o] = loop.ptr[o], number[o]
+        memcpy(kept_stride[o], loop.kept_stride[o], s.kept * sizeof(int64_t))
+        reduced_stride[o][0] = 0
+        finish_key |= <uint64_t>(3 if number[o] else 1) << (2 * o)
+    o = p.n_out + p.n_in + n_slots
+    launch_rows(p, p.device_row_kernel(finish_key, s.kept, 1, wide, 2, o, place), &last, False, loop.kept, count, o, ptr, by_value, kept_stride,
+                reduced_stride, place)
+    return True
+
+
+# -- copies --
+
+cdef int copy_on_device(Tensor target, Tensor source, bint non_blocking) except -1:
+    """copy_into() where a GPU is involved: within one by a kernel or the driver, between devices by way of a dense block."""
+    cdef Operand operand
+    cdef bint alike = (target.flags & CONTIGUOUS and source.flags & CONTIGUOUS and target.code == source.code and target.ndim == source.ndim
+                       and memcmp(target.sizes, source.sizes, target.ndim * sizeof(int64_t)) == 0)
+    if target.place != source.place:
+        if alike:
+            return copy_dense(target, source, non_blocking)
+        if ITEMSIZE[target.code] < ITEMSIZE[source.code]:        # the smaller of the two travels
+            source = convert(source, target.code)
+        return copy_into(target, to_place(source, target.place, non_blocking and target.place))
+    if _overlap(target, source):
+        source = contiguous(source) if not source.flags & CONTIGUOUS else clone(source)
+    elif alike:
+        return copy_bytes(target.address, target.place, source.address, source.place, target.count * ITEMSIZE[target.code])
+    operand.tensor = <PyObject*>source
+    run_program(copy_program(target.code, source.code), &operand, [target], True)
+    return 0
+
+
+def copy_without_waiting(Tensor target not None, Tensor source not None):
+    """target's elements become source's; a copy between pinned memory and a GPU is only queued. No tape, no version."""
+    copy_on_device(target, resolve(source), True)
+
+
+def copy_elements(Tensor target not None, Tensor source not None):
+    """target's elements become source's, converted, from any device to any. No tape, no version."""
+    copy_into(target, source)
+
+
+def dense(Tensor t not None):
+    """t where its elements fill their memory in some order of dims, else a row-major copy; lazy conjugation carried out."""
+    t = resolve(t)
+    return t if is_dense(t) else contiguous(t)

@@ -1,0 +1,134 @@
+# Faults: what a kernel found wrong with its data. Included by device.pyx.
+#
+# A kernel cannot raise. It writes a record (docs/internals.md, "Faults") in pinned memory, which the host looks at after each synchronisation.
+# Every launch that may fault has a record of its own, so that the error names the line that called: a ring, whose quarters are used again when an
+# event says that the kernels of the last round are done.
+
+cdef enum:
+    FAULT_SLOTS = 4096
+    QUARTER = FAULT_SLOTS // 4
+
+cdef struct Fault:
+    int32_t raised, operator_
+    int64_t value, limit, position
+    int64_t[2] spare
+
+cdef struct Site:
+    PyObject* name                 # owned: the operator
+    PyObject* code                 # owned: where it was called, code object and instruction offset
+    int offset
+    bint kept                      # belongs to a captured graph: never used again
+
+cdef struct Ring:
+    Fault* faults
+    Site* sites
+    int next, unchecked            # the next slot; how many before it were not looked at yet
+    void* events[4]                # behind the last launch of each quarter
+    bint[4] recorded
+
+cdef Ring[MAX_GPUS] _rings
+
+
+cdef int make_ring(Ring* r) except -1:
+    cdef int i
+    check(rl_driver.cuMemHostAlloc(<void**>&r.faults, FAULT_SLOTS * sizeof(Fault), 3))       # portable, mapped
+    memset(r.faults, 0, FAULT_SLOTS * sizeof(Fault))
+    r.sites = <Site*>calloc(FAULT_SLOTS, sizeof(Site))
+    if r.sites == NULL:
+        raise MemoryError()
+    for i in range(4):
+        check(rl_driver.cuEventCreate(&r.events[i], 2))
+    return 0
+
+
+cdef void* fault_slot(int place, str name) except NULL:
+    cdef Ring* r = &_rings[place - 1]
+    cdef Site* site
+    cdef int quarter, tries = 0
+    use(place)
+    if r.faults == NULL:
+        make_ring(r)
+    while True:
+        if r.next % QUARTER == 0 and not _capture_pool:
+            turn_quarter(r, place)
+        site = &r.sites[r.next]
+        if not site.kept:
+            break
+        r.next = (r.next + 1) % FAULT_SLOTS
+        tries += 1
+        if tries == FAULT_SLOTS:
+            raise RuntimeError("captured graphs hold all fault records of this GPU: delete graphs that are no longer replayed")
+    Py_XDECREF(site.name)
+    Py_XDECREF(site.code)
+    site.name = <PyObject*>name
+    site.code = call_site(&site.offset)
+    Py_XINCREF(site.name)
+    Py_XINCREF(site.code)
+    site.kept = _capture_pool != 0
+    r.unchecked = min(r.unchecked + 1, <int>FAULT_SLOTS)
+    quarter = r.next
+    r.next = (r.next + 1) % FAULT_SLOTS
+    return &r.faults[quarter]
+
+
+cdef int turn_quarter(Ring* r, int place) except -1:
+    """At the beginning of a quarter: mark the end of the one before, and wait until this one's kernels of the last round are done."""
+    cdef int now = r.next // QUARTER, before = (now + 3) % 4
+    if r.unchecked:
+        check(rl_driver.cuEventRecord(r.events[before], current_stream(place)))
+        r.recorded[before] = True
+    if r.recorded[now]:
+        check(rl_driver.cuEventSynchronize(r.events[now]))
+        r.recorded[now] = False
+        raise_faults(place)
+    return 0
+
+
+cdef int raise_faults(int place) except -1:
+    """Raises the oldest fault that kernels recorded, and forgets them all: the next operation works."""
+    cdef Ring* r = &_rings[place - 1]
+    cdef int i, at, first = -1
+    cdef Fault fault
+    if r.faults == NULL:
+        return 0
+    memset(&fault, 0, sizeof(Fault))
+    for i in range(r.unchecked, 0, -1):
+        at = (r.next - i + FAULT_SLOTS) % FAULT_SLOTS
+        if r.faults[at].raised:
+            if first < 0:
+                first = at
+                fault = r.faults[at]
+            memset(&r.faults[at], 0, sizeof(Fault))
+    r.unchecked = graph_faults(r) if first < 0 else r.unchecked
+    if first < 0:
+        return 0
+    site = &r.sites[first]
+    raise _callbacks["fault"](<object>site.name, place - 1, fault.operator_, fault.value, fault.limit, fault.position,
+                              None if site.code == NULL else <object>site.code, site.offset)
+
+
+cdef int graph_faults(Ring* r) noexcept:
+    """How far back the records of captured graphs reach: they are looked at each time."""
+    cdef int i
+    for i in range(FAULT_SLOTS, 0, -1):
+        if r.sites[(r.next - i + FAULT_SLOTS) % FAULT_SLOTS].kept:
+            return i
+    return 0
+
+
+def release_faults(int index, list slots):
+    """Gives the records of a captured graph back."""
+    cdef int at
+    for at in slots:
+        _rings[index].sites[at].kept = False
+
+
+def kept_faults(int index):
+    """The records that captured graphs of a GPU hold."""
+    cdef Ring* r = &_rings[index]
+    return [] if r.faults == NULL else [i for i in range(FAULT_SLOTS) if r.sites[i].kept]
+
+
+def fault_record(int place, str name):
+    """The address of a fault record for the kernel that is launched next."""
+    return <size_t>fault_slot(place, name)

@@ -1,0 +1,159 @@
+# Pinned host memory: pages that the driver reads and writes by itself, so that copies need not be waited for. Included by device.pyx.
+#
+# Blocks are powers of two, kept for re-use. A block in use by copies remembers an event for each stream; it is handed out again when they passed.
+
+cdef enum:
+    PINNED_STREAMS = 4
+
+cdef struct PinnedBlock:
+    char* address
+    int64_t size
+    PinnedBlock* next
+    int n_events
+    void* stream[PINNED_STREAMS]
+    void* event[PINNED_STREAMS]
+
+ctypedef PinnedBlock* PinnedPointer
+cdef PinnedPointer[48] _pinned_free
+cdef int64_t _pinned_live = 0, _pinned_cached = 0, _pinned_peak = 0, _pinned_count = 0
+
+
+cdef bint passed(PinnedBlock* b) except? True:
+    """Are all copies that used the block done?"""
+    cdef int code
+    while b.n_events:
+        code = rl_driver.cuEventQuery(b.event[b.n_events - 1])
+        if code == NOT_READY:
+            return False
+        check(code)
+        check(rl_driver.cuEventDestroy(b.event[b.n_events - 1]))
+        b.n_events -= 1
+    return True
+
+
+cdef Storage pinned_storage(int64_t nbytes):
+    """A storage of pinned host memory."""
+    cdef Storage s = Storage.__new__(Storage)
+    cdef int level = 12
+    cdef PinnedBlock* b
+    cdef PinnedBlock** link
+    global _pinned_live, _pinned_cached, _pinned_peak, _pinned_count
+    s.length = nbytes
+    if nbytes <= 0:
+        return s
+    if nbytes > <int64_t>1 << 46:
+        raise cuda_error(OUT_OF_MEMORY, f"pinning {nbytes} bytes of host memory")
+    while (<int64_t>1 << level) < nbytes:
+        level += 1
+    link = &_pinned_free[level]
+    while link[0] != NULL and not passed(link[0]):
+        link = &link[0].next
+    b = link[0]
+    if b != NULL:
+        link[0] = b.next
+        _pinned_cached -= b.size
+    else:
+        use(1 + thread_state().device)
+        b = <PinnedBlock*>calloc(1, sizeof(PinnedBlock))
+        if b == NULL:
+            raise MemoryError()
+        b.size = <int64_t>1 << level
+        check(rl_driver.cuMemHostAlloc(<void**>&b.address, b.size, 1))       # 1: portable, pinned for every GPU
+    _pinned_live += b.size
+    _pinned_count += 1
+    _pinned_peak = max(_pinned_peak, _pinned_live)
+    s.address, s.block, s.bucket = b.address, b, DEVICE_BLOCK
+    return s
+
+
+cdef void give_pinned(PinnedBlock* b) noexcept:
+    cdef int level = 12
+    global _pinned_live, _pinned_cached
+    while (<int64_t>1 << level) < b.size:
+        level += 1
+    b.next = _pinned_free[level]
+    _pinned_free[level] = b
+    _pinned_live -= b.size
+    _pinned_cached += b.size
+
+
+cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
+    """A copy that was just queued on ``stream`` reads or writes the block."""
+    cdef int i
+    for i in range(b.n_events):
+        if b.stream[i] == stream:
+            check(rl_driver.cuEventRecord(b.event[i], stream))
+            return 0
+    if b.n_events == PINNED_STREAMS:
+        i = PINNED_STREAMS - 1
+        check(rl_driver.cuEventSynchronize(b.event[i]))
+        check(rl_driver.cuEventDestroy(b.event[i]))
+        b.n_events -= 1
+    i = b.n_events
+    check(rl_driver.cuEventCreate(&b.event[i], 2))
+    b.stream[i] = stream
+    b.n_events += 1
+    check(rl_driver.cuEventRecord(b.event[i], stream))
+    return 0
+
+
+cdef inline bint is_pinned_storage(Storage s) noexcept:
+    return s.place == 0 and s.bucket == DEVICE_BLOCK
+
+
+def pinned_copy(Tensor t not None):
+    """A copy of a CPU tensor in pinned memory, with its strides where they are dense."""
+    cdef Tensor out = pinned_like(t)
+    _callbacks["copy"](out, t)
+    return out
+
+
+cdef Tensor pinned_like(Tensor t):
+    """An uninitialised row-major tensor of t's shape and dtype in pinned memory."""
+    cdef Tensor out = new_tensor(pinned_storage(t.count * ITEMSIZE[t.code]), NULL, t.code, t.ndim)
+    cdef int64_t step = 1
+    cdef int i
+    out.address = <char*>out.memory.address
+    for i in range(t.ndim - 1, -1, -1):
+        out.sizes[i], out.strides[i] = t.sizes[i], step
+        step *= max(t.sizes[i], <int64_t>1)
+    finish(out)
+    out.flags |= PINNED
+    return out
+
+
+def pinned_empty(Tensor model not None):
+    """An uninitialised row-major tensor like ``model`` in pinned memory."""
+    return pinned_like(model)
+
+
+def is_pinned(Tensor t not None):
+    """Does the tensor lie in pinned host memory?"""
+    return is_pinned_storage(t.memory)
+
+
+def pinned_stats():
+    """Bytes of pinned memory in use, their peak, bytes kept for re-use, and the number of allocations so far."""
+    return {"allocated": _pinned_live, "peak": _pinned_peak, "cached": _pinned_cached, "allocations": _pinned_count}
+
+
+def pinned_empty_cache():
+    """Gives the pinned memory kept for re-use back; returns how many bytes that were."""
+    cdef int level
+    cdef PinnedBlock** link
+    cdef PinnedBlock* b
+    cdef int64_t freed = 0
+    global _pinned_cached
+    for level in range(48):
+        link = &_pinned_free[level]
+        while link[0] != NULL:
+            b = link[0]
+            if not passed(b):
+                link = &b.next
+                continue
+            check(rl_driver.cuMemFreeHost(b.address))
+            freed += b.size
+            link[0] = b.next
+            free(b)
+    _pinned_cached -= freed
+    return freed

@@ -1,0 +1,175 @@
+# Streams, events and captured graphs by their handles (ints), for rushlight.cuda. Included by device.pyx.
+
+def stream_of(int index):
+    """The handle of this thread's current stream of a GPU."""
+    use(index + 1)
+    return <size_t>current_stream(index + 1)
+
+
+def default_stream_of(int index):
+    """The handle of a GPU's default stream."""
+    use(index + 1)
+    return <size_t>_gpus[index].stream
+
+
+def set_stream_of(int index, size_t handle):
+    """Makes a stream this thread's current one of its GPU."""
+    rl_streams[index] = <void*>handle
+
+
+def stream_create(int index, int priority):
+    """A new non-blocking stream."""
+    cdef void* stream
+    use(index + 1)
+    check(rl_driver.cuStreamCreateWithPriority(&stream, 1, priority))
+    return <size_t>stream
+
+
+def stream_priorities(int index):
+    """(lowest, highest) priority of streams; lower numbers are served first."""
+    cdef int least, greatest
+    use(index + 1)
+    check(rl_driver.cuCtxGetStreamPriorityRange(&least, &greatest))
+    return least, greatest
+
+
+def stream_priority(int index, size_t handle):
+    """A stream's priority."""
+    cdef int priority
+    use(index + 1)
+    check(rl_driver.cuStreamGetPriority(<void*>handle, &priority))
+    return priority
+
+
+def stream_synchronize(int index, size_t handle):
+    """Waits for a stream; raises what its kernels recorded."""
+    cdef int code
+    use(index + 1)
+    with nogil:
+        code = rl_driver.cuStreamSynchronize(<void*>handle)
+    check(code)
+    raise_faults(index + 1)
+
+
+def stream_query(int index, size_t handle):
+    """Is all work of a stream done?"""
+    use(index + 1)
+    cdef int code = rl_driver.cuStreamQuery(<void*>handle)
+    if code == NOT_READY:
+        return False
+    check(code)
+    return True
+
+
+def stream_wait_event(int index, size_t handle, size_t event):
+    """Work queued on the stream from now on waits for the event."""
+    use(index + 1)
+    check(rl_driver.cuStreamWaitEvent(<void*>handle, <void*>event, 0))
+
+
+def synchronize(int index):
+    """Waits for all streams of a GPU; raises what their kernels recorded."""
+    cdef int code
+    use(index + 1)
+    with nogil:
+        code = rl_driver.cuCtxSynchronize()
+    check(code)
+    raise_faults(index + 1)
+
+
+# -- events --
+
+def event_create(int index, unsigned int flags):
+    """A new event. flags: 1 waits without spinning, 2 takes no time, 4 for other processes."""
+    cdef void* event
+    use(index + 1)
+    check(rl_driver.cuEventCreate(&event, flags))
+    return <size_t>event
+
+
+def event_destroy(size_t event):
+    """Ends an event; errors of a driver that is shutting down are nobody's concern."""
+    rl_driver.cuEventDestroy(<void*>event)
+
+
+def event_record(int index, size_t event, size_t handle):
+    """Marks the place that a stream's queue has reached."""
+    use(index + 1)
+    check(rl_driver.cuEventRecord(<void*>event, <void*>handle))
+
+
+def event_query(size_t event):
+    """Has the stream come past the event?"""
+    cdef int code = rl_driver.cuEventQuery(<void*>event)
+    if code == NOT_READY:
+        return False
+    check(code)
+    return True
+
+
+def event_synchronize(int index, size_t event):
+    """Waits until the stream has come past the event."""
+    cdef int code
+    use(index + 1)
+    with nogil:
+        code = rl_driver.cuEventSynchronize(<void*>event)
+    check(code)
+    raise_faults(index + 1)
+
+
+def event_elapsed(size_t start, size_t end):
+    """Milliseconds between two events."""
+    cdef float ms
+    check(rl_driver.cuEventElapsedTime(&ms, <void*>start, <void*>end))
+    return ms
+
+
+# -- captured graphs --
+
+def is_capturing(int index):
+    """Is the current stream of the GPU being captured?"""
+    cdef int status = 0
+    if not _gpus[index].started:
+        return False
+    use(index + 1)
+    check(rl_driver.cuStreamIsCapturing(current_stream(index + 1), &status))
+    return status != 0
+
+
+def begin_capture(int index, int64_t pool, int mode):
+    """Work queued on the current stream is recorded instead of run; memory comes from the private pool of that number."""
+    global _capture_pool, _capture_stream
+    if _capture_pool:
+        raise RuntimeError("a capture is under way already: a process captures one graph at a time")
+    use(index + 1)
+    check(rl_driver.cuStreamBeginCapture(current_stream(index + 1), mode))
+    _capture_pool, _capture_stream = pool, current_stream(index + 1)
+
+
+def end_capture(int index):
+    """Ends the capture: (handle of the executable graph, number of its nodes)."""
+    cdef void* graph = NULL
+    cdef void* executable
+    cdef size_t n = 0
+    cdef int code
+    global _capture_pool, _capture_stream
+    use(index + 1)
+    code = rl_driver.cuStreamEndCapture(_capture_stream, &graph)
+    _capture_pool, _capture_stream = 0, NULL
+    check(code)
+    check(rl_driver.cuGraphGetNodes(graph, NULL, &n))
+    code = rl_driver.cuGraphInstantiateWithFlags(&executable, graph, 0)
+    rl_driver.cuGraphDestroy(graph)
+    check(code)
+    return <size_t>executable, n
+
+
+def launch_graph(int index, size_t executable):
+    """Queues a captured graph on the current stream."""
+    use(index + 1)
+    check(rl_driver.cuGraphLaunch(<void*>executable, current_stream(index + 1)))
+
+
+def destroy_graph(size_t executable):
+    """Ends an executable graph."""
+    rl_driver.cuGraphExecDestroy(<void*>executable)

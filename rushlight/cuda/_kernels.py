@@ -1,0 +1,104 @@
+"""Programs of the core as kernels on a GPU: expressions to CUDA C, its machine code, and the driver's handle."""
+
+import importlib
+import pkgutil
+
+from .._core import device as _device
+from .._core import operator as _operator
+from .._core.device import Image
+from .._core.tensor import Tensor
+from ..codegen import cuda as codegen
+from ..codegen.cuda import compile as _compile
+from ..lang import types as ty
+from ..ops import _define
+
+_loaded = {}  # (symbol, architecture) -> LoadedKernel
+
+
+def architecture(index):
+    """The architecture that kernels for a GPU are compiled for: 'sm_90'."""
+    return f"sm_{_device.capability(index)}"
+
+
+def load(kernel, index, name=None):
+    """The driver's handle of a kernel of :mod:`rushlight.codegen.cuda` for a GPU; compiled if need be."""
+    arch = architecture(index)
+    loaded = _loaded.get((kernel.symbol, arch))
+    if loaded is None:
+        image = Image(_compile.image([kernel], arch), index + 1)
+        loaded = _loaded[kernel.symbol, arch] = image.kernel(
+            kernel.symbol, name or kernel.symbol, kernel.threads, kernel.vector, kernel.step, kernel.cached, kernel.shared, index + 1
+        )
+    return loaded
+
+
+def pointwise(program, letters, rank, wide, place):
+    """For the core: the kernel of a pointwise program."""
+    kernel = codegen.pointwise(_outputs(program), _types(program.in_codes), letters, rank, wide, name=program.name)
+    program.may_fault = _checks(program)
+    return load(kernel, place - 1, program.name)
+
+
+def rowwise(program, mode, letters, kept, reduced, wide, stage, place):
+    """For the core: the kernel of a rowwise program."""
+    outputs = tuple((*o, "full") if full else o for o, full in zip(_outputs(program), program.full))
+    kernel = codegen.rowwise(
+        outputs, _types(program.in_codes), mode, letters, kept, reduced, wide, stage, rows=program.info[1], name=program.name
+    )
+    program.may_fault = _checks(program)
+    return load(kernel, place - 1, program.name)
+
+
+def _outputs(program):
+    return tuple((e, ty.NAMES[c]) for e, c in zip(_define._simplified(program), program.out_codes))
+
+
+def _types(codes):
+    return tuple(ty.NAMES[c] for c in codes)
+
+
+def _checks(program):
+    """Do the program's kernels check indices?"""
+    from ..lang.expr import topological
+
+    return any(node.op == "checked" for node in topological(program.outputs))
+
+
+def launch(kernel, place, grid, block=None, name=None, **values):
+    """Queues a library kernel (a record of ``codegen.cuda.library``) on the current stream of the GPU with device code ``place``.
+
+    grid, block: ints or tuples; values: the fields of its parameter. A tensor stands for its address; a field named ``fault`` is filled in.
+    """
+    loaded = load(kernel, place - 1, name)
+    packed = {field: v.data_ptr() if isinstance(v, Tensor) else v for field, v in values.items()}
+    if any(field == "fault" for field, _ in kernel.fields):
+        packed["fault"] = _device.fault_record(place, name or kernel.symbol)
+    _device.launch_kernel(loaded, place, kernel.pack(**packed), grid, block)
+
+
+# -- operators outside the two families --
+
+
+def on_cuda(name):
+    """Decorator: the function is what the operator ``name`` of the registry calls for tensors on a GPU, in place of its own."""
+
+    def register(function):
+        operator = _define.registry[name].operator
+        if not isinstance(operator, (_operator.Library, _operator.Native)):
+            raise TypeError(f"{name} is generated for every device; it takes no function of its own for GPUs")
+        operator.cuda = function
+        return function
+
+    return register
+
+
+def connect():
+    """Imports ``cuda/ops/*.py``, whose functions register themselves."""
+    try:
+        package = importlib.import_module("rushlight.cuda.ops")
+    except ModuleNotFoundError as error:
+        if error.name != "rushlight.cuda.ops":
+            raise
+        return
+    for found in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"rushlight.cuda.ops.{found.name}")

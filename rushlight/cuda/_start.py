@@ -1,0 +1,134 @@
+"""The first use of a GPU: finds out what is there, and connects the core with what makes kernels.
+
+A GPU needs three things: NVIDIA's driver, a GPU that it shows, and the packages of ``pip install 'rushlight[cuda]'``, which compile kernels.
+Nothing is looked for before a program asks.
+"""
+
+import importlib.util
+import os
+import sys
+
+from .._core import device as _device
+from .._core import operator as _operator
+from .._core import tensor as _tensor
+from .._errors import AcceleratorError, NoGpuError
+
+DRIVER = "RUSHLIGHT_CUDA_DRIVER"
+"""Environment variable: the path of the driver's library, where it is not the system's ``libcuda.so.1``."""
+
+_found = None  # (number of GPUs, what is missing)
+_started = False
+
+_CURES = {
+    "driver": (
+        "Found no NVIDIA driver on your system (libcuda.so.1 cannot be loaded).",
+        "install the driver of your GPU, on Debian and Ubuntu by: sudo apt install nvidia-driver",
+    ),
+    "old driver": (
+        "The NVIDIA driver on your system is too old: it lacks entries of CUDA 12.",
+        "update the driver, on Debian and Ubuntu by: sudo apt install --only-upgrade nvidia-driver",
+    ),
+    "gpu": (
+        "No CUDA GPUs are available: the driver is installed, but shows none.",
+        "look at what the driver sees: nvidia-smi -L (and check CUDA_VISIBLE_DEVICES)",
+    ),
+    "packages": (
+        "The packages that compile kernels for a GPU are not installed.",
+        "install them: pip install 'rushlight[cuda]'",
+    ),
+}
+
+
+def found():
+    """(number of GPUs that can be used, what is missing: None, 'driver', 'old driver', 'gpu' or 'packages')."""
+    global _found
+    if _found is None:
+        _found = _device.load_driver(os.environ.get(DRIVER) or "libcuda.so.1")
+        if _found[1] is None and not _has_compiler():
+            _found = 0, "packages"
+    return _found
+
+
+def _has_compiler():
+    """Is NVRTC there? Its absence is told by the import system without importing it."""
+    if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
+        return False
+    return any(os.path.isdir(os.path.join(folder, "nvidia")) for folder in sys.path) or importlib.util.find_spec("cuda.pathfinder") is not None
+
+
+def unavailable():
+    """The exception for using a GPU that cannot be used."""
+    what, cure = _CURES[found()[1]]
+    return NoGpuError(
+        f"Torch not compiled with CUDA enabled\n  {what} To cure it, {cure}\n"
+        "  Or choose the device by: device = 'cuda' if torch.cuda.is_available() else 'cpu'."
+    )
+
+
+def start():
+    """Makes the GPUs usable; raises NoGpuError (an AssertionError and a RuntimeError) where there are none."""
+    global _started
+    if _started:
+        return
+    if found()[1] is not None:
+        raise unavailable()
+    _started = True
+    from . import _kernels, _oom
+
+    _device.set_callback("error", error)
+    _device.set_callback("fault", fault)
+    _device.set_callback("out_of_memory", _oom.out_of_memory)
+    _device.set_callback("dense", _operator.dense)
+    _device.set_callback("copy", _operator.copy_elements)
+    _tensor.set_callback("accelerator_error", AcceleratorError)
+    _tensor.set_callback("copy_bytes", _device.copy_storage)
+    _tensor.set_callback("reduce_storage", _device.reduce_storage)
+    _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise)
+    _device.start()
+    _kernels.connect()
+
+
+def is_started():
+    """Has a GPU been asked for successfully?"""
+    return _started
+
+
+_HELP = {
+    2: "The GPU has no memory left. torch.cuda.memory_summary() says who holds it.",
+    209: "The kernel was built for another GPU architecture. Delete the kernel cache (RUSHLIGHT_CACHE) and try again.",
+    700: "A kernel accessed memory that is not its own. This process cannot use the GPU any more: restart it, and report the operator.",
+    716: "A kernel accessed misaligned memory. This process cannot use the GPU any more: restart it, and report the operator.",
+    719: "A kernel failed. This process cannot use the GPU any more: restart it, and report the operator.",
+    900: "Work that waits for the GPU (item(), print, copies to the CPU's ordinary memory) cannot be part of a captured graph.",
+    901: "The capture was ended by an operation that cannot be part of a graph.",
+}
+
+
+def error(code, name, text, doing):
+    """The exception for an error code of the driver."""
+    more = f"\n  {doing}" if doing else ""
+    return AcceleratorError(f"CUDA error: {text}\n  {name} ({code}). {_HELP.get(code, 'The driver reports it, perhaps for work queued earlier.')}{more}")
+
+
+def fault(name, index, operator, value, limit, position, code, offset):
+    """The exception for an index out of range that a kernel recorded."""
+    from ..codegen.cuda.kernel import FAULTS
+
+    operator = FAULTS[operator] if 0 < operator < len(FAULTS) else name
+    return IndexError(
+        f"index {value} is out of bounds for dimension with size {limit}\n"
+        f"  [{operator}] found it at position {position} on cuda:{index}, in a call at {line_of(code, offset)}.\n"
+        "  A GPU works behind the program: the error shows at the next synchronisation, the values written since are not to be trusted."
+    )
+
+
+def line_of(code, offset):
+    """'file:line in function' for a code object and an instruction offset."""
+    if code is None:
+        return "an unknown line"
+    line = None
+    for first, last, number in code.co_lines():
+        if first <= offset < last and number is not None:
+            line = number
+            break
+    return f"{code.co_filename}:{line or code.co_firstlineno} in {code.co_qualname}"
