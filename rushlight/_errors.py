@@ -7,7 +7,3 @@ class OutOfMemoryError(RuntimeError):
 
 class AcceleratorError(RuntimeError):
     """An accelerator failed."""
-
-
-class NoGpuError(AssertionError, RuntimeError):
-    """There is no GPU to use: an AssertionError as PyTorch's build without CUDA raises, a RuntimeError as that with CUDA does."""

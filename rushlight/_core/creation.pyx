@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from rushlight._core.device cimport fill_bytes
+from rushlight._core.device import pinned_empty
 from rushlight._core.operator cimport as_number, deliver, fill_number, native, number_code, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
@@ -27,6 +28,7 @@ cdef struct Options:
     int code  # -1 where dtype was not given
     int place
     bint requires_grad
+    bint pinned
     int form
     PyObject *size
     PyObject *value
@@ -40,7 +42,7 @@ cdef int read_options(str name, Options *o, PyObject **values, tuple kwnames, bi
     cdef Py_ssize_t i
     cdef object value
     cdef str key
-    o.code, o.place, o.requires_grad, o.form = -1, -1, False, PRESERVE
+    o.code, o.place, o.requires_grad, o.pinned, o.form = -1, -1, False, False, PRESERVE
     o.size = o.value = o.stride = o.input = o.out = NULL
     if kwnames is None:
         return 0
@@ -56,10 +58,7 @@ cdef int read_options(str name, Options *o, PyObject **values, tuple kwnames, bi
         elif key == "memory_format":
             o.form = read_format(value)
         elif key == "pin_memory":
-            if value:
-                raise RuntimeError(
-                    "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on this system."
-                )
+            o.pinned = value
         elif key == "size" and not like:
             o.size = values[i]
         elif key == "fill_value":
@@ -254,6 +253,8 @@ cdef enum:
 
 cdef object finished(str name, Tensor t, Options *o, int kind, object value):
     """Fills the new tensor and applies requires_grad= and out=."""
+    if o.pinned and t.place == 0:
+        t = pinned_empty(t)
     if kind != EMPTY and t.place:
         fill_on_device(t, 0 if kind == ZEROS else 1 if kind == ONES else value)
     elif kind == ZEROS:

@@ -238,7 +238,7 @@ cdef int device_arg(object value) except -2:
     if d.type != "cuda":
         raise NotImplementedError(f"the device type '{d.type}' is not supported by rushlight; use 'cpu' or 'cuda'")
     if _n_devices < 0:
-        _callbacks["start_cuda"]()
+        _callbacks["start_cuda"](str(d))
     if d.index is None:
         return 1 + rl_thread_state.device
     if d.code > _n_devices:

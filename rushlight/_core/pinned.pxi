@@ -31,6 +31,16 @@ cdef bint passed(PinnedBlock* b) except? True:
     return True
 
 
+cdef int need_gpu() except -1:
+    if _n_gpus == 0:
+        try:
+            device_arg("cuda")
+        except AssertionError as error:
+            raise RuntimeError("pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is available on this "
+                               "system.\n" + str(error).partition("\n")[2]) from None
+    return 0
+
+
 cdef Storage pinned_storage(int64_t nbytes):
     """A storage of pinned host memory."""
     cdef Storage s = Storage.__new__(Storage)
@@ -38,6 +48,7 @@ cdef Storage pinned_storage(int64_t nbytes):
     cdef PinnedBlock* b
     cdef PinnedBlock** link
     global _pinned_live, _pinned_cached, _pinned_peak, _pinned_count
+    need_gpu()
     s.length = nbytes
     if nbytes <= 0:
         return s

@@ -11,7 +11,7 @@ import sys
 from .._core import device as _device
 from .._core import operator as _operator
 from .._core import tensor as _tensor
-from .._errors import AcceleratorError, NoGpuError
+from .._errors import AcceleratorError
 
 DRIVER = "RUSHLIGHT_CUDA_DRIVER"
 """Environment variable: the path of the driver's library, where it is not the system's ``libcuda.so.1``."""
@@ -56,22 +56,22 @@ def _has_compiler():
     return any(os.path.isdir(os.path.join(folder, "nvidia")) for folder in sys.path) or importlib.util.find_spec("cuda.pathfinder") is not None
 
 
-def unavailable():
-    """The exception for using a GPU that cannot be used."""
+def unavailable(name="cuda"):
+    """The exception for using a GPU, named as a device, that cannot be used."""
     what, cure = _CURES[found()[1]]
-    return NoGpuError(
-        f"Torch not compiled with CUDA enabled\n  {what} To cure it, {cure}\n"
+    return AssertionError(
+        f"Torch not compiled with CUDA enabled\n  '{name}' was asked for. {what}\n  To cure it, {cure}\n"
         "  Or choose the device by: device = 'cuda' if torch.cuda.is_available() else 'cpu'."
     )
 
 
-def start():
-    """Makes the GPUs usable; raises NoGpuError (an AssertionError and a RuntimeError) where there are none."""
+def start(name="cuda"):
+    """Makes the GPUs usable; raises AssertionError where there are none."""
     global _started
     if _started:
         return
     if found()[1] is not None:
-        raise unavailable()
+        raise unavailable(name)
     _started = True
     from . import _kernels, _oom
 

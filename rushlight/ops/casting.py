@@ -137,7 +137,7 @@ def cpu(input, memory_format=None):
 def cuda(input, device=None, non_blocking=False, memory_format=None):
     """The tensor in the memory of a GPU, by default the current one; itself if it is there already.
 
-    non_blocking: from pinned memory the copy is only queued. Raises NoGpuError where there is no GPU.
+    non_blocking: from pinned memory the copy is only queued. Raises AssertionError where there is no GPU.
     """
     return to(input, "cuda" if device is None else device, non_blocking=non_blocking, memory_format=memory_format)
 
@@ -155,11 +155,11 @@ def _(grad, input):
     return _moved(grad, input.device)
 
 
-def _start_cuda():
+def _start_cuda(name):
     """For the core: somebody asks for a GPU."""
     from ..cuda import _start
 
-    _start.start()
+    _start.start(name)
 
 
 _tensor.set_callback("start_cuda", _start_cuda)

@@ -46,6 +46,6 @@ def activate(order=0, gpus=2, memory=None):
         os.environ["RUSHLIGHT_STANDIN_MEMORY"] = str(memory)
     from rushlight.codegen.cuda import compile as compiler
 
-    from . import shim
+    import shim
 
     compiler.use(shim.image)
