@@ -101,4 +101,6 @@ def connect():
             raise
         return
     for found in pkgutil.iter_modules(package.__path__):
+        if found.name.startswith("_"):
+            continue
         importlib.import_module(f"rushlight.cuda.ops.{found.name}")

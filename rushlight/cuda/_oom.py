@@ -10,15 +10,15 @@ MOST = 8  # blocks listed
 
 def out_of_memory(index, nbytes):
     """The exception for an allocation of ``nbytes`` that failed even after the cache was given back."""
-    free, total = _device.memory_info(index)
+    free, total = map(size, _device.memory_info(index))
     stats = _device.device_memory_stats(index)
-    reserved, allocated = stats["reserved_bytes"]["current"], stats["allocated_bytes"]["current"]
+    live, reserved = stats["allocated_bytes"]["current"], stats["reserved_bytes"]["current"]
     lines = [
-        f"CUDA out of memory. Tried to allocate {size(nbytes)}. GPU {index} has a total capacity of {size(total)} of which {size(free)} is free.",
-        f"  Of the memory in use {size(allocated)} belong to live tensors of this process, {size(reserved - allocated)} are kept for re-use.",
+        f"CUDA out of memory. Tried to allocate {size(nbytes)}. GPU {index} has a total capacity of {total} of which {free} is free.",
+        f"  Live tensors of this process hold {size(live)}, {size(reserved - live)} are kept for re-use.",
         *largest(index),
-        "  Use a smaller batch, bfloat16 (autocast), torch.utils.checkpoint, or drop references to tensors that are no longer needed",
-        "  (a list of losses that still record keeps every graph alive: append loss.item()). This process can go on: catch the error and retry.",
+        "  Use a smaller batch, bfloat16 (autocast), torch.utils.checkpoint, or drop references to tensors that are no longer needed (a list",
+        "  of losses that still record keeps every graph alive: append loss.item()). The process can go on: catch this error and try again.",
     ]
     return OutOfMemoryError("\n".join(lines))
 

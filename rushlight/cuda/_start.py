@@ -1,12 +1,11 @@
 """The first use of a GPU: finds out what is there, and connects the core with what makes kernels.
 
-A GPU needs three things: NVIDIA's driver, a GPU that it shows, and the packages of ``pip install 'rushlight[cuda]'``, which compile kernels.
-Nothing is looked for before a program asks.
+A GPU needs three things: NVIDIA's driver, a GPU that it shows, and the packages of ``pip install 'rushlight[cuda]'``, which
+compile kernels. Nothing is looked for before a program asks.
 """
 
 import importlib.util
 import os
-import sys
 
 from .._core import device as _device
 from .._core import operator as _operator
@@ -51,9 +50,7 @@ def found():
 
 def _has_compiler():
     """Is NVRTC there? Its absence is told by the import system without importing it."""
-    if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
-        return False
-    return any(os.path.isdir(os.path.join(folder, "nvidia")) for folder in sys.path) or importlib.util.find_spec("cuda.pathfinder") is not None
+    return importlib.util.find_spec("cuda") is not None and importlib.util.find_spec("cuda.bindings") is not None
 
 
 def unavailable(name="cuda"):
@@ -106,8 +103,8 @@ _HELP = {
 
 def error(code, name, text, doing):
     """The exception for an error code of the driver."""
-    more = f"\n  {doing}" if doing else ""
-    return AcceleratorError(f"CUDA error: {text}\n  {name} ({code}). {_HELP.get(code, 'The driver reports it, perhaps for work queued earlier.')}{more}")
+    advice = _HELP.get(code, "The driver reports it, perhaps for work queued earlier.")
+    return AcceleratorError(f"CUDA error: {text}\n  {name} ({code}). {advice}" + (f"\n  It came up while {doing}." if doing else ""))
 
 
 def fault(name, index, operator, value, limit, position, code, offset):
