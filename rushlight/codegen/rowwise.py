@@ -13,76 +13,34 @@ of what it overwrites after the first write; that holds, since all reductions of
 """
 
 from ..lang import types as ty
-from ..lang.expr import position, topological
+from ..lang.expr import position
 from .access import Access, Place, advance, counted, splat, strided, tail_mask
 from .llvm import host, module
 from .machine import Machine, unknown
 from .memory import cast, memory_type, storable
 from .pointwise import load_operands, part_of, position_of, read_positions, widest
-from .reduction import BLOCK, Accumulator, across, array, get, grouped, put, slot_of
+from .reduction import BLOCK, Accumulator, across, array, get, put, slot_of
+from .rows import Rows
 from .text import Function, vector
 
 PARAMETERS = "ptr %ptr, ptr %stride, ptr %size"
 AXES = ("k0", "k1", "r0", "r1")
 
 
-class Output:
-    """One output: its expressions (two for a complex one), its type in memory, and whether it has the shape of the
-    whole space."""
-
-    def __init__(self, value, type, full):
-        self.parts = value if isinstance(value, tuple) else (value,)
-        self.type, self.full = type, full
-
-
-class Rowwise:
+class Rowwise(Rows):
     """What both modes share."""
 
     axis = None  # the vectorised axis' position among AXES
 
-    def __init__(self, outputs, inputs, layout, stage, rows):
-        self.inputs, self.layout, self.stage, self.row_inputs = inputs, layout, stage, rows
-        roots = [e for value, *_ in outputs for e in (value if isinstance(value, tuple) else (value,))]
-        self.graph = topological(roots)
-        self.full = self._full_nodes()
-        self.outputs = [self._output(*o) for o in outputs]
-        self.types = [o.type for o in self.outputs] + list(inputs)
-        self.depths = self._depths()
+    def __init__(self, *args):
+        super().__init__(*args)
         self.fn = Function()
         self.lanes = host().vector_bits // self._bits()
-
-    def _output(self, value, type, level=None):
-        parts = value if isinstance(value, tuple) else (value,)
-        return Output(value, type, level == "full" or any(p in self.full for p in parts))
-
-    def _full_nodes(self):
-        """The nodes that vary over the reduced space."""
-        full = set()
-        for node in self.graph:
-            leaf = node.op in ("position", "load") or (node.op == "input" and position_of(node) not in self.row_inputs)
-            if leaf or (node.op != "reduce" and any(a in full for a in node.args)):
-                full.add(node)
-        return full
-
-    def _depths(self):
-        """The Reductions by how many lie above one another: a list of lists, innermost first."""
-        depth, levels = {}, []
-        for node in self.graph:
-            depth[node] = max((depth[a] for a in node.args), default=0) + (node.op == "reduce")
-            if node.op == "reduce":
-                levels += [[]] * (depth[node] - len(levels))
-                levels[depth[node] - 1] = [*levels[depth[node] - 1], node]
-        return [grouped(level) for level in levels]
 
     def _bits(self):
         read = [self.inputs[i] for i in read_positions(self.graph)]
         positions = any(r.arg for level in self.depths for r in level)
         return max(widest(self.graph, [o.type for o in self.outputs] + read), 64 * positions)
-
-    def _weight(self, roots):
-        """How much work a set of roots is for each element: the number of FULL nodes beneath them."""
-        known = dict.fromkeys(n for n in self.graph if n not in self.full)
-        return len(unknown(roots, known))
 
     # -- the kernel --
 
@@ -110,26 +68,6 @@ class Rowwise:
         """``addresses`` advanced by ``index`` steps along an axis."""
         fn = self.fn
         return [advance(fn, p, fn.emit(f"mul nsw i64 {index}, %{AXES[axis]}.{k}")) for k, p in enumerate(addresses)]
-
-    def _roots_of(self, level):
-        """What a walk over the row needs for the Reductions of one level."""
-        return [e for r in level for e in r.operands(position())]
-
-    @property
-    def _full_roots(self):
-        return [e for o in self.outputs if o.full for e in o.parts]
-
-    @property
-    def _row_roots(self):
-        return [e for o in self.outputs if not o.full for e in o.parts]
-
-    def _frontier(self, roots):
-        """The ROW nodes whose values FULL nodes beneath ``roots`` take, constants aside."""
-        taken = {}
-        for node in unknown(roots, dict.fromkeys(n for n in self.graph if n not in self.full)):
-            taken |= dict.fromkeys(a for a in node.args if a not in self.full)
-        taken |= dict.fromkeys(r for r in roots if r not in self.full and r.op != "position")
-        return [n for n in taken if n.op != "const"]
 
     def _extent(self, node):
         return cast(self.fn, self.lanes, splat(self.fn, self.lanes, "i64", self.extent), "i64", node.type)

@@ -41,6 +41,33 @@ def pointwise(outputs, inputs, layout, rank, wide, name="pointwise"):
     return Kernel(symbol, write, family.THREADS, vector=vector, step=vector * groups)
 
 
+def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", rows=(), name="rowwise"):
+    """The kernel that computes ``outputs``, expressions with reductions.
+
+    outputs, inputs, mode, stage, rows: as for :func:`rushlight.codegen.cpu.rowwise`; layout: also ``n``. kept, reduced:
+    the exact numbers of dims of either kind.
+    """
+    from .rowwise_kernel import Plan
+    from .rowwise_modes import MODES
+
+    outputs, inputs = [tuple(o) for o in outputs], tuple(inputs)
+    graph = cache.serialised([o[0] for o in outputs])
+    family, plan = MODES[mode], Plan(outputs, inputs, layout, stage, frozenset(rows))
+    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, tuple(rows))
+    symbol = _symbol(name, "rowwise", graph, tuple(o[1:] for o in outputs), flags)
+
+    def write():
+        from ..lower import lowered, partial_slots
+
+        roots = [o[0] for o in outputs]
+        values = lowered(roots, stage, len(inputs), OWN)
+        stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
+        every = inputs + (partial_slots(roots) if stage == "finish" else ())
+        return family(stored, every, layout, kept, reduced, wide, stage, frozenset(rows), plan).write(symbol)
+
+    return Kernel(symbol, write, family.most, vector=plan.vector, held=plan.held)
+
+
 def library(file, kernel, fields, threads, shared=0, **defines):
     """A kernel written by hand: function ``kernel`` of the file ``file`` of this package.
 

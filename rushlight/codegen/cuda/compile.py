@@ -15,7 +15,7 @@ from ..llvm import debug_level
 
 # IEEE arithmetic throughout: no flushing of denormals, exact division and square root, no contraction (the error-free
 # transformations of lang/elementary depend on it; where a fused multiply-add is meant, the source says so).
-OPTIONS = ("--std=c++17", "--fmad=false", "--diag-suppress=177,550")
+OPTIONS = ("--std=c++17", "--minimal", "--fmad=false", "--diag-suppress=177,550")
 
 _lock = threading.RLock()
 _images = {}  # (symbols, architecture) -> image

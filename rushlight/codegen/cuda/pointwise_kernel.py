@@ -13,7 +13,7 @@ from ..pointwise import Store, part_of, position_of
 from .scalar import C_TYPE, Scalar, loaded, storable, storage
 
 THREADS = 256
-_IN_FLIGHT = 64  # bytes that a thread should have asked for before it waits
+_IN_FLIGHT = 32  # bytes that a thread should have asked for before it waits
 _HEAVY, _DEAR = 60, 250  # nodes of a graph: from the first on one group a turn, from the second on groups of two at most
 
 
@@ -50,7 +50,7 @@ def groups_of(types, letters, vector, weight):
     if weight >= _HEAVY:
         return 1
     asked = sum(vector * ty.BITS[t] // 8 for t, letter in zip(types, letters, strict=True) if letter in "cv")
-    return min(4, max(1, _IN_FLIGHT // max(asked, 16)))
+    return min(4, max(1, _IN_FLIGHT // max(asked, 1))) if vector == 1 else min(2, max(1, _IN_FLIGHT // asked))
 
 
 class Pointwise:
@@ -279,7 +279,7 @@ class Pointwise:
                 *lines,
                 f"    const i64 whole = fits ? p.n / {self.vector} : 0;",
                 f"    run<{self.vector}, {self.groups}>(p, 0, whole);",
-                f"    run<1, {self.groups}>(p, whole * {self.vector}, p.n);",
+                f"    run<1, 1>(p, whole * {self.vector}, p.n);",
             ]
         dense = [o for o in self.operands if o.packed and o.letter == "c"]
         tests = [f"divides({min(16, self.vector * o.bytes)}, p.stride[{o.k}][d])" for o in dense]
@@ -287,7 +287,7 @@ class Pointwise:
             *lines,
             f"    for (int d = 1; d < {self.rank}; ++d) fits = fits && {' && '.join(tests)};",
             f"    if (fits && p.size[0] % {self.vector} == 0) run<{self.vector}, {self.groups}>(p, 0, p.n / {self.vector});",
-            f"    else run<1, {self.groups}>(p, 0, p.n);",
+            "    else run<1, 2>(p, 0, p.n);",
         ]
 
 

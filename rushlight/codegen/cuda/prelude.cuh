@@ -201,6 +201,21 @@ template <typename F> INLINE u64 whole_u64(F x)
 // The extremum that a NaN on either side wins.
 template <typename T> INLINE T minimum(T a, T b) { return a != a || a < b ? a : b; }
 template <typename T> INLINE T maximum(T a, T b) { return a != a || a > b ? a : b; }
+#ifdef __CUDA_ARCH__
+INLINE f32 minimum(f32 a, f32 b)
+{
+    f32 result;
+    asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+}
+
+INLINE f32 maximum(f32 a, f32 b)
+{
+    f32 result;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+}
+#endif
 
 template <typename T> struct Signed {
     static constexpr bool value = (T)-1 < (T)0;
@@ -282,6 +297,146 @@ INLINE u16 shuffle_xor(u16 x, int mask) { return (u16)shuffle_xor((i32)x, mask);
 INLINE i8 shuffle_xor(i8 x, int mask) { return (i8)shuffle_xor((i32)x, mask); }
 INLINE u8 shuffle_xor(u8 x, int mask) { return (u8)shuffle_xor((i32)x, mask); }
 INLINE bool shuffle_xor(bool x, int mask) { return shuffle_xor((i32)x, mask) != 0; }
+
+// -- reductions ---------------------------------------------------------------------------------------------------------------------------------
+// An accumulator starts from its neutral element, takes elements, joins others (in either order, to the same bits), and ends in a value or two.
+
+#define METHOD __device__ __forceinline__
+
+// A float sum with a running compensation (Knuth's two-sum): the error does not grow with the number of elements.
+template <typename T> struct FloatSum {
+    T high, low;
+    METHOD void add(T x, T lows)
+    {
+        const T sum = high + x, part = sum - high;
+        low = lows + ((high - (sum - part)) + (x - part));
+        high = sum;
+    }
+    METHOD void take(T x) { add(x, low); }
+    METHOD void join(const FloatSum &other) { add(other.high, low + other.low); }
+    METHOD FloatSum shuffled(int mask) const { return {shuffle_xor(high, mask), shuffle_xor(low, mask)}; }
+    METHOD T slot0() const { return high + (low == low ? low : 0); }  // an infinite sum leaves a NaN as its compensation
+};
+
+// A few elements, added in pairs.
+template <int N, typename T> INLINE T sum_of(const T *x)
+{
+    if constexpr (N == 1) return x[0];
+    else return sum_of<N / 2>(x) + sum_of<N - N / 2>(x + N / 2);
+}
+
+#define ACCUMULATOR(Name, joined)                                                       \
+    template <typename T> struct Name {                                                 \
+        T value;                                                                        \
+        METHOD void take(T x) { value = joined; }                                       \
+        METHOD void join(const Name &other) { take(other.value); }                      \
+        METHOD Name shuffled(int mask) const { return {shuffle_xor(value, mask)}; }     \
+        METHOD T slot0() const { return value; }                                        \
+    };
+ACCUMULATOR(IntegerSum, (T)((u64)value + (u64)x))
+ACCUMULATOR(IntegerProduct, (T)((u64)value * (u64)x))
+ACCUMULATOR(FloatProduct, value * x)
+ACCUMULATOR(Largest, maximum(value, x))
+ACCUMULATOR(Smallest, minimum(value, x))
+ACCUMULATOR(Any, value || x)
+ACCUMULATOR(All, value && x)
+#undef ACCUMULATOR
+
+template <typename T> struct ComplexProduct {
+    T re, im;
+    METHOD void take(T x, T y)
+    {
+        const T r = re * x - im * y;
+        im = re * y + im * x;
+        re = r;
+    }
+    METHOD void join(const ComplexProduct &other) { take(other.re, other.im); }
+    METHOD ComplexProduct shuffled(int mask) const { return {shuffle_xor(re, mask), shuffle_xor(im, mask)}; }
+    METHOD T slot0() const { return re; }
+    METHOD T slot1() const { return im; }
+};
+
+// An extremum and its position: a NaN beats everything else, of equals the first one counts.
+template <typename T, bool LARGEST> struct ArgExtremum {
+    T value;
+    i64 position;
+    METHOD void take(T x, i64 at)
+    {
+        const bool nan = x != x, was_nan = value != value;
+        const bool better = nan ? !was_nan : LARGEST ? x > value : x < value;
+        const bool same = nan ? was_nan : x == value;
+        if (better || (same && at < position)) {
+            value = x;
+            position = at;
+        }
+    }
+    METHOD void join(const ArgExtremum &other) { take(other.value, other.position); }
+    METHOD ArgExtremum shuffled(int mask) const { return {shuffle_xor(value, mask), shuffle_xor(position, mask)}; }
+    METHOD T slot0() const { return value; }
+    METHOD i64 slot1() const { return position; }
+};
+
+// The accumulators of the ``width`` threads that share a row, joined; all of them get the result. A width above 32 is that of the block, which
+// has then room for one accumulator of each warp.
+template <typename A> INLINE A joined(A a, int width, A *room)
+{
+    for (int mask = (width < 32 ? width : 32) / 2; mask > 0; mask /= 2) a.join(a.shuffled(mask));
+    if (width > 32) {
+        const int warps = width / 32;
+        if (threadIdx.x % 32 == 0) room[threadIdx.x / 32] = a;
+        __syncthreads();
+        a = room[threadIdx.x % warps];
+        for (int mask = warps / 2; mask > 0; mask /= 2) a.join(a.shuffled(mask));
+    }
+    return a;
+}
+
+// The accumulators of the threads of one column (threadIdx.y), joined in order; all of them get the result.
+template <typename A> INLINE A joined_down(A a, A *room)
+{
+    if (blockDim.y == 1) return a;
+    room[threadIdx.y * blockDim.x + threadIdx.x] = a;
+    __syncthreads();
+    a = room[threadIdx.x];
+    for (int y = 1; y < (int)blockDim.y; ++y) a.join(room[y * blockDim.x + threadIdx.x]);
+    __syncthreads();
+    return a;
+}
+
+// V elements from ``first`` on, ``apart`` from one another, of PARTS numbers each; zeros from ``end`` on. whole: they lie together, in one access.
+template <typename T, int V, int PARTS, typename Index, typename Address>
+INLINE Pack<T, V * PARTS> gathered(bool whole, Address address, Index first, Index apart, Index end)
+{
+    Pack<T, V * PARTS> pack = {};
+    if (whole) {
+        if (first < end) pack = load<Pack<T, V * PARTS>>(address(first));
+        return pack;
+    }
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+#pragma unroll
+        for (int q = 0; q < PARTS; ++q) {
+            if (first + j * apart < end) pack.v[j * PARTS + q] = load<T>(address(first + j * apart) + q * sizeof(T));
+        }
+    }
+    return pack;
+}
+
+template <typename T, int V, int PARTS, typename Index, typename Address>
+INLINE void scattered(const Pack<T, V * PARTS> &pack, bool whole, Address address, Index first, Index apart, Index end)
+{
+    if (whole) {
+        if (first < end) store(address(first), pack);
+        return;
+    }
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+#pragma unroll
+        for (int q = 0; q < PARTS; ++q) {
+            if (first + j * apart < end) store(address(first + j * apart) + q * sizeof(T), pack.v[j * PARTS + q]);
+        }
+    }
+}
 
 // -- atomics ------------------------------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,347 @@
+"""The CUDA C of a rowwise kernel.
+
+    for each row:                              row mode: ``width`` threads share one; column mode: a thread has V
+        for depth in 1, 2 ...:                 softmax: the maximum, then the sum of exponentials
+            walk the row, accumulating every reduction of that depth; join the threads' accumulators
+        walk it once more and write the FULL outputs; write the ROW outputs
+
+In a step of a walk each thread takes V elements, in row mode of its row, in column mode one of each of its rows. What
+several walks read is kept in shared memory, as far as it has room (each thread reads back what it wrote itself). The
+order of a sum depends on the shape alone. Exact aliasing of inputs and outputs is sound, since all reductions of a row
+come before its outputs, and no other row is read. ``rowwise_modes`` has the loops.
+"""
+
+from ...lang import types as ty
+from ...lang.expr import position, without_stated
+from ..pointwise import part_of, position_of
+from ..reduction import slot_of
+from ..rows import Rows
+from .pointwise_kernel import Operand
+from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
+
+
+
+class Plan:
+    """How a kernel moves: V (``vector``) elements in a thread's access, ``ahead`` steps asked for together, ``held`` bytes
+    of each step kept. Known from the graph as it is before it is lowered."""
+
+    def __init__(self, outputs, inputs, layout, stage, rows):
+        from ..lower import partial_slots
+
+        roots = without_stated([o[0] for o in outputs])
+        slots = partial_slots(roots) if stage != "whole" else ()
+        results = tuple(o[1] for o in outputs)
+        types = {"whole": (*results, *inputs), "partial": (*slots, *inputs), "finish": (*results, *inputs, *slots)}[stage]
+        dense = [ty.BITS[t] // 8 for t, letter in zip(types, layout, strict=True) if letter == "c"]
+        self.vector = min(8, max(1, 16 // max(dense))) if dense else 1
+        levels = Rows([(e, *o[1:]) for e, o in zip(roots, outputs, strict=True)], inputs, layout, stage, rows)
+        reads = [i for reads in levels.reads() for i in reads if layout[len(outputs) + i] != "n"] if stage == "whole" else []
+        held = {i for i in reads if reads.count(i) > 1}
+        self.ahead = 1 if held else 4 if self.vector == 1 else 2  # what waits is read from shared memory, or enough is asked for
+        self.held = self.vector * sum(ty.BITS[inputs[i]] // 8 for i in held)
+
+
+class Walk:
+    """One pass over the reduced space: for the reductions of one depth, or for the FULL outputs (none)."""
+
+    def __init__(self, kernel, number, reductions, roots):
+        self.name, self.reductions, self.roots = f"element{number}", reductions, roots
+        self.frontier, self.reads = kernel._frontier(roots), kernel._reads(roots)
+
+
+class RowKernel(Rows):
+    """What both modes share."""
+
+    def __init__(self, outputs, inputs, layout, kept, reduced, wide, stage, rows, plan):
+        super().__init__(outputs, inputs, layout, stage, rows)
+        self.kept, self.reduced, self.wide, self.vector, self.ahead = kept, reduced, wide, plan.vector, plan.ahead
+        self.operands = [Operand(k, letter, t, False, False) for k, (letter, t) in enumerate(zip(layout, self.types, strict=True))]
+        self.index, self.offset = ("i64", "i64") if wide else ("u32", "i32")
+        depths = [Walk(self, d, level, self._roots_of(level)) for d, level in enumerate(self.depths)]
+        self.walks = [*depths, Walk(self, len(depths), [], self._full_roots)] if self._full_roots else depths
+        self.accumulators = {r: f"a{i}" for i, r in enumerate(r for level in self.depths for r in level)}
+        read = [i for walk in self.walks for i in walk.reads]
+        self.held = sorted({i for i in read if read.count(i) > 1 and self._input(i).letter != "n"}) if plan.held else []
+        self.tables, self.known, self.serial = {}, {}, 0
+
+    def _input(self, position):
+        return self.operands[len(self.outputs) + position]
+
+    @property
+    def _full_outputs(self):
+        return [(k, o) for k, o in enumerate(self.outputs) if o.full]
+
+    @property
+    def _row_outputs(self):
+        return [(k, o) for k, o in enumerate(self.outputs) if not o.full]
+
+    # -- the source --
+
+    def write(self, symbol):
+        """The kernel's source."""
+        elements = [self._element(walk) for walk in self.walks]
+        run = self._run()  # after the elements and before the tables: it may need more of them
+        rooms = [f"    __shared__ {self._type(r)} room_{a}[{self.room}];" for r, a in self.accumulators.items()]
+        given = "".join(f", room_{a}" for a in self.accumulators.values())
+        parts = [
+            f"namespace ns_{symbol} {{",
+            *self.tables.values(),
+            self._parameters(),
+            *elements,
+            self._places(),
+            *(self._offset(o) for o in self.operands if self._walked(o)),
+            run,
+            f'extern "C" __global__ void __launch_bounds__({self.most}) {symbol}(const __grid_constant__ Parameters p)',
+            "{",
+            *rooms,
+            f"    run(p, {' && '.join(self._fits()) if self.vector > 1 else 'false'}{given});",
+            f"}}\n}}  // namespace ns_{symbol}",
+            "",
+        ]
+        return "\n".join(parts)
+
+    def _parameters(self):
+        n = len(self.operands)
+        return (
+            f"struct Parameters {{ i64 rows, length, extent, stretches, stretch, width, held, kept[{self.kept}], reduced[{self.reduced}]; "
+            f"Slot operand[{n}]; i64 kept_stride[{n}][{self.kept}], reduced_stride[{n}][{self.reduced}]; Fault *fault; }};"
+        )
+
+    def _walked(self, o):
+        """Does the operand vary over the reduced space?"""
+        if o.k < len(self.outputs):
+            return self.outputs[o.k].full
+        return o.letter != "n" and any(o.k - len(self.outputs) in walk.reads for walk in self.walks)
+
+    @staticmethod
+    def _type(reduction):
+        """The C++ type of an accumulator."""
+        t = C_TYPE[reduction.type]
+        if reduction.arg:
+            return f"ArgExtremum<{t}, {'true' if reduction.kind == 'argmax' else 'false'}>"
+        if reduction.pair:
+            return f"ComplexProduct<{t}>"
+        kind = "Float" if reduction.type in ty.FLOATS else "Integer"
+        names = {"sum": f"{kind}Sum", "prod": f"{kind}Product", "max": "Largest", "min": "Smallest", "any": "Any", "all": "All"}
+        return f"{names[reduction.kind]}<{t}>"
+
+    @staticmethod
+    def _neutral(reduction):
+        """The texts of an empty accumulator's slots."""
+        return [literal(v, t) for v, t in zip(reduction.neutral(), reduction.slots, strict=True)]
+
+    def _start(self, reduction):
+        return ", ".join(self._neutral(reduction) * (2 if reduction.two_level else 1))
+
+    def _element(self, walk):
+        """The function that computes one element: the operands of the walk's reductions, or the FULL outputs."""
+        takes = ["const Parameters &p", "i64 position"]
+        for i in walk.reads:
+            o = self._input(i)
+            takes += [f"{o.storage} x{o.k}_{part}" for part in range(o.parts)] if o.letter != "n" else []
+        takes += [f"{C_TYPE[n.type]} k{i}" for i, n in enumerate(walk.frontier)]
+        scalar = Scalar(self._element_leaf, {n: f"k{i}" for i, n in enumerate(walk.frontier)}, self.tables)
+        lines = []
+        for r in walk.reductions:
+            operands = r.operands(position())
+            takes += [f"{C_TYPE[t]} &{self.accumulators[r]}_{slot}" for slot, t in enumerate(r.slots)]
+            lines += [f"{self.accumulators[r]}_{slot} = {v};" for slot, v in enumerate(scalar.evaluate(operands))]
+        for k, output in self._full_outputs if not walk.reductions else ():
+            o, stored = self.operands[k], ty.part(output.type)
+            takes += [f"{o.storage} &y{k}_{part}" for part in range(o.parts)]
+            values = scalar.evaluate(output.parts)
+            lines += [f"y{k}_{q} = {storable(v, e.type, stored)};" for q, (v, e) in enumerate(zip(values, output.parts, strict=True))]
+        body = "\n".join("    " + line for line in [*scalar.lines, *lines])
+        return f"INLINE void {walk.name}({', '.join(takes)})\n{{\n{body}\n}}"
+
+    def _element_leaf(self, node, *args):
+        if node.op == "position":
+            return "position"
+        if node.op == "checked":
+            return f"checked(p.fault, {node.attr}, {args[0]}, {args[1]}, position)"
+        o, part = self._input(position_of(node)), part_of(node)
+        text = f"number<{o.storage}>({o.slot}, {part})" if o.letter == "n" else f"x{o.k}_{part}"
+        return loaded(text, ty.part(o.type), node.type)
+
+    def _row_leaf(self, node, *args):
+        """A leaf of ROW level."""
+        if node.op == "extent":
+            return cast("p.extent", "i64", node.type)
+        if node.op == "checked":
+            return f"checked(p.fault, {node.attr}, {args[0]}, {args[1]}, row)"
+        o, part = self._input(position_of(node)), part_of(node)
+        if o.letter == "n":
+            text = f"number<{o.storage}>({o.slot}, {part})"
+        else:
+            text = f"load<{o.storage}>({self._row_address(o)}{f' + {o.bytes // 2}' if part else ''})"
+        return loaded(text, ty.part(o.type), node.type)
+
+    def _places(self):
+        """Where a row begins, for every operand: from kept dim ``lowest`` on."""
+        used = [o for o in self.operands if o.letter != "n"]
+        dense = self.stage == "partial"
+        starts = [
+            f"    r.at{o.k} = {o.slot}.pointer" + (f" + (stretch * p.rows + row) * {o.bytes};" if dense and o.k < len(self.outputs) else ";")
+            for o in used
+        ]
+        moved = [o for o in used if not (dense and o.k < len(self.outputs))]
+        return "\n".join([
+            f"struct Places {{ char {', '.join(f'*at{o.k}' for o in used)}; }};",
+            "INLINE Places places(const Parameters &p, i64 row, i64 stretch)",
+            "{",
+            "    Places r;",
+            *starts,
+            f"    {self.index} rest = ({self.index})row;",
+            "#pragma unroll" if self.kept <= 4 else "#pragma unroll 1",
+            f"    for (int d = 0; d < {self.kept}; ++d) {{",
+            f"        const {self.index} next = d == {self.kept - 1} ? 0 : rest / ({self.index})p.kept[d];",
+            f"        const {self.index} c = rest - next * ({self.index})p.kept[d];",
+            *(f"        r.at{o.k} += ({self.offset})c * ({self.offset})p.kept_stride[{o.k}][d];" for o in moved),
+            "        rest = next;",
+            "    }",
+            "    return r;",
+            "}",
+        ])  # fmt: skip
+
+    def _offset(self, o):
+        """The byte offset of element e of the reduced space."""
+        head = f"INLINE {self.offset} offset{o.k}(const Parameters &p, {self.index} e)"
+        stride = f"({self.offset})p.reduced_stride[{o.k}]"
+        if self.reduced == 1:
+            step = o.bytes if self.dense_along_rows and o.letter == "c" else f"{stride}[0]"
+            return f"{head} {{ return ({self.offset})e * {step}; }}"
+        return "\n".join([
+            head,
+            "{",
+            f"    {self.offset} at = 0;",
+            "#pragma unroll" if self.reduced <= 4 else "#pragma unroll 1",
+            f"    for (int d = 0; d < {self.reduced}; ++d) {{",
+            f"        const {self.index} next = d == {self.reduced - 1} ? 0 : e / ({self.index})p.reduced[d];",
+            f"        at += ({self.offset})(e - next * ({self.index})p.reduced[d]) * {stride}[d];",
+            "        e = next;",
+            "    }",
+            "    return at;",
+            "}",
+        ])  # fmt: skip
+
+    def _aligned(self, o, strides):
+        bytes = min(16, self.vector * o.bytes)
+        return [f"divides({bytes}, {o.slot}.pointer)", *(f"divides({bytes}, p.{s})" for s in strides)]
+
+    def _strides_fit(self, kind, dims, first=1):
+        """Whether steps along the dims beyond the dense one keep whole accesses aligned."""
+        dense = [(o.k, min(16, self.vector * o.bytes)) for o in self._dense()]
+        return [f"divides({bytes}, p.{kind}_stride[{k}][{d}])" for k, bytes in dense for d in range(first, dims)]
+
+    def _shared(self, thread, threads):
+        """Statements that name the block's room for rows."""
+        if not self.held:
+            return []
+        return ["    DYNAMIC_SHARED(char, shared);", f"    const u32 thread = {thread}, threads = {threads};"]
+
+    def _dense(self):
+        return [o for o in self.operands if o.letter == "c" and self._walked(o)]
+
+    def _row_statements(self, nodes):
+        """Statements for ROW nodes that are not known yet."""
+        self.serial += 1
+        scalar = Scalar(self._row_leaf, dict(self.known), self.tables, f"r{self.serial}_")
+        values = dict(zip(nodes, scalar.evaluate(nodes), strict=True))
+        return scalar, values
+
+    def _raw(self, i, text):
+        """The arguments for the parts of element j of input i, whose pack is ``text``."""
+        parts = self._input(i).parts
+        return [f"{text}.v[j]"] if parts == 1 else [f"{text}.v[2 * j + {q}]" for q in range(2)]
+
+
+    # -- walks --
+
+    def _pack(self, o):
+        return f"Pack<{o.storage}, V{' * 2' if o.parts == 2 else ''}>"
+
+    def _arrays(self):
+        """Statements that make load<i>(t), the elements of input i that a thread takes in step t, and get<i>(t), the same
+        from where they are kept."""
+        lines, before = [], 0
+        for i in sorted({i for walk in self.walks for i in walk.reads if self._input(i).letter != "n"}):
+            o = self._input(i)
+            whole = "whole" if o.letter == "c" else "false"
+            lines.append(f"auto load{i} = [&]({self.index} t) {{ return gathered<{o.storage}, V, {o.parts}>({whole}, {self._gathering(o)}); }};")
+            if i in self.held:
+                bytes = self.vector * o.bytes
+                lines.append(f"char *const room{i} = shared + threads * p.held * {before} + thread * {bytes};")
+                keep = f"store(room{i} + t * threads * {bytes}, now)"
+                get = f"t < held ? load<{self._pack(o)}>(room{i} + t * threads * {bytes}) : load{i}(t)"
+                lines += [f"auto keep{i} = [&]({self.index} t, const {self._pack(o)} &now) {{ {keep}; }};"]
+                lines += [f"auto get{i} = [&]({self.index} t) {{ return {get}; }};"]
+                before += bytes
+            else:
+                lines.append(f"auto get{i} = load{i};")
+        return lines
+
+    def _hold(self):
+        """Read what several walks need, and keep it."""
+        if not self.held:
+            return []
+        loads = [f"        if (t + c < held) now{i}[c] = load{i}(t + c);" for i in self.held]
+        keeps = [f"        if (t + c < held) keep{i}(t + c, now{i}[c]);" for i in self.held]
+        return [
+            "#pragma unroll 1", f"for ({self.index} t = 0; t < held; t += 2) {{",
+            *(f"    {self._pack(self._input(i))} now{i}[2];" for i in self.held),
+            "#pragma unroll", "    for (int c = 0; c < 2; ++c) {", *loads, "    }",
+            "#pragma unroll", "    for (int c = 0; c < 2; ++c) {", *keeps, "    }",
+            "}",
+        ]  # fmt: skip
+
+    def _walk(self, walk, number):
+        """One pass: what it needs to know of its row, its steps, and the join of its accumulators."""
+        lines = [f"// walk {number + 1}", *self._know(walk.frontier), *(self._started(r) for r in walk.reductions)]
+        reads = [i for i in walk.reads if self._input(i).letter != "n"]
+        takes = ", ".join([f"{self.index} t", *(f"const {self._pack(self._input(i))} &x{i}" for i in reads)])
+        given = "".join(f", now{i}[c]" for i in reads)
+        lines += [
+            f"auto step{number} = [&]({takes}) {{", *self._step(walk), "};",
+            "#pragma unroll 1", f"for ({self.index} t = 0; t < steps; t += C) {{",
+            *(f"    {self._pack(self._input(i))} now{i}[C];" for i in reads),
+            "#pragma unroll", "    for (int c = 0; c < C; ++c) {",
+            *(f"        if (t + c < steps) now{i}[c] = get{i}(t + c);" for i in reads),
+            "    }", "#pragma unroll",
+            f"    for (int c = 0; c < C; ++c) if (t + c < steps) step{number}(t + c{given});",
+            "}",
+        ]  # fmt: skip
+        for r in walk.reductions:
+            lines += self._joined(r)
+        return lines
+
+    def _outs(self, walk):
+        """(declarations, arguments) for what an element's function fills in, of element j."""
+        lines, outs = [], []
+        for r in walk.reductions:
+            names = [f"{self.accumulators[r]}_{slot}" for slot in range(len(r.slots))]
+            lines += [f"    {C_TYPE[t]} {name}[V];" for name, t in zip(names, r.slots, strict=True)]
+            outs += [f"{name}[j]" for name in names]
+        for k, _ in self._full_outputs if not walk.reductions else ():
+            o = self.operands[k]
+            lines.append(f"    {self._pack(o)} y{k};")
+            outs += [f"y{k}.v[j]"] if o.parts == 1 else [f"y{k}.v[2 * j + {q}]" for q in range(2)]
+        return lines, outs
+
+    def _written(self, walk):
+        """Statements that write a step's elements of the FULL outputs."""
+        lines = []
+        for k, _ in self._full_outputs if not walk.reductions else ():
+            o = self.operands[k]
+            whole = "whole" if o.letter == "c" else "false"
+            lines.append(f"    scattered<{o.storage}, V, {o.parts}>(y{k}, {whole}, {self._scattering(o)});")
+        return lines
+
+    def _stores(self, values):
+        """Statements that store the ROW outputs, whose texts are ``values``."""
+        lines = []
+        for k, output in self._row_outputs:
+            o, stored = self.operands[k], ty.part(output.type)
+            for q, e in enumerate(output.parts):
+                address = self._row_address(o) + (f" + {o.bytes // 2}" if q else "")
+                lines.append(f"store<{o.storage}>({address}, {storable(values[e], e.type, stored)});")
+        return lines

@@ -1,0 +1,221 @@
+"""The loops of the two modes of rowwise kernels."""
+
+from ..reduction import slot_of
+from .rowwise_kernel import RowKernel
+from .scalar import C_TYPE
+
+
+class AlongRows(RowKernel):
+    """Mode 'row': ``width`` threads share a row. In a step each takes V of its elements: neighbours where all rows are aligned
+    (``whole``), else every ``width``-th one."""
+
+    most, dense_along_rows = 256, True
+    room = most // 32
+
+    def _fits(self):
+        """When a thread's V elements of a row lie together."""
+        tests = [t for o in self._dense() for t in self._aligned(o, [f"kept_stride[{o.k}][{d}]" for d in range(self.kept)])]
+        tests.append(f"p.length % {self.vector} == 0")
+        if self.reduced > 1:
+            tests.append(f"p.reduced[0] % {self.vector} == 0")
+            tests += self._strides_fit("reduced", self.reduced)
+        return tests
+
+    def _run(self):
+        index, partial = self.index, self.stage == "partial"
+        rooms = "".join(f", {self._type(r)} *room_{a}" for r, a in self.accumulators.items())
+        inner = [
+            "const i64 mine = base + threadIdx.x / width, at = mine < all ? mine : all - 1;",
+            f"const i64 stretch = {'at / p.rows' if partial else '0'}, row = at - stretch * p.rows;",
+            f"const {index} begin = ({index})(stretch * p.stretch);",
+            f"const {index} end = {f'min(begin + ({index})p.stretch, ({index})p.length)' if partial else f'({index})p.length'};",
+            f"const {index} steps = (end - begin + V * width - 1) / (V * width);",
+            f"const {index} held = min(({index})p.held, steps);" if self.held else "",
+            f"auto first = [&]({index} t) {{ return begin + (whole ? (t * width + lane) * V : t * V * width + lane); }};",
+            "const Places r = places(p, row, stretch);",
+            *self._arrays(),
+            *self._hold(),
+        ]
+        for number, walk in enumerate(self.walks):
+            inner += self._walk(walk, number)
+        inner += self._outputs()
+        inner += ["if (width > 32) __syncthreads();"] if self.accumulators else []
+        return "\n".join([
+            f"INLINE void run(const Parameters &p, bool whole{rooms})",
+            "{",
+            f"    constexpr int V = {self.vector}, C = {self.ahead};",
+            "    const int width = (int)p.width, groups = blockDim.x / width, lane = threadIdx.x % width;",
+            f"    const {index} apart = whole ? 1 : width;",
+            "    const i64 all = p.rows * p.stretches;",
+            *self._shared("threadIdx.x", "blockDim.x"),
+            "    for (i64 base = (i64)blockIdx.x * groups; base < all; base += (i64)gridDim.x * groups) {",
+            *("        " + line for line in inner if line),
+            "    }",
+            "}",
+        ])  # fmt: skip
+
+    def _row_address(self, o):
+        return f"r.at{o.k}"
+
+    def _gathering(self, o):
+        return f"[&]({self.index} e) {{ return r.at{o.k} + offset{o.k}(p, e); }}, first(t), apart, end"
+
+    def _scattering(self, o):
+        end = f"({self.index})(mine < all ? end : 0)"
+        return f"[&]({self.index} e) {{ return r.at{o.k} + offset{o.k}(p, e); }}, first(t), apart, {end}"
+
+    def _know(self, nodes):
+        """Statements for ROW nodes that the next walk takes."""
+        scalar, values = self._row_statements(nodes)
+        self.known |= values
+        return scalar.lines
+
+    def _started(self, r):
+        return f"{self._type(r)} {self.accumulators[r]} = {{{self._start(r)}}};"
+
+    def _step(self, walk):
+        lines, outs = self._outs(walk)
+        raw = [x for i in walk.reads if self._input(i).letter != "n" for x in self._raw(i, f"x{i}")]
+        given = ", ".join(["p", "(i64)(start + j * apart)", *raw, *(self.known[n] for n in walk.frontier), *outs])
+        lines += [
+            f"    const {self.index} start = first(t);",
+            "#pragma unroll", f"    for (int j = 0; j < V; ++j) {walk.name}({given});",
+        ]  # fmt: skip
+        outside, takes = [], []
+        for r in walk.reductions:
+            a = self.accumulators[r]
+            names = [f"{a}_{slot}" for slot in range(len(r.slots))]
+            outside += [f"{name}[j] = {v};" for name, v in zip(names, self._neutral(r), strict=True)]
+            if r.two_level:
+                takes.append(f"    {a}.take(sum_of<V>({names[0]}));")
+            else:
+                takes += ["#pragma unroll", f"    for (int j = 0; j < V; ++j) {a}.take({', '.join(f'{name}[j]' for name in names)});"]
+        if outside:
+            lines += [
+                "    if (start + (V - 1) * apart >= end) {", "#pragma unroll",
+                f"        for (int j = 0; j < V; ++j) if (start + j * apart >= end) {{ {' '.join(outside)} }}",
+                "    }",
+            ]  # fmt: skip
+        return lines + takes + self._written(walk)
+
+    def _joined(self, r):
+        a = self.accumulators[r]
+        self.known |= {node: f"{a}_value{slot_of(node)}" for node in r.nodes}
+        values = [f"const {C_TYPE[t]} {a}_value{slot} = {a}.slot{slot}();" for slot, t in enumerate(r.slots)]
+        return [f"{a} = joined({a}, width, room_{a});", *values]
+
+    def _outputs(self):
+        """The ROW outputs, written by one of the threads that share the row."""
+        if not self._row_roots:
+            return []
+        scalar, values = self._row_statements(self._row_roots)
+        return [*scalar.lines, "if (lane == 0 && mine < all) {", *("    " + s for s in self._stores(values)), "}"]
+
+
+class DownColumns(RowKernel):
+    """Mode 'column': a thread has V rows, neighbours along kept dim 0, and takes one element of each in a step; the threads
+    (x, 0), (x, 1) ... share them."""
+
+    most, dense_along_rows = 256, False
+    room = most
+
+    def _fits(self):
+        """When a thread's V rows lie together."""
+        tests = [t for o in self._dense() for t in self._aligned(o, [])]
+        tests.append(f"p.kept[0] % {self.vector} == 0")
+        return tests + self._strides_fit("kept", self.kept) + self._strides_fit("reduced", self.reduced, 0)
+
+    def _run(self):
+        index = self.index
+        rooms = "".join(f", {self._type(r)} *room_{a}" for r, a in self.accumulators.items())
+        inner = [
+            "const i64 tile = b % tiles, outer = b / tiles % outers, stretch = b / tiles / outers;",
+            f"const {index} begin = ({index})(stretch * p.stretch), end = min(begin + ({index})p.stretch, ({index})p.length);",
+            f"const {index} column = ({index})tile * blockDim.x * V + threadIdx.x * (whole ? V : 1), columns = ({index})p.kept[0];",
+            f"const {index} down = begin + threadIdx.y, steps = down < end ? (end - down + blockDim.y - 1) / blockDim.y : 0;",
+            f"const {index} held = min(({index})p.held, steps);" if self.held else "",
+            "const Places r = places(p, outer * p.kept[0], stretch);",
+            *self._arrays(),
+            *self._hold(),
+        ]
+        for number, walk in enumerate(self.walks):
+            inner += self._walk(walk, number)
+        inner += self._outputs()
+        return "\n".join([
+            f"INLINE void run(const Parameters &p, bool whole{rooms})",
+            "{",
+            f"    constexpr int V = {self.vector}, C = {self.ahead};",
+            f"    const {index} apart = whole ? 1 : blockDim.x;",
+            "    const i64 tiles = (p.kept[0] + blockDim.x * V - 1) / (blockDim.x * V), outers = p.rows / p.kept[0];",
+            *self._shared("(threadIdx.y * blockDim.x + threadIdx.x)", "(blockDim.x * blockDim.y)"),
+            "    for (i64 b = blockIdx.x; b < tiles * outers * p.stretches; b += gridDim.x) {",
+            *("        " + line for line in inner if line),
+            "    }",
+            "}",
+        ])  # fmt: skip
+
+    def _row_address(self, o):
+        return f"r.at{o.k} + ({self.offset})c * {self._step_of(o)}"
+
+    def _step_of(self, o):
+        """The byte distance of neighbouring rows of an operand."""
+        if self.stage == "partial" and o.k < len(self.outputs) or o.letter == "c":
+            return str(o.bytes)
+        return f"({self.offset})p.kept_stride[{o.k}][0]"
+
+    def _gathering(self, o):
+        address = f"{self._row_address(o)} + offset{o.k}(p, down + t * blockDim.y)"
+        return f"[&]({self.index} c) {{ return {address}; }}, column, apart, columns"
+
+    _scattering = _gathering
+
+    def _columns(self, statements):
+        """Statements for each row j that there is, at column + j * apart."""
+        if not statements:
+            return []
+        return [
+            "#pragma unroll", "for (int j = 0; j < V; ++j) {",
+            f"    const {self.index} c = min(column + j * apart, columns - 1);",
+            f"    const i64 row = outer * p.kept[0] + c;",
+            *("    " + s for s in statements), "}",
+        ]  # fmt: skip
+
+    def _know(self, nodes):
+        """Statements for ROW nodes that the next walk takes: an array each, with an entry for each row of the thread."""
+        new = [n for n in nodes if n not in self.known]
+        scalar, values = self._row_statements(new)
+        names = {n: f"k{self.serial}_{i}" for i, n in enumerate(new)}
+        lines = [f"{C_TYPE[n.type]} {name}[V];" for n, name in names.items()]
+        body = [*scalar.lines, *(f"{name}[j] = {values[n]};" for n, name in names.items())]
+        self.known |= {n: f"{name}[j]" for n, name in names.items()}
+        return lines + self._columns(body) if new else []
+
+    def _started(self, r):
+        a, start = self.accumulators[r], self._start(r)
+        return f"{self._type(r)} {a}[V];\n#pragma unroll\n        for (int j = 0; j < V; ++j) {a}[j] = {{{start}}};"
+
+    def _step(self, walk):
+        lines, outs = self._outs(walk)
+        raw = [x for i in walk.reads if self._input(i).letter != "n" for x in self._raw(i, f"x{i}")]
+        given = ", ".join(["p", "(i64)(down + t * blockDim.y)", *raw, *(self.known[n] for n in walk.frontier), *outs])
+        takes = []
+        for r in walk.reductions:
+            a = self.accumulators[r]
+            takes.append(f"        {a}[j].take({', '.join(f'{a}_{slot}[j]' for slot in range(len(r.slots)))});")
+        return [*lines, "#pragma unroll", "    for (int j = 0; j < V; ++j) {", f"        {walk.name}({given});", *takes, "    }", *self._written(walk)]
+
+    def _joined(self, r):
+        a = self.accumulators[r]
+        self.known |= {node: f"{a}[j].slot{slot_of(node)}()" for node in r.nodes}
+        return ["#pragma unroll", f"for (int j = 0; j < V; ++j) {a}[j] = joined_down({a}[j], room_{a});"]
+
+    def _outputs(self):
+        """The ROW outputs, written by the first of the threads that share a row."""
+        if not self._row_roots:
+            return []
+        scalar, values = self._row_statements(self._row_roots)
+        statements = ["if (column + j * apart >= columns) break;", *scalar.lines, *self._stores(values)]
+        return ["if (threadIdx.y == 0) {", *("    " + s for s in self._columns(statements)), "}"]
+
+
+MODES = {"row": AlongRows, "column": DownColumns}
