@@ -14,11 +14,9 @@ come before its outputs, and no other row is read. ``rowwise_modes`` has the loo
 from ...lang import types as ty
 from ...lang.expr import position, without_stated
 from ..pointwise import part_of, position_of
-from ..reduction import slot_of
 from ..rows import Rows
 from .pointwise_kernel import Operand
 from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
-
 
 
 class Plan:
@@ -179,12 +177,10 @@ class RowKernel(Rows):
     def _places(self):
         """Where a row begins, for every operand: from kept dim ``lowest`` on."""
         used = [o for o in self.operands if o.letter != "n"]
-        dense = self.stage == "partial"
-        starts = [
-            f"    r.at{o.k} = {o.slot}.pointer" + (f" + (stretch * p.rows + row) * {o.bytes};" if dense and o.k < len(self.outputs) else ";")
-            for o in used
-        ]
-        moved = [o for o in used if not (dense and o.k < len(self.outputs))]
+        slots = [o for o in used if self.stage == "partial" and o.k < len(self.outputs)]
+        moved = [o for o in used if o not in slots]
+        starts = [f"    r.at{o.k} = {o.slot}.pointer;" for o in moved]
+        starts += [f"    r.at{o.k} = {o.slot}.pointer + (stretch * p.rows + row) * {o.bytes};" for o in slots]
         return "\n".join([
             f"struct Places {{ char {', '.join(f'*at{o.k}' for o in used)}; }};",
             "INLINE Places places(const Parameters &p, i64 row, i64 stretch)",
@@ -267,7 +263,8 @@ class RowKernel(Rows):
         for i in sorted({i for walk in self.walks for i in walk.reads if self._input(i).letter != "n"}):
             o = self._input(i)
             whole = "whole" if o.letter == "c" else "false"
-            lines.append(f"auto load{i} = [&]({self.index} t) {{ return gathered<{o.storage}, V, {o.parts}>({whole}, {self._gathering(o)}); }};")
+            elements = f"gathered<{o.storage}, V, {o.parts}>({whole}, {self._gathering(o)})"
+            lines.append(f"auto load{i} = [&]({self.index} t) {{ return {elements}; }};")
             if i in self.held:
                 bytes = self.vector * o.bytes
                 lines.append(f"char *const room{i} = shared + threads * p.held * {before} + thread * {bytes};")

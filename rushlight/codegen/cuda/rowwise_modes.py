@@ -159,7 +159,7 @@ class DownColumns(RowKernel):
 
     def _step_of(self, o):
         """The byte distance of neighbouring rows of an operand."""
-        if self.stage == "partial" and o.k < len(self.outputs) or o.letter == "c":
+        if (self.stage == "partial" and o.k < len(self.outputs)) or o.letter == "c":
             return str(o.bytes)
         return f"({self.offset})p.kept_stride[{o.k}][0]"
 
@@ -176,7 +176,7 @@ class DownColumns(RowKernel):
         return [
             "#pragma unroll", "for (int j = 0; j < V; ++j) {",
             f"    const {self.index} c = min(column + j * apart, columns - 1);",
-            f"    const i64 row = outer * p.kept[0] + c;",
+            "    const i64 row = outer * p.kept[0] + c;",
             *("    " + s for s in statements), "}",
         ]  # fmt: skip
 
@@ -202,7 +202,8 @@ class DownColumns(RowKernel):
         for r in walk.reductions:
             a = self.accumulators[r]
             takes.append(f"        {a}[j].take({', '.join(f'{a}_{slot}[j]' for slot in range(len(r.slots)))});")
-        return [*lines, "#pragma unroll", "    for (int j = 0; j < V; ++j) {", f"        {walk.name}({given});", *takes, "    }", *self._written(walk)]
+        lines += ["#pragma unroll", "    for (int j = 0; j < V; ++j) {", f"        {walk.name}({given});", *takes, "    }"]
+        return lines + self._written(walk)
 
     def _joined(self, r):
         a = self.accumulators[r]
