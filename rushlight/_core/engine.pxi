@@ -160,14 +160,20 @@ cdef class Walk:
         cdef list results
         if not _any_defined(buffer) and not isinstance(node, FunctionNode):
             return [None] * len(node.next)
-        if not thread_state().modes & MODE_ANOMALY:
+        if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE):
             return node.apply(buffer)
+        event = _operators["profile_begin"](node) if thread_state().modes & MODE_PROFILE else None
         try:
             results = node.apply(buffer)
         except Exception:
-            _print_traceback(node)
+            if thread_state().modes & MODE_ANOMALY:
+                _print_traceback(node)
             raise
-        _check_nan(node, results)
+        finally:
+            if event is not None:
+                _operators["profile_end"](event)
+        if thread_state().modes & MODE_ANOMALY:
+            _check_nan(node, results)
         return results
 
 

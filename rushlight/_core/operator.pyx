@@ -52,16 +52,28 @@ include "device_loop.pxi"
 
 
 cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwnames):
-    """The C entry of every operator: one test for interpreters, then the family's own call."""
+    """The C entry of every operator: one test for interpreters and a profiler, then the family's own call."""
     cdef Py_ssize_t n = nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET
-    cdef uint32_t flags = thread_state().modes & MODE_FUNCTION
+    cdef uint32_t flags = thread_state().modes & (MODE_FUNCTION | MODE_PROFILE)
     cdef Py_ssize_t i
     for i in range(n):
         if isinstance(<object>args[i], Tensor):
             flags |= (<Tensor>args[i]).flags & INTERCEPT
     if flags or kwnames != NULL and _intercepted_keyword(args + n, <tuple>kwnames):
+        if flags == MODE_PROFILE and (kwnames == NULL or not _intercepted_keyword(args + n, <tuple>kwnames)):
+            return _profiled(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
         return _intercept(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
     return (<Operator>self).call(args, n, None if kwnames == NULL else <tuple>kwnames)
+
+
+cdef object _profiled(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):
+    """The call between the profiler's two marks."""
+    cdef Py_ssize_t i, total = n + (0 if kwnames is None else len(kwnames))
+    event = _callbacks["profile_begin"](op.__name__, [<object>args[i] for i in range(total)])
+    try:
+        return op.call(args, n, kwnames)
+    finally:
+        _callbacks["profile_end"](event)
 
 
 cdef bint _intercepted_keyword(PyObject** values, tuple kwnames):
@@ -112,6 +124,8 @@ cdef class Operator:
             raise TypeError(f"{self.__name__}() takes at most 64 arguments")
         for i in range(len(values)):
             raw[i] = <PyObject*>values[i]
+        if thread_state().modes & MODE_PROFILE:
+            return _profiled(self, raw, len(args), names if names else None)
         return self.call(raw, len(args), names if names else None)
 
 

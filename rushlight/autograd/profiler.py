@@ -1,83 +1,109 @@
-"""Names of PyTorch's autograd profiler: ranges and wall-clock times of named blocks. Single operators are not recorded.
+"""The autograd profiler: times of operators, of the backward nodes and of named blocks. :mod:`rushlight.profiler` adds schedules.
+
+>>> import rushlight as torch
+>>> with torch.autograd.profiler.profile() as prof:
+...     y = torch.ones(3) * 2
+>>> [event.name for event in prof.function_events]
+['aten::ones', 'aten::mul']
 """
 
-import time
+import functools
 
-__all__ = ["emit_nvtx", "profile", "record_function"]
+from ._recorder import Recorder, current
+from .profiler_util import EventList, FunctionEvent, FunctionEventAvg
 
-_active = []  # the profiles that run, innermost last
-
-
-class EventList(list):
-    """Finished ranges, as (name, start, end) in seconds."""
-
-    def key_averages(self, *args, **kwargs):
-        """name -> (number of calls, total seconds), the longest first."""
-        totals = {}
-        for name, start, end in self:
-            count, seconds = totals.get(name, (0, 0.0))
-            totals[name] = (count + 1, seconds + end - start)
-        return dict(sorted(totals.items(), key=lambda item: -item[1][1]))
-
-    def table(self, *args, **kwargs):
-        """The averages as text."""
-        rows = [f"{'name':40} {'calls':>8} {'total ms':>12}"]
-        rows += [
-            f"{name:40} {count:8d} {1e3 * seconds:12.3f}" for name, (count, seconds) in self.key_averages().items()
-        ]
-        return "\n".join(rows)
+__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "emit_itt", "emit_nvtx", "profile", "record_function"]
 
 
 class record_function:
-    """Names the block for a running profile; also a decorator."""
+    """Names a block of code for a profiler that is on; also a decorator. name: shown in the table. args: a text, kept in ``args``."""
 
     def __init__(self, name, args=None):
-        self.name = name
+        self.name, self.args, self._event = name, args, None
 
     def __enter__(self):
-        self.start = time.perf_counter()
+        recorder = current()
+        self._event = None if recorder is None else recorder.begin(self.name, user=True)
         return self
 
     def __exit__(self, *error):
-        if _active:
-            _active[-1].events.append((self.name, self.start, time.perf_counter()))
+        recorder = current()
+        if recorder is not None and self._event is not None:
+            recorder.end(self._event)
 
     def __call__(self, function):
+        @functools.wraps(function)
         def call(*args, **kwargs):
-            with type(self)(self.name):
+            with type(self)(self.name, self.args):
                 return function(*args, **kwargs)
 
         return call
 
 
 class profile:
-    """Collects the record_function ranges of the block; ``events``, ``key_averages()`` and ``table()`` show them."""
+    """Records what this thread runs in the block. enabled: False makes it do nothing. record_shapes: shapes of the arguments.
+    profile_memory: bytes that each call allocates less those it frees. with_stack: the lines of code that led to each call.
 
-    def __init__(self, enabled=True, **options):
-        self.enabled = enabled
-        self.events = EventList()
+    The other arguments of PyTorch's are accepted. ``function_events`` are the calls; ``table``, ``key_averages``, ``total_average``,
+    ``export_chrome_trace`` and ``export_stacks`` are those of the :class:`EventList`. RuntimeError if they are asked for within the block.
+    """
+
+    def __init__(self, enabled=True, *, record_shapes=False, profile_memory=False, with_stack=False, **options):
+        self.enabled, self.record_shapes, self.profile_memory, self.with_stack = enabled, record_shapes, profile_memory, with_stack
+        self.function_events, self._recorder, self.entered = None, None, False
 
     def __enter__(self):
-        if self.enabled:
-            _active.append(self)
+        if not self.enabled:
+            return None
+        if self.entered:
+            raise RuntimeError("Profiler context manager is not reentrant\nmake a new profile() for each block")
+        self.entered = True
+        self._recorder = Recorder(self.record_shapes, self.profile_memory, self.with_stack)
+        self._recorder.start()
         return self
 
     def __exit__(self, *error):
         if self.enabled:
-            _active.remove(self)
+            self._recorder.stop()
+            self.function_events = EventList(self._recorder.events, self.profile_memory)
 
-    @property
-    def function_events(self):
-        """The finished ranges."""
-        return self.events
-
-    def key_averages(self, *args, **kwargs):
-        """name -> (number of calls, total seconds)."""
-        return self.events.key_averages()
+    def _finished(self):
+        if self.function_events is None:
+            raise RuntimeError("Profiler didn't finish running\nask for its results after the block")
+        return self.function_events
 
     def table(self, *args, **kwargs):
-        """The averages as text."""
-        return self.events.table()
+        """The calls as text; see :meth:`EventList.table`."""
+        return self._finished().table(*args, **kwargs)
+
+    def key_averages(self, group_by_input_shape=False, group_by_stack_n=0):
+        """The averages by name; see :meth:`EventList.key_averages`."""
+        return self._finished().key_averages(group_by_input_shape, group_by_stack_n)
+
+    def total_average(self):
+        """The sum of all calls."""
+        return self._finished().total_average()
+
+    def export_chrome_trace(self, path):
+        """Writes a file for chrome://tracing."""
+        self._finished().export_chrome_trace(path)
+
+    def export_stacks(self, path, metric="self_cpu_time_total"):
+        """Writes the stacks for a flame graph; needs ``with_stack=True``."""
+        if not self.with_stack:
+            raise ValueError("export_stacks() requires with_stack=True")
+        self._finished().export_stacks(path, metric)
+
+    @property
+    def self_cpu_time_total(self):
+        """Microseconds spent in the recorded calls."""
+        return self._finished().self_cpu_time_total
+
+    def __str__(self):
+        return repr(self) if self.function_events is None else str(self.function_events)
+
+    def __repr__(self):
+        return "<unfinished torch.autograd.profile>" if self.function_events is None else repr(self.function_events)
 
 
 class emit_nvtx:
@@ -91,3 +117,7 @@ class emit_nvtx:
 
     def __exit__(self, *error):
         return None
+
+
+class emit_itt(emit_nvtx):
+    """Accepted for compatibility: no marks are written."""

@@ -8,6 +8,8 @@ from itertools import chain
 
 import rushlight as torch
 
+from ..autograd._recorder import current as current_recorder
+from ..autograd.profiler import record_function
 from ..nn.modules.hooks import add_hook
 
 __all__ = ["Optimizer", "ParamsT", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
@@ -325,7 +327,11 @@ def _with_hooks(step):
                 if not (isinstance(result, tuple) and len(result) == 2):
                     raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}.")
                 args, kwargs = result
-        loss = step(self, *args, **kwargs)
+        if current_recorder() is None:
+            loss = step(self, *args, **kwargs)
+        else:
+            with record_function(f"Optimizer.step#{type(self).__name__}.step"):
+                loss = step(self, *args, **kwargs)
         for hook in after:
             hook(self, args, kwargs)
         return loss

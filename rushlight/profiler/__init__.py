@@ -1,19 +1,26 @@
-"""``torch.profiler``: times of operators and of named blocks, as a table and as a Chrome trace.
+"""``torch.profiler``: where the time and the memory go, by operator, by backward node and by named block.
 
->>> with torch.profiler.profile() as prof:
+>>> import rushlight as torch
+>>> with torch.profiler.profile(record_shapes=True) as prof:
 ...     with torch.profiler.record_function("step"):
 ...         y = torch.ones(3) + 1
->>> "step" in prof.key_averages().table()
-True
+>>> print(prof.key_averages().table(sort_by="self_cpu_time_total", row_limit=10))  # doctest: +SKIP
+>>> sorted(average.key for average in prof.key_averages())
+['aten::add', 'aten::ones', 'step']
+
+It costs nothing when it is off. Operators, backward nodes (under the names that ``grad_fn`` shows) and :class:`record_function` blocks of
+the thread that started it are recorded; what runs on a GPU is not timed.
 """
 
-import json
+import os
+import socket
 import time
+import uuid
 from enum import Enum
 
-from .. import overrides
-from ..autograd.profiler import EventList, record_function
-from ..autograd.profiler import profile as _Ranges
+from ..autograd._recorder import Recorder
+from ..autograd.profiler import record_function
+from ..autograd.profiler_util import EventList
 
 __all__ = [
     "ProfilerAction", "ProfilerActivity", "kineto_available", "profile", "record_function", "schedule", "supported_activities",
@@ -24,17 +31,17 @@ __all__ = [
 class ProfilerActivity(Enum):
     """What can be recorded; here the CPU."""
 
-    CPU, CUDA, XPU, MTIA = range(4)
+    CPU, XPU, MTIA, CUDA, HPU, PrivateUse1 = range(6)
 
 
 class ProfilerAction(Enum):
-    """What is done in a step."""
+    """What is done in a step: nothing, warm up, record, record and hand the trace over at its end."""
 
     NONE, WARMUP, RECORD, RECORD_AND_SAVE = range(4)
 
 
 def kineto_available():
-    """False: times are taken by Python's clock."""
+    """False: times are taken by the operators themselves."""
     return False
 
 
@@ -44,12 +51,22 @@ def supported_activities():
 
 
 def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0):
-    """step number -> action: skip, wait, warm up, record; the cycle is repeated ``repeat`` times, or for ever."""
+    """A function step number -> action: wait, warm up and record so many steps, ``repeat`` times (0: for ever), after ``skip_first`` steps.
+
+    skip_first_wait: not 0 leaves the first wait out.
+
+    >>> [action.name for action in map(schedule(wait=1, warmup=1, active=2), range(4))]
+    ['NONE', 'WARMUP', 'RECORD', 'RECORD_AND_SAVE']
+    """
+    if min(wait, warmup, repeat, skip_first) < 0 or active <= 0:
+        raise AssertionError(f"Invalid profiler schedule arguments: {wait=}, {warmup=}, {active=}, {repeat=}, {skip_first=}")
     cycle = wait + warmup + active
 
     def action(step):
-        step -= skip_first
-        if step < 0 or (repeat and step // cycle >= repeat):
+        if step < skip_first:
+            return ProfilerAction.NONE
+        step += (wait if skip_first_wait else 0) - skip_first
+        if repeat and step // cycle >= repeat:
             return ProfilerAction.NONE
         at = step % cycle
         if at < wait:
@@ -62,22 +79,42 @@ def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0)
 
 
 def tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False):
-    """An ``on_trace_ready`` that writes each trace as a file into a folder."""
-    import os
+    """An ``on_trace_ready`` that writes each trace to ``dir_name/worker.time.pt.trace.json``, compressed (``.gz``) on request."""
 
     def write(prof):
         os.makedirs(dir_name, exist_ok=True)
-        prof.export_chrome_trace(os.path.join(dir_name, f"{worker_name or os.getpid()}.{time.time_ns()}.pt.trace.json"))
+        worker = worker_name or f"{socket.gethostname()}_{os.getpid()}"
+        prof.export_chrome_trace(os.path.join(dir_name, f"{worker}.{time.time_ns()}.pt.trace.json{'.gz' if use_gzip else ''}"))
 
     return write
 
 
-class profile:
-    """Records operators and :class:`record_function` blocks. schedule, on_trace_ready: for loops that call :meth:`step`."""
+def _record_always(step):
+    return ProfilerAction.RECORD
 
-    def __init__(self, *, activities=None, schedule=None, on_trace_ready=None, **options):
-        self.schedule, self.on_trace_ready, self.step_num = schedule, on_trace_ready, 0
-        self._ranges, self._recording = _Ranges(), False
+
+class profile:
+    """Records this thread's operators, backward nodes and :class:`record_function` blocks.
+
+    activities: of :class:`ProfilerActivity`; the CPU's are recorded. schedule: step number -> :class:`ProfilerAction`, for loops that call
+    :meth:`step` (see :func:`schedule`); by default everything is recorded. on_trace_ready: is given the profile when a trace is complete.
+    record_shapes: note the arguments' shapes. profile_memory: note the bytes that each call allocates less those it frees. with_stack: note
+    the lines of code. acc_events: keep the events of all cycles of the schedule, not the last one's.
+    """
+
+    def __init__(
+        self, *, activities=None, schedule=None, on_trace_ready=None, record_shapes=False, profile_memory=False, with_stack=False,
+        with_flops=False, with_modules=False, experimental_config=None, execution_trace_observer=None, acc_events=False, use_cuda=None,
+        custom_trace_id_callback=None, **options,
+    ):  # fmt: skip
+        self.activities = set(activities) if activities else supported_activities()
+        self.schedule, self.on_trace_ready, self.acc_events = schedule or _record_always, on_trace_ready, acc_events
+        self.record_steps = schedule is not None
+        self.record_shapes, self.profile_memory, self.with_stack = record_shapes, profile_memory, with_stack
+        self.step_num, self.current_action = 0, ProfilerAction.NONE
+        self._recorder = self._step = None
+        self._events, self._metadata = [], {}
+        self._trace_id = custom_trace_id_callback or (lambda: uuid.uuid4().hex)
 
     def __enter__(self):
         self.start()
@@ -87,59 +124,90 @@ class profile:
         self.stop()
 
     def start(self):
-        """Starts recording, if the schedule says so."""
-        self._ranges.__enter__()
-        self._follow()
+        """Starts with the first step of the schedule."""
+        self._enter_step(self.schedule(self.step_num))
 
     def stop(self):
-        """Stops, and hands the trace to ``on_trace_ready``."""
-        recorded = self._recording
-        self._switch(False)
-        self._ranges.__exit__()
-        if recorded and self.on_trace_ready is not None:
-            self.on_trace_ready(self)
+        """Ends recording; a trace that was being recorded is complete."""
+        self._leave_step()
+        if self.current_action in (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE):
+            self._complete()
+        elif self._recorder is not None:
+            self._halt()
+        self.current_action = ProfilerAction.NONE
 
     def step(self):
-        """Ends one step of the loop."""
-        ended = self.schedule(self.step_num) if self.schedule else None
-        if ended is ProfilerAction.RECORD_AND_SAVE and self.on_trace_ready is not None:
-            self.on_trace_ready(self)
-            self._ranges.events.clear()
+        """Ends a step of the loop and begins the next."""
+        self._leave_step()
+        if self.current_action is ProfilerAction.RECORD_AND_SAVE:
+            self._complete()
         self.step_num += 1
-        self._follow()
+        self._enter_step(self.schedule(self.step_num))
 
-    def _follow(self):
-        action = self.schedule(self.step_num) if self.schedule else ProfilerAction.RECORD
-        self._switch(action in (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE))
+    def _enter_step(self, action):
+        """Switches the recorder as the action says and opens the step's own event."""
+        recording = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
+        if action in recording and self._recorder is None:
+            if not self.acc_events:
+                self._events = []
+            self._recorder = Recorder(self.record_shapes, self.profile_memory, self.with_stack)
+            self._recorder.start()
+        elif action not in recording and self._recorder is not None:
+            self._halt()
+        self.current_action = action
+        if self.record_steps and self._recorder is not None:
+            self._step = record_function(f"ProfilerStep#{self.step_num}")
+            self._step.__enter__()
 
-    def _switch(self, on):
-        if on and not self._recording:
-            overrides.push(self._observe)
-        elif self._recording and not on:
-            overrides.pop()
-        self._recording = on
+    def _leave_step(self):
+        if self._step is not None:
+            self._step.__exit__(None, None, None)
+            self._step = None
 
-    def _observe(self, op, args, kwargs):
-        """The interpreter: runs the operator and keeps its time."""
-        start = time.perf_counter()
-        try:
-            return op(*args, **kwargs)
-        finally:
-            self._ranges.events.append((f"aten::{op.__name__}", start, time.perf_counter()))
+    def _halt(self):
+        self._recorder.stop()
+        self._events = [*self._events, *self._recorder.events]
+        self._recorder = None
+
+    def _complete(self):
+        """Stops recording and hands the trace over."""
+        self._halt()
+        if self.on_trace_ready is not None:
+            self.on_trace_ready(self)
 
     def events(self):
-        """What was recorded: (name, start, end) in seconds."""
-        return self._ranges.events
+        """The recorded calls, an ``EventList``."""
+        return EventList(self._events if self._recorder is None else [*self._events, *self._recorder.events], self.profile_memory)
 
-    def key_averages(self, *args, **kwargs):
-        """The same, with ``table()``."""
-        return EventList(self._ranges.events)
+    def key_averages(self, group_by_input_shape=False, group_by_stack_n=0):
+        """Averages by name (and shapes, and innermost lines of code), an ``EventList`` with ``table(sort_by=...)``."""
+        return self.events().key_averages(group_by_input_shape, group_by_stack_n)
 
     def export_chrome_trace(self, path):
-        """Writes a file for chrome://tracing."""
-        events = [
-            {"name": name, "ph": "X", "ts": 1e6 * start, "dur": 1e6 * (end - start), "pid": 0, "tid": 0, "cat": "cpu_op"}
-            for name, start, end in self._ranges.events
-        ]
-        with open(path, "w") as file:
-            json.dump({"traceEvents": events}, file)
+        """Writes a file for chrome://tracing or ui.perfetto.dev; a name that ends in .gz is compressed."""
+        self.events().export_chrome_trace(path, self._metadata)
+
+    def export_stacks(self, path, metric="self_cpu_time_total"):
+        """Writes the stacks for a flame graph; needs ``with_stack=True``."""
+        if not self.with_stack:
+            raise ValueError("export_stacks() requires with_stack=True")
+        self.events().export_stacks(path, metric)
+
+    def add_metadata(self, key, value):
+        """Adds a text to the trace file."""
+        self._metadata[key] = value
+
+    add_metadata_json = preset_metadata_json = add_metadata
+
+    def toggle_collection_dynamic(self, enable, activities):
+        """Stops and resumes recording within a trace."""
+        if self._recorder is not None:
+            (self._recorder.start if enable else self._recorder.stop)()
+
+    def set_custom_trace_id_callback(self, callback):
+        """Sets the function that names traces."""
+        self._trace_id = callback
+
+    def get_trace_id(self):
+        """The name of the current trace."""
+        return self._trace_id()

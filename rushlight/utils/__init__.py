@@ -4,9 +4,9 @@ use.
 
 import importlib
 
-_ROOMS = ("_pytree", "checkpoint", "data", "dlpack", "hooks", "tensorboard")
+_ROOMS = ("_pytree", "benchmark", "checkpoint", "data", "dlpack", "hooks", "tensorboard")
 
-__all__ = ["checkpoint", "data", "dlpack", "hooks"]
+__all__ = ["benchmark", "checkpoint", "data", "dlpack", "hooks"]
 
 
 def __getattr__(name):
