@@ -260,25 +260,31 @@ def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, out
     return jacobian(gradient, inputs, create_graph=create_graph, strict=strict)
 
 
+def _value_and_gradient(func, inputs, v, create_graph, strict, name):
+    """``(is inputs a tuple, inputs, v, func(*inputs), its gradient)`` for a scalar function, ready for a second pass."""
+    many_in, inputs = _as_tuple(inputs, "inputs", name)
+    inputs = _track(inputs, create_graph)
+    v = _vector(
+        v,
+        inputs,
+        "v",
+        name,
+        "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+        "a single element.",
+    )
+    out = _scalar_output(func, name)(*inputs)
+    _check_outputs((out,), strict)
+    first = _zeros_for_unused(_grads((out,), inputs, (out.new_ones(()),), True), inputs, strict, _INDEPENDENT)
+    _check_strict_graph(first, strict, True, "jacobian")
+    return many_in, inputs, v, out, first
+
+
 def vhp(func, inputs, v=None, create_graph=False, strict=False):
     """``(func(*inputs), v^T H)`` for a scalar function: the product of a vector with the Hessian, by two reverse
     passes.
     """
     with enable_grad():
-        many_in, inputs = _as_tuple(inputs, "inputs", "vhp")
-        inputs = _track(inputs, create_graph)
-        v = _vector(
-            v,
-            inputs,
-            "v",
-            "vhp",
-            "The vector v can only be None if the input to the user-provided function is a single Tensor with "
-            "a single element.",
-        )
-        out = _scalar_output(func, "vhp")(*inputs)
-        _check_outputs((out,), strict)
-        first = _zeros_for_unused(_grads((out,), inputs, (out.new_ones(()),), True), inputs, strict, _INDEPENDENT)
-        _check_strict_graph(first, strict, True, "jacobian")
+        many_in, inputs, v, out, first = _value_and_gradient(func, inputs, v, create_graph, strict, "vhp")
         second = _zeros_for_unused(_grads(first, inputs, v, create_graph), inputs, strict, _INDEPENDENT)
     return _finish((out,), False, create_graph), _finish(second, many_in, create_graph)
 
@@ -288,19 +294,6 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
     is H v that is given.
     """
     with enable_grad():
-        many_in, inputs = _as_tuple(inputs, "inputs", "hvp")
-        inputs = _track(inputs, create_graph)
-        v = _vector(
-            v,
-            inputs,
-            "v",
-            "hvp",
-            "The vector v can only be None if the input to the user-provided function is a single Tensor with "
-            "a single element.",
-        )
-        out = _scalar_output(func, "hvp")(*inputs)
-        _check_outputs((out,), strict)
-        first = _zeros_for_unused(_grads((out,), inputs, (out.new_ones(()),), True), inputs, strict, _INDEPENDENT)
-        _check_strict_graph(first, strict, True, "jacobian")
+        many_in, inputs, v, out, first = _value_and_gradient(func, inputs, v, create_graph, strict, "hvp")
         second = pushforward(first, inputs, v, create_graph, strict)
     return _finish((out,), False, create_graph), _finish(second, many_in, create_graph)
