@@ -10,14 +10,23 @@ __all__ = ["Generator", "default_generator", "fork_rng", "get_rng_state", "initi
 def manual_seed(seed):
     """Starts the default generator's stream of ``seed``, anything int() takes in [-2**63, 2**64). Returns the generator.
 
-    The same seed gives the numbers that PyTorch gives on a CPU.
+    The same seed gives the numbers that PyTorch gives on a CPU. The GPUs' generators start the stream of this seed, too.
     """
+    _seed_gpus(int(seed))
     return default_generator.manual_seed(int(seed))
+
+
+def _seed_gpus(seed):
+    from .cuda import random as gpus
+
+    gpus.manual_seed_all(seed)
 
 
 def seed():
     """Starts an unpredictable stream of the default generator and returns its seed."""
-    return default_generator.seed()
+    seed = default_generator.seed()
+    _seed_gpus(seed)
+    return seed
 
 
 def initial_seed():

@@ -8,6 +8,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
+from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed
 from rushlight._core.operator cimport check_writable, clone, contiguous, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport *
@@ -52,7 +53,11 @@ cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil
 
 
 cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside):
-    """The byte offsets of an index tensor; None, and the first index outside, if there is one."""
+    """The byte offsets of an index tensor; None, and the first index outside, if there is one (on a GPU that shows later)."""
+    if index.place:
+        from rushlight.cuda.ops.indexing import offsets as on_gpu
+
+        return on_gpu(index, size, step, negative)
     cdef Tensor source = contiguous(index)
     cdef Tensor out = empty(I64, index.ndim, index.sizes)
     cdef Indices c
@@ -120,6 +125,10 @@ cdef void _fill_blocks(void* context, int64_t begin, int64_t end) noexcept nogil
 
 def set_positions(Tensor mask):
     """The row-major positions of a bool tensor's True elements, in order."""
+    if mask.place:
+        from rushlight.cuda.ops.indexing import set_positions as on_gpu
+
+        return on_gpu(mask)
     cdef Tensor source = contiguous(mask)
     cdef int64_t n, blocks = (source.count + BLOCK - 1) // BLOCK
     cdef Tensor ends = empty(I64, 1, &blocks)
@@ -167,6 +176,10 @@ cdef void _unravel_range(void* context, int64_t begin, int64_t end) noexcept nog
 
 def unravel(Tensor positions, sizes, steps=None):
     """Row-major positions in a shape as coordinates, (n, rank), each dim's side by side; or, with ``steps`` for each dim, as offsets, (n,)."""
+    if positions.place:
+        from rushlight.cuda.ops.indexing import unravel as on_gpu
+
+        return on_gpu(positions, sizes, steps)
     cdef Unravel c
     cdef int64_t[2] shape
     cdef int64_t[2] strides
@@ -233,6 +246,8 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
             dim += 1
             continue
         index = <Tensor?>one
+        if index.place != input.place:
+            index = _brought(index, input)
         if ITEMSIZE[index.code] == 1:
             parts.append(mask_offsets(input, index, dim, len(taken)))
             taken.extend(range(dim, dim + index.ndim))
@@ -250,8 +265,17 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
     return _spread_pair(drop(input, taken), offsets, at)
 
 
+cdef Tensor _brought(Tensor index, Tensor input):
+    """An index of the CPU for a tensor on a GPU."""
+    if index.place:
+        raise RuntimeError(f"indices should be either on cpu or on the same device as the indexed tensor ({device_of(input.place)})")
+    return index.to(device_of(input.place))
+
+
 def along(Tensor input, int dim, Tensor index, bint negative, error):
     """Where an index tensor for one dim points: (rest, offsets) as :func:`locate` gives them, and the arguments of :func:`places`."""
+    if index.place != input.place:
+        raise mixed("index", [input, index])
     cdef Tensor offsets = places(index, input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], negative, error)
     return _spread_pair(drop(input, [dim]), offsets, dim)
 
@@ -345,8 +369,61 @@ def run(str kind, *operands):
     _order(&loop, 0, perm)
     _permute(&loop, perm)
     _collapse(&loop)
+    if (<Tensor>operands[0]).place:
+        _run_on_gpu(&loop, kind, operands)
+        return
     loop.kernel = _kernel(&loop, kind, operands)
     run_loop(&loop)
+
+
+cdef dict _gpu_kernels = {}
+
+
+cdef int _run_on_gpu(Loop* loop, str kind, tuple operands) except -1:
+    """The same on a GPU: the struct of docs/internals.md ("CUDA kernels"), and a launch."""
+    cdef int64_t[512] words       # PARAMETER_BYTES
+    cdef int[MAX_OPERANDS] items
+    cdef int64_t n = 1, extent
+    cdef int o, d, at, rank = loop.ndim, place = (<Tensor>operands[0]).place
+    cdef bint wide = False
+    cdef uint64_t layout
+    cdef LoadedKernel kernel
+    for d in range(rank):
+        n *= loop.size[d]
+    for o in range(loop.n_operands):
+        items[o] = extent = ITEMSIZE[(<Tensor>operands[o]).code]
+        if (<Tensor>operands[o]).place != place:
+            raise mixed(kind, list(operands))
+        for d in range(rank):
+            extent += (loop.size[d] - 1) * max(loop.stride[o][d], -loop.stride[o][d])
+        wide |= extent >> 31 != 0
+    layout = _layout(loop, items)
+    if rank == 1 and layout & 0xAAAAAAAA == 0:     # nothing strided: flat
+        rank = 0
+    wide = rank > 0 and (wide or n >> 31 != 0)
+    if 8 * (2 + rank + (2 + rank) * loop.n_operands) > PARAMETER_BYTES:
+        raise RuntimeError(f"{kind}: {loop.n_operands} operands with {rank} dims that do not collapse are too many for one GPU kernel")
+    key = (kind, (<Tensor>operands[0]).code, layout, rank, wide, place)
+    found = _gpu_kernels.get(key)
+    if found is None:
+        from rushlight.cuda.ops.indexing import index_kernel
+
+        letters = "".join(["csv"[(layout >> (2 * o)) & 3] for o in range(loop.n_operands)])
+        found = _gpu_kernels[key] = index_kernel(kind, key[1], letters, rank, bool(wide), place)
+    kernel = <LoadedKernel>found
+    words[0], at = n, 1
+    for d in range(rank):
+        words[at + d] = loop.size[d]
+    at += rank
+    for o in range(loop.n_operands):
+        words[at], words[at + 1] = <int64_t>loop.ptr[o], 0
+        at += 2
+    for o in range(loop.n_operands):
+        for d in range(rank):
+            words[at + d] = loop.stride[o][d]
+        at += rank
+    words[at] = 0
+    return launch(kernel, place, words, 8 * (at + 1), (n - 1) // (<int64_t>kernel.threads * kernel.step) + 1, kernel.threads, 1)
 
 
 cdef struct Slices:
@@ -409,6 +486,11 @@ def run_ordered(str kind, bint apart, *operands):
     if (<Tensor?>operands[0]).count == 0:
         return
     _loop(&loop, operands)
+    if (<Tensor>operands[0]).place:
+        from rushlight.cuda.ops.indexing import scatter as on_gpu
+
+        on_gpu(kind, operands[0], operands[len(operands) - 2], operands[len(operands) - 1])
+        return
     _order_writes(&loop, ITEMSIZE[(<Tensor>operands[0]).code], perm)
     _permute(&loop, perm)
     _collapse(&loop)

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from rushlight._core.device cimport mixed
 from rushlight._core.operator cimport copy_into, resolve
 from rushlight._core.tensor cimport *
 
@@ -19,11 +20,13 @@ cdef int _put(Tensor out, Tensor piece, int dim, int64_t start, int64_t length) 
     cdef Tensor target
     cdef char* to
     cdef char* source
+    if piece.place != out.place:
+        raise mixed("cat", [out, piece])
     if piece.count == 0:
         return 0
     piece = resolve(piece)
     bytes = piece.count * ITEMSIZE[out.code]
-    if piece.code != out.code or not piece.flags & CONTIGUOUS or bytes >= LARGE:
+    if piece.code != out.code or not piece.flags & CONTIGUOUS or bytes >= LARGE or out.place:
         target = view_of(out, out.address + start * out.strides[dim] * ITEMSIZE[out.code], out.ndim, out.sizes, out.strides)
         target.sizes[dim] = length
         finish(target)

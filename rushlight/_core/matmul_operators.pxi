@@ -18,7 +18,7 @@ cdef Tensor _tensor(Signature s, PyObject** values, int i):
 cdef double complex _number(Signature s, PyObject** values, int i) except *:
     value = <object>values[i]
     if isinstance(value, Tensor) and (<Tensor>value).ndim == 0:
-        value = get_scalar((<Tensor>value).address, (<Tensor>value).code)
+        value = value.item()
     if not isinstance(value, (int, float, complex)):
         raise wrong_type(s.name, s.names[i], 0, "Number", value)
     return value
@@ -213,8 +213,14 @@ cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate):
     if x.code < U8 or x.code > C128:
         raise NotImplementedError(f"\"dot\" not implemented for '{dtype_title(x.code)}'")
     node = _node(VDOT if conjugate else DOT, "VdotBackward0" if conjugate else "DotBackward0", x, y, None, 1, 0)
-    out = empty(x.code, 0, NULL)
-    if blas.handles(x.code) and not (x.flags | y.flags) & (CONJ | NEG) and (x.count < 2 or (x.strides[0] > 0 and y.strides[0] > 0)):
+    if x.place != y.place:
+        raise mixed("dot", [x, y])
+    out = empty(x.code, 0, NULL, x.place)
+    if x.place:
+        row = multiply(_as_matrix(x, 1, x.sizes[0]), CONJUGATED if conjugate else PLAIN, _as_matrix(y, y.sizes[0], 1), PLAIN, 1)
+        out = new_tensor(row.memory, row.address, row.code, 0)
+        finish(out)
+    elif blas.handles(x.code) and not (x.flags | y.flags) & (CONJ | NEG) and (x.count < 2 or (x.strides[0] > 0 and y.strides[0] > 0)):
         blas.require()
         with nogil:
             blas.dot(x.code, x.count, x.address, x.strides[0], y.address, y.strides[0], out.address, conjugate)
@@ -331,9 +337,11 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
         _check_expands(bias, x.ndim, sizes)
     node = _node(LINEAR, _linear_label(x.ndim, bias is not None), x, weight, bias, 1, 1)
     rows = x if x.ndim == 2 else _as_matrix(_row_major(x), count, x.sizes[x.ndim - 1])
+    if x.place != weight.place or (bias is not None and bias.place != x.place):
+        raise mixed("linear", [x, weight] if bias is None else [x, weight, bias])
     rows, weight = _usable(rows), _usable(weight)
     p, q = _operand(rows, PLAIN), _operand(weight, TRANSPOSED)
-    out = empty(x.code, x.ndim, sizes)
+    out = empty(x.code, x.ndim, sizes, x.place)
     if bias is not None:
         _fill(out, bias)
     _product(x.code, out.address, max(q.columns, 1), 0, 1, &p, &q, 1, 0 if bias is None else 1)
@@ -354,7 +362,7 @@ cdef Tensor _row_major(Tensor t):
     cdef Tensor out
     if t.flags & CONTIGUOUS and not t.flags & NEG:
         return t
-    out = empty(t.code, t.ndim, t.sizes)
+    out = empty(t.code, t.ndim, t.sizes, t.place)
     copy_into(out, t)
     return out
 

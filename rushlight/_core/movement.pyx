@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from rushlight._core.device cimport copy_bytes
 from rushlight._core.operator cimport contiguous, copy_into, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
 from rushlight._core.tensor cimport *
@@ -13,7 +14,7 @@ def reversed_copy(Tensor input, dims):
     """A row-major copy with the order of the elements reversed along ``dims``."""
     cdef int64_t[MAX_RANK] strides
     cdef Tensor source = resolve(input)
-    cdef Tensor out = empty(source.code, source.ndim, source.sizes)
+    cdef Tensor out = empty(source.code, source.ndim, source.sizes, source.place)
     cdef char* address = source.address
     cdef bint rows = False
     cdef int d
@@ -22,7 +23,7 @@ def reversed_copy(Tensor input, dims):
     memcpy(strides, source.strides, source.ndim * sizeof(int64_t))
     for dim in dims:
         d = dim
-        if d == source.ndim - 1 and strides[d] == 1:
+        if d == source.ndim - 1 and strides[d] == 1 and not source.place:
             rows = True
             continue
         address += (source.sizes[d] - 1) * strides[d] * ITEMSIZE[source.code]
@@ -126,7 +127,9 @@ def resize(Tensor t, sizes):
     if n > (t.memory.length - start) // ITEMSIZE[t.code]:
         fresh = empty(t.code, ndim, shape, t.place)
         old = min(t.memory.length - start, n * ITEMSIZE[t.code])
-        if old > 0:
+        if old > 0 and t.place:
+            copy_bytes(fresh.address, t.place, t.address, t.place, old)
+        elif old > 0:
             memcpy(fresh.address, t.address, old)
         _become(t, fresh, None)
     else:
@@ -138,6 +141,10 @@ def resize(Tensor t, sizes):
 
 def repeated_positions(Tensor repeats, error):
     """Position i, repeats[i] times, for each i: int64. Raises error() for a negative count."""
+    if repeats.place:
+        from rushlight.cuda.ops.indexing import repeated_positions as on_gpu
+
+        return on_gpu(repeats, error)
     cdef Tensor source = contiguous(repeats)
     cdef const int64_t* counts = <const int64_t*>source.address
     cdef int64_t i, k, n = 0

@@ -20,9 +20,12 @@ cdef struct Engine:
 
 cdef class Generator:
     cdef Engine engine
+    cdef int place         # device code; a GPU's generator uses the engine's seed only
+    cdef uint64_t calls    # that have drawn numbers on a GPU
     cdef PyThread_type_lock lock
     cdef object __weakref__
 
+    cdef void start(self, uint64_t seed)
     cdef void hold(self)
     cdef void free(self) noexcept
 

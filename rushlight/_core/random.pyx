@@ -44,6 +44,8 @@ cdef enum:
     WORDS = 624
     SHIFT = 397
     STATE_BYTES = 5056
+    GPU_STATE_BYTES = 16
+    WORDS_OF_CALL = 4      # the offset counts words of one thread, as PyTorch does
     CHUNK = 2048  # values in scratch memory: within the first-level cache
     PIECE = 1 << 18  # values between taking words and transforming them: within the second-level cache
     GRAIN = 1 << 13  # values worth handing to another thread
@@ -72,10 +74,23 @@ cdef class Generator:
     """
 
     def __cinit__(self, device=None):
-        if device_arg("cpu" if device is None else device) != 0:
-            raise RuntimeError(f"Device type {device} is not supported for torch.Generator() api.")
+        self.place = device_arg("cpu" if device is None else device)
         self.lock = PyThread_allocate_lock()
-        seed_engine(&self.engine, 67280421310721)
+        self.start(67280421310721)
+
+    cdef void start(self, uint64_t seed):
+        """Begins the stream of a seed. A GPU's generator, Philox, is a seed and the number of the next call."""
+        if self.place:
+            self.engine.seed, self.calls = seed, 0
+        else:
+            seed_engine(&self.engine, seed)
+
+    def advance(self):
+        """(seed, number of this call) of a GPU's generator, which then stands at the next call."""
+        self.hold()
+        self.calls += 1
+        self.free()
+        return self.engine.seed, self.calls - 1
 
     def __dealloc__(self):
         PyThread_free_lock(self.lock)
@@ -91,8 +106,8 @@ cdef class Generator:
 
     @property
     def device(self):
-        """Where the numbers are made: the CPU."""
-        return device_of(0)
+        """Where the numbers are made."""
+        return device_of(self.place)
 
     def manual_seed(self, seed):
         """Starts the stream of ``seed``, an int in [-2**63, 2**64), negative ones counting from 2**64. Returns the generator."""
@@ -101,7 +116,7 @@ cdef class Generator:
         if not -(1 << 63) <= seed < 1 << 64:
             raise ValueError(f"Overflow when unpacking long long\n  The seed is {seed}; it must lie in [-2**63, 2**64).")
         self.hold()
-        seed_engine(&self.engine, <uint64_t>(seed & 0xFFFFFFFFFFFFFFFF))
+        self.start(<uint64_t>(seed & 0xFFFFFFFFFFFFFFFF))
         self.free()
         return self
 
@@ -116,9 +131,12 @@ cdef class Generator:
         return self.engine.seed
 
     def get_state(self):
-        """The state in PyTorch's layout, a uint8 tensor of 5056 bytes."""
-        cdef int64_t size = STATE_BYTES
-        cdef Tensor out = empty(U8, 1, &size)
+        """The state in PyTorch's layout, a uint8 tensor of 5056 bytes; of a GPU's generator 16 bytes, its seed and offset."""
+        cdef int64_t size = GPU_STATE_BYTES if self.place else STATE_BYTES
+        cdef Tensor out = empty(U8, 1, &size, 0)
+        if self.place:
+            (<uint64_t *>out.address)[0], (<uint64_t *>out.address)[1] = self.engine.seed, self.calls * WORDS_OF_CALL
+            return out
         cdef char *p = out.address
         cdef int i
         memset(p, 0, STATE_BYTES)
@@ -143,6 +161,11 @@ cdef class Generator:
         cdef Tensor t = state
         if t.code != U8 or t.place != 0 or not t.flags & CONTIGUOUS:
             raise TypeError("RNG state must be a torch.ByteTensor")
+        if self.place:
+            if t.count != GPU_STATE_BYTES:
+                raise RuntimeError(f"RNG state is wrong size\n  The state of a GPU's generator has {GPU_STATE_BYTES} bytes, this one {t.count}.")
+            self.engine.seed, self.calls = (<uint64_t *>t.address)[0], (<uint64_t *>t.address)[1] // WORDS_OF_CALL
+            return self
         if t.count != STATE_BYTES:
             raise RuntimeError(
                 f"Expected a CPUGeneratorImplState of size {STATE_BYTES} but found the input RNG state size to be {t.count}"
@@ -168,17 +191,21 @@ cdef class Generator:
 
     def clone_state(self):
         """A new generator at the same place of the same stream."""
-        cdef Generator out = Generator()
-        out.engine = self.engine
+        cdef Generator out = Generator(self.device)
+        out.engine, out.calls = self.engine, self.calls
         return out
 
     def get_offset(self):
-        """Only CUDA's generators count an offset: raises RuntimeError."""
-        raise RuntimeError("CPU Generator does not use offset")
+        """How far a GPU's generator has come, four for each call that drew numbers. Raises RuntimeError for the CPU's."""
+        if not self.place:
+            raise RuntimeError("CPU Generator does not use offset")
+        return self.calls * WORDS_OF_CALL
 
     def set_offset(self, offset):
-        """Only CUDA's generators count an offset: raises RuntimeError."""
-        raise RuntimeError("CPU Generator does not use offset")
+        """Moves a GPU's generator: ``offset`` as get_offset() gives it. Raises RuntimeError for the CPU's."""
+        if not self.place:
+            raise RuntimeError("CPU Generator does not use offset")
+        self.calls = <uint64_t>offset // WORDS_OF_CALL
 
     def __reduce__(self):
         return Generator, (self.device,), (self.initial_seed(), None, self.get_state())
@@ -216,6 +243,8 @@ cdef Generator generator_of(object generator):
         return _default
     if not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
+    if (<Generator>generator).place:
+        raise RuntimeError(f"Expected a 'cpu' device type for generator but found '{(<Generator>generator).device.type}'")
     return generator
 
 
@@ -489,6 +518,11 @@ def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
     stream: uniform (a: low, b: high), normal and log_normal (mean, std), bernoulli (p), exponential (rate), geometric (p),
     cauchy (median, sigma), poisson (rate), binomial (count, p), gamma (alpha). a, b: numbers, or tensors of out's shape.
     """
+    if out.place:
+        from rushlight.cuda.ops.random import fill as on_gpu
+
+        note_write(out)
+        return on_gpu(out, stream, a, b, generator)
     sample(out, stream, a, b, generator_of(generator))
     return out
 
@@ -498,6 +532,11 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
 
     wide: two words make one number; by default for a modulus of 2**28 and more.
     """
+    if out.place:
+        from rushlight.cuda.ops.random import fill_integers as on_gpu
+
+        note_write(out)
+        return on_gpu(out, base, modulus, generator, wide)
     cdef Walk w
     cdef Generator g = generator_of(generator)
     note_write(out)
@@ -519,6 +558,10 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
 
 def fill_gamma_slopes(Tensor out, Tensor alpha, Tensor samples):
     """Fills ``out`` with the derivatives of gamma samples by alpha; all three are row-major, of one shape and dtype. Returns it."""
+    if out.place:
+        from rushlight.cuda.ops.special import fill_gamma_slopes as on_gpu
+
+        return on_gpu(out, alpha, samples)
     cdef int64_t i, size = ITEMSIZE[out.code]
     with nogil:
         for i in range(out.count):

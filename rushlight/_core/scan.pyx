@@ -144,6 +144,10 @@ cdef void _carry(total* carries, int64_t count, int64_t blocks, bint product) no
 
 def accumulate(Tensor input, bint product):
     """The running sums or products along the last dim of a contiguous float32, float64 or int64 tensor."""
+    if input.place:
+        from rushlight.cuda.ops.scan import accumulate as on_gpu
+
+        return on_gpu(input, product)
     cdef Tensor out = empty(input.code, input.ndim, input.sizes)
     cdef Tensor carries
     cdef Scan c
@@ -194,6 +198,10 @@ def extrema(Tensor input, int sign):
     """(values, indices) of the running maxima (sign 1) or minima (-1) along the last dim; the last of equal ones; a nan
     stays.
     """
+    if input.place:
+        from rushlight.cuda.ops.scan import extrema as on_gpu
+
+        return on_gpu(input, sign)
     cdef Tensor out = empty(input.code, input.ndim, input.sizes), indices = empty(I64, input.ndim, input.sizes)
     cdef Scan c
     if out.count:
@@ -249,6 +257,10 @@ def recur(Tensor input, Tensor factors):
 
     Both are contiguous, of one shape, and float32 or float64.
     """
+    if input.place:
+        from rushlight.cuda.ops.scan import recur as on_gpu
+
+        return on_gpu(input, factors)
     cdef Tensor out = empty(input.code, input.ndim, input.sizes)
     cdef Scan c
     if out.count:

@@ -328,6 +328,10 @@ def least(Tensor input, int64_t k, bint descending, bint sorted):
     """(values, indices) of the first ``k`` elements of each row in sorted order, or in the row's order; input is
     contiguous with a last dim.
     """
+    if input.place:
+        from rushlight.cuda.ops.sorting import least as on_gpu
+
+        return on_gpu(input, k, descending, sorted)
     cdef int64_t[MAX_RANK] sizes
     cdef Rows c
     cdef Tensor values, indices
@@ -345,6 +349,10 @@ def kth(Tensor input, Tensor ranks):
     """Where each row has its ``ranks``-th least element (from 1 on; the first of equal ones). input and ranks (int64)
     are contiguous.
     """
+    if input.place:
+        from rushlight.cuda.ops.sorting import kth as on_gpu
+
+        return on_gpu(input, ranks)
     cdef Tensor indices = empty(I64, input.ndim - 1, input.sizes)
     cdef Rows c
     c.flip, c.k, c.sorted, c.values = 0, 0, False, NULL
@@ -391,6 +399,10 @@ def search(Tensor bounds, Tensor values, bint right, bint narrow):
     """Where each value would be inserted in its row of boundaries; both contiguous and of one dtype; bounds 1-d, or
     with values' leading dims.
     """
+    if values.place:
+        from rushlight.cuda.ops.sorting import search as on_gpu
+
+        return on_gpu(bounds, values, right, narrow)
     cdef Tensor out = empty(I32 if narrow else I64, values.ndim, values.sizes)
     cdef Search c
     c.bounds, c.values, c.out, c.code = bounds.address, values.address, out.address, bounds.code

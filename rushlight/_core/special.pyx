@@ -132,6 +132,10 @@ cdef void _range(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 def evaluate(str name, Tensor first, Tensor second):
     """The function of contiguous float64 tensors of one shape, element by element."""
+    if first.place:
+        from rushlight.cuda.ops.special import evaluate as on_gpu
+
+        return on_gpu(name, first, second)
     cdef Tensor out = empty(F64, first.ndim, first.sizes)
     cdef Map c
     c.first, c.second, c.out = <const double*>first.address, <const double*>second.address, <double*>out.address

@@ -1,41 +1,90 @@
-"""Seeds of GPUs that are not there: setting them does nothing, reading one raises AssertionError."""
+"""The generators of the GPUs: Philox, one for each. Setting seeds is allowed where there is no GPU; reading one then raises."""
 
-from ._missing import needs_gpu as _needs_gpu
+from .._core import tensor as _tensor
+from .._core.random import Generator as _Generator
 
 __all__ = [
     "get_rng_state", "get_rng_state_all", "initial_seed", "manual_seed", "manual_seed_all", "seed", "seed_all", "set_rng_state",
     "set_rng_state_all",
 ]  # fmt: skip
 
+_generators = {}  # by the index of the GPU, from its first use on
+_seeds = {}  # wanted before that; None stands for all GPUs
+
+
+def _count():
+    from . import _start
+
+    return _start.found()[0]
+
+
+def _index(device):
+    """The index of a device argument; of the current GPU for one without an index."""
+    if isinstance(device, int):
+        return device
+    index = _tensor.device(device).index
+    return _tensor.current_gpu() if index is None else index
+
+
+def generator_of(index):
+    """The generator that draws on a GPU when none is given."""
+    generator = _generators.get(index)
+    if generator is None:
+        generator = _generators[index] = _Generator(f"cuda:{index}")
+        seed = _seeds.get(index, _seeds.get(None))
+        if seed is not None:
+            generator.manual_seed(seed)
+    return generator
+
 
 def manual_seed(seed):
-    """Accepted: no GPU has a generator."""
+    """Starts the stream of ``seed`` on the current GPU."""
+    index = _tensor.current_gpu()
+    _seeds[index] = int(seed)
+    if index in _generators:
+        _generators[index].manual_seed(int(seed))
 
 
 def manual_seed_all(seed):
-    """Accepted: no GPU has a generator."""
+    """Starts the stream of ``seed`` on every GPU."""
+    _seeds.clear()
+    _seeds[None] = int(seed)
+    for generator in _generators.values():
+        generator.manual_seed(int(seed))
 
 
 def seed():
-    """Accepted: no GPU has a generator."""
+    """Starts an unpredictable stream on the current GPU."""
+    manual_seed(_Generator().seed())
 
 
 def seed_all():
-    """Accepted: no GPU has a generator."""
+    """Starts one unpredictable stream on every GPU."""
+    manual_seed_all(_Generator().seed())
+
+
+def initial_seed():
+    """The seed of the current GPU's stream."""
+    return generator_of(_tensor.current_gpu()).initial_seed()
+
+
+def get_rng_state(device="cuda"):
+    """The state of a GPU's generator, a uint8 tensor of 16 bytes on the CPU: its seed and offset, as in PyTorch."""
+    return generator_of(_index(device)).get_state()
 
 
 def get_rng_state_all():
-    """The states of all GPUs: an empty list."""
-    return []
+    """The states of all GPUs' generators, a list."""
+    return [get_rng_state(i) for i in range(_count())]
 
 
 def set_rng_state(new_state, device="cuda"):
-    """Accepted: no GPU has a generator."""
+    """Continues a GPU's stream from a state of :func:`get_rng_state`. Does nothing where there is no GPU."""
+    if _count():
+        generator_of(_index(device)).set_state(new_state)
 
 
 def set_rng_state_all(new_states):
     """Takes what :func:`get_rng_state_all` gave."""
-
-
-get_rng_state = _needs_gpu("get_rng_state")
-initial_seed = _needs_gpu("initial_seed")
+    for i, state in enumerate(new_states):
+        set_rng_state(state, i)

@@ -141,6 +141,10 @@ def _correlate(x, weight, bias, out, steps, edges, gaps, groups):
 
 def _run(x, rows, bias, out, steps, offsets, groups):
     """out[n, o, z, y, x] = sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along each dim."""
+    if x.is_cuda:
+        from ..cuda.ops import conv
+
+        return conv.correlate(x, rows, bias, out, steps, offsets, groups)
     ones = creation.ones((_PANEL,), dtype=x.dtype, device=x.device)
     image, along, phases = _apart(x, steps[2], offsets[2])
     bias = None if bias is None else shape.contiguous(bias)
@@ -181,8 +185,8 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
             _filled_with(target, bias)
             continue
         chosen = rows[:, taps[0], taps[1], taps[2]]
-        if math.prod(steps) == 1:
-            _run(x, chosen, bias, out, (1, 1, 1), offsets, groups)
+        if math.prod(steps) == 1 or x.is_cuda:
+            _run(x, chosen, bias, target, (1, 1, 1), offsets, groups)
         else:
             part = creation.empty(tuple(target.shape), dtype=out.dtype, device=out.device)
             _run(x, chosen, bias, part, (1, 1, 1), offsets, groups)
@@ -197,6 +201,10 @@ def _places(out, residue, steps):
 
 def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     """The gradient of the weights, (O, C / groups, *window)."""
+    if x.is_cuda:
+        from ..cuda.ops import conv
+
+        return conv.weight_sums(x, grad, window, steps, edges, gaps, groups)
     channels, outputs = x.shape[1] // groups, grad.shape[1]
     reach = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(grad.shape[2:], steps, gaps, window)]
     ends = [(p, n - size - p) for p, n, size in zip(edges, reach, x.shape[2:])]

@@ -33,4 +33,18 @@ template <class T, class C, class A, class How> INLINE void product(Args& p) {
   }
 }
 
+// c = the sum of the partial results (a: A[batch][parts][m][n], scaled by alpha already) + beta c.
+template <class T, class A> INLINE void add_parts(Args& p) {
+  const A beta = factor<A>::of(p.beta_re, p.beta_im);
+  const bool add = p.beta_re != 0 || p.beta_im != 0;
+  for (i64 e = FIRST; e < p.batch * p.m * p.n; e += STEP) {
+    const i64 matrix = e / (p.m * p.n), r = e / p.n % p.m, s = e % p.n;
+    const A* part = (const A*)p.a + matrix * p.parts * p.m * p.n + r * p.n + s;
+    A sum = part[0];
+    for (i64 i = 1; i < p.parts; i++) sum = sum + part[i * p.m * p.n];
+    T* at = (T*)p.c + matrix * p.c_batch + r * p.c_row + s;
+    *at = as<T>(add ? fma_of(beta, as<A>(*at), sum) : sum);
+  }
+}
+
 extern "C" __global__ void __launch_bounds__(256) SYMBOL(Args args) { ENTRY(args); }

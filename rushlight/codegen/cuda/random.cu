@@ -10,6 +10,7 @@ struct Args {
   void* out; const void* first; const void* second;   // parameters: one for each element, or null for the numbers a and b
   f64 a, b;
   i64 n, seed, call, base, modulus;
+  f64 floor;                                           // least value of a sampler
 };
 
 INLINE void philox(u32 x[4], u64 seed) {
@@ -195,10 +196,11 @@ struct Gamma {   // Marsaglia and Tsang (2000), raised by one below 1
   }
 };
 
-template <class T, class Sampler> INLINE void sampled(Args& p) {
+template <class T, class P, class Sampler> INLINE void sampled(Args& p) {
   for (i64 i = FIRST; i < p.n; i += STEP) {
     Draw draw = {p, (u64)i, 0};
-    ((T*)p.out)[i] = as<T>(most(Sampler::of(draw, parameter<T, f64>(p.first, i, p.a), parameter<T, f64>(p.second, i, p.b)), p.b * (p.second == nullptr)));
+    f64 x = Sampler::of(draw, parameter<P, f64>(p.first, i, p.a), parameter<P, f64>(p.second, i, p.b));
+    ((T*)p.out)[i] = as<T>(x < p.floor ? p.floor : x);
   }
 }
 

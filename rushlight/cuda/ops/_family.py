@@ -1,8 +1,10 @@
 """Kernels written by hand: from a file of ``codegen/cuda`` and the name of an entry in it to a launch."""
 
 import functools
+import struct
 
-from ..._core.tensor import Tensor, code_of
+from ..._core import device as _device
+from ..._core.tensor import Tensor, code_of, place_of
 from ...codegen import cuda as codegen
 from ...lang import types as ty
 
@@ -19,38 +21,45 @@ class Family:
 
     def __init__(self, file, fields, threads=256):
         self.file, self.threads = file, threads
-        self.fields = []
+        self.fields, self._kernels = [], {}
         for field in fields.split(","):
             letter, name = field.split()
             self.fields.append((name, letter[-1], int(letter[:-1] or 1)))
 
-    @functools.cache  # noqa: B019 (families live as long as the process)
     def kernel(self, entry):
         """codegen's record of an entry: a template of the file with its arguments."""
-        layout = tuple((name, letter if count == 1 else f"{8 * count}s") for name, letter, count in self.fields)
-        return codegen.library(self.file, entry.partition("<")[0], layout, self.threads, ENTRY=entry)
+        kernel = self._kernels.get(entry)
+        if kernel is None:
+            layout = tuple((name, letter if count == 1 else f"{8 * count}s") for name, letter, count in self.fields)
+            kernel = codegen.library(self.file, entry.partition("<")[0], layout, self.threads, ENTRY=entry)
+            self._kernels[entry] = kernel
+        return kernel
 
     def pack(self, kernel, values):
         """The parameter as bytes."""
-        unknown = values.keys() - {name for name, _, _ in self.fields}
-        if unknown:
-            raise TypeError(f"{self.file}: no field {', '.join(sorted(unknown))}")
-        return kernel.pack(**{name: _packed(values.get(name), letter, count) for name, letter, count in self.fields})
+        packed = {name: _packed(values.pop(name, None), letter, count) for name, letter, count in self.fields}
+        if values:
+            raise TypeError(f"{self.file}: no field {', '.join(sorted(values))}")
+        return kernel.pack(**packed)
 
-    def __call__(self, entry, place, grid, /, **values):
-        """Queues a kernel on the current stream of a GPU (``place``: its device code)."""
-        from ..._core import device
+    def __call__(self, entry, where, grid, /, fault=None, **values):
+        """Queues a kernel on the current stream of the GPU on which ``where`` (a tensor, or a device code) lies.
 
+        fault: the operator that an index out of range is reported for, where the parameter has such a field.
+        """
+        from .._kernels import load
+
+        place = where if isinstance(where, int) else place_of(where.device)
         kernel = self.kernel(entry)
-        device.launch_kernel(_loaded(self, entry, place), place, self.pack(kernel, values), grid, self.threads)
+        if fault is not None:
+            values["fault"] = _device.fault_record(place, fault)
+        _device.launch_kernel(load(kernel, place - 1), place, self.pack(kernel, values), grid, self.threads)
 
 
 def _packed(value, letter, count):
     if count > 1:
-        values = [_packed(v, letter, 1) for v in value or ()]
-        import struct
-
-        return struct.pack(f"@{count}{letter}", *values, *[0] * (count - len(values)))
+        values = tuple(value or ())
+        return struct.pack(f"@{count}{letter}", *values, *(0,) * (count - len(values)))
     if isinstance(value, Tensor):
         return value.data_ptr()
     if letter == "q" and value is not None and value >= 1 << 63:
@@ -59,16 +68,6 @@ def _packed(value, letter, count):
 
 
 @functools.cache
-def _loaded(family, entry, place):
-    """A kernel in the driver's hands."""
-    from ..._core import device
-    from .. import _driver
-
-    kernel = family.kernel(entry)
-    image = device.Image(codegen.compile.image([kernel], _driver.architecture(place)), place)
-    return image.kernel(kernel.symbol, kernel.symbol, kernel.threads, shared=kernel.shared, place=place)
-
-
 def blocks(n, threads=256):
     """The grid of a kernel whose threads go through n elements in strides."""
     return max(1, min(-(-n // threads), MOST))
@@ -79,15 +78,15 @@ def blocks(n, threads=256):
 _WIDTHS = {1: "u8", 2: "u16", 4: "u32", 8: "u64", 16: "c128"}
 
 
+def type_name(code):
+    """The C++ type of a dtype's elements."""
+    type = ty.NAMES[code]
+    return "u8" if type == "b1" else type
+
+
 def name(t):
     """The C++ type of a tensor's elements."""
-    code = ty.NAMES[code_of(t)]
-    return "u8" if code == "b1" else code
-
-
-def opmath(type):
-    """The type in which values are computed."""
-    return "f32" if type in ("f16", "bf16") else type
+    return type_name(code_of(t))
 
 
 def width(t):

@@ -1,0 +1,54 @@
+"""Convolutions on a GPU: implicit products over windows (conv.cu), in place of the packed panels of the CPU."""
+
+import math
+
+from ..._core.tensor import dtypes
+from ...ops import creation, shape
+from ._family import Family, name
+from .matmul import DTYPES, cut, machinery, on_tensor_cores, sums_in
+
+_kernels = Family(
+    "conv.cu",
+    "P x, P w, P bias, P out, q images, q groups, q channels, q outputs, q parts, q stretch, 3q size, 3q place, 3q taps, 3q step, 3q start, "
+    "3q gap, q x_image, q x_channel, 3q x_stride, q w_stride, q out_image, q out_channel, 3q out_stride",
+)
+
+
+def _geometry(x, places, groups, outputs):
+    """What both kernels say of the input and the places of the output (or its gradient), tensors (N, C, D, H, W) with any strides."""
+    return {
+        "images": x.shape[0], "groups": groups, "channels": x.shape[1] // groups, "outputs": outputs // groups, "size": tuple(x.shape[2:]),
+        "place": tuple(places.shape[2:]), "x_image": x.stride(0), "x_channel": x.stride(1), "x_stride": x.stride()[2:],
+        "out_image": places.stride(0), "out_channel": places.stride(1), "out_stride": places.stride()[2:],
+    }  # fmt: skip
+
+
+def correlate(x, rows, bias, out, steps, offsets, groups):
+    """out[n, o, z, y, x] = bias[o] + sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along each dim, evenly spaced."""
+    rows = shape.contiguous(rows)
+    type = name(x)
+    how, side = machinery(type, rows.shape[0] // groups, out.shape[0] * math.prod(out.shape[2:]), on_tensor_cores(type, convolution=True))
+    pixels = out.shape[0] * math.prod(out.shape[2:])
+    _kernels(
+        f"correlate<{type},{sums_in(type)},{how}>", x, (-(-(rows.shape[0] // groups) // side) * -(-pixels // side), min(groups, 65535), 1),
+        x=x, w=rows, bias=None if bias is None else shape.contiguous(bias), out=out, w_stride=math.prod(rows.shape[1:]), parts=1,
+        taps=tuple(rows.shape[1:4]), step=tuple(steps), start=tuple(o[0] for o in offsets),
+        gap=tuple(o[1] - o[0] if len(o) > 1 else 1 for o in offsets), **_geometry(x, out, groups, rows.shape[0]),
+    )  # fmt: skip
+
+
+def weight_sums(x, grad, window, steps, edges, gaps, groups):
+    """The gradient of the weights, (O, C / groups, *window)."""
+    type, outputs, channels = name(x), grad.shape[1], x.shape[1] // groups
+    sum = sums_in(type)
+    n, pixels = channels * math.prod(window), grad.shape[0] * math.prod(grad.shape[2:])
+    how, side = machinery(type, outputs // groups, n, on_tensor_cores(type, convolution=True))
+    tiles = -(-(outputs // groups) // side) * -(-n // side)
+    parts, stretch = cut(tiles * groups, pixels)
+    partial = creation.empty((parts, outputs, *window, channels), dtype=dtypes()[DTYPES[sum]], device=x.device)
+    _kernels(
+        f"weights<{type},{sum},{how}>", x, (tiles, min(groups * parts, 65535), 1), x=x, w=grad, out=partial, parts=parts, stretch=stretch,
+        taps=tuple(window), step=tuple(steps), start=tuple(-e for e in edges), gap=tuple(gaps), **_geometry(x, grad, groups, outputs),
+    )  # fmt: skip
+    total = partial[0] if parts == 1 else partial.sum(0)
+    return shape.contiguous(shape.permute(shape.cast(total, grad.dtype), (0, 4, 1, 2, 3)))

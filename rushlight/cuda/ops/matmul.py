@@ -1,0 +1,73 @@
+"""Matrix products on a GPU: what ``_core/matmul.pyx`` calls with operands as they lie in memory."""
+
+from ..._core.tensor import device_at, dtypes
+from ...ops import creation
+from ._family import Family, blocks, type_name
+
+_product = Family(
+    "product.cu",
+    "P a, P b, P c, q m, q n, q k, q batch, q parts, q stretch, q a_row, q a_column, q a_batch, q b_row, q b_column, q b_batch, "
+    "q c_row, q c_batch, q c_part, q conjugate_a, q conjugate_b, d alpha_re, d alpha_im, d beta_re, d beta_im",
+)
+_SUMS = {"f16": "f32", "bf16": "f32", "u8": "i32", "i8": "i32", "i16": "i32", "u16": "i32"}
+DTYPES = {"i32": "int32", "i64": "int64", "f32": "float32", "f64": "float64", "c64": "complex64", "c128": "complex128"}
+_BUSY = 128  # blocks that keep a GPU busy: fewer are cut along k
+_DEPTH = 512  # least stretch of k
+
+
+def sums_in(type):
+    """The type in which products are summed."""
+    return _SUMS.get(type, type)
+
+
+def machinery(type, m, n, tensor_cores):
+    """(C++ type of the machinery for a product, side of its tiles)."""
+    sum = sums_in(type)
+    if tensor_cores and m >= 16 and n >= 16:
+        return "OnTensorCores", 128
+    if type == "f32" and m * n >= 1 << 16:
+        return f"OnThreads<{sum},4>", 64
+    return f"OnThreads<{sum},2>", 32
+
+
+def on_tensor_cores(type, convolution=False):
+    """May products of a type be made on tensor cores? Half-width floats always, float32 where the user allows its rounding to tf32."""
+    if type in ("f16", "bf16"):
+        return True
+    return type == "f32" and _tf32_allowed(convolution)
+
+
+def _tf32_allowed(convolution):
+    from ... import backends
+
+    return bool((backends.cudnn if convolution else backends.cuda.matmul).allow_tf32)
+
+
+def cut(tiles, k, unit=64):
+    """(parts, stretch): stretches of k so that few tiles keep a GPU busy; by the shape alone, so that results are the same on every device."""
+    parts = max(1, min(_BUSY // max(tiles, 1), k // _DEPTH))
+    stretch = -(-(-(-k // parts)) // unit) * unit
+    return max(1, -(-k // stretch)) if k else 1, max(stretch, unit)
+
+
+def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta):
+    """c = alpha a b + beta c. extents: m, n, k, batch; a, b, c: addresses; strides in elements: row, column, batch and conjugated; row, batch of c."""
+    m, n, k, batch = extents
+    type = type_name(code)
+    how, side = machinery(type, m, n, on_tensor_cores(type))
+    sum = sums_in(type)
+    tiles = -(-m // side) * -(-n // side)
+    parts, stretch = cut(tiles * batch, k)
+    given = {
+        "a": a, "b": b, "m": m, "n": n, "k": k, "batch": batch, "parts": parts, "stretch": stretch, "a_row": a_strides[0], "a_column": a_strides[1],
+        "a_batch": a_strides[2], "conjugate_a": int(a_strides[3]), "b_row": b_strides[0], "b_column": b_strides[1], "b_batch": b_strides[2],
+        "conjugate_b": int(b_strides[3]), "alpha_re": alpha.real, "alpha_im": alpha.imag,
+    }  # fmt: skip
+    grid = (tiles, min(batch * parts, 65535), 1)
+    target = {"c": c, "c_row": c_strides[0], "c_batch": c_strides[1], "beta_re": beta.real, "beta_im": beta.imag}
+    if parts == 1:
+        _product(f"product<{type},{type},{sum},{how}>", place, grid, **target, **given)
+        return
+    partial = creation.empty((batch, parts, m, n), dtype=dtypes()[DTYPES[sum]], device=device_at(place))
+    _product(f"product<{type},{sum},{sum},{how}>", place, grid, c=partial, c_row=n, c_batch=parts * m * n, c_part=m * n, **given)
+    _product(f"add_parts<{type},{sum}>", place, blocks(batch * m * n), a=partial, m=m, n=n, batch=batch, parts=parts, **target)
