@@ -208,7 +208,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     if zero_infinity:
         losses = torch.where(losses == float("inf"), 0, losses)
     if reduction == "mean":
-        return (losses / target_lengths.clamp(min=1).to(losses.dtype)).mean()
+        return (losses / target_lengths.clamp(min=1).to(losses)).mean()
     losses = losses if batched else losses[0]
     return reduced(losses, chosen(reduction))
 
@@ -230,7 +230,7 @@ def _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, 
     targets = targets.long()
     if targets.dim() == 1:
         rows = targets.split(target_lengths.tolist())
-        labels = torch.zeros((batch, longest), dtype=torch.long)
+        labels = torch.zeros((batch, longest), dtype=torch.long, device=targets.device)
         for row, values in enumerate(rows):
             labels[row, : values.numel()] = values
         return labels
@@ -245,25 +245,27 @@ def _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, 
 def _ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank):
     """The forward variables of all sequences at once, frame by frame, over states blank, label, blank, label ... blank."""
     frames, batch, _ = log_probs.shape
+    device = log_probs.device
+    labels, input_lengths, target_lengths = (t.to(device) for t in (labels, input_lengths, target_lengths))
     steps = labels.size(1)
-    states = torch.full((batch, 2 * steps + 1), blank, dtype=torch.long)
+    states = torch.full((batch, 2 * steps + 1), blank, dtype=torch.long, device=device)
     states[:, 1::2] = labels
     # A label may be reached from the previous label, without a blank between, unless both are equal.
-    skips = torch.zeros(states.shape, dtype=torch.bool)
+    skips = torch.zeros(states.shape, dtype=torch.bool, device=device)
     skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]
     never = torch.finfo(log_probs.dtype).min
     emitted = log_probs.gather(2, states.unsqueeze(0).expand(frames, -1, -1))
-    first = torch.arange(states.size(1)) < 2
+    first = torch.arange(states.size(1), device=device) < 2
     alpha = torch.where(first, emitted[0], never)
     history = [alpha]
     for t in range(1, frames):
-        one = torch.cat([torch.full((batch, 1), never, dtype=alpha.dtype), alpha[:, :-1]], 1)
-        two = torch.cat([torch.full((batch, 2), never, dtype=alpha.dtype), alpha[:, :-2]], 1)[:, : alpha.size(1)]
+        one = torch.cat([torch.full((batch, 1), never, dtype=alpha.dtype, device=device), alpha[:, :-1]], 1)
+        two = torch.cat([torch.full((batch, 2), never, dtype=alpha.dtype, device=device), alpha[:, :-2]], 1)[:, : alpha.size(1)]
         two = torch.where(skips, two, never)
         alpha = torch.logsumexp(torch.stack([alpha, one, two]), 0) + emitted[t]
         alpha = torch.clamp(alpha, min=never)
         history.append(alpha)
-    last_frame = torch.stack(history)[(input_lengths - 1).clamp(min=0), torch.arange(batch)]
+    last_frame = torch.stack(history)[(input_lengths - 1).clamp(min=0), torch.arange(batch, device=device)]
     final = (2 * target_lengths).unsqueeze(1)
     ends = last_frame.gather(1, torch.cat([final, (final - 1).clamp(min=0)], 1))
     ends = torch.cat([ends[:, :1], torch.where(final > 0, ends[:, 1:], never)], 1)

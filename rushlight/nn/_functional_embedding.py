@@ -72,7 +72,7 @@ def embedding_bag(
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
     begins = offsets[:-1] if include_last_offset else offsets
-    bag = torch.bucketize(torch.arange(input.numel()), begins, right=True) - 1
+    bag = torch.bucketize(torch.arange(input.numel(), device=input.device), begins, right=True) - 1
     rows = torch.embedding(weight, input, -1, scale_grad_by_freq)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
     if per_sample_weights is not None:
@@ -93,7 +93,7 @@ def _bags(input, offsets, per_sample_weights):
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences. "
                 f"However, found offsets of type {type(offsets)}"
             )
-        offsets = torch.arange(0, input.numel(), input.size(1))
+        offsets = torch.arange(0, input.numel(), input.size(1), device=input.device)
         weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
         return input.reshape(-1), offsets, weights
     if input.dim() != 1:
@@ -115,15 +115,15 @@ def _bags(input, offsets, per_sample_weights):
 
 
 def _reduce_bags(rows, bag, bags, counts, mode):
-    sizes = torch.zeros(bags, dtype=torch.int64).index_add(0, bag, counts)
+    sizes = torch.zeros(bags, dtype=torch.int64, device=rows.device).index_add(0, bag, counts)
     if mode == "max":
-        lowest = torch.full((bags, rows.size(1)), float("-inf"), dtype=rows.dtype)
+        lowest = torch.full((bags, rows.size(1)), float("-inf"), dtype=rows.dtype, device=rows.device)
         used = counts.bool()
         index = bag[used].unsqueeze(1).expand(-1, rows.size(1))
         largest = lowest.scatter_reduce(0, index, rows[used], "amax", include_self=False)
         return torch.where((sizes > 0).unsqueeze(1), largest, 0)
     kept = rows * counts.to(rows.dtype).unsqueeze(1)
-    sums = torch.zeros(bags, rows.size(1), dtype=rows.dtype).index_add(0, bag, kept)
+    sums = torch.zeros(bags, rows.size(1), dtype=rows.dtype, device=rows.device).index_add(0, bag, kept)
     if mode == "mean":
         sums = sums / sizes.clamp(min=1).to(rows.dtype).unsqueeze(1)
     return sums

@@ -76,7 +76,7 @@ def interpolate(
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[rank - 1](input, size)
     for d in range(rank):
-        index, weight = _taps(input.size(2 + d), size[d], factors[d], mode, align_corners, antialias, input.dtype)
+        index, weight = _taps(input.size(2 + d), size[d], factors[d], mode, align_corners, antialias, input.dtype, input.device)
         input = _combine(input, 2 + d, index, weight)
     return input
 
@@ -107,24 +107,24 @@ def _lanczos3(x):
     return torch.where(torch.abs(x) < 3, torch.sinc(x) * torch.sinc(x / 3), 0.0)
 
 
-def _taps(size, wanted, factor, mode, align_corners, antialias, dtype):
+def _taps(size, wanted, factor, mode, align_corners, antialias, dtype, device):
     """For one dimension: which inputs each output reads, and their weights."""
     # PyTorch computes places in float32, except for float64 input; nearest neighbours depend on that rounding.
     exact = torch.float64 if dtype == torch.float64 else torch.float32
-    place = torch.arange(wanted, dtype=exact)
-    ratio = torch.tensor(1.0 / factor if factor else size / wanted, dtype=exact)
+    place = torch.arange(wanted, dtype=exact, device=device)
+    ratio = torch.tensor(1.0 / factor if factor else size / wanted, dtype=exact, device=device)
     if mode in ("nearest", "nearest-exact"):
         shift = 0.5 if mode == "nearest-exact" else 0.0
         ratio = ratio.to(torch.float32)
         index = torch.floor((place.to(torch.float32) + shift) * ratio).long()
         return torch.clamp(index, 0, size - 1), None
     if align_corners:
-        ratio = torch.tensor((size - 1) / (wanted - 1) if wanted > 1 else 0.0, dtype=exact)
+        ratio = torch.tensor((size - 1) / (wanted - 1) if wanted > 1 else 0.0, dtype=exact, device=device)
     centre = place * ratio if align_corners else (place + 0.5) * ratio - 0.5
     if antialias or mode == "lanczos":
         return _wide_taps(size, wanted, ratio, centre, mode, antialias, dtype)
     if mode == "bicubic":
-        first = torch.floor(centre).unsqueeze(1) + torch.arange(-1, 3, dtype=exact)
+        first = torch.floor(centre).unsqueeze(1) + torch.arange(-1, 3, dtype=exact, device=device)
         weight = _cubic(centre.unsqueeze(1) - first)
         return torch.clamp(first.long(), 0, size - 1), weight.to(dtype)
     centre = torch.clamp(centre, min=0)
@@ -146,7 +146,7 @@ def _wide_taps(size, wanted, ratio, centre, mode, antialias, dtype):
     middle = centre + 0.5
     begin = torch.clamp((middle - support + 0.5).long(), min=0)
     end = torch.clamp((middle + support + 0.5).long(), max=size)
-    index = begin.unsqueeze(1) + torch.arange(int((end - begin).max()))
+    index = begin.unsqueeze(1) + torch.arange(int((end - begin).max()), device=centre.device)
     weight = kernel((index.to(centre.dtype) - middle.unsqueeze(1) + 0.5) / widen)
     weight = torch.where(index < end.unsqueeze(1), weight, 0.0)
     weight = weight / weight.sum(1, keepdim=True)

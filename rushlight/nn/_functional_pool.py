@@ -148,14 +148,14 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 # -- mean --
 
 
-def _counts(window, count_include_pad, dtype):
+def _counts(window, count_include_pad, dtype, device):
     """How many elements each window holds; padding beyond the right edge's own never counts."""
-    counts = torch.ones((), dtype=dtype)
+    counts = torch.ones((), dtype=dtype, device=device)
     for n, k, s, p, length in zip(window.size, window.kernel, window.stride, window.padding, window.places):
         starts = [i * s - p for i in range(length)]
         low, high = (-p, n + p) if count_include_pad else (0, n)
         along = [min(start + k, high) - max(start, low) for start in starts]
-        counts = counts.unsqueeze(-1) * torch.tensor(along, dtype=dtype)
+        counts = counts.unsqueeze(-1) * torch.tensor(along, dtype=dtype, device=device)
     return counts
 
 
@@ -165,9 +165,9 @@ def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_includ
     window = _Window(rank, f"avg_pool{rank}d", input, kernel_size, stride, padding, 1, ceil_mode)
     dtype = torch.float64 if input.dtype == torch.float64 else torch.float32
     if divisor_override is None:
-        divisor = _counts(window, count_include_pad, dtype)
+        divisor = _counts(window, count_include_pad, dtype, input.device)
     else:
-        divisor = torch.tensor(divisor_override, dtype=dtype)
+        divisor = torch.tensor(divisor_override, dtype=dtype, device=input.device)
     return pool.avg_pool(input, window.windows(), divisor)
 
 
@@ -308,12 +308,12 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
 def _fractional_starts(sample, size, wanted, kernel):
     """Where the windows begin (Graham, Fractional max-pooling, 2014): steps of a random offset, the last flush right."""
     if wanted == 1:
-        return torch.full((*sample.shape, 1), size - kernel, dtype=torch.int64)
+        return torch.full((*sample.shape, 1), size - kernel, dtype=torch.int64, device=sample.device)
     alpha = (size - kernel) / (wanted - 1)
-    steps = torch.arange(wanted - 1, dtype=sample.dtype)
+    steps = torch.arange(wanted - 1, dtype=sample.dtype, device=sample.device)
     offset = sample.unsqueeze(-1)
     starts = ((steps + offset) * alpha).long() - (offset * alpha).long()
-    return torch.cat([starts, torch.full((*sample.shape, 1), size - kernel, dtype=torch.int64)], -1)
+    return torch.cat([starts, torch.full((*sample.shape, 1), size - kernel, dtype=torch.int64, device=sample.device)], -1)
 
 
 def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, return_indices, samples):
@@ -332,11 +332,11 @@ def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, re
     batch, channels = batched.shape[:2]
     if samples is None:
         samples = torch.rand(batch, channels, rank, dtype=input.dtype, device=input.device)
-    place = torch.zeros((batch, channels) + (1,) * (2 * rank), dtype=torch.int64)
+    place = torch.zeros((batch, channels) + (1,) * (2 * rank), dtype=torch.int64, device=input.device)
     for d in range(rank):
         # Sample 0 belongs to the last dimension.
         starts = _fractional_starts(samples[..., rank - 1 - d], size[d], wanted[d], kernel[d])
-        position = starts.unsqueeze(-1) + torch.arange(kernel[d])
+        position = starts.unsqueeze(-1) + torch.arange(kernel[d], device=input.device)
         shape = [batch, channels] + [1] * (2 * rank)
         shape[2 + d], shape[2 + rank + d] = wanted[d], kernel[d]
         place = place * size[d] + position.reshape(shape)

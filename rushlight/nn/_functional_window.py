@@ -124,7 +124,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     channels = columns.size(1) // (kernel[0] * kernel[1])
     padded = [n + 2 * p for n, p in zip(size, edge)]
     # Each column element's place in the padded image, found by taking windows of an image of places.
-    index = windows(torch.arange(padded[0] * padded[1]).reshape(padded), kernel, step, gap)
+    index = windows(torch.arange(padded[0] * padded[1], device=input.device).reshape(padded), kernel, step, gap)
     index = index.permute(2, 3, 0, 1).reshape(-1)
     values = columns.reshape(columns.size(0), channels, -1)
     image = torch.zeros(columns.size(0), channels, padded[0] * padded[1], dtype=input.dtype, device=input.device)

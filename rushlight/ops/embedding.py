@@ -44,8 +44,8 @@ def _frequencies(flat, n):
     """How often each index occurs, for each index."""
     from . import creation
 
-    ones = creation.ones(tuple(flat.shape), dtype=_int64)
-    return index.index_select(index.index_add(creation.zeros((n,), dtype=_int64), 0, flat, ones), 0, flat)
+    ones = creation.ones(tuple(flat.shape), dtype=_int64, device=flat.device)
+    return index.index_select(index.index_add(creation.zeros((n,), dtype=_int64, device=flat.device), 0, flat, ones), 0, flat)
 
 
 @composite(where="functional")
@@ -66,4 +66,4 @@ def one_hot(tensor, num_classes=-1):
         num_classes = high + 1
     elif high >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return shape.cast(arithmetic.eq(shape.unsqueeze(tensor, -1), creation.arange(num_classes)), _int64)
+    return shape.cast(arithmetic.eq(shape.unsqueeze(tensor, -1), creation.arange(num_classes, device=tensor.device)), _int64)

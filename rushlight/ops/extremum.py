@@ -32,7 +32,7 @@ def put_along(grad, sizes, dim, keepdim, indices):
         return grad
     if not keepdim:
         grad, indices = shape.unsqueeze(grad, dim), shape.unsqueeze(indices, dim)
-    return gather.scatter(creation.zeros(sizes, dtype=grad.dtype), dim, indices, grad)
+    return gather.scatter(creation.zeros(sizes, dtype=grad.dtype, device=grad.device), dim, indices, grad)
 
 
 def _check_dim(name, input, dim):
@@ -54,7 +54,7 @@ def _along(name, both, label):
     @library(name=f"_{name}_along", where="", differentiable="input", label=label)
     def op(input, dim, keepdim):
         _refuse_complex(name, input)
-        return both(input, dim, keepdim) if input.ndim else (shape.clone(input), _zero_index())
+        return both(input, dim, keepdim) if input.ndim else (shape.clone(input), _zero_index(input))
 
     @op.backward_of
     def _(grads, dim, keepdim, indices, shapes):
@@ -63,10 +63,10 @@ def _along(name, both, label):
     return op
 
 
-def _zero_index():
+def _zero_index(like):
     from . import creation
 
-    return creation.zeros((), dtype=_tensor.dtypes()["int64"])
+    return creation.zeros((), dtype=_tensor.dtypes()["int64"], device=like.device)
 
 
 _max_along, _min_along = _along("max", _max_and_index, "Max"), _along("min", _min_and_index, "Min")
@@ -147,7 +147,7 @@ def _arg(name, op):
             out = op(shape.reshape(input, (-1,)), 0)
             return shape.reshape(out, (1,) * input.ndim) if keepdim else out
         dim = _check_dim(name, input, dim)
-        return op(input, dim, keepdim) if input.ndim else _zero_index()
+        return op(input, dim, keepdim) if input.ndim else _zero_index(input)
 
     definition.__name__ = name
     which = "largest" if name == "argmax" else "smallest"

@@ -282,7 +282,7 @@ def fft_ifftshift(input, dim=None):
 def _window(window, win_length, n_fft, like):
     """The window, of ones if None, in the middle of ``n_fft`` places."""
     if window is None:
-        window = creation.ones(win_length, dtype=like)
+        window = creation.ones(win_length, dtype=like.dtype, device=like.device)
     left = (n_fft - win_length) // 2
     return movement.constant_pad_nd(window, [left, n_fft - win_length - left]) if win_length < n_fft else window
 
@@ -387,7 +387,7 @@ def stft(
     if x.ndim != 2:
         raise RuntimeError(f"{call} : expected a 1D or 2D tensor")
     _check_stft(call, n_fft, hop_length, win_length, window, x.shape[-1])
-    frames = shape.unfold(x, -1, n_fft, hop_length) * _window(window, win_length, n_fft, input.real.dtype)
+    frames = shape.unfold(x, -1, n_fft, hop_length) * _window(window, win_length, n_fft, input.real)
     half = not complex_input if onesided is None else onesided
     out = shape.transpose((rfft if half else fft)(frames, norm="ortho" if normalized else None), 1, 2)
     out = shape.squeeze(out, 0) if input.ndim == 1 else out
@@ -441,8 +441,7 @@ def istft(
         return_complex=return_complex,
     )
     _check_stft(call, n_fft, hop_length, win_length, window, n_fft)
-    real = input.real.dtype
-    w = _window(window, win_length, n_fft, real)
+    w = _window(window, win_length, n_fft, input.real)
     norm, spectra = "ortho" if normalized else None, shape.transpose(x, 1, 2)
     frames = irfft(spectra, n_fft, norm=norm) if half else ifft(spectra, norm=norm)
     if not return_complex and frames.is_complex():

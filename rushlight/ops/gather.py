@@ -287,8 +287,8 @@ def _counts(input, dim, index, include_self):
     """How many elements met in each place; 1 where none did."""
     from . import creation
 
-    counts = creation.full(tuple(input.shape), int(include_self), dtype=_int64)
-    _scatter("add", counts, dim, index, creation.ones(tuple(index.shape), dtype=_int64))
+    counts = creation.full(tuple(input.shape), int(include_self), dtype=_int64, device=input.device)
+    _scatter("add", counts, dim, index, creation.ones(tuple(index.shape), dtype=_int64, device=index.device))
     return arithmetic.clamp_min(counts, 1)
 
 

@@ -228,7 +228,7 @@ def one_element(value, like):
     """A number or 0-dim tensor as a 0-dim tensor of ``like``'s dtype."""
     from . import creation
 
-    return shape.cast(value, like.dtype) if isinstance(value, Tensor) else creation.full((), value, dtype=like.dtype)
+    return shape.cast(value, like.dtype) if isinstance(value, Tensor) else creation.full((), value, dtype=like.dtype, device=like.device)
 
 
 @index_fill.backward_of

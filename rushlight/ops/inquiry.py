@@ -181,7 +181,8 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
             f"{type(test_elements).__name__}), "
             "but expected one of:\n  isin(tensor, tensor), isin(number, tensor), isin(tensor, number)"
         )
-    elements, test_elements = (t if isinstance(t, Tensor) else creation.full((), t) for t in (elements, test_elements))
+    device = (elements if isinstance(elements, Tensor) else test_elements).device
+    elements, test_elements = (t if isinstance(t, Tensor) else creation.full((), t, device=device) for t in (elements, test_elements))
     for t in (elements, test_elements):
         if t.dtype.name == "bool" or t.is_complex():
             raise RuntimeError(f"Unsupported input type encountered for isin(): {title(t)}")

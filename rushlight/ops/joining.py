@@ -134,7 +134,7 @@ def _(grads, input, sizes, dim):
         if g is None:
             s = list(input.shape)
             s[dim] = n
-            g = creation.zeros(s, dtype=like.dtype)
+            g = creation.zeros(s, dtype=like.dtype, device=like.device)
         full.append(g)
     return cat(full, dim)
 
@@ -235,7 +235,7 @@ def _(grads, input, dim):
     zero = None
     if any(g is None for g in grads):
         like = next(g for g in grads if g is not None)
-        zero = creation.zeros(like.shape, dtype=like.dtype)
+        zero = creation.zeros(like.shape, dtype=like.dtype, device=like.device)
     return stack([zero if g is None else g for g in grads], dim)
 
 
@@ -402,7 +402,7 @@ def block_diag(*tensors):
     rows, left = [], 0
     for b in blocks:
         height, width = b.shape
-        before, after = (creation.zeros((height, n), dtype=kind) for n in (left, columns - left - width))
+        before, after = (creation.zeros((height, n), dtype=kind, device=b.device) for n in (left, columns - left - width))
         rows.append(cat([before, b, after], 1))
         left += width
     return cat(rows, 0)

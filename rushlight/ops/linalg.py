@@ -103,7 +103,7 @@ def matrix_power(A, n):
     if n < 0:
         return matrix_power(inv(A), -n)
     if n == 0:
-        return shape.expand(creation.eye(A.shape[-1], dtype=A.dtype), tuple(A.shape)).clone()
+        return shape.expand(creation.eye(A.shape[-1], dtype=A.dtype, device=A.device), tuple(A.shape)).clone()
     result = None
     while True:
         if n & 1:
@@ -143,7 +143,7 @@ def matrix_exp(A):
 
 
 def _pade(A):
-    one = creation.eye(A.shape[-1], dtype=A.dtype)
+    one = creation.eye(A.shape[-1], dtype=A.dtype, device=A.device)
     A2 = multiply(A, A)
     A4 = multiply(A2, A2)
     A6 = multiply(A2, A4)
@@ -234,7 +234,7 @@ def vander(x, N=None):
     """The powers x^0 ... x^(N - 1) of each element, in a new last dim; N is by default the size of the last dim."""
     if (x.ndim == 0 and N is None) or (N is not None and N < 2) or (N is None and x.shape[-1] < 2):
         raise RuntimeError("N must be greater than 1.")
-    powers = creation.arange(x.shape[-1] if N is None else N)
+    powers = creation.arange(x.shape[-1] if N is None else N, device=x.device)
     return arithmetic.pow(shape.unsqueeze(x, -1), powers)
 
 
@@ -370,5 +370,5 @@ def lobpcg(
     values, vectors = linalg_spectral.eigh(A)
     if B is not None:
         vectors = linalg_solve.solve_triangular(adjoint(L), vectors, upper=True)
-    order = creation.arange(k) if largest is False else A.shape[-1] - 1 - creation.arange(k)
+    order = creation.arange(k, device=A.device) if largest is False else A.shape[-1] - 1 - creation.arange(k, device=A.device)
     return values[..., order], vectors[..., order]

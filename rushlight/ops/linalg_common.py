@@ -123,7 +123,7 @@ def conj(x):
 def _offsets(x):
     """column - row for each element of the last two dims."""
     m, n = x.shape[-2:]
-    return creation.arange(n) - shape.unsqueeze(creation.arange(m), -1)
+    return creation.arange(n, device=x.device) - shape.unsqueeze(creation.arange(m, device=x.device), -1)
 
 
 def where(mask, a, b):
@@ -132,7 +132,7 @@ def where(mask, a, b):
 
 
 def _kept(x, mask):
-    return where(mask, x, creation.zeros((), dtype=x.dtype))
+    return where(mask, x, creation.zeros((), dtype=x.dtype, device=x.device))
 
 
 def lower(x, diagonal=0):

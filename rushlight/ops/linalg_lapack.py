@@ -23,7 +23,7 @@ def is_complex(x):
 
 def empty(like, *size, dtype=None):
     """Uninitialised memory for results, with ``like``'s dtype."""
-    return creation.empty(size, dtype=like.dtype if dtype is None else dtype)
+    return creation.empty(size, dtype=like.dtype if dtype is None else dtype, device=like.device)
 
 
 def real_dtype(x):
@@ -145,7 +145,7 @@ def trsm(x, right, left, upper, unit):
     """Solves the triangular x X = right, or X x = right; both are copied. Column-major memory."""
     a, out = columns(x), columns(right)
     n, m = out.shape[-2:]
-    one = creation.ones((), dtype=x.dtype)
+    one = creation.ones((), dtype=x.dtype, device=x.device)
     run(
         letter(x) + "trsm_", count(x.shape[:-2]), m * n * a.shape[-1], b"L" if left else b"R", b"U" if upper else b"L", b"N",
         b"U" if unit else b"N", m, n, (one.data_ptr(), 0), each(a, 2), max(a.shape[-1], 1), each(out, 2), max(m, 1),

@@ -48,7 +48,7 @@ def _(grad, A, result):
 def _parity(pivots, like):
     """The sign of each permutation: minus one for every row that was moved."""
     n = pivots.shape[-1]
-    moved = arithmetic.ne(pivots, creation.arange(1, n + 1))
+    moved = arithmetic.ne(pivots, creation.arange(1, n + 1, device=pivots.device))
     odd = arithmetic.remainder(reduction.sum(moved, -1), 2)
     return shape.cast(1 - 2 * odd, like.dtype)
 
@@ -60,7 +60,7 @@ def _adjugate(A):
     U, S, Vh = svd(A)
     n = S.shape[-1]
     grid = shape.expand(shape.unsqueeze(S, -2), (*S.shape, n))
-    others = grid * (1 - creation.eye(n, dtype=S.dtype)) + creation.eye(n, dtype=S.dtype)
+    others = grid * (1 - creation.eye(n, dtype=S.dtype, device=S.device)) + creation.eye(n, dtype=S.dtype, device=S.device)
     phase = shape.unsqueeze(shape.unsqueeze(_det(U) * _det(Vh), -1), -1)
     return phase * multiply(adjoint(Vh), on_diagonal(shape.cast(reduction.prod(others, -1), A.dtype)), adjoint(U))
 
@@ -350,7 +350,7 @@ def cholesky_solve(B, L, upper=False):
 def cholesky_inverse(L, upper=False):
     """The inverse of A given its Cholesky factor."""
     check_square(L, "cholesky_inverse")
-    return cholesky_solve(shape.expand(creation.eye(L.shape[-1], dtype=L.dtype), tuple(L.shape)), L, upper)
+    return cholesky_solve(shape.expand(creation.eye(L.shape[-1], dtype=L.dtype, device=L.device), tuple(L.shape)), L, upper)
 
 
 # -- LU --
@@ -398,7 +398,7 @@ def _unit_lower(LU):
     """The unit lower triangular factor."""
     m, n = LU.shape[-2:]
     k = min(m, n)
-    return lower(LU[..., :k], -1) + creation.eye(m, k, dtype=LU.dtype)
+    return lower(LU[..., :k], -1) + creation.eye(m, k, dtype=LU.dtype, device=LU.device)
 
 
 def _permutation(pivots, m):
@@ -409,13 +409,13 @@ def _permutation(pivots, m):
         for i, j in enumerate(exchanges):
             rows[i], rows[j - 1] = rows[j - 1], rows[i]
         orders.extend(rows)
-    return shape.reshape(tensor(orders, dtype=lapack.integer_dtype()), *pivots.shape[:-1], m)
+    return shape.reshape(tensor(orders, dtype=lapack.integer_dtype(), device=pivots.device), *pivots.shape[:-1], m)
 
 
 def _permutation_matrix(pivots, m, dtype):
     """P with P L U = A."""
     rows = shape.unsqueeze(_permutation(pivots, m), -2)
-    return shape.cast(arithmetic.eq(rows, shape.unsqueeze(creation.arange(m), -1)), dtype)
+    return shape.cast(arithmetic.eq(rows, shape.unsqueeze(creation.arange(m, device=pivots.device), -1)), dtype)
 
 
 def _permuted(x, pivots):
@@ -466,7 +466,7 @@ def lu_factor(A, *, pivot=True):
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """(P, L, U) from the packed factors; what is not asked for is an empty tensor."""
     m, n = LU_data.shape[-2:]
-    none = creation.empty((0,), dtype=LU_data.dtype)
+    none = creation.empty((0,), dtype=LU_data.dtype, device=LU_data.device)
     P = _permutation_matrix(LU_pivots, m, LU_data.dtype) if unpack_pivots else none
     if not unpack_data:
         return return_types.lu_unpack(P, none, none)

@@ -35,7 +35,7 @@ def _qr(A, mode):
     reflectors, tau = lapack.geqrf(A, m - n if complete else 0)
     R = upper(lapack.turned(reflectors)[..., : m if mode == "complete" else k, :n])
     if mode == "r":
-        return return_types.linalg_qr(creation.empty((0,), dtype=A.dtype), R)
+        return return_types.linalg_qr(creation.empty((0,), dtype=A.dtype, device=A.device), R)
     if not complete:
         reflectors = shape.contiguous(shape.narrow(reflectors, -2, 0, k))
     return return_types.linalg_qr(lapack.turned(lapack.orgqr(reflectors, tau, m if complete else k)), R)
@@ -56,7 +56,7 @@ def _(grads, A, mode, results):
         raise RuntimeError(
             "The QR decomposition is not differentiable when mode='complete' and nrows > ncols.\nUse mode='reduced'."
         )
-    of_q, of_r = (creation.zeros(tuple(x.shape), dtype=x.dtype) if g is None else g for g, x in zip(grads, results))
+    of_q, of_r = (creation.zeros(tuple(x.shape), dtype=x.dtype, device=x.device) if g is None else g for g, x in zip(grads, results))
     if m >= n:
         return _qr_square(Q, R, of_q, of_r)
     from .joining import cat
@@ -194,7 +194,7 @@ def _gaps(values, dtype):
     """values[j] - values[i] for each i, j, with ones on the diagonal."""
     n = values.shape[-1]
     differences = shape.unsqueeze(values, -2) - shape.unsqueeze(values, -1)
-    return shape.cast(differences + creation.eye(n, dtype=values.dtype), dtype)
+    return shape.cast(differences + creation.eye(n, dtype=values.dtype, device=values.device), dtype)
 
 
 def _check_svd(A):
@@ -246,7 +246,7 @@ def torch_svd(input, some=True, compute_uv=True):
     """(U, S, V) with U diag(S) V^H = input; see linalg.svd, which returns V^H."""
     if not compute_uv:
         m, n = input.shape[-2:]
-        zeros = [creation.zeros((*input.shape[:-2], s, s), dtype=input.dtype) for s in (m, n)]
+        zeros = [creation.zeros((*input.shape[:-2], s, s), dtype=input.dtype, device=input.device) for s in (m, n)]
         return return_types.svd(zeros[0], svdvals(input), zeros[1])
     U, S, Vh = svd(input, not some)
     return return_types.svd(U, S, adjoint(Vh))
@@ -344,11 +344,11 @@ def _raise_eig(info):
 def _unpacked(V, imag):
     """Complex eigenvectors from LAPACK's packing: columns j and j + 1 of a conjugate pair hold its real and imaginary part."""
     n = V.shape[-1]
-    ahead = V[..., :, creation.arange(1, n + 1).clamp(max=n - 1)] if n else V
-    behind = V[..., :, creation.arange(-1, n - 1).clamp(min=0)] if n else V
+    ahead = V[..., :, creation.arange(1, n + 1, device=V.device).clamp(max=n - 1)] if n else V
+    behind = V[..., :, creation.arange(-1, n - 1, device=V.device).clamp(min=0)] if n else V
     sign = shape.unsqueeze(imag, -2)
     first, second = arithmetic.gt(sign, 0), arithmetic.lt(sign, 0)
-    zero = creation.zeros((), dtype=V.dtype)
+    zero = creation.zeros((), dtype=V.dtype, device=V.device)
     return casting.complex(where(second, behind, V), where(first, ahead, where(second, -V, zero)))
 
 
@@ -373,7 +373,7 @@ def _(grads, A, results):
 
 def _gaps_complex(values):
     n = values.shape[-1]
-    return shape.unsqueeze(values, -2) - shape.unsqueeze(values, -1) + creation.eye(n, dtype=values.dtype)
+    return shape.unsqueeze(values, -2) - shape.unsqueeze(values, -1) + creation.eye(n, dtype=values.dtype, device=values.device)
 
 
 def _check_eig(A, name):
@@ -411,7 +411,7 @@ def _pinv(A, atol, rtol, hermitian):
         U, values, Vh = _svd(A, False)
         size, left, right = values, adjoint(Vh), adjoint(U)
     kept = arithmetic.gt(size, shape.unsqueeze(_tolerance(A, size, atol, rtol), -1))
-    inverse = where(kept, arithmetic.reciprocal(values), creation.zeros((), dtype=values.dtype))
+    inverse = where(kept, arithmetic.reciprocal(values), creation.zeros((), dtype=values.dtype, device=values.device))
     return multiply(left * shape.unsqueeze(shape.cast(inverse, A.dtype), -2), right)
 
 
@@ -428,8 +428,8 @@ def _tolerance(A, size, atol, rtol):
     """max(atol, rtol * largest); rtol is by default eps * max(m, n), or 0 when atol is given."""
     if rtol is None:
         rtol = 0.0 if atol is not None else epsilon(A) * max(A.shape[-2:])
-    largest = reduction.amax(size, -1) if size.shape[-1] else creation.zeros(tuple(size.shape[:-1]), dtype=size.dtype)
-    return arithmetic.maximum(largest * rtol, creation.zeros((), dtype=size.dtype) + (0.0 if atol is None else atol))
+    largest = reduction.amax(size, -1) if size.shape[-1] else creation.zeros(tuple(size.shape[:-1]), dtype=size.dtype, device=size.device)
+    return arithmetic.maximum(largest * rtol, creation.zeros((), dtype=size.dtype, device=size.device) + (0.0 if atol is None else atol))
 
 
 @composite(where="linalg", name="linalg_pinv")
@@ -446,7 +446,7 @@ def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False):
     if hermitian:
         check_square(A, "linalg.eigh")
     if A.numel() == 0:
-        return creation.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), dtype=A.dtype)
+        return creation.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), dtype=A.dtype, device=A.device)
     return _pinv(A, atol, rcond if rtol is None else rtol, hermitian)
 
 
@@ -463,7 +463,7 @@ def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False):
     if not 8 <= A.dtype.code <= 11:
         raise RuntimeError("This function doesn't handle types other than float and double")
     if A.numel() == 0:
-        return creation.zeros(tuple(A.shape[:-2]), dtype=lapack.integer_dtype())
+        return creation.zeros(tuple(A.shape[:-2]), dtype=lapack.integer_dtype(), device=A.device)
     size = arithmetic.abs(eigvalsh(A)) if hermitian else svdvals(A)
     limit = _tolerance(A, size, atol, rtol) if tol is None else tol
     limit = shape.unsqueeze(limit, -1) if hasattr(limit, "ndim") and limit.ndim else limit
@@ -479,14 +479,14 @@ def cond(A, p=None):
     if p is None or p in (2, -2):
         S = svdvals(A)
         if not S.shape[-1]:
-            return creation.zeros(tuple(A.shape[:-2]), dtype=S.dtype)
+            return creation.zeros(tuple(A.shape[:-2]), dtype=S.dtype, device=S.device)
         return S[..., -1] / S[..., 0] if p == -2 else S[..., 0] / S[..., -1]
     if p not in ("fro", "nuc", 1, -1, float("inf"), -float("inf")):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
     check_square(A, f"linalg.cond(ord={p})")
     inverse, info = _inv(A)
     result = matrix_norm(A, p) * matrix_norm(inverse, p)
-    return where(arithmetic.eq(info, 0), result, creation.zeros((), dtype=result.dtype) + float("inf"))
+    return where(arithmetic.eq(info, 0), result, creation.zeros((), dtype=result.dtype, device=result.device) + float("inf"))
 
 
 def check_matrix_only(A):
@@ -505,17 +505,17 @@ def _lstsq(A, B, rcond, driver):
     m, n = A.shape[-2:]
     padded = B
     if n > m:
-        padded = creation.zeros((*B.shape[:-2], n, B.shape[-1]), dtype=B.dtype)
+        padded = creation.zeros((*B.shape[:-2], n, B.shape[-1]), dtype=B.dtype, device=B.device)
         shape.copy_(padded[..., :m, :], B)
     out, rank, S, _ = lapack.gels(A, padded, driver, rcond)
     rows = lapack.turned(out)
-    none = creation.empty((0,), dtype=S.dtype)
+    none = creation.empty((0,), dtype=S.dtype, device=S.device)
     full = driver == "gels" or bool(reduction.all(arithmetic.eq(rank, n)))
     residuals = none
     if m > n and full and driver != "gelsy":
         residuals = reduction.sum(arithmetic.square(arithmetic.abs(rows[..., n:, :])), -2)
     return return_types.linalg_lstsq(
-        rows[..., :n, :].clone(), residuals, creation.empty((0,), dtype=rank.dtype) if driver == "gels" else rank,
+        rows[..., :n, :].clone(), residuals, creation.empty((0,), dtype=rank.dtype, device=rank.device) if driver == "gels" else rank,
         S if driver in ("gelsd", "gelss") else none,
     )  # fmt: skip
 

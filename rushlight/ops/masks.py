@@ -115,7 +115,7 @@ def nonzero_static(input, *, size, fill_value=-1):
 
     found = _coordinates(input)
     n = min(found.shape[0], size)
-    rest = creation.full((size - n, input.ndim), fill_value, dtype=_int64)
+    rest = creation.full((size - n, input.ndim), fill_value, dtype=_int64, device=input.device)
     return joining.cat([shape.narrow(found, 0, 0, n), rest])
 
 

@@ -70,6 +70,7 @@ def _median_form(name, skip_nan, doc):
                 (),
                 math.nan if input.is_floating_point() else -(2**63) if input.dtype is _int64 else 0,
                 dtype=input.dtype,
+                device=input.device,
             )
         result = _median_of_all(input, skip_nan)
         return result if out is None else _operator.deliver_out(result, out, name)
@@ -95,7 +96,7 @@ def _mode(input, dim, keepdim):
     x = sorting.last(input, dim)
     rows, order = sorting.core.least(x, x.shape[-1], False, True)
     n = rows.shape[-1]
-    place = creation.arange(n).expand(rows.shape)
+    place = creation.arange(n, device=rows.device).expand(rows.shape)
     first = joining.cat([arithmetic.eq(place[..., :1], 0), arithmetic.ne(rows[..., 1:], rows[..., :-1])], -1)
     length = place - scan.cummax(masks.where(first, place, 0), -1).values
     end = reduction._argmax(length, rows.ndim - 1, True)  # the first longest run: of equally frequent values the least
@@ -167,7 +168,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
-        q = creation.full((), q, dtype=input.dtype)
+        q = creation.full((), q, dtype=input.dtype, device=input.device)
     _check_quantile(name, input, q, interpolation)
     flat = shape.reshape(input, (-1,)) if dim is None or input.ndim == 0 else input
     place = 0 if flat is not input else _wrap(dim, input.ndim)

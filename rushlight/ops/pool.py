@@ -196,20 +196,20 @@ def _lowest(dtype):
     return -(1 << (8 * dtype.itemsize - 1)) if dtype.is_signed else 0
 
 
-def _first_taps(windows, dtype):
+def _first_taps(windows, dtype, device):
     """For each place the first tap that lies inside the input: what a window without anything above the lowest value chooses."""
-    total = creation.zeros((), dtype=_int64)
+    total = creation.zeros((), dtype=_int64, device=device)
     for k, s, p, d, _n, m in windows.dims():
         inside = [-(-max(0, p - i * s) // d) for i in range(m)]
-        total = arithmetic.add(arithmetic.mul(shape.unsqueeze(total, -1), k), _integers(inside))
+        total = arithmetic.add(arithmetic.mul(shape.unsqueeze(total, -1), k), _integers(inside, device))
     return shape.cast(total, dtype)
 
 
-def _integers(values):
+def _integers(values, device):
     """A list of integers as an int64 tensor."""
     from .._core.convert import tensor
 
-    return tensor(values, dtype=_int64)
+    return tensor(values, dtype=_int64, device=device)
 
 
 def _tap_dtype(windows):
@@ -219,7 +219,7 @@ def _tap_dtype(windows):
 def _maxima(input, windows, traced):
     """Maxima and, if ``traced``, their taps."""
     out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
-    best = shape.expand(creation.full((), _lowest(input.dtype), dtype=input.dtype), out.shape)
+    best = shape.expand(creation.full((), _lowest(input.dtype), dtype=input.dtype, device=input.device), out.shape)
     views = windows.halves(input, _lowest(input.dtype))
     if not traced:
         for i in range(0, len(views), _TERMS):
@@ -230,7 +230,7 @@ def _maxima(input, windows, traced):
     dtype = _tap_dtype(windows)
     name = ty.NAMES[dtype.code]
     taps = creation.empty(tuple(out.shape), dtype=dtype, device=input.device)
-    first = _first_taps(windows, dtype) if any(windows.padding) else creation.zeros((), dtype=dtype)
+    first = _first_taps(windows, dtype, input.device) if any(windows.padding) else creation.zeros((), dtype=dtype, device=input.device)
     first = shape.expand(first, out.shape)
     for i in range(0, len(views), _MAXIMA):
         operands, parts = _joined(views[i : i + _MAXIMA])
@@ -326,11 +326,11 @@ def max_pool(input, windows, indices, records):
 
 def _flat_places(taps, windows):
     """Places in the flattened input of the taps of each window."""
-    corner, offsets = creation.zeros((), dtype=_int64), [0] * len(windows.taps)
+    corner, offsets = creation.zeros((), dtype=_int64, device=taps.device), [0] * len(windows.taps)
     for dim, (_k, s, p, d, n, m) in enumerate(windows.dims()):
-        corner = arithmetic.add(arithmetic.mul(shape.unsqueeze(corner, -1), n), _integers([i * s - p for i in range(m)]))
+        corner = arithmetic.add(arithmetic.mul(shape.unsqueeze(corner, -1), n), _integers([i * s - p for i in range(m)], taps.device))
         offsets = [o * n + tap[dim] * d for o, tap in zip(offsets, windows.taps)]
-    return arithmetic.add(_integers(offsets)[shape.cast(taps, _int64)], corner)
+    return arithmetic.add(_integers(offsets, taps.device)[shape.cast(taps, _int64)], corner)
 
 
 # -- mean --
@@ -397,9 +397,9 @@ def avg_pool(input, windows, divisor):
 # -- means of windows that fit a given output --
 
 
-def _shares(size, wanted, dtype):
+def _shares(size, wanted, like):
     """(size, wanted): how much each element counts in each of ``wanted`` windows that together cover ``size`` elements."""
-    share = creation.zeros((size, wanted), dtype=dtype)
+    share = creation.zeros((size, wanted), dtype=like.dtype, device=like.device)
     for column in range(wanted):
         begin, end = column * size // wanted, -(-(column + 1) * size // wanted)
         shape.fill_(share[begin:end, column], 1.0 / (end - begin))
@@ -424,7 +424,7 @@ def _adaptive_means(rank):
             if output[i] and size[i] % output[i] == 0:
                 input = reduction.mean(_split(input, dim, output[i]), dim + 1)
             else:
-                input = _along(input, dim, _shares(size[i], output[i], input.dtype))
+                input = _along(input, dim, _shares(size[i], output[i], input))
         return shape.contiguous(input)
 
     @means.backward_of
@@ -435,7 +435,7 @@ def _adaptive_means(rank):
     def spread(grad, size):
         output = grad.shape[-rank:]
         for i, (n, m) in enumerate(zip(size, output)):
-            grad = _along(grad, grad.ndim - rank + i, shape.transpose(_shares(n, m, grad.dtype), 0, 1))
+            grad = _along(grad, grad.ndim - rank + i, shape.transpose(_shares(n, m, grad), 0, 1))
         return shape.contiguous(grad)
 
     @spread.backward_of

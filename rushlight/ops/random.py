@@ -367,14 +367,14 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
     elif std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     model = tensors[0].detach() if len(tensors) == 1 else arithmetic.add(mean, std)
-    z = normal_(empty(model.shape, dtype=model.dtype), generator=generator)
+    z = normal_(empty(model.shape, dtype=model.dtype, device=model.device), generator=generator)
     return arithmetic.add(arithmetic.mul(z, std), mean)
 
 
 @composite(where="function method")
 def bernoulli(input, p=None, *, generator=None):
     """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only."""
-    return bernoulli_(empty(input.shape, dtype=input.dtype), input if p is None else p, generator=generator)
+    return bernoulli_(empty(input.shape, dtype=input.dtype, device=input.device), input if p is None else p, generator=generator)
 
 
 @composite(where="function method")
@@ -408,7 +408,7 @@ def _sampled(kernel, stream, generator, *parameters):
     size = first.shape
     for other in parameters[1:]:
         size = arithmetic.add(first.detach(), other.detach()).shape
-    out = empty(size, dtype=first.dtype)
+    out = empty(size, dtype=first.dtype, device=first.device)
     return _core.fill(out, stream, *(p.detach().expand(size) for p in parameters), generator=generator)
 
 
@@ -443,7 +443,8 @@ def _(grad, input, result):
 @composite(where="function")
 def _standard_gamma_grad(input, output):
     """The derivatives of the gamma samples ``output`` by their shapes ``input``."""
-    return _core.fill_gamma_slopes(empty(input.shape, dtype=input.dtype), input.detach().contiguous(), output.detach().contiguous())
+    out = empty(input.shape, dtype=input.dtype, device=input.device)
+    return _core.fill_gamma_slopes(out, input.detach().contiguous(), output.detach().contiguous())
 
 
 @composite(where="function")

@@ -78,8 +78,8 @@ def _scatter_strided(out, grad, size, stride, offset, layout):
     extent = lambda sizes, strides: 1 + sum((n - 1) * s for n, s in zip(sizes, strides)) if 0 not in sizes else 0  # noqa: E731
     low = min(offset, 0)
     room = max(extent(tuple(out.shape), layout), offset + extent(size, stride)) - low
-    flat = creation.zeros(room, dtype=grad.dtype)
-    at = as_strided(creation.arange(room), size, stride, offset - low)
+    flat = creation.zeros(room, dtype=grad.dtype, device=grad.device)
+    at = as_strided(creation.arange(room, device=grad.device), size, stride, offset - low)
     flat = index.index_add(flat, 0, reshape(at, -1), reshape(grad, -1))
     return clone(as_strided(flat, tuple(out.shape), layout, -low))
 

@@ -131,7 +131,7 @@ def pick(input, dim, keepdim, ranks):
     ranks = (
         shape.contiguous(last_ranks(ranks, dim, input.ndim))
         if isinstance(ranks, Tensor)
-        else creation.full(lead, ranks, dtype=_int64)
+        else creation.full(lead, ranks, dtype=_int64, device=input.device)
     )
     indices = core.kth(x, ranks)
     values = shape.squeeze(gather.gather(x, -1, shape.unsqueeze(indices, -1)), -1)
@@ -193,7 +193,7 @@ def _runs(differs, n):
     """(starts of runs, run number of each element) from where an element differs from the one before it."""
     from . import creation, scan
 
-    first = joining.cat([creation.ones(min(n, 1), dtype=_bool), differs])
+    first = joining.cat([creation.ones(min(n, 1), dtype=_bool, device=differs.device), differs])
     starts = shape.reshape(_positions(first), (-1,))
     return starts, scan.cumsum(first, 0) - 1
 
@@ -207,7 +207,7 @@ def _positions(mask):
 def _lengths(starts, n):
     from . import creation
 
-    return joining.cat([starts[1:], creation.full((min(starts.shape[0], 1),), n, dtype=_int64)]) - starts
+    return joining.cat([starts[1:], creation.full((min(starts.shape[0], 1),), n, dtype=_int64, device=starts.device)]) - starts
 
 
 def _result(values, inverse, counts, return_inverse, return_counts):
@@ -249,10 +249,10 @@ def _unique_slices(x, dim, return_inverse, return_counts):
     if n == 0 or x.numel() == 0:
         if n and x.numel() == 0:
             raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
-        none = creation.zeros(0, dtype=_int64)
+        none = creation.zeros(0, dtype=_int64, device=x.device)
         return _result(x, none, none, return_inverse, return_counts)
     flat = shape.reshape(rows, (n, -1))
-    order = creation.arange(n)
+    order = creation.arange(n, device=x.device)
     for column in range(flat.shape[1] - 1, -1, -1):  # stable sorts from the least significant column on
         order = order[sort(flat[order, column]).indices]
     flat = flat[order]
@@ -332,7 +332,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     values = (
         input
         if isinstance(input, Tensor)
-        else creation.full((), input, dtype=_operator.result_type(sorted_sequence, input))
+        else creation.full((), input, dtype=_operator.result_type(sorted_sequence, input), device=sorted_sequence.device)
     )
     right = _side(right, side)
     _check_bounds(sorted_sequence, values, sorter)
@@ -375,9 +375,11 @@ def bincount(input, weights=None, minlength=0):
     n = max(int(reduction.amax(input)) + 1 if input.numel() else 0, minlength)
     kind = _int64 if weights is None else weights.dtype if weights.dtype.name == "float32" else _dtypes["float64"]
     added = (
-        creation.ones(1, dtype=_int64).expand(input.shape[0]) if weights is None else shape.cast(weights.detach(), kind)
+        creation.ones(1, dtype=_int64, device=input.device).expand(input.shape[0])
+        if weights is None
+        else shape.cast(weights.detach(), kind)
     )
-    out = creation.zeros(n, dtype=kind)
+    out = creation.zeros(n, dtype=kind, device=input.device)
     return gather.scatter_add(out, 0, shape.cast(input, _int64), added) if input.numel() else out
 
 
@@ -427,7 +429,7 @@ def histc(input, bins=100, min=0, max=0):
 
     _check_bins(input, bins)
     low, high = _limits("torch.histc", input, min, max)
-    return _counted(input, creation.linspace(low, high, bins + 1, dtype=input.dtype), None)
+    return _counted(input, creation.linspace(low, high, bins + 1, dtype=input.dtype, device=input.device), None)
 
 
 @composite
@@ -444,7 +446,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     else:
         _check_bins(input, bins)
         low, high = _limits("torch.histogram", input, *(range or (0, 0)))
-        edges = creation.linspace(low, high, bins + 1, dtype=input.dtype)
+        edges = creation.linspace(low, high, bins + 1, dtype=input.dtype, device=input.device)
     hist = _counted(input, edges, weight)
     if density:
         hist = hist / (reduction.sum(hist) * (edges[1:] - edges[:-1]))

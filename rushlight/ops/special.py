@@ -126,7 +126,7 @@ def _polynomial(name, doc, first, step):
 
     def definition(input, n):
         x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
-        degree = n if isinstance(n, Tensor) else creation.full((), n, dtype=_int64)
+        degree = n if isinstance(n, Tensor) else creation.full((), n, dtype=_int64, device=x.device)
         x, degree = joining.broadcast_tensors(x.detach(), degree)
         before, p = x * 0, x * 0 + 1
         out = masks.where(degree < 0, before, p)

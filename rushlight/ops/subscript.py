@@ -296,7 +296,7 @@ def _value(value, input):
             f"can't assign a {type(value).__name__} to a {_tensor.type_name(input)}\n"
             "  Assign a number or a tensor: x[key] = torch.tensor(values)."
         )
-    return creation.full((), value, dtype=input.dtype)
+    return creation.full((), value, dtype=input.dtype, device=input.device)
 
 
 _view.set_callback("advanced_getitem", _getitem)

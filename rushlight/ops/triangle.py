@@ -28,7 +28,8 @@ def _triangle(name, part, doc):
         if input.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         rows, columns = input.shape[-2:]
-        return part(input, creation.arange(diagonal, rows + diagonal).unsqueeze(1), creation.arange(columns))
+        row = creation.arange(diagonal, rows + diagonal, device=input.device).unsqueeze(1)
+        return part(input, row, creation.arange(columns, device=input.device))
 
     definition.__name__, definition.__doc__ = name, doc
     return composite(definition, inplace=True)

@@ -4,7 +4,7 @@ import functools
 import struct
 
 from ..._core import device as _device
-from ..._core.tensor import Tensor, code_of, place_of
+from ..._core.tensor import Tensor, code_of, device_at, place_of
 from ...codegen import cuda as codegen
 from ...lang import types as ty
 
@@ -35,9 +35,9 @@ class Family:
             self._kernels[entry] = kernel
         return kernel
 
-    def pack(self, kernel, values):
+    def pack(self, kernel, values, place=None):
         """The parameter as bytes."""
-        packed = {name: _packed(values.pop(name, None), letter, count) for name, letter, count in self.fields}
+        packed = {name: _packed(values.pop(name, None), letter, count, place) for name, letter, count in self.fields}
         if values:
             raise TypeError(f"{self.file}: no field {', '.join(sorted(values))}")
         return kernel.pack(**packed)
@@ -53,14 +53,16 @@ class Family:
         kernel = self.kernel(entry)
         if fault is not None:
             values["fault"] = _device.fault_record(place, fault)
-        _device.launch_kernel(load(kernel, place - 1), place, self.pack(kernel, values), grid, self.threads)
+        _device.launch_kernel(load(kernel, place - 1), place, self.pack(kernel, values, place), grid, self.threads)
 
 
-def _packed(value, letter, count):
+def _packed(value, letter, count, place):
     if count > 1:
         values = tuple(value or ())
         return struct.pack(f"@{count}{letter}", *values, *(0,) * (count - len(values)))
     if isinstance(value, Tensor):
+        if place_of(value.device) != place:
+            raise RuntimeError(f"a kernel for {device_at(place)} was given a tensor on {value.device}")
         return value.data_ptr()
     if letter == "q" and value is not None and value >= 1 << 63:
         return value - (1 << 64)

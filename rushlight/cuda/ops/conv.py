@@ -9,8 +9,8 @@ from .matmul import DTYPES, cut, machinery, on_tensor_cores, sums_in
 
 _kernels = Family(
     "conv.cu",
-    "P x, P w, P bias, P out, q images, q groups, q channels, q outputs, q parts, q stretch, 3q size, 3q place, 3q taps, 3q step, 3q start, "
-    "3q gap, q x_image, q x_channel, 3q x_stride, q w_stride, q out_image, q out_channel, 3q out_stride",
+    "P x, P w, P bias, P out, q images, q groups, q channels, q outputs, q parts, q stretch, 3q size, 3q place, 3q taps, 3q step, "
+    "3q start, 3q gap, q x_image, q x_channel, 3q x_stride, q w_stride, q out_image, q out_channel, 3q out_stride",
 )
 
 
@@ -24,7 +24,7 @@ def _geometry(x, places, groups, outputs):
 
 
 def correlate(x, rows, bias, out, steps, offsets, groups):
-    """out[n, o, z, y, x] = bias[o] + sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along each dim, evenly spaced."""
+    """out[n, o, z, y, x] = bias[o] + sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along a dim are even."""
     rows = shape.contiguous(rows)
     type = name(x)
     how, side = machinery(type, rows.shape[0] // groups, out.shape[0] * math.prod(out.shape[2:]), on_tensor_cores(type, convolution=True))

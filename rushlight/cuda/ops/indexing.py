@@ -32,8 +32,8 @@ def offsets(index, size, step, negative):
         raise IndexError(f"index {index.reshape(-1)[0].item()} is out of bounds for dimension with size 0")
     if n:
         _places(
-            f"places<{name(index)}>", index, blocks(n), fault="index", input=index, out=out, n=n, size=size, step=step, negative=int(negative),
-            code=fault_code("index"),
+            f"places<{name(index)}>", index, blocks(n), fault="index", input=index, out=out, n=n, size=size, step=step,
+            negative=int(negative), code=fault_code("index"),
         )  # fmt: skip
     return out
 
@@ -61,8 +61,8 @@ def unravel(positions, sizes, steps=None):
     if out.numel():
         positions = shape.contiguous(positions)
         _places(
-            "unravel<i64>", positions, blocks(n), input=positions, out=out, n=n, rank=rank, coordinates=int(steps is None), sizes=tuple(sizes),
-            steps=steps,
+            "unravel<i64>", positions, blocks(n), input=positions, out=out, n=n, rank=rank, coordinates=int(steps is None),
+            sizes=tuple(sizes), steps=steps,
         )  # fmt: skip
     return out
 

@@ -44,14 +44,17 @@ def _tf32_allowed(convolution):
 
 
 def cut(tiles, k, unit=64):
-    """(parts, stretch): stretches of k so that few tiles keep a GPU busy; by the shape alone, so that results are the same on every device."""
+    """(parts, stretch): stretches of k with which few tiles keep a GPU busy; by the shape alone: results are the same on every device."""
     parts = max(1, min(_BUSY // max(tiles, 1), k // _DEPTH))
-    stretch = -(-(-(-k // parts)) // unit) * unit
-    return max(1, -(-k // stretch)) if k else 1, max(stretch, unit)
+    stretch = max(unit, (k + parts * unit - 1) // (parts * unit) * unit)
+    return max(1, -(-k // stretch)), stretch
 
 
 def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta):
-    """c = alpha a b + beta c. extents: m, n, k, batch; a, b, c: addresses; strides in elements: row, column, batch and conjugated; row, batch of c."""
+    """c = alpha a b + beta c.
+
+    extents: m, n, k, batch; a, b, c: addresses; strides in elements: row, column, batch, and conjugated; of c row and batch.
+    """
     m, n, k, batch = extents
     type = type_name(code)
     how, side = machinery(type, m, n, on_tensor_cores(type))
@@ -59,9 +62,9 @@ def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alph
     tiles = -(-m // side) * -(-n // side)
     parts, stretch = cut(tiles * batch, k)
     given = {
-        "a": a, "b": b, "m": m, "n": n, "k": k, "batch": batch, "parts": parts, "stretch": stretch, "a_row": a_strides[0], "a_column": a_strides[1],
-        "a_batch": a_strides[2], "conjugate_a": int(a_strides[3]), "b_row": b_strides[0], "b_column": b_strides[1], "b_batch": b_strides[2],
-        "conjugate_b": int(b_strides[3]), "alpha_re": alpha.real, "alpha_im": alpha.imag,
+        "a": a, "b": b, "m": m, "n": n, "k": k, "batch": batch, "parts": parts, "stretch": stretch, "a_row": a_strides[0],
+        "a_column": a_strides[1], "a_batch": a_strides[2], "conjugate_a": int(a_strides[3]), "b_row": b_strides[0],
+        "b_column": b_strides[1], "b_batch": b_strides[2], "conjugate_b": int(b_strides[3]), "alpha_re": alpha.real, "alpha_im": alpha.imag,
     }  # fmt: skip
     grid = (tiles, min(batch * parts, 65535), 1)
     target = {"c": c, "c_row": c_strides[0], "c_batch": c_strides[1], "beta_re": beta.real, "beta_im": beta.imag}

@@ -39,7 +39,8 @@ def fill(out, stream, a, b, generator):
         compute = "f64" if type in ("f64", "i64", "i32") else "f32"
         for field, number, value in (("first", "a", a), ("second", "b", b)):
             if hasattr(value, "device"):
-                wide[field] = shape.contiguous(shape.expand(shape.cast(value, dtypes()["float64" if compute == "f64" else "float32"]), out.shape))
+                value = shape.cast(value, dtypes()["float64" if compute == "f64" else "float32"])
+                wide[field] = shape.contiguous(shape.expand(value, out.shape))
             else:
                 wide[number] = float(value)
         if stream in _SAMPLERS:

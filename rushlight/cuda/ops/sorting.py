@@ -93,7 +93,7 @@ def search(bounds, values, right, narrow):
     if out.numel():
         entry = f"search<{type},{'i32' if narrow else 'i64'},{'true' if type in _FLOATS else 'false'}>"
         _sort(
-            entry, values, blocks(out.numel()), input=values, bounds=bounds, indices=out, n=bounds.shape[-1], k=out.numel(), right=int(right),
-            each=values.shape[-1] if bounds.ndim > 1 else 0,
+            entry, values, blocks(out.numel()), input=values, bounds=bounds, indices=out, n=bounds.shape[-1], k=out.numel(),
+            right=int(right), each=values.shape[-1] if bounds.ndim > 1 else 0,
         )  # fmt: skip
     return out
