@@ -53,6 +53,7 @@ OPTIMIZERS = [
     ("LBFGS", {}),
     ("LBFGS", {"lr": 0.5, "history_size": 3, "max_iter": 5}),
     ("LBFGS", {"line_search_fn": "strong_wolfe"}),
+    ("LBFGS", {"line_search_fn": "strong_wolfe", "lr": 0.001, "max_iter": 4}),
 ]
 
 

@@ -93,7 +93,8 @@ class LBFGS(Optimizer):
                 def at(step, origin=origin, direction=direction):
                     return self._evaluate_at(evaluate, origin, step, direction)
 
-                loss, grad, size, used = strong_wolfe(at, size, direction, loss, grad, slope)
+                left = group["max_eval"] - evaluations
+                loss, grad, size, used = strong_wolfe(at, size, direction, loss, grad, slope, max_ls=left)
                 self._add_grad(size, direction)
                 memory.size = size
             else:
