@@ -18,7 +18,7 @@ FLAGS = (
     "-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti", "-fsanitize=alignment",
     "-fno-strict-aliasing", "-fvisibility=hidden", "-fno-math-errno",
 )  # fmt: skip
-_COLLECTIVE = re.compile(r"__sync|shuffle|__shfl|__ballot|__any_|__all_|shim::")
+_COLLECTIVE = re.compile(r"__sync|shuffle|joined|__shfl|__ballot|__any_|__all_|shim::")
 
 
 def have():

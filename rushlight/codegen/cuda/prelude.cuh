@@ -124,7 +124,7 @@ template <int BITS, int MANTISSA, int BIAS, u32 LARGEST, u32 OVERFLOW, u32 NOT_A
 };
 
 typedef Format<8, 2, 15, 0x7b, 0x7c, 0x7f> E5m2;
-typedef Format<8, 3, 7, 0x7e, 0x7f, 0x7f> E4m3fn;
+typedef Format<8, 3, 7, 0x7e, 0x7e, 0x7f> E4m3fn;
 typedef Format<8, 3, 8, 0x7f, 0x80, 0x80> E4m3fnuz;
 typedef Format<8, 2, 16, 0x7f, 0x80, 0x80> E5m2fnuz;
 typedef Format<16, 10, 15, 0x7bff, 0x7c00, 0x7e00> Half;
