@@ -241,6 +241,10 @@ cdef int set_device_memory(int devices, take_block_t take, give_block_t give) ex
     return 0
 
 
+cdef int gpu_count() noexcept:
+    return _n_devices if _n_devices > 0 else 0
+
+
 cdef Storage foreign_storage(void* address, int64_t nbytes, object owner):
     """A storage over memory that owner keeps alive."""
     cdef Storage s = Storage.__new__(Storage)

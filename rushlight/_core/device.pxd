@@ -13,14 +13,15 @@ cdef class LoadedKernel:
     cdef void* function            # valid on every GPU of its architecture
     cdef readonly str name
     cdef readonly object image     # keeps the code loaded
-    cdef readonly unsigned int threads, vector, step, cached, shared
+    cdef readonly unsigned int threads, vector, step, held, shared
 
 # -- where work goes --
 cdef int use(int place) except -1                   # makes the GPU's context current on this thread
 cdef void* current_stream(int place) noexcept       # of this thread
 
 # -- work --
-cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y) except -1
+cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y,
+                unsigned int shared) except -1
 cdef void* fault_slot(int place, str name) except NULL  # a record for the kernel that is launched next
 cdef int copy_bytes(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1   # see device_copy.pxi
 cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1

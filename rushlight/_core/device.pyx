@@ -39,12 +39,12 @@ cdef class Image:
         use(place)
         check(rl_driver.cuLibraryLoadData(&self.library, <char*>code, NULL, NULL, 0, NULL, NULL, 0))
 
-    def kernel(self, str symbol, str name, unsigned int threads, unsigned int vector=1, unsigned int step=1, unsigned int cached=0,
+    def kernel(self, str symbol, str name, unsigned int threads, unsigned int vector=1, unsigned int step=1, unsigned int held=0,
                unsigned int shared=0, int place=1):
         """A kernel of the image by its symbol. name: for messages; the numbers: those of codegen.cuda's record."""
         cdef LoadedKernel k = LoadedKernel.__new__(LoadedKernel)
         check(rl_driver.cuLibraryGetKernel(&k.function, self.library, symbol.encode()))
-        k.name, k.image, k.threads, k.vector, k.step, k.cached, k.shared = name, self, threads, vector, step, cached, shared
+        k.name, k.image, k.threads, k.vector, k.step, k.held, k.shared = name, self, threads, vector, step, held, shared
         if shared > 48 << 10:      # more must be asked for: attribute 8, the largest dynamic shared memory
             check(rl_driver.cuKernelSetAttribute(8, shared, k.function, _gpus[place - 1].device))
         return k
@@ -60,12 +60,13 @@ cdef class LoadedKernel:
         return f"<kernel {self.name}, {self.threads} threads>"
 
 
-cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y) except -1:
+cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y,
+                unsigned int shared) except -1:
     """Queues a kernel on the current stream."""
     cdef void* extra[5]
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, parameters, <void*>2, &size, NULL     # buffer pointer, buffer size, end
     use(place)
-    check(rl_driver.cuLaunchKernel(kernel.function, <unsigned int>min(grid, <int64_t>0x7FFFFFFF), 1, 1, block_x, block_y, 1, kernel.shared,
+    check(rl_driver.cuLaunchKernel(kernel.function, <unsigned int>min(grid, <int64_t>0x7FFFFFFF), 1, 1, block_x, block_y, 1, shared,
                                    current_stream(place), NULL, extra))
     return 0
 

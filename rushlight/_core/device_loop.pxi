@@ -7,6 +7,7 @@ cdef object _compile_device_rows = None         # (program, mode, letters, kept,
 cdef enum:
     SPLIT_ROWS = 256           # fewer rows than that are cut into stretches
     SPLIT_LENGTH = 16384       # where they are at least that long
+    ROW_MEMORY = 47104         # shared memory of a block for what is kept of its rows
 
 
 def set_device_compiler(pointwise, rows):
@@ -114,7 +115,7 @@ cdef int run_on_device(Program p, Loop* loop, Operand* operands, uint64_t key, i
     a.words[a.n] = 0 if not p.may_fault else <int64_t>fault_slot(place, p.name)
     a.n += 1
     n = (n - 1) // (<int64_t>kernel.threads * kernel.step) + 1
-    return launch(kernel, place, a.words, 8 * a.n, n, kernel.threads, 1)
+    return launch(kernel, place, a.words, 8 * a.n, n, kernel.threads, 1, 0)
 
 
 # -- rows --
@@ -129,26 +130,32 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
                      int place) except -1:
     """Packs the struct of a row kernel, chooses the grid as docs/internals.md says, and launches."""
     cdef Parameters a
-    cdef int64_t grid, packs
+    cdef int64_t grid, packs, steps, held = 0
     cdef unsigned int x = 128, y = 1, width = 1
     cdef int o, d
-    if 8 * (7 + s.kept + s.reduced + (2 + s.kept + s.reduced) * n_operands) > PARAMETER_BYTES:
+    if 8 * (8 + s.kept + s.reduced + (2 + s.kept + s.reduced) * n_operands) > PARAMETER_BYTES:
         overflow(p, s.kept + s.reduced)
     if column:
         while y < 16 and 8 * y <= s.stretch:
             y *= 2
         x, width = kernel.threads // y, 0
         grid = ((kept[0] - 1) // (<int64_t>x * kernel.vector) + 1) * (s.rows // kept[0]) * s.stretches
+        steps = (s.stretch + y - 1) // y
     else:
-        packs = (s.length + kernel.vector - 1) // kernel.vector
+        packs = (s.stretch + kernel.vector - 1) // kernel.vector
         while width < min(packs, <int64_t>32):
             width *= 2
-        if packs > 32 * kernel.cached:
-            width = <unsigned int>min(<int64_t>kernel.threads, ((packs + kernel.cached - 1) // kernel.cached + 31) // 32 * 32)
+        if packs > 128:
+            while width < min(<int64_t>kernel.threads, packs // 4):
+                width *= 2
         x = 128 if width <= 32 else width
         grid = (s.rows * s.stretches + x // width - 1) // (x // width)
+        steps = (packs + width - 1) // width
+    if kernel.held:
+        held = min(steps, <int64_t>(ROW_MEMORY // (x * y * kernel.held)))
     a.words[0], a.words[1], a.words[2], a.words[3], a.words[4], a.words[5] = s.rows, s.length, s.extent, s.stretches, s.stretch, width
-    a.n = 6
+    a.words[6] = held
+    a.n = 7
     for d in range(s.kept):
         a.words[a.n + d] = kept[d]
     a.n += s.kept
@@ -167,7 +174,7 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
         a.n += s.reduced
     a.words[a.n] = 0 if not p.may_fault else <int64_t>fault_slot(place, p.name)
     a.n += 1
-    return launch(kernel, place, a.words, 8 * a.n, grid, x, y)
+    return launch(kernel, place, a.words, 8 * a.n, grid, x, y, <unsigned int>held * x * y * kernel.held)
 
 
 cdef bint wide_rows(RowLoop* loop, int64_t n, RowProgram p) noexcept:
@@ -288,6 +295,9 @@ cdef int copy_on_device(Tensor target, Tensor source, bint non_blocking) except 
     cdef bint alike = (target.flags & CONTIGUOUS and source.flags & CONTIGUOUS and target.code == source.code and target.ndim == source.ndim
                        and memcmp(target.sizes, source.sizes, target.ndim * sizeof(int64_t)) == 0)
     if target.place != source.place:
+        if source.place == 0 and source.ndim == 0:               # a number
+            operand.tensor = <PyObject*>source
+            return run_program(copy_program(target.code, source.code), &operand, [target], True)
         if alike:
             return copy_dense(target, source, non_blocking)
         if ITEMSIZE[target.code] < ITEMSIZE[source.code]:        # the smaller of the two travels

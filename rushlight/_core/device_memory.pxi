@@ -17,7 +17,8 @@ cdef struct Pool:
     int place
     void* stream
     bint small
-    int64_t graph                  # the private pool of a captured graph; 0: the general one
+    int64_t graph                  # the private pool of captured graphs; 0: the general one
+    bint held                      # a graph may be replayed: its memory stays
     DeviceBlock** items            # free blocks by (size, address)
     Py_ssize_t n, capacity
     Pool* next
@@ -93,7 +94,7 @@ cdef Pool* pool_of(int place, void* stream, bint small, int64_t graph) except NU
     p = <Pool*>calloc(1, sizeof(Pool))
     if p == NULL:
         raise MemoryError()
-    p.place, p.stream, p.small, p.graph, p.next = place, stream, small, graph, _pools
+    p.place, p.stream, p.small, p.graph, p.held, p.next = place, stream, small, graph, graph != 0, _pools
     _pools = p
     return p
 
@@ -176,7 +177,7 @@ cdef int64_t drop_segments(int place) except -1:
     use(place)
     while i < _n_segments:
         b = _segments[i]
-        if b.pool.place != place or not b.free or b.after != NULL:
+        if b.pool.place != place or not b.free or b.after != NULL or b.pool.held:
             i += 1
             continue
         take_free(b)
@@ -286,6 +287,15 @@ cdef int merge(DeviceBlock* b) except -1:
             b.after.before = b
         free(other)
     return put_free(b)
+
+
+def release_pool(int64_t graph):
+    """The graphs of a private pool are gone: what is free in it can be given back."""
+    cdef Pool* p = _pools
+    while p != NULL:
+        if p.graph == graph:
+            p.held = False
+        p = p.next
 
 
 # -- use on other streams --

@@ -18,10 +18,15 @@ def type_name(Tensor t):
     return type_string(t)
 
 
+def type_title(dtype kind):
+    """The legacy name of tensors of a dtype: 'FloatTensor'."""
+    return kind._info[1]
+
+
 def dtype_of_type_name(str name):
-    """The dtype behind 'torch.FloatTensor', or None."""
+    """The dtype behind 'torch.FloatTensor' or 'torch.cuda.FloatTensor', or None."""
     for d in DTYPES:
-        if name == "torch." + (<dtype>d)._info[1]:
+        if name.removeprefix("torch.").removeprefix("cuda.") == (<dtype>d)._info[1]:
             return d
     return None
 

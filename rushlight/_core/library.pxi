@@ -26,13 +26,17 @@ cdef class Library(Operator):
         cdef object names = kwnames
         cdef object forward = self.forward
         cdef ThreadState* state
-        cdef int old
+        cdef int old, place
         if kwnames is not None and "out" in kwnames and not self.takes_out:
             return self.call_out(args, n, kwnames)
         if _has_intercepted_list(args, n):
             return _intercept(self, args, n, kwnames)
-        if self.cuda is not None and on_device(args, n if kwnames is None else n + len(kwnames)):
-            forward = self.cuda
+        if gpu_count():
+            place = place_of_arguments(args, n if kwnames is None else n + len(kwnames))
+            if place >= 0 and place != thread_state().place:
+                return self.call_at(place, args, n, kwnames)
+            if place > 0 and self.cuda is not None:
+                forward = self.cuda
         if self.backward is None or not thread_state().grad or not self.records(args, n + (0 if kwnames is None else len(kwnames))):
             return PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>names)
         state = thread_state()
@@ -43,6 +47,16 @@ cdef class Library(Operator):
         finally:
             state.grad = old
         return self.record(args, n, kwnames, result)
+
+    cdef object call_at(self, int place, PyObject** args, Py_ssize_t n, tuple kwnames):
+        """The call with the arguments' device as the one of new tensors: what forward makes for itself lies where its arguments are."""
+        cdef ThreadState* state = thread_state()
+        cdef int before = state.place
+        state.place = place
+        try:
+            return self.call(args, n, kwnames)
+        finally:
+            state.place = before
 
     cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef list positional = [<object>args[i] for i in range(n)]
@@ -92,19 +106,18 @@ cdef class Library(Operator):
         return result
 
 
-cdef bint on_device(PyObject** args, Py_ssize_t n) except -1:
-    """Is any of the arguments a tensor on a GPU, or a list of such?"""
+cdef int place_of_arguments(PyObject** args, Py_ssize_t n) except -2:
+    """Device code of the arguments' tensors (also inside lists): of one on a GPU if there is any; -1 without tensors."""
     cdef Py_ssize_t i
     cdef object a
+    cdef int place = -1
     for i in range(n):
         a = <object>args[i]
+        if (type(a) is list or type(a) is tuple) and len(a):
+            a = a[0]
         if isinstance(a, Tensor):
-            if (<Tensor>a).place:
-                return True
-        elif (type(a) is list or type(a) is tuple) and len(a) and isinstance(a[0], Tensor):
-            if (<Tensor>a[0]).place:
-                return True
-    return False
+            place = max(place, <int>(<Tensor>a).place)
+    return place
 
 
 cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:
@@ -129,7 +142,7 @@ cdef class Native(Operator):
         self.__doc__ = doc
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
-        if self.cuda is not None and on_device(args, n if kwnames is None else n + len(kwnames)):
+        if self.cuda is not None and place_of_arguments(args, n if kwnames is None else n + len(kwnames)) > 0:
             return PyObject_Vectorcall(self.cuda, args, n, <PyObject*>kwnames if kwnames is not None else NULL)
         return self.function(args, n, kwnames)
 

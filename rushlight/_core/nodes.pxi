@@ -102,6 +102,8 @@ cdef class LibraryNode(Node):
 
     cdef list apply(self, list grads):
         cdef dict arguments = {}
+        cdef ThreadState* state = thread_state()
+        cdef int place
         for name in self.names:
             if name == "grad":
                 arguments[name] = grads[0]
@@ -113,7 +115,14 @@ cdef class LibraryNode(Node):
                 arguments[name] = [None if m is None else m[0] for m in self.shapes]
             else:
                 arguments[name] = _unpack_any(self.saved[name], self)
-        results = self.backward(**arguments)
+        place = state.place
+        for result in grads:
+            if result is not None:
+                state.place = (<Tensor>result).place       # what backward makes for itself lies where the gradients are
+        try:
+            results = self.backward(**arguments)
+        finally:
+            state.place = place
         results = list(results) if isinstance(results, (tuple, list)) else [results]
         if len(results) != len(self.next):
             raise wrong_count(self.label, len(self.next), len(results))

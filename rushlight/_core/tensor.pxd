@@ -107,6 +107,7 @@ cdef Storage foreign_storage(void* address, int64_t nbytes, object owner)
 ctypedef int (*take_block_t)(Storage storage, int64_t nbytes) except -1
 ctypedef void (*give_block_t)(Storage storage) noexcept
 cdef int set_device_memory(int devices, take_block_t take, give_block_t give) except -1
+cdef int gpu_count() noexcept                                                     # 0 before a GPU was asked for
 
 cdef class Tensor:
     cdef Storage memory

@@ -14,6 +14,7 @@ from rushlight._core.operator cimport (Native, Signature, check_overlap, check_w
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *
+from rushlight._core.operator import copy_without_waiting
 from rushlight._core.tensor import set_slot
 
 cdef extern from "Python.h":
@@ -44,7 +45,7 @@ cdef enum:
 @cython.trashcan(True)
 cdef class ViewNode(Node):
     """A recorded view or copy: its kind, the input's shape and dtype, and what replays it."""
-    cdef int kind, code, d0, d1
+    cdef int kind, code, place, d0, d1
     cdef object shape       # of the input
     cdef object replay      # (operator, arguments) for SCATTER, inverse permutation for PERMUTE
 
@@ -69,6 +70,8 @@ cdef class ViewNode(Node):
             g = _callbacks["sum_to_size"](g, self.shape)
         if g.code != self.code:
             g = cast(g, self.code)
+        if g.place != self.place:
+            g = <Tensor>_callbacks["move"](g, self.place)
         return [None, g] if self.kind == COPY else [g]
 
 
@@ -79,7 +82,7 @@ cdef inline Tensor record(Tensor t, Tensor out, int kind, str label, object repl
         if not needs_grad(t) or not (F16 <= out.code <= C128 or out.code == C32):
             return out
         node = ViewNode.__new__(ViewNode)
-        node.label, node.kind, node.replay, node.d0, node.d1, node.code = label, kind, replay, d0, d1, t.code
+        node.label, node.kind, node.replay, node.d0, node.d1, node.code, node.place = label, kind, replay, d0, d1, t.code, t.place
         node.shape = size_object(t.ndim, t.sizes)
         node.n_outputs = 1
         link1(node, t)
@@ -357,8 +360,8 @@ cdef bint broadcasts_to(Tensor source, Tensor target) noexcept:
     return True
 
 
-cdef Tensor copy_(Tensor target, Tensor source):
-    """Writes source's elements (broadcast, converted) to target, recorded."""
+cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
+    """Writes source's elements (broadcast, converted) to target, recorded. non_blocking: between pinned memory and a GPU it is only queued."""
     cdef bint record_it = thread_state().grad and (needs_grad(source) or needs_grad(target)) and (F16 <= target.code <= C128)
     cdef ViewNode node
     cdef int64_t[MAX_RANK] shape
@@ -378,7 +381,7 @@ cdef Tensor copy_(Tensor target, Tensor source):
     node = None
     if record_it:
         node = ViewNode.__new__(ViewNode)
-        node.label, node.kind, node.code, node.n_outputs = "CopyBackwards", COPY, source.code, 1
+        node.label, node.kind, node.code, node.place, node.n_outputs = "CopyBackwards", COPY, source.code, source.place, 1
         node.shape = source.shape
         link(node, (None, source if F16 <= source.code <= C128 else None))   # nothing flows to what was overwritten
     if source.ndim == 0 and source.memory is target.memory:
@@ -387,6 +390,8 @@ cdef Tensor copy_(Tensor target, Tensor source):
         source = view(contiguous(resolve(source)), target.ndim, target.sizes, True)
     if target.flags & (CONJ | NEG):
         _callbacks["write_lazy"](target, source)
+    elif non_blocking and target.place != source.place:
+        copy_without_waiting(target, source)
     else:
         copy_into(target, source)
     bump(target)

@@ -284,7 +284,8 @@ cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
         raise RuntimeError(
             f"output with shape {list(t.shape)} doesn't match the broadcast shape {[1] * (source.ndim - t.ndim) + list(t.shape)}\n"
             "  [copy_] the source has more dims than the target; squeeze it.")
-    return copy_(t, <Tensor>source)
+    non_blocking = <object>args[2] if n > 2 else keyword(args, n, kwnames, "non_blocking")
+    return copy_(t, <Tensor>source, bool(non_blocking))
 
 
 cdef object cast_operator(PyObject** args, Py_ssize_t n, tuple kwnames):

@@ -27,7 +27,7 @@ def load(kernel, index, name=None):
     if loaded is None:
         image = Image(_compile.image([kernel], arch), index + 1)
         loaded = _loaded[kernel.symbol, arch] = image.kernel(
-            kernel.symbol, name or kernel.symbol, kernel.threads, kernel.vector, kernel.step, kernel.cached, kernel.shared, index + 1
+            kernel.symbol, name or kernel.symbol, kernel.threads, kernel.vector, kernel.step, kernel.held, kernel.shared, index + 1
         )
     return loaded
 

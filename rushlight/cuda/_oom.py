@@ -17,8 +17,8 @@ def out_of_memory(index, nbytes):
         f"CUDA out of memory. Tried to allocate {size(nbytes)}. GPU {index} has a total capacity of {total} of which {free} is free.",
         f"  Live tensors of this process hold {size(live)}, {size(reserved - live)} are kept for re-use.",
         *largest(index),
-        "  Use a smaller batch, bfloat16 (autocast), torch.utils.checkpoint, or drop references to tensors that are no longer needed (a list",
-        "  of losses that still record keeps every graph alive: append loss.item()). The process can go on: catch this error and try again.",
+        "  Use a smaller batch, bfloat16 (autocast), torch.utils.checkpoint, or drop references to tensors that are not needed any more (a",
+        "  list of losses that still record keeps every graph: append loss.item()). The process can go on: catch this error and try again.",
     ]
     return OutOfMemoryError("\n".join(lines))
 
@@ -55,8 +55,9 @@ def _names(index, addresses):
     modules = []
     for thing in gc.get_objects():
         if isinstance(thing, Tensor):
-            if thing.is_cuda and thing.get_device() == index and thing.untyped_storage().data_ptr() in addresses:
-                found.setdefault(thing.untyped_storage().data_ptr(), thing)
+            storage = thing.untyped_storage()  # None: the tensor whose allocation failed
+            if thing.get_device() == index and storage is not None and storage.data_ptr() in addresses:
+                found.setdefault(storage.data_ptr(), thing)
         elif isinstance(thing, Module):
             modules.append(thing)
     children = {id(child) for m in modules for child in m.children()}

@@ -38,11 +38,16 @@ _CURES = {
 }
 
 
+def library():
+    """The driver's library."""
+    return os.environ.get(DRIVER) or "libcuda.so.1"
+
+
 def found():
     """(number of GPUs that can be used, what is missing: None, 'driver', 'old driver', 'gpu' or 'packages')."""
     global _found
     if _found is None:
-        _found = _device.load_driver(os.environ.get(DRIVER) or "libcuda.so.1")
+        _found = _device.load_driver(library())
         if _found[1] is None and not _has_compiler():
             _found = 0, "packages"
     return _found

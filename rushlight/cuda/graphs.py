@@ -1,27 +1,286 @@
-"""Captured GPU work: names only."""
+"""Captured graphs: work recorded once and replayed by one call, without the host's time for each operator.
 
-from ._missing import needs_gpu as _needs_gpu
+Everything that a captured program reads and writes keeps its place in memory: new inputs are copied into the tensors it was captured
+with, and its results are overwritten by each replay. Waiting for the GPU (``item()``, printing) is not possible inside.
+"""
+
+import gc
+import itertools
+
+from .._core import device as _device
+from .._core import tensor as _tensor
+from . import _start
+from .streams import Stream, StreamContext, current_stream
+
+_MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
+_numbers = itertools.count(1)
+_users = {}  # number of a private pool -> how many graphs use it
+
+
+def is_current_stream_capturing():
+    """Is this thread's current stream being captured?"""
+    return _start.is_started() and _device.is_capturing(_tensor.current_gpu())
+
+
+def graph_pool_handle():
+    """A private pool of memory for several graphs that are replayed in the order of their capture: ``(0, number)``."""
+    _start.start()
+    return (0, next(_numbers))
 
 
 class CUDAGraph:
-    """GPU work recorded once and replayed; RuntimeError, since there is no GPU."""
+    """Work recorded by :class:`graph` (or between capture_begin and capture_end), to be replayed.
 
-    def __new__(cls, *args, **kwargs):
-        raise RuntimeError("Tried to instantiate dummy base class CUDAGraph\n  Capturing needs a GPU; rushlight computes on the CPU.")
+    >>> g = torch.cuda.CUDAGraph()                                  # doctest: +SKIP
+    >>> with torch.cuda.graph(g):
+    ...     y = model(x)
+    >>> x.copy_(batch); g.replay()
+    """
+
+    def __new__(cls, keep_graph=False):
+        if not _start.found()[0]:
+            raise RuntimeError(
+                "Tried to instantiate dummy base class CUDAGraph\n"
+                "  There is no GPU whose work could be captured; the CPU has no such graphs."
+            )
+        self = super().__new__(cls)
+        self._executable = self._pool = self._index = None
+        self._faults, self.nodes = [], 0
+        return self
+
+    def __init__(self, keep_graph=False):
+        pass
+
+    def capture_begin(self, pool=None, capture_error_mode="global"):
+        """Starts recording on the current stream, which must not be the default one."""
+        if self._executable is not None:
+            raise RuntimeError("This CUDAGraph instance already owns a captured graph. To capture a new graph, create a new instance.")
+        if capture_error_mode not in _MODES:
+            raise ValueError(f"Unknown capture error mode. Expected `global`, `thread_local`, or `relaxed`, got {capture_error_mode}")
+        self._index = _tensor.current_gpu()
+        if _device.stream_of(self._index) == _device.default_stream_of(self._index):
+            raise RuntimeError(
+                "CUDA graphs must be captured on a non-default stream. (However, after capture, it's ok to replay them on the "
+                "default stream.)"
+            )
+        self._pool = pool[1] if pool is not None else next(_numbers)
+        _users[self._pool] = _users.get(self._pool, 0) + 1
+        self._held = set(_device.kept_faults(self._index))
+        _device.begin_capture(self._index, self._pool, _MODES[capture_error_mode])
+
+    def capture_end(self):
+        """Ends recording; the graph can be replayed from now on."""
+        try:
+            self._executable, self.nodes = _device.end_capture(self._index)
+        except BaseException:
+            self._give_pool()
+            raise
+        finally:
+            self._faults = sorted(set(_device.kept_faults(self._index)) - self._held)
+
+    def instantiate(self):
+        """Nothing to do: capture_end() leaves a graph that is ready."""
+
+    def replay(self):
+        """Queues the recorded work on the current stream."""
+        if self._executable is None:
+            raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
+        _device.launch_graph(self._index, self._executable)
+
+    def reset(self):
+        """Forgets the recorded work and gives its memory back."""
+        if self._executable is not None:
+            _device.synchronize(self._index)
+            _device.destroy_graph(self._executable)
+            self._executable = None
+        self._give_pool()
+        if self._faults:
+            _device.release_faults(self._index, self._faults)
+            self._faults = []
+
+    def _give_pool(self):
+        if self._pool is not None:
+            _users[self._pool] -= 1
+            if not _users[self._pool]:
+                del _users[self._pool]
+                _device.release_pool(self._pool)
+            self._pool = None
+
+    def pool(self):
+        """The private pool, to be passed on to other captures."""
+        return (0, self._pool)
+
+    def enable_debug_mode(self):
+        """Accepted: graphs are not printed."""
+
+    def debug_dump(self, debug_path):
+        """Raises RuntimeError: graphs are not printed."""
+        raise RuntimeError("CUDAGraph.debug_dump is not available in rushlight; NVIDIA's Nsight tools show captured graphs")
+
+    def __del__(self):
+        try:
+            self.reset()
+        except Exception:
+            pass  # the interpreter is ending, and the driver with it
 
 
 class graph:
-    """Context manager that captures into a CUDAGraph; refused when entered."""
+    """Context manager that records the work of its block into a :class:`CUDAGraph`, on a stream of its own.
+
+    pool: the memory of another graph (:meth:`CUDAGraph.pool`) or of :func:`graph_pool_handle`; stream: to capture on.
+    """
 
     def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):
-        self.cuda_graph = cuda_graph
+        self.cuda_graph, self.pool, self.mode = cuda_graph, pool, capture_error_mode
+        self.capture_stream = Stream() if stream is None else stream
+        self._context = StreamContext(self.capture_stream)
 
     def __enter__(self):
-        _needs_gpu("graph")()
+        _device.synchronize(self.capture_stream.device_index)
+        gc.collect()
+        _device.device_empty_cache()
+        self._context.__enter__()
+        try:
+            self.cuda_graph.capture_begin(self.pool, self.mode)
+        except BaseException:
+            self._context.__exit__(None, None, None)
+            raise
 
     def __exit__(self, kind, value, traceback):
+        try:
+            self.cuda_graph.capture_end()
+        except Exception:
+            if value is None:  # else the block's own error tells more
+                raise
+        finally:
+            self._context.__exit__(kind, value, traceback)
         return None
 
 
-graph_pool_handle = _needs_gpu("graph_pool_handle")
-make_graphed_callables = _needs_gpu("make_graphed_callables")
+# -- modules and functions as graphs --
+
+
+def make_graphed_callables(callables, sample_args, num_warmup_iters=3, allow_unused_input=False, pool=None):
+    """Functions or modules whose forward and backward are replayed as graphs; a tuple for a tuple.
+
+    sample_args: for each, a tuple of tensors with the shapes, dtypes and requires_grad of the calls to come. Modules are changed in
+    place: in the mode (training or not) they have now their calls replay.
+    """
+    single = not isinstance(callables, tuple)
+    functions, samples = ((callables,), (sample_args,)) if single else (callables, sample_args)
+    pool = graph_pool_handle() if pool is None else pool
+    warm = Stream()
+    warm.wait_stream(current_stream())
+    with StreamContext(warm):
+        for function, args in zip(functions, samples):
+            _warm_up(function, args, num_warmup_iters, allow_unused_input)
+    current_stream().wait_stream(warm)
+    graphed = [_Graphed(f, args, pool) for f, args in zip(functions, samples)]
+    for g in reversed(graphed):
+        g.capture_backward(allow_unused_input)
+    out = tuple(_installed(f, g) for f, g in zip(functions, graphed))
+    return out[0] if single else out
+
+
+def _differentiable(function, args):
+    from ..nn import Module
+
+    parameters = tuple(function.parameters()) if isinstance(function, Module) else ()
+    return [t for t in (*args, *parameters) if isinstance(t, _tensor.Tensor) and t.requires_grad]
+
+
+def _warm_up(function, args, times, allow_unused):
+    from ..autograd import grad
+    from ..utils._pytree import tree_leaves
+
+    wanted = _differentiable(function, args)
+    for _ in range(times):
+        outputs = [o for o in tree_leaves(function(*args)) if isinstance(o, _tensor.Tensor) and o.requires_grad]
+        if wanted and outputs:
+            grad(outputs, wanted, [o.detach() for o in outputs], allow_unused=allow_unused)
+
+
+class _Graphed:
+    """One callable's forward and backward as graphs, with the tensors they read and write."""
+
+    def __init__(self, function, args, pool):
+        from ..nn import Module
+        from ..utils._pytree import tree_flatten
+
+        self.args, self.pool = args, pool
+        self.parameters = tuple(function.parameters()) if isinstance(function, Module) else ()
+        self.forward_graph = CUDAGraph()
+        with graph(self.forward_graph, pool):
+            outputs = function(*args)
+        self.outputs, self.structure = tree_flatten(outputs)
+        self.inputs = (*args, *self.parameters)
+
+    def capture_backward(self, allow_unused):
+        """Records the backward pass with gradients that lie in tensors of their own."""
+        from .. import empty_like
+        from ..autograd import grad
+
+        roots = [o for o in self.outputs if o.requires_grad]
+        wanted = [t for t in self.inputs if t.requires_grad]
+        self.backward_graph = None
+        self.grad_outputs = [empty_like(o) if o.requires_grad else None for o in self.outputs]
+        self.grad_inputs = [None] * len(self.inputs)
+        if roots and wanted:
+            self.backward_graph = CUDAGraph()
+            with graph(self.backward_graph, self.pool):
+                found = iter(grad(roots, wanted, [g for g in self.grad_outputs if g is not None], allow_unused=allow_unused))
+            self.grad_inputs = [next(found) if t.requires_grad else None for t in self.inputs]
+        self.outputs = [o.detach() for o in self.outputs]
+
+    def __call__(self, *args):
+        from ..utils._pytree import tree_unflatten
+
+        return tree_unflatten(list(_function()(self, *args, *self.parameters)), self.structure)
+
+
+def _function():
+    """The autograd function of all graphed callables, made when first wanted."""
+    global _Replay
+    if _Replay is None:
+        from ..autograd import Function
+
+        class Replay(Function):
+            @staticmethod
+            def forward(ctx, graphed, *inputs):
+                ctx.graphed = graphed
+                for static, given in zip(graphed.args, inputs):
+                    if static.data_ptr() != given.data_ptr():
+                        static.detach().copy_(given)
+                graphed.forward_graph.replay()
+                return tuple(o.detach() for o in graphed.outputs)
+
+            @staticmethod
+            def backward(ctx, *grads):
+                graphed = ctx.graphed
+                for static, given in zip(graphed.grad_outputs, grads):
+                    if static is not None and given is not None:
+                        static.copy_(given)
+                if graphed.backward_graph is not None:
+                    graphed.backward_graph.replay()
+                return (None, *(None if g is None else g.detach() for g in graphed.grad_inputs))
+
+        _Replay = Replay
+    return _Replay.apply
+
+
+_Replay = None
+
+
+def _installed(function, graphed):
+    """The callable that replays: for a module the module itself, whose forward replays in the mode it was captured in."""
+    from ..nn import Module
+
+    if not isinstance(function, Module):
+        return graphed
+    plain, training = function.forward, function.training
+
+    def forward(*args):
+        return graphed(*args) if function.training == training else plain(*args)
+
+    function.forward = forward
+    return function

@@ -1,15 +1,17 @@
-"""Memory counters of a GPU that is not there: all zero."""
-
-# ruff: noqa: F822  (most names are made in loops)
+"""The memory of GPUs: what the caching allocator holds, and the driver's own count."""
 
 from collections import OrderedDict
 
-from ._missing import needs_gpu as _needs_gpu
+from .._core import device as _device
+from . import _start
+from ._devices import index_of
+from ._oom import largest, size
 
 __all__ = [
     "caching_allocator_alloc",
     "caching_allocator_delete",
     "caching_allocator_enable",
+    "device_memory_used",
     "empty_cache",
     "get_allocator_backend",
     "get_per_process_memory_fraction",
@@ -36,70 +38,172 @@ __all__ = [
 
 
 def empty_cache():
-    """Nothing is cached, so nothing is released."""
+    """Gives the memory that is kept for re-use back to the driver, so that other programs can have it."""
+    if _start.is_started():
+        _device.device_empty_cache()
 
 
 def caching_allocator_enable(value=True):
-    """Accepted: there is no GPU allocator to switch."""
-
-
-def _zero(name):
-    def counter(device=None):
-        return 0
-
-    counter.__name__ = counter.__qualname__ = name
-    counter.__doc__ = "0: no GPU memory is in use."
-    return counter
-
-
-for _name in ("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved", "memory_cached", "max_memory_cached"):
-    globals()[_name] = _zero(_name)
-
-
-def memory_stats(device=None):
-    """Empty: no GPU."""
-    return OrderedDict()
-
-
-def host_memory_stats():
-    """Empty: no GPU."""
-    return OrderedDict()
+    """Accepted for True: the allocator always caches. Raises RuntimeError for False."""
+    if not value:
+        raise RuntimeError("caching_allocator_enable(False): rushlight's allocator of GPU memory always caches; use empty_cache()")
 
 
 def memory_stats_as_nested_dict(device=None):
-    """Empty: no GPU."""
-    return {}
+    """The allocator's counters of a GPU: name -> {current, peak, allocated, freed}; empty before the first use."""
+    return _device.device_memory_stats(index_of(device)) if _start.is_started() else {}
 
 
-def memory_snapshot(mempool_id=None):
-    """Empty: no GPU."""
-    return []
+def memory_stats(device=None):
+    """The same as a flat, sorted dict: 'allocated_bytes.all.peak' ..., as PyTorch names them."""
+    flat = {}
+    for name, value in memory_stats_as_nested_dict(device).items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.all.{k}": v for k, v in value.items()})
+        else:
+            flat[name] = value
+    for name in ("bytes", ""):
+        source = f"allocat{'ed_bytes' if name else 'ion'}.all."
+        flat.update({f"active{'_bytes' if name else ''}.all.{k}": flat[source + k] for k in _KEYS if source + k in flat})
+    return OrderedDict(sorted(flat.items()))
 
 
-def memory_summary(device=None, abbreviated=False):
-    """One line that says so."""
-    return "no GPU memory in use: rushlight computes on the CPU"
+_KEYS = ("current", "peak", "allocated", "freed")
 
 
-def list_gpu_processes(device=None):
-    """One line that says so."""
-    return "no GPU: rushlight computes on the CPU"
+def _counter(name, counted, which, doc):
+    def counter(device=None):
+        return _device.device_memory_stats(index_of(device))[counted][which] if _start.is_started() else 0
+
+    counter.__name__ = counter.__qualname__ = name
+    counter.__doc__ = doc
+    return counter
 
 
-def _nothing(name):
+memory_allocated = _counter("memory_allocated", "allocated_bytes", "current", "Bytes that live tensors hold on a GPU.")
+max_memory_allocated = _counter("max_memory_allocated", "allocated_bytes", "peak", "The most bytes that tensors held at a time on a GPU.")
+memory_reserved = _counter("memory_reserved", "reserved_bytes", "current", "Bytes taken from the driver: live, and kept for re-use.")
+max_memory_reserved = _counter("max_memory_reserved", "reserved_bytes", "peak", "The most bytes taken from the driver at a time.")
+memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
+
+
+def _reset(name, peaks, doc):
     def reset(device=None):
-        pass
+        if _start.is_started():
+            _device.reset_device_stats(index_of(device), peaks)
 
     reset.__name__ = reset.__qualname__ = name
-    reset.__doc__ = "The counters are zero already."
+    reset.__doc__ = doc
     return reset
 
 
-for _name in ("reset_peak_memory_stats", "reset_max_memory_allocated", "reset_max_memory_cached", "reset_accumulated_memory_stats"):
-    globals()[_name] = _nothing(_name)
+reset_peak_memory_stats = _reset("reset_peak_memory_stats", True, "Starts new peaks at what is in use now.")
+reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
+reset_accumulated_memory_stats = _reset("reset_accumulated_memory_stats", False, "Sets the accumulated counts to 0.")
 
-for _name in (
-    "mem_get_info", "memory_usage", "set_per_process_memory_fraction", "get_per_process_memory_fraction", "get_allocator_backend",
-    "caching_allocator_alloc", "caching_allocator_delete",
-):  # fmt: skip
-    globals()[_name] = _needs_gpu(_name)
+
+def host_memory_stats():
+    """Pinned host memory: bytes in use, their peak, kept for re-use, and the number of allocations."""
+    if not _start.is_started():
+        return OrderedDict()
+    found = _device.pinned_stats()
+    return OrderedDict({
+        "allocated_bytes.current": found["allocated"], "allocated_bytes.peak": found["peak"], "cached_bytes.current": found["cached"],
+        "num_host_alloc": found["allocations"],
+    })  # fmt: skip
+
+
+def mem_get_info(device=None):
+    """(free, total) bytes of a GPU as the driver counts them, all programs together."""
+    return _device.memory_info(index_of(device))
+
+
+def device_memory_used(device=None):
+    """Bytes of a GPU's memory that are in use, all programs together."""
+    free, total = mem_get_info(device)
+    return total - free
+
+
+def memory_usage(device=None):
+    """Percentage of a GPU's memory that is in use."""
+    return 100 * device_memory_used(device) // mem_get_info(device)[1]
+
+
+def memory_snapshot(mempool_id=None):
+    """Every segment with its blocks: address, sizes, state, stream, and the line that made a large one."""
+    segments = []
+    for index in range(_start.found()[0] if _start.is_started() else 0):
+        number = None
+        for segment, address, length, wanted, free, stream, code, offset in _device.device_blocks(index):
+            if segment != number:
+                number = segment
+                segments.append({"device": index, "address": address, "total_size": 0, "allocated_size": 0, "stream": stream, "blocks": []})
+            state = "inactive" if free else "active_allocated"
+            segments[-1]["total_size"] += length
+            segments[-1]["allocated_size"] += 0 if free else length
+            frames = [] if code is None else [_start.line_of(code, offset)]
+            segments[-1]["blocks"].append(
+                {"address": address, "size": length, "requested_size": wanted, "state": state, "frames": frames}
+            )
+    return segments
+
+
+def memory_summary(device=None, abbreviated=False):
+    """A GPU's memory in words: in use, at its peak, kept for re-use, and the largest live blocks with the lines that made them."""
+    if not _start.found()[0]:
+        return "no GPU memory in use: there is no GPU"
+    index = index_of(device)
+    stats = _device.device_memory_stats(index)
+    free, total = mem_get_info(index)
+    rows = [f"cuda:{index}: {size(free)} of {size(total)} free"]
+    for title, name in (("live tensors", "allocated_bytes"), ("taken from the driver", "reserved_bytes")):
+        rows.append(f"  {title:<22} {size(stats[name]['current']):>12}, at most {size(stats[name]['peak'])}")
+    rows.append(f"  allocations {stats['allocation']['allocated']}, out of memory {stats['num_ooms']} times")
+    return "\n".join(rows if abbreviated else rows + largest(index))
+
+
+def list_gpu_processes(device=None):
+    """Says where to look: other programs are the driver's to list."""
+    return "run nvidia-smi" if _start.found()[0] else "no GPU"
+
+
+_fractions = {}
+
+
+def set_per_process_memory_fraction(fraction, device=None):
+    """The most that this process may take of a GPU's memory, 0 to 1; an allocation beyond it is out of memory."""
+    index = index_of(device)
+    if not isinstance(fraction, (int, float)):
+        raise TypeError("Invalid type for fraction argument, must be `float`")
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0~1")
+    _fractions[index] = fraction
+    _device.limit_device_memory(index, max(1, int(fraction * _device.total_memory(index))))
+
+
+def get_per_process_memory_fraction(device=None):
+    """What :func:`set_per_process_memory_fraction` set, else 1.0."""
+    return _fractions.get(index_of(device), 1.0)
+
+
+def get_allocator_backend():
+    """'native': rushlight's own caching allocator."""
+    _start.start()
+    return "native"
+
+
+_raw = {}  # address -> storage, for the two functions below
+
+
+def caching_allocator_alloc(size, device=None, stream=None):
+    """The address of ``size`` bytes of a GPU's memory, for other libraries; to be given back by :func:`caching_allocator_delete`."""
+    from .. import empty, uint8
+
+    block = empty(size, dtype=uint8, device=f"cuda:{index_of(device)}")
+    _raw[block.data_ptr()] = block
+    return block.data_ptr()
+
+
+def caching_allocator_delete(mem_ptr):
+    """Gives back what :func:`caching_allocator_alloc` gave."""
+    _raw.pop(mem_ptr)

@@ -1,9 +1,35 @@
-"""NVIDIA's profiler: it needs a GPU."""
+"""Switches NVIDIA's profiler on and off around a part of the program (``nsys profile --capture-range=cudaProfilerApi``)."""
 
-from ._missing import needs_gpu as _needs_gpu
+import contextlib
+import ctypes
+
+from . import _start
 
 __all__ = ["profile", "start", "stop"]
 
-profile = _needs_gpu("profile")
-start = _needs_gpu("start")
-stop = _needs_gpu("stop")
+
+def _call(name):
+    _start.start()
+    code = getattr(ctypes.CDLL(_start.library()), name)()
+    if code:
+        raise _start.error(code, name, "the profiler could not be switched", "")
+
+
+def start():
+    """The profiler records from now on."""
+    _call("cuProfilerStart")
+
+
+def stop():
+    """The profiler stops recording."""
+    _call("cuProfilerStop")
+
+
+@contextlib.contextmanager
+def profile():
+    """Context manager: the profiler records its block."""
+    start()
+    try:
+        yield
+    finally:
+        stop()

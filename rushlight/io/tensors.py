@@ -38,7 +38,7 @@ def is_dense(tensor):
 
 def empty_block(nbytes):
     """A new block."""
-    return rushlight.empty(nbytes, dtype=rushlight.uint8)
+    return rushlight.empty(nbytes, dtype=rushlight.uint8, device="cpu")
 
 
 def block_of_buffer(buffer, offset, nbytes):

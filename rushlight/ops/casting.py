@@ -163,7 +163,8 @@ def _start_cuda(name):
 
 
 _tensor.set_callback("start_cuda", _start_cuda)
-_operator.set_callback("move", lambda t, place: _moved(t, _tensor.device_at(place)))
+for _module in (_operator, _view):
+    _module.set_callback("move", lambda t, place: _moved(t, _tensor.device_at(place)))
 
 
 # -- memory formats --

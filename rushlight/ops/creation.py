@@ -22,10 +22,18 @@ _DIRECT = ("int64", "float32", "float64")
 
 
 def _filled(shape_, dtype, device, requires_grad, fill, *args):
-    """A new tensor filled by one of the core's fillers, computed in int64 or float64 where they do not know the dtype."""
+    """A new tensor filled by one of the core's fillers, computed in int64 or float64 where they do not know the dtype.
+
+    The numbers follow from the arguments alone: for a GPU they are made here and sent there.
+    """
     via = dtype if dtype.name in _DIRECT else FLOAT64 if dtype.is_floating_point else INT64
-    out = fill(empty(shape_, dtype=via, device=device), *args)
-    return leaf(out if via is dtype else shape.cast(out, dtype), requires_grad)
+    out = fill(empty(shape_, dtype=via, device="cpu"), *args)
+    return leaf(_placed(out if via is dtype else shape.cast(out, dtype), device), requires_grad)
+
+
+def _placed(out, device):
+    """A new tensor on the device that an argument names, or on the default one."""
+    return out if _tensor.place_of(device) == 0 else casting.to(out, _tensor.device_at(_tensor.place_of(device)))
 
 
 def _number(name, argument, position, value):
@@ -143,10 +151,10 @@ def eye(n, m=None, *, dtype=None, layout=None, device=None, pin_memory=False, re
     for name, value in (("n", n), ("m", m)):
         if value < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
-    return leaf(_core.fill_diagonal(zeros((n, m), dtype=dtype, device=device)), requires_grad)
+    return leaf(_placed(_core.fill_diagonal(zeros((n, m), dtype=dtype, device="cpu")), device), requires_grad)
 
 
-def _triangle(name, row, col, offset, dtype, upper):
+def _triangle(name, row, col, offset, dtype, device, upper):
     for what, value in (("row", row), ("col", col)):
         if value < 0:
             raise RuntimeError(f"{what} must be non-negative, got{value}")
@@ -156,7 +164,7 @@ def _triangle(name, row, col, offset, dtype, upper):
             "\n  Indices are integers: use int64 or int32."
         )
     out = _core.triangle(row, col, offset, upper)
-    return out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype)
+    return _placed(out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype), device)
 
 
 @composite(where="function")
@@ -165,7 +173,7 @@ def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pi
 
     offset: how many diagonals above the main one belong to it.
     """
-    return _triangle("tril_indices", row, col, offset, dtype, False)
+    return _triangle("tril_indices", row, col, offset, dtype, device, False)
 
 
 @composite(where="function")
@@ -174,7 +182,7 @@ def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pi
 
     offset: how many diagonals above the main one are left out.
     """
-    return _triangle("triu_indices", row, col, offset, dtype, True)
+    return _triangle("triu_indices", row, col, offset, dtype, device, True)
 
 
 @composite(where="function")
@@ -185,7 +193,7 @@ def vander(x, N=None, increasing=False):
     N = x.shape[0] if N is None else N
     if N < 0:
         raise RuntimeError("N must be non-negative.")
-    powers = arange(N) if increasing else arange(N - 1, -1, -1) if N else arange(0)
+    powers = arange(N, device=x.device) if increasing or not N else arange(N - 1, -1, -1, device=x.device)
     wide = shape.cast(x, powers.dtype) if x.dtype.name == "bool" else x
     return arithmetic.pow(shape.unsqueeze(wide, 1), powers)
 

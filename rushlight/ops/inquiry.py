@@ -244,16 +244,29 @@ def share_memory_(input):
 @composite(where="method")
 def is_pinned(input, device=None):
     """True if the memory is locked for transfers to a GPU."""
-    return False
+    from .._core import device as layer
+
+    return layer.is_pinned(input)
 
 
 @composite(where="method")
 def pin_memory(input, device=None):
-    """A copy in memory locked for transfers to a GPU."""
-    raise RuntimeError(
-        "Cannot access accelerator device when none is available.\n  Pinned memory serves copies to a GPU, and there "
-        "is none."
-    )
+    """A copy in memory locked for transfers to a GPU, from which ``.to('cuda', non_blocking=True)`` does not wait; itself if it is locked.
+
+    Raises RuntimeError for a tensor on a GPU and where there is no GPU.
+    """
+    from .._core import device as layer
+
+    if input.is_cuda:
+        raise RuntimeError(f"cannot pin 'torch.cuda.{_tensor.type_title(input.dtype)}' only dense CPU tensors can be pinned")
+    if layer.is_pinned(input):
+        return input
+    try:
+        return layer.pinned_copy(input)
+    except RuntimeError as error:
+        if "pin_memory=True" not in str(error):
+            raise
+        raise RuntimeError("Cannot access accelerator device when none is available.\n" + str(error).partition("\n")[2]) from None
 
 
 @composite(where="method")

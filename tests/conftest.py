@@ -1,0 +1,30 @@
+"""``pytest --device cuda``: the tests that compare with PyTorch make rushlight's tensors on a GPU, or on the stand-in where there is none.
+
+``--standin`` takes the stand-in even where there is a GPU; ``--order`` chooses in which order it runs a block's threads.
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="where rushlight's tensors are made")
+    parser.addoption("--standin", action="store_true", help="the stand-in for a GPU, even where there is one")
+    parser.addoption("--order", type=int, default=0, help="order of threads on the stand-in: 0 forward, 1 reverse, else a seed")
+
+
+def pytest_configure(config):
+    if config.getoption("--device") == "cpu":
+        return
+    import rushlight as rl
+
+    sys.path.insert(0, os.path.join(HERE, "cuda"))
+    import standin
+
+    if config.getoption("--standin") or not standin.real_gpu():
+        standin.activate(config.getoption("--order"))
+    if not rl.cuda.is_available():
+        rl.cuda.init()  # says why not
+    rl.set_default_device("cuda")
