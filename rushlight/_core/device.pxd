@@ -21,7 +21,7 @@ cdef void* current_stream(int place) noexcept       # of this thread
 
 # -- work --
 cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y,
-                unsigned int shared) except -1
+                unsigned int shared=*) except -1
 cdef void* fault_slot(int place, str name) except NULL  # a record for the kernel that is launched next
 cdef int copy_bytes(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1   # see device_copy.pxi
 cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1

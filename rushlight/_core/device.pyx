@@ -61,7 +61,7 @@ cdef class LoadedKernel:
 
 
 cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y,
-                unsigned int shared) except -1:
+                unsigned int shared=0) except -1:
     """Queues a kernel on the current stream."""
     cdef void* extra[5]
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, parameters, <void*>2, &size, NULL     # buffer pointer, buffer size, end
