@@ -5,5 +5,7 @@ A row says the ratio (PyTorch's time / rushlight's) that it should reach and, wh
 in bytes or computes in flops. The topics are imported, and so listed, in the table's order.
 """
 
-from benchmarks.rows import calls, products, elements, steps, models, data  # noqa: F401, I001
+from benchmarks.rows import (  # noqa: F401, I001
+    calls, products, elements, normalisation, attention, recurrence, images, indices, optimizers, steps, models, data,
+)  # fmt: skip
 from rushlight.bench import ROWS  # noqa: F401

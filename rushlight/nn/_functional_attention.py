@@ -5,6 +5,7 @@ import warnings
 
 import rushlight as torch
 
+from ..ops import attention as _attention
 from ._functional_activation import softmax
 from ._functional_dropout import dropout
 from ._functional_linear import linear
@@ -28,19 +29,14 @@ def scaled_dot_product_attention(
         raise RuntimeError(
             "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
         )
-    if enable_gqa:
-        key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
-        value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
-    scores = torch.matmul(query, key.transpose(-2, -1)) * (1 / math.sqrt(query.size(-1)) if scale is None else scale)
-    if is_causal:
-        attn_mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool, device=query.device).tril()
-    if attn_mask is not None:
-        scores = torch.where(attn_mask, scores, float("-inf")) if attn_mask.dtype == torch.bool else scores + attn_mask
-    weights = torch.softmax(scores, -1)
-    if attn_mask is not None:
-        # A row that may attend nowhere gives zeros.
-        weights = torch.where((scores == float("-inf")).all(-1, keepdim=True), 0.0, weights)
-    return torch.matmul(dropout(weights, dropout_p) if dropout_p > 0 else weights, value)
+    scale = 1 / math.sqrt(query.size(-1)) if scale is None else scale
+    if dropout_p == 0:
+        out = _attention.tiled(query, key, value, attn_mask, is_causal, scale)
+        if out is not None:
+            return out
+        return _attention.composed(query, key, value, attn_mask, is_causal, scale)
+    # PyTorch's random numbers are drawn for all weights, one after the other.
+    return _attention.composed(query, key, value, attn_mask, is_causal, scale, lambda weights: dropout(weights, dropout_p))
 
 
 def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):

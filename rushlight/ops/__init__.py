@@ -37,6 +37,7 @@ from . import (  # order: later files use earlier ones
     loss,
     normalization,
     contraction,
+    attention,
     conv,
     pool,
     einsum,

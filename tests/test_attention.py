@@ -1,0 +1,157 @@
+"""Attention: the tiled kernels against the composition in float64 and against PyTorch, in every form of mask, shape and layout."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import rushlight
+from rushlight.nn.functional import scaled_dot_product_attention as attend
+from rushlight.ops import attention
+
+oracle = pytest.importorskip("torch")
+
+RNG = np.random.default_rng(7)
+DTYPES = {"float64": 1e-14, "float32": 3e-6, "bfloat16": 2e-2, "float16": 2e-3}
+# (batch, heads, key heads, queries, keys, E, Ev): around panels of 8 to 32 columns, 6 to 13 rows, and blocks of 48 to 208 keys
+SHAPES = [
+    (1, 1, 1, 3, 1, 1, 1), (2, 3, 3, 5, 7, 3, 17), (1, 2, 2, 33, 33, 64, 64), (2, 2, 1, 31, 97, 40, 13), (1, 4, 2, 70, 210, 12, 65),
+    (1, 1, 1, 65, 430, 8, 8), (1, 2, 2, 130, 20, 9, 5), (5, 4, 4, 40, 40, 33, 16),
+]  # fmt: skip
+MASKS = ["none", "causal", "bool", "padding", "numbers"]
+
+
+def mask_of(kind, batch, queries, keys):
+    if kind in ("none", "causal"):
+        return None
+    if kind == "numbers":
+        return RNG.standard_normal((queries, keys))
+    mask = RNG.random((batch, 1, 1, keys) if kind == "padding" else (queries, keys)) > 0.4
+    mask[(0,) if kind == "bool" else (0, 0, 0)] = False  # who sees nothing
+    return mask
+
+
+def operands(shape, dtype):
+    batch, heads, key_heads, queries, keys, inside, outside = shape
+    sizes = [(batch, heads, queries, inside), (batch, key_heads, keys, inside), (batch, key_heads, keys, outside)]
+    return [rushlight.tensor(RNG.standard_normal(s)).to(getattr(rushlight, dtype)) for s in sizes]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values_and_gradients_are_the_composition_s(shape, kind, dtype):
+    tensors = operands(shape, dtype)
+    mask = mask_of(kind, shape[0], shape[3], shape[4])
+    mask = None if mask is None else rushlight.tensor(mask)
+    if kind == "numbers":
+        mask = mask.to(tensors[0].dtype)
+    results = []
+    for exact in (False, True):
+        leaves = [(x.double() if exact else x).detach().requires_grad_() for x in tensors]
+        if exact:
+            wide = mask.double() if kind == "numbers" else mask
+            out = attention.composed(*leaves, wide, kind == "causal", 0.37)
+        else:
+            out = attend(*leaves, mask, is_causal=kind == "causal", scale=0.37, enable_gqa=True)
+            assert out.grad_fn.name() == "ScaledDotProductFlashAttentionForCpuBackward0" and out.dtype is leaves[0].dtype
+        weight = rushlight.tensor(np.cos(np.arange(out.numel()))).reshape(out.shape).to(tensors[0].dtype)
+        out.backward(weight.to(out.dtype))
+        results.append([out.detach().double(), *(x.grad.double() for x in leaves)])
+    for mine, exact in zip(*results, strict=True):
+        assert rushlight.isfinite(mine).all()
+        assert (mine - exact).abs().max() <= DTYPES[dtype] * max(1, exact.abs().max())
+
+
+def layouts(x):
+    """The same values, differently in memory."""
+    yield x.transpose(1, 2).contiguous().transpose(1, 2)
+    yield x.transpose(2, 3).contiguous().transpose(2, 3)
+    wide = rushlight.zeros(*x.shape[:-1], x.shape[-1] + 3)
+    wide[..., 1:-2] = x
+    yield wide[..., 1:-2]
+    yield rushlight.stack([x, x], -1)[..., 1]
+
+
+def test_layouts_in_memory_change_nothing():
+    q, k, v = operands((2, 3, 3, 37, 45, 20, 20), "float32")
+    want = attend(q, k, v, is_causal=True)
+    for a, b, c in itertools.product(*(list(layouts(x)) for x in (q, k, v))):
+        out = attend(a, b, c, is_causal=True)
+        assert rushlight.equal(out, want)
+    assert attend(q.transpose(1, 2).contiguous().transpose(1, 2), k, v).transpose(1, 2).is_contiguous()
+    assert attend(q, k, v).is_contiguous()
+
+
+@pytest.mark.parametrize("shapes", [
+    ((39, 8), (50, 8), (50, 16)), ((4, 39, 8), (4, 50, 8), (4, 50, 16)), ((3, 2, 4, 39, 8), (3, 2, 4, 50, 8), (3, 2, 4, 50, 16)),
+    ((2, 4, 39, 8), (1, 1, 50, 8), (2, 1, 50, 8)), ((2, 1, 39, 8), (2, 4, 50, 8), (2, 4, 50, 8)), ((2, 4, 1, 8), (2, 4, 50, 8), (2, 4, 50, 8)),
+    ((2, 4, 0, 8), (2, 4, 50, 8), (2, 4, 50, 8)), ((2, 4, 5, 8), (2, 4, 0, 8), (2, 4, 0, 8)), ((0, 4, 5, 8), (0, 4, 6, 8), (0, 4, 6, 8)),
+], ids=str)  # fmt: skip
+def test_ranks_and_sizes_that_pytorch_takes(shapes):
+    arrays = [RNG.standard_normal(s).astype("float32") for s in shapes]
+    want = oracle.nn.functional.scaled_dot_product_attention(*map(oracle.tensor, arrays)).numpy()
+    out = attend(*map(rushlight.tensor, arrays)).numpy()
+    assert out.shape == want.shape
+    np.testing.assert_allclose(out, want, atol=2e-6)
+
+
+def test_second_derivatives():
+    q, k, v = (x.requires_grad_() for x in operands((1, 4, 2, 4, 5, 3, 2), "float64"))
+    mask = rushlight.tensor(RNG.random((4, 5)) > 0.3)
+    mask[1] = False
+    for options in (dict(is_causal=True), dict(attn_mask=mask)):
+        def call(*x, options=options):
+            return attend(*x, enable_gqa=True, **options)
+
+        assert rushlight.autograd.gradcheck(call, (q, k, v)) and rushlight.autograd.gradgradcheck(call, (q, k, v))
+
+
+def test_a_mask_that_learns_gets_its_gradient():
+    q, k, v = operands((1, 2, 2, 4, 5, 3, 2), "float64")
+    mask = rushlight.randn(4, 5, dtype=rushlight.float64).requires_grad_()
+    assert rushlight.autograd.gradcheck(lambda m: attend(q, k, v, m), (mask,))
+
+
+def test_transforms():
+    q, k, v = operands((3, 2, 2, 5, 6, 4, 4), "float64")
+    np.testing.assert_allclose(rushlight.func.vmap(attend)(q, k, v).numpy(), attend(q, k, v).numpy(), atol=1e-15)
+    tangent = rushlight.func.jvp(lambda x: attend(x, k, v), (q,), (rushlight.ones_like(q),))[1]
+    step = 1e-6
+    difference = (attend(q + step, k, v) - attend(q - step, k, v)) / (2 * step)
+    np.testing.assert_allclose(tangent.numpy(), difference.numpy(), atol=1e-8)
+
+
+def test_bits_do_not_depend_on_threads():
+    tensors = operands((1, 2, 1, 300, 500, 32, 32), "float32")
+    results, before = [], rushlight.get_num_threads()
+    for threads in (1, 2, 3):
+        rushlight.set_num_threads(threads)
+        leaves = [x.detach().requires_grad_() for x in tensors]
+        out = attend(*leaves, is_causal=True, enable_gqa=True)
+        out.sum().backward()
+        results.append([out.detach(), *(x.grad for x in leaves)])
+    rushlight.set_num_threads(before)
+    for other in results[1:]:
+        assert all(rushlight.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_dropout_draws_pytorch_s_numbers():
+    arrays = [RNG.standard_normal((2, 3, 9, 4)).astype("float32") for _ in range(3)]
+    found = []
+    for library in (oracle, rushlight):
+        library.manual_seed(3)
+        out = library.nn.functional.scaled_dot_product_attention(*map(library.tensor, arrays), dropout_p=0.4)
+        found.append(out.numpy())
+    np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+
+
+def test_memory_grows_with_the_length():
+    """At 8192 x 8192 the scores of one head alone would take 256 MB."""
+    import resource
+
+    attend(*operands((1, 1, 1, 40, 40, 8, 8), "float32"))
+    q, k, v = (rushlight.zeros(1, 1, 8192, 8, requires_grad=True) for _ in range(3))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    attend(q, k, v).sum().backward()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
