@@ -321,3 +321,22 @@ def test_qr_without_a_derivative_says_so(call, mode):
         result = t.linalg.qr(t.ones(3, 2, requires_grad=True), mode)
         with pytest.raises(RuntimeError, match="mode='reduced'" if t is rl else "mode"):
             result[1].sum().backward()
+
+
+@pytest.mark.parametrize("kind", ["float64", "complex128"])
+@pytest.mark.parametrize("left, transpose", [(True, False), (True, True), (False, False), (False, True)])
+def test_reflectors_have_gradients_of_every_order(kind, left, transpose):
+    rl.manual_seed(0)
+    A, tau, X = (rl.randn(2, *size, dtype=getattr(rl, kind), requires_grad=True) for size in ((4, 3), (3,), (4, 2)))
+    multiply = lambda A, tau, X: rl.ormqr(A, tau, X if left else X.mT, left, transpose)  # noqa: E731
+    for function, inputs in ((multiply, (A, tau, X)), (rl.linalg.householder_product, (A, tau))):
+        assert rl.autograd.gradcheck(function, inputs) and rl.autograd.gradgradcheck(function, inputs)
+
+
+def test_what_has_no_derivative_says_so():
+    A = rl.eye(3).requires_grad_()
+    for call in (rl.geqrf, rl.linalg.ldl_factor, lambda A: rl.linalg.ldl_solve(*rl.linalg.ldl_factor(rl.eye(3)), A)):
+        result = call(A)
+        result = result[0] if isinstance(result, tuple) else result
+        with pytest.raises(NotImplementedError, match="derivative for aten::.* is not implemented"):
+            result.sum().backward()

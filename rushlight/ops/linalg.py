@@ -1,10 +1,20 @@
 """Linear algebra made of other operators: norms, powers, the exponential, chains of products.
 
-Importing this file defines all of torch.linalg; the solvers are in linalg_solve.py, the spectra in linalg_spectral.py.
+Importing this file defines all of torch.linalg; the solvers are in linalg_solve.py, the spectra in
+linalg_spectral.py, Householder reflectors in linalg_reflectors.py.
 """
 
 from .. import return_types
-from . import arithmetic, contraction, creation, linalg_solve, linalg_spectral, reduction, shape
+from . import (
+    arithmetic,
+    contraction,
+    creation,
+    linalg_reflectors,  # noqa: F401
+    linalg_solve,
+    linalg_spectral,
+    reduction,
+    shape,
+)
 from ._define import composite, registry
 from .linalg_common import LinAlgError, adjoint, check_inexact, check_matrix, check_square, multiply
 from .linalg_solve import inv, solve

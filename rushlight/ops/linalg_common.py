@@ -163,3 +163,12 @@ def multiply(*matrices):
     for matrix in matrices[1:]:
         product = contraction.matmul(product, matrix)
     return product
+
+
+def no_derivative(name):
+    """The backward of an operator that PyTorch doesn't differentiate either: the error comes when a gradient reaches it."""
+
+    def backward(grads):
+        raise NotImplementedError(f"derivative for aten::{name} is not implemented")
+
+    return backward

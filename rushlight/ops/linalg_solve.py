@@ -21,6 +21,7 @@ from .linalg_common import (
     first_failure,
     lower,
     multiply,
+    no_derivative,
     on_diagonal,
     raise_failure,
     title,
@@ -521,7 +522,7 @@ def _ldl(A, hermitian):
     return lower(lapack.turned(ld)), lapack.to_int32(pivots), lapack.to_int32(info)
 
 
-@library(where="linalg", name="linalg_ldl_factor_ex")
+@library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A")
 def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
     """(LD, pivots, info) of A = L D L^T (L^H with hermitian), packed as LAPACK's sytrf leaves them. No gradient."""
     LD, pivots, info = _ldl(A, hermitian)
@@ -530,13 +531,19 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
     return return_types.linalg_ldl_factor_ex(LD, pivots, info)
 
 
-@library(where="linalg", name="linalg_ldl_factor")
+ldl_factor_ex.backward_of(no_derivative("linalg_ldl_factor_ex"))
+
+
+@library(where="linalg", name="linalg_ldl_factor", differentiable="A")
 def ldl_factor(A, *, hermitian=False):
     """(LD, pivots); see ldl_factor_ex."""
     return return_types.linalg_ldl_factor(*_ldl(A, hermitian)[:2])
 
 
-@library(where="linalg", name="linalg_ldl_solve")
+ldl_factor.backward_of(no_derivative("linalg_ldl_factor_ex"))
+
+
+@library(where="linalg", name="linalg_ldl_solve", differentiable="LD B")
 def ldl_solve(LD, pivots, B, *, hermitian=False):
     """The solution of A X = B given A's LDL factors. No gradient."""
     check_square(LD, "torch.linalg.ldl_solve", "LD")
@@ -544,3 +551,6 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
     LD, B = broadcast_batches(LD, B)
     pivots = shape.expand(pivots, (*LD.shape[:-2], pivots.shape[-1])) if lead != LD.shape[:-2] else pivots
     return lapack.turned(lapack.sytrs(LD, shape.contiguous(pivots.long()), B, hermitian))
+
+
+ldl_solve.backward_of(no_derivative("linalg_ldl_solve"))

@@ -95,44 +95,6 @@ def torch_qr(input, some=True):
     return return_types.qr(*qr(input, "reduced" if some else "complete"))
 
 
-@library
-def geqrf(input):
-    """(a, tau): LAPACK's form of the QR factorization, R above and reflectors below the diagonal. No gradient; see linalg.qr."""
-    check_matrix(input, "torch.geqrf", "input")
-    check_lapack(input, "geqrf_cpu")
-    a, tau = lapack.geqrf(input)
-    return return_types.geqrf(lapack.turned(a), tau)
-
-
-@library(where="linalg", name="linalg_householder_product")
-def householder_product(A, tau):
-    """The first n columns of the product of the Householder reflectors that geqrf packs: (*, m, n) and (*, k)."""
-    name = "torch.linalg.householder_product"
-    if A.ndim < 2:
-        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
-    m, n = A.shape[-2:]
-    if m < n:
-        raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
-    if n < tau.shape[-1]:
-        raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
-    check_lapack(A, "orgqr_cpu")
-    return lapack.turned(lapack.orgqr(lapack.columns(A), shape.contiguous(tau), n))
-
-
-@composite
-def orgqr(input, tau):
-    """See linalg.householder_product."""
-    return householder_product(input, tau)
-
-
-@library
-def ormqr(input, tau, other, left=True, transpose=False):
-    """Q other (other Q with left=False; Q's adjoint with transpose) for the Q that geqrf packs."""
-    check_lapack(input, "ormqr_cpu")
-    packed = lapack.columns(input)
-    return lapack.turned(lapack.ormqr(packed, shape.contiguous(tau), lapack.columns(other), left, transpose))
-
-
 # -- singular values --
 
 
