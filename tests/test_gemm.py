@@ -5,9 +5,11 @@ import pytest
 
 from rushlight._core import gemm, threads
 from rushlight.codegen import gemm as codegen
+from rushlight.codegen import tiles
 from rushlight.lang.types import CODES, NAMES
 
-gemm.set_compiler(lambda code: codegen.kernels(NAMES[code]))
+gemm.set_compiler(lambda code: codegen.kernels(NAMES[code]), lambda code, parts: tiles.kernels(NAMES[code], parts))
+KINDS = [(source, False) for source in codegen.SOURCES] + [(source, True) for source in tiles.PARTS if tiles.available()]
 
 STORED = {
     "u8": np.uint8, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "f16": np.float16, "bf16": np.uint16,
@@ -39,11 +41,11 @@ def value(source, x):
     return x.astype(np.float64 if source in ERROR else np.int64)
 
 
-def multiply(source, a, b, c, alpha=1, beta=0):
+def multiply(source, a, b, c, alpha=1, beta=0, on_tiles=False, result=0):
     factors = np.array([alpha, beta], SUMS.get(source, np.int32))
-    gemm.gemm_raw(
+    assert result == gemm.gemm_raw(
         CODES[source], *c.shape, a.shape[1], a.ctypes.data, *a.strides, b.ctypes.data, *b.strides, c.ctypes.data, c.strides[0],
-        factors.ctypes.data,
+        factors.ctypes.data, on_tiles,
     )  # fmt: skip
     return c
 
@@ -58,9 +60,9 @@ def check(source, got, a, b, before, alpha, beta):
     assert np.all(abs(value(source, got) - expected) <= ERROR[source] * size)
 
 
-@pytest.mark.parametrize("source", codegen.SOURCES)
+@pytest.mark.parametrize("source, on_tiles", KINDS)
 @pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
-def test_values(source, layout):
+def test_values(source, on_tiles, layout):
     rng = np.random.default_rng(1)
     for m, n, k in SIZES:
         a = matrix(rng, source, k, m).T if layout[0] == "T" else matrix(rng, source, m, k)
@@ -70,7 +72,7 @@ def test_values(source, layout):
             before = whole.copy()
             if beta == 0 and source in ("f32", "f64"):
                 whole[:, :n] = np.nan  # with beta 0, c is not read
-            multiply(source, a, b, whole[:, :n], alpha, beta)
+            multiply(source, a, b, whole[:, :n], alpha, beta, on_tiles)
             check(source, whole[:, :n], a, b, before[:, :n], alpha, beta)
             np.testing.assert_array_equal(whole[:, n:], before[:, n:])  # nothing behind the rows
 
@@ -121,3 +123,44 @@ def test_infinities_and_nan_reach_their_rows_only():
     a[3, 39], a[5, 0] = np.inf, np.nan
     c = multiply("f32", a, b, np.empty((20, 50), np.float32))
     assert np.isinf(c[3]).all() and np.isnan(c[5]).all() and np.isfinite(np.delete(c, [3, 5], 0)).all()
+
+
+needs_tiles = pytest.mark.skipif(not tiles.available(), reason="no matrix registers")
+
+
+@needs_tiles
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_half_floats_that_cannot_be_split_are_left_to_others(bad):
+    a, b, c = np.ones((40, 70), np.float16), np.ones((70, 50), np.float16), np.zeros((40, 50), np.float16)
+    a[3, 5] = bad
+    multiply("f16", a, b, c, on_tiles=True, result=-2)
+    assert not c.any()
+
+
+@needs_tiles
+@pytest.mark.parametrize("parts, error", [(2, 2**-15), (1, 2**-7)])
+def test_float32_in_parts(parts, error):
+    rng = np.random.default_rng(5)
+    gemm.set_float32_parts(parts)
+    try:
+        for m, n, k in SIZES:
+            a, b, c = matrix(rng, "f32", m, k), matrix(rng, "f32", k, n), np.empty((m, n), np.float32)
+            multiply("f32", a, b, c, on_tiles=True)
+            x, y = a.astype(np.float64), b.astype(np.float64)
+            assert np.all(abs(c - x @ y) <= error * (abs(x) @ abs(y)))
+        for bad in (1e-38, np.nan, np.inf, 3e38, 1e-31):  # out of the range in which a part is a number
+            a = np.ones((40, 40), np.float32)
+            a[1, 1] = bad
+            multiply("f32", a, a, a.copy(), on_tiles=True, result=-2)
+    finally:
+        gemm.set_float32_parts(0)
+
+
+@needs_tiles
+def test_out_of_range_in_several_blocks():
+    rng = np.random.default_rng(6)
+    a, b, c = matrix(rng, "f16", 20, 20_001), matrix(rng, "f16", 20_001, 40), np.zeros((20, 40), np.float16)
+    check("f16", multiply("f16", a, b, c, on_tiles=True), a, b, c, 1, 0)
+    a[19, 20_000], c = np.inf, np.zeros((20, 40), np.float16)
+    multiply("f16", a, b, c, 1, 2, on_tiles=True, result=-2)
+    assert not c.any()

@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 from rushlight._core cimport gemm
-from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_DEEP, PACK_WIDE, Kernels, finish_t, multiply_t, pack_t
+from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_A_DEEP, PACK_B_WIDE, Kernels, finish_t, multiply_t, pack_t
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport num_threads, parallel_for
 
@@ -24,12 +24,12 @@ cdef extern from *:
     bint take "rl_take"(int*) nogil
     void give "rl_give"(int*) nogil
 
-ctypedef void (*lanes_t)(char*, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef int64_t (*lanes_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef enum:
-    STRETCH = 256        # units of k between two visits of the sums
     TILE_PANELS = 8      # most panels of pixels in a task
-    TILE_BYTES = 1048576  # of packed pixels, and of sums, in a task
+    TILE_BYTES = 524288  # of sums in a task
+    WINDOW_BYTES = 786432  # of packed pixels that a task holds at a time
     FEW_TASKS = 16       # tasks that keep a machine busy
     MAX_TAPS = 4096      # places of a window along one dim
     MAX_SLOTS = 1024
@@ -66,11 +66,13 @@ cdef struct Slots:
     int64_t size
     int64_t count
     int[MAX_SLOTS] taken
+    int64_t[MAX_SLOTS] ranges  # of the elements that were packed there
 
 
 cdef Storage _prepare(Slots* slots, int64_t size):
     slots.size, slots.count = (size + 4095) & ~<int64_t>4095, min(num_threads() + 1, MAX_SLOTS)
     memset(slots.taken, 0, sizeof(slots.taken))
+    memset(slots.ranges, 0, sizeof(slots.ranges))
     cdef Storage memory = allocate(slots.size * slots.count)
     slots.memory = <char*>memory.address
     return memory
@@ -105,10 +107,12 @@ cdef struct Call:
     int64_t[4] distance  # between images, channels, planes and rows of the input, in bytes
     char* weight         # (groups, outputs, taps, channels), row-major
     char* bias           # or NULL
-    char* ones           # a panel's width of them
     char* output
     char* packed         # the weights
-    int64_t tap_units    # of k for a tap
+    int64_t* ranges      # of the packed weights' panels
+    int64_t tap_k        # elements of k for a tap: channels, padded to whole pairs
+    int64_t tap_count
+    int64_t block_taps   # taps that are packed at a time: whole units of k, or all
     int64_t units        # of k
     int64_t panels_a     # in a group
     int64_t panel_a      # bytes of a packed panel
@@ -124,20 +128,35 @@ cdef struct Run:  # neighbouring pixels of one row of the output
     int64_t[3] place
 
 
-def correlate(Tensor input, Tensor weight, Tensor bias, Tensor ones, Tensor out, tuple steps, tuple offsets, tuple phases,
-              int64_t groups, size_t pack_lanes):
+def has_tiles(int code):
+    """Are there kernels on matrix registers for this dtype? (A float32 is multiplied as it is, whatever products of matrices do.)"""
+    return code != F32 and gemm.tiled(code).step > gemm.tiled(code).pair
+
+
+def pair(int code, bint on_tiles):
+    """Weights' channels are padded to a multiple of this."""
+    return _kernels_for(code, on_tiles).pair
+
+
+cdef Kernels* _kernels_for(int code, bint on_tiles) except NULL:
+    return gemm.tiled(code) if on_tiles else gemm.kernels(code)
+
+
+def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps, tuple offsets, tuple phases, int64_t groups,
+              size_t pack_lanes, bint on_tiles):
     """out[n, o, z, y, x] = bias[o] + sum of weight[o, t, c] * input[phase of t, n, c, (z, y, x) * step + offset of t].
 
-    input (phases, N, C, D, H, W), weight (O, taps, C / groups), out (N, O, D', H', W') are row-major; ``steps`` are along z and y; ``offsets``
-    are three lists with an element for each tap along z, y and x, ``phases`` one for x. What lies outside of the input is 0.
+    input (phases, N, C, D, H, W), weight (O, taps, C / groups padded with zeros to whole pairs), out (N, O, D', H', W') are row-major;
+    ``steps`` are along z and y; ``offsets`` are three lists with an element for each tap along z, y and x, ``phases`` one for x. What lies
+    outside of the input is 0. False if elements are out of the range of these kernels; ``out`` holds nothing of use then.
     """
     cdef Call p
     cdef int64_t[3][MAX_TAPS] places
     cdef int64_t[MAX_TAPS] shifts
-    cdef int64_t size = ITEMSIZE[input.code], i, taps, side
+    cdef int64_t size = ITEMSIZE[input.code], i
     cdef int d
-    p.kernels, p.pack_lanes = gemm.kernels(input.code), <lanes_t>pack_lanes
-    _set_factors(&p.factors, input.code, 0)
+    p.kernels, p.pack_lanes = _kernels_for(input.code, on_tiles), <lanes_t>pack_lanes
+    _set_factors(&p.factors, input.code, bias is not None)
     p.groups, p.channels, p.outputs = groups, input.sizes[2] // groups, out.sizes[1] // groups
     for d in range(3):
         p.size[d], p.places[d], p.step[d] = input.sizes[3 + d], out.sizes[2 + d], 1 if d == 2 else steps[d]
@@ -147,53 +166,62 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor ones, Tensor out,
     for i in range(p.taps[2]):
         shifts[i] = <int64_t>phases[i] * (input.count // input.sizes[0]) * size
     p.shifts = shifts
-    taps = p.taps[0] * p.taps[1] * p.taps[2]
     p.pixels = p.places[0] * p.places[1] * p.places[2]
     p.columns = p.pixels * out.sizes[0]
     p.distance[3] = p.size[2] * size
     p.distance[2] = p.distance[3] * p.size[1]
     p.distance[1] = p.distance[2] * p.size[0]
     p.distance[0] = p.distance[1] * input.sizes[2]
-    p.input, p.weight, p.ones, p.output = input.address, weight.address, ones.address, out.address
+    p.input, p.weight, p.output = input.address, weight.address, out.address
     p.bias = bias.address if bias is not None else NULL
-    p.tap_units = _panels(p.channels, p.kernels.step)
-    p.units = p.tap_units * taps + (bias is not None)
-    p.panels_a, p.panel_a = _panels(p.outputs, p.kernels.rows), (p.units + p.kernels.lanes) * p.kernels.rows * p.kernels.unit
-    p.panel_b = p.units * p.kernels.columns * p.kernels.unit
-    side = p.panels_a * p.kernels.rows * p.kernels.columns * p.kernels.unit
-    p.tile = max(<int64_t>1, min(<int64_t>TILE_PANELS, min(TILE_BYTES // p.panel_b, TILE_BYTES // side)))
-    while p.tile > 1 and groups * _panels(_panels(p.columns, p.kernels.columns), p.tile) < FEW_TASKS:
-        p.tile = (p.tile + 1) // 2
-    p.tiles = _panels(_panels(p.columns, p.kernels.columns), p.tile)
-    cdef Storage packed = allocate(p.groups * p.panels_a * p.panel_a)
-    cdef Storage memory = _prepare(&p.slots, p.tile * (p.panel_b + side) + 128)
+    p.tap_k, p.tap_count = weight.sizes[weight.ndim - 1], p.taps[0] * p.taps[1] * p.taps[2]
+    p.units = _panels(p.tap_k * p.tap_count, p.kernels.step)
+    p.panels_a, p.panel_a = _panels(p.outputs, p.kernels.rows), (p.units + p.kernels.whole) * p.kernels.rows * p.kernels.unit
+    cdef int64_t window = _choose_tile(&p)
+    cdef Storage packed = allocate(p.groups * p.panels_a * (p.panel_a + 8))
+    cdef Storage memory = _prepare(&p.slots, window)
     p.packed = <char*>packed.address
+    p.ranges = <int64_t*>(p.packed + p.groups * p.panels_a * p.panel_a)
     with nogil:
         parallel_for(_pack_weights, &p, 0, p.groups * p.panels_a, 65536 // p.panel_a + 1)
         parallel_for(_run_tiles, &p, 0, p.groups * p.tiles, 1)
+    return not p.kernels.ranged or _ranges_fit(&p)
+
+
+cdef int64_t _choose_tile(Call* p) noexcept:
+    """Sets the pixels of a task and the taps that it packs at a time; returns the bytes that a task needs."""
+    cdef const Kernels* kernels = p.kernels
+    cdef int64_t side = p.panels_a * kernels.rows * kernels.columns * kernels.sum  # a panel's sums
+    cdef int64_t all = _panels(p.columns, kernels.columns), tap = p.tap_k * kernels.columns * kernels.unit // kernels.step, quantum = 1
+    p.tile = max(<int64_t>1, min(<int64_t>TILE_PANELS, TILE_BYTES // side))
+    while p.tile > 1 and p.groups * _panels(all, p.tile) < FEW_TASKS:
+        p.tile = (p.tile + 1) // 2
+    p.tiles = _panels(all, p.tile)
+    while quantum * p.tap_k % kernels.step:
+        quantum += 1
+    p.block_taps = min(p.tap_count, max(<int64_t>1, WINDOW_BYTES // (p.tile * tap * quantum)) * quantum)
+    p.panel_b = _panels(p.block_taps * p.tap_k, kernels.step) * kernels.columns * kernels.unit
+    return p.tile * (p.panel_b + side) + 128
+
+
+cdef bint _ranges_fit(Call* p) noexcept:
+    cdef int64_t weights = 0, windows = 0, i
+    for i in range(p.groups * p.panels_a):
+        weights = gemm.joined(weights, p.ranges[i])
+    for i in range(p.slots.count):
+        windows = gemm.joined(windows, p.slots.ranges[i])
+    return gemm.fits(weights, windows)
 
 
 cdef void _pack_weights(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Call* p = <Call*>context
     cdef const Kernels* kernels = p.kernels
-    cdef pack_t pack = <pack_t>kernels.functions[PACK_DEEP]
-    cdef int64_t taps = p.taps[0] * p.taps[1] * p.taps[2], row = taps * p.channels * kernels.itemsize, i, group, first, count, tap
-    cdef char* panel
-    cdef char* source
+    cdef pack_t pack = <pack_t>kernels.functions[PACK_A_DEEP]
+    cdef int64_t k = p.tap_count * p.tap_k, row = k * kernels.itemsize, i, first
     for i in range(begin, end):
-        group, first = i // p.panels_a, i % p.panels_a * kernels.rows
-        count = min(kernels.rows, p.outputs - first)
-        panel, first = p.packed + i * p.panel_a, first + group * p.outputs
-        source = p.weight + first * row
-        if p.channels % kernels.step == 0:
-            pack(source, row, 0, panel, kernels.rows, count, taps * p.channels)
-        else:  # units do not join channels of different taps
-            for tap in range(taps):
-                pack(source + tap * p.channels * kernels.itemsize, row, 0, panel + tap * p.tap_units * kernels.rows * kernels.unit,
-                     kernels.rows, count, p.channels)
-        if p.bias != NULL:
-            pack(p.bias + first * kernels.itemsize, kernels.itemsize, 0, panel + (p.units - 1) * kernels.rows * kernels.unit,
-                 kernels.rows, count, 1)
+        first = i % p.panels_a * kernels.rows
+        p.ranges[i] = pack(p.weight + (i // p.panels_a * p.outputs + first) * row, row, 0, p.packed + i * p.panel_a,
+                           min(kernels.rows, p.outputs - first), k)
 
 
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -202,60 +230,72 @@ cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef char* memory = p.slots.memory + slot * p.slots.size
     for i in range(begin, end):
         first = i % p.tiles * p.tile * p.kernels.columns
-        _run_tile(p, i // p.tiles, first, min(p.tile * p.kernels.columns, p.columns - first), memory)
+        _run_tile(p, i // p.tiles, first, min(p.tile * p.kernels.columns, p.columns - first), memory, &p.slots.ranges[slot])
     give(&p.slots.taken[slot])
 
 
-cdef void _run_tile(Call* p, int64_t group, int64_t first, int64_t count, char* memory) noexcept nogil:
+cdef void _run_tile(Call* p, int64_t group, int64_t first, int64_t count, char* memory, int64_t* seen) noexcept nogil:
     """``count`` pixels from ``first`` on, all output channels of a group."""
     cdef const Kernels* kernels = p.kernels
-    cdef int64_t panels = _panels(count, kernels.columns), wide = kernels.columns * kernels.unit, stride = panels * wide, i, done, here
+    cdef int64_t panels = _panels(count, kernels.columns), stride = panels * kernels.columns * kernels.sum, i, tap, taps, done, here, channel
     cdef char* sums = <char*>((<size_t>memory + 63) & ~<size_t>63)
     cdef char* windows = sums + p.panels_a * kernels.rows * stride
-    for i in range(panels):
-        _pack_pixels(p, group, first + i * kernels.columns, min(kernels.columns, count - i * kernels.columns), windows + i * p.panel_b)
-    for i in range(_panels(p.units, STRETCH)):
-        _multiply(p, p.packed + group * p.panels_a * p.panel_a, windows, panels, i * STRETCH, sums, stride)
-    done = 0
+    tap = 0
+    while tap < p.tap_count:
+        taps = min(p.block_taps, p.tap_count - tap)
+        for i in range(panels):
+            here = first + i * kernels.columns
+            _pack_pixels(p, group, here, min(kernels.columns, first + count - here), tap, taps, windows + i * p.panel_b, seen)
+        _multiply(p, group, windows, panels, tap * p.tap_k // kernels.step, _panels(taps * p.tap_k, kernels.step), sums, stride)
+        tap += taps
+    done, channel = 0, group * p.outputs
     while done < count:  # image by image, as they lie apart in the output
         here = min(count - done, p.pixels - (first + done) % p.pixels)
         (<finish_t>kernels.functions[FINISH])(
-            sums + done * kernels.unit, stride,
-            p.output + (((first + done) // p.pixels * p.groups + group) * p.outputs * p.pixels + (first + done) % p.pixels) * kernels.itemsize,
-            p.pixels * kernels.itemsize, p.outputs, here, &p.factors)
+            sums + done * kernels.sum, stride,
+            p.output + (((first + done) // p.pixels * p.groups * p.outputs + channel) * p.pixels + (first + done) % p.pixels) * kernels.itemsize,
+            p.pixels * kernels.itemsize, p.bias + channel * kernels.itemsize, kernels.itemsize, 0, p.outputs, here, &p.factors)
         done += here
 
 
-cdef void _multiply(Call* p, char* weights, char* windows, int64_t panels, int64_t start, char* sums, int64_t stride) noexcept nogil:
-    """Add a stretch of k to the sums. Each call of the kernel prefetches what the one after it reads, and a share of the next panel."""
+cdef void _multiply(Call* p, int64_t group, char* windows, int64_t panels, int64_t start, int64_t units, char* sums, int64_t stride) noexcept nogil:
+    """Add ``units`` of k, of which the weights' ``start`` is the first, to the sums, a stretch at a time.
+
+    Each call of the kernel prefetches what the one after it reads, and a share of the next panel.
+    """
     cdef const Kernels* kernels = p.kernels
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
-    cdef int64_t high = kernels.rows * kernels.unit, wide = kernels.columns * kernels.unit, units = min(<int64_t>STRETCH, p.units - start)
-    cdef int64_t i, j
-    cdef char* first = weights + start * high
+    cdef int64_t high = kernels.rows * kernels.unit, wide = kernels.columns * kernels.unit, done = 0, here, i, j
+    cdef char* first
     cdef char* a
-    cdef char* b = windows + start * wide
-    for j in range(panels):
-        a = first
-        for i in range(p.panels_a):
-            multiply(a, b, sums + i * kernels.rows * stride + j * wide, stride, units, start == 0,
-                     a + p.panel_a if i + 1 < p.panels_a else first, b + p.panel_b + i % TILE_PANELS * (units * wide // TILE_PANELS))
-            a += p.panel_a
-        b += p.panel_b
+    cdef char* b
+    gemm.enter(kernels)
+    while done < units:
+        here = min(kernels.stretch, units - done)
+        first, b = p.packed + group * p.panels_a * p.panel_a + (start + done) * high, windows + done * wide
+        for j in range(panels):
+            a = first
+            for i in range(p.panels_a):
+                multiply(a, b, sums + i * kernels.rows * stride + j * kernels.columns * kernels.sum, stride, here, start + done == 0,
+                         a + p.panel_a if i + 1 < p.panels_a else first, b + p.panel_b + i % TILE_PANELS * (here * wide // TILE_PANELS))
+                a += p.panel_a
+            b += p.panel_b
+        done += here
+    gemm.leave(kernels)
 
 
-cdef void _pack_pixels(Call* p, int64_t group, int64_t first, int64_t count, char* panel) noexcept nogil:
-    """One panel: ``count`` pixels from ``first`` on, through all of k."""
+cdef void _pack_pixels(Call* p, int64_t group, int64_t first, int64_t count, int64_t tap, int64_t taps, char* panel, int64_t* seen) noexcept nogil:
+    """One panel: ``count`` pixels from ``first`` on, through the k of some taps."""
     cdef Run[64] runs
-    cdef int64_t n = _find_runs(p, first, count, runs), z, y, x
+    cdef int64_t n = _find_runs(p, first, count, runs), i, x, k = taps * p.tap_k, rest = _panels(k, p.kernels.step) * p.kernels.step - k
     cdef char* input = p.input + group * p.channels * p.distance[1]
-    for z in range(p.taps[0]):
-        for y in range(p.taps[1]):
-            for x in range(p.taps[2]):
-                _pack_tap(p, runs, n, input + p.shifts[x], p.offsets[0][z], p.offsets[1][y], p.offsets[2][x], panel)
-                panel += p.tap_units * p.kernels.columns * p.kernels.unit
-    if p.bias != NULL:
-        (<pack_t>p.kernels.functions[PACK_WIDE])(p.ones, 0, 0, panel, p.kernels.columns, p.kernels.columns, 1)
+    for i in range(taps):
+        x = (tap + i) % p.taps[2]
+        seen[0] = gemm.joined(seen[0], _pack_tap(
+            p, runs, n, input + p.shifts[x], p.offsets[0][(tap + i) // (p.taps[2] * p.taps[1])],
+            p.offsets[1][(tap + i) // p.taps[2] % p.taps[1]], p.offsets[2][x], panel, i * p.tap_k))
+    if rest:
+        p.pack_lanes(input, 0, panel, k, 0, -1, rest)
 
 
 cdef int64_t _find_runs(Call* p, int64_t first, int64_t count, Run* runs) noexcept nogil:
@@ -275,10 +315,13 @@ cdef inline uint64_t _bits(int64_t lane, int64_t count) noexcept nogil:
     return (<uint64_t>0xFFFFFFFFFFFFFFFF >> (64 - count)) << lane
 
 
-cdef void _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, int64_t dy, int64_t dx, char* panel) noexcept nogil:
-    """One tap of the window. Runs that follow each other in memory as they do in the panel are loaded together."""
+cdef int64_t _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, int64_t dy, int64_t dx, char* panel, int64_t k) noexcept nogil:
+    """One tap of the window, from row k of the panel on. Runs that follow each other in memory as they do in the panel are loaded together.
+
+    Returns the range of the elements.
+    """
     cdef uint64_t loaded = 0, stored = 0, inside
-    cdef int64_t i, z, y, x, low, high
+    cdef int64_t i, z, y, x, low, high, seen = 0
     cdef char* source = input
     cdef char* place
     for i in range(n):
@@ -289,11 +332,11 @@ cdef void _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, int6
             place = (input + runs[i].image * p.distance[0] + z * p.distance[2] + y * p.distance[3]
                      + (x - runs[i].lane) * p.kernels.itemsize)
             if loaded and place != source:
-                p.pack_lanes(source, p.distance[1], panel, loaded, stored, p.channels)
+                seen = gemm.joined(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
                 loaded = stored = 0
             source, loaded = place, loaded | inside
         stored |= _bits(runs[i].lane, runs[i].count)
-    p.pack_lanes(source, p.distance[1], panel, loaded, stored, p.channels)
+    return gemm.joined(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
 
 
 # -- the gradient of the weights --
@@ -352,13 +395,13 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     p.blocks[2], p.blocks[3] = _panels(p.places[1], p.rows), _panels(p.places[2], p.wide)
     total = p.blocks[0] * p.blocks[1] * p.blocks[2] * p.blocks[3]
     p.panels_a, p.panels_b = _panels(p.outputs, p.kernels.rows), p.segments * _panels(length, p.kernels.columns)
-    p.stride = p.panels_b * p.kernels.columns * p.kernels.unit
+    p.stride = p.panels_b * p.kernels.columns * p.kernels.sum
     p.sums_size = p.panels_a * p.kernels.rows * p.stride
     p.slices = _panels(p.panels_a, ROW_PANELS)
     p.splits = min(_panels(FEW_TASKS, groups * p.slices), SPLIT_BYTES // (groups * p.sums_size))
     p.splits = max(<int64_t>1, min(p.splits, total))
     cdef Storage partial = allocate(p.splits * groups * p.sums_size + 64)
-    cdef int64_t pixels = p.rows * p.wide + p.kernels.lanes
+    cdef int64_t pixels = p.rows * p.wide + p.kernels.whole
     cdef Storage memory = _prepare(
         &p.slots, pixels * p.kernels.unit * (min(p.panels_a, <int64_t>ROW_PANELS) * p.kernels.rows + p.kernels.columns) + 64)
     p.sums = <char*>partial.address
@@ -382,20 +425,20 @@ cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
 cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, int64_t block, bint fresh, char* sums, char* memory) noexcept nogil:
     """Add a block of pixels to the sums of ``panels`` panels of output channels."""
     cdef const Kernels* kernels = p.kernels
-    cdef pack_t pack_deep = <pack_t>kernels.functions[PACK_DEEP], pack_wide = <pack_t>kernels.functions[PACK_WIDE]
+    cdef pack_t pack_deep = <pack_t>kernels.functions[PACK_A_DEEP], pack_wide = <pack_t>kernels.functions[PACK_B_WIDE]
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
     cdef int64_t x = block % p.blocks[3] * p.wide, y = block // p.blocks[3] % p.blocks[2] * p.rows
     cdef int64_t z = block // (p.blocks[3] * p.blocks[2]) % p.blocks[1], n = block // (p.blocks[3] * p.blocks[2] * p.blocks[1])
     cdef int64_t rows = min(p.rows, p.places[1] - y), wide = min(p.wide, p.places[2] - x), units = rows * wide
     cdef int64_t pixels = p.places[0] * p.places[1] * p.places[2], high = kernels.rows * kernels.unit, i, j, row, column, count
-    cdef int64_t panel_a = (units + kernels.lanes) * high
+    cdef int64_t panel_a = (units + kernels.whole) * high
     cdef char* windows = memory + panels * panel_a
     cdef char* source
     sums += first * kernels.rows * p.stride
     for i in range(panels):
         row = (first + i) * kernels.rows
         source = p.grad + (((n * p.groups + group) * p.outputs + row) * pixels + (z * p.places[1] + y) * p.places[2] + x) * kernels.itemsize
-        pack_deep(source, pixels * kernels.itemsize, 0, memory + i * panel_a, kernels.rows, min(kernels.rows, p.outputs - row), units)
+        pack_deep(source, pixels * kernels.itemsize, 0, memory + i * panel_a, min(kernels.rows, p.outputs - row), units)
     source = (p.input + n * p.distance[0] + z * p.step[0] * p.distance[1] + y * p.step[1] * p.distance[2]
               + x * p.step[2] * p.distance[3] + group * p.channels * kernels.itemsize)
     for j in range(p.panels_b):
@@ -403,9 +446,9 @@ cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, i
         count = min(kernels.columns, p.length - column)
         for row in range(rows):
             pack_wide(source + p.sources[j // (p.panels_b // p.segments)] + column * kernels.itemsize + row * p.step[1] * p.distance[2], 0,
-                      p.step[2] * p.distance[3], windows + row * wide * kernels.columns * kernels.unit, kernels.columns, count, wide)
+                      p.step[2] * p.distance[3], windows + row * wide * kernels.columns * kernels.unit, count, wide)
         for i in range(panels):
-            multiply(memory + i * panel_a, windows, sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.unit, p.stride,
+            multiply(memory + i * panel_a, windows, sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.sum, p.stride,
                      units, fresh, memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
 
 
@@ -414,9 +457,12 @@ cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Weights* p = <Weights*>context
     cdef const Kernels* kernels = p.kernels
     cdef Factors factors
-    cdef int64_t i, split, group, segment, width = p.panels_b // p.segments * kernels.columns * kernels.unit
+    cdef int64_t i, split, group, segment, width = p.panels_b // p.segments * kernels.columns * kernels.sum
+    cdef int64_t row = p.segments * p.length * kernels.itemsize
+    cdef char* out
     for i in range(begin, end):
         group, segment = i // p.segments, i % p.segments
+        out = p.out + (group * p.outputs * p.segments + segment) * p.length * kernels.itemsize
         for split in range(p.splits):
             if kernels.unit == 8:
                 factors.f64[0], factors.f64[1] = 1, split > 0
@@ -424,5 +470,4 @@ cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
                 factors.f32[0], factors.f32[1] = 1, split > 0
             (<finish_t>kernels.functions[FINISH])(
                 p.sums + (split * p.groups + group) * p.sums_size + segment * width, p.stride,
-                p.out + (group * p.outputs * p.segments + segment) * p.length * kernels.itemsize,
-                p.segments * p.length * kernels.itemsize, p.outputs, p.length, &factors)
+                out, row, out, row, kernels.itemsize, p.outputs, p.length, &factors)

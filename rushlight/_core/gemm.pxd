@@ -1,17 +1,22 @@
 from libc.stdint cimport int64_t
 
 # The kernels of codegen/gemm.py, which says what they do.
-ctypedef void (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef int64_t (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t) noexcept nogil
 ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, int64_t, char*, char*) noexcept nogil
+ctypedef void (*simple_t)() noexcept nogil
 ctypedef void (*dots_t)(char*, char*, int64_t, char*, int64_t, int64_t) noexcept nogil
-ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, const void*) noexcept nogil
+ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const void*) noexcept nogil
 
 cdef enum:  # positions in Kernels.functions
-    PACK_DEEP = 0
-    PACK_WIDE = 1
-    MULTIPLY = 2
-    FINISH = 3
-    DOTS = 4
+    PACK_A_DEEP = 0
+    PACK_A_WIDE = 1
+    PACK_B_DEEP = 2
+    PACK_B_WIDE = 3
+    MULTIPLY = 4
+    FINISH = 5
+    DOTS = 6
+    ENTER = 7
+    LEAVE = 8
 
 # A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
 ctypedef struct Matrix:
@@ -20,17 +25,33 @@ ctypedef struct Matrix:
     int64_t column
 
 cdef struct Kernels:
-    void* functions[5]
+    void* functions[9]
     int64_t itemsize    # of the elements of a, b and c
     int64_t unit        # bytes of a unit of a panel
+    int64_t sum         # bytes of an accumulator
     int64_t step        # elements of k in a unit
-    int64_t lanes       # units in a vector
+    int64_t pair        # elements of k that lie together in a panel of b: 1 or 2
+    int64_t whole       # packing writes this many units at a time, the last ones behind k
     int64_t rows        # MR
     int64_t columns     # NR
+    int64_t stretch     # units of k between two visits of the sums
+    int64_t tile_rows     # panels of the largest tile
+    int64_t tile_columns
+    bint ranged         # only elements of a certain range can be multiplied
     bint ready
 
+cdef enum:  # what packed_gemm returns
+    DONE = 0
+    NO_MEMORY = -1
+    OUT_OF_RANGE = -2  # nothing is written
+
 cdef Kernels* kernels(int code) except NULL
-cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
-                      const void* factors) noexcept nogil
+cdef Kernels* tiled(int code) except NULL
+cdef void enter(const Kernels* kernels) noexcept nogil
+cdef void leave(const Kernels* kernels) noexcept nogil
+cdef bint fits(int64_t range_a, int64_t range_b) noexcept nogil
+cdef int64_t joined(int64_t range_a, int64_t range_b) noexcept nogil
+cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
+                     const void* factors) noexcept nogil
 cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char* x, char* rows, int64_t stride, char* c,
                          const void* factors) noexcept nogil

@@ -5,10 +5,11 @@ all of k, in a buffer of its own. How the output is cut changes no bit, so the c
 written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+from rushlight._core.tensor cimport F32
 from rushlight._core.threads cimport num_threads, parallel_for
 
 cdef extern from *:
@@ -20,36 +21,93 @@ cdef extern from *:
     void* exchange "rl_exchange"(void**, void*) nogil
 
 cdef enum:
-    STRETCH = 256  # units of k between two visits of the sums: a panel of b that long stays in the first-level cache
-    BLOCK_UNITS = 8192  # units of k packed at a time
+    BLOCK_K = 8192  # elements of k packed at a time
     BLOCK_BYTES = 67108864  # of each operand packed at a time
-    TILE_PANELS = 8  # largest side of a tile, in panels
-    TILE_BYTES = 98304  # sums of the largest tile: 96 x 256 float32
+    TILE_PANELS = 8  # panels that share the prefetching of one
+    TILE_BYTES = 1048576  # sums of the largest tile: 256 x 512 float32
     PACK_BYTES = 65536  # of panels worth handing to another thread
     SPARE_BYTES = 134217728  # the largest workspace that is kept
 
 cdef Kernels _kernels[21]
-_compile = None
+cdef Kernels _tiled[21]
+cdef int _parts = 0
+_compile = _compile_tiled = None
 
 
-def set_compiler(callback):
-    """``callback(code)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers."""
-    global _compile
-    _compile = callback
+def set_compiler(callback, tiled=None):
+    """``callback(code)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers.
+
+    ``tiled(code, parts)`` does so for kernels on matrix registers, or returns None where there are none.
+    """
+    global _compile, _compile_tiled
+    _compile, _compile_tiled = callback, tiled
 
 
 cdef Kernels* kernels(int code) except NULL:
     """The kernels for a dtype, compiled at first use."""
-    cdef Kernels* found = &_kernels[code]
-    cdef size_t table
-    if not found.ready:
-        address, scheme = _compile(code)
-        table = address
-        (<void (*)(void**) noexcept nogil>(<void*>table))(found.functions)
-        found.itemsize, found.unit, found.step = scheme["itemsize"], scheme["unit"], scheme["step"]
-        found.lanes, found.rows, found.columns = scheme["lanes"], scheme["rows"], scheme["columns"]
-        found.ready = True
-    return found
+    if not _kernels[code].ready:
+        _load(&_kernels[code], _compile(code))
+    return &_kernels[code]
+
+
+cdef Kernels* tiled(int code) except NULL:
+    """The kernels on matrix registers, or the plain ones of a machine or a dtype without."""
+    if not _tiled[code].ready:
+        found = None if _compile_tiled is None else _compile_tiled(code, _parts if code == F32 and _parts else None)
+        if found is None:
+            _tiled[code] = kernels(code)[0]
+        else:
+            _load(&_tiled[code], found)
+    return &_tiled[code]
+
+
+def set_float32_parts(parts):
+    """What a float32 is in products on matrix registers: the sum of 1 or 2 bfloat16; 0: not split, multiplied as it is."""
+    global _parts
+    _parts = parts
+    _tiled[F32].ready = False
+
+
+cdef int _load(Kernels* target, tuple found) except -1:
+    address, scheme = found
+    cdef size_t table = address
+    (<void (*)(void**) noexcept nogil>(<void*>table))(target.functions)
+    target.itemsize, target.unit, target.sum, target.step = scheme["itemsize"], scheme["unit"], scheme["sum"], scheme["step"]
+    target.pair, target.whole, target.rows, target.columns = scheme["pair"], scheme["whole"], scheme["rows"], scheme["columns"]
+    target.tile_rows, target.tile_columns = scheme["tile_rows"], scheme["tile_columns"]
+    target.stretch, target.ranged = scheme["stretch"], scheme["ranged"]
+    target.ready = True
+    return 0
+
+
+cdef void enter(const Kernels* kernels) noexcept nogil:
+    """Before calls of multiply in this thread."""
+    if kernels.functions[ENTER] != NULL:
+        (<simple_t>kernels.functions[ENTER])()
+
+
+cdef void leave(const Kernels* kernels) noexcept nogil:
+    """After them."""
+    if kernels.functions[LEAVE] != NULL:
+        (<simple_t>kernels.functions[LEAVE])()
+
+
+# -- ranges: what the packing functions of ``ranged`` kernels say of the elements that they saw --
+
+cdef int64_t joined(int64_t range_a, int64_t range_b) noexcept nogil:
+    """The range of two sets of elements together. The low half holds the largest magnitude's bits, the high half the inverted bits of the
+    smallest one, less 1; so zeros have no part in it, and 0 is the range of nothing."""
+    cdef uint32_t largest = max(<uint32_t>range_a, <uint32_t>range_b)
+    cdef uint32_t smallest = max(<uint32_t>(<uint64_t>range_a >> 32), <uint32_t>(<uint64_t>range_b >> 32))
+    return <int64_t>(<uint64_t>smallest << 32 | largest)
+
+
+cdef bint fits(int64_t range_a, int64_t range_b) noexcept nogil:
+    """Do all products of elements of the two ranges lie where splitting elements into parts loses nothing? codegen/tiles.py says why."""
+    cdef int64_t largest_a = (range_a >> 23 & 0xFF) - 127, largest_b = (range_b >> 23 & 0xFF) - 127  # exponents
+    cdef int64_t smallest_a = (~range_a >> 55 & 0xFF) - 127, smallest_b = (~range_b >> 55 & 0xFF) - 127
+    return (largest_a < 120 and largest_b < 120 and largest_a + largest_b < 120 and smallest_a > -100 and smallest_b > -100
+            and smallest_a + smallest_b > -100)
 
 
 cdef struct Block:
@@ -61,6 +119,7 @@ cdef struct Block:
     Matrix b
     char* c
     int64_t c_row
+    Matrix added
     const void* factors
     int64_t units  # of k
     int64_t panel_a  # bytes of a packed panel
@@ -71,42 +130,52 @@ cdef struct Block:
     char* packed_b
     int64_t tile_rows  # in panels
     int64_t tile_columns
+    int64_t* ranges  # of the panels of a, then of b
     char* sums  # of the whole block when k comes in several blocks, else NULL: each tile has its own
+    bint alone  # the block is the whole product
     bint first  # of the blocks of k
     bint last
 
 
-cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
+cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
                      const void* factors) noexcept nogil:
-    """c = alpha a b + beta c; ``factors`` points to alpha and beta in the accumulator's type. 0, or -1 without memory."""
+    """c = alpha a b + beta added; ``factors`` points to alpha and beta in the accumulator's type; ``added``, read unless beta is 0, may be
+    c itself. Returns DONE, or why nothing was done."""
     cdef Block block
-    cdef int64_t block_k = max(min(k, BLOCK_UNITS * kernels.step), 1)
+    cdef int64_t block_k = max(min(k, <int64_t>BLOCK_K), 1)
     cdef int64_t row_bytes = _padded(block_k, kernels) * kernels.unit
     cdef int64_t block_m = min(m, max(TILE_PANELS, BLOCK_BYTES // (row_bytes * kernels.rows)) * kernels.rows)
     cdef int64_t block_n = min(n, max(TILE_PANELS, BLOCK_BYTES // (row_bytes * kernels.columns)) * kernels.columns)
-    cdef int64_t size_a = _panels(block_m, kernels.rows) * kernels.rows * row_bytes
-    cdef int64_t size_b = _panels(block_n, kernels.columns) * kernels.columns * row_bytes
+    cdef int64_t high = _panels(block_m, kernels.rows), wide = _panels(block_n, kernels.columns)
+    cdef int64_t size_a = high * kernels.rows * row_bytes, size_b = wide * kernels.columns * row_bytes
     cdef int64_t size_sums = 0, i, j, p, blocks_k = max(_panels(k, block_k), 1)
+    cdef int result = DONE
     if k > block_k:
-        size_sums = _panels(block_m, kernels.rows) * kernels.rows * _panels(block_n, kernels.columns) * kernels.columns * kernels.unit
-    cdef char* workspace = _take(size_a + size_b + size_sums)
+        size_sums = high * kernels.rows * wide * kernels.columns * kernels.sum
+    cdef char* workspace = _take(size_a + size_b + size_sums + 8 * (high + wide))
     if workspace == NULL:
-        return -1
+        return NO_MEMORY
     block.kernels, block.c_row, block.factors = kernels, c_row, factors
     block.packed_a, block.packed_b = workspace, workspace + size_a
     block.sums = workspace + size_a + size_b if size_sums else NULL
-    for j in range(_panels(n, block_n)):
+    block.ranges = <int64_t*>(workspace + size_a + size_b + size_sums)
+    block.alone = block_m == m and block_n == n and block_k >= k
+    if kernels.ranged and not block.alone and not _in_range(&block, m, n, k, a, b):
+        result = OUT_OF_RANGE
+    for j in range(_panels(n, block_n) if result == DONE else 0):
         for i in range(_panels(m, block_m)):
             block.m, block.n = min(block_m, m - i * block_m), min(block_n, n - j * block_n)
             block.c = c + i * block_m * c_row + j * block_n * kernels.itemsize
+            block.added = added
+            block.added.data += i * block_m * added.row + j * block_n * added.column
             for p in range(blocks_k):
                 block.k, block.first, block.last = min(block_k, k - p * block_k), p == 0, p == blocks_k - 1
                 block.a, block.b = a, b
                 block.a.data += i * block_m * a.row + p * block_k * a.column
                 block.b.data += p * block_k * b.row + j * block_n * b.column
-                _run_block(&block, i > 0 and blocks_k == 1)
+                result = _run_block(&block, i > 0 and blocks_k == 1)
     _give(workspace)
-    return 0
+    return result
 
 
 cdef int64_t _panels(int64_t side, int64_t width) noexcept nogil:
@@ -114,11 +183,11 @@ cdef int64_t _panels(int64_t side, int64_t width) noexcept nogil:
 
 
 cdef int64_t _padded(int64_t k, const Kernels* kernels) noexcept nogil:
-    """Units that a packed panel has room for: pack_deep writes whole squares."""
-    return _panels(max(k, 1), kernels.step * kernels.lanes) * kernels.lanes
+    """Units that a packed panel has room for."""
+    return _panels(max(k, 1), kernels.step * kernels.whole) * kernels.whole
 
 
-cdef void _run_block(Block* block, bint b_is_packed) noexcept nogil:
+cdef int _run_block(Block* block, bint b_is_packed) noexcept nogil:
     cdef const Kernels* kernels = block.kernels
     cdef int64_t bytes = _padded(block.k, kernels) * kernels.unit
     block.units = _panels(block.k, kernels.step)
@@ -128,14 +197,45 @@ cdef void _run_block(Block* block, bint b_is_packed) noexcept nogil:
         parallel_for(_pack_a, block, 0, block.panels_a, PACK_BYTES // block.panel_a + 1)
         if not b_is_packed:
             parallel_for(_pack_b, block, 0, block.panels_b, PACK_BYTES // block.panel_b + 1)
+        if kernels.ranged and block.alone and not _ranges_fit(block):
+            return OUT_OF_RANGE
     _choose_tile(block)
     parallel_for(_run_tiles, block, 0, _panels(block.panels_a, block.tile_rows) * _panels(block.panels_b, block.tile_columns), 1)
+    return DONE
+
+
+cdef bint _ranges_fit(Block* block) noexcept nogil:
+    cdef int64_t a = 0, b = 0, i
+    for i in range(block.panels_a):
+        a = joined(a, block.ranges[i])
+    for i in range(block.panels_b):
+        b = joined(b, block.ranges[block.panels_a + i])
+    return fits(a, b)
+
+
+cdef bint _in_range(Block* block, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b) noexcept nogil:
+    """The same for a product of several blocks, before the first writes anything: the operands are packed once more."""
+    cdef int64_t part_a = 0, part_b = 0, i, rows = block.kernels.rows, columns = block.kernels.columns, here
+    block.k, block.m, block.n = 0, rows, columns
+    cdef int64_t p
+    for p in range(_panels(k, BLOCK_K)):
+        block.k = min(<int64_t>BLOCK_K, k - p * BLOCK_K)
+        for i in range(_panels(m, rows)):
+            here = _pack_a_function(block, a)(
+                a.data + i * rows * a.row + p * BLOCK_K * a.column, a.row, a.column, block.packed_a, min(rows, m - i * rows), block.k)
+            part_a = joined(part_a, here)
+        for i in range(_panels(n, columns)):
+            here = _pack_b_function(block, b)(
+                b.data + i * columns * b.column + p * BLOCK_K * b.row, b.column, b.row, block.packed_b, min(columns, n - i * columns),
+                block.k)
+            part_b = joined(part_b, here)
+    return fits(part_a, part_b)
 
 
 cdef void _choose_tile(Block* block) noexcept nogil:
     """Tiles as large as the caches like, but several for each thread."""
     cdef int64_t wanted = 8 * num_threads() if num_threads() > 1 else 1
-    block.tile_rows, block.tile_columns = min(TILE_PANELS, block.panels_a), min(TILE_PANELS, block.panels_b)
+    block.tile_rows, block.tile_columns = min(block.kernels.tile_rows, block.panels_a), min(block.kernels.tile_columns, block.panels_b)
     while (_panels(block.panels_a, block.tile_rows) * _panels(block.panels_b, block.tile_columns) < wanted
            and (block.tile_rows > 2 or block.tile_columns > 1)):
         if block.tile_columns > 1 and block.tile_columns * block.kernels.columns >= block.tile_rows * block.kernels.rows:
@@ -146,24 +246,31 @@ cdef void _choose_tile(Block* block) noexcept nogil:
             block.tile_columns = (block.tile_columns + 1) // 2
 
 
+cdef pack_t _pack_a_function(Block* block, Matrix a) noexcept nogil:
+    return <pack_t>block.kernels.functions[PACK_A_DEEP if a.column == block.kernels.itemsize else PACK_A_WIDE]
+
+
+cdef pack_t _pack_b_function(Block* block, Matrix b) noexcept nogil:
+    return <pack_t>block.kernels.functions[PACK_B_DEEP if b.row == block.kernels.itemsize else PACK_B_WIDE]
+
+
 cdef void _pack_a(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Block* block = <Block*>context
-    _pack(block, block.a.data, block.a.row, block.a.column, block.m, block.kernels.rows, block.packed_a, block.panel_a, begin, end)
+    cdef pack_t pack = _pack_a_function(block, block.a)
+    cdef int64_t i, rows = block.kernels.rows
+    for i in range(begin, end):
+        block.ranges[i] = pack(block.a.data + i * rows * block.a.row, block.a.row, block.a.column, block.packed_a + i * block.panel_a,
+                               min(rows, block.m - i * rows), block.k)
 
 
 cdef void _pack_b(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Block* block = <Block*>context
-    _pack(block, block.b.data, block.b.column, block.b.row, block.n, block.kernels.columns, block.packed_b, block.panel_b, begin, end)
-
-
-cdef void _pack(Block* block, char* data, int64_t across, int64_t along, int64_t size, int64_t width, char* packed,
-                int64_t panel, int64_t begin, int64_t end) noexcept nogil:
-    """Pack panels begin to end of a matrix with ``size`` rows across the panels."""
-    cdef const Kernels* kernels = block.kernels
-    cdef pack_t function = <pack_t>kernels.functions[PACK_DEEP if along == kernels.itemsize else PACK_WIDE]
-    cdef int64_t i
+    cdef pack_t pack = _pack_b_function(block, block.b)
+    cdef int64_t i, columns = block.kernels.columns
     for i in range(begin, end):
-        function(data + i * width * across, across, along, packed + i * panel, width, min(width, size - i * width), block.k)
+        block.ranges[block.panels_a + i] = pack(
+            block.b.data + i * columns * block.b.column, block.b.column, block.b.row, block.packed_b + i * block.panel_b,
+            min(columns, block.n - i * columns), block.k)
 
 
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -179,18 +286,21 @@ cdef void _run_tile(Block* block, int64_t row, int64_t column, int64_t rows, int
     cdef const Kernels* kernels = block.kernels
     cdef char buffer[TILE_BYTES + 64]
     cdef char* sums = <char*>((<size_t>buffer + 63) & ~<size_t>63)
-    cdef int64_t wide = kernels.columns * kernels.unit, stride = columns * wide, i
+    cdef int64_t wide = kernels.columns * kernels.sum, stride = columns * wide, i
     if block.sums != NULL:
         stride = block.panels_b * wide
         sums = block.sums + row * kernels.rows * stride + column * wide
     if block.units == 0:
         memset(sums, 0, rows * kernels.rows * stride)
-    for i in range(_panels(block.units, STRETCH)):
-        _run_stretch(block, row, column, rows, columns, i * STRETCH, sums, stride)
+    enter(kernels)
+    for i in range(_panels(block.units, kernels.stretch)):
+        _run_stretch(block, row, column, rows, columns, i * kernels.stretch, sums, stride)
+    leave(kernels)
     if block.last:
         row, column = row * kernels.rows, column * kernels.columns
         (<finish_t>kernels.functions[FINISH])(
             sums, stride, block.c + row * block.c_row + column * kernels.itemsize, block.c_row,
+            block.added.data + row * block.added.row + column * block.added.column, block.added.row, block.added.column,
             min(rows * kernels.rows, block.m - row), min(columns * kernels.columns, block.n - column), block.factors)
 
 
@@ -203,8 +313,8 @@ cdef void _run_stretch(Block* block, int64_t row, int64_t column, int64_t rows, 
     """
     cdef const Kernels* kernels = block.kernels
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
-    cdef int64_t high = kernels.rows * kernels.unit, wide = kernels.columns * kernels.unit, i, j
-    cdef int64_t units = min(<int64_t>STRETCH, block.units - start)
+    cdef int64_t high = kernels.rows * kernels.unit, wide = kernels.columns * kernels.unit, across = kernels.columns * kernels.sum, i, j
+    cdef int64_t units = min(kernels.stretch, block.units - start)
     cdef char* first_a = block.packed_a + row * block.panel_a + start * high
     cdef char* a
     cdef char* b = block.packed_b + column * block.panel_b + start * wide
@@ -213,7 +323,7 @@ cdef void _run_stretch(Block* block, int64_t row, int64_t column, int64_t rows, 
         a = first_a
         soon_b = b + block.panel_b if j + 1 < columns else block.packed_b + column * block.panel_b + (start + units) * wide
         for i in range(rows):
-            multiply(a, b, sums + i * kernels.rows * stride + j * wide, stride, units, block.first and start == 0,
+            multiply(a, b, sums + i * kernels.rows * stride + j * across, stride, units, block.first and start == 0,
                      a + block.panel_a if i + 1 < rows else first_a, soon_b + i * (units * wide // TILE_PANELS))
             a += block.panel_a
         b += block.panel_b
@@ -248,7 +358,8 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef char sums[8 * (ROWS_A_TASK + 16) + 64]
     cdef char* aligned = <char*>((<size_t>sums + 63) & ~<size_t>63)
     (<dots_t>p.kernels.functions[DOTS])(p.x, p.rows + begin * p.stride, p.stride, aligned, end - begin, p.k)
-    (<finish_t>p.kernels.functions[FINISH])(aligned, 0, p.c + begin * p.kernels.itemsize, 0, 1, end - begin, p.factors)
+    cdef char* c = p.c + begin * p.kernels.itemsize
+    (<finish_t>p.kernels.functions[FINISH])(aligned, 0, c, 0, c, 0, p.kernels.itemsize, 1, end - begin, p.factors)
 
 
 # -- one workspace is kept between products: fresh pages cost more than packing --
@@ -276,14 +387,17 @@ cdef void _give(char* workspace) noexcept nogil:
 
 
 def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
-             int64_t b_column, size_t c, int64_t c_row, size_t factors):
-    """:c:func:`packed_gemm` on addresses; strides in bytes. For tests."""
-    cdef Kernels* found = kernels(code)
-    cdef Matrix left, right
+             int64_t b_column, size_t c, int64_t c_row, size_t factors, bint on_tiles=False):
+    """:c:func:`packed_gemm` on addresses; strides in bytes; c is what is added. Returns what it returns. For tests."""
+    cdef Kernels* found = tiled(code) if on_tiles else kernels(code)
+    cdef Matrix left, right, added
+    cdef int result
     left.data, left.row, left.column = <char*>a, a_row, a_column
     right.data, right.row, right.column = <char*>b, b_row, b_column
+    added.data, added.row, added.column = <char*>c, c_row, found.itemsize
     with nogil:
-        packed_gemm(found, m, n, k, left, right, <char*>c, c_row, <void*>factors)
+        result = packed_gemm(found, m, n, k, left, right, <char*>c, c_row, added, <void*>factors)
+    return result
 
 
 def vector_raw(int code, int64_t count, int64_t k, size_t x, size_t rows, int64_t stride, size_t c, size_t factors):

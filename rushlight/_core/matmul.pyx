@@ -97,6 +97,7 @@ cdef union Factors:  # alpha and beta in the type that sums are made in
 
 cdef struct Batch:
     const gemm.Kernels* kernels
+    const gemm.Kernels* plain  # for elements out of the others' range
     int64_t m
     int64_t n
     int64_t k
@@ -107,6 +108,8 @@ cdef struct Batch:
     int64_t stride_c
     char* c
     int64_t c_row
+    gemm.Matrix added
+    int64_t stride_added
     Factors factors
     bint failed
 
@@ -116,18 +119,25 @@ cdef bint _is_large(int64_t m, int64_t n, int64_t k) noexcept:
     return m >= 24 and n >= 32 and k >= 32 and <double>m * n * k >= (1000000.0 if blas.wide_kernels else 30000.0)
 
 
-cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, double complex alpha,
-                  double complex beta) except -1:
-    """c = alpha x y + beta c for ``batch`` products; the rows of c are ``c_row`` elements apart."""
+cdef inline int _packs(int code, Operand* x, Operand* y) except -1:
+    """Does a product go through packed panels? Otherwise it is BLAS', or the GPU's."""
+    if x.place:
+        return False
+    if not blas.loaded:
+        blas.require()
+    return not blas.handles(code) or (code < C64 and _is_large(x.rows, y.columns, x.columns))
+
+
+cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, Tensor added,
+                  double complex alpha, double complex beta) except -1:
+    """c = alpha x y + beta added for ``batch`` products; the rows of c are ``c_row`` elements apart. c is added if ``added`` is None."""
     cdef double work = <double>batch * x.rows * y.columns * (x.columns + 1)
     if batch == 0 or x.rows == 0 or y.columns == 0:
         return 0
     if x.place:
         return _product_on_gpu(code, c, c_row, c_batch, batch, x, y, alpha, beta)
-    if not blas.loaded:
-        blas.require()
-    if not blas.handles(code) or (code < C64 and _is_large(x.rows, y.columns, x.columns)):
-        return _packed(code, c, c_row, c_batch, batch, x, y, alpha, beta)
+    if _packs(code, x, y):
+        return _packed(code, c, c_row, c_batch, batch, x, y, added, alpha, beta)
     if work < 20000.0:  # a microsecond: not worth letting other Python threads in
         _call_blas(code, c, c_row, c_batch, batch, x, y, alpha, beta)
         return 0
@@ -155,30 +165,48 @@ cdef inline int64_t _distance(Operand* o) noexcept nogil:
     return o.row if o.column == 1 else o.column
 
 
-cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, double complex alpha,
-                 double complex beta) except -1:
+cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, Tensor added,
+                 double complex alpha, double complex beta) except -1:
     cdef Batch p
     cdef int64_t size = ITEMSIZE[code]
     cdef double work = <double>x.rows * y.columns * x.columns
-    p.kernels = gemm.kernels(code)
+    p.plain = p.kernels = gemm.kernels(code)
+    if _suits_tiles(x.rows, y.columns, x.columns):
+        p.kernels = gemm.tiled(code)
     p.m, p.n, p.k, p.c, p.c_row = x.rows, y.columns, x.columns, c, c_row * size
     p.a.data, p.a.row, p.a.column = x.data, x.row * size, x.column * size
     p.b.data, p.b.row, p.b.column = y.data, y.row * size, y.column * size
     p.stride_a, p.stride_b, p.stride_c = x.batch * size, y.batch * size, c_batch * size
     _set_factors(&p.factors, code, alpha, beta)
+    p.added.data, p.added.row, p.added.column, p.stride_added = c, p.c_row, size, p.stride_c
+    if added is not None:
+        p.added.data, p.stride_added = added.address, added.strides[0] * size if added.ndim == 3 else 0
+        p.added.row, p.added.column = added.strides[added.ndim - 2] * size, added.strides[added.ndim - 1] * size
     p.failed = False
     with nogil:
-        if batch == 1 and x.rows == 1 and x.column == 1 and y.row == 1:
+        if added is not None:
+            _run_large_or_small(&p, batch, work)
+        elif batch == 1 and x.rows == 1 and x.column == 1 and y.row == 1:
             gemm.vector_product(p.kernels, p.n, p.k, x.data, y.data, p.b.column, c, &p.factors)
         elif batch == 1 and y.columns == 1 and y.row == 1 and x.column == 1 and c_row == 1:
             gemm.vector_product(p.kernels, p.m, p.k, y.data, x.data, p.a.row, c, &p.factors)
-        elif work > 5e6:
-            _run_batch(&p, 0, batch)  # each product is cut by itself
         else:
-            parallel_for(_run_batch, &p, 0, batch, <int64_t>(1e6 / (work + 1000)) + 1)
+            _run_large_or_small(&p, batch, work)
     if p.failed:
         raise MemoryError(f"no memory to pack the operands of a product ({p.m}x{p.k} and {p.k}x{p.n})")
     return 0
+
+
+cdef bint _suits_tiles(int64_t m, int64_t n, int64_t k) noexcept:
+    """Is a product worth the matrix registers? They multiply 32 rows by 32 columns at a time."""
+    return m >= 16 and n >= 16 and k >= 16
+
+
+cdef void _run_large_or_small(Batch* p, int64_t batch, double work) noexcept nogil:
+    if work > 5e6:
+        _run_batch(p, 0, batch)  # each product is cut by itself
+    else:
+        parallel_for(_run_batch, p, 0, batch, <int64_t>(1e6 / (work + 1000)) + 1)
 
 
 cdef void _set_factors(Factors* factors, int code, double complex alpha, double complex beta) noexcept:
@@ -194,11 +222,16 @@ cdef void _set_factors(Factors* factors, int code, double complex alpha, double 
 
 cdef void _run_batch(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Batch* p = <Batch*>context
-    cdef gemm.Matrix a = p.a, b = p.b
+    cdef gemm.Matrix a = p.a, b = p.b, added = p.added
     cdef int64_t i
+    cdef char* c
+    cdef int result
     for i in range(begin, end):
-        a.data, b.data = p.a.data + i * p.stride_a, p.b.data + i * p.stride_b
-        if gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, p.c + i * p.stride_c, p.c_row, &p.factors) != 0:
+        a.data, b.data, c, added.data = p.a.data + i * p.stride_a, p.b.data + i * p.stride_b, p.c + i * p.stride_c, p.added.data + i * p.stride_added
+        result = gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors)
+        if result == gemm.OUT_OF_RANGE:
+            result = gemm.packed_gemm(p.plain, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors)
+        if result != gemm.DONE:
             p.failed = True
 
 
@@ -221,11 +254,11 @@ cdef Tensor multiply_add(Tensor added, Tensor a, int form_a, Tensor b, int form_
     sizes[0] = a.sizes[0]
     sizes[n - 2], sizes[n - 1] = x.rows, y.columns
     out = empty(a.code, n, sizes, a.place)
-    if added is not None and beta != 0:
-        _fill(out, added)
+    if added is None or beta == 0:
+        added, beta = None, 0
     else:
-        beta = 0
-    _product(out.code, out.address, max(y.columns, 1), x.rows * y.columns, sizes[0] if n == 3 else 1, &x, &y, alpha, beta)
+        added = _addend(out, added, &x, &y)
+    _product(out.code, out.address, max(y.columns, 1), x.rows * y.columns, sizes[0] if n == 3 else 1, &x, &y, added, alpha, beta)
     return out
 
 
@@ -235,6 +268,17 @@ cdef int _check_dtype(int code, int ndim) except -1:
             f"\"{'addmm_impl_cpu_' if ndim == 2 else 'bmm'}\" not implemented for '{dtype_title(code)}'\n"
             "Convert the operands to a dtype that can be multiplied, such as float32 or int64.")
     return 0
+
+
+cdef Tensor _addend(Tensor out, Tensor added, Operand* x, Operand* y):
+    """``added``, broadcast, if the product that makes ``out`` can read it where it is; else None, and out holds it."""
+    cdef Tensor wide
+    if out.ndim < 4 and _packs(out.code, x, y) and added.code == out.code and not added.flags & (CONJ | NEG):
+        wide = expand(alias(added), out.ndim, out.sizes)
+        if wide.strides[out.ndim - 1] <= 1 and x.rows > 1 and y.columns > 1:
+            return wide
+    _fill(out, added)
+    return None
 
 
 cdef int _fill(Tensor out, Tensor added) except -1:

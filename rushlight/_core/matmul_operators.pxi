@@ -320,6 +320,7 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
     cdef ProductNode node
     cdef Tensor rows, out
     cdef Operand p, q
+    cdef double complex beta
     cdef int64_t count = 1 if x.ndim == 1 else _leading(x)
     if weight.ndim != 2 or x.ndim == 0:
         out = matmul(x, weight if weight.ndim < 2 else transpose(weight, 0, 1))
@@ -342,12 +343,25 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
     rows, weight = _usable(rows), _usable(weight)
     p, q = _operand(rows, PLAIN), _operand(weight, TRANSPOSED)
     out = empty(x.code, x.ndim, sizes, x.place)
+    beta = 0 if bias is None else 1
     if bias is not None:
-        _fill(out, bias)
-    _product(x.code, out.address, max(q.columns, 1), 0, 1, &p, &q, 1, 0 if bias is None else 1)
+        bias = _bias_of_rows(out, bias, &p, &q)
+    _product(x.code, out.address, max(q.columns, 1), 0, 1, &p, &q, bias, 1, beta)
     if node is not None:
         set_history(out, node, 0)
     return out
+
+
+cdef Tensor _bias_of_rows(Tensor out, Tensor bias, Operand* x, Operand* y):
+    """The same as _addend, for a bias (out features) and an out of any rank, whose rows are the product's."""
+    cdef int64_t[2] sizes
+    cdef Tensor wide
+    if (x.rows > 1 and bias.ndim == 1 and bias.sizes[0] == y.columns > 1 and bias.strides[0] <= 1 and not bias.flags & (CONJ | NEG)
+            and _packs(out.code, x, y)):
+        sizes[0], sizes[1] = x.rows, y.columns
+        return expand(alias(bias), 2, sizes)
+    _fill(out, bias)
+    return None
 
 
 cdef str _linear_label(int ndim, bint has_bias):

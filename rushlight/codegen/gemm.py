@@ -2,7 +2,7 @@
 
     pack a and b into panels     rows (columns) in groups of MR (NR), one unit of k after the other, widened to the panel's type
     multiply                     MR x NR accumulators in registers, one panel of a against one of b, a stretch of k at a time
-    finish                       c = alpha * accumulators + beta * c, converted to c's type
+    finish                       c = alpha * accumulators + beta * added, converted to c's type; ``added`` is c itself or a bias
 
 A *unit* is what one multiply-add takes from one row: an element, or two bfloat16 that follow each other in k, where the CPU
 has AVX512-BF16. Sums over k go strictly upwards in one accumulator per element of c, so no cut of the output into tiles can change a bit.
@@ -19,8 +19,7 @@ from .memory import cast, loaded, memory_type, storable
 from .text import Function, literal, mangled, vector
 
 SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
-FUNCTIONS = ("pack_deep", "pack_wide", "multiply", "finish", "dots")  # in the order of the table
-
+FUNCTIONS = ("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave")  # the table
 
 ROWS_AT_ONCE = 4
 
@@ -29,20 +28,24 @@ class Scheme:
     """How elements of type ``source`` are multiplied on this machine.
 
     unit: LLVM type of a panel's unit; step: elements of k in a unit; accumulator: element type of the sums;
-    lanes: units in a vector; rows, columns: MR and NR.
+    lanes: units in a vector; rows, columns: MR and NR; stretch: units of k between two visits of the sums, so that a panel of b that long
+    stays in the first-level cache.
     """
+
+    stretch = 256
+    ranged = False  # every value can be multiplied
 
     def __init__(self, source):
         target = host()
         self.source = source
         self.pairs = source == "bf16" and target.vector_bits == 512 and bool(target.features.get("avx512bf16"))
-        self.step = 2 if self.pairs else 1
+        self.step = self.pair = 2 if self.pairs else 1
         if source in ty.FLOATS:
             self.accumulator = ty.opmath(source)
         else:
             self.accumulator = "i64" if source == "i64" else "i32"
         self.unit = "i32" if self.pairs else memory_type(self.accumulator)
-        self.unit_bytes = ty.BITS[self.accumulator] // 8
+        self.unit_bytes = self.sum_bytes = ty.BITS[self.accumulator] // 8
         self.lanes = target.vector_bits // ty.BITS[self.accumulator]
         # 24 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a.
         self.rows, self.columns = (12 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
@@ -50,8 +53,9 @@ class Scheme:
     def numbers(self):
         """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""
         return {
-            "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "step": self.step, "lanes": self.lanes,
-            "rows": self.rows, "columns": self.columns,
+            "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
+            "whole": self.lanes, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
+            "tile_rows": 8, "tile_columns": 8,
         }  # fmt: skip
 
 
@@ -60,16 +64,20 @@ def kernels(source):
 
     Their signatures; strides are in bytes, ``k`` in elements, ``units`` in units:
 
-        void pack_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t width, int64_t count, int64_t k)
-        void pack_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t width, int64_t count, int64_t k)
+        int64_t pack_a_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t count, int64_t k)
+        int64_t pack_a_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t count, int64_t k)
         void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a, char *soon_b)
-        void finish(char *sums, int64_t stride, char *c, int64_t c_stride, int64_t rows, int64_t columns, void *alpha_beta)
+        void finish(char *sums, int64_t stride, char *c, int64_t c_stride, char *added, int64_t added_row, int64_t added_column,
+                    int64_t rows, int64_t columns, void *alpha_beta)
         void dots(char *x, char *rows, int64_t stride, char *sums, int64_t count, int64_t k)
 
+    pack_a_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
+    pack_a_wide one whose elements follow each other across the panel; pack_b_deep and pack_b_wide do so with columns. ``count`` <= MR
+    (NR) rows (columns) exist; what lies in the others is arbitrary: it only reaches results that nobody reads. k is padded with zeros to
+    whole units. They return the range of the elements, 0 where any will do (see tiles.py).
     multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
-    pack_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
-    pack_wide one whose elements follow each other across the panel. ``width`` is MR or NR; ``count`` <= width rows exist (what
-    lies in the others is arbitrary: it only reaches results that nobody reads). k is padded with zeros to whole units.
+    finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.
+    enter and leave, where there are such functions, are called before and after calls of multiply, in the same thread.
     dots is for a single vector, where packing would cost more than the product: sums[j] is the inner product of x and row j, whose
     elements follow each other; up to ROWS_AT_ONCE - 1 values are written behind the last.
     """
@@ -84,57 +92,61 @@ class Writer:
     def __init__(self, scheme):
         self.scheme = scheme
         self.v = vector(scheme.lanes, scheme.unit)
-        self.declarations = {}
+        self.declarations, self.globals = {}, []
 
     def write(self, symbol):
         """The module's text: internal functions and the exported table."""
-        widths = sorted({self.scheme.rows, self.scheme.columns})
-        pack = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k"
-        parts = [
-            self._function("pack_deep", pack, lambda fn: self._by_width(fn, widths, self._deep)),
-            self._function("pack_wide", pack, lambda fn: self._by_width(fn, widths, self._wide)),
-            self._function(
-                "multiply", "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, ptr %soon_b",
-                self._multiply,
-            ),
-            self._function(
-                "finish", "ptr %sums, i64 %stride, ptr %c, i64 %cstride, i64 %rows, i64 %columns, ptr %factors", self._finish
-            ),
-            self._function("dots", "ptr %x, ptr %rows, i64 %stride, ptr %sums, i64 %count, i64 %k", self._dots),
-            self._function(symbol, "ptr %entries", self._table, linkage=""),
-        ]
+        functions = self.functions()
+        texts = [self._function(name, *f) for name, f in functions.items() if f]
+        texts.append(self._function(symbol, "void", "ptr %entries", lambda fn: self._table(fn, functions), linkage=""))
+        return self.module(texts)
+
+    def module(self, texts):
+        """These functions with what they need."""
         bits = host().vector_bits
         attributes = f'nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
-        return "\n".join([*parts, *self.declarations.values(), f"attributes #0 = {{ {attributes} }}", ""])
+        return "\n".join([*self.globals, *texts, *self.declarations.values(), f"attributes #0 = {{ {attributes} }}", ""])
 
-    def _function(self, name, parameters, body, linkage="internal "):
+    def range(self, fn):
+        """What notes the range of the elements that a packing function meets; None where any will do."""
+
+    def functions(self):
+        """What each function returns, its parameters, and what writes its body."""
+        pack = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %count, i64 %k"
+        found = {
+            f"pack_{operand}_{way}": ("i64", pack, lambda fn, body=body, operand=operand: body(fn, operand))
+            for operand in "ab" for way, body in (("deep", self._deep), ("wide", self._wide))
+        }  # fmt: skip
+        product = "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, ptr %soon_b"
+        result = "ptr %c, i64 %cstride, ptr %added, i64 %addedrow, i64 %addedcolumn, i64 %rows, i64 %columns, ptr %factors"
+        found["multiply"] = "void", product, self._multiply
+        found["finish"] = "void", f"ptr %sums, i64 %stride, {result}", self._finish
+        found["dots"] = "void", "ptr %x, ptr %rows, i64 %stride, ptr %sums, i64 %count, i64 %k", self._dots
+        return {**dict.fromkeys(FUNCTIONS), **found}
+
+    def _function(self, name, returns, parameters, body, linkage="internal "):
+        """A function; its body returns the value to return, or None for 0 or nothing."""
         fn = Function()
         fn.label("entry")
-        body(fn)
-        fn.do("ret void")
+        value = body(fn)
+        fn.do("ret void" if returns == "void" else f"ret {returns} {value or 0}")
         self.declarations.update(fn.declarations)
-        return "\n".join([f"define {linkage}void @{name}({parameters}) #0 {{", *fn.lines, "}"])
+        lines = [fn.lines[0], *fn.allocas, *fn.lines[1:]]
+        return "\n".join([f"define {linkage}{returns} @{name}({parameters}) #0 {{", *lines, "}"])
 
-    def _table(self, fn):
+    def _table(self, fn, functions):
         for i, name in enumerate(FUNCTIONS):
             place = fn.emit(f"getelementptr ptr, ptr %entries, i64 {i}")
-            fn.do(f"store ptr @{name}, ptr {place}")
+            fn.do(f"store ptr {'null' if functions[name] is None else f'@{name}'}, ptr {place}")
 
     # -- packing --
 
-    def _by_width(self, fn, widths, body):
-        """One copy of the code for each width of panel."""
-        fn.do(f"%narrow = icmp eq i64 %width, {widths[0]}")
-        fn.do(f"br i1 %narrow, label %w{widths[0]}, label %w{widths[-1]}")
-        for width in widths:
-            fn.label(f"w{width}")
-            body(fn, width)
-            fn.do("br label %out")
-        fn.label("out")
+    def _width(self, operand):
+        return self.scheme.rows if operand == "a" else self.scheme.columns
 
-    def _deep(self, fn, width):
+    def _deep(self, fn, operand):
         """Square blocks, transposed in registers, so that both reading and writing go along memory."""
-        s = self.scheme
+        s, width = self.scheme, self._width(operand)
         chunk = s.lanes * s.step
         whole = fn.emit(f"and i64 %k, {-chunk}")
         last = fn.emit("sub i64 %count, 1")
@@ -154,8 +166,8 @@ class Writer:
                     place = at(fn, at(fn, "%panel", offset), g * s.lanes * s.unit_bytes)
                     self._store_first(fn, x, place, len(group))
 
-            loop(fn, f"deep{width}.{g}", "0", whole, chunk, block)
-            tail, after = f"deep{width}.{g}.tail", f"deep{width}.{g}.after"
+            loop(fn, f"deep{g}", "0", whole, chunk, block)
+            tail, after = f"deep{g}.tail", f"deep{g}.after"
             fn.do(f"br i1 {fn.emit(f'icmp ne i64 {whole}, %k')}, label %{tail}, label %{after}")
             fn.label(tail)
             block(whole, self._mask(fn, chunk, fn.emit(f"sub i64 %k, {whole}")))
@@ -172,11 +184,11 @@ class Writer:
             return fn.emit(f"bitcast {vector(lanes, 'i16')} {raw} to {self.v}")
         return loaded(fn, lanes, raw, s.source, s.accumulator)
 
-    def _wide(self, fn, width):
+    def _wide(self, fn, operand):
         """Rows of the panel lie side by side in memory already: convert, and join two rows of k into one unit for pairs."""
-        s = self.scheme
+        s, width = self.scheme, self._width(operand)
         whole = fn.emit(f"and i64 %k, {-s.step}")
-        full, partial, after = (f"wide{width}.{x}" for x in ("full", "partial", "after"))
+        full, partial, after = "full", "partial", "after"
         is_full = fn.emit(f"icmp eq i64 %count, {width}")
         groups = [(g, min(s.lanes, width - g)) for g in range(0, width, s.lanes)]
         fn.do(f"br i1 {is_full}, label %{full}, label %{partial}")
@@ -232,6 +244,29 @@ class Writer:
         one = fn.emit(f"insertelement {v} poison, i64 {count}, i64 0")
         all_ = fn.emit(f"shufflevector {v} {one}, {v} poison, {vector(lanes, 'i32')} zeroinitializer")
         return fn.emit(f"icmp sgt {v} {all_}, <{', '.join(f'i64 {i}' for i in range(lanes))}>")
+
+    def wide_parts(self, fn, start, group, mask, second, seen):
+        """What a panel of b holds for one unit of a whole vector of columns."""
+        return [self._wide_unit(fn, start, group, self.scheme.lanes, mask, second)]
+
+    def store_parts(self, fn, panel, position, group, parts, mask=None):
+        """Store them, for the unit that begins at element ``position`` of k."""
+        s = self.scheme
+        unit = fn.emit(f"udiv i64 {position}, {s.step}")
+        place = at(fn, panel, fn.emit(f"mul i64 {unit}, {s.columns * s.unit_bytes}"))
+        self.store_lanes(fn, parts[0], at(fn, place, group * s.lanes * s.unit_bytes), mask)
+
+    def store_lanes(self, fn, x, place, mask):
+        """Store a vector of units, or those under a mask."""
+        s = self.scheme
+        align = ty.BITS[s.accumulator] // 8
+        if mask is None:
+            fn.do(f"store {self.v} {x}, ptr {place}, align {align}")
+            return
+        fn.call(
+            f"llvm.masked.store.{mangled(s.lanes, s.unit)}.p0", "void",
+            f"{self.v} {x}", f"ptr {place}", f"i32 {align}", f"{vector(s.lanes, 'i1')} {mask}",
+        )  # fmt: skip
 
     def _store_first(self, fn, x, place, count):
         """Store the first ``count`` lanes of a vector of units."""
@@ -306,7 +341,7 @@ class Writer:
         s = self.scheme
         scalar = memory_type(s.accumulator)
         alpha, beta = (
-            fn.emit(f"load {scalar}, ptr {at(fn, '%factors', i * s.unit_bytes)}, align {s.unit_bytes}") for i in (0, 1)
+            fn.emit(f"load {scalar}, ptr {at(fn, '%factors', i * s.sum_bytes)}, align {s.sum_bytes}") for i in (0, 1)
         )
         whole = fn.emit(f"and i64 %columns, {-s.lanes}")
         mask = self._mask(fn, s.lanes, fn.emit(f"sub i64 %columns, {whole}"))
@@ -314,16 +349,24 @@ class Writer:
         compare = "fcmp une" if s.accumulator in ty.FLOATS else "icmp ne"
         reads = fn.emit(f"{compare} {scalar} {beta}, {literal(0, s.accumulator)}")
         factors = [self._splat(fn, x) for x in (alpha, beta)]
-        fn.do(f"br i1 {reads}, label %update, label %assign")
-        for label in ("update", "assign"):
+        fn.do(f"br i1 {reads}, label %which, label %assign")
+        fn.label("which")
+        fn.do(f"br i1 {fn.emit('icmp ne i64 %addedcolumn, 0')}, label %update, label %shift")
+        for label in ("update", "shift", "assign"):  # something is added to each element; to each row; nothing
             fn.label(label)
 
             def row(i, label=label):
-                sums = at(fn, "%sums", fn.emit(f"mul i64 {i}, %stride"))
-                c = at(fn, "%c", fn.emit(f"mul i64 {i}, %cstride"))
+                sums, c, added = (
+                    at(fn, f"%{base}", fn.emit(f"mul i64 {i}, %{stride}"))
+                    for base, stride in (("sums", "stride"), ("c", "cstride"), ("added", "addedrow"))
+                )
+                constant = self._scaled_constant(fn, added, factors[1]) if label == "shift" else None
 
                 def piece(position, mask=None):
-                    self._finish_vector(fn, sums, c, position, mask, factors[0], factors[1] if label == "update" else None)
+                    plus = constant
+                    if label == "update":
+                        plus = self._scaled_piece(fn, added, position, mask, factors[1])
+                    self._finish_vector(fn, sums, c, position, mask, factors[0], plus)
 
                 loop(fn, f"{label}.columns", "0", whole, s.lanes, piece)
                 fn.do(f"br i1 {ragged}, label %{label}.tail, label %{label}.end")
@@ -335,6 +378,44 @@ class Writer:
             loop(fn, f"{label}.rows", "0", "%rows", 1, row)
             fn.do("br label %out")
         fn.label("out")
+
+    def _scaled_constant(self, fn, place, beta):
+        """beta times one element, in all lanes."""
+        s = self.scheme
+        one = vector(1, memory_type(s.source))
+        raw = fn.emit(f"load {one}, ptr {place}, align {ty.BITS[s.source] // 8}")
+        x = fn.emit(f"extractelement {vector(1, memory_type(s.accumulator))} {cast(fn, 1, raw, s.source, s.accumulator)}, i64 0")
+        return self._arithmetic(fn, "mul", self._splat(fn, x), beta)
+
+    def _scaled_piece(self, fn, row, position, mask, beta):
+        s = self.scheme
+        place = at(fn, row, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
+        return self._arithmetic(fn, "mul", cast(fn, s.lanes, self._read(fn, place, s.lanes, mask), s.source, s.accumulator), beta)
+
+    def _arithmetic(self, fn, operation, x, y):
+        """The sum or product of two vectors of accumulators."""
+        s = self.scheme
+        operation = f"f{operation}" if s.accumulator in ty.FLOATS else operation
+        return fn.emit(f"{operation} {vector(s.lanes, memory_type(s.accumulator))} {x}, {y}")
+
+    def _finish_vector(self, fn, sums, c, position, mask, alpha, plus):
+        s = self.scheme
+        kind, out = vector(s.lanes, memory_type(s.accumulator)), memory_type(s.source)
+        # Sums are stored in whole panels, so reading a whole vector of them never leaves the buffer.
+        x = fn.emit(f"load {kind}, ptr {at(fn, sums, fn.emit(f'mul i64 {position}, {s.sum_bytes}'))}, align {s.sum_bytes}")
+        x = self._arithmetic(fn, "mul", x, alpha)
+        if plus is not None:
+            x = self._arithmetic(fn, "add", x, plus)
+        place = at(fn, c, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
+        x = storable(fn, s.lanes, x, s.accumulator, s.source)
+        v, align = vector(s.lanes, out), ty.BITS[s.source] // 8
+        if mask is None:
+            fn.do(f"store {v} {x}, ptr {place}, align {align}")
+            return
+        fn.call(
+            f"llvm.masked.store.{mangled(s.lanes, out)}.p0", "void",
+            f"{v} {x}", f"ptr {place}", f"i32 {align}", f"{vector(s.lanes, 'i1')} {mask}",
+        )  # fmt: skip
 
     def _splat(self, fn, x):
         v = vector(self.scheme.lanes, memory_type(self.scheme.accumulator))
@@ -395,29 +476,6 @@ class Writer:
             )
             x = fn.emit(f"{add} {vector(lanes, scalar)} {low}, {high}")
         return fn.emit(f"extractelement {vector(1, scalar)} {x}, i64 0")
-
-    def _finish_vector(self, fn, sums, c, position, mask, alpha, beta):
-        s = self.scheme
-        scalar, out = memory_type(s.accumulator), memory_type(s.source)
-        kind, add, multiply = vector(s.lanes, scalar), "add", "mul"
-        if s.accumulator in ty.FLOATS:
-            add, multiply = "fadd", "fmul"
-        # Sums are stored in whole panels, so reading a whole vector of them never leaves the buffer.
-        x = fn.emit(f"load {kind}, ptr {at(fn, sums, fn.emit(f'mul i64 {position}, {s.unit_bytes}'))}, align {s.unit_bytes}")
-        x = fn.emit(f"{multiply} {kind} {x}, {alpha}")
-        place = at(fn, c, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
-        if beta is not None:
-            old = cast(fn, s.lanes, self._read(fn, place, s.lanes, mask), s.source, s.accumulator)
-            x = fn.emit(f"{add} {kind} {x}, {fn.emit(f'{multiply} {kind} {old}, {beta}')}")
-        x = storable(fn, s.lanes, x, s.accumulator, s.source)
-        v, align = vector(s.lanes, out), ty.BITS[s.source] // 8
-        if mask is None:
-            fn.do(f"store {v} {x}, ptr {place}, align {align}")
-            return
-        fn.call(
-            f"llvm.masked.store.{mangled(s.lanes, out)}.p0", "void",
-            f"{v} {x}", f"ptr {place}", f"i32 {align}", f"{vector(s.lanes, 'i1')} {mask}",
-        )  # fmt: skip
 
 
 def at(fn, address, offset):

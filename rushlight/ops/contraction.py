@@ -16,7 +16,14 @@ def _compile(code):
     return gemm.kernels(NAMES[code])
 
 
-_gemm.set_compiler(_compile)
+def _compile_tiled(code, parts):
+    """The same on matrix registers, or None; a float32 is split into ``parts``."""
+    from ..codegen import tiles
+
+    return tiles.kernels(NAMES[code], parts)
+
+
+_gemm.set_compiler(_compile, _compile_tiled)
 for _name, _function in {
     "mul": arithmetic.mul, "add": arithmetic.add, "conj": casting.conj, "sum": reduction.sum,
     "sum_to_size": shape.sum_to_size,

@@ -17,17 +17,16 @@ from ._define import library, rowwise
 from .pool import Windows, around, run, shifted
 
 _float32 = _tensor.dtypes()["float32"]
-_PANEL = 64  # columns of the widest panel
 _packing = {}
 
 
-def _pack_lanes(code):
+def _pack_lanes(code, on_tiles):
     """The address of the packing kernel for a dtype."""
-    if code not in _packing:
+    if (code, on_tiles) not in _packing:
         from ..codegen import conv
 
-        _packing[code] = conv.pack_lanes(ty.NAMES[code])
-    return _packing[code]
+        _packing[code, on_tiles] = conv.pack_lanes(ty.NAMES[code], on_tiles)
+    return _packing[code, on_tiles]
 
 
 def _in_three(x):
@@ -145,11 +144,16 @@ def _run(x, rows, bias, out, steps, offsets, groups):
         from ..cuda.ops import conv
 
         return conv.correlate(x, rows, bias, out, steps, offsets, groups)
-    ones = creation.ones((_PANEL,), dtype=x.dtype, device=x.device)
     image, along, phases = _apart(x, steps[2], offsets[2])
     bias = None if bias is None else shape.contiguous(bias)
-    core.correlate(image, shape.contiguous(rows), bias, ones, out, tuple(steps[:2]), (offsets[0], offsets[1], along), phases,
-                   groups, _pack_lanes(x.dtype.code))  # fmt: skip
+    outputs, channels = rows.shape[0], rows.shape[-1]
+    wanted = outputs // groups >= 16 and channels * len(along) * len(offsets[0]) * len(offsets[1]) >= 32
+    for on_tiles in (True, False) if wanted and core.has_tiles(x.dtype.code) else (False,):
+        short = -channels % core.pair(x.dtype.code, on_tiles)
+        weight = shape.contiguous(movement.constant_pad_nd(rows, [0, short]) if short else rows)
+        if core.correlate(image, weight, bias, out, tuple(steps[:2]), (offsets[0], offsets[1], along), phases, groups,
+                          _pack_lanes(x.dtype.code, on_tiles), on_tiles):  # fmt: skip
+            return
 
 
 def _apart(x, step, offsets):
