@@ -10,14 +10,13 @@ It is written in Cython because it is a driver: loops over addresses, with every
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
+from rushlight._core.gemm cimport finish_t, pack_t
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
 include "workspace.pxi"
 
 # The kernels of codegen/attention.py, which says what they do.
-ctypedef void (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
-ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, const void*) noexcept nogil
 ctypedef void (*multiply_t)(char*, char*, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*multiply_rows_t)(char*, char*, char*, int64_t, int64_t) noexcept nogil
 ctypedef void (*scaled_t)(char*, int64_t, const void*) noexcept nogil
@@ -36,8 +35,10 @@ cdef enum:
     MOST_COLUMNS = 64
 
 cdef struct Kernels:    # in the order of codegen's table
-    pack_t pack_deep
-    pack_t pack_wide
+    pack_t pack_a_deep
+    pack_t pack_a_wide
+    pack_t pack_b_deep
+    pack_t pack_b_wide
     finish_t finish
     multiply_t multiply
     multiply_rows_t multiply_rows
@@ -200,7 +201,7 @@ cdef void _run_slice(Job* p, Forward* f, int64_t batch, int64_t head, int64_t fi
     cdef int64_t i, q, k = 0, keys, seen = min(p.keys, last) if p.causal else p.keys
     for i in range(panels):
         q = first + i * p.columns
-        kernels.pack_deep(_head(&p.q, batch, head, q), p.q.row, 0, f.queries + i * f.panel_q, p.columns, min(p.columns, last - q), p.inside)
+        kernels.pack_b_deep(_head(&p.q, batch, head, q), p.q.row, 0, f.queries + i * f.panel_q, min(p.columns, last - q), p.inside)
         kernels.scaled(f.queries + i * f.panel_q, p.inside, p.scale)
         _start_state(p, f.state + i * 2 * p.wide)
     while k < seen:
@@ -232,21 +233,21 @@ cdef void _pack_rows(Job* p, char* source, int64_t row, int64_t width, int64_t k
     """Rows of keys or values as the rows of panels."""
     cdef int64_t i
     for i in range(_cut(keys, p.rows)):
-        p.kernels.pack_deep(source + i * p.rows * row, row, 0, panels + i * panel, p.rows, min(p.rows, keys - i * p.rows), width)
+        p.kernels.pack_a_deep(source + i * p.rows * row, row, 0, panels + i * panel, min(p.rows, keys - i * p.rows), width)
 
 
 cdef void _pack_transposed(Job* p, char* source, int64_t row, int64_t width, int64_t keys, char* panels, int64_t panel) noexcept nogil:
     """Rows of keys or values as the columns of panels."""
     cdef int64_t i
     for i in range(_cut(width, p.rows)):
-        p.kernels.pack_wide(source + i * p.rows * p.item, 0, row, panels + i * panel, p.rows, min(p.rows, width - i * p.rows), keys)
+        p.kernels.pack_a_wide(source + i * p.rows * p.item, 0, row, panels + i * panel, min(p.rows, width - i * p.rows), keys)
 
 
 cdef char* _mask_of(Job* p, int64_t batch, int64_t head, int64_t q, int64_t count, int64_t k, int64_t keys, char* memory) noexcept nogil:
     """The tile to add to the scores of these queries and keys, or NULL for none."""
     if p.mask.data == NULL:
         return NULL
-    p.kernels.pack_deep(_head(&p.mask, batch, head, q) + k * p.item, p.mask.row, 0, memory, p.columns, count, keys)
+    p.kernels.pack_b_deep(_head(&p.mask, batch, head, q) + k * p.item, p.mask.row, 0, memory, count, keys)
     return memory
 
 
@@ -393,7 +394,7 @@ cdef void _write_rows(Job* p, char* sums, int64_t stride, char* out, int64_t row
     cdef double[2] factors64
     cdef float[2] factors32
     factors64[0], factors64[1], factors32[0], factors32[1] = 1, 0, 1, 0
-    p.kernels.finish(sums, stride, out, row, count, width, <void*>factors64 if p.unit == 8 else <void*>factors32)
+    p.kernels.finish(sums, stride, out, row, out, row, p.item, count, width, <void*>factors64 if p.unit == 8 else <void*>factors32)
 
 
 cdef void _write_queries(Job* p, char* sums, int64_t distance, int64_t partials, int64_t batch, int64_t head, int64_t panel) noexcept nogil:
@@ -422,17 +423,17 @@ cdef void _pack_queries(Job* p, Backward* f, int64_t batch, int64_t head) noexce
     memcpy(f.logs, p.logs + (batch * p.heads + head) * p.queries * p.unit, p.queries * p.unit)
     for i in range(_cut(p.queries, p.columns)):
         q, count = i * p.columns, min(p.columns, p.queries - i * p.columns)
-        kernels.pack_deep(_head(&p.q, batch, head, q), p.q.row, 0, f.deep_q + i * f.panel_q, p.columns, count, p.inside)
+        kernels.pack_b_deep(_head(&p.q, batch, head, q), p.q.row, 0, f.deep_q + i * f.panel_q, count, p.inside)
         kernels.scaled(f.deep_q + i * f.panel_q, p.inside, p.scale)
-        kernels.pack_deep(_head(&p.grad, batch, head, q), p.grad.row, 0, f.deep_g + i * f.panel_g, p.columns, count, p.outside)
-        kernels.pack_deep(_head(&p.out, batch, head, q), p.out.row, 0, f.output, p.columns, count, p.outside)
+        kernels.pack_b_deep(_head(&p.grad, batch, head, q), p.grad.row, 0, f.deep_g + i * f.panel_g, count, p.outside)
+        kernels.pack_b_deep(_head(&p.out, batch, head, q), p.out.row, 0, f.output, count, p.outside)
         kernels.inner(f.deep_g + i * f.panel_g, f.output, p.outside, f.inner + i * p.wide)
     for i in range(_cut(p.inside, p.columns)):
-        kernels.pack_wide(_head(&p.q, batch, head, 0) + i * p.columns * p.item, 0, p.q.row, f.wide_q + i * f.panel_column, p.columns,
+        kernels.pack_b_wide(_head(&p.q, batch, head, 0) + i * p.columns * p.item, 0, p.q.row, f.wide_q + i * f.panel_column,
                           min(p.columns, p.inside - i * p.columns), p.queries)
         kernels.scaled(f.wide_q + i * f.panel_column, p.queries, p.scale)
     for i in range(_cut(p.outside, p.columns)):
-        kernels.pack_wide(_head(&p.grad, batch, head, 0) + i * p.columns * p.item, 0, p.grad.row, f.wide_g + i * f.panel_column, p.columns,
+        kernels.pack_b_wide(_head(&p.grad, batch, head, 0) + i * p.columns * p.item, 0, p.grad.row, f.wide_g + i * f.panel_column,
                           min(p.columns, p.outside - i * p.columns), p.queries)
 
 

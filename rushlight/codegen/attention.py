@@ -21,19 +21,18 @@ from ..lang import functions as math
 from ..lang import types as ty
 from . import cpu
 from .access import splat
-from .gemm import Scheme, Writer, at, transposed
+from .gemm import FINISH, PACK, Scheme, Writer, at, transposed
 from .lower import lowered
 from .machine import Machine
 from .memory import memory_type
-from .text import Function, literal, mangled, vector
+from .text import literal, mangled, vector
 
 PAIR = 2  # tiles that stand side by side on the way back
 
 # name -> parameters, in the order of the table that the driver reads. Strides are in bytes, counts in elements or rows.
 FUNCTIONS = {
-    "pack_deep": "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k",
-    "pack_wide": "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k",
-    "finish": "ptr %sums, i64 %stride, ptr %c, i64 %cstride, i64 %rows, i64 %columns, ptr %factors",
+    **dict.fromkeys(("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide"), PACK),
+    "finish": FINISH,
     "multiply": "ptr %a, ptr %b, i64 %step, ptr %sums, i64 %stride, i64 %units, i64 %fresh",
     "multiply_rows": "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units",
     "scaled": "ptr %panel, i64 %k, ptr %factor",
@@ -59,7 +58,7 @@ class AttentionScheme(Scheme):
 def kernels(source):
     """(address, numbers of the scheme): the address of ``void table(void **entries)``, which writes those of :data:`FUNCTIONS`.
 
-    pack_deep, pack_wide and finish are :mod:`.gemm`'s. Of the others:
+    pack_* and finish are :mod:`.gemm`'s. Of the others:
 
     multiply        sums (+)= a b: a packed, b a packed panel (step: a row of it) or a tile (step: its distance between rows)
     multiply_rows   sums += a b: the rows of a are those of a tile of a pair, its elements along a row are multiplied
@@ -90,14 +89,13 @@ class _Kernels(Writer):
 
     def write(self, symbol):
         """The module's text."""
-        widths = sorted({self.scheme.rows, self.scheme.columns})
-        special = {"pack_deep": lambda fn: self._by_width(fn, widths, self._deep),
-                   "pack_wide": lambda fn: self._by_width(fn, widths, self._wide)}  # fmt: skip
-        parts = [self._function(n, p, special.get(n) or getattr(self, f"_{n}")) for n, p in FUNCTIONS.items()]
-        parts.append(self._function(symbol, "ptr %entries", self._table, linkage=""))
-        return self._module(parts)
+        shared = self.functions()
+        own = {name: ("void", parameters, getattr(self, f"_{name}", None)) for name, parameters in FUNCTIONS.items()}
+        parts = [self._function(name, *(shared[name] if name.startswith("pack") else own[name])) for name in FUNCTIONS]
+        parts.append(self._function(symbol, "void", "ptr %entries", self._addresses, linkage=""))
+        return self.module(parts)
 
-    def _table(self, fn):
+    def _addresses(self, fn):
         for i, name in enumerate(FUNCTIONS):
             fn.do(f"store ptr @{name}, ptr {at(fn, '%entries', 8 * i)}")
 
@@ -335,19 +333,3 @@ class _Kernels(Writer):
             f"llvm.masked.store.{mangled(s.lanes, scalar)}.p0", "void", f"{vector(s.lanes, scalar)} {x}", f"ptr {place}",
             f"i32 {ty.BITS[s.source] // 8}", f"{vector(s.lanes, 'i1')} {mask}",
         )  # fmt: skip
-
-    def _function(self, name, parameters, body, linkage="internal "):
-        """As gemm's, with stack slots in the entry block."""
-        fn = Function()
-        fn.label("entry")
-        body(fn)
-        fn.do("ret void")
-        self.declarations.update(fn.declarations)
-        return "\n".join([f"define {linkage}void @{name}({parameters}) #0 {{", fn.lines[0], *fn.allocas, *fn.lines[1:], "}"])
-
-    def _module(self, parts):
-        from .llvm import host
-
-        bits = host().vector_bits
-        attributes = f'nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
-        return "\n".join([*parts, *self.declarations.values(), f"attributes #0 = {{ {attributes} }}", ""])

@@ -20,7 +20,10 @@ from .text import Function, literal, mangled, vector
 
 SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
 FUNCTIONS = ("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave")  # the table
-
+PACK = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %count, i64 %k"
+FINISH = (
+    "ptr %sums, i64 %stride, ptr %c, i64 %cstride, ptr %added, i64 %addedrow, i64 %addedcolumn, i64 %rows, i64 %columns, ptr %factors"
+)
 ROWS_AT_ONCE = 4
 
 
@@ -55,7 +58,7 @@ class Scheme:
         return {
             "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
             "whole": self.lanes, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
-            "tile_rows": 8, "tile_columns": 8,
+            "tile_rows": 8, "tile_columns": 8, "lanes": self.lanes,
         }  # fmt: skip
 
 
@@ -112,15 +115,13 @@ class Writer:
 
     def functions(self):
         """What each function returns, its parameters, and what writes its body."""
-        pack = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %count, i64 %k"
         found = {
-            f"pack_{operand}_{way}": ("i64", pack, lambda fn, body=body, operand=operand: body(fn, operand))
+            f"pack_{operand}_{way}": ("i64", PACK, lambda fn, body=body, operand=operand: body(fn, operand))
             for operand in "ab" for way, body in (("deep", self._deep), ("wide", self._wide))
         }  # fmt: skip
         product = "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, ptr %soon_b"
-        result = "ptr %c, i64 %cstride, ptr %added, i64 %addedrow, i64 %addedcolumn, i64 %rows, i64 %columns, ptr %factors"
         found["multiply"] = "void", product, self._multiply
-        found["finish"] = "void", f"ptr %sums, i64 %stride, {result}", self._finish
+        found["finish"] = "void", FINISH, self._finish
         found["dots"] = "void", "ptr %x, ptr %rows, i64 %stride, ptr %sums, i64 %count, i64 %k", self._dots
         return {**dict.fromkeys(FUNCTIONS), **found}
 
