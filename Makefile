@@ -29,6 +29,11 @@ $(VENV)/.oracle: $(VENV)/.ready
 	$(BIN)/python -m pip install -q "torch==2.13.0" || echo "PyTorch 2.13.0 could not be installed: tests that compare with it are skipped"
 	touch $@
 
+$(VENV)/.cuda: $(VENV)/.ready
+	$(BIN)/python -m pip install -q "cuda-core>=1.2,<2" "cuda-bindings>=13,<14" "nvidia-cuda-nvrtc>=13,<14" \
+		|| echo "NVRTC could not be installed: tests that compile for GPUs are skipped"
+	touch $@
+
 $(VENV)/.train: $(VENV)/.ready
 	$(BIN)/python -m pip install -q "tqdm>=4.60" "matplotlib>=3.8"
 	touch $@
@@ -37,11 +42,11 @@ train: $(VENV)/.ready $(VENV)/.train
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
 	$(BIN)/python -m rushlight examples/digits.py $(ARGS)
 
-test: $(VENV)/.ready $(VENV)/.oracle
+test: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
 	$(TEST) -m "not slow" $(ARGS)
 
-test-all: $(VENV)/.ready $(VENV)/.oracle
+test-all: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
 	RUSHLIGHT_TEST_ALL=1 $(TEST) $(ARGS)
 

@@ -13,6 +13,7 @@ package before the first image is wanted.
 
 import hashlib
 
+from ...lang.expr import full_nodes
 from .. import cache
 from ..outputs import Output, described, lowered_outputs
 from .kernel import Kernel
@@ -50,10 +51,11 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
     from .rowwise_kernel import Plan
     from .rowwise_modes import MODES
 
-    outputs, inputs = [tuple(o) for o in outputs], tuple(inputs)
+    outputs, inputs = _levelled([tuple(o) for o in outputs], rows), tuple(inputs)
     graph = cache.serialised([o[0] for o in outputs])
-    family, plan = MODES[mode], Plan(outputs, inputs, layout, stage, frozenset(rows))
-    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, tuple(rows))
+    rows = frozenset(rows) | _standing(inputs, mode, layout, reduced, stage)
+    family, plan = MODES[mode], Plan(outputs, inputs, layout, stage, rows)
+    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, sorted(rows))
     symbol = _symbol(name, "rowwise", graph, tuple(o[1:] for o in outputs), flags)
 
     def write():
@@ -63,9 +65,22 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
         values = lowered(roots, stage, len(inputs), OWN)
         stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
         every = inputs + (partial_slots(roots) if stage == "finish" else ())
-        return family(stored, every, layout, kept, reduced, wide, stage, frozenset(rows), plan).write(symbol)
+        return family(stored, every, layout, kept, reduced, wide, stage, rows, plan).write(symbol)
 
     return Kernel(symbol, write, family.most, vector=plan.vector, held=plan.held)
+
+
+def _levelled(outputs, rows):
+    """``outputs`` with "full" on all that vary over the reduced space."""
+    full = full_nodes([o[0] for o in outputs], rows)
+    return [(*o[:2], "full") if o[0] in full else o for o in outputs]
+
+
+def _standing(inputs, mode, layout, reduced, stage):
+    """The inputs that turn out to stand still along a row: numbers, and what has stride 0 along the only reduced dim."""
+    letters = "n" if mode == "column" or reduced > 1 else "ns"
+    first = len(layout) - len(inputs)
+    return frozenset(i for i in range(len(inputs)) if layout[first + i] in letters) if stage != "finish" else frozenset()
 
 
 def library(file, kernel, fields, threads, shared=0, **defines):

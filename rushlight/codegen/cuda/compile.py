@@ -91,8 +91,13 @@ def nvrtc_version():
     return major, minor
 
 
-def nvrtc(source, arch, options=()):
+def nvrtc(source, arch):
     """The CUBIN of a translation unit."""
+    return nvrtc_log(source, arch)[0]
+
+
+def nvrtc_log(source, arch, options=()):
+    """The CUBIN of a translation unit, and what NVRTC had to say."""
     from cuda.bindings import nvrtc
 
     status, program = nvrtc.nvrtcCreateProgram(source.encode(), b"rushlight.cu", 0, [], [])
@@ -106,7 +111,7 @@ def nvrtc(source, arch, options=()):
         cubin = bytearray(size)
         (status,) = nvrtc.nvrtcGetCUBIN(program, cubin)
         _check(nvrtc, status, program)
-        return bytes(cubin)
+        return bytes(cubin), log(nvrtc, program)
     finally:
         nvrtc.nvrtcDestroyProgram(program)
 
