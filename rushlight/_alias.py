@@ -72,5 +72,6 @@ def as_torch():
     from .torch_version import TorchVersion
 
     rushlight.__version__ = TorchVersion(VERSION)
-    sys.modules["torch"] = rushlight
+    rushlight.__name__ = "torch"  # programs that walk a dotted path compare its first part with this
+    rushlight.torch = sys.modules["torch"] = rushlight
     return rushlight

@@ -18,7 +18,7 @@ ROOMS = (
 
 # name -> module that defines it: imported when first used
 LAZY = {
-    "save": "serialization", "load": "serialization", "set_printoptions": "_tensor_str",
+    "save": "serialization", "PyTorchFileReader": "io.reader", "load": "serialization", "set_printoptions": "_tensor_str",
     "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random", "set_rng_state": "random",
     "Generator": "random", "default_generator": "random", "get_printoptions": "_tensor_str", "printoptions": "_tensor_str",
     "finfo": "_limits", "iinfo": "_limits", "OutOfMemoryError": "_errors", "AcceleratorError": "_errors", "typename": "_typename",

@@ -1,4 +1,73 @@
-"""``torch.ops``: namespaces of operators."""
+"""``torch.ops``: namespaces of operators.
+
+>>> torch.ops.aten.add.Tensor(torch.ones(2), torch.ones(2))
+tensor([2., 2.])
+"""
+
+
+class OpOverload:
+    """One form of an operator, ``torch.ops.aten.add.Tensor``. Here an operator has one definition, which every form calls."""
+
+    def __init__(self, packet, name):
+        self.overloadpacket, self._overloadname = packet, name
+        self.__name__ = f"{packet.__name__}.{name}"
+
+    def __call__(self, *args, **kwargs):
+        return self.overloadpacket._op(*args, **kwargs)
+
+    def name(self):
+        """``aten::add.Tensor``."""
+        form = "" if self._overloadname == "default" else f".{self._overloadname}"
+        return self.overloadpacket._qualified_op_name + form
+
+    def __repr__(self):
+        return f"<OpOverload(op='{self.overloadpacket._qualified_op_name.replace('::', '.')}', overload='{self._overloadname}')>"
+
+    def __str__(self):
+        return self.overloadpacket._qualified_op_name.replace("::", ".") + f".{self._overloadname}"
+
+
+class OpOverloadPacket:
+    """An operator of PyTorch's core by its name there, ``torch.ops.aten.add``; its attributes are its forms, each made when asked for."""
+
+    def __init__(self, qualname, op):
+        self._qualified_op_name, self._op = qualname, op
+        self.__name__ = qualname.partition("::")[2]
+
+    def __call__(self, *args, **kwargs):
+        return self._op(*args, **kwargs)
+
+    def __getattr__(self, form):
+        if form.startswith("_"):
+            raise AttributeError(form)
+        found = self.__dict__[form] = OpOverload(self, form)
+        return found
+
+    def __repr__(self):
+        return f"<OpOverloadPacket(op='{self._qualified_op_name.replace('::', '.')}')>"
+
+    __str__ = __repr__
+
+
+# Operators of PyTorch's core that have no name in its public interface.
+_PRIMITIVES = {
+    "_sparse_addmm": lambda x, a, b, *, beta=1, alpha=1: beta * x + alpha * (a @ b),
+    "_to_copy": lambda x, **options: x.to(**options, copy=True),
+    "_pin_memory": lambda x, device=None: x.pin_memory(),
+    "alias": lambda x: x.view_as(x),
+    "slice": lambda x, dim=0, start=None, end=None, step=1: x[(slice(None),) * (dim % x.dim()) + (slice(start, end, step),)],
+    "index": lambda x, indices: x[tuple(slice(None) if i is None else i for i in indices)],
+    "_unsafe_view": lambda x, size: x.reshape(size),
+    "_softmax": lambda x, dim, half_to_float=False: x.softmax(dim),
+    "_log_softmax": lambda x, dim, half_to_float=False: x.log_softmax(dim),
+}
+
+
+def _public(op):
+    import rushlight
+
+    found = None if op.startswith("_") else getattr(rushlight, op, None) or getattr(rushlight.Tensor, op, None)
+    return found if callable(found) else None
 
 
 class _Namespace:
@@ -8,12 +77,11 @@ class _Namespace:
         self.__dict__["name"] = name
 
     def __getattr__(self, op):
-        if self.name == "aten" and not op.startswith("_"):
-            import rushlight
-
-            found = getattr(rushlight, op, None)
+        if self.name == "aten":
+            found = _PRIMITIVES.get(op) or _public(op)
             if found is not None:
-                return found
+                packet = self.__dict__[op] = OpOverloadPacket(f"aten::{op}", found)
+                return packet
         raise AttributeError(f"'_OpNamespace' '{self.name}' object has no attribute '{op}'")
 
 

@@ -179,21 +179,31 @@ def _history(t):
     return ["requires_grad=True"] if t.grad_fn is None else [f"grad_fn=<{t.grad_fn.name().rpartition('::')[2]}>"]
 
 
+def _tensor_str(t, indent):
+    """The elements as text, rows under each other after ``indent`` characters."""
+    return _body(t.as_subclass(Tensor).detach(), indent)
+
+
+def _add_suffixes(text, suffixes, indent, force_newline):
+    """``text`` and what follows the elements, on new lines (the first one at once: force_newline) where a line would be too long."""
+    last_line = len(text) - text.rfind("\n") + 1
+    for suffix in suffixes:
+        if force_newline or last_line + len(suffix) + 2 > PRINT_OPTS.linewidth:
+            text += ",\n" + " " * indent + suffix
+            last_line, force_newline = indent + len(suffix), False
+        else:
+            text += ", " + suffix
+            last_line += len(suffix) + 2
+    return text + ")"
+
+
 def tensor_text(t, contents=None):
     """``repr(t)``. contents: text to stand for the elements."""
     plain = t.as_subclass(Tensor).detach()  # nobody intercepts the printing
     opening = "tensor(" if type(t).__name__ in ("Tensor", "Parameter") else f"{type(t).__name__}("
     body = contents or ("[]" if t.numel() == 0 else _body(plain, len(opening)))
     text = opening + body
-    last_line = len(text) - text.rfind("\n") + 1
-    for suffix in _suffixes(t, get_default_dtype()) + _history(t):
-        if last_line + len(suffix) + 2 > PRINT_OPTS.linewidth:
-            text += ",\n" + " " * len(opening) + suffix
-            last_line = len(opening) + len(suffix)
-        else:
-            text += ", " + suffix
-            last_line += len(suffix) + 2
-    return text + ")"
+    return _add_suffixes(text, _suffixes(t, get_default_dtype()) + _history(t), len(opening), False)
 
 
 def tensor_format(t, spec):

@@ -12,8 +12,16 @@ tensor([2.])
 from ._ops import ops as _namespaces
 from .autograd import Function as _Function
 
-__all__ = ["CustomOpDef", "Library", "custom_op", "define", "impl", "impl_abstract", "register_autograd", "register_fake",
-           "register_kernel", "triton_op"]  # fmt: skip
+__all__ = ["CustomOpDef", "Library", "custom_op", "define", "fallthrough_kernel", "get_ctx", "impl", "impl_abstract", "register_autocast",
+           "register_autograd", "register_fake", "register_kernel", "register_vmap", "triton_op"]  # fmt: skip
+
+_HERE = {"", "cpu", "default", "compositeimplicitautograd", "compositeexplicitautograd"}
+
+
+def _serves(key):
+    """Is a definition for the dispatch key or device type(s) ``key`` one that can be run here?"""
+    keys = (key,) if isinstance(key, str) else tuple(key or ("",))
+    return any(str(k).lower() in _HERE for k in keys)
 
 
 class CustomOpDef:
@@ -21,9 +29,12 @@ class CustomOpDef:
 
     def __init__(self, name, fn):
         self._qualname, self._init_fn, self._backward, self._setup = name, fn, None, None
+        self._cast = {}  # device type -> the dtype that floating point arguments get under autocast
         self.__name__, self.__doc__ = name.partition("::")[2], fn.__doc__
 
     def __call__(self, *args, **kwargs):
+        if self._cast:
+            args, kwargs = self._as_autocast_wants(args, kwargs)
         if self._backward is None:
             from .autograd import no_grad
 
@@ -50,6 +61,22 @@ class CustomOpDef:
 
         return Custom
 
+    def _as_autocast_wants(self, args, kwargs):
+        from .amp.autocast_mode import is_autocast_enabled
+        from .utils._pytree import tree_map
+
+        def cast(x):
+            kind = getattr(getattr(x, "device", None), "type", None)
+            if kind in self._cast and is_autocast_enabled(kind) and x.is_floating_point() and x.dtype.itemsize < 8:
+                return x.to(self._cast[kind])
+            return x
+
+        return tree_map(cast, (args, kwargs))
+
+    def register_autocast(self, device_type, cast_inputs):
+        """Under autocast for ``device_type`` the floating point arguments (but float64) are cast to ``cast_inputs``."""
+        self._cast[device_type] = cast_inputs
+
     def register_fake(self, fn):
         """Accepted: shapes are known when the operator runs."""
         return fn
@@ -62,7 +89,7 @@ class CustomOpDef:
         """Uses ``fn`` in place of the definition, if it is for the CPU."""
         if fn is None:
             return lambda f: self.register_kernel(device_types, f)
-        if device_types in ("cpu", None) or "cpu" in device_types:
+        if _serves(device_types):
             self._init_fn = fn
         return fn
 
@@ -100,6 +127,28 @@ def register_autograd(op, backward, /, *, setup_context=None, lib=None):
     _found(op).register_autograd(backward, setup_context=setup_context)
 
 
+def register_autocast(op, device_type, cast_inputs, /, *, lib=None):
+    """:meth:`CustomOpDef.register_autocast` by name."""
+    return _found(op).register_autocast(device_type, cast_inputs)
+
+
+def register_vmap(op, func=None, /, *, lib=None):
+    """Accepted: an operator without a rule is called once for each element of the batch."""
+    return (lambda func: func) if func is None else func
+
+
+def get_ctx():
+    """Raises RuntimeError: fakes of operators (:func:`register_fake`) are never called."""
+    raise RuntimeError(
+        "get_ctx() can only be called inside of an implementation for fake tensors, and operators here have none: they run when called"
+    )
+
+
+def fallthrough_kernel():
+    """Stands for "go on with the next dispatch key"; never called."""
+    raise NotImplementedError("fallthrough_kernel() should never be called.")
+
+
 def register_kernel(op, device_types, func=None, /, *, lib=None):
     """:meth:`CustomOpDef.register_kernel` by name."""
     return _found(op).register_kernel(device_types, func)
@@ -113,7 +162,8 @@ def impl(qualname, types, func=None, *, lib=None):
     """Defines an operator by a function; without it a decorator."""
     if func is None:
         return lambda func: impl(qualname, types, func)
-    _namespaces._define(qualname, CustomOpDef(qualname, func))
+    if _serves(types):
+        _namespaces._define(qualname, CustomOpDef(qualname, func))
     return func
 
 
@@ -128,7 +178,9 @@ class Library:
         return schema.partition("(")[0]
 
     def impl(self, op_name, fn, dispatch_key="", *, with_keyset=False, allow_override=False):
-        """Defines an operator."""
+        """Defines an operator, unless it is for another dispatch key than the CPU's (a gradient, autocast, another device)."""
+        if fn is fallthrough_kernel or not _serves(dispatch_key or self.dispatch_key):
+            return
         name = op_name if isinstance(op_name, str) else op_name.__name__
         name = name if "::" in name else f"{self.ns}::{name}"
         _namespaces._define(name, CustomOpDef(name, fn))

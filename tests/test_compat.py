@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 import rushlight as torch
+from rushlight import nn
 
 
 def run(program, tmp_path, *args):
@@ -230,9 +231,79 @@ def test_cuda_autocast_without_a_gpu_does_nothing():
         assert torch.cuda.amp.GradScaler().get_scale() == 1.0
 
 
-def test_the_traceback_of_a_failing_program_starts_in_it(tmp_path):
-    (tmp_path / "program.py").write_text("import torch\n\ntorch.ones(2) + torch.ones(3)\n")
-    done = subprocess.run([sys.executable, "-m", "rushlight", "program.py"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    lines = done.stderr.splitlines()
-    assert done.returncode == 1 and lines[0] == "Traceback (most recent call last):"
-    assert 'program.py", line 3, in <module>' in lines[1] and "runpy" not in done.stderr
+
+
+def test_flops_of_a_step():
+    """PyTorch's own counts for a convolution and a linear layer, forward and backward."""
+    from rushlight.utils.flop_counter import FlopCounterMode
+
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(392, 5))
+    with FlopCounterMode(display=False) as counter:
+        model(torch.ones(2, 3, 16, 16)).sum().backward()
+    assert counter.get_total_flops() == 108192
+    assert {k: sum(v.values()) for k, v in counter.get_flop_counts().items()} == {
+        "Global": 108192, "Sequential": 108192, "Sequential.0": 84672, "Sequential.3": 23520,
+    }  # fmt: skip
+    assert "Sequential.3" in counter.get_table()
+
+
+def test_operators_by_their_names_in_the_core():
+    aten = torch.ops.aten
+    x = torch.arange(6.0).view(2, 3)
+    assert aten.add.Tensor(x, x).equal(2 * x) and aten.slice.Tensor(x, 1, 1, 3).equal(x[:, 1:])
+    assert aten.add.Tensor is aten.add.Tensor and str(aten.add.Tensor) == "aten.add.Tensor"
+    assert aten._to_copy.default(x, dtype=torch.int64).dtype == torch.int64
+    assert not hasattr(aten, "no_such_operator")
+
+
+def test_optimizers_that_wrap_another():
+    """They derive from Optimizer to be one, and never initialise it."""
+    weight = nn.Parameter(torch.ones(2))
+    inner = torch.optim.SGD([weight], 0.1)
+
+    class Wrapper(torch.optim.Optimizer):
+        def __init__(self):
+            pass
+
+        def step(self):
+            inner.step()
+
+    weight.grad = torch.ones(2)
+    Wrapper().step()
+    assert weight[0].item() == pytest.approx(0.9)
+
+
+def test_data_parallel_on_one_device():
+    model = nn.DataParallel(nn.Linear(2, 3))
+    assert nn.parallel.gather([torch.ones(2, 3), torch.zeros(1, 3)], "cpu").shape == (3, 3)
+    shares = model.scatter((torch.ones(4, 2),), {"k": [torch.ones(1)]}, ["cpu"])
+    assert shares[0][0][0].shape == (4, 2) and list(shares[1][0]) == ["k"]
+    assert nn.parallel.parallel_apply([model.module], [torch.ones(1, 2)])[0].shape == (1, 3)
+    with pytest.raises(RuntimeError, match="several devices"):
+        nn.parallel.replicate(model, [0, 1])
+
+
+def test_library_serves_the_cpu_only():
+    """Definitions for other dispatch keys (autocast, a GPU) do not take the place of the operator."""
+    lib = torch.library.Library("compat2", "DEF")
+    lib.define("twice(Tensor x) -> Tensor")
+    lib.impl("twice", lambda x: 2 * x, "CPU")
+    lib.impl("twice", lambda x: torch.ops.compat2.twice(x.float()), "AutocastCPU")
+    lib.impl("twice", torch.library.fallthrough_kernel, "Autograd")
+    assert torch.ops.compat2.twice(torch.ones(1)).item() == 2
+
+    @torch.library.custom_op("compat2::kind", mutates_args=())
+    def kind(x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    torch.library.register_autocast("compat2::kind", "cpu", torch.bfloat16)
+    with torch.autocast("cpu"):
+        assert kind(torch.ones(1)).dtype == torch.bfloat16 and kind(torch.ones(1, dtype=torch.float64)).dtype == torch.float64
+    assert kind(torch.ones(1)).dtype == torch.float32
+
+
+def test_single_records_of_a_checkpoint(tmp_path):
+    torch.save({"w": torch.arange(4.0)}, tmp_path / "x.pt")
+    reader = torch.PyTorchFileReader(str(tmp_path / "x.pt"))
+    assert reader.has_record("data.pkl") and not reader.has_record("other") and reader.version() == 3
+    assert reader.get_storage_from_record("data/0", 4, torch.float32).tolist() == [0, 1, 2, 3]

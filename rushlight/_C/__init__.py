@@ -1,5 +1,7 @@
 """Names of PyTorch's compiled module that Python programs read. rushlight's own core is ``_core``."""
 
+import contextlib as _contextlib
+
 from .. import overrides as _overrides
 from .._core.random import Generator
 from .._core.tensor import Size, Tensor, device, dtype
@@ -16,14 +18,26 @@ _TensorMeta = type(Tensor)
 DisableTorchFunction = DisableTorchFunctionSubclass
 
 
-class DispatchKey:
-    """PyTorch's dispatch keys: names only."""
+class _Keys(type):
+    def __getattr__(cls, name):
+        if not name[0].isupper():
+            raise AttributeError(name)
+        return name
 
-    CPU, CUDA, Autograd, CompositeImplicitAutograd = "CPU", "CUDA", "Autograd", "CompositeImplicitAutograd"
+
+class DispatchKey(metaclass=_Keys):
+    """PyTorch's dispatch keys: names only. Nothing here is dispatched by them."""
 
 
 class DispatchKeySet(frozenset):
-    """Sets of dispatch keys: names only."""
+    """A set of dispatch keys."""
+
+    def __new__(cls, *keys):
+        return super().__new__(cls, keys)
+
+
+class _ExcludeDispatchKeyGuard(_contextlib.nullcontext):
+    """A context in which nothing changes: there are no dispatch keys."""
 
 
 def _log_api_usage_once(event):

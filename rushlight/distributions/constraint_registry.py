@@ -16,9 +16,6 @@ class ConstraintRegistry:
         """Registers ``factory`` for a constraint (or its class); without a factory a decorator."""
         if factory is None:
             return lambda factory: self.register(constraint, factory)
-        if constraint in constraints._SIMPLE.values():
-            self._registry[constraint.name] = factory
-            return factory
         kind = type(constraint) if isinstance(constraint, constraints.Constraint) else constraint
         if not isinstance(kind, type) or not issubclass(kind, constraints.Constraint):
             raise TypeError(f"Expected constraint to be either a Constraint subclass or instance, but got {kind}")
@@ -27,9 +24,8 @@ class ConstraintRegistry:
 
     def __call__(self, constraint):
         """The transform into the set. NotImplementedError if none is registered."""
-        key = constraint.name if isinstance(constraint, constraints._Simple) else type(constraint)
         try:
-            factory = self._registry[key]
+            factory = self._registry[type(constraint)]
         except KeyError:
             raise NotImplementedError(f"Cannot transform {type(constraint).__name__} constraints") from None
         return factory(constraint)

@@ -125,26 +125,6 @@ class MixtureSameFamilyConstraint(Constraint):
         return f"{self.__class__.__name__}({self.base_constraint!r})"
 
 
-class _Simple(Constraint):
-    """A set given by a test of its elements."""
-
-    def __init__(self, name, test, is_discrete=False, event_dim=0):
-        self.name, self.test, self.is_discrete, self.event_dim = name, test, is_discrete, event_dim
-
-    def check(self, value):
-        return self.test(value)
-
-    def __repr__(self):
-        return f"{self.name}()"
-
-    def __reduce__(self):
-        return _named, (self.name,)
-
-
-def _named(name):
-    return _SIMPLE[name]
-
-
 class _Bounded(Constraint):
     """A set of numbers between bounds; subclasses say which of them belong to it."""
 
@@ -237,45 +217,96 @@ class _Multinomial(Constraint):
         return (x >= 0).all(-1) & (x.sum(-1) <= self.upper_bound)
 
 
-def _is_one_hot(value):
-    return ((value == 0) | (value == 1)).all(-1) & value.sum(-1).eq(1)
+class _Boolean(Constraint):
+    """0 and 1."""
+
+    is_discrete = True
+
+    def check(self, value):
+        return (value == 0) | (value == 1)
 
 
-def _is_simplex(value):
-    return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
+class _OneHot(Constraint):
+    """Vectors with a single 1 among zeros."""
+
+    is_discrete, event_dim = True, 1
+
+    def check(self, value):
+        return ((value == 0) | (value == 1)).all(-1) & value.sum(-1).eq(1)
 
 
-def _is_lower_triangular(value):
-    return (value.tril() == value).flatten(-2).all(-1)
+class _Real(Constraint):
+    """All numbers but NaN."""
+
+    def check(self, value):
+        return value == value
 
 
-def _is_lower_cholesky(value):
-    return _is_lower_triangular(value) & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
+class _Simplex(Constraint):
+    """Vectors without negative entries that sum to 1."""
+
+    event_dim = 1
+
+    def check(self, value):
+        return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
 
 
-def _is_corr_cholesky(value):
-    norms = rl.linalg.norm(value.detach(), dim=-1)
-    tolerance = rl.finfo(value.dtype).eps * value.size(-1) * 10
-    return _is_lower_cholesky(value) & (norms - 1).abs().lt(tolerance).all(-1)
+class _LowerTriangular(Constraint):
+    """Matrices with zeros above the diagonal."""
+
+    event_dim = 2
+
+    def check(self, value):
+        return (value.tril() == value).flatten(-2).all(-1)
 
 
-def _is_square(value):
-    return rl.full(value.shape[:-2], value.shape[-2] == value.shape[-1], dtype=rl.bool, device=value.device)
+class _LowerCholesky(_LowerTriangular):
+    """Lower triangular matrices with a positive diagonal."""
+
+    def check(self, value):
+        return super().check(value) & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
 
 
-def _is_symmetric(value):
-    square = _is_square(value)
-    return rl.isclose(value, value.mT, atol=1e-6).all(-2).all(-1) if bool(square.all()) else square
+class _CorrCholesky(_LowerCholesky):
+    """Cholesky factors of correlation matrices: rows of length 1."""
+
+    def check(self, value):
+        norms = rl.linalg.norm(value.detach(), dim=-1)
+        tolerance = rl.finfo(value.dtype).eps * value.size(-1) * 10
+        return super().check(value) & (norms - 1).abs().lt(tolerance).all(-1)
 
 
-def _is_positive_semidefinite(value):
-    symmetric = _is_symmetric(value)
-    return rl.linalg.eigvalsh(value).ge(0).all(-1) if bool(symmetric.all()) else symmetric
+class _Square(Constraint):
+    """Square matrices."""
+
+    event_dim = 2
+
+    def check(self, value):
+        return rl.full(value.shape[:-2], value.shape[-2] == value.shape[-1], dtype=rl.bool, device=value.device)
 
 
-def _is_positive_definite(value):
-    symmetric = _is_symmetric(value)
-    return rl.linalg.cholesky_ex(value).info.eq(0) if bool(symmetric.all()) else symmetric
+class _Symmetric(_Square):
+    """Symmetric matrices."""
+
+    def check(self, value):
+        square = super().check(value)
+        return rl.isclose(value, value.mT, atol=1e-6).all(-2).all(-1) if bool(square.all()) else square
+
+
+class _PositiveSemidefinite(_Symmetric):
+    """Symmetric matrices without negative eigenvalues."""
+
+    def check(self, value):
+        symmetric = super().check(value)
+        return rl.linalg.eigvalsh(value).ge(0).all(-1) if bool(symmetric.all()) else symmetric
+
+
+class _PositiveDefinite(_Symmetric):
+    """Symmetric matrices that have a Cholesky factor."""
+
+    def check(self, value):
+        symmetric = super().check(value)
+        return rl.linalg.cholesky_ex(value).info.eq(0) if bool(symmetric.all()) else symmetric
 
 
 class _Cat(Constraint):
@@ -320,34 +351,17 @@ class _Stack(Constraint):
         return rl.stack([c.check(v) for c, v in zip(self.cseq, parts)], self.dim)
 
 
-_SIMPLE = {
-    c.name: c
-    for c in (
-        _Simple("Boolean", lambda v: (v == 0) | (v == 1), is_discrete=True),
-        _Simple("OneHot", _is_one_hot, is_discrete=True, event_dim=1),
-        _Simple("Real", lambda v: v == v),
-        _Simple("Simplex", _is_simplex, event_dim=1),
-        _Simple("LowerTriangular", _is_lower_triangular, event_dim=2),
-        _Simple("LowerCholesky", _is_lower_cholesky, event_dim=2),
-        _Simple("CorrCholesky", _is_corr_cholesky, event_dim=2),
-        _Simple("Square", _is_square, event_dim=2),
-        _Simple("Symmetric", _is_symmetric, event_dim=2),
-        _Simple("PositiveSemidefinite", _is_positive_semidefinite, event_dim=2),
-        _Simple("PositiveDefinite", _is_positive_definite, event_dim=2),
-    )
-}
-
 dependent = _Dependent()
 dependent_property = _DependentProperty
 independent = _IndependentConstraint
-boolean, one_hot, real = _SIMPLE["Boolean"], _SIMPLE["OneHot"], _SIMPLE["Real"]
+boolean, one_hot, real = _Boolean(), _OneHot(), _Real()
 nonnegative_integer, positive_integer = _IntegerGreaterThan(0), _IntegerGreaterThan(1)
 integer_interval, multinomial = _IntegerInterval, _Multinomial
 real_vector = independent(real, 1)
 positive, nonnegative = _GreaterThan(0.0), _GreaterThanEq(0.0)
 greater_than, greater_than_eq, less_than = _GreaterThan, _GreaterThanEq, _LessThan
 unit_interval, interval, half_open_interval = _Interval(0.0, 1.0), _Interval, _HalfOpenInterval
-simplex, lower_triangular, lower_cholesky = _SIMPLE["Simplex"], _SIMPLE["LowerTriangular"], _SIMPLE["LowerCholesky"]
-corr_cholesky, square, symmetric = _SIMPLE["CorrCholesky"], _SIMPLE["Square"], _SIMPLE["Symmetric"]
-positive_semidefinite, positive_definite = _SIMPLE["PositiveSemidefinite"], _SIMPLE["PositiveDefinite"]
+simplex, lower_triangular, lower_cholesky = _Simplex(), _LowerTriangular(), _LowerCholesky()
+corr_cholesky, square, symmetric = _CorrCholesky(), _Square(), _Symmetric()
+positive_semidefinite, positive_definite = _PositiveSemidefinite(), _PositiveDefinite()
 cat, stack = _Cat, _Stack

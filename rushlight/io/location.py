@@ -17,12 +17,12 @@ def restorer(map_location):
     gives the storage itself, or None for the default.
     """
     if map_location is None:
-        return _restore
+        return default_restore_location
     if isinstance(map_location, dict):
-        return lambda storage, location: _restore(storage, map_location.get(location, location))
+        return lambda storage, location: default_restore_location(storage, map_location.get(location, location))
     if isinstance(map_location, (str, bytes, rushlight.device)):
         name = os.fsdecode(map_location) if isinstance(map_location, bytes) else str(map_location)
-        return lambda storage, location: _restore(storage, name)
+        return lambda storage, location: default_restore_location(storage, name)
     if not callable(map_location):
         raise TypeError(
             f"map_location is a {type(map_location).__name__}; it may be a device, its name, a dict of names or a "
@@ -31,13 +31,14 @@ def restorer(map_location):
 
     def by_function(storage, location):
         moved = map_location(storage, location)
-        moved = _restore(storage, location) if moved is None else moved
+        moved = default_restore_location(storage, location) if moved is None else moved
         return moved if tensors.is_storage(moved) else moved.untyped()
 
     return by_function
 
 
-def _restore(storage, location):
+def default_restore_location(storage, location):
+    """The storage on the device that ``location``, the text saved with it, names; CheckpointError where there is none."""
     for _, _, deserializer in settings.packages:
         moved = deserializer(storage, location)
         if moved is not None:

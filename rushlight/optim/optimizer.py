@@ -123,11 +123,8 @@ class Optimizer:
     def _make_hook_dictionaries(self):
         for name in _HOOKS:
             self.__dict__.setdefault(name, OrderedDict())
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.__dict__["step"])
+        # At the first instance, not when the class is made: wrappers of optimizers derive from this class and never initialise it.
+        type(self).step = _with_hooks(type(self).step)
 
     def __getstate__(self):
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}

@@ -1,6 +1,9 @@
 """DataParallel: kept for programs that wrap their model in it."""
 
 from ..modules.module import Module
+from .parallel_apply import parallel_apply
+from .replicate import replicate
+from .scatter_gather import gather, one, scatter_kwargs
 
 __all__ = ["DataParallel", "data_parallel"]
 
@@ -13,11 +16,8 @@ class DataParallel(Module):
 
     def __init__(self, module, device_ids=None, output_device=None, dim=0):
         super().__init__()
-        if device_ids is not None and len(device_ids) > 1:
-            raise RuntimeError(
-                f"DataParallel over several devices is not available, got device_ids={device_ids}\n"
-                "run one process per device instead, or leave device_ids out"
-            )
+        if device_ids:
+            one(device_ids)
         self.dim, self.module = dim, module
         self.device_ids = list(device_ids or [])
         self.output_device = output_device
@@ -25,6 +25,22 @@ class DataParallel(Module):
     def forward(self, *inputs, **kwargs):
         """The wrapped module's output."""
         return self.module(*inputs, **kwargs)
+
+    def replicate(self, module, device_ids):
+        """The module for each device."""
+        return replicate(module, device_ids)
+
+    def scatter(self, inputs, kwargs, device_ids):
+        """Each device's share of the arguments."""
+        return scatter_kwargs(inputs, kwargs, device_ids, dim=self.dim)
+
+    def parallel_apply(self, replicas, inputs, kwargs):
+        """The outputs of the replicas."""
+        return parallel_apply(replicas, inputs, kwargs, self.device_ids[: len(replicas)])
+
+    def gather(self, outputs, output_device):
+        """The outputs as one."""
+        return gather(outputs, output_device, dim=self.dim)
 
 
 def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):

@@ -1,0 +1,3 @@
+"""The former place of what :mod:`rushlight.library` offers."""
+
+from .library import get_ctx  # noqa: F401

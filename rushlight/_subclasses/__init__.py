@@ -1,0 +1,1 @@
+"""Tensors that are only traced: there are none."""
