@@ -15,6 +15,12 @@ def _assert(condition, message):
         raise AssertionError(message)
 
 
+def _assert_async(condition, message="Expected Tensor with single nonzero value, but got zero"):
+    """``assert condition, message`` of a tensor with one element; RuntimeError."""
+    if not condition:
+        raise RuntimeError(message)
+
+
 def get_device_module(device=None):
     """The room of a device type: ``torch.cpu``, ``torch.cuda`` ... ; by default that of the CPU."""
     kind = "cpu" if device is None else str(device).partition(":")[0]

@@ -146,19 +146,26 @@ class GradScaler:
         self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
         self._growth_interval = state_dict["growth_interval"]
 
+    def get_growth_factor(self):
+        """The factor by which the scale grows."""
+        return self._growth_factor
 
-def _accessors(attribute):
-    def read(self):
-        return getattr(self, "_" + attribute)
+    def set_growth_factor(self, new_factor):
+        """Sets the factor by which the scale grows."""
+        self._growth_factor = new_factor
 
-    def write(self, value):
-        setattr(self, "_" + attribute, value)
+    def get_backoff_factor(self):
+        """The factor by which the scale shrinks after a gradient that is not finite."""
+        return self._backoff_factor
 
-    read.__name__, write.__name__ = f"get_{attribute}", f"set_{attribute}"
-    read.__doc__, write.__doc__ = f"The {attribute.replace('_', ' ')}.", f"Sets the {attribute.replace('_', ' ')}."
-    return read, write
+    def set_backoff_factor(self, new_factor):
+        """Sets the factor by which the scale shrinks after a gradient that is not finite."""
+        self._backoff_factor = new_factor
 
+    def get_growth_interval(self):
+        """How many steps with finite gradients in a row make the scale grow."""
+        return self._growth_interval
 
-for _attribute in ("growth_factor", "backoff_factor", "growth_interval"):
-    for _function in _accessors(_attribute):
-        setattr(GradScaler, _function.__name__, _function)
+    def set_growth_interval(self, new_interval):
+        """Sets how many steps with finite gradients in a row make the scale grow."""
+        self._growth_interval = new_interval

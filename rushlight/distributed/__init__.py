@@ -1,5 +1,7 @@
 """``torch.distributed``: not available, and says so. The names exist for programs that read them before they ask."""
 
+import importlib as _importlib
+
 from .._absent import absent_room as _absent_room
 
 _WHY = "one process computes here; ask torch.distributed.is_available() (False) first"
@@ -78,3 +80,13 @@ def get_rank(group=None):
 def get_world_size(group=None):
     """Raises ValueError, as PyTorch does before init_process_group()."""
     raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
+
+
+def __getattr__(name):
+    """Submodules, also without an import of their own."""
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return _importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

@@ -75,10 +75,26 @@ def interpolate(
         )
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[rank - 1](input, size)
+    if mode in _MODES and not input.is_floating_point():
+        return _interpolate_bytes(input, size, factors, mode, align_corners, antialias)
     for d in range(rank):
         index, weight = _taps(input.size(2 + d), size[d], factors[d], mode, align_corners, antialias, input.dtype, input.device)
         input = _combine(input, 2 + d, index, weight)
     return input
+
+
+def _interpolate_bytes(image, size, factors, mode, align_corners, antialias):
+    """Images of bytes: computed in float32 and rounded to bytes along each dim, the last one first, as PyTorch does (its weights are of
+    16 bits, so that a byte may differ by one)."""
+    if image.dtype != torch.uint8 or image.dim() != 4:
+        raise NotImplementedError(
+            f'"interpolate" not implemented for {image.dtype} in mode {mode}\nConvert it first: input.float(); images of bytes (N, C, H, W) '
+            "can be interpolated as they are."
+        )
+    for d in reversed(range(2)):
+        index, weight = _taps(image.size(2 + d), size[d], factors[d], mode, align_corners, antialias, torch.float32, image.device)
+        image = _combine(image.float(), 2 + d, index, weight).round().clamp(0, 255).to(torch.uint8)
+    return image
 
 
 def _combine(input, dim, index, weight):

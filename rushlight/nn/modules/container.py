@@ -70,9 +70,9 @@ class _ModuleRow(Module):
         self.add_module(str(len(self)), module)
         return self
 
-    def extend(self, modules):
+    def extend(self, sequential):
         """Adds every module of an iterable at the end; returns self."""
-        for module in modules:
+        for module in sequential:
             self.append(module)
         return self
 

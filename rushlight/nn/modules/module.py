@@ -71,6 +71,17 @@ def _fresh_attributes():
     }
 
 
+class _CallSignature:
+    """What ``inspect.signature(module)`` finds: a compiled ``__call__`` has none to read. Classes keep that of their ``__init__``."""
+
+    def __get__(self, module, kind):
+        if module is None:
+            raise AttributeError("__signature__")
+        from inspect import Parameter, Signature
+
+        return Signature([Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)])
+
+
 class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     """Base class of networks: subclass it, make layers in ``__init__``, use them in ``forward``.
 
@@ -108,6 +119,7 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
 
     # Attribute lookup and the call itself are compiled (ModuleBase). PyTorch's names of the same call; wrappers reach for them:
     _call_impl = _wrapped_call_impl = ModuleBase.__call__
+    __signature__ = _CallSignature()
 
     # -- registration --
 
@@ -242,9 +254,9 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
                 below = f"{prefix}.{name}" if prefix else name
                 yield from module.named_modules(memo, below, remove_duplicate)
 
-    def modules(self):
-        """Yields this module and all below it; each once."""
-        for _, module in self.named_modules():
+    def modules(self, remove_duplicate=True):
+        """Yields this module and all below it; each once, or (remove_duplicate=False) wherever it is used."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_children(self):

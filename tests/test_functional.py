@@ -1,0 +1,56 @@
+"""Every function of ``nn.functional`` against PyTorch: values, gradients and draws, in float32 and float64."""
+
+import inspect
+import pathlib
+import re
+import subprocess
+import sys
+import warnings
+
+import functional_cases
+import pytest
+from test_nn_module import Values, assert_close, flatten
+
+import rushlight
+import rushlight.nn.functional  # noqa: F401
+
+torch = pytest.importorskip("torch")
+
+
+def run(library, call, dtype):
+    values = Values(library, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        library.manual_seed(3)
+        outputs = flatten(eval("F." + call, {**values.names(), "F": library.nn.functional}))
+    loss = sum((t * (1 + i)).sum() for i, t in enumerate(outputs) if t.requires_grad)
+    if not isinstance(loss, int):
+        loss.backward()
+    return outputs, [leaf.grad for leaf in values.leaves], [library.rand(3)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("call", functional_cases.CASES)
+def test_function_agrees(call, dtype):
+    theirs, ours = run(torch, call, dtype), run(rushlight, call, dtype)
+    tolerance = {"rtol": 2e-4, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-7, "atol": 1e-9}
+    for what, mine, other in zip(("outputs", "gradients", "drawn"), ours, theirs):
+        assert_close(mine, other, what, tolerance)
+    assert [str(x.dtype) for x in ours[0]] == [str(x.dtype) for x in theirs[0]]
+
+
+def test_no_function_is_left_out():
+    listed = {re.match(r"\w+", call)[0] for call in functional_cases.CASES} | set(functional_cases.WITHOUT)
+    space = torch.nn.functional
+    public = {
+        name for name in dir(space)
+        if not name.startswith("_") and callable(getattr(space, name)) and not inspect.isclass(getattr(space, name))
+        and str(getattr(getattr(space, name), "__module__", None)).startswith(("torch", "None"))
+    }  # fmt: skip
+    assert not public - listed, f"no case for {sorted(public - listed)}"
+
+
+def test_the_coverage_table_is_true():
+    tool = pathlib.Path(__file__).parent.parent / "tools" / "coverage.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

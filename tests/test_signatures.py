@@ -1,0 +1,107 @@
+"""Argument names, their order and their defaults, in every public room of a training program: as PyTorch 2.13 has them."""
+
+import importlib
+import inspect
+from inspect import Parameter
+
+import pytest
+
+import rushlight
+
+torch = pytest.importorskip("torch")
+
+ROOMS = (
+    "nn nn.functional nn.init nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune nn.utils.stateless "
+    "nn.parallel optim optim.lr_scheduler optim.swa_utils utils.data utils.checkpoint autograd autograd.functional autograd.graph func "
+    "distributions distributions.transforms hub random testing amp signal.windows"
+).split()
+
+OVERLOADED = "takes both of PyTorch's overloads, written out"
+LONGER = "takes more than PyTorch, by other names or further defaults"
+NONE_MEANS_IT = "None stands for the same default"
+
+# what differs, and why that is right
+DIFFERENT = {
+    **dict.fromkeys(("nn.RNN", "nn.LSTM", "nn.GRU"), OVERLOADED),
+    **dict.fromkeys((f"nn.functional.{kind}max_pool{d}d" for d in (1, 2, 3) for kind in ("", "adaptive_")), OVERLOADED),
+    **dict.fromkeys((f"nn.functional.fractional_max_pool{d}d" for d in (2, 3)), OVERLOADED),
+    "nn.parallel.DistributedDataParallel": "refuses, whatever it is given",
+    **dict.fromkeys(("nn.functional.scaled_mm", "nn.functional.scaled_grouped_mm"), NONE_MEANS_IT),
+    "utils.data.random_split": NONE_MEANS_IT,
+    "random.fork_rng": NONE_MEANS_IT,
+    "hub.load_state_dict_from_url": "the safe default: weights_only=True",
+    "testing.make_tensor": LONGER,
+    "autograd.set_multithreading_enabled": LONGER,
+    "autograd.graph.increment_version": "positional in use",
+    "autograd.NestedIOFunction": "deprecated since PyTorch 0.4",
+    "autograd.graph.Node": "an abstract class there, the core's own here",
+}
+
+
+def text(value):
+    """A default as text, alike for equal ones of both libraries."""
+    name = repr(value).partition(" at 0x")[0].replace("rushlight.", "torch.")
+    return {"torch.Size([])": "()", "torch.strided": "None"}.get(name, name)
+
+
+def difference(theirs, ours):
+    """What a caller of PyTorch's function would notice; None if nothing, or if one of them has no signature to read."""
+    try:
+        theirs, ours = (list(inspect.signature(f).parameters.values()) for f in (theirs, ours))
+    except (ValueError, TypeError):
+        return None
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    wanted, have = ([p.name for p in side if p.kind in positional] for side in (theirs, ours))
+    anything = any(p.kind == Parameter.VAR_KEYWORD for p in ours)
+    if wanted != have[: len(wanted)]:
+        return f"{wanted} became {have}"
+    by_name = {p.name: p for p in ours}
+    for p in ours:
+        if p.name in have[len(wanted) :] and p.default is Parameter.empty:
+            return f"{p.name} is required"
+    for p in theirs:
+        if p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            continue
+        if p.name not in by_name:
+            if not anything:
+                return f"{p.name} is missing"
+        elif (p.default is Parameter.empty) != (by_name[p.name].default is Parameter.empty) or text(p.default) != text(by_name[p.name].default):
+            return f"the default of {p.name} is {by_name[p.name].default}, not {p.default}"
+    return None
+
+
+def public(room):
+    """(name, PyTorch's object, ours) for what the room has."""
+    theirs, ours = (importlib.import_module(f"{library.__name__}.{room}") for library in (torch, rushlight))
+    for name in getattr(theirs, "__all__", None) or [n for n in dir(theirs) if not n.startswith("_")]:
+        a, b = getattr(theirs, name, None), getattr(ours, name, None)
+        if b is not None and callable(a) and not inspect.ismodule(a) and str(getattr(a, "__module__", "")).startswith("torch"):
+            yield f"{room}.{name}", a, b
+
+
+def methods(kind):
+    """The class's own methods."""
+    return [n for n, f in vars(kind).items() if not n.startswith("_") and callable(f) and not inspect.isclass(f)]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_signatures(room):
+    wrong = {}
+    for path, theirs, ours in public(room):
+        found = difference(theirs, ours)
+        if inspect.isclass(theirs) and not issubclass(theirs, torch.Tensor):
+            for name in methods(theirs):
+                if hasattr(ours, name) and (d := difference(getattr(theirs, name), getattr(ours, name))):
+                    found = found or f"{name}: {d}"
+        if found:
+            wrong[path] = found
+    unexplained = {path: what for path, what in wrong.items() if path not in DIFFERENT}
+    assert not unexplained, "\n".join(f"{path}: {what}" for path, what in unexplained.items())
+    stale = [path for path in DIFFERENT if path.rpartition(".")[0] == room and path not in wrong]
+    assert not stale, f"these agree now: {stale}"
+
+
+def test_a_difference_is_seen():
+    assert difference(lambda a, b=1: 0, lambda a, b=2: 0) == "the default of b is 2, not 1"
+    assert difference(lambda a, b: 0, lambda b, a: 0) and difference(lambda a, *, c: 0, lambda a: 0)
+    assert difference(lambda a, b=1: 0, lambda a, b=1, *, more=0: 0) is None
