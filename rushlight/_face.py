@@ -33,8 +33,9 @@ LAZY = {
     **dict.fromkeys(("is_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype", "is_autocast_cache_enabled", "autocast",
                      "set_autocast_cache_enabled", "set_autocast_enabled"), "amp.autocast_mode"),
     "compile": "compiler", "ScriptModule": "jit", "sparse_coo_tensor": "sparse", "spmm": "sparse",
-    "Stream": "cpu", "Event": "cpu",
-    **dict.fromkeys(("SymInt", "SymFloat", "SymBool", "_assert", "_assert_async", "get_device_module", "is_anomaly_check_nan_enabled"), "_checks"),
+    "Stream": "cpu", "Event": "cpu", "Future": "futures",
+    **dict.fromkeys(("SymInt", "SymFloat", "SymBool", "_assert", "_assert_async", "get_device_module",
+                     "is_anomaly_check_nan_enabled"), "_checks"),
     "is_anomaly_enabled": "autograd.anomaly_mode",
     # functions of nn.functional that PyTorch also has at the top, with the same leading parameters
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_tbc", "dropout",

@@ -12,7 +12,7 @@ import pytest
 from test_nn_module import Values, assert_close, flatten
 
 import rushlight
-import rushlight.nn.functional  # noqa: F401
+import rushlight.nn.functional
 
 torch = pytest.importorskip("torch")
 
@@ -54,3 +54,14 @@ def test_the_coverage_table_is_true():
     tool = pathlib.Path(__file__).parent.parent / "tools" / "coverage.py"
     done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("options", [{"mode": "bilinear"}, {"mode": "bicubic", "antialias": True}, {"mode": "bilinear", "antialias": True}])
+def test_images_of_bytes_are_interpolated(options):
+    image = torch.randint(0, 256, (1, 3, 17, 23), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    theirs = torch.nn.functional.interpolate(image, (9, 31), **options)
+    ours = rushlight.nn.functional.interpolate(rushlight.tensor(image.tolist(), dtype=rushlight.uint8), (9, 31), **options)
+    assert str(ours.dtype) == "torch.uint8"
+    assert (theirs.int() - torch.tensor(ours.tolist()).int()).abs().max() <= 1
+    with pytest.raises(NotImplementedError, match="not implemented for"):
+        rushlight.nn.functional.interpolate(rushlight.ones(1, 1, 3, 3, dtype=rushlight.int32), 2, mode="bilinear")

@@ -65,8 +65,8 @@ def difference(theirs, ours):
         if p.name not in by_name:
             if not anything:
                 return f"{p.name} is missing"
-        elif (p.default is Parameter.empty) != (by_name[p.name].default is Parameter.empty) or text(p.default) != text(by_name[p.name].default):
-            return f"the default of {p.name} is {by_name[p.name].default}, not {p.default}"
+        elif text(p.default) != text(default := by_name[p.name].default):
+            return f"the default of {p.name} is {default}, not {p.default}"
     return None
 
 

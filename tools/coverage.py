@@ -13,7 +13,8 @@ PAGE = ROOT / "docs" / "coverage.md"
 
 HEAD = """# Coverage: what is compared with PyTorch
 
-Made by `tools/coverage.py` from the cases of the tests; a test fails if it is out of date, or if PyTorch 2.13 has a public name that is not here.
+Made by `tools/coverage.py` from the cases of the tests; a test fails if it is out of date, or if PyTorch 2.13 has a public name that is
+not here.
 Each case runs under both libraries from the same seed.
 
 - **Modules** (`tests/test_nn_module.py`): text, names, initial weights, state_dict, values, gradients of inputs and parameters, and the
@@ -61,10 +62,9 @@ def sections():
 
     tests = (ROOT / "tests" / "test_optim.py").read_text()
     classes = {n for n in dir(torch.nn) if inspect.isclass(getattr(torch.nn, n)) and not n.startswith("_")}
-    functions = {
-        n for n in dir(torch.nn.functional)
-        if not n.startswith("_") and inspect.isroutine(f := getattr(torch.nn.functional, n)) and str(f.__module__).startswith(("torch", "None"))
-    }  # fmt: skip
+    space = vars(torch.nn.functional).items()
+    routines = {n: f for n, f in space if not n.startswith("_") and inspect.isroutine(f)}
+    functions = {n for n, f in routines.items() if str(f.__module__).startswith(("torch", "None"))}
     schedulers = {n for n in torch.optim.lr_scheduler.__all__}
     optimizers = {n for n in dir(torch.optim) if inspect.isclass(getattr(torch.optim, n))}
     yield table("Modules", classes, counts(re.match(r"\w+", layer)[0] for layer, _ in nn_cases.LAYERS), ELSEWHERE["modules"])

@@ -84,12 +84,12 @@ def interpolate(
 
 
 def _interpolate_bytes(image, size, factors, mode, align_corners, antialias):
-    """Images of bytes: computed in float32 and rounded to bytes along each dim, the last one first, as PyTorch does (its weights are of
-    16 bits, so that a byte may differ by one)."""
+    """Images of bytes: computed in float32 and rounded to bytes along each dim, the last one first, as PyTorch does (its weights have
+    16 bits: a byte may differ by one)."""
     if image.dtype != torch.uint8 or image.dim() != 4:
         raise NotImplementedError(
-            f'"interpolate" not implemented for {image.dtype} in mode {mode}\nConvert it first: input.float(); images of bytes (N, C, H, W) '
-            "can be interpolated as they are."
+            f'"interpolate" not implemented for {image.dtype} in mode {mode}\n'
+            "Convert it first: input.float(). Images of bytes (N, C, H, W) can be interpolated as they are."
         )
     for d in reversed(range(2)):
         index, weight = _taps(image.size(2 + d), size[d], factors[d], mode, align_corners, antialias, torch.float32, image.device)
