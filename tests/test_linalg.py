@@ -338,5 +338,5 @@ def test_what_has_no_derivative_says_so():
     for call in (rl.geqrf, rl.linalg.ldl_factor, lambda A: rl.linalg.ldl_solve(*rl.linalg.ldl_factor(rl.eye(3)), A)):
         result = call(A)
         result = result[0] if isinstance(result, tuple) else result
-        with pytest.raises(NotImplementedError, match="derivative for aten::.* is not implemented"):
+        with pytest.raises(NotImplementedError, match="is not implemented"):
             result.sum().backward()

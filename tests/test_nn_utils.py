@@ -234,3 +234,18 @@ def test_nonfinite_norm_is_reported():
     parameter.grad = rushlight.tensor([float("nan"), 1.0])
     with pytest.raises(RuntimeError, match="non-finite"):
         rushlight.nn.utils.clip_grad_norm_([parameter], 1.0, error_if_nonfinite=True)
+
+
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("size", [(4, 3), (3, 4), (4, 4)])
+def test_orthogonal_trains_as_in_pytorch(orthogonal_map, size):
+    oracle = pytest.importorskip("torch")
+    found = []
+    for library in (torch, oracle):
+        library.manual_seed(0)
+        layer = library.nn.utils.parametrizations.orthogonal(library.nn.Linear(*size).double(), orthogonal_map=orthogonal_map)
+        (layer(library.ones(2, size[0]).double()) * library.arange(2 * size[1]).view(2, -1)).sum().backward()
+        free = layer.parametrizations.weight.original
+        found.append([t.detach().numpy() for t in (layer.weight, free, free.grad)])
+    for mine, theirs in zip(*found):
+        np.testing.assert_allclose(mine, theirs, atol=1e-10)

@@ -160,17 +160,14 @@ class _Orthogonal(Module):
         rows, columns = max(rows, columns), min(rows, columns)
         if not hasattr(self, "base"):
             return self._without_base(Q, wide)
-        # An orthogonal matrix close to Q becomes the base; the free matrix starts at the identity's preimage.
-        A, tau = torch.geqrf(Q)
-        full = torch.linalg.householder_product(A, tau)
-        full = full * A.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2) if rows == columns else full
+        # An orthogonal matrix close to Q becomes the base; the free matrix starts at a preimage of the identity.
         if rows != columns:
-            full = _completed(Q if _is_orthogonal(Q) else full)
-        elif _is_orthogonal(Q):
-            full = Q.clone()
-        self.base = full
+            free = torch.randn(*Q.shape[:-2], rows, rows - columns, dtype=Q.dtype, device=Q.device)
+            self.base = _orthogonalised(torch.cat([Q, free], -1))
+        else:
+            self.base = Q.clone() if _is_orthogonal(Q) else _orthogonalised(Q)
         start = torch.zeros_like(Q)
-        start.diagonal(dim1=-2, dim2=-1).fill_(-1.0 if self.orthogonal_map == "householder" else 0.0)
+        start.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
         return start.mT if wide else start
 
     def _without_base(self, Q, wide):
@@ -190,11 +187,10 @@ def _is_orthogonal(Q):
     return bool(torch.allclose(Q.mH @ Q, identity, atol=eps))
 
 
-def _completed(Q):
-    """A square orthogonal matrix whose first columns are those of the tall ``Q``."""
-    extra = torch.randn(*Q.shape[:-2], Q.size(-2), Q.size(-2) - Q.size(-1), dtype=Q.dtype, device=Q.device)
-    extra = extra - Q @ (Q.mH @ extra)
-    return torch.cat([Q, torch.linalg.qr(extra)[0]], -1)
+def _orthogonalised(X):
+    """The orthogonal factor of a square X whose triangular factor has a positive diagonal."""
+    A, tau = torch.geqrf(X)
+    return torch.linalg.householder_product(A, tau) * A.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
 
 
 def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization=True):
