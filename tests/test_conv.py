@@ -70,6 +70,18 @@ def test_depthwise(window, stride, padding, dilation, transposed):
         close(a, b, 1e-12)
 
 
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+@pytest.mark.parametrize("size, window, stride, padding, dilation", [
+    ((7, 1), (3, 3), 1, 1, 1), ((1, 40), (1, 5), 1, (0, 7), 1), ((9, 33), (3, 2), (2, 1), (4, 0), (1, 3)), ((5, 5), (9, 9), 1, 4, 1),
+])  # fmt: skip
+def test_depthwise_at_the_edges(dtype, size, window, stride, padding, dilation):
+    torch.manual_seed(3)
+    x, w, b = (torch.randn(s).to(dtype) for s in ((2, 3, *size), (3, 1, *window), (3,)))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 3}
+    expected = torch.nn.functional.conv2d(x.double(), w.double(), b.double(), **options)
+    close(expected, rushlight.nn.functional.conv2d(ours(x), ours(w), ours(b), **options), TOLERANCE[dtype])
+
+
 @pytest.mark.parametrize("seed", range(60, 84))
 def test_second_order(seed):
     x, w, _, arguments = call(seed)
@@ -112,8 +124,12 @@ def test_nothing_beyond_the_input_is_read():
     """Not even as a factor of zero: NaN beside a view must not appear."""
     wide = rushlight.full((2, 3, 9, 9), float("nan"))
     wide[:, :, 2:7, 2:7] = 1.0
-    y = rushlight.nn.functional.conv2d(wide[:, :, 2:7, 2:7], rushlight.ones(4, 3, 3, 3), padding=1)
-    assert y.max().item() == 27.0 and y.min().item() == 12.0
+    for dtype in (rushlight.float32, rushlight.bfloat16):
+        view = wide.to(dtype)[:, :, 2:7, 2:7]
+        y = rushlight.nn.functional.conv2d(view, rushlight.ones(40, 3, 3, 3, dtype=dtype), padding=1)
+        assert y.max().item() == 27.0 and y.min().item() == 12.0
+        y = rushlight.nn.functional.conv2d(view, rushlight.ones(3, 1, 3, 3, dtype=dtype), padding=1, groups=3)
+        assert y.max().item() == 9.0 and y.min().item() == 4.0
 
 
 def test_the_number_of_threads_changes_no_bit():

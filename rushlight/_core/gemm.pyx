@@ -133,6 +133,8 @@ cdef struct Block:
     int64_t* ranges  # of the panels of a, then of b
     char* sums  # of the whole block when k comes in several blocks, else NULL: each tile has its own
     bint alone  # the block is the whole product
+    bint late_a  # tiles pack their panels
+    bint late_b
     bint first  # of the blocks of k
     bint last
 
@@ -189,18 +191,23 @@ cdef int64_t _padded(int64_t k, const Kernels* kernels) noexcept nogil:
 
 cdef int _run_block(Block* block, bint b_is_packed) noexcept nogil:
     cdef const Kernels* kernels = block.kernels
-    cdef int64_t bytes = _padded(block.k, kernels) * kernels.unit
+    cdef int64_t bytes = _padded(block.k, kernels) * kernels.unit, rows, columns
     block.units = _panels(block.k, kernels.step)
     block.panel_a, block.panel_b = bytes * kernels.rows, bytes * kernels.columns
     block.panels_a, block.panels_b = _panels(block.m, kernels.rows), _panels(block.n, kernels.columns)
+    _choose_tile(block)
+    rows, columns = _panels(block.panels_a, block.tile_rows), _panels(block.panels_b, block.tile_columns)
+    # A panel that a single tile reads is packed with it, by the thread that needs it.
+    block.late_b = rows == 1 and not kernels.ranged and not b_is_packed and block.k > 0
+    block.late_a = columns == 1 and not block.late_b and not kernels.ranged and block.k > 0
     if block.k > 0:
-        parallel_for(_pack_a, block, 0, block.panels_a, PACK_BYTES // block.panel_a + 1)
-        if not b_is_packed:
+        if not block.late_a:
+            parallel_for(_pack_a, block, 0, block.panels_a, PACK_BYTES // block.panel_a + 1)
+        if not block.late_b and not b_is_packed:
             parallel_for(_pack_b, block, 0, block.panels_b, PACK_BYTES // block.panel_b + 1)
         if kernels.ranged and block.alone and not _ranges_fit(block):
             return OUT_OF_RANGE
-    _choose_tile(block)
-    parallel_for(_run_tiles, block, 0, _panels(block.panels_a, block.tile_rows) * _panels(block.panels_b, block.tile_columns), 1)
+    parallel_for(_run_tiles, block, 0, rows * columns, 1)
     return DONE
 
 
@@ -236,9 +243,10 @@ cdef void _choose_tile(Block* block) noexcept nogil:
     """Tiles as large as the caches like, but several for each thread."""
     cdef int64_t wanted = 8 * num_threads() if num_threads() > 1 else 1
     block.tile_rows, block.tile_columns = min(block.kernels.tile_rows, block.panels_a), min(block.kernels.tile_columns, block.panels_b)
+    cdef bint low = block.panels_a <= block.tile_rows  # a single row of tiles shares nothing of b
     while (_panels(block.panels_a, block.tile_rows) * _panels(block.panels_b, block.tile_columns) < wanted
            and (block.tile_rows > 2 or block.tile_columns > 1)):
-        if block.tile_columns > 1 and block.tile_columns * block.kernels.columns >= block.tile_rows * block.kernels.rows:
+        if block.tile_columns > 1 and (low or block.tile_columns * block.kernels.columns >= block.tile_rows * block.kernels.rows):
             block.tile_columns = (block.tile_columns + 1) // 2
         elif block.tile_rows > 2:
             block.tile_rows = (block.tile_rows + 1) // 2
@@ -290,6 +298,10 @@ cdef void _run_tile(Block* block, int64_t row, int64_t column, int64_t rows, int
     if block.sums != NULL:
         stride = block.panels_b * wide
         sums = block.sums + row * kernels.rows * stride + column * wide
+    if block.late_a:
+        _pack_a(block, row, row + rows)
+    if block.late_b:
+        _pack_b(block, column, column + columns)
     if block.units == 0:
         memset(sums, 0, rows * kernels.rows * stride)
     enter(kernels)

@@ -45,14 +45,12 @@ FUNCTIONS = {
 
 
 class AttentionScheme(Scheme):
-    """As for a product, but half-width floats are always widened: weights are not rounded between the two products. Where there are 32
-    registers, panels of keys have 13 rows: heads are 64 wide more often than 60, and 5 panels hold 65."""
+    """As for a product, but half-width floats are always widened: weights are not rounded between the two products."""
 
     def __init__(self, source):
         super().__init__(source)
         self.pairs, self.step = False, 1
         self.unit = memory_type(self.accumulator)
-        self.rows += self.rows == 12
 
 
 def kernels(source):

@@ -5,6 +5,7 @@ columns are the output's pixels. Along a row of the image these pixels lie side 
 masks; lanes that fall on the padding are zeros.
 """
 
+from ..lang import types as ty
 from . import cpu, tiles
 from .gemm import Scheme, Writer, at, loop
 from .text import vector
@@ -58,10 +59,13 @@ class _Lanes(Writer):
     def _rows(self, fn, label, masks, seen):
         s = self.scheme
         whole = fn.emit(f"and i64 %k, {-s.pair}")
+        ahead = s.columns * ty.BITS[s.source] // 8  # the next panel's pixels; channels lie pages apart, where no processor looks ahead
 
         def row(position, second=True):
             start = at(fn, "%from", fn.emit(f"mul i64 {position}, %kstride"))
             place = fn.emit(f"add i64 %first, {position}")
+            for offset in range(0, ahead, 64):
+                fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, start, ahead + offset)}", "i32 0", "i32 2", "i32 1")
             for g, (loaded, stored) in enumerate(masks):
                 parts = self.wide_parts(fn, start, g * s.lanes, loaded, second, seen)
                 self.store_parts(fn, "%panel", place, g, parts, stored)

@@ -50,8 +50,9 @@ class Scheme:
         self.unit = "i32" if self.pairs else memory_type(self.accumulator)
         self.unit_bytes = self.sum_bytes = ty.BITS[self.accumulator] // 8
         self.lanes = target.vector_bits // ty.BITS[self.accumulator]
-        # 24 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a.
-        self.rows, self.columns = (12 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
+        # 26 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a. Sizes are powers of two
+        # more often than not, and 13 goes into 64, 256 and 1024 with less left over than 12 or 14.
+        self.rows, self.columns = (13 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
 
     def numbers(self):
         """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""

@@ -240,6 +240,8 @@ def _weighted(type, numbers, more):
 
 def _each_alone(input, weight, bias, out, windows, transposed):
     """out = the convolution, or its transpose, of each channel with its own window; if transposed, windows slide over out."""
+    if _in_planes(input, windows, transposed):
+        return _planes(input, weight, bias, out, windows, transposed)
     weight = shape.contiguous(weight)
     beside = (1, -1, *[1] * (input.ndim - 2))
     start = [] if bias is None else [shape.reshape(bias, beside)]
@@ -257,6 +259,27 @@ def _each_alone(input, weight, bias, out, windows, transposed):
             _sum_weighted(target, start, shape.reshape(first, beside), views, [number for number, _ in reaching])
         else:
             _filled_with(target, bias)
+    return out
+
+
+def _in_planes(input, windows, transposed):
+    stride = windows.stride
+    return (input.ndim == 4 and stride[1] == 1 and (stride[0] == 1 or not transposed) and len(windows.taps) <= 64
+            and not input.is_cuda and ty.NAMES[input.dtype.code] in ("f16", "bf16", "f32", "f64"))  # fmt: skip
+
+
+def _planes(input, weight, bias, out, windows, transposed):
+    """The same for images and windows that move by 1 along a row: no copy, no border. A transpose with a stride of 1 turns its windows."""
+    from ..codegen import depthwise
+
+    (high, wide), (down, across), (top, left) = windows.window, windows.dilation, windows.padding
+    if transposed:
+        weight, top, left = movement.flip(weight, (2, 3)), down * (high - 1) - top, across * (wide - 1) - left
+    if bias is None:
+        bias = creation.zeros((1,), dtype=input.dtype)
+    geometry = (*input.shape[2:], *out.shape[2:], windows.stride[0], top, left, down, across)
+    kernel = depthwise.plane(ty.NAMES[input.dtype.code], (high, wide))
+    core.each_alone(shape.contiguous(input), shape.contiguous(weight), shape.contiguous(bias), out, geometry, kernel)
     return out
 
 
