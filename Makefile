@@ -2,6 +2,8 @@
 #   make train     build and train a network on the digits that ship with the package
 #   make test      build and run the tests (a fixed slice; what CI runs)
 #   make test-all  the full product of operators, dtypes and layouts
+#   make test-cuda the operator suite on a GPU (on the stand-in where there is none)
+#   make bench-cuda  the benchmarks on a GPU
 #   make bench     PyTorch and rushlight side by side (make bench ROW=add for the rows named so)
 #   make docs      build the site (build/site)
 #   make endure    long checks: Ctrl-C, kill -9, damaged checkpoints, memory (make endure ARGS="kill --times 20")
@@ -12,7 +14,7 @@ VENV   ?= .venv
 BIN     = $(abspath $(VENV))/bin
 TEST    = $(BIN)/python -m pytest
 
-.PHONY: build train test test-all bench docs lint ulp endure clean
+.PHONY: build train test test-all test-cuda bench bench-cuda docs lint ulp endure clean
 
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
@@ -49,6 +51,25 @@ test: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 test-all: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
 	RUSHLIGHT_TEST_ALL=1 $(TEST) $(ARGS)
+
+# On a GPU: the operator suite, the training tests and the device layer's own tests. Without one: the stand-in (see tests/cuda/standin.py).
+CUDA_TESTS = tests/test_laws.py tests/test_reductions.py tests/test_index.py tests/test_movement.py tests/test_joining.py tests/test_sorting.py \
+    tests/test_scan.py tests/test_contraction.py tests/test_conv.py tests/test_pool.py tests/test_programs.py tests/test_training.py
+
+$(VENV)/.cuda: $(VENV)/.ready
+	$(BIN)/python -m pip install -q -e ".[cuda]"
+	touch $@
+
+test-cuda: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/python -c "import rushlight.cuda as c; print(c.describe())"
+	$(TEST) tests/test_cuda_device.py $(ARGS)
+	$(TEST) --device cuda $(CUDA_TESTS) $(ARGS)
+
+# Needs a GPU and a CUDA build of PyTorch: both libraries on the GPU, alternating.
+bench-cuda: $(VENV)/.ready $(VENV)/.cuda
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/python -m benchmarks --device cuda $(ROW)
 
 bench: $(VENV)/.ready $(VENV)/.oracle
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python

@@ -23,7 +23,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strcmp
 
 from rushlight._core.device cimport element, to_host, to_place
-from rushlight._core.device import pinned_copy
+from rushlight._core.device import let_wait, pinned_copy, pointer_owner, stream_of, wait_for_stream
 from rushlight._core.operator cimport clone, convert, promote, resolve
 from rushlight._core.tape cimport needs_grad
 from rushlight._core.tensor cimport *
@@ -102,6 +102,9 @@ def as_tensor(data, dtype=None, device=None):
         return data if dtype is None and device is None else data.to(dtype=dtype, device=device)
     cdef Tensor t
     cdef int place = device_arg(device)
+    if hasattr(data, "__cuda_array_interface__"):
+        t = from_cuda_array(data)
+        return t.to(dtype=dtype, device=device)
     if is_array(data):
         t = from_array(data, True)
         t = t if code < 0 or code == t.code else convert(t, code)
@@ -135,6 +138,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         t = from_array(obj, copy is not True)
     elif hasattr(obj, "__dlpack__") or PyCapsule_CheckExact(obj):
         t = from_dlpack(obj)
+    elif hasattr(obj, "__cuda_array_interface__"):
+        t = from_cuda_array(obj)
     elif PyObject_CheckBuffer(obj):
         t = from_buffer(obj, code if code >= 0 else get_default_dtype_code(), -1, 0)
     elif copy is False:
@@ -272,4 +277,5 @@ for _name, _function in (
     ("__array_wrap__", __array_wrap__), ("__array_priority__", 1000), ("__dlpack__", __dlpack__), ("__dlpack_device__", __dlpack_device__),
 ):
     add_method(_name, _function)
+add_method("__cuda_array_interface__", property(__cuda_array_interface__))
 install_buffer_protocol()

@@ -33,6 +33,8 @@ cdef struct DLManagedTensorVersioned:
 
 cdef enum:
     DL_CPU = 1
+    DL_CUDA = 2
+    DL_CUDA_HOST = 3             # pinned host memory
     DL_READ_ONLY = 1
     DL_IS_COPIED = 2
 
@@ -80,19 +82,27 @@ cdef void _delete_capsule(object capsule) noexcept:
 
 
 def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, copy=None):
-    """DLPack's protocol: a capsule that shares this tensor's memory, with versioned contents if the consumer knows them."""
+    """DLPack's protocol: a capsule that shares this tensor's memory, with versioned contents if the consumer knows them.
+
+    stream: for a tensor on a GPU the consumer's stream, which is made to wait for what was queued here (1: the driver's legacy stream, also
+    None; -1: nobody waits).
+    """
     if needs_grad(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self.flags & CONJ:
         raise BufferError("Can't export tensors with the conjugate bit set")
     if self.flags & NEG:
         self = resolve(self)
-    if stream is not None:
+    if stream is not None and self.place == 0:
         raise AssertionError("stream should be None on cpu.")
-    if dl_device is not None and tuple(dl_device) != (DL_CPU, 0):
-        raise BufferError(f"cannot export a CPU tensor to DLPack device {tuple(dl_device)}; copy it there first")
+    if dl_device is not None and tuple(dl_device) != __dlpack_device__(self):
+        raise BufferError(f"cannot export a tensor on '{device_of(self.place)}' to DLPack device {tuple(dl_device)}; copy it there first")
     if copy:
         self = clone(self)
+    if self.place and stream != -1:
+        if stream == 0:
+            raise AssertionError("stream must not be 0 on CUDA: it is ambiguous\n  Pass 1 for the legacy default stream, 2 for the per-thread one.")
+        let_wait(self.place - 1, 1 if stream is None else stream)
     cdef Export *e = <Export *>PyMem_Malloc(sizeof(Export))
     if e == NULL:
         raise MemoryError()
@@ -100,7 +110,7 @@ def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, co
     cdef DLTensor *d = &e.plain.dl_tensor
     cdef int i
     d.data = self.address if self.count else NULL
-    d.device.device_type, d.device.device_id = DL_CPU, 0
+    d.device.device_type, d.device.device_id = (DL_CUDA, self.place - 1) if self.place else (DL_CPU, 0)
     d.ndim = self.ndim
     d.dtype.code, d.dtype.bits, d.dtype.lanes = kind, bits, 1
     d.shape, d.strides, d.byte_offset = e.geometry, e.geometry + self.ndim, 0
@@ -120,8 +130,8 @@ def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, co
 
 
 def __dlpack_device__(Tensor self):
-    """DLPack's protocol: (1, 0), the CPU."""
-    return DL_CPU, 0
+    """DLPack's protocol: (1, 0) for the CPU, (2, i) for cuda:i."""
+    return (DL_CUDA, self.place - 1) if self.place else (DL_CPU, 0)
 
 
 # -- import --
@@ -144,14 +154,16 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     copy: True copies, False raises where a copy would be needed, None leaves it to the producer.
     """
     cdef object capsule = ext_tensor
-    if device is not None:
-        device_arg(device)
     if hasattr(ext_tensor, "__dlpack__"):
         options = {} if copy is None else {"copy": copy}
+        kind, index = ext_tensor.__dlpack_device__() if hasattr(ext_tensor, "__dlpack_device__") else (DL_CPU, 0)
+        if kind == DL_CUDA:                   # its work must come before that of our stream
+            device_arg(device_of(1 + <int>index))
+            options["stream"] = stream_of(index)
         try:
             capsule = ext_tensor.__dlpack__(max_version=(1, 1), **options)
         except TypeError:  # a producer from before version 1.0
-            capsule = ext_tensor.__dlpack__()
+            capsule = ext_tensor.__dlpack__(**{k: v for k, v in options.items() if k == "stream"})
     cdef Import owner = Import.__new__(Import)
     cdef DLTensor *d
     if PyCapsule_CheckExact(capsule) and PyCapsule_IsValid(capsule, "dltensor_versioned"):
@@ -170,21 +182,28 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
             f"constructed a tensor from it once.\n  Given: {type(ext_tensor).__name__}."
         )
     cdef Tensor t = _imported(d, owner)
-    return clone(t) if copy and not hasattr(ext_tensor, "__dlpack__") else t
+    if copy and not hasattr(ext_tensor, "__dlpack__"):
+        return clone(t)
+    return t if device is None or device_arg(device) == t.place else to_place(t, device_arg(device), False)
 
 
 cdef Tensor _imported(DLTensor *d, Import owner):
     cdef object code = _DL_CODES.get((d.dtype.code, d.dtype.bits))
     cdef int64_t high = 1, row = 1
     cdef int i
-    if d.device.device_type != DL_CPU:
+    if d.device.device_type == DL_CUDA:
+        device_arg(device_of(1 + d.device.device_id))
+    elif d.device.device_type != DL_CPU and d.device.device_type != DL_CUDA_HOST:
         raise RuntimeError(f"DLPack device type {d.device.device_type} is not supported: copy the array to the CPU first")
     if code is None or d.dtype.lanes != 1:
         raise RuntimeError(f"Unsupported dtype in DLPack tensor: code {d.dtype.code}, {d.dtype.bits} bits, {d.dtype.lanes} lanes")
     if d.ndim > MAX_RANK:
         raise ValueError(f"too many dimensions: {d.ndim}; rushlight's tensors have at most {MAX_RANK}")
     cdef char *address = <char *>d.data + d.byte_offset
-    cdef Tensor t = new_tensor(foreign_storage(address, 0, owner), address, code, d.ndim)
+    cdef Storage memory = foreign_storage(address, 0, owner)
+    if d.device.device_type == DL_CUDA:
+        memory.place = 1 + d.device.device_id
+    cdef Tensor t = new_tensor(memory, address, code, d.ndim)
     for i in range(d.ndim - 1, -1, -1):
         t.sizes[i] = d.shape[i]
         t.strides[i] = row if d.strides == NULL else d.strides[i]
@@ -194,4 +213,53 @@ cdef Tensor _imported(DLTensor *d, Import owner):
         row *= t.sizes[i]
     finish(t)
     t.memory.length = high * ITEMSIZE[t.code] if t.count else 0
+    return t
+
+
+# -- the CUDA array interface (version 3): what Numba and older CuPy speak --
+
+cdef dict _TYPE_LETTERS = {B1: "|b1", U8: "|u1", I8: "|i1", I16: "<i2", I32: "<i4", I64: "<i8", U16: "<u2", U32: "<u4", U64: "<u8", F16: "<f2",
+                           F32: "<f4", F64: "<f8", C64: "<c8", C128: "<c16"}
+cdef dict _TYPE_CODES = {v: k for k, v in _TYPE_LETTERS.items()}
+
+
+def __cuda_array_interface__(Tensor self):
+    """The CUDA array interface: address, shape, strides in bytes and the stream to wait for. AttributeError for tensors that have none."""
+    if self.place == 0:
+        raise AttributeError(
+            f"Can't get __cuda_array_interface__ on non-CUDA tensor type: {type_string(self)} If CUDA data is required use tensor.cuda() to copy "
+            "tensor to device memory.")
+    if needs_grad(self):
+        raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad. If gradients aren't required, use var.detach() "
+                           "to get Variable that doesn't require grad.")
+    if self.code not in _TYPE_LETTERS:
+        raise TypeError(f"the CUDA array interface has no type for {dtype_of(self.code)}; use DLPack, or view the tensor as integers")
+    strides = None if self.flags & CONTIGUOUS else tuple([s * ITEMSIZE[self.code] for s in self.strides[:self.ndim]])
+    return {"typestr": _TYPE_LETTERS[self.code], "shape": tuple(size_object(self.ndim, self.sizes)), "strides": strides,
+            "data": (<size_t>self.address if self.count else 0, False), "version": 3, "stream": stream_of(self.place - 1)}
+
+
+cdef Tensor from_cuda_array(object source):
+    """A tensor over the memory that an object with ``__cuda_array_interface__`` shows."""
+    cdef dict d = source.__cuda_array_interface__
+    cdef object code = _TYPE_CODES.get(d["typestr"])
+    cdef Storage memory
+    cdef Tensor t
+    cdef int64_t row = 1, high = 1
+    cdef int i
+    if code is None:
+        raise TypeError(f"can't convert an array of type {d['typestr']}: no dtype has its form")
+    memory = foreign_storage(<void*><size_t>d["data"][0], 0, source)
+    device_arg("cuda")
+    memory.place = 1 + pointer_owner(d["data"][0]) if d["data"][0] else 1 + thread_state().device
+    if d.get("stream") is not None:
+        wait_for_stream(memory.place - 1, d["stream"])
+    t = new_tensor(memory, <char*>memory.address, code, len(d["shape"]))
+    for i in range(t.ndim - 1, -1, -1):
+        t.sizes[i] = d["shape"][i]
+        t.strides[i] = row if d.get("strides") is None else d["strides"][i] // ITEMSIZE[t.code]
+        high += (t.sizes[i] - 1) * t.strides[i]
+        row *= t.sizes[i]
+    finish(t)
+    memory.length = high * ITEMSIZE[t.code] if t.count else 0
     return t

@@ -67,6 +67,33 @@ def stream_wait_event(int index, size_t handle, size_t event):
     check(rl_driver.cuStreamWaitEvent(<void*>handle, <void*>event, 0))
 
 
+def let_wait(int index, size_t handle):
+    """Makes another library's stream wait for what this thread's current stream has queued."""
+    cdef void* event
+    use(index + 1)
+    check(rl_driver.cuEventCreate(&event, 2))
+    check(rl_driver.cuEventRecord(event, current_stream(index + 1)))
+    check(rl_driver.cuStreamWaitEvent(<void*>handle, event, 0))
+    check(rl_driver.cuEventDestroy(event))
+
+
+def wait_for_stream(int index, size_t handle):
+    """Makes this thread's current stream wait for what another library's stream has queued."""
+    cdef void* event
+    use(index + 1)
+    check(rl_driver.cuEventCreate(&event, 2))
+    check(rl_driver.cuEventRecord(event, <void*>handle))
+    check(rl_driver.cuStreamWaitEvent(current_stream(index + 1), event, 0))
+    check(rl_driver.cuEventDestroy(event))
+
+
+def pointer_owner(size_t address):
+    """The index of the GPU in whose memory an address lies."""
+    cdef int ordinal
+    check(rl_driver.cuPointerGetAttribute(&ordinal, 9, <void*>address))
+    return ordinal
+
+
 def synchronize(int index):
     """Waits for all streams of a GPU; raises what their kernels recorded."""
     cdef int code

@@ -10,7 +10,7 @@ import warnings
 from .. import overrides
 from .._core.tensor import Tensor, dtypes
 from ..ops._define import registry
-from ._lists import FULL, LOWER, WIDEST
+from . import _lists
 
 __all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
@@ -24,18 +24,22 @@ _active = []  # the contexts entered, innermost last
 
 
 def is_autocast_available(device_type):
-    """True for the devices that autocast knows here: the CPU."""
+    """True for the devices that autocast knows and that are there: the CPU, and GPUs."""
+    if device_type == "cuda":
+        from ..cuda import is_available
+
+        return is_available()
     return device_type == "cpu"
 
 
-def _eligible(t):
-    return isinstance(t, Tensor) and t.is_floating_point() and t.dtype.name != "float64"
+def _eligible(t, device_type):
+    return isinstance(t, Tensor) and t.is_floating_point() and t.dtype.name != "float64" and t.is_cuda == (device_type == "cuda")
 
 
 def _cast(value, device_type, dtype):
-    """``value`` (a tensor, or nested tuples, lists and dicts) with its floating tensors, except float64, in ``dtype``."""
+    """``value`` (a tensor, or nested tuples, lists and dicts) with its floating tensors on the device, except float64, in ``dtype``."""
     if isinstance(value, Tensor):
-        return value.to(dtype) if _eligible(value) and value.dtype is not dtype else value
+        return value.to(dtype) if _eligible(value, device_type) and value.dtype is not dtype else value
     if isinstance(value, dict):
         return {k: _cast(v, device_type, dtype) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -55,7 +59,8 @@ def _tensors(value):
 class autocast:
     """Mixed precision for a block, or as a decorator for a function.
 
-    device_type: 'cpu'; others warn and do nothing, as there is no such device. dtype: bfloat16 (default) or float16.
+    device_type: 'cpu' or 'cuda': tensors on that device are converted; a device that is not there warns and does nothing. dtype: bfloat16
+    (default on the CPU) or float16 (on a GPU).
     enabled: False switches an outer autocast off. cache_enabled: keep a parameter's half-width copy until the outermost block ends.
 
     >>> with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -72,7 +77,7 @@ class autocast:
         self.device, self.fast_dtype = device_type, dtype or get_autocast_dtype(device_type)
         self._enabled = bool(enabled)
         self._cache_enabled = _settings["cache"] if cache_enabled is None else cache_enabled
-        if device_type != "cpu" and enabled:
+        if enabled and not is_autocast_available(device_type):
             absent = f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling"
             warnings.warn(absent, stacklevel=2)
             self._enabled = False
@@ -87,8 +92,8 @@ class autocast:
 
     def __enter__(self):
         interpreter = None
-        if self.device == "cpu":
-            interpreter = _Casting(self.fast_dtype if self._enabled else None, self._cache_enabled)
+        if self.device == "cpu" or (self.device == "cuda" and is_autocast_available("cuda")):
+            interpreter = _Casting(self.device, self.fast_dtype if self._enabled else None, self._cache_enabled)
             overrides.push(interpreter)
         self._blocks.append(interpreter)
         _active.append((self.device, self._enabled, self.fast_dtype, self._cache_enabled))
@@ -109,23 +114,27 @@ class autocast:
 
 
 class _Casting:
-    """The interpreter of one autocast block. dtype: the half width; None lets every call through, also past outer autocasts."""
+    """The interpreter of one autocast block. dtype: the half width; None lets every call through, past outer autocasts too."""
 
-    def __init__(self, dtype, caching):
-        self.dtype, self.caching, self.copies = dtype, caching, {}
+    def __init__(self, device, dtype, caching):
+        self.device, self.dtype, self.caching, self.copies = device, dtype, caching, {}
+        self.lists = _lists.CUDA if device == "cuda" else _lists.CPU
 
     def __call__(self, op, args, kwargs):
         name = op.__name__
         if self.dtype is None:
-            with _without_outer():
+            with _without_outer(self.device):
                 return op(*args, **kwargs)
-        if name in LOWER:
+        if name in self.lists.lower:
             return op(*self._to(args, self.dtype), **self._to(kwargs, self.dtype))
-        if name in FULL:
-            return op(*_cast(args, "cpu", FLOAT32), **_cast(kwargs, "cpu", FLOAT32))
-        if name in WIDEST:
-            widest = FLOAT32 if any(t.dtype is FLOAT32 for t in _tensors((args, tuple(kwargs.values())))) else self.dtype
-            return op(*_cast(args, "cpu", widest), **_cast(kwargs, "cpu", widest))
+        if name in self.lists.full:
+            return op(*_cast(args, self.device, FLOAT32), **_cast(kwargs, self.device, FLOAT32))
+        if name in self.lists.summed and args and _eligible(args[0], self.device) and "dtype" not in kwargs:
+            return op(*args, **kwargs, dtype=FLOAT32)
+        if name in self.lists.widest:
+            tensors = _tensors((args, tuple(kwargs.values())))
+            widest = FLOAT32 if any(t.dtype is FLOAT32 and _eligible(t, self.device) for t in tensors) else self.dtype
+            return op(*_cast(args, self.device, widest), **_cast(kwargs, self.device, widest))
         return self._through(op, name, args, kwargs)
 
     def _through(self, op, name, args, kwargs):
@@ -146,9 +155,9 @@ class _Casting:
                 return {k: self._to(v, dtype) for k, v in value.items()}
             if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
                 return type(value)(self._to(v, dtype) for v in value)
-            return _cast(value, "cpu", dtype)
-        if not (value.requires_grad and value.is_leaf and value.dtype is FLOAT32):
-            return _cast(value, "cpu", dtype)
+            return _cast(value, self.device, dtype)
+        if not (value.requires_grad and value.is_leaf and value.dtype is FLOAT32 and _eligible(value, self.device)):
+            return _cast(value, self.device, dtype)
         from ..autograd.grad_mode import is_grad_enabled
 
         key = (id(value), value._version, is_grad_enabled())
@@ -158,11 +167,14 @@ class _Casting:
 
 
 class _without_outer:
-    """Takes the autocast interpreters further out off the stack for a call."""
+    """Takes a device's autocast interpreters further out off the stack for a call."""
+
+    def __init__(self, device):
+        self.device = device
 
     def __enter__(self):
         self.taken = overrides._state.interpreters
-        kept = [i for i in self.taken if not isinstance(i, _Casting)]
+        kept = [i for i in self.taken if not (isinstance(i, _Casting) and i.device == self.device)]
         overrides._state.interpreters = kept
         overrides.set_function_bit(bool(kept))
 

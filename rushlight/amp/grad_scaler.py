@@ -5,6 +5,8 @@ import warnings
 from collections import defaultdict
 from enum import Enum
 
+from .autocast_mode import is_autocast_available
+
 __all__ = ["GradScaler", "OptState"]
 
 
@@ -29,7 +31,7 @@ class GradScaler:
 
     def __init__(self, device="cuda", init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
         self._device, self._enabled = device, enabled
-        if device != "cpu" and enabled:
+        if enabled and not is_autocast_available(device):
             where = f"{device}.amp" if device == "cuda" else device
             warnings.warn(f"torch.{where}.GradScaler is enabled, but {device.upper()} is not available.  Disabling.", stacklevel=2)
             self._enabled = False
@@ -71,17 +73,17 @@ class GradScaler:
         """Unscales and says whether any gradient is not finite."""
         from ..autograd.grad_mode import no_grad
 
-        bad = False
+        largest = {}  # device -> the largest magnitude in each gradient: looked at once for each device, since that waits for it
         with no_grad():
             for group in optimizer.param_groups:
                 for p in group["params"]:
-                    if p.grad is None:
+                    if p.grad is None or not p.grad.numel():
                         continue
                     if p.grad.dtype.name == "float16":
                         raise ValueError("Attempting to unscale FP16 gradients.\n  Keep the parameters in float32 and use autocast.")
                     p.grad.mul_(1.0 / self._scale)
-                    bad = bad or not math.isfinite(float(p.grad.abs().max())) if p.grad.numel() else bad
-        return bad
+                    largest.setdefault(p.grad.device, []).append(p.grad.abs().max())
+            return any(not math.isfinite(float(sum(found))) for found in largest.values())
 
     def step(self, optimizer, *args, **kwargs):
         """``optimizer.step(*args, **kwargs)`` with unscaled gradients, unless one of them is infinite or NaN."""

@@ -13,6 +13,7 @@ from . import amp, graphs, memory, nvtx, profiler, random, streams
 from ._devices import (
     can_device_access_peer,
     current_device,
+    describe,
     device,
     device_count,
     device_of,

@@ -155,6 +155,31 @@ def get_gencode_flags():
     return " ".join(f"-gencode compute=compute_{a[3:]},code={a}" for a in get_arch_list())
 
 
+def describe():
+    """One line for each GPU: name, memory, architecture; the driver's CUDA version and the packages that compile kernels."""
+    from importlib import metadata
+
+    if not is_available():
+        return str(_start.unavailable())
+    lines = []
+    for i in range(device_count()):
+        p = get_device_properties(i)
+        lines.append(f"cuda:{i} {p.name}, {p.total_memory >> 20} MiB, sm_{p.major}{p.minor}, {p.multi_processor_count} multiprocessors")
+    version = _device.driver_version()
+    versions = {n: metadata.version(n) for n in ("cuda-bindings", "nvidia-cuda-nvrtc") if _installed(n)}
+    lines.append(f"driver for CUDA {version // 1000}.{version % 1000 // 10}" + "".join(f", {n} {v}" for n, v in versions.items()))
+    return "\n".join(lines)
+
+
+def _installed(name):
+    from importlib import metadata
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def can_device_access_peer(device, peer_device):
     """Can kernels of one GPU read another's memory?"""
     return _device.can_access_peer(index_of(device), index_of(peer_device))

@@ -43,6 +43,12 @@ def empty_cache():
         _device.device_empty_cache()
 
 
+def empty_host_cache():
+    """Gives the pinned host memory that is kept for re-use back."""
+    if _start.is_started():
+        _device.pinned_empty_cache()
+
+
 def caching_allocator_enable(value=True):
     """Accepted for True: the allocator always caches. Raises RuntimeError for False."""
     if not value:

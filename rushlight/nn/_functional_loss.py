@@ -85,6 +85,12 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     Raises ValueError for unequal sizes, RuntimeError for values outside [0, 1].
     """
     reduction = chosen(reduction, size_average, reduce)
+    if input.is_cuda and torch.is_autocast_enabled("cuda"):
+        raise RuntimeError(
+            "torch.nn.functional.binary_cross_entropy and torch.nn.BCELoss are unsafe to autocast.\n"
+            "  float16 cannot hold probabilities near 1, nor the gradients of their logarithms. Leave the sigmoid out and use\n"
+            "  binary_cross_entropy_with_logits or torch.nn.BCEWithLogitsLoss, which are safe."
+        )
     if target.size() != input.size():
         raise ValueError(
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is deprecated. "

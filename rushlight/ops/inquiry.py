@@ -270,6 +270,14 @@ def pin_memory(input, device=None):
 
 
 @composite(where="method")
+def record_stream(input, s):
+    """Notes that work of stream ``s`` uses this GPU tensor made on another stream: its memory is not used again before that is done."""
+    from .._core import device as layer
+
+    layer.record_stream(input, s.cuda_stream)
+
+
+@composite(where="method")
 def storage(input):
     """The memory as a storage with the tensor's dtype; :meth:`Tensor.untyped_storage` gives its bytes."""
     from ..storage import TypedStorage

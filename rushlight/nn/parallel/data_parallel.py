@@ -1,50 +1,77 @@
-"""DataParallel: kept for programs that wrap their model in it."""
+"""Data parallelism in one process: a batch is cut, each GPU runs a copy of the model on its part, gradients flow back to the one."""
+
+import rushlight as torch
 
 from ..modules.module import Module
 from .parallel_apply import parallel_apply
 from .replicate import replicate
-from .scatter_gather import gather, one, scatter_kwargs
+from .scatter_gather import device_of, gather, scatter_kwargs
 
 __all__ = ["DataParallel", "data_parallel"]
 
 
 class DataParallel(Module):
-    """Wraps ``module`` (its parameters are then named ``module.*``) and runs it on the device that it is on.
+    """Wraps ``module`` (its parameters are then named ``module.*``): each batch is cut along ``dim`` and computed on several GPUs.
 
-    device_ids: more than one device raises RuntimeError.
+    device_ids: the GPUs (default: all); output_device: where the results are joined (default: the first). The module must be on the first.
+    Without a GPU the module runs where it is.
+
+    >>> model = torch.nn.DataParallel(torch.nn.Linear(3, 2))
+    >>> model(torch.zeros(4, 3)).shape
+    torch.Size([4, 2])
     """
 
     def __init__(self, module, device_ids=None, output_device=None, dim=0):
         super().__init__()
-        if device_ids:
-            one(device_ids)
         self.dim, self.module = dim, module
-        self.device_ids = list(device_ids or [])
-        self.output_device = output_device
+        if device_ids is None:
+            device_ids = list(range(torch.cuda.device_count()))
+        self.device_ids = [device_of(d).index for d in device_ids]
+        self.output_device = None
+        if self.device_ids:
+            self.output_device = self.device_ids[0] if output_device is None else device_of(output_device).index
+            self.src_device_obj = torch.device("cuda", self.device_ids[0])
+            if len(self.device_ids) == 1:
+                self.module.to(self.src_device_obj)
 
     def forward(self, *inputs, **kwargs):
-        """The wrapped module's output."""
-        return self.module(*inputs, **kwargs)
+        """The joined outputs of all replicas."""
+        if not self.device_ids:
+            return self.module(*inputs, **kwargs)
+        for t in (*self.module.parameters(), *self.module.buffers()):
+            if t.device != self.src_device_obj:
+                raise RuntimeError(
+                    f"module must have its parameters and buffers on device {self.src_device_obj} (device_ids[0]) but found one of them on "
+                    f"device: {t.device}"
+                )
+        rows, named = self.scatter(inputs, kwargs, self.device_ids)
+        if not rows and not named:  # a module without inputs
+            rows, named = ((),), ({},)
+        if len(self.device_ids) == 1:
+            return self.module(*rows[0], **named[0])
+        replicas = self.replicate(self.module, self.device_ids[: len(rows)])
+        outputs = self.parallel_apply(replicas, rows, named)
+        return self.gather(outputs, self.output_device)
 
     def replicate(self, module, device_ids):
-        """The module for each device."""
-        return replicate(module, device_ids)
+        """:func:`replicate`, recording if gradients are on."""
+        return replicate(module, device_ids, not torch.is_grad_enabled())
 
     def scatter(self, inputs, kwargs, device_ids):
-        """Each device's share of the arguments."""
-        return scatter_kwargs(inputs, kwargs, device_ids, dim=self.dim)
+        """:func:`scatter_kwargs` along this wrapper's dim."""
+        return scatter_kwargs(inputs, kwargs, device_ids, self.dim)
 
     def parallel_apply(self, replicas, inputs, kwargs):
-        """The outputs of the replicas."""
+        """:func:`parallel_apply` on this wrapper's devices."""
         return parallel_apply(replicas, inputs, kwargs, self.device_ids[: len(replicas)])
 
     def gather(self, outputs, output_device):
-        """The outputs as one."""
-        return gather(outputs, output_device, dim=self.dim)
+        """:func:`gather` along this wrapper's dim."""
+        return gather(outputs, output_device, self.dim)
 
 
 def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
-    """``module(*inputs, **module_kwargs)``; more than one device raises RuntimeError."""
+    """``module(*inputs, **module_kwargs)`` on several GPUs, as :class:`DataParallel` does it."""
     wrapped = DataParallel(module, device_ids, output_device, dim)
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     return wrapped(*inputs, **(module_kwargs or {}))

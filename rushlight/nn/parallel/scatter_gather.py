@@ -1,54 +1,58 @@
-"""Sharing inputs out to devices and bringing outputs together. There is one device here, so a share is the whole."""
+"""Inputs in pieces for several devices, and outputs brought together."""
 
-from ... import cat, is_tensor
+import rushlight as torch
 
 __all__ = ["gather", "scatter", "scatter_kwargs"]
 
 
-def one(devices):
-    """The only one of ``devices``; RuntimeError if there are more."""
-    if len(devices) != 1:
-        raise RuntimeError(
-            f"DataParallel over several devices is not available, got device_ids={list(devices)}\n"
-            "run one process per device instead, or leave device_ids out"
-        )
-    return devices[0]
+def device_of(d):
+    """A device argument: an int is a GPU."""
+    return torch.device("cuda", d) if isinstance(d, int) else torch.device(d)
 
 
 def scatter(inputs, target_gpus, dim=0):
-    """``[inputs]``: the share of the only device of ``target_gpus``, with the tensors inside moved there; as tuples for a nest of them."""
-    where = one(target_gpus)
+    """One piece of ``inputs`` for each device: tensors are cut along ``dim``, containers item by item, other values are repeated."""
+    devices = [device_of(d) for d in target_gpus]
 
-    def move(value):
-        if is_tensor(value):
-            return value.to(where)
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*map(move, value))
-        if isinstance(value, (tuple, list)):
-            return type(value)(map(move, value))
-        if isinstance(value, dict):
-            return type(value)((key, move(item)) for key, item in value.items())
-        return value
+    def cut(x):
+        if isinstance(x, torch.Tensor):
+            return [piece.to(d) for piece, d in zip(x.chunk(len(devices), dim), devices)]
+        if isinstance(x, tuple) and hasattr(x, "_fields"):
+            return [type(x)(*parts) for parts in zip(*map(cut, x))]
+        if isinstance(x, (list, tuple)) and x:
+            return [type(x)(parts) for parts in zip(*map(cut, x))]
+        if isinstance(x, dict) and x:
+            return [type(x)(zip(x, parts)) for parts in zip(*map(cut, x.values()))]
+        return [x for _ in devices]
 
-    return [move(inputs)]
+    return cut(inputs)
 
 
 def scatter_kwargs(inputs, kwargs, target_gpus, dim=0):
-    """The shares of the positional and of the named arguments: two tuples with one entry."""
-    return tuple(scatter(inputs, target_gpus, dim)), tuple(scatter(kwargs or {}, target_gpus, dim))
+    """:func:`scatter` of positional and keyword arguments: as many of each as there are pieces."""
+    rows, named = scatter(inputs, target_gpus, dim) if inputs else [], scatter(kwargs, target_gpus, dim) if kwargs else []
+    n = max(len(rows), len(named))
+    rows, named = list(rows) + [()] * (n - len(rows)), list(named) + [{}] * (n - len(named))
+    return tuple(rows), tuple(named)
 
 
 def gather(outputs, target_device, dim=0):
-    """The outputs of all devices joined along ``dim`` on ``target_device``; nests of tensors are joined leaf by leaf."""
-    first = outputs[0]
-    if is_tensor(first):
-        parts = [value.to(target_device) for value in outputs]
-        return cat([part.view(1) for part in parts], 0) if first.dim() == 0 else cat(parts, dim)
-    if first is None:
-        return None
-    if isinstance(first, dict):
-        if any(len(first) != len(value) for value in outputs):
-            raise ValueError("All dicts must have the same number of keys")
-        return type(first)((key, gather([value[key] for value in outputs], target_device, dim)) for key in first)
-    joined = [gather(list(parts), target_device, dim) for parts in zip(*outputs, strict=True)]
-    return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
+    """The pieces in one on a device: tensors joined along ``dim`` (numbers along a new one), containers item by item."""
+    device = device_of(target_device)
+
+    def join(pieces):
+        first = pieces[0]
+        if isinstance(first, torch.Tensor):
+            moved = [p.to(device) for p in pieces]
+            return torch.stack(moved) if first.dim() == 0 else torch.cat(moved, dim)
+        if first is None:
+            return None
+        if isinstance(first, dict):
+            if not all(len(p) == len(first) for p in pieces):
+                raise ValueError("All dicts must have the same number of keys")
+            return type(first)((k, join([p[k] for p in pieces])) for k in first)
+        if isinstance(first, tuple) and hasattr(first, "_fields"):
+            return type(first)(*map(join, zip(*pieces)))
+        return type(first)(map(join, zip(*pieces)))
+
+    return join(list(outputs))

@@ -1,0 +1,404 @@
+"""The device layer on a GPU or its stand-in: run by ``pytest --device cuda tests/cuda`` (tests/test_cuda_standin.py does)."""
+
+import copy
+import gc
+import io
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+
+pytestmark = pytest.mark.skipif("not config.getoption('--device') == 'cuda'", reason="needs --device cuda")
+TWO = pytest.mark.skipif("__import__('rushlight').cuda.device_count() < 2", reason="needs two GPUs")
+STANDIN = pytest.mark.skipif("'Stand-in' not in __import__('rushlight').cuda.get_device_name(0)", reason="sees what a real GPU hides")
+
+
+@pytest.fixture(autouse=True)
+def default_cpu():
+    """These tests name devices themselves."""
+    before = torch.get_default_device()
+    torch.set_default_device(None)
+    yield
+    torch.set_default_device(before)
+
+
+def data(*shape):
+    return torch.arange(float(np.prod(shape))).reshape(shape)
+
+
+# -- copies --
+
+
+def test_there_and_back():
+    for dtype in (torch.float32, torch.bfloat16, torch.int64, torch.bool, torch.complex64):
+        x = (data(3, 5) % 4).to(dtype)
+        assert x.cuda().dtype is dtype and x.cuda().cpu().tolist() == x.tolist()
+    x = data(4, 6)
+    assert x.t().cuda().tolist() == x.t().tolist() and x.t().cuda().stride() == x.t().stride()
+    assert x[1:, ::2].cuda()[1:].tolist() == x[2:, ::2].tolist()
+    assert x.cuda() is not x and x.cuda().cuda().device == torch.device("cuda", 0)
+
+
+def test_copy_between_devices_converts_and_broadcasts():
+    target = torch.zeros(3, 4, device="cuda", dtype=torch.float64)
+    target.copy_(torch.arange(4))
+    assert target.tolist() == [[0.0, 1.0, 2.0, 3.0]] * 3
+    host = torch.zeros(4, 3, dtype=torch.int32)
+    host.t().copy_(target)
+    assert host.tolist() == [[i] * 3 for i in range(4)]
+    target[1] = 7
+    target[2, 1:3] = torch.tensor([8.0, 9.0])
+    assert target[1:].tolist() == [[7.0] * 4, [0.0, 8.0, 9.0, 3.0]]
+
+
+def test_gradients_pass_through_copies():
+    x = data(3).requires_grad_()
+    (x.cuda() * torch.tensor([1.0, 2.0, 3.0], device="cuda")).sum().cpu().backward()
+    assert x.grad.tolist() == [1.0, 2.0, 3.0] and not x.grad.is_cuda
+    y = torch.zeros(3, device="cuda")
+    z = y.clone()
+    z.copy_(x * 2)
+    z.sum().backward()
+    assert x.grad.tolist() == [3.0, 4.0, 5.0]
+
+
+def test_a_number_on_the_cpu_meets_tensors_on_a_gpu():
+    scale = torch.tensor(2.0, requires_grad=True)
+    x = data(3).cuda()
+    y = x * scale
+    assert y.is_cuda and y.tolist() == [0.0, 2.0, 4.0]
+    y.sum().backward()
+    assert scale.grad.item() == 3.0 and not scale.grad.is_cuda
+
+
+@TWO
+def test_peers():
+    a = data(1000).to("cuda:0")
+    b = (a + 1).to("cuda:1")
+    c = (b * 2).to("cuda:0")
+    assert c.tolist() == [2 * (i + 1) for i in range(1000)] and b.device.index == 1
+
+
+def test_pinned_memory_and_copies_that_do_not_wait():
+    x = data(1000).pin_memory()
+    assert x.is_pinned() and not x.cuda().is_pinned() and not data(2).is_pinned()
+    y = (x.to("cuda", non_blocking=True) * 2).to("cpu", non_blocking=True)
+    torch.cuda.synchronize()
+    assert y.is_pinned() and y.tolist() == (data(1000) * 2).tolist()
+    assert torch.empty(3, pin_memory=True).is_pinned() and torch.tensor([1.0], pin_memory=True).is_pinned()
+
+
+@STANDIN
+def test_the_standin_shows_a_missing_wait():
+    x = torch.full((1000,), 3.0).pin_memory()
+    y = torch.zeros(1000, device="cuda")
+    torch.cuda.synchronize()
+    y.copy_(x, non_blocking=True)
+    x.fill_(5.0)  # before the copy has run
+    assert y[0].item() == 5.0
+
+
+# -- what is where --
+
+
+def test_default_devices():
+    with torch.device("cuda"):
+        assert torch.zeros(2).is_cuda and torch.tensor([1]).is_cuda and torch.arange(3).is_cuda and torch.eye(2).is_cuda
+        assert torch.nn.Linear(2, 2).weight.is_cuda
+    assert not torch.zeros(2).is_cuda
+    torch.set_default_device("cuda")
+    assert torch.ones(2).is_cuda and torch.full((2,), 3).is_cuda and not torch.ones(2, device="cpu").is_cuda
+    torch.set_default_device("cpu")
+
+
+@TWO
+def test_the_current_gpu():
+    assert torch.cuda.current_device() == 0
+    with torch.cuda.device(1):
+        assert torch.ones(2, device="cuda").device.index == 1
+        with torch.cuda.device_of(torch.ones(1, device="cuda:0")):
+            assert torch.cuda.current_device() == 0
+    torch.cuda.set_device("cuda:1")
+    try:
+        assert torch.ones(1).cuda().get_device() == 1
+    finally:
+        torch.cuda.set_device(0)
+
+
+def test_errors_of_devices():
+    x = data(2, 3)
+    first_line = "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"
+    with pytest.raises(RuntimeError, match=re.escape(first_line)):
+        x.cuda() + x
+    with pytest.raises(RuntimeError, match=r"at least two devices, cuda:0 and cpu!"):
+        x.cuda().add_(x)
+    with pytest.raises(torch.AcceleratorError, match="CUDA error: invalid device ordinal"):
+        torch.ones(1, device="cuda:63")
+    with pytest.raises(TypeError, match=r"can't convert cuda:0 device type tensor to numpy"):
+        x.cuda().numpy()
+    with pytest.raises(RuntimeError, match=r"cannot pin .torch.cuda.FloatTensor"):
+        x.cuda().pin_memory()
+    assert (x.cuda() + 1).tolist() == (x + 1).tolist()
+
+
+def test_identity():
+    p = torch.cuda.get_device_properties(0)
+    assert p.name == torch.cuda.get_device_name() and (p.major, p.minor) == torch.cuda.get_device_capability()
+    assert p.multi_processor_count > 0 and p.warp_size == 32 and p.total_memory > 1 << 28
+    assert torch.cuda.is_available() and torch.cuda.is_initialized() and torch.accelerator.current_accelerator().type == "cuda"
+    assert p.name in torch.cuda.describe()
+
+
+def test_repr_and_types():
+    x = torch.tensor([1.0, 2.0], device="cuda")
+    assert repr(x) == "tensor([1., 2.], device='cuda:0')" and x.type() == "torch.cuda.FloatTensor"
+    assert isinstance(x, torch.cuda.FloatTensor) and not isinstance(x.cpu(), torch.cuda.FloatTensor)
+    assert x.type("torch.cuda.LongTensor").dtype is torch.int64
+
+
+# -- memory --
+
+
+def test_memory_is_counted_and_used_again():
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    x = torch.empty(1 << 20, device="cuda")
+    assert torch.cuda.memory_allocated() - before == 4 << 20
+    address = x.data_ptr()
+    del x
+    assert torch.cuda.memory_allocated() == before and torch.cuda.max_memory_allocated() - before >= 4 << 20
+    assert torch.empty(1 << 20, device="cuda").data_ptr() == address
+    reserved = torch.cuda.memory_reserved()
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() < reserved
+    assert torch.cuda.memory_stats()["allocated_bytes.all.current"] == before
+    assert "live tensors" in torch.cuda.memory_summary()
+
+
+def test_blocks_are_split_and_merged():
+    torch.cuda.empty_cache()
+    parts = [torch.empty(1 << 18, device="cuda", dtype=torch.uint8) for _ in range(8)]  # one segment of 2 MiB
+    reserved = torch.cuda.memory_reserved()
+    first = min(p.data_ptr() for p in parts)
+    del parts[::2], parts[:]
+    whole = torch.empty(1 << 20, device="cuda", dtype=torch.uint8)
+    assert whole.data_ptr() == first and torch.cuda.memory_reserved() == reserved
+    del whole
+    torch.cuda.empty_cache()
+
+
+def test_a_block_of_another_stream_is_not_handed_out_too_early():
+    side = torch.cuda.Stream()
+    x = torch.ones(1 << 20, device="cuda")
+    address = x.data_ptr()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        y = x * 3 - 2
+    x.record_stream(side)
+    del x
+    fresh = torch.empty(1 << 20, device="cuda")
+    assert fresh.data_ptr() != address or side.query()
+    torch.cuda.synchronize()
+    assert y[0].item() == 1.0
+
+
+def test_out_of_memory_names_the_holders_and_leaves_the_process_usable():
+    total = torch.cuda.mem_get_info()[1]
+    model = torch.nn.Linear(600, 500).cuda()
+    held = torch.ones(1000, 1000, device="cuda")
+    before = torch.cuda.memory_allocated()
+    for _ in range(100):
+        with pytest.raises(torch.OutOfMemoryError) as caught:
+            torch.empty(2 * total, dtype=torch.uint8, device="cuda")
+    text = str(caught.value)
+    assert text.startswith("CUDA out of memory. Tried to allocate") and "parameter weight of Linear" in text
+    assert "float32 [1000, 1000]" in text and "test_gpu_device.py" in text
+    assert torch.cuda.memory_allocated() == before and (held + 1)[0, 0].item() == 2.0
+    assert torch.cuda.memory_stats()["num_ooms"] >= 100
+    del model
+
+
+def test_a_limit_of_memory():
+    torch.cuda.empty_cache()
+    total = torch.cuda.mem_get_info()[1]
+    torch.cuda.set_per_process_memory_fraction((64 << 20) / total)
+    try:
+        with pytest.raises(torch.OutOfMemoryError):
+            torch.empty(128 << 20, dtype=torch.uint8, device="cuda")
+        torch.empty(16 << 20, dtype=torch.uint8, device="cuda")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_no_memory_is_lost_over_training_steps():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1)).cuda()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x = torch.ones(16, 4, device="cuda")
+
+    def step():
+        optimizer.zero_grad()
+        model(x).pow(2).mean().backward()
+        optimizer.step()
+
+    step()
+    gc.collect()
+    before = torch.cuda.memory_allocated()
+    for _ in range(300):
+        step()
+    assert torch.cuda.memory_allocated() == before
+
+
+# -- streams, events, graphs --
+
+
+def test_streams_and_events():
+    side, a, b = torch.cuda.Stream(priority=-1), torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    x = data(100).cuda()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        assert torch.cuda.current_stream() == side != torch.cuda.default_stream()
+        a.record()
+        y = x * 2
+        b.record()
+    torch.cuda.current_stream().wait_event(b)
+    assert (y + 1).tolist() == (data(100) * 2 + 1).tolist()
+    b.synchronize()
+    assert a.query() and b.query() and a.elapsed_time(b) >= 0
+    assert side.__cuda_stream__() == (0, side.cuda_stream)
+    with pytest.raises(ValueError, match="enable_timing"):
+        a.elapsed_time(torch.cuda.Event())
+
+
+def test_a_graph_replays_with_new_inputs():
+    x = torch.zeros(5, device="cuda")
+    y = x * 2 + 1  # compile before
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        assert torch.cuda.is_current_stream_capturing()
+        y = x * 2 + 1
+        z = y * y
+    assert not torch.cuda.is_current_stream_capturing() and g.nodes >= 2
+    for start in (0.0, 10.0):
+        x.copy_(data(5) + start)
+        g.replay()
+        assert z.tolist() == [(2 * (i + start) + 1) ** 2 for i in range(5)]
+    junk = [torch.full((5,), 9.0, device="cuda") for _ in range(50)]  # the graph's memory is its own
+    g.replay()
+    assert z.tolist() == [(2 * (i + 10.0) + 1) ** 2 for i in range(5)] and junk[0][0].item() == 9.0
+    g.reset()
+
+
+def test_waiting_inside_a_capture_is_an_error_and_the_process_goes_on():
+    x = torch.ones(5, device="cuda")
+    with pytest.raises(torch.AcceleratorError, match="captur"):
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            (x * 2).sum().item()
+    assert (x * 2).tolist() == [2.0] * 5
+
+
+def test_graphed_callables():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    reference = copy.deepcopy(model)
+    graphed = torch.cuda.make_graphed_callables(model.cuda(), (torch.zeros(5, 3, device="cuda"),))
+    for seed in (1, 2):
+        x = torch.randn(5, 3, generator=torch.Generator().manual_seed(seed))
+        reference.zero_grad()
+        graphed.zero_grad()
+        a, b = reference(x), graphed(x.cuda())
+        a.pow(2).sum().backward()
+        b.pow(2).sum().backward()
+        torch.testing.assert_close(b.cpu(), a)
+        for p, q in zip(reference.parameters(), graphed.parameters()):
+            torch.testing.assert_close(q.grad.cpu(), p.grad)
+
+
+# -- faults --
+
+
+def test_an_index_out_of_range_is_raised_at_the_next_synchronisation():
+    table = data(5, 2).cuda()
+    for bad in (7, -9):
+        with pytest.raises(IndexError, match=rf"index {bad} is out of bounds.* 5(.|\n)*test_gpu_device.py") as caught:
+            found = table[torch.tensor([0, bad, 1], device="cuda")]
+            torch.cuda.synchronize()
+        assert "test_an_index_out_of_range" in str(caught.value)
+    found = table[torch.tensor([4, 0], device="cuda")]
+    assert found.tolist() == [[8.0, 9.0], [0.0, 1.0]]
+
+
+# -- saving, interchange, mixed precision, several GPUs --
+
+
+def test_saved_and_loaded():
+    x = data(3).cuda()
+    assert copy.deepcopy(x).is_cuda and pickle.loads(pickle.dumps(x)).tolist() == x.tolist()
+    file = io.BytesIO()
+    torch.save({"x": x, "v": x[1:]}, file)
+    for where, device in ((None, "cuda:0"), ("cpu", "cpu"), ({"cuda:0": "cpu"}, "cpu"), (lambda s, loc: s, "cpu")):
+        file.seek(0)
+        loaded = torch.load(file, map_location=where)
+        assert str(loaded["x"].device) == device and loaded["v"].tolist() == [1.0, 2.0]
+        assert loaded["v"].untyped_storage().data_ptr() == loaded["x"].untyped_storage().data_ptr()
+
+
+def test_interchange():
+    x = data(6).cuda()[::2]
+    y = torch.from_dlpack(x)
+    assert y.data_ptr() == x.data_ptr() and y.tolist() == [0.0, 2.0, 4.0] and x.__dlpack_device__() == (2, 0)
+    with pytest.raises(AssertionError, match="stream"):
+        x.__dlpack__(stream=0)
+
+    class Foreign:
+        __cuda_array_interface__ = x.__cuda_array_interface__
+
+    z = torch.as_tensor(Foreign(), device="cuda")
+    assert z.data_ptr() == x.data_ptr() and z.tolist() == y.tolist()
+    with pytest.raises(AttributeError):
+        _ = data(2).__cuda_array_interface__
+
+
+def test_autocast_and_scaler():
+    a = torch.ones(2, 2, device="cuda")
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        assert (a @ a).dtype is torch.bfloat16 and a.bfloat16().softmax(-1).dtype is torch.float32
+        assert (a.cpu() @ a.cpu()).dtype is torch.float32 and a.bfloat16().exp().dtype is torch.float32
+        with torch.autocast("cuda", enabled=False):
+            assert (a @ a).dtype is torch.float32
+        with pytest.raises(RuntimeError, match="unsafe to autocast"):
+            torch.nn.functional.binary_cross_entropy(a * 0.5, a)
+    model = torch.nn.Linear(2, 1).cuda()
+    optimizer, scaler = torch.optim.SGD(model.parameters(), lr=0.1), torch.amp.GradScaler("cuda", init_scale=8.0, growth_interval=1)
+    before = model.weight.tolist()
+    model.weight.grad, model.bias.grad = torch.full((1, 2), float("inf"), device="cuda"), torch.zeros(1, device="cuda")
+    scaler.step(optimizer)
+    scaler.update()
+    assert model.weight.tolist() == before and scaler.get_scale() == 4.0
+    optimizer.zero_grad()
+    scaler.scale(model(a).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    assert model.weight.tolist() != before and scaler.get_scale() == 8.0
+    assert model.weight.grad.tolist() == [[2.0, 2.0]]
+
+
+@TWO
+def test_data_parallel_has_the_gradients_of_one_device():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    reference = copy.deepcopy(model)
+    parallel = torch.nn.DataParallel(model.cuda())
+    x = torch.randn(6, 3)
+    out = parallel(x)
+    torch.testing.assert_close(out.cpu(), reference(x))
+    out.pow(2).sum().backward()
+    reference(x).pow(2).sum().backward()
+    for p, q in zip(reference.parameters(), model.parameters()):
+        torch.testing.assert_close(q.grad.cpu(), p.grad)
+    assert "module.0.weight" in parallel.state_dict()
+    with pytest.raises(RuntimeError, match="must have its parameters and buffers on device cuda:0"):
+        torch.nn.DataParallel(torch.nn.Linear(2, 2).to("cuda:1"), device_ids=[0, 1])(torch.ones(2, 2))

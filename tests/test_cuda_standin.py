@@ -1,0 +1,90 @@
+"""The GPU's tests on the stand-in, in a process of their own: here no GPU is to be seen.
+
+A fixed slice of the operator suite runs with ``--device cuda``; ``make test-all`` runs the product (RUSHLIGHT_TEST_ALL), ``make
+test-cuda`` the same on a real GPU.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import rushlight as torch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ALL = bool(os.environ.get("RUSHLIGHT_TEST_ALL"))
+pytestmark = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("g++")), reason="the stand-in is built by gcc")
+
+# file -> expression that selects the fixed slice
+SLICE = {
+    "cuda/test_gpu_device.py": "",
+    "test_laws.py": "(values or layouts or gradients) and (add or gelu or where or lerp)",
+}  # fmt: skip
+PRODUCT = ("test_laws.py", "test_reductions.py", "test_index.py", "test_movement.py", "test_joining.py", "test_sorting.py", "test_scan.py",
+           "test_contraction.py", "test_conv.py", "test_pool.py", "test_programs.py", "test_training.py")  # fmt: skip
+
+
+def run(file, *options):
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--device", "cuda", "--standin", os.path.join(HERE, file), *options]
+    done = subprocess.run(command, cwd=os.path.dirname(HERE), capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command[2:])}\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("file", SLICE)
+def test_slice(file):
+    run(file, *(("-k", SLICE[file]) if SLICE[file] else ()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ALL, reason="make test-all")
+@pytest.mark.parametrize("file", PRODUCT)
+@pytest.mark.parametrize("order", [0, 1, 7])
+def test_product(file, order):
+    run(file, "--order", str(order))
+
+
+def python(program, **env):
+    """What a program prints in a process of its own, with other environment variables."""
+    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_is_missing_is_said_in_one_line():
+    program = "import rushlight as torch\ntry:\n    torch.ones(1).cuda()\nexcept AssertionError as e:\n    print(e)"
+    text = python(program, RUSHLIGHT_CUDA_DRIVER="/nowhere/libcuda.so.1")
+    assert text.startswith("Torch not compiled with CUDA enabled\n") and "no NVIDIA driver" in text and "apt install" in text
+    sys.path.insert(0, os.path.join(HERE, "cuda"))
+    import standin
+
+    text = python(program, RUSHLIGHT_CUDA_DRIVER=standin.driver(), RUSHLIGHT_STANDIN_GPUS="0")
+    assert "No CUDA GPUs are available" in text and "nvidia-smi -L" in text
+    hidden = "import sys\nsys.modules['cuda'] = None\n" + program
+    text = python(hidden, RUSHLIGHT_CUDA_DRIVER=standin.driver())
+    assert "pip install 'rushlight[cuda]'" in text
+
+
+def test_importing_loads_nothing_of_cuda_and_asking_is_quick():
+    program = (
+        "import sys, time, rushlight as torch, rushlight.cuda\n"
+        "t = time.perf_counter(); found = torch.cuda.is_available(); t = time.perf_counter() - t\n"
+        "print(found, t < 1e-3, any(m.startswith(('cuda', 'nvidia')) for m in sys.modules))\n"
+    )
+    best = {python(program, RUSHLIGHT_CUDA_DRIVER="/nowhere/libcuda.so.1").strip() for _ in range(3)}
+    assert "False True False" in best
+
+
+def test_the_memory_of_a_gpu_is_no_memory_of_the_host():
+    program = (
+        f"import sys; sys.path.insert(0, {os.path.join(HERE, 'cuda')!r})\nimport standin; standin.activate()\n"
+        "import ctypes, rushlight as torch\nx = torch.ones(4, device='cuda'); x.tolist()\nprint('made', flush=True)\n"
+        "print(ctypes.string_at(x.data_ptr(), 4))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "made\n" and done.returncode == -11  # SIGSEGV
+
+
+def test_nothing_is_seen_here():
+    assert not torch.cuda.is_available() or torch.cuda.get_device_name(0) != "Stand-in GPU 0"
