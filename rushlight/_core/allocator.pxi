@@ -1,7 +1,7 @@
 # Storage and the caching allocator. Included by tensor.pyx.
 #
-# Blocks are 64-byte aligned and come in size classes, four to each power of two. A freed block goes to its class's free list and is handed out
-# again last in, first out, so that small work stays in cache and large work on pages that are already mapped. Callers hold the GIL.
+# Blocks are 64-byte aligned. Small ones come in size classes, four to each power of two; a freed block goes to its class's free list and is handed
+# out again last in, first out, so that small work stays in cache. Large ones come from a heap (heap.pxi). Callers hold the GIL.
 
 cdef extern from *:
     int __builtin_clzll(unsigned long long x) noexcept nogil
@@ -45,31 +45,48 @@ cdef object _no_memory(int64_t nbytes):
     )
 
 
+include "heap.pxi"
+
+
 cdef int64_t _drop_cache() noexcept:
     """Gives all cached blocks back to the system; returns how many bytes."""
     global _cached
     cdef int i
     cdef Block* b
-    cdef int64_t before = _cached
+    cdef int64_t released = _release_free_pieces()
     for i in range(N_BUCKETS):
         while _free_blocks[i] != NULL:
             b = _free_blocks[i]
             _free_blocks[i] = b.next
             free(b)
+            released += _bucket_size(i)
     _cached = 0
-    return before
+    return released
 
 
-cdef void* _system_block(int64_t nbytes):
-    cdef void* p = NULL
-    # Huge pages: a 2 MB page is one fault instead of 512, and fresh pages cost more than most kernels.
-    cdef size_t alignment = 1 << 21 if nbytes >= (1 << 22) else 64
-    if posix_memalign(&p, alignment, nbytes) != 0:
+cdef void* _large_block(int64_t nbytes) except NULL:
+    cdef void* p = _take_piece(nbytes)
+    if p == NULL:
         _drop_cache()
-        if posix_memalign(&p, alignment, nbytes) != 0:
+        p = _take_piece(nbytes)
+        if p == NULL:
             raise _no_memory(nbytes)
-    if nbytes >= (1 << 22):
-        rl_huge_pages(p, nbytes)
+    return p
+
+
+cdef void* _small_block(int bucket) except NULL:
+    global _live, _cached
+    cdef int64_t size = _bucket_size(bucket)
+    cdef Block* b = _free_blocks[bucket]
+    cdef void* p = b
+    if b != NULL:
+        _free_blocks[bucket] = b.next
+        _cached -= size
+    elif posix_memalign(&p, 64, size) != 0:
+        _drop_cache()
+        if posix_memalign(&p, 64, size) != 0:
+            raise _no_memory(size)
+    _live += size
     return p
 
 
@@ -94,6 +111,9 @@ cdef class Storage:
         if self.bucket < 0:
             if self.bucket == DEVICE_BLOCK:
                 _give_block(self)
+            return
+        if self.bucket == HEAP_BLOCK:
+            _give_piece(self.address)
             return
         size = _bucket_size(self.bucket)
         _live -= size
@@ -204,10 +224,8 @@ def _storage_from_bytes(bytes content):
 
 cdef Storage allocate(int64_t nbytes, int place=0):
     """A storage of nbytes uninitialised bytes."""
-    global _live, _peak, _cached, _n_allocated
+    global _peak, _n_allocated
     cdef Storage s = Storage.__new__(Storage)
-    cdef Block* b
-    cdef int64_t size
     cdef int bucket
     s.place = place
     s.length = nbytes
@@ -218,17 +236,13 @@ cdef Storage allocate(int64_t nbytes, int place=0):
         return s
     if nbytes > (<int64_t>1 << 46):
         raise _no_memory(nbytes)
-    bucket = _bucket_of(nbytes)
-    size = _bucket_size(bucket)
-    b = _free_blocks[bucket]
-    if b != NULL:
-        _free_blocks[bucket] = b.next
-        _cached -= size
-        s.address = b
+    if nbytes > LARGE:
+        s.address = _large_block(nbytes)
+        s.bucket = HEAP_BLOCK
     else:
-        s.address = _system_block(size)
-    s.bucket = bucket
-    _live += size
+        bucket = _bucket_of(nbytes)
+        s.address = _small_block(bucket)
+        s.bucket = bucket
     _n_allocated += 1
     if _live > _peak:
         _peak = _live

@@ -30,13 +30,10 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <stdlib.h>
-    #include <sys/mman.h>
     typedef struct { int grad; int inference; uint32_t modes; uint64_t sequence; int depth; int device; int place; } rl_thread_state_t;
     static __thread rl_thread_state_t rl_thread_state = {1, 0, 0, 1, 0, 0, 0};
-    static void rl_huge_pages(void *p, size_t n) { madvise(p, n, MADV_HUGEPAGE); }
     """
     ThreadState rl_thread_state
-    void rl_huge_pages(void* p, size_t n) nogil
 
 cdef extern from *:
     bint __builtin_mul_overflow(int64_t a, int64_t b, int64_t* product) nogil
