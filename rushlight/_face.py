@@ -29,20 +29,21 @@ LAZY = {
     **dict.fromkeys(("use_deterministic_algorithms", "are_deterministic_algorithms_enabled", "set_deterministic_debug_mode",
                      "is_deterministic_algorithms_warn_only_enabled", "get_deterministic_debug_mode", "set_warn_always",
                      "set_float32_matmul_precision", "get_float32_matmul_precision", "is_warn_always_enabled", "set_flush_denormal",
-                     "compiled_with_cxx11_abi"), "_settings"),
+                     "compiled_with_cxx11_abi", "set_default_tensor_type", "has_lapack", "has_mkl", "has_openmp", "has_spectral"),
+                    "_settings"),
     **dict.fromkeys(("is_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype", "is_autocast_cache_enabled", "autocast",
-                     "set_autocast_cache_enabled", "set_autocast_enabled"), "amp.autocast_mode"),
+                     "set_autocast_cache_enabled", "set_autocast_enabled", "clear_autocast_cache", "autocast_increment_nesting",
+                     "autocast_decrement_nesting", "is_autocast_cpu_enabled", "set_autocast_cpu_enabled", "get_autocast_cpu_dtype",
+                     "set_autocast_cpu_dtype", "get_autocast_gpu_dtype", "set_autocast_gpu_dtype"), "amp.autocast_mode"),
+    "GradScaler": "amp", "Future": "futures", "fork": "jit", "wait": "jit", "to_dlpack": "utils.dlpack",
+    **dict.fromkeys(("TypedStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "BFloat16Storage", "LongStorage", "IntStorage",
+                     "ShortStorage", "CharStorage", "ByteStorage", "BoolStorage", "ComplexFloatStorage", "ComplexDoubleStorage"),
+                    "storage"),
     "compile": "compiler", "ScriptModule": "jit", "sparse_coo_tensor": "sparse", "spmm": "sparse",
-    "Stream": "cpu", "Event": "cpu", "Future": "futures",
+    "Stream": "cpu", "Event": "cpu",
     **dict.fromkeys(("SymInt", "SymFloat", "SymBool", "_assert", "_assert_async", "get_device_module",
                      "is_anomaly_check_nan_enabled"), "_checks"),
-    "is_anomaly_enabled": "autograd.anomaly_mode",
-    # functions of nn.functional that PyTorch also has at the top, with the same leading parameters
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_tbc", "dropout",
-                     "alpha_dropout", "feature_alpha_dropout", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "prelu", "rrelu",
-                     "rrelu_", "celu_", "selu_", "threshold_", "cosine_similarity", "pairwise_distance", "avg_pool1d", "max_pool1d",
-                     "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "adaptive_avg_pool1d", "layer_norm", "group_norm",
-                     "rms_norm"), "nn.functional"),
+    "is_anomaly_enabled": "autograd.anomaly_mode", "set_anomaly_enabled": "autograd.anomaly_mode",
     **dict.fromkeys(("set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads"), "_core.threads"),
 }  # fmt: skip
 
@@ -64,6 +65,7 @@ FUNCTIONS = {
     **_casting.FORMATS,
     **_casting.LAYOUTS,
     **{name + "_": op.inplace for name, op in _ops.face("inplace").items() if op in _unary},
+    **{name + "_": op.inplace for name, op in _ops.face("function_").items()},
 }
 
 
@@ -74,4 +76,8 @@ def resolve(name):
         return importlib.import_module(f"{package}.{name}")
     if name in LAZY:
         return getattr(importlib.import_module(f"{package}.{LAZY[name]}"), name)
+    if not name.startswith("_"):
+        found = importlib.import_module(f"{package}._aten").names.get(name)
+        if found is not None:
+            return found
     raise AttributeError(f"module '{package}' has no attribute '{name}'")

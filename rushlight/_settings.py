@@ -68,3 +68,23 @@ def set_flush_denormal(mode):
 def compiled_with_cxx11_abi():
     """True, as PyTorch's Linux builds answer."""
     return True
+
+has_lapack = has_spectral = True  # routines of its own OpenBLAS; Fourier transforms by NumPy
+has_mkl = has_openmp = False
+
+
+def set_default_tensor_type(t):
+    """Deprecated in PyTorch: sets the default dtype by a legacy tensor type, ``torch.DoubleTensor``, or its name."""
+    from . import ops
+    from ._core import tensor
+
+    if isinstance(t, str):
+        found = ops.face("function").get(t.rpartition(".")[2]) if t.startswith("torch.") else None
+        if found is None:
+            raise TypeError(f"invalid type name: {t}")
+        t = found
+    if not hasattr(t, "dtype"):
+        raise TypeError("invalid type object")
+    if not t.dtype.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    tensor.set_default_dtype(t.dtype)

@@ -116,3 +116,32 @@ class TypedStorage:
     def __repr__(self):
         elements = "\n".join(f" {v}" for v in self.tolist())
         return f"{elements}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {len(self)}]"
+
+
+def _typed(name, dtype):
+    """``torch.FloatStorage`` and the like: TypedStorages of one dtype, from a size or from numbers; isinstance() asks for the dtype."""
+
+    class OfDtype(type(TypedStorage)):
+        def __call__(cls, values=0, *, wrap_storage=None):
+            kind = _tensor.dtypes()[dtype]
+            if wrap_storage is None:
+                wrap_storage = (
+                    UntypedStorage(values * kind.itemsize)
+                    if isinstance(values, int)
+                    else _ops.face("function")["tensor"](list(values), dtype=kind).untyped_storage()
+                )
+            return TypedStorage(wrap_storage=wrap_storage, dtype=kind)
+
+        def __instancecheck__(cls, instance):
+            return isinstance(instance, TypedStorage) and instance.dtype is _tensor.dtypes()[dtype]
+
+    return OfDtype(name, (), {"__module__": "torch", "__doc__": f"Legacy storage of {dtype} elements: a TypedStorage of that dtype."})
+
+
+def __getattr__(name):
+    from .io.tensors import DTYPES
+
+    if name not in DTYPES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    found = globals()[name] = _typed(name, DTYPES[name])
+    return found

@@ -285,9 +285,9 @@ cdef object deliver(Tensor result, object out, str name):
             f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
     if thread_state().grad and needs_grad(target):
         raise out_and_grad(name)
+    check_writable(target)
     if target.ndim != result.ndim or memcmp(target.sizes, result.sizes, target.ndim * sizeof(int64_t)) != 0:
         _callbacks["resize_out"](target, result, name)
-    check_writable(target)
     copy_into(target, result)
     bump(target)
     return target

@@ -219,6 +219,55 @@ def set_autocast_enabled(device_type, enabled=None):
         autocast(device_type, enabled=enabled).__enter__()
 
 
+def clear_autocast_cache():
+    """Nothing to clear: half-width copies live as long as the autocast that made them."""
+
+
+_nesting = [0]
+
+
+def autocast_increment_nesting():
+    """One more autocast is entered by hand; returns how many there are."""
+    _nesting[0] += 1
+    return _nesting[0]
+
+
+def autocast_decrement_nesting():
+    """One less; returns how many are left."""
+    _nesting[0] -= 1
+    return _nesting[0]
+
+
+def is_autocast_cpu_enabled():
+    """Deprecated: ``is_autocast_enabled("cpu")``."""
+    return is_autocast_enabled("cpu")
+
+
+def set_autocast_cpu_enabled(enabled):
+    """Deprecated: ``set_autocast_enabled("cpu", enabled)``."""
+    set_autocast_enabled("cpu", enabled)
+
+
+def get_autocast_cpu_dtype():
+    """Deprecated: ``get_autocast_dtype("cpu")``."""
+    return get_autocast_dtype("cpu")
+
+
+def set_autocast_cpu_dtype(dtype):
+    """Deprecated: ``set_autocast_dtype("cpu", dtype)``."""
+    set_autocast_dtype("cpu", dtype)
+
+
+def get_autocast_gpu_dtype():
+    """Deprecated: ``get_autocast_dtype("cuda")``."""
+    return get_autocast_dtype("cuda")
+
+
+def set_autocast_gpu_dtype(dtype):
+    """Deprecated: ``set_autocast_dtype("cuda", dtype)``."""
+    set_autocast_dtype("cuda", dtype)
+
+
 # -- autograd.Function under autocast --
 
 

@@ -16,6 +16,12 @@ def is_anomaly_enabled():
     return on
 
 
+def set_anomaly_enabled(enabled, check_nan=True):
+    """Switches anomaly mode on or off for this thread."""
+    tape.set_mode_bit(_ANOMALY, bool(enabled))
+    tape.set_check_nan(check_nan)
+
+
 class set_detect_anomaly:
     """Switches anomaly mode on or off: at once as a call, for a block in a ``with`` statement.
 

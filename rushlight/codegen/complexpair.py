@@ -245,8 +245,9 @@ def _acosh(a):
 
 def _atanh(a):
     x, y = a
-    gap = 1 - x
-    return 0.25 * f.log1p(4 * x / (gap * gap + y * y)), 0.5 * f.atan2(2 * y, gap * (1 + x) - y * y)
+    size = f.abs(x)
+    gap = 1 - size
+    return f.copysign(0.25 * f.log1p(4 * size / (gap * gap + y * y)), x), 0.5 * f.atan2(2 * y, gap * (1 + size) - y * y)
 
 
 _NEED_NODE = frozenset(("input", "load", "const", "cast", "reduce"))

@@ -550,12 +550,11 @@ def norm(x, p=2):
     if p == 1:
         return sum(size)
     if p < 0:
-        return pow(sum(pow(size, p)), 1 / p)
-    total = sum(_power_or_zero(size, p))
-    return _power_or_zero(total, 1 / p)
+        return _power_or(0, math.inf, sum(_power_or(math.inf, 0, size, p)), 1 / p)
+    return _power_or(0, 0, sum(_power_or(0, 0, size, p)), 1 / p)
 
 
-def _power_or_zero(x, p):
-    """x ** p for x >= 0 and p > 0; at x = 0 it and all its derivatives are 0."""
-    zero = eq(x, 0)
-    return where(zero, 0, pow(where(zero, 1, x), p))
+def _power_or(value, at, x, p):
+    """x ** p for x >= 0; at the point ``at`` it has the given value, and all its derivatives are 0."""
+    there = eq(x, at)
+    return where(there, value, pow(where(there, 1, x), p))

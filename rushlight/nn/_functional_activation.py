@@ -42,6 +42,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """``x`` limited to [min_val, max_val]; no gradient at or beyond the limits."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
+    if not (input.is_floating_point() or input.is_complex()):
+        min_val, max_val = int(min_val), int(max_val)
     return _apply(activation.hardtanh, inplace, input, min_val, max_val)
 
 
@@ -101,7 +103,13 @@ def threshold(input, threshold, value, inplace=False):
 
 def prelu(input, weight):
     """x where x > 0, else weight * x, with one learnt weight or one per channel (dimension 1)."""
-    if weight.numel() != 1:
+    if weight.dim() > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}")
+    if weight.numel() == 1:
+        weight = weight.reshape(())
+    else:
+        if not input.dim():
+            raise RuntimeError("Not allow zero-dim input tensor.")
         channels = input.size(1) if input.dim() > 1 else 1
         if channels != weight.numel():
             raise RuntimeError(

@@ -144,12 +144,21 @@ def linear_cross_entropy(
     )
 
 
+def _check_scores(input):
+    """Scores of classes: (C), or (N, C) with any N."""
+    if input.dim() > 2 or (input.dim() and not input.size(-1)):
+        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
+
+
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """sum_j max(0, margin - x[y] + x[j])**p / C over classes j other than the label y; (N, C), (N)."""
     reduction = chosen(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
-    classes = input.size(-1)
+    _check_scores(input)
+    classes = input.size(-1) if input.dim() else 1
+    if weight is not None and weight.dim() != 1:
+        raise ValueError("weight must be one-dimensional")
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     labels = target.reshape(-1)
@@ -167,9 +176,10 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """sum_ij max(0, 1 - (x[y_i] - x[j])) / C over labels y_i and classes j that are no label; labels end at the first -1."""
     reduction = chosen(reduction, size_average, reduce)
+    _check_scores(input)
     if target.size() != input.size():
         raise RuntimeError(f"inconsistent target size: {list(target.size())} for input of size: {list(input.size())}")
-    classes = input.size(-1)
+    classes = input.size(-1) if input.dim() else 1
     if ((target < -1) | (target >= classes)).any():
         raise RuntimeError("argument #2 'target' is out of range")
     scores, labels = input.reshape(-1, classes), target.reshape(-1, classes)

@@ -349,7 +349,7 @@ def pixel_shuffle(input, upscale_factor):
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
     lead = input.shape[:-3]
-    apart = input.reshape(-1, channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    apart = input.reshape(math.prod(lead), channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
     return apart.reshape(*lead, channels // (r * r), height * r, width * r)
 
 
@@ -368,7 +368,7 @@ def pixel_unshuffle(input, downscale_factor):
                 f"by {r}"
             )
     lead = input.shape[:-3]
-    apart = input.reshape(-1, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    apart = input.reshape(math.prod(lead), channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
     return apart.reshape(*lead, channels * r * r, height // r, width // r)
 
 

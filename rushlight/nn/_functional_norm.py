@@ -29,6 +29,8 @@ def batch_norm(
     """
     if training:
         _check_size_when_training(input.size())
+    if not input.numel():
+        return input.clone()
     channels = input.size(1)
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, vector in given.items():

@@ -100,7 +100,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             "least one."
         )
     found = windows(torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
-    columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), -1, places[0] * places[1])
+    columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), image.size(1) * kernel[0] * kernel[1], places[0] * places[1])
     return columns[0] if single else columns
 
 

@@ -42,6 +42,7 @@ from . import (  # order: later files use earlier ones
     pool,
     einsum,
     linalg,
+    compat,
 )
 
 _SLOTS = {

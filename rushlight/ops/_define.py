@@ -41,8 +41,8 @@ TENSOR, NUMBER, ATTRIBUTE, BAKED = range(4)
 class Entry:
     """What the registry knows of an operator besides the callable.
 
-    where: the faces it appears on, out of 'function' (``torch.f``), 'method' (``Tensor.f``), 'inplace' (``Tensor.f_``), 'functional'
-    (``nn.functional.f``), 'special', 'linalg', 'fft'; samples: sample calls for tests and docs.
+    where: the faces it appears on, out of 'function' (``torch.f``), 'function_' (``torch.f_``), 'method' (``Tensor.f``), 'inplace'
+    (``Tensor.f_``), 'functional' (``nn.functional.f``), 'special', 'linalg', 'fft'.
     """
 
     __slots__ = ("aliases", "family", "module", "name", "operator", "options", "where")

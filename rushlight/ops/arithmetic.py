@@ -39,7 +39,9 @@ def add(input, other, *, alpha=1):
     tensor([21., 42.])
     """
     if input.type == "b1":
-        return input | other
+        if isinstance(alpha, (int, float)):
+            return input | other if alpha else fn.where(other, input, input)
+        return input | fn.where(alpha, other, False)
     return input + alpha * other
 
 
@@ -269,13 +271,13 @@ def clamp(input, min: operand = None, max: operand = None):
     return fn.clamp(input, min, max)
 
 
-@pointwise(dtypes="real", overloads=True)
+@pointwise(dtypes="real", overloads=True, where="function function_ method")
 def clamp_min(input, min):
     """``input`` limited from below."""
     return fn.clamp(input, min, None)
 
 
-@pointwise(dtypes="real", overloads=True)
+@pointwise(dtypes="real", overloads=True, where="function function_ method")
 def clamp_max(input, max):
     """``input`` limited from above."""
     return fn.clamp(input, None, max)

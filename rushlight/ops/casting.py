@@ -246,7 +246,7 @@ def _(grad):
     return conj(grad)
 
 
-@library(where="function method", differentiable="input", label="Conj")
+@library(where="function function_ method", inplace=True, differentiable="input", label="Conj")
 def conj_physical(input):
     """The complex conjugate in new memory."""
     return _conj_values(input) if input.is_complex() else input
@@ -404,6 +404,7 @@ def _attribute(name, value, doc):
 
 
 _attribute("layout", LAYOUTS["strided"], "Every tensor is strided.")
-for _name in ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps", "is_xpu", "is_meta", "is_nested", "is_ipu", "is_vulkan"):
+for _name in ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps", "is_xpu", "is_meta", "is_nested", "is_ipu", "is_vulkan",
+              "is_xla", "is_maia", "is_mtia", "volatile"):
     _attribute(_name, False, "False: tensors are dense, on the CPU or a GPU.")
 _attribute("name", None, "Always None, as PyTorch's.")

@@ -5,8 +5,9 @@ from .._core import matmul as _matmul
 from .._core import operator as _core
 from .._core.tensor import Tensor, set_slot
 from ..lang.types import NAMES
-from . import arithmetic, casting, reduction, shape
+from . import arithmetic, casting, movement, reduction, shape
 from ._define import Entry, composite, registry
+from .index import zeros_of
 
 
 def _compile(code):
@@ -39,6 +40,8 @@ def _checked_inplace(op, name):
         if name in ("addmm", "baddbmm") and first.ndim == second.ndim == input.ndim and first.shape[-1] == second.shape[-2]:
             _check_shape(input, [*first.shape[:-1], second.shape[-1]], name)
         result = op(input, first, second, **kwargs)
+        if name == "addbmm" and input.ndim < 2:  # PyTorch lets this one grow
+            return _core.write_inplace(movement.resize_(input, *result.shape), result)
         _check_shape(input, list(result.shape), name)
         return _core.write_inplace(input, result)
 
@@ -122,6 +125,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     _check_vectors("addr", vec1=vec1, vec2=vec2)
     added = shape.expand(input, (vec1.shape[0], vec2.shape[0]))
     product = shape.unsqueeze(vec1, 1) * vec2
+    if product.dtype.name == input.dtype.name == "bool":  # and, or
+        return (added if beta else zeros_of(added.shape, added)) | (product if alpha else zeros_of(product.shape, product))
     if alpha != 1:
         product = product * alpha
     return product if beta == 0 else added + product if beta == 1 else added * beta + product

@@ -126,7 +126,7 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
     start, end = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end)
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative\n  Given: {steps}.")
-    if complex in (type(start), type(end)):
+    if complex in (type(start), type(end)) or (dtype is not None and _plain(dtype).is_complex):
         dtype = dtype or _tensor.get_default_dtype().to_complex()
         parts = [linspace(getattr(start, p), getattr(end, p), steps, dtype=dtype.to_real(), device=device) for p in ("real", "imag")]
         return leaf(casting.complex(*parts), requires_grad)

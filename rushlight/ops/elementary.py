@@ -96,7 +96,7 @@ def hypot(input, other):
     return fn.hypot(input, other)
 
 
-@pointwise(floating=True, dtypes="real")
+@pointwise(floating=True, dtypes="real", where="function function_ method")
 def xlogy(input, other):
     """``input * log(other)``; 0 where ``input`` is 0."""
     return fn.xlogy(input, other)
@@ -144,7 +144,7 @@ def rad2deg(input):
     return input * 57.29577951308232
 
 
-@pointwise(floating=True)
+@pointwise(floating=True, where="function function_ method")
 def ldexp(input, other):
     """``input * 2 ** other``."""
     return input * fn.pow(fn.const(2.0, input.type), other)

@@ -117,6 +117,13 @@ def _real(input, name):
     return _promoted(input, name, False)
 
 
+def _axis(d, input):
+    """A dim of ``input``, which must have one."""
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {d} but tensor has no dimensions")
+    return _wrap(d, input.ndim)
+
+
 def _length(n, name="data points"):
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
@@ -131,7 +138,7 @@ def _sizes(input, s, dim, half=False):
             raise RuntimeError(f"Got shape with {count} values but input tensor only has {input.ndim} dimensions.")
         dims = tuple(range(input.ndim - count, input.ndim))
     else:
-        dims = tuple(_wrap(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
+        dims = tuple(_axis(d, input) for d in ((dim,) if isinstance(dim, int) else dim))
         if len(set(dims)) != len(dims):
             raise RuntimeError("FFT dims must be unique")
         if s is not None and len(s) != len(dims):
@@ -443,9 +450,10 @@ def istft(
     _check_stft(call, n_fft, hop_length, win_length, window, n_fft)
     w = _window(window, win_length, n_fft, input.real)
     norm, spectra = "ortho" if normalized else None, shape.transpose(x, 1, 2)
-    frames = irfft(spectra, n_fft, norm=norm) if half else ifft(spectra, norm=norm)
-    if not return_complex and frames.is_complex():
-        frames = frames.real
+    if half or not return_complex:  # a real signal: the upper half of a whole spectrum repeats the lower
+        frames = irfft(shape.narrow(spectra, 2, 0, n_fft // 2 + 1), n_fft, norm=norm)
+    else:
+        frames = ifft(spectra, norm=norm)
     count = frames.shape[1]
     total = n_fft + hop_length * (count - 1)
     signal = shape.view_scatter(frames * w, (x.shape[0], total), "unfold", (1, n_fft, hop_length))

@@ -5,7 +5,7 @@ import warnings
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
-from . import arithmetic, joining, reduction, shape
+from . import arithmetic, joining, masks, reduction, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
 from .index import check_source, check_tensor, one_element, out_of_bounds, title, zeros_of
@@ -340,13 +340,13 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
 
     include_self: whether what was in ``input`` takes part; places that ``index`` does not name keep it in any case.
     """
-    return _scatter_reduce(input, dim, index, src, reduce, include_self)
+    return _scatter_reduce(input, _wrap(dim, input.ndim), index, src, reduce, include_self)
 
 
 @composite(where="")
 def scatter_reduce_(input, dim, index, src, reduce, *, include_self=True):
     """In-place version of :func:`scatter_reduce`: overwrites the tensor and returns it."""
-    return _scatter_reduce.inplace(input, dim, index, src, reduce, include_self)
+    return _scatter_reduce.inplace(input, _wrap(dim, input.ndim), index, src, reduce, include_self)
 
 
 scatter_reduce.inplace = scatter_reduce_
@@ -466,4 +466,4 @@ def take_along_dim(input, indices, dim=None):
         joining.common_shape(*([1 if d == dim else n for d, n in enumerate(t.shape)] for t in (input, indices)))
     )
     input, indices = (shape.expand(t, common[:dim] + [t.shape[dim]] + common[dim + 1 :]) for t in (input, indices))
-    return gather(input, dim, indices)
+    return gather(input, dim, masks.where(indices < 0, indices + input.shape[dim], indices))  # negative ones count from the end

@@ -7,7 +7,9 @@ import weakref
 from .._core import movement as _movement
 from .._core import tensor as _tensor
 from .._core.convert import frombuffer
+from ..lang import expr as ex
 from ..lang import functions as fn
+from ..lang import types as ty
 from . import arithmetic, reduction, shape
 from ._define import composite, pointwise, rowwise
 from .index import check_tensor, title
@@ -133,6 +135,8 @@ def equal(input, other):
 @pointwise(where="", inplace=False)
 def _close(input, other, *, rtol=1e-05, atol=1e-08, equal_nan=False):
     gap = fn.abs(input - other)
+    if ty.is_complex(input.type):
+        rtol, atol = (fn.real(t) if isinstance(t, ex.Expr) else t for t in (rtol, atol))
     near = fn.isfinite(gap) & fn.le(gap, atol + fn.abs(rtol * fn.abs(other)))
     same = fn.eq(input, other) | near
     return same | (fn.isnan(input) & fn.isnan(other)) if equal_nan else same
@@ -145,6 +149,7 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
     Raises RuntimeError if the dtypes differ or a tolerance is negative.
     """
+    check_tensor("isclose", "input", 1, input)
     check_tensor("isclose", "other", 2, other)
     if input.dtype is not other.dtype:
         raise RuntimeError(

@@ -21,6 +21,13 @@ def _sequence(name, tensors):
     return tensors
 
 
+def _some(name, tensors):
+    """A list of tensors that holds at least one."""
+    if not _sequence(name, tensors):
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return tensors
+
+
 def _wrap(dim, ndim):
     n = max(ndim, 1)
     if not -n <= dim < n:
@@ -87,20 +94,20 @@ def stack(tensors, dim=0):
 @composite(where="function")
 def hstack(tensors):
     """Joined along dim 1 (dim 0 for 1-d tensors)."""
-    tensors = atleast_1d(_sequence("hstack", tensors))
+    tensors = atleast_1d(_some("hstack", tensors))
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
 @composite(where="function", aliases=("row_stack",))
 def vstack(tensors):
     """Joined along dim 0; 1-d tensors become rows."""
-    return cat(atleast_2d(_sequence("vstack", tensors)), 0)
+    return cat(atleast_2d(_some("vstack", tensors)), 0)
 
 
 @composite(where="function")
 def dstack(tensors):
     """Joined along dim 2."""
-    return cat(atleast_3d(_sequence("dstack", tensors)), 2)
+    return cat(atleast_3d(_some("dstack", tensors)), 2)
 
 
 @composite(where="function")
@@ -204,7 +211,12 @@ def _along(name, dim, least):
                 f"{input.ndim} dimensions!"
             )
         d = 0 if name == "hsplit" and input.ndim == 1 else dim
-        if isinstance(indices_or_sections, int) and input.shape[d] % indices_or_sections:
+        if not isinstance(indices_or_sections, (int, tuple, list, Tensor)):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - got (Tensor, {type(indices_or_sections).__name__}), but expected "
+                "one of:\n  an int, the number of equal pieces, or a tuple of ints, the places to cut at"
+            )
+        if isinstance(indices_or_sections, int) and (not indices_or_sections or input.shape[d] % indices_or_sections):
             raise RuntimeError(
                 f"torch.{name} attempted to split along dimension {d}, but the size of the dimension "
                 f"{input.shape[d]} is not divisible "

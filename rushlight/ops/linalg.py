@@ -245,7 +245,7 @@ def vander(x, N=None):
     if (x.ndim == 0 and N is None) or (N is not None and N < 2) or (N is None and x.shape[-1] < 2):
         raise RuntimeError("N must be greater than 1.")
     powers = creation.arange(x.shape[-1] if N is None else N, device=x.device)
-    return arithmetic.pow(shape.unsqueeze(x, -1), powers)
+    return arithmetic.pow(shape.unsqueeze(x if x.ndim else shape.unsqueeze(x, 0), -1), powers)
 
 
 # -- tensors as matrices --

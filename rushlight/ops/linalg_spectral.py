@@ -408,7 +408,7 @@ def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False):
     if hermitian:
         check_square(A, "linalg.eigh")
     if A.numel() == 0:
-        return creation.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), dtype=A.dtype, device=A.device)
+        return shape.transpose(A, -1, -2) * 0
     return _pinv(A, atol, rcond if rtol is None else rtol, hermitian)
 
 
@@ -484,16 +484,29 @@ def _lstsq(A, B, rcond, driver):
 
 @_lstsq.backward_of
 def _(grads, A, B, needs):
-    """The solution is pinv(A) B."""
-    if grads[0] is None:
+    """The solution is X = pinv(A) B; it is where the residuals, the squares of A X - B, do not change with X."""
+    if grads[0] is None and grads[1] is None:
         return None, None
     P = pinv(A)
+    if grads[1] is not None and grads[1].numel():
+        X = multiply(P, B)
+        turned = (multiply(A, X) - B) * (2 * shape.unsqueeze(grads[1], -2))
+        if grads[0] is None:
+            return multiply(turned, adjoint(X)), -turned
+        first, second = _lstsq_solution(grads[0], A, B, P, needs)
+        return None if first is None else first + multiply(turned, adjoint(X)), second - turned
+    if grads[0] is None:
+        return None, None
+    return _lstsq_solution(grads[0], A, B, P, needs)
+
+
+def _lstsq_solution(grad, A, B, P, needs):
     of_a = None
     if needs[0]:
-        g, Ph = multiply(grads[0], adjoint(B)), adjoint(P)
+        g, Ph = multiply(grad, adjoint(B)), adjoint(P)
         gh = adjoint(g)
         of_a = multiply(gh - multiply(A, P, gh), P, Ph) + multiply(Ph, P, gh - multiply(gh, P, A)) - multiply(Ph, g, Ph)
-    return of_a, multiply(adjoint(P), grads[0])
+    return of_a, multiply(adjoint(P), grad)
 
 
 @composite(where="linalg", name="linalg_lstsq")
@@ -521,6 +534,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     check_lapack(A, "linalg_lstsq_cpu")
     A, right = broadcast_batches(A, right)
     result = _lstsq(A, right, epsilon(A) * max(A.shape[-2:]) if rcond is None else rcond, driver)
+    result = return_types.linalg_lstsq(*result[:3], result.singular_values.detach())
     if not vector:
         return result
     return return_types.linalg_lstsq(shape.squeeze(result.solution, -1), *result[1:])

@@ -42,15 +42,15 @@ def _(grad, dims):
 
 
 @composite
-def flip(input, *dims):
+def flip(input, *positions, dims=None):
     """A copy with the elements in reverse order along ``dims``.
 
     >>> torch.flip(torch.tensor([1, 2, 3]), (0,))
     tensor([3, 2, 1])
     """
-    if not dims:
+    if not positions and dims is None:
         raise TypeError('flip() missing 1 required positional arguments: "dims"')
-    return _flip(input, _distinct(_ints(dims), input.ndim))
+    return _flip(input, _distinct(_ints(positions or (dims,)), input.ndim))
 
 
 @composite

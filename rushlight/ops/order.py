@@ -311,11 +311,15 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
     spacing: a number, a number for each dim, or a tensor of coordinates for each; edge_order: 1 or 2, the order at the
     two ends.
     """
+    spacing = 1 if spacing is None else spacing
     dims = (
         tuple(range(input.ndim))
         if dim is None
         else tuple(_wrap(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim))
     )
+    for d in dims:
+        if dims.count(d) > 1:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     spacings = [spacing] * len(dims) if isinstance(spacing, (int, float, complex)) else list(spacing)
@@ -351,8 +355,8 @@ def renorm(input, p, dim, maxnorm):
 
 def _distance(difference, p):
     """The p-norm along the last dim, with a zero gradient where the difference is zero."""
-    if p == 0:
-        return shape.cast(reduction.count_nonzero(difference, -1), difference.dtype)
+    if p == 0:  # flat almost everywhere
+        return shape.cast(reduction.count_nonzero(difference, -1), difference.dtype) + reduction.sum(difference * 0, -1)
     if p == math.inf:
         return reduction.amax(arithmetic.abs(difference), -1)
     return reduction._vector_norm(difference, float(p), difference.ndim - 1, False)

@@ -111,9 +111,8 @@ def normal_(self, mean=0.0, std=1.0, *, generator=None):
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if self.is_complex():  # each part has half the variance
-        if mean != 0:
-            raise RuntimeError("normal_ of a complex tensor takes no mean; add it afterwards")
-        return _core.fill(self, "normal", 0.0, std * math.sqrt(0.5), generator)
+        _core.fill(self, "normal", 0.0, std * math.sqrt(0.5), generator)
+        return self.add_(complex(mean, mean)) if mean != 0 else self
     if not self.is_floating_point():
         raise _unsupported("normal_kernel_cpu", self)
     return _core.fill(self, "normal", float(mean), float(std), generator)

@@ -24,6 +24,8 @@ slice, cast, copy_, t = (_native[n] for n in ("slice", "cast", "copy_", "t"))
 @composite(where="method")
 def sum_to_size(input, *size):
     """``input`` summed to a shape that broadcasts to its own: the adjoint of expand."""
+    if not size:
+        raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
     lead = input.ndim - len(size)
     if lead < 0 or any(s not in (1, n) for s, n in zip(size, input.shape[lead:])):

@@ -1,5 +1,6 @@
 """Order: sort and its relatives, selection of the largest, distinct values, binary search and counting into bins."""
 
+import builtins
 import math
 
 from .. import return_types
@@ -400,7 +401,7 @@ def _limits(name, input, low, high):
 
 
 def _check_bins(input, bins):
-    if not input.is_floating_point() or input.dtype.itemsize < 4:
+    if not input.is_floating_point() or input.dtype.itemsize < 2:
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{title(input)}'")
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
@@ -408,15 +409,24 @@ def _check_bins(input, bins):
 
 def _counted(input, edges, weight):
     """The weights of the elements in each bin between the edges; the last bin has both ends."""
-    flat = shape.reshape(input.detach(), (-1,))
     bins = edges.shape[0] - 1
-    number = searchsorted(edges, flat, right=True) - 1
-    number = number - shape.cast(arithmetic.eq(flat, edges[-1]), _int64)
-    inside = (number >= 0) & (number < bins)
-    added = shape.cast(inside, input.dtype)
+    number, inside = _bin_of(shape.reshape(input.detach(), (-1,)), edges)
+    return _weights(inside, arithmetic.clamp(number, 0, bins - 1), bins, weight, edges.dtype)
+
+
+def _bin_of(x, edges):
+    """(the number of the bin of each element, whether it lies in any)."""
+    number = searchsorted(edges, shape.contiguous(x), right=True) - 1
+    number = number - shape.cast(arithmetic.eq(x, edges[-1]), _int64)
+    return number, (number >= 0) & (number < edges.shape[0] - 1)
+
+
+def _weights(inside, number, bins, weight, dtype):
+    """The sum of the weights (of 1) of the elements inside, by number."""
+    added = shape.cast(inside, dtype)
     if weight is not None:
         added = added * shape.reshape(weight, (-1,))
-    return gather.scatter_add(zeros_of((bins,), edges), 0, arithmetic.clamp(number, 0, bins - 1), added)
+    return gather.scatter_add(zeros_of((bins,), added), 0, number, added)
 
 
 @composite
@@ -430,6 +440,58 @@ def histc(input, bins=100, min=0, max=0):
     _check_bins(input, bins)
     low, high = _limits("torch.histc", input, min, max)
     return _counted(input, creation.linspace(low, high, bins + 1, dtype=input.dtype, device=input.device), None)
+
+
+@composite(where="function")
+def histogramdd(input, bins, *, range=None, weight=None, density=False):
+    """``(hist, bin_edges)``: how many points (or what weight) lie in each box of a grid.
+
+    input: points of N coordinates, (..., N); bins: the edges along each coordinate, or the numbers of equal bins (or one number)
+    over ``range``, given as low and high of each coordinate in turn (default: from the least to the greatest).
+
+    >>> torch.histogramdd(torch.tensor([[0., 1.], [1., 0.], [1., 1.]]), [2, 2]).hist
+    tensor([[0., 1.],
+            [1., 1.]])
+    """
+    if input.ndim < 2:
+        raise RuntimeError("torch.histogramdd(): input tensor should have at least 2 dimensions")
+    _check_bins(input, 1)
+    points = shape.reshape(input.detach(), (-1, input.shape[-1]))
+    edges = _grid(points, bins, range)
+    where, inside = None, None
+    for d, e in enumerate(edges):
+        number, ok = _bin_of(shape.select(points, 1, d), e)
+        n = e.shape[0] - 1
+        number = arithmetic.clamp(number, 0, n - 1)
+        where, inside = (number, ok) if where is None else (where * n + number, inside & ok)
+    sizes = [e.shape[0] - 1 for e in edges]
+    hist = shape.reshape(_weights(inside, where, math.prod(sizes), weight, input.dtype), tuple(sizes))
+    if density:
+        hist = hist / reduction.sum(hist)
+        for d, e in enumerate(edges):
+            hist = hist / shape.reshape(e[1:] - e[:-1], [-1 if k == d else 1 for k in builtins.range(len(sizes))])
+    return return_types.histogramdd(hist, tuple(edges))
+
+
+def _grid(points, bins, span):
+    """The edges along each coordinate."""
+    from . import creation
+
+    n = points.shape[1]
+    bins = [bins] * n if isinstance(bins, int) else list(bins)
+    if len(bins) != n:
+        raise RuntimeError(
+            f"histogramdd: The size of bins must be equal to the innermost dimension of the input.\n  Given: {len(bins)} for {n}."
+        )
+    if all(isinstance(b, Tensor) for b in bins):
+        return bins
+    if span is not None and len(span) != 2 * n:
+        raise RuntimeError(f"torch.histogramdd(): for a {n}-dimensional histogram range should have {2 * n} elements, but got {len(span)}")
+    edges = []
+    for d, b in enumerate(bins):
+        low, high = _limits("torch.histogramdd", shape.select(points, 1, d), *(span[2 * d : 2 * d + 2] if span else (0, 0)))
+        edges.append(creation.linspace(low, high, b + 1, dtype=points.dtype))
+    return edges
 
 
 @composite

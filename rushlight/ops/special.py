@@ -11,7 +11,7 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from . import arithmetic, casting, creation, elementary, joining, masks, reduction, shape, statistics
 from ._define import Entry, composite, constant, library, pointwise, registry
-from .index import title
+from .index import check_tensor, title
 
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()
@@ -102,7 +102,7 @@ igammac = _incomplete_gamma("igammac", -1, "The regularised upper incomplete gam
 # -- Bessel functions --
 
 
-def _bessel(name, doc):
+def _without_gradient(name, doc):
     def definition(input):
         return _evaluated(name.removeprefix("bessel_"), input)
 
@@ -112,10 +112,27 @@ def _bessel(name, doc):
 
 for _letter, _kind in (("j", "first"), ("y", "second")):
     for _order in (0, 1):
-        _bessel(
+        _without_gradient(
             f"bessel_{_letter}{_order}",
             f"The Bessel function of the {_kind} kind of order {_order}. It has no gradient.",
         )
+
+
+for _order in (0, 1):
+    _without_gradient(
+        f"modified_bessel_k{_order}",
+        f"The modified Bessel function of the second kind of order {_order}; nan below 0. It has no gradient.",
+    )
+    _without_gradient(f"scaled_modified_bessel_k{_order}", f"``exp(x)`` times :func:`modified_bessel_k{_order}`. It has no gradient.")
+_without_gradient("airy_ai", "Airy's function Ai. It has no gradient.")
+
+
+@pointwise(where="special", inplace=False, floating=True, dtypes="float")
+def spherical_bessel_j0(input):
+    """The spherical Bessel function of order 0, ``sin(x) / x``."""
+    zero, far = fn.eq(input, 0), fn.isinf(input)
+    x = fn.where(zero | far, 1, input)
+    return fn.where(zero, 1, fn.where(far, 0, fn.sin(x) / x))
 
 
 # -- orthogonal polynomials --
@@ -127,7 +144,7 @@ def _polynomial(name, doc, first, step):
     def definition(input, n):
         x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
         degree = n if isinstance(n, Tensor) else creation.full((), n, dtype=_int64, device=x.device)
-        x, degree = joining.broadcast_tensors(x.detach(), degree)
+        x, degree = joining.broadcast_tensors(x.detach(), shape.cast(degree, _int64))  # a degree's fraction is cut off
         before, p = x * 0, x * 0 + 1
         out = masks.where(degree < 0, before, p)
         for k in range(int(reduction.amax(degree)) if degree.numel() else 0):
@@ -194,7 +211,7 @@ def _integral(name, input, other):
     return joining.broadcast_tensors(*(arithmetic.abs(shape.cast(t, kind)) for t in (input, other)))
 
 
-@composite(inplace=True)
+@composite(where="function function_ method", inplace=True)
 def gcd(input, other):
     """The greatest common divisor, by Euclid's algorithm on all elements together; 0 for two zeros."""
     a, b = _integral("gcd", input, other)
@@ -203,7 +220,7 @@ def gcd(input, other):
     return shape.clone(a)
 
 
-@composite(inplace=True)
+@composite(where="function function_ method", inplace=True)
 def lcm(input, other):
     """The least common multiple; 0 where either is 0."""
     a, b = _integral("lcm", input, other)
@@ -250,9 +267,10 @@ def frexp(input, *, out=None):
     return return_types.frexp(*result)
 
 
-@composite(inplace=True)
+@library(inplace=True, differentiable="input other", label="Nextafter")
 def nextafter(input, other):
     """The next number after ``input`` towards ``other`` that the dtype has."""
+    check_tensor("nextafter", "other", 2, other)
     kind = _operator.result_type(input, other)
     if not kind.is_floating_point:
         raise NotImplementedError(f"\"nextafter_cpu\" not implemented for '{title(input)}'")
@@ -266,6 +284,12 @@ def nextafter(input, other):
     moved = masks.where(arithmetic.eq(x, 0), arithmetic.copysign(least, y), moved)
     moved = masks.where(arithmetic.eq(x, y), y, moved)
     return masks.where(arithmetic.isnan(x) | arithmetic.isnan(y), x + y, moved)
+
+
+@nextafter.backward_of
+def _(grad, input, other):
+    same = arithmetic.eq(input, other)  # then the result is the other's value
+    return arithmetic.masked_fill(grad, same, 0), arithmetic.masked_fill(grad, ~same, 0)
 
 
 # -- names of torch.special for operators that have another one in torch --

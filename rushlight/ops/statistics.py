@@ -3,7 +3,7 @@
 import warnings
 
 from .._core import tensor as _tensor
-from . import arithmetic, reduction, shape
+from . import arithmetic, elementary, reduction, shape
 from ._define import composite
 
 _missing = object()
@@ -71,7 +71,12 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missi
 @composite
 def logsumexp(input, dim, keepdim=False):
     """``log(sum(exp(x)))`` along ``dim``, without overflow."""
-    return reduction._logsumexp(input, dim, keepdim)
+    if not input.is_complex():
+        return reduction._logsumexp(input, dim, keepdim)
+    top = reduction.amax(input.real.detach(), dim, True)
+    top = arithmetic.masked_fill(top, ~arithmetic.isfinite(top), 0)
+    out = elementary.log(reduction.sum(elementary.exp(input - top), dim, True)) + top
+    return out if keepdim else shape.squeeze(out, dim if input.ndim else ())
 
 
 @composite

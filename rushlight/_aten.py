@@ -1,0 +1,408 @@
+"""Functions of ``torch.`` whose arguments are those of PyTorch's inner library: reductions are numbers, states come with the results.
+
+Those of :mod:`rushlight.nn.functional` say what they compute; here only the form of the call is another. The module is imported when the
+package is asked for a name that it does not know; what it offers is marked by ``@public``.
+"""
+
+import math
+
+import rushlight as torch
+
+from .nn import _functional_dropout as _dropout
+from .nn import _functional_embedding as _embedding
+from .nn import _functional_rnn as _rnn
+from .nn import functional as F
+
+names = {}
+"""Name -> function: everything that the package takes from here."""
+
+
+def public(function):
+    """Makes a function one of ``torch.``."""
+    names[function.__name__] = function
+    return function
+
+
+# functions of nn.functional that PyTorch also has at the top, with the same leading parameters
+for _name in """conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc pixel_shuffle pixel_unshuffle
+        channel_shuffle native_channel_shuffle prelu rrelu rrelu_ celu_ selu_ threshold_ cosine_similarity pairwise_distance avg_pool1d
+        max_pool1d max_pool2d max_pool3d max_pool1d_with_indices adaptive_avg_pool1d rms_norm""".split():
+    public(getattr(F, _name))
+
+
+# -- losses --
+
+
+def _reduction(number):
+    """'none', 'mean' or 'sum' for 0, 1, 2."""
+    return ("none", "mean", "sum")[number]
+
+
+@public
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=1):
+    """See :func:`nn.functional.binary_cross_entropy_with_logits`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.binary_cross_entropy_with_logits(input, target, weight, reduction=_reduction(reduction), pos_weight=pos_weight)
+
+
+@public
+def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
+    """See :func:`nn.functional.cosine_embedding_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.cosine_embedding_loss(input1, input2, target, margin, reduction=_reduction(reduction))
+
+
+@public
+def hinge_embedding_loss(input, target, margin=1.0, reduction=1):
+    """See :func:`nn.functional.hinge_embedding_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.hinge_embedding_loss(input, target, margin, reduction=_reduction(reduction))
+
+
+@public
+def kl_div(input, target, reduction=1, *, log_target=False):
+    """See :func:`nn.functional.kl_div`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.kl_div(input, target, reduction=_reduction(reduction), log_target=log_target)
+
+
+@public
+def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
+    """See :func:`nn.functional.margin_ranking_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.margin_ranking_loss(input1, input2, target, margin, reduction=_reduction(reduction))
+
+
+@public
+def poisson_nll_loss(input, target, log_input, full, eps, reduction):
+    """See :func:`nn.functional.poisson_nll_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_reduction(reduction))
+
+
+@public
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, reduction=1):
+    """See :func:`nn.functional.triplet_margin_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=_reduction(reduction))
+
+
+@public
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=1, zero_infinity=False):
+    """See :func:`nn.functional.ctc_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, _reduction(reduction), zero_infinity)
+
+
+# -- normalisation --
+
+
+@public
+def batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=True):
+    """See :func:`nn.functional.batch_norm`; cudnn_enabled has no effect."""
+    return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+@public
+def instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled=True):
+    """See :func:`nn.functional.instance_norm`; cudnn_enabled has no effect."""
+    return F.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+
+
+@public
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
+    """See :func:`nn.functional.layer_norm`; cudnn_enable has no effect."""
+    return F.layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+@public
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
+    """See :func:`nn.functional.group_norm`; cudnn_enabled has no effect."""
+    return F.group_norm(input, num_groups, weight, bias, eps)
+
+
+def _moments(input, dims, eps):
+    """(mean, reciprocal deviation) over ``dims``, which stay as 1."""
+    var, mean = torch.var_mean(input, dims, correction=0, keepdim=True)
+    return mean, torch.rsqrt(var + eps)
+
+
+@public
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    """``(batch_norm, mean, reciprocal deviation)`` of the channels; the latter two are empty unless ``training``."""
+    out = F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    if not training:
+        return out, input.new_empty((0,)), input.new_empty((0,))
+    mean, rstd = _moments(input, [d for d in range(input.dim()) if d != 1], eps)
+    return out, mean.reshape(-1), rstd.reshape(-1)
+
+
+@public
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    """``(layer_norm, mean, reciprocal deviation)`` over the last dims."""
+    mean, rstd = _moments(input, list(range(input.dim() - len(normalized_shape), input.dim())), eps)
+    return F.layer_norm(input, normalized_shape, weight, bias, eps), mean, rstd
+
+
+@public
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
+    """``(group_norm, mean, reciprocal deviation)`` of N samples of C channels of HxW elements, in ``group`` groups."""
+    mean, rstd = _moments(input.reshape(N, group, C // group * HxW), [2], eps)
+    return F.group_norm(input, group, weight, bias, eps), mean.squeeze(2), rstd.squeeze(2)
+
+
+@public
+def norm_except_dim(v, pow=2, dim=0):
+    """The norm over all dims but ``dim``, which keeps its place; dim=-1: over all."""
+    if dim == -1:
+        return v.norm(pow)
+    return v.norm(pow, [d for d in range(v.dim()) if d != dim % v.dim()], keepdim=True)
+
+
+@public
+def frobenius_norm(input, dim, keepdim=False):
+    """The root of the sum of squares over ``dim``, an int or a tuple (empty: all dims)."""
+    return torch.linalg.vector_norm(input, 2, dim if dim != () and dim != [] else None, keepdim)
+
+
+@public
+def nuclear_norm(input, dim=None, keepdim=False):
+    """The sum of the singular values of the matrices in two dims."""
+    if isinstance(dim, bool):
+        dim, keepdim = None, dim
+    return torch.linalg.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)
+
+
+# -- dropout --
+
+
+def _drops(name):
+    """``torch.name(input, p, train)`` and its in-place form."""
+    function = getattr(F, name, None) or _feature_dropout
+
+    def out_of_place(input, p, train):
+        return function(input, p, train)
+
+    def in_place(input, p, train):
+        return function(input, p, train, True)
+
+    for form, title in ((out_of_place, name), (in_place, name + "_")):
+        form.__name__ = form.__qualname__ = title
+        form.__doc__ = f"``{name}`` with probability p where ``train``; see :mod:`nn.functional`."
+        public(form)
+
+
+def _feature_dropout(input, p, train, inplace=False):
+    """Zeros whole channels with probability p."""
+    _dropout._check(p)
+    return _dropout._feature_dropout(input, p, train, inplace)
+
+
+for _name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"):
+    _drops(_name)
+
+
+@public
+def native_dropout(input, p, train):
+    """``(dropout, mask)``: the mask is True for what is kept."""
+    if not train:
+        return input, torch.ones_like(input, dtype=torch.bool)
+    if p == 1:
+        return torch.zeros_like(input), torch.zeros_like(input, dtype=torch.bool)
+    mask = torch.empty_like(input).bernoulli_(1 - p)
+    return input * mask * (1 / (1 - p)), mask.bool()
+
+
+# -- embeddings, images, pooling --
+
+
+@public
+def embedding_bag(weight, indices, offsets, scale_grad_by_freq=False, mode=0, sparse=False, per_sample_weights=None,
+                  include_last_offset=False, padding_idx=None):  # fmt: skip
+    """``(bags, the bag of each index, the sizes of the bags, for mode 2 the rows of the maxima)``; mode: 0 sum, 1 mean, 2 max."""
+    how = ("sum", "mean", "max")[mode]
+    out = F.embedding_bag(
+        indices, weight, offsets, None, 2.0, scale_grad_by_freq, how, sparse, per_sample_weights, include_last_offset, padding_idx
+    )
+    starts = offsets[:-1] if include_last_offset else offsets
+    bag = torch.searchsorted(starts, torch.arange(indices.numel(), dtype=starts.dtype), right=True) - 1
+    counted = torch.ones_like(bag) if padding_idx is None else (indices != padding_idx).to(bag.dtype)
+    sizes = torch.zeros_like(starts).index_add(0, bag.to(torch.int64), counted.to(starts.dtype))
+    if mode != 2:
+        return out, bag, sizes, torch.empty(0, dtype=indices.dtype)
+    rows = [indices[(bag == b) & (counted != 0)] for b in range(starts.numel())]
+    best = [r[weight.detach()[r].argmax(0)] if r.numel() else torch.zeros(weight.shape[1], dtype=indices.dtype) for r in rows]
+    return out, bag, sizes, torch.stack(best) if best else torch.empty((0, weight.shape[1]), dtype=indices.dtype)
+
+
+@public
+def embedding_renorm_(weight, indices, max_norm, norm_type):
+    """Scales the rows of ``weight`` that ``indices`` name down to the norm ``max_norm``, in place."""
+    _embedding._renormalise(weight, indices, max_norm, norm_type)
+    return weight
+
+
+@public
+def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
+    """See :func:`nn.functional.grid_sample`; modes: 0 bilinear, 1 nearest, 2 bicubic; padding: 0 zeros, 1 border, 2 reflection."""
+    return F.grid_sample(
+        input, grid, ("bilinear", "nearest", "bicubic")[interpolation_mode], ("zeros", "border", "reflection")[padding_mode], align_corners
+    )
+
+
+@public
+def grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners):
+    """:func:`grid_sampler` of images."""
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
+@public
+def grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners):
+    """:func:`grid_sampler` of volumes."""
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
+@public
+def affine_grid_generator(theta, size, align_corners):
+    """See :func:`nn.functional.affine_grid`."""
+    return F.affine_grid(theta, size, align_corners)
+
+
+@public
+def adaptive_max_pool1d(input, output_size):
+    """``(maxima, their places)``; see :func:`nn.functional.adaptive_max_pool1d`."""
+    return F.adaptive_max_pool1d(input, output_size, return_indices=True)
+
+
+# -- recurrent networks --
+
+
+def _layers(mode, states):
+    """``torch.lstm``, ``torch.gru`` ...: padded input, or packed rows with their batch sizes."""
+
+    def run(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional):
+        state = tuple(hx) if states > 1 else (hx,)
+        projection = states > 1 and state[0].shape[-1] != state[1].shape[-1]
+        return _rnn._rnn(mode, data, batch_sizes, state, list(params), has_biases, dropout, train, bidirectional, projection)
+
+    def padded(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
+        data = input.transpose(0, 1) if batch_first else input
+        out, last = run(data, None, hx, params, has_biases, num_layers, dropout, train, bidirectional)
+        return (out.transpose(0, 1) if batch_first else out), *last
+
+    def packed(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional):
+        out, last = run(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)
+        return out, *last
+
+    def layers(*args, **kwargs):
+        is_packed = "batch_sizes" in kwargs or (len(args) > 3 and isinstance(args[3], (list, tuple)))
+        return (packed if is_packed else padded)(*args, **kwargs)
+
+    name = mode.lower()
+    layers.__name__ = layers.__qualname__ = name
+    layers.__doc__ = (
+        f"{mode} layers: (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first), or (data, "
+        "batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional) of packed rows; params: the flat list of weights. "
+        "Returns the outputs and the last states."
+    )
+    return public(layers)
+
+
+def _cell(mode, states):
+    """``torch.lstm_cell`` ...: one step."""
+
+    def cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+        state = tuple(hx) if states > 1 else (hx,)
+        new = _rnn._rnn_cell(mode, input, state, w_ih, w_hh, b_ih, b_hh)
+        return new if states > 1 else new[0]
+
+    cell.__name__ = cell.__qualname__ = mode.lower() + "_cell"
+    cell.__doc__ = f"One step of {mode}: input (N, in), hx the state (N, hidden) or a tuple of states; returns the new one."
+    return public(cell)
+
+
+for _mode, _states in (("LSTM", 2), ("GRU", 1), ("RNN_TANH", 1), ("RNN_RELU", 1)):
+    _layers(_mode, _states)
+    _cell(_mode, _states)
+
+
+# -- segments --
+
+
+@public
+def segment_reduce(data, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=False, initial=None):
+    """Stretches of ``data`` along ``axis`` reduced by 'sum', 'mean', 'max', 'min' or 'prod'.
+
+    lengths: how many elements each stretch has; or offsets: where they begin and the last one ends. Both may have leading dims,
+    which are those of ``data`` before ``axis``. initial: what a stretch begins with, and what an empty one gives.
+
+    >>> torch.segment_reduce(torch.tensor([1., 2., 3.]), "max", lengths=torch.tensor([2, 1]))
+    tensor([2., 3.])
+    """
+    if reduce not in ("sum", "mean", "max", "min", "prod"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    if lengths is None and offsets is None:
+        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
+    cuts = lengths if offsets is None else offsets[..., 1:] - offsets[..., :-1]
+    axis %= max(data.dim(), 1)
+    if cuts.dim() > 1:
+        rows = [segment_reduce(d, reduce, lengths=c, axis=axis - 1, initial=initial) for d, c in zip(data, cuts)]
+        return torch.stack(rows)
+    if lengths is not None and not unsafe and int(cuts.sum()) != data.shape[axis]:
+        raise RuntimeError("segment_reduce(): Expected all rows of lengths along axis to sum to data.size(lengths.dim()-1) when !unsafe.")
+    start = 0 if offsets is None else int(offsets[0])
+    empty = {"sum": 0.0, "mean": math.nan, "max": -math.inf, "min": math.inf, "prod": 1.0}[reduce] if initial is None else initial
+    parts = []
+    for n in cuts.tolist():
+        part, start = data.narrow(axis, start, n), start + n
+        parts.append(_segment(part, reduce, axis, initial, empty))
+    return torch.stack(parts, axis) if parts else data.narrow(axis, 0, 0)
+
+
+def _segment(part, reduce, axis, initial, empty):
+    """One stretch reduced."""
+    if not part.shape[axis]:
+        return part.sum(axis) + empty
+    if reduce in ("max", "min"):
+        out = getattr(part, "a" + reduce)(axis)
+        return out if initial is None else getattr(out, "clamp_" + {"max": "min", "min": "max"}[reduce])(initial)
+    out = part.prod(axis) if reduce == "prod" else part.sum(axis)
+    if initial is not None:
+        out = out * initial if reduce == "prod" else out + initial
+    return out / part.shape[axis] if reduce == "mean" else out
+
+
+# -- control flow --
+
+
+@public
+def cond(pred, true_fn, false_fn, operands=()):
+    """``true_fn(*operands)`` if ``pred`` holds, else ``false_fn(*operands)``; pred: a bool, or a tensor of one element."""
+    return (true_fn if bool(pred) else false_fn)(*operands)
+
+
+@public
+def while_loop(cond_fn, body_fn, carried_inputs):
+    """``body_fn(*carried)`` again and again while ``cond_fn(*carried)`` holds; the tuple that is carried at the end."""
+    carried = tuple(carried_inputs)
+    while bool(cond_fn(*carried)):
+        new = body_fn(*carried)
+        carried = tuple(new) if isinstance(new, (tuple, list)) else (new,)
+    return carried
+
+
+# -- what was removed --
+
+
+def _removed(name, arguments, text):
+    def removed(*args, **kwargs):
+        if len(args) + len(kwargs) < len(arguments):
+            missing = arguments[len(args) :]
+            raise TypeError(f"{name}() missing {len(missing)} required positional argument: '{missing[0]}'")
+        raise RuntimeError(f"This function was deprecated since version 1.9 and is now removed.{text}")
+
+    removed.__name__ = removed.__qualname__ = name
+    removed.__doc__ = "Removed from PyTorch: raises RuntimeError, which says what takes its place."
+    public(removed)
+
+
+_removed("eig", ("self",), " `torch.linalg.eig` returns complex tensors of dtype `cfloat` or `cdouble` rather than real tensors mimicking"
+         " complex tensors.\n\nUse torch.linalg.eig(A), or torch.linalg.eigvals(A) for the values alone.")  # fmt: skip
+_removed("symeig", ("input",), " The default behavior has changed from using the upper triangular portion of the matrix by default to"
+         " using the lower triangular portion.\n\nUse torch.linalg.eigh(A, UPLO='U'), or eigvalsh for the values alone.")  # fmt: skip
+_removed("solve", ("input", "A"), " `torch.solve` is deprecated in favor of `torch.linalg.solve`. `torch.linalg.solve` has its arguments"
+         " reversed and does not return the LU factorization.\n\nUse torch.linalg.solve(A, B).")  # fmt: skip
+_removed("lstsq", ("input", "A"), " `torch.lstsq` is deprecated in favor of `torch.linalg.lstsq`.\n\nUse torch.linalg.lstsq(A, B).")
+_removed("matrix_rank", ("input",), "\nPlease use the `torch.linalg.matrix_rank` function instead.")

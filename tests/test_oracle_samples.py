@@ -1,0 +1,27 @@
+"""Every operator on PyTorch's own samples: see oracle_samples.py. A few in each push, all of them in `make test-all`."""
+
+import pytest
+from oracle import torch
+from oracle_samples import database, differences
+
+DTYPES = {torch.float32, torch.float64, torch.int64, torch.complex64, torch.bfloat16, torch.bool, torch.complex128}
+KINDS = ("missing", "value", "raises", "gradient", "gradient raises", "requires_grad", "type of error", "error type", "accepts")
+ALWAYS = ("add", "sum", "index_select", "linalg.norm", "nn.functional.softmax", "scatter_reduce", "histogramdd", "istft", "special.airy_ai")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ALWAYS)
+def test_chosen_operators(name):
+    check([info for info in database() if info.name == name])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("part", range(40))
+def test_every_operator(part):
+    check(database()[part::40])
+
+
+def check(infos):
+    found = [d for info in infos for d in differences(info, DTYPES, limit=12) if d.kind.split(" ", 1)[-1] in KINDS or d.kind in KINDS]
+    assert not found, "\n".join(" | ".join(d) for d in found)
