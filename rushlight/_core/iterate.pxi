@@ -1,7 +1,7 @@
 # From operands to kernel calls: broadcasting, order of dims, collapsing, layout classes, splitting over threads. Included by operator.pyx.
 
 cdef enum:
-    MAX_OPERANDS = 16
+    MAX_OPERANDS = 24    # two bits each lie below the flags of a row kernel's key
     GRAIN = 32768                         # elements below which work is not split
     STREAM_BYTES = 48 * 1024 * 1024       # beyond this the output does not stay in cache: write around it
 

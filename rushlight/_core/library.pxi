@@ -38,7 +38,11 @@ cdef class Library(Operator):
             if place > 0 and self.cuda is not None:
                 forward = self.cuda
         if self.backward is None or not thread_state().grad or not self.records(args, n + (0 if kwnames is None else len(kwnames))):
-            return PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>names)
+            try:
+                return PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>names)
+            except (AttributeError, TypeError) as error:
+                self.blame(args, n, kwnames, error)
+                raise
         state = thread_state()
         old = state.grad
         state.grad = 0
@@ -57,6 +61,21 @@ cdef class Library(Operator):
             return self.call(args, n, kwnames)
         finally:
             state.place = before
+
+    cdef int blame(self, PyObject** args, Py_ssize_t n, tuple kwnames, object error) except -1:
+        """Raises PyTorch's error where ``error`` tells that an argument in a tensor's place was none."""
+        cdef Py_ssize_t i
+        cdef str text = str(error)
+        for i in range(n + (0 if kwnames is None else len(kwnames))):
+            given = <object>args[i]
+            if isinstance(given, Tensor) or type(given) is dict:
+                continue
+            kind = "None" if given is None and type(error) is TypeError else type(given).__name__
+            if type(error) is AttributeError and text.startswith(f"'{kind}' object has no attribute") or (
+                    type(error) is TypeError and text.startswith("Argument '") and text.endswith(f".Tensor, got {kind})")):
+                name = kwnames[i - n] if i >= n else self.signature.names[i] if i < len(self.signature.names) else "input"
+                raise wrong_type(self.__name__, name, i + 1 if i < n else 0, "Tensor", given) from error
+        return 0
 
     cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef list positional = [<object>args[i] for i in range(n)]

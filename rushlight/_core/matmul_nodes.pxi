@@ -43,6 +43,33 @@ cdef class ProductNode(Node):
             results[first + 1] = self.gradient_of_b(g, a, b)
         return results
 
+    def push(self, list tangents, list meta):
+        """The tangent of the product: the products with one operand replaced by its tangent, and that of what was added."""
+        cdef int first = self.adds
+        cdef Tensor a = tangents[first], b = tangents[first + 1]
+        cdef Tensor out = None, other
+        if self.adds and tangents[0] is not None:
+            out = _scaled(tangents[0].expand(meta[0][0]), self.beta.conjugate())
+        if a is not None:
+            other = self.tangent(a, unpack(self.b, self))
+            out = other if out is None else _callbacks["add"](out, other)
+        if b is not None:
+            other = self.tangent(unpack(self.a, self), b)
+            out = other if out is None else _callbacks["add"](out, other)
+        return [out]
+
+    cdef Tensor tangent(self, Tensor a, Tensor b):
+        """The product that was recorded, of other operands."""
+        cdef int64_t[1] size
+        if self.kind == MATRIX:
+            return product(a, PLAIN, b, PLAIN, self.alpha)
+        if self.kind == MATRIX_VECTOR:
+            size[0] = a.sizes[0]
+            return reshape(product(a, PLAIN, _callbacks["unsqueeze"](b, 1), PLAIN, self.alpha), 1, size)
+        if self.kind == LINEAR:
+            return _folded_back(product(_folded(a), PLAIN, b, TRANSPOSED, self.alpha), a, b)
+        return _callbacks["sum"](_callbacks["mul"](_conjugate(a) if self.kind == VDOT else a, b), 0)
+
     cdef Tensor gradient_of_a(self, Tensor g, Tensor a, Tensor b):
         cdef double complex alpha = self.alpha.conjugate()
         if self.kind == MATRIX:

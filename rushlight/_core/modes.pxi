@@ -28,7 +28,10 @@ def set_mode_bit(uint32_t bit, bint on):
     return previous
 
 
-MODES = {"function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY}
+cdef enum:
+    MODE_SHAPES = 8      # nodes note the shapes of their results, for push()
+
+MODES = {"function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES}
 
 
 cdef class GradMode:

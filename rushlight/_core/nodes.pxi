@@ -219,6 +219,10 @@ cdef class FunctionNode(Node):
             return () if self.to_save is None else self.to_save
         return tuple([None if s is None else self.restore(s) for s in self.saved])
 
+    def arguments(self):
+        """(sizes, dtype code, device) of each argument of forward, None for what is no tensor."""
+        return self.inputs
+
     cdef object restore(self, Saved s):
         cdef Tensor t = unpack(s, self), out
         if s.number >= 0 and t.node is None:

@@ -148,6 +148,7 @@ cdef int _install_vectorcall() except -1:
 include "binding.pxi"
 include "pointwise.pxi"
 include "rowwise.pxi"
+include "pushforward.pxi"
 include "rowcopy.pxi"
 include "split.pxi"
 include "update.pxi"

@@ -313,6 +313,31 @@ cdef int differentiable_mask(Program p, Call* c) except -1:
     return mask
 
 
+cdef int fill_call(Program p, Call* c, list values) except -1:
+    """Makes values, which the caller keeps, the operands of a call."""
+    cdef int i
+    cdef object v
+    c.n = len(values)
+    for i in range(c.n):
+        v = values[i]
+        c.source[i] = <PyObject*>v
+        if isinstance(v, Tensor):
+            c.operands[i].tensor = <PyObject*>v
+        else:
+            c.operands[i].tensor = NULL
+            put_scalar(c.operands[i].number, p.codes[p.n_out + i], v)
+    return 0
+
+
+def call_program(Program p, tuple values):
+    """The first output of a program of tensors and numbers, recorded."""
+    cdef Call c
+    cdef list outputs = [], keep = list(values)
+    fill_call(p, &c, keep)
+    compute(p, &c, outputs, p.name)
+    return outputs[0]
+
+
 cdef int compute(Program p, Call* c, list outputs, str label) except -1:
     """Runs the program and, while recording, leaves a node."""
     cdef int mask = 0
@@ -396,6 +421,15 @@ cdef class PointwiseNode(Node):
                 self.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), t.place))
         return 0
 
+    def push(self, list tangents, list meta):
+        """The tangents of the results, given those of the operands in the mask."""
+        if self.constant_target:
+            tangents = tangents[1:]
+        cdef Pushforward forward = Pushforward.of(self.program, self.mask, self.gradient, tangents)
+        if forward is None:
+            return NotImplemented
+        return forward.run(self, self.saved, tangents, meta, NULL, False)
+
     cdef list apply(self, list grads):
         cdef Gradient g = self.gradient
         cdef Call c
@@ -420,15 +454,7 @@ cdef class PointwiseNode(Node):
         if g.eager is not None:
             outputs = g.eager(keep)
         elif g.program is not None:
-            c.n = g.n
-            for i in range(g.n):
-                v = keep[i]
-                c.source[i] = <PyObject*>v
-                if isinstance(v, Tensor):
-                    c.operands[i].tensor = <PyObject*>v
-                else:
-                    c.operands[i].tensor = NULL
-                    put_scalar(c.operands[i].number, g.program.codes[g.program.n_out + i], v)
+            fill_call(g.program, &c, keep)
             compute(g.program, &c, outputs, g.program.name)
         for i in range(len(g.results)):
             r = g.results[i]

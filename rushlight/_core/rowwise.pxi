@@ -473,6 +473,7 @@ cdef class RowNode(Node):
     cdef RowProgram program
     cdef Gradient gradient
     cdef Space space
+    cdef int mask
     cdef bint keepdim
     cdef list saved, inputs
 
@@ -484,6 +485,7 @@ cdef class RowNode(Node):
         cdef int i
         cdef Tensor t
         node.label, node.program, node.gradient, node.space, node.keepdim = label, p, g, space[0], keepdim
+        node.mask = mask
         node.inputs, node.saved = [], [None] * g.n
         for i in range(c.n):
             if mask >> i & 1:
@@ -516,10 +518,8 @@ cdef class RowNode(Node):
         cdef list results = []
         cdef int i, r
         cdef object v
-        cdef RowProgram p
-        if g.program is not None:
-            p = <RowProgram>g.program
-            c.n = g.n
+        cdef RowProgram p = None
+        if g.program is not None or g.eager is not None:
             for i in range(g.n):
                 if g.kind[i] == 0:
                     v = grads[g.index[i]]
@@ -532,12 +532,12 @@ cdef class RowNode(Node):
                     if v is None and self.released:
                         raise freed_graph()
                 keep.append(v)
-                c.source[i] = <PyObject*>v
-                if isinstance(v, Tensor):
-                    c.operands[i].tensor = <PyObject*>v
-                else:
-                    c.operands[i].tensor = NULL
-                    put_scalar(c.operands[i].number, p.codes[p.n_out + i], v)
+        if g.eager is not None:
+            outputs = g.eager(keep, [self.space.size[i] for i in range(self.space.ndim)],
+                              [i for i in range(self.space.ndim) if self.space.reduced >> i & 1], self.keepdim)
+        elif g.program is not None:
+            p = <RowProgram>g.program
+            fill_call(p, &c, keep)
             compute_rows(p, &c, &self.space, self.keepdim, outputs, p.name)
         for i in range(len(self.inputs)):
             r = g.results[i]
@@ -549,10 +549,17 @@ cdef class RowNode(Node):
             if v is None:
                 results.append(None)
                 continue
-            if full and (not self.program.is_full[-2 - r] if r < 0 else not p.is_full[r]):
+            if full and (not self.program.is_full[-2 - r] if r < 0 else p is not None and not p.is_full[r]):
                 v = self.spread(<Tensor>v)
             results.append(reduce_to(<Tensor>v, (code, shape, place)))
         return results
+
+    def push(self, list tangents, list meta):
+        """The tangents of the results, given those of the operands in the mask."""
+        cdef Pushforward forward = Pushforward.of(self.program, self.mask, self.gradient, tangents)
+        if forward is None:
+            return NotImplemented
+        return forward.run(self, self.saved, tangents, meta, &self.space, self.keepdim)
 
     cdef Tensor spread(self, Tensor g):
         """A gradient over the kept dims as a (stride 0) view over the whole space."""

@@ -49,6 +49,24 @@ cdef class ViewNode(Node):
     cdef object shape       # of the input
     cdef object replay      # (operator, arguments) for SCATTER, inverse permutation for PERMUTE
 
+    def push(self, list tangents, list meta):
+        """The tangent of the view, given that of its base (of copy_: that of the source is what counts)."""
+        cdef Tensor t = tangents[len(tangents) - 1]
+        shape, code = meta[0]
+        if t is None:
+            return [None]
+        if self.kind == TRANSPOSE:
+            return [transpose(t, self.d0, self.d1)]
+        if self.kind == SCATTER:
+            return [_callbacks["replay"](t, self.replay[0], self.replay[1])]
+        if self.kind == PERMUTE:
+            return [t.permute([list(self.replay).index(d) for d in range(t.ndim)])]
+        if self.kind == RESHAPE:
+            return [t.reshape(shape)]
+        if self.kind == EXPAND or self.kind == COPY:
+            t = t.expand(shape)
+        return [t if t.code == code else cast(t, code)]
+
     cdef list apply(self, list grads):
         cdef Tensor g = grads[0]
         cdef int64_t[MAX_RANK] sizes

@@ -1,21 +1,23 @@
 """Forward mode: dual tensors that carry a tangent beside their value.
 
-A dual tensor is recorded like any other; its tangent is computed when it is asked for, as the derivative of the
-vector-Jacobian product with respect to the vector (J v = d(u^T J)/du v), which is exact. So every operator with a
-gradient to second order works, and computations under ``no_grad`` carry no tangent.
+A dual tensor is recorded like any other; its tangent is computed when it is asked for, by one walk through the recorded graph from
+the dual tensors to it. A pointwise or rowwise call has a kernel for its tangents, derived from its gradient's; products, views and copies
+are linear in what they are of; any other call's tangent is the derivative of its backward step, which is linear as well. So every
+operator with a gradient to second order works, and computations under ``no_grad`` carry no tangent.
 """
 
 from collections import namedtuple
 
 from .._core import tape
 from .._core.tensor import Tensor
-from .functional import pushforward
+from .functional import noting_shapes, pushforward
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
 UnpackedDualTensor = namedtuple("UnpackedDualTensor", ["primal", "tangent"])
 UnpackedDualTensor.__doc__ = "What unpack_dual returns: the value, and the tangent or None."
 
+_noting = noting_shapes()
 _levels = []  # for each active level: the (dual tensor, tangent) pairs made in it
 
 
@@ -24,6 +26,7 @@ def enter_dual_level():
     if _levels:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     _levels.append([])
+    _noting.__enter__()
     return len(_levels) - 1
 
 
@@ -34,6 +37,7 @@ def exit_dual_level(*, level=None):
             "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
         )
     _levels.pop()
+    _noting.__exit__()
 
 
 class dual_level:

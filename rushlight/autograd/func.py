@@ -12,7 +12,7 @@ from .._core.tensor import Tensor
 from ..utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from . import grad as _grad
 from ._batching import loop
-from .functional import pushforward
+from .functional import noting_shapes, pushforward
 from .grad_mode import enable_grad, is_grad_enabled
 from .stateless import functional_call, stack_module_state
 from .vmap import Batched, active, from_plain, to_plain, vmap
@@ -227,7 +227,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     _check_tangents(primals, tangents)
     with enable_grad():
         tracked = _Tracked(primals)
-        result, aux = _split_aux(func(*tracked.trees), has_aux, "jvp(f, primals, tangents)")
+        with noting_shapes():
+            result, aux = _split_aux(func(*tracked.trees), has_aux, "jvp(f, primals, tangents)")
         plain, spec, recorded = tracked.outputs(result)
         directions = tuple(to_plain(t, tracked.levels) for t in tree_leaves(tangents))
         recorded = recorded or any(t.requires_grad for t in directions)
@@ -248,7 +249,9 @@ def linearize(func, *primals):
     """``(func(*primals), jvp_fn)``, where ``jvp_fn(*tangents)`` gives J tangents without calling func again."""
     with enable_grad():
         tracked = _Tracked(primals)
-        plain, spec, recorded = tracked.outputs(result := func(*tracked.trees))
+        with noting_shapes():
+            result = func(*tracked.trees)
+        plain, spec, recorded = tracked.outputs(result)
 
     def jvp_fn(*tangents):
         _check_tangents(primals, tangents)
@@ -326,9 +329,10 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
     def compute(*args, **kwargs):
         with enable_grad():
             tracked = _Tracked(_select(args, argnums))
-            result, aux = _split_aux(
-                func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacfwd(f)(*args)"
-            )
+            with noting_shapes():
+                result, aux = _split_aux(
+                    func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacfwd(f)(*args)"
+                )
             plain, spec, recorded = tracked.outputs(result)
             columns = [
                 [_pushforward(plain, (p,), (unit,), recorded) for unit in _units(p, tracked.levels)]

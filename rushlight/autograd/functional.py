@@ -1,7 +1,7 @@
 """Derivatives of functions of tensors: jacobian, hessian, and products with them."""
 
 from .._core import tape
-from .._core.tensor import Tensor
+from .._core.tensor import Tensor, _dtype_by_code
 from . import grad as _grad
 from .grad_mode import enable_grad, set_grad_enabled
 
@@ -144,14 +144,75 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
             "The vector v can only be None if the input to the user-provided function is a single Tensor with "
             "a single element.",
         )
-        many_out, outputs = _outputs(func(*inputs), "jvp")
+        with noting_shapes():
+            many_out, outputs = _outputs(func(*inputs), "jvp")
         _check_outputs(outputs, strict)
         found = pushforward(outputs, inputs, v, create_graph, strict)
     return _finish(outputs, many_out, create_graph), _finish(found, many_out, create_graph)
 
 
+_SHAPES = tape.MODES["shapes"]
+
+
+class noting_shapes:
+    """A block whose calls are recorded with the shapes of their results, so that :func:`pushforward` can walk the graph forwards."""
+
+    def __enter__(self):
+        self.before = tape.set_mode_bit(_SHAPES, True)
+
+    def __exit__(self, *error):
+        tape.set_mode_bit(_SHAPES, self.before)
+
+
 def pushforward(outputs, inputs, tangents, create_graph, strict=False):
-    """J v for outputs computed from inputs: the derivative of u^T J, which is linear in u, in the direction v."""
+    """J v for outputs computed from inputs.
+
+    The graph is walked forwards, each node's tangent from those of its inputs and what the node saved; a graph that was recorded
+    without shapes is walked backwards twice.
+    """
+    if not strict:
+        with noting_shapes(), set_grad_enabled(create_graph):
+            found = tape.push(tuple(outputs), tuple(inputs), tuple(tangents), _transpose)
+        if found is not None:
+            return tuple(o.new_zeros(o.shape) if f is None else f for f, o in zip(found, outputs))
+    return _twice_backwards(outputs, inputs, tangents, create_graph, strict)
+
+
+def _transpose(node, tangents, meta):
+    """The tangents of a node's results as the derivative of its backward step, which is linear, in the direction of the tangents."""
+    from .function import Function
+
+    cls = getattr(type(node), "_forward_cls", None)
+    if cls is not None and cls.jvp is not Function.jvp:
+        return _by_jvp(cls, node, tangents)
+    create = tape.is_grad_enabled()
+    with enable_grad():
+        u = [m and _blank(*m) for m in meta]
+        pairs = [(r, t) for r, t in zip(tape.pull(node, u), tangents) if t is not None and r is not None and r.requires_grad]
+        wrt = [x for x in u if x is not None]
+        if not pairs:
+            return [None] * len(u)
+        found = iter(
+            _grad([r for r, _ in pairs], wrt, [t for _, t in pairs], retain_graph=create, create_graph=create, allow_unused=True)
+        )
+    return [None if x is None else next(found) for x in u]
+
+
+def _blank(shape, code):
+    import rushlight
+
+    return rushlight.zeros(shape, dtype=_dtype_by_code(code), requires_grad=True)
+
+
+def _by_jvp(cls, ctx, tangents):
+    """What a custom Function says of its own tangents."""
+    given = iter(tangents)
+    results = cls.jvp(ctx, *(None if m is None else next(given) for m in ctx.arguments()))
+    return list(results) if isinstance(results, tuple) else [results]
+
+
+def _twice_backwards(outputs, inputs, tangents, create_graph, strict):
+    """The derivative of u^T J, which is linear in u, in the direction v."""
     with enable_grad():
         u = tuple(o.new_zeros(o.shape).requires_grad_() for o in outputs)
         rows = _grads(outputs, inputs, u, True)
@@ -294,6 +355,7 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
     is H v that is given.
     """
     with enable_grad():
-        many_in, inputs, v, out, first = _value_and_gradient(func, inputs, v, create_graph, strict, "hvp")
+        with noting_shapes():
+            many_in, inputs, v, out, first = _value_and_gradient(func, inputs, v, create_graph, strict, "hvp")
         second = pushforward(first, inputs, v, create_graph, strict)
     return _finish((out,), False, create_graph), _finish(second, many_in, create_graph)

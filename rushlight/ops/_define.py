@@ -368,10 +368,16 @@ def differentiate(program, mask):
     outputs = tuple(e for e, _ in exprs)
     out_codes = tuple(c if ty.opmath(ty.NAMES[c]) == e.type else ty.CODES[e.type] for e, c in exprs)
     name = program.name + ("_backward" if not program.name.endswith("backward") else "")
-    if not is_rows and len(out_codes) + len(in_codes) > core.OPERAND_LIMIT:
+    if len(out_codes) + len(in_codes) > core.OPERAND_LIMIT:
         from . import _eager
 
-        return core.Gradient(None, tuple(operands), tuple(results), _eager.evaluator(list(outputs), [ty.NAMES[c] for c in out_codes]))
+        types = [ty.NAMES[c] for c in out_codes]
+        if is_rows:
+            wide = [program.full[len(program.out_codes) + i] for i, r in zip(wrt, results) if r >= 0]
+            run = _eager.row_evaluator(list(outputs), types, g.rows, wide)
+        else:
+            run = _eager.evaluator(list(outputs), types)
+        return core.Gradient(None, tuple(operands), tuple(results), run)
     if is_rows:
         backward = _row_program(name, outputs, out_codes, in_codes, g.rows, False, None)
     else:

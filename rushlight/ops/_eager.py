@@ -1,30 +1,83 @@
-"""Expression graphs run operator by operator on tensors: what a gradient falls back on when it has too many operands for one kernel.
+"""Expression graphs run node by node on tensors: what a gradient falls back on when it has too many operands for one kernel.
 
-Fused gradients of gradients read more operands with each order. Past the kernels' limit an expression is evaluated here by the public
-operators, which the tape records; so every order exists.
+Fused gradients of gradients read more operands with each order. Past the kernels' limit each node of the expression becomes a program of
+its own, which the tape records like any call; so every order exists.
 """
 
+import functools
+
+from .._core import operator as core
 from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import types as ty
-from . import _define, shape
+from . import shape
 
-_NAMES = {"div": "true_divide", "min": "minimum", "max": "maximum", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
-          "not": "bitwise_not", "select": "_where", "rint": "round", "imag": "imag", "real": "real", "complex": "_complex"}  # fmt: skip
+Tensor = _tensor.Tensor
 
 
 def evaluator(exprs, out_types):
     """A function of a list of tensors and numbers (the inputs by position) that gives the list of results in the given types."""
-    order = ex.topological(ex.without_stated(exprs))
-    roots = ex.without_stated(exprs)
+    order = ex.topological(exprs)
 
     def run(values):
         found = {}
         for node in order:
             found[node] = _value(node, values, found)
-        return [_stored(found[r], t) for r, t in zip(roots, out_types)]
+        return [_stored(found[e], t) for e, t in zip(exprs, out_types)]
 
     return run
+
+
+def row_evaluator(exprs, out_types, rows, spread):
+    """The same for a rowwise gradient. rows: positions of the inputs over the kept dims; spread: results that span the whole space.
+
+    The function takes the sizes of the space, its reduced dims and keepdim besides.
+    """
+    order = ex.topological(exprs)
+
+    def run(values, sizes, dims, keepdim):
+        kept = [1 if d in dims else n for d, n in enumerate(sizes)]
+        values = [shape.reshape(v, kept) if i in rows and isinstance(v, Tensor) else v for i, v in enumerate(values)]
+        found = {}
+        for node in order:
+            found[node] = _reduced(node, found, sizes, dims) if node.op in _SPACE else _value(node, values, found)
+        results = [_stored(found[e], t) for e, t in zip(exprs, out_types)]
+        final = kept if keepdim else [n for d, n in enumerate(sizes) if d not in dims]
+        return [shape.expand(r, sizes) if wide else shape.reshape(shape.expand(r, kept), final) for r, wide in zip(results, spread)]
+
+    return run
+
+
+_SPACE = ("reduce", "extent", "position")
+
+
+def _reduced(node, found, sizes, dims):
+    """A reduction over the reduced dims, which stay as 1; the number of reduced elements; their positions."""
+    count = 1
+    for d in dims:
+        count *= sizes[d]
+    if node.op == "extent":
+        return count
+    if node.op == "position":
+        from . import creation
+
+        return shape.reshape(creation.arange(count), [n if d in dims else 1 for d, n in enumerate(sizes)])
+    x = found[node.args[0]]
+    x = x if isinstance(x, Tensor) else _stored(x, node.args[0].type)
+    return _reduction(node.attr)(shape.expand(x, sizes), tuple(dims), True) if dims else x
+
+
+@functools.cache
+def _reduction(kind):
+    """A reduction of the kernel language as an operator."""
+    required = core.Signature.required
+    signature = core.Signature(kind, ("input", "dim", "keepdim"), 3, (required, None, False))
+    op = core.Rowwise(
+        lambda input, dim=None, keepdim=False: ex.reduce(kind, input), signature, (True, False, False), (-1, -1, -1), False,
+        kind.capitalize() + "Backward0", False,
+    )  # fmt: skip
+    op.result, op.dtypes, op.stated, op.kinds, op.no_identity = kind in ("prod", "max", "min"), "any", None, [None] * 3, False
+    return op
 
 
 def _dtype(type):
@@ -34,20 +87,25 @@ def _dtype(type):
 def _value(node, values, found):
     if node.op == "input":
         v = values[node.attr]
-        return shape.cast(v, _dtype(node.type)) if isinstance(v, _tensor.Tensor) else v
+        return shape.cast(v, _dtype(node.type)) if isinstance(v, Tensor) else v
     if node.op == "const":
         return node.attr
     args = [found[a] for a in node.args]
-    if node.op == "cast":
-        return shape.cast(args[0], _dtype(node.type)) if isinstance(args[0], _tensor.Tensor) else args[0]
-    entry = _define.registry.get(_NAMES.get(node.op, node.op))
-    if entry is None:
-        raise NotImplementedError(f"'{node.op}' has no operator of its own; a gradient of this order has too many operands for one kernel")
-    return entry.operator(*args)
+    if not any(isinstance(a, Tensor) for a in args):
+        args[0] = _stored(args[0], node.args[0].type)
+    return core.call_program(_program(node.op, tuple(a.type for a in node.args), node.type, node.attr), tuple(args))
+
+
+@functools.cache
+def _program(op, in_types, type, attr):
+    """One node as a program over its arguments."""
+    leaves = tuple(ex.input(i, t) for i, t in enumerate(in_types))
+    expr = ex.make(op, leaves, type, attr)
+    return core.Program(op, (expr,), (ty.CODES[type],), tuple(ty.CODES[t] for t in in_types))
 
 
 def _stored(value, type):
-    if isinstance(value, _tensor.Tensor):
+    if isinstance(value, Tensor):
         return shape.cast(value, _dtype(type))
     from . import creation
 

@@ -37,6 +37,16 @@ def sum_to_size(input, *size):
     return reshape(out, size) if lead else out
 
 
+def replay(input, name, args):
+    """The view ``name(input, *args)``: what :func:`view_scatter` writes through."""
+    if name == "getitem":
+        return input[args[0]]
+    if name == "as_strided":
+        size, stride, offset, layout = args
+        return as_strided(_in_layout(input, layout), size, stride, offset)
+    return _native[name](input, *args)
+
+
 @library(where="", differentiable="input")
 def view_scatter(input, shape, name, args):
     """Zeros of ``shape`` with ``input`` written (added, where the view repeats elements) through the view ``name(zeros, *args)``."""
@@ -57,12 +67,7 @@ def view_scatter(input, shape, name, args):
 
 @view_scatter.backward_of
 def _(grad, name, args):
-    if name == "getitem":
-        return grad[args[0]]
-    if name == "as_strided":
-        size, stride, offset, layout = args
-        return as_strided(_in_layout(grad, layout), size, stride, offset)
-    return _native[name](grad, *args)
+    return replay(grad, name, args)
 
 
 def _in_layout(x, strides):
@@ -95,7 +100,11 @@ def _scatter_windows(out, grad, dim, size, step):
     return out
 
 
-_CALLBACKS = {"sum_to_size": lambda g, shape: sum_to_size(g, shape), "view_scatter": lambda g, shape, n, a: view_scatter(g, shape, n, a)}
+_CALLBACKS = {
+    "sum_to_size": lambda g, shape: sum_to_size(g, shape),
+    "view_scatter": lambda g, shape, n, a: view_scatter(g, shape, n, a),
+    "replay": replay,
+}
 for _module in (_operator, _view):
     for _key, _function in _CALLBACKS.items():
         _module.set_callback(_key, _function)
