@@ -115,7 +115,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enable
 
 def _moments(input, dims, eps):
     """(mean, reciprocal deviation) over ``dims``, which stay as 1."""
-    var, mean = torch.var_mean(input, dims, correction=0, keepdim=True)
+    var, mean = torch.var_mean(input.detach(), dims, correction=0, keepdim=True)
     return mean, torch.rsqrt(var + eps)
 
 

@@ -50,6 +50,14 @@ for name, a in (("gcd_", whole), ("lcm_", whole), ("ldexp_", parts), ("xlogy_", 
     case(name, lambda L, a, name=name: getattr(L, name)(a, a * 2), a)
 case("conj_physical_", lambda L, a: L.conj_physical_(a), parts * 1j)
 
+case("div_", lambda L, x: x.div_(x.abs() + 1, rounding_mode="floor"), x)
+case("type_as", lambda L, x: x.type_as(x.to(L.int8)), x)
+case("CharTensor", lambda L: (L.CharTensor([1, 2]), L.ShortTensor([3]), L.ShortTensor(2).shape))
+case("view_as_complex_copy", lambda L, x: L.view_as_complex_copy(x.reshape(12, 2)), x)
+case("addmv_", lambda L, x: L.addmv_(x[:, 0].clone(), x, x[0], beta=2), x)
+case("orgqr", lambda L, x: L.orgqr(x[:, :2], x[0, :2]), x)
+case("resize", lambda L, x: (x.resize(6, 4), x.resize_as(x.reshape(2, 12))), x)
+
 # -- losses: reductions by number --
 
 t, sign, w = torch.rand(4, 6, generator=generator), torch.tensor([1.0, -1, 1, -1]), torch.rand(6, generator=generator)

@@ -1,8 +1,13 @@
 """Every operator on PyTorch's own samples: see oracle_samples.py. A few in each push, all of them in `make test-all`."""
 
+import pathlib
+import re
+
 import pytest
 from oracle import torch
 from oracle_samples import database, differences
+
+from rushlight.ops import _define
 
 DTYPES = {torch.float32, torch.float64, torch.int64, torch.complex64, torch.bfloat16, torch.bool, torch.complex128}
 KINDS = ("missing", "value", "raises", "gradient", "gradient raises", "requires_grad", "type of error", "error type", "accepts")
@@ -25,3 +30,20 @@ def test_every_operator(part):
 def check(infos):
     found = [d for info in infos for d in differences(info, DTYPES, limit=12) if d.kind.split(" ", 1)[-1] in KINDS or d.kind in KINDS]
     assert not found, "\n".join(" | ".join(d) for d in found)
+
+
+WORD = re.compile(r"\w+")
+
+
+def test_no_operator_without_a_row():
+    """A public operator is pointwise or rowwise (the laws run it), has samples of PyTorch's, or is named in some test."""
+    sampled = {info.name.rpartition(".")[2] for info in database()}
+    called = set()
+    for path in pathlib.Path(__file__).parent.glob("*.py"):
+        called.update(WORD.findall(path.read_text()))
+    missing = []
+    for entry in _define.registry.values():
+        names = {entry.name.removeprefix(p) for p in ("", "linalg_", "fft_", "special.")}
+        if entry.where and entry.family not in ("pointwise", "rowwise") and not names & (sampled | called):
+            missing.append(entry.name)
+    assert not missing, f"give these operators a row in a test: {' '.join(missing)}"

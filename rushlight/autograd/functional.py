@@ -187,7 +187,8 @@ def _transpose(node, tangents, meta):
         return _by_jvp(cls, node, tangents)
     create = tape.is_grad_enabled()
     with enable_grad():
-        u = [m and _blank(*m) for m in meta]
+        device = next(t.device for t in tangents if t is not None)
+        u = [m and _blank(*m, device) for m in meta]
         pairs = [(r, t) for r, t in zip(tape.pull(node, u), tangents) if t is not None and r is not None and r.requires_grad]
         wrt = [x for x in u if x is not None]
         if not pairs:
@@ -198,10 +199,10 @@ def _transpose(node, tangents, meta):
     return [None if x is None else next(found) for x in u]
 
 
-def _blank(shape, code):
+def _blank(shape, code, device):
     import rushlight
 
-    return rushlight.zeros(shape, dtype=_dtype_by_code(code), requires_grad=True)
+    return rushlight.zeros(shape, dtype=_dtype_by_code(code), device=device, requires_grad=True)
 
 
 def _by_jvp(cls, ctx, tangents):

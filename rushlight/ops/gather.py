@@ -21,7 +21,7 @@ _int64, _int32, _bool = _dtypes["int64"], _dtypes["int32"], _dtypes["bool"]
 
 def _check_index(name, input, dim, index, other):
     check_tensor(name, "index", 2, index)
-    if index.dtype is not _int64 and index.dtype is not _int32:
+    if index.dtype is not _int64 and index.dtype is not _int32 and (name != "gather" or index.numel()):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if index.numel() and max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {other} tensor")

@@ -98,7 +98,9 @@ def roll(input, shifts, dims=()):
         return shape.reshape(_roll(shape.reshape(input, (-1,)), shifts, (0,)), tuple(input.shape))
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
-    return _roll(input, shifts, tuple(_wrap(d, input.ndim) for d in dims) if input.ndim else ())
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+    return _roll(input, shifts, tuple(_wrap(d, input.ndim) for d in dims))
 
 
 @composite

@@ -222,6 +222,8 @@ def _check_weights(weights, n, name, integral):
             f"cov(): expected {name} to have the same numel as there are observations in the input but got "
             f"{weights.numel()} != {n}"
         )
+    if bool(reduction.any(weights < 0)):
+        raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
 @composite
