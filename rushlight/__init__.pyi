@@ -28,6 +28,7 @@ class Tensor:
     def aminmax(self, *args: Any, **kwargs: Any) -> Any: ...
     def angle(self) -> Any: ...
     def any(self, dim: Any = ..., keepdim: Any = ...) -> Any: ...
+    def apply_(self, *args: Any, **kwargs: Any) -> Any: ...
     def arccos(self) -> Any: ...
     def arccosh(self) -> Any: ...
     def arcsin(self) -> Any: ...
@@ -152,6 +153,7 @@ class Tensor:
     def gt(self, other: Any) -> Any: ...
     def half(self, *args: Any, **kwargs: Any) -> Any: ...
     def hardshrink(self, lambd: Any = ...) -> Any: ...
+    def hash_tensor(self, *args: Any, **kwargs: Any) -> Any: ...
     def heaviside(self, values: Any) -> Any: ...
     def histc(self, *args: Any, **kwargs: Any) -> Any: ...
     def histogram(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -214,6 +216,8 @@ class Tensor:
     def lt(self, other: Any) -> Any: ...
     def lu(self, *args: Any, **kwargs: Any) -> Any: ...
     def lu_solve(self, *args: Any, **kwargs: Any) -> Any: ...
+    def map2_(self, *args: Any, **kwargs: Any) -> Any: ...
+    def map_(self, *args: Any, **kwargs: Any) -> Any: ...
     def masked_fill(self, mask: Any, value: Any) -> Any: ...
     def masked_scatter(self, *args: Any, **kwargs: Any) -> Any: ...
     def masked_select(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -247,6 +251,7 @@ class Tensor:
     def neg(self) -> Any: ...
     def negative(self) -> Any: ...
     def new_empty(self, *args: Any, **kwargs: Any) -> Any: ...
+    def new_empty_strided(self, *args: Any, **kwargs: Any) -> Any: ...
     def new_full(self, *args: Any, **kwargs: Any) -> Any: ...
     def new_ones(self, *args: Any, **kwargs: Any) -> Any: ...
     def new_tensor(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -265,6 +270,7 @@ class Tensor:
     def pinverse(self, *args: Any, **kwargs: Any) -> Any: ...
     def positive(self, *args: Any, **kwargs: Any) -> Any: ...
     def pow(self, exponent: Any) -> Any: ...
+    def prelu(self, *args: Any, **kwargs: Any) -> Any: ...
     def prod(self, dim: Any = ..., keepdim: Any = ..., *, dtype: Any = ...) -> Any: ...
     def put(self, *args: Any, **kwargs: Any) -> Any: ...
     def qr(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -281,7 +287,9 @@ class Tensor:
     def repeat_interleave(self, *args: Any, **kwargs: Any) -> Any: ...
     def reshape(self, *args: Any, **kwargs: Any) -> Any: ...
     def reshape_as(self, *args: Any, **kwargs: Any) -> Any: ...
+    def resize(self, *args: Any, **kwargs: Any) -> Any: ...
     def resize_(self, *args: Any, **kwargs: Any) -> Any: ...
+    def resize_as(self, *args: Any, **kwargs: Any) -> Any: ...
     def resize_as_(self, *args: Any, **kwargs: Any) -> Any: ...
     def resolve_conj(self, *args: Any, **kwargs: Any) -> Any: ...
     def resolve_neg(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -515,6 +523,9 @@ def cumsum(*args: Any, **kwargs: Any) -> Any: ...
 def cumulative_trapezoid(*args: Any, **kwargs: Any) -> Any: ...
 def deg2rad(input: Any) -> Any: ...
 def det(*args: Any, **kwargs: Any) -> Any: ...
+def detach(*args: Any, **kwargs: Any) -> Any: ...
+def detach_(*args: Any, **kwargs: Any) -> Any: ...
+def detach_copy(*args: Any, **kwargs: Any) -> Any: ...
 def diag(*args: Any, **kwargs: Any) -> Any: ...
 def diag_embed(*args: Any, **kwargs: Any) -> Any: ...
 def diagflat(*args: Any, **kwargs: Any) -> Any: ...
@@ -545,6 +556,7 @@ def exp2(input: Any) -> Any: ...
 def expand_copy(*args: Any, **kwargs: Any) -> Any: ...
 def expm1(input: Any) -> Any: ...
 def eye(*args: Any, **kwargs: Any) -> Any: ...
+def fill(*args: Any, **kwargs: Any) -> Any: ...
 def fill_(*args: Any, **kwargs: Any) -> Any: ...
 def fix(input: Any) -> Any: ...
 def flatten(*args: Any, **kwargs: Any) -> Any: ...
@@ -560,6 +572,7 @@ def fmod(input: Any, other: Any) -> Any: ...
 def frac(input: Any) -> Any: ...
 def frexp(*args: Any, **kwargs: Any) -> Any: ...
 def from_dlpack(*args: Any, **kwargs: Any) -> Any: ...
+def from_file(*args: Any, **kwargs: Any) -> Any: ...
 def from_numpy(*args: Any, **kwargs: Any) -> Any: ...
 def frombuffer(*args: Any, **kwargs: Any) -> Any: ...
 def full(*args: Any, **kwargs: Any) -> Any: ...
@@ -569,6 +582,7 @@ def gcd(*args: Any, **kwargs: Any) -> Any: ...
 def ge(input: Any, other: Any) -> Any: ...
 def geqrf(*args: Any, **kwargs: Any) -> Any: ...
 def ger(*args: Any, **kwargs: Any) -> Any: ...
+def get_device(*args: Any, **kwargs: Any) -> Any: ...
 def gradient(*args: Any, **kwargs: Any) -> Any: ...
 def greater(input: Any, other: Any) -> Any: ...
 def greater_equal(input: Any, other: Any) -> Any: ...
@@ -576,9 +590,11 @@ def gt(input: Any, other: Any) -> Any: ...
 def hamming_window(*args: Any, **kwargs: Any) -> Any: ...
 def hann_window(*args: Any, **kwargs: Any) -> Any: ...
 def hardshrink(input: Any, lambd: Any = ...) -> Any: ...
+def hash_tensor(*args: Any, **kwargs: Any) -> Any: ...
 def heaviside(input: Any, values: Any) -> Any: ...
 def histc(*args: Any, **kwargs: Any) -> Any: ...
 def histogram(*args: Any, **kwargs: Any) -> Any: ...
+def histogramdd(*args: Any, **kwargs: Any) -> Any: ...
 def hsplit(*args: Any, **kwargs: Any) -> Any: ...
 def hstack(*args: Any, **kwargs: Any) -> Any: ...
 def hypot(input: Any, other: Any) -> Any: ...
@@ -826,16 +842,30 @@ def zero_(*args: Any, **kwargs: Any) -> Any: ...
 def zeros(*args: Any, **kwargs: Any) -> Any: ...
 def zeros_like(*args: Any, **kwargs: Any) -> Any: ...
 AcceleratorError: Any
+BFloat16Storage: Any
+BoolStorage: Any
+ByteStorage: Any
+CharStorage: Any
+ComplexDoubleStorage: Any
+ComplexFloatStorage: Any
+DoubleStorage: Any
 Event: Any
+FloatStorage: Any
 Future: Any
 Generator: Any
+GradScaler: Any
+HalfStorage: Any
+IntStorage: Any
+LongStorage: Any
 OutOfMemoryError: Any
 PyTorchFileReader: Any
 ScriptModule: Any
+ShortStorage: Any
 Stream: Any
 SymBool: Any
 SymFloat: Any
 SymInt: Any
+TypedStorage: Any
 _C: Any
 __config__: Any
 __version__: Any
@@ -849,7 +879,10 @@ accelerator: Any
 acos_: Any
 acosh_: Any
 adaptive_avg_pool1d: Any
+adaptive_max_pool1d: Any
+affine_grid_generator: Any
 alpha_dropout: Any
+alpha_dropout_: Any
 amp: Any
 ao: Any
 arccos_: Any
@@ -865,9 +898,13 @@ asinh_: Any
 atan_: Any
 atanh_: Any
 autocast: Any
+autocast_decrement_nesting: Any
+autocast_increment_nesting: Any
 autograd: Any
 avg_pool1d: Any
 backends: Any
+batch_norm: Any
+binary_cross_entropy_with_logits: Any
 bitwise_not_: Any
 can_cast: Any
 ceil_: Any
@@ -876,10 +913,15 @@ channel_shuffle: Any
 channels_last: Any
 channels_last_3d: Any
 clamp_: Any
+clamp_max_: Any
+clamp_min_: Any
+clear_autocast_cache: Any
 clip_: Any
 compile: Any
 compiled_with_cxx11_abi: Any
 compiler: Any
+cond: Any
+conj_physical_: Any
 contiguous_format: Any
 conv1d: Any
 conv2d: Any
@@ -890,8 +932,10 @@ conv_transpose2d: Any
 conv_transpose3d: Any
 cos_: Any
 cosh_: Any
+cosine_embedding_loss: Any
 cosine_similarity: Any
 cpu: Any
+ctc_loss: Any
 cuda: Any
 default_generator: Any
 deg2rad_: Any
@@ -899,7 +943,11 @@ digamma_: Any
 distributed: Any
 distributions: Any
 dropout: Any
+dropout_: Any
 e: Any
+eig: Any
+embedding_bag: Any
+embedding_renorm_: Any
 enable_grad: Any
 erf_: Any
 erfc_: Any
@@ -909,16 +957,24 @@ exp_: Any
 expm1_: Any
 export: Any
 feature_alpha_dropout: Any
+feature_alpha_dropout_: Any
+feature_dropout: Any
+feature_dropout_: Any
 fft: Any
 finfo: Any
 fix_: Any
 floor_: Any
+fork: Any
 frac_: Any
+frobenius_norm: Any
 func: Any
 functional: Any
 futures: Any
 fx: Any
+gcd_: Any
+get_autocast_cpu_dtype: Any
 get_autocast_dtype: Any
+get_autocast_gpu_dtype: Any
 get_default_device: Any
 get_default_dtype: Any
 get_deterministic_debug_mode: Any
@@ -928,17 +984,29 @@ get_num_interop_threads: Any
 get_num_threads: Any
 get_printoptions: Any
 get_rng_state: Any
+grid_sampler: Any
+grid_sampler_2d: Any
+grid_sampler_3d: Any
 group_norm: Any
+gru: Any
+gru_cell: Any
+has_lapack: Any
+has_mkl: Any
+has_openmp: Any
+has_spectral: Any
+hinge_embedding_loss: Any
 hub: Any
 i0_: Any
 iinfo: Any
 inf: Any
 inference_mode: Any
 initial_seed: Any
+instance_norm: Any
 io: Any
 is_anomaly_check_nan_enabled: Any
 is_anomaly_enabled: Any
 is_autocast_cache_enabled: Any
+is_autocast_cpu_enabled: Any
 is_autocast_enabled: Any
 is_deterministic_algorithms_warn_only_enabled: Any
 is_grad_enabled: Any
@@ -946,8 +1014,11 @@ is_inference_mode_enabled: Any
 is_warn_always_enabled: Any
 jagged: Any
 jit: Any
+kl_div: Any
 layer_norm: Any
 layout: Any
+lcm_: Any
+ldexp_: Any
 lgamma_: Any
 library: Any
 linalg: Any
@@ -959,8 +1030,13 @@ log2_: Any
 log_: Any
 logical_not_: Any
 logit_: Any
+lstm: Any
+lstm_cell: Any
+lstsq: Any
 manual_seed: Any
+margin_ranking_loss: Any
 masked: Any
+matrix_rank: Any
 max_pool1d: Any
 max_pool1d_with_indices: Any
 max_pool2d: Any
@@ -971,18 +1047,25 @@ mtia: Any
 multiprocessing: Any
 nan: Any
 nan_to_num_: Any
+native_batch_norm: Any
+native_dropout: Any
+native_group_norm: Any
+native_layer_norm: Any
 neg_: Any
 negative_: Any
 nested: Any
 newaxis: Any
 nn: Any
 no_grad: Any
+norm_except_dim: Any
+nuclear_norm: Any
 onnx: Any
 optim: Any
 pairwise_distance: Any
 pi: Any
 pixel_shuffle: Any
 pixel_unshuffle: Any
+poisson_nll_loss: Any
 prelu: Any
 preserve_format: Any
 printoptions: Any
@@ -996,19 +1079,29 @@ relu_: Any
 result_type: Any
 return_types: Any
 rms_norm: Any
+rnn_relu: Any
+rnn_relu_cell: Any
+rnn_tanh: Any
+rnn_tanh_cell: Any
 round_: Any
 rrelu: Any
 rrelu_: Any
 rsqrt_: Any
 save: Any
 seed: Any
+segment_reduce: Any
 selu_: Any
 serialization: Any
+set_anomaly_enabled: Any
 set_autocast_cache_enabled: Any
+set_autocast_cpu_dtype: Any
+set_autocast_cpu_enabled: Any
 set_autocast_dtype: Any
 set_autocast_enabled: Any
+set_autocast_gpu_dtype: Any
 set_default_device: Any
 set_default_dtype: Any
+set_default_tensor_type: Any
 set_deterministic_debug_mode: Any
 set_float32_matmul_precision: Any
 set_flush_denormal: Any
@@ -1025,6 +1118,7 @@ signal: Any
 sin_: Any
 sinc_: Any
 sinh_: Any
+solve: Any
 sparse: Any
 sparse_coo: Any
 sparse_coo_tensor: Any
@@ -1037,10 +1131,13 @@ square_: Any
 storage: Any
 strided: Any
 summary: Any
+symeig: Any
 tan_: Any
 tanh_: Any
 testing: Any
 threshold_: Any
+to_dlpack: Any
+triplet_margin_loss: Any
 trunc_: Any
 typename: Any
 types: Any
@@ -1048,4 +1145,7 @@ use_deterministic_algorithms: Any
 utils: Any
 version: Any
 vmap: Any
+wait: Any
+while_loop: Any
+xlogy_: Any
 xpu: Any

@@ -19,7 +19,7 @@ import numpy
 import pytest
 
 import rushlight as torch
-from rushlight import _face, nn
+from rushlight import _aten, _face, nn
 from rushlight.ops import _define
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -261,7 +261,7 @@ def test_operators_have_docstrings():
 def test_tensor_and_the_face_have_docstrings():
     attributes = [n for n in dir(torch.Tensor) if not n.startswith("_") and n not in FIELDS]
     assert not [n for n in attributes if not written(inspect.getattr_static(torch.Tensor, n))]
-    functions = {n: getattr(torch, n) for n in [*vars(torch), *_face.LAZY] if not n.startswith("_")}
+    functions = {n: getattr(torch, n) for n in [*vars(torch), *_face.LAZY, *_aten.names] if not n.startswith("_")}
     assert not [n for n, value in functions.items() if callable(value) and not written(value)]
 
 

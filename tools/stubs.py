@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 import rushlight
-from rushlight import _face, ops
+from rushlight import _aten, _face, ops
 from rushlight._core import tensor
 
 PATH = pathlib.Path(rushlight.__file__).with_suffix(".pyi")
@@ -62,7 +62,7 @@ def stubs():
     lines.append("\n")
     lines += [f"{n}: dtype\n" for n in sorted(tensor.dtypes())]
     lines += [function(functions[n], n) for n in sorted(functions) if n in known]
-    lines += [f"{n}: Any\n" for n in sorted({*_face.ROOMS, *_face.LAZY, *_face.FUNCTIONS} - {*functions, *tensor.dtypes()})]
+    lines += [f"{n}: Any\n" for n in sorted({*_face.ROOMS, *_face.LAZY, *_aten.names, *_face.FUNCTIONS} - {*functions, *tensor.dtypes()})]
     return "".join(lines)
 
 
