@@ -149,7 +149,7 @@ def placed(shape, dtype, kind, seed):
 
 
 LAYOUTS = [(a, b) for a in ("dense", "unaligned", "transposed", "strided", "rows", "columns") for b in ("dense", "columns", "rows")]
-SHAPES = [(1,), (1000,), (4, 64), (3, 5), (7, 2, 12), (2, 3, 4, 5), (2, 2, 3, 2, 4), (1, 3, 1, 2, 2, 2, 8)]
+SHAPES = [(1,), (1000,), (4, 64), (40, 33), (2, 17, 50), (3, 5), (7, 2, 12), (2, 3, 4, 5), (2, 2, 3, 2, 4), (1, 3, 1, 2, 2, 2, 8)]
 
 
 @pytest.mark.parametrize("types", [("f32", "f32", "f32"), ("bf16", "bf16", "f32"), ("f64", "u8", "f32")], ids=str)

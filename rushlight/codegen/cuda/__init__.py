@@ -32,7 +32,7 @@ def pointwise(outputs, inputs, layout, rank, wide, name="pointwise"):
     types = (*(o.type for o in outputs), *inputs)
     weight = len(described(outputs)[0][0])
     vector = family.vector_of(types, layout, weight)
-    groups = family.groups_of(types, layout, vector, weight)
+    groups = family.groups_of(inputs, layout[len(outputs) :], vector, weight)
     symbol = _symbol(name, "pointwise", described(outputs), inputs, layout, rank, bool(wide and rank))
 
     def write():

@@ -4,6 +4,9 @@
     run<V, U>        a grid-stride loop in which a thread takes U groups of V elements: all their loads, then the rest
     the kernel       run with 16-byte accesses where alignment allows, and element by element for what is left
 
+Where an operand has any stride along dim 0, dims 0 and 1 are walked in tiles of 32 x 32, one in each turn of a block: what is dense along
+dim 1 (a transposed matrix) is then read in whole sectors too, by way of the multiprocessor's cache.
+
 Exact aliasing of an input and an output is sound: a thread reads its elements before it writes them.
 """
 
@@ -49,8 +52,10 @@ def groups_of(types, letters, vector, weight):
     """Groups that a thread takes in a turn of the loop."""
     if weight >= _HEAVY:
         return 1
-    asked = sum(vector * ty.BITS[t] // 8 for t, letter in zip(types, letters, strict=True) if letter in "cv")
-    return min(4, max(1, _IN_FLIGHT // max(asked, 1))) if vector == 1 else min(2, max(1, _IN_FLIGHT // asked))
+    if "v" in letters:
+        return 4
+    asked = sum(vector * ty.BITS[t] // 8 for t, letter in zip(types, letters, strict=True) if letter == "c")
+    return min(4 if vector == 1 else 2, max(1, _IN_FLIGHT // max(asked, 1)))
 
 
 class Pointwise:
@@ -64,6 +69,7 @@ class Pointwise:
         self.operands = [self._output(k, letter) for k, letter in enumerate(layout[: len(outputs)])]
         self.operands += [self._input(i, layout[len(outputs) + i], t) for i, t in enumerate(inputs)]
         self.index = "i64" if wide or not rank else "u32"
+        self.tiled = rank >= 2 and "v" in layout and not any(n.op == "checked" for n in self.graph)
         self.tables = {}
 
     def _output(self, k, letter):
@@ -92,14 +98,14 @@ class Pointwise:
     def write(self, symbol):
         """The kernel's source."""
         element = self._element()
-        flat = not self.rank
         parts = [
             f"namespace ns_{symbol} {{",
             *self.tables.values(),
             self._parameters(),
             element,
-            "" if flat else self._places(),
+            *([self._struct(), self._places()] if self.rank else []),
             self._run(),
+            *([self._tiles()] if self.tiled else []),
             f'extern "C" __global__ void __launch_bounds__({THREADS}) {symbol}(const __grid_constant__ Parameters p)',
             "{",
             *self._main(),
@@ -107,7 +113,7 @@ class Pointwise:
             f"}}  // namespace ns_{symbol}",
             "",
         ]
-        return "\n".join(part for part in parts if part is not None)
+        return "\n".join(parts)
 
     def _parameters(self):
         n, rank = len(self.operands), self.rank
@@ -190,24 +196,30 @@ class Pointwise:
             "});",
         ]
 
-    def _places(self):
-        """Byte offsets of group i of V elements."""
+    def _struct(self):
+        """Byte offsets of every operand."""
         kind = "i64" if self.wide else "i32"
-        walk = [f"        w.at{o.k} += ({kind})c * ({kind})p.stride[{o.k}][d];" for o in self._placed]
-        zero = [f"    w.at{o.k} = 0;" for o in self._placed]
+        return f"struct Places {{ {' '.join(f'{kind} at{o.k};' for o in self._placed)} }};"
+
+    def _moved(self, count, dim):
+        """Statements that move all operands ``count`` steps along a dim."""
+        kind = "i64" if self.wide else "i32"
+        return [f"w.at{o.k} += ({kind}){count} * ({kind})p.stride[{o.k}][{dim}];" for o in self._placed]
+
+    def _places(self):
+        """Where group i of V elements is, in the order of the dims."""
+        index, rank = self.index, self.rank
         return "\n".join([
-            f"struct Places {{ {' '.join(f'{kind} at{o.k};' for o in self._placed)} }};",
             "template <int V> INLINE Places places(const Parameters &p, i64 i)",
             "{",
-            "    Places w;",
-            *zero,
-            f"    {self.index} rest = ({self.index})i;",
-            "#pragma unroll" if self.rank <= 4 else "#pragma unroll 1",
-            f"    for (int d = 0; d < {self.rank}; ++d) {{",
-            f"        const {self.index} extent = ({self.index})p.size[d] / (d == 0 ? V : 1);",
-            f"        const {self.index} next = d == {self.rank - 1} ? 0 : rest / extent;",
-            f"        const {self.index} c = (rest - next * extent) * (d == 0 ? V : 1);",
-            *walk,
+            f"    Places w = {{{', '.join('0' for _ in self._placed)}}};",
+            f"    {index} rest = ({index})i;",
+            "#pragma unroll" if rank <= 4 else "#pragma unroll 1",
+            f"    for (int d = 0; d < {rank}; ++d) {{",
+            f"        const {index} extent = ({index})p.size[d] / (d == 0 ? V : 1);",
+            f"        const {index} next = d == {rank - 1} ? 0 : rest / extent;",
+            f"        const {index} c = (rest - next * extent) * (d == 0 ? V : 1);",
+            *("        " + line for line in self._moved("c", "d")),
             "        rest = next;",
             "    }",
             "    return w;",
@@ -215,37 +227,74 @@ class Pointwise:
         ])  # fmt: skip
 
     def _run(self):
-        """The loop over groups of V elements."""
-        reads = [o for o in self.operands[len(self.outputs) :] if o.packed]
-        writes = [o for o in self.operands[: len(self.outputs)] if o.packed]
-        lines = [
+        """The loop over groups of V elements, in the order of the dims."""
+        step = f"{THREADS} * U"
+        place = ["where[u] = places<V>(p, i);"] if self.rank else []
+        return "\n".join([
             "template <int V, int U> INLINE void run(const Parameters &p, i64 begin, i64 end)",
             "{",
-            f"    for (i64 turn = begin + (i64)blockIdx.x * ({THREADS} * U); turn < end; turn += (i64)gridDim.x * ({THREADS} * U)) {{",
-            *(f"        {o.pack('V') if o.letter == 'c' else o.pack(1)} in{o.k}[U];" for o in reads),
-            "        Places where[U];" if self.rank else "",
+            f"    for (i64 turn = begin + (i64)blockIdx.x * ({step}); turn < end; turn += (i64)gridDim.x * ({step})) {{",
+            *self._turn(f"const i64 i = turn + u * {THREADS} + threadIdx.x;", "i < end", place),
+            "    }",
+            "}",
+        ])  # fmt: skip
+
+    def _tiles(self):
+        """The loop over tiles of 32 x 32 elements: a warp has a line of 32, the block eight lines at a time."""
+        index, rank = self.index, self.rank
+        lines = THREADS // 32
+        place = ["Places w = origin;", *self._moved(f"(u * {lines})", 1), "where[u] = w;"]
+        return "\n".join([
+            "INLINE void run_tiles(const Parameters &p)",
+            "{",
+            f"    constexpr int V = 1, U = {32 // lines};",
+            f"    const {index} across = ({index})((p.size[0] + 31) / 32), down = ({index})((p.size[1] + 31) / 32);",
+            "    const i64 all = p.n / (p.size[0] * p.size[1]) * across * down;",
+            "    for (i64 turn = blockIdx.x; turn < all; turn += gridDim.x) {",
+            f"        Places w = {{{', '.join('0' for _ in self._placed)}}};",
+            f"        {index} rest = ({index})turn;",
+            f"        const {index} x = rest % across * 32 + threadIdx.x % 32, y = rest / across % down * 32 + threadIdx.x / 32;",
+            *("        " + line for line in [*self._moved("x", 0), *self._moved("y", 1)]),
+            "        rest /= across * down;",
+            f"        for (int d = 2; d < {rank}; ++d) {{",
+            f"            const {index} next = rest / ({index})p.size[d], c = rest - next * ({index})p.size[d];",
+            *("            " + line for line in self._moved("c", "d")),
+            "            rest = next;",
+            "        }",
+            "        const Places origin = w;",
+            *self._turn("const i64 i = 0;", f"x < ({index})p.size[0] && y + u * {lines} < ({index})p.size[1]", place),
+            "    }",
+            "}",
+        ])  # fmt: skip
+
+    def _turn(self, number, inside, place):
+        """A thread's U groups: all loads, then everything else. number: the statement that numbers group u; inside: when there is one;
+        place: statements that find it."""
+        reads = [o for o in self.operands[len(self.outputs) :] if o.packed]
+        writes = [o for o in self.operands[: len(self.outputs)] if o.packed]
+        kind = {o.k: o.pack("V") if o.letter == "c" else o.pack(1) for o in reads}
+        return [
+            *(f"        {kind[o.k]} in{o.k}[U];" for o in reads),
+            *(["        Places where[U];"] if self.rank else []),
             "#pragma unroll",
             "        for (int u = 0; u < U; ++u) {",
-            f"            const i64 i = turn + u * {THREADS} + threadIdx.x;",
-            "            if (i < end) {",
-            "                where[u] = places<V>(p, i);" if self.rank else "",
-            *(f"                in{o.k}[u] = load<{o.pack('V') if o.letter == 'c' else o.pack(1)}>({self._address(o)});" for o in reads),
+            f"            {number}",
+            f"            if ({inside}) {{",
+            *("                " + line for line in place),
+            *(f"                in{o.k}[u] = load<{kind[o.k]}>({self._address(o)});" for o in reads),
             "            }",
             "        }",
             "#pragma unroll",
             "        for (int u = 0; u < U; ++u) {",
-            f"            const i64 i = turn + u * {THREADS} + threadIdx.x;",
-            "            if (i < end) {",
+            f"            {number}",
+            f"            if ({inside}) {{",
             *(f"                {o.pack('V')} out{o.k}{self._before(o)};" for o in writes),
             "#pragma unroll",
             f"                for (int j = 0; j < V; ++j) element({', '.join(self._arguments())});",
             *(f"                store({self._address(o)}, out{o.k});" for o in writes),
             "            }",
             "        }",
-            "    }",
-            "}",
         ]
-        return "\n".join(line for line in lines if line)
 
     def _before(self, o):
         """The initial value of an output's group: what is there, if it is added to."""
@@ -271,9 +320,10 @@ class Pointwise:
 
     def _main(self):
         if self.vector == 1:
-            return [f"    run<1, {self.groups}>(p, 0, p.n);"]
+            tiles = ["    if (p.size[0] >= 16 && p.size[1] >= 16) run_tiles(p);\n    else"] if self.tiled else []
+            return [*tiles, f"    run<1, {self.groups}>(p, 0, p.n);"]
         fits = [f"divides({min(16, self.vector * o.bytes)}, {o.slot}.pointer)" for o in self.operands if o.packed and o.letter == "c"]
-        lines = [f"    bool fits = {' && '.join(fits)};"]
+        lines = [f"    bool fits = {' && '.join(fits) or 'true'};"]
         if not self.rank:
             return [
                 *lines,
@@ -285,7 +335,7 @@ class Pointwise:
         tests = [f"divides({min(16, self.vector * o.bytes)}, p.stride[{o.k}][d])" for o in dense]
         return [
             *lines,
-            f"    for (int d = 1; d < {self.rank}; ++d) fits = fits && {' && '.join(tests)};",
+            f"    for (int d = 1; d < {self.rank}; ++d) fits = fits && {' && '.join(tests) or 'true'};",
             f"    if (fits && p.size[0] % {self.vector} == 0) run<{self.vector}, {self.groups}>(p, 0, p.n / {self.vector});",
             "    else run<1, 2>(p, 0, p.n);",
         ]
