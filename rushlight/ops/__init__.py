@@ -38,6 +38,7 @@ from . import (  # order: later files use earlier ones
     normalization,
     contraction,
     attention,
+    recurrent,
     conv,
     pool,
     einsum,

@@ -1,0 +1,80 @@
+"""The product of a recurrent step, as LLVM text: few rows times a packed matrix. ``_core/recurrent.pyx`` drives it.
+
+The recurrent weights are packed once for all steps, into panels of :mod:`.gemm`. The state has few rows, a batch, and changes with every
+step: it is read as it lies, so the rows are exactly as many as there are.
+"""
+
+
+from . import cpu
+from .gemm import Scheme, Writer, at
+from .llvm import host
+
+FUNCTIONS = {  # name -> parameters, in the order of the table; strides in bytes
+    "pack_deep": "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k",
+    "pack_wide": "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k",
+    "multiply": "ptr %a, i64 %distance, i64 %rows, ptr %panel, ptr %c, i64 %stride, i64 %k",
+}
+AT_ONCE = (8, 4, 2, 1)  # rows that share a walk through the panel
+
+
+def kernels(source):
+    """(address, numbers of the scheme) for f32 or f64: ``void table(void **entries)`` writes :data:`FUNCTIONS`.
+
+    multiply: c = a panel, for ``rows`` rows of a, ``distance`` apart, whose elements follow each other along k; c gets a panel's width.
+    """
+    scheme = Scheme(source)
+    numbers = scheme.numbers()
+    return cpu._kernel("recurrent", source, AT_ONCE, sorted(numbers.items()), lambda symbol: _Kernels(scheme).write(symbol)), numbers
+
+
+class _Kernels(Writer):
+    def write(self, symbol):
+        """The module's text."""
+        bodies = {"pack_deep": lambda fn: self._only(fn, self._deep), "pack_wide": lambda fn: self._only(fn, self._wide)}
+        parts = [self._function(n, p, bodies.get(n) or getattr(self, f"_{n}")) for n, p in FUNCTIONS.items()]
+        parts.append(self._function(symbol, "ptr %entries", self._table, linkage=""))
+        bits = host().vector_bits
+        attributes = f'nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
+        return "\n".join([*parts, *self.declarations.values(), f"attributes #0 = {{ {attributes} }}", ""])
+
+    def _table(self, fn):
+        for i, name in enumerate(FUNCTIONS):
+            fn.do(f"store ptr @{name}, ptr {at(fn, '%entries', 8 * i)}")
+
+    def _only(self, fn, body):
+        body(fn, self.scheme.columns)
+
+    def _multiply(self, fn):
+        done = "0"
+        for rows in AT_ONCE:
+            whole = fn.int("and", "%rows", -rows)
+            with fn.loop(done, whole, rows) as first:
+                self._rows(fn, first, rows)
+            done = whole
+
+    def _rows(self, fn, first, count):
+        """``count`` rows from ``first`` on: all their sums stay in registers."""
+        s = self.scheme
+        groups, size = range(s.columns // s.lanes), s.lanes * s.unit_bytes
+        lines = [at(fn, "%a", fn.int("mul", fn.int("add", first, r), "%distance")) for r in range(count)]
+        loop, done, before = fn.fresh_label("product"), fn.fresh_label("store"), fn.block
+        fn.do(f"br label %{loop}")
+        fn.label(loop)
+        names = {(r, g): (fn.name(), fn.name()) for r in range(count) for g in groups}
+        i, after = fn.name(), fn.name()
+        fn.do(f"{i} = phi i64 [ 0, %{before} ], [ {after}, %{loop} ]")
+        for old, new in names.values():
+            fn.do(f"{old} = phi {self.v} [ zeroinitializer, %{before} ], [ {new}, %{loop} ]")
+        right = at(fn, "%panel", fn.int("mul", i, s.columns * s.unit_bytes))
+        row = [fn.emit(f"load {self.v}, ptr {at(fn, right, g * size)}, align {s.unit_bytes}") for g in groups]
+        for r, line in enumerate(lines):
+            x = self._broadcast(fn, at(fn, line, fn.int("mul", i, s.unit_bytes)))
+            for g in groups:
+                old, new = names[r, g]
+                self._multiply_add(fn, new, self.v, x, row[g], old)
+        fn.do(f"{after} = add nuw i64 {i}, 1")
+        fn.do(f"br i1 {fn.emit(f'icmp ult i64 {after}, %k')}, label %{loop}, label %{done}")
+        fn.label(done)
+        for (r, g), (_, new) in names.items():
+            place = at(fn, "%c", fn.int("mul", fn.int("add", first, r), "%stride"))
+            fn.do(f"store {self.v} {new}, ptr {at(fn, place, g * size)}, align {s.unit_bytes}")
