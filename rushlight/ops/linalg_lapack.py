@@ -5,6 +5,8 @@ The functions return such memory, which :func:`turned` shows as the matrix that 
 0 is success.
 """
 
+import functools
+
 from .._core.lapack import Scratch, run
 from . import creation, shape
 
@@ -69,9 +71,9 @@ def integer_dtype():
     return _dtype("int64")
 
 
-def integers(batch, *size):
-    """Memory for LAPACK's integers."""
-    return creation.zeros((*batch, *size), dtype=integer_dtype())
+def integers(batch, *size, like=None):
+    """Memory for LAPACK's integers, on the device of ``like``."""
+    return creation.zeros((*batch, *size), dtype=integer_dtype(), device=None if like is None else like.device)
 
 
 def to_int32(x):
@@ -90,9 +92,24 @@ def _with_workspace(routine, like, batch, work, before, after):
     run(routine, batch, work, *before, Scratch(size * like.element_size()), size, *after)
 
 
+def _anywhere(function):
+    """Decorator: for matrices on a GPU the function of this name in cuda/ops/linalg.py is called."""
+
+    @functools.wraps(function)
+    def call(x, *args, **kwargs):
+        if not x.is_cuda:
+            return function(x, *args, **kwargs)
+        from ..cuda.ops import linalg
+
+        return getattr(linalg, function.__name__)(x, *args, **kwargs)
+
+    return call
+
+
 # -- LU and Cholesky --
 
 
+@_anywhere
 def getrf(x):
     """(LU, pivots, info) with P L U = x; LU is column-major memory, pivots count from 1."""
     m, n = x.shape[-2:]
@@ -102,6 +119,7 @@ def getrf(x):
     return lu, pivots, info
 
 
+@_anywhere
 def getrs(lu, pivots, right, trans=b"N"):
     """Overwrites ``right`` (column-major) with the solution of P L U X = right, or of the transposed or adjoint equation."""
     n, k = lu.shape[-1], right.shape[-2]
@@ -113,6 +131,7 @@ def getrs(lu, pivots, right, trans=b"N"):
     return right
 
 
+@_anywhere
 def getri(lu, pivots, info):
     """Overwrites LU with the inverse; ``info`` says where it does not exist."""
     n = lu.shape[-1]
@@ -121,6 +140,7 @@ def getri(lu, pivots, info):
     return lu
 
 
+@_anywhere
 def gesv(x, right):
     """(solution of x X = right as column-major memory, LU, pivots, info)."""
     n, k = x.shape[-1], right.shape[-1]
@@ -132,6 +152,7 @@ def gesv(x, right):
     return out, lu, pivots, info
 
 
+@_anywhere
 def potrf(x, upper):
     """(Cholesky factor in one triangle, info); the other triangle keeps x's elements."""
     n = x.shape[-1]
@@ -141,6 +162,7 @@ def potrf(x, upper):
     return out, info
 
 
+@_anywhere
 def trsm(x, right, left, upper, unit):
     """Solves the triangular x X = right, or X x = right; both are copied. Column-major memory."""
     a, out = columns(x), columns(right)
@@ -153,6 +175,7 @@ def trsm(x, right, left, upper, unit):
     return out
 
 
+@_anywhere
 def sytrf(x, hermitian, lower=True):
     """(LD, pivots, info) of the Bunch-Kaufman factorization of a symmetric or Hermitian matrix."""
     n = x.shape[-1]
@@ -163,6 +186,7 @@ def sytrf(x, hermitian, lower=True):
     return out, pivots, info
 
 
+@_anywhere
 def sytrs(ld, pivots, right, hermitian):
     """The solution from sytrf's factors, column-major."""
     a, out = columns(ld), columns(right)
@@ -178,6 +202,7 @@ def sytrs(ld, pivots, right, hermitian):
 # -- QR --
 
 
+@_anywhere
 def geqrf(x, extra=0):
     """(R above the diagonal and reflectors below, their factors tau); room for ``extra`` columns."""
     m, n = x.shape[-2:]
@@ -187,6 +212,7 @@ def geqrf(x, extra=0):
     return out, tau
 
 
+@_anywhere
 def orgqr(reflectors, tau, n):
     """Overwrites reflectors (column-major) with the first n columns of their product."""
     m, k = reflectors.shape[-1], tau.shape[-1]
@@ -197,6 +223,7 @@ def orgqr(reflectors, tau, n):
     return reflectors
 
 
+@_anywhere
 def ormqr(reflectors, tau, other, left, transpose):
     """Overwrites ``other`` (column-major) with Q other, or other Q, or with the adjoint of Q."""
     m, n, k = other.shape[-1], other.shape[-2], tau.shape[-1]
@@ -214,6 +241,7 @@ def ormqr(reflectors, tau, other, left, transpose):
 # -- spectra --
 
 
+@_anywhere
 def gesdd(x, job):
     """(U, S, Vh, info), U and Vh column-major. job: b"N" values only, b"S" reduced, b"A" complete."""
     m, n = x.shape[-2:]
@@ -231,6 +259,7 @@ def gesdd(x, job):
     return u, s, vh, info
 
 
+@_anywhere
 def syevd(x, upper, vectors):
     """(eigenvalues in ascending order, eigenvectors column-major or whatever is left of x, info) of a symmetric or Hermitian matrix."""
     n, batch = x.shape[-1], x.shape[:-2]
@@ -243,6 +272,7 @@ def syevd(x, upper, vectors):
     return w, a, info
 
 
+@_anywhere
 def geev(x, vectors):
     """(eigenvalues, right eigenvectors column-major, info). For real matrices the eigenvalues are two real tensors, and the eigenvectors
     are packed as LAPACK does it: a column each for the real and the imaginary part of a conjugate pair."""
@@ -259,6 +289,7 @@ def geev(x, vectors):
 # -- least squares --
 
 
+@_anywhere
 def gels(x, right, driver, rcond):
     """(solution rows and what follows them, rank, singular values, info) of min |x X - right|; right has max(m, n) rows."""
     m, n = x.shape[-2:]

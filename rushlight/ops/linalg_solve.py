@@ -123,7 +123,7 @@ def logdet(input):
 @library(where="", differentiable="A", label="LinalgInvEx")
 def _inv(A):
     lu, pivots, info = lapack.getrf(A)
-    inverse = lapack.turned(lapack.getri(lu, pivots, lapack.integers(A.shape[:-2])))
+    inverse = lapack.turned(lapack.getri(lu, pivots, lapack.integers(A.shape[:-2], like=A)))
     return return_types.linalg_inv_ex(inverse, lapack.to_int32(info))
 
 

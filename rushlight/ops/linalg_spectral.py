@@ -287,7 +287,7 @@ def eigvalsh(A, UPLO="L"):
 def _eig(A):
     values, vectors, info = lapack.geev(A, True)
     _raise_eig(info)
-    if A.is_complex():
+    if A.is_complex() or A.is_cuda:
         return return_types.linalg_eig(values, lapack.turned(vectors))
     real, imag = values
     return return_types.linalg_eig(casting.complex(real, imag), _unpacked(lapack.turned(vectors), imag))

@@ -4,10 +4,10 @@
 #include "elements.cuh"
 
 struct Args {
-  void* a; void* b; void* c; i64* pivots; i64* info; const void* scale;
+  void* a; void* b; void* c; i64* pivots; i64* info;
   i64 batch, m, n, k;
   i64 a_step, b_step, c_step, pivot_step;   // from matrix to matrix, in elements
-  i64 lower, unit, adjoint, left;
+  i64 lower, unit, adjoint;   // adjoint: 0 as it is, 1 transposed, 2 conjugated as well
 };
 constexpr int THREADS = 256;
 
@@ -17,6 +17,8 @@ template <class T> struct real_of<complex<T>> { typedef T type; };
 INLINE f32 size_of_number(f32 x) { return fabsf(x); }
 INLINE f64 size_of_number(f64 x) { return fabs(x); }
 template <class T> INLINE T size_of_number(complex<T> x) { return hypot(x.re, x.im); }
+template <class T> INLINE T measure(T x) { return fabs(x); }   // by which pivots are chosen, as in LAPACK
+template <class T> INLINE T measure(complex<T> x) { return fabs(x.re) + fabs(x.im); }
 INLINE f32 square(f32 x) { return x * x; }
 INLINE f64 square(f64 x) { return x * x; }
 template <class T> INLINE T square(complex<T> x) { return x.re * x.re + x.im * x.im; }
@@ -56,7 +58,7 @@ template <class T> INLINE void lu(Args& p) {
     for (i64 j = 0; j < least(p.m, p.n); j++) {
       largest[t] = -1; place[t] = j;
       EACH(i, j, p.m) {
-        R size = size_of_number(a[i + j * p.m]);
+        R size = measure(a[i + j * p.m]);
         if (size > largest[t] || size != size) { largest[t] = size != size ? (R)infinity() : size; place[t] = i; }
       }
       __syncthreads();
@@ -308,6 +310,212 @@ template <class T> INLINE void singular(Args& p) {
       __syncthreads();
     }
     if (threadIdx.x == 0) p.info[matrix] = 0;
+  }
+}
+
+// -- one thread for each matrix: what is rarely asked for --
+
+template <class T> INLINE T twin(T x, i64 adjoint) { return adjoint == 2 ? conjugate(x) : x; }
+
+// L D L^T (L^H if adjoint is 2) of the lower triangle, D with blocks of 1 and 2 (Bunch and Kaufman 1977), pivots as LAPACK's sytf2 leaves them.
+template <class T> INLINE void ldl(Args& p) {
+  typedef typename real_of<T>::type R;
+  const i64 n = p.n, adjoint = p.adjoint;
+  const R alpha = (R)0.6403882032022076;   // (1 + sqrt(17)) / 8
+  for (i64 matrix = FIRST; matrix < p.batch; matrix += STEP) {
+    MATRIX(T, a, p.a, p.a_step);
+    i64* pivots = p.pivots + matrix * p.pivot_step;
+    i64 info = 0;
+    for (i64 k = 0; k < n;) {
+      i64 width = 1, at = k, below = k;
+      R own = adjoint == 2 ? (R)fabs(real_part(a[k + k * n])) : measure(a[k + k * n]), most_below = 0;
+      for (i64 i = k + 1; i < n; i++) { R size = measure(a[i + k * n]); if (size > most_below) { most_below = size; below = i; } }
+      if (!(most<R>(own, most_below) > 0)) {
+        if (!info) info = k + 1;
+        if (adjoint == 2) a[k + k * n] = T(real_part(a[k + k * n]));
+      } else {
+        if (own < alpha * most_below) {
+          R row = 0;
+          for (i64 j = k; j < below; j++) row = most(row, measure(a[below + j * n]));
+          for (i64 i = below + 1; i < n; i++) row = most(row, measure(a[i + below * n]));
+          R diagonal = adjoint == 2 ? (R)fabs(real_part(a[below + below * n])) : measure(a[below + below * n]);
+          if (own >= alpha * most_below * (most_below / row)) at = k;
+          else if (diagonal >= alpha * row) at = below;
+          else { at = below; width = 2; }
+        }
+        const i64 last = k + width - 1;
+        if (at != last) {
+          for (i64 i = at + 1; i < n; i++) { T x = a[i + last * n]; a[i + last * n] = a[i + at * n]; a[i + at * n] = x; }
+          for (i64 j = last + 1; j < at; j++) { T x = twin(a[j + last * n], adjoint); a[j + last * n] = twin(a[at + j * n], adjoint); a[at + j * n] = x; }
+          if (adjoint == 2) a[at + last * n] = conjugate(a[at + last * n]);
+          T x = a[last + last * n]; a[last + last * n] = a[at + at * n]; a[at + at * n] = x;
+          if (width == 2) { x = a[k + 1 + k * n]; a[k + 1 + k * n] = a[at + k * n]; a[at + k * n] = x; }
+        }
+        if (adjoint == 2) for (i64 i = k; i <= last; i++) a[i + i * n] = T(real_part(a[i + i * n]));
+        if (width == 1) {
+          const T inverse = T(1) / a[k + k * n];
+          for (i64 j = k + 1; j < n; j++) {
+            const T factor = inverse * twin(a[j + k * n], adjoint);
+            for (i64 i = j; i < n; i++) a[i + j * n] = a[i + j * n] - a[i + k * n] * factor;
+          }
+          for (i64 i = k + 1; i < n; i++) a[i + k * n] = a[i + k * n] * inverse;
+        } else {   // the inverse of [[d, e^*], [e, f]] times two columns
+          const T d = a[k + k * n], e = a[k + 1 + k * n], f = a[k + 1 + (k + 1) * n], scale = T(1) / (d * f - e * twin(e, adjoint));
+          for (i64 j = k + 2; j < n; j++) {
+            const T x = a[j + k * n], y = a[j + (k + 1) * n];
+            const T u = (f * x - e * y) * scale, v = (d * y - twin(e, adjoint) * x) * scale;
+            for (i64 i = j; i < n; i++) a[i + j * n] = a[i + j * n] - a[i + k * n] * twin(u, adjoint) - a[i + (k + 1) * n] * twin(v, adjoint);
+            a[j + k * n] = u; a[j + (k + 1) * n] = v;
+          }
+        }
+      }
+      for (i64 i = k; i < k + width; i++) pivots[i] = width == 1 ? at + 1 : -(at + 1);
+      k += width;
+    }
+    p.info[matrix] = info;
+  }
+}
+
+// Overwrites b (n x k) with the solution from the factors of `ldl`.
+template <class T> INLINE void ldl_solve(Args& p) {
+  const i64 n = p.n, adjoint = p.adjoint;
+  for (i64 e = FIRST; e < p.batch * p.k; e += STEP) {
+    const i64 matrix = e / p.k;
+    MATRIX(T, a, p.a, p.a_step);
+    T* x = (T*)p.b + matrix * p.b_step + e % p.k * n;
+    const i64* pivots = p.pivots + matrix * p.pivot_step;
+    for (i64 k = 0; k < n;) {
+      const bool one = pivots[k] > 0;
+      const i64 last = one ? k : k + 1, at = (one ? pivots[k] : -pivots[k]) - 1;
+      T y = x[last]; x[last] = x[at]; x[at] = y;
+      for (i64 i = last + 1; i < n; i++) { x[i] = x[i] - a[i + k * n] * x[k]; if (!one) x[i] = x[i] - a[i + (k + 1) * n] * x[k + 1]; }
+      if (one) x[k] = x[k] / a[k + k * n];
+      else {
+        const T d = a[k + k * n], c = a[k + 1 + k * n], f = a[k + 1 + (k + 1) * n], scale = T(1) / (d * f - c * twin(c, adjoint));
+        const T u = (f * x[k] - twin(c, adjoint) * x[k + 1]) * scale, v = (d * x[k + 1] - c * x[k]) * scale;
+        x[k] = u; x[k + 1] = v;
+      }
+      k = last + 1;
+    }
+    for (i64 k = n - 1; k >= 0;) {
+      const bool one = pivots[k] > 0;
+      const i64 first = one ? k : k - 1, at = (one ? pivots[k] : -pivots[k]) - 1;
+      for (i64 j = first; j <= k; j++)
+        for (i64 i = k + 1; i < n; i++) x[j] = x[j] - twin(a[i + j * n], adjoint) * x[i];
+      T y = x[k]; x[k] = x[at]; x[at] = y;
+      k = first - 1;
+    }
+  }
+}
+
+// Eigenvalues (b) and right eigenvectors of length 1 (c) of a complex matrix a, which is used up: reduction to Hessenberg form by reflections, then
+// the QR algorithm with Wilkinson's shifts, then the triangular factor's vectors by substitution.
+template <class T> INLINE void general(Args& p) {
+  typedef typename real_of<T>::type R;
+  const i64 n = p.n;
+  const R eps = sizeof(R) == 4 ? (R)1.1920929e-7 : (R)2.220446049250313e-16;
+  for (i64 matrix = FIRST; matrix < p.batch; matrix += STEP) {
+    MATRIX(T, a, p.a, p.a_step);
+    MATRIX(T, z, p.c, p.c_step);
+    MATRIX(T, w, p.b, p.b_step);
+    for (i64 e = 0; e < n * n; e++) z[e] = T((R)(e / n == e % n));
+    for (i64 k = 0; k + 2 < n; k++) {
+      R rest = 0;
+      for (i64 i = k + 2; i < n; i++) rest += square(a[i + k * n]);
+      if (!(rest > 0)) continue;
+      const T alpha = a[k + 1 + k * n];
+      const R norm = root(rest + square(alpha)), size = size_of_number(alpha);
+      const T phase = size > 0 ? alpha * T(1 / size) : T(1), first = alpha + phase * T(norm);
+      // v = (first, a[k+2..]); H = 1 - 2 v v^H / v^H v; v is kept in w while it is needed
+      const R length = square(first) + rest;
+      w[k + 1] = first;
+      for (i64 i = k + 2; i < n; i++) w[i] = a[i + k * n];
+      for (i64 j = k; j < n; j++) {
+        T dot = T(0);
+        for (i64 i = k + 1; i < n; i++) dot = dot + conjugate(w[i]) * a[i + j * n];
+        dot = dot * T(2 / length);
+        for (i64 i = k + 1; i < n; i++) a[i + j * n] = a[i + j * n] - w[i] * dot;
+      }
+      for (i64 side = 0; side < 2; side++) {
+        T* x = side ? z : a;
+        for (i64 i = 0; i < n; i++) {
+          T dot = T(0);
+          for (i64 j = k + 1; j < n; j++) dot = dot + x[i + j * n] * w[j];
+          dot = dot * T(2 / length);
+          for (i64 j = k + 1; j < n; j++) x[i + j * n] = x[i + j * n] - dot * conjugate(w[j]);
+        }
+      }
+    }
+    i64 high = n - 1, info = 0;
+    int turns = 0;
+    while (high > 0) {
+      i64 low = high;
+      for (; low > 0; low--) {
+        R near = size_of_number(a[low + low * n]) + size_of_number(a[low - 1 + (low - 1) * n]);
+        if (!(size_of_number(a[low + (low - 1) * n]) > eps * near)) { a[low + (low - 1) * n] = T(0); break; }
+      }
+      if (low == high) { high--; turns = 0; continue; }
+      if (++turns > 300) { info = high + 1; break; }
+      // the eigenvalue of the last 2 x 2 that is nearer to its corner
+      const T p11 = a[high - 1 + (high - 1) * n], p12 = a[high - 1 + high * n], p21 = a[high + (high - 1) * n], p22 = a[high + high * n];
+      const T half = (p11 - p22) * T((R)0.5), inside = half * half + p12 * p21;
+      const R modulus = size_of_number(inside);
+      T r = T(root((modulus + real_part(inside)) / 2 > 0 ? (modulus + real_part(inside)) / 2 : 0), root((modulus - real_part(inside)) / 2 > 0 ? (modulus - real_part(inside)) / 2 : 0));
+      if (inside.im < 0) r.im = -r.im;
+      if (real_part(half * conjugate(r)) < 0) r = -r;
+      T shift = square(half + r) > 0 ? p22 - p12 * p21 / (half + r) : p22;
+      if (turns % 10 == 0) shift = p22 + T(size_of_number(p21));   // an exceptional shift against cycles
+      for (i64 i = low; i <= high; i++) a[i + i * n] = a[i + i * n] - shift;
+      // QR by rotations, applied to the right one step behind
+      T s_before = T(0);
+      R c_before = 1;
+      for (i64 k = low; k <= high; k++) {
+        T s = T(0);
+        R c = 1;
+        if (k < high) {
+          const T x = a[k + k * n], y = a[k + 1 + k * n];
+          const R norm = root(square(x) + square(y)), size = size_of_number(x);
+          if (norm > 0) {
+            const T phase = size > 0 ? x * T(1 / size) : T(1);
+            c = size / norm; s = phase * conjugate(y) * T(1 / norm);
+            for (i64 j = k; j < n; j++) {
+              const T l = a[k + j * n], m = a[k + 1 + j * n];
+              a[k + j * n] = T(c) * l + s * m; a[k + 1 + j * n] = T(c) * m - conjugate(s) * l;
+            }
+          }
+        }
+        if (k > low)
+          for (i64 side = 0; side < 2; side++) {
+            T* x = side ? z : a;
+            for (i64 i = 0; i < (side ? n : k + 1); i++) {
+              const T l = x[i + (k - 1) * n], m = x[i + k * n];
+              x[i + (k - 1) * n] = l * T(c_before) + m * conjugate(s_before); x[i + k * n] = m * T(c_before) - l * s_before;
+            }
+          }
+        c_before = c; s_before = s;
+      }
+      for (i64 i = low; i <= high; i++) a[i + i * n] = a[i + i * n] + shift;
+    }
+    for (i64 i = 0; i < n; i++) w[i] = a[i + i * n];
+    for (i64 k = n - 1; k >= 0; k--) {   // vectors of the triangle, in its columns; those to the left are still wanted
+      for (i64 i = k - 1; i >= 0; i--) {
+        T sum = a[i + k * n];
+        for (i64 j = i + 1; j < k; j++) sum = sum + a[i + j * n] * a[j + k * n];
+        T gap = w[k] - w[i];
+        if (!(size_of_number(gap) > eps * size_of_number(w[k]))) gap = T(eps * (size_of_number(w[k]) > 0 ? size_of_number(w[k]) : 1));
+        a[i + k * n] = sum / gap;
+      }
+      R length = 0;
+      for (i64 i = 0; i < n; i++) {
+        T sum = z[i + k * n];
+        for (i64 j = 0; j < k; j++) sum = sum + z[i + j * n] * a[j + k * n];
+        length += square(sum);
+        z[i + k * n] = sum;
+      }
+      const R inverse = 1 / root(length);
+      for (i64 i = 0; i < n; i++) z[i + k * n] = z[i + k * n] * T(inverse);
+    }
+    p.info[matrix] = info;
   }
 }
 

@@ -2,7 +2,7 @@
 
 from ..._core.random import Generator
 from ..._core.tensor import dtypes
-from ...ops import arithmetic, creation, reduction, shape
+from ...ops import arithmetic, casting, creation, reduction, shape
 from ..random import generator_of
 from ._family import Family, blocks, name
 
@@ -27,7 +27,7 @@ def _dense(out, write):
     parts = out.dtype.is_complex
     flat = out if out.is_contiguous() else creation.empty(tuple(out.shape), dtype=out.dtype, device=out.device)
     if out.numel():
-        write(shape.view_as_real(flat) if parts else flat)
+        write(casting.view_as_real(flat) if parts else flat)
     return out if flat is out else shape.copy_(out, flat)
 
 
