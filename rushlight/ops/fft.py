@@ -32,11 +32,19 @@ def _tensor_of(array, scale):
     return out if scale == 1.0 else arithmetic.mul(out, scale)
 
 
+def _on_gpu():
+    from ..cuda.ops import fourier
+
+    return fourier
+
+
 # -- the three transforms; scales are factors --
 
 
 @library(where="", differentiable="input", label="FftC2C")
 def _c2c(input, dims, scale, forward):
+    if input.is_cuda:
+        return _on_gpu().c2c(input, dims, scale, forward)
     fft = _numpy().fft
     transform = fft.fftn if forward else fft.ifftn
     return _tensor_of(transform(_array(input), axes=dims, norm="backward" if forward else "forward"), scale)
@@ -50,6 +58,8 @@ def _(grad, dims, scale, forward):
 @library(where="", differentiable="input", label="FftR2C")
 def _r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
+    if input.is_cuda:
+        return _on_gpu().r2c(input, dims, scale)
     return _tensor_of(_numpy().fft.rfftn(_array(input), axes=dims), scale)
 
 
@@ -63,6 +73,8 @@ def _(grad, dims, scale, shapes):
 def _c2r(input, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction, not scaled.
     """
+    if input.is_cuda:
+        return _on_gpu().c2r(input, dims, scale, n)
     sizes = [input.shape[d] for d in dims[:-1]] + [n]
     return _tensor_of(_numpy().fft.irfftn(_array(input), s=sizes, axes=dims, norm="forward"), scale)
 
@@ -74,7 +86,7 @@ def _(grad, dims, scale, n):
     twins = (n - 1) // 2  # places that stand for themselves and for their mirror image
     weight = [1.0] + [2.0] * twins + [1.0] * (half.shape[last] - 1 - twins)
     tall = (-1,) + (1,) * (half.ndim - 1 - last)
-    return half * shape.reshape(exchange.tensor(weight, dtype=grad.dtype), tall)
+    return half * shape.reshape(exchange.tensor(weight, dtype=grad.dtype, device=grad.device), tall)
 
 
 # -- sizes, dims and scales --

@@ -97,7 +97,7 @@ template <class T> INLINE void exchange(Args& p) {
     EACH(c, 0, p.k)
       for (i64 s = 0; s < p.n; s++) {
         i64 j = p.adjoint ? p.n - 1 - s : s, i = pivots[j] - 1;
-        if (i != j) { T x = b[j + c * p.m]; b[j + c * p.m] = b[i + c * p.m]; b[i + c * p.m] = x; }
+        if (i != j) { T x = b[j + c * p.n]; b[j + c * p.n] = b[i + c * p.n]; b[i + c * p.n] = x; }
       }
   }
 }

@@ -1,6 +1,7 @@
 """Factorizations on a GPU, by the names and in the layouts of ``ops/linalg_lapack.py``: a block of threads for each matrix."""
 
-from ...ops import casting, creation, linalg_lapack as lapack, masks, shape
+from ...ops import casting, creation, masks, shape
+from ...ops import linalg_lapack as lapack
 from ._family import Family, name
 
 _linalg = Family(
@@ -122,10 +123,9 @@ def ormqr(reflectors, tau, other, left, transpose):
 # -- spectra --
 
 
-def _picked(x, order, dim):
-    """Slices of x along a dim in the order of each matrix."""
-    index = shape.unsqueeze(order, -1 if dim == -2 else -2)
-    return x.gather(dim, shape.expand(index, (*x.shape[:-2], *((order.shape[-1], x.shape[-1]) if dim == -2 else (x.shape[-2], order.shape[-1])))))
+def _picked(x, order):
+    """The columns of matrices in column-major memory, in the order given for each."""
+    return x.gather(-2, shape.expand(shape.unsqueeze(order, -1), (*x.shape[:-2], order.shape[-1], x.shape[-1])))
 
 
 def _values(x, n):
@@ -138,7 +138,7 @@ def syevd(x, upper, vectors):
     info = lapack.integers(x.shape[:-2], like=x)
     _run("eigen", a, w, v, n=n, info=info)
     w, order = w.sort(-1)
-    return w, _picked(v, order, -2), info
+    return w, _picked(v, order), info
 
 
 def gesdd(x, job):
@@ -152,13 +152,13 @@ def gesdd(x, job):
     s, order = s.sort(-1, descending=True)
     if job == b"N":
         return a, s, v, info
-    u = _completed(lapack.turned(_picked(a, order, -2)), m if job == b"A" else n)
-    return u, s, lapack.columns(_adjoint(lapack.turned(_picked(v, order, -2)))), info
+    u = _completed(lapack.turned(_picked(a, order)), m if job == b"A" else n)
+    return u, s, lapack.columns(_adjoint(lapack.turned(_picked(v, order)))), info
 
 
 def _completed(u, columns):
     """Orthonormal columns, some of which may be zero, and others until there are so many; column-major memory."""
-    m, n = u.shape[-2:]
+    n = u.shape[-1]
     reflectors, tau = geqrf(u, columns - n)
     diagonal = shape.diagonal(lapack.turned(reflectors)[..., :n, :n], 0, -2, -1)
     phase = masks.where(diagonal.abs() > 0.5, diagonal, 1)

@@ -2,7 +2,7 @@
 
 from ..._core.random import Generator
 from ..._core.tensor import dtypes
-from ...ops import arithmetic, casting, creation, reduction, shape
+from ...ops import arithmetic, casting, creation, reduction, shape, sorting
 from ..random import generator_of
 from ._family import Family, blocks, name
 
@@ -94,7 +94,7 @@ def draw_choices(probabilities, samples, replacement, generator):
         fill(u, "uniform", 0.0, 1.0, generator)
         # The last place with a weight ends at 1 but for rounding: nothing may lie behind it.
         last = (wide > 0).long().cumsum(1).argmax(1, True)
-        return arithmetic.minimum(ends.searchsorted(u, right=True), last)
+        return arithmetic.minimum(sorting.searchsorted(ends, u, right=True), last)
     clocks = creation.empty(tuple(wide.shape), dtype=wide.dtype, device=wide.device)
     fill(clocks, "exponential", 1.0, 0.0, generator)
     return (wide / clocks).topk(samples, 1).indices

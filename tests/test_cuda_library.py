@@ -1,0 +1,224 @@
+"""Index, scan, sort, random, Fourier and matrix kernels: their own source under the shim, against NumPy, in several orders of threads."""
+
+import numpy as np
+import pytest
+from cuda_calls import ORDERS, Fault
+from library_calls import columns, run
+
+from rushlight.cuda.ops.fourier import _factors, _fourier
+from rushlight.cuda.ops.indexing import _places, _scatter
+from rushlight.cuda.ops.linalg import _linalg
+from rushlight.cuda.ops.random import _random
+from rushlight.cuda.ops.scan import _scan
+from rushlight.cuda.ops.sorting import _sort
+
+RNG = np.random.default_rng(0)
+orders = pytest.mark.parametrize("order", ORDERS)
+
+
+# -- scans --
+
+
+def scanned(step, x, order, other=None):
+    """(results, places) of a scan along the rows of x."""
+    rows, n = x.shape
+    chunks = -(-n // 4096)
+    out, places, carries = np.zeros_like(x), np.zeros(x.shape, np.int64), np.zeros(16 * rows * chunks, np.uint8)
+    given = {"input": x, "out": out, "places": places, "carries": carries, "rows": rows, "n": n, "chunks": chunks, "other": other}
+    for kernel, grid in [("totals", rows * chunks), ("carries", rows)] * (chunks > 1) + [("fill", rows * chunks)]:
+        run(_scan, f"{kernel}<{step}>", grid, order, **given)
+    return out, places
+
+
+@orders
+@pytest.mark.parametrize("n", [1, 300, 9001])
+def test_scans(n, order):
+    x = RNG.standard_normal((2, n))
+    np.testing.assert_allclose(scanned("Sum<f64,f64>", x, order)[0], np.cumsum(x, 1), atol=1e-9)
+    np.testing.assert_allclose(scanned("LogSum<f64>", x, order)[0], np.logaddexp.accumulate(x, 1), atol=1e-9)
+    values, places = scanned("Extremum<f64,true>", x, order)
+    assert (values == np.maximum.accumulate(x, 1)).all()
+    assert (np.take_along_axis(x, places, 1) == values).all()
+    factors, carry, want = RNG.standard_normal((2, n)) / 2, np.zeros(2), []
+    for i in range(n):
+        carry = x[:, i] + (factors[:, i] * carry if i else 0)
+        want.append(carry)
+    np.testing.assert_allclose(scanned("Recurrence<f64>", x, order, factors)[0], np.stack(want, 1), atol=1e-9)
+
+
+# -- places and writes --
+
+
+@orders
+def test_places_of_indices_and_masks(order):
+    index, out, fault = np.array([0, 3, -1, 4, 2]), np.zeros(5, np.int64), Fault()
+    given = {"input": index, "out": out, "n": 5, "size": 4, "step": 8, "negative": 1, "code": 7, "fault": fault.record}
+    run(_places, "places<i64>", 1, order, **given)
+    assert out.tolist() == [0, 24, 24, 0, 16]
+    assert fault.read() == (1, 7, 4, 4, 3)
+    mask = (RNG.random(10000) < 0.3).astype(np.uint8)
+    counts = np.zeros(4, np.int64)
+    run(_places, "select", 3, order, input=mask, counts=counts, n=10000)
+    before = np.cumsum(counts) - counts
+    found = np.zeros(before[3], np.int64)
+    run(_places, "select", 3, order, input=mask, counts=before, out=found, n=10000)
+    assert (found == np.nonzero(mask)[0]).all()
+
+
+@orders
+@pytest.mark.parametrize("together", [True, False])
+def test_writes_that_meet_are_done_in_order(together, order):
+    rows, columns_, n = 20, 3, 500
+    values = RNG.standard_normal((n, columns_))
+    index = RNG.integers(0, rows, (n, 1) if together else (n, columns_))
+    offsets = np.broadcast_to(index * columns_ * 8, (n, columns_))
+    order_of_writes = [(i, c) for i in range(n) for c in range(columns_)]
+    given = {
+        "values": values, "offsets": offsets, "still": n, "moving": columns_, "still_rank": 1, "moving_rank": 1, "sizes": (n, columns_),
+        "target_stride": (0, 8), "value_stride": values.strides, "offset_stride": (offsets.strides[0], offsets.strides[1]),
+    }  # fmt: skip
+    for kind in ("Set", "Add"):
+        want, direct, sorted_ = (np.zeros((rows, columns_)) for _ in range(3))
+        for i, c in order_of_writes:
+            want[offsets[i, c] // 24, c] = values[i, c] + (want[offsets[i, c] // 24, c] if kind == "Add" else 0)
+        run(_scatter, f"in_order<f64,f64,{kind}>", 1, order, target=direct, **given)
+        assert (direct == want).all()
+        count = n if together else n * columns_
+        keys = np.zeros(count, np.uint64)
+        run(_scatter, "keys", 2, order, keys=keys, count=count, together=int(together), **given)
+        by_key = np.argsort(keys, kind="stable")
+        sorted_keys = keys[by_key]
+        run(_scatter, f"in_segments<f64,f64,{kind}>", 3, order, target=sorted_, keys=sorted_keys, order=by_key, count=count,
+            together=int(together), **given)  # fmt: skip
+        assert (sorted_ == want).all()
+
+
+# -- sorting --
+
+
+@orders
+@pytest.mark.parametrize("type, dtype", [("f32", np.float32), ("i64", np.int64), ("u8", np.uint8)])
+def test_short_rows_are_sorted_stably(type, dtype, order):
+    for n in (1, 2, 7, 100, 1024):
+        x = (RNG.standard_normal((2, n)) * 10).astype(dtype)
+        if type == "f32" and n > 5:
+            x[0, 3], x[1, 2], x[1, 4] = np.nan, -0.0, 0.0
+        values, indices = np.zeros_like(x), np.zeros((2, n), np.int64)
+        run(_sort, f"short_rows<{type}>", 2, order, input=x, values=values, indices=indices, rows=2, n=n, k=n)
+        assert (indices == np.argsort(x, 1, kind="stable")).all()
+        np.testing.assert_array_equal(values, np.take_along_axis(x, indices, 1))
+
+
+@orders
+def test_long_rows_are_sorted_stably(order):
+    rows, n = 2, 9000
+    x = (RNG.standard_normal((rows, n)) * 50).astype(np.int16)
+    chunks = -(-n // 4096)
+    keys, places = [np.zeros((rows, n), np.uint64) for _ in range(2)], [np.zeros((rows, n), np.uint32) for _ in range(2)]
+    counts, shared = np.zeros((rows, 256, chunks), np.int64), {"rows": rows, "n": n, "k": n, "chunks": chunks}
+    run(_sort, "load<i16>", 7, order, input=x, keys=keys[0], places=places[0], **shared)
+    for shift in (0, 8):
+        run(_sort, "count", rows * chunks, order, keys=keys[0], counts=counts, shift=shift, **shared)
+        flat = counts.reshape(rows, -1)
+        flat[:] = np.cumsum(flat, 1) - flat
+        run(_sort, "distribute", rows * chunks, order, keys=keys[0], spare_keys=keys[1], places=places[0], spare_places=places[1],
+            counts=counts, shift=shift, **shared)  # fmt: skip
+        keys.reverse()
+        places.reverse()
+    values, indices = np.zeros_like(x), np.zeros((rows, n), np.int64)
+    run(_sort, "finish<i16>", 5, order, input=x, values=values, indices=indices, places=places[0], **shared)
+    assert (indices == np.argsort(x, 1, kind="stable")).all()
+    assert (values == np.sort(x, 1)).all()
+
+
+# -- random numbers --
+
+MOMENTS = {  # entry -> parameters, mean, variance
+    "simple<f32,f32,f32,Uniform>": ({"b": 1.0}, 1 / 2, 1 / 12),
+    "normal<f64,f64,f64,false>": ({"b": 2.0, "a": 1.0}, 1, 4),
+    "simple<f64,f64,f64,Exponential>": ({"a": 2.0}, 1 / 2, 1 / 4),
+    "simple<u8,f32,f32,Bernoulli>": ({"a": 0.3}, 0.3, 0.21),
+    "integers<i64,false>": ({"base": 5, "modulus": 10}, 9.5, 8.25),
+    "sampled<f64,f64,Poisson>": ({"a": 30.0}, 30, 30),
+    "sampled<f64,f64,Binomial>": ({"a": 400.0, "b": 0.9}, 360, 36),
+    "sampled<f64,f64,Gamma>": ({"a": 0.5}, 1 / 2, 1 / 2),
+}
+RESULTS = {"f32": np.float32, "f64": np.float64, "u8": np.uint8, "i64": np.int64}
+
+
+@pytest.mark.parametrize("entry", MOMENTS)
+def test_random_numbers_follow_from_the_seed_alone(entry):
+    parameters, mean, variance = MOMENTS[entry]
+    n, draws = 30000, []
+    for grid, order in ((20, 0), (3, 5)):
+        draws.append(np.zeros(n, RESULTS[entry.split("<")[1].split(",")[0]]))
+        run(_random, entry, grid, order, out=draws[-1], n=n, seed=7, call=3, **parameters)
+    assert (draws[0] == draws[1]).all()
+    assert abs(draws[0].mean() - mean) < 6 * np.sqrt(variance / n)
+    assert abs(draws[0].var() / variance - 1) < 0.1
+
+
+# -- Fourier transforms and matrices --
+
+
+@orders
+@pytest.mark.parametrize("n", [1, 8, 30, 49, 64])
+def test_fourier_passes(n, order):
+    x = RNG.standard_normal((2, n)) + 1j * RNG.standard_normal((2, n))
+    roots, done, before = np.exp(-2j * np.pi * np.arange(n) / n), x, 1
+    for radix in _factors(n):
+        out = np.zeros_like(x)
+        run(_fourier, "pass<f64>", 2, order, input=done, roots=roots, out=out, rows=2, n=n, radix=radix, before=before, scale=1.0)
+        done, before = out, before * radix
+    np.testing.assert_allclose(done, np.fft.fft(x), atol=1e-11)
+
+
+def matrices(type, *shape):
+    x = RNG.standard_normal(shape)
+    return x + 1j * RNG.standard_normal(shape) if type == "c128" else x
+
+
+def adjoint(x):
+    return x.conj().swapaxes(-1, -2)
+
+
+@orders
+@pytest.mark.parametrize("type", ["f64", "c128"])
+def test_factorizations(type, order):
+    info = np.zeros(2, np.int64)
+    x = matrices(type, 2, 5, 4)
+    a, pivots = columns(x), np.zeros((2, 4), np.int64)
+    run(_linalg, f"lu<{type}>", 2, order, a=a, pivots=pivots, info=info, batch=2, m=5, n=4, a_step=20, pivot_step=4)
+    for one, packed, exchanges in zip(x.copy(), columns(a), pivots):
+        for j, i in enumerate(exchanges - 1):
+            one[[j, i]] = one[[i, j]]
+        np.testing.assert_allclose((np.tril(packed, -1) + np.eye(5, 4)) @ np.triu(packed[:4]), one)
+    h = x @ adjoint(x) + np.eye(5)
+    a = columns(h)
+    run(_linalg, f"cholesky<{type}>", 2, order, a=a, info=info, batch=2, n=5, a_step=25)
+    lower = np.tril(columns(a))
+    np.testing.assert_allclose(lower @ adjoint(lower), h)
+    a, tau, q = columns(x), np.zeros((2, 4), x.dtype), columns(np.broadcast_to(np.eye(5, 4, dtype=x.dtype), (2, 5, 4)))
+    given = {"a": a, "c": tau, "batch": 2, "m": 5, "n": 4, "a_step": 20, "c_step": 4}
+    run(_linalg, f"qr<{type}>", 2, order, **given)
+    run(_linalg, f"apply_q<{type}>", 2, order, b=q, b_step=20, k=4, **given)
+    np.testing.assert_allclose(columns(q) @ np.triu(columns(a)[:, :4]), x, atol=1e-12)
+
+
+@orders
+@pytest.mark.parametrize("type", ["f64", "c128"])
+def test_spectra(type, order):
+    info, values, x = np.zeros(2, np.int64), np.zeros((2, 5)), matrices(type, 2, 6, 5)
+    h = adjoint(x) @ x
+    a, v = columns(h), np.zeros_like(columns(h))
+    given = {"info": info, "batch": 2, "n": 5, "b_step": 5, "c_step": 25}
+    run(_linalg, f"eigen<{type}>", 2, order, a=a, b=values, c=v, a_step=25, **given)
+    np.testing.assert_allclose(h @ columns(v), columns(v) * values[:, None], atol=1e-10)
+    a = columns(x)
+    run(_linalg, f"singular<{type}>", 2, order, a=a, b=values, c=v, m=6, a_step=30, **given)
+    np.testing.assert_allclose((columns(a) * values[:, None]) @ adjoint(columns(v)), x, atol=1e-12)
+    np.testing.assert_allclose(np.sort(values)[:, ::-1], np.linalg.svd(x, compute_uv=False))
+    g = matrices("c128", 2, 6, 6)
+    a, w, z = columns(g), np.zeros((2, 6), complex), np.zeros((2, 6, 6), complex)
+    run(_linalg, "general<c128>", 1, order, a=a, b=w, c=z, info=info, batch=2, n=6, a_step=36, b_step=6, c_step=36)
+    np.testing.assert_allclose(g @ columns(z), columns(z) * w[:, None], atol=1e-10)

@@ -1,0 +1,97 @@
+"""Matrix products and convolutions on a GPU: the kernels' own source under the shim, against NumPy and PyTorch."""
+
+import numpy as np
+import pytest
+from cuda_calls import ORDERS
+from library_calls import from_bf16, run, to_bf16
+
+from rushlight.cuda.ops.conv import _kernels as convolution
+from rushlight.cuda.ops.matmul import _product as product
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle of convolutions")
+RNG = np.random.default_rng(0)
+
+SIDES = {"OnThreads<f32,2>": 32, "OnThreads<f32,4>": 64, "OnThreads<c128,2>": 32, "OnThreads<i64,2>": 32, "OnTensorCores": 128}
+DTYPES = {"f32": np.float32, "bf16": np.float32, "c128": np.complex128, "i64": np.int64}
+
+
+def draw(type, *shape):
+    x = RNG.standard_normal(shape)
+    x = x + 1j * RNG.standard_normal(shape) if type == "c128" else x * 5 if type == "i64" else x
+    return x.astype(DTYPES[type])
+
+
+def strides(x, transposed):
+    """(row, column) of a row-major matrix, or of its transpose, in elements."""
+    return (1, x.shape[1]) if transposed else (x.shape[1], 1)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("type, how, tolerance", [
+    ("f32", "OnThreads<f32,2>", 1e-5), ("f32", "OnThreads<f32,4>", 1e-5), ("c128", "OnThreads<c128,2>", 1e-12),
+    ("i64", "OnThreads<i64,2>", 0), ("bf16", "OnTensorCores", 8e-3), ("f32", "OnTensorCores", 4e-3),
+])  # fmt: skip
+def test_product(type, how, tolerance, order):
+    m, n, k, side = 70, 35, 50, SIDES[how]
+    sum = {"bf16": "f32"}.get(type, type)
+    for left in (False, True):
+        for right in (False, True):
+            a, b, c = draw(type, *((k, m) if left else (m, k))), draw(type, *((n, k) if right else (k, n))), draw(type, m, n)
+            a, b, c = (to_bf16(x) if type == "bf16" else x for x in (a, b, c))
+            wide = [from_bf16(x) if type == "bf16" else x for x in (a, b, c)]
+            want = 2 * ((wide[0].T if left else wide[0]) @ (wide[1].T if right else wide[1])) + wide[2]
+            (a_row, a_column), (b_row, b_column) = strides(a, left), strides(b, right)
+            grid = -(-m // side) * -(-n // side)
+            run(product, f"product<{type},{type},{sum},{how}>", grid, order, a=a, b=b, c=c, m=m, n=n, k=k, batch=1, parts=1,
+                stretch=64, a_row=a_row, a_column=a_column, b_row=b_row, b_column=b_column, c_row=n, alpha_re=2.0, beta_re=1.0)  # fmt: skip
+            got = from_bf16(c) if type == "bf16" else c
+            assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
+
+
+def test_stretches_of_k_add_up():
+    m, n, k = 5, 6, 300
+    a, b, partial, c = draw("f32", m, k), draw("f32", k, n), np.zeros((3, m, n), np.float32), draw("f32", m, n)
+    want = a @ b + c
+    run(product, "product<f32,f32,f32,OnThreads<f32,2>>", (1, 3, 1), a=a, b=b, c=partial, m=m, n=n, k=k, batch=1, parts=3, stretch=128,
+        a_row=k, a_column=1, b_row=n, b_column=1, c_row=n, c_part=m * n, alpha_re=1.0)  # fmt: skip
+    run(product, "add_parts<f32,f32>", 1, a=partial, c=c, m=m, n=n, batch=1, parts=3, c_row=n, beta_re=1.0)
+    np.testing.assert_allclose(c, want, rtol=1e-5, atol=1e-5)
+
+
+CONVOLUTIONS = {  # images, channels, outputs, groups, size, window, stride, padding, dilation
+    "grouped": (2, 4, 6, 2, (1, 9, 8), (1, 3, 2), (1, 2, 1), (0, 1, 1), (1, 1, 2)),
+    "volume": (2, 3, 5, 1, (4, 5, 6), (2, 3, 3), (2, 1, 2), (1, 1, 1), (1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS[:3])
+@pytest.mark.parametrize("how, tolerance", [("OnThreads<f32,2>", 1e-5), ("OnTensorCores", 4e-3)])
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_convolution_and_the_gradient_of_its_weights(case, how, tolerance, order):
+    images, channels, outputs, groups, size, window, stride, padding, dilation = CONVOLUTIONS[case]
+    side, each = SIDES[how], outputs // groups
+    x, w = torch.randn(images, channels, *size), torch.randn(outputs, channels // groups, *window, requires_grad=True)
+    bias = torch.randn(outputs)
+    want = torch.nn.functional.conv3d(x, w, bias, stride, padding, dilation, groups)
+    grad = torch.randn_like(want)
+    want.backward(grad)
+    out, rows = torch.zeros_like(want), w.detach().permute(0, 2, 3, 4, 1).contiguous()
+    geometry = {
+        "images": images, "groups": groups, "channels": channels // groups, "outputs": each, "size": size, "place": tuple(want.shape[2:]),
+        "taps": window, "step": stride, "start": tuple(-p for p in padding), "gap": dilation, "x_image": x.stride(0),
+        "x_channel": x.stride(1), "x_stride": x.stride()[2:], "out_image": out.stride(0),
+        "out_channel": out.stride(1), "out_stride": out.stride()[2:],
+    }  # fmt: skip
+    pixels, n = images * want[0, 0].numel(), rows[0].numel()
+    grid = (-(-each // side) * -(-pixels // side), groups, 1)
+    run(convolution, f"correlate<f32,f32,{how}>", grid, order, x=x.numpy(), w=rows.numpy(),
+        bias=bias.numpy(), out=out.detach().numpy(), w_stride=n, parts=1, **geometry)  # fmt: skip
+    assert (out - want).abs().max() <= tolerance * want.abs().max()
+    stretch = 64
+    parts = -(-pixels // stretch)
+    sums = np.zeros((parts, outputs, n), np.float32)
+    grid = (-(-each // side) * -(-n // side), groups * parts, 1)
+    run(convolution, f"weights<f32,f32,{how}>", grid, order, x=x.numpy(), w=grad.numpy(), out=sums, parts=parts,
+        stretch=stretch, **geometry)  # fmt: skip
+    got = torch.tensor(sums).sum(0).view(outputs, *window, channels // groups).permute(0, 4, 1, 2, 3)
+    assert (got - w.grad).abs().max() <= tolerance * w.grad.abs().max()
