@@ -3,6 +3,7 @@
 The gradient is a pass of the same kind; where it must be differentiable itself, it is the composition's.
 """
 
+import functools
 import math
 
 from .._core import attention as core
@@ -24,6 +25,25 @@ def _kernels_of(dtype):
 
         _kernels[dtype.code] = attention.kernels(ty.NAMES[dtype.code])
     return _kernels[dtype.code]
+
+
+def _passes(query):
+    """The two passes of a device, forward and backward."""
+    if query.is_cuda:
+        from ..cuda.ops import attention
+
+        return attention.forward, attention.backward
+    kernels = _kernels_of(query.dtype)
+    return functools.partial(core.forward, *kernels), functools.partial(core.backward, *kernels)
+
+
+def _tiles_on(query, key, value):
+    """Does the device have tiles for these operands?"""
+    if query.device.type == "cpu":
+        return query.shape[-2] >= FEW_QUERIES
+    from ..cuda.ops import attention
+
+    return attention.fits(query, key, value)
 
 
 # -- the composition --
@@ -111,7 +131,7 @@ def _as_numbers(mask, query, keys):
     if mask is None:
         return None
     if mask.dtype is _bool:
-        mask = masks.where(mask, creation.zeros((), dtype=query.dtype), creation.full((), -math.inf, dtype=query.dtype))
+        mask = masks.where(mask, creation.zeros((), dtype=query.dtype, device=query.device), -math.inf)
     mask = shape.cast(mask, query.dtype)
     if mask.shape[-1] != keys:
         mask = shape.contiguous(shape.expand(mask, (*mask.shape[:-1], keys)))
@@ -125,11 +145,11 @@ def attention(query, key, value, mask, causal, scale):
     query (B, H, L, E), key (B, Hk, S, E), value (B, Hk, S, Ev) of one floating dtype, H a multiple of Hk, no size 0; mask, or None: True
     where a key counts, or numbers to add, broadcast to (B, H, L, S), which gets no gradient.
     """
-    table, scheme = _kernels_of(query.dtype)
     query, key, value = _in_rows(query), _in_rows(key), _in_rows(value)
     out = _ordered_as(query, value.shape[3])
-    logs = creation.empty(tuple(query.shape[:3]), dtype=_float32 if query.dtype.itemsize == 2 else query.dtype)
-    core.forward(table, scheme, query, key, value, _as_numbers(mask, query, key.shape[2]), causal, scale, out, logs)
+    logs = creation.empty(tuple(query.shape[:3]), dtype=_float32 if query.dtype.itemsize == 2 else query.dtype, device=query.device)
+    forward, _ = _passes(query)
+    forward(query, key, value, _as_numbers(mask, query, key.shape[2]), causal, scale, out, logs)
     return out, logs
 
 
@@ -137,11 +157,11 @@ def attention(query, key, value, mask, causal, scale):
 def _(grads, query, key, value, mask, causal, scale, results):
     if is_grad_enabled():
         return _composed_gradients(grads[0], query, key, value, mask, causal, scale)
-    table, scheme = _kernels_of(query.dtype)
     out, logs = results
     query, key, value, grad = _in_rows(query), _in_rows(key), _in_rows(value), _in_rows(grads[0])
     towards = [_ordered_as(x, x.shape[3]) for x in (query, key, value)]
-    core.backward(table, scheme, query, key, value, _as_numbers(mask, query, key.shape[2]), causal, scale, out, logs, grad, *towards)
+    _, backward = _passes(query)
+    backward(query, key, value, _as_numbers(mask, query, key.shape[2]), causal, scale, out, logs, grad, *towards)
     return tuple(towards)
 
 
@@ -174,8 +194,8 @@ def tiled(query, key, value, mask, causal, scale):
 def _fits(query, key, value, mask):
     return (
         query.dtype.is_floating_point and query.dtype.itemsize > 1 and query.dtype is key.dtype is value.dtype
-        and 0 not in (*query.shape, *key.shape, *value.shape) and query.shape[-2] >= FEW_QUERIES
-        and not (mask is not None and mask.requires_grad) and query.device.type == "cpu"
+        and 0 not in (*query.shape, *key.shape, *value.shape) and not (mask is not None and mask.requires_grad)
+        and query.device == key.device == value.device and _tiles_on(query, key, value)
     )  # fmt: skip
 
 

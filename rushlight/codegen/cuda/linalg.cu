@@ -231,13 +231,13 @@ template <class T> INLINE void eigen(Args& p) {
     MATRIX(T, v, p.c, p.c_step);
     MATRIX(R, values, p.b, p.b_step);
     const i64 n = p.n;
-    EACH(e, 0, n * n) { v[e] = T((R)(e / n == e % n)); if (e / n > e % n) a[e] = conjugate(a[e / n + e % n * n]); }
+    EACH(e, 0, n * n) { const int i = (int)e % (int)n, j = (int)e / (int)n; v[e] = T((R)(i == j)); if (j > i) a[e] = conjugate(a[j + i * n]); }
     __syncthreads();
     EACH(i, 0, n) a[i * (n + 1)] = T(real_part(a[i * (n + 1)]));
     __syncthreads();
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
       R own = 0, whole = 0;
-      EACH(e, 0, n * n) { whole += square(a[e]); if (e / n != e % n) own += square(a[e]); }
+      EACH(e, 0, n * n) { whole += square(a[e]); if ((int)e / (int)n != (int)e % (int)n) own += square(a[e]); }
       const R off = total(own), all = total(whole);
       const R eps = sizeof(R) == 4 ? (R)5.9604645e-8 : (R)1.1102230246251565e-16;
       if (!(off > all * eps * eps)) break;

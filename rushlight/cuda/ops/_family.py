@@ -26,12 +26,12 @@ class Family:
             letter, name = field.split()
             self.fields.append((name, letter[-1], int(letter[:-1] or 1)))
 
-    def kernel(self, entry):
-        """codegen's record of an entry: a template of the file with its arguments."""
+    def kernel(self, entry, shared=0):
+        """codegen's record of an entry: a template of the file with its arguments. shared: bytes of dynamic shared memory."""
         kernel = self._kernels.get(entry)
         if kernel is None:
             layout = tuple((name, letter if count == 1 else f"{8 * count}s") for name, letter, count in self.fields)
-            kernel = codegen.library(self.file, entry.partition("<")[0], layout, self.threads, ENTRY=entry)
+            kernel = codegen.library(self.file, entry.partition("<")[0], layout, self.threads, shared, ENTRY=entry)
             self._kernels[entry] = kernel
         return kernel
 
@@ -42,7 +42,7 @@ class Family:
             raise TypeError(f"{self.file}: no field {', '.join(sorted(values))}")
         return kernel.pack(**packed)
 
-    def __call__(self, entry, where, grid, /, fault=None, **values):
+    def __call__(self, entry, where, grid, /, fault=None, shared=0, **values):
         """Queues a kernel on the current stream of the GPU on which ``where`` (a tensor, or a device code) lies.
 
         fault: the operator that an index out of range is reported for, where the parameter has such a field.
@@ -50,7 +50,7 @@ class Family:
         from .._kernels import load
 
         place = where if isinstance(where, int) else place_of(where.device)
-        kernel = self.kernel(entry)
+        kernel = self.kernel(entry, shared)
         if fault is not None:
             values["fault"] = _device.fault_record(place, fault)
         _device.launch_kernel(load(kernel, place - 1), place, self.pack(kernel, values, place), grid, self.threads)
