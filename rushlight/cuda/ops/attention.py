@@ -9,8 +9,8 @@ WIDEST = 128
 _attention = Family(
     "attention.cu",
     "P q, P k, P v, P mask, P out, P logs, P grad, P delta, P dq, P dk, P dv, q batch, q heads, q key_heads, q length, q keys, q width, "
-    "q value_width, q causal, 3q q_step, 3q k_step, 3q v_step, 3q out_step, 3q grad_step, 3q dq_step, 3q dk_step, 3q dv_step, 4q mask_step, "
-    "d scale",
+    "q value_width, q causal, 3q q_step, 3q k_step, 3q v_step, 3q out_step, 3q grad_step, 3q dq_step, 3q dk_step, 3q dv_step, "
+    "4q mask_step, d scale",
     threads=128,
 )
 _ROWS, _TILE = 64, 32  # of a block; of what a gradient's block goes through
