@@ -3,9 +3,9 @@
 import random
 
 import pytest
+from rushlight._core.tensor import empty_cache, memory_stats
 
 import rushlight as torch
-from rushlight._core.tensor import empty_cache, memory_stats
 
 KIB = 1 << 10
 

@@ -28,6 +28,7 @@ cdef class RowProgram(Program):
     """
     cdef readonly tuple full
     cdef readonly bint ordered, split
+    cdef public bint keeps_format         # full results lie as a dense input does, in whichever order of dims
     cdef public tuple slots               # dtype codes of the partial results between the two stages; None: not asked for yet
     cdef int[MAX_OPERANDS] is_full
 
@@ -207,6 +208,18 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
         begin += last - first
 
 
+cdef Tensor _format_model(RowProgram p, Operand* operands, Space* space):
+    """The first operand over the whole space that is dense but not row-major (channels last, say), or None."""
+    cdef Tensor t
+    cdef int i
+    for i in range(p.n_in):
+        if operands[i].tensor != NULL and p.is_full[p.n_out + i]:
+            t = <Tensor>operands[i].tensor
+            if not t.flags & CONTIGUOUS and t.ndim == space.ndim and is_dense(t) and not memcmp(t.sizes, space.size, t.ndim * sizeof(int64_t)):
+                return t
+    return None
+
+
 cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs) except -1:
     """Computes the outputs of a row program over a space."""
     cdef RowLoop loop
@@ -214,7 +227,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     cdef int64_t[MAX_RANK] shape
     cdef int o, d, i, ndim, n_out = p.n_out
     cdef int64_t rows = 1, length = 1, grain
-    cdef Tensor t
+    cdef Tensor t, model
     cdef list keep = []
     cdef uint64_t key
     cdef int place = 0
@@ -236,6 +249,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
             keep.append(t)
         loop.ptr[o] = t.address
         _row_strides(t, space, p.is_full[o], keepdim, strides[o])
+    model = _format_model(p, operands, space) if p.keeps_format else None
     for o in range(n_out):
         ndim = 0
         for d in range(space.ndim):
@@ -245,7 +259,10 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
             elif keepdim:
                 shape[ndim] = 1
                 ndim += 1
-        t = empty(p.codes[o], ndim, shape, place)
+        if model is not None and p.is_full[o]:
+            t = empty_strided(p.codes[o], ndim, shape, model.strides, place)
+        else:
+            t = empty(p.codes[o], ndim, shape, place)
         outputs.append(t)
         loop.ptr[o] = t.address
         _row_strides(t, space, p.is_full[o], keepdim, strides[o])

@@ -5,6 +5,7 @@ import warnings
 
 import rushlight as torch
 
+from ..ops._format import keeping
 from ._functional_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 # -- interpolate --
@@ -48,6 +49,7 @@ def _check_interpolate(input, size, scale_factor, mode, align_corners, recompute
         raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_MODES[mode]}D input")
 
 
+@keeping
 def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
 ):
@@ -335,6 +337,7 @@ def _sample_bicubic(input, place, size, padding_mode, align_corners):
 # -- channels and space --
 
 
+@keeping
 def pixel_shuffle(input, upscale_factor):
     """Channels become pixels: (*, C * r**2, H, W) -> (*, C, H * r, W * r)."""
     r = upscale_factor
@@ -353,6 +356,7 @@ def pixel_shuffle(input, upscale_factor):
     return apart.reshape(*lead, channels // (r * r), height * r, width * r)
 
 
+@keeping
 def pixel_unshuffle(input, downscale_factor):
     """Pixels become channels: (*, C, H * r, W * r) -> (*, C * r**2, H, W)."""
     r = downscale_factor

@@ -5,6 +5,7 @@ import math
 import rushlight as torch
 
 from ..ops import normalization
+from ..ops._format import keeping
 from ._functional_pool import avg_pool2d, avg_pool3d
 
 
@@ -96,6 +97,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return normalization.rms_norm(input, tuple(normalized_shape), weight, torch.finfo(input.dtype).eps if eps is None else eps)
 
 
+@keeping
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """The channels (dimension 1) in groups, each group of each sample normalised: (N, C, *), vectors (C)."""
     if input.dim() < 2:

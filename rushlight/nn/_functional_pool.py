@@ -5,6 +5,7 @@ import math
 import rushlight as torch
 
 from ..ops import pool
+from ..ops._format import keeping
 from ._functional_window import per_dim
 
 
@@ -224,6 +225,7 @@ def _bounds(size, wanted):
     return [(i * size // wanted, -(-(i + 1) * size // wanted)) for i in range(wanted)]
 
 
+@keeping
 def _adaptive_avg_pool(rank, input, output_size):
     wanted = _wanted_size(rank, f"adaptive_avg_pool{rank}d", input, output_size)
     if rank == 2 and wanted == [1, 1] and input.is_floating_point():
@@ -263,6 +265,7 @@ def _max_of_windows(input, rank, positions):
     return values, place.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
 
 
+@keeping
 def _adaptive_max_pool(rank, input, output_size, return_indices):
     wanted = _wanted_size(rank, f"adaptive_max_pool{rank}d", input, output_size)
     positions = []

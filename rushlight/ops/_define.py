@@ -25,6 +25,7 @@ such an operand of type int64.
 from .._core import operator as core
 from ..lang import expr as ex
 from ..lang import types as ty
+from ._format import keeping
 
 registry = {}
 """Every public operator by its name: the only list there is. Faces, stubs, docs and tests are made from it."""
@@ -126,7 +127,7 @@ def rowwise(function=None, **options):
     the reduced dims.
 
     floating, result, where, label, aliases, dtypes: as for :func:`pointwise`; widen: integers are accumulated and returned as int64;
-    identity=False: an empty dim can't be reduced (max, min).
+    identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are channels-last.
     """
     return _decorator(_rowwise, function, options)
 
@@ -135,7 +136,7 @@ _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 
 def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(),
-             dtypes="any", widen=False, signature_of=None, identity=True):
+             dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False):
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
@@ -143,6 +144,7 @@ def _rowwise(function, *, name=None, floating=False, result=False, where="functi
                        for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
     op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
     op.result, op.dtypes, op.stated, op.kinds, op.no_identity = result, dtypes, None, kinds, not identity
+    op.keeps_format = keeps_format
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)
 
@@ -154,17 +156,23 @@ def library(function=None, **options):
     """Defines an operator computed by a Python function with a stated backward (``@op.backward_of`` below it), or none.
 
     differentiable: names of the tensor parameters (or lists of tensors) that get gradients, in the order in which backward returns them;
-    inplace: also ``name_``. The parameters of the backward function say what is saved; see ``Library``.
+    inplace: also ``name_``; keeps_format: results of channels-last operands are channels-last, forward and backward. The parameters of the
+    backward function say what is saved; see ``Library``.
     """
     return _decorator(_library, function, options)
 
 
-def _library(function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=()):
+def _library(
+    function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False
+):
     name = name or function.__name__
-    op = core.Library(function, _signature(function, name), (label or _camel(name)) + "Backward0", tuple(differentiable.split()))
+    forward = keeping(function) if keeps_format else function
+    op = core.Library(forward, _signature(function, name), (label or _camel(name)) + "Backward0", tuple(differentiable.split()))
 
     def backward_of(backward):
         op.backward, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]
+        if keeps_format:
+            op.backward = keeping(backward)
         return op
 
     op.backward_of = backward_of
@@ -290,7 +298,9 @@ def _row_program(name, outputs, out_codes, in_codes, rows, keep_result, info):
     nodes = ex.topological(outputs)
     ordered = any(n.op == "position" or (n.op == "reduce" and n.attr in ("argmax", "argmin")) for n in nodes)
     split = not any(levels[: len(outputs)]) and not any(_nested(n) for n in nodes)
-    return core.RowProgram(name, outputs, out_codes, in_codes, levels, ordered, split, keep_result, (info, rows))
+    program = core.RowProgram(name, outputs, out_codes, in_codes, levels, ordered, split, keep_result, (info, rows))
+    program.keeps_format = getattr(info, "keeps_format", False)
+    return program
 
 
 def _nested(node):
@@ -380,6 +390,7 @@ def differentiate(program, mask):
         return core.Gradient(None, tuple(operands), tuple(results), run)
     if is_rows:
         backward = _row_program(name, outputs, out_codes, in_codes, g.rows, False, None)
+        backward.keeps_format = program.keeps_format
     else:
         backward = core.Program(name, outputs, out_codes, in_codes)
     return core.Gradient(backward, tuple(operands), tuple(results))

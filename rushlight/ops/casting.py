@@ -198,6 +198,12 @@ def _has_strides(input, strides):
     return all(n == 1 or a == b for n, a, b in zip(input.shape, input.stride(), strides))
 
 
+def channels_last(input):
+    """A tensor of 4 or 5 dims with the strides of its channels-last format, also where sizes of 1 leave others possible."""
+    strides = tuple(_channels_last_strides(input.shape))
+    return input if input.stride() == strides else _with_strides(input, strides)
+
+
 @library(where="", differentiable="input", label="Clone")
 def _with_strides(input, strides):
     from . import creation

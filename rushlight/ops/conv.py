@@ -38,7 +38,7 @@ def _padded_left(values, fill):
     return (fill,) * (3 - len(values)) + tuple(values)
 
 
-@library(differentiable="input weight bias", where="function")
+@library(differentiable="input weight bias", where="function", keeps_format=True)
 def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
     """Cross-correlation of (N, C, *size) with (O, C / groups, *window), or its transpose, with weights (C, O / groups, *window).
 
@@ -101,7 +101,7 @@ def _cropped(x, like):
     return x
 
 
-@library(differentiable="input output_grad", where="")
+@library(differentiable="input output_grad", where="", keeps_format=True)
 def convolution_weight(input, output_grad, window, stride, padding, dilation, groups):
     """The gradient of a convolution's weights (O, C / groups, *window), from its input and its output's gradient."""
     if input.numel() == 0 or output_grad.numel() == 0:

@@ -39,7 +39,7 @@ def _common_dtype(tensors):
     return _core.common_dtype(tensors) or _operator.result_type(*tensors)
 
 
-@library(where="", differentiable="tensors", label="Cat")
+@library(where="", differentiable="tensors", label="Cat", keeps_format=True)
 def _cat(tensors, dim):
     return _core.cat(tensors, dim, _common_dtype(tensors))
 

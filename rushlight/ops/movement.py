@@ -396,7 +396,7 @@ def fill_diagonal_(input, fill_value, wrap=False):
 # -- padding --
 
 
-@library(differentiable="input", where="function")
+@library(differentiable="input", where="function", keeps_format=True)
 def constant_pad_nd(input, pad, value=0):
     """``input`` with elements of ``value`` put around the last dims: ``pad`` is (last left, last right, second last
     left, ...).

@@ -28,13 +28,13 @@ def rms_norm(input, normalized_shape, weight: operand = None, eps=1e-6):
     return _affine(input * fn.rsqrt(fn.mean(fn.square(input)) + eps), weight, None)
 
 
-@rowwise(label="NativeBatchNorm", **_OPTIONS)
+@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS)
 def batch_norm_training(input, weight: row = None, bias: row = None, dim=None, eps=1e-5):
     """Each channel normalised over all other dims, and the mean and variance it had (Ioffe and Szegedy 2015)."""
     return _affine(_standardised(input, eps), weight, bias), fn.mean(input), fn.var(input, 0)
 
 
-@rowwise(label="NativeBatchNorm", **_OPTIONS)
+@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS)
 def batch_norm_inference(input, mean: row, variance: row, weight: row = None, bias: row = None, dim=None, eps=1e-5):
     """Each channel normalised by a given mean and variance."""
     return _affine((input - mean) * fn.rsqrt(variance + eps), weight, bias)

@@ -14,6 +14,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, contraction, creation, movement, reduction, shape
 from ._define import library, refuse
+from ._format import keeping
 from ._indexed import KINDS
 
 _dtypes = _tensor.dtypes()
@@ -248,10 +249,13 @@ def _sum_chosen(out, pairs, numbers, taps):
         run(_chosen, (wanted, name, int(i > 0)), out, *([out] if i else []), *operands)
 
 
+_KEEPS = {"where": "", "keeps_format": True}
+
+
 def max_taps(rank):
     """The operators of one rank: maxima with their taps, the way back, and the elements at given taps."""
 
-    @library(name=f"_max_pool{rank}d", where="", differentiable="input", label=f"MaxPool{rank}DWithIndices")
+    @library(name=f"_max_pool{rank}d", differentiable="input", label=f"MaxPool{rank}DWithIndices", **_KEEPS)
     def maxima(input, windows):
         return _maxima(input, windows, True)
 
@@ -259,7 +263,7 @@ def max_taps(rank):
     def _(grads, windows, indices):
         return route(grads[0], indices, windows)
 
-    @library(name=f"_max_pool{rank}d_backward", where="", differentiable="grad", label=f"MaxPool{rank}DWithIndicesBackward")
+    @library(name=f"_max_pool{rank}d_backward", differentiable="grad", label=f"MaxPool{rank}DWithIndicesBackward", **_KEEPS)
     def route(grad, taps, windows):
         return _routed(shape.contiguous(grad), taps, windows)
 
@@ -267,7 +271,7 @@ def max_taps(rank):
     def _(grad, taps, windows):
         return pick(grad, taps, windows)
 
-    @library(name=f"_max_pool{rank}d_pick", where="", differentiable="input", label=f"MaxPool{rank}DWithIndicesBackwardBackward")
+    @library(name=f"_max_pool{rank}d_pick", differentiable="input", label=f"MaxPool{rank}DWithIndicesBackwardBackward", **_KEEPS)
     def pick(input, taps, windows):
         out = creation.empty(tuple(taps.shape), dtype=input.dtype, device=input.device)
         views = list(windows.views(input, 0))
@@ -314,6 +318,7 @@ def _routed(grad, taps, windows):
 _max_by_rank = {rank: max_taps(rank) for rank in (1, 2, 3)}
 
 
+@keeping
 def max_pool(input, windows, indices, records):
     """The maximum of each window, and its place in the flattened input if ``indices``; records: a gradient may be wanted."""
     if input.dtype.is_complex or input.dtype.code == 0:
@@ -347,7 +352,7 @@ def _summed(out, views, divisor):
 
 
 def _means(rank):
-    @library(name=f"_avg_pool{rank}d", where="", differentiable="input", label=f"AvgPool{rank}D")
+    @library(name=f"_avg_pool{rank}d", differentiable="input", label=f"AvgPool{rank}D", **_KEEPS)
     def means(input, windows, divisor):
         out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
         return _summed(out, windows.halves(input, 0), divisor)
@@ -356,7 +361,7 @@ def _means(rank):
     def _(grad, windows, divisor):
         return spread(grad, windows, divisor)
 
-    @library(name=f"_avg_pool{rank}d_backward", where="", differentiable="grad", label=f"AvgPool{rank}DBackward")
+    @library(name=f"_avg_pool{rank}d_backward", differentiable="grad", label=f"AvgPool{rank}DBackward", **_KEEPS)
     def spread(grad, windows, divisor):
         lead = grad.shape[: -len(windows.size)]
         out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
@@ -416,7 +421,7 @@ def _along(x, dim, matrix):
 
 
 def _adaptive_means(rank):
-    @library(name=f"_adaptive_avg_pool{rank}d", where="", differentiable="input", label=f"AdaptiveAvgPool{rank}D")
+    @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", **_KEEPS)
     def means(input, output):
         size = input.shape[-rank:]
         for i in range(rank):  # outer dims first: they are reduced along rows that lie side by side
@@ -431,7 +436,7 @@ def _adaptive_means(rank):
     def _(grad, shapes):
         return spread(grad, tuple(shapes[0][-rank:]))
 
-    @library(name=f"_adaptive_avg_pool{rank}d_backward", where="", differentiable="grad", label=f"AdaptiveAvgPool{rank}DBackward")
+    @library(name=f"_adaptive_avg_pool{rank}d_backward", differentiable="grad", label=f"AdaptiveAvgPool{rank}DBackward", **_KEEPS)
     def spread(grad, size):
         output = grad.shape[-rank:]
         for i, (n, m) in enumerate(zip(size, output)):
