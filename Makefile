@@ -32,7 +32,7 @@ $(VENV)/.oracle: $(VENV)/.ready
 	touch $@
 
 $(VENV)/.cuda: $(VENV)/.ready
-	$(BIN)/python -m pip install -q "cuda-core>=1.2,<2" "cuda-bindings>=13,<14" "nvidia-cuda-nvrtc>=13,<14" \
+	$(BIN)/python -m pip install -q "cuda-bindings>=13,<14" "nvidia-cuda-nvrtc>=13,<14" \
 		|| echo "NVRTC could not be installed: tests that compile for GPUs are skipped"
 	touch $@
 
@@ -55,10 +55,6 @@ test-all: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 # On a GPU: the operator suite, the training tests and the device layer's own tests. Without one: the stand-in (see tests/cuda/standin.py).
 CUDA_TESTS = tests/test_laws.py tests/test_reductions.py tests/test_index.py tests/test_movement.py tests/test_joining.py tests/test_sorting.py \
     tests/test_scan.py tests/test_contraction.py tests/test_conv.py tests/test_pool.py tests/test_programs.py tests/test_training.py
-
-$(VENV)/.cuda: $(VENV)/.ready
-	$(BIN)/python -m pip install -q -e ".[cuda]"
-	touch $@
 
 test-cuda: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python

@@ -12,13 +12,13 @@ def _numpy(x):
 
 def to_rushlight(x):
     """A PyTorch tensor as a rushlight leaf with the same values."""
-    y = rl.from_numpy(_numpy(x).copy())
+    y = rl.from_numpy(_numpy(x).copy()).to(rl.get_default_device())
     return y.requires_grad_() if x.requires_grad else y
 
 
 def to_numpy(y):
     """A rushlight tensor's values."""
-    return np.asarray(y.detach().resolve_conj().resolve_neg().numpy())
+    return np.asarray(y.detach().resolve_conj().resolve_neg().numpy(force=True))
 
 
 def close(theirs, ours, what, rtol=1e-6, atol=1e-7):

@@ -689,5 +689,5 @@ def test_large_operands_in_every_layout(dim, order):
         lambda x, i, v: x.take(i % 1000),
     ):
         want = call(torch.from_numpy(source), torch.from_numpy(index), torch.from_numpy(vector))
-        got = call(rl.from_numpy(source), rl.from_numpy(index), rl.from_numpy(vector))
+        got = call(*(rl.from_numpy(a).to(rl.get_default_device()) for a in (source, index, vector)))
         same(got, want, scale=4)

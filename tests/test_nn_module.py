@@ -79,9 +79,9 @@ def assert_close(ours, theirs, what, tolerance):
     for mine, other in zip(ours, theirs):
         if other is None:
             # A gradient that PyTorch never makes may be zeros here.
-            assert mine is None or not np.asarray(mine.detach().numpy()).any(), what
+            assert mine is None or not np.asarray(mine.detach().numpy(force=True)).any(), what
             continue
-        mine = np.zeros(tuple(other.shape)) if mine is None else mine.detach().numpy()
+        mine = np.zeros(tuple(other.shape)) if mine is None else mine.detach().numpy(force=True)
         assert mine.shape == tuple(other.shape), what
         np.testing.assert_allclose(mine, other.detach().numpy(), **tolerance, err_msg=what)
 

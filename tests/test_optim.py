@@ -89,7 +89,7 @@ class Training:
         return loss
 
     def parameters(self):
-        return np.concatenate([p.detach().numpy().ravel() for p in self.model.parameters()])
+        return np.concatenate([p.detach().numpy(force=True).ravel() for p in self.model.parameters()])
 
 
 def assert_same(ours, theirs, path="", rtol=1e-5):
@@ -104,7 +104,7 @@ def assert_same(ours, theirs, path="", rtol=1e-5):
             assert_same(mine, other, f"{path}[{i}]", rtol)
     elif isinstance(theirs, torch.Tensor):
         assert str(ours.dtype) == str(theirs.dtype) and tuple(ours.shape) == tuple(theirs.shape), path
-        mine, other = (t.detach().double().numpy() for t in (ours, theirs))
+        mine, other = (t.detach().double().numpy(force=True) for t in (ours, theirs))
         np.testing.assert_allclose(mine, other, rtol=rtol, atol=1e-7, err_msg=path)
     elif isinstance(theirs, float):
         assert ours == pytest.approx(theirs, rel=rtol, abs=1e-9), path
@@ -314,7 +314,7 @@ def test_weight_averaging_agrees(strategy):
             rates += schedule.get_last_lr()
             for average in averages:
                 average.update_parameters(training.model)
-        state = [value.numpy().ravel() for average in averages for value in average.state_dict().values()]
+        state = [value.numpy(force=True).ravel() for average in averages for value in average.state_dict().values()]
         results.append(np.concatenate([rates, *state]))
     np.testing.assert_allclose(results[0], results[1], rtol=1e-9)
 

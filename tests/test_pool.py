@@ -12,12 +12,12 @@ np = pytest.importorskip("numpy")
 
 def ours(t, requires_grad=False):
     if t.dtype == torch.bfloat16:
-        return rushlight.from_numpy(t.detach().float().numpy().copy()).to(rushlight.bfloat16)
-    return rushlight.from_numpy(t.detach().numpy().copy()).requires_grad_(requires_grad)
+        return rushlight.from_numpy(t.detach().float().numpy().copy()).to(rushlight.get_default_device(), rushlight.bfloat16)
+    return rushlight.from_numpy(t.detach().numpy().copy()).to(rushlight.get_default_device()).requires_grad_(requires_grad)
 
 
 def close(a, b, tolerance=1e-12):
-    a, b = a.detach().double().numpy(), b.detach().double().numpy()
+    a, b = a.detach().double().numpy(force=True), b.detach().double().numpy(force=True)
     assert a.shape == b.shape
     np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
 
@@ -149,7 +149,7 @@ def test_special_values():
             x = torch.tensor([rows])
             expected = torch.nn.functional.max_pool2d(x, 2, padding=padding, return_indices=True)
             got = rushlight.nn.functional.max_pool2d(ours(x), 2, padding=padding, return_indices=True)
-            np.testing.assert_array_equal(got[0].numpy(), expected[0].numpy())
+            np.testing.assert_array_equal(got[0].numpy(force=True), expected[0].numpy())
             assert got[1].tolist() == expected[1].tolist()
 
 
@@ -163,7 +163,7 @@ def test_views_and_the_number_of_threads():
         rushlight.set_num_threads(threads)
         y = ours(x, True)
         (rushlight.nn.functional.max_pool2d(y, 3, 2) * rushlight.nn.functional.avg_pool2d(y, 3, 2)).sum().backward()
-        results.append(y.grad.numpy().tobytes())
+        results.append(y.grad.numpy(force=True).tobytes())
     rushlight.set_num_threads(before)
     assert len(set(results)) == 1
 

@@ -17,8 +17,8 @@ from .report import HEADER, chart, line
 class Library:
     """A child process with one library. Attributes: version. Fails with RuntimeError if the process says that it failed."""
 
-    def __init__(self, name, rows, threads):
-        self.arguments = (name, rows, str(threads))
+    def __init__(self, name, rows, threads, device):
+        self.arguments = (name, rows, str(threads), device)
         self.process = None
         self.restart()
         self.version = self.ask("version")
@@ -101,6 +101,7 @@ def parse(argv, prog, rows):
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each library (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=0.15, help="time of a measurement (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="threads of each library (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="where both libraries make their tensors, such as cuda (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="print the names of the rows and stop")
     return parser.parse_args(argv)
 
@@ -114,9 +115,12 @@ def main(argv, prog="python -m rushlight.bench", rows="rushlight.bench.rows"):
         print("\n".join(ROWS))
         return 0 if options.list else f"no row's name contains {' or '.join(map(repr, options.texts))}; above are all names"
     installed = importlib.util.find_spec("torch") is not None
-    libraries = [Library(name, options.rows, options.threads) if name else None for name in ("torch" if installed else None, "rushlight")]
+    names = ("torch" if installed else None, "rushlight")
+    libraries = [Library(name, options.rows, options.threads, options.device) if name else None for name in names]
     versions = f"PyTorch {libraries[0].version}, " if installed else ""
     title = f"{versions}rushlight {libraries[1].version}, {options.threads} threads, medians of {options.rounds}; {machine()}"
+    if options.device != "cpu":
+        title += f"; on {libraries[1].ask('gpu')}"
     limits = libraries[1].ask("limits")
     head = [f"{title}; load before {os.getloadavg()[0]:.2f}; limits found: copy {limits[0] / 1e9:.0f} GB/s, "
             f"float32 product {limits[1] / 1e9:.0f} GFLOP/s.", "", *HEADER]  # fmt: skip

@@ -11,9 +11,11 @@ import time
 
 
 class Worker:
-    """Answers the questions. library: "rushlight" or "torch"; rows: the module that adds the rows."""
+    """Answers the questions. library: "rushlight" or "torch"; rows: the module that adds the rows; device: where tensors are made."""
 
-    def __init__(self, library, rows, threads):
+    device = "cpu"
+
+    def __init__(self, library, rows, threads, device):
         if library == "rushlight":  # programs that say `import torch` are among the rows
             self.torch = importlib.import_module("rushlight").as_torch()
         else:
@@ -21,6 +23,9 @@ class Worker:
         for module in ("nn", "optim", "utils.data"):
             importlib.import_module(f"{library}.{module}")
         self.torch.set_num_threads(threads)
+        self.device = device
+        if device != "cpu":
+            self.torch.set_default_device(device)
         self.warm_up()
         importlib.import_module(rows)
         self.rows = importlib.import_module("rushlight.bench").ROWS
@@ -34,9 +39,18 @@ class Worker:
         net(self.torch.randn(8, 3, 16, 16)).square().mean().backward()
         self.torch.optim.SGD(net.parameters(), lr=0.1).step()
 
+    def wait(self):
+        """Until the device has done its work."""
+        if self.device != "cpu":
+            self.torch.cuda.synchronize()
+
     def version(self):
         """The library's version."""
         return importlib.import_module("rushlight.version").__version__ if "rushlight" in self.torch.__name__ else self.torch.__version__
+
+    def gpu(self):
+        """The GPU's name and the driver's CUDA version, for the table's head."""
+        return self.torch.cuda.describe().replace("\n", ", ")
 
     def prepare(self, name):
         """Makes a row's data and calls it a few times, so that kernels are compiled and memory is mapped."""
@@ -47,6 +61,7 @@ class Worker:
         self.call = self.row.prepare(self.torch)
         for _ in range(3):
             self.call()
+        self.wait()
 
     def time(self, budget):
         """Seconds per call of the prepared row: the fastest of the repetitions that fit into ``budget`` seconds (at least one)."""
@@ -56,6 +71,7 @@ class Worker:
             start = time.perf_counter()
             for _ in span:
                 self.call()
+            self.wait()
             took = time.perf_counter() - start
             best, spent = min(best, took / self.row.inner), spent + took
         return best
@@ -76,15 +92,17 @@ class Worker:
         torch = self.torch
         source, target = torch.ones(1 << 26), torch.ones(1 << 26)
         a, b = torch.randn(1536, 1536), torch.randn(1536, 1536)
-        return [2 * 4 * source.numel() / fastest(lambda: target.copy_(source)), 2 * 1536**3 / fastest(lambda: a @ b)]
+        copy, product = (fastest(call, self.wait) for call in (lambda: target.copy_(source), lambda: a @ b))
+        return [2 * 4 * source.numel() / copy, 2 * 1536**3 / product]
 
 
-def fastest(call, times=8):
-    """Seconds of the fastest of several calls."""
+def fastest(call, wait, times=8):
+    """Seconds of the fastest of several calls, until ``wait`` returns."""
     best = float("inf")
     for _ in range(times):
         start = time.perf_counter()
         call()
+        wait()
         best = min(best, time.perf_counter() - start)
     return best
 
@@ -95,9 +113,9 @@ def status(field):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
 
 
-def main(library, rows, threads):
+def main(library, rows, threads, device):
     """Answers until standard input ends."""
-    worker = Worker(library, rows, int(threads))
+    worker = Worker(library, rows, int(threads), device)
     for line in sys.stdin:
         verb, *args = json.loads(line)
         try:

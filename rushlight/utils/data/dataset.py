@@ -345,6 +345,6 @@ def random_split(dataset, lengths, generator=None):
             "Sum of input lengths does not equal the length of the input dataset!\n"
             f"The lengths {list(lengths)} sum to {sum(lengths)}; the data set has {total} samples."
         )
-    indices = rushlight.randperm(total, generator=generator).tolist()
+    indices = rushlight.randperm(total, generator=generator, device="cpu" if generator is None else generator.device).tolist()
     ends = itertools.accumulate(lengths)
     return [Subset(dataset, indices[end - length : end]) for end, length in zip(ends, lengths, strict=True)]

@@ -41,7 +41,7 @@ class DistributedSampler(_ChunkSampler):
         if self.shuffle:
             generator = rushlight.Generator()
             generator.manual_seed(self.seed + self.epoch)
-            order = rushlight.randperm(size, generator=generator)
+            order = rushlight.randperm(size, generator=generator, device="cpu")
         else:
             order = rushlight.arange(size)
         if size < self.total_size:

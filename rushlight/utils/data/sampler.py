@@ -42,6 +42,11 @@ class _ChunkSampler(Sampler):
             yield from chunk.tolist()
 
 
+def _device_of(generator):
+    """Where a generator draws: data is shuffled on the CPU, also where the default device is another."""
+    return "cpu" if generator is None else generator.device
+
+
 class _RandomChunkSampler(_ChunkSampler):
     """Adds a generator and the memory of how the last epoch began."""
 
@@ -114,7 +119,7 @@ class RandomSampler(_RandomChunkSampler):
         if self.generator is not None:
             return super()._begin()
         state, self._restored = self._restored, None
-        seed = state["seed"] if state else int(rushlight.empty((), dtype=rushlight.int64).random_().item())
+        seed = state["seed"] if state else int(rushlight.empty((), dtype=rushlight.int64, device="cpu").random_().item())
         self._began = {"seed": seed}
         generator = rushlight.Generator()
         generator.manual_seed(seed)
@@ -124,12 +129,12 @@ class RandomSampler(_RandomChunkSampler):
         n, count, generator = len(self.data_source), self.num_samples, self._begin()
         if self.replacement:
             for size in [*[32] * (count // 32), count % 32]:
-                yield rushlight.randint(high=n, size=(size,), dtype=rushlight.int64, generator=generator)
+                yield rushlight.randint(high=n, size=(size,), dtype=rushlight.int64, generator=generator, device=_device_of(generator))
         else:
             for _ in range(count // n):
-                yield rushlight.randperm(n, generator=generator)
+                yield rushlight.randperm(n, generator=generator, device=_device_of(generator))
             # Drawn even where none of it is used, so that a generator of the caller's ends where PyTorch leaves it.
-            yield rushlight.randperm(n, generator=generator)[: count % n]
+            yield rushlight.randperm(n, generator=generator, device=_device_of(generator))[: count % n]
 
     def __len__(self):
         return self.num_samples
@@ -143,11 +148,13 @@ class SubsetRandomSampler(_RandomChunkSampler):
         self.generator = generator
 
     def __iter__(self):
-        for place in rushlight.randperm(len(self.indices), generator=self._begin()).tolist():
+        generator = self._begin()
+        for place in rushlight.randperm(len(self.indices), generator=generator, device=_device_of(generator)).tolist():
             yield self.indices[place]
 
     def _chunks(self):
-        order = rushlight.randperm(len(self.indices), generator=self._begin())
+        generator = self._begin()
+        order = rushlight.randperm(len(self.indices), generator=generator, device=_device_of(generator))
         yield integers(self.indices).index_select(0, order)
 
     def __len__(self):

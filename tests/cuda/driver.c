@@ -1,0 +1,566 @@
+/* A stand-in for the CUDA driver: libcuda.so.1 for tests on machines without a GPU.
+ *
+ * It shows several GPUs whose memory lies in separate ranges of addresses. Between launches and copies that memory cannot be read or written:
+ * a host that touches it dies at once. Work is queued in its stream and runs only when somebody waits for it (or asks often enough), so that
+ * missing waits show. Kernels are host code made from the very CUDA C sources (shim.py): an image names a shared library that exports
+ * launch_<symbol> for each of its kernels.
+ *
+ * Environment: RUSHLIGHT_STANDIN_GPUS (2), RUSHLIGHT_STANDIN_MEMORY (bytes of each, 4 GiB), RUSHLIGHT_STANDIN_ORDER (order in which a block's
+ * threads run: 0 forward, 1 reverse, else a seed for random ones), RUSHLIGHT_STANDIN_EAGER=1 (run everything at once: for debuggers).
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201,
+       PEER_ENABLED = 704, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900 };
+enum { MAX_GPUS = 8, MAX_REGIONS = 4096, PAGE = 4096, QUEUE_LIMIT = 1000 };
+
+typedef struct Stream Stream;
+typedef struct Graph Graph;
+typedef struct { char *address; size_t size; } Region;
+typedef struct { int index; char *base; size_t size, used; Region regions[MAX_REGIONS]; int n_regions; unsigned peers; Stream *streams; int failed; } Gpu;
+
+/* The moment an event marks: shared by the event, the queue that reaches it and those who wait for it. */
+typedef struct { int done, references; Stream *stream; double time; } Mark;
+typedef struct Op Op;
+typedef struct { int (*launch)(const unsigned *, const unsigned *, unsigned, void **, int); } Kernel;
+enum Kind { LAUNCH, COPY, FILL, RECORD, WAIT, REPLAY };
+struct Op {
+    enum Kind kind;
+    Op *next;
+    Kernel *kernel;
+    unsigned grid[3], block[3], shared;
+    void *parameters;             /* owned: a launch's struct, or the bytes of pageable memory */
+    char *target;
+    const char *source;
+    size_t n;
+    int byte;
+    Mark *mark;
+    Graph *graph;
+};
+struct Stream { Gpu *gpu; Op *first, *last; int length, priority; Graph *capture; Stream *next; };
+struct Graph { Op *first, *last; size_t n; int references, failed; Stream *origin; };
+typedef struct { Mark *mark; int timed; } Event;
+typedef struct { void *library; } Library;
+
+static Gpu gpus[MAX_GPUS];
+static int n_gpus = 0, order = 0, eager = 0;
+static __thread Gpu *current = NULL;
+static __thread int capture_mode = 0;
+static int captures = 0;
+static Region pinned[MAX_REGIONS];
+static int n_pinned = 0;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static unsigned long launches = 0;
+
+#define GUARD __attribute__((cleanup(unlock))) int guard = (pthread_mutex_lock(&lock), 0); (void)guard
+static void unlock(int *guard) { (void)guard; pthread_mutex_unlock(&lock); }
+
+static long setting(const char *name, long otherwise) {
+    const char *text = getenv(name);
+    return text && *text ? strtol(text, NULL, 0) : otherwise;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * t.tv_sec + 1e-6 * t.tv_nsec;
+}
+
+/* -- memory -- */
+
+static Gpu *owner(const void *p) {
+    for (int i = 0; i < n_gpus; i++)
+        if ((char *)p >= gpus[i].base && (char *)p < gpus[i].base + gpus[i].size) return &gpus[i];
+    return NULL;
+}
+
+static int is_pinned(const void *p) {
+    for (int i = 0; i < n_pinned; i++)
+        if ((char *)p >= pinned[i].address && (char *)p < pinned[i].address + pinned[i].size) return 1;
+    return 0;
+}
+
+static void protect(Gpu *g, int mode) {
+    for (int i = 0; i < g->n_regions; i++)
+        if (mprotect(g->regions[i].address, g->regions[i].size, mode)) { perror("stand-in driver: mprotect"); abort(); }
+}
+
+static unsigned opened = 0;       /* GPUs whose memory is accessible now */
+
+static void open_only(unsigned mask) {
+    for (int i = 0; i < n_gpus; i++) {
+        if ((mask >> i & 1) && !(opened >> i & 1)) protect(&gpus[i], PROT_READ | PROT_WRITE);
+        if (!(mask >> i & 1) && (opened >> i & 1)) protect(&gpus[i], PROT_NONE);
+    }
+    opened = mask;
+}
+
+/* -- queues -- */
+
+static void unmark(Mark *m) { if (m && --m->references == 0) free(m); }
+
+static void release_graph(Graph *g);
+
+static void discard(Op *op) {
+    free(op->parameters);
+    unmark(op->mark);
+    if (op->graph) release_graph(op->graph);
+    free(op);
+}
+
+static void release_graph(Graph *g) {
+    if (--g->references) return;
+    while (g->first) { Op *op = g->first; g->first = op->next; discard(op); }
+    free(g);
+}
+
+static void run(Stream *s, Mark *until);
+
+static void perform(Gpu *g, Op *op) {
+    unsigned mask = 0;
+    Gpu *from, *to;
+    void *parameters[1];
+    switch (op->kind) {
+    case LAUNCH:
+        open_only(1u << g->index | g->peers);
+        parameters[0] = op->parameters;
+        launches++;
+        if (op->kernel->launch(op->grid, op->block, op->shared, parameters, order < 2 ? order : (int)(order + launches))) g->failed = LAUNCH_FAILED;
+        break;
+    case COPY:
+        from = op->parameters ? NULL : owner(op->source);
+        to = owner(op->target);
+        if (from) mask |= 1u << from->index;
+        if (to) mask |= 1u << to->index;
+        open_only(mask | opened);
+        memmove(op->target, op->parameters ? op->parameters : op->source, op->n);
+        break;
+    case FILL:
+        to = owner(op->target);
+        open_only((to ? 1u << to->index : 0) | opened);
+        memset(op->target, op->byte, op->n);
+        break;
+    case RECORD:
+        op->mark->done = 1;
+        op->mark->time = now();
+        break;
+    case WAIT:
+        if (!op->mark->done) run(op->mark->stream, op->mark);
+        break;
+    case REPLAY:
+        for (Op *each = op->graph->first; each; each = each->next) perform(g, each);
+        break;
+    }
+}
+
+static void step(Stream *s) {
+    Op *op = s->first;
+    s->first = op->next;
+    if (!s->first) s->last = NULL;
+    s->length--;
+    if (!s->gpu->failed || op->kind == RECORD) perform(s->gpu, op);
+    discard(op);
+}
+
+static void run(Stream *s, Mark *until) {
+    while (s->first && !(until && until->done)) step(s);
+    open_only(0);
+}
+
+static void run_all(Gpu *g) { for (Stream *s = g->streams; s; s = s->next) run(s, NULL); }
+
+static int queue(Stream *s, Op *op) {
+    if (s->capture) {
+        op->next = NULL;
+        if (s->capture->last) s->capture->last->next = op; else s->capture->first = op;
+        s->capture->last = op;
+        s->capture->n++;
+        return SUCCESS;
+    }
+    if (s->gpu->failed) { discard(op); return s->gpu->failed; }
+    if (s->last) s->last->next = op; else s->first = op;
+    s->last = op;
+    if (++s->length > QUEUE_LIMIT || eager) { while (s->length > (eager ? 0 : QUEUE_LIMIT / 2)) step(s); open_only(0); }
+    return SUCCESS;
+}
+
+static Op *new_op(enum Kind kind) { Op *op = calloc(1, sizeof *op); op->kind = kind; return op; }
+
+static int invalidate(Stream *s) { s->capture->failed = 1; return CAPTURE_UNSUPPORTED; }
+
+/* -- the driver's entries -- */
+
+int cuInit(unsigned flags) {
+    GUARD;
+    if (flags) return INVALID_VALUE;
+    if (n_gpus) return SUCCESS;
+    int wanted = setting("RUSHLIGHT_STANDIN_GPUS", 2);
+    size_t size = setting("RUSHLIGHT_STANDIN_MEMORY", 4L << 30);
+    order = setting("RUSHLIGHT_STANDIN_ORDER", 0);
+    eager = setting("RUSHLIGHT_STANDIN_EAGER", 0);
+    if (wanted <= 0) return NO_DEVICE;
+    for (int i = 0; i < wanted && i < MAX_GPUS; i++) {
+        gpus[i].index = i;
+        gpus[i].size = size;
+        gpus[i].base = mmap((void *)(0x200000000000 + ((uintptr_t)i << 40)), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (gpus[i].base == MAP_FAILED) { perror("stand-in driver: mmap"); return OUT_OF_MEMORY; }
+        n_gpus++;
+    }
+    return SUCCESS;
+}
+
+int cuDriverGetVersion(int *version) { *version = 13000; return SUCCESS; }
+int cuDeviceGetCount(int *count) { *count = n_gpus; return SUCCESS; }
+int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal < 0 || ordinal >= n_gpus ? INVALID_DEVICE : SUCCESS; }
+int cuDeviceGetName(char *name, int n, int device) { snprintf(name, n, "Stand-in GPU %d", device); return SUCCESS; }
+int cuDeviceGetUuid(char *uuid, int device) { memset(uuid, 0xA0 + device, 16); return SUCCESS; }
+int cuDeviceTotalMem(size_t *bytes, int device) { *bytes = gpus[device].size; return SUCCESS; }
+int cuDeviceCanAccessPeer(int *can, int device, int peer) { *can = device != peer; return SUCCESS; }
+
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    static const int known[][2] = { { 1, 1024 }, { 8, 49152 }, { 10, 32 }, { 12, 65536 }, { 13, 1980000 }, { 16, 132 }, { 33, 1 }, { 36, 2619000 },
+        { 37, 5120 }, { 38, 52428800 }, { 39, 2048 }, { 41, 1 }, { 75, 9 }, { 76, 0 }, { 81, 233472 }, { 97, 232448 } };
+    if (device < 0 || device >= n_gpus) return INVALID_DEVICE;
+    *value = 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) if (known[i][0] == attribute) *value = known[i][1];
+    return SUCCESS;
+}
+
+int cuGetErrorName(int code, const char **text) {
+    static const struct { int code; const char *name; } names[] = { { INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE" }, { OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY" },
+        { INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE" }, { INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE" }, { INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT" },
+        { INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE" }, { NOT_FOUND, "CUDA_ERROR_NOT_FOUND" }, { LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED" },
+        { CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED" } };
+    *text = "CUDA_ERROR_UNKNOWN";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) if (names[i].code == code) *text = names[i].name;
+    return SUCCESS;
+}
+int cuGetErrorString(int code, const char **text) { *text = code == CAPTURE_UNSUPPORTED ? "operation not permitted when stream is capturing" : "an error of the stand-in driver"; return SUCCESS; }
+
+int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &gpus[device]; return SUCCESS; }
+int cuCtxSetCurrent(void *context) { current = context; return SUCCESS; }
+int cuCtxGetStreamPriorityRange(int *least, int *greatest) { *least = 0; *greatest = -5; return SUCCESS; }
+int cuCtxEnablePeerAccess(void *context, unsigned flags) {
+    unsigned bit = 1u << ((Gpu *)context)->index;
+    (void)flags;
+    if (current->peers & bit) return PEER_ENABLED;
+    current->peers |= bit;
+    return SUCCESS;
+}
+int cuCtxSynchronize(void) {
+    GUARD;
+    for (Stream *s = current->streams; s; s = s->next) if (s->capture) return invalidate(s);
+    run_all(current);
+    return current->failed;
+}
+
+int cuMemGetInfo(size_t *left, size_t *total) { *total = current->size; *left = current->size - current->used; return SUCCESS; }
+
+/* First fit, with an inaccessible page behind each allocation. */
+int cuMemAlloc(void **p, size_t n) {
+    GUARD;
+    Gpu *g = current;
+    size_t size = (n + PAGE - 1) / PAGE * PAGE;
+    char *at = g->base;
+    int i;
+    if (captures && capture_mode != 2) return CAPTURE_UNSUPPORTED;
+    if (g->failed) return g->failed;
+    for (i = 0; i < g->n_regions; i++) {
+        if (g->regions[i].address >= at + size + PAGE) break;
+        at = g->regions[i].address + g->regions[i].size + PAGE;
+    }
+    if (g->used + n > g->size || at + size + PAGE > g->base + g->size || g->n_regions == MAX_REGIONS) return OUT_OF_MEMORY;
+    memmove(&g->regions[i + 1], &g->regions[i], (g->n_regions - i) * sizeof(Region));
+    g->regions[i].address = at;
+    g->regions[i].size = size;
+    g->n_regions++;
+    g->used += size;
+    mprotect(at, size, PROT_READ | PROT_WRITE);
+    if (size <= 32 << 20) memset(at, 0xFF, size);         /* NaN in every float type: what nobody wrote shows */
+    if (!(opened >> g->index & 1)) mprotect(at, size, PROT_NONE);
+    *p = at;
+    return SUCCESS;
+}
+
+int cuMemFree(void *p) {
+    GUARD;
+    Gpu *g = owner(p);
+    if (!g) return INVALID_VALUE;
+    run_all(g);
+    for (int i = 0; i < g->n_regions; i++) {
+        if (g->regions[i].address != p) continue;
+        g->used -= g->regions[i].size;
+        madvise(p, g->regions[i].size, MADV_DONTNEED);
+        mprotect(p, g->regions[i].size, PROT_NONE);
+        memmove(&g->regions[i], &g->regions[i + 1], (g->n_regions - i - 1) * sizeof(Region));
+        g->n_regions--;
+        return SUCCESS;
+    }
+    return INVALID_VALUE;
+}
+
+int cuMemHostAlloc(void **p, size_t n, unsigned flags) {
+    GUARD;
+    (void)flags;
+    if (n_pinned == MAX_REGIONS || posix_memalign(p, PAGE, n)) return OUT_OF_MEMORY;
+    pinned[n_pinned].address = *p;
+    pinned[n_pinned++].size = n;
+    return SUCCESS;
+}
+
+int cuMemFreeHost(void *p) {
+    GUARD;
+    for (int i = 0; i < n_pinned; i++)
+        if (pinned[i].address == p) { for (int g = 0; g < n_gpus; g++) run_all(&gpus[g]); pinned[i] = pinned[--n_pinned]; free(p); return SUCCESS; }
+    return INVALID_VALUE;
+}
+
+int cuPointerGetAttribute(void *value, int attribute, void *p) {
+    Gpu *g = owner(p);
+    if (!g && !is_pinned(p)) return INVALID_VALUE;
+    if (attribute == 2) *(unsigned *)value = g ? 2 : 1;                /* memory type: 1 host, 2 device */
+    else if (attribute == 9) *(int *)value = g ? g->index : -1;        /* device ordinal */
+    else return INVALID_VALUE;
+    return SUCCESS;
+}
+
+int cuMemcpyAsync(void *target, const void *source, size_t n, void *stream) {
+    GUARD;
+    Stream *s = stream;
+    Gpu *from = owner(source), *to = owner(target);
+    int pageable = (!from && !is_pinned(source)) || (!to && !is_pinned(target));
+    if (s->capture && pageable) return invalidate(s);
+    if (from && to && from != to && !(from->peers >> to->index & 1) && !(to->peers >> from->index & 1)) return INVALID_VALUE;
+    Op *op = new_op(COPY);
+    op->target = target;
+    op->source = source;
+    op->n = n;
+    if (!from && !is_pinned(source)) op->parameters = memcpy(malloc(n ? n : 1), source, n);
+    int code = queue(s, op);
+    if (!code && !to && !is_pinned(target)) { run(s, NULL); code = s->gpu->failed; }
+    return code;
+}
+
+int cuMemcpyPeerAsync(void *target, void *target_context, const void *source, void *source_context, size_t n, void *stream) {
+    GUARD;
+    if (owner(target) != target_context || owner(source) != source_context) return INVALID_VALUE;
+    Op *op = new_op(COPY);
+    op->target = target;
+    op->source = source;
+    op->n = n;
+    return queue(stream, op);
+}
+
+int cuMemsetD8Async(void *target, unsigned char byte, size_t n, void *stream) {
+    GUARD;
+    if (!owner(target)) return INVALID_VALUE;
+    Op *op = new_op(FILL);
+    op->target = target;
+    op->byte = byte;
+    op->n = n;
+    return queue(stream, op);
+}
+
+/* -- streams and events -- */
+
+int cuStreamCreateWithPriority(void **stream, unsigned flags, int priority) {
+    GUARD;
+    Stream *s = calloc(1, sizeof *s);
+    (void)flags;
+    s->gpu = current;
+    s->priority = priority;
+    s->next = current->streams;
+    current->streams = s;
+    *stream = s;
+    return SUCCESS;
+}
+int cuStreamDestroy(void *stream) {
+    GUARD;
+    Stream **link = &((Stream *)stream)->gpu->streams;
+    run(stream, NULL);
+    while (*link != stream) link = &(*link)->next;
+    *link = (*link)->next;
+    free(stream);
+    return SUCCESS;
+}
+int cuStreamGetPriority(void *stream, int *priority) { *priority = ((Stream *)stream)->priority; return SUCCESS; }
+int cuStreamSynchronize(void *stream) {
+    GUARD;
+    Stream *s = stream;
+    if (s->capture) return invalidate(s);
+    run(s, NULL);
+    return s->gpu->failed;
+}
+int cuStreamQuery(void *stream) {
+    GUARD;
+    Stream *s = stream;
+    if (s->capture) return invalidate(s);
+    if (!s->first) return s->gpu->failed;
+    step(s);                      /* some progress for each question */
+    open_only(0);
+    return NOT_READY;
+}
+int cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
+    GUARD;
+    Stream *s = stream;
+    Mark *m = ((Event *)event)->mark;
+    (void)flags;
+    if (!m) return SUCCESS;
+    if (m->stream->capture && !m->done && m->stream->capture->references) s->capture = s->capture ? s->capture : m->stream->capture;
+    if (s->capture) return SUCCESS;       /* a graph's nodes run in the order of capture */
+    Op *op = new_op(WAIT);
+    op->mark = m;
+    m->references++;
+    return queue(s, op);
+}
+
+int cuEventCreate(void **event, unsigned flags) { Event *e = calloc(1, sizeof *e); e->timed = !(flags & 2); *event = e; return SUCCESS; }
+int cuEventDestroy(void *event) { GUARD; unmark(((Event *)event)->mark); free(event); return SUCCESS; }
+int cuEventRecord(void *event, void *stream) {
+    GUARD;
+    Event *e = event;
+    Stream *s = stream;
+    unmark(e->mark);
+    Mark *m = calloc(1, sizeof *m);
+    m->references = 2;
+    m->stream = s;
+    e->mark = m;
+    Op *op = new_op(RECORD);
+    op->mark = m;
+    return queue(s, op);
+}
+int cuEventQuery(void *event) {
+    GUARD;
+    Mark *m = ((Event *)event)->mark;
+    if (!m || m->done) return SUCCESS;
+    if (m->stream->capture) return invalidate(m->stream);
+    if (m->stream->first) step(m->stream);
+    open_only(0);
+    return m->done ? SUCCESS : NOT_READY;
+}
+int cuEventSynchronize(void *event) {
+    GUARD;
+    Mark *m = ((Event *)event)->mark;
+    if (!m) return SUCCESS;
+    if (m->stream->capture) return invalidate(m->stream);
+    run(m->stream, m);
+    return m->stream->gpu->failed;
+}
+int cuEventElapsedTime(float *ms, void *start, void *end) {
+    Event *a = start, *b = end;
+    if (!a->mark || !b->mark || !a->timed || !b->timed) return INVALID_HANDLE;
+    if (!a->mark->done || !b->mark->done) return NOT_READY;
+    *ms = (float)(b->mark->time - a->mark->time);
+    return SUCCESS;
+}
+
+/* -- kernels -- */
+
+int cuLibraryLoadData(void **library, const void *code, void *o, void *v, unsigned n, void *lo, void *lv, unsigned ln) {
+    GUARD;
+    static const char head[] = "RUSHLIGHT-SHIM\n";
+    (void)o, (void)v, (void)n, (void)lo, (void)lv, (void)ln;
+    if (strncmp(code, head, sizeof head - 1)) return INVALID_IMAGE;
+    const char *path = (const char *)code + sizeof head - 1, *end = strchr(path, '\n');
+    char *name = end ? strndup(path, end - path) : strdup(path);
+    void *found = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    free(name);
+    if (!found) { fprintf(stderr, "stand-in driver: %s\n", dlerror()); return INVALID_IMAGE; }
+    *library = calloc(1, sizeof(Library));
+    ((Library *)*library)->library = found;
+    return SUCCESS;
+}
+int cuLibraryUnload(void *library) { free(library); return SUCCESS; }
+int cuLibraryGetKernel(void **kernel, void *library, const char *name) {
+    char symbol[1024];
+    snprintf(symbol, sizeof symbol, "launch_%s", name);
+    Kernel *k = calloc(1, sizeof *k);
+    k->launch = (int (*)(const unsigned *, const unsigned *, unsigned, void **, int))dlsym(((Library *)library)->library, symbol);
+    if (!k->launch) { free(k); return NOT_FOUND; }
+    *kernel = k;
+    return SUCCESS;
+}
+int cuKernelSetAttribute(int attribute, int value, void *kernel, int device) { (void)attribute, (void)value, (void)kernel, (void)device; return SUCCESS; }
+
+int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream,
+                   void **parameters, void **extra) {
+    GUARD;
+    Stream *s = stream;
+    if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFFu) return INVALID_VALUE;
+    if (s->gpu != current) return INVALID_CONTEXT;
+    if (parameters || !extra || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return INVALID_VALUE;
+    Op *op = new_op(LAUNCH);
+    op->kernel = function;
+    op->grid[0] = gx, op->grid[1] = gy, op->grid[2] = gz;
+    op->block[0] = bx, op->block[1] = by, op->block[2] = bz;
+    op->shared = shared;
+    size_t size = *(size_t *)extra[3];
+    op->parameters = memcpy(aligned_alloc(16, (size + 15) / 16 * 16), extra[1], size);
+    return queue(s, op);
+}
+
+/* -- graphs -- */
+
+int cuStreamBeginCapture(void *stream, int mode) {
+    GUARD;
+    Stream *s = stream;
+    (void)mode;
+    if (s->capture) return CAPTURE_UNSUPPORTED;
+    s->capture = calloc(1, sizeof(Graph));
+    s->capture->references = 1;
+    s->capture->origin = s;
+    captures++;
+    return SUCCESS;
+}
+int cuStreamEndCapture(void *stream, void **graph) {
+    GUARD;
+    Graph *g = ((Stream *)stream)->capture;
+    if (!g || g->origin != stream) return INVALID_VALUE;
+    for (int i = 0; i < n_gpus; i++)
+        for (Stream *s = gpus[i].streams; s; s = s->next) if (s->capture == g) s->capture = NULL;
+    captures--;
+    *graph = NULL;
+    if (g->failed) { release_graph(g); return CAPTURE_UNSUPPORTED + 1; }       /* the capture was invalidated */
+    *graph = g;
+    return SUCCESS;
+}
+int cuStreamIsCapturing(void *stream, int *status) { *status = ((Stream *)stream)->capture != NULL; return SUCCESS; }
+int cuThreadExchangeStreamCaptureMode(int *mode) { int old = capture_mode; capture_mode = *mode; *mode = old; return SUCCESS; }
+int cuGraphGetNodes(void *graph, void **nodes, size_t *n) { (void)nodes; *n = ((Graph *)graph)->n; return SUCCESS; }
+int cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long flags) {
+    GUARD;
+    (void)flags;
+    ((Graph *)graph)->references++;
+    *executable = graph;
+    return SUCCESS;
+}
+int cuGraphDestroy(void *graph) { GUARD; release_graph(graph); return SUCCESS; }
+int cuGraphExecDestroy(void *executable) { GUARD; release_graph(executable); return SUCCESS; }
+int cuGraphLaunch(void *executable, void *stream) {
+    GUARD;
+    Op *op = new_op(REPLAY);
+    op->graph = executable;
+    op->graph->references++;
+    return queue(stream, op);
+}
+
+/* -- finding entries -- */
+
+int cuGetExportTable(const void **table, const void *id) { (void)id; *table = NULL; return NOT_FOUND; }     /* NVRTC asks for it */
+
+int cuGetProcAddress_v2(const char *symbol, void **entry, int version, uint64_t flags, void *status) {
+    static void *self = NULL;
+    Dl_info info;
+    (void)version, (void)flags, (void)status;
+    if (!self && dladdr((void *)cuInit, &info)) self = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    *entry = self ? dlsym(self, symbol) : NULL;
+    return *entry ? SUCCESS : NOT_FOUND;
+}
