@@ -31,8 +31,8 @@ class _Kernels(Writer):
     def write(self, symbol):
         """The module's text."""
         bodies = {"pack_deep": lambda fn: self._only(fn, self._deep), "pack_wide": lambda fn: self._only(fn, self._wide)}
-        parts = [self._function(n, p, bodies.get(n) or getattr(self, f"_{n}")) for n, p in FUNCTIONS.items()]
-        parts.append(self._function(symbol, "ptr %entries", self._table, linkage=""))
+        parts = [self._function(n, "void", p, bodies.get(n) or getattr(self, f"_{n}")) for n, p in FUNCTIONS.items()]
+        parts.append(self._function(symbol, "void", "ptr %entries", self._table, linkage=""))
         bits = host().vector_bits
         attributes = f'nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
         return "\n".join([*parts, *self.declarations.values(), f"attributes #0 = {{ {attributes} }}", ""])
