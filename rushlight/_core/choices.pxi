@@ -115,21 +115,41 @@ cdef void choose_by_sum(Engine *e, Choice *choices, int64_t n, int64_t *out, int
         out[i] = low
 
 
+cdef void sink(Choice *heap, int64_t size, int64_t at) noexcept nogil:
+    """Restores the order of a heap whose root is its last by ``larger_first``, below position ``at``."""
+    cdef Choice moving = heap[at]
+    cdef int64_t child = 2 * at + 1
+    while child < size:
+        if child + 1 < size and larger_first(&heap[child + 1], &heap[child]) > 0:
+            child += 1
+        if larger_first(&heap[child], &moving) <= 0:
+            break
+        heap[at] = heap[child]
+        at, child = child, 2 * child + 1
+    heap[at] = moving
+
+
 cdef void choose_by_race(Engine *e, Choice *choices, char *p, int64_t n, int code, int64_t *out, int64_t samples) noexcept nogil:
-    """Exponential clocks: the first to ring win, which is sampling without replacement. Each quotient is rounded to the dtype."""
+    """Exponential clocks: the first to ring win, which is sampling without replacement. Each quotient is rounded to the dtype.
+
+    The ``samples`` best so far lie in front, as a heap.
+    """
     cdef double[1] rounded
-    cdef int64_t i, best = 0
+    cdef Choice fresh
+    cdef int64_t i, k
     for i in range(n):
         store(<char *>rounded, code, exponential(unit53(e), 1, 0))
         rounded[0] = load(p + i * ITEMSIZE[code], code) / load(<char *>rounded, code)
         store(<char *>rounded, code, rounded[0])
-        choices[i].key = load(<char *>rounded, code)
-        choices[i].position = i
-        if choices[i].key > choices[best].key:
-            best = i
-    if samples == 1:
-        out[0] = best
-        return
-    qsort(choices, n, sizeof(Choice), larger_first)
+        fresh.key, fresh.position = load(<char *>rounded, code), i
+        if i < samples:
+            choices[i] = fresh
+            if i == samples - 1:
+                for k in range(samples // 2 - 1, -1, -1):
+                    sink(choices, samples, k)
+        elif larger_first(&fresh, choices) < 0:
+            choices[0] = fresh
+            sink(choices, samples, 0)
+    qsort(choices, samples, sizeof(Choice), larger_first)
     for i in range(samples):
         out[i] = choices[i].position

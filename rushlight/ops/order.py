@@ -364,9 +364,37 @@ def _distance(difference, p):
     return reduction._vector_norm(difference, float(p), difference.ndim - 1, False)
 
 
+def _squares(x):
+    return reduction.sum(arithmetic.mul(x, x), -1, True)
+
+
+@library(where="", differentiable="x1 x2", label="EuclideanDist")
+def _euclidean(x1, x2):
+    """All Euclidean distances by one product: |x - y|^2 = |x|^2 + |y|^2 - 2 x.y."""
+    square = arithmetic.sub(_squares(x1) + shape.transpose(_squares(x2), -1, -2), x1 @ shape.transpose(x2, -1, -2), alpha=2)
+    return arithmetic.sqrt(arithmetic.clamp(square, 0))
+
+
+@_euclidean.backward_of
+def _(grad, x1, x2, result):
+    """The gradient of |x - y| is (x - y) / |x - y|, and zero where they meet."""
+    weight = masks.where(result == 0, 0.0, grad / result)
+    turned = shape.transpose(weight, -1, -2)
+    return reduction.sum(weight, -1, True) * x1 - weight @ x2, reduction.sum(turned, -1, True) * x2 - turned @ x1
+
+
+_FEW_ROWS = 25  # up to so many, distances are computed by their differences, which lose no digits
+_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+
+
 @composite(where="function")
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
-    """The p-norm distances between all rows of ``x1`` (..., m, k) and ``x2`` (..., n, k): (..., m, n)."""
+    """The p-norm distances between all rows of ``x1`` (..., m, k) and ``x2`` (..., n, k): (..., m, n).
+
+    compute_mode: whether Euclidean distances come from a matrix product, which is much faster and loses the digits that two
+    close rows share: 'use_mm_for_euclid_dist_if_necessary' (for more than 25 rows), 'use_mm_for_euclid_dist', or
+    'donot_use_mm_for_euclid_dist'.
+    """
     for name, x in (("X1", x1), ("X2", x2)):
         if x.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
@@ -376,8 +404,13 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
+    if compute_mode not in _MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
     if x1.shape[-1] == 0:
         return arithmetic.mul(x1 @ shape.transpose(x2, -1, -2), 0)
+    many = max(x1.shape[-2], x2.shape[-2]) > _FEW_ROWS
+    if p == 2 and (compute_mode == _MODES[1] or compute_mode == _MODES[0] and many):
+        return _euclidean(x1, x2)
     return _distance(shape.unsqueeze(x1, -2) - shape.unsqueeze(x2, -3), p)
 
 

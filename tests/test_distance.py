@@ -1,0 +1,32 @@
+"""cdist by differences and by one matrix product."""
+
+import numpy as np
+import pytest
+
+import rushlight
+
+MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("sizes", [((30, 5), (4, 5)), ((2, 1, 30, 5), (3, 40, 5)), ((3, 5), (4, 5))])
+def test_all_ways_agree_with_float64(mode, sizes):
+    random = np.random.RandomState(0)
+    x, y = (random.randn(*size) for size in sizes)
+    y[..., 0, :] = x.reshape(-1, 5)[0]  # two rows meet: distance zero, gradient zero
+    a, b = (rushlight.tensor(v, requires_grad=True) for v in (x, y))
+    found = rushlight.cdist(a, b, compute_mode=mode)
+    expected = np.sqrt(((x[..., :, None, :] - y[..., None, :, :]) ** 2).sum(-1))
+    np.testing.assert_allclose(found.detach(), expected, atol=1e-7)
+    gradients = rushlight.autograd.grad(found.sum(), [a, b])
+    assert all(np.isfinite(g).all() for g in gradients)
+
+
+def test_gradients_to_second_order():
+    a, b = (rushlight.randn(n, 4, dtype=rushlight.float64, requires_grad=True) for n in (3, 28))
+    assert rushlight.autograd.gradcheck(rushlight.cdist, (a, b)) and rushlight.autograd.gradgradcheck(rushlight.cdist, (a, b))
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="not a valid value for compute_mode"):
+        rushlight.cdist(rushlight.ones(2, 2), rushlight.ones(2, 2), compute_mode="fast")
