@@ -18,10 +18,12 @@ from ..rows import Rows
 from .pointwise_kernel import Operand
 from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
 
+_MOST_HELD = 128  # bytes of a step that a thread keeps, so that there is room for several steps
+
 
 class Plan:
     """How a kernel moves: V (``vector``) elements in a thread's access, ``ahead`` steps asked for together, ``held`` bytes
-    of each step kept. Known from the graph as it is before it is lowered."""
+    of each step kept (of the inputs ``kept``). Known from the graph as it is before it is lowered."""
 
     def __init__(self, outputs, inputs, layout, stage, rows):
         from ..lower import partial_slots
@@ -34,9 +36,13 @@ class Plan:
         self.vector = min(8, max(1, 16 // max(dense))) if dense else 1
         levels = Rows([(e, *o[1:]) for e, o in zip(roots, outputs, strict=True)], inputs, layout, stage, rows)
         reads = [i for reads in levels.reads() for i in reads if layout[len(outputs) + i] != "n"] if stage == "whole" else []
-        held = {i for i in reads if reads.count(i) > 1}
-        self.ahead = 1 if held else 4 if self.vector == 1 else 2  # what waits is read from shared memory, or enough is asked for
-        self.held = self.vector * sum(ty.BITS[inputs[i]] // 8 for i in held)
+        self.kept, self.held = set(), 0
+        for i in sorted({i for i in reads if reads.count(i) > 1}):
+            bytes = self.vector * ty.BITS[inputs[i]] // 8
+            if self.held + bytes <= _MOST_HELD:
+                self.kept.add(i)
+                self.held += bytes
+        self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
 
 
 class Walk:
@@ -59,7 +65,7 @@ class RowKernel(Rows):
         self.walks = [*depths, Walk(self, len(depths), [], self._full_roots)] if self._full_roots else depths
         self.accumulators = {r: f"a{i}" for i, r in enumerate(r for level in self.depths for r in level)}
         read = [i for walk in self.walks for i in walk.reads]
-        self.held = sorted({i for i in read if read.count(i) > 1 and self._input(i).letter != "n"}) if plan.held else []
+        self.held, self.fresh = sorted(plan.kept & set(read)), True  # fresh: none of it is there yet
         self.tables, self.known, self.serial = {}, {}, 0
 
     def _input(self, position):
@@ -256,9 +262,9 @@ class RowKernel(Rows):
     def _pack(self, o):
         return f"Pack<{o.storage}, V{' * 2' if o.parts == 2 else ''}>"
 
-    def _arrays(self):
-        """Statements that make load<i>(t), the elements of input i that a thread takes in step t, and get<i>(t), the same
-        from where they are kept."""
+    def _loads(self):
+        """Statements that make load<i>(t), the elements of input i that a thread takes in step t, and, for what is kept, the
+        thread's room for it: keep<i>(u, elements) and kept<i>(u) write and read slot u."""
         lines, before = [], 0
         for i in sorted({i for walk in self.walks for i in walk.reads if self._input(i).letter != "n"}):
             o = self._input(i)
@@ -267,28 +273,28 @@ class RowKernel(Rows):
             lines.append(f"auto load{i} = [&]({self.index} t) {{ return {elements}; }};")
             if i in self.held:
                 bytes = self.vector * o.bytes
+                slot = f"room{i} + u * threads * {bytes}"
                 lines.append(f"char *const room{i} = shared + threads * p.held * {before} + thread * {bytes};")
-                keep = f"store(room{i} + t * threads * {bytes}, now)"
-                get = f"t < held ? load<{self._pack(o)}>(room{i} + t * threads * {bytes}) : load{i}(t)"
-                lines += [f"auto keep{i} = [&]({self.index} t, const {self._pack(o)} &now) {{ {keep}; }};"]
-                lines += [f"auto get{i} = [&]({self.index} t) {{ return {get}; }};"]
+                lines.append(f"auto keep{i} = [&]({self.index} u, const {self._pack(o)} &now) {{ store({slot}, now); }};")
+                lines.append(f"auto kept{i} = [&]({self.index} u) {{ return load<{self._pack(o)}>({slot}); }};")
                 before += bytes
-            else:
-                lines.append(f"auto get{i} = load{i};")
         return lines
 
     def _hold(self):
-        """Read what several walks need, and keep it."""
+        """Statements that make hold(from), which reads what several walks need, from step ``from`` on, and keeps it."""
         if not self.held:
             return []
-        loads = [f"        if (t + c < held) now{i}[c] = load{i}(t + c);" for i in self.held]
-        keeps = [f"        if (t + c < held) keep{i}(t + c, now{i}[c]);" for i in self.held]
+        loads = [f"        if (u + c < some) now{i}[c] = load{i}(from + u + c);" for i in self.held]
+        keeps = [f"        if (u + c < some) keep{i}(u + c, now{i}[c]);" for i in self.held]
         return [
-            "#pragma unroll 1", f"for ({self.index} t = 0; t < held; t += 2) {{",
-            *(f"    {self._pack(self._input(i))} now{i}[2];" for i in self.held),
-            "#pragma unroll", "    for (int c = 0; c < 2; ++c) {", *loads, "    }",
-            "#pragma unroll", "    for (int c = 0; c < 2; ++c) {", *keeps, "    }",
-            "}",
+            f"const {self.index} held = ({self.index})p.held;",
+            f"auto hold = [&]({self.index} from) {{",
+            f"    const {self.index} some = min(held, steps - from);",
+            "#pragma unroll 1", f"    for ({self.index} u = 0; u < some; u += 2) {{",
+            *(f"        {self._pack(self._input(i))} now{i}[2];" for i in self.held),
+            "#pragma unroll", "        for (int c = 0; c < 2; ++c) {", *("    " + s for s in loads), "        }",
+            "#pragma unroll", "        for (int c = 0; c < 2; ++c) {", *("    " + s for s in keeps), "        }",
+            "    }", "};",
         ]  # fmt: skip
 
     def _walk(self, walk, number):
@@ -296,17 +302,24 @@ class RowKernel(Rows):
         lines = [f"// walk {number + 1}", *self._know(walk.frontier), *(self._started(r) for r in walk.reductions)]
         reads = [i for i in walk.reads if self._input(i).letter != "n"]
         takes = ", ".join([f"{self.index} t", *(f"const {self._pack(self._input(i))} &x{i}" for i in reads)])
-        given = "".join(f", now{i}[c]" for i in reads)
-        lines += [
-            f"auto step{number} = [&]({takes}) {{", *self._step(walk), "};",
-            "#pragma unroll 1", f"for ({self.index} t = 0; t < steps; t += C) {{",
+        lines += [f"auto step{number} = [&]({takes}) {{", *self._step(walk), "};"]
+        held = set(reads) & set(self.held)
+        if held:
+            again = "" if self.fresh else "if (steps > held) "
+            self.fresh = False
+            lines += ["#pragma unroll 1", f"for ({self.index} from = 0; from < steps; from += held) {{", f"    {again}hold(from);"]
+            lines += [f"    const {self.index} some = min(held, steps - from);"]
+        here, stop = ("from + u + c", "some") if held else ("u + c", "steps")
+        inner = [
+            "#pragma unroll 1", f"for ({self.index} u = 0; u < {stop}; u += C) {{",
             *(f"    {self._pack(self._input(i))} now{i}[C];" for i in reads),
             "#pragma unroll", "    for (int c = 0; c < C; ++c) {",
-            *(f"        if (t + c < steps) now{i}[c] = get{i}(t + c);" for i in reads),
+            *(f"        if (u + c < {stop}) now{i}[c] = {f'kept{i}(u + c)' if i in held else f'load{i}({here})'};" for i in reads),
             "    }", "#pragma unroll",
-            f"    for (int c = 0; c < C; ++c) if (t + c < steps) step{number}(t + c{given});",
+            f"    for (int c = 0; c < C; ++c) if (u + c < {stop}) step{number}({here}{''.join(f', now{i}[c]' for i in reads)});",
             "}",
         ]  # fmt: skip
+        lines += ["    " + s for s in inner] + ["}"] if held else inner
         for r in walk.reductions:
             lines += self._joined(r)
         return lines

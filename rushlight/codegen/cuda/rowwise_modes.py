@@ -29,11 +29,11 @@ class AlongRows(RowKernel):
             f"const i64 stretch = {'at / p.rows' if partial else '0'}, row = at - stretch * p.rows;",
             f"const {index} begin = ({index})(stretch * p.stretch);",
             f"const {index} end = {f'min(begin + ({index})p.stretch, ({index})p.length)' if partial else f'({index})p.length'};",
-            f"const {index} steps = (end - begin + V * width - 1) / (V * width);",
-            f"const {index} held = min(({index})p.held, steps);" if self.held else "",
+            f"const {index} length = end - begin, skipped = whole ? min(lane * V, length) : 0;",
+            f"const {index} steps = (length - skipped + V * width - 1) / (V * width);",
             f"auto first = [&]({index} t) {{ return begin + (whole ? (t * width + lane) * V : t * V * width + lane); }};",
             "const Places r = places(p, row, stretch);",
-            *self._arrays(),
+            *self._loads(),
             *self._hold(),
         ]
         for number, walk in enumerate(self.walks):
@@ -44,12 +44,12 @@ class AlongRows(RowKernel):
             f"INLINE void run(const Parameters &p, bool whole{rooms})",
             "{",
             f"    constexpr int V = {self.vector}, C = {self.ahead};",
-            "    const int width = (int)p.width, groups = blockDim.x / width, lane = threadIdx.x % width;",
+            f"    const {index} width = ({index})p.width, groups = blockDim.x / width, lane = threadIdx.x % width;",
             f"    const {index} apart = whole ? 1 : width;",
             "    const i64 all = p.rows * p.stretches;",
             *self._shared("threadIdx.x", "blockDim.x"),
             "    for (i64 base = (i64)blockIdx.x * groups; base < all; base += (i64)gridDim.x * groups) {",
-            *("        " + line for line in inner if line),
+            *("        " + line for line in inner),
             "    }",
             "}",
         ])  # fmt: skip
@@ -92,7 +92,7 @@ class AlongRows(RowKernel):
                 takes += ["#pragma unroll", f"    for (int j = 0; j < V; ++j) {a}.take({', '.join(f'{name}[j]' for name in names)});"]
         if outside:
             lines += [
-                "    if (start + (V - 1) * apart >= end) {", "#pragma unroll",
+                "    if (!whole && start + (V - 1) * apart >= end) {", "#pragma unroll",
                 f"        for (int j = 0; j < V; ++j) if (start + j * apart >= end) {{ {' '.join(outside)} }}",
                 "    }",
             ]  # fmt: skip
@@ -102,7 +102,7 @@ class AlongRows(RowKernel):
         a = self.accumulators[r]
         self.known |= {node: f"{a}_value{slot_of(node)}" for node in r.nodes}
         values = [f"const {C_TYPE[t]} {a}_value{slot} = {a}.slot{slot}();" for slot, t in enumerate(r.slots)]
-        return [f"{a} = joined({a}, width, room_{a});", *values]
+        return [f"{a} = joined({a}, (int)width, room_{a});", *values]
 
     def _outputs(self):
         """The ROW outputs, written by one of the threads that share the row."""
@@ -133,9 +133,8 @@ class DownColumns(RowKernel):
             f"const {index} begin = ({index})(stretch * p.stretch), end = min(begin + ({index})p.stretch, ({index})p.length);",
             f"const {index} column = ({index})tile * blockDim.x * V + threadIdx.x * (whole ? V : 1), columns = ({index})p.kept[0];",
             f"const {index} down = begin + threadIdx.y, steps = down < end ? (end - down + blockDim.y - 1) / blockDim.y : 0;",
-            f"const {index} held = min(({index})p.held, steps);" if self.held else "",
             "const Places r = places(p, outer * p.kept[0], stretch);",
-            *self._arrays(),
+            *self._loads(),
             *self._hold(),
         ]
         for number, walk in enumerate(self.walks):
@@ -149,7 +148,7 @@ class DownColumns(RowKernel):
             "    const i64 tiles = (p.kept[0] + blockDim.x * V - 1) / (blockDim.x * V), outers = p.rows / p.kept[0];",
             *self._shared("(threadIdx.y * blockDim.x + threadIdx.x)", "(blockDim.x * blockDim.y)"),
             "    for (i64 b = blockIdx.x; b < tiles * outers * p.stretches; b += gridDim.x) {",
-            *("        " + line for line in inner if line),
+            *("        " + line for line in inner),
             "    }",
             "}",
         ])  # fmt: skip
