@@ -48,7 +48,7 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
     outputs, inputs, mode, stage, rows: as for :func:`rushlight.codegen.cpu.rowwise`; layout: also ``n``. kept, reduced:
     the exact numbers of dims of either kind.
     """
-    from .rowwise_kernel import Plan
+    from .rowwise_kernel import Plan, by_reciprocals
     from .rowwise_modes import MODES
 
     outputs, inputs = _levelled([tuple(o) for o in outputs], rows), tuple(inputs)
@@ -65,6 +65,7 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
         values = lowered(roots, stage, len(inputs), OWN)
         stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
         every = inputs + (partial_slots(roots) if stage == "finish" else ())
+        stored = by_reciprocals(stored, every, layout, stage, rows)
         return family(stored, every, layout, kept, reduced, wide, stage, rows, plan).write(symbol)
 
     return Kernel(symbol, write, family.most, vector=plan.vector, held=plan.held)

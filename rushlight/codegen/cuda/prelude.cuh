@@ -274,6 +274,15 @@ template <typename F> INLINE F float_floor_quotient(F a, F b)
 INLINE f32 floor_quotient(f32 a, f32 b) { return float_floor_quotient(a, b); }
 INLINE f64 floor_quotient(f64 a, f64 b) { return float_floor_quotient(a, b); }
 
+// a / b for many a and one b: r is divisor(b), its reciprocal, or 0 where that would not do. One correction of a * r rounds as a division does
+// (P. Markstein, 1990), as long as nothing underflows or overflows.
+INLINE f32 divisor(f32 b) { return fabsf(b) > 0x1p-100f && fabsf(b) < 0x1p100f ? 1 / b : 0.0f; }
+INLINE f32 divided(f32 a, f32 b, f32 r)
+{
+    const f32 q = a * r;
+    return fabsf(q) > 0x1p-20f && fabsf(q) < 0x1p100f ? fmaf(fmaf(-b, q, a), r, q) : a / b;
+}
+
 // Shifts; counts outside of [0, bits) shift everything out, a sign excepted.
 template <typename T> INLINE T shift_left(T a, T count) { return (u64)(i64)count < 8 * sizeof(T) ? (T)((u64)a << count) : (T)0; }
 template <typename T> INLINE T shift_right(T a, T count)

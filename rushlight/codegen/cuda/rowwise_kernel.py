@@ -12,7 +12,7 @@ come before its outputs, and no other row is read. ``rowwise_modes`` has the loo
 """
 
 from ...lang import types as ty
-from ...lang.expr import position, without_stated
+from ...lang.expr import make, position, rebuild, with_args, without_stated
 from ..pointwise import part_of, position_of
 from ..rows import Rows
 from .pointwise_kernel import Operand
@@ -43,6 +43,22 @@ class Plan:
                 self.kept.add(i)
                 self.held += bytes
         self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
+
+
+def by_reciprocals(stored, *rest):
+    """Lowered outputs in which FULL values are divided by ROW ones with the help of their reciprocals, found once a row. For results of
+    16 bits a product with the reciprocal is close enough."""
+    levels = Rows(stored, *rest)
+    narrow = all(ty.BITS[o.type] == 16 for o in levels.outputs if o.full)
+
+    def replace(node, args):
+        if node.op == "div" and node.type == "f32" and node in levels.full and node.args[1] not in levels.full:
+            a, b = args
+            return a * (1 / b) if narrow else make("divided", (a, b, make("divisor", (b,), "f32")), "f32")
+        return with_args(node, args)
+
+    roots = iter(rebuild([e for o in levels.outputs for e in o.parts], replace))
+    return [(tuple(next(roots) for _ in v) if isinstance(v, tuple) else next(roots), *o) for v, *o in stored]
 
 
 class Walk:
