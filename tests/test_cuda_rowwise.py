@@ -115,6 +115,17 @@ def test_extrema_find_the_first_and_nan(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_nothing_to_reduce(mode):
+    x, together = E.input(0, "f32"), Together()
+    case = Case(together, [f.sum(x), E.reduce("prod", x), f.mean(x), E.reduce("any", x > 0)], [np.zeros((5, 0), "f4")], (5,), (0,), mode)
+    case.outs = [np.full(5, 9, o.dtype) for o in case.outs]
+    case.arrays[: len(case.outs)] = [np.lib.stride_tricks.as_strided(o, (5, 0), (o.itemsize, 0)) for o in case.outs]
+    run_rowwise(together.build(), case.kernel, mode, case.arrays, case.layout, (5,), (0,), 1)
+    for out, wanted in zip(case.outs, (0, 1, np.nan, False), strict=True):
+        same(out, np.full(5, wanted, out.dtype))
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_sums_of_many_and_of_infinities(mode):
     many = rng(7).random((3, 100_000)).astype("f4")
     x = np.ones((3, 5000), "f4")

@@ -407,6 +407,7 @@ template <typename A> INLINE A joined_down(A a, A *room)
     room[threadIdx.y * blockDim.x + threadIdx.x] = a;
     __syncthreads();
     a = room[threadIdx.x];
+#pragma unroll 1
     for (int y = 1; y < (int)blockDim.y; ++y) a.join(room[y * blockDim.x + threadIdx.x]);
     __syncthreads();
     return a;
