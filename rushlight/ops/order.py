@@ -409,7 +409,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     if x1.shape[-1] == 0:
         return arithmetic.mul(x1 @ shape.transpose(x2, -1, -2), 0)
     many = max(x1.shape[-2], x2.shape[-2]) > _FEW_ROWS
-    if p == 2 and (compute_mode == _MODES[1] or compute_mode == _MODES[0] and many):
+    if p == 2 and (compute_mode == _MODES[1] or (compute_mode == _MODES[0] and many)):
         return _euclidean(x1, x2)
     return _distance(shape.unsqueeze(x1, -2) - shape.unsqueeze(x2, -3), p)
 
