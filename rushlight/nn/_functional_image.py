@@ -1,11 +1,13 @@
 """Images: changing resolution, sampling at given places, moving elements between channels and space."""
 
+import itertools
 import math
 import warnings
 
 import rushlight as torch
 
 from ..ops._format import keeping
+from ..ops.sampling import sample
 from ._functional_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 # -- interpolate --
@@ -101,13 +103,11 @@ def _interpolate_bytes(image, size, factors, mode, align_corners, antialias):
 
 def _combine(input, dim, index, weight):
     """Along ``dim``: output i is the sum over taps j of weight[i, j] * input[index[i, j]]; weight None means one tap."""
-    picked = input.index_select(dim, index.flatten().to(input.device))
     if weight is None:
-        return picked
-    picked = picked.unflatten(dim, tuple(index.shape))
-    shape = [1] * picked.dim()
-    shape[dim], shape[dim + 1] = weight.shape
-    return (picked * weight.to(input.device).reshape(shape)).sum(dim + 1)
+        return input.index_select(dim, index.to(input.device))
+    beside = (index.size(1), *[1] * dim, index.size(0), *[1] * (input.dim() - dim - 1))
+    index, weight = (t.t().reshape(beside).to(input.device) for t in (index, weight))
+    return sample(input, weight.to(input.dtype), index, (dim,), (index.size(1 + dim),))
 
 
 def _cubic(x, a=-0.75):
@@ -257,16 +257,35 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         return _sample_bicubic(input, place, size, padding_mode, align_corners)
     place = [_brought_inside(p, n, padding_mode, align_corners) for p, n in zip(place, size)]
     if mode == "nearest":
-        return _pick(input, [torch.round(p) for p in place], size)
+        taps = [([torch.round(p) for p in place], 1.0)]
+    else:
+        taps = _corners(place)
+    return _sum_of_taps(input, taps, place, size)
+
+
+def _corners(place):
+    """The whole-numbered places around ``place``, each with the product of its shares along the dims."""
     low = [torch.floor(p).detach() for p in place]
-    total = 0
-    for corner in range(2 ** len(size)):
-        steps = [corner >> d & 1 for d in range(len(size))]
+    for steps in itertools.product((0, 1), repeat=len(place)):
         weight = 1.0
         for p, below, step in zip(place, low, steps):
             weight = weight * (p - below if step else below + 1 - p)
-        total = total + _pick(input, [below + step for below, step in zip(low, steps)], size) * weight.unsqueeze(1)
-    return total
+        yield [below + step for below, step in zip(low, steps)], weight
+
+
+def _sum_of_taps(input, taps, place, size):
+    """The sum over taps (places (N, *) per dimension, x first, with a weight) of weight * input there, zero outside: (N, C, *)."""
+    found = []
+    for at, weight in taps:
+        inside = torch.ones_like(place[0], dtype=torch.bool)
+        flat = torch.zeros_like(place[0], dtype=torch.int64)
+        for p, n in zip(reversed(at), reversed(size)):
+            inside = inside & (p >= 0) & (p < n)
+            flat = flat * n + torch.clamp(torch.nan_to_num(p.detach(), nan=0.0), 0, n - 1).long()
+        found.append((flat, torch.where(inside, weight + 0 * place[0], 0.0)))
+    index, weight = (torch.stack(t).unsqueeze(2) for t in zip(*found))
+    dims = tuple(range(2, input.dim()))
+    return sample(input, weight.to(input.dtype), index, dims, tuple(place[0].shape[1:]))
 
 
 def _check_grid(input, grid, mode):
@@ -309,29 +328,15 @@ def _brought_inside(place, size, padding_mode, align_corners):
     return torch.where(place <= 0, 0.0, torch.where(place >= size - 1, size - 1.0, place))
 
 
-def _pick(input, place, size):
-    """``input`` at whole-numbered places, zero outside: places (N, *) per dimension, x first -> (N, C, *)."""
-    inside = torch.ones_like(place[0], dtype=torch.bool)
-    flat = torch.zeros_like(place[0], dtype=torch.int64)
-    for p, n in zip(reversed(place), reversed(size)):
-        inside = inside & (p >= 0) & (p < n)
-        flat = flat * n + torch.clamp(torch.nan_to_num(p, nan=0.0), 0, n - 1).long()
-    index = flat.reshape(flat.size(0), 1, -1).expand(-1, input.size(1), -1)
-    values = input.flatten(2).gather(2, index).reshape(*input.shape[:2], *flat.shape[1:])
-    return torch.where(inside.unsqueeze(1), values, 0.0)
-
-
 def _sample_bicubic(input, place, size, padding_mode, align_corners):
     low = [torch.floor(p).detach() for p in place]
-    total = 0
-    for j in range(-1, 3):
-        row = 0
-        y = _brought_inside(low[1] + j, size[1], padding_mode, align_corners)
-        for i in range(-1, 3):
-            x = _brought_inside(low[0] + i, size[0], padding_mode, align_corners)
-            row = row + _pick(input, [x, y], size) * _cubic(place[0] - low[0] - i).unsqueeze(1)
-        total = total + row * _cubic(place[1] - low[1] - j).unsqueeze(1)
-    return total
+    taps = []
+    for j, i in itertools.product(range(-1, 3), repeat=2):
+        steps = (i, j)
+        at = [_brought_inside(below + step, n, padding_mode, align_corners) for below, step, n in zip(low, steps, size)]
+        x, y = (_cubic(p - below - step) for p, below, step in zip(place, low, steps))
+        taps.append((at, x * y))
+    return _sum_of_taps(input, taps, place, size)
 
 
 # -- channels and space --

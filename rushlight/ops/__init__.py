@@ -41,6 +41,7 @@ from . import (  # order: later files use earlier ones
     recurrent,
     conv,
     pool,
+    sampling,
     einsum,
     linalg,
     compat,
