@@ -542,3 +542,24 @@ def test_data_pipes_chain():
     assert list(IterableWrapper([1, 2]).doubled_for_a_test()) == [2, 4]
     with pytest.raises(AttributeError, match="no attribute 'tripled'"):
         pipe.tripled()
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="watches /dev/shm")
+def test_eight_workers_with_few_descriptors_and_no_shared_memory():
+    """A container gives 64 MB of /dev/shm, a shell 256 descriptors: the epoch moves 128 MB through sockets, and needs neither."""
+    program = run_script("""
+        import os, resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        class D(Dataset):
+            def __len__(self): return 512
+            def __getitem__(self, i): return [rushlight.full((1024,), float(i)) for _ in range(64)]
+        def used(): s = os.statvfs("/dev/shm"); return (s.f_blocks - s.f_bfree) * s.f_frsize
+        before, most, kept, total = used(), 0, [], 0
+        for batch in DataLoader(D(), 8, num_workers=8, prefetch_factor=4):
+            most = max(most, used() - before)
+            kept.append(batch)        # every tensor of the epoch stays alive
+            total += sum(t.numel() * 4 for t in batch)
+        print(total >> 20, most < 4 << 20, len(os.listdir("/proc/self/fd")) < 64)
+    """)
+    output, errors = program.communicate(timeout=120)
+    assert output == "128 True True\n", errors

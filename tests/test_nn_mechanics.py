@@ -329,3 +329,21 @@ def test_truncated_normal_far_from_the_mean(window):
 
     ours, theirs = map(observe, LIBRARIES)
     assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [("Linear(3, 2)", (4, 3)), ("Linear(3, 2)", (4, 5, 3)), ("Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))", (4, 3)),
+     ("Conv2d(1, 2, 3)", (2, 1, 5, 5)), ("LayerNorm(3)", (4, 3)), ("BatchNorm1d(3)", (4, 3)),
+     ("TransformerEncoderLayer(4, 2, 8, dropout=0.0)", (3, 2, 4))],
+)  # fmt: skip
+def test_hooks_of_parameters_fire_in_pytorchs_order(layer, shape):
+    orders = []
+    for library in (rushlight, torch):
+        order = []
+        module = eval("nn." + layer, {"nn": library.nn})
+        for name, parameter in module.named_parameters():
+            parameter.register_hook(lambda grad, name=name, order=order: order.append(name))
+        module(library.randn(*shape)).sum().backward()
+        orders.append(order)
+    assert orders[0] == orders[1]

@@ -79,8 +79,8 @@ cdef int link1(Node node, Tensor a) except -1:
 
 cdef int link2(Node node, Tensor a, Tensor b) except -1:
     """Connects node to its two inputs (None where no gradient flows)."""
+    cdef Node nb = edge(b) if b is not None else None      # the second first, see link
     cdef Node na = edge(a) if a is not None else None
-    cdef Node nb = edge(b) if b is not None else None
     node.next = (na, nb)
     if (na is not None and a.output_nr) or (nb is not None and b.output_nr):
         node.numbers = [a.output_nr if na is not None else 0, b.output_nr if nb is not None else 0]
@@ -93,20 +93,26 @@ cdef int link3(Node node, Tensor a, Tensor b, Tensor c) except -1:
 
 
 cdef int link(Node node, tuple inputs) except -1:
-    """Connects node to its inputs: Tensors, or None where no gradient flows."""
-    cdef list nodes = []
+    """Connects node to its inputs: Tensors, or None where no gradient flows.
+
+    From the last to the first: a leaf's end is made here, and of several made together the newest runs first. So the gradients of a
+    layer's parameters arrive, and their hooks run, in the order of its inputs, as in PyTorch.
+    """
+    cdef Py_ssize_t i
+    cdef list nodes = [None] * len(inputs)
     cdef list numbers = None
     cdef uint64_t newest = 0
     cdef Tensor t
     cdef Node n
-    for t in inputs:
+    for i in range(len(inputs) - 1, -1, -1):
+        t = inputs[i]
         n = edge(t) if t is not None else None
         newest = _later(newest, n)
         if n is not None and t.output_nr:
             if numbers is None:
                 numbers = [0] * len(inputs)
-            numbers[len(nodes)] = t.output_nr
-        nodes.append(n)
+            numbers[i] = t.output_nr
+        nodes[i] = n
     node.next = tuple(nodes)
     node.numbers = numbers
     return _number(node, newest)

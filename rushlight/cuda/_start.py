@@ -18,7 +18,7 @@ DRIVER = "RUSHLIGHT_CUDA_DRIVER"
 _found = None  # (number of GPUs, what is missing)
 _started = False
 
-_CURES = {
+CURES = {
     "driver": (
         "Found no NVIDIA driver on your system (libcuda.so.1 cannot be loaded).",
         "install the driver of your GPU, on Debian and Ubuntu by: sudo apt install nvidia-driver",
@@ -60,7 +60,7 @@ def _has_compiler():
 
 def unavailable(name="cuda"):
     """The exception for using a GPU, named as a device, that cannot be used."""
-    what, cure = _CURES[found()[1]]
+    what, cure = CURES[found()[1]]
     return AssertionError(
         f"Torch not compiled with CUDA enabled\n  '{name}' was asked for. {what}\n  To cure it, {cure}\n"
         "  Or choose the device by: device = 'cuda' if torch.cuda.is_available() else 'cpu'."
