@@ -1,10 +1,10 @@
-"""Sparse matrices by coordinates, as far as graph networks need them: made by ``sparse_coo_tensor``, multiplied by dense ones.
+"""Sparse tensors by coordinates, as far as graph networks need them: made by ``sparse_coo_tensor``, multiplied by dense ones.
 
-A :class:`SparseTensor` is a pair of indices and values, not a :class:`Tensor`: it has the methods below and no others.
-Gradients flow through its values and through the dense factor.
+A :class:`SparseTensor` is a :class:`Tensor` whose elements are kept as indices and values. It takes part in the operators of ``_FUNCTIONS``
+below; any other operator raises RuntimeError and names ``to_dense()``. Gradients flow through its values and through the dense factor.
 
 >>> a = torch.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
->>> torch.sparse.mm(a, torch.eye(2))
+>>> torch.mm(a, torch.eye(2))
 tensor([[0., 2.],
         [3., 0.]])
 """
@@ -14,29 +14,32 @@ import rushlight as rl
 __all__ = ["SparseTensor", "addmm", "mm", "sum"]
 
 
-class SparseTensor:
+class SparseTensor(rl.Tensor):
     """A sparse tensor in coordinate form. indices: int64, (number of sparse dims, n); values: (n, ...); size: the whole shape.
 
     Values of equal indices add up; :meth:`coalesce` adds them and sorts the indices.
     """
 
-    is_sparse, layout = True, rl.sparse_coo
+    def __new__(cls, indices, values, size, is_coalesced=False):
+        # One zero in all places: it gives the tensor its shape, dtype and device.
+        self = values.detach().new_zeros(()).expand(tuple(size)).as_subclass(cls)
+        self._indices_, self._values_, self._coalesced = indices, values, is_coalesced
+        return self
 
-    def __init__(self, indices, values, size, is_coalesced=False):
-        self._indices_, self._values_, self.shape, self._coalesced = indices, values, rl.Size(size), is_coalesced
+    def __init__(self, *args):
+        pass
 
-    dtype = property(lambda self: self._values_.dtype, doc="The dtype of the values.")
-    device = property(lambda self: self._values_.device, doc="Where the values are.")
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", str(func)).strip("_")
+        found = _FUNCTIONS.get(name) or (vars(cls).get(name) if name in _METHODS else None)
+        if found is None:
+            raise RuntimeError(f"{name} is not available for sparse tensors\n  Make it dense first: tensor.to_dense().")
+        return found(*args, **(kwargs or {}))
+
+    is_sparse = property(lambda self: True, doc="True.")
+    layout = property(lambda self: rl.sparse_coo, doc="torch.sparse_coo")
     requires_grad = property(lambda self: self._values_.requires_grad, doc="True if the values are recorded.")
-    ndim = property(lambda self: len(self.shape), doc="The number of dimensions.")
-
-    def size(self, dim=None):
-        """The shape, or one size."""
-        return self.shape if dim is None else self.shape[dim]
-
-    def dim(self):
-        """The number of dimensions."""
-        return len(self.shape)
 
     def sparse_dim(self):
         """The number of dimensions with indices."""
@@ -73,7 +76,7 @@ class SparseTensor:
 
     def _flat(self):
         """The indices as positions in the flattened sparse dimensions."""
-        flat = rl.zeros(self._nnz(), dtype=rl.int64)
+        flat = self._indices_.new_zeros(self._nnz())
         for row, n in zip(self._indices_, self.shape):
             flat = flat * n + row
         return flat
@@ -107,13 +110,24 @@ class SparseTensor:
         """With float32 values."""
         return self._with(self._values_.float())
 
-    def cpu(self):
-        """The tensor itself: it is on the CPU."""
-        return self
+    def double(self):
+        """With float64 values."""
+        return self._with(self._values_.double())
 
-    def cuda(self, *args, **kwargs):
-        """Raises AssertionError: no GPU."""
-        return self._with(self._values_.cuda(*args, **kwargs))
+    def cpu(self):
+        """On the CPU."""
+        return self._moved("cpu")
+
+    def cuda(self, device=None, **kwargs):
+        """On a GPU."""
+        return self._moved("cuda" if device is None else device)
+
+    def _moved(self, device):
+        return SparseTensor(self._indices_.to(device), self._values_.to(device), self.shape, self._coalesced)
+
+    def clone(self):
+        """A copy."""
+        return SparseTensor(self._indices_.clone(), self._values_.clone(), self.shape, self._coalesced)
 
     def detach(self):
         """Without history."""
@@ -128,25 +142,81 @@ class SparseTensor:
         """The transposed matrix."""
         return SparseTensor(self._indices_.flip(0), self._values_, self.shape[::-1])
 
-    def __mul__(self, number):
-        return self._with(self._values_ * number)
+    T = property(t, doc="The transposed matrix.")
 
-    def __matmul__(self, dense):
+    def transpose(self, dim0, dim1):
+        """With two of its sparse dims exchanged."""
+        order = list(range(self.sparse_dim()))
+        order[dim0], order[dim1] = order[dim1], order[dim0]
+        size = [self.shape[d] for d in order] + list(self.shape[self.sparse_dim() :])
+        return SparseTensor(self._indices_[rl.tensor(order)], self._values_, size)
+
+    def mul(self, other):
+        """Times a number, or a dense tensor of its shape."""
+        if isinstance(other, SparseTensor):
+            raise RuntimeError("mul of two sparse tensors is not available\n  Make one of them dense: tensor.to_dense().")
+        if isinstance(other, rl.Tensor) and other.ndim:
+            other = other.expand(self.shape)[tuple(self._indices_)]
+        return self._with(self._values_ * other)
+
+    def div(self, number):
+        """Divided by a number."""
+        return self._with(self._values_ / number)
+
+    def neg(self):
+        """With the signs changed."""
+        return self._with(-self._values_)
+
+    def add(self, other, *, alpha=1):
+        """Plus ``alpha`` times another: a sparse one gives a sparse sum, a dense one a dense sum."""
+        if not isinstance(other, SparseTensor):
+            return self.to_dense() + alpha * other
+        indices = rl.cat([self._indices_, other._indices_], 1)
+        return SparseTensor(indices, rl.cat([self._values_, alpha * other._values_]), self.shape).coalesce()
+
+    def sub(self, other, *, alpha=1):
+        """Minus ``alpha`` times another."""
+        return self.add(other, alpha=-alpha)
+
+    def sum(self, dim=None, dtype=None):
+        """The sum of all values, or the dense sum over dimensions."""
+        return sum(self, dim, dtype)
+
+    def mm(self, dense):
+        """The product with a dense matrix or vector."""
         return mm(self, dense)
 
-    matmul = mm = spmm = __matmul__
+    matmul = mv = spmm = __matmul__ = mm
+    __mul__ = __rmul__ = mul
+    __truediv__, __neg__, __add__, __radd__, __sub__ = div, neg, add, add, sub
+
+    def __reduce_ex__(self, protocol):
+        return SparseTensor, (self._indices_, self._values_, tuple(self.shape), self._coalesced)
+
+    def __deepcopy__(self, memo):
+        return self.detach().clone().requires_grad_(self.requires_grad)
 
     def __repr__(self):
+        history = f", grad_fn=<{self._values_.grad_fn.name()}>" if self._values_.grad_fn else ", requires_grad=True" * self.requires_grad
+        indices = str(self._indices_).replace("\n", "\n" + " " * 15)
+        values = str(self._values_.detach()).replace("\n", "\n" + " " * 14)
         return (
-            f"tensor(indices={self._indices_},\n       values={self._values_},\n       size={tuple(self.shape)}, nnz={self._nnz()}, "
-            "layout=torch.sparse_coo)"
+            f"tensor(indices={indices},\n       values={values},\n       size={tuple(self.shape)}, "
+            f"nnz={self._nnz()}, layout=torch.sparse_coo{history})"
         )
 
 
 def sparse_coo_tensor(
-    indices, values, size=None, *, dtype=None, device=None, pin_memory=False, requires_grad=False, check_invariants=None, is_coalesced=None
-):
-    """The sparse tensor with ``values[k]`` at ``indices[:, k]``; size: by default just large enough; RuntimeError if it is too small."""
+    indices=None, values=None, size=None, *, dtype=None, device=None, pin_memory=False, requires_grad=False, check_invariants=None,
+    is_coalesced=None,
+):  # fmt: skip
+    """The sparse tensor with ``values[k]`` at ``indices[:, k]``; size: by default just large enough; RuntimeError if it is too small.
+
+    With a size alone: all zeros.
+    """
+    if values is None:
+        size = indices if size is None else size
+        indices, values = rl.zeros(len(size), 0, dtype=rl.int64, device=device), rl.zeros(0, dtype=dtype, device=device)
     indices = rl.as_tensor(indices, dtype=rl.int64)
     values = rl.as_tensor(values, dtype=dtype, device=device)
     if indices.ndim == 1:
@@ -166,9 +236,11 @@ def sparse_coo_tensor(
 
 
 def mm(sparse, dense):
-    """The product of a sparse matrix (n x m) and a dense one (m x k) or a vector (m)."""
+    """The product of a sparse matrix (n x m) and a dense one (m x k) or a vector (m); the other way round through the transposed."""
     if not isinstance(sparse, SparseTensor):
-        return rl.mm(sparse, dense)
+        return rl.mm(sparse, dense) if not isinstance(dense, SparseTensor) else mm(dense.t(), sparse.mT).mT
+    if isinstance(dense, SparseTensor):
+        raise RuntimeError("mm of two sparse matrices is not available\n  Make the second one dense: mat2.to_dense().")
     if sparse.shape[1] != dense.shape[0]:
         raise RuntimeError(f"mm: dim 1 of the sparse matrix has size {sparse.shape[1]}, dim 0 of the dense one {dense.shape[0]}")
     row, column = sparse._indices_
@@ -188,6 +260,26 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
 def sum(input, dim=None, dtype=None):
     """The sum of all values, or the dense sum over dimensions."""
     return input.to_dense().sum(dim, dtype=dtype) if dim is not None else input._values_.sum(dtype=dtype)
+
+
+def _add(a, b, *, alpha=1):
+    return a.add(b, alpha=alpha) if isinstance(a, SparseTensor) else a + alpha * b.to_dense()
+
+
+def _mul(a, b):
+    return a.mul(b) if isinstance(a, SparseTensor) else b.mul(a)
+
+
+# operators by their names -> what they do when a sparse tensor is among their arguments; the methods named below do the rest
+_FUNCTIONS = {
+    **dict.fromkeys(("mm", "matmul", "spmm", "mv"), mm), "addmm": addmm, "sum": sum, "add": _add, "radd": _add, "mul": _mul, "rmul": _mul,
+    "is_tensor": lambda obj: True, "rmatmul": lambda sparse, dense: mm(dense, sparse),
+    "zeros_like": lambda x, **options: sparse_coo_tensor(size=tuple(x.shape), dtype=x.dtype),
+}  # fmt: skip
+_METHODS = {
+    "clone", "coalesce", "cpu", "cuda", "detach", "div", "float", "double", "neg", "requires_grad_", "sub", "t", "to", "to_dense", "transpose",
+    "size", "dim",
+}  # fmt: skip
 
 
 def _typed(name, dtype):

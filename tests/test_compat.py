@@ -212,6 +212,31 @@ def test_sparse_products_and_gradients():
         a.values()
 
 
+def test_sparse_tensors_are_tensors():
+    """Functions of dense tensors dispatch on them, as PyTorch's do."""
+    oracle = pytest.importorskip("torch")
+
+    def results(lib):
+        a = lib.sparse_coo_tensor([[0, 1, 1], [1, 0, 2]], [2.0, 3.0, 4.0], (2, 3))
+        x, v = lib.arange(6.0).reshape(3, 2), lib.tensor([1.0, 2.0, 3.0])
+        sparse = [a * 2, a + a, a - a * 0.5, a.t(), -a, lib.mul(a, 3.0), lib.sparse_coo_tensor(size=(2, 3)), a / 2, a.transpose(0, 1)]
+        dense = [lib.mm(a, x), lib.matmul(a, v), a @ x, lib.addmm(lib.ones(2, 2), a, x), lib.sparse.mm(a, x), x.T + a, x.T @ a.t(), a.sum()]
+        assert isinstance(a, lib.Tensor) and a.is_sparse and a.layout == lib.sparse_coo and a.shape == (2, 3) and a.dim() == 2
+        return [r.to_dense().tolist() for r in sparse] + [r.tolist() for r in dense]
+
+    assert results(torch) == results(oracle)
+    a = torch.sparse_coo_tensor([[0], [1]], [2.0], (2, 2), requires_grad=True)
+    assert repr(a) == repr(oracle.sparse_coo_tensor([[0], [1]], [2.0], (2, 2), requires_grad=True))
+    (a @ torch.ones(2, 2)).sum().backward()
+    assert a._values().grad.tolist() == [2.0]
+    with pytest.raises(RuntimeError, match=r"exp is not available for sparse tensors\n.*to_dense"):
+        torch.exp(a)
+    import copy
+    import pickle
+
+    assert pickle.loads(pickle.dumps(a.detach())).to_dense().equal(a.detach().to_dense()) and copy.deepcopy(a).requires_grad
+
+
 def test_summary_writer_is_read_by_tensorboard(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
