@@ -57,6 +57,23 @@ class _Distribution(importlib.metadata.Distribution):
         return path
 
 
+def _in_child_processes():
+    """Processes that multiprocessing starts anew (spawn, forkserver) import modules of the program: they get the alias first."""
+    from multiprocessing import forkserver, spawn
+
+    plain = spawn.get_command_line
+
+    def get_command_line(**arguments):
+        line = plain(**arguments)
+        if "-c" in line:
+            place = line.index("-c") + 1
+            line[place] = f"import {__package__}; {__package__}.as_torch(); {line[place]}"
+        return line
+
+    spawn.get_command_line = get_command_line
+    forkserver.set_forkserver_preload([f"{__package__}._as_torch", "__main__"])
+
+
 def as_torch():
     """From here on ``import torch`` gives rushlight in this process; returns rushlight.
 
@@ -69,6 +86,7 @@ def as_torch():
         raise RuntimeError("as_torch(): PyTorch is imported already. Call rushlight.as_torch() before anything imports torch.")
     if not any(isinstance(f, _Finder) for f in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+        _in_child_processes()
     from .torch_version import TorchVersion
 
     rushlight.__version__ = TorchVersion(VERSION)

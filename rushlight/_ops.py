@@ -4,6 +4,8 @@
 tensor([2., 2.])
 """
 
+import sys
+
 
 class OpOverload:
     """One form of an operator, ``torch.ops.aten.add.Tensor``. Here an operator has one definition, which every form calls."""
@@ -99,6 +101,9 @@ class _Ops:
     def _define(self, qualname, op):
         namespace, _, name = qualname.partition("::")
         getattr(self, namespace).__dict__[name] = op
+        own = sys.modules.get(f"{__package__}.ops.{namespace}")
+        if own is not None:  # torch.ops.<namespace> finds our module of that name before it asks here
+            setattr(own, name, op)
 
     def _find(self, qualname):
         namespace, _, name = qualname.partition("::")

@@ -273,12 +273,13 @@ def _mul(a, b):
 # operators by their names -> what they do when a sparse tensor is among their arguments; the methods named below do the rest
 _FUNCTIONS = {
     **dict.fromkeys(("mm", "matmul", "spmm", "mv"), mm), "addmm": addmm, "sum": sum, "add": _add, "radd": _add, "mul": _mul, "rmul": _mul,
-    "is_tensor": lambda obj: True, "rmatmul": lambda sparse, dense: mm(dense, sparse),
+    "rmatmul": lambda sparse, dense: mm(dense, sparse),
+    "is_tensor": lambda obj: True,
     "zeros_like": lambda x, **options: sparse_coo_tensor(size=tuple(x.shape), dtype=x.dtype),
 }  # fmt: skip
 _METHODS = {
-    "clone", "coalesce", "cpu", "cuda", "detach", "div", "float", "double", "neg", "requires_grad_", "sub", "t", "to", "to_dense", "transpose",
-    "size", "dim",
+    "clone", "coalesce", "cpu", "cuda", "detach", "div", "float", "double", "neg", "requires_grad_", "sub", "t", "to", "to_dense",
+    "transpose", "size", "dim",
 }  # fmt: skip
 
 

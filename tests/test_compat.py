@@ -332,3 +332,21 @@ def test_single_records_of_a_checkpoint(tmp_path):
     reader = torch.PyTorchFileReader(str(tmp_path / "x.pt"))
     assert reader.has_record("data.pkl") and not reader.has_record("other") and reader.version() == 3
     assert reader.get_storage_from_record("data/0", 4, torch.float32).tolist() == [0, 1, 2, 3]
+
+
+def test_processes_started_anew_get_the_alias(tmp_path):
+    """Their modules import torch as well; PyTorch itself must not come in through them."""
+    program = """
+        import multiprocessing
+
+        def version(_):
+            import torch
+            return torch.__version__, torch.ones(2).sum().item()
+
+        if __name__ == "__main__":
+            import torch
+            for method in ("spawn", "forkserver", "fork"):
+                with multiprocessing.get_context(method).Pool(1) as pool:
+                    print(pool.map(version, [0]) == [(torch.__version__, 2.0)])
+    """
+    assert run(program, tmp_path).split() == ["True"] * 3
