@@ -37,6 +37,7 @@ cdef struct Kernels:
     int64_t stretch     # units of k between two visits of the sums
     int64_t tile_rows     # panels of the largest tile
     int64_t tile_columns
+    bint direct         # accumulators are what c holds
     bint ranged         # only elements of a certain range can be multiplied
     bint ready
 

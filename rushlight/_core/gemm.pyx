@@ -7,7 +7,7 @@ written in Cython because it is a driver: loops over addresses, with every inner
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from rushlight._core.tensor cimport F32
 from rushlight._core.threads cimport num_threads, parallel_for
@@ -23,8 +23,10 @@ cdef extern from *:
 cdef enum:
     BLOCK_K = 8192  # elements of k packed at a time
     BLOCK_BYTES = 67108864  # of each operand packed at a time
+    LATE_BYTES = 262144  # of panels that a tile packs for itself
+    LOW_PANELS = 24  # of a: so few stay in the second-level cache
     TILE_PANELS = 8  # panels that share the prefetching of one
-    TILE_BYTES = 1048576  # sums of the largest tile: 256 x 512 float32
+    TILE_BYTES = 524288  # sums of the largest tile: 256 x 512 float32
     PACK_BYTES = 65536  # of panels worth handing to another thread
     SPARE_BYTES = 134217728  # the largest workspace that is kept
 
@@ -75,7 +77,7 @@ cdef int _load(Kernels* target, tuple found) except -1:
     target.itemsize, target.unit, target.sum, target.step = scheme["itemsize"], scheme["unit"], scheme["sum"], scheme["step"]
     target.pair, target.whole, target.rows, target.columns = scheme["pair"], scheme["whole"], scheme["rows"], scheme["columns"]
     target.tile_rows, target.tile_columns = scheme["tile_rows"], scheme["tile_columns"]
-    target.stretch, target.ranged = scheme["stretch"], scheme["ranged"]
+    target.stretch, target.ranged, target.direct = scheme["stretch"], scheme["ranged"], scheme["direct"]
     target.ready = True
     return 0
 
@@ -133,6 +135,8 @@ cdef struct Block:
     int64_t* ranges  # of the panels of a, then of b
     char* sums  # of the whole block when k comes in several blocks, else NULL: each tile has its own
     bint alone  # the block is the whole product
+    bint adds  # beta is not 0
+    bint direct  # whole panels are summed where c lies
     bint late_a  # tiles pack their panels
     bint late_b
     bint first  # of the blocks of k
@@ -197,8 +201,12 @@ cdef int _run_block(Block* block, bint b_is_packed) noexcept nogil:
     block.panels_a, block.panels_b = _panels(block.m, kernels.rows), _panels(block.n, kernels.columns)
     _choose_tile(block)
     rows, columns = _panels(block.panels_a, block.tile_rows), _panels(block.panels_b, block.tile_columns)
-    # A panel that a single tile reads is packed with it, by the thread that needs it.
-    block.late_b = rows == 1 and not kernels.ranged and not b_is_packed and block.k > 0
+    block.direct = _is_direct(block)
+    # A panel that a single tile reads is packed with it, by the thread that needs it; those of b in memory that stays in the cache.
+    block.late_b = rows == 1 and block.panel_b <= LATE_BYTES and not kernels.ranged and not b_is_packed and block.k > 0
+    if block.late_b:
+        block.tile_columns = min(block.tile_columns, LATE_BYTES // block.panel_b)
+        columns = _panels(block.panels_b, block.tile_columns)
     block.late_a = columns == 1 and not block.late_b and not kernels.ranged and block.k > 0
     if block.k > 0:
         if not block.late_a:
@@ -243,9 +251,12 @@ cdef void _choose_tile(Block* block) noexcept nogil:
     """Tiles as large as the caches like, but several for each thread."""
     cdef int64_t wanted = 8 * num_threads() if num_threads() > 1 else 1
     block.tile_rows, block.tile_columns = min(block.kernels.tile_rows, block.panels_a), min(block.kernels.tile_columns, block.panels_b)
-    cdef bint low = block.panels_a <= block.tile_rows  # a single row of tiles shares nothing of b
+    cdef bint low = block.panels_a <= LOW_PANELS and 2 * block.panels_b >= wanted and not block.kernels.ranged
+    if low:  # a single row of tiles shares nothing of b
+        block.tile_rows = block.panels_a
+        block.tile_columns = min(block.tile_columns, TILE_BYTES // (block.panels_a * block.kernels.rows * block.kernels.columns * block.kernels.sum))
     while (_panels(block.panels_a, block.tile_rows) * _panels(block.panels_b, block.tile_columns) < wanted
-           and (block.tile_rows > 2 or block.tile_columns > 1)):
+           and (block.tile_rows > 2 and not low or block.tile_columns > 1)):
         if block.tile_columns > 1 and (low or block.tile_columns * block.kernels.columns >= block.tile_rows * block.kernels.rows):
             block.tile_columns = (block.tile_columns + 1) // 2
         elif block.tile_rows > 2:
@@ -273,12 +284,16 @@ cdef void _pack_a(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef void _pack_b(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Block* block = <Block*>context
+    _pack_b_into(block, begin, end, block.packed_b + begin * block.panel_b)
+
+
+cdef void _pack_b_into(Block* block, int64_t begin, int64_t end, char* target) noexcept nogil:
     cdef pack_t pack = _pack_b_function(block, block.b)
     cdef int64_t i, columns = block.kernels.columns
     for i in range(begin, end):
         block.ranges[block.panels_a + i] = pack(
-            block.b.data + i * columns * block.b.column, block.b.column, block.b.row, block.packed_b + i * block.panel_b,
-            min(columns, block.n - i * columns), block.k)
+            block.b.data + i * columns * block.b.column, block.b.column, block.b.row, target, min(columns, block.n - i * columns), block.k)
+        target += block.panel_b
 
 
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -292,8 +307,9 @@ cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
 cdef void _run_tile(Block* block, int64_t row, int64_t column, int64_t rows, int64_t columns) noexcept nogil:
     """The tile whose first panels are ``row`` of a and ``column`` of b."""
     cdef const Kernels* kernels = block.kernels
-    cdef char buffer[TILE_BYTES + 64]
+    cdef char buffer[TILE_BYTES + LATE_BYTES + 64]
     cdef char* sums = <char*>((<size_t>buffer + 63) & ~<size_t>63)
+    cdef char* packed_b = block.packed_b + column * block.panel_b
     cdef int64_t wide = kernels.columns * kernels.sum, stride = columns * wide, i
     if block.sums != NULL:
         stride = block.panels_b * wide
@@ -301,24 +317,65 @@ cdef void _run_tile(Block* block, int64_t row, int64_t column, int64_t rows, int
     if block.late_a:
         _pack_a(block, row, row + rows)
     if block.late_b:
-        _pack_b(block, column, column + columns)
+        packed_b = <char*>((<size_t>buffer + 63) & ~<size_t>63) + TILE_BYTES
+        _pack_b_into(block, column, column + columns, packed_b)
     if block.units == 0:
         memset(sums, 0, rows * kernels.rows * stride)
+    cdef int64_t whole_rows = 0, whole_columns = 0
+    if block.direct:
+        whole_rows = min(rows, block.m // kernels.rows - row)
+        whole_columns = min(columns, block.n // kernels.columns - column) if whole_rows else 0
+        _start_panels(block, row, column, whole_rows, whole_columns)
     enter(kernels)
     for i in range(_panels(block.units, kernels.stretch)):
-        _run_stretch(block, row, column, rows, columns, i * kernels.stretch, sums, stride)
+        _run_stretch(block, packed_b, row, column, rows, columns, i * kernels.stretch, sums, stride, whole_rows, whole_columns)
     leave(kernels)
     if block.last:
-        row, column = row * kernels.rows, column * kernels.columns
+        if whole_columns == 0:
+            whole_rows = 0
+        _finish(block, row, column, whole_rows, rows, 0, columns, sums, stride)
+        _finish(block, row, column, 0, whole_rows, whole_columns, columns, sums, stride)
+
+
+cdef bint _is_direct(Block* block) noexcept nogil:
+    """Can whole panels be summed in c itself? With beta 1, what is added is put there first, where it is not there yet."""
+    cdef double alpha, beta
+    if not block.kernels.direct or block.sums != NULL or block.units == 0:
+        return False
+    if block.kernels.sum == 8:
+        alpha, beta = (<double*>block.factors)[0], (<double*>block.factors)[1]
+    else:
+        alpha, beta = (<float*>block.factors)[0], (<float*>block.factors)[1]
+    block.adds = beta != 0
+    return alpha == 1 and (beta == 0 or (beta == 1 and block.added.column != 0))
+
+
+cdef void _start_panels(Block* block, int64_t row, int64_t column, int64_t rows, int64_t columns) noexcept nogil:
+    """Copy what is added to the panels of c that are summed in place."""
+    cdef const Kernels* kernels = block.kernels
+    cdef int64_t i, size = columns * kernels.columns * kernels.itemsize
+    if block.adds and size > 0 and block.added.data != block.c:
+        column *= kernels.columns * kernels.itemsize
+        for i in range(row * kernels.rows, (row + rows) * kernels.rows):
+            memcpy(block.c + i * block.c_row + column, block.added.data + i * block.added.row + column, size)
+
+
+cdef void _finish(Block* block, int64_t row, int64_t column, int64_t first_row, int64_t end_row, int64_t first_column, int64_t end_column,
+                  char* sums, int64_t stride) noexcept nogil:
+    """Some panels of a tile become elements of c."""
+    cdef const Kernels* kernels = block.kernels
+    cdef int64_t y = (row + first_row) * kernels.rows, x = (column + first_column) * kernels.columns
+    cdef int64_t high = min((row + end_row) * kernels.rows, block.m) - y, wide = min((column + end_column) * kernels.columns, block.n) - x
+    if high > 0 and wide > 0:
         (<finish_t>kernels.functions[FINISH])(
-            sums, stride, block.c + row * block.c_row + column * kernels.itemsize, block.c_row,
-            block.added.data + row * block.added.row + column * block.added.column, block.added.row, block.added.column,
-            min(rows * kernels.rows, block.m - row), min(columns * kernels.columns, block.n - column), block.factors)
+            sums + first_row * kernels.rows * stride + first_column * kernels.columns * kernels.sum, stride,
+            block.c + y * block.c_row + x * kernels.itemsize, block.c_row,
+            block.added.data + y * block.added.row + x * block.added.column, block.added.row, block.added.column, high, wide, block.factors)
 
 
-cdef void _run_stretch(Block* block, int64_t row, int64_t column, int64_t rows, int64_t columns, int64_t start, char* sums,
-                       int64_t stride) noexcept nogil:
-    """Add a stretch of k, from unit ``start`` on, to the sums of a tile.
+cdef void _run_stretch(Block* block, char* packed_b, int64_t row, int64_t column, int64_t rows, int64_t columns, int64_t start, char* sums,
+                       int64_t stride, int64_t whole_rows, int64_t whole_columns) noexcept nogil:
+    """Add a stretch of k, from unit ``start`` on, to the sums of a tile. Its ``whole_rows`` x ``whole_columns`` first panels lie in c.
 
     Each call of the kernel also prefetches the panel of a for the call after it, and its share of the next panel of b.
     The processor's own prefetchers stop at every page, and cost a fifth of the speed when k is long.
@@ -329,14 +386,22 @@ cdef void _run_stretch(Block* block, int64_t row, int64_t column, int64_t rows, 
     cdef int64_t units = min(kernels.stretch, block.units - start)
     cdef char* first_a = block.packed_a + row * block.panel_a + start * high
     cdef char* a
-    cdef char* b = block.packed_b + column * block.panel_b + start * wide
+    cdef char* b = packed_b + start * wide
+    cdef char* soon_a
     cdef char* soon_b
+    cdef char* part_b
+    cdef char* c = block.c + row * kernels.rows * block.c_row + column * across
+    cdef bint fresh = block.first and start == 0
     for j in range(columns):
         a = first_a
-        soon_b = b + block.panel_b if j + 1 < columns else block.packed_b + column * block.panel_b + (start + units) * wide
+        soon_b = b + block.panel_b if j + 1 < columns else packed_b + (start + units) * wide
         for i in range(rows):
-            multiply(a, b, sums + i * kernels.rows * stride + j * across, stride, units, block.first and start == 0,
-                     a + block.panel_a if i + 1 < rows else first_a, soon_b + i * (units * wide // TILE_PANELS))
+            soon_a = a + block.panel_a if i + 1 < rows else first_a
+            part_b = soon_b + min(i, <int64_t>TILE_PANELS) * (units * wide // TILE_PANELS)
+            if i < whole_rows and j < whole_columns:
+                multiply(a, b, c + i * kernels.rows * block.c_row + j * across, block.c_row, units, fresh and not block.adds, soon_a, part_b)
+            else:
+                multiply(a, b, sums + i * kernels.rows * stride + j * across, stride, units, fresh, soon_a, part_b)
             a += block.panel_a
         b += block.panel_b
 
@@ -374,17 +439,24 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     (<finish_t>p.kernels.functions[FINISH])(aligned, 0, c, 0, c, 0, p.kernels.itemsize, 1, end - begin, p.factors)
 
 
-# -- one workspace is kept between products: fresh pages cost more than packing --
+# -- workspaces are kept between products: fresh pages cost more than packing --
 
-cdef void* _spare = NULL  # its first 64 bytes hold its size
+cdef enum:
+    SPARES = 16
+    SMALL_BYTES = 2097152  # the largest that all but the first place keep
+
+cdef void* _spares[SPARES]  # their first 64 bytes hold their size
 
 
 cdef char* _take(int64_t size) noexcept nogil:
-    cdef char* block = <char*>exchange(&_spare, NULL)
+    cdef char* block
     cdef void* fresh = NULL
-    if block != NULL and (<int64_t*>block)[0] >= size:
-        return block + 64
-    free(block)
+    cdef int i
+    for i in range(SPARES if size <= SMALL_BYTES else 1):  # several threads may be at products of their own
+        block = <char*>exchange(&_spares[i], NULL)
+        if block != NULL and (<int64_t*>block)[0] >= size:
+            return block + 64
+        free(block)
     if posix_memalign(&fresh, 64, size + 64) != 0:
         return NULL
     (<int64_t*>fresh)[0] = size
@@ -393,8 +465,12 @@ cdef char* _take(int64_t size) noexcept nogil:
 
 cdef void _give(char* workspace) noexcept nogil:
     cdef void* block = workspace - 64
-    if (<int64_t*>block)[0] <= SPARE_BYTES:
-        block = exchange(&_spare, block)
+    cdef int64_t size = (<int64_t*>block)[0]
+    cdef int i = 0
+    while block != NULL and i < SPARES and size <= (SPARE_BYTES if i == 0 else SMALL_BYTES):
+        block = exchange(&_spares[i], block)  # the last one that comes is the first to go
+        size = (<int64_t*>block)[0] if block != NULL else 0
+        i += 1
     free(block)
 
 

@@ -60,6 +60,7 @@ class Scheme:
             "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
             "whole": self.lanes, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
             "tile_rows": 8, "tile_columns": 8, "lanes": self.lanes,
+            "direct": self.source == self.accumulator and self.source in ty.FLOATS,
         }  # fmt: skip
 
 
@@ -160,6 +161,9 @@ class Writer:
                 rows[-1].append(at(fn, "%from", fn.emit(f"mul i64 {row}, %rowstride")))
         for g, group in enumerate(rows):
             def block(position, mask=None, g=g, group=group):
+                for row in group:  # so many streams are more than the processor follows
+                    ahead = at(fn, row, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
+                    fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, ahead, 512)}", "i32 0", "i32 3", "i32 1")
                 vectors = [self._deep_load(fn, row, position, mask) for row in group]
                 for i, x in enumerate(transposed(fn, vectors, s.lanes, s.unit)):
                     unit = fn.emit(f"udiv exact i64 {position}, {s.step}")

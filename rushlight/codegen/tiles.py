@@ -69,7 +69,7 @@ class Tiles:
         return {
             "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
             "whole": 1, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
-            "tile_rows": 8, "tile_columns": 16,
+            "tile_rows": 8, "tile_columns": 16, "direct": False,
         }  # fmt: skip
 
 
