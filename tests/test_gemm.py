@@ -156,6 +156,26 @@ def test_float32_in_parts(parts, error):
         gemm.set_float32_parts(0)
 
 
+def test_precision_of_float32_products_is_a_setting():
+    import rushlight
+
+    a, b = rushlight.randn(64, 300), rushlight.randn(300, 48)
+    exact = a.double() @ b.double()
+    scale = (a.double().abs() @ b.double().abs()).max().item()
+    try:
+        for precision, error in (("highest", 2**-21), ("high", 2**-15), ("medium", 2**-7), ("highest", 2**-21)):
+            rushlight.set_float32_matmul_precision(precision)
+            assert rushlight.get_float32_matmul_precision() == precision
+            assert ((a @ b).double() - exact).abs().max().item() <= error * scale
+        for extreme in (1e-40, float("inf")):  # left to the kernels that can multiply them
+            rushlight.set_float32_matmul_precision("high")
+            x = rushlight.eye(40)
+            x[3, 3] = extreme
+            assert (x @ rushlight.eye(40))[3, 3].item() == x[3, 3].item()
+    finally:
+        rushlight.set_float32_matmul_precision("highest")
+
+
 @needs_tiles
 def test_out_of_range_in_several_blocks():
     rng = np.random.default_rng(6)

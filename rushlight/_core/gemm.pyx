@@ -135,6 +135,7 @@ cdef struct Block:
     int64_t* ranges  # of the panels of a, then of b
     char* sums  # of the whole block when k comes in several blocks, else NULL: each tile has its own
     bint alone  # the block is the whole product
+    bint failed  # for lack of memory
     bint adds  # beta is not 0
     bint direct  # whole panels are summed where c lies
     bint late_a  # tiles pack their panels
@@ -179,7 +180,8 @@ cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Ma
                 block.a, block.b = a, b
                 block.a.data += i * block_m * a.row + p * block_k * a.column
                 block.b.data += p * block_k * b.row + j * block_n * b.column
-                result = _run_block(&block, i > 0 and blocks_k == 1)
+                if result == DONE:
+                    result = _run_block(&block, i > 0 and blocks_k == 1)
     _give(workspace)
     return result
 
@@ -215,8 +217,9 @@ cdef int _run_block(Block* block, bint b_is_packed) noexcept nogil:
             parallel_for(_pack_b, block, 0, block.panels_b, PACK_BYTES // block.panel_b + 1)
         if kernels.ranged and block.alone and not _ranges_fit(block):
             return OUT_OF_RANGE
+    block.failed = False
     parallel_for(_run_tiles, block, 0, rows * columns, 1)
-    return DONE
+    return NO_MEMORY if block.failed else DONE
 
 
 cdef bint _ranges_fit(Block* block) noexcept nogil:
@@ -299,16 +302,20 @@ cdef void _pack_b_into(Block* block, int64_t begin, int64_t end, char* target) n
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Block* block = <Block*>context
     cdef int64_t tile, row, column, tiles = _panels(block.panels_a, block.tile_rows)
+    cdef char* memory = _take(TILE_BYTES + LATE_BYTES)
+    if memory == NULL:
+        block.failed = True
+        return
     for tile in range(begin, end):
         row, column = tile % tiles * block.tile_rows, tile // tiles * block.tile_columns
-        _run_tile(block, row, column, min(block.tile_rows, block.panels_a - row), min(block.tile_columns, block.panels_b - column))
+        _run_tile(block, memory, row, column, min(block.tile_rows, block.panels_a - row), min(block.tile_columns, block.panels_b - column))
+    _give(memory)
 
 
-cdef void _run_tile(Block* block, int64_t row, int64_t column, int64_t rows, int64_t columns) noexcept nogil:
+cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int64_t rows, int64_t columns) noexcept nogil:
     """The tile whose first panels are ``row`` of a and ``column`` of b."""
     cdef const Kernels* kernels = block.kernels
-    cdef char buffer[TILE_BYTES + LATE_BYTES + 64]
-    cdef char* sums = <char*>((<size_t>buffer + 63) & ~<size_t>63)
+    cdef char* sums = memory
     cdef char* packed_b = block.packed_b + column * block.panel_b
     cdef int64_t wide = kernels.columns * kernels.sum, stride = columns * wide, i
     if block.sums != NULL:
@@ -317,7 +324,7 @@ cdef void _run_tile(Block* block, int64_t row, int64_t column, int64_t rows, int
     if block.late_a:
         _pack_a(block, row, row + rows)
     if block.late_b:
-        packed_b = <char*>((<size_t>buffer + 63) & ~<size_t>63) + TILE_BYTES
+        packed_b = memory + TILE_BYTES
         _pack_b_into(block, column, column + columns, packed_b)
     if block.units == 0:
         memset(sums, 0, rows * kernels.rows * stride)
