@@ -4,6 +4,8 @@
 Hand-written because it stands between ``a + b`` and the driver: a launch passes through here without a Python frame. The driver is loaded when
 a GPU is first asked for. Chapters: driver.pxi, device_memory.pxi, pinned.pxi, device_copy.pxi, faults.pxi, streams.pxi.
 """
+import os
+
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF, Py_XINCREF
 from libc.stdint cimport int32_t, int64_t, uint64_t

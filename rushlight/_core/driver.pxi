@@ -128,7 +128,7 @@ cdef struct Gpu:
 
 cdef Gpu[MAX_GPUS] _gpus
 cdef int _n_gpus = 0
-cdef object _state = None      # None: not tried; True: running; an exception's arguments: what is missing
+cdef bint _forked = False      # a child of a process that used a GPU: the driver does not work here
 
 cdef extern from *:
     """
@@ -182,6 +182,21 @@ def load_driver(str path):
 def start():
     """Tells the core that storages may now lie on the GPUs that load_driver() found."""
     set_device_memory(_n_gpus, _take, _give)
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork():
+    global _forked
+    cdef int i
+    for i in range(_n_gpus):
+        _forked |= _gpus[i].started
+
+
+cdef object forked():
+    return RuntimeError(
+        "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use the 'spawn' start method\n"
+        "  This process was forked from one that had used a GPU, and the driver works in that one only. Keep tensors on the CPU here (a DataLoader's\n"
+        "  workers should), or start processes by torch.multiprocessing.set_start_method('spawn').")
 
 
 cdef int start_gpu(int place) except -1:
@@ -205,6 +220,8 @@ cdef int start_gpu(int place) except -1:
 
 cdef int use(int place) except -1:
     global rl_context
+    if _forked:
+        raise forked()
     if not _gpus[place - 1].started:
         start_gpu(place)
     elif rl_context != place or _n_gpus > 1:      # with several GPUs another library may have changed it

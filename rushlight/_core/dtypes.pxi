@@ -232,6 +232,8 @@ cdef int device_arg(object value) except -2:
     cdef device d
     if value is None:
         return rl_thread_state.place
+    if _n_devices > 0 and type(value) is str and value == "cuda":     # the commonest name needs no parsing
+        return 1 + rl_thread_state.device
     d = <device>value if type(value) is device else device(value)
     if d.code == 0:
         return 0

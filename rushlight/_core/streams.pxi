@@ -116,7 +116,8 @@ def event_create(int index, unsigned int flags):
 
 def event_destroy(size_t event):
     """Ends an event; errors of a driver that is shutting down are nobody's concern."""
-    rl_driver.cuEventDestroy(<void*>event)
+    if not _forked:
+        rl_driver.cuEventDestroy(<void*>event)
 
 
 def event_record(int index, size_t event, size_t handle):
@@ -199,4 +200,5 @@ def launch_graph(int index, size_t executable):
 
 def destroy_graph(size_t executable):
     """Ends an executable graph."""
-    rl_driver.cuGraphExecDestroy(<void*>executable)
+    if not _forked:
+        rl_driver.cuGraphExecDestroy(<void*>executable)

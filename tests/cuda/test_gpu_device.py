@@ -3,6 +3,7 @@
 import copy
 import gc
 import io
+import os
 import pickle
 import re
 
@@ -142,6 +143,24 @@ def test_errors_of_devices():
     with pytest.raises(RuntimeError, match=r"cannot pin .torch.cuda.FloatTensor"):
         x.cuda().pin_memory()
     assert (x.cuda() + 1).tolist() == (x + 1).tolist()
+
+
+def test_a_forked_child_is_told():
+    x = torch.ones(3, device="cuda")
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(write, repr((torch.ones(2) + 1).tolist()).encode())
+            x + 1
+        except RuntimeError as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    text = os.read(read, 10000).decode()
+    assert text.startswith("[2.0, 2.0]Cannot re-initialize CUDA in forked subprocess")
+    assert (x + 1).tolist() == [2.0] * 3
 
 
 def test_identity():

@@ -57,7 +57,8 @@ class _BaseDataLoaderIter:
     def _draw_seed(self, loader):
         if self._loader_resume is not None:
             return self._loader_resume["base_seed"]
-        return rushlight.empty((), dtype=rushlight.int64).random_(generator=loader.generator).item()
+        where = "cpu" if loader.generator is None else loader.generator.device
+        return rushlight.empty((), dtype=rushlight.int64, device=where).random_(generator=loader.generator).item()
 
     def _begin(self, loader):
         """Start an epoch, or go on with one at the batch where a loaded state stands."""
