@@ -81,14 +81,14 @@ def test_writes_that_meet_are_done_in_order(together, order):
         want, direct, sorted_ = (np.zeros((rows, columns_)) for _ in range(3))
         for i, c in order_of_writes:
             want[offsets[i, c] // 24, c] = values[i, c] + (want[offsets[i, c] // 24, c] if kind == "Add" else 0)
-        run(_scatter, f"in_order<f64,f64,{kind}>", 1, order, target=direct, **given)
+        run(_scatter, f"in_order<f64,f64,{kind},int>", 1, order, target=direct, **given)
         assert (direct == want).all()
         count = n if together else n * columns_
         keys = np.zeros(count, np.uint64)
-        run(_scatter, "keys", 2, order, keys=keys, count=count, together=int(together), **given)
+        run(_scatter, "keys<int>", 2, order, keys=keys, count=count, together=int(together), **given)
         by_key = np.argsort(keys, kind="stable")
         sorted_keys = keys[by_key]
-        run(_scatter, f"in_segments<f64,f64,{kind}>", 3, order, target=sorted_, keys=sorted_keys, order=by_key, count=count,
+        run(_scatter, f"in_segments<f64,f64,{kind},i64>", 3, order, target=sorted_, keys=sorted_keys, order=by_key, count=count,
             together=int(together), **given)  # fmt: skip
         assert (sorted_ == want).all()
 

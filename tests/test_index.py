@@ -574,18 +574,18 @@ def test_duplicates_are_added_in_one_order_whatever_the_number_of_threads():
     index = rl.tensor(rng.integers(0, 50, (4000,)))
     source = rl.tensor(rng.standard_normal((4000, 64)).astype(np.float32))
     want = np.zeros((50, 64), np.float32)
-    for i, row in zip(index.tolist(), source.numpy()):
+    for i, row in zip(index.tolist(), source.cpu().numpy()):
         want[i] += row
     before = rl.get_num_threads()
     try:
         for threads in (1, 2, 8):
             rl.set_num_threads(threads)
             got = rl.zeros(50, 64).index_add(0, index, source)
-            assert got.numpy().tobytes() == want.tobytes()
+            assert got.cpu().numpy().tobytes() == want.tobytes()
             got = rl.zeros(50, 64).scatter_add(0, index[:, None].expand(-1, 64), source)
-            assert got.numpy().tobytes() == want.tobytes()
+            assert got.cpu().numpy().tobytes() == want.tobytes()
             put = rl.zeros(50, 64).index_put((index,), source, accumulate=True)
-            assert put.numpy().tobytes() == want.tobytes()
+            assert put.cpu().numpy().tobytes() == want.tobytes()
     finally:
         rl.set_num_threads(before)
 
@@ -615,11 +615,11 @@ def test_random_keys_against_numpy(seed):
         x, t = x.transpose(order), t.permute(order)
     key, mine = _random_key(rng, x.shape)
     want = x[key]
-    np.testing.assert_array_equal(t[mine].numpy(), want)
+    np.testing.assert_array_equal(t[mine].cpu().numpy(), want)
     x, t = x.copy(), t.clone()
     x[key] = 5
     t[mine] = 5
-    np.testing.assert_array_equal(t.numpy(), x)
+    np.testing.assert_array_equal(t.cpu().numpy(), x)
 
 
 def _random_key(rng, shape):

@@ -111,7 +111,8 @@ template <class A> struct Sums {
 
 template <class T, class A, class How> INLINE void correlate(Args& p) {
   const i64 n = p.images * p.place[0] * p.place[1] * p.place[2], k = p.channels * p.taps[0] * p.taps[1] * p.taps[2];
-  const i64 tiles_m = ceil_div(p.outputs, How::SIDE), m0 = (i64)blockIdx.x % tiles_m * How::SIDE, n0 = (i64)blockIdx.x / tiles_m * How::SIDE;
+  const int tiles_m = (int)ceil_div(p.outputs, How::SIDE);
+  const i64 m0 = (i64)((int)blockIdx.x % tiles_m) * How::SIDE, n0 = (i64)((int)blockIdx.x / tiles_m) * How::SIDE;
   for (i64 g = blockIdx.y; g < p.groups; g += gridDim.y) {
     Strided<T> w = {(const T*)p.w + g * p.outputs * p.w_stride, p.outputs, k, p.w_stride, 1, false};
     Windows<T> x = {(const T*)p.x + g * p.channels * p.x_channel, &p};
@@ -122,9 +123,10 @@ template <class T, class A, class How> INLINE void correlate(Args& p) {
 
 template <class T, class A, class How> INLINE void weights(Args& p) {   // out: A[parts][groups * outputs][taps, channels]
   const i64 k = p.images * p.place[0] * p.place[1] * p.place[2], n = p.channels * p.taps[0] * p.taps[1] * p.taps[2];
-  const i64 tiles_m = ceil_div(p.outputs, How::SIDE), m0 = (i64)blockIdx.x % tiles_m * How::SIDE, n0 = (i64)blockIdx.x / tiles_m * How::SIDE;
+  const int tiles_m = (int)ceil_div(p.outputs, How::SIDE);
+  const i64 m0 = (i64)((int)blockIdx.x % tiles_m) * How::SIDE, n0 = (i64)((int)blockIdx.x / tiles_m) * How::SIDE;
   for (i64 z = blockIdx.y; z < p.groups * p.parts; z += gridDim.y) {
-    i64 g = z % p.groups, part = z / p.groups;
+    const i64 g = (int)z % (int)p.groups, part = (int)z / (int)p.groups;
     Places<T> grad = {(const T*)p.w + g * p.outputs * p.out_channel, &p};
     Swapped<Windows<T>> x = {{(const T*)p.x + g * p.channels * p.x_channel, &p}};
     Sums<A> out = {(A*)p.out + z * p.outputs * n, n};

@@ -80,7 +80,7 @@ template <class T> INLINE void lu(Args& p) {
       __syncthreads();
       const i64 rows = p.m - j - 1, columns = p.n - j - 1;
       EACH(e, 0, rows * columns) {
-        i64 i = j + 1 + e % rows, c = j + 1 + e / rows;
+        i64 i = j + 1 + (int)e % (int)rows, c = j + 1 + (int)e / (int)rows;
         a[i + c * p.m] = a[i + c * p.m] - a[i + j * p.m] * a[j + c * p.m];
       }
       __syncthreads();
@@ -118,7 +118,7 @@ template <class T> INLINE void triangular(Args& p) {
       }
       const i64 first = forward ? j + 1 : 0, rows = forward ? p.n - j - 1 : j;
       EACH(e, 0, rows * p.k) {
-        i64 i = first + e % rows, c = e / rows;
+        i64 i = first + (int)e % (int)rows, c = (int)e / (int)rows;
         T x = p.adjoint ? a[j + i * p.m] : a[i + j * p.m];
         if (p.adjoint == 2) x = conjugate(x);
         b[i + c * p.n] = b[i + c * p.n] - x * b[j + c * p.n];
@@ -143,7 +143,7 @@ template <class T> INLINE void cholesky(Args& p) {
       __syncthreads();
       const i64 rows = p.n - j - 1;
       EACH(e, 0, rows * rows) {
-        i64 i = j + 1 + e % rows, c = j + 1 + e / rows;
+        i64 i = j + 1 + (int)e % (int)rows, c = j + 1 + (int)e / (int)rows;
         if (i >= c) a[i + c * p.n] = a[i + c * p.n] - a[i + j * p.n] * conjugate(a[c + j * p.n]);
       }
       __syncthreads();

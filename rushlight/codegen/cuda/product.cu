@@ -22,9 +22,10 @@ template <class C, class A> struct Scaled {
 };
 
 template <class T, class C, class A, class How> INLINE void product(Args& p) {
-  const i64 tiles_n = ceil_div(p.n, How::SIDE), m0 = (i64)blockIdx.x / tiles_n * How::SIDE, n0 = (i64)blockIdx.x % tiles_n * How::SIDE;
+  const int tiles_n = (int)ceil_div(p.n, How::SIDE), parts = (int)p.parts;
+  const i64 m0 = (i64)((int)blockIdx.x / tiles_n) * How::SIDE, n0 = (i64)((int)blockIdx.x % tiles_n) * How::SIDE;
   for (i64 z = blockIdx.y; z < p.batch * p.parts; z += gridDim.y) {
-    const i64 matrix = z / p.parts, part = z % p.parts;
+    const i64 matrix = (int)z / parts, part = (int)z % parts;
     Strided<T> a = {(const T*)p.a + matrix * p.a_batch, p.m, p.k, p.a_row, p.a_column, p.conjugate_a != 0};
     Strided<T> b = {(const T*)p.b + matrix * p.b_batch, p.n, p.k, p.b_column, p.b_row, p.conjugate_b != 0};
     Scaled<C, A> c = {(C*)p.c + matrix * p.c_batch + part * p.c_part, p.c_row, factor<A>::of(p.alpha_re, p.alpha_im), factor<A>::of(p.beta_re, p.beta_im),

@@ -17,20 +17,21 @@ struct Args {
 
 struct Place { i64 target, value, offset; };
 
-INLINE Place still_place(Args& p, i64 s) {
+// I: int where all counts fit into it, else i64.
+template <class I> INLINE Place still_place(Args& p, I s) {
   Place at = {0, 0, 0};
   for (int d = 0; d < p.still_rank; d++) {
-    i64 q = s / p.sizes[d], c = s - q * p.sizes[d];
-    at.value += c * p.value_stride[d]; at.offset += c * p.offset_stride[d];
+    const I size = (I)p.sizes[d], q = s / size, c = s - q * size;
+    at.value += (i64)c * p.value_stride[d]; at.offset += (i64)c * p.offset_stride[d];
     s = q;
   }
   return at;
 }
-INLINE Place moving_place(Args& p, i64 m) {
+template <class I> INLINE Place moving_place(Args& p, I m) {
   Place at = {0, 0, 0};
   for (int d = (int)p.still_rank; d < p.still_rank + p.moving_rank; d++) {
-    i64 q = m / p.sizes[d], c = m - q * p.sizes[d];
-    at.target += c * p.target_stride[d]; at.value += c * p.value_stride[d]; at.offset += c * p.offset_stride[d];
+    const I size = (I)p.sizes[d], q = m / size, c = m - q * size;
+    at.target += (i64)c * p.target_stride[d]; at.value += (i64)c * p.value_stride[d]; at.offset += (i64)c * p.offset_stride[d];
     m = q;
   }
   return at;
@@ -44,36 +45,36 @@ struct Or { template <class A> INLINE A of(A a, A b) { return a | b; } };
 struct Max { template <class A> INLINE A of(A a, A b) { return a != a ? a : b != b ? b : a < b ? b : a; } };
 struct Min { template <class A> INLINE A of(A a, A b) { return a != a ? a : b != b ? b : b < a ? b : a; } };
 
-template <class T, class A, class Op> INLINE void in_order(Args& p) {
+template <class T, class A, class Op, class I> INLINE void in_order(Args& p) {
   for (i64 m = FIRST; m < p.moving; m += STEP) {
-    Place base = moving_place(p, m);
+    Place base = moving_place<I>(p, (I)m);
     for (i64 s = 0; s < p.still; s++) {
-      Place at = base + still_place(p, s);
+      Place at = base + still_place<I>(p, (I)s);
       T* to = (T*)((char*)p.target + at.target + *(const i64*)((const char*)p.offsets + at.offset));
       *to = as<T>(Op::of(as<A>(*to), as<A>(*(const T*)((const char*)p.values + at.value))));
     }
   }
 }
 
-INLINE void keys(Args& p) {
+template <class I> INLINE void keys(Args& p) {
   for (i64 i = FIRST; i < p.count; i += STEP) {
-    Place at = p.together ? still_place(p, i) : still_place(p, i / p.moving) + moving_place(p, i % p.moving);
+    Place at = p.together ? still_place<I>(p, (I)i) : still_place<I>(p, (I)i / (I)p.moving) + moving_place<I>(p, (I)i % (I)p.moving);
     p.keys[i] = (u64)(at.target + *(const i64*)((const char*)p.offsets + at.offset));
   }
 }
 
-template <class T, class A, class Op> INLINE void in_segments(Args& p) {
-  const i64 each = p.together ? p.moving : 1;
+template <class T, class A, class Op, class I> INLINE void in_segments(Args& p) {
+  const I each = p.together ? (I)p.moving : 1;
   for (i64 e = FIRST; e < p.count * each; e += STEP) {
-    i64 i = e / each;
+    i64 i = (I)e / each;
     const u64 key = p.keys[i];
     if (i > 0 && p.keys[i - 1] == key) continue;
-    Place base = p.together ? moving_place(p, e % each) : Place{0, 0, 0};
+    Place base = p.together ? moving_place<I>(p, (I)e % each) : Place{0, 0, 0};
     T* to = (T*)((char*)p.target + base.target + key);
     A value = as<A>(*to);
     for (; i < p.count && p.keys[i] == key; i++) {
       i64 o = p.order[i];
-      Place at = p.together ? still_place(p, o) + base : still_place(p, o / p.moving) + moving_place(p, o % p.moving);
+      Place at = p.together ? still_place<I>(p, (I)o) + base : still_place<I>(p, (I)o / (I)p.moving) + moving_place<I>(p, (I)o % (I)p.moving);
       value = as<A>(as<T>(Op::of(value, as<A>(*(const T*)((const char*)p.values + at.value)))));
     }
     *to = as<T>(value);

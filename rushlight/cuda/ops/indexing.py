@@ -102,21 +102,22 @@ def scatter(kind, target, values, offsets):
     still, moving = [d for d in dims if d[1] == 0], [d for d in dims if d[1] != 0]
     parameter = {"target": target, "values": values, "offsets": offsets, "still_rank": len(still), "moving_rank": len(moving)}
     parameter["still"], parameter["moving"] = _count(still), _count(moving)
+    index = "int" if parameter["still"] * parameter["moving"] < 1 << 31 else "i64"
     for i, field in enumerate(("sizes", "target_stride", "value_stride", "offset_stride")):
         parameter[field] = tuple(d[i] for d in still + moving)
     if parameter["still"] <= _IN_ORDER:
-        _scatter(f"in_order<{entry}>", target, blocks(parameter["moving"]), **parameter)
+        _scatter(f"in_order<{entry},{index}>", target, blocks(parameter["moving"]), **parameter)
         return
     together = all(d[3] == 0 for d in moving)  # offsets follow from still dims alone
     count = parameter["still"] * (1 if together else parameter["moving"])
     keys = _int64(target, count)
     bound = target.untyped_storage().nbytes()  # keys are distances within the target's memory
-    _scatter("keys", target, blocks(count), keys=keys, count=count, together=int(together), **parameter)
+    _scatter(f"keys<{index}>", target, blocks(count), keys=keys, count=count, together=int(together), **parameter)
     from . import sorting
 
     keys, order = sorting.ordered(keys, bound)
     work = count * (parameter["moving"] if together else 1)
-    _scatter(f"in_segments<{entry}>", target, blocks(work), keys=keys, order=order, count=count, together=int(together), **parameter)
+    _scatter(f"in_segments<{entry},{index}>", target, blocks(work), keys=keys, order=order, count=count, together=int(together), **parameter)
 
 
 def _dim(d, operands):

@@ -4,7 +4,11 @@ from ...ops import creation, shape
 from ._family import Family, blocks
 
 _special = Family("special.cu", "P first, P second, P out, q n")
-_NAMES = {"igamma": "Lower", "igammac": "Upper", "j0": "J0", "j1": "J1", "y0": "Y0", "y1": "Y1"}
+_NAMES = {
+    "igamma": "Lower", "igammac": "Upper", "j0": "J0", "j1": "J1", "y0": "Y0", "y1": "Y1", "airy_ai": "Airy",
+    "modified_bessel_k0": "ModifiedK<false,false>", "modified_bessel_k1": "ModifiedK<true,false>",
+    "scaled_modified_bessel_k0": "ModifiedK<false,true>", "scaled_modified_bessel_k1": "ModifiedK<true,true>",
+}  # fmt: skip
 
 
 def evaluate(name, first, second):
