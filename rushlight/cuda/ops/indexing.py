@@ -116,8 +116,8 @@ def scatter(kind, target, values, offsets):
     from . import sorting
 
     keys, order = sorting.ordered(keys, bound)
-    work = count * (parameter["moving"] if together else 1)
-    _scatter(f"in_segments<{entry},{index}>", target, blocks(work), keys=keys, order=order, count=count, together=int(together), **parameter)
+    parameter |= {"keys": keys, "order": order, "count": count, "together": int(together)}
+    _scatter(f"in_segments<{entry},{index}>", target, blocks(count * (parameter["moving"] if together else 1)), **parameter)
 
 
 def _dim(d, operands):

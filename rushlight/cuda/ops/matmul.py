@@ -2,6 +2,7 @@
 
 from ..._core.tensor import device_at, dtypes
 from ...ops import creation
+from . import _cublas
 from ._family import Family, blocks, type_name
 
 _product = Family(
@@ -57,6 +58,9 @@ def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alph
     """
     m, n, k, batch = extents
     type = type_name(code)
+    tf32 = type == "f32" and on_tensor_cores(type)
+    if _cublas.product(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, tf32):
+        return
     how, side = machinery(type, m, n, on_tensor_cores(type))
     sum = sums_in(type)
     tiles = -(-m // side) * -(-n // side)

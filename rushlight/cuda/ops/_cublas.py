@@ -1,0 +1,150 @@
+"""Matrix products by cublasLt, where ``nvmath-python`` and cuBLAS are installed: ``pip install 'rushlight[cuda]'`` brings both.
+
+cublasLt's matrices are column-major, so it is asked for the transposed product: c^T = b^T a^T. What it needs to know of a product
+(descriptors, layouts, the algorithm that its heuristics choose) is kept by shape, strides, dtype and alignment.
+"""
+
+import ctypes
+import functools
+
+from ..._core import device as _device
+from ..._core.tensor import device_at, dtypes
+from ...ops import creation
+
+WORKSPACE = 32 << 20
+
+# The numbers of cublasComputeType_t and cudaDataType_t: name -> (compute type, data type, type of alpha and beta).
+_TYPES = {"f32": (68, 0, 0), "f64": (70, 1, 1), "f16": (68, 2, 0), "bf16": (68, 14, 0), "c64": (68, 4, 4), "c128": (70, 5, 5)}
+_TF32 = 77
+_NUMBERS = {0: ctypes.c_float, 1: ctypes.c_double}
+_library = None  # the bindings, or False where there are none
+_handles = {}
+_workspaces = {}
+
+
+def use(library):
+    """Takes a library with nvmath's functions in place of the installed one; False: none; None: what is installed."""
+    global _library
+    _library = library
+    _handles.clear()
+    _plan.cache_clear()
+
+
+def available():
+    """The bindings of cublasLt, or False."""
+    global _library
+    if _library is None:
+        try:
+            from nvmath.bindings import cublasLt
+
+            cublasLt.get_version()  # loads the library itself
+            _library = cublasLt
+        except Exception:  # not installed, or without the library: the kernels of our own compute products
+            _library = False
+    return _library
+
+
+class _Matrix:
+    """One operand as cublasLt sees it: its layout, and whether it is transposed."""
+
+    def __init__(self, rows, columns, row, column, batch, count, data_type):
+        # A row-major matrix is the transposed one in column-major memory, which is what the transposed product wants.
+        self.transposed = column != 1
+        sizes = (rows, columns, column) if self.transposed else (columns, rows, row)
+        self.layout = _layout(*sizes, batch, count, data_type)
+
+
+def _layout(rows, columns, distance, batch, count, data_type):
+    library = _library
+    layout = library.matrix_layout_create(data_type, rows, columns, max(distance, rows, 1))
+    if count > 1:
+        attributes = library.MatrixLayoutAttribute
+        _set(library.matrix_layout_set_attribute, layout, attributes.BATCH_COUNT, ctypes.c_int32(count))
+        _set(library.matrix_layout_set_attribute, layout, attributes.STRIDED_BATCH_OFFSET, ctypes.c_int64(batch))
+    return layout
+
+
+def _set(function, what, attribute, value):
+    function(what, int(attribute), ctypes.addressof(value), ctypes.sizeof(value))
+
+
+class _Plan:
+    """All of one kind of product that does not change from call to call."""
+
+    def __init__(self, place, type, extents, a, b, c, tf32, alignments):
+        library = _library
+        m, n, k, batch = extents
+        compute, data, scale = _TYPES[type]
+        self.left, self.right = _Matrix(k, n, *b, batch, data), _Matrix(m, k, *a, batch, data)
+        self.out = _layout(n, m, c[0], c[1], batch, data)
+        self.operation = library.matmul_desc_create(_TF32 if tf32 else compute, scale)
+        for attribute, operand in (("TRANSA", self.left), ("TRANSB", self.right)):
+            value = ctypes.c_int32(int(operand.transposed))
+            _set(library.matmul_desc_set_attribute, self.operation, getattr(library.MatmulDescAttribute, attribute), value)
+        self.factors = (_NUMBERS[scale % 4] * 4)()
+        self.algorithm = self._best(place, alignments)
+
+    def _best(self, place, alignments):
+        """What cublasLt's heuristics put first, or None where it has nothing for this product."""
+        library = _library
+        preference, wanted = library.matmul_preference_create(), library.MatmulPreferenceAttribute
+        _set(library.matmul_preference_set_attribute, preference, wanted.MAX_WORKSPACE_BYTES, ctypes.c_uint64(WORKSPACE))
+        for letter, bytes in zip("ABCD", (alignments[1], alignments[0], alignments[2], alignments[2])):
+            attribute = getattr(wanted, f"MIN_ALIGNMENT_{letter}_BYTES")
+            _set(library.matmul_preference_set_attribute, preference, attribute, ctypes.c_uint32(bytes))
+        found, result = ctypes.c_int32(0), (ctypes.c_uint64 * 16)()  # cublasLtMatmulHeuristicResult_t: the algorithm first
+        try:
+            library.matmul_algo_get_heuristic(
+                _handle(place), self.operation, self.left.layout, self.right.layout, self.out, self.out, preference, 1,
+                ctypes.addressof(result), ctypes.addressof(found),
+            )  # fmt: skip
+        except library.cuBLASLtError:
+            return None
+        finally:
+            library.matmul_preference_destroy(preference)
+        return result if found.value else None
+
+    def run(self, place, a, b, c, alpha, beta):
+        stream = _device.stream_of(place - 1)
+        self.factors[0], self.factors[1], self.factors[2], self.factors[3] = alpha.real, alpha.imag, beta.real, beta.imag
+        address, size = ctypes.addressof(self.factors), ctypes.sizeof(self.factors) // 4
+        _library.matmul(
+            _handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, c, self.out, c,
+            self.out, ctypes.addressof(self.algorithm), _workspace(place, stream), WORKSPACE, stream,
+        )  # fmt: skip
+
+
+def _handle(place):
+    if place not in _handles:
+        _handles[place] = _library.create()
+    return _handles[place]
+
+
+def _workspace(place, stream):
+    key = place, stream
+    if key not in _workspaces:
+        _workspaces[key] = creation.empty((WORKSPACE,), dtype=dtypes()["uint8"], device=device_at(place))
+    return _workspaces[key].data_ptr()
+
+
+@functools.lru_cache(4096)
+def _plan(*key):
+    plan = _Plan(*key)
+    return plan if plan.algorithm is not None else None
+
+
+def _alignment(address):
+    """The largest power of two that divides an address, up to 256."""
+    return min(256, address & -address)
+
+
+def product(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, tf32):
+    """As ``matmul.product``; False where cublasLt is not there or does not compute this product."""
+    if type not in _TYPES or a_strides[3] or b_strides[3] or not available():
+        return False
+    alignments = _alignment(a), _alignment(b), _alignment(c)
+    plan = _plan(place, type, extents, a_strides[:3], b_strides[:3], c_strides, tf32, alignments)
+    if plan is None:
+        return False
+    plan.run(place, a, b, c, alpha, beta)
+    return True
