@@ -44,7 +44,7 @@ from . import (  # order: later files use earlier ones
     sampling,
     einsum,
     linalg,
-    compat,
+    further,
 )
 
 _SLOTS = {
