@@ -1061,6 +1061,7 @@ norm_except_dim: Any
 nuclear_norm: Any
 onnx: Any
 optim: Any
+overrides: Any
 pairwise_distance: Any
 pi: Any
 pixel_shuffle: Any

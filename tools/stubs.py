@@ -62,7 +62,8 @@ def stubs():
     lines.append("\n")
     lines += [f"{n}: dtype\n" for n in sorted(tensor.dtypes())]
     lines += [function(functions[n], n) for n in sorted(functions) if n in known]
-    lines += [f"{n}: Any\n" for n in sorted({*_face.ROOMS, *_face.LAZY, *_aten.names, *_face.FUNCTIONS} - {*functions, *tensor.dtypes()})]
+    others = {"overrides", *_face.ROOMS, *_face.LAZY, *_aten.names, *_face.FUNCTIONS} - {*functions, *tensor.dtypes()}
+    lines += [f"{n}: Any\n" for n in sorted(others)]
     return "".join(lines)
 
 
