@@ -14,7 +14,7 @@ import rushlight as torch
 
 pytestmark = pytest.mark.skipif("not config.getoption('--device') == 'cuda'", reason="needs --device cuda")
 TWO = pytest.mark.skipif("__import__('rushlight').cuda.device_count() < 2", reason="needs two GPUs")
-STANDIN = pytest.mark.skipif("'Stand-in' not in __import__('rushlight').cuda.get_device_name(0)", reason="sees what a real GPU hides")
+STANDIN = pytest.mark.skipif("'Stand-in' not in __import__('rushlight').cuda.describe()", reason="sees what a real GPU hides")
 
 
 @pytest.fixture(autouse=True)
