@@ -66,6 +66,11 @@ cdef class Library(Operator):
         """Raises PyTorch's error where ``error`` tells that an argument in a tensor's place was none."""
         cdef Py_ssize_t i
         cdef str text = str(error)
+        if text.startswith(f"{self.forward.__name__}() missing ") and "positional argument" in text:     # Python's words
+            names = text.split("'")[1::2]
+            listed = ", ".join([f'"{name}"' for name in names])
+            raise TypeError(f"{self.__name__}() missing {len(names)} required positional arguments: {listed}\n"
+                            f"  It takes {self.signature.text()}.") from None
         for i in range(n + (0 if kwnames is None else len(kwnames))):
             given = <object>args[i]
             if isinstance(given, Tensor) or type(given) is dict:

@@ -160,7 +160,7 @@ cdef int infer_size(Tensor t, int ndim, const int64_t* given, int64_t* sizes) ex
         elif given[i] < 0:
             if given[i] == -1:
                 raise RuntimeError("only one dimension can be inferred")
-            raise RuntimeError(f"invalid shape dimension {given[i]}")
+            raise RuntimeError(f"invalid shape dimension {given[i]} at index {i} of shape {[given[k] for k in range(ndim)]}")
         else:
             n *= given[i]
     if unknown >= 0:
@@ -250,7 +250,7 @@ cdef Tensor expand(Tensor t, int ndim, const int64_t* given):
         raise RuntimeError(
             f"expand(torch.{type_string(t)[6:]}{{{list(t.shape)}}}, size={[given[i] for i in range(ndim)]}): the number of sizes provided ({ndim}) "
             f"must be greater or equal to the number of dimensions in the tensor ({t.ndim})")
-    for i in range(ndim):
+    for i in range(ndim - 1, -1, -1):
         if i < shift:
             if given[i] < 0:
                 raise RuntimeError(

@@ -57,7 +57,10 @@ cdef object transpose_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     if d1 is None:
         d1 = keyword(args, n, kwnames, "axis1")
     if d0 is None or d1 is None or n > 3:
-        raise TypeError("transpose(): takes two dims, as in x.transpose(0, 1)")
+        if n > 3:
+            raise TypeError(f"transpose() takes 2 positional arguments but {n - 1} were given\n  It takes two dims, as in x.transpose(0, 1).")
+        missing = "dim0" if d0 is None else "dim1"
+        raise TypeError(f'transpose() missing 1 required positional arguments: "{missing}"\n  It takes two dims, as in x.transpose(0, 1).')
     return transpose(t, wrap_dim(d0, t.ndim), wrap_dim(d1, t.ndim)) if t.ndim else _alias_view(t, wrap_dim(d0, 0), wrap_dim(d1, 0))
 
 

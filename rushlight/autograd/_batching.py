@@ -1,5 +1,8 @@
 """What operators mean for batched tensors: one rule per family, a few by name, and a loop for the rest."""
 
+import functools
+import types
+
 from .._core import operator
 from .._core.tensor import Tensor
 from ..utils._pytree import tree_flatten, tree_unflatten
@@ -49,9 +52,44 @@ def _family_rule(func):
         return rowwise
     if isinstance(func, (operator.Pointwise, operator.InPlace)):
         return pointwise
-    if isinstance(func, operator.Library) and func.backward is None:
+    if getattr(func, "batch", None):
+        return {"elements": pointwise, "fold": folded}.get(func.batch, declared)
+    is_composite = isinstance(func, operator.Library) and func.backward is None and not hasattr(func, "backward_of")
+    if is_composite and not _touches_memory(func):
         return _as_written
     return loop
+
+
+_MEMORY = {f"rushlight._core.{m}" for m in ("convert", "indexing", "joining", "lapack", "movement", "random", "scan", "sorting", "special")}
+
+
+@functools.cache
+def _touches_memory(func):
+    """Does a composition, or a function of the operators' room that it calls, work on memory past the operators?
+
+    Such a one would see the first example only. Told from the names in its code, so rather too often than too seldom.
+    """
+    seen, stack = set(), [func.forward]
+    while stack:
+        function = stack.pop()
+        if function in seen:
+            continue
+        seen.add(function)
+        codes = [function.__code__]
+        for code in codes:
+            codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
+        names = {n for code in codes for n in code.co_names}
+        if "forward" in names:
+            return True
+        for value in [function.__globals__.get(n) for n in names]:
+            if isinstance(value, types.ModuleType):
+                if value.__name__ in _MEMORY:
+                    return True
+                if value.__name__.startswith("rushlight.ops"):
+                    stack.extend(f for f in (getattr(value, n, None) for n in names) if isinstance(f, types.FunctionType))
+            elif isinstance(value, types.FunctionType) and value.__module__.startswith("rushlight.ops"):
+                stack.append(value)
+    return False
 
 
 def _as_written(func, args, kwargs, level):
@@ -110,7 +148,8 @@ def _dims(d, ndim):
 def _wrap_all(result, level):
     if isinstance(result, Tensor):
         return wrap(result, 0, level)
-    return type(result)(_wrap_all(r, level) for r in result)
+    parts = [_wrap_all(r, level) for r in result]
+    return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
 
 
 # -- families --
@@ -170,6 +209,42 @@ def rowwise(func, args, kwargs, level):
     return _wrap_all(func(first, **values), level)
 
 
+def declared(func, args, kwargs, level):
+    """An operator that takes more leading dims: all tensors get the batch dim in front; dims count it if the operator works along some.
+
+    A vector of indices that all examples share stays as it is. Scalars have no dim to work along: once per example.
+    """
+    names = func.signature.names
+    given = {**dict(zip(names, args)), **kwargs}
+    first = given[names[0]]
+    along = func.batch == "along"
+    values = {}
+    for name, x in given.items():
+        if along and name in ("dim", "dims"):
+            if first.ndim == 0:
+                return loop(func, args, kwargs, level)
+            x = _dims(x, first.ndim)
+        elif isinstance(x, Tensor):
+            if func.__name__ == "index_select" and name == "index":
+                if unwrap(x, level)[1] is not None or unwrap(first, level)[1] is None:
+                    return loop(func, args, kwargs, level)
+            else:
+                x = leading(x, level)
+        values[name] = x
+    return _wrap_all(func(**values), level)
+
+
+def folded(func, args, kwargs, level):
+    """Convolution and pooling: the examples' samples become the samples of one call. Other batched operands: once per example."""
+    value, batched = _front(args[0], level)
+    rest = [*args[1:], *kwargs.values()]
+    if not batched or any(isinstance(x, Batched) and x.level == level for x in rest):
+        return loop(func, args, kwargs, level)
+    result = func(value.flatten(0, 1), *args[1:], **kwargs)
+    parts = [r.unflatten(0, tuple(value.shape[:2])) for r in (result if isinstance(result, tuple) else (result,))]
+    return _wrap_all(tuple(parts) if isinstance(result, tuple) else parts[0], level)
+
+
 _SAME_SHAPE = {"_softmax", "_log_softmax"}
 
 
@@ -210,6 +285,8 @@ def _shifted(*positions):
         if not batched:
             return loop(func, args, kwargs, level)
         ndim = args[0].ndim
+        if not ndim:
+            return loop(func, args, kwargs, level)
         rest = [_dims(a, ndim) if i in positions else a for i, a in enumerate(args)][1:]
         named = {
             k: _dims(a, ndim) if k in ("dim", "dim0", "dim1", "dim2", "start_dim", "end_dim", "axis") else a
@@ -318,10 +395,18 @@ def _getitem(func, args, kwargs, level):
     """Slices, integers, None, Ellipsis and unbatched masks or index tensors act behind the batch dim."""
     x, key = args
     keys = key if isinstance(key, tuple) else (key,)
-    if not isinstance(x, Batched) or x.level != level or any(isinstance(k, (Tensor, list)) for k in keys):
+    if not isinstance(x, Batched) or x.level != level or not _adjacent([isinstance(k, (Tensor, list)) for k in keys], keys):
         return loop(func, args, kwargs, level)
     value, _ = _front(x, level)
     return wrap(value[(slice(None), *keys)], 0, level)
+
+
+def _adjacent(advanced, keys):
+    """Do the index tensors, if any, stand side by side, none of them batched? Then their dims stay in their place behind the batch dim."""
+    places = [i for i, a in enumerate(advanced) if a]
+    if places and any(isinstance(k, int) and not isinstance(k, bool) for k in keys):
+        return False  # an integer counts as an index tensor there
+    return not any(isinstance(k, Batched) for k in keys) and (not places or places[-1] - places[0] == len(places) - 1)
 
 
 def _setitem(func, args, kwargs, level):

@@ -6,6 +6,7 @@ views and products run once on the whole batch; compositions run as they are wri
 example, its results stacked.
 """
 
+import functools
 import threading
 
 from .._core.tensor import Tensor
@@ -98,11 +99,25 @@ class Batched(Tensor):
         return self.detach()
 
 
+@functools.cache
+def _nothing(dtype, device):
+    """What a Batched tensor shows to code that reads its memory past the operators: nan, the least number or False."""
+    import rushlight
+
+    if dtype.is_floating_point or dtype.is_complex:
+        return rushlight.full((), float("nan"), dtype=dtype, device=device)
+    return rushlight.full((), False if dtype is rushlight.bool else rushlight.iinfo(dtype).min, dtype=dtype, device=device)
+
+
 def wrap(value, bdim, level):
     """The Batched of a value; value itself if it has no batch dim."""
     if bdim is None:
         return value
-    out = value.detach().select(bdim, 0).as_subclass(Batched)
+    if value.dtype.is_complex:
+        value = value.resolve_conj()  # a Batched has no lazy bit of its own
+    sizes = list(value.shape)
+    del sizes[bdim]
+    out = _nothing(value.dtype, value.device).expand(sizes).as_subclass(Batched)
     out.value, out.bdim, out.level = value, bdim, level
     return out
 

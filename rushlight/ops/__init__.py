@@ -80,7 +80,17 @@ set_slot("__repr__", _repr)
 set_slot("__iter__", _iter)
 set_slot("__contains__", _contains)
 set_slot("__pos__", arithmetic.positive)
-set_slot("__invert__", arithmetic.bitwise_not)
+def _invert(input):
+    try:
+        return arithmetic.bitwise_not(input)
+    except NotImplementedError:
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors\n"
+            f"  Given: {input.dtype}. Compare to make a mask, as in ~(x > 0)."
+        ) from None
+
+
+set_slot("__invert__", _invert)
 
 
 def face(where):

@@ -158,12 +158,15 @@ def library(function=None, **options):
     differentiable: names of the tensor parameters (or lists of tensors) that get gradients, in the order in which backward returns them;
     inplace: also ``name_``; keeps_format: results of channels-last operands are channels-last, forward and backward. The parameters of the
     backward function say what is saved; see ``Library``.
+    batch: what vmap may do instead of a loop. 'elements': operands are aligned as for a pointwise operator; 'leading': every tensor may
+    have more leading dims, the same for all; 'along': so may they, and the parameters named dim or dims count them; 'fold': the first
+    tensor's first dim is one of samples, which may be more of them.
     """
     return _decorator(_library, function, options)
 
 
 def _library(
-    function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False
+    function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False, batch=None
 ):
     name = name or function.__name__
     forward = keeping(function) if keeps_format else function
@@ -175,7 +178,7 @@ def _library(
             op.backward = keeping(backward)
         return op
 
-    op.backward_of = backward_of
+    op.backward_of, op.batch = backward_of, batch
     if inplace:
         op.inplace = _inplace_of(op, name)
     return _register(op, "library", name, _face(where, inplace), function, aliases)

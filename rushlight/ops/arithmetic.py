@@ -152,10 +152,10 @@ def positive(input):
     return input
 
 
-@pointwise(aliases=("absolute",))
+@pointwise(aliases=("absolute",), dtypes="number")
 def abs(input):
     """The absolute value; of complex numbers the modulus, as a real tensor."""
-    return input if input.type == "b1" or input.type in ty.UNSIGNED else fn.abs(input)
+    return input if input.type in ty.UNSIGNED else fn.abs(input)
 
 
 @pointwise(dtypes="real")

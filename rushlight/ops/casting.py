@@ -241,7 +241,7 @@ def _neg_values(input):
     return -input
 
 
-@library(where="function method", differentiable="input")
+@library(where="function method", differentiable="input", batch="elements")
 def conj(input):
     """The complex conjugate, as a lazy view; real tensors are returned as they are."""
     return _tensor.lazy_view(input, _tensor.CONJ_BIT) if input.is_complex() else input
@@ -252,7 +252,7 @@ def _(grad):
     return conj(grad)
 
 
-@library(where="function function_ method", inplace=True, differentiable="input", label="Conj")
+@library(where="function function_ method", inplace=True, differentiable="input", label="Conj", batch="elements")
 def conj_physical(input):
     """The complex conjugate in new memory."""
     return _conj_values(input) if input.is_complex() else input
@@ -300,7 +300,7 @@ _operator.set_callback("unresolve", _unresolve)
 _view.set_callback("write_lazy", _write_lazy)
 
 
-@library(where="function", differentiable="input")
+@library(where="function", differentiable="input", batch="elements")
 def view_as_real(input):
     """A view of a complex tensor with a last dim of size 2: real and imaginary parts."""
     if not input.is_complex():

@@ -51,7 +51,7 @@ def _refuse_complex(name, input):
 
 
 def _along(name, both, label):
-    @library(name=f"_{name}_along", where="", differentiable="input", label=label)
+    @library(name=f"_{name}_along", where="", differentiable="input", label=label, batch="along")
     def op(input, dim, keepdim):
         _refuse_complex(name, input)
         return both(input, dim, keepdim) if input.ndim else (shape.clone(input), _zero_index(input))

@@ -41,7 +41,7 @@ def _on_gpu():
 # -- the three transforms; scales are factors --
 
 
-@library(where="", differentiable="input", label="FftC2C")
+@library(where="", differentiable="input", label="FftC2C", batch="along")
 def _c2c(input, dims, scale, forward):
     if input.is_cuda:
         return _on_gpu().c2c(input, dims, scale, forward)
@@ -55,7 +55,7 @@ def _(grad, dims, scale, forward):
     return _c2c(grad, dims, scale, not forward)
 
 
-@library(where="", differentiable="input", label="FftR2C")
+@library(where="", differentiable="input", label="FftR2C", batch="along")
 def _r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
     if input.is_cuda:
@@ -69,7 +69,7 @@ def _(grad, dims, scale, shapes):
     return _c2c(full, dims, scale, False).real
 
 
-@library(where="", differentiable="input", label="FftC2R")
+@library(where="", differentiable="input", label="FftC2R", batch="along")
 def _c2r(input, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction, not scaled.
     """

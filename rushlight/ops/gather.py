@@ -40,7 +40,7 @@ def _elements(input, dim, index):
     return (view, offsets) if index.ndim == len(sizes) else (shape.reshape(view, sizes), shape.reshape(offsets, sizes))
 
 
-@library(differentiable="input")
+@library(differentiable="input", batch="along")
 def gather(input, dim, index, *, sparse_grad=False):
     """``out[i][j][k] = input[index[i][j][k]][j][k]`` for ``dim=0``, and alike for other dims: an index for each
     element of the result.

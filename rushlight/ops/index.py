@@ -47,7 +47,7 @@ def _slices(input, dim, index, negative, error):
 # -- reading --
 
 
-@library(differentiable="input")
+@library(differentiable="input", batch="along")
 def index_select(input, dim, index):
     """The slices of ``input`` along ``dim`` at the positions in ``index``, a vector of integers (0 to size - 1).
 

@@ -75,7 +75,7 @@ def det(A):
     return _det(A)
 
 
-@library(where="", differentiable="A", label="LinalgSlogdet")
+@library(where="", differentiable="A", label="LinalgSlogdet", batch="leading")
 def _slogdet(A):
     lu, pivots, _ = lapack.getrf(A)
     diagonal = diagonal_of(lu)
@@ -120,7 +120,7 @@ def logdet(input):
 # -- inverse --
 
 
-@library(where="", differentiable="A", label="LinalgInvEx")
+@library(where="", differentiable="A", label="LinalgInvEx", batch="leading")
 def _inv(A):
     lu, pivots, info = lapack.getrf(A)
     inverse = lapack.turned(lapack.getri(lu, pivots, lapack.integers(A.shape[:-2], like=A)))
@@ -164,7 +164,7 @@ def inv(A):
 # -- solve --
 
 
-@library(where="", differentiable="A B", label="LinalgSolveEx")
+@library(where="", differentiable="A B", label="LinalgSolveEx", batch="leading")
 def _solve(A, B):
     """A X = B with matrices on both sides and equal batches: (X, info)."""
     out, _, _, info = lapack.gesv(A, B)
@@ -238,7 +238,7 @@ def solve(A, B, *, left=True):
     return result.result
 
 
-@library(where="", differentiable="A B", label="LinalgSolveTriangular")
+@library(where="", differentiable="A B", label="LinalgSolveTriangular", batch="leading")
 def _solve_triangular(A, B, upper, left, unitriangular):
     return lapack.turned(lapack.trsm(A, B, left, upper, unitriangular))
 
@@ -274,7 +274,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
 # -- Cholesky --
 
 
-@library(where="", differentiable="A", label="LinalgCholeskyEx")
+@library(where="", differentiable="A", label="LinalgCholeskyEx", batch="leading")
 def _cholesky(A, upper):
     factor, info = lapack.potrf(A, upper)
     factor = _triangle(lapack.turned(factor), upper, False)
@@ -357,7 +357,7 @@ def cholesky_inverse(L, upper=False):
 # -- LU --
 
 
-@library(where="", differentiable="A", label="LinalgLuFactorEx")
+@library(where="", differentiable="A", label="LinalgLuFactorEx", batch="leading")
 def _lu_factor(A):
     lu, pivots, info = lapack.getrf(A)
     return return_types.linalg_lu_factor_ex(lapack.turned(lu), lapack.to_int32(pivots), lapack.to_int32(info))

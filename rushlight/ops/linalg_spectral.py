@@ -27,7 +27,7 @@ from .linalg_solve import _inv, _solve_triangular, solve
 # -- QR --
 
 
-@library(where="", differentiable="A", label="LinalgQr")
+@library(where="", differentiable="A", label="LinalgQr", batch="leading")
 def _qr(A, mode):
     m, n = A.shape[-2:]
     k = min(m, n)
@@ -110,7 +110,7 @@ def _raise_svd(info):
     raise LinAlgError(f"linalg.svd: {where}The algorithm failed to converge because {reason}")
 
 
-@library(where="", differentiable="A", label="LinalgSvd")
+@library(where="", differentiable="A", label="LinalgSvd", batch="leading")
 def _svd(A, full):
     U, S, Vh, info = lapack.gesdd(A, b"A" if full else b"S")
     _raise_svd(info)
@@ -182,7 +182,7 @@ def svd(A, full_matrices=True, *, driver=None):
     return _svd(A, full_matrices)
 
 
-@library(where="", differentiable="A", label="LinalgSvd")
+@library(where="", differentiable="A", label="LinalgSvd", batch="leading")
 def _svdvals(A):
     _, S, _, info = lapack.gesdd(A, b"N")
     _raise_svd(info)
@@ -227,7 +227,7 @@ def _raise_eigh(info):
         )
 
 
-@library(where="", differentiable="A", label="LinalgEigh")
+@library(where="", differentiable="A", label="LinalgEigh", batch="leading")
 def _eigh(A, is_upper):
     values, vectors, info = lapack.syevd(A, is_upper, True)
     _raise_eigh(info)
@@ -261,7 +261,7 @@ def eigh(A, UPLO="L"):
     return _eigh(A, _check_eigh(A, UPLO))
 
 
-@library(where="", differentiable="A", label="LinalgEigh")
+@library(where="", differentiable="A", label="LinalgEigh", batch="leading")
 def _eigvalsh(A, is_upper):
     values, _, info = lapack.syevd(A, is_upper, False)
     _raise_eigh(info)
@@ -364,7 +364,7 @@ def eigvals(A):
 # -- pseudo-inverse, rank, condition --
 
 
-@library(where="", differentiable="A", label="LinalgPinv")
+@library(where="", differentiable="A", label="LinalgPinv", batch="leading")
 def _pinv(A, atol, rtol, hermitian):
     if hermitian:
         values, vectors = eigh(A)

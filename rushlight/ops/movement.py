@@ -31,7 +31,7 @@ def _distinct(dims, ndim):
 # -- flips and rolls --
 
 
-@library(where="", differentiable="input", label="Flip")
+@library(where="", differentiable="input", label="Flip", batch="along")
 def _flip(input, dims):
     return core.reversed_copy(input, dims if input.ndim else ())
 
@@ -69,7 +69,7 @@ def flipud(input):
     return _flip(input, [0])
 
 
-@library(where="", differentiable="input", label="Roll")
+@library(where="", differentiable="input", label="Roll", batch="along")
 def _roll(input, shifts, dims):
     for shift, dim in zip(shifts, dims):
         n = input.shape[dim]
@@ -396,7 +396,7 @@ def fill_diagonal_(input, fill_value, wrap=False):
 # -- padding --
 
 
-@library(differentiable="input", where="function", keeps_format=True)
+@library(differentiable="input", where="function", keeps_format=True, batch="leading")
 def constant_pad_nd(input, pad, value=0):
     """``input`` with elements of ``value`` put around the last dims: ``pad`` is (last left, last right, second last
     left, ...).

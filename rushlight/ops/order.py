@@ -89,7 +89,7 @@ nanmedian = _median_form(
 )
 
 
-@library(where="", differentiable="input", label="Mode")
+@library(where="", differentiable="input", label="Mode", batch="along")
 def _mode(input, dim, keepdim):
     from . import creation
 

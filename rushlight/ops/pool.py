@@ -255,7 +255,7 @@ _KEEPS = {"where": "", "keeps_format": True}
 def max_taps(rank):
     """The operators of one rank: maxima with their taps, the way back, and the elements at given taps."""
 
-    @library(name=f"_max_pool{rank}d", differentiable="input", label=f"MaxPool{rank}DWithIndices", **_KEEPS)
+    @library(name=f"_max_pool{rank}d", differentiable="input", label=f"MaxPool{rank}DWithIndices", batch="fold", **_KEEPS)
     def maxima(input, windows):
         return _maxima(input, windows, True)
 
@@ -323,7 +323,7 @@ def max_pool(input, windows, indices, records):
     """The maximum of each window, and its place in the flattened input if ``indices``; records: a gradient may be wanted."""
     if input.dtype.is_complex or input.dtype.code == 0:
         refuse(max_pool, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
-    if not (indices or records):
+    if not (indices or records) and type(input) is _tensor.Tensor:
         return _maxima(input, windows, False)[0], None
     values, taps = _max_by_rank[len(windows.size)](input, windows)
     return values, _flat_places(taps, windows) if indices else None
@@ -352,7 +352,7 @@ def _summed(out, views, divisor):
 
 
 def _means(rank):
-    @library(name=f"_avg_pool{rank}d", differentiable="input", label=f"AvgPool{rank}D", **_KEEPS)
+    @library(name=f"_avg_pool{rank}d", differentiable="input", label=f"AvgPool{rank}D", batch="fold", **_KEEPS)
     def means(input, windows, divisor):
         out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
         return _summed(out, windows.halves(input, 0), divisor)
@@ -421,7 +421,7 @@ def _along(x, dim, matrix):
 
 
 def _adaptive_means(rank):
-    @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", **_KEEPS)
+    @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", batch="fold", **_KEEPS)
     def means(input, output):
         size = input.shape[-rank:]
         for i in range(rank):  # outer dims first: they are reduced along rows that lie side by side

@@ -36,7 +36,7 @@ def _result_dtype(name, input, dtype):
 # -- sums and products --
 
 
-@library(where="", differentiable="input", label="Cumsum")
+@library(where="", differentiable="input", label="Cumsum", batch="along")
 def _cumsum(input, dim, dtype):
     if dtype.is_complex:
         x = shape.cast(input, dtype)
@@ -70,7 +70,7 @@ def cumsum(input, dim, *, dtype=None):
     return _cumsum(input, _wrap(dim, input.ndim), _result_dtype("cumsum", input, dtype))
 
 
-@library(where="", differentiable="input", label="Cumprod")
+@library(where="", differentiable="input", label="Cumprod", batch="along")
 def _cumprod(input, dim, dtype):
     if dtype.is_complex:
         return _complex_products(shape.cast(input, dtype), dim)
@@ -155,7 +155,7 @@ def _backwards(input, factors, dim):
 
 
 def _extremum(name, sign):
-    @library(name=f"_{name}", where="", differentiable="input", label=name.capitalize())
+    @library(name=f"_{name}", where="", differentiable="input", label=name.capitalize(), batch="along")
     def op(input, dim):
         kind = _computed_in(input.dtype)
         values, indices = core.extrema(last(shape.cast(input, kind), dim), sign)
@@ -189,7 +189,7 @@ cummax, cummin = _extremum("cummax", 1), _extremum("cummin", -1)
 # -- log of sums of exponentials --
 
 
-@library(where="", differentiable="input", label="Logcumsumexp")
+@library(where="", differentiable="input", label="Logcumsumexp", batch="along")
 def _logcumsumexp(input, dim):
     return _along(input, dim, input.dtype, lambda x: core.recur(x, None))
 

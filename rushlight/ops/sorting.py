@@ -46,7 +46,7 @@ def spread(grad, dim, indices, sizes):
 # -- sorting --
 
 
-@library(where="", differentiable="input", label="Sort")
+@library(where="", differentiable="input", label="Sort", batch="along")
 def _sort(input, dim, descending):
     x = last(input, dim)
     values, indices = core.least(x, x.shape[-1], descending, True)
@@ -92,7 +92,7 @@ def msort(input):
     return sort(input, 0).values
 
 
-@library(where="", differentiable="input", label="Topk")
+@library(where="", differentiable="input", label="Topk", batch="along")
 def _topk(input, k, dim, largest, sorted):
     values, indices = core.least(last(input, dim), k, largest, sorted)
     return back(values, input, dim), back(indices, input, dim)
@@ -120,7 +120,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     return _named("topk", _topk(input, int(k), dim, bool(largest), bool(sorted)), out)
 
 
-@library(where="", differentiable="input", label="Kthvalue")
+@library(where="", differentiable="input", label="Kthvalue", batch="along")
 def pick(input, dim, keepdim, ranks):
     """(values, indices) of the element of each rank along ``dim``; ranks: an int, or a tensor of the shape without
     ``dim``.
@@ -365,6 +365,8 @@ def bincount(input, weights=None, minlength=0):
     """
     from . import creation
 
+    if input.is_floating_point() or input.is_complex() or input.dtype is _bool:
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{title(input)}'\n  It counts integers; convert with .long().")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if input.ndim == 1 and input.numel() and (input.is_floating_point() or input.is_complex() or input.dtype is _bool):

@@ -83,7 +83,7 @@ def _incomplete_gamma(name, sign, doc):
         return _evaluated(name, input, other)
 
     definition.__name__, definition.__doc__ = name, doc
-    op = library(definition, differentiable="input other", inplace=True)
+    op = library(definition, differentiable="input other", inplace=True, batch="elements")
 
     @op.backward_of
     def _(grad, input, other, needs, shapes):
@@ -267,7 +267,7 @@ def frexp(input, *, out=None):
     return return_types.frexp(*result)
 
 
-@library(inplace=True, differentiable="input other", label="Nextafter")
+@library(inplace=True, differentiable="input other", label="Nextafter", batch="elements")
 def nextafter(input, other):
     """The next number after ``input`` towards ``other`` that the dtype has."""
     check_tensor("nextafter", "other", 2, other)

@@ -1,0 +1,117 @@
+"""vmap against a loop: on PyTorch's samples of every operator; and the operators that must not loop."""
+
+import itertools
+
+import pytest
+from oracle import torch
+from oracle_samples import callables, database, from_rl, outcome, spelled, tensors, to_rl, unlike
+
+import rushlight as rl
+import rushlight.func  # before anything is patched
+from rushlight.autograd import _batching
+
+L = rl.linalg
+ONE_CALL = {
+    "flip": lambda x: x.flip(0),
+    "roll": lambda x: x.roll(1, 0),
+    "pad": lambda x: rl.nn.functional.pad(x, (1, 2)),
+    "cumsum": lambda x: x.cumsum(1),
+    "cumprod": lambda x: x.cumprod(0),
+    "cummax": lambda x: x.cummax(1)[0],
+    "logcumsumexp": lambda x: x.logcumsumexp(0),
+    "sort": lambda x: x.sort(0)[0],
+    "argsort": lambda x: x.argsort(1),
+    "topk": lambda x: x.topk(2, 0)[0],
+    "kthvalue": lambda x: x.kthvalue(2, 1)[0],
+    "median": lambda x: x.median(1).values,
+    "mode": lambda x: x.mode(0)[0],
+    "gather": lambda x: x.gather(1, rl.tensor([[0, 2], [1, 1], [0, 0]])),
+    "gather by batched indices": lambda x: x.gather(1, x.argsort(1)),
+    "index_select": lambda x: x.index_select(1, rl.tensor([2, 0])),
+    "fft": lambda x: rl.fft.fft(x).abs(),
+    "rfft2": lambda x: rl.fft.irfft2(rl.fft.rfft2(x)),
+    "inv": lambda x: L.inv(x @ x.t() + rl.eye(3)),
+    "solve": lambda x: L.solve(x @ x.t() + rl.eye(3), rl.ones(3, 2)),
+    "cholesky_solve": lambda x: L.solve_triangular(x.tril() + 4 * rl.eye(3), x, upper=False),
+    "svdvals": lambda x: L.svdvals(x),
+    "qr": lambda x: L.qr(x)[1].abs(),
+    "det": lambda x: L.slogdet(x)[1].reshape(1),
+    "pinv": lambda x: L.pinv(x),
+    "eigvalsh": lambda x: L.eigvalsh(x + x.t()),
+    "max along a dim": lambda x: x.max(1)[0] + x.min(0).values,
+    "conv1d": lambda x: rl.nn.functional.conv1d(x[None], rl.ones(2, 3, 2)),
+    "max_pool1d": lambda x: rl.nn.functional.max_pool1d(x[None], 2),
+    "avg_pool1d": lambda x: rl.nn.functional.avg_pool1d(x[None], 2),
+    "index tensors": lambda x: x[:, rl.tensor([2, 0])] + x[rl.tensor([0, 1, 1]), rl.tensor([1, 1, 2])][:, None],
+    "mask": lambda x: x[:, rl.tensor([True, False, True])],
+    "conj": lambda x: rl.complex(x, x).conj().imag,
+    "softmax": lambda x: x.softmax(1) + x.sum() + x.mean(0),
+    "views": lambda x: x.t()[1:].reshape(-1).unsqueeze(0).expand(2, -1),
+    "einsum": lambda x: rl.einsum("ij,kj->ik", x, x),
+    "linear": lambda x: rl.nn.functional.linear(x, rl.ones(2, 3), rl.ones(2)),
+    "gelu": lambda x: rl.nn.functional.gelu(x) * x,
+    "where": lambda x: rl.where(x > 0, x, 0.0),
+    "cat": lambda x: rl.cat([x, rl.ones(1, 3), x]),
+}
+
+
+def no_loop(func, *args):
+    raise AssertionError(f"vmap loops over {func.__name__}")
+
+
+@pytest.mark.parametrize("name", ONE_CALL)
+def test_one_call_for_the_batch(name, monkeypatch):
+    x = rl.randn(4, 3, 3, generator=rl.Generator().manual_seed(3))
+    want = rl.stack([ONE_CALL[name](row) for row in x])
+    with monkeypatch.context() as patched:
+        patched.setattr(_batching, "loop", no_loop)
+        got = rl.vmap(ONE_CALL[name])(x)
+        turned = rl.vmap(ONE_CALL[name], in_dims=2, out_dims=1)(x.permute(1, 2, 0))
+    assert rl.allclose(got, want, rtol=1e-4, atol=1e-5)
+    assert rl.allclose(turned.movedim(1, 0), want, rtol=1e-4, atol=1e-5)
+    assert rl.allclose(rl.vmap(ONE_CALL[name], chunk_size=3)(x), want, rtol=1e-4, atol=1e-5)
+
+
+RANDOM = {"normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like", "cauchy", "exponential", "geometric", "log_normal",
+          "uniform", "nn.functional.dropout", "nn.functional.dropout2d", "nn.functional.dropout3d", "nn.functional.alpha_dropout",
+          "nn.functional.feature_alpha_dropout", "nn.functional.rrelu", "nn.functional.scaled_dot_product_attention",
+          "nn.functional.multi_head_attention_forward"}  # fmt: skip
+WITHOUT = {
+    "item": "gives a number", "allclose": "gives a bool", "equal": "gives a bool", "resize_": "changes the example's shape",
+    "native_batch_norm": "updates statistics that all examples share", "nn.functional.batch_norm": "as native_batch_norm",
+    "nn.functional.instance_norm": "as native_batch_norm", "unique": "results of different shapes", "unique_consecutive": "as unique",
+    "nonzero": "as unique", "argwhere": "as unique", "masked_select": "as unique",
+}  # fmt: skip
+
+
+def against_loop(info):
+    """The first difference between vmap over two copies of a sample and the sample alone, or None."""
+    (_, _, ours), *_ = callables(info)
+    for sample in itertools.islice(info.sample_inputs("cpu", torch.float32), 6):
+        x, args, kwargs = sample.input, to_rl(sample.args), to_rl(sample.kwargs)
+        if not isinstance(x, torch.Tensor) or x.dtype is not torch.float32:
+            continue
+        want, refused = outcome(rl, ours, (to_rl(x), *args), kwargs)
+        if refused is not None:
+            continue
+        args, kwargs = to_rl(sample.args), to_rl(sample.kwargs)
+        got, error = outcome(rl, rl.vmap(lambda t, a=args, k=kwargs: ours(t, *a, **k)), (to_rl(torch.stack([x, x])),), {})
+        if error is not None:
+            return spelled(error)
+        for g, w in zip(tensors(got), tensors(want), strict=True):
+            for example in g:
+                if difference := unlike(from_rl(example), from_rl(w)):
+                    return difference
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("part", range(10))
+def test_every_operator_against_a_loop(part):
+    found = []
+    for info in database()[part::10]:
+        if info.name not in RANDOM and info.name not in WITHOUT and torch.float32 in info.supported_dtypes("cpu") and list(callables(info)):
+            if difference := against_loop(info):
+                found.append(f"{info.name}.{info.variant_test_name}: {difference}")
+    assert not found, "\n".join(found)
