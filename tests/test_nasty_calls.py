@@ -8,6 +8,7 @@ from oracle_samples import first_line, from_rl, outcome, unlike
 
 import rushlight as rl
 
+
 def sections():
     """{title: calls} of the file."""
     found, calls = {}, []

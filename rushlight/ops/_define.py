@@ -166,7 +166,8 @@ def library(function=None, **options):
 
 
 def _library(
-    function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False, batch=None
+    function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False,
+    batch=None,
 ):
     name = name or function.__name__
     forward = keeping(function) if keeps_format else function
