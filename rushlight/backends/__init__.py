@@ -8,7 +8,7 @@ __all__ = ["cpu", "cuda", "cudnn", "cusparselt", "mha", "mkl", "mkldnn", "mps", 
 
 fp32_precision = "none"
 
-cudnn = Room(__name__ + ".cudnn", enabled=True, benchmark=False, benchmark_limit=None, deterministic=False, allow_tf32=True,
+cudnn = Room(__name__ + ".cudnn", enabled=True, benchmark=False, benchmark_limit=None, deterministic=False, allow_tf32=False,
              fp32_precision="none", available=False, version=None)  # fmt: skip
 mkldnn = Room(__name__ + ".mkldnn", enabled=True, deterministic=False, allow_tf32=False, fp32_precision="none", available=False)
 openmp = Room(__name__ + ".openmp", available=False)
