@@ -3,6 +3,14 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+cdef extern from *:
+    """
+    /* A user's traceback ends at the line that called an operator: frames of the core would say nothing to its reader. */
+    #ifndef RUSHLIGHT_TRACE_CORE
+    #define PyTraceBack_Here(frame) ((void)(frame))
+    #endif
+    """
+
 cdef enum:
     INLINE_RANK = 6   # shapes and strides up to this rank lie inside the tensor
     MAX_RANK = 64
