@@ -4,16 +4,18 @@ few operations that are a select or two away from the machine are written out.""
 from ..lang import types as ty
 from ..lang.elementary import expand
 from ..lang.expr import cast, compare, const, make, rebuild, select, without_stated
+from . import machine
 from .complexpair import separated
 from .memory import SMALL_FLOATS
 from .reduction import finishing, partial_roots
 
 
-def lowered(roots, stage="whole", first_partial=0, own=frozenset()):
+def lowered(roots, stage="whole", first_partial=0, own=None):
     """``roots`` in machine operations: a list of Expr, or pairs ``(re, im)`` for complex roots.
 
     stage: 'partial' gives the slots of all reductions instead, 'finish' takes each reduction over partial results,
-    which are the inputs from ``first_partial`` on. own: pairs (function, type) that the machine computes by itself.
+    which are the inputs from ``first_partial`` on. own: pairs (function, type) that the machine computes by itself; None: this
+    CPU's.
     """
     values = separated(without_stated(roots))
     flat = [e for v in values for e in (v if isinstance(v, tuple) else (v,))]
@@ -21,6 +23,7 @@ def lowered(roots, stage="whole", first_partial=0, own=frozenset()):
         values = flat = partial_roots(flat)
     elif stage == "finish":
         flat = finishing(flat, first_partial)
+    own = machine.own() if own is None else own
     flat = iter(rebuild(expand(rebuild(flat, _spelled_out), own), _spelled_out))
     return [(next(flat), next(flat)) if isinstance(v, tuple) else next(flat) for v in values]
 

@@ -7,6 +7,7 @@ the source expression.
 
 from ..lang import types as ty
 from ..lang.expr import input, make
+from .llvm import host
 from .memory import cast
 from .text import LLVM_TYPE, literal, mangled, vector
 
@@ -233,6 +234,54 @@ def _table(m, node, index):
     return m.fn.call(gather, v, f"{vector(m.lanes, 'ptr')} {places}", f"i32 {size}", f"{lanes} splat (i1 true)", f"{v} poison")
 
 
+# -- what AVX-512 has instructions for --
+
+
+def own():
+    """The functions, with types, that this CPU's instructions compute better than their expansions."""
+    wide = host().x86 and host().vector_bits == 512
+    return frozenset({("scale", "f32"), ("scale", "f64")}) if wide else frozenset()
+
+
+def _in_registers(m, t, function, *args):
+    """``function`` of operands cut into whole registers."""
+    lanes, piece = 512 // ty.BITS[t], Machine(m.fn, 512 // ty.BITS[t], None)
+    if m.lanes == lanes:
+        return function(piece, *args)
+    if m.lanes < lanes:  # (scalar kernels) the other lanes hold anything
+        return _cut(m, t, function(piece, *(_cut(m, t, a, 0, lanes) for a in args)), 0, m.lanes, lanes)
+    parts = [function(piece, *(_cut(m, t, a, i, lanes) for a in args)) for i in range(0, m.lanes, lanes)]
+    while len(parts) > 1:
+        parts = [_joined(m, t, a, b, len(parts)) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def _cut(m, t, x, start, lanes, source=None):
+    """``lanes`` lanes of x from ``start`` on; repeated from the first where there are no more."""
+    source = source or m.lanes
+    v = vector(source, LLVM_TYPE[t])
+    picks = ", ".join(f"i32 {(start + i) % source}" for i in range(lanes))
+    return m.fn.emit(f"shufflevector {v} {x}, {v} poison, {vector(lanes, 'i32')} <{picks}>")
+
+
+def _joined(m, t, a, b, parts):
+    lanes = m.lanes // parts
+    v = vector(lanes, LLVM_TYPE[t])
+    picks = ", ".join(f"i32 {i}" for i in range(2 * lanes))
+    return m.fn.emit(f"shufflevector {v} {a}, {v} {b}, {vector(2 * lanes, 'i32')} <{picks}>")
+
+
+def _scale(m, node, x, n):
+    t = node.type
+    name, every = ("ps", "i16 -1") if t == "f32" else ("pd", "i8 -1")
+
+    def function(piece, x, n):
+        v = piece.type(t)
+        return m.fn.call(f"llvm.x86.avx512.mask.scalef.{name}.512", v, f"{v} {x}", f"{v} {n}", f"{v} zeroinitializer", every, "i32 4")
+
+    return _in_registers(m, t, function, x, n)
+
+
 # -- division and remainder --------------------------------------------------------------------------------------------
 
 
@@ -341,6 +390,7 @@ _EMIT = {
     "not": _not, "shl": _shl, "shr": _shr, "mulhi": _mulhi, "abs": _abs,
     "floor": _rounding("floor"), "ceil": _rounding("ceil"), "trunc": _rounding("trunc"), "rint": _rounding("roundeven"),
     "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"), "table": _table,
+    "scale": _scale,
 }  # fmt: skip
 
 OPERATIONS = frozenset(_EMIT)

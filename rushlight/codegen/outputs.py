@@ -25,7 +25,7 @@ def described(outputs):
     return cache.serialised(values + offsets), tuple((o.type, o.kind, o.offset is not None) for o in outputs)
 
 
-def lowered_outputs(outputs, own=frozenset()):
+def lowered_outputs(outputs, own=None):
     """The outputs as tuples over machine operations."""
     from .lower import lowered
 

@@ -9,10 +9,8 @@ from ..ops._format import keeping
 from ._functional_pool import avg_pool2d, avg_pool3d
 
 
-def _affine(normalised, weight, bias, shape):
-    if weight is not None:
-        normalised = normalised * weight.reshape(shape)
-    return normalised if bias is None else normalised + bias.reshape(shape)
+def _shaped(vector, shape):
+    return None if vector is None else vector.reshape(shape)
 
 
 def _check_size_when_training(size):
@@ -72,7 +70,7 @@ def instance_norm(
         with torch.no_grad():
             mean, variance = input.mean(dims).mean(0), input.var(dims, unbiased=False).mean(0)
         _update_running(running_mean, running_var, mean, variance, math.prod(input.shape[2:]), momentum)
-    return _affine(normalization.standardise(input, dims, eps), weight, bias, shape)
+    return normalization.standardise(input, _shaped(weight, shape), _shaped(bias, shape), dims, eps)
 
 
 def _check_normalized_shape(input, normalized_shape, star):
@@ -107,9 +105,9 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
-    grouped = input.reshape(input.size(0), num_groups, -1)
-    normalised = normalization.standardise(grouped, -1, eps).reshape(input.shape)
-    return _affine(normalised, weight, bias, [1, input.size(1)] + [1] * (input.dim() - 2))
+    shape = [1, num_groups, input.size(1) // num_groups, 1]
+    grouped = input.reshape(input.size(0), *shape[1:3], math.prod(input.shape[2:]))
+    return normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), (2, 3), eps).reshape(input.shape)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):

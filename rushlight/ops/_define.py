@@ -285,7 +285,7 @@ def _trace_rows(op, pattern, baked, source, code):
             args.append((name, baked.get(i, default)))
             continue
         own = op.kinds[i]
-        if own in (row, row_i64):
+        if own in (row, row_i64) or kind != TENSOR:  # a number is the same for all: what follows from it and rows is computed once
             rows.append(len(in_types))
         in_types.append("i64" if own == row_i64 else (source if not in_types else type) if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))

@@ -41,6 +41,6 @@ def batch_norm_inference(input, mean: row, variance: row, weight: row = None, bi
 
 
 @rowwise(label="NativeGroupNorm", **_OPTIONS)
-def standardise(input, dim=None, eps=1e-5):
-    """``input`` with mean 0 and variance 1 over ``dim``: what group and instance normalisation share."""
-    return _standardised(input, eps)
+def standardise(input, weight: operand = None, bias: operand = None, dim=None, eps=1e-5):
+    """``input`` with mean 0 and variance 1 over ``dim``, scaled and shifted: what group and instance normalisation share."""
+    return _affine(_standardised(input, eps), weight, bias)

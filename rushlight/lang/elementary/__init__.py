@@ -24,7 +24,7 @@ that the error of the function's result is levelled, then rounded to the type.
 """
 
 from ..expr import make, rebuild
-from . import bessel, erf, explog, gamma, hyperbolic, roots, trig
+from . import arithmetic, bessel, erf, explog, gamma, hyperbolic, roots, trig
 
 _NAMES = {
     explog: "exp exp2 expm1 log log2 log10 log1p pow sigmoid log_sigmoid softplus",
@@ -36,6 +36,7 @@ _NAMES = {
     gamma: "lgamma digamma polygamma zeta",
 }
 FUNCTIONS = {name: getattr(module, name) for module, names in _NAMES.items() for name in names.split()}
+PARTS = {"scale": arithmetic.scale_in_steps}  # of their expansions
 
 
 def expand(roots, own=frozenset()):
@@ -47,11 +48,12 @@ def expand(roots, own=frozenset()):
     >>> expand([make("rsqrt", (x,), "f64")])
     [div(1.0, sqrt(x0:f64):f64):f64]
     """
-    return rebuild(roots, lambda node, args: _expanded(node, args, own))
+    whole = rebuild(roots, lambda node, args: _expanded(node, args, own, FUNCTIONS))
+    return rebuild(whole, lambda node, args: _expanded(node, args, own, PARTS))
 
 
-def _expanded(node, args, own):
-    function = FUNCTIONS.get(node.op)
+def _expanded(node, args, own, functions):
+    function = functions.get(node.op)
     if function is not None and node.type in ("f32", "f64") and (node.op, node.type) not in own:
         return function(*args) if node.attr is None else function(*args, node.attr)
     return node if args == node.args else make(node.op, args, node.type, node.attr)

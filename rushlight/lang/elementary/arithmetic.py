@@ -122,7 +122,12 @@ def power_of_two(low_bits):
 
 
 def scale(x, n):
-    """x * 2**n for a whole float n, in two steps: denormal results come out, and only the end overflows."""
+    """x * 2**n for a whole float n: denormal results come out, and only the end overflows."""
+    return make("scale", (x, n), x.type)
+
+
+def scale_in_steps(x, n):
+    """:func:`scale` where the machine has no instruction for it, in two steps."""
     half, half_bits = nearest(n, 0.5)
     _, rest_bits = nearest(n - half)
     return x * power_of_two(half_bits) * power_of_two(rest_bits)

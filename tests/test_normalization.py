@@ -1,0 +1,60 @@
+"""Normalisation: every form against PyTorch, in float64 and float32, in both memory formats, with gradients."""
+
+import numpy as np
+import pytest
+
+import rushlight
+
+oracle = pytest.importorskip("torch")
+RNG = np.random.default_rng(11)
+
+
+def batch(f, x, w, b):
+    return f.batch_norm(x, None, None, w, b, training=True)
+
+
+def inference(f, x, w, b):
+    c = x.shape[1]
+    return f.batch_norm(x, x.detach().flatten()[:c] * 0.1, x.detach().flatten()[:c].abs() + 0.5, w, b)
+
+
+def group(f, x, w, b):
+    return f.group_norm(x, 3, w, b)
+
+
+def instance(f, x, w, b):
+    return f.instance_norm(x, weight=w, bias=b)
+
+
+def layer(f, x, w, b):
+    return f.layer_norm(x, (x.shape[1], *x.shape[2:]))
+
+
+SHAPES = [(2, 6, 5, 7), (3, 6, 1, 17), (1, 6, 33, 2), (2, 6, 19), (4, 6, 2, 3, 5), (2, 66, 4, 4)]
+
+
+@pytest.mark.parametrize("call", [batch, inference, group, instance, layer])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("affine", [False, True])
+def test_norms_are_pytorch_s(call, shape, affine):
+    arrays = [RNG.standard_normal(shape) + 2] + [RNG.standard_normal(shape[1]) for _ in range(2 * affine)]
+    for dtype, bound in (("float64", 1e-11), ("float32", 1e-4)):
+        for last in (False, True) if len(shape) in (4, 5) else (False,):
+            found = []
+            for library in (oracle, rushlight):
+                form = (library.channels_last if len(shape) == 4 else library.channels_last_3d) if last else library.contiguous_format
+                x = library.tensor(arrays[0]).to(getattr(library, dtype)).contiguous(memory_format=form).requires_grad_()
+                vectors = [library.tensor(a).to(x.dtype).requires_grad_() for a in arrays[1:]]
+                out = call(library.nn.functional, x, *(vectors or (None, None)))
+                if call in (batch, inference):
+                    assert out.is_contiguous(memory_format=form)
+                out.backward(library.tensor(np.cos(np.arange(out.numel()))).reshape(out.shape).to(out.dtype))
+                found.append([t.detach().numpy() for t in (out, *(g.grad for g in (x, *vectors) if g.grad is not None))])
+            for theirs, mine in zip(*found, strict=True):
+                np.testing.assert_allclose(mine, theirs, atol=bound * max(1, np.abs(theirs).max()), rtol=0)
+
+
+def test_zero_sizes():
+    for shape in ((0, 6, 4), (2, 6, 0)):
+        x = rushlight.zeros(shape)
+        assert rushlight.nn.functional.group_norm(x, 3).shape == shape
