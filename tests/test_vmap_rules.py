@@ -72,7 +72,8 @@ def test_one_call_for_the_batch(name, monkeypatch):
     assert rl.allclose(rl.vmap(ONE_CALL[name], chunk_size=3)(x), want, rtol=1e-4, atol=1e-5)
 
 
-RANDOM = {"normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like", "cauchy", "exponential", "geometric", "log_normal",
+RANDOM = {"normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like", "cauchy", "exponential", "geometric",
+    "log_normal",
           "uniform", "nn.functional.dropout", "nn.functional.dropout2d", "nn.functional.dropout3d", "nn.functional.alpha_dropout",
           "nn.functional.feature_alpha_dropout", "nn.functional.rrelu", "nn.functional.scaled_dot_product_attention",
           "nn.functional.multi_head_attention_forward"}  # fmt: skip
