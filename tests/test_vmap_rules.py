@@ -73,7 +73,7 @@ def test_one_call_for_the_batch(name, monkeypatch):
 
 
 RANDOM = {"normal", "bernoulli", "multinomial", "rand_like", "randn_like", "randint_like", "cauchy", "exponential", "geometric",
-    "log_normal",
+          "log_normal",
           "uniform", "nn.functional.dropout", "nn.functional.dropout2d", "nn.functional.dropout3d", "nn.functional.alpha_dropout",
           "nn.functional.feature_alpha_dropout", "nn.functional.rrelu", "nn.functional.scaled_dot_product_attention",
           "nn.functional.multi_head_attention_forward"}  # fmt: skip
