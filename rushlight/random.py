@@ -1,5 +1,6 @@
 """The default random number generator: ``torch.manual_seed`` and its relatives (``torch.random``)."""
 
+import sys
 import warnings
 
 from ._core.random import Generator, default_generator
@@ -16,10 +17,16 @@ def manual_seed(seed):
     return default_generator.manual_seed(int(seed))
 
 
-def _seed_gpus(seed):
-    from .cuda import random as gpus
+gpu_seed = None
+"""The seed that GPUs start from: rushlight.cuda, which is not loaded for it, looks here at its own start."""
 
-    gpus.manual_seed_all(seed)
+
+def _seed_gpus(seed):
+    global gpu_seed
+    gpu_seed = seed
+    gpus = sys.modules.get(f"{__package__}.cuda.random")
+    if gpus is not None:
+        gpus.manual_seed_all(seed)
 
 
 def seed():

@@ -1,5 +1,6 @@
 """The generators of the GPUs: Philox, one for each. Setting seeds is allowed where there is no GPU; reading one then raises."""
 
+from .. import random as _random
 from .._core import tensor as _tensor
 from .._core.random import Generator as _Generator
 
@@ -9,7 +10,7 @@ __all__ = [
 ]  # fmt: skip
 
 _generators = {}  # by the index of the GPU, from its first use on
-_seeds = {}  # wanted before that; None stands for all GPUs
+_seeds = {} if _random.gpu_seed is None else {None: _random.gpu_seed}  # wanted before that; None stands for all GPUs
 
 
 def _count():
