@@ -183,7 +183,7 @@ NEEDS = ("rushlight.utils.tensorboard",)
 def modules():
     """Every module of rushlight."""
     for info in pkgutil.walk_packages(torch.__path__, "rushlight.", onerror=lambda name: None):
-        if not info.name.endswith("__main__") and not info.name.startswith(NEEDS):
+        if not info.name.endswith(("__main__", "._as_torch")) and not info.name.startswith(NEEDS):
             yield importlib.import_module(info.name)
 
 

@@ -124,6 +124,17 @@ def kernels(recorder, every=False):
     return list(found.values())
 
 
+# Kernels that spill a few registers (8 to 130 bytes), by architecture: known, and not yet cured.
+SPILLING = {
+    "sm_100": ("batch_norm_training_backward",),
+    "sm_90": ("_std", "_std_backward", "amin_backward", "_log_softmax_backward"),  # in float64
+}
+
+
+def known(symbol, arch):
+    return any(symbol.startswith(f"rushlight_{name}_") for name in SPILLING.get(arch, ()))
+
+
 def spills(batch, arch):
     """The names of the kernels among ``batch`` that NVRTC compiles with spilled registers."""
     cubin, log = compiler.nvrtc_log(compiler.prelude() + "".join(k.source for k in batch), arch, ("--ptxas-options=-v",))
@@ -140,7 +151,7 @@ def main(arch, types, part="0 of 1", every=""):
     bad = [s for i in range(0, len(batch), BATCH) for s in spills(batch[i : i + BATCH], arch)]
     print(f"{len(batch)} kernels of {len(recorder.pointwise)} pointwise and {len(recorder.rowwise)} rowwise instances for {arch}")
     print("spilled:", bad or "none")
-    return bad
+    return [symbol for symbol in bad if not known(symbol, arch)]
 
 
 if __name__ == "__main__":
