@@ -167,6 +167,10 @@ def grads(library, function, args, order):
 DIFFERENTIABLE = [e for e in KNOWN if e.options["dtypes"] != "integral"]
 
 
+DIFFERENTIABLE_HERE = ("special_spherical_bessel_j0", "spherical_bessel_j0")
+"""PyTorch records nothing for these."""
+
+
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("entry", DIFFERENTIABLE, ids=ids(DIFFERENTIABLE))
 def test_gradients(entry, order):
@@ -178,6 +182,8 @@ def test_gradients(entry, order):
             continue
         if error is not None:
             raise AssertionError(f"{where}: PyTorch has it, rushlight raises") from error
+        if want is None and entry.name in DIFFERENTIABLE_HERE:
+            continue
         if want is None or got is None:
             assert (want is None) == (got is None) or order > 1, f"{where}: PyTorch {want}, rushlight {got}"
             continue
