@@ -66,7 +66,7 @@ cdef class Library(Operator):
         """Raises PyTorch's error where ``error`` tells that an argument in a tensor's place was none."""
         cdef Py_ssize_t i
         cdef str text = str(error)
-        if text.startswith(f"{self.forward.__name__}() missing ") and "positional argument" in text:     # Python's words
+        if text.startswith(f"{self.forward.__name__}() missing ") and "'" in text:     # Python's words
             names = text.split("'")[1::2]
             listed = ", ".join([f'"{name}"' for name in names])
             raise TypeError(f"{self.__name__}() missing {len(names)} required positional arguments: {listed}\n"
