@@ -27,6 +27,7 @@ def _adjoint(x):
 
 
 def getrf(x):
+    """(LU, pivots, info): the LU factorization with row exchanges of batches of square or rectangular matrices."""
     m, n = x.shape[-2:]
     lu, info = lapack.columns(x), lapack.integers(x.shape[:-2], like=x)
     pivots = lapack.integers(x.shape[:-2], min(m, n), like=x)
@@ -40,6 +41,7 @@ def _triangular(a, b, lower, adjoint=0, unit=False):
 
 
 def getrs(lu, pivots, right, trans=b"N"):
+    """The solution of A X = right from A's LU factors; ``trans``: of A's transpose or adjoint."""
     exchange = {"b": right, "n": right.shape[-1], "k": right.shape[-2], "pivots": pivots}
     if trans == b"N":
         _run("exchange", lu, **exchange)
@@ -54,23 +56,27 @@ def getrs(lu, pivots, right, trans=b"N"):
 
 
 def getri(lu, pivots, info):
+    """The inverse from the LU factors."""
     n = lu.shape[-1]
     one = creation.eye(n, dtype=lu.dtype, device=lu.device)
     return shape.copy_(lu, getrs(lu, pivots, lapack.columns(shape.expand(one, lu.shape))))
 
 
 def gesv(x, right):
+    """(solution, LU, pivots, info) of A X = right."""
     lu, pivots, info = getrf(x)
     return getrs(lu, pivots, lapack.columns(right)), lu, pivots, info
 
 
 def potrf(x, upper):
+    """(factor, info): the Cholesky factor of Hermitian matrices."""
     out, info = lapack.columns(_adjoint(x) if upper else x), lapack.integers(x.shape[:-2], like=x)
     _run("cholesky", out, n=x.shape[-1], info=info)
     return (lapack.columns(_adjoint(lapack.turned(out))) if upper else out), info
 
 
 def trsm(x, right, left, upper, unit):
+    """The solution of a triangular system, from the left or the right."""
     if left:
         out = lapack.columns(right)
         _triangular(lapack.columns(x), out, not upper, unit=unit)
@@ -81,6 +87,7 @@ def trsm(x, right, left, upper, unit):
 
 
 def sytrf(x, hermitian, lower=True):
+    """(LD, pivots, info): the LDL factorization of symmetric or Hermitian matrices."""
     n = x.shape[-1]
     out, info = lapack.columns(x if lower else _adjoint(x)), lapack.integers(x.shape[:-2], like=x)
     pivots = lapack.integers(x.shape[:-2], n, like=x)
@@ -89,6 +96,7 @@ def sytrf(x, hermitian, lower=True):
 
 
 def sytrs(ld, pivots, right, hermitian):
+    """The solution of A X = right from A's LDL factors."""
     out = lapack.columns(right)
     _run("ldl_solve", lapack.columns(ld), out, n=ld.shape[-1], k=out.shape[-2], pivots=pivots, adjoint=2 if hermitian else 1)
     return out
@@ -98,6 +106,7 @@ def sytrs(ld, pivots, right, hermitian):
 
 
 def geqrf(x, extra=0):
+    """(reflectors, tau): the QR factorization in LAPACK's packed form; room for ``extra`` columns."""
     m, n = x.shape[-2:]
     out, tau = lapack.columns(x, extra), lapack.empty(x, *x.shape[:-2], min(m, n))
     _run("qr", out, c=tau, m=m, n=n)
@@ -105,6 +114,7 @@ def geqrf(x, extra=0):
 
 
 def orgqr(reflectors, tau, n):
+    """The first n columns of the product of packed reflectors."""
     m, k = reflectors.shape[-1], tau.shape[-1]
     one = creation.eye(m, n, dtype=reflectors.dtype, device=reflectors.device)
     out = lapack.columns(shape.expand(one, (*reflectors.shape[:-2], m, n)))
@@ -113,6 +123,7 @@ def orgqr(reflectors, tau, n):
 
 
 def ormqr(reflectors, tau, other, left, transpose):
+    """Q other, or other Q, or with Q's adjoint, for packed reflectors."""
     if not left:
         turned = lapack.columns(_adjoint(lapack.turned(other)))
         return lapack.columns(_adjoint(lapack.turned(ormqr(reflectors, tau, turned, True, not transpose))))
@@ -133,6 +144,7 @@ def _values(x, n):
 
 
 def syevd(x, upper, vectors):
+    """Eigenvalues, and vectors where wanted, of Hermitian matrices."""
     n = x.shape[-1]
     a, v, w = lapack.columns(_adjoint(x) if upper else x), lapack.empty(x, *x.shape), _values(x, n)
     info = lapack.integers(x.shape[:-2], like=x)
@@ -142,6 +154,7 @@ def syevd(x, upper, vectors):
 
 
 def gesdd(x, job):
+    """The singular value decomposition; ``job`` as LAPACK's."""
     m, n = x.shape[-2:]
     if m < n:
         u, s, vh, info = gesdd(_adjoint(x), job)
@@ -168,6 +181,7 @@ def _completed(u, columns):
 
 
 def geev(x, vectors):
+    """Eigenvalues, and vectors where wanted, of general matrices."""
     n, wide = x.shape[-1], x if x.is_complex() else casting.complex(x, creation.zeros_like(x))
     a, z, w = lapack.columns(wide), lapack.empty(wide, *x.shape), lapack.empty(wide, *x.shape[:-1])
     info = lapack.integers(x.shape[:-2], like=x)
