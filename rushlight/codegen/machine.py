@@ -240,17 +240,31 @@ def _table(m, node, index):
 def own():
     """The functions, with types, that this CPU's instructions compute better than their expansions."""
     wide = host().x86 and host().vector_bits == 512
-    return frozenset({("scale", "f32"), ("scale", "f64")}) if wide else frozenset()
+    return frozenset({("scale", "f32"), ("scale", "f64"), ("estimate", "f32"), ("lookup", "f32")}) if wide else frozenset()
 
 
-def _in_registers(m, t, function, *args):
-    """``function`` of operands cut into whole registers."""
+def _register_intrinsic(name, *extra):
+    """An intrinsic of AVX-512 on one register of f32."""
+
+    def emit(m, node, x):
+        def function(piece, x):
+            v = piece.type("f32")
+            return m.fn.call(f"llvm.x86.avx512.{name}.ps.512", v, f"{v} {x}", *(e.format(f"{v} zeroinitializer") for e in extra))
+
+        return _in_registers(m, "f32", function, x)
+
+    return emit
+
+
+def _in_registers(m, t, function, *args, types=None):
+    """``function`` of operands cut into whole registers; types: the operands', where they are not the result's."""
     lanes, piece = 512 // ty.BITS[t], Machine(m.fn, 512 // ty.BITS[t], None)
     if m.lanes == lanes:
         return function(piece, *args)
+    operands = list(zip(types or (t,) * len(args), args, strict=True))
     if m.lanes < lanes:  # (scalar kernels) the other lanes hold anything
-        return _cut(m, t, function(piece, *(_cut(m, t, a, 0, lanes) for a in args)), 0, m.lanes, lanes)
-    parts = [function(piece, *(_cut(m, t, a, i, lanes) for a in args)) for i in range(0, m.lanes, lanes)]
+        return _cut(m, t, function(piece, *(_cut(m, a, x, 0, lanes) for a, x in operands)), 0, m.lanes, lanes)
+    parts = [function(piece, *(_cut(m, a, x, i, lanes) for a, x in operands)) for i in range(0, m.lanes, lanes)]
     while len(parts) > 1:
         parts = [_joined(m, t, a, b, len(parts)) for a, b in zip(parts[::2], parts[1::2], strict=True)]
     return parts[0]
@@ -280,6 +294,18 @@ def _scale(m, node, x, n):
         return m.fn.call(f"llvm.x86.avx512.mask.scalef.{name}.512", v, f"{v} {x}", f"{v} {n}", f"{v} zeroinitializer", every, "i32 4")
 
     return _in_registers(m, t, function, x, n)
+
+
+def _lookup(m, node, index):
+    """The number of the node's 32 that the index's low five bits name."""
+
+    def function(piece, index):
+        v, i = piece.type("f32"), piece.type("i32")
+        halves = (", ".join(f"float {literal(value, 'f32')}" for value in node.attr[k : k + 16]) for k in (0, 16))
+        low, high = (f"{v} <{numbers}>" for numbers in halves)
+        return m.fn.call("llvm.x86.avx512.vpermi2var.ps.512", v, low, f"{i} {index}", high)
+
+    return _in_registers(m, "f32", function, index, types=("i32",))
 
 
 # -- division and remainder --------------------------------------------------------------------------------------------
@@ -391,6 +417,10 @@ _EMIT = {
     "floor": _rounding("floor"), "ceil": _rounding("ceil"), "trunc": _rounding("trunc"), "rint": _rounding("roundeven"),
     "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"), "table": _table,
     "scale": _scale,
+    "lookup": _lookup,
+    "estimate": _register_intrinsic("rcp14", "{}", "i16 -1"),
+    "exponent": _register_intrinsic("mask.getexp", "{}", "i16 -1", "i32 4"),  # rounded down; that of 0 is -inf
+    "mantissa": _register_intrinsic("mask.getmant", "i32 8", "{}", "i16 -1", "i32 4"),  # from 1 to 2; NaN below 0
 }  # fmt: skip
 
 OPERATIONS = frozenset(_EMIT)

@@ -17,6 +17,7 @@ infinities and NaN are those of C.
 ``erf``         erf, erfc, erfcx, erfinv, ndtri, log_ndtr
 ``gamma``       lgamma, digamma, polygamma, zeta
 ``bessel``      i0, i0e, i1, i1e
+``pieces``      tanh, erf and log of float32 for machines that look coefficients up in registers
 =============== =============================================================================
 
 The coefficients were computed with mpmath: Remez's exchange on the interval stated beside each of them, weighted so
@@ -24,7 +25,7 @@ that the error of the function's result is levelled, then rounded to the type.
 """
 
 from ..expr import make, rebuild
-from . import arithmetic, bessel, erf, explog, gamma, hyperbolic, roots, trig
+from . import arithmetic, bessel, erf, explog, gamma, hyperbolic, pieces, roots, trig
 
 _NAMES = {
     explog: "exp exp2 expm1 log log2 log10 log1p pow sigmoid log_sigmoid softplus",
@@ -36,7 +37,8 @@ _NAMES = {
     gamma: "lgamma digamma polygamma zeta",
 }
 FUNCTIONS = {name: getattr(module, name) for module, names in _NAMES.items() for name in names.split()}
-PARTS = {"scale": arithmetic.scale_in_steps}  # of their expansions
+LOOKUPS = {name: getattr(pieces, name) for name in "tanh erf log log1p softplus log_sigmoid".split()}  # instead, where ``own`` has a lookup
+PARTS = {"scale": arithmetic.scale_in_steps, "estimate": arithmetic.one_over}  # of their expansions
 
 
 def expand(roots, own=frozenset()):
@@ -48,7 +50,8 @@ def expand(roots, own=frozenset()):
     >>> expand([make("rsqrt", (x,), "f64")])
     [div(1.0, sqrt(x0:f64):f64):f64]
     """
-    whole = rebuild(roots, lambda node, args: _expanded(node, args, own, FUNCTIONS))
+    functions = FUNCTIONS | LOOKUPS
+    whole = rebuild(roots, lambda node, args: _expanded(node, args, own, functions if ("lookup", node.type) in own else FUNCTIONS))
     return rebuild(whole, lambda node, args: _expanded(node, args, own, PARTS))
 
 

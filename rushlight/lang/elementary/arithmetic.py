@@ -133,6 +133,24 @@ def scale_in_steps(x, n):
     return x * power_of_two(half_bits) * power_of_two(rest_bits)
 
 
+def estimate(x):
+    """1 / x to 14 bits at least, for a normal x whose reciprocal is normal."""
+    return make("estimate", (x,), x.type)
+
+
+def one_over(x):
+    """:func:`estimate` where the machine has none."""
+    return 1.0 / x
+
+
+def quotient(x, y, y_low=None):
+    """x / (y + y_low) from an estimate of 1 / y and the remainder, nearly correctly rounded; for numbers of moderate size in f32."""
+    inverse = estimate(y)
+    first = x * inverse
+    rest = fma(-first, y, x)
+    return fma(rest if y_low is None else fma(-first, y_low, rest), inverse, first)
+
+
 def split(x, low):
     """(n, m) with x = m * 2**n and m in [low, 2 * low), n a float; x positive and finite, denormals included."""
     type, mantissa = x.type, MANTISSA[x.type]

@@ -25,6 +25,7 @@ from .arithmetic import (
     pair_times,
     poly,
     power_of_two,
+    quotient,
     rint,
     scale,
     select,
@@ -132,7 +133,7 @@ def log_parts(x, low=None):
         f, rest = fast_two_sum(f, -half_square)
         lo = rest - error + s * (half_square + series)
     if low is not None:
-        lo = lo + low / x
+        lo = lo + (quotient(low, x) if type == "f32" else low / x)
     return n, f, lo
 
 
@@ -209,28 +210,37 @@ def expm1(x):
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), as e / (1 + e) with e = exp(x) for negative x: denormal results keep their bits."""
+    if x.type == "f32":
+        return _sigmoid_f32(x)
     hi, lo, n = exp_pair(at_least(-absolute(x), EXP_RANGE[x.type][0]))
     e = scale(hi + lo, n)
     one = const(1.0, x.type)
     below, rest = fast_two_sum(one, e)
-    quotient = select(x < 0.0, e, one) / below
+    ratio = select(x < 0.0, e, one) / below
     # Where ``rest`` matters most ``below`` is near 1: no second division.
-    return fma(-quotient, rest, quotient)
+    return fma(-ratio, rest, ratio)
 
 
-def softplus(x):
-    """log(1 + exp(x))"""
-    return select(x < 0.0, const(0.0, x.type), x) + _log1p_of_exp(x)
+def _sigmoid_f32(x):
+    """sigmoid in single length, without a division."""
+    e = exp(-absolute(x))
+    one = const(1.0, "f32")
+    return quotient(select(x < 0.0, e, one), *fast_two_sum(one, e))
 
 
-def log_sigmoid(x):
+def softplus(x, log1p=None):
+    """log(1 + exp(x)); log1p: another than the one below"""
+    return select(x < 0.0, const(0.0, x.type), x) + _log1p_of_exp(x, log1p)
+
+
+def log_sigmoid(x, log1p=None):
     """-log(1 + exp(-x))"""
-    return select(x > 0.0, const(0.0, x.type), x) - _log1p_of_exp(x)
+    return select(x > 0.0, const(0.0, x.type), x) - _log1p_of_exp(x, log1p)
 
 
-def _log1p_of_exp(x):
+def _log1p_of_exp(x, function):
     """log1p(exp(-|x|))"""
-    return log1p(exp(-absolute(x)))
+    return (function or log1p)(exp(-absolute(x)))
 
 
 # -- logarithms --------------------------------------------------------------------------------------------------------
