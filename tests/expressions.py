@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from oracle import rl, same, torch
+from oracle import rl, same, torch, worded
 
 LEAVES = {"a": (3, 4), "b": (4,), "c": (2, 3, 4), "d": (3, 4), "s": ()}
 
@@ -70,7 +70,7 @@ def check(expression, scale=1):
 
 def first_line(error):
     """The first line of an error's text, without PyTorch's list of signatures."""
-    return str(error).split("\n")[0].strip()
+    return worded(str(error)).split("\n")[0].strip()
 
 
 def check_gradients(expression):

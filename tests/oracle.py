@@ -69,6 +69,11 @@ def same(got, want, where="", scale=1):
         assert got == want, where
 
 
+def worded(text):
+    """A text of rushlight as on the CPU, where PyTorch's tensors are: with ``--device cuda`` its types name the GPU."""
+    return text.replace("torch.cuda.", "torch.")
+
+
 def both(call, *args, **kwargs):
     """``call(library, *args)`` under PyTorch and under rushlight: ((result, error) of PyTorch, (result, error) of rushlight)."""
     answers = []

@@ -1,6 +1,7 @@
 """Comparison of an operator with installed PyTorch: values and gradients of first and second order. Shared by several test files."""
 
 import numpy as np
+from oracle import worded
 
 import rushlight as rl
 
@@ -64,5 +65,5 @@ def first_line(call):
     try:
         call()
     except Exception as error:
-        return type(error).__name__, str(error).split("\n")[0]
+        return type(error).__name__, worded(str(error)).split("\n")[0]
     return None

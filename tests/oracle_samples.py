@@ -16,6 +16,7 @@ import warnings
 import zlib
 
 import torch
+from oracle import worded
 
 import rushlight as rl
 
@@ -213,7 +214,7 @@ def unlike(got, want, strides=False):
 
 
 def first_line(error):
-    return (str(error).splitlines() or [""])[0].strip()
+    return (worded(str(error)).splitlines() or [""])[0].strip()
 
 
 def spelled(error):

@@ -8,6 +8,7 @@ from autograd_programs import PROGRAMS as AUTOGRAD
 from function_programs import PROGRAMS as FUNCTION
 from inplace_programs import OVERWRITTEN
 from inplace_programs import PROGRAMS as INPLACE
+from oracle import worded
 from vmap_programs import PROGRAMS as VMAP
 
 import rushlight
@@ -29,7 +30,7 @@ def run(program, module):
 
 
 def first_sentence(text):
-    return text.split("\n")[0].split(". ")[0].replace("rushlight", "torch").split(" (Triggered internally")[0]
+    return worded(text).split("\n")[0].split(". ")[0].replace("rushlight", "torch").split(" (Triggered internally")[0]
 
 
 def plain(value, module):

@@ -3,9 +3,7 @@
 def fill_permutation(Tensor out, generator=None):
     """Fills the adjacent elements of ``out`` with 0 .. n-1 in random order (Fisher and Yates, from the front) and returns it."""
     if out.place:
-        from rushlight.cuda.ops.random import fill_permutation as on_gpu
-
-        return on_gpu(out, generator)
+        return on_gpu["random.fill_permutation"](out, generator)
     cdef Generator g = generator_of(generator)
     cdef int64_t n = out.count, i
     cdef bint narrow = n < <int64_t>0xFFFFFFFFu // 20  # PyTorch's bound on what one word modulo n may skew
@@ -49,9 +47,7 @@ def draw_choices(Tensor probabilities, int64_t samples, bint replacement, genera
     largest p / q, where the q are exponential variates, one for each p of the matrix.
     """
     if probabilities.place:
-        from rushlight.cuda.ops.random import draw_choices as on_gpu
-
-        return on_gpu(probabilities, samples, replacement, generator)
+        return on_gpu["random.draw_choices"](probabilities, samples, replacement, generator)
     cdef Generator g = generator_of(generator)
     cdef int64_t rows = probabilities.sizes[0], n = probabilities.sizes[1], r
     cdef int64_t[2] sizes

@@ -8,6 +8,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
+from rushlight._core.tensor import on_gpu
+
 from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed
 from rushlight._core.operator cimport check_writable, clone, contiguous, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
@@ -55,9 +57,7 @@ cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil
 cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside):
     """The byte offsets of an index tensor; None, and the first index outside, if there is one (on a GPU that shows later)."""
     if index.place:
-        from rushlight.cuda.ops.indexing import offsets as on_gpu
-
-        return on_gpu(index, size, step, negative)
+        return on_gpu["indexing.offsets"](index, size, step, negative)
     cdef Tensor source = contiguous(index)
     cdef Tensor out = empty(I64, index.ndim, index.sizes)
     cdef Indices c
@@ -126,9 +126,7 @@ cdef void _fill_blocks(void* context, int64_t begin, int64_t end) noexcept nogil
 def set_positions(Tensor mask):
     """The row-major positions of a bool tensor's True elements, in order."""
     if mask.place:
-        from rushlight.cuda.ops.indexing import set_positions as on_gpu
-
-        return on_gpu(mask)
+        return on_gpu["indexing.set_positions"](mask)
     cdef Tensor source = contiguous(mask)
     cdef int64_t n, blocks = (source.count + BLOCK - 1) // BLOCK
     cdef Tensor ends = empty(I64, 1, &blocks)
@@ -177,9 +175,7 @@ cdef void _unravel_range(void* context, int64_t begin, int64_t end) noexcept nog
 def unravel(Tensor positions, sizes, steps=None):
     """Row-major positions in a shape as coordinates, (n, rank), each dim's side by side; or, with ``steps`` for each dim, as offsets, (n,)."""
     if positions.place:
-        from rushlight.cuda.ops.indexing import unravel as on_gpu
-
-        return on_gpu(positions, sizes, steps)
+        return on_gpu["indexing.unravel"](positions, sizes, steps)
     cdef Unravel c
     cdef int64_t[2] shape
     cdef int64_t[2] strides
@@ -406,10 +402,8 @@ cdef int _run_on_gpu(Loop* loop, str kind, tuple operands) except -1:
     key = (kind, (<Tensor>operands[0]).code, layout, rank, wide, place)
     found = _gpu_kernels.get(key)
     if found is None:
-        from rushlight.cuda.ops.indexing import index_kernel
-
         letters = "".join(["csv"[(layout >> (2 * o)) & 3] for o in range(loop.n_operands)])
-        found = _gpu_kernels[key] = index_kernel(kind, key[1], letters, rank, bool(wide), place)
+        found = _gpu_kernels[key] = on_gpu["indexing.index_kernel"](kind, key[1], letters, rank, bool(wide), place)
     kernel = <LoadedKernel>found
     words[0], at = n, 1
     for d in range(rank):
@@ -487,9 +481,7 @@ def run_ordered(str kind, bint apart, *operands):
         return
     _loop(&loop, operands)
     if (<Tensor>operands[0]).place:
-        from rushlight.cuda.ops.indexing import scatter as on_gpu
-
-        on_gpu(kind, operands[0], operands[len(operands) - 2], operands[len(operands) - 1])
+        on_gpu["indexing.scatter"](kind, operands[0], operands[len(operands) - 2], operands[len(operands) - 1])
         return
     _order_writes(&loop, ITEMSIZE[(<Tensor>operands[0]).code], perm)
     _permute(&loop, perm)

@@ -3,6 +3,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from rushlight._core.tensor import on_gpu
+
 from rushlight._core.device cimport copy_bytes
 from rushlight._core.operator cimport contiguous, copy_into, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
@@ -142,9 +144,7 @@ def resize(Tensor t, sizes):
 def repeated_positions(Tensor repeats, error):
     """Position i, repeats[i] times, for each i: int64. Raises error() for a negative count."""
     if repeats.place:
-        from rushlight.cuda.ops.indexing import repeated_positions as on_gpu
-
-        return on_gpu(repeats, error)
+        return on_gpu["indexing.repeated_positions"](repeats, error)
     cdef Tensor source = contiguous(repeats)
     cdef const int64_t* counts = <const int64_t*>source.address
     cdef int64_t i, k, n = 0

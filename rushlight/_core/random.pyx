@@ -29,6 +29,8 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
+from rushlight._core.tensor import on_gpu
+
 from rushlight._core.operator cimport check_writable
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport (
@@ -519,10 +521,8 @@ def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
     cauchy (median, sigma), poisson (rate), binomial (count, p), gamma (alpha). a, b: numbers, or tensors of out's shape.
     """
     if out.place:
-        from rushlight.cuda.ops.random import fill as on_gpu
-
         note_write(out)
-        return on_gpu(out, stream, a, b, generator)
+        return on_gpu["random.fill"](out, stream, a, b, generator)
     sample(out, stream, a, b, generator_of(generator))
     return out
 
@@ -533,10 +533,8 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
     wide: two words make one number; by default for a modulus of 2**28 and more.
     """
     if out.place:
-        from rushlight.cuda.ops.random import fill_integers as on_gpu
-
         note_write(out)
-        return on_gpu(out, base, modulus, generator, wide)
+        return on_gpu["random.fill_integers"](out, base, modulus, generator, wide)
     cdef Walk w
     cdef Generator g = generator_of(generator)
     note_write(out)
@@ -559,9 +557,7 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
 def fill_gamma_slopes(Tensor out, Tensor alpha, Tensor samples):
     """Fills ``out`` with the derivatives of gamma samples by alpha; all three are row-major, of one shape and dtype. Returns it."""
     if out.place:
-        from rushlight.cuda.ops.special import fill_gamma_slopes as on_gpu
-
-        return on_gpu(out, alpha, samples)
+        return on_gpu["special.fill_gamma_slopes"](out, alpha, samples)
     cdef int64_t i, size = ITEMSIZE[out.code]
     with nogil:
         for i in range(out.count):

@@ -4,6 +4,8 @@ cdef dict _callbacks = {}
 cdef dict _intercepting = {}
 _disabled = []
 
+on_gpu = {}   # "scan.accumulate" -> what the core calls in its own function's place for tensors on a GPU: see for_core in rushlight/cuda/_kernels.py
+
 
 def set_callback(str name, function):
     """Registers what the core calls upward: legacy_constructor, reduce, torch_function."""

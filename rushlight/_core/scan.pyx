@@ -10,6 +10,8 @@ float32 is accumulated in float64.
 from libc.math cimport INFINITY, exp, fmax, log1p
 from libc.stdint cimport int64_t
 
+from rushlight._core.tensor import on_gpu
+
 from rushlight._core.tensor cimport F32, F64, I64, Tensor, empty
 from rushlight._core.threads cimport parallel_for
 
@@ -145,9 +147,7 @@ cdef void _carry(total* carries, int64_t count, int64_t blocks, bint product) no
 def accumulate(Tensor input, bint product):
     """The running sums or products along the last dim of a contiguous float32, float64 or int64 tensor."""
     if input.place:
-        from rushlight.cuda.ops.scan import accumulate as on_gpu
-
-        return on_gpu(input, product)
+        return on_gpu["scan.accumulate"](input, product)
     cdef Tensor out = empty(input.code, input.ndim, input.sizes)
     cdef Tensor carries
     cdef Scan c
@@ -199,9 +199,7 @@ def extrema(Tensor input, int sign):
     stays.
     """
     if input.place:
-        from rushlight.cuda.ops.scan import extrema as on_gpu
-
-        return on_gpu(input, sign)
+        return on_gpu["scan.extrema"](input, sign)
     cdef Tensor out = empty(input.code, input.ndim, input.sizes), indices = empty(I64, input.ndim, input.sizes)
     cdef Scan c
     if out.count:
@@ -258,9 +256,7 @@ def recur(Tensor input, Tensor factors):
     Both are contiguous, of one shape, and float32 or float64.
     """
     if input.place:
-        from rushlight.cuda.ops.scan import recur as on_gpu
-
-        return on_gpu(input, factors)
+        return on_gpu["scan.recur"](input, factors)
     cdef Tensor out = empty(input.code, input.ndim, input.sizes)
     cdef Scan c
     if out.count:

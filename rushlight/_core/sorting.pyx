@@ -12,6 +12,8 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from rushlight._core.tensor import on_gpu
+
 from rushlight._core.tensor cimport (
     B1, BF16, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, U8, U16, U32, U64, Tensor, empty,
 )
@@ -329,9 +331,7 @@ def least(Tensor input, int64_t k, bint descending, bint sorted):
     contiguous with a last dim.
     """
     if input.place:
-        from rushlight.cuda.ops.sorting import least as on_gpu
-
-        return on_gpu(input, k, descending, sorted)
+        return on_gpu["sorting.least"](input, k, descending, sorted)
     cdef int64_t[MAX_RANK] sizes
     cdef Rows c
     cdef Tensor values, indices
@@ -350,9 +350,7 @@ def kth(Tensor input, Tensor ranks):
     are contiguous.
     """
     if input.place:
-        from rushlight.cuda.ops.sorting import kth as on_gpu
-
-        return on_gpu(input, ranks)
+        return on_gpu["sorting.kth"](input, ranks)
     cdef Tensor indices = empty(I64, input.ndim - 1, input.sizes)
     cdef Rows c
     c.flip, c.k, c.sorted, c.values = 0, 0, False, NULL
@@ -400,9 +398,7 @@ def search(Tensor bounds, Tensor values, bint right, bint narrow):
     with values' leading dims.
     """
     if values.place:
-        from rushlight.cuda.ops.sorting import search as on_gpu
-
-        return on_gpu(bounds, values, right, narrow)
+        return on_gpu["sorting.search"](bounds, values, right, narrow)
     cdef Tensor out = empty(I32 if narrow else I64, values.ndim, values.sizes)
     cdef Search c
     c.bounds, c.values, c.out, c.code = bounds.address, values.address, out.address, bounds.code

@@ -7,6 +7,8 @@ How many terms a series needs depends on each element, and the kernel language h
 from libc.math cimport INFINITY, NAN, cos, exp, fabs, isinf, isnan, lgamma, log, log1p, rint, sin, sqrt
 from libc.stdint cimport int64_t
 
+from rushlight._core.tensor import on_gpu
+
 from rushlight._core.tensor cimport F64, Tensor, empty
 from rushlight._core.threads cimport parallel_for
 
@@ -257,9 +259,7 @@ cdef void _range(void* context, int64_t begin, int64_t end) noexcept nogil:
 def evaluate(str name, Tensor first, Tensor second):
     """The function of contiguous float64 tensors of one shape, element by element."""
     if first.place:
-        from rushlight.cuda.ops.special import evaluate as on_gpu
-
-        return on_gpu(name, first, second)
+        return on_gpu["special.evaluate"](name, first, second)
     cdef Tensor out = empty(F64, first.ndim, first.sizes)
     cdef Map c
     c.first, c.second, c.out = <const double*>first.address, <const double*>second.address, <double*>out.address

@@ -5,6 +5,7 @@ import pkgutil
 
 from .._core import device as _device
 from .._core import operator as _operator
+from .._core import tensor as _tensor
 from .._core.device import Image
 from .._core.tensor import Tensor
 from ..codegen import cuda as codegen
@@ -76,7 +77,7 @@ def launch(kernel, place, grid, block=None, name=None, **values):
     _device.launch_kernel(loaded, place, kernel.pack(**packed), grid, block)
 
 
-# -- operators outside the two families --
+# -- what is outside the two families --
 
 
 def on_cuda(name):
@@ -90,6 +91,12 @@ def on_cuda(name):
         return function
 
     return register
+
+
+def for_core(function):
+    """Decorator: the core calls the function for tensors on a GPU where its own would touch their elements; by ``<file>.<function>``."""
+    _tensor.on_gpu[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = function
+    return function
 
 
 def connect():

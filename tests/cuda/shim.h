@@ -57,7 +57,7 @@ namespace shim {
 
 enum State { READY, AT_BLOCK, AT_WARP, DONE };
 constexpr int MOST = 1024;
-constexpr size_t STACK = 32 << 10;
+constexpr size_t STACK = (32 << 10) + 5 * 64;      // the stacks' tops spread over the sets of the cache
 
 struct Fiber {
     void *stack;
@@ -210,10 +210,13 @@ template <typename T> inline T __shfl_down_sync(unsigned mask, T x, unsigned by,
 
 inline unsigned __ballot_sync(unsigned mask, int predicate)
 {
+    shim::current->slot[0] = predicate != 0;
+    __syncwarp(mask);
     unsigned result = 0;
     for (int i = 0; i < 32; ++i) {
-        if (mask >> i & 1 && shim::exchanged(mask, predicate, i)) result |= 1u << i;
+        if (mask >> i & 1) result |= (unsigned)shim::fibers[(shim::rank() & ~31) + i].slot[0] << i;
     }
+    __syncwarp(mask);
     return result;
 }
 

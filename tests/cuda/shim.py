@@ -9,6 +9,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import pathlib
 import re
 import subprocess
 
@@ -16,7 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MAGIC = b"RUSHLIGHT-SHIM\n"
 FLAGS = (
     "-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti", "-fsanitize=alignment",
-    "-fno-strict-aliasing", "-fvisibility=hidden", "-fno-math-errno",
+    "-fno-strict-aliasing", "-fvisibility=hidden", "-fno-math-errno", "-nostdlib",
+    "--param=scev-max-expr-size=5",  # g++ 12 takes minutes for long chains of products in a loop, integer powers
 )  # fmt: skip
 _COLLECTIVE = re.compile(r"__sync|shuffle|joined|__shfl|__ballot|__any_|__all_|shim::")
 
@@ -30,7 +32,7 @@ def have():
 
 @functools.cache
 def _frame():
-    return [open(os.path.join(HERE, name)).read() for name in ("shim.h", "runtime.h")]
+    return [pathlib.Path(HERE, name).read_text() for name in ("shim.h", "runtime.h")]
 
 
 def folder():
@@ -52,7 +54,7 @@ def image(source, symbols, arch=None):
     path = os.path.join(folder(), hashlib.sha256(repr(FLAGS).encode() + text.encode()).hexdigest()[:32] + ".so")
     if not os.path.exists(path):
         partial = f"{path}.{os.getpid()}"
-        done = subprocess.run(["g++", *FLAGS, "-o", partial, "-", "-lm"], input=text, text=True, capture_output=True)
+        done = subprocess.run(["g++", *FLAGS, "-o", partial, "-", "-lm", "-lgcc"], input=text, text=True, capture_output=True)
         if done.returncode:
             raise RuntimeError(f"g++ refuses the kernels {', '.join(symbols)}:\n{done.stderr[:4000]}")
         os.replace(partial, path)

@@ -4,6 +4,7 @@ from ..._core.tensor import dtypes
 from ...codegen import cuda as codegen
 from ...codegen.cuda.kernel import fault_code
 from ...ops import _indexed, creation, shape
+from .._kernels import for_core
 from . import scan
 from ._family import Family, blocks, name, width
 
@@ -23,6 +24,7 @@ def _int64(like, *size):
     return creation.empty(size, dtype=dtypes()["int64"], device=like.device)
 
 
+@for_core
 def offsets(index, size, step, negative):
     """The byte offsets of an index tensor along a dim; an index outside is reported and shows at the next synchronisation."""
     index = shape.contiguous(index)
@@ -38,6 +40,7 @@ def offsets(index, size, step, negative):
     return out
 
 
+@for_core
 def set_positions(mask):
     """The row-major positions of a bool tensor's True elements, in order. Waits for their number."""
     mask = shape.contiguous(mask)
@@ -54,6 +57,7 @@ def set_positions(mask):
     return out
 
 
+@for_core
 def unravel(positions, sizes, steps=None):
     """Row-major positions in a shape as coordinates, or as their dot product with ``steps``."""
     n, rank = positions.numel(), len(sizes)
@@ -67,6 +71,7 @@ def unravel(positions, sizes, steps=None):
     return out
 
 
+@for_core
 def repeated_positions(repeats, error):
     """Position i, repeats[i] times, for each i: int64. Raises error() for a negative count."""
     n = repeats.numel()
@@ -81,6 +86,7 @@ def repeated_positions(repeats, error):
     return sorting.search(shape.contiguous(ends), steps, True, False)
 
 
+@for_core
 def index_kernel(kind, code, letters, rank, wide, place):
     """For the core: the kernel that reads or writes at offsets, loaded."""
     from .._kernels import load
@@ -94,6 +100,7 @@ def index_kernel(kind, code, letters, rank, wide, place):
 _STEPS = {"set": "Set", "add": "Add", "mul": "Mul", "max": "Max", "min": "Min", "or": "Or"}
 
 
+@for_core
 def scatter(kind, target, values, offsets):
     """Combines target's elements at ``offsets`` with values (views of one shape) in row-major order for each place."""
     type = width(target) if kind == "set" else name(target)

@@ -3,6 +3,7 @@
 from ..._core.random import Generator
 from ..._core.tensor import dtypes
 from ...ops import arithmetic, casting, creation, reduction, shape, sorting
+from .._kernels import for_core
 from ..random import generator_of
 from ._family import Family, blocks, name
 
@@ -31,6 +32,7 @@ def _dense(out, write):
     return out if flat is out else shape.copy_(out, flat)
 
 
+@for_core
 def fill(out, stream, a, b, generator):
     """Fills ``out`` with samples of a stream (see ``_core/random.pyx``) and returns it."""
 
@@ -62,6 +64,7 @@ def _run(entry, flat, generator, **values):
     _random(entry, flat, blocks(n), out=flat, n=n, seed=seed, call=call, **values)
 
 
+@for_core
 def fill_integers(out, base, modulus, generator, wide):
     """Fills ``out`` with base + (word % modulus) and returns it. A modulus of 2**64 takes all words."""
     wide = modulus >= 1 << 28 if wide is None else wide
@@ -72,6 +75,7 @@ def fill_integers(out, base, modulus, generator, wide):
     )
 
 
+@for_core
 def fill_permutation(out, generator):
     """Fills ``out`` with 0 .. n-1 in random order: positions sorted by random keys."""
     keys = creation.empty((out.numel(),), dtype=dtypes()["int64"], device=out.device)
@@ -79,6 +83,7 @@ def fill_permutation(out, generator):
     return shape.copy_(out, shape.reshape(keys.argsort(), out.shape))
 
 
+@for_core
 def draw_choices(probabilities, samples, replacement, generator):
     """``samples`` positions per row of a row-major matrix of probabilities: an int64 tensor. Raises RuntimeError for invalid rows."""
     generator = _generator(probabilities, generator)

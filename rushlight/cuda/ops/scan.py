@@ -1,6 +1,7 @@
 """Running sums, products, extrema and recurrences on a GPU (see ``_core/scan.pyx``)."""
 
 from ...ops import creation
+from .._kernels import for_core
 from ._family import Family, name
 
 _CHUNK = 4096  # elements of a row that a block scans
@@ -40,6 +41,7 @@ def exclusive(counts, rows=1):
     _scan("carries<Sum<i64,i64>>", counts, min(rows, _MOST_BLOCKS), carries=counts, rows=rows, chunks=counts.numel() // rows)
 
 
+@for_core
 def accumulate(input, product):
     """The running sums or products along the last dim of a contiguous float32, float64 or int64 tensor."""
     out = _like(input)
@@ -47,6 +49,7 @@ def accumulate(input, product):
     return out
 
 
+@for_core
 def extrema(input, sign):
     """(values, indices) of the running maxima (sign 1) or minima (-1) along the last dim."""
     out, indices = _like(input), _like(input, int64())
@@ -54,6 +57,7 @@ def extrema(input, sign):
     return out, indices
 
 
+@for_core
 def recur(input, factors):
     """``y[i] = input[i] + factors[i] * y[i - 1]`` along the last dim; without factors the log of running sums of exponentials."""
     out = _like(input)

@@ -2,6 +2,7 @@
 
 from ..._core.tensor import dtypes
 from ...ops import creation
+from .._kernels import for_core
 from . import scan
 from ._family import Family, blocks, name
 
@@ -18,6 +19,7 @@ def _empty(like, shape, dtype):
     return creation.empty(tuple(shape), dtype=dtypes()[dtype], device=like.device)
 
 
+@for_core
 def least(input, k, descending, sorted):
     """(values, indices) of the first ``k`` elements of each row in sorted order."""
     size = (*input.shape[:-1], k)
@@ -28,6 +30,7 @@ def least(input, k, descending, sorted):
     return values, indices
 
 
+@for_core
 def kth(input, ranks):
     """Where each row has its ``ranks``-th least element (from 1 on; the first of equal ones)."""
     indices = _empty(input, input.shape[:-1], "int64")
@@ -86,6 +89,7 @@ def ordered(keys, bound):
     return found, order
 
 
+@for_core
 def search(bounds, values, right, narrow):
     """Where each value would be inserted in its row of boundaries."""
     out = _empty(values, values.shape, "int32" if narrow else "int64")

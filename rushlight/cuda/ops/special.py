@@ -1,6 +1,7 @@
 """Special functions by iteration on a GPU (see ``_core/special.pyx``)."""
 
 from ...ops import creation, shape
+from .._kernels import for_core
 from ._family import Family, blocks
 
 _special = Family("special.cu", "P first, P second, P out, q n")
@@ -11,6 +12,7 @@ _NAMES = {
 }  # fmt: skip
 
 
+@for_core
 def evaluate(name, first, second):
     """The function of contiguous float64 tensors of one shape, element by element."""
     return _run(_NAMES[name], first, second)
@@ -23,6 +25,7 @@ def _run(function, first, second):
     return out
 
 
+@for_core
 def fill_gamma_slopes(out, alpha, samples):
     """Fills ``out`` with the derivatives of gamma samples by alpha."""
     wide = shape.contiguous(alpha.double()), shape.contiguous(samples.double())
