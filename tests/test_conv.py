@@ -74,13 +74,30 @@ def test_depthwise(window, stride, padding, dilation, transposed):
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
 @pytest.mark.parametrize("size, window, stride, padding, dilation", [
     ((7, 1), (3, 3), 1, 1, 1), ((1, 40), (1, 5), 1, (0, 7), 1), ((9, 33), (3, 2), (2, 1), (4, 0), (1, 3)), ((5, 5), (9, 9), 1, 4, 1),
+    ((9, 70), (3, 5), (1, 2), (0, 3), 2), ((33, 34), (5, 5), 2, 2, 1), ((8, 8), (2, 2), (3, 2), 0, 1), ((7, 9), (1, 1), 2, 1, 1),
+    ((300, 40), (3, 3), (1, 2), 1, 1), ((70,), (4,), 2, 3, 3), ((1,), (3,), 1, 1, 1), ((4, 5, 6), (3, 3, 3), 2, 1, 1),
 ])  # fmt: skip
 def test_depthwise_at_the_edges(dtype, size, window, stride, padding, dilation):
     torch.manual_seed(3)
     x, w, b = (torch.randn(s).to(dtype) for s in ((2, 3, *size), (3, 1, *window), (3,)))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 3}
-    expected = torch.nn.functional.conv2d(x.double(), w.double(), b.double(), **options)
-    close(expected, rushlight.nn.functional.conv2d(ours(x), ours(w), ours(b), **options), TOLERANCE[dtype])
+    name = f"conv{len(size)}d"
+    exact = [t.double().requires_grad_() for t in (x, w, b)]
+    given = [ours(t, True) for t in (x, w, b)]
+    expected, got = getattr(torch.nn.functional, name)(*exact, **options), getattr(rushlight.nn.functional, name)(*given, **options)
+    close(expected, got, TOLERANCE[dtype])
+    grad = torch.randn_like(expected).to(dtype)
+    for a, c in zip(torch.autograd.grad(expected, exact, grad.double()), rushlight.autograd.grad(got, given, ours(grad))):
+        close(a, c, TOLERANCE[dtype])
+
+
+def test_depthwise_reads_no_column_that_is_not_wanted():
+    """Its product with a zero would be a NaN."""
+    x = rushlight.ones(1, 2, 9, 40)
+    x[..., -1] = float("inf")
+    x, w = x.requires_grad_(), rushlight.ones(2, 1, 3, 3, requires_grad=True)
+    y = rushlight.nn.functional.conv2d(x, w, stride=2, groups=2)
+    assert all(g.isfinite().all() for g in (y, *rushlight.autograd.grad(y.sum(), (x, w))))
 
 
 @pytest.mark.parametrize("seed", range(60, 84))

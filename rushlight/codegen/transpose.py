@@ -2,14 +2,14 @@
 
 Square blocks of B x B elements are turned in registers: B loads of a contiguous piece of an input row each, log2(B)
 rounds of interleaving, B stores of a contiguous piece of an output row each. Every cache line that a whole block
-touches is used to the full, so the strides' size does not matter. What is left at the edges is copied one element at a
-time.
+touches is used to the full, so the strides' size does not matter. Blocks at the edges are turned under masks; where a
+machine has none for the element's size, what is left there is copied one element at a time.
 """
 
 from .access import advance
 from .llvm import host, module
 from .pointwise import PARAMETERS, load_operands
-from .text import Function, vector
+from .text import Function, mangled, vector
 
 
 def block_size(size):
@@ -27,6 +27,8 @@ class Transpose:
         # 16-byte elements are moved as pairs of words.
         self.words, self.scalar = (2, "i64") if bits == 128 else (1, f"i{bits}")
         self.lanes = self.block * self.words
+        bits_at_once = host().vector_bits
+        self.masks = bits_at_once == 512 or (bits_at_once == 256 and self.size >= 4)
         self.fn = Function()
 
     def write(self, name):
@@ -39,8 +41,8 @@ class Transpose:
         # 2048 f32).
         with fn.loop("0", rows, b) as j, fn.loop("0", columns, b) as i:
             self._turn(i, j)
-        self._copy("0", rows, columns, "%n0")
-        self._copy(rows, "%n1", "0", "%n0")
+        for area in (("0", rows, columns, "%n0"), (rows, "%n1", "0", "%n0")):
+            (self._turn_edge if self.masks else self._copy)(*area)
         fn.do("ret void")
         return module(fn, name, PARAMETERS)
 
@@ -62,6 +64,32 @@ class Transpose:
         for row in self._turned(rows):
             fn.do(f"store {v} {row}, ptr {out}, align {align}")
             out = advance(fn, out, "%outer0")
+
+    def _turn_edge(self, first_row, last_row, first_column, last_column):
+        """As :meth:`_turn` for all blocks of a rectangle, which may end within one."""
+        fn, v = self.fn, vector(self.lanes, self.scalar)
+        align, suffix = self.size // self.words, f"{mangled(self.lanes, self.scalar)}.p0"
+        with fn.loop(first_row, last_row, self.block) as j, fn.loop(first_column, last_column, self.block) as i:
+            out, into = self._places(i, j)
+            width, height = fn.int("sub", "%n0", i), fn.int("sub", "%n1", j)
+            loaded, stored = self._mask(height), self._mask(width)
+            rows, bits = [], vector(self.lanes, "i1")
+            for k in range(self.block):
+                here = fn.emit(f"select i1 {fn.emit(f'icmp sgt i64 {width}, {k}')}, {bits} {loaded}, {bits} zeroinitializer")
+                rows.append(fn.call(f"llvm.masked.load.{suffix}", v, f"ptr {into}", f"i32 {align}", f"{bits} {here}", f"{v} zeroinitializer"))
+                into = advance(fn, into, "%inner1")
+            for k, row in enumerate(self._turned(rows)):
+                here = fn.emit(f"select i1 {fn.emit(f'icmp sgt i64 {height}, {k}')}, {bits} {stored}, {bits} zeroinitializer")
+                fn.call(f"llvm.masked.store.{suffix}", "void", f"{v} {row}", f"ptr {out}", f"i32 {align}", f"{bits} {here}")
+                out = advance(fn, out, "%outer0")
+
+    def _mask(self, count):
+        """The lanes of the first ``count`` elements."""
+        fn, v = self.fn, vector(self.lanes, "i32")
+        few = fn.call("llvm.smin.i64", "i64", f"i64 {count}", f"i64 {self.block}")
+        one = fn.emit(f"insertelement {v} poison, i32 {fn.emit(f'trunc i64 {few} to i32')}, i64 0")
+        all_ = fn.emit(f"shufflevector {v} {one}, {v} poison, {v} zeroinitializer")
+        return fn.emit(f"icmp sgt {v} {all_}, <{', '.join(f'i32 {i // self.words}' for i in range(self.lanes))}>")
 
     def _turned(self, rows):
         """Rows as columns: each round interleaves row k with row k + B/2; log2(B) rounds are a transposition."""

@@ -8,6 +8,7 @@ import itertools
 import math
 
 from .._core import conv as core
+from .._core import depthwise as alone
 from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
@@ -65,7 +66,8 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
         return _filled_with(out, bias)
     if groups == input.shape[1] == outputs:
         sizes = (out.shape[2:], input.shape[2:]) if transposed else (input.shape[2:], out.shape[2:])
-        return _each_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *sizes), transposed)
+        _each_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *sizes), transposed)
+        return out
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     compute = _spread if transposed else _correlate
     compute(_in_three(input), _in_three(weight), bias, _in_three(out), steps, edges, gaps, groups)
@@ -106,11 +108,9 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     """The gradient of a convolution's weights (O, C / groups, *window), from its input and its output's gradient."""
     if input.numel() == 0 or output_grad.numel() == 0:
         return creation.zeros((output_grad.shape[1], input.shape[1] // groups, *window), dtype=output_grad.dtype, device=output_grad.device)
-    wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, output_grad)]
     if groups == input.shape[1] == output_grad.shape[1]:
-        windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])
-        sums = [_inner(view, wide[1], dim=(0, *range(2, input.ndim))) for view in windows.views(wide[0], 0)]
-        return shape.cast(shape.reshape(joining.stack(sums, 1), (groups, 1, *window)), output_grad.dtype)
+        return _weights_alone(input, output_grad, Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:]))
+    wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, output_grad)]
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     out = _weight_sums(_in_three(wide[0]), _in_three(wide[1]), _padded_left(window, 1), steps, edges, gaps, groups)
     return shape.cast(shape.reshape(out, (output_grad.shape[1], input.shape[1] // groups, *window)), output_grad.dtype)
@@ -177,6 +177,7 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
     inputs, outputs, *window = weight.shape
     rows = shape.reshape(weight, (groups, inputs // groups, outputs, *window))
     rows = shape.reshape(shape.permute(rows, (0, 2, 3, 4, 5, 1)), (groups * outputs, *window, inputs // groups))
+    rows = shape.contiguous(rows)  # of which every residue takes whole runs of channels
     for residue in itertools.product(*map(range, steps)):
         target, taps, offsets = _places(out, residue, steps), [], []
         for r, k, s, d, p in zip(residue, window, steps, gaps, edges):
@@ -240,7 +241,10 @@ def _weighted(type, numbers, more):
 
 def _each_alone(input, weight, bias, out, windows, transposed):
     """out = the convolution, or its transpose, of each channel with its own window; if transposed, windows slide over out."""
-    if _in_planes(input, windows, transposed):
+    if input.ndim == 3:
+        beside = (shape.unsqueeze(x, 2) for x in (input, weight))
+        return _each_alone(*beside, bias, shape.unsqueeze(out, 2), windows.flat(), transposed)
+    if _in_planes(input, windows):
         return _planes(input, weight, bias, out, windows, transposed)
     weight = shape.contiguous(weight)
     beside = (1, -1, *[1] * (input.ndim - 2))
@@ -262,25 +266,46 @@ def _each_alone(input, weight, bias, out, windows, transposed):
     return out
 
 
-def _in_planes(input, windows, transposed):
-    stride = windows.stride
-    return (input.ndim == 4 and stride[1] == 1 and (stride[0] == 1 or not transposed) and len(windows.taps) <= 64
-            and not input.is_cuda and ty.NAMES[input.dtype.code] in ("f16", "bf16", "f32", "f64"))  # fmt: skip
+def _in_planes(x, windows):
+    """Do the kernels of codegen/depthwise.py compute this? They take rows whose windows are one or two columns apart."""
+    return (x.ndim == 4 and windows.stride[1] <= 2 and len(windows.taps) <= 64 and not x.is_cuda
+            and ty.NAMES[x.dtype.code] in ("f16", "bf16", "f32", "f64"))  # fmt: skip
 
 
 def _planes(input, weight, bias, out, windows, transposed):
-    """The same for images and windows that move by 1 along a row: no copy, no border. A transpose with a stride of 1 turns its windows."""
+    """The same for images: no copy, no border."""
     from ..codegen import depthwise
 
-    (high, wide), (down, across), (top, left) = windows.window, windows.dilation, windows.padding
+    type, geometry = ty.NAMES[input.dtype.code], windows.geometry()
     if transposed:
-        weight, top, left = movement.flip(weight, (2, 3)), down * (high - 1) - top, across * (wide - 1) - left
+        kernel = depthwise.spread(type, windows.window, *windows.stride, geometry[2], geometry[4])
+    else:
+        kernel = depthwise.correlate(type, windows.window, windows.stride[1])
     if bias is None:
         bias = creation.zeros((1,), dtype=input.dtype)
-    geometry = (*input.shape[2:], *out.shape[2:], windows.stride[0], top, left, down, across)
-    kernel = depthwise.plane(ty.NAMES[input.dtype.code], (high, wide))
-    core.each_alone(shape.contiguous(input), shape.contiguous(weight), shape.contiguous(bias), out, geometry, kernel)
+    image, places = (out, shape.contiguous(input)) if transposed else (shape.contiguous(input), out)
+    alone.run_planes(kernel, image, shape.contiguous(weight), shape.contiguous(bias), places, geometry, transposed)
     return out
+
+
+def _weights_alone(input, grad, windows):
+    """The gradient of the weights, (C, 1, *window)."""
+    from ..codegen import depthwise
+
+    if input.ndim == 3:
+        return shape.squeeze(_weights_alone(shape.unsqueeze(input, 2), shape.unsqueeze(grad, 2), windows.flat()), 2)
+    channels, window = input.shape[1], windows.window
+    if _in_planes(input, windows):
+        kernel, lanes = depthwise.weight_sums(ty.NAMES[input.dtype.code], window, windows.stride[1])
+        image, grad = shape.contiguous(input), shape.contiguous(grad)
+        tasks, *cut = alone.part_sums(image, grad, lanes)
+        sums = creation.empty((tasks, channels, len(windows.taps)), dtype=_float32 if input.dtype.itemsize == 2 else input.dtype)
+        alone.weight_sums(kernel, image, grad, sums, windows.geometry(), *cut)
+        total = shape.select(sums, 0, 0) if tasks == 1 else reduction.sum(sums, 0)
+    else:
+        wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, grad)]
+        total = joining.stack([_inner(view, wide[1], dim=(0, *range(2, input.ndim))) for view in windows.views(wide[0], 0)], 1)
+    return shape.cast(shape.reshape(total, (channels, 1, *window)), grad.dtype)
 
 
 def _sum_weighted(out, start, weight, views, numbers):

@@ -32,6 +32,14 @@ class Windows:
         self.size, self.places = tuple(size), tuple(places)
         self.taps = list(itertools.product(*map(range, self.window)))
 
+    def flat(self):
+        """The same in an image of one row, for windows of one dim."""
+        return Windows((1, *self.window), (1, *self.stride), (0, *self.padding), (1, *self.dilation), (1, *self.size), (1, *self.places))
+
+    def geometry(self):
+        """Of an image: step from row to row, padding above and left, distances between taps down and across."""
+        return (self.stride[0], *self.padding, *self.dilation)
+
     def dims(self):
         return zip(self.window, self.stride, self.padding, self.dilation, self.size, self.places)
 

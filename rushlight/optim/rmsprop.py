@@ -29,29 +29,23 @@ class RMSprop(RuleOptimizer):
         super().__init__(params, defaults)
 
     @staticmethod
-    def rule(p, g, v, b=None, mean=None, *, lr, alpha, share, eps, weight_decay, momentum, centered):
-        """One step: v the mean square, b the momentum buffer, mean the mean gradient; the last two may be None; share is 1 - alpha."""
+    def rule(p, g, v, *more, lr, alpha, share, eps, weight_decay, momentum, centered):
+        """One step: v the mean square; of momentum, its buffer b; if centered, the mean gradient. share is 1 - alpha."""
         if weight_decay != 0:
             g = g + weight_decay * p
         v = alpha * v + share * (g * g)
         if centered:
-            mean = mean + share * (g - mean)
+            mean = more[-1] + share * (g - more[-1])
             step = g / (sqrt(v - mean * mean) + eps)
         else:
             step = g / (sqrt(v) + eps)
         if momentum != 0:
-            b = momentum * b + step
-            step = b
-        return p - lr * step, v, b, mean
+            step = momentum * more[0] + step
+        return p - lr * step, v, *((step,) if momentum != 0 else ()), *((mean,) if centered else ())
 
     def state_names(self, group):
-        """The mean square; the momentum buffer and the mean gradient stay None where they are not wanted."""
-        return ("square_avg", "momentum_buffer", "grad_avg")
-
-    def first_state(self, param, name, group):
-        """Zeros, or None for a state that the options do not use."""
-        wanted = {"square_avg": True, "momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}[name]
-        return super().first_state(param, name, group) if wanted else None
+        """The mean square; the momentum buffer and the mean gradient where they are wanted."""
+        return ("square_avg", *(("momentum_buffer",) if group["momentum"] else ()), *(("grad_avg",) if group["centered"] else ()))
 
     def hyper(self, group, step):
         """The group's options."""
