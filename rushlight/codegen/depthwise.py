@@ -182,7 +182,8 @@ class _Spread(_Planes):
             with fn.loop("0", self.g["height"]) as y:
                 totals = [self._sum(fn, start) for _ in range(self.apart)]
                 for i, of_row in enumerate(weights):
-                    self._add_row(fn, fn.int("sub", fn.int("add", y, self.g["top"]), fn.int("mul", self.g["down"], i)), of_row, reaching, totals)
+                    position = fn.int("sub", fn.int("add", y, self.g["top"]), fn.int("mul", self.g["down"], i))
+                    self._add_row(fn, position, of_row, reaching, totals)
                 self._store(fn, self._line(fn, "%image", y, self.g["width"]), x, self._side_by_side(fn, totals), stored, count)
 
     def _add_row(self, fn, position, of_row, reaching, totals):

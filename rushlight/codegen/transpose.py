@@ -76,7 +76,8 @@ class Transpose:
             rows, bits = [], vector(self.lanes, "i1")
             for k in range(self.block):
                 here = fn.emit(f"select i1 {fn.emit(f'icmp sgt i64 {width}, {k}')}, {bits} {loaded}, {bits} zeroinitializer")
-                rows.append(fn.call(f"llvm.masked.load.{suffix}", v, f"ptr {into}", f"i32 {align}", f"{bits} {here}", f"{v} zeroinitializer"))
+                arguments = f"ptr {into}", f"i32 {align}", f"{bits} {here}", f"{v} zeroinitializer"
+                rows.append(fn.call(f"llvm.masked.load.{suffix}", v, *arguments))
                 into = advance(fn, into, "%inner1")
             for k, row in enumerate(self._turned(rows)):
                 here = fn.emit(f"select i1 {fn.emit(f'icmp sgt i64 {height}, {k}')}, {bits} {stored}, {bits} zeroinitializer")
