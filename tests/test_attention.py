@@ -147,6 +147,35 @@ def test_dropout_draws_pytorch_s_numbers():
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dropped_weights_and_the_gradient_of_the_mask_are_the_composition_s(shape, dtype):
+    batch, heads, _, queries, keys, *_ = shape
+    for size in ((batch, heads, queries, keys), (1, heads, queries, keys), (1, 1, 1, keys), (batch, 1, queries, 1)):
+        tensors = [*operands(shape, dtype), rushlight.tensor(RNG.standard_normal(size)).to(getattr(rushlight, dtype))]
+        kept = rushlight.tensor((RNG.random((batch, heads, queries, keys)) > 0.3) * 1.5).to(tensors[0].dtype)
+        results = []
+        for exact in (False, True):
+            leaves = [(x.double() if exact else x).detach().requires_grad_() for x in tensors]
+            if exact:
+                out = attention.composed(*leaves, False, 0.37, lambda weights, kept=kept: weights * kept.double())
+            else:
+                out = attention.attention(*leaves, kept, False, 0.37)[0]
+            weight = rushlight.tensor(np.cos(np.arange(out.numel()))).reshape(out.shape).to(tensors[0].dtype)
+            out.backward(weight.to(out.dtype))
+            results.append([out.detach().double(), *(x.grad.double() for x in leaves)])
+        for ours, exact in zip(*results):
+            assert (ours - exact).abs().max() <= 4 * DTYPES[dtype] * max(1, exact.abs().max().item()) * max(1, queries / keys)
+
+
+def test_second_derivatives_with_dropped_weights_and_a_mask():
+    leaves = [*operands((1, 2, 2, 5, 6, 3, 4), "float64"), rushlight.tensor(RNG.standard_normal((1, 1, 5, 6)))]
+    kept = rushlight.tensor((RNG.random((1, 2, 5, 6)) > 0.3) * 1.5)
+    leaves = [x.requires_grad_() for x in leaves]
+    assert rushlight.autograd.gradcheck(lambda *x: attention.attention(*x, kept, False, 0.37)[0], leaves)
+    assert rushlight.autograd.gradgradcheck(lambda *x: attention.attention(*x, kept, False, 0.37)[0], leaves)
+
+
 def test_memory_grows_with_the_length():
     """At 8192 x 8192 the scores of one head alone would take 256 MB."""
     import resource

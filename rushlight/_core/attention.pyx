@@ -22,9 +22,10 @@ ctypedef void (*multiply_rows_t)(char*, char*, char*, int64_t, int64_t) noexcept
 ctypedef void (*scaled_t)(char*, int64_t, const void*) noexcept nogil
 ctypedef void (*weigh_t)(char*, int64_t, char*, int64_t, char*, char*, int64_t) noexcept nogil
 ctypedef void (*reweigh_t)(char*, char*, int64_t, char*, int64_t, char*, char*) noexcept nogil
+ctypedef void (*drop_t)(char*, int64_t, char*, int64_t) noexcept nogil
 ctypedef void (*ending_t)(char*, char*, char*) noexcept nogil
 ctypedef void (*inner_t)(char*, char*, int64_t, char*) noexcept nogil
-ctypedef void (*unload_t)(char*, int64_t, int64_t, char*, char*, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef void (*unload_t)(char*, int64_t, int64_t, int64_t, char*, char*, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef enum:
     SLICE = 16          # most panels of queries in a task forward
@@ -45,6 +46,7 @@ cdef struct Kernels:    # in the order of codegen's table
     scaled_t scaled
     weigh_t weigh
     reweigh_t reweigh
+    drop_t drop
     ending_t ending
     inner_t inner
     unload_t unload
@@ -80,6 +82,7 @@ cdef struct Job:
     Operand v
     Operand out
     Operand mask        # added to the scores; data NULL: none
+    Operand kept        # by which the weights are multiplied; data NULL: none
     char* logs          # (batch, heads, queries): logarithms of the sums of exponentials
     int64_t slice       # panels of queries in a task
     int64_t slices      # in a head
@@ -88,6 +91,7 @@ cdef struct Job:
     Operand grad_q
     Operand grad_k
     Operand grad_v
+    Operand grad_mask   # data NULL: not wanted
     int64_t blocks      # of keys, in a head
     int64_t parts       # of the blocks, in a head
     char* partial       # sums of grad_q, when there are several parts
@@ -114,7 +118,8 @@ cdef inline char* _head(const Operand* o, int64_t batch, int64_t head, int64_t r
     return o.data + batch * o.batch + head * o.head + row * o.row
 
 
-cdef int _prepare_job(Job* p, size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor logs, bint causal, double scale) except -1:
+cdef int _prepare_job(Job* p, size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor kept, Tensor logs, bint causal,
+                      double scale) except -1:
     (<void (*)(void**) noexcept nogil>(<void*>table))(<void**>&p.kernels)
     p.unit, p.rows, p.columns, p.lanes, p.item = scheme["unit"], scheme["rows"], scheme["columns"], scheme["lanes"], scheme["itemsize"]
     p.wide, p.high = p.columns * p.unit, p.rows * p.unit
@@ -126,6 +131,7 @@ cdef int _prepare_job(Job* p, size_t table, dict scheme, Tensor q, Tensor k, Ten
     _operand(&p.k, k)
     _operand(&p.v, v)
     _operand(&p.mask, mask)
+    _operand(&p.kept, kept)
     return 0
 
 
@@ -145,16 +151,16 @@ cdef struct Forward:    # the working memory of a task
     int64_t panel_o
 
 
-def forward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, bint causal, double scale, Tensor out, Tensor logs):
-    """out = softmax(q k^T scale + mask) v, and the logarithms of the sums of exponentials.
+def forward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor kept, bint causal, double scale, Tensor out, Tensor logs):
+    """out = (softmax(q k^T scale + mask) * kept) v, and the logarithms of the sums of exponentials.
 
-    q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev), out (B, H, L, Ev), mask (B, H, L, S) or None, all of one floating dtype and with unit
+    q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev), out (B, H, L, Ev), mask and kept (B, H, L, S) or None, all of one floating dtype and with unit
     stride along the last dim; logs (B, H, L), row-major, of the type that sums are made in. H is a multiple of Hk. No size is 0.
     """
     cdef Job p
     cdef Forward memory
     cdef int64_t size, panels
-    _prepare_job(&p, table, scheme, q, k, v, mask, logs, causal, scale)
+    _prepare_job(&p, table, scheme, q, k, v, mask, kept, logs, causal, scale)
     _operand(&p.out, out)
     panels = _cut(p.queries, p.columns)
     p.slice = min(<int64_t>SLICE, panels)
@@ -243,11 +249,11 @@ cdef void _pack_transposed(Job* p, char* source, int64_t row, int64_t width, int
         p.kernels.pack_a_wide(source + i * p.rows * p.item, 0, row, panels + i * panel, min(p.rows, width - i * p.rows), keys)
 
 
-cdef char* _mask_of(Job* p, int64_t batch, int64_t head, int64_t q, int64_t count, int64_t k, int64_t keys, char* memory) noexcept nogil:
-    """The tile to add to the scores of these queries and keys, or NULL for none."""
-    if p.mask.data == NULL:
+cdef char* _tile_of(Job* p, Operand* o, int64_t batch, int64_t head, int64_t q, int64_t count, int64_t k, int64_t keys, char* memory) noexcept nogil:
+    """The tile of these queries and keys of a mask, or of the weights' factors; NULL for none."""
+    if o.data == NULL:
         return NULL
-    p.kernels.pack_b_deep(_head(&p.mask, batch, head, q) + k * p.item, p.mask.row, 0, memory, count, keys)
+    p.kernels.pack_b_deep(_head(o, batch, head, q) + k * p.item, o.row, 0, memory, count, keys)
     return memory
 
 
@@ -258,8 +264,10 @@ cdef void _run_tile(Job* p, Forward* f, int64_t batch, int64_t head, int64_t i, 
     cdef int64_t j, far = 1 << 62
     for j in range(_cut(keys, p.rows)):
         kernels.multiply(f.keys + j * f.panel_k, f.queries + i * f.panel_q, p.wide, f.scores + j * p.rows * p.wide, p.wide, p.inside, 1)
-    cdef char* mask = _mask_of(p, batch, head, q, count, k, keys, f.mask)
+    cdef char* mask = _tile_of(p, &p.mask, batch, head, q, count, k, keys, f.mask)
     kernels.weigh(f.scores, keys, mask, q - k if p.causal else far, f.state + i * 2 * p.wide, sums, _whole(p.outside, p.rows) if k else 0)
+    if p.kept.data != NULL:
+        kernels.drop(f.scores, p.wide, _tile_of(p, &p.kept, batch, head, q, count, k, keys, f.mask), keys)
     for j in range(_cut(p.outside, p.rows)):
         kernels.multiply(f.values + j * f.panel_v, f.scores, p.wide, sums + j * p.rows * p.wide, p.wide, keys, k == 0)
 
@@ -269,7 +277,7 @@ cdef void _write_panel(Job* p, Forward* f, int64_t batch, int64_t head, int64_t 
     cdef char[8 * MOST_COLUMNS] logs
     p.kernels.ending(f.state + i * 2 * p.wide, factors, logs)
     memcpy(p.logs + ((batch * p.heads + head) * p.queries + q) * p.unit, logs, count * p.unit)
-    p.kernels.unload(f.sums + i * f.panel_o, 0, 1, factors, _head(&p.out, batch, head, q), p.out.row, count, p.outside)
+    p.kernels.unload(f.sums + i * f.panel_o, p.wide, 0, 1, factors, _head(&p.out, batch, head, q), p.out.row, count, p.outside)
 
 
 # -- backward --
@@ -288,6 +296,7 @@ cdef struct Backward:   # the working memory of a task
     char* scores        # tiles in pairs
     char* slopes
     char* mask
+    char* kept
     char* sums_q        # tiles of the gradient of the queries, transposed
     char* sums_k        # row-major
     char* sums_v
@@ -302,19 +311,23 @@ cdef struct Backward:   # the working memory of a task
     int64_t panel_sums
 
 
-def backward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, bint causal, double scale, Tensor out, Tensor logs,
-             Tensor grad, Tensor grad_q, Tensor grad_k, Tensor grad_v):
-    """The gradients of q, k and v from that of out (``grad``). Arguments as for :func:`forward`."""
+def backward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor kept, bint causal, double scale, Tensor out, Tensor logs,
+             Tensor grad, Tensor grad_q, Tensor grad_k, Tensor grad_v, Tensor grad_mask):
+    """The gradients of q, k and v from that of out (``grad``), and that of all scores in ``grad_mask`` unless it is None.
+
+    Arguments as for :func:`forward`; what is hidden by ``causal`` is not written to grad_mask.
+    """
     cdef Job p
     cdef Backward memory
     cdef int64_t size, tiles
     cdef Storage partial = None
-    _prepare_job(&p, table, scheme, q, k, v, mask, logs, causal, scale)
+    _prepare_job(&p, table, scheme, q, k, v, mask, kept, logs, causal, scale)
     _operand(&p.out, out)
     _operand(&p.grad, grad)
     _operand(&p.grad_q, grad_q)
     _operand(&p.grad_k, grad_k)
     _operand(&p.grad_v, grad_v)
+    _operand(&p.grad_mask, grad_mask)
     p.blocks = _cut(p.keys, KEYS_BACK * p.rows)
     p.parts = min(p.blocks, _cut(FEW_TASKS, q.sizes[0] * k.sizes[1]))
     size = _lay_out_back(&p, &memory, NULL)
@@ -342,7 +355,8 @@ cdef int64_t _lay_out_back(Job* p, Backward* f, char* memory) noexcept nogil:
     f.scores = end
     f.slopes = f.scores + block * PAIR * p.wide
     f.mask = f.slopes + block * PAIR * p.wide
-    f.keys = f.mask + _whole(block, p.lanes) * p.wide
+    f.kept = f.mask + _whole(block, p.lanes) * p.wide
+    f.keys = f.kept + _whole(block, p.lanes) * p.wide
     f.values = f.keys + KEYS_BACK * f.panel_k
     f.keys_wide = f.values + KEYS_BACK * f.panel_v
     f.deep_q = f.keys_wide + side // p.rows * f.panel_wide
@@ -405,7 +419,7 @@ cdef void _write_queries(Job* p, char* sums, int64_t distance, int64_t partials,
         memcpy(factors + i * p.unit, p.scale, p.unit)
     for i in range(_cut(p.queries, p.columns)):
         q = i * p.columns
-        p.kernels.unload(sums + i * panel, distance, partials, factors, _head(&p.grad_q, batch, head, q), p.grad_q.row,
+        p.kernels.unload(sums + i * panel, p.wide, distance, partials, factors, _head(&p.grad_q, batch, head, q), p.grad_q.row,
                          min(p.columns, p.queries - q), p.inside)
 
 
@@ -453,8 +467,9 @@ cdef void _run_block(Job* p, Backward* f, int64_t batch, int64_t head, int64_t k
 cdef void _run_pair(Job* p, Backward* f, int64_t batch, int64_t head, int64_t first, int64_t k, int64_t keys, int64_t place) noexcept nogil:
     """``keys`` keys from ``k`` on meet a pair of panels of queries, from ``first`` on."""
     cdef Kernels* kernels = &p.kernels
-    cdef int64_t panels = _cut(keys, p.rows), apart = PAIR * p.wide, high = p.rows * apart, i, j, q, number, far = 1 << 62
+    cdef int64_t panels = _cut(keys, p.rows), apart = PAIR * p.wide, high = p.rows * apart, i, j, q, number, count, far = 1 << 62
     cdef char* mask
+    cdef char* kept
     cdef char* scores
     cdef char* slopes
     for j in range(min(<int64_t>PAIR, _cut(p.queries - first, p.columns))):
@@ -463,13 +478,32 @@ cdef void _run_pair(Job* p, Backward* f, int64_t batch, int64_t head, int64_t fi
         for i in range(panels):
             kernels.multiply(f.keys + i * f.panel_k, f.deep_q + number * f.panel_q, p.wide, scores + i * high, apart, p.inside, 1)
             kernels.multiply(f.values + i * f.panel_v, f.deep_g + number * f.panel_g, p.wide, slopes + i * high, apart, p.outside, 1)
-        mask = _mask_of(p, batch, head, q, min(p.columns, p.queries - q), k, keys, f.mask)
+        count = min(p.columns, p.queries - q)
+        mask = _tile_of(p, &p.mask, batch, head, q, count, k, keys, f.mask)
+        kept = _tile_of(p, &p.kept, batch, head, q, count, k, keys, f.kept)
+        if kept != NULL:
+            kernels.drop(slopes, apart, kept, keys)
         kernels.reweigh(scores, slopes, panels * p.rows, mask, q - k if p.causal else far, f.logs + number * p.wide, f.inner + number * p.wide)
+        if kept != NULL:
+            kernels.drop(scores, apart, kept, keys)
+        if p.grad_mask.data != NULL:
+            _write_slopes(p, slopes, _head(&p.grad_mask, batch, head, q) + k * p.item, count, keys)
         for i in range(_cut(p.inside, p.rows)):
             kernels.multiply(f.keys_wide + i * f.panel_wide, slopes, apart, f.sums_q + number * f.panel_sums + i * p.rows * p.wide, p.wide,
                              keys, 0)
     _add_to_keys(p, f.scores, f.wide_g, f.panel_column, f.sums_v + place * f.row_v, f.row_v, first, panels, p.outside)
     _add_to_keys(p, f.slopes, f.wide_q, f.panel_column, f.sums_k + place * f.row_k, f.row_k, first, panels, p.inside)
+
+
+cdef void _write_slopes(Job* p, char* slopes, char* out, int64_t count, int64_t keys) noexcept nogil:
+    cdef char[8 * MOST_COLUMNS] ones
+    cdef int64_t i
+    for i in range(p.columns):
+        if p.unit == 8:
+            (<double*>ones)[i] = 1
+        else:
+            (<float*>ones)[i] = 1
+    p.kernels.unload(slopes, PAIR * p.wide, 0, 1, ones, out, p.grad_mask.row, count, keys)
 
 
 cdef void _add_to_keys(Job* p, char* tiles, char* columns, int64_t column, char* sums, int64_t stride, int64_t first, int64_t panels,

@@ -8,10 +8,11 @@ ctypedef void (*Kernel)(char **pointers, const int64_t *inner, const int64_t *ou
 cdef enum:
     TWIST = 0
     UNIFORM = 1  # followed by its float64 form
-    NORMAL = 3
+    NORMAL = 3   # likewise
+    BERNOULLI = 5
 
-cdef Kernel[5] _kernels
-cdef tuple _KERNEL_NAMES = ("twist", "uniform_f32", "uniform_f64", "normal_f32", "normal_f64")
+cdef Kernel[6] _kernels
+cdef tuple _KERNEL_NAMES = ("twist", "uniform_f32", "uniform_f64", "normal_f32", "normal_f64", "bernoulli_f32")
 cdef object _compile = None
 
 
@@ -34,6 +35,8 @@ cdef int prepare(str stream, int code) except -1:
         load_kernel(UNIFORM + (code == F64))
     elif stream == "normal":
         load_kernel(NORMAL + (code == F64))
+    elif stream == "bernoulli" and code == F32:
+        load_kernel(BERNOULLI)
     return 0
 
 
@@ -104,6 +107,17 @@ cdef void uniform_by_kernel(Pass *p, int64_t begin, int64_t end) noexcept nogil:
     pointers[2] = <char *>singles if p.code == F32 else <char *>doubles
     pointers[3] = pointers[2] + size
     p.kernel(pointers, inner, outer, end - begin, 1)
+
+
+cdef void bernoulli_by_kernel(char *out, uint32_t *words, double threshold, int64_t n) noexcept nogil:
+    """Adjacent float32 zeros and ones from pairs of raw words."""
+    cdef char *pointers[3]
+    cdef int64_t[3] inner
+    cdef int64_t[3] outer
+    pointers[0], pointers[1], pointers[2] = out, <char *>words, <char *>&threshold
+    inner[0], inner[1], inner[2] = 4, 8, 0
+    outer[0], outer[1], outer[2] = 0, 0, 0
+    _kernels[BERNOULLI](pointers, inner, outer, n, 1)
 
 
 cdef void normal_pass(void *context, int64_t begin, int64_t end) noexcept nogil:

@@ -333,8 +333,15 @@ cdef void bernoulli_row(Walk *w, char *out, char *a, char *b, int64_t n) noexcep
     cdef double threshold = load(a, w.code[1]) * 9007199254740992.0
     cdef int64_t k, i
     cdef uint64_t u
+    cdef bint by_kernel = w.code[0] == F32 and w.stride[0][0] == 4 and _kernels[BERNOULLI] != NULL
     while n > 0:
         k = min(n, <int64_t>CHUNK)
+        if by_kernel:
+            raw_words(w.engine, words, 2 * k)
+            bernoulli_by_kernel(out, words, threshold, k)
+            out += 4 * k
+            n -= k
+            continue
         draw_words(w.engine, words, 2 * k)
         for i in range(k):
             u = ((<uint64_t>words[2 * i] << 32) | words[2 * i + 1]) & 0x1FFFFFFFFFFFFFu

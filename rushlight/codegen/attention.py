@@ -13,6 +13,8 @@ The way back makes weights and their slopes anew from the saved logarithms of th
     slopes      = weights * (values grad^T - grad . output)
     grad keys   = slopes queries,   grad queries^T = keys^T slopes
 
+Dropout multiplies the weights after they are summed up, and their slopes before: ``values grad^T`` above.
+
 Everything is computed in the opmath type; panels are those of :mod:`.gemm`, widened as they are packed.
 """
 
@@ -38,9 +40,10 @@ FUNCTIONS = {
     "scaled": "ptr %panel, i64 %k, ptr %factor",
     "weigh": "ptr %scores, i64 %keys, ptr %mask, i64 %diagonal, ptr %state, ptr %sums, i64 %rows",
     "reweigh": "ptr %scores, ptr %slopes, i64 %keys, ptr %mask, i64 %diagonal, ptr %logs, ptr %inner",
+    "drop": "ptr %tile, i64 %stride, ptr %kept, i64 %keys",
     "ending": "ptr %state, ptr %factor, ptr %logs",
     "inner": "ptr %x, ptr %y, i64 %k, ptr %result",
-    "unload": "ptr %sums, i64 %distance, i64 %partials, ptr %factors, ptr %out, i64 %stride, i64 %count, i64 %width",
+    "unload": "ptr %sums, i64 %step, i64 %distance, i64 %partials, ptr %factors, ptr %out, i64 %stride, i64 %count, i64 %width",
 }
 
 
@@ -64,9 +67,10 @@ def kernels(source):
     weigh           scores of ``keys`` rows become weights; state: maxima and sums of the columns, brought up to date; the ``rows`` rows of
                     the output's sums are rescaled. mask: a tile of numbers to add, or NULL; row r of column j counts if r <= diagonal + j
     reweigh         the same with known logarithms of the sums, and slopes (products of grad and values) become slopes of the scores
+    drop            a tile, ``stride`` from row to row, times a tile of numbers
     ending          1 / sum and the logarithm of the sum of exponentials, from the state; 0 and infinity where no key counted
     inner           the inner product of each column of two panels
-    unload          out[j, i] = factors[j] * sums[i, j] for ``count`` columns, ``width`` rows; sums: ``partials`` of them are added
+    unload          out[j, i] = factors[j] * sums[i, j] for ``count`` columns, ``width`` rows (``step`` apart); ``partials`` sums are added
     """
     scheme = AttentionScheme(source)
     numbers = scheme.numbers()
@@ -263,6 +267,12 @@ class _Kernels(Writer):
 
         self._walk(fn, take)
 
+    def _drop(self, fn):
+        with fn.loop("0", "%keys") as i:
+            row, kept = self._row(fn, "%tile", i, "%stride"), self._row(fn, "%kept", i, self.wide)
+            for g in self.groups:
+                self._store(fn, self._do(fn, "fmul", self._load(fn, row, g), self._load(fn, kept, g)), row, g)
+
     def _ending(self, fn):
         for g in self.groups:
             total = self._load(fn, at(fn, "%state", self.wide), g)
@@ -309,7 +319,7 @@ class _Kernels(Writer):
     def _square(self, fn, first, group):
         """The rows from ``first`` on of one group of columns: sums of all partials, times the factors."""
         s = self.scheme
-        rows = [self._row(fn, "%sums", fn.int("add", first, r), self.wide) for r in range(s.lanes)]
+        rows = [self._row(fn, "%sums", fn.int("add", first, r), "%step") for r in range(s.lanes)]
         totals = [fn.alloca(self.v) for _ in rows]
         for row, total in zip(rows, totals):
             self._store(fn, self._load(fn, row, group), total)

@@ -30,13 +30,10 @@ def scaled_dot_product_attention(
             "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
         )
     scale = 1 / math.sqrt(query.size(-1)) if scale is None else scale
-    if dropout_p == 0:
-        out = _attention.tiled(query, key, value, attn_mask, is_causal, scale)
-        if out is not None:
-            return out
-        return _attention.composed(query, key, value, attn_mask, is_causal, scale)
     # PyTorch's random numbers are drawn for all weights, one after the other.
-    return _attention.composed(query, key, value, attn_mask, is_causal, scale, lambda weights: dropout(weights, dropout_p))
+    drop = None if dropout_p == 0 else lambda weights: dropout(weights, dropout_p)
+    out = _attention.tiled(query, key, value, attn_mask, is_causal, scale, drop)
+    return _attention.composed(query, key, value, attn_mask, is_causal, scale, drop) if out is None else out
 
 
 def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):

@@ -29,14 +29,24 @@ def _unit32(raw):
     return ex.cast(ex.cast(y & 0xFFFFFF, "i32"), "f32") * 2.0**-24
 
 
-def _unit64(raw):
-    """Two raw words, tempered side by side in one u64 whose low half came first, as a float64 in [0, 1)."""
+def _word53(raw):
+    """Two raw words, tempered side by side in one u64 whose low half came first, as an i64 of 53 bits."""
     y = raw ^ ((raw >> 11) & 0x001FFFFF001FFFFF)
     y = y ^ ((y << 7) & 0x9D2C56809D2C5680)
     y = y ^ ((y << 15) & 0xEFC60000EFC60000)
     y = y ^ ((y >> 18) & 0x00003FFF00003FFF)
-    y = ((y << 32) | (y >> 32)) & 0x1FFFFFFFFFFFFF
-    return ex.cast(ex.cast(y, "i64"), "f64") * 2.0**-53
+    return ex.cast(((y << 32) | (y >> 32)) & 0x1FFFFFFFFFFFFF, "i64")
+
+
+def _unit64(raw):
+    """Two raw words as a float64 in [0, 1)."""
+    return ex.cast(_word53(raw), "f64") * 2.0**-53
+
+
+def _bernoulli():
+    """1 where a word of 53 bits is below a threshold, else 0."""
+    below = fn.lt(ex.cast(_word53(ex.input(0, "u64")), "f64"), ex.input(1, "f64"))
+    return (ex.cast(below, "f32"),), ("u64", "f64")
 
 
 def _uniform(type, raw, unit):
@@ -121,6 +131,7 @@ _KERNELS = {
     "uniform_f64": (_uniform, ("f64", "u64", _unit64), "ccss"),
     "normal_f32": (_normal_f32, (), "ccccss"),
     "normal_f64": (_normal_f64, (), "ccccss"),
+    "bernoulli_f32": (_bernoulli, (), "ccs"),
 }
 
 

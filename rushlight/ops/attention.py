@@ -97,16 +97,25 @@ def _summed(grad, like):
     return grad if groups == 1 else reduction.sum(shape.reshape(grad, (grad.shape[0], like.shape[1], groups, *grad.shape[2:])), 2)
 
 
-def _composed_gradients(grad, query, key, value, mask, causal, scale):
+def _composed_gradients(grad, query, key, value, mask, kept, causal, scale, needs):
     groups = query.shape[1] // key.shape[1]
     keys, values = _repeated(key, groups), _repeated(value, groups)
     weights = _weights(query, keys, mask, causal, scale)
+    dropped = weights if kept is None else arithmetic.mul(weights, kept)
     slopes = contraction.matmul(grad, shape.transpose(values, -2, -1))
+    slopes = slopes if kept is None else arithmetic.mul(slopes, kept)
     slopes = arithmetic.mul(weights, arithmetic.sub(slopes, reduction.sum(arithmetic.mul(weights, slopes), -1, True)))
+    towards_mask = _as_the_mask(slopes, mask) if needs[3] else None
     slopes = arithmetic.mul(slopes, scale)
     towards_key = contraction.matmul(shape.transpose(slopes, -2, -1), query)
-    towards_value = contraction.matmul(shape.transpose(weights, -2, -1), grad)
-    return contraction.matmul(slopes, keys), _summed(towards_key, key), _summed(towards_value, value)
+    towards_value = contraction.matmul(shape.transpose(dropped, -2, -1), grad)
+    return contraction.matmul(slopes, keys), _summed(towards_key, key), _summed(towards_value, value), towards_mask
+
+
+def _as_the_mask(slopes, mask):
+    """The slopes of all scores, summed over the dims along which the mask repeats."""
+    repeated = tuple(i for i, (n, m) in enumerate(zip(slopes.shape, mask.shape)) if n != m)
+    return shape.cast(reduction.sum(slopes, repeated, True) if repeated else slopes, mask.dtype)
 
 
 # -- the kernels --
@@ -138,37 +147,45 @@ def _as_numbers(mask, query, keys):
     return shape.expand(_in_rows(mask), (*query.shape[:-1], keys))
 
 
-@library(where="", differentiable="query key value", label="ScaledDotProductFlashAttentionForCpu")
-def attention(query, key, value, mask, causal, scale):
-    """(softmax(query @ key^T * scale + mask) @ value, logarithms of the sums of exponentials).
+@library(where="", differentiable="query key value mask", label="ScaledDotProductFlashAttentionForCpu")
+def attention(query, key, value, mask, kept, causal, scale):
+    """((softmax(query @ key^T * scale + mask) * kept) @ value, logarithms of the sums of exponentials).
 
     query (B, H, L, E), key (B, Hk, S, E), value (B, Hk, S, Ev) of one floating dtype, H a multiple of Hk, no size 0; mask, or None: True
-    where a key counts, or numbers to add, broadcast to (B, H, L, S), which gets no gradient.
+    where a key counts, or numbers to add, of four dims that broadcast to (B, H, L, S). kept, or None: (B, H, L, S), of query's dtype; it
+    gets no gradient.
     """
     query, key, value = _in_rows(query), _in_rows(key), _in_rows(value)
     out = _ordered_as(query, value.shape[3])
     logs = creation.empty(tuple(query.shape[:3]), dtype=_float32 if query.dtype.itemsize == 2 else query.dtype, device=query.device)
     forward, _ = _passes(query)
-    forward(query, key, value, _as_numbers(mask, query, key.shape[2]), causal, scale, out, logs)
+    forward(query, key, value, _as_numbers(mask, query, key.shape[2]), *_on_a_cpu(query, kept), causal, scale, out, logs)
     return out, logs
 
 
+def _on_a_cpu(query, *more):
+    """The arguments of the CPU's passes that a GPU's do not have."""
+    return () if query.is_cuda else more
+
+
 @attention.backward_of
-def _(grads, query, key, value, mask, causal, scale, results):
+def _(grads, query, key, value, mask, kept, causal, scale, results, needs):
     if is_grad_enabled():
-        return _composed_gradients(grads[0], query, key, value, mask, causal, scale)
+        return _composed_gradients(grads[0], query, key, value, mask, kept, causal, scale, needs)
     out, logs = results
     query, key, value, grad = _in_rows(query), _in_rows(key), _in_rows(value), _in_rows(grads[0])
     towards = [_ordered_as(x, x.shape[3]) for x in (query, key, value)]
+    slopes = creation.zeros((*query.shape[:3], key.shape[2]), dtype=query.dtype, device=query.device) if needs[3] else None
     _, backward = _passes(query)
-    backward(query, key, value, _as_numbers(mask, query, key.shape[2]), causal, scale, out, logs, grad, *towards)
-    return tuple(towards)
+    numbers = _as_numbers(mask, query, key.shape[2])
+    backward(query, key, value, numbers, *_on_a_cpu(query, kept), causal, scale, out, logs, grad, *towards, *_on_a_cpu(query, slopes))
+    return (*towards, None if slopes is None else _as_the_mask(slopes, mask))
 
 
-def tiled(query, key, value, mask, causal, scale):
+def tiled(query, key, value, mask, causal, scale, dropout=None):
     """:func:`attention` for any leading dims that broadcast; None where the kernels do not compute this call."""
     operands = [query, key, value]
-    if not _fits(*operands, mask):
+    if not _fits(*operands, mask) or (query.is_cuda and dropout is not None):
         return None
     rank = max(query.ndim, key.ndim, value.ndim)
     operands = [_front(x, 3) for x in operands]
@@ -185,7 +202,10 @@ def tiled(query, key, value, mask, causal, scale):
     if mask is not None:
         mask = _front(mask, 2)
         mask = _front(mask, 4) if len(lead) < 2 else _of_rank_four(_front(mask, 3), lead, batch, own)
-    out = attention(*operands, mask, causal, scale)[0]
+    kept = None
+    if dropout is not None:
+        kept = dropout(creation.ones((*operands[0].shape[:3], key.shape[-2]), dtype=query.dtype, device=query.device))
+    out = attention(*operands, mask, kept, causal, scale)[0]
     if len(lead) == 1:
         return out
     return shape.reshape(out, (*lead, own, *out.shape[-2:]) if rank > 2 or lead or own > 1 else tuple(out.shape[-2:]))
@@ -194,7 +214,7 @@ def tiled(query, key, value, mask, causal, scale):
 def _fits(query, key, value, mask):
     return (
         query.dtype.is_floating_point and query.dtype.itemsize > 1 and query.dtype is key.dtype is value.dtype
-        and 0 not in (*query.shape, *key.shape, *value.shape) and not (mask is not None and mask.requires_grad)
+        and 0 not in (*query.shape, *key.shape, *value.shape) and not (mask is not None and mask.requires_grad and query.is_cuda)
         and query.device == key.device == value.device and _tiles_on(query, key, value)
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from . import creation, joining, movement, reduction, shape
 from ._define import library, rowwise
 from .pool import Windows, around, run, shifted
 
-_float32 = _tensor.dtypes()["float32"]
+_int32, _float32 = (_tensor.dtypes()[name] for name in ("int32", "float32"))
 _packing = {}
 
 
@@ -178,30 +178,52 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
     rows = shape.reshape(weight, (groups, inputs // groups, outputs, *window))
     rows = shape.reshape(shape.permute(rows, (0, 2, 3, 4, 5, 1)), (groups * outputs, *window, inputs // groups))
     rows = shape.contiguous(rows)  # of which every residue takes whole runs of channels
-    for residue in itertools.product(*map(range, steps)):
-        target, taps, offsets = _places(out, residue, steps), [], []
-        for r, k, s, d, p in zip(residue, window, steps, gaps, edges):
-            reaching = [i for i in range(k) if (r + p - i * d) % s == 0]
-            taps.append(slice(reaching[0], None, s // math.gcd(s, d)) if reaching else slice(0, 0))
-            offsets.append([(r + p - i * d) // s for i in reaching])
-        if target.numel() == 0:
-            continue
-        if not all(offsets):
-            _filled_with(target, bias)
-            continue
-        chosen = rows[:, taps[0], taps[1], taps[2]]
-        if math.prod(steps) == 1 or x.is_cuda:
-            _run(x, chosen, bias, target, (1, 1, 1), offsets, groups)
-        else:
-            part = creation.empty(tuple(target.shape), dtype=out.dtype, device=out.device)
-            _run(x, chosen, bias, part, (1, 1, 1), offsets, groups)
-            shape.copy_(target, part)
+    direct = x.is_cuda or math.prod(steps) == 1
+    for high in itertools.product(*map(range, steps[:2])):
+        parts = []
+        for last in range(steps[2]):
+            target, taps, offsets = _places(out, (*high, last), steps), [], []
+            for r, k, s, d, p in zip((*high, last), window, steps, gaps, edges):
+                reaching = [i for i in range(k) if (r + p - i * d) % s == 0]
+                taps.append(slice(reaching[0], None, s // math.gcd(s, d)) if reaching else slice(0, 0))
+                offsets.append([(r + p - i * d) // s for i in reaching])
+            part = target if direct else creation.empty(tuple(target.shape), dtype=out.dtype, device=out.device)
+            parts.append(part)
+            if part.numel() == 0:
+                continue
+            if all(offsets):
+                _run(x, rows[:, taps[0], taps[1], taps[2]], bias, part, (1, 1, 1), offsets, groups)
+            else:
+                _filled_with(part, bias)
+        if not direct:
+            _interleave(parts, _places(out, (*high, 0), (*steps[:2], 1)))
 
 
 def _places(out, residue, steps):
     """The view of the output's places that leave this residue."""
     index = tuple(slice(r, None, s) for r, s in zip(residue, steps))
     return out[(slice(None), slice(None), *index)]
+
+
+_WIDER = {2: ("i16", "i32", _tensor.dtypes()["int16"], _int32), 4: ("i32", "i64", _int32, _tensor.dtypes()["int64"])}
+"""For elements of some bytes: the integers of their size and of twice that, in the kernel language and as dtypes."""
+
+
+def _woven(type, narrow, wide):
+    """Two elements side by side, the first at the lower address."""
+    first, second = (ex.cast(ex.input(i, narrow), wide) for i in (0, 1))
+    bits = ty.BITS[narrow]
+    return ((first & ((1 << bits) - 1) | second << bits, wide),), (narrow, narrow), "interleave"
+
+
+def _interleave(parts, out):
+    """Column c of out is column c / n of part c mod n, of n parts. Neighbours are written as one element."""
+    if len(parts) == 2 and parts[0].shape == parts[1].shape and out.dtype.itemsize in _WIDER and out.numel():
+        narrow, wide, single, double = _WIDER[out.dtype.itemsize]
+        run(_woven, (narrow, wide), shape.view(out, double), *(shape.view(part, single) for part in parts))
+        return
+    for i, part in enumerate(parts):
+        shape.copy_(out[..., i :: len(parts)], part)
 
 
 def _weight_sums(x, grad, window, steps, edges, gaps, groups):
