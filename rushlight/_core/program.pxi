@@ -238,7 +238,7 @@ cdef bint _turn(Loop* loop, int item) noexcept nogil:
     """Is this a transposed copy (the output dense along the inner dim, the input along another)? Then that one becomes the second."""
     cdef int d, o
     cdef int64_t t
-    if loop.stride[0][0] != item or loop.stride[1][0] == item or loop.size[0] < 4:
+    if loop.stride[0][0] != item or loop.stride[1][0] == item or loop.size[0] < 2:
         return False
     for d in range(1, loop.ndim):
         if loop.stride[1][d] == item and loop.size[d] >= 4:
