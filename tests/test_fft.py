@@ -1,7 +1,10 @@
 """Fourier transforms against PyTorch: every function with its sizes, dims and scales, errors and gradients."""
 
+import numpy as np
 import pytest
 from expressions import check, check_gradients, rows
+
+import rushlight as rl
 
 
 @rows(
@@ -130,9 +133,44 @@ def test_gradients(row):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 17, 1000])
 def test_inverse_gives_the_signal_back(n):
-    import rushlight as rl
-
     x = rl.arange(float(n)).sin()
     for there, back in ((rl.fft.fft, rl.fft.ifft), (rl.fft.rfft, rl.fft.irfft), (rl.fft.ihfft, rl.fft.hfft)):
         again = back(there(x), n)
         assert float((again - x).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("shape, dims", [
+    ((64, 128), (1,)), ((64, 105), (1,)), ((8, 48, 40), (1,)), ((96, 90), (0,)), ((3, 50, 7, 12), (1,)), ((2, 64, 64), (1, 2)),
+    ((4, 36, 49), (2, 1)), ((5000, 1, 2), (2,)), ((16, 8192), (1,)), ((17, 1331), (1,)),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_large_transforms_against_numpy(shape, dims, dtype):
+    """Sizes at which the kernels of ops/_fourier take over (and one with a factor of 11, where they don't)."""
+    generator = np.random.default_rng(0)
+    x = (generator.standard_normal(shape) + 1j * generator.standard_normal(shape)).astype(dtype)
+    bound = 1e-6 if dtype == "complex64" else 2e-15
+    for name in ("fftn", "ifftn"):
+        expected = getattr(np.fft, name)(x.astype(np.complex128), axes=dims)
+        found = getattr(rl.fft, name)(rl.from_numpy(x), dim=dims)
+        assert found.is_contiguous() and found.numpy().dtype == x.dtype
+        assert np.abs(found.numpy() - expected).max() < bound * np.abs(expected).max()
+    real = np.ascontiguousarray(x.real)
+    expected = np.fft.rfftn(real.astype(np.float64), axes=dims)
+    found = rl.fft.rfftn(rl.from_numpy(real), dim=dims).numpy()
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < bound * np.abs(expected).max()
+
+
+def test_large_transforms_do_not_depend_on_threads_or_strides():
+    x = rl.randn(300, 256, dtype=rl.complex64)
+    before = rl.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            rl.set_num_threads(threads)
+            results.append(rl.fft.fft(x))
+        results.append(rl.fft.fft(x.t().contiguous().t()))
+        results.append(rl.fft.fft(x.conj().resolve_conj().conj()))
+    finally:
+        rl.set_num_threads(before)
+    assert all(rl.equal(results[0], r) for r in results[1:])

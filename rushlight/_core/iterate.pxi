@@ -172,14 +172,15 @@ cdef void _run_range(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef int run_loop(Loop* loop) except -1:
     """Runs the whole loop, split by shape over the pool when it is large."""
-    cdef int64_t total = 1, outer = 1, grain
+    cdef int64_t total = 1, outer = 1, grain, share
     cdef int i
     for i in range(loop.ndim):
         total *= loop.size[i]
     if total == 0:
         return 0
     outer = total // loop.size[0]
-    if total < 2 * GRAIN:
+    share = GRAIN if loop.n_operands <= 4 else 4 * GRAIN // loop.n_operands     # so many operands are more work
+    if total < 2 * share:
         if total < GRAIN // 4:
             _run_range(loop, 0, total if loop.ndim == 1 else outer)
         else:
@@ -188,9 +189,9 @@ cdef int run_loop(Loop* loop) except -1:
         return 0
     with nogil:
         if loop.ndim == 1:
-            parallel_for(_run_range, loop, 0, total, GRAIN)
+            parallel_for(_run_range, loop, 0, total, share)
         else:
-            grain = max(<int64_t>1, GRAIN // loop.size[0])
+            grain = max(<int64_t>1, share // loop.size[0])
             if loop.size[1] >= 64:
                 grain = (grain + 63) // 64 * 64       # blocks for the kernels that work on two dims at once
             parallel_for(_run_range, loop, 0, outer, grain)

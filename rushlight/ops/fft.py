@@ -1,5 +1,5 @@
-"""Discrete Fourier transforms through NumPy's pocketfft, with their adjoints as gradients, and the short-time
-transform.
+"""Discrete Fourier transforms, with their adjoints as gradients, and the short-time transform. Complex results of friendly sizes
+come from the kernels of ``_fourier``, all others from NumPy's pocketfft.
 
 Three transforms do all the work: complex to complex, real to half of a spectrum, and half of a spectrum to real. What
 the public functions add is the choice of sizes, dims and scales. The adjoint of each is again one of them, so gradients
@@ -9,7 +9,7 @@ exist to every order.
 import math
 
 from .._core import tensor as _tensor
-from . import arithmetic, casting, creation, exchange, joining, movement, reduction, shape
+from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
 from ._define import composite, library
 from .index import title
 from .joining import _wrap
@@ -45,6 +45,9 @@ def _on_gpu():
 def _c2c(input, dims, scale, forward):
     if input.is_cuda:
         return _on_gpu().c2c(input, dims, scale, forward)
+    out = _fourier.transform(input, dims, scale, forward)
+    if out is not None:
+        return out
     fft = _numpy().fft
     transform = fft.fftn if forward else fft.ifftn
     return _tensor_of(transform(_array(input), axes=dims, norm="backward" if forward else "forward"), scale)
@@ -60,6 +63,9 @@ def _r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
     if input.is_cuda:
         return _on_gpu().r2c(input, dims, scale)
+    out = _fourier.half_transform(input, dims, scale)
+    if out is not None:
+        return out
     return _tensor_of(_numpy().fft.rfftn(_array(input), axes=dims), scale)
 
 
