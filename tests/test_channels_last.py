@@ -71,6 +71,26 @@ def test_gradients_lie_as_pytorchs(case):
     same(results[1], results[0], case, scale=100)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("size", [(2, 5, 7, 3), (3, 4, 2, 3, 2), (1, 33, 1, 1), (2, 3, 0, 4)])
+def test_windows_of_one_place(size, transposed):
+    """They are products of matrices where images are channels-last; row-major ones are the reference, to second order."""
+    rl.manual_seed(4)
+    rank = len(size) - 2
+    options = [1] * rank, [0] * rank, [1] * rank, transposed, [0] * rank, 1
+    matrix = (size[1], 6) if transposed else (6, size[1])
+    leaves = [rl.randn(shape, dtype=rl.float64) for shape in (size, matrix, (6,))]
+    results = []
+    for format in (rl.contiguous_format, rl.channels_last if rank == 2 else rl.channels_last_3d):
+        x, w, b = (t.clone().requires_grad_() for t in leaves)
+        image = x.contiguous(memory_format=format)
+        y = rl.convolution(image, w.reshape(*w.shape, *[1] * rank), b, *options)
+        first = rl.autograd.grad((y * y * y).sum(), (x, w, b), create_graph=True)
+        results.append([y, *first, *rl.autograd.grad(sum((g * g).sum() for g in first), (x, w, b))])
+    for ours, reference in zip(*results):
+        assert rl.allclose(ours, reference, rtol=1e-10, atol=1e-10)
+
+
 def test_three_dimensions():
     strides = []
     for t in (torch, rl):

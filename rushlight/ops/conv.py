@@ -13,8 +13,9 @@ from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import creation, joining, movement, reduction, shape
+from . import contraction, creation, joining, movement, reduction, shape
 from ._define import library, rowwise
+from ._format import is_channels_last
 from .pool import Windows, around, run, shifted
 
 _int32, _float32 = (_tensor.dtypes()[name] for name in ("int32", "float32"))
@@ -52,6 +53,9 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
               [4., 4.]]]])
     """
     taps = weight.shape[2:]
+    if groups == 1 and _is_product(taps, stride, padding, input) and not any(output_padding):
+        matrix = shape.reshape(weight, weight.shape[:2])
+        return _as_image(contraction.linear(_as_rows(input), shape.transpose(matrix, 0, 1) if transposed else matrix, bias), input)
     if transposed:
         size = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + extra
                 for n, s, p, d, k, extra in zip(input.shape[2:], stride, padding, dilation, taps, output_padding)]  # fmt: skip
@@ -72,6 +76,23 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     compute = _spread if transposed else _correlate
     compute(_in_three(input), _in_three(weight), bias, _in_three(out), steps, edges, gaps, groups)
     return out
+
+
+def _is_product(window, stride, padding, *images):
+    """Are these channels-last images, and the window a single place? Then a convolution is a product of matrices as they lie."""
+    return (all(n == 1 for n in (*window, *stride)) and not any(padding)
+            and all(x.ndim > 3 and x.dtype.is_floating_point and x.numel() and is_channels_last(x) for x in images))  # fmt: skip
+
+
+def _as_rows(image):
+    """(N, C, *size) as (N * size, C)."""
+    return shape.reshape(shape.permute(image, (0, *range(2, image.ndim), 1)), (-1, image.shape[1]))
+
+
+def _as_image(rows, like):
+    """Rows as channels-last images of the size of ``like``."""
+    pixels = shape.reshape(rows, (like.shape[0], *like.shape[2:], rows.shape[1]))
+    return shape.permute(pixels, (0, like.ndim - 1, *range(1, like.ndim - 1)))
 
 
 def _filled_with(out, bias):
@@ -108,6 +129,9 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     """The gradient of a convolution's weights (O, C / groups, *window), from its input and its output's gradient."""
     if input.numel() == 0 or output_grad.numel() == 0:
         return creation.zeros((output_grad.shape[1], input.shape[1] // groups, *window), dtype=output_grad.dtype, device=output_grad.device)
+    if groups == 1 and _is_product(window, stride, padding, input, output_grad):
+        sums = contraction.mm(shape.transpose(_as_rows(output_grad), 0, 1), _as_rows(input))
+        return shape.reshape(sums, (*sums.shape, *window))
     if groups == input.shape[1] == output_grad.shape[1]:
         return _weights_alone(input, output_grad, Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:]))
     wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, output_grad)]
