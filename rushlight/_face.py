@@ -13,7 +13,8 @@ ROOMS = (
     "nn", "optim", "utils", "autograd", "linalg", "fft", "special", "func", "cuda", "random", "distributions", "testing",
     "backends", "version", "serialization", "accelerator", "types", "return_types", "multiprocessing", "compiler",
     "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu", "xpu", "mps", "mtia",
-    "_C", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "signal", "__config__",
+    "_C", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "quasirandom", "signal",
+    "__config__",
 )  # fmt: skip
 
 # name -> module that defines it: imported when first used

@@ -147,6 +147,8 @@ def _rows(nested, dim, indent, form):
 
 
 def _body(t, indent):
+    if t.is_meta:
+        return "..."
     summarise = t.dim() > 0 and t.numel() > PRINT_OPTS.threshold
     nested = _excerpt(t, summarise)
     form = _Complex if t.is_complex() else _Real if t.is_floating_point() else _Plain
@@ -156,8 +158,11 @@ def _body(t, indent):
 def _suffixes(t, default):
     """What follows the elements: size, dtype, device, history."""
     out = []
-    if t.device.type != str(get_default_device()).partition(":")[0]:
+    if t.is_meta or t.device.type != str(get_default_device()).partition(":")[0]:
         out.append(f"device='{t.device}'")
+    if t.is_meta:
+        out.append(f"size={tuple(t.shape)}")
+        return out if t.dtype == default else [*out, f"dtype={t.dtype}"]
     if t.numel() == 0:
         if t.dim() != 1:
             out.append(f"size={tuple(t.shape)}")
@@ -201,7 +206,7 @@ def tensor_text(t, contents=None):
     """``repr(t)``. contents: text to stand for the elements."""
     plain = t.as_subclass(Tensor).detach()  # nobody intercepts the printing
     opening = "tensor(" if type(t).__name__ in ("Tensor", "Parameter") else f"{type(t).__name__}("
-    body = contents or ("[]" if t.numel() == 0 else _body(plain, len(opening)))
+    body = contents or ("[]" if t.numel() == 0 and not t.is_meta else _body(plain, len(opening)))
     text = opening + body
     return _add_suffixes(text, _suffixes(t, get_default_dtype()) + _history(t), len(opening), False)
 

@@ -109,7 +109,7 @@ cdef class Storage:
         global _live, _cached
         cdef int64_t size
         if self.bucket < 0:
-            if self.bucket == DEVICE_BLOCK:
+            if self.bucket == DEVICE_BLOCK and self.place != META:
                 _give_block(self)
             return
         if self.bucket == HEAP_BLOCK:
@@ -161,8 +161,8 @@ cdef class Storage:
         return map_file(filename, shared, nbytes)
 
     def data_ptr(self):
-        """The address of the first byte."""
-        return <size_t>self.address
+        """The address of the first byte; 0 on the device "meta"."""
+        return <size_t>self.address if self.place != META else 0
 
     def element_size(self):
         """1: an untyped storage is made of bytes."""
@@ -174,7 +174,7 @@ cdef class Storage:
 
     @property
     def is_cuda(self):
-        return self.place > 0
+        return 0 < self.place < META
 
     @property
     def _cdata(self):
@@ -231,6 +231,9 @@ cdef Storage allocate(int64_t nbytes, int place=0):
     s.length = nbytes
     if nbytes <= 0:
         return s
+    if place == META:
+        _take_nowhere(s, nbytes)
+        return s
     if place:
         _take_block(s, nbytes)
         return s
@@ -249,6 +252,18 @@ cdef Storage allocate(int64_t nbytes, int place=0):
     return s
 
 
+cdef char* _nowhere = <char*>(<size_t>1 << 56)      # no address of a process: the next storage on "meta" begins there
+
+
+cdef void _take_nowhere(Storage s, int64_t nbytes) noexcept:
+    """Addresses for a storage on the device "meta": they tell its views and overlaps, nobody reads them."""
+    global _nowhere
+    s.address, s.bucket = _nowhere, DEVICE_BLOCK
+    _nowhere += (nbytes | 511) + 1
+    if <size_t>_nowhere >> 62:
+        _nowhere = <char*>(<size_t>1 << 56)
+
+
 cdef int set_device_memory(int devices, take_block_t take, give_block_t give) except -1:
     global _n_devices, _take_block, _give_block
     _n_devices, _take_block, _give_block = devices, take, give
@@ -256,7 +271,7 @@ cdef int set_device_memory(int devices, take_block_t take, give_block_t give) ex
 
 
 cdef int gpu_count() noexcept:
-    return _n_devices if _n_devices > 0 else 0
+    return _n_devices if _n_devices > 0 else _meta_started    # tensors on "meta" go the ways of a GPU's
 
 
 cdef Storage foreign_storage(void* address, int64_t nbytes, object owner):

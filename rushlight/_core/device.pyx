@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
+from rushlight._core.place cimport META
 from rushlight._core.tape cimport call_site
 from rushlight._core.tensor cimport *
 
@@ -66,6 +67,8 @@ cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, i
                 unsigned int shared=0) except -1:
     """Queues a kernel on the current stream."""
     cdef void* extra[5]
+    if place == META:
+        return 0
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, parameters, <void*>2, &size, NULL     # buffer pointer, buffer size, end
     use(place)
     check(rl_driver.cuLaunchKernel(kernel.function, <unsigned int>min(grid, <int64_t>0x7FFFFFFF), 1, 1, block_x, block_y, 1, shared,
@@ -81,6 +84,8 @@ def launch_kernel(LoadedKernel kernel not None, int place, bytes parameters, gri
     cdef size_t size = len(parameters)
     g[0], g[1], g[2] = extents(grid)
     b[0], b[1], b[2] = extents(kernel.threads if block is None else block)
+    if place == META:
+        return
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, <char*>parameters, <void*>2, &size, NULL
     use(place)
     check(rl_driver.cuLaunchKernel(kernel.function, g[0], g[1], g[2], b[0], b[1], b[2], kernel.shared, current_stream(place), NULL, extra))

@@ -6,6 +6,10 @@ cdef int copy_bytes(void* target, int target_place, const void* source, int sour
     Host memory given here is read before the call returns where it is pageable, and only when the stream comes to it where it is pinned.
     """
     cdef int place = source_place if source_place else target_place
+    if target_place == META:
+        return 0
+    if source_place == META:
+        raise no_elements()
     if nbytes == 0:
         return 0
     use(place)
@@ -13,6 +17,11 @@ cdef int copy_bytes(void* target, int target_place, const void* source, int sour
         return copy_peer(target, target_place, source, source_place, nbytes)
     check(rl_driver.cuMemcpyAsync(target, source, nbytes, current_stream(place)))
     return 0
+
+
+cdef object no_elements():
+    return NotImplementedError("Cannot copy out of meta tensor; no data!\n  A tensor on the device 'meta' has a shape and no elements. For a "
+                               "module use module.to_empty(device=...), which makes its memory, and load or initialise its parameters.")
 
 
 cdef int copy_peer(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1:
@@ -37,6 +46,8 @@ cdef int copy_peer(void* target, int target_place, const void* source, int sourc
 
 
 cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1:
+    if place == META:
+        return 0
     use(place)
     if nbytes:
         check(rl_driver.cuMemsetD8Async(target, <unsigned char>byte, nbytes, current_stream(place)))
@@ -46,6 +57,8 @@ cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
 cdef int wait(int place) except -1:
     cdef void* stream
     cdef int code
+    if place == META:
+        return 0
     use(place)
     stream = current_stream(place)
     with nogil:
@@ -60,6 +73,8 @@ cdef Tensor to_place(Tensor t, int place, bint non_blocking):
     cdef Tensor dense = t if t.flags & CONTIGUOUS and not t.flags & (CONJ | NEG) else <Tensor>_callbacks["dense"](t)
     cdef Tensor out
     cdef int i
+    if t.place == META and place != META:
+        raise no_elements()
     if place == 0 and non_blocking:
         out = pinned_like(dense)
     elif dense.flags & CONTIGUOUS:
@@ -75,10 +90,10 @@ cdef int copy_dense(Tensor target, Tensor source, bint non_blocking) except -1:
     cdef int64_t nbytes = source.count * ITEMSIZE[source.code]
     cdef Tensor host = target if target.place == 0 else source if source.place == 0 else None
     cdef int place = source.place if source.place else target.place
-    if nbytes == 0:
+    if nbytes == 0 and source.place != META:
         return 0
     copy_bytes(target.address, target.place, source.address, source.place, nbytes)
-    if source.place and target.place:
+    if source.place and target.place or target.place == META:
         return 0
     if is_pinned_storage(host.memory):
         pinned_in_use(<PinnedBlock*>host.memory.block, current_stream(place))
@@ -97,6 +112,8 @@ cdef object element(Tensor t):
     cdef char[16] value
     if t.place == 0:
         return get_scalar(t.address, t.code)
+    if t.place == META:
+        raise RuntimeError("Tensor.item() cannot be called on meta tensors\n  A tensor on the device 'meta' has a shape and no elements.")
     copy_bytes(value, 0, t.address, t.place, ITEMSIZE[t.code])
     wait(t.place)
     return get_scalar(value, t.code)
@@ -135,7 +152,9 @@ def copy_storage(Storage target not None, Storage source not None, int64_t nbyte
 
 
 def reduce_storage(Storage storage not None):
-    """Pickling of a storage on a GPU: its bytes, and where they belong."""
+    """Pickling of a storage on a GPU: its bytes, and where they belong. Of one on "meta" its length."""
+    if storage.place == META:
+        return _storage_nowhere, (storage.length,)
     cdef Storage host = allocate(storage.length)
     copy_storage(host, storage, storage.length)
     return _storage_on, (bytes((<char*>host.address)[:storage.length]) if storage.length else b"", storage.place)
@@ -145,3 +164,7 @@ def _storage_on(bytes content, int place):
     cdef Storage s = allocate(len(content), place)
     copy_bytes(s.address, place, <char*>content, 0, len(content))
     return s
+
+
+def _storage_nowhere(int64_t length):
+    return allocate(length, device_arg("meta"))

@@ -90,7 +90,7 @@ cdef int run_on_device(Program p, Loop* loop, Operand* operands, uint64_t key, i
     cdef bint wide
     for d in range(loop.ndim):
         n *= loop.size[d]
-    if n == 0:
+    if n == 0 or place == META:
         return 0
     for i in range(p.n_in):
         if operands[i].tensor == NULL:
@@ -201,6 +201,8 @@ cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int6
     cdef uint64_t key
     cdef int o
     cdef bint column, wide
+    if place == META:
+        return 0
     if loop.n_kept == 2 and loop.kept[1] == 1:         # the CPU's kernels always see two dims of each group
         loop.n_kept = 1
     if loop.n_reduced == 2 and loop.reduced[1] == 1:

@@ -166,6 +166,8 @@ cdef class device:
             self.code = 0
         elif self.type == "cuda":
             self.code = 1 + (self.index or 0)
+        elif self.type == "meta":
+            self.code = META
         else:
             self.code = -1
 
@@ -215,6 +217,8 @@ cdef list _default_places = []       # what the open `with device` blocks restor
 
 
 cdef device _CPU = device("cpu")
+cdef device _META = device("meta")
+cdef bint _meta_started = False      # has a tensor been asked for there?
 cdef list _gpus = []                 # device objects by index, made when first asked for
 cdef int _n_devices = -1             # GPUs; -1 until the device layer has started
 
@@ -222,6 +226,8 @@ cdef int _n_devices = -1             # GPUs; -1 until the device layer has start
 cdef device device_of(int code):
     if code == 0:
         return _CPU
+    if code == META:
+        return _META
     while len(_gpus) < code:
         _gpus.append(device("cuda", len(_gpus)))
     return <device>_gpus[code - 1]
@@ -237,8 +243,12 @@ cdef int device_arg(object value) except -2:
     d = <device>value if type(value) is device else device(value)
     if d.code == 0:
         return 0
+    if d.code == META:
+        if not _meta_started:
+            _start_meta()
+        return META
     if d.type != "cuda":
-        raise NotImplementedError(f"the device type '{d.type}' is not supported by rushlight; use 'cpu' or 'cuda'")
+        raise NotImplementedError(f"the device type '{d.type}' is not supported by rushlight; use 'cpu', 'cuda' or 'meta'")
     if _n_devices < 0:
         _callbacks["start_cuda"](str(d))
     if d.index is None:
@@ -246,6 +256,13 @@ cdef int device_arg(object value) except -2:
     if d.code > _n_devices:
         raise _no_such_gpu(d)
     return d.code
+
+
+cdef int _start_meta() except -1:
+    global _meta_started
+    _callbacks["start_meta"]()
+    _meta_started = True
+    return 0
 
 
 cdef object _no_such_gpu(device d):
@@ -256,7 +273,7 @@ cdef object _no_such_gpu(device d):
 
 
 def place_of(value):
-    """The code of a device argument: 0 for the CPU, 1 + i for cuda:i, the default device's for None."""
+    """The code of a device argument: 0 for the CPU, 1 + i for cuda:i, 100 for meta, the default device's for None."""
     return device_arg(value)
 
 

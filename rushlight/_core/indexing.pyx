@@ -11,6 +11,7 @@ from libc.string cimport memcpy
 from rushlight._core.tensor import on_gpu
 
 from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed
+from rushlight._core.place cimport META
 from rushlight._core.operator cimport check_writable, clone, contiguous, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport *
@@ -393,6 +394,8 @@ cdef int _run_on_gpu(Loop* loop, str kind, tuple operands) except -1:
         for d in range(rank):
             extent += (loop.size[d] - 1) * max(loop.stride[o][d], -loop.stride[o][d])
         wide |= extent >> 31 != 0
+    if place == META:
+        return 0
     layout = _layout(loop, items)
     if rank == 1 and layout & 0xAAAAAAAA == 0:     # nothing strided: flat
         rank = 0

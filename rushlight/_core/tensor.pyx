@@ -15,6 +15,8 @@ from libc.math cimport INFINITY, NAN, copysign, fabs, frexp, isfinite, ldexp, ri
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from rushlight._core.place cimport META
+
 cdef extern from "Python.h":
     object PyObject_Vectorcall(object callable, PyObject** args, size_t n, PyObject* kwnames)
     PyObject* PyList_GET_ITEM(object l, Py_ssize_t i)
@@ -129,7 +131,7 @@ cdef object _overflow(int ndim, const int64_t* sizes, str more=""):
 
 cdef str type_string(Tensor t):
     """PyTorch's legacy type name: torch.FloatTensor, torch.cuda.LongTensor."""
-    return ("torch.cuda." if t.place > 0 else "torch.") + (<dtype>DTYPES[t.code])._info[1]
+    return ("torch." if t.place == 0 else "torch.meta." if t.place == META else "torch.cuda.") + (<dtype>DTYPES[t.code])._info[1]
 
 
 # -- making tensors --
@@ -337,12 +339,17 @@ cdef class Tensor:
     @property
     def is_cuda(self):
         """Is it on a GPU?"""
-        return self.place > 0
+        return 0 < self.place < META
 
     @property
     def is_cpu(self):
         """Is it in the CPU's memory?"""
         return self.place == 0
+
+    @property
+    def is_meta(self):
+        """Is it on the device "meta": a shape and a dtype without memory?"""
+        return self.place == META
 
     def size(self, dim=None):
         """The shape, or the length of one dim."""
@@ -382,7 +389,7 @@ cdef class Tensor:
 
     def data_ptr(self):
         """The address of the first element; 0 for an empty tensor."""
-        return <size_t>self.address if self.count else 0
+        return <size_t>self.address if self.count and self.place != META else 0
 
     def untyped_storage(self):
         """The memory behind this tensor, shared with its views."""
@@ -413,8 +420,8 @@ cdef class Tensor:
         return (<dtype>DTYPES[self.code]).is_signed
 
     def get_device(self):
-        """The index of the CUDA device, -1 on the CPU."""
-        return self.place - 1
+        """The index of the CUDA device, -1 on the CPU and on "meta"."""
+        return self.place - 1 if self.place != META else -1
 
     def __len__(self):
         if self.ndim == 0:

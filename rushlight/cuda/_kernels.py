@@ -7,7 +7,7 @@ from .._core import device as _device
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core.device import Image
-from .._core.tensor import Tensor
+from .._core.tensor import Tensor, device_at
 from ..codegen import cuda as codegen
 from ..codegen.cuda import compile as _compile
 from ..lang import types as ty
@@ -70,6 +70,8 @@ def launch(kernel, place, grid, block=None, name=None, **values):
 
     grid, block: ints or tuples; values: the fields of its parameter. A tensor stands for its address; a field named ``fault`` is filled in.
     """
+    if device_at(place).type == "meta":
+        return
     loaded = load(kernel, place - 1, name)
     packed = {field: v.data_ptr() if isinstance(v, Tensor) else v for field, v in values.items()}
     if any(field == "fault" for field, _ in kernel.fields):

@@ -17,6 +17,7 @@ DRIVER = "RUSHLIGHT_CUDA_DRIVER"
 
 _found = None  # (number of GPUs, what is missing)
 _started = False
+_connected = False  # do operators know what to do for other devices than the CPU?
 
 CURES = {
     "driver": (
@@ -80,13 +81,24 @@ def start(name="cuda"):
     _device.set_callback("error", error)
     _device.set_callback("fault", fault)
     _device.set_callback("out_of_memory", _oom.out_of_memory)
-    _device.set_callback("dense", _operator.dense)
-    _device.set_callback("copy", _operator.copy_elements)
     _tensor.set_callback("accelerator_error", AcceleratorError)
-    _tensor.set_callback("copy_bytes", _device.copy_storage)
-    _tensor.set_callback("reduce_storage", _device.reduce_storage)
     _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise)
     _device.start()
+    start_meta()
+
+
+def start_meta():
+    """Connects what operators do for tensors that are not in the CPU's memory. The device "meta" needs no more."""
+    global _connected
+    if _connected:
+        return
+    _connected = True
+    from . import _kernels
+
+    _device.set_callback("dense", _operator.dense)
+    _device.set_callback("copy", _operator.copy_elements)
+    _tensor.set_callback("copy_bytes", _device.copy_storage)
+    _tensor.set_callback("reduce_storage", _device.reduce_storage)
     _kernels.connect()
 
 

@@ -212,6 +212,8 @@ class Pickler:
         """The arguments that rebuild ``tensor``; with ``write=False`` only the name of the function that takes them."""
         if not tensors.is_dense(tensor):
             raise TypeError("cannot save a sparse tensor\nMake it dense (to_dense()), or save its indices and values.")
+        if tensor.is_meta:
+            return self._save_meta(tensor) if write else "_rebuild_meta_tensor_no_storage"
         storage, dtype = tensors.storage_of(tensor), tensors.dtype_name(tensor.dtype)
         kind = tensors.STORAGES.get(dtype, "UntypedStorage")
         seen = self._keys.get(tensors.storage_key(storage))
@@ -233,6 +235,13 @@ class Pickler:
             self._save(bits)
         self._out += b"t"
         return None
+
+    def _save_meta(self, tensor):
+        """A tensor without memory: what it looks like."""
+        self._out += b"("
+        for part in (tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), tensor.requires_grad):
+            self._save(part)
+        self._out += b"t"
 
     def _save_storage(self, storage, kind, count):
         identity = tensors.storage_key(storage)

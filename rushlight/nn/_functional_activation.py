@@ -125,7 +125,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     negative = input <= 0
-    drawn = torch.empty(int(negative.sum()), dtype=torch.float64, device=input.device).uniform_(lower, upper)
+    drawn = torch.empty(0 if input.is_meta else int(negative.sum()), dtype=torch.float64, device=input.device).uniform_(lower, upper)
     slope = torch.ones_like(input).masked_scatter(negative, drawn.to(input.dtype))
     return _into(input, _source(input, inplace) * slope, inplace)
 

@@ -4,6 +4,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops import loss as _loss
+from ..ops.reduction import occurs
 from ._functional_activation import log_softmax, logsigmoid
 from ._reduction import chosen, reduced
 
@@ -42,7 +43,7 @@ def _check_nll(input, target, weight):
 
 def _check_range(target, classes, ignore_index):
     """Raises IndexError for a label that is no class."""
-    if target.numel() == 0:
+    if target.numel() == 0 or target.is_meta:
         return
     low, high = torch.aminmax(target)
     if low.item() < 0 or high.item() >= classes:
@@ -162,7 +163,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     labels = target.reshape(-1)
-    if ((labels < 0) | (labels >= classes)).any():
+    if occurs((labels < 0) | (labels >= classes)):
         raise RuntimeError(f"target out of range\nlabels go from 0 to {classes - 1}")
     scores = input.reshape(-1, classes)
     own = scores.gather(1, labels.unsqueeze(1))
@@ -180,7 +181,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     if target.size() != input.size():
         raise RuntimeError(f"inconsistent target size: {list(target.size())} for input of size: {list(input.size())}")
     classes = input.size(-1) if input.dim() else 1
-    if ((target < -1) | (target >= classes)).any():
+    if occurs((target < -1) | (target >= classes)):
         raise RuntimeError("argument #2 'target' is out of range")
     scores, labels = input.reshape(-1, classes), target.reshape(-1, classes)
     counts = (labels < 0).long().cumsum(1) == 0

@@ -6,6 +6,7 @@ import warnings
 import rushlight as torch
 
 from ..ops import loss as _loss
+from ..ops.reduction import occurs
 from ._functional_distance import pairwise_distance
 from ._reduction import chosen, legacy_get_string, reduced
 
@@ -99,7 +100,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {_type_name(target)} but expected {_type_name(input)}")
     for name, values in (("input", input), ("target", target)):
-        if not ((values >= 0) & (values <= 1)).all():
+        if occurs(~((values >= 0) & (values <= 1))):
             advice = "apply sigmoid, or use binary_cross_entropy_with_logits" if name == "input" else "targets are probabilities"
             raise RuntimeError(f"all elements of {name} should be between 0 and 1\n{advice}")
     # Near 0 and 1 the gradient is (input - target) / max(input * (1 - input), 1e-12), which the bounded logarithm would cut off.
@@ -188,7 +189,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = torch.full_like(input, var)
-    elif (var < 0).any():
+    elif occurs(var < 0):
         raise ValueError("var has negative entry/entries")
     if var.size() != input.size():
         if input.size()[:-1] == var.size():

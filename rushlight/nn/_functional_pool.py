@@ -6,6 +6,7 @@ import rushlight as torch
 
 from ..ops import pool
 from ..ops._format import keeping
+from ..ops.reduction import occurs
 from ._functional_window import per_dim
 
 
@@ -121,7 +122,7 @@ def _max_unpool(rank, input, indices, kernel_size, stride, padding, output_size)
     volume = math.prod(size)
     if indices.dtype != torch.int64:
         raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
-    if ((indices < 0) | (indices >= volume)).any():
+    if occurs((indices < 0) | (indices >= volume)):
         wrong = indices[(indices < 0) | (indices >= volume)].flatten()[0]
         raise RuntimeError(
             f"Found an invalid max index: {int(wrong)} (output volumes are of size {'x'.join(map(str, size))})"

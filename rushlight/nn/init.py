@@ -5,6 +5,8 @@ import warnings
 
 import rushlight as torch
 
+from ..ops.reduction import occurs
+
 __all__ = [
     "calculate_gain",
     "constant",
@@ -120,7 +122,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
 
     with torch.no_grad():
         values, settled = propose()
-        while not settled.all():
+        while occurs(~settled):
             fresh, good = propose()
             values = torch.where(~settled & good, fresh, values)
             settled = settled | good

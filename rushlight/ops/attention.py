@@ -29,7 +29,7 @@ def _kernels_of(dtype):
 
 def _passes(query):
     """The two passes of a device, forward and backward."""
-    if query.is_cuda:
+    if not query.is_cpu:
         from ..cuda.ops import attention
 
         return attention.forward, attention.backward
@@ -165,7 +165,7 @@ def attention(query, key, value, mask, kept, causal, scale):
 
 def _on_a_cpu(query, *more):
     """The arguments of the CPU's passes that a GPU's do not have."""
-    return () if query.is_cuda else more
+    return more if query.is_cpu else ()
 
 
 @attention.backward_of
@@ -185,7 +185,7 @@ def _(grads, query, key, value, mask, kept, causal, scale, results, needs):
 def tiled(query, key, value, mask, causal, scale, dropout=None):
     """:func:`attention` for any leading dims that broadcast; None where the kernels do not compute this call."""
     operands = [query, key, value]
-    if not _fits(*operands, mask) or (query.is_cuda and dropout is not None):
+    if not _fits(*operands, mask) or (not query.is_cpu and dropout is not None):
         return None
     rank = max(query.ndim, key.ndim, value.ndim)
     operands = [_front(x, 3) for x in operands]
@@ -214,7 +214,7 @@ def tiled(query, key, value, mask, causal, scale, dropout=None):
 def _fits(query, key, value, mask):
     return (
         query.dtype.is_floating_point and query.dtype.itemsize > 1 and query.dtype is key.dtype is value.dtype
-        and 0 not in (*query.shape, *key.shape, *value.shape) and not (mask is not None and mask.requires_grad and query.is_cuda)
+        and 0 not in (*query.shape, *key.shape, *value.shape) and not (mask is not None and mask.requires_grad and not query.is_cpu)
         and query.device == key.device == value.device and _tiles_on(query, key, value)
     )  # fmt: skip
 

@@ -83,11 +83,11 @@ def to(input, *args, **kwargs):
     if len(args) == 1 and not kwargs:  # the usual forms, to(dtype) and to("cpu"), need no parsing
         if args[0].__class__ is dtype:
             return shape.cast(input, args[0])
-        if args[0] == "cpu" and not input.is_cuda:
+        if args[0] == "cpu" and input.is_cpu:
             return input
     kind, place, copy, fmt, non_blocking = parse_to(args, kwargs)
     out = input if kind is None or kind is input.dtype else shape.cast(input, kind)
-    if place is not None and _tensor.place_of(place) != out.get_device() + 1:
+    if place is not None and _tensor.place_of(place) != _tensor.place_of(out.device):
         out = _moved(out, place, non_blocking)
     if fmt is not None and fmt.name not in ("preserve_format",):
         out = to_memory_format(out, fmt, False)
@@ -130,7 +130,7 @@ def type_as(input, other):
 @composite(where="method")
 def cpu(input, memory_format=None):
     """The tensor in host memory; itself if it is there already."""
-    return to(input, "cpu", memory_format=memory_format) if input.is_cuda else input
+    return to(input, "cpu", memory_format=memory_format) if not input.is_cpu else input
 
 
 @composite(where="method")
@@ -162,7 +162,15 @@ def _start_cuda(name):
     _start.start(name)
 
 
+def _start_meta():
+    """For the core: somebody asks for tensors without memory."""
+    from ..cuda import _start
+
+    _start.start_meta()
+
+
 _tensor.set_callback("start_cuda", _start_cuda)
+_tensor.set_callback("start_meta", _start_meta)
 for _module in (_operator, _view):
     _module.set_callback("move", lambda t, place: _moved(t, _tensor.device_at(place)))
 
@@ -410,7 +418,7 @@ def _attribute(name, value, doc):
 
 
 _attribute("layout", LAYOUTS["strided"], "Every tensor is strided.")
-for _name in ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps", "is_xpu", "is_meta", "is_nested", "is_ipu", "is_vulkan",
+for _name in ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps", "is_xpu", "is_nested", "is_ipu", "is_vulkan",
               "is_xla", "is_maia", "is_mtia", "volatile"):
     _attribute(_name, False, "False: tensors are dense, on the CPU or a GPU.")
 _attribute("name", None, "Always None, as PyTorch's.")

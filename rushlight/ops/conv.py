@@ -164,7 +164,7 @@ def _correlate(x, weight, bias, out, steps, edges, gaps, groups):
 
 def _run(x, rows, bias, out, steps, offsets, groups):
     """out[n, o, z, y, x] = sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along each dim."""
-    if x.is_cuda:
+    if not x.is_cpu:
         from ..cuda.ops import conv
 
         return conv.correlate(x, rows, bias, out, steps, offsets, groups)
@@ -202,7 +202,7 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
     rows = shape.reshape(weight, (groups, inputs // groups, outputs, *window))
     rows = shape.reshape(shape.permute(rows, (0, 2, 3, 4, 5, 1)), (groups * outputs, *window, inputs // groups))
     rows = shape.contiguous(rows)  # of which every residue takes whole runs of channels
-    direct = x.is_cuda or math.prod(steps) == 1
+    direct = not x.is_cpu or math.prod(steps) == 1
     for high in itertools.product(*map(range, steps[:2])):
         parts = []
         for last in range(steps[2]):
@@ -252,7 +252,7 @@ def _interleave(parts, out):
 
 def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     """The gradient of the weights, (O, C / groups, *window)."""
-    if x.is_cuda:
+    if not x.is_cpu:
         from ..cuda.ops import conv
 
         return conv.weight_sums(x, grad, window, steps, edges, gaps, groups)
@@ -314,7 +314,7 @@ def _each_alone(input, weight, bias, out, windows, transposed):
 
 def _in_planes(x, windows):
     """Do the kernels of codegen/depthwise.py compute this? They take rows whose windows are one or two columns apart."""
-    return (x.ndim == 4 and windows.stride[1] <= 2 and len(windows.taps) <= 64 and not x.is_cuda
+    return (x.ndim == 4 and windows.stride[1] <= 2 and len(windows.taps) <= 64 and x.is_cpu
             and ty.NAMES[x.dtype.code] in ("f16", "bf16", "f32", "f64"))  # fmt: skip
 
 

@@ -24,8 +24,10 @@ _DIRECT = ("int64", "float32", "float64")
 def _filled(shape_, dtype, device, requires_grad, fill, *args):
     """A new tensor filled by one of the core's fillers, computed in int64 or float64 where they do not know the dtype.
 
-    The numbers follow from the arguments alone: for a GPU they are made here and sent there.
+    The numbers follow from the arguments alone: for a GPU they are made here and sent there, for "meta" not at all.
     """
+    if _tensor.device_at(_tensor.place_of(device)).type == "meta":
+        return leaf(empty(shape_, dtype=dtype, device=device), requires_grad)
     via = dtype if dtype.name in _DIRECT else FLOAT64 if dtype.is_floating_point else INT64
     out = fill(empty(shape_, dtype=via, device="cpu"), *args)
     return leaf(_placed(out if via is dtype else shape.cast(out, dtype), device), requires_grad)

@@ -59,7 +59,7 @@ def one_hot(tensor, num_classes=-1):
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         return creation.zeros((*tensor.shape, num_classes), dtype=_int64, device=tensor.device)
-    low, high = int(reduction.amin(tensor)), int(reduction.amax(tensor))
+    low, high = (0, -1) if tensor.is_meta and num_classes > 0 else (int(reduction.amin(tensor)), int(reduction.amax(tensor)))
     if low < 0:
         raise RuntimeError("Class values must be non-negative.")
     if num_classes == -1:

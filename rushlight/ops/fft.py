@@ -43,7 +43,7 @@ def _on_gpu():
 
 @library(where="", differentiable="input", label="FftC2C", batch="along")
 def _c2c(input, dims, scale, forward):
-    if input.is_cuda:
+    if not input.is_cpu:
         return _on_gpu().c2c(input, dims, scale, forward)
     out = _fourier.transform(input, dims, scale, forward)
     if out is not None:
@@ -61,7 +61,7 @@ def _(grad, dims, scale, forward):
 @library(where="", differentiable="input", label="FftR2C", batch="along")
 def _r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
-    if input.is_cuda:
+    if not input.is_cpu:
         return _on_gpu().r2c(input, dims, scale)
     out = _fourier.half_transform(input, dims, scale)
     if out is not None:
@@ -79,7 +79,7 @@ def _(grad, dims, scale, shapes):
 def _c2r(input, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction, not scaled.
     """
-    if input.is_cuda:
+    if not input.is_cpu:
         return _on_gpu().c2r(input, dims, scale, n)
     sizes = [input.shape[d] for d in dims[:-1]] + [n]
     return _tensor_of(_numpy().fft.irfftn(_array(input), s=sizes, axes=dims, norm="forward"), scale)

@@ -142,7 +142,7 @@ def matrix_exp(A):
         return A.clone()
     if A.dtype.code < 8:
         return shape.cast(matrix_exp(A.float()), A.dtype)
-    size = reduction.amax(vector_norm(A.detach(), 1, -2)).item()
+    size = 0 if A.is_meta else reduction.amax(vector_norm(A.detach(), 1, -2)).item()
     squarings = 0
     while 0 < size < _INFINITY and size > _PADE_NORM * 2**squarings:
         squarings += 1

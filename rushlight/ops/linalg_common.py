@@ -58,7 +58,10 @@ def check_lapack(x, kernel):
 
 def first_failure(info):
     """(position in the batch or None, LAPACK's number) of the first matrix that failed; (None, 0) when all went well."""
-    values = getattr(info, "value", info).tolist()  # under vmap: of all examples
+    info = getattr(info, "value", info)  # under vmap: of all examples
+    if info.is_meta:
+        return None, 0
+    values = info.tolist()
     if not isinstance(values, list):
         return None, values
     flat, stack = [], [values]

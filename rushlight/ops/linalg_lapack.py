@@ -97,7 +97,7 @@ def _anywhere(function):
 
     @functools.wraps(function)
     def call(x, *args, **kwargs):
-        if not x.is_cuda:
+        if x.is_cpu:
             return function(x, *args, **kwargs)
         from ..cuda.ops import linalg
 

@@ -41,7 +41,7 @@ def _det(A):
 @_det.backward_of
 def _(grad, A, result):
     scale = shape.unsqueeze(shape.unsqueeze(grad * conj(result), -1), -1)
-    if not bool(reduction.all(arithmetic.ne(result, 0))):
+    if reduction.occurs(arithmetic.eq(result, 0)):
         return shape.unsqueeze(shape.unsqueeze(grad, -1), -1) * adjoint(_adjugate(A))
     return scale * adjoint(inv(A))
 
@@ -404,6 +404,8 @@ def _unit_lower(LU):
 
 def _permutation(pivots, m):
     """For each row of P^T A, which row of A it was."""
+    if pivots.is_meta:
+        return creation.empty((*pivots.shape[:-1], m), dtype=lapack.integer_dtype(), device=pivots.device)
     orders = []
     for exchanges in shape.reshape(pivots, lapack.count(pivots.shape[:-1]), pivots.shape[-1]).tolist():
         rows = list(range(m))

@@ -287,7 +287,7 @@ def eigvalsh(A, UPLO="L"):
 def _eig(A):
     values, vectors, info = lapack.geev(A, True)
     _raise_eig(info)
-    if A.is_complex() or A.is_cuda:
+    if A.is_complex() or not A.is_cpu:
         return return_types.linalg_eig(values, lapack.turned(vectors))
     real, imag = values
     return return_types.linalg_eig(casting.complex(real, imag), _unpacked(lapack.turned(vectors), imag))
@@ -343,7 +343,7 @@ def _check_eig(A, name):
     if not (A.is_floating_point() or A.is_complex()):
         raise RuntimeError(f"Unknown Complex ScalarType for {title(A)}\nConvert the matrix first, for example with .double().")
     check_lapack(A, "linalg_eig_out_cpu")
-    if not bool(reduction.all(arithmetic.lt(arithmetic.abs(A), float("inf")))):
+    if reduction.occurs(~arithmetic.lt(arithmetic.abs(A), float("inf"))):
         raise RuntimeError(f"torch.{name}: input tensor should not contain infs or NaNs.")
 
 

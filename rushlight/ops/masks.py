@@ -175,7 +175,10 @@ def _masked_scatter(input, mask, source):
         )
     if mask.dtype is not _bool:
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {title(mask)}")
-    offsets = _offsets(input, shape.expand(mask, tuple(input.shape)))
+    mask = shape.expand(mask, tuple(input.shape))
+    if input.is_meta:
+        return
+    offsets = _offsets(input, mask)
     n = offsets.shape[0]
     if source.numel() < n:
         raise RuntimeError("Number of elements of source < number of ones in mask")

@@ -141,7 +141,7 @@ def _check_quantile(name, input, q, interpolation):
         raise RuntimeError(
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
         )
-    if q.numel() and not bool(reduction.all((q >= 0) & (q <= 1))):
+    if q.numel() and reduction.occurs(~((q >= 0) & (q <= 1))):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
 
 
@@ -222,7 +222,7 @@ def _check_weights(weights, n, name, integral):
             f"cov(): expected {name} to have the same numel as there are observations in the input but got "
             f"{weights.numel()} != {n}"
         )
-    if bool(reduction.any(weights < 0)):
+    if reduction.occurs(weights < 0):
         raise RuntimeError(f"cov(): {name} cannot be negative")
 
 

@@ -172,7 +172,7 @@ def _probabilities(p, size):
     p = p.detach()
     if not p.is_floating_point():
         raise _unsupported("bernoulli_tensor_cpu_p_", p)
-    if p.numel() and not (p.min().item() >= 0 and p.max().item() <= 1):
+    if p.numel() and not p.is_meta and not (p.min().item() >= 0 and p.max().item() <= 1):
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.\n  Probabilities lie in [0, 1].")
     return p.expand(size)
 
@@ -243,7 +243,7 @@ def _representable(dtype, low, high):
 
 def _rounded(dtype, value):
     """``value`` as the nearest number of a floating dtype; itself if that is infinite."""
-    number = full((), value, dtype=dtype).item()
+    number = full((), value, dtype=dtype, device="cpu").item()
     return int(number) if math.isfinite(number) else value
 
 
@@ -361,7 +361,7 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
     if isinstance(std, _tensor.Tensor):
         if std.is_complex():
             raise RuntimeError("normal expects standard deviation to be non-complex")
-        if std.numel() and std.min().item() < 0:
+        if std.numel() and reduction.occurs(std < 0):
             raise RuntimeError("normal expects all elements of std >= 0.0")
     elif std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
@@ -414,7 +414,7 @@ def _sampled(kernel, stream, generator, *parameters):
 @composite(where="function")
 def poisson(input, generator=None):
     """Poisson-distributed counts with the rates in ``input``, in its dtype."""
-    if input.is_floating_point() and input.numel() and input.detach().min().item() < 0:
+    if input.is_floating_point() and reduction.occurs(input.detach() < 0):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     return _sampled("poisson_cpu", "poisson", generator, input)
 

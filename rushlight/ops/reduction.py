@@ -120,3 +120,8 @@ def _log_softmax(input, dim=None, *, dtype=None):
 # as PyTorch's refusals of a dtype name their kernels
 amax.kernel, amin.kernel = "max_values_cpu", "min_values_cpu"
 _softmax.kernel, _log_softmax.kernel = "softmax_lastdim_kernel_impl", "log_softmax_lastdim_kernel_impl"
+
+
+def occurs(mask):
+    """Is any element of a bool tensor True? On the device "meta", where no element can be looked at: False."""
+    return not mask.is_meta and bool(any(mask))

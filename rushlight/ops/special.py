@@ -147,7 +147,7 @@ def _polynomial(name, doc, first, step):
         x, degree = joining.broadcast_tensors(x.detach(), shape.cast(degree, _int64))  # a degree's fraction is cut off
         before, p = x * 0, x * 0 + 1
         out = masks.where(degree < 0, before, p)
-        for k in range(int(reduction.amax(degree)) if degree.numel() else 0):
+        for k in range(int(reduction.amax(degree)) if degree.numel() and not degree.is_meta else 0):
             before, p = p, first(x) if k == 0 else step(k, x, p, before)
             out = masks.where(degree > k, p, out)
         return out
@@ -215,7 +215,7 @@ def _integral(name, input, other):
 def gcd(input, other):
     """The greatest common divisor, by Euclid's algorithm on all elements together; 0 for two zeros."""
     a, b = _integral("gcd", input, other)
-    while bool(reduction.any(nonzero := arithmetic.ne(b, 0))):
+    while reduction.occurs(nonzero := arithmetic.ne(b, 0)):
         a, b = masks.where(nonzero, b, a), masks.where(nonzero, arithmetic.remainder(a, masks.where(nonzero, b, 1)), 0)
     return shape.clone(a)
 

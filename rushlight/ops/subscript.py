@@ -224,6 +224,8 @@ def index_put(input, indices, values, accumulate=False):
             "Index put requires the source and destination dtypes match, got "
             f"{_title(input)} for the destination and {_title(values)} for the source."
         )
+    if input.is_meta and any(i is not None and i.dtype is _bool for i in indices):
+        return  # how many places a mask has is not known, and nothing is written
     target, offsets = _locate(input, [None if i is None else _position(i) for i in indices])
     try:
         spread = shape.expand(core.disjoint(values, input), target.shape)

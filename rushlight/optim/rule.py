@@ -74,7 +74,7 @@ class RuleOptimizer(Optimizer):
         names = self.state_names(group)
         state = self.state[param] if names or self.counts_steps else {}
         if self.counts_steps:
-            state["step"] = torch.tensor(0.0, dtype=torch.float32)
+            state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")  # it is read at each step
         for name in names:
             first = self.first_state(param, name, group)
             if first is not None:

@@ -8,6 +8,9 @@ from ..._core.tensor import Tensor, code_of, device_at, place_of
 from ...codegen import cuda as codegen
 from ...lang import types as ty
 
+META = place_of("meta")
+"""The code of the device "meta", for which nothing is queued."""
+
 MOST = 4096
 """Blocks of a launch whose threads go on in strides: enough for any GPU."""
 
@@ -50,6 +53,8 @@ class Family:
         from .._kernels import load
 
         place = where if isinstance(where, int) else place_of(where.device)
+        if place == META:
+            return
         kernel = self.kernel(entry, shared)
         if fault is not None:
             values["fault"] = _device.fault_record(place, fault)

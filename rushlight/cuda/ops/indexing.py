@@ -45,6 +45,11 @@ def set_positions(mask):
     """The row-major positions of a bool tensor's True elements, in order. Waits for their number."""
     mask = shape.contiguous(mask)
     n = mask.numel()
+    if mask.is_meta:
+        raise NotImplementedError(
+            "The number of nonzero elements of a meta tensor is not known\n"
+            "  Results whose shape follows from elements (nonzero, masked_select, unique ...) do not exist on the device 'meta'."
+        )
     chunks = -(-n // _CHUNK)
     if n == 0:
         return _int64(mask, 0)

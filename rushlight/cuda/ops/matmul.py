@@ -3,7 +3,7 @@
 from ..._core.tensor import device_at, dtypes
 from ...ops import creation
 from . import _cublas
-from ._family import Family, blocks, type_name
+from ._family import META, Family, blocks, type_name
 
 _product = Family(
     "product.cu",
@@ -56,6 +56,8 @@ def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alph
 
     extents: m, n, k, batch; a, b, c: addresses; strides in elements: row, column, batch, and conjugated; of c row and batch.
     """
+    if place == META:
+        return
     m, n, k, batch = extents
     type = type_name(code)
     tf32 = type == "f32" and on_tensor_cores(type)

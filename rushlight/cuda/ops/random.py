@@ -14,6 +14,8 @@ _TINY = {"f32": 2.0**-126, "f64": 2.0**-1022}
 
 
 def _generator(out, generator):
+    if out.is_meta:
+        return generator
     if generator is None:
         return generator_of(out.device.index)
     if not isinstance(generator, Generator):
@@ -59,6 +61,8 @@ def fill(out, stream, a, b, generator):
 
 
 def _run(entry, flat, generator, **values):
+    if flat.is_meta:
+        return
     seed, call = generator.advance()
     n = flat.numel()
     _random(entry, flat, blocks(n), out=flat, n=n, seed=seed, call=call, **values)
@@ -88,10 +92,10 @@ def draw_choices(probabilities, samples, replacement, generator):
     """``samples`` positions per row of a row-major matrix of probabilities: an int64 tensor. Raises RuntimeError for invalid rows."""
     generator = _generator(probabilities, generator)
     wide = probabilities if probabilities.dtype.itemsize >= 4 else probabilities.float()
-    if not bool(((wide >= 0) & (wide < float("inf"))).all()):
+    if reduction.occurs(~((wide >= 0) & (wide < float("inf")))):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     total = reduction.sum(wide, 1, True)
-    if not bool((total > 0).all()):
+    if reduction.occurs(~(total > 0)):
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     if replacement:
         ends = shape.contiguous(wide.cumsum(1) / total)

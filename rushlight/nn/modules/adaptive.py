@@ -4,6 +4,7 @@ from collections import namedtuple
 
 import rushlight as torch
 
+from ...ops.reduction import occurs
 from .. import functional as F
 from .container import ModuleList, Sequential
 from .linear import Linear
@@ -66,7 +67,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise RuntimeError("1D target tensor expects 2D input tensors, but found inputs with size", input_.size())
         single = target_.dim() == 0
         input, target = (input_.unsqueeze(0), target_.unsqueeze(0)) if single else (input_, target_)
-        if ((target < 0) | (target >= self.n_classes)).any():
+        if occurs((target < 0) | (target >= self.n_classes)):
             raise RuntimeError(
                 f"Target values should be in [0, {self.n_classes - 1}], but values in range [{target.min().item()}, "
                 f"{target.max().item()}] were found. "

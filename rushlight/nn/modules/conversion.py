@@ -90,8 +90,8 @@ class ConvertibleModule:
                 if not tensor.is_meta:
                     raise
                 raise NotImplementedError(
-                    f"{error} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta "
-                    "to a different device."
+                    f"{str(error).splitlines()[0]} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving "
+                    "module from meta to a different device."
                 ) from None
 
         return self._apply(convert)
