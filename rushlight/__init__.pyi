@@ -1073,6 +1073,7 @@ printoptions: Any
 profiler: Any
 promote_types: Any
 quantization: Any
+quasirandom: Any
 rad2deg_: Any
 random: Any
 reciprocal_: Any

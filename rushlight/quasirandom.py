@@ -62,8 +62,9 @@ def _directions(dimension):
 class SobolEngine:
     """Draws the points of a Sobol sequence in [0, 1)^dimension, in order.
 
-    dimension: 1 to 21201 (ValueError otherwise). scramble: the directions are multiplied by random lower triangular matrices over GF(2), and all
-    points shifted by a random one: as even, and different for each ``seed`` (an int; None for one that follows :func:`rushlight.manual_seed`).
+    dimension: 1 to 21201 (ValueError otherwise). scramble: the directions are multiplied by random lower triangular matrices over
+    GF(2), and all points shifted by a random one: as even, and different for each ``seed`` (an int; None for one that follows
+    :func:`rushlight.manual_seed`).
 
     >>> torch.quasirandom.SobolEngine(2).draw(4)
     tensor([[0.0000, 0.0000],
@@ -114,7 +115,9 @@ class SobolEngine:
     def draw(self, n=1, out=None, dtype=None):
         """The next n points, (n, dimension), of the default dtype or ``dtype``; into ``out`` if given."""
         if self.num_generated + n > 1 << _BITS:
-            raise ValueError(f"a Sobol sequence of {_BITS} bits has 2**{_BITS} points; {self.num_generated} are drawn, {n} more were wanted")
+            raise ValueError(
+                f"a Sobol sequence of {_BITS} bits has 2**{_BITS} points; {self.num_generated} are drawn, {n} more were wanted"
+            )
         dtype = torch.get_default_dtype() if dtype is None else dtype
         points = self._integers(self.num_generated, n).to(dtype) * 2.0**-_BITS
         if self.num_generated == 0 and n:

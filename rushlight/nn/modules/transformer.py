@@ -82,6 +82,12 @@ class TransformerEncoderLayer(_Layer):
         self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
         self.activation = _get_activation_fn(activation) if isinstance(activation, str) else activation
 
+    @property
+    def activation_relu_or_gelu(self):
+        """1 if the activation is ReLU, 2 if it is GELU, 0 otherwise."""
+        kinds = ((F.relu, torch.nn.ReLU), (F.gelu, torch.nn.GELU))
+        return next((i + 1 for i, (f, m) in enumerate(kinds) if self.activation is f or isinstance(self.activation, m)), 0)
+
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
         """src_mask (S, S) and src_key_padding_mask (N, S): True where attention is forbidden, or numbers to add."""
         src_key_padding_mask, src_mask = _canonical(src, src_key_padding_mask, src_mask, "src_key_padding_mask", "src_mask")
@@ -151,20 +157,20 @@ class TransformerDecoderLayer(_Layer):
 class TransformerEncoder(Module):
     """num_layers copies of an encoder layer, one after the other, and an optional last ``norm``.
 
-    enable_nested_tensor and mask_check are accepted; padded positions are always computed.
+    enable_nested_tensor: where PyTorch leaves padded positions out (evaluation without gradients, layers of the usual form, padding at the
+    end of each row, no other mask), they are zero here too before ``norm``. mask_check: False trusts that padding is at the end.
     """
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
         super().__init__()
         self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers, self.norm = num_layers, norm
-        self.enable_nested_tensor, self.use_nested_tensor, self.mask_check = enable_nested_tensor, False, mask_check
-        attention = getattr(encoder_layer, "self_attn", None)
-        if enable_nested_tensor and isinstance(attention, MultiheadAttention) and not attention.batch_first:
+        reason = _why_padding_is_computed(encoder_layer)
+        self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
+        self.use_nested_tensor = enable_nested_tensor and not reason
+        if enable_nested_tensor and reason:
             warnings.warn(
-                "enable_nested_tensor is True, but self.use_nested_tensor is False because encoder_layer.self_attn.batch_first was "
-                "not True(use batch_first for better inference performance)",
-                stacklevel=2,
+                f"enable_nested_tensor is True, but self.use_nested_tensor is False because encoder_layer{reason}", stacklevel=2
             )
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
@@ -173,7 +179,37 @@ class TransformerEncoder(Module):
         is_causal = _detect_is_causal_mask(mask, is_causal, _length(src, self.layers[0]))
         for layer in self.layers:
             src = layer(src, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
+        if mask is None and self._leaves_padding_out(src, src_key_padding_mask):
+            src = src.masked_fill(src_key_padding_mask.bool().unsqueeze(-1), 0)
         return src if self.norm is None else self.norm(src)
+
+    def _leaves_padding_out(self, src, padding):
+        """Are padded positions zero behind the layers?"""
+        if padding is None or src.dim() != 3 or not self.use_nested_tensor or self.layers[0].training or src.is_meta:
+            return False
+        if torch.is_autocast_enabled() or not torch.backends.mha.get_fastpath_enabled():
+            return False
+        if torch.is_grad_enabled() and (src.requires_grad or any(p.requires_grad for p in self.layers[0].parameters())):
+            return False
+        padded = padding.bool()
+        return not self.mask_check or bool((padded[:, 1:] >= padded[:, :-1]).all())
+
+
+def _why_padding_is_computed(layer):
+    """What in an encoder layer keeps PyTorch from leaving padded positions out; empty if nothing."""
+    attention = getattr(layer, "self_attn", None)
+    if not isinstance(layer, TransformerEncoderLayer):
+        return " was not TransformerEncoderLayer"
+    reasons = (
+        (layer.norm_first, ".norm_first was True"),
+        (not attention.batch_first, ".self_attn.batch_first was not True(use batch_first for better inference performance)"),
+        (not attention._qkv_same_embed_dim, ".self_attn._qkv_same_embed_dim was not True"),
+        (attention.in_proj_bias is None, ".self_attn was passed bias=False"),
+        (not layer.activation_relu_or_gelu, ".activation_relu_or_gelu was not True"),
+        (layer.norm1.eps != layer.norm2.eps, ".norm1.eps was not equal to encoder_layer.norm2.eps"),
+        (attention.num_heads % 2 == 1, ".self_attn.num_heads is odd"),
+    )
+    return next((text for holds, text in reasons if holds), "")
 
 
 def _length(sequence, layer):
