@@ -77,6 +77,8 @@ def resolve(name):
         return importlib.import_module(f"{package}.{name}")
     if name in LAZY:
         return getattr(importlib.import_module(f"{package}.{LAZY[name]}"), name)
+    if name.startswith("_foreach_"):
+        return importlib.import_module(f"{package}._foreach").foreach(name)
     if not name.startswith("_"):
         found = importlib.import_module(f"{package}._aten").names.get(name)
         if found is not None:

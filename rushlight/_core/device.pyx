@@ -24,6 +24,9 @@ def set_callback(str name, function):
     _callbacks[name] = function
 
 
+meta_place = META
+
+
 include "driver.pxi"
 include "pinned.pxi"
 include "device_memory.pxi"

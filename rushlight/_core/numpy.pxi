@@ -159,7 +159,7 @@ cdef Tensor from_buffer(object source, int code, int64_t count, int64_t offset):
 
 cdef int check_exportable(Tensor t) except -1:
     """PyTorch's errors for tensors that NumPy cannot see."""
-    if needs_grad(t):
+    if thread_state().grad and needs_grad(t):
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if t.place:
         raise TypeError(f"can't convert {device_of(t.place)} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")

@@ -61,6 +61,8 @@ cdef int _publish() noexcept:
     (<_TypeWithDict*><PyTypeObject*>device).tp_name = "rushlight.device"
     (<_TypeWithDict*><PyTypeObject*>Storage).tp_name = "rushlight.UntypedStorage"
     Size.__module__ = "rushlight"
+    # Programs put methods of their own on Tensor, which is an ordinary class in PyTorch.
+    (<_TypeWithDict*><PyTypeObject*>Tensor).tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE
     return 0
 
 

@@ -27,6 +27,8 @@ cdef extern from "Python.h":
     ctypedef struct _TypeWithDict "PyTypeObject":
         const char* tp_name
         PyObject* tp_dict
+        unsigned long tp_flags
+    unsigned long Py_TPFLAGS_IMMUTABLETYPE
 
 cdef extern from *:
     """

@@ -8,7 +8,7 @@ from ..._core.tensor import Tensor, code_of, device_at, place_of
 from ...codegen import cuda as codegen
 from ...lang import types as ty
 
-META = place_of("meta")
+META = _device.meta_place
 """The code of the device "meta", for which nothing is queued."""
 
 MOST = 4096
