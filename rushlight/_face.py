@@ -42,6 +42,8 @@ LAZY = {
                     "storage"),
     "compile": "compiler", "ScriptModule": "jit", "sparse_coo_tensor": "sparse", "spmm": "sparse",
     "Stream": "cpu", "Event": "cpu",
+    **dict.fromkeys(("AnyType", "BoolType", "ClassType", "ComplexType", "DictType", "FloatType", "IntType", "ListType", "NoneType",
+                     "NumberType", "OptionalType", "StringType", "TensorType", "TupleType", "UnionType"), "_C"),
     **dict.fromkeys(("SymInt", "SymFloat", "SymBool", "_assert", "_assert_async", "get_device_module",
                      "is_anomaly_check_nan_enabled"), "_checks"),
     "is_anomaly_enabled": "autograd.anomaly_mode", "set_anomaly_enabled": "autograd.anomaly_mode",

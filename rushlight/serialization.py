@@ -7,4 +7,7 @@ from .io import __all__  # noqa: F401
 from .io.location import default_restore_location  # noqa: F401
 from .types import FileLike, Storage, device  # noqa: F401
 
+DEFAULT_PROTOCOL = 2
+"""Of the pickles in checkpoints."""
+
 MAP_LOCATION = _Callable[[Storage, str], Storage] | device | str | dict[str, str] | None

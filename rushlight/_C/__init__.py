@@ -3,6 +3,7 @@
 import contextlib as _contextlib
 
 from .. import overrides as _overrides
+from .._absent import absent_room as _absent_room
 from .._core.random import Generator
 from .._core.tensor import Size, Tensor, device, dtype
 from ..overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
@@ -12,6 +13,11 @@ __all__ = [
     "DisableTorchFunctionSubclass", "DispatchKey", "DispatchKeySet", "Generator", "Size", "Tensor", "_disabled_torch_function_impl", "_nn",
     "device", "dtype",
 ]  # fmt: skip
+
+# TorchScript's types: names to annotate with
+globals().update(_absent_room("torch", "no program is compiled to TorchScript", classes="""
+    AnyType BoolType ClassType ComplexType DictType FloatType IntType ListType NoneType NumberType OptionalType StringType TensorType
+    TupleType UnionType"""))  # fmt: skip
 
 TensorBase = Tensor
 _TensorMeta = type(Tensor)

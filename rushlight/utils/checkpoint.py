@@ -21,9 +21,11 @@ __all__ = [
     "DefaultDeviceType",
     "checkpoint",
     "checkpoint_sequential",
+    "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
+    "set_device_states",
 ]
 
 
@@ -82,13 +84,24 @@ def noop_context_fn():
     return nullcontext(), nullcontext()
 
 
+def get_device_states(*args):
+    """(indices, generators' states) of the GPUs on which tensors among ``args`` lie."""
+    devices = sorted({arg.get_device() for arg in args if isinstance(arg, rushlight.Tensor) and arg.is_cuda})
+    return devices, [rushlight.cuda.get_rng_state(device) for device in devices]
+
+
+def set_device_states(devices, states, *, device_type=None):
+    """Continues the streams of GPUs from what :func:`get_device_states` gave."""
+    for device, state in zip(devices, states):
+        rushlight.cuda.set_rng_state(state, device)
+
+
 class _Generators:
     """The state of the generators at the start of the function: ours on the CPU and on each GPU of the arguments."""
 
     def __init__(self, args):
-        devices = {arg.get_device() for arg in args if isinstance(arg, rushlight.Tensor) and arg.is_cuda}
         self.cpu = rushlight.get_rng_state()
-        self.cuda = {device: rushlight.cuda.get_rng_state(device) for device in devices}
+        self.cuda = dict(zip(*get_device_states(*args)))
 
     @contextmanager
     def restored(self):
