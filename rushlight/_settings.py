@@ -34,15 +34,15 @@ def get_deterministic_debug_mode():
 def set_float32_matmul_precision(precision):
     """How float32 matrices may be multiplied on CPUs with matrix registers (AMX); elsewhere, and for convolutions, nothing changes.
 
-    ``"highest"``: in float32, the default. ``"high"``: each number as the sum of two bfloat16 (16 significant bits), up to three times as
-    fast. ``"medium"``: as one bfloat16. Sums are kept in float32 in all of them.
+    ``"highest"``: to the precision of float32, the default. ``"high"``: each number as the sum of two bfloat16 (16 significant bits).
+    ``"medium"``: as one bfloat16. Sums are kept in float32 in all of them.
     """
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(f"Invalid float32 matmul precision: '{precision}'. It must be one of 'highest', 'high' or 'medium'.")
     _state["matmul_precision"] = precision
     from ._core import gemm
 
-    gemm.set_float32_parts({"highest": 0, "high": 2, "medium": 1}[precision])
+    gemm.set_float32_parts({"highest": None, "high": 2, "medium": 1}[precision])
 
 
 def get_float32_matmul_precision():

@@ -138,7 +138,7 @@ def test_half_floats_that_cannot_be_split_are_left_to_others(bad):
 
 
 @needs_tiles
-@pytest.mark.parametrize("parts, error", [(2, 2**-15), (1, 2**-7)])
+@pytest.mark.parametrize("parts, error", [(None, 2**-21), (2, 2**-15), (1, 2**-7)])
 def test_float32_in_parts(parts, error):
     rng = np.random.default_rng(5)
     gemm.set_float32_parts(parts)
@@ -148,12 +148,35 @@ def test_float32_in_parts(parts, error):
             multiply("f32", a, b, c, on_tiles=True)
             x, y = a.astype(np.float64), b.astype(np.float64)
             assert np.all(abs(c - x @ y) <= error * (abs(x) @ abs(y)))
-        for bad in (1e-38, np.nan, np.inf, 3e38, 1e-31):  # out of the range in which a part is a number
+        for bad in (np.nan, np.inf, 3e38, 1e12):  # too large to be split, or to be added
             a = np.ones((40, 40), np.float32)
             a[1, 1] = bad
             multiply("f32", a, a, a.copy(), on_tiles=True, result=-2)
     finally:
-        gemm.set_float32_parts(0)
+        gemm.set_float32_parts(None)
+
+
+@needs_tiles
+def test_float32_in_three_parts_is_exact_where_float32_is():
+    rng = np.random.default_rng(6)
+    bits = rng.integers(0, 2**32, (70, 64), dtype=np.uint32)
+    bits = np.where(bits >> 23 & 0xFF > 127 + 60, bits & 0x80FFFFFF, bits)  # denormals too
+    x, one = bits.view(np.float32), np.eye(64, dtype=np.float32)
+    for a, b in ((x, one), (np.ascontiguousarray(x.T), np.eye(70, dtype=np.float32))):
+        c = multiply("f32", a, b, np.empty(a.shape, np.float32), on_tiles=True)
+        np.testing.assert_array_equal(c, a)
+    tiny = multiply("f32", x[:, :64] * 0 + np.float32(2.0**-70), one * np.float32(2.0**-70), np.empty((70, 64), np.float32), on_tiles=True)
+    np.testing.assert_array_equal(np.diagonal(tiny), np.float32(2.0**-140))
+
+
+@needs_tiles
+def test_float32_in_three_parts_errs_less_than_float32_does():
+    rng = np.random.default_rng(7)
+    for k in (16, 100, 1000):
+        a, b = rng.standard_normal((64, k)).astype(np.float32), rng.standard_normal((k, 64)).astype(np.float32)
+        exact = a.astype(np.float64) @ b.astype(np.float64)
+        split, plain = (multiply("f32", a, b, np.empty((64, 64), np.float32), on_tiles=t) - exact for t in (True, False))
+        assert np.sqrt(np.mean(split**2)) <= 1.5 * np.sqrt(np.mean(plain**2))
 
 
 def test_precision_of_float32_products_is_a_setting():

@@ -66,13 +66,13 @@ cdef struct Slots:
     int64_t size
     int64_t count
     int[MAX_SLOTS] taken
-    int64_t[MAX_SLOTS] ranges  # of the elements that were packed there
+    int64_t[MAX_SLOTS] largest  # magnitude of the elements that were packed there
 
 
 cdef Storage _prepare(Slots* slots, int64_t size):
     slots.size, slots.count = (size + 4095) & ~<int64_t>4095, min(num_threads() + 1, MAX_SLOTS)
     memset(slots.taken, 0, sizeof(slots.taken))
-    memset(slots.ranges, 0, sizeof(slots.ranges))
+    memset(slots.largest, 0, sizeof(slots.largest))
     cdef Storage memory = allocate(slots.size * slots.count)
     slots.memory = <char*>memory.address
     return memory
@@ -109,7 +109,7 @@ cdef struct Call:
     char* bias           # or NULL
     char* output
     char* packed         # the weights
-    int64_t* ranges      # of the packed weights' panels
+    int64_t* largest     # magnitude in each of their panels
     int64_t tap_k        # elements of k for a tap: channels, padded to whole pairs
     int64_t tap_count
     int64_t block_taps   # taps that are packed at a time: whole units of k, or all
@@ -129,8 +129,8 @@ cdef struct Run:  # neighbouring pixels of one row of the output
 
 
 def has_tiles(int code):
-    """Are there kernels on matrix registers for this dtype? (A float32 is multiplied as it is, whatever products of matrices do.)"""
-    return code != F32 and gemm.tiled(code).step > gemm.tiled(code).pair
+    """Are there kernels on matrix registers for this dtype?"""
+    return gemm.tiled(code).step > gemm.tiled(code).pair
 
 
 def pair(int code, bint on_tiles):
@@ -181,7 +181,7 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps,
     cdef Storage packed = allocate(p.groups * p.panels_a * (p.panel_a + 8))
     cdef Storage memory = _prepare(&p.slots, window)
     p.packed = <char*>packed.address
-    p.ranges = <int64_t*>(p.packed + p.groups * p.panels_a * p.panel_a)
+    p.largest = <int64_t*>(p.packed + p.groups * p.panels_a * p.panel_a)
     with nogil:
         parallel_for(_pack_weights, &p, 0, p.groups * p.panels_a, 65536 // p.panel_a + 1)
         parallel_for(_run_tiles, &p, 0, p.groups * p.tiles, 1)
@@ -207,10 +207,10 @@ cdef int64_t _choose_tile(Call* p) noexcept:
 cdef bint _ranges_fit(Call* p) noexcept:
     cdef int64_t weights = 0, windows = 0, i
     for i in range(p.groups * p.panels_a):
-        weights = gemm.joined(weights, p.ranges[i])
+        weights = max(weights, p.largest[i])
     for i in range(p.slots.count):
-        windows = gemm.joined(windows, p.slots.ranges[i])
-    return gemm.fits(weights, windows)
+        windows = max(windows, p.slots.largest[i])
+    return gemm.fits(weights, windows, p.tap_k * p.tap_count)
 
 
 cdef void _pack_weights(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -220,7 +220,7 @@ cdef void _pack_weights(void* context, int64_t begin, int64_t end) noexcept nogi
     cdef int64_t k = p.tap_count * p.tap_k, row = k * kernels.itemsize, i, first
     for i in range(begin, end):
         first = i % p.panels_a * kernels.rows
-        p.ranges[i] = pack(p.weight + (i // p.panels_a * p.outputs + first) * row, row, 0, p.packed + i * p.panel_a,
+        p.largest[i] = pack(p.weight + (i // p.panels_a * p.outputs + first) * row, row, 0, p.packed + i * p.panel_a,
                            min(kernels.rows, p.outputs - first), k)
 
 
@@ -230,7 +230,7 @@ cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef char* memory = p.slots.memory + slot * p.slots.size
     for i in range(begin, end):
         first = i % p.tiles * p.tile * p.kernels.columns
-        _run_tile(p, i // p.tiles, first, min(p.tile * p.kernels.columns, p.columns - first), memory, &p.slots.ranges[slot])
+        _run_tile(p, i // p.tiles, first, min(p.tile * p.kernels.columns, p.columns - first), memory, &p.slots.largest[slot])
     give(&p.slots.taken[slot])
 
 
@@ -291,7 +291,7 @@ cdef void _pack_pixels(Call* p, int64_t group, int64_t first, int64_t count, int
     cdef char* input = p.input + group * p.channels * p.distance[1]
     for i in range(taps):
         x = (tap + i) % p.taps[2]
-        seen[0] = gemm.joined(seen[0], _pack_tap(
+        seen[0] = max(seen[0], _pack_tap(
             p, runs, n, input + p.shifts[x], p.offsets[0][(tap + i) // (p.taps[2] * p.taps[1])],
             p.offsets[1][(tap + i) // p.taps[2] % p.taps[1]], p.offsets[2][x], panel, i * p.tap_k))
     if rest:
@@ -318,7 +318,7 @@ cdef inline uint64_t _bits(int64_t lane, int64_t count) noexcept nogil:
 cdef int64_t _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, int64_t dy, int64_t dx, char* panel, int64_t k) noexcept nogil:
     """One tap of the window, from row k of the panel on. Runs that follow each other in memory as they do in the panel are loaded together.
 
-    Returns the range of the elements.
+    Returns the largest magnitude.
     """
     cdef uint64_t loaded = 0, stored = 0, inside
     cdef int64_t i, z, y, x, low, high, seen = 0
@@ -332,11 +332,11 @@ cdef int64_t _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, i
             place = (input + runs[i].image * p.distance[0] + z * p.distance[2] + y * p.distance[3]
                      + (x - runs[i].lane) * p.kernels.itemsize)
             if loaded and place != source:
-                seen = gemm.joined(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
+                seen = max(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
                 loaded = stored = 0
             source, loaded = place, loaded | inside
         stored |= _bits(runs[i].lane, runs[i].count)
-    return gemm.joined(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
+    return max(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
 
 
 # -- channels that are each convolved alone --

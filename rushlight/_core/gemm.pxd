@@ -38,20 +38,22 @@ cdef struct Kernels:
     int64_t tile_rows     # panels of the largest tile
     int64_t tile_columns
     bint direct         # accumulators are what c holds
-    bint ranged         # only elements of a certain range can be multiplied
+    bint ranged         # only elements up to a certain magnitude can be multiplied
     bint ready
 
 cdef enum:  # what packed_gemm returns
     DONE = 0
     NO_MEMORY = -1
-    OUT_OF_RANGE = -2  # nothing is written
+    OUT_OF_RANGE = -2
+
+cdef bint is_quick  # are float32 products made with fewer parts, as the user asked?
 
 cdef Kernels* kernels(int code) except NULL
 cdef Kernels* tiled(int code) except NULL
+cdef Kernels* for_products(int code) except NULL
 cdef void enter(const Kernels* kernels) noexcept nogil
 cdef void leave(const Kernels* kernels) noexcept nogil
-cdef bint fits(int64_t range_a, int64_t range_b) noexcept nogil
-cdef int64_t joined(int64_t range_a, int64_t range_b) noexcept nogil
+cdef bint fits(int64_t largest_a, int64_t largest_b, int64_t k) noexcept nogil
 cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
                      const void* factors) noexcept nogil
 cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char* x, char* rows, int64_t stride, char* c,

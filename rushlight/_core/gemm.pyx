@@ -3,6 +3,9 @@
 Both operands are packed into panels, by all threads; then the output is computed tile by tile, each tile by one thread, over
 all of k, in a buffer of its own. How the output is cut changes no bit, so the cut may follow the number of threads. It is
 written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel.
+
+k is cut into *stretches*. In packed memory all panels of the first stretch come first, one after the other, then those of the second: what
+a tile reads at a time is contiguous, and does not fall upon itself in the sets of the second-level cache, as panels a power of two apart do.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -26,13 +29,14 @@ cdef enum:
     LATE_BYTES = 262144  # of panels that a tile packs for itself
     LOW_PANELS = 24  # of a: so few stay in the second-level cache
     TILE_PANELS = 8  # panels that share the prefetching of one
-    TILE_BYTES = 524288  # sums of the largest tile: 256 x 512 float32
+    TILE_BYTES = 1048576  # sums of the largest tile: 512 x 512 float32
     PACK_BYTES = 65536  # of panels worth handing to another thread
     SPARE_BYTES = 134217728  # the largest workspace that is kept
 
 cdef Kernels _kernels[21]
 cdef Kernels _tiled[21]
-cdef int _parts = 0
+cdef Kernels _quick  # of float32 in fewer parts than it has, when the user asks for them
+is_quick = False  # declared in gemm.pxd
 _compile = _compile_tiled = None
 
 
@@ -55,19 +59,30 @@ cdef Kernels* kernels(int code) except NULL:
 cdef Kernels* tiled(int code) except NULL:
     """The kernels on matrix registers, or the plain ones of a machine or a dtype without."""
     if not _tiled[code].ready:
-        found = None if _compile_tiled is None else _compile_tiled(code, _parts if code == F32 and _parts else None)
-        if found is None:
-            _tiled[code] = kernels(code)[0]
-        else:
-            _load(&_tiled[code], found)
+        _load_tiled(&_tiled[code], code, None)
     return &_tiled[code]
 
 
+cdef Kernels* for_products(int code) except NULL:
+    """Those for products of matrices, where set_float32_matmul_precision() has its say."""
+    return &_quick if code == F32 and is_quick else tiled(code)
+
+
 def set_float32_parts(parts):
-    """What a float32 is in products on matrix registers: the sum of 1 or 2 bfloat16; 0: not split, multiplied as it is."""
-    global _parts
-    _parts = parts
-    _tiled[F32].ready = False
+    """What a float32 is in products of matrices on matrix registers: the sum of 1 or 2 bfloat16, or None: of as many as it takes."""
+    global is_quick
+    is_quick = parts is not None
+    if is_quick:
+        _load_tiled(&_quick, F32, parts)
+
+
+cdef int _load_tiled(Kernels* target, int code, parts) except -1:
+    found = None if _compile_tiled is None else _compile_tiled(code, parts)
+    if found is None:
+        target[0] = kernels(code)[0]
+    else:
+        _load(target, found)
+    return 0
 
 
 cdef int _load(Kernels* target, tuple found) except -1:
@@ -94,22 +109,14 @@ cdef void leave(const Kernels* kernels) noexcept nogil:
         (<simple_t>kernels.functions[LEAVE])()
 
 
-# -- ranges: what the packing functions of ``ranged`` kernels say of the elements that they saw --
+cdef bint fits(int64_t largest_a, int64_t largest_b, int64_t k) noexcept nogil:
+    """Can elements up to these magnitudes, given by their bits, be split, and k products of them be added? codegen/tiles.py says why not.
 
-cdef int64_t joined(int64_t range_a, int64_t range_b) noexcept nogil:
-    """The range of two sets of elements together. The low half holds the largest magnitude's bits, the high half the inverted bits of the
-    smallest one, less 1; so zeros have no part in it, and 0 is the range of nothing."""
-    cdef uint32_t largest = max(<uint32_t>range_a, <uint32_t>range_b)
-    cdef uint32_t smallest = max(<uint32_t>(<uint64_t>range_a >> 32), <uint32_t>(<uint64_t>range_b >> 32))
-    return <int64_t>(<uint64_t>smallest << 32 | largest)
-
-
-cdef bint fits(int64_t range_a, int64_t range_b) noexcept nogil:
-    """Do all products of elements of the two ranges lie where splitting elements into parts loses nothing? codegen/tiles.py says why."""
-    cdef int64_t largest_a = (range_a >> 23 & 0xFF) - 127, largest_b = (range_b >> 23 & 0xFF) - 127  # exponents
-    cdef int64_t smallest_a = (~range_a >> 55 & 0xFF) - 127, smallest_b = (~range_b >> 55 & 0xFF) - 127
-    return (largest_a < 120 and largest_b < 120 and largest_a + largest_b < 120 and smallest_a > -100 and smallest_b > -100
-            and smallest_a + smallest_b > -100)
+    (A factor of 2^48 is on them, and 2^127 is the limit. An infinity's exponent is 128.)"""
+    cdef int64_t a = (largest_a >> 23) - 127, b = (largest_b >> 23) - 127, room = 72
+    while k > 1:
+        k, room = (k + 1) // 2, room - 1
+    return a < 100 and b < 100 and a + b < room
 
 
 cdef struct Block:
@@ -124,6 +131,7 @@ cdef struct Block:
     Matrix added
     const void* factors
     int64_t units  # of k
+    int64_t padded  # units that a packed panel has room for
     int64_t panel_a  # bytes of a packed panel
     int64_t panel_b
     int64_t panels_a
@@ -132,10 +140,12 @@ cdef struct Block:
     char* packed_b
     int64_t tile_rows  # in panels
     int64_t tile_columns
-    int64_t* ranges  # of the panels of a, then of b
+    int64_t* largest_a  # magnitude in each panel
+    int64_t* largest_b
     char* sums  # of the whole block when k comes in several blocks, else NULL: each tile has its own
     bint alone  # the block is the whole product
-    bint failed  # for lack of memory
+    bint restarts  # elements out of range may be found when some of c is written
+    int result  # DONE, or why it failed
     bint adds  # beta is not 0
     bint direct  # whole panels are summed where c lies
     bint late_a  # tiles pack their panels
@@ -147,7 +157,7 @@ cdef struct Block:
 cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
                      const void* factors) noexcept nogil:
     """c = alpha a b + beta added; ``factors`` points to alpha and beta in the accumulator's type; ``added``, read unless beta is 0, may be
-    c itself. Returns DONE, or why nothing was done."""
+    c itself. Returns DONE or why it failed: NO_MEMORY, or OUT_OF_RANGE for other kernels to do it; what is added is as it was."""
     cdef Block block
     cdef int64_t block_k = max(min(k, <int64_t>BLOCK_K), 1)
     cdef int64_t row_bytes = _padded(block_k, kernels) * kernels.unit
@@ -165,9 +175,11 @@ cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Ma
     block.kernels, block.c_row, block.factors = kernels, c_row, factors
     block.packed_a, block.packed_b = workspace, workspace + size_a
     block.sums = workspace + size_a + size_b if size_sums else NULL
-    block.ranges = <int64_t*>(workspace + size_a + size_b + size_sums)
+    block.largest_a = <int64_t*>(workspace + size_a + size_b + size_sums)
+    block.largest_b = block.largest_a + high
     block.alone = block_m == m and block_n == n and block_k >= k
-    if kernels.ranged and not block.alone and not _in_range(&block, m, n, k, a, b):
+    block.restarts = kernels.ranged and (added.data != c or not _reads_added(kernels, factors))
+    if kernels.ranged and not block.alone and not block.restarts and not _in_range(&block, m, n, k, a, b):
         result = OUT_OF_RANGE
     for j in range(_panels(n, block_n) if result == DONE else 0):
         for i in range(_panels(m, block_m)):
@@ -197,15 +209,16 @@ cdef int64_t _padded(int64_t k, const Kernels* kernels) noexcept nogil:
 
 cdef int _run_block(Block* block, bint b_is_packed) noexcept nogil:
     cdef const Kernels* kernels = block.kernels
-    cdef int64_t bytes = _padded(block.k, kernels) * kernels.unit, rows, columns
-    block.units = _panels(block.k, kernels.step)
+    cdef int64_t bytes, rows, columns
+    block.units, block.padded = _panels(block.k, kernels.step), _padded(block.k, kernels)
+    bytes = block.padded * kernels.unit
     block.panel_a, block.panel_b = bytes * kernels.rows, bytes * kernels.columns
     block.panels_a, block.panels_b = _panels(block.m, kernels.rows), _panels(block.n, kernels.columns)
     _choose_tile(block)
     rows, columns = _panels(block.panels_a, block.tile_rows), _panels(block.panels_b, block.tile_columns)
     block.direct = _is_direct(block)
     # A panel that a single tile reads is packed with it, by the thread that needs it; those of b in memory that stays in the cache.
-    block.late_b = rows == 1 and block.panel_b <= LATE_BYTES and not kernels.ranged and not b_is_packed and block.k > 0
+    block.late_b = rows == 1 and block.panel_b <= LATE_BYTES and (block.restarts or not kernels.ranged) and not b_is_packed and block.k > 0
     if block.late_b:
         block.tile_columns = min(block.tile_columns, LATE_BYTES // block.panel_b)
         columns = _panels(block.panels_b, block.tile_columns)
@@ -215,39 +228,35 @@ cdef int _run_block(Block* block, bint b_is_packed) noexcept nogil:
             parallel_for(_pack_a, block, 0, block.panels_a, PACK_BYTES // block.panel_a + 1)
         if not block.late_b and not b_is_packed:
             parallel_for(_pack_b, block, 0, block.panels_b, PACK_BYTES // block.panel_b + 1)
-        if kernels.ranged and block.alone and not _ranges_fit(block):
+        if kernels.ranged and not block.late_b and not _ranges_fit(block, 0, block.panels_b):
             return OUT_OF_RANGE
-    block.failed = False
+    block.result = DONE
     parallel_for(_run_tiles, block, 0, rows * columns, 1)
-    return NO_MEMORY if block.failed else DONE
+    return block.result
 
 
-cdef bint _ranges_fit(Block* block) noexcept nogil:
+cdef bint _ranges_fit(Block* block, int64_t begin, int64_t end) noexcept nogil:
+    """Can all of a be multiplied by these panels of b?"""
     cdef int64_t a = 0, b = 0, i
     for i in range(block.panels_a):
-        a = joined(a, block.ranges[i])
-    for i in range(block.panels_b):
-        b = joined(b, block.ranges[block.panels_a + i])
-    return fits(a, b)
+        a = max(a, block.largest_a[i])
+    for i in range(begin, end):
+        b = max(b, block.largest_b[i])
+    return fits(a, b, block.k)
 
 
 cdef bint _in_range(Block* block, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b) noexcept nogil:
-    """The same for a product of several blocks, before the first writes anything: the operands are packed once more."""
-    cdef int64_t part_a = 0, part_b = 0, i, rows = block.kernels.rows, columns = block.kernels.columns, here
-    block.k, block.m, block.n = 0, rows, columns
-    cdef int64_t p
+    """The same for a product of several blocks, before the first changes what the others add: the operands are packed once more."""
+    cdef int64_t rows = block.kernels.rows, columns = block.kernels.columns, largest_a = 0, largest_b = 0, p, i, here
     for p in range(_panels(k, BLOCK_K)):
-        block.k = min(<int64_t>BLOCK_K, k - p * BLOCK_K)
+        here = min(<int64_t>BLOCK_K, k - p * BLOCK_K)
         for i in range(_panels(m, rows)):
-            here = _pack_a_function(block, a)(
-                a.data + i * rows * a.row + p * BLOCK_K * a.column, a.row, a.column, block.packed_a, min(rows, m - i * rows), block.k)
-            part_a = joined(part_a, here)
+            largest_a = max(largest_a, _pack_a_function(block, a)(
+                a.data + i * rows * a.row + p * BLOCK_K * a.column, a.row, a.column, block.packed_a, min(rows, m - i * rows), here))
         for i in range(_panels(n, columns)):
-            here = _pack_b_function(block, b)(
-                b.data + i * columns * b.column + p * BLOCK_K * b.row, b.column, b.row, block.packed_b, min(columns, n - i * columns),
-                block.k)
-            part_b = joined(part_b, here)
-    return fits(part_a, part_b)
+            largest_b = max(largest_b, _pack_b_function(block, b)(
+                b.data + i * columns * b.column + p * BLOCK_K * b.row, b.column, b.row, block.packed_b, min(columns, n - i * columns), here))
+    return fits(largest_a, largest_b, k)
 
 
 cdef void _choose_tile(Block* block) noexcept nogil:
@@ -276,27 +285,43 @@ cdef pack_t _pack_b_function(Block* block, Matrix b) noexcept nogil:
     return <pack_t>block.kernels.functions[PACK_B_DEEP if b.row == block.kernels.itemsize else PACK_B_WIDE]
 
 
+cdef inline int64_t _place(Block* block, int64_t panel, int64_t panels, int64_t start, int64_t width) noexcept nogil:
+    """Where in packed memory of so many panels, each ``width`` bytes a unit, one's stretch from unit ``start`` on lies."""
+    return width * (start * panels + panel * min(block.kernels.stretch, block.padded - start))
+
+
+cdef int64_t _pack(Block* block, pack_t pack, char* source, int64_t across, int64_t along, char* packed, int64_t panel, int64_t panels,
+                   int64_t width, int64_t count) noexcept nogil:
+    """One panel, stretch by stretch; returns the largest magnitude."""
+    cdef int64_t start = 0, largest = 0, step = block.kernels.step, stretch = block.kernels.stretch
+    while start < block.units:
+        largest = max(largest, pack(source + start * step * along, across, along, packed + _place(block, panel, panels, start, width), count,
+                                    min(block.k - start * step, stretch * step)))
+        start += stretch
+    return largest
+
+
 cdef void _pack_a(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Block* block = <Block*>context
     cdef pack_t pack = _pack_a_function(block, block.a)
     cdef int64_t i, rows = block.kernels.rows
     for i in range(begin, end):
-        block.ranges[i] = pack(block.a.data + i * rows * block.a.row, block.a.row, block.a.column, block.packed_a + i * block.panel_a,
-                               min(rows, block.m - i * rows), block.k)
+        block.largest_a[i] = _pack(block, pack, block.a.data + i * rows * block.a.row, block.a.row, block.a.column, block.packed_a, i,
+                                   block.panels_a, rows * block.kernels.unit, min(rows, block.m - i * rows))
 
 
 cdef void _pack_b(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Block* block = <Block*>context
-    _pack_b_into(block, begin, end, block.packed_b + begin * block.panel_b)
+    _pack_b_into(block, begin, end, block.packed_b, 0, block.panels_b)
 
 
-cdef void _pack_b_into(Block* block, int64_t begin, int64_t end, char* target) noexcept nogil:
+cdef void _pack_b_into(Block* block, int64_t begin, int64_t end, char* packed, int64_t first, int64_t panels) noexcept nogil:
+    """Pack some panels into memory for ``panels``, the first of which is panel ``first``."""
     cdef pack_t pack = _pack_b_function(block, block.b)
     cdef int64_t i, columns = block.kernels.columns
     for i in range(begin, end):
-        block.ranges[block.panels_a + i] = pack(
-            block.b.data + i * columns * block.b.column, block.b.column, block.b.row, target, min(columns, block.n - i * columns), block.k)
-        target += block.panel_b
+        block.largest_b[i] = _pack(block, pack, block.b.data + i * columns * block.b.column, block.b.column, block.b.row, packed, i - first,
+                                   panels, columns * block.kernels.unit, min(columns, block.n - i * columns))
 
 
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -304,7 +329,7 @@ cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef int64_t tile, row, column, tiles = _panels(block.panels_a, block.tile_rows)
     cdef char* memory = _take(TILE_BYTES + LATE_BYTES)
     if memory == NULL:
-        block.failed = True
+        block.result = NO_MEMORY
         return
     for tile in range(begin, end):
         row, column = tile % tiles * block.tile_rows, tile // tiles * block.tile_columns
@@ -316,7 +341,8 @@ cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int
     """The tile whose first panels are ``row`` of a and ``column`` of b."""
     cdef const Kernels* kernels = block.kernels
     cdef char* sums = memory
-    cdef char* packed_b = block.packed_b + column * block.panel_b
+    cdef char* packed_b = block.packed_b
+    cdef int64_t panels_b = block.panels_b, first_b = column
     cdef int64_t wide = kernels.columns * kernels.sum, stride = columns * wide, i
     if block.sums != NULL:
         stride = block.panels_b * wide
@@ -324,8 +350,11 @@ cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int
     if block.late_a:
         _pack_a(block, row, row + rows)
     if block.late_b:
-        packed_b = memory + TILE_BYTES
-        _pack_b_into(block, column, column + columns, packed_b)
+        packed_b, panels_b, first_b = memory + TILE_BYTES, columns, 0
+        _pack_b_into(block, column, column + columns, packed_b, column, columns)
+        if kernels.ranged and not _ranges_fit(block, column, column + columns):
+            block.result = OUT_OF_RANGE
+            return
     if block.units == 0:
         memset(sums, 0, rows * kernels.rows * stride)
     cdef int64_t whole_rows = 0, whole_columns = 0
@@ -335,7 +364,8 @@ cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int
         _start_panels(block, row, column, whole_rows, whole_columns)
     enter(kernels)
     for i in range(_panels(block.units, kernels.stretch)):
-        _run_stretch(block, packed_b, row, column, rows, columns, i * kernels.stretch, sums, stride, whole_rows, whole_columns)
+        _run_stretch(block, packed_b, panels_b, first_b, row, column, rows, columns, i * kernels.stretch, sums, stride, whole_rows,
+                     whole_columns)
     leave(kernels)
     if block.last:
         if whole_columns == 0:
@@ -355,6 +385,10 @@ cdef bint _is_direct(Block* block) noexcept nogil:
         alpha, beta = (<float*>block.factors)[0], (<float*>block.factors)[1]
     block.adds = beta != 0
     return alpha == 1 and (beta == 0 or (beta == 1 and block.added.column != 0))
+
+
+cdef inline bint _reads_added(const Kernels* kernels, const void* factors) noexcept nogil:
+    return (<float*>factors)[1] != 0  # kernels that are ranged have sums of float32
 
 
 cdef void _start_panels(Block* block, int64_t row, int64_t column, int64_t rows, int64_t columns) noexcept nogil:
@@ -380,20 +414,21 @@ cdef void _finish(Block* block, int64_t row, int64_t column, int64_t first_row, 
             block.added.data + y * block.added.row + x * block.added.column, block.added.row, block.added.column, high, wide, block.factors)
 
 
-cdef void _run_stretch(Block* block, char* packed_b, int64_t row, int64_t column, int64_t rows, int64_t columns, int64_t start, char* sums,
-                       int64_t stride, int64_t whole_rows, int64_t whole_columns) noexcept nogil:
+cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t first_b, int64_t row, int64_t column, int64_t rows,
+                       int64_t columns, int64_t start, char* sums, int64_t stride, int64_t whole_rows, int64_t whole_columns) noexcept nogil:
     """Add a stretch of k, from unit ``start`` on, to the sums of a tile. Its ``whole_rows`` x ``whole_columns`` first panels lie in c.
 
-    Each call of the kernel also prefetches the panel of a for the call after it, and its share of the next panel of b.
+    ``packed_b`` has ``panels_b`` panels, of which the tile's begin with ``first_b``. Each call of the kernel also prefetches the panel of a
+    for the call after it, and its share of the next panel of b.
     The processor's own prefetchers stop at every page, and cost a fifth of the speed when k is long.
     """
     cdef const Kernels* kernels = block.kernels
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
     cdef int64_t high = kernels.rows * kernels.unit, wide = kernels.columns * kernels.unit, across = kernels.columns * kernels.sum, i, j
-    cdef int64_t units = min(kernels.stretch, block.units - start)
-    cdef char* first_a = block.packed_a + row * block.panel_a + start * high
+    cdef int64_t units = min(kernels.stretch, block.units - start), room = min(kernels.stretch, block.padded - start), after = start + units
+    cdef char* first_a = block.packed_a + _place(block, row, block.panels_a, start, high)
     cdef char* a
-    cdef char* b = packed_b + start * wide
+    cdef char* b = packed_b + _place(block, first_b, panels_b, start, wide)
     cdef char* soon_a
     cdef char* soon_b
     cdef char* part_b
@@ -401,16 +436,18 @@ cdef void _run_stretch(Block* block, char* packed_b, int64_t row, int64_t column
     cdef bint fresh = block.first and start == 0
     for j in range(columns):
         a = first_a
-        soon_b = b + block.panel_b if j + 1 < columns else packed_b + (start + units) * wide
+        soon_b = b + room * wide
+        if j + 1 == columns and after < block.units:
+            soon_b = packed_b + _place(block, first_b, panels_b, after, wide)
         for i in range(rows):
-            soon_a = a + block.panel_a if i + 1 < rows else first_a
+            soon_a = a + room * high if i + 1 < rows else first_a
             part_b = soon_b + min(i, <int64_t>TILE_PANELS) * (units * wide // TILE_PANELS)
             if i < whole_rows and j < whole_columns:
                 multiply(a, b, c + i * kernels.rows * block.c_row + j * across, block.c_row, units, fresh and not block.adds, soon_a, part_b)
             else:
                 multiply(a, b, sums + i * kernels.rows * stride + j * across, stride, units, fresh, soon_a, part_b)
-            a += block.panel_a
-        b += block.panel_b
+            a += room * high
+        b += room * wide
 
 
 # -- a matrix times one vector, without packing --
@@ -484,7 +521,7 @@ cdef void _give(char* workspace) noexcept nogil:
 def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
              int64_t b_column, size_t c, int64_t c_row, size_t factors, bint on_tiles=False):
     """:c:func:`packed_gemm` on addresses; strides in bytes; c is what is added. Returns what it returns. For tests."""
-    cdef Kernels* found = tiled(code) if on_tiles else kernels(code)
+    cdef Kernels* found = for_products(code) if on_tiles else kernels(code)
     cdef Matrix left, right, added
     cdef int result
     left.data, left.row, left.column = <char*>a, a_row, a_column

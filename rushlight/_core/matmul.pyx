@@ -171,8 +171,8 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
     cdef int64_t size = ITEMSIZE[code]
     cdef double work = <double>x.rows * y.columns * x.columns
     p.plain = p.kernels = gemm.kernels(code)
-    if _suits_tiles(x.rows, y.columns, x.columns):
-        p.kernels = gemm.tiled(code)
+    if _suits_tiles(code, x.rows, y.columns, x.columns):
+        p.kernels = gemm.for_products(code)
     p.m, p.n, p.k, p.c, p.c_row = x.rows, y.columns, x.columns, c, c_row * size
     p.a.data, p.a.row, p.a.column = x.data, x.row * size, x.column * size
     p.b.data, p.b.row, p.b.column = y.data, y.row * size, y.column * size
@@ -197,9 +197,13 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
     return 0
 
 
-cdef bint _suits_tiles(int64_t m, int64_t n, int64_t k) noexcept:
-    """Is a product worth the matrix registers? They multiply 32 rows by 32 columns at a time."""
-    return m >= 16 and n >= 16 and k >= 16
+cdef bint _suits_tiles(int code, int64_t m, int64_t n, int64_t k) noexcept:
+    """Is a product worth the matrix registers? They multiply 32 rows by 32 columns at a time.
+
+    A float32 must be split first, and what is gained on it, at best twice the speed, grows with each use that is made of it.
+    """
+    cdef int64_t least = 256 if code == F32 and not gemm.is_quick else 16
+    return m >= least and n >= least and k >= least
 
 
 cdef void _run_large_or_small(Batch* p, int64_t batch, double work) noexcept nogil:

@@ -18,7 +18,7 @@ def pack_lanes(source, on_tiles=False):
 
     Row ``first + i`` of the panel, a whole number of pairs, gets the elements at ``from + i * kstride`` in the lanes of the bit set
     ``loaded``, zeros in the others of ``stored``, and keeps what it has elsewhere; k is padded with zeros to whole pairs. ``from`` is where
-    lane 0 would be read; only loaded lanes are. Returns the range of the elements. ``on_tiles``: for panels of :mod:`.tiles`.
+    lane 0 would be read; only loaded lanes are. Returns the largest magnitude of the elements. ``on_tiles``: for panels of :mod:`.tiles`.
     """
     scheme = tiles.Tiles(source, tiles.PARTS[source]) if on_tiles else Scheme(source)
     writer = _OnTiles if on_tiles else _Lanes

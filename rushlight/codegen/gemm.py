@@ -79,7 +79,7 @@ def kernels(source):
     pack_a_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
     pack_a_wide one whose elements follow each other across the panel; pack_b_deep and pack_b_wide do so with columns. ``count`` <= MR
     (NR) rows (columns) exist; what lies in the others is arbitrary: it only reaches results that nobody reads. k is padded with zeros to
-    whole units. They return the range of the elements, 0 where any will do (see tiles.py).
+    whole units. They return the largest magnitude of the elements, 0 where any will do (see tiles.py).
     multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
     finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.
     enter and leave, where there are such functions, are called before and after calls of multiply, in the same thread.
@@ -114,6 +114,10 @@ class Writer:
 
     def range(self, fn):
         """What notes the range of the elements that a packing function meets; None where any will do."""
+
+    def unscaled(self, fn, x):
+        """The sums as they are without what packing did to the elements."""
+        return x
 
     def functions(self):
         """What each function returns, its parameters, and what writes its body."""
@@ -409,7 +413,7 @@ class Writer:
         kind, out = vector(s.lanes, memory_type(s.accumulator)), memory_type(s.source)
         # Sums are stored in whole panels, so reading a whole vector of them never leaves the buffer.
         x = fn.emit(f"load {kind}, ptr {at(fn, sums, fn.emit(f'mul i64 {position}, {s.sum_bytes}'))}, align {s.sum_bytes}")
-        x = self._arithmetic(fn, "mul", x, alpha)
+        x = self._arithmetic(fn, "mul", self.unscaled(fn, x), alpha)
         if plus is not None:
             x = self._arithmetic(fn, "add", x, plus)
         place = at(fn, c, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))

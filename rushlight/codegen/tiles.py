@@ -6,14 +6,17 @@ A tile register holds 16 rows of 64 bytes; one instruction multiplies 16 x 32 bf
     panel of a: unit, part, tile, row, 32 elements of k
     panel of b: unit, part, tile, pair of k, 16 columns, the two elements of the pair
 
-bfloat16 has one *part*. A float16 is the sum of two bfloat16, x = x1 + x2, the first the nearest to x; so a product of two is
-x1 y1 + x1 y2 + x2 y1 but for 2^-16 of it, each an exact float32. A float32 may be taken for two parts as well, or for one, where the user
-asks for speed (``set_float32_matmul_precision``). The instruction sums 16 products in a chain and adds the chain's sum, so
-that the error of a long sum is below that of additions one by one.
+bfloat16 has one *part*. A float32 is the sum of three bfloat16, x = x1 + x2 + x3, each the nearest to what the ones before it leave, the
+third exactly. So a product of two is x1 y1 + x1 y2 + x2 y1 + x2 y2 + x1 y3 + x3 y1 but for 2^-24 of it, half a unit in the last place, and
+each of the six is an exact float32. The instruction sums 16 products in a chain and adds the chain's sum, so that the error of a
+long sum is below that of fused multiply-adds one by one. A float16 is the sum of two parts; a float32 may be taken for two as well, or for
+one, where the user asks for speed (``set_float32_matmul_precision``). (Splitting: Henry, Tang and Heinecke, "Leveraging the bfloat16
+artificial intelligence datatype for higher-precision computations", 2019.)
 
-The instruction takes denormals, its results too, for zero, and a part of an infinity is no number. So packing notes the smallest and
-the largest magnitude that it meets, and a product of elements in parts outside of the range in which all this holds (``fits`` in
-_core/gemm.pyx: products of two elements between 2^-100 and 2^120, and each of them too) is left to the kernels of :mod:`.gemm`.
+The instruction takes denormals, its results too, for zero. So a float32 is multiplied by 2^24 before it is split: the last bit of the
+smallest denormal becomes a normal number, products that vanish are below 2^-174, and ``finish`` takes the factor out again. What is too
+large for that, or no number, cannot be split: packing notes the largest magnitude that it meets, and a product that does not pass
+``fits`` in _core/gemm.pyx is left to the kernels of :mod:`.gemm`.
 """
 
 import ctypes
@@ -25,12 +28,13 @@ from . import cpu
 from .gemm import Writer, at, loop, transposed
 from .llvm import host
 from .memory import loaded
-from .text import vector
+from .text import literal, vector
 
-PARTS = {"bf16": 1, "f16": 2}  # bfloat16 numbers whose sum is one element
+PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
+SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
 # Which part of a meets which of b, small products first; neighbours share one, so that few tiles are loaded.
-PRODUCTS = {1: [(0, 0)], 2: [(0, 1), (0, 0), (1, 0)]}
-STRETCH = {1: 16, 2: 8}  # units of a panel of b that fit into the first-level cache, 2 KiB a part
+PRODUCTS = {1: [(0, 0)], 2: [(0, 1), (0, 0), (1, 0)], 3: [(0, 2), (0, 1), (1, 1), (1, 0), (2, 0), (0, 0)]}
+STRETCH = {1: 12, 2: 6, 3: 4}  # units: a panel of b takes half of the first-level cache, 2 KiB a unit and a part
 TILE, ROW = 1024, 64  # bytes
 
 
@@ -62,14 +66,14 @@ class Tiles:
     def __init__(self, source, parts):
         self.source, self.parts = source, parts
         self.unit_bytes = ROW * self.parts
-        self.stretch, self.ranged = STRETCH[parts], source != "bf16"
+        self.stretch, self.ranged, self.shift = STRETCH[parts], source != "bf16", SHIFT.get(source, 0)
 
     def numbers(self):
         """What the driver must know."""
         return {
             "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
             "whole": 1, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
-            "tile_rows": 8, "tile_columns": 16, "direct": False,
+            "tile_rows": 16, "tile_columns": 16, "direct": False,
         }  # fmt: skip
 
 
@@ -183,18 +187,30 @@ class TileWriter(Writer):
         return fn.emit(f"or {self.v} {low}, {high}")
 
     def _split(self, fn, x, seen):
-        """The parts of a vector of float32, each in the upper half of an i32 whose lower half is zero."""
-        kind = vector(self.scheme.lanes, "float")
+        """The parts of a vector of float32, each in the upper half of an i32 (the lower half of the last one is zero)."""
+        s = self.scheme
+        kind = vector(s.lanes, "float")
+        seen.see(fn.emit(f"bitcast {kind} {x} to {self.v}"))
+        if s.shift:
+            x = self._times_power(fn, x, s.shift)
         parts = []
-        bits = fn.emit(f"bitcast {kind} {x} to {self.v}")
-        seen.see(bits)
-        for last in range(self.scheme.parts - 1, -1, -1):
+        for last in range(s.parts - 1, -1, -1):
+            bits = fn.emit(f"bitcast {kind} {x} to {self.v}")
+            if not last and s.source == "f32" and s.parts == 3:
+                return [*parts, bits]  # exact
             up = fn.emit(f"add {self.v} {bits}, splat (i32 32768)")
             parts.append(fn.emit(f"and {self.v} {up}, splat (i32 -65536)"))
             if not last:
                 return parts
             x = fn.emit(f"fsub {kind} {x}, {fn.emit(f'bitcast {self.v} {parts[-1]} to {kind}')}")
-            bits = fn.emit(f"bitcast {kind} {x} to {self.v}")
+
+    def _times_power(self, fn, x, power):
+        """A vector of float32 times 2 to a power."""
+        return fn.emit(f"fmul {vector(self.scheme.lanes, 'float')} {x}, splat (float {literal(2.0**power, 'f32')})")
+
+    def unscaled(self, fn, x):
+        """The sums that the elements themselves would have."""
+        return self._times_power(fn, x, -2 * self.scheme.shift) if self.scheme.shift else x
 
     def store_parts(self, fn, panel, position, group, parts, mask=None):
         """Store 16 pairs of columns at row ``position`` (an even number) of k of a panel of b."""
@@ -260,34 +276,27 @@ class TileWriter(Writer):
 
 
 class _Range:
-    """The largest and the smallest magnitude of the elements of a panel; zeros have no part in it."""
+    """The largest magnitude of the elements of a panel."""
 
     def __init__(self, fn, scheme):
-        self.fn, self.v, self.kept = fn, vector(scheme.lanes, "i32"), []
-        if scheme.ranged:
-            self.kept = [fn.alloca(self.v) for _ in range(2)]
-            for slot, start in zip(self.kept, (0, -1)):
-                fn.do(f"store {self.v} splat (i32 {start}), ptr {slot}")
+        self.fn, self.v = fn, vector(scheme.lanes, "i32")
+        self.largest = fn.alloca(self.v) if scheme.ranged else None
+        if self.largest:
+            fn.do(f"store {self.v} zeroinitializer, ptr {self.largest}")
 
     def see(self, bits):
         """Take note of a vector of float32, given as i32."""
         fn, v = self.fn, self.v
         magnitude = fn.emit(f"and {v} {bits}, splat (i32 2147483647)")
-        less = fn.emit(f"add {v} {magnitude}, splat (i32 -1)")  # a zero becomes the largest
-        for slot, x, choose in zip(self.kept, (magnitude, less), ("umax", "umin")):
-            old = fn.emit(f"load {v}, ptr {slot}")
-            fn.do(f"store {v} {fn.call(f'llvm.{choose}.v16i32', v, f'{v} {old}', f'{v} {x}')}, ptr {slot}")
+        old = fn.emit(f"load {v}, ptr {self.largest}")
+        fn.do(f"store {v} {fn.call('llvm.umax.v16i32', v, f'{v} {old}', f'{v} {magnitude}')}, ptr {self.largest}")
 
     def word(self):
-        """Both in an i64, as ``joined`` in _core/gemm.pyx describes it."""
-        if not self.kept:
+        """Its bits in an i64."""
+        if not self.largest:
             return "0"
-        fn, ends = self.fn, []
-        for slot, choose in zip(self.kept, ("umax", "umin")):
-            x = fn.emit(f"load {self.v}, ptr {slot}")
-            ends.append(fn.emit(f"zext i32 {fn.call(f'llvm.vector.reduce.{choose}.v16i32', 'i32', f'{self.v} {x}')} to i64"))
-        high = fn.emit(f"shl i64 {fn.emit(f'xor i64 {ends[1]}, 4294967295')}, 32")
-        return fn.emit(f"or i64 {ends[0]}, {high}")
+        largest = self.fn.emit(f"load {self.v}, ptr {self.largest}")
+        return self.fn.emit(f"zext i32 {self.fn.call('llvm.vector.reduce.umax.v16i32', 'i32', f'{self.v} {largest}')} to i64")
 
 
 def _piece(fn, x, lanes, scalar, start, count):

@@ -171,7 +171,9 @@ def _run(x, rows, bias, out, steps, offsets, groups):
     image, along, phases = _apart(x, steps[2], offsets[2])
     bias = None if bias is None else shape.contiguous(bias)
     outputs, channels = rows.shape[0], rows.shape[-1]
-    wanted = outputs // groups >= 16 and channels * len(along) * len(offsets[0]) * len(offsets[1]) >= 32
+    # A float32 is split before it is multiplied on matrix registers: each must be used often.
+    least = (64, 512) if x.dtype == _float32 else (16, 32)
+    wanted = outputs // groups >= least[0] and channels * len(along) * len(offsets[0]) * len(offsets[1]) >= least[1]
     for on_tiles in (True, False) if wanted and core.has_tiles(x.dtype.code) else (False,):
         short = -channels % core.pair(x.dtype.code, on_tiles)
         weight = shape.contiguous(movement.constant_pad_nd(rows, [0, short]) if short else rows)
