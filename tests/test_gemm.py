@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from rushlight._core import gemm, threads
-from rushlight.codegen import gemm as codegen
-from rushlight.codegen import tiles
+from rushlight.codegen import schemes
 from rushlight.lang.types import CODES, NAMES
 
-gemm.set_compiler(lambda code: codegen.kernels(NAMES[code]), lambda code, parts: tiles.kernels(NAMES[code], parts))
-KINDS = [(source, False) for source in codegen.SOURCES] + [(source, True) for source in tiles.PARTS if tiles.available()]
+gemm.set_compiler(lambda code: schemes.kernels(NAMES[code]), lambda code, parts: schemes.tiled_kernels(NAMES[code], parts))
+KINDS = [(source, False) for source in schemes.SOURCES] + [(source, True) for source in schemes.PARTS if schemes.available()]
 
 STORED = {
     "u8": np.uint8, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "f16": np.float16, "bf16": np.uint16,
@@ -77,7 +76,7 @@ def test_values(source, on_tiles, layout):
             np.testing.assert_array_equal(whole[:, n:], before[:, n:])  # nothing behind the rows
 
 
-@pytest.mark.parametrize("source", codegen.SOURCES)
+@pytest.mark.parametrize("source", schemes.SOURCES)
 def test_vector_times_rows(source):
     rng = np.random.default_rng(4)
     for count, k in [(1, 1), (3, 5), (4, 16), (9, 31), (70, 32), (300, 100), (600, 1001), (5, 0)]:
@@ -125,7 +124,7 @@ def test_infinities_and_nan_reach_their_rows_only():
     assert np.isinf(c[3]).all() and np.isnan(c[5]).all() and np.isfinite(np.delete(c, [3, 5], 0)).all()
 
 
-needs_tiles = pytest.mark.skipif(not tiles.available(), reason="no matrix registers")
+needs_tiles = pytest.mark.skipif(not schemes.available(), reason="no matrix registers")
 
 
 @needs_tiles

@@ -23,10 +23,11 @@ from ..lang import functions as math
 from ..lang import types as ty
 from . import cpu
 from .access import splat
-from .gemm import FINISH, PACK, Scheme, Writer, at, transposed
+from .gemm import FINISH, PACK, Writer, at, transposed
 from .lower import lowered
 from .machine import Machine
 from .memory import memory_type
+from .schemes import Scheme
 from .text import literal, mangled, vector
 
 PAIR = 2  # tiles that stand side by side on the way back

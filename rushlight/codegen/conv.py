@@ -7,7 +7,8 @@ masks; lanes that fall on the padding are zeros.
 
 from ..lang import types as ty
 from . import cpu, tiles
-from .gemm import Scheme, Writer, at, loop
+from .gemm import Writer, at, loop
+from .schemes import PARTS, Scheme, Tiles
 from .text import vector
 
 
@@ -20,7 +21,7 @@ def pack_lanes(source, on_tiles=False):
     ``loaded``, zeros in the others of ``stored``, and keeps what it has elsewhere; k is padded with zeros to whole pairs. ``from`` is where
     lane 0 would be read; only loaded lanes are. Returns the largest magnitude of the elements. ``on_tiles``: for panels of :mod:`.tiles`.
     """
-    scheme = tiles.Tiles(source, tiles.PARTS[source]) if on_tiles else Scheme(source)
+    scheme = Tiles(source, PARTS[source]) if on_tiles else Scheme(source)
     writer = _OnTiles if on_tiles else _Lanes
     family = "conv_on_tiles" if on_tiles else "conv"
     return cpu._kernel(family, source, (), sorted(scheme.numbers().items()), lambda symbol: writer(scheme).write(symbol))

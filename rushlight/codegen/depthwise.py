@@ -10,8 +10,9 @@ import itertools
 
 from ..lang import types as ty
 from . import cpu
-from .gemm import Scheme, Writer, at
+from .gemm import Writer, at
 from .memory import cast, memory_type, storable
+from .schemes import Scheme
 from .text import mangled, vector
 
 GEOMETRY = ("height", "width", "rows", "columns", "step", "top", "left", "down", "across", "images", "image", "place")

@@ -13,82 +13,16 @@ rounding mode; without it bfloat16 is widened to float32 and denormals are kept.
 """
 
 from ..lang import types as ty
-from . import cpu
 from .llvm import host
 from .memory import cast, loaded, memory_type, storable
+from .schemes import FUNCTIONS
 from .text import Function, literal, mangled, vector
 
-SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
-FUNCTIONS = ("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave")  # the table
 PACK = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %count, i64 %k"
 FINISH = (
     "ptr %sums, i64 %stride, ptr %c, i64 %cstride, ptr %added, i64 %addedrow, i64 %addedcolumn, i64 %rows, i64 %columns, ptr %factors"
 )
 ROWS_AT_ONCE = 4
-
-
-class Scheme:
-    """How elements of type ``source`` are multiplied on this machine.
-
-    unit: LLVM type of a panel's unit; step: elements of k in a unit; accumulator: element type of the sums;
-    lanes: units in a vector; rows, columns: MR and NR; stretch: units of k between two visits of the sums, so that a panel of b that long
-    stays in the first-level cache.
-    """
-
-    stretch = 256
-    ranged = False  # every value can be multiplied
-
-    def __init__(self, source):
-        target = host()
-        self.source = source
-        self.pairs = source == "bf16" and target.vector_bits == 512 and bool(target.features.get("avx512bf16"))
-        self.step = self.pair = 2 if self.pairs else 1
-        if source in ty.FLOATS:
-            self.accumulator = ty.opmath(source)
-        else:
-            self.accumulator = "i64" if source == "i64" else "i32"
-        self.unit = "i32" if self.pairs else memory_type(self.accumulator)
-        self.unit_bytes = self.sum_bytes = ty.BITS[self.accumulator] // 8
-        self.lanes = target.vector_bits // ty.BITS[self.accumulator]
-        # 26 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a. Sizes are powers of two
-        # more often than not, and 13 goes into 64, 256 and 1024 with less left over than 12 or 14.
-        self.rows, self.columns = (13 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
-
-    def numbers(self):
-        """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""
-        return {
-            "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
-            "whole": self.lanes, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
-            "tile_rows": 8, "tile_columns": 8, "lanes": self.lanes,
-            "direct": self.source == self.accumulator and self.source in ty.FLOATS,
-        }  # fmt: skip
-
-
-def kernels(source):
-    """(address, numbers of the scheme): the address of ``void table(void **entries)``, which writes those of :data:`FUNCTIONS`.
-
-    Their signatures; strides are in bytes, ``k`` in elements, ``units`` in units:
-
-        int64_t pack_a_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t count, int64_t k)
-        int64_t pack_a_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t count, int64_t k)
-        void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a, char *soon_b)
-        void finish(char *sums, int64_t stride, char *c, int64_t c_stride, char *added, int64_t added_row, int64_t added_column,
-                    int64_t rows, int64_t columns, void *alpha_beta)
-        void dots(char *x, char *rows, int64_t stride, char *sums, int64_t count, int64_t k)
-
-    pack_a_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
-    pack_a_wide one whose elements follow each other across the panel; pack_b_deep and pack_b_wide do so with columns. ``count`` <= MR
-    (NR) rows (columns) exist; what lies in the others is arbitrary: it only reaches results that nobody reads. k is padded with zeros to
-    whole units. They return the largest magnitude of the elements, 0 where any will do (see tiles.py).
-    multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
-    finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.
-    enter and leave, where there are such functions, are called before and after calls of multiply, in the same thread.
-    dots is for a single vector, where packing would cost more than the product: sums[j] is the inner product of x and row j, whose
-    elements follow each other; up to ROWS_AT_ONCE - 1 values are written behind the last.
-    """
-    scheme = Scheme(source)
-    numbers = scheme.numbers()
-    return cpu._kernel("gemm", source, (), sorted(numbers.items()), lambda symbol: Writer(scheme).write(symbol)), numbers
 
 
 class Writer:

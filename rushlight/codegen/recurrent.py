@@ -6,8 +6,9 @@ step: it is read as it lies, so the rows are exactly as many as there are.
 
 
 from . import cpu
-from .gemm import Scheme, Writer, at
+from .gemm import Writer, at
 from .llvm import host
+from .schemes import Scheme
 
 FUNCTIONS = {  # name -> parameters, in the order of the table; strides in bytes
     "pack_deep": "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k",

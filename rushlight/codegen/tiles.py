@@ -19,62 +19,14 @@ large for that, or no number, cannot be split: packing notes the largest magnitu
 ``fits`` in _core/gemm.pyx is left to the kernels of :mod:`.gemm`.
 """
 
-import ctypes
-import functools
-import sys
-
 from ..lang import types as ty
-from . import cpu
 from .gemm import Writer, at, loop, transposed
-from .llvm import host
 from .memory import loaded
 from .text import literal, vector
 
-PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
-SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
 # Which part of a meets which of b, small products first; neighbours share one, so that few tiles are loaded.
 PRODUCTS = {1: [(0, 0)], 2: [(0, 1), (0, 0), (1, 0)], 3: [(0, 2), (0, 1), (1, 1), (1, 0), (2, 0), (0, 0)]}
-STRETCH = {1: 12, 2: 6, 3: 4}  # units: a panel of b takes half of the first-level cache, 2 KiB a unit and a part
 TILE, ROW = 1024, 64  # bytes
-
-
-@functools.cache
-def available():
-    """Has this machine matrix registers, and does the system let this process use them? (Linux asks for a request: they are large.)"""
-    features = host().features
-    if not (sys.platform == "linux" and features.get("amx-tile") and features.get("amx-bf16") and host().vector_bits == 512):
-        return False
-    syscall = ctypes.CDLL(None).syscall
-    arch_prctl, request, tile_data = 158, 0x1023, 18
-    return syscall(arch_prctl, request, tile_data) == 0
-
-
-def kernels(source, parts=None):
-    """As :func:`.gemm.kernels`, without ``dots``; None for element types and machines that have none. ``parts``: other than usual."""
-    if (source not in PARTS and parts is None) or not available():
-        return None
-    scheme = Tiles(source, parts or PARTS[source])
-    numbers = scheme.numbers()
-    return cpu._kernel("tiles", source, (), sorted(numbers.items()), lambda symbol: TileWriter(scheme).write(symbol)), numbers
-
-
-class Tiles:
-    """How elements of type ``source`` are multiplied on tiles; the names are those of :class:`.gemm.Scheme`."""
-
-    accumulator, unit, lanes, pair, step, rows, columns, sum_bytes = "f32", "i32", 16, 2, 32, 32, 32, 4
-
-    def __init__(self, source, parts):
-        self.source, self.parts = source, parts
-        self.unit_bytes = ROW * self.parts
-        self.stretch, self.ranged, self.shift = STRETCH[parts], source != "bf16", SHIFT.get(source, 0)
-
-    def numbers(self):
-        """What the driver must know."""
-        return {
-            "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
-            "whole": 1, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
-            "tile_rows": 16, "tile_columns": 16, "direct": False,
-        }  # fmt: skip
 
 
 class TileWriter(Writer):

@@ -12,16 +12,16 @@ from .index import zeros_of
 
 def _compile(code):
     """The packed product's kernels for a dtype; called by the core at its first use."""
-    from ..codegen import gemm
+    from ..codegen import schemes
 
-    return gemm.kernels(NAMES[code])
+    return schemes.kernels(NAMES[code])
 
 
 def _compile_tiled(code, parts):
     """The same on matrix registers, or None; a float32 is split into ``parts``."""
-    from ..codegen import tiles
+    from ..codegen import schemes
 
-    return tiles.kernels(NAMES[code], parts)
+    return schemes.tiled_kernels(NAMES[code], parts)
 
 
 _gemm.set_compiler(_compile, _compile_tiled)

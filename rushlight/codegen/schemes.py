@@ -1,0 +1,128 @@
+"""Schemes: how the elements of each type are multiplied on this machine, and the tables of kernels that do it.
+
+Kept apart from the generators, :mod:`.gemm` and :mod:`.tiles`, since a process whose kernels are all in the cache needs no more than this.
+"""
+
+import ctypes
+import functools
+import importlib
+import sys
+
+from ..lang import types as ty
+from . import cpu
+from .llvm import host
+from .text import LLVM_TYPE
+
+SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
+FUNCTIONS = ("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave")  # the table
+PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
+SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
+STRETCH = {1: 12, 2: 6, 3: 4}  # units: a panel of b takes half of the first-level cache, 2 KiB a unit and a part
+
+
+class Scheme:
+    """How elements of type ``source`` are multiplied on this machine.
+
+    unit: LLVM type of a panel's unit; step: elements of k in a unit; accumulator: element type of the sums;
+    lanes: units in a vector; rows, columns: MR and NR; stretch: units of k between two visits of the sums, so that a panel of b that long
+    stays in the first-level cache.
+    """
+
+    stretch = 256
+    ranged = False  # every value can be multiplied
+
+    def __init__(self, source):
+        target = host()
+        self.source = source
+        self.pairs = source == "bf16" and target.vector_bits == 512 and bool(target.features.get("avx512bf16"))
+        self.step = self.pair = 2 if self.pairs else 1
+        if source in ty.FLOATS:
+            self.accumulator = ty.opmath(source)
+        else:
+            self.accumulator = "i64" if source == "i64" else "i32"
+        self.unit = "i32" if self.pairs else LLVM_TYPE[self.accumulator]
+        self.unit_bytes = self.sum_bytes = ty.BITS[self.accumulator] // 8
+        self.lanes = target.vector_bits // ty.BITS[self.accumulator]
+        # 26 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a. Sizes are powers of two
+        # more often than not, and 13 goes into 64, 256 and 1024 with less left over than 12 or 14.
+        self.rows, self.columns = (13 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
+
+    def numbers(self):
+        """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""
+        return {
+            "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
+            "whole": self.lanes, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
+            "tile_rows": 8, "tile_columns": 8, "lanes": self.lanes,
+            "direct": self.source == self.accumulator and self.source in ty.FLOATS,
+        }  # fmt: skip
+
+
+class Tiles:
+    """How elements of type ``source`` are multiplied on tiles; the names are those of :class:`Scheme`."""
+
+    accumulator, unit, lanes, pair, step, rows, columns, sum_bytes = "f32", "i32", 16, 2, 32, 32, 32, 4
+
+    def __init__(self, source, parts):
+        self.source, self.parts = source, parts
+        self.unit_bytes = 64 * self.parts
+        self.stretch, self.ranged, self.shift = STRETCH[parts], source != "bf16", SHIFT.get(source, 0)
+
+    def numbers(self):
+        """What the driver must know."""
+        return {
+            "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
+            "whole": 1, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
+            "tile_rows": 16, "tile_columns": 16, "direct": False,
+        }  # fmt: skip
+
+
+def kernels(source):
+    """(address, numbers of the scheme): the address of ``void table(void **entries)``, which writes those of :data:`FUNCTIONS`.
+
+    Their signatures; strides are in bytes, ``k`` in elements, ``units`` in units:
+
+        int64_t pack_a_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t count, int64_t k)
+        int64_t pack_a_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t count, int64_t k)
+        void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a, char *soon_b)
+        void finish(char *sums, int64_t stride, char *c, int64_t c_stride, char *added, int64_t added_row, int64_t added_column,
+                    int64_t rows, int64_t columns, void *alpha_beta)
+        void dots(char *x, char *rows, int64_t stride, char *sums, int64_t count, int64_t k)
+
+    pack_a_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
+    pack_a_wide one whose elements follow each other across the panel; pack_b_deep and pack_b_wide do so with columns. ``count`` <= MR
+    (NR) rows (columns) exist; what lies in the others is arbitrary: it only reaches results that nobody reads. k is padded with zeros to
+    whole units. They return the largest magnitude of the elements, 0 where any will do (see :mod:`.tiles`).
+    multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
+    finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.
+    enter and leave, where there are such functions, are called before and after calls of multiply, in the same thread.
+    dots is for a single vector, where packing would cost more than the product: sums[j] is the inner product of x and row j, whose
+    elements follow each other; up to ROWS_AT_ONCE - 1 values are written behind the last.
+    """
+    scheme = Scheme(source)
+    numbers = scheme.numbers()
+    return cpu._kernel("gemm", source, (), sorted(numbers.items()), lambda symbol: _write("gemm", "Writer", scheme, symbol)), numbers
+
+
+def tiled_kernels(source, parts=None):
+    """As :func:`kernels`, without ``dots``; None for element types and machines that have none. ``parts``: other than usual."""
+    if (source not in PARTS and parts is None) or not available():
+        return None
+    scheme = Tiles(source, parts or PARTS[source])
+    numbers = scheme.numbers()
+    return cpu._kernel("tiles", source, (), sorted(numbers.items()), lambda symbol: _write("tiles", "TileWriter", scheme, symbol)), numbers
+
+
+@functools.cache
+def available():
+    """Has this machine matrix registers, and does the system let this process use them? (Linux asks for a request: they are large.)"""
+    features = host().features
+    if not (sys.platform == "linux" and features.get("amx-tile") and features.get("amx-bf16") and host().vector_bits == 512):
+        return False
+    syscall = ctypes.CDLL(None).syscall
+    arch_prctl, request, tile_data = 158, 0x1023, 18
+    return syscall(arch_prctl, request, tile_data) == 0
+
+
+def _write(module, writer, scheme, symbol):
+    """The text of the module that a generator makes."""
+    return getattr(importlib.import_module(f"{__package__}.{module}"), writer)(scheme).write(symbol)
