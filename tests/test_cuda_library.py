@@ -184,38 +184,38 @@ def adjoint(x):
 
 @orders
 @pytest.mark.parametrize("type", ["f64", "c128"])
-def test_factorizations(type, order):
+def test_factorizations(type, order, m=5):
     info = np.zeros(2, np.int64)
-    x = matrices(type, 2, 5, 4)
+    x = matrices(type, 2, m, 4)
     a, pivots = columns(x), np.zeros((2, 4), np.int64)
-    run(_linalg, f"lu<{type}>", 2, order, a=a, pivots=pivots, info=info, batch=2, m=5, n=4, a_step=20, pivot_step=4)
+    run(_linalg, f"lu<{type}>", 2, order, a=a, pivots=pivots, info=info, batch=2, m=m, n=4, a_step=4 * m, pivot_step=4)
     for one, packed, exchanges in zip(x.copy(), columns(a), pivots):
         for j, i in enumerate(exchanges - 1):
             one[[j, i]] = one[[i, j]]
-        np.testing.assert_allclose((np.tril(packed, -1) + np.eye(5, 4)) @ np.triu(packed[:4]), one)
-    h = x @ adjoint(x) + np.eye(5)
+        np.testing.assert_allclose((np.tril(packed, -1) + np.eye(m, 4)) @ np.triu(packed[:4]), one)
+    h = x @ adjoint(x) + np.eye(m)
     a = columns(h)
-    run(_linalg, f"cholesky<{type}>", 2, order, a=a, info=info, batch=2, n=5, a_step=25)
+    run(_linalg, f"cholesky<{type}>", 2, order, a=a, info=info, batch=2, n=m, a_step=m * m)
     lower = np.tril(columns(a))
     np.testing.assert_allclose(lower @ adjoint(lower), h)
-    a, tau, q = columns(x), np.zeros((2, 4), x.dtype), columns(np.broadcast_to(np.eye(5, 4, dtype=x.dtype), (2, 5, 4)))
-    given = {"a": a, "c": tau, "batch": 2, "m": 5, "n": 4, "a_step": 20, "c_step": 4}
+    a, tau, q = columns(x), np.zeros((2, 4), x.dtype), columns(np.broadcast_to(np.eye(m, 4, dtype=x.dtype), (2, m, 4)))
+    given = {"a": a, "c": tau, "batch": 2, "m": m, "n": 4, "a_step": 4 * m, "c_step": 4}
     run(_linalg, f"qr<{type}>", 2, order, **given)
-    run(_linalg, f"apply_q<{type}>", 2, order, b=q, b_step=20, k=4, **given)
+    run(_linalg, f"apply_q<{type}>", 2, order, b=q, b_step=4 * m, k=4, **given)
     np.testing.assert_allclose(columns(q) @ np.triu(columns(a)[:, :4]), x, atol=1e-12)
 
 
 @orders
 @pytest.mark.parametrize("type", ["f64", "c128"])
-def test_spectra(type, order):
-    info, values, x = np.zeros(2, np.int64), np.zeros((2, 5)), matrices(type, 2, 6, 5)
+def test_spectra(type, order, m=6):
+    info, values, x = np.zeros(2, np.int64), np.zeros((2, 5)), matrices(type, 2, m, 5)
     h = adjoint(x) @ x
     a, v = columns(h), np.zeros_like(columns(h))
     given = {"info": info, "batch": 2, "n": 5, "b_step": 5, "c_step": 25}
     run(_linalg, f"eigen<{type}>", 2, order, a=a, b=values, c=v, a_step=25, **given)
     np.testing.assert_allclose(h @ columns(v), columns(v) * values[:, None], atol=1e-10)
     a = columns(x)
-    run(_linalg, f"singular<{type}>", 2, order, a=a, b=values, c=v, m=6, a_step=30, **given)
+    run(_linalg, f"singular<{type}>", 2, order, a=a, b=values, c=v, m=m, a_step=5 * m, **given)
     np.testing.assert_allclose((columns(a) * values[:, None]) @ adjoint(columns(v)), x, atol=1e-12)
     np.testing.assert_allclose(np.sort(values)[:, ::-1], np.linalg.svd(x, compute_uv=False))
     g = matrices("c128", 2, 6, 6)

@@ -46,8 +46,8 @@ def test_images_are_kept_on_disk_and_damage_costs_a_compilation(tmp_path, monkey
     folder = cache.Folder(str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "folder", lambda: folder)
     monkeypatch.setattr(compiler, "_images", {})
-    count, real = [], compiler.nvrtc
-    monkeypatch.setattr(compiler, "nvrtc", lambda *args: (count.append(args[1]), real(*args))[1])
+    count, real = [], compiler.nvrtc_log
+    monkeypatch.setattr(compiler, "nvrtc_log", lambda *args: (count.append(args[1]), real(*args))[1])
     first = compiler.image([kernel()], "sm_90")
     assert first[:4] == b"\x7fELF" and count == ["sm_90"]
     assert compiler.image([kernel()], "sm_90") is first
@@ -71,4 +71,4 @@ def test_names_follow_content():
 
 def test_a_kernel_that_does_not_compile_is_our_defect():
     with pytest.raises(RuntimeError, match=r"defect of rushlight(.|\n)*undefined"):
-        compiler.nvrtc("__global__ void k() { nothing = 1; }", "sm_90")
+        compiler.nvrtc_log("__global__ void k() { nothing = 1; }", "sm_90")

@@ -7,7 +7,6 @@ CPU, each call of the CPU's code generator is recorded as one instance. NVRTC co
 
 import collections
 import os
-import re
 import sys
 import warnings
 
@@ -124,34 +123,29 @@ def kernels(recorder, every=False):
     return list(found.values())
 
 
-# Kernels that spill a few registers (8 to 130 bytes), by architecture: known, and not yet cured.
-SPILLING = {
-    "sm_100": ("batch_norm_training_backward",),
-    "sm_90": ("_std", "_std_backward", "amin_backward", "_log_softmax_backward"),  # in float64
-}
-
-
-def known(symbol, arch):
-    return any(symbol.startswith(f"rushlight_{name}_") for name in SPILLING.get(arch, ()))
-
-
-def spills(batch, arch):
-    """The names of the kernels among ``batch`` that NVRTC compiles with spilled registers."""
-    cubin, log = compiler.nvrtc_log(compiler.prelude() + "".join(k.source for k in batch), arch, ("--ptxas-options=-v",))
-    assert cubin[:4] == b"\x7fELF"
-    found = re.findall(r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores", log, re.S)
-    assert len(found) == len(batch), log
-    return [symbol for symbol, stores in found if int(stores)]
+def survey(batch, arch):
+    """symbol -> what NVRTC says that a kernel uses (``compile.Usage``)."""
+    used = {}
+    for i in range(0, len(batch), BATCH):
+        cubin, usage = compiler.compiled(batch[i : i + BATCH], arch)
+        assert cubin[:4] == b"\x7fELF"
+        used |= usage
+    assert len(used) == len(batch)
+    return used
 
 
 def main(arch, types, part="0 of 1", every=""):
     recorder = recorded(types.split(","))
     first, step = map(int, part.split(" of "))
-    batch = kernels(recorder, bool(every))[first::step]
-    bad = [s for i in range(0, len(batch), BATCH) for s in spills(batch[i : i + BATCH], arch)]
-    print(f"{len(batch)} kernels of {len(recorder.pointwise)} pointwise and {len(recorder.rowwise)} rowwise instances for {arch}")
+    used = survey(kernels(recorder, bool(every))[first::step], arch)
+    print(f"{len(used)} kernels of {len(recorder.pointwise)} pointwise and {len(recorder.rowwise)} rowwise instances for {arch}")
+    registers = sorted(u.registers for u in used.values())
+    again = {symbol: u.registers for symbol, u in used.items() if u.blocks}
+    print(f"registers of a thread: {registers[0]} to {registers[-1]}, half of the kernels at most {registers[len(registers) // 2]}")
+    print(f"compiled again for fewer blocks, since they spilled: {again or 'none'}")
+    bad = [symbol for symbol, u in used.items() if u.spilled]
     print("spilled:", bad or "none")
-    return [symbol for symbol in bad if not known(symbol, arch)]
+    return bad
 
 
 if __name__ == "__main__":

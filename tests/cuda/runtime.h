@@ -45,6 +45,38 @@ static bool release_warp(unsigned w, unsigned n)
     return any;
 }
 
+// Runs thread i to where it waits next; false if it waits already.
+static bool resume(unsigned i)
+{
+    if (fibers[i].state != READY) return false;
+    current = &fibers[i];
+    threadIdx = current->index;
+    shim_switch(&scheduler, current->stack);
+    return true;
+}
+
+// Threads 0, 1 ... in lockstep, each to its next barrier of any kind (even seeds), or warp by warp, each to the block's next barrier: a warp
+// may be ahead of another one by whatever lies between two __syncthreads().
+static bool run_warps(unsigned n, int order, Random &random)
+{
+    bool progress = false;
+    if (order > 1 && order % 2 == 0) {
+        for (unsigned k = 0; k < n; ++k) progress |= resume(walk[k]);
+        for (unsigned w = 0; w < n; w += 32) progress |= release_warp(w, n);
+        return progress;
+    }
+    for (unsigned k = 0; k < n; ++k) {
+        const unsigned w = walk[k] & ~31u, turn = order > 1 ? random.below(32) : 0;
+        do {
+            for (unsigned i = 0; i < 32; ++i) {
+                const unsigned lane = (order == 1 ? 31 - i : i + turn) % 32;
+                if (w + lane < n) progress |= resume(w + lane);
+            }
+        } while (release_warp(w, n));
+    }
+    return progress;
+}
+
 static bool run_block(unsigned n, int order, Random &random)
 {
     for (unsigned i = 0; i < n; ++i) {
@@ -54,18 +86,8 @@ static bool run_block(unsigned n, int order, Random &random)
     }
     for (;;) {
         draw(n, order, random);
-        bool progress = false;
+        bool progress = run_warps(n, order, random);
         unsigned done = 0, at_block = 0;
-        for (unsigned k = 0; k < n; ++k) {
-            Fiber &fiber = fibers[walk[k]];
-            if (fiber.state == READY) {
-                current = &fiber;
-                threadIdx = fiber.index;
-                shim_switch(&scheduler, fiber.stack);
-                progress = true;
-            }
-        }
-        for (unsigned w = 0; w < n; w += 32) progress |= release_warp(w, n);
         for (unsigned i = 0; i < n; ++i) done += fibers[i].state == DONE, at_block += fibers[i].state == AT_BLOCK;
         if (done == n) return true;
         if (at_block && at_block + done == n) {

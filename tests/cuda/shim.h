@@ -42,7 +42,7 @@ template <typename T> inline T max(T a, T b) { return a < b ? b : a; }
 #define __grid_constant__
 #define __restrict__ __restrict
 #define __constant__ static const
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 // Shared memory is static and poisoned before each block: a section of its own says where it is.
 #define __shared__ static __attribute__((section("shim_shared")))
 

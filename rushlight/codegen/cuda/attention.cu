@@ -20,31 +20,35 @@ template <class T> INLINE u32 packed(f32 low, f32 high) { return (u32)as<T>(low)
 
 template <class T> INLINE const T* matrix(const void* p, const i64 step[3], i64 batch, i64 head) { return (const T*)p + batch * step[0] + head * step[1]; }
 
-// Positions first ... of a matrix as rows of a tile (D elements, zeros beyond the matrix), and, where wanted, with rows and columns exchanged.
-template <class T, int D, int N> INLINE void stage(u32* rows, u32* turned, const T* p, i64 step, i64 first, i64 count, i64 width) {
-  constexpr int ROW = D / 2 + 4, TURNED = N / 2 + 4;
+// Asks for positions first ... of a matrix as rows of a tile (D elements, zeros beyond the matrix), to be there after `arrived` and a barrier.
+template <class T, int D, int N> INLINE void ask(u32* tile, const T* p, i64 step, int first, int count, int width) {
+  constexpr int ROW = D / 2 + 4;
   for (int e = threadIdx.x; e < N * (D / 8); e += 32 * WARPS) {
     const int s = e / (D / 8), d = e % (D / 8) * 8;
     const T* at = p + (first + s) * step + d;
-    T x[8];
-    if (first + s < count && d + 8 <= width && (u64)at % 16 == 0) memcpy(x, __builtin_assume_aligned(at, 16), 16);
-    else for (int i = 0; i < 8; i++) x[i] = first + s < count && d + i < width ? at[i] : T(0);
-    if (rows) for (int i = 0; i < 8; i += 2) rows[s * ROW + (d + i) / 2] = (u32)x[i].bits | (u32)x[i + 1].bits << 16;
-    if (turned) for (int i = 0; i < 8; i++) ((u16*)(turned + (d + i) * TURNED))[s] = x[i].bits;
+    u32* to = tile + s * ROW + d / 2;
+    if (first + s < count && d + 8 <= width && (u64)at % 16 == 0) { fetch(to, at); continue; }
+    #pragma unroll 1
+    for (int i = 0; i < 8; i++) ((T*)to)[i] = first + s < count && d + i < width ? at[i] : T(0);
   }
 }
 
-// A fragment of 16 rows of a tile for the left of a product: columns 16 kk ...
+// Fragments. For the left of a product: 16 rows of a tile, columns 16 kk ...
 template <int D> INLINE void left(u32 a[4], const u32* tile, int row, int kk) {
-  constexpr int ROW = D / 2 + 4;
-  const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  const u32* at = tile + (row + g) * ROW + 8 * kk + t;
-  a[0] = at[0]; a[1] = at[8 * ROW]; a[2] = at[4]; a[3] = at[8 * ROW + 4];
+  const int lane = threadIdx.x % 32;
+  matrices<D / 2 + 4, false>(a, tile + (row + lane % 16) * (D / 2 + 4) + 8 * kk + lane / 16 * 4, tile + row * (D / 2 + 4) + 8 * kk);
 }
-// One of 8 rows for the right of it.
-template <int ROW> INLINE void right(u32 b[2], const u32* tile, int row, int kk) {
-  const u32* at = tile + (row + threadIdx.x % 32 / 4) * ROW + 8 * kk + threadIdx.x % 4;
-  b[0] = at[0]; b[1] = at[4];
+// For the right of two products: rows row ... row + 15 of a tile are their columns.
+template <int D> INLINE void right(u32 b[4], const u32* tile, int row, int kk) {
+  const int lane = threadIdx.x % 32;
+  u32 c[4];
+  matrices<D / 2 + 4, false>(c, tile + (row + lane % 16) * (D / 2 + 4) + 8 * kk + lane / 16 * 4, tile + row * (D / 2 + 4) + 8 * kk);
+  b[0] = c[0]; b[1] = c[2]; b[2] = c[1]; b[3] = c[3];
+}
+// The same of a tile whose columns 16 n ... are the products' columns, and whose rows row ... row + 15 are summed over.
+template <int D> INLINE void turned(u32 b[4], const u32* tile, int row, int n) {
+  const int lane = threadIdx.x % 32;
+  matrices<D / 2 + 4, true>(b, tile + (row + lane % 16) * (D / 2 + 4) + 8 * n + lane / 16 * 4, tile + row * (D / 2 + 4) + 8 * n);
 }
 // What two neighbouring products left behind, as the left of another: columns 16 j ...
 template <class T> INLINE void again(u32 a[4], const f32 (*c)[4], int j) {
@@ -52,90 +56,132 @@ template <class T> INLINE void again(u32 a[4], const f32 (*c)[4], int j) {
   a[2] = packed<T>(c[2 * j + 1][0], c[2 * j + 1][1]); a[3] = packed<T>(c[2 * j + 1][2], c[2 * j + 1][3]);
 }
 
-// The score of a query and a key from their product: scaled, masked; minus infinity where the key does not count.
-template <class T> INLINE f32 score(Args& p, f32 product, i64 b, i64 h, i64 query, i64 key) {
-  if (query >= p.length || key >= p.keys || (p.causal && key > query)) return -(f32)infinity();
-  f32 x = product * (f32)p.scale;
-  if (p.mask) x += as<f32>(((const T*)p.mask)[b * p.mask_step[0] + h * p.mask_step[1] + query * p.mask_step[2] + key * p.mask_step[3]]);
-  return x;
+// Scores are kept times log2(e), so that their weights are powers of two.
+constexpr f64 LOG2E = 1.4426950408889634;
+#ifdef __CUDA_ARCH__
+INLINE f32 power(f32 x) {
+  f32 result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
+#else
+INLINE f32 power(f32 x) { return exp2f(x); }
+#endif
+
+// A score with its mask; minus infinity where the key does not count.
+template <class T> INLINE f32 masked(Args& p, f32 score, int b, int h, int query, int key) {
+  if (query >= (int)p.length || key >= (int)p.keys || (p.causal && key > query)) return -(f32)infinity();
+  if (!p.mask) return score;
+  const i64 at = b * p.mask_step[0] + h * p.mask_step[1] + query * p.mask_step[2] + key * p.mask_step[3];
+  return score + as<f32>(((const T*)p.mask)[at]) * (f32)LOG2E;
+}
+// Do all pairs of queries and keys of a tile count, and nothing is added to them?
+INLINE bool plain(Args& p, int query, int queries, int key, int keys) {
+  return !p.mask && query + queries <= (int)p.length && key + keys <= (int)p.keys && (!p.causal || key + keys <= query + 1);
 }
 
+// While a tile's scores are made its values are on their way, and while they are summed the next tile's keys.
 template <class T, int D> INLINE void forward(Args& p) {
-  constexpr int N = 64, ROW = D / 2 + 4, TURNED = N / 2 + 4;
-  __shared__ u32 rows[N * ROW];
-  __shared__ u32 turned[D * TURNED];
+  constexpr int N = 64, ROW = D / 2 + 4;
+  __shared__ __align__(16) u32 keys[N * ROW];
+  __shared__ __align__(16) u32 values[N * ROW];
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  const i64 first = (i64)blockIdx.x * ROWS;
+  const int first = (int)blockIdx.x * ROWS, length = (int)p.length, count = (int)p.keys, width = (int)p.width, value_width = (int)p.value_width;
+  const int end = p.causal ? least(count, first + ROWS) : count;
+  const f32 scale = (f32)(p.scale * LOG2E);
   for (i64 z = blockIdx.y; z < p.batch * p.heads; z += gridDim.y) {
     const int heads = (int)p.heads, b = (int)z / heads, h = (int)z % heads, shared_head = h / (heads / (int)p.key_heads);
-    stage<T, D, N>(rows, nullptr, matrix<T>(p.q, p.q_step, b, h), p.q_step[2], first, p.length, p.width);
+    const T* const key = matrix<T>(p.k, p.k_step, b, shared_head);
+    const T* const value = matrix<T>(p.v, p.v_step, b, shared_head);
+    ask<T, D, N>(keys, matrix<T>(p.q, p.q_step, b, h), p.q_step[2], first, length, width);
+    arrived();
     __syncthreads();
     u32 query[D / 16][4];
     #pragma unroll
-    for (int kk = 0; kk < D / 16; kk++) left<D>(query[kk], rows, 16 * warp, kk);
+    for (int kk = 0; kk < D / 16; kk++) left<D>(query[kk], keys, 16 * warp, kk);
     __syncthreads();
+    ask<T, D, N>(keys, key, p.k_step[2], 0, count, width);
     f32 out[D / 8][4], top[2] = {-(f32)infinity(), -(f32)infinity()}, sum[2] = {0, 0};
     #pragma unroll
     for (int n = 0; n < D / 8; n++) for (int l = 0; l < 4; l++) out[n][l] = 0;
-    for (i64 k0 = 0; k0 < (p.causal ? least(p.keys, first + ROWS) : p.keys); k0 += N) {
-      stage<T, D, N>(rows, nullptr, matrix<T>(p.k, p.k_step, b, shared_head), p.k_step[2], k0, p.keys, p.width);
-      stage<T, D, N>(nullptr, turned, matrix<T>(p.v, p.v_step, b, shared_head), p.v_step[2], k0, p.keys, p.value_width);
-      __syncthreads();
+    for (int k0 = 0; k0 < end; k0 += N) {
+      arrived();
+      __syncthreads();   // the keys are there, and nobody needs the values before
+      ask<T, D, N>(values, value, p.v_step[2], k0, count, value_width);
       f32 s[N / 8][4], highest[2] = {top[0], top[1]};
+      const bool all = plain(p, first, ROWS, k0, N);
       #pragma unroll
-      for (int n = 0; n < N / 8; n++) {
-        for (int l = 0; l < 4; l++) s[n][l] = 0;
+      for (int n = 0; n < N / 8; n += 2) {
+        for (int l = 0; l < 4; l++) s[n][l] = s[n + 1][l] = 0;
         #pragma unroll
-        for (int kk = 0; kk < D / 16; kk++) { u32 key[2]; right<ROW>(key, rows, 8 * n, kk); multiply<T>(s[n], query[kk], key); }
-        #pragma unroll
-        for (int l = 0; l < 4; l++) {
-          s[n][l] = score<T>(p, s[n][l], b, h, first + 16 * warp + g + l / 2 * 8, k0 + 8 * n + 2 * t + l % 2);
-          highest[l / 2] = most(highest[l / 2], s[n][l]);
+        for (int kk = 0; kk < D / 16; kk++) {
+          u32 x[4];
+          right<D>(x, keys, 8 * n, kk);
+          multiply<T>(s[n], query[kk], x);
+          multiply<T>(s[n + 1], query[kk], x + 2);
         }
       }
+      #pragma unroll
+      for (int n = 0; n < N / 8; n++)
+        #pragma unroll
+        for (int l = 0; l < 4; l++) {
+          s[n][l] *= scale;
+          if (!all) s[n][l] = masked<T>(p, s[n][l], b, h, first + 16 * warp + g + l / 2 * 8, k0 + 8 * n + 2 * t + l % 2);
+          highest[l / 2] = most(highest[l / 2], s[n][l]);
+        }
+      arrived();
+      __syncthreads();   // the values are there, and nobody needs the keys any more
+      if (k0 + N < end) ask<T, D, N>(keys, key, p.k_step[2], k0 + N, count, width);
       #pragma unroll
       for (int r = 0; r < 2; r++) {
         highest[r] = most(highest[r], shuffle_xor(highest[r], 1));
         highest[r] = most(highest[r], shuffle_xor(highest[r], 2));
-        const f32 base = highest[r] == -(f32)infinity() ? 0 : highest[r], shrink = expf(top[r] - base);
+        const f32 base = highest[r] == -(f32)infinity() ? 0 : highest[r], shrink = power(top[r] - base);
         top[r] = highest[r];
         sum[r] *= shrink;
         #pragma unroll
         for (int n = 0; n < D / 8; n++) { out[n][2 * r] *= shrink; out[n][2 * r + 1] *= shrink; }
         #pragma unroll
         for (int n = 0; n < N / 8; n++)
-          for (int l = 2 * r; l < 2 * r + 2; l++) { s[n][l] = expf(s[n][l] - base); sum[r] += s[n][l]; }
+          for (int l = 2 * r; l < 2 * r + 2; l++) { s[n][l] = power(s[n][l] - base); sum[r] += s[n][l]; }
       }
       #pragma unroll
       for (int j = 0; j < N / 16; j++) {
         u32 weight[4];
         again<T>(weight, s, j);
         #pragma unroll
-        for (int n = 0; n < D / 8; n++) { u32 value[2]; right<TURNED>(value, turned, 8 * n, j); multiply<T>(out[n], weight, value); }
+        for (int n = 0; n < D / 8; n += 2) {
+          u32 x[4];
+          turned<D>(x, values, 16 * j, n / 2);
+          multiply<T>(out[n], weight, x);
+          multiply<T>(out[n + 1], weight, x + 2);
+        }
       }
-      __syncthreads();
     }
     #pragma unroll
     for (int r = 0; r < 2; r++) {
       sum[r] += shuffle_xor(sum[r], 1);
       sum[r] += shuffle_xor(sum[r], 2);
-      const i64 at = first + 16 * warp + g + 8 * r;
+      const int at = first + 16 * warp + g + 8 * r;
       const f32 inverse = sum[r] > 0 ? 1 / sum[r] : 0;
-      if (at < p.length && t == 0) p.logs[z * p.length + at] = sum[r] > 0 ? top[r] + logf(sum[r]) : (f32)infinity();
+      if (at < length && t == 0) p.logs[z * p.length + at] = sum[r] > 0 ? top[r] * (f32)(1 / LOG2E) + logf(sum[r]) : (f32)infinity();
       T* to = (T*)p.out + b * p.out_step[0] + h * p.out_step[1] + at * p.out_step[2];
       #pragma unroll
       for (int n = 0; n < D / 8; n++)
         for (int l = 0; l < 2; l++) {
           const int d = 8 * n + 2 * t + l;
-          if (at < p.length && d < p.value_width) to[d] = as<T>(out[n][2 * r + l] * inverse);
+          if (at < length && d < value_width) to[d] = as<T>(out[n][2 * r + l] * inverse);
         }
     }
+    arrived();   // the first tile of keys, where no key counts
   }
 }
 
-template <class T, int D> INLINE void put(void* out, const i64 step[3], i64 b, i64 h, i64 first, i64 count, i64 width, f32 (*sums)[4]) {
+template <class T, int D> INLINE void put(void* out, const i64 step[3], int b, int h, int first, int count, int width, f32 (*sums)[4]) {
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+  #pragma unroll
   for (int n = 0; n < D / 8; n++)
+    #pragma unroll
     for (int l = 0; l < 4; l++) {
       const i64 at = first + 16 * warp + g + l / 2 * 8;
       const int d = 8 * n + 2 * t + l % 2;
@@ -143,20 +189,21 @@ template <class T, int D> INLINE void put(void* out, const i64 step[3], i64 b, i
     }
 }
 
+// Tiles come in turns into two buffers: while one is worked on the next one is on its way.
 template <class T, int D, bool KEYS> INLINE void gradient(Args& p) {
-  constexpr int N = 32, ROW = D / 2 + 4, TURNED = N / 2 + 4;
+  constexpr int N = 32, ROW = D / 2 + 4, BUFFER = 2 * N * ROW;
   DYNAMIC_SHARED(u32, memory);
   u32* const own = memory;                        // this block's keys, or queries
   u32* const own_other = own + ROWS * ROW;        // its values, or gradients
-  u32* const rows = own_other + ROWS * ROW;       // a tile of queries, or keys
-  u32* const other = rows + N * ROW;              // of gradients, or values
-  u32* const turned = other + N * ROW;
-  u32* const other_turned = turned + D * TURNED;
-  f32* const logs = (f32*)(other_turned + D * TURNED);
-  f32* const delta = logs + ROWS;
+  u32* const tiles = own_other + ROWS * ROW;      // of queries, or keys; behind each tile one of gradients, or values
+  f32* const logs = (f32*)(tiles + 2 * BUFFER);   // of the queries of a buffer, or of the block's
+  f32* const delta = logs + 2 * ROWS;
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  const int group = (int)p.heads / (int)p.key_heads, own_heads = (int)(KEYS ? p.key_heads : p.heads);
-  const i64 first = (i64)blockIdx.x * ROWS, count = KEYS ? p.keys : p.length, across = KEYS ? p.length : p.keys;
+  const int group = (int)p.heads / (int)p.key_heads, own_heads = (int)(KEYS ? p.key_heads : p.heads), length = (int)p.length;
+  const int first = (int)blockIdx.x * ROWS, count = (int)(KEYS ? p.keys : p.length), across = (int)(KEYS ? p.length : p.keys);
+  const int begin = KEYS && p.causal ? first / N * N : 0, end = !KEYS && p.causal ? least(across, first + ROWS) : across;
+  const int width = (int)p.width, value_width = (int)p.value_width;
+  const f32 scale = (f32)(p.scale * LOG2E);
   for (i64 z = blockIdx.y; z < p.batch * own_heads; z += gridDim.y) {
     const int b = (int)z / own_heads, own_head = (int)z % own_heads, key_head = KEYS ? own_head : own_head / group;
     const T* key = matrix<T>(p.k, p.k_step, b, key_head);
@@ -164,56 +211,78 @@ template <class T, int D, bool KEYS> INLINE void gradient(Args& p) {
     f32 sums[D / 8][4], other_sums[KEYS ? D / 8 : 1][4];
     #pragma unroll
     for (int n = 0; n < D / 8; n++) for (int l = 0; l < 4; l++) { sums[n][l] = 0; if (KEYS) other_sums[n][l] = 0; }
-    for (i64 h = KEYS ? key_head * group : own_head; h < (KEYS ? (key_head + 1) * group : own_head + 1); h++) {
+    for (int h = KEYS ? key_head * group : own_head; h < (KEYS ? (key_head + 1) * group : own_head + 1); h++) {
       const T* query = matrix<T>(p.q, p.q_step, b, h);
       const T* grad = matrix<T>(p.grad, p.grad_step, b, h);
       const i64 numbers = (b * p.heads + h) * p.length;
-      __syncthreads();
-      stage<T, D, ROWS>(own, nullptr, KEYS ? key : query, KEYS ? p.k_step[2] : p.q_step[2], first, count, p.width);
-      stage<T, D, ROWS>(own_other, nullptr, KEYS ? value : grad, KEYS ? p.v_step[2] : p.grad_step[2], first, count, p.value_width);
-      const i64 begin = KEYS && p.causal ? first / N * N : 0, end = !KEYS && p.causal ? least(across, first + ROWS) : across;
-      for (i64 x0 = begin; x0 < end; x0 += N) {
-        stage<T, D, N>(rows, turned, KEYS ? query : key, KEYS ? p.q_step[2] : p.k_step[2], x0, across, p.width);
-        stage<T, D, N>(other, KEYS ? other_turned : nullptr, KEYS ? grad : value, KEYS ? p.grad_step[2] : p.v_step[2], x0, across, p.value_width);
-        for (int i = threadIdx.x; i < (KEYS ? N : ROWS); i += 32 * WARPS) {
-          const i64 at = (KEYS ? x0 : first) + i;
-          logs[i] = at < p.length ? p.logs[numbers + at] : (f32)infinity();
-          delta[i] = at < p.length ? p.delta[numbers + at] : 0;
+      auto note = [&](int buffer, int from, int n) {   // logs and delta of queries
+        for (int i = threadIdx.x; i < n; i += 32 * WARPS) {
+          logs[buffer * N + i] = from + i < length ? p.logs[numbers + from + i] * (f32)LOG2E : (f32)infinity();
+          delta[buffer * N + i] = from + i < length ? p.delta[numbers + from + i] : 0;
         }
-        __syncthreads();
+      };
+      auto next = [&](int buffer, int x0) {
+        u32* const rows = tiles + buffer * BUFFER;
+        ask<T, D, N>(rows, KEYS ? query : key, KEYS ? p.q_step[2] : p.k_step[2], x0, across, width);
+        ask<T, D, N>(rows + N * ROW, KEYS ? grad : value, KEYS ? p.grad_step[2] : p.v_step[2], x0, across, value_width);
+        if (KEYS) note(buffer, x0, N);
+      };
+      __syncthreads();   // nobody needs the head before
+      ask<T, D, ROWS>(own, KEYS ? key : query, KEYS ? p.k_step[2] : p.q_step[2], first, count, width);
+      ask<T, D, ROWS>(own_other, KEYS ? value : grad, KEYS ? p.v_step[2] : p.grad_step[2], first, count, value_width);
+      if (!KEYS) note(0, first, ROWS);
+      next(0, begin);
+      int buffer = 0;
+      for (int x0 = begin; x0 < end; x0 += N, buffer ^= 1) {
+        arrived();
+        __syncthreads();   // this tile is there, and nobody needs the one before
+        if (x0 + N < end) next(buffer ^ 1, x0 + N);
+        const u32* const rows = tiles + buffer * BUFFER;
+        const u32* const other = rows + N * ROW;
         f32 weight[N / 8][4], slope[N / 8][4];
         #pragma unroll
-        for (int n = 0; n < N / 8; n++) {
-          for (int l = 0; l < 4; l++) weight[n][l] = slope[n][l] = 0;
-          for (int kk = 0; kk < D / 16; kk++) {
-            u32 a[4], c[2];
-            left<D>(a, own, 16 * warp, kk); right<ROW>(c, rows, 8 * n, kk); multiply<T>(weight[n], a, c);
-            left<D>(a, own_other, 16 * warp, kk); right<ROW>(c, other, 8 * n, kk); multiply<T>(slope[n], a, c);
-          }
+        for (int n = 0; n < N / 8; n++) for (int l = 0; l < 4; l++) weight[n][l] = slope[n][l] = 0;
+        #pragma unroll 2
+        for (int kk = 0; kk < D / 16; kk++) {
+          u32 a[4], c[4];
+          left<D>(a, own, 16 * warp, kk);
+          #pragma unroll
+          for (int n = 0; n < N / 8; n += 2) { right<D>(c, rows, 8 * n, kk); multiply<T>(weight[n], a, c); multiply<T>(weight[n + 1], a, c + 2); }
+          left<D>(a, own_other, 16 * warp, kk);
+          #pragma unroll
+          for (int n = 0; n < N / 8; n += 2) { right<D>(c, other, 8 * n, kk); multiply<T>(slope[n], a, c); multiply<T>(slope[n + 1], a, c + 2); }
+        }
+        const bool all = KEYS ? plain(p, x0, N, first, ROWS) : plain(p, first, ROWS, x0, N);
+        #pragma unroll
+        for (int n = 0; n < N / 8; n++)
           #pragma unroll
           for (int l = 0; l < 4; l++) {
-            const int r = 16 * warp + g + l / 2 * 8, c = 8 * n + 2 * t + l % 2, number = KEYS ? c : r;
-            const i64 at = KEYS ? x0 + c : first + r, to = KEYS ? first + r : x0 + c;
-            weight[n][l] = expf(score<T>(p, weight[n][l], b, h, at, to) - logs[number]);
+            const int r = 16 * warp + g + l / 2 * 8, c = 8 * n + 2 * t + l % 2, number = KEYS ? buffer * N + c : r;
+            f32 x = weight[n][l] * scale;
+            if (!all) x = masked<T>(p, x, b, h, KEYS ? x0 + c : first + r, KEYS ? first + r : x0 + c);
+            weight[n][l] = power(x - logs[number]);
             slope[n][l] = weight[n][l] * (slope[n][l] - delta[number]) * (f32)p.scale;
           }
-        }
         #pragma unroll
         for (int j = 0; j < N / 16; j++) {
-          u32 a[4], c[2];
+          u32 a[4], c[4];
           again<T>(a, slope, j);
           #pragma unroll
-          for (int n = 0; n < D / 8; n++) { right<TURNED>(c, turned, 8 * n, j); multiply<T>(sums[n], a, c); }
+          for (int n = 0; n < D / 8; n += 2) { turned<D>(c, rows, 16 * j, n / 2); multiply<T>(sums[n], a, c); multiply<T>(sums[n + 1], a, c + 2); }
           if (!KEYS) continue;
           again<T>(a, weight, j);
           #pragma unroll
-          for (int n = 0; n < D / 8; n++) { right<TURNED>(c, other_turned, 8 * n, j); multiply<T>(other_sums[KEYS ? n : 0], a, c); }
+          for (int n = 0; n < D / 8; n += 2) {
+            turned<D>(c, other, 16 * j, n / 2);
+            multiply<T>(other_sums[KEYS ? n : 0], a, c);
+            multiply<T>(other_sums[KEYS ? n + 1 : 0], a, c + 2);
+          }
         }
-        __syncthreads();
       }
+      arrived();   // what was asked for where no turn is taken
     }
-    put<T, D>(KEYS ? p.dk : p.dq, KEYS ? p.dk_step : p.dq_step, b, own_head, first, count, p.width, sums);
-    if (KEYS) put<T, D>(p.dv, p.dv_step, b, own_head, first, count, p.value_width, other_sums);
+    put<T, D>(KEYS ? p.dk : p.dq, KEYS ? p.dk_step : p.dq_step, b, own_head, first, count, width, sums);
+    if (KEYS) put<T, D>(p.dv, p.dv_step, b, own_head, first, count, value_width, other_sums);
   }
 }
 

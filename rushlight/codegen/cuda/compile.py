@@ -6,6 +6,7 @@ The CUDA packages are imported at the first compilation. RUSHLIGHT_DEBUG=1 print
 import functools
 import hashlib
 import os
+import re
 import sys
 import threading
 import time
@@ -16,12 +17,21 @@ from ..llvm import debug_level
 # IEEE arithmetic throughout: no flushing of denormals, exact division and square root, no contraction (the error-free
 # transformations of lang/elementary depend on it; where a fused multiply-add is meant, the source says so).
 OPTIONS = ("--std=c++17", "--minimal", "--fmad=false", "--diag-suppress=177,550")
+_BOUNDS = re.compile(r"__launch_bounds__\((\d+)\)")
+_USAGE = re.compile(r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores.*?Used (\d+) registers", re.S)
 
 _lock = threading.RLock()
 _images = {}  # (symbols, architecture) -> image
+_making = {}  # the same -> the lock of whoever compiles it: threads compile different kernels at once
 _compiler = None  # the stand-in's, see use()
 
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+def _after_fork():
+    _making.clear()  # their holders are threads of the parent
+    _lock.release()
+
+
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork)
 
 
 def use(compiler):
@@ -48,12 +58,15 @@ def read(name):
 
 def image(kernels, arch):
     """What the driver loads to get these kernels on a GPU of architecture ``arch`` ("sm_90"): one translation unit."""
-    symbols = tuple(k.symbol for k in kernels)
+    key = symbols, _ = tuple(k.symbol for k in kernels), arch
     with _lock:
-        found = _images.get((symbols, arch))
-        if found is None:
-            found = _images[symbols, arch] = _made(kernels, symbols, arch)
-        return found
+        if key in _images:
+            return _images[key]
+        making = _making.setdefault(key, threading.Lock())
+    with making:
+        if key not in _images:
+            _images[key] = _made(kernels, symbols, arch)
+        return _images[key]
 
 
 def _made(kernels, symbols, arch):
@@ -63,19 +76,21 @@ def _made(kernels, symbols, arch):
     cubin = cache.folder().read(entry)
     if cubin is None:
         start = time.perf_counter()
-        cubin = nvrtc(_unit(kernels), arch)
+        cubin, usage = compiled(kernels, arch)
         cache.folder().write(entry, cubin)
         if debug_level() >= 1:
             took = 1e3 * (time.perf_counter() - start)
-            sys.stderr.write(f"rushlight: compiled {', '.join(symbols)} for {arch} in {took:.1f} ms, {len(cubin)} bytes\n")
+            kernels = ", ".join(f"{symbol} ({used.registers} registers)" for symbol, used in usage.items())
+            sys.stderr.write(f"rushlight: compiled {kernels} for {arch} in {took:.1f} ms, {len(cubin)} bytes\n")
     return cubin
 
 
-def _unit(kernels):
-    text = prelude() + "".join(k.source for k in kernels)
+def _unit(kernels, blocks=()):
+    """The translation unit; blocks: symbol -> the least number of blocks that a multiprocessor must have room for."""
+    sources = [_BOUNDS.sub(rf"__launch_bounds__(\1, {blocks[k.symbol]})", k.source) if k.symbol in blocks else k.source for k in kernels]
     if debug_level() >= 2:
-        sys.stderr.write("".join(k.source for k in kernels))
-    return text
+        sys.stderr.write("".join(sources))
+    return prelude() + "".join(sources)
 
 
 # -- NVRTC -------------------------------------------------------------------------------------------------------------
@@ -91,9 +106,28 @@ def nvrtc_version():
     return major, minor
 
 
-def nvrtc(source, arch):
-    """The CUBIN of a translation unit."""
-    return nvrtc_log(source, arch)[0]
+class Usage:
+    """What a kernel takes of a multiprocessor: registers of a thread, bytes of them spilled to memory, and the blocks that it was
+    compiled for (None: as many as ptxas likes)."""
+
+    def __init__(self, registers, spilled, blocks):
+        self.registers, self.spilled, self.blocks = registers, spilled, blocks
+
+
+def compiled(kernels, arch):
+    """The CUBIN of kernels, and the Usage of each.
+
+    Left to itself ptxas aims at many blocks on a multiprocessor, and now and then spills a few registers to have one more. A kernel that
+    spills is compiled again with registers for two blocks, and if need be for one.
+    """
+    blocks = {}
+    while True:
+        cubin, log = nvrtc_log(_unit(kernels, blocks), arch, ("--ptxas-options=--verbose",))
+        used = {s: Usage(int(registers), int(spilled), blocks.get(s)) for s, spilled, registers in _USAGE.findall(log)}
+        more = {s: 2 if u.blocks is None else 1 for s, u in used.items() if u.spilled and u.blocks != 1}
+        if not more:
+            return cubin, used
+        blocks |= more
 
 
 def nvrtc_log(source, arch, options=()):

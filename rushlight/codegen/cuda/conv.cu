@@ -70,7 +70,7 @@ template <class T> struct Windows {
     }
     return inside ? x[offset] : T(0);
   }
-  template <int N> MEMBER bool run(const Row&, const Col&, T*) { return false; }
+  template <int N> MEMBER bool run(const Row&, const Col&, u32*) { return false; }
 };
 
 // The output's gradient: rows are outputs, depth the pixels.
@@ -91,7 +91,7 @@ template <class T> struct Places {
     i64 image = p->x_image ? c.base / p->x_image : 0;
     return x[image * p->out_image + r * p->out_channel + c.place[0] * p->out_stride[0] + c.place[1] * p->out_stride[1] + c.place[2] * p->out_stride[2]];
   }
-  template <int N> MEMBER bool run(Row, const Col&, T*) { return false; }
+  template <int N> MEMBER bool run(Row, const Col&, u32*) { return false; }
 };
 
 template <class T, class A> struct Image {   // the result: output r at pixel s

@@ -68,7 +68,6 @@ template <class T> INLINE void lu(Args& p) {
       }
       const i64 pivot = place[0];
       const bool usable = largest[0] > 0;
-      __syncthreads();
       if (t == 0) p.pivots[matrix * p.pivot_step + j] = pivot + 1;
       if (!usable && info == 0) info = j + 1;
       if (pivot != j) EACH(c, 0, p.n) { T x = a[j + c * p.m]; a[j + c * p.m] = a[pivot + c * p.m]; a[pivot + c * p.m] = x; }
@@ -82,8 +81,7 @@ template <class T> INLINE void lu(Args& p) {
       EACH(e, 0, rows * columns) {
         i64 i = j + 1 + (int)e % (int)rows, c = j + 1 + (int)e / (int)rows;
         a[i + c * p.m] = a[i + c * p.m] - a[i + j * p.m] * a[j + c * p.m];
-      }
-      __syncthreads();
+      }   // no barrier: a thread measures what it wrote of the next column itself
     }
     if (t == 0) p.info[matrix] = info;
   }
@@ -178,7 +176,6 @@ template <class T> INLINE void reflect(const T* v, T tau, T* c, i64 n, i64 colum
     EACH(i, 0, n) own = own + (i == 0 ? c[j * step] : conjugate(v[i]) * c[i + j * step]);
     const T dot = tau * total(own);
     EACH(i, 0, n) c[i + j * step] = c[i + j * step] - (i == 0 ? dot : v[i] * dot);
-    __syncthreads();
   }
 }
 
@@ -231,10 +228,12 @@ template <class T> INLINE void eigen(Args& p) {
     MATRIX(T, v, p.c, p.c_step);
     MATRIX(R, values, p.b, p.b_step);
     const i64 n = p.n;
-    EACH(e, 0, n * n) { const int i = (int)e % (int)n, j = (int)e / (int)n; v[e] = T((R)(i == j)); if (j > i) a[e] = conjugate(a[j + i * n]); }
-    __syncthreads();
-    EACH(i, 0, n) a[i * (n + 1)] = T(real_part(a[i * (n + 1)]));
-    __syncthreads();
+    EACH(e, 0, n * n) {
+      const int i = (int)e % (int)n, j = (int)e / (int)n;
+      v[e] = T((R)(i == j));
+      if (j > i) a[e] = conjugate(a[j + i * n]);
+      else if (i == j) a[e] = T(real_part(a[e]));
+    }
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
       R own = 0, whole = 0;
       EACH(e, 0, n * n) { whole += square(a[e]); if ((int)e / (int)n != (int)e % (int)n) own += square(a[e]); }
@@ -277,7 +276,6 @@ template <class T> INLINE void singular(Args& p) {
     const i64 m = p.m, n = p.n;
     const R eps = sizeof(R) == 4 ? (R)5.9604645e-8 : (R)1.1102230246251565e-16;
     EACH(e, 0, n * n) v[e] = T((R)(e / n == e % n));
-    __syncthreads();
     bool turned = true;
     for (int sweep = 0; sweep < SWEEPS && turned; sweep++) {
       turned = false;
@@ -297,8 +295,7 @@ template <class T> INLINE void singular(Args& p) {
           EACH(i, 0, n) {
             T l = v[i + x * n], r = v[i + y * n];
             v[i + x * n] = l * T(q.c) - r * conjugate(q.s); v[i + y * n] = l * q.s + r * T(q.c);
-          }
-          __syncthreads();
+          }   // no barrier: a thread keeps to its rows
         }
     }
     for (i64 j = 0; j < n; j++) {
@@ -307,7 +304,6 @@ template <class T> INLINE void singular(Args& p) {
       const R size = root(total(own));
       if (size > 0) EACH(i, 0, m) a[i + j * m] = a[i + j * m] * T(1 / size);
       if (threadIdx.x == 0) values[j] = size;
-      __syncthreads();
     }
     if (threadIdx.x == 0) p.info[matrix] = 0;
   }

@@ -58,7 +58,6 @@ INLINE void select(Args& p) {
         if (at < p.n && mask[at]) p.out[to++] = at;
       }
     }
-    __syncthreads();
   }
 }
 

@@ -233,6 +233,7 @@ class Pointwise:
         return "\n".join([
             "template <int V, int U> INLINE void run(const Parameters &p, i64 begin, i64 end)",
             "{",
+            "#pragma unroll 1",
             f"    for (i64 turn = begin + (i64)blockIdx.x * ({step}); turn < end; turn += (i64)gridDim.x * ({step})) {{",
             *self._turn(f"const i64 i = turn + u * {THREADS} + threadIdx.x;", "i < end", place),
             "    }",
@@ -250,6 +251,7 @@ class Pointwise:
             f"    constexpr int V = 1, U = {32 // lines};",
             f"    const {index} across = ({index})((p.size[0] + 31) / 32), down = ({index})((p.size[1] + 31) / 32);",
             "    const i64 all = p.n / (p.size[0] * p.size[1]) * across * down;",
+            "#pragma unroll 1",
             "    for (i64 turn = blockIdx.x; turn < all; turn += gridDim.x) {",
             f"        Places w = {{{', '.join('0' for _ in self._placed)}}};",
             f"        {index} rest = ({index})turn;",

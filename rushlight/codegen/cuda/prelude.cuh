@@ -385,7 +385,7 @@ template <typename T, bool LARGEST> struct ArgExtremum {
     METHOD i64 slot1() const { return position; }
 };
 
-// The accumulators of the ``width`` threads that share a row, joined; all of them get the result. A width above 32 is that of the block, which
+// The accumulators of the ``width`` threads (a power of two) that share a row, joined; all of them get the result. A width above 32 is that of the block, which
 // has then room for one accumulator of each warp.
 template <typename A> INLINE A joined(A a, int width, A *room)
 {
@@ -394,7 +394,7 @@ template <typename A> INLINE A joined(A a, int width, A *room)
         const int warps = width / 32;
         if (threadIdx.x % 32 == 0) room[threadIdx.x / 32] = a;
         __syncthreads();
-        a = room[threadIdx.x % warps];
+        a = room[threadIdx.x & (warps - 1)];
         for (int mask = warps / 2; mask > 0; mask /= 2) a.join(a.shuffled(mask));
     }
     return a;

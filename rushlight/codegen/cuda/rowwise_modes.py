@@ -25,12 +25,12 @@ class AlongRows(RowKernel):
         index, partial = self.index, self.stage == "partial"
         rooms = "".join(f", {self._type(r)} *room_{a}" for r, a in self.accumulators.items())
         inner = [
-            "const i64 mine = base + threadIdx.x / width, at = mine < all ? mine : all - 1;",
+            "const i64 mine = base + (threadIdx.x >> shift), at = mine < all ? mine : all - 1;",
             f"const i64 stretch = {'at / p.rows' if partial else '0'}, row = at - stretch * p.rows;",
             f"const {index} begin = ({index})(stretch * p.stretch);",
             f"const {index} end = {f'min(begin + ({index})p.stretch, ({index})p.length)' if partial else f'({index})p.length'};",
             f"const {index} length = end - begin, skipped = whole ? min(lane * V, length) : 0;",
-            f"const {index} steps = (length - skipped + V * width - 1) / (V * width);",
+            f"const {index} steps = ((length - skipped + V - 1) / V + width - 1) >> shift;",
             f"auto first = [&]({index} t) {{ return begin + (whole ? (t * width + lane) * V : t * V * width + lane); }};",
             "const Places r = places(p, row, stretch);",
             *self._loads(),
@@ -39,15 +39,18 @@ class AlongRows(RowKernel):
         for number, walk in enumerate(self.walks):
             inner += self._walk(walk, number)
         inner += self._outputs()
-        inner += ["if (width > 32) __syncthreads();"] if self.accumulators else []
+        # A join's room is free again behind the next join's barrier: the last one's at the first one of the next turn, if that is another.
+        inner += ["if (width > 32) __syncthreads();"] if len(self.accumulators) == 1 else []
         return "\n".join([
             f"INLINE void run(const Parameters &p, bool whole{rooms})",
             "{",
             f"    constexpr int V = {self.vector}, C = {self.ahead};",
-            f"    const {index} width = ({index})p.width, groups = blockDim.x / width, lane = threadIdx.x % width;",
+            f"    const {index} width = ({index})p.width, lane = threadIdx.x & (width - 1);",
+            "    const u32 shift = __popc((u32)width - 1), groups = blockDim.x >> shift;  // width is a power of two",
             f"    const {index} apart = whole ? 1 : width;",
             "    const i64 all = p.rows * p.stretches;",
             *self._shared("threadIdx.x", "blockDim.x"),
+            "#pragma unroll 1",
             "    for (i64 base = (i64)blockIdx.x * groups; base < all; base += (i64)gridDim.x * groups) {",
             *("        " + line for line in inner),
             "    }",
@@ -147,6 +150,7 @@ class DownColumns(RowKernel):
             f"    const {index} apart = whole ? 1 : blockDim.x;",
             "    const i64 tiles = (p.kept[0] + blockDim.x * V - 1) / (blockDim.x * V), outers = p.rows / p.kept[0];",
             *self._shared("(threadIdx.y * blockDim.x + threadIdx.x)", "(blockDim.x * blockDim.y)"),
+            "#pragma unroll 1",
             "    for (i64 b = blockIdx.x; b < tiles * outers * p.stretches; b += gridDim.x) {",
             *("        " + line for line in inner),
             "    }",

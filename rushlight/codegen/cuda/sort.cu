@@ -65,7 +65,6 @@ template <class T> INLINE void short_rows(Args& p) {
       if (p.values) ((T*)p.values)[row * p.k + i] = ((const T*)p.input)[row * p.n + places[i]];
       if (p.keys) p.keys[row * p.k + i] = keys[i];
     }
-    __syncthreads();
   }
 }
 
@@ -88,7 +87,6 @@ INLINE void count(Args& p) {
     }
     __syncthreads();
     p.counts[(row * 256 + threadIdx.x) * p.chunks + chunk] = found[threadIdx.x];
-    __syncthreads();
   }
 }
 
@@ -123,9 +121,7 @@ INLINE void distribute(Args& p) {
       }
       __syncthreads();
       for (int w = 0; w < THREADS / 32; w++) next[t] += of_warp[w][t];
-      __syncthreads();
     }
-    __syncthreads();
   }
 }
 

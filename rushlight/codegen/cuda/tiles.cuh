@@ -13,7 +13,7 @@ template <class T> struct Strided {   // a matrix with any strides; what lies ou
   MEMBER void next_row(Row& r) { r = r >= 0 && r + 1 < rows ? r + 1 : -1; }
   MEMBER void next_col(Col& c) { c = c >= 0 && c + 1 < depth ? c + 1 : -1; }
   MEMBER T at(Row r, Col c) { return r >= 0 && c >= 0 ? p[r * row_stride + c * col_stride] : T(0); }
-  template <int N> MEMBER bool run(Row r, Col c, T* x) {   // N neighbours in one access, where memory allows
+  template <int N> MEMBER bool run(Row r, Col c, u32* x) {   // N neighbours in one access, where memory allows
     i64 across = deep() ? row_stride : col_stride, last = deep() ? c + N : r + N;
     if ((deep() ? 1 : row_stride) != 1 || ((u64)p | (u64)(across * sizeof(T))) % 16 || r < 0 || c < 0 || last > (deep() ? depth : rows)) return false;
     memcpy(x, __builtin_assume_aligned(p + r * row_stride + c * col_stride, 16), 16);
@@ -31,7 +31,7 @@ template <class Op> struct Swapped {   // the same operand with rows and depth e
   MEMBER void next_row(Row& r) { op.next_col(r); }
   MEMBER void next_col(Col& c) { op.next_row(c); }
   MEMBER type at(Row r, Col c) { return op.at(c, r); }
-  template <int N> MEMBER bool run(Row, Col, type*) { return false; }
+  template <int N> MEMBER bool run(Row, Col, u32*) { return false; }
 };
 
 // -- on threads: each of 256 computes R x R elements of a (16 R) x (16 R) tile at (m0, n0), in type A --
@@ -115,19 +115,62 @@ TENSOR_MULTIPLY(f16, "m16n8k16", "f16")
 TENSOR_MULTIPLY(f32, "m16n8k8", "tf32")
 #endif
 
+// -- from memory to shared memory without registers between, and from there to fragments --
+//
+// `fetch` asks for 16 bytes, `arrived` waits for all that this thread asked for. `matrices` gives four 8 x 8 matrices of 16-bit elements, neighbours in
+// a tile whose rows take ROW words: to lane 4 g + t the elements 2 t, 2 t + 1 of row g, or, TURNED, of column g. The first and the second matrix lie one
+// below the other, the third and fourth eight columns on. mine: where the row begins that this lane has the address of; corner: the first.
+#ifdef __CUDA_ARCH__
+INLINE u32 in_shared(const void* p) {
+  u32 address;
+  asm("{ .reg .u64 a; cvta.to.shared.u64 a, %1; cvt.u32.u64 %0, a; }" : "=r"(address) : "l"(p));
+  return address;
+}
+INLINE void fetch(void* to, const void* from) { asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" :: "r"(in_shared(to)), "l"(from) : "memory"); }
+INLINE void arrived() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+template <int ROW, bool TURNED> INLINE void matrices(u32 x[4], const u32* mine, const u32* corner) {
+  if (TURNED)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(in_shared(mine)) : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(in_shared(mine)) : "memory");
+}
+#else
+static struct { void* to; const void* from; } asked[256][64];   // they arrive as late as they may
+static int waiting[256];
+INLINE void fetch(void* to, const void* from) { asked[threadIdx.x][waiting[threadIdx.x]++] = {to, from}; }
+INLINE void arrived() {
+  for (int i = 0; i < waiting[threadIdx.x]; i++) memcpy(asked[threadIdx.x][i].to, asked[threadIdx.x][i].from, 16);
+  waiting[threadIdx.x] = 0;
+}
+template <int ROW, bool TURNED> INLINE void matrices(u32 x[4], const u32*, const u32* corner) {
+  const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+  for (int i = 0; i < 4; i++) {
+    const u32* at = corner + i % 2 * 8 * ROW + i / 2 * 4;
+    if (TURNED) x[i] = ((const u16*)(at + 2 * t * ROW))[g] | (u32)((const u16*)(at + (2 * t + 1) * ROW))[g] << 16;
+    else x[i] = at[g * ROW + t];
+  }
+}
+#endif
+
 INLINE f32 rounded(f32 x) { return bits_as<f32>((bits_as<u32>(x) + 0x1000u) & 0xffffe000u); }   // to tf32: 10 bits of fraction
-INLINE bf16 rounded(bf16 x) { return x; }
-INLINE f16 rounded(f16 x) { return x; }
 
 // A tile of 128 x 128 belongs to a block of eight warps, 64 x 32 of it to a warp. Tiles of the operands are 64 bytes of k deep; a row takes 80
 // bytes, so that the 32 lanes of a warp read their fragments from 32 different banks.
 constexpr int TILE = 128, TILE_ROW = 20;
 
+INLINE u32 word_of(f32 x) { return bits_as<u32>(x); }
+INLINE u32 word_of(bf16 x) { return x.bits; }
+INLINE u32 word_of(f16 x) { return x.bits; }
+
+INLINE void store_words(u32* to, const u32 x[4]) { *(Pack<u32, 4>*)to = {x[0], x[1], x[2], x[3]}; }
+
 template <class Op> struct Share {   // of a tile: two runs of 16 bytes along k or, where memory runs across, along the other dim
   typedef typename Op::type T;
-  static constexpr int N = 16 / sizeof(T), DEPTH = 64 / sizeof(T);
+  static constexpr int N = 16 / sizeof(T), DEPTH = 64 / sizeof(T), EACH = 4 / sizeof(T);   // EACH: elements in a word
   typename Op::Row rows[2];
-  T x[2][N];
+  u32 x[2][4];
   MEMBER void start(Op& op, i64 first) {
     #pragma unroll
     for (int r = 0; r < 2; r++) { int e = r * 256 + threadIdx.x; rows[r] = op.row(first + (op.deep() ? e / 4 : e % (TILE / N) * N)); }
@@ -142,7 +185,8 @@ template <class Op> struct Share {   // of a tile: two runs of 16 bytes along k 
       if (op.template run<N>(row, col, x[r])) continue;
       #pragma unroll
       for (int i = 0; i < N; i++) {
-        x[r][i] = op.at(row, col);
+        const u32 bits = word_of(op.at(row, col)) << (i % EACH * 16);
+        x[r][i / EACH] = i % EACH ? x[r][i / EACH] | bits : bits;
         if (deep) op.next_col(col); else op.next_row(row);
       }
     }
@@ -151,8 +195,17 @@ template <class Op> struct Share {   // of a tile: two runs of 16 bytes along k 
     #pragma unroll
     for (int r = 0; r < 2; r++) {
       int e = r * 256 + threadIdx.x;
+      if (sizeof(T) == 4) for (int i = 0; i < 4; i++) x[r][i] = word_of(rounded(bits_as<f32>(x[r][i])));
+      if (deep) {
+        store_words(tile[e / 4] + e % 4 * 4, x[r]);
+        continue;
+      }
       #pragma unroll
-      for (int i = 0; i < N; i++) ((T*)tile[deep ? e / 4 : e % (TILE / N) * N + i])[deep ? e % 4 * N + i : e / (TILE / N)] = rounded(x[r][i]);
+      for (int i = 0; i < N; i++) {
+        u32* const to = tile[e % (TILE / N) * N + i];
+        if (sizeof(T) == 4) to[e / (TILE / N)] = x[r][i / EACH];
+        else ((u16*)to)[e / (TILE / N)] = (u16)(x[r][i / EACH] >> (i % EACH * 16));
+      }
     }
   }
 };
@@ -160,8 +213,8 @@ template <class Op> struct Share {   // of a tile: two runs of 16 bytes along k 
 // k_begin and k_end - k_begin (but for the last stretch) are multiples of 64.
 template <class X, class Y, class Z> INLINE void tensor_tile(X x_op, Y y_op, Z z, i64 m, i64 n, i64 m0, i64 n0, i64 k_begin, i64 k_end) {
   typedef typename X::type T;
-  __shared__ u32 x_tile[TILE][TILE_ROW];
-  __shared__ u32 y_tile[TILE][TILE_ROW];
+  __shared__ __align__(16) u32 x_tile[TILE][TILE_ROW];
+  __shared__ __align__(16) u32 y_tile[TILE][TILE_ROW];
   constexpr int DEPTH = Share<X>::DEPTH;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, m1 = warp / 4 * 64, n1 = warp % 4 * 32;
   f32 sums[4][4][4];

@@ -23,8 +23,8 @@ def fits(query, key, value):
 
 def _shared(width):
     """Bytes of shared memory of a gradient's block: see the kernel."""
-    row, turned = width // 2 + 4, _TILE // 2 + 4
-    return 4 * (2 * _ROWS * row + 2 * _TILE * row + 2 * width * turned + 2 * _ROWS)
+    row = width // 2 + 4
+    return 4 * (2 * _ROWS * row + 4 * _TILE * row + 4 * _ROWS)
 
 
 def _call(entry, rows, heads, query, key, value, mask, causal, scale, shared=0, **operands):
