@@ -18,7 +18,7 @@ import pytest
 import test_cuda_attention as attention
 import test_cuda_library as library
 import test_cuda_product as product
-from cuda_calls import ORDERS, room, run_rowwise, shim
+from cuda_calls import ORDERS, room, run_pointwise, run_rowwise, shim
 
 from rushlight.codegen import cuda
 from rushlight.codegen.cuda import compile as compiler
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.skipif(not shim.have() or not hasattr(os, "fork"), reas
 
 BARRIER = re.compile(r"__syncthreads\(\)")
 SWITCH = """
-extern "C" __attribute__((visibility("default"))) int skipped = -1, reached[256] = {};
-#define __sync_unless_skipped(n) do { reached[n] = 1; if (skipped != (n)) __syncthreads(); } while (0)
+extern "C" __attribute__((visibility("default"))) int shim_skipped = -1, shim_reached[256] = {};
+#define __sync_unless_skipped(n) do { shim_reached[n] = 1; if (shim_skipped != (n)) __syncthreads(); } while (0)
 """
 IN_PRELUDE = len(BARRIER.findall(compiler.prelude()))
 PATIENCE = 60  # seconds: a mutant may loop for ever, which counts as noticed
@@ -40,7 +40,7 @@ _built = {}  # file -> the libraries of its entries
 
 
 def switchable(file, *kernels):
-    """The kernels as a shim's library whose barriers, numbered as they stand in the source, can be skipped."""
+    """The kernels as a shim's library whose barriers, numbered as they stand in the source, can be shim_skipped."""
     numbers = iter(range(256))
     source = BARRIER.sub(lambda _: f"__sync_unless_skipped({next(numbers)})", compiler.prelude() + "".join(k.source for k in kernels))
     made = shim.Library(shim.image(SWITCH + source, [k.symbol for k in kernels]))
@@ -63,7 +63,7 @@ def fails(scenario, file, barrier):
     if child == 0:
         faulthandler.disable()
         for made in _built[file]:
-            ctypes.c_int.in_dll(made, "skipped").value = barrier
+            ctypes.c_int.in_dll(made, "shim_skipped").value = barrier
         signal.alarm(PATIENCE)
         code = 0
         for order in ORDERS:
@@ -81,9 +81,9 @@ def unnoticed(file, scenarios):
     needed, idle = set(), set()
     for scenario in scenarios:
         for made in _built.get(file, ()):
-            ctypes.memset((ctypes.c_int * 256).in_dll(made, "reached"), 0, 1024)
+            ctypes.memset((ctypes.c_int * 256).in_dll(made, "shim_reached"), 0, 1024)
         scenario(0)  # compiles what it runs, and must pass
-        found = {n for made in _built[file] for n, hit in enumerate((ctypes.c_int * 256).in_dll(made, "reached")) if hit}
+        found = {n for made in _built[file] for n, hit in enumerate((ctypes.c_int * 256).in_dll(made, "shim_reached")) if hit}
         for n in sorted(found - needed):
             if fails(scenario, file, n):
                 needed.add(n)
@@ -123,8 +123,9 @@ SCENARIOS = {
 @pytest.mark.parametrize("file", SCENARIOS)
 def test_a_deleted_barrier_of_a_library_kernel_is_noticed(file):
     needed, idle = unnoticed(file, SCENARIOS[file])
-    every = {IN_PRELUDE + n for n in range(len(BARRIER.findall(compiler.read(file))))}
     text = compiler.read(file)
+    shared = 0 if file == "product.cu" else len(BARRIER.findall(compiler.read("tiles.cuh"))) if "tensor_tile" in text else 0
+    every = {IN_PRELUDE + n for n in range(shared, len(BARRIER.findall(text)))}
     lines = {n: text[: match.start()].count("\n") + 1 for n, match in enumerate(BARRIER.finditer(text), IN_PRELUDE)}
     assert not idle, f"{file}: nothing fails without the barriers of lines {[lines[n] for n in sorted(idle)]} (includes counted)"
     assert needed == every, f"{file}: no scenario reaches the barriers of lines {[lines[n] for n in sorted(every - needed)]}"
@@ -158,3 +159,19 @@ def test_a_deleted_barrier_of_a_generated_kernel_is_noticed(mode, reduce, barrie
     needed, idle = unnoticed("generated", [scenario])
     assert not idle
     assert len(needed) == barriers  # row: of a join, and where one join is all, behind the turn; column: the two of a join
+
+
+def test_a_deleted_barrier_of_a_transposing_kernel_is_noticed():
+    """Before the tile of a transposed operand is read, and before the next one is written."""
+    x, y = E.input(0, "f32"), E.input(1, "f32")
+    kernel = cuda.pointwise(((x + y, "f32"),), ("f32", "f32"), "ccv", 2, False, name="barriers")
+    made = switchable("generated", kernel)
+    a, b = np.random.default_rng(3).normal(size=(70, 90)).astype("f4"), np.random.default_rng(4).normal(size=(90, 70)).astype("f4")
+
+    def scenario(order):
+        out = np.zeros_like(a)
+        run_pointwise(made, kernel, [out, a, b.T], "ccv", 2, a.shape, order)
+        np.testing.assert_array_equal(out, a + b.T)
+
+    needed, idle = unnoticed("generated", [scenario])
+    assert not idle and len(needed) == 2

@@ -187,12 +187,14 @@ def adjoint(x):
 def test_factorizations(type, order, m=5):
     info = np.zeros(2, np.int64)
     x = matrices(type, 2, m, 4)
+    x[:, -1] *= 8  # the first pivot
     a, pivots = columns(x), np.zeros((2, 4), np.int64)
     run(_linalg, f"lu<{type}>", 2, order, a=a, pivots=pivots, info=info, batch=2, m=m, n=4, a_step=4 * m, pivot_step=4)
     for one, packed, exchanges in zip(x.copy(), columns(a), pivots):
         for j, i in enumerate(exchanges - 1):
             one[[j, i]] = one[[i, j]]
         np.testing.assert_allclose((np.tril(packed, -1) + np.eye(m, 4)) @ np.triu(packed[:4]), one)
+        assert np.abs(np.tril(packed, -1)).max() <= (1 if type == "f64" else 2**0.5)  # pivots were the largest (by |re| + |im|)
     h = x @ adjoint(x) + np.eye(m)
     a = columns(h)
     run(_linalg, f"cholesky<{type}>", 2, order, a=a, info=info, batch=2, n=m, a_step=m * m)
@@ -203,6 +205,15 @@ def test_factorizations(type, order, m=5):
     run(_linalg, f"qr<{type}>", 2, order, **given)
     run(_linalg, f"apply_q<{type}>", 2, order, b=q, b_step=4 * m, k=4, **given)
     np.testing.assert_allclose(columns(q) @ np.triu(columns(a)[:, :4]), x, atol=1e-12)
+    np.testing.assert_allclose(adjoint(columns(q)) @ columns(q), np.broadcast_to(np.eye(4), (2, 4, 4)), atol=1e-12)
+    one = matrices(type, 2, m, 1)
+    b = columns(one).copy()
+    run(_linalg, f"apply_q<{type}>", 2, order, b=b, b_step=m, k=4, **{**given, "n": 1})
+    for vectors, factors, y, got in zip(columns(a), tau, one[..., 0], b[:, 0], strict=True):
+        for j in range(3, -1, -1):
+            v = np.concatenate([[1], vectors[j + 1 :, j]])
+            y[j:] -= factors[j] * v * (v.conj() @ y[j:])
+        np.testing.assert_allclose(got, y, atol=1e-12)
 
 
 @orders

@@ -4,8 +4,8 @@
     run<V, U>        a grid-stride loop in which a thread takes U groups of V elements: all their loads, then the rest
     the kernel       run with 16-byte accesses where alignment allows, and element by element for what is left
 
-Where an operand has any stride along dim 0, dims 0 and 1 are walked in tiles of 32 x 32, one in each turn of a block: what is dense along
-dim 1 (a transposed matrix) is then read in whole sectors too, by way of the multiprocessor's cache.
+Where an operand has any stride along dim 0, dims 0 and 1 are walked in tiles of 32 x 32, one in each turn of a block. An input that is
+dense along dim 1 (a transposed matrix) is read along that, and turned in shared memory; what else has strides comes through the cache.
 
 Exact aliasing of an input and an output is sound: a thread reads its elements before it writes them.
 """
@@ -16,6 +16,7 @@ from ..pointwise import Store, part_of, position_of
 from .scalar import C_TYPE, Scalar, loaded, storable, storage
 
 THREADS = 256
+_TURNED = 40 << 10  # bytes of shared memory for tiles of inputs that may be transposed
 _IN_FLIGHT = 32  # bytes that a thread should have asked for before it waits
 _HEAVY, _DEAR = 60, 250  # nodes of a graph: from the first on one group a turn, from the second on groups of two at most
 
@@ -71,6 +72,11 @@ class Pointwise:
         self.index = "i64" if wide or not rank else "u32"
         self.tiled = rank >= 2 and "v" in layout and not any(n.op == "checked" for n in self.graph)
         self.tables = {}
+        self.turned, room = [], _TURNED
+        for o in self.operands[len(outputs) :] if self.tiled else ():
+            if o.packed and o.letter == "v" and 32 * 33 * o.bytes <= room:
+                self.turned.append(o)
+                room -= 32 * 33 * o.bytes
 
     def _output(self, k, letter):
         store = self.outputs[k]
@@ -249,29 +255,59 @@ class Pointwise:
             "INLINE void run_tiles(const Parameters &p)",
             "{",
             f"    constexpr int V = 1, U = {32 // lines};",
+            *(f"    __shared__ {o.pack(1)} tile{o.k}[32][33];" for o in self.turned),
+            *(f"    const bool turned{o.k} = p.stride[{o.k}][1] == {o.bytes};" for o in self.turned),
+            f"    const bool turned = {' || '.join(f'turned{o.k}' for o in self.turned) or 'false'};",
+            "    const int lane = threadIdx.x % 32, line = threadIdx.x / 32;",
             f"    const {index} across = ({index})((p.size[0] + 31) / 32), down = ({index})((p.size[1] + 31) / 32);",
             "    const i64 all = p.n / (p.size[0] * p.size[1]) * across * down;",
             "#pragma unroll 1",
             "    for (i64 turn = blockIdx.x; turn < all; turn += gridDim.x) {",
             f"        Places w = {{{', '.join('0' for _ in self._placed)}}};",
             f"        {index} rest = ({index})turn;",
-            f"        const {index} x = rest % across * 32 + threadIdx.x % 32, y = rest / across % down * 32 + threadIdx.x / 32;",
-            *("        " + line for line in [*self._moved("x", 0), *self._moved("y", 1)]),
+            f"        const {index} x0 = rest % across * 32, y0 = rest / across % down * 32, x = x0 + lane, y = y0 + line;",
             "        rest /= across * down;",
             f"        for (int d = 2; d < {rank}; ++d) {{",
             f"            const {index} next = rest / ({index})p.size[d], c = rest - next * ({index})p.size[d];",
             *("            " + line for line in self._moved("c", "d")),
             "            rest = next;",
             "        }",
+            *self._turn_around(),
+            *("        " + line for line in [*self._moved("x", 0), *self._moved("y", 1)]),
             "        const Places origin = w;",
-            *self._turn("const i64 i = 0;", f"x < ({index})p.size[0] && y + u * {lines} < ({index})p.size[1]", place),
+            *self._turn("const i64 i = 0;", f"x < ({index})p.size[0] && y + u * {lines} < ({index})p.size[1]", place, self.turned),
+            *(["        if (turned) __syncthreads();"] if self.turned else []),
             "    }",
             "}",
         ])  # fmt: skip
 
-    def _turn(self, number, inside, place):
+    def _turn_around(self):
+        """Statements that put the tile of each transposed input into shared memory: warps go along dim 1, eight lines at a time."""
+        index, kind, lines = self.index, "i64" if self.wide else "i32", THREADS // 32
+        if not self.turned:
+            return []
+        begin = {o.k: f"{o.slot}.pointer + w.at{o.k}" for o in self.turned}
+        address = {o.k: f"{begin[o.k]} + ({kind})a * ({kind})p.stride[{o.k}][0] + ({kind})b * {o.bytes}" for o in self.turned}
+        keeps = " ".join(f"tile{o.k}[line + u * {lines}][lane] = held{o.k}[u];" for o in self.turned)
+        return [
+            "        if (turned) {",
+            *(f"            {o.pack(1)} held{o.k}[U];" for o in self.turned),
+            "#pragma unroll",
+            "            for (int u = 0; u < U; ++u) {",
+            f"                const {index} a = x0 + line + u * {lines}, b = y0 + lane;",
+            f"                if (a < ({index})p.size[0] && b < ({index})p.size[1]) {{",
+            *(f"                    if (turned{o.k}) held{o.k}[u] = load<{o.pack(1)}>({address[o.k]});" for o in self.turned),
+            "                }",
+            "            }",
+            "#pragma unroll",
+            f"            for (int u = 0; u < U; ++u) {{ {keeps} }}",
+            "            __syncthreads();",
+            "        }",
+        ]
+
+    def _turn(self, number, inside, place, turned=()):
         """A thread's U groups: all loads, then everything else. number: the statement that numbers group u; inside: when there is one;
-        place: statements that find it."""
+        place: statements that find it; turned: the inputs that may lie in shared memory."""
         reads = [o for o in self.operands[len(self.outputs) :] if o.packed]
         writes = [o for o in self.operands[: len(self.outputs)] if o.packed]
         kind = {o.k: o.pack("V") if o.letter == "c" else o.pack(1) for o in reads}
@@ -283,7 +319,7 @@ class Pointwise:
             f"            {number}",
             f"            if ({inside}) {{",
             *("                " + line for line in place),
-            *(f"                in{o.k}[u] = load<{kind[o.k]}>({self._address(o)});" for o in reads),
+            *(f"                in{o.k}[u] = {self._read(o, kind[o.k], o in turned)};" for o in reads),
             "            }",
             "        }",
             "#pragma unroll",
@@ -297,6 +333,11 @@ class Pointwise:
             "            }",
             "        }",
         ]
+
+    def _read(self, o, kind, turned):
+        """The text that reads group u of an input."""
+        text = f"load<{kind}>({self._address(o)})"
+        return f"turned{o.k} ? tile{o.k}[lane][line + u * {THREADS // 32}] : {text}" if turned else text
 
     def _before(self, o):
         """The initial value of an output's group: what is there, if it is added to."""
