@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MAGIC = b"RUSHLIGHT-SHIM\n"
 FLAGS = (
     "-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti", "-fsanitize=alignment",
-    "-fno-strict-aliasing", "-fvisibility=hidden", "-fno-math-errno", "-nostdlib",
+    "-fno-strict-aliasing", "-fvisibility=hidden", "-fno-math-errno", "-nostdlib", "-fno-threadsafe-statics",
     "--param=scev-max-expr-size=5",  # g++ 12 takes minutes for long chains of products in a loop, integer powers
 )  # fmt: skip
 _COLLECTIVE = re.compile(r"__sync|shuffle|joined|__shfl|__ballot|__any_|__all_|shim::")
