@@ -21,6 +21,75 @@ def _assert_async(condition, message="Expected Tensor with single nonzero value,
         raise RuntimeError(message)
 
 
+def _checked(kind, cond, message):
+    if not cond:
+        raise kind("Expected cond to be True, but got False." if message is None else message())
+
+
+def _check(cond, message=None):
+    """RuntimeError with the text ``message()`` unless ``cond``."""
+    _checked(RuntimeError, cond, message)
+
+
+def _check_with(error_type, cond, message):
+    """``error_type`` with the text ``message()`` unless ``cond``."""
+    _checked(error_type, cond, message)
+
+
+def _check_index(cond, message=None):
+    """IndexError unless ``cond``."""
+    _checked(IndexError, cond, message)
+
+
+def _check_value(cond, message=None):
+    """ValueError unless ``cond``."""
+    _checked(ValueError, cond, message)
+
+
+def _check_type(cond, message=None):
+    """TypeError unless ``cond``."""
+    _checked(TypeError, cond, message)
+
+
+def _check_not_implemented(cond, message=None):
+    """NotImplementedError unless ``cond``."""
+    _checked(NotImplementedError, cond, message)
+
+
+def _check_is_size(i, message=None, *, max=None):
+    """RuntimeError unless 0 <= i (<= max)."""
+    _checked(RuntimeError, i >= 0 and (max is None or i <= max), message)
+
+
+def _check_tensor_all(cond, message=None):
+    """RuntimeError unless all elements of a bool tensor are True."""
+    _checked(RuntimeError, cond.all().item(), message)
+
+
+def _shape_as_tensor(input):
+    """The shape as an int64 vector."""
+    from . import tensor
+
+    return tensor(list(input.shape))
+
+
+def _convert_indices_from_coo_to_csr(input, size, *, out_int32=False):
+    """Sorted row numbers as row starts: for each of ``size`` rows, and the end, how many numbers are smaller."""
+    from . import arange, searchsorted
+
+    return searchsorted(input.contiguous(), arange(size + 1, device=input.device, dtype=input.dtype), out_int32=out_int32)
+
+
+def _convert_indices_from_csr_to_coo(crow_indices, col_indices, *, out_int32=False, transpose=False):
+    """Row starts and columns as (2, n) row and column numbers, swapped with ``transpose``."""
+    from . import arange, int32, int64, stack
+
+    counts = crow_indices[1:] - crow_indices[:-1]
+    rows = arange(len(counts), device=crow_indices.device).repeat_interleave(counts)
+    pair = stack([col_indices, rows.to(col_indices.dtype)] if transpose else [rows.to(col_indices.dtype), col_indices])
+    return pair.to(int32 if out_int32 else int64)
+
+
 def get_device_module(device=None):
     """The room of a device type: ``torch.cpu``, ``torch.cuda`` ... ; by default that of the CPU."""
     kind = "cpu" if device is None else str(device).partition(":")[0]

@@ -67,3 +67,32 @@ def test_numpy_where_nothing_is_recorded():
         t.numpy()
     with rl.no_grad():
         assert t.numpy().tolist() == [1.0, 1.0]
+
+
+def test_tensors_change_places():
+    a, b = rl.nn.Parameter(rl.ones(2)), rl.zeros(3, dtype=rl.float64)
+    (a * 3).sum().backward()
+    b.name_of_mine = "b"
+    rl.utils.swap_tensors(a, b)
+    assert type(a) is rl.Tensor and a.dtype == rl.float64 and a.shape == (3,) and a.name_of_mine == "b" and a.grad is None
+    assert type(b) is rl.nn.Parameter and b.tolist() == [1, 1] and b.grad.tolist() == [3, 3] and b.requires_grad
+    with pytest.raises(RuntimeError, match="leaves"):
+        rl.utils.swap_tensors(b * 2, a)
+
+
+@pytest.mark.parametrize("call, kind", [
+    (lambda lib: lib._check(False, lambda: "m"), RuntimeError), (lambda lib: lib._check_index(False, lambda: "m"), IndexError),
+    (lambda lib: lib._check_value(False, lambda: "m"), ValueError), (lambda lib: lib._check_type(False, lambda: "m"), TypeError),
+])  # fmt: skip
+def test_checks(call, kind):
+    for lib in (torch, rl):
+        with pytest.raises(kind, match=r"^m$"):
+            call(lib)
+        assert lib._check(True) is None
+
+
+def test_row_starts():
+    for lib in (torch, rl):
+        assert lib._convert_indices_from_coo_to_csr(lib.tensor([0, 0, 2]), 4).tolist() == [0, 2, 2, 3, 3]
+        pair = lib._convert_indices_from_csr_to_coo(lib.tensor([0, 2, 2, 3]), lib.tensor([1, 0, 2]))
+        assert pair.tolist() == [[0, 0, 2], [1, 0, 2]] and lib._shape_as_tensor(lib.ones(2, 3)).tolist() == [2, 3]

@@ -2,6 +2,7 @@
 
 import contextlib as _contextlib
 
+from .. import linalg as _linalg
 from .. import overrides as _overrides
 from .._absent import absent_room as _absent_room
 from .._core.random import Generator
@@ -20,6 +21,7 @@ globals().update(_absent_room("torch", "no program is compiled to TorchScript", 
     TupleType UnionType"""))  # fmt: skip
 
 TensorBase = Tensor
+_LinAlgError = _linalg.LinAlgError
 _TensorMeta = type(Tensor)
 DisableTorchFunction = DisableTorchFunctionSubclass
 

@@ -4,7 +4,7 @@ use.
 
 import importlib
 
-_ROOMS = ("_pytree", "benchmark", "checkpoint", "data", "dlpack", "hooks", "tensorboard")
+_ROOMS = ("_foreach_utils", "_pytree", "benchmark", "checkpoint", "data", "dlpack", "hooks", "tensorboard")
 
 __all__ = ["benchmark", "checkpoint", "data", "dlpack", "hooks"]
 
@@ -12,6 +12,8 @@ __all__ = ["benchmark", "checkpoint", "data", "dlpack", "hooks"]
 def __getattr__(name):
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "swap_tensors":
+        return importlib.import_module(f"{__name__}._swap").swap_tensors
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -132,13 +132,11 @@ class SummaryWriter:
 
         hparam_domain_discrete: the possible values of some, by name. run_name: the folder, default the time.
         """
-        from tensorboard.plugins.hparams import summary_v2 as plugin
+        from .summary import hparams
 
-        domains = hparam_domain_discrete or {}
-        params = [plugin.HParam(name, plugin.Discrete(domains[name]) if name in domains else None) for name in hparam_dict]
         writer = self._writer_in(os.path.join(self.log_dir, run_name or str(time.time())))
-        writer.add_summary(plugin.hparams_config_pb(params, [plugin.Metric(name) for name in metric_dict]))
-        writer.add_summary(plugin.hparams_pb({name: values.plain(value) for name, value in hparam_dict.items()}))
+        for summary in hparams(hparam_dict, metric_dict, hparam_domain_discrete):
+            writer.add_summary(summary)
         for name, value in metric_dict.items():
             writer.add_summary(values.scalar(name, value), global_step)
 
