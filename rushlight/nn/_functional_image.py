@@ -1,5 +1,6 @@
 """Images: changing resolution, sampling at given places, moving elements between channels and space."""
 
+import functools
 import itertools
 import math
 import warnings
@@ -7,7 +8,7 @@ import warnings
 import rushlight as torch
 
 from ..ops._format import keeping
-from ..ops.sampling import sample
+from ..ops.sampling import sample, tap_index, tap_share
 from ._functional_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 # -- interpolate --
@@ -257,20 +258,22 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         return _sample_bicubic(input, place, size, padding_mode, align_corners)
     place = [_brought_inside(p, n, padding_mode, align_corners) for p, n in zip(place, size)]
     if mode == "nearest":
-        taps = [([torch.round(p) for p in place], 1.0)]
-    else:
-        taps = _corners(place)
-    return _sum_of_taps(input, taps, place, size)
+        return _sum_of_taps(input, [([torch.round(p) for p in place], 1.0)], place, size)
+    return _sample_linear(input, place, size)
 
 
-def _corners(place):
-    """The whole-numbered places around ``place``, each with the product of its shares along the dims."""
-    low = [torch.floor(p).detach() for p in place]
+def _sample_linear(input, place, size):
+    """From the whole-numbered places around ``place``, each with the product of its shares along the dims."""
+    indices = [[tap_index(p, float(step), float(n)) for step in (0, 1)] for p, n in zip(place, size)]
+    shares = [[tap_share(p, float(step), float(n)) for step in (0, 1)] for p, n in zip(place, size)]
+    found = []
     for steps in itertools.product((0, 1), repeat=len(place)):
-        weight = 1.0
-        for p, below, step in zip(place, low, steps):
-            weight = weight * (p - below if step else below + 1 - p)
-        yield [below + step for below, step in zip(low, steps)], weight
+        weight = functools.reduce(torch.mul, (share[step] for share, step in zip(shares, steps)))
+        *others, flat = (index[step] for index, step in zip(indices, steps))  # the last is the outermost dim's
+        for index, n in zip(reversed(others), reversed(size[:-1])):
+            flat = torch.add(index, flat, alpha=n)
+        found.append((flat, weight))
+    return _sampled(input, found, place)
 
 
 def _sum_of_taps(input, taps, place, size):
@@ -283,7 +286,12 @@ def _sum_of_taps(input, taps, place, size):
             inside = inside & (p >= 0) & (p < n)
             flat = flat * n + torch.clamp(torch.nan_to_num(p.detach(), nan=0.0), 0, n - 1).long()
         found.append((flat, torch.where(inside, weight + 0 * place[0], 0.0)))
-    index, weight = (torch.stack(t).unsqueeze(2) for t in zip(*found))
+    return _sampled(input, found, place)
+
+
+def _sampled(input, taps, place):
+    """The sum over taps (row-major index (N, *), weight) of weight * input there: (N, C, *)."""
+    index, weight = (torch.stack(t).unsqueeze(2) for t in zip(*taps))
     dims = tuple(range(2, input.dim()))
     return sample(input, weight.to(input.dtype), index, dims, tuple(place[0].shape[1:]))
 

@@ -12,7 +12,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, creation, joining, shape
-from ._define import library
+from ._define import library, pointwise
 from ._indexed import read, write
 from .pool import run
 
@@ -109,3 +109,26 @@ def _(grad, values, input, index, dims, needs):
     sizes = tuple(values.shape[dims[0] : dims[-1] + 1])
     towards_values = sample(input, grad, index, dims, sizes) if needs[0] else None
     return towards_values, spread(values, grad, index, dims, tuple(input.shape)) if needs[1] else None
+
+
+# -- what bilinear interpolation takes from places along one dim: a pair of whole places, each with its share --
+
+
+def _neighbour(place, step):
+    return fn.floor(place) + step
+
+
+@pointwise(where="", inplace=False, dtypes="float")
+def tap_index(place, step, size):
+    """The whole place ``step`` beyond the one below ``place``, brought into [0, size), as int64; 0 for NaN."""
+    at = _neighbour(place, step)
+    return fn.cast(fn.where(at > 0, fn.where(at < size, at, size - 1.0), 0.0), "i64")
+
+
+@pointwise(where="", inplace=False, dtypes="float", label="TapShare")
+def tap_share(place, step, size):
+    """Its share: how near ``place`` is to it, and 0 where it lies outside of [0, size); NaN stays."""
+    low = fn.stop_gradient(fn.floor(place))
+    at = low + step
+    share = fn.where(fn.gt(step, 0), place - low, low + 1.0 - place)
+    return fn.where((at < 0) | (at >= size), 0.0, share)
