@@ -56,17 +56,18 @@ def draw_choices(Tensor probabilities, int64_t samples, bint replacement, genera
     cdef Choice *choices = <Choice *>PyMem_Malloc(max(n, 1) * sizeof(Choice))
     cdef char *row = probabilities.address
     cdef int fault = 0
+    cdef double total
     if choices == NULL:
         raise MemoryError()
     for r in range(rows):
-        fault = max(fault, cumulate(choices, row + r * n * ITEMSIZE[probabilities.code], n, probabilities.code))
+        fault = max(fault, fault_of(row + r * n * ITEMSIZE[probabilities.code], n, probabilities.code))
     if fault == 0:
         g.hold()
         with nogil:
             for r in range(rows):
                 if replacement:
-                    cumulate(choices, row, n, probabilities.code)
-                    choose_by_sum(&g.engine, choices, n, <int64_t *>out.address + r * samples, samples)
+                    total = cumulate(choices, row, n, probabilities.code)
+                    choose_by_sum(&g.engine, choices, n, total, probabilities.code, <int64_t *>out.address + r * samples, samples)
                 else:
                     choose_by_race(&g.engine, choices, row, n, probabilities.code, <int64_t *>out.address + r * samples, samples)
                 row += n * ITEMSIZE[probabilities.code]
@@ -79,24 +80,52 @@ def draw_choices(Tensor probabilities, int64_t samples, bint replacement, genera
     return out
 
 
-cdef int cumulate(Choice *choices, char *p, int64_t n, int code) noexcept nogil:
-    """Normalised cumulative sums of one row as keys, in float64 for float64 and else in float32; 1: sum is 0, 2: invalid element."""
-    cdef double total = 0, x
+cdef int fault_of(char *p, int64_t n, int code) noexcept nogil:
+    """1: the row's sum is 0, 2: it has an invalid element, 0: neither."""
+    cdef bint valid = True, some = False
+    cdef float single
+    cdef double x
     cdef int64_t i
-    for i in range(n):
-        x = load(p + i * ITEMSIZE[code], code)
-        if not 0 <= x < INFINITY:
-            return 2
-        total = total + x if code == F64 else <float>(total + x)
-        choices[i].key = total
-    if not total > 0:
-        return 1
-    for i in range(n):
-        choices[i].key = choices[i].key / total if code == F64 else <float>choices[i].key / <float>total
-    return 0
+    if code == F32:
+        for i in range(n):
+            single = (<float *>p)[i]
+            valid &= (single >= 0) & (single < INFINITY)
+            some |= single > 0
+    else:
+        for i in range(n):
+            x = load(p + i * ITEMSIZE[code], code)
+            valid &= (x >= 0) & (x < INFINITY)
+            some |= x > 0
+    return 2 if not valid else 0 if some else 1
 
 
-cdef void choose_by_sum(Engine *e, Choice *choices, int64_t n, int64_t *out, int64_t samples) noexcept nogil:
+cdef double cumulate(Choice *choices, char *p, int64_t n, int code) noexcept nogil:
+    """Cumulative sums of one row as keys, in float64 for float64 and else in float32; returns the total."""
+    cdef double total = 0
+    cdef float single = 0
+    cdef int64_t i
+    if code == F64:
+        for i in range(n):
+            total += (<double *>p)[i]
+            choices[i].key = total
+        return total
+    if code == F32:
+        for i in range(n):
+            single += (<float *>p)[i]
+            choices[i].key = single
+        return single
+    for i in range(n):
+        single += <float>load(p + i * ITEMSIZE[code], code)
+        choices[i].key = single
+    return single
+
+
+cdef inline double share(double sum, double total, int code) noexcept nogil:
+    """A cumulative sum's share of the total, rounded as the sums are."""
+    return sum / total if code == F64 else <float>sum / <float>total
+
+
+cdef void choose_by_sum(Engine *e, Choice *choices, int64_t n, double total, int code, int64_t *out, int64_t samples) noexcept nogil:
     cdef int64_t i, low, high, middle
     cdef double u
     for i in range(samples):
@@ -104,7 +133,7 @@ cdef void choose_by_sum(Engine *e, Choice *choices, int64_t n, int64_t *out, int
         low, high = 0, n
         while low < high:
             middle = (low + high) // 2
-            if choices[middle].key < u:
+            if share(choices[middle].key, total, code) < u:
                 low = middle + 1
             else:
                 high = middle
