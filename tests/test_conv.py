@@ -100,6 +100,26 @@ def test_depthwise_reads_no_column_that_is_not_wanted():
     assert all(g.isfinite().all() for g in (y, *rushlight.autograd.grad(y.sum(), (x, w))))
 
 
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+@pytest.mark.parametrize("stride, window, width", [(2, 3, 16), (2, 1, 16), (2, 4, 15), (3, 2, 16), (3, 5, 17)])
+def test_strides_over_views_that_begin_anywhere(dtype, stride, window, width):
+    torch.manual_seed(5)
+    whole = torch.randn(2 * 4 * 6 * width + 1).to(dtype)
+    w, back = torch.randn(5, 4, 3, window).to(dtype), torch.randn(4, 5, 3, window).to(dtype)
+    for start in (0, 1):
+        x = whole[start:][: 2 * 4 * 6 * width].reshape(2, 4, 6, width)
+        given = ours(whole)[start:][: 2 * 4 * 6 * width].reshape(2, 4, 6, width)
+        for name, weight in (("conv2d", w), ("conv_transpose2d", back)):
+            exact = [t.double().requires_grad_() for t in (x, weight)]
+            leaves = given.detach().requires_grad_(), ours(weight, True)
+            expected = getattr(torch.nn.functional, name)(*exact, stride=stride)
+            got = getattr(rushlight.nn.functional, name)(*leaves, stride=stride)
+            close(expected, got, TOLERANCE[dtype])
+            grad = torch.randn_like(expected).to(dtype)
+            for a, c in zip(torch.autograd.grad(expected, exact, grad.double()), rushlight.autograd.grad(got, leaves, ours(grad))):
+                close(a, c, TOLERANCE[dtype])
+
+
 @pytest.mark.parametrize("seed", range(60, 84))
 def test_second_order(seed):
     x, w, _, arguments = call(seed)

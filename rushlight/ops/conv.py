@@ -182,6 +182,22 @@ def _run(x, rows, bias, out, steps, offsets, groups):
             return
 
 
+_WIDER = {2: ("i16", "i32", _tensor.dtypes()["int16"], _int32), 4: ("i32", "i64", _int32, _tensor.dtypes()["int64"])}
+"""For elements of some bytes: the integers of their size and of twice that, in the kernel language and as dtypes."""
+
+
+def _in_twos(x):
+    """Can neighbouring columns be read or written as one element?"""
+    even = x.shape[-1] % 2 == 0 and x.storage_offset() % 2 == 0
+    return even and x.dtype.itemsize in _WIDER and x.numel() and x.is_cpu
+
+
+def _parted(type, narrow, wide):
+    """Two elements that lie side by side, the first at the lower address."""
+    pair = ex.input(0, wide)
+    return ((ex.cast(pair, narrow), narrow), (ex.cast(pair >> ty.BITS[narrow], narrow), narrow)), (wide,), "deinterleave"
+
+
 def _apart(x, step, offsets):
     """Every ``step``-th column of x as an image of its own, for the columns that are read: with them the step along x is 1.
 
@@ -191,10 +207,16 @@ def _apart(x, step, offsets):
         return shape.unsqueeze(x, 0), offsets, (0,) * len(offsets)
     used = sorted({o % step for o in offsets})
     width = -(-x.shape[4] // step)
-    image = creation.zeros((len(used), *x.shape[:4], width), dtype=x.dtype, device=x.device)
-    for i, phase in enumerate(used):
-        columns = x[..., phase::step]
-        shape.copy_(shape.narrow(shape.select(image, 0, i), 4, 0, columns.shape[4]), columns)
+    image = creation.empty((len(used), *x.shape[:4], width), dtype=x.dtype, device=x.device)
+    if step == 2 and len(used) == 2 and _in_twos(x):
+        narrow, wide, single, double = _WIDER[x.dtype.itemsize]
+        run(_parted, (narrow, wide), *(shape.view(shape.select(image, 0, i), single) for i in used), shape.view(x, double))
+    else:
+        for i, phase in enumerate(used):
+            columns, part = x[..., phase::step], shape.select(image, 0, i)
+            shape.copy_(shape.narrow(part, 4, 0, columns.shape[4]), columns)
+            if columns.shape[4] < width:
+                shape.copy_(shape.narrow(part, 4, columns.shape[4], 1), 0)
     return image, [o // step for o in offsets], tuple(used.index(o % step) for o in offsets)
 
 
@@ -231,10 +253,6 @@ def _places(out, residue, steps):
     return out[(slice(None), slice(None), *index)]
 
 
-_WIDER = {2: ("i16", "i32", _tensor.dtypes()["int16"], _int32), 4: ("i32", "i64", _int32, _tensor.dtypes()["int64"])}
-"""For elements of some bytes: the integers of their size and of twice that, in the kernel language and as dtypes."""
-
-
 def _woven(type, narrow, wide):
     """Two elements side by side, the first at the lower address."""
     first, second = (ex.cast(ex.input(i, narrow), wide) for i in (0, 1))
@@ -244,7 +262,7 @@ def _woven(type, narrow, wide):
 
 def _interleave(parts, out):
     """Column c of out is column c / n of part c mod n, of n parts. Neighbours are written as one element."""
-    if len(parts) == 2 and parts[0].shape == parts[1].shape and out.dtype.itemsize in _WIDER and out.numel():
+    if len(parts) == 2 and _in_twos(out):
         narrow, wide, single, double = _WIDER[out.dtype.itemsize]
         run(_woven, (narrow, wide), shape.view(out, double), *(shape.view(part, single) for part in parts))
         return
