@@ -1,10 +1,13 @@
 """``pytest --device cuda``: the tests that compare with PyTorch make rushlight's tensors on a GPU, or on the stand-in where there is none.
 
-``--standin`` takes the stand-in even where there is a GPU; ``--order`` chooses in which order it runs a block's threads.
+A test marked ``cpu("why")`` is about the CPU and is left out there. ``--standin`` takes the stand-in even where there is a GPU; ``--order``
+chooses in which order it runs a block's threads.
 """
 
 import os
 import sys
+
+import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -28,3 +31,12 @@ def pytest_configure(config):
     if not rl.cuda.is_available():
         rl.cuda.init()  # says why not
     rl.set_default_device("cuda")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--device") == "cpu":
+        return
+    for item in items:
+        mark = item.get_closest_marker("cpu")
+        if mark:
+            item.add_marker(pytest.mark.skip(reason=f"about the CPU: {mark.args[0]}"))

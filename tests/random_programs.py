@@ -121,7 +121,7 @@ def _undefined(name, x, y):
 
 
 def _array(t):
-    return t.detach().numpy().copy()
+    return t.detach().numpy(force=True).copy()
 
 
 def run(L, seed):

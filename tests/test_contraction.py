@@ -36,7 +36,7 @@ def test_matmul_values(dtype, a, b):
     got, expected = rl.matmul(to_rushlight(x), to_rushlight(y)), torch.matmul(x, y)
     assert tuple(got.shape) == tuple(expected.shape)
     tolerance = {"float16": 2e-2, "float32": 1e-4, "complex64": 1e-4}.get(dtype, 1e-9)
-    np.testing.assert_allclose(to_numpy(got), expected.numpy(), rtol=tolerance, atol=10 * tolerance)
+    np.testing.assert_allclose(to_numpy(got), expected.numpy(force=True), rtol=tolerance, atol=10 * tolerance)
 
 
 @pytest.mark.parametrize("m", [1, 2, 3])
@@ -54,10 +54,10 @@ def test_operands_are_taken_as_they_lie(m, k, n):
     a, b = draw("complex128", m, k), draw("complex128", k, n)
     for x in forms(a):
         for y in forms(b):
-            np.testing.assert_allclose(to_numpy(rl.mm(x, y)), (a @ b).numpy(), atol=1e-12)
+            np.testing.assert_allclose(to_numpy(rl.mm(x, y)), (a @ b).numpy(force=True), atol=1e-12)
     row, column = a[:1, :].expand(m, k), b[:, :1].expand(k, n)
     x, y = to_rushlight(a[:1].contiguous()).expand(m, k), to_rushlight(b[:, :1].contiguous()).expand(k, n)
-    np.testing.assert_allclose(to_numpy(x @ y), (row @ column).numpy(), atol=1e-12)
+    np.testing.assert_allclose(to_numpy(x @ y), (row @ column).numpy(force=True), atol=1e-12)
 
 
 def test_bfloat16():
@@ -67,7 +67,7 @@ def test_bfloat16():
         got = x @ y if bias is None else rl.addmm(to_rushlight(bias.float()).bfloat16(), x, y)
         expected = a.double() @ b.double() + (0 if bias is None else bias.double())
         assert got.dtype is rl.bfloat16
-        np.testing.assert_allclose(to_numpy(got.float()), expected.numpy(), rtol=1e-2, atol=0.2)
+        np.testing.assert_allclose(to_numpy(got.float()), expected.numpy(force=True), rtol=1e-2, atol=0.2)
 
 
 @pytest.mark.parametrize("dtype", INEXACT)
@@ -178,8 +178,8 @@ def test_einsum(case):
 def test_einsum_with_lists():
     a, b = torch.randn(2, 3), torch.randn(3, 4)
     x, y = to_rushlight(a), to_rushlight(b)
-    np.testing.assert_allclose(to_numpy(rl.einsum(x, [0, 1], y, [1, 2], [0, 2])), (a @ b).numpy(), rtol=1e-5)
-    np.testing.assert_allclose(to_numpy(rl.einsum(x, [0, ...], [..., 0])), a.t().numpy())
+    np.testing.assert_allclose(to_numpy(rl.einsum(x, [0, 1], y, [1, 2], [0, 2])), (a @ b).numpy(force=True), rtol=1e-5)
+    np.testing.assert_allclose(to_numpy(rl.einsum(x, [0, ...], [..., 0])), a.t().numpy(force=True))
 
 
 # -- messages: one expression for both libraries, t makes a tensor of ones, g makes it require a gradient --

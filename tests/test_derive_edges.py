@@ -77,7 +77,7 @@ def oracle(torch, path, values, dtype, **options):
     tensors = [torch.tensor(v, dtype=dtype, requires_grad=True) for v in values]
     result = function(*tensors, **options)
     grads = torch.autograd.grad(result.sum(), tensors, allow_unused=True)
-    return result.detach().numpy(), [
+    return result.detach().numpy(force=True), [
         np.zeros(len(v)) if g is None else g.numpy(force=True) for g, v in zip(grads, values, strict=True)
     ]
 

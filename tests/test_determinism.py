@@ -50,7 +50,7 @@ def show(name, value):
     import numpy
     bits = value.detach().contiguous()
     bits = bits.view(torch.int16) if bits.dtype is torch.bfloat16 else bits
-    print(hashlib.sha256(bits.numpy().tobytes()).hexdigest()[:16], name)
+    print(hashlib.sha256(bits.numpy(force=True).tobytes()).hexdigest()[:16], name)
 def run(lines):
     for number, line in enumerate(lines.strip().splitlines()):
         for place, value in enumerate(eval(line)):

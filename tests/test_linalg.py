@@ -152,7 +152,7 @@ def test_the_gradient_of_a_singular_determinant():
 def test_cond(dtype, p):
     a = torch.randn(2, 3, 3, dtype=getattr(torch, dtype))
     tolerance = 1e-3 if dtype in ("float32", "complex64") else 1e-9
-    np.testing.assert_allclose(to_numpy(rl.linalg.cond(to_rushlight(a), p)), torch.linalg.cond(a, p).numpy(), rtol=tolerance)
+    np.testing.assert_allclose(to_numpy(rl.linalg.cond(to_rushlight(a), p)), torch.linalg.cond(a, p).numpy(force=True), rtol=tolerance)
     assert to_numpy(rl.linalg.cond(rl.zeros(2, 2), p)) == INF or p in (None, 2, -2)
 
 
@@ -161,7 +161,7 @@ def test_cond(dtype, p):
 def test_decompositions_rebuild_the_matrix(dtype, m, n):
     a = torch.randn(3, m, n, dtype=getattr(torch, dtype))
     x, tolerance = to_rushlight(a), 1e-4 if dtype in ("float32", "complex64") else 1e-11
-    a = a.numpy()
+    a = a.numpy(force=True)
 
     def check(y, expected=a):
         np.testing.assert_allclose(to_numpy(y), expected, atol=tolerance, rtol=0)
@@ -201,13 +201,13 @@ def test_lstsq(driver, dtype, m, n):
     ours, theirs = rl.linalg.lstsq(to_rushlight(a), to_rushlight(b), driver=driver), torch.linalg.lstsq(a, b, driver=driver)
     for x, y in zip(ours, theirs):
         assert tuple(x.shape) == tuple(y.shape)
-        np.testing.assert_allclose(to_numpy(x), y.numpy(), atol=1e-10)
+        np.testing.assert_allclose(to_numpy(x), y.numpy(force=True), atol=1e-10)
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 30.0])
 def test_matrix_exp_of_any_size(scale):
     a = scale * torch.randn(3, 6, 6, dtype=torch.float64)
-    expected = torch.linalg.matrix_exp(a).numpy()
+    expected = torch.linalg.matrix_exp(a).numpy(force=True)
     np.testing.assert_allclose(to_numpy(rl.linalg.matrix_exp(to_rushlight(a))), expected, rtol=1e-8, atol=1e-12 * abs(expected).max())
 
 
@@ -222,8 +222,8 @@ def test_matrix_rank():
 def test_low_rank():
     a = torch.randn(30, 4, dtype=torch.float64) @ torch.randn(4, 20, dtype=torch.float64)
     U, S, V = rl.svd_lowrank(to_rushlight(a), q=4)
-    np.testing.assert_allclose(to_numpy(S), torch.linalg.svdvals(a)[:4].numpy(), rtol=1e-8)
-    np.testing.assert_allclose(to_numpy((U * S) @ V.mT), a.numpy(), atol=1e-8)
+    np.testing.assert_allclose(to_numpy(S), torch.linalg.svdvals(a)[:4].numpy(force=True), rtol=1e-8)
+    np.testing.assert_allclose(to_numpy((U * S) @ V.mT), a.numpy(force=True), atol=1e-8)
 
 
 @pytest.mark.parametrize("largest", [True, False])
@@ -233,9 +233,9 @@ def test_lobpcg(largest):
     for metric in (None, b):
         E, X = rl.lobpcg(to_rushlight(a), k=3, B=None if metric is None else to_rushlight(metric), largest=largest)
         right = torch.eye(12, dtype=torch.float64) if metric is None else metric
-        expected = np.sort(np.linalg.eigvals(np.linalg.solve(right.numpy(), a.numpy())).real)
+        expected = np.sort(np.linalg.eigvals(np.linalg.solve(right.numpy(force=True), a.numpy(force=True))).real)
         np.testing.assert_allclose(to_numpy(E), expected[::-1][:3] if largest else expected[:3], rtol=1e-8)
-        np.testing.assert_allclose(a.numpy() @ to_numpy(X), right.numpy() @ to_numpy(X) * to_numpy(E), atol=1e-8)
+        np.testing.assert_allclose(a.numpy(force=True) @ to_numpy(X), right.numpy(force=True) @ to_numpy(X) * to_numpy(E), atol=1e-8)
 
 
 def test_same_bits_for_any_number_of_threads():

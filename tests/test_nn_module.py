@@ -83,7 +83,7 @@ def assert_close(ours, theirs, what, tolerance):
             continue
         mine = np.zeros(tuple(other.shape)) if mine is None else mine.detach().numpy(force=True)
         assert mine.shape == tuple(other.shape), what
-        np.testing.assert_allclose(mine, other.detach().numpy(), **tolerance, err_msg=what)
+        np.testing.assert_allclose(mine, other.detach().numpy(force=True), **tolerance, err_msg=what)
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])

@@ -190,7 +190,7 @@ def observed(library, case, rows):
         module = library.nn.Linear(3, rows)
         values = case(library, module)
     tensors = [*module.state_dict().values(), *values, library.rand(2)]
-    return repr(module), list(module.state_dict()), [tensor.detach().numpy() for tensor in tensors]
+    return repr(module), list(module.state_dict()), [tensor.detach().numpy(force=True) for tensor in tensors]
 
 
 @pytest.mark.parametrize("rows", [2, 4])
@@ -214,7 +214,7 @@ def test_orthogonal_stays_orthogonal(kind, rows):
         optimizer.zero_grad()
         layer(rushlight.ones(2, 3)).pow(2).sum().backward()
         optimizer.step()
-        weight = layer.weight.detach().numpy()
+        weight = layer.weight.detach().numpy(force=True)
         square = weight.T @ weight if rows >= 3 else weight @ weight.T
         np.testing.assert_allclose(square, np.eye(min(rows, 3)), atol=1e-5)
 
@@ -224,9 +224,9 @@ def test_flex_attention_with_a_mask_and_a_score():
     q, k, v = (rushlight.arange(float(n)).reshape(1, 2, -1, 4) / 40 - 0.5 for n in (24, 40, 40))
     mask = flex.create_block_mask(lambda b, h, i, j: i >= j, None, None, 3, 5)
     causal = rushlight.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-    np.testing.assert_allclose(flex.flex_attention(q, k, v, block_mask=mask).numpy(), causal.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(flex.flex_attention(q, k, v, block_mask=mask).numpy(force=True), causal.numpy(force=True), rtol=1e-5)
     far = flex.flex_attention(q, k, v, score_mod=lambda score, b, h, i, j: score - 100 * abs(i - j))
-    np.testing.assert_allclose(far.numpy(), v[:, :, :3].numpy(), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(far.numpy(force=True), v[:, :, :3].numpy(force=True), rtol=1e-4, atol=1e-7)
 
 
 def test_nonfinite_norm_is_reported():
@@ -246,6 +246,6 @@ def test_orthogonal_trains_as_in_pytorch(orthogonal_map, size):
         layer = library.nn.utils.parametrizations.orthogonal(library.nn.Linear(*size).double(), orthogonal_map=orthogonal_map)
         (layer(library.ones(2, size[0]).double()) * library.arange(2 * size[1]).view(2, -1)).sum().backward()
         free = layer.parametrizations.weight.original
-        found.append([t.detach().numpy() for t in (layer.weight, free, free.grad)])
+        found.append([t.detach().numpy(force=True) for t in (layer.weight, free, free.grad)])
     for mine, theirs in zip(*found):
         np.testing.assert_allclose(mine, theirs, atol=1e-10)

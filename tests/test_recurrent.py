@@ -27,7 +27,7 @@ def results(library, kind, arrays, sizes, options, dtype, lengths):
     out, last = out.data if lengths else out, list(last) if kind == "LSTM" else [last]
     loss = (out * library.tensor(np.sin(np.arange(out.numel()))).reshape(out.shape).to(out.dtype)).sum()
     (loss + sum((h * (i + 1)).pow(2).sum() for i, h in enumerate(last))).backward()
-    return [t.detach().numpy() for t in (out, *last, x.grad, *(s.grad for s in states), *(p.grad for p in net.parameters()))]
+    return [t.detach().numpy(force=True) for t in (out, *last, x.grad, *(s.grad for s in states), *(p.grad for p in net.parameters()))]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
