@@ -3,6 +3,7 @@
 #   make test      build and run the tests (a fixed slice; what CI runs)
 #   make test-all  the full product of operators, dtypes and layouts
 #   make test-cuda the operator suite on a GPU (on the stand-in where there is none)
+#   make test-standin  every test file on it, one after the other, with a table
 #   make bench-cuda  the benchmarks on a GPU
 #   make bench     PyTorch and rushlight side by side (make bench ROW=add for the rows named so)
 #   make docs      build the site (build/site)
@@ -14,7 +15,7 @@ VENV   ?= .venv
 BIN     = $(abspath $(VENV))/bin
 TEST    = $(BIN)/python -m pytest
 
-.PHONY: build train test test-all test-cuda bench bench-cuda docs lint ulp endure clean
+.PHONY: build train test test-all test-cuda test-standin bench bench-cuda docs lint ulp endure clean
 
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
@@ -59,8 +60,13 @@ CUDA_TESTS = tests/test_laws.py tests/test_reductions.py tests/test_index.py tes
 test-cuda: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
 	$(BIN)/python -c "import rushlight.cuda as c; print(c.describe())"
-	$(TEST) tests/test_cuda_device.py $(ARGS)
+	$(TEST) tests/cuda/test_gpu_device.py --device cuda $(ARGS)
 	$(TEST) --device cuda $(CUDA_TESTS) $(ARGS)
+
+# The whole test-suite with its tensors on a GPU (on the stand-in where there is none), file by file: what passed, what is skipped and why.
+test-standin: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/python tools/standin.py $(ARGS)
 
 # Needs a GPU and a CUDA build of PyTorch: both libraries on the GPU, alternating.
 bench-cuda: $(VENV)/.ready $(VENV)/.cuda
