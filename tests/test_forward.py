@@ -63,7 +63,7 @@ def _overwritten(y, x):
 
 
 def normal(*size, seed=0):
-    return torch.randn(*size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*size, dtype=torch.float64, generator=torch.Generator(torch.get_default_device()).manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", CALLS)
