@@ -311,6 +311,31 @@ def test_a_graph_replays_with_new_inputs():
     g.reset()
 
 
+def test_each_replay_draws_the_numbers_that_calls_would():
+    own = torch.Generator("cuda")
+
+    def draw():
+        dropped = torch.nn.functional.dropout(torch.ones(40, device="cuda"), 0.5)
+        return torch.rand(6, device="cuda"), dropped, torch.randn(3, generator=own, device="cuda")
+
+    def start():
+        torch.cuda.manual_seed(7)
+        own.manual_seed(8)
+
+    start()
+    wanted = [[t.tolist() for t in draw()] for _ in range(4)]
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        static = draw()
+    start()
+    for i in (0, 1):
+        g.replay()
+        assert [t.tolist() for t in static] == wanted[i] != wanted[i + 1]
+    assert [t.tolist() for t in draw()] == wanted[2]  # what is drawn between replays goes on in the same streams
+    g.replay()
+    assert [t.tolist() for t in static] == wanted[3]
+
+
 def test_waiting_inside_a_capture_is_an_error_and_the_process_goes_on():
     x = torch.ones(5, device="cuda")
     with pytest.raises(torch.AcceleratorError, match="captur"):
