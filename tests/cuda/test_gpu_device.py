@@ -271,6 +271,24 @@ def test_no_memory_is_lost_over_training_steps():
     assert torch.cuda.memory_allocated() == before
 
 
+def test_anomaly_mode_names_the_node_that_returned_nan():
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.complex64):
+        x = torch.zeros(5, dtype=dtype, device="cuda", requires_grad=True)
+        with pytest.warns(UserWarning, match="Anomaly Detection"), torch.autograd.detect_anomaly():
+            y = torch.real(x.sqrt() * 0).sum()
+            with pytest.warns(UserWarning, match="Error detected in SqrtBackward0(?s:.)*x.sqrt"):
+                with pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
+                    y.backward()
+    assert (torch.ones(3, device="cuda") + 1).tolist() == [2.0] * 3
+
+
+def test_anomaly_mode_waits_once_for_a_pass():
+    x = torch.ones(4, device="cuda", requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        (x.exp() * x).sum().backward()
+    assert x.grad.isfinite().all()
+
+
 # -- streams, events, graphs --
 
 
