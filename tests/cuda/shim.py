@@ -54,8 +54,7 @@ def image(source, symbols, arch=None):
     path = os.path.join(folder(), hashlib.sha256(repr(FLAGS).encode() + text.encode()).hexdigest()[:32] + ".so")
     if not os.path.exists(path):
         partial = f"{path}.{os.getpid()}"
-        command = ["g++", *FLAGS, "-fno-threadsafe-statics", "-o", partial, "-", "-lm", "-lgcc"]
-        done = subprocess.run(command, input=text, text=True, capture_output=True)
+        done = subprocess.run(["g++", *FLAGS, "-o", partial, "-", "-lm", "-lgcc"], input=text, text=True, capture_output=True)
         if done.returncode:
             raise RuntimeError(f"g++ refuses the kernels {', '.join(symbols)}:\n{done.stderr[:4000]}")
         os.replace(partial, path)
