@@ -25,6 +25,10 @@ def names(library):
     return found | {"f32": library.float32, "i64": library.int64, "f64": library.float64}
 
 
+DRAWS = "it draws numbers, which on a GPU are others"
+"""Why a test is skipped there that compares what PyTorch drew on the CPU."""
+
+
 def on_gpu():
     """Are rushlight's tensors made on a GPU (--device cuda)?"""
     return rl.get_default_device().type == "cuda"

@@ -35,7 +35,7 @@ cdef enum:
     MAX_SLOTS = 1024
     ROW_PANELS = 8       # panels of output channels in a task of correlate_weights
     BLOCK_PIXELS = 256   # pixels that it packs at a time
-    SPLIT_BYTES = 33554432  # of partial sums
+    SPLIT_BYTES = 8388608  # of partial sums
 
 cdef union Factors:  # alpha and beta in the type that sums are made in
     float[2] f32
@@ -337,48 +337,6 @@ cdef int64_t _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, i
             source, loaded = place, loaded | inside
         stored |= _bits(runs[i].lane, runs[i].count)
     return max(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
-
-
-# -- channels that are each convolved alone --
-
-ctypedef void (*plane_t)(char*, char*, char*, char*, int64_t*) noexcept nogil
-
-cdef struct Planes:
-    plane_t kernel
-    char* input
-    char* weight
-    char* bias
-    char* output
-    int64_t channels
-    int64_t in_size     # bytes of a plane
-    int64_t out_size
-    int64_t taps        # bytes of a window
-    int64_t bias_size   # bytes from channel to channel, or 0
-    int64_t[9] geometry
-
-
-def each_alone(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple geometry, size_t kernel):
-    """out[n, c] = bias[c] + the convolution of input[n, c] (H, W) with weight[c]; all row-major; bias has one element, or one a channel.
-
-    ``geometry`` is what codegen/depthwise.py's ``kernel`` takes.
-    """
-    cdef Planes p
-    cdef int64_t size = ITEMSIZE[input.code], i
-    p.kernel, p.input, p.weight, p.bias, p.output = <plane_t>kernel, input.address, weight.address, bias.address, out.address
-    p.channels, p.in_size, p.out_size = input.sizes[1], input.sizes[2] * input.sizes[3] * size, out.sizes[2] * out.sizes[3] * size
-    p.taps, p.bias_size = weight.count // p.channels * size, size if bias.count > 1 else 0
-    for i in range(9):
-        p.geometry[i] = geometry[i]
-    with nogil:
-        parallel_for(_run_planes, &p, 0, input.sizes[0] * p.channels, 65536 // (p.in_size + p.out_size) + 1)
-
-
-cdef void _run_planes(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Planes* p = <Planes*>context
-    cdef int64_t i, channel
-    for i in range(begin, end):
-        channel = i % p.channels
-        p.kernel(p.input + i * p.in_size, p.weight + channel * p.taps, p.bias + channel * p.bias_size, p.output + i * p.out_size, p.geometry)
 
 
 # -- the gradient of the weights --

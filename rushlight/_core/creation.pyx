@@ -7,6 +7,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from rushlight._core.tensor import on_gpu
+
 from rushlight._core.device cimport fill_bytes
 from rushlight._core.device import pinned_empty
 from rushlight._core.operator cimport as_number, deliver, fill_number, native, number_code, wrong_type
@@ -511,6 +513,8 @@ cdef void put_number(Tensor t, int64_t i, double x) noexcept:
 
 def fill_steps(Tensor t, start, step):
     """Element i becomes start + i * step: exact in int64, else rounded once from float64."""
+    if t.place:
+        return on_gpu["creation.fill_steps"](t, start, step)
     cdef int64_t i, first, gap
     cdef double low, slope
     if t.code == I64:
@@ -526,6 +530,8 @@ def fill_steps(Tensor t, start, step):
 
 def fill_between(Tensor t, double start, double end):
     """Evenly spaced values, counted from the nearer end so that both ends are exact; int64 cuts the fractions off."""
+    if t.place:
+        return on_gpu["creation.fill_between"](t, start, end)
     cdef int64_t n = t.count, i
     cdef double step = (end - start) / (n - 1) if n > 1 else 0
     for i in range(n):
@@ -534,15 +540,19 @@ def fill_between(Tensor t, double start, double end):
 
 
 def fill_diagonal(Tensor t):
-    """Ones on the diagonal of a matrix of any dtype."""
+    """Ones on the diagonal of a row-major matrix of any dtype."""
+    if t.place:
+        return on_gpu["creation.fill_diagonal"](t)
     cdef int64_t i
     for i in range(min(t.sizes[0], t.sizes[1])):
         put_scalar(t.address + i * (t.sizes[1] + 1) * ITEMSIZE[t.code], t.code, 1)
     return t
 
 
-def triangle(int64_t rows, int64_t columns, int64_t offset, bint upper):
-    """The row and column numbers of a triangle of a matrix, row by row: an int64 tensor of shape (2, n)."""
+def triangle(int64_t rows, int64_t columns, int64_t offset, bint upper, int place=0):
+    """The row and column numbers of a triangle of a matrix, row by row: an int64 tensor of shape (2, n) on the device with that code."""
+    if place:
+        return on_gpu["creation.triangle"](rows, columns, offset, upper, place)
     cdef int64_t[2] sizes
     cdef int64_t r, c, first, last, n = 0
     cdef int64_t *p

@@ -366,7 +366,9 @@ cdef int _check_nan(Node node, list results) except -1:
     if not _check_nan_on:
         return 0
     for i, result in enumerate(results):
-        if result is not None and result.isnan().any().item():
+        if result is not None and (<Tensor>result).place:     # told at the pass's end: a GPU is not waited for after each node
+            on_gpu["faults.watch"](result, node.label, i, node_metadata(node).get("traceback_"))
+        elif result is not None and result.isnan().any().item():
             _print_traceback(node)
             raise RuntimeError(f"Function '{node.label}' returned nan values in its {i}th output.")
     return 0

@@ -129,6 +129,6 @@ def kept_faults(int index):
     return [] if r.faults == NULL else [i for i in range(FAULT_SLOTS) if r.sites[i].kept]
 
 
-def fault_record(int place, str name):
-    """The address of a fault record for the kernel that is launched next."""
-    return <size_t>fault_slot(place, name)
+def fault_record(int place, name):
+    """The address of a fault record for the kernel that is launched next. name: the operator's, or what is to be said (cuda/ops/faults.py)."""
+    return <size_t>fault_slot(place, <str>name)

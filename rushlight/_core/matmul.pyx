@@ -15,6 +15,7 @@ from rushlight._core.device cimport mixed
 from rushlight._core.operator cimport Native, Signature, clone, copy_into, deliver, native, wrong_type
 from rushlight._core.tape cimport Saved, bump, check_inplace, grad_enabled, link, link2, needs_grad, rebase, save, set_history, unpack
 from rushlight._core.tensor cimport *
+from rushlight._core.tensor import on_gpu
 from rushlight._core.threads cimport parallel_for
 from rushlight._core.view cimport expand, reshape, transpose
 
@@ -148,10 +149,9 @@ cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t bat
 
 cdef int _product_on_gpu(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, double complex alpha,
                          double complex beta) except -1:
-    from rushlight.cuda.ops.matmul import product
-
-    product(x.place, code, (x.rows, y.columns, x.columns, batch), <size_t>x.data, (x.row, x.column, x.batch, x.conjugated),
-            <size_t>y.data, (y.row, y.column, y.batch, y.conjugated), <size_t>c, (c_row, c_batch), alpha, beta)
+    on_gpu["matmul.product"](x.place, code, (x.rows, y.columns, x.columns, batch), <size_t>x.data,
+                             (x.row, x.column, x.batch, x.conjugated),
+                             <size_t>y.data, (y.row, y.column, y.batch, y.conjugated), <size_t>c, (c_row, c_batch), alpha, beta)
     return 0
 
 

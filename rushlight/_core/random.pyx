@@ -87,12 +87,14 @@ cdef class Generator:
         else:
             seed_engine(&self.engine, seed)
 
-    def advance(self):
-        """(seed, number of this call) of a GPU's generator, which then stands at the next call."""
+    def advance(self, uint64_t n=1):
+        """(seed, number of the next call) of a GPU's generator, which then stands behind the ``n`` calls from there."""
+        cdef uint64_t first
         self.hold()
-        self.calls += 1
+        first = self.calls
+        self.calls += n
         self.free()
-        return self.engine.seed, self.calls - 1
+        return self.engine.seed, first
 
     def __dealloc__(self):
         PyThread_free_lock(self.lock)

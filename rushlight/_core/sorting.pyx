@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 from rushlight._core.tensor import on_gpu
 
+from rushlight._core.device cimport mixed
 from rushlight._core.tensor cimport (
     B1, BF16, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, U8, U16, U32, U64, Tensor, empty,
 )
@@ -397,6 +398,8 @@ def search(Tensor bounds, Tensor values, bint right, bint narrow):
     """Where each value would be inserted in its row of boundaries; both contiguous and of one dtype; bounds 1-d, or
     with values' leading dims.
     """
+    if values.place != bounds.place:
+        raise mixed("searchsorted", [bounds, values])
     if values.place:
         return on_gpu["sorting.search"](bounds, values, right, narrow)
     cdef Tensor out = empty(I32 if narrow else I64, values.ndim, values.sizes)

@@ -22,7 +22,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from rushlight._core.tensor cimport *
 
-from rushlight._core.tensor import add_method
+from rushlight._core.tensor import add_method, on_gpu
 
 
 # -- recording --

@@ -10,6 +10,7 @@ import itertools
 from .._core import device as _device
 from .._core import tensor as _tensor
 from . import _start
+from . import random as _random
 from .streams import Stream, StreamContext, current_stream
 
 _MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
@@ -46,7 +47,7 @@ class CUDAGraph:
             )
         self = super().__new__(cls)
         self._executable = self._pool = self._index = None
-        self._faults, self.nodes = [], 0
+        self._faults, self.nodes, self._draws = [], 0, None
         return self
 
     def __init__(self, keep_graph=False):
@@ -68,6 +69,7 @@ class CUDAGraph:
         _users[self._pool] = _users.get(self._pool, 0) + 1
         self._held = set(_device.kept_faults(self._index))
         _device.begin_capture(self._index, self._pool, _MODES[capture_error_mode])
+        _random.captured = self._draws = _random.Draws()
 
     def capture_end(self):
         """Ends recording; the graph can be replayed from now on."""
@@ -77,15 +79,20 @@ class CUDAGraph:
             self._give_pool()
             raise
         finally:
+            _random.captured = None
             self._faults = sorted(set(_device.kept_faults(self._index)) - self._held)
 
     def instantiate(self):
         """Nothing to do: capture_end() leaves a graph that is ready."""
 
     def replay(self):
-        """Queues the recorded work on the current stream."""
+        """Queues the recorded work on the current stream. Random numbers go on where their generators stand."""
         if self._executable is None:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
+        if self._draws.streams:
+            from .ops.random import begin
+
+            begin(self._draws)
         _device.launch_graph(self._index, self._executable)
 
     def reset(self):
@@ -93,7 +100,7 @@ class CUDAGraph:
         if self._executable is not None:
             _device.synchronize(self._index)
             _device.destroy_graph(self._executable)
-            self._executable = None
+            self._executable = self._draws = None
         self._give_pool()
         if self._faults:
             _device.release_faults(self._index, self._faults)
@@ -106,6 +113,9 @@ class CUDAGraph:
                 del _users[self._pool]
                 _device.release_pool(self._pool)
             self._pool = None
+
+    def register_generator_state(self, generator):
+        """Nothing to do: a graph knows the generators that it draws from."""
 
     def pool(self):
         """The private pool, to be passed on to other captures."""

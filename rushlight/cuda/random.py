@@ -13,6 +13,26 @@ _generators = {}  # by the index of the GPU, from its first use on
 _seeds = {} if _random.gpu_seed is None else {None: _random.gpu_seed}  # wanted before that; None stands for all GPUs
 
 
+captured = None  # the Draws of the graph that is being captured
+
+
+class Draws:
+    """What a captured graph draws: its kernels read seed and number of the first call from memory, so each replay draws new numbers."""
+
+    def __init__(self):
+        self.streams = {}  # generator -> [memory of seed and number, calls in one replay]
+
+    def next(self, generator):
+        """(memory of a generator's seed and first call, how many calls of the graph come before this one)."""
+        found = self.streams.get(generator)
+        if found is None:
+            from ..ops.creation import empty
+
+            found = self.streams[generator] = [empty((2,), dtype=_tensor.dtypes()["int64"], device=generator.device), 0]
+        found[1] += 1
+        return found[0], found[1] - 1
+
+
 def _count():
     from . import _start
 

@@ -22,20 +22,10 @@ _DIRECT = ("int64", "float32", "float64")
 
 
 def _filled(shape_, dtype, device, requires_grad, fill, *args):
-    """A new tensor filled by one of the core's fillers, computed in int64 or float64 where they do not know the dtype.
-
-    The numbers follow from the arguments alone: for a GPU they are made here and sent there, for "meta" not at all.
-    """
-    if _tensor.device_at(_tensor.place_of(device)).type == "meta":
-        return leaf(empty(shape_, dtype=dtype, device=device), requires_grad)
+    """A new tensor filled by one of the core's fillers, computed in int64 or float64 where they do not know the dtype."""
     via = dtype if dtype.name in _DIRECT else FLOAT64 if dtype.is_floating_point else INT64
-    out = fill(empty(shape_, dtype=via, device="cpu"), *args)
-    return leaf(_placed(out if via is dtype else shape.cast(out, dtype), device), requires_grad)
-
-
-def _placed(out, device):
-    """A new tensor on the device that an argument names, or on the default one."""
-    return out if _tensor.place_of(device) == 0 else casting.to(out, _tensor.device_at(_tensor.place_of(device)))
+    out = fill(empty(shape_, dtype=via, device=device), *args)
+    return leaf(out if via is dtype else shape.cast(out, dtype), requires_grad)
 
 
 def _number(name, argument, position, value):
@@ -153,7 +143,7 @@ def eye(n, m=None, *, dtype=None, layout=None, device=None, pin_memory=False, re
     for name, value in (("n", n), ("m", m)):
         if value < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
-    return leaf(_placed(_core.fill_diagonal(zeros((n, m), dtype=dtype, device="cpu")), device), requires_grad)
+    return leaf(_core.fill_diagonal(zeros((n, m), dtype=dtype, device=device)), requires_grad)
 
 
 def _triangle(name, row, col, offset, dtype, device, upper):
@@ -165,8 +155,8 @@ def _triangle(name, row, col, offset, dtype, device, upper):
             f"\"{name}\" not implemented for '{_operator.dtype_name(dtype.code)}'"
             "\n  Indices are integers: use int64 or int32."
         )
-    out = _core.triangle(row, col, offset, upper)
-    return _placed(out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype), device)
+    out = _core.triangle(row, col, offset, upper, _tensor.place_of(device))
+    return out if dtype is None or dtype.name == "int64" else shape.cast(out, dtype)
 
 
 @composite(where="function")

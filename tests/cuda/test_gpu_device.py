@@ -271,6 +271,24 @@ def test_no_memory_is_lost_over_training_steps():
     assert torch.cuda.memory_allocated() == before
 
 
+def test_anomaly_mode_names_the_node_that_returned_nan():
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.complex64):
+        x = torch.zeros(5, dtype=dtype, device="cuda", requires_grad=True)
+        with pytest.warns(UserWarning, match="Anomaly Detection"), torch.autograd.detect_anomaly():
+            y = torch.real(x.sqrt() * 0).sum()
+            with pytest.warns(UserWarning, match="Error detected in SqrtBackward0(?s:.)*x.sqrt"):
+                with pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
+                    y.backward()
+    assert (torch.ones(3, device="cuda") + 1).tolist() == [2.0] * 3
+
+
+def test_anomaly_mode_waits_once_for_a_pass():
+    x = torch.ones(4, device="cuda", requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        (x.exp() * x).sum().backward()
+    assert x.grad.isfinite().all()
+
+
 # -- streams, events, graphs --
 
 
@@ -309,6 +327,31 @@ def test_a_graph_replays_with_new_inputs():
     g.replay()
     assert z.tolist() == [(2 * (i + 10.0) + 1) ** 2 for i in range(5)] and junk[0][0].item() == 9.0
     g.reset()
+
+
+def test_each_replay_draws_the_numbers_that_calls_would():
+    own = torch.Generator("cuda")
+
+    def draw():
+        dropped = torch.nn.functional.dropout(torch.ones(40, device="cuda"), 0.5)
+        return torch.rand(6, device="cuda"), dropped, torch.randn(3, generator=own, device="cuda")
+
+    def start():
+        torch.cuda.manual_seed(7)
+        own.manual_seed(8)
+
+    start()
+    wanted = [[t.tolist() for t in draw()] for _ in range(4)]
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        static = draw()
+    start()
+    for i in (0, 1):
+        g.replay()
+        assert [t.tolist() for t in static] == wanted[i] != wanted[i + 1]
+    assert [t.tolist() for t in draw()] == wanted[2]  # what is drawn between replays goes on in the same streams
+    g.replay()
+    assert [t.tolist() for t in static] == wanted[3]
 
 
 def test_waiting_inside_a_capture_is_an_error_and_the_process_goes_on():

@@ -11,6 +11,7 @@ struct Args {
   f64 a, b;
   i64 n, seed, call, base, modulus;
   f64 floor;                                           // least value of a sampler
+  const u64* stream;                                   // in a captured graph: where seed and number of its first call stand (`call` counts from there)
 };
 
 INLINE void philox(u32 x[4], u64 seed) {
@@ -28,8 +29,9 @@ INLINE void philox(u32 x[4], u64 seed) {
 struct Words {
   u32 w[4];
   MEMBER Words(Args& p, u64 index, u32 turn) {
-    w[0] = (u32)index; w[1] = (u32)(index >> 32) ^ turn << 8; w[2] = (u32)p.call; w[3] = (u32)((u64)p.call >> 32);
-    philox(w, (u64)p.seed);
+    u64 call = (u64)p.call + (p.stream ? p.stream[1] : 0);
+    w[0] = (u32)index; w[1] = (u32)(index >> 32) ^ turn << 8; w[2] = (u32)call; w[3] = (u32)(call >> 32);
+    philox(w, p.stream ? p.stream[0] : (u64)p.seed);
   }
   MEMBER u64 wide(int i) { return (u64)w[2 * i] << 32 | w[2 * i + 1]; }
 };
@@ -202,6 +204,11 @@ template <class T, class P, class Sampler> INLINE void sampled(Args& p) {
     f64 x = Sampler::of(draw, parameter<P, f64>(p.first, i, p.a), parameter<P, f64>(p.second, i, p.b));
     ((T*)p.out)[i] = as<T>(x < p.floor ? p.floor : x);
   }
+}
+
+// Says where a captured graph's next replay begins.
+INLINE void begin(Args& p) {
+  if (FIRST == 0) { ((u64*)p.out)[0] = (u64)p.seed; ((u64*)p.out)[1] = (u64)p.call; }
 }
 
 extern "C" __global__ void __launch_bounds__(256) SYMBOL(Args args) { ENTRY(args); }

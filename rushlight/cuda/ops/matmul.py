@@ -2,6 +2,7 @@
 
 from ..._core.tensor import device_at, dtypes
 from ...ops import creation
+from .._kernels import for_core
 from . import _cublas
 from ._family import META, Family, blocks, type_name
 
@@ -51,6 +52,7 @@ def cut(tiles, k, unit=64):
     return max(1, -(-k // stretch)), stretch
 
 
+@for_core
 def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta):
     """c = alpha a b + beta c.
 

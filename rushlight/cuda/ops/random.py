@@ -1,13 +1,14 @@
 """Random numbers on a GPU by Philox (random.cu): the same seed gives the same numbers on every GPU, whatever the launch."""
 
+from ..._core.device import is_capturing
 from ..._core.random import Generator
 from ..._core.tensor import dtypes
 from ...ops import arithmetic, casting, creation, reduction, shape, sorting
+from .. import random as _streams
 from .._kernels import for_core
-from ..random import generator_of
 from ._family import Family, blocks, name
 
-_random = Family("random.cu", "P out, P first, P second, d a, d b, q n, q seed, q call, q base, q modulus, d floor")
+_random = Family("random.cu", "P out, P first, P second, d a, d b, q n, q seed, q call, q base, q modulus, d floor, P stream")
 _SIMPLE = {"uniform": "Uniform", "exponential": "Exponential", "geometric": "Geometric", "cauchy": "Cauchy", "bernoulli": "Bernoulli"}
 _SAMPLERS = {"poisson": "Poisson", "binomial": "Binomial", "gamma": "Gamma"}
 _TINY = {"f32": 2.0**-126, "f64": 2.0**-1022}
@@ -17,7 +18,7 @@ def _generator(out, generator):
     if out.is_meta:
         return generator
     if generator is None:
-        return generator_of(out.device.index)
+        return _streams.generator_of(out.device.index)
     if not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
     if generator.device != out.device:
@@ -63,9 +64,19 @@ def fill(out, stream, a, b, generator):
 def _run(entry, flat, generator, **values):
     if flat.is_meta:
         return
-    seed, call = generator.advance()
-    n = flat.numel()
-    _random(entry, flat, blocks(n), out=flat, n=n, seed=seed, call=call, **values)
+    n, stream = flat.numel(), None
+    if _streams.captured is not None and is_capturing(flat.device.index):
+        seed, (stream, call) = 0, _streams.captured.next(generator)
+    else:
+        seed, call = generator.advance()
+    _random(entry, flat, blocks(n), out=flat, n=n, seed=seed, call=call, stream=stream, **values)
+
+
+def begin(draws):
+    """Has the next replay of a captured graph draw what follows in its generators' streams; they then stand behind it."""
+    for generator, (stream, calls) in draws.streams.items():
+        seed, call = generator.advance(calls)
+        _random("begin", stream, 1, out=stream, seed=seed, call=call)
 
 
 @for_core

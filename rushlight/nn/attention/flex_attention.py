@@ -46,11 +46,12 @@ def or_masks(*mask_mods):
 
 
 def _positions(sizes, device=None):
-    """Index tensors of four dimensions that broadcast to ``sizes``."""
+    """Index tensors of four dimensions that broadcast to ``sizes``. device: by default the accelerator where there is one, else the CPU."""
+    device = device or torch.accelerator.current_accelerator() or "cpu"
     return [torch.arange(n, device=device).reshape([-1 if d == i else 1 for d in range(4)]) for i, n in enumerate(sizes)]
 
 
-def create_mask(mod_fn, B, H, Q_LEN, KV_LEN, device="cpu"):
+def create_mask(mod_fn, B, H, Q_LEN, KV_LEN, device=None):
     """The mask function as booleans (B, H, Q_LEN, KV_LEN); B and H None count as 1."""
     sizes = (B or 1, H or 1, Q_LEN, KV_LEN)
     return torch.broadcast_to(mod_fn(*_positions(sizes, device)), sizes)
@@ -81,7 +82,7 @@ class BlockMask:
 
 
 def create_block_mask(
-    mask_mod, B, H, Q_LEN, KV_LEN, device="cpu", BLOCK_SIZE=_DEFAULT_SPARSE_BLOCK_SIZE, _compile=False
+    mask_mod, B, H, Q_LEN, KV_LEN, device=None, BLOCK_SIZE=_DEFAULT_SPARSE_BLOCK_SIZE, _compile=False
 ):
     """A BlockMask from ``mask_mod(b, h, q_idx, kv_idx)``, a function on index tensors that returns booleans."""
     block = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else tuple(BLOCK_SIZE)

@@ -150,7 +150,7 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
         )
     sizes = [sum(n > t for n in counts) for t in range(counts[0])]
     data = torch.cat([padded[t, :size] for t, size in enumerate(sizes)])
-    return PackedSequence(data, torch.tensor(sizes), sorted_indices, None)
+    return PackedSequence(data, torch.tensor(sizes, device="cpu"), sorted_indices, None)
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
@@ -171,7 +171,7 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
         gap = torch.full([batch, *rest], padding_value, dtype=sequence.data.dtype, device=sequence.data.device)
         rows += [gap] * (steps - len(sizes))
     padded = torch.stack(rows, 1 if batch_first else 0)
-    lengths = torch.tensor([sum(size > i for size in sizes) for i in range(batch)])
+    lengths = torch.tensor([sum(size > i for size in sizes) for i in range(batch)], device="cpu")
     if sequence.unsorted_indices is not None:
         order = sequence.unsorted_indices
         padded = padded.index_select(0 if batch_first else 1, order)
