@@ -240,6 +240,8 @@ cdef object pad_quickly(PyObject** values, Py_ssize_t n, tuple names):
         start[d] = before
     put_scalar(number, x.code, value)
     out = empty(x.code, x.ndim, sizes)
+    if out.count > 1 << 12:                    # the definition fills the borders alone
+        return None
     fill_number(out, number)
     if x.count:
         middle = view_of(out, out.address, x.ndim, x.sizes, out.strides)
