@@ -68,4 +68,4 @@ cdef object _overflow(int ndim, const int64_t* sizes, str more=""):
 
 cdef str type_string(Tensor t):
     """PyTorch's legacy type name: torch.FloatTensor, torch.cuda.LongTensor."""
-    return ("torch.cuda." if t.place > 0 else "torch.") + (<dtype>DTYPES[t.code])._info[1]
+    return ("torch." if t.place == 0 else "torch.meta." if t.place == META else "torch.cuda.") + (<dtype>DTYPES[t.code])._info[1]
