@@ -340,6 +340,24 @@ class Size(tuple):
 
 cdef PyTypeObject* _size_type = <PyTypeObject*>Size
 
+ctypedef object (*_subscript_t)(object, object)
+
+cdef extern from "Python.h":
+    ctypedef struct _Mapping "PyMappingMethods":
+        _subscript_t mp_subscript
+    ctypedef struct _TypeWithMapping "PyTypeObject":
+        _Mapping* tp_as_mapping
+
+cdef _subscript_t _tuple_subscript = (<_TypeWithMapping*><PyTypeObject*>tuple).tp_as_mapping.mp_subscript
+
+
+cdef object _size_subscript(object self, object key):
+    """What Size.__getitem__ does, without a Python call: shape[0] is asked for everywhere."""
+    return Size(_tuple_subscript(self, key)) if type(key) is slice else _tuple_subscript(self, key)
+
+
+(<_TypeWithMapping*>_size_type).tp_as_mapping.mp_subscript = _size_subscript
+
 
 cdef object size_object(int n, const int64_t* values):
     cdef object out = PyType_GenericAlloc(_size_type, n)

@@ -12,8 +12,7 @@ from rushlight._core.tensor import on_gpu
 
 from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed
 from rushlight._core.place cimport META
-from rushlight._core.operator cimport check_writable, clone, contiguous, resolve
-from rushlight._core.tape cimport bump, check_inplace, needs_grad
+from rushlight._core.operator cimport clone, contiguous, native, resolve
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -89,6 +88,18 @@ def places(Tensor index, int64_t size, int64_t step, bint negative, error):
     if out is None:
         raise error(outside)
     return out
+
+
+def extent(Tensor index):
+    """The least and greatest of int64 indices as Python's integers; None for a tensor that reductions should look at."""
+    cdef const int64_t* values = <const int64_t*>index.address
+    cdef int64_t low, high, i
+    if index.place or index.code != I64 or not index.flags & CONTIGUOUS or not 0 < index.count <= GRAIN:
+        return None
+    low = high = values[0]
+    for i in range(1, index.count):
+        low, high = min(low, values[i]), max(high, values[i])
+    return low, high
 
 
 # -- places of a mask's elements --
@@ -340,37 +351,71 @@ cdef int _loop(Loop* loop, tuple operands) except -1:
     return 0
 
 
-cdef kernel_t _kernel(Loop* loop, str kind, tuple operands) except NULL:
-    cdef int[MAX_OPERANDS] items
+cdef enum:
+    RECENT = 64
+
+cdef struct Recent:
+    PyObject* kind
+    int code
+    uint64_t layout
+    kernel_t kernel
+
+cdef Recent[RECENT] _recent              # the kernels last asked for: a small call makes no key to find its own
+cdef list _recent_kinds = [None] * RECENT
+
+
+cdef kernel_t _kernel(Loop* loop, str kind, int code, const int* items) except NULL:
+    """The kernel of a kind for elements of a dtype; items: the operands' sizes in bytes."""
     cdef int o
-    cdef uint64_t layout
+    cdef uint64_t layout = _layout(loop, items)
+    cdef size_t at = (<size_t><PyObject*>kind // 16 + <size_t>code * 7 + layout * 31) % RECENT
+    cdef Recent* recent = &_recent[at]
     cdef object address
-    for o in range(loop.n_operands):
-        items[o] = ITEMSIZE[(<Tensor>operands[o]).code]
-    layout = _layout(loop, items)
-    key = (kind, (<Tensor>operands[0]).code, layout)
+    if recent.kind == <PyObject*>kind and recent.code == code and recent.layout == layout:
+        return recent.kernel
+    key = (kind, code, layout)
     address = _kernels.get(key)
     if address is None:
         letters = "".join(["csv"[(layout >> (2 * o)) & 3] for o in range(loop.n_operands)])
-        address = _kernels[key] = _compile(kind, (<Tensor>operands[0]).code, letters)
-    return <kernel_t><void*><size_t>address
+        address = _kernels[key] = _compile(kind, code, letters)
+    _recent_kinds[at] = kind
+    recent.kind, recent.code, recent.layout, recent.kernel = <PyObject*>kind, code, layout, <kernel_t><void*><size_t>address
+    return recent.kernel
+
+
+cdef int _run_unordered(Loop* loop, str kind, int code, const int* items) except -1:
+    """Runs a kernel over a loop, in any order."""
+    cdef int[MAX_RANK] perm
+    _order(loop, 0, perm)
+    _permute(loop, perm)
+    _collapse(loop)
+    loop.kernel = _kernel(loop, kind, code, items)
+    return run_loop(loop)
+
+
+cdef int _item_sizes(tuple operands, int* items) except -1:
+    cdef int o
+    for o in range(len(operands)):
+        items[o] = ITEMSIZE[(<Tensor>operands[o]).code]
+    return 0
 
 
 def run(str kind, *operands):
     """Runs a kernel over operands of one shape, the written one first: elements may be visited in any order."""
     cdef Loop loop
     cdef int[MAX_RANK] perm
+    cdef int[MAX_OPERANDS] items
     if (<Tensor?>operands[0]).count == 0:
         return
     _loop(&loop, operands)
-    _order(&loop, 0, perm)
-    _permute(&loop, perm)
-    _collapse(&loop)
     if (<Tensor>operands[0]).place:
+        _order(&loop, 0, perm)
+        _permute(&loop, perm)
+        _collapse(&loop)
         _run_on_gpu(&loop, kind, operands)
         return
-    loop.kernel = _kernel(&loop, kind, operands)
-    run_loop(&loop)
+    _item_sizes(operands, items)
+    _run_unordered(&loop, kind, (<Tensor>operands[0]).code, items)
 
 
 cdef dict _gpu_kernels = {}
@@ -476,34 +521,46 @@ def run_ordered(str kind, bint apart, *operands):
     apart: elements that meet must not lie in one vector (the kernel reads what it replaces).
     """
     cdef Loop loop
-    cdef Slices slices
-    cdef int[MAX_RANK] perm
-    cdef int d
-    cdef int64_t total = 1
+    cdef int[MAX_OPERANDS] items
     if (<Tensor?>operands[0]).count == 0:
         return
     _loop(&loop, operands)
     if (<Tensor>operands[0]).place:
         on_gpu["indexing.scatter"](kind, operands[0], operands[len(operands) - 2], operands[len(operands) - 1])
         return
-    _order_writes(&loop, ITEMSIZE[(<Tensor>operands[0]).code], perm)
-    _permute(&loop, perm)
-    _collapse(&loop)
+    _item_sizes(operands, items)
+    _run_in_order(&loop, kind, (<Tensor>operands[0]).code, items, apart)
+
+
+cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint apart) except -1:
+    """What run_ordered does, for a loop on the CPU."""
+    cdef Slices slices
+    cdef int[MAX_RANK] perm
+    cdef int d
+    cdef int64_t total = 1
+    _order_writes(loop, items[0], perm)
+    _permute(loop, perm)
+    _collapse(loop)
     if apart and loop.stride[0][0] == 0:
-        _put_unit_dim(&loop)
-    loop.kernel = _kernel(&loop, kind, operands)
-    slices.loop, slices.dim = &loop, -1
+        _put_unit_dim(loop)
+    loop.kernel = _kernel(loop, kind, code, items)
+    slices.loop, slices.dim = loop, -1
     for d in range(loop.ndim):
         total *= loop.size[d]
         if loop.stride[0][d] and loop.size[d] > 1:
             slices.dim = d
     if slices.dim < 0 or total < 2 * GRAIN:
-        slices.dim = max(slices.dim, 0)
+        if loop.ndim > 1:
+            total //= max(loop.size[0], <int64_t>1)
+        if total * loop.size[0] < GRAIN // 4:
+            _run_range(loop, 0, total)
+            return 0
         with nogil:
-            _run_slice(&slices, 0, loop.size[slices.dim])
-        return
+            _run_range(loop, 0, total)
+        return 0
     with nogil:
         parallel_for(_run_slice, &slices, 0, loop.size[slices.dim], max(<int64_t>16, GRAIN * loop.size[slices.dim] // total))
+    return 0
 
 
 cdef int _put_unit_dim(Loop* loop) noexcept:
@@ -520,42 +577,7 @@ cdef int _put_unit_dim(Loop* loop) noexcept:
     return 0
 
 
-# -- in-place calls --
-
-def begin_write(Tensor target, tuple sources):
-    """Before a write: raises if target must not be written to; True if the call is to be recorded.
-
-    sources: the differentiable arguments (target among them), or None for each absent one.
-    """
-    cdef bint record = False
-    if thread_state().grad and F16 <= target.code <= C128:
-        for t in sources:
-            if t is not None and needs_grad(<Tensor?>t):
-                record = True
-                break
-    check_inplace(target, record)
-    check_writable(target)
-    return record
-
-
-def overwrite(function, tuple args, dict kwargs):
-    """Calls ``function(*args, **kwargs)``, which writes to its first argument's memory, with the tape off, and counts the write."""
-    cdef ThreadState* state = thread_state()
-    cdef Tensor target = <Tensor?>args[0]
-    cdef int old = state.grad
-    cdef Tensor plain
-    state.grad = 0
-    try:
-        if target.flags & (CONJ | NEG):
-            plain = clone(resolve(target))
-            function(plain, *args[1:], **kwargs)
-            target.copy_(plain)
-        else:
-            function(*args, **kwargs)
-            bump(target)
-    finally:
-        state.grad = old
-
+# -- operands --
 
 def plain(Tensor t):
     """t without lazy conjugation or negation."""
@@ -566,3 +588,6 @@ def disjoint(Tensor t, Tensor target):
     """t, without lazy bits, or a copy of it if it lies in target's storage."""
     t = resolve(t)
     return clone(t) if t.memory is target.memory else t
+
+
+include "along.pxi"

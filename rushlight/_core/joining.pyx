@@ -1,10 +1,12 @@
 # cython: language_level=3
 """cat and stack: many small copies in one call. Hand-written because the language's kernels have a fixed number of operands."""
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from rushlight._core.device cimport mixed
-from rushlight._core.operator cimport copy_into, resolve
+from cpython.object cimport PyObject
+
+from rushlight._core.operator cimport copy_into, native, resolve
 from rushlight._core.tensor cimport *
 
 
@@ -127,3 +129,118 @@ def common_dtype(tensors):
             return None
         code = t.code
     return dtype_of(code)
+
+
+# -- the quick way (see Library.quick) --
+
+cdef Tensor _first_of_kind(object tensors):
+    """The first of a list of tensors of one dtype, contiguous, with dims, on the CPU; None for any other list."""
+    cdef Tensor first, t
+    cdef object each
+    if type(tensors) is not list and type(tensors) is not tuple or len(tensors) == 0 or not isinstance(tensors[0], Tensor):
+        return None
+    first = <Tensor>tensors[0]
+    for each in tensors:
+        if not isinstance(each, Tensor):
+            return None
+        t = <Tensor>each
+        if t.code != first.code or t.ndim != first.ndim or t.ndim == 0 or t.place or not t.flags & CONTIGUOUS or t.flags & (CONJ | NEG):
+            return None
+    return first
+
+
+cdef int _position(object dim, int ndim) except -2:
+    """A dim argument as a position, -1 for one that is none."""
+    cdef int64_t d
+    if type(dim) is not int:
+        return -1
+    d = dim
+    if d < 0:
+        d += ndim
+    return <int>d if 0 <= d < ndim else -1
+
+
+cdef object _cat_common(object tensors, object dim):
+    cdef Tensor first = _first_of_kind(tensors)
+    cdef Tensor t, out
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t start = 0
+    cdef int at, d
+    if first is None:
+        return None
+    at = _position(dim, first.ndim)
+    if at < 0:
+        return None
+    memcpy(sizes, first.sizes, first.ndim * sizeof(int64_t))
+    sizes[at] = 0
+    for each in tensors:
+        t = <Tensor>each
+        sizes[at] += t.sizes[at]
+        for d in range(first.ndim):
+            if d != at and t.sizes[d] != sizes[d]:
+                return None
+    out = empty(first.code, first.ndim, sizes)
+    for each in tensors:
+        t = <Tensor>each
+        _put(out, t, at, start, t.sizes[at])
+        start += t.sizes[at]
+    return out
+
+
+cdef object _stack_common(object tensors, object dim):
+    cdef Tensor first = _first_of_kind(tensors)
+    cdef Tensor t, out
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t i = 0
+    cdef int at, d
+    if first is None:
+        return None
+    at = _position(dim, first.ndim + 1)
+    if at < 0 or first.ndim == MAX_RANK:
+        return None
+    for each in tensors:
+        if memcmp((<Tensor>each).sizes, first.sizes, first.ndim * sizeof(int64_t)):
+            return None
+    for d in range(first.ndim):
+        sizes[d + (d >= at)] = first.sizes[d]
+    sizes[at] = len(tensors)
+    out = empty(first.code, first.ndim + 1, sizes)
+    for each in tensors:
+        _put(out, <Tensor>each, at, i, 1)
+        i += 1
+    return out
+
+
+cdef object cat_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(tensors, dim, axis)"""
+    return _cat_common(<object>values[0], <object>values[1] if <object>values[2] is None else <object>values[2])
+
+
+cdef object cat_at_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(tensors, dim)"""
+    return _cat_common(<object>values[0], <object>values[1])
+
+
+cdef object stack_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(tensors, dim)"""
+    return _stack_common(<object>values[0], <object>values[1])
+
+
+cdef object hstack_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(tensors,)"""
+    cdef Tensor first = _first_of_kind(<object>values[0])
+    return None if first is None else _cat_common(<object>values[0], 0 if first.ndim == 1 else 1)
+
+
+cdef object vstack_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(tensors,)"""
+    cdef Tensor first = _first_of_kind(<object>values[0])
+    if first is None:
+        return None
+    return _stack_common(<object>values[0], 0) if first.ndim == 1 else _cat_common(<object>values[0], 0)
+
+
+quick = {
+    "cat": native("cat", cat_quickly, None), "_cat": native("cat", cat_at_quickly, None), "stack": native("stack", stack_quickly, None),
+    "hstack": native("hstack", hstack_quickly, None), "vstack": native("vstack", vstack_quickly, None),
+}

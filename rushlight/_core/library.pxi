@@ -14,6 +14,8 @@ cdef class Library(Operator):
     cdef public tuple wanted
     cdef readonly str label
     cdef readonly bint takes_out
+    cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
+    cdef public bint keeps_format      # results of channels-last operands are channels-last
 
     def __init__(self, forward, Signature signature, str label, tuple differentiable=()):
         self.forward, self.signature, self.label, self.differentiable = forward, signature, label, differentiable
@@ -23,34 +25,62 @@ cdef class Library(Operator):
         self.takes_out = code is not None and "out" in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
-        cdef object names = kwnames
+        cdef PyObject* values[MAX_PARAMETERS]
         cdef object forward = self.forward
-        cdef ThreadState* state
-        cdef int old, place
+        cdef object result = None
+        cdef ThreadState* state = thread_state()
+        cdef int place = 0, old
+        cdef bint record
         if kwnames is not None and "out" in kwnames and not self.takes_out:
             return self.call_out(args, n, kwnames)
         if _has_intercepted_list(args, n):
             return _intercept(self, args, n, kwnames)
         if gpu_count():
             place = place_of_arguments(args, n if kwnames is None else n + len(kwnames))
-            if place >= 0 and place != thread_state().place:
+            if place >= 0 and place != state.place:
                 return self.call_at(place, args, n, kwnames)
             if place > 0 and self.cuda is not None:
                 forward = self.cuda
-        if self.backward is None or not thread_state().grad or not self.records(args, n + (0 if kwnames is None else len(kwnames))):
+        record = state.grad and (self.backward is not None or self.quick is not None) and self.records(args, n + (0 if kwnames is None else len(kwnames)))
+        if self.quick is not None and place <= 0 and (not record or self.backward is not None):
+            self.signature.bind(values, args, n, kwnames)
+            old = state.grad
+            if record:
+                state.grad = 0
             try:
-                return PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>names)
-            except (AttributeError, TypeError) as error:
-                self.blame(args, n, kwnames, error)
-                raise
-        state = thread_state()
-        old = state.grad
-        state.grad = 0
+                result = self.quick.function(values, 0, None)
+            finally:
+                state.grad = old
+        if result is None:
+            result = self.run(forward, args, n, kwnames, record and self.backward is not None)
+        if self.keeps_format:
+            result = self.in_format(args, n, kwnames, result)
+        if record and self.backward is not None:
+            return self.record(args, n, kwnames, result)
+        return result
+
+    cdef object run(self, object forward, PyObject** args, Py_ssize_t n, tuple kwnames, bint untaped):
+        """What the definition returns; ``untaped``: it leaves nothing on the tape."""
+        cdef ThreadState* state = thread_state()
+        cdef int old = state.grad
+        if untaped:
+            state.grad = 0
         try:
-            result = PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>names)
+            return PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>kwnames)
+        except (AttributeError, TypeError) as error:
+            self.blame(args, n, kwnames, error)
+            raise
         finally:
-            state.grad = old
-        return self.record(args, n, kwnames, result)
+            if untaped:
+                state.grad = old
+
+    cdef object in_format(self, PyObject** args, Py_ssize_t n, tuple kwnames, object result):
+        """The result as the operands lie: channels-last if one of them does (a list, if all in it do)."""
+        cdef Py_ssize_t i
+        for i in range(n if kwnames is None else n + len(kwnames)):
+            if asks_for_channels_last(<object>args[i]):
+                return _callbacks["channels_last"](result)
+        return result
 
     cdef object call_at(self, int place, PyObject** args, Py_ssize_t n, tuple kwnames):
         """The call with the arguments' device as the one of new tensors: what forward makes for itself lies where its arguments are."""
@@ -111,12 +141,14 @@ cdef class Library(Operator):
         cdef PyObject* bound[MAX_PARAMETERS]
         cdef dict values = {}
         cdef list tensors = []
-        cdef int i
+        cdef object at
         self.signature.bind(bound, args, n, kwnames)
-        for i in range(len(self.signature.names)):
-            values[self.signature.names[i]] = <object>bound[i]
+        for name in self.wanted:
+            at = self.signature.position.get(name)
+            if at is not None:
+                values[name] = <object>bound[<int>at]
         for name in self.differentiable:
-            v = values[name]
+            v = <object>bound[<int>self.signature.position[name]]
             if isinstance(v, Tensor):
                 tensors.append(v if category((<Tensor>v).code) >= 2 else None)
             elif type(v) is list or type(v) is tuple:
@@ -128,6 +160,38 @@ cdef class Library(Operator):
             (<Tensor?>v).flags &= ~<uint32_t>NO_GRAD_VIEW      # made with the tape off, but recorded here
         LibraryNode.record(self.label, self.backward, self.wanted, values, tuple(tensors), outputs)
         return result
+
+
+cdef bint is_channels_last(Tensor x) noexcept:
+    """Do the elements of (N, C, *size) lie as (N, *size, C) does, row-major? Where sizes of 1 allow both, the strides decide."""
+    cdef int64_t least = 0
+    cdef int i, d
+    if x.ndim != 4 and x.ndim != 5 or x.strides[1] != 1:
+        return False
+    for i in range(x.ndim):      # C is innermost, then W, H ... and N: each stride is at least what lies within it
+        d = 1 if i == 0 else x.ndim - i if i < x.ndim - 1 else 0
+        if x.strides[d] < least or (d == 0 and least == x.strides[1]):
+            return False
+        least = max(least, x.strides[d]) * (x.sizes[d] if x.sizes[d] > 1 else 1)
+    return True
+
+
+cpdef bint asks_for_channels_last(object operand) except -1:
+    """Does an operand ask for channels-last results? A list does if all of its tensors do."""
+    cdef object x
+    if isinstance(operand, Tensor):
+        return is_channels_last(<Tensor>operand)
+    if type(operand) is not list and type(operand) is not tuple or len(operand) == 0:
+        return False
+    for x in operand:
+        if not isinstance(x, Tensor) or not is_channels_last(<Tensor>x):
+            return False
+    return True
+
+
+def lies_channels_last(Tensor x):
+    """See ``is_channels_last``."""
+    return is_channels_last(x)
 
 
 cdef int place_of_arguments(PyObject** args, Py_ssize_t n) except -2:

@@ -1,12 +1,13 @@
 # cython: language_level=3
 """Geometry that changes in place or runs backwards: what flip, resize_, the in-place views and repeat_interleave need of the core."""
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from rushlight._core.tensor import on_gpu
 
 from rushlight._core.device cimport copy_bytes
-from rushlight._core.operator cimport contiguous, copy_into, resolve
+from rushlight._core.operator cimport contiguous, copy_into, fill_number, native, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
@@ -168,3 +169,86 @@ def adopt(Tensor t, Tensor other):
     _become(t, other, None)
     bump(t)
     t.view_version = t.memory.version
+
+
+cdef int _single(object value, int64_t* out) except -1:
+    """An int, or a sequence of one: 1 and the int in out; else 0."""
+    if type(value) is tuple or type(value) is list:
+        if len(value) != 1:
+            return 0
+        value = value[0]
+    if type(value) is not int:
+        return 0
+    out[0] = value
+    return 1
+
+
+cdef object roll_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, shifts, dims): one shift of a contiguous tensor, along one dim or (no dims) all elements; see Library.quick."""
+    cdef Tensor x, out
+    cdef int64_t shift = 0, dim = 0, outer = 1, row, head, i
+    cdef int d
+    if not isinstance(<object>values[0], Tensor) or not _single(<object>values[1], &shift):
+        return None
+    x = <Tensor>values[0]
+    if x.place or not x.flags & CONTIGUOUS or x.flags & (CONJ | NEG) or x.ndim == 0 or x.count == 0:
+        return None
+    row, head = x.count, 1
+    if type(<object>values[2]) is not tuple or len(<tuple>values[2]):
+        if not _single(<object>values[2], &dim) or not -x.ndim <= dim < x.ndim:
+            return None
+        dim += x.ndim if dim < 0 else 0
+        for d in range(dim):
+            outer *= x.sizes[d]
+        row = x.count // outer
+        head = row // x.sizes[dim]
+    shift %= row // head                       # (C's remainder: it may be negative)
+    head *= shift + (row // head if shift < 0 else 0)
+    head, row = head * ITEMSIZE[x.code], row * ITEMSIZE[x.code]
+    out = empty(x.code, x.ndim, x.sizes)
+    for i in range(outer):
+        memcpy(out.address + i * row, x.address + (i + 1) * row - head, head)
+        memcpy(out.address + i * row + head, x.address + i * row, row - head)
+    return out
+
+
+cdef object pad_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, pad, value): no negative amounts, and a value of the tensor's kind; see Library.quick."""
+    cdef Tensor x, out, middle
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] start
+    cdef int64_t before, after
+    cdef char[16] number
+    cdef object pad = <object>values[1]
+    cdef object value = <object>values[2]
+    cdef int i, d
+    if not isinstance(<object>values[0], Tensor) or type(pad) is not list and type(pad) is not tuple or len(pad) & 1:
+        return None
+    x = <Tensor>values[0]
+    if x.place or x.flags & (CONJ | NEG) or len(pad) > 2 * x.ndim or not F16 <= x.code <= F64 or type(value) is not int and type(value) is not float:
+        return None
+    memcpy(sizes, x.sizes, x.ndim * sizeof(int64_t))
+    for i in range(x.ndim):
+        start[i] = 0
+    for i in range(len(pad) // 2):
+        if type(pad[2 * i]) is not int or type(pad[2 * i + 1]) is not int:
+            return None
+        before, after, d = pad[2 * i], pad[2 * i + 1], x.ndim - 1 - i
+        if not (0 <= before < 1 << 40 and 0 <= after < 1 << 40):
+            return None
+        sizes[d] += before + after
+        start[d] = before
+    put_scalar(number, x.code, value)
+    out = empty(x.code, x.ndim, sizes)
+    if out.count > 1 << 12:                    # the definition fills the borders alone
+        return None
+    fill_number(out, number)
+    if x.count:
+        middle = view_of(out, out.address, x.ndim, x.sizes, out.strides)
+        for d in range(x.ndim):
+            middle.address += start[d] * out.strides[d] * ITEMSIZE[x.code]
+        copy_into(middle, x)
+    return out
+
+
+quick = {"roll": native("roll", roll_quickly, None), "pad": native("pad", pad_quickly, None)}

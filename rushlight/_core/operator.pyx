@@ -136,7 +136,7 @@ cdef int _install_vectorcall() except -1:
     An operator's ``__doc__`` is its definition's, not that of its class, which would hide it.
     """
     cdef Operator probe
-    for cls in (Operator, Pointwise, InPlace, Rowwise, Library, Native):
+    for cls in (Operator, Pointwise, InPlace, Rowwise, Library, Writing, Native):
         probe = cls.__new__(cls)
         (<_CallableType*><PyTypeObject*>cls).tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe
         (<_CallableType*><PyTypeObject*>cls).tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
@@ -154,5 +154,7 @@ include "rowcopy.pxi"
 include "split.pxi"
 include "update.pxi"
 include "library.pxi"
+include "writing.pxi"
+include "planned.pxi"
 
 _install_vectorcall()

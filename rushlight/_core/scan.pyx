@@ -7,17 +7,20 @@ begins. Both steps run over threads, and four blocks (or rows) at a time in each
 at once. Where the cuts are follows from the length of a row alone: results are the same for any number of threads.
 float32 is accumulated in float64.
 """
+from cpython.object cimport PyObject
 from libc.math cimport INFINITY, exp, fmax, log1p
 from libc.stdint cimport int64_t
 
 from rushlight._core.tensor import on_gpu
 
-from rushlight._core.tensor cimport F32, F64, I64, Tensor, empty
+from rushlight._core.operator cimport native
+from rushlight._core.tensor cimport CONTIGUOUS, F32, F64, I64, NEG, Tensor, dtype_of, empty
 from rushlight._core.threads cimport parallel_for
 
 cdef enum:
     BLOCK = 4096
     TOGETHER = 4
+    SHORT = 64        # so many rows need no tensor for what goes before them
 
 ctypedef fused number:
     float
@@ -148,8 +151,13 @@ def accumulate(Tensor input, bint product):
     """The running sums or products along the last dim of a contiguous float32, float64 or int64 tensor."""
     if input.place:
         return on_gpu["scan.accumulate"](input, product)
+    return _accumulated(input, product)
+
+
+cdef Tensor _accumulated(Tensor input, bint product):
     cdef Tensor out = empty(input.code, input.ndim, input.sizes)
     cdef Tensor carries
+    cdef int64_t[SHORT] before
     cdef Scan c
     cdef int64_t count
     if out.count == 0:
@@ -157,17 +165,52 @@ def accumulate(Tensor input, bint product):
     c.n = input.sizes[input.ndim - 1]
     c.blocks = (c.n + BLOCK - 1) // BLOCK
     count = out.count // c.n * c.blocks
+    c.input, c.out, c.carries, c.code, c.product = input.address, out.address, before, input.code, product
+    if count <= SHORT and out.count <= BLOCK:      # too little to let other threads run meanwhile
+        _carry_all(&c, count)
+        _fill(&c, 0, count)
+        return out
     carries = empty(I64 if input.code == I64 else F64, 1, &count)
-    c.input, c.out, c.carries, c.code, c.product = input.address, out.address, carries.address, input.code, product
+    c.carries = carries.address
     with nogil:
         if c.blocks > 1:
             parallel_for(_find_totals, &c, 0, count, TOGETHER)
-        if c.code == I64:
-            _carry(<int64_t*>c.carries, count, c.blocks, product)
-        else:
-            _carry(<double*>c.carries, count, c.blocks, product)
+        _carry_all(&c, count)
         parallel_for(_fill, &c, 0, count, max(<int64_t>TOGETHER, (1 << 14) // c.n // TOGETHER * TOGETHER))
     return out
+
+
+cdef void _carry_all(Scan* c, int64_t count) noexcept nogil:
+    if c.code == I64:
+        _carry(<int64_t*>c.carries, count, c.blocks, c.product)
+    else:
+        _carry(<double*>c.carries, count, c.blocks, c.product)
+
+
+cdef object _accumulated_quickly(PyObject** values, bint product):
+    """(input, dim, dtype): along the last dim of a contiguous tensor, in its own dtype; see Library.quick."""
+    cdef Tensor x
+    cdef int64_t dim
+    if not isinstance(<object>values[0], Tensor) or type(<object>values[1]) is not int:
+        return None
+    x = <Tensor>values[0]
+    dim = <object>values[1]
+    if x.code != F32 and x.code != F64 and x.code != I64 or x.place or not x.flags & CONTIGUOUS or x.flags & NEG or x.ndim == 0:
+        return None
+    if dim != x.ndim - 1 and dim != -1 or not (<object>values[2] is None or <object>values[2] is dtype_of(x.code)):
+        return None
+    return _accumulated(x, product)
+
+
+cdef object cumsum_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    return _accumulated_quickly(values, False)
+
+
+cdef object cumprod_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    return _accumulated_quickly(values, True)
+
+
+quick = {"cumsum": native("cumsum", cumsum_quickly, None), "cumprod": native("cumprod", cumprod_quickly, None)}
 
 
 # -- running extrema --

@@ -8,6 +8,7 @@ themselves; where a chunk's elements go follows from the counts, so results are 
 
 The kernel language has no word for this: where an element is written depends on how many others came before it.
 """
+from cpython.object cimport PyObject
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -15,8 +16,9 @@ from libc.string cimport memcpy, memset
 from rushlight._core.tensor import on_gpu
 
 from rushlight._core.device cimport mixed
+from rushlight._core.operator cimport contiguous, native
 from rushlight._core.tensor cimport (
-    B1, BF16, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, U8, U16, U32, U64, Tensor, empty,
+    B1, BF16, CONJ, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, NEG, U8, U16, U32, U64, Tensor, empty, finish,
 )
 from rushlight._core.threads cimport parallel_for
 
@@ -317,7 +319,9 @@ cdef int _run(Rows* c, Tensor input) except -1:
         rows *= input.sizes[d]
     c.data, c.code, c.itemsize, c.n = input.address, input.code, ITEMSIZE[input.code], input.sizes[input.ndim - 1]
     c.failed = False
-    if c.n and rows:
+    if c.n and rows * c.n <= 1 << 10:             # too little to let other threads run meanwhile
+        _run_rows(c, 0, rows)
+    elif c.n and rows:
         with nogil:
             parallel_for(_run_rows, c, 0, rows, max(<int64_t>1, GRAIN // c.n))
     if c.failed:
@@ -333,6 +337,10 @@ def least(Tensor input, int64_t k, bint descending, bint sorted):
     """
     if input.place:
         return on_gpu["sorting.least"](input, k, descending, sorted)
+    return _least(input, k, descending, sorted)
+
+
+cdef tuple _least(Tensor input, int64_t k, bint descending, bint sorted):
     cdef int64_t[MAX_RANK] sizes
     cdef Rows c
     cdef Tensor values, indices
@@ -344,6 +352,67 @@ def least(Tensor input, int64_t k, bint descending, bint sorted):
     c.values, c.indices = values.address, <int64_t*>indices.address
     _run(&c, input)
     return values, indices
+
+
+# -- the quick way (see Library.quick): along the last dim of a contiguous tensor --
+
+cdef Tensor _rows_of(PyObject* input, PyObject* dim):
+    cdef Tensor x
+    if not isinstance(<object>input, Tensor) or type(<object>dim) is not int:
+        return None
+    x = <Tensor>input
+    if x.place or not x.flags & CONTIGUOUS or x.flags & (CONJ | NEG) or x.ndim == 0 or not (B1 <= x.code <= F64):
+        return None
+    return x if <object>dim == -1 or <object>dim == x.ndim - 1 else None
+
+
+cdef object sort_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, descending)"""
+    cdef Tensor x = _rows_of(values[0], values[1])
+    return None if x is None else _least(x, x.sizes[x.ndim - 1], <object>values[2], True)
+
+
+cdef object named_sort_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, descending, stable, out)"""
+    found = sort_quickly(values, n, names) if <object>values[4] is None else None
+    return None if found is None else _new_tuple(_named["sort"], found)
+
+
+cdef object argsort_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, descending, stable)"""
+    found = sort_quickly(values, n, names)
+    return None if found is None else found[1]
+
+
+cdef object topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, k, dim, largest, sorted)"""
+    cdef Tensor x = _rows_of(values[0], values[2])
+    cdef int64_t k
+    if x is None or x.code == B1 or type(<object>values[1]) is not int:
+        return None
+    k = <object>values[1]
+    return _least(x, k, <object>values[3], <object>values[4]) if 0 <= k <= x.sizes[x.ndim - 1] else None
+
+
+cdef object named_topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, k, dim, largest, sorted, out)"""
+    found = topk_quickly(values, n, names) if <object>values[5] is None else None
+    return None if found is None else _new_tuple(_named["topk"], found)
+
+
+cdef dict _named = {}
+_new_tuple = tuple.__new__
+
+
+def set_named(**types):
+    """The named tuples that sort and topk return."""
+    _named.update(types)
+
+
+quick = {
+    "_sort": native("sort", sort_quickly, None), "sort": native("sort", named_sort_quickly, None), "argsort": native("argsort", argsort_quickly, None),
+    "_topk": native("topk", topk_quickly, None), "topk": native("topk", named_topk_quickly, None),
+}
 
 
 def kth(Tensor input, Tensor ranks):
@@ -358,6 +427,28 @@ def kth(Tensor input, Tensor ranks):
     c.ranks, c.indices = <const int64_t*>ranks.address, <int64_t*>indices.address
     _run(&c, input)
     return indices
+
+
+# -- runs --
+
+def run_starts(Tensor values):
+    """Where an element of a vector differs from the one before it (a nan from everything); None for one that other threads should help with."""
+    cdef Tensor source = contiguous(values)
+    cdef Tensor out
+    cdef uint64_t key, before = 0, nan = {F16: 0xFFFF, BF16: 0xFFFF, F32: 0xFFFFFFFF, F64: 0xFFFFFFFFFFFFFFFF}.get(values.code, 0)
+    cdef int64_t i, k = 0, n = values.count
+    if values.place or n > 1 << 16:
+        return None
+    out = empty(I64, 1, &n)
+    for i in range(n):
+        key = key_at(source.address, source.code, i)
+        if i == 0 or key != before or nan and key == nan:
+            (<int64_t*>out.address)[k] = i
+            k += 1
+        before = key
+    out.sizes[0] = k
+    finish(out)
+    return out
 
 
 # -- binary search --

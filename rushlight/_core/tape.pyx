@@ -3,7 +3,7 @@
 LibraryNode.
 
 Compiled because a recorded call passes here several times and each pass must cost nanoseconds; it holds no arithmetic
-on elements. The chapters are included files: saved.pxi, inplace.pxi, engine.pxi, nodes.pxi (Function, LibraryNode),
+on elements. The chapters are included files: saved.pxi, inplace.pxi, engine.pxi, engine_hooks.pxi, nodes.pxi (Function, LibraryNode),
 attributes.pxi (Tensor's and Node's Python side), modes.pxi.
 """
 import os
@@ -290,6 +290,7 @@ os.register_at_fork(after_in_child=_new_lock)     # a thread that held it does n
 include "saved.pxi"
 include "inplace.pxi"
 include "engine.pxi"
+include "engine_hooks.pxi"
 include "nodes.pxi"
 include "attributes.pxi"
 include "modes.pxi"

@@ -420,3 +420,4 @@ cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
 
 include "view_operators.pxi"
 include "getitem.pxi"
+include "splitting.pxi"

@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from .._core.indexing import extent
 from .._core.tensor import rename
 from ..ops import loss as _loss
 from ..ops.reduction import occurs
@@ -20,6 +21,8 @@ def _check_labels(target):
 
 
 def _check_nll(input, target, weight):
+    if weight is None and input.ndim == 2 and target.ndim == 1 and target.dtype is torch.int64 and input.shape[0] == target.shape[0]:
+        return input.shape[1]
     if input.dim() == 0:
         raise ValueError(f"Expected 1 or more dimensions (got {input.dim()})")
     if input.dim() != 1 and (target.dim() == 0 or input.size(0) != target.size(0)):
@@ -45,8 +48,8 @@ def _check_range(target, classes, ignore_index):
     """Raises IndexError for a label that is no class."""
     if target.numel() == 0 or target.is_meta:
         return
-    low, high = torch.aminmax(target)
-    if low.item() < 0 or high.item() >= classes:
+    low, high = extent(target) or [bound.item() for bound in torch.aminmax(target)]
+    if low < 0 or high >= classes:
         wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
         if wrong.numel():
             raise IndexError(
@@ -98,8 +101,8 @@ def cross_entropy(
     reduction = chosen(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    class_dim = 0 if input.dim() <= 1 else 1
-    if target.size() == input.size() and (target.is_floating_point() or target.dim() > 1):
+    class_dim = 0 if input.ndim <= 1 else 1
+    if target.ndim == input.ndim and target.shape == input.shape and (target.is_floating_point() or target.dim() > 1):
         return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing, class_dim)
     return _of_labels(_loss.cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing=float(label_smoothing))
 

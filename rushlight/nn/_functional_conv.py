@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from ..ops._define import planned
 from ._functional_window import per_dim
 
 
@@ -46,34 +47,38 @@ def conv_tbc(input, weight, bias, pad=0):
 
 
 def _check(name, rank, input, weight, bias, stride, padding, groups, transposed):
-    if input.dim() not in (rank + 1, rank + 2):
+    """Raises unless shapes (``bias``: or None) and geometry go together."""
+    if len(input) not in (rank + 1, rank + 2):
         raise RuntimeError(
-            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}"
+            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input)}"
         )
     if min(stride) <= 0:
         raise RuntimeError("non-positive stride is not supported")
     if min(padding) < 0:
         raise RuntimeError("negative padding is not supported")
-    if weight.size(0) % groups:
+    if weight[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
-            f"[{list(weight.shape)}] instead"
+            f"[{list(weight)}] instead"
         )
-    batched = list(input.shape) if input.dim() == rank + 2 else [1, *input.shape]
-    expected = weight.size(0) if transposed else weight.size(1) * groups
+    batched = list(input) if len(input) == rank + 2 else [1, *input]
+    expected = weight[0] if transposed else weight[1] * groups
     if batched[1] != expected:
         kind = "transposed=1, weight" if transposed else f"groups={groups}, weight"
         raise RuntimeError(
-            f"Given {kind} of size {list(weight.shape)}, expected input{batched} to have {expected} channels, "
+            f"Given {kind} of size {list(weight)}, expected input{batched} to have {expected} channels, "
             f"but got {batched[1]} channels instead"
         )
-    outputs = weight.size(1) * groups if transposed else weight.size(0)
-    if bias is not None and list(bias.shape) != [outputs]:
+    outputs = weight[1] * groups if transposed else weight[0]
+    if bias is not None and list(bias) != [outputs]:
         raise RuntimeError(
-            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight.shape)}, expected bias to be 1-dimensional "
-            f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight)}, expected bias to be 1-dimensional "
+            f"with {outputs} elements, but got bias of size {list(bias)} instead"
         )
-    if input.dtype != weight.dtype:
+
+
+def _check_dtypes(input, weight):
+    if input.dtype is not weight.dtype:
         from ._functional_loss import _type_name
 
         raise RuntimeError(
@@ -82,33 +87,39 @@ def _check(name, rank, input, weight, bias, stride, padding, groups, transposed)
         )
 
 
-def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
+@planned
+def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
+    """(stride, padding, dilation) for each dim, checked against the operands' shapes; padding: numbers, or pairs where it is uneven."""
     stride, dilation = per_dim(stride, rank), per_dim(dilation, rank)
-    kernel = tuple(weight.shape[2:])
-    if isinstance(padding, str):
-        padding = _named_padding(padding, kernel, stride, dilation)
-    else:
-        padding = per_dim(padding, rank)
-    amounts = [min(p) if isinstance(p, tuple) else p for p in padding]
-    _check(f"conv{rank}d", rank, input, weight, bias, stride, amounts, groups, transposed=False)
-    single = input.dim() == rank + 1
-    image = input.unsqueeze(0) if single else input
-    image, padding = _evenly_padded(image, padding)
-    sizes = [n + 2 * p for n, p in zip(image.shape[2:], padding)]
+    kernel = weight[2:]
+    padding = _named_padding(padding, kernel, stride, dilation) if isinstance(padding, str) else per_dim(padding, rank)
+    ends = [p if isinstance(p, tuple) else (p, p) for p in padding]
+    _check(f"conv{rank}d", rank, input, weight, bias, stride, [min(p) for p in ends], groups, transposed=False)
+    sizes = [n + sum(p) for n, p in zip(input[-rank:], ends)]
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
     if any(n < span for n, span in zip(sizes, spans)):
         raise RuntimeError(
             f"Calculated padded input size per channel: ({' x '.join(map(str, sizes))}). Kernel size: ({' x '.join(map(str, spans))}). "
             "Kernel size can't be greater than actual input size"
         )
+    return stride, padding, dilation
+
+
+def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
+    shapes = (tuple(input.shape), tuple(weight.shape), None if bias is None else tuple(bias.shape))
+    given = (tuple(v) if isinstance(v, list) else v for v in (stride, padding, dilation))
+    stride, padding, dilation = _geometry(rank, *shapes, *given, groups)
+    _check_dtypes(input, weight)
+    single = len(shapes[0]) == rank + 1
+    image = input.unsqueeze(0) if single else input
+    if isinstance(padding[0], tuple):
+        image, padding = _evenly_padded(image, padding)
     output = _convolution(image, weight, bias, stride, padding, dilation, False, (0,) * rank, groups)
     return output[0] if single else output
 
 
 def _evenly_padded(image, padding):
     """The image with what uneven padding (pairs) has more at one end, and the padding that is left for both ends."""
-    if not isinstance(padding[0], tuple):
-        return image, padding
     if any(before != after for before, after in padding):
         extra = [(before - min(before, after), after - min(before, after)) for before, after in reversed(padding)]
         image = torch.constant_pad_nd(image, [amount for pair in extra for amount in pair], 0)
@@ -142,7 +153,9 @@ def _named_padding(padding, kernel, stride, dilation):
 def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, groups, dilation):
     stride, padding, dilation = per_dim(stride, rank), per_dim(padding, rank), per_dim(dilation, rank)
     output_padding = per_dim(output_padding, rank)
-    _check(f"conv_transpose{rank}d", rank, input, weight, bias, stride, padding, groups, transposed=True)
+    shapes = (input.shape, weight.shape, None if bias is None else bias.shape)
+    _check(f"conv_transpose{rank}d", rank, *shapes, stride, padding, groups, transposed=True)
+    _check_dtypes(input, weight)
     if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)):
         names = ("depth", "height", "width")[3 - rank :] if rank > 1 else ("height", "width")
         stated = (("output_padding", output_padding), ("stride", stride), ("dilation", dilation))

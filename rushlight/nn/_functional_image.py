@@ -7,6 +7,7 @@ import warnings
 
 import rushlight as torch
 
+from ..ops._define import planned
 from ..ops._format import keeping
 from ..ops.sampling import sample, tap_index, tap_share
 from ._functional_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -83,8 +84,7 @@ def interpolate(
     if mode in _MODES and not input.is_floating_point():
         return _interpolate_bytes(input, size, factors, mode, align_corners, antialias)
     for d in range(rank):
-        index, weight = _taps(input.size(2 + d), size[d], factors[d], mode, align_corners, antialias, input.dtype, input.device)
-        input = _combine(input, 2 + d, index, weight)
+        input = _combine(input, 2 + d, size[d], factors[d], mode, align_corners, antialias, input.dtype)
     return input
 
 
@@ -97,18 +97,27 @@ def _interpolate_bytes(image, size, factors, mode, align_corners, antialias):
             "Convert it first: input.float(). Images of bytes (N, C, H, W) can be interpolated as they are."
         )
     for d in reversed(range(2)):
-        index, weight = _taps(image.size(2 + d), size[d], factors[d], mode, align_corners, antialias, torch.float32, image.device)
-        image = _combine(image.float(), 2 + d, index, weight).round().clamp(0, 255).to(torch.uint8)
+        image = _combine(image.float(), 2 + d, size[d], factors[d], mode, align_corners, antialias, torch.float32)
+        image = image.round().clamp(0, 255).to(torch.uint8)
     return image
 
 
-def _combine(input, dim, index, weight):
+def _combine(input, dim, wanted, *how):
     """Along ``dim``: output i is the sum over taps j of weight[i, j] * input[index[i, j]]; weight None means one tap."""
+    index, weight = _placed_taps(input.dim(), dim, input.size(dim), wanted, *how, input.device)
     if weight is None:
-        return input.index_select(dim, index.to(input.device))
-    beside = (index.size(1), *[1] * dim, index.size(0), *[1] * (input.dim() - dim - 1))
-    index, weight = (t.t().reshape(beside).to(input.device) for t in (index, weight))
-    return sample(input, weight.to(input.dtype), index, (dim,), (index.size(1 + dim),))
+        return input.index_select(dim, index)
+    return sample(input, weight.to(input.dtype), index, (dim,), (wanted,))
+
+
+@planned
+def _placed_taps(rank, dim, *arguments):
+    """:func:`_taps`, the taps in front and the outputs at ``dim`` of so many dims."""
+    index, weight = _taps(*arguments)
+    if weight is None:
+        return index, None
+    beside = (index.size(1), *[1] * dim, index.size(0), *[1] * (rank - dim - 1))
+    return index.t().reshape(beside), weight.t().reshape(beside)
 
 
 def _cubic(x, a=-0.75):

@@ -5,6 +5,7 @@ import math
 import rushlight as torch
 
 from ..ops import pool
+from ..ops._define import planned
 from ..ops._format import keeping
 from ..ops.reduction import occurs
 from ._functional_window import per_dim
@@ -20,15 +21,13 @@ def _output_length(size, kernel, stride, padding, dilation, ceil_mode):
 class _Window:
     """The geometry of one pooling call: kernel, stride, padding, dilation per dimension, checked, and the output's size."""
 
-    def __init__(self, rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mode=False):
-        if input.dim() not in (rank + 1, rank + 2):
-            raise RuntimeError(_wrong_rank(rank, name, input))
+    def __init__(self, rank, shape, kernel_size, stride, padding, dilation, ceil_mode):
         self.rank = rank
         self.kernel = per_dim(kernel_size, rank)
         given = stride is not None and not (isinstance(stride, (list, tuple)) and not stride)
         self.stride = per_dim(stride, rank) if given else self.kernel
         self.padding, self.dilation = per_dim(padding, rank), per_dim(dilation, rank)
-        self.size = tuple(input.shape[-rank:])
+        self.size = shape[-rank:]
         if 0 in self.stride:
             raise RuntimeError("stride should not be zero")
         for k, p, d in zip(self.kernel, self.padding, self.dilation):
@@ -41,15 +40,25 @@ class _Window:
         geometry = zip(self.size, self.kernel, self.stride, self.padding, self.dilation)
         self.places = tuple(_output_length(*dim, ceil_mode) for dim in geometry)
         if min(self.places) < 1:
-            channels = input.shape[-rank - 1]
+            channels = shape[-rank - 1]
             before, after = ("x".join(map(str, (channels, *sizes))) for sizes in (self.size, [max(p, 0) for p in self.places]))
             raise RuntimeError(
                 f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
             )
 
-    def windows(self):
-        """The geometry as the operators take it."""
-        return pool.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
+        self.windows = pool.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
+
+
+_planned_window = planned(_Window)
+
+
+def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mode=False):
+    """The geometry of a call, which follows from its sizes."""
+    shape = tuple(input.shape)
+    if not rank < len(shape) < rank + 3:
+        raise RuntimeError(_wrong_rank(rank, name, input))
+    given = (tuple(v) if type(v) is list else v for v in (kernel_size, stride, padding, dilation))
+    return _planned_window(rank, shape[-rank - 1 :], *given, ceil_mode)
 
 
 def _wrong_rank(rank, name, input):
@@ -62,8 +71,8 @@ def _wrong_rank(rank, name, input):
 
 
 def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    window = _Window(rank, f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode)
-    values, indices = pool.max_pool(input, window.windows(), return_indices, torch.is_grad_enabled() and input.requires_grad)
+    window = _window(rank, f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode)
+    values, indices = pool.max_pool(input, window.windows, return_indices, torch.is_grad_enabled() and input.requires_grad)
     return (values, indices) if return_indices else values
 
 
@@ -150,6 +159,7 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 # -- mean --
 
 
+@planned
 def _counts(window, count_include_pad, dtype, device):
     """How many elements each window holds; padding beyond the right edge's own never counts."""
     counts = torch.ones((), dtype=dtype, device=device)
@@ -164,13 +174,13 @@ def _counts(window, count_include_pad, dtype, device):
 def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
-    window = _Window(rank, f"avg_pool{rank}d", input, kernel_size, stride, padding, 1, ceil_mode)
+    window = _window(rank, f"avg_pool{rank}d", input, kernel_size, stride, padding, 1, ceil_mode)
     dtype = torch.float64 if input.dtype == torch.float64 else torch.float32
     if divisor_override is None:
         divisor = _counts(window, count_include_pad, dtype, input.device)
     else:
         divisor = torch.tensor(divisor_override, dtype=dtype, device=input.device)
-    return pool.avg_pool(input, window.windows(), divisor)
+    return pool.avg_pool(input, window.windows, divisor)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):

@@ -2,6 +2,8 @@
 
 import rushlight as torch
 
+from ..ops._define import planned
+
 
 def per_dim(value, rank):
     """One number, or a sequence of one or ``rank`` numbers, as a tuple of ``rank``."""
@@ -78,8 +80,13 @@ def _pad_from_itself(input, dim, before, after, mode):
     if mode == "circular" and min(before, after) < 0:  # what is cut off takes no part in the circle
         input = torch.constant_pad_nd(input, _cuts(input, dim, before, after))
         size, before, after = input.size(dim), max(before, 0), max(after, 0)
-    position = torch.arange(-before, size + after, device=input.device)
-    return input.index_select(dim, _SOURCES[mode](position, size))
+    return input.index_select(dim, _source(mode, before, after, size, input.device))
+
+
+@planned
+def _source(mode, before, after, size, device):
+    """Which position each place of a padded dim repeats."""
+    return _SOURCES[mode](torch.arange(-before, size + after, device=device), size)
 
 
 def _cuts(input, dim, before, after):
@@ -123,11 +130,16 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
         )
     channels = columns.size(1) // (kernel[0] * kernel[1])
     padded = [n + 2 * p for n, p in zip(size, edge)]
-    # Each column element's place in the padded image, found by taking windows of an image of places.
-    index = windows(torch.arange(padded[0] * padded[1], device=input.device).reshape(padded), kernel, step, gap)
-    index = index.permute(2, 3, 0, 1).reshape(-1)
+    index = _column_places(tuple(padded), kernel, step, gap, input.device)
     values = columns.reshape(columns.size(0), channels, -1)
     image = torch.zeros(columns.size(0), channels, padded[0] * padded[1], dtype=input.dtype, device=input.device)
     image = image.index_add(2, index, values).reshape(columns.size(0), channels, *padded)
     image = image.narrow(2, edge[0], size[0]).narrow(3, edge[1], size[1])
     return image[0] if single else image
+
+
+@planned
+def _column_places(padded, kernel, step, gap, device):
+    """Each column element's place in the padded image, found by taking windows of an image of places."""
+    index = windows(torch.arange(padded[0] * padded[1], device=device).reshape(padded), kernel, step, gap)
+    return index.permute(2, 3, 0, 1).reshape(-1)

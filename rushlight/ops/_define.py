@@ -27,6 +27,9 @@ from ..lang import expr as ex
 from ..lang import types as ty
 from ._format import keeping
 
+planned = core.Plan
+"""Decorates a function whose results (index tensors, weights, geometry) follow from its hashable arguments: they are remembered."""
+
 registry = {}
 """Every public operator by its name: the only list there is. Faces, stubs, docs and tests are made from it."""
 
@@ -170,8 +173,7 @@ def _library(
     batch=None,
 ):
     name = name or function.__name__
-    forward = keeping(function) if keeps_format else function
-    op = core.Library(forward, _signature(function, name), (label or _camel(name)) + "Backward0", tuple(differentiable.split()))
+    op = core.Library(function, _signature(function, name), (label or _camel(name)) + "Backward0", tuple(differentiable.split()))
 
     def backward_of(backward):
         op.backward, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]
@@ -179,7 +181,7 @@ def _library(
             op.backward = keeping(backward)
         return op
 
-    op.backward_of, op.batch = backward_of, batch
+    op.backward_of, op.batch, op.keeps_format = backward_of, batch, keeps_format
     if inplace:
         op.inplace = _inplace_of(op, name)
     return _register(op, "library", name, _face(where, inplace), function, aliases)

@@ -2,29 +2,13 @@
 
 import functools
 
+from .._core import operator as _operator
 from .._core.tensor import Tensor
 
 _NAMES = {4: "channels_last", 5: "channels_last_3d"}
 
 
-def is_channels_last(x):
-    """Do the elements of (N, C, *size) lie as (N, *size, C) does, row-major? Where sizes of 1 allow both, the strides decide."""
-    strides = x.stride()
-    if strides[1] != 1:
-        return False
-    sizes, least = x.shape, 0
-    for d in (1, *range(x.ndim - 1, 1, -1), 0):  # C is innermost, then W, H ... and N: each stride is at least what lies within it
-        if strides[d] < least or (d == 0 and least == strides[1]):
-            return False
-        least = max(least, strides[d]) * sizes[d] if sizes[d] > 1 else max(least, strides[d])
-    return True
-
-
-def _follows(operand):
-    """Does an operand ask for channels-last results? A list does if all of its tensors do."""
-    if isinstance(operand, Tensor):
-        return operand.ndim in _NAMES and operand.stride(1) == 1 and is_channels_last(operand)
-    return isinstance(operand, (list, tuple)) and bool(operand) and all(isinstance(x, Tensor) and _follows(x) for x in operand)
+is_channels_last, _asks = _operator.lies_channels_last, _operator.asks_for_channels_last
 
 
 def _laid_out(result):
@@ -43,8 +27,11 @@ def keeping(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         result = function(*args, **kwargs)
-        if any(map(_follows, args)) or (kwargs and any(map(_follows, kwargs.values()))):
+        if any(map(_asks, args)) or (kwargs and any(map(_asks, kwargs.values()))):
             return _laid_out(result)
         return result
 
     return call
+
+
+_operator.set_callback("channels_last", _laid_out)

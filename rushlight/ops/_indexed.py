@@ -8,15 +8,10 @@ offsets of the indices, which stand still along the others, and the result (or t
 
 from .._core import indexing as core
 from .._core import operator as _operator
-from .._core import tape as _tape
-from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import shape
 from ._define import _camel, _face, _register, _signature
-
-Tensor = _tensor.Tensor
 
 # -- kernels --
 
@@ -90,40 +85,19 @@ def writing(**options):
 
 def _writing(function, *, differentiable, name=None, where="function method", label=None):
     name = name or function.__name__
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    defaults = dict(
-        zip(reversed(names[: code.co_argcount]), reversed(function.__defaults__ or ())),
-        **(function.__kwdefaults__ or {}),
-    )
+    signature = _signature(function, name)
+    in_place = _operator.Signature(name + "_", signature.names, signature.n_positional, signature.defaults)
     label = (label or _camel(name)) + "Backward0"
-
-    places = [(n, names.index(n)) for n in differentiable.split()]
-
-    def inplace(*args, **kwargs):
-        input = args[0]
-        given = (args[i] if i < len(args) else kwargs.get(n) for n, i in places)
-        sources = tuple(v if isinstance(v, Tensor) else None for v in given)
-        record = core.begin_write(input, sources)
-        original = shape.clone(input) if record and "original" in op.wanted else None
-        core.overwrite(function, args, kwargs)
-        if record:
-            values = {**defaults, **dict(zip(names, args)), **kwargs, "original": original}
-            _tape.LibraryNode.record(label, op.gradient, op.wanted, values, sources, (input,), 0)
-        return input
-
-    def functional(input, *args, **kwargs):
-        return op.inplace(shape.clone(input), *args, **kwargs)
-
-    functional.__doc__ = function.__doc__
-    inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
-    op = _operator.Library(functional, _signature(function, name), label)
-    op.inplace = _operator.Library(inplace, _operator.Signature(name + "_", (), 0, ()), "")
-    op.wanted = ()
+    places = tuple(signature.names.index(n) for n in differentiable.split())
+    op = _operator.Writing(function, signature, label, places, True)
+    op.inplace = _operator.Writing(function, in_place, label, places, False)
+    op.inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
 
     def backward_of(backward):
-        op.gradient, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]
+        wanted = backward.__code__.co_varnames[: backward.__code__.co_argcount]
+        for form in (op, op.inplace):
+            form.gradient, form.wanted = backward, wanted
         return op
 
-    op.backward_of = backward_of
+    op.backward_of = op.inplace.backward_of = backward_of
     return _register(op, "library", name, _face(where, "method" in where), function)

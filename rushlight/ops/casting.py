@@ -124,7 +124,7 @@ def type(input, dtype=None, non_blocking=False):
 @composite(where="method")
 def type_as(input, other):
     """Converted to ``other``'s dtype, on its device."""
-    return to(input, other.device, other.dtype)
+    return to(input, other.device, other.dtype) if input.is_cuda or other.is_cuda else shape.cast(input, other.dtype)
 
 
 @composite(where="method")

@@ -1,8 +1,9 @@
-"""einsum: parsing of the equation, and contraction of the operands two at a time."""
+"""einsum: parsing of the equation, and contraction of the operands two at a time. What is to be done follows from the equation and the
+operands' shapes; it is planned once, on shapes alone."""
 
 from .._core.tensor import Tensor
 from . import arithmetic, contraction, reduction, shape
-from ._define import composite
+from ._define import composite, planned
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -19,8 +20,24 @@ def einsum(*args):
     tensor(3.)
     """
     equation, operands = _arguments(args)
-    terms, output = _parsed(equation, operands)
-    operands = [_prepared(x, term, i) for i, (x, term) in enumerate(zip(operands, terms))]
+    for x in operands:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"einsum(): argument 'operands' must be tuple of Tensors, but found element of type {type(x).__name__}")
+    values = operands
+    for operator, inputs, arguments in _plan(equation, tuple([tuple(x.shape) for x in operands])):
+        values.append(operator(*[values[i] for i in inputs], *arguments))
+    return values[-1]
+
+
+@planned
+def _plan(equation, shapes):
+    """The operators that compute a sum of products of operands of these shapes: [(operator, numbers of its tensors, further arguments)].
+
+    Tensors are numbered: the operands, then the operators' results.
+    """
+    steps = Steps(len(shapes))
+    terms, output = _parsed(equation, shapes)
+    operands = [_prepared(Planned(i, sizes, steps), term, i) for i, (sizes, term) in enumerate(zip(shapes, terms))]
     _check_sizes(operands)
     while len(operands) > 1:
         i, j = _next_pair(operands)
@@ -28,7 +45,52 @@ def einsum(*args):
         needed = set(output).union(*(letters for _, letters in operands))
         operands.insert(i, _contracted(first, second, needed))
     x, letters = _summed(*operands[0], set(output))
-    return shape.permute(x, [letters.index(letter) for letter in output])
+    x = x.permute([letters.index(letter) for letter in output])
+    if not steps or x.number != steps.operands + len(steps) - 1:
+        steps.add(shape.permute, [x], [list(range(len(x.shape)))], x.shape)
+    return steps
+
+
+class Steps(list):
+    """A plan under way; ``operands``: how many tensors it starts from."""
+
+    def __init__(self, operands):
+        self.operands = operands
+
+    def add(self, operator, inputs, arguments, sizes):
+        self.append((operator, [x.number for x in inputs], arguments))
+        return Planned(self.operands + len(self) - 1, sizes, self)
+
+
+class Planned:
+    """A tensor of a plan: its number and shape, and the operators that make more of them. What changes nothing is left out."""
+
+    def __init__(self, number, sizes, steps):
+        self.number, self.shape, self.steps = number, tuple(sizes), steps
+
+    def diagonal(self, i, j):
+        sizes = [n for d, n in enumerate(self.shape) if d not in (i, j)]
+        return self.steps.add(shape.diagonal, [self], [0, i, j], [*sizes, self.shape[i]])
+
+    def sum(self, dims):
+        return self.steps.add(reduction.sum, [self], [dims], self._without(dims)) if dims else self
+
+    def squeeze(self, dims):
+        return self.steps.add(shape.squeeze, [self], [dims], self._without(dims)) if dims else self
+
+    def _without(self, dims):
+        return [n for d, n in enumerate(self.shape) if d not in dims]
+
+    def permute(self, dims):
+        if dims == list(range(len(dims))):
+            return self
+        return self.steps.add(shape.permute, [self], [dims], [self.shape[d] for d in dims])
+
+    def reshape(self, sizes):
+        return self if tuple(sizes) == self.shape else self.steps.add(shape.reshape, [self], [tuple(sizes)], sizes)
+
+    def times(self, other, operator, sizes):
+        return self.steps.add(operator, [self, other], [], sizes)
 
 
 # -- reading the equation; a dim that ``...`` stands for gets a negative number for a letter --
@@ -54,20 +116,20 @@ def _from_numbers(numbers):
     return "".join("..." if n is Ellipsis else _LETTERS[n] for n in numbers)
 
 
-def _parsed(equation, operands):
+def _parsed(equation, shapes):
     """([letters of each operand], [letters of the result])."""
     left, arrow, right = equation.partition("->")
     inputs = left.split(",")
-    if len(inputs) != len(operands):
-        compared = "fewer" if len(operands) < len(inputs) else "more"
+    if len(inputs) != len(shapes):
+        compared = "fewer" if len(shapes) < len(inputs) else "more"
         raise RuntimeError(
             f"einsum(): {compared} operands were provided than specified in the equation\n"
-            f"The equation has {len(inputs)} terms, {len(operands)} tensors were given."
+            f"The equation has {len(inputs)} terms, {len(shapes)} tensors were given."
         )
     terms = []
     for i, text in enumerate(inputs):
         term = _term(text, f"operand {i}", equation, left.find(text))
-        terms.append(_with_ellipsis(term, operands[i].ndim, i))
+        terms.append(_with_ellipsis(term, len(shapes[i]), i))
     covered = max((sum(isinstance(s, int) for s in term) for term in terms), default=0)
     if not arrow:
         counts = {s: sum(term.count(s) for term in terms) for term in terms for s in term if isinstance(s, str)}
@@ -138,8 +200,6 @@ def _check_output(output, terms):
 
 def _prepared(x, term, operand):
     """The operand with repeated letters replaced by their diagonal."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"einsum(): argument 'operands' must be tuple of Tensors, but found element of type {type(x).__name__}")
     letters = list(term)
     for s in dict.fromkeys(term):
         while letters.count(s) > 1:
@@ -149,7 +209,7 @@ def _prepared(x, term, operand):
                 raise RuntimeError(
                     f"einsum(): subscript {s} is repeated for operand {operand} but the sizes don't match, {x.shape[j]} != {x.shape[i]}"
                 )
-            x = shape.diagonal(x, 0, i, j)
+            x = x.diagonal(i, j)
             letters = letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + [s]
     return x, letters
 
@@ -186,7 +246,7 @@ def _next_pair(operands):
 def _summed(x, letters, needed):
     """x summed over the letters that nobody needs."""
     dims = [i for i, s in enumerate(letters) if s not in needed]
-    return (reduction.sum(x, dims) if dims else x), [s for s in letters if s in needed]
+    return x.sum(dims), [s for s in letters if s in needed]
 
 
 def _contracted(first, second, needed):
@@ -198,12 +258,13 @@ def _contracted(first, second, needed):
     free_a, free_b = [s for s in la if s not in both], [s for s in lb if s not in both]
     letters = batch + free_a + free_b
     if not inner:
-        return arithmetic.mul(_spread(a, la, letters), _spread(b, lb, letters)), letters
+        left, right = _spread(a, la, letters), _spread(b, lb, letters)
+        return left.times(right, arithmetic.mul, [m if n == 1 else n for n, m in zip(left.shape, right.shape)]), letters
     sizes = dict(zip(la, a.shape)) | dict(zip(lb, b.shape))
     left = _grouped(a, la, sizes, batch, free_a, inner)
     right = _grouped(b, lb, sizes, batch, inner, free_b)
-    product = contraction.bmm(left, right) if batch else contraction.mm(left, right)
-    return shape.reshape(product, [sizes[s] for s in letters]), letters
+    product = left.times(right, contraction.bmm if batch else contraction.mm, (*left.shape[:-1], right.shape[-1]))
+    return product.reshape([sizes[s] for s in letters]), letters
 
 
 def _without_ones(operand, other):
@@ -211,25 +272,23 @@ def _without_ones(operand, other):
     x, letters = operand
     sizes = dict(zip(other[1], other[0].shape))
     dims = [i for i, s in enumerate(letters) if x.shape[i] == 1 and sizes.get(s, 1) != 1]
-    return (shape.squeeze(x, dims) if dims else x), [s for i, s in enumerate(letters) if i not in dims]
+    return x.squeeze(dims), [s for i, s in enumerate(letters) if i not in dims]
 
 
 def _spread(x, own, letters):
     """x with its dims in the order of ``letters``, and dims of size 1 for those that it lacks."""
-    x = shape.permute(x, [own.index(s) for s in letters if s in own])
-    for i, s in enumerate(letters):
-        if s not in own:
-            x = shape.unsqueeze(x, i)
-    return x
+    x = x.permute([own.index(s) for s in letters if s in own])
+    sizes = iter(x.shape)
+    return x.reshape([next(sizes) if s in own else 1 for s in letters])
 
 
 def _grouped(x, own, sizes, batch, rows, columns):
     """x as a matrix, or a batch of them, each side made of a group of letters."""
-    x = shape.permute(x, [own.index(s) for s in batch + rows + columns])
+    x = x.permute([own.index(s) for s in batch + rows + columns])
     extents = []
     for group in ([batch] if batch else []) + [rows, columns]:
         product = 1
         for s in group:
             product *= sizes[s]
         extents.append(product)
-    return shape.reshape(x, extents)
+    return x.reshape(extents)

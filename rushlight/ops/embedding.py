@@ -2,8 +2,8 @@
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
-from . import arithmetic, index, reduction, shape
-from ._define import composite, library
+from . import arithmetic, creation, index, reduction, shape
+from ._define import composite, library, planned
 from ._indexed import read
 
 _dtypes = _tensor.dtypes()
@@ -28,6 +28,9 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     return read(*core.along(core.plain(weight), 0, indices, False, index.out_of_self(weight.shape[0])))
 
 
+embedding.quick = core.quick["embedding"]
+
+
 @embedding.backward_of
 def _(grad, indices, padding_idx, scale_grad_by_freq, shapes):
     flat = shape.reshape(indices, (-1,))
@@ -42,28 +45,32 @@ def _(grad, indices, padding_idx, scale_grad_by_freq, shapes):
 
 def _frequencies(flat, n):
     """How often each index occurs, for each index."""
-    from . import creation
-
     ones = creation.ones(tuple(flat.shape), dtype=_int64, device=flat.device)
     return index.index_select(index.index_add(creation.zeros((n,), dtype=_int64, device=flat.device), 0, flat, ones), 0, flat)
+
+
+@planned
+def _classes(n, device):
+    return creation.arange(n, device=device)
 
 
 @composite(where="functional")
 def one_hot(tensor, num_classes=-1):
     """Integers (*) as rows of zeros with a one: int64 (*, num_classes); -1 takes the largest value plus one."""
-    from . import creation
-
     if tensor.dtype is not _int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if tensor.numel() == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         return creation.zeros((*tensor.shape, num_classes), dtype=_int64, device=tensor.device)
-    low, high = (0, -1) if tensor.is_meta and num_classes > 0 else (int(reduction.amin(tensor)), int(reduction.amax(tensor)))
+    if tensor.is_meta and num_classes > 0:
+        low, high = 0, -1
+    else:
+        low, high = core.extent(tensor) or (int(reduction.amin(tensor)), int(reduction.amax(tensor)))
     if low < 0:
         raise RuntimeError("Class values must be non-negative.")
     if num_classes == -1:
         num_classes = high + 1
     elif high >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return shape.cast(arithmetic.eq(shape.unsqueeze(tensor, -1), creation.arange(num_classes, device=tensor.device)), _int64)
+    return shape.cast(arithmetic.eq(shape.unsqueeze(tensor, -1), _classes(num_classes, tensor.device)), _int64)

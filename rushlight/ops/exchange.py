@@ -37,6 +37,8 @@ def _repr(t):
 
 def _format(self, spec):
     """``format(t, spec)``: a 0-dim tensor formats as its number; others only take an empty spec."""
+    if self.ndim == 0:
+        return format(self.item(), spec)
     from .._tensor_str import tensor_format
 
     return tensor_format(self, spec)

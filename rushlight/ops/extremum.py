@@ -4,7 +4,7 @@ from .. import return_types
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from ..lang import functions as fn
-from . import arithmetic, reduction, shape
+from . import arithmetic, creation, reduction, shape
 from ._define import composite, library, rowwise
 from .index import title
 
@@ -26,7 +26,7 @@ def _min_and_index(input, dim=None, keepdim=False):
 
 def put_along(grad, sizes, dim, keepdim, indices):
     """The adjoint of picking one element of each row: zeros of the input's sizes with ``grad`` at ``indices``."""
-    from . import creation, gather
+    from . import gather
 
     if not sizes:
         return grad
@@ -64,8 +64,6 @@ def _along(name, both, label):
 
 
 def _zero_index(like):
-    from . import creation
-
     return creation.zeros((), dtype=_tensor.dtypes()["int64"], device=like.device)
 
 

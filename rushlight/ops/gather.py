@@ -5,7 +5,7 @@ import warnings
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
-from . import arithmetic, joining, masks, reduction, shape
+from . import arithmetic, creation, joining, masks, reduction, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
 from .index import check_source, check_tensor, one_element, out_of_bounds, title, zeros_of
@@ -62,6 +62,9 @@ def gather(input, dim, index, *, sparse_grad=False):
                 f"{list(input.shape)} apart from dimension {dim}"
             )
     return read(*_elements(core.plain(input), dim, index))
+
+
+gather.quick = core.quick["gather"]
 
 
 @gather.backward_of
@@ -140,6 +143,9 @@ def _adding(input):
     return "or" if input.dtype is _bool else "add"
 
 
+scatter_add.quick = scatter_add.inplace.quick = core.quick["scatter_add"]
+
+
 @scatter_add.backward_of
 def _(grad, dim, index, needs, shapes):
     return grad, _gathered(grad, dim, index, shapes[1]) if needs[1] else None
@@ -150,6 +156,9 @@ def _scatter_src(input, dim, index, src):
     dim = _wrap(dim, input.ndim)
     _check_scatter("scatter", input, dim, index, src)
     _scatter("set", input, dim, index, src)
+
+
+_scatter_src.quick = _scatter_src.inplace.quick = core.quick["scatter_src"]
 
 
 @_scatter_src.backward_of
@@ -166,6 +175,9 @@ def _scatter_value(input, dim, index, value):
     spread = shape.expand(one_element(value, input), tuple(index.shape))
     _check_scatter("scatter", input, dim, index, spread)
     _scatter("set", input, dim, index, spread)
+
+
+_scatter_value.quick = _scatter_value.inplace.quick = core.quick["scatter_value"]
 
 
 @_scatter_value.backward_of
@@ -285,8 +297,6 @@ def _combine(kind, input, dim, index, src):
 
 def _counts(input, dim, index, include_self):
     """How many elements met in each place; 1 where none did."""
-    from . import creation
-
     counts = creation.full(tuple(input.shape), int(include_self), dtype=_int64, device=input.device)
     _scatter("add", counts, dim, index, creation.ones(tuple(index.shape), dtype=_int64, device=index.device))
     return arithmetic.clamp_min(counts, 1)
@@ -462,8 +472,11 @@ def take_along_dim(input, indices, dim=None):
     dim = _wrap(dim, input.ndim)
     if not input.ndim:
         return gather(input, 0, indices)
-    common = list(
-        joining.common_shape(*([1 if d == dim else n for d, n in enumerate(t.shape)] for t in (input, indices)))
-    )
-    input, indices = (shape.expand(t, common[:dim] + [t.shape[dim]] + common[dim + 1 :]) for t in (input, indices))
+    mine, theirs = ([1 if d == dim else n for d, n in enumerate(t.shape)] for t in (input, indices))
+    if mine != theirs:
+        common = list(joining.common_shape(mine, theirs))
+        input, indices = (shape.expand(t, common[:dim] + [t.shape[dim]] + common[dim + 1 :]) for t in (input, indices))
+    bounds = core.extent(indices)
+    if bounds and bounds[0] >= 0:
+        return gather(input, dim, indices)
     return gather(input, dim, masks.where(indices < 0, indices + input.shape[dim], indices))  # negative ones count from the end

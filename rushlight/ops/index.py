@@ -4,7 +4,7 @@ relatives."""
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core.operator import dtype_name
-from . import arithmetic, shape
+from . import arithmetic, creation, shape
 from ._define import library
 from ._indexed import read, write, writing
 from .joining import _wrap
@@ -65,6 +65,9 @@ def index_select(input, dim, index):
     return out if input.ndim else shape.reshape(out, ())
 
 
+index_select.quick = core.quick["index_select"]
+
+
 @index_select.backward_of
 def _(grad, dim, index, shapes):
     return index_add(zeros_of(shapes[0], grad), dim, index, grad)
@@ -72,8 +75,6 @@ def _(grad, dim, index, shapes):
 
 def zeros_of(sizes, grad):
     """Zeros of a shape, with ``grad``'s dtype and device."""
-    from . import creation
-
     return creation.zeros(sizes, dtype=grad.dtype, device=grad.device)
 
 
@@ -140,6 +141,9 @@ def index_add(input, dim, index, source, *, alpha=1):
     )
 
 
+index_add.quick = index_add.inplace.quick = core.quick["index_add"]
+
+
 @index_add.backward_of
 def _(grad, dim, index, alpha, needs, shapes):
     given = None
@@ -194,6 +198,9 @@ def _check_copied_slices(input, dim, index, source):
         )
 
 
+index_copy.quick = index_copy.inplace.quick = core.quick["index_copy"]
+
+
 @index_copy.backward_of
 def _(grad, dim, index, needs, shapes):
     given = shape.reshape(index_select(grad, dim, index), shapes[1]) if needs[1] else None
@@ -226,9 +233,10 @@ def _is_complex(value):
 
 def one_element(value, like):
     """A number or 0-dim tensor as a 0-dim tensor of ``like``'s dtype."""
-    from . import creation
-
     return shape.cast(value, like.dtype) if isinstance(value, Tensor) else creation.full((), value, dtype=like.dtype, device=like.device)
+
+
+index_fill.quick = index_fill.inplace.quick = core.quick["index_fill"]
 
 
 @index_fill.backward_of

@@ -10,7 +10,7 @@ from .._core.convert import frombuffer
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, reduction, shape
+from . import arithmetic, creation, reduction, shape
 from ._define import composite, pointwise, rowwise
 from .index import check_tensor, title
 
@@ -178,8 +178,6 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
 
     invert: true for those that do not occur. ``assume_unique`` is accepted and makes no difference to the result.
     """
-    from . import creation
-
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError(
             f"isin() received an invalid combination of arguments - got ({type(elements).__name__}, "

@@ -4,7 +4,8 @@ from .._core import joining as _core
 from .._core import operator as _operator
 from .._core import tape as _tape
 from .._core import tensor as _tensor
-from . import shape
+from .._core import view as _view
+from . import creation, shape
 from ._define import composite, library
 
 Tensor, Size = _tensor.Tensor, _tensor.Size
@@ -44,6 +45,9 @@ def _cat(tensors, dim):
     return _core.cat(tensors, dim, _common_dtype(tensors))
 
 
+_cat.quick = _core.quick["_cat"]
+
+
 @_cat.backward_of
 def _(grad, dim, needs, shapes):
     start, grads = 0, []
@@ -72,9 +76,15 @@ def cat(tensors, dim=0, *, axis=None):
     return _cat(tensors, _wrap(dim, ndim))
 
 
+cat.quick = _core.quick["cat"]
+
+
 @library(where="", differentiable="tensors", label="Stack")
 def _stack(tensors, dim):
     return _core.stack(tensors, dim, _common_dtype(tensors))
+
+
+_stack.quick = _core.quick["stack"]
 
 
 @_stack.backward_of
@@ -91,6 +101,9 @@ def stack(tensors, dim=0):
     return _stack(tensors, _wrap(dim, tensors[0].ndim + 1))
 
 
+stack.quick = _core.quick["stack"]
+
+
 @composite(where="function")
 def hstack(tensors):
     """Joined along dim 1 (dim 0 for 1-d tensors)."""
@@ -98,10 +111,16 @@ def hstack(tensors):
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
+hstack.quick = _core.quick["hstack"]
+
+
 @composite(where="function", aliases=("row_stack",))
 def vstack(tensors):
     """Joined along dim 0; 1-d tensors become rows."""
     return cat(atleast_2d(_some("vstack", tensors)), 0)
+
+
+vstack.quick = _core.quick["vstack"]
 
 
 @composite(where="function")
@@ -129,10 +148,11 @@ def _split(input, sizes, dim):
     return tuple(parts)
 
 
+_split.quick = _view.quick["split"]
+
+
 @_split.backward_of
 def _(grads, input, sizes, dim):
-    from . import creation
-
     if all(g is None for g in grads):
         return None
     like = next(g for g in grads if g is not None)
@@ -174,6 +194,9 @@ def split(input, split_size_or_sections, dim=0):
     return tuple(_split(input, tuple(sizes), dim))
 
 
+split.quick = _view.quick["split"]
+
+
 @composite(aliases=("unsafe_chunk",))
 def chunk(input, chunks, dim=0):
     """At most ``chunks`` views of equal pieces along a dim (the last may be smaller)."""
@@ -184,6 +207,9 @@ def chunk(input, chunks, dim=0):
     n = input.shape[_wrap(dim, input.ndim)]
     size = -(-n // chunks)
     return split(input, size if size else [0] * chunks, dim)
+
+
+chunk.quick = _view.quick["chunk"]
 
 
 @composite
@@ -238,10 +264,11 @@ def _unbind(input, dim):
     return parts
 
 
+_unbind.quick = _view.quick["unbind"]
+
+
 @_unbind.backward_of
 def _(grads, input, dim):
-    from . import creation
-
     if all(g is None for g in grads):
         return None
     zero = None
@@ -257,6 +284,9 @@ def unbind(input, dim=0):
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return tuple(_unbind(input, _wrap(dim, input.ndim)))
+
+
+unbind.quick = _view.quick["unbind"]
 
 
 # -- broadcasting --
@@ -399,8 +429,6 @@ def cartesian_prod(*tensors):
 @composite(where="function")
 def block_diag(*tensors):
     """A matrix with the given ones along its diagonal and zeros elsewhere."""
-    from . import creation
-
     for i, t in enumerate(tensors):
         if t.ndim > 2:
             raise RuntimeError(

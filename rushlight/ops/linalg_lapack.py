@@ -7,9 +7,11 @@ The functions return such memory, which :func:`turned` shows as the matrix that 
 
 import functools
 
+from .._core import tensor as _tensor
 from .._core.lapack import Scratch, run
 from . import creation, shape
 
+_dtypes = _tensor.dtypes()
 _LETTERS = {8: "s", 9: "d", 10: "c", 11: "z"}
 
 
@@ -34,9 +36,7 @@ def real_dtype(x):
 
 
 def _dtype(name):
-    from .._core import tensor
-
-    return tensor.dtypes()[name]
+    return _dtypes[name]
 
 
 def columns(x, extra=0):
@@ -81,14 +81,24 @@ def to_int32(x):
     return shape.cast(x, _dtype("int32"))
 
 
+_workspaces = {}
+"""How much working memory routines asked for, by their sizes and letters."""
+
+
 def _with_workspace(routine, like, batch, work, before, after):
     """Call a routine that wants (work, lwork) between its other arguments, in the size that it asks for."""
     if not batch:
         return
-    answer = empty(like, 1)
-    run(routine, 1, work, *before, (answer.data_ptr(), 0), -1, *after)
-    size = answer[0].item()
-    size = max(1, int(size.real if isinstance(size, complex) else size))
+    key = (routine, *(a for a in (*before, *after) if not isinstance(a, tuple)))
+    size = _workspaces.get(key)
+    if size is None:
+        answer = empty(like, 1)
+        run(routine, 1, work, *before, (answer.data_ptr(), 0), -1, *after)
+        size = answer[0].item()
+        size = max(1, int(size.real if isinstance(size, complex) else size))
+        if len(_workspaces) >= 1024:
+            _workspaces.clear()
+        _workspaces[key] = size
     run(routine, batch, work, *before, Scratch(size * like.element_size()), size, *after)
 
 

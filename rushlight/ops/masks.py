@@ -6,7 +6,7 @@ import warnings
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core.operator import Library, Signature, deliver_out
-from . import arithmetic, joining, shape
+from . import arithmetic, creation, joining, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
 from .index import check_tensor, title, zeros_of
@@ -111,8 +111,6 @@ def argwhere(input):
 @composite
 def nonzero_static(input, *, size, fill_value=-1):
     """The first ``size`` rows of :func:`nonzero`; where there are fewer, the rest is filled with ``fill_value``."""
-    from . import creation
-
     found = _coordinates(input)
     n = min(found.shape[0], size)
     rest = creation.full((size - n, input.ndim), fill_value, dtype=_int64, device=input.device)

@@ -7,7 +7,7 @@ import warnings
 from .._core import movement as core
 from .._core import operator as _operator
 from .._core import tensor as _tensor
-from . import joining, reduction, shape
+from . import creation, joining, reduction, shape
 from ._define import composite, library
 from .joining import _wrap
 
@@ -50,6 +50,8 @@ def flip(input, *positions, dims=None):
     """
     if not positions and dims is None:
         raise TypeError('flip() missing 1 required positional arguments: "dims"')
+    if len(positions) == 1 and type(positions[0]) is int:
+        return _flip(input, (_wrap(positions[0], input.ndim),))
     return _flip(input, _distinct(_ints(positions or (dims,)), input.ndim))
 
 
@@ -78,6 +80,9 @@ def _roll(input, shifts, dims):
     return input if dims and input.ndim else shape.clone(input)
 
 
+_roll.quick = core.quick["roll"]
+
+
 @_roll.backward_of
 def _(grad, shifts, dims):
     return _roll(grad, [-s for s in shifts], dims)
@@ -101,6 +106,9 @@ def roll(input, shifts, dims=()):
     if not input.ndim:
         raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     return _roll(input, shifts, tuple(_wrap(d, input.ndim) for d in dims))
+
+
+roll.quick = core.quick["roll"]
 
 
 @composite
@@ -403,8 +411,6 @@ def constant_pad_nd(input, pad, value=0):
 
     Negative amounts cut. Raises RuntimeError where nothing at all would be left of a dim.
     """
-    from . import creation
-
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) // 2 > input.ndim:
@@ -452,6 +458,9 @@ def _cut(input, dim, before, after):
             f"  Padding ({before}, {after}) removes more than the {input.shape[dim]} elements of dimension {dim}."
         )
     return shape.narrow(input, dim, max(-before, 0), kept)
+
+
+constant_pad_nd.quick = core.quick["pad"]
 
 
 @constant_pad_nd.backward_of

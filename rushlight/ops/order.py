@@ -4,7 +4,7 @@ import math
 
 from .._core import operator as _operator
 from .._core import tensor as _tensor
-from . import arithmetic, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
+from . import arithmetic, creation, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
 from ._define import composite, library
 from .extremum import _check_dim
 from .index import title
@@ -64,8 +64,6 @@ def _median_form(name, skip_nan, doc):
             return sorting._named(name, _median(name, input, dim, keepdim, skip_nan), out)
         _check_order("median", input)
         if input.numel() == 0:
-            from . import creation
-
             return creation.full(
                 (),
                 math.nan if input.is_floating_point() else -(2**63) if input.dtype is _int64 else 0,
@@ -91,8 +89,6 @@ nanmedian = _median_form(
 
 @library(where="", differentiable="input", label="Mode", batch="along")
 def _mode(input, dim, keepdim):
-    from . import creation
-
     x = sorting.last(input, dim)
     rows, order = sorting.core.least(x, x.shape[-1], False, True)
     n = rows.shape[-1]
@@ -163,8 +159,6 @@ def _between(rows, rank, interpolation):
 
 
 def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
-    from . import creation
-
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
@@ -418,8 +412,6 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
 def pdist(input, p=2.0):
     """The p-norm distances between all pairs of rows of a matrix, as the upper triangle of :func:`cdist`, row by row.
     """
-    from . import creation
-
     if input.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
     if not input.is_floating_point():

@@ -5,6 +5,7 @@ remembers its *tap*, the number of its place within the window, in a byte: indic
 with stride s the input's places fall into s residues, and all those of one residue are reached by the same taps.
 """
 
+import functools
 import itertools
 
 from .._core import indexing as core
@@ -31,6 +32,7 @@ class Windows:
         self.window, self.stride, self.padding, self.dilation = tuple(window), tuple(stride), tuple(padding), tuple(dilation)
         self.size, self.places = tuple(size), tuple(places)
         self.taps = list(itertools.product(*map(range, self.window)))
+        self.edges = [(p, max(0, (m - 1) * s + d * (k - 1) + 1 - n - p)) for k, s, p, d, n, m in self.dims()]
 
     def flat(self):
         """The same in an image of one row, for windows of one dim."""
@@ -43,34 +45,44 @@ class Windows:
     def dims(self):
         return zip(self.window, self.stride, self.padding, self.dilation, self.size, self.places)
 
+    @functools.cached_property
+    def cuts(self):
+        """For each tap the key of what it reads, for all places of the output."""
+        return [
+            (..., *(slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap, self.dims()))) for tap in self.taps
+        ]
+
     def views(self, x, value):
-        """For each tap, what it reads, for all places of the output; ``value`` outside of x."""
-        edges = [(p, max(0, (m - 1) * s + d * (k - 1) + 1 - n - p)) for k, s, p, d, n, m in self.dims()]
-        if any(a or b for a, b in edges):
-            x = movement.constant_pad_nd(x, [a for pair in reversed(edges) for a in pair], value)
-        for tap in self.taps:
-            cuts = (slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap, self.dims()))
-            yield x[(..., *cuts)]
+        """For each tap, what it reads; ``value`` outside of x."""
+        x = around(x, self.edges, value)
+        return [x[cut] for cut in self.cuts]
 
     def halves(self, x, value):
-        """As :meth:`views`, but (what, half): where windows are two columns apart, pairs of columns are read as one number.
+        """(views, for each tap the number of its view and None). Where windows are two columns apart, pairs of columns are read as one
+        number, and which half of it stands in place of None.
 
         Reading every other element takes a gather; reading all and parting them in registers does not.
         """
         if x.dtype.itemsize != 4 or self.stride[-1] != 2:
-            return [(view, None) for view in self.views(x, value)]
-        edges = [(p, max(0, (m - 1) * s + d * (k - 1) + 1 - n - p)) for k, s, p, d, n, m in self.dims()]
-        before, after = edges[-1]
-        edges[-1] = (before, after + (before + after + self.size[-1]) % 2)
+            return _alone(self.views(x, value))
+        edges, cuts, parts = self._halves
         pairs = shape.view(shape.contiguous(around(x, edges, value)), _int64)
-        found, out = {}, []
+        return [pairs[cut] for cut in cuts], parts
+
+    @functools.cached_property
+    def _halves(self):
+        """(edges of the image of pairs, keys of the views of it, (number of a view, half) for each tap)."""
+        before, after = self.edges[-1]
+        edges = [*self.edges[:-1], (before, after + (before + after + self.size[-1]) % 2)]
+        numbers, cuts, parts = {}, [], []
         for tap in self.taps:
             column, half = divmod(tap[-1] * self.dilation[-1], 2)
-            if (key := (*tap[:-1], column)) not in found:
-                cuts = [slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap[:-1], self.dims())]
-                found[key] = pairs[(..., *cuts, slice(column, column + self.places[-1]))]
-            out.append((found[key], half))
-        return out
+            if (key := (*tap[:-1], column)) not in numbers:
+                numbers[key] = len(cuts)
+                inner = (slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap[:-1], self.dims()))
+                cuts.append((..., *inner, slice(column, column + self.places[-1])))
+            parts.append((numbers[key], half))
+        return edges, cuts, tuple(parts)
 
     def in_pairs(self):
         """The windows of an image whose columns are joined in pairs, for windows two columns wide and apart."""
@@ -111,10 +123,14 @@ def shifted(x, margins, offsets, sizes):
 # -- kernels --
 
 
+_kinds = {}
+
+
 def run(kernel, arguments, *operands):
     """Runs ``kernel(type, *arguments)`` over operands of one shape, those that it writes first."""
-    kind = f"{kernel.__name__}{arguments}"
-    if kind not in KINDS:
+    kind = _kinds.get((kernel, arguments))
+    if kind is None:
+        kind = _kinds[kernel, arguments] = f"{kernel.__name__}{arguments}"
         KINDS[kind] = lambda type: kernel(type, *arguments)
     core.run(kind, *operands)
 
@@ -128,13 +144,15 @@ def _part(operand, half, compute):
     return word if compute == "i32" else ex.make("bitcast", (word,), compute)
 
 
-def _joined(views):
-    """Operands without repetition, and (position among them, half) for each view."""
-    operands = []
-    for view, _ in views:
-        if not any(view is x for x in operands):
-            operands.append(view)
-    return operands, tuple((next(i for i, x in enumerate(operands) if x is view), half) for view, half in views)
+def _stretches(reads, most):
+    """What :meth:`Windows.halves` gives, cut where one kernel reads no more: (number of the first tap, views, parts) each."""
+    views, parts = reads
+    if len(parts) <= most:
+        yield 0, views, parts
+        return
+    for i in range(0, len(parts), most):
+        numbers = list(dict.fromkeys(number for number, _ in parts[i : i + most]))
+        yield i, [views[n] for n in numbers], tuple((numbers.index(n), half) for n, half in parts[i : i + most])
 
 
 def _maximum(type, first, parts, taps):
@@ -229,10 +247,9 @@ def _maxima(input, windows, traced):
     """Maxima and, if ``traced``, their taps."""
     out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
     best = shape.expand(creation.full((), _lowest(input.dtype), dtype=input.dtype, device=input.device), out.shape)
-    views = windows.halves(input, _lowest(input.dtype))
+    reads = windows.halves(input, _lowest(input.dtype))
     if not traced:
-        for i in range(0, len(views), _TERMS):
-            operands, parts = _joined(views[i : i + _TERMS])
+        for _, operands, parts in _stretches(reads, _TERMS):
             run(_maximum, (0, parts, None), out, best, *operands)
             best = out
         return out, None
@@ -241,8 +258,7 @@ def _maxima(input, windows, traced):
     taps = creation.empty(tuple(out.shape), dtype=dtype, device=input.device)
     first = _first_taps(windows, dtype, input.device) if any(windows.padding) else creation.zeros((), dtype=dtype, device=input.device)
     first = shape.expand(first, out.shape)
-    for i in range(0, len(views), _MAXIMA):
-        operands, parts = _joined(views[i : i + _MAXIMA])
+    for i, operands, parts in _stretches(reads, _MAXIMA):
         run(_maximum, (i, parts, name), out, taps, best, first, *operands)
         best, first = out, taps
     return out, taps
@@ -349,14 +365,19 @@ def _flat_places(taps, windows):
 # -- mean --
 
 
-def _summed(out, views, divisor):
-    """out = the sum of the views (as :meth:`Windows.halves` gives them), divided by ``divisor`` (a tensor, or None)."""
-    for i in range(0, len(views), _TERMS):
-        operands, parts = _joined(views[i : i + _TERMS])
-        last = divisor is not None and i + _TERMS >= len(views)
+def _summed(out, reads, divisor):
+    """out = the sum of what is read (as :meth:`Windows.halves` gives it), divided by ``divisor`` (a tensor, or None)."""
+    count = len(reads[1])
+    for i, operands, parts in _stretches(reads, _TERMS):
+        last = divisor is not None and i + _TERMS >= count
         operands = [*([out] if i else []), *operands, *([shape.expand(divisor, out.shape)] if last else [])]
         run(_sum, (parts, int(i > 0), last), out, *operands)
     return out
+
+
+def _alone(views):
+    """Views, each of which is read by one tap."""
+    return views, tuple((i, None) for i in range(len(views)))
 
 
 def _means(rank):
@@ -374,12 +395,12 @@ def _means(rank):
         lead = grad.shape[: -len(windows.size)]
         out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
         margins = windows.margins()
-        grad = around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), [(grad, None)], divisor), margins, 0)
+        grad = around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), _alone([grad]), divisor), margins, 0)
         for cut, reaching in windows.residues():
             target = out[(..., *cut)]
             if reaching:
                 sizes = target.shape[len(lead) :]
-                _summed(target, [(shifted(grad, margins, o, sizes), None) for _, o in reaching], None)
+                _summed(target, _alone([shifted(grad, margins, o, sizes) for _, o in reaching]), None)
             else:
                 shape.zero_(target)
         return out

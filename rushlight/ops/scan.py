@@ -4,7 +4,7 @@ from .. import return_types
 from .._core import operator as _operator
 from .._core import scan as core
 from .._core import tensor as _tensor
-from . import arithmetic, elementary, movement, reduction, shape
+from . import arithmetic, creation, elementary, movement, reduction, shape
 from ._define import composite, library
 from .index import title, zeros_of
 from .joining import _wrap, cat
@@ -51,6 +51,9 @@ def _complex(real, imag):
     return casting.complex(real, imag)
 
 
+_cumsum.quick = core.quick["cumsum"]
+
+
 @_cumsum.backward_of
 def _(grad, dim):
     return _reverse_sum(grad, dim)
@@ -70,6 +73,9 @@ def cumsum(input, dim, *, dtype=None):
     return _cumsum(input, _wrap(dim, input.ndim), _result_dtype("cumsum", input, dtype))
 
 
+cumsum.quick = core.quick["cumsum"]
+
+
 @library(where="", differentiable="input", label="Cumprod", batch="along")
 def _cumprod(input, dim, dtype):
     if dtype.is_complex:
@@ -87,6 +93,9 @@ def _complex_products(x, dim):
     return shape.clone(x)
 
 
+_cumprod.quick = core.quick["cumprod"]
+
+
 @_cumprod.backward_of
 def _(grad, input, dim, result):
     # d out[j] / d x[k] is the product of all x[i], i <= j, but x[k]: those before k times those after it. No division,
@@ -101,8 +110,6 @@ def _(grad, input, dim, result):
 
 def _shifted(x, dim, first, by=1):
     """``x`` moved on along ``dim`` by one (or back, by -1), with ``first`` in the place that becomes free."""
-    from . import creation
-
     n = x.shape[dim]
     if n == 0:
         return x
@@ -114,6 +121,9 @@ def _shifted(x, dim, first, by=1):
 def cumprod(input, dim, *, dtype=None):
     """The running products along ``dim``; integers are multiplied as int64 unless ``dtype`` says otherwise."""
     return _cumprod(input, _wrap(dim, input.ndim), _result_dtype("cumprod", input, dtype))
+
+
+cumprod.quick = core.quick["cumprod"]
 
 
 @library(where="", differentiable="input factors")

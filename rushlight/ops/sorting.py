@@ -8,7 +8,7 @@ from .._core import indexing as _indexing
 from .._core import operator as _operator
 from .._core import sorting as core
 from .._core import tensor as _tensor
-from . import arithmetic, gather, joining, movement, reduction, shape
+from . import arithmetic, creation, gather, joining, movement, reduction, shape
 from ._define import composite, library
 from .index import title, zeros_of
 from .joining import _wrap
@@ -53,6 +53,9 @@ def _sort(input, dim, descending):
     return back(values, input, dim), back(indices, input, dim)
 
 
+_sort.quick = core.quick["_sort"]
+
+
 @_sort.backward_of
 def _(grads, dim, indices, shapes):
     return spread(grads[0], dim, indices, shapes[0])
@@ -80,10 +83,17 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     return _named("sort", _sort(input, dim, bool(descending)), out)
 
 
+sort.quick = core.quick["sort"]
+core.set_named(sort=return_types.sort, topk=return_types.topk)
+
+
 @composite
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that :func:`sort` gives."""
     return sort(input, dim, descending).indices
+
+
+argsort.quick = core.quick["argsort"]
 
 
 @composite
@@ -96,6 +106,9 @@ def msort(input):
 def _topk(input, k, dim, largest, sorted):
     values, indices = core.least(last(input, dim), k, largest, sorted)
     return back(values, input, dim), back(indices, input, dim)
+
+
+_topk.quick = core.quick["_topk"]
 
 
 @_topk.backward_of
@@ -120,13 +133,14 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     return _named("topk", _topk(input, int(k), dim, bool(largest), bool(sorted)), out)
 
 
+topk.quick = core.quick["topk"]
+
+
 @library(where="", differentiable="input", label="Kthvalue", batch="along")
 def pick(input, dim, keepdim, ranks):
     """(values, indices) of the element of each rank along ``dim``; ranks: an int, or a tensor of the shape without
     ``dim``.
     """
-    from . import creation
-
     x = last(input, dim)
     lead = tuple(x.shape[:-1])
     ranks = (
@@ -199,6 +213,12 @@ def _runs(differs, n):
     return starts, scan.cumsum(first, 0) - 1
 
 
+def _distinct(values, numbered):
+    """:func:`_runs` of a vector; without the numbers, where they are not asked for, if that is quicker."""
+    starts = None if numbered else core.run_starts(values)
+    return _runs(arithmetic.ne(values[1:], values[:-1]), values.shape[0]) if starts is None else (starts, None)
+
+
 def _positions(mask):
     from . import masks
 
@@ -206,8 +226,6 @@ def _positions(mask):
 
 
 def _lengths(starts, n):
-    from . import creation
-
     return joining.cat([starts[1:], creation.full((min(starts.shape[0], 1),), n, dtype=_int64, device=starts.device)]) - starts
 
 
@@ -235,7 +253,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     flat = shape.reshape(x, (-1,))
     n = flat.shape[0]
     values, order = sort(flat)
-    starts, numbers = _runs(arithmetic.ne(values[1:], values[:-1]), n)
+    starts, numbers = _distinct(values, return_inverse)
     inverse = shape.reshape(_unmoved(order, numbers), tuple(input.shape)) if return_inverse else None
     return _result(
         values[starts], inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts
@@ -243,8 +261,6 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 
 
 def _unique_slices(x, dim, return_inverse, return_counts):
-    from . import creation
-
     rows = shape.transpose(x, 0, dim)
     n = rows.shape[0]
     if n == 0 or x.numel() == 0:
@@ -272,17 +288,15 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     x = input.detach()
     if dim is None:
         rows = shape.reshape(x, (-1,))
-        differs = arithmetic.ne(rows[1:], rows[:-1])
+        starts, numbers = _distinct(rows, return_inverse)
     else:
         dim = _wrap(dim, input.ndim)
         rows = shape.transpose(x, 0, dim)
         flat = shape.reshape(rows, (rows.shape[0], -1))
-        differs = reduction.any(arithmetic.ne(flat[1:], flat[:-1]), 1)
-    n = rows.shape[0]
-    starts, numbers = _runs(differs, n)
+        starts, numbers = _runs(reduction.any(arithmetic.ne(flat[1:], flat[:-1]), 1), rows.shape[0])
     values = rows[starts] if dim is None else shape.transpose(rows[starts], 0, dim)
-    inverse = shape.reshape(numbers, tuple(input.shape)) if dim is None else numbers
-    return _result(values, inverse, _lengths(starts, n), return_inverse, return_counts)
+    inverse = shape.reshape(numbers, tuple(input.shape)) if dim is None and return_inverse else numbers
+    return _result(values, inverse, _lengths(starts, rows.shape[0]) if return_counts else None, return_inverse, return_counts)
 
 
 # -- binary search --
@@ -328,8 +342,6 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     The place before equal elements, with ``right=True`` (or ``side='right'``) behind them. sorted_sequence: 1-d, or
     with input's leading dims; sorter: indices that sort it, if it is not.
     """
-    from . import creation
-
     values = (
         input
         if isinstance(input, Tensor)
@@ -363,8 +375,6 @@ def bincount(input, weights=None, minlength=0):
 
     weights: what each occurrence counts for; minlength: the least length of the result.
     """
-    from . import creation
-
     if input.is_floating_point() or input.is_complex() or input.dtype is _bool:
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{title(input)}'\n  It counts integers; convert with .long().")
     if minlength < 0:
@@ -437,8 +447,6 @@ def histc(input, bins=100, min=0, max=0):
 
     If those are equal: from the least element to the greatest.
     """
-    from . import creation
-
     _check_bins(input, bins)
     low, high = _limits("torch.histc", input, min, max)
     return _counted(input, creation.linspace(low, high, bins + 1, dtype=input.dtype, device=input.device), None)
@@ -477,8 +485,6 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
 
 def _grid(points, bins, span):
     """The edges along each coordinate."""
-    from . import creation
-
     n = points.shape[1]
     bins = [bins] * n if isinstance(bins, int) else list(bins)
     if len(bins) != n:
@@ -502,8 +508,6 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
 
     bins: the edges, or the number of equal bins over ``range`` (by default from the least element to the greatest).
     """
-    from . import creation
-
     if isinstance(bins, Tensor):
         edges = bins
         _check_bins(input, 1)

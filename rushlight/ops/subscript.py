@@ -13,7 +13,7 @@ from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core import view as _view
 from .._core.operator import dtype_name
-from . import arithmetic, shape
+from . import arithmetic, creation, shape
 from ._define import Entry, library, registry
 from ._indexed import write, writing
 
@@ -109,8 +109,6 @@ def _width(k):
 
 
 def _truth(k):
-    from . import creation
-
     return creation.full((1,), k, dtype=_bool)
 
 
@@ -197,14 +195,15 @@ def index(input, indices):
     return core.read(*_locate(core.plain(input), indices))
 
 
+index.quick = core.quick["index"]
+
+
 @index.backward_of
 def _(grad, indices, shapes):
     return index_put(_zeros(shapes[0], grad), indices, grad, True)
 
 
 def _zeros(sizes, like):
-    from . import creation
-
     return creation.zeros(sizes, dtype=like.dtype, device=like.device)
 
 
@@ -289,8 +288,6 @@ def _setitem(input, key, value):
 def _value(value, input):
     """A value to be written, as a tensor of the input's dtype: Python and NumPy numbers; sequences are refused, as in
     PyTorch."""
-    from . import creation
-
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
     if not isinstance(value, (int, float, complex)):

@@ -3,8 +3,8 @@
 import sys
 
 from ..lang import functions as fn
-from . import reduction, shape
-from ._define import composite, i64, library, pointwise
+from . import creation, reduction, shape
+from ._define import composite, i64, library, planned, pointwise
 from .index import zeros_of
 from .joining import _wrap
 
@@ -21,15 +21,18 @@ def _upper(input, row: i64, column: i64):
     return fn.where(fn.le(row, column), input, fn.cast(fn.const(0, "i64"), input.type))
 
 
+@planned
+def _coordinates(rows, columns, diagonal, device):
+    """The row of each element, counted from a diagonal, and its column: two vectors that broadcast to a matrix."""
+    return creation.arange(diagonal, rows + diagonal, device=device).unsqueeze(1), creation.arange(columns, device=device)
+
+
 def _triangle(name, part, doc):
     def definition(input, diagonal=0):
-        from . import creation
-
         if input.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         rows, columns = input.shape[-2:]
-        row = creation.arange(diagonal, rows + diagonal, device=input.device).unsqueeze(1)
-        return part(input, row, creation.arange(columns, device=input.device))
+        return part(input, *_coordinates(rows, columns, diagonal, input.device))
 
     definition.__name__, definition.__doc__ = name, doc
     return composite(definition, inplace=True)
@@ -54,8 +57,6 @@ triu = _triangle(
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the
     main one), zeros elsewhere."""
-    from . import creation
-
     rank = input.ndim + 1
     first, second = _wrap(dim1, rank), _wrap(dim2, rank)
     if first == second:

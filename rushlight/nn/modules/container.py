@@ -43,6 +43,8 @@ class _ModuleRow(Module):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return self._slice(index)
+        if type(index) is int and -len(self._modules) <= index < len(self._modules):
+            return list(self._modules.values())[index]
         return self._modules[self._key(index)]
 
     def __setitem__(self, index, module):

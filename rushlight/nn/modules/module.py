@@ -82,6 +82,9 @@ class _CallSignature:
         return Signature([Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)])
 
 
+_PLAIN = {bool, int, float, str, type(None)}  # what never is a parameter, buffer or module
+
+
 class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     """Base class of networks: subclass it, make layers in ``__init__``, use them in ``forward``.
 
@@ -178,7 +181,9 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
 
     def __setattr__(self, name, value):
         attributes = self.__dict__
-        if isinstance(value, Parameter):
+        if type(value) in _PLAIN and name in attributes:
+            object.__setattr__(self, name, value)
+        elif isinstance(value, Parameter):
             if "_parameters" not in attributes:
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
             self._forget(name, keep="_parameters")
@@ -362,8 +367,9 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
-        for module in self.children():
-            module.train(mode)
+        for module in self._modules.values():
+            if module is not None:
+                module.train(mode)
         return self
 
     def eval(self):

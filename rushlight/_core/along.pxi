@@ -1,0 +1,279 @@
+# The quick way (see Library.quick) of gather, scatter, index_select, index_add and their kind: the loop over target, values and offsets is filled
+# without making views of them. What is not common (another dtype, a shape that does not fit, an index outside) gets None: the operator's
+# definition knows its errors. Included by indexing.pyx.
+
+
+cdef bint _common(object t) noexcept:
+    """A tensor of the CPU with dims and elements, without lazy bits."""
+    return isinstance(t, Tensor) and (<Tensor>t).place == 0 and not (<Tensor>t).flags & (CONJ | NEG) and (<Tensor>t).ndim > 0 and (<Tensor>t).count > 0
+
+
+cdef int _common_dim(object dim, Tensor t) except -2:
+    """A dim argument as a position; -1 for one that is none of t's."""
+    cdef int64_t d
+    if type(dim) is not int:
+        return -1
+    d = dim
+    if d < 0:
+        d += t.ndim
+    return <int>d if 0 <= d < t.ndim else -1
+
+
+cdef int _put_operand(Loop* loop, int o, char* address, const int64_t* strides, int item, int still) noexcept:
+    """An operand with the loop's dims; its stride is 0 along the dim ``still``."""
+    cdef int d, k
+    loop.ptr[o] = address
+    for d in range(loop.ndim):
+        k = loop.ndim - 1 - d
+        loop.stride[o][d] = 0 if k == still or loop.size[d] == 1 else strides[k] * item
+    return 0
+
+
+cdef int _put_vector(Loop* loop, int o, Tensor offsets, int dim) noexcept:
+    """The offsets of an index vector, which walk one of the loop's dims only."""
+    cdef int d
+    loop.ptr[o] = offsets.address
+    for d in range(loop.ndim):
+        loop.stride[o][d] = 8 if d == loop.ndim - 1 - dim and loop.size[d] > 1 else 0
+    return 0
+
+
+cdef Tensor _elements_of(object input, object dim, object index, int* at):
+    """The offsets in ``input`` of an index for each element (of the same rank, within the other dims), or None."""
+    cdef Tensor x, i
+    cdef int d
+    cdef int64_t outside = 0
+    if not _common(input) or not _common(index):
+        return None
+    x, i = <Tensor>input, <Tensor>index
+    at[0] = _common_dim(dim, x)
+    if at[0] < 0 or i.ndim != x.ndim or i.code != I64 and i.code != I32:
+        return None
+    for d in range(x.ndim):
+        if d != at[0] and i.sizes[d] > x.sizes[d]:
+            return None
+    return _offsets(i, x.sizes[at[0]], x.strides[at[0]] * ITEMSIZE[x.code], False, &outside)
+
+
+cdef Tensor _slices_of(object input, object dim, object index, bint negative, int* at):
+    """The offsets in ``input`` of a vector of indices along a dim, or None."""
+    cdef Tensor x, i
+    cdef int64_t outside = 0
+    if not _common(input) or not _common(index):
+        return None
+    x, i = <Tensor>input, <Tensor>index
+    at[0] = _common_dim(dim, x)
+    if at[0] < 0 or i.ndim != 1 or i.code != I64 and i.code != I32:
+        return None
+    return _offsets(i, x.sizes[at[0]], x.strides[at[0]] * ITEMSIZE[x.code], negative, &outside)
+
+
+cdef int _set_sizes(Loop* loop, Tensor t) noexcept:
+    cdef int d
+    loop.n_operands, loop.ndim = 3, t.ndim
+    for d in range(t.ndim):
+        loop.size[d] = t.sizes[t.ndim - 1 - d]
+    return 0
+
+
+cdef object gather_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index)"""
+    cdef Loop loop
+    cdef int at = 0
+    cdef Tensor x, out
+    cdef Tensor offsets = _elements_of(<object>values[0], <object>values[1], <object>values[2], &at)
+    if offsets is None:
+        return None
+    x = <Tensor>values[0]
+    out = empty(x.code, offsets.ndim, offsets.sizes)
+    _set_sizes(&loop, out)
+    _put_operand(&loop, 0, out.address, out.strides, ITEMSIZE[x.code], -1)
+    _put_operand(&loop, 1, x.address, x.strides, ITEMSIZE[x.code], at)
+    _put_operand(&loop, 2, offsets.address, offsets.strides, 8, -1)
+    _run_unordered(&loop, "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
+    return out
+
+
+cdef object index_select_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index)"""
+    cdef Loop loop
+    cdef int at = 0, d
+    cdef int64_t[MAX_RANK] sizes
+    cdef Tensor x, out
+    cdef Tensor offsets = _slices_of(<object>values[0], <object>values[1], <object>values[2], False, &at)
+    if offsets is None:
+        return None
+    x = <Tensor>values[0]
+    for d in range(x.ndim):
+        sizes[d] = offsets.count if d == at else x.sizes[d]
+    out = empty(x.code, x.ndim, sizes)
+    _set_sizes(&loop, out)
+    _put_operand(&loop, 0, out.address, out.strides, ITEMSIZE[x.code], -1)
+    _put_operand(&loop, 1, x.address, x.strides, ITEMSIZE[x.code], at)
+    _put_vector(&loop, 2, offsets, at)
+    _run_unordered(&loop, "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
+    return out
+
+
+cdef object _rows_at(Tensor x, Tensor index, bint negative):
+    """x's positions along dim 0 at an index tensor of any rank, whose dims come in place of that one; None for an index outside."""
+    cdef Loop loop
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t outside = 0
+    cdef int d, extra = index.ndim - 1
+    cdef Tensor out
+    cdef Tensor offsets = _offsets(index, x.sizes[0], x.strides[0] * ITEMSIZE[x.code], negative, &outside)
+    if offsets is None or x.ndim + extra > MAX_RANK:
+        return None
+    memcpy(sizes, index.sizes, index.ndim * sizeof(int64_t))
+    memcpy(sizes + index.ndim, x.sizes + 1, (x.ndim - 1) * sizeof(int64_t))
+    out = empty(x.code, x.ndim + extra, sizes)
+    _set_sizes(&loop, x)
+    loop.size[x.ndim - 1] = offsets.count
+    for d in range(x.ndim):
+        strides[d] = out.strides[d + extra]
+    _put_operand(&loop, 0, out.address, strides, ITEMSIZE[x.code], -1)
+    _put_operand(&loop, 1, x.address, x.strides, ITEMSIZE[x.code], 0)
+    _put_vector(&loop, 2, offsets, 0)
+    _run_unordered(&loop, "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
+    return out
+
+
+cdef bint _positions(object index) noexcept:
+    return _common(index) and ((<Tensor>index).code == I64 or (<Tensor>index).code == I32)
+
+
+cdef object embedding_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(weight, indices, ...)"""
+    if not _common(<object>values[0]) or (<Tensor>values[0]).ndim != 2 or not _positions(<object>values[1]):
+        return None
+    return _rows_at(<Tensor>values[0], <Tensor>values[1], False)
+
+
+cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, indices): one index tensor, for the first dim"""
+    cdef object indices = <object>values[1]
+    if not _common(<object>values[0]) or type(indices) is not list or len(<list>indices) != 1 or not _positions((<list>indices)[0]):
+        return None
+    return _rows_at(<Tensor>values[0], <Tensor>(<list>indices)[0], True)
+
+
+cdef Tensor _common_source(Tensor target, object source, str kind):
+    """What is to be written, if it is of target's dtype and rank, or a number, or 0-dim; else None."""
+    cdef Tensor s
+    if type(source) is float and F16 <= target.code <= F64 or type(source) is int and I8 <= target.code <= F64 and -128 <= source <= 127:
+        return scalar_tensor(source, target.code)
+    if not isinstance(source, Tensor):
+        return None
+    s = <Tensor>source
+    if s.code != target.code or s.place or s.flags & (CONJ | NEG) or s.memory is target.memory or s.ndim and s.ndim != target.ndim:
+        return None
+    if kind != "set" and not (U8 <= s.code <= I64 or F32 <= s.code <= C128):
+        return None                          # half-width floats are added in float32, and bools by 'or'
+    return s
+
+
+cdef int _put_source(Loop* loop, Tensor s) noexcept:
+    cdef int d
+    if s.ndim:
+        return _put_operand(loop, 1, s.address, s.strides, ITEMSIZE[s.code], -1)
+    loop.ptr[1] = s.address
+    for d in range(loop.ndim):
+        loop.stride[1][d] = 0
+    return 0
+
+
+cdef object _scatter(str kind, object target, object dim, object index, object source):
+    cdef Loop loop
+    cdef int at = 0, d
+    cdef Tensor t, s
+    cdef Tensor offsets = _elements_of(target, dim, index, &at)
+    if offsets is None:
+        return None
+    t = <Tensor>target
+    s = _common_source(t, source, kind)
+    if s is None:
+        return None
+    for d in range(s.ndim):
+        if offsets.sizes[d] > s.sizes[d]:
+            return None
+    _set_sizes(&loop, offsets)
+    _put_operand(&loop, 0, t.address, t.strides, ITEMSIZE[t.code], at)
+    _put_source(&loop, s)
+    _put_operand(&loop, 2, offsets.address, offsets.strides, 8, -1)
+    _run_in_order(&loop, kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False)
+    return t
+
+
+cdef object scatter_add_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index, src)"""
+    return _scatter("add", <object>values[0], <object>values[1], <object>values[2], <object>values[3]) if _has_dims(values[3]) else None
+
+
+cdef object scatter_source_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index, src)"""
+    return _scatter("set", <object>values[0], <object>values[1], <object>values[2], <object>values[3]) if _has_dims(values[3]) else None
+
+
+cdef object scatter_value_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index, value)"""
+    return None if _has_dims(values[3]) else _scatter("set", <object>values[0], <object>values[1], <object>values[2], <object>values[3])
+
+
+cdef object _write_slices(str kind, object target, object dim, object index, object source, bint negative):
+    cdef Loop loop
+    cdef int at = 0, d
+    cdef Tensor t, s
+    cdef Tensor offsets = _slices_of(target, dim, index, negative, &at)
+    if offsets is None:
+        return None
+    t = <Tensor>target
+    s = _common_source(t, source, kind)
+    if s is None:
+        return None
+    for d in range(s.ndim):
+        if s.sizes[d] != (offsets.count if d == at else t.sizes[d]):
+            return None
+    _set_sizes(&loop, t)
+    loop.size[t.ndim - 1 - at] = offsets.count
+    _put_operand(&loop, 0, t.address, t.strides, ITEMSIZE[t.code], at)
+    _put_source(&loop, s)
+    _put_vector(&loop, 2, offsets, at)
+    _run_in_order(&loop, kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False)
+    return t
+
+
+cdef bint _has_dims(PyObject* value) noexcept:
+    return isinstance(<object>value, Tensor) and (<Tensor>value).ndim > 0
+
+
+cdef object index_add_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index, source, alpha)"""
+    if type(<object>values[4]) is not int or <object>values[4] != 1 or not _has_dims(values[3]):
+        return None
+    return _write_slices("add", <object>values[0], <object>values[1], <object>values[2], <object>values[3], False)
+
+
+cdef object index_copy_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index, source)"""
+    if not _has_dims(values[3]) or not isinstance(<object>values[2], Tensor) or (<Tensor>values[2]).code != I64:
+        return None
+    return _write_slices("set", <object>values[0], <object>values[1], <object>values[2], <object>values[3], False)
+
+
+cdef object index_fill_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index, value)"""
+    if _has_dims(values[3]) or isinstance(<object>values[2], Tensor) and (<Tensor>values[2]).code != I64:
+        return None
+    return _write_slices("set", <object>values[0], <object>values[1], <object>values[2], <object>values[3], True)
+
+
+quick = {
+    "embedding": native("embedding", embedding_quickly, None), "index": native("index", index_quickly, None),
+    "gather": native("gather", gather_quickly, None), "index_select": native("index_select", index_select_quickly, None),
+    "scatter_add": native("scatter_add", scatter_add_quickly, None), "scatter_src": native("scatter", scatter_source_quickly, None),
+    "scatter_value": native("scatter", scatter_value_quickly, None),
+    "index_add": native("index_add", index_add_quickly, None), "index_copy": native("index_copy", index_copy_quickly, None),
+    "index_fill": native("index_fill", index_fill_quickly, None),
+}

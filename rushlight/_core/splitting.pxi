@@ -1,0 +1,97 @@
+# The quick way (see Library.quick) of split, chunk and unbind: several views made by one call. Included by view.pyx.
+
+
+cdef int _position(object dim, Tensor t) except -2:
+    """A dim argument as a position, -1 for one that is none of t's."""
+    cdef int64_t d
+    if type(dim) is not int:
+        return -1
+    d = dim
+    if d < 0:
+        d += t.ndim
+    return <int>d if 0 <= d < t.ndim else -1
+
+
+cdef tuple _pieces(Tensor t, int dim, int64_t size):
+    """Views of ``size`` positions each, the last one of what is left."""
+    cdef int64_t start = 0, n = t.sizes[dim]
+    cdef list parts = []
+    cdef Tensor part
+    while start < n or start == 0:
+        part = narrow(t, dim, start, min(size, n - start), 1)
+        part.flags |= MULTI_VIEW
+        parts.append(part)
+        start += size
+    return tuple(parts)
+
+
+cdef object split_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, split_size_or_sections, dim)"""
+    cdef Tensor t
+    cdef int at
+    if not isinstance(<object>values[0], Tensor):
+        return None
+    t = <Tensor>values[0]
+    at = _position(<object>values[2], t)
+    if at < 0:
+        return None
+    if type(<object>values[1]) is int:
+        return _pieces(t, at, <object>values[1]) if <object>values[1] > 0 else None
+    return _sections(t, <object>values[1], at)
+
+
+cdef object _sections(Tensor t, object sizes, int dim):
+    cdef int64_t start = 0, size
+    cdef list parts = []
+    cdef Tensor part
+    if type(sizes) is not list and type(sizes) is not tuple:
+        return None
+    for each in sizes:
+        if type(each) is not int:
+            return None
+        size = each
+        if size < 0 or size > t.sizes[dim] - start:
+            return None
+        part = narrow(t, dim, start, size, 1)
+        part.flags |= MULTI_VIEW
+        parts.append(part)
+        start += size
+    return tuple(parts) if start == t.sizes[dim] else None
+
+
+cdef object chunk_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, chunks, dim)"""
+    cdef Tensor t
+    cdef int64_t chunks
+    cdef int at
+    if not isinstance(<object>values[0], Tensor) or type(<object>values[1]) is not int:
+        return None
+    t, chunks = <Tensor>values[0], <object>values[1]
+    at = _position(<object>values[2], t)
+    if at < 0 or chunks <= 0 or t.sizes[at] == 0:
+        return None
+    return _pieces(t, at, (t.sizes[at] + chunks - 1) // chunks)
+
+
+cdef object unbind_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim)"""
+    cdef Tensor t, part
+    cdef int64_t i
+    cdef int at
+    cdef list parts = []
+    if not isinstance(<object>values[0], Tensor):
+        return None
+    t = <Tensor>values[0]
+    at = _position(<object>values[1], t)
+    if at < 0:
+        return None
+    for i in range(t.sizes[at]):
+        part = select(t, at, i)
+        part.flags |= MULTI_VIEW
+        parts.append(part)
+    return tuple(parts)
+
+
+quick = {
+    "split": native("split", split_quickly, None), "chunk": native("chunk", chunk_quickly, None), "unbind": native("unbind", unbind_quickly, None),
+}

@@ -1,0 +1,188 @@
+"""The quick way of an operator (Library.quick) and its definition give the same results, and both leave the same gradients."""
+
+import pytest
+
+import rushlight as rl
+from rushlight.ops._define import registry
+
+A = rl.arange(24.0).reshape(4, 6) * 7 % 11
+I = rl.tensor([[0, 3], [2, 2], [1, 0], [3, 3]])
+V = rl.tensor([2, 0, 2])
+F = rl.nn.functional
+
+CALLS = {
+    "gather": """
+        A.gather(0, I) | A.gather(-2, I) | A.t().gather(1, I) | A.gather(0, I.int()) | A[::2].gather(1, I[:2]) | A.gather(0, I + 9)
+        A.gather(2, I) | A.gather(0, I[:, :0]) | A.long().gather(0, I)
+    """,
+    "index_select": """
+        A.index_select(0, V) | A.index_select(-1, V) | A.t().index_select(0, V) | A.index_select(1, -V) | A.index_select(0, V[:0])
+        A.half().index_select(0, V) | A.index_select(1, rl.tensor(2))
+    """,
+    "scatter_add": """
+        A.scatter_add(0, I, A) | A.scatter_add(1, I, A.t().contiguous().t()) | A.scatter_add(0, I, A[:, :2].long())
+        A.half().scatter_add(0, I, A.half()) | A.scatter_add(0, I, A[:1]) | (A > 3).scatter_add(0, I, A > 5)
+    """,
+    "_scatter_src": """
+        A.scatter(0, I, A) | A.scatter(1, I, A.flip(0)) | A.scatter(0, I, rl.tensor(1.0))
+    """,
+    "_scatter_value": """
+        A.scatter(0, I, 2.5) | A.scatter(0, I, 2) | A.long().scatter(0, I, 2) | A.long().scatter(0, I, 300) | A.scatter(0, I, True)
+        A.t().scatter(1, I, -1.0)
+    """,
+    "index_add": """
+        A.index_add(0, V, A[:3]) | A.index_add(1, V, A[:, :3], alpha=2) | A.t().index_add(0, V, A.t()[:3]) | A.index_add(0, V, A[:2])
+        A.index_add(0, -V, A[:3]) | A.index_add(0, V, A[:3].double())
+    """,
+    "index_copy": """
+        A.index_copy(0, V, A[:3]) | A.index_copy(-1, V, A[:, :3]) | A.index_copy(0, V.int(), A[:3]) | A.index_copy(0, V, A[:2])
+    """,
+    "index_fill": """
+        A.index_fill(0, V, 2.0) | A.index_fill(1, -V, 3) | A.index_fill(0, V, rl.tensor(4.0)) | A.index_fill(0, V + 5, 3)
+        A.index_fill(0, V, A)
+    """,
+    "embedding": """
+        F.embedding(I, A) | F.embedding(V, A.t()) | F.embedding(V.int(), A) | F.embedding(V + 5, A) | F.embedding(V[:0], A)
+    """,
+    "index": """
+        A[I] | A[V] | A.t()[V] | A[-V] | A[V + 7] | A[V.int()] | A[:, V] | A[None][rl.tensor([0, 0])]
+    """,
+    "cat": """
+        rl.cat([A, A]) | rl.cat([A, A], 1) | rl.cat([A, A.t()], 0) | rl.cat([A, A.long()]) | rl.cat((A, A), axis=-1)
+        rl.cat([A, rl.zeros(0)]) | rl.cat([A, A], 2) | rl.cat([rl.tensor(1.0)]) | rl.cat([A, A[:0]])
+    """,
+    "stack": """
+        rl.stack([A, A]) | rl.stack([A, A], -1) | rl.stack([A, A[:2]]) | rl.stack([rl.tensor(1.0), rl.tensor(2.0)])
+        rl.stack([A, A], 3)
+    """,
+    "hstack": """
+        rl.hstack([A, A]) | rl.hstack([A[0], A[1]]) | rl.hstack([A[0], A])
+    """,
+    "vstack": """
+        rl.vstack([A, A]) | rl.vstack([A[0], A[1]]) | rl.vstack([A[0], A])
+    """,
+    "split": """
+        A.split(4, 1) | A.split([1, 3]) | A.split([1, 2]) | A.split(0) | A.split(-1) | A.split(9) | A[:0].split(2)
+        rl.tensor(1.0).split(1)
+    """,
+    "chunk": """
+        A.chunk(3) | A.chunk(4, -1) | A.chunk(0) | A.chunk(9) | A[:0].chunk(2) | A.chunk(2, 2)
+    """,
+    "unbind": """
+        A.unbind() | A.unbind(-1) | A.t().unbind(0) | A.unbind(2) | A[:0].unbind()
+    """,
+    "cumsum": """
+        A.cumsum(1) | A.cumsum(0) | A.t().cumsum(-1) | A.long().cumsum(1) | A.int().cumsum(1) | A.cumsum(1, dtype=rl.float64)
+        A.half().cumsum(1) | A.cumsum(2) | A[:0].cumsum(1)
+    """,
+    "cumprod": """
+        A.cumprod(1) | A.cumprod(0) | A.double().cumprod(-1)
+    """,
+    "sort": """
+        A.sort() | A.sort(descending=True) | A.sort(0) | A.t().sort() | A.sort(2) | A.bool().sort() | rl.tensor(1.0).sort()
+        A[:, :0].sort()
+    """,
+    "argsort": """
+        A.argsort() | A.argsort(0, True) | A.argsort(stable=True)
+    """,
+    "topk": """
+        A.topk(2) | A.topk(2, 0) | A.topk(9) | A.topk(2, largest=False) | A.topk(0) | A.topk(-1) | A.bool().topk(1)
+        A.topk(2, sorted=False)
+    """,
+    "constant_pad_nd": """
+        F.pad(A, (1, 1)) | F.pad(A, (0, 2, 1, 0), value=3) | F.pad(A, (-1, 1)) | F.pad(A.t(), (1, 0)) | F.pad(A.long(), (1, 1), value=2)
+        F.pad(A.half(), (1, 1), value=0.5) | F.pad(A, (1, 1, 1, 1, 1, 1)) | F.pad(A, (1,)) | F.pad(A[:0], (1, 1, 1, 0))
+    """,
+    "roll": """
+        A.roll(1) | A.roll(-9) | A.roll(1, 0) | A.roll(-2, -1) | A.roll((1, 2), (0, 1)) | A.t().roll(1) | A.roll(1, 2) | A[:0].roll(1)
+        A.roll(100, 1)
+    """,
+}
+"""Operators by name, and calls that use them: common ones, and some that the quick way leaves to the definition."""
+
+
+def calls(name):
+    return [c.strip() for line in CALLS[name].strip().splitlines() for c in line.split(" | ")]
+
+
+def answer(call, names):
+    try:
+        return eval(call, {"rl": rl, "F": F}, names)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def seen(result):
+    if isinstance(result, rl.Tensor):
+        return [str(result.dtype), result.shape, result.stride(), result.tolist()]
+    return [seen(r) for r in result] if isinstance(result, (tuple, list)) else result
+
+
+def without(op, monkeypatch):
+    """Takes the quick way off an operator and its in-place form."""
+    for form in (op, getattr(op, "inplace", None)):
+        if getattr(form, "quick", None) is not None:
+            monkeypatch.setattr(form, "quick", None)
+
+
+def test_every_quick_way_is_here():
+    quick = {name for name, entry in registry.items() if getattr(entry.operator, "quick", None) is not None}
+    inner = {"_cat", "_stack", "_split", "_unbind", "_cumsum", "_cumprod", "_sort", "_topk", "_roll"}
+    assert quick - inner == set(CALLS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_same_as_the_definition(name, monkeypatch):
+    names = {"A": A, "I": I, "V": V}
+    fast = [seen(answer(call, names)) for call in calls(name)]
+    for entry in registry.values():
+        without(entry.operator, monkeypatch)
+    for call, found in zip(calls(name), fast):
+        assert found == seen(answer(call, names)), call
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_same_gradients_as_the_definition(name, monkeypatch):
+    def gradients():
+        found = []
+        for call in calls(name):
+            x = A.clone().requires_grad_()
+            out = answer(call, {"A": x, "I": I, "V": V})
+            outs = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if isinstance(t, rl.Tensor) and t.requires_grad]
+            if outs:
+                sum((t * t).sum() for t in outs).backward()
+            found.append((call, [t.grad_fn.name() for t in outs], x.grad is not None and x.grad.tolist()))
+        return found
+
+    fast = gradients()
+    for entry in registry.values():
+        without(entry.operator, monkeypatch)
+    assert fast == gradients()
+    assert name in ("argsort",) or any(grads for _, _, grads in fast)
+
+
+def test_views_made_quickly_are_views_of_one_call():
+    x = rl.zeros(4, requires_grad=True)
+    with rl.no_grad():
+        first = x.chunk(2)[0]
+    first.detach().add_(1)
+    assert x.tolist() == [1, 1, 0, 0]
+    y = x * 1
+    with pytest.raises(RuntimeError, match="returns multiple views"):
+        y.chunk(2)[0].add_(1)
+
+
+def test_a_plan_is_made_once_and_serves_every_mode():
+    from rushlight.ops._define import planned
+
+    made = []
+
+    @planned
+    def ramp(n, device):
+        made.append(n)
+        return rl.arange(n, device=device)
+
+    with rl.inference_mode():
+        first = ramp(3, rl.device("cpu"))
+    assert not first.is_inference() and ramp(3, rl.device("cpu")) is first and made == [3]
+    assert ramp.function(3, rl.device("cpu")) is not first
