@@ -29,6 +29,7 @@ cdef class Walk:
     cdef list starts                   # (node, output number) it began at
     cdef set reachable                 # all nodes it will come to, found when first asked for
     cdef bint keep, create
+    cdef int64_t examples              # every gradient has a dim of so many examples in front; 0: it has not
 
     def __cinit__(self):
         self.heap = self.first
@@ -120,12 +121,23 @@ cdef class Walk:
             node = self.pop()
             buffer = <list>self.buffers.pop(node)
             if node.pre_hooks is not None or type(node) is AccumulateGrad:
-                _run_tensor_hooks(node, buffer)
+                if self.examples:
+                    self.hook_examples(node, buffer)
+                else:
+                    _run_tensor_hooks(node, buffer)
             if self.captures is not None:
                 self.capture(node, buffer)
                 if node not in self.running:
                     continue
             self.step(node, buffer)
+        return 0
+
+    cdef int hook_examples(self, Node node, list buffer) except -1:
+        """Tensor hooks see one example after the other."""
+        cdef list rows = [[None if g is None else g[i] for g in buffer] for i in range(self.examples)]
+        for row in rows:
+            _run_tensor_hooks(node, row)
+        buffer[:] = _stacked(rows)
         return 0
 
     cdef int capture(self, Node node, list buffer) except -1:
@@ -160,6 +172,8 @@ cdef class Walk:
         cdef list results
         if not _any_defined(buffer) and not isinstance(node, FunctionNode):
             return [None] * len(node.next)
+        if self.examples:
+            return _apply_batched(node, buffer, self.examples)
         if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE):
             return node.apply(buffer)
         event = _operators["profile_begin"](node) if thread_state().modes & MODE_PROFILE else None
@@ -175,6 +189,22 @@ cdef class Walk:
         if thread_state().modes & MODE_ANOMALY:
             _check_nan(node, results)
         return results
+
+
+cdef list _apply_batched(Node node, list buffer, int64_t n):
+    """A node's step for n examples at once, if it knows how; else one after the other."""
+    cdef list rows
+    rule = getattr(node, "batched", None)
+    results = NotImplemented if rule is None or not _any_defined(buffer) else rule(buffer, n)
+    if results is not NotImplemented:
+        return results
+    return _stacked([node.apply([None if g is None else g[i] for g in buffer]) for i in range(n)])
+
+
+cdef list _stacked(list rows):
+    """The gradients of one example after the other as those of a batch."""
+    from rushlight import stack
+    return [None if column[0] is None else stack(column) for column in zip(*rows)]
 
 
 cdef bint _any_defined(list values) noexcept:
@@ -240,137 +270,7 @@ def _sequence_of(Node node):
     return node.sequence
 
 
-# -- hooks --
-# Node.pre_hooks holds tuples (kind, output number, what): tensor hooks, retained gradients, then node hooks.
-
-cdef enum:
-    TENSOR_HOOKS = 0       # what: an OrderedDict of hooks of one output
-    RETAIN_HOOK = 1        # what: a weak reference to the tensor whose .grad is kept
-    NODE_HOOKS = 2         # what: an OrderedDict of hooks of the node
-
-
-cdef int _run_tensor_hooks(Node node, list buffer) except -1:
-    cdef Tensor leaf
-    if type(node) is AccumulateGrad:
-        leaf = (<AccumulateGrad>node).variable
-        if leaf.flags & HAS_HOOKS and leaf.extras is not None:
-            buffer[0] = _call_hooks(leaf.extras.get("hooks"), buffer[0])
-    if node.pre_hooks is None:
-        return 0
-    for kind, number, hooks in node.pre_hooks:
-        if kind == TENSOR_HOOKS:
-            buffer[number] = _call_hooks(hooks, buffer[number])
-    for kind, number, reference in node.pre_hooks:
-        if kind == RETAIN_HOOK:
-            _retain(reference(), buffer[number])
-    return 0
-
-
-cdef object _call_hooks(hooks, grad):
-    if not hooks:
-        return grad
-    for hook in list(hooks.values()):
-        result = hook(grad)
-        if result is None:
-            continue
-        if not isinstance(result, Tensor):
-            raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-        if grad is not None:
-            _check_hook_result(hook, result, grad)
-        grad = result
-    return grad
-
-
-cdef int _check_hook_result(hook, Tensor result, Tensor grad) except -1:
-    name = getattr(hook, "__name__", type(hook).__name__)
-    if result.ndim != grad.ndim or _sizes(result) != _sizes(grad):
-        raise RuntimeError(
-            f"hook '{name}' has changed the size of value\nIt was given {_shape(grad)} and returned {_shape(result)}."
-        )
-    if result.code != grad.code:
-        raise RuntimeError(
-            f"hook '{name}' has changed the type of value (was {type_string(grad)} got {type_string(result)})"
-        )
-    return 0
-
-
-cdef int _retain(Tensor t, Tensor grad) except -1:
-    if t is None or grad is None:
-        return 0
-    if t.grad_ is not None:
-        t.grad_ = _operator("add")(t.grad_, grad)
-    else:
-        t.grad_ = grad if grad_enabled() else _operator("clone")(grad)
-    return 0
-
-
-cdef int _run_node_prehooks(Node node, list buffer) except -1:
-    for kind, _, hooks in node.pre_hooks:
-        if kind == NODE_HOOKS:
-            for hook in list(hooks.values()):
-                result = hook(tuple(buffer))
-                if result is not None:
-                    buffer[:] = result if isinstance(result, (tuple, list)) else [result]
-    return 0
-
-
-cdef list _run_post_hooks(Node node, list results, tuple outputs):
-    for hook in list((<dict>node.post_hooks[0]).values()):
-        changed = hook(tuple(results), outputs)
-        if changed is not None:
-            changed = list(changed) if isinstance(changed, (tuple, list)) else [changed]
-            if len(changed) != len(results):
-                raise RuntimeError(
-                    f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values (got "
-                    f"{len(changed)}, but expected {len(results)})"
-                )
-            results = changed
-    return results
-
-
-# -- anomaly mode --
-
-cdef int _remember_traceback(Node node) except -1:
-    import traceback
-    node_metadata(node)["traceback_"] = traceback.format_stack()
-
-
-cdef int _print_traceback(Node node) except -1:
-    lines = node_metadata(node).get("traceback_")
-    if lines is None:
-        warnings.warn(
-            f"Error detected in {node.label}. No forward pass information available. Enable detect anomaly during "
-            "forward pass for more "
-            "information.", stacklevel=1,
-        )
-    else:
-        text = "".join(lines)
-        warnings.warn(
-            f"Error detected in {node.label}. Traceback of forward call that caused the error:\n{text}", stacklevel=1
-        )
-    return 0
-
-
-_check_nan_on = True
-
-
-def set_check_nan(bint on):
-    """Whether anomaly mode looks for NaN in gradients; returns the previous setting."""
-    global _check_nan_on
-    previous = _check_nan_on
-    _check_nan_on = on
-    return previous
-
-
-cdef int _check_nan(Node node, list results) except -1:
-    if not _check_nan_on:
-        return 0
-    for i, result in enumerate(results):
-        if result is not None and result.isnan().any().item():
-            _print_traceback(node)
-            raise RuntimeError(f"Function '{node.label}' returned nan values in its {i}th output.")
-    return 0
-
+include "hooks.pxi"
 
 # -- callbacks at the end of a pass (gradient reducers use them) --
 
@@ -529,8 +429,8 @@ cdef str tuple_text(Tensor t):
     return f"torch.Size({_shape(t)})"
 
 
-cdef tuple _roots(tuple outputs, grads):
-    """(edges, gradients) of the outputs to start from."""
+cdef tuple _roots(tuple outputs, grads, int64_t examples=0):
+    """(edges, gradients) of the outputs to start from; ``examples``: the gradients have a dim of so many examples in front."""
     cdef list edges = [], given = []
     cdef Node node
     cdef Py_ssize_t i = 0
@@ -547,7 +447,12 @@ cdef tuple _roots(tuple outputs, grads):
                     "gradient, or the way was cut by no_grad, detach, .data, NumPy or an integer dtype."
                 )
             edges.append((node, (<Tensor>out).output_nr))
-            given.append(_root_gradient(out, grad, i))
+            if not examples or grad is None:
+                grad = _root_gradient(out, grad, i)
+                given.append(grad.expand((examples, *grad.shape)) if examples else grad)
+            else:
+                _root_gradient(out, grad[0], i)
+                given.append(grad.to(DTYPES[(<Tensor>out).code]))
         else:
             if grad is None:
                 raise RuntimeError("grad cannot be implicitly created for a GradientEdge; pass its gradient")
@@ -576,12 +481,16 @@ def run_backward(tuple outputs, grads, bint keep, bint create, inputs):
     _walk(walk, edges, given, keep, create, targets)
 
 
-def run_grad(tuple outputs, grads, bint keep, bint create, tuple inputs, bint allow_unused):
-    """The gradients of outputs with respect to inputs (Tensors or GradientEdges), None for unused ones if allowed."""
+def run_grad(tuple outputs, grads, bint keep, bint create, tuple inputs, bint allow_unused, int64_t examples=0):
+    """The gradients of outputs with respect to inputs (Tensors or GradientEdges), None for unused ones if allowed.
+
+    ``examples``: the gradients of the outputs have a dim of so many examples in front; so have the results.
+    """
     cdef Walk walk = Walk.__new__(Walk)
+    walk.examples = examples
     cdef list targets = []
     cdef Node node
-    edges, given = _roots(outputs, grads)
+    edges, given = _roots(outputs, grads, examples)
     grads = None
     for i, t in enumerate(inputs):
         node = edge(t) if isinstance(t, Tensor) else t[0]

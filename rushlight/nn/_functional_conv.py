@@ -45,13 +45,17 @@ def conv_tbc(input, weight, bias, pad=0):
     return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
 
 
-def _check(name, rank, input, weight, bias, stride, padding, groups, transposed):
+def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, transposed):
     if input.dim() not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}"
         )
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
     if min(stride) <= 0:
         raise RuntimeError("non-positive stride is not supported")
+    if min(dilation) <= 0:
+        raise RuntimeError("dilation should be greater than zero")
     if min(padding) < 0:
         raise RuntimeError("negative padding is not supported")
     if weight.size(0) % groups:
@@ -80,17 +84,28 @@ def _check(name, rank, input, weight, bias, stride, padding, groups, transposed)
             f"expected scalar type {_type_name(input)} but found {_type_name(weight)}\n"
             f"the input is {input.dtype}, the weight {weight.dtype}"
         )
+    if bias is not None and bias.dtype != input.dtype:
+        raise RuntimeError(f"Input type ({input.dtype}) and bias type ({bias.dtype}) should be the same")
+
+
+def _check_types(name, input, weight, bias):
+    for position, (what, value) in enumerate((("input", input), ("weight", weight), ("bias", bias)), 1):
+        if not isinstance(value, torch.Tensor) and not (value is None and what == "bias"):
+            raise TypeError(f"{name}(): argument '{what}' (position {position}) must be Tensor, not {type(value).__name__}")
 
 
 def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
+    _check_types(f"conv{rank}d", input, weight, bias)
     stride, dilation = per_dim(stride, rank), per_dim(dilation, rank)
+    if weight.dim() < 3:
+        raise RuntimeError("weight should have at least three dimensions")
     kernel = tuple(weight.shape[2:])
     if isinstance(padding, str):
         padding = _named_padding(padding, kernel, stride, dilation)
     else:
         padding = per_dim(padding, rank)
     amounts = [min(p) if isinstance(p, tuple) else p for p in padding]
-    _check(f"conv{rank}d", rank, input, weight, bias, stride, amounts, groups, transposed=False)
+    _check(f"conv{rank}d", rank, input, weight, bias, stride, amounts, dilation, groups, transposed=False)
     single = input.dim() == rank + 1
     image = input.unsqueeze(0) if single else input
     image, padding = _evenly_padded(image, padding)
@@ -140,9 +155,10 @@ def _named_padding(padding, kernel, stride, dilation):
 
 
 def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    _check_types(f"conv_transpose{rank}d", input, weight, bias)
     stride, padding, dilation = per_dim(stride, rank), per_dim(padding, rank), per_dim(dilation, rank)
     output_padding = per_dim(output_padding, rank)
-    _check(f"conv_transpose{rank}d", rank, input, weight, bias, stride, padding, groups, transposed=True)
+    _check(f"conv_transpose{rank}d", rank, input, weight, bias, stride, padding, dilation, groups, transposed=True)
     if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)):
         names = ("depth", "height", "width")[3 - rank :] if rank > 1 else ("height", "width")
         stated = (("output_padding", output_padding), ("stride", stride), ("dilation", dilation))

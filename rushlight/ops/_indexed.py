@@ -83,12 +83,12 @@ def writing(**options):
     the first among them;
     ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for
     ``original``, the first
-    parameter's value before the write.
+    parameter's value before the write. batch: as for ``library``.
     """
     return lambda function: _writing(function, **options)
 
 
-def _writing(function, *, differentiable, name=None, where="function method", label=None):
+def _writing(function, *, differentiable, name=None, where="function method", label=None, batch=None):
     name = name or function.__name__
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -118,8 +118,9 @@ def _writing(function, *, differentiable, name=None, where="function method", la
     functional.__doc__ = function.__doc__
     inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
     op = _operator.Library(functional, _signature(function, name), label)
-    op.inplace = _operator.Library(inplace, _operator.Signature(name + "_", (), 0, ()), "")
+    op.inplace = _operator.Library(inplace, _signature(function, name + "_"), "")
     op.wanted = ()
+    op.batch = op.inplace.batch = batch
 
     def backward_of(backward):
         op.gradient, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]

@@ -28,6 +28,7 @@ def _triangle(name, part, doc):
         if input.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         rows, columns = input.shape[-2:]
+        diagonal = max(-rows, min(diagonal, columns))  # beyond, it is all or nothing
         row = creation.arange(diagonal, rows + diagonal, device=input.device).unsqueeze(1)
         return part(input, row, creation.arange(columns, device=input.device))
 
@@ -54,8 +55,6 @@ triu = _triangle(
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the
     main one), zeros elsewhere."""
-    from . import creation
-
     rank = input.ndim + 1
     first, second = _wrap(dim1, rank), _wrap(dim2, rank)
     if first == second:
@@ -64,9 +63,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     sizes = list(input.shape[:-1])
     for d in sorted((first, second)):
         sizes.insert(d, n)
-    out = creation.zeros(sizes, dtype=input.dtype, device=input.device)
-    shape.copy_(shape.diagonal(out, offset, first, second), input)
-    return out
+    return shape.view_scatter(input, tuple(sizes), "diagonal", (offset, first, second))
 
 
 @composite
