@@ -97,7 +97,7 @@ def checked_labels(target, classes, ignore_index):
 @library(where="", batch="leading")
 def checked_probabilities(input, name):
     """``input``. Raises RuntimeError for what is no probability."""
-    if not input.is_meta and not bool(reduction.all((input >= 0) & (input <= 1))):
+    if reduction.occurs(~((input >= 0) & (input <= 1))):
         advice = "apply sigmoid, or use binary_cross_entropy_with_logits" if name == "input" else "targets are probabilities"
         raise RuntimeError(f"all elements of {name} should be between 0 and 1\n{advice}")
     return input
