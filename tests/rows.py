@@ -36,6 +36,9 @@ DIFFERENT = {
     ("ldexp", "node"): "PyTorch composes it of several operators",
 }
 
+# values that PyTorch computes in several steps, each of which rounds half-width numbers
+ROUNDED = ("ndtr",)
+
 SHIFTS = ("bitwise_left_shift", "bitwise_right_shift")
 
 

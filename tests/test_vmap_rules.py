@@ -8,7 +8,7 @@ from oracle_samples import callables, database, from_rl, outcome, spelled, tenso
 
 import rushlight as rl
 import rushlight.func  # before anything is patched
-from rushlight.autograd import _batching
+from rushlight.autograd import _batching, _batching_families, _batching_rules
 
 L = rl.linalg
 ONE_CALL = {
@@ -64,7 +64,8 @@ def test_one_call_for_the_batch(name, monkeypatch):
     x = rl.randn(4, 3, 3, generator=rl.Generator().manual_seed(3))
     want = rl.stack([ONE_CALL[name](row) for row in x])
     with monkeypatch.context() as patched:
-        patched.setattr(_batching, "loop", no_loop)
+        for module in (_batching, _batching_families, _batching_rules):
+            patched.setattr(module, "loop", no_loop)
         got = rl.vmap(ONE_CALL[name])(x)
         turned = rl.vmap(ONE_CALL[name], in_dims=2, out_dims=1)(x.permute(1, 2, 0))
     assert rl.allclose(got, want, rtol=1e-4, atol=1e-5)
@@ -116,3 +117,97 @@ def test_every_operator_against_a_loop(part):
             if difference := against_loop(info):
                 found.append(f"{info.name}.{info.variant_test_name}: {difference}")
     assert not found, "\n".join(found)
+
+
+# -- batched gradients: many vector-Jacobian products in one backward pass --
+
+
+def gradients_of_examples(info):
+    """The first difference between a pass for three gradients at once and three passes, or None."""
+    (_, _, ours), *_ = callables(info)
+    for sample in itertools.islice(info.sample_inputs("cpu", torch.float64, requires_grad=True), 8):
+        args, kwargs = to_rl((sample.input, *sample.args)), to_rl(sample.kwargs)
+        result, refused = outcome(rl, ours, args, kwargs)
+        outputs = [t for t in tensors(result) if t.requires_grad] if refused is None else []
+        inputs = [t for t in tensors([args, kwargs]) if t.requires_grad]
+        if outputs and inputs and (difference := together_or_apart(outputs, inputs)):
+            return difference
+    return None
+
+
+def together_or_apart(outputs, inputs):
+    seed = rl.Generator().manual_seed(5)
+    vectors = [rl.randn(3, *t.shape, generator=seed, dtype=t.dtype) for t in outputs]
+
+    def grad(vectors, **options):
+        return rl.autograd.grad(outputs, inputs, vectors, allow_unused=True, retain_graph=True, **options)
+
+    rows, refused = outcome(rl, lambda: [grad([v[i] for v in vectors]) for i in range(3)], (), {})
+    if refused is not None:
+        return None
+    got, error = outcome(rl, lambda: grad(vectors, is_grads_batched=True), (), {})
+    if error is not None:
+        return spelled(error)
+    pairs = [(batch, column) for batch, column in zip(got, zip(*rows)) if column[0] is not None or batch is not None]
+    return next((d for batch, column in pairs if (d := unlike(from_rl(batch), from_rl(rl.stack(column))))), None)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ("add", "sum", "nn.functional.layer_norm", "linalg.solve", "matmul", "unfold", "index_select", "cumsum"))
+def test_gradients_of_examples(name):
+    for info in database():
+        if info.name == name:
+            assert not (difference := gradients_of_examples(info)), difference
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("part", range(10))
+def test_gradients_of_examples_of_every_operator(part):
+    found = []
+    for info in database()[part::10]:
+        if info.supports_autograd and torch.float64 in info.supported_dtypes("cpu") and list(callables(info)):
+            if difference := gradients_of_examples(info):
+                found.append(f"{info.name}.{info.variant_test_name}: {difference}")
+    assert not found, "\n".join(found)
+
+
+JACOBIANS = {
+    "pointwise": lambda T, x: x * x.sum(0),
+    "rowwise": lambda T, x: x.softmax(-1) * x.mean(),
+    "products": lambda T, x: T.nn.functional.linear(x, x * 2, x[0, :2]) @ x,
+    "views": lambda T, x: T.cat([x.t().reshape(2, 3)[:, 1:], x[:, ::2]], 1).permute(1, 0).expand(2, -1, -1).diagonal(0, 1, 2),
+    "library": lambda T, x: x.gather(1, T.tensor([[0, 0], [2, 1]])).sort(1)[0].cumsum(1),
+    "asks for a value": lambda T, x: x * x.sum().item() if x.sum() > 0 else -x,
+}
+
+
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_jacobians(name):
+    values = [[0.1, 0.2, -0.3], [0.5, -1.0, 2.0]]
+    f = JACOBIANS[name]
+    want = torch.func.jacrev(lambda x: f(torch, x))(torch.tensor(values, dtype=torch.float64))
+    x = rl.tensor(values, dtype=rl.float64)
+    for got in (
+        rl.func.jacrev(lambda x: f(rl, x))(x),
+        rl.func.jacrev(lambda x: f(rl, x), chunk_size=2)(x),
+        rl.func.jacfwd(lambda x: f(rl, x))(x),
+        rl.autograd.functional.jacobian(lambda x: f(rl, x), x, vectorize=True),
+    ):
+        assert not (difference := unlike(from_rl(got), want)), difference
+
+
+def test_a_jacobian_is_one_pass():
+    """Hooks of nodes run once for all elements of the output, as many times as there are chunks."""
+    passes = []
+
+    def f(x):
+        y = x.exp()
+        y.grad_fn.register_hook(lambda grads, outputs: passes.append(outputs[0].shape))
+        return y * 2
+
+    rl.func.jacrev(f)(rl.ones(4))
+    assert passes == [(4, 4)]
+    passes.clear()
+    rl.func.jacrev(f, chunk_size=3)(rl.ones(4))
+    assert passes == [(3, 4), (1, 4)]

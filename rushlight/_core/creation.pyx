@@ -3,6 +3,7 @@
 Hand-written because a small tensor is made in a tenth of a microsecond, most of which is reading the arguments; there is no arithmetic to derive.
 """
 
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -113,7 +114,7 @@ cdef int read_sizes(str name, PyObject **args, Py_ssize_t n, PyObject *keyword, 
         if type(first) is int:
             out[i] = first
         elif is_index(first):
-            out[i] = first.__index__()
+            out[i] = PyNumber_Index(first)
         elif i == 0:
             raise wrong_type(name, "size", 1, "tuple of ints", first)
         else:
@@ -133,7 +134,7 @@ cdef int read_sequence(str name, object value, int64_t *out) except -1:
             if type(x) is int:
                 out[n] = x
             elif is_index(x):
-                out[n] = x.__index__()
+                out[n] = PyNumber_Index(x)
             else:
                 raise TypeError(
                     f"{name}(): argument 'size' (position 1) must be tuple of ints, but found element of type {type(x).__name__} at pos {n}"
@@ -142,7 +143,7 @@ cdef int read_sequence(str name, object value, int64_t *out) except -1:
         return n
     if not is_index(value):
         raise wrong_type(name, "size", 1, "tuple of ints", value)
-    out[0] = value.__index__()
+    out[0] = PyNumber_Index(value)
     return 1
 
 
@@ -198,25 +199,26 @@ cdef int fill_memory(Tensor t, const char *element) except -1:
 cdef int fill_value(Tensor t, object value) except -1:
     """All elements become ``value``, which must fit the dtype."""
     cdef char[16] element
+    read_value(t, value, element)
+    return fill_memory(t, element)
+
+
+cdef int read_value(Tensor t, object value, char* element) except -1:
+    """Writes a number, or a 0-dim tensor's, as an element of t."""
     if isinstance(value, Tensor):
         if (<Tensor>value).ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {(<Tensor>value).ndim} dimensions.")
         value = value.item()
     check_fits(t.code, value)
     put_scalar(element, t.code, value)
-    return fill_memory(t, element)
+    return 0
 
 
 cdef int fill_on_device(Tensor t, object value) except -1:
     """The same on a GPU: the driver's fill where one byte tells the value, else a kernel."""
     cdef char[16] element
     cdef int i
-    if isinstance(value, Tensor):
-        if (<Tensor>value).ndim:
-            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {(<Tensor>value).ndim} dimensions.")
-        value = value.item()
-    check_fits(t.code, value)
-    put_scalar(element, t.code, value)
+    read_value(t, value, element)
     for i in range(1, ITEMSIZE[t.code]):
         if element[i] != element[0]:
             fill_number(t, element)
@@ -432,20 +434,27 @@ cdef object _full_like(PyObject **args, Py_ssize_t n, tuple kwnames):
     return like("full_like", FULL, args, n, kwnames)
 
 
+cdef object sized_like(str name, int filling, PyObject **args, Py_ssize_t n, tuple kwnames):
+    """A constructor that is a method: the tensor comes first."""
+    if n == 0 or not isinstance(<object>args[0], Tensor):
+        raise wrong_type(name, "self", 1, "Tensor", <object>args[0] if n else None)
+    return sized(name, filling, args + 1, n - 1, kwnames, <Tensor>args[0])
+
+
 cdef object _new_empty(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("new_empty", EMPTY, args + 1, n - 1, kwnames, <Tensor>args[0])
+    return sized_like("new_empty", EMPTY, args, n, kwnames)
 
 
 cdef object _new_zeros(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("new_zeros", ZEROS, args + 1, n - 1, kwnames, <Tensor>args[0])
+    return sized_like("new_zeros", ZEROS, args, n, kwnames)
 
 
 cdef object _new_ones(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("new_ones", ONES, args + 1, n - 1, kwnames, <Tensor>args[0])
+    return sized_like("new_ones", ONES, args, n, kwnames)
 
 
 cdef object _new_full(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("new_full", FULL, args + 1, n - 1, kwnames, <Tensor>args[0])
+    return sized_like("new_full", FULL, args, n, kwnames)
 
 
 cdef object _empty_strided(PyObject **args, Py_ssize_t n, tuple kwnames):
@@ -482,21 +491,47 @@ def shaped(str name, tuple size, dtype, device):
 
 
 OPERATORS = (
-    native("empty", _empty, "An uninitialised tensor: empty(2, 3), empty((2, 3)). dtype: the default float one unless given."),
-    native("zeros", _zeros, "A tensor of zeros: zeros(2, 3), zeros((2, 3)). dtype: the default float one unless given."),
-    native("ones", _ones, "A tensor of ones: ones(2, 3), ones((2, 3)). dtype: the default float one unless given."),
-    native("full", _full, "A tensor of one value: full((2, 3), 7). dtype: that of the value unless given."),
-    native("empty_like", _empty_like, "An uninitialised tensor of the same shape, dtype, device and order of dims."),
-    native("zeros_like", _zeros_like, "Zeros of the same shape, dtype, device and order of dims."),
-    native("ones_like", _ones_like, "Ones of the same shape, dtype, device and order of dims."),
-    native("full_like", _full_like, "One value, in the same shape, dtype, device and order of dims: full_like(x, 7)."),
-    native("empty_strided", _empty_strided, "An uninitialised tensor with the given strides (in elements): empty_strided((2, 3), (1, 2))."),
+    native("empty", _empty,
+           "empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
+           "An uninitialised tensor: empty(2, 3), empty((2, 3)). dtype: the default float one unless given."),
+    native("zeros", _zeros,
+           "zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "A tensor of zeros: zeros(2, 3), zeros((2, 3)). dtype: the default float one unless given."),
+    native("ones", _ones,
+           "ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "A tensor of ones: ones(2, 3), ones((2, 3)). dtype: the default float one unless given."),
+    native("full", _full,
+           "full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "A tensor of one value: full((2, 3), 7). dtype: that of the value unless given."),
+    native("empty_like", _empty_like,
+           "empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
+           "An uninitialised tensor of the same shape, dtype, device and order of dims."),
+    native("zeros_like", _zeros_like,
+           "zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
+           "Zeros of the same shape, dtype, device and order of dims."),
+    native("ones_like", _ones_like,
+           "ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
+           "Ones of the same shape, dtype, device and order of dims."),
+    native("full_like", _full_like,
+           "full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
+           "One value, in the same shape, dtype, device and order of dims: full_like(x, 7)."),
+    native("empty_strided", _empty_strided,
+           "empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "An uninitialised tensor with the given strides (in elements): empty_strided((2, 3), (1, 2))."),
 )
 METHODS = (
-    native("new_empty", _new_empty, "An uninitialised tensor of another shape, with this tensor's dtype and device."),
-    native("new_zeros", _new_zeros, "Zeros of another shape, with this tensor's dtype and device."),
-    native("new_ones", _new_ones, "Ones of another shape, with this tensor's dtype and device."),
-    native("new_full", _new_full, "One value in another shape, with this tensor's dtype and device: x.new_full((2, 3), 7)."),
+    native("new_empty", _new_empty,
+           "new_empty(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "An uninitialised tensor of another shape, with this tensor's dtype and device."),
+    native("new_zeros", _new_zeros,
+           "new_zeros(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "Zeros of another shape, with this tensor's dtype and device."),
+    native("new_ones", _new_ones,
+           "new_ones(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "Ones of another shape, with this tensor's dtype and device."),
+    native("new_full", _new_full,
+           "new_full(input, size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
+           "One value in another shape, with this tensor's dtype and device: x.new_full((2, 3), 7)."),
 )
 
 

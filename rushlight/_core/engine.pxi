@@ -29,6 +29,7 @@ cdef class Walk:
     cdef list starts                   # (node, output number) it began at
     cdef set reachable                 # all nodes it will come to, found when first asked for
     cdef bint keep, create
+    cdef int64_t examples              # every gradient has a dim of so many examples in front; 0: it has not
 
     def __cinit__(self):
         self.heap = self.first
@@ -120,12 +121,23 @@ cdef class Walk:
             node = self.pop()
             buffer = <list>self.buffers.pop(node)
             if node.pre_hooks is not None or type(node) is AccumulateGrad:
-                _run_tensor_hooks(node, buffer)
+                if self.examples:
+                    self.hook_examples(node, buffer)
+                else:
+                    _run_tensor_hooks(node, buffer)
             if self.captures is not None:
                 self.capture(node, buffer)
                 if node not in self.running:
                     continue
             self.step(node, buffer)
+        return 0
+
+    cdef int hook_examples(self, Node node, list buffer) except -1:
+        """Tensor hooks see one example after the other."""
+        cdef list rows = [[None if g is None else g[i] for g in buffer] for i in range(self.examples)]
+        for row in rows:
+            _run_tensor_hooks(node, row)
+        buffer[:] = _stacked(rows)
         return 0
 
     cdef int capture(self, Node node, list buffer) except -1:
@@ -160,6 +172,8 @@ cdef class Walk:
         cdef list results
         if not _any_defined(buffer) and not isinstance(node, FunctionNode):
             return [None] * len(node.next)
+        if self.examples:
+            return _apply_batched(node, buffer, self.examples)
         if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE):
             return node.apply(buffer)
         event = _operators["profile_begin"](node) if thread_state().modes & MODE_PROFILE else None
@@ -175,6 +189,22 @@ cdef class Walk:
         if thread_state().modes & MODE_ANOMALY:
             _check_nan(node, results)
         return results
+
+
+cdef list _apply_batched(Node node, list buffer, int64_t n):
+    """A node's step for n examples at once, if it knows how; else one after the other."""
+    cdef list rows
+    rule = getattr(node, "batched", None)
+    results = NotImplemented if rule is None or not _any_defined(buffer) else rule(buffer, n)
+    if results is not NotImplemented:
+        return results
+    return _stacked([node.apply([None if g is None else g[i] for g in buffer]) for i in range(n)])
+
+
+cdef list _stacked(list rows):
+    """The gradients of one example after the other as those of a batch."""
+    from rushlight import stack
+    return [None if column[0] is None else stack(column) for column in zip(*rows)]
 
 
 cdef bint _any_defined(list values) noexcept:
@@ -397,8 +427,8 @@ cdef str tuple_text(Tensor t):
     return f"torch.Size({_shape(t)})"
 
 
-cdef tuple _roots(tuple outputs, grads):
-    """(edges, gradients) of the outputs to start from."""
+cdef tuple _roots(tuple outputs, grads, int64_t examples=0):
+    """(edges, gradients) of the outputs to start from; ``examples``: the gradients have a dim of so many examples in front."""
     cdef list edges = [], given = []
     cdef Node node
     cdef Py_ssize_t i = 0
@@ -415,7 +445,12 @@ cdef tuple _roots(tuple outputs, grads):
                     "gradient, or the way was cut by no_grad, detach, .data, NumPy or an integer dtype."
                 )
             edges.append((node, (<Tensor>out).output_nr))
-            given.append(_root_gradient(out, grad, i))
+            if not examples or grad is None:
+                grad = _root_gradient(out, grad, i)
+                given.append(grad.expand((examples, *grad.shape)) if examples else grad)
+            else:
+                _root_gradient(out, grad[0], i)
+                given.append(grad.to(DTYPES[(<Tensor>out).code]))
         else:
             if grad is None:
                 raise RuntimeError("grad cannot be implicitly created for a GradientEdge; pass its gradient")
@@ -444,12 +479,16 @@ def run_backward(tuple outputs, grads, bint keep, bint create, inputs):
     _walk(walk, edges, given, keep, create, targets)
 
 
-def run_grad(tuple outputs, grads, bint keep, bint create, tuple inputs, bint allow_unused):
-    """The gradients of outputs with respect to inputs (Tensors or GradientEdges), None for unused ones if allowed."""
+def run_grad(tuple outputs, grads, bint keep, bint create, tuple inputs, bint allow_unused, int64_t examples=0):
+    """The gradients of outputs with respect to inputs (Tensors or GradientEdges), None for unused ones if allowed.
+
+    ``examples``: the gradients of the outputs have a dim of so many examples in front; so have the results.
+    """
     cdef Walk walk = Walk.__new__(Walk)
+    walk.examples = examples
     cdef list targets = []
     cdef Node node
-    edges, given = _roots(outputs, grads)
+    edges, given = _roots(outputs, grads, examples)
     grads = None
     for i, t in enumerate(inputs):
         node = edge(t) if isinstance(t, Tensor) else t[0]

@@ -34,7 +34,7 @@ cdef object general_index(Tensor t, tuple key):
         elif isinstance(k, Tensor) and (<Tensor>k).ndim == 0 and U8 <= (<Tensor>k).code <= I64 and not (<Tensor>k).code == U8:
             plain.append(element(<Tensor>k))
         elif not isinstance(k, (bool, Tensor, list, tuple)) and hasattr(k, "__index__") and getattr(k, "ndim", 0) == 0:
-            plain.append(k.__index__())
+            plain.append(PyNumber_Index(k))
         else:
             return _callbacks["advanced_getitem"](t, key)
     return basic_index(t, tuple(plain))
@@ -123,5 +123,9 @@ cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
     return _callbacks["advanced_setitem"](t, keys, value)
 
 
-set_slot("__getitem__", native("__getitem__", getitem, "Indexing: x[0], x[1:3, None], x[mask], x[index_tensor]."))
-set_slot("__setitem__", native("__setitem__", setitem, "Writing through an index: x[0] = 1, x[mask] = y."))
+set_slot("__getitem__", native("__getitem__", getitem,
+                              "__getitem__(input, key)\n"
+                              "Indexing: x[0], x[1:3, None], x[mask], x[index_tensor]."))
+set_slot("__setitem__", native("__setitem__", setitem,
+                              "__setitem__(input, key, value)\n"
+                              "Writing through an index: x[0] = 1, x[mask] = y."))

@@ -1,5 +1,12 @@
 # Operators whose forward is a Python function (Library) or a C function (Native). Included by operator.pyx.
 
+cdef int blame(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames, object error) except -1:
+    """Raises PyTorch's error where ``error`` tells that an argument was of a wrong type, or missing; see ops/_blame.py."""
+    cdef dict kwargs = {kwnames[i]: <object>args[n + i] for i in range(0 if kwnames is None else len(kwnames))}
+    _callbacks["blame"](op, [<object>args[i] for i in range(n)], kwargs, error)
+    return 0
+
+
 cdef class Library(Operator):
     """An operator computed by a Python function.
 
@@ -67,8 +74,8 @@ cdef class Library(Operator):
             state.grad = 0
         try:
             return PyObject_Vectorcall(forward, args, n, NULL if kwnames is None else <PyObject*>kwnames)
-        except (AttributeError, TypeError) as error:
-            self.blame(args, n, kwnames, error)
+        except Exception as error:
+            blame(self, args, n, kwnames, error)
             raise
         finally:
             if untaped:
@@ -91,26 +98,6 @@ cdef class Library(Operator):
             return self.call(args, n, kwnames)
         finally:
             state.place = before
-
-    cdef int blame(self, PyObject** args, Py_ssize_t n, tuple kwnames, object error) except -1:
-        """Raises PyTorch's error where ``error`` tells that an argument in a tensor's place was none."""
-        cdef Py_ssize_t i
-        cdef str text = str(error)
-        if text.startswith(f"{self.forward.__name__}() missing ") and "'" in text:     # Python's words
-            names = text.split("'")[1::2]
-            listed = ", ".join([f'"{name}"' for name in names])
-            raise TypeError(f"{self.__name__}() missing {len(names)} required positional arguments: {listed}\n"
-                            f"  It takes {self.signature.text()}.") from None
-        for i in range(n + (0 if kwnames is None else len(kwnames))):
-            given = <object>args[i]
-            if isinstance(given, Tensor) or type(given) is dict:
-                continue
-            kind = "None" if given is None and type(error) is TypeError else type(given).__name__
-            if type(error) is AttributeError and text.startswith(f"'{kind}' object has no attribute") or (
-                    type(error) is TypeError and text.startswith("Argument '") and text.endswith(f".Tensor, got {kind})")):
-                name = kwnames[i - n] if i >= n else self.signature.names[i] if i < len(self.signature.names) else "input"
-                raise wrong_type(self.__name__, name, i + 1 if i < n else 0, "Tensor", given) from error
-        return 0
 
     cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef list positional = [<object>args[i] for i in range(n)]
@@ -223,16 +210,42 @@ cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:
 
 
 cdef class Native(Operator):
-    """An operator that is a C function: views, indexing, constructors."""
+    """An operator that is a C function: views, indexing, constructors. Its docstring begins with its parameters: ``select(input, dim, index)``."""
 
-    def __init__(self, str name, str doc=None):
+    def __init__(self, str name, str doc):
+        self.parameters, _, self.__doc__ = doc.partition("\n")
         self.__name__ = name
-        self.__doc__ = doc
+        listed = self.parameters[len(name) + 1:].rstrip(")").split(", ")
+        self.names = frozenset([part.lstrip("*").partition("=")[0] for part in listed])
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         if self.cuda is not None and place_of_arguments(args, n if kwnames is None else n + len(kwnames)) > 0:
             return PyObject_Vectorcall(self.cuda, args, n, <PyObject*>kwnames if kwnames is not None else NULL)
-        return self.function(args, n, kwnames)
+        cdef object name
+        if kwnames is not None:
+            for name in kwnames:
+                if name not in self.names or <str>name == "input":
+                    return self.respelled(args, n, kwnames)
+        try:
+            return self.function(args, n, kwnames)
+        except Exception as error:
+            blame(self, args, n, kwnames, error)
+            raise
+
+    cdef object respelled(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        """The call with PyTorch's other names for the same arguments (axis for dim), and the tensor in front."""
+        cdef list positional = [<object>args[i] for i in range(n)]
+        cdef dict kwargs = {}
+        for i, given in enumerate(kwnames):
+            name = given if given in self.names else _SYNONYMS.get(given)
+            if name not in self.names:
+                raise TypeError(f"{self.__name__}() got an unexpected keyword argument '{given}'\n  It takes {self.parameters[len(self.__name__):]}.")
+            if name in kwargs or (name == "input" and n):
+                raise TypeError(f"{self.__name__}() got multiple values for argument '{name}'")
+            kwargs[name] = <object>args[n + i]
+        if "input" in kwargs:
+            positional.append(kwargs.pop("input"))
+        return self(*positional, **kwargs)
 
 
 cdef Native native(str name, native_t function, str doc):

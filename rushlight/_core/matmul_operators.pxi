@@ -489,15 +489,35 @@ def operators():
 
 
 cdef list _OPERATORS = [
-    native("mm", mm_operator, "The product of two matrices: (n, k) and (k, m) give (n, m). See matmul for other ranks."),
-    native("bmm", bmm_operator, "The products of two batches of matrices: (b, n, k) and (b, k, m) give (b, n, m)."),
-    native("mv", mv_operator, "The product of a matrix (n, k) and a vector (k): a vector (n)."),
-    native("dot", dot_operator, "The sum of the products of two vectors' elements; complex ones are not conjugated (see vdot)."),
-    native("vdot", vdot_operator, "The inner product of two vectors; the first is conjugated."),
-    native("addmm", addmm_operator, "beta * input + alpha * (mat1 @ mat2); input broadcasts. With beta=0, input is not read."),
-    native("baddbmm", baddbmm_operator, "beta * input + alpha * (batch1 @ batch2) for batches. With beta=0, input is not read."),
-    native("addmv", addmv_operator, "beta * input + alpha * (mat @ vec). With beta=0, input is not read."),
-    native("linear", linear_operator, "input @ weight.T + bias: (*, in) with weight (out, in) and bias (out) give (*, out)."),
-    native("matmul", matmul_operator, "The product of tensors of any rank: dot, matrix times vector, matrices, or batches of "
+    native("mm", mm_operator,
+           "mm(input, mat2, *, out=None, out_dtype=None)\n"
+           "The product of two matrices: (n, k) and (k, m) give (n, m). See matmul for other ranks."),
+    native("bmm", bmm_operator,
+           "bmm(input, mat2, *, out=None, out_dtype=None)\n"
+           "The products of two batches of matrices: (b, n, k) and (b, k, m) give (b, n, m)."),
+    native("mv", mv_operator,
+           "mv(input, vec, *, out=None)\n"
+           "The product of a matrix (n, k) and a vector (k): a vector (n)."),
+    native("dot", dot_operator,
+           "dot(input, tensor, *, out=None)\n"
+           "The sum of the products of two vectors' elements; complex ones are not conjugated (see vdot)."),
+    native("vdot", vdot_operator,
+           "vdot(input, other, *, out=None)\n"
+           "The inner product of two vectors; the first is conjugated."),
+    native("addmm", addmm_operator,
+           "addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None, out_dtype=None)\n"
+           "beta * input + alpha * (mat1 @ mat2); input broadcasts. With beta=0, input is not read."),
+    native("baddbmm", baddbmm_operator,
+           "baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None, out_dtype=None)\n"
+           "beta * input + alpha * (batch1 @ batch2) for batches. With beta=0, input is not read."),
+    native("addmv", addmv_operator,
+           "addmv(input, mat, vec, *, beta=1, alpha=1, out=None)\n"
+           "beta * input + alpha * (mat @ vec). With beta=0, input is not read."),
+    native("linear", linear_operator,
+           "linear(input, weight, bias=None)\n"
+           "input @ weight.T + bias: (*, in) with weight (out, in) and bias (out) give (*, out)."),
+    native("matmul", matmul_operator,
+           "matmul(input, other, *, out=None)\n"
+           "The product of tensors of any rank: dot, matrix times vector, matrices, or batches of "
                                       "matrices whose leading dims broadcast."),
 ]

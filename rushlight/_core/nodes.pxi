@@ -100,6 +100,15 @@ cdef class LibraryNode(Node):
                 t.base = None                      # a view of what forward made for itself: a write must not look for history there
             set_history(t, node, i)
 
+    def batched(self, list grads, int64_t n):
+        """The gradients of n examples: backward under vmap, where it is a composition of operators."""
+        from rushlight.autograd._batching import run_backward
+        return run_backward(self.backward, self.run, grads, n)
+
+    def run(self, list grads):
+        """What ``batched`` calls under vmap."""
+        return self.apply(grads)
+
     cdef list apply(self, list grads):
         cdef dict arguments = {}
         cdef ThreadState* state = thread_state()
@@ -371,6 +380,10 @@ cdef object _function_output(FunctionNode ctx, tuple args, Tensor t, Py_ssize_t 
 @cython.final
 cdef class Identity(Node):
     """The same values under another node."""
+
+    def batched(self, list grads, int64_t n):
+        """The gradients of n examples."""
+        return [grads[0]]
 
     cdef list apply(self, list grads):
         return [grads[0]]

@@ -89,6 +89,8 @@ cdef class Pointwise(Operator):
                 kind = TENSOR
                 if self.fixed_code[i] == B1 and (<Tensor>v).code != B1:
                     raise not_a_mask(self.__name__, <Tensor>v)
+                if self.fixed_code[i] == FOLLOWS and (<Tensor>v).ndim:
+                    raise RuntimeError(f"{self.__name__}_ only supports a 0-dimensional value tensor, but got tensor with {(<Tensor>v).ndim} dimension(s).")
             elif values[i] == PyTuple_GET_ITEM(self.signature.defaults, i):
                 kind = BAKED
             elif self.fixed_code[i] == CONSTANT:
@@ -142,6 +144,10 @@ cdef class Pointwise(Operator):
                 v = <object>c.source[i]
                 if type(v) is not float and type(v) is not int:
                     v = as_number(v)
+                if type(v) is complex and category(program.codes[program.n_out + i]) < 3:
+                    raise not_representable(program.codes[program.n_out + i])
+                if self.fixed_code[slot[i]] == FOLLOWS and category(program.codes[program.n_out + i]) == 1 and not fits(program.codes[program.n_out + i], v):
+                    raise not_representable(program.codes[program.n_out + i])
                 if type(v) is float and category(program.codes[program.n_out + i]) < 2 and v != INFINITY and v != -INFINITY:
                     if not self.is_operand[slot[i]]:
                         raise RuntimeError(
@@ -260,6 +266,19 @@ cdef class Pointwise(Operator):
         return tuple([deliver(r, o, self.__name__) for r, o in zip(outputs, out)])
 
 
+cdef bint fits(int code, object value) except -1:
+    """Does a number lie in the range of an integer dtype?"""
+    bits = 8 * ITEMSIZE[code]
+    unsigned = code == U8 or U16 <= code <= U64
+    return (0 if unsigned else -(1 << (bits - 1))) <= value < 1 << (bits if unsigned else bits - 1)
+
+
+cdef object not_representable(int code):
+    """PyTorch names the type as C++ does."""
+    kind = {F32: "float", F64: "double", I8: "int8_t", U8: "uint8_t", I16: "int16_t", I32: "int", I64: "int64_t"}.get(code, dtype_title(code))
+    return RuntimeError(f"value cannot be converted to type {kind} without overflow\n  Convert the tensor first, or take a number that its dtype holds.")
+
+
 cdef object not_a_mask(str name, Tensor t):
     """PyTorch names the dtype as C++ does."""
     kind = {U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F32: "float", F64: "double"}.get(
@@ -355,156 +374,7 @@ cdef int compute(Program p, Call* c, list outputs, str label) except -1:
     return 0
 
 
-@cython.final
-@cython.trashcan(True)
-cdef class PointwiseNode(Node):
-    """A recorded pointwise call: which operands its gradient reads, and the shapes to reduce to."""
-    cdef Program program
-    cdef Gradient gradient
-    cdef int mask
-    cdef list saved             # for each operand of the gradient's program: None (a gradient), Saved, or a number; None if all are gradients
-    cdef bint constant_target   # in place on a tensor without history: an entry without gradient leads node.next
-    cdef list inputs            # (dtype code, shape, device code) of each operand in the mask; None if all are like the result
-
-    @staticmethod
-    cdef PointwiseNode record(Program p, Call* c, int mask, str label):
-        """Links the node and saves what the gradient reads of the inputs; finish() adds the results."""
-        cdef PointwiseNode node = PointwiseNode.__new__(PointwiseNode)
-        cdef Gradient g = p.gradient(mask)
-        cdef object v
-        cdef int i
-        node.label, node.program, node.gradient, node.mask = label, p, g, mask
-        if g.reads:
-            node.saved = [None] * g.n
-            for i in range(g.n):
-                if g.kind[i] == 1:
-                    v = <object>c.source[g.index[i]]
-                    node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
-        if mask == 1:
-            link1(node, <Tensor>c.source[0])
-        elif mask == 2:
-            link1(node, <Tensor>c.source[1])
-        elif mask == 3:
-            link2(node, <Tensor>c.source[0], <Tensor>c.source[1])
-        else:
-            link(node, tuple([<object>c.source[i] for i in range(c.n) if mask >> i & 1]))
-        return node
-
-    cdef int finish(self, Call* c, list outputs) except -1:
-        """Saves the results that the gradient reads, notes shapes that differ from the result's, and gives the results their history."""
-        cdef Tensor out = <Tensor>outputs[0]
-        cdef Tensor t
-        cdef int i
-        self.n_outputs = len(outputs)
-        for i in range(c.n):
-            if self.mask >> i & 1:
-                t = <Tensor>c.source[i]
-                if t.code != out.code or t.place != out.place or t.ndim != out.ndim or memcmp(t.sizes, out.sizes, t.ndim * sizeof(int64_t)) != 0:
-                    self.note_shapes(c)
-                    break
-        if self.gradient.reads:
-            for i in range(self.gradient.n):
-                if self.gradient.kind[i] == 2:
-                    self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
-        for i in range(len(outputs)):
-            if category((<Tensor>outputs[i]).code) >= 2:
-                set_history(<Tensor>outputs[i], self, i)
-        return 0
-
-    cdef int note_shapes(self, Call* c) except -1:
-        cdef int i
-        cdef Tensor t
-        self.inputs = []
-        for i in range(c.n):
-            if self.mask >> i & 1:
-                t = <Tensor>c.source[i]
-                self.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), t.place))
-        return 0
-
-    def push(self, list tangents, list meta):
-        """The tangents of the results, given those of the operands in the mask."""
-        if self.constant_target:
-            tangents = tangents[1:]
-        cdef Pushforward forward = Pushforward.of(self.program, self.mask, self.gradient, tangents)
-        if forward is None:
-            return NotImplemented
-        return forward.run(self, self.saved, tangents, meta, NULL, False)
-
-    cdef list apply(self, list grads):
-        cdef Gradient g = self.gradient
-        cdef Call c
-        cdef list outputs = []
-        cdef list keep = []
-        cdef list results = []
-        cdef int i, r
-        cdef object v
-        if g.program is not None or g.eager is not None:
-            for i in range(g.n):
-                if g.kind[i] == 0:
-                    v = grads[g.index[i]]
-                    if v is None:
-                        v = 0
-                elif isinstance(self.saved[i], Saved):
-                    v = unpack(<Saved>self.saved[i], self)
-                else:
-                    v = self.saved[i]
-                    if v is None and self.released:
-                        raise freed_graph()
-                keep.append(v)
-        if g.eager is not None:
-            outputs = g.eager(keep)
-        elif g.program is not None:
-            fill_call(g.program, &c, keep)
-            compute(g.program, &c, outputs, g.program.name)
-        for i in range(len(g.results)):
-            r = g.results[i]
-            v = zero_gradient(grads) if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
-            results.append(v if v is None or self.inputs is None else reduce_to(<Tensor>v, self.inputs[i]))
-        if self.constant_target:
-            results.insert(0, None)
-        return results
-
-    cdef int release(self) except -1:
-        self.released = True
-        if self.saved is not None:
-            self.saved = [None] * len(self.saved)
-        return 0
-
-
-cdef object zero_gradient(list grads):
-    """Zeros for an operand that moves the result nowhere (floor, sign): it was used, so its gradient exists."""
-    for g in grads:
-        if g is not None:
-            return _callbacks["zeros_like"](g)
-    return None
-
-
-cdef object freed_graph():
-    return RuntimeError(
-        "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
-        "Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
-        "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
-    )
-
-
-cdef Tensor reduce_to(Tensor g, tuple target):
-    """g as the input was: broadcasting and promotion undone, and moved for a number in a CPU tensor that met tensors on a GPU."""
-    cdef int code = target[0], place = target[2]
-    cdef tuple shape = target[1]
-    cdef int i
-    cdef bint same = g.ndim == len(shape)
-    if same:
-        for i in range(g.ndim):
-            if g.sizes[i] != <int64_t>shape[i]:
-                same = False
-                break
-    if not same:
-        g = <Tensor>_callbacks["sum_to_size"](g, shape)
-    if g.code != code:
-        g = <Tensor>_callbacks["cast"](g, dtype_of(code))
-    if g.place != place:
-        g = <Tensor>_callbacks["move"](g, place)
-    return g
+include "pointwise_node.pxi"
 
 
 # -- in place --

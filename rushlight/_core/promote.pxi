@@ -128,11 +128,15 @@ cdef int promoted(Promotion* p) except -2:
 def result_type(*operands):
     """The dtype that arithmetic on these tensors, dtypes and numbers gives, as a dtype."""
     cdef Promotion p = no_promotion()
-    for x in operands:
+    if len(operands) < 2:
+        raise TypeError(f'result_type() missing {2 - len(operands)} required positional arguments: "tensor", "other"')
+    for i, x in enumerate(operands):
         if isinstance(x, Tensor):
             promote_tensor(&p, x)
         elif isinstance(x, dtype):
             p.dims = promote(p.dims, (<dtype>x).code)
+        elif as_number(x) is None:
+            raise wrong_type("result_type", "other" if i else "tensor", i + 1, "Tensor", x)
         else:
             p.number = promote(p.number, number_code(x))
     return dtype_of(promoted(&p))

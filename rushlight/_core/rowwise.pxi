@@ -338,6 +338,7 @@ cdef class Rowwise(Pointwise):
     """
     cdef int dim_at, keepdim_at, dtype_at, shape_at
     cdef readonly bint widen
+    cdef public bint each_without_dims # dim=() reduces nothing (any, all); elsewhere it means all dims
     cdef public bint no_identity       # an empty sequence has no result (max, min)
     cdef public str label_dim          # the node's name when dims are given (PyTorch numbers overloads)
 
@@ -411,7 +412,8 @@ cdef class Rowwise(Pointwise):
             return 0
         dim = None if self.dim_at < 0 else <object>values[self.dim_at]
         if dim is None or (type(dim) is tuple or type(dim) is list) and len(dim) == 0:
-            space.reduced = (<uint64_t>1 << x.ndim) - 1 if x.ndim < 64 else ~<uint64_t>0
+            if dim is None or not self.each_without_dims:
+                space.reduced = (<uint64_t>1 << x.ndim) - 1 if x.ndim < 64 else ~<uint64_t>0
             return 0
         if type(dim) is bool or type(dim) is float or type(dim) is str:
             raise TypeError(
@@ -483,109 +485,4 @@ cdef int compute_rows(RowProgram p, Call* c, Space* space, bint keepdim, list ou
     return 0
 
 
-@cython.final
-@cython.trashcan(True)
-cdef class RowNode(Node):
-    """A recorded rowwise call."""
-    cdef RowProgram program
-    cdef Gradient gradient
-    cdef Space space
-    cdef int mask
-    cdef bint keepdim
-    cdef list saved, inputs
-
-    @staticmethod
-    cdef RowNode record(RowProgram p, Call* c, int mask, Space* space, bint keepdim, str label):
-        cdef RowNode node = RowNode.__new__(RowNode)
-        cdef Gradient g = p.gradient(mask)
-        cdef list tensors = []
-        cdef int i
-        cdef Tensor t
-        node.label, node.program, node.gradient, node.space, node.keepdim = label, p, g, space[0], keepdim
-        node.mask = mask
-        node.inputs, node.saved = [], [None] * g.n
-        for i in range(c.n):
-            if mask >> i & 1:
-                t = <Tensor>c.source[i]
-                tensors.append(t)
-                node.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), p.is_full[p.n_out + i], t.place))
-        for i in range(g.n):
-            if g.kind[i] == 1:
-                v = <object>c.source[g.index[i]]
-                node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
-        link(node, tuple(tensors))
-        return node
-
-    cdef int finish(self, list outputs) except -1:
-        cdef int i
-        self.n_outputs = len(outputs)
-        for i in range(self.gradient.n):
-            if self.gradient.kind[i] == 2:
-                self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
-        for i in range(len(outputs)):
-            if category((<Tensor>outputs[i]).code) >= 2:
-                set_history(<Tensor>outputs[i], self, i)
-        return 0
-
-    cdef list apply(self, list grads):
-        cdef Gradient g = self.gradient
-        cdef Call c
-        cdef list outputs = []
-        cdef list keep = []
-        cdef list results = []
-        cdef int i, r
-        cdef object v
-        cdef RowProgram p = None
-        if g.program is not None or g.eager is not None:
-            for i in range(g.n):
-                if g.kind[i] == 0:
-                    v = grads[g.index[i]]
-                    if v is None:
-                        v = 0
-                elif isinstance(self.saved[i], Saved):
-                    v = unpack(<Saved>self.saved[i], self)
-                else:
-                    v = self.saved[i]
-                    if v is None and self.released:
-                        raise freed_graph()
-                keep.append(v)
-        if g.eager is not None:
-            outputs = g.eager(keep, [self.space.size[i] for i in range(self.space.ndim)],
-                              [i for i in range(self.space.ndim) if self.space.reduced >> i & 1], self.keepdim)
-        elif g.program is not None:
-            p = <RowProgram>g.program
-            fill_call(p, &c, keep)
-            compute_rows(p, &c, &self.space, self.keepdim, outputs, p.name)
-        for i in range(len(self.inputs)):
-            r = g.results[i]
-            if r == -1:
-                results.append(None)
-                continue
-            v = outputs[r] if r >= 0 else grads[-2 - r]
-            code, shape, full, place = self.inputs[i]
-            if v is None:
-                results.append(None)
-                continue
-            if full and (not self.program.is_full[-2 - r] if r < 0 else p is not None and not p.is_full[r]):
-                v = self.spread(<Tensor>v)
-            results.append(reduce_to(<Tensor>v, (code, shape, place)))
-        return results
-
-    def push(self, list tangents, list meta):
-        """The tangents of the results, given those of the operands in the mask."""
-        cdef Pushforward forward = Pushforward.of(self.program, self.mask, self.gradient, tangents)
-        if forward is None:
-            return NotImplemented
-        return forward.run(self, self.saved, tangents, meta, &self.space, self.keepdim)
-
-    cdef Tensor spread(self, Tensor g):
-        """A gradient over the kept dims as a (stride 0) view over the whole space."""
-        cdef list shape = [self.space.size[d] for d in range(self.space.ndim)]
-        if not self.keepdim or g.ndim != self.space.ndim:
-            g = <Tensor>_callbacks["reshape"](g, [1 if self.space.reduced >> d & 1 else self.space.size[d] for d in range(self.space.ndim)])
-        return <Tensor>_callbacks["expand"](g, shape)
-
-    cdef int release(self) except -1:
-        self.released = True
-        self.saved = [None] * len(self.saved)
-        return 0
+include "rowwise_node.pxi"

@@ -17,12 +17,12 @@ cdef int parse_ints(object value, int64_t* out, int limit) except -1:
         return 1
     if type(value) is not tuple and type(value) is not list:
         if isinstance(value, (int, Tensor)) or not hasattr(value, "__iter__"):
-            out[0] = value.__index__()
+            out[0] = PyNumber_Index(value)
             return 1
     for item in value:
         if n >= limit:
             raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
-        out[n] = item if type(item) is int else item.__index__()
+        out[n] = item if type(item) is int else PyNumber_Index(item)
         n += 1
     return n
 

@@ -4,6 +4,7 @@
 Hand-written because a view is no kernel: it is a few integers, and must cost less than Python's own slicing of a list.
 """
 cimport cython
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport int64_t, uint32_t
@@ -67,6 +68,26 @@ cdef class ViewNode(Node):
             t = t.expand(shape)
         return [t if t.code == code else cast(t, code)]
 
+    def batched(self, list grads, int64_t n):
+        """The gradients of n examples, which a dim in front counts."""
+        cdef Tensor g = grads[0]
+        if self.kind == SCATTER:
+            args = _callbacks["behind"](*self.replay)
+            return NotImplemented if args is None else [_callbacks["view_scatter"](g, (n, *self.shape), self.replay[0], args)]
+        if self.kind == RESHAPE:
+            return [g.reshape((n, *self.shape))]
+        if self.kind == TRANSPOSE:
+            return [transpose(g, self.d0 + 1, self.d1 + 1)]
+        if self.kind == PERMUTE:
+            return [permute_operator(g, [0, *[d + 1 for d in self.replay]])]
+        if self.kind == EXPAND or self.kind == COPY:
+            g = _callbacks["sum_to_size"](g, (n, *(1,) * (g.ndim - 1 - <int>len(self.shape)), *self.shape)).reshape((n, *self.shape))
+        if g.code != self.code:
+            g = cast(g, self.code)
+        if g.place != self.place:
+            g = <Tensor>_callbacks["move"](g, self.place)
+        return [None, g] if self.kind == COPY else [g]
+
     cdef list apply(self, list grads):
         cdef Tensor g = grads[0]
         cdef int64_t[MAX_RANK] sizes
@@ -127,7 +148,7 @@ cdef int shape_argument(PyObject** args, Py_ssize_t n, int64_t* out, str name) e
     if n > MAX_RANK:
         raise ValueError(f"too many dimensions: {n}; rushlight's tensors have at most {MAX_RANK}")
     for i in range(n):
-        out[i] = (<object>args[i]).__index__()
+        out[i] = PyNumber_Index(<object>args[i])
     return <int>n
 
 
@@ -268,26 +289,39 @@ cdef Tensor expand(Tensor t, int ndim, const int64_t* given):
 
 
 cdef Tensor as_strided(Tensor t, int ndim, const int64_t* sizes, const int64_t* strides, int64_t offset):
-    cdef int64_t last = offset
+    cdef int64_t room = t.memory.length // ITEMSIZE[t.code], last = offset
     cdef int i
+    cdef bint inside = 0 <= offset < room
     for i in range(ndim):
         if sizes[i] < 0 or strides[i] < 0:
             raise RuntimeError(f"as_strided: sizes and strides must not be negative, got size {[sizes[k] for k in range(ndim)]} "
                                f"and stride {[strides[k] for k in range(ndim)]}")
-        if sizes[i] == 0:
-            last = -1
-            break
-        last += (sizes[i] - 1) * strides[i]
-    if offset < 0 or (last + 1) * ITEMSIZE[t.code] > t.memory.length:
+    if _has_no_elements(ndim, sizes):
+        inside = offset >= 0
+    else:
+        for i in range(ndim):
+            if inside and sizes[i] > 1:
+                inside = strides[i] <= (room - 1 - last) // (sizes[i] - 1)     # without a product that could overflow
+                last += (sizes[i] - 1) * strides[i] if inside else 0
+    if not inside:
+        wanted = offset + 1 + sum([(<object>sizes[k] - 1) * strides[k] for k in range(ndim)])
         raise RuntimeError(
             f"setStorage: sizes {[sizes[k] for k in range(ndim)]}, strides {[strides[k] for k in range(ndim)]}, storage offset {offset}, and itemsize "
-            f"{ITEMSIZE[t.code]} requiring a storage size of {(last + 1) * ITEMSIZE[t.code]} are out of bounds for storage of size {t.memory.length}")
+            f"{ITEMSIZE[t.code]} requiring a storage size of {wanted * ITEMSIZE[t.code]} are out of bounds for storage of size {t.memory.length}")
     cdef Tensor out = view_of(t, <char*>t.memory.address + offset * ITEMSIZE[t.code], ndim, sizes, strides)
     if thread_state().grad and needs_grad(t):
         own = (<char*>t.address - <char*>t.memory.address) // ITEMSIZE[t.code]
         return record(t, out, SCATTER, "AsStridedBackward0",
                       ("as_strided", (tuple(out.shape), tuple(out.stride()), offset - own, tuple(t.stride()))))
     return out
+
+
+cdef bint _has_no_elements(int ndim, const int64_t* sizes) noexcept:
+    cdef int i
+    for i in range(ndim):
+        if sizes[i] == 0:
+            return True
+    return False
 
 
 cdef Tensor select(Tensor t, int dim, int64_t index):

@@ -30,8 +30,8 @@ cdef object flatten_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef int i, k = 0, first, last
     start = <object>args[1] if n > 1 else keyword(args, n, kwnames, "start_dim")
     end = <object>args[2] if n > 2 else keyword(args, n, kwnames, "end_dim")
-    first = wrap_dim(0 if start is None else start, t.ndim)
-    last = wrap_dim(-1 if end is None else end, t.ndim)
+    first = wrap_dim(0 if start is None else PyNumber_Index(start), t.ndim)
+    last = wrap_dim(-1 if end is None else PyNumber_Index(end), t.ndim)
     if first > last:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if t.ndim == 0:
@@ -52,16 +52,13 @@ cdef object transpose_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = self_argument(args, n, "transpose")
     d0 = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim0")
     d1 = <object>args[2] if n > 2 else keyword(args, n, kwnames, "dim1")
-    if d0 is None:
-        d0 = keyword(args, n, kwnames, "axis0")
-    if d1 is None:
-        d1 = keyword(args, n, kwnames, "axis1")
     if d0 is None or d1 is None or n > 3:
         if n > 3:
             raise TypeError(f"transpose() takes 2 positional arguments but {n - 1} were given\n  It takes two dims, as in x.transpose(0, 1).")
         missing = "dim0" if d0 is None else "dim1"
         raise TypeError(f'transpose() missing 1 required positional arguments: "{missing}"\n  It takes two dims, as in x.transpose(0, 1).')
-    return transpose(t, wrap_dim(d0, t.ndim), wrap_dim(d1, t.ndim)) if t.ndim else _alias_view(t, wrap_dim(d0, 0), wrap_dim(d1, 0))
+    cdef int first = wrap_dim(PyNumber_Index(d0), t.ndim), second = wrap_dim(PyNumber_Index(d1), t.ndim)
+    return transpose(t, first, second) if t.ndim else _alias_view(t, first, second)
 
 
 cdef Tensor _alias_view(Tensor t, int d0, int d1):
@@ -130,7 +127,7 @@ cdef object unsqueeze_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dim")
     if dim is None:
         raise TypeError('unsqueeze() missing 1 required positional arguments: "dim"')
-    return unsqueeze(t, wrap_dim(dim, t.ndim + 1))
+    return unsqueeze(t, wrap_dim(PyNumber_Index(dim), t.ndim + 1))
 
 
 cdef object select_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
@@ -143,7 +140,7 @@ cdef object select_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
         raise TypeError('select() missing required positional arguments: "dim", "index"')
     if t.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    d, at = wrap_dim(dim, t.ndim), index.__index__()
+    d, at = wrap_dim(PyNumber_Index(dim), t.ndim), PyNumber_Index(index)
     if at < -t.sizes[d] or at >= t.sizes[d]:
         raise IndexError(f"select(): index {at} out of range for tensor of size {list(t.shape)} at dimension {d}")
     return select(t, d, at)
@@ -160,23 +157,25 @@ cdef object narrow_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
         raise TypeError('narrow() missing required positional arguments: "dim", "start", "length"')
     if t.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    d, start, length = wrap_dim(dim, t.ndim), first.__index__(), count.__index__()
+    d, start, length = wrap_dim(PyNumber_Index(dim), t.ndim), PyNumber_Index(first), PyNumber_Index(count)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if start < -t.sizes[d] or start > t.sizes[d]:
         raise IndexError(f"start out of range (expected to be in range of [{-t.sizes[d]}, {t.sizes[d]}], but got {start})")
     if start < 0:
         start += t.sizes[d]
-    if start + length > t.sizes[d]:
+    if length > t.sizes[d] - start:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({t.sizes[d]}).")
     return narrow(t, d, start, length, 1)
 
 
 cdef object slice_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     """slice(input, dim, start, stop, step): x[..., start:stop:step, ...] along one dim."""
-    cdef Tensor t = <Tensor>args[0]
+    cdef Tensor t = self_argument(args, n, "slice")
     cdef int d = wrap_dim(<object>args[1], t.ndim)
     cdef Py_ssize_t start = <object>args[2], stop = <object>args[3], step = <object>args[4]
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
     cdef Py_ssize_t length = PySlice_AdjustIndices(t.sizes[d], &start, &stop, step)
     return narrow(t, d, start, length, step)
 
@@ -207,10 +206,10 @@ cdef object diagonal_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     o = <object>args[1] if n > 1 else keyword(args, n, kwnames, "offset")
     a = <object>args[2] if n > 2 else keyword(args, n, kwnames, "dim1")
     b = <object>args[3] if n > 3 else keyword(args, n, kwnames, "dim2")
-    d1, d2 = wrap_dim(0 if a is None else a, t.ndim), wrap_dim(1 if b is None else b, t.ndim)
+    d1, d2 = wrap_dim(0 if a is None else PyNumber_Index(a), t.ndim), wrap_dim(1 if b is None else PyNumber_Index(b), t.ndim)
     if d1 == d2:
         raise RuntimeError(f"diagonal dimensions cannot be identical {0 if a is None else a}, {1 if b is None else b}")
-    offset = 0 if o is None else o
+    offset = 0 if o is None else PyNumber_Index(o)
     if offset >= 0:
         length = max(min(t.sizes[d1], t.sizes[d2] - offset), <int64_t>0)
         address += offset * t.strides[d2] * ITEMSIZE[t.code] if length else 0
@@ -234,7 +233,7 @@ cdef object unfold_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     dim = <object>args[1] if n > 1 else keyword(args, n, kwnames, "dimension")
     width = <object>args[2] if n > 2 else keyword(args, n, kwnames, "size")
     stride = <object>args[3] if n > 3 else keyword(args, n, kwnames, "step")
-    d, size, step = wrap_dim(dim, t.ndim), width, stride
+    d, size, step = wrap_dim(PyNumber_Index(dim), t.ndim), PyNumber_Index(width), PyNumber_Index(stride)
     length = t.sizes[d] if t.ndim else 1
     if size < 0:
         raise RuntimeError(f"size is {size} but must be >= 0")
@@ -293,7 +292,7 @@ cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 
 cdef object cast_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     """cast(input, dtype): input itself if it has the dtype, else a converted copy."""
-    return cast(<Tensor>args[0], dtype_arg(<object>args[1], -1))
+    return cast(self_argument(args, n, "to"), dtype_arg(<object>args[1], -1))
 
 
 def operators():
@@ -302,23 +301,61 @@ def operators():
 
 
 cdef list _OPERATORS = [
-    native("view", view_operator, "A view with another shape: x.view(2, -1). Raises RuntimeError where the strides do not allow it; see reshape."),
-    native("reshape", reshape_operator, "The same elements in another shape: a view where possible, else a copy. One size may be -1."),
-    native("flatten", flatten_operator, "Joins the dims from start_dim to end_dim into one."),
-    native("transpose", transpose_operator, "A view with two dims swapped."),
-    native("t", t_operator, "The transposed view of a tensor with at most 2 dims."),
-    native("permute", permute_call, "A view with the dims in another order."),
-    native("expand", expand_operator, "A view in which dims of size 1 are repeated without copying; -1 keeps a size."),
-    native("squeeze", squeeze_operator, "A view without dims of size 1 (all of them, or those given)."),
-    native("unsqueeze", unsqueeze_operator, "A view with a new dim of size 1."),
-    native("select", select_operator, "A view of one position along a dim: x.select(0, 2) is x[2]."),
-    native("narrow", narrow_operator, "A view of length elements of a dim from start on."),
-    native("slice", slice_operator, "A view of a range along one dim."),
-    native("as_strided", as_strided_operator, "A view with any sizes, strides and offset inside the storage."),
-    native("diagonal", diagonal_operator, "A view of the diagonal of two dims, put last."),
-    native("unfold", unfold_operator, "A view of all windows of a size along a dim, step apart; the window becomes the last dim."),
-    native("clone", clone_operator, "A copy; gradients pass through it."),
-    native("contiguous", contiguous_operator, "The tensor itself if it is row-major, else a row-major copy."),
-    native("copy_", copy_operator, "Overwrites the tensor with src, broadcast and converted."),
-    native("cast", cast_operator, "Converts to a dtype."),
+    native("view", view_operator,
+           "view(input, *size, dtype=None)\n"
+           "A view with another shape: x.view(2, -1). Raises RuntimeError where the strides do not allow it; see reshape."),
+    native("reshape", reshape_operator,
+           "reshape(input, *shape)\n"
+           "The same elements in another shape: a view where possible, else a copy. One size may be -1."),
+    native("flatten", flatten_operator,
+           "flatten(input, start_dim=0, end_dim=-1)\n"
+           "Joins the dims from start_dim to end_dim into one."),
+    native("transpose", transpose_operator,
+           "transpose(input, dim0, dim1)\n"
+           "A view with two dims swapped."),
+    native("t", t_operator,
+           "t(input)\n"
+           "The transposed view of a tensor with at most 2 dims."),
+    native("permute", permute_call,
+           "permute(input, *dims)\n"
+           "A view with the dims in another order."),
+    native("expand", expand_operator,
+           "expand(input, *size, implicit=False)\n"
+           "A view in which dims of size 1 are repeated without copying; -1 keeps a size."),
+    native("squeeze", squeeze_operator,
+           "squeeze(input, dim=None)\n"
+           "A view without dims of size 1 (all of them, or those given)."),
+    native("unsqueeze", unsqueeze_operator,
+           "unsqueeze(input, dim)\n"
+           "A view with a new dim of size 1."),
+    native("select", select_operator,
+           "select(input, dim, index)\n"
+           "A view of one position along a dim: x.select(0, 2) is x[2]."),
+    native("narrow", narrow_operator,
+           "narrow(input, dim, start, length)\n"
+           "A view of length elements of a dim from start on."),
+    native("slice", slice_operator,
+           "slice(input, dim, start, end, step)\n"
+           "A view of a range along one dim."),
+    native("as_strided", as_strided_operator,
+           "as_strided(input, size, stride, storage_offset=None)\n"
+           "A view with any sizes, strides and offset inside the storage."),
+    native("diagonal", diagonal_operator,
+           "diagonal(input, offset=0, dim1=0, dim2=1)\n"
+           "A view of the diagonal of two dims, put last."),
+    native("unfold", unfold_operator,
+           "unfold(input, dimension, size, step)\n"
+           "A view of all windows of a size along a dim, step apart; the window becomes the last dim."),
+    native("clone", clone_operator,
+           "clone(input, *, memory_format=None)\n"
+           "A copy; gradients pass through it."),
+    native("contiguous", contiguous_operator,
+           "contiguous(input, memory_format=None)\n"
+           "The tensor itself if it is row-major, else a row-major copy."),
+    native("copy_", copy_operator,
+           "copy_(input, src, non_blocking=False)\n"
+           "Overwrites the tensor with src, broadcast and converted."),
+    native("cast", cast_operator,
+           "cast(input, dtype)\n"
+           "Converts to a dtype."),
 ]

@@ -49,8 +49,8 @@ cdef class Writing(Library):
                 original = clone(resolve(target))
         try:
             self.write(target, values)
-        except (AttributeError, TypeError) as error:
-            self.blame(args, n, kwnames, error)
+        except Exception as error:
+            blame(self, args, n, kwnames, error)
             raise
         if not self.copies:
             bump(target)

@@ -136,22 +136,11 @@ def grad(
 
 
 def _batched(outputs, inputs, given, keep, create_graph, allow_unused):
-    """One pass for each entry of the gradients' leading dim, results stacked."""
-    import rushlight
-
+    """One pass for all entries of the gradients' leading dim."""
     count = next(g for g in given if g is not None).shape[0]
-    rows = [
-        tape.run_grad(
-            outputs,
-            tuple(g if g is None else g[i] for g in given),
-            keep or i + 1 < count,
-            create_graph,
-            inputs,
-            allow_unused,
-        )
-        for i in range(count)
-    ]
-    return tuple(None if column[0] is None else rushlight.stack(column) for column in zip(*rows))
+    if count:
+        return tape.run_grad(outputs, given, keep, create_graph, inputs, allow_unused, count)
+    return tuple(t.new_zeros((0, *t.shape)) for t in inputs)
 
 
 def _sequence(value):

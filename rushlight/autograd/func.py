@@ -15,7 +15,7 @@ from ._batching import loop
 from .functional import noting_shapes, pushforward
 from .grad_mode import enable_grad, is_grad_enabled
 from .stateless import functional_call, stack_module_state
-from .vmap import Batched, active, from_plain, to_plain, vmap
+from .vmap import Batched, CannotBatch, active, from_plain, to_plain, vmap
 
 __all__ = [
     "functional_call",
@@ -74,8 +74,8 @@ class _Tracked:
 
         return tree_map(one, tree)
 
-    def grads(self, outputs, vectors, create):
-        """Vector-Jacobian products, zeros for arguments that were not used."""
+    def grads(self, outputs, vectors, create, examples=False):
+        """Vector-Jacobian products, zeros for arguments that were not used; with ``examples`` for each entry of the vectors' first dim."""
         pairs = [(o, v) for o, v in zip(outputs, vectors) if o.requires_grad]
         found = (None,) * len(self.plain)
         if pairs:
@@ -86,8 +86,10 @@ class _Tracked:
                 retain_graph=True,
                 create_graph=create,
                 allow_unused=True,
+                is_grads_batched=examples,
             )
-        return tuple(p.new_zeros(p.shape) if f is None else f for f, p in zip(found, self.plain))
+        lead = (vectors[0].shape[0],) if examples else ()
+        return tuple(p.new_zeros((*lead, *p.shape)) if f is None else f for f, p in zip(found, self.plain))
 
     def wrap(self, plain):
         """Plain tensors in the structure of the arguments."""
@@ -266,40 +268,46 @@ def linearize(func, *primals):
 # -- Jacobians --
 
 
-def _units(t, levels):
-    """Tensors like t, 1 in one element of every example."""
-    lead, shape = tuple(t.shape[:levels]), tuple(t.shape[levels:])
-    count = 1
-    for n in shape:
-        count *= n
-    for i in range(count):
-        flat = t.new_zeros((*lead, count))
-        flat[..., i] = 1
-        yield flat.reshape(t.shape)
+def _chunks(count, chunk_size):
+    """(first, last) of the stretches of that size which make up range(count); of one stretch without a size."""
+    step = chunk_size or max(count, 1)
+    return [(first, min(first + step, count)) for first in range(0, count, step)]
 
 
-def _block(rows, out, input, levels, at_end):
-    """The Jacobian block of one output and input from its rows (or, at_end, columns)."""
+def _units(t, levels, first, last):
+    """In a dim in front: the tensors like t that are 1 in element first ... last - 1 of every example."""
+    shape = t.shape[levels:]
+    rows = t.new_zeros((last - first, shape.numel()))
+    rows.diagonal(first).fill_(1)
+    return rows.reshape((last - first, *(1,) * levels, *shape)).expand((last - first, *t.shape))
+
+
+def _block(parts, out, input, levels):
+    """The Jacobian block of one output and input from its rows, which the first dim of the parts counts."""
     import rushlight
 
-    lead, out_shape, in_shape = tuple(out.shape[:levels]), tuple(out.shape[levels:]), tuple(input.shape[levels:])
-    if not rows:
-        return out.new_zeros(lead + out_shape + in_shape)
-    return rushlight.stack(rows, -1 if at_end else levels).reshape(lead + out_shape + in_shape)
+    shape = (*out.shape, *input.shape[levels:])
+    if not parts:
+        return out.new_zeros(shape)
+    rows = parts[0] if len(parts) == 1 else rushlight.cat(parts)
+    return rows.movedim(0, levels).reshape(shape)
 
 
 def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
     """A function that returns the Jacobian of ``func`` with respect to the arguments at argnums, by one reverse pass
-    per output element.
+    for all output elements.
 
-    For output shape S and argument shape T the result has shape S + T; structures nest, outputs outside. chunk_size is
-    accepted for compatibility: passes run one at a time.
+    For output shape S and argument shape T the result has shape S + T; structures nest, outputs outside. chunk_size:
+    how many output elements a pass takes at most (default: all), which bounds its memory.
 
     >>> import rushlight as torch
     >>> torch.func.jacrev(lambda x: x * x)(torch.tensor([1., 2.]))
     tensor([[2., 0.],
             [0., 4.]])
     """
+
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError("jacrev: `chunk_size` should be greater than 0.")
 
     def compute(*args, **kwargs):
         with enable_grad():
@@ -310,11 +318,13 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
             plain, spec, recorded = tracked.outputs(result)
             blocks = []
             for out in plain:
-                rows = [tracked.grads((out,), (unit,), recorded) for unit in _units(out, tracked.levels)]
-                columns = list(zip(*rows)) if rows else [()] * len(tracked.plain)
-                blocks.append(
-                    tracked.wrap([_block(c, out, p, tracked.levels, False) for c, p in zip(columns, tracked.plain)])
-                )
+                levels = tracked.levels
+                parts = [
+                    tracked.grads((out,), (_units(out, levels, *stretch),), recorded, examples=True)
+                    for stretch in _chunks(out.shape[levels:].numel(), chunk_size)
+                ]
+                columns = list(zip(*parts)) if parts else [()] * len(tracked.plain)
+                blocks.append(tracked.wrap([_block(c, out, p, levels) for c, p in zip(columns, tracked.plain)]))
         jacobian = tree_unflatten(blocks, spec)
         return (jacobian, tracked.release(aux)) if has_aux else jacobian
 
@@ -322,36 +332,65 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
 
 
 def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
-    """Like :func:`jacrev`, by one forward-mode pass per input element: cheaper where there are fewer inputs than
-    outputs.
+    """Like :func:`jacrev`, by one forward-mode pass for all input elements: cheaper where there are fewer inputs than
+    outputs. ``func`` runs under vmap; where it can't, because it asks for values, once more for each element.
     """
 
     def compute(*args, **kwargs):
-        with enable_grad():
-            tracked = _Tracked(_select(args, argnums))
-            with noting_shapes():
-                result, aux = _split_aux(
-                    func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacfwd(f)(*args)"
-                )
-            plain, spec, recorded = tracked.outputs(result)
-            columns = [
-                [_pushforward(plain, (p,), (unit,), recorded) for unit in _units(p, tracked.levels)]
-                for p in tracked.plain
-            ]
-            blocks = [
-                tracked.wrap(
-                    [
-                        _block([c[i] for c in column], out, p, tracked.levels, True)
-                        for column, p in zip(columns, tracked.plain)
-                    ]
-                )
-                for i, out in enumerate(plain)
-            ]
-        jacobian = tree_unflatten(blocks, spec)
-        jacobian = jacobian if recorded else tree_map(lambda t: t.detach(), jacobian)
-        return (jacobian, tracked.release(aux)) if has_aux else jacobian
+        trees = _select(args, argnums)
+        leaves, spec = tree_flatten(trees)
+        for x in leaves:
+            if not isinstance(x, Tensor):
+                raise ValueError(f"Expected all inputs that are differentiated to be Tensors, but got {type(x).__name__}")
+        counts = [x.numel() for x in leaves]
+
+        def push(*tangents):
+            def inner(given):
+                return func(*_replace(args, argnums, given), **kwargs)
+
+            _, *rest = jvp(inner, (trees,), (tree_unflatten(tangents, spec),), has_aux=has_aux)
+            return rest[0], (rest[1] if has_aux else ())
+
+        total = sum(counts)
+        if not total:
+            return _without_inputs(func, args, kwargs, leaves, spec, has_aux)
+        basis = [_columns(x, sum(counts[:i]), total) for i, x in enumerate(leaves)]
+        try:
+            derivative, aux = vmap(push, randomness=randomness)(*basis)
+            aux = tree_map(lambda t: t[0], aux)
+        except CannotBatch:
+            found = [push(*(b[i] for b in basis)) for i in range(total)]
+            derivative, aux = tree_map(lambda *column: _stack(column), *(d for d, _ in found)), found[0][1]
+        jacobian = tree_map(lambda d: _unstacked(d, leaves, counts, spec), derivative)
+        return (jacobian, aux) if has_aux else jacobian
 
     return compute
+
+
+def _columns(x, first, total):
+    """In a dim in front, of all ``total`` directions: those of x's elements, which are the ones from ``first`` on."""
+    rows = x.new_zeros((total, x.numel()))
+    rows.diagonal(-first)[: x.numel()].fill_(1)
+    return rows.reshape((total, *x.shape))
+
+
+def _stack(tensors):
+    import rushlight
+
+    return rushlight.stack(tensors)
+
+
+def _unstacked(derivative, leaves, counts, spec):
+    """A derivative in all directions as the Jacobian's blocks in the structure of the arguments."""
+    parts = [d.movedim(0, -1).reshape((*d.shape[1:], *x.shape)) for d, x in zip(derivative.split(counts), leaves)]
+    return tree_unflatten(parts, spec)
+
+
+def _without_inputs(func, args, kwargs, leaves, spec, has_aux):
+    """jacfwd where the arguments have no elements."""
+    result, aux = _split_aux(func(*args, **kwargs), has_aux, "jacfwd(f)(*args)")
+    jacobian = tree_map(lambda t: tree_unflatten([t.new_zeros((*t.shape, *x.shape)) for x in leaves], spec), result)
+    return (jacobian, aux) if has_aux else jacobian
 
 
 def hessian(func, argnums=0):

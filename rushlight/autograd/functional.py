@@ -231,8 +231,8 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
     """The Jacobian of ``func``: for output shape S and input shape T a Tensor of shape S + T (tuples nest: outputs,
     then inputs).
 
-    create_graph, strict: as for :func:`vjp`. vectorize and strategy choose how PyTorch computes it; the result is the
-        same.
+    create_graph, strict: as for :func:`vjp`. Many elements of the output go through one backward pass, whatever vectorize and
+        strategy say; the result is the same.
 
     >>> import rushlight as torch
     >>> torch.autograd.functional.jacobian(lambda x: x * x, torch.tensor([1., 2.]))
@@ -261,36 +261,38 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
     return blocks if many_out else blocks[0]
 
 
+_ELEMENTS = 1 << 20  # a pass for several elements of the output holds about so many at each node
+
+
 def _rows(out, inputs, create_graph, strict):
-    """d out / d input for each input, one pass per element of out."""
+    """d out / d input for each input, some passes for all elements of out. ``strict`` looks at each element by itself."""
     import rushlight
 
+    count = out.numel()
+    widest = max(t.numel() for t in (out, *inputs))
+    step = 1 if strict else max(1, min(count, _ELEMENTS // max(widest, 1)))
     rows = [[] for _ in inputs]
-    for one in _unit_vectors(out):
-        found = _grads((out,), inputs, (one,), create_graph)
+    for first in range(0, count, step):
+        found = _elements(out, first, min(first + step, count), inputs, create_graph)
         if strict:
             _zeros_for_unused(found, inputs, strict, _INDEPENDENT)
         for column, g, t in zip(rows, found, inputs):
-            column.append(t.new_zeros(t.shape) if g is None else g)
+            column.append(t.new_zeros((min(step, count - first), *t.shape)) if g is None else g)
         if strict and create_graph:
             _check_strict_graph([g for g in found if g is not None], strict, create_graph, "jacobian")
     return tuple(
-        (
-            rushlight.stack(column).reshape(tuple(out.shape) + tuple(t.shape))
-            if column
-            else t.new_zeros(tuple(out.shape) + tuple(t.shape))
-        )
-        for column, t in zip(rows, inputs)
+        (rushlight.cat(column) if column else t.new_zeros((0, *t.shape))).reshape((*out.shape, *t.shape)) for column, t in zip(rows, inputs)
     )
 
 
-def _unit_vectors(t):
-    """The tensors like t that are 1 in one element."""
-    count = t.numel()
-    for i in range(count):
-        flat = t.new_zeros((count,))
-        flat[i] = 1
-        yield flat.reshape(t.shape)
+def _elements(out, first, last, inputs, create_graph):
+    """The gradients of out's elements first ... last - 1, in a dim in front; None for unused inputs."""
+    if not out.requires_grad:
+        return (None,) * len(inputs)
+    units = out.new_zeros((last - first, out.numel()))
+    units.diagonal(first).fill_(1)
+    units = units.reshape((last - first, *out.shape))
+    return _grad((out,), inputs, (units,), retain_graph=True, create_graph=create_graph, allow_unused=True, is_grads_batched=True)
 
 
 def _scalar_output(func, caller):

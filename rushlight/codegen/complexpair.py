@@ -208,11 +208,13 @@ def _sigmoid(a):
 
 
 def _sinh(a):
-    return f.sinh(a[0]) * f.cos(a[1]), f.cosh(a[0]) * f.sin(a[1])
+    real = f.eq(a[1], 0)  # zero times an infinite factor stays zero
+    return f.sinh(a[0]) * f.cos(a[1]), select(real, a[1], f.cosh(a[0]) * f.sin(a[1]))
 
 
 def _cosh(a):
-    return f.cosh(a[0]) * f.cos(a[1]), f.sinh(a[0]) * f.sin(a[1])
+    real = f.eq(a[1], 0)
+    return f.cosh(a[0]) * f.cos(a[1]), select(real, f.copysign(const(1, a[0].type), a[0]) * a[1], f.sinh(a[0]) * f.sin(a[1]))
 
 
 def _tanh(a):
@@ -228,18 +230,24 @@ def _tanh(a):
     return select(far, f.copysign(const(1, x.type), x), re), select(far, decayed, t / scale)
 
 
+def _about_one(a):
+    """(sqrt(1 - z), sqrt(1 + z)): the sign of a zero imaginary part says on which side of the cut z lies."""
+    return _sqrt((1 - a[0], -a[1])), _sqrt((1 + a[0], a[1]))
+
+
 def _asin(a):
-    u, v = _sqrt(_sub(_one(a), a)), _sqrt(_add(_one(a), a))
-    return f.atan2(a[0], _mul(u, v)[0]), f.asinh(u[0] * v[1] - u[1] * v[0])
+    u, v = _about_one(a)
+    beside = select(f.isinf(a[0]), f.abs(a[1]), _mul(u, v)[0])
+    return f.atan2(a[0], beside), f.asinh(u[0] * v[1] - u[1] * v[0])
 
 
 def _acos(a):
-    u, v = _sqrt(_sub(_one(a), a)), _sqrt(_add(_one(a), a))
+    u, v = _about_one(a)
     return 2 * f.atan2(u[0], v[0]), f.asinh(v[0] * u[1] - v[1] * u[0])
 
 
 def _acosh(a):
-    u, v = _sqrt(_sub(a, _one(a))), _sqrt(_add(a, _one(a)))
+    u, v = _sqrt((a[0] - 1, a[1])), _sqrt((a[0] + 1, a[1]))
     return f.asinh(u[0] * v[0] + u[1] * v[1]), 2 * f.atan2(u[1], v[0])
 
 
@@ -247,7 +255,10 @@ def _atanh(a):
     x, y = a
     size = f.abs(x)
     gap = 1 - size
-    return f.copysign(0.25 * f.log1p(4 * size / (gap * gap + y * y)), x), 0.5 * f.atan2(2 * y, gap * (1 + size) - y * y)
+    infinite = f.isinf(x) | f.isinf(y)
+    re = select(infinite, 0.0, 0.25 * f.log1p(4 * size / (gap * gap + y * y)))
+    im = select(infinite, f.copysign(const(math.pi / 2, x.type), y), 0.5 * f.atan2(2 * y, gap * (1 + size) - y * y))
+    return f.copysign(re, x), im
 
 
 _NEED_NODE = frozenset(("input", "load", "const", "cast", "reduce"))

@@ -11,6 +11,7 @@ Each file holds one topic. PyTorch's path of a distribution (``torch.distributio
 import sys as _sys
 
 from . import (
+    _categorical,
     _composed,
     _discrete,
     _location_scale,
@@ -24,19 +25,9 @@ from . import (
     transforms,
     utils,
 )
+from ._categorical import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
 from ._composed import Independent, MixtureSameFamily, TransformedDistribution
-from ._discrete import (
-    Bernoulli,
-    Binomial,
-    Categorical,
-    ContinuousBernoulli,
-    Geometric,
-    Multinomial,
-    NegativeBinomial,
-    OneHotCategorical,
-    OneHotCategoricalStraightThrough,
-    Poisson,
-)  # fmt: skip
+from ._discrete import Bernoulli, Binomial, ContinuousBernoulli, Geometric, NegativeBinomial, Poisson
 from ._location_scale import Cauchy, Gumbel, Laplace, LogNormal, Normal, StudentT, Uniform, VonMises
 from ._multivariate import LowRankMultivariateNormal, MultivariateNormal
 from ._positive import (
@@ -62,7 +53,8 @@ from .transforms import *  # noqa: F403
 
 _PATHS = {
     _composed: "independent mixture_same_family transformed_distribution",
-    _discrete: "bernoulli binomial categorical continuous_bernoulli geometric multinomial negative_binomial one_hot_categorical poisson",
+    _categorical: "categorical multinomial one_hot_categorical",
+    _discrete: "bernoulli binomial continuous_bernoulli geometric negative_binomial poisson",
     _location_scale: "cauchy gumbel laplace log_normal normal studentT uniform von_mises",
     _multivariate: "lowrank_multivariate_normal multivariate_normal",
     _positive: """chi2 exponential fishersnedecor gamma generalized_pareto half_cauchy half_normal inverse_gamma kumaraswamy pareto

@@ -4,8 +4,9 @@
 import rushlight as rl
 
 from . import constraints
+from ._categorical import Categorical
 from ._composed import TransformedDistribution
-from ._discrete import Categorical, _Trials
+from ._discrete import _Trials
 from .distribution import Distribution
 from .transforms import ExpTransform, SigmoidTransform
 from .utils import broadcast_all, clamp_probs

@@ -6,8 +6,9 @@ import warnings
 
 import rushlight as rl
 
+from ._categorical import Categorical, OneHotCategorical
 from ._composed import Independent, TransformedDistribution
-from ._discrete import Bernoulli, Binomial, Categorical, ContinuousBernoulli, Geometric, OneHotCategorical, Poisson
+from ._discrete import Bernoulli, Binomial, ContinuousBernoulli, Geometric, Poisson
 from ._location_scale import Cauchy, Gumbel, Laplace, Normal, Uniform
 from ._multivariate import LowRankMultivariateNormal, MultivariateNormal, mahalanobis
 from ._positive import Exponential, Gamma, HalfNormal, Pareto

@@ -44,6 +44,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
         raise ValueError("min_val cannot be greater than max_val")
     if not (input.is_floating_point() or input.is_complex()):
         min_val, max_val = int(min_val), int(max_val)
+        if not input.dtype.is_signed and (min_val < 0 or max_val < 0):
+            raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return _apply(activation.hardtanh, inplace, input, min_val, max_val)
 
 
@@ -122,6 +124,8 @@ def prelu(input, weight):
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu whose slope is drawn from [lower, upper) for each negative element; their mean outside of training."""
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     negative = input <= 0

@@ -2,7 +2,6 @@
 
 import rushlight as torch
 
-from .._core.indexing import extent
 from .._core.tensor import rename
 from ..ops import loss as _loss
 from ..ops.reduction import occurs
@@ -44,24 +43,10 @@ def _check_nll(input, target, weight):
     return classes
 
 
-def _check_range(target, classes, ignore_index):
-    """Raises IndexError for a label that is no class."""
-    if target.numel() == 0 or target.is_meta:
-        return
-    low, high = extent(target) or [bound.item() for bound in torch.aminmax(target)]
-    if low < 0 or high >= classes:
-        wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
-        if wrong.numel():
-            raise IndexError(
-                f"Target {int(wrong.flatten()[0])} is out of bounds.\n"
-                f"the input has {classes} classes, so labels go from 0 to {classes - 1} (ignore_index is {ignore_index})"
-            )
-
-
 def _of_labels(operator, input, target, weight, ignore_index, reduction, **options):
     """A loss by labels through its kernel: input (N, C, *) or (C), target (N, *) or ()."""
     classes = _check_nll(input, target, weight)
-    _check_range(target, classes, ignore_index)
+    _loss.checked_labels(target, classes, ignore_index)
     dim = 1 if input.dim() > 1 else 0
     target = target if target.dtype is torch.int64 else target.long()
     if input.dim() == 1:
@@ -136,6 +121,15 @@ def linear_cross_entropy(
 
     ignore_index None means -100 for labels. options are accepted; the computation is not cut into chunks.
     """
+    if input.dim() not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.dim()}")
+    if linear_weight.dim() > 2 and input.dim() == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {input.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     features, classes = linear_weight.shape[-1], linear_weight.shape[0]
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     logits = torch.matmul(input, linear_weight.reshape(-1, features).transpose(0, 1))

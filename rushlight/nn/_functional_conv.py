@@ -46,14 +46,18 @@ def conv_tbc(input, weight, bias, pad=0):
     return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
 
 
-def _check(name, rank, input, weight, bias, stride, padding, groups, transposed):
+def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, transposed):
     """Raises unless shapes (``bias``: or None) and geometry go together."""
     if len(input) not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input)}"
         )
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
     if min(stride) <= 0:
         raise RuntimeError("non-positive stride is not supported")
+    if min(dilation) <= 0:
+        raise RuntimeError("dilation should be greater than zero")
     if min(padding) < 0:
         raise RuntimeError("negative padding is not supported")
     if weight[0] % groups:
@@ -77,7 +81,7 @@ def _check(name, rank, input, weight, bias, stride, padding, groups, transposed)
         )
 
 
-def _check_dtypes(input, weight):
+def _check_dtypes(input, weight, bias):
     if input.dtype is not weight.dtype:
         from ._functional_loss import _type_name
 
@@ -85,16 +89,26 @@ def _check_dtypes(input, weight):
             f"expected scalar type {_type_name(input)} but found {_type_name(weight)}\n"
             f"the input is {input.dtype}, the weight {weight.dtype}"
         )
+    if bias is not None and bias.dtype != input.dtype:
+        raise RuntimeError(f"Input type ({input.dtype}) and bias type ({bias.dtype}) should be the same")
+
+
+def _check_types(name, input, weight, bias):
+    for position, (what, value) in enumerate((("input", input), ("weight", weight), ("bias", bias)), 1):
+        if not isinstance(value, torch.Tensor) and not (value is None and what == "bias"):
+            raise TypeError(f"{name}(): argument '{what}' (position {position}) must be Tensor, not {type(value).__name__}")
 
 
 @planned
 def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
     """(stride, padding, dilation) for each dim, checked against the operands' shapes; padding: numbers, or pairs where it is uneven."""
     stride, dilation = per_dim(stride, rank), per_dim(dilation, rank)
+    if len(weight) < 3:
+        raise RuntimeError("weight should have at least three dimensions")
     kernel = weight[2:]
     padding = _named_padding(padding, kernel, stride, dilation) if isinstance(padding, str) else per_dim(padding, rank)
     ends = [p if isinstance(p, tuple) else (p, p) for p in padding]
-    _check(f"conv{rank}d", rank, input, weight, bias, stride, [min(p) for p in ends], groups, transposed=False)
+    _check(f"conv{rank}d", rank, input, weight, bias, stride, [min(p) for p in ends], dilation, groups, transposed=False)
     sizes = [n + sum(p) for n, p in zip(input[-rank:], ends)]
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
     if any(n < span for n, span in zip(sizes, spans)):
@@ -106,10 +120,11 @@ def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
 
 
 def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
+    _check_types(f"conv{rank}d", input, weight, bias)
     shapes = (tuple(input.shape), tuple(weight.shape), None if bias is None else tuple(bias.shape))
     given = (tuple(v) if isinstance(v, list) else v for v in (stride, padding, dilation))
     stride, padding, dilation = _geometry(rank, *shapes, *given, groups)
-    _check_dtypes(input, weight)
+    _check_dtypes(input, weight, bias)
     single = len(shapes[0]) == rank + 1
     image = input.unsqueeze(0) if single else input
     if isinstance(padding[0], tuple):
@@ -151,11 +166,12 @@ def _named_padding(padding, kernel, stride, dilation):
 
 
 def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    _check_types(f"conv_transpose{rank}d", input, weight, bias)
     stride, padding, dilation = per_dim(stride, rank), per_dim(padding, rank), per_dim(dilation, rank)
     output_padding = per_dim(output_padding, rank)
     shapes = (input.shape, weight.shape, None if bias is None else bias.shape)
-    _check(f"conv_transpose{rank}d", rank, *shapes, stride, padding, groups, transposed=True)
-    _check_dtypes(input, weight)
+    _check(f"conv_transpose{rank}d", rank, *shapes, stride, padding, dilation, groups, transposed=True)
+    _check_dtypes(input, weight, bias)
     if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)):
         names = ("depth", "height", "width")[3 - rank :] if rank > 1 else ("height", "width")
         stated = (("output_padding", output_padding), ("stride", stride), ("dilation", dilation))

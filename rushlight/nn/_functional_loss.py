@@ -99,16 +99,19 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         )
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {_type_name(target)} but expected {_type_name(input)}")
-    for name, values in (("input", input), ("target", target)):
-        if occurs(~((values >= 0) & (values <= 1))):
-            advice = "apply sigmoid, or use binary_cross_entropy_with_logits" if name == "input" else "targets are probabilities"
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1\n{advice}")
     # Near 0 and 1 the gradient is (input - target) / max(input * (1 - input), 1e-12), which the bounded logarithm would cut off.
+    for name, values in (("input", input), ("target", target)):
+        _loss.checked_probabilities(values, name)
     losses = _BinaryCrossEntropy.apply(input, target)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
 class _BinaryCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def vmap(info, in_dims, *operands):
+        aligned = [x.unsqueeze(0) if d is None else x.movedim(d, 0) for x, d in zip(operands, in_dims)]
+        return _BinaryCrossEntropy.apply(*aligned), 0
+
     @staticmethod
     def forward(ctx, input, target):
         ctx.save_for_backward(input, target)

@@ -18,6 +18,15 @@ def _check_size_when_training(size):
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
 
 
+def _check_vectors(channels, **given):
+    """Each of the vectors there are has an element for each channel: checked before any of them is written to."""
+    for name, vector in given.items():
+        if vector is not None and not isinstance(vector, torch.Tensor):
+            raise TypeError(f"argument '{name}' must be Tensor, not {type(vector).__name__}")
+        if vector is not None and vector.numel() != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {vector.numel()}")
+
+
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
@@ -31,12 +40,9 @@ def batch_norm(
     if not input.numel():
         return input.clone()
     channels = input.size(1)
-    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, vector in given.items():
-        if vector is not None and vector.numel() != channels:
-            raise RuntimeError(f"{name} should contain {channels} elements not {vector.numel()}")
-        if vector is None and name.startswith("running") and not training:
-            raise RuntimeError(f"{name} must be defined in evaluation mode")
+    _check_vectors(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not training and (running_mean is None or running_var is None):
+        raise RuntimeError(f"{'running_mean' if running_mean is None else 'running_var'} must be defined in evaluation mode")
     dims = tuple(d for d in range(input.dim()) if d != 1)
     if not training:
         return normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, dims, eps)
@@ -60,6 +66,7 @@ def instance_norm(
     """Each channel of each sample normalised over its own elements: (N, C, *); use_input_stats=False: by the running ones."""
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.size()}")
+    _check_vectors(input.size(1), running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     shape = [1, input.size(1)] + [1] * (input.dim() - 2)
     if not use_input_stats:
         if running_mean is None or running_var is None:
@@ -83,15 +90,26 @@ def _check_normalized_shape(input, normalized_shape, star):
         )
 
 
+def _check_parameter(name, vector, normalized_shape):
+    if vector is not None and vector.shape != tuple(normalized_shape):
+        raise RuntimeError(
+            f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+            f"{list(vector.shape)} and normalized_shape = {list(normalized_shape)}"
+        )
+
+
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """The last dimensions (``normalized_shape``) normalised together; weight and bias of that shape."""
     _check_normalized_shape(input, normalized_shape, ", ")
+    _check_parameter("weight", weight, normalized_shape)
+    _check_parameter("bias", bias, normalized_shape)
     return normalization.layer_norm(input, tuple(normalized_shape), weight, bias, eps)
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """The last dimensions divided by the root of their mean square; eps None: the dtype's own."""
     _check_normalized_shape(input, normalized_shape, "")
+    _check_parameter("weight", weight, normalized_shape)
     return normalization.rms_norm(input, tuple(normalized_shape), weight, torch.finfo(input.dtype).eps if eps is None else eps)
 
 

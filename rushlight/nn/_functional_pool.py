@@ -30,6 +30,9 @@ class _Window:
         self.size = shape[-rank:]
         if 0 in self.stride:
             raise RuntimeError("stride should not be zero")
+        for what, values in (("kernel size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
+            if min(values) <= 0:
+                raise RuntimeError(f"{what} should be greater than zero, but got {min(values)}")
         for k, p, d in zip(self.kernel, self.padding, self.dilation):
             if p < 0:
                 raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
@@ -78,6 +81,15 @@ def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, re
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The largest element of each window; with return_indices also its place in the input."""
+    if input.dim() not in (2, 3) or 0 in input.shape[-2:]:
+        raise RuntimeError(
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:"
+            f"{list(input.shape)}"
+        )
+    for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)):
+        value = value[0] if isinstance(value, (tuple, list)) and value else value
+        if isinstance(value, int) and value <= 0:
+            raise RuntimeError(f"max_pool1d() {name} must be greater than zero, but got {value}")
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -125,6 +137,11 @@ def _unpooled_size(input, kernel, stride, padding, output_size, rank):
 
 
 def _max_unpool(rank, input, indices, kernel_size, stride, padding, output_size):
+    if indices.shape != input.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices tensor with "
+            f"shape: {list(indices.shape)}"
+        )
     kernel = per_dim(kernel_size, rank)
     stride = kernel if stride is None else per_dim(stride, rank)
     size = _unpooled_size(input, kernel, stride, per_dim(padding, rank), output_size, rank)

@@ -9,7 +9,11 @@ def per_dim(value, rank):
     """One number, or a sequence of one or ``rank`` numbers, as a tuple of ``rank``."""
     if isinstance(value, int):
         return (value,) * rank
+    if isinstance(value, str):
+        raise TypeError(f"expected an int, or a tuple of {rank} ints, not str")
     values = tuple(int(v) for v in value)
+    if len(values) not in (1, rank):
+        raise RuntimeError(f"expected a single int, or a tuple of {rank} ints, but got {len(values)} of them")
     return values * rank if len(values) == 1 else values
 
 

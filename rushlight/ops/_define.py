@@ -210,7 +210,8 @@ def _inplace_of(op, name):
 
     inplace.__name__ = name + "_"
     inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
-    return core.Library(inplace, core.Signature(name + "_", (), 0, ()), "")
+    known = op.signature
+    return core.Library(inplace, core.Signature(name + "_", known.names, known.n_positional, known.defaults), "")
 
 
 # -- tracing --

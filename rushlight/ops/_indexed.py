@@ -78,12 +78,12 @@ def writing(**options):
     the first among them;
     ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for
     ``original``, the first
-    parameter's value before the write.
+    parameter's value before the write. batch: as for ``library``.
     """
     return lambda function: _writing(function, **options)
 
 
-def _writing(function, *, differentiable, name=None, where="function method", label=None):
+def _writing(function, *, differentiable, name=None, where="function method", label=None, batch=None):
     name = name or function.__name__
     signature = _signature(function, name)
     in_place = _operator.Signature(name + "_", signature.names, signature.n_positional, signature.defaults)
@@ -92,6 +92,7 @@ def _writing(function, *, differentiable, name=None, where="function method", la
     op = _operator.Writing(function, signature, label, places, True)
     op.inplace = _operator.Writing(function, in_place, label, places, False)
     op.inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
+    op.batch = op.inplace.batch = batch
 
     def backward_of(backward):
         wanted = backward.__code__.co_varnames[: backward.__code__.co_argcount]

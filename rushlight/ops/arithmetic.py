@@ -1,5 +1,6 @@
 """Arithmetic, comparison, logic, bits and rounding: pointwise operators on one or two tensors."""
 
+from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, operand, pointwise
@@ -429,8 +430,8 @@ def isreal(input):
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers."""
     if input.type in ty.COMPLEX:
-        parts = (fn.real(input), fn.imag(input))
-        return fn.complex_(*(nan_to_num.definition(x, nan, posinf, neginf) for x in parts))
+        numbers = [fn.real(v) if isinstance(v, ex.Expr) else v for v in (nan, posinf, neginf)]
+        return fn.complex_(*(nan_to_num.definition(part, *numbers) for part in (fn.real(input), fn.imag(input))))
     if input.type not in ty.FLOATS:
         return input
     top = {"f32": 3.4028234663852886e38, "f64": 1.7976931348623157e308}[input.type]

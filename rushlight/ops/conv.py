@@ -301,7 +301,8 @@ def _weighted(type, numbers, more):
     total = ex.input(0, compute) if more else ex.const(0, compute)
     for i, number in enumerate(numbers):
         weight = ex.make("load", (ex.const(number * ty.BITS[type] // 8, "i64"),), compute, more)
-        total = fn.fma(ex.input(more + 1 + i, compute), weight, total)
+        image = ex.input(more + 1 + i, compute)
+        total = fn.fma(image, weight, total) if ty.is_float(compute) else image * weight + total
     return ((total, type),), (type,) * (more + 1 + len(numbers)), "depthwise"
 
 

@@ -157,10 +157,16 @@ argmax, argmin = _arg("argmax", reduction._argmax), _arg("argmin", reduction._ar
 
 
 @composite
-def aminmax(input, *, dim=None, keepdim=False):
+def aminmax(input, *, dim=None, keepdim=False, out=None):
     """The smallest and the largest elements, of the whole tensor or along ``dim``."""
     if input.is_complex():
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{title(input)}'")
     if dim is None and input.numel() == 0:
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
-    return return_types.aminmax(reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim))
+    found = return_types.aminmax(reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim))
+    if out is None:
+        return found
+    for target in out:
+        if target.dtype is not input.dtype:
+            raise RuntimeError(f"Expected out tensor to have dtype {input.dtype}, but got {target.dtype} instead")
+    return return_types.aminmax(*_operator.deliver_out(found, tuple(out), "aminmax"))

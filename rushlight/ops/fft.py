@@ -150,6 +150,7 @@ def _length(n, name="data points"):
 
 def _sizes(input, s, dim, half=False):
     """(sizes, dims) of an n-dimensional transform."""
+    s = (s,) if isinstance(s, int) else s
     if dim is None:
         count = input.ndim if s is None else len(s)
         if count > input.ndim:

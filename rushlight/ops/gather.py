@@ -127,7 +127,7 @@ def _gathered(grad, dim, index, sizes):
     return _uncut(gather(grad, dim, index), sizes)
 
 
-@writing(differentiable="input src")
+@writing(differentiable="input src", batch="along")
 def scatter_add(input, dim, index, src):
     """``input`` with ``out[index[i][j][k]][j][k] += src[i][j][k]`` for ``dim=0``, and alike for other dims.
 
@@ -151,7 +151,7 @@ def _(grad, dim, index, needs, shapes):
     return grad, _gathered(grad, dim, index, shapes[1]) if needs[1] else None
 
 
-@writing(differentiable="input src", name="_scatter_src", where="", label="Scatter")
+@writing(differentiable="input src", name="_scatter_src", where="", label="Scatter", batch="along")
 def _scatter_src(input, dim, index, src):
     dim = _wrap(dim, input.ndim)
     _check_scatter("scatter", input, dim, index, src)
@@ -168,7 +168,7 @@ def _(grad, dim, index, needs, shapes):
     ] else None
 
 
-@writing(differentiable="input value", name="_scatter_value", where="", label="Scatter")
+@writing(differentiable="input value", name="_scatter_value", where="", label="Scatter", batch="along")
 def _scatter_value(input, dim, index, value):
     dim = _wrap(dim, input.ndim)
     _check_index("scatter", input, dim, index, "self")
@@ -259,7 +259,7 @@ def _identity(reduce, dtype):
     return low if reduce == "amax" else high
 
 
-@writing(differentiable="input src", name="_scatter_reduce", where="", label="ScatterReduce")
+@writing(differentiable="input src", name="_scatter_reduce", where="", label="ScatterReduce", batch="along")
 def _scatter_reduce(input, dim, index, src, reduce, include_self):
     dim = _wrap(dim, input.ndim)
     if reduce not in _KINDS:

@@ -125,7 +125,7 @@ def _fitting(source, target):
     return tuple(target.shape) if source.numel() == target.numel() else tuple(source.shape)
 
 
-@writing(differentiable="input source")
+@writing(differentiable="input source", batch="along")
 def index_add(input, dim, index, source, *, alpha=1):
     """``input`` with ``alpha`` times the slices of ``source`` added to its slices along ``dim`` at the positions in
     ``index``.
@@ -154,7 +154,7 @@ def _(grad, dim, index, alpha, needs, shapes):
     return grad, given
 
 
-@writing(differentiable="input source")
+@writing(differentiable="input source", batch="along")
 def index_copy(input, dim, index, source):
     """``input`` with its slices along ``dim`` at the positions in ``index`` replaced by the slices of ``source``."""
     check_tensor("index_copy", "index", 2, index)

@@ -31,6 +31,8 @@ def _some(name, tensors):
 
 def _wrap(dim, ndim):
     n = max(ndim, 1)
+    if type(dim) is not int:
+        dim = dim.__index__()
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
     return dim % n
@@ -297,7 +299,11 @@ def broadcast_shapes(*shapes):
     """The shape that tensors of these shapes broadcast to."""
     out = []
     for position, given in enumerate(shapes):
+        if not isinstance(given, (int, tuple, list)):
+            raise RuntimeError(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {given}")
         sizes = (given,) if isinstance(given, int) else tuple(given)
+        if any(n < 0 for n in sizes):
+            raise ValueError("Attempting to broadcast a dimension with negative length!")
         out = [1] * (len(sizes) - len(out)) + out
         for back in range(-1, -len(sizes) - 1, -1):
             n = sizes[back]

@@ -222,6 +222,8 @@ def _chain(matrices, split, i, j):
 @composite(where="function")
 def chain_matmul(*matrices):
     """See linalg.multi_dot."""
+    if not matrices:
+        raise RuntimeError("chain_matmul(): Expected one or more matrices")
     return multi_dot(list(matrices)) if len(matrices) > 1 else matrices[0]
 
 

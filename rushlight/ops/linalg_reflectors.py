@@ -52,6 +52,10 @@ def orgqr(input, tau):
 @library(differentiable="input tau other")
 def ormqr(input, tau, other, left=True, transpose=False):
     """Q other (other Q with left=False; Q's adjoint with transpose) for the Q that geqrf packs."""
+    if input.ndim < 2:
+        raise RuntimeError("torch.ormqr: input must have at least 2 dimensions.")
+    if other.ndim < 2:
+        raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
     check_lapack(input, "ormqr_cpu")
     side = -2 if left else -1
     if tau.shape[-1] > input.shape[-1] or other.shape[side] != input.shape[-2]:

@@ -468,6 +468,8 @@ def lu_factor(A, *, pivot=True):
 @composite(where="function")
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """(P, L, U) from the packed factors; what is not asked for is an empty tensor."""
+    if LU_data.ndim < 2:
+        raise RuntimeError(f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(LU_data.shape)} instead")
     m, n = LU_data.shape[-2:]
     none = creation.empty((0,), dtype=LU_data.dtype, device=LU_data.device)
     P = _permutation_matrix(LU_pivots, m, LU_data.dtype) if unpack_pivots else none

@@ -462,8 +462,9 @@ def check_matrix_only(A):
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
-@library(where="", differentiable="A B", label="LinalgLstsq")
+@library(where="", differentiable="A B", label="LinalgLstsq", batch="leading")
 def _lstsq(A, B, rcond, driver):
+    """What does not exist has no columns."""
     m, n = A.shape[-2:]
     padded = B
     if n > m:
@@ -471,13 +472,13 @@ def _lstsq(A, B, rcond, driver):
         shape.copy_(padded[..., :m, :], B)
     out, rank, S, _ = lapack.gels(A, padded, driver, rcond)
     rows = lapack.turned(out)
-    none = creation.empty((0,), dtype=S.dtype, device=S.device)
+    none = creation.empty((*A.shape[:-2], 0), dtype=S.dtype, device=S.device)
     full = driver == "gels" or bool(reduction.all(arithmetic.eq(rank, n)))
     residuals = none
     if m > n and full and driver != "gelsy":
         residuals = reduction.sum(arithmetic.square(arithmetic.abs(rows[..., n:, :])), -2)
     return return_types.linalg_lstsq(
-        rows[..., :n, :].clone(), residuals, creation.empty((0,), dtype=rank.dtype, device=rank.device) if driver == "gels" else rank,
+        rows[..., :n, :].clone(), residuals, shape.cast(none, rank.dtype) if driver == "gels" else rank,
         S if driver in ("gelsd", "gelss") else none,
     )  # fmt: skip
 
@@ -534,6 +535,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     check_lapack(A, "linalg_lstsq_cpu")
     A, right = broadcast_batches(A, right)
     result = _lstsq(A, right, epsilon(A) * max(A.shape[-2:]) if rcond is None else rcond, driver)
+    result = return_types.linalg_lstsq(result.solution, *(t if t.numel() else shape.reshape(t, (0,)) for t in result[1:]))
     result = return_types.linalg_lstsq(*result[:3], result.singular_values.detach())
     if not vector:
         return result

@@ -433,11 +433,10 @@ def avg_pool(input, windows, divisor):
 
 def _shares(size, wanted, like):
     """(size, wanted): how much each element counts in each of ``wanted`` windows that together cover ``size`` elements."""
-    share = creation.zeros((size, wanted), dtype=like.dtype, device=like.device)
-    for column in range(wanted):
-        begin, end = column * size // wanted, -(-(column + 1) * size // wanted)
-        shape.fill_(share[begin:end, column], 1.0 / (end - begin))
-    return share
+    column = creation.arange(wanted, device=like.device)
+    begin, end = column * size // wanted, ((column + 1) * size + wanted - 1) // wanted
+    element = shape.unsqueeze(creation.arange(size, device=like.device), 1)
+    return shape.cast((element >= begin) & (element < end), like.dtype) / shape.cast(end - begin, like.dtype)
 
 
 def _split(x, dim, parts):

@@ -71,6 +71,9 @@ def all(input, dim=None, keepdim=False):
     return _as_given(fn.all(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
+any.each_without_dims = all.each_without_dims = True
+
+
 @rowwise
 def count_nonzero(input, dim=None):
     """How many elements are nonzero."""

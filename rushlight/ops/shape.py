@@ -6,6 +6,7 @@ from .._core import view as _view
 from . import reduction
 from ._define import Entry, composite, library, registry
 
+Tensor = _tensor.Tensor
 _native = _view.operators()
 _HIDDEN = ("slice", "cast")
 for _name, _op in _native.items():
@@ -15,6 +16,7 @@ for _name, _op in _native.items():
 view, reshape, expand, transpose, permute = (_native[n] for n in ("view", "reshape", "expand", "transpose", "permute"))
 squeeze, unsqueeze, select, narrow, flatten = (_native[n] for n in ("squeeze", "unsqueeze", "select", "narrow", "flatten"))
 as_strided, diagonal, unfold, clone, contiguous = (_native[n] for n in ("as_strided", "diagonal", "unfold", "clone", "contiguous"))
+_EVERYTHING = slice(None)
 slice, cast, copy_, t = (_native[n] for n in ("slice", "cast", "copy_", "t"))
 
 
@@ -45,6 +47,18 @@ def replay(input, name, args):
         size, stride, offset, layout = args
         return as_strided(_in_layout(input, layout), size, stride, offset)
     return _native[name](input, *args)
+
+
+def behind(name, args):
+    """The arguments of the view ``name`` where the tensor has one more dim in front; None if there are none that mean the same."""
+    if name == "as_strided":
+        return None
+    if name == "getitem":
+        key = args[0] if isinstance(args[0], tuple) else (args[0],)
+        return None if any(isinstance(k, (Tensor, list)) for k in key) else ((_EVERYTHING, *key),)
+    if name == "diagonal":
+        return args[0], args[1] + 1, args[2] + 1
+    return (args[0] + 1, *args[1:])
 
 
 @library(where="", differentiable="input")
@@ -104,6 +118,7 @@ _CALLBACKS = {
     "sum_to_size": lambda g, shape: sum_to_size(g, shape),
     "view_scatter": lambda g, shape, n, a: view_scatter(g, shape, n, a),
     "replay": replay,
+    "behind": behind,
 }
 for _module in (_operator, _view):
     for _key, _function in _CALLBACKS.items():

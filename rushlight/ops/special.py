@@ -61,10 +61,8 @@ def mvlgamma(input, p):
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
     x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
-    total = p * (p - 1) / 4 * math.log(math.pi)
-    for k in range(p):
-        total = elementary.lgamma(x - k / 2) + total
-    return total
+    halves = creation.arange(0, p, dtype=x.dtype, device=x.device) / 2
+    return reduction.sum(elementary.lgamma(shape.unsqueeze(x, -1) - halves), -1) + p * (p - 1) / 4 * math.log(math.pi)
 
 
 def _evaluated(name, first, second=None):
@@ -138,36 +136,60 @@ def spherical_bessel_j0(input):
 # -- orthogonal polynomials --
 
 
-def _polynomial(name, doc, first, step):
-    """The family with ``p[0] = 1``, ``p[1] = first(x)`` and ``p[k + 1] = step(k, x, p[k], p[k - 1])``."""
+_UNTIL_NAN = 64  # every so many steps a recurrence asks whether all is NaN, where it stays
+
+
+def _polynomial(name, doc, first, step, closed=None):
+    """The family with ``p[0] = 1``, ``p[1] = first(x)`` and ``p[k + 1] = step(k, x, p[k], p[k - 1])``.
+
+    ``closed(x, n)``: where a closed form holds, which takes as long for any degree, and its value.
+    """
 
     def definition(input, n):
-        x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
+        kind = _operator.result_type(input, n)
+        x = shape.cast(input, kind if kind.is_floating_point else _tensor.get_default_dtype())
         degree = n if isinstance(n, Tensor) else creation.full((), n, dtype=_int64, device=x.device)
         x, degree = joining.broadcast_tensors(x.detach(), shape.cast(degree, _int64))  # a degree's fraction is cut off
+        out, steps = masks.where(degree < 0, x * 0, x * 0 + 1), degree
+        if closed is not None:
+            holds, value = closed(x, degree)
+            inside = (degree > 6) & holds
+            out, steps = masks.where(inside, value, out), masks.where(inside, 0, degree)
         before, p = x * 0, x * 0 + 1
-        out = masks.where(degree < 0, before, p)
-        for k in range(int(reduction.amax(degree)) if degree.numel() and not degree.is_meta else 0):
+        for k in range(int(reduction.amax(steps)) if steps.numel() and not steps.is_meta else 0):
             before, p = p, first(x) if k == 0 else step(k, x, p, before)
-            out = masks.where(degree > k, p, out)
+            out = masks.where(steps > k, p, out)
+            if k % _UNTIL_NAN == _UNTIL_NAN - 1 and bool(reduction.all(arithmetic.isnan(p) | (steps <= k))):
+                break
         return out
 
     definition.__name__, definition.__doc__ = name, f"{doc} of degree ``n``; 0 for a negative one. It has no gradient."
     return composite(definition, where="special")
 
 
-def _chebyshev(letter, doc, first):
+def _chebyshev(letter, doc, first, inside, at_end):
+    """``inside(n, angle)`` for x = cos(angle); ``at_end(n, x, sign)`` for x = 1 and -1, where sign is that of x**n."""
+
+    def closed(x, n):
+        degree = shape.cast(n, x.dtype)
+        sign = shape.cast(masks.where((x > 0) | (n % 2 == 0), 1, -1), x.dtype)
+        value = inside(degree, elementary.acos(x))
+        return arithmetic.abs(x) <= 1, masks.where(arithmetic.abs(x) == 1, at_end(degree, x, sign), value)
+
     step = lambda k, x, p, q: 2 * x * p - q  # noqa: E731
     shifted = lambda k, x, p, q: step(k, 2 * x - 1, p, q)  # noqa: E731
-    _polynomial(f"chebyshev_polynomial_{letter}", f"Chebyshev's polynomial of the {doc} kind", first, step)
+    _polynomial(f"chebyshev_polynomial_{letter}", f"Chebyshev's polynomial of the {doc} kind", first, step, closed)
     _polynomial(f"shifted_chebyshev_polynomial_{letter}", f"Chebyshev's polynomial of the {doc} kind at 2 x - 1,",
-                lambda x: first(2 * x - 1), shifted)  # fmt: skip
+                lambda x: first(2 * x - 1), shifted, lambda x, n: closed(2 * x - 1, n))  # fmt: skip
 
 
-_chebyshev("t", "first", lambda x: x)
-_chebyshev("u", "second", lambda x: 2 * x)
-_chebyshev("v", "third", lambda x: 2 * x - 1)
-_chebyshev("w", "fourth", lambda x: 2 * x + 1)
+_cos, _sin = elementary.cos, elementary.sin
+_chebyshev("t", "first", lambda x: x, lambda n, angle: _cos(n * angle), lambda n, x, sign: sign)
+_chebyshev("u", "second", lambda x: 2 * x, lambda n, angle: _sin((n + 1) * angle) / _sin(angle), lambda n, x, sign: sign * (n + 1))
+_chebyshev("v", "third", lambda x: 2 * x - 1, lambda n, angle: _cos((n + 0.5) * angle) / _cos(angle / 2),
+           lambda n, x, sign: masks.where(x > 0, sign, sign * (2 * n + 1)))  # fmt: skip
+_chebyshev("w", "fourth", lambda x: 2 * x + 1, lambda n, angle: _sin((n + 0.5) * angle) / _sin(angle / 2),
+           lambda n, x, sign: masks.where(x > 0, 2 * n + 1, sign))  # fmt: skip
 _polynomial("hermite_polynomial_h", "The physicist's Hermite polynomial", lambda x: 2 * x,
             lambda k, x, p, q: 2 * x * p - 2 * k * q)  # fmt: skip
 _polynomial("hermite_polynomial_he", "The probabilist's Hermite polynomial", lambda x: x,

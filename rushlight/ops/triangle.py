@@ -32,6 +32,7 @@ def _triangle(name, part, doc):
         if input.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         rows, columns = input.shape[-2:]
+        diagonal = max(-rows, min(diagonal, columns))  # beyond, it is all or nothing
         return part(input, *_coordinates(rows, columns, diagonal, input.device))
 
     definition.__name__, definition.__doc__ = name, doc
@@ -65,9 +66,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     sizes = list(input.shape[:-1])
     for d in sorted((first, second)):
         sizes.insert(d, n)
-    out = creation.zeros(sizes, dtype=input.dtype, device=input.device)
-    shape.copy_(shape.diagonal(out, offset, first, second), input)
-    return out
+    return shape.view_scatter(input, tuple(sizes), "diagonal", (offset, first, second))
 
 
 @composite

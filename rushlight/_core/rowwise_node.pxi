@@ -1,0 +1,121 @@
+# The node of a rowwise call. Included by rowwise.pxi.
+
+@cython.final
+@cython.trashcan(True)
+cdef class RowNode(Node):
+    """A recorded rowwise call."""
+    cdef RowProgram program
+    cdef Gradient gradient
+    cdef Space space
+    cdef int mask
+    cdef bint keepdim
+    cdef list saved, inputs
+
+    @staticmethod
+    cdef RowNode record(RowProgram p, Call* c, int mask, Space* space, bint keepdim, str label):
+        cdef RowNode node = RowNode.__new__(RowNode)
+        cdef Gradient g = p.gradient(mask)
+        cdef list tensors = []
+        cdef int i
+        cdef Tensor t
+        node.label, node.program, node.gradient, node.space, node.keepdim = label, p, g, space[0], keepdim
+        node.mask = mask
+        node.inputs, node.saved = [], [None] * g.n
+        for i in range(c.n):
+            if mask >> i & 1:
+                t = <Tensor>c.source[i]
+                tensors.append(t)
+                node.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), p.is_full[p.n_out + i], t.place))
+        for i in range(g.n):
+            if g.kind[i] == 1:
+                v = <object>c.source[g.index[i]]
+                node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
+        link(node, tuple(tensors))
+        return node
+
+    cdef int finish(self, list outputs) except -1:
+        cdef int i
+        self.n_outputs = len(outputs)
+        for i in range(self.gradient.n):
+            if self.gradient.kind[i] == 2:
+                self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
+        for i in range(len(outputs)):
+            if category((<Tensor>outputs[i]).code) >= 2:
+                set_history(<Tensor>outputs[i], self, i)
+        return 0
+
+    cdef list apply(self, list grads):
+        return self.run(grads, &self.space, 0)
+
+    def batched(self, list grads, int64_t n):
+        """The gradients of n examples: one kernel over a space with one more dim, in front."""
+        cdef Space space = self.space
+        if self.gradient.eager is not None or space.ndim == MAX_RANK:
+            return NotImplemented
+        memmove(&space.size[1], &space.size[0], space.ndim * sizeof(int64_t))
+        space.size[0] = n
+        space.ndim += 1
+        space.reduced <<= 1
+        return self.run(grads, &space, n)
+
+    cdef list run(self, list grads, Space* space, int64_t n):
+        """The gradients of the inputs, over a space that is the call's or has n examples of it."""
+        cdef Gradient g = self.gradient
+        cdef Call c
+        cdef list outputs = []
+        cdef list keep = []
+        cdef list results = []
+        cdef int i, r
+        cdef object v
+        cdef RowProgram p = <RowProgram>g.program
+        if p is not None or g.eager is not None:
+            for i in range(g.n):
+                if g.kind[i] == 0:
+                    v = grads[g.index[i]]
+                    if v is None:
+                        v = 0
+                elif isinstance(self.saved[i], Saved):
+                    v = unpack(<Saved>self.saved[i], self)
+                    if n and not p.is_full[p.n_out + i]:
+                        v = v.expand((n, *v.shape))
+                else:
+                    v = self.saved[i]
+                    if v is None and self.released:
+                        raise freed_graph()
+                keep.append(v)
+        if g.eager is not None:
+            outputs = g.eager(keep, [space.size[i] for i in range(space.ndim)],
+                              [i for i in range(space.ndim) if space.reduced >> i & 1], self.keepdim)
+        elif p is not None:
+            fill_call(p, &c, keep)
+            compute_rows(p, &c, space, self.keepdim, outputs, p.name)
+        for i in range(len(self.inputs)):
+            r = g.results[i]
+            v = None if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
+            if v is None:
+                results.append(None)
+                continue
+            code, shape, full, place = self.inputs[i]
+            if full and (not self.program.is_full[-2 - r] if r < 0 else p is not None and not p.is_full[r]):
+                v = self.spread(<Tensor>v, space)
+            results.append(reduce_to(<Tensor>v, (code, shape, place), n))
+        return results
+
+    def push(self, list tangents, list meta):
+        """The tangents of the results, given those of the operands in the mask."""
+        cdef Pushforward forward = Pushforward.of(self.program, self.mask, self.gradient, tangents)
+        if forward is None:
+            return NotImplemented
+        return forward.run(self, self.saved, tangents, meta, &self.space, self.keepdim)
+
+    cdef Tensor spread(self, Tensor g, Space* space):
+        """A gradient over the kept dims as a (stride 0) view over the whole space."""
+        cdef list shape = [space.size[d] for d in range(space.ndim)]
+        if not self.keepdim or g.ndim != space.ndim:
+            g = <Tensor>_callbacks["reshape"](g, [1 if space.reduced >> d & 1 else space.size[d] for d in range(space.ndim)])
+        return <Tensor>_callbacks["expand"](g, shape)
+
+    cdef int release(self) except -1:
+        self.released = True
+        self.saved = [None] * len(self.saved)
+        return 0
