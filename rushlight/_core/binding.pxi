@@ -7,7 +7,8 @@ cdef tuple _NUMBERS = (int, float, complex)
 _missing = object()
 
 _SYNONYMS = {"x": "input", "a": "input", "self": "input", "axis": "dim", "keepdims": "keepdim", "y": "other", "b": "other",
-             "x1": "input", "x2": "other", "axis0": "dim0", "axis1": "dim1"}
+             "x1": "input", "x2": "other", "axis0": "dim0", "axis1": "dim1",
+             "split_size": "split_size_or_sections"}
 
 
 @cython.final

@@ -213,7 +213,7 @@ cdef class Native(Operator):
     """An operator that is a C function: views, indexing, constructors. Its docstring begins with its parameters: ``select(input, dim, index)``."""
 
     def __init__(self, str name, str doc):
-        self.parameters, _, self.__doc__ = doc.partition("\n")
+        self.parameters, _, self.__doc__ = (doc or f"{name}()").partition("\n")
         self.__name__ = name
         listed = self.parameters[len(name) + 1:].rstrip(")").split(", ")
         self.names = frozenset([part.lstrip("*").partition("=")[0] for part in listed])
@@ -249,7 +249,7 @@ cdef class Native(Operator):
 
 
 cdef Native native(str name, native_t function, str doc):
-    """Wraps a C function as an operator."""
+    """Wraps a C function as an operator. ``doc``: None for the quick way of a library operator, which is never called by itself."""
     cdef Native op = Native(name, doc)
     op.function = function
     return op

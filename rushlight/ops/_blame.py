@@ -51,8 +51,8 @@ def _is_integer(value):
 
 
 def _fits(value, expected, certain):
-    """May a value stand where ``expected`` is? Numbers and lists stand for tensors in some operators: where nothing tells of types
-    (not ``certain``), they may.
+    """May a value stand where ``expected`` is? Numbers and lists stand for tensors in some operators, tensors for numbers in others: where
+    nothing tells of types (not ``certain``), they may.
     """
     if value is None:
         return True
@@ -65,7 +65,7 @@ def _fits(value, expected, certain):
     if expected == "bool":
         return isinstance(value, int) or (isinstance(value, Tensor) and value.ndim == 0)
     if expected == "Number":
-        return hasattr(value, "__float__") and not (isinstance(value, Tensor) and value.numel() != 1)
+        return hasattr(value, "__float__") and not (certain and isinstance(value, Tensor) and value.numel() != 1)
     return not isinstance(value, (Tensor, dict, slice, list))
 
 
