@@ -35,7 +35,13 @@ def polygamma(n, input):
     """
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
+    if n > _LARGEST_FACTORIAL:  # times zeta(n + 1, x)
+        return arithmetic.mul(elementary.zeta(float(n + 1), input), math.inf if n % 2 else -math.inf)
     return elementary.digamma(input) if n == 0 else _polygamma(input, n)
+
+
+_LARGEST_FACTORIAL = 170
+"""n! is infinite in float64 beyond, and so is the first factor of a polygamma of that order."""
 
 
 def _polygamma_method(input, n):
