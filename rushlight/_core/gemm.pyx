@@ -29,7 +29,7 @@ cdef enum:
     LATE_BYTES = 262144  # of panels that a tile packs for itself
     LOW_PANELS = 24  # of a: so few stay in the second-level cache
     TILE_PANELS = 8  # panels that share the prefetching of one
-    TILE_BYTES = 1048576  # sums of the largest tile: 512 x 512 float32
+    TILE_BYTES = 524288  # sums of the largest tile: 256 x 512 float32
     PACK_BYTES = 65536  # of panels worth handing to another thread
     SPARE_BYTES = 134217728  # the largest workspace that is kept
 

@@ -17,7 +17,7 @@ SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
 FUNCTIONS = ("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave")  # the table
 PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
 SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
-STRETCH = {1: 12, 2: 6, 3: 4}  # units: a panel of b takes half of the first-level cache, 2 KiB a unit and a part
+STRETCH = {1: 16, 2: 8, 3: 4}  # units of a panel of b that fit into the first-level cache, 2 KiB a part
 
 
 class Scheme:
@@ -72,7 +72,7 @@ class Tiles:
         return {
             "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
             "whole": 1, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
-            "tile_rows": 16, "tile_columns": 16, "direct": False,
+            "tile_rows": 8, "tile_columns": 16, "direct": False,
         }  # fmt: skip
 
 
