@@ -36,6 +36,7 @@ cdef enum:
     ROW_PANELS = 8       # panels of output channels in a task of correlate_weights
     BLOCK_PIXELS = 256   # pixels that it packs at a time
     SPLIT_BYTES = 8388608  # of partial sums
+    WAKING = 1000000     # products in the time that a thread takes to wake
 
 cdef union Factors:  # alpha and beta in the type that sums are made in
     float[2] f32
@@ -55,6 +56,11 @@ cdef void _set_factors(Factors* factors, int code, int beta) noexcept:
         factors.i32[0], factors.i32[1] = 1, beta
 
 
+cdef inline int64_t _worth(int64_t products) noexcept nogil:
+    """How many tasks of so many products are worth handing to another thread, which takes as long to wake as a million of them."""
+    return WAKING // max(products, 1) + 1
+
+
 cdef int64_t _panels(int64_t side, int64_t width) noexcept nogil:
     return (side + width - 1) // width
 
@@ -71,8 +77,8 @@ cdef struct Slots:
 
 cdef Storage _prepare(Slots* slots, int64_t size):
     slots.size, slots.count = (size + 4095) & ~<int64_t>4095, min(num_threads() + 1, MAX_SLOTS)
-    memset(slots.taken, 0, sizeof(slots.taken))
-    memset(slots.largest, 0, sizeof(slots.largest))
+    memset(slots.taken, 0, slots.count * sizeof(int))
+    memset(slots.largest, 0, slots.count * sizeof(int64_t))
     cdef Storage memory = allocate(slots.size * slots.count)
     slots.memory = <char*>memory.address
     return memory
@@ -184,7 +190,7 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps,
     p.largest = <int64_t*>(p.packed + p.groups * p.panels_a * p.panel_a)
     with nogil:
         parallel_for(_pack_weights, &p, 0, p.groups * p.panels_a, 65536 // p.panel_a + 1)
-        parallel_for(_run_tiles, &p, 0, p.groups * p.tiles, 1)
+        parallel_for(_run_tiles, &p, 0, p.groups * p.tiles, _worth(p.tile * p.kernels.columns * p.outputs * p.tap_k * p.tap_count))
     return not p.kernels.ranged or _ranges_fit(&p)
 
 
@@ -406,8 +412,9 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
         &p.slots, pixels * p.kernels.unit * (min(p.panels_a, <int64_t>ROW_PANELS) * p.kernels.rows + p.kernels.columns) + 64)
     p.sums = <char*>partial.address
     with nogil:
-        parallel_for(_run_splits, &p, 0, p.splits * groups * p.slices, 1)
-        parallel_for(_add_splits, &p, 0, groups * p.segments, 1)
+        parallel_for(_run_splits, &p, 0, p.splits * groups * p.slices,
+                     _worth(p.outputs * length * p.segments * grad.count // (grad.sizes[1] * p.splits * p.slices)))
+        parallel_for(_add_splits, &p, 0, groups * p.segments, _worth(p.splits * p.outputs * length))
 
 
 cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:

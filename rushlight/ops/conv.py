@@ -14,7 +14,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from . import contraction, creation, joining, movement, reduction, shape
-from ._define import library, rowwise
+from ._define import library, planned, rowwise
 from ._format import is_channels_last
 from .pool import Windows, around, run, shifted
 
@@ -33,7 +33,7 @@ def _pack_lanes(code, on_tiles):
 
 def _in_three(x):
     """(A, B, *spatial) as a row-major (A, B, D, H, W)."""
-    return shape.contiguous(shape.reshape(x, (*x.shape[:2], *[1] * (5 - x.ndim), *x.shape[2:])))
+    return shape.contiguous(x if x.ndim == 5 else shape.unsqueeze(x, 2) if x.ndim == 4 else shape.unsqueeze(shape.unsqueeze(x, 2), 2))
 
 
 def _padded_left(values, fill):
@@ -56,13 +56,8 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     if groups == 1 and _is_product(taps, stride, padding, input) and not any(output_padding):
         matrix = shape.reshape(weight, weight.shape[:2])
         return _as_image(contraction.linear(_as_rows(input), shape.transpose(matrix, 0, 1) if transposed else matrix, bias), input)
-    if transposed:
-        size = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + extra
-                for n, s, p, d, k, extra in zip(input.shape[2:], stride, padding, dilation, taps, output_padding)]  # fmt: skip
-        outputs = weight.shape[1] * groups
-    else:
-        size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, s, p, d, k in zip(input.shape[2:], stride, padding, dilation, taps)]
-        outputs = weight.shape[0]
+    outputs = weight.shape[1] * groups if transposed else weight.shape[0]
+    size = _size(input.shape[2:], taps, stride, padding, dilation, output_padding if transposed else None)
     out = creation.empty((input.shape[0], outputs, *size), dtype=input.dtype, device=input.device)
     if out.numel() == 0:
         return out
@@ -76,6 +71,14 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     compute = _spread if transposed else _correlate
     compute(_in_three(input), _in_three(weight), bias, _in_three(out), steps, edges, gaps, groups)
     return out
+
+
+@planned
+def _size(size, window, stride, padding, dilation, more):
+    """The output's size, with ``more`` places at the ends if transposed, or None."""
+    if more is None:
+        return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, s, p, d, k in zip(size, stride, padding, dilation, window))
+    return tuple((n - 1) * s - 2 * p + d * (k - 1) + 1 + m for n, s, p, d, k, m in zip(size, stride, padding, dilation, window, more))
 
 
 def _is_product(window, stride, padding, *images):
@@ -157,9 +160,14 @@ def _(grad, input, output_grad, window, stride, padding, dilation, groups, needs
 
 def _correlate(x, weight, bias, out, steps, edges, gaps, groups):
     """out = the convolution of x; weight (O, C / groups, *window)."""
-    offsets = [[d * i - p for i in range(k)] for k, d, p in zip(weight.shape[2:], gaps, edges)]
     rows = shape.permute(weight, (0, 2, 3, 4, 1))
-    _run(x, rows, bias, out, steps, offsets, groups)
+    _run(x, rows, bias, out, steps, _offsets(weight.shape[2:], gaps, edges), groups)
+
+
+@planned
+def _offsets(window, gaps, edges):
+    """Where each tap reads, along each dim, relative to the place of the output times the step."""
+    return tuple(tuple(d * i - p for i in range(k)) for k, d, p in zip(window, gaps, edges))
 
 
 def _run(x, rows, bias, out, steps, offsets, groups):

@@ -4,6 +4,8 @@ Each cell is stated three times, side by side: as operators (the reference, and 
 kernel, and as those of its gradient. The steps run in ``_core/recurrent.pyx``.
 """
 
+import functools
+
 from .._core import recurrent as core
 from .._core import tensor as _tensor
 from .._core.tape import is_grad_enabled, run_grad
@@ -19,12 +21,14 @@ _kernels = {}
 
 
 # -- the cells --
+# gates: sums that a step needs; saved: values that its gradient needs. has_cell: there is a second state, c. reads_state: h enters beside
+# the product, too, whose bias is inside a gate. carries: a gradient reaches the state before beside the product, too.
 
 
 class Rnn:
     """``h' = f(x + W h)``."""
 
-    gates, carries, saved = 1, False, 0
+    gates, saved, has_cell, reads_state, carries = 1, 0, False, False, False
 
     def __init__(self, act, formula, slope):
         self.act, self.formula, self.slope = act, formula, slope
@@ -42,7 +46,7 @@ class Rnn:
 class Lstm:
     """``i, f, o = sigmoid, g = tanh of x + W h; c' = f c + i g; h' = o tanh(c')`` (Hochreiter and Schmidhuber, 1997)."""
 
-    gates, carries, saved = 4, True, 4
+    gates, saved, has_cell, reads_state, carries = 4, 4, True, False, True
 
     def reference(self, x, product, h, c):
         i, f, g, o = joining.chunk(arithmetic.add(x, product), 4, -1)
@@ -67,7 +71,7 @@ class Lstm:
 class Gru:
     """``r, z = sigmoid of x + W h + b; n = tanh(x + r (W h + b)); h' = n + z (h - n)`` (Cho et al., 2014)."""
 
-    gates, carries, saved = 3, True, 4
+    gates, saved, has_cell, reads_state, carries = 3, 4, False, True, True
 
     def reference(self, x, product, h, c):
         (x_r, x_z, x_n), (h_r, h_z, h_n) = joining.chunk(x, 3, -1), joining.chunk(product, 3, -1)
@@ -108,33 +112,79 @@ def step(mode, x, state, w_hh, b_hh, w_hr=None):
 # -- kernels --
 
 
-class _Plan:
-    """The operands of a cell's kernel, in order: those of the outputs, then the inputs. Each is (tensor, where, column)."""
+class _Cell:
+    """The kernel of a cell's step, and its operands in order: those of the outputs, then the inputs, each as (name, where, gate)."""
 
     def __init__(self, type):
         self.type, self.outputs, self.inputs, self.values = type, [], [], []
 
-    def read(self, tensor, where, column=0):
-        self.inputs.append((tensor, where, column))
+    def read(self, name, where, gate=0):
+        self.inputs.append((name, where, gate))
         return ex.input(len(self.inputs) - 1, self.type)
 
-    def read_all(self, tensor, where, count, width):
-        return [self.read(tensor, where, i * width if where != SUMS else i) for i in range(count)]
+    def read_all(self, name, where, gates):
+        return [self.read(name, where, gate) for gate in range(gates)]
 
-    def write(self, value, tensor, where, column=0):
-        self.outputs.append((tensor, where, column))
+    def write(self, value, name, where, gate=0):
+        self.outputs.append((name, where, gate))
         self.values.append(value if isinstance(value, ex.Expr) else ex.const(value, self.type))
 
-    def write_all(self, values, tensor, where, width):
-        for i, value in enumerate(values):
-            self.write(value, tensor, where, i * width)
+    def write_all(self, values, name, where):
+        for gate, value in enumerate(values):
+            self.write(value, name, where, gate)
 
-    def kernel(self, name):
+    def compiled(self, name):
+        """The kernel's address and the operands."""
         from ..codegen import cpu
 
-        letters = "c" * (len(self.outputs) + len(self.inputs))
+        operands = (*self.outputs, *self.inputs)
         outputs = tuple((value, self.type) for value in self.values)
-        return cpu.pointwise(outputs, (self.type,) * len(self.inputs), letters, name=name)
+        return cpu.pointwise(outputs, (self.type,) * len(self.inputs), "c" * len(operands), name=name), operands
+
+
+@functools.cache
+def _forward_cell(mode, type, keep, has_bias):
+    """A step's kernel; ``keep``: it writes what the gradient needs over ``x``, the sums of the gates, and what is left to ``more``."""
+    form, cell = CELLS[mode], _Cell(type)
+    product, before = cell.read_all(None, SUMS, form.gates), cell.read_all("x", TIME, form.gates)
+    h = cell.read("states", BEFORE) if form.reads_state else None
+    c = cell.read("cells", BEFORE) if form.has_cell else None
+    bias = cell.read_all("bias", ROW, form.gates) if has_bias else ()
+    new_h, new_c, gates = form.forward(product, before, h, c, bias)
+    cell.write(new_h, "states", AFTER)
+    cell.write(new_h, "out", TIME)
+    if form.has_cell:
+        cell.write(new_c, "cells", AFTER)
+    if keep and form.saved:
+        cell.write_all(gates[: form.gates], "x", TIME)
+        cell.write_all(gates[form.gates :], "more", TIME)
+    return cell.compiled(f"{mode.lower()}_cell")
+
+
+@functools.cache
+def _backward_cell(mode, type, has_grad):
+    """The gradient of a step; ``has_grad``: the output has one, not just the last states."""
+    form, cell = CELLS[mode], _Cell(type)
+    gates = cell.read_all("x", TIME, form.gates) if form.saved else []
+    gates += [cell.read("more", TIME)] if form.saved > form.gates else []
+    h, new_h = (cell.read("states", where) if form.reads_state or not form.saved else None for where in (BEFORE, AFTER))
+    c, new_c = (cell.read("cells", where) if form.has_cell else None for where in (BEFORE, AFTER))
+    grad = cell.read(None, SUMS)
+    if has_grad:
+        grad = grad + cell.read("grad", TIME)
+    carried = cell.read("carry", FIXED) if form.carries else None
+    outer, inner, new_carry = form.backward(gates, h, new_h, c, new_c, grad, carried)
+    cell.write_all(outer, "slopes", TIME)
+    if inner is not None:
+        cell.write_all(inner, "towards_x", TIME)
+    if form.carries:
+        cell.write(new_carry, "carry", FIXED)
+    return cell.compiled(f"{mode.lower()}_cell_backward")
+
+
+def _placed(operands, width, tensors):
+    """Operands as the core takes them: (tensor, where, column, or the gate's number for SUMS)."""
+    return [(tensors.get(name), where, gate if where == SUMS else gate * width) for name, where, gate in operands]
 
 
 def _products(dtype):
@@ -170,36 +220,19 @@ def layer(input, hidden, cell, w_ih, w_hh, b_ih, b_hh, mode, sizes, reverse, kee
     needs, or None.
     """
     form, rows, width = CELLS[mode], input.shape[0], w_hh.shape[1]
-    type, options = ty.NAMES[input.dtype.code], dict(dtype=input.dtype, device=input.device)
-    steps = _steps(sizes, reverse)
-    # The biases of both products meet in one sum, but for the GRU's, of which one is inside its gate.
-    inside = b_hh if mode == "GRU" else None
-    x = contraction.linear(input, w_ih, b_ih if b_hh is None or inside is not None else arithmetic.add(b_ih, b_hh))
-    states = creation.empty((len(steps) + 1, *hidden.shape), **options)
+    options, steps = dict(dtype=input.dtype, device=input.device), _steps(sizes, reverse)
+    # The biases of both products meet in one sum, unless one is inside a gate.
+    inside = b_hh if form.reads_state else None
+    x = contraction.linear(input, w_ih, b_ih if b_hh is None or form.reads_state else arithmetic.add(b_ih, b_hh))
+    stacks = []
+    for first in (hidden, cell)[: 1 + form.has_cell]:
+        stacks.append(creation.empty((len(steps) + 1, *hidden.shape), **options))
+        shape.copy_(shape.select(stacks[-1], 0, 0), first)
     out = creation.empty((rows, width), **options)
-    shape.copy_(shape.select(states, 0, 0), hidden)
-    cells = None
-    plan = _Plan(type)
-    product, before = plan.read_all(None, SUMS, form.gates, width), plan.read_all(x, TIME, form.gates, width)
-    h = plan.read(states, BEFORE) if mode == "GRU" else None
-    c = None
-    if cell is not None:
-        cells = creation.empty(tuple(states.shape), **options)
-        shape.copy_(shape.select(cells, 0, 0), cell)
-        c = plan.read(cells, BEFORE)
-    bias = plan.read_all(shape.contiguous(inside), ROW, form.gates, width) if inside is not None else ()
-    new_h, new_c, gates = form.forward(product, before, h, c, bias)
-    plan.write(new_h, states, AFTER)
-    plan.write(new_h, out, TIME)
-    if cell is not None:
-        plan.write(new_c, cells, AFTER)
     more = creation.empty((rows, width), **options) if keep is not None and form.saved > form.gates else None
-    if keep is not None and form.saved:  # over the sums that they are made of
-        plan.write_all(gates[: form.gates], x, TIME, width)
-        plan.write_all(gates[form.gates :], more, TIME, width)
-    stacks = [states] if cells is None else [states, cells]
-    kernel = plan.kernel(f"{mode.lower()}_cell")
-    core.forward(*_products(input.dtype), kernel, shape.contiguous(w_hh), plan.outputs + plan.inputs, steps, stacks)
+    kernel, operands = _forward_cell(mode, ty.NAMES[input.dtype.code], keep is not None, inside is not None)
+    tensors = dict(x=x, states=stacks[0], cells=stacks[-1], out=out, more=more, bias=None if inside is None else shape.contiguous(inside))
+    core.forward(*_products(input.dtype), kernel, shape.contiguous(w_hh), _placed(operands, width, tensors), steps, stacks)
     last = [shape.clone(shape.select(s, 0, len(steps))) for s in stacks]
     if keep is not None:
         keep += [*stacks, *([x] if form.saved else []), *([] if more is None else [more])]
@@ -211,41 +244,26 @@ def _(grads, input, hidden, cell, w_ih, w_hh, b_ih, b_hh, mode, sizes, reverse, 
     if is_grad_enabled():
         return _composed_gradients(grads, input, hidden, cell, w_ih, w_hh, b_ih, b_hh, mode, sizes, reverse, needs)
     form, rows, (batch, width) = CELLS[mode], input.shape[0], hidden.shape
-    type, options = ty.NAMES[input.dtype.code], dict(dtype=input.dtype, device=input.device)
+    options = dict(dtype=input.dtype, device=input.device)
     steps, (table, scheme) = _steps(sizes, reverse), _products(input.dtype)
-    states, cells = keep[0], keep[1] if cell is not None else None
-    saved = keep[1 if cell is None else 2 :]
-    plan = _Plan(type)
-    gates = plan.read_all(saved[0], TIME, form.gates, width) if form.saved else []
-    gates += [plan.read(saved[1], TIME)] if form.saved > form.gates else []
-    h, new_h = (plan.read(states, where) if mode == "GRU" or not form.saved else None for where in (BEFORE, AFTER))
-    c, new_c = (plan.read(cells, where) if cells is not None else None for where in (BEFORE, AFTER))
-    grad = plan.read(None, SUMS)
-    if grads[0] is not None:
-        grad = grad + plan.read(shape.contiguous(grads[0]), TIME)
+    states, cells = keep[0], keep[1] if form.has_cell else None
+    saved = [*keep[1 + form.has_cell :], None, None]
     carry = shape.clone(grads[2]) if cell is not None and grads[2] is not None else creation.zeros((batch, width), **options)
     carry = shape.contiguous(carry)
-    carried = plan.read(carry, FIXED) if form.carries else None
     slopes = creation.empty((rows, form.gates * width), **options)
-    outer, outer_slopes, new_carry = form.backward(gates, h, new_h, c, new_c, grad, carried)
-    plan.write_all(outer, slopes, TIME, width)
-    towards_x = slopes
-    if outer_slopes is not None:
-        towards_x = creation.empty(tuple(slopes.shape), **options)
-        plan.write_all(outer_slopes, towards_x, TIME, width)
-    if form.carries:
-        plan.write(new_carry, carry, FIXED)
-    columns = scheme["columns"]
-    towards = creation.zeros((batch, -(-width // columns) * columns), **options)
+    towards_x = creation.empty(tuple(slopes.shape), **options) if form.reads_state else slopes
+    towards = creation.zeros((batch, -(-width // scheme["columns"]) * scheme["columns"]), **options)
     if grads[1] is not None:
         shape.copy_(shape.narrow(towards, 1, 0, width), grads[1])
-    core.backward(table, scheme, plan.kernel(f"{mode.lower()}_cell_backward"), shape.contiguous(w_hh), plan.outputs + plan.inputs, steps,
-                  slopes, towards)  # fmt: skip
+    grad = None if grads[0] is None else shape.contiguous(grads[0])
+    kernel, operands = _backward_cell(mode, ty.NAMES[input.dtype.code], grad is not None)
+    tensors = dict(x=saved[0], more=saved[1], states=states, cells=cells, grad=grad, carry=carry, slopes=slopes, towards_x=towards_x)
+    core.backward(table, scheme, kernel, shape.contiguous(w_hh), _placed(operands, width, tensors), steps, slopes, towards)
     towards = shape.narrow(towards, 1, 0, width)
     before = _in_time(shape.narrow(states, 0, 0, len(steps)), steps, reverse)
     return (
         contraction.mm(towards_x, w_ih) if needs[0] else None,
-        arithmetic.add(towards, carry) if mode == "GRU" else shape.contiguous(towards),
+        arithmetic.add(towards, carry) if form.reads_state else shape.contiguous(towards),
         carry if cell is not None else None,
         contraction.mm(shape.transpose(towards_x, 0, 1), input) if needs[3] else None,
         contraction.mm(shape.transpose(slopes, 0, 1), before) if needs[4] else None,
