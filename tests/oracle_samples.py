@@ -86,10 +86,10 @@ def memory_of(x):
 
 
 def to_rl(x):
-    """Tensors anywhere in ``x`` as rushlight tensors with memory of their own: same values, dtype, strides, requires_grad."""
+    """Tensors anywhere in ``x`` as rushlight ones with memory of their own, on the default device: same values, dtype, strides, requires_grad."""
     if isinstance(x, torch.Tensor):
         memory, sizes, strides = memory_of(x)
-        out = rl.from_dlpack(memory).as_strided(sizes, strides)
+        out = rl.from_dlpack(memory).to(rl.get_default_device()).as_strided(sizes, strides)
         return out.detach().requires_grad_() if x.requires_grad else out
     if isinstance(x, (list, tuple)):
         values = [to_rl(v) for v in x]
@@ -99,7 +99,7 @@ def to_rl(x):
     if isinstance(x, (torch.dtype, torch.memory_format, torch.layout)):
         return getattr(rl, str(x).removeprefix("torch."))
     if isinstance(x, torch.Generator):
-        return rl.Generator().manual_seed(x.initial_seed())
+        return rl.Generator(rl.get_default_device()).manual_seed(x.initial_seed())
     if isinstance(x, torch.device):
         return str(x)
     return x
@@ -119,7 +119,7 @@ def own(x):
 def from_rl(x):
     """A result of rushlight as PyTorch would return it, for comparison."""
     if isinstance(x, rl.Tensor):
-        x = x.detach().resolve_conj().resolve_neg()
+        x = x.detach().resolve_conj().resolve_neg().cpu()
         return torch.from_dlpack(x if x.numel() else x.clone())
     if isinstance(x, (list, tuple)):
         return [from_rl(v) for v in x]

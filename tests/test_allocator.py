@@ -7,6 +7,8 @@ from rushlight._core.tensor import empty_cache, memory_stats
 
 import rushlight as torch
 
+pytestmark = pytest.mark.cpu("the CPU's allocator")
+
 KIB = 1 << 10
 
 

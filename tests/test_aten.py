@@ -10,8 +10,8 @@ CASES = []
 generator = torch.Generator().manual_seed(1)
 
 
-def case(name, call, *args):
-    CASES.append(pytest.param(call, args, id=name))
+def case(name, call, *args, marks=()):
+    CASES.append(pytest.param(call, args, id=name, marks=marks))
 
 
 def randn(*size):
@@ -39,7 +39,8 @@ case("histogramdd by edges", lambda L, p: L.histogramdd(p, [L.tensor([-1.0, 0, 1
 # -- functions for methods, methods of sparse tensors, removed functions --
 
 case("fill", lambda L, x: L.fill(x, 3), x)
-case("detach", lambda L, x: (L.detach(x), L.detach_copy(x), L.get_device(x)), x)
+case("detach", lambda L, x: (L.detach(x), L.detach_copy(x)), x)
+case("get_device", lambda L, x: L.get_device(x), x, marks=pytest.mark.cpu("its index"))
 case("new_empty_strided", lambda L, x: x.new_empty_strided((2, 3), (1, 2)).stride(), x)
 for name in ("values", "indices", "coalesce", "crow_indices", "col_indices", "ccol_indices", "row_indices", "eig", "symeig"):
     case(f"Tensor.{name}", lambda L, x, name=name: getattr(x, name)(), x)
@@ -85,10 +86,12 @@ case("native_group_norm", lambda L, x, w: L.native_group_norm(x, w, w, 2, 6, 5, 
 case("norm_except_dim", lambda L, x: (L.norm_except_dim(x, 2, 1), L.norm_except_dim(x, 2, -1)), x)
 case("frobenius_norm", lambda L, x: (L.frobenius_norm(x, 1), L.frobenius_norm(x, (0, 1), True)), x)
 case("nuclear_norm", lambda L, x: (L.nuclear_norm(x), L.nuclear_norm(x, keepdim=True)), x)
+bits = pytest.mark.cpu("PyTorch's stream of random bits there")
 for name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"):
-    case(name, lambda L, x, name=name: (getattr(L, name)(x, 0.4, True), getattr(L, name)(x, p=0.4, train=False)), torch.ones(3, 4, 5))
-    case(name + "_", lambda L, x, name=name: getattr(L, name + "_")(x, p=0.4, train=True), torch.ones(3, 4, 5))
-case("native_dropout", lambda L, x: L.native_dropout(x, 0.4, True), torch.ones(30))
+    case(name, lambda L, x, name=name: (getattr(L, name)(x, 0.4, True), getattr(L, name)(x, p=0.4, train=False)), torch.ones(3, 4, 5),
+         marks=bits)  # fmt: skip
+    case(name + "_", lambda L, x, name=name: getattr(L, name + "_")(x, p=0.4, train=True), torch.ones(3, 4, 5), marks=bits)
+case("native_dropout", lambda L, x: L.native_dropout(x, 0.4, True), torch.ones(30), marks=bits)
 
 # -- embeddings, images, recurrent networks --
 
