@@ -9,6 +9,8 @@ from rushlight.bench import ROWS, Row, row
 from rushlight.bench.report import HEADER, chart, line
 from rushlight.bench.worker import Worker, status
 
+pytestmark = pytest.mark.cpu("the benchmark's table")
+
 bench = importlib.import_module("rushlight.bench.__main__")
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from rushlight._core import blas, threads
 
+pytestmark = pytest.mark.cpu("products on raw memory")
+
 DTYPES = {8: np.float32, 9: np.float64, 10: np.complex64, 11: np.complex128}
 OPS = [lambda x: x, np.transpose, lambda x: x.conj().T, np.conj]  # by blas.pxd's NO_TRANS, TRANS, CONJ_TRANS, CONJ
 SIZES = [(1, 1, 1), (2, 3, 4), (1, 7, 5), (7, 1, 5), (4, 4, 4), (17, 33, 9), (64, 100, 50), (3, 5, 0), (3, 1, 0), (0, 5, 3), (5, 0, 3)]

@@ -10,6 +10,8 @@ from rushlight.codegen import checksum as kernels
 from rushlight.codegen import llvm
 from rushlight.io import checksum
 
+pytestmark = pytest.mark.cpu("data in its memory")
+
 DATA = random.Random(0).randbytes((1 << 18) + 77)
 STARTS = (0, 1, 0xFFFFFFFF, 123456789)
 

@@ -14,6 +14,8 @@ from rushlight.lang import functions as f
 from rushlight.lang import types as ty
 from rushlight.lang.evaluate import evaluate
 
+pytestmark = pytest.mark.cpu("kernels generated for it")
+
 REAL = [t for t in DTYPE if t not in ty.COMPLEX and t != "f16"]
 FLOATS, COMPLEX = ["f32", "f64"], ["c64", "c128"]
 INTS = sorted(ty.INTS)

@@ -11,6 +11,8 @@ import pytest
 
 from rushlight.codegen import cache
 
+pytestmark = pytest.mark.cpu("the cache of its kernels")
+
 PROGRAM = """
 import ctypes, sys
 from rushlight.codegen import cpu

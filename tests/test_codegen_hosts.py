@@ -8,6 +8,8 @@ import sys
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+pytestmark = pytest.mark.cpu("kernels generated for it")
+
 PROGRAM = """
 import sys
 import pytest

@@ -10,6 +10,8 @@ from rushlight.lang import functions as f
 from rushlight.lang import types as ty
 from rushlight.lang.evaluate import evaluate
 
+pytestmark = pytest.mark.cpu("kernels generated for it")
+
 FLOATS = ["f32", "f64"]
 
 

@@ -59,6 +59,7 @@ def test_packages(package, tmp_path):
     assert out.strip() == expected[package]
 
 
+@pytest.mark.cpu("what is said where there is no GPU")
 def test_no_gpu_is_said():
     assert not torch.cuda.is_available() and torch.cuda.device_count() == 0 and not torch.backends.mps.is_available()
     torch.cuda.manual_seed_all(0)
@@ -97,21 +98,21 @@ def test_refusals_name_what_is_missing(use):
 
 
 def test_autocast_chooses_the_width():
-    a = torch.ones(2, 2)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.is_autocast_enabled("cpu")
+    a, device = torch.ones(2, 2), torch.get_default_device().type
+    with torch.autocast(device, dtype=torch.bfloat16):
+        assert torch.is_autocast_enabled(device)
         product = a @ a
         assert product.dtype is torch.bfloat16
         assert torch.nn.functional.mse_loss(product, product).dtype is torch.float32
         assert (product + a).dtype is torch.float32
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(device, enabled=False):
             assert (a @ a).dtype is torch.float32
-    assert (a @ a).dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
+    assert (a @ a).dtype is torch.float32 and not torch.is_autocast_enabled(device)
 
 
 def test_autocast_gradients_reach_float32_weights():
     layer = torch.nn.Linear(3, 2)
-    with torch.autocast("cpu"):
+    with torch.autocast(torch.get_default_device().type, dtype=torch.bfloat16):
         loss = layer(torch.ones(4, 3)).float().sum()
     loss.backward()
     assert layer.weight.grad.dtype is torch.float32 and layer.weight.grad.tolist() == [[4.0] * 3] * 2
@@ -249,6 +250,7 @@ def test_summary_writer_is_read_by_tensorboard(tmp_path):
     assert [(e.step, e.value) for e in read.Scalars("loss")] == [(3, 1.5)] and read.Tags()["histograms"] == ["weights"]
 
 
+@pytest.mark.cpu("what is said where there is no GPU")
 def test_cuda_autocast_without_a_gpu_does_nothing():
     with pytest.warns(UserWarning, match="CUDA is not available"), torch.cuda.amp.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
@@ -298,6 +300,7 @@ def test_optimizers_that_wrap_another():
     assert weight[0].item() == pytest.approx(0.9)
 
 
+@pytest.mark.cpu("modules that have no second device")
 def test_data_parallel_on_one_device():
     model = nn.DataParallel(nn.Linear(2, 3))
     assert nn.parallel.gather([torch.ones(2, 3), torch.zeros(1, 3)], "cpu").shape == (3, 3)
@@ -308,6 +311,7 @@ def test_data_parallel_on_one_device():
         nn.parallel.replicate(model, [0, 1])
 
 
+@pytest.mark.cpu("definitions for it")
 def test_library_serves_the_cpu_only():
     """Definitions for other dispatch keys (autocast, a GPU) do not take the place of the operator."""
     lib = torch.library.Library("compat2", "DEF")
