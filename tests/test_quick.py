@@ -186,3 +186,17 @@ def test_a_plan_is_made_once_and_serves_every_mode():
         first = ramp(3, rl.device("cpu"))
     assert not first.is_inference() and ramp(3, rl.device("cpu")) is first and made == [3]
     assert ramp.function(3, rl.device("cpu")) is not first
+
+
+def test_a_plan_of_what_has_no_hash_is_made_each_time():
+    """The core catches an error that was raised in C, and so has no traceback."""
+    from rushlight.ops._define import planned
+
+    made = []
+
+    @planned
+    def total(numbers):
+        made.append(numbers)
+        return sum(numbers)
+
+    assert [total([1, 2]), total([1, 2]), total((1, 2)), total((1, 2))] == [3] * 4 and made == [[1, 2], [1, 2], (1, 2)]

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import traceback
 import warnings
 
 import pytest
@@ -289,3 +290,16 @@ def test_a_constant_operator_has_a_zero_gradient():
 def test_a_tensor_that_was_never_constructed_is_empty():
     bare = torch.Tensor.__new__(torch.Tensor)
     assert bare.shape == (0,) and (bare + 1).numel() == 0 and bare.tolist() == [] and repr(bare) == "tensor([])"
+
+
+def test_a_traceback_ends_at_the_users_line():
+    """Frames of the core are left out, also where it caught the error and raised it again."""
+
+    def entries(call):
+        with pytest.raises(Exception) as caught:
+            call()
+        return [entry.name for entry in traceback.extract_tb(caught.value.__traceback__)]
+
+    assert entries(lambda: torch.ones(2) + torch.ones(3))[-1] == "<lambda>"
+    assert entries(lambda: torch.ones(2).view("a"))[-1] == "<lambda>"
+    assert "the core" not in entries(lambda: torch.zeros(2, 3).gather(5, torch.zeros(2, 3, dtype=torch.int64)))

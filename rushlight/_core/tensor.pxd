@@ -5,9 +5,41 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 
 cdef extern from *:
     """
-    /* A user's traceback ends at the line that called an operator: frames of the core would say nothing to its reader. */
+    /* A user's traceback ends at the line that called an operator: frames of the core would say nothing to its reader. But Cython counts on
+       an exception that it catches to have a traceback. One without gets an end, which is taken away again when the exception goes on. */
     #ifndef RUSHLIGHT_TRACE_CORE
-    #define PyTraceBack_Here(frame) ((void)(frame))
+    #include <frameobject.h>
+    static PyObject *rl_end = NULL;
+    static PyObject *rl_ended(PyObject *traceback) {
+        if (traceback == NULL && rl_end == NULL) {
+            PyObject *names = PyDict_New();
+            PyCodeObject *code = PyCode_NewEmpty("rushlight", "the core", 1);
+            PyFrameObject *frame = names && code ? PyFrame_New(PyThreadState_Get(), code, names, NULL) : NULL;
+            if (frame)
+                rl_end = PyObject_CallFunction((PyObject *)&PyTraceBack_Type, "OOii", Py_None, frame, 0, 1);
+            Py_XDECREF(names), Py_XDECREF(code), Py_XDECREF(frame);
+        }
+        if (traceback == NULL)
+            Py_XINCREF(rl_end);
+        return traceback ? traceback : rl_end;
+    }
+    static void rl_normalize(PyObject **type, PyObject **value, PyObject **traceback) {
+        PyErr_NormalizeException(type, value, traceback);
+        *traceback = rl_ended(*traceback);
+    }
+    static PyObject *rl_traceback(PyObject *error) {
+        return rl_ended(PyException_GetTraceback(error));
+    }
+    static void rl_go_on(void) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (traceback == rl_end)
+            Py_CLEAR(traceback);
+        PyErr_Restore(type, value, traceback);
+    }
+    #define PyErr_NormalizeException rl_normalize
+    #define PyException_GetTraceback rl_traceback
+    #define PyTraceBack_Here(frame) ((void)(frame), rl_go_on())
     #endif
     """
 
