@@ -22,7 +22,10 @@ cdef void* current_stream(int place) noexcept       # of this thread
 # -- work --
 cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y,
                 unsigned int shared=*) except -1
-cdef void* fault_slot(int place, str name) except NULL  # a record for the kernel that is launched next
+cdef void* fault_slot(int place, str name, object error=*) except NULL  # a record for the kernel that is launched next
+cdef bint in_operator() noexcept                    # does an operator run for a GPU on this thread, that fault records name?
+cdef bint enter_operator(str name) noexcept         # see faults.pxi
+cdef void leave_operator() noexcept
 cdef int copy_bytes(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1   # see device_copy.pxi
 cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
 cdef int wait(int place) except -1                  # for the current stream; raises what kernels recorded

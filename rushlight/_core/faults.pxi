@@ -14,7 +14,8 @@ cdef struct Fault:
     int64_t[2] spare
 
 cdef struct Site:
-    PyObject* name                 # owned: the operator
+    PyObject* name                 # owned: the operator that was called
+    PyObject* error                # owned: makes the exception from the value found; None: an index out of range
     PyObject* code                 # owned: where it was called, code object and instruction offset
     int offset
     bint kept                      # belongs to a captured graph: never used again
@@ -27,6 +28,30 @@ cdef struct Ring:
     bint[4] recorded
 
 cdef Ring[MAX_GPUS] _rings
+
+cdef extern from *:
+    """
+    static __thread PyObject *rl_operator = NULL;    /* borrowed: the name of the outermost operator that runs on this thread for a GPU */
+    """
+    PyObject* rl_operator
+
+
+cdef bint in_operator() noexcept:
+    return rl_operator != NULL
+
+
+cdef bint enter_operator(str name) noexcept:
+    """Names the operator that runs, for fault records; False within another one, whose name stays."""
+    global rl_operator
+    if rl_operator != NULL:
+        return False
+    rl_operator = <PyObject*>name
+    return True
+
+
+cdef void leave_operator() noexcept:
+    global rl_operator
+    rl_operator = NULL
 
 
 cdef int make_ring(Ring* r) except -1:
@@ -41,7 +66,7 @@ cdef int make_ring(Ring* r) except -1:
     return 0
 
 
-cdef void* fault_slot(int place, str name) except NULL:
+cdef void* fault_slot(int place, str name, object error=None) except NULL:
     cdef Ring* r = &_rings[place - 1]
     cdef Site* site
     cdef int quarter, tries = 0
@@ -59,10 +84,15 @@ cdef void* fault_slot(int place, str name) except NULL:
         if tries == FAULT_SLOTS:
             raise RuntimeError("captured graphs hold all fault records of this GPU: delete graphs that are no longer replayed")
     Py_XDECREF(site.name)
+    Py_XDECREF(site.error)
     Py_XDECREF(site.code)
+    if name is None:
+        name = <str>rl_operator if rl_operator != NULL else "a kernel"
     site.name = <PyObject*>name
+    site.error = <PyObject*>error
     site.code = call_site(&site.offset)
     Py_XINCREF(site.name)
+    Py_XINCREF(site.error)
     Py_XINCREF(site.code)
     site.kept = _capture_pool != 0
     r.unchecked = min(r.unchecked + 1, <int>FAULT_SLOTS)
@@ -103,7 +133,7 @@ cdef int raise_faults(int place) except -1:
     if first < 0:
         return 0
     site = &r.sites[first]
-    raise _callbacks["fault"](<object>site.name, place - 1, fault.operator_, fault.value, fault.limit, fault.position,
+    raise _callbacks["fault"](<object>site.name, place - 1, <object>site.error, fault.value, fault.limit, fault.position,
                               None if site.code == NULL else <object>site.code, site.offset)
 
 
@@ -129,6 +159,9 @@ def kept_faults(int index):
     return [] if r.faults == NULL else [i for i in range(FAULT_SLOTS) if r.sites[i].kept]
 
 
-def fault_record(int place, name):
-    """The address of a fault record for the kernel that is launched next. name: the operator's, or what is to be said (cuda/ops/faults.py)."""
-    return <size_t>fault_slot(place, <str>name)
+def fault_record(int place, str name=None, error=None):
+    """The address of a fault record for the kernel that is launched next.
+
+    name: the operator's; None: of the one that runs. error: makes the exception from the value found; None: an index out of range.
+    """
+    return <size_t>fault_slot(place, name, error)

@@ -54,10 +54,10 @@ cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil
         c.bad = True
 
 
-cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside):
-    """The byte offsets of an index tensor; None, and the first index outside, if there is one (on a GPU that shows later)."""
+cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside, error=None):
+    """The byte offsets of an index tensor; None, and the first index outside, if there is one (a GPU raises ``error(value)`` later)."""
     if index.place:
-        return on_gpu["indexing.offsets"](index, size, step, negative)
+        return on_gpu["indexing.offsets"](index, size, step, negative, error)
     cdef Tensor source = contiguous(index)
     cdef Tensor out = empty(I64, index.ndim, index.sizes)
     cdef Indices c
@@ -84,7 +84,7 @@ def places(Tensor index, int64_t size, int64_t step, bint negative, error):
     negative: indices from -size on count from the end. Raises ``error(value)`` for the first index outside.
     """
     cdef int64_t outside = 0
-    cdef Tensor out = _offsets(index, size, step, negative, &outside)
+    cdef Tensor out = _offsets(index, size, step, negative, &outside, error)
     if out is None:
         raise error(outside)
     return out
@@ -261,7 +261,8 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
             taken.extend(range(dim, dim + index.ndim))
             dim += index.ndim
             continue
-        offsets = _offsets(index, input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], True, &outside)
+        one_error = None if input.place == 0 else _error_of(error, len(taken), input.sizes[dim])
+        offsets = _offsets(index, input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], True, &outside, one_error)
         if offsets is None:
             raise error(outside, len(taken), input.sizes[dim])
         parts.append(offsets)
@@ -271,6 +272,11 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
     if taken and taken[len(taken) - 1] - taken[0] + 1 == len(taken):
         at = taken[0]
     return _spread_pair(drop(input, taken), offsets, at)
+
+
+def _error_of(error, number, size):
+    """``error`` for the values of one index."""
+    return lambda value: error(value, number, size)
 
 
 cdef Tensor _brought(Tensor index, Tensor input):

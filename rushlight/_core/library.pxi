@@ -44,7 +44,7 @@ cdef class Library(Operator):
             return _intercept(self, args, n, kwnames)
         if gpu_count():
             place = place_of_arguments(args, n if kwnames is None else n + len(kwnames))
-            if place >= 0 and place != state.place:
+            if place >= 0 and place != state.place or place > 0 and not in_operator():
                 return self.call_at(place, args, n, kwnames)
             if place > 0 and self.cuda is not None:
                 forward = self.cuda
@@ -90,14 +90,20 @@ cdef class Library(Operator):
         return result
 
     cdef object call_at(self, int place, PyObject** args, Py_ssize_t n, tuple kwnames):
-        """The call with the arguments' device as the one of new tensors: what forward makes for itself lies where its arguments are."""
+        """The call with the arguments' device as the one of new tensors: what forward makes for itself lies where its arguments are.
+
+        What its kernels find wrong with their data is said of the outermost operator.
+        """
         cdef ThreadState* state = thread_state()
         cdef int before = state.place
+        cdef bint outermost = place > 0 and enter_operator(self.__name__)
         state.place = place
         try:
             return self.call(args, n, kwnames)
         finally:
             state.place = before
+            if outermost:
+                leave_operator()
 
     cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef list positional = [<object>args[i] for i in range(n)]

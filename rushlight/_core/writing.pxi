@@ -30,7 +30,7 @@ cdef class Writing(Library):
             raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
         if gpu_count():
             place = place_of_arguments(args, n if kwnames is None else n + len(kwnames))
-            if place >= 0 and place != thread_state().place:
+            if place >= 0 and place != thread_state().place or place > 0 and not in_operator():
                 return self.call_at(place, args, n, kwnames)
         source = <Tensor>values[0]
         if thread_state().grad and F16 <= source.code <= C128:

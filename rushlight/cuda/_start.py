@@ -124,27 +124,14 @@ def error(code, name, text, doing):
     return AcceleratorError(f"CUDA error: {text}\n  {name} ({code}). {advice}" + (f"\n  It came up while {doing}." if doing else ""))
 
 
-def fault(name, index, operator, value, limit, position, code, offset):
-    """The exception for what a kernel recorded: an index out of range, or NaN where anomaly mode looks for it."""
-    from ..codegen.cuda.kernel import FAULTS
-
-    operator = FAULTS[operator] if 0 < operator < len(FAULTS) else name
-    if operator == "nan":
-        return _nan(name, index, position)
-    return IndexError(
-        f"index {value} is out of bounds for dimension with size {limit}\n"
-        f"  [{operator}] found it at position {position} on cuda:{index}, in a call at {line_of(code, offset)}.\n"
+def fault(operator, index, error, value, limit, position, code, offset):
+    """The exception for what a kernel recorded. error: makes it from the value found; None: an index out of range."""
+    found = IndexError(f"index {value} is out of bounds for dimension with size {limit}") if error is None else error(value)
+    return type(found)(
+        f"{found}\n"
+        f"  [{operator}] found it at row-major position {position}, on cuda:{index}, in a call at {line_of(code, offset)}.\n"
         "  A GPU works behind the program: the error shows at the next synchronisation, the values written since are not to be trusted."
     )
-
-
-def _nan(returned, index, position):
-    import warnings
-
-    label = returned.split("'")[1]
-    text = "".join(returned.forward or ["No forward pass information available."])
-    warnings.warn(f"Error detected in {label}. Traceback of forward call that caused the error:\n{text}", stacklevel=2)
-    return RuntimeError(f"{returned}\n  The first of them was found at row-major position {position}, on cuda:{index}.")
 
 
 def line_of(code, offset):

@@ -4,7 +4,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops import loss as _loss
-from ..ops.reduction import occurs
+from ..ops._expect import expect
 from ._functional_activation import log_softmax, logsigmoid
 from ._reduction import chosen, reduced
 
@@ -46,7 +46,7 @@ def _check_nll(input, target, weight):
 def _of_labels(operator, input, target, weight, ignore_index, reduction, **options):
     """A loss by labels through its kernel: input (N, C, *) or (C), target (N, *) or ()."""
     classes = _check_nll(input, target, weight)
-    _loss.checked_labels(target, classes, ignore_index)
+    _loss.expect_labels(target, classes, ignore_index, "nll_loss" if operator is _loss.nll else operator.__name__)
     dim = 1 if input.dim() > 1 else 0
     target = target if target.dtype is torch.int64 else target.long()
     if input.dim() == 1:
@@ -142,6 +142,11 @@ def linear_cross_entropy(
     )
 
 
+def _out_of_range(text, classes):
+    """The error for a label, by its value."""
+    return lambda label: RuntimeError(f"{text}\n{label} is no class: labels go from 0 to {classes - 1}")
+
+
 def _check_scores(input):
     """Scores of classes: (C), or (N, C) with any N."""
     if input.dim() > 2 or (input.dim() and not input.size(-1)):
@@ -160,8 +165,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     labels = target.reshape(-1)
-    if occurs((labels < 0) | (labels >= classes)):
-        raise RuntimeError(f"target out of range\nlabels go from 0 to {classes - 1}")
+    expect(labels, 0, classes - 1, _out_of_range("target out of range", classes), operator="multi_margin_loss")
     scores = input.reshape(-1, classes)
     own = scores.gather(1, labels.unsqueeze(1))
     terms = torch.clamp(margin - own + scores, min=0) ** p
@@ -178,8 +182,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     if target.size() != input.size():
         raise RuntimeError(f"inconsistent target size: {list(target.size())} for input of size: {list(input.size())}")
     classes = input.size(-1) if input.dim() else 1
-    if occurs((target < -1) | (target >= classes)):
-        raise RuntimeError("argument #2 'target' is out of range")
+    expect(target, -1, classes - 1, _out_of_range("argument #2 'target' is out of range", classes), operator="multilabel_margin_loss")
     scores, labels = input.reshape(-1, classes), target.reshape(-1, classes)
     counts = (labels < 0).long().cumsum(1) == 0
     safe = torch.where(counts, labels, 0)

@@ -101,7 +101,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         raise RuntimeError(f"Found dtype {_type_name(target)} but expected {_type_name(input)}")
     # Near 0 and 1 the gradient is (input - target) / max(input * (1 - input), 1e-12), which the bounded logarithm would cut off.
     for name, values in (("input", input), ("target", target)):
-        _loss.checked_probabilities(values, name)
+        _loss.expect_probabilities(values, name, "binary_cross_entropy")
     losses = _BinaryCrossEntropy.apply(input, target)
     return reduced(losses if weight is None else losses * weight, reduction)
 

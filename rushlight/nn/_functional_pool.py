@@ -6,8 +6,8 @@ import rushlight as torch
 
 from ..ops import pool
 from ..ops._define import planned
+from ..ops._expect import expect
 from ..ops._format import keeping
-from ..ops.reduction import occurs
 from ._functional_window import per_dim
 
 
@@ -148,11 +148,12 @@ def _max_unpool(rank, input, indices, kernel_size, stride, padding, output_size)
     volume = math.prod(size)
     if indices.dtype != torch.int64:
         raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
-    if occurs((indices < 0) | (indices >= volume)):
-        wrong = indices[(indices < 0) | (indices >= volume)].flatten()[0]
-        raise RuntimeError(
-            f"Found an invalid max index: {int(wrong)} (output volumes are of size {'x'.join(map(str, size))})"
-        )
+    sizes = "x".join(map(str, size))
+
+    def error(index):
+        return RuntimeError(f"Found an invalid max index: {index} (output volumes are of size {sizes})")
+
+    expect(indices, 0, volume - 1, error, operator=f"max_unpool{rank}d")
     lead = input.shape[:-rank]
     empty = torch.zeros(*lead, volume, dtype=input.dtype, device=input.device)
     return empty.scatter(-1, indices.flatten(-rank), input.flatten(-rank)).reshape(*lead, *size)

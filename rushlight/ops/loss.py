@@ -3,10 +3,9 @@
 The public functions, with PyTorch's checks and warnings, are in nn.functional.
 """
 
-from .._core.indexing import extent
 from ..lang import functions as fn
-from . import extremum, masks, reduction
-from ._define import constant, library, operand, pointwise, row_i64, rowwise
+from ._define import constant, operand, pointwise, row_i64, rowwise
+from ._expect import expect
 
 
 def _loss(label):
@@ -80,28 +79,26 @@ def soft_margin(input, target):
     return fn.softplus(-target * input)
 
 
-@library(where="", batch="leading")
-def checked_labels(target, classes, ignore_index):
-    """``target``. Raises IndexError for a label that is no class."""
-    if target.numel() and not target.is_meta:
-        low, high = extent(target) or [bound.item() for bound in extremum.aminmax(target)]
-        if low < 0 or high >= classes:
-            wrong = masks.masked_select(target, (target != ignore_index) & ((target < 0) | (target >= classes)))
-            if wrong.numel():
-                raise IndexError(
-                    f"Target {int(wrong[0])} is out of bounds.\n"
-                    f"the input has {classes} classes, so labels go from 0 to {classes - 1} (ignore_index is {ignore_index})"
-                )
-    return target
+def expect_labels(target, classes, ignore_index, operator):
+    """Raises IndexError for a label that is no class; see :func:`expect`."""
+
+    def error(label):
+        return IndexError(
+            f"Target {label} is out of bounds.\n"
+            f"the input has {classes} classes, so labels go from 0 to {classes - 1} (ignore_index is {ignore_index})"
+        )
+
+    expect(target, 0, classes - 1, error, ignore_index, operator)
 
 
-@library(where="", batch="leading")
-def checked_probabilities(input, name):
-    """``input``. Raises RuntimeError for what is no probability."""
-    if reduction.occurs(~((input >= 0) & (input <= 1))):
+def expect_probabilities(input, name, operator):
+    """Raises RuntimeError for what is no probability; see :func:`expect`."""
+
+    def error(value):
         advice = "apply sigmoid, or use binary_cross_entropy_with_logits" if name == "input" else "targets are probabilities"
-        raise RuntimeError(f"all elements of {name} should be between 0 and 1\n{advice}")
-    return input
+        return RuntimeError(f"all elements of {name} should be between 0 and 1\n{value:g} is not: {advice}")
+
+    expect(input, 0, 1, error, operator=operator)
 
 
 @rowwise(where="", dtypes="inexact", label="NllLoss")

@@ -6,6 +6,7 @@ from .._core import operator as _operator
 from .._core import tensor as _tensor
 from . import arithmetic, creation, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
 from ._define import composite, library
+from ._expect import expect
 from .extremum import _check_dim
 from .index import title
 from .joining import _wrap
@@ -137,8 +138,7 @@ def _check_quantile(name, input, q, interpolation):
         raise RuntimeError(
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
         )
-    if q.numel() and reduction.occurs(~((q >= 0) & (q <= 1))):
-        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+    expect(q, 0, 1, lambda value: RuntimeError(f"{name}() q values must be in the range [0, 1]\n  {value:g} is not."))
 
 
 def _between(rows, rank, interpolation):

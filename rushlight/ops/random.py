@@ -14,6 +14,7 @@ from .._core.operator import deliver_out, dtype_name
 from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
 from ._define import composite, library
+from ._expect import expect
 from .creation import INT64, empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -172,9 +173,12 @@ def _probabilities(p, size):
     p = p.detach()
     if not p.is_floating_point():
         raise _unsupported("bernoulli_tensor_cpu_p_", p)
-    if p.numel() and not p.is_meta and not (p.min().item() >= 0 and p.max().item() <= 1):
-        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.\n  Probabilities lie in [0, 1].")
+    expect(p, 0, 1, _no_probability)
     return p.expand(size)
+
+
+def _no_probability(value):
+    return RuntimeError(f"Expected p_in >= 0 && p_in <= 1 to be true, but got false.\n  Probabilities lie in [0, 1]; {value:g} does not.")
 
 
 @_filler
@@ -414,8 +418,8 @@ def _sampled(kernel, stream, generator, *parameters):
 @composite(where="function")
 def poisson(input, generator=None):
     """Poisson-distributed counts with the rates in ``input``, in its dtype."""
-    if input.is_floating_point() and reduction.occurs(input.detach() < 0):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    if input.is_floating_point():
+        expect(input, 0, math.inf, lambda rate: RuntimeError(f"invalid Poisson rate, expected rate to be non-negative\n  Found {rate:g}."))
     return _sampled("poisson_cpu", "poisson", generator, input)
 
 

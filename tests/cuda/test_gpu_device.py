@@ -253,22 +253,48 @@ def test_a_limit_of_memory():
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def test_no_memory_is_lost_over_training_steps():
-    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1)).cuda()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    x = torch.ones(16, 4, device="cuda")
+def test_out_of_memory_in_the_middle_of_a_step_frees_what_the_step_held():
+    torch.cuda.empty_cache()
+    gc.collect()
+    total, held = torch.cuda.mem_get_info()[1], torch.cuda.memory_reserved()
+    x = torch.ones(1 << 18, device="cuda", requires_grad=True)
+    before = torch.cuda.memory_allocated()
+    torch.cuda.set_per_process_memory_fraction((held + (8 << 20)) / total)
+
+    def step():
+        y = x
+        for _ in range(40):  # 1 MiB is saved for each
+            y = y * y
+
+    try:
+        for _ in range(100):
+            with pytest.raises(torch.OutOfMemoryError):
+                step()
+            assert torch.cuda.memory_allocated() == before
+        (x * x).sum().backward()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert torch.cuda.memory_allocated() == before + (1 << 20)
+
+
+@pytest.mark.parametrize("steps", [100, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_no_memory_is_lost_over_training_steps(steps):
+    model = torch.nn.Sequential(torch.nn.Embedding(5, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3)).cuda()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    words, labels = (torch.arange(16, device="cuda") % n for n in (5, 3))
 
     def step():
         optimizer.zero_grad()
-        model(x).pow(2).mean().backward()
+        torch.nn.functional.cross_entropy(model(words), labels).backward()
         optimizer.step()
 
-    step()
-    gc.collect()
-    before = torch.cuda.memory_allocated()
-    for _ in range(300):
+    for _ in range(3):
         step()
-    assert torch.cuda.memory_allocated() == before
+    gc.collect()
+    before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    for _ in range(steps):
+        step()
+    assert (torch.cuda.memory_allocated(), torch.cuda.memory_reserved()) == before
 
 
 def test_anomaly_mode_names_the_node_that_returned_nan():
@@ -391,6 +417,64 @@ def test_an_index_out_of_range_is_raised_at_the_next_synchronisation():
         assert "test_an_index_out_of_range" in str(caught.value)
     found = table[torch.tensor([4, 0], device="cuda")]
     assert found.tolist() == [[8.0, 9.0], [0.0, 1.0]]
+
+
+# The operator that the user called: what is said first, of the value and its limit.
+OUT_OF_RANGE = {
+    "index": ("x[i]", "index 9 is out of bounds for dimension 0 with size 4"),
+    "gather": ("x.gather(1, i[:, None])", "index 9 is out of bounds for dimension 1 with size 5"),
+    "take_along_dim": ("torch.take_along_dim(x, i[:, None], 1)", "index 9 is out of bounds for dimension 1 with size 5"),
+    "take": ("x.take(10 * i)", "out of range: tried to access index 90 on a tensor of 20 elements"),
+    "index_select": ("x.index_select(0, i)", "index out of range in self\n  The index 9 is not in 0 to 3"),
+    "embedding": ("F.embedding(i, x)", "index out of range in self\n  The index 9 is not in 0 to 3"),
+    "scatter_": ("torch.zeros_like(x).scatter_(1, i[:, None], 1.0)", "index 9 is out of bounds for dimension 1 with size 5"),
+    "index_add": ("x.index_add(0, i, x)", "index 9 is out of bounds for dimension 0 with size 4"),
+    "cross_entropy": ("F.cross_entropy(x, i)", "Target 9 is out of bounds.\nthe input has 5 classes"),
+    "nll_loss": ("torch.nn.NLLLoss()(x, i)", "Target 9 is out of bounds.\nthe input has 5 classes"),
+}
+OUT_OF_BOUNDS = {
+    "binary_cross_entropy": ("F.binary_cross_entropy(x, x)", "all elements of input should be between 0 and 1\n9 is not"),
+    "bernoulli": ("torch.bernoulli(x)", "Expected p_in >= 0 && p_in <= 1"),
+    "poisson": ("torch.poisson(-x)", "invalid Poisson rate, expected rate to be non-negative\n  Found -9"),
+    "multi_margin_loss": ("F.multi_margin_loss(x, i)", "target out of range\n9 is no class"),
+    "max_unpool1d": ("F.max_unpool1d(x, i[:, None].expand(4, 5), 1)", "Found an invalid max index: 9"),
+    "quantile": ("x.quantile(x[1, 1])", "quantile() q values must be in the range [0, 1]\n  9 is not"),
+}
+
+
+@pytest.mark.parametrize("operator", [*OUT_OF_RANGE, *OUT_OF_BOUNDS])
+def test_what_a_kernel_finds_is_told_of_the_operator_that_was_called(operator):
+    call, text = OUT_OF_RANGE.get(operator) or OUT_OF_BOUNDS[operator]
+    kind = IndexError if operator in OUT_OF_RANGE else RuntimeError
+    x, i = torch.zeros(4, 5, device="cuda"), torch.tensor([0, 9, 1, 2], device="cuda")
+    x[1, 1] = 9.0
+    torch.cuda.synchronize()
+    with pytest.raises(kind, match=re.escape(text)) as caught:
+        eval(compile(call, "users_program.py", "eval"), {"torch": torch, "F": torch.nn.functional, "x": x, "i": i})  # waits for nothing
+        torch.cuda.synchronize()
+    place = rf"\[{operator}\] found it at row-major position [0156], on cuda:0, in a call at users_program.py:1"
+    assert re.search(place, str(caught.value))
+    assert (torch.ones(2, device="cuda") + 1).tolist() == [2.0, 2.0]
+
+
+def test_losses_with_labels_are_part_of_graphs():
+    words, labels = torch.tensor([0, 2], device="cuda"), torch.tensor([1, 0], device="cuda")
+    model = torch.nn.Sequential(torch.nn.Embedding(3, 4), torch.nn.Linear(4, 2)).cuda()
+
+    def loss():
+        F, scores = torch.nn.functional, model(words)
+        return F.cross_entropy(scores, labels) + F.binary_cross_entropy(scores[:, 0].sigmoid(), labels.float())
+
+    wanted = loss().item()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = loss()
+    graph.replay()
+    assert found.item() == wanted
+    labels.fill_(7)
+    graph.replay()
+    with pytest.raises(IndexError, match=r"Target 7 is out of bounds(?s:.)*\[cross_entropy\](?s:.)*test_gpu_device.py"):
+        found.item()
 
 
 # -- saving, interchange, mixed precision, several GPUs --

@@ -5,14 +5,6 @@ import struct
 
 MOST_BLOCKS = (1 << 31) - 1
 SHARED = 46 << 10  # bytes of shared memory that a row may be kept in: 48 KB are there without asking
-FAULTS = [""]  # what a fault record's operator code names; 0 is nobody's
-
-
-def fault_code(name):
-    """The code of an operator in fault records, the same for each call with this name."""
-    if name not in FAULTS:
-        FAULTS.append(name)
-    return FAULTS.index(name)
 
 
 class Kernel:

@@ -4,7 +4,7 @@
 
 struct Args {
   const void* input; i64* out; i64* counts;
-  i64 n, size, step, negative, code;       // places: indices below -size (or 0) and from size on are reported under `code`
+  i64 n, size, step, negative;             // places: indices below -size (or 0) and from size on are reported
   i64 rank, coordinates;                   // unravel: a row of coordinates for each dim, else their product with steps
   i64 sizes[64]; i64 steps[64];
   void* fault;
@@ -14,7 +14,7 @@ template <class Index> INLINE void places(Args& p) {
   for (i64 i = FIRST; i < p.n; i += STEP) {
     i64 v = ((const Index*)p.input)[i];
     if (v >= p.size || v < (p.negative ? -p.size : 0)) {
-      report((Fault*)p.fault, (int)p.code, v, p.size, i);
+      report((Fault*)p.fault, 0, v, p.size, i);
       v = 0;
     }
     p.out[i] = (v < 0 ? v + p.size : v) * p.step;

@@ -45,10 +45,11 @@ class Family:
             raise TypeError(f"{self.file}: no field {', '.join(sorted(values))}")
         return kernel.pack(**packed)
 
-    def __call__(self, entry, where, grid, /, fault=None, shared=0, **values):
+    def __call__(self, entry, where, grid, /, fault=None, error=None, shared=0, **values):
         """Queues a kernel on the current stream of the GPU on which ``where`` (a tensor, or a device code) lies.
 
-        fault: the operator that an index out of range is reported for, where the parameter has such a field.
+        error: for a parameter with a fault record, the exception by the value that the kernel reports; fault: the name of the operator that
+        is said to have found it, None: of the one that runs.
         """
         from .._kernels import load
 
@@ -56,8 +57,8 @@ class Family:
         if place == META:
             return
         kernel = self.kernel(entry, shared)
-        if fault is not None:
-            values["fault"] = _device.fault_record(place, fault)
+        if error is not None:
+            values["fault"] = _device.fault_record(place, fault, error)
         _device.launch_kernel(load(kernel, place - 1), place, self.pack(kernel, values, place), grid, self.threads)
 
 

@@ -2,14 +2,13 @@
 
 from ..._core.tensor import dtypes
 from ...codegen import cuda as codegen
-from ...codegen.cuda.kernel import fault_code
 from ...ops import _indexed, creation, shape
 from .._kernels import for_core
 from . import scan
 from ._family import Family, blocks, name, width
 
 _places = Family(
-    "places.cu", "P input, P out, P counts, q n, q size, q step, q negative, q code, q rank, q coordinates, 64q sizes, 64q steps, P fault"
+    "places.cu", "P input, P out, P counts, q n, q size, q step, q negative, q rank, q coordinates, 64q sizes, 64q steps, P fault"
 )
 _scatter = Family(
     "scatter.cu",
@@ -25,17 +24,17 @@ def _int64(like, *size):
 
 
 @for_core
-def offsets(index, size, step, negative):
-    """The byte offsets of an index tensor along a dim; an index outside is reported and shows at the next synchronisation."""
+def offsets(index, size, step, negative, error):
+    """The byte offsets of an index tensor along a dim; an index outside shows at the next synchronisation, as IndexError(error(index))."""
     index = shape.contiguous(index)
     out = _int64(index, *index.shape)
     n = index.numel()
     if n and size == 0:
-        raise IndexError(f"index {index.reshape(-1)[0].item()} is out of bounds for dimension with size 0")
+        raise error(index.reshape(-1)[0].item())
     if n:
         _places(
-            f"places<{name(index)}>", index, blocks(n), fault="index", input=index, out=out, n=n, size=size, step=step,
-            negative=int(negative), code=fault_code("index"),
+            f"places<{name(index)}>", index, blocks(n), error=lambda value: IndexError(str(error(value))), input=index,
+            out=out, n=n, size=size, step=step, negative=int(negative),
         )  # fmt: skip
     return out
 
