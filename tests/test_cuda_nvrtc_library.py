@@ -15,6 +15,8 @@ ENTRIES = {
     "attention.cu": "forward<bf16,64> forward<f16,128> gradient<bf16,64,true> gradient<bf16,128,true> gradient<f16,128,false>",
     "scan.cu": "fill<Sum<f32,f64>> totals<LogSum<f32>> carries<Extremum<i64,true>> fill<Recurrence<f64>>",
     "sort.cu": "short_rows<f32> load<bf16> count distribute finish<i8> pick search<f16,i32,true>",
+    "fill.cu": "whole steps<f32> between<f64> triangle",
+    "faults.cu": "nans<bf16,f32> integers<i64> numbers<f16> numbers<f64>",
     "places.cu": "places<i64> select unravel<i64>",
     "scatter.cu": "in_order<f32,f32,Add,int> keys<int> in_segments<bf16,f32,Add,int>",
     "random.cu": "simple<f32,f32,f32,Uniform> normal<f64,f64,f64,true> integers<i64,true> sampled<f32,f32,Binomial>",
