@@ -250,6 +250,13 @@ def test_same_bits_for_any_number_of_threads():
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize("pivots", [(9, 2, 3), (0, 2, 3), (1, 2, -3), (-1, -9, 3), (-2, 2, -2)])
+def test_pivots_that_lapack_would_follow_out_of_the_matrix(pivots):
+    """PyTorch reads and writes there."""
+    with pytest.raises(RuntimeError, match="pivots must be those of ldl_factor"):
+        rl.linalg.ldl_solve(rl.eye(3), rl.tensor(pivots, dtype=rl.int32), rl.ones(3, 2))
+
+
 # -- outcomes: errors, or types and shapes, of one expression in both libraries --
 
 OUTCOMES = """

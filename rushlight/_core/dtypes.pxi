@@ -145,7 +145,14 @@ cdef class device:
         if isinstance(type, device):
             self.type, self.index, self.code = (<device>type).type, (<device>type).index, (<device>type).code
             return
-        if isinstance(type, int) and index is None:
+        if isinstance(type, int) and not isinstance(type, bool) and index is None:
+            if type < 0:
+                raise RuntimeError(f"Device index must not be negative\n  device({type}) was asked for.")
+            if _n_devices < 0:
+                try:
+                    _callbacks["start_cuda"](f"cuda:{type}")
+                except AssertionError as error:
+                    raise RuntimeError(f"Cannot access accelerator device when none is available.\n  {error}") from None
             self.type, self.index = "cuda", type
         elif isinstance(type, str):
             kind, colon, number = type.partition(":")

@@ -87,25 +87,40 @@ cdef struct Space:
     uint64_t reduced
 
 
-cdef int _row_strides(Tensor t, Space* space, bint full, bint keepdim, int64_t* out) except -1:
-    """Byte strides of t over the space's dims. A tensor over the kept dims may have the reduced ones as size 1, or not at all."""
-    cdef int d, k, item = ITEMSIZE[t.code]
-    if full or (keepdim and t.ndim == space.ndim):
-        k = t.ndim - space.ndim
-        for d in range(space.ndim):
-            if k + d < 0 or t.sizes[k + d] == 1 or (not full and space.reduced >> d & 1):
-                out[d] = 0
-            else:
-                out[d] = t.strides[k + d] * item
-        return 0
-    k = 0
+cdef int _row_strides(RowProgram p, Tensor t, Space* space, bint full, bint keepdim, int64_t* out) except -1:
+    """Byte strides of t over the space's dims, which it must fit. Over the kept dims it may have the reduced ones as size 1, or not at all."""
+    cdef bint reduced, aligned = full or (keepdim and t.ndim == space.ndim)
+    cdef int d, at = t.ndim - space.ndim if aligned else 0
+    if at > 0:
+        raise _outside_space(p, t, space, full)
     for d in range(space.ndim):
-        if space.reduced >> d & 1:
-            out[d] = 0
-        else:
-            out[d] = t.strides[k] * item if t.sizes[k] != 1 else 0
-            k += 1
+        out[d] = 0
+        reduced = not full and space.reduced >> d & 1
+        if reduced and not aligned:
+            continue
+        if 0 <= at < t.ndim and t.sizes[at] != 1:
+            if reduced or t.sizes[at] != space.size[d]:
+                raise _outside_space(p, t, space, full)
+            out[d] = t.strides[at] * ITEMSIZE[t.code]
+        at += 1
+    if at != t.ndim:
+        raise _outside_space(p, t, space, full)
     return 0
+
+
+cdef object _outside_space(RowProgram p, Tensor t, Space* space, bint full):
+    """The error for an operand that does not fit the space of the first one."""
+    cdef int d, shift = t.ndim - space.ndim
+    size = [space.size[d] for d in range(space.ndim)]
+    if full:
+        for d in range(max(0, -shift), space.ndim):
+            if t.sizes[shift + d] != 1 and t.sizes[shift + d] != space.size[d]:
+                return _shape_mismatch(space.size, space.ndim, t, d, p.name.encode())
+        return RuntimeError(f"output with shape {size} doesn't match the broadcast shape {list(t.shape)}\n"
+                            f"  [{p.name}] the first operand's shape is the result's: no other operand may have more dims.")
+    kept = [space.size[d] for d in range(space.ndim) if not space.reduced >> d & 1]
+    return RuntimeError(f"{p.name}(): an operand has shape {list(t.shape)}, but must have the shape {kept}: that of the first operand, "
+                        f"{size}, without the dims that are reduced.")
 
 
 cdef int _split_dims(RowLoop* loop, Space* space, int64_t[MAX_RANK]* strides, bint ordered) noexcept nogil:
@@ -248,7 +263,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
             t = convert(resolve(t), p.codes[o])
             keep.append(t)
         loop.ptr[o] = t.address
-        _row_strides(t, space, p.is_full[o], keepdim, strides[o])
+        _row_strides(p, t, space, p.is_full[o], keepdim, strides[o])
     model = _format_model(p, operands, space) if p.keeps_format else None
     for o in range(n_out):
         ndim = 0
@@ -265,7 +280,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
             t = empty(p.codes[o], ndim, shape, place)
         outputs.append(t)
         loop.ptr[o] = t.address
-        _row_strides(t, space, p.is_full[o], keepdim, strides[o])
+        _row_strides(p, t, space, p.is_full[o], keepdim, strides[o])
     for d in range(space.ndim):
         if space.reduced >> d & 1:
             length *= space.size[d]

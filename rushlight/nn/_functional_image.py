@@ -367,6 +367,8 @@ def pixel_shuffle(input, upscale_factor):
         raise RuntimeError(
             f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
         )
+    if r <= 0:
+        raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
     channels, height, width = input.shape[-3:]
     if channels % (r * r):
         raise RuntimeError(
@@ -386,6 +388,8 @@ def pixel_unshuffle(input, downscale_factor):
         raise RuntimeError(
             f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
         )
+    if r <= 0:
+        raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
     channels, height, width = input.shape[-3:]
     for name, dim, n in (("height", -2, height), ("width", -1, width)):
         if n % r:

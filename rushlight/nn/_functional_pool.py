@@ -249,9 +249,13 @@ def _wanted_size(rank, name, input, output_size):
     return [n if wanted is None else wanted for wanted, n in zip(size, input.shape[-rank:])]
 
 
-def _bounds(size, wanted):
-    """Begin and end of each of ``wanted`` windows that together cover ``size`` elements."""
-    return [(i * size // wanted, -(-(i + 1) * size // wanted)) for i in range(wanted)]
+@planned
+def _places_of_windows(size, wanted, device):
+    """The places (wanted, longest) of ``wanted`` windows that together cover ``size`` elements; shorter ones repeat their last."""
+    at, parts = torch.arange(wanted, device=device).unsqueeze(1), max(wanted, 1)
+    begin, last = at * size // parts, -(-(at + 1) * size // parts) - 1
+    longest = -(-(size + parts - math.gcd(size, parts)) // parts)
+    return torch.minimum(begin + torch.arange(longest, device=device), last)
 
 
 @keeping
@@ -297,12 +301,12 @@ def _max_of_windows(input, rank, positions):
 @keeping
 def _adaptive_max_pool(rank, input, output_size, return_indices):
     wanted = _wanted_size(rank, f"adaptive_max_pool{rank}d", input, output_size)
-    positions = []
-    for size, length in zip(input.shape[-rank:], wanted):
-        bounds = _bounds(size, length)
-        longest = max(end - begin for begin, end in bounds)
-        rows = [[min(begin + j, end - 1) for j in range(longest)] for begin, end in bounds]
-        positions.append(torch.tensor(rows, device=input.device))
+    if 0 in input.shape[1:]:
+        raise RuntimeError(
+            f"adaptive_max_pool{rank}d(): Expected input to have non-zero size for non-batch dimensions, "
+            f"but input has sizes {list(input.shape)} with dimension {input.shape.index(0, 1)} being empty"
+        )
+    positions = [_places_of_windows(size, n, input.device) for size, n in zip(input.shape[-rank:], wanted)]
     values, places = _max_of_windows(input, rank, positions)
     return (values, places) if return_indices else values
 

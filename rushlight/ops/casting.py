@@ -240,8 +240,15 @@ _view.set_callback("to_memory_format", to_memory_format)
 
 
 @pointwise(where="", inplace=False, label="Conj")
-def _conj_values(input):
+def _conj_elements(input):
     return fn.conj(input)
+
+
+def _conj_values(input):
+    """Conjugated elements; of half-width complex numbers, which are stored only, by way of a wider type."""
+    if input.dtype is _names["complex32"]:
+        return shape.cast(_conj_elements(shape.cast(input, _names["complex64"])), input.dtype)
+    return _conj_elements(input)
 
 
 @pointwise(where="", inplace=False, label="Neg")

@@ -225,7 +225,7 @@ def tensor_split(input, indices_or_sections, dim=0):
         k = indices_or_sections
         if k <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {k}")
-        return tuple(_split(input, tuple(n // k + (i < n % k) for i in range(k)), dim))
+        return tuple(_split(input, (n // k + 1,) * (n % k) + (n // k,) * (k - n % k), dim))
     cuts = [slice(None, c).indices(n)[1] for c in indices_or_sections]
     starts, stops = [0, *cuts], [*cuts, n]
     return tuple(shape.narrow(input, dim, a, max(b - a, 0)) for a, b in zip(starts, stops))

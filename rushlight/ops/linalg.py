@@ -1,7 +1,7 @@
 """Linear algebra made of other operators: norms, powers, the exponential, chains of products.
 
-Importing this file defines all of torch.linalg; the solvers are in linalg_solve.py, the spectra in
-linalg_spectral.py, Householder reflectors in linalg_reflectors.py.
+Importing this file defines all of torch.linalg; the solvers are in linalg_solve.py, LU and LDL in
+linalg_factors.py, the spectra in linalg_spectral.py, Householder reflectors in linalg_reflectors.py.
 """
 
 from .. import return_types
@@ -9,6 +9,7 @@ from . import (
     arithmetic,
     contraction,
     creation,
+    linalg_factors,
     linalg_reflectors,  # noqa: F401
     linalg_solve,
     linalg_spectral,
@@ -313,7 +314,7 @@ def cholesky(input, upper=False):
 @composite
 def lu(A, pivot=True, get_infos=False, out=None):
     """(LU, pivots), and info with get_infos: see linalg.lu_factor and linalg.lu_factor_ex."""
-    LU, pivots, info = linalg_solve.lu_factor_ex(A, pivot=pivot)
+    LU, pivots, info = linalg_factors.lu_factor_ex(A, pivot=pivot)
     return (LU, pivots, info) if get_infos else (LU, pivots)
 
 

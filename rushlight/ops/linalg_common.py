@@ -56,6 +56,24 @@ def check_lapack(x, kernel):
         )
 
 
+def check_dtypes(a, b, name, first, second):
+    """Two operands of one dtype."""
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"{name}: Expected {first} and {second} to have the same dtype, but found {first} of type {title(a)} "
+            f"and {second} of type {title(b)} instead"
+        )
+
+
+def check_pivots(pivots, matrix, name, argument):
+    """One pivot for each row of each matrix."""
+    if tuple(pivots.shape) != tuple(matrix.shape[:-1]):
+        raise RuntimeError(
+            f"{name}: Expected {argument}.shape[:-1] and pivots.shape to be the same, but got pivots with shape {list(pivots.shape)} "
+            "instead"
+        )
+
+
 def first_failure(info):
     """(position in the batch or None, LAPACK's number) of the first matrix that failed; (None, 0) when all went well."""
     info = getattr(info, "value", info)  # under vmap: of all examples

@@ -7,7 +7,7 @@ from .. import return_types
 from . import arithmetic, creation, joining, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
-from .linalg_common import adjoint, check_lapack, check_matrix, lower, multiply, no_derivative, where
+from .linalg_common import adjoint, check_lapack, check_matrix, lower, multiply, no_derivative, title, where
 
 
 @library(differentiable="input")
@@ -22,6 +22,19 @@ def geqrf(input):
 geqrf.backward_of(no_derivative("geqrf"))
 
 
+def _check_tau(A, tau, name):
+    if tau.ndim != A.ndim - 1:
+        raise RuntimeError(
+            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} "
+            f"and input.ndim is equal to {A.ndim}"
+        )
+    if tau.shape[:-1] != A.shape[:-2]:
+        raise RuntimeError(
+            f"{name}: Expected batch dimensions of tau to be equal to input.shape[:-2], but got {list(tau.shape[:-1])} "
+            f"and {list(A.shape[:-2])}"
+        )
+
+
 @library(where="linalg", name="linalg_householder_product", differentiable="A tau")
 def householder_product(A, tau):
     """The first n columns of the product of the Householder reflectors that geqrf packs: (*, m, n) and (*, k)."""
@@ -31,8 +44,11 @@ def householder_product(A, tau):
     m, n = A.shape[-2:]
     if m < n:
         raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
-    if n < tau.shape[-1]:
+    if tau.ndim and n < tau.shape[-1]:
         raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
+    if tau.dtype is not A.dtype:
+        raise RuntimeError(f"{name}: tau dtype {title(tau)} does not match input dtype {title(A)}")
+    _check_tau(A, tau, name)
     check_lapack(A, "orgqr_cpu")
     return lapack.turned(lapack.orgqr(lapack.columns(A), shape.contiguous(tau), n))
 
@@ -58,11 +74,27 @@ def ormqr(input, tau, other, left=True, transpose=False):
         raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
     check_lapack(input, "ormqr_cpu")
     side = -2 if left else -1
-    if tau.shape[-1] > input.shape[-1] or other.shape[side] != input.shape[-2]:
+    if other.shape[side] != input.shape[-2]:
         raise RuntimeError(
-            f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2] and tau.shape[-1] at most input.shape[-1]; "
-            f"got input {list(input.shape)}, tau {list(tau.shape)}, other {list(other.shape)}"
+            f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]\n  got input {list(input.shape)}, other {list(other.shape)}"
         )
+    _check_tau(input, tau, "torch.ormqr")
+    if tau.shape[-1] != min(other.shape[side], input.shape[-1]):
+        raise RuntimeError(
+            f"torch.ormqr: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])\n  got input {list(input.shape)}, "
+            f"tau {list(tau.shape)}, other {list(other.shape)}"
+        )
+    if other.shape[:-2] != input.shape[:-2]:
+        raise RuntimeError(
+            f"torch.ormqr: Expected batch dimensions of other to be equal to input.shape[:-2], but got {list(other.shape[:-2])} "
+            f"and {list(input.shape[:-2])}"
+        )
+    for argument, given in (("tau", tau), ("other", other)):
+        if given.dtype is not input.dtype:
+            raise RuntimeError(
+                f"torch.ormqr: Expected input and {argument} to have the same dtype, but input has dtype{title(input)} "
+                f"and {argument} has dtype {title(given)}"
+            )
     packed = lapack.columns(input)
     return lapack.turned(lapack.ormqr(packed, shape.contiguous(tau), lapack.columns(other), left, transpose))
 

@@ -1,11 +1,10 @@
-"""Linear equations: determinants, inverses, solvers and the factorizations behind them (LU, Cholesky, LDL).
+"""Linear equations: determinants, inverses, solvers and Cholesky's factorization; LU and LDL are in linalg_factors.py.
 
 Gradients, with g for the gradient of the result and H for the conjugate transpose, are those of Giles, "Collected matrix derivative
 results for forward and reverse mode algorithmic differentiation" (2008), section 2, extended to complex numbers by conjugation.
 """
 
 from .. import return_types
-from .._core.convert import tensor
 from . import arithmetic, creation, elementary, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
@@ -18,10 +17,8 @@ from .linalg_common import (
     check_square,
     conj,
     diagonal_of,
-    first_failure,
     lower,
     multiply,
-    no_derivative,
     on_diagonal,
     raise_failure,
     title,
@@ -352,209 +349,3 @@ def cholesky_inverse(L, upper=False):
     """The inverse of A given its Cholesky factor."""
     check_square(L, "cholesky_inverse")
     return cholesky_solve(shape.expand(creation.eye(L.shape[-1], dtype=L.dtype, device=L.device), tuple(L.shape)), L, upper)
-
-
-# -- LU --
-
-
-@library(where="", differentiable="A", label="LinalgLuFactorEx", batch="leading")
-def _lu_factor(A):
-    lu, pivots, info = lapack.getrf(A)
-    return return_types.linalg_lu_factor_ex(lapack.turned(lu), lapack.to_int32(pivots), lapack.to_int32(info))
-
-
-@_lu_factor.backward_of
-def _(grads, results):
-    """P^T gA for A = P L U, where gL and gU are the triangles of the gradient of LU."""
-    g, LU = grads[0], results[0]
-    if g is None:
-        return None
-    m, n = LU.shape[-2:]
-    k = min(m, n)
-    square, gs = LU[..., :k, :k], g[..., :k, :k]
-    L, U = _unit_lower(square), upper(square)
-    if m > n:  # the rows below the square: L2 = A2 U^-1
-        of_rest = _solve_triangular(adjoint(U), g[..., k:, :], False, False, False)
-        of_u = upper(gs) - upper(multiply(adjoint(LU[..., k:, :]), of_rest))
-        parts, dim = [_lu_square(L, U, lower(gs, -1), of_u), of_rest], -2
-    elif n > m:  # the columns behind the square: U2 = L^-1 A2
-        of_rest = _solve_triangular(adjoint(L), g[..., :, k:], True, True, True)
-        of_l = lower(gs, -1) - lower(multiply(of_rest, adjoint(LU[..., :, k:])), -1)
-        parts, dim = [_lu_square(L, U, of_l, upper(gs)), of_rest], -1
-    else:
-        return _permuted(_lu_square(L, U, lower(gs, -1), upper(gs)), results[1])
-    from .joining import cat
-
-    return _permuted(cat(parts, dim), results[1])
-
-
-def _lu_square(L, U, of_l, of_u):
-    """L^-H (tril(L^H gL, -1) + triu(gU U^H)) U^-H."""
-    middle = lower(multiply(adjoint(L), of_l), -1) + upper(multiply(of_u, adjoint(U)))
-    left = _solve_triangular(adjoint(L), middle, True, True, True)
-    return _solve_triangular(adjoint(U), left, False, False, False)
-
-
-def _unit_lower(LU):
-    """The unit lower triangular factor."""
-    m, n = LU.shape[-2:]
-    k = min(m, n)
-    return lower(LU[..., :k], -1) + creation.eye(m, k, dtype=LU.dtype, device=LU.device)
-
-
-def _permutation(pivots, m):
-    """For each row of P^T A, which row of A it was."""
-    if pivots.is_meta:
-        return creation.empty((*pivots.shape[:-1], m), dtype=lapack.integer_dtype(), device=pivots.device)
-    orders = []
-    for exchanges in shape.reshape(pivots, lapack.count(pivots.shape[:-1]), pivots.shape[-1]).tolist():
-        rows = list(range(m))
-        for i, j in enumerate(exchanges):
-            rows[i], rows[j - 1] = rows[j - 1], rows[i]
-        orders.extend(rows)
-    return shape.reshape(tensor(orders, dtype=lapack.integer_dtype(), device=pivots.device), *pivots.shape[:-1], m)
-
-
-def _permutation_matrix(pivots, m, dtype):
-    """P with P L U = A."""
-    rows = shape.unsqueeze(_permutation(pivots, m), -2)
-    return shape.cast(arithmetic.eq(rows, shape.unsqueeze(creation.arange(m, device=pivots.device), -1)), dtype)
-
-
-def _permuted(x, pivots):
-    return multiply(_permutation_matrix(pivots, x.shape[-2], x.dtype), x)
-
-
-def _check_lu(A, name):
-    if A.ndim < 2:
-        raise RuntimeError(f"{name}: Expected tensor with 2 or more dimensions. Got size: {list(A.shape)} instead")
-    check_lapack(A, "lu_cpu")
-
-
-def _check_pivot(pivot):
-    if not pivot:
-        raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
-
-
-@composite(where="linalg", name="linalg_lu_factor_ex")
-def lu_factor_ex(A, *, pivot=True, check_errors=False):
-    """(LU, pivots, info): L below and U on and above the diagonal; row i was exchanged with row pivots[i] - 1."""
-    _check_lu(A, "torch.lu_factor")
-    _check_pivot(pivot)
-    result = _lu_factor(A)
-    if check_errors:
-        _raise_zero(result.info)
-    return result
-
-
-def _raise_zero(info):
-    position, i = first_failure(info)
-    if i:
-        where = "" if position is None else f"(Batch element {position}): "
-        raise RuntimeError(
-            f"torch.linalg.lu_factor: {where}U[{i},{i}] is zero and using it on lu_solve would result in a division by zero. "
-            "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
-        )
-
-
-@composite(where="linalg", name="linalg_lu_factor")
-def lu_factor(A, *, pivot=True):
-    """(LU, pivots) with partial pivoting. RuntimeError for a matrix that lu_solve could not use."""
-    LU, pivots, info = lu_factor_ex(A, pivot=pivot)
-    _raise_zero(info)
-    return return_types.linalg_lu_factor(LU, pivots)
-
-
-@composite(where="function")
-def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
-    """(P, L, U) from the packed factors; what is not asked for is an empty tensor."""
-    if LU_data.ndim < 2:
-        raise RuntimeError(f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(LU_data.shape)} instead")
-    m, n = LU_data.shape[-2:]
-    none = creation.empty((0,), dtype=LU_data.dtype, device=LU_data.device)
-    P = _permutation_matrix(LU_pivots, m, LU_data.dtype) if unpack_pivots else none
-    if not unpack_data:
-        return return_types.lu_unpack(P, none, none)
-    return return_types.lu_unpack(P, _unit_lower(LU_data), upper(LU_data[..., : min(m, n), :]))
-
-
-@composite(where="linalg", name="linalg_lu")
-def lu(A, *, pivot=True):
-    """(P, L, U) with P L U = A."""
-    _check_lu(A, "linalg.lu")
-    _check_pivot(pivot)
-    LU, pivots, _ = _lu_factor(A)
-    return return_types.linalg_lu(*lu_unpack(LU, pivots))
-
-
-@composite(where="linalg", name="linalg_lu_solve")
-def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
-    """The solution of A X = B (X A = B with left=False, A^H in place of A with adjoint) given A's LU factors."""
-    from .linalg_common import adjoint as turned
-
-    name = "linalg.lu_solve"
-    check_square(LU, name, "LU")
-    if pivots.dtype.name != "int32":
-        raise RuntimeError(f"{name}: pivots should be a Tensor of scalar type torch.int32")
-    _check_fits(LU, B, left, name)
-    if not left:
-        return turned(linalg_lu_solve(LU, pivots, turned(B), adjoint=not adjoint))
-    P = _permutation_matrix(pivots, LU.shape[-1], LU.dtype)
-    L, U = _unit_lower(LU), upper(LU)
-    if adjoint:
-        middle = solve_triangular(turned(U), B, upper=False)
-        return multiply(P, solve_triangular(turned(L), middle, upper=True, unitriangular=True))
-    middle = solve_triangular(L, multiply(transpose(P), B), upper=False, unitriangular=True)
-    return solve_triangular(U, middle, upper=True)
-
-
-@composite
-def lu_solve(b, LU_data, LU_pivots):
-    """The solution of A x = b given A's LU factors; see linalg.lu_solve."""
-    return linalg_lu_solve(LU_data, LU_pivots, b)
-
-
-# -- LDL --
-
-
-def _ldl(A, hermitian):
-    name = "torch.linalg.ldl_factor_ex"
-    check_square(A, name)
-    check_inexact(A, name)
-    check_lapack(A, "ldl_factor_kernel_cpu")
-    ld, pivots, info = lapack.sytrf(A, hermitian)
-    return lower(lapack.turned(ld)), lapack.to_int32(pivots), lapack.to_int32(info)
-
-
-@library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A")
-def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
-    """(LD, pivots, info) of A = L D L^T (L^H with hermitian), packed as LAPACK's sytrf leaves them. No gradient."""
-    LD, pivots, info = _ldl(A, hermitian)
-    if check_errors:
-        raise_failure(info, "torch.linalg.ldl_factor_ex", lambda i: f"D[{i},{i}] is zero; the factors can't be used to solve equations.")
-    return return_types.linalg_ldl_factor_ex(LD, pivots, info)
-
-
-ldl_factor_ex.backward_of(no_derivative("linalg_ldl_factor_ex"))
-
-
-@library(where="linalg", name="linalg_ldl_factor", differentiable="A")
-def ldl_factor(A, *, hermitian=False):
-    """(LD, pivots); see ldl_factor_ex."""
-    return return_types.linalg_ldl_factor(*_ldl(A, hermitian)[:2])
-
-
-ldl_factor.backward_of(no_derivative("linalg_ldl_factor_ex"))
-
-
-@library(where="linalg", name="linalg_ldl_solve", differentiable="LD B")
-def ldl_solve(LD, pivots, B, *, hermitian=False):
-    """The solution of A X = B given A's LDL factors. No gradient."""
-    check_square(LD, "torch.linalg.ldl_solve", "LD")
-    lead = LD.shape[:-2]
-    LD, B = broadcast_batches(LD, B)
-    pivots = shape.expand(pivots, (*LD.shape[:-2], pivots.shape[-1])) if lead != LD.shape[:-2] else pivots
-    return lapack.turned(lapack.sytrs(LD, shape.contiguous(pivots.long()), B, hermitian))
-
-
-ldl_solve.backward_of(no_derivative("linalg_ldl_solve"))

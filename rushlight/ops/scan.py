@@ -267,4 +267,6 @@ def trapezoid(y, x=None, *, dx=1, dim=-1):
 def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
     """The running integrals of samples ``y`` along ``dim`` by the trapezoid rule, one fewer than samples."""
     dim = _check_points("cumulative_trapezoid", y, x, dim)
+    if y.shape[dim] == 0:
+        return shape.clone(y)
     return cumsum(_panels(y, x, dx, dim), dim)

@@ -6,8 +6,11 @@ A window is computed in float64 and rounded once. ``periodic=True`` gives the fi
 import math
 
 from .._core import tensor as _tensor
-from .._core.convert import leaf, tensor
+from .._core.convert import leaf
+from . import arithmetic, casting, creation, elementary
 from ._define import composite
+
+_FLOAT64 = _tensor.dtypes()["float64"]
 
 
 def _window(name, length, periodic, dtype, device, requires_grad, value):
@@ -17,14 +20,13 @@ def _window(name, length, periodic, dtype, device, requires_grad, value):
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={length}")
     if not dtype.is_floating_point:
         raise RuntimeError(f"{name} expects floating point dtypes, got: {dtype}")
-    span = length if periodic else length - 1
-    values = [1.0] if length == 1 else [value(i / span) for i in range(length)]
-    return leaf(tensor(values, dtype=dtype, device=device), requires_grad)
+    x = creation.arange(length, dtype=_FLOAT64, device=device) / max(length if periodic else length - 1, 1)
+    return leaf(casting.to(creation.ones_like(x) if length == 1 else value(x), dtype), requires_grad)
 
 
 def _cosines(*coefficients):
     """The alternating cosine series with these coefficients."""
-    return lambda x: math.fsum(c * (-1) ** k * math.cos(2 * math.pi * k * x) for k, c in enumerate(coefficients))
+    return lambda x: sum(c * (-1) ** k * elementary.cos(2 * math.pi * k * x) for k, c in enumerate(coefficients))
 
 
 @composite(where="function")
@@ -49,26 +51,14 @@ def blackman_window(window_length, periodic=True, *, dtype=None, layout=None, de
 @composite(where="function")
 def bartlett_window(window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Bartlett's window, a triangle that is 0 at both ends, as a tensor of ``window_length`` values."""
-    return _window("bartlett_window", window_length, periodic, dtype, device, requires_grad, lambda x: 1 - abs(2 * x - 1))
+    return _window("bartlett_window", window_length, periodic, dtype, device, requires_grad, lambda x: 1 - arithmetic.abs(2 * x - 1))
 
 
 @composite(where="function")
 def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Kaiser's window, I0(beta sqrt(1 - (2 n / N - 1)**2)) / I0(beta), as a tensor of ``window_length`` values."""
-    peak = _bessel_i0(beta)
-
     def value(x):
-        return _bessel_i0(beta * math.sqrt(max(0.0, 1 - (2 * x - 1) ** 2))) / peak
+        bump = arithmetic.clamp_min(1 - (2 * x - 1) ** 2, 0)
+        return elementary.i0(beta * arithmetic.sqrt(bump)) / elementary.i0(creation.full((), beta, dtype=x.dtype, device=x.device))
 
     return _window("kaiser_window", window_length, periodic, dtype, device, requires_grad, value)
-
-
-def _bessel_i0(x):
-    """The modified Bessel function of order 0: the sum of ((x / 2)**k / k!)**2, all terms positive."""
-    total = term = 1.0
-    k = 0
-    while term > total * 1e-17:
-        k += 1
-        term *= (x / (2 * k)) ** 2
-        total += term
-    return total

@@ -1,0 +1,270 @@
+"""Factorizations of matrices that a solver can use again: LU with partial pivoting, LDL of symmetric and Hermitian matrices."""
+
+import itertools
+
+from .. import return_types
+from .._core.convert import tensor
+from . import arithmetic, creation, reduction, shape
+from . import linalg_lapack as lapack
+from ._define import composite, library
+from .linalg_common import (
+    adjoint,
+    broadcast_batches,
+    check_dtypes,
+    check_inexact,
+    check_lapack,
+    check_matrix,
+    check_pivots,
+    check_square,
+    first_failure,
+    lower,
+    multiply,
+    no_derivative,
+    raise_failure,
+    title,
+    transpose,
+    upper,
+)  # fmt: skip
+from .linalg_solve import _check_fits, _solve_triangular, solve_triangular
+
+# -- LU --
+
+
+@library(where="", differentiable="A", label="LinalgLuFactorEx", batch="leading")
+def _lu_factor(A):
+    lu, pivots, info = lapack.getrf(A)
+    return return_types.linalg_lu_factor_ex(lapack.turned(lu), lapack.to_int32(pivots), lapack.to_int32(info))
+
+
+@_lu_factor.backward_of
+def _(grads, results):
+    """P^T gA for A = P L U, where gL and gU are the triangles of the gradient of LU."""
+    g, LU = grads[0], results[0]
+    if g is None:
+        return None
+    m, n = LU.shape[-2:]
+    k = min(m, n)
+    square, gs = LU[..., :k, :k], g[..., :k, :k]
+    L, U = _unit_lower(square), upper(square)
+    if m > n:  # the rows below the square: L2 = A2 U^-1
+        of_rest = _solve_triangular(adjoint(U), g[..., k:, :], False, False, False)
+        of_u = upper(gs) - upper(multiply(adjoint(LU[..., k:, :]), of_rest))
+        parts, dim = [_lu_square(L, U, lower(gs, -1), of_u), of_rest], -2
+    elif n > m:  # the columns behind the square: U2 = L^-1 A2
+        of_rest = _solve_triangular(adjoint(L), g[..., :, k:], True, True, True)
+        of_l = lower(gs, -1) - lower(multiply(of_rest, adjoint(LU[..., :, k:])), -1)
+        parts, dim = [_lu_square(L, U, of_l, upper(gs)), of_rest], -1
+    else:
+        return _permuted(_lu_square(L, U, lower(gs, -1), upper(gs)), results[1])
+    from .joining import cat
+
+    return _permuted(cat(parts, dim), results[1])
+
+
+def _lu_square(L, U, of_l, of_u):
+    """L^-H (tril(L^H gL, -1) + triu(gU U^H)) U^-H."""
+    middle = lower(multiply(adjoint(L), of_l), -1) + upper(multiply(of_u, adjoint(U)))
+    left = _solve_triangular(adjoint(L), middle, True, True, True)
+    return _solve_triangular(adjoint(U), left, False, False, False)
+
+
+def _unit_lower(LU):
+    """The unit lower triangular factor."""
+    m, n = LU.shape[-2:]
+    k = min(m, n)
+    return lower(LU[..., :k], -1) + creation.eye(m, k, dtype=LU.dtype, device=LU.device)
+
+
+def _permutation(pivots, m):
+    """For each row of P^T A, which row of A it was."""
+    if reduction.occurs(arithmetic.lt(pivots, 1) | arithmetic.gt(pivots, m)):
+        raise RuntimeError(
+            "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive.Did you properly pass the result of lu_factor?"
+        )
+    if pivots.is_meta:
+        return creation.empty((*pivots.shape[:-1], m), dtype=lapack.integer_dtype(), device=pivots.device)
+    orders = []
+    for exchanges in shape.reshape(pivots, lapack.count(pivots.shape[:-1]), pivots.shape[-1]).tolist():
+        rows = list(range(m))
+        for i, j in enumerate(exchanges):
+            rows[i], rows[j - 1] = rows[j - 1], rows[i]
+        orders.extend(rows)
+    return shape.reshape(tensor(orders, dtype=lapack.integer_dtype(), device=pivots.device), *pivots.shape[:-1], m)
+
+
+def _permutation_matrix(pivots, m, dtype):
+    """P with P L U = A."""
+    rows = shape.unsqueeze(_permutation(pivots, m), -2)
+    return shape.cast(arithmetic.eq(rows, shape.unsqueeze(creation.arange(m, device=pivots.device), -1)), dtype)
+
+
+def _permuted(x, pivots):
+    return multiply(_permutation_matrix(pivots, x.shape[-2], x.dtype), x)
+
+
+def _check_lu(A, name):
+    if A.ndim < 2:
+        raise RuntimeError(f"{name}: Expected tensor with 2 or more dimensions. Got size: {list(A.shape)} instead")
+    check_lapack(A, "lu_cpu")
+
+
+def _check_pivot(pivot):
+    if not pivot:
+        raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
+
+
+@composite(where="linalg", name="linalg_lu_factor_ex")
+def lu_factor_ex(A, *, pivot=True, check_errors=False):
+    """(LU, pivots, info): L below and U on and above the diagonal; row i was exchanged with row pivots[i] - 1."""
+    _check_lu(A, "torch.lu_factor")
+    _check_pivot(pivot)
+    result = _lu_factor(A)
+    if check_errors:
+        _raise_zero(result.info)
+    return result
+
+
+def _raise_zero(info):
+    position, i = first_failure(info)
+    if i:
+        where = "" if position is None else f"(Batch element {position}): "
+        raise RuntimeError(
+            f"torch.linalg.lu_factor: {where}U[{i},{i}] is zero and using it on lu_solve would result in a division by zero. "
+            "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
+        )
+
+
+@composite(where="linalg", name="linalg_lu_factor")
+def lu_factor(A, *, pivot=True):
+    """(LU, pivots) with partial pivoting. RuntimeError for a matrix that lu_solve could not use."""
+    LU, pivots, info = lu_factor_ex(A, pivot=pivot)
+    _raise_zero(info)
+    return return_types.linalg_lu_factor(LU, pivots)
+
+
+@composite(where="function")
+def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
+    """(P, L, U) from the packed factors; what is not asked for is an empty tensor."""
+    if LU_data.ndim < 2:
+        raise RuntimeError(f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(LU_data.shape)} instead")
+    m, n = LU_data.shape[-2:]
+    if LU_pivots.dtype.name != "int32":
+        raise RuntimeError("torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.")
+    if LU_pivots.shape[-1] != min(m, n):
+        raise RuntimeError(f"torch.lu_unpack: {m} by {n} matrices have {min(m, n)} pivots, but LU_pivots has shape {list(LU_pivots.shape)}")
+    none = creation.empty((0,), dtype=LU_data.dtype, device=LU_data.device)
+    P = _permutation_matrix(LU_pivots, m, LU_data.dtype) if unpack_pivots else none
+    if not unpack_data:
+        return return_types.lu_unpack(P, none, none)
+    return return_types.lu_unpack(P, _unit_lower(LU_data), upper(LU_data[..., : min(m, n), :]))
+
+
+@composite(where="linalg", name="linalg_lu")
+def lu(A, *, pivot=True):
+    """(P, L, U) with P L U = A."""
+    _check_lu(A, "linalg.lu")
+    _check_pivot(pivot)
+    LU, pivots, _ = _lu_factor(A)
+    return return_types.linalg_lu(*lu_unpack(LU, pivots))
+
+
+@composite(where="linalg", name="linalg_lu_solve")
+def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
+    """The solution of A X = B (X A = B with left=False, A^H in place of A with adjoint) given A's LU factors."""
+    from .linalg_common import adjoint as turned
+
+    name = "linalg.lu_solve"
+    check_square(LU, name, "LU")
+    if pivots.dtype.name != "int32":
+        raise RuntimeError(f"{name}: pivots should be a Tensor of scalar type torch.int32")
+    if pivots.shape[-1] != LU.shape[-1]:
+        raise RuntimeError(f"{name}: Number of pivots per batch should be same as the dimension of the matrix")
+    check_pivots(pivots, LU, name, "LU")
+    check_dtypes(LU, B, name, "LU", "B")
+    check_matrix(B, name, "B")
+    _check_fits(LU, B, left, name)
+    if not left:
+        return turned(linalg_lu_solve(LU, pivots, turned(B), adjoint=not adjoint))
+    P = _permutation_matrix(pivots, LU.shape[-1], LU.dtype)
+    L, U = _unit_lower(LU), upper(LU)
+    if adjoint:
+        middle = solve_triangular(turned(U), B, upper=False)
+        return multiply(P, solve_triangular(turned(L), middle, upper=True, unitriangular=True))
+    middle = solve_triangular(L, multiply(transpose(P), B), upper=False, unitriangular=True)
+    return solve_triangular(U, middle, upper=True)
+
+
+@composite
+def lu_solve(b, LU_data, LU_pivots):
+    """The solution of A x = b given A's LU factors; see linalg.lu_solve."""
+    return linalg_lu_solve(LU_data, LU_pivots, b)
+
+
+# -- LDL --
+
+
+def _ldl(A, hermitian):
+    name = "torch.linalg.ldl_factor_ex"
+    check_square(A, name)
+    check_inexact(A, name)
+    check_lapack(A, "ldl_factor_kernel_cpu")
+    ld, pivots, info = lapack.sytrf(A, hermitian)
+    return lower(lapack.turned(ld)), lapack.to_int32(pivots), lapack.to_int32(info)
+
+
+@library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A")
+def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
+    """(LD, pivots, info) of A = L D L^T (L^H with hermitian), packed as LAPACK's sytrf leaves them. No gradient."""
+    LD, pivots, info = _ldl(A, hermitian)
+    if check_errors:
+        raise_failure(info, "torch.linalg.ldl_factor_ex", lambda i: f"D[{i},{i}] is zero; the factors can't be used to solve equations.")
+    return return_types.linalg_ldl_factor_ex(LD, pivots, info)
+
+
+ldl_factor_ex.backward_of(no_derivative("linalg_ldl_factor_ex"))
+
+
+@library(where="linalg", name="linalg_ldl_factor", differentiable="A")
+def ldl_factor(A, *, hermitian=False):
+    """(LD, pivots); see ldl_factor_ex."""
+    return return_types.linalg_ldl_factor(*_ldl(A, hermitian)[:2])
+
+
+ldl_factor.backward_of(no_derivative("linalg_ldl_factor_ex"))
+
+
+def _check_blocks(pivots, n):
+    """LAPACK follows pivots without a look at them: places within the matrix, those of a block of two rows both negative."""
+    if pivots.is_meta:
+        return
+    for row in shape.reshape(pivots, (-1, n)).tolist() if n else ():
+        runs = [len(list(run)) for negative, run in itertools.groupby(row, lambda p: p < 0) if negative]
+        if any(not 1 <= abs(p) <= n for p in row) or any(length % 2 for length in runs):
+            raise RuntimeError(f"torch.linalg.ldl_solve: pivots must be those of ldl_factor for {n} by {n} matrices, but some are {row}")
+
+
+@library(where="linalg", name="linalg_ldl_solve", differentiable="LD B")
+def ldl_solve(LD, pivots, B, *, hermitian=False):
+    """The solution of A X = B given A's LDL factors. No gradient."""
+    name = "torch.linalg.ldl_solve"
+    check_square(LD, name)
+    check_inexact(LD, name)
+    check_matrix(B, name, "B")
+    check_pivots(pivots, LD, name, "LD")
+    check_dtypes(B, LD, name, "b", "A")
+    if pivots.dtype.is_floating_point or pivots.dtype.is_complex or pivots.dtype.name == "bool":
+        raise RuntimeError(f"{name}: Expected pivots to be integers. Got {title(pivots)}")
+    n, rows, columns = LD.shape[-1], *B.shape[-2:]
+    if rows != n:
+        raise RuntimeError(
+            f"Incompatible matrix sizes for {name}: each A matrix is {n} by {n} but each b matrix is {rows} by {columns}"
+        )
+    check_lapack(LD, "ldl_solve_kernel_cpu")
+    _check_blocks(pivots, n)
+    lead = LD.shape[:-2]
+    LD, B = broadcast_batches(LD, B)
+    pivots = shape.expand(pivots, (*LD.shape[:-2], pivots.shape[-1])) if lead != LD.shape[:-2] else pivots
+    return lapack.turned(lapack.sytrs(LD, shape.contiguous(pivots.long()), B, hermitian))
+
+
+ldl_solve.backward_of(no_derivative("linalg_ldl_solve"))
