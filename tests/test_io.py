@@ -143,7 +143,11 @@ def test_what_refers_to_itself(tmp_path):
 def test_arrays_load_as_plain_data(oracle, tmp_path):
     data = {"a": np.arange(6).reshape(2, 3), "f": np.asfortranarray(np.eye(3))}
     data |= {"s": np.float32(2.5), "t": np.dtype(">i2")}
+    texts = {"u": np.array(["a", "b\u00e9d"]), "b": np.array([b"xy", b"z"]), "raw": np.zeros(2, "V3")}
     for write in (oracle.save, save):
+        write(data | texts, tmp_path / "x.pt")
+        found = load(tmp_path / "x.pt", weights_only=False)
+        assert all((found[name] == array).all() and found[name].dtype == array.dtype for name, array in texts.items())
         write(data, tmp_path / "x.pt")
         found = load(tmp_path / "x.pt")
         assert (found["a"] == data["a"]).all() and (found["f"] == data["f"]).all() and type(found["a"]) is np.ndarray
@@ -273,6 +277,13 @@ def test_no_file_runs_code(oracle, tmp_path, monkeypatch, call, weights_only):
         with pytest.raises((UnsafeContent, CheckpointError)):
             load("x.pt", weights_only=weights_only)
     assert not os.path.exists("pwned")
+
+
+@pytest.mark.parametrize("text", ["04", "f8,f8", "(2,)f8", "O", "float64", "", "f", 4, "f\u0664"])
+def test_the_type_of_an_array_is_never_parsed_by_numpy(oracle, tmp_path, text):
+    oracle.save([Evil(np.dtype, (text,))], tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match="an array of type"):
+        load(tmp_path / "x.pt", weights_only=False)
 
 
 def test_a_file_cannot_have_a_module_imported(tmp_path):

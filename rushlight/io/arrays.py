@@ -7,9 +7,11 @@ from .interpreter import Constructor
 
 
 def _dtype(text, *_):
+    """A kind and its width, which is all that NumPy writes: anything else NumPy might hand to Python's own parser."""
     import numpy
 
-    if not isinstance(text, str) or "O" in text or "," in text:
+    kind, width = (text[:1], text[1:]) if isinstance(text, str) else ("", "")
+    if not (kind in tuple("biufcSUVMm") and width.isascii() and width.isdigit() and len(width) < 10):
         raise ValueError(f"an array of type {brief(text)}")
     return numpy.dtype(text, copy=True)  # a copy, since the byte order is set on it afterwards
 
@@ -86,6 +88,7 @@ def set_array_state(obj, state):
     if isinstance(obj, numpy.dtype):
         if len(state) != 8 or state[1] not in ("<", ">", "|", "=") or state[2:5] != (None, None, None):
             raise ValueError("an array of structures")
-        obj.__setstate__((3, state[1], None, None, None, -1, -1, 0))
+        sizes = (obj.itemsize, obj.alignment) if obj.kind in "SUV" else (-1, -1)  # only these have a width that is not the type's
+        obj.__setstate__((3, state[1], None, None, None, *sizes, 0))
         return True
     return False
