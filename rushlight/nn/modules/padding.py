@@ -30,7 +30,7 @@ class _PadNd(Module):
 class _ConstantPadNd(Module):
     def __init__(self, padding, value):
         super().__init__()
-        self.padding, self.value = self._sides(padding), value
+        self.value, self.padding = value, self._sides(padding)
 
     def forward(self, input):
         """The padded input."""

@@ -13,20 +13,21 @@ __all__ = ["Embedding", "EmbeddingBag"]
 class _Table(Module):
     """What both tables share: the weight (num_embeddings, embedding_dim), drawn normal with std 1, its padding row zero."""
 
-    def _make_weight(self, num_embeddings, embedding_dim, padding_idx, _weight, freeze, device, dtype):
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("Padding_idx must be within num_embeddings")
-            padding_idx %= num_embeddings
-        self.padding_idx = padding_idx
+    def _row(self, padding_idx):
+        """``padding_idx``, counted from the front."""
+        if padding_idx is None:
+            return None
+        if not -self.num_embeddings <= padding_idx < self.num_embeddings:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        return padding_idx % self.num_embeddings
+
+    def _make_weight(self, _weight, freeze, device, dtype):
+        shape = (self.num_embeddings, self.embedding_dim)
         if _weight is None:
-            self.weight = Parameter(
-                torch.empty((num_embeddings, embedding_dim), device=device, dtype=dtype), requires_grad=not freeze
-            )
+            self.weight = Parameter(torch.empty(shape, device=device, dtype=dtype), requires_grad=not freeze)
             self.reset_parameters()
         else:
-            if list(_weight.shape) != [num_embeddings, embedding_dim]:
+            if tuple(_weight.shape) != shape:
                 raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
             self.weight = Parameter(_weight, requires_grad=not freeze)
 
@@ -53,9 +54,11 @@ class Embedding(_Table):
         sparse=False, _weight=None, _freeze=False, device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = self._row(padding_idx)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
-        self._make_weight(num_embeddings, embedding_dim, padding_idx, _weight, _freeze, device, dtype)
+        self._make_weight(_weight, _freeze, device, dtype)
 
     def forward(self, input):
         """The rows."""
@@ -102,10 +105,11 @@ class EmbeddingBag(_Table):
         _weight=None, include_last_offset=False, padding_idx=None, device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.max_norm, self.norm_type = max_norm, norm_type
-        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
-        self.mode, self.include_last_offset = mode, include_last_offset
-        self._make_weight(num_embeddings, embedding_dim, padding_idx, _weight, False, device, dtype)
+        self.scale_grad_by_freq, self.padding_idx = scale_grad_by_freq, self._row(padding_idx)
+        self.mode, self.sparse, self.include_last_offset = mode, sparse, include_last_offset
+        self._make_weight(_weight, False, device, dtype)
 
     def forward(self, input, offsets=None, per_sample_weights=None):
         """The reduced bags."""

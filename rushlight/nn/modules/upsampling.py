@@ -14,12 +14,12 @@ class Upsample(Module):
     ):
         super().__init__()
         self.name = type(self).__name__
-        self.size, self.mode, self.align_corners = size, mode, align_corners
+        self.size = size
         if isinstance(scale_factor, tuple):
             self.scale_factor = tuple(float(factor) for factor in scale_factor)
         else:
             self.scale_factor = float(scale_factor) if scale_factor else None
-        self.recompute_scale_factor = recompute_scale_factor
+        self.mode, self.align_corners, self.recompute_scale_factor = mode, align_corners, recompute_scale_factor
 
     def forward(self, input):
         """The resized input."""
