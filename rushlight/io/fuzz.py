@@ -69,7 +69,8 @@ def seeds():
             rushlight.Size([2]),
             rushlight.int8,
         ],
-        {"array": numpy.arange(6.0).reshape(2, 3), "number": numpy.float32(2), "type": numpy.dtype(">i2"), "texts": numpy.array(["a", "bcd"])},
+        {"array": numpy.arange(6.0).reshape(2, 3), "number": numpy.float32(2), "type": numpy.dtype(">i2")},
+        {"texts": numpy.array(["a", "bcd"])},
         rushlight.nn.Sequential(rushlight.nn.Linear(2, 3), rushlight.nn.ReLU()),
         {"half": rushlight.zeros(7, dtype=rushlight.bfloat16), "empty": rushlight.zeros(0, 3), "u16": rushlight.uint16},
     ]
