@@ -55,6 +55,33 @@ def _element_size(dtype):
     return dtype.itemsize
 
 
+def _flatten_dense_tensors(tensors):
+    """All elements of ``tensors``, one after the other, in one vector."""
+    from . import cat
+
+    return cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def _unflatten_dense_tensors(flat, tensors):
+    """Views of the vector ``flat`` with the shapes of ``tensors``, in order."""
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    return tuple(part.view(tensor.shape) for part, tensor in zip(parts, tensors))
+
+
+def _take_tensors(tensors, size_limit):
+    """Lists of ``tensors`` of one type, in order, each of at most ``size_limit`` bytes or of one tensor."""
+    taken = {}
+    for tensor in tensors:
+        size = tensor.numel() * tensor.element_size()
+        part, total = taken.get(tensor.type(), ([], 0))
+        if total and total + size > size_limit:
+            yield part
+            part, total = [], 0
+        part.append(tensor)
+        taken[tensor.type()] = part, total + size
+    yield from (part for part, _ in taken.values() if part)
+
+
 def _get_device_index(device, optional=False, allow_cpu=False):
     """The number of a GPU given as a number, a name or a device; of one without a number the current one if ``optional``.
 

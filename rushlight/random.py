@@ -1,11 +1,14 @@
 """The default random number generator: ``torch.manual_seed`` and its relatives (``torch.random``)."""
 
 import sys
-import warnings
 
 from ._core.random import Generator, default_generator
+from ._core.tensor import device as _device
 
-__all__ = ["Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+__all__ = [
+    "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state",
+    "thread_safe_generator",
+]  # fmt: skip
 
 
 def manual_seed(seed):
@@ -24,9 +27,13 @@ gpu_seed = None
 def _seed_gpus(seed):
     global gpu_seed
     gpu_seed = seed
-    gpus = sys.modules.get(f"{__package__}.cuda.random")
-    if gpus is not None:
-        gpus.manual_seed_all(seed)
+    if _gpus() is not None:
+        _gpus().manual_seed_all(seed)
+
+
+def _gpus():
+    """The generators of the GPUs, ``cuda.random``, if the program has come to use it."""
+    return sys.modules.get(f"{__package__}.cuda.random")
 
 
 def seed():
@@ -51,31 +58,65 @@ def set_rng_state(new_state):
     default_generator.set_state(new_state)
 
 
-class fork_rng:
-    """Context manager (or decorator): what is drawn inside does not move the default generator outside.
+def thread_safe_generator():
+    """In a worker thread of a DataLoader a Generator of that thread alone, seeded as a worker process is; elsewhere None.
 
-    enabled: False makes it do nothing. devices and device_type are accepted as in PyTorch; only the CPU has a generator here.
+    To be given as ``generator=`` by transforms: numbers then do not depend on how the threads take turns.
+    """
+    worker = sys.modules.get(f"{__package__}.utils.data._utils.worker")
+    return None if worker is None else worker.thread_generator()
+
+
+class fork_rng:
+    """Context manager (or decorator): what is drawn inside does not move the generators outside.
+
+    devices: the GPUs whose generators are kept, by number or name; by default all of them. The CPU's always is. enabled: False makes it do
+    nothing, and so does device_type "meta". RuntimeError for a device_type that does not exist.
     """
 
     def __init__(self, devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type="cuda"):
-        if devices:
-            warnings.warn("fork_rng(): rushlight has no device generators to fork; only the CPU's is kept", UserWarning, stacklevel=2)
-        self.enabled = enabled
+        self.device_type = _device(device_type).type
+        self.enabled = enabled and self.device_type != "meta"
+        self.devices = None if devices is None else list(devices)
+        self.kept = []  # a block may be entered again within itself
 
     def __enter__(self):
         if self.enabled:
-            self.state = get_rng_state()
+            of_devices = {device: self._room().get_rng_state(device) for device in self._devices()}
+            self.kept.append((get_rng_state(), of_devices, _gpus() is not None, gpu_seed))
 
     def __exit__(self, *exc):
+        global gpu_seed
         if self.enabled:
-            set_rng_state(self.state)
+            state, of_devices, had_gpus, gpu_seed = self.kept.pop()
+            set_rng_state(state)
+            for device, state in of_devices.items():
+                self._room().set_rng_state(state, device)
+            if not had_gpus and _gpus() is not None:  # GPUs were first used inside the block
+                _gpus().restart(gpu_seed)
+
+    def _room(self):
+        import rushlight
+
+        room = getattr(rushlight, self.device_type, None)
+        if not hasattr(room, "device_count"):
+            raise RuntimeError(f"torch has no module of '{self.device_type}', whose generators fork_rng() could keep.")
+        return room
+
+    def _devices(self):
+        """What to keep besides the CPU's: a program that has not used GPUs has nothing to keep, and pays nothing."""
+        if self.devices is not None:
+            return self.devices
+        if self.device_type == "cuda" and _gpus() is None:
+            return []
+        return range(self._room().device_count() if self.device_type != "cpu" else 0)
 
     def __call__(self, function):
         import functools
 
         @functools.wraps(function)
         def forked(*args, **kwargs):
-            with self.__class__(enabled=self.enabled):
+            with self:
                 return function(*args, **kwargs)
 
         return forked

@@ -55,6 +55,20 @@ class Draws(ours.Dataset):
         return index, random.random(), np.random.rand(), self.library.rand(2), {"a": np.float32(index)}
 
 
+class Jittered(ours.Dataset):
+    """Draws from the generator of the thread that reads."""
+
+    thread_safe = True
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, i):
+        generator = rushlight.random.thread_safe_generator()
+        assert (generator is None) == (ours.get_worker_info() is None)
+        return rushlight.rand(2, generator=generator)
+
+
 class Stream(ours.IterableDataset):
     """A stream whose workers give different numbers of items."""
 
@@ -321,6 +335,15 @@ def test_workers_are_gone_after_the_epoch_and_after_a_break():
             list(iterator)
         del iterator
         assert all(process.exitcode is not None for process in workers)
+
+
+def test_threads_have_generators_of_their_own():
+    """Epochs from one seed draw the same, however the threads take turns."""
+    epochs = []
+    for workers in (2, 2, 0):
+        rushlight.manual_seed(4)
+        epochs.append(rushlight.cat(list(ours.DataLoader(Jittered(), 3, num_workers=workers))).tolist())
+    assert epochs[0] == epochs[1] != epochs[2] and len({tuple(row) for row in epochs[0]}) == 12
 
 
 def test_threads_serve_built_in_and_thread_safe_data():

@@ -362,6 +362,34 @@ def test_default_generator():
     assert rushlight.default_generator.manual_seed(1) is rushlight.default_generator
 
 
+def test_fork_rng_keeps_the_generators():
+    """Nested, as a decorator and with an error inside, as PyTorch does."""
+
+    @rushlight.random.fork_rng()
+    def drawn():
+        rushlight.manual_seed(9)
+        return rushlight.rand(2).tolist()
+
+    rushlight.manual_seed(5)
+    forked = rushlight.random.fork_rng(devices=[], device_type="cuda")
+    with pytest.raises(KeyError), forked:
+        rushlight.rand(1)
+        with forked:
+            rushlight.rand(2)
+            assert drawn() == drawn()
+        raise KeyError
+    with rushlight.random.fork_rng(enabled=False):
+        first = rushlight.rand(3).tolist()
+    torch.manual_seed(5)
+    assert first == torch.rand(3).tolist() and rushlight.initial_seed() == 5
+    errors = []
+    for T in (rushlight, torch):
+        with pytest.raises(RuntimeError) as caught:
+            T.random.fork_rng(device_type="abacus").__enter__()
+        errors.append(str(caught.value).rpartition(":")[2])
+    assert errors[0] == errors[1]
+
+
 def test_threads_share_one_stream():
     g = rushlight.Generator().manual_seed(0)
     drawn = []

@@ -66,6 +66,14 @@ def manual_seed(seed):
         _generators[index].manual_seed(int(seed))
 
 
+def restart(seed):
+    """As if no GPU had drawn yet: each will start from ``seed``, None for an unpredictable one."""
+    _generators.clear()
+    _seeds.clear()
+    if seed is not None:
+        _seeds[None] = seed
+
+
 def manual_seed_all(seed):
     """Starts the stream of ``seed`` on every GPU."""
     _seeds.clear()

@@ -380,6 +380,20 @@ def test_each_replay_draws_the_numbers_that_calls_would():
     assert [t.tolist() for t in static] == wanted[3]
 
 
+def test_fork_rng_keeps_the_generators_of_gpus():
+    torch.manual_seed(5)
+    wanted = torch.rand(3, device="cuda").tolist()
+    for devices in (None, [0], ["cuda:0"]):
+        torch.manual_seed(5)
+        with torch.random.fork_rng(devices):
+            torch.rand(7, device="cuda")
+            torch.manual_seed(6)
+        assert torch.rand(3, device="cuda").tolist() == wanted
+    torch.rand(7, device="cuda")
+    torch.cuda.random.restart(5)
+    assert torch.rand(3, device="cuda").tolist() == wanted
+
+
 def test_waiting_inside_a_capture_is_an_error_and_the_process_goes_on():
     x = torch.ones(5, device="cuda")
     with pytest.raises(torch.AcceleratorError, match="captur"):

@@ -101,9 +101,10 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     torch.Size([5, 1])
     """
 
-    dump_patches = False
-    call_super_init = False
-    _version = 1
+    training: bool
+    dump_patches: bool = False
+    call_super_init: bool = False
+    _version: int = 1
     _compiled_call_impl = None
 
     def __init__(self, *args, **kwargs):

@@ -10,14 +10,19 @@ import rushlight
 from ..sampler import tensor_batches
 from .fetch import batch_gatherer
 from .pin_memory import pin_memory
-from .worker import DATA, END, ERROR, Job
+from .worker import DATA, END, ERROR, Job, seeds_samples
+
+
+def _loaded_state(loader):
+    """The state that ``load_state_dict`` has left for this epoch, or None. A program's own loader (fastai's) may know of none."""
+    return loader._take_resume() if hasattr(loader, "_take_resume") else None
 
 
 class _Progress:
     """How far an epoch has come: all that ``DataLoader.state_dict`` needs, without keeping the workers alive."""
 
     def __init__(self, loader, base_seed, batches):
-        self.sampler, self.dataset = loader.sampler, loader.dataset
+        self.sampler, self.dataset = getattr(loader, "sampler", None), loader.dataset
         self.base_seed = base_seed
         self.batches = batches
         self.reads_itself = loader.num_workers == 0
@@ -36,7 +41,7 @@ class _BaseDataLoaderIter:
     """What both kinds of iterators share: the order of the indices, the base seed, counting."""
 
     def __init__(self, loader):
-        self._loader_resume = loader._take_resume()
+        self._loader_resume = _loaded_state(loader)
         self._dataset = loader.dataset
         self._dataset_kind = loader._dataset_kind
         self._auto_collation = loader._auto_collation
@@ -91,7 +96,7 @@ class _BaseDataLoaderIter:
 
     def _reset(self, loader, first_iter=False):
         """Start a new epoch with the same workers."""
-        self._loader_resume = loader._take_resume()
+        self._loader_resume = _loaded_state(loader)
         if self._loader_resume is not None:
             self._base_seed = self._loader_resume["base_seed"]
         self._begin(loader)
@@ -150,7 +155,7 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
         self._dataset_fetcher = loader_kinds().create_fetcher(
             self._dataset_kind, self._dataset, self._auto_collation, self._collate_fn, self._drop_last
         )
-        if loader.seed_per_sample:
+        if seeds_samples(loader):
             self._dataset_fetcher.seed_per_sample(self._base_seed, preserve=True)
         self._fetched = self._first
 
@@ -343,7 +348,7 @@ def _can_pin(device_name):
 
 def _suits_threads(loader):
     """True if threads may read the data set: it says so, or nothing but built-in code would run in them."""
-    if loader.multiprocessing_context is not None or loader.seed_per_sample:
+    if loader.multiprocessing_context is not None or seeds_samples(loader):
         return False
     if getattr(loader.dataset, "thread_safe", False) is True:
         return True

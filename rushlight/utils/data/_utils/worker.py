@@ -23,6 +23,11 @@ def get_worker_info():
     return getattr(_thread, "info", None) or _process_info
 
 
+def thread_generator():
+    """The Generator of a worker thread; None elsewhere."""
+    return getattr(_thread, "generator", None)
+
+
 class ExceptionWrapper:
     """An exception on its way from a worker to the program: its class, its traceback as text, and where it happened."""
 
@@ -52,6 +57,11 @@ class _Verbatim(str):
         return str(self)
 
 
+def seeds_samples(loader):
+    """Whether ``seed_per_sample`` is on; a program's own loader, which has PyTorch's attributes only, has none."""
+    return getattr(loader, "seed_per_sample", False)
+
+
 class Job:
     """Everything that a worker needs to know; travels to it once."""
 
@@ -61,7 +71,7 @@ class Job:
         self.base_seed = base_seed
         self.num_workers = loader.num_workers
         self.init_fn = loader.worker_init_fn
-        self.seed_per_sample = loader.seed_per_sample
+        self.seed_per_sample = seeds_samples(loader)
 
     @property
     def dataset(self):
@@ -104,8 +114,9 @@ class Worker:
         _process_info = self._info()
 
     def set_up_thread(self):
-        """Make :func:`get_worker_info` answer in this thread."""
+        """Make :func:`get_worker_info` answer in this thread, and give it a generator."""
         _thread.info = self._info()
+        _thread.generator = rushlight.Generator().manual_seed(_thread.info.seed)
 
     def _info(self):
         return WorkerInfo(self.id, self.job.num_workers, self.job.base_seed + self.id, self.job.dataset)
