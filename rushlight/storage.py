@@ -46,6 +46,10 @@ class TypedStorage:
         """The bytes."""
         return self._untyped_storage
 
+    def __sizeof__(self):
+        """The object and its memory, for ``sys.getsizeof``."""
+        return object.__sizeof__(self) + self.nbytes()
+
     def __len__(self):
         return self._untyped_storage.nbytes() // self.dtype.itemsize
 

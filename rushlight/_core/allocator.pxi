@@ -130,6 +130,10 @@ cdef class Storage:
 
     size = nbytes
 
+    def __sizeof__(self):
+        """The object and its memory, for ``sys.getsizeof``."""
+        return object.__sizeof__(self) + self.length
+
     def __len__(self):
         return self.length
 

@@ -35,7 +35,7 @@ def _correction(name, input, dim, unbiased, correction, keepdim):
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
             "(input numel divided by output numel).",
-            stacklevel=4,
+            stacklevel=3,
         )
     return dim, float(correction)
 
@@ -124,7 +124,7 @@ def dist(input, other, p=2):
 
 def _implicit_dim(name, ndim):
     warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=4
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=3
     )
     return 0 if ndim in (0, 1, 3) else 1
 

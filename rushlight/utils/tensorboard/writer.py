@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from urllib.parse import quote
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -41,7 +42,7 @@ class FileWriter:
 
 
 class SummaryWriter:
-    """Writes scalars, histograms, images, texts, hyperparameters and graphs to ``log_dir`` for ``tensorboard --logdir``.
+    """Writes scalars, histograms, images, sound, texts, hyperparameters, embeddings and graphs to ``log_dir`` for ``tensorboard --logdir``.
 
     log_dir: default runs/DATE_TIME_HOST followed by ``comment``. purge_step: hides what an earlier run wrote from this step on.
     max_queue, flush_secs, filename_suffix: of the file, see :class:`FileWriter`.
@@ -78,28 +79,58 @@ class SummaryWriter:
         """The folder of the files."""
         return self.log_dir
 
+    def _add(self, summary, global_step=None, walltime=None):
+        self._get_file_writer().add_summary(summary, global_step, walltime)
+
     def add_scalar(self, tag, scalar_value, global_step=None, walltime=None, new_style=False, double_precision=False):
-        """One number (or tensor with one element). new_style and double_precision are accepted; the file holds a float32."""
-        self._get_file_writer().add_summary(values.scalar(tag, scalar_value), global_step, walltime)
+        """One number (or tensor with one element), as float32. new_style: for TensorBoard's newer reader, there float64 on demand."""
+        self._add(values.scalar(tag, scalar_value, new_style, double_precision), global_step, walltime)
 
     def add_scalars(self, main_tag, tag_scalar_dict, global_step=None, walltime=None):
         """Numbers by name, drawn as curves in one picture; each has a file in a folder of its own."""
         for tag, value in tag_scalar_dict.items():
-            folder = os.path.join(self.log_dir, f"{main_tag}_{tag}".replace("/", "_"))
+            folder = os.path.join(self.log_dir, main_tag.replace("/", "_") + "_" + tag)
             self._writer_in(folder).add_summary(values.scalar(main_tag, value), global_step, walltime)
 
     def add_histogram(self, tag, values, global_step=None, bins="tensorflow", walltime=None, max_bins=None):
-        """How the elements of ``values`` are spread. bins: as for numpy.histogram, default 64; max_bins: fewer than that."""
-        bins = max_bins if max_bins and bins == "tensorflow" else bins
-        self._get_file_writer().add_summary(_histogram(tag, values, bins), global_step, walltime)
+        """How the elements of ``values`` are spread. bins: as for numpy.histogram, or by default the same for all data; max_bins: about the most."""
+        self._add(_histogram(tag, values, bins, max_bins), global_step, walltime)
+
+    def add_histogram_raw(
+        self, tag, min, max, num, sum, sum_squares, bucket_limits, bucket_counts, global_step=None, walltime=None
+    ):
+        """A histogram that was counted elsewhere: bucket_limits are the buckets' upper ends."""
+        if len(bucket_limits) != len(bucket_counts):
+            raise ValueError("len(bucket_limits) != len(bucket_counts), see the document.")
+        found = values.histogram_raw(tag, min, max, num, sum, sum_squares, bucket_limits, bucket_counts)
+        self._add(found, global_step, walltime)
+
+    def add_tensor(self, tag, tensor, global_step=None, walltime=None):
+        """A tensor as it is, for programs that read the file."""
+        self._add(values.tensor(tag, tensor), global_step, walltime)
 
     def add_image(self, tag, img_tensor, global_step=None, walltime=None, dataformats="CHW"):
         """A picture: uint8 in 0 to 255 or floats in 0 to 1. dataformats: the order of its dimensions, CHW, HWC or HW."""
-        self._get_file_writer().add_summary(values.image(tag, img_tensor, dataformats), global_step, walltime)
+        self._add(values.image(tag, img_tensor, dataformats), global_step, walltime)
 
     def add_images(self, tag, img_tensor, global_step=None, walltime=None, dataformats="NCHW"):
-        """Pictures of one size, side by side."""
+        """Pictures of one size, eight beside each other."""
         self.add_image(tag, img_tensor, global_step, walltime, dataformats)
+
+    def add_image_with_boxes(
+        self, tag, img_tensor, box_tensor, global_step=None, walltime=None, rescale=1, dataformats="CHW", labels=None
+    ):
+        """A picture with the rectangles ``box_tensor`` (N, 4): left, top, right, bottom in pixels. labels: N texts, or one."""
+        labels = [labels] if isinstance(labels, str) else labels
+        self._add(values.image_with_boxes(tag, img_tensor, box_tensor, rescale, dataformats, labels), global_step, walltime)
+
+    def add_video(self, tag, vid_tensor, global_step=None, fps=4, walltime=None):
+        """Films (N, T, C, H, W), uint8 in 0 to 255 or floats in 0 to 1, as an animation of ``fps`` pictures a second."""
+        self._add(values.video(tag, vid_tensor, fps), global_step, walltime)
+
+    def add_audio(self, tag, snd_tensor, global_step=None, sample_rate=44100, walltime=None):
+        """Sound in -1 to 1, one channel of ``sample_rate`` values a second."""
+        self._add(values.audio(tag, snd_tensor, sample_rate), global_step, walltime)
 
     def add_figure(self, tag, figure, global_step=None, close=True, walltime=None):
         """A matplotlib figure or a list of them; closed afterwards unless ``close=False``."""
@@ -116,7 +147,7 @@ class SummaryWriter:
 
     def add_text(self, tag, text_string, global_step=None, walltime=None):
         """A text in Markdown."""
-        self._get_file_writer().add_summary(values.text(tag, text_string), global_step, walltime)
+        self._add(values.text(tag, text_string), global_step, walltime)
 
     def add_graph(self, model, input_to_model=None, verbose=False, use_strict_trace=True):
         """The operations of ``model(*input_to_model)``, from its tape. verbose: prints them; use_strict_trace is accepted."""
@@ -134,11 +165,59 @@ class SummaryWriter:
         """
         from .summary import hparams
 
+        summaries = hparams(hparam_dict, metric_dict, hparam_domain_discrete)
         writer = self._writer_in(os.path.join(self.log_dir, run_name or str(time.time())))
-        for summary in hparams(hparam_dict, metric_dict, hparam_domain_discrete):
-            writer.add_summary(summary)
-        for name, value in metric_dict.items():
-            writer.add_summary(values.scalar(name, value), global_step)
+        for summary in (*summaries, *(values.scalar(name, value) for name, value in metric_dict.items())):
+            writer.add_summary(summary, global_step)
+
+    def add_pr_curve(self, tag, labels, predictions, global_step=None, num_thresholds=127, weights=None, walltime=None):
+        """Precision against recall, for labels 0 and 1 and predictions in 0 to 1. weights: of the samples."""
+        from .summary import pr_curve
+
+        self._add(pr_curve(tag, labels, predictions, num_thresholds, weights), global_step, walltime)
+
+    def add_pr_curve_raw(
+        self, tag, true_positive_counts, false_positive_counts, true_negative_counts, false_negative_counts, precision, recall,
+        global_step=None, num_thresholds=127, weights=None, walltime=None,
+    ):  # fmt: skip
+        """A precision-recall curve from counts at each threshold that were made elsewhere; ``weights`` is accepted."""
+        from .summary import pr_curve_raw
+
+        counts = (true_positive_counts, false_positive_counts, true_negative_counts, false_negative_counts)
+        self._add(pr_curve_raw(tag, *counts, precision, recall, num_thresholds), global_step, walltime)
+
+    def add_mesh(self, tag, vertices, colors=None, faces=None, config_dict=None, global_step=None, walltime=None):
+        """Meshes or clouds of points (N, points, 3); colors: (N, points, 3) in 0 to 255; faces: (N, faces, 3) numbers of points."""
+        from .summary import mesh
+
+        self._add(mesh(tag, vertices, colors, faces, config_dict), global_step, walltime)
+
+    def add_custom_scalars(self, layout):
+        """Which scalars share a chart: {category: {title: ["Multiline", [tags]]}}, or ["Margin", [value, low, high]]."""
+        from .summary import custom_scalars
+
+        self._add(custom_scalars(layout))
+
+    def add_custom_scalars_multilinechart(self, tags, category="default", title="untitled"):
+        """One chart of the scalars ``tags``."""
+        self.add_custom_scalars({category: {title: ["Multiline", tags]}})
+
+    def add_custom_scalars_marginchart(self, tags, category="default", title="untitled"):
+        """One chart of a scalar between two others: ``tags`` names it, its lower and its upper bound."""
+        self.add_custom_scalars({category: {title: ["Margin", tags]}})
+
+    def add_embedding(self, mat, metadata=None, label_img=None, global_step=None, tag="default", metadata_header=None):
+        """Points (N, D) for the projector. metadata: N texts, or N rows of texts whose columns ``metadata_header`` names.
+
+        label_img: (N, C, H, W), a picture for each.
+        """
+        from .projector import write
+
+        write(self.log_dir, f"{str(global_step or 0).zfill(5)}/{quote(tag, safe='')}", tag, mat, metadata, label_img, metadata_header)
+
+    def add_onnx_graph(self, prototxt):
+        """Refused: ONNX files are not read here."""
+        raise RuntimeError("add_onnx_graph is not available in rushlight: ONNX files are not read; add_graph draws a model itself")
 
     def flush(self):
         """Writes what is held back, to all files."""
