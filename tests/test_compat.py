@@ -354,3 +354,51 @@ def test_processes_started_anew_get_the_alias(tmp_path):
                     print(pool.map(version, [0]) == [(torch.__version__, 2.0)])
     """
     assert run(program, tmp_path).split() == ["True"] * 3
+
+
+def test_optimizers_outside_ask_for_lists_of_tensors():
+    """``torch.utils._foreach_utils``, as PyTorch's."""
+    oracle = pytest.importorskip("torch")
+    from torch.utils import _foreach_utils as theirs
+
+    from rushlight.utils import _foreach_utils as ours
+
+    def groups(lib, utils, with_indices):
+        first = [lib.ones(2), lib.ones(3, dtype=lib.float64), lib.zeros(1), None, lib.zeros(2, 2, dtype=lib.float64)]
+        lists = [[t for t in first if t is not None], [t * 2 for t in first if t is not None], []]
+        found = utils._group_tensors_by_device_and_dtype(lists, with_indices)
+        return sorted(
+            (str(device), str(dtype).rpartition(".")[2], [[t.tolist() for t in part] for part in parts], positions)
+            for (device, dtype), (parts, positions) in found.items()
+        )
+
+    for with_indices in (True, False):
+        mine, other = groups(torch, ours, with_indices), groups(oracle, theirs, with_indices)
+        assert [group[:3] for group in mine] == [group[:3] for group in other]
+        if with_indices:
+            assert [group[3] for group in mine] == [group[3] for group in other]
+    for lib, utils in ((torch, ours), (oracle, theirs)):
+        assert utils._has_foreach_support([lib.ones(1)], lib.device("cuda"))
+    assert "cuda" in ours._get_foreach_kernels_supported_devices() and "cuda" in ours._get_fused_kernels_supported_devices()
+
+
+def test_storages_tell_python_their_size():
+    storage = torch.zeros(1000).untyped_storage()
+    assert sys.getsizeof(storage) - sys.getsizeof(torch.UntypedStorage(0)) == 4000
+    assert sys.getsizeof(torch.zeros(1000).storage()) > 4000
+
+
+def test_flat_copies_of_parameters():
+    """What mixed-precision optimizers outside use: one vector of all elements, and its parts again."""
+    oracle = pytest.importorskip("torch")
+    for lib in (torch, oracle):
+        __import__(f"{lib.__name__}._utils")
+        utils = lib._utils
+        tensors = [lib.ones(2, 3), lib.zeros(4), lib.tensor(5.0), lib.ones(0, 2)]
+        flat = utils._flatten_dense_tensors(tensors)
+        parts = utils._unflatten_dense_tensors(flat, tensors)
+        assert flat.tolist() == [1.0] * 6 + [0.0] * 4 + [5.0]
+        assert [part.tolist() for part in parts] == [t.tolist() for t in tensors] and parts[0].data_ptr() == flat.data_ptr()
+        both = [tensors[0], tensors[0].double(), tensors[1], tensors[3], tensors[2].double()]
+        shapes = [[(tuple(t.shape), t.element_size()) for t in chunk] for chunk in utils._take_tensors(both, 30)]
+        assert shapes == [[((2, 3), 4)], [((2, 3), 8)], [((4,), 4), ((0, 2), 4)], [((), 8)]]

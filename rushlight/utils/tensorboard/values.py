@@ -58,7 +58,8 @@ def float_proto(values):
 
 def text_proto(words, *shape):
     """Bytes as a tensor of one string."""
-    return TensorProto(dtype=DT_STRING, string_val=[words], tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=n) for n in shape]))
+    dims = [TensorShapeProto.Dim(size=n) for n in shape]
+    return TensorProto(dtype=DT_STRING, string_val=[words], tensor_shape=TensorShapeProto(dim=dims))
 
 
 @functools.cache
@@ -72,7 +73,7 @@ def _tensorflow_edges():
 
 
 def histogram(tag, values, bins, max_bins=None):
-    """How the values are spread over ``bins`` (numpy.histogram's, or 'tensorflow'), neighbours joined until there are about ``max_bins``."""
+    """How the values are spread over ``bins`` (numpy.histogram's, or 'tensorflow'), neighbours joined down to about ``max_bins``."""
     values = array(values).astype(float).ravel()
     if not values.size:
         raise ValueError("The input has no element.")

@@ -93,7 +93,7 @@ class SummaryWriter:
             self._writer_in(folder).add_summary(values.scalar(main_tag, value), global_step, walltime)
 
     def add_histogram(self, tag, values, global_step=None, bins="tensorflow", walltime=None, max_bins=None):
-        """How the elements of ``values`` are spread. bins: as for numpy.histogram, or by default the same for all data; max_bins: about the most."""
+        """How the elements of ``values`` are spread. bins: numpy.histogram's, by default one for all data; max_bins: about the most."""
         self._add(_histogram(tag, values, bins, max_bins), global_step, walltime)
 
     def add_histogram_raw(
