@@ -110,6 +110,8 @@ class _Run:
     def _random_states(self):
         """Of all generators that shuffling, dropout and the data set's own transforms may draw from."""
         states = {"default": torch.get_rng_state(), "python": random.getstate()}
+        if torch.cuda.is_initialized():
+            states["gpus"] = torch.cuda.get_rng_state_all()
         if self.generator is not None:
             states["loader"] = self.generator.get_state()
         if "numpy" in sys.modules:
@@ -119,6 +121,7 @@ class _Run:
 
     def _set_random_states(self, states):
         torch.set_rng_state(states["default"])
+        torch.cuda.set_rng_state_all(states.get("gpus", [])[: torch.cuda.device_count()])
         random.setstate(states["python"])
         if self.generator is not None and "loader" in states:
             self.generator.set_state(states["loader"])

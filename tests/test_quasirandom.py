@@ -28,7 +28,7 @@ def test_drawn_in_parts():
     def work(lib):
         engine = lib.quasirandom.SobolEngine(3, scramble=True, seed=1)
         parts = [engine.draw(1), engine.draw(2), engine.fast_forward(3).draw_base2(1, dtype=lib.float32)]
-        parts += [engine.draw(5), engine.reset().draw(2), engine.draw(3, out=lib.empty(0))]
+        parts += [engine.draw(5), engine.reset().draw(2), engine.draw(3, out=lib.empty(0, device="cpu"))]
         return lib.cat(parts)
 
     both(work)
@@ -55,4 +55,4 @@ def test_errors(work):
 def test_points_are_even():
     """2**k points have one in each interval of length 2**-k, in each dimension."""
     points = rl.quasirandom.SobolEngine(20, scramble=True, seed=0).draw_base2(6)
-    assert ((points * 64).long().sort(0).values == rl.arange(64).unsqueeze(1)).all()
+    assert ((points * 64).long().sort(0).values == rl.arange(64, device="cpu").unsqueeze(1)).all()

@@ -22,7 +22,7 @@ def test_values(operands):
         expected[n, c] += w.detach().numpy(force=True)[t, n, 0] * flat[n, c][places[t, n, 0]]
     for format in (rushlight.contiguous_format, rushlight.channels_last):
         found = sample(x.contiguous(memory_format=format), w, index, (2, 3), (3, 2))
-        np.testing.assert_allclose(found.detach(), expected, rtol=1e-12)
+        np.testing.assert_allclose(found.numpy(force=True), expected, rtol=1e-12)
 
 
 def test_each_is_the_derivative_of_the_others(operands):
@@ -38,4 +38,4 @@ def test_each_is_the_derivative_of_the_others(operands):
 def test_an_index_outside_is_refused(operands):
     x, w, _, index = operands
     with pytest.raises(IndexError, match="index 20 is out of bounds for size 20"):
-        sample(x, w, index.clone().fill_(20), (2, 3), (3, 2))
+        sample(x, w, index.clone().fill_(20), (2, 3), (3, 2)).tolist()  # a GPU tells it when the result is looked at

@@ -61,7 +61,7 @@ def no_loop(func, *args):
 
 @pytest.mark.parametrize("name", ONE_CALL)
 def test_one_call_for_the_batch(name, monkeypatch):
-    x = rl.randn(4, 3, 3, generator=rl.Generator().manual_seed(3))
+    x = rl.randn(4, 3, 3, generator=rl.Generator(rl.get_default_device()).manual_seed(3))
     want = rl.stack([ONE_CALL[name](row) for row in x])
     with monkeypatch.context() as patched:
         for module in (_batching, _batching_families, _batching_rules):
@@ -136,7 +136,7 @@ def gradients_of_examples(info):
 
 
 def together_or_apart(outputs, inputs):
-    seed = rl.Generator().manual_seed(5)
+    seed = rl.Generator(rl.get_default_device()).manual_seed(5)
     vectors = [rl.randn(3, *t.shape, generator=seed, dtype=t.dtype) for t in outputs]
 
     def grad(vectors, **options):

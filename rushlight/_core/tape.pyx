@@ -202,7 +202,7 @@ cdef Tensor _copy_like(Tensor t, Tensor new):
 
 cdef bint _owned(Tensor g, Py_ssize_t references) noexcept:
     """Can nobody but the engine see g's memory? references: how many the callers hold."""
-    if (<PyObject*>g).ob_refcnt > references or g.memory.bucket < 0:
+    if (<PyObject*>g).ob_refcnt > references or g.memory.bucket == -1:
         return False
     if g.base is None:
         return (<PyObject*>g.memory).ob_refcnt == 1

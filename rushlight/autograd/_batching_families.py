@@ -1,5 +1,6 @@
 """What families of operators mean for batched tensors, and the loop for the rest."""
 
+from .. import random
 from .._core.tensor import Tensor
 from ..utils._pytree import tree_flatten, tree_unflatten
 from .vmap import Batched, CannotBatch, _levels, batch_size, leading, move, unwrap, wrap
@@ -187,13 +188,11 @@ def loop(func, args, kwargs, level):
     leaves, spec = tree_flatten((args, kwargs))
     parts = [unwrap(x, level) for x in leaves]
     same = _levels.stack[level - 1][1] == "same" and func.__name__ in RANDOM
-    state = rushlight.get_rng_state() if same else None
-    results = []
-    for i in range(batch_size(level)):
-        if same:
-            rushlight.set_rng_state(state)
+    results, n = [], batch_size(level)
+    for i in range(n):
         one_args, one_kwargs = tree_unflatten([v if d is None else v.select(d, i) for v, d in parts], spec)
-        results.append(func(*one_args, **one_kwargs))
+        with random.fork_rng(enabled=same and i < n - 1):  # what one example draws, all do
+            results.append(func(*one_args, **one_kwargs))
     if writes(func):
         return args[0]
     flats = [tree_flatten(r) for r in results]

@@ -14,7 +14,6 @@ def skip_init(module_cls, *args, **kwargs):
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError("Module must support a 'device' arg to skip initialization")
     device = kwargs.pop("device", "cpu")
-    generator_state = torch.get_rng_state()
-    module = module_cls(*args, **kwargs)
-    torch.set_rng_state(generator_state)  # as if nothing had been drawn
+    with torch.random.fork_rng():  # as if nothing had been drawn
+        module = module_cls(*args, **kwargs)
     return module.to_empty(device=device)
