@@ -115,7 +115,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enable
 
 def _moments(input, dims, eps):
     """(mean, reciprocal deviation) over ``dims``, which stay as 1."""
-    var, mean = torch.var_mean(input.detach(), dims, correction=0, keepdim=True)
+    var, mean = torch.var_mean(input, dims, correction=0, keepdim=True)
     return mean, torch.rsqrt(var + eps)
 
 
@@ -125,14 +125,14 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     out = F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return out, input.new_empty((0,)), input.new_empty((0,))
-    mean, rstd = _moments(input, [d for d in range(input.dim()) if d != 1], eps)
+    mean, rstd = _moments(input.detach(), [d for d in range(input.dim()) if d != 1], eps)
     return out, mean.reshape(-1), rstd.reshape(-1)
 
 
 @public
 def native_layer_norm(input, normalized_shape, weight, bias, eps):
     """``(layer_norm, mean, reciprocal deviation)`` over the last dims."""
-    mean, rstd = _moments(input, list(range(input.dim() - len(normalized_shape), input.dim())), eps)
+    mean, rstd = _moments(input.detach(), list(range(input.dim() - len(normalized_shape), input.dim())), eps)
     return F.layer_norm(input, normalized_shape, weight, bias, eps), mean, rstd
 
 

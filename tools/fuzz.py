@@ -46,7 +46,7 @@ SKIPPED = set(
     " set_autocast_dtype set_autocast_enabled set_default_device set_default_dtype set_default_tensor_type"
     " set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_grad_enabled set_num_interop_threads"
     " set_num_threads set_printoptions set_rng_state set_vital set_warn_always share_memory_ storage sym_fresh_size sym_ite"
-    " to_mkldnn to_sparse typename untyped_storage use_deterministic_algorithms vmap wait while_loop xpu".split()
+    " to_mkldnn to_sparse to_sparse_coo typename untyped_storage use_deterministic_algorithms vmap wait while_loop xpu".split()
 )
 RANDOM = set(
     "alpha_dropout alpha_dropout_ bernoulli bernoulli_ binomial cauchy_ dropout dropout1d dropout2d dropout3d dropout_ eig"
@@ -359,8 +359,8 @@ def compare(label, number, mark=lambda what: None):
     mark("comparing")
     if took > 2 and took > 20 * theirs_took:
         return found("slow", f"{took:.1f} s, PyTorch {theirs_took:.2f} s")
-    duck = isinstance(error, AttributeError) and refused is not None and str(error).startswith("'")  # what a wrong argument lacks
-    if isinstance(error, DEFECTS) and not duck:
+    lacking = isinstance(error, AttributeError) and str(error).startswith(("'", "type object"))  # of what a wrong argument lacks
+    if isinstance(error, DEFECTS) and not (refused is not None and (lacking or type(error) is type(refused))):
         return found("defect", f"{spelled(error)} | {spelled(refused) if refused else 'returns'}")
     if refused is not None:
         by_accident = isinstance(refused, DEFECTS) or "INTERNAL ASSERT" in str(refused)

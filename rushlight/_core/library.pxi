@@ -22,6 +22,7 @@ cdef class Library(Operator):
     cdef readonly str label
     cdef readonly bint takes_out
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
+    cdef public bint exact_out         # out= must have the result's dtype
     cdef public bint keeps_format      # results of channels-last operands are channels-last
 
     def __init__(self, forward, Signature signature, str label, tuple differentiable=()):
@@ -113,7 +114,10 @@ cdef class Library(Operator):
             return self.plain(*positional, **kwargs)
         if thread_state().grad and any([isinstance(a, Tensor) and needs_grad(a) for a in positional]):
             raise out_and_grad(self.__name__)
-        return deliver_out(self.plain(*positional, **kwargs), out, self.__name__)
+        result = self.plain(*positional, **kwargs)
+        if self.exact_out and isinstance(out, Tensor) and (<Tensor>out).code != (<Tensor>result).code:
+            raise RuntimeError(f"Expected out tensor to have dtype {c_name((<Tensor>result).code)}, but got {c_name((<Tensor>out).code)} instead")
+        return deliver_out(result, out, self.__name__)
 
     cdef bint records(self, PyObject** args, Py_ssize_t n) except -1:
         """Does any tensor argument (also inside a list) collect a gradient?"""

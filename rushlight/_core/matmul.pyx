@@ -17,6 +17,8 @@ from rushlight._core.tape cimport Saved, bump, check_inplace, grad_enabled, link
 from rushlight._core.tensor cimport *
 from rushlight._core.tensor import on_gpu
 from rushlight._core.threads cimport parallel_for
+
+from rushlight._core.operator import c_name
 from rushlight._core.view cimport expand, reshape, transpose
 
 cdef dict _callbacks = {}

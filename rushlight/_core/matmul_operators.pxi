@@ -1,10 +1,5 @@
 # The operators: arguments, PyTorch's checks and messages, recording. Included by matmul.pyx.
 
-cdef dict _C_NAMES = {
-    B1: "bool", U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F16: "c10::Half",
-    BF16: "c10::BFloat16", F32: "float", F64: "double", C64: "c10::complex<float>", C128: "c10::complex<double>",
-}
-
 cdef object _REQUIRED = Signature.required
 
 
@@ -35,8 +30,8 @@ cdef object _deliver(Signature s, Tensor result, PyObject* out, tuple inputs):
                 raise RuntimeError(f"{s.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
                                    "arguments requires grad.")
     if isinstance(<object>out, Tensor) and (<Tensor>out).code != result.code:
-        raise RuntimeError(f"Expected out tensor to have dtype {_C_NAMES.get(result.code)}, but got "
-                           f"{_C_NAMES.get((<Tensor>out).code, dtype_title((<Tensor>out).code))} instead")
+        raise RuntimeError(f"Expected out tensor to have dtype {c_name(result.code)}, but got "
+                           f"{c_name((<Tensor>out).code)} instead")
     return deliver(result, <object>out, s.name)
 
 
@@ -53,7 +48,7 @@ cdef object _cannot_multiply(Tensor a, Tensor b):
 
 cdef object _different_dtypes(Tensor a, Tensor b):
     return RuntimeError(
-        f"expected m1 and m2 to have the same dtype, but got: {_C_NAMES.get(a.code)} != {_C_NAMES.get(b.code)}\n"
+        f"expected m1 and m2 to have the same dtype, but got: {c_name(a.code)} != {c_name(b.code)}\n"
         "Products do not promote; convert one operand, for example with .to(other.dtype)."
     )
 
@@ -306,8 +301,8 @@ cdef object baddbmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = _tensor(_BADDBMM, v, 0), a = _tensor(_BADDBMM, v, 1), b = _tensor(_BADDBMM, v, 2)
     _check_batches(a, b)
     if t.code != a.code or a.code != b.code:
-        raise RuntimeError(f"Input dtypes must be the same, got: input {_C_NAMES.get(t.code)}, batch1: {_C_NAMES.get(a.code)}, "
-                           f"batch2: {_C_NAMES.get(b.code)}")
+        raise RuntimeError(f"Input dtypes must be the same, got: input {c_name(t.code)}, batch1: {c_name(a.code)}, "
+                           f"batch2: {c_name(b.code)}")
     return _deliver(_BADDBMM, added_product(t, a, b, _number(_BADDBMM, v, 4), _number(_BADDBMM, v, 3), "BaddbmmBackward0"), v[5], (t, a, b))
 
 

@@ -140,6 +140,9 @@ cdef class Pointwise(Operator):
         if self.integers is not None and category(code) < 2:
             self.integers(<object>c.source[1])
         for i in range(n):
+            if c.operands[i].tensor != NULL and self.fixed_code[slot[i]] == FOLLOWS:
+                if category((<Tensor>c.operands[i].tensor).code) == 3 and category(program.codes[program.n_out + i]) < 3:
+                    raise not_representable(program.codes[program.n_out + i])
             if c.operands[i].tensor == NULL:
                 v = <object>c.source[i]
                 if type(v) is not float and type(v) is not int:
@@ -279,12 +282,20 @@ cdef object not_representable(int code):
     return RuntimeError(f"value cannot be converted to type {kind} without overflow\n  Convert the tensor first, or take a number that its dtype holds.")
 
 
+cdef dict _C_NAMES = {
+    B1: "bool", U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F16: "c10::Half",
+    BF16: "c10::BFloat16", F32: "float", F64: "double", C64: "c10::complex<float>", C128: "c10::complex<double>",
+}
+
+
+def c_name(int code):
+    """A dtype as C++ names it, and so some of PyTorch's messages."""
+    return _C_NAMES.get(code, dtype_title(code))
+
+
 cdef object not_a_mask(str name, Tensor t):
-    """PyTorch names the dtype as C++ does."""
-    kind = {U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F32: "float", F64: "double"}.get(
-        t.code, dtype_title(t.code))
     return RuntimeError(
-        f"{name}_ only supports boolean masks, but got mask with dtype {kind}\n  Compare to make a mask (mask != 0), or convert with .bool().")
+        f"{name}_ only supports boolean masks, but got mask with dtype {c_name(t.code)}\n  Compare to make a mask (mask != 0), or convert with .bool().")
 
 
 cdef object out_and_grad(str name):

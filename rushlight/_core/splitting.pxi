@@ -1,4 +1,4 @@
-# The quick way (see Library.quick) of split, chunk and unbind: several views made by one call. Included by view.pyx.
+# The quick way (see Library.quick) of split, chunk and unbind (several views made by one call), movedim and is_contiguous. Included by view.pyx.
 
 
 cdef int _position(object dim, Tensor t) except -2:
@@ -92,6 +92,31 @@ cdef object unbind_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return tuple(parts)
 
 
+cdef object movedim_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, source, destination): one dim."""
+    cdef int64_t[MAX_RANK] dims
+    cdef Tensor t
+    cdef int source, to, i, rest         # rest: the number of a dim among all but the one that is moved
+    if not isinstance(<object>values[0], Tensor):
+        return None
+    t = <Tensor>values[0]
+    source, to = _position(<object>values[1], t), _position(<object>values[2], t)
+    if source < 0 or to < 0:
+        return None
+    for i in range(t.ndim):
+        rest = i - (i > to)
+        dims[i] = source if i == to else rest + (rest >= source)
+    return permute(t, t.ndim, dims)
+
+
+cdef object is_contiguous_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, memory_format)"""
+    if not isinstance(<object>values[0], Tensor) or <object>values[1] is not None:
+        return None
+    return (<Tensor>values[0]).flags & CONTIGUOUS != 0
+
+
 quick = {
+    "movedim": native("movedim", movedim_quickly, None), "is_contiguous": native("is_contiguous", is_contiguous_quickly, None),
     "split": native("split", split_quickly, None), "chunk": native("chunk", chunk_quickly, None), "unbind": native("unbind", unbind_quickly, None),
 }

@@ -157,6 +157,8 @@ cdef object narrow_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
         raise TypeError('narrow() missing required positional arguments: "dim", "start", "length"')
     if t.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(first, Tensor) and ((<Tensor>first).ndim or not (U8 <= (<Tensor>first).code <= I64 or U16 <= (<Tensor>first).code <= U64)):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     d, start, length = wrap_dim(PyNumber_Index(dim), t.ndim), PyNumber_Index(first), PyNumber_Index(count)
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")

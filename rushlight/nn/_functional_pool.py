@@ -60,6 +60,8 @@ def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mo
     shape = tuple(input.shape)
     if not rank < len(shape) < rank + 3:
         raise RuntimeError(_wrong_rank(rank, name, input))
+    if 0 in shape[-rank - 1 :]:
+        raise RuntimeError(_wrong_size(rank, name, shape))
     given = (tuple(v) if type(v) is list else v for v in (kernel_size, stride, padding, dilation))
     return _planned_window(rank, shape[-rank - 1 :], *given, ceil_mode)
 
@@ -68,6 +70,18 @@ def _wrong_rank(rank, name, input):
     if name.startswith("max_pool") and rank > 1:
         return f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input"
     return f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}"
+
+
+def _wrong_size(rank, name, shape):
+    if rank == 3:
+        return (
+            f"{name}(): Expected input's non-batch dimensions to have positive length, but input has a shape of {list(shape)} "
+            f"and non-batch dimension {shape[-rank - 1 :].index(0)} has length zero!"
+        )
+    where = "max_pool1d: " if name == "max_pool1d" else ""
+    return (
+        f"{where}Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:{list(shape)}"
+    )
 
 
 # -- maximum --
@@ -81,11 +95,8 @@ def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, re
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The largest element of each window; with return_indices also its place in the input."""
-    if input.dim() not in (2, 3) or 0 in input.shape[-2:]:
-        raise RuntimeError(
-            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:"
-            f"{list(input.shape)}"
-        )
+    if input.dim() not in (2, 3):
+        raise RuntimeError(_wrong_size(1, "max_pool1d", input.shape))
     for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)):
         value = value[0] if isinstance(value, (tuple, list)) and value else value
         if isinstance(value, int) and value <= 0:
@@ -242,10 +253,14 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 
 def _wanted_size(rank, name, input, output_size):
-    if input.dim() not in (rank + 1, rank + 2):
-        raise RuntimeError(_wrong_rank(rank, name, input))
     size = (output_size,) * rank if isinstance(output_size, int) else tuple(output_size)
     size = size * rank if len(size) == 1 else size
+    if rank > 1 and not isinstance(output_size, int) and input.dim() <= len(size):
+        raise ValueError(f"Input dimension should be at least {len(size) + 1}")
+    if len(size) != rank:
+        raise RuntimeError(f"{name}: output_size must be {rank}, but got {list(size)}")
+    if input.dim() not in (rank + 1, rank + 2):
+        raise RuntimeError(_wrong_rank(rank, name, input))
     return [n if wanted is None else wanted for wanted, n in zip(size, input.shape[-rank:])]
 
 

@@ -227,10 +227,15 @@ def _(grad):
 @composite(where="method")
 def is_contiguous(input, memory_format=None):
     """True if the elements lie row-major (or as ``memory_format`` says) without gaps."""
+    if isinstance(memory_format, Tensor):
+        raise TypeError("is_contiguous(): argument 'memory_format' must be torch.memory_format, not Tensor")
     if memory_format is None or memory_format.name in ("contiguous_format", "preserve_format"):
         return _tensor.is_row_major(input)
     rank = {"channels_last": 4, "channels_last_3d": 5}[memory_format.name]
     return input.ndim == rank and _has_strides(input, _channels_last_strides(input.shape))
+
+
+is_contiguous.quick = _view.quick["is_contiguous"]
 
 
 _view.set_callback("to_memory_format", to_memory_format)
@@ -389,6 +394,8 @@ def complex(real, imag):
                            f"{_operator.dtype_name(_tensor.code_of(imag))} for second argument")
     return _complex(real, imag)
 
+
+complex.exact_out = True
 
 @pointwise(where="", inplace=False, label="Polar")
 def _polar(abs, angle):

@@ -45,10 +45,10 @@ def _number(name, argument, position, value):
 
 
 @composite(where="function")
-def arange(*args, start=0, end=None, step=1, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """The numbers from ``start`` (0) up to but without ``end``, ``step`` (1) apart: arange(5), arange(1, 5), arange(1, 2, 0.25).
 
-    dtype: int64 if all three are integers, else the default dtype. Raises RuntimeError for a step of 0 or of the wrong sign.
+    dtype: int64 if all three are integers, else the default dtype; that of ``out`` where it is given. Raises RuntimeError for a step of 0 or of the wrong sign.
     """
     if len(args) > 3:
         raise TypeError(f"arange() takes from 1 to 3 positional arguments but {len(args)} were given")
@@ -60,6 +60,11 @@ def arange(*args, start=0, end=None, step=1, dtype=None, layout=None, device=Non
         raise TypeError('arange() missing 1 required positional arguments: "end"')
     end = _number("arange", "end", 1 if len(args) == 1 else 2, end)
     start, step = _number("arange", "start", 1, start), _number("arange", "step", 3, step)
+    if out is not None:
+        if dtype is not None and _plain(dtype) is not out.dtype:
+            given, its = (_operator.dtype_name(d.code) for d in (_plain(dtype), out.dtype))
+            raise RuntimeError(f"dtype {given} does not match dtype of out parameter ({its})")
+        return _operator.deliver_out(_progression(start, end, step, out.dtype, out.device, False), out, "arange")
     if dtype is None:
         whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
         dtype = INT64 if whole else _tensor.get_default_dtype()
@@ -88,12 +93,17 @@ def _progression(start, end, step, dtype, device, requires_grad):
             "upper bound and lower bound inconsistent with step sign\n"
             f"  From {start} to {end} in steps of {step} there is nothing; use a negative step to count down."
         )
+    given = start, end, step
     if not dtype.is_floating_point:
         start, end, step = int(start), int(end), int(step)
         if step == 0:
             raise ValueError("step must be nonzero\n  An integer dtype cuts the step off to 0; pass a floating dtype.")
+    if dtype is not INT64:  # PyTorch counts narrower integers before it cuts the fractions off
+        start, end, step = given
     whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
     n = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    if not dtype.is_floating_point:
+        start, step = int(start), int(step)
     return _filled((n,), dtype, device, requires_grad, _core.fill_steps, start, step)
 
 

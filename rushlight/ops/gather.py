@@ -64,12 +64,14 @@ def gather(input, dim, index, *, sparse_grad=False):
     return read(*_elements(core.plain(input), dim, index))
 
 
+gather.exact_out = True
 gather.quick = core.quick["gather"]
 
 
 @gather.backward_of
 def _(grad, dim, index, shapes):
-    return scatter_add(zeros_of(shapes[0], grad), dim, index, grad)
+    into = zeros_of(shapes[0], grad)
+    return scatter_add(into, dim, index, grad) if index.numel() else into
 
 
 def _check_scatter(name, input, dim, index, src):

@@ -7,6 +7,7 @@ import warnings
 from .._core import movement as core
 from .._core import operator as _operator
 from .._core import tensor as _tensor
+from .._core import view as _view
 from . import creation, joining, reduction, shape
 from ._define import composite, library
 from .joining import _wrap
@@ -257,6 +258,9 @@ def movedim(input, source, destination):
     return shape.permute(input, order)
 
 
+movedim.quick = _view.quick["movedim"]
+
+
 @composite(aliases=("swapdims",))
 def swapaxes(input, axis0=None, axis1=None, *, dim0=None, dim1=None):
     """The view with two dims swapped: :func:`transpose` under NumPy's name."""
@@ -292,6 +296,8 @@ def ravel(input):
 @composite
 def narrow_copy(input, dim, start, length):
     """A copy of :func:`narrow`."""
+    if not -input.ndim <= dim < input.ndim:
+        raise RuntimeError(f"narrow_copy(): dim must be from {-input.ndim} to {input.ndim - 1}, but is {dim}")
     return shape.clone(shape.narrow(input, dim, start, length))
 
 

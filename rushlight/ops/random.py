@@ -403,6 +403,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     return out.reshape(num_samples) if input.dim() == 1 else out
 
 
+multinomial.exact_out = True
+
 def _sampled(kernel, stream, generator, *parameters):
     """A row-major tensor of samples, one for each element of the broadcast parameters."""
     first = parameters[0]
