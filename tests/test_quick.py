@@ -62,12 +62,12 @@ CALLS = {
         rl.vstack([A, A]) | rl.vstack([A[0], A[1]]) | rl.vstack([A[0], A])
     """,
     "movedim": """
-        A.movedim(0, 1) | A.movedim(-1, 0) | A.movedim(0, 0) | A.movedim((0, 1), (1, 0)) | A.movedim(2, 0) | A.movedim(0, -3) | rl.tensor(1.0).movedim(0, 0)
-        A[None].movedim(0, 2) | A[None].movedim(2, 0) | A[None].movedim(1, -1) | A.movedim(0)
+        A.movedim(0, 1) | A.movedim(-1, 0) | A.movedim(0, 0) | A.movedim((0, 1), (1, 0)) | A.movedim(2, 0) | A.movedim(0, -3)
+        rl.tensor(1.0).movedim(0, 0) | A[None].movedim(0, 2) | A[None].movedim(2, 0) | A[None].movedim(1, -1) | A.movedim(0)
     """,
     "is_contiguous": """
-        A.is_contiguous() | A.t().is_contiguous() | A[:0].is_contiguous() | A.is_contiguous(memory_format=rl.channels_last) | A.is_contiguous(A)
-        A.is_contiguous(memory_format=rl.contiguous_format) | rl.tensor(1.0).is_contiguous()
+        A.is_contiguous() | A.t().is_contiguous() | A[:0].is_contiguous() | A.is_contiguous(memory_format=rl.channels_last)
+        A.is_contiguous(A) | A.is_contiguous(memory_format=rl.contiguous_format) | rl.tensor(1.0).is_contiguous()
     """,
     "split": """
         A.split(4, 1) | A.split([1, 3]) | A.split([1, 2]) | A.split(0) | A.split(-1) | A.split(9) | A[:0].split(2)

@@ -48,7 +48,8 @@ def _number(name, argument, position, value):
 def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """The numbers from ``start`` (0) up to but without ``end``, ``step`` (1) apart: arange(5), arange(1, 5), arange(1, 2, 0.25).
 
-    dtype: int64 if all three are integers, else the default dtype; that of ``out`` where it is given. Raises RuntimeError for a step of 0 or of the wrong sign.
+    dtype: int64 if all three are integers, else the default dtype; that of ``out`` where it is given.
+    Raises RuntimeError for a step of 0 or of the wrong sign.
     """
     if len(args) > 3:
         raise TypeError(f"arange() takes from 1 to 3 positional arguments but {len(args)} were given")
