@@ -87,4 +87,21 @@ def resolve(name):
         found = importlib.import_module(f"{package}._aten").names.get(name)
         if found is not None:
             return found
-    raise AttributeError(f"module '{package}' has no attribute '{name}'")
+    raise AttributeError(f"module '{package}' has no attribute '{name}'" + _why(name))
+
+
+_ABSENT = (  # what names of PyTorch's that are not here have in common
+    (("quant", "fake_quant", "qint", "quint", "q_", "choose_qparams", "fbgemm", "qscheme", "per_channel", "per_tensor"),
+     "quantisation is not part of rushlight"),
+    (("sparse_", "to_sparse_", "hspmm", "hsmm", "crow_", "ccol_", "col_", "row_"),
+     "sparse tensors are kept by coordinates: use sparse_coo_tensor"),
+    (("cudnn_", "miopen_", "mkldnn_", "to_mkldnn"), "it belongs to a vendor's library; call the operator itself"),
+)  # fmt: skip
+
+
+def _why(name):
+    """What there is to say about a name that PyTorch has, as the end of a message."""
+    for beginnings, why in _ABSENT:
+        if name.startswith(beginnings):
+            return f"\n  {why[0].upper()}{why[1:]}."
+    return ""

@@ -8,9 +8,12 @@ tensor([2., 2.])
 """
 
 __all__ = [
-    "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin", "disable", "is_compiling", "is_dynamo_compiling",
-    "is_exporting", "list_backends", "reset", "set_stance", "substitute_in_graph", "wrap_numpy",
+    "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin", "disable", "get_default_backend", "is_compiling",
+    "is_dynamo_compiling", "is_exporting", "list_backends", "reset", "set_default_backend", "set_stance", "substitute_in_graph",
+    "wrap_numpy",
 ]  # fmt: skip
+
+_backend = None
 
 
 def compile(model=None, *, fullgraph=False, dynamic=None, backend=None, mode=None, options=None, disable=False, **more):
@@ -74,6 +77,17 @@ def cudagraph_mark_step_begin():
 def list_backends(exclude_tags=()):
     """None."""
     return []
+
+
+def set_default_backend(backend):
+    """Remembered, for get_default_backend; None: "inductor"."""
+    global _backend
+    _backend = backend
+
+
+def get_default_backend():
+    """What :func:`set_default_backend` was given."""
+    return "inductor" if _backend is None else _backend
 
 
 class set_stance:

@@ -1,4 +1,17 @@
 """Function transforms (`torch.func`): grad, vjp, jvp, vmap, jacrev, jacfwd, hessian, functional_call and more."""
 
 from .autograd.func import *  # noqa: F403
-from .autograd.func import __all__ as __all__
+from .autograd.func import __all__ as _transforms
+
+__all__ = [*_transforms, "replace_all_batch_norm_modules_"]
+
+
+def replace_all_batch_norm_modules_(root):
+    """Makes the BatchNorm modules in ``root`` keep no running statistics, whose update in place no transform can see; returns ``root``."""
+    from .nn.modules.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

@@ -15,6 +15,7 @@ interpreter sees it first, with itself taken off the stack, so that what it call
 2
 """
 
+import functools
 import threading
 
 from ._core import operator as _operator
@@ -183,6 +184,49 @@ class BaseTorchFunctionMode(TorchFunctionMode):
 def has_torch_function(relevant):
     """True if any of these arguments has a class that overrides operators."""
     return any(type(a) is not Tensor and is_overriding(type(a)) for a in relevant)
+
+
+def has_torch_function_unary(relevant):
+    """:func:`has_torch_function` of one argument."""
+    return has_torch_function((relevant,))
+
+
+def has_torch_function_variadic(*relevant):
+    """:func:`has_torch_function` of the arguments."""
+    return has_torch_function(relevant)
+
+
+def wrap_torch_function(dispatcher):
+    """Decorates a function that classes may override: ``dispatcher``, called as it is, returns the arguments whose classes are asked."""
+
+    def decorate(function):
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            relevant = dispatcher(*args, **kwargs)
+            if has_torch_function(relevant):
+                return handle_torch_function(wrapped, relevant, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return decorate
+
+
+def is_tensor_method_or_property(function):
+    """Is this a method of Tensor, or the ``__get__`` of one of its properties?"""
+    name = getattr(function, "__name__", None)
+    return name == "__get__" or (name is not None and getattr(Tensor, name, None) is function)
+
+
+def resolve_name(function):
+    """A readable name of a public function or method, such as ``"torch.Tensor.add"``; None for what is not public."""
+    import rushlight
+
+    name = getattr(function, "__name__", None)
+    for room, path in ((rushlight, "torch"), (Tensor, "torch.Tensor"), (rushlight.nn.functional, "torch.nn.functional")):
+        if name is not None and getattr(room, name, None) is function:
+            return f"{path}.{name}"
+    return None
 
 
 def handle_torch_function(public_api, relevant_args, *args, **kwargs):

@@ -11,6 +11,8 @@ tensor([[0., 2.],
 
 import rushlight as rl
 
+from ._tensor_str import _add_suffixes, _history, _tensor_str
+
 __all__ = ["SparseTensor", "addmm", "mm", "sum"]
 
 
@@ -40,6 +42,12 @@ class SparseTensor(rl.Tensor):
     is_sparse = property(lambda self: True, doc="True.")
     layout = property(lambda self: rl.sparse_coo, doc="torch.sparse_coo")
     requires_grad = property(lambda self: self._values_.requires_grad, doc="True if the values are recorded.")
+    grad_fn = property(lambda self: self._values_.grad_fn, doc="The node that made the values.")
+
+    @property
+    def grad(self):
+        """The gradient of the values, at the same indices."""
+        return None if self._values_.grad is None else self._with(self._values_.grad)
 
     def sparse_dim(self):
         """The number of dimensions with indices."""
@@ -197,13 +205,19 @@ class SparseTensor(rl.Tensor):
         return self.detach().clone().requires_grad_(self.requires_grad)
 
     def __repr__(self):
-        history = f", grad_fn=<{self._values_.grad_fn.name()}>" if self._values_.grad_fn else ", requires_grad=True" * self.requires_grad
-        indices = str(self._indices_).replace("\n", "\n" + " " * 15)
-        values = str(self._values_.detach()).replace("\n", "\n" + " " * 14)
-        return (
-            f"tensor(indices={indices},\n       values={values},\n       size={tuple(self.shape)}, "
-            f"nnz={self._nnz()}, layout=torch.sparse_coo{history})"
-        )
+        indices, values = self._indices_, self._values_.detach()
+        text = f"tensor(indices=tensor({_elements(indices, 22)}),\n       values=tensor({_elements(values, 21)})"
+        plain = self.dtype in (rl.get_default_dtype(), rl.int64, rl.bool)
+        dtype = [] if plain else [f"dtype={self.dtype}"]
+        suffixes = [f"size={tuple(self.shape)}", f"nnz={self._nnz()}", *dtype, "layout=torch.sparse_coo", *_history(self._values_)]
+        return _add_suffixes(text, suffixes, 7, True)
+
+    __str__ = __repr__
+
+
+def _elements(part, indent):
+    """The numbers of the indices or the values; what comes before them on their line takes ``indent`` characters."""
+    return _tensor_str(part, indent) if part.numel() else f"[], size={tuple(part.shape)}"
 
 
 def sparse_coo_tensor(

@@ -33,11 +33,20 @@ def map_file(filename, shared=False, nbytes=0):
 class TypedStorage:
     """The memory behind a tensor as a flat sequence of elements of ``dtype``.
 
-    wrap_storage: the bytes. Elements are read and written by position; slices give a list of numbers.
+    args: how many elements (none by default), or a sequence of their values; wrap_storage: the bytes, instead; device: of a new storage.
+    Elements are read and written by position; slices give a list of numbers.
     """
 
-    def __init__(self, *, wrap_storage, dtype, _internal=False):
-        self._untyped_storage, self.dtype = wrap_storage, dtype
+    def __init__(self, *args, wrap_storage=None, dtype=None, device=None, _internal=False):
+        if len(args) > 1 or (args and wrap_storage is not None):
+            raise RuntimeError("TypedStorage() takes one of a size, a sequence and wrap_storage")
+        self.dtype = _tensor.get_default_dtype() if dtype is None else dtype
+        if wrap_storage is None:
+            made, options = _ops.face("function"), dict(dtype=self.dtype, device=device)
+            values = args[0] if args else 0
+            flat = made["empty"](values, **options) if isinstance(values, int) else made["tensor"](values, **options)
+            wrap_storage = flat.untyped_storage()
+        self._untyped_storage = wrap_storage
 
     def _flat(self):
         return _core.tensor_of_storage(self._untyped_storage, self.dtype, 0, (len(self),), (1,))

@@ -228,8 +228,9 @@ def test_sparse_tensors_are_tensors():
     assert results(torch) == results(oracle)
     a = torch.sparse_coo_tensor([[0], [1]], [2.0], (2, 2), requires_grad=True)
     assert repr(a) == repr(oracle.sparse_coo_tensor([[0], [1]], [2.0], (2, 2), requires_grad=True))
+    assert str(a) == repr(a)
     (a @ torch.ones(2, 2)).sum().backward()
-    assert a._values().grad.tolist() == [2.0]
+    assert a._values().grad.tolist() == [2.0] and a.grad.to_dense().tolist() == [[0.0, 2.0], [0.0, 0.0]]
     with pytest.raises(RuntimeError, match=r"exp is not available for sparse tensors\n.*to_dense"):
         torch.exp(a)
     import copy
@@ -402,3 +403,36 @@ def test_flat_copies_of_parameters():
         both = [tensors[0], tensors[0].double(), tensors[1], tensors[3], tensors[2].double()]
         shapes = [[(tuple(t.shape), t.element_size()) for t in chunk] for chunk in utils._take_tensors(both, 30)]
         assert shapes == [[((2, 3), 4)], [((2, 3), 8)], [((4,), 4), ((0, 2), 4)], [((), 8)]]
+
+
+def test_questions_about_overrides():
+    overrides = torch.overrides
+    assert overrides.is_tensor_method_or_property(torch.Tensor.add) and not overrides.is_tensor_method_or_property(len)
+    assert overrides.resolve_name(torch.nn.functional.relu) == "torch.nn.functional.relu" and overrides.resolve_name(len) is None
+
+    class Told(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func.__name__
+
+    @overrides.wrap_torch_function(lambda x: (x,))
+    def twice(x):
+        return 2 * x
+
+    x = torch.ones(2)
+    assert overrides.has_torch_function_unary(x.as_subclass(Told)) and not overrides.has_torch_function_variadic(x, 3)
+    assert twice(x).tolist() == [2.0, 2.0] and twice(x.as_subclass(Told)) == "twice"
+
+
+@pytest.mark.parametrize(("name", "why"), [("quantize_per_tensor", "Quantisation"), ("sparse_csr_tensor", "sparse_coo_tensor")])
+def test_absent_names_say_why(name, why):
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'\n.*{why}"):
+        getattr(torch, name)
+    assert not hasattr(torch, name)
+
+
+def test_batch_norm_without_running_statistics_for_transforms():
+    net = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2))
+    torch.func.replace_all_batch_norm_modules_(net)
+    assert net[0].running_mean is None and not net[0].track_running_stats
+    assert torch.func.functionalize(net) is net

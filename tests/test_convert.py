@@ -539,3 +539,11 @@ def test_failing_calls_leak_nothing():
     fail(2000)
     gc.collect()
     assert resident() - before < 1 << 20
+
+
+def test_asarray_takes_numbers_of_numpy_and_keeps_history():
+    assert rushlight.asarray(np.float64(0.5)).equal(rushlight.tensor(0.5, dtype=rushlight.float64))
+    assert rushlight.asarray(np.int8(3)).dtype == rushlight.int8
+    x = rushlight.ones(2, requires_grad=True)
+    assert rushlight.asarray(x) is x and rushlight.asarray(x * 2).grad_fn is not None
+    assert not rushlight.asarray(x, requires_grad=False).requires_grad

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from expressions import check, rows
 from oracle import rl
 
@@ -124,3 +125,14 @@ def test_sharing_keeps_history_and_values():
     w.share_memory_()
     (w * w).sum().backward()
     assert w.is_leaf and w.grad.tolist() == [2, 2, 2]
+
+
+def test_order_of_dims():
+    image = rl.zeros(2, 3, 4, 5)
+    assert image.dim_order() == (0, 1, 2, 3) and image.to(memory_format=rl.channels_last).dim_order(ambiguity_check=True) == (0, 2, 3, 1)
+    single = rl.zeros(1, 3, 4, 5)
+    with pytest.raises(RuntimeError, match="unique dim order"):
+        single.dim_order(ambiguity_check=True)
+    assert single.dim_order(ambiguity_check=[rl.contiguous_format]) == (0, 1, 2, 3)
+    with pytest.raises(TypeError, match="ambiguity_check"):
+        single.dim_order(ambiguity_check="yes")

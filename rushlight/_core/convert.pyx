@@ -124,10 +124,10 @@ def from_numpy(array):
     return from_array(array, True)
 
 
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
-    """``obj`` (tensor, NumPy array, DLPack or buffer exporter, or nested sequences) as a tensor.
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
+    """``obj`` (tensor, NumPy array or number, DLPack or buffer exporter, or nested sequences) as a tensor.
 
-    copy: True copies, False shares memory or raises ValueError, None shares where possible.
+    copy: True copies, False shares memory or raises ValueError, None shares where possible. requires_grad: None leaves a tensor as it is.
     A buffer is read as one flat array of ``dtype`` (default: the default dtype).
     """
     cdef int code = -1 if dtype is None else argument_dtype("asarray", dtype)
@@ -140,13 +140,15 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         t = from_dlpack(obj)
     elif hasattr(obj, "__cuda_array_interface__"):
         t = from_cuda_array(obj)
-    elif PyObject_CheckBuffer(obj):
+    elif PyObject_CheckBuffer(obj) and not hasattr(obj, "__array_interface__"):  # NumPy's numbers have both
         t = from_buffer(obj, code if code >= 0 else get_default_dtype_code(), -1, 0)
     elif copy is False:
         raise ValueError("can't alias arbitrary sequence into a tensor.\n  Leave copy out, or pass an array that has memory to share.")
     else:
         t = from_nested(obj, code)
-        return leaf(t if device_arg(device) == t.place else to_place(t, device_arg(device), False), requires_grad)
+        return leaf(t if device_arg(device) == t.place else to_place(t, device_arg(device), False), bool(requires_grad))
+    if requires_grad is None:
+        requires_grad = needs_grad(t)
     if device is not None and device_arg(device) != t.place:
         if copy is False:
             raise ValueError(f"can't alias tensor on device '{device_of(t.place)}' as one on '{device_of(device_arg(device))}'.")

@@ -282,7 +282,7 @@ cdef int _pack(Saved s) except -1:
     version = t.memory.version
     state.grad = 0
     try:
-        value = pack(alias(t) if s.number < 0 else t)
+        value = pack(t)
     finally:
         state.grad = grad
     if t.memory.version != version:

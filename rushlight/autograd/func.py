@@ -19,6 +19,7 @@ from .vmap import Batched, CannotBatch, active, from_plain, to_plain, vmap
 
 __all__ = [
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
@@ -398,3 +399,14 @@ def hessian(func, argnums=0):
     T.
     """
     return jacfwd(jacrev(func, argnums), argnums)
+
+
+def functionalize(func, *, remove="mutations"):
+    """``func`` itself: nothing here takes a graph of it, from which writes in place would have to be removed.
+
+    remove: "mutations" or "mutations_and_views"; RuntimeError for anything else.
+    """
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options are:\n"
+                           "  remove='mutations' and remove='mutations_and_views'")  # fmt: skip
+    return func

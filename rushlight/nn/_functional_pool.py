@@ -385,8 +385,8 @@ def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, re
         samples = torch.rand(batch, channels, rank, dtype=input.dtype, device=input.device)
     place = torch.zeros((batch, channels) + (1,) * (2 * rank), dtype=torch.int64, device=input.device)
     for d in range(rank):
-        # Sample 0 belongs to the last dimension.
-        starts = _fractional_starts(samples[..., rank - 1 - d], size[d], wanted[d], kernel[d])
+        # PyTorch's order: in images sample 0 belongs to the last dimension, in volumes to the first.
+        starts = _fractional_starts(samples[..., d if rank == 3 else rank - 1 - d], size[d], wanted[d], kernel[d])
         position = starts.unsqueeze(-1) + torch.arange(kernel[d], device=input.device)
         shape = [batch, channels] + [1] * (2 * rank)
         shape[2 + d], shape[2 + rank + d] = wanted[d], kernel[d]

@@ -283,6 +283,17 @@ def _(grad):
     return conj(grad)
 
 
+@library(where="function", differentiable="input", label="NegView", batch="elements")
+def _neg_view(input):
+    """The negated numbers, as a lazy view."""
+    return _tensor.lazy_view(input, _tensor.NEG_BIT)
+
+
+@_neg_view.backward_of
+def _(grad):
+    return -grad
+
+
 @composite
 def resolve_conj(input):
     """``input`` with a lazy conjugation carried out."""
@@ -372,7 +383,7 @@ def imag(input):
     if not input.is_complex():
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
     part = shape.select(view_as_real(conj(input) if input.is_conj() else input), -1, 1)
-    return -part if input.is_conj() else part
+    return _neg_view(part) if input.is_conj() else part
 
 
 @pointwise(inplace=False, floating=True)

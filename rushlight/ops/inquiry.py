@@ -1,5 +1,6 @@
 """Questions about tensors: what they are, whether they are equal, and where their memory is."""
 
+import itertools
 import mmap
 import os
 import weakref
@@ -10,7 +11,7 @@ from .._core.convert import frombuffer
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, creation, reduction, shape
+from . import arithmetic, casting, creation, reduction, shape
 from ._define import composite, pointwise, rowwise
 from .index import check_tensor, title
 
@@ -83,8 +84,27 @@ def is_distributed(input):
 
 @composite(where="method")
 def dim_order(input, ambiguity_check=False):
-    """The dims from the outermost to the innermost in memory."""
-    return tuple(sorted(range(input.ndim), key=lambda d: -input.stride(d)))
+    """The dims from the outermost to the innermost in memory.
+
+    ambiguity_check: True raises RuntimeError where dims of size 1 or equal strides allow another order too; a list of memory formats does
+    so only where the tensor is of none of them, or of several.
+    """
+    if not isinstance(ambiguity_check, bool) and not (
+        isinstance(ambiguity_check, list) and all(isinstance(f, casting.memory_format) for f in ambiguity_check)
+    ):
+        raise TypeError("The ambiguity_check argument must be a bool or a list of memory formats.")
+    order = tuple(sorted(range(input.ndim), key=lambda d: -input.stride(d)))
+    if ambiguity_check and _allows_other_orders(input, order):
+        formats = [] if ambiguity_check is True else ambiguity_check
+        if sum(input.is_contiguous(memory_format=f) for f in formats) != 1:
+            raise RuntimeError("The tensor does not have unique dim order, or cannot map to exact one of the given memory formats.")
+    return order
+
+
+def _allows_other_orders(input, order):
+    """Would another order of the dims describe the same memory?"""
+    kept = [(input.stride(d), input.size(d)) for d in order]
+    return any(size == 1 for _, size in kept) or any(a[0] == b[0] for a, b in itertools.pairwise(kept))
 
 
 @composite(where="method")

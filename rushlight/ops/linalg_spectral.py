@@ -510,6 +510,14 @@ def _lstsq_solution(grad, A, B, P, needs):
     return of_a, multiply(adjoint(P), grad)
 
 
+def _of_batch(x, batch, dims):
+    """Of x, whose first ``dims`` dims are a batch to which one of the sizes ``batch`` was broadcast: one of each."""
+    x = x[(0,) * (dims - len(batch))]
+    for d, n in enumerate(batch):
+        x = x if n == x.shape[d] else shape.narrow(x, d, 0, n)
+    return x
+
+
 @composite(where="linalg", name="linalg_lstsq")
 def lstsq(A, B, rcond=None, *, driver=None):
     """(solution, residuals, rank, singular_values) of min |A X - B|, the smallest X where there are many.
@@ -533,8 +541,10 @@ def lstsq(A, B, rcond=None, *, driver=None):
     if A.shape[-2] != right.shape[-2]:
         raise RuntimeError(f"{name}: input.size({-2}) should match other.size({-1 if vector else -2})")
     check_lapack(A, "linalg_lstsq_cpu")
+    own = A.shape[:-2]
     A, right = broadcast_batches(A, right)
     result = _lstsq(A, right, epsilon(A) * max(A.shape[-2:]) if rcond is None else rcond, driver)
+    result = return_types.linalg_lstsq(*result[:2], *(_of_batch(t, own, A.ndim - 2) for t in result[2:]))
     result = return_types.linalg_lstsq(result.solution, *(t if t.numel() else shape.reshape(t, (0,)) for t in result[1:]))
     result = return_types.linalg_lstsq(*result[:3], result.singular_values.detach())
     if not vector:

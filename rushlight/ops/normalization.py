@@ -22,7 +22,7 @@ def layer_norm(input, normalized_shape, weight: operand = None, bias: operand = 
     return _affine(_standardised(input, eps), weight, bias)
 
 
-@rowwise(label="FusedRmsNorm", **_OPTIONS)
+@rowwise(label="Mul", **_OPTIONS)
 def rms_norm(input, normalized_shape, weight: operand = None, eps=1e-6):
     """The last dims divided by the root of their mean square (Zhang and Sennrich 2019)."""
     return _affine(input * fn.rsqrt(fn.mean(fn.square(input)) + eps), weight, None)
