@@ -25,7 +25,7 @@ enum { MAX_GPUS = 8, MAX_REGIONS = 4096, PAGE = 4096, QUEUE_LIMIT = 1000 };
 typedef struct Stream Stream;
 typedef struct Graph Graph;
 typedef struct { char *address; size_t size; } Region;
-typedef struct { int index; char *base; size_t size, used; Region regions[MAX_REGIONS]; int n_regions; unsigned peers; Stream *streams; int failed; } Gpu;
+typedef struct { int index; char *base; size_t size, used; Region regions[MAX_REGIONS]; int n_regions; unsigned peers; Stream *streams, *own; int failed; } Gpu;
 
 /* The moment an event marks: shared by the event, the queue that reaches it and those who wait for it. */
 typedef struct { int done, references; Stream *stream; double time; } Mark;
@@ -176,6 +176,20 @@ static void run(Stream *s, Mark *until) {
 }
 
 static void run_all(Gpu *g) { for (Stream *s = g->streams; s; s = s->next) run(s, NULL); }
+
+static Stream *new_stream(int priority) {
+    Stream *s = calloc(1, sizeof *s);
+    s->gpu = current;
+    s->priority = priority;
+    s->next = current->streams;
+    return current->streams = s;
+}
+
+/* The stream of a handle; 0, 1 and 2 name the driver's own, which here is one for all threads and waits for no other. */
+static Stream *stream_of(void *handle) {
+    if ((uintptr_t)handle > 2) return handle;
+    return current->own ? current->own : (current->own = new_stream(0));
+}
 
 static int queue(Stream *s, Op *op) {
     if (s->capture) {
@@ -334,7 +348,7 @@ int cuPointerGetAttribute(void *value, int attribute, void *p) {
 
 int cuMemcpyAsync(void *target, const void *source, size_t n, void *stream) {
     GUARD;
-    Stream *s = stream;
+    Stream *s = stream_of(stream);
     Gpu *from = owner(source), *to = owner(target);
     int pageable = (!from && !is_pinned(source)) || (!to && !is_pinned(target));
     if (s->capture && pageable) return invalidate(s);
@@ -356,7 +370,7 @@ int cuMemcpyPeerAsync(void *target, void *target_context, const void *source, vo
     op->target = target;
     op->source = source;
     op->n = n;
-    return queue(stream, op);
+    return queue(stream_of(stream), op);
 }
 
 int cuMemsetD8Async(void *target, unsigned char byte, size_t n, void *stream) {
@@ -366,20 +380,15 @@ int cuMemsetD8Async(void *target, unsigned char byte, size_t n, void *stream) {
     op->target = target;
     op->byte = byte;
     op->n = n;
-    return queue(stream, op);
+    return queue(stream_of(stream), op);
 }
 
 /* -- streams and events -- */
 
 int cuStreamCreateWithPriority(void **stream, unsigned flags, int priority) {
     GUARD;
-    Stream *s = calloc(1, sizeof *s);
     (void)flags;
-    s->gpu = current;
-    s->priority = priority;
-    s->next = current->streams;
-    current->streams = s;
-    *stream = s;
+    *stream = new_stream(priority);
     return SUCCESS;
 }
 int cuStreamDestroy(void *stream) {
@@ -391,17 +400,17 @@ int cuStreamDestroy(void *stream) {
     free(stream);
     return SUCCESS;
 }
-int cuStreamGetPriority(void *stream, int *priority) { *priority = ((Stream *)stream)->priority; return SUCCESS; }
+int cuStreamGetPriority(void *stream, int *priority) { *priority = stream_of(stream)->priority; return SUCCESS; }
 int cuStreamSynchronize(void *stream) {
     GUARD;
-    Stream *s = stream;
+    Stream *s = stream_of(stream);
     if (s->capture) return invalidate(s);
     run(s, NULL);
     return s->gpu->failed;
 }
 int cuStreamQuery(void *stream) {
     GUARD;
-    Stream *s = stream;
+    Stream *s = stream_of(stream);
     if (s->capture) return invalidate(s);
     if (!s->first) return s->gpu->failed;
     step(s);                      /* some progress for each question */
@@ -410,7 +419,7 @@ int cuStreamQuery(void *stream) {
 }
 int cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
     GUARD;
-    Stream *s = stream;
+    Stream *s = stream_of(stream);
     Mark *m = ((Event *)event)->mark;
     (void)flags;
     if (!m) return SUCCESS;
@@ -427,7 +436,7 @@ int cuEventDestroy(void *event) { GUARD; unmark(((Event *)event)->mark); free(ev
 int cuEventRecord(void *event, void *stream) {
     GUARD;
     Event *e = event;
-    Stream *s = stream;
+    Stream *s = stream_of(stream);
     unmark(e->mark);
     Mark *m = calloc(1, sizeof *m);
     m->references = 2;
@@ -493,7 +502,7 @@ int cuKernelSetAttribute(int attribute, int value, void *kernel, int device) { (
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream,
                    void **parameters, void **extra) {
     GUARD;
-    Stream *s = stream;
+    Stream *s = stream_of(stream);
     if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFFu) return INVALID_VALUE;
     if (s->gpu != current) return INVALID_CONTEXT;
     if (parameters || !extra || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return INVALID_VALUE;
@@ -511,7 +520,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
 
 int cuStreamBeginCapture(void *stream, int mode) {
     GUARD;
-    Stream *s = stream;
+    Stream *s = stream_of(stream);
     (void)mode;
     if (s->capture) return CAPTURE_UNSUPPORTED;
     s->capture = calloc(1, sizeof(Graph));
@@ -522,7 +531,7 @@ int cuStreamBeginCapture(void *stream, int mode) {
 }
 int cuStreamEndCapture(void *stream, void **graph) {
     GUARD;
-    Graph *g = ((Stream *)stream)->capture;
+    Graph *g = stream_of(stream)->capture;
     if (!g || g->origin != stream) return INVALID_VALUE;
     for (int i = 0; i < n_gpus; i++)
         for (Stream *s = gpus[i].streams; s; s = s->next) if (s->capture == g) s->capture = NULL;
@@ -532,7 +541,7 @@ int cuStreamEndCapture(void *stream, void **graph) {
     *graph = g;
     return SUCCESS;
 }
-int cuStreamIsCapturing(void *stream, int *status) { *status = ((Stream *)stream)->capture != NULL; return SUCCESS; }
+int cuStreamIsCapturing(void *stream, int *status) { *status = stream_of(stream)->capture != NULL; return SUCCESS; }
 int cuThreadExchangeStreamCaptureMode(int *mode) { int old = capture_mode; capture_mode = *mode; *mode = old; return SUCCESS; }
 int cuGraphGetNodes(void *graph, void **nodes, size_t *n) { (void)nodes; *n = ((Graph *)graph)->n; return SUCCESS; }
 int cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long flags) {
@@ -549,7 +558,7 @@ int cuGraphLaunch(void *executable, void *stream) {
     Op *op = new_op(REPLAY);
     op->graph = executable;
     op->graph->references++;
-    return queue(stream, op);
+    return queue(stream_of(stream), op);
 }
 
 /* -- finding entries -- */
