@@ -1,14 +1,14 @@
 """Operators on lists of tensors, and methods that programs put on Tensor."""
 
 import pytest
-from oracle import torch
+from oracle import to_rl, torch
 
 import rushlight as rl
 
 
-def lists(lib):
-    lib.manual_seed(0)
-    return [lib.rand(3) + 0.5, lib.rand(2, 2) + 0.5], [lib.rand(3) + 0.5, lib.rand(2, 2) + 0.5]
+def lists():
+    torch.manual_seed(0)
+    return [torch.rand(3) + 0.5, torch.rand(2, 2) + 0.5], [torch.rand(3) + 0.5, torch.rand(2, 2) + 0.5]
 
 
 @pytest.mark.parametrize("call", [
@@ -24,9 +24,9 @@ def lists(lib):
     lambda lib, a, b: lib._foreach_reciprocal_(a), lambda lib, a, b: lib._foreach_sign(a),
 ])  # fmt: skip
 def test_foreach(call):
-    a, b = lists(torch)
+    a, b = lists()
+    c, d = to_rl((a, b))
     want = [t.tolist() for t in (call(torch, a, b) or a)], [t.tolist() for t in a]
-    c, d = lists(rl)
     got = [t.tolist() for t in (call(rl, c, d) or c)], [t.tolist() for t in c]
     for g, w in zip(got, want):
         for x, y in zip(g, w):
@@ -61,6 +61,7 @@ def test_operator_of_a_program():
     assert (rl.ones(2) @ rl.ones(2)).item() == 2
 
 
+@pytest.mark.cpu("arrays that share its memory")
 def test_numpy_where_nothing_is_recorded():
     t = rl.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="Can't call numpy"):

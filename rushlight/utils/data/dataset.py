@@ -111,17 +111,17 @@ class TensorDataset(Dataset):
         """The samples at ``indices`` (a list), read by one gather per tensor."""
         if min(indices, default=0) < 0:
             return [self[index] for index in indices]
-        where = integers(indices)
-        return list(zip(*[tensor.index_select(0, where).unbind(0) for tensor in self.tensors], strict=True))
+        return list(zip(*[rows.unbind(0) for rows in self._rows(integers(indices))], strict=True))
 
     def __len__(self):
         return self.tensors[0].size(0)
 
     def _gather(self):
-        tensors = self.tensors
-        if not all(type(tensor) is rushlight.Tensor for tensor in tensors):
-            return None
-        return lambda index: [tensor.index_select(0, index) for tensor in tensors]
+        return self._rows if all(type(tensor) is rushlight.Tensor for tensor in self.tensors) else None
+
+    def _rows(self, index):
+        """The rows of each tensor at ``index``, which goes where the tensor lies."""
+        return [tensor.index_select(0, index.to(tensor.device)) for tensor in self.tensors]
 
 
 class StackDataset(Dataset):
@@ -227,7 +227,7 @@ class ConcatDataset(Dataset):
                     places.append(place)
                     parts.append(inner(index.index_select(0, place) - starts[number]))
             place = rushlight.cat(places)
-            order = rushlight.empty_like(place).index_copy_(0, place, rushlight.arange(len(place)))
+            order = rushlight.empty_like(place).index_copy_(0, place, rushlight.arange(len(place), device=place.device))
             return _merge(parts, order)
 
         return gather
@@ -245,7 +245,7 @@ def _merge(parts, order):
     # cat would promote mixed types; stacking samples does not let that pass unseen either
     if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
         raise RuntimeError("stack expects each tensor to be equal size")
-    return rushlight.cat(parts).index_select(0, order)
+    return rushlight.cat(parts).index_select(0, order.to(first.device))
 
 
 class ChainDataset(IterableDataset):
