@@ -24,6 +24,7 @@ cdef class Library(Operator):
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public bint exact_out         # out= must have the result's dtype
     cdef public bint keeps_format      # results of channels-last operands are channels-last
+    cdef public bint index_lists       # its lists hold indices, which may lie on the CPU
 
     def __init__(self, forward, Signature signature, str label, tuple differentiable=()):
         self.forward, self.signature, self.label, self.differentiable = forward, signature, label, differentiable
@@ -97,7 +98,10 @@ cdef class Library(Operator):
         """
         cdef ThreadState* state = thread_state()
         cdef int before = state.place
-        cdef bint outermost = place > 0 and enter_operator(self.__name__)
+        cdef bint outermost
+        if place > 0:
+            check_places(self, place, args, n if kwnames is None else n + len(kwnames))
+        outermost = place > 0 and enter_operator(self.__name__)
         state.place = place
         try:
             return self.call(args, n, kwnames)
@@ -203,6 +207,26 @@ cdef int place_of_arguments(PyObject** args, Py_ssize_t n) except -2:
         if isinstance(a, Tensor):
             place = max(place, <int>(<Tensor>a).place)
     return place
+
+
+cdef int check_places(Library op, int place, PyObject** args, Py_ssize_t n) except -1:
+    """PyTorch's error unless the tensors among the arguments (also inside lists) lie on one device; one without dims on the CPU is a number."""
+    cdef Py_ssize_t i
+    cdef object a, b
+    cdef list tensors = []
+    cdef bint well = True, many
+    for i in range(n):
+        a = <object>args[i]
+        many = type(a) is list or type(a) is tuple
+        if many and op.index_lists:
+            continue
+        for b in a if many else (a,):
+            if isinstance(b, Tensor) and ((<Tensor>b).ndim or (<Tensor>b).place):
+                tensors.append(b)
+                well &= (<Tensor>b).place == place
+    if not well:
+        raise mixed(op.__name__, tensors)
+    return 0
 
 
 cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:

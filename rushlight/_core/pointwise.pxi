@@ -310,6 +310,9 @@ cdef object deliver(Tensor result, object out, str name):
     if not isinstance(out, Tensor):
         raise wrong_type(name, "out", 0, "Tensor", out)
     target = <Tensor>out
+    if target.place != result.place:
+        raise RuntimeError(f"Expected out tensor to have device {device_of(result.place)}, but got {device_of(target.place)} instead\n"
+                           f"  [{name}] writes where its operands are: make out= with device=.")
     if not _can_cast(result.code, target.code):
         raise RuntimeError(
             f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")

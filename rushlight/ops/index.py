@@ -232,8 +232,10 @@ def _is_complex(value):
 
 
 def one_element(value, like):
-    """A number or 0-dim tensor as a 0-dim tensor of ``like``'s dtype."""
-    return shape.cast(value, like.dtype) if isinstance(value, Tensor) else creation.full((), value, dtype=like.dtype, device=like.device)
+    """A number or 0-dim tensor (also one on the CPU beside a GPU's) as a 0-dim tensor of ``like``'s dtype and device."""
+    if isinstance(value, Tensor):
+        return value.to(like.device, like.dtype)
+    return creation.full((), value, dtype=like.dtype, device=like.device)
 
 
 index_fill.quick = index_fill.inplace.quick = core.quick["index_fill"]

@@ -226,6 +226,8 @@ def index_put(input, indices, values, accumulate=False):
     if input.is_meta and any(i is not None and i.dtype is _bool for i in indices):
         return  # how many places a mask has is not known, and nothing is written
     target, offsets = _locate(input, [None if i is None else _position(i) for i in indices])
+    if not values.ndim:
+        values = values.to(input.device)  # a number may lie on the CPU
     try:
         spread = shape.expand(core.disjoint(values, input), target.shape)
     except RuntimeError:
@@ -237,6 +239,7 @@ def index_put(input, indices, values, accumulate=False):
     write("set" if not accumulate else "or" if input.dtype is _bool else "add", target, spread, offsets)
 
 
+index.index_lists = index_put.index_lists = index_put.inplace.index_lists = True
 registry["index_put_"] = Entry(index_put.inplace, "library", "index_put_", ("function",), __name__, (), {})
 
 

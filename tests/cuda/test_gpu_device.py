@@ -145,6 +145,33 @@ def test_errors_of_devices():
     assert (x.cuda() + 1).tolist() == (x + 1).tolist()
 
 
+@pytest.mark.parametrize("call", [
+    "v.gather(0, i)", "v.take(i)", "v.index_copy_(0, i, w)", "v.scatter_add(0, i, w)", "v.scatter_reduce(0, i, w, 'amin')",
+    "v.put_(i, w)", "v.masked_select(i > 0)", "v.masked_scatter(i > 0, w)", "torch.where(i > 0, v, w)", "torch.cat([v, w])",
+    "torch.bincount(i, v)", "m @ v", "F.conv2d(x, k, v)", "F.conv_transpose2d(x, k.transpose(0, 1), v)",
+    "torch.linalg.solve(m, v)", "torch.ormqr(m, v, n)",
+    "torch.add(v, v, out=w)", "torch.mm(m, m, out=n)",
+])  # fmt: skip
+def test_operands_on_several_devices_are_refused(call):
+    """Whichever of them lies elsewhere: no memory of another device is read or written."""
+    v, m, i, x, k = data(3), data(3, 3) + torch.eye(3), torch.tensor([0, 2, 1]), data(1, 2, 4, 4), data(3, 2, 3, 3)
+    operands = {"v": v, "w": v, "m": m, "n": m, "i": i, "x": x, "k": k}
+    used = re.findall(r"\b[vwmnixk]\b", call)
+    for elsewhere in set(used):
+        for here, there in (("cpu", "cuda"), ("cuda", "cpu")):
+            given = {name: x.to(there if name == elsewhere else here) for name, x in operands.items()}
+            with pytest.raises(RuntimeError, match=r"same device|out tensor to have device"):
+                eval(call, {"torch": torch, "F": torch.nn.functional}, given)
+    eval(call, {"torch": torch, "F": torch.nn.functional}, {name: x.cuda() for name, x in operands.items()})
+
+
+def test_what_may_lie_on_the_cpu_beside_a_gpu():
+    x, i, number = data(3).cuda(), torch.tensor([0, 2]), torch.tensor(7.0)
+    assert x[i].tolist() == [0, 2] and x[torch.tensor([True, False, True])].is_cuda and (x * number).tolist() == [0, 7, 14]
+    x[i] = number
+    assert x.tolist() == [7, 1, 7] and x.index_fill(0, i[1:].cuda() - 1, number).tolist() == [7, 7, 7]
+
+
 def test_a_forked_child_is_told():
     x = torch.ones(3, device="cuda")
     read, write = os.pipe()
