@@ -2,7 +2,9 @@
 
 import io
 import traceback
+import warnings
 
+import numpy as np
 import pytest
 
 import rushlight as torch
@@ -163,3 +165,62 @@ def test_the_sample_that_failed_is_named(workers):
     with pytest.raises(KeyError) as caught:
         list(DataLoader(Faulty(), 2, num_workers=workers))
     assert "DataLoader was reading sample 2 of the data set" in "".join(traceback.format_exception_only(caught.value))
+
+
+# -- mistakes of the tutorial's second part: (program, what the message says besides PyTorch's first line) --
+
+MISTAKES = {
+    "nn.Sequential(nn.Linear(10, 4))(torch.randn(2, 11))": "11 features; its weight expects 10",
+    "nn.Sequential(nn.Conv2d(3, 8, 3))(torch.randn(2, 9, 9, 3))": "input.permute(0, 3, 1, 2)",
+    "nn.Sequential(nn.Conv2d(3, 8, 3))(torch.randn(9, 9))": "unsqueeze(0) adds a batch",
+    "nn.Sequential(nn.Conv2d(1, 2, 5))(torch.randn(1, 1, 3, 3))": "Larger inputs, fewer poolings",
+    "nn.Sequential(nn.BatchNorm2d(16))(torch.randn(2, 8, 3, 3))": "the input has 8 channels (dim 1), the layer's num_features is 16",
+    "nn.Sequential(nn.BatchNorm1d(4))(torch.randn(1, 4))": "drop_last=True",
+    "nn.Sequential(nn.Embedding(10, 4))(torch.tensor([10]))": "The index 10 is not in 0 to 9, the rows of the table.",
+    "nn.Sequential(nn.Embedding(10, 4))(torch.tensor([1.0]))": "indices.long()",
+    "nn.Sequential(nn.LSTM(8, 4), nn.Linear(4, 2))(torch.randn(5, 2, 8))": "a tuple of 2: take one of them ([0])",
+    "nn.Sequential(nn.Linear(2, 2))(np.zeros((1, 2)))": "torch.from_numpy()",
+    "nn.Sequential(nn.Linear(2, 2))(torch.tensor([[1, 2]]))": "mat1.to(torch.float32)",
+    "nn.Sequential(nn.Linear(2, 2))(torch.from_numpy(np.zeros((1, 2))))": "NumPy arrays are float64",
+    "nn.Sequential(nn.Linear(2, 2)).to('meta')(torch.zeros(1, 2))": "Move them to one device",
+    "nn.CrossEntropyLoss()(torch.randn(4, 3), torch.tensor([0.0, 1, 2, 0]))": "target.long()",
+    "nn.CrossEntropyLoss()(torch.randn(4, 3), torch.tensor([0, 1, 2, 3]))": "labels go from 0 to 2",
+    "nn.CrossEntropyLoss()(torch.randn(4, 3), torch.tensor([0, 1, 2]))": "the input is (4, 3), one row of scores for each label",
+    "nn.CrossEntropyLoss()(torch.randn(4, 3), torch.tensor([[0], [1], [2], [0]]))": "squeeze(1)",
+    "nn.BCEWithLogitsLoss()(torch.randn(4, 1), torch.zeros(4))": "dim of size 1",
+    "nn.functional.one_hot(torch.tensor([5]), 3)": "The largest is 5, num_classes is 3",
+    "nn.MultiheadAttention(10, 3)": "10 features do not divide into 3 heads",
+    "nn.Conv2d(3, 8, 3, groups=2)": "they are 3 and 2",
+    "torch.optim.SGD(nn.Linear(2, 2), 0.1)": "model.parameters()",
+    "torch.load('models/best.pt')": "The folder {folder}/models has no best.pt, but best_7.pt.",
+    "torch.save({}, 'elsewhere/best.pt')": "os.makedirs('elsewhere')",
+    "nn.Linear(2, 2).load_state_dict('models/best_7.pt')": "torch.load(path)",
+    "nn.Linear(2, 2).load_state_dict(nn.Linear(2, 2))": "module.state_dict()",
+    "nn.Linear(2, 2).load_state_dict({'epoch': 3, 'model': nn.Linear(2, 2).state_dict()})": "load_state_dict(checkpoint['model'])",
+    "nn.Linear(2, 2).load_state_dict({'module.weight': 0, 'module.bias': 0})": "removeprefix('module.')",
+    "next(iter(torch.utils.data.DataLoader([torch.zeros(3), torch.zeros(4)], 2)))": "collate_fn",
+    "type('Net', (nn.Module,), {'__init__': lambda self: setattr(self, 'layer', nn.Linear(1, 1))})()": "super().__init__() first in Net",
+}
+
+
+@pytest.mark.parametrize("program", MISTAKES)
+def test_mistakes_are_told_with_their_cure(program, tmp_path, monkeypatch):
+    """The type and first line are PyTorch's; then what was expected, what was given, what to do; and the module's path."""
+    oracle = pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "best_7.pt").write_bytes(b"")
+    caught = []
+    for library in (torch, oracle):
+        with warnings.catch_warnings(), pytest.raises(Exception) as error:
+            warnings.simplefilter("ignore")
+            eval(program, {"torch": library, "nn": library.nn, "np": np})
+        caught.append(error.value)
+    ours, theirs = caught
+    assert type(ours) is type(theirs)
+    if "meta" not in program:  # PyTorch words it by the operator
+        assert str(ours).splitlines()[0].replace("rushlight", "torch") == str(theirs).splitlines()[0]
+    notes = getattr(ours, "__notes__", [])
+    assert MISTAKES[program].format(folder=tmp_path) in "\n".join([str(ours), *notes])
+    if program.startswith("nn.Sequential") and "LSTM" not in program:
+        assert notes[-1].startswith("in module 0: ")

@@ -66,10 +66,28 @@ cdef class Signature:
         return "(" + ", ".join(parts) + ")"
 
 
+def kind_of(value):
+    """The name of a value's type as PyTorch prints it: with its module where it is an extension's (numpy.ndarray)."""
+    cdef object kind = type(value)
+    cdef bytes name = (<PyTypeObject*>kind).tp_name
+    return name.decode()
+
+
 cdef object wrong_type(str op, str name, int position, str expected, object given):
     """PyTorch's message for an argument of the wrong type."""
     where = f" (position {position})" if position > 0 else ""
-    return TypeError(f"{op}(): argument '{name}'{where} must be {expected}, not {type(given).__name__}")
+    return TypeError(f"{op}(): argument '{name}'{where} must be {expected}, not {kind_of(given)}{_other_arrays(expected, given)}")
+
+
+cdef str _other_arrays(str expected, object given):
+    """A cure for what is given in place of a tensor."""
+    if expected != "Tensor":
+        return ""
+    if hasattr(given, "__array__"):
+        return "\n  torch.from_numpy() makes a tensor of an array that shares its memory, torch.tensor() a copy."
+    if isinstance(given, (list, tuple)) and given and isinstance(given[0], Tensor):
+        return f"\n  It is a {type(given).__name__} of {len(given)}: take one of them ([0]), or join them by torch.stack() or torch.cat()."
+    return ""
 
 
 cdef object as_number(object value):

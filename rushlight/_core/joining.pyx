@@ -108,7 +108,8 @@ def stack(tensors, int dim, dtype kind):
                 i += 1
                 continue
         raise RuntimeError(
-            f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 and {list(t.shape)} at entry {i}")
+            f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 and {list(t.shape)} at entry {i}\n"
+            "  Make them one shape first: crop, resize or pad them; in a DataLoader by a collate_fn (nn.utils.rnn.pad_sequence).")
     for d in range(first.ndim):
         sizes[d + (d >= dim)] = first.sizes[d]
     sizes[dim] = len(tensors)

@@ -291,7 +291,8 @@ cdef int _check_same_dtype(Tensor t, Tensor a, Tensor b) except -1:
     if a.code != b.code:
         raise RuntimeError(
             f"mat1 and mat2 must have the same dtype, but got {dtype_title(a.code)} and {dtype_title(b.code)}\n"
-            f"  Convert one of them: mat1.to({DTYPES[b.code]}). (Tensors of NumPy arrays are float64 unless they were made otherwise.)")
+            f"  Convert one of them, mat1.to({DTYPES[b.code]}) say; a layer's input comes first, its weight second."
+            + (" Tensors of NumPy arrays are float64 unless they were made otherwise." if a.code == F64 else ""))
     return 0
 
 

@@ -60,7 +60,7 @@ cdef class ModuleBase:
             held = None if attributes == NULL else (<dict>attributes).get(kind)
             if held is not None and name in held:
                 return held[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
 
     def __call__(self, *args, **kwargs):
         cdef PyObject* owned = _attributes(self)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from . import legacy, location, objects, options, tensors
 from .archive import ALIGNMENT, ArchiveReader, ArchiveWriter
 from .errors import CheckpointError, NotACheckpoint, TruncatedFile, UnsafeContent, brief
-from .files import replacing
+from .files import neighbours, replacing
 from .interpreter import MISREADINGS, Interpreter, describe
 from .pickler import Pickler
 from .vocabulary import StorageType, StoredBytes, plain
@@ -108,7 +108,12 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
 @contextmanager
 def _opened(f):
     if _is_path(f):
-        with open(f, "rb", buffering=0) as file:
+        try:
+            file = open(f, "rb", buffering=0)
+        except FileNotFoundError as error:
+            error.add_note(neighbours(os.fsdecode(f)))
+            raise
+        with file:
             yield file
         return
     if not all(hasattr(f, name) for name in ("read", "seek", "tell")):

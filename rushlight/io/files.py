@@ -114,3 +114,17 @@ def _alive(pid):
     except PermissionError:
         return True
     return True
+
+
+def neighbours(path):
+    """Where ``path``, which does not exist, was looked for, and what is there instead: a sentence for the error."""
+    import difflib
+
+    place = os.path.abspath(path)
+    folder, name = os.path.split(place)
+    while not os.path.isdir(folder):
+        folder, name = os.path.split(folder)
+    found = sorted(os.listdir(folder))
+    close = difflib.get_close_matches(name, found, 3, 0.5) or [entry for entry in found if entry.endswith((".pt", ".pth", ".ckpt"))][:3]
+    text = f"It was looked for at {place}. The folder {folder} has no {name}"
+    return f"{text}, but {', '.join(close)}." if close else f"{text}."

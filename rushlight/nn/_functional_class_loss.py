@@ -26,10 +26,16 @@ def _check_nll(input, target, weight):
         raise ValueError(f"Expected 1 or more dimensions (got {input.dim()})")
     if input.dim() != 1 and (target.dim() == 0 or input.size(0) != target.size(0)):
         batch = target.size(0) if target.dim() else 1
-        raise ValueError(f"Expected input batch_size ({input.size(0)}) to match target batch_size ({batch}).")
+        raise ValueError(
+            f"Expected input batch_size ({input.size(0)}) to match target batch_size ({batch}).\n"
+            f"the input is {tuple(input.shape)}, one row of scores for each label; the labels are {tuple(target.shape)}"
+        )
     _check_labels(target)
     if input.dim() <= 2 and target.dim() > 1:
-        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        raise RuntimeError(
+            f"0D or 1D target tensor expected, multi-target not supported\nthe labels are {tuple(target.shape)}: "
+            + ("squeeze(1) removes the dim of 1" if target.shape[1] == 1 else "argmax(1) makes labels of one-hot rows")
+        )
     if input.dim() > 2:
         expected = [input.size(0), *input.shape[2:]]
         if list(target.shape) != expected:

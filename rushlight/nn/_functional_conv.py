@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from .._core.operator import kind_of
 from ..ops._define import planned
 from ._functional_window import per_dim
 
@@ -50,7 +51,8 @@ def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, t
     """Raises unless shapes (``bias``: or None) and geometry go together."""
     if len(input) not in (rank + 1, rank + 2):
         raise RuntimeError(
-            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input)}"
+            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input)}\n"
+            "the order is (batch, channels, *size); unsqueeze(0) adds a batch or the one channel of a grey image"
         )
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
@@ -71,7 +73,7 @@ def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, t
         kind = "transposed=1, weight" if transposed else f"groups={groups}, weight"
         raise RuntimeError(
             f"Given {kind} of size {list(weight)}, expected input{batched} to have {expected} channels, "
-            f"but got {batched[1]} channels instead"
+            f"but got {batched[1]} channels instead" + _moved_channels(batched, expected)
         )
     outputs = weight[1] * groups if transposed else weight[0]
     if bias is not None and list(bias) != [outputs]:
@@ -79,6 +81,14 @@ def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, t
             f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight)}, expected bias to be 1-dimensional "
             f"with {outputs} elements, but got bias of size {list(bias)} instead"
         )
+
+
+def _moved_channels(input, expected):
+    """A sentence for an input whose last dim has the size that the channels should have."""
+    if input[-1] != expected:
+        return ""
+    order = (0, len(input) - 1, *range(1, len(input) - 1))
+    return f"\nchannels are dim 1 here and seem to be last in the input: input.permute{order}"
 
 
 def _check_dtypes(input, weight, bias):
@@ -96,7 +106,7 @@ def _check_dtypes(input, weight, bias):
 def _check_types(name, input, weight, bias):
     for position, (what, value) in enumerate((("input", input), ("weight", weight), ("bias", bias)), 1):
         if not isinstance(value, torch.Tensor) and not (value is None and what == "bias"):
-            raise TypeError(f"{name}(): argument '{what}' (position {position}) must be Tensor, not {type(value).__name__}")
+            raise TypeError(f"{name}(): argument '{what}' (position {position}) must be Tensor, not {kind_of(value)}")
 
 
 @planned
@@ -114,7 +124,8 @@ def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
     if any(n < span for n, span in zip(sizes, spans)):
         raise RuntimeError(
             f"Calculated padded input size per channel: ({' x '.join(map(str, sizes))}). Kernel size: ({' x '.join(map(str, spans))}). "
-            "Kernel size can't be greater than actual input size"
+            "Kernel size can't be greater than actual input size\n"
+            "Larger inputs, fewer poolings and strides before this layer, or padding leave enough to cover."
         )
     return stride, padding, dilation
 

@@ -19,7 +19,8 @@ def _checked_indices(input, name):
     if input.dtype not in (torch.int64, torch.int32):
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"{torch.typename(input)} instead (while checking arguments for {name})"
+            f"{torch.typename(input)} instead (while checking arguments for {name})\n"
+            "  Rows are chosen by integers: indices.long()."
         )
 
 

@@ -133,7 +133,8 @@ def binary_cross_entropy_with_logits(
     """binary_cross_entropy of sigmoid(input), computed without overflow; pos_weight weighs the positive class."""
     reduction = chosen(reduction, size_average, reduce)
     if target.size() != input.size():
-        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
+        cure = "\nsqueeze the input's or unsqueeze the target's dim of size 1" if target.numel() == input.numel() else ""
+        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()}){cure}")
     if not target.is_floating_point() and not target.is_complex():
         raise RuntimeError(
             f"result type {_type_name(input)} can't be cast to the desired output type {_type_name(target)}\n"

@@ -15,7 +15,10 @@ def _shaped(vector, shape):
 
 def _check_size_when_training(size):
     if size[0] * math.prod(size[2:]) == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {size}\n"
+            "one value has no variance: give larger batches (drop_last=True drops a last one of 1), or call model.eval() first"
+        )
 
 
 def _check_vectors(channels, **given):
@@ -24,7 +27,10 @@ def _check_vectors(channels, **given):
         if vector is not None and not isinstance(vector, torch.Tensor):
             raise TypeError(f"argument '{name}' must be Tensor, not {type(vector).__name__}")
         if vector is not None and vector.numel() != channels:
-            raise RuntimeError(f"{name} should contain {channels} elements not {vector.numel()}")
+            raise RuntimeError(
+                f"{name} should contain {channels} elements not {vector.numel()}\n"
+                f"the input has {channels} channels (dim 1), the layer's num_features is {vector.numel()}"
+            )
 
 
 def batch_norm(

@@ -109,14 +109,14 @@ def blame(op, args, kwargs, error):
         expected = _expected(name, default)
         if expected is not None and not _fits(value, expected, certain):
             where = f" (position {i + 1})" if i < len(args) else ""
-            raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be {expected}, not {type(value).__name__}") from error
+            raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be {expected}, not {core.kind_of(value)}") from error
     given += [(i, "input", None, value) for i, value in enumerate(args) if i >= len(parameters)]
     for i, name, _, value in given if certain else ():
         kind = type(value).__name__
         named = text.startswith(f"'{kind}' object has no attribute") or (text.startswith("Argument '") and text.endswith(f"got {kind})"))
         if named and not isinstance(value, Tensor):
             where = f" (position {i + 1})" if i < len(args) else ""
-            raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be Tensor, not {kind}") from error
+            raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be Tensor, not {core.kind_of(value)}") from error
 
 
 core.set_callback("blame", blame)

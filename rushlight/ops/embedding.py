@@ -23,7 +23,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     if indices.dtype is not _int64 and indices.dtype is not _int32:
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"{_tensor.type_name(indices)} instead (while checking arguments for embedding)"
+            f"{_tensor.type_name(indices)} instead (while checking arguments for embedding)\n  Rows are chosen by integers: indices.long()."
         )
     return read(*core.along(core.plain(weight), 0, indices, False, index.out_of_self(weight.shape[0])))
 
@@ -72,5 +72,5 @@ def one_hot(tensor, num_classes=-1):
     if num_classes == -1:
         num_classes = high + 1
     elif high >= num_classes:
-        raise RuntimeError("Class values must be smaller than num_classes.")
+        raise RuntimeError(f"Class values must be smaller than num_classes.\n  The largest is {high}, num_classes is {num_classes}.")
     return shape.cast(arithmetic.eq(shape.unsqueeze(tensor, -1), _classes(num_classes, tensor.device)), _int64)

@@ -34,7 +34,7 @@ def out_of_bounds(kind, dim, size, prefix=""):
 
 def out_of_self(size):
     """The error for an index of an embedding-like lookup, by the value found: IndexError with PyTorch's first line."""
-    return lambda value: IndexError(f"index out of range in self\n  The index {value} is not in 0 to {size - 1}.")
+    return lambda value: IndexError(f"index out of range in self\n  The index {value} is not in 0 to {size - 1}, the rows of the table.")
 
 
 def _slices(input, dim, index, negative, error):

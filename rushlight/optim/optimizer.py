@@ -108,6 +108,10 @@ class Optimizer:
             )
         self.state = defaultdict(dict)
         self.param_groups = []
+        if isinstance(params, torch.nn.Module) and not hasattr(params, "__iter__"):
+            raise TypeError(
+                f"{type(params).__name__!r} object is not iterable\nan optimizer is given the model's parameters: model.parameters()"
+            )
         groups = list(params)
         if not groups:
             raise ValueError(

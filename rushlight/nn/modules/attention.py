@@ -35,7 +35,7 @@ class MultiheadAttention(Module):
         self.num_heads, self.dropout, self.batch_first = num_heads, dropout, batch_first
         self.head_dim = embed_dim // num_heads
         if self.head_dim * num_heads != embed_dim:
-            raise AssertionError("embed_dim must be divisible by num_heads")
+            raise AssertionError(f"embed_dim must be divisible by num_heads\n{embed_dim} features do not divide into {num_heads} heads")
 
         def empty(*shape):
             return Parameter(torch.empty(shape, device=device, dtype=dtype))

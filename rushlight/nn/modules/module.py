@@ -82,6 +82,12 @@ class _CallSignature:
         return Signature([Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)])
 
 
+def _too_early(module, kind):
+    return AttributeError(
+        f"cannot assign {kind} before Module.__init__() call\ncall super().__init__() first in {type(module).__name__}.__init__()"
+    )
+
+
 _PLAIN = {bool, int, float, str, type(None)}  # what never is a parameter, buffer or module
 
 
@@ -168,7 +174,7 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
 
     def _check_name(self, kind, name, registry):
         if registry not in self.__dict__:
-            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+            raise _too_early(self, kind)
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {torch.typename(name)}")
         if "." in name:
@@ -186,12 +192,12 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
             object.__setattr__(self, name, value)
         elif isinstance(value, Parameter):
             if "_parameters" not in attributes:
-                raise AttributeError("cannot assign parameters before Module.__init__() call")
+                raise _too_early(self, "parameters")
             self._forget(name, keep="_parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             if "_modules" not in attributes:
-                raise AttributeError("cannot assign module before Module.__init__() call")
+                raise _too_early(self, "module")
             self._forget(name, keep="_modules")
             attributes["_modules"][name] = _hooks.registered(_global_module_registration_hooks, self, name, value)
         elif name in attributes.get("_parameters", ()):

@@ -118,7 +118,7 @@ class StatefulModule:
         (a parameter keeps its ``requires_grad``). Raises RuntimeError that lists everything that did not fit.
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.{_other_than_state(state_dict)}")
         loading = _Loading(getattr(state_dict, "_metadata", None), strict, assign)
         given = OrderedDict(state_dict)
         if loading.metadata is not None:
@@ -127,7 +127,7 @@ class StatefulModule:
         if strict:
             loading.report_names()
         if loading.errors:
-            hint = _prefix_hint(loading.missing, loading.unexpected)
+            hint = _prefix_hint(loading.missing, loading.unexpected) or _nested_hint(given, loading.missing)
             raise RuntimeError(
                 "Error(s) in loading state_dict for {}:\n\t{}{}".format(type(self).__name__, "\n\t".join(loading.errors), hint)
             )
@@ -267,6 +267,23 @@ class _Loading:
             if names:
                 quoted = ", ".join(f'"{name}"' for name in names)
                 self.errors.insert(0, f"{kind} key(s) in state_dict: {quoted}. ")
+
+
+def _other_than_state(given):
+    """A sentence for what is often given instead of a state."""
+    if isinstance(given, StatefulModule):
+        return "\nThis is a module; its state is module.state_dict()."
+    if isinstance(given, (str, bytes)) or hasattr(given, "__fspath__"):
+        return "\nThis is a path; the state in the file is torch.load(path)."
+    return ""
+
+
+def _nested_hint(given, missing):
+    """A sentence that helps when the state is one entry of a checkpoint with more in it."""
+    for key, value in given.items():
+        if isinstance(value, Mapping) and missing and all(name in value for name in missing):
+            return f"\nThe state seems to be the entry {key!r} of what was loaded: load_state_dict(checkpoint[{key!r}])."
+    return ""
 
 
 def _prefix_hint(missing, unexpected):
