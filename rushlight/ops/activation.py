@@ -102,6 +102,8 @@ def logsigmoid(input):
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """``x`` limited to [min_val, max_val]; the gradient at the bounds is 0."""
     _no_bool(input)
+    if input.type == "u8" and isinstance(min_val, float) and min_val < 0:  # the default; nn.functional looks at a given one
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     inside = fn.gt(input, min_val) & fn.lt(input, max_val)
     return fn.where(inside, input, fn.stop_gradient(fn.clamp(input, min_val, max_val)))
 
