@@ -119,7 +119,7 @@ def rowwise(func, args, kwargs, level):
     if not ("normalized_shape" in names or ("dim" in names and (alone or (rank and given.get("dim") is not None)))):
         return loop(func, args, kwargs, level)
     kept = {n for n, kind in zip(names, func.kinds) if kind in ("row", "row_i64")}
-    values = {k: leading(x, level) if k in kept and isinstance(x, Tensor) and x.ndim else align(x, rank, level) for k, x in given.items()}
+    values = {k: leading(x, level) if k in kept and isinstance(x, Tensor) else align(x, rank, level) for k, x in given.items()}
     values[names[0]] = leading(input, level)
     if "dim" in names:
         dim = values.get("dim")
