@@ -8,6 +8,7 @@ from rushlight.ops._define import registry
 A = rl.arange(24.0).reshape(4, 6) * 7 % 11
 I = rl.tensor([[0, 3], [2, 2], [1, 0], [3, 3]])
 V = rl.tensor([2, 0, 2])
+W = rl.tensor([1.0, 4.0, 9.0])
 F = rl.nn.functional
 
 CALLS = {
@@ -60,6 +61,28 @@ CALLS = {
     """,
     "vstack": """
         rl.vstack([A, A]) | rl.vstack([A[0], A[1]]) | rl.vstack([A[0], A])
+    """,
+    "_scatter_reduce": """
+        A.scatter_reduce(0, I, A, "sum") | A.scatter_reduce(0, I, A, "prod") | A.scatter_reduce(1, I, A, "amax")
+        A.scatter_reduce(0, I, A, "mean")
+        A.scatter_reduce(0, I, A, "amin", include_self=False) | A.scatter_reduce(0, I, A, "what") | A.scatter_reduce(3, I, A, "sum")
+        A.half().scatter_reduce(0, I, A.half(), "sum") | A.scatter_reduce(0, I, A[:, :1], "sum") | A.scatter_reduce(0, I, A.int(), "sum")
+    """,
+    "_masked_scatter": """
+        A.masked_scatter(A > 0, A * 2) | A.masked_scatter(A > 9, A) | A.masked_scatter(A > 0, A[:0]) | A.masked_scatter(A > -9, A[:1])
+        A.masked_scatter(A[0] > 0, A) | A.t().masked_scatter(A.t() > 0, A) | A.masked_scatter(A > 0, A.int()) | A.masked_scatter(A, A)
+        A.half().masked_scatter(A > 0, A.half()) | A.bool().masked_scatter(A > 0, A > 1)
+    """,
+    "bucketize": """
+        rl.bucketize(A, W) | rl.bucketize(A, W, right=True) | rl.bucketize(A, W, out_int32=True) | rl.bucketize(A, A)
+        rl.bucketize(1.0, W)
+        rl.bucketize(A.t(), W) | rl.bucketize(A.int(), W.int()) | rl.bucketize(A[:0], W) | rl.bucketize(A * float("nan"), W)
+        rl.bucketize(A, W[:0])
+    """,
+    "searchsorted": """
+        rl.searchsorted(W, A) | rl.searchsorted(W, A, right=True) | rl.searchsorted(W, A, side="right")
+        rl.searchsorted(A, A, out_int32=True)
+        rl.searchsorted(W, A, side="left", right=True) | rl.searchsorted(W, 1.0) | rl.searchsorted(W, A, sorter=W.argsort())
     """,
     "movedim": """
         A.movedim(0, 1) | A.movedim(-1, 0) | A.movedim(0, 0) | A.movedim((0, 1), (1, 0)) | A.movedim(2, 0) | A.movedim(0, -3)
@@ -141,7 +164,7 @@ def test_every_quick_way_is_here():
 
 @pytest.mark.parametrize("name", CALLS)
 def test_same_as_the_definition(name, monkeypatch):
-    names = {"A": A, "I": I, "V": V}
+    names = {"A": A, "I": I, "V": V, "W": W}
     fast = [seen(answer(call, names)) for call in calls(name)]
     for entry in registry.values():
         without(entry.operator, monkeypatch)
@@ -155,7 +178,7 @@ def test_same_gradients_as_the_definition(name, monkeypatch):
         found = []
         for call in calls(name):
             x = A.clone().requires_grad_()
-            out = answer(call, {"A": x, "I": I, "V": V})
+            out = answer(call, {"A": x, "I": I, "V": V, "W": W})
             outs = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if isinstance(t, rl.Tensor) and t.requires_grad]
             if outs:
                 sum((t * t).sum() for t in outs).backward()
@@ -166,7 +189,7 @@ def test_same_gradients_as_the_definition(name, monkeypatch):
     for entry in registry.values():
         without(entry.operator, monkeypatch)
     assert fast == gradients()
-    assert name in ("argsort", "is_contiguous") or any(grads for _, _, grads in fast)
+    assert name in ("argsort", "is_contiguous", "bucketize", "searchsorted") or any(grads for _, _, grads in fast)
 
 
 def test_views_made_quickly_are_views_of_one_call():

@@ -221,6 +221,41 @@ cdef object scatter_value_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return None if _has_dims(values[3]) else _scatter("set", <object>values[0], <object>values[1], <object>values[2], <object>values[3])
 
 
+cdef object scatter_reduce_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim, index, src, reduce, include_self): sums, to which what was there belongs."""
+    if type(<object>values[4]) is not str or <object>values[4] != "sum" or <object>values[5] is not True:
+        return None
+    return scatter_add_quickly(values, n, names)
+
+
+cdef object masked_scatter_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, mask, source): row-major and of one dtype, the mask of the input's shape. Not a kernel of the language: which element of the
+    source comes next is known only by counting.
+    """
+    cdef Tensor t, mask, source
+    cdef int64_t i, taken = 0
+    cdef int item
+    cdef const uint8_t* chosen
+    if not (_common(<object>values[0]) and _common(<object>values[1]) and _common(<object>values[2])):
+        return None
+    t, mask, source = <Tensor>values[0], <Tensor>values[1], <Tensor>values[2]
+    if mask.code != B1 or source.code != t.code or source.memory is t.memory or not t.flags & mask.flags & source.flags & CONTIGUOUS:
+        return None
+    if mask.ndim != t.ndim or memcmp(mask.sizes, t.sizes, t.ndim * sizeof(int64_t)) or t.count > GRAIN:
+        return None
+    chosen, item = <const uint8_t*>mask.address, ITEMSIZE[t.code]
+    for i in range(t.count):
+        taken += chosen[i] != 0
+    if taken > source.count:
+        return None
+    taken = 0
+    for i in range(t.count):
+        if chosen[i]:
+            memcpy(t.address + i * item, source.address + taken * item, item)
+            taken += 1
+    return t
+
+
 cdef object _write_slices(str kind, object target, object dim, object index, object source, bint negative):
     cdef Loop loop
     cdef int at = 0, d
@@ -273,7 +308,8 @@ quick = {
     "embedding": native("embedding", embedding_quickly, None), "index": native("index", index_quickly, None),
     "gather": native("gather", gather_quickly, None), "index_select": native("index_select", index_select_quickly, None),
     "scatter_add": native("scatter_add", scatter_add_quickly, None), "scatter_src": native("scatter", scatter_source_quickly, None),
-    "scatter_value": native("scatter", scatter_value_quickly, None),
+    "scatter_value": native("scatter", scatter_value_quickly, None), "scatter_reduce": native("scatter_reduce", scatter_reduce_quickly, None),
+    "masked_scatter": native("masked_scatter", masked_scatter_quickly, None),
     "index_add": native("index_add", index_add_quickly, None), "index_copy": native("index_copy", index_copy_quickly, None),
     "index_fill": native("index_fill", index_fill_quickly, None),
 }

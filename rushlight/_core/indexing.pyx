@@ -5,8 +5,8 @@ The elements themselves are moved by generated kernels that load and store at by
 kernel language has no word for: a loop that stops at the first bad index, and one whose number of results depends on the data (nonzero).
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcmp, memcpy
 
 from rushlight._core.tensor import on_gpu
 

@@ -400,6 +400,29 @@ cdef object named_topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return None if found is None else _new_tuple(_named["topk"], found)
 
 
+cdef object _search_quickly(PyObject* bounds, PyObject* values, bint right, bint narrow):
+    """Values of one dtype with the boundaries, which are a vector; both row-major."""
+    cdef Tensor b, v
+    if not isinstance(<object>bounds, Tensor) or not isinstance(<object>values, Tensor):
+        return None
+    b, v = <Tensor>bounds, <Tensor>values
+    if b.ndim != 1 or v.ndim == 0 or b.code != v.code or not (U8 <= v.code <= F64) or (b.place | v.place):
+        return None
+    return search(b, v, right, narrow) if b.flags & v.flags & CONTIGUOUS and not (b.flags | v.flags) & NEG else None
+
+
+cdef object bucketize_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, boundaries, out_int32, right)"""
+    return _search_quickly(values[1], values[0], <object>values[3], <object>values[2])
+
+
+cdef object searchsorted_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(sorted_sequence, input, out_int32, right, side, sorter)"""
+    if <object>values[4] is not None or <object>values[5] is not None:
+        return None
+    return _search_quickly(values[0], values[1], <object>values[3], <object>values[2])
+
+
 cdef dict _named = {}
 _new_tuple = tuple.__new__
 
@@ -412,6 +435,7 @@ def set_named(**types):
 quick = {
     "_sort": native("sort", sort_quickly, None), "sort": native("sort", named_sort_quickly, None), "argsort": native("argsort", argsort_quickly, None),
     "_topk": native("topk", topk_quickly, None), "topk": native("topk", named_topk_quickly, None),
+    "bucketize": native("bucketize", bucketize_quickly, None), "searchsorted": native("searchsorted", searchsorted_quickly, None),
 }
 
 
@@ -499,7 +523,9 @@ def search(Tensor bounds, Tensor values, bint right, bint narrow):
     c.right, c.wide = right, not narrow
     c.n = bounds.sizes[bounds.ndim - 1]
     c.each = values.sizes[values.ndim - 1] if bounds.ndim > 1 else 0
-    c.nan = {F16: 0xFFFF, BF16: 0xFFFF, F32: 0xFFFFFFFF, F64: 0xFFFFFFFFFFFFFFFF}.get(bounds.code, 0)
+    c.nan = 0
+    if F16 <= bounds.code <= F64:
+        c.nan = <uint64_t>0xFFFFFFFFFFFFFFFF >> (64 - 8 * ITEMSIZE[bounds.code])
     with nogil:
         parallel_for(_search_range, &c, 0, out.count, 1024)
     return out

@@ -80,10 +80,12 @@ def to(input, *args, **kwargs):
     >>> torch.tensor([1.7]).to(torch.int64)
     tensor([1])
     """
-    if len(args) == 1 and not kwargs:  # the usual forms, to(dtype) and to("cpu"), need no parsing
+    if len(args) == 1 and not kwargs:  # the usual forms, to(dtype), to(other) and to("cpu"), need no parsing
         if args[0].__class__ is dtype:
             return shape.cast(input, args[0])
-        if args[0] == "cpu" and input.is_cpu:
+        if args[0].__class__ is Tensor and input.is_cpu and args[0].is_cpu:
+            return shape.cast(input, args[0].dtype)
+        if args[0].__class__ is str and args[0] == "cpu" and input.is_cpu:
             return input
     kind, place, copy, fmt, non_blocking = parse_to(args, kwargs)
     out = input if kind is None or kind is input.dtype else shape.cast(input, kind)

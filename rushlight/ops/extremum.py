@@ -87,14 +87,14 @@ def _three_forms(name, whole, along, pairwise, doc):
                 )
             keepdim = args[1] if len(args) == 2 else keepdim
         if other is not None:
-            return pairwise(input, other, out=out)
+            return pairwise(input, other) if out is None else pairwise(input, other, out=out)
         if dim is _missing:
             if input.numel() == 0:
                 raise RuntimeError(
                     f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
                     "Specify the reduction dim with the 'dim' argument."
                 )
-            return whole(input, out=out)
+            return whole(input) if out is None else whole(input, out=out)
         result = along(input, _check_dim(name, input, dim), bool(keepdim))
         if out is None:
             return getattr(return_types, name)(*result)

@@ -304,6 +304,9 @@ def _counts(input, dim, index, include_self):
     return arithmetic.clamp_min(counts, 1)
 
 
+_scatter_reduce.quick = _scatter_reduce.inplace.quick = core.quick["scatter_reduce"]
+
+
 @_scatter_reduce.backward_of
 def _(grad, dim, index, src, reduce, include_self, original, result, needs, shapes):
     if reduce == "sum":

@@ -149,7 +149,7 @@ def equal(input, other):
     check_tensor("equal", "other", 2, other)
     if input.shape != other.shape:
         return False
-    return bool(_all_equal(input.detach(), other.detach()))
+    return bool(_all_equal(input, other))
 
 
 @pointwise(where="", inplace=False)

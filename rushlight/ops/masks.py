@@ -164,7 +164,7 @@ def _(grad, mask, shapes):
     return shape.sum_to_size(masked_scatter(zeros_of(sizes, grad), mask, grad), tuple(shapes[0]))
 
 
-@writing(differentiable="input source", name="masked_scatter", where="")
+@writing(differentiable="input source", name="_masked_scatter", where="", label="MaskedScatter")
 def _masked_scatter(input, mask, source):
     check_tensor("masked_scatter", "source", 3, source)
     if input.dtype is not source.dtype:
@@ -186,6 +186,9 @@ def _masked_scatter(input, mask, source):
         shape.narrow(shape.reshape(core.disjoint(source, input), (-1,)), 0, 0, n),
         offsets,
     )
+
+
+_masked_scatter.quick = _masked_scatter.inplace.quick = core.quick["masked_scatter"]
 
 
 @_masked_scatter.backward_of

@@ -366,6 +366,8 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
+searchsorted.quick, bucketize.quick = core.quick["searchsorted"], core.quick["bucketize"]
+
 # -- counting --
 
 
