@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 import rushlight as torch
@@ -436,3 +437,53 @@ def test_batch_norm_without_running_statistics_for_transforms():
     torch.func.replace_all_batch_norm_modules_(net)
     assert net[0].running_mean is None and not net[0].track_running_stats
     assert torch.func.functionalize(net) is net
+
+
+def test_classes_of_tensors_pass_through_lists():
+    """cat and stack ask the classes of the tensors in a list, and compute once these have passed the call on."""
+    oracle = pytest.importorskip("torch")
+    for lib in (torch, oracle):
+        asked = []
+
+        class Tagged(lib.Tensor):
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None):
+                asked.append(func.__name__)  # noqa: B023
+                return super().__torch_function__(func, types, args, kwargs or {})
+
+        parts = [lib.ones(2).as_subclass(Tagged) for _ in range(2)]
+        results = [lib.stack(parts), lib.cat(parts), lib.stack(parts, dim=1), lib.hstack(parts), lib.stack((lib.zeros(2), parts[0]))]
+        assert [type(r).__name__ for r in results] == ["Tagged"] * 5
+        assert [tuple(r.shape) for r in results] == [(2, 2), (4,), (2, 2), (4,), (2, 2)]
+        assert [name for name in asked if name in ("stack", "cat", "hstack")] == ["stack", "cat", "stack", "hstack", "stack"]
+        assert "indexing" in lib.meshgrid.__kwdefaults__
+
+
+def test_wrappers_of_optimizers_that_hook_their_own_step():
+    class Wrapper(torch.optim.Optimizer):
+        def __init__(self, inner):
+            from collections import OrderedDict
+
+            self.inner = inner
+            self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks = OrderedDict(), OrderedDict()
+            self._patch_step_function()
+
+        param_groups = property(lambda self: self.inner.param_groups)
+
+        def step(self, closure=None):
+            return self.inner.step(closure)
+
+    w = torch.ones(2, requires_grad=True)
+    wrapper, seen = Wrapper(torch.optim.SGD([w], 0.5)), []
+    wrapper.register_step_post_hook(lambda *_: seen.append(w.tolist()))
+    w.sum().backward()
+    wrapper.step()
+    assert seen == [[0.5, 0.5]]
+
+
+def test_only_tensors_and_numbers_are_looked_for_in_a_tensor():
+    x = torch.arange(3)
+    assert 2 in x and 5 not in x and torch.tensor(1) in x and np.float32(2) in x
+    for other in ("a", None, [1], np.ones(1)):
+        with pytest.raises(RuntimeError, match="only supports Tensor or scalar, but you passed in a"):
+            other in x  # noqa: B015

@@ -26,12 +26,20 @@ cdef class Library(Operator):
     cdef public bint keeps_format      # results of channels-last operands are channels-last
     cdef public bint index_lists       # its lists hold indices, which may lie on the CPU
 
+    def __cinit__(self, *args, **kwargs):
+        self.vectorcall = <void*>_enter_library
+
     def __init__(self, forward, Signature signature, str label, tuple differentiable=()):
         self.forward, self.signature, self.label, self.differentiable = forward, signature, label, differentiable
         self.__name__ = signature.name
         self.__doc__ = forward.__doc__
         code = getattr(forward, "__code__", None)
         self.takes_out = code is not None and "out" in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+
+    @property
+    def __kwdefaults__(self):
+        """The definition's, which programs ask for arguments that came with a version."""
+        return self.forward.__kwdefaults__
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef PyObject* values[MAX_PARAMETERS]
@@ -42,8 +50,6 @@ cdef class Library(Operator):
         cdef bint record
         if kwnames is not None and "out" in kwnames and not self.takes_out:
             return self.call_out(args, n, kwnames)
-        if _has_intercepted_list(args, n):
-            return _intercept(self, args, n, kwnames)
         if gpu_count():
             place = place_of_arguments(args, n if kwnames is None else n + len(kwnames))
             if place >= 0 and place != state.place or place > 0 and not in_operator():
@@ -227,6 +233,14 @@ cdef int check_places(Library op, int place, PyObject** args, Py_ssize_t n) exce
     if not well:
         raise mixed(op.__name__, tensors)
     return 0
+
+
+cdef object _enter_library(object self, PyObject** args, size_t nargsf, PyObject* kwnames):
+    """The C entry of library operators: they take lists, whose tensors may be of classes that override. (plain() enters below it.)"""
+    cdef Py_ssize_t n = nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET
+    if _has_intercepted_list(args, n):
+        return _intercept(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
+    return _enter(self, args, nargsf, kwnames)
 
 
 cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:

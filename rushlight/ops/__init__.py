@@ -3,7 +3,7 @@
 Nothing is traced or compiled here: a definition runs at its operator's first use.
 """
 
-from .._core.tensor import add_method, set_slot
+from .._core.tensor import Tensor, add_method, set_slot
 from . import _blame, _define
 from . import (  # order: later files use earlier ones
     shape,
@@ -73,6 +73,8 @@ def _iter(input):
 
 
 def _contains(input, element):
+    if not isinstance(element, (Tensor, int, float, complex)) and getattr(element, "ndim", None) != 0:  # NumPy has numbers of its own
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool(reduction.any(arithmetic.eq(input, element)))
 
 

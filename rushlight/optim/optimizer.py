@@ -127,7 +127,14 @@ class Optimizer:
     def _make_hook_dictionaries(self):
         for name in _HOOKS:
             self.__dict__.setdefault(name, OrderedDict())
-        # At the first instance, not when the class is made: wrappers of optimizers derive from this class and never initialise it.
+        self._patch_step_function()
+
+    def _patch_step_function(self):
+        """Has this class's ``step`` call the hooks.
+
+        At the first instance, not when the class is made: wrappers of optimizers derive from this class and never initialise it, or call
+        this method themselves once they have what hooks need.
+        """
         type(self).step = _with_hooks(type(self).step)
 
     def __getstate__(self):
