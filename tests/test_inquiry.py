@@ -6,6 +6,8 @@ import pytest
 from expressions import check, rows
 from oracle import rl
 
+OF_THE_CPU = ("x.is_cpu", "x.is_cuda", "str(x.storage()).split(chr(10))[-1]")
+
 
 @rows(
     """
@@ -106,9 +108,12 @@ from oracle import rl
     """
 )
 def test_inquiry(row):
+    if row in OF_THE_CPU and rl.get_default_device().type != "cpu":
+        pytest.skip("about the CPU: its name")
     check(row)
 
 
+@pytest.mark.cpu("memory that processes share")
 def test_shared_memory_is_seen_by_a_forked_process():
     x = rl.zeros(1000).share_memory_()
     assert x.is_shared()

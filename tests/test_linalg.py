@@ -347,3 +347,10 @@ def test_what_has_no_derivative_says_so():
         result = result[0] if isinstance(result, tuple) else result
         with pytest.raises(NotImplementedError, match="is not implemented"):
             result.sum().backward()
+
+
+def test_reflectors_with_a_conjugation_still_to_be_done():
+    a, tau = rl.randn(4, 3, dtype=rl.complex64).conj(), rl.randn(3, dtype=rl.complex64).conj()
+    own = a.resolve_conj(), tau.resolve_conj()
+    assert rl.equal(rl.linalg.householder_product(a, tau), rl.linalg.householder_product(*own))
+    assert rl.equal(rl.ormqr(a, tau, a), rl.ormqr(*own, own[0]))

@@ -411,8 +411,13 @@ def run(str kind, *operands):
     cdef Loop loop
     cdef int[MAX_RANK] perm
     cdef int[MAX_OPERANDS] items
+    cdef object t
     if (<Tensor?>operands[0]).count == 0:
         return
+    for t in operands:
+        if (<Tensor?>t).flags & (CONJ | NEG):
+            operands = tuple([resolve(<Tensor>t) for t in operands])
+            break
     _loop(&loop, operands)
     if (<Tensor>operands[0]).place:
         _order(&loop, 0, perm)

@@ -82,7 +82,7 @@ def composed(query, key, value, mask, causal, scale, dropout=None):
 
 def _groups(query, key):
     """How many query heads share a key head."""
-    return query.shape[-3] // key.shape[-3] if query.ndim > 2 and key.ndim > 2 and key.shape[-3] > 1 else 1
+    return max(1, query.shape[-3] // key.shape[-3]) if query.ndim > 2 and key.ndim > 2 and key.shape[-3] > 1 else 1
 
 
 def _repeated(x, groups):

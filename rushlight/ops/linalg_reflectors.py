@@ -4,7 +4,7 @@ Q = H_1 ... H_k. The gradients follow from dH_i = -(dtau v v^H + tau dv v^H + ta
 """
 
 from .. import return_types
-from . import arithmetic, creation, joining, shape
+from . import arithmetic, casting, creation, joining, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import adjoint, check_lapack, check_matrix, lower, multiply, no_derivative, title, where
@@ -50,7 +50,7 @@ def householder_product(A, tau):
         raise RuntimeError(f"{name}: tau dtype {title(tau)} does not match input dtype {title(A)}")
     _check_tau(A, tau, name)
     check_lapack(A, "orgqr_cpu")
-    return lapack.turned(lapack.orgqr(lapack.columns(A), shape.contiguous(tau), n))
+    return lapack.turned(lapack.orgqr(lapack.columns(A), shape.contiguous(casting.resolve_conj(tau)), n))
 
 
 @householder_product.backward_of
@@ -96,7 +96,7 @@ def ormqr(input, tau, other, left=True, transpose=False):
                 f"and {argument} has dtype {title(given)}"
             )
     packed = lapack.columns(input)
-    return lapack.turned(lapack.ormqr(packed, shape.contiguous(tau), lapack.columns(other), left, transpose))
+    return lapack.turned(lapack.ormqr(packed, shape.contiguous(casting.resolve_conj(tau)), lapack.columns(other), left, transpose))
 
 
 @ormqr.backward_of

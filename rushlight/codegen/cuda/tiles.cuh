@@ -93,12 +93,15 @@ template <class T> INLINE f32 dot_of_words(f32 sum, u32 a, u32 b) {
   return fmaf((f32)bits_as<T>((u16)(a >> 16)), (f32)bits_as<T>((u16)(b >> 16)), sum);
 }
 template <> MEMBER f32 dot_of_words<f32>(f32 sum, u32 a, u32 b) { return fmaf(bits_as<f32>(a & 0xffffe000u), bits_as<f32>(b & 0xffffe000u), sum); }
+struct Fragments { u32 a[4], b[2]; };
 template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]) {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  Fragments of[32];
+  shim::gathered(Fragments{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, of);
   for (int half = 0; half < 2; half++)
     for (int j = 0; j < 4; j++) {
-      u32 low = __shfl_sync(~0u, a[2 * half], 4 * g + j), high = __shfl_sync(~0u, a[2 * half + 1], 4 * g + j);
-      u32 left = __shfl_sync(~0u, b[half], 8 * t + j), right = __shfl_sync(~0u, b[half], 8 * t + 4 + j);
+      u32 low = of[4 * g + j].a[2 * half], high = of[4 * g + j].a[2 * half + 1];
+      u32 left = of[8 * t + j].b[half], right = of[8 * t + 4 + j].b[half];
       c[0] = dot_of_words<T>(c[0], low, left); c[1] = dot_of_words<T>(c[1], low, right);
       c[2] = dot_of_words<T>(c[2], high, left); c[3] = dot_of_words<T>(c[3], high, right);
     }

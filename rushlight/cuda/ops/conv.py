@@ -2,6 +2,7 @@
 
 import math
 
+from ..._core.indexing import plain
 from ..._core.tensor import dtypes
 from ...ops import creation, shape
 from ._family import Family, name
@@ -25,13 +26,13 @@ def _geometry(x, places, groups, outputs):
 
 def correlate(x, rows, bias, out, steps, offsets, groups):
     """out[n, o, z, y, x] = bias[o] + sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along a dim are even."""
-    rows = shape.contiguous(rows)
+    x, rows = plain(x), shape.contiguous(plain(rows))
     type = name(x)
     how, side = machinery(type, rows.shape[0] // groups, out.shape[0] * math.prod(out.shape[2:]), on_tensor_cores(type, convolution=True))
     pixels = out.shape[0] * math.prod(out.shape[2:])
     _kernels(
         f"correlate<{type},{sums_in(type)},{how}>", x, (-(-(rows.shape[0] // groups) // side) * -(-pixels // side), min(groups, 65535), 1),
-        x=x, w=rows, bias=None if bias is None else shape.contiguous(bias), out=out, w_stride=math.prod(rows.shape[1:]), parts=1,
+        x=x, w=rows, bias=None if bias is None else shape.contiguous(plain(bias)), out=out, w_stride=math.prod(rows.shape[1:]), parts=1,
         taps=tuple(rows.shape[1:4]), step=tuple(steps), start=tuple(o[0] for o in offsets),
         gap=tuple(o[1] - o[0] if len(o) > 1 else 1 for o in offsets), **_geometry(x, out, groups, rows.shape[0]),
     )  # fmt: skip
@@ -39,6 +40,7 @@ def correlate(x, rows, bias, out, steps, offsets, groups):
 
 def weight_sums(x, grad, window, steps, edges, gaps, groups):
     """The gradient of the weights, (O, C / groups, *window)."""
+    x, grad = plain(x), plain(grad)
     type, outputs, channels = name(x), grad.shape[1], x.shape[1] // groups
     sum = sums_in(type)
     n, pixels = channels * math.prod(window), grad.shape[0] * math.prod(grad.shape[2:])

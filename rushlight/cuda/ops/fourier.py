@@ -4,6 +4,7 @@ import cmath
 import functools
 
 from ..._core.convert import tensor
+from ..._core.indexing import plain
 from ...ops import arithmetic, casting, creation, joining, movement, shape
 from ._family import Family, blocks
 
@@ -51,7 +52,7 @@ def _along_last(x, scale, forward):
 
 def c2c(input, dims, scale, forward):
     """The transform of complex input along ``dims``, times ``scale``."""
-    x = input
+    x = plain(input)
     for i, dim in enumerate(dims):
         moved = shape.contiguous(shape.transpose(x, dim, -1))
         if moved.numel():
