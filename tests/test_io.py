@@ -85,8 +85,8 @@ def test_a_file_of_pytorch_loads(oracle, tmp_path, name):
 def test_pytorch_loads_our_file(oracle, tmp_path, name):
     save(examples(rushlight)[name], tmp_path / "x.pt")
     wanted = plain(examples(oracle)[name])
-    assert plain(oracle.load(tmp_path / "x.pt", weights_only=True)) == wanted
-    assert plain(oracle.load(str(tmp_path / "x.pt"), weights_only=True, mmap=True)) == wanted
+    assert plain(oracle.load(tmp_path / "x.pt", weights_only=True, map_location="cpu")) == wanted
+    assert plain(oracle.load(str(tmp_path / "x.pt"), weights_only=True, map_location="cpu", mmap=True)) == wanted
     assert plain(load(tmp_path / "x.pt")) == wanted
     file = io.BytesIO()
     save(examples(rushlight)[name], file)
@@ -123,7 +123,7 @@ def test_views_share_memory_after_loading(tmp_path):
 def test_a_storage_seen_with_two_types(oracle, tmp_path):
     base = rushlight.arange(4).float()
     save([base, base.view(rushlight.int32)], tmp_path / "x.pt")
-    for found in (load(tmp_path / "x.pt"), oracle.load(tmp_path / "x.pt", weights_only=True)):
+    for found in (load(tmp_path / "x.pt"), oracle.load(tmp_path / "x.pt", weights_only=True, map_location="cpu")):
         found[0][1] = 2.0
         assert found[1][1] == 0x40000000
 

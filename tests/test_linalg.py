@@ -238,6 +238,7 @@ def test_lobpcg(largest):
         np.testing.assert_allclose(a.numpy(force=True) @ to_numpy(X), right.numpy(force=True) @ to_numpy(X) * to_numpy(E), atol=1e-8)
 
 
+@pytest.mark.cpu("its threads")
 def test_same_bits_for_any_number_of_threads():
     before, x = rl.get_num_threads(), rl.randn(40, 30, 30)
     results = []
