@@ -149,10 +149,12 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
         return leaf(t if device_arg(device) == t.place else to_place(t, device_arg(device), False), bool(requires_grad))
     if requires_grad is None:
         requires_grad = needs_grad(t)
+    if device is None and not isinstance(obj, Tensor) and t.place == 0:
+        device = device_of(thread_state().place)     # arrays and buffers go to the default device
     if device is not None and device_arg(device) != t.place:
         if copy is False:
             raise ValueError(f"can't alias tensor on device '{device_of(t.place)}' as one on '{device_of(device_arg(device))}'.")
-        t, copy = to_place(t, device_arg(device), False), False
+        t, copy = to_place(t, device_arg(device), False), None
     if code >= 0 and code != t.code:
         if copy is False:
             raise ValueError(f"can't alias tensor with dtype '{dtype_title(t.code)}' into dtype '{dtype_title(code)}'.")
