@@ -67,10 +67,10 @@ cdef class Signature:
 
 
 def kind_of(value):
-    """The name of a value's type as PyTorch prints it: with its module where it is an extension's (numpy.ndarray)."""
+    """The name of a value's type as PyTorch prints it: with its module where it is an extension's (numpy.ndarray), but for tensors."""
     cdef object kind = type(value)
     cdef bytes name = (<PyTypeObject*>kind).tp_name
-    return name.decode()
+    return kind.__name__ if isinstance(value, Tensor) else name.decode()
 
 
 cdef object wrong_type(str op, str name, int position, str expected, object given):
