@@ -459,12 +459,20 @@ def test_a_fork_leaves_the_default_streams_where_they_were():
 def test_threads_share_one_stream():
     g = generator().manual_seed(0)
     drawn = []
-    threads = [threading.Thread(target=lambda: drawn.extend(rushlight.rand(20_000, generator=g).tolist())) for _ in range(4)]
+
+    def draw():
+        drawn.extend(rushlight.rand(20_000, generator=g, device=g.device).tolist())
+
+    threads = [threading.Thread(target=draw) for _ in range(4)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
-    assert sorted(drawn) == sorted(rushlight.rand(80_000, generator=generator().manual_seed(0)).tolist())
+    g.manual_seed(0)
+    together, drawn = drawn, []
+    for _ in range(4):
+        draw()
+    assert sorted(together) == sorted(drawn)
 
 
 # -- errors --

@@ -85,11 +85,12 @@ def main():
     parser.add_argument("--write", metavar="PAGE", help="keep the table in this page, between its two comments")
     parser.add_argument("--limit", type=float, default=1200, help="seconds for a file")
     parser.add_argument("--order", default="0", help="in which order the stand-in runs a block's threads")
+    parser.add_argument("--quick", action="store_true", help="without the tests marked slow")
     parser.add_argument("--logs", help="folder for the tests' own output")
     given = parser.parse_args()
     outcomes = []
     for file in files(given.files):
-        outcomes.append(run(file, given.limit, ("--order", given.order)))
+        outcomes.append(run(file, given.limit, ("--order", given.order, *(("-m", "not slow") if given.quick else ()))))
         print(outcomes[-1].row(), flush=True)
         if given.logs:
             pathlib.Path(given.logs).mkdir(parents=True, exist_ok=True)
