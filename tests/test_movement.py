@@ -54,6 +54,10 @@ from oracle import rl
     x.repeat_interleave(L([1, 2, 0]), 0)
     x.repeat_interleave(L([1, 2, 0]), dim=0, output_size=3)
     x.repeat_interleave(L([1, 2, 0]), 1)
+    x.repeat_interleave(L([2]), 0, output_size=6)
+    x.repeat_interleave(L([1, 2, 0]), 0, output_size=4).tolist()
+    x.repeat_interleave(2, 0, output_size=6)
+    x.repeat_interleave(2, 0, output_size=5)
     x.repeat_interleave(L([1, 2, 0]))
     x.repeat_interleave(L([2]), 1).shape
     x.repeat_interleave(L(2), 1).shape

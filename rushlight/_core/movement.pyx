@@ -142,10 +142,10 @@ def resize(Tensor t, sizes):
     return t
 
 
-def repeated_positions(Tensor repeats, error):
-    """Position i, repeats[i] times, for each i: int64. Raises error() for a negative count."""
+def repeated_positions(Tensor repeats, total, error):
+    """Position i, repeats[i] times, for each i: int64. total: their sum, or None. Raises error(sum, total), or error(count) for a negative count."""
     if repeats.place:
-        return on_gpu["indexing.repeated_positions"](repeats, error)
+        return on_gpu["indexing.repeated_positions"](repeats, total, error)
     cdef Tensor source = contiguous(repeats)
     cdef const int64_t* counts = <const int64_t*>source.address
     cdef int64_t i, k, n = 0
@@ -153,8 +153,10 @@ def repeated_positions(Tensor repeats, error):
     cdef int64_t* place
     for i in range(source.count):
         if counts[i] < 0:
-            raise error()
+            raise error(counts[i])
         n += counts[i]
+    if total is not None and n != total:
+        raise error(n, total)
     out = empty(I64, 1, &n)
     place = <int64_t*>out.address
     for i in range(source.count):

@@ -177,13 +177,14 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element, or each slice along ``dim``, repeated in place; without ``dim`` the flattened tensor.
 
     repeats: a number, or a tensor with one for each slice. ``repeat_interleave(repeats)`` alone gives the slices'
-    numbers.
+    numbers. output_size: how many slices there are then; a GPU need not be waited for to know it.
+    Raises RuntimeError for a negative number and for an ``output_size`` that is another.
 
     >>> torch.repeat_interleave(torch.tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
     """
     if repeats is None:
-        return _slice_numbers(input)
+        return _slice_numbers(input, output_size)
     if dim is None:
         input, dim = shape.flatten(input), 0
     dim = _wrap(dim, input.ndim)
@@ -193,18 +194,27 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         and repeats.ndim < 2
         and not repeats.dtype.is_floating_point
     ):
-        repeats = int(repeats)
+        repeats = int(repeats) if output_size is None else shape.expand(repeats, (input.shape[dim],))
     if isinstance(repeats, Tensor):
-        return _interleaved(input, repeats, dim)
+        return _interleaved(input, repeats, dim, output_size)
     if repeats < 0:
         raise RuntimeError("Repeats must be non-negative")
+    if output_size is not None and output_size != repeats * input.shape[dim]:
+        raise RuntimeError(f"repeat_interleave: Invalid output_size, expected {repeats * input.shape[dim]} but got {output_size}")
     wide = shape.unsqueeze(input, dim + 1)
     sizes = list(wide.shape)
     sizes[dim + 1] = repeats
     return shape.flatten(shape.clone(shape.expand(wide, sizes)), dim, dim + 1)
 
 
-def _slice_numbers(repeats):
+def _miscounted(found, total=None):
+    """The error for a number of repeats, or for their sum."""
+    if total is None:
+        return RuntimeError(f"repeats can not be negative\n  Found {found}.")
+    return RuntimeError(f"allocated size does not match required size\n  The repeats sum up to {found}, output_size is {total}.")
+
+
+def _slice_numbers(repeats, output_size):
     if repeats.ndim != 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if repeats.dtype.name not in ("int64", "int32"):
@@ -213,12 +223,10 @@ def _slice_numbers(repeats):
             f"\"repeat_interleave_cpu\" not implemented for '{title}'\n  Counts are int64 or int32."
         )
     counts = shape.cast(repeats, _tensor.dtypes()["int64"])
-    return shape.cast(
-        core.repeated_positions(counts, lambda: RuntimeError("repeats can not be negative")), repeats.dtype
-    )
+    return shape.cast(core.repeated_positions(counts, output_size, _miscounted), repeats.dtype)
 
 
-def _interleaved(input, repeats, dim):
+def _interleaved(input, repeats, dim, output_size):
     from .index import index_select
 
     if repeats.ndim != 1:
@@ -228,7 +236,7 @@ def _interleaved(input, repeats, dim):
             "repeats must have the same size as input along dim, but got repeats.size(0) = "
             f"{repeats.shape[0]} and input.size({dim}) = {input.shape[dim]}"
         )
-    return index_select(input, dim, _slice_numbers(repeats))
+    return index_select(input, dim, _slice_numbers(repeats, output_size))
 
 
 # -- the order of dims --

@@ -3,6 +3,7 @@
 from ..._core.tensor import dtypes
 from ...codegen import cuda as codegen
 from ...ops import _indexed, creation, shape
+from ...ops._expect import expect
 from .._kernels import for_core
 from . import scan
 from ._family import Family, blocks, name, width
@@ -15,6 +16,7 @@ _scatter = Family(
     "P target, P values, P offsets, q still, q moving, q still_rank, q moving_rank, 64q sizes, 64q target_stride, 64q value_stride, "
     "64q offset_stride, P keys, P order, q count, q together",
 )
+MOST_COUNT = (1 << 63) - 1
 _CHUNK = 4096  # elements of a mask that a block counts
 _IN_ORDER = 256  # still positions up to here are gone through by one thread
 
@@ -76,15 +78,17 @@ def unravel(positions, sizes, steps=None):
 
 
 @for_core
-def repeated_positions(repeats, error):
-    """Position i, repeats[i] times, for each i: int64. Raises error() for a negative count."""
-    n = repeats.numel()
-    if n == 0:
+def repeated_positions(repeats, total, error):
+    """Position i, repeats[i] times, for each i: int64. Waits for their sum, unless it is given."""
+    if repeats.numel() == 0:
         return _int64(repeats, 0)
-    if repeats.min().item() < 0:
-        raise error()
+    expect(repeats, 0, MOST_COUNT, error)
     ends = repeats.cumsum(0)
-    steps = creation.arange(ends[-1].item(), device=repeats.device)
+    if total is None:
+        total = ends[-1].item()
+    else:
+        expect(ends[-1:], total, total, lambda found: error(found, total))
+    steps = creation.arange(total, device=repeats.device)
     from . import sorting
 
     return sorting.search(shape.contiguous(ends), steps, True, False)
