@@ -40,7 +40,31 @@ def load(name, library, monkeypatch):
         file = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(file)
         patch.delitem(sys.modules, "task")
-        return file.task(**SMALL[name])
+        with library.device("cpu"):  # so that both start from the same numbers
+            task = file.task(**SMALL[name])
+    for field, value in vars(task).items():
+        setattr(task, field, moved(value, library))
+    return task
+
+
+def moved(value, library):
+    """A network, tensor or tuple of tensors on the device under test."""
+    if isinstance(value, tuple):
+        return tuple(moved(x, library) for x in value)
+    return value.to(library.get_default_device()) if isinstance(value, (library.nn.Module, library.Tensor)) else value
+
+
+class Draws:
+    """Asked after a call: did rushlight draw numbers on a GPU in it, which are others than PyTorch's on the CPU?"""
+
+    def __init__(self):
+        self.before = self._state()
+
+    def __bool__(self):
+        return self._state() != self.before
+
+    def _state(self):
+        return rl.cuda.get_rng_state().tolist() if rl.get_default_device().type == "cuda" else None
 
 
 @pytest.fixture(params=SMALL)
@@ -69,38 +93,53 @@ def test_model(tasks):
         for library, task in ((torch, theirs), (rl, ours)):
             library.manual_seed(1)
             task.net.train(training)
+            draws = Draws()
             outputs.append(task.predict())
-        same(outputs[1], outputs[0], f"output, training {training}", scale=20)
+        if not draws:
+            same(outputs[1], outputs[0], f"output, training {training}", scale=20)
 
     losses = [], []
     for kept, library, task in ((losses[0], torch, theirs), (losses[1], rl, ours)):
         library.manual_seed(2)
         for group in task.optimizer.param_groups:  # small steps: Adam turns the rounding error of a gradient near 0 into a step of lr
             group["lr"] = min(group["lr"], 1e-4)
+        draws = Draws()
         kept.extend(task.step().item() for _ in range(5))
-    assert losses[1] == pytest.approx(losses[0], rel=5e-6)
+    assert losses[1] == pytest.approx(losses[0], rel=0.1 if draws else 5e-6)
     assert losses[0][-1] != losses[0][0]
+
+
+def gradients(task, library):
+    """Of every parameter, after a step in float64."""
+    library.manual_seed(3)
+    task.net.double().zero_grad()
+    inputs = [x.double() if x.is_floating_point() else x for x in task.inputs]
+    target = task.target.double() if task.target.is_floating_point() else task.target
+    output = task.net(*inputs)
+    if type(task).__name__ == "Adversaries":
+        output.square().mean().backward()
+    else:
+        task.loss(output, target).backward()
+    return {name: p.grad for name, p in task.net.named_parameters()}
 
 
 def test_gradients_in_double(tasks):
     """In float64, where rounding hides nothing, every parameter's gradient agrees."""
-    gradients = []
-    for library, task in zip((torch, rl), tasks):
-        library.manual_seed(3)
-        task.net.double()
-        inputs = [x.double() if x.is_floating_point() else x for x in task.inputs]
-        target = task.target.double() if task.target.is_floating_point() else task.target
-        output = task.net(*inputs)
-        if type(task).__name__ == "Adversaries":
-            output.square().mean().backward()
-        else:
-            task.loss(output, target).backward()
-        gradients.append({name: p.grad for name, p in task.net.named_parameters()})
+    for training in (True, False):  # without dropout where it draws other numbers
+        for task in tasks:
+            task.net.train(training)
+        rl.manual_seed(3)
+        draws = Draws()
+        expected, found = gradients(tasks[0], torch), gradients(tasks[1], rl)
+        if not draws:
+            break
+    else:
+        pytest.skip("it draws numbers, which on a GPU are others")
     # PyTorch's hardswish and hardsigmoid in float64 multiply by a sixth that is rounded to float32
     tolerance = 1e-6 if type(tasks[0].net).__name__ == "MobileNetV3Small" else 1e-10
-    for name, expected in gradients[0].items():
-        largest = abs(values(expected)).max()
-        assert abs(values(gradients[1][name]) - values(expected)).max() <= tolerance * max(largest, 1e-3), name
+    for name in expected:
+        largest = abs(values(expected[name])).max()
+        assert abs(values(found[name]) - values(expected[name])).max() <= tolerance * max(largest, 1e-3), name
 
 
 def test_runs_as_a_program():
