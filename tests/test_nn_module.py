@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 
 # Public attributes whose order is not compared: one of the libraries lacks them or makes them before ``Module.__init__``.
-ALONE = {"training", "nonlinearity", "activation_relu_or_gelu", "in_features", "dim", "output_device"}
+ALONE = {"training", "nonlinearity", "activation_relu_or_gelu", "in_features", "dim", "output_device", "src_device_obj"}
 
 
 class Values:

@@ -231,7 +231,7 @@ class Multinomial(_OverCategories):
         return ways + (logits.masked_fill((value == 0) & (logits == -math.inf), 0) * value).sum(-1)
 
     def entropy(self):
-        n = rl.tensor(float(self.total_count), dtype=self.probs.dtype)
+        n = rl.tensor(float(self.total_count), dtype=self.probs.dtype, device=self.probs.device)
         values = self._binomial.enumerate_support(expand=False)[1:]
         weights = rl.exp(self._binomial.log_prob(values))
         return self.total_count * self._categorical.entropy() - rl.lgamma(n + 1) + (weights * rl.lgamma(values + 1)).sum((0, -1))

@@ -380,7 +380,7 @@ class VonMises(Parametrized):
             k, r = self.concentration.double(), self._proposal()
             x = rl.empty(shape, dtype=rl.double, device=self.loc.device)
             k, r = k.expand(shape), r.expand(shape)
-            done = rl.zeros(shape, dtype=rl.bool)
+            done = rl.zeros(shape, dtype=rl.bool, device=self.loc.device)
             while not bool(done.all()):
                 u1, u2, u3 = rl.rand((3, *shape), dtype=rl.double, device=self.loc.device).unbind()
                 z = rl.cos(math.pi * u1)

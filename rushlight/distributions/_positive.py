@@ -156,7 +156,7 @@ class InverseGamma(TransformedDistribution):
 
     def __init__(self, concentration, rate, validate_args=None):
         base = Gamma(concentration, rate, validate_args=validate_args)
-        super().__init__(base, PowerTransform(rl.tensor(-1.0, dtype=base.rate.dtype)), validate_args=validate_args)
+        super().__init__(base, PowerTransform(rl.tensor(-1.0, dtype=base.rate.dtype, device=base.rate.device)), validate_args=validate_args)
 
     def expand(self, batch_shape, _instance=None):
         return super().expand(batch_shape, _instance=self._get_checked_instance(InverseGamma, _instance))

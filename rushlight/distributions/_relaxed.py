@@ -41,7 +41,7 @@ class LogitRelaxedBernoulli(_Trials):
             self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         diff = logits - value * self.temperature
-        return rl.as_tensor(self.temperature, dtype=diff.dtype).log() + diff - 2 * diff.exp().log1p()
+        return rl.as_tensor(self.temperature, dtype=diff.dtype, device=diff.device).log() + diff - 2 * diff.exp().log1p()
 
 
 class RelaxedBernoulli(TransformedDistribution):
@@ -117,8 +117,8 @@ class ExpRelaxedCategorical(Distribution):
             self._validate_sample(value)
         k = self._categorical._num_events
         logits, value = broadcast_all(self.logits, value)
-        temperature = rl.as_tensor(self.temperature, dtype=logits.dtype)
-        scale = rl.lgamma(rl.tensor(float(k), dtype=logits.dtype)) + (k - 1) * temperature.log()
+        temperature = rl.as_tensor(self.temperature, dtype=logits.dtype, device=logits.device)
+        scale = rl.lgamma(rl.tensor(float(k), dtype=logits.dtype, device=logits.device)) + (k - 1) * temperature.log()
         score = logits - value * temperature
         return (score - score.logsumexp(dim=-1, keepdim=True)).sum(-1) + scale
 

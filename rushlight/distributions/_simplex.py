@@ -25,7 +25,7 @@ def beta_quantile_slope(x, a, b, nodes=48):
     rule (Takahasi and Mori, 1974) in float64.
     """
     x, a, b = (t.double().unsqueeze(-1) for t in (x, a, b))
-    s = rl.linspace(-3.2, 3.2, nodes, dtype=rl.float64)
+    s = rl.linspace(-3.2, 3.2, nodes, dtype=rl.float64, device=x.device)
     log_v = -rl.log1p(rl.exp(-math.pi * rl.sinh(s)))  # v = 1 / (1 + exp(-pi sinh s))
     log_1v = -rl.log1p(rl.exp(math.pi * rl.sinh(s)))
     weight = (log_v + log_1v).exp() * math.pi * rl.cosh(s) * (s[1] - s[0])
@@ -287,8 +287,8 @@ class Wishart(ExponentialFamily):
         self._set_chi2()
 
     def _set_chi2(self):
-        p = self._event_shape[-1]
-        self._dist_chi2 = Chi2(df=self.df.unsqueeze(-1) - rl.arange(p, dtype=self._unbroadcasted_scale_tril.dtype))
+        chol = self._unbroadcasted_scale_tril
+        self._dist_chi2 = Chi2(df=self.df.unsqueeze(-1) - rl.arange(self._event_shape[-1], dtype=chol.dtype, device=chol.device))
 
     def expand(self, batch_shape, _instance=None):
         names = ("df", *((n, 2) for n in ("_unbroadcasted_scale_tril", "covariance_matrix", "precision_matrix", "scale_tril")))
@@ -332,7 +332,7 @@ class Wishart(ExponentialFamily):
         """A A^T with A lower triangular: roots of chi-squared numbers on the diagonal, normal numbers below (Bartlett, 1933)."""
         p = self._event_shape[-1]
         noise = self._dist_chi2.rsample(sample_shape).clamp(min=rl.finfo(self._dist_chi2.df.dtype).tiny).sqrt().diag_embed(dim1=-2, dim2=-1)
-        i, j = rl.tril_indices(p, p, offset=-1)
+        i, j = rl.tril_indices(p, p, offset=-1, device=noise.device)
         below = rl.randn((*sample_shape, *self._batch_shape, p * (p - 1) // 2), dtype=noise.dtype, device=noise.device)
         noise = noise.flatten(-2).index_copy(-1, i * p + j, below).unflatten(-1, (p, p))
         chol = self._unbroadcasted_scale_tril @ noise
@@ -365,7 +365,7 @@ class Wishart(ExponentialFamily):
 
     def _digammas(self):
         p = self._event_shape[-1]
-        return rl.digamma((self.df / 2).unsqueeze(-1) - rl.arange(p, dtype=self.df.dtype) / 2).sum(-1)
+        return rl.digamma((self.df / 2).unsqueeze(-1) - rl.arange(p, dtype=self.df.dtype, device=self.df.device) / 2).sum(-1)
 
     def entropy(self):
         nu, p = self.df, self._event_shape[-1]

@@ -72,7 +72,7 @@ def tril_matrix_to_vec(mat, diag=0):
     n = mat.shape[-1]
     if not -n <= diag < n:
         raise ValueError(f"diag ({diag}) provided is outside [{-n}, {n - 1}].")
-    i, j = rl.tril_indices(n, n, diag)
+    i, j = rl.tril_indices(n, n, diag, device=mat.device)
     return mat[..., i, j]
 
 
@@ -85,6 +85,6 @@ def vec_to_tril_matrix(vec, diag=0):
             f"The size of last dimension is {k} which cannot be expressed as the lower triangular part of a square D x D matrix."
         )
     n = round(n)
-    i, j = rl.tril_indices(n, n, diag)
+    i, j = rl.tril_indices(n, n, diag, device=vec.device)
     mat = rl.zeros(*vec.shape[:-1], n, n, dtype=vec.dtype, device=vec.device)
     return mat.flatten(-2).index_copy(-1, i * n + j, vec).unflatten(-1, (n, n))

@@ -29,7 +29,7 @@ def pdist(input, p=2):
     """The p-norm distances of all pairs of rows i < j: (N, M) -> (N * (N - 1) / 2)."""
     if input.dim() != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
-    first, second = torch.triu_indices(input.size(0), input.size(0), 1)
+    first, second = torch.triu_indices(input.size(0), input.size(0), 1, device=input.device)
     return torch.linalg.vector_norm(input[first] - input[second], ord=p, dim=-1)
 
 

@@ -45,7 +45,7 @@ class Adafactor(Optimizer):
 
     def _start_state(self, param, grad):
         state = self.state[param]
-        state["step"] = torch.tensor(0.0, dtype=torch.float32)
+        state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
         if grad.dim() > 1:
             state["row_var"] = grad.new_zeros([*grad.shape[:-1], 1])
             state["col_var"] = grad.new_zeros([*grad.shape[:-2], 1, grad.shape[-1]])

@@ -42,9 +42,9 @@ class ASGD(RuleOptimizer):
     def start_state(self, param, group):
         """Also the rate and the share of the next step, as PyTorch keeps them."""
         state = self.state[param]
-        state["step"] = torch.tensor(0.0, dtype=torch.float32)
-        state["eta"] = torch.tensor(float(_get_value(group["lr"])), dtype=torch.float32)
-        state["mu"] = torch.tensor(1.0, dtype=torch.float32)
+        state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
+        state["eta"] = torch.tensor(float(_get_value(group["lr"])), dtype=torch.float32, device="cpu")
+        state["mu"] = torch.tensor(1.0, dtype=torch.float32, device="cpu")
         state["ax"] = self.first_state(param, "ax", group)
         return state
 
@@ -63,5 +63,5 @@ class ASGD(RuleOptimizer):
         hyper = dict(hyper, rate=state["eta"].item(), share=state["mu"].item())
         eta, mu = hyper.pop("next_rate"), hyper.pop("next_share")
         super().update(param, grad, state, names, group, hyper)
-        state["eta"] = torch.tensor(eta, dtype=torch.float32)
-        state["mu"] = torch.tensor(mu, dtype=torch.float32)
+        state["eta"] = torch.tensor(eta, dtype=torch.float32, device="cpu")
+        state["mu"] = torch.tensor(mu, dtype=torch.float32, device="cpu")

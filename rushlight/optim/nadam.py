@@ -51,8 +51,8 @@ class NAdam(RuleOptimizer):
     def start_state(self, param, group):
         """Also the product of all momenta so far."""
         state = self.state[param]
-        state["step"] = torch.tensor(0.0, dtype=torch.float32)
-        state["mu_product"] = torch.tensor(1.0, dtype=torch.float32)
+        state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
+        state["mu_product"] = torch.tensor(1.0, dtype=torch.float32, device="cpu")
         for name in self.state_names(group):
             state[name] = self.first_state(param, name, group)
         return state

@@ -52,7 +52,7 @@ class RuleOptimizer(Optimizer):
             for param in group["params"]:
                 step = self.state.get(param, {}).get("step")
                 if step is not None and not isinstance(step, torch.Tensor):
-                    self.state[param]["step"] = torch.tensor(float(step), dtype=torch.float32)
+                    self.state[param]["step"] = torch.tensor(float(step), dtype=torch.float32, device="cpu")
 
     def step(self, closure=None):
         """One update of every parameter that has a gradient. closure: computes the loss again; its value is returned."""

@@ -21,7 +21,7 @@ def _points(name, M, sym, dtype, device):
 
 
 def _finished(values, M, dtype, requires_grad):
-    values = rl.ones(1, dtype=dtype) if M == 1 else values.to(dtype)
+    values = rl.ones(1, dtype=dtype, device=values.device) if M == 1 else values.to(dtype)
     return values.requires_grad_(requires_grad)
 
 
@@ -101,4 +101,5 @@ def kaiser(M, *, beta=12.0, sym=True, dtype=None, layout=None, device=None, requ
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
     inside = (1 - (2 * n / max(last, 1) - 1) ** 2).clamp(min=0)
-    return _finished(rl.i0(beta * inside.sqrt()) / rl.i0(rl.tensor(float(beta), dtype=rl.float64)), M, dtype, requires_grad)
+    whole = rl.tensor(float(beta), dtype=rl.float64, device=n.device)
+    return _finished(rl.i0(beta * inside.sqrt()) / rl.i0(whole), M, dtype, requires_grad)

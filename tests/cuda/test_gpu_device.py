@@ -518,6 +518,38 @@ def test_losses_with_labels_are_part_of_graphs():
         found.item()
 
 
+# -- what functions make for themselves lies where their operands do, whatever the default device --
+
+MADE = """
+F.pdist(c[:, None])
+D.Beta(c, c).rsample((2,))
+D.Dirichlet(c).rsample()
+D.Gamma(c, c).rsample()
+D.Wishart(c[0] + 4, c.diag()).rsample()
+D.Wishart(c[0] + 4, c.diag()).entropy()
+D.VonMises(c, c).sample()
+D.RelaxedBernoulli(c, c / 4).log_prob(c / 4)
+D.RelaxedOneHotCategorical(c[0], c).log_prob(c / c.sum())
+D.Multinomial(4, c).entropy()
+D.InverseGamma(c, c).log_prob(c)
+D.LKJCholesky(3, c[0]).sample()
+D.LowRankMultivariateNormal(c, c[:, None], c).log_prob(c)
+torch.repeat_interleave(c, c.long(), output_size=6)
+torch.signal.windows.kaiser(5, device="cuda")
+torch.signal.windows.hann(1, device="cuda")
+torch.nn.utils.prune.random_structured(torch.nn.Linear(2, 3, device="cuda"), "weight", 1, 0).weight
+"""
+
+
+@pytest.mark.parametrize("call", MADE.strip().splitlines())
+def test_functions_work_where_their_operands_lie(call):
+    c = torch.tensor([1.0, 2.0, 3.0], device="cuda", requires_grad=True)
+    out = eval(call, {"torch": torch, "F": torch.nn.functional, "D": torch.distributions, "c": c})
+    assert out.is_cuda and out.isfinite().all()
+    if out.requires_grad:
+        out.sum().backward()
+
+
 # -- saving, interchange, mixed precision, several GPUs --
 
 

@@ -258,7 +258,7 @@ class RandomStructured(_Structured):
         count = _count(self.amount, size)
         if not count:
             return default_mask
-        scores = torch.rand(size)
+        scores = torch.rand(size, device=t.device)
         return self._kept(t, size - count, scores).to(default_mask.dtype) * default_mask
 
     @classmethod

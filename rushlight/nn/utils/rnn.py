@@ -205,7 +205,7 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
 
 def pack_sequence(sequences, enforce_sorted=True):
     """Packs a list of tensors (L, *) of different lengths."""
-    lengths = torch.as_tensor([s.size(0) for s in sequences])
+    lengths = torch.as_tensor([s.size(0) for s in sequences], device="cpu")
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
