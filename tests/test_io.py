@@ -484,3 +484,16 @@ def test_what_was_loaded_is_freed_without_a_collection(tmp_path):
         assert len(gc.get_objects()) - before < 20
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "leaky_relu"])
+def test_whole_transformers_pass_between_the_libraries(oracle, tmp_path, activation):
+    """Attention lies where PyTorch has it, activations are functions that files name."""
+    for lib, other in ((rushlight, oracle), (rushlight, rushlight), (oracle, rushlight)):
+        layer = lib.nn.TransformerEncoderLayer(8, 2, 16, activation=getattr(lib.nn.functional, activation)).eval()
+        lib.save(lib.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), tmp_path / "x.pt")
+        found = other.load(tmp_path / "x.pt", weights_only=False)
+        assert type(found).__module__.startswith(other.__name__)
+        x = np.random.RandomState(0).randn(3, 2, 8).astype("f4")
+        mine, theirs = found(other.tensor(x)), layer(lib.tensor(x))
+        assert mine.shape == theirs.shape and found.layers[0].activation is getattr(other.nn.functional, activation)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 import rushlight
 
+from .._core.operator import Operator
 from . import names, options, vocabulary
 from .arrays import array_constructor, set_array_state
 from .errors import UnsafeContent, brief
@@ -111,7 +112,8 @@ def _of_program(module, name):
         for part in name.split("."):
             obj = vars(obj).get(part) if isinstance(obj, (types.ModuleType, type)) else None
     else:
-        return None
+        obj = vars(rushlight).get(name) if module == package else None
+        return Constructor(f"{module}.{name}", value=obj) if isinstance(obj, Operator) else None
     if isinstance(obj, type) and issubclass(obj, _our_bases()):
         return blank_constructor(obj)
     if module == f"{package}.nn.functional" and callable(obj):

@@ -275,7 +275,9 @@ class Pickler:
         except TypeError as error:
             raise _cannot_save(obj, error) from None
         if isinstance(parts, str):
-            self._global(obj.__module__, parts)
+            functional = getattr(rushlight.nn.functional, parts, None) is obj
+            home = f"{names.OURS}.nn.functional" if functional else names.OURS  # of an operator, which names none
+            self._global(getattr(obj, "__module__", None) or home, parts)
             self._remember(obj)
             return
         function, arguments, state, items, pairs = (*parts, None, None, None)[:5]

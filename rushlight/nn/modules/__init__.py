@@ -48,6 +48,10 @@ from .sparse import *  # noqa: F403
 from .transformer import *  # noqa: F403
 from .upsampling import *  # noqa: F403
 
+# Where files and programs look for it.
+activation.MultiheadAttention = attention.MultiheadAttention
+attention.MultiheadAttention.__module__ = activation.__name__
+
 # One line each, not a loop: type checkers read these.
 __all__ = ["Module"]
 __all__ += activation.__all__
