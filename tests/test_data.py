@@ -18,6 +18,9 @@ from rushlight.utils import data as ours
 Point = namedtuple("Point", "x y")
 
 
+FORKED = pytest.mark.cpu("samples that are made there, by processes that are forked or from its random bits")
+
+
 def plain(value):
     """``value`` with tensors as lists, so that both libraries' results can be compared."""
     if hasattr(value, "tolist"):
@@ -105,6 +108,7 @@ def seeded(library):
 # ---- the same order, batches and draws as PyTorch
 
 
+@FORKED
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_order_and_draws_equal_pytorch(oracle, workers):
     results = []
@@ -115,6 +119,7 @@ def test_order_and_draws_equal_pytorch(oracle, workers):
     assert results[0] == results[1]
 
 
+@FORKED
 @pytest.mark.parametrize("workers", [0, 1, 3])
 @pytest.mark.parametrize("length", [5, 0])
 def test_streams_equal_pytorch(oracle, workers, length):
@@ -125,6 +130,7 @@ def test_streams_equal_pytorch(oracle, workers, length):
     assert results[0] == results[1]
 
 
+@FORKED
 def test_persistent_workers_equal_pytorch(oracle):
     results = []
     for library, data in libraries(oracle):
@@ -151,7 +157,7 @@ SAMPLERS = {
 }
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", [pytest.param(s, marks=FORKED) if s == "weighted" else s for s in SAMPLERS])
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_samplers_over_gathered_data_equal_pytorch(oracle, sampler, drop_last):
     results = []
@@ -162,7 +168,7 @@ def test_samplers_over_gathered_data_equal_pytorch(oracle, sampler, drop_last):
         for dataset in (table, first, data.ConcatDataset([second, first]), data.StackDataset(x=table, y=table)):
             order = SAMPLERS[sampler](data, len(dataset) if dataset is not first else 7)
             loader = data.DataLoader(dataset, 4, sampler=order, drop_last=drop_last)
-            results.append([[plain(batch) for batch in loader] for _ in range(2)] + [library.rand(1).item()])
+            results.append([[plain(batch) for batch in loader] for _ in range(2)] + [library.rand(1, device="cpu").item()])
     half = len(results) // 2
     assert results[:half] == results[half:]
 
@@ -291,6 +297,7 @@ def test_subset_that_overrides_reading_must_override_both():
 # ---- faults
 
 
+@FORKED
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_error_names_the_sample(workers):
     def fault():
@@ -304,12 +311,14 @@ def test_an_error_names_the_sample(workers):
         assert str(info.value).startswith("Caught KeyError in DataLoader worker process 1.\nOriginal Traceback")
 
 
+@FORKED
 def test_a_dead_worker_is_reported_with_its_sample():
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid\(s\) \d+\) exited unexpectedly") as info:
         list(ours.DataLoader(Slow(lambda: os.kill(os.getpid(), signal.SIGKILL)), 4, num_workers=2))
     assert "was killed" in str(info.value) and "reading sample 5 (place 1 of batch 1)" in str(info.value)
 
 
+@FORKED
 @pytest.mark.parametrize("thread_safe", [False, True])
 def test_a_timeout_names_the_sample(thread_safe):
     dataset = Slow(lambda: time.sleep(3))
@@ -325,6 +334,7 @@ def test_what_cannot_be_pickled_is_reported():
         list(ours.DataLoader(range(4), 2, num_workers=1, collate_fn=lambda batch: (lambda: batch)))
 
 
+@FORKED
 def test_workers_are_gone_after_the_epoch_and_after_a_break():
     for leave in (False, True):
         iterator = iter(ours.DataLoader(Slow(lambda: None), 2, num_workers=2))
@@ -357,6 +367,7 @@ def test_threads_serve_built_in_and_thread_safe_data():
     assert not iter(ours.DataLoader(table, num_workers=1, worker_init_fn=print, timeout=5))._threads
 
 
+@FORKED
 def test_worker_info_and_init_function():
     class Who(ours.Dataset):
         def __len__(self):
@@ -374,11 +385,13 @@ def test_worker_info_and_init_function():
     assert rows[1][2][0] - rows[0][2][0] == 1 and ours.get_worker_info() is None
 
 
+@FORKED
 def test_out_of_order_gives_every_batch_once():
     loader = ours.DataLoader(range(20), 3, num_workers=3, in_order=False)
     assert sorted(index for batch in loader for index in batch.tolist()) == list(range(20))
 
 
+@FORKED
 def test_tensors_of_all_kinds_come_through_a_process():
     class Kinds(ours.Dataset):
         def __len__(self):
@@ -453,6 +466,7 @@ def test_workers_do_not_outlive_a_killed_program():
 # ---- resuming, and draws that do not depend on the number of workers
 
 
+@FORKED
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("own_generator", [False, True])
 @pytest.mark.parametrize("gathered", [False, True])
@@ -516,6 +530,7 @@ def test_resuming_a_stream():
     assert [plain(batch) for batch in loader] == [[2, 3], [4, 5], [6, 7], [8]]
 
 
+@FORKED
 def test_seed_per_sample_does_not_depend_on_the_workers():
     results = []
     for workers in (0, 1, 3):
@@ -532,6 +547,7 @@ def test_seed_per_sample_does_not_depend_on_the_workers():
     assert results[0][-1][:2] == (random.random(), np.random.rand())
 
 
+@FORKED
 def test_loaders_can_be_pickled_and_copied():
     import copy
     import pickle
