@@ -162,6 +162,7 @@ def gesdd(x, job):
     a, v, s = lapack.columns(x), lapack.empty(x, *x.shape[:-2], n, n), _values(x, n)
     info = lapack.integers(x.shape[:-2], like=x)
     _run("singular", a, s, v, m=m, n=n, info=info)
+    info = info.masked_fill(s.isnan().any(-1), -4)  # LAPACK's number for a NaN among the elements
     s, order = s.sort(-1, descending=True)
     if job == b"N":
         return a, s, v, info
