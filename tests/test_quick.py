@@ -5,6 +5,7 @@ import pytest
 import rushlight as rl
 from rushlight.ops._define import registry
 
+QUICK = pytest.mark.cpu("the quick ways are for tensors on the CPU")
 A = rl.arange(24.0).reshape(4, 6) * 7 % 11
 I = rl.tensor([[0, 3], [2, 2], [1, 0], [3, 3]])
 V = rl.tensor([2, 0, 2])
@@ -163,6 +164,7 @@ def test_every_quick_way_is_here():
 
 
 @pytest.mark.parametrize("name", CALLS)
+@QUICK
 def test_same_as_the_definition(name, monkeypatch):
     names = {"A": A, "I": I, "V": V, "W": W}
     fast = [seen(answer(call, names)) for call in calls(name)]
@@ -173,6 +175,7 @@ def test_same_as_the_definition(name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", CALLS)
+@QUICK
 def test_same_gradients_as_the_definition(name, monkeypatch):
     def gradients():
         found = []
