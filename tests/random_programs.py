@@ -138,8 +138,8 @@ def run(L, seed):
         x, y = pool[i % len(pool)], pool[j % len(pool)]
         if name in WRITES and _undefined(name, x, y):
             continue
-        x.grad_fn  # noqa: B018  (PyTorch refuses to write to a view of what began to require a gradient, until somebody looks at this)
         try:
+            x.grad_fn  # noqa: B018  (PyTorch refuses to write to a view of what began to require a gradient, until somebody looks at this)
             out = call(L, x, y, d % x.dim() if x.dim() else 0, r)
         except (RuntimeError, IndexError, ValueError) as error:
             events.append((name, type(error).__name__))

@@ -31,6 +31,7 @@ cdef extern from "Python.h":
     object PyVectorcall_Call(object callable, object args, object kwargs)
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i)
+    PyObject** PySequence_Fast_ITEMS(list values)
     object PyMethod_New(object function, object self)
     object PyObject_Vectorcall(object callable, PyObject** args, size_t n, PyObject* kwnames)
 

@@ -204,7 +204,7 @@ cdef class Pointwise(Operator):
         cdef PyObject* values[MAX_PARAMETERS]
         cdef Call c
         cdef Program p
-        cdef list outputs
+        cdef object result
         if kwnames is not None and "out" in kwnames:
             return self.call_out(args, n, kwnames)
         p = self.plain_call(args, n, &c) if kwnames is None else None
@@ -215,9 +215,8 @@ cdef class Pointwise(Operator):
                 return self.with_numbers(self, args, n, kwnames)
             if kwnames is None and n == self.n_plain:
                 self.remember_plain(args, n, p)
-        outputs = []
-        compute(p, &c, outputs, self.label if c.operands[c.n - 1].tensor == NULL else self.label_tensor)
-        return outputs[0] if p.n_out == 1 else tuple(outputs)
+        result = compute(p, &c, self.label if c.operands[c.n - 1].tensor == NULL else self.label_tensor)
+        return result if p.n_out == 1 else tuple(<list>result)
 
     cdef int remember_plain(self, PyObject** args, Py_ssize_t n, Program p) except -1:
         """Keeps p for plain_call() if the call was of its kind."""
@@ -242,7 +241,7 @@ cdef class Pointwise(Operator):
         cdef list outputs = []
         cdef list names = []
         cdef int i, k = 0
-        cdef object out = None
+        cdef object result, out = None
         for i in range(n):
             rest[i] = args[i]
         for i in range(len(kwnames)):
@@ -257,8 +256,8 @@ cdef class Pointwise(Operator):
         if p is None:
             return self.with_numbers(self, args, n, kwnames)
         if out is None:
-            compute(p, &c, outputs, self.label)
-            return outputs[0] if p.n_out == 1 else tuple(outputs)
+            result = compute(p, &c, self.label)
+            return result if p.n_out == 1 else tuple(<list>result)
         if thread_state().grad:
             for i in range(c.n):
                 if c.operands[i].tensor != NULL and needs_grad(<Tensor>c.operands[i].tensor):
@@ -365,27 +364,35 @@ cdef int fill_call(Program p, Call* c, list values) except -1:
 def call_program(Program p, tuple values):
     """The first output of a program of tensors and numbers, recorded."""
     cdef Call c
-    cdef list outputs = [], keep = list(values)
+    cdef list keep = list(values)
+    cdef object result
     fill_call(p, &c, keep)
-    compute(p, &c, outputs, p.name)
-    return outputs[0]
+    result = compute(p, &c, p.name)
+    return result if p.n_out == 1 else result[0]
 
 
-cdef int compute(Program p, Call* c, list outputs, str label) except -1:
-    """Runs the program and, while recording, leaves a node."""
+cdef object compute(Program p, Call* c, str label):
+    """Runs the program and, while recording, leaves a node. Returns the output, or a list of several."""
     cdef int mask = 0
-    cdef PointwiseNode node
+    cdef PointwiseNode node = None
+    cdef Tensor out
+    cdef PyObject* made
+    cdef list outputs
     if thread_state().grad:
         mask = differentiable_mask(p, c)
-    if mask == 0:
-        return run_program(p, c.operands, outputs, False)
-    node = None
-    if category(p.codes[0]) >= 2:
+    if mask and category(p.codes[0]) >= 2:
         node = PointwiseNode.record(p, c, mask, label)
-    run_program(p, c.operands, outputs, False)
+    out = run_dense(p, c.operands) if p.n_out == 1 else None
+    if out is None:
+        outputs = []
+        run_program(p, c.operands, outputs, False)
+        if node is not None:
+            node.finish(c, PySequence_Fast_ITEMS(outputs), p.n_out)
+        return outputs[0] if p.n_out == 1 else outputs
+    made = <PyObject*>out
     if node is not None:
-        node.finish(c, outputs)
-    return 0
+        node.finish(c, &made, 1)
+    return out
 
 
 include "pointwise_node.pxi"

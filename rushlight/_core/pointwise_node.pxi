@@ -35,12 +35,12 @@ cdef class PointwiseNode(Node):
             link(node, tuple([<object>c.source[i] for i in range(c.n) if mask >> i & 1]))
         return node
 
-    cdef int finish(self, Call* c, list outputs) except -1:
-        """Saves the results that the gradient reads, notes shapes that differ from the result's, and gives the results their history."""
+    cdef int finish(self, Call* c, PyObject** outputs, int n) except -1:
+        """Saves those of the n results that the gradient reads, notes shapes that differ from the result's, and gives the results their history."""
         cdef Tensor out = <Tensor>outputs[0]
         cdef Tensor t
         cdef int i
-        self.n_outputs = len(outputs)
+        self.n_outputs = n
         for i in range(c.n):
             if self.mask >> i & 1:
                 t = <Tensor>c.source[i]
@@ -51,7 +51,7 @@ cdef class PointwiseNode(Node):
             for i in range(self.gradient.n):
                 if self.gradient.kind[i] == 2:
                     self.saved[i] = save_result(<Tensor>outputs[self.gradient.index[i]], self.gradient.index[i])
-        for i in range(len(outputs)):
+        for i in range(n):
             if category((<Tensor>outputs[i]).code) >= 2:
                 set_history(<Tensor>outputs[i], self, i)
         return 0
@@ -108,7 +108,8 @@ cdef class PointwiseNode(Node):
             outputs = g.eager(keep)
         elif g.program is not None:
             fill_call(g.program, &c, keep)
-            compute(g.program, &c, outputs, g.program.name)
+            v = compute(g.program, &c, g.program.name)
+            outputs = [v] if g.program.n_out == 1 else <list>v
         for i in range(len(g.results)):
             r = g.results[i]
             v = zero_gradient(grads) if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]

@@ -234,6 +234,36 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
     return 0
 
 
+cdef Tensor run_dense(Program p, Operand* operands):
+    """The only output of a small call whose tensors lie dense on the CPU, in one shape and in the program's dtypes; None for any other call."""
+    cdef char* ptr[MAX_OPERANDS]
+    cdef int64_t[MAX_OPERANDS] inner
+    cdef int64_t[MAX_OPERANDS] outer
+    cdef Tensor t, first = None
+    cdef uint64_t key = 0
+    cdef int i
+    for i in range(p.n_in):
+        inner[1 + i], outer[1 + i] = p.itemsize[1 + i], 0
+        if operands[i].tensor == NULL:
+            ptr[1 + i], inner[1 + i] = operands[i].number, 0
+            key |= <uint64_t>1 << (2 * (1 + i))
+            continue
+        t = <Tensor>operands[i].tensor
+        if t.code != p.codes[1 + i] or t.flags & (CONTIGUOUS | CONJ | NEG) != CONTIGUOUS or t.place:
+            return None
+        if first is None:
+            first = t
+        elif t.ndim != first.ndim or memcmp(t.sizes, first.sizes, t.ndim * sizeof(int64_t)) != 0:
+            return None
+        ptr[1 + i] = t.address
+    if first is None or first.count == 0 or first.count >= GRAIN // 4:
+        return None
+    t = empty(p.codes[0], first.ndim, first.sizes)
+    ptr[0], inner[0], outer[0] = t.address, p.itemsize[0], 0
+    p.kernel(key)(ptr, inner, outer, t.count, 1)
+    return t
+
+
 cdef bint _turn(Loop* loop, int item) noexcept nogil:
     """Is this a transposed copy (the output dense along the inner dim, the input along another)? Then that one becomes the second."""
     cdef int d, o
