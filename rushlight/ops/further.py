@@ -164,11 +164,11 @@ add_method("const_data_ptr", _const_data_ptr)
 
 
 def _storage_type(self):
-    """The class of the tensor's typed storage, such as ``torch.FloatStorage``."""
+    """The class of the tensor's typed storage, such as ``torch.FloatStorage``; None for a dtype that has none (uint16 ...)."""
     from .. import storage
     from ..io.tensors import STORAGES
 
-    return getattr(storage, STORAGES[str(self.dtype).rpartition(".")[2]])
+    return getattr(storage, STORAGES.get(str(self.dtype).rpartition(".")[2], ""), None)
 
 
 add_method("storage_type", _storage_type)
