@@ -141,3 +141,16 @@ def test_order_of_dims():
     assert single.dim_order(ambiguity_check=[rl.contiguous_format]) == (0, 1, 2, 3)
     with pytest.raises(TypeError, match="ambiguity_check"):
         single.dim_order(ambiguity_check="yes")
+
+
+def test_the_imaginary_part_of_a_conjugate_is_a_negated_view():
+    x = rl.tensor([-1 + 1j, 3 - 3j])
+    part = x.conj().imag
+    assert part.is_neg() and part.tolist() == [-1.0, 3.0] and part.resolve_neg().is_neg() is False
+    part[0] = 5
+    assert x.tolist() == [-1 - 5j, 3 - 3j]
+    z = rl.tensor([1 + 2j, -3j], requires_grad=True)
+    z.conj().imag.square().sum().backward()
+    assert z.grad.tolist() == [4j, -6j]
+    t = rl.ones(2, requires_grad=True)
+    assert rl._neg_view(t).sum().item() == -2 and rl.autograd.grad(rl._neg_view(t).sum(), t)[0].tolist() == [-1.0, -1.0]
