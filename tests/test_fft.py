@@ -174,3 +174,8 @@ def test_large_transforms_do_not_depend_on_threads_or_strides():
     finally:
         rl.set_num_threads(before)
     assert all(rl.equal(results[0], r) for r in results[1:])
+
+
+def test_frequencies_of_no_samples_and_on_a_device():
+    assert rl.fft.fftfreq(0).tolist() == [] and rl.fft.rfftfreq(0).isnan().tolist() == [True]
+    assert rl.fft.fftfreq(4, device="meta").is_meta and rl.fft.rfftfreq(4, device="meta").shape == (3,)

@@ -355,3 +355,9 @@ def test_reflectors_with_a_conjugation_still_to_be_done():
     own = a.resolve_conj(), tau.resolve_conj()
     assert rl.equal(rl.linalg.householder_product(a, tau), rl.linalg.householder_product(*own))
     assert rl.equal(rl.ormqr(a, tau, a), rl.ormqr(*own, own[0]))
+
+
+def test_lu_unpack_wants_as_many_pivots_as_rows():
+    """PyTorch reads past the end of them."""
+    with pytest.raises(RuntimeError, match="3 by 3 matrices have 3 pivots"):
+        rl.lu_unpack(rl.eye(3), rl.ones(2, dtype=rl.int32))

@@ -65,7 +65,7 @@ def embedding_bag(
     if per_sample_weights is not None and mode != "sum":
         raise NotImplementedError(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
-            f"mode='{mode}'). Please open a feature request on GitHub."
+            f"mode='{mode}').\n  Leave them out, or scale the rows of F.embedding and reduce those."
         )
     input, offsets, per_sample_weights = _bags(input, offsets, per_sample_weights)
     _checked_indices(input, "embedding_bag")

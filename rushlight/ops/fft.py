@@ -277,17 +277,18 @@ fft, ifft, rfft, irfft = (globals()[n] for n in ("fft", "ifft", "rfft", "irfft")
 def fft_fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
     """The frequencies of the places of :func:`fft`'s result for ``n`` samples ``d`` apart."""
     places = list(range((n + 1) // 2)) + list(range(-(n // 2), 0))
-    return _frequencies(places, n, d, dtype, requires_grad)
+    return _frequencies(places, n * d, dtype, device, requires_grad)
 
 
 @composite(where="fft")
 def fft_rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
     """The frequencies of the places of :func:`rfft`'s result."""
-    return _frequencies(list(range(n // 2 + 1)), n, d, dtype, requires_grad)
+    return _frequencies(list(range(n // 2 + 1)), n * d, dtype, device, requires_grad)
 
 
-def _frequencies(places, n, d, dtype, requires_grad):
-    out = exchange.tensor(places, dtype=dtype or _tensor.get_default_dtype()) * (1.0 / (n * d))
+def _frequencies(places, span, dtype, device, requires_grad):
+    """Places divided by the time that the samples span; none span no time, and have no frequency but an undefined one."""
+    out = exchange.tensor(places, dtype=dtype or _tensor.get_default_dtype(), device=device) * (1.0 / span if span else math.inf)
     return out.requires_grad_() if requires_grad else out
 
 
