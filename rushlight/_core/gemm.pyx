@@ -18,9 +18,15 @@ from rushlight._core.threads cimport num_threads, parallel_for
 cdef extern from *:
     """
     #include <stdlib.h>
+    #include <sys/mman.h>
+    #ifndef MADV_HUGEPAGE
+    #define MADV_HUGEPAGE 0
+    #endif
     #define rl_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
     """
     int posix_memalign(void**, size_t, size_t) nogil
+    int madvise(void*, size_t, int) nogil
+    int MADV_HUGEPAGE
     void* exchange "rl_exchange"(void**, void*) nogil
 
 cdef enum:
@@ -487,6 +493,7 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef enum:
     SPARES = 16
+    HUGE_PAGE = 2097152
     SMALL_BYTES = 2097152  # the largest that all but the first place keep
 
 cdef void* _spares[SPARES]  # their first 64 bytes hold their size
@@ -501,8 +508,11 @@ cdef char* _take(int64_t size) noexcept nogil:
         if block != NULL and (<int64_t*>block)[0] >= size:
             return block + 64
         free(block)
-    if posix_memalign(&fresh, 64, size + 64) != 0:
+    cdef bint large = size >= HUGE_PAGE  # a panel then lies on one page instead of eight
+    if posix_memalign(&fresh, HUGE_PAGE if large else 64, size + 64) != 0:
         return NULL
+    if large:
+        madvise(fresh, size + 64, MADV_HUGEPAGE)
     (<int64_t*>fresh)[0] = size
     return <char*>fresh + 64
 
