@@ -125,6 +125,12 @@ cdef bint fits(int64_t largest_a, int64_t largest_b, int64_t k) noexcept nogil:
     return a < 100 and b < 100 and a + b < room
 
 
+cdef struct Sums:  # in pieces, one for each pair of panels, so that a call of the kernel finds its own on few pages and in many sets of a cache
+    char* data
+    int64_t row  # bytes from one panel of a to the next
+    int64_t piece
+
+
 cdef struct Block:
     const Kernels* kernels
     int64_t m  # sizes of the block
@@ -346,13 +352,14 @@ cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:
 cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int64_t rows, int64_t columns) noexcept nogil:
     """The tile whose first panels are ``row`` of a and ``column`` of b."""
     cdef const Kernels* kernels = block.kernels
-    cdef char* sums = memory
+    cdef Sums sums
     cdef char* packed_b = block.packed_b
-    cdef int64_t panels_b = block.panels_b, first_b = column
-    cdef int64_t wide = kernels.columns * kernels.sum, stride = columns * wide, i
+    cdef int64_t panels_b = block.panels_b, first_b = column, i
+    sums.piece = kernels.rows * kernels.columns * kernels.sum
+    sums.row, sums.data = columns * sums.piece, memory
     if block.sums != NULL:
-        stride = block.panels_b * wide
-        sums = block.sums + row * kernels.rows * stride + column * wide
+        sums.row = block.panels_b * sums.piece
+        sums.data = block.sums + row * sums.row + column * sums.piece
     if block.late_a:
         _pack_a(block, row, row + rows)
     if block.late_b:
@@ -362,7 +369,7 @@ cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int
             block.result = OUT_OF_RANGE
             return
     if block.units == 0:
-        memset(sums, 0, rows * kernels.rows * stride)
+        memset(sums.data, 0, rows * sums.row)
     cdef int64_t whole_rows = 0, whole_columns = 0
     if block.direct:
         whole_rows = min(rows, block.m // kernels.rows - row)
@@ -370,14 +377,14 @@ cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int
         _start_panels(block, row, column, whole_rows, whole_columns)
     enter(kernels)
     for i in range(_panels(block.units, kernels.stretch)):
-        _run_stretch(block, packed_b, panels_b, first_b, row, column, rows, columns, i * kernels.stretch, sums, stride, whole_rows,
+        _run_stretch(block, packed_b, panels_b, first_b, row, column, rows, columns, i * kernels.stretch, &sums, whole_rows,
                      whole_columns)
     leave(kernels)
     if block.last:
         if whole_columns == 0:
             whole_rows = 0
-        _finish(block, row, column, whole_rows, rows, 0, columns, sums, stride)
-        _finish(block, row, column, 0, whole_rows, whole_columns, columns, sums, stride)
+        _finish(block, row, column, whole_rows, rows, 0, columns, &sums)
+        _finish(block, row, column, 0, whole_rows, whole_columns, columns, &sums)
 
 
 cdef bint _is_direct(Block* block) noexcept nogil:
@@ -408,20 +415,22 @@ cdef void _start_panels(Block* block, int64_t row, int64_t column, int64_t rows,
 
 
 cdef void _finish(Block* block, int64_t row, int64_t column, int64_t first_row, int64_t end_row, int64_t first_column, int64_t end_column,
-                  char* sums, int64_t stride) noexcept nogil:
-    """Some panels of a tile become elements of c."""
+                  const Sums* sums) noexcept nogil:
+    """Some pieces of a tile become elements of c."""
     cdef const Kernels* kernels = block.kernels
-    cdef int64_t y = (row + first_row) * kernels.rows, x = (column + first_column) * kernels.columns
-    cdef int64_t high = min((row + end_row) * kernels.rows, block.m) - y, wide = min((column + end_column) * kernels.columns, block.n) - x
-    if high > 0 and wide > 0:
-        (<finish_t>kernels.functions[FINISH])(
-            sums + first_row * kernels.rows * stride + first_column * kernels.columns * kernels.sum, stride,
-            block.c + y * block.c_row + x * kernels.itemsize, block.c_row,
-            block.added.data + y * block.added.row + x * block.added.column, block.added.row, block.added.column, high, wide, block.factors)
+    cdef int64_t i, j, y, x
+    for i in range(first_row, end_row):
+        for j in range(first_column, end_column):
+            y, x = (row + i) * kernels.rows, (column + j) * kernels.columns
+            (<finish_t>kernels.functions[FINISH])(
+                sums.data + i * sums.row + j * sums.piece, kernels.columns * kernels.sum,
+                block.c + y * block.c_row + x * kernels.itemsize, block.c_row,
+                block.added.data + y * block.added.row + x * block.added.column, block.added.row, block.added.column,
+                min(kernels.rows, block.m - y), min(kernels.columns, block.n - x), block.factors)
 
 
 cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t first_b, int64_t row, int64_t column, int64_t rows,
-                       int64_t columns, int64_t start, char* sums, int64_t stride, int64_t whole_rows, int64_t whole_columns) noexcept nogil:
+                       int64_t columns, int64_t start, const Sums* sums, int64_t whole_rows, int64_t whole_columns) noexcept nogil:
     """Add a stretch of k, from unit ``start`` on, to the sums of a tile. Its ``whole_rows`` x ``whole_columns`` first panels lie in c.
 
     ``packed_b`` has ``panels_b`` panels, of which the tile's begin with ``first_b``. Each call of the kernel also prefetches the panel of a
@@ -451,7 +460,7 @@ cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t f
             if i < whole_rows and j < whole_columns:
                 multiply(a, b, c + i * kernels.rows * block.c_row + j * across, block.c_row, units, fresh and not block.adds, soon_a, part_b)
             else:
-                multiply(a, b, sums + i * kernels.rows * stride + j * across, stride, units, fresh, soon_a, part_b)
+                multiply(a, b, sums.data + i * sums.row + j * sums.piece, across, units, fresh, soon_a, part_b)
             a += room * high
         b += room * wide
 
