@@ -1,0 +1,211 @@
+"""All that a machine with a GPU can show, within a time limit: for a machine that one has for minutes only, and without a package index.
+
+    python tools/gpu.py --seconds 540 --out report
+
+builds the package in place for the interpreter that runs this, then takes the stages of :data:`STAGES` in turn, the most telling first,
+each with a share of the time that is left. A stage that fails, hangs or is missing something does not stop the next. The folder then
+holds ``report.md`` (a table and each stage's last lines), ``failures.log`` and, where PyTorch for CUDA is installed, ``benchmarks.md``.
+Where there is no GPU, the stand-in of tests/cuda takes its place: so this script is itself tested (``--stages``).
+"""
+
+import argparse
+import concurrent.futures
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+import standin
+
+ROOT = standin.ROOT
+# Files in the order in which they tell most about hardware that the stand-in cannot.
+FIRST = """
+test_gpu_device test_laws test_reductions test_contraction test_conv test_attention test_movement test_index test_scan
+test_sorting test_training test_programs test_normalization test_recurrent test_random test_optim test_pool test_linalg test_fft
+test_data test_io test_robustness
+""".split()
+
+STANDIN = f"import sys; sys.path.insert(0, {str(ROOT / 'tests' / 'cuda')!r}); import standin; standin.activate()\n"
+
+SANITIZED = """
+import rushlight as torch
+F, x = torch.nn.functional, torch.randn(70, 130, device="cuda", requires_grad=True)
+image = torch.randn(2, 8, 17, 19, device="cuda", requires_grad=True)
+y = (x.softmax(1) @ x.t()).exp().sum(0).cumsum(0).sort().values + F.layer_norm(x, (130,)).sum(1)
+y = y.sum() + x.t().contiguous()[torch.arange(9, device="cuda")].sum() + x.half().matmul(x.t().half()).float().mean()
+z = F.max_pool2d(F.conv2d(image, torch.randn(4, 8, 3, 3, device="cuda")), 2)
+q = torch.randn(1, 2, 40, 64, device="cuda", dtype=torch.bfloat16)
+(y + z.sum() + F.scaled_dot_product_attention(q, q, q, is_causal=True).float().sum()).backward()
+torch.cuda.synchronize()
+"""
+
+HOST_TIME = """
+import time, statistics, {library} as torch
+a, b = torch.randn(10, device="cuda"), torch.randn(10, device="cuda")
+r = a.clone().requires_grad_()
+for name, call in (("a + b", lambda: a + b), ("a + b recorded", lambda: r + b)):
+    seen = []
+    for _ in range(50):
+        start = time.perf_counter()
+        for _ in range(200):
+            call()
+        seen.append((time.perf_counter() - start) / 200)
+        torch.cuda.synchronize()
+    print(f"{library}: {{name}} on 10 floats, host: {{1e6 * statistics.median(seen):.2f}} us")
+"""
+
+FIRST_USE = """
+import time, rushlight as torch
+x = torch.randn(64, 64, device="cuda"); torch.cuda.synchronize()
+for name, call in (("add", lambda: x + x), ("exp", lambda: x.exp()), ("sum", lambda: x.sum(1)), ("softmax", lambda: x.softmax(1)),
+                   ("layer_norm", lambda: torch.nn.functional.layer_norm(x, (64,))), ("matmul", lambda: x @ x)):
+    start = time.perf_counter(); call(); torch.cuda.synchronize()
+    print(f"first {name}: {1e3 * (time.perf_counter() - start):.1f} ms")
+"""
+
+LIMITS = """
+import torch, time
+a = torch.empty(1 << 30, device="cuda"); b = torch.empty_like(a); m = torch.randn(8192, 8192, device="cuda")
+def timed(call, n=10):
+    call(); torch.cuda.synchronize(); start = time.perf_counter()
+    for _ in range(n): call()
+    torch.cuda.synchronize(); return (time.perf_counter() - start) / n
+print(torch.__version__, torch.cuda.get_device_name(), "copy", round(8 * a.numel() / timed(lambda: b.copy_(a)) / 1e9), "GB/s")
+for t in (torch.bfloat16, torch.float16, torch.float32):
+    c = m.to(t); print("product 8192", t, round(2 * 8192**3 / timed(lambda: c @ c) / 1e12, 1), "TFLOP/s")
+"""
+
+
+class Run:
+    """What the stages share: options, the time that is left, what was found."""
+
+    def __init__(self, options):
+        self.options, self.end = options, time.monotonic() + options.seconds
+        self.out = pathlib.Path(options.out).resolve()
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.found, self.failures = [], []
+
+    def left(self):
+        """Seconds."""
+        return self.end - time.monotonic()
+
+    def command(self, *command, share=1.0, env=None):
+        """(exit status or None if it took too long, output) of a command that may use this share of the time left."""
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **(env or {})}
+        try:
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=max(self.left() * share, 1), env=env)
+            return done.returncode, done.stdout + done.stderr
+        except subprocess.TimeoutExpired as error:
+            return None, (error.stdout or b"").decode(errors="replace") + "\ncut: it took longer than its share of the time"
+        except FileNotFoundError as error:
+            return None, str(error)
+
+    @functools.cached_property
+    def has_gpu(self):
+        """Is there a GPU?"""
+        count = "import rushlight; print(rushlight.cuda.device_count())"
+        return self.command(sys.executable, "-c", count)[1].strip() not in ("", "0")
+
+    def program(self, text, **options):
+        """The same for a program of rushlight."""
+        return self.command(sys.executable, "-c", text if self.has_gpu else STANDIN + text, **options)
+
+
+def build(run):
+    """Extensions for this interpreter."""
+    return run.command(sys.executable, "setup.py", "-q", "build_ext", "--inplace", share=0.6)
+
+
+def facts(run):
+    """What is there."""
+    status, text = run.program("import rushlight as torch; print(torch.cuda.describe())", share=0.3)
+    return status, text + run.command("nvidia-smi", share=0.1)[1]
+
+
+def sanitizer(run):
+    """compute-sanitizer on a program of all kernel families."""
+    if not shutil.which("compute-sanitizer"):
+        return run.program(SANITIZED, share=0.25)[0], "compute-sanitizer is not installed: the program ran without it"
+    results = [run.command("compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", SANITIZED, share=0.25)
+               for tool in ("memcheck", "racecheck")]  # fmt: skip
+    return max(9 if status is None else status for status, _ in results), "\n".join(text[-1500:] for _, text in results)
+
+
+def first_use(run):
+    """A kernel's first use, with an empty cache and a full one."""
+    cache = {"RUSHLIGHT_CACHE": str(run.out / "cache")}
+    cold, warm = (run.program(FIRST_USE, share=0.3, env=cache) for _ in range(2))
+    shutil.rmtree(run.out / "cache", ignore_errors=True)
+    return max(cold[0] or 0, warm[0] or 0), f"cold\n{cold[1]}warm\n{warm[1]}"
+
+
+def host_time(run):
+    """What a call costs the host, beside PyTorch's."""
+    status, text = run.program(HOST_TIME.format(library="rushlight"), share=0.2)
+    return status, text + run.command(sys.executable, "-c", HOST_TIME.format(library="torch"), share=0.2)[1][-300:]
+
+
+def limits(run):
+    """What PyTorch reaches here, where it is installed."""
+    return 0, run.command(sys.executable, "-c", LIMITS, share=0.2)[1][-800:]
+
+
+def suite(run):
+    """The test files, several at a time, until two thirds of the time left are gone."""
+    end = time.monotonic() + run.left() * 0.65
+    found = {file.stem: file for file in standin.files()}
+    order = [found.pop(name) for name in FIRST if name in found] + list(found.values())
+    if run.options.files:
+        order = [file for file in order if file.stem in run.options.files]
+
+    def one(file):
+        left = end - time.monotonic()
+        return standin.run(file, min(left, run.options.limit), ("-m", "not slow")) if left > 5 else None
+
+    with concurrent.futures.ThreadPoolExecutor(run.options.jobs) as pool:
+        outcomes = list(pool.map(one, order))
+    done = [o for o in outcomes if o]
+    run.failures += [f"==== {o.file.stem}: {', '.join(o.failed)}\n{o.log[-20000:]}" for o in done if o.failed]
+    left_out = ", ".join(file.stem for file, o in zip(order, outcomes) if not o)
+    return int(any(o.failed for o in done)), standin.table(done) + (f"\n\nNo time for: {left_out}" if left_out else "")
+
+
+def benchmarks(run):
+    """Both libraries on the GPU, where PyTorch for CUDA is installed."""
+    page = run.out / "benchmarks.md"
+    return run.command(sys.executable, "-m", "benchmarks", "--device", "cuda", "--rounds", "3", "--seconds", "0.05", "--write", str(page),
+                       *run.options.rows, share=0.9)  # fmt: skip
+
+
+STAGES = {stage.__name__: stage for stage in (build, facts, limits, host_time, first_use, sanitizer, suite, benchmarks)}
+
+
+def main():
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=540, help="time for everything")
+    parser.add_argument("--out", default="build/gpu", help="folder of the report")
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="test files at a time")
+    parser.add_argument("--limit", type=float, default=240, help="seconds for a test file")
+    parser.add_argument("--stages", nargs="*", choices=list(STAGES), default=list(STAGES), help="only these")
+    parser.add_argument("--files", nargs="*", help="only these test files")
+    parser.add_argument("--rows", nargs="*", default=(), help="only benchmark rows with one of these in their names")
+    run = Run(parser.parse_args())
+    for name in run.options.stages:
+        start = time.monotonic()
+        status, text = STAGES[name](run) if run.left() > 5 else (None, "no time left")
+        verdict = "ok" if status == 0 else "cut" if status is None else f"failed ({status})"
+        run.found.append((name, verdict, time.monotonic() - start, text))
+        print(f"==== {name}: {verdict}, {run.found[-1][2]:.0f} s\n{text[-3000:]}", flush=True)
+    rows = [f"| {name} | {verdict} | {seconds:.0f} |" for name, verdict, seconds, _ in run.found]
+    sections = [f"## {name}\n\n{text[-30000:]}" for name, _, _, text in run.found]
+    (run.out / "report.md").write_text("\n".join(["| stage | | seconds |", "|---|---|---|", *rows, "", *sections]))
+    (run.out / "failures.log").write_text("\n".join(run.failures)[:12_000_000])
+    return any(verdict != "ok" for _, verdict, _, _ in run.found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
