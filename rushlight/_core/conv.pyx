@@ -141,11 +141,7 @@ def has_tiles(int code):
 
 def pair(int code, bint on_tiles):
     """Weights' channels are padded to a multiple of this."""
-    return _kernels_for(code, on_tiles).pair
-
-
-cdef Kernels* _kernels_for(int code, bint on_tiles) except NULL:
-    return gemm.tiled(code) if on_tiles else gemm.kernels(code)
+    return gemm.tiled(code).pair if on_tiles else gemm.kernels(code).pair
 
 
 def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps, tuple offsets, tuple phases, int64_t groups,
@@ -161,9 +157,9 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps,
     cdef int64_t[MAX_TAPS] shifts
     cdef int64_t size = ITEMSIZE[input.code], i
     cdef int d
-    p.kernels, p.pack_lanes = _kernels_for(input.code, on_tiles), <lanes_t>pack_lanes
-    _set_factors(&p.factors, input.code, bias is not None)
     p.groups, p.channels, p.outputs = groups, input.sizes[2] // groups, out.sizes[1] // groups
+    p.kernels, p.pack_lanes = gemm.tiled(input.code) if on_tiles else gemm.kernels_for(input.code, p.outputs), <lanes_t>pack_lanes
+    _set_factors(&p.factors, input.code, bias is not None)
     for d in range(3):
         p.size[d], p.places[d], p.step[d] = input.sizes[3 + d], out.sizes[2 + d], 1 if d == 2 else steps[d]
         p.taps[d], p.offsets[d] = len(offsets[d]), places[d]
@@ -384,7 +380,8 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     cdef int64_t[MAX_TAPS] shifts
     cdef int64_t size = ITEMSIZE[input.code], i, total
     cdef int d
-    p.kernels, p.groups, p.channels, p.outputs = gemm.kernels(input.code), groups, input.sizes[4] // groups, grad.sizes[1] // groups
+    p.groups, p.channels, p.outputs = groups, input.sizes[4] // groups, grad.sizes[1] // groups
+    p.kernels = gemm.kernels_for(input.code, p.outputs)
     p.segments, p.length, p.sources = len(sources), length, shifts
     for i in range(p.segments):
         shifts[i] = <int64_t>sources[i] * size

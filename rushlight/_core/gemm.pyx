@@ -40,26 +40,41 @@ cdef enum:
     SPARE_BYTES = 134217728  # the largest workspace that is kept
 
 cdef Kernels _kernels[21]
+cdef Kernels _narrow[21]
+cdef int64_t _wide_rows = 0, _narrow_rows
 cdef Kernels _tiled[21]
 cdef Kernels _quick  # of float32 in fewer parts than it has, when the user asks for them
 is_quick = False  # declared in gemm.pxd
-_compile = _compile_tiled = None
+_compile = _compile_tiled = _rows = None
 
 
-def set_compiler(callback, tiled=None):
-    """``callback(code)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers.
+def set_compiler(callback, tiled, rows):
+    """``callback(code, narrow)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers.
 
-    ``tiled(code, parts)`` does so for kernels on matrix registers, or returns None where there are none.
+    ``tiled(code, parts)`` does so for kernels on matrix registers, or returns None where there are none. ``rows()`` returns the rows of a
+    wide panel and of a narrow one.
     """
-    global _compile, _compile_tiled
-    _compile, _compile_tiled = callback, tiled
+    global _compile, _compile_tiled, _rows
+    _compile, _compile_tiled, _rows = callback, tiled, rows
 
 
 cdef Kernels* kernels(int code) except NULL:
     """The kernels for a dtype, compiled at first use."""
     if not _kernels[code].ready:
-        _load(&_kernels[code], _compile(code))
+        _load(&_kernels[code], _compile(code, False))
     return &_kernels[code]
+
+
+cdef Kernels* kernels_for(int code, int64_t rows) except NULL:
+    """Those whose panels of a leave less empty: wide ones, that load less for a product, unless they take a twentieth more rows."""
+    global _wide_rows, _narrow_rows
+    if not _wide_rows:
+        _wide_rows, _narrow_rows = _rows()
+    if 20 * _panels(rows, _wide_rows) * _wide_rows <= 21 * _panels(rows, _narrow_rows) * _narrow_rows:
+        return kernels(code)
+    if not _narrow[code].ready:
+        _load(&_narrow[code], _compile(code, True))
+    return &_narrow[code]
 
 
 cdef Kernels* tiled(int code) except NULL:
@@ -540,7 +555,7 @@ cdef void _give(char* workspace) noexcept nogil:
 def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
              int64_t b_column, size_t c, int64_t c_row, size_t factors, bint on_tiles=False):
     """:c:func:`packed_gemm` on addresses; strides in bytes; c is what is added. Returns what it returns. For tests."""
-    cdef Kernels* found = for_products(code) if on_tiles else kernels(code)
+    cdef Kernels* found = for_products(code) if on_tiles else kernels_for(code, m)
     cdef Matrix left, right, added
     cdef int result
     left.data, left.row, left.column = <char*>a, a_row, a_column

@@ -31,7 +31,7 @@ class Scheme:
     stretch = 256
     ranged = False  # every value can be multiplied
 
-    def __init__(self, source):
+    def __init__(self, source, narrow=False):
         target = host()
         self.source = source
         self.pairs = source == "bf16" and target.vector_bits == 512 and bool(target.features.get("avx512bf16"))
@@ -45,7 +45,9 @@ class Scheme:
         self.lanes = target.vector_bits // ty.BITS[self.accumulator]
         # 26 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a. Sizes are powers of two
         # more often than not, and 13 goes into 64, 256 and 1024 with less left over than 12 or 14.
-        self.rows, self.columns = (13 if target.vector_bits == 512 or not target.x86 else 6), 2 * self.lanes
+        # Narrow panels are for products of few rows, of which wide ones would leave half empty: 16, 32 or 48 channels.
+        many = target.vector_bits == 512 or not target.x86
+        self.rows, self.columns = ((8 if narrow else 13) if many else (4 if narrow else 6)), 2 * self.lanes
 
     def numbers(self):
         """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""
@@ -76,7 +78,7 @@ class Tiles:
         }  # fmt: skip
 
 
-def kernels(source):
+def kernels(source, narrow=False):
     """(address, numbers of the scheme): the address of ``void table(void **entries)``, which writes those of :data:`FUNCTIONS`.
 
     Their signatures; strides are in bytes, ``k`` in elements, ``units`` in units:
@@ -98,9 +100,14 @@ def kernels(source):
     dots is for a single vector, where packing would cost more than the product: sums[j] is the inner product of x and row j, whose
     elements follow each other; up to ROWS_AT_ONCE - 1 values are written behind the last.
     """
-    scheme = Scheme(source)
+    scheme = Scheme(source, narrow)
     numbers = scheme.numbers()
     return cpu._kernel("gemm", source, (), sorted(numbers.items()), lambda symbol: _write("gemm", "Writer", scheme, symbol)), numbers
+
+
+def rows():
+    """Rows of a wide panel and of a narrow one, for every element type."""
+    return Scheme("f32").rows, Scheme("f32", narrow=True).rows
 
 
 def tiled_kernels(source, parts=None):

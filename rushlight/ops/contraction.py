@@ -10,11 +10,11 @@ from ._define import Entry, composite, registry
 from .index import zeros_of
 
 
-def _compile(code):
-    """The packed product's kernels for a dtype; called by the core at its first use."""
+def _compile(code, narrow):
+    """The packed product's kernels for a dtype; called by the core at their first use."""
     from ..codegen import schemes
 
-    return schemes.kernels(NAMES[code])
+    return schemes.kernels(NAMES[code], narrow)
 
 
 def _compile_tiled(code, parts):
@@ -24,7 +24,14 @@ def _compile_tiled(code, parts):
     return schemes.tiled_kernels(NAMES[code], parts)
 
 
-_gemm.set_compiler(_compile, _compile_tiled)
+def _rows():
+    """Rows of a wide panel and of a narrow one."""
+    from ..codegen import schemes
+
+    return schemes.rows()
+
+
+_gemm.set_compiler(_compile, _compile_tiled, _rows)
 for _name, _function in {
     "mul": arithmetic.mul, "add": arithmetic.add, "conj": casting.conj, "sum": reduction.sum,
     "sum_to_size": shape.sum_to_size,
