@@ -18,16 +18,17 @@ from rushlight._core.threads cimport num_threads, parallel_for
 cdef extern from *:
     """
     #include <stdlib.h>
-    #include <sys/mman.h>
-    #ifndef MADV_HUGEPAGE
-    #define MADV_HUGEPAGE 0
-    #endif
     #define rl_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
     """
     int posix_memalign(void**, size_t, size_t) nogil
-    int madvise(void*, size_t, int) nogil
-    int MADV_HUGEPAGE
     void* exchange "rl_exchange"(void**, void*) nogil
+
+cdef extern from "<sys/mman.h>" nogil:
+    void* mmap(void* address, size_t length, int protection, int flags, int file, int64_t offset)
+    int munmap(void* address, size_t length)
+    int madvise(void* address, size_t length, int advice)
+    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE
+    void* MAP_FAILED
 
 cdef enum:
     BLOCK_K = 8192  # elements of k packed at a time
@@ -517,28 +518,21 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef enum:
     SPARES = 16
-    HUGE_PAGE = 2097152
-    SMALL_BYTES = 2097152  # the largest that all but the first place keep
+    SMALL_BYTES = 2097152  # the largest that all but the first place keep; larger ones lie on huge pages: a panel is on one instead of eight
 
 cdef void* _spares[SPARES]  # their first 64 bytes hold their size
 
 
 cdef char* _take(int64_t size) noexcept nogil:
     cdef char* block
-    cdef void* fresh = NULL
     cdef int i
     for i in range(SPARES if size <= SMALL_BYTES else 1):  # several threads may be at products of their own
         block = <char*>exchange(&_spares[i], NULL)
         if block != NULL and (<int64_t*>block)[0] >= size:
             return block + 64
-        free(block)
-    cdef bint large = size >= HUGE_PAGE  # a panel then lies on one page instead of eight
-    if posix_memalign(&fresh, HUGE_PAGE if large else 64, size + 64) != 0:
-        return NULL
-    if large:
-        madvise(fresh, size + 64, MADV_HUGEPAGE)
-    (<int64_t*>fresh)[0] = size
-    return <char*>fresh + 64
+        _release(block)
+    block = _fresh(size)
+    return block + 64 if block != NULL else NULL
 
 
 cdef void _give(char* workspace) noexcept nogil:
@@ -549,7 +543,28 @@ cdef void _give(char* workspace) noexcept nogil:
         block = exchange(&_spares[i], block)  # the last one that comes is the first to go
         size = (<int64_t*>block)[0] if block != NULL else 0
         i += 1
-    free(block)
+    _release(block)
+
+
+cdef char* _fresh(int64_t size) noexcept nogil:
+    cdef void* block = NULL
+    if size <= SMALL_BYTES:
+        posix_memalign(&block, 64, size + 64)
+    else:
+        block = mmap(NULL, size + 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        if block == MAP_FAILED:
+            return NULL
+        madvise(block, size + 64, MADV_HUGEPAGE)
+    if block != NULL:
+        (<int64_t*>block)[0] = size
+    return <char*>block
+
+
+cdef void _release(void* block) noexcept nogil:
+    if block != NULL and (<int64_t*>block)[0] > SMALL_BYTES:
+        munmap(block, (<int64_t*>block)[0] + 64)
+    else:
+        free(block)
 
 
 def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
