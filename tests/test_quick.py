@@ -121,6 +121,18 @@ CALLS = {
         A.topk(2) | A.topk(2, 0) | A.topk(9) | A.topk(2, largest=False) | A.topk(0) | A.topk(-1) | A.bool().topk(1)
         A.topk(2, sorted=False)
     """,
+    "kthvalue": """
+        A.kthvalue(2) | A.kthvalue(2, 0) | A.kthvalue(2, -1, True) | A.kthvalue(9) | A.kthvalue(0) | A.long().kthvalue(1)
+        A.half().kthvalue(3) | rl.tensor(1.0).kthvalue(1) | A.bool().kthvalue(1) | A[:0].kthvalue(1)
+    """,
+    "median": """
+        A.median() | A.median(1) | A.median(0) | A.median(-1, True) | A.long().median() | A.log().median(1) | (A * float("nan")).median()
+        A.bool().median() | A[:0].median() | A[:0].median(1) | rl.tensor(1.0).median() | A.median(2) | A.t().median(1)
+    """,
+    "nanmedian": """
+        A.nanmedian() | A.nanmedian(1) | (A.log() - A.log()).nanmedian(1) | (A * float("nan")).nanmedian()
+        (A * float("nan")).nanmedian(1, True)
+    """,
     "constant_pad_nd": """
         F.pad(A, (1, 1)) | F.pad(A, (0, 2, 1, 0), value=3) | F.pad(A, (-1, 1)) | F.pad(A.t(), (1, 0)) | F.pad(A.long(), (1, 1), value=2)
         F.pad(A.half(), (1, 1), value=0.5) | F.pad(A, (1, 1, 1, 1, 1, 1)) | F.pad(A, (1,)) | F.pad(A[:0], (1, 1, 1, 0))
@@ -159,7 +171,7 @@ def without(op, monkeypatch):
 
 def test_every_quick_way_is_here():
     quick = {name for name, entry in registry.items() if getattr(entry.operator, "quick", None) is not None}
-    inner = {"_cat", "_stack", "_split", "_unbind", "_cumsum", "_cumprod", "_sort", "_topk", "_roll"}
+    inner = {"_cat", "_stack", "_split", "_unbind", "_cumsum", "_cumprod", "_sort", "_topk", "_roll", "pick", "_median_of_all"}
     assert quick - inner == set(CALLS)
 
 
@@ -171,7 +183,7 @@ def test_same_as_the_definition(name, monkeypatch):
     for entry in registry.values():
         without(entry.operator, monkeypatch)
     for call, found in zip(calls(name), fast):
-        assert found == seen(answer(call, names)), call
+        assert repr(found) == repr(seen(answer(call, names))), call
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -191,7 +203,7 @@ def test_same_gradients_as_the_definition(name, monkeypatch):
     fast = gradients()
     for entry in registry.values():
         without(entry.operator, monkeypatch)
-    assert fast == gradients()
+    assert repr(fast) == repr(gradients())
     assert name in ("argsort", "is_contiguous", "bucketize", "searchsorted") or any(grads for _, _, grads in fast)
 
 

@@ -214,7 +214,7 @@ cdef object _stack_common(object tensors, object dim):
 
 cdef object cat_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(tensors, dim, axis)"""
-    return _cat_common(<object>values[0], <object>values[1] if <object>values[2] is None else <object>values[2])
+    return _cat_common(<object>values[0], <object>values[1]) if <object>values[2] is None else None
 
 
 cdef object cat_at_quickly(PyObject** values, Py_ssize_t n, tuple names):

@@ -7,11 +7,15 @@ cdef int blame(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames, object
     return 0
 
 
+# What a backward function may ask for that is no parameter of the operator; see LibraryNode.record.
+cdef frozenset OF_THE_CALL = frozenset(["grad", "grads", "needs", "shapes", "result", "results", "result_shapes"])
+
+
 cdef class Library(Operator):
     """An operator computed by a Python function.
 
     forward: the function. backward: None for a composition (the tape records what forward calls), or a function whose parameter names say what
-    is saved: ``grad`` (``grads``), ``result`` (``results``), ``needs`` and names of forward's parameters; it returns one gradient for each tensor
+    is saved: ``grad`` (``grads``), ``result`` (``results``), ``needs``, ``shapes``, ``result_shapes`` and names of forward's parameters; it returns one gradient for each tensor
     parameter named in ``differentiable``, in that order.
     """
     cdef readonly object forward
@@ -22,6 +26,7 @@ cdef class Library(Operator):
     cdef readonly str label
     cdef readonly bint takes_out
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
+    cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
     cdef public bint exact_out         # out= must have the result's dtype
     cdef public bint keeps_format      # results of channels-last operands are channels-last
     cdef public bint index_lists       # its lists hold indices, which may lie on the CPU
@@ -45,6 +50,7 @@ cdef class Library(Operator):
         cdef PyObject* values[MAX_PARAMETERS]
         cdef object forward = self.forward
         cdef object result = None
+        cdef Library taped = self if self.backward is not None else self.leaves
         cdef ThreadState* state = thread_state()
         cdef int place = 0, old
         cdef bint record
@@ -57,7 +63,7 @@ cdef class Library(Operator):
             if place > 0 and self.cuda is not None:
                 forward = self.cuda
         record = state.grad and (self.backward is not None or self.quick is not None) and self.records(args, n + (0 if kwnames is None else len(kwnames)))
-        if self.quick is not None and place <= 0 and (not record or self.backward is not None):
+        if self.quick is not None and place <= 0 and (not record or taped is not None):
             self.signature.bind(values, args, n, kwnames)
             old = state.grad
             if record:
@@ -66,12 +72,15 @@ cdef class Library(Operator):
                 result = self.quick.function(values, 0, None)
             finally:
                 state.grad = old
+            if result is not None and record and not self.keeps_format:
+                return taped.record(self.signature, values, result)
         if result is None:
             result = self.run(forward, args, n, kwnames, record and self.backward is not None)
         if self.keeps_format:
             result = self.in_format(args, n, kwnames, result)
         if record and self.backward is not None:
-            return self.record(args, n, kwnames, result)
+            self.signature.bind(values, args, n, kwnames)
+            return self.record(self.signature, values, result)
         return result
 
     cdef object run(self, object forward, PyObject** args, Py_ssize_t n, tuple kwnames, bint untaped):
@@ -144,28 +153,28 @@ cdef class Library(Operator):
                         return True
         return False
 
-    cdef object record(self, PyObject** args, Py_ssize_t n, tuple kwnames, object result):
-        cdef PyObject* bound[MAX_PARAMETERS]
-        cdef dict values = {}
+    cdef object record(self, Signature given, PyObject** values, object result):
+        """The result of a call, with its node; ``values`` are those of the parameters ``given``, of this operator or of one that leaves its nodes."""
+        cdef dict kept = {}
         cdef list tensors = []
-        cdef object at
-        self.signature.bind(bound, args, n, kwnames)
+        cdef object name, at, v, t
         for name in self.wanted:
-            at = self.signature.position.get(name)
-            if at is not None:
-                values[name] = <object>bound[<int>at]
+            at = given.position.get(name)
+            if at is not None and name not in OF_THE_CALL:
+                kept[name] = <object>values[<int>at]
         for name in self.differentiable:
-            v = <object>bound[<int>self.signature.position[name]]
+            v = <object>values[<int>given.position[name]]
             if isinstance(v, Tensor):
                 tensors.append(v if category((<Tensor>v).code) >= 2 else None)
             elif type(v) is list or type(v) is tuple:
-                tensors.extend([t if isinstance(t, Tensor) and category((<Tensor>t).code) >= 2 else None for t in v])
+                for t in v:
+                    tensors.append(t if isinstance(t, Tensor) and category((<Tensor>t).code) >= 2 else None)
             else:
                 tensors.append(None)
-        outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        outputs = result if type(result) is tuple else tuple(result) if isinstance(result, (tuple, list)) else (result,)
         for v in outputs:
             (<Tensor?>v).flags &= ~<uint32_t>NO_GRAD_VIEW      # made with the tape off, but recorded here
-        LibraryNode.record(self.label, self.backward, self.wanted, values, tuple(tensors), outputs)
+        LibraryNode.record(self.label, self.backward, self.wanted, kept, tuple(tensors), outputs)
         return result
 
 

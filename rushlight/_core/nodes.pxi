@@ -65,32 +65,35 @@ cdef class LibraryNode(Node):
     """A recorded call of an operator whose backward is a Python function."""
 
     @staticmethod
-    def record(str label, backward, tuple names, dict values, tuple inputs, tuple outputs, int own=-1):
+    def record(str label, backward, tuple names, dict kept, tuple inputs, tuple outputs, int own=-1):
         """Records a call: the outputs get their history.
 
         ``backward`` is called by parameter name. ``names`` are its parameters: ``grad`` (of the only output) or
-        ``grads``, ``result`` or ``results``, ``indices`` (the second result alone, as of sort), ``needs`` (which inputs need a gradient), ``shapes`` (of the inputs) or
-        keys of ``values``, of which only these are kept. It returns one gradient per entry of ``inputs`` (the
-        differentiable tensor arguments, None for an absent one), None for zero, or the only one bare. ``own``: for an
+        ``grads``, ``result`` or ``results``, ``indices`` (the second result alone, as of sort), ``needs`` (which inputs need a gradient),
+        ``shapes`` (of the inputs), ``result_shapes``, or keys of ``kept``, which becomes the node's. It returns one gradient per entry of
+        ``inputs`` (the differentiable tensor arguments, None for an absent one), None for zero, or the only one bare. ``own``: for an
         in-place call, which input is the output.
         """
         cdef LibraryNode node = LibraryNode.__new__(LibraryNode)
         cdef Tensor t
-        node.label, node.backward, node.names = label, backward, names
+        cdef object name, value
+        node.label, node.backward, node.names, node.saved = label, backward, names, kept
         node.n_outputs = len(outputs)
         link(node, inputs)
-        node.needs = tuple([n is not None for n in node.next])
         node.shapes = _meta(inputs)
-        node.saved = {}
         for name in names:
-            if name == "result":
-                node.saved[name] = save_result(outputs[0], 0)
+            value = kept.get(name)
+            if value is not None:
+                if isinstance(value, (Tensor, list, tuple)):
+                    kept[name] = _save_any(value)
+            elif name == "result":
+                kept[name] = save_result(outputs[0], 0)
             elif name == "results":
-                node.saved[name] = [save_result(t, i) for i, t in enumerate(outputs)]
-            elif name == "indices" and name not in values:
-                node.saved[name] = save_result(outputs[1], 1)
-            elif name not in ("grad", "grads", "needs", "shapes"):
-                node.saved[name] = _save_any(values[name])
+                kept[name] = [save_result(t, i) for i, t in enumerate(outputs)]
+            elif name == "indices":
+                kept[name] = save_result(outputs[1], 1)
+            elif name == "result_shapes":
+                kept[name] = [_sizes(t) for t in outputs]
         if own >= 0:
             rebase(outputs[0], node, own)
             return
@@ -119,7 +122,7 @@ cdef class LibraryNode(Node):
             elif name == "grads":
                 arguments[name] = grads
             elif name == "needs":
-                arguments[name] = self.needs
+                arguments[name] = tuple([n is not None for n in self.next])
             elif name == "shapes":
                 arguments[name] = [None if m is None else m[0] for m in self.shapes]
             else:
@@ -136,7 +139,7 @@ cdef class LibraryNode(Node):
         if len(results) != len(self.next):
             raise wrong_count(self.label, len(self.next), len(results))
         for i, result in enumerate(results):
-            if not self.needs[i]:
+            if self.next[i] is None:
                 results[i] = None
             elif result is not None:
                 results[i] = fit_gradient(self.label, i, result, self.shapes[i][0], self.shapes[i][1], True)

@@ -18,7 +18,7 @@ from rushlight._core.tensor import on_gpu
 from rushlight._core.device cimport mixed
 from rushlight._core.operator cimport contiguous, native
 from rushlight._core.tensor cimport (
-    B1, BF16, CONJ, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, NEG, U8, U16, U32, U64, Tensor, empty, finish,
+    B1, BF16, CONJ, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, NEG, U8, U16, U32, U64, Tensor, empty, finish, view_of,
 )
 from rushlight._core.threads cimport parallel_for
 
@@ -54,6 +54,11 @@ cdef inline uint64_t _float_key(uint64_t bits, int width, uint64_t infinity) noe
     if bits == sign:
         bits = 0
     return (~bits & ((sign - 1) | sign)) if bits & sign else bits | sign
+
+
+cdef uint64_t _nan_key(int code) noexcept:
+    """The key of nan, above all others; 0 for dtypes without."""
+    return <uint64_t>0xFFFFFFFFFFFFFFFF >> (64 - 8 * ITEMSIZE[code]) if F16 <= code <= F64 else 0
 
 
 cdef inline uint64_t key_at(const char* data, int code, int64_t i) noexcept nogil:
@@ -400,6 +405,9 @@ cdef object named_topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return None if found is None else _new_tuple(_named["topk"], found)
 
 
+include "selection.pxi"
+
+
 cdef object _search_quickly(PyObject* bounds, PyObject* values, bint right, bint narrow):
     """Values of one dtype with the boundaries, which are a vector; both row-major."""
     cdef Tensor b, v
@@ -435,22 +443,11 @@ def set_named(**types):
 quick = {
     "_sort": native("sort", sort_quickly, None), "sort": native("sort", named_sort_quickly, None), "argsort": native("argsort", argsort_quickly, None),
     "_topk": native("topk", topk_quickly, None), "topk": native("topk", named_topk_quickly, None),
+    "pick": native("kthvalue", pick_quickly, None), "kthvalue": native("kthvalue", kthvalue_quickly, None),
+    "median": native("median", median_quickly, None), "nanmedian": native("nanmedian", nanmedian_quickly, None),
+    "_median_of_all": native("median", median_of_all_quickly, None),
     "bucketize": native("bucketize", bucketize_quickly, None), "searchsorted": native("searchsorted", searchsorted_quickly, None),
 }
-
-
-def kth(Tensor input, Tensor ranks):
-    """Where each row has its ``ranks``-th least element (from 1 on; the first of equal ones). input and ranks (int64)
-    are contiguous.
-    """
-    if input.place:
-        return on_gpu["sorting.kth"](input, ranks)
-    cdef Tensor indices = empty(I64, input.ndim - 1, input.sizes)
-    cdef Rows c
-    c.flip, c.k, c.sorted, c.values = 0, 0, False, NULL
-    c.ranks, c.indices = <const int64_t*>ranks.address, <int64_t*>indices.address
-    _run(&c, input)
-    return indices
 
 
 # -- runs --
@@ -459,7 +456,7 @@ def run_starts(Tensor values):
     """Where an element of a vector differs from the one before it (a nan from everything); None for one that other threads should help with."""
     cdef Tensor source = contiguous(values)
     cdef Tensor out
-    cdef uint64_t key, before = 0, nan = {F16: 0xFFFF, BF16: 0xFFFF, F32: 0xFFFFFFFF, F64: 0xFFFFFFFFFFFFFFFF}.get(values.code, 0)
+    cdef uint64_t key, before = 0, nan = _nan_key(values.code)
     cdef int64_t i, k = 0, n = values.count
     if values.place or n > 1 << 16:
         return None
@@ -523,9 +520,7 @@ def search(Tensor bounds, Tensor values, bint right, bint narrow):
     c.right, c.wide = right, not narrow
     c.n = bounds.sizes[bounds.ndim - 1]
     c.each = values.sizes[values.ndim - 1] if bounds.ndim > 1 else 0
-    c.nan = 0
-    if F16 <= bounds.code <= F64:
-        c.nan = <uint64_t>0xFFFFFFFFFFFFFFFF >> (64 - 8 * ITEMSIZE[bounds.code])
+    c.nan = _nan_key(bounds.code)
     with nogil:
         parallel_for(_search_range, &c, 0, out.count, 1024)
     return out

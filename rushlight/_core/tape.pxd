@@ -36,7 +36,6 @@ cdef class LibraryNode(Node):
     cdef tuple names           # the parameters backward wants
     cdef dict saved            # name -> Saved, list of Saved, or a plain value
     cdef list shapes           # of the tensor inputs: (shape, dtype code)
-    cdef tuple needs           # which tensor inputs need a gradient
 
 # -- does it record? --
 cdef int refresh_view(Tensor t) except -1          # after a write to the base or another view: find the view's new node

@@ -80,12 +80,13 @@ cdef class Writing(Library):
         return 0
 
     cdef int leave_node(self, PyObject** values, Tensor source, Tensor target, Tensor original) except -1:
-        cdef dict named = {"original": original}
+        cdef dict kept = {"original": original} if "original" in self.wanted else {}
         cdef list inputs = []
         cdef Py_ssize_t i
         for i in range(len(self.signature.names)):
-            named[self.signature.names[i]] = <object>values[i]
+            if self.signature.names[i] in self.wanted and self.signature.names[i] not in OF_THE_CALL:
+                kept[self.signature.names[i]] = <object>values[i]
         for i in self.places:
             inputs.append(<object>values[i] if isinstance(<object>values[i], Tensor) else None)
-        LibraryNode.record(self.label, self.gradient, self.wanted, named, tuple(inputs), (target,), -1 if self.copies else 0)
+        LibraryNode.record(self.label, self.gradient, self.wanted, kept, tuple(inputs), (target,), -1 if self.copies else 0)
         return 0

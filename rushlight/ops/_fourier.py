@@ -11,6 +11,7 @@ transformed dim must not be the last: :func:`transform` brings others to the fro
 import functools
 import math
 
+from .._core import fourier as core
 from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
@@ -195,6 +196,25 @@ def _along(x, dim, scale, sign):
     else:
         plan.middle(*(shape.view(t, (batch, n, inner)) for t in (x, out)))
     return out
+
+
+def few(x, dims, scale, forward, kind="full", n=None):
+    """The transform of few points; None if there are more, or a size does not suit.
+
+    kind: 'full' for complex tensors; 'half' from real ones to the half up to the middle of the last of ``dims``, 'real' from such
+    a half to ``n`` real points.
+    """
+    if x.numel() >= _SMALL:
+        return None
+    x = shape.contiguous(casting.resolve_neg(casting.resolve_conj(x)))
+    steps = [(d, x.shape[d], "full") for d in dims[:-1]]
+    steps.insert(0 if kind == "half" else len(steps), (dims[-1], x.shape[dims[-1]] if n is None else n, kind))
+    for d, points, what in steps:
+        x = core.transform(x, d, points, scale, forward, what)
+        if x is None:
+            return None
+        scale = 1.0
+    return x
 
 
 def transform(x, dims, scale, forward):

@@ -10,7 +10,7 @@ import math
 
 from .._core import tensor as _tensor
 from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
-from ._define import composite, library
+from ._define import composite, library, planned
 from .index import title
 from .joining import _wrap
 
@@ -53,7 +53,9 @@ def _along(array, dims, forward):
 def _c2c(input, dims, scale, forward):
     if not input.is_cpu:
         return _on_gpu().c2c(input, dims, scale, forward)
-    out = _fourier.transform(input, dims, scale, forward)
+    out = _fourier.few(input, dims, scale, forward)
+    if out is None:
+        out = _fourier.transform(input, dims, scale, forward)
     if out is not None:
         return out
     return _tensor_of(_along(_array(input), dims, forward), scale)
@@ -69,7 +71,9 @@ def _r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
     if not input.is_cpu:
         return _on_gpu().r2c(input, dims, scale)
-    out = _fourier.half_transform(input, dims, scale)
+    out = _fourier.few(input, dims, scale, True, "half")
+    if out is None:
+        out = _fourier.half_transform(input, dims, scale)
     if out is not None:
         return out
     return _tensor_of(_along(_numpy().fft.rfft(_array(input), axis=dims[-1]), dims[:-1], True), scale)
@@ -87,6 +91,9 @@ def _c2r(input, dims, scale, n):
     """
     if not input.is_cpu:
         return _on_gpu().c2r(input, dims, scale, n)
+    out = _fourier.few(input, dims, scale, False, "real", n)
+    if out is not None:
+        return out
     spectrum = _along(_array(input), dims[:-1], False)
     return _tensor_of(_numpy().fft.irfft(spectrum, n, axis=dims[-1], norm="forward"), scale)
 
@@ -141,11 +148,11 @@ def _real(input, name):
     return _promoted(input, name, False)
 
 
-def _axis(d, input):
-    """A dim of ``input``, which must have one."""
-    if not input.ndim:
+def _axis(d, ndim):
+    """A dim of a tensor, which must have one."""
+    if not ndim:
         raise IndexError(f"Dimension specified as {d} but tensor has no dimensions")
-    return _wrap(d, input.ndim)
+    return _wrap(d, ndim)
 
 
 def _length(n, name="data points"):
@@ -154,25 +161,28 @@ def _length(n, name="data points"):
     return n
 
 
-def _sizes(input, s, dim, half=False):
-    """(sizes, dims) of an n-dimensional transform."""
+@planned
+def _sizes(shape, s, dim, half, norm, forward, name):
+    """(sizes, dims, scale) of an n-dimensional transform; ``half``: of half a spectrum."""
     s = (s,) if isinstance(s, int) else s
+    ndim = len(shape)
     if dim is None:
-        count = input.ndim if s is None else len(s)
-        if count > input.ndim:
-            raise RuntimeError(f"Got shape with {count} values but input tensor only has {input.ndim} dimensions.")
-        dims = tuple(range(input.ndim - count, input.ndim))
+        count = ndim if s is None else len(s)
+        if count > ndim:
+            raise RuntimeError(f"Got shape with {count} values but input tensor only has {ndim} dimensions.")
+        dims = tuple(range(ndim - count, ndim))
     else:
-        dims = tuple(_axis(d, input) for d in ((dim,) if isinstance(dim, int) else dim))
+        dims = tuple(_axis(d, ndim) for d in ((dim,) if isinstance(dim, int) else dim))
         if len(set(dims)) != len(dims):
             raise RuntimeError("FFT dims must be unique")
         if s is not None and len(s) != len(dims):
             raise RuntimeError("When given, dim and shape arguments must have the same length")
-    sizes = [input.shape[d] for d in dims]
+    sizes = [shape[d] for d in dims]
     given = [None] * len(dims) if s is None else [None if n == -1 else n for n in s]
     if half and dims and given[-1] is None:
         sizes[-1] = 2 * (sizes[-1] - 1)
-    return [_length(n if g is None else g) for n, g in zip(sizes, given)], dims
+    sizes = tuple(_length(n if g is None else g) for n, g in zip(sizes, given))
+    return sizes, dims, _scale(norm, forward, math.prod(sizes), name) if dims else 1.0
 
 
 def _fitted(x, sizes, dims):
@@ -187,10 +197,8 @@ def _fitted(x, sizes, dims):
 def _complex_nd(name, forward):
     def transform(input, s, dim, norm):
         x = _promoted(input, name, True)
-        sizes, dims = _sizes(x, s, dim)
-        if not dims:
-            return x
-        return _c2c(_fitted(x, sizes, dims), dims, _scale(norm, forward, math.prod(sizes), name), forward)
+        sizes, dims, scale = _sizes(x.shape, s, dim, False, norm, forward, name)
+        return _c2c(_fitted(x, sizes, dims), dims, scale, forward) if dims else x
 
     return transform
 
@@ -200,10 +208,10 @@ def _half_nd(name, inverse):
 
     def transform(input, s, dim, norm):
         x = _real(input, name)
-        sizes, dims = _sizes(x, s, dim)
+        sizes, dims, scale = _sizes(x.shape, s, dim, False, norm, not inverse, name)
         if not dims:
             raise RuntimeError(f"{name} must transform at least one axis")
-        out = _r2c(_fitted(x, sizes, dims), dims, _scale(norm, not inverse, math.prod(sizes), name))
+        out = _r2c(_fitted(x, sizes, dims), dims, scale)
         return out.conj().resolve_conj() if inverse else out
 
     return transform
@@ -214,11 +222,11 @@ def _real_nd(name, forward):
 
     def transform(input, s, dim, norm):
         x = _promoted(input, name, True)
-        sizes, dims = _sizes(x, s, dim, half=True)
+        sizes, dims, scale = _sizes(x.shape, s, dim, True, norm, forward, name)
         if not dims:
             raise RuntimeError(f"{name} must transform at least one axis")
         x = _fitted(x.conj() if forward else x, [*sizes[:-1], sizes[-1] // 2 + 1], dims)
-        return _c2r(x, dims, _scale(norm, forward, math.prod(sizes), name), sizes[-1])
+        return _c2r(x, dims, scale, sizes[-1])
 
     return transform
 

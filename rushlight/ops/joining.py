@@ -78,7 +78,7 @@ def cat(tensors, dim=0, *, axis=None):
     return _cat(tensors, _wrap(dim, ndim))
 
 
-cat.quick = _core.quick["cat"]
+cat.quick, cat.leaves = _core.quick["cat"], _cat
 
 
 @library(where="", differentiable="tensors", label="Stack")
@@ -103,7 +103,7 @@ def stack(tensors, dim=0):
     return _stack(tensors, _wrap(dim, tensors[0].ndim + 1))
 
 
-stack.quick = _core.quick["stack"]
+stack.quick, stack.leaves = _core.quick["stack"], _stack
 
 
 @composite(where="function")
@@ -154,18 +154,11 @@ _split.quick = _view.quick["split"]
 
 
 @_split.backward_of
-def _(grads, input, sizes, dim):
-    if all(g is None for g in grads):
+def _(grads, dim, result_shapes):
+    like = next((g for g in grads if g is not None), None)
+    if like is None:
         return None
-    like = next(g for g in grads if g is not None)
-    full = []
-    for g, n in zip(grads, sizes):
-        if g is None:
-            s = list(input.shape)
-            s[dim] = n
-            g = creation.zeros(s, dtype=like.dtype, device=like.device)
-        full.append(g)
-    return cat(full, dim)
+    return cat([creation.zeros(s, dtype=like.dtype, device=like.device) if g is None else g for g, s in zip(grads, result_shapes)], dim)
 
 
 @composite(aliases=("split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"))
@@ -196,7 +189,7 @@ def split(input, split_size_or_sections, dim=0):
     return tuple(_split(input, tuple(sizes), dim))
 
 
-split.quick = _view.quick["split"]
+split.quick, split.leaves = _view.quick["split"], _split
 
 
 @composite(aliases=("unsafe_chunk",))
@@ -211,7 +204,7 @@ def chunk(input, chunks, dim=0):
     return split(input, size if size else [0] * chunks, dim)
 
 
-chunk.quick = _view.quick["chunk"]
+chunk.quick, chunk.leaves = _view.quick["chunk"], _split
 
 
 @composite
@@ -270,13 +263,11 @@ _unbind.quick = _view.quick["unbind"]
 
 
 @_unbind.backward_of
-def _(grads, input, dim):
-    if all(g is None for g in grads):
+def _(grads, dim):
+    like = next((g for g in grads if g is not None), None)
+    if like is None:
         return None
-    zero = None
-    if any(g is None for g in grads):
-        like = next(g for g in grads if g is not None)
-        zero = creation.zeros(like.shape, dtype=like.dtype, device=like.device)
+    zero = creation.zeros(like.shape, dtype=like.dtype, device=like.device) if any(g is None for g in grads) else None
     return stack([zero if g is None else g for g in grads], dim)
 
 
@@ -288,7 +279,7 @@ def unbind(input, dim=0):
     return tuple(_unbind(input, _wrap(dim, input.ndim)))
 
 
-unbind.quick = _view.quick["unbind"]
+unbind.quick, unbind.leaves = _view.quick["unbind"], _unbind
 
 
 # -- broadcasting --

@@ -86,7 +86,17 @@ _roll.quick = core.quick["roll"]
 
 @_roll.backward_of
 def _(grad, shifts, dims):
-    return _roll(grad, [-s for s in shifts], dims)
+    return roll(grad, -shifts if type(shifts) is int else [-s for s in shifts], dims)
+
+
+@library(where="", differentiable="input", label="Roll")
+def _roll_all(input, shifts):
+    return shape.reshape(_roll(shape.reshape(input, (-1,)), shifts, (0,)), tuple(input.shape))
+
+
+@_roll_all.backward_of
+def _(grad, shifts):
+    return _roll_all(grad, [-s for s in shifts])
 
 
 @composite
@@ -101,7 +111,7 @@ def roll(input, shifts, dims=()):
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
-        return shape.reshape(_roll(shape.reshape(input, (-1,)), shifts, (0,)), tuple(input.shape))
+        return _roll(input, shifts, (0,)) if input.ndim == 1 else _roll_all(input, shifts)
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     if not input.ndim:
@@ -109,7 +119,7 @@ def roll(input, shifts, dims=()):
     return _roll(input, shifts, tuple(_wrap(d, input.ndim) for d in dims))
 
 
-roll.quick = core.quick["roll"]
+roll.quick, roll.leaves = core.quick["roll"], _roll
 
 
 @composite

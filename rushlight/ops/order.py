@@ -52,6 +52,9 @@ def _median_of_all(input, skip_nan):
     return sorting.pick(flat, 0, False, _ranks(flat, 0, skip_nan))[0]
 
 
+_median_of_all.quick = sorting.core.quick["_median_of_all"]
+
+
 @_median_of_all.backward_of
 def _(grad, input, result):
     same = arithmetic.eq(input, result) | (arithmetic.isnan(input) & arithmetic.isnan(result))
@@ -86,6 +89,7 @@ median = _median_form(
 nanmedian = _median_form(
     "nanmedian", True, "The middle of the elements that are not nan; along ``dim`` as ``(values, indices)``."
 )
+median.quick, nanmedian.quick = sorting.core.quick["median"], sorting.core.quick["nanmedian"]
 
 
 @library(where="", differentiable="input", label="Mode", batch="along")

@@ -73,7 +73,7 @@ def cumsum(input, dim, *, dtype=None):
     return _cumsum(input, _wrap(dim, input.ndim), _result_dtype("cumsum", input, dtype))
 
 
-cumsum.quick = core.quick["cumsum"]
+cumsum.quick, cumsum.leaves = core.quick["cumsum"], _cumsum
 
 
 @library(where="", differentiable="input", label="Cumprod", batch="along")
@@ -123,7 +123,7 @@ def cumprod(input, dim, *, dtype=None):
     return _cumprod(input, _wrap(dim, input.ndim), _result_dtype("cumprod", input, dtype))
 
 
-cumprod.quick = core.quick["cumprod"]
+cumprod.quick, cumprod.leaves = core.quick["cumprod"], _cumprod
 
 
 @library(where="", differentiable="input factors")

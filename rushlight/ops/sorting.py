@@ -83,8 +83,8 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     return _named("sort", _sort(input, dim, bool(descending)), out)
 
 
-sort.quick = core.quick["sort"]
-core.set_named(sort=return_types.sort, topk=return_types.topk)
+sort.quick, sort.leaves = core.quick["sort"], _sort
+core.set_named(**{name: getattr(return_types, name) for name in ("sort", "topk", "kthvalue", "median", "nanmedian")})
 
 
 @composite
@@ -133,7 +133,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     return _named("topk", _topk(input, int(k), dim, bool(largest), bool(sorted)), out)
 
 
-topk.quick = core.quick["topk"]
+topk.quick, topk.leaves = core.quick["topk"], _topk
 
 
 @library(where="", differentiable="input", label="Kthvalue", batch="along")
@@ -169,6 +169,9 @@ def _without_last(r, input, dim):
     return r if dim == input.ndim - 1 else shape.contiguous(movement.movedim(r, dim, -1))
 
 
+pick.quick = core.quick["pick"]
+
+
 @pick.backward_of
 def _(grads, dim, keepdim, results, shapes):
     return put_back(grads[0], dim, keepdim, results[1], shapes[0])
@@ -194,6 +197,9 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     if input.is_complex() or input.dtype is _bool:
         raise NotImplementedError(f"\"kthvalue_cpu\" not implemented for '{title(input)}'")
     return _named("kthvalue", pick(input, dim, bool(keepdim), int(k)), out)
+
+
+kthvalue.quick, kthvalue.leaves = core.quick["kthvalue"], pick
 
 
 # -- distinct values --
