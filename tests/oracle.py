@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from place import worded  # noqa: F401
 
 import rushlight as rl
 
@@ -67,11 +68,6 @@ def same(got, want, where="", scale=1):
         assert got == pytest.approx(want, rel=1e-6, nan_ok=True), where
     else:
         assert got == want, where
-
-
-def worded(text):
-    """A text of rushlight as on the CPU, where PyTorch's tensors are: with ``--device cuda`` its types name the GPU."""
-    return text.replace("torch.cuda.", "torch.")
 
 
 def both(call, *args, **kwargs):

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from place import on_gpu
 
 import rushlight as rl
 from rushlight.profiler import ProfilerAction, ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
@@ -56,9 +57,10 @@ def test_table_has_pytorchs_columns(options):
     found = recorded(**options).key_averages(**group).table(sort_by="self_cpu_time_total").splitlines()
 
     def titles(lines):
-        return re.split(r"\s{2,}", lines[1].strip())
+        return [t for t in re.split(r"\s{2,}", lines[1].strip()) if t != "Source Location"]
 
-    assert [t for t in titles(found) if t != "Source Location"] == [t for t in titles(expected) if t != "Source Location"]
+    assert [t for t in titles(found) if "CUDA" not in t] == titles(expected)
+    assert ("Self CUDA Mem" in titles(found)) == (on_gpu() and "profile_memory" in options)
     assert ("Source Location" in found[1]) == ("with_stack" in options)
     assert found[0] == found[2] == found[-2] and set(found[0]) == {"-", " "}
     assert all(len(line) == len(found[0]) for line in found[:-1])
@@ -79,10 +81,10 @@ def test_shapes_and_memory():
     prof = recorded(record_shapes=True, profile_memory=True)
     linear = next(event for event in prof.events() if event.name == "aten::linear")
     assert linear.input_shapes == [[64, 32], [16, 32], [16]]
-    assert linear.cpu_memory_usage == 64 * 16 * 4
+    assert (linear.device_memory_usage if on_gpu() else linear.cpu_memory_usage) == 64 * 16 * 4
     by_shape = prof.key_averages(group_by_input_shape=True)
     assert [[64, 32], [16, 32], [16]] in [average.input_shapes for average in by_shape]
-    assert "4.00 KB" in by_shape.table()
+    assert "4.00 KB" in by_shape.table() and ("Self CUDA Mem" in by_shape.table()) == on_gpu()
 
 
 def test_schedule_is_pytorchs():

@@ -17,7 +17,7 @@ def path(tmp_path):
 def test_a_private_mapping_leaves_the_file_alone(path):
     storage = torch.UntypedStorage.from_file(path, False, 8)
     assert bytes(storage) == bytes(range(8)) and storage.untyped() is storage
-    torch.asarray(storage, dtype=torch.uint8).fill_(7)
+    torch.asarray(storage, dtype=torch.uint8, device="cpu").fill_(7)
     assert storage[3] == 7 and open(path, "rb").read() == bytes(range(16))
 
 

@@ -2,24 +2,30 @@
 
     python tools/standin.py                       all test files; a line for each
     python tools/standin.py test_index test_fft   these
+    python tools/standin.py --keep build/standin  results are kept: a test that has one isn't run again
     python tools/standin.py --write docs/gpu.md   and keep the table there
 
-A file has a process and a time limit of its own (``--limit`` seconds). What is left out says why: by ``skip``,
-or by the mark ``cpu("why")`` of tests about the CPU (tests/conftest.py).
+Each file has processes of its own. With ``--turn`` a process ends after so many seconds, and another one goes on with
+the tests that are left; a test in which the process dies, or takes longer than ``--limit``, has failed. What is left out
+says why: by ``skip``, or by the mark ``cpu("why")`` of tests about the CPU (tests/conftest.py).
 """
 
 import argparse
 import collections
+import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as xml
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- table of tools/standin.py -->", "<!-- end of the table -->"
+STARTED = "started"  # the outcome of a test that has none yet
 
 
 def files(wanted=()):
@@ -28,50 +34,110 @@ def files(wanted=()):
     return [f for f in found if not wanted or f.stem in wanted or f.stem.removeprefix("test_") in wanted]
 
 
-class Outcome:
-    """What became of a file's tests: numbers, reasons of the skipped ones, names of the failed ones."""
+# -- in pytest's process: -p tools.standin --
 
-    def __init__(self, file, seconds, log, report=None):
-        self.file, self.seconds, self.log = file, seconds, log
-        self.passed, self.skipped, self.failed = 0, collections.Counter(), []
-        for case in report.iter("testcase") if report is not None else ():
-            skip = case.find("skipped")
-            if case.find("failure") is not None or case.find("error") is not None:
-                self.failed.append(case.get("name"))
-            elif skip is not None:
-                self.skipped[skip.get("message")] += 1
-            else:
-                self.passed += 1
-        if report is None:
-            self.failed.append("the process, or its time, ended before the tests did")
+
+def read(journal):
+    """The last word on each test: its id -> (outcome, why, seconds)."""
+    lines = journal.read_text().splitlines() if journal.exists() else ()
+    return {test: rest for test, *rest in map(json.loads, lines)}
+
+
+def reason(report):
+    """Why a test or a file was skipped, if it was."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    return getattr(report, "wasxfail", "")
+
+
+class Turn:
+    """pytest's plug-in: runs the tests that have no outcome in the journal, until its time is over, and writes what became of them."""
+
+    def __init__(self, journal, seconds):
+        self.journal, self.end = pathlib.Path(journal), time.monotonic() + seconds
+        self.found, self.start = {}, 0
+
+    def write(self, test, outcome, why="", seconds=0.0):
+        with self.journal.open("a") as file:
+            file.write(json.dumps([test, outcome, why, round(seconds, 2)]) + "\n")
+
+    def pytest_collectreport(self, report):
+        if not report.passed:
+            self.write(report.nodeid, report.outcome, reason(report))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        done = read(self.journal)
+        self.write("", "collected", [i.nodeid for i in items])
+        items[:] = [i for i in items if i.nodeid not in done]
+
+    def pytest_runtest_logstart(self, nodeid):
+        self.found, self.start = {}, time.monotonic()
+        self.write(nodeid, STARTED)
+
+    def pytest_runtest_logreport(self, report):
+        self.found[report.outcome] = reason(report)
+
+    def pytest_runtest_logfinish(self, nodeid):
+        outcome = next(o for o in ("failed", "skipped", "passed") if o in self.found)
+        self.write(nodeid, outcome, self.found[outcome], time.monotonic() - self.start)
+
+    def pytest_runtest_protocol(self, item):
+        if time.monotonic() > self.end:
+            item.session.shouldstop = "its turn is over"
+            return True  # not run
+        return None
+
+
+def pytest_configure(config):
+    """Called by pytest."""
+    config.pluginmanager.register(Turn(os.environ["STANDIN_JOURNAL"], float(os.environ["STANDIN_TURN"])))
+
+
+# -- in the tool's process --
+
+
+class Outcome:
+    """What became of a file's tests: numbers, reasons of the skipped ones, names of the failed ones; is it through?"""
+
+    def __init__(self, file, journal):
+        found = read(journal)
+        collected = found.pop("", None)
+        self.file, self.skipped = file, collections.Counter(why for outcome, why, _ in found.values() if outcome == "skipped")
+        self.passed = sum(outcome == "passed" for outcome, *_ in found.values())
+        self.failed = [test.partition("::")[2] for test, (outcome, *_) in found.items() if outcome in ("failed", STARTED)]
+        self.seconds = sum(seconds for *_, seconds in found.values())
+        self.whole = collected is not None and all(test in found for test in collected[1])
+        self.tests = len(found)
 
     def row(self):
         """The line of the table."""
         reasons = "; ".join(f"{n}: {why}" for why, n in self.skipped.most_common())
-        return f"| `{self.file.stem}` | {self.passed} | {len(self.failed)} | {self.skipped.total()} | {self.seconds:.0f} | {reasons} |"
+        name = f"`{self.file.stem}`" + ("" if self.whole else " (not whole)")
+        return f"| {name} | {self.passed} | {len(self.failed)} | {self.skipped.total()} | {self.seconds:.0f} | {reasons} |"
 
 
-def run(file, limit=1200, options=()):
-    """The Outcome of a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, "report.xml")
-        command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "-p", "no:cacheprovider", "--device", "cuda", "--tb=short"]
-        start = time.monotonic()
+def run(file, journal, given, log):
+    """Runs a file's tests that have no outcome yet; its Outcome."""
+    command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.standin", "--tb=short"]
+    command += ["--device", "cuda", "--order", given.order, str(file), *(("-m", "not slow") if given.quick else ())]
+    environment = os.environ | {"STANDIN_JOURNAL": str(journal), "STANDIN_TURN": str(given.turn)}
+    while True:
+        before = Outcome(file, journal).tests
+        limit = given.limit if given.turn == float("inf") else given.turn + given.limit
         try:
-            done = subprocess.run(
-                [*command, f"--junitxml={path}", str(file), *options], cwd=ROOT, capture_output=True, text=True, timeout=limit
-            )
-            log = done.stdout + done.stderr
-        except subprocess.TimeoutExpired as error:
-            log = (error.stdout or b"").decode(errors="replace")
-        report = xml.parse(path) if path.exists() else None
-        return Outcome(file, time.monotonic() - start, log, report)
+            subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, timeout=limit)
+        except subprocess.TimeoutExpired:
+            pass  # the journal says in which test
+        outcome = Outcome(file, journal)
+        if outcome.whole or outcome.tests == before or given.once:
+            return outcome
 
 
 def table(outcomes):
     """The table, files that have no test on a GPU behind the others."""
     head = ["| file | passed | failed | skipped | seconds | skipped because |", "|---|---|---|---|---|---|"]
-    tested = [o for o in outcomes if o.passed or o.failed]
+    tested = [o for o in outcomes if o.passed or o.failed or not o.whole]
     sums = [sum(n) for n in zip(*((o.passed, len(o.failed), o.skipped.total(), round(o.seconds)) for o in tested))]
     lines = [*head, *(o.row() for o in tested), f"| all | {' | '.join(map(str, sums))} | |"]
     left = [f"`{o.file.stem}` ({', '.join(re.sub('^about the CPU: ', '', why) for why in o.skipped)})" for o in outcomes if o not in tested]
@@ -83,25 +149,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="*", help="names of test files; without any, all of them")
     parser.add_argument("--write", metavar="PAGE", help="keep the table in this page, between its two comments")
-    parser.add_argument("--limit", type=float, default=1200, help="seconds for a file")
+    parser.add_argument("--keep", metavar="FOLDER", help="keep results and the tests' output here; tests that have a result aren't run")
+    parser.add_argument("--turn", type=float, default=float("inf"), help="seconds after which a process begins no more tests")
+    parser.add_argument("--once", action="store_true", help="one turn for each file, even if tests are left")
+    parser.add_argument("--limit", type=float, default=1200, help="seconds for a file, or for a test where there are turns")
     parser.add_argument("--order", default="0", help="in which order the stand-in runs a block's threads")
     parser.add_argument("--quick", action="store_true", help="without the tests marked slow")
-    parser.add_argument("--logs", help="folder for the tests' own output")
     given = parser.parse_args()
-    outcomes = []
-    for file in files(given.files):
-        outcomes.append(run(file, given.limit, ("--order", given.order, *(("-m", "not slow") if given.quick else ()))))
-        print(outcomes[-1].row(), flush=True)
-        if given.logs:
-            pathlib.Path(given.logs).mkdir(parents=True, exist_ok=True)
-            pathlib.Path(given.logs, file.stem + ".log").write_text(outcomes[-1].log)
-        for name in outcomes[-1].failed[:10]:
-            print("    failed:", name, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        keep = pathlib.Path(given.keep or folder).resolve()
+        keep.mkdir(parents=True, exist_ok=True)
+        outcomes = []
+        for file in files(given.files):
+            with (keep / f"{file.stem}.log").open("a") as log:
+                outcomes.append(run(file, keep / f"{file.stem}.jsonl", given, log))
+            print(outcomes[-1].row(), flush=True)
+            for name in outcomes[-1].failed[:10]:
+                print("    failed:", name, flush=True)
     if given.write:
         page = pathlib.Path(given.write)
         before, _, rest = page.read_text().partition(BEGIN)
         page.write_text(f"{before}{BEGIN}\n{table(outcomes)}\n{END}{rest.partition(END)[2]}")
-    return any(o.failed for o in outcomes)
+    return any(o.failed or not o.whole for o in outcomes)
 
 
 if __name__ == "__main__":

@@ -373,6 +373,15 @@ def device_memory_stats(int index):
             "allocation": counted(&s.counters[BLOCKS]), "segment": counted(&s.counters[SEGMENTS]), "num_alloc_retries": s.retries, "num_ooms": s.ooms}
 
 
+def allocated_on_gpus():
+    """Bytes that tensors hold on all GPUs together."""
+    cdef int64_t bytes = 0
+    cdef int i
+    for i in range(_n_gpus):
+        bytes += _stats[i].counters[ALLOCATED].current
+    return bytes
+
+
 def reset_device_stats(int index, bint peaks):
     """Starts new peaks at what is in use now, or sets the accumulated counts to 0."""
     cdef MemoryStats* s = &_stats[index]

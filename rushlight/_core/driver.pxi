@@ -128,6 +128,7 @@ cdef struct Gpu:
 
 cdef Gpu[MAX_GPUS] _gpus
 cdef int _n_gpus = 0
+cdef bint _started = False     # start() was called
 cdef bint _forked = False      # a child of a process that used a GPU: the driver does not work here
 
 cdef extern from *:
@@ -181,7 +182,9 @@ def load_driver(str path):
 
 def start():
     """Tells the core that storages may now lie on the GPUs that load_driver() found."""
+    global _started
     set_device_memory(_n_gpus, _take, _give)
+    _started = True
     os.register_at_fork(after_in_child=_after_fork)
 
 

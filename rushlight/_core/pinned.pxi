@@ -32,7 +32,7 @@ cdef bint passed(PinnedBlock* b) except? True:
 
 
 cdef int need_gpu() except -1:
-    if _n_gpus == 0:
+    if not _started:
         try:
             device_arg("cuda")
         except AssertionError as error:

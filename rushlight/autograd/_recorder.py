@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+from .._core import device as _device
 from .._core import operator as _operator
 from .._core import tape as _tape
 from .._core.tensor import Tensor, memory_stats
@@ -63,7 +64,7 @@ class Recorder:
         self.events.append(event)
         self._open.append(event)
         if self.memory:
-            event.cpu_memory_usage = -memory_stats()["allocated"]
+            event.cpu_memory_usage, event.device_memory_usage = (-n for n in _memory())
         event.start_ns = event.end_ns = time.perf_counter_ns()
         return event
 
@@ -74,7 +75,13 @@ class Recorder:
             last = self._open.pop()
             last.end_ns = now
             if self.memory:
-                last.cpu_memory_usage += memory_stats()["allocated"]
+                here, there = _memory()
+                last.cpu_memory_usage, last.device_memory_usage = last.cpu_memory_usage + here, last.device_memory_usage + there
+
+
+def _memory():
+    """Bytes of tensors in the CPU's memory, and in that of all GPUs."""
+    return memory_stats()["allocated"], _device.allocated_on_gpus()
 
 
 def _shape(value):

@@ -51,10 +51,15 @@ class FormattedTimesMixin:
         _text, ("device_time", "device_time_total", "self_device_time_total")
     )
     device_time = device_time_total = self_device_time_total = cuda_time = cuda_time_total = self_cuda_time_total = 0.0
-    device_memory_usage = self_device_memory_usage = self_cuda_memory_usage = 0
+    device_memory_usage = self_device_memory_usage = 0
     device_type, device_index, use_device = "cpu", 0, None
     is_async = is_remote = is_legacy = False
     node_id, overload_name, scope, flops = -1, "", 0, 0
+
+    @property
+    def self_cuda_memory_usage(self):
+        """An older name of self_device_memory_usage."""
+        return self.self_device_memory_usage
 
     @property
     def cpu_time(self):
@@ -63,7 +68,8 @@ class FormattedTimesMixin:
 
 
 class FunctionEvent(FormattedTimesMixin):
-    """One call: name, thread, time_range, cpu_parent, cpu_children, input_shapes, stack, cpu_memory_usage (bytes it left allocated)."""
+    """One call: name, thread, time_range, cpu_parent, cpu_children, input_shapes, stack, cpu_memory_usage (bytes it left allocated),
+    device_memory_usage (on GPUs)."""
 
     count = 1
 
@@ -106,6 +112,11 @@ class FunctionEvent(FormattedTimesMixin):
         """Bytes that it left allocated, without the calls within."""
         return self.cpu_memory_usage - sum(child.cpu_memory_usage for child in self.cpu_children)
 
+    @property
+    def self_device_memory_usage(self):
+        """Bytes that it left allocated on GPUs, without the calls within."""
+        return self.device_memory_usage - sum(child.device_memory_usage for child in self.cpu_children)
+
     def __repr__(self):
         return (
             f"<FunctionEvent id={self.id} name={self.name} cpu_time={self.cpu_time_str} thread={self.thread} "
@@ -117,10 +128,15 @@ class FunctionEvent(FormattedTimesMixin):
 class FunctionEventAvg(FormattedTimesMixin):
     """The sum over calls of one name: count, cpu_time_total, self_cpu_time_total, memory; ``cpu_time`` is the mean."""
 
+    TOTALS = (
+        "cpu_time_total", "self_cpu_time_total", "cpu_memory_usage", "self_cpu_memory_usage", "device_memory_usage",
+        "self_device_memory_usage",
+    )  # fmt: skip
+
     def __init__(self):
         self.key, self.count = None, 0
         self.cpu_time_total = self.self_cpu_time_total = 0.0
-        self.cpu_memory_usage = self.self_cpu_memory_usage = 0
+        self.cpu_memory_usage = self.self_cpu_memory_usage = self.device_memory_usage = self.self_device_memory_usage = 0
         self.input_shapes, self.stack, self.is_user_annotation = [], [], False
         self.cpu_parent, self.cpu_children = None, []
 
@@ -130,7 +146,7 @@ class FunctionEventAvg(FormattedTimesMixin):
             self.key, self.input_shapes, self.stack = other.key, other.input_shapes, other.stack
             self.is_user_annotation, self.cpu_parent = other.is_user_annotation, other.cpu_parent
         self.count += other.count
-        for total in ("cpu_time_total", "self_cpu_time_total", "cpu_memory_usage", "self_cpu_memory_usage"):
+        for total in self.TOTALS:
             setattr(self, total, getattr(self, total) + getattr(other, total))
         return self
 
@@ -217,6 +233,9 @@ class EventList(list):
         if self.profile_memory:
             columns.append(("CPU Mem", _COLUMN, lambda e: _size(e.cpu_memory_usage)))
             columns.append(("Self CPU Mem", _COLUMN, lambda e: _size(e.self_cpu_memory_usage)))
+            if any(event.device_memory_usage for event in self):
+                columns.append(("CUDA Mem", _COLUMN, lambda e: _size(e.device_memory_usage)))
+                columns.append(("Self CUDA Mem", len("Self CUDA Mem"), lambda e: _size(e.self_device_memory_usage)))
         columns.append(("# of Calls", _COLUMN, lambda e: str(e.count)))
         if self.by_shape:
             width = min(max(len(str(event.input_shapes)) for event in self) + 4, shapes_width)

@@ -2,7 +2,7 @@
 
 An image is the text ``RUSHLIGHT-SHIM``, a newline, and the path of a shared library with a function ``launch_<kernel>`` for
 each kernel (docs/internals.md, "CUDA kernels"). Libraries are kept by the hash of their source, in
-``$RUSHLIGHT_SHIM_CACHE``, else in a folder of the user's cache.
+``$RUSHLIGHT_SHIM_CACHE``, else in a folder of the user's cache. As a program it reads the source and writes the image.
 """
 
 import ctypes
@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MAGIC = b"RUSHLIGHT-SHIM\n"
@@ -82,3 +83,7 @@ class Library:
         code = getattr(self.library, f"launch_{symbol}")(three(*grid), three(*block), shared, pointers, order)
         if code:
             raise RuntimeError(f"{symbol}: {('', 'divergent barrier', 'misaligned access', 'impossible launch')[code]} (order {order})")
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(image(sys.stdin.read(), sys.argv[2:]))

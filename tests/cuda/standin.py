@@ -6,6 +6,7 @@ library is, and codegen.cuda which compiler to use.
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -57,3 +58,4 @@ def activate(order=0, gpus=2, memory=None):
     from rushlight.codegen.cuda import compile as compiler
 
     compiler.use(shim.image)
+    os.environ["RUSHLIGHT_CUDA_COMPILER"] = shlex.join([sys.executable, shim.__file__])  # of processes that this one starts

@@ -6,6 +6,8 @@ import io
 import os
 import pickle
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -621,3 +623,9 @@ def test_data_parallel_has_the_gradients_of_one_device():
     assert "module.0.weight" in parallel.state_dict()
     with pytest.raises(RuntimeError, match="must have its parameters and buffers on device cuda:0"):
         torch.nn.DataParallel(torch.nn.Linear(2, 2).to("cuda:1"), device_ids=[0, 1])(torch.ones(2, 2))
+
+
+def test_pinned_memory_before_the_first_use_of_a_gpu():
+    """Counting the GPUs does not start them, pinning does: memory that was pinned can be given back."""
+    program = "import rushlight as torch; assert torch.cuda.is_available(); x = torch.ones(3); [x.pin_memory() for i in range(3)]"
+    subprocess.run([sys.executable, "-c", program], check=True)

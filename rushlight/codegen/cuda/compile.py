@@ -7,6 +7,8 @@ import functools
 import hashlib
 import os
 import re
+import shlex
+import subprocess
 import sys
 import threading
 import time
@@ -69,9 +71,24 @@ def image(kernels, arch):
         return _images[key]
 
 
+@functools.cache
+def _command():
+    """The compiler that the environment names, RUSHLIGHT_CUDA_COMPILER: a command that reads the source and writes the image. Else None."""
+    words = shlex.split(os.environ.get("RUSHLIGHT_CUDA_COMPILER", ""))
+
+    def compiler(source, symbols, arch):
+        done = subprocess.run([*words, arch, *symbols], input=source.encode(), capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"{shlex.join(words)} cannot compile the kernels {', '.join(symbols)}:\n{done.stderr.decode()}")
+        return done.stdout
+
+    return compiler if words else None
+
+
 def _made(kernels, symbols, arch):
-    if _compiler is not None:
-        return _compiler(_unit(kernels), symbols, arch)
+    compiler = _compiler or _command()
+    if compiler is not None:
+        return compiler(_unit(kernels), symbols, arch)
     entry = "cuda-" + hashlib.sha256(repr((symbols, arch, nvrtc_version(), OPTIONS)).encode()).hexdigest()
     cubin = cache.folder().read(entry)
     if cubin is None:
