@@ -9,26 +9,30 @@ tensor([2., 2.])
 tensor([2.])
 """
 
+from ._core.tensor import Tensor as _Tensor
 from ._ops import ops as _namespaces
 from .autograd import Function as _Function
 
 __all__ = ["CustomOpDef", "Library", "custom_op", "define", "fallthrough_kernel", "get_ctx", "impl", "impl_abstract", "register_autocast",
            "register_autograd", "register_fake", "register_kernel", "register_vmap", "triton_op"]  # fmt: skip
 
-_HERE = {"", "cpu", "default", "compositeimplicitautograd", "compositeexplicitautograd"}
+_EVERYWHERE = {"", "default", "compositeimplicitautograd", "compositeexplicitautograd"}
 
 
-def _serves(key):
-    """Is a definition for the dispatch key or device type(s) ``key`` one that can be run here?"""
-    keys = (key,) if isinstance(key, str) else tuple(key or ("",))
-    return any(str(k).lower() in _HERE for k in keys)
+def _devices(key):
+    """For which device types a definition with a dispatch key, or for device type(s), is: '' stands for all of them.
+
+    Keys that are no devices (gradients, autocast) have none.
+    """
+    keys = {str(k).lower() for k in ((key,) if isinstance(key, str) else key or ("",))}
+    return keys & {"cpu", "cuda"} | ({""} if keys & _EVERYWHERE else set())
 
 
 class CustomOpDef:
     """A custom operator: call it, or register more about it by its methods."""
 
-    def __init__(self, name, fn):
-        self._qualname, self._init_fn, self._backward, self._setup = name, fn, None, None
+    def __init__(self, name, fn, devices=("",)):
+        self._qualname, self._kernels, self._backward, self._setup = name, dict.fromkeys(devices, fn), None, None
         self._cast = {}  # device type -> the dtype that floating point arguments get under autocast
         self.__name__, self.__doc__ = name.partition("::")[2], fn.__doc__
 
@@ -39,11 +43,25 @@ class CustomOpDef:
             from .autograd import no_grad
 
             with no_grad():
-                return self._init_fn(*args, **kwargs)
+                return self._run(*args, **kwargs)
         return self._differentiable().apply(*args, *kwargs.values())
 
+    def _run(self, *args, **kwargs):
+        """Calls the definition for the arguments' device."""
+        from .utils._pytree import tree_leaves
+
+        found = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, _Tensor)}
+        device = next(iter(found - {"cpu"}), "cpu")
+        kernel = self._kernels.get(device) or self._kernels.get("")
+        if kernel is None:
+            raise NotImplementedError(
+                f"Could not run '{self._qualname}' with arguments from the '{device.upper()}' backend.\n"
+                f"  It has definitions for {', '.join(sorted(self._kernels))}: register_kernel('{device}') gives it one more."
+            )
+        return kernel(*args, **kwargs)
+
     def _differentiable(self):
-        forward, setup, gradient = self._init_fn, self._setup, self._backward
+        forward, setup, gradient = self._run, self._setup, self._backward
 
         class Custom(_Function):
             """The operator with its gradient."""
@@ -86,11 +104,11 @@ class CustomOpDef:
         return (lambda f: f) if func is None else func
 
     def register_kernel(self, device_types, fn=None):
-        """Uses ``fn`` in place of the definition, if it is for the CPU."""
+        """Uses ``fn`` in place of the definition for tensors on devices of these types ("cpu", "cuda", or a list); None: on those without
+        a definition of their own."""
         if fn is None:
             return lambda f: self.register_kernel(device_types, f)
-        if _serves(device_types):
-            self._init_fn = fn
+        self._kernels.update(dict.fromkeys(_devices(device_types), fn))
         return fn
 
     def register_autograd(self, backward, /, *, setup_context=None):
@@ -99,10 +117,13 @@ class CustomOpDef:
 
 
 def custom_op(name, fn=None, /, *, mutates_args, device_types=None, schema=None, tags=None):
-    """Defines the operator ``name`` ('namespace::operator') by a Python function; without ``fn`` a decorator."""
+    """Defines the operator ``name`` ('namespace::operator') by a Python function; without ``fn`` a decorator.
+
+    device_types: of what devices its tensors may be ("cpu", "cuda", or a list); None: all.
+    """
     if fn is None:
-        return lambda fn: custom_op(name, fn, mutates_args=mutates_args)
-    op = CustomOpDef(name, fn)
+        return lambda fn: custom_op(name, fn, mutates_args=mutates_args, device_types=device_types)
+    op = CustomOpDef(name, fn, _devices(device_types))
     _namespaces._define(name, op)
     return op
 
@@ -159,11 +180,15 @@ def define(qualname, schema, *, lib=None, tags=()):
 
 
 def impl(qualname, types, func=None, *, lib=None):
-    """Defines an operator by a function; without it a decorator."""
+    """Defines an operator, for devices of some types or with a dispatch key, by a function; without it a decorator."""
     if func is None:
         return lambda func: impl(qualname, types, func)
-    if _serves(types):
-        _namespaces._define(qualname, CustomOpDef(qualname, func))
+    devices = _devices(types)
+    if devices:
+        try:
+            _found(qualname).register_kernel(types, func)
+        except AttributeError:
+            _namespaces._define(qualname, CustomOpDef(qualname, func, devices))
     return func
 
 
@@ -178,9 +203,7 @@ class Library:
         return schema.partition("(")[0]
 
     def impl(self, op_name, fn, dispatch_key="", *, with_keyset=False, allow_override=False):
-        """Defines an operator, unless it is for another dispatch key than the CPU's (a gradient, autocast, another device)."""
-        if fn is fallthrough_kernel or not _serves(dispatch_key or self.dispatch_key):
-            return
+        """Defines an operator, unless it is for a dispatch key of no device (a gradient, autocast)."""
         name = op_name if isinstance(op_name, str) else op_name.__name__
-        name = name if "::" in name else f"{self.ns}::{name}"
-        _namespaces._define(name, CustomOpDef(name, fn))
+        if fn is not fallthrough_kernel:
+            impl(name if "::" in name else f"{self.ns}::{name}", dispatch_key or self.dispatch_key, fn)

@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from place import here
 
 import rushlight as torch
 from rushlight import nn
@@ -313,22 +314,29 @@ def test_data_parallel_on_one_device():
         nn.parallel.replicate(model, [0, 1])
 
 
-@pytest.mark.cpu("definitions for it")
-def test_library_serves_the_cpu_only():
-    """Definitions for other dispatch keys (autocast, a GPU) do not take the place of the operator."""
+def test_definitions_of_an_operator_by_device():
+    """Definitions for dispatch keys that are no devices (autocast) do not take the place of the operator."""
     lib = torch.library.Library("compat2", "DEF")
     lib.define("twice(Tensor x) -> Tensor")
     lib.impl("twice", lambda x: 2 * x, "CPU")
     lib.impl("twice", lambda x: torch.ops.compat2.twice(x.float()), "AutocastCPU")
     lib.impl("twice", torch.library.fallthrough_kernel, "Autograd")
+    assert torch.ops.compat2.twice(torch.ones(1, device="cpu")).item() == 2
+    with pytest.raises(NotImplementedError, match="Could not run 'compat2::twice' with arguments from the 'META' backend"):
+        torch.ops.compat2.twice(torch.ones(1, device="meta"))
+    lib.impl("twice", lambda x: x + x + 0, "CUDA")
     assert torch.ops.compat2.twice(torch.ones(1)).item() == 2
+    which = torch.library.custom_op("compat2::which", mutates_args=(), device_types="cpu")(lambda x: "cpu")
+    which.register_kernel("cuda")(lambda x: "cuda")
+    assert which([torch.ones(1)]) == torch.ones(1).device.type and which(torch.ones(1, device="cpu")) == "cpu"
 
     @torch.library.custom_op("compat2::kind", mutates_args=())
     def kind(x: torch.Tensor) -> torch.Tensor:
         return x.clone()
 
-    torch.library.register_autocast("compat2::kind", "cpu", torch.bfloat16)
-    with torch.autocast("cpu"):
+    device = torch.ones(1).device.type
+    torch.library.register_autocast("compat2::kind", device, torch.bfloat16)
+    with torch.autocast(device, torch.bfloat16):
         assert kind(torch.ones(1)).dtype == torch.bfloat16 and kind(torch.ones(1, dtype=torch.float64)).dtype == torch.float64
     assert kind(torch.ones(1)).dtype == torch.float32
 
@@ -370,7 +378,7 @@ def test_optimizers_outside_ask_for_lists_of_tensors():
         lists = [[t for t in first if t is not None], [t * 2 for t in first if t is not None], []]
         found = utils._group_tensors_by_device_and_dtype(lists, with_indices)
         return sorted(
-            (str(device), str(dtype).rpartition(".")[2], [[t.tolist() for t in part] for part in parts], positions)
+            (str(device).replace(here(), "cpu"), str(dtype).rpartition(".")[2], [[t.tolist() for t in part] for part in parts], positions)
             for (device, dtype), (parts, positions) in found.items()
         )
 

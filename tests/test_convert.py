@@ -561,3 +561,13 @@ def test_asarray_takes_numbers_of_numpy_and_keeps_history():
     x = rushlight.ones(2, requires_grad=True)
     assert rushlight.asarray(x) is x and rushlight.asarray(x * 2).grad_fn is not None
     assert not rushlight.asarray(x, requires_grad=False).requires_grad
+
+
+@pytest.mark.parametrize("call", ["tensor", "as_tensor", "asarray"])
+def test_tensors_go_to_the_default_device(call):
+    for lib in (rl, torch):
+        x = lib.ones(2, device="cpu")
+        with lib.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert getattr(lib, call)(x).device.type == "meta"
+            assert getattr(lib, call)(x, device="cpu").device.type == "cpu"

@@ -14,17 +14,22 @@ PADDING = {
 }
 
 
+def drawn(lib, *sizes):
+    """Numbers that PyTorch draws, for either library."""
+    return lib.tensor(torch.randn(sizes).tolist())
+
+
 def encoded(lib, padding, grad=False, norm=False, heads=2, train=False, first=False, activation="relu", nested=True, as_numbers=False):
-    lib.manual_seed(0)
     layer = lib.nn.TransformerEncoderLayer(8, heads, 16, 0.0, activation, batch_first=True, norm_first=first)
     model = lib.nn.TransformerEncoder(layer, 2, lib.nn.LayerNorm(8) if norm else None, enable_nested_tensor=nested).train(train)
+    torch.manual_seed(0)
     with lib.no_grad():
         for p in model.parameters():
-            p.add_(lib.randn(p.shape) * 0.1)
+            p.copy_(drawn(lib, *p.shape) * 0.3)
     mask = lib.tensor(padding).bool()
     if as_numbers:
         mask = lib.zeros(mask.shape).masked_fill(mask, float("-inf"))
-    x = lib.randn(3, 5, 8)
+    x = drawn(lib, 3, 5, 8)
     with lib.set_grad_enabled(grad):
         return model(x, src_key_padding_mask=mask), model.use_nested_tensor
 

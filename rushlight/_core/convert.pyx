@@ -71,7 +71,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
             [3.0000, 4.5000]])
     """
     cdef int code = -1 if dtype is None else argument_dtype("tensor", dtype)
-    cdef int place = device_arg(device) if device is not None or not isinstance(data, Tensor) else (<Tensor>data).place
+    cdef int place = device_arg(device) if device is not None or not isinstance(data, Tensor) else thread_state().place or (<Tensor>data).place
     if isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
@@ -99,6 +99,7 @@ def as_tensor(data, dtype=None, device=None):
     """``data`` as a tensor that shares its memory if it can: tensors and NumPy arrays of the right dtype are not copied."""
     cdef int code = -1 if dtype is None else argument_dtype("as_tensor", dtype)
     if isinstance(data, Tensor):
+        device = device_of(thread_state().place) if device is None and thread_state().place else device
         return data if dtype is None and device is None else data.to(dtype=dtype, device=device)
     cdef Tensor t
     cdef int place = device_arg(device)
@@ -149,8 +150,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
         return leaf(t if device_arg(device) == t.place else to_place(t, device_arg(device), False), bool(requires_grad))
     if requires_grad is None:
         requires_grad = needs_grad(t)
-    if device is None and not isinstance(obj, Tensor) and t.place == 0:
-        device = device_of(thread_state().place)     # arrays and buffers go to the default device
+    if device is None and t.place == 0:
+        device = device_of(thread_state().place)     # tensors, arrays and buffers go to the default device
     if device is not None and device_arg(device) != t.place:
         if copy is False:
             raise ValueError(f"can't alias tensor on device '{device_of(t.place)}' as one on '{device_of(device_arg(device))}'.")

@@ -64,7 +64,7 @@ cdef int wait(int place) except -1:
     with nogil:
         code = rl_driver.cuStreamSynchronize(stream)
     check(code)
-    raise_faults(place)
+    raise_faults(place, stream)
     return 0
 
 

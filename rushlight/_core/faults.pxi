@@ -23,11 +23,15 @@ cdef struct Site:
 cdef struct Ring:
     Fault* faults
     Site* sites
-    int next, unchecked            # the next slot; how many before it were not looked at yet
+    int next, unchecked            # the next slot; how many before it may belong to kernels that still run
+    int n_kept                     # of all slots, those of captured graphs
+    void* stream                   # where all the unchecked ones were launched; NULL: there are none, MIXED: on several streams
     void* events[4]                # behind the last launch of each quarter
     bint[4] recorded
 
 cdef Ring[MAX_GPUS] _rings
+cdef void* MIXED = <void*>-1
+cdef void* ALL_STREAMS = <void*>-2         # for raise_faults()
 
 cdef extern from *:
     """
@@ -69,7 +73,8 @@ cdef int make_ring(Ring* r) except -1:
 cdef void* fault_slot(int place, str name, object error=None) except NULL:
     cdef Ring* r = &_rings[place - 1]
     cdef Site* site
-    cdef int quarter, tries = 0
+    cdef void* stream = current_stream(place)
+    cdef int at, tries = 0
     use(place)
     if r.faults == NULL:
         make_ring(r)
@@ -95,10 +100,12 @@ cdef void* fault_slot(int place, str name, object error=None) except NULL:
     Py_XINCREF(site.error)
     Py_XINCREF(site.code)
     site.kept = _capture_pool != 0
+    r.n_kept += site.kept
+    r.stream = stream if r.stream in (NULL, stream) and stream != NULL else MIXED
     r.unchecked = min(r.unchecked + 1, <int>FAULT_SLOTS)
-    quarter = r.next
+    at = r.next
     r.next = (r.next + 1) % FAULT_SLOTS
-    return &r.faults[quarter]
+    return &r.faults[at]
 
 
 cdef int turn_quarter(Ring* r, int place) except -1:
@@ -110,14 +117,17 @@ cdef int turn_quarter(Ring* r, int place) except -1:
     if r.recorded[now]:
         check(rl_driver.cuEventSynchronize(r.events[now]))
         r.recorded[now] = False
-        raise_faults(place)
+        raise_faults(place, NULL)
     return 0
 
 
-cdef int raise_faults(int place) except -1:
-    """Raises the oldest fault that kernels recorded, and forgets them all: the next operation works."""
+cdef int raise_faults(int place, void* stream) except -1:
+    """Raises the oldest fault that kernels recorded, and forgets them all: the next operation works.
+
+    stream: all work of this one is done, or of ALL_STREAMS. NULL: there may be more to come of each.
+    """
     cdef Ring* r = &_rings[place - 1]
-    cdef int i, at, first = -1
+    cdef int i, at, offset = 0, first = -1
     cdef Fault fault
     if r.faults == NULL:
         return 0
@@ -129,17 +139,36 @@ cdef int raise_faults(int place) except -1:
                 first = at
                 fault = r.faults[at]
             memset(&r.faults[at], 0, sizeof(Fault))
-    r.unchecked = graph_faults(r) if first < 0 else r.unchecked
-    if first < 0:
-        return 0
-    site = &r.sites[first]
-    raise _callbacks["fault"](<object>site.name, place - 1, <object>site.error, fault.value, fault.limit, fault.position,
-                              None if site.code == NULL else <object>site.code, site.offset)
+    name = error = code = None
+    if first >= 0:
+        site = &r.sites[first]
+        name, error, offset = <object>site.name, <object>site.error, site.offset
+        code = None if site.code == NULL else <object>site.code
+    if stream == ALL_STREAMS or stream == r.stream:
+        forget(r)
+    if first >= 0:
+        raise _callbacks["fault"](name, place - 1, error, fault.value, fault.limit, fault.position, code, offset)
+    return 0
+
+
+cdef void forget(Ring* r) noexcept:
+    """All kernels of the unchecked records are done: only those of graphs may be written to again."""
+    cdef PyObject* error
+    cdef Site* site
+    cdef int i
+    for i in range(r.unchecked, 0, -1):
+        site = &r.sites[(r.next - i + FAULT_SLOTS) % FAULT_SLOTS]
+        if not site.kept:
+            error, site.error = site.error, NULL          # it may hold much; the next launch gives the slot another one
+            Py_XDECREF(error)
+    r.unchecked, r.stream = graph_faults(r), NULL
 
 
 cdef int graph_faults(Ring* r) noexcept:
     """How far back the records of captured graphs reach: they are looked at each time."""
     cdef int i
+    if r.n_kept == 0:
+        return 0
     for i in range(FAULT_SLOTS, 0, -1):
         if r.sites[(r.next - i + FAULT_SLOTS) % FAULT_SLOTS].kept:
             return i
@@ -150,6 +179,7 @@ def release_faults(int index, list slots):
     """Gives the records of a captured graph back."""
     cdef int at
     for at in slots:
+        _rings[index].n_kept -= _rings[index].sites[at].kept
         _rings[index].sites[at].kept = False
 
 

@@ -48,7 +48,7 @@ def stream_synchronize(int index, size_t handle):
     with nogil:
         code = rl_driver.cuStreamSynchronize(<void*>handle)
     check(code)
-    raise_faults(index + 1)
+    raise_faults(index + 1, <void*>handle)
 
 
 def stream_query(int index, size_t handle):
@@ -101,7 +101,7 @@ def synchronize(int index):
     with nogil:
         code = rl_driver.cuCtxSynchronize()
     check(code)
-    raise_faults(index + 1)
+    raise_faults(index + 1, ALL_STREAMS)
 
 
 # -- events --
@@ -142,7 +142,7 @@ def event_synchronize(int index, size_t event):
     with nogil:
         code = rl_driver.cuEventSynchronize(<void*>event)
     check(code)
-    raise_faults(index + 1)
+    raise_faults(index + 1, NULL)
 
 
 def event_elapsed(size_t start, size_t end):

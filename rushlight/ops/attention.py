@@ -164,8 +164,12 @@ def attention(query, key, value, mask, kept, causal, scale):
 
 
 def _on_a_cpu(query, *more):
-    """The arguments of the CPU's passes that a GPU's do not have."""
-    return more if query.is_cpu else ()
+    """The arguments of the CPU's passes; a GPU's have none of them, :func:`_fits` and :func:`tiled` leave such calls to the composition."""
+    if query.is_cpu:
+        return more
+    if any(x is not None for x in more):
+        raise ValueError("attention: weights are dropped, and masks get gradients, by the composition on a GPU, not by its kernels")
+    return ()
 
 
 @attention.backward_of

@@ -629,3 +629,34 @@ def test_pinned_memory_before_the_first_use_of_a_gpu():
     """Counting the GPUs does not start them, pinning does: memory that was pinned can be given back."""
     program = "import rushlight as torch; assert torch.cuda.is_available(); x = torch.ones(3); [x.pin_memory() for i in range(3)]"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_fault_waits_for_its_own_stream():
+    """Other streams and events that are waited for say nothing of it, and don't lose it."""
+    table, good, bad = data(5, 2).cuda(), torch.tensor([1], device="cuda"), torch.tensor([7], device="cuda")
+    torch.cuda.synchronize()
+    side, event = torch.cuda.Stream(), torch.cuda.Event()
+    for wait in (torch.cuda.current_stream().synchronize, event.synchronize, table.sum().item):
+        with torch.cuda.stream(side):
+            event.record()
+            table[bad]
+        table[good]
+        with pytest.raises(IndexError, match="index 7 is out of bounds"):
+            wait()
+            side.synchronize()
+        torch.cuda.synchronize()
+
+
+def test_what_would_tell_of_a_fault_is_let_go_when_there_was_none():
+    def held():
+        gc.collect()
+        return sum(getattr(o, "__qualname__", "").startswith("out_of_bounds.") for o in gc.get_objects() if type(o) is type(held))
+
+    x, i = torch.zeros(4, 5, device="cuda"), torch.zeros(4, 1, dtype=torch.int64, device="cuda")
+    torch.cuda.synchronize()
+    before = held()
+    for _ in range(20):
+        x.gather(1, i)
+    assert held() >= before + 20
+    torch.cuda.synchronize()
+    assert held() == before
