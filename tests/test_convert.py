@@ -565,7 +565,7 @@ def test_asarray_takes_numbers_of_numpy_and_keeps_history():
 
 @pytest.mark.parametrize("call", ["tensor", "as_tensor", "asarray"])
 def test_tensors_go_to_the_default_device(call):
-    for lib in (rl, torch):
+    for lib in (rushlight, torch):
         x = lib.ones(2, device="cpu")
         with lib.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
