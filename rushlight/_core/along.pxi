@@ -96,11 +96,16 @@ cdef object gather_quickly(PyObject** values, Py_ssize_t n, tuple names):
 
 cdef object index_select_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, dim, index)"""
+    return _select_at(values, False)
+
+
+cdef object _select_at(PyObject** values, bint negative):
+    """index_select; ``negative``: indices may count from the end."""
     cdef Loop loop
     cdef int at = 0, d
     cdef int64_t[MAX_RANK] sizes
     cdef Tensor x, out
-    cdef Tensor offsets = _slices_of(<object>values[0], <object>values[1], <object>values[2], False, &at)
+    cdef Tensor offsets = _slices_of(<object>values[0], <object>values[1], <object>values[2], negative, &at)
     if offsets is None:
         return None
     x = <Tensor>values[0]
@@ -151,12 +156,65 @@ cdef object embedding_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return _rows_at(<Tensor>values[0], <Tensor>values[1], False)
 
 
-cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
-    """(input, indices): one index tensor, for the first dim"""
-    cdef object indices = <object>values[1]
-    if not _common(<object>values[0]) or type(indices) is not list or len(<list>indices) != 1 or not _positions((<list>indices)[0]):
+cdef object _points_at(Tensor x, list indices):
+    """x at index tensors of one shape, for its leading dims."""
+    cdef Loop loop
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t outside = 0, i
+    cdef int d, k = len(indices), rest = x.ndim - len(indices)
+    cdef Tensor first = <Tensor>indices[0], total = None, part, out
+    for d in range(k):
+        part = indices[d]
+        if part.ndim != first.ndim or memcmp(part.sizes, first.sizes, first.ndim * sizeof(int64_t)):
+            return None
+        part = _offsets(part, x.sizes[d], x.strides[d] * ITEMSIZE[x.code], True, &outside)
+        if part is None:
+            return None
+        if total is None:
+            total = part
+        else:
+            for i in range(total.count):
+                (<int64_t*>total.address)[i] += (<const int64_t*>part.address)[i]
+    if first.ndim + rest > MAX_RANK:
         return None
-    return _rows_at(<Tensor>values[0], <Tensor>(<list>indices)[0], True)
+    memcpy(sizes, first.sizes, first.ndim * sizeof(int64_t))
+    memcpy(sizes + first.ndim, x.sizes + k, rest * sizeof(int64_t))
+    out = empty(x.code, first.ndim + rest, sizes)
+    loop.n_operands, loop.ndim = 3, rest + 1
+    loop.size[rest] = total.count
+    loop.stride[0][rest] = out.count // total.count * ITEMSIZE[x.code]
+    loop.stride[1][rest], loop.stride[2][rest] = 0, 8
+    for d in range(rest):
+        loop.size[d] = x.sizes[x.ndim - 1 - d]
+        loop.stride[0][d] = out.strides[out.ndim - 1 - d] * ITEMSIZE[x.code] if loop.size[d] > 1 else 0
+        loop.stride[1][d] = x.strides[x.ndim - 1 - d] * ITEMSIZE[x.code] if loop.size[d] > 1 else 0
+        loop.stride[2][d] = 0
+    loop.ptr[0], loop.ptr[1], loop.ptr[2] = out.address, x.address, total.address
+    _run_unordered(&loop, "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
+    return out
+
+
+cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, indices): index tensors of one shape for the first dims, or a vector for another dim alone"""
+    cdef PyObject* given[3]
+    cdef object indices = <object>values[1], position, last
+    cdef int k
+    if not _common(<object>values[0]) or type(indices) is not list or not 0 < len(<list>indices) <= (<Tensor>values[0]).ndim:
+        return None
+    k = len(<list>indices)
+    last = (<list>indices)[k - 1]
+    if not _positions(last):
+        return None
+    if k == 1:
+        return _rows_at(<Tensor>values[0], <Tensor>(<list>indices)[0], True)
+    if all([i is None for i in (<list>indices)[:k - 1]]):
+        position = k - 1
+        given[0], given[1], given[2] = values[0], <PyObject*>position, <PyObject*>last
+        return _select_at(given, True)
+    for position in <list>indices:
+        if not _positions(position):
+            return None
+    return _points_at(<Tensor>values[0], <list>indices)
 
 
 cdef Tensor _common_source(Tensor target, object source, str kind):
@@ -305,6 +363,7 @@ cdef object index_fill_quickly(PyObject** values, Py_ssize_t n, tuple names):
 
 
 quick = {
+    "expect": native("expect", expect_quickly, None),
     "embedding": native("embedding", embedding_quickly, None), "index": native("index", index_quickly, None),
     "gather": native("gather", gather_quickly, None), "index_select": native("index_select", index_select_quickly, None),
     "scatter_add": native("scatter_add", scatter_add_quickly, None), "scatter_src": native("scatter", scatter_source_quickly, None),

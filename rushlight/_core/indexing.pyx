@@ -102,6 +102,24 @@ def extent(Tensor index):
     return low, high
 
 
+cdef object expect_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, low, high, error, but, operator): few elements, all of them within the bounds; see Library.quick."""
+    cdef Tensor t
+    cdef double low, high, x
+    cdef int64_t i
+    if not isinstance(<object>values[0], Tensor):
+        return None
+    t = <Tensor>values[0]
+    if t.place or t.code != I64 and t.code != F32 and t.code != F64 or not t.flags & CONTIGUOUS or t.flags & NEG or t.count > GRAIN:
+        return None
+    low, high = <object>values[1], <object>values[2]
+    for i in range(t.count):
+        x = (<const int64_t*>t.address)[i] if t.code == I64 else (<const float*>t.address)[i] if t.code == F32 else (<const double*>t.address)[i]
+        if not low <= x <= high:
+            return None
+    return t
+
+
 include "positions.pxi"
 
 

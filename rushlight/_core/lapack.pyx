@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 from rushlight._core cimport blas
+from rushlight._core.tensor cimport ITEMSIZE, Tensor
 from rushlight._core.threads cimport parallel_for
 
 cdef enum:
@@ -35,22 +36,38 @@ class Scratch:
         self.size = size
 
 
-def run(str routine, int64_t batch, double work, *arguments):
-    """Call ``routine`` (``"dgetrf_"``) for each matrix of a batch.
+cdef dict _routines = {}      # name -> address
 
-    work: operations for one matrix, to decide how many go to a thread at a time. Arguments: int, bytes (a letter), ``(address, stride)`` in
-    bytes, or :class:`Scratch`. Every routine reports its success in an argument; nothing is checked here.
+
+def run(str routine, batch, double work, *arguments):
+    """Call ``routine`` (``"dgetrf_"``) for each matrix of a batch of the given shape.
+
+    work: operations for one matrix, to decide how many go to a thread at a time. Arguments: int, bytes (a letter), a row-major tensor (whose
+    leading dims are the batch's), ``(address, stride)`` in bytes, or :class:`Scratch`. Every routine reports its success in an argument; nothing
+    is checked here.
     """
     cdef Call call
     cdef int64_t[MAX_ARGUMENTS] numbers
     cdef char[MAX_ARGUMENTS] letters
-    cdef int i
-    blas.require()
-    call.routine = <routine_t>blas.symbol(routine.encode())
+    cdef int64_t matrices = 1, stride
+    cdef int i, d, lead = len(batch)
+    cdef Tensor t
+    address = _routines.get(routine)
+    if address is None:
+        blas.require()
+        address = _routines[routine] = <size_t>blas.symbol(routine.encode())
+    call.routine = <routine_t><size_t>address
+    for i in range(lead):
+        matrices *= batch[i]
     for i in range(MAX_ARGUMENTS):
         call.arguments[i].data, call.arguments[i].stride, call.arguments[i].scratch = <char*>1, 0, 0
     for i, value in enumerate(arguments):
-        if isinstance(value, int):
+        if isinstance(value, Tensor):
+            t, stride = <Tensor>value, ITEMSIZE[(<Tensor>value).code]
+            for d in range(lead, t.ndim):
+                stride *= t.sizes[d]
+            call.arguments[i].data, call.arguments[i].stride = t.address, stride
+        elif isinstance(value, int):
             numbers[i] = value
             call.arguments[i].data = <char*>&numbers[i]
         elif isinstance(value, bytes):
@@ -61,7 +78,7 @@ def run(str routine, int64_t batch, double work, *arguments):
         else:
             call.arguments[i].data, call.arguments[i].stride = <char*><size_t>value[0], value[1]
     with nogil:
-        parallel_for(_run, &call, 0, batch, <int64_t>(20000.0 / (work + 1)) + 1)
+        parallel_for(_run, &call, 0, matrices, <int64_t>(20000.0 / (work + 1)) + 1)
 
 
 cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:

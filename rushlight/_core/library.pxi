@@ -64,12 +64,15 @@ cdef class Library(Operator):
                 forward = self.cuda
         record = state.grad and (self.backward is not None or self.quick is not None) and self.records(args, n + (0 if kwnames is None else len(kwnames)))
         if self.quick is not None and place <= 0 and (not record or taped is not None):
-            self.signature.bind(values, args, n, kwnames)
             old = state.grad
             if record:
                 state.grad = 0
             try:
-                result = self.quick.function(values, 0, None)
+                if len(self.signature.names):
+                    self.signature.bind(values, args, n, kwnames)
+                    result = self.quick.function(values, 0, None)
+                elif kwnames is None:                # it takes any number of arguments: they are looked at as they come
+                    result = self.quick.function(args, n, None)
             finally:
                 state.grad = old
             if result is not None and record and not self.keeps_format:

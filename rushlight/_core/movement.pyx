@@ -214,6 +214,30 @@ cdef object roll_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return out
 
 
+cdef object flip_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dims): ints or one tuple of them"""
+    cdef Tensor x
+    cdef int64_t dim
+    cdef int64_t seen = 0
+    cdef Py_ssize_t i
+    cdef list dims = []
+    if n < 2 or not isinstance(<object>values[0], Tensor) or (<Tensor>values[0]).place or (<Tensor>values[0]).ndim == 0:
+        return None
+    x = <Tensor>values[0]
+    given = [<object>values[i] for i in range(1, n)] if n > 2 or type(<object>values[1]) is int else <object>values[1]
+    if type(given) is not list and type(given) is not tuple:
+        return None
+    for each in given:
+        if type(each) is not int or not -x.ndim <= each < x.ndim:
+            return None
+        dim = each + x.ndim if each < 0 else each
+        if seen >> dim & 1:
+            return None
+        seen |= <int64_t>1 << dim
+        dims.append(dim)
+    return reversed_copy(x, dims)
+
+
 cdef object pad_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, pad, value): no negative amounts, and a value of the tensor's kind; see Library.quick."""
     cdef Tensor x, out, middle
@@ -253,4 +277,4 @@ cdef object pad_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return out
 
 
-quick = {"roll": native("roll", roll_quickly, None), "pad": native("pad", pad_quickly, None)}
+quick = {"flip": native("flip", flip_quickly, None), "roll": native("roll", roll_quickly, None), "pad": native("pad", pad_quickly, None)}

@@ -28,6 +28,38 @@ def fill_steps(Tensor t, start, step):
     return t
 
 
+cdef object arange_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(end), (start, end) or (start, end, step) in Python's numbers, all ints or not; see Library.quick."""
+    cdef int64_t first, last, gap, count
+    cdef double start, end, step
+    cdef Py_ssize_t i
+    cdef bint whole = True
+    cdef Tensor out
+    if not 1 <= n <= 3 or thread_state().place:
+        return None
+    for i in range(n):
+        if type(<object>values[i]) is not int and type(<object>values[i]) is not float:
+            return None
+        whole &= type(<object>values[i]) is int
+        if not -1e9 < <object>values[i] < 1e9:
+            return None
+    start, end, step = 0 if n == 1 else <object>values[0], <object>values[0 if n == 1 else 1], <object>values[2] if n == 3 else 1
+    if step == 0 or (end - start) * step < 0:
+        return None
+    if whole:
+        first, last, gap = <int64_t>start, <int64_t>end, <int64_t>step
+        count = (last - first + gap + (-1 if gap > 0 else 1)) // gap
+        out = empty(I64, 1, &count)
+        return fill_steps(out, first, gap)
+    count = <int64_t>ceil((end - start) / step)
+    if get_default_dtype_code() != F32 and get_default_dtype_code() != F64:
+        return None
+    return fill_steps(empty(get_default_dtype_code(), 1, &count), start, step)
+
+
+quick = {"arange": native("arange", arange_quickly, None)}
+
+
 def fill_between(Tensor t, double start, double end):
     """Evenly spaced values, counted from the nearer end so that both ends are exact; int64 cuts the fractions off."""
     if t.place:

@@ -20,6 +20,7 @@ Memory that is not contiguous is filled in the order of its addresses, not of it
 import os
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
 from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
 )
@@ -31,11 +32,11 @@ from libc.string cimport memcpy, memset
 
 from rushlight._core.tensor import on_gpu
 
-from rushlight._core.operator cimport check_writable
+from rushlight._core.operator cimport check_writable, native
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport (
     BF16, C32, C64, C128, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, U8, U16, U32, U64,
-    Tensor, device_arg, device_of, empty, thread_state,
+    Tensor, device_arg, device_of, empty, parse_ints, thread_state,
 )
 from rushlight._core.threads cimport parallel_for
 
@@ -536,6 +537,28 @@ def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
     return out
 
 
+cdef object randint_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(high, size) or (low, high, size): see Library.quick"""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t low = 0
+    cdef int rank
+    size = <object>values[n - 1] if n else None
+    if not 2 <= n <= 3 or type(size) is not tuple and type(size) is not list or thread_state().place:
+        return None
+    high = <object>values[n - 2]
+    if type(high) is not int or type(<object>values[0]) is not int or not -1 << 60 < <object>values[0] < 1 << 60 or not high < 1 << 60:
+        return None
+    if n == 3:
+        low = <object>values[0]
+    for each in size:
+        if type(each) is not int or not 0 <= each < 1 << 20:
+            return None
+    if high <= low or len(size) > 3:
+        return None
+    rank = parse_ints(size, sizes, MAX_RANK)
+    return fill_integers(empty(I64, rank, sizes), low, high - low, None)
+
+
 def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
     """Fills ``out`` with base + (word % modulus) and returns it. A modulus of 2**64 takes all words.
 
@@ -575,3 +598,6 @@ def fill_gamma_slopes(Tensor out, Tensor alpha, Tensor samples):
 
 
 include "choices.pxi"
+
+
+quick = {"randint": native("randint", randint_quickly, None)}

@@ -116,7 +116,13 @@ cdef object is_contiguous_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return (<Tensor>values[0]).flags & CONTIGUOUS != 0
 
 
+cdef object is_tensor_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(obj)"""
+    return isinstance(<object>values[0], Tensor)
+
+
 quick = {
+    "is_tensor": native("is_tensor", is_tensor_quickly, None),
     "movedim": native("movedim", movedim_quickly, None), "is_contiguous": native("is_contiguous", is_contiguous_quickly, None),
     "split": native("split", split_quickly, None), "chunk": native("chunk", chunk_quickly, None), "unbind": native("unbind", unbind_quickly, None),
 }

@@ -1,6 +1,6 @@
 """What an operator's definition says of its operands' elements: an error for those it has no meaning for."""
 
-from .._core.indexing import extent
+from .._core.indexing import extent, quick
 from .._core.tensor import on_gpu
 from . import extremum, masks
 from ._define import library
@@ -26,3 +26,6 @@ def expect(input, low, high, error, but=None, operator=None):
     if wrong.numel():
         raise error(wrong[0].item())
     return input
+
+
+expect.quick = quick["expect"]

@@ -6,7 +6,7 @@ from .._core import operator as _core
 from .._core.tensor import Tensor, set_slot
 from ..lang.types import NAMES
 from . import arithmetic, casting, movement, reduction, shape
-from ._define import Entry, composite, registry
+from ._define import Entry, composite, planned, registry
 from .index import zeros_of
 
 
@@ -164,11 +164,16 @@ def kron(input, other):
     tensor([[1., 1., 0., 0.],
             [0., 0., 1., 1.]])
     """
-    n = max(input.ndim, other.ndim)
-    a, b = [1] * (n - input.ndim) + list(input.shape), [1] * (n - other.ndim) + list(other.shape)
-    left = shape.reshape(input, [s for size in a for s in (size, 1)])
-    right = shape.reshape(other, [s for size in b for s in (1, size)])
-    return shape.reshape(left * right, [x * y for x, y in zip(a, b)])
+    left, right, result = _blocks(input.shape, other.shape)
+    return shape.reshape(shape.reshape(input, left) * shape.reshape(other, right), result)
+
+
+@planned
+def _blocks(a, b):
+    """The shapes in which :func:`kron`'s operands are multiplied, and the result's."""
+    n = max(len(a), len(b))
+    a, b = (1,) * (n - len(a)) + tuple(a), (1,) * (n - len(b)) + tuple(b)
+    return tuple(s for size in a for s in (size, 1)), tuple(s for size in b for s in (1, size)), tuple(x * y for x, y in zip(a, b))
 
 
 @composite(where="functional function")

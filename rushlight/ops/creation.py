@@ -72,6 +72,9 @@ def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, 
     return _progression(start, end, step, _plain(dtype), device, requires_grad)
 
 
+arange.quick = _core.quick["arange"]
+
+
 def _plain(dtype):
     """The dtype object behind a dtype argument, which may be a Python type."""
     return INT64 if dtype is int else FLOAT64 if dtype is float else dtype

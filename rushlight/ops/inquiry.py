@@ -7,6 +7,7 @@ import weakref
 
 from .._core import movement as _movement
 from .._core import tensor as _tensor
+from .._core import view as _view
 from .._core.convert import frombuffer
 from ..lang import expr as ex
 from ..lang import functions as fn
@@ -25,6 +26,9 @@ _float64 = _tensor.dtypes()["float64"]
 def is_tensor(obj):
     """True for tensors."""
     return isinstance(obj, Tensor)
+
+
+is_tensor.quick = _view.quick["is_tensor"]
 
 
 @composite(where="function")

@@ -1,7 +1,7 @@
 """What the linear algebra files share: PyTorch's checks and messages, triangles, small recorded helpers."""
 
 from .._core.operator import dtype_name
-from . import arithmetic, casting, contraction, creation, shape
+from . import casting, contraction, shape
 from ._define import registry
 
 
@@ -141,36 +141,24 @@ def conj(x):
     return casting.conj(x) if x.is_complex() else x
 
 
-def _offsets(x):
-    """column - row for each element of the last two dims."""
-    m, n = x.shape[-2:]
-    return creation.arange(n, device=x.device) - shape.unsqueeze(creation.arange(m, device=x.device), -1)
-
-
 def where(mask, a, b):
     """``a`` where the mask holds, else ``b``."""
     return registry["_where"].operator(mask, a, b)
 
 
-def _kept(x, mask):
-    return where(mask, x, creation.zeros((), dtype=x.dtype, device=x.device))
-
-
 def lower(x, diagonal=0):
     """The lower triangle: elements with column - row <= diagonal."""
-    return _kept(x, arithmetic.le(_offsets(x), diagonal))
+    return registry["tril"].operator(x, diagonal)
 
 
 def upper(x, diagonal=0):
     """The upper triangle: elements with column - row >= diagonal."""
-    return _kept(x, arithmetic.ge(_offsets(x), diagonal))
+    return registry["triu"].operator(x, diagonal)
 
 
 def on_diagonal(x):
     """Vectors as diagonal matrices."""
-    n = x.shape[-1]
-    square = shape.expand(shape.unsqueeze(x, -2), (*x.shape[:-1], n, n))
-    return _kept(square, arithmetic.eq(_offsets(square), 0))
+    return registry["diag_embed"].operator(x)
 
 
 def diagonal_of(x):

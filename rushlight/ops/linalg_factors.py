@@ -1,6 +1,7 @@
 """Factorizations of matrices that a solver can use again: LU with partial pivoting, LDL of symmetric and Hermitian matrices."""
 
 import itertools
+import math
 
 from .. import return_types
 from .._core.convert import tensor
@@ -84,7 +85,7 @@ def _permutation(pivots, m):
     if pivots.is_meta:
         return creation.empty((*pivots.shape[:-1], m), dtype=lapack.integer_dtype(), device=pivots.device)
     orders = []
-    for exchanges in shape.reshape(pivots, lapack.count(pivots.shape[:-1]), pivots.shape[-1]).tolist():
+    for exchanges in shape.reshape(pivots, math.prod(pivots.shape[:-1]), pivots.shape[-1]).tolist():
         rows = list(range(m))
         for i, j in enumerate(exchanges):
             rows[i], rows[j - 1] = rows[j - 1], rows[i]

@@ -53,19 +53,6 @@ def turned(x):
     return shape.transpose(x, -2, -1)
 
 
-def count(sizes):
-    """The number of matrices in a batch."""
-    product = 1
-    for size in sizes:
-        product *= size
-    return product
-
-
-def each(x, dims):
-    """x as an argument: its address, and the distance between matrices (``dims`` = 2) or vectors (1) or numbers (0)."""
-    return x.data_ptr(), count(x.shape[x.ndim - dims :]) * x.element_size()
-
-
 def integer_dtype():
     """The dtype of LAPACK's integers."""
     return _dtype("int64")
@@ -87,13 +74,13 @@ _workspaces = {}
 
 def _with_workspace(routine, like, batch, work, before, after):
     """Call a routine that wants (work, lwork) between its other arguments, in the size that it asks for."""
-    if not batch:
+    if 0 in batch:
         return
-    key = (routine, *(a for a in (*before, *after) if not isinstance(a, tuple)))
+    key = (routine, *[a for a in (*before, *after) if type(a) is int or type(a) is bytes])
     size = _workspaces.get(key)
     if size is None:
         answer = empty(like, 1)
-        run(routine, 1, work, *before, (answer.data_ptr(), 0), -1, *after)
+        run(routine, (), work, *before, (answer.data_ptr(), 0), -1, *after)
         size = answer[0].item()
         size = max(1, int(size.real if isinstance(size, complex) else size))
         if len(_workspaces) >= 1024:
@@ -125,7 +112,7 @@ def getrf(x):
     m, n = x.shape[-2:]
     batch = x.shape[:-2]
     lu, pivots, info = columns(x), integers(batch, min(m, n)), integers(batch)
-    run(letter(x) + "getrf_", count(batch), m * n * n, m, n, each(lu, 2), max(m, 1), each(pivots, 1), each(info, 0))
+    run(letter(x) + "getrf_", batch, m * n * n, m, n, lu, max(m, 1), pivots, info)
     return lu, pivots, info
 
 
@@ -135,8 +122,8 @@ def getrs(lu, pivots, right, trans=b"N"):
     n, k = lu.shape[-1], right.shape[-2]
     info = integers(lu.shape[:-2])
     run(
-        letter(lu) + "getrs_", count(lu.shape[:-2]), n * n * k, trans, n, k, each(lu, 2), max(n, 1), each(pivots, 1),
-        each(right, 2), max(n, 1), each(info, 0),
+        letter(lu) + "getrs_", lu.shape[:-2], n * n * k, trans, n, k, lu, max(n, 1), pivots,
+        right, max(n, 1), info,
     )  # fmt: skip
     return right
 
@@ -145,8 +132,8 @@ def getrs(lu, pivots, right, trans=b"N"):
 def getri(lu, pivots, info):
     """Overwrites LU with the inverse; ``info`` says where it does not exist."""
     n = lu.shape[-1]
-    before = (n, each(lu, 2), max(n, 1), each(pivots, 1))
-    _with_workspace(letter(lu) + "getri_", lu, count(lu.shape[:-2]), n**3, before, (each(info, 0),))
+    before = (n, lu, max(n, 1), pivots)
+    _with_workspace(letter(lu) + "getri_", lu, lu.shape[:-2], n**3, before, (info,))
     return lu
 
 
@@ -156,8 +143,8 @@ def gesv(x, right):
     n, k = x.shape[-1], right.shape[-1]
     lu, out, pivots, info = columns(x), columns(right), integers(x.shape[:-2], n), integers(x.shape[:-2])
     run(
-        letter(x) + "gesv_", count(x.shape[:-2]), n**3, n, k, each(lu, 2), max(n, 1), each(pivots, 1), each(out, 2), max(n, 1),
-        each(info, 0),
+        letter(x) + "gesv_", x.shape[:-2], n**3, n, k, lu, max(n, 1), pivots, out, max(n, 1),
+        info,
     )  # fmt: skip
     return out, lu, pivots, info
 
@@ -168,7 +155,7 @@ def potrf(x, upper):
     n = x.shape[-1]
     out, info = columns(x), integers(x.shape[:-2])
     side = b"U" if upper else b"L"
-    run(letter(x) + "potrf_", count(x.shape[:-2]), n**3, side, n, each(out, 2), max(n, 1), each(info, 0))
+    run(letter(x) + "potrf_", x.shape[:-2], n**3, side, n, out, max(n, 1), info)
     return out, info
 
 
@@ -179,8 +166,8 @@ def trsm(x, right, left, upper, unit):
     n, m = out.shape[-2:]
     one = creation.ones((), dtype=x.dtype, device=x.device)
     run(
-        letter(x) + "trsm_", count(x.shape[:-2]), m * n * a.shape[-1], b"L" if left else b"R", b"U" if upper else b"L", b"N",
-        b"U" if unit else b"N", m, n, (one.data_ptr(), 0), each(a, 2), max(a.shape[-1], 1), each(out, 2), max(m, 1),
+        letter(x) + "trsm_", x.shape[:-2], m * n * a.shape[-1], b"L" if left else b"R", b"U" if upper else b"L", b"N",
+        b"U" if unit else b"N", m, n, (one.data_ptr(), 0), a, max(a.shape[-1], 1), out, max(m, 1),
     )  # fmt: skip
     return out
 
@@ -191,8 +178,8 @@ def sytrf(x, hermitian, lower=True):
     n = x.shape[-1]
     out, pivots, info = columns(x), integers(x.shape[:-2], n), integers(x.shape[:-2])
     name = letter(x) + ("hetrf_" if hermitian and is_complex(x) else "sytrf_")
-    before = (b"L" if lower else b"U", n, each(out, 2), max(n, 1), each(pivots, 1))
-    _with_workspace(name, x, count(x.shape[:-2]), n**3, before, (each(info, 0),))
+    before = (b"L" if lower else b"U", n, out, max(n, 1), pivots)
+    _with_workspace(name, x, x.shape[:-2], n**3, before, (info,))
     return out, pivots, info
 
 
@@ -203,8 +190,8 @@ def sytrs(ld, pivots, right, hermitian):
     n, k, info = a.shape[-1], out.shape[-2], integers(ld.shape[:-2])
     name = letter(ld) + ("hetrs_" if hermitian and is_complex(ld) else "sytrs_")
     run(
-        name, count(ld.shape[:-2]), n * n * k, b"L", n, k, each(a, 2), max(n, 1), each(pivots, 1), each(out, 2), max(n, 1),
-        each(info, 0),
+        name, ld.shape[:-2], n * n * k, b"L", n, k, a, max(n, 1), pivots, out, max(n, 1),
+        info,
     )  # fmt: skip
     return out
 
@@ -217,8 +204,8 @@ def geqrf(x, extra=0):
     """(R above the diagonal and reflectors below, their factors tau); room for ``extra`` columns."""
     m, n = x.shape[-2:]
     out, tau, info = columns(x, extra), empty(x, *x.shape[:-2], min(m, n)), integers(x.shape[:-2])
-    before = (m, n, each(out, 2), max(m, 1), each(tau, 1))
-    _with_workspace(letter(x) + "geqrf_", x, count(x.shape[:-2]), m * n * n, before, (each(info, 0),))
+    before = (m, n, out, max(m, 1), tau)
+    _with_workspace(letter(x) + "geqrf_", x, x.shape[:-2], m * n * n, before, (info,))
     return out, tau
 
 
@@ -228,8 +215,8 @@ def orgqr(reflectors, tau, n):
     m, k = reflectors.shape[-1], tau.shape[-1]
     info = integers(reflectors.shape[:-2])
     name = letter(tau) + ("ungqr_" if is_complex(tau) else "orgqr_")
-    before = (m, n, k, each(reflectors, 2), max(m, 1), each(tau, 1))
-    _with_workspace(name, tau, count(reflectors.shape[:-2]), m * n * k, before, (each(info, 0),))
+    before = (m, n, k, reflectors, max(m, 1), tau)
+    _with_workspace(name, tau, reflectors.shape[:-2], m * n * k, before, (info,))
     return reflectors
 
 
@@ -241,10 +228,10 @@ def ormqr(reflectors, tau, other, left, transpose):
     name = letter(tau) + ("unmqr_" if is_complex(tau) else "ormqr_")
     trans = (b"C" if is_complex(tau) else b"T") if transpose else b"N"
     before = (
-        b"L" if left else b"R", trans, m, n, k, each(reflectors, 2), max(reflectors.shape[-1], 1), each(tau, 1),
-        each(other, 2), max(m, 1),
+        b"L" if left else b"R", trans, m, n, k, reflectors, max(reflectors.shape[-1], 1), tau,
+        other, max(m, 1),
     )  # fmt: skip
-    _with_workspace(name, tau, count(other.shape[:-2]), m * n * k, before, (each(info, 0),))
+    _with_workspace(name, tau, other.shape[:-2], m * n * k, before, (info,))
     return other
 
 
@@ -261,11 +248,11 @@ def gesdd(x, job):
     u, vh = (empty(x, *batch, rows, m), empty(x, *batch, n, cols)) if job != b"N" else (empty(x, *batch, 1, 1), empty(x, *batch, 1, 1))
     real = max(1, k * max(5 * k + 7, 2 * max(m, n) + 2 * k + 1)) if job != b"N" else max(1, 7 * k)
     before = (
-        job, m, n, each(a, 2), max(m, 1), each(s, 1), each(u, 2), max(m, 1) if job != b"N" else 1, each(vh, 2),
+        job, m, n, a, max(m, 1), s, u, max(m, 1) if job != b"N" else 1, vh,
         max(cols, 1) if job != b"N" else 1,
     )  # fmt: skip
-    after = ((Scratch(real * s.element_size()),) if is_complex(x) else ()) + (Scratch(8 * k * 8), each(info, 0))
-    _with_workspace(letter(x) + "gesdd_", x, count(batch), 10 * m * n * k, before, after)
+    after = ((Scratch(real * s.element_size()),) if is_complex(x) else ()) + (Scratch(8 * k * 8), info)
+    _with_workspace(letter(x) + "gesdd_", x, batch, 10 * m * n * k, before, after)
     return u, s, vh, info
 
 
@@ -274,11 +261,11 @@ def syevd(x, upper, vectors):
     """(eigenvalues in ascending order, eigenvectors column-major or whatever is left of x, info) of a symmetric or Hermitian matrix."""
     n, batch = x.shape[-1], x.shape[:-2]
     a, w, info = columns(x), empty(x, *batch, n, dtype=_dtype(real_dtype(x))), integers(batch)
-    before = (b"V" if vectors else b"N", b"U" if upper else b"L", n, each(a, 2), max(n, 1), each(w, 1))
+    before = (b"V" if vectors else b"N", b"U" if upper else b"L", n, a, max(n, 1), w)
     real, ints = 1 + 5 * n + 2 * n * n, 3 + 5 * n
     after = (Scratch(real * w.element_size()), real) if is_complex(x) else ()
-    after += (Scratch(ints * 8), ints, each(info, 0))
-    _with_workspace(letter(x) + ("heevd_" if is_complex(x) else "syevd_"), x, count(batch), 10 * n**3, before, after)
+    after += (Scratch(ints * 8), ints, info)
+    _with_workspace(letter(x) + ("heevd_" if is_complex(x) else "syevd_"), x, batch, 10 * n**3, before, after)
     return w, a, info
 
 
@@ -289,10 +276,10 @@ def geev(x, vectors):
     n, batch = x.shape[-1], x.shape[:-2]
     a, v, info = columns(x), empty(x, *batch, n if vectors else 1, n if vectors else 1), integers(batch)
     real, imag = empty(x, *batch, n), empty(x, *batch, n)
-    values = (each(real, 1),) if is_complex(x) else (each(real, 1), each(imag, 1))
-    before = (b"N", b"V" if vectors else b"N", n, each(a, 2), max(n, 1), *values, Scratch(16), 1, each(v, 2), max(n, 1))
-    after = ((Scratch(2 * n * 8),) if is_complex(x) else ()) + (each(info, 0),)
-    _with_workspace(letter(x) + "geev_", x, count(batch), 25 * n**3, before, after)
+    values = (real,) if is_complex(x) else (real, imag)
+    before = (b"N", b"V" if vectors else b"N", n, a, max(n, 1), *values, Scratch(16), 1, v, max(n, 1))
+    after = ((Scratch(2 * n * 8),) if is_complex(x) else ()) + (info,)
+    _with_workspace(letter(x) + "geev_", x, batch, 25 * n**3, before, after)
     return (real if is_complex(x) else (real, imag)), v, info
 
 
@@ -307,16 +294,16 @@ def gels(x, right, driver, rcond):
     a, out, rank, info = columns(x), columns(right), integers(batch), integers(batch)
     s = empty(x, *batch, min(m, n), dtype=_dtype(real_dtype(x)))
     tolerance = creation.full((), rcond, dtype=_dtype(real_dtype(x)))
-    sizes = (m, n, k, each(a, 2), max(m, 1), each(out, 2), max(rows, 1))
+    sizes = (m, n, k, a, max(m, 1), out, max(rows, 1))
     scratch = Scratch((26 * min(m, n) * 50 + 8 * max(m, n) * (k + 1) + 4096) * 8)
     if driver == "gels":
-        before, after = (b"N", *sizes), (each(info, 0),)
+        before, after = (b"N", *sizes), (info,)
     elif driver == "gelsy":
         pivots = integers(batch, n)
-        before = (*sizes, each(pivots, 1), (tolerance.data_ptr(), 0), each(rank, 0))
-        after = ((Scratch(2 * n * 8),) if is_complex(x) else ()) + (each(info, 0),)
+        before = (*sizes, pivots, (tolerance.data_ptr(), 0), rank)
+        after = ((Scratch(2 * n * 8),) if is_complex(x) else ()) + (info,)
     else:
-        before = (*sizes, each(s, 1), (tolerance.data_ptr(), 0), each(rank, 0))
-        after = ((scratch,) if is_complex(x) else ()) + ((scratch,) if driver == "gelsd" else ()) + (each(info, 0),)
-    _with_workspace(f"{letter(x)}{driver}_", x, count(batch), 4 * m * n * min(m, n), before, after)
+        before = (*sizes, s, (tolerance.data_ptr(), 0), rank)
+        after = ((scratch,) if is_complex(x) else ()) + ((scratch,) if driver == "gelsd" else ()) + (info,)
+    _with_workspace(f"{letter(x)}{driver}_", x, batch, 4 * m * n * min(m, n), before, after)
     return out, rank, s, info

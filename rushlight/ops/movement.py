@@ -9,7 +9,7 @@ from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core import view as _view
 from . import creation, joining, reduction, shape
-from ._define import composite, library
+from ._define import composite, library, planned
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -54,6 +54,9 @@ def flip(input, *positions, dims=None):
     if len(positions) == 1 and type(positions[0]) is int:
         return _flip(input, (_wrap(positions[0], input.ndim),))
     return _flip(input, _distinct(_ints(positions or (dims,)), input.ndim))
+
+
+flip.quick = core.quick["flip"]
 
 
 @composite
@@ -288,11 +291,15 @@ def swapaxes(input, axis0=None, axis1=None, *, dim0=None, dim1=None):
 @composite
 def unflatten(input, dim, sizes):
     """A view in which a dim is split into several of the given sizes, of which one may be -1."""
-    dim = _wrap(dim, input.ndim)
-    sizes = tuple(sizes)
+    return shape.view(input, _unflattened(input.shape, dim, tuple(sizes)))
+
+
+@planned
+def _unflattened(before, dim, sizes):
+    dim = _wrap(dim, len(before))
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
-    n, known = input.shape[dim], math.prod(s for s in sizes if s != -1)
+    n, known = before[dim], math.prod(s for s in sizes if s != -1)
     if sizes.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred\n  unflatten: sizes may hold one -1.")
     if (known == 0 or n % known) if -1 in sizes else known != n:
@@ -300,9 +307,7 @@ def unflatten(input, dim, sizes):
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the input "
             "tensor"
         )
-    return shape.view(
-        input, [*input.shape[:dim], *(n // known if s == -1 else s for s in sizes), *input.shape[dim + 1 :]]
-    )
+    return (*before[:dim], *(n // known if s == -1 else s for s in sizes), *before[dim + 1 :])
 
 
 @composite

@@ -309,6 +309,9 @@ def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=
     return leaf(random_(_new("randint", (size,), None, dtype, device, out), low, high, generator=generator), requires_grad)
 
 
+randint.quick = _core.quick["randint"]
+
+
 def _model(name, input, dtype, device, memory_format):
     return empty_like(input, dtype=dtype, device=device, memory_format=memory_format)
 

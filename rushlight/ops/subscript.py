@@ -24,6 +24,8 @@ _INDEX_DTYPES = {_dtypes[n] for n in ("int64", "int32", "uint8", "bool")}
 _INTEGERS = {_dtypes[n] for n in ("int64", "int32", "int16", "int8")}
 
 
+_WHOLE = slice(None)
+
 # -- keys --
 
 
@@ -264,15 +266,18 @@ def _getitem(input, key):
 
 
 def _parsed(input, key):
-    """:func:`parse_key`, and a short way for a vector of positions or a mask."""
-    first = key[0]
-    if (
-        len(key) == 1
-        and type(first) is Tensor
-        and 0 < first.ndim <= input.ndim
-        and (first.dtype is _int64 or first.dtype is _bool)
-    ):
-        return input, [first]
+    """:func:`parse_key`, and a short way for a mask, and for positions beside whole dims."""
+    if len(key) <= input.ndim:
+        indices = []
+        for k in key:
+            if type(k) is Tensor and k.ndim and (k.dtype is _int64 or (k.dtype is _bool and len(key) == 1 and k.ndim <= input.ndim)):
+                indices.append(k)
+            elif type(k) is slice and k == _WHOLE:
+                indices.append(None)
+            else:
+                break
+        else:
+            return input, indices
     return parse_key(input, key)
 
 
