@@ -8,8 +8,9 @@ from rushlight.codegen import schemes
 from rushlight.lang.types import CODES, NAMES
 
 gemm.set_compiler(
-    lambda code, narrow: schemes.kernels(NAMES[code], narrow), lambda code, parts: schemes.tiled_kernels(NAMES[code], parts), schemes.rows
-)
+    lambda code, narrow: schemes.kernels(NAMES[code], narrow), lambda code, parts: schemes.tiled_kernels(NAMES[code], parts),
+    lambda code: schemes.shapes(NAMES[code]),
+)  # fmt: skip
 KINDS = [(source, False) for source in schemes.SOURCES] + [(source, True) for source in schemes.PARTS if schemes.available()]
 
 STORED = {
@@ -18,7 +19,8 @@ STORED = {
 }  # fmt: skip
 SUMS = {"i64": np.int64, "f64": np.float64, "f16": np.float32, "bf16": np.float32, "f32": np.float32}
 ERROR = {"f16": 2e-3, "bf16": 1e-2, "f32": 1e-6, "f64": 1e-14}  # relative to the sum of the products' magnitudes
-SIZES = [(1, 1, 1), (3, 5, 7), (12, 32, 16), (13, 33, 17), (100, 70, 50), (97, 257, 1), (30, 300, 600), (4, 5, 0)]  # panels of 13 rows or, for 3, 4 and 30, of 8
+SIZES = [(1, 1, 1), (3, 5, 7), (12, 32, 16), (13, 33, 17), (100, 70, 50), (97, 257, 1), (30, 300, 600), (4, 5, 0)]
+SIZES += [(8, 48, 20), (16, 50, 33)]  # narrow panels
 
 
 @pytest.fixture
@@ -117,12 +119,12 @@ def test_same_bits_for_any_number_of_threads(pool, source):
 @pytest.mark.parametrize("source", schemes.SOURCES)
 def test_same_bits_for_any_width_of_panels(source):
     rng = np.random.default_rng(5)
-    wide, narrow = schemes.rows()
-    a, b = matrix(rng, source, 2 * wide, 70), matrix(rng, source, 70, 50)
-    c = multiply(source, a, b, np.empty((2 * wide, 50), STORED[source]))
-    for start in range(0, 2 * wide - narrow + 1, 5):
-        part = multiply(source, a[start : start + narrow], b, np.empty((narrow, 50), STORED[source]))
-        assert part.tobytes() == c[start : start + narrow].tobytes()
+    (rows, _), (few, columns) = schemes.shapes(source)
+    a, b = matrix(rng, source, 2 * rows, 70), matrix(rng, source, 70, columns)
+    c = multiply(source, a, b, np.empty((2 * rows, columns), STORED[source]))  # in wide panels
+    for start in range(0, 2 * rows - few + 1, 5):
+        part = multiply(source, a[start : start + few], b, np.empty((few, columns), STORED[source]))  # in narrow ones
+        assert part.tobytes() == c[start : start + few].tobytes()
 
 
 def test_sums_of_narrow_floats_are_kept_in_float32():

@@ -144,6 +144,11 @@ def pair(int code, bint on_tiles):
     return gemm.tiled(code).pair if on_tiles else gemm.kernels(code).pair
 
 
+def is_narrow(int code, int64_t outputs, int64_t pixels):
+    """Does :func:`correlate` take narrow panels?"""
+    return gemm.suits_narrow(code, outputs, pixels)
+
+
 def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps, tuple offsets, tuple phases, int64_t groups,
               size_t pack_lanes, bint on_tiles):
     """out[n, o, z, y, x] = bias[o] + sum of weight[o, t, c] * input[phase of t, n, c, (z, y, x) * step + offset of t].
@@ -158,7 +163,6 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps,
     cdef int64_t size = ITEMSIZE[input.code], i
     cdef int d
     p.groups, p.channels, p.outputs = groups, input.sizes[2] // groups, out.sizes[1] // groups
-    p.kernels, p.pack_lanes = gemm.tiled(input.code) if on_tiles else gemm.kernels_for(input.code, p.outputs), <lanes_t>pack_lanes
     _set_factors(&p.factors, input.code, bias is not None)
     for d in range(3):
         p.size[d], p.places[d], p.step[d] = input.sizes[3 + d], out.sizes[2 + d], 1 if d == 2 else steps[d]
@@ -170,6 +174,7 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps,
     p.shifts = shifts
     p.pixels = p.places[0] * p.places[1] * p.places[2]
     p.columns = p.pixels * out.sizes[0]
+    p.kernels, p.pack_lanes = gemm.tiled(input.code) if on_tiles else gemm.kernels_for(input.code, p.outputs, p.columns), <lanes_t>pack_lanes
     p.distance[3] = p.size[2] * size
     p.distance[2] = p.distance[3] * p.size[1]
     p.distance[1] = p.distance[2] * p.size[0]
@@ -357,9 +362,11 @@ cdef struct Weights:
     char* input
     int64_t[4] distance   # between images, planes, rows and pixels of the input, in bytes
     char* grad
-    int64_t rows          # of a block, each ``wide`` pixels
+    int64_t images        # of a block
+    int64_t count         # of all images
+    int64_t rows          # of a block, in each image; each ``wide`` pixels
     int64_t wide
-    int64_t[4] blocks     # how many: images, planes, rows and pieces of rows
+    int64_t[4] blocks     # how many: groups of images, planes, rows and pieces of rows
     int64_t splits        # of the blocks, each with sums of its own
     int64_t slices        # of the output channels
     int64_t panels_a
@@ -381,7 +388,7 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     cdef int64_t size = ITEMSIZE[input.code], i, total
     cdef int d
     p.groups, p.channels, p.outputs = groups, input.sizes[4] // groups, grad.sizes[1] // groups
-    p.kernels = gemm.kernels_for(input.code, p.outputs)
+    p.kernels = gemm.kernels_for(input.code, p.outputs, length)
     p.segments, p.length, p.sources = len(sources), length, shifts
     for i in range(p.segments):
         shifts[i] = <int64_t>sources[i] * size
@@ -394,7 +401,10 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     p.input, p.grad, p.out = input.address, grad.address, out.address
     p.wide = min(p.places[2], <int64_t>2 * BLOCK_PIXELS)
     p.rows = max(<int64_t>1, min(p.places[1], BLOCK_PIXELS // p.wide)) if p.wide == p.places[2] else 1
-    p.blocks[0], p.blocks[1] = input.sizes[0], p.places[0]
+    p.count, p.images = input.sizes[0], 1
+    if p.rows == p.places[1]:  # small images, of which several make a block
+        p.images = min(p.count, max(<int64_t>1, BLOCK_PIXELS // (p.rows * p.wide)))
+    p.blocks[0], p.blocks[1] = _panels(p.count, p.images), p.places[0]
     p.blocks[2], p.blocks[3] = _panels(p.places[1], p.rows), _panels(p.places[2], p.wide)
     total = p.blocks[0] * p.blocks[1] * p.blocks[2] * p.blocks[3]
     p.panels_a, p.panels_b = _panels(p.outputs, p.kernels.rows), p.segments * _panels(length, p.kernels.columns)
@@ -404,7 +414,7 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     p.splits = min(_panels(FEW_TASKS, groups * p.slices), SPLIT_BYTES // (groups * p.sums_size))
     p.splits = max(<int64_t>1, min(p.splits, total))
     cdef Storage partial = allocate(p.splits * groups * p.sums_size + 64)
-    cdef int64_t pixels = p.rows * p.wide + p.kernels.whole
+    cdef int64_t pixels = p.images * p.rows * p.wide + p.kernels.whole
     cdef Storage memory = _prepare(
         &p.slots, pixels * p.kernels.unit * (min(p.panels_a, <int64_t>ROW_PANELS) * p.kernels.rows + p.kernels.columns) + 64)
     p.sums = <char*>partial.address
@@ -429,31 +439,47 @@ cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
 cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, int64_t block, bint fresh, char* sums, char* memory) noexcept nogil:
     """Add a block of pixels to the sums of ``panels`` panels of output channels."""
     cdef const Kernels* kernels = p.kernels
-    cdef pack_t pack_deep = <pack_t>kernels.functions[PACK_A_DEEP], pack_wide = <pack_t>kernels.functions[PACK_B_WIDE]
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
-    cdef int64_t x = block % p.blocks[3] * p.wide, y = block // p.blocks[3] % p.blocks[2] * p.rows
-    cdef int64_t z = block // (p.blocks[3] * p.blocks[2]) % p.blocks[1], n = block // (p.blocks[3] * p.blocks[2] * p.blocks[1])
-    cdef int64_t rows = min(p.rows, p.places[1] - y), wide = min(p.wide, p.places[2] - x), units = rows * wide
-    cdef int64_t pixels = p.places[0] * p.places[1] * p.places[2], high = kernels.rows * kernels.unit, i, j, row, column, count
-    cdef int64_t panel_a = (units + kernels.whole) * high
+    cdef int64_t n = block // (p.blocks[3] * p.blocks[2] * p.blocks[1]) * p.images, images = min(p.images, p.count - n), i, j
+    cdef int64_t[3] place
+    place[0] = block // (p.blocks[3] * p.blocks[2]) % p.blocks[1]
+    place[1], place[2] = block // p.blocks[3] % p.blocks[2] * p.rows, block % p.blocks[3] * p.wide
+    cdef int64_t rows = min(p.rows, p.places[1] - place[1]), wide = min(p.wide, p.places[2] - place[2]), units = images * rows * wide
+    cdef int64_t panel_a = (units + kernels.whole) * kernels.rows * kernels.unit
     cdef char* windows = memory + panels * panel_a
-    cdef char* source
-    sums += first * kernels.rows * p.stride
     for i in range(panels):
-        row = (first + i) * kernels.rows
-        source = p.grad + (((n * p.groups + group) * p.outputs + row) * pixels + (z * p.places[1] + y) * p.places[2] + x) * kernels.itemsize
-        pack_deep(source, pixels * kernels.itemsize, 0, memory + i * panel_a, min(kernels.rows, p.outputs - row), units)
-    source = (p.input + n * p.distance[0] + z * p.step[0] * p.distance[1] + y * p.step[1] * p.distance[2]
-              + x * p.step[2] * p.distance[3] + group * p.channels * kernels.itemsize)
+        _pack_grad(p, group, (first + i) * kernels.rows, n, images, place, rows * wide, memory + i * panel_a)
+    sums += first * kernels.rows * p.stride
     for j in range(p.panels_b):
-        column = j % (p.panels_b // p.segments) * kernels.columns
-        count = min(kernels.columns, p.length - column)
-        for row in range(rows):
-            pack_wide(source + p.sources[j // (p.panels_b // p.segments)] + column * kernels.itemsize + row * p.step[1] * p.distance[2], 0,
-                      p.step[2] * p.distance[3], windows + row * wide * kernels.columns * kernels.unit, count, wide)
+        _pack_segment(p, group, j, n, images, place, rows, wide, windows)
         for i in range(panels):
             multiply(memory + i * panel_a, windows, sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.sum, p.stride,
                      units, fresh, memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
+
+
+cdef void _pack_grad(Weights* p, int64_t group, int64_t row, int64_t n, int64_t images, int64_t* place, int64_t pixels, char* panel) noexcept nogil:
+    """A panel of output channels from ``row`` on, through ``pixels`` of each of some images."""
+    cdef const Kernels* kernels = p.kernels
+    cdef int64_t all = p.places[0] * p.places[1] * p.places[2], channel = group * p.outputs + row, i
+    cdef int64_t start = (place[0] * p.places[1] + place[1]) * p.places[2] + place[2]
+    for i in range(images):
+        (<pack_t>kernels.functions[PACK_A_DEEP])(
+            p.grad + (((n + i) * p.groups * p.outputs + channel) * all + start) * kernels.itemsize, all * kernels.itemsize, 0,
+            panel + i * pixels * kernels.rows * kernels.unit, min(kernels.rows, p.outputs - row), pixels)
+
+
+cdef void _pack_segment(Weights* p, int64_t group, int64_t panel, int64_t n, int64_t images, int64_t* place, int64_t rows, int64_t wide,
+                        char* windows) noexcept nogil:
+    """A panel of columns, through the same pixels."""
+    cdef const Kernels* kernels = p.kernels
+    cdef int64_t each = p.panels_b // p.segments, column = panel % each * kernels.columns, i, row
+    cdef char* image = p.input + n * p.distance[0] + group * p.channels * kernels.itemsize + column * kernels.itemsize + p.sources[panel // each]
+    image += place[0] * p.step[0] * p.distance[1] + place[1] * p.step[1] * p.distance[2] + place[2] * p.step[2] * p.distance[3]
+    for i in range(images):
+        for row in range(rows):
+            (<pack_t>kernels.functions[PACK_B_WIDE])(
+                image + i * p.distance[0] + row * p.step[1] * p.distance[2], 0, p.step[2] * p.distance[3],
+                windows + (i * rows + row) * wide * kernels.columns * kernels.unit, min(kernels.columns, p.length - column), wide)
 
 
 cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:

@@ -49,7 +49,8 @@ cdef enum:  # what packed_gemm returns
 cdef bint is_quick  # are float32 products made with fewer parts, as the user asked?
 
 cdef Kernels* kernels(int code) except NULL
-cdef Kernels* kernels_for(int code, int64_t rows) except NULL
+cdef bint suits_narrow(int code, int64_t rows, int64_t columns) except -1
+cdef Kernels* kernels_for(int code, int64_t rows, int64_t columns) except NULL
 cdef Kernels* tiled(int code) except NULL
 cdef Kernels* for_products(int code) except NULL
 cdef void enter(const Kernels* kernels) noexcept nogil

@@ -42,21 +42,21 @@ cdef enum:
 
 cdef Kernels _kernels[21]
 cdef Kernels _narrow[21]
-cdef int64_t _wide_rows = 0, _narrow_rows
+cdef int64_t[21][4] _shapes  # rows and columns of wide panels and of narrow ones
 cdef Kernels _tiled[21]
 cdef Kernels _quick  # of float32 in fewer parts than it has, when the user asks for them
 is_quick = False  # declared in gemm.pxd
-_compile = _compile_tiled = _rows = None
+_compile = _compile_tiled = _find_shapes = None
 
 
-def set_compiler(callback, tiled, rows):
+def set_compiler(callback, tiled, shapes):
     """``callback(code, narrow)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers.
 
-    ``tiled(code, parts)`` does so for kernels on matrix registers, or returns None where there are none. ``rows()`` returns the rows of a
-    wide panel and of a narrow one.
+    ``tiled(code, parts)`` does so for kernels on matrix registers, or returns None where there are none. ``shapes(code)`` returns
+    (rows, columns) of wide panels and of narrow ones.
     """
-    global _compile, _compile_tiled, _rows
-    _compile, _compile_tiled, _rows = callback, tiled, rows
+    global _compile, _compile_tiled, _find_shapes
+    _compile, _compile_tiled, _find_shapes = callback, tiled, shapes
 
 
 cdef Kernels* kernels(int code) except NULL:
@@ -66,12 +66,18 @@ cdef Kernels* kernels(int code) except NULL:
     return &_kernels[code]
 
 
-cdef Kernels* kernels_for(int code, int64_t rows) except NULL:
-    """Those whose panels of a leave less empty: wide ones, that load less for a product, unless they take a twentieth more rows."""
-    global _wide_rows, _narrow_rows
-    if not _wide_rows:
-        _wide_rows, _narrow_rows = _rows()
-    if 20 * _panels(rows, _wide_rows) * _wide_rows <= 21 * _panels(rows, _narrow_rows) * _narrow_rows:
+cdef bint suits_narrow(int code, int64_t rows, int64_t columns) except -1:
+    """Would a product of so many rows and columns leave less empty in narrow panels? Wide ones load less: they may take a twentieth more."""
+    cdef int64_t* s = _shapes[code]
+    if not s[0]:
+        (s[0], s[1]), (s[2], s[3]) = _find_shapes(code)
+    return (20.0 * _panels(rows, s[0]) * s[0] * _panels(columns, s[1]) * s[1]
+            > 21.0 * _panels(rows, s[2]) * s[2] * _panels(columns, s[3]) * s[3])
+
+
+cdef Kernels* kernels_for(int code, int64_t rows, int64_t columns) except NULL:
+    """Those that suit a product of so many rows and columns."""
+    if not suits_narrow(code, rows, columns):
         return kernels(code)
     if not _narrow[code].ready:
         _load(&_narrow[code], _compile(code, True))
@@ -570,7 +576,7 @@ cdef void _release(void* block) noexcept nogil:
 def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
              int64_t b_column, size_t c, int64_t c_row, size_t factors, bint on_tiles=False):
     """:c:func:`packed_gemm` on addresses; strides in bytes; c is what is added. Returns what it returns. For tests."""
-    cdef Kernels* found = for_products(code) if on_tiles else kernels_for(code, m)
+    cdef Kernels* found = for_products(code) if on_tiles else kernels_for(code, m, n)
     cdef Matrix left, right, added
     cdef int result
     left.data, left.row, left.column = <char*>a, a_row, a_column

@@ -172,7 +172,7 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
     cdef Batch p
     cdef int64_t size = ITEMSIZE[code]
     cdef double work = <double>x.rows * y.columns * x.columns
-    p.plain = p.kernels = gemm.kernels_for(code, x.rows) if x.rows > 1 else gemm.kernels(code)
+    p.plain = p.kernels = gemm.kernels_for(code, x.rows, y.columns) if x.rows > 1 and y.columns > 1 else gemm.kernels(code)
     if _suits_tiles(code, x.rows, y.columns, x.columns):
         p.kernels = gemm.for_products(code)
     p.m, p.n, p.k, p.c, p.c_row = x.rows, y.columns, x.columns, c, c_row * size

@@ -43,11 +43,12 @@ class Scheme:
         self.unit = "i32" if self.pairs else LLVM_TYPE[self.accumulator]
         self.unit_bytes = self.sum_bytes = ty.BITS[self.accumulator] // 8
         self.lanes = target.vector_bits // ty.BITS[self.accumulator]
-        # 26 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a. Sizes are powers of two
-        # more often than not, and 13 goes into 64, 256 and 1024 with less left over than 12 or 14.
-        # Narrow panels are for products of few rows, of which wide ones would leave half empty: 16, 32 or 48 channels.
+        # 26 or 24 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a. Sizes are powers
+        # of two more often than not: 13 goes into 64, 256 and 1024 with less left over than 12 or 14. Narrow panels, of 8 rows and three
+        # vectors, are for few rows, of which 13 leave many empty: 16, 32 or 48 channels, whose 3 x 3 windows have a multiple of 48 columns.
         many = target.vector_bits == 512 or not target.x86
-        self.rows, self.columns = ((8 if narrow else 13) if many else (4 if narrow else 6)), 2 * self.lanes
+        self.rows, vectors = ((8, 3) if many else (4, 3)) if narrow else ((13, 2) if many else (6, 2))
+        self.columns = vectors * self.lanes
 
     def numbers(self):
         """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""
@@ -105,9 +106,9 @@ def kernels(source, narrow=False):
     return cpu._kernel("gemm", source, (), sorted(numbers.items()), lambda symbol: _write("gemm", "Writer", scheme, symbol)), numbers
 
 
-def rows():
-    """Rows of a wide panel and of a narrow one, for every element type."""
-    return Scheme("f32").rows, Scheme("f32", narrow=True).rows
+def shapes(source):
+    """(rows, columns) of wide panels and of narrow ones."""
+    return [(s.rows, s.columns) for s in (Scheme(source), Scheme(source, narrow=True))]
 
 
 def tiled_kernels(source, parts=None):

@@ -24,14 +24,14 @@ def _compile_tiled(code, parts):
     return schemes.tiled_kernels(NAMES[code], parts)
 
 
-def _rows():
-    """Rows of a wide panel and of a narrow one."""
+def _shapes(code):
+    """(rows, columns) of the wide panels and of the narrow ones."""
     from ..codegen import schemes
 
-    return schemes.rows()
+    return schemes.shapes(NAMES[code])
 
 
-_gemm.set_compiler(_compile, _compile_tiled, _rows)
+_gemm.set_compiler(_compile, _compile_tiled, _shapes)
 for _name, _function in {
     "mul": arithmetic.mul, "add": arithmetic.add, "conj": casting.conj, "sum": reduction.sum,
     "sum_to_size": shape.sum_to_size,

@@ -22,13 +22,14 @@ _int32, _float32 = (_tensor.dtypes()[name] for name in ("int32", "float32"))
 _packing = {}
 
 
-def _pack_lanes(code, on_tiles):
+def _pack_lanes(code, on_tiles, narrow):
     """The address of the packing kernel for a dtype."""
-    if (code, on_tiles) not in _packing:
+    kind = code, on_tiles, narrow
+    if kind not in _packing:
         from ..codegen import conv
 
-        _packing[code, on_tiles] = conv.pack_lanes(ty.NAMES[code], on_tiles)
-    return _packing[code, on_tiles]
+        _packing[kind] = conv.pack_lanes(ty.NAMES[code], on_tiles, narrow)
+    return _packing[kind]
 
 
 def _in_three(x):
@@ -184,9 +185,10 @@ def _run(x, rows, bias, out, steps, offsets, groups):
     wanted = outputs // groups >= least[0] and channels * len(along) * len(offsets[0]) * len(offsets[1]) >= least[1]
     for on_tiles in (True, False) if wanted and core.has_tiles(x.dtype.code) else (False,):
         short = -channels % core.pair(x.dtype.code, on_tiles)
+        narrow = not on_tiles and core.is_narrow(x.dtype.code, outputs // groups, out.shape[0] * math.prod(out.shape[2:]))
         weight = shape.contiguous(movement.constant_pad_nd(rows, [0, short]) if short else rows)
         if core.correlate(image, weight, bias, out, tuple(steps[:2]), (offsets[0], offsets[1], along), phases, groups,
-                          _pack_lanes(x.dtype.code, on_tiles), on_tiles):  # fmt: skip
+                          _pack_lanes(x.dtype.code, on_tiles, narrow), on_tiles):  # fmt: skip
             return
 
 
