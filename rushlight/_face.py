@@ -40,7 +40,7 @@ LAZY = {
     **dict.fromkeys(("TypedStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "BFloat16Storage", "LongStorage", "IntStorage",
                      "ShortStorage", "CharStorage", "ByteStorage", "BoolStorage", "ComplexFloatStorage", "ComplexDoubleStorage"),
                     "storage"),
-    "compile": "compiler", "ScriptModule": "jit", "sparse_coo_tensor": "sparse", "spmm": "sparse",
+    "compile": "compiler", "ScriptModule": "jit", "sparse_coo_tensor": "sparse", "spmm": "sparse", "dsmm": "sparse",
     "Stream": "cpu", "Event": "cpu",
     **dict.fromkeys(("AnyType", "BoolType", "ClassType", "ComplexType", "DictType", "FloatType", "IntType", "ListType", "NoneType",
                      "NumberType", "OptionalType", "StringType", "TensorType", "TupleType", "UnionType"), "_C"),

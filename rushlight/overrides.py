@@ -25,6 +25,12 @@ from ._core import tensor as _tensor
 Tensor = _tensor.Tensor
 
 
+# constructors from sizes or from what is no tensor yet, and inquiries that any object may be put to: no class is asked what they mean
+_ASKS_NOBODY = frozenset({
+    "arange", "as_tensor", "asarray", "empty", "eye", "frombuffer", "from_numpy", "is_storage", "is_tensor", "ones", "tensor", "zeros",
+})  # fmt: skip
+
+
 class _Stack(threading.local):
     def __init__(self):
         self.interpreters = []
@@ -66,7 +72,7 @@ def intercept(op, args, kwargs):
 
 def dispatch(op, args, kwargs):
     """Asks the arguments that define an override, subclasses before their parents, left to right; then runs the operator."""
-    if _state.subclasses:
+    if _state.subclasses and op.__name__ not in _ASKS_NOBODY:
         relevant = _overloaded(args, kwargs)
         if relevant:
             types = tuple({type(a): None for a in relevant})
@@ -245,7 +251,7 @@ def get_ignored_functions():
     """Functions that never ask overrides: constructors and inquiries."""
     import rushlight
 
-    return {getattr(rushlight, n) for n in ("tensor", "zeros", "ones", "empty", "full", "arange", "is_tensor") if hasattr(rushlight, n)}
+    return {getattr(rushlight, name) for name in _ASKS_NOBODY}
 
 
 def is_tensor_like(value):

@@ -151,6 +151,7 @@ class SparseTensor(rl.Tensor):
         return SparseTensor(self._indices_.flip(0), self._values_, self.shape[::-1])
 
     T = property(t, doc="The transposed matrix.")
+    mT = property(lambda self: self.transpose(-2, -1), doc="With the last two dims exchanged.")
 
     def transpose(self, dim0, dim1):
         """With two of its sparse dims exchanged."""
@@ -263,7 +264,7 @@ def mm(sparse, dense):
     return terms.new_zeros((sparse.shape[0], *dense.shape[1:])).index_add(0, row, terms)
 
 
-spmm = mm
+spmm = dsmm = mm
 
 
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
@@ -288,7 +289,6 @@ def _mul(a, b):
 _FUNCTIONS = {
     **dict.fromkeys(("mm", "matmul", "spmm", "mv"), mm), "addmm": addmm, "sum": sum, "add": _add, "radd": _add, "mul": _mul, "rmul": _mul,
     "rmatmul": lambda sparse, dense: mm(dense, sparse),
-    "is_tensor": lambda obj: True,
     "zeros_like": lambda x, **options: sparse_coo_tensor(size=tuple(x.shape), dtype=x.dtype),
 }  # fmt: skip
 _METHODS = {

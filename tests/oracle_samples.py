@@ -54,8 +54,6 @@ FREE_KINDS = {
     ("nn.functional.ctc_loss", "gradient"): "behind log_softmax, for which PyTorch's formula is made, both agree",
     ("linalg.householder_product", "gradient"): "of vectors and factors that do not belong together",
     ("cholesky", "gradient"): "as linalg.cholesky",
-    ("cholesky_inverse", "gradient"): "zero in the triangle that is not read (gradcheck agrees); PyTorch's is not",
-    ("cholesky_solve", "gradient"): "as cholesky_inverse",
     ("nn.functional.hinge_embedding_loss", "value"): "PyTorch rounds the margin to half width",
     ("index_fill", "gradient"): "PyTorch counts an element as often as index names it",
     ("linalg.matrix_power", "requires_grad"): "the identity is recorded by PyTorch",

@@ -316,6 +316,12 @@ class Size(tuple):
 
     __slots__ = ()
 
+    def __new__(cls, values=()):
+        for value in (given := tuple(values)):
+            if isinstance(value, Tensor):
+                return tuple.__new__(cls, [int(v) if isinstance(v, Tensor) else v for v in given])
+        return tuple.__new__(cls, given)
+
     def __repr__(self):
         return f"torch.Size({list(self)})"
 

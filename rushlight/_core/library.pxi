@@ -79,6 +79,7 @@ cdef class Library(Operator):
                 return taped.record(self.signature, values, result)
         if result is None:
             result = self.run(forward, args, n, kwnames, record and self.backward is not None)
+            own(result)
         if self.keeps_format:
             result = self.in_format(args, n, kwnames, result)
         if record and self.backward is not None:
@@ -181,6 +182,29 @@ cdef class Library(Operator):
         return result
 
 
+cdef int own(object result) except -1:
+    """Results that are views of what a definition made for itself, and nobody else holds, are nobody's views."""
+    cdef PyObject* x
+    cdef Py_ssize_t i
+    if isinstance(result, Tensor):
+        if (<PyObject*>result).ob_refcnt == 1:
+            own_view(<Tensor>result)
+    elif isinstance(result, tuple):
+        for i in range(len(<tuple>result)):
+            x = PyTuple_GET_ITEM(result, i)
+            if x.ob_refcnt == 1 and isinstance(<object>x, Tensor):
+                own_view(<Tensor>x)
+    return 0
+
+
+cdef int own_view(Tensor x) except -1:
+    """A view that alone knows its base, and the base's history up to the last write, goes on without it."""
+    if x.base is not None and (<PyObject*>x.base).ob_refcnt == 1 and x.view_version == x.memory.version:
+        x.base = None
+        x.flags &= ~<uint32_t>(NO_GRAD_VIEW | MULTI_VIEW)
+    return 0
+
+
 cdef bint is_channels_last(Tensor x) noexcept:
     """Do the elements of (N, C, *size) lie as (N, *size, C) does, row-major? Where sizes of 1 allow both, the strides decide."""
     cdef int64_t least = 0
@@ -263,6 +287,8 @@ cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:
         if type(a) is list or type(a) is tuple:
             for b in a:
                 if not isinstance(b, Tensor):
+                    if _is_foreign(<PyObject*>b):
+                        return True
                     break
                 if (<Tensor>b).flags & INTERCEPT:
                     return True

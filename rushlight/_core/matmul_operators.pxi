@@ -430,7 +430,8 @@ cdef Tensor _fold_left(Tensor a, Tensor b):
 
 
 cdef Tensor _named(Tensor t, str label):
-    """t, its node called what PyTorch calls the last step of its matmul."""
+    """t, a product in its last shape, is nobody's view; its node is called what PyTorch calls the last step of its matmul."""
+    t.base = None
     if t.node is not None:
         t.node.label = label
     return t

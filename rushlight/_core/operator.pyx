@@ -30,6 +30,9 @@ cdef extern from "Python.h":
     unsigned long Py_TPFLAGS_METHOD_DESCRIPTOR
     object PyVectorcall_Call(object callable, object args, object kwargs)
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+    unsigned long Py_TPFLAGS_HEAPTYPE
+    PyTypeObject* Py_TYPE(PyObject* value)
+    bint PyType_HasFeature(PyTypeObject* cls, unsigned long feature)
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i)
     PyObject** PySequence_Fast_ITEMS(list values)
     object PyMethod_New(object function, object self)
@@ -62,6 +65,8 @@ cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwname
     for i in range(n):
         if isinstance(<object>args[i], Tensor):
             flags |= (<Tensor>args[i]).flags & INTERCEPT
+        elif _is_foreign(args[i]):
+            flags |= INTERCEPT
     if flags or kwnames != NULL and _intercepted_keyword(args + n, <tuple>kwnames):
         if flags == MODE_PROFILE and (kwnames == NULL or not _intercepted_keyword(args + n, <tuple>kwnames)):
             return _profiled(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
@@ -82,9 +87,17 @@ cdef object _profiled(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames)
 cdef bint _intercepted_keyword(PyObject** values, tuple kwnames):
     cdef Py_ssize_t i
     for i in range(len(kwnames)):
-        if isinstance(<object>values[i], Tensor) and (<Tensor>values[i]).flags & INTERCEPT:
+        if isinstance(<object>values[i], Tensor):
+            if (<Tensor>values[i]).flags & INTERCEPT:
+                return True
+        elif _is_foreign(values[i]):
             return True
     return False
+
+
+cdef inline bint _is_foreign(PyObject* value):
+    """Is this, which is no Tensor, of a Python class that carries out operators itself (it has __torch_function__)?"""
+    return PyType_HasFeature(Py_TYPE(value), Py_TPFLAGS_HEAPTYPE) and hasattr(<object>Py_TYPE(value), "__torch_function__")
 
 
 cdef object _intercept(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):

@@ -329,6 +329,23 @@ def cholesky(A, *, upper=False):
     return result.L
 
 
+@library(where="", differentiable="B L", label="CholeskySolve", batch="leading")
+def _cholesky_solve(B, L, upper):
+    first, second = (adjoint(L), L) if upper else (L, adjoint(L))
+    return _solve_triangular(second, _solve_triangular(first, B, False, True, False), True, True, False)
+
+
+@_cholesky_solve.backward_of
+def _(grad, L, upper, needs, result):
+    """The derivative by A = L L^H, carried on to all of L, as of the product: the triangle that is not read has one too."""
+    of_b = _cholesky_solve(grad, L, upper)
+    if not needs[1]:
+        return of_b, None
+    of_a = multiply(of_b, adjoint(result))
+    both = of_a + adjoint(of_a)
+    return of_b, -(multiply(L, both) if upper else multiply(both, L))
+
+
 @composite
 def cholesky_solve(B, L, upper=False):
     """The solution of A X = B given A's Cholesky factor."""
@@ -340,8 +357,9 @@ def cholesky_solve(B, L, upper=False):
             f"Incompatible matrix sizes for cholesky_solve: each A matrix is {L.shape[-1]} by {L.shape[-1]} "
             f"but each b matrix is {B.shape[-2]} by {B.shape[-1]}"
         )
-    first, second = (adjoint(L), L) if upper else (L, adjoint(L))
-    return solve_triangular(second, solve_triangular(first, B, upper=False), upper=True)
+    check_lapack(L, "cholesky_solve_cpu")
+    L, B = broadcast_batches(L, B)
+    return _cholesky_solve(shape.cast(B, L.dtype), L, bool(upper))
 
 
 @composite

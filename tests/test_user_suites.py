@@ -1,0 +1,87 @@
+"""What the test-suites of packages built on PyTorch found: one test for each cause."""
+
+import pytest
+from oracle import torch as pytorch
+
+import rushlight as torch
+
+
+class Diagonal:
+    """A matrix by its diagonal, and what operators mean for it: no tensor itself, as in linear_operator."""
+
+    def __init__(self, values):
+        self.values = values
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func in (torch.add, torch.Tensor.add):
+            return cls(sum(a.values if isinstance(a, cls) else a for a in args))
+        if func is torch.matmul:
+            return args[0].values[:, None] * args[1]
+        if func is torch.cat:
+            return cls(torch.cat([a.values for a in args[0]]))
+        if func is torch.clamp:
+            return kwargs["max"]
+        raise NotImplementedError(func.__name__)
+
+
+def test_classes_that_are_no_tensors_carry_out_operators():
+    d = Diagonal(torch.tensor([1.0, 2.0]))
+    assert torch.add(d, 1).values.tolist() == [2, 3]
+    assert (torch.tensor(1.0) + d).values.tolist() == [2, 3]
+    assert torch.matmul(d, torch.ones(2, 1)).tolist() == [[1], [2]]
+    assert torch.cat([d, d]).values.tolist() == [1, 2, 1, 2]
+    assert torch.clamp(torch.ones(2), max=d) is d
+    with pytest.raises(NotImplementedError, match="exp"):
+        torch.exp(d)
+
+
+def test_inquiries_ask_no_class():
+    assert not torch.is_tensor(Diagonal(None)) and not torch.is_storage(Diagonal(None))
+    assert torch.is_tensor in torch.overrides.get_ignored_functions()
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("make", [
+    lambda t: t.ones(2, 2).repeat(2, 1), lambda t: t.ones(2, 3, 2, 4) @ t.ones(2, 3, 4, 2), lambda t: t.ones(3) @ t.ones(3, 2),
+    lambda t: t.tile(t.ones(3), (2,)), lambda t: t.ones(2).view(1, 2), lambda t: t.ones(2, 2).float().t(), lambda t: t.ones(2, 2)[0],
+])  # fmt: skip
+def test_results_are_views_only_of_what_a_caller_has(make, grad):
+    with torch.set_grad_enabled(grad):
+        ours, theirs = make(torch), make(pytorch)
+        assert ours._is_view() == theirs._is_view()
+        if not theirs._is_view():
+            ours.detach_()
+
+
+def test_a_view_given_back_stays_one():
+    x = torch.ones(4).view(2, 2)
+    assert x.float() is x and x._is_view()
+
+
+def test_writes_into_results_that_were_views():
+    x = torch.ones(2, 2, requires_grad=True)
+    y = x.repeat(2, 1)
+    y.mul_(3)
+    y.sum().backward()
+    assert x.grad.tolist() == [[6, 6], [6, 6]]
+
+
+def test_sizes_take_tensors():
+    assert torch.Size([torch.tensor(3), 2]) == (3, 2) and type(torch.Size([torch.tensor(3)])[0]) is int
+
+
+def test_sparse_matrices_transposed_and_multiplied():
+    a = torch.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
+    assert torch.dsmm(a.mT, torch.eye(2)).tolist() == [[0, 3], [2, 0]]
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_gradient_of_a_cholesky_solution_is_the_products(upper):
+    grads = []
+    for t in (torch, pytorch):
+        L = t.tensor([[2.0, 0.0], [0.5, 1.0]])
+        L = (L.T.clone() if upper else L).requires_grad_()
+        t.cholesky_solve(t.tensor([[1.0], [2.0]]), L, upper).sum().backward()
+        grads.append(L.grad)
+    assert torch.allclose(grads[0], torch.tensor(grads[1].tolist())) and grads[0].ne(0).all()
