@@ -154,6 +154,28 @@ CALLS = {
         A.flip(0) | A.flip(-1) | A.flip(0, 1) | A.flip((0, 1)) | A.flip([1]) | A.flip(0, 0) | A.flip(2) | A.flip() | A.flip(dims=(0,))
         A.t().flip(1) | A[:0].flip(0) | rl.tensor(1.0).flip(0) | A.long().flip(1)
     """,
+    "logcumsumexp": """
+        A.logcumsumexp(1) | A.logcumsumexp(0) | A.double().logcumsumexp(-1) | A.half().logcumsumexp(1) | A.logcumsumexp(2)
+        A[:0].logcumsumexp(1) | A.long().logcumsumexp(1)
+    """,
+    "bincount": """
+        V.bincount() | V.bincount(minlength=9) | V.int().bincount() | V.bincount(W) | (-V).bincount()
+        V[:0].bincount() | I.bincount()
+        V.bincount(minlength=-1) | A.bincount() | (V * 3000).bincount().sum()
+    """,
+    "equal": """
+        rl.equal(A, A) | rl.equal(A, A + 1) | rl.equal(A, A[0]) | rl.equal(A, A.double()) | rl.equal(A / 0, A / 0)
+        rl.equal(A[:0], A[:0])
+        rl.equal(A, 1) | rl.equal(rl.tensor(1), rl.tensor(1)) | rl.equal(A, A.t().contiguous().t())
+    """,
+    "zero_": """
+        A.clone().zero_() | A.clone().t().zero_() | A.long().zero_() | rl.tensor(1 + 2j).zero_() | A[:0].zero_() | (A * 1).expand(2, 4, 6).zero_()
+        (A * 1).zero_()
+    """,
+    "take": """
+        A.take(V) | A.take(I) | A.take(-V) | A.take(V + 22) | A.take(V + 20) | A.t().take(V) | A.take(V.int())
+        A.take(V[:0]) | A.take(V[0])
+    """,
     "expect": """
         F.nll_loss(A, rl.tensor([0, 5, 2, 3])) | F.nll_loss(A, rl.tensor([0, 6, 2, 3])) | F.nll_loss(A, rl.tensor([0, -100, 2, 3]))
         rl.bernoulli(A) | rl.bernoulli(A / A)
@@ -201,7 +223,7 @@ def without(op, monkeypatch):
 
 def test_every_quick_way_is_here():
     quick = {name for name, entry in registry.items() if getattr(entry.operator, "quick", None) is not None}
-    inner = {"_cat", "_stack", "_split", "_unbind", "_cumsum", "_cumprod", "_sort", "_topk", "_roll", "pick", "_median_of_all"}
+    inner = set("_cat _stack _split _unbind _cumsum _cumprod _sort _topk _roll pick _median_of_all _logcumsumexp".split())
     assert quick - inner == set(CALLS)
 
 
@@ -234,7 +256,7 @@ def test_same_gradients_as_the_definition(name, monkeypatch):
     for entry in registry.values():
         without(entry.operator, monkeypatch)
     assert repr(fast) == repr(gradients())
-    without_gradients = ("argsort", "is_contiguous", "bucketize", "searchsorted", "arange", "randint", "is_tensor")
+    without_gradients = "argsort is_contiguous bucketize searchsorted arange randint is_tensor bincount equal zero_".split()
     assert name in without_gradients or any(grads for _, _, grads in fast)
 
 

@@ -145,6 +145,27 @@ cdef object _rows_at(Tensor x, Tensor index, bint negative):
     return out
 
 
+cdef object take_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, index): of a row-major tensor"""
+    cdef Loop loop
+    cdef int64_t outside = 0
+    cdef Tensor x, offsets, out
+    if not _common(<object>values[0]) or not _common(<object>values[1]) or (<Tensor>values[1]).code != I64:
+        return None
+    x = <Tensor>values[0]
+    if not x.flags & CONTIGUOUS:
+        return None
+    offsets = _offsets(<Tensor>values[1], x.count, ITEMSIZE[x.code], True, &outside)
+    if offsets is None:
+        return None
+    out = empty(x.code, offsets.ndim, offsets.sizes)
+    loop.n_operands, loop.ndim, loop.size[0] = 3, 1, out.count
+    loop.ptr[0], loop.ptr[1], loop.ptr[2] = out.address, x.address, offsets.address
+    loop.stride[0][0], loop.stride[1][0], loop.stride[2][0] = ITEMSIZE[x.code], 0, 8
+    _run_unordered(&loop, "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
+    return out
+
+
 cdef bint _positions(object index) noexcept:
     return _common(index) and ((<Tensor>index).code == I64 or (<Tensor>index).code == I32)
 
@@ -363,7 +384,7 @@ cdef object index_fill_quickly(PyObject** values, Py_ssize_t n, tuple names):
 
 
 quick = {
-    "expect": native("expect", expect_quickly, None),
+    "take": native("take", take_quickly, None), "expect": native("expect", expect_quickly, None),
     "embedding": native("embedding", embedding_quickly, None), "index": native("index", index_quickly, None),
     "gather": native("gather", gather_quickly, None), "index_select": native("index_select", index_select_quickly, None),
     "scatter_add": native("scatter_add", scatter_add_quickly, None), "scatter_src": native("scatter", scatter_source_quickly, None),

@@ -350,3 +350,38 @@ def write_inplace(Tensor target, Tensor result):
         raise RuntimeError(
             f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
     return _callbacks["copy_"](target, result)
+
+
+# -- the quick way (see Library.quick) of compositions that are little more than one other call --
+
+cdef object equal_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, other): of one dtype"""
+    cdef Tensor a, b
+    if not isinstance(<object>values[0], Tensor) or not isinstance(<object>values[1], Tensor):
+        return None
+    a, b = <Tensor>values[0], <Tensor>values[1]
+    if a.code != b.code or a.place or b.place or a.count == 0:
+        return None
+    if a.ndim != b.ndim or memcmp(a.sizes, b.sizes, a.ndim * sizeof(int64_t)):
+        return False
+    return (<Tensor>(<Operator>_callbacks["all_equal"]).call(values, 2, None)).address[0] != 0
+
+
+cdef object zero_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input)"""
+    cdef Tensor t
+    cdef char[16] zero
+    if not isinstance(<object>values[0], Tensor):
+        return None
+    t = <Tensor>values[0]
+    if t.place or not t.flags & CONTIGUOUS:
+        return None
+    check_inplace(t, False)
+    check_writable(t)
+    memset(zero, 0, 16)
+    fill_number(t, zero)
+    bump(t)
+    return t
+
+
+quick = {"equal": native("equal", equal_quickly, None), "zero_": native("zero_", zero_quickly, None)}

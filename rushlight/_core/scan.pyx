@@ -210,7 +210,6 @@ cdef object cumprod_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return _accumulated_quickly(values, True)
 
 
-quick = {"cumsum": native("cumsum", cumsum_quickly, None), "cumprod": native("cumprod", cumprod_quickly, None)}
 
 
 # -- running extrema --
@@ -309,3 +308,20 @@ def recur(Tensor input, Tensor factors):
         with nogil:
             parallel_for(_other_rows, &c, 0, out.count // c.n, (1 << 11) // c.n + 1)
     return out
+
+
+cdef object logcumsumexp_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, dim): along the last dim of a contiguous tensor; see Library.quick."""
+    cdef Tensor x
+    if not isinstance(<object>values[0], Tensor) or type(<object>values[1]) is not int:
+        return None
+    x = <Tensor>values[0]
+    if x.code != F32 and x.code != F64 or x.place or not x.flags & CONTIGUOUS or x.flags & NEG or x.ndim == 0:
+        return None
+    return recur(x, None) if <object>values[1] == x.ndim - 1 or <object>values[1] == -1 else None
+
+
+quick = {
+    "cumsum": native("cumsum", cumsum_quickly, None), "cumprod": native("cumprod", cumprod_quickly, None),
+    "logcumsumexp": native("logcumsumexp", logcumsumexp_quickly, None),
+}

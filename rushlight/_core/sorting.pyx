@@ -408,6 +408,28 @@ cdef object named_topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
 include "selection.pxi"
 
 
+cdef object bincount_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, weights, minlength): few numbers without weights"""
+    cdef Tensor x, out
+    cdef const int64_t* numbers
+    cdef int64_t i, length
+    if not isinstance(<object>values[0], Tensor) or <object>values[1] is not None or type(<object>values[2]) is not int:
+        return None
+    x = <Tensor>values[0]
+    if x.code != I64 or x.place or x.ndim != 1 or not x.flags & CONTIGUOUS or not 0 < x.count <= 4096 or not 0 <= <object>values[2] <= 4096:
+        return None
+    numbers, length = <const int64_t*>x.address, <object>values[2]
+    for i in range(x.count):
+        if not 0 <= numbers[i] < 4096:
+            return None
+        length = max(length, numbers[i] + 1)
+    out = empty(I64, 1, &length)
+    memset(out.address, 0, length * sizeof(int64_t))
+    for i in range(x.count):
+        (<int64_t*>out.address)[numbers[i]] += 1
+    return out
+
+
 cdef object _search_quickly(PyObject* bounds, PyObject* values, bint right, bint narrow):
     """Values of one dtype with the boundaries, which are a vector; both row-major."""
     cdef Tensor b, v
@@ -446,6 +468,7 @@ quick = {
     "pick": native("kthvalue", pick_quickly, None), "kthvalue": native("kthvalue", kthvalue_quickly, None),
     "median": native("median", median_quickly, None), "nanmedian": native("nanmedian", nanmedian_quickly, None),
     "_median_of_all": native("median", median_of_all_quickly, None),
+    "bincount": native("bincount", bincount_quickly, None),
     "bucketize": native("bucketize", bucketize_quickly, None), "searchsorted": native("searchsorted", searchsorted_quickly, None),
 }
 

@@ -62,10 +62,7 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
     losses, factors = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
     if reduction == "none":
         return losses
-    total = losses.sum()
-    if reduction == "mean":
-        total = total / factors.detach().sum()
-    return rename(total, "NllLossBackward0")
+    return _loss.mean_by(losses, factors.detach()) if reduction == "mean" else rename(losses.sum(), "NllLossBackward0")
 
 
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):

@@ -6,7 +6,7 @@ from .._core import operator as _core
 from .._core.tensor import Tensor, set_slot
 from ..lang.types import NAMES
 from . import arithmetic, casting, movement, reduction, shape
-from ._define import Entry, composite, planned, registry
+from ._define import Entry, composite, library, planned, pointwise, registry
 from .index import zeros_of
 
 
@@ -245,7 +245,15 @@ def _size(x, dims):
 # -- cross products --
 
 
-@composite(where="linalg", name="linalg_cross")
+@pointwise(where="", inplace=False, dtypes="number")
+def _cross(a, b, c, d, e, f):
+    return b * f - c * e, c * d - a * f, a * e - b * d
+
+
+_cross.kernel = "cross"
+
+
+@library(where="linalg", name="linalg_cross", differentiable="input other", label="LinalgCross", batch="along")
 def linalg_cross(input, other, *, dim=-1):
     """The cross product of 3-vectors that lie along ``dim``; the other dims broadcast."""
     for x in (input, other):
@@ -255,8 +263,13 @@ def linalg_cross(input, other, *, dim=-1):
             )
     if input.ndim != other.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
-    (a, b, c), (d, e, f) = ([shape.narrow(x, dim, i, 1) for i in range(3)] for x in (input, other))
-    return registry["cat"].operator([b * f - c * e, c * d - a * f, a * e - b * d], dim)
+    return registry["cat"].operator(_cross(*(shape.narrow(x, dim, i, 1) for x in (input, other) for i in range(3))), dim)
+
+
+@linalg_cross.backward_of
+def _(grad, input, other, dim, needs):
+    a, b = (x.conj() if x.is_complex() else x for x in (input, other))
+    return linalg_cross(b, grad, dim=dim) if needs[0] else None, linalg_cross(grad, a, dim=dim) if needs[1] else None
 
 
 @composite

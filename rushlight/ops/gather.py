@@ -424,6 +424,9 @@ def take(input, index):
     return read(*_flat_places(core.plain(input), index))
 
 
+take.quick = core.quick["take"]
+
+
 @take.backward_of
 def _(grad, index, shapes):
     return put(zeros_of(shapes[0], grad), index, grad, True)

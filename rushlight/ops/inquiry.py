@@ -6,6 +6,7 @@ import os
 import weakref
 
 from .._core import movement as _movement
+from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core import view as _view
 from .._core.convert import frombuffer
@@ -154,6 +155,10 @@ def equal(input, other):
     if input.shape != other.shape:
         return False
     return bool(_all_equal(input, other))
+
+
+_operator.set_callback("all_equal", _all_equal)
+equal.quick = _operator.quick["equal"]
 
 
 @pointwise(where="", inplace=False)

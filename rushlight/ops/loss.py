@@ -102,6 +102,12 @@ def expect_probabilities(input, name, operator):
 
 
 @rowwise(where="", dtypes="inexact", label="NllLoss")
+def mean_by(input, weight, dim=None):
+    """The sum of all elements over the sum of their weights, which are constants to the derivative."""
+    return fn.sum(input) / fn.sum(fn.stop_gradient(weight))
+
+
+@rowwise(where="", dtypes="inexact", label="NllLoss")
 def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100, label_smoothing: constant = 0.0):
     """``-log softmax(input)`` at the label, and the label's weight, for each row; rows with the ignored label give 0.
 

@@ -207,8 +207,9 @@ def masked_scatter(input, mask, source):
     """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major
     order."""
     check_tensor("masked_scatter", "mask", 2, mask)
-    sizes = joining.common_shape(mask.shape, input.shape)
-    return _masked_scatter(shape.expand(input, sizes), mask, source)
+    if mask.shape != input.shape:
+        input = shape.expand(input, joining.common_shape(mask.shape, input.shape))
+    return _masked_scatter(input, mask, source)
 
 
 masked_scatter.inplace = _masked_scatter.inplace

@@ -204,6 +204,9 @@ def _logcumsumexp(input, dim):
     return _along(input, dim, input.dtype, lambda x: core.recur(x, None))
 
 
+_logcumsumexp.quick = core.quick["logcumsumexp"]
+
+
 @_logcumsumexp.backward_of
 def _(grad, input, dim, result):
     # The sum over j >= k of grad[j] exp(x[k] - r[j]), by steps from r[j] to r[j - 1]: no exponent is ever above 0.
@@ -226,6 +229,9 @@ def logcumsumexp(input, dim):
     if not input.is_floating_point():
         raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{title(input)}'")
     return _logcumsumexp(input, dim)
+
+
+logcumsumexp.quick, logcumsumexp.leaves = core.quick["logcumsumexp"], _logcumsumexp
 
 
 # -- integrals --

@@ -1,5 +1,6 @@
 """Movement of elements: copies and conversions, and what the core's views need from above (their adjoints, lazy conjugation)."""
 
+from .._core import creation as _creation
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core import view as _view
@@ -8,6 +9,7 @@ from ._define import Entry, composite, library, registry
 
 Tensor = _tensor.Tensor
 _native = _view.operators()
+_zeros = _creation.OPERATORS[1]
 _HIDDEN = ("slice", "cast")
 for _name, _op in _native.items():
     _where = () if _name in _HIDDEN else ("method",) if _name in ("view", "expand", "contiguous", "copy_") else ("function", "method")
@@ -64,9 +66,7 @@ def behind(name, args):
 @library(where="", differentiable="input")
 def view_scatter(input, shape, name, args):
     """Zeros of ``shape`` with ``input`` written (added, where the view repeats elements) through the view ``name(zeros, *args)``."""
-    from . import creation
-
-    out = creation.zeros(shape, dtype=input.dtype, device=input.device)
+    out = _zeros(shape, dtype=input.dtype, device=input.device)
     if name == "getitem":
         target = out[args[0]]
     elif name == "as_strided":
@@ -144,6 +144,9 @@ def fill_(input, value):
 def zero_(input):
     """Overwrites every element with 0."""
     return copy_(input, 0)
+
+
+zero_.quick = _operator.quick["zero_"]
 
 
 # -- transposes as attributes --

@@ -404,6 +404,9 @@ def bincount(input, weights=None, minlength=0):
     return gather.scatter_add(out, 0, shape.cast(input, _int64), added) if input.numel() else out
 
 
+bincount.quick = core.quick["bincount"]
+
+
 def _limits(name, input, low, high):
     """The ends of the bins: those given, or the least and greatest element."""
     if low == high and input.numel():
