@@ -57,6 +57,6 @@ cdef void enter(const Kernels* kernels) noexcept nogil
 cdef void leave(const Kernels* kernels) noexcept nogil
 cdef bint fits(int64_t largest_a, int64_t largest_b, int64_t k) noexcept nogil
 cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
-                     const void* factors) noexcept nogil
+                     const void* factors, bint inside) noexcept nogil
 cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char* x, char* rows, int64_t stride, char* c,
                          const void* factors) noexcept nogil

@@ -9,26 +9,10 @@ a tile reads at a time is contiguous, and does not fall upon itself in the sets 
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from rushlight._core.tensor cimport F32
 from rushlight._core.threads cimport num_threads, parallel_for
-
-cdef extern from *:
-    """
-    #include <stdlib.h>
-    #define rl_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-    """
-    int posix_memalign(void**, size_t, size_t) nogil
-    void* exchange "rl_exchange"(void**, void*) nogil
-
-cdef extern from "<sys/mman.h>" nogil:
-    void* mmap(void* address, size_t length, int protection, int flags, int file, int64_t offset)
-    int munmap(void* address, size_t length)
-    int madvise(void* address, size_t length, int advice)
-    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_HUGEPAGE
-    void* MAP_FAILED
 
 cdef enum:
     BLOCK_K = 8192  # elements of k packed at a time
@@ -38,7 +22,6 @@ cdef enum:
     TILE_PANELS = 8  # panels that share the prefetching of one
     TILE_BYTES = 524288  # sums of the largest tile: 256 x 512 float32
     PACK_BYTES = 65536  # of panels worth handing to another thread
-    SPARE_BYTES = 134217728  # the largest workspace that is kept
 
 cdef Kernels _kernels[21]
 cdef Kernels _narrow[21]
@@ -178,6 +161,7 @@ cdef struct Block:
     int64_t* largest_b
     char* sums  # of the whole block when k comes in several blocks, else NULL: each tile has its own
     bint alone  # the block is the whole product
+    bint inside  # one thread makes it
     bint restarts  # elements out of range may be found when some of c is written
     int result  # DONE, or why it failed
     bint adds  # beta is not 0
@@ -189,9 +173,9 @@ cdef struct Block:
 
 
 cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
-                     const void* factors) noexcept nogil:
+                     const void* factors, bint inside) noexcept nogil:
     """c = alpha a b + beta added; ``factors`` points to alpha and beta in the accumulator's type; ``added``, read unless beta is 0, may be
-    c itself. Returns DONE or why it failed: NO_MEMORY, or OUT_OF_RANGE for other kernels to do it; what is added is as it was."""
+    c itself. ``inside``: one of many products, each made by one thread. Returns DONE or why it failed: NO_MEMORY, or OUT_OF_RANGE for other kernels to do it; what is added is as it was."""
     cdef Block block
     cdef int64_t block_k = max(min(k, <int64_t>BLOCK_K), 1)
     cdef int64_t row_bytes = _padded(block_k, kernels) * kernels.unit
@@ -206,7 +190,7 @@ cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Ma
     cdef char* workspace = _take(size_a + size_b + size_sums + 8 * (high + wide))
     if workspace == NULL:
         return NO_MEMORY
-    block.kernels, block.c_row, block.factors = kernels, c_row, factors
+    block.kernels, block.c_row, block.factors, block.inside = kernels, c_row, factors, inside
     block.packed_a, block.packed_b = workspace, workspace + size_a
     block.sums = workspace + size_a + size_b if size_sums else NULL
     block.largest_a = <int64_t*>(workspace + size_a + size_b + size_sums)
@@ -295,7 +279,7 @@ cdef bint _in_range(Block* block, int64_t m, int64_t n, int64_t k, Matrix a, Mat
 
 cdef void _choose_tile(Block* block) noexcept nogil:
     """Tiles as large as the caches like, but several for each thread."""
-    cdef int64_t wanted = 8 * num_threads() if num_threads() > 1 else 1
+    cdef int64_t wanted = 8 * num_threads() if num_threads() > 1 and not block.inside else 1
     block.tile_rows, block.tile_columns = min(block.kernels.tile_rows, block.panels_a), min(block.kernels.tile_columns, block.panels_b)
     cdef bint low = block.panels_a <= LOW_PANELS and 2 * block.panels_b >= wanted and not block.kernels.ranged
     if low:  # a single row of tiles shares nothing of b
@@ -520,57 +504,7 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     (<finish_t>p.kernels.functions[FINISH])(aligned, 0, c, 0, c, 0, p.kernels.itemsize, 1, end - begin, p.factors)
 
 
-# -- workspaces are kept between products: fresh pages cost more than packing --
-
-cdef enum:
-    SPARES = 16
-    SMALL_BYTES = 2097152  # the largest that all but the first place keep; larger ones lie on huge pages: a panel is on one instead of eight
-
-cdef void* _spares[SPARES]  # their first 64 bytes hold their size
-
-
-cdef char* _take(int64_t size) noexcept nogil:
-    cdef char* block
-    cdef int i
-    for i in range(SPARES if size <= SMALL_BYTES else 1):  # several threads may be at products of their own
-        block = <char*>exchange(&_spares[i], NULL)
-        if block != NULL and (<int64_t*>block)[0] >= size:
-            return block + 64
-        _release(block)
-    block = _fresh(size)
-    return block + 64 if block != NULL else NULL
-
-
-cdef void _give(char* workspace) noexcept nogil:
-    cdef void* block = workspace - 64
-    cdef int64_t size = (<int64_t*>block)[0]
-    cdef int i = 0
-    while block != NULL and i < SPARES and size <= (SPARE_BYTES if i == 0 else SMALL_BYTES):
-        block = exchange(&_spares[i], block)  # the last one that comes is the first to go
-        size = (<int64_t*>block)[0] if block != NULL else 0
-        i += 1
-    _release(block)
-
-
-cdef char* _fresh(int64_t size) noexcept nogil:
-    cdef void* block = NULL
-    if size <= SMALL_BYTES:
-        posix_memalign(&block, 64, size + 64)
-    else:
-        block = mmap(NULL, size + 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if block == MAP_FAILED:
-            return NULL
-        madvise(block, size + 64, MADV_HUGEPAGE)
-    if block != NULL:
-        (<int64_t*>block)[0] = size
-    return <char*>block
-
-
-cdef void _release(void* block) noexcept nogil:
-    if block != NULL and (<int64_t*>block)[0] > SMALL_BYTES:
-        munmap(block, (<int64_t*>block)[0] + 64)
-    else:
-        free(block)
+include "spares.pxi"
 
 
 def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
@@ -583,7 +517,7 @@ def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row,
     right.data, right.row, right.column = <char*>b, b_row, b_column
     added.data, added.row, added.column = <char*>c, c_row, found.itemsize
     with nogil:
-        result = packed_gemm(found, m, n, k, left, right, <char*>c, c_row, added, <void*>factors)
+        result = packed_gemm(found, m, n, k, left, right, <char*>c, c_row, added, <void*>factors, False)
     return result
 
 

@@ -114,6 +114,7 @@ cdef struct Batch:
     gemm.Matrix added
     int64_t stride_added
     Factors factors
+    bint inside  # each product is made by one thread
     bint failed
 
 
@@ -208,10 +209,11 @@ cdef bint _suits_tiles(int code, int64_t m, int64_t n, int64_t k) noexcept:
 
 
 cdef void _run_large_or_small(Batch* p, int64_t batch, double work) noexcept nogil:
-    if work > 5e6:
-        _run_batch(p, 0, batch)  # each product is cut by itself
+    p.inside = batch > 1 and work <= 5e6
+    if p.inside:
+        parallel_for(_run_batch, p, 0, batch, max(<int64_t>(1e6 / (work + 1000)) + 1, min(batch // 16, <int64_t>(4e6 / (work + 1000)))))
     else:
-        parallel_for(_run_batch, p, 0, batch, <int64_t>(1e6 / (work + 1000)) + 1)
+        _run_batch(p, 0, batch)  # each product is cut by itself
 
 
 cdef void _set_factors(Factors* factors, int code, double complex alpha, double complex beta) noexcept:
@@ -233,9 +235,9 @@ cdef void _run_batch(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef int result
     for i in range(begin, end):
         a.data, b.data, c, added.data = p.a.data + i * p.stride_a, p.b.data + i * p.stride_b, p.c + i * p.stride_c, p.added.data + i * p.stride_added
-        result = gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors)
+        result = gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors, p.inside)
         if result == gemm.OUT_OF_RANGE:
-            result = gemm.packed_gemm(p.plain, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors)
+            result = gemm.packed_gemm(p.plain, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors, p.inside)
         if result != gemm.DONE:
             p.failed = True
 
