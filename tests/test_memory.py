@@ -4,7 +4,7 @@ import gc
 import pathlib
 
 import pytest
-from place import on_gpu
+from place import on_gpu, settle
 
 import rushlight as torch
 from rushlight import nn
@@ -16,6 +16,7 @@ MIB = 2**20
 
 def resident():
     """Bytes of the process in memory."""
+    settle()  # what is queued for a GPU takes memory, too
     gc.collect()
     fields = dict(line.split(":") for line in pathlib.Path("/proc/self/status").read_text().splitlines())
     return int(fields["VmRSS"].split()[0]) * 1024
