@@ -239,10 +239,18 @@ def _integral(name, input, other):
     return joining.broadcast_tensors(*(arithmetic.abs(shape.cast(t, kind)) for t in (input, other)))
 
 
+@library(where="", batch="elements")
+def _divisor_on_a_gpu(a, b):
+    first, second = (shape.contiguous(shape.cast(x, _dtypes["int64"])) for x in (a, b))
+    return shape.cast(_tensor.on_gpu["special.greatest_divisor"](first, second), a.dtype)
+
+
 @composite(where="function function_ method", inplace=True)
 def gcd(input, other):
     """The greatest common divisor, by Euclid's algorithm on all elements together; 0 for two zeros."""
     a, b = _integral("gcd", input, other)
+    if a.is_cuda:  # a loop over all elements together would wait for its end
+        return _divisor_on_a_gpu(a, b)
     while reduction.occurs(nonzero := arithmetic.ne(b, 0)):
         a, b = masks.where(nonzero, b, a), masks.where(nonzero, arithmetic.remainder(a, masks.where(nonzero, b, 1)), 0)
     return shape.clone(a)

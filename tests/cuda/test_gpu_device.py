@@ -480,6 +480,7 @@ OUT_OF_BOUNDS = {
     "bernoulli": ("torch.bernoulli(x)", "Expected p_in >= 0 && p_in <= 1"),
     "poisson": ("torch.poisson(-x)", "invalid Poisson rate, expected rate to be non-negative\n  Found -9"),
     "multi_margin_loss": ("F.multi_margin_loss(x, i)", "target out of range\n9 is no class"),
+    "multinomial": ("torch.multinomial(-x, 1)", "probability tensor contains either `inf`, `nan` or element < 0"),
     "max_unpool1d": ("F.max_unpool1d(x, i[:, None].expand(4, 5), 1)", "Found an invalid max index: 9"),
     "quantile": ("x.quantile(x[1, 1])", "quantile() q values must be in the range [0, 1]\n  9 is not"),
 }

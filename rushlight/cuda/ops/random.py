@@ -1,9 +1,13 @@
 """Random numbers on a GPU by Philox (random.cu): the same seed gives the same numbers on every GPU, whatever the launch."""
 
+import math
+import sys
+
 from ..._core.device import is_capturing
 from ..._core.random import Generator
 from ..._core.tensor import dtypes
 from ...ops import arithmetic, casting, creation, reduction, shape, sorting
+from ...ops._expect import expect
 from .. import random as _streams
 from .._kernels import for_core
 from ._family import Family, blocks, name
@@ -100,14 +104,14 @@ def fill_permutation(out, generator):
 
 @for_core
 def draw_choices(probabilities, samples, replacement, generator):
-    """``samples`` positions per row of a row-major matrix of probabilities: an int64 tensor. Raises RuntimeError for invalid rows."""
+    """``samples`` positions per row of a row-major matrix of probabilities: int64. Invalid rows show at the next synchronisation."""
     generator = _generator(probabilities, generator)
     wide = probabilities if probabilities.dtype.itemsize >= 4 else probabilities.float()
-    if reduction.occurs(~((wide >= 0) & (wide < float("inf")))):
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    wrong = "probability tensor contains either `inf`, `nan` or element < 0"
+    expect(wide, 0.0, sys.float_info.max, lambda value: RuntimeError(wrong), operator="multinomial")
     total = reduction.sum(wide, 1, True)
-    if reduction.occurs(~(total > 0)):
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    empty = "invalid multinomial distribution (sum of probabilities <= 0)"
+    expect(total, math.ulp(0.0), math.inf, lambda value: RuntimeError(empty), operator="multinomial")
     if replacement:
         ends = shape.contiguous(wide.cumsum(1) / total)
         u = creation.empty((probabilities.shape[0], samples), dtype=wide.dtype, device=wide.device)

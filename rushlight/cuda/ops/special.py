@@ -15,13 +15,19 @@ _NAMES = {
 @for_core
 def evaluate(name, first, second):
     """The function of contiguous float64 tensors of one shape, element by element."""
-    return _run(_NAMES[name], first, second)
+    return _run(f"evaluate<{_NAMES[name]}>", first, second)
 
 
-def _run(function, first, second):
+@for_core
+def greatest_divisor(first, second):
+    """The greatest common divisor of contiguous int64 tensors of one shape, element by element."""
+    return _run("divisor", first, second)
+
+
+def _run(entry, first, second):
     out = creation.empty(tuple(first.shape), dtype=first.dtype, device=first.device)
     if out.numel():
-        _special(f"evaluate<{function}>", out, blocks(out.numel()), first=first, second=second, out=out, n=out.numel())
+        _special(entry, out, blocks(out.numel()), first=first, second=second, out=out, n=out.numel())
     return out
 
 
@@ -29,4 +35,4 @@ def _run(function, first, second):
 def fill_gamma_slopes(out, alpha, samples):
     """Fills ``out`` with the derivatives of gamma samples by alpha."""
     wide = shape.contiguous(alpha.double()), shape.contiguous(samples.double())
-    return shape.copy_(out, _run("GammaSlope", *wide))
+    return shape.copy_(out, _run("evaluate<GammaSlope>", *wide))
