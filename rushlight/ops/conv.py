@@ -180,12 +180,14 @@ def _run(x, rows, bias, out, steps, offsets, groups):
     image, along, phases = _apart(x, steps[2], offsets[2])
     bias = None if bias is None else shape.contiguous(bias)
     outputs, channels = rows.shape[0], rows.shape[-1]
-    # A float32 is split before it is multiplied on matrix registers: each must be used often.
-    least = (64, 512) if x.dtype == _float32 else (16, 32)
-    wanted = outputs // groups >= least[0] and channels * len(along) * len(offsets[0]) * len(offsets[1]) >= least[1]
+    pixels = out.shape[0] * math.prod(out.shape[2:])
+    # A float32 is split before it is multiplied on matrix registers: each, of the pixels and of the weights, must be used often.
+    least = (64, 512, 1024) if x.dtype == _float32 else (16, 32, 16)
+    uses = outputs // groups, channels * len(along) * len(offsets[0]) * len(offsets[1]), pixels
+    wanted = all(number >= enough for number, enough in zip(uses, least))
     for on_tiles in (True, False) if wanted and core.has_tiles(x.dtype.code) else (False,):
         short = -channels % core.pair(x.dtype.code, on_tiles)
-        narrow = not on_tiles and core.is_narrow(x.dtype.code, outputs // groups, out.shape[0] * math.prod(out.shape[2:]))
+        narrow = not on_tiles and core.is_narrow(x.dtype.code, outputs // groups, pixels)
         weight = shape.contiguous(movement.constant_pad_nd(rows, [0, short]) if short else rows)
         if core.correlate(image, weight, bias, out, tuple(steps[:2]), (offsets[0], offsets[1], along), phases, groups,
                           _pack_lanes(x.dtype.code, on_tiles, narrow), on_tiles):  # fmt: skip
