@@ -203,9 +203,10 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
 cdef bint _suits_tiles(int code, int64_t m, int64_t n, int64_t k) noexcept:
     """Is a product worth the matrix registers? They multiply 32 rows by 32 columns at a time.
 
-    A float32 in its three parts is not: between 0.7 and 1.7 times as fast as it is, by what else the caches have to do. (Convolutions gain.)
+    A float32 is split into three parts before: that pays if each element is used often.
     """
-    return (code != F32 or gemm.is_quick) and m >= 16 and n >= 16 and k >= 16
+    cdef int64_t least = 512 if code == F32 and not gemm.is_quick else 16
+    return m >= least and n >= least and k >= least
 
 
 cdef void _run_large_or_small(Batch* p, int64_t batch, double work) noexcept nogil:

@@ -17,7 +17,9 @@ SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
 FUNCTIONS = ("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave")  # the table
 PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
 SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
-STRETCH = {1: 16, 2: 8, 3: 4}  # units of a panel of b that fit into the first-level cache, 2 KiB a part
+# Units of k between two visits of the sums. A panel of b that long, 2 KiB a unit and part, is a little over the first-level cache: what is
+# read again from the second one costs less than more visits.
+STRETCH = {1: 32, 2: 16, 3: 8}
 
 
 class Scheme:
