@@ -85,3 +85,42 @@ def test_gradient_of_a_cholesky_solution_is_the_products(upper):
         t.cholesky_solve(t.tensor([[1.0], [2.0]]), L, upper).sum().backward()
         grads.append(L.grad)
     assert torch.allclose(grads[0], torch.tensor(grads[1].tolist())) and grads[0].ne(0).all()
+
+
+AXES = """
+    x.max(axis=1) | x.min(axis=0, keepdims=True) | x.argmax(axis=1) | x.std(axis=1) | t.var(x, axis=1, keepdims=True) | x.softmax(axis=1)
+    t.stack([x, x], axis=-1) | t.cat([x, x], axis=1) | x.cumprod(axis=0) | x.logsumexp(axis=1) | t.diff(x, axis=1) | x.quantile(0.5, axis=1)
+    t.repeat_interleave(x, 2, axis=0) | x.scatter(axis=1, index=i, src=x) | t.take_along_dim(x, i, axis=1) | t.fft.fft(x, axis=1).real
+    t.linalg.norm(x, axis=1) | t.cummax(x, axis=1) | t.var_mean(x, axis=1) | t.trapezoid(x, axis=1) | t.maximum(x1=x, x2=-x) | t.nansum(x, axis=0)
+"""
+
+
+@pytest.mark.parametrize("call", [call.strip() for line in AXES.strip().splitlines() for call in line.split("|")])
+def test_numpys_names_of_arguments(call):
+    def run(t):
+        found = eval(call, {"t": t, "x": t.arange(6.0).view(2, 3), "i": t.zeros(2, 3, dtype=t.int64)})
+        return [part.tolist() for part in found] if isinstance(found, tuple) else found.tolist()
+
+    assert run(torch) == pytest.approx(run(pytorch)) if not isinstance(run(torch)[0], list) else _near(run(torch), run(pytorch))
+
+
+def _near(a, b):
+    return torch.allclose(torch.tensor(a), torch.tensor(b))
+
+
+def test_keywords_that_no_parameter_has():
+    with pytest.raises(TypeError, match="axes"):
+        torch.ones(2).max(axes=0)
+
+
+def test_attributes_of_a_module_may_be_replaced():
+    class Kept(torch.nn.Linear):
+        def __setstate__(self, state):
+            self.__dict__ = state
+
+    layer = torch.nn.Linear(2, 1)
+    copy = Kept.__new__(Kept)
+    copy.__setstate__(dict(layer.__dict__))
+    assert torch.equal(copy(torch.ones(1, 2)), layer(torch.ones(1, 2)))
+    with pytest.raises(TypeError):
+        copy.__dict__ = 3

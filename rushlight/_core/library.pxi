@@ -24,6 +24,7 @@ cdef class Library(Operator):
     cdef readonly tuple differentiable
     cdef public tuple wanted
     cdef readonly str label
+    cdef readonly frozenset accepted   # forward's parameters
     cdef readonly bint takes_out
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
@@ -39,7 +40,8 @@ cdef class Library(Operator):
         self.__name__ = signature.name
         self.__doc__ = forward.__doc__
         code = getattr(forward, "__code__", None)
-        self.takes_out = code is not None and "out" in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+        self.accepted = frozenset() if code is None else frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
+        self.takes_out = "out" in self.accepted
 
     @property
     def __kwdefaults__(self):
@@ -54,8 +56,10 @@ cdef class Library(Operator):
         cdef ThreadState* state = thread_state()
         cdef int place = 0, old
         cdef bint record
-        if kwnames is not None and "out" in kwnames and not self.takes_out:
-            return self.call_out(args, n, kwnames)
+        if kwnames is not None:
+            kwnames = renamed(kwnames, self.accepted)
+            if "out" in kwnames and not self.takes_out:
+                return self.call_out(args, n, kwnames)
         if gpu_count():
             place = place_of_arguments(args, n if kwnames is None else n + len(kwnames))
             if place >= 0 and place != state.place or place > 0 and not in_operator():
@@ -180,6 +184,16 @@ cdef class Library(Operator):
             (<Tensor?>v).flags &= ~<uint32_t>NO_GRAD_VIEW      # made with the tape off, but recorded here
         LibraryNode.record(self.label, self.backward, self.wanted, kept, tuple(tensors), outputs)
         return result
+
+
+cdef tuple renamed(tuple kwnames, frozenset accepted):
+    """The keywords, NumPy's names (axis, keepdims, x1) as PyTorch's where the operator has none of that name."""
+    cdef object name, known
+    for name in kwnames:
+        known = None if name in accepted else _SYNONYMS.get(name)
+        if known in accepted and known not in kwnames:
+            return renamed(tuple([known if other == name else other for other in kwnames]), accepted)
+    return kwnames
 
 
 cdef int own(object result) except -1:

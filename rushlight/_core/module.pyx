@@ -12,7 +12,18 @@ cdef extern from "Python.h":
     PyObject** _PyObject_GetDictPtr(object o)
     object PyObject_GenericGetAttr(object o, object name)
     object PyObject_Call(object callable, object args, object kwargs)
+    ctypedef struct PyGetSetDef:
+        const char* name
+        void* get
+        void* set
+    ctypedef struct _TypeWithDict "PyTypeObject":
+        PyObject* tp_dict
+    object PyObject_GenericGetDict(object o, void* context)
+    int PyObject_GenericSetDict(object o, object value, void* context) except -1
+    object PyDescr_NewGetSet(type cls, PyGetSetDef* definition)
+    void PyType_Modified(type cls)
 
+cdef PyGetSetDef _dict_of_attributes
 cdef list _global_hooks = []
 cdef object _note = None
 
@@ -81,3 +92,15 @@ cdef class ModuleBase:
         except Exception as error:
             _note(error, self, args)
             raise
+
+
+cdef int _let_attributes_be_replaced() except -1:
+    """``module.__dict__ = state`` is allowed, as for every Python class: __setstate__ is written so. Cython's own descriptor only reads."""
+    cdef object descriptor = PyDescr_NewGetSet(ModuleBase, &_dict_of_attributes)
+    (<dict><object>(<_TypeWithDict*>(<PyObject*>ModuleBase)).tp_dict)["__dict__"] = descriptor
+    PyType_Modified(ModuleBase)
+    return 0
+
+
+_dict_of_attributes.name, _dict_of_attributes.get, _dict_of_attributes.set = "__dict__", <void*>PyObject_GenericGetDict, <void*>PyObject_GenericSetDict
+_let_attributes_be_replaced()
