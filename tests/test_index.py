@@ -691,3 +691,12 @@ def test_large_operands_in_every_layout(dim, order):
         want = call(torch.from_numpy(source), torch.from_numpy(index), torch.from_numpy(vector))
         got = call(*(rl.from_numpy(a).to(rl.get_default_device()) for a in (source, index, vector)))
         same(got, want, scale=4)
+
+
+def test_out_is_not_an_operand():
+    m, i = rl.arange(9.0).reshape(3, 3), rl.zeros(3, 3, dtype=rl.int64)
+    for call in (lambda: rl.gather(m, 0, i, out=m), lambda: rl.take(m, i, out=m), lambda: rl.index_select(m, 0, i[0], out=m[:3])):
+        with pytest.raises(RuntimeError, match="refer to a single memory location"):
+            call()
+    assert m.tolist() == rl.arange(9.0).reshape(3, 3).tolist()
+    assert rl.gather(m, 0, i, out=rl.empty(3, 3)).tolist() == [[0, 1, 2]] * 3

@@ -58,3 +58,10 @@ def test_zero_sizes():
     for shape in ((0, 6, 4), (2, 6, 0)):
         x = rushlight.zeros(shape)
         assert rushlight.nn.functional.group_norm(x, 3).shape == shape
+
+
+def test_refused_running_statistics_are_not_changed():
+    mean, variance = rushlight.full((3,), 5, dtype=rushlight.int8), rushlight.ones(3)
+    with pytest.raises(RuntimeError, match="mixed dtype"):
+        rushlight.nn.functional.batch_norm(rushlight.randn(4, 3), mean, variance, training=True)
+    assert mean.tolist() == [5, 5, 5] and variance.tolist() == [1, 1, 1]

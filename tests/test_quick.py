@@ -169,8 +169,8 @@ CALLS = {
         rl.equal(A, 1) | rl.equal(rl.tensor(1), rl.tensor(1)) | rl.equal(A, A.t().contiguous().t())
     """,
     "zero_": """
-        A.clone().zero_() | A.clone().t().zero_() | A.long().zero_() | rl.tensor(1 + 2j).zero_() | A[:0].zero_() | (A * 1).expand(2, 4, 6).zero_()
-        (A * 1).zero_()
+        A.clone().zero_() | A.clone().t().zero_() | A.long().zero_() | rl.tensor(1 + 2j).zero_() | A[:0].zero_()
+        (A * 1).expand(2, 4, 6).zero_() | (A * 1).zero_()
     """,
     "take": """
         A.take(V) | A.take(I) | A.take(-V) | A.take(V + 22) | A.take(V + 20) | A.t().take(V) | A.take(V.int())

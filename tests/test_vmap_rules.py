@@ -211,3 +211,14 @@ def test_a_jacobian_is_one_pass():
     passes.clear()
     rl.func.jacrev(f, chunk_size=3)(rl.ones(4))
     assert passes == [(3, 4), (1, 4)]
+
+
+def test_one_pass_for_all_examples_of_a_vjp(monkeypatch):
+    """``vjp_fn`` made outside of vmap: the examples go through the graph together, and give what one after the other gives."""
+    x, w, cotangents = rl.randn(5, 4), rl.randn(4, 3), rl.randn(7, 5, 3)
+    _, back = rl.func.vjp(lambda x: (x @ w).tanh().softmax(1), x)
+    one_by_one = rl.stack([back(c)[0] for c in cotangents])
+    nested = rl.vmap(rl.vmap(back))(cotangents[None].expand(2, 7, 5, 3))[0]
+    monkeypatch.setattr("rushlight.autograd.func.loop", None)
+    together = rl.vmap(back)(cotangents)[0]
+    assert rl.allclose(together, one_by_one) and rl.allclose(nested[1], one_by_one)

@@ -29,6 +29,7 @@ cdef class Library(Operator):
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
     cdef public bint exact_out         # out= must have the result's dtype
+    cdef public bint out_apart         # out= must not share memory with the operands
     cdef public bint keeps_format      # results of channels-last operands are channels-last
     cdef public bint index_lists       # its lists hold indices, which may lie on the CPU
 
@@ -141,6 +142,10 @@ cdef class Library(Operator):
             return self.plain(*positional, **kwargs)
         if thread_state().grad and any([isinstance(a, Tensor) and needs_grad(a) for a in positional]):
             raise out_and_grad(self.__name__)
+        if self.out_apart and isinstance(out, Tensor):
+            for a in (*positional, *kwargs.values()):
+                if isinstance(a, Tensor):
+                    check_apart(<Tensor>out, <Tensor>a)
         result = self.plain(*positional, **kwargs)
         if self.exact_out and isinstance(out, Tensor) and (<Tensor>out).code != (<Tensor>result).code:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name((<Tensor>result).code)}, but got {c_name((<Tensor>out).code)} instead")

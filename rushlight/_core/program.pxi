@@ -462,11 +462,22 @@ cdef bint is_dense(Tensor t) noexcept:
     return high - low == t.count * ITEMSIZE[t.code]
 
 
+cdef object _shared():
+    return RuntimeError(
+        "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+        "Please clone() the tensor before performing the operation."
+    )
+
+
 cdef int check_overlap(Tensor out, Tensor source) except -1:
     """Raises if writing out would change elements of source that are still to be read."""
     if _overlap(out, source) and is_dense(out) and is_dense(source):
-        raise RuntimeError(
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-        )
+        raise _shared()
+    return 0
+
+
+cdef int check_apart(Tensor out, Tensor source) except -1:
+    """Raises if out and source share memory, be it element by element."""
+    if out.memory is source.memory and out.count and (_same_layout(out, source) or _overlap(out, source)):
+        raise _shared()
     return 0

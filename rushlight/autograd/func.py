@@ -190,10 +190,13 @@ def vjp(func, *primals, has_aux=False):
                 f" function. cotangents: {given}, primal output: {spec}"
             )
         deeper = [x.level for x in leaves if isinstance(x, Batched) and x.level > tracked.levels]
-        if deeper:  # the graph was made outside of that vmap: one pass per example
-            return loop(vjp_fn, (cotangents,), {}, max(deeper))
-        vectors = [to_plain(x, tracked.levels) for x in leaves]
+        levels = max(deeper, default=tracked.levels)
+        vectors = [to_plain(x, levels) for x in leaves]
         create = recorded or any(v.requires_grad for v in vectors)
+        if deeper and levels == 1 and not create:  # the graph was made outside of that vmap: one pass for all of its examples
+            return tree_unflatten([from_plain(g, 1) for g in tracked.grads(plain, vectors, False, examples=True)], tracked.spec)
+        if deeper:
+            return loop(vjp_fn, (cotangents,), {}, levels)
         found = tracked.grads(plain, vectors, create and is_grad_enabled() if create_graph is None else create_graph)
         return tracked.wrap(found)
 

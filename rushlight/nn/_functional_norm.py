@@ -4,6 +4,7 @@ import math
 
 import rushlight as torch
 
+from .._core.operator import dtype_name
 from ..ops import normalization
 from ..ops._format import keeping
 from ._functional_pool import avg_pool2d, avg_pool3d
@@ -49,6 +50,11 @@ def batch_norm(
     _check_vectors(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError(f"{'running_mean' if running_mean is None else 'running_var'} must be defined in evaluation mode")
+    if any(t is not None and not t.is_floating_point() for t in (running_mean, running_var)):
+        raise RuntimeError(
+            f"mixed dtype (CPU): expect parameter to have scalar type of {dtype_name(input.dtype.code)}\n"
+            "  Running statistics are fractions: keep them in the input's dtype, or in float32."
+        )
     dims = tuple(d for d in range(input.dim()) if d != 1)
     if not training:
         return normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, dims, eps)

@@ -64,7 +64,7 @@ def gather(input, dim, index, *, sparse_grad=False):
     return read(*_elements(core.plain(input), dim, index))
 
 
-gather.exact_out = True
+gather.exact_out = gather.out_apart = True
 gather.quick = core.quick["gather"]
 
 
@@ -424,7 +424,7 @@ def take(input, index):
     return read(*_flat_places(core.plain(input), index))
 
 
-take.quick = core.quick["take"]
+take.quick, take.out_apart = core.quick["take"], True
 
 
 @take.backward_of

@@ -65,7 +65,7 @@ def index_select(input, dim, index):
     return out if input.ndim else shape.reshape(out, ())
 
 
-index_select.quick = core.quick["index_select"]
+index_select.quick, index_select.out_apart = core.quick["index_select"], True
 
 
 @index_select.backward_of
