@@ -1265,6 +1265,7 @@ distributed: Any
 distributions: Any
 dropout: Any
 dropout_: Any
+dsmm: Any
 e: Any
 eig: Any
 embedding_bag: Any

@@ -2,6 +2,8 @@
 
 import rushlight as torch
 
+from ..ops.loss import held_at
+
 
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """The p-norm of ``x1 - x2 + eps`` along the last dimension."""
@@ -10,19 +12,11 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1 . x2 / (|x1| |x2|) along ``dim``, the norms held at eps and above."""
-    x1, x2 = torch.broadcast_tensors(x1, x2)
+    if x1.shape != x2.shape:
+        x1, x2 = torch.broadcast_tensors(x1, x2)
     norm1 = torch.linalg.vector_norm(x1, ord=2, dim=dim, keepdim=True)
     norm2 = torch.linalg.vector_norm(x2, ord=2, dim=dim, keepdim=True)
-    # The bound on the norms is no part of the derivative.
-    norm1, norm2 = (_held_at(norm, eps) for norm in (norm1, norm2))
-    return ((x1 / norm1) * (x2 / norm2)).sum(dim)
-
-
-def _held_at(norm, eps):
-    held = norm.clone()
-    with torch.no_grad():
-        held.clamp_(min=eps)
-    return held
+    return ((x1 / held_at(norm1, bound=eps)) * (x2 / held_at(norm2, bound=eps))).sum(dim)
 
 
 def pdist(input, p=2):

@@ -101,6 +101,12 @@ def expect_probabilities(input, name, operator):
     expect(input, 0, 1, error, operator=operator)
 
 
+@pointwise(where="", inplace=False, dtypes="float")
+def held_at(norm, *, bound=0.0):
+    """``norm``, but at least ``bound``, which is no part of the derivative."""
+    return fn.where(norm < bound, norm + fn.stop_gradient(bound - norm), norm)
+
+
 @rowwise(where="", dtypes="inexact", label="NllLoss")
 def mean_by(input, weight, dim=None):
     """The sum of all elements over the sum of their weights, which are constants to the derivative."""
