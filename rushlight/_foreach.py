@@ -37,9 +37,13 @@ def foreach(name):
         for value in (*args, *kwargs.values()):
             if isinstance(value, (list, tuple)) and len(value) != n:
                 raise RuntimeError(f"Tensor lists must have the same number of tensors, got {n} and {len(value)}")
-        if "scalars" in kwargs:  # one factor for each tensor
-            kwargs["value"] = kwargs.pop("scalars")
-        if base.rstrip("_") in ("addcmul", "addcdiv") and len(args) > 3:
+        by_value = base.rstrip("_") in ("addcmul", "addcdiv")
+        for word in ("scalar", "scalars"):  # one number for all, or one for each
+            if word in kwargs and by_value:
+                kwargs["value"] = kwargs.pop(word)
+            elif word in kwargs:
+                args = (*args, kwargs.pop(word))
+        if by_value and len(args) > 3:
             args, kwargs["value"] = args[:3], args[3]
 
         def at(value, i):

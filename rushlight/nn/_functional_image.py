@@ -377,7 +377,7 @@ def pixel_shuffle(input, upscale_factor):
         )
     lead = input.shape[:-3]
     apart = input.reshape(math.prod(lead), channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
-    return apart.reshape(*lead, channels // (r * r), height * r, width * r)
+    return apart.reshape(*lead, channels // (r * r), height * r, width * r) if r > 1 else input.clone()
 
 
 @keeping
@@ -399,7 +399,7 @@ def pixel_unshuffle(input, downscale_factor):
             )
     lead = input.shape[:-3]
     apart = input.reshape(math.prod(lead), channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
-    return apart.reshape(*lead, channels * r * r, height // r, width // r)
+    return apart.reshape(*lead, channels * r * r, height // r, width // r) if r > 1 else input.clone()
 
 
 def channel_shuffle(input, groups):

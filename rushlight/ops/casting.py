@@ -98,7 +98,8 @@ def to(input, *args, **kwargs):
 
 def _short(name, kind, doc):
     def method(input, memory_format=None):
-        return shape.cast(input, kind)
+        out = shape.cast(input, kind)
+        return out if memory_format is None or memory_format.name == "preserve_format" else to_memory_format(out, memory_format, False)
 
     method.__name__, method.__doc__ = name, doc
     return composite(method, where="method")

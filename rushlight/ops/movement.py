@@ -152,8 +152,9 @@ def _repeat(input, repeats):
     sizes = (1,) * lead + tuple(input.shape)
     paired = [n for pair in zip(repeats, sizes) for n in pair]
     whole = [r * n for r, n in zip(repeats, sizes)]
-    wide = shape.reshape(input, [n for s in sizes for n in (1, s)])
-    return shape.reshape(shape.contiguous(shape.expand(wide, paired)), whole)
+    wide = shape.expand(shape.reshape(input, [n for s in sizes for n in (1, s)]), paired)
+    copy = shape.contiguous(wide)
+    return shape.reshape(shape.clone(wide) if copy is wide else copy, whole)  # once is a copy, too
 
 
 @_repeat.backward_of
