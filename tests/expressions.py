@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from oracle import rl, same, torch, worded
+from place import on_gpu  # noqa: F401
 
 LEAVES = {"a": (3, 4), "b": (4,), "c": (2, 3, 4), "d": (3, 4), "s": ()}
 
@@ -27,11 +28,6 @@ def names(library):
 
 DRAWS = "it draws numbers, which on a GPU are others"
 """Why a test is skipped there that compares what PyTorch drew on the CPU."""
-
-
-def on_gpu():
-    """Are rushlight's tensors made on a GPU (--device cuda)?"""
-    return rl.get_default_device().type == "cuda"
 
 
 def answer(library, expression, **extra):
