@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from oracle import rl, same, torch, worded
-from place import on_gpu  # noqa: F401
+from place import on_gpu
 
 LEAVES = {"a": (3, 4), "b": (4,), "c": (2, 3, 4), "d": (3, 4), "s": ()}
 
