@@ -447,8 +447,10 @@ def cond(A, p=None):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
     check_square(A, f"linalg.cond(ord={p})")
     inverse, info = _inv(A)
+    regular = arithmetic.eq(info, 0)
+    inverse = where(regular[..., None, None], inverse, creation.zeros((), dtype=A.dtype, device=A.device))  # else it is not finite, perhaps
     result = matrix_norm(A, p) * matrix_norm(inverse, p)
-    return where(arithmetic.eq(info, 0), result, creation.zeros((), dtype=result.dtype, device=result.device) + float("inf"))
+    return where(regular, result, creation.zeros((), dtype=result.dtype, device=result.device) + float("inf"))
 
 
 def check_matrix_only(A):
