@@ -25,7 +25,7 @@ _USAGE = re.compile(r"Compiling entry function '(\w+)'.*?(\d+) bytes spill store
 _lock = threading.RLock()
 _images = {}  # (symbols, architecture) -> image
 _making = {}  # the same -> the lock of whoever compiles it: threads compile different kernels at once
-_compiler = None  # the stand-in's, see use()
+_compiler = "environment"  # what stands in NVRTC's place, see use(); until then, what _command() says
 
 
 def _after_fork():
@@ -86,7 +86,7 @@ def _command():
 
 
 def _made(kernels, symbols, arch):
-    compiler = _compiler or _command()
+    compiler = _command() if _compiler == "environment" else _compiler
     if compiler is not None:
         return compiler(_unit(kernels), symbols, arch)
     entry = "cuda-" + hashlib.sha256(repr((symbols, arch, nvrtc_version(), OPTIONS)).encode()).hexdigest()
