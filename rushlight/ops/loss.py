@@ -109,8 +109,8 @@ def held_at(norm, *, bound=0.0):
 
 @rowwise(where="", dtypes="inexact", label="NllLoss")
 def mean_by(input, weight, dim=None):
-    """The sum of all elements over the sum of their weights, which are constants to the derivative."""
-    return fn.sum(input) / fn.sum(fn.stop_gradient(weight))
+    """The sum of all elements over the sum of their weights."""
+    return fn.sum(input) / fn.sum(weight)
 
 
 @rowwise(where="", dtypes="inexact", label="NllLoss")

@@ -1,5 +1,7 @@
 """Factorizations on a GPU, by the names and in the layouts of ``ops/linalg_lapack.py``: a block of threads for each matrix."""
 
+import math
+
 from ...ops import casting, creation, masks, shape
 from ...ops import linalg_lapack as lapack
 from ._family import Family, name
@@ -12,7 +14,7 @@ _linalg = Family(
 
 def _run(entry, a, b=None, c=None, **values):
     """An entry of linalg.cu on the matrices in column-major memory a, b and the vectors or matrices c."""
-    batch = lapack.count(a.shape[:-2])
+    batch = math.prod(a.shape[:-2])
     if not batch or not a.numel():
         return
     steps = {f"{letter}_step": x.numel() // batch for letter, x in (("a", a), ("b", b), ("c", c)) if x is not None}
