@@ -86,5 +86,6 @@ def test_the_memory_of_a_gpu_is_no_memory_of_the_host():
     assert done.stdout == "made\n" and done.returncode == -11  # SIGSEGV
 
 
+@pytest.mark.cpu("a process without the stand-in")
 def test_nothing_is_seen_here():
     assert not torch.cuda.is_available() or torch.cuda.get_device_name(0) != "Stand-in GPU 0"

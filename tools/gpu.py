@@ -11,6 +11,7 @@ Where there is no GPU, the stand-in of tests/cuda takes its place: so this scrip
 import argparse
 import concurrent.futures
 import functools
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -79,6 +80,14 @@ for t in (torch.bfloat16, torch.float16, torch.float32):
 """
 
 
+HAS_TORCH, NO_TORCH = importlib.util.find_spec("torch") is not None, "PyTorch is not installed"
+
+
+def worse(*statuses):
+    """The first exit status that is not 0 (None: cut), or 0."""
+    return next((status for status in statuses if status != 0), 0)
+
+
 class Run:
     """What the stages share: options, the time that is left, what was found."""
 
@@ -131,7 +140,7 @@ def sanitizer(run):
         return run.program(SANITIZED, share=0.25)[0], "compute-sanitizer is not installed: the program ran without it"
     results = [run.command("compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", SANITIZED, share=0.25)
                for tool in ("memcheck", "racecheck")]  # fmt: skip
-    return max(9 if status is None else status for status, _ in results), "\n".join(text[-1500:] for _, text in results)
+    return worse(*(status for status, _ in results)), "\n".join(text[-1500:] for _, text in results)
 
 
 def first_use(run):
@@ -139,18 +148,18 @@ def first_use(run):
     cache = {"RUSHLIGHT_CACHE": str(run.out / "cache")}
     cold, warm = (run.program(FIRST_USE, share=0.3, env=cache) for _ in range(2))
     shutil.rmtree(run.out / "cache", ignore_errors=True)
-    return max(cold[0] or 0, warm[0] or 0), f"cold\n{cold[1]}warm\n{warm[1]}"
+    return worse(cold[0], warm[0]), f"cold\n{cold[1]}warm\n{warm[1]}"
 
 
 def host_time(run):
     """What a call costs the host, beside PyTorch's."""
     status, text = run.program(HOST_TIME.format(library="rushlight"), share=0.2)
-    return status, text + run.command(sys.executable, "-c", HOST_TIME.format(library="torch"), share=0.2)[1][-300:]
+    return status, text + (run.command(sys.executable, "-c", HOST_TIME.format(library="torch"), share=0.2)[1][-300:] if HAS_TORCH else "")
 
 
 def limits(run):
     """What PyTorch reaches here, where it is installed."""
-    return 0, run.command(sys.executable, "-c", LIMITS, share=0.2)[1][-800:]
+    return run.command(sys.executable, "-c", LIMITS, share=0.2) if HAS_TORCH else (0, NO_TORCH)
 
 
 def suite(run):
@@ -175,6 +184,8 @@ def suite(run):
 
 def benchmarks(run):
     """Both libraries on the GPU, where PyTorch for CUDA is installed."""
+    if not HAS_TORCH:
+        return 0, NO_TORCH
     page = run.out / "benchmarks.md"
     return run.command(sys.executable, "-m", "benchmarks", "--device", "cuda", "--rounds", "3", "--seconds", "0.05", "--write", str(page),
                        *run.options.rows, share=0.9)  # fmt: skip

@@ -540,7 +540,7 @@ def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
 cdef object randint_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(high, size) or (low, high, size): see Library.quick"""
     cdef int64_t[MAX_RANK] sizes
-    cdef int64_t low = 0
+    cdef int64_t low
     cdef int rank
     size = <object>values[n - 1] if n else None
     if not 2 <= n <= 3 or type(size) is not tuple and type(size) is not list or thread_state().place:
@@ -548,12 +548,8 @@ cdef object randint_quickly(PyObject** values, Py_ssize_t n, tuple names):
     high = <object>values[n - 2]
     if type(high) is not int or type(<object>values[0]) is not int or not -1 << 60 < <object>values[0] < 1 << 60 or not high < 1 << 60:
         return None
-    if n == 3:
-        low = <object>values[0]
-    for each in size:
-        if type(each) is not int or not 0 <= each < 1 << 20:
-            return None
-    if high <= low or len(size) > 3:
+    low = <object>values[0] if n == 3 else 0
+    if high <= low or len(size) > 3 or not all([type(each) is int and 0 <= each < 1 << 20 for each in size]):
         return None
     rank = parse_ints(size, sizes, MAX_RANK)
     return fill_integers(empty(I64, rank, sizes), low, high - low, None)
