@@ -343,6 +343,8 @@ cdef int64_t _pack_tap(Call* p, Run* runs, int64_t n, char* input, int64_t dz, i
                 loaded = stored = 0
             source, loaded = place, loaded | inside
         stored |= _bits(runs[i].lane, runs[i].count)
+    # Lanes beyond the last pixel get zeros: what memory held there may be denormal, and slow to multiply.
+    stored |= ~_bits(0, runs[n - 1].lane + runs[n - 1].count)
     return max(seen, p.pack_lanes(source, p.distance[1], panel, k, loaded, stored, p.channels))
 
 
