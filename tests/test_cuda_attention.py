@@ -5,13 +5,13 @@ import pytest
 from cuda_calls import ORDERS
 from library_calls import run
 
-from rushlight.cuda.ops.attention import _attention, _shared
+from rushlight.cuda.ops.attention import TensorCores, Threads
 
 BATCH, HEADS, KEY_HEADS, LENGTH, KEYS = 1, 2, 1, 70, 90
 
 
-def reference(q, k, v, mask, causal, scale, grad):
-    """(result, logs, dq, dk, dv) in float64; q (B, H, L, D), k and v (B, G, S, D) with H a multiple of G."""
+def reference(q, k, v, mask, kept, causal, scale, grad):
+    """Results of the kernels by name, in float64; q (B, H, L, D), k and v (B, G, S, D) with H a multiple of G."""
     groups = q.shape[1] // k.shape[1]
     k, v = (np.repeat(x, groups, 1) for x in (k, v))
     scores = np.einsum("bhld,bhsd->bhls", q, k) * scale + (0 if mask is None else mask)
@@ -19,47 +19,75 @@ def reference(q, k, v, mask, causal, scale, grad):
         scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
     logs = np.log(np.exp(scores).sum(-1))
     weights = np.exp(scores - logs[..., None])
-    out = np.einsum("bhls,bhsd->bhld", weights, v)
-    slope = np.einsum("bhld,bhsd->bhls", grad, v) - (grad * out).sum(-1)[..., None]
-    slope *= weights * scale
-    dk, dv = np.einsum("bhls,bhld->bhsd", slope, q), np.einsum("bhls,bhld->bhsd", weights, grad)
+    kept = 1 if kept is None else kept
+    out = np.einsum("bhls,bhsd->bhld", weights * kept, v)
+    slopes = weights * (np.einsum("bhld,bhsd->bhls", grad, v) * kept - (grad * out).sum(-1)[..., None])
+    dk, dv = np.einsum("bhls,bhld->bhsd", slopes * scale, q), np.einsum("bhls,bhld->bhsd", weights * kept, grad)
     dk, dv = (x.reshape(BATCH, -1, groups, *x.shape[2:]).sum(2) for x in (dk, dv))
-    return out, logs, np.einsum("bhls,bhsd->bhld", slope, k), dk, dv
+    return {"out": out, "logs": logs, "dq": np.einsum("bhls,bhsd->bhld", slopes * scale, k), "dk": dk, "dv": dv, "slopes": slopes}
 
 
 def step(x):
-    """Strides of batch, head and position, in elements."""
-    return tuple(s // x.itemsize for s in x.strides[:3])
+    """Strides of batch, head and position, and of keys in what has the scores' shape, in elements."""
+    return tuple(s // x.itemsize for s in (x.strides if x.shape[-2:] == (LENGTH, KEYS) else x.strides[:3]))
 
 
-def attend(order, width, causal, masked):
-    """Forward and gradients by the kernels; every result near what NumPy says."""
+def attend(order, scheme, width, causal=False, masked=False, dropped=False):
+    """Forward and gradients by the kernels of a scheme; every result near what NumPy says."""
+    type, tolerance = scheme.tested
     rng = np.random.default_rng(5)
     shapes = {"q": (HEADS, LENGTH), "k": (KEY_HEADS, KEYS), "v": (KEY_HEADS, KEYS), "grad": (HEADS, LENGTH)}
-    given = {name: rng.standard_normal((BATCH, *shape, width)).astype(np.float16) for name, shape in shapes.items()}
-    mask = rng.standard_normal((BATCH, HEADS, LENGTH, KEYS)).astype(np.float16) if masked else None
-    q, k, v, grad = (x.astype(np.float64) for x in given.values())
-    out, logs, dq, dk, dv = wanted = reference(q, k, v, mask, causal, width**-0.5, grad)
-    got = {name: np.zeros(x.shape, np.float16) for name, x in zip(("out", "dq", "dk", "dv"), (out, dq, dk, dv), strict=True)}
-    found = np.zeros(logs.shape, np.float32)
-    delta = (grad * out).sum(-1).astype(np.float32)
+    given = {name: rng.standard_normal((BATCH, *shape, width)).astype(type) for name, shape in shapes.items()}
+    scores = BATCH, HEADS, LENGTH, KEYS
+    given |= {"mask": rng.standard_normal(scores).astype(type)} if masked else {}
+    given |= {"kept": ((rng.random(scores) > 0.3) * 1.5).astype(type)} if dropped else {}
+    q, k, v, grad, mask, kept = (given[x].astype(np.float64) if x in given else None for x in ("q", "k", "v", "grad", "mask", "kept"))
+    wanted = reference(q, k, v, mask, kept, causal, width**-0.5, grad)
+    numbers = np.float64 if type is np.float64 else np.float32
+    got = {name: np.zeros(x.shape, type) for name, x in wanted.items() if name != "logs"}
+    logs, delta = np.zeros((BATCH, HEADS, LENGTH), numbers), (grad * wanted["out"]).sum(-1).astype(numbers)
     steps = {f"{name}_step": step(x) for name, x in (given | got).items()}
-    if masked:
-        steps["mask_step"] = (*step(mask), 1)
     call = {
         "batch": BATCH, "heads": HEADS, "key_heads": KEY_HEADS, "length": LENGTH, "keys": KEYS, "width": width, "value_width": width,
-        "causal": int(causal), "scale": width**-0.5, "mask": mask, "logs": found, "delta": delta, **given, **got, **steps,
+        "causal": int(causal), "scale": width**-0.5, "logs": logs, "delta": delta, **given, **got, **steps,
     }  # fmt: skip
-    tile = 64 if width <= 64 else 128
-    run(_attention, f"forward<f16,{tile}>", (-(-LENGTH // 64), BATCH, 1), order, **call)
-    run(_attention, f"gradient<f16,{tile},false>", (-(-LENGTH // 64), BATCH, 1), order, shared=_shared(tile), **call)
-    run(_attention, f"gradient<f16,{tile},true>", (-(-KEYS // 64), BATCH, 1), order, shared=_shared(tile), **call)
-    results = {"out": got["out"], "logs": found, "dq": got["dq"], "dk": got["dk"], "dv": got["dv"]}
-    for (name, result), want in zip(results.items(), wanted, strict=True):
-        assert np.abs(result - want).max() <= 4e-3 * np.abs(want).max(), name
+    run(scheme.family, scheme.forward, (-(-LENGTH // scheme.rows), BATCH * HEADS, 1), order, shared=scheme.shared, **call)
+    for by_keys, count in (("false", LENGTH), ("true", KEYS)):
+        grid = -(-count // scheme.rows_back), BATCH, 1
+        run(scheme.family, scheme.gradient.format(by_keys), grid, order, shared=scheme.shared_back, **call)
+    for name, want in wanted.items():
+        result = logs if name == "logs" else got[name]
+        assert np.abs(result - want).max() <= tolerance * np.abs(want).max(), name
+
+
+def tensor_cores(width):
+    scheme = TensorCores("f16", width)
+    scheme.tested = np.float16, 4e-3
+    return scheme
+
+
+def threads(type, width):
+    scheme = Threads(type, width, 8 if type == "f64" else 4)
+    scheme.tested = {"f16": (np.float16, 4e-3), "f32": (np.float32, 2e-6), "f64": (np.float64, 1e-14)}[type]
+    return scheme
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("width, causal, masked", [(40, False, True), (64, True, False)])
-def test_attention_and_its_gradients(width, causal, masked, order):
-    attend(order, width, causal, masked)
+@pytest.mark.parametrize("width, causal, masked, dropped", [(40, False, True, False), (64, True, False, False), (40, False, False, True)])
+def test_attention_on_tensor_cores(width, causal, masked, dropped, order):
+    attend(order, tensor_cores(width), width, causal, masked, dropped)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("type, width, causal, masked, dropped", [
+    ("f32", 40, True, False, False), ("f32", 128, False, True, True), ("f64", 33, False, True, False), ("f16", 200, True, False, True),
+])  # fmt: skip
+def test_attention_on_threads(type, width, causal, masked, dropped, order):
+    attend(order, threads(type, width), width, causal, masked, dropped)
+
+
+@pytest.mark.parametrize("type, size", [("f64", 8), ("f32", 4), ("bf16", 4)])
+def test_a_block_on_threads_fits_into_the_shared_memory_of_any_gpu(type, size):
+    for width in (1, 64, 65, 128, 1024 // size):
+        scheme = Threads(type, width, size)
+        assert max(scheme.shared, scheme.shared_back) <= 99 << 10 and scheme.rows_back >= 16

@@ -113,7 +113,11 @@ SCENARIOS = {
     "product.cu": [
         bound(product.test_product, "f32", "OnThreads<f32,2>", 1e-5), bound(product.test_product, "bf16", "OnTensorCores", 8e-3),
     ],
-    "attention.cu": [lambda order: attention.attend(order, 64, True, False), lambda order: attention.attend(order, 40, False, True)],
+    "attention.cu": [
+        lambda order: attention.attend(order, attention.tensor_cores(64), 64, causal=True),
+        lambda order: attention.attend(order, attention.tensor_cores(40), 40, masked=True),
+    ],
+    "attention_threads.cu": [lambda order: attention.attend(order, attention.threads("f32", 128), 128)],
     "linalg.cu": [
         lambda order: library.test_factorizations("f64", order, 140), lambda order: library.test_spectra("f64", order, 140), solve,
     ],

@@ -13,6 +13,9 @@ ENTRIES = {
                   "product<f32,f32,f32,OnTensorCores> add_parts<f32,f32>",
     "conv.cu": "correlate<f32,f32,OnThreads<f32,4>> weights<bf16,f32,OnTensorCores> weights<f64,f64,OnThreads<f64,2>>",
     "attention.cu": "forward<bf16,64> forward<f16,128> gradient<bf16,64,true> gradient<bf16,128,true> gradient<f16,128,false>",
+    "attention_threads.cu": "forward<f32,f32,64,4> forward<f32,f32,128,4> forward<f64,f64,128,2> forward<bf16,f32,256,2> "
+                            "gradient<f32,f32,64,4,true> gradient<f32,f32,128,2,false> gradient<f64,f64,64,2,true> "
+                            "gradient<f16,f32,256,1,true>",
     "scan.cu": "fill<Sum<f32,f64>> totals<LogSum<f32>> carries<Extremum<i64,true>> fill<Recurrence<f64>>",
     "sort.cu": "short_rows<f32> load<bf16> count distribute finish<i8> pick search<f16,i32,true>",
     "fill.cu": "whole steps<f32> between<f64> triangle",

@@ -42,6 +42,7 @@ def load(name, library, monkeypatch):
         patch.delitem(sys.modules, "task")
         with library.device("cpu"):  # so that both start from the same numbers
             task = file.task(**SMALL[name])
+    without_dropout(task.net, library)
     for field, value in vars(task).items():
         setattr(task, field, moved(value, library))
     return task
@@ -52,6 +53,16 @@ def moved(value, library):
     if isinstance(value, tuple):
         return tuple(moved(x, library) for x in value)
     return value.to(library.get_default_device()) if isinstance(value, (library.nn.Module, library.Tensor)) else value
+
+
+def without_dropout(net, library):
+    """A GPU drops others than PyTorch on the CPU, and the losses differ by as much as PyTorch's own from seed to seed: there nothing is
+    dropped, so that they may be compared to the last digits."""
+    for module in net.modules() if rl.get_default_device().type == "cuda" else ():
+        if isinstance(module, library.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
 
 
 class Draws:
@@ -105,7 +116,8 @@ def test_model(tasks):
             group["lr"] = min(group["lr"], 1e-4)
         draws = Draws()
         kept.extend(task.step().item() for _ in range(5))
-    assert losses[1] == pytest.approx(losses[0], rel=0.1 if draws else 5e-6)
+    # a loss is a difference of logarithms, whose last digits stay as it vanishes: 1e-7 absolute
+    assert losses[1] == pytest.approx(losses[0], rel=0.1 if draws else 5e-6, abs=1e-7)
     assert losses[0][-1] != losses[0][0]
 
 
@@ -125,7 +137,7 @@ def gradients(task, library):
 
 def test_gradients_in_double(tasks):
     """In float64, where rounding hides nothing, every parameter's gradient agrees."""
-    for training in (True, False):  # without dropout where it draws other numbers
+    for training in (True, False):  # not in training where it draws other numbers
         for task in tasks:
             task.net.train(training)
         rl.manual_seed(3)

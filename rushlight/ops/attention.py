@@ -39,11 +39,12 @@ def _passes(query):
 
 def _tiles_on(query, key, value):
     """Does the device have tiles for these operands?"""
+    enough = query.shape[-2] >= FEW_QUERIES
     if query.device.type == "cpu":
-        return query.shape[-2] >= FEW_QUERIES
+        return enough
     from ..cuda.ops import attention
 
-    return attention.fits(query, key, value)
+    return attention.fits(query, value, enough)
 
 
 # -- the composition --
@@ -159,17 +160,8 @@ def attention(query, key, value, mask, kept, causal, scale):
     out = _ordered_as(query, value.shape[3])
     logs = creation.empty(tuple(query.shape[:3]), dtype=_float32 if query.dtype.itemsize == 2 else query.dtype, device=query.device)
     forward, _ = _passes(query)
-    forward(query, key, value, _as_numbers(mask, query, key.shape[2]), *_on_a_cpu(query, kept), causal, scale, out, logs)
+    forward(query, key, value, _as_numbers(mask, query, key.shape[2]), kept, causal, scale, out, logs)
     return out, logs
-
-
-def _on_a_cpu(query, *more):
-    """The arguments of the CPU's passes; a GPU's have none of them, :func:`_fits` and :func:`tiled` leave such calls to the composition."""
-    if query.is_cpu:
-        return more
-    if any(x is not None for x in more):
-        raise ValueError("attention: weights are dropped, and masks get gradients, by the composition on a GPU, not by its kernels")
-    return ()
 
 
 @attention.backward_of
@@ -182,14 +174,14 @@ def _(grads, query, key, value, mask, kept, causal, scale, results, needs):
     slopes = creation.zeros((*query.shape[:3], key.shape[2]), dtype=query.dtype, device=query.device) if needs[3] else None
     _, backward = _passes(query)
     numbers = _as_numbers(mask, query, key.shape[2])
-    backward(query, key, value, numbers, *_on_a_cpu(query, kept), causal, scale, out, logs, grad, *towards, *_on_a_cpu(query, slopes))
+    backward(query, key, value, numbers, kept, causal, scale, out, logs, grad, *towards, slopes)
     return (*towards, None if slopes is None else _as_the_mask(slopes, mask))
 
 
 def tiled(query, key, value, mask, causal, scale, dropout=None):
     """:func:`attention` for any leading dims that broadcast; None where the kernels do not compute this call."""
     operands = [query, key, value]
-    if not _fits(*operands, mask) or (not query.is_cpu and dropout is not None):
+    if not _fits(*operands):
         return None
     (q, k, v) = (x.shape for x in operands)
     plain = mask is None and dropout is None
@@ -219,11 +211,11 @@ def tiled(query, key, value, mask, causal, scale, dropout=None):
     return shape.reshape(out, (*lead, own, *out.shape[-2:]) if rank > 2 or lead or own > 1 else tuple(out.shape[-2:]))
 
 
-def _fits(query, key, value, mask):
+def _fits(query, key, value):
     return (
         query.dtype.is_floating_point and query.dtype.itemsize > 1 and query.dtype is key.dtype is value.dtype
-        and 0 not in (*query.shape, *key.shape, *value.shape) and not (mask is not None and mask.requires_grad and not query.is_cpu)
-        and query.device == key.device == value.device and _tiles_on(query, key, value)
+        and 0 not in (*query.shape, *key.shape, *value.shape) and query.device == key.device == value.device
+        and _tiles_on(query, key, value)
     )  # fmt: skip
 
 

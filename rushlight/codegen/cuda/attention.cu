@@ -1,24 +1,11 @@
-// Scaled dot-product attention of half-width floats on tensor cores, in one pass over tiles of the scores, which are never written down.
-//
-// `forward` keeps the running maximum and sum of each query (Milakov and Gimelshein 2018, Dao et al. 2022). `gradient` recomputes the scores' weights
-// from the logarithms that forward leaves: with rows of keys it sums the gradients of keys and values, with rows of queries that of the queries; each sum
-// belongs to one warp and is made in one order. A warp has 16 rows, a block four warps.
+// Scaled dot-product attention of half-width floats on tensor cores, in one pass over tiles of the scores. A warp has 16 rows, a block four warps.
 
-#include "elements.cuh"
+#include "attention.cuh"
 #include "tiles.cuh"
 
-struct Args {
-  const void* q; const void* k; const void* v; const void* mask; void* out; f32* logs;
-  const void* grad; const f32* delta; void* dq; void* dk; void* dv;
-  i64 batch, heads, key_heads, length, keys, width, value_width, causal;
-  i64 q_step[3], k_step[3], v_step[3], out_step[3], grad_step[3], dq_step[3], dk_step[3], dv_step[3], mask_step[4];   // batch, head, position (, key)
-  f64 scale;
-};
 constexpr int WARPS = 4, ROWS = 16 * WARPS;
 
 template <class T> INLINE u32 packed(f32 low, f32 high) { return (u32)as<T>(low).bits | (u32)as<T>(high).bits << 16; }
-
-template <class T> INLINE const T* matrix(const void* p, const i64 step[3], i64 batch, i64 head) { return (const T*)p + batch * step[0] + head * step[1]; }
 
 // Asks for positions first ... of a matrix as rows of a tile (D elements, zeros beyond the matrix), to be there after `arrived` and a barrier.
 template <class T, int D, int N> INLINE void ask(u32* tile, const T* p, i64 step, int first, int count, int width) {
@@ -68,18 +55,6 @@ INLINE f32 power(f32 x) {
 INLINE f32 power(f32 x) { return exp2f(x); }
 #endif
 
-// A score with its mask; minus infinity where the key does not count.
-template <class T> INLINE f32 masked(Args& p, f32 score, int b, int h, int query, int key) {
-  if (query >= (int)p.length || key >= (int)p.keys || (p.causal && key > query)) return -(f32)infinity();
-  if (!p.mask) return score;
-  const i64 at = b * p.mask_step[0] + h * p.mask_step[1] + query * p.mask_step[2] + key * p.mask_step[3];
-  return score + as<f32>(((const T*)p.mask)[at]) * (f32)LOG2E;
-}
-// Do all pairs of queries and keys of a tile count, and nothing is added to them?
-INLINE bool plain(Args& p, int query, int queries, int key, int keys) {
-  return !p.mask && query + queries <= (int)p.length && key + keys <= (int)p.keys && (!p.causal || key + keys <= query + 1);
-}
-
 // While a tile's scores are made its values are on their way, and while they are summed the next tile's keys.
 template <class T, int D> INLINE void forward(Args& p) {
   constexpr int N = 64, ROW = D / 2 + 4;
@@ -126,7 +101,7 @@ template <class T, int D> INLINE void forward(Args& p) {
         #pragma unroll
         for (int l = 0; l < 4; l++) {
           s[n][l] *= scale;
-          if (!all) s[n][l] = masked<T>(p, s[n][l], b, h, first + 16 * warp + g + l / 2 * 8, k0 + 8 * n + 2 * t + l % 2);
+          if (!all) s[n][l] = masked<T>(p, s[n][l], (f32)LOG2E, b, h, first + 16 * warp + g + l / 2 * 8, k0 + 8 * n + 2 * t + l % 2);
           highest[l / 2] = most(highest[l / 2], s[n][l]);
         }
       arrived();
@@ -143,7 +118,11 @@ template <class T, int D> INLINE void forward(Args& p) {
         for (int n = 0; n < D / 8; n++) { out[n][2 * r] *= shrink; out[n][2 * r + 1] *= shrink; }
         #pragma unroll
         for (int n = 0; n < N / 8; n++)
-          for (int l = 2 * r; l < 2 * r + 2; l++) { s[n][l] = power(s[n][l] - base); sum[r] += s[n][l]; }
+          for (int l = 2 * r; l < 2 * r + 2; l++) {
+            s[n][l] = power(s[n][l] - base);
+            sum[r] += s[n][l];
+            if (p.kept) s[n][l] *= kept<T, f32>(p, b, h, first + 16 * warp + g + 8 * r, k0 + 8 * n + 2 * t + l % 2);
+          }
       }
       #pragma unroll
       for (int j = 0; j < N / 16; j++) {
@@ -164,7 +143,7 @@ template <class T, int D> INLINE void forward(Args& p) {
       sum[r] += shuffle_xor(sum[r], 2);
       const int at = first + 16 * warp + g + 8 * r;
       const f32 inverse = sum[r] > 0 ? 1 / sum[r] : 0;
-      if (at < length && t == 0) p.logs[z * p.length + at] = sum[r] > 0 ? top[r] * (f32)(1 / LOG2E) + logf(sum[r]) : (f32)infinity();
+      if (at < length && t == 0) ((f32*)p.logs)[z * p.length + at] = sum[r] > 0 ? top[r] * (f32)(1 / LOG2E) + logf(sum[r]) : (f32)infinity();
       T* to = (T*)p.out + b * p.out_step[0] + h * p.out_step[1] + at * p.out_step[2];
       #pragma unroll
       for (int n = 0; n < D / 8; n++)
@@ -217,8 +196,8 @@ template <class T, int D, bool KEYS> INLINE void gradient(Args& p) {
       const i64 numbers = (b * p.heads + h) * p.length;
       auto note = [&](int buffer, int from, int n) {   // logs and delta of queries
         for (int i = threadIdx.x; i < n; i += 32 * WARPS) {
-          logs[buffer * N + i] = from + i < length ? p.logs[numbers + from + i] * (f32)LOG2E : (f32)infinity();
-          delta[buffer * N + i] = from + i < length ? p.delta[numbers + from + i] : 0;
+          logs[buffer * N + i] = from + i < length ? ((const f32*)p.logs)[numbers + from + i] * (f32)LOG2E : (f32)infinity();
+          delta[buffer * N + i] = from + i < length ? ((const f32*)p.delta)[numbers + from + i] : 0;
         }
       };
       auto next = [&](int buffer, int x0) {
@@ -258,10 +237,14 @@ template <class T, int D, bool KEYS> INLINE void gradient(Args& p) {
           #pragma unroll
           for (int l = 0; l < 4; l++) {
             const int r = 16 * warp + g + l / 2 * 8, c = 8 * n + 2 * t + l % 2, number = KEYS ? buffer * N + c : r;
+            const int at = KEYS ? x0 + c : first + r, position = KEYS ? first + r : x0 + c;
             f32 x = weight[n][l] * scale;
-            if (!all) x = masked<T>(p, x, b, h, KEYS ? x0 + c : first + r, KEYS ? first + r : x0 + c);
-            weight[n][l] = power(x - logs[number]);
-            slope[n][l] = weight[n][l] * (slope[n][l] - delta[number]) * (f32)p.scale;
+            if (!all) x = masked<T>(p, x, (f32)LOG2E, b, h, at, position);
+            const f32 w = power(x - logs[number]), keep = p.kept ? kept<T, f32>(p, b, h, at, position) : 1;
+            const f32 towards_score = w * (slope[n][l] * keep - delta[number]);
+            if (!KEYS && p.slopes && inside(p, at, position)) ((T*)p.slopes)[place(p.slopes_step, b, h, at, position)] = as<T>(towards_score);
+            slope[n][l] = towards_score * (f32)p.scale;
+            weight[n][l] = w * keep;
           }
         #pragma unroll
         for (int j = 0; j < N / 16; j++) {
