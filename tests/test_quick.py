@@ -298,4 +298,118 @@ def test_a_plan_of_what_has_no_hash_is_made_each_time():
         made.append(numbers)
         return sum(numbers)
 
-    assert [total([1, 2]), total([1, 2]), total((1, 2)), total((1, 2))] == [3] * 4 and made == [[1, 2], [1, 2], (1, 2)]
+    assert [total({1, 2}), total({1, 2}), total((1, 2)), total((1, 2))] == [3] * 4 and made == [{1, 2}, {1, 2}, (1, 2)]
+
+
+def test_a_plan_follows_from_shapes_and_types():
+    from rushlight.ops._define import planned
+
+    made = []
+
+    @planned
+    def name(x, size):
+        made.append(size)
+        return f"{x.dtype} {tuple(x.shape)} {size!r}"
+
+    wide, high = rl.zeros(2, 3), rl.zeros(3, 2)
+    assert [name(*call) for call in ((wide, 2), (wide + 1, 2), (wide, 2.0), (high, [2]), (high + 1, (2,)), (wide.long(), 2))] == [
+        "torch.float32 (2, 3) 2", "torch.float32 (2, 3) 2", "torch.float32 (2, 3) 2.0",
+        "torch.float32 (3, 2) [2]", "torch.float32 (3, 2) [2]", "torch.int64 (2, 3) 2",
+    ] and len(made) == 4  # fmt: skip
+
+
+# -- definitions whose loops are recorded --
+
+
+def recorded(definition):
+    from rushlight._core.indexing import Recorded
+
+    runs = []
+
+    def counted(*args):
+        runs.append(args)
+        return definition(*args)
+
+    counted.__doc__ = None
+    return Recorded(counted), runs
+
+
+def loops():
+    from rushlight.ops.pool import _moved, run
+
+    def turned(x, more):
+        out = rl.empty(x.shape[1], x.shape[0])
+        run(_moved, (), out, x.t())
+        return out
+
+    return turned
+
+
+@QUICK
+def test_loops_are_replayed_for_tensors_of_one_geometry():
+    turn, runs = recorded(loops())
+    for x in (A, A + 1, A * 2):
+        assert rl.equal(turn(x, 1), x.t())
+    assert len(runs) == 1
+    for x, more in ((A.t(), 1), (A[:2], 1), (A, 2), (A, (1, 2))):
+        for y in (x, x * -1):
+            assert rl.equal(turn(x, more), x.t()) and rl.equal(turn(y, more), y.t())
+    assert 1 < len(runs) <= 6
+
+
+@QUICK
+@pytest.mark.parametrize("spoil", ["copies", "counts", "fills", "keeps"])
+def test_a_recording_that_misses_something_is_not_used(spoil):
+    """What the loops alone do not show: a copy, a number from the elements, memory that something else writes, a tensor from outside."""
+    turned, outside = loops(), A * 1
+
+    def definition(x):
+        if spoil == "copies":
+            return turned(x.clone(), 1)
+        if spoil == "counts":
+            return turned(x, 1) + x[0, 0].item()
+        if spoil == "fills":
+            out = turned(x, 1)
+            out[0] = x[0, 0]
+            return out
+        outside.copy_(x)
+        return turned(outside, 1)
+
+    run, runs = recorded(definition)
+    for x in (A, A + 1, A * 2):
+        assert rl.equal(run(x), definition(x))
+    assert len(runs) == 3
+
+
+WINDOWS = """
+    F.max_pool2d(X, 2) | F.max_pool2d(X, 3, 2, 1) | F.max_pool2d(X, (1, 2), return_indices=True) | F.max_pool2d(X, 2, ceil_mode=True)
+    F.max_pool2d(X, 4, 1) | F.max_pool2d(X, 2, dilation=2) | F.avg_pool2d(X, 2) | F.avg_pool2d(X, 3, 2, 1) | F.avg_pool2d(X, 5, 1)
+    F.avg_pool2d(X, 3, 2, 1, count_include_pad=False) | F.avg_pool2d(X, 2, divisor_override=3) | F.avg_pool1d(X[0], 2)
+    F.max_pool1d(X[0], 3, 1, 1) | F.max_pool3d(X, 2) | F.avg_pool3d(X, (1, 2, 2)) | F.adaptive_avg_pool2d(X, 2)
+    F.adaptive_avg_pool2d(X, (1, 3)) | F.adaptive_avg_pool1d(X[0], 3) | F.max_pool2d(X.half(), 2) | F.avg_pool2d(X.bfloat16(), 5, 1)
+    F.max_pool2d(X.long(), 2) | F.avg_pool2d(X.long(), 2) | F.max_pool2d(X.to(memory_format=rl.channels_last), 2) | F.max_pool2d(X / 0, 2)
+"""
+
+
+@QUICK
+@pytest.mark.parametrize("call", [c.strip() for line in WINDOWS.strip().splitlines() for c in line.split(" | ")])
+def test_windows_replayed_give_what_their_definition_gives(call, monkeypatch):
+    from rushlight._core.indexing import Recorded
+
+    def results():
+        found = []
+        for factor in (1, -2, 3):
+            x = (rl.arange(2 * 3 * 6 * 6.0).reshape(2, 3, 6, 6) * 7 % 31 * factor).requires_grad_()
+            out = answer(call, {"X": x})
+            out = out[0] if isinstance(out, tuple) else out
+            if out.requires_grad:
+                (out * out).sum().backward()
+            found.append((seen(out.detach()), x.grad is not None and x.grad.tolist()))
+        return found
+
+    replayed = results()
+    for entry in registry.values():
+        forward = getattr(entry.operator, "forward", None)
+        if isinstance(forward, Recorded):
+            monkeypatch.setattr(forward, "replays", False)
+    assert repr(replayed) == repr(results())

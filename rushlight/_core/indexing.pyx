@@ -4,9 +4,11 @@
 The elements themselves are moved by generated kernels that load and store at byte offsets (docs/internals.md). What stands here is what the
 kernel language has no word for: a loop that stops at the first bad index, and one whose number of results depends on the data (nonzero).
 """
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memcpy, memset
 
 from rushlight._core.tensor import on_gpu
 
@@ -22,10 +24,10 @@ cdef object _compile = None       # (kind, dtype code, layout letters) -> addres
 cdef dict _kernels = {}
 
 
-def set_compiler(function):
-    """Registers the Python side that is asked for a kernel that is missing."""
-    global _compile
-    _compile = function
+def set_compiler(function, outputs):
+    """Registers the Python side: it is asked for a kernel that is missing, and how many operands a kernel writes."""
+    global _compile, _outputs_of
+    _compile, _outputs_of = function, outputs
 
 
 # -- places: byte offsets of indices --
@@ -124,6 +126,10 @@ include "positions.pxi"
 
 
 # -- the loops --
+
+cdef extern from "Python.h":
+    PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i)
+
 
 def spread(Tensor t, int at, sizes):
     """A view of t with dims of the given sizes and stride 0 put in before dim ``at``."""
@@ -344,6 +350,7 @@ def run(str kind, *operands):
         return
     _item_sizes(operands, items)
     _run_unordered(&loop, kind, (<Tensor>operands[0]).code, items)
+    _record(&loop, kind, operands)
 
 
 cdef dict _gpu_kernels = {}
@@ -519,3 +526,4 @@ def disjoint(Tensor t, Tensor target):
 
 
 include "along.pxi"
+include "recorded.pxi"

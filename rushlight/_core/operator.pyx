@@ -5,6 +5,7 @@ An Operator is one object per public name. Pointwise and Rowwise operators are d
 call a Python function and carry a stated backward. Hand-written because a call must cost a tenth of a microsecond; no arithmetic happens here.
 """
 cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject, PyTypeObject
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint32_t, uint64_t

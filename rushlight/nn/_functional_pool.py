@@ -52,9 +52,6 @@ class _Window:
         self.windows = pool.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
 
 
-_planned_window = planned(_Window)
-
-
 def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mode=False):
     """The geometry of a call, which follows from its sizes."""
     shape = tuple(input.shape)
@@ -62,8 +59,7 @@ def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mo
         raise RuntimeError(_wrong_rank(rank, name, input))
     if 0 in shape[-rank - 1 :]:
         raise RuntimeError(_wrong_size(rank, name, shape))
-    given = (tuple(v) if type(v) is list else v for v in (kernel_size, stride, padding, dilation))
-    return _planned_window(rank, shape[-rank - 1 :], *given, ceil_mode)
+    return _Window(rank, shape[-rank - 1 :], kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def _wrong_rank(rank, name, input):
@@ -87,10 +83,16 @@ def _wrong_size(rank, name, shape):
 # -- maximum --
 
 
+@planned
+def _max_windows(rank, input, kernel_size, stride, padding, dilation, ceil_mode):
+    return _window(rank, f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode).windows
+
+
 def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    window = _window(rank, f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode)
-    values, indices = pool.max_pool(input, window.windows, return_indices, torch.is_grad_enabled() and input.requires_grad)
-    return (values, indices) if return_indices else values
+    windows = _max_windows(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
+    if return_indices:
+        return pool.largest_with_places(input, windows)
+    return pool.largest(input, windows, input.requires_grad and torch.is_grad_enabled())
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -188,7 +190,6 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 # -- mean --
 
 
-@planned
 def _counts(window, count_include_pad, dtype, device):
     """How many elements each window holds; padding beyond the right edge's own never counts."""
     counts = torch.ones((), dtype=dtype, device=device)
@@ -200,7 +201,9 @@ def _counts(window, count_include_pad, dtype, device):
     return counts
 
 
-def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
+@planned
+def _averaging(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    """(operator, windows, divisor) of a call."""
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     window = _window(rank, f"avg_pool{rank}d", input, kernel_size, stride, padding, 1, ceil_mode)
@@ -209,7 +212,12 @@ def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_includ
         divisor = _counts(window, count_include_pad, dtype, input.device)
     else:
         divisor = torch.tensor(divisor_override, dtype=dtype, device=input.device)
-    return pool.avg_pool(input, window.windows, divisor)
+    return pool.averaging(input, window.windows), window.windows, divisor
+
+
+def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
+    operator, windows, divisor = _averaging(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return operator(input, windows, divisor)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -273,12 +281,22 @@ def _places_of_windows(size, wanted, device):
     return torch.minimum(begin + torch.arange(longest, device=device), last)
 
 
-@keeping
-def _adaptive_avg_pool(rank, input, output_size):
+@planned
+def _adaptive_averaging(rank, input, output_size):
+    """(operator, output) of a call."""
     wanted = _wanted_size(rank, f"adaptive_avg_pool{rank}d", input, output_size)
-    if rank == 2 and wanted == [1, 1] and input.is_floating_point():
-        return input.mean((-2, -1), keepdim=True)
-    return pool.adaptive_avg_pool(input, wanted)
+    whole = rank == 2 and wanted == [1, 1] and input.is_floating_point()
+    return _means_of_images if whole else pool.adaptive_averaging(input, rank), tuple(wanted)
+
+
+@keeping
+def _means_of_images(input, output):
+    return input.mean((-2, -1), keepdim=True)
+
+
+def _adaptive_avg_pool(rank, input, output_size):
+    operator, output = _adaptive_averaging(rank, input, output_size)
+    return operator(input, output)
 
 
 def adaptive_avg_pool1d(input, output_size):

@@ -23,6 +23,7 @@ such an operand of type int64.
 """
 
 from .._core import operator as core
+from .._core.indexing import Recorded
 from ..lang import expr as ex
 from ..lang import types as ty
 from ._format import keeping
@@ -161,6 +162,8 @@ def library(function=None, **options):
     differentiable: names of the tensor parameters (or lists of tensors) that get gradients, in the order in which backward returns them;
     inplace: also ``name_``; keeps_format: results of channels-last operands are channels-last, forward and backward. The parameters of the
     backward function say what is saved; see ``Library``.
+    recorded: the definition consists of views, new memory and loops (``pool.run``) that follow from its arguments' geometry; it
+    runs once for each geometry, and its loops are replayed, see ``indexing.Recorded``.
     batch: what vmap may do instead of a loop. 'elements': operands are aligned as for a pointwise operator; 'leading': every tensor may
     have more leading dims, the same for all; 'along': so may they, and the parameters named dim or dims count them; 'fold': the first
     tensor's first dim is one of samples, which may be more of them.
@@ -170,10 +173,11 @@ def library(function=None, **options):
 
 def _library(
     function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False,
-    batch=None,
+    batch=None, recorded=False,
 ):
     name = name or function.__name__
-    op = core.Library(function, _signature(function, name), (label or _camel(name)) + "Backward0", tuple(differentiable.split()))
+    forward, label = Recorded(function) if recorded else function, (label or _camel(name)) + "Backward0"
+    op = core.Library(forward, _signature(function, name), label, tuple(differentiable.split()))
 
     def backward_of(backward):
         op.backward, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]

@@ -7,6 +7,7 @@ with stride s the input's places fall into s residues, and all those of one resi
 
 import functools
 import itertools
+import math
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
@@ -14,7 +15,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, contraction, creation, movement, reduction, shape
-from ._define import library, refuse
+from ._define import library, planned, refuse
 from ._format import keeping
 from ._indexed import KINDS
 
@@ -23,6 +24,7 @@ _uint8, _int32, _int64, _float32 = (_dtypes[name] for name in ("uint8", "int32",
 _NO_TAP = -1  # matches no tap: what lies outside of the output
 
 _MAXIMA, _TERMS, _PAIRS = 11, 13, 6  # views that one kernel reads, so that it has 16 operands at most
+_FEW = 65536  # elements that are copied by a loop that can be recorded, as all else that is done with them
 
 
 class Windows:
@@ -110,9 +112,24 @@ class Windows:
 
 def around(x, margins, value):
     """x with margins of ``value`` around the last dims."""
-    if any(a or b for a, b in margins):
+    if not any(a or b for a, b in margins):
+        return x
+    if x.numel() > _FEW or x.dtype.is_complex:
         return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
-    return x
+    lead = x.ndim - len(margins)
+    out = creation.empty((*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], margins))), dtype=x.dtype, device=x.device)
+    run(_filled, (value,), out)
+    run(_moved, (), out[(..., *(slice(a, a + n) for n, (a, b) in zip(x.shape[lead:], margins)))], x)
+    return out
+
+
+def dense(x):
+    """x, or a row-major copy."""
+    if x.is_contiguous() or x.numel() > _FEW:
+        return shape.contiguous(x)
+    out = creation.empty(tuple(x.shape), dtype=x.dtype, device=x.device)
+    run(_moved, (), out, x)
+    return out
 
 
 def shifted(x, margins, offsets, sizes):
@@ -135,6 +152,14 @@ def run(kernel, arguments, *operands):
     core.run(kind, *operands)
 
 
+def _filled(type, value):
+    return ((ex.const(value, ty.opmath(type)), type),), (), "fill"
+
+
+def _moved(type):
+    return ((ex.input(0, ty.opmath(type)), type),), (type,), "copy"
+
+
 def _part(operand, half, compute):
     """An operand's value: its own, or one half of a pair."""
     if half is None:
@@ -155,12 +180,18 @@ def _stretches(reads, most):
         yield i, [views[n] for n in numbers], tuple((numbers.index(n), half) for n, half in parts[i : i + most])
 
 
-def _maximum(type, first, parts, taps):
-    """Outputs the larger of the running maximum and more elements (``parts`` of operands), and its tap unless ``taps`` is None."""
+def _maximum(type, first, parts, taps, more, placed):
+    """Outputs the largest of elements (``parts`` of operands), and its tap unless ``taps`` is None: that of the first part is ``first``.
+
+    In front of the elements stand, if ``more``, the maximum so far and its tap, or, if ``placed``, the first element's tap.
+    """
     compute = ty.opmath(type)
-    best, tap = ex.input(0, compute), None if taps is None else ex.input(1, taps)
-    before = (type,) if taps is None else (type, taps)
+    before = (type,) * more + (taps,) * bool(taps and (more or placed))
+    best = ex.input(0, compute) if more else _part(parts[0][0] + len(before), parts[0][1], compute)
+    tap = None if taps is None else ex.input(more, taps) if more or placed else ex.const(first, taps)
     for i, (operand, half) in enumerate(parts):
+        if i == 0 and not more:
+            continue
         x = _part(operand + len(before), half, compute)
         better = fn.gt(x, best)
         if compute in ty.FLOATS:
@@ -223,6 +254,7 @@ def _lowest(dtype):
     return -(1 << (8 * dtype.itemsize - 1)) if dtype.is_signed else 0
 
 
+@planned
 def _first_taps(windows, dtype, device):
     """For each place the first tap that lies inside the input: what a window without anything above the lowest value chooses."""
     total = creation.zeros((), dtype=_int64, device=device)
@@ -244,23 +276,21 @@ def _tap_dtype(windows):
 
 
 def _maxima(input, windows, traced):
-    """Maxima and, if ``traced``, their taps."""
+    """Maxima or, if ``traced``, maxima and their taps."""
+    if input.dtype.is_complex or input.dtype.code == 0:
+        refuse(_maxima, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
     out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
-    best = shape.expand(creation.full((), _lowest(input.dtype), dtype=input.dtype, device=input.device), out.shape)
     reads = windows.halves(input, _lowest(input.dtype))
     if not traced:
-        for _, operands, parts in _stretches(reads, _TERMS):
-            run(_maximum, (0, parts, None), out, best, *operands)
-            best = out
-        return out, None
+        for i, operands, parts in _stretches(reads, _TERMS):
+            run(_maximum, (0, parts, None, i > 0, False), out, *([out] if i else []), *operands)
+        return out
     dtype = _tap_dtype(windows)
-    name = ty.NAMES[dtype.code]
+    name, padded = ty.NAMES[dtype.code], any(windows.padding)
     taps = creation.empty(tuple(out.shape), dtype=dtype, device=input.device)
-    first = _first_taps(windows, dtype, input.device) if any(windows.padding) else creation.zeros((), dtype=dtype, device=input.device)
-    first = shape.expand(first, out.shape)
+    first = [shape.expand(core.fixed(_first_taps(windows, dtype, input.device)), out.shape)] if padded else []
     for i, operands, parts in _stretches(reads, _MAXIMA):
-        run(_maximum, (i, parts, name), out, taps, best, first, *operands)
-        best, first = out, taps
+        run(_maximum, (i, parts, name, i > 0, padded), out, taps, *([out, taps] if i else first), *operands)
     return out, taps
 
 
@@ -273,7 +303,7 @@ def _sum_chosen(out, pairs, numbers, taps):
         run(_chosen, (wanted, name, int(i > 0)), out, *([out] if i else []), *operands)
 
 
-_KEEPS = {"where": "", "keeps_format": True}
+_KEEPS = {"where": "", "keeps_format": True, "recorded": True}
 
 
 def max_taps(rank):
@@ -283,13 +313,17 @@ def max_taps(rank):
     def maxima(input, windows):
         return _maxima(input, windows, True)
 
+    @library(name=f"_max_pool{rank}d_values", batch="fold", **_KEEPS)
+    def values(input, windows):
+        return _maxima(input, windows, False)
+
     @maxima.backward_of
     def _(grads, windows, indices):
         return route(grads[0], indices, windows)
 
     @library(name=f"_max_pool{rank}d_backward", differentiable="grad", label=f"MaxPool{rank}DWithIndicesBackward", **_KEEPS)
     def route(grad, taps, windows):
-        return _routed(shape.contiguous(grad), taps, windows)
+        return _routed(dense(grad), taps, windows)
 
     @route.backward_of
     def _(grad, taps, windows):
@@ -306,7 +340,7 @@ def max_taps(rank):
     def _(grad, taps, windows):
         return route(grad, taps, windows)
 
-    return maxima
+    return maxima, values
 
 
 def _routed(grad, taps, windows):
@@ -315,7 +349,7 @@ def _routed(grad, taps, windows):
     apart = not any(windows.padding) and all(s >= d * (k - 1) + 1 for k, s, p, d, n, m in windows.dims())
     if apart and len(windows.taps) <= _TERMS:
         if any(n != m * k for k, s, p, d, n, m in windows.dims()):
-            shape.zero_(out)
+            run(_filled, (0,), out)
         if all((m - 1) * s + d * (k - 1) + 1 <= n for k, s, p, d, n, m in windows.dims()):
             name = ty.NAMES[taps.dtype.code]
             if out.dtype.itemsize == 4 and windows.window[-1] == windows.stride[-1] == 2 and windows.size[-1] % 2 == 0:
@@ -331,7 +365,7 @@ def _routed(grad, taps, windows):
     for cut, reaching in windows.residues():
         target = out[(..., *cut)]
         if not reaching:
-            shape.zero_(target)
+            run(_filled, (0,), target)
             continue
         sizes = target.shape[len(lead) :]
         pairs = [(shifted(grad, margins, o, sizes), shifted(taps, margins, o, sizes)) for _, o in reaching]
@@ -342,15 +376,17 @@ def _routed(grad, taps, windows):
 _max_by_rank = {rank: max_taps(rank) for rank in (1, 2, 3)}
 
 
+def largest(input, windows, recording):
+    """The maximum of each window. recording: its gradient may be wanted."""
+    traced, values = _max_by_rank[len(windows.size)]
+    return traced(input, windows)[0] if recording or type(input) is not _tensor.Tensor else values(input, windows)
+
+
 @keeping
-def max_pool(input, windows, indices, records):
-    """The maximum of each window, and its place in the flattened input if ``indices``; records: a gradient may be wanted."""
-    if input.dtype.is_complex or input.dtype.code == 0:
-        refuse(max_pool, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
-    if not (indices or records) and type(input) is _tensor.Tensor:
-        return _maxima(input, windows, False)[0], None
-    values, taps = _max_by_rank[len(windows.size)](input, windows)
-    return values, _flat_places(taps, windows) if indices else None
+def largest_with_places(input, windows):
+    """The maximum of each window, and its place in the flattened input."""
+    values, taps = _max_by_rank[len(windows.size)][0](input, windows)
+    return values, _flat_places(taps, windows)
 
 
 def _flat_places(taps, windows):
@@ -402,7 +438,7 @@ def _means(rank):
                 sizes = target.shape[len(lead) :]
                 _summed(target, _alone([shifted(grad, margins, o, sizes) for _, o in reaching]), None)
             else:
-                shape.zero_(target)
+                run(_filled, (0,), target)
         return out
 
     @spread.backward_of
@@ -415,17 +451,23 @@ def _means(rank):
 _means_by_rank = {rank: _means(rank) for rank in (1, 2, 3)}
 
 
-def avg_pool(input, windows, divisor):
-    """The sum of each window, divided by ``divisor``: a tensor that broadcasts to the output's places."""
-    rank = len(windows.size)
-    if not input.dtype.is_floating_point and input.dtype is not _int64:
-        refuse(avg_pool, f"avg_pool{max(rank, 2)}d", ty.NAMES[input.dtype.code])
-    if input.dtype is _int64:
-        total = _means_by_rank[rank](input, windows, None)
-        return arithmetic.div(total, shape.cast(divisor, _int64), rounding_mode="trunc")
-    if input.dtype.itemsize == 2 and len(windows.taps) > _TERMS:  # a sum that takes several passes is not rounded between them
-        return shape.cast(_means_by_rank[rank](shape.cast(input, _float32), windows, divisor), input.dtype)
-    return _means_by_rank[rank](input, windows, divisor)
+def averaging(input, windows):
+    """The operator (input, windows, divisor) for inputs of this dtype: sums of windows over a tensor that broadcasts to the output."""
+    rank, dtype = len(windows.size), input.dtype
+    if not dtype.is_floating_point and dtype is not _int64:
+        refuse(averaging, f"avg_pool{max(rank, 2)}d", ty.NAMES[dtype.code])
+    if dtype is _int64:
+        return _whole_means
+    # A sum that takes several passes is not rounded between them.
+    return _wide_means if dtype.itemsize == 2 and len(windows.taps) > _TERMS else _means_by_rank[rank]
+
+
+def _whole_means(input, windows, divisor):
+    return arithmetic.div(_means_by_rank[len(windows.size)](input, windows, None), shape.cast(divisor, _int64), rounding_mode="trunc")
+
+
+def _wide_means(input, windows, divisor):
+    return shape.cast(_means_by_rank[len(windows.size)](shape.cast(input, _float32), windows, divisor), input.dtype)
 
 
 # -- means of windows that fit a given output --
@@ -437,6 +479,21 @@ def _shares(size, wanted, like):
     begin, end = column * size // wanted, ((column + 1) * size + wanted - 1) // wanted
     element = shape.unsqueeze(creation.arange(size, device=like.device), 1)
     return shape.cast((element >= begin) & (element < end), like.dtype) / shape.cast(end - begin, like.dtype)
+
+
+@planned
+def _dividing(size, output):
+    """Windows of one size side by side that give this output; None if there are none, or if they hold many elements."""
+    if any(m == 0 or n == 0 or n % m for n, m in zip(size, output)):
+        return None
+    window = tuple(n // m for n, m in zip(size, output))
+    none, one = (0,) * len(size), (1,) * len(size)
+    return Windows(window, window, none, one, size, output) if math.prod(window) <= _TERMS else None
+
+
+@planned
+def _number(value, dtype, device):
+    return creation.full((), value, dtype=dtype, device=device)
 
 
 def _split(x, dim, parts):
@@ -452,6 +509,9 @@ def _adaptive_means(rank):
     @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", batch="fold", **_KEEPS)
     def means(input, output):
         size = input.shape[-rank:]
+        if (windows := _dividing(tuple(size), output)) is not None:
+            out = creation.empty((*input.shape[:-rank], *output), dtype=input.dtype, device=input.device)
+            return _summed(out, windows.halves(input, 0), core.fixed(_number(len(windows.taps), input.dtype, input.device)))
         for i in range(rank):  # outer dims first: they are reduced along rows that lie side by side
             dim = input.ndim - rank + i
             if output[i] and size[i] % output[i] == 0:
@@ -481,10 +541,12 @@ def _adaptive_means(rank):
 _adaptive_by_rank = {rank: _adaptive_means(rank) for rank in (1, 2, 3)}
 
 
-def adaptive_avg_pool(input, output):
-    """The mean of each of ``output`` windows, which cover the last dims of the input."""
-    rank = len(output)
+def adaptive_averaging(input, rank):
+    """The operator (input, output) for inputs of this dtype: means of windows that cover the last dims, so many as ``output`` says."""
     if not input.dtype.is_floating_point:
-        refuse(adaptive_avg_pool, f"adaptive_avg_pool{max(rank, 2)}d", ty.NAMES[input.dtype.code])
-    wide = shape.cast(input, _float32) if input.dtype.itemsize == 2 else input
-    return shape.cast(_adaptive_by_rank[rank](wide, tuple(output)), input.dtype)
+        refuse(adaptive_averaging, f"adaptive_avg_pool{max(rank, 2)}d", ty.NAMES[input.dtype.code])
+    return _wide_adaptive_means if input.dtype.itemsize == 2 else _adaptive_by_rank[rank]
+
+
+def _wide_adaptive_means(input, output):
+    return shape.cast(_adaptive_by_rank[len(output)](shape.cast(input, _float32), output), input.dtype)
