@@ -82,7 +82,6 @@ class _Kernels(Writer):
     def __init__(self, scheme):
         super().__init__(scheme)
         self.type = scheme.accumulator
-        self.size = scheme.lanes * scheme.unit_bytes  # of a vector, in bytes
         self.wide = scheme.columns * scheme.unit_bytes
         self.groups = range(scheme.columns // scheme.lanes)
         x, y = ex.input(0, self.type), ex.input(1, self.type)
@@ -135,44 +134,21 @@ class _Kernels(Writer):
 
     # -- products --
 
-    def _product(self, fn, left, step, resumes):
-        """MR x NR accumulators over ``units`` steps. left(i, row): where element i of a row of a lies."""
-        s = self.scheme
-        grid = [(i, j) for i in range(s.rows) for j in self.groups]
-        rows = [self._row(fn, "%sums", i, "%stride") for i in range(s.rows)]
-        before = fn.block
-        if resumes:
-            fn.do(f"br i1 {fn.emit('icmp ne i64 %fresh, 0')}, label %loop, label %resume")
-        else:
-            fn.do("br label %resume")
-        fn.label("resume")
-        old = [self._load(fn, rows[i], j) for i, j in grid]
-        fn.do("br label %loop")
-        fn.label("loop")
-        starts = f"[ 0, %{before} ], " if resumes else ""
-        fn.do(f"%i = phi i64 {starts}[ 0, %resume ], [ %next, %loop ]")
-        for n, x in enumerate(old):
-            starts = f"[ zeroinitializer, %{before} ], " if resumes else ""
-            fn.do(f"%sum{n} = phi {self.v} {starts}[ {x}, %resume ], [ %new{n}, %loop ]")
-        right = self._row(fn, "%b", "%i", step)
-        row = [self._load(fn, right, j) for j in self.groups]
-        for n, (i, j) in enumerate(grid):
-            if j == 0:
-                x = self._broadcast(fn, left("%i", i))
-            self._multiply_add(fn, f"%new{n}", self.v, x, row[j], f"%sum{n}")
-        fn.do("%next = add nuw i64 %i, 1")
-        fn.do(f"br i1 {fn.emit('icmp ult i64 %next, %units')}, label %loop, label %store")
-        fn.label("store")
-        for n, (i, j) in enumerate(grid):
-            self._store(fn, f"%new{n}", rows[i], j)
+    def _product(self, fn, a, across, b, resumes):
+        """MR x NR accumulators over ``units`` steps; a, b: an address and the bytes of a step, across: bytes from row to row of a."""
+        places = [self._row(fn, "%sums", i, "%stride") for i in range(self.scheme.rows)]
+        sums = self._sums(fn, self.scheme.rows, self.vectors)
+        with fn.when(fn.emit("icmp eq i64 %fresh, 0") if resumes else "true"):
+            self._resume(fn, sums, places)
+        self._add_products(fn, "%units", sums, a, [i * across for i in range(self.scheme.rows)], b)
+        self._store_sums(fn, sums, places)
 
     def _multiply(self, fn):
-        s = self.scheme
-        self._product(fn, lambda i, row: at(fn, self._row(fn, "%a", i, s.rows * s.unit_bytes), row * s.unit_bytes), "%step", True)
+        unit = self.scheme.unit_bytes
+        self._product(fn, ("%a", self.scheme.rows * unit), unit, ("%b", "%step"), True)
 
     def _multiply_rows(self, fn):
-        unit = self.scheme.unit_bytes
-        self._product(fn, lambda i, row: at(fn, self._row(fn, "%a", i, unit), row * PAIR * self.wide), self.wide, False)
+        self._product(fn, ("%a", self.scheme.unit_bytes), PAIR * self.wide, ("%b", self.wide), False)
 
     # -- softmax --
 

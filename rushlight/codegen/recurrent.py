@@ -56,26 +56,8 @@ class _Kernels(Writer):
     def _rows(self, fn, first, count):
         """``count`` rows from ``first`` on: all their sums stay in registers."""
         s = self.scheme
-        groups, size = range(s.columns // s.lanes), s.lanes * s.unit_bytes
-        lines = [at(fn, "%a", fn.int("mul", fn.int("add", first, r), "%distance")) for r in range(count)]
-        loop, done, before = fn.fresh_label("product"), fn.fresh_label("store"), fn.block
-        fn.do(f"br label %{loop}")
-        fn.label(loop)
-        names = {(r, g): (fn.name(), fn.name()) for r in range(count) for g in groups}
-        i, after = fn.name(), fn.name()
-        fn.do(f"{i} = phi i64 [ 0, %{before} ], [ {after}, %{loop} ]")
-        for old, new in names.values():
-            fn.do(f"{old} = phi {self.v} [ zeroinitializer, %{before} ], [ {new}, %{loop} ]")
-        right = at(fn, "%panel", fn.int("mul", i, s.columns * s.unit_bytes))
-        row = [fn.emit(f"load {self.v}, ptr {at(fn, right, g * size)}, align {s.unit_bytes}") for g in groups]
-        for r, line in enumerate(lines):
-            x = self._broadcast(fn, at(fn, line, fn.int("mul", i, s.unit_bytes)))
-            for g in groups:
-                old, new = names[r, g]
-                self._multiply_add(fn, new, self.v, x, row[g], old)
-        fn.do(f"{after} = add nuw i64 {i}, 1")
-        fn.do(f"br i1 {fn.emit(f'icmp ult i64 {after}, %k')}, label %{loop}, label %{done}")
-        fn.label(done)
-        for (r, g), (_, new) in names.items():
-            place = at(fn, "%c", fn.int("mul", fn.int("add", first, r), "%stride"))
-            fn.do(f"store {self.v} {new}, ptr {at(fn, place, g * size)}, align {s.unit_bytes}")
+        a, c = (at(fn, base, fn.int("mul", first, apart)) for base, apart in (("%a", "%distance"), ("%c", "%stride")))
+        rows = [fn.int("mul", r, "%distance") for r in range(count)]
+        sums = self._sums(fn, count, self.vectors)
+        self._add_products(fn, "%k", sums, (a, s.unit_bytes), rows, ("%panel", s.columns * s.unit_bytes))
+        self._store_sums(fn, sums, [at(fn, c, fn.int("mul", r, "%stride")) for r in range(count)])

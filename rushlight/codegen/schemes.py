@@ -25,9 +25,9 @@ STRETCH = {1: 32, 2: 16, 3: 8}
 class Scheme:
     """How elements of type ``source`` are multiplied on this machine.
 
-    unit: LLVM type of a panel's unit; step: elements of k in a unit; accumulator: element type of the sums;
-    lanes: units in a vector; rows, columns: MR and NR; stretch: units of k between two visits of the sums, so that a panel of b that long
-    stays in the first-level cache.
+    unit: LLVM type of a panel's unit; step: elements of k in a unit; accumulator: element type of the sums; lanes: units in a vector;
+    rows, columns: MR and NR; folds: can a multiplication read an element of a; stretch: units of k between two visits of the sums, so
+    that a panel of b that long stays in the first-level cache.
     """
 
     stretch = 256
@@ -51,6 +51,7 @@ class Scheme:
         many = target.vector_bits == 512 or not target.x86
         self.rows, vectors = ((8, 3) if many else (4, 3)) if narrow else ((13, 2) if many else (6, 2))
         self.columns = vectors * self.lanes
+        self.folds = target.vector_bits == 512 and vectors == 2  # with three vectors, more would be read than a processor can
 
     def numbers(self):
         """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""

@@ -212,6 +212,7 @@ class TileWriter(Writer):
         s = self.scheme
         offset = fn.emit(f"mul i64 {unit}, {s.parts * 2 * TILE}")
         bases = at(fn, "%a", offset), at(fn, "%b", offset)
+        self._prefetch_panel(fn, "b", unit, 1)  # what there is of a stays in the second-level cache
         held = [None, None]
         for parts in PRODUCTS[s.parts]:
             for which, part in enumerate(parts):
