@@ -60,7 +60,7 @@ CUDA_TESTS = tests/test_laws.py tests/test_reductions.py tests/test_index.py tes
 test-cuda: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
 	$(BIN)/python -c "import rushlight.cuda as c; print(c.describe())"
-	$(TEST) tests/cuda/test_gpu_device.py --device cuda $(ARGS)
+	$(TEST) tests/cuda --device cuda $(ARGS)
 	$(TEST) --device cuda $(CUDA_TESTS) $(ARGS)
 
 # The whole test-suite with its tensors on a GPU (on the stand-in where there is none), file by file: what passed, what is skipped and why.

@@ -74,17 +74,24 @@ has_mkl = has_openmp = False
 
 
 def set_default_tensor_type(t):
-    """Deprecated in PyTorch: sets the default dtype by a legacy tensor type, ``torch.DoubleTensor``, or its name."""
-    from . import ops
+    """Deprecated in PyTorch: sets the default dtype, and the device, by a legacy tensor type, ``torch.cuda.DoubleTensor``, or its name."""
     from ._core import tensor
 
-    if isinstance(t, str):
-        found = ops.face("function").get(t.rpartition(".")[2]) if t.startswith("torch.") else None
-        if found is None:
-            raise TypeError(f"invalid type name: {t}")
-        t = found
+    t = _tensor_type(t) if isinstance(t, str) else t
     if not hasattr(t, "dtype"):
         raise TypeError("invalid type object")
     if not t.dtype.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
     tensor.set_default_dtype(t.dtype)
+    tensor.set_default_device("cuda" if getattr(t, "is_cuda", False) else None)
+
+
+def _tensor_type(name):
+    """The legacy type of a name like ``torch.FloatTensor`` or ``torch.cuda.FloatTensor``."""
+    from . import cuda, ops
+
+    where, _, title = name.rpartition(".")
+    found = {"torch": ops.face("function").get(title), "torch.cuda": getattr(cuda, title, None)}.get(where)
+    if found is None:
+        raise TypeError(f"invalid type name: {name}")
+    return found

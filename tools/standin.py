@@ -30,7 +30,7 @@ STARTED = "started"  # the outcome of a test that has none yet
 
 def files(wanted=()):
     """The test files, or those named."""
-    found = sorted((ROOT / "tests").glob("test_*.py")) + [ROOT / "tests" / "cuda" / "test_gpu_device.py"]
+    found = sorted((ROOT / "tests").glob("test_*.py")) + sorted((ROOT / "tests" / "cuda").glob("test_*.py"))
     return [f for f in found if not wanted or f.stem in wanted or f.stem.removeprefix("test_") in wanted]
 
 

@@ -19,7 +19,7 @@ def _type(title, kind):
                 return tensor(args[0], dtype=kind, device="cuda")
             return empty(*(args or (0,)), dtype=kind, device="cuda")
 
-    return Meta(title, (), {"__module__": "rushlight.cuda", "dtype": kind, "__doc__": f"GPU tensors of dtype {kind}."})
+    return Meta(title, (), {"__module__": "rushlight.cuda", "dtype": kind, "is_cuda": True, "__doc__": f"GPU tensors of dtype {kind}."})
 
 
 for _kind in set(_tensor.dtypes().values()):

@@ -20,7 +20,23 @@ def step(name, rule, entries, hyper, maximize):
     program = _programs.get(key)
     if program is None:
         program = _programs[key] = _trace(name, rule, len(entries[0]), code, tuple(live), dict(constants), maximize)
-    core.update(program, entries, tuple(live.values()))
+    try:
+        core.update(program, entries, tuple(live.values()))
+    except RuntimeError as error:
+        raise _explained(name, entries, error) from None
+
+
+def _explained(name, entries, error):
+    """The error of an update; of state that lies elsewhere than its parameter it says how that comes."""
+    for param, _, *state in entries:
+        for x in state:
+            if x.device != param.device:
+                return RuntimeError(
+                    f"{str(error).partition(chr(10))[0]}\n"
+                    f"  [{name}] a parameter of shape {tuple(param.shape)} is on {param.device}, what the optimizer keeps of it is on\n"
+                    f"  {x.device}: the model was moved after a step was made. Move it first, then make the optimizer."
+                )
+    return error
 
 
 def _trace(name, rule, n, code, live, constants, maximize):

@@ -553,7 +553,7 @@ def test_functions_work_where_their_operands_lie(call):
         out.sum().backward()
 
 
-# -- saving, interchange, mixed precision, several GPUs --
+# -- saving, interchange --
 
 
 def test_saved_and_loaded():
@@ -582,48 +582,6 @@ def test_interchange():
     assert z.data_ptr() == x.data_ptr() and z.tolist() == y.tolist()
     with pytest.raises(AttributeError):
         _ = data(2).__cuda_array_interface__
-
-
-def test_autocast_and_scaler():
-    a = torch.ones(2, 2, device="cuda")
-    with torch.autocast("cuda", dtype=torch.bfloat16):
-        assert (a @ a).dtype is torch.bfloat16 and a.bfloat16().softmax(-1).dtype is torch.float32
-        assert (a.cpu() @ a.cpu()).dtype is torch.float32 and a.bfloat16().exp().dtype is torch.float32
-        with torch.autocast("cuda", enabled=False):
-            assert (a @ a).dtype is torch.float32
-        with pytest.raises(RuntimeError, match="unsafe to autocast"):
-            torch.nn.functional.binary_cross_entropy(a * 0.5, a)
-    model = torch.nn.Linear(2, 1).cuda()
-    optimizer, scaler = torch.optim.SGD(model.parameters(), lr=0.1), torch.amp.GradScaler("cuda", init_scale=8.0, growth_interval=1)
-    before = model.weight.tolist()
-    model.weight.grad, model.bias.grad = torch.full((1, 2), float("inf"), device="cuda"), torch.zeros(1, device="cuda")
-    scaler.step(optimizer)
-    scaler.update()
-    assert model.weight.tolist() == before and scaler.get_scale() == 4.0
-    optimizer.zero_grad()
-    scaler.scale(model(a).sum()).backward()
-    scaler.step(optimizer)
-    scaler.update()
-    assert model.weight.tolist() != before and scaler.get_scale() == 8.0
-    assert model.weight.grad.tolist() == [[2.0, 2.0]]
-
-
-@TWO
-def test_data_parallel_has_the_gradients_of_one_device():
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
-    reference = copy.deepcopy(model)
-    parallel = torch.nn.DataParallel(model.cuda())
-    x = torch.randn(6, 3)
-    out = parallel(x)
-    torch.testing.assert_close(out.cpu(), reference(x))
-    out.pow(2).sum().backward()
-    reference(x).pow(2).sum().backward()
-    for p, q in zip(reference.parameters(), model.parameters()):
-        torch.testing.assert_close(q.grad.cpu(), p.grad)
-    assert "module.0.weight" in parallel.state_dict()
-    with pytest.raises(RuntimeError, match="must have its parameters and buffers on device cuda:0"):
-        torch.nn.DataParallel(torch.nn.Linear(2, 2).to("cuda:1"), device_ids=[0, 1])(torch.ones(2, 2))
 
 
 def test_pinned_memory_before_the_first_use_of_a_gpu():

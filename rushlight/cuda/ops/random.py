@@ -26,7 +26,12 @@ def _generator(out, generator):
     if not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
     if generator.device != out.device:
-        raise RuntimeError(f"Expected a '{out.device}' generator device but found '{generator.device}'")
+        here, there = out.device, generator.device
+        raise RuntimeError(
+            (f"Expected a '{here}' generator device but found '{there}'\n" if here.type == there.type else
+             f"Expected a '{here.type}' device type for generator but found '{there.type}'\n")
+            + f"  A generator draws on one device: make it by torch.Generator('{here}'), or draw on {there} and move the tensor."
+        )  # fmt: skip
     return generator
 
 
