@@ -8,7 +8,8 @@ import warnings
 import rushlight as torch
 
 from ..ops._define import planned
-from ..ops._format import keeping
+from ..ops.pixels import pixel_shuffle, pixel_unshuffle  # noqa: F401
+from ..ops.resampling import Resampling, Taps, upsampling
 from ..ops.sampling import sample, tap_index, tap_share
 from ._functional_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
@@ -53,7 +54,6 @@ def _check_interpolate(input, size, scale_factor, mode, align_corners, recompute
         raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_MODES[mode]}D input")
 
 
-@keeping
 def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
 ):
@@ -65,6 +65,13 @@ def interpolate(
     >>> interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
+    operator, how = _interpolation(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+    return operator(input, how)
+
+
+@planned
+def _interpolation(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias):
+    """(operator, what it takes beside the input) of a call."""
     _check_interpolate(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
     rank = input.dim() - 2
     factors = [None] * rank
@@ -80,44 +87,30 @@ def interpolate(
             f"Input and output sizes should be greater than 0, but got input ({list(input.shape[2:])}) output ({size})"
         )
     if mode == "area":
-        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[rank - 1](input, size)
-    if mode in _MODES and not input.is_floating_point():
-        return _interpolate_bytes(input, size, factors, mode, align_corners, antialias)
-    for d in range(rank):
-        input = _combine(input, 2 + d, size[d], factors[d], mode, align_corners, antialias, input.dtype)
-    return input
-
-
-def _interpolate_bytes(image, size, factors, mode, align_corners, antialias):
-    """Images of bytes: computed in float32 and rounded to bytes along each dim, the last one first, as PyTorch does (its weights have
-    16 bits: a byte may differ by one)."""
-    if image.dtype != torch.uint8 or image.dim() != 4:
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[rank - 1], tuple(size)
+    bytes_ = mode in _MODES and not input.is_floating_point()
+    if bytes_ and (input.dtype != torch.uint8 or rank != 2):
         raise NotImplementedError(
-            f'"interpolate" not implemented for {image.dtype} in mode {mode}\n'
+            f'"interpolate" not implemented for {input.dtype} in mode {mode}\n'
             "Convert it first: input.float(). Images of bytes (N, C, H, W) can be interpolated as they are."
         )
-    for d in reversed(range(2)):
-        image = _combine(image.float(), 2 + d, size[d], factors[d], mode, align_corners, antialias, torch.float32)
-        image = image.round().clamp(0, 255).to(torch.uint8)
+    dtype = torch.float32 if bytes_ else input.dtype
+    taps = []
+    for d in range(rank):
+        index, weight = _taps(input.size(2 + d), size[d], factors[d], mode, align_corners, antialias, dtype, input.device)
+        taps.append(Taps(rank + 2, 2 + d, input.size(2 + d), index, None if weight is None else weight.to(dtype)))
+    operator = upsampling(mode, rank, antialias)
+    if bytes_:
+        return functools.partial(_interpolate_bytes, operator), [Resampling([one]) for one in reversed(taps)]
+    return operator, Resampling(taps)
+
+
+def _interpolate_bytes(operator, image, how):
+    """Images of bytes: computed in float32 and rounded to bytes along each dim, the last one first, as PyTorch does (its weights have
+    16 bits: a byte may differ by one)."""
+    for along in how:
+        image = operator(image.float(), along).round().clamp(0, 255).to(torch.uint8)
     return image
-
-
-def _combine(input, dim, wanted, *how):
-    """Along ``dim``: output i is the sum over taps j of weight[i, j] * input[index[i, j]]; weight None means one tap."""
-    index, weight = _placed_taps(input.dim(), dim, input.size(dim), wanted, *how, input.device)
-    if weight is None:
-        return input.index_select(dim, index)
-    return sample(input, weight.to(input.dtype), index, (dim,), (wanted,))
-
-
-@planned
-def _placed_taps(rank, dim, *arguments):
-    """:func:`_taps`, the taps in front and the outputs at ``dim`` of so many dims."""
-    index, weight = _taps(*arguments)
-    if weight is None:
-        return index, None
-    beside = (index.size(1), *[1] * dim, index.size(0), *[1] * (rank - dim - 1))
-    return index.t().reshape(beside), weight.t().reshape(beside)
 
 
 def _cubic(x, a=-0.75):
@@ -357,49 +350,6 @@ def _sample_bicubic(input, place, size, padding_mode, align_corners):
 
 
 # -- channels and space --
-
-
-@keeping
-def pixel_shuffle(input, upscale_factor):
-    """Channels become pixels: (*, C * r**2, H, W) -> (*, C, H * r, W * r)."""
-    r = upscale_factor
-    if input.dim() < 3:
-        raise RuntimeError(
-            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
-        )
-    if r <= 0:
-        raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
-    channels, height, width = input.shape[-3:]
-    if channels % (r * r):
-        raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
-            f"input.size(-3)={channels} is not divisible by {r * r}"
-        )
-    lead = input.shape[:-3]
-    apart = input.reshape(math.prod(lead), channels // (r * r), r, r, height, width).permute(0, 1, 4, 2, 5, 3)
-    return apart.reshape(*lead, channels // (r * r), height * r, width * r) if r > 1 else input.clone()
-
-
-@keeping
-def pixel_unshuffle(input, downscale_factor):
-    """Pixels become channels: (*, C, H * r, W * r) -> (*, C * r**2, H, W)."""
-    r = downscale_factor
-    if input.dim() < 3:
-        raise RuntimeError(
-            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
-        )
-    if r <= 0:
-        raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
-    channels, height, width = input.shape[-3:]
-    for name, dim, n in (("height", -2, height), ("width", -1, width)):
-        if n % r:
-            raise RuntimeError(
-                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={n} is not divisible "
-                f"by {r}"
-            )
-    lead = input.shape[:-3]
-    apart = input.reshape(math.prod(lead), channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
-    return apart.reshape(*lead, channels * r * r, height // r, width // r) if r > 1 else input.clone()
 
 
 def channel_shuffle(input, groups):

@@ -15,7 +15,7 @@ from ._define import _camel, _face, _register, _signature
 
 # -- kernels --
 
-_BITS = {8: "u8", 16: "i16", 32: "i32", 64: "i64", 128: "c128"}  # moving an element needs its width only
+MOVED_AS = {8: "u8", 16: "i16", 32: "i32", 64: "i64", 128: "c128"}  # moving an element needs its width only
 _COMBINE = {"mul": lambda a, b: a * b, "max": fn.maximum, "min": fn.minimum, "or": lambda a, b: a | b}
 
 
@@ -32,10 +32,10 @@ def describe(kind, code):
     if kind in KINDS:
         return KINDS[kind](type)
     if kind == "load":
-        bits = _BITS[ty.BITS[type]]
+        bits = MOVED_AS[ty.BITS[type]]
         return ((ex.make("load", (ex.input(1, "i64"),), bits, 0), bits),), (bits, "i64"), "gather"
     if kind == "set":
-        bits = _BITS[ty.BITS[type]]
+        bits = MOVED_AS[ty.BITS[type]]
         return ((ex.input(0, bits), bits, "set", ex.input(1, "i64")),), (bits, "i64"), "scatter"
     compute = ty.opmath(type)
     if kind == "add":

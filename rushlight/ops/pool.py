@@ -17,14 +17,14 @@ from ..lang import types as ty
 from . import arithmetic, contraction, creation, movement, reduction, shape
 from ._define import library, planned, refuse
 from ._format import keeping
-from ._indexed import KINDS
+from ._indexed import KINDS, MOVED_AS
 
 _dtypes = _tensor.dtypes()
 _uint8, _int32, _int64, _float32 = (_dtypes[name] for name in ("uint8", "int32", "int64", "float32"))
 _NO_TAP = -1  # matches no tap: what lies outside of the output
 
 _MAXIMA, _TERMS, _PAIRS = 11, 13, 6  # views that one kernel reads, so that it has 16 operands at most
-_FEW = 65536  # elements that are copied by a loop that can be recorded, as all else that is done with them
+FEW = 65536  # elements that are copied by a loop that can be recorded, as all else that is done with them
 
 
 class Windows:
@@ -114,21 +114,21 @@ def around(x, margins, value):
     """x with margins of ``value`` around the last dims."""
     if not any(a or b for a, b in margins):
         return x
-    if x.numel() > _FEW or x.dtype.is_complex:
+    if x.numel() > FEW or x.dtype.is_complex:
         return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
     lead = x.ndim - len(margins)
     out = creation.empty((*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], margins))), dtype=x.dtype, device=x.device)
     run(_filled, (value,), out)
-    run(_moved, (), out[(..., *(slice(a, a + n) for n, (a, b) in zip(x.shape[lead:], margins)))], x)
+    run(moved, (), out[(..., *(slice(a, a + n) for n, (a, b) in zip(x.shape[lead:], margins)))], x)
     return out
 
 
 def dense(x):
     """x, or a row-major copy."""
-    if x.is_contiguous() or x.numel() > _FEW:
+    if x.is_contiguous() or x.numel() > FEW:
         return shape.contiguous(x)
     out = creation.empty(tuple(x.shape), dtype=x.dtype, device=x.device)
-    run(_moved, (), out, x)
+    run(moved, (), out, x)
     return out
 
 
@@ -156,8 +156,10 @@ def _filled(type, value):
     return ((ex.const(value, ty.opmath(type)), type),), (), "fill"
 
 
-def _moved(type):
-    return ((ex.input(0, ty.opmath(type)), type),), (type,), "copy"
+def moved(type):
+    """The elements as they are."""
+    bits = MOVED_AS[ty.BITS[type]]
+    return ((ex.input(0, bits), bits),), (bits,), "copy"
 
 
 def _part(operand, half, compute):

@@ -51,14 +51,8 @@ def _taps(t, like):
     return [shape.expand(x, like) for x in joining.unbind(t, 0)]
 
 
-@library(where="", differentiable="input weight", label="Sample")
-def sample(input, weight, index, dims, sizes):
-    """out[p] = sum over taps t of weight[t, p] * input[index[t, p]], where p runs over input's dims with ``sizes`` in place of ``dims``.
-
-    dims: neighbouring dims of input, in order, one for each of ``sizes``; index: int64, row-major in these dims; index and weight (in
-    input's dtype) have the taps in front and broadcast to the result.
-    """
-    input, offsets = _places(core.plain(input), dims, index)
+def summed(input, weight, offsets, dims, sizes):
+    """The sum over taps t of weight[t, p] times input's element ``offsets[t, p]`` bytes along ``dims``, which have ``sizes`` then."""
     like = _shape_of(input, dims, sizes)
     source = core.without_strides(input, dims, like)
     out = creation.empty(like, dtype=input.dtype, device=input.device)
@@ -68,6 +62,17 @@ def sample(input, weight, index, dims, sizes):
         before = [out] if t else []
         run(_sampled, (len(weights[part]), len(before)), out, *before, source, *weights[part], *offsets[part])
     return out
+
+
+@library(where="", differentiable="input weight", label="Sample")
+def sample(input, weight, index, dims, sizes):
+    """out[p] = sum over taps t of weight[t, p] * input[index[t, p]], where p runs over input's dims with ``sizes`` in place of ``dims``.
+
+    dims: neighbouring dims of input, in order, one for each of ``sizes``; index: int64, row-major in these dims; index and weight (in
+    input's dtype) have the taps in front and broadcast to the result.
+    """
+    input, offsets = _places(core.plain(input), dims, index)
+    return summed(input, weight, offsets, dims, sizes)
 
 
 @sample.backward_of
