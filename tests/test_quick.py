@@ -184,6 +184,19 @@ CALLS = {
         F.pad(A, (1, 1)) | F.pad(A, (0, 2, 1, 0), value=3) | F.pad(A, (-1, 1)) | F.pad(A.t(), (1, 0)) | F.pad(A.long(), (1, 1), value=2)
         F.pad(A.half(), (1, 1), value=0.5) | F.pad(A, (1, 1, 1, 1, 1, 1)) | F.pad(A, (1,)) | F.pad(A[:0], (1, 1, 1, 0))
     """,
+    "convolution": """
+        F.conv2d(A[None, None], A[None, None, :2, :2]) | F.conv2d(A[None, None], A[:2, None, None, :2], V[:2].float(), padding=1)
+        F.conv2d(A[None, None], A[None, None, :2, :2], stride=(2, 1), dilation=2) | F.conv2d(A[None, None], A[None, None, :2, :2], stride=2)
+        F.conv1d(A[None], A[None, :, :3]) | F.conv1d(A[None], A[:, :2, None], groups=2) | F.conv1d(A[None], A[:, :1, None], groups=4)
+        F.conv3d(A.reshape(1, 2, 2, 2, 3), A.reshape(2, 2, 1, 2, 3), padding=(1, 0, 2)) | F.conv1d(A[None], A[None, :, :3], padding="same")
+        F.conv2d(A[None, None].double(), A[None, None, :2, :2].double()) | F.conv2d(A[None, None].half(), A[None, None, :2, :2].half())
+        F.conv2d(A[None, None].long(), A[None, None, :2, :2].long()) | F.conv2d(A[None, None], A[None, None]) | F.conv2d(A[None], A[None, None])
+        F.conv2d(A[None, None], A[None, None], padding=-1) | F.conv2d(A[None, None], A[None]) | F.conv1d(A[None], A[:, :3, None])
+        F.conv2d(A[None, None], A[None, None, :2, :2], A[0]) | F.conv2d(A[None, None], A[None, None, :2, :2].double())
+        F.conv2d(A[None, None].to(memory_format=rl.channels_last), A[None, None, :2, :2])
+        rl.convolution(A[None, None], A[None, None, :2, :2], None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+        rl.convolution(A[None, None], A[None, None, :2, :2], None, (1, 1), (0, 0), (1, 1), True, (0, 0), 1)
+    """,
     "roll": """
         A.roll(1) | A.roll(-9) | A.roll(1, 0) | A.roll(-2, -1) | A.roll((1, 2), (0, 1)) | A.t().roll(1) | A.roll(1, 2) | A[:0].roll(1)
         A.roll(100, 1)

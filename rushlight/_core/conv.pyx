@@ -8,10 +8,12 @@ Sums over k are cut by shape only and added in a fixed order, so the number of t
 
 It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel.
 """
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 from rushlight._core cimport gemm
+from rushlight._core.operator cimport native
 from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_A_DEEP, PACK_B_WIDE, Kernels, finish_t, multiply_t, pack_t
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport num_threads, parallel_for
@@ -162,37 +164,49 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps,
     cdef int64_t[MAX_TAPS] shifts
     cdef int64_t size = ITEMSIZE[input.code], i
     cdef int d
-    p.groups, p.channels, p.outputs = groups, input.sizes[2] // groups, out.sizes[1] // groups
-    _set_factors(&p.factors, input.code, bias is not None)
+    p.groups = groups
     for d in range(3):
-        p.size[d], p.places[d], p.step[d] = input.sizes[3 + d], out.sizes[2 + d], 1 if d == 2 else steps[d]
-        p.taps[d], p.offsets[d] = len(offsets[d]), places[d]
+        p.step[d], p.taps[d], p.offsets[d] = 1 if d == 2 else steps[d], len(offsets[d]), places[d]
         for i in range(p.taps[d]):
             places[d][i] = offsets[d][i]
     for i in range(p.taps[2]):
         shifts[i] = <int64_t>phases[i] * (input.count // input.sizes[0]) * size
-    p.shifts = shifts
-    p.pixels = p.places[0] * p.places[1] * p.places[2]
-    p.columns = p.pixels * out.sizes[0]
-    p.kernels, p.pack_lanes = gemm.tiled(input.code) if on_tiles else gemm.kernels_for(input.code, p.outputs, p.columns), <lanes_t>pack_lanes
-    p.distance[3] = p.size[2] * size
-    p.distance[2] = p.distance[3] * p.size[1]
-    p.distance[1] = p.distance[2] * p.size[0]
-    p.distance[0] = p.distance[1] * input.sizes[2]
+    p.shifts, p.pack_lanes = shifts, <lanes_t>pack_lanes
+    _place(&p, input.sizes[2], &input.sizes[3], out.sizes[0], out.sizes[1], &out.sizes[2], size)
+    p.kernels = gemm.tiled(input.code) if on_tiles else gemm.kernels_for(input.code, p.outputs, p.columns)
     p.input, p.weight, p.output = input.address, weight.address, out.address
     p.bias = bias.address if bias is not None else NULL
-    p.tap_k, p.tap_count = weight.sizes[weight.ndim - 1], p.taps[0] * p.taps[1] * p.taps[2]
+    _set_factors(&p.factors, input.code, bias is not None)
+    return _run_call(&p, weight.sizes[weight.ndim - 1])
+
+
+cdef void _place(Call* p, int64_t channels, const int64_t* size, int64_t images, int64_t outputs, const int64_t* places, int64_t item) noexcept:
+    """The sizes of images with ``channels``, and of those that a call makes of them."""
+    cdef int d
+    p.channels, p.outputs, p.distance[3] = channels // p.groups, outputs // p.groups, size[2] * item
+    for d in range(3):
+        p.size[d], p.places[d] = size[d], places[d]
+    p.distance[2] = p.distance[3] * size[1]
+    p.distance[1] = p.distance[2] * size[0]
+    p.distance[0] = p.distance[1] * channels
+    p.pixels = places[0] * places[1] * places[2]
+    p.columns = p.pixels * images
+
+
+cdef bint _run_call(Call* p, int64_t tap_k) except -1:
+    """Runs a call that is described but for its cuts; False if elements are out of the range of the kernels."""
+    p.tap_k, p.tap_count = tap_k, p.taps[0] * p.taps[1] * p.taps[2]
     p.units = _panels(p.tap_k * p.tap_count, p.kernels.step)
     p.panels_a, p.panel_a = _panels(p.outputs, p.kernels.rows), (p.units + p.kernels.whole) * p.kernels.rows * p.kernels.unit
-    cdef int64_t window = _choose_tile(&p)
+    cdef int64_t window = _choose_tile(p)
     cdef Storage packed = allocate(p.groups * p.panels_a * (p.panel_a + 8))
     cdef Storage memory = _prepare(&p.slots, window)
     p.packed = <char*>packed.address
     p.largest = <int64_t*>(p.packed + p.groups * p.panels_a * p.panel_a)
     with nogil:
-        parallel_for(_pack_weights, &p, 0, p.groups * p.panels_a, 65536 // p.panel_a + 1)
-        parallel_for(_run_tiles, &p, 0, p.groups * p.tiles, _worth(p.tile * p.kernels.columns * p.outputs * p.tap_k * p.tap_count))
-    return not p.kernels.ranged or _ranges_fit(&p)
+        parallel_for(_pack_weights, p, 0, p.groups * p.panels_a, 65536 // p.panel_a + 1)
+        parallel_for(_run_tiles, p, 0, p.groups * p.tiles, _worth(p.tile * p.kernels.columns * p.outputs * p.tap_k * p.tap_count))
+    return not p.kernels.ranged or _ranges_fit(p)
 
 
 cdef int64_t _choose_tile(Call* p) noexcept:
@@ -503,3 +517,6 @@ cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
             (<finish_t>kernels.functions[FINISH])(
                 p.sums + (split * p.groups + group) * p.sums_size + segment * width, p.stride,
                 out, row, out, row, kernels.itemsize, p.outputs, p.length, &factors)
+
+
+include "conv_quick.pxi"

@@ -4,6 +4,7 @@ import rushlight as torch
 
 from .._core.operator import kind_of
 from ..ops._define import planned
+from ..ops.conv import convolution
 from ._functional_window import per_dim
 
 
@@ -111,7 +112,20 @@ def _check_types(name, input, weight, bias):
 
 @planned
 def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
-    """(stride, padding, dilation) for each dim, checked against the operands' shapes; padding: numbers, or pairs where it is uneven."""
+    """(stride, padding, dilation, output padding) for each dim, and whether nothing else is to be done than a convolution, checked.
+
+    padding: numbers, or pairs where it is uneven.
+    """
+    _check_types(f"conv{rank}d", input, weight, bias)
+    shapes = (tuple(input.shape), tuple(weight.shape), None if bias is None else tuple(bias.shape))
+    stride, padding, dilation = _checked(rank, *shapes, stride, padding, dilation, groups)
+    _check_dtypes(input, weight, bias)
+    plain = input.dim() == rank + 2 and not isinstance(padding[0], tuple) and not input.is_complex()
+    return stride, padding, dilation, (0,) * rank, plain
+
+
+def _checked(rank, input, weight, bias, stride, padding, dilation, groups):
+    """(stride, padding, dilation) for each dim, checked against the operands' shapes."""
     stride, dilation = per_dim(stride, rank), per_dim(dilation, rank)
     if len(weight) < 3:
         raise RuntimeError("weight should have at least three dimensions")
@@ -131,16 +145,14 @@ def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
 
 
 def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
-    _check_types(f"conv{rank}d", input, weight, bias)
-    shapes = (tuple(input.shape), tuple(weight.shape), None if bias is None else tuple(bias.shape))
-    given = (tuple(v) if isinstance(v, list) else v for v in (stride, padding, dilation))
-    stride, padding, dilation = _geometry(rank, *shapes, *given, groups)
-    _check_dtypes(input, weight, bias)
-    single = len(shapes[0]) == rank + 1
+    stride, padding, dilation, none, plain = _geometry(rank, input, weight, bias, stride, padding, dilation, groups)
+    if plain:
+        return convolution(input, weight, bias, stride, padding, dilation, False, none, groups)
+    single = input.dim() == rank + 1
     image = input.unsqueeze(0) if single else input
     if isinstance(padding[0], tuple):
         image, padding = _evenly_padded(image, padding)
-    output = _convolution(image, weight, bias, stride, padding, dilation, False, (0,) * rank, groups)
+    output = _convolution(image, weight, bias, stride, padding, dilation, False, none, groups)
     return output[0] if single else output
 
 

@@ -32,6 +32,9 @@ def _pack_lanes(code, on_tiles, narrow):
     return _packing[kind]
 
 
+core.set_packer(_pack_lanes)
+
+
 def _in_three(x):
     """(A, B, *spatial) as a row-major (A, B, D, H, W)."""
     return shape.contiguous(x if x.ndim == 5 else shape.unsqueeze(x, 2) if x.ndim == 4 else shape.unsqueeze(shape.unsqueeze(x, 2), 2))
@@ -101,6 +104,9 @@ def _as_image(rows, like):
 
 def _filled_with(out, bias):
     return shape.copy_(out, 0 if bias is None else shape.reshape(bias, (-1, *[1] * (out.ndim - 2))))
+
+
+convolution.quick = core.quick["convolution"]
 
 
 @convolution.backward_of
