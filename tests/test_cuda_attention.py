@@ -28,8 +28,8 @@ def reference(q, k, v, mask, kept, causal, scale, grad):
 
 
 def step(x):
-    """Strides of batch, head and position, and of keys in what has the scores' shape, in elements."""
-    return tuple(s // x.itemsize for s in (x.strides if x.shape[-2:] == (LENGTH, KEYS) else x.strides[:3]))
+    """Strides of batch, head and position, in elements."""
+    return tuple(s // x.itemsize for s in x.strides[:3])
 
 
 def attend(order, scheme, width, causal=False, masked=False, dropped=False):
@@ -51,7 +51,8 @@ def attend(order, scheme, width, causal=False, masked=False, dropped=False):
         "batch": BATCH, "heads": HEADS, "key_heads": KEY_HEADS, "length": LENGTH, "keys": KEYS, "width": width, "value_width": width,
         "causal": int(causal), "scale": width**-0.5, "logs": logs, "delta": delta, **given, **got, **steps,
     }  # fmt: skip
-    run(scheme.family, scheme.forward, (-(-LENGTH // scheme.rows), BATCH * HEADS, 1), order, shared=scheme.shared, **call)
+    entry = scheme.forward.format("true" if dropped else "false")
+    run(scheme.family, entry, (-(-LENGTH // scheme.rows), BATCH * HEADS, 1), order, shared=scheme.shared, **call)
     for by_keys, count in (("false", LENGTH), ("true", KEYS)):
         grid = -(-count // scheme.rows_back), BATCH, 1
         run(scheme.family, scheme.gradient.format(by_keys), grid, order, shared=scheme.shared_back, **call)

@@ -12,7 +12,8 @@ ENTRIES = {
     "product.cu": "product<f32,f32,f32,OnThreads<f32,4>> product<c128,c128,c128,OnThreads<c128,2>> product<bf16,bf16,f32,OnTensorCores> "
                   "product<f32,f32,f32,OnTensorCores> add_parts<f32,f32>",
     "conv.cu": "correlate<f32,f32,OnThreads<f32,4>> weights<bf16,f32,OnTensorCores> weights<f64,f64,OnThreads<f64,2>>",
-    "attention.cu": "forward<bf16,64> forward<f16,128> gradient<bf16,64,true> gradient<bf16,128,true> gradient<f16,128,false>",
+    "attention.cu": "forward<bf16,64,false> forward<f16,128,false> forward<f16,128,true> gradient<bf16,64,true> gradient<bf16,128,true> "
+                    "gradient<f16,128,false>",
     "attention_threads.cu": "forward<f32,f32,64,4> forward<f32,f32,128,4> forward<f64,f64,128,2> forward<bf16,f32,256,2> "
                             "gradient<f32,f32,64,4,true> gradient<f32,f32,128,2,false> gradient<f64,f64,64,2,true> "
                             "gradient<f16,f32,256,1,true>",

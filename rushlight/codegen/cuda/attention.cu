@@ -56,7 +56,7 @@ INLINE f32 power(f32 x) { return exp2f(x); }
 #endif
 
 // While a tile's scores are made its values are on their way, and while they are summed the next tile's keys.
-template <class T, int D> INLINE void forward(Args& p) {
+template <class T, int D, bool DROPS> INLINE void forward(Args& p) {
   constexpr int N = 64, ROW = D / 2 + 4;
   __shared__ __align__(16) u32 keys[N * ROW];
   __shared__ __align__(16) u32 values[N * ROW];
@@ -121,7 +121,7 @@ template <class T, int D> INLINE void forward(Args& p) {
           for (int l = 2 * r; l < 2 * r + 2; l++) {
             s[n][l] = power(s[n][l] - base);
             sum[r] += s[n][l];
-            if (p.kept) s[n][l] *= kept<T, f32>(p, b, h, first + 16 * warp + g + 8 * r, k0 + 8 * n + 2 * t + l % 2);
+            if (DROPS) s[n][l] *= kept<T, f32>(p, b, h, first + 16 * warp + g + 8 * r, k0 + 8 * n + 2 * t + l % 2);
           }
       }
       #pragma unroll

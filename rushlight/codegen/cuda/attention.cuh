@@ -11,12 +11,12 @@ struct Args {
   const void* grad; const void* delta; void* dq; void* dk; void* dv; void* slopes;   // slopes: of the scores before their scale, or none
   i64 batch, heads, key_heads, length, keys, width, value_width, causal;
   i64 q_step[3], k_step[3], v_step[3], out_step[3], grad_step[3], dq_step[3], dk_step[3], dv_step[3];   // batch, head, position
-  i64 mask_step[4], kept_step[4], slopes_step[4];                                                       // and key
+  i64 mask_step[3], kept_step[3], slopes_step[3];                                                       // keys are neighbours
   f64 scale;
 };
 
 template <class T> INLINE const T* matrix(const void* p, const i64 step[3], i64 batch, i64 head) { return (const T*)p + batch * step[0] + head * step[1]; }
-INLINE i64 place(const i64 step[4], int b, int h, int query, int key) { return b * step[0] + h * step[1] + query * step[2] + key * step[3]; }
+INLINE i64 place(const i64 step[3], int b, int h, int query, int key) { return b * step[0] + h * step[1] + query * step[2] + key; }
 INLINE bool inside(Args& p, int query, int key) { return query < (int)p.length && key < (int)p.keys; }
 
 // A score with its mask; minus infinity where the key does not count. unit: what a mask's 1 is in scores.

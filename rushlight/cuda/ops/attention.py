@@ -10,9 +10,8 @@ from ._family import Family, name
 _FIELDS = (
     "P q, P k, P v, P mask, P kept, P out, P logs, P grad, P delta, P dq, P dk, P dv, P slopes, q batch, q heads, q key_heads, q length, "
     "q keys, q width, q value_width, q causal, 3q q_step, 3q k_step, 3q v_step, 3q out_step, 3q grad_step, 3q dq_step, 3q dk_step, "
-    "3q dv_step, 4q mask_step, 4q kept_step, 4q slopes_step, d scale"
+    "3q dv_step, 3q mask_step, 3q kept_step, 3q slopes_step, d scale"
 )
-_BY_KEYS = ("mask", "kept", "slopes")  # of the scores' shape
 _attention = Family("attention.cu", _FIELDS, threads=128)
 _on_threads = Family("attention_threads.cu", _FIELDS)
 _MOST_BYTES = 1024  # of a row of queries or values on threads: four tiles of 16 rows fit into the shared memory of any GPU
@@ -26,7 +25,7 @@ class TensorCores:
 
     def __init__(self, type, width):
         width = 64 if width <= 64 else 128
-        self.forward, self.gradient = f"forward<{type},{width}>", f"gradient<{type},{width},{{}}>"
+        self.forward, self.gradient = f"forward<{type},{width},{{}}>", f"gradient<{type},{width},{{}}>"
         row, tile = width // 2 + 4, 32  # in words; tile: the rows that a gradient's block goes through
         self.shared_back = 4 * (2 * self.rows * row + 4 * tile * row + 4 * self.rows)
 
@@ -65,11 +64,11 @@ def fits(query, value, enough):
 def _call(scheme, entry, shared, blocks, heads, query, key, value, mask, kept, causal, scale, **operands):
     """One kernel; operands: the tensors of the call by their names in the parameter."""
     operands |= {"q": query, "k": key, "v": value, "mask": mask, "kept": kept}
-    steps = {n: x.stride() for n, x in operands.items() if x is not None and x.ndim == 4}
+    steps = {f"{n}_step": x.stride()[:3] for n, x in operands.items() if x is not None and x.ndim == 4}
     scheme.family(
         entry, query, (blocks, min(query.shape[0] * heads, 65535), 1), shared=shared, batch=query.shape[0], heads=query.shape[1],
         key_heads=key.shape[1], length=query.shape[2], keys=key.shape[2], width=query.shape[3], value_width=value.shape[3],
-        causal=int(causal), scale=scale, **{f"{n}_step": s if n in _BY_KEYS else s[:3] for n, s in steps.items()}, **operands,
+        causal=int(causal), scale=scale, **steps, **operands,
     )  # fmt: skip
 
 
@@ -81,7 +80,8 @@ def forward(query, key, value, mask, kept, causal, scale, out, logs):
     scheme = _scheme(query, value)
     blocks = -(-query.shape[2] // scheme.rows)
     call = (query, key, value, mask, kept, causal, scale)
-    _call(scheme, scheme.forward, scheme.shared, blocks, query.shape[1], *call, out=out, logs=logs)
+    entry = scheme.forward.format("false" if kept is None else "true")
+    _call(scheme, entry, scheme.shared, blocks, query.shape[1], *call, out=out, logs=logs)
 
 
 def backward(query, key, value, mask, kept, causal, scale, out, logs, grad, dq, dk, dv, slopes):
