@@ -85,6 +85,17 @@ def _canonical_mask(mask, mask_name, other_type, other_name, target_type, check_
     return torch.zeros_like(mask, dtype=target_type).masked_fill_(mask, float("-inf"))
 
 
+def _check_embeddings(query, key, value, embed, heads, separate):
+    if query.shape[2] != embed:
+        raise AssertionError(f"was expecting embedding dimension of {embed}, but got {query.shape[2]}")
+    if embed % heads:
+        raise AssertionError(f"embed_dim {embed} not divisible by num_heads {heads}")
+    if separate and key.shape[:2] != value.shape[:2]:
+        raise AssertionError(f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}")
+    if not separate and key.shape != value.shape:
+        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
+
+
 def _in_projection(query, key, value, packed_weight, packed_bias, separate):
     """The three projections, from one stacked weight or three."""
     if separate is None:
@@ -124,21 +135,9 @@ def multi_head_attention_forward(
     mask_type = None if attn_mask is None else attn_mask.dtype
     key_padding_mask = _canonical_mask(key_padding_mask, "key_padding_mask", mask_type, "attn_mask", query.dtype)
     attn_mask = _canonical_mask(attn_mask, "attn_mask", padding_type, "key_padding_mask", query.dtype, check_other=False)
-    if embed != embed_dim_to_check:
-        raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}")
+    _check_embeddings(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     head_dim = embed // num_heads
-    if head_dim * num_heads != embed:
-        raise AssertionError(f"embed_dim {embed} not divisible by num_heads {num_heads}")
-    if use_separate_proj_weight:
-        if key.shape[:2] != value.shape[:2]:
-            raise AssertionError(
-                f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}"
-            )
-        separate = (q_proj_weight, k_proj_weight, v_proj_weight)
-    else:
-        if key.shape != value.shape:
-            raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
-        separate = None
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _in_projection(query, key, value, in_proj_weight, in_proj_bias, separate)
     attn_mask = _expanded_mask(attn_mask, batch * num_heads, length, key.shape[0])
     if bias_k is not None:

@@ -377,54 +377,34 @@ def _padded(x, p, mode):
     return joining.cat([ends[0], x, ends[1]], -1)
 
 
+def _lengths(n_fft, hop_length, win_length):
+    return n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
+
+
 @composite
 def stft(
-    input,
-    n_fft,
-    hop_length=None,
-    win_length=None,
-    window=None,
-    center=True,
-    pad_mode="reflect",
-    normalized=False,
-    onesided=None,
-    return_complex=None,
-    align_to_window=None,
-):
-    """The spectra of stretches of ``n_fft`` samples, ``hop_length`` apart, times ``window``: (..., frequencies,
-    stretches).
+    input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False, onesided=None,
+    return_complex=None, align_to_window=None,
+):  # fmt: skip
+    """The spectra of stretches of ``n_fft`` samples, ``hop_length`` apart, times ``window``: (..., frequencies, stretches).
 
     center: the signal is padded (``pad_mode``) so that stretch t is centred at sample t * hop_length; normalized:
     scaled by n_fft ** -0.5; onesided: half the spectrum, the default for real signals and windows.
     """
-    hop_length, win_length = (
-        n_fft // 4 if hop_length is None else hop_length,
-        n_fft if win_length is None else win_length,
-    )
+    hop_length, win_length = _lengths(n_fft, hop_length, win_length)
     complex_input = input.is_complex() or (window is not None and window.is_complex())
     if return_complex is None and not complex_input:
         raise RuntimeError(
-            "stft requires the return_complex parameter be given for real inputs, and will further require that "
-            "return_complex=True "
+            "stft requires the return_complex parameter be given for real inputs, and will further require that return_complex=True "
             "in a future PyTorch release."
         )
     x = shape.unsqueeze(input, 0) if input.ndim == 1 else input
     if center:
         x = _padded(x, n_fft // 2, pad_mode)
-    signal = shape.squeeze(x, 0) if input.ndim == 1 else x
     call = _call_text(
-        "stft",
-        signal,
-        window,
-        n_fft=n_fft,
-        hop_length=hop_length,
-        win_length=win_length,
-        center=center,
-        normalized=normalized,
-        onesided=onesided,
-        return_complex=return_complex,
-        align_to_window=align_to_window,
-    )
+        "stft", shape.squeeze(x, 0) if input.ndim == 1 else x, window, n_fft=n_fft, hop_length=hop_length, win_length=win_length,
+        center=center, normalized=normalized, onesided=onesided, return_complex=return_complex, align_to_window=align_to_window,
+    )  # fmt: skip
     if x.ndim != 2:
         raise RuntimeError(f"{call} : expected a 1D or 2D tensor")
     _check_stft(call, n_fft, hop_length, win_length, window, x.shape[-1])
@@ -435,52 +415,35 @@ def stft(
     return casting.view_as_real(out) if return_complex is False else out
 
 
+def _overlap_add(frames, hop_length):
+    """The sum of stretches (batch, count, n) that lie ``hop_length`` apart."""
+    batch, count, n = frames.shape
+    return shape.view_scatter(frames, (batch, n + hop_length * (count - 1)), "unfold", (1, n, hop_length))
+
+
 @composite
 def istft(
-    input,
-    n_fft,
-    hop_length=None,
-    win_length=None,
-    window=None,
-    center=True,
-    normalized=False,
-    onesided=None,
-    length=None,
+    input, n_fft, hop_length=None, win_length=None, window=None, center=True, normalized=False, onesided=None, length=None,
     return_complex=False,
-):
+):  # fmt: skip
     """The signal of least squared error whose :func:`stft` is given: inverse transforms, added where they overlap, over
     the windows' squares.
     """
-    hop_length, win_length = (
-        n_fft // 4 if hop_length is None else hop_length,
-        n_fft if win_length is None else win_length,
-    )
+    hop_length, win_length = _lengths(n_fft, hop_length, win_length)
     if not input.is_complex():
-        raise RuntimeError(
-            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
-        )
+        raise RuntimeError("istft requires a complex-valued input tensor matching the output from stft with return_complex=True.")
     x = shape.unsqueeze(input, 0) if input.ndim == 2 else input
     if input.numel() == 0 or x.ndim != 3:
         raise RuntimeError(f"istft expected a tensor of 2 or 3 dimensions with elements, but got {list(input.shape)}")
     half = x.shape[1] != n_fft if onesided is None else onesided
     if x.shape[1] != (n_fft // 2 + 1 if half else n_fft):
         raise RuntimeError(
-            f"istft expected the frequency dimension (3rd to the last) of the input tensor to match n_fft, but got "
-            f"{x.shape[1]}"
+            f"istft expected the frequency dimension (3rd to the last) of the input tensor to match n_fft, but got {x.shape[1]}"
         )
     call = _call_text(
-        "istft",
-        input,
-        window,
-        n_fft=n_fft,
-        hop_length=hop_length,
-        win_length=win_length,
-        center=center,
-        normalized=normalized,
-        onesided=onesided,
-        length=length,
-        return_complex=return_complex,
-    )
+        "istft", input, window, n_fft=n_fft, hop_length=hop_length, win_length=win_length, center=center, normalized=normalized,
+        onesided=onesided, length=length, return_complex=return_complex,
+    )  # fmt: skip
     _check_stft(call, n_fft, hop_length, win_length, window, n_fft)
     w = _window(window, win_length, n_fft, input.real)
     norm, spectra = "ortho" if normalized else None, shape.transpose(x, 1, 2)
@@ -488,18 +451,15 @@ def istft(
         frames = irfft(shape.narrow(spectra, 2, 0, n_fft // 2 + 1), n_fft, norm=norm)
     else:
         frames = ifft(spectra, norm=norm)
-    count = frames.shape[1]
-    total = n_fft + hop_length * (count - 1)
-    signal = shape.view_scatter(frames * w, (x.shape[0], total), "unfold", (1, n_fft, hop_length))
-    weight = shape.view_scatter((w * w).expand(1, count, n_fft), (1, total), "unfold", (1, n_fft, hop_length))
-    start = n_fft // 2 if center else 0
-    end = start + length if length is not None else total - (n_fft // 2 if center else 0)
+    signal = _overlap_add(frames * w, hop_length)
+    weight = _overlap_add((w * w).expand(1, frames.shape[1], n_fft), hop_length)
+    total, start = signal.shape[1], n_fft // 2 if center else 0
+    end = start + length if length is not None else total - start
     stop = min(end, total)
     signal, weight = shape.narrow(signal, 1, start, stop - start), shape.narrow(weight, 1, start, stop - start)
     if float(reduction.amin(arithmetic.abs(weight))) < 1e-11:
         raise RuntimeError(
-            f"{call} window overlap add min: 1\n  Somewhere in the signal all windows are zero: take more overlap or "
-            f"another window."
+            f"{call} window overlap add min: 1\n  Somewhere in the signal all windows are zero: take more overlap or another window."
         )
     out = _resized(signal / weight, 1, end - start)
     return shape.squeeze(out, 0) if input.ndim == 2 else out

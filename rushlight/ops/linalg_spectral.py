@@ -98,7 +98,8 @@ def torch_qr(input, some=True):
 # -- singular values --
 
 
-def _raise_svd(info):
+def _check_converged(info, name, values):
+    """Raises LinAlgError where LAPACK did not find the ``values`` of a matrix."""
     position, number = first_failure(info)
     if not number:
         return
@@ -106,14 +107,14 @@ def _raise_svd(info):
     if number < 0:
         reason = "the input matrix contained non-finite values."
     else:
-        reason = f"the input matrix is ill-conditioned or has too many repeated singular values (error code: {number})."
-    raise LinAlgError(f"linalg.svd: {where}The algorithm failed to converge because {reason}")
+        reason = f"the input matrix is ill-conditioned or has too many repeated {values} (error code: {number})."
+    raise LinAlgError(f"linalg.{name}: {where}The algorithm failed to converge because {reason}")
 
 
 @library(where="", differentiable="A", label="LinalgSvd", batch="leading")
 def _svd(A, full):
     U, S, Vh, info = lapack.gesdd(A, b"A" if full else b"S")
-    _raise_svd(info)
+    _check_converged(info, "svd", "singular values")
     return return_types.linalg_svd(lapack.turned(U), S, lapack.turned(Vh))
 
 
@@ -185,7 +186,7 @@ def svd(A, full_matrices=True, *, driver=None):
 @library(where="", differentiable="A", label="LinalgSvd", batch="leading")
 def _svdvals(A):
     _, S, _, info = lapack.gesdd(A, b"N")
-    _raise_svd(info)
+    _check_converged(info, "svd", "singular values")
     return S
 
 
@@ -217,20 +218,10 @@ def torch_svd(input, some=True, compute_uv=True):
 # -- eigenvalues of symmetric and Hermitian matrices --
 
 
-def _raise_eigh(info):
-    position, number = first_failure(info)
-    if number:
-        where = "" if position is None else f"(Batch element {position}): "
-        raise LinAlgError(
-            f"linalg.eigh: {where}The algorithm failed to converge because the input matrix is ill-conditioned or has too many "
-            f"repeated eigenvalues (error code: {number})."
-        )
-
-
 @library(where="", differentiable="A", label="LinalgEigh", batch="leading")
 def _eigh(A, is_upper):
     values, vectors, info = lapack.syevd(A, is_upper, True)
-    _raise_eigh(info)
+    _check_converged(info, "eigh", "eigenvalues")
     return return_types.linalg_eigh(values, lapack.turned(vectors))
 
 
@@ -264,7 +255,7 @@ def eigh(A, UPLO="L"):
 @library(where="", differentiable="A", label="LinalgEigh", batch="leading")
 def _eigvalsh(A, is_upper):
     values, _, info = lapack.syevd(A, is_upper, False)
-    _raise_eigh(info)
+    _check_converged(info, "eigh", "eigenvalues")
     return values
 
 
@@ -286,21 +277,11 @@ def eigvalsh(A, UPLO="L"):
 @library(where="", differentiable="A", label="LinalgEig")
 def _eig(A):
     values, vectors, info = lapack.geev(A, True)
-    _raise_eig(info)
+    _check_converged(info, "eig", "eigenvalues")
     if A.is_complex() or not A.is_cpu:
         return return_types.linalg_eig(values, lapack.turned(vectors))
     real, imag = values
     return return_types.linalg_eig(casting.complex(real, imag), _unpacked(lapack.turned(vectors), imag))
-
-
-def _raise_eig(info):
-    position, number = first_failure(info)
-    if number:
-        where = "" if position is None else f"(Batch element {position}): "
-        raise LinAlgError(
-            f"linalg.eig: {where}The algorithm failed to converge because the input matrix is ill-conditioned or has too many "
-            f"repeated eigenvalues (error code: {number})."
-        )
 
 
 def _unpacked(V, imag):

@@ -2,7 +2,7 @@
 
 import rushlight as torch
 
-from .optimizer import Optimizer, _get_value, check
+from .optimizer import Optimizer, _get_value, check, evaluated
 
 __all__ = ["Muon"]
 
@@ -43,15 +43,10 @@ class Muon(Optimizer):
 
     def step(self, closure=None):
         """One update of every parameter that has a gradient. closure: computes the loss again; its value is returned."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         with torch.no_grad():
-            for group in self.param_groups:
-                for param in group["params"]:
-                    if param.grad is not None:
-                        self._update(param, param.grad, group)
+            for param, group in self._with_gradients():
+                self._update(param, param.grad, group)
         return loss
 
     def _update(self, param, grad, group):

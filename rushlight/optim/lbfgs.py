@@ -55,56 +55,57 @@ class LBFGS(Optimizer):
             p.copy_(value)
         return loss, grad
 
+    def _move(self, evaluate, direction, size, loss, grad, slope, left, last):
+        """Goes along ``direction``: (loss, gradient, size of the step, evaluations).
+
+        left: how many evaluations a line search may take; last: no iteration follows, so that without a search nothing is evaluated.
+        """
+        search = self.param_groups[0]["line_search_fn"]
+        if search is None:
+            self._add_grad(size, direction)
+            return (loss, grad, size, 0) if last else (float(evaluate()), self._gather_flat_grad(), size, 1)
+        if search != "strong_wolfe":
+            raise RuntimeError("only 'strong_wolfe' is supported")
+        origin = [p.clone() for p in self._params]
+
+        def at(step):
+            return self._evaluate_at(evaluate, origin, step, direction)
+
+        loss, grad, size, used = strong_wolfe(at, size, direction, loss, grad, slope, max_ls=left)
+        self._add_grad(size, direction)
+        return loss, grad, size, used
+
     @torch.no_grad()
     def step(self, closure):
         """Runs up to max_iter updates; ``closure`` clears the gradients, computes the loss and its gradient, and returns it."""
         evaluate = torch.enable_grad()(closure)
-        group = self.param_groups[0]
-        state = self.state[self._params[0]]
+        group, state = self.param_groups[0], self.state[self._params[0]]
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
         original = evaluate()
-        loss, evaluations = float(original), 1
+        loss, evaluations, small = float(original), 1, group["tolerance_change"]
         state["func_evals"] += 1
         grad = self._gather_flat_grad()
         if grad.abs().max() <= group["tolerance_grad"]:
             return original
         memory = _Memory(state, group["history_size"])
-        iteration = 0
-        while iteration < group["max_iter"]:
-            iteration += 1
+        for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
-            direction = memory.direction(grad, first=state["n_iter"] == 1)
+            first = state["n_iter"] == 1
+            direction = memory.direction(grad, first)
             memory.previous_grad, memory.previous_loss = grad.clone(), loss
             lr = _get_value(group["lr"])
-            size = min(1.0, 1.0 / float(grad.abs().sum())) * lr if state["n_iter"] == 1 else lr
-            memory.size = size
+            memory.size = min(1.0, 1.0 / float(grad.abs().sum())) * lr if first else lr
             slope = float(grad.dot(direction))
-            if slope > -group["tolerance_change"]:
+            if slope > -small:
                 break
-            used = 0
-            if group["line_search_fn"] is None:
-                self._add_grad(size, direction)
-                if iteration != group["max_iter"]:
-                    loss, grad, used = float(evaluate()), self._gather_flat_grad(), 1
-            elif group["line_search_fn"] == "strong_wolfe":
-                origin = [p.clone() for p in self._params]
-
-                def at(step, origin=origin, direction=direction):
-                    return self._evaluate_at(evaluate, origin, step, direction)
-
-                left = group["max_eval"] - evaluations
-                loss, grad, size, used = strong_wolfe(at, size, direction, loss, grad, slope, max_ls=left)
-                self._add_grad(size, direction)
-                memory.size = size
-            else:
-                raise RuntimeError("only 'strong_wolfe' is supported")
+            left, last = group["max_eval"] - evaluations, iteration == group["max_iter"]
+            loss, grad, memory.size, used = self._move(evaluate, direction, memory.size, loss, grad, slope, left, last)
             evaluations += used
             state["func_evals"] += used
-            small = group["tolerance_change"]
             if evaluations >= group["max_eval"] or grad.abs().max() <= group["tolerance_grad"]:
                 break
-            if (direction * size).abs().max() <= small or abs(loss - memory.previous_loss) < small:
+            if (direction * memory.size).abs().max() <= small or abs(loss - memory.previous_loss) < small:
                 break
         memory.store(state)
         return original

@@ -91,6 +91,14 @@ def check_variants(fused, foreach, differentiable):
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
+def evaluated(closure):
+    """The loss that a step's closure computes, recorded; None without a closure."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
 class Optimizer:
     """Base of all optimizers: ``params`` (tensors, (name, tensor) pairs or groups) and the ``defaults`` of their options.
 
@@ -210,6 +218,10 @@ class Optimizer:
                         param.grad = None
                     else:
                         param.grad = torch.zeros_like(param.grad)
+
+    def _with_gradients(self):
+        """(parameter, its group) for every parameter that has a gradient."""
+        return [(param, group) for group in self.param_groups for param in group["params"] if param.grad is not None]
 
     def step(self, closure=None):
         """One update of every parameter; subclasses implement it. closure: computes the loss again and returns it."""

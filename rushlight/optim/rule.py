@@ -13,7 +13,7 @@ import rushlight as torch
 from ..lang import functions as fn
 from ..lang.expr import Expr
 from . import _fused
-from .optimizer import Optimizer
+from .optimizer import Optimizer, evaluated
 
 
 def _vocabulary(symbolic, eager):
@@ -56,10 +56,7 @@ class RuleOptimizer(Optimizer):
 
     def step(self, closure=None):
         """One update of every parameter that has a gradient. closure: computes the loss again; its value is returned."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         with torch.set_grad_enabled(bool(self.defaults.get("differentiable", False))):
             for group in self.param_groups:
                 self._step_group(group)
