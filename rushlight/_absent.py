@@ -22,15 +22,19 @@ def absent_class(name, room, why, bases=(object,)):
     return type(name, bases, {"__new__": __new__, "__module__": room.replace("torch", "rushlight", 1), "__doc__": f"Not available: {why}."})
 
 
+def _named(function, name, doc):
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
 def absent_function(name, room, why):
     """A function that raises RuntimeError when called."""
 
     def absent(*args, **kwargs):
         raise refusal(f"{room}.{name}", why)
 
-    absent.__name__ = absent.__qualname__ = name
-    absent.__doc__ = f"Not available: {why}."
-    return absent
+    return _named(absent, name, f"Not available: {why}.")
 
 
 def absent_room(room, why, functions="", classes=""):
@@ -38,3 +42,24 @@ def absent_room(room, why, functions="", classes=""):
     found = {name: absent_function(name, room, why) for name in functions.split()}
     found.update({name: absent_class(name, room, why) for name in classes.split()})
     return found
+
+
+_NO_DEVICE = {"is_available": False, "device_count": 0, "manual_seed": None, "manual_seed_all": None, "seed": None}
+"""What the room of a kind of device answers where there is none: programs ask before they use it, and seed it without asking."""
+
+
+def absent_device(functions, error, **more):
+    """name -> function of such a room; those named in the string ``functions`` raise ``error(name)``, ``more`` have other answers."""
+
+    def answering(name, answer):
+        doc = "Accepted: there is no such device." if answer is None else f"{answer}: there is no such device."
+        return _named(lambda *args, **kwargs: answer, name, doc)
+
+    def refusing(name):
+        def refuse(*args, **kwargs):
+            raise error(name)
+
+        return _named(refuse, name, f"Raises {type(error(name)).__name__}: there is no such device.")
+
+    found = {name: answering(name, answer) for name, answer in (_NO_DEVICE | more).items()}
+    return found | {name: refusing(name) for name in functions.split()}

@@ -65,32 +65,29 @@ cdef double _upper_fraction(double a, double x) noexcept nogil:
     return h * a * _power_over_gamma(a, x)
 
 
-cdef double _igamma(double a, double x) noexcept nogil:
-    if isnan(a) or isnan(x) or x < 0 or a < 0:
+cdef double _incomplete(double a, double x, bint upper) noexcept nogil:
+    """The regularised lower incomplete gamma function P(a, x), or ``upper`` 1 - P, each from the side on which nothing cancels."""
+    cdef double p
+    if isnan(a) or isnan(x) or x < 0 or a < 0 or (a == 0 and x == 0) or (isinf(a) and isinf(x)):
         return NAN
-    if a == 0:
-        return 1 if x > 0 else NAN
-    if x == 0:
-        return 0
-    if isinf(a):
-        return NAN if isinf(x) else 0
-    if isinf(x):
-        return 1
-    return _lower_series(a, x) if x < a + 1 else 1 - _upper_fraction(a, x)
+    if a == 0 or isinf(x):
+        p = 1
+    elif x == 0 or isinf(a):
+        p = 0
+    elif x < a + 1:
+        p = _lower_series(a, x)
+    else:
+        p = _upper_fraction(a, x)
+        return p if upper else 1 - p
+    return 1 - p if upper else p
+
+
+cdef double _igamma(double a, double x) noexcept nogil:
+    return _incomplete(a, x, False)
 
 
 cdef double _igammac(double a, double x) noexcept nogil:
-    if isnan(a) or isnan(x) or x < 0 or a < 0:
-        return NAN
-    if a == 0:
-        return 0 if x > 0 else NAN
-    if x == 0:
-        return 1
-    if isinf(a):
-        return NAN if isinf(x) else 1
-    if isinf(x):
-        return 0
-    return 1 - _lower_series(a, x) if x < a + 1 else _upper_fraction(a, x)
+    return _incomplete(a, x, True)
 
 
 cdef double _j0(double x, double _) noexcept nogil:

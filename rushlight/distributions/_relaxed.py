@@ -44,7 +44,26 @@ class LogitRelaxedBernoulli(_Trials):
         return rl.as_tensor(self.temperature, dtype=diff.dtype, device=diff.device).log() + diff - 2 * diff.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    """A relaxed distribution as a function of one whose logarithm or log odds are sampled; its parameters are that one's."""
+
+    @property
+    def temperature(self):
+        """How soft the samples are."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self):
+        """The log odds, or the log probabilities."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self.base_dist.probs
+
+
+class RelaxedBernoulli(_Relaxed):
     """A number in (0, 1) that goes to 0 or 1 as the temperature goes to zero."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}  # noqa: RUF012
@@ -56,21 +75,6 @@ class RelaxedBernoulli(TransformedDistribution):
 
     def expand(self, batch_shape, _instance=None):
         return super().expand(batch_shape, _instance=self._get_checked_instance(RelaxedBernoulli, _instance))
-
-    @property
-    def temperature(self):
-        """How soft the numbers are."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self):
-        """The log odds."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self):
-        """The probabilities."""
-        return self.base_dist.probs
 
 
 class ExpRelaxedCategorical(Distribution):
@@ -123,7 +127,7 @@ class ExpRelaxedCategorical(Distribution):
         return (score - score.logsumexp(dim=-1, keepdim=True)).sum(-1) + scale
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """Vectors on the simplex that go to one-hot ones as the temperature goes to zero."""
 
     arg_constraints = Categorical.arg_constraints
@@ -136,18 +140,3 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     def expand(self, batch_shape, _instance=None):
         return super().expand(batch_shape, _instance=self._get_checked_instance(RelaxedOneHotCategorical, _instance))
-
-    @property
-    def temperature(self):
-        """How soft the vectors are."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self):
-        """The log probabilities."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self):
-        """The probabilities."""
-        return self.base_dist.probs
