@@ -294,8 +294,8 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
 cdef int copy_on_device(Tensor target, Tensor source, bint non_blocking) except -1:
     """copy_into() where a GPU is involved: within one by a kernel or the driver, between devices by way of a dense block."""
     cdef Operand operand
-    cdef bint alike = (target.flags & CONTIGUOUS and source.flags & CONTIGUOUS and target.code == source.code and target.ndim == source.ndim
-                       and memcmp(target.sizes, source.sizes, target.ndim * sizeof(int64_t)) == 0)
+    cdef bint alike = (target.flags & CONTIGUOUS and source.flags & CONTIGUOUS and target.code == source.code
+                       and same_sizes(target, source))
     if target.place != source.place:
         if source.place == 0 and source.ndim == 0:               # a number
             operand.tensor = <PyObject*>source

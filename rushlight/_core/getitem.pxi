@@ -40,22 +40,28 @@ cdef object general_index(Tensor t, tuple key):
     return basic_index(t, tuple(plain))
 
 
+cdef int _dims_used(tuple key, int ndim) except -1:
+    """How many of a tensor's dims the key's integers and slices take."""
+    cdef int used = 0
+    for k in key:
+        if k is not None and k is not Ellipsis:
+            used += 1
+    if used > ndim:
+        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+    return used
+
+
 cdef Tensor basic_index(Tensor t, tuple key):
     """One view for the whole key."""
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t[MAX_RANK] strides
     cdef char* address = t.address
-    cdef int dim = 0, out = 0, used = 0
+    cdef int dim = 0, out = 0, used = _dims_used(key, t.ndim)
     cdef Py_ssize_t start, stop, step, length
     cdef int64_t index
     cdef int item = ITEMSIZE[t.code]
     cdef str label = "AliasBackward0"
     cdef bint seen = False
-    for k in key:
-        if k is not None and k is not Ellipsis:
-            used += 1
-    if used > t.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {t.ndim}")
     for k in key:
         if out >= MAX_RANK:
             raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")

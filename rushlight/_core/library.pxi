@@ -381,7 +381,7 @@ cdef object equal_quickly(PyObject** values, Py_ssize_t n, tuple names):
     a, b = <Tensor>values[0], <Tensor>values[1]
     if a.code != b.code or a.place or b.place or a.count == 0:
         return None
-    if a.ndim != b.ndim or memcmp(a.sizes, b.sizes, a.ndim * sizeof(int64_t)):
+    if not same_sizes(a, b):
         return False
     return (<Tensor>(<Operator>_callbacks["all_equal"]).call(values, 2, None)).address[0] != 0
 

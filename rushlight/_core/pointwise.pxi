@@ -318,7 +318,7 @@ cdef object deliver(Tensor result, object out, str name):
     if thread_state().grad and needs_grad(target):
         raise out_and_grad(name)
     check_writable(target)
-    if target.ndim != result.ndim or memcmp(target.sizes, result.sizes, target.ndim * sizeof(int64_t)) != 0:
+    if not same_sizes(target, result):
         _callbacks["resize_out"](target, result, name)
     copy_into(target, result)
     bump(target)
@@ -451,7 +451,7 @@ cdef class InPlace(Operator):
         else:
             outputs = []
             run_program(p, c.operands, outputs, False)
-            if (<Tensor>outputs[0]).ndim != target.ndim or memcmp((<Tensor>outputs[0]).sizes, target.sizes, target.ndim * sizeof(int64_t)):
+            if not same_sizes(<Tensor>outputs[0], target):
                 raise RuntimeError(
                     f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(outputs[0].shape)}")
             _write(target, <Tensor>outputs[0])

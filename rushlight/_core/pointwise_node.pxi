@@ -44,7 +44,7 @@ cdef class PointwiseNode(Node):
         for i in range(c.n):
             if self.mask >> i & 1:
                 t = <Tensor>c.source[i]
-                if t.code != out.code or t.place != out.place or t.ndim != out.ndim or memcmp(t.sizes, out.sizes, t.ndim * sizeof(int64_t)) != 0:
+                if t.code != out.code or t.place != out.place or not same_sizes(t, out):
                     self.note_shapes(c)
                     break
         if self.gradient.reads:

@@ -129,102 +129,123 @@ cdef Tensor resolve(Tensor t):
     return t
 
 
-cdef int run_program(Program p, Operand* operands, list outputs, bint given) except -1:
-    """Computes p's outputs. outputs: list of Tensors to write when ``given``, else filled with new ones."""
-    cdef Loop loop
-    cdef int i, o, n_out = p.n_out, n = p.n_out + p.n_in
-    cdef int64_t[MAX_RANK] shape
-    cdef int ndim = -1
-    cdef Tensor t, first = None
-    cdef bint flat = True
-    cdef uint64_t key = 0
-    cdef int64_t bytes_moved = 0
-    cdef list keep = None
-    cdef int place = 0
-    if given:
-        first = <Tensor>outputs[0]
-        flat = (first.flags & CONTIGUOUS) != 0
-        place = first.place
+cdef inline bint same_sizes(Tensor a, Tensor b) noexcept:
+    return a.ndim == b.ndim and memcmp(a.sizes, b.sizes, a.ndim * sizeof(int64_t)) == 0
+
+
+cdef inline int place_of(Program p, Operand* operands, list given) except -1:
+    """The device of a call's operands and of the outputs that it was given (None: of none); 0 is the CPU."""
+    cdef int i, place = 0 if given is None else (<Tensor>given[0]).place
     for i in range(p.n_in):
         if operands[i].tensor != NULL:
             place |= (<Tensor>operands[i].tensor).place
-    if place:
-        place = common_place(p, operands, outputs)
-    # -- convert what has another dtype, find out whether all is one dense block --
+    return common_place(p, operands, given) if place else 0
+
+
+cdef inline list _converted(Program p, Operand* operands, int place):
+    """Gives the operands the program's dtypes and carries out lazy bits; a 0-dim one of the CPU becomes a number. Returns the copies, to hold."""
+    cdef list held = None
+    cdef int i, code
+    cdef Tensor t
     for i in range(p.n_in):
         if operands[i].tensor == NULL:
             continue
         t = <Tensor>operands[i].tensor
-        if t.code != p.codes[n_out + i] or t.flags & (CONJ | NEG):
-            if t.ndim == 0 and t.count == 1 and not t.flags & (CONJ | NEG) and place == 0:
-                put_scalar(operands[i].number, p.codes[n_out + i], get_scalar(t.address, t.code))
-                operands[i].tensor = NULL
-                if first is None and ndim < 0:
-                    ndim = 0
-                continue
-            t = convert(resolve(t), p.codes[n_out + i])
-            if keep is None:
-                keep = []
-            keep.append(t)
-            operands[i].tensor = <PyObject*>t
-        if first is None:
-            first = t
-        elif t.ndim != first.ndim or memcmp(t.sizes, first.sizes, t.ndim * sizeof(int64_t)) != 0:
-            flat = False
-        if not t.flags & CONTIGUOUS:
-            flat = False
-    if first is None:
-        ndim = 0
-    elif flat:
-        ndim = first.ndim
-        memcpy(shape, first.sizes, ndim * sizeof(int64_t))
-    else:
-        ndim = 0
-        if given:
-            ndim = first.ndim
-            memcpy(shape, first.sizes, ndim * sizeof(int64_t))
-        for i in range(p.n_in):
-            if operands[i].tensor != NULL:
-                broadcast_shape(shape, &ndim, <Tensor>operands[i].tensor, p.name.encode())
-    if given:
-        for o in range(n_out):
-            t = <Tensor>outputs[o]
-            if t.ndim != ndim or memcmp(t.sizes, shape, ndim * sizeof(int64_t)) != 0:
-                raise RuntimeError(
-                    f"output with shape {[t.sizes[i] for i in range(t.ndim)]} doesn't match the broadcast shape {[shape[i] for i in range(ndim)]}"
-                )
+        code = p.codes[p.n_out + i]
+        if t.code == code and not t.flags & (CONJ | NEG):
+            continue
+        if t.ndim == 0 and place == 0 and not t.flags & (CONJ | NEG):
+            put_scalar(operands[i].number, code, get_scalar(t.address, t.code))
+            operands[i].tensor = NULL
+            continue
+        t = convert(resolve(t), code)
+        if held is None:
+            held = []
+        held.append(t)
+        operands[i].tensor = <PyObject*>t
+    return held
+
+
+cdef inline bint _common_shape(Program p, Operand* operands, list given, int64_t* shape, int* ndim) except -1:
+    """The shape of the results, which given ones must have (None: none are). True if all tensors have it and lie dense."""
+    cdef Tensor t, first = None if given is None else <Tensor>given[0]
+    cdef bint flat = True
+    cdef bytes name
+    cdef int i
+    for i in range(p.n_in):
+        if operands[i].tensor != NULL:
+            t = <Tensor>operands[i].tensor
+            if first is None:
+                first = t
+            elif flat and not same_sizes(t, first):
+                flat = False
             if not t.flags & CONTIGUOUS:
                 flat = False
-    # -- the common case: everything contiguous and of one shape (or a number) --
-    loop.n_operands = n
-    if flat:
-        for o in range(n_out):
-            t = <Tensor>outputs[o] if given else empty(p.codes[o], ndim, shape, place)
-            if not given:
-                outputs.append(t)
-            loop.ptr[o] = t.address
-            loop.stride[o][0] = p.itemsize[o]
-            bytes_moved += p.itemsize[o]
-        loop.size[0] = (<Tensor>outputs[0]).count
+    ndim[0] = 0
+    if first is not None and (flat or given is not None):
+        ndim[0] = first.ndim
+        memcpy(shape, first.sizes, first.ndim * sizeof(int64_t))
+    if not flat:
+        name = p.name.encode()
         for i in range(p.n_in):
-            if operands[i].tensor == NULL:
-                loop.ptr[n_out + i] = operands[i].number
-                loop.stride[n_out + i][0] = 0
-                key |= <uint64_t>1 << (2 * (n_out + i))
-            else:
-                t = <Tensor>operands[i].tensor
-                loop.ptr[n_out + i] = t.address
-                loop.stride[n_out + i][0] = p.itemsize[n_out + i]
-                bytes_moved += p.itemsize[n_out + i]
-        loop.ndim = 1
+            if operands[i].tensor != NULL:
+                broadcast_shape(shape, ndim, <Tensor>operands[i].tensor, name)
+    if given is not None:
+        for t in given:
+            if t.ndim != ndim[0] or memcmp(t.sizes, shape, ndim[0] * sizeof(int64_t)) != 0:
+                raise RuntimeError(f"output with shape {list(t.shape)} doesn't match the broadcast shape {[shape[i] for i in range(ndim[0])]}")
+            flat = flat and t.flags & CONTIGUOUS != 0
+    return flat
+
+
+cdef inline int _dense_loop(Program p, Operand* operands, list outputs, bint given, Loop* loop, int ndim, const int64_t* shape, int place,
+                     uint64_t* key) except -1:
+    """Fills loop for operands that are dense blocks of one shape, or numbers."""
+    cdef int i, o, n_out = p.n_out
+    cdef Tensor t
+    for o in range(n_out):
+        t = <Tensor>outputs[o] if given else empty(p.codes[o], ndim, shape, place)
+        if not given:
+            outputs.append(t)
+        loop.ptr[o], loop.stride[o][0] = t.address, p.itemsize[o]
+    loop.ndim, loop.size[0] = 1, t.count
+    for i in range(p.n_in):
+        o = n_out + i
+        if operands[i].tensor == NULL:
+            loop.ptr[o], loop.stride[o][0] = operands[i].number, 0
+            key[0] |= <uint64_t>1 << (2 * o)
+        else:
+            loop.ptr[o], loop.stride[o][0] = (<Tensor>operands[i].tensor).address, p.itemsize[o]
+    return 0
+
+
+cdef bint _exceeds_caches(Program p, Operand* operands, int64_t count) noexcept:
+    """Do the operands and results of so many elements need more memory than is worth keeping in a cache?"""
+    cdef int64_t item = 0
+    cdef int o
+    for o in range(p.n_out + p.n_in):
+        if o < p.n_out or operands[o - p.n_out].tensor != NULL:
+            item += p.itemsize[o]
+    return item * count > STREAM_BYTES
+
+
+cdef int run_program(Program p, Operand* operands, list outputs, bint given) except -1:
+    """Computes p's outputs. outputs: list of Tensors to write when ``given``, else filled with new ones."""
+    cdef Loop loop
+    cdef int64_t[MAX_RANK] shape
+    cdef uint64_t key = 0
+    cdef list written = outputs if given else None
+    cdef int ndim, place = place_of(p, operands, written)
+    cdef list held = _converted(p, operands, place)
+    loop.n_operands = p.n_out + p.n_in
+    if _common_shape(p, operands, written, shape, &ndim):
+        _dense_loop(p, operands, outputs, given, &loop, ndim, shape, place, &key)
     else:
         _strided_loop(p, operands, outputs, given, &loop, ndim, shape, place)
         key = _layout(&loop, p.itemsize)
-        for o in range(n):
-            bytes_moved += p.itemsize[o]
     if place:
         return run_on_device(p, &loop, operands, key, place)
-    if not given and bytes_moved * (<Tensor>outputs[0]).count > STREAM_BYTES:
+    if not given and _exceeds_caches(p, operands, (<Tensor>outputs[0]).count):
         key |= <uint64_t>1 << 62
     if p.moves and loop.ndim > 1 and _turn(&loop, p.itemsize[0]):
         loop.kernel = _transpose_kernel(8 * p.itemsize[0])
@@ -253,7 +274,7 @@ cdef Tensor run_dense(Program p, Operand* operands):
             return None
         if first is None:
             first = t
-        elif t.ndim != first.ndim or memcmp(t.sizes, first.sizes, t.ndim * sizeof(int64_t)) != 0:
+        elif not same_sizes(t, first):
             return None
         ptr[1 + i] = t.address
     if first is None or first.count == 0 or first.count >= GRAIN // 4:
@@ -357,8 +378,7 @@ cdef int copy_into(Tensor target, Tensor source) except -1:
     if target.place | source.place:
         return copy_on_device(target, source, False)
     if (target.code == source.code and target.flags & CONTIGUOUS and source.flags & CONTIGUOUS and target.count == source.count
-            and target.ndim == source.ndim and memcmp(target.sizes, source.sizes, target.ndim * sizeof(int64_t)) == 0
-            and target.count * ITEMSIZE[target.code] < 1 << 18):
+            and same_sizes(target, source) and target.count * ITEMSIZE[target.code] < 1 << 18):
         memmove(target.address, source.address, target.count * ITEMSIZE[target.code])
         return 0
     if _overlap(target, source):
@@ -417,8 +437,7 @@ cdef int _extent(Tensor t, char** low, char** high) noexcept:
 
 
 cdef bint _same_layout(Tensor a, Tensor b) noexcept:
-    return (a.address == b.address and a.ndim == b.ndim and a.code == b.code
-            and memcmp(a.sizes, b.sizes, a.ndim * sizeof(int64_t)) == 0
+    return (a.address == b.address and a.code == b.code and same_sizes(a, b)
             and memcmp(a.strides, b.strides, a.ndim * sizeof(int64_t)) == 0)
 
 

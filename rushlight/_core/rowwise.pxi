@@ -58,7 +58,6 @@ cdef class RowProgram(Program):
         self.last_kernel = <kernel_t><void*><size_t>address
         return <row_kernel_t>self.last_kernel
 
-
     cdef LoadedKernel device_row_kernel(self, uint64_t layout, int kept, int reduced, bint wide, int stage, int n, int place):
         """layout: two bits for each of n operands, 1 << 48 for column mode; stage as in row_kernel()."""
         cdef object kernel
@@ -123,69 +122,66 @@ cdef object _outside_space(RowProgram p, Tensor t, Space* space, bint full):
                         f"{size}, without the dims that are reduced.")
 
 
-cdef int _split_dims(RowLoop* loop, Space* space, int64_t[MAX_RANK]* strides, bint ordered) noexcept nogil:
-    """Sorts the space's dims into kept and reduced, each innermost first by operand ``lead``'s strides, and collapses each group."""
-    cdef int d, o, i, j, n
-    cdef int[MAX_RANK] dims
-    cdef int group, lead = 0
-    cdef int64_t s
-    cdef bint joined
-    cdef int64_t* sizes
-    for o in range(loop.n_operands):          # the first operand that walks the reduced dims decides the order
+cdef inline int _leading(RowLoop* loop, Space* space, int64_t[MAX_RANK]* strides) noexcept nogil:
+    """The first operand that walks the reduced dims: it decides their order."""
+    cdef int o, d
+    for o in range(loop.n_operands):
         for d in range(space.ndim):
             if space.reduced >> d & 1 and strides[o][d] != 0 and space.size[d] > 1:
-                lead = o
-                break
-        else:
+                return o
+    return 0
+
+
+cdef inline int _dims_in_order(Space* space, bint reduced, const int64_t* strides, bint ordered, int* dims) noexcept nogil:
+    """The reduced or the kept dims whose size is not 1, innermost first by ``strides``, or as they are if ``ordered``; returns how many."""
+    cdef int d, i, n = 0
+    for d in range(space.ndim - 1, -1, -1):
+        if <bint>(space.reduced >> d & 1) == reduced and space.size[d] != 1:
+            dims[n] = d
+            i = n
+            while i > 0 and not ordered and strides[d] < strides[dims[i - 1]] and strides[d] != 0:      # insertion sort
+                dims[i], dims[i - 1] = dims[i - 1], d
+                i -= 1
+            n += 1
+    return n
+
+
+cdef inline int _collapse_dims(const int* dims, int n, Space* space, int64_t[MAX_RANK]* strides, int n_operands, int64_t* sizes,
+                        int64_t[MAX_RANK]* out) noexcept nogil:
+    """Makes dims that continue each other in every operand one. Returns how many are left; a kernel always sees two."""
+    cdef int i = 0, j, o, d
+    cdef bint joined
+    for j in range(n):
+        d = dims[j]
+        joined = i > 0
+        if joined:
+            for o in range(n_operands):
+                if strides[o][d] != out[o][i - 1] * sizes[i - 1]:
+                    joined = False
+                    break
+        if joined:
+            sizes[i - 1] *= space.size[d]
             continue
-        break
-    for group in range(2):
-        n = 0
-        for d in range(space.ndim - 1, -1, -1):
-            if <int>(space.reduced >> d & 1) == group and space.size[d] != 1:
-                dims[n] = d
-                n += 1
-        if not (group == 1 and ordered):
-            for i in range(1, n):             # insertion sort by the lead's strides
-                j = i
-                while j > 0 and strides[lead][dims[j]] < strides[lead][dims[j - 1]] and strides[lead][dims[j]] != 0:
-                    d = dims[j]
-                    dims[j] = dims[j - 1]
-                    dims[j - 1] = d
-                    j -= 1
-        sizes = &loop.reduced[0] if group else &loop.kept[0]
-        i = 0                                  # collapsed dims so far
-        for j in range(n):
-            d = dims[j]
-            joined = i > 0
-            if joined:
-                for o in range(loop.n_operands):
-                    s = loop.reduced_stride[o][i - 1] if group else loop.kept_stride[o][i - 1]
-                    if strides[o][d] != s * sizes[i - 1]:
-                        joined = False
-                        break
-            if joined:
-                sizes[i - 1] *= space.size[d]
-                continue
-            sizes[i] = space.size[d]
-            for o in range(loop.n_operands):
-                if group:
-                    loop.reduced_stride[o][i] = strides[o][d]
-                else:
-                    loop.kept_stride[o][i] = strides[o][d]
-            i += 1
-        while i < 2:                           # a kernel always sees two dims of each group
-            sizes[i] = 1
-            for o in range(loop.n_operands):
-                if group:
-                    loop.reduced_stride[o][i] = 0
-                else:
-                    loop.kept_stride[o][i] = 0
-            i += 1
-        if group:
-            loop.n_reduced = i
-        else:
-            loop.n_kept = i
+        sizes[i] = space.size[d]
+        for o in range(n_operands):
+            out[o][i] = strides[o][d]
+        i += 1
+    while i < 2:
+        sizes[i] = 1
+        for o in range(n_operands):
+            out[o][i] = 0
+        i += 1
+    return i
+
+
+cdef inline int _split_dims(RowLoop* loop, Space* space, int64_t[MAX_RANK]* strides, bint ordered) noexcept nogil:
+    """The space's dims as the loop's kept and reduced ones. ordered: the reduced ones keep their order."""
+    cdef int[MAX_RANK] dims
+    cdef int n, lead = _leading(loop, space, strides)
+    n = _dims_in_order(space, False, strides[lead], False, dims)
+    loop.n_kept = _collapse_dims(dims, n, space, strides, loop.n_operands, loop.kept, loop.kept_stride)
+    n = _dims_in_order(space, True, strides[lead], ordered, dims)
+    loop.n_reduced = _collapse_dims(dims, n, space, strides, loop.n_operands, loop.reduced, loop.reduced_stride)
     return 0
 
 
@@ -235,25 +231,13 @@ cdef Tensor _format_model(RowProgram p, Operand* operands, Space* space):
     return None
 
 
-cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs) except -1:
-    """Computes the outputs of a row program over a space."""
-    cdef RowLoop loop
-    cdef int64_t[MAX_OPERANDS][MAX_RANK] strides
-    cdef int64_t[MAX_RANK] shape
-    cdef int o, d, i, ndim, n_out = p.n_out
-    cdef int64_t rows = 1, length = 1, grain
-    cdef Tensor t, model
-    cdef list keep = []
-    cdef uint64_t key
-    cdef int place = 0
-    loop.n_operands = n_out + p.n_in
+cdef inline list _put_row_inputs(RowProgram p, Operand* operands, Space* space, bint keepdim, RowLoop* loop, int64_t[MAX_RANK]* strides):
+    """The inputs' addresses and strides over the space; returns copies that were needed for another dtype, to hold."""
+    cdef list held = []
+    cdef int i, o
+    cdef Tensor t
     for i in range(p.n_in):
-        if operands[i].tensor != NULL:
-            place |= (<Tensor>operands[i].tensor).place
-    if place:
-        place = common_place(p, operands, None)
-    for i in range(p.n_in):
-        o = n_out + i
+        o = p.n_out + i
         if operands[i].tensor == NULL:
             loop.ptr[o] = operands[i].number
             memset(strides[o], 0, space.ndim * sizeof(int64_t))
@@ -261,11 +245,19 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
         t = <Tensor>operands[i].tensor
         if t.code != p.codes[o] or t.flags & (CONJ | NEG):
             t = convert(resolve(t), p.codes[o])
-            keep.append(t)
+            held.append(t)
         loop.ptr[o] = t.address
         _row_strides(p, t, space, p.is_full[o], keepdim, strides[o])
-    model = _format_model(p, operands, space) if p.keeps_format else None
-    for o in range(n_out):
+    return held
+
+
+cdef inline int _put_row_outputs(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs, int place, RowLoop* loop,
+                          int64_t[MAX_RANK]* strides) except -1:
+    """Makes the outputs; their addresses and strides over the space."""
+    cdef Tensor t, model = _format_model(p, operands, space) if p.keeps_format else None
+    cdef int64_t[MAX_RANK] shape
+    cdef int o, d, ndim
+    for o in range(p.n_out):
         ndim = 0
         for d in range(space.ndim):
             if p.is_full[o] or not space.reduced >> d & 1:
@@ -281,6 +273,19 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
         outputs.append(t)
         loop.ptr[o] = t.address
         _row_strides(p, t, space, p.is_full[o], keepdim, strides[o])
+    return 0
+
+
+cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs) except -1:
+    """Computes the outputs of a row program over a space."""
+    cdef RowLoop loop
+    cdef int64_t[MAX_OPERANDS][MAX_RANK] strides
+    cdef int64_t rows = 1, length = 1
+    cdef uint64_t key
+    cdef int d, place = place_of(p, operands, None)
+    cdef list held = _put_row_inputs(p, operands, space, keepdim, &loop, strides)
+    loop.n_operands = p.n_out + p.n_in
+    _put_row_outputs(p, operands, space, keepdim, outputs, place, &loop, strides)
     for d in range(space.ndim):
         if space.reduced >> d & 1:
             length *= space.size[d]
@@ -292,26 +297,31 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     if place:
         return run_rows_on_device(p, &loop, operands, rows, length, place)
     if loop.n_reduced > 2:
-        return _rows_of_copy(p, operands, space, keepdim, outputs, keep)
+        return _rows_of_copy(p, operands, space, keepdim, outputs, held)
     loop.column = _column_mode(&loop, p)
     key = _row_key(&loop, p)
     if p.split and rows * length >= 4 * GRAIN and rows < (256 if loop.column else 32) and _run_split(p, &loop, key, rows):
         return 0
     loop.kernel = p.row_kernel(key)
-    if rows * length < 2 * GRAIN or rows == 1:
-        if rows * length < GRAIN // 8:
-            _run_rows(&loop, 0, rows)
-        else:
-            with nogil:
-                _run_rows(&loop, 0, rows)
+    return _spread_rows(&loop, rows, length)
+
+
+cdef inline int _spread_rows(RowLoop* loop, int64_t rows, int64_t length) except -1:
+    """Runs the loop on as many threads as its size is worth."""
+    cdef int64_t grain = max(<int64_t>1, GRAIN // max(length, <int64_t>1))
+    if rows * length < GRAIN // 8:
+        _run_rows(loop, 0, rows)
         return 0
-    grain = max(<int64_t>1, GRAIN // max(length, <int64_t>1))
+    if rows * length < 2 * GRAIN or rows == 1:
+        with nogil:
+            _run_rows(loop, 0, rows)
+        return 0
     if loop.column:                            # whole cache lines of columns, or whole inner rows
         grain = (grain + 63) // 64 * 64
         if loop.kept[0] <= grain:
             grain = (grain + loop.kept[0] - 1) // loop.kept[0] * loop.kept[0]
     with nogil:
-        parallel_for(_run_rows, &loop, 0, rows, grain)
+        parallel_for(_run_rows, loop, 0, rows, grain)
     return 0
 
 

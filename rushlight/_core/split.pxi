@@ -41,34 +41,35 @@ cdef void _run_stretches(void* context, int64_t begin, int64_t end) noexcept nog
         s.partial(ptr, stride, size)
 
 
-cdef bint _run_split(RowProgram p, RowLoop* loop, uint64_t key, int64_t rows) except -1:
-    """Runs the two stages; False if the program's reductions cannot be cut."""
-    cdef SplitLoop s
-    cdef int64_t[4 * MAX_OPERANDS] stride
-    cdef int64_t[6] size
-    cdef char* ptr[MAX_OPERANDS]
-    cdef int64_t count
-    cdef int k, o
-    cdef uint64_t slots_key = 0
-    cdef list buffers = []
-    cdef Storage buffer
+cdef bint _cut(RowProgram p, RowLoop* loop, int64_t rows, SplitLoop* s) except -1:
+    """Where the stretches begin; False if there would be one, or if the program's reductions cannot be cut."""
     if loop.n_kept > 2:
         return False
     if p.slots is None:
         p.slots = _callbacks["partial_types"](p)
-    s.n_slots, s.n_out, s.n_in = len(p.slots), p.n_out, p.n_in
+    s.rows, s.n_slots, s.n_out, s.n_in = loop, len(p.slots), p.n_out, p.n_in
     if s.n_slots == 0 or s.n_slots + p.n_in + p.n_out > MAX_OPERANDS:
         return False
-    s.rows = loop
     s.axis = R1 if loop.reduced[1] > 1 else R0
     s.length = loop.reduced[s.axis - R0]
     s.before = loop.reduced[0] if s.axis == R1 else 1
     s.stretch = max(<int64_t>1, STRETCH // (rows * s.before))
     if s.axis == R0:
         s.stretch = (s.stretch + 1023) // 1024 * 1024
-    count = (s.length + s.stretch - 1) // s.stretch
-    if count < 2:
+    return s.length > s.stretch
+
+
+cdef bint _run_split(RowProgram p, RowLoop* loop, uint64_t key, int64_t rows) except -1:
+    """Runs the two stages; False if the loop is not to be cut."""
+    cdef SplitLoop s
+    cdef int64_t count
+    cdef uint64_t slots_key = 0
+    cdef list buffers = []                 # they hold the partial results
+    cdef Storage buffer
+    cdef int k
+    if not _cut(p, loop, rows, &s):
         return False
+    count = (s.length + s.stretch - 1) // s.stretch
     for k in range(s.n_slots):
         s.slot_size[k] = ITEMSIZE[<int>p.slots[k]]
         buffer = allocate(count * rows * s.slot_size[k])
@@ -80,10 +81,20 @@ cdef bint _run_split(RowProgram p, RowLoop* loop, uint64_t key, int64_t rows) ex
                              | (key & (<uint64_t>1 << 48) - 1) >> (2 * s.n_out) << (2 * s.n_slots))
     with nogil:
         parallel_for(_run_stretches, &s, 0, count, 1)
-    # -- the second stage: rows of `count` partial results --
+    _finish(p, &s, count, rows)
+    return True
+
+
+cdef int _finish(RowProgram p, SplitLoop* s, int64_t count, int64_t rows) except -1:
+    """The second stage: rows of ``count`` partial results."""
+    cdef RowLoop* loop = s.rows
+    cdef int64_t[4 * MAX_OPERANDS] stride
+    cdef int64_t[6] size
+    cdef char* ptr[MAX_OPERANDS]
+    cdef uint64_t key = <uint64_t>2 << 50
+    cdef int k, o
     size[K0], size[K1], size[R0], size[R1] = loop.kept[0], loop.kept[1], count, 1
     size[4], size[5] = 0, loop.reduced[0] * loop.reduced[1]
-    key = <uint64_t>2 << 50
     for o in range(p.n_out + p.n_in):
         ptr[o] = loop.ptr[o]
         stride[4 * o + K0], stride[4 * o + K1] = loop.kept_stride[o][0], loop.kept_stride[o][1]
@@ -97,4 +108,4 @@ cdef bint _run_split(RowProgram p, RowLoop* loop, uint64_t key, int64_t rows) ex
         if rows > 1:
             key |= <uint64_t>2 << (2 * o)
     p.row_kernel(key)(ptr, stride, size)
-    return True
+    return 0
