@@ -1,6 +1,7 @@
 """Convolution against PyTorch: values, gradients to second order, geometry of every kind, dtypes, threads, refusals."""
 
 import random
+import types
 
 import pytest
 
@@ -180,6 +181,34 @@ def test_the_number_of_threads_changes_no_bit():
         results.add(b"".join(t.detach().numpy(force=True).tobytes() for t in (y, *rushlight.autograd.grad(y.sum(), (x, w)))))
     rushlight.set_num_threads(before)
     assert len(results) == 1
+
+
+@pytest.mark.cpu("CPU kernels")
+@pytest.mark.parametrize("shape, weight, stride, padding, dilation, groups", [
+    ((2, 3, 64, 65), (20, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+    ((3, 8, 17, 39), (16, 4, 3, 2), (2, 3), (1, 2), (2, 1), 2),
+    ((2, 4, 100), (6, 4, 5), (1,), (2,), (3,), 1),
+    ((2, 3, 9, 10, 40), (5, 3, 3, 3, 3), (2, 1, 2), (1, 1, 0), (1, 2, 1), 1),
+    ((2, 6, 40, 50), (4, 6, 4, 4), (3, 3), (5, 5), (1, 1), 1),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_windows_read_where_they_lie_give_the_bits_of_packed_ones(shape, weight, stride, padding, dilation, groups, dtype, monkeypatch):
+    from rushlight.ops import conv
+
+    torch.manual_seed(0)
+    x, w = torch.randn(shape, dtype=dtype), torch.randn(weight, dtype=dtype)
+    straight = []
+    real = conv.straight.correlate
+    monkeypatch.setattr(conv, "straight", types.SimpleNamespace(correlate=lambda *args: straight.append(real(*args))))
+    monkeypatch.setattr(conv, "_straight", lambda *args: None)
+    packed = rushlight.convolution(ours(x), ours(w), None, stride, padding, dilation, False, [0] * len(stride), groups)
+    assert not straight
+    monkeypatch.undo()
+    monkeypatch.setattr(conv.straight, "correlate", lambda *args: straight.append(real(*args)))
+    got = rushlight.convolution(ours(x), ours(w), None, stride, padding, dilation, False, [0] * len(stride), groups)
+    assert straight
+    assert np.array_equal(got.numpy(), packed.numpy())
+    close(torch.convolution(x.double(), w.double(), None, stride, padding, dilation, False, [0] * len(stride), groups), got, TOLERANCE[dtype])
 
 
 def test_same_padding_of_even_windows():

@@ -18,80 +18,18 @@ from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_A_DEEP, PACK_B_WIDE, Ke
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport num_threads, parallel_for
 
-cdef extern from *:
-    """
-    #define rl_take(p) (!__atomic_exchange_n((p), 1, __ATOMIC_ACQUIRE))
-    #define rl_give(p) __atomic_store_n((p), 0, __ATOMIC_RELEASE)
-    """
-    bint take "rl_take"(int*) nogil
-    void give "rl_give"(int*) nogil
-
 ctypedef int64_t (*lanes_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef enum:
     TILE_PANELS = 8      # most panels of pixels in a task
     TILE_BYTES = 524288  # of sums in a task
     WINDOW_BYTES = 786432  # of packed pixels that a task holds at a time
-    FEW_TASKS = 16       # tasks that keep a machine busy
     MAX_TAPS = 4096      # places of a window along one dim
-    MAX_SLOTS = 1024
     ROW_PANELS = 8       # panels of output channels in a task of correlate_weights
     BLOCK_PIXELS = 256   # pixels that it packs at a time
     SPLIT_BYTES = 8388608  # of partial sums
-    WAKING = 1000000     # products in the time that a thread takes to wake
 
-cdef union Factors:  # alpha and beta in the type that sums are made in
-    float[2] f32
-    double[2] f64
-    int32_t[2] i32
-    int64_t[2] i64
-
-
-cdef void _set_factors(Factors* factors, int code, int beta) noexcept:
-    if code == F64:
-        factors.f64[0], factors.f64[1] = 1, beta
-    elif code == F16 or code == BF16 or code == F32:
-        factors.f32[0], factors.f32[1] = 1, beta
-    elif code == I64:
-        factors.i64[0], factors.i64[1] = 1, beta
-    else:
-        factors.i32[0], factors.i32[1] = 1, beta
-
-
-cdef inline int64_t _worth(int64_t products) noexcept nogil:
-    """How many tasks of so many products are worth handing to another thread, which takes as long to wake as a million of them."""
-    return WAKING // max(products, 1) + 1
-
-
-cdef int64_t _panels(int64_t side, int64_t width) noexcept nogil:
-    return (side + width - 1) // width
-
-
-# -- working memory: one slot for each thread that can be at work --
-
-cdef struct Slots:
-    char* memory
-    int64_t size
-    int64_t count
-    int[MAX_SLOTS] taken
-    int64_t[MAX_SLOTS] largest  # magnitude of the elements that were packed there
-
-
-cdef Storage _prepare(Slots* slots, int64_t size):
-    slots.size, slots.count = (size + 4095) & ~<int64_t>4095, min(num_threads() + 1, MAX_SLOTS)
-    memset(slots.taken, 0, slots.count * sizeof(int))
-    memset(slots.largest, 0, slots.count * sizeof(int64_t))
-    cdef Storage memory = allocate(slots.size * slots.count)
-    slots.memory = <char*>memory.address
-    return memory
-
-
-cdef int64_t _take_slot(Slots* slots) noexcept nogil:
-    cdef int64_t i = 0
-    while not take(&slots.taken[i]):
-        i = (i + 1) % slots.count
-    return i
-
+include "conv_tasks.pxi"
 
 # -- weights times windows --
 

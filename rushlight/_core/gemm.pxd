@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 # The kernels of codegen/gemm.py, which says what they do.
 ctypedef int64_t (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t) noexcept nogil
 ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, int64_t, char*, char*) noexcept nogil
+ctypedef void (*multiply_at_t)(char*, char*, int64_t*, char*, int64_t, int64_t, int64_t, char*, int64_t) noexcept nogil
 ctypedef void (*simple_t)() noexcept nogil
 ctypedef void (*dots_t)(char*, char*, int64_t, char*, int64_t, int64_t) noexcept nogil
 ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const void*) noexcept nogil
@@ -17,6 +18,7 @@ cdef enum:  # positions in Kernels.functions
     DOTS = 6
     ENTER = 7
     LEAVE = 8
+    MULTIPLY_AT = 9
 
 # A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
 ctypedef struct Matrix:
@@ -25,7 +27,7 @@ ctypedef struct Matrix:
     int64_t column
 
 cdef struct Kernels:
-    void* functions[9]
+    void* functions[10]
     int64_t itemsize    # of the elements of a, b and c
     int64_t unit        # bytes of a unit of a panel
     int64_t sum         # bytes of an accumulator

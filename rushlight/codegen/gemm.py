@@ -67,6 +67,9 @@ class Writer:
         product = "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, ptr %soon_b"
         found["multiply"] = "void", product, self._multiply
         found["finish"] = "void", FINISH, self._finish
+        if self.scheme.direct:
+            at_rows = "ptr %a, ptr %b, ptr %offsets, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, i64 %ahead"
+            found["multiply_at"] = "void", at_rows, self._multiply_at
         found["dots"] = "void", "ptr %x, ptr %rows, i64 %stride, ptr %sums, i64 %count, i64 %k", self._dots
         return {**dict.fromkeys(FUNCTIONS), **found}
 
@@ -229,19 +232,27 @@ class Writer:
 
     def _multiply(self, fn):
         """All accumulators live in registers over the whole stretch of k."""
+        self._multiply_panel(fn, ("%b", self.scheme.columns * self.scheme.unit_bytes), lambda place: place, "ab")
+
+    def _multiply_at(self, fn):
+        """The same by rows of b that lie anywhere, in order of their ``offsets`` from ``b``."""
+
+        def row(place):
+            found = at(fn, "%b", fn.emit(f"load i64, ptr {place}"))
+            fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, found, '%ahead')}", "i32 0", "i32 2", "i32 1")
+            return found
+
+        self._multiply_panel(fn, ("%offsets", 8), row, "a")
+
+    def _multiply_panel(self, fn, b, row, soon):
         s = self.scheme
         places = [at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}")) for i in range(s.rows)]
         sums = self._sums(fn, s.rows, self.vectors)
         with fn.when(fn.emit("icmp eq i64 %fresh, 0")):
             self._resume(fn, sums, places)
-
         rows = [i * s.unit_bytes for i in range(s.rows)]
-        self._add_products(fn, "%units", sums, ("%a", s.rows * s.unit_bytes), rows, ("%b", s.columns * s.unit_bytes), self._prefetch)
+        self._add_products(fn, "%units", sums, ("%a", s.rows * s.unit_bytes), rows, b, row, soon)
         self._store_sums(fn, sums, places)
-
-    def _prefetch(self, fn, first, count):
-        for operand in "ab":
-            self._prefetch_panel(fn, operand, first, count)
 
     def _prefetch_panel(self, fn, operand, first, count):
         """The next panel of a goes to the first-level cache; of the next panel of b, TILE_PANELS calls share the work."""
@@ -271,24 +282,25 @@ class Writer:
                 x = fn.emit(f"load {self.kind}, ptr {total}")
                 fn.do(f"store {self.kind} {x}, ptr {at(fn, row, j * self.size)}, align {self.scheme.unit_bytes}")
 
-    def _add_products(self, fn, units, sums, a, rows, b, also=lambda fn, first, count: None):
+    def _add_products(self, fn, units, sums, a, rows, b, row=lambda place: place, soon=""):
         """Add ``units`` products of a column of a and a row of b to the sums.
 
         a, b: where the first are, and bytes from one to the next; rows: the offset of each element of a's column, in bytes.
-        ``also(fn, first, count)`` is done beside each ``count`` products.
+        ``row(place)``: the address of what a place of b stands for. ``soon``: the operands of which panels are prefetched.
 
         Several units a turn, and half of the elements of a are read by the multiplications themselves, as a compiler does with a load of a
         single use: each vector of columns has an address of a of its own. That is nothing to a calm processor. One whose other hyperthread
         is busy, which is somebody else's in a rented machine, issues half as many instructions, and is a sixth faster with the fewer.
         """
         s = self.scheme
-        folds = s.folds and all(isinstance(row, int) for row in rows)
+        folds = s.folds and all(isinstance(offset, int) for offset in rows)
         right, *lefts = [self._address(fn, start) for start, _ in (b, *[a] * (self.vectors if folds else 1))]
 
         def turn(first, count):
             at_b, *at_a = [fn.emit(f"load ptr, ptr {place}") for place in (right, *lefts)]
             for _ in range(count):
-                y = [fn.emit(f"load {self.v}, ptr {at(fn, at_b, j * self.size)}, align {s.unit_bytes}") for j in range(self.vectors)]
+                found = row(at_b)
+                y = [fn.emit(f"load {self.v}, ptr {at(fn, found, j * self.size)}, align {s.unit_bytes}") for j in range(self.vectors)]
                 for i, totals in enumerate(sums):
                     x = [self._broadcast(fn, at(fn, place, rows[i])) for place in (at_a if i % 2 == 0 else at_a[:1])]
                     for j, total in enumerate(totals):
@@ -297,7 +309,8 @@ class Writer:
                 at_b, *at_a = at(fn, at_b, b[1]), *(at(fn, place, a[1]) for place in at_a)
             for place, address in zip((right, *lefts), (at_b, *at_a)):
                 self._hide(fn, address, place)
-            also(fn, first, count)
+            for operand in soon:
+                self._prefetch_panel(fn, operand, first, count)
 
         whole = fn.emit(f"and i64 {units}, {-UNITS_A_TURN}")
         with fn.loop("0", whole, UNITS_A_TURN) as first:

@@ -14,7 +14,9 @@ from .llvm import host
 from .text import LLVM_TYPE
 
 SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
-FUNCTIONS = ("pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave")  # the table
+FUNCTIONS = (  # the table
+    "pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave", "multiply_at",
+)  # fmt: skip
 PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
 SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
 # Units of k between two visits of the sums. A panel of b that long, 2 KiB a unit and part, is a little over the first-level cache: what is
@@ -42,6 +44,7 @@ class Scheme:
             self.accumulator = ty.opmath(source)
         else:
             self.accumulator = "i64" if source == "i64" else "i32"
+        self.direct = source == self.accumulator and source in ty.FLOATS  # panels hold what operands and results do
         self.unit = "i32" if self.pairs else LLVM_TYPE[self.accumulator]
         self.unit_bytes = self.sum_bytes = ty.BITS[self.accumulator] // 8
         self.lanes = target.vector_bits // ty.BITS[self.accumulator]
@@ -59,14 +62,14 @@ class Scheme:
             "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
             "whole": self.lanes, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
             "tile_rows": 8, "tile_columns": 8, "lanes": self.lanes,
-            "direct": self.source == self.accumulator and self.source in ty.FLOATS,
+            "direct": self.direct,
         }  # fmt: skip
 
 
 class Tiles:
     """How elements of type ``source`` are multiplied on tiles; the names are those of :class:`Scheme`."""
 
-    accumulator, unit, lanes, pair, step, rows, columns, sum_bytes = "f32", "i32", 16, 2, 32, 32, 32, 4
+    accumulator, unit, lanes, pair, step, rows, columns, sum_bytes, direct = "f32", "i32", 16, 2, 32, 32, 32, 4, False
 
     def __init__(self, source, parts):
         self.source, self.parts = source, parts
@@ -78,7 +81,7 @@ class Tiles:
         return {
             "itemsize": ty.BITS[self.source] // 8, "unit": self.unit_bytes, "sum": self.sum_bytes, "step": self.step, "pair": self.pair,
             "whole": 1, "rows": self.rows, "columns": self.columns, "stretch": self.stretch, "ranged": self.ranged,
-            "tile_rows": 8, "tile_columns": 16, "direct": False,
+            "tile_rows": 8, "tile_columns": 16, "direct": self.direct,
         }  # fmt: skip
 
 
@@ -90,6 +93,8 @@ def kernels(source, narrow=False):
         int64_t pack_a_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t count, int64_t k)
         int64_t pack_a_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t count, int64_t k)
         void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a, char *soon_b)
+        void multiply_at(char *a, char *b, int64_t *offsets, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a,
+                         int64_t ahead)
         void finish(char *sums, int64_t stride, char *c, int64_t c_stride, char *added, int64_t added_row, int64_t added_column,
                     int64_t rows, int64_t columns, void *alpha_beta)
         void dots(char *x, char *rows, int64_t stride, char *sums, int64_t count, int64_t k)
@@ -99,6 +104,8 @@ def kernels(source, narrow=False):
     (NR) rows (columns) exist; what lies in the others is arbitrary: it only reaches results that nobody reads. k is padded with zeros to
     whole units. They return the largest magnitude of the elements, 0 where any will do (see :mod:`.tiles`).
     multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
+    multiply_at, where panels hold elements as they are, reads NR of them at each of ``units`` offsets from b, a row of a panel that is nowhere
+    packed, and prefetches what lies ``ahead`` of each.
     finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.
     enter and leave, where there are such functions, are called before and after calls of multiply, in the same thread.
     dots is for a single vector, where packing would cost more than the product: sums[j] is the inner product of x and row j, whose

@@ -9,6 +9,7 @@ import math
 
 from .._core import conv as core
 from .._core import depthwise as alone
+from .._core import straight
 from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
@@ -183,21 +184,51 @@ def _run(x, rows, bias, out, steps, offsets, groups):
         from ..cuda.ops import conv
 
         return conv.correlate(x, rows, bias, out, steps, offsets, groups)
-    image, along, phases = _apart(x, steps[2], offsets[2])
     bias = None if bias is None else shape.contiguous(bias)
     outputs, channels = rows.shape[0], rows.shape[-1]
     pixels = out.shape[0] * math.prod(out.shape[2:])
     # A float32 is split before it is multiplied on matrix registers: each, of the pixels and of the weights, must be used often.
     least = (64, 512, 1024) if x.dtype == _float32 else (16, 32, 16)
-    uses = outputs // groups, channels * len(along) * len(offsets[0]) * len(offsets[1]), pixels
+    uses = outputs // groups, channels * math.prod(map(len, offsets)), pixels
     wanted = all(number >= enough for number, enough in zip(uses, least))
-    for on_tiles in (True, False) if wanted and core.has_tiles(x.dtype.code) else (False,):
+    tried = (True, False) if wanted and core.has_tiles(x.dtype.code) else (False,)
+    layout = len(tried) == 1 and _straight(x.dtype.code, channels, outputs // groups, offsets, tuple(steps), tuple(out.shape[2:]))
+    if layout:
+        straight.correlate(x, shape.contiguous(rows), bias, out, tuple(steps), layout, groups)
+        return
+    image, along, phases = _apart(x, steps[2], offsets[2])
+    for on_tiles in tried:
         short = -channels % core.pair(x.dtype.code, on_tiles)
         narrow = not on_tiles and core.is_narrow(x.dtype.code, outputs // groups, pixels)
         weight = shape.contiguous(movement.constant_pad_nd(rows, [0, short]) if short else rows)
         if core.correlate(image, weight, bias, out, tuple(steps[:2]), (offsets[0], offsets[1], along), phases, groups,
                           _pack_lanes(x.dtype.code, on_tiles, narrow), on_tiles):  # fmt: skip
             return
+
+
+_ROWS_BYTES = 16384  # of what a panel reads: a third of a first-level cache
+_ROW_BYTES = 256  # of a channel's row, for a panel
+_OUTPUTS_OF_PACKING = 12  # output channels in the time of which a processor packs windows
+
+
+@planned
+def _straight(code, channels, outputs, offsets, steps, places):
+    """The layout for :func:`straight.correlate`, of ``channels`` and ``outputs`` in a group, or None where packing is better.
+
+    Of each dim: the first place of the copy and how many it has, in steps; the residues of the places that taps read, by the step; for each
+    tap the number of its residue, and how far it is from the first place. What a panel of pixels reads must be few lines of memory,
+    and what is multiplied for nothing, at the ends of rows, less than packing.
+    """
+    layout = []
+    for taps, step, count in zip(offsets, steps, places):
+        residues, low, high = sorted({o % step for o in taps}), min(taps) // step, max(taps) // step
+        layout.append((low, count + high - low, tuple(residues), tuple((residues.index(o % step), o // step - low) for o in taps)))
+    planes, rows, columns = layout
+    lines = channels * len(planes[3]) * len(rows[3]) * len(columns[2])
+    if len(columns[3]) == 1 or lines * _ROW_BYTES > _ROWS_BYTES or max(len(axis[2]) for axis in layout) > straight.MOST_RESIDUES:
+        return None
+    pixels, lanes = places[1] * places[2], straight.lanes(code, outputs, *places[1:], columns[1])
+    return tuple(layout) if lanes and (lanes - pixels) * outputs < _OUTPUTS_OF_PACKING * pixels else None
 
 
 _WIDER = {2: ("i16", "i32", _tensor.dtypes()["int16"], _int32), 4: ("i32", "i64", _int32, _tensor.dtypes()["int64"])}
@@ -258,7 +289,7 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
             if part.numel() == 0:
                 continue
             if all(offsets):
-                _run(x, rows[:, taps[0], taps[1], taps[2]], bias, part, (1, 1, 1), offsets, groups)
+                _run(x, rows[:, taps[0], taps[1], taps[2]], bias, part, (1, 1, 1), tuple(map(tuple, offsets)), groups)
             else:
                 _filled_with(part, bias)
         if not direct:
