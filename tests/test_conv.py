@@ -186,10 +186,10 @@ def test_the_number_of_threads_changes_no_bit():
 @pytest.mark.cpu("CPU kernels")
 @pytest.mark.parametrize("shape, weight, stride, padding, dilation, groups", [
     ((2, 3, 64, 65), (20, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
-    ((3, 8, 17, 39), (16, 4, 3, 2), (2, 3), (1, 2), (2, 1), 2),
-    ((2, 4, 100), (6, 4, 5), (1,), (2,), (3,), 1),
-    ((2, 3, 9, 10, 40), (5, 3, 3, 3, 3), (2, 1, 2), (1, 1, 0), (1, 2, 1), 1),
-    ((2, 6, 40, 50), (4, 6, 4, 4), (3, 3), (5, 5), (1, 1), 1),
+    ((30, 8, 37, 79), (16, 4, 3, 2), (2, 3), (1, 2), (2, 1), 2),
+    ((8, 4, 20000), (6, 4, 5), (1,), (2,), (3,), 1),
+    ((8, 3, 17, 20, 80), (5, 3, 3, 3, 3), (2, 1, 2), (1, 1, 0), (1, 2, 1), 1),
+    ((20, 4, 100, 120), (4, 4, 4, 4), (3, 3), (5, 5), (1, 1), 1),
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_windows_read_where_they_lie_give_the_bits_of_packed_ones(shape, weight, stride, padding, dilation, groups, dtype, monkeypatch):
@@ -201,14 +201,15 @@ def test_windows_read_where_they_lie_give_the_bits_of_packed_ones(shape, weight,
     real = conv.straight.correlate
     monkeypatch.setattr(conv, "straight", types.SimpleNamespace(correlate=lambda *args: straight.append(real(*args))))
     monkeypatch.setattr(conv, "_straight", lambda *args: None)
-    packed = rushlight.convolution(ours(x), ours(w), None, stride, padding, dilation, False, [0] * len(stride), groups)
+    geometry = stride, padding, dilation, False, [0] * len(stride), groups
+    packed = rushlight.convolution(ours(x), ours(w), None, *geometry)
     assert not straight
     monkeypatch.undo()
     monkeypatch.setattr(conv.straight, "correlate", lambda *args: straight.append(real(*args)))
-    got = rushlight.convolution(ours(x), ours(w), None, stride, padding, dilation, False, [0] * len(stride), groups)
+    got = rushlight.convolution(ours(x), ours(w), None, *geometry)
     assert straight
     assert np.array_equal(got.numpy(), packed.numpy())
-    close(torch.convolution(x.double(), w.double(), None, stride, padding, dilation, False, [0] * len(stride), groups), got, TOLERANCE[dtype])
+    close(torch.convolution(x.double(), w.double(), None, *geometry), got, TOLERANCE[dtype])
 
 
 def test_same_padding_of_even_windows():

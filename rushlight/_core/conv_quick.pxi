@@ -2,7 +2,7 @@
 
 cdef enum:
     FEW_WEIGHTS = 65536
-    FEW_PRODUCTS = 16777216    # a millisecond of work: what more of them cost is not the call
+    FEW_PRODUCTS = 4194304     # 50 us of work: what more of them cost is not the call
 
 cdef object _pack_lanes = None               # (dtype code, on tiles, narrow) -> address
 cdef lanes_t[N_DTYPES][2] _lanes

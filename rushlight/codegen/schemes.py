@@ -104,7 +104,7 @@ def kernels(source, narrow=False):
     (NR) rows (columns) exist; what lies in the others is arbitrary: it only reaches results that nobody reads. k is padded with zeros to
     whole units. They return the largest magnitude of the elements, 0 where any will do (see :mod:`.tiles`).
     multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
-    multiply_at, where panels hold elements as they are, reads NR of them at each of ``units`` offsets from b, a row of a panel that is nowhere
+    multiply_at, where panels hold elements as they are, reads NR at each of ``units`` offsets from b, the rows of a panel that was not
     packed, and prefetches what lies ``ahead`` of each.
     finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.
     enter and leave, where there are such functions, are called before and after calls of multiply, in the same thread.
