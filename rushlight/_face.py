@@ -17,40 +17,56 @@ ROOMS = (
     "__config__",
 )  # fmt: skip
 
-# name -> module that defines it: imported when first used
-LAZY = {
-    "save": "serialization", "PyTorchFileReader": "io.reader", "load": "serialization", "set_printoptions": "_tensor_str",
-    "manual_seed": "random", "seed": "random", "initial_seed": "random", "get_rng_state": "random", "set_rng_state": "random",
-    "Generator": "random", "default_generator": "random", "get_printoptions": "_tensor_str", "printoptions": "_tensor_str",
-    "finfo": "_limits", "iinfo": "_limits", "OutOfMemoryError": "_errors", "AcceleratorError": "_errors", "typename": "_typename",
-    "no_grad": "autograd.grad_mode", "enable_grad": "autograd.grad_mode", "set_grad_enabled": "autograd.grad_mode",
-    "inference_mode": "autograd.grad_mode", "is_grad_enabled": "autograd.grad_mode",
-    "is_inference_mode_enabled": "autograd.grad_mode", "vmap": "func", "as_torch": "_alias", "__version__": "version",
-    "summary": "_summary", "lint": "hints",
-    **dict.fromkeys(("use_deterministic_algorithms", "are_deterministic_algorithms_enabled", "set_deterministic_debug_mode",
-                     "is_deterministic_algorithms_warn_only_enabled", "get_deterministic_debug_mode", "set_warn_always",
-                     "set_float32_matmul_precision", "get_float32_matmul_precision", "is_warn_always_enabled", "set_flush_denormal",
-                     "compiled_with_cxx11_abi", "set_default_tensor_type", "has_lapack", "has_mkl", "has_openmp", "has_spectral"),
-                    "_settings"),
-    **dict.fromkeys(("is_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype", "is_autocast_cache_enabled", "autocast",
-                     "set_autocast_cache_enabled", "set_autocast_enabled", "clear_autocast_cache", "autocast_increment_nesting",
-                     "autocast_decrement_nesting", "is_autocast_cpu_enabled", "set_autocast_cpu_enabled", "get_autocast_cpu_dtype",
-                     "set_autocast_cpu_dtype", "get_autocast_gpu_dtype", "set_autocast_gpu_dtype"), "amp.autocast_mode"),
-    "GradScaler": "amp", "Future": "futures", "fork": "jit", "wait": "jit", "to_dlpack": "utils.dlpack",
-    **dict.fromkeys(("TypedStorage", "DoubleStorage", "FloatStorage", "HalfStorage", "BFloat16Storage", "LongStorage", "IntStorage",
-                     "ShortStorage", "CharStorage", "ByteStorage", "BoolStorage", "ComplexFloatStorage", "ComplexDoubleStorage"),
-                    "storage"),
-    "compile": "compiler", "ScriptModule": "jit", "sparse_coo_tensor": "sparse", "spmm": "sparse", "dsmm": "sparse",
-    "Stream": "cpu", "Event": "cpu",
-    **dict.fromkeys(("AnyType", "BoolType", "ClassType", "ComplexType", "DictType", "FloatType", "IntType", "ListType", "NoneType",
-                     "NumberType", "OptionalType", "StringType", "TensorType", "TupleType", "UnionType"), "_C"),
-    **dict.fromkeys(("SymInt", "SymFloat", "SymBool", "_assert", "_assert_async", "get_device_module", "_check", "_check_with",
-                     "_check_index", "_check_value", "_check_type", "_check_not_implemented", "_check_is_size", "_check_tensor_all",
-                     "_shape_as_tensor", "_convert_indices_from_coo_to_csr", "_convert_indices_from_csr_to_coo",
-                     "is_anomaly_check_nan_enabled"), "_checks"),
-    "is_anomaly_enabled": "autograd.anomaly_mode", "set_anomaly_enabled": "autograd.anomaly_mode",
-    **dict.fromkeys(("set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads"), "_core.threads"),
+# module -> the names that are imported from it when first used
+_NAMES_OF = {
+    "serialization": "save load",
+    "io.reader": "PyTorchFileReader",
+    "_tensor_str": "set_printoptions get_printoptions printoptions",
+    "random": "manual_seed seed initial_seed get_rng_state set_rng_state Generator default_generator",
+    "_limits": "finfo iinfo",
+    "_errors": "OutOfMemoryError AcceleratorError",
+    "_typename": "typename",
+    "autograd.grad_mode": "no_grad enable_grad set_grad_enabled inference_mode is_grad_enabled is_inference_mode_enabled",
+    "func": "vmap",
+    "_alias": "as_torch",
+    "version": "__version__",
+    "_summary": "summary",
+    "hints": "lint",
+    "_settings": """
+        use_deterministic_algorithms are_deterministic_algorithms_enabled set_deterministic_debug_mode
+        is_deterministic_algorithms_warn_only_enabled get_deterministic_debug_mode set_warn_always set_float32_matmul_precision
+        get_float32_matmul_precision is_warn_always_enabled set_flush_denormal compiled_with_cxx11_abi set_default_tensor_type
+        has_lapack has_mkl has_openmp has_spectral
+    """,
+    "amp.autocast_mode": """
+        is_autocast_enabled get_autocast_dtype set_autocast_dtype is_autocast_cache_enabled autocast set_autocast_cache_enabled
+        set_autocast_enabled clear_autocast_cache autocast_increment_nesting autocast_decrement_nesting is_autocast_cpu_enabled
+        set_autocast_cpu_enabled get_autocast_cpu_dtype set_autocast_cpu_dtype get_autocast_gpu_dtype set_autocast_gpu_dtype
+    """,
+    "amp": "GradScaler",
+    "futures": "Future",
+    "jit": "fork wait ScriptModule",
+    "utils.dlpack": "to_dlpack",
+    "storage": """
+        TypedStorage DoubleStorage FloatStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage CharStorage ByteStorage
+        BoolStorage ComplexFloatStorage ComplexDoubleStorage
+    """,
+    "compiler": "compile",
+    "sparse": "sparse_coo_tensor spmm dsmm",
+    "cpu": "Stream Event",
+    "_C": """
+        AnyType BoolType ClassType ComplexType DictType FloatType IntType ListType NoneType NumberType OptionalType StringType
+        TensorType TupleType UnionType
+    """,
+    "_checks": """
+        SymInt SymFloat SymBool _assert _assert_async get_device_module _check _check_with _check_index _check_value _check_type
+        _check_not_implemented _check_is_size _check_tensor_all _shape_as_tensor _convert_indices_from_coo_to_csr
+        _convert_indices_from_csr_to_coo is_anomaly_check_nan_enabled
+    """,
+    "autograd.anomaly_mode": "is_anomaly_enabled set_anomaly_enabled",
+    "_core.threads": "set_num_threads get_num_threads set_num_interop_threads get_num_interop_threads",
 }  # fmt: skip
+LAZY = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 
 FUNCTIONS = {
     "get_default_dtype": _tensor.get_default_dtype,

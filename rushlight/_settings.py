@@ -69,6 +69,7 @@ def compiled_with_cxx11_abi():
     """True, as PyTorch's Linux builds answer."""
     return True
 
+
 has_lapack = has_spectral = True  # routines of its own OpenBLAS; Fourier transforms by NumPy
 has_mkl = has_openmp = False
 

@@ -3,7 +3,7 @@
 from collections import namedtuple
 
 
-def _make(name, *fields, out=False):
+def _make(name, *fields):
     def __repr__(self):
         body = ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self))
         return f"torch.return_types.{name}(\n{body})"

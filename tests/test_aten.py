@@ -18,8 +18,6 @@ def randn(*size):
     return torch.randn(*size, generator=generator)
 
 
-
-
 # -- Python functions over elements, hashes, histograms --
 
 x, points = randn(4, 6), randn(50, 3)

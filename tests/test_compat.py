@@ -261,8 +261,6 @@ def test_cuda_autocast_without_a_gpu_does_nothing():
         assert torch.cuda.amp.GradScaler().get_scale() == 1.0
 
 
-
-
 def test_flops_of_a_step():
     """PyTorch's own counts for a convolution and a linear layer, forward and backward."""
     from rushlight.utils.flop_counter import FlopCounterMode

@@ -12,7 +12,7 @@ import rushlight as rl
 from rushlight.autograd import gradcheck, gradgradcheck
 
 POINTWISE = rows.entries("pointwise")
-SMOOTH = [e for e in POINTWISE if e.options["dtypes"] not in ("integral", "integer")]
+SMOOTH = [e for e in POINTWISE if e.options["dtypes"] != "integral"]
 
 # derivatives that no difference of neighbouring values can check
 NO_DIFFERENCES = {
@@ -34,7 +34,7 @@ def draw(entry, dtype="float32", shape=(3, 5)):
         x = rl.rand(shape, generator=generator, dtype=rl.float64) * (high - low) + low
         if entry.operator.fixed[i] == 0:
             x = x > (low + high) / 2
-        elif entry.options["dtypes"] in ("integral", "integer"):
+        elif entry.options["dtypes"] == "integral":
             x = x.abs().ceil().long()
         else:
             x = x.to(getattr(rl, dtype))

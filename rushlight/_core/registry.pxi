@@ -46,14 +46,6 @@ def add_method(str name, value, cls=Tensor):
     PyType_Modified(<PyTypeObject*>cls)
 
 
-def set_flag(Tensor t, uint32_t flag, bint on):
-    """Sets or clears one of the tensor's flag bits."""
-    if on:
-        t.flags |= flag
-    else:
-        t.flags &= ~flag
-
-
 cdef int _publish() noexcept:
     """Types are named as users import them: in messages, in ``print(type(x))`` and in pickles."""
     (<_TypeWithDict*><PyTypeObject*>Tensor).tp_name = "rushlight.Tensor"

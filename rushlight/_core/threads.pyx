@@ -364,23 +364,3 @@ def _pieces(int64_t begin, int64_t end, int64_t grain, int64_t depth=0, int64_t 
         return [trace.begins[i] - 1 for i in range(begin, end)]
     finally:
         free(trace.begins)
-
-
-cdef void _nothing(void* context, int64_t begin, int64_t end) noexcept nogil:
-    pass
-
-
-def _latency(int64_t repeats, int64_t pause_ns=0):
-    """Nanoseconds that an empty loop of two pieces takes, fastest and mean, with a pause before each. For benchmarks."""
-    cdef int64_t start, taken, best = 1 << 62, total = 0, turn
-    with nogil:
-        for turn in range(repeats):
-            start = rl_now()
-            while rl_now() - start < pause_ns:
-                pass
-            start = rl_now()
-            parallel_for(_nothing, NULL, 0, 2, 1)
-            taken = rl_now() - start
-            total += taken
-            best = min(best, taken)
-    return best, total / repeats

@@ -422,5 +422,3 @@ _EMIT = {
     "exponent": _register_intrinsic("mask.getexp", "{}", "i16 -1", "i32 4"),  # rounded down; that of 0 is -inf
     "mantissa": _register_intrinsic("mask.getmant", "i32 8", "{}", "i16 -1", "i32 4"),  # from 1 to 2; NaN below 0
 }  # fmt: skip
-
-OPERATIONS = frozenset(_EMIT)

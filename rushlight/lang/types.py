@@ -47,11 +47,6 @@ def is_complex(t):
     return t in COMPLEX
 
 
-def is_int(t):
-    """True for signed and unsigned integers (not bool)."""
-    return t in INTS
-
-
 def int_of(t):
     """The signed integer type as wide as ``t``."""
     return f"i{BITS[t]}"

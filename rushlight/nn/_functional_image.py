@@ -143,7 +143,7 @@ def _taps(size, wanted, factor, mode, align_corners, antialias, dtype, device):
         ratio = torch.tensor((size - 1) / (wanted - 1) if wanted > 1 else 0.0, dtype=exact, device=device)
     centre = place * ratio if align_corners else (place + 0.5) * ratio - 0.5
     if antialias or mode == "lanczos":
-        return _wide_taps(size, wanted, ratio, centre, mode, antialias, dtype)
+        return _wide_taps(size, ratio, centre, mode, antialias, dtype)
     if mode == "bicubic":
         first = torch.floor(centre).unsqueeze(1) + torch.arange(-1, 3, dtype=exact, device=device)
         weight = _cubic(centre.unsqueeze(1) - first)
@@ -155,7 +155,7 @@ def _taps(size, wanted, factor, mode, align_corners, antialias, dtype, device):
     return index, torch.stack([1 - share, share], 1).to(dtype)
 
 
-def _wide_taps(size, wanted, ratio, centre, mode, antialias, dtype):
+def _wide_taps(size, ratio, centre, mode, antialias, dtype):
     """A filter that widens with the reduction, cut at the edges and normalised to a sum of 1."""
     widen = torch.clamp(ratio, min=1.0) if antialias else torch.ones_like(ratio)
     kernel, radius = {

@@ -80,10 +80,6 @@ def _contains(input, element):
     return bool(reduction.any(arithmetic.eq(input, element)))
 
 
-set_slot("__repr__", _repr)
-set_slot("__iter__", _iter)
-set_slot("__contains__", _contains)
-set_slot("__pos__", arithmetic.positive)
 def _invert(input):
     try:
         return arithmetic.bitwise_not(input)
@@ -94,7 +90,11 @@ def _invert(input):
         ) from None
 
 
+set_slot("__repr__", _repr)
+set_slot("__iter__", _iter)
+set_slot("__contains__", _contains)
 set_slot("__invert__", _invert)
+set_slot("__pos__", arithmetic.positive)
 
 
 def face(where):

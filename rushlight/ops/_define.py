@@ -1,8 +1,7 @@
 """How an operator is defined: the decorators ``pointwise``, ``rowwise``, ``library`` and ``composite``, and the registry of all operators.
 
-A definition is a function. For a pointwise or rowwise operator it runs on symbolic elements (:mod:`rushlight.lang`); its
-parameters without a
-default are the operands (tensors, or Python numbers in a tensor's place), those with one are attributes::
+A definition is a function. For a pointwise or rowwise operator it runs on symbolic elements (:mod:`rushlight.lang`); its parameters
+without a default are the operands (tensors, or Python numbers in a tensor's place), those with one are attributes::
 
     @pointwise(floating=True, result=True)
     def tanh(input):
@@ -18,8 +17,7 @@ default are the operands (tensors, or Python numbers in a tensor's place), those
 Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion;
 ``ord: constant = 2.0`` an attribute whose every value is a constant of the trace; ``value: follows`` an operand that is converted to the
 promoted type without taking part in promotion; in rowwise operators ``weight: row`` an operand over the kept dims only, and
-``target: row_i64``
-such an operand of type int64.
+``target: row_i64`` such an operand of type int64.
 """
 
 from .._core import operator as core
@@ -62,7 +60,7 @@ def _camel(name):
 
 
 def _signature(function, name):
-    """The parameters of a definition: (Signature, annotations by position)."""
+    """The parameters of a definition."""
     code = function.__code__
     n, k = code.co_argcount, code.co_kwonlyargcount
     names = code.co_varnames[: n + k]
@@ -98,8 +96,7 @@ def pointwise(function=None, **options):
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
     overloads: PyTorch names the node ...1 when the last operand is a tensor; integers: a function that is called with the second operand
     where integers are computed with, and may refuse it; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool
-    and integers),
-    'float' (floating only): others are refused.
+    and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
@@ -369,7 +366,7 @@ def differentiate(program, mask):
     info, rows = program.info if is_rows else (program.info, ())
     stated = getattr(info, "stated", None)
     if stated:
-        g = _stated(info, program, wrt, rows)
+        g = _stated(info, program, wrt)
     else:
         g = derive.gradient(list(program.outputs), len(program.in_codes), wrt, program.keep_result, rows)
     operands = [("grad", i) for i in g.grads] + [("input", i) for i in g.saved_inputs] + [("result", i) for i in g.saved_results]
@@ -407,9 +404,9 @@ def differentiate(program, mask):
     return core.Gradient(backward, tuple(operands), tuple(results))
 
 
-def _stated(op, program, wrt, rows):
-    """A definition's own gradient: ``op.stated(grad, result=..., <operand>=...)`` returns an expression for each operand, or a
-    dict by name."""
+def _stated(op, program, wrt):
+    """A definition's own gradient: ``op.stated(grad, result=..., <operand>=...)`` returns an expression for each operand, or a dict by
+    name."""
     from ..lang import derive, simplify
 
     wanted = op.stated.__code__.co_varnames[: op.stated.__code__.co_argcount]

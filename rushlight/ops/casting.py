@@ -411,6 +411,7 @@ def complex(real, imag):
 
 complex.exact_out = True
 
+
 @pointwise(where="", inplace=False, label="Polar")
 def _polar(abs, angle):
     return fn.complex_(abs * fn.cos(angle), abs * fn.sin(angle))

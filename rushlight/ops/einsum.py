@@ -128,14 +128,14 @@ def _parsed(equation, shapes):
         )
     terms = []
     for i, text in enumerate(inputs):
-        term = _term(text, f"operand {i}", equation, left.find(text))
+        term = _term(text, f"operand {i}", left.find(text))
         terms.append(_with_ellipsis(term, len(shapes[i]), i))
     covered = max((sum(isinstance(s, int) for s in term) for term in terms), default=0)
     if not arrow:
         counts = {s: sum(term.count(s) for term in terms) for term in terms for s in term if isinstance(s, str)}
         return terms, _dots(covered) + sorted(s for s, n in counts.items() if n == 1)
     output = []
-    for s in _term(right, "output", equation, len(left) + 2):
+    for s in _term(right, "output", len(left) + 2):
         output += _dots(covered) if s == "..." else [s]
     _check_output(output, terms)
     return terms, output
@@ -145,7 +145,7 @@ def _dots(count):
     return list(range(-count, 0))
 
 
-def _term(text, where, equation, start):
+def _term(text, where, start):
     """The subscripts of one term: letters and at most one '...'."""
     term, i = [], 0
     while i < len(text):

@@ -119,7 +119,7 @@ def _resized(x, dim, n):
     return movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - have])
 
 
-def _scale(norm, forward, count, name):
+def _scale(norm, forward, count):
     """The factor of a transform of ``count`` points; the inverse bears it unless ``norm`` says otherwise."""
     if norm not in (None, "backward", "forward", "ortho"):
         raise RuntimeError(f'Invalid normalization mode: "{norm}"')
@@ -155,7 +155,7 @@ def _axis(d, ndim):
     return _wrap(d, ndim)
 
 
-def _length(n, name="data points"):
+def _length(n):
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
     return n
@@ -182,7 +182,7 @@ def _sizes(shape, s, dim, half, norm, forward, name):
     if half and dims and given[-1] is None:
         sizes[-1] = 2 * (sizes[-1] - 1)
     sizes = tuple(_length(n if g is None else g) for n, g in zip(sizes, given))
-    return sizes, dims, _scale(norm, forward, math.prod(sizes), name) if dims else 1.0
+    return sizes, dims, _scale(norm, forward, math.prod(sizes)) if dims else 1.0
 
 
 def _fitted(x, sizes, dims):

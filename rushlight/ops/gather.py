@@ -19,7 +19,7 @@ _int64, _int32, _bool = _dtypes["int64"], _dtypes["int32"], _dtypes["bool"]
 # -- one index for each element along a dim --
 
 
-def _check_index(name, input, dim, index, other):
+def _check_index(name, input, index, other):
     check_tensor(name, "index", 2, index)
     if index.dtype is not _int64 and index.dtype is not _int32 and (name != "gather" or index.numel()):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
@@ -52,7 +52,7 @@ def gather(input, dim, index, *, sparse_grad=False):
             [4, 3]])
     """
     dim = _wrap(dim, input.ndim)
-    _check_index("gather", input, dim, index, "input")
+    _check_index("gather", input, index, "input")
     if index.numel() == 0:
         return zeros_of(tuple(index.shape), input)
     for d in range(input.ndim if index.ndim else 0):
@@ -75,7 +75,7 @@ def _(grad, dim, index, shapes):
 
 
 def _check_scatter(name, input, dim, index, src):
-    _check_index(name, input, dim, index, "self")
+    _check_index(name, input, index, "self")
     if src.ndim != index.ndim and index.numel() and max(index.ndim, 1) != max(src.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     if input.dtype is not src.dtype:
@@ -173,7 +173,7 @@ def _(grad, dim, index, needs, shapes):
 @writing(differentiable="input value", name="_scatter_value", where="", label="Scatter", batch="along")
 def _scatter_value(input, dim, index, value):
     dim = _wrap(dim, input.ndim)
-    _check_index("scatter", input, dim, index, "self")
+    _check_index("scatter", input, index, "self")
     spread = shape.expand(one_element(value, input), tuple(index.shape))
     _check_scatter("scatter", input, dim, index, spread)
     _scatter("set", input, dim, index, spread)
@@ -322,8 +322,8 @@ def _(grad, dim, index, src, reduce, include_self, original, result, needs, shap
 
 
 def _grad_of_product(grad, dim, index, src, include_self, original, result):
-    """Each factor's gradient is grad times the product of the others: of those that are not zero, if they are all that
-    is left."""
+    """Each factor's gradient is grad times the product of the others: of those that are not zero, if they are all
+    that is left."""
     own_zero, zero = arithmetic.eq(original, 0), arithmetic.eq(src, 0)
     zeros = _scatter_reduce(shape.cast(own_zero, _int64), dim, index, shape.cast(zero, _int64), "sum", include_self)
     filled, factors = arithmetic.masked_fill(original, own_zero, 1), arithmetic.masked_fill(src, zero, 1)

@@ -312,27 +312,27 @@ def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=
 randint.quick = _core.quick["randint"]
 
 
-def _model(name, input, dtype, device, memory_format):
+def _model(input, dtype, device, memory_format):
     return empty_like(input, dtype=dtype, device=device, memory_format=memory_format)
 
 
 @composite(where="function")
 def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """Uniform numbers from [0, 1) in the shape and dtype of ``input``."""
-    return leaf(uniform_(_model("rand_like", input, dtype, device, memory_format), generator=generator), requires_grad)
+    return leaf(uniform_(_model(input, dtype, device, memory_format), generator=generator), requires_grad)
 
 
 @composite(where="function")
 def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """Normal numbers of mean 0 and variance 1 in the shape and dtype of ``input``."""
-    return leaf(normal_(_model("randn_like", input, dtype, device, memory_format), generator=generator), requires_grad)
+    return leaf(normal_(_model(input, dtype, device, memory_format), generator=generator), requires_grad)
 
 
 @composite(where="function")
 def randint_like(input, low, high=None, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
     """Integers from [0, low) or [low, high) in the shape and dtype of ``input``."""
     low, high = (0, low) if high is None else (low, high)
-    return leaf(random_(_model("randint_like", input, dtype, device, memory_format), low, high, generator=generator), requires_grad)
+    return leaf(random_(_model(input, dtype, device, memory_format), low, high, generator=generator), requires_grad)
 
 
 @composite(where="function")
@@ -407,6 +407,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 
 
 multinomial.exact_out = True
+
 
 def _sampled(kernel, stream, generator, *parameters):
     """A row-major tensor of samples, one for each element of the broadcast parameters."""

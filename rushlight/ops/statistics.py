@@ -16,7 +16,7 @@ def _dims(input, dim):
     return tuple(d % (input.ndim or 1) for d in ((dim,) if isinstance(dim, int) else dim)) or tuple(range(input.ndim))
 
 
-def _correction(name, input, dim, unbiased, correction, keepdim):
+def _correction(name, input, dim, unbiased, correction):
     """The arguments of var and std in their three signatures: (dim, correction)."""
     if isinstance(dim, bool):  # std(unbiased)
         dim, unbiased = None, dim
@@ -43,28 +43,28 @@ def _correction(name, input, dim, unbiased, correction, keepdim):
 @composite
 def var(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
     """The variance: the mean squared distance from the mean, with ``n - correction`` (default 1) in the denominator."""
-    dim, c = _correction("var", input, dim, unbiased, correction, keepdim)
+    dim, c = _correction("var", input, dim, unbiased, correction)
     return reduction._var(input, dim, c, keepdim)
 
 
 @composite
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
     """The standard deviation: the root of :func:`var`."""
-    dim, c = _correction("std", input, dim, unbiased, correction, keepdim)
+    dim, c = _correction("std", input, dim, unbiased, correction)
     return reduction._std(input, dim, c, keepdim)
 
 
 @composite(where="function")
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
     """``(var, mean)``."""
-    dim, c = _correction("var_mean", input, dim, unbiased, correction, keepdim)
+    dim, c = _correction("var_mean", input, dim, unbiased, correction)
     return reduction._var(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
 
 
 @composite(where="function")
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
     """``(std, mean)``."""
-    dim, c = _correction("std_mean", input, dim, unbiased, correction, keepdim)
+    dim, c = _correction("std_mean", input, dim, unbiased, correction)
     return reduction._std(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
 
 

@@ -272,7 +272,6 @@ class RowKernel(Rows):
         parts = self._input(i).parts
         return [f"{text}.v[j]"] if parts == 1 else [f"{text}.v[2 * j + {q}]" for q in range(2)]
 
-
     # -- walks --
 
     def _pack(self, o):
