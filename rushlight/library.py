@@ -104,8 +104,8 @@ class CustomOpDef:
         return (lambda f: f) if func is None else func
 
     def register_kernel(self, device_types, fn=None):
-        """Uses ``fn`` in place of the definition for tensors on devices of these types ("cpu", "cuda", or a list); None: on those without
-        a definition of their own."""
+        """Uses ``fn`` in place of the definition for tensors on devices of these types ("cpu", "cuda", or a list); None: on those without a
+        definition of their own."""
         if fn is None:
             return lambda f: self.register_kernel(device_types, f)
         self._kernels.update(dict.fromkeys(_devices(device_types), fn))

@@ -73,8 +73,7 @@ def same(a, b):
 
 
 def run_rowwise(address, arrays, kept, reduced, extra=()):
-    """Call a rowwise kernel on arrays over the dims (k1, k0, r1, r0); an array broadcast along a dim has stride 0
-    there."""
+    """Call a rowwise kernel on arrays over the dims (k1, k0, r1, r0); an array broadcast along a dim has stride 0 there."""
     strides = [a.strides[axis] for a in arrays for axis in (1, 0, 3, 2)]
     size = integers([kept[1], kept[0], reduced[1], reduced[0], *extra])
     table, steps = pointers(arrays), integers(strides)

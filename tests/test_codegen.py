@@ -1,5 +1,4 @@
-"""Native kernels against the interpreter of the language and against NumPy: every operation and type, layout, tail and
-stage."""
+"""Native kernels against the interpreter of the language and against NumPy: every operation and type, layout, tail and stage."""
 
 import ctypes
 import itertools

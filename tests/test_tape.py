@@ -1,6 +1,7 @@
 """The tape on its own: memory, deep graphs, threads, and the texts of its errors. Needs no PyTorch."""
 
 import gc
+import itertools
 import threading
 import weakref
 
@@ -308,6 +309,28 @@ def test_gradcheck_finds_a_planted_error(fast):
         torch.autograd.gradcheck(Planted.apply, x, fast_mode=fast)
     assert not torch.autograd.gradcheck(Planted.apply, x, fast_mode=fast, raise_exception=False)
     assert torch.autograd.gradcheck(lambda t: t * t, x, fast_mode=fast, check_forward_ad=True, check_batched_grad=True)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_gradcheck_finds_a_gradient_that_changes(fast):
+    passes = itertools.count()
+
+    class Restless(torch.autograd.Function):
+        """A square whose gradient is another one each time, within the tolerance of a single one."""
+
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return (2 + 1e-6 * (next(passes) % 2)) * ctx.saved_tensors[0] * grad
+
+    x = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+    with pytest.raises(RuntimeError, match="not reentrant"):
+        torch.autograd.gradcheck(Restless.apply, x, fast_mode=fast)
+    assert torch.autograd.gradcheck(Restless.apply, x, fast_mode=fast, nondet_tol=1e-5)
 
 
 class PlantedSecond(torch.autograd.Function):

@@ -60,8 +60,8 @@ class autocast:
     """Mixed precision for a block, or as a decorator for a function.
 
     device_type: 'cpu' or 'cuda': tensors on that device are converted; a device that is not there warns and does nothing. dtype: bfloat16
-    (default on the CPU) or float16 (on a GPU).
-    enabled: False switches an outer autocast off. cache_enabled: keep a parameter's half-width copy until the outermost block ends.
+    (default on the CPU) or float16 (on a GPU). enabled: False switches an outer autocast off. cache_enabled: keep a parameter's half-width
+    copy until the outermost block ends.
 
     >>> with torch.autocast("cpu", dtype=torch.bfloat16):
     ...     y = torch.ones(2, 2) @ torch.ones(2, 2)

@@ -285,17 +285,7 @@ def gradcheck(
     try:
         wrt = _check_inputs(inputs)
         check = _check_fast if fast_mode else _check_slow
-        check(
-            func,
-            inputs,
-            wrt,
-            eps,
-            atol,
-            rtol,
-            nondet_tol,
-            check_forward_ad or check_batched_forward_grad,
-            check_backward_ad,
-        )
+        check(func, inputs, wrt, eps, atol, rtol, nondet_tol, check_forward_ad or check_batched_forward_grad, check_backward_ad)
         if check_backward_ad:
             tracked = tuple(inputs[i] for i in wrt)
             outputs = tuple(o for o in _outputs_of(func, inputs) if o.requires_grad)
@@ -342,6 +332,12 @@ def _check_slow(func, inputs, wrt, eps, atol, rtol, nondet_tol, forward, backwar
         _check_repeatable(rows, _analytical(output, tracked), nondet_tol, o)
 
 
+def _reals_of_vjp(output, inputs, position, cotangent):
+    """The gradient of one input as real numbers, none where there is no gradient."""
+    found = _vjp(output, inputs, _from_reals(cotangent, output))[position] if output.requires_grad else None
+    return [] if found is None else _reals(found)
+
+
 def _unit(n, generator):
     """A random direction of length 1."""
     values = [generator.gauss(0, 1) for _ in range(n)]
@@ -365,9 +361,10 @@ def _check_fast(func, inputs, wrt, eps, atol, rtol, nondet_tol, forward, backwar
             v = _unit(_count(output), generator)
             numerical = sum(w * (h - m) for w, h, m in zip(v, high[o], low[o])) / (2 * eps)
             if backward:
-                g = _vjp(output, tracked, _from_reals(v, output))[position] if output.requires_grad else None
-                analytical = 0.0 if g is None else sum(a * b for a, b in zip(_reals(g), u))
+                g, again = (_reals_of_vjp(output, tracked, position, v) for _ in range(2))
+                analytical = sum(a * b for a, b in zip(g, u))
                 _compare([[numerical]], [[analytical]], o, i, atol, rtol, "Projected Jacobian")
+                _check_repeatable([[g]], [[again]], nondet_tol, o)
             if forward:
                 with forward_ad.dual_level():
                     moved = list(inputs)

@@ -12,9 +12,8 @@ from .text import mangled, vector
 class Place:
     """Where a vector of one operand lies.
 
-    address: of lane 0's element, before ``offsets``; letter: ``c``, ``s`` or ``v``; steps: the lanes' distances in
-    bytes (``v``);
-    offsets: a further byte offset for each lane, or None; stored: the operand's type in memory.
+    address: of lane 0's element, before ``offsets``; letter: ``c``, ``s`` or ``v``; steps: the lanes' distances in bytes (``v``); offsets:
+    a further byte offset for each lane, or None; stored: the operand's type in memory.
     """
 
     def __init__(self, address, letter, stored, steps=None, offsets=None):
@@ -23,8 +22,7 @@ class Place:
 
 
 class Access:
-    """Reads and writes vectors of ``lanes`` elements; ``mask``: the value of a mask vector, or None for whole
-    vectors."""
+    """Reads and writes vectors of ``lanes`` elements; ``mask``: the value of a mask vector, or None for whole vectors."""
 
     def __init__(self, fn, lanes, mask=None, stream_align=None):
         self.fn, self.lanes, self.mask, self.stream_align = fn, lanes, mask, stream_align
@@ -32,8 +30,7 @@ class Access:
     # -- reading --
 
     def read(self, place, wanted, index=0):
-        """The elements at ``place`` as values of type ``wanted``; index 1 reads the imaginary parts of a complex
-        operand."""
+        """The elements at ``place`` as values of type ``wanted``; index 1 reads the imaginary parts of a complex operand."""
         part = ty.part(place.stored)
         if place.offsets is None and place.letter == "s":
             raw = self._broadcast(place, part, index)

@@ -90,8 +90,7 @@ def location():
 
 
 class Folder:
-    """A checked cache folder. ``path`` is None where there is none to trust; ``writable`` turns False at the first
-    failure."""
+    """A checked cache folder. ``path`` is None where there is none to trust; ``writable`` turns False at the first failure."""
 
     def __init__(self, path):
         self.path, self.writable = path, True
@@ -163,8 +162,7 @@ class Folder:
             self.trim()
 
     def trim(self):
-        """Delete the entries not used for longest until three quarters of the limit are left; and what a killed writer
-        left."""
+        """Delete the entries not used for longest until three quarters of the limit are left; and what a killed writer left."""
         entries, now = [], time.time()
         with os.scandir(self.path) as files:
             for file in files:

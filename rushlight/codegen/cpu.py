@@ -1,5 +1,4 @@
-"""Native kernels for the CPU: the public entries. docs/internals.md ("Kernels") states what each computes and its
-signature."""
+"""Native kernels for the CPU: the public entries. docs/internals.md ("Kernels") states what each computes and its signature."""
 
 from . import cache, llvm
 from .outputs import Output, described, lowered_outputs

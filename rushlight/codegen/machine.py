@@ -13,8 +13,7 @@ from .text import LLVM_TYPE, literal, mangled, vector
 
 
 def unknown(roots, known):
-    """The nodes that ``roots`` need and that are not in ``known``, arguments first; nothing beneath a known node is
-    visited."""
+    """The nodes that ``roots`` need and that are not in ``known``, arguments first; nothing beneath a known node is visited."""
     order, seen, stack = [], set(), [(r, False) for r in reversed(roots)]
     while stack:
         node, ready = stack.pop()
@@ -30,9 +29,8 @@ def unknown(roots, known):
 class Machine:
     """Emits the nodes of a graph as operations on vectors of ``lanes`` elements.
 
-    leaf(node, *args): emits what depends on the loop around (input, load, extent, position ...) and returns its value's
-    name.
-    values: node -> name, for what is known already; it is extended.
+    leaf(node, *args): emits what depends on the loop around (input, load, extent, position ...) and returns its value's name. values: node
+    -> name, for what is known already; it is extended.
     """
 
     def __init__(self, fn, lanes, leaf, values=None):
@@ -312,8 +310,7 @@ def _lookup(m, node, index):
 
 
 def _int_quotient(m, t, a, b):
-    """The truncated quotient; 0 where b is 0, and the smallest value divided by -1 wraps: neither may stop the
-    process."""
+    """The truncated quotient; 0 where b is 0, and the smallest value divided by -1 wraps: neither may stop the process."""
     if ty.BITS[t] < 64:
         # Exact in a wider float: quotients differ from integers by more than its rounding error.
         f = "f64" if ty.BITS[t] == 32 else "f32"
@@ -388,8 +385,7 @@ def _floordiv(m, node, a, b):
 
 
 def _float_floordiv(m, t, a, b):
-    """From the exact remainder, as CPython's float_divmod does it, so that q * b + a % b stays close to a; a / b where
-    b is 0."""
+    """From the exact remainder, as CPython's float_divmod does it, so that q * b + a % b stays close to a; a / b where b is 0."""
     rest = m.op("frem", t, a, b)
     plain = m.op("fdiv", t, a, b)
     quotient = m.op("fdiv", t, m.op("fsub", t, a, rest), b)

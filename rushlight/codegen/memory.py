@@ -44,8 +44,7 @@ def storable(fn, lanes, value, type, stored):
 
 
 def cast(fn, lanes, x, source, target):
-    """``x`` converted from element type ``source`` to ``target`` with C's rules; whatever is out of range has a defined
-    result."""
+    """``x`` converted from element type ``source`` to ``target`` with C's rules; whatever is out of range has a defined result."""
     if source == target:
         return x
     if target == "b1":
@@ -87,8 +86,7 @@ def _to_bool(fn, lanes, x, source):
 
 
 def _float_to_int(fn, lanes, x, source, target):
-    """Truncate. Out of range and NaN give what x86's instructions give: the smallest i32 or i64, its low bits if
-    narrower."""
+    """Truncate. Out of range and NaN give what x86's instructions give: the smallest i32 or i64, its low bits if narrower."""
     f = LLVM_TYPE[source]
     wide = 64 if ty.BITS[target] == 64 or target == "u32" else 32
     if target == "u64":
@@ -243,8 +241,7 @@ def _narrow_format(fn, lanes, x, bits, target):
 
 
 def _narrow_scale(fn, lanes, bits):
-    """The exponent of |x| rounded to nearest, ties up; 255 stands for infinity and NaN, and for what rounds beyond
-    2**127."""
+    """The exponent of |x| rounded to nearest, ties up; 255 stands for infinity and NaN, and for what rounds beyond 2**127."""
     i32, b = vector(lanes, "i32"), vector(lanes, "i1")
     exponent = fn.emit(f"lshr {i32} {bits}, splat (i32 23)")
     exponent = fn.emit(f"and {i32} {exponent}, splat (i32 255)")

@@ -19,8 +19,7 @@ def kind_of(node):
 
 
 def slot_of(node):
-    """Which slot of its accumulator a ``reduce`` node names: stated as attr ``(kind, slot)``, else the one that holds
-    the result."""
+    """Which slot of its accumulator a ``reduce`` node names: stated as attr ``(kind, slot)``, else the one that holds the result."""
     return node.attr[1] if isinstance(node.attr, tuple) else int(node.attr in ("argmax", "argmin"))
 
 
@@ -83,8 +82,7 @@ class Reduction:
 
 
 class Accumulator:
-    """A vector of accumulators for one Reduction; or ``count`` such vectors, of which ``index`` names the one to work
-    on."""
+    """A vector of accumulators for one Reduction; or ``count`` such vectors, of which ``index`` names the one to work on."""
 
     def __init__(self, reduction, m, count=1):
         self.reduction, self.m, self.index = reduction, m, None

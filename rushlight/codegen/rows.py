@@ -7,8 +7,7 @@ from .reduction import grouped
 
 
 class Output:
-    """One output: its expressions (two for a complex one), its type in memory, and whether it has the shape of the
-    whole space."""
+    """One output: its expressions (two for a complex one), its type in memory, and whether it has the shape of the whole space."""
 
     def __init__(self, value, type, full):
         self.parts = value if isinstance(value, tuple) else (value,)

@@ -393,8 +393,7 @@ class DownColumns(Rowwise):
     # -- walks --
 
     def _accumulate(self, level, roots):
-        """One walk down the reduced space, several elements a step, so that an accumulator is loaded and stored less
-        often."""
+        """One walk down the reduced space, several elements a step, so that an accumulator is loaded and stored less often."""
         fn, weight = self.fn, self._weight(roots)
         accumulators = [Accumulator(r, self._machine(), self.TILE) for r in level]
         self._vectors(lambda t, mask: self._each(accumulators, t, Accumulator.start))

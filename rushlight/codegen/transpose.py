@@ -19,8 +19,7 @@ def block_size(size):
 
 
 class Transpose:
-    """Writes the kernel for elements of ``bits`` bits, with the ABI of a pointwise kernel of one output and one
-    input."""
+    """Writes the kernel for elements of ``bits`` bits, with the ABI of a pointwise kernel of one output and one input."""
 
     def __init__(self, bits):
         self.size = bits // 8

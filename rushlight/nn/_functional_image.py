@@ -106,8 +106,8 @@ def _interpolation(input, size, scale_factor, mode, align_corners, recompute_sca
 
 
 def _interpolate_bytes(operator, image, how):
-    """Images of bytes: computed in float32 and rounded to bytes along each dim, the last one first, as PyTorch does (its weights have
-    16 bits: a byte may differ by one)."""
+    """Images of bytes: computed in float32 and rounded to bytes along each dim, the last one first, as PyTorch does (its weights have 16
+    bits: a byte may differ by one)."""
     for along in how:
         image = operator(image.float(), along).round().clamp(0, 255).to(torch.uint8)
     return image

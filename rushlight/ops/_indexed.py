@@ -1,8 +1,7 @@
 """What the operators that read and write through indices are made of: kernels at byte offsets, and the decorator of
 in-place writes.
 
-A read or write is a loop over operands of one shape: the source (or target), which stands still along the indexed dims
-(stride 0), the
+A read or write is a loop over operands of one shape: the source (or target), which stands still along the indexed dims (stride 0), the
 offsets of the indices, which stand still along the others, and the result (or the values).
 """
 
@@ -65,8 +64,7 @@ read = core.read
 
 
 def write(kind, target, values, offsets):
-    """Combines ``target``'s elements at ``offsets`` with ``values`` (views of one shape): 'set', 'add', 'mul', 'max',
-    'min', 'or'."""
+    """Combines ``target``'s elements at ``offsets`` with ``values`` (views of one shape): 'set', 'add', 'mul', 'max', 'min', 'or'."""
     if kind == "set" or kind == "add":
         core.run_ordered(kind, False, target, values, offsets)
     else:
@@ -79,10 +77,8 @@ def write(kind, target, values, offsets):
 def writing(**options):
     """Defines an operator by its in-place form: the function overwrites its first parameter.
 
-    From it come ``name_`` and, on a copy, ``name``. differentiable: names of the tensor parameters that get gradients,
-    the first among them;
-    ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for
-    ``original``, the first
+    From it come ``name_`` and, on a copy, ``name``. differentiable: names of the tensor parameters that get gradients, the first among
+    them; ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for ``original``, the first
     parameter's value before the write. batch: as for ``library``.
     """
     return lambda function: _writing(function, **options)

@@ -28,8 +28,7 @@ def _check_index(name, input, index, other):
 
 
 def _elements(input, dim, index):
-    """(input, offsets) as views of ``index``'s shape: element i of the result is ``input`` at ``index[i]`` along
-    ``dim``."""
+    """(input, offsets) as views of ``index``'s shape: element i of the result is ``input`` at ``index[i]`` along ``dim``."""
     sizes = tuple(index.shape)
     if input.ndim != index.ndim:
         input, index = (shape.reshape(t, (-1,)) if t.ndim == 0 else t for t in (input, index))
@@ -322,8 +321,7 @@ def _(grad, dim, index, src, reduce, include_self, original, result, needs, shap
 
 
 def _grad_of_product(grad, dim, index, src, include_self, original, result):
-    """Each factor's gradient is grad times the product of the others: of those that are not zero, if they are all
-    that is left."""
+    """Each factor's gradient is grad times the product of the others: of those that are not zero, if they are all that is left."""
     own_zero, zero = arithmetic.eq(original, 0), arithmetic.eq(src, 0)
     zeros = _scatter_reduce(shape.cast(own_zero, _int64), dim, index, shape.cast(zero, _int64), "sum", include_self)
     filled, factors = arithmetic.masked_fill(original, own_zero, 1), arithmetic.masked_fill(src, zero, 1)
@@ -466,8 +464,7 @@ def _(grad, index, accumulate, needs, shapes):
 
 @composite
 def take_along_dim(input, indices, dim=None):
-    """gather with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the
-    flattened tensor."""
+    """gather with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the flattened tensor."""
     if indices.dtype is not _int64:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {title(indices)}")
     if dim is None:

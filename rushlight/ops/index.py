@@ -1,5 +1,4 @@
-"""Operators that take whole slices along one dim by a vector of indices: index_select, index_add and their
-relatives."""
+"""Operators that take whole slices along one dim by a vector of indices: index_select, index_add and their relatives."""
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
@@ -209,8 +208,7 @@ def _(grad, dim, index, needs, shapes):
 
 @writing(differentiable="input value")
 def index_fill(input, dim, index, value):
-    """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled
-    with ``value``."""
+    """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``."""
     check_tensor("index_fill", "index", 2, index)
     dim = _wrap(dim, input.ndim)
     if index.dtype is not _int64:

@@ -43,8 +43,8 @@ def _qr(A, mode):
 
 @_qr.backward_of
 def _(grads, A, mode, results):
-    """Walter and Lehmann, "Algorithmic differentiation of linear algebra functions" (2012), section 3; a wide A = Q [R1 R2] is
-    split into the square part and R2 = Q^H A2."""
+    """Walter and Lehmann, "Algorithmic differentiation of linear algebra functions" (2012), section 3; a wide A = Q [R1 R2] is split into
+    the square part and R2 = Q^H A2."""
     Q, R = results
     m, n = A.shape[-2:]
     if mode == "r":

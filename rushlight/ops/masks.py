@@ -204,8 +204,7 @@ def _(grad, mask, needs, shapes):
 
 @composite(where="function method inplace")
 def masked_scatter(input, mask, source):
-    """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major
-    order."""
+    """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major order."""
     check_tensor("masked_scatter", "mask", 2, mask)
     if mask.shape != input.shape:
         input = shape.expand(input, joining.common_shape(mask.shape, input.shape))

@@ -166,8 +166,7 @@ def _(grad, repeats, shapes):
 
 @composite(where="method")
 def repeat(input, *repeats):
-    """A copy with the tensor laid out ``repeats[d]`` times along each dim; more numbers than dims make new leading
-    dims."""
+    """A copy with the tensor laid out ``repeats[d]`` times along each dim; more numbers than dims make new leading dims."""
     if not repeats:
         raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
     repeats = _ints(repeats)

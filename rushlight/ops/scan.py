@@ -98,8 +98,7 @@ _cumprod.quick = core.quick["cumprod"]
 
 @_cumprod.backward_of
 def _(grad, input, dim, result):
-    # d out[j] / d x[k] is the product of all x[i], i <= j, but x[k]: those before k times those after it. No division,
-    # so zeros do no harm.
+    # d out[j] / d x[k] is the product of all x[i], i <= j, but x[k]: those before k times those after it. No division, so zeros do no harm.
     if input.ndim == 0:
         return grad
     x = shape.cast(input, grad.dtype).conj() if grad.is_complex() else shape.cast(input, grad.dtype)

@@ -1,10 +1,8 @@
 """Subscripts with index tensors, masks and sequences: ``x[key]`` and ``x[key] = value`` in all of NumPy's forms, and
 index_put.
 
-A key is taken apart from left to right: ints, slices, None, Ellipsis and bools are views; what remains is a list with
-an index tensor
-or None for each dim. The index tensors are broadcast together; their dims come where the first stood if all stood side
-by side, else first.
+A key is taken apart from left to right: ints, slices, None, Ellipsis and bools are views; what remains is a list with an index tensor or
+None for each dim. The index tensors are broadcast together; their dims come where the first stood if all stood side by side, else first.
 """
 
 import warnings
@@ -125,8 +123,7 @@ def _sliced(view, dim, k):
 
 
 def _list_key(key):
-    """A list as a key: it stands for a tuple if it holds slices, tensors or sequences, else it is one array of
-    indices."""
+    """A list as a key: it stands for a tuple if it holds slices, tensors or sequences, else it is one array of indices."""
     if len(key) < 32 and any(k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, Tensor)) for k in key):
         warnings.warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of "
@@ -192,8 +189,7 @@ def _joined(parts):
 
 @library(where="", differentiable="input", label="Index")
 def index(input, indices):
-    """``input`` at index tensors, one (or None) for each leading dim: what remains of ``input[key]`` when the views
-    are taken."""
+    """``input`` at index tensors, one (or None) for each leading dim: what remains of ``input[key]`` when the views are taken."""
     return core.read(*_locate(core.plain(input), indices))
 
 
@@ -294,8 +290,7 @@ def _setitem(input, key, value):
 
 
 def _value(value, input):
-    """A value to be written, as a tensor of the input's dtype: Python and NumPy numbers; sequences are refused, as in
-    PyTorch."""
+    """A value to be written, as a tensor of the input's dtype: Python and NumPy numbers; sequences are refused, as in PyTorch."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
     if not isinstance(value, (int, float, complex)):

@@ -56,8 +56,8 @@ triu = _triangle(
 
 @composite
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the
-    main one), zeros elsewhere."""
+    """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the main one), zeros
+    elsewhere."""
     rank = input.ndim + 1
     first, second = _wrap(dim1, rank), _wrap(dim2, rank)
     if first == second:

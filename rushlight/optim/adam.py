@@ -37,8 +37,8 @@ class Adam(RuleOptimizer):
 
     @staticmethod
     def rule(p, g, m, v, v_max=None, *, rate, share1, beta2, share2, eps, weight_decay, keep, root):
-        """One step. Shares are 1 - beta; ``rate`` and ``root`` are lr / (1 - beta1**step) and sqrt(1 - beta2**step); ``keep`` is
-        1 - lr * weight_decay if the decay is decoupled, else 0."""
+        """One step. Shares are 1 - beta; ``rate`` and ``root`` are lr / (1 - beta1**step) and sqrt(1 - beta2**step); ``keep`` is 1 - lr *
+        weight_decay if the decay is decoupled, else 0."""
         if keep != 0:
             p = p * keep
         if weight_decay != 0:

@@ -253,8 +253,8 @@ class Optimizer:
         return result
 
     def load_state_dict(self, state_dict):
-        """Takes back what ``state_dict`` gave: the options of every group, and the state, cast to each parameter's dtype and
-        device. Raises ValueError if the groups do not match."""
+        """Takes back what ``state_dict`` gave: the options of every group, and the state, cast to each parameter's dtype and device. Raises
+        ValueError if the groups do not match."""
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             replacement = hook(self, state_dict)

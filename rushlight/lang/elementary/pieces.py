@@ -35,8 +35,8 @@ def _single(value):
 
 
 def _interpolated(function, centre, half, n=DEGREE + 1):
-    """Coefficients of the polynomial through ``function(centre + r)`` at the Chebyshev nodes of |r| <= half, lowest degree first:
-    Newton's divided differences, multiplied out."""
+    """Coefficients of the polynomial through ``function(centre + r)`` at the Chebyshev nodes of |r| <= half, lowest degree first: Newton's
+    divided differences, multiplied out."""
     nodes = [half * math.cos(math.pi * (k + 0.5) / n) for k in range(n)]
     differences = [function(centre + r) for r in nodes]
     for step in range(1, n):

@@ -370,7 +370,6 @@ def _start_pool(loader, base_seed, threads):
     context = loader.multiprocessing_context
     if context is None:
         chosen = multiprocessing.get_start_method(allow_none=True)
-        # Programs without an ``if __name__ == "__main__"`` can only be forked; our own threads do not survive a fork
-        # by design.
+        # Programs without an ``if __name__ == "__main__"`` can only be forked; our own threads do not survive a fork by design.
         context = multiprocessing.get_context(chosen or ("fork" if sys.platform == "linux" else None))
     return ProcessPool(job, context)
