@@ -1,11 +1,11 @@
 # cython: language_level=3
 """Convolutions that read their windows where they lie, in a copy of the input that has its padding; conv.pyx packs windows.
 
-In the copy, every step of the window is 1: there is an image for each residue of the input's places that a window meets, and all are
-shifted so that the first place of the output reads the first element. Then the elements that one place of the window meets, pixel after
-pixel, follow each other, and a row of the product's right operand is known by its offset. The ends of rows, where no window begins,
-are multiplied for nothing: columns of the product that are not stored. Packing costs as much as some ten output channels, so
-that few of them are better off here.
+Each task copies the rows of the input that its pixels need. In the copy, every step of the window is 1: there is an image for each residue of
+the input's places that a window meets, and all are shifted so that the first pixel's window begins at the first element. Then the elements
+that one place of the window meets, pixel after pixel, follow each other, and a row of the product's right operand is known by its
+offset. The ends of rows, where no window begins, are multiplied for nothing: columns of the product that are not stored. Packing
+costs as much as some ten output channels, so that few of them are better off here.
 
 It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel of codegen/gemm.py.
 """
@@ -18,10 +18,10 @@ from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport num_threads, parallel_for
 
 cdef enum:
-    TILE_PANELS = 8      # most panels of pixels in a task
+    TILE_PANELS = 32     # most panels of pixels in a task: it copies the rows around its own, too
     TILE_BYTES = 524288  # of sums in a task
     LINE = 64            # bytes
-    COPY_BYTES = 65536   # worth handing to another thread
+    PACK_BYTES = 65536   # worth handing to another thread
     MAX_PHASES = 64      # residues of a step
 
 include "conv_tasks.pxi"
@@ -31,9 +31,9 @@ MOST_RESIDUES = MAX_PHASES
 cdef struct Axis:  # a dim of the image
     int64_t size     # of the input
     int64_t places   # of the output
-    int64_t wide     # of the copy
+    int64_t wide     # steps from the first place that a tap reads, for the first pixel, to the last one for the last
     int64_t step
-    int64_t low      # the copy's first element is the input's ``low * step`` plus the residue
+    int64_t low      # the first of them, in steps; beside it the residue
     int64_t phases   # residues
     int64_t* phase
 
@@ -47,9 +47,9 @@ cdef struct Call:
     int64_t outputs      # channels of the output, in a group
     Axis[3] axes
     char* input
-    char* copy           # (N, phases along z, y and x, channels, *wide)
-    int64_t image        # bytes of its image
-    int64_t plane        # and of a channel's plane
+    int64_t[3] held      # size of a task's copy: (phases along z, y and x, channels of a group, *held)
+    int64_t plane        # bytes of a channel in it
+    int64_t copied       # and of all
     int64_t* offsets     # of the rows, a row for each element of k
     char* weight         # (groups, outputs, k), row-major
     char* bias           # or NULL
@@ -79,30 +79,23 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple steps,
     cdef Call p
     cdef int64_t[3][MAX_PHASES] phases
     cdef int d
-    p.itemsize, p.groups, p.channels, p.outputs = ITEMSIZE[input.code], groups, input.sizes[1], out.sizes[1] // groups
+    p.itemsize, p.groups, p.channels, p.outputs = ITEMSIZE[input.code], groups, input.sizes[1] // groups, out.sizes[1] // groups
     _set_factors(&p.factors, input.code, bias is not None)
-    p.plane, p.image = p.itemsize, input.sizes[1]
     for d in range(3):
         _describe(&p.axes[d], input.sizes[2 + d], out.sizes[2 + d], steps[d], layout[d], phases[d])
-        p.plane *= p.axes[d].wide
-        p.image *= p.axes[d].phases
-    p.image *= p.plane
-    cdef int64_t all = (p.axes[1].places - 1) * p.axes[2].wide + p.axes[2].places, task
+    cdef int64_t all = (p.axes[1].places - 1) * p.axes[2].wide + p.axes[2].places
     p.kernels = gemm.kernels_for(input.code, p.outputs, all)
     p.units, p.panels, p.panels_a = weight.count // weight.sizes[0], _panels(all, p.kernels.columns), _panels(p.outputs, p.kernels.rows)
     p.panel_a = (p.units + p.kernels.whole) * p.kernels.rows * p.kernels.unit
     p.input, p.weight, p.output, p.bias = input.address, weight.address, out.address, bias.address if bias is not None else NULL
-    cdef int64_t beyond = p.kernels.columns * p.itemsize  # what the last panel reads and nobody uses
-    cdef Storage copy = allocate(input.sizes[0] * p.image + beyond), table = allocate(p.units * 8)
-    cdef Storage packed = allocate(groups * p.panels_a * p.panel_a), memory = _prepare(&p.slots, _choose_tile(&p, input.sizes[0]))
-    p.copy, p.offsets, p.packed = <char*>copy.address, <int64_t*>table.address, <char*>packed.address
-    memset(p.copy + input.sizes[0] * p.image, 0, beyond)
-    _find_offsets(&p, layout, p.channels // groups)
-    task = p.tile * p.kernels.columns * p.outputs * p.units
+    cdef Storage memory = _prepare(&p.slots, _choose_tile(&p, input.sizes[0]))
+    cdef Storage packed = allocate(groups * p.panels_a * p.panel_a), table = allocate(p.units * 8)
+    p.offsets, p.packed = <int64_t*>table.address, <char*>packed.address
+    _find_offsets(&p, layout)
     with nogil:
-        parallel_for(_copy_planes, &p, 0, input.sizes[0] * p.image // p.plane, COPY_BYTES // p.plane + 1)
-        parallel_for(_pack_weights, &p, 0, groups * p.panels_a, COPY_BYTES // p.panel_a + 1)
-        parallel_for(_run_tiles, &p, 0, groups * out.sizes[0] * p.axes[0].places * p.tiles, _worth(task))
+        parallel_for(_pack_weights, &p, 0, groups * p.panels_a, PACK_BYTES // p.panel_a + 1)
+        parallel_for(_run_tiles, &p, 0, groups * out.sizes[0] * p.axes[0].places * p.tiles,
+                     _worth(p.tile * p.kernels.columns * p.outputs * p.units))
 
 
 cdef int _describe(Axis* axis, int64_t size, int64_t places, int64_t step, tuple layout, int64_t* phases) except -1:
@@ -114,24 +107,30 @@ cdef int _describe(Axis* axis, int64_t size, int64_t places, int64_t step, tuple
 
 
 cdef int64_t _choose_tile(Call* p, int64_t images) noexcept:
-    """Sets the panels of a task; returns the bytes that it needs."""
-    cdef int64_t side = p.panels_a * p.kernels.rows * p.kernels.columns * p.kernels.sum, planes = images * p.axes[0].places * p.groups
+    """Sets the panels of a task and the size of its copy; returns the bytes that it needs."""
+    cdef Axis* axes = p.axes
+    cdef int64_t side = p.panels_a * p.kernels.rows * p.kernels.columns * p.kernels.sum, planes = images * axes[0].places * p.groups
     p.tile = max(<int64_t>1, min(<int64_t>TILE_PANELS, TILE_BYTES // side))
     while p.tile > 1 and planes * _panels(p.panels, p.tile) < FEW_TASKS:
         p.tile = (p.tile + 1) // 2
     p.tiles = _panels(p.panels, p.tile)
-    return p.tile * side + 2 * LINE
+    p.held[0], p.held[2] = axes[0].wide - axes[0].places + 1, axes[2].wide
+    # The first pixel lies anywhere in its row.
+    p.held[1] = (axes[2].wide - 1 + p.tile * p.kernels.columns - 1) // axes[2].wide + 1 + axes[1].wide - axes[1].places
+    p.plane = p.held[0] * p.held[1] * p.held[2] * p.itemsize
+    p.copied = axes[0].phases * axes[1].phases * axes[2].phases * p.channels * p.plane
+    return p.tile * side + p.copied + axes[2].wide * p.itemsize + 3 * LINE
 
 
-cdef int _find_offsets(Call* p, tuple layout, int64_t channels) except -1:
-    """A row for each tap and, within it, each channel of a group."""
+cdef int _find_offsets(Call* p, tuple layout) except -1:
+    """A row for each tap and, within it, each channel."""
     cdef int64_t phase, shift, channel, k = 0
     for z in layout[0][3]:
         for y in layout[1][3]:
             for x in layout[2][3]:
                 phase = (<int64_t>z[0] * p.axes[1].phases + <int64_t>y[0]) * p.axes[2].phases + <int64_t>x[0]
-                shift = (<int64_t>z[1] * p.axes[1].wide + <int64_t>y[1]) * p.axes[2].wide + <int64_t>x[1]
-                for channel in range(channels):
+                shift = (<int64_t>z[1] * p.held[1] + <int64_t>y[1]) * p.held[2] + <int64_t>x[1]
+                for channel in range(p.channels):
                     p.offsets[k] = (phase * p.channels + channel) * p.plane + shift * p.itemsize
                     k += 1
     return 0
@@ -139,29 +138,26 @@ cdef int _find_offsets(Call* p, tuple layout, int64_t channels) except -1:
 
 # -- the copy --
 
-cdef void _copy_planes(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Call* p = <Call*>context
+cdef void _copy_rows(Call* p, char* channels, int64_t place_z, int64_t place_y, char* out) noexcept nogil:
+    """What the windows read from the output's row ``place_y`` of plane ``place_z`` on. ``channels``: of the input, the group's first."""
     cdef Axis* axes = p.axes
-    cdef int64_t i, rest, z, y, row = axes[2].wide * p.itemsize, from_z, from_y
-    cdef int64_t[3] phase
+    cdef int64_t i, z, y, row = axes[2].size * p.itemsize, from_z, from_y, phase_x, phase_y, phase_z
     cdef char* plane
-    cdef char* out
-    for i in range(begin, end):
-        rest = i // p.channels
-        phase[2], rest = axes[2].phase[rest % axes[2].phases], rest // axes[2].phases
-        phase[1], rest = axes[1].phase[rest % axes[1].phases], rest // axes[1].phases
-        phase[0], rest = axes[0].phase[rest % axes[0].phases], rest // axes[0].phases
-        plane = p.input + (rest * p.channels + i % p.channels) * axes[0].size * axes[1].size * axes[2].size * p.itemsize
-        out = p.copy + i * p.plane
-        for z in range(axes[0].wide):
-            from_z = (z + axes[0].low) * axes[0].step + phase[0]
-            for y in range(axes[1].wide):
-                from_y = (y + axes[1].low) * axes[1].step + phase[1]
+    for i in range(p.copied // p.plane):
+        plane = channels + i % p.channels * axes[0].size * axes[1].size * row
+        phase_x = axes[2].phase[i // p.channels % axes[2].phases]
+        phase_y = axes[1].phase[i // (p.channels * axes[2].phases) % axes[1].phases]
+        phase_z = axes[0].phase[i // (p.channels * axes[2].phases * axes[1].phases)]
+        for z in range(p.held[0]):
+            from_z = (place_z + z + axes[0].low) * axes[0].step + phase_z
+            for y in range(p.held[1]):
+                from_y = (place_y + y + axes[1].low) * axes[1].step + phase_y
                 if 0 <= from_z < axes[0].size and 0 <= from_y < axes[1].size:
-                    _copy_row(&axes[2], plane + (from_z * axes[1].size + from_y) * axes[2].size * p.itemsize, phase[2], out, p.itemsize)
+                    _copy_row(&axes[2], plane + (from_z * axes[1].size + from_y) * row, phase_x, out, p.itemsize)
                 else:
-                    memset(out, 0, row)
-                out += row
+                    memset(out, 0, p.held[2] * p.itemsize)
+                out += p.held[2] * p.itemsize
+    memset(out, 0, axes[2].wide * p.itemsize + LINE)  # where the last panel reads what nobody uses
 
 
 cdef void _copy_row(Axis* axis, char* row, int64_t phase, char* out, int64_t itemsize) noexcept nogil:
@@ -209,11 +205,11 @@ cdef void _run_tile(Call* p, int64_t group, int64_t plane, int64_t first, int64_
     cdef const Kernels* kernels = p.kernels
     cdef Axis* axes = p.axes
     cdef int64_t image = plane // axes[0].places, z = plane % axes[0].places, stride = panels * kernels.columns * kernels.sum
-    cdef char* sums = <char*>((<size_t>memory + LINE - 1) & ~<size_t>(LINE - 1))
-    cdef char* pixels = p.copy + image * p.image + group * (p.channels // p.groups) * p.plane
-    pixels += (z * axes[1].wide * axes[2].wide + first * kernels.columns) * p.itemsize
-    _multiply(p, p.packed + group * p.panels_a * p.panel_a, pixels, panels, sums, stride)
     cdef int64_t lane = first * kernels.columns, end = lane + panels * kernels.columns, y = lane // axes[2].wide, here, stop
+    cdef char* sums = <char*>((<size_t>memory + LINE - 1) & ~<size_t>(LINE - 1))
+    cdef char* copy = sums + p.panels_a * kernels.rows * stride + LINE
+    _copy_rows(p, p.input + (image * p.groups + group) * p.channels * axes[0].size * axes[1].size * axes[2].size * p.itemsize, z, y, copy)
+    _multiply(p, p.packed + group * p.panels_a * p.panel_a, copy + (lane - y * axes[2].wide) * p.itemsize, panels, sums, stride)
     cdef int64_t all = axes[0].places * axes[1].places * axes[2].places
     cdef char* out = p.output + ((image * p.groups + group) * p.outputs * all + z * axes[1].places * axes[2].places) * p.itemsize
     while y < axes[1].places and y * axes[2].wide < end:  # row by row
