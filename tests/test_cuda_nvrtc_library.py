@@ -10,7 +10,7 @@ pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC isn't installed")
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 ENTRIES = {
     "product.cu": "product<f32,f32,f32,OnThreads<f32,4>> product<c128,c128,c128,OnThreads<c128,2>> product<bf16,bf16,f32,OnTensorCores> "
-                  "product<f32,f32,f32,OnTensorCores> add_parts<f32,f32>",
+                  "product<f32,f32,f32,OnTensorCores> add_parts<f32,f32> spread<bf16>",
     "conv.cu": "correlate<f32,f32,OnThreads<f32,4>> weights<bf16,f32,OnTensorCores> weights<f64,f64,OnThreads<f64,2>>",
     "attention.cu": "forward<bf16,64,false> forward<f16,128,false> forward<f16,128,true> gradient<bf16,64,true> gradient<bf16,128,true> "
                     "gradient<f16,128,false>",

@@ -39,13 +39,16 @@ def test_product(type, how, tolerance, order):
             a, b, c = draw(type, *((k, m) if left else (m, k))), draw(type, *((n, k) if right else (k, n))), draw(type, m, n)
             a, b, c = (to_bf16(x) if type == "bf16" else x for x in (a, b, c))
             wide = [from_bf16(x) if type == "bf16" else x for x in (a, b, c)]
-            want = 2 * ((wide[0].T if left else wide[0]) @ (wide[1].T if right else wide[1])) + wide[2]
+            made = 2 * ((wide[0].T if left else wide[0]) @ (wide[1].T if right else wide[1]))
             (a_row, a_column), (b_row, b_column) = strides(a, left), strides(b, right)
             grid = -(-m // side) * -(-n // side)
-            run(product, f"product<{type},{type},{sum},{how}>", grid, order, a=a, b=b, c=c, m=m, n=n, k=k, batch=1, parts=1,
-                stretch=64, a_row=a_row, a_column=a_column, b_row=b_row, b_column=b_column, c_row=n, alpha_re=2.0, beta_re=1.0)  # fmt: skip
-            got = from_bf16(c) if type == "bf16" else c
-            assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
+            for added_row, want in ((0, made + wide[2][0]), (n, made + wide[2])):  # a row for all, and what the result's memory holds
+                out = c if added_row else np.zeros_like(c)
+                run(product, f"product<{type},{type},{sum},{how}>", grid, order, a=a, b=b, c=out, added=c, m=m, n=n, k=k, batch=1, parts=1,
+                    stretch=64, a_row=a_row, a_column=a_column, b_row=b_row, b_column=b_column, c_row=n, added_row=added_row, alpha_re=2.0,
+                    beta_re=1.0)  # fmt: skip
+                got = from_bf16(out) if type == "bf16" else out
+                assert np.abs(got - want).max() <= tolerance * np.abs(want).max()
 
 
 def test_stretches_of_k_add_up():
@@ -54,8 +57,14 @@ def test_stretches_of_k_add_up():
     want = a @ b + c
     run(product, "product<f32,f32,f32,OnThreads<f32,2>>", (1, 3, 1), a=a, b=b, c=partial, m=m, n=n, k=k, batch=1, parts=3, stretch=128,
         a_row=k, a_column=1, b_row=n, b_column=1, c_row=n, c_part=m * n, alpha_re=1.0)  # fmt: skip
-    run(product, "add_parts<f32,f32>", 1, a=partial, c=c, m=m, n=n, batch=1, parts=3, c_row=n, beta_re=1.0)
+    run(product, "add_parts<f32,f32>", 1, a=partial, c=c, added=c, m=m, n=n, batch=1, parts=3, c_row=n, added_row=n, beta_re=1.0)
     np.testing.assert_allclose(c, want, rtol=1e-5, atol=1e-5)
+
+
+def test_an_addend_is_spread_over_the_results():
+    rows, c = draw("f32", 3, 6), np.zeros((3, 5, 6), np.float32)
+    run(product, "spread<f32>", 1, added=rows, c=c, m=5, n=6, batch=3, c_row=6, c_batch=30, added_row=0, added_batch=6)
+    np.testing.assert_array_equal(c, np.broadcast_to(rows[:, None], c.shape))
 
 
 CONVOLUTIONS = {  # images, channels, outputs, groups, size, window, stride, padding, dilation

@@ -139,7 +139,7 @@ cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t bat
     if batch == 0 or x.rows == 0 or y.columns == 0:
         return 0
     if x.place:
-        return _product_on_gpu(code, c, c_row, c_batch, batch, x, y, alpha, beta)
+        return _product_on_gpu(code, c, c_row, c_batch, batch, x, y, added, alpha, beta)
     if _packs(code, x, y):
         return _packed(code, c, c_row, c_batch, batch, x, y, added, alpha, beta)
     if work < 20000.0:  # a microsecond: not worth letting other Python threads in
@@ -150,11 +150,16 @@ cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t bat
     return 0
 
 
-cdef int _product_on_gpu(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, double complex alpha,
-                         double complex beta) except -1:
+cdef int _product_on_gpu(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, Tensor added,
+                         double complex alpha, double complex beta) except -1:
+    cdef char* from_where = c
+    cdef int64_t row = c_row, distance = c_batch
+    if added is not None:
+        from_where, row, distance = added.address, added.strides[added.ndim - 2], added.strides[0] if added.ndim == 3 else 0
     on_gpu["matmul.product"](x.place, code, (x.rows, y.columns, x.columns, batch), <size_t>x.data,
                              (x.row, x.column, x.batch, x.conjugated),
-                             <size_t>y.data, (y.row, y.column, y.batch, y.conjugated), <size_t>c, (c_row, c_batch), alpha, beta)
+                             <size_t>y.data, (y.row, y.column, y.batch, y.conjugated), <size_t>c, (c_row, c_batch), alpha, beta,
+                             <size_t>from_where, (row, distance))
     return 0
 
 
@@ -281,12 +286,19 @@ cdef int _check_dtype(int code, int ndim) except -1:
 cdef Tensor _addend(Tensor out, Tensor added, Operand* x, Operand* y):
     """``added``, broadcast, if the product that makes ``out`` can read it where it is; else None, and out holds it."""
     cdef Tensor wide
-    if out.ndim < 4 and _packs(out.code, x, y) and added.code == out.code and not added.flags & (CONJ | NEG):
+    if out.ndim < 4 and _adds(out.code, x, y, added):
         wide = expand(alias(added), out.ndim, out.sizes)
-        if wide.strides[out.ndim - 1] <= 1 and x.rows > 1 and y.columns > 1:
+        if (wide.strides[out.ndim - 1] == 1 or (wide.strides[out.ndim - 1] == 0 and not x.place)) and x.rows > 1 and y.columns > 1:
             return wide
     _fill(out, added)
     return None
+
+
+cdef inline bint _adds(int code, Operand* x, Operand* y, Tensor added) except -1:
+    """Do the kernels of a product add what lies elsewhere than their result?"""
+    if added.code != code or added.flags & (CONJ | NEG):
+        return False
+    return added.place == x.place if x.place else _packs(code, x, y)
 
 
 cdef int _fill(Tensor out, Tensor added) except -1:

@@ -354,8 +354,8 @@ cdef Tensor _bias_of_rows(Tensor out, Tensor bias, Operand* x, Operand* y):
     """The same as _addend, for a bias (out features) and an out of any rank, whose rows are the product's."""
     cdef int64_t[2] sizes
     cdef Tensor wide
-    if (x.rows > 1 and bias.ndim == 1 and bias.sizes[0] == y.columns > 1 and bias.strides[0] <= 1 and not bias.flags & (CONJ | NEG)
-            and _packs(out.code, x, y)):
+    if (x.rows > 1 and bias.ndim == 1 and bias.sizes[0] == y.columns > 1 and (bias.strides[0] == 1 or (bias.strides[0] == 0 and not x.place))
+            and _adds(out.code, x, y, bias)):
         sizes[0], sizes[1] = x.rows, y.columns
         return expand(alias(bias), 2, sizes)
     _fill(out, bias)

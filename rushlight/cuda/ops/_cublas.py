@@ -16,6 +16,7 @@ WORKSPACE = 32 << 20
 # The numbers of cublasComputeType_t and cudaDataType_t: name -> (compute type, data type, type of alpha and beta).
 _TYPES = {"f32": (68, 0, 0), "f64": (70, 1, 1), "f16": (68, 2, 0), "bf16": (68, 14, 0), "c64": (68, 4, 4), "c128": (70, 5, 5)}
 _TF32 = 77
+_BIAS = 4  # of cublasLtEpilogue_t: adds one number to each row of a column-major result, to each column of ours
 _NUMBERS = {0: ctypes.c_float, 1: ctypes.c_double}
 _library = None  # the bindings, or False where there are none
 _handles = {}
@@ -71,16 +72,19 @@ def _set(function, what, attribute, value):
 class _Plan:
     """All of one kind of product that does not change from call to call."""
 
-    def __init__(self, place, type, extents, a, b, c, tf32, alignments):
+    def __init__(self, place, type, extents, a, b, c, added, biased, tf32, alignments):
         library = _library
         m, n, k, batch = extents
         compute, data, scale = _TYPES[type]
         self.left, self.right = _Matrix(k, n, *b, batch, data), _Matrix(m, k, *a, batch, data)
         self.out = _layout(n, m, c[0], c[1], batch, data)
+        self.added, self.biased = self.out if biased else _layout(n, m, added[0], added[1], batch, data), biased
         self.operation = library.matmul_desc_create(_TF32 if tf32 else compute, scale)
         for attribute, operand in (("TRANSA", self.left), ("TRANSB", self.right)):
             value = ctypes.c_int32(int(operand.transposed))
             _set(library.matmul_desc_set_attribute, self.operation, getattr(library.MatmulDescAttribute, attribute), value)
+        if biased:
+            _set(library.matmul_desc_set_attribute, self.operation, library.MatmulDescAttribute.EPILOGUE, ctypes.c_int32(_BIAS))
         self.factors = (_NUMBERS[scale % 4] * 4)()
         self.algorithm = self._best(place, alignments)
 
@@ -89,13 +93,13 @@ class _Plan:
         library = _library
         preference, wanted = library.matmul_preference_create(), library.MatmulPreferenceAttribute
         _set(library.matmul_preference_set_attribute, preference, wanted.MAX_WORKSPACE_BYTES, ctypes.c_uint64(WORKSPACE))
-        for letter, bytes in zip("ABCD", (alignments[1], alignments[0], alignments[2], alignments[2])):
+        for letter, bytes in zip("ABCD", (alignments[1], alignments[0], alignments[2 if self.biased else 3], alignments[2])):
             attribute = getattr(wanted, f"MIN_ALIGNMENT_{letter}_BYTES")
             _set(library.matmul_preference_set_attribute, preference, attribute, ctypes.c_uint32(bytes))
         found, result = ctypes.c_int32(0), (ctypes.c_uint64 * 16)()  # cublasLtMatmulHeuristicResult_t: the algorithm first
         try:
             library.matmul_algo_get_heuristic(
-                _handle(place), self.operation, self.left.layout, self.right.layout, self.out, self.out, preference, 1,
+                _handle(place), self.operation, self.left.layout, self.right.layout, self.added, self.out, preference, 1,
                 ctypes.addressof(result), ctypes.addressof(found),
             )  # fmt: skip
         except library.cuBLASLtError:
@@ -104,13 +108,16 @@ class _Plan:
             library.matmul_preference_destroy(preference)
         return result if found.value else None
 
-    def run(self, place, a, b, c, alpha, beta):
+    def run(self, place, a, b, c, alpha, beta, added):
+        if self.biased:
+            _set(_library.matmul_desc_set_attribute, self.operation, _library.MatmulDescAttribute.BIAS_POINTER, ctypes.c_uint64(added))
+            added, beta = c, 0j
         stream = _device.stream_of(place - 1)
         self.factors[0], self.factors[1], self.factors[2], self.factors[3] = alpha.real, alpha.imag, beta.real, beta.imag
         address, size = ctypes.addressof(self.factors), ctypes.sizeof(self.factors) // 4
         _library.matmul(
-            _handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, c, self.out, c,
-            self.out, ctypes.addressof(self.algorithm), _workspace(place, stream), WORKSPACE, stream,
+            _handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, added, self.added,
+            c, self.out, ctypes.addressof(self.algorithm), _workspace(place, stream), WORKSPACE, stream,
         )  # fmt: skip
 
 
@@ -138,13 +145,23 @@ def _alignment(address):
     return min(256, address & -address)
 
 
-def product(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, tf32):
+def computes(type, a_strides, b_strides):
+    """Is a product cublasLt's, as far as dtype and conjugation say?"""
+    return type in _TYPES and not a_strides[3] and not b_strides[3] and bool(available())
+
+
+def product(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides, tf32):
     """As ``matmul.product``; False where cublasLt is not there or does not compute this product."""
-    if type not in _TYPES or a_strides[3] or b_strides[3] or not available():
+    if not computes(type, a_strides, b_strides):
         return False
-    alignments = _alignment(a), _alignment(b), _alignment(c)
-    plan = _plan(place, type, extents, a_strides[:3], b_strides[:3], c_strides, tf32, alignments)
+    biased = added != c and added_strides[0] == 0 and bool(beta)
+    if biased and (beta != 1 or extents[3] > 1 or type in ("c64", "c128") or added % 16):
+        return False
+    if not biased and added_strides[0] < extents[1]:  # rows that overlap
+        return False
+    alignments = _alignment(a), _alignment(b), _alignment(c), _alignment(added)
+    plan = _plan(place, type, extents, a_strides[:3], b_strides[:3], c_strides, added_strides, biased, tf32, alignments)
     if plan is None:
         return False
-    plan.run(place, a, b, c, alpha, beta)
+    plan.run(place, a, b, c, alpha, beta, added)
     return True

@@ -8,8 +8,8 @@ from ._family import META, Family, blocks, type_name
 
 _product = Family(
     "product.cu",
-    "P a, P b, P c, q m, q n, q k, q batch, q parts, q stretch, q a_row, q a_column, q a_batch, q b_row, q b_column, q b_batch, "
-    "q c_row, q c_batch, q c_part, q conjugate_a, q conjugate_b, d alpha_re, d alpha_im, d beta_re, d beta_im",
+    "P a, P b, P c, P added, q m, q n, q k, q batch, q parts, q stretch, q a_row, q a_column, q a_batch, q b_row, q b_column, q b_batch, "
+    "q c_row, q c_batch, q c_part, q added_row, q added_batch, q conjugate_a, q conjugate_b, d alpha_re, d alpha_im, d beta_re, d beta_im",
 )
 _SUMS = {"f16": "f32", "bf16": "f32", "u8": "i32", "i8": "i32", "i16": "i32", "u16": "i32"}
 DTYPES = {"i32": "int32", "i64": "int64", "f32": "float32", "f64": "float64", "c64": "complex64", "c128": "complex128"}
@@ -53,32 +53,40 @@ def cut(tiles, k, unit=64):
 
 
 @for_core
-def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta):
-    """c = alpha a b + beta c.
+def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides):
+    """c = alpha a b + beta added.
 
-    extents: m, n, k, batch; a, b, c: addresses; strides in elements: row, column, batch, and conjugated; of c row and batch.
+    extents: m, n, k, batch; a, b, c, added: addresses; strides in elements: row, column, batch, and conjugated; of c and added row and
+    batch. added is c itself, or lies elsewhere; with a row stride of 0 it is one row, a bias.
     """
     if place == META:
         return
     m, n, k, batch = extents
     type = type_name(code)
     tf32 = type == "f32" and on_tensor_cores(type)
-    if _cublas.product(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, tf32):
+    operands = type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta
+    if _cublas.product(place, *operands, added, added_strides, tf32):
         return
+    target = {"c": c, "c_row": c_strides[0], "c_batch": c_strides[1], "added": added, "added_row": added_strides[0],
+              "added_batch": added_strides[1], "beta_re": beta.real, "beta_im": beta.imag}  # fmt: skip
+    size = {"m": m, "n": n, "batch": batch}
+    if added != c and beta and _cublas.computes(type, a_strides, b_strides):
+        _product(f"spread<{type}>", place, blocks(batch * m * n), **target, **size)
+        if _cublas.product(place, *operands, c, c_strides, tf32):
+            return
     how, side = machinery(type, m, n, on_tensor_cores(type))
     sum = sums_in(type)
     tiles = -(-m // side) * -(-n // side)
     parts, stretch = cut(tiles * batch, k)
-    given = {
-        "a": a, "b": b, "m": m, "n": n, "k": k, "batch": batch, "parts": parts, "stretch": stretch, "a_row": a_strides[0],
+    given = size | {
+        "a": a, "b": b, "k": k, "parts": parts, "stretch": stretch, "a_row": a_strides[0],
         "a_column": a_strides[1], "a_batch": a_strides[2], "conjugate_a": int(a_strides[3]), "b_row": b_strides[0],
         "b_column": b_strides[1], "b_batch": b_strides[2], "conjugate_b": int(b_strides[3]), "alpha_re": alpha.real, "alpha_im": alpha.imag,
     }  # fmt: skip
     grid = (tiles, min(batch * parts, 65535), 1)
-    target = {"c": c, "c_row": c_strides[0], "c_batch": c_strides[1], "beta_re": beta.real, "beta_im": beta.imag}
     if parts == 1:
         _product(f"product<{type},{type},{sum},{how}>", place, grid, **target, **given)
         return
     partial = creation.empty((batch, parts, m, n), dtype=dtypes()[DTYPES[sum]], device=device_at(place))
     _product(f"product<{type},{sum},{sum},{how}>", place, grid, c=partial, c_row=n, c_batch=parts * m * n, c_part=m * n, **given)
-    _product(f"add_parts<{type},{sum}>", place, blocks(batch * m * n), a=partial, m=m, n=n, batch=batch, parts=parts, **target)
+    _product(f"add_parts<{type},{sum}>", place, blocks(batch * m * n), a=partial, parts=parts, **target, **size)
