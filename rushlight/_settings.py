@@ -70,7 +70,7 @@ def compiled_with_cxx11_abi():
     return True
 
 
-has_lapack = has_spectral = True  # routines of its own OpenBLAS; Fourier transforms by NumPy
+has_lapack = has_spectral = True  # routines of its own OpenBLAS; Fourier transforms in kernels and by NumPy
 has_mkl = has_openmp = False
 
 
