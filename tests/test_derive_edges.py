@@ -17,44 +17,10 @@ NAN, INF = math.nan, math.inf
 EDGES = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, -0.5, 5e-324, -1e-310, 1e-200, 88.0, -88.0, 1e4, -1e4, 1e200, INF, -INF, NAN]
 SINGLE_EDGES = [0.0, -0.0, 1.0, -1.0, 1e-45, -1e-40, 1e-20, 88.0, -88.0, 104.0, -104.0, 1e4, -1e4, INF, -INF, NAN]
 
-SAME_NAME = (
-    f.abs,
-    f.sqrt,
-    f.rsqrt,
-    f.exp,
-    f.exp2,
-    f.expm1,
-    f.log,
-    f.log2,
-    f.log10,
-    f.log1p,
-    f.sin,
-    f.cos,
-    f.tan,
-    f.asin,
-    f.acos,
-    f.atan,
-    f.sinh,
-    f.cosh,
-    f.tanh,
-    f.asinh,
-    f.atanh,
-    f.sigmoid,
-    f.erf,
-    f.erfc,
-    f.erfinv,
-    f.lgamma,
-    f.digamma,
-    f.i0,
-    f.square,
-    f.reciprocal,
-    f.sgn,
-    f.floor,
-    f.ceil,
-    f.trunc,
-    f.sign,
-    f.angle,
-)
+SAME_NAME = [getattr(f, name) for name in """
+    abs sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh atanh sigmoid erf
+    erfc erfinv lgamma digamma i0 square reciprocal sgn floor ceil trunc sign angle
+""".split()]
 TORCH_UNARY = {function.__name__: function.__name__ for function in SAME_NAME} | {
     "softplus": "nn.functional.softplus",
     "log_sigmoid": "nn.functional.logsigmoid",

@@ -327,6 +327,24 @@ def to_own(x, seen):
 # -- one case --
 
 
+def compare_errors(error, refused):
+    """What is wrong with rushlight's error (None: it returned) beside PyTorch's (None), as (kind, text); None if nothing is."""
+    from oracle_samples import spelled
+
+    lacking = isinstance(error, AttributeError) and str(error).startswith(("'", "type object"))  # of what a wrong argument lacks
+    if isinstance(error, DEFECTS) and not (refused is not None and (lacking or type(error) is type(refused))):
+        return "defect", f"{spelled(error)} | {spelled(refused) if refused else 'returns'}"
+    if refused is None:
+        return "raises", spelled(error)
+    by_accident = isinstance(refused, DEFECTS) or "INTERNAL ASSERT" in str(refused)
+    if isinstance(refused, NotImplementedError) or (by_accident and error is not None):
+        return None
+    if error is None:
+        return None if isinstance(refused, TypeError) else ("accepts", spelled(refused))
+    same = isinstance(error, type(refused)) or isinstance(refused, type(error))
+    return None if same else ("type of error", f"{spelled(error)} | {spelled(refused)}")
+
+
 def compare(label, number, mark=lambda what: None):
     """The finding of a case, or None."""
     import torch
@@ -347,9 +365,9 @@ def compare(label, number, mark=lambda what: None):
     got, error = outcome(rl, ours, args, kwargs)
     took = time.perf_counter() - started
     mark("checking")
-    if error is not None:
+    if error is not None and "out" not in kwargs:
         left = next((i for i, (t, old) in enumerate(before) if tuple(t.shape) != tuple(old.shape) or unlike(from_rl(t), old)), None)
-        if left is not None and "out" not in kwargs:
+        if left is not None:
             return found("changed by a failed call", f"argument {left}: {spelled(error)}")
     mark("torch")
     mine, named = to_own(given, also := {})
@@ -359,19 +377,9 @@ def compare(label, number, mark=lambda what: None):
     mark("comparing")
     if took > 2 and took > 20 * theirs_took:
         return found("slow", f"{took:.1f} s, PyTorch {theirs_took:.2f} s")
-    lacking = isinstance(error, AttributeError) and str(error).startswith(("'", "type object"))  # of what a wrong argument lacks
-    if isinstance(error, DEFECTS) and not (refused is not None and (lacking or type(error) is type(refused))):
-        return found("defect", f"{spelled(error)} | {spelled(refused) if refused else 'returns'}")
-    if refused is not None:
-        by_accident = isinstance(refused, DEFECTS) or "INTERNAL ASSERT" in str(refused)
-        if isinstance(refused, NotImplementedError) or (by_accident and error is not None):
-            return None
-        if error is None:
-            return None if isinstance(refused, TypeError) else found("accepts", spelled(refused))
-        same = isinstance(error, type(refused)) or isinstance(refused, type(error))
-        return None if same else found("type of error", f"{spelled(error)} | {spelled(refused)}")
-    if error is not None:
-        return found("raises", spelled(error))
+    if error is not None or refused is not None:
+        wrong = compare_errors(error, refused)
+        return found(*wrong) if wrong else None
     last = name.rpartition(".")[2]
     aliased = any(t is given[0][0] for t in tensors(given[1].get("out"))) if given[0] else False
     if last in RANDOM or last.rstrip("_") in RANDOM or (name, "value") in FREE_KINDS or aliased:
