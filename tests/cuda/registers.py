@@ -27,7 +27,8 @@ Made by `python tests/cuda/registers.py` from what NVRTC {version} says; no GPU 
 pointwise and rowwise operator asks for in a dtype, forwards and backwards, in flat, strided and 64-bit forms
 (`tests/cuda/instances.py`), or for the entries of `codegen/cuda/*.cu` that `tests/test_cuda_nvrtc_library.py` names.
 
-Rows that are not there, or that stand for part of their kernels, have not been measured yet (each dtype has some 790 kernels).
+Rows that are not there, or that stand for part of their kernels, have not been measured yet (each dtype has some 800 kernels,
+20 minutes on a busy machine with two cores): `make test-all` compiles all, `python tests/cuda/registers.py measure FILE SECONDS` in pieces.
 
 - *Registers*: of a thread, the median and the most. A multiprocessor has 65,536: with up to 32 a thread it is filled with 2,048 threads.
 - *Again*: kernels that spilled registers to memory and were compiled again for fewer blocks on a multiprocessor.
