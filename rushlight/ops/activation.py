@@ -8,7 +8,11 @@ _NN = dict(where="functional", dtypes="real")
 
 @pointwise(result=True, where="function method functional", dtypes="real")
 def relu(input):
-    """``max(x, 0)``; its gradient at 0 is 0."""
+    """``max(x, 0)``; its gradient at 0 is 0.
+
+    >>> torch.relu(torch.tensor([-1., 0., 2.]))
+    tensor([0., 0., 2.])
+    """
     if input.type == "b1":
         raise RuntimeError("Boolean inputs not supported for relu")
     return fn.maximum(input, 0)
@@ -33,7 +37,11 @@ def relu6(input):
 
 @pointwise(**_NN)
 def leaky_relu(input, negative_slope=0.01):
-    """``x`` for x > 0, else ``negative_slope * x``."""
+    """``x`` for x > 0, else ``negative_slope * x``.
+
+    >>> F.leaky_relu(torch.tensor([-1., 2.]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     return fn.where(fn.gt(input, 0), input, negative_slope * input)
 
 
@@ -45,7 +53,11 @@ def _prelu_kernel(input, weight):
 
 @pointwise(**_NN)
 def elu(input, alpha=1.0):
-    """``x`` for x > 0, else ``alpha * (exp(x) - 1)`` (Clevert et al. 2015)."""
+    """``x`` for x > 0, else ``alpha * (exp(x) - 1)`` (Clevert et al. 2015).
+
+    >>> F.elu(torch.tensor([-1., 2.]))
+    tensor([-0.6321,  2.0000])
+    """
     return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
 
 
@@ -64,7 +76,11 @@ def selu(input):
 
 @pointwise(inplace=False, where="functional")
 def gelu(input, *, approximate="none"):
-    """``x * Phi(x)`` with the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016)."""
+    """``x * Phi(x)`` with the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016).
+
+    >>> F.gelu(torch.tensor([-1., 0., 1.]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    """
     if approximate == "tanh":
         inner = 0.7978845608028654 * (input + 0.044715 * input * input * input)
         return 0.5 * input * (1 + fn.tanh(inner))
@@ -75,7 +91,11 @@ def gelu(input, *, approximate="none"):
 
 @pointwise(where="functional", dtypes="any")
 def silu(input):
-    """``x * sigmoid(x)``, also known as swish."""
+    """``x * sigmoid(x)``, also known as swish.
+
+    >>> F.silu(torch.tensor([-1., 0., 1.]))
+    tensor([-0.2689,  0.0000,  0.7311])
+    """
     return input * fn.sigmoid(input)
 
 
@@ -87,7 +107,11 @@ def mish(input):
 
 @pointwise(inplace=False, label="Softplus", **_NN)
 def softplus(input, beta=1.0, threshold=20.0):
-    """``log(1 + exp(beta * x)) / beta``; linear where ``beta * x > threshold``."""
+    """``log(1 + exp(beta * x)) / beta``; linear where ``beta * x > threshold``.
+
+    >>> F.softplus(torch.tensor([-1., 0., 30.]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
     scaled = input * beta
     return fn.where(fn.gt(scaled, threshold), input, fn.softplus(fn.minimum(scaled, threshold)) / beta)
 
@@ -100,7 +124,11 @@ def logsigmoid(input):
 
 @pointwise(**_NN)
 def hardtanh(input, min_val=-1.0, max_val=1.0):
-    """``x`` limited to [min_val, max_val]; the gradient at the bounds is 0."""
+    """``x`` limited to [min_val, max_val]; the gradient at the bounds is 0.
+
+    >>> F.hardtanh(torch.tensor([-3., 0.5, 3.]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     _no_bool(input)
     if input.type == "u8" and isinstance(min_val, float) and min_val < 0:  # the default; nn.functional looks at a given one
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")

@@ -74,7 +74,11 @@ def true_divide(input, other):
 
 @pointwise(label="Div", dtypes="real", integers=_no_zero)
 def floor_divide(input, other):
-    """``floor(input / other)``. Integers divided by zero raise ZeroDivisionError's RuntimeError as in PyTorch."""
+    """``floor(input / other)``. Integers divided by zero raise ZeroDivisionError's RuntimeError as in PyTorch.
+
+    >>> torch.floor_divide(torch.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """
     return fn.floordiv(_as_int(input), _as_int(other))
 
 
@@ -118,19 +122,31 @@ def div_(input, other, *, rounding_mode=None):
 
 @pointwise(dtypes="real", integers=_no_zero, overloads=True)
 def remainder(input, other):
-    """The remainder with the sign of ``other`` (Python's %)."""
+    """The remainder with the sign of ``other`` (Python's %).
+
+    >>> torch.remainder(torch.tensor([7, -7]), 3)
+    tensor([1, 2])
+    """
     return fn.mod(_as_int(input), _as_int(other))
 
 
 @pointwise(dtypes="real", integers=_no_zero, overloads=True)
 def fmod(input, other):
-    """The remainder with the sign of ``input`` (C's fmod)."""
+    """The remainder with the sign of ``input`` (C's fmod).
+
+    >>> torch.fmod(torch.tensor([7, -7]), 3)
+    tensor([ 1, -1])
+    """
     return fn.rem(_as_int(input), _as_int(other))
 
 
 @pointwise(overloads=True, integers=_no_negative)
 def pow(input, exponent):
-    """``input ** exponent``."""
+    """``input ** exponent``.
+
+    >>> torch.tensor([1., 2., 3.]) ** 2
+    tensor([1., 4., 9.])
+    """
     return fn.pow(input, exponent)
 
 
@@ -179,7 +195,11 @@ def signbit(input):
 
 @pointwise(floating=True, dtypes="real", result=True)
 def copysign(input, other):
-    """``input``'s magnitude with ``other``'s sign."""
+    """``input``'s magnitude with ``other``'s sign.
+
+    >>> torch.copysign(torch.tensor([1., -2.]), torch.tensor([-0., 0.]))
+    tensor([-1.,  2.])
+    """
     return fn.copysign(input, other)
 
 
@@ -242,13 +262,21 @@ ge = _comparison("ge", fn.ge, "True where ``input >= other``.", ("greater_equal"
 
 @pointwise(dtypes="real")
 def maximum(input, other):
-    """The larger of the two; nan if either is."""
+    """The larger of the two; nan if either is.
+
+    >>> torch.maximum(torch.tensor([1., 4.]), torch.tensor([2., 3.]))
+    tensor([2., 4.])
+    """
     return input | other if input.type == "b1" else fn.maximum(input, other)
 
 
 @pointwise(dtypes="real")
 def minimum(input, other):
-    """The smaller of the two; nan if either is."""
+    """The smaller of the two; nan if either is.
+
+    >>> torch.minimum(torch.tensor([1., 4.]), torch.tensor([2., 3.]))
+    tensor([1., 3.])
+    """
     return input & other if input.type == "b1" else fn.minimum(input, other)
 
 
@@ -266,7 +294,11 @@ def fmin(input, other):
 
 @pointwise(aliases=("clip",), dtypes="real")
 def clamp(input, min: operand = None, max: operand = None):
-    """``input`` limited to [min, max]; either may be a tensor, a number or None (not both None)."""
+    """``input`` limited to [min, max]; either may be a tensor, a number or None (not both None).
+
+    >>> torch.clamp(torch.tensor([-2., 0.5, 3.]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     return fn.clamp(input, min, max)
@@ -305,7 +337,11 @@ def logical_or(input, other):
 
 @pointwise
 def logical_xor(input, other):
-    """True where just one is nonzero."""
+    """True where just one is nonzero.
+
+    >>> torch.logical_xor(torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]))
+    tensor([ True, False,  True])
+    """
     return _truth(input) ^ _truth(other)
 
 
@@ -317,7 +353,11 @@ def logical_not(input):
 
 @pointwise(dtypes="integral")
 def bitwise_and(input, other):
-    """The bits set in both; for bool tensors: and."""
+    """The bits set in both; for bool tensors: and.
+
+    >>> torch.bitwise_and(torch.tensor([6, 3]), 2)
+    tensor([2, 2])
+    """
     return input & other
 
 
@@ -378,13 +418,21 @@ trunc = _rounding("trunc", fn.trunc, "The integer part, towards zero.")
 
 @pointwise(dtypes="real")
 def frac(input):
-    """What :func:`trunc` cuts off, with the sign of ``input``."""
+    """What :func:`trunc` cuts off, with the sign of ``input``.
+
+    >>> torch.frac(torch.tensor([1.25, -2.5]))
+    tensor([ 0.2500, -0.5000])
+    """
     return input - fn.trunc(input)
 
 
 @pointwise(dtypes="real")
 def round(input, *, decimals=0):
-    """Rounded to ``decimals`` digits, halves to even."""
+    """Rounded to ``decimals`` digits, halves to even.
+
+    >>> torch.round(torch.tensor([0.5, 1.5, -2.5]))
+    tensor([ 0.,  2., -2.])
+    """
     if input.type not in ty.FLOATS:
         return input
     if not isinstance(decimals, int):
@@ -428,7 +476,11 @@ def isreal(input):
 
 @pointwise
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
-    """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers."""
+    """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers.
+
+    >>> torch.nan_to_num(torch.tensor([1., float("nan"), float("inf")]), posinf=9.)
+    tensor([1., 0., 9.])
+    """
     if input.type in ty.COMPLEX:
         numbers = [fn.real(v) if isinstance(v, ex.Expr) else v for v in (nan, posinf, neginf)]
         return fn.complex_(*(nan_to_num.definition(part, *numbers) for part in (fn.real(input), fn.imag(input))))
@@ -445,7 +497,11 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
 
 @pointwise(overloads=True)
 def lerp(input, end, weight):
-    """``input + weight * (end - input)``, computed from the nearer end."""
+    """``input + weight * (end - input)``, computed from the nearer end.
+
+    >>> torch.lerp(torch.tensor([0., 10.]), torch.tensor([10., 20.]), 0.25)
+    tensor([ 2.5000, 12.5000])
+    """
     near = fn.lt(fn.abs(weight), 0.5)
     gap = end - input
     return fn.where(near, input + weight * gap, end - gap * (1 - weight))
@@ -453,7 +509,11 @@ def lerp(input, end, weight):
 
 @pointwise
 def addcmul(input, tensor1, tensor2, *, value=1):
-    """``input + value * tensor1 * tensor2``."""
+    """``input + value * tensor1 * tensor2``.
+
+    >>> torch.addcmul(torch.ones(2), torch.tensor([1., 2.]), torch.tensor([3., 4.]), value=10)
+    tensor([31., 81.])
+    """
     return input + value * tensor1 * tensor2
 
 
@@ -470,5 +530,9 @@ def _where(condition: b1, input, other):
 
 @pointwise
 def masked_fill(input, mask: b1, value: follows):
-    """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True."""
+    """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True.
+
+    >>> torch.tensor([1., 2.]).masked_fill(torch.tensor([True, False]), 0.)
+    tensor([0., 2.])
+    """
     return fn.where(mask, value, input)

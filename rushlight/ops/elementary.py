@@ -111,7 +111,11 @@ def xlog1py(input, other):
 
 @pointwise(floating=True, inplace=False)
 def logaddexp(input, other):
-    """``log(exp(input) + exp(other))`` without overflow."""
+    """``log(exp(input) + exp(other))`` without overflow.
+
+    >>> torch.logaddexp(torch.tensor([0.]), torch.tensor([0.]))
+    tensor([0.6931])
+    """
     if input.type in ty.COMPLEX:
         first = fn.ge(fn.real(input), fn.real(other))
         large, small = fn.where(first, input, other), fn.where(first, other, input)
@@ -152,6 +156,10 @@ def ldexp(input, other):
 
 @pointwise(dtypes="real")
 def heaviside(input, values):
-    """0 below zero, 1 above, ``values`` at zero."""
+    """0 below zero, 1 above, ``values`` at zero.
+
+    >>> torch.heaviside(torch.tensor([-1., 0., 2.]), torch.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     step = fn.where(fn.lt(input, 0), 0, fn.where(fn.gt(input, 0), 1, input))
     return fn.where(fn.eq(input, 0), values, step)

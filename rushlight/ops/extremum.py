@@ -158,7 +158,13 @@ argmax, argmin = _arg("argmax", reduction._argmax), _arg("argmin", reduction._ar
 
 @composite
 def aminmax(input, *, dim=None, keepdim=False, out=None):
-    """The smallest and the largest elements, of the whole tensor or along ``dim``."""
+    """The smallest and the largest elements, of the whole tensor or along ``dim``.
+
+    >>> torch.tensor([3, 1, 2]).aminmax()
+    torch.return_types.aminmax(
+    min=tensor(1),
+    max=tensor(3))
+    """
     if input.is_complex():
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{title(input)}'")
     if dim is None and input.numel() == 0:

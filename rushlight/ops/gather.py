@@ -413,7 +413,11 @@ def _flat_places(input, index):
 
 @library(differentiable="input")
 def take(input, index):
-    """The elements at row-major positions of ``input`` (negative ones count from the end), in ``index``'s shape."""
+    """The elements at row-major positions of ``input`` (negative ones count from the end), in ``index``'s shape.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).take(torch.tensor([3, 0]))
+    tensor([4, 1])
+    """
     check_tensor("take", "index", 2, index)
     if index.dtype is not _int64:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {title(index)}")

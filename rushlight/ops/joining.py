@@ -96,7 +96,12 @@ def _(grad, dim, needs):
 
 @composite(where="function")
 def stack(tensors, dim=0):
-    """The tensors, all of one shape, along a new dim."""
+    """The tensors, all of one shape, along a new dim.
+
+    >>> torch.stack([torch.zeros(2), torch.ones(2)])
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
     tensors = _sequence("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
@@ -108,7 +113,11 @@ stack.quick, stack.leaves = _core.quick["stack"], _stack
 
 @composite(where="function")
 def hstack(tensors):
-    """Joined along dim 1 (dim 0 for 1-d tensors)."""
+    """Joined along dim 1 (dim 0 for 1-d tensors).
+
+    >>> torch.hstack([torch.tensor([1]), torch.tensor([2, 3])])
+    tensor([1, 2, 3])
+    """
     tensors = atleast_1d(_some("hstack", tensors))
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
@@ -163,7 +172,11 @@ def _(grads, dim, result_shapes):
 
 @composite(aliases=("split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"))
 def split(input, split_size_or_sections, dim=0):
-    """Views of consecutive pieces along a dim: of one size (the last may be smaller), or of the sizes in a list."""
+    """Views of consecutive pieces along a dim: of one size (the last may be smaller), or of the sizes in a list.
+
+    >>> torch.arange(5).split([1, 4])
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     if input.ndim == 0:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = _wrap(dim, input.ndim)
@@ -194,7 +207,11 @@ split.quick, split.leaves = _view.quick["split"], _split
 
 @composite(aliases=("unsafe_chunk",))
 def chunk(input, chunks, dim=0):
-    """At most ``chunks`` views of equal pieces along a dim (the last may be smaller)."""
+    """At most ``chunks`` views of equal pieces along a dim (the last may be smaller).
+
+    >>> torch.arange(5).chunk(2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     if input.ndim == 0:
@@ -273,7 +290,11 @@ def _(grads, dim):
 
 @composite
 def unbind(input, dim=0):
-    """Views of every position along a dim, as a tuple."""
+    """Views of every position along a dim, as a tuple.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).unbind()
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     return tuple(_unbind(input, _wrap(dim, input.ndim)))

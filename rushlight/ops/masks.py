@@ -134,7 +134,11 @@ def unravel_index(indices, shape):
 
 @library(differentiable="input")
 def masked_select(input, mask):
-    """The elements of ``input`` where ``mask`` is True, in row-major order, as a vector; the two are broadcast."""
+    """The elements of ``input`` where ``mask`` is True, in row-major order, as a vector; the two are broadcast.
+
+    >>> torch.arange(4).masked_select(torch.tensor([True, False, False, True]))
+    tensor([0, 3])
+    """
     check_tensor("masked_select", "mask", 2, mask)
     if mask.dtype is not _bool:
         raise RuntimeError("masked_select: expected BoolTensor for mask")

@@ -61,7 +61,12 @@ flip.quick = core.quick["flip"]
 
 @composite
 def fliplr(input):
-    """A copy with the columns in reverse order."""
+    """A copy with the columns in reverse order.
+
+    >>> torch.fliplr(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if input.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
     return _flip(input, [1])

@@ -118,7 +118,11 @@ def _shifted(x, dim, first, by=1):
 
 @composite(inplace=True)
 def cumprod(input, dim, *, dtype=None):
-    """The running products along ``dim``; integers are multiplied as int64 unless ``dtype`` says otherwise."""
+    """The running products along ``dim``; integers are multiplied as int64 unless ``dtype`` says otherwise.
+
+    >>> torch.cumprod(torch.tensor([1, 2, 3]), 0)
+    tensor([1, 2, 6])
+    """
     return _cumprod(input, _wrap(dim, input.ndim), _result_dtype("cumprod", input, dtype))
 
 

@@ -89,7 +89,11 @@ core.set_named(**{name: getattr(return_types, name) for name in ("sort", "topk",
 
 @composite
 def argsort(input, dim=-1, descending=False, stable=False):
-    """The indices that :func:`sort` gives."""
+    """The indices that :func:`sort` gives.
+
+    >>> torch.tensor([3., 1., 2.]).argsort()
+    tensor([1, 2, 0])
+    """
     return sort(input, dim, descending).indices
 
 
@@ -366,7 +370,11 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
 
 @composite(where="function")
 def bucketize(input, boundaries, *, out_int32=False, right=False):
-    """The number of the bucket between ``boundaries`` (1-d, ascending) in which each value lies."""
+    """The number of the bucket between ``boundaries`` (1-d, ascending) in which each value lies.
+
+    >>> torch.bucketize(torch.tensor([0.5, 2.]), torch.tensor([0., 1., 2.]))
+    tensor([1, 2])
+    """
     if boundaries.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

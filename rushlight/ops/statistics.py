@@ -42,14 +42,22 @@ def _correction(name, input, dim, unbiased, correction):
 
 @composite
 def var(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
-    """The variance: the mean squared distance from the mean, with ``n - correction`` (default 1) in the denominator."""
+    """The variance: the mean squared distance from the mean, with ``n - correction`` (default 1) in the denominator.
+
+    >>> torch.tensor([1., 2., 3., 4.]).var(correction=0)
+    tensor(1.2500)
+    """
     dim, c = _correction("var", input, dim, unbiased, correction)
     return reduction._var(input, dim, c, keepdim)
 
 
 @composite
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
-    """The standard deviation: the root of :func:`var`."""
+    """The standard deviation: the root of :func:`var`.
+
+    >>> torch.tensor([1., 2., 3., 4.]).std()
+    tensor(1.2910)
+    """
     dim, c = _correction("std", input, dim, unbiased, correction)
     return reduction._std(input, dim, c, keepdim)
 
@@ -89,7 +97,11 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
 
 @composite
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
-    """The mean of the elements that are not nan."""
+    """The mean of the elements that are not nan.
+
+    >>> torch.tensor([1., float("nan"), 3.]).nanmean()
+    tensor(2.)
+    """
     present = arithmetic.logical_not(arithmetic.isnan(input))
     return nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 

@@ -79,7 +79,12 @@ def diag(input, diagonal=0):
 
 @composite
 def diagflat(input, offset=0):
-    """The elements, flattened, as the diagonal of a matrix of zeros."""
+    """The elements, flattened, as the diagonal of a matrix of zeros.
+
+    >>> torch.diagflat(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag_embed(shape.reshape(input, (-1,)), offset)
 
 
