@@ -30,7 +30,11 @@ def _no_bool(x):
 
 @pointwise(label="Hardtanh", **_NN)
 def relu6(input):
-    """``min(max(x, 0), 6)``."""
+    """``min(max(x, 0), 6)``.
+
+    >>> F.relu6(torch.tensor([-1., 3., 9.]))
+    tensor([0., 3., 6.])
+    """
     _no_bool(input)
     return fn.where(fn.gt(input, 0) & fn.lt(input, 6), input, fn.stop_gradient(fn.clamp(input, 0, 6)))
 
@@ -63,13 +67,21 @@ def elu(input, alpha=1.0):
 
 @pointwise(where="function functional", dtypes="real")
 def celu(input, alpha=1.0):
-    """``x`` for x > 0, else ``alpha * (exp(x / alpha) - 1)`` (Barron 2017)."""
+    """``x`` for x > 0, else ``alpha * (exp(x / alpha) - 1)`` (Barron 2017).
+
+    >>> F.celu(torch.tensor([-1., 2.]))
+    tensor([-0.6321,  2.0000])
+    """
     return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0) / alpha))
 
 
 @pointwise(where="function functional", dtypes="real", label="Elu")
 def selu(input):
-    """``scale * elu(x, alpha)`` with the self-normalising constants (Klambauer et al. 2017)."""
+    """``scale * elu(x, alpha)`` with the self-normalising constants (Klambauer et al. 2017).
+
+    >>> F.selu(torch.tensor([-1., 2.]))
+    tensor([-1.1113,  2.1014])
+    """
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     return scale * fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
 
@@ -101,7 +113,11 @@ def silu(input):
 
 @pointwise(**_NN)
 def mish(input):
-    """``x * tanh(softplus(x))`` (Misra 2019)."""
+    """``x * tanh(softplus(x))`` (Misra 2019).
+
+    >>> F.mish(torch.tensor([-1., 0., 1.]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
     return input * fn.tanh(fn.softplus(input))
 
 
@@ -118,7 +134,11 @@ def softplus(input, beta=1.0, threshold=20.0):
 
 @pointwise(inplace=False, label="LogSigmoid", **_NN)
 def logsigmoid(input):
-    """``log(sigmoid(x))``."""
+    """``log(sigmoid(x))``.
+
+    >>> F.logsigmoid(torch.tensor([-1., 0., 1.]))
+    tensor([-1.3133, -0.6931, -0.3133])
+    """
     return fn.log_sigmoid(input)
 
 
@@ -138,7 +158,11 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
 
 @pointwise(**_NN)
 def hardsigmoid(input):
-    """``min(max(x + 3, 0), 6) / 6``."""
+    """``min(max(x + 3, 0), 6) / 6``.
+
+    >>> F.hardsigmoid(torch.tensor([-4., 0., 4.]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     return fn.minimum(fn.maximum(input + 3, 0), 6) / 6
 
 
@@ -149,7 +173,11 @@ def _(grad, input):
 
 @pointwise(**_NN)
 def hardswish(input):
-    """``x * hardsigmoid(x)`` (Howard et al. 2019)."""
+    """``x * hardsigmoid(x)`` (Howard et al. 2019).
+
+    >>> F.hardswish(torch.tensor([-4., 0., 4.]))
+    tensor([-0., 0., 4.])
+    """
     return input * fn.minimum(fn.maximum(input + 3, 0), 6) / 6
 
 
@@ -160,29 +188,49 @@ def _(grad, input):
 
 @pointwise(inplace=False, where="function method functional", dtypes="real")
 def hardshrink(input, lambd=0.5):
-    """``x`` outside [-lambd, lambd], else 0."""
+    """``x`` outside [-lambd, lambd], else 0.
+
+    >>> F.hardshrink(torch.tensor([-1., 0.2, 1.]))
+    tensor([-1.,  0.,  1.])
+    """
     return fn.where(fn.ge(input, -lambd) & fn.le(input, lambd), 0, input)
 
 
 @pointwise(inplace=False, **_NN)
 def softshrink(input, lambd=0.5):
-    """``x`` moved towards 0 by ``lambd``; 0 within."""
+    """``x`` moved towards 0 by ``lambd``; 0 within.
+
+    >>> F.softshrink(torch.tensor([-1., 0.2, 1.]))
+    tensor([-0.5000,  0.0000,  0.5000])
+    """
     return fn.where(fn.gt(input, lambd), input - lambd, fn.where(fn.lt(input, -lambd), input + lambd, 0 * input))
 
 
 @pointwise(inplace=False, where="functional", floating=True, label="Sub")
 def tanhshrink(input):
-    """``x - tanh(x)``."""
+    """``x - tanh(x)``.
+
+    >>> F.tanhshrink(torch.tensor([-1., 0., 1.]))
+    tensor([-0.2384,  0.0000,  0.2384])
+    """
     return input - fn.tanh(input)
 
 
 @pointwise(inplace=False, where="functional", floating=True, label="Div")
 def softsign(input):
-    """``x / (1 + abs(x))``."""
+    """``x / (1 + abs(x))``.
+
+    >>> F.softsign(torch.tensor([-1., 0., 3.]))
+    tensor([-0.5000,  0.0000,  0.7500])
+    """
     return input / fn.cast(1 + fn.abs(input), input.type)
 
 
 @pointwise(where="function functional", dtypes="real")
 def threshold(input, threshold: follows, value: follows):
-    """``x`` where x > threshold, else ``value``."""
+    """``x`` where x > threshold, else ``value``.
+
+    >>> F.threshold(torch.tensor([-1., 0.5, 2.]), 1., -9.)
+    tensor([-9., -9.,  2.])
+    """
     return fn.where(fn.gt(input, threshold), input, value)

@@ -48,7 +48,11 @@ def add(input, other, *, alpha=1):
 
 @pointwise(aliases=("subtract",))
 def sub(input, other, *, alpha=1):
-    """``input - alpha * other``."""
+    """``input - alpha * other``.
+
+    >>> torch.sub(torch.tensor([3., 2.]), 1, alpha=2)
+    tensor([1., 0.])
+    """
     _no_bool_subtraction(input)
     return input - alpha * other
 
@@ -68,7 +72,11 @@ def mul(input, other):
 
 @pointwise(floating=True, label="Div")
 def true_divide(input, other):
-    """``input / other``; integers give the default float dtype, and a division by zero gives inf or nan."""
+    """``input / other``; integers give the default float dtype, and a division by zero gives inf or nan.
+
+    >>> torch.tensor([1, 2]) / 2
+    tensor([0.5000, 1.0000])
+    """
     return fn.div(input, other)
 
 
@@ -152,7 +160,11 @@ def pow(input, exponent):
 
 @pointwise(aliases=("negative",))
 def neg(input):
-    """``-input``."""
+    """``-input``.
+
+    >>> -torch.tensor([1, -2])
+    tensor([-1,  2])
+    """
     if input.type == "b1":
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
@@ -177,7 +189,11 @@ def abs(input):
 
 @pointwise(dtypes="real")
 def sign(input):
-    """-1, 0 or 1."""
+    """-1, 0 or 1.
+
+    >>> torch.sign(torch.tensor([-3., 0., 2.]))
+    tensor([-1.,  0.,  1.])
+    """
     return input if input.type == "b1" else fn.sign(input)
 
 
@@ -210,7 +226,11 @@ def _(grad, result, input):
 
 @pointwise(floating=True, result=True)
 def reciprocal(input):
-    """``1 / input``."""
+    """``1 / input``.
+
+    >>> torch.reciprocal(torch.tensor([2., 4.]))
+    tensor([0.5000, 0.2500])
+    """
     return fn.reciprocal(input)
 
 
@@ -237,7 +257,11 @@ def sqrt(input):
 
 @pointwise(floating=True, result=True)
 def rsqrt(input):
-    """``1 / sqrt(input)``."""
+    """``1 / sqrt(input)``.
+
+    >>> torch.rsqrt(torch.tensor([1., 4.]))
+    tensor([1.0000, 0.5000])
+    """
     return fn.rsqrt(input)
 
 
@@ -282,7 +306,11 @@ def minimum(input, other):
 
 @pointwise(dtypes="real", inplace=False)
 def fmax(input, other):
-    """The larger of the two; a nan loses against a number."""
+    """The larger of the two; a nan loses against a number.
+
+    >>> torch.fmax(torch.tensor([1., float("nan")]), torch.tensor([2., 0.]))
+    tensor([2., 0.])
+    """
     return input | other if input.type == "b1" else fn.fmax(input, other)
 
 
@@ -325,13 +353,21 @@ def _truth(x):
 
 @pointwise
 def logical_and(input, other):
-    """True where both are nonzero."""
+    """True where both are nonzero.
+
+    >>> torch.logical_and(torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]))
+    tensor([False,  True, False])
+    """
     return _truth(input) & _truth(other)
 
 
 @pointwise
 def logical_or(input, other):
-    """True where either is nonzero."""
+    """True where either is nonzero.
+
+    >>> torch.logical_or(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 0]))
+    tensor([False,  True,  True])
+    """
     return _truth(input) | _truth(other)
 
 
@@ -347,7 +383,11 @@ def logical_xor(input, other):
 
 @pointwise
 def logical_not(input):
-    """True where ``input`` is zero."""
+    """True where ``input`` is zero.
+
+    >>> torch.logical_not(torch.tensor([0, 1, 2]))
+    tensor([ True, False, False])
+    """
     return ~_truth(input)
 
 
@@ -363,19 +403,31 @@ def bitwise_and(input, other):
 
 @pointwise(dtypes="integral")
 def bitwise_or(input, other):
-    """The bits set in either; for bool tensors: or."""
+    """The bits set in either; for bool tensors: or.
+
+    >>> torch.bitwise_or(torch.tensor([6, 3]), 8)
+    tensor([14, 11])
+    """
     return input | other
 
 
 @pointwise(dtypes="integral")
 def bitwise_xor(input, other):
-    """The bits set in just one; for bool tensors: exclusive or."""
+    """The bits set in just one; for bool tensors: exclusive or.
+
+    >>> torch.bitwise_xor(torch.tensor([6, 3]), 2)
+    tensor([4, 1])
+    """
     return input ^ other
 
 
 @pointwise(dtypes="integral")
 def bitwise_not(input):
-    """All bits flipped; for bool tensors: not."""
+    """All bits flipped; for bool tensors: not.
+
+    >>> torch.bitwise_not(torch.tensor([0, 1]))
+    tensor([-1, -2])
+    """
     return ~input
 
 

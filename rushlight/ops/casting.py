@@ -126,7 +126,11 @@ def type(input, dtype=None, non_blocking=False):
 
 @composite(where="method")
 def type_as(input, other):
-    """Converted to ``other``'s dtype, on its device."""
+    """Converted to ``other``'s dtype, on its device.
+
+    >>> torch.tensor([1.7]).type_as(torch.tensor([1]))
+    tensor([1])
+    """
     return to(input, other.device, other.dtype) if input.is_cuda or other.is_cuda else shape.cast(input, other.dtype)
 
 
@@ -266,7 +270,11 @@ def _neg_values(input):
 
 @library(where="function method", differentiable="input", batch="elements")
 def conj(input):
-    """The complex conjugate, as a lazy view; real tensors are returned as they are."""
+    """The complex conjugate, as a lazy view; real tensors are returned as they are.
+
+    >>> torch.tensor([1 + 2j]).conj()
+    tensor([1.-2.j])
+    """
     return _tensor.lazy_view(input, _tensor.CONJ_BIT) if input.is_complex() else input
 
 
@@ -336,7 +344,11 @@ _view.set_callback("write_lazy", _write_lazy)
 
 @library(where="function", differentiable="input", batch="elements")
 def view_as_real(input):
-    """A view of a complex tensor with a last dim of size 2: real and imaginary parts."""
+    """A view of a complex tensor with a last dim of size 2: real and imaginary parts.
+
+    >>> torch.view_as_real(torch.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
     if not input.is_complex():
         raise RuntimeError("view_as_real is only supported for complex tensors")
     if input.is_conj():
@@ -354,7 +366,11 @@ def _(grad):
 
 @library(where="function", differentiable="input")
 def view_as_complex(input):
-    """A view of a real tensor with a last dim of size 2 as complex numbers."""
+    """A view of a real tensor with a last dim of size 2 as complex numbers.
+
+    >>> torch.view_as_complex(torch.tensor([[1., 2.]]))
+    tensor([1.+2.j])
+    """
     if input.is_complex() or not input.is_floating_point():
         raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
                            f"{_operator.dtype_name(_tensor.code_of(input))}")
@@ -376,13 +392,21 @@ def _(grad):
 
 @composite(where="function property")
 def real(input):
-    """The real part, as a view; real tensors are returned as they are."""
+    """The real part, as a view; real tensors are returned as they are.
+
+    >>> torch.real(torch.tensor([1 + 2j]))
+    tensor([1.])
+    """
     return shape.select(view_as_real(resolve_conj(input)), -1, 0) if input.is_complex() else input
 
 
 @composite(where="function property")
 def imag(input):
-    """The imaginary part, as a view."""
+    """The imaginary part, as a view.
+
+    >>> torch.imag(torch.tensor([1 + 2j]))
+    tensor([2.])
+    """
     if not input.is_complex():
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
     part = shape.select(view_as_real(conj(input) if input.is_conj() else input), -1, 1)
@@ -391,7 +415,11 @@ def imag(input):
 
 @pointwise(inplace=False, floating=True)
 def angle(input):
-    """The argument of each number in radians; for real numbers 0 or pi."""
+    """The argument of each number in radians; for real numbers 0 or pi.
+
+    >>> torch.angle(torch.tensor([1j]))
+    tensor([1.5708])
+    """
     return fn.angle(input)
 
 
@@ -402,7 +430,11 @@ def _complex(real, imag):
 
 @composite(where="function")
 def complex(real, imag):
-    """Complex numbers from real and imaginary parts of one floating dtype."""
+    """Complex numbers from real and imaginary parts of one floating dtype.
+
+    >>> torch.complex(torch.tensor([1.]), torch.tensor([2.]))
+    tensor([1.+2.j])
+    """
     if real.dtype is not imag.dtype:
         raise RuntimeError(f"Expected object of scalar type {_operator.dtype_name(_tensor.code_of(real))} but got scalar type "
                            f"{_operator.dtype_name(_tensor.code_of(imag))} for second argument")
@@ -419,7 +451,11 @@ def _polar(abs, angle):
 
 @composite(where="function")
 def polar(abs, angle):
-    """Complex numbers from modulus and argument, of one floating dtype."""
+    """Complex numbers from modulus and argument, of one floating dtype.
+
+    >>> torch.polar(torch.tensor([1.]), torch.tensor([0.]))
+    tensor([1.+0.j])
+    """
     one, other = (_operator.dtype_name(_tensor.code_of(t)) for t in (abs, angle))
     if not {one, other} <= {"Half", "Float", "Double"}:
         raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {one} and {other}")

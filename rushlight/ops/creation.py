@@ -141,7 +141,11 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
 
 @composite(where="function")
 def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
-    """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``: logspace(0, 2, 3) is 1, 10, 100."""
+    """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``: logspace(0, 2, 3) is 1, 10, 100.
+
+    >>> torch.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
     exponents = linspace(start, end, steps, dtype=FLOAT64, device=device)
     powers = arithmetic.pow(base, exponents)
     return leaf(shape.cast(powers, _plain(dtype or _tensor.get_default_dtype())), requires_grad)
@@ -152,7 +156,12 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=No
 
 @composite(where="function")
 def eye(n, m=None, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
-    """The matrix with ``n`` rows and ``m`` (n) columns that has ones on the diagonal and zeros elsewhere."""
+    """The matrix with ``n`` rows and ``m`` (n) columns that has ones on the diagonal and zeros elsewhere.
+
+    >>> torch.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     m = n if m is None else m
     for name, value in (("n", n), ("m", m)):
         if value < 0:

@@ -63,7 +63,11 @@ def ndtr(input):
 
 @pointwise(floating=True, where="special", inplace=False, dtypes="real", label="SpecialEntr")
 def entr(input):
-    """``-x log(x)`` for x > 0, 0 at 0, -inf below."""
+    """``-x log(x)`` for x > 0, 0 at 0, -inf below.
+
+    >>> torch.special.entr(torch.tensor([0., 0.5, 1.]))
+    tensor([-0.0000, 0.3466, -0.0000])
+    """
     positive = fn.gt(input, 0)
     y = -input * fn.log(fn.where(positive, input, 1.0))
     return fn.where(fn.isnan(input), input, fn.where(positive, y, fn.where(fn.eq(input, 0), 0.0 * y, float("-inf"))))
@@ -86,19 +90,31 @@ def sinc(input):
 
 @pointwise(floating=True, aliases=("arctan2",), dtypes="real")
 def atan2(input, other):
-    """The angle in (-pi, pi] of the point with ordinate ``input`` and abscissa ``other``."""
+    """The angle in (-pi, pi] of the point with ordinate ``input`` and abscissa ``other``.
+
+    >>> torch.atan2(torch.tensor([1., -1.]), torch.tensor([-1., 1.]))
+    tensor([ 2.3562, -0.7854])
+    """
     return fn.atan2(input, other)
 
 
 @pointwise(floating=True, dtypes="real")
 def hypot(input, other):
-    """``sqrt(input**2 + other**2)`` without overflow."""
+    """``sqrt(input**2 + other**2)`` without overflow.
+
+    >>> torch.hypot(torch.tensor([3.]), torch.tensor([4.]))
+    tensor([5.])
+    """
     return fn.hypot(input, other)
 
 
 @pointwise(floating=True, dtypes="real", where="function function_ method")
 def xlogy(input, other):
-    """``input * log(other)``; 0 where ``input`` is 0."""
+    """``input * log(other)``; 0 where ``input`` is 0.
+
+    >>> torch.special.xlogy(torch.tensor([0., 2.]), torch.tensor([0., 1.]))
+    tensor([0., 0.])
+    """
     return fn.xlogy(input, other)
 
 
@@ -138,13 +154,21 @@ def zeta(input, other):
 
 @pointwise(floating=True, dtypes="real", label="Deg2Rad")
 def deg2rad(input):
-    """Degrees to radians."""
+    """Degrees to radians.
+
+    >>> torch.deg2rad(torch.tensor([180., 90.]))
+    tensor([3.1416, 1.5708])
+    """
     return input * 0.017453292519943295
 
 
 @pointwise(floating=True, dtypes="real", label="Rad2Deg")
 def rad2deg(input):
-    """Radians to degrees."""
+    """Radians to degrees.
+
+    >>> torch.rad2deg(torch.tensor([torch.pi]))
+    tensor([180.])
+    """
     return input * 57.29577951308232
 
 

@@ -60,13 +60,21 @@ is_inference = _question("is_inference", "True if the tensor was made in inferen
 
 @composite
 def is_nonzero(input):
-    """Whether the only element is nonzero. Raises RuntimeError unless there is just one."""
+    """Whether the only element is nonzero. Raises RuntimeError unless there is just one.
+
+    >>> torch.is_nonzero(torch.tensor([2]))
+    True
+    """
     return bool(input)
 
 
 @composite
 def is_same_size(input, other):
-    """True if both have the same shape."""
+    """True if both have the same shape.
+
+    >>> torch.is_same_size(torch.zeros(2), torch.ones(2))
+    True
+    """
     return input.shape == other.shape
 
 
@@ -196,7 +204,11 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 @composite
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """True if :func:`isclose` holds everywhere."""
+    """True if :func:`isclose` holds everywhere.
+
+    >>> torch.allclose(torch.tensor([1.]), torch.tensor([1. + 1e-7]))
+    True
+    """
     check_tensor("allclose", "other", 2, other)
     return bool(reduction.all(isclose(input, other, rtol, atol, equal_nan)))
 

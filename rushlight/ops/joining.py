@@ -127,7 +127,12 @@ hstack.quick = _core.quick["hstack"]
 
 @composite(where="function", aliases=("row_stack",))
 def vstack(tensors):
-    """Joined along dim 0; 1-d tensors become rows."""
+    """Joined along dim 0; 1-d tensors become rows.
+
+    >>> torch.vstack([torch.tensor([1, 2]), torch.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat(atleast_2d(_some("vstack", tensors)), 0)
 
 
@@ -136,7 +141,11 @@ vstack.quick = _core.quick["vstack"]
 
 @composite(where="function")
 def dstack(tensors):
-    """Joined along dim 2."""
+    """Joined along dim 2.
+
+    >>> torch.dstack([torch.tensor([1, 2]), torch.tensor([3, 4])]).shape
+    torch.Size([1, 2, 2])
+    """
     return cat(atleast_3d(_some("dstack", tensors)), 2)
 
 

@@ -109,7 +109,12 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
 
 @composite(where="linalg", name="linalg_matrix_power")
 def matrix_power(A, n):
-    """A multiplied by itself n times, by repeated squaring; negative powers of the inverse."""
+    """A multiplied by itself n times, by repeated squaring; negative powers of the inverse.
+
+    >>> torch.linalg.matrix_power(torch.tensor([[1., 1.], [0., 1.]]), 3)
+    tensor([[1., 3.],
+            [0., 1.]])
+    """
     check_square(A, "linalg.matrix_power")
     if n < 0:
         return matrix_power(inv(A), -n)
@@ -174,7 +179,11 @@ def _pade(A):
 
 @composite(where="linalg", name="linalg_multi_dot")
 def multi_dot(tensors):
-    """The product of two or more matrices in the order that takes the fewest operations; first and last may be vectors."""
+    """The product of two or more matrices in the order that takes the fewest operations; first and last may be vectors.
+
+    >>> torch.linalg.multi_dot([torch.ones(2, 3), torch.ones(3, 4)]).shape
+    torch.Size([2, 4])
+    """
     n = len(tensors)
     if n < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
@@ -230,7 +239,11 @@ def chain_matmul(*matrices):
 
 @composite(where="linalg", name="linalg_vecdot")
 def vecdot(x, y, *, dim=-1):
-    """The sums of conj(x) * y along ``dim``; the other dims broadcast."""
+    """The sums of conj(x) * y along ``dim``; the other dims broadcast.
+
+    >>> torch.linalg.vecdot(torch.tensor([1., 2.]), torch.tensor([3., 4.]))
+    tensor(11.)
+    """
     if x.ndim == 1 and y.ndim == 1:
         return contraction.vdot(x, y)
     return reduction.sum((x.conj() if x.is_complex() else x) * y, dim)

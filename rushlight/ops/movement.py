@@ -74,7 +74,12 @@ def fliplr(input):
 
 @composite
 def flipud(input):
-    """A copy with the rows in reverse order."""
+    """A copy with the rows in reverse order.
+
+    >>> torch.flipud(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if input.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
     return _flip(input, [0])

@@ -102,7 +102,12 @@ argsort.quick = core.quick["argsort"]
 
 @composite
 def msort(input):
-    """The elements sorted along the first dim."""
+    """The elements sorted along the first dim.
+
+    >>> torch.msort(torch.tensor([[3, 1], [2, 4]]))
+    tensor([[2, 1],
+            [3, 4]])
+    """
     return sort(input, 0).values
 
 

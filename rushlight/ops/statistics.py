@@ -64,14 +64,22 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
 
 @composite(where="function")
 def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
-    """``(var, mean)``."""
+    """``(var, mean)``.
+
+    >>> torch.var_mean(torch.tensor([1., 2., 3.]))
+    (tensor(1.), tensor(2.))
+    """
     dim, c = _correction("var_mean", input, dim, unbiased, correction)
     return reduction._var(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
 
 
 @composite(where="function")
 def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
-    """``(std, mean)``."""
+    """``(std, mean)``.
+
+    >>> torch.std_mean(torch.tensor([1., 2., 3.]))
+    (tensor(1.), tensor(2.))
+    """
     dim, c = _correction("std_mean", input, dim, unbiased, correction)
     return reduction._std(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
 

@@ -90,7 +90,11 @@ def diagflat(input, offset=0):
 
 @library(differentiable="input")
 def trace(input):
-    """The sum of a matrix's diagonal."""
+    """The sum of a matrix's diagonal.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).trace()
+    tensor(5)
+    """
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     if input.dtype.name == "bool":
