@@ -198,6 +198,15 @@ CALLS = {
         rl.convolution(A[None, None], A[None, None, :2, :2], None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
         rl.convolution(A[None, None], A[None, None, :2, :2], None, (1, 1), (0, 0), (1, 1), True, (0, 0), 1)
     """,
+    "attention": """
+        F.scaled_dot_product_attention(A.reshape(1, 2, 4, 3), A.reshape(1, 2, 4, 3), A.reshape(1, 2, 4, 3))
+        F.scaled_dot_product_attention(A.reshape(2, 1, 4, 3), A.reshape(2, 1, 4, 3), A.reshape(2, 1, 4, 3) * 2, is_causal=True, scale=0.1)
+        F.scaled_dot_product_attention(*[A.double().reshape(1, 4, 3, 2).transpose(1, 2)] * 3)
+        F.scaled_dot_product_attention(*[A.reshape(1, 1, 4, 6).bfloat16()] * 3) | F.scaled_dot_product_attention(A, A, A)
+        F.scaled_dot_product_attention(*[A.reshape(1, 1, 4, 6)] * 3, attn_mask=A[:, :4] > 3) | F.scaled_dot_product_attention(A, A, A[0])
+        F.scaled_dot_product_attention(*[A.reshape(1, 1, 4, 6).long()] * 3)
+        F.scaled_dot_product_attention(A[None], A[None], A[None, :, :0])
+    """,
     "roll": """
         A.roll(1) | A.roll(-9) | A.roll(1, 0) | A.roll(-2, -1) | A.roll((1, 2), (0, 1)) | A.t().roll(1) | A.roll(1, 2) | A[:0].roll(1)
         A.roll(100, 1)

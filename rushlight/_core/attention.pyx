@@ -7,10 +7,12 @@ their product.
 
 It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel.
 """
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from rushlight._core.gemm cimport finish_t, pack_t
+from rushlight._core.operator cimport native
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -157,6 +159,11 @@ def forward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask
     q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev), out (B, H, L, Ev), mask and kept (B, H, L, S) or None, all of one floating dtype and with unit
     stride along the last dim; logs (B, H, L), row-major, of the type that sums are made in. H is a multiple of Hk. No size is 0.
     """
+    _forward(table, scheme, q, k, v, mask, kept, causal, scale, out, logs)
+
+
+cdef int _forward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor kept, bint causal, double scale, Tensor out,
+                  Tensor logs) except -1:
     cdef Job p
     cdef Forward memory
     cdef int64_t size, panels
@@ -171,6 +178,7 @@ def forward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask
     cdef Storage block = prepare_slots(&p.slots, size)
     with nogil:
         parallel_for(_run_slices, &p, 0, q.sizes[0] * p.heads * p.slices, 1)
+    return 0
 
 
 cdef int64_t _lay_out(Job* p, Forward* f, char* memory) noexcept nogil:
@@ -514,3 +522,48 @@ cdef void _add_to_keys(Job* p, char* tiles, char* columns, int64_t column, char*
         for i in range(panels):
             p.kernels.multiply_rows(tiles + i * p.rows * PAIR * p.wide, columns + j * column + first * p.wide,
                                     sums + i * p.rows * stride + j * p.wide, stride, units)
+
+
+# -- the quick way, see Library.quick --
+
+cdef object _kernels_of = None               # dtype code -> (table, scheme)
+cdef list _known = [None] * N_DTYPES
+
+
+def set_kernels(function):
+    """Registers the Python side that gives the kernels of a dtype."""
+    global _kernels_of
+    _kernels_of = function
+
+
+cdef bint _is_in_rows(object x, int code):
+    """Four dims with unit stride along the last, on the CPU, of a dtype?"""
+    cdef Tensor t
+    if not isinstance(x, Tensor):
+        return False
+    t = <Tensor>x
+    return t.ndim == 4 and t.code == code and not t.place and not t.flags & NEG and (t.strides[3] == 1 or t.sizes[3] == 1) and t.count > 0
+
+
+cdef object attention_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(query, key, value, mask, kept, causal, scale): without mask or dropped weights, from rows as they lie."""
+    cdef int64_t[4] shape
+    cdef Tensor q, out, logs
+    cdef int code
+    if not isinstance(<object>values[0], Tensor) or <object>values[3] is not None or <object>values[4] is not None:
+        return None
+    q, code = <Tensor>values[0], (<Tensor>values[0]).code
+    if code < F16 or code > F64 or not _is_in_rows(q, code) or not _is_in_rows(<object>values[1], code) or not _is_in_rows(<object>values[2], code):
+        return None
+    if q.strides[1] < q.strides[2]:          # the result lies as the queries do
+        return None
+    if _known[code] is None:
+        _known[code] = _kernels_of(code)
+    shape[0], shape[1], shape[2], shape[3] = q.sizes[0], q.sizes[1], q.sizes[2], (<Tensor>values[2]).sizes[3]
+    out, logs = empty(code, 4, shape), empty(F32 if ITEMSIZE[code] == 2 else code, 3, shape)
+    table, scheme = _known[code]
+    _forward(table, scheme, q, <Tensor>values[1], <Tensor>values[2], None, None, <object>values[5], <object>values[6], out, logs)
+    return out, logs
+
+
+quick = {"attention": native("attention", attention_quickly, None)}

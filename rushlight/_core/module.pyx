@@ -104,3 +104,55 @@ cdef int _let_attributes_be_replaced() except -1:
 
 _dict_of_attributes.name, _dict_of_attributes.get, _dict_of_attributes.set = "__dict__", <void*>PyObject_GenericGetDict, <void*>PyObject_GenericSetDict
 _let_attributes_be_replaced()
+
+
+cdef class Walk:
+    """Iterates over (dotted name, module) of a module and all below it, as ``nn.Module.named_modules`` states it; a class may have its own."""
+    cdef object memo, plain
+    cdef bint unique
+    cdef list below, prefixes      # for each module that is being walked the rest of what lies below it, and its name (None: a class's own way)
+    cdef tuple first
+
+    def __init__(self, module, prefix, memo, bint unique, plain):
+        self.memo, self.unique, self.plain, self.below, self.prefixes = memo, unique, plain, [], []
+        self.first = self.enter(prefix, module)
+
+    cdef tuple enter(self, prefix, module):
+        """What is given for a module; None if it was given before."""
+        if module in self.memo:
+            return None
+        if self.unique:
+            self.memo.add(module)
+        self.below.append(iter(module._modules.items()))
+        self.prefixes.append(prefix)
+        return prefix, module
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef object item, prefix, name, module
+        cdef tuple found = self.first
+        if found is not None:
+            self.first = None
+            return found
+        while self.below:
+            item, prefix = next(self.below[len(self.below) - 1], None), self.prefixes[len(self.prefixes) - 1]
+            if item is None:
+                self.below.pop()
+                self.prefixes.pop()
+                continue
+            if prefix is None:
+                return item
+            name, module = item
+            if module is None:
+                continue
+            name = f"{prefix}.{name}" if prefix else name
+            if type(module).named_modules is not self.plain:
+                self.below.append(iter(module.named_modules(self.memo, name, self.unique)))
+                self.prefixes.append(None)
+                continue
+            found = self.enter(name, module)
+            if found is not None:
+                return found
+        raise StopIteration

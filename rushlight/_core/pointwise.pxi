@@ -95,9 +95,10 @@ cdef class Pointwise(Operator):
                 kind = BAKED
             elif self.fixed_code[i] == CONSTANT:
                 kind = BAKED
-                if baked is None:
-                    baked = []
-                baked.append((i, v))
+                if not same_constant(v, <object>PyTuple_GET_ITEM(self.signature.defaults, i)):
+                    if baked is None:
+                        baked = []
+                    baked.append((i, v))
             elif self.is_operand[i] and v is not None and type(v) is not str:
                 kind = NUMBER
             elif v is None or type(v) is bool or type(v) is str:

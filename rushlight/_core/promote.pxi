@@ -154,3 +154,12 @@ def can_cast(dtype a, dtype b):
 
 cdef bint _can_cast(int source, int target) noexcept:
     return category(source) <= category(target)
+
+
+cdef inline bint same_constant(object v, object default) except -1:
+    """Is ``v`` the default, maybe as another object? (0.0 and -0.0 are two constants.)"""
+    if v is default:
+        return True
+    if type(v) is float and type(default) is float:
+        return <double>v == <double>default and (<double>v != 0 or str(v) == str(default))
+    return type(v) is type(default) and (type(v) is int or type(v) is str) and v == default

@@ -399,7 +399,7 @@ cdef class Rowwise(Pointwise):
             if not tensor and (v is None or type(v) is bool or type(v) is str or values[i] == PyTuple_GET_ITEM(self.signature.defaults, i)
                                or self.fixed_code[i] == CONSTANT):
                 kinds |= <uint64_t>BAKED << (2 * i)
-                if v is not self.signature.defaults[i]:
+                if not same_constant(v, <object>PyTuple_GET_ITEM(self.signature.defaults, i)):
                     if baked is None:
                         baked = []
                     baked.append((i, v))

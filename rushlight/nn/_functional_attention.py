@@ -20,6 +20,9 @@ def scaled_dot_product_attention(
     attn_mask: True where attention is allowed, or numbers to add. is_causal: position i sees positions up to i. scale: 1/sqrt(E).
     enable_gqa: groups of query heads share a key head.
     """
+    if attn_mask is None and dropout_p == 0 and _attention.is_plain(query, key, value):
+        scale = 1 / math.sqrt(query.size(-1)) if scale is None else scale
+        return _attention.attention(query, key, value, None, None, is_causal, scale)[0]
     if min(query.dim(), key.dim(), value.dim()) < 2:
         raise RuntimeError(
             f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.dim()} "

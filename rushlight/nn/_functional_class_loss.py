@@ -4,6 +4,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops import loss as _loss
+from ..ops._define import planned
 from ..ops._expect import expect
 from ._functional_activation import log_softmax, logsigmoid
 from ._reduction import chosen, reduced
@@ -19,9 +20,14 @@ def _check_labels(target):
         )
 
 
+@planned
+def _checked(input, target, weight):
+    """(number of classes, their dim, whether the labels are to be taken as they are)."""
+    as_they_are = target.dtype is torch.int64 and input.dim() > 1 and weight is None
+    return _check_nll(input, target, weight), 1 if input.dim() > 1 else 0, as_they_are
+
+
 def _check_nll(input, target, weight):
-    if weight is None and input.ndim == 2 and target.ndim == 1 and target.dtype is torch.int64 and input.shape[0] == target.shape[0]:
-        return input.shape[1]
     if input.dim() == 0:
         raise ValueError(f"Expected 1 or more dimensions (got {input.dim()})")
     if input.dim() != 1 and (target.dim() == 0 or input.size(0) != target.size(0)):
@@ -51,14 +57,11 @@ def _check_nll(input, target, weight):
 
 def _of_labels(operator, input, target, weight, ignore_index, reduction, **options):
     """A loss by labels through its kernel: input (N, C, *) or (C), target (N, *) or ()."""
-    classes = _check_nll(input, target, weight)
+    classes, dim, as_they_are = _checked(input, target, weight)
     _loss.expect_labels(target, classes, ignore_index, "nll_loss" if operator is _loss.nll else operator.__name__)
-    dim = 1 if input.dim() > 1 else 0
-    target = target if target.dtype is torch.int64 else target.long()
-    if input.dim() == 1:
-        target = target.reshape(())
-    if weight is not None:
-        weight = _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
+    if not as_they_are:
+        target = target.long() if input.dim() > 1 else target.long().reshape(())
+        weight = None if weight is None else _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
     losses, factors = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
     if reduction == "none":
         return losses

@@ -11,20 +11,20 @@ from .._core import tensor as _tensor
 from .._core.tape import is_grad_enabled
 from ..lang import types as ty
 from . import arithmetic, casting, contraction, creation, masks, reduction, shape, triangle
-from ._define import library
+from ._define import library, planned
 
 _bool, _float32 = (_tensor.dtypes()[n] for n in ("bool", "float32"))
 FEW_QUERIES = 3  # fewer are not worth a panel
 _kernels = {}
 
 
-def _kernels_of(dtype):
+def _kernels_of(code):
     """(address, scheme) of the kernels for a dtype."""
-    if dtype.code not in _kernels:
+    if code not in _kernels:
         from ..codegen import attention
 
-        _kernels[dtype.code] = attention.kernels(ty.NAMES[dtype.code])
-    return _kernels[dtype.code]
+        _kernels[code] = attention.kernels(ty.NAMES[code])
+    return _kernels[code]
 
 
 def _passes(query):
@@ -33,7 +33,7 @@ def _passes(query):
         from ..cuda.ops import attention
 
         return attention.forward, attention.backward
-    kernels = _kernels_of(query.dtype)
+    kernels = _kernels_of(query.dtype.code)
     return functools.partial(core.forward, *kernels), functools.partial(core.backward, *kernels)
 
 
@@ -178,15 +178,22 @@ def _(grads, query, key, value, mask, kept, causal, scale, results, needs):
     return (*towards, None if slopes is None else _as_the_mask(slopes, mask))
 
 
+attention.quick = core.quick["attention"]
+core.set_kernels(_kernels_of)
+
+
+@planned
+def is_plain(query, key, value):
+    """Does :func:`attention` take the operands as they are?"""
+    (q, k, v) = (x.shape for x in (query, key, value))
+    return _fits(query, key, value) and len(q) == len(k) == len(v) == 4 and q[:2] == k[:2] == v[:2] and q[3] == k[3] and k[2] == v[2]
+
+
 def tiled(query, key, value, mask, causal, scale, dropout=None):
     """:func:`attention` for any leading dims that broadcast; None where the kernels do not compute this call."""
     operands = [query, key, value]
     if not _fits(*operands):
         return None
-    (q, k, v) = (x.shape for x in operands)
-    plain = mask is None and dropout is None
-    if plain and len(q) == len(k) == len(v) == 4 and q[:2] == k[:2] == v[:2] and q[3] == k[3] and k[2] == v[2]:
-        return attention(query, key, value, None, None, causal, scale)[0]
     rank = max(query.ndim, key.ndim, value.ndim)
     operands = [_front(x, 3) for x in operands]
     lead = _broadcast(*(x.shape[:-3] for x in operands))

@@ -41,9 +41,11 @@ def is_storage(obj):
 def _question(name, doc):
     """The function form of a question that the core answers as a method."""
 
+    ask = getattr(Tensor, name)
+
     def definition(input):
         check_tensor(name, "input", 1, input)
-        return getattr(input, name)()
+        return ask(input)
 
     definition.__name__, definition.__doc__ = name, doc
     return composite(definition, where="function")

@@ -118,7 +118,7 @@ def around(x, margins, value):
         return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
     lead = x.ndim - len(margins)
     out = creation.empty((*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], margins))), dtype=x.dtype, device=x.device)
-    run(_filled, (value,), out)
+    run(filled, (value,), out)
     run(moved, (), out[(..., *(slice(a, a + n) for n, (a, b) in zip(x.shape[lead:], margins)))], x)
     return out
 
@@ -152,8 +152,10 @@ def run(kernel, arguments, *operands):
     core.run(kind, *operands)
 
 
-def _filled(type, value):
-    return ((ex.const(value, ty.opmath(type)), type),), (), "fill"
+def filled(type, value):
+    """A number."""
+    own = MOVED_AS[ty.BITS[type]] if value == 0 else ty.opmath(type)
+    return ((ex.const(value, own), own if value == 0 else type),), (), "fill"
 
 
 def moved(type):
@@ -351,7 +353,7 @@ def _routed(grad, taps, windows):
     apart = not any(windows.padding) and all(s >= d * (k - 1) + 1 for k, s, p, d, n, m in windows.dims())
     if apart and len(windows.taps) <= _TERMS:
         if any(n != m * k for k, s, p, d, n, m in windows.dims()):
-            run(_filled, (0,), out)
+            run(filled, (0,), out)
         if all((m - 1) * s + d * (k - 1) + 1 <= n for k, s, p, d, n, m in windows.dims()):
             name = ty.NAMES[taps.dtype.code]
             if out.dtype.itemsize == 4 and windows.window[-1] == windows.stride[-1] == 2 and windows.size[-1] % 2 == 0:
@@ -367,7 +369,7 @@ def _routed(grad, taps, windows):
     for cut, reaching in windows.residues():
         target = out[(..., *cut)]
         if not reaching:
-            run(_filled, (0,), target)
+            run(filled, (0,), target)
             continue
         sizes = target.shape[len(lead) :]
         pairs = [(shifted(grad, margins, o, sizes), shifted(taps, margins, o, sizes)) for _, o in reaching]
@@ -440,7 +442,7 @@ def _means(rank):
                 sizes = target.shape[len(lead) :]
                 _summed(target, _alone([shifted(grad, margins, o, sizes) for _, o in reaching]), None)
             else:
-                run(_filled, (0,), target)
+                run(filled, (0,), target)
         return out
 
     @spread.backward_of

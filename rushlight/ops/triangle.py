@@ -3,10 +3,11 @@
 import sys
 
 from ..lang import functions as fn
-from . import creation, reduction, shape
+from . import casting, creation, reduction, shape
 from ._define import composite, i64, library, planned, pointwise
 from .index import zeros_of
 from .joining import _wrap
+from .pool import filled, moved, run
 
 # -- triangles --
 
@@ -62,11 +63,25 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     first, second = _wrap(dim1, rank), _wrap(dim2, rank)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    n = input.shape[-1] + abs(offset)
+    return _embedded(input, offset, first - rank, second - rank)
+
+
+@library(differentiable="input", where="", label="DiagEmbed", recorded=True, batch="leading")
+def _embedded(input, offset, first, second):
+    """:func:`diag_embed` with dims that count from the end."""
+    rank, n = input.ndim + 1, input.shape[-1] + abs(offset)
     sizes = list(input.shape[:-1])
-    for d in sorted((first, second)):
+    for d in sorted((first + rank, second + rank)):
         sizes.insert(d, n)
-    return shape.view_scatter(input, tuple(sizes), "diagonal", (offset, first, second))
+    out = creation.empty(tuple(sizes), dtype=input.dtype, device=input.device)
+    run(filled, (0,), out)
+    run(moved, (), shape.diagonal(out, offset, first, second), casting.resolve_conj(casting.resolve_neg(input)))
+    return out
+
+
+@_embedded.backward_of
+def _(grad, offset, first, second):
+    return shape.diagonal(grad, offset, first, second)
 
 
 @composite

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import rushlight as torch
 
-from ..._core.module import ModuleBase, set_hooks
+from ..._core.module import ModuleBase, Walk, set_hooks
 from ..parameter import Buffer, Parameter
 from . import hooks as _hooks
 from .conversion import ConvertibleModule
@@ -255,16 +255,7 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
 
     def named_modules(self, memo=None, prefix="", remove_duplicate=True):
         """Yields (dotted name, module) for this module (named ``prefix``) and all below it; each module once."""
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                below = f"{prefix}.{name}" if prefix else name
-                yield from module.named_modules(memo, below, remove_duplicate)
+        return Walk(self, prefix, set() if memo is None else memo, remove_duplicate, Module.named_modules)
 
     def modules(self, remove_duplicate=True):
         """Yields this module and all below it; each once, or (remove_duplicate=False) wherever it is used."""
@@ -301,8 +292,15 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
 
     def parameters(self, recurse=True):
         """Yields the parameters; each once."""
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
+        if type(self).named_parameters is not Module.named_parameters:
+            yield from (parameter for _, parameter in self.named_parameters(recurse=recurse))
+            return
+        seen = {None}
+        for _, module in self.named_modules() if recurse else (("", self),):
+            for parameter in module._parameters.values():
+                if parameter not in seen:
+                    seen.add(parameter)
+                    yield parameter
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
         """Yields (dotted name, buffer), in order of registration. recurse: also those of the modules below."""

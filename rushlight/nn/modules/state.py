@@ -80,6 +80,9 @@ class StatefulModule:
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
+        return self._write_state(destination, prefix, keep_vars)
+
+    def _write_state(self, destination, prefix, keep_vars):
         local_metadata = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = local_metadata
@@ -87,7 +90,11 @@ class StatefulModule:
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
-            if module is not None:
+            if module is None:
+                continue
+            if type(module).state_dict is StatefulModule.state_dict:
+                module._write_state(destination, f"{prefix}{name}.", keep_vars)
+            else:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in self._state_dict_hooks.values():
             replacement = hook(self, destination, prefix, local_metadata)
@@ -103,7 +110,7 @@ class StatefulModule:
         for name, buffer in self._buffers.items():
             if buffer is not None and name not in self._non_persistent_buffers_set:
                 destination[prefix + name] = buffer if keep_vars else buffer.detach()
-        if _overrides(self, "get_extra_state"):
+        if type(self).get_extra_state is not StatefulModule.get_extra_state:
             destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
     def _own_state(self):
