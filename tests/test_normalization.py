@@ -1,5 +1,7 @@
 """Normalisation: every form against PyTorch, in float64 and float32, in both memory formats, with gradients."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,19 @@ def test_refused_running_statistics_are_not_changed():
     with pytest.raises(RuntimeError, match="mixed dtype"):
         rushlight.nn.functional.batch_norm(rushlight.randn(4, 3), mean, variance, training=True)
     assert mean.tolist() == [5, 5, 5] and variance.tolist() == [1, 1, 1]
+
+
+def test_batch_norm_takes_and_refuses_the_dtypes_that_pytorch_does():
+    names = ["float32", "float64", "bfloat16", "float16"]
+
+    def answer(t, input, stats, parameters, training):
+        x = t.ones(4, 2, 3).to(getattr(t, input)) + t.arange(3).to(getattr(t, input))
+        mean, variance = t.zeros(2, dtype=getattr(t, stats)), t.ones(2, dtype=getattr(t, stats))
+        scale = None if parameters is None else t.ones(2, dtype=getattr(t, parameters))
+        try:
+            return str(t.nn.functional.batch_norm(x, mean, variance, scale, scale, training=training).dtype)
+        except RuntimeError as error:
+            return str(error).split("\n")[0]
+
+    for case in itertools.product(names, [*names, "int64"], [None, *names], [True, False]):
+        assert answer(rushlight, *case) == answer(oracle, *case), case

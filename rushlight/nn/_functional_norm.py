@@ -6,6 +6,7 @@ import rushlight as torch
 
 from .._core.operator import dtype_name
 from ..ops import normalization
+from ..ops._define import planned
 from ..ops._format import keeping
 from ._functional_pool import avg_pool2d, avg_pool3d
 
@@ -46,21 +47,42 @@ def batch_norm(
         _check_size_when_training(input.size())
     if not input.numel():
         return input.clone()
+    dims, count = _per_channel(input, running_mean, running_var, weight, bias, training)
+    if not training:
+        return normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, dims, eps)
+    out, mean, variance = normalization.batch_norm_training(input, weight, bias, dims, eps)
+    _update_running(running_mean, running_var, mean, variance, count, momentum)
+    return out
+
+
+@planned
+def _per_channel(input, running_mean, running_var, weight, bias, training):
+    """(dims of a channel's elements, their number) for a batch_norm whose operands go together."""
     channels = input.size(1)
     _check_vectors(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError(f"{'running_mean' if running_mean is None else 'running_var'} must be defined in evaluation mode")
-    if any(t is not None and not t.is_floating_point() for t in (running_mean, running_var)):
-        raise RuntimeError(
-            f"mixed dtype (CPU): expect parameter to have scalar type of {dtype_name(input.dtype.code)}\n"
-            "  Running statistics are fractions: keep them in the input's dtype, or in float32."
-        )
-    dims = tuple(d for d in range(input.dim()) if d != 1)
-    if not training:
-        return normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, dims, eps)
-    out, mean, variance = normalization.batch_norm_training(input, weight, bias, dims, eps)
-    _update_running(running_mean, running_var, mean, variance, input.numel() // channels, momentum)
-    return out
+    _check_parameter_dtypes(input, weight, [t for t in (weight, bias, running_mean, running_var) if t is not None])
+    return tuple(d for d in range(input.dim()) if d != 1), input.numel() // channels
+
+
+def _check_parameter_dtypes(input, weight, parameters):
+    """Parameters have the input's dtype, or are float32 beside a half-width input."""
+    others = [t for t in parameters if t.dtype != input.dtype]
+    if not others or not input.is_floating_point() or (input.dtype.itemsize == 2 and all(t.dtype == torch.float32 for t in parameters)):
+        return
+    name = dtype_name(input.dtype.code)
+    if weight is not None and weight.dtype == input.dtype:
+        first = f"expected scalar type {name} but found {dtype_name(others[0].dtype.code)}"
+    elif all(t.dtype == torch.float32 for t in parameters):
+        first = "mixed dtype (CPU): all inputs must share same datatype."
+    else:
+        first = "mixed dtype (CPU): expect parameter to have scalar type of Float"
+    given = ", ".join(sorted({dtype_name(t.dtype.code) for t in parameters}))
+    raise RuntimeError(
+        f"{first}\n  The input is {name}, the parameters and running statistics are {given}: keep all in one dtype, or those in float32 "
+        "beside a half-width input."
+    )
 
 
 def _update_running(running_mean, running_var, mean, variance, count, momentum):
