@@ -35,6 +35,8 @@ class Plan:
         dense = [ty.BITS[t] // 8 for t, letter in zip(types, layout, strict=True) if letter == "c"]
         self.vector = min(8, max(1, 16 // max(dense))) if dense else 1
         levels = Rows([(e, *o[1:]) for e, o in zip(roots, outputs, strict=True)], inputs, layout, stage, rows)
+        if sum(map(len, levels.depths)) > 4:  # accumulators for each of 8 elements would not fit into the registers
+            self.vector = min(4, self.vector)
         reads = [i for reads in levels.reads() for i in reads if layout[len(outputs) + i] != "n"] if stage == "whole" else []
         self.kept, self.held = set(), 0
         for i in sorted({i for i in reads if reads.count(i) > 1}):
