@@ -100,7 +100,7 @@ class _Ops:
 
     def _define(self, qualname, op):
         namespace, _, name = qualname.partition("::")
-        getattr(self, namespace).__dict__[name] = op
+        op = getattr(self, namespace).__dict__[name] = OpOverloadPacket(qualname, op)
         own = sys.modules.get(f"{__package__}.ops.{namespace}")
         if own is not None:  # torch.ops.<namespace> finds our module of that name before it asks here
             setattr(own, name, op)

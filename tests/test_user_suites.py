@@ -145,3 +145,104 @@ def test_lists_of_tensors_take_their_number_by_name():
     a = [torch.ones(2), torch.ones(1)]
     torch._foreach_mul_(a, scalar=3)
     assert [x.tolist() for x in torch._foreach_add(a, scalars=[1, 2])] == [[4, 4], [5]]
+
+
+# -- what users' scripts found --
+
+
+def test_names_of_nodes_that_programs_print():
+    x = torch.ones(2, 3, requires_grad=True)
+    assert x.max().grad_fn.name() == "MaxBackward1" and x.min().grad_fn.name() == "MinBackward1"
+    assert x.max(1).values.grad_fn.name() == "MaxBackward0"
+    bag = torch.nn.EmbeddingBag(4, 2)
+    for mode in ("sum", "mean", "max"):
+        bag.mode = mode
+        assert bag(torch.tensor([[1, 2]])).grad_fn.name() == "EmbeddingBagBackward0"
+    logits = torch.ones(4, 1, 3, requires_grad=True).log_softmax(2)
+    assert torch.nn.functional.ctc_loss(logits, torch.tensor([[1]]), [4], [1], reduction="none").grad_fn.name() == "CtcLossBackward0"
+
+
+def test_parameters_of_a_dict_come_by_name():
+    for t in (torch, pytorch):
+        p = t.nn.ParameterDict({"b": t.ones(1), "a": t.ones(1)})
+        assert list(p) == ["a", "b"] and list(t.nn.ParameterDict([("b", t.ones(1)), ("a", t.ones(1))])) == ["b", "a"]
+
+
+def test_groups_of_an_optimizer_are_printed_apart():
+    def text(t):
+        return repr(t.optim.SGD([{"params": [t.nn.Parameter(t.ones(1))]}, {"params": [t.nn.Parameter(t.ones(1))], "lr": 2}], lr=0.1))
+
+    assert text(torch) == text(pytorch)
+
+
+def test_steps_that_a_profiler_has_counted():
+    seen = []
+    schedule = torch.profiler.schedule(wait=1, warmup=1, active=2, repeat=1)
+    with torch.profiler.profile(schedule=schedule, on_trace_ready=lambda p: seen.append(p.step_num)) as p:
+        for _ in range(6):
+            p.step()
+    assert seen == [4]
+
+
+def test_gradients_are_taken_under_a_function_mode():
+    x = torch.ones(2, requires_grad=True)
+    with torch.overrides.BaseTorchFunctionMode():
+        assert torch.autograd.grad((x * 3).sum(), x, is_grads_batched=False)[0].tolist() == [3, 3]
+        y = x * torch.tensor([1.0, 2.0])
+        assert torch.autograd.grad(y, x, torch.eye(2), is_grads_batched=True)[0].tolist() == [[1, 0], [0, 2]]
+
+
+class TestCustomOperators:
+    def test_keywords_and_defaults_go_where_they_belong(self):
+        @torch.library.custom_op("suites::affine", mutates_args=())
+        def affine(x: torch.Tensor, a: float, b: float = 1.0) -> torch.Tensor:
+            return a * x + b
+
+        def setup_context(ctx, inputs, output):
+            ctx.a = inputs[1]
+
+        affine.register_autograd(lambda ctx, g: (g * ctx.a, None, None), setup_context=setup_context)
+        x = torch.ones(2, requires_grad=True)
+        y = torch.ops.suites.affine.default(b=5.0, a=2.0, x=x)
+        y.sum().backward()
+        assert y.tolist() == [7, 7] and x.grad.tolist() == [2, 2] and affine(x, 3.0).tolist() == [4, 4]
+        assert y.grad_fn.name() == "GeneratedBackwardFor_suites_affine_defaultBackward"
+        with pytest.raises(RuntimeError, match="Expected a value of type 'Tensor' for argument 'x'"):
+            affine(3, 1.0)
+
+    def test_schemas_are_read(self):
+        torch.library.define("suites::pick", "(Tensor x, int[] dims=[0, 1], *, str? how=None, bool keep=False) -> Tensor")
+        torch.library.impl("suites::pick", "cpu")(lambda x, dims, how=None, keep=False: (dims, how, keep))
+        assert torch.ops.suites.pick(torch.ones(1), keep=True) == ([0, 1], None, True)
+
+    def test_writes_are_counted(self):
+        @torch.library.custom_op("suites::fill", mutates_args={"out"})
+        def fill(out: torch.Tensor, v: float) -> None:
+            out.numpy()[:] = v
+
+        x = torch.ones(2, requires_grad=True)
+        y = torch.zeros(2)
+        z = (x * y).sum()
+        fill(y, 2.0)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            z.backward()
+
+    def test_a_batch_goes_by_the_rule_or_one_by_one(self):
+        calls = []
+
+        @torch.library.custom_op("suites::sine", mutates_args=())
+        def sine(x: torch.Tensor) -> torch.Tensor:
+            calls.append(x.shape)
+            return torch.from_numpy(x.numpy() * 2)
+
+        assert torch.vmap(sine)(torch.ones(2, 3)).eq(2).all() and calls == [(3,), (3,)]
+        torch.library.register_vmap("suites::sine", lambda info, dims, x: (sine(x), dims[0]))
+        assert torch.vmap(sine)(torch.ones(2, 3)).eq(2).all() and calls[2:] == [(2, 3)]
+
+    def test_fakes_make_what_has_no_elements(self):
+        @torch.library.custom_op("suites::columns", mutates_args=())
+        def columns(x: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(x.numpy().sum(0))
+
+        columns.register_fake(lambda x: x.new_empty(x.shape[1:]))
+        assert columns(torch.empty(2, 3, device="meta")).shape == (3,)

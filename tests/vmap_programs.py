@@ -152,6 +152,26 @@ def autograd_grad_under_vmap(torch):
     return torch.func.vmap(lambda v: torch.autograd.grad(y, x, v, retain_graph=True)[0])(torch.eye(3))
 
 
+def _draws(draw, randomness, size):
+    def function(torch):
+        torch.manual_seed(3)
+        return torch.func.vmap(lambda a: a + draw(torch, a), randomness=randomness)(torch.zeros(3, size))
+
+    function.__name__ = f"vmap_draws_{randomness}_{len(PROGRAMS)}"
+    PROGRAMS.append(function)
+
+
+for _draw in (
+    lambda t, a: t.randn(20), lambda t, a: t.randint(0, 9, (20,)), lambda t, a: t.rand_like(a),
+    lambda t, a: t.nn.functional.dropout(t.ones(20)),
+    lambda t, a: t.bernoulli(t.full((20,), 0.5)), lambda t, a: t.normal(0.0, t.ones(20)), lambda t, a: t.nn.functional.dropout(a + 1, 0.5),
+    lambda t, a: t.randperm(20), lambda t, a: a.clone().uniform_(), lambda t, a: t.empty(20).normal_(),
+    lambda t, a: t.func.vmap(lambda b: b + t.rand(2), randomness="different")(t.zeros(20, 2)).sum(1),
+):  # fmt: skip
+    for _how in ("different", "same", "error"):
+        _draws(_draw, _how, 20)
+
+
 def _refused(name, function):
     function.__name__ = f"vmap_refuses_{name}"
     PROGRAMS.append(function)

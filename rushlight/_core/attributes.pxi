@@ -317,9 +317,7 @@ def accumulator(Tensor t):
 
 
 def intercepted(tuple values):
-    """Must a call with these arguments go through the interpreters?"""
-    if thread_state().modes & MODE_FUNCTION:
-        return True
+    """Has one of these arguments a class that carries out calls itself?"""
     for value in values:
         if isinstance(value, Tensor) and (<Tensor>value).flags & INTERCEPT:
             return True

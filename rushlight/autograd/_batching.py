@@ -5,7 +5,8 @@ import types
 
 from .._core import operator
 from ..utils._pytree import tree_flatten
-from ._batching_families import RANDOM, declared, folded, front, loop, pointwise, rowwise, writes
+from ._batching_families import declared, folded, front, loop, pointwise, rowwise, writes
+from ._batching_random import DRAWING, draw
 from ._batching_rules import RULES
 from .vmap import Batched, CannotBatch, _levels, batch_size, leading, unwrap, wrap
 
@@ -15,12 +16,7 @@ def call(func, args, kwargs):
     leaves, _ = tree_flatten((args, kwargs))
     level = max(x.level for x in leaves if isinstance(x, Batched))
     name = getattr(func, "__name__", str(func))
-    if name in RANDOM and _levels.stack[level - 1][1] == "error":
-        raise RuntimeError(
-            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different'"
-            " randomness flags on vmap or perform the randomness operation out of vmap"
-        )
-    rule = RULES.get(name) or (loop if name in RANDOM else _family_rule(func))
+    rule = draw if name in DRAWING else RULES.get(name) or _family_rule(func)
     return rule(func, args, kwargs, level)
 
 
@@ -182,9 +178,14 @@ def call_function(cls, args, kwargs):
             return cls.apply(*args, **kwargs)
 
         return loop(apply, args, kwargs, level)
+    return by_rule(cls.vmap, args, level)
+
+
+def by_rule(rule, args, level):
+    """What a user's rule, ``rule(info, in_dims, *args) -> (output, out_dims)``, makes of arguments of which some are batched."""
     size, randomness = _levels.stack[level - 1]
     parts = [unwrap(a, level) for a in args]
-    result, out_dims = cls.vmap(_Info(size, randomness), tuple(d for _, d in parts), *(v for v, _ in parts))
+    result, out_dims = rule(_Info(size, randomness), tuple(d for _, d in parts), *(v for v, _ in parts))
     if isinstance(result, tuple):
         dims = out_dims if isinstance(out_dims, tuple) else (out_dims,) * len(result)
         return tuple(wrap(r, d, level) for r, d in zip(result, dims))

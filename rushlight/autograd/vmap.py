@@ -269,8 +269,12 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
 
 def _run(func, flat, spec, dims, size, out_dims, randomness, kwargs):
+    from ..overrides import pop, push
+    from ._batching_random import watching
+
     level = active() + 1
     _levels.stack.append((size, randomness))
+    push(watching(level))
     try:
         batched = [x if d is None else wrap(x, d, level) for x, d in zip(flat, dims)]
         result = func(*tree_unflatten(batched, spec), **kwargs)
@@ -279,6 +283,7 @@ def _run(func, flat, spec, dims, size, out_dims, randomness, kwargs):
         places = _out_dims(out_dims, out_spec, name)
         return tree_unflatten([_unbatch(x, d, level, name) for x, d in zip(leaves, places)], out_spec)
     finally:
+        pop()
         _levels.stack.pop()
 
 

@@ -4,6 +4,7 @@ Reading and writing TorchScript files is refused; ``torch.save`` and ``torch.loa
 """
 
 # ruff: noqa: F401
+import contextlib as _contextlib
 import typing as _typing
 
 from .._absent import absent_function as _absent_function
@@ -157,6 +158,12 @@ def enable_onednn_fusion(enabled):
 def onednn_fusion_enabled():
     """False."""
     return False
+
+
+@_contextlib.contextmanager
+def optimized_execution(should_optimize):
+    """A context manager that does nothing: functions run as they are written."""
+    yield
 
 
 class strict_fusion:

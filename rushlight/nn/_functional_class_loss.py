@@ -178,7 +178,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     if weight is not None:
         terms = terms * weight[labels].unsqueeze(1)
     terms = terms.scatter(1, labels.unsqueeze(1), 0.0)
-    return reduced(terms.sum(1).reshape(target.shape) / classes, reduction)
+    return rename(reduced(terms.sum(1).reshape(target.shape) / classes, reduction), "MultiMarginLossBackward0")
 
 
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
@@ -196,7 +196,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     margins = torch.clamp(1 - scores.gather(1, safe).unsqueeze(2) + scores.unsqueeze(1), min=0)
     pairs = counts.unsqueeze(2) & ~is_label.unsqueeze(1)
     losses = torch.where(pairs, margins, 0).sum((1, 2)) / classes
-    return reduced(losses.reshape(input.shape[:-1]), reduction)
+    return rename(reduced(losses.reshape(input.shape[:-1]), reduction), "MultilabelMarginLossBackward0")
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -221,9 +221,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     input_lengths = torch.as_tensor(input_lengths, dtype=torch.long).reshape(-1)
     target_lengths = torch.as_tensor(target_lengths, dtype=torch.long).reshape(-1)
     labels = _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, blank)
-    losses = -_ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank)
+    losses = rename(-_ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank), "CtcLossBackward0")
     if zero_infinity:
-        losses = torch.where(losses == float("inf"), 0, losses)
+        losses = rename(torch.where(losses == float("inf"), 0, losses), "CtcLossBackward0")
     if reduction == "mean":
         return (losses / target_lengths.clamp(min=1).to(losses)).mean()
     losses = losses if batched else losses[0]

@@ -17,12 +17,26 @@ def _channel_mask(input):
     return input.new_empty([*input.shape[:2], *[1] * (input.dim() - 2)])
 
 
+def _shared_by_examples():
+    from ..autograd.vmap import CannotBatch
+
+    return CannotBatch
+
+
+def _drawn(mask, p):
+    """The mask, filled; under vmap, where its examples share it but draw numbers of their own, a mask for each."""
+    try:
+        return mask.bernoulli_(p)
+    except _shared_by_examples():
+        return torch.bernoulli(mask, p)
+
+
 def _drop(input, mask, p, inplace):
     """``input`` times a mask of 0 and 1 / (1 - p)."""
     if p == 1:
         keep = torch.zeros((), dtype=input.dtype, device=input.device)
     else:
-        keep = mask.bernoulli_(1 - p).div_(1 - p)
+        keep = _drawn(mask, 1 - p).div_(1 - p)
     return input.mul_(keep) if inplace else input * keep
 
 

@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from .._core.tensor import rename
 from ..ops.embedding import one_hot  # noqa: F401  (part of nn.functional)
 
 
@@ -78,7 +79,7 @@ def embedding_bag(
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(1)
-    return _reduce_bags(rows, bag, begins.numel(), counts, mode)
+    return rename(_reduce_bags(rows, bag, begins.numel(), counts, mode), "EmbeddingBagBackward0")
 
 
 def _bags(input, offsets, per_sample_weights):

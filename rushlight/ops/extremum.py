@@ -3,6 +3,7 @@
 from .. import return_types
 from .._core import operator as _operator
 from .._core import tensor as _tensor
+from .._core.tensor import rename
 from ..lang import functions as fn
 from . import arithmetic, creation, reduction, shape
 from ._define import composite, library, rowwise
@@ -94,7 +95,8 @@ def _three_forms(name, whole, along, pairwise, doc):
                     f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
                     "Specify the reduction dim with the 'dim' argument."
                 )
-            return whole(input) if out is None else whole(input, out=out)
+            # PyTorch numbers overloads: 0 is that along a dim
+            return rename(whole(input), f"{name.capitalize()}Backward1") if out is None else whole(input, out=out)
         result = along(input, _check_dim(name, input, dim), bool(keepdim))
         if out is None:
             return getattr(return_types, name)(*result)

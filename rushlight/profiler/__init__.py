@@ -138,9 +138,9 @@ class profile:
     def step(self):
         """Ends a step of the loop and begins the next."""
         self._leave_step()
+        self.step_num += 1
         if self.current_action is ProfilerAction.RECORD_AND_SAVE:
             self._complete()
-        self.step_num += 1
         self._enter_step(self.schedule(self.step_num))
 
     def _enter_step(self, action):

@@ -429,8 +429,9 @@ class ParameterDict(Module):
         return (self[key] for key in self._keys)
 
     def update(self, parameters):
-        """Adds or replaces values from a mapping or from pairs."""
-        for key, value in _pairs(parameters, "ParameterDict", "ParametersDict"):
+        """Adds or replaces values from a mapping or from pairs. A plain dict's go by the order of their names, others' as they come."""
+        pairs = _pairs(parameters, "ParameterDict", "ParametersDict")
+        for key, value in sorted(pairs) if type(parameters) is dict else pairs:
             self[key] = value
 
     def extra_repr(self):
