@@ -54,7 +54,7 @@ class Scheme:
         many = target.vector_bits == 512 or not target.x86
         self.rows, vectors = ((8, 3) if many else (4, 3)) if narrow else ((13, 2) if many else (6, 2))
         self.columns = vectors * self.lanes
-        self.folds = target.vector_bits == 512 and vectors == 2  # with three vectors, more would be read than a processor can
+        self.folds = target.vector_bits == 512 and vectors == 2  # three vectors share an element as it is: nothing is gained
 
     def numbers(self):
         """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""

@@ -206,8 +206,8 @@ def _run(x, rows, bias, out, steps, offsets, groups):
             return
 
 
-_ROWS_BYTES = 16384  # of what a panel reads: a third of a first-level cache
-_ROW_BYTES = 256  # of a channel's row, for a panel
+_ROW_BYTES = 256  # that a panel of pixels reads of one row of a channel
+_PANEL_BYTES = 16384  # that it may read in all: a third of a first-level cache
 _OUTPUTS_OF_PACKING = 12  # output channels in the time of which a processor packs windows
 
 
@@ -225,7 +225,7 @@ def _straight(code, channels, outputs, offsets, steps, places):
         layout.append((low, count + high - low, tuple(residues), tuple((residues.index(o % step), o // step - low) for o in taps)))
     planes, rows, columns = layout
     lines = channels * len(planes[3]) * len(rows[3]) * len(columns[2])
-    if len(columns[3]) == 1 or lines * _ROW_BYTES > _ROWS_BYTES or max(len(axis[2]) for axis in layout) > straight.MOST_RESIDUES:
+    if len(columns[3]) == 1 or lines * _ROW_BYTES > _PANEL_BYTES or max(len(axis[2]) for axis in layout) > straight.MOST_RESIDUES:
         return None
     pixels, lanes = places[1] * places[2], straight.lanes(code, outputs, *places[1:], columns[1])
     return tuple(layout) if lanes and (lanes - pixels) * outputs < _OUTPUTS_OF_PACKING * pixels else None

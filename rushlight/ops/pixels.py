@@ -19,6 +19,13 @@ def _arranged(input, before, order, sizes):
     return shape.reshape(out, sizes)
 
 
+def _check(name, input, factor, value):
+    if input.dim() < 3:
+        raise RuntimeError(f"{name} expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)")
+    if value <= 0:
+        raise RuntimeError(f"{name} expects a positive {factor}, but got {value}")
+
+
 @library(**_OPTIONS)
 def pixel_shuffle(input, upscale_factor):
     """Channels become pixels: (*, C * r**2, H, W) -> (*, C, H * r, W * r).
@@ -28,12 +35,7 @@ def pixel_shuffle(input, upscale_factor):
              [2, 3]]])
     """
     r = upscale_factor
-    if input.dim() < 3:
-        raise RuntimeError(
-            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
-        )
-    if r <= 0:
-        raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
+    _check("pixel_shuffle", input, "upscale_factor", r)
     *lead, channels, height, width = input.shape
     if channels % (r * r):
         raise RuntimeError(
@@ -57,12 +59,7 @@ def pixel_unshuffle(input, downscale_factor):
     tensor([0, 1, 2, 3])
     """
     r = downscale_factor
-    if input.dim() < 3:
-        raise RuntimeError(
-            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
-        )
-    if r <= 0:
-        raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
+    _check("pixel_unshuffle", input, "downscale_factor", r)
     *lead, channels, height, width = input.shape
     for name, dim, n in (("height", -2, height), ("width", -1, width)):
         if n % r:
