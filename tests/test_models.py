@@ -16,6 +16,7 @@ SMALL = {
     "mnist_cnn": {"batch": 4},
     "resnet_cifar": {"batch": 8, "blocks": 1, "size": 16},
     "resnet18": {"batch": 4, "size": 64, "classes": 10, "width": 16},
+    "resnet50": {"batch": 4, "size": 64, "classes": 10, "width": 8},
     "mobilenet_v3_small": {"batch": 4, "size": 64, "classes": 10},
     "unet": {"batch": 2, "size": 32, "width": 8, "depth": 2},
     "unet, bilinear": {"batch": 2, "size": 32, "width": 8, "depth": 2, "bilinear": True},

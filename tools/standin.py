@@ -50,6 +50,17 @@ def reason(report):
     return getattr(report, "wasxfail", "")
 
 
+def usable():
+    """Does the GPU still do what this process asks for? After a kernel's illegal access, say, it does not."""
+    import rushlight as torch
+
+    try:
+        torch.ones(2, device="cuda").sum().item()
+    except torch.AcceleratorError:
+        return False
+    return True
+
+
 class Turn:
     """pytest's plug-in: runs the tests that have no outcome in the journal, until its time is over, and writes what became of them."""
 
@@ -68,6 +79,8 @@ class Turn:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items):
         done = read(self.journal)
+        part, parts = map(int, os.environ.get("STANDIN_PART", "0 1").split())
+        items[:] = items[part::parts]
         self.write("", "collected", [i.nodeid for i in items])
         items[:] = [i for i in items if i.nodeid not in done]
 
@@ -81,6 +94,8 @@ class Turn:
     def pytest_runtest_logfinish(self, nodeid):
         outcome = next(o for o in ("failed", "skipped", "passed") if o in self.found)
         self.write(nodeid, outcome, self.found[outcome], time.monotonic() - self.start)
+        if outcome == "failed" and not usable():
+            self.end = 0.0  # another process goes on with the tests that are left
 
     def pytest_runtest_protocol(self, item):
         if time.monotonic() > self.end:
@@ -103,7 +118,8 @@ class Outcome:
     def __init__(self, file, journal):
         found = read(journal)
         collected = found.pop("", None)
-        self.file, self.skipped = file, collections.Counter(why for outcome, why, _ in found.values() if outcome == "skipped")
+        self.file, self.name = file, file.stem
+        self.skipped = collections.Counter(why for outcome, why, _ in found.values() if outcome == "skipped")
         self.passed = sum(outcome == "passed" for outcome, *_ in found.values())
         self.failed = [test.partition("::")[2] for test, (outcome, *_) in found.items() if outcome in ("failed", STARTED)]
         self.seconds = sum(seconds for *_, seconds in found.values())
@@ -113,15 +129,15 @@ class Outcome:
     def row(self):
         """The line of the table."""
         reasons = "; ".join(f"{n}: {why}" for why, n in self.skipped.most_common())
-        name = f"`{self.file.stem}`" + ("" if self.whole else " (not whole)")
+        name = f"`{self.name}`" + ("" if self.whole else " (not whole)")
         return f"| {name} | {self.passed} | {len(self.failed)} | {self.skipped.total()} | {self.seconds:.0f} | {reasons} |"
 
 
-def run(file, journal, given, log):
-    """Runs a file's tests that have no outcome yet; its Outcome."""
+def run(file, journal, given, log, part=(0, 1)):
+    """Runs a file's tests that have no outcome yet, each n-th of them where ``part`` is (i, n); its Outcome."""
     command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.standin", "--tb=short"]
     command += ["--device", "cuda", "--order", given.order, str(file), *(("-m", "not slow") if given.quick else ())]
-    environment = os.environ | {"STANDIN_JOURNAL": str(journal), "STANDIN_TURN": str(given.turn)}
+    environment = os.environ | {"STANDIN_JOURNAL": str(journal), "STANDIN_TURN": str(given.turn), "STANDIN_PART": "{} {}".format(*part)}
     while True:
         before = Outcome(file, journal).tests
         limit = given.limit if given.turn == float("inf") else given.turn + given.limit
