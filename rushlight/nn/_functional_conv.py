@@ -92,18 +92,6 @@ def _moved_channels(input, expected):
     return f"\nchannels are dim 1 here and seem to be last in the input: input.permute{order}"
 
 
-def _check_dtypes(input, weight, bias):
-    if input.dtype is not weight.dtype:
-        from ._functional_loss import _type_name
-
-        raise RuntimeError(
-            f"expected scalar type {_type_name(input)} but found {_type_name(weight)}\n"
-            f"the input is {input.dtype}, the weight {weight.dtype}"
-        )
-    if bias is not None and bias.dtype != input.dtype:
-        raise RuntimeError(f"Input type ({input.dtype}) and bias type ({bias.dtype}) should be the same")
-
-
 def _check_types(name, input, weight, bias):
     for position, (what, value) in enumerate((("input", input), ("weight", weight), ("bias", bias)), 1):
         if not isinstance(value, torch.Tensor) and not (value is None and what == "bias"):
@@ -119,7 +107,6 @@ def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
     _check_types(f"conv{rank}d", input, weight, bias)
     shapes = (tuple(input.shape), tuple(weight.shape), None if bias is None else tuple(bias.shape))
     stride, padding, dilation = _checked(rank, *shapes, stride, padding, dilation, groups)
-    _check_dtypes(input, weight, bias)
     plain = input.dim() == rank + 2 and not isinstance(padding[0], tuple) and not input.is_complex()
     return stride, padding, dilation, (0,) * rank, plain
 
@@ -194,7 +181,6 @@ def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, 
     output_padding = per_dim(output_padding, rank)
     shapes = (input.shape, weight.shape, None if bias is None else bias.shape)
     _check(f"conv_transpose{rank}d", rank, *shapes, stride, padding, dilation, groups, transposed=True)
-    _check_dtypes(input, weight, bias)
     if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)):
         names = ("depth", "height", "width")[3 - rank :] if rank > 1 else ("height", "width")
         stated = (("output_padding", output_padding), ("stride", stride), ("dilation", dilation))

@@ -11,6 +11,7 @@ from .._core import conv as core
 from .._core import depthwise as alone
 from .._core import straight
 from .._core import tensor as _tensor
+from .._core.operator import dtype_name
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
@@ -57,6 +58,7 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
+    _check_dtypes(input, weight, bias)
     taps = weight.shape[2:]
     if groups == 1 and _is_product(taps, stride, padding, input) and not any(output_padding):
         matrix = shape.reshape(weight, weight.shape[:2])
@@ -76,6 +78,17 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     compute = _spread if transposed else _correlate
     compute(_in_three(input), _in_three(weight), bias, _in_three(out), steps, edges, gaps, groups)
     return out
+
+
+def _check_dtypes(input, weight, bias):
+    """Here, behind autocast, which gives operands of different widths the same."""
+    if input.dtype is not weight.dtype:
+        found, other = dtype_name(input.dtype.code), dtype_name(weight.dtype.code)
+        raise RuntimeError(
+            f"expected scalar type {found} but found {other}\nthe input is {input.dtype}, the weight {weight.dtype}: convert one of them"
+        )
+    if bias is not None and bias.dtype is not input.dtype:
+        raise RuntimeError(f"Input type ({input.dtype}) and bias type ({bias.dtype}) should be the same")
 
 
 @planned
