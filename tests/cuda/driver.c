@@ -30,7 +30,7 @@ typedef struct { int index; char *base; size_t size, used; Region regions[MAX_RE
 /* The moment an event marks: shared by the event, the queue that reaches it and those who wait for it. */
 typedef struct { int done, references; Stream *stream; double time; } Mark;
 typedef struct Op Op;
-typedef struct { int (*launch)(const unsigned *, const unsigned *, unsigned, void **, int); } Kernel;
+typedef struct { int (*launch)(const unsigned *, const unsigned *, unsigned, void **, int); char *name; } Kernel;
 enum Kind { LAUNCH, COPY, FILL, RECORD, WAIT, REPLAY };
 struct Op {
     enum Kind kind;
@@ -72,6 +72,13 @@ static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return 1e3 * t.tv_sec + 1e-6 * t.tv_nsec;
+}
+
+/* RUSHLIGHT_STANDIN_TRACE=1: a line for each launch, copy and fill that is asked for. */
+static int traced(void) {
+    static int answer = -1;
+    if (answer < 0) answer = setting("RUSHLIGHT_STANDIN_TRACE", 0) != 0;
+    return answer;
 }
 
 /* -- memory -- */
@@ -353,6 +360,7 @@ int cuMemcpyAsync(void *target, const void *source, size_t n, void *stream) {
     int pageable = (!from && !is_pinned(source)) || (!to && !is_pinned(target));
     if (s->capture && pageable) return invalidate(s);
     if (from && to && from != to && !(from->peers >> to->index & 1) && !(to->peers >> from->index & 1)) return INVALID_VALUE;
+    if (traced()) fprintf(stderr, "copy of %zu bytes\n", n);
     Op *op = new_op(COPY);
     op->target = target;
     op->source = source;
@@ -366,6 +374,7 @@ int cuMemcpyAsync(void *target, const void *source, size_t n, void *stream) {
 int cuMemcpyPeerAsync(void *target, void *target_context, const void *source, void *source_context, size_t n, void *stream) {
     GUARD;
     if (owner(target) != target_context || owner(source) != source_context) return INVALID_VALUE;
+    if (traced()) fprintf(stderr, "copy of %zu bytes\n", n);
     Op *op = new_op(COPY);
     op->target = target;
     op->source = source;
@@ -376,6 +385,7 @@ int cuMemcpyPeerAsync(void *target, void *target_context, const void *source, vo
 int cuMemsetD8Async(void *target, unsigned char byte, size_t n, void *stream) {
     GUARD;
     if (!owner(target)) return INVALID_VALUE;
+    if (traced()) fprintf(stderr, "fill of %zu bytes\n", n);
     Op *op = new_op(FILL);
     op->target = target;
     op->byte = byte;
@@ -494,6 +504,7 @@ int cuLibraryGetKernel(void **kernel, void *library, const char *name) {
     Kernel *k = calloc(1, sizeof *k);
     k->launch = (int (*)(const unsigned *, const unsigned *, unsigned, void **, int))dlsym(((Library *)library)->library, symbol);
     if (!k->launch) { free(k); return NOT_FOUND; }
+    k->name = strdup(name);
     *kernel = k;
     return SUCCESS;
 }
@@ -508,6 +519,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     if (parameters || !extra || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return INVALID_VALUE;
     Op *op = new_op(LAUNCH);
     op->kernel = function;
+    if (traced()) fprintf(stderr, "launch %s (%u, %u, %u) of (%u, %u, %u), %u bytes\n", op->kernel->name, gx, gy, gz, bx, by, bz, shared);
     op->grid[0] = gx, op->grid[1] = gy, op->grid[2] = gz;
     op->block[0] = bx, op->block[1] = by, op->block[2] = bz;
     op->shared = shared;
