@@ -1,4 +1,4 @@
-"""Matrix products by cublasLt, where ``nvmath-python`` and cuBLAS are installed: ``pip install 'rushlight[cuda]'`` brings both.
+"""Matrix products by cublasLt, where it is installed (:mod:`_nvidia`).
 
 cublasLt's matrices are column-major, so it is asked for the transposed product: c^T = b^T a^T. What it needs to know of a product
 (descriptors, layouts, the algorithm that its heuristics choose) is kept by shape, strides, dtype and alignment.
@@ -10,6 +10,7 @@ import functools
 from ..._core import device as _device
 from ..._core.tensor import device_at, dtypes
 from ...ops import creation
+from ._nvidia import Library
 
 WORKSPACE = 32 << 20
 
@@ -18,31 +19,14 @@ _TYPES = {"f32": (68, 0, 0), "f64": (70, 1, 1), "f16": (68, 2, 0), "bf16": (68, 
 _TF32 = 77
 _BIAS = 4  # of cublasLtEpilogue_t: adds one number to each row of a column-major result, to each column of ours
 _NUMBERS = {0: ctypes.c_float, 1: ctypes.c_double}
-_library = None  # the bindings, or False where there are none
-_handles = {}
+_library = Library("cublasLt", lambda bindings: bindings.get_version())
 _workspaces = {}
 
 
 def use(library):
-    """Takes a library with nvmath's functions in place of the installed one; False: none; None: what is installed."""
-    global _library
-    _library = library
-    _handles.clear()
+    """As ``Library.use``."""
+    _library.use(library)
     _plan.cache_clear()
-
-
-def available():
-    """The bindings of cublasLt, or False."""
-    global _library
-    if _library is None:
-        try:
-            from nvmath.bindings import cublasLt
-
-            cublasLt.get_version()  # loads the library itself
-            _library = cublasLt
-        except Exception:  # not installed, or without the library: the kernels of our own compute products
-            _library = False
-    return _library
 
 
 class _Matrix:
@@ -56,7 +40,7 @@ class _Matrix:
 
 
 def _layout(rows, columns, distance, batch, count, data_type):
-    library = _library
+    library = _library.bindings()
     layout = library.matrix_layout_create(data_type, rows, columns, max(distance, rows, 1))
     if count > 1:
         attributes = library.MatrixLayoutAttribute
@@ -73,7 +57,7 @@ class _Plan:
     """All of one kind of product that does not change from call to call."""
 
     def __init__(self, place, type, extents, a, b, c, added, biased, tf32, alignments):
-        library = _library
+        library = _library.bindings()
         m, n, k, batch = extents
         compute, data, scale = _TYPES[type]
         self.left, self.right = _Matrix(k, n, *b, batch, data), _Matrix(m, k, *a, batch, data)
@@ -90,7 +74,7 @@ class _Plan:
 
     def _best(self, place, alignments):
         """What cublasLt's heuristics put first, or None where it has nothing for this product."""
-        library = _library
+        library = _library.bindings()
         preference, wanted = library.matmul_preference_create(), library.MatmulPreferenceAttribute
         _set(library.matmul_preference_set_attribute, preference, wanted.MAX_WORKSPACE_BYTES, ctypes.c_uint64(WORKSPACE))
         for letter, bytes in zip("ABCD", (alignments[1], alignments[0], alignments[2 if self.biased else 3], alignments[2])):
@@ -99,7 +83,7 @@ class _Plan:
         found, result = ctypes.c_int32(0), (ctypes.c_uint64 * 16)()  # cublasLtMatmulHeuristicResult_t: the algorithm first
         try:
             library.matmul_algo_get_heuristic(
-                _handle(place), self.operation, self.left.layout, self.right.layout, self.added, self.out, preference, 1,
+                _library.handle(place), self.operation, self.left.layout, self.right.layout, self.added, self.out, preference, 1,
                 ctypes.addressof(result), ctypes.addressof(found),
             )  # fmt: skip
         except library.cuBLASLtError:
@@ -109,22 +93,17 @@ class _Plan:
         return result if found.value else None
 
     def run(self, place, a, b, c, alpha, beta, added):
+        library = _library.bindings()
         if self.biased:
-            _set(_library.matmul_desc_set_attribute, self.operation, _library.MatmulDescAttribute.BIAS_POINTER, ctypes.c_uint64(added))
+            _set(library.matmul_desc_set_attribute, self.operation, library.MatmulDescAttribute.BIAS_POINTER, ctypes.c_uint64(added))
             added, beta = c, 0j
         stream = _device.stream_of(place - 1)
         self.factors[0], self.factors[1], self.factors[2], self.factors[3] = alpha.real, alpha.imag, beta.real, beta.imag
         address, size = ctypes.addressof(self.factors), ctypes.sizeof(self.factors) // 4
-        _library.matmul(
-            _handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, added, self.added,
-            c, self.out, ctypes.addressof(self.algorithm), _workspace(place, stream), WORKSPACE, stream,
+        library.matmul(
+            _library.handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, added,
+            self.added, c, self.out, ctypes.addressof(self.algorithm), _workspace(place, stream), WORKSPACE, stream,
         )  # fmt: skip
-
-
-def _handle(place):
-    if place not in _handles:
-        _handles[place] = _library.create()
-    return _handles[place]
 
 
 def _workspace(place, stream):
@@ -147,7 +126,7 @@ def _alignment(address):
 
 def computes(type, a_strides, b_strides):
     """Is a product cublasLt's, as far as dtype and conjugation say?"""
-    return type in _TYPES and not a_strides[3] and not b_strides[3] and bool(available())
+    return type in _TYPES and not a_strides[3] and not b_strides[3] and bool(_library.bindings())
 
 
 def product(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides, tf32):

@@ -1,4 +1,6 @@
-"""Discrete Fourier transforms on a GPU: a pass of fourier.cu for each factor of a size, eights and fours first, then primes."""
+"""Discrete Fourier transforms on a GPU: by cuFFT where it is installed (``_cufft.py``), otherwise a pass of fourier.cu for each factor of
+a size, eights and fours first, then primes.
+"""
 
 import cmath
 import functools
@@ -6,6 +8,7 @@ import functools
 from ..._core.convert import tensor
 from ..._core.indexing import plain
 from ...ops import arithmetic, casting, creation, joining, movement, shape
+from . import _cufft
 from ._family import Family, blocks
 
 _fourier = Family("fourier.cu", "P input, P roots, P out, q rows, q n, q radix, q before, d scale")
@@ -53,6 +56,9 @@ def _along_last(x, scale, forward):
 def c2c(input, dims, scale, forward):
     """The transform of complex input along ``dims``, times ``scale``."""
     x = plain(input)
+    done = _cufft.c2c(x, dims, scale, forward)
+    if done is not None:
+        return done
     for i, dim in enumerate(dims):
         moved = shape.contiguous(shape.transpose(x, dim, -1))
         if moved.numel():
@@ -63,6 +69,9 @@ def c2c(input, dims, scale, forward):
 
 def r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
+    done = _cufft.r2c(plain(input), dims, scale)
+    if done is not None:
+        return done
     last = dims[-1]
     half = shape.narrow(c2c(casting.complex(input, creation.zeros_like(input)), (last,), scale, True), last, 0, input.shape[last] // 2 + 1)
     return c2c(half, dims[:-1], 1.0, True) if len(dims) > 1 else shape.contiguous(half)
@@ -70,12 +79,14 @@ def r2c(input, dims, scale):
 
 def c2r(input, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction."""
-    last = dims[-1]
-    x = c2c(input, dims[:-1], 1.0, False) if len(dims) > 1 else input
-    have = n // 2 + 1
+    last, have, x = dims[-1], n // 2 + 1, plain(input)
     if x.shape[last] < have:
         x = movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - last) + [0, have - x.shape[last]])
     x = shape.narrow(x, last, 0, have)
+    done = _cufft.c2r(x, dims, scale, n)
+    if done is not None:
+        return done
+    x = c2c(x, dims[:-1], 1.0, False) if len(dims) > 1 else x
     mirrored = (n - 1) // 2
     if mirrored:
         x = joining.cat([x, movement.flip(shape.narrow(x, last, 1, mirrored), last).conj()], last)

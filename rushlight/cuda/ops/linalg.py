@@ -1,9 +1,13 @@
-"""Factorizations on a GPU, by the names and in the layouts of ``ops/linalg_lapack.py``: a block of threads for each matrix."""
+"""Factorizations on a GPU, by the names and in the layouts of ``ops/linalg_lapack.py``: by cuSOLVER and cuBLAS where they are installed and
+win (``_cusolver.py``), otherwise by kernels with a block of threads for each matrix.
+"""
 
+import functools
 import math
 
 from ...ops import casting, creation, masks, shape
 from ...ops import linalg_lapack as lapack
+from . import _cusolver
 from ._family import Family, name
 
 _linalg = Family(
@@ -23,11 +27,24 @@ def _run(entry, a, b=None, c=None, **values):
     _linalg(f"{entry}<{name(a)}>", a, min(batch, (1 << 31) - 1), a=a, b=b, c=c, batch=batch, **steps, **values)
 
 
+def _by_library(function):
+    """Decorator: ``_cusolver``'s function of this name comes first, and this one computes where its result is None."""
+    library = getattr(_cusolver, function.__name__)
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        done = library(*args, **kwargs)
+        return function(*args, **kwargs) if done is None else done
+
+    return call
+
+
 def _adjoint(x):
     x = shape.transpose(x, -2, -1)
     return casting.conj(x) if x.is_complex() else x
 
 
+@_by_library
 def getrf(x):
     """(LU, pivots, info): the LU factorization with row exchanges of batches of square or rectangular matrices."""
     m, n = x.shape[-2:]
@@ -42,6 +59,7 @@ def _triangular(a, b, lower, adjoint=0, unit=False):
     _run("triangular", a, b, m=a.shape[-1], n=b.shape[-1], k=b.shape[-2], lower=int(lower), unit=int(unit), adjoint=adjoint)
 
 
+@_by_library
 def getrs(lu, pivots, right, trans=b"N"):
     """The solution of A X = right from A's LU factors; ``trans``: of A's transpose or adjoint."""
     exchange = {"b": right, "n": right.shape[-1], "k": right.shape[-2], "pivots": pivots}
@@ -70,6 +88,7 @@ def gesv(x, right):
     return getrs(lu, pivots, lapack.columns(right)), lu, pivots, info
 
 
+@_by_library
 def potrf(x, upper):
     """(factor, info): the Cholesky factor of Hermitian matrices."""
     out, info = lapack.columns(_adjoint(x) if upper else x), lapack.integers(x.shape[:-2], like=x)
@@ -77,6 +96,7 @@ def potrf(x, upper):
     return (lapack.columns(_adjoint(lapack.turned(out))) if upper else out), info
 
 
+@_by_library
 def trsm(x, right, left, upper, unit):
     """The solution of a triangular system, from the left or the right."""
     if left:
@@ -88,6 +108,7 @@ def trsm(x, right, left, upper, unit):
     return lapack.columns(shape.transpose(lapack.turned(out), -2, -1))
 
 
+@_by_library
 def sytrf(x, hermitian, lower=True):
     """(LD, pivots, info): the LDL factorization of symmetric or Hermitian matrices."""
     n = x.shape[-1]
@@ -97,6 +118,7 @@ def sytrf(x, hermitian, lower=True):
     return out, pivots, info
 
 
+@_by_library
 def sytrs(ld, pivots, right, hermitian):
     """The solution of A X = right from A's LDL factors."""
     out = lapack.columns(right)
@@ -107,6 +129,7 @@ def sytrs(ld, pivots, right, hermitian):
 # -- QR --
 
 
+@_by_library
 def geqrf(x, extra=0):
     """(reflectors, tau): the QR factorization in LAPACK's packed form; room for ``extra`` columns."""
     m, n = x.shape[-2:]
@@ -115,6 +138,7 @@ def geqrf(x, extra=0):
     return out, tau
 
 
+@_by_library
 def orgqr(reflectors, tau, n):
     """The first n columns of the product of packed reflectors."""
     m, k = reflectors.shape[-1], tau.shape[-1]
@@ -124,6 +148,7 @@ def orgqr(reflectors, tau, n):
     return out
 
 
+@_by_library
 def ormqr(reflectors, tau, other, left, transpose):
     """Q other, or other Q, or with Q's adjoint, for packed reflectors."""
     if not left:
@@ -145,6 +170,7 @@ def _values(x, n):
     return lapack.empty(x, *x.shape[:-2], n, dtype=lapack._dtype(lapack.real_dtype(x)))
 
 
+@_by_library
 def syevd(x, upper, vectors):
     """Eigenvalues, and vectors where wanted, of Hermitian matrices."""
     n = x.shape[-1]
@@ -155,6 +181,7 @@ def syevd(x, upper, vectors):
     return w, _picked(v, order), info
 
 
+@_by_library
 def gesdd(x, job):
     """The singular value decomposition; ``job`` as LAPACK's."""
     m, n = x.shape[-2:]
@@ -183,10 +210,12 @@ def _completed(u, columns):
     return q
 
 
+@_by_library
 def geev(x, vectors):
     """Eigenvalues, and vectors where wanted, of general matrices."""
-    n, wide = x.shape[-1], x if x.is_complex() else casting.complex(x, creation.zeros_like(x))
-    a, z, w = lapack.columns(wide), lapack.empty(wide, *x.shape), lapack.empty(wide, *x.shape[:-1])
+    if not x.is_complex():
+        return geev(casting.complex(x, creation.zeros_like(x)), vectors)
+    n, a, z, w = x.shape[-1], lapack.columns(x), lapack.empty(x, *x.shape), lapack.empty(x, *x.shape[:-1])
     info = lapack.integers(x.shape[:-2], like=x)
     _run("general", a, w, z, n=n, info=info)
     return w, z, info
