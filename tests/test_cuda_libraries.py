@@ -155,7 +155,7 @@ def test_what_a_library_refuses_is_left_to_the_kernels(libraries, monkeypatch, c
 
 # -- linear algebra --
 
-BATCHES = [(), (3,), (2, 2)]
+BATCHES = [(), (2, 2)]
 SIZES = [40, 130]  # below and above what batched routines take
 
 
