@@ -27,7 +27,7 @@ def _package(name):
 # what it is for, and whether rushlight cannot do without it
 _PACKAGES = {
     "llvmlite": ("compiles kernels", True),
-    "numpy": ("arrays, fft", True),
+    "numpy": ("arrays", True),
     "safetensors": (".safetensors files", True),
     "tqdm": ("progress bars", False),
     "matplotlib": ("the pictures of examples/digits.py", False),

@@ -19,7 +19,7 @@ assert lesser.vector_bits == int(sys.argv[3])
 llvm.host = lambda: lesser
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[4:]]))
 """
-TESTS = "tails or offset or scatter or gather or small or half or u8-f or f16 or complex or two_stages or reduction or sum"
+TESTS = "tails or offset or scatter or gather or small or half or u8-f or f16 or complex or two_stages or reduction or sum or (ways and single)"
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="these are x86 machines")
@@ -35,7 +35,7 @@ def test_lesser_machine(cpu, lacking, bits, tmp_path):
         cpu,
         lacking,
         str(bits),
-        *(os.path.join(HERE, f"test_codegen{part}.py") for part in ("", "_rowwise")),
+        *(os.path.join(HERE, f"test_{part}.py") for part in ("codegen", "codegen_rowwise", "fft")),
         "-k",
         TESTS,
     ]

@@ -143,9 +143,9 @@ def test_inverse_gives_the_signal_back(n):
     ((64, 128), (1,)), ((64, 105), (1,)), ((8, 48, 40), (1,)), ((96, 90), (0,)), ((3, 50, 7, 12), (1,)), ((2, 64, 64), (1, 2)),
     ((4, 36, 49), (2, 1)), ((5000, 1, 2), (2,)), ((16, 8192), (1,)), ((17, 1331), (1,)),
 ])  # fmt: skip
-@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"], ids=["single", "double"])
 def test_large_transforms_against_numpy(shape, dims, dtype):
-    """Sizes at which the kernels of ops/_fourier take over (and one with a factor of 11, where they don't)."""
+    """Columns of all kinds, several dims, and rows."""
     generator = np.random.default_rng(0)
     x = (generator.standard_normal(shape) + 1j * generator.standard_normal(shape)).astype(dtype)
     bound = 1e-6 if dtype == "complex64" else 2e-15
@@ -161,19 +161,53 @@ def test_large_transforms_against_numpy(shape, dims, dtype):
     assert np.abs(found - expected).max() < bound * np.abs(expected).max()
 
 
-def test_large_transforms_do_not_depend_on_threads_or_strides():
-    x = rl.randn(300, 256, dtype=rl.complex64)
+@pytest.mark.parametrize("shape, dim", [
+    ((3, 4), 1), ((20, 13), 1), ((40, 64), 1), ((20, 625), 1),  # rows that are transposed with others
+    ((1, 12), 1), ((5, 256), 1), ((17, 1000), 1), ((2, 1331), 1),  # rows one by one
+    ((2, 65536), 1), ((1, 100000), 1),  # rows that are cut
+    ((3, 17), 1), ((3, 1009), 1), ((3, 2018), 1),  # sizes that don't factor
+    ((2, 34, 19), 1), ((2, 256, 50), 1), ((3, 50, 2), 1), ((3, 5), 0), ((2, 17, 9), 1), ((4, 9, 40), 1),  # columns
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"], ids=["single", "double"])
+def test_ways(shape, dim, dtype):
+    """Every way that ops/_fourier chooses from, with every transform, forward and back."""
+    generator = np.random.default_rng(0)
+    x = (generator.standard_normal(shape) + 1j * generator.standard_normal(shape)).astype(dtype)
+    for name in ("fft", "ifft", "rfft", "ihfft", "irfft", "hfft"):
+        given = np.ascontiguousarray(x.real) if name in ("rfft", "ihfft") else x
+        expected = getattr(np.fft, name)(given.astype("complex128" if np.iscomplexobj(given) else "float64"), axis=dim)
+        found = getattr(rl.fft, name)(rl.from_numpy(given), dim=dim).numpy()
+        assert found.shape == expected.shape and found.real.dtype == x.real.dtype
+        error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+        assert error < (4e-7 if dtype == "complex64" else 8e-16), (name, error)
+
+
+def test_the_ends_of_a_spectrum_are_real():
+    for n in (5, 8, 34, 256, 1009, 2018, 65536):
+        x = rl.randn(3, n // 2 + 1, dtype=rl.complex64)
+        expected = rl.fft.irfft(x, n)
+        x.imag[:, 0] = float("nan")
+        if n % 2 == 0:
+            x.imag[:, -1] = float("nan")
+        assert rl.equal(rl.fft.irfft(x, n), expected)
+
+
+@pytest.mark.parametrize("shape", [(300, 48), (300, 256), (2, 65536), (40, 1009)])
+def test_transforms_do_not_depend_on_threads_or_strides(shape):
+    x = rl.randn(*shape, dtype=rl.complex64)
     before = rl.get_num_threads()
     try:
-        results = []
+        results, halves = [], []
         for threads in (1, 2, 5):
             rl.set_num_threads(threads)
             results.append(rl.fft.fft(x))
+            halves.append(rl.fft.rfft(x.real))
         results.append(rl.fft.fft(x.t().contiguous().t()))
         results.append(rl.fft.fft(x.conj().resolve_conj().conj()))
     finally:
         rl.set_num_threads(before)
     assert all(rl.equal(results[0], r) for r in results[1:])
+    assert all(rl.equal(halves[0], r) for r in halves[1:])
 
 
 def test_frequencies_of_no_samples_and_on_a_device():

@@ -1,171 +1,498 @@
 # cython: language_level=3
-"""Fourier transforms of few points along one dim: Stockham's steps, one after the other in the nearest cache.
+"""Fourier transforms along one dim: which numbers become the lanes of codegen/fourier.py's kernels, and what goes to a thread at a time.
 
-Larger ones are made by generated kernels (ops/_fourier.py), of which a step each would cost a few points more than all of their arithmetic. Numbers
-are float64 on the way, whatever the tensors hold.
+It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel. ops/_fourier.py plans.
 """
 from libc.math cimport M_PI, cos, sin
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
-from rushlight._core.tensor cimport C64, C128, F32, F64, ITEMSIZE, MAX_RANK, Tensor, empty
+from rushlight._core.tensor cimport C64, C128, F32, F64, ITEMSIZE, Storage, Tensor, allocate, empty
+from rushlight._core.threads cimport parallel_for
+
+include "workspace.pxi"
+
+ctypedef void (*kernel_t)(void*) noexcept nogil
+ctypedef void (*turn_t)(char**, const int64_t*, const int64_t*, int64_t, int64_t) noexcept nogil
 
 cdef enum:
-    POINTS = 128         # at most
-    STEPS = 8
+    STEPS = 40
+    TASK = 60000          # operations of a task, at least
+    TOGETHER = 8388608    # bytes of long rows that are worked on at once
+    PLAIN = 0
+    UNPACK = 1
+    PACK = 2
 
-ctypedef struct pair:
-    double re, im
+cdef struct Pass:         # codegen/fourier.py's FIELDS
+    char* xr
+    char* xi
+    int64_t xrow
+    char* yr
+    char* yi
+    int64_t yrow
+    char* table
+    int64_t m, s, given
+    char* more
+    int64_t group
 
-cdef struct Plan:
-    int64_t n, steps
-    int64_t radix[STEPS]
-    pair root[POINTS]    # exp(-2 pi i k / n)
-
-cdef dict _plans = {}    # n -> Plan's bytes, or None for a size that does not suit
+cdef struct Step:
+    kernel_t kernel
+    char* table
+    int64_t m, s
 
 
-cdef pair _root(int64_t k, int64_t n) noexcept:
-    """exp(-2 pi i k / n); what lies symmetrically on the circle is exactly so."""
+# -- factors --
+
+cdef void _root(int64_t k, int64_t n, double* re, double* im) noexcept nogil:
+    """exp(-2 pi i k / n) for 0 <= k < n; what lies symmetrically on the circle is exactly so."""
     cdef int64_t quarters = 4 * k // n, rest = 4 * k % n      # rest / n of a quarter turn
-    cdef double a = M_PI / 2 * (min(rest, n - rest) / <double>n), c, s
-    cdef pair out
-    c, s = cos(a), sin(a)
+    cdef double a = M_PI / 2 * (min(rest, n - rest) / <double>n)
+    cdef double c = cos(a), s = sin(a)
     if 2 * rest > n:
         c, s = s, c
     elif 2 * rest == n:
         s = c
     if quarters == 0:
-        out.re, out.im = c, -s
+        re[0], im[0] = c, -s
     elif quarters == 1:
-        out.re, out.im = -s, -c
+        re[0], im[0] = -s, -c
     elif quarters == 2:
-        out.re, out.im = -c, s
+        re[0], im[0] = -c, s
     else:
-        out.re, out.im = s, c
+        re[0], im[0] = s, c
+
+
+def roots(int code, int64_t n, int64_t outer, tuple inner, int64_t lanes, bint squares=False):
+    """exp(-2 pi i a b / n) for a < ``outer`` and start <= b < stop, ``inner``; of ``squares``: a a in place of a b.
+
+    lanes: 1 for (a, b, re and im), else blocks, (a // lanes, b, re and im, a % lanes).
+    """
+    cdef int64_t start = inner[0], count = inner[1] - inner[0], a, b, at
+    cdef int64_t rows = (outer + lanes - 1) // lanes * lanes
+    cdef double re, im
+    cdef int64_t[1] sizes
+    sizes[0] = rows * count * 2
+    cdef Tensor out = empty(code, 1, sizes)
+    for a in range(rows):
+        for b in range(count):
+            _root((a * a if squares else a * (start + b)) % n, n, &re, &im)
+            at = (a // lanes * count + b) * 2 * lanes + a % lanes
+            if code == F32:
+                (<float*>out.address)[at], (<float*>out.address)[at + lanes] = <float>re, <float>im
+            else:
+                (<double*>out.address)[at], (<double*>out.address)[at + lanes] = re, im
     return out
 
 
-cdef bytes _plan_of(int64_t n):
-    cdef Plan p
-    cdef int64_t rest = n, k
-    p.n, p.steps = n, 0
-    for r in (4, 2, 3, 5, 7):
-        while rest % r == 0 and rest > 1 and p.steps < STEPS:
-            p.radix[p.steps] = r
-            p.steps += 1
-            rest //= r
-    if rest != 1:
-        return None
-    for k in range(n):
-        p.root[k] = _root(k, n)
-    return (<char*>&p)[:sizeof(Plan)]
+# -- transforms of blocks --
+
+cdef class Chain:
+    """The steps that transform blocks; the kernels of the first and the last know how their source and target lie in memory."""
+    cdef Step[STEPS] steps
+    cdef int length
+    cdef readonly int64_t n
+    cdef tuple kept
+
+    def __init__(self, n, tuple kernels, tuple tables, tuple radices):
+        cdef int i
+        cdef int64_t m = n, s = 1
+        self.n, self.length, self.kept = n, len(kernels), tables
+        for i in range(self.length):
+            m //= radices[i]
+            self.steps[i].kernel, self.steps[i].m, self.steps[i].s = <kernel_t><size_t>kernels[i], m, s
+            self.steps[i].table = NULL if tables[i] is None else (<Tensor>tables[i]).address
+            s *= radices[i]
 
 
-cdef inline void _step(const Plan* p, int64_t radix, int64_t s, double sign, const pair* x, pair* y) noexcept nogil:
-    """y[q, k, :] = w^(q k) * sum over j of x[j, q, :] w_r^(j k): transforms of r m points become r of m points each. x: (r, m, s), y: (m, r, s)."""
-    cdef int64_t m = p.n // (radix * s), q, k, j, c
-    cdef pair w, v, u
-    cdef double re, im
-    for q in range(m):
-        for k in range(radix):
-            for c in range(s):
-                re, im = x[q * s + c].re, x[q * s + c].im
-                for j in range(1, (radix + 1) // 2):           # what lies opposite is taken together
-                    w = p.root[j * k % radix * (p.n // radix)]
-                    v, u = x[(j * m + q) * s + c], x[((radix - j) * m + q) * s + c]
-                    re += (v.re + u.re) * w.re - sign * (v.im - u.im) * w.im
-                    im += (v.im + u.im) * w.re + sign * (v.re - u.re) * w.im
-                if radix % 2 == 0:
-                    v = x[(radix // 2 * m + q) * s + c]
-                    if k % 2:
-                        v.re, v.im = -v.re, -v.im
-                    re += v.re
-                    im += v.im
-                w = p.root[q * k * s]                          # q k s < m r s = n
-                y[(q * radix + k) * s + c].re = re * w.re - sign * im * w.im
-                y[(q * radix + k) * s + c].im = im * w.re + sign * re * w.im
+cdef class Plan:
+    """Transforms of n complex points, of which real signals are pairs."""
+    cdef readonly int64_t n
+    cdef int code, real
+    cdef int64_t lanes
+    cdef readonly object parts
+    cdef Chain chain, second
+    cdef int64_t radix
+    cdef Step first, halves, cross, before, between, after
+    cdef char* far
+    cdef turn_t turn
+
+    def __init__(self, int code, n, lanes, real, chain, second=None, first=None, radix=0, halves=None, cross=None, far=None, turn=0, chirp=()):
+        """first, halves, cross, chirp: pairs of a kernel's address and its factors."""
+        self.code, self.n, self.lanes, self.real, self.chain, self.second, self.radix = code, n, lanes, real, chain, second, radix
+        self.parts = (first, halves, cross, far, chirp)
+        _set(&self.first, first)
+        _set(&self.halves, halves)
+        _set(&self.cross, cross)
+        if chirp:
+            _set(&self.before, chirp[0])
+            _set(&self.between, chirp[1])
+            _set(&self.after, chirp[2])
+        self.far = NULL if far is None else (<Tensor>far).address
+        self.turn = <turn_t><size_t>turn
 
 
-cdef inline pair _loaded(const char* data, int code, int64_t i) noexcept nogil:
-    cdef pair v
-    v.im = 0
-    if code == F32:
-        v.re = (<const float*>data)[i]
-    elif code == F64:
-        v.re = (<const double*>data)[i]
-    elif code == C64:
-        v.re, v.im = (<const float*>data)[2 * i], (<const float*>data)[2 * i + 1]
+cdef int _set(Step* step, pair) except -1:
+    step.kernel, step.table = NULL, NULL
+    if pair is not None:
+        step.kernel, step.table = <kernel_t><size_t>pair[0], (<Tensor>pair[1]).address
+    return 0
+
+
+cdef struct Job:
+    Step* chain
+    int length
+    Step* second
+    int second_length
+    int64_t n, m, n2, radix          # points; those of the chain, of the second one; lanes of one row
+    int64_t size, lanes, block       # bytes of a number, lanes, bytes of a block
+    int real
+    bint inverse
+    Step first, halves, cross, before, between, after
+    turn_t turn
+    char* far
+    char* x
+    char* y
+    int64_t rows, inner, groups
+    int64_t x_row, y_row             # bytes from row to row of ``rows``, or (columns) from one outer index to the next
+    double[1] factor                 # the scale, in the type of the numbers
+    double[1] one
+    int64_t room                     # bytes of a buffer of blocks
+    int64_t line                     # bytes of the parts of one long row
+    char* temporary                  # of long rows: what is between both chains
+    char* lines
+    Slots slots
+
+
+cdef char* _run_chain(Job* j, Step* steps, int length, Pass* ends, char* a, char* b, bint to_blocks, bint exchanged, double* factor) noexcept nogil:
+    """Runs the steps, first into buffer a, then into b, and so on. If the target is blocks they are left in the buffer that is returned, ``exchanged``
+    with their parts in the other order."""
+    cdef Pass p
+    cdef int i
+    cdef int64_t im = 0 if exchanged else j.block // 2, re = j.block // 2 - im
+    p.xr, p.xi, p.xrow, p.given, p.more, p.group = ends.xr, ends.xi, ends.xrow, ends.given, NULL, 0
+    for i in range(length):
+        p.yr, p.yi, p.yrow = a + re, a + im, j.block
+        if i == length - 1 and not to_blocks:
+            p.yr, p.yi, p.yrow = ends.yr, ends.yi, ends.yrow
+        p.table, p.m, p.s = steps[i].table, steps[i].m, steps[i].s
+        if i == length - 1:
+            p.table = <char*>factor
+        steps[i].kernel(&p)
+        p.xr, p.xi, p.xrow = p.yr, p.yi, p.yrow
+        a, b = b, a
+    return b
+
+
+cdef inline void _halves(Job* j, Pass* p, int64_t m) noexcept nogil:
+    p.table, p.m = j.halves.table, m
+    j.halves.kernel(p)
+
+
+# -- rows of a few numbers: as many as there are lanes, transposed --
+
+cdef void _turned_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Job* j = <Job*>context
+    cdef int64_t slot = take_slot(&j.slots), g, count, half = j.block // 2, points = j.n
+    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef char* b = a + j.room
+    cdef char* c
+    cdef Pass p
+    for g in range(begin, end):
+        count = min(j.lanes, j.rows - g * j.lanes)
+        _turn(j, j.x + g * j.lanes * j.x_row, j.x_row, a, 2 * (j.n + 1 if j.real == PACK else j.n), count, True)
+        c = a
+        if j.real == PACK:
+            p.xr, p.xi, p.yr, p.yi, p.given = a, a + half, b, b + half, j.lanes
+            _halves(j, &p, j.n)
+            c = b
+        p.xr, p.xi = c, c + half
+        if j.inverse:
+            p.xr, p.xi = p.xi, p.xr
+        p.given = j.lanes
+        c = _run_chain(j, j.chain, j.length, &p, b if c == a else a, c, True, j.inverse, j.factor)
+        if j.real == UNPACK:
+            memcpy(c + j.n * j.block, c, j.block)
+            p.xr, p.xi, p.given = c, c + half, j.lanes
+            c = b if c == a else a
+            p.yr, p.yi = c, c + half
+            _halves(j, &p, j.n)
+            points = j.n + 1
+        _turn(j, c, 0, j.y + g * j.lanes * j.y_row, 2 * points, count, False)
+    give_slot(&j.slots, slot)
+
+
+cdef inline void _turn(Job* j, char* source, int64_t row, char* target, int64_t numbers, int64_t rows, bint forwards) noexcept nogil:
+    """Between rows of numbers and blocks, whose parts are as many rows of lanes."""
+    cdef char* ptr[2]
+    cdef int64_t[2] inner
+    cdef int64_t[2] outer
+    ptr[0], ptr[1] = target, source
+    if forwards:
+        inner[0], inner[1], outer[0], outer[1] = j.size, row, j.block // 2, j.size
+        j.turn(ptr, inner, outer, rows, numbers)
     else:
-        v.re, v.im = (<const double*>data)[2 * i], (<const double*>data)[2 * i + 1]
-    return v
+        inner[0], inner[1], outer[0], outer[1] = j.size, j.block // 2, j.y_row, j.size
+        j.turn(ptr, inner, outer, numbers, rows)
 
 
-cdef inline void _stored(char* data, int code, int64_t i, pair v, double scale) noexcept nogil:
-    if code == F32:
-        (<float*>data)[i] = <float>(v.re * scale)
-    elif code == F64:
-        (<double*>data)[i] = v.re * scale
-    elif code == C64:
-        (<float*>data)[2 * i], (<float*>data)[2 * i + 1] = <float>(v.re * scale), <float>(v.im * scale)
-    else:
-        (<double*>data)[2 * i], (<double*>data)[2 * i + 1] = v.re * scale, v.im * scale
+# -- columns --
+
+cdef void _columns(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Job* j = <Job*>context
+    cdef int64_t slot = take_slot(&j.slots), g, c, half = j.block // 2, real = j.inner * j.size
+    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef char* b = a + j.room
+    cdef char* x
+    cdef char* y
+    cdef Pass p
+    for g in range(begin, end):
+        c = g % j.groups * j.lanes
+        p.given = min(j.lanes, j.inner - c)
+        x = j.x + g // j.groups * j.x_row + c * j.size * (1 if j.real == UNPACK else 2)
+        y = j.y + g // j.groups * j.y_row + c * j.size * (1 if j.real == PACK else 2)
+        if j.real == PLAIN:
+            p.xr, p.xi, p.xrow = x, x, 2 * real
+            p.yr, p.yi, p.yrow = y, y, 2 * real
+            _run_chain(j, j.chain, j.length, &p, a, b, False, False, j.factor)
+        elif j.real == UNPACK:
+            p.xr, p.xi, p.xrow = x, x + real, 2 * real
+            x = _run_chain(j, j.chain, j.length, &p, a, b, True, False, j.factor)
+            memcpy(x + j.n * j.block, x, j.block)
+            p.xr, p.xi, p.yr, p.yi, p.yrow = x, x + half, y, y, 2 * real
+            _halves(j, &p, j.n)
+        else:
+            p.xr, p.xi, p.xrow, p.yr, p.yi = x, x, 2 * real, b, b + half
+            _halves(j, &p, j.n)
+            p.xr, p.xi, p.yr, p.yi, p.yrow = b + half, b, y + real, y, 2 * real
+            _run_chain(j, j.chain, j.length, &p, a, b, False, False, j.factor)
+    give_slot(&j.slots, slot)
 
 
-cdef void _transform(const Plan* p, double sign, const pair* x, pair* a, pair* b, pair** result) noexcept nogil:
-    cdef int64_t k, s = 1
-    result[0] = <pair*>x
-    for k in range(p.steps):
-        _step(p, p.radix[k], s, sign, result[0], b if result[0] == a else a)
-        result[0] = b if result[0] == a else a
-        s *= p.radix[k]
+# -- one row at a time: the results of its first step are the lanes --
+
+cdef void _row(Job* j, Pass* ends, char* a, char* b, int64_t unit, double* factor) noexcept nogil:
+    """The transform of the n points of one row; ``unit``: bytes of one in the target."""
+    cdef Pass p = ends[0]
+    p.yr, p.yi, p.table, p.m = a, a + j.block // 2, j.first.table, j.m
+    j.first.kernel(&p)
+    p.xr, p.xi, p.given = p.yr, p.yi, j.radix
+    p.yr, p.yi, p.yrow = ends.yr, ends.yi, j.radix * unit
+    _run_chain(j, j.chain, j.length, &p, b, a, False, False, factor)
 
 
-def transform(Tensor x, int dim, int64_t n, double scale, bint forward, str kind):
-    """The transform of ``n`` points along ``dim`` of a contiguous tensor, times ``scale``; None for sizes that do not suit.
+cdef inline void _close(Job* j, char* re, char* im) noexcept nogil:
+    """The transform of n points goes on with its first."""
+    memcpy(re + j.n * j.size, re, j.size)
+    memcpy(im + j.n * j.size, im, j.size)
 
-    kind: 'full' (complex to complex), 'half' (real, or complex, to the first n // 2 + 1 points), 'real' (from those of a spectrum to the real signal).
+
+cdef void _rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Job* j = <Job*>context
+    cdef int64_t slot = take_slot(&j.slots), i, margin = j.block
+    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef char* b = a + j.room
+    cdef char* re = b + j.room + margin
+    cdef char* im = re + j.line
+    cdef Pass p
+    for i in range(begin, end):
+        p.xr = p.xi = j.x + i * j.x_row
+        p.yr = p.yi = j.y + i * j.y_row
+        if j.real == PLAIN:
+            _row(j, &p, a, b, 2 * j.size, j.factor)
+        elif j.real == UNPACK:
+            p.yr, p.yi = re, im
+            _row(j, &p, a, b, j.size, j.factor)
+            _close(j, re, im)
+            p.xr, p.xi, p.yr = re, im, j.y + i * j.y_row
+            _halves(j, &p, j.n)
+        else:
+            p.yr, p.yi = re, im
+            _halves(j, &p, j.n)
+            p.xr, p.xi, p.yr = im, re, j.y + i * j.y_row
+            _row(j, &p, a, b, 2 * j.size, j.factor)
+    give_slot(&j.slots, slot)
+
+
+# -- one row of n points that doesn't factor, as a convolution (Bluestein) of m = n radix points --
+
+cdef void _chirped_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """With c_k = exp(-pi i k k / n), y_k is c_k times the sum over j of x_j c_j conj c_(k - j)."""
+    cdef Job* j = <Job*>context
+    cdef int64_t slot = take_slot(&j.slots), i, margin = j.block, long = j.m * j.radix
+    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef char* b = a + j.room
+    cdef char* re = b + j.room + margin
+    cdef char* im = re + j.line
+    cdef Pass p
+    for i in range(begin, end):
+        memset(re + j.n * j.size, 0, (long - j.n) * j.size)
+        memset(im + j.n * j.size, 0, (long - j.n) * j.size)
+        p.xr, p.yr, p.yi, p.table, p.m = j.x + i * j.x_row, re, im, j.before.table, j.n
+        j.before.kernel(&p)
+        p.xr, p.xi = re, im
+        _row(j, &p, a, b, j.size, j.one)
+        p.table, p.m = j.between.table, long
+        j.between.kernel(&p)
+        p.xr, p.xi, p.yr, p.yi = im, re, im, re
+        _row(j, &p, a, b, j.size, j.factor)
+        p.xr, p.xi, p.yr, p.table, p.m = re, im, j.y + i * j.y_row, j.before.table, j.n
+        j.after.kernel(&p)
+    give_slot(&j.slots, slot)
+
+
+# -- long rows: n = m n2 points as the columns of a matrix, then as its rows --
+
+cdef inline int64_t _whole(Job* j, int64_t n) noexcept nogil:
+    return (n + j.lanes - 1) // j.lanes * j.lanes
+
+
+cdef void _long_columns(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Job* j = <Job*>context
+    cdef int64_t slot = take_slot(&j.slots), i, row, g, c, unit = j.size if j.real == PACK else 2 * j.size
+    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef Pass p
+    for i in range(begin, end):
+        row, g = i // j.groups, i % j.groups
+        c = g * j.lanes
+        p.given, p.xrow = min(j.lanes, j.n2 - c), j.n2 * unit
+        if j.real == PACK:      # parts exchanged
+            p.xi = j.lines + 2 * row * j.line + j.block + c * unit
+            p.xr = p.xi + j.line
+        else:
+            p.xr = p.xi = j.x + row * j.x_row + c * unit
+        p.xr = _run_chain(j, j.chain, j.length, &p, a, a + j.room, True, False, j.one)
+        p.yr = j.temporary + row * _whole(j, j.m) * _whole(j, j.n2) * 2 * j.size + c * j.block
+        p.xi, p.yi, p.yrow = p.xr + j.block // 2, p.yr + j.block // 2, _whole(j, j.n2) * j.block
+        p.table, p.more, p.m, p.group = j.cross.table, j.far, j.m, g
+        j.cross.kernel(&p)
+    give_slot(&j.slots, slot)
+
+
+cdef void _long_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Job* j = <Job*>context
+    cdef int64_t slot = take_slot(&j.slots), i, row, g, groups = _whole(j, j.m) // j.lanes, unit = j.size if j.real == UNPACK else 2 * j.size
+    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef Pass p
+    for i in range(begin, end):
+        row, g = i // groups, i % groups
+        p.given, p.yrow = min(j.lanes, j.m - g * j.lanes), j.m * unit
+        p.xr = j.temporary + (row * groups + g) * _whole(j, j.n2) * j.block
+        p.xi = p.xr + j.block // 2
+        if j.real == UNPACK:
+            p.yr = j.lines + 2 * row * j.line + j.block + g * j.lanes * unit
+            p.yi = p.yr + j.line
+        else:
+            p.yr = p.yi = j.y + row * j.y_row + g * j.lanes * unit
+        _run_chain(j, j.second, j.second_length, &p, a, a + j.room, False, False, j.factor)
+    give_slot(&j.slots, slot)
+
+
+cdef void _long_halves(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Job* j = <Job*>context
+    cdef int64_t row
+    cdef Pass p
+    for row in range(begin, end):
+        p.xr = j.lines + 2 * row * j.line + j.block
+        p.xi = p.xr + j.line
+        if j.real == UNPACK:
+            _close(j, p.xr, p.xi)
+            p.yr = j.y + row * j.y_row
+        else:
+            p.yr, p.yi, p.xr = p.xr, p.xi, j.x + row * j.x_row
+        _halves(j, &p, j.n)
+
+
+cdef int _run_long(Job* j, double work) except -1:
+    """Some rows at a time, each cut over the threads."""
+    cdef int64_t bytes = _whole(j, j.m) * _whole(j, j.n2) * 2 * j.size
+    cdef int64_t together = min(j.rows, max(TOGETHER // bytes, 1)), done, groups = _whole(j, j.m) // j.lanes
+    cdef int64_t all_rows = j.rows
+    done = 0
+    cdef Storage memory = allocate(together * bytes), lines = allocate(together * 2 * j.line + 2 * j.block)
+    j.temporary, j.lines, j.groups = <char*>memory.address, <char*>lines.address, _whole(j, j.n2) // j.lanes
+    with nogil:
+        while done < all_rows:
+            j.rows = min(together, all_rows - done)
+            if j.real == PACK:
+                parallel_for(_long_halves, j, 0, j.rows, 1)
+            parallel_for(_long_columns, j, 0, j.rows * j.groups, max(<int64_t>(TASK * j.groups / work), 1))
+            parallel_for(_long_rows, j, 0, j.rows * groups, max(<int64_t>(TASK * groups / work), 1))
+            if j.real == UNPACK:
+                parallel_for(_long_halves, j, 0, j.rows, 1)
+            j.x += j.rows * j.x_row
+            j.y += j.rows * j.y_row
+            done += j.rows
+    return 0
+
+
+# -- all --
+
+def run(str way, Plan plan, Tensor x, Tensor out, int dim, bint inverse, double scale):
+    """The transform along ``dim`` of ``x`` to ``out``, both contiguous; they may be one. The real kinds of plan: x or out has real numbers.
+
+    way: 'turned', 'rows', 'chirped' or 'long' for the last dim, 'columns' for another.
     """
-    cdef int64_t[MAX_RANK] sizes
-    cdef int64_t have = x.sizes[dim], give, outer = 1, inner = 1, i, j, k
-    cdef int code
+    cdef Job j
     cdef int d
-    cdef Tensor out
-    cdef pair[POINTS] first
-    cdef pair[POINTS] a
-    cdef pair[POINTS] b
-    cdef pair* found
-    cdef const Plan* p
-    if n > POINTS:
-        return None
-    if n not in _plans:
-        _plans[n] = _plan_of(n)
-    plan = _plans[n]
-    if plan is None:
-        return None
-    p = <const Plan*><const char*>plan
-    give = n // 2 + 1 if kind == "half" else n
-    code = C64 if x.code == F32 or x.code == C64 else C128
-    if kind == "real":
-        code = F32 if code == C64 else F64
-    memcpy(sizes, x.sizes, x.ndim * sizeof(int64_t))
-    sizes[dim] = give
+    cdef int64_t outer = 1, inner = 1, lines = 0, buffers = 2
+    cdef double work
+    cdef int64_t points = plan.n
+    j.size, j.lanes, j.n, j.m, j.n2, j.radix = ITEMSIZE[plan.code], plan.lanes, plan.n, plan.chain.n, 1, plan.radix
+    j.block, j.real, j.inverse = 2 * j.size * j.lanes, plan.real, inverse
+    j.chain, j.length, j.second, j.second_length = plan.chain.steps, plan.chain.length, NULL, 0
+    if plan.second is not None:
+        j.second, j.second_length, j.n2 = plan.second.steps, plan.second.length, plan.second.n
+    j.first, j.halves, j.cross, j.before, j.between, j.after = plan.first, plan.halves, plan.cross, plan.before, plan.between, plan.after
+    j.turn, j.far, j.x, j.y = plan.turn, plan.far, x.address, out.address
     for d in range(dim):
         outer *= x.sizes[d]
     for d in range(dim + 1, x.ndim):
         inner *= x.sizes[d]
-    out = empty(code, x.ndim, sizes)
-    for i in range(outer):
-        for j in range(inner):
-            for k in range(have):
-                first[k] = _loaded(x.address, x.code, (i * have + k) * inner + j)
-            if kind == "real":                        # a signal is real where the spectrum's halves mirror each other
-                first[0].im = 0
-                if n % 2 == 0:
-                    first[n // 2].im = 0
-                for k in range(n // 2 + 1, n):
-                    first[k].re, first[k].im = first[n - k].re, -first[n - k].im
-            _transform(p, 1.0 if forward else -1.0, first, a, b, &found)
-            for k in range(give):
-                _stored(out.address, code, (i * give + k) * inner + j, found[k], scale)
-    return out
+    j.rows, j.inner, j.groups = outer, inner, (inner + j.lanes - 1) // j.lanes
+    j.x_row, j.y_row = x.sizes[dim] * inner * ITEMSIZE[x.code], out.sizes[dim] * inner * ITEMSIZE[out.code]
+    if way == "chirped":
+        scale /= j.m * j.radix      # of the inverse transform within
+        points = 2 * j.m * j.radix
+    if plan.real == UNPACK:
+        scale *= 0.5
+    _number(j.factor, plan.code, scale)
+    _number(j.one, plan.code, 1.0)
+    work = 5.0 * points * _log2(points)
+    j.room = (max(j.m, j.n2) + j.lanes + 1) * j.block
+    j.line = 0
+    if way == "rows" and plan.real or way == "long" and plan.real or way == "chirped":
+        j.line = (max(j.n, j.m * j.radix) * j.size + 2 * j.block + 63) & ~63
+    cdef Storage memory = prepare_slots(&j.slots, 2 * j.room + 2 * j.line + 2 * j.block)
+    if way == "long":
+        return _run_long(&j, work * 1.0)
+    if way == "columns":
+        outer *= j.groups
+        work *= j.lanes
+        with nogil:
+            parallel_for(_columns, &j, 0, outer, <int64_t>(TASK / work) + 1)
+    elif way == "turned":
+        outer = (outer + j.lanes - 1) // j.lanes
+        work *= j.lanes
+        with nogil:
+            parallel_for(_turned_rows, &j, 0, outer, <int64_t>(TASK / work) + 1)
+    elif way == "rows":
+        with nogil:
+            parallel_for(_rows, &j, 0, outer, <int64_t>(TASK / work) + 1)
+    else:
+        with nogil:
+            parallel_for(_chirped_rows, &j, 0, outer, <int64_t>(TASK / work) + 1)
+
+
+cdef void _number(double* place, int code, double value) noexcept:
+    if code == F32:
+        (<float*>place)[0] = <float>value
+    else:
+        place[0] = value
+
+
+cdef double _log2(int64_t n) noexcept:
+    cdef double found = 1
+    while n > 2:
+        n >>= 1
+        found += 1
+    return found

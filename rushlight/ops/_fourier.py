@@ -1,11 +1,6 @@
-"""Complex Fourier transforms of sizes 2^a 3^b 5^c 7^d in generated kernels: Stockham's algorithm, which needs no reordering.
+"""Plans of Fourier transforms: which kernels of codegen/fourier.py transform n points, and with which factors.
 
-One step takes the transforms of n = r m points apart into r of m points each, for all s columns beside each other:
-
-    y[p, k, :] = w^(p k) * sum over j of x[j, p, :] w_r^(j k)        x: (r, m, s), y: (m, r, s), w = exp(-+2 pi i / n)
-
-and the next does the same to the m points, with s r columns. A step is one kernel over (batch, m, s); its vectors run along s, so the
-transformed dim must not be the last: :func:`transform` brings others to the front.
+``_core/fourier.pyx`` runs them.
 """
 
 import functools
@@ -13,230 +8,261 @@ import math
 
 from .._core import fourier as core
 from .._core import tensor as _tensor
-from ..lang import expr as ex
-from ..lang import functions as fn
-from ..lang import types as ty
-from . import casting, creation, exchange, shape
-from .pool import run
+from . import casting, creation, shape
 
-_FEWEST = 16  # columns, for vectors to be filled
-_PIECE = 1 << 22  # bytes; smaller ones would fit the nearest cache and spend their time on calls
-_SMALL = 4096  # points that NumPy transforms sooner than the first kernel is called
 _dtypes = _tensor.dtypes()
+_PASS = 6  # cost of moving a block through a step, in operations with it
+_TURNED = 64  # points of the longest row that is transposed with others although it has lanes enough by itself
+_LONG = 16384  # points from which on a single row is cut over the threads
 
 
-def factors(n):
-    """Radices whose product is n, or None if it has a prime factor above 7."""
+def _codegen():
+    from ..codegen import cpu, fourier
+
+    return cpu, fourier
+
+
+# -- which steps --
+
+
+@functools.cache
+def radices(n):
+    """Radices of the cheapest steps whose product is n, or None if there are none."""
+    best = _cheapest(n)
+    return None if best is None else best[1]
+
+
+@functools.cache
+def _cheapest(n):
+    if n == 1:
+        return 0.0, ()
     found = []
-    for r in (8, 7, 5, 4, 3, 2):
-        while n % r == 0 and n > 1:
-            found.append(r)
-            n //= r
-    return found if n == 1 else None
+    for r in _codegen()[1].RADICES:
+        if n % r == 0:
+            rest = _cheapest(n // r)
+            if rest is not None:
+                found.append((rest[0] + _cost(r), (r, *rest[1])))
+    return min(found, default=None)
 
 
-# -- the kernel of one step --
+def _cost(r):
+    """Of a step, for each point."""
+    return _PASS + {16: 11.5, 9: 12, 8: 7.5, 4: 4.5, 2: 3, 3: 6, 5: 8}.get(r, 2 * r)
 
 
-def _turned(x, sign, quarters):
-    """A pair (re, im) times i**quarters in the direction of ``sign``: exp(sign i pi / 2 * quarters)."""
-    re, im = x
-    quarters = quarters * sign % 4
-    return ((re, im), (-im, re), (-re, -im), (im, -re))[quarters]
+def _first_radix(n, lanes):
+    """The radix of the first step of one row: its results are the lanes of all others, so it should be large. None: there is none."""
+    for r in range(min(lanes, n // 2), 1, -1):
+        if n % r == 0 and radices(n // r) is not None and radices(r) is not None:
+            return r
+    return None
 
 
-def _plus(a, b):
-    return a[0] + b[0], a[1] + b[1]
+def _halved(n):
+    """A divisor of n near its square root, for rows long enough to be cut in two."""
+    return min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: abs(math.log(d * d / n)))
 
 
-def _minus(a, b):
-    return a[0] - b[0], a[1] - b[1]
+# -- plans --
 
 
-def _times(a, b):
-    return fn.fma(a[0], b[0], -(a[1] * b[1])), fn.fma(a[0], b[1], a[1] * b[0])
+@functools.lru_cache(maxsize=256)
+def _roots(code, *numbers, squares=False):
+    return core.roots(code, *numbers, squares=squares)
 
 
-def _eighth(x, sign):
-    """A pair times exp(sign i pi / 4)."""
-    re, im = x
-    root = math.sqrt(0.5)
-    return (root * (re - sign * im), root * (im + sign * re))
+@functools.lru_cache(maxsize=256)
+def _chain(code, n, source, target):
+    """The steps that transform blocks of n points."""
+    type, codegen = _type(code), _codegen()[1]
+    kernels, tables, left = [], [], n
+    steps = radices(n) or (1,)
+    for i, r in enumerate(steps):
+        last = i == len(steps) - 1
+        kernels.append(codegen.step(type, r, "blocks" if i else source, target if last else "blocks", last))
+        left //= r
+        tables.append(None if last else _roots(code, r * left, left, (1, r), 1))
+    return core.Chain(n, tuple(kernels), tuple(tables), steps)
 
 
-def _butterfly(x, sign):
-    """The transform of len(x) pairs."""
-    r = len(x)
-    if r == 1:
-        return x
-    if r == 2:
-        return [_plus(*x), _minus(*x)]
-    if r in (4, 8):
-        even, odd = _butterfly(x[::2], sign), _butterfly(x[1::2], sign)
-        if r == 4:
-            odd = [odd[0], _turned(odd[1], sign, 1)]
-        else:
-            odd = [odd[0], _eighth(odd[1], sign), _turned(odd[2], sign, 1), _turned(_eighth(odd[3], sign), sign, 1)]
-        return [*map(_plus, even, odd), *map(_minus, even, odd)]
-    # an odd prime: what lies opposite is taken together
-    half = range(1, (r + 1) // 2)
-    sums, differences = [_plus(x[j], x[r - j]) for j in half], [_minus(x[j], x[r - j]) for j in half]
-    out = [functools.reduce(_plus, sums, x[0])] + [None] * (r - 1)
-    for k in half:
-        angles = [2 * math.pi * (j * k % r) / r for j in half]
-        even, odd = x[0], None
-        for angle, sum, difference in zip(angles, sums, differences):
-            even = tuple(fn.fma(math.cos(angle), a, b) for a, b in zip(sum, even))
-            part = [sign * math.sin(angle) * d for d in difference]
-            odd = part if odd is None else [a + b for a, b in zip(odd, part)]
-        turned = (-odd[1], odd[0])
-        out[k], out[r - k] = _plus(even, turned), _minus(even, turned)
-    return out
+def _type(code):
+    return "f32" if code == _dtypes["float32"].code else "f64"
 
 
-def _step(type, radix, sign, last):
-    """The kernel: radix outputs, radix inputs, and radix - 1 twiddles; a last step has a factor of the result in their place."""
-    part = ty.part(type)
-    inputs = [ex.input(i, type) for i in range(radix)]
-    y = _butterfly([(fn.real(x), fn.imag(x)) for x in inputs], sign)
-    if last:
-        factor = ex.input(radix, part)
-        y = [(factor * re, factor * im) for re, im in y]
-        more = (part,)
-    else:
-        twiddles = [ex.input(radix + k, type) for k in range(radix - 1)]
-        y = [y[0], *(_times(v, (fn.real(w), fn.imag(w))) for v, w in zip(y[1:], twiddles))]
-        more = (type,) * (radix - 1)
-    return tuple((fn.complex_(*v), type) for v in y), (type,) * radix + more, "fft"
+@functools.lru_cache(maxsize=256)
+def _plan(code, n, real, inverse, way):
+    """The plan for n complex points; ``real``: 0, or those of a real signal of 2 n, 1 from it to its spectrum, 2 from that to it."""
+    cpu, codegen = _codegen()
+    type = _type(code)
+    lanes = codegen.lanes(type)
+    inside, outside = ("swapped" if inverse else "pairs",) * 2
+    if real == 2:
+        inside = "rows"
+    if real == 1:
+        outside = "rows"
+    make = functools.partial(core.Plan, code, n, lanes, real)
+    if way == "turned":
+        halves = real and (_halves(codegen, type, real)("blocks", "blocks"), _roots(code, 2 * n, n + 1, (1, 2), 1))
+        return make(_chain(code, n, "blocks", "blocks"), halves=halves or None, turn=cpu.transpose(8 * codegen.SIZE[type]))
+    if way == "columns":
+        ends = ((inside, outside), ("rows", "blocks"), ("blocks", "rows"))[real]
+        halves = real and (
+            _halves(codegen, type, real)(*(("blocks", "pairs") if real == 1 else ("pairs", "blocks"))),
+            _roots(code, 2 * n, n + 1, (1, 2), 1),
+        )
+        return make(_chain(code, n, *ends), halves=halves or None)
+    halves = None
+    if real:
+        kernel = _halves(codegen, type, real)(*(("rows", "pairs") if real == 1 else ("pairs", "rows")))
+        halves = kernel, _roots(code, 2 * n, n + 1, (1, 2), lanes)
+    if way == "long":
+        m = _halved(n)
+        cross = codegen.cross(type), _roots(code, n, lanes, (0, -(-m // lanes) * lanes), lanes)
+        groups = -(-(n // m) // lanes)
+        far = _roots(code, n, (m + lanes) * groups, (lanes, lanes + 1), 1)
+        return make(_chain(code, m, inside, "blocks"), _chain(code, n // m, "blocks", outside), halves=halves, cross=cross, far=far)
+    chirp, points = (), n
+    if way == "chirped":
+        points = _convolved(n, lanes)
+        chirp, inside, outside = _chirp(code, n, points, inside), "rows", "rows"
+    r = _first_radix(points, lanes)
+    m = points // r
+    first = codegen.first(type, r, inside), _roots(code, points, m, (1, r), lanes)
+    return make(_chain(code, m, "blocks", outside), first=first, radix=r, halves=halves, chirp=chirp)
 
 
-# -- whole transforms --
+def _halves(codegen, type, real):
+    return functools.partial(codegen.unpack if real == 1 else codegen.pack, type)
 
 
-@functools.lru_cache(maxsize=64)
-def _twiddles(radix, m, sign, double):
-    """exp(sign 2 pi i p k / (radix m)) for k = 1 ... radix - 1, each an (m, 1, 1) over p = 0 ... m - 1."""
-    import numpy
-
-    steps = numpy.outer(numpy.arange(1, radix), numpy.arange(m)) % (radix * m)
-    table = numpy.exp(sign * 2j * math.pi / (radix * m) * steps).reshape(radix - 1, m, 1, 1)
-    return exchange.from_numpy(table if double else table.astype(numpy.complex64))
+def _convolved(n, lanes):
+    """Points of the cheapest transforms that hold a convolution of n."""
+    m = range(-(-(2 * n - 1) // lanes), 4 * n // lanes + lanes)
+    return lanes * min((k for k in m if radices(k) is not None), key=lambda k: k * _cheapest(k)[0])
 
 
-class _Plan:
-    """Transforms of ``n`` points over the middle dim of (batch, n, columns), piece by piece."""
-
-    def __init__(self, like, n, scale, sign):
-        self.n, self.sign, self.radices = n, sign, factors(n)
-        self.double = like.dtype.name == "complex128"
-        self.limit = min(max(_PIECE // like.element_size(), _FEWEST * n), like.numel())
-        self.buffers = [creation.empty((self.limit,), dtype=like.dtype) for _ in range(4)]
-        self.factor = exchange.tensor(scale, dtype=_dtypes["float64" if self.double else "float32"])
-
-    def buffer(self, k, *sizes):
-        """A buffer with these sizes."""
-        return shape.view(shape.narrow(self.buffers[k], 0, 0, math.prod(sizes)), sizes)
-
-    def run(self, x, target):
-        """target = the transform of x, both (batch, n, columns) of any strides and one piece."""
-        batch, n, columns = x.shape
-        m, s = n, 1
-        for k, radix in enumerate(self.radices):
-            m //= radix
-            y = target if m == 1 else self.buffer(k % 2, batch, n, columns)
-            parts = shape.view(x, (batch, radix, m, s, columns))
-            result = shape.view(y, (batch, m, radix, s, columns))
-            operands = [shape.select(result, 2, k) for k in range(radix)] + [shape.select(parts, 1, j) for j in range(radix)]
-            like = (batch, m, s, columns)
-            if m == 1:
-                operands.append(shape.expand(self.factor, like))
-            else:
-                table = _twiddles(radix, m, self.sign, self.double)
-                operands += [shape.expand(shape.select(table, 0, k), like) for k in range(radix - 1)]
-            run(_step, (radix, self.sign, m == 1), *operands)
-            x, s = y, radix * s
-
-    def middle(self, x, out):
-        """All of (batch, n, columns), columns side by side in memory."""
-        batch, n, columns = x.shape
-        wide = min(columns, max(self.limit // n, 1))
-        deep = max(self.limit // (n * wide), 1)
-        for b in range(0, batch, deep):
-            for c in range(0, columns, wide):
-                self.run(*(_block(t, b, min(deep, batch - b), c, min(wide, columns - c)) for t in (x, out)))
-
-    def rows(self, x, out):
-        """All of (rows, n): turned piece by piece, so that rows become columns."""
-        rows, n = x.shape
-        deep = self.limit // n
-        for r in range(0, rows, deep):
-            some = min(deep, rows - r)
-            before, after = self.buffer(2, n, some), self.buffer(3, n, some)
-            shape.copy_(before, shape.t(shape.narrow(x, 0, r, some)))
-            self.run(shape.unsqueeze(before, 0), shape.unsqueeze(after, 0))
-            shape.copy_(shape.narrow(out, 0, r, some), shape.t(after))
+def _chirp(code, n, points, kind):
+    """The three products of Bluestein's algorithm: kernels and factors."""
+    codegen, type = _codegen()[1], _type(code)
+    lanes = codegen.lanes(type)
+    double = _dtypes["float64"].code
+    waves = _roots(code, 2 * n, n, (0, 1), lanes, squares=True)
+    back = shape.view(core.roots(double, 2 * n, n, (0, 1), 1, squares=True), (n, 2)) * creation.full((1,), 1.0, dtype=_dtypes["float64"])
+    back = casting.view_as_complex(back).conj().resolve_conj()
+    response = creation.zeros(points, dtype=back.dtype)
+    shape.copy_(shape.narrow(response, 0, 0, n), back)
+    if n > 1:
+        shape.copy_(shape.narrow(response, 0, points - n + 1, n - 1), shape.narrow(back, 0, 1, n - 1).flip(0))
+    response = transform(response, (0,), 1.0, True)
+    blocks = shape.view(casting.view_as_real(response), (points // lanes, lanes, 2))
+    blocks = shape.contiguous(shape.transpose(blocks, 1, 2)).to(_tensor.dtypes()[f"float{8 * codegen.SIZE[type]}"])
+    return (
+        (codegen.multiply(type, kind, "rows"), waves),
+        (codegen.multiply(type, "rows", "rows"), blocks),
+        (codegen.multiply(type, "rows", kind), waves),
+    )
 
 
-def _block(t, b, deep, c, wide):
-    return shape.narrow(shape.narrow(t, 0, b, deep), 2, c, wide)
+def _way(n, rows, inner, lanes):
+    """How n points are transformed along a dim with ``inner`` elements behind it."""
+    if radices(n) is None:
+        return "chirped"
+    if inner > 1:
+        return "columns"
+    if n >= _LONG:
+        return "long"
+    r = _first_radix(n, lanes)
+    if r is None or (rows >= lanes // 2 and (n <= _TURNED or 2 * r <= lanes)):
+        return "turned"
+    return "rows"
 
 
-def _along(x, dim, scale, sign):
-    """The transform along one dim of a contiguous tensor that has at least _FEWEST columns."""
-    sizes, n = tuple(x.shape), x.shape[dim]
-    batch, inner = math.prod(sizes[:dim]), math.prod(sizes[dim + 1 :])
-    plan = _Plan(x, n, scale, sign)
-    if 1 < inner < _FEWEST:
-        order = (*(d for d in range(x.ndim) if d != dim), dim)
-        last = _along(shape.contiguous(shape.permute(x, order)), x.ndim - 1, scale, sign)
-        return shape.contiguous(shape.permute(last, tuple(order.index(d) for d in range(x.ndim))))
-    out = creation.empty(sizes, dtype=x.dtype)
-    if inner == 1:
-        plan.rows(*(shape.view(t, (batch, n)) for t in (x, out)))
-    else:
-        plan.middle(*(shape.view(t, (batch, n, inner)) for t in (x, out)))
-    return out
-
-
-def few(x, dims, scale, forward, kind="full", n=None):
-    """The transform of few points; None if there are more, or a size does not suit.
-
-    kind: 'full' for complex tensors; 'half' from real ones to the half up to the middle of the last of ``dims``, 'real' from such
-    a half to ``n`` real points.
-    """
-    if x.numel() >= _SMALL:
+@functools.lru_cache(maxsize=512)
+def _planned(code, shape, dim, n, real, inverse):
+    """(way, plan), or None where another dim must be the last."""
+    rows, inner = math.prod(shape[:dim]), math.prod(shape[dim + 1 :])
+    lanes = _codegen()[1].lanes(_type(code))
+    way = _way(n, rows, inner, lanes)
+    if inner > 1 and (way == "chirped" or 4 * inner <= lanes):
         return None
-    x = shape.contiguous(casting.resolve_neg(casting.resolve_conj(x)))
-    steps = [(d, x.shape[d], "full") for d in dims[:-1]]
-    steps.insert(0 if kind == "half" else len(steps), (dims[-1], x.shape[dims[-1]] if n is None else n, kind))
-    for d, points, what in steps:
-        x = core.transform(x, d, points, scale, forward, what)
-        if x is None:
-            return None
+    return way, _plan(code, n, real, inverse, way)
+
+
+# -- transforms --
+
+
+def _real_type(x):
+    return _dtypes["float64" if x.dtype.name in ("float64", "complex128") else "float32"]
+
+
+def _along(x, out, dim, n, real, inverse, scale):
+    """Out becomes the transform of x along dim, n complex points long; both are contiguous, and may be one."""
+    if not out.numel():
+        return out
+    found = _planned(_real_type(x).code, tuple(x.shape), dim, n, real, inverse)
+    if found is None:
+        order = [*(d for d in range(x.ndim) if d != dim), dim]
+        back = [order.index(d) for d in range(x.ndim)]
+        sizes = [out.shape[d] for d in order]
+        last = creation.empty(sizes, dtype=out.dtype)
+        _along(shape.contiguous(shape.permute(x, order)), last, x.ndim - 1, n, real, inverse, scale)
+        shape.copy_(out, shape.permute(last, back))
+    else:
+        way, plan = found
+        core.run(way, plan, x, out, dim, inverse, scale)
+    return out
+
+
+def _ready(x):
+    return shape.contiguous(casting.resolve_neg(casting.resolve_conj(x)))
+
+
+def transform(x, dims, scale, forward):
+    """The transform of a complex tensor over ``dims``, times ``scale``."""
+    x = _ready(x)
+    out = creation.empty(x.shape, dtype=x.dtype)
+    for d in reversed(dims):
+        x = _along(x, out, d, out.shape[d], 0, not forward, scale)
         scale = 1.0
     return x
 
 
-def transform(x, dims, scale, forward):
-    """The transform of a complex tensor over ``dims``, times ``scale``; None if a size does not suit."""
-    sizes = [x.shape[d] for d in dims]
-    if x.numel() < _SMALL or any(factors(n) is None or x.numel() < _FEWEST * n for n in sizes):
-        return None
-    x = shape.contiguous(casting.resolve_neg(casting.resolve_conj(x)))
-    for d in reversed(dims):
-        if x.shape[d] > 1:
-            x = _along(x, d, scale, -1 if forward else 1)
-            scale = 1.0
-    return x if scale == 1.0 else x * scale
+def _complex_type(x):
+    return _dtypes["complex128" if x.dtype.itemsize == 8 and not x.is_complex() else "complex64"]
 
 
 def half_transform(x, dims, scale):
-    """The transform of a real tensor, of the last of ``dims`` the half up to the middle; None if a size does not suit."""
+    """The transform of a real tensor, of the last of ``dims`` the half up to the middle."""
+    last, n = dims[-1], x.shape[dims[-1]]
+    half = n // 2 + 1
+    if n % 2 or radices(n // 2) is None:
+        whole = transform(shape.cast(x, _complex_type(x)), (last,), scale, True)
+        out = shape.contiguous(shape.narrow(whole, last, 0, half))
+    else:
+        x = _ready(x)
+        sizes = [*x.shape]
+        sizes[last] = half
+        out = _along(x, creation.empty(sizes, dtype=_complex_type(x)), last, n // 2, 1, False, scale)
+    for d in reversed(dims[:-1]):
+        _along(out, out, d, out.shape[d], 0, False, 1.0)
+    return out
+
+
+def real_transform(x, dims, scale, n):
+    """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction."""
+    from . import joining
+
     last = dims[-1]
-    if x.numel() < 4 * _SMALL:
-        return None
-    whole = transform(shape.cast(x, _dtypes["complex128" if x.dtype.itemsize == 8 else "complex64"]), (last,), scale, True)
-    if whole is None:
-        return None
-    half = shape.contiguous(shape.narrow(whole, last, 0, x.shape[last] // 2 + 1))
-    return transform(half, dims[:-1], 1.0, True) if len(dims) > 1 else half
+    if len(dims) > 1:
+        x = transform(x, dims[:-1], 1.0, False)
+    x = _ready(shape.narrow(x, last, 0, n // 2 + 1))
+    if n % 2 or radices(n // 2) is None:
+        mirrored = shape.narrow(x, last, 1, (n - 1) // 2).flip(last).conj().resolve_conj()
+        whole = joining.cat([x, mirrored], last)
+        shape.select(casting.view_as_real(whole), last, 0)[..., 1] = 0
+        if n % 2 == 0:
+            shape.select(casting.view_as_real(whole), last, n // 2)[..., 1] = 0
+        return shape.contiguous(casting.view_as_real(transform(whole, (last,), scale, False))[..., 0])
+    sizes = [*x.shape]
+    sizes[last] = n
+    return _along(x, creation.empty(sizes, dtype=_real_type(x)), last, n // 2, 2, True, scale)

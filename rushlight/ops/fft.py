@@ -1,5 +1,4 @@
-"""Discrete Fourier transforms, with their adjoints as gradients, and the short-time transform. Complex results of friendly sizes
-come from the kernels of ``_fourier``, all others from NumPy's pocketfft.
+"""Discrete Fourier transforms, with their adjoints as gradients, and the short-time transform.
 
 Three transforms do all the work: complex to complex, real to half of a spectrum, and half of a spectrum to real. What
 the public functions add is the choice of sizes, dims and scales. The adjoint of each is again one of them, so gradients
@@ -17,21 +16,6 @@ from .joining import _wrap
 _dtypes = _tensor.dtypes()
 
 
-def _numpy():
-    import numpy
-
-    return numpy
-
-
-def _array(x):
-    return x.detach().resolve_conj().resolve_neg().numpy()
-
-
-def _tensor_of(array, scale):
-    out = exchange.from_numpy(_numpy().ascontiguousarray(array))
-    return out if scale == 1.0 else arithmetic.mul(out, scale)
-
-
 def _on_gpu():
     from ..cuda.ops import fourier
 
@@ -41,24 +25,11 @@ def _on_gpu():
 # -- the three transforms; scales are factors --
 
 
-def _along(array, dims, forward):
-    """NumPy's transform along one dim after the other, not scaled; its fftn spends longer on its arguments than on ten numbers."""
-    fft = _numpy().fft
-    for d in reversed(dims):
-        array = fft.fft(array, axis=d) if forward else fft.ifft(array, axis=d, norm="forward")
-    return array
-
-
 @library(where="", differentiable="input", label="FftC2C", batch="along")
 def _c2c(input, dims, scale, forward):
     if not input.is_cpu:
         return _on_gpu().c2c(input, dims, scale, forward)
-    out = _fourier.few(input, dims, scale, forward)
-    if out is None:
-        out = _fourier.transform(input, dims, scale, forward)
-    if out is not None:
-        return out
-    return _tensor_of(_along(_array(input), dims, forward), scale)
+    return _fourier.transform(input, dims, scale, forward)
 
 
 @_c2c.backward_of
@@ -71,12 +42,7 @@ def _r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
     if not input.is_cpu:
         return _on_gpu().r2c(input, dims, scale)
-    out = _fourier.few(input, dims, scale, True, "half")
-    if out is None:
-        out = _fourier.half_transform(input, dims, scale)
-    if out is not None:
-        return out
-    return _tensor_of(_along(_numpy().fft.rfft(_array(input), axis=dims[-1]), dims[:-1], True), scale)
+    return _fourier.half_transform(input, dims, scale)
 
 
 @_r2c.backward_of
@@ -91,11 +57,7 @@ def _c2r(input, dims, scale, n):
     """
     if not input.is_cpu:
         return _on_gpu().c2r(input, dims, scale, n)
-    out = _fourier.few(input, dims, scale, False, "real", n)
-    if out is not None:
-        return out
-    spectrum = _along(_array(input), dims[:-1], False)
-    return _tensor_of(_numpy().fft.irfft(spectrum, n, axis=dims[-1], norm="forward"), scale)
+    return _fourier.real_transform(input, dims, scale, n)
 
 
 @_c2r.backward_of
