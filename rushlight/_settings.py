@@ -1,10 +1,10 @@
-"""Process-wide switches that PyTorch programs set. rushlight is deterministic whatever they say; they are kept to be read back."""
+"""Process-wide switches that PyTorch programs set. Most are kept only to be read back: rushlight is deterministic without being told."""
 
 _state = {"deterministic": False, "warn_only": False, "matmul_precision": "highest", "warn_always": False}
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
-    """Accepted for compatibility: every operator gives the same bits for the same input already."""
+    """Every operator gives the same bits for the same input already, but for the gradients of attention by cuDNN: with True, these too."""
     _state["deterministic"], _state["warn_only"] = bool(mode), bool(warn_only)
 
 

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("g++")
 SLICE = {
     "cuda/test_gpu_device.py": "",
     "cuda/test_gpu_training.py": "",
+    "cuda/test_gpu_cudnn.py": "",
     "test_laws.py": "(values or layouts or gradients) and (add or gelu or where or lerp)",
 }  # fmt: skip
 PRODUCT = ("test_laws.py", "test_reductions.py", "test_index.py", "test_movement.py", "test_joining.py", "test_sorting.py", "test_scan.py",

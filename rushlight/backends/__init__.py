@@ -1,4 +1,4 @@
-"""Switches of PyTorch's compute libraries. They can be set and read back; the results do not depend on them."""
+"""Switches of PyTorch's compute libraries. They can be set and read back; only those of cuDNN and the GPU's products change anything."""
 
 import importlib
 
@@ -8,8 +8,29 @@ __all__ = ["cpu", "cuda", "cudnn", "cusparselt", "mha", "mkl", "mkldnn", "mps", 
 
 fp32_precision = "none"
 
-cudnn = Room(__name__ + ".cudnn", enabled=True, benchmark=False, benchmark_limit=None, deterministic=False, allow_tf32=False,
-             fp32_precision="none", available=False, version=None)  # fmt: skip
+
+
+def _has_cudnn():
+    """Are cuDNN and its frontend installed, and a GPU that they can use?"""
+    return _cudnn_version() is not None
+
+
+def _cudnn_version():
+    """cuDNN's version, 10000 * major + 100 * minor + patch; None where it cannot be used."""
+    from ..cuda.ops import _cudnn
+
+    return _cudnn.version()
+
+
+cudnn = Room(
+    __name__ + ".cudnn", enabled=True, benchmark=False, benchmark_limit=None, deterministic=False, allow_tf32=False, fp32_precision="none",
+    available=_has_cudnn, version=_cudnn_version, doc="""How convolutions and attention use cuDNN on a GPU, where it is installed.
+
+    enabled: whether at all; without it kernels of our own compute them. allow_tf32: may convolutions round float32 to tf32? benchmark: are
+    the first ``benchmark_limit`` plans (None: ten; 0: all) for a new geometry timed, to keep the fastest? deterministic: are attention's
+    gradients summed in a fixed order? Convolutions always are.
+    """,
+)  # fmt: skip
 mkldnn = Room(__name__ + ".mkldnn", enabled=True, deterministic=False, allow_tf32=False, fp32_precision="none", available=False)
 openmp = Room(__name__ + ".openmp", available=False)
 mkl = Room(__name__ + ".mkl", available=False)

@@ -7,18 +7,19 @@ import types
 class Room(types.ModuleType):
     """A module whose attributes are switches: they can be set for good, or for a block with ``flags(name=value, ...)``.
 
-    available: what ``is_available()`` answers. ``version`` and names that start with ``is_`` become functions that give the value.
+    available: what ``is_available()`` answers. ``version`` and names that start with ``is_`` become functions that give the value, or
+    are the functions given. doc: what the switches do.
     """
 
-    def __init__(self, name, available=None, **switches):
-        super().__init__(name, "Switches that can be set and read back; they change nothing.")
+    def __init__(self, name, available=None, doc="Switches that can be set and read back; they change nothing.", **switches):
+        super().__init__(name, doc)
         sys.modules[name] = self
         self.__spec__ = sys.modules[__name__].__spec__.__class__(name, None)
         if available is not None:
             switches["is_available"] = available
         self._names = [n for n in switches if n != "version" and not n.startswith("is_")]
         for key, value in switches.items():
-            setattr(self, key, value if key in self._names else _constant(key, value))
+            setattr(self, key, value if key in self._names or callable(value) else _constant(key, value))
 
     def flags(self, *values, **named):
         """Context manager: the given switches, by position or name, set for a block."""

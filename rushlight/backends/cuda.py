@@ -46,7 +46,7 @@ def _switch(kind):
         _enabled[kind] = bool(enabled)
 
     read.__name__, write.__name__ = f"{kind}_sdp_enabled", f"enable_{kind}_sdp"
-    read.__doc__, write.__doc__ = "What was set.", "Accepted: attention on the CPU has one way."
+    read.__doc__, write.__doc__ = "What was set.", "Sets it; only cudnn changes anything: whether cuDNN computes attention on a GPU."
     return read, write
 
 

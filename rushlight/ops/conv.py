@@ -64,15 +64,22 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
         matrix = shape.reshape(weight, weight.shape[:2])
         return _as_image(contraction.linear(_as_rows(input), shape.transpose(matrix, 0, 1) if transposed else matrix, bias), input)
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
-    size = _size(input.shape[2:], taps, stride, padding, dilation, output_padding if transposed else None)
-    out = creation.empty((input.shape[0], outputs, *size), dtype=input.dtype, device=input.device)
+    sizes = (input.shape[0], outputs, *_size(input.shape[2:], taps, stride, padding, dilation, output_padding if transposed else None))
+    alone = groups == input.shape[1] == outputs
+    if input.is_cuda and not alone and 0 not in (*sizes, *input.shape, *weight.shape):
+        from ..cuda.ops import _cudnn_conv
+
+        out = _cudnn_conv.convolution(input, weight, bias, sizes, stride, padding, dilation, transposed)
+        if out is not None:
+            return out
+    out = creation.empty(sizes, dtype=input.dtype, device=input.device)
     if out.numel() == 0:
         return out
     if input.numel() == 0 or weight.numel() == 0:
         return _filled_with(out, bias)
-    if groups == input.shape[1] == outputs:
-        sizes = (out.shape[2:], input.shape[2:]) if transposed else (input.shape[2:], out.shape[2:])
-        _each_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *sizes), transposed)
+    if alone:
+        extents = (out.shape[2:], input.shape[2:]) if transposed else (input.shape[2:], out.shape[2:])
+        _each_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *extents), transposed)
         return out
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     compute = _spread if transposed else _correlate
@@ -158,10 +165,17 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
         return shape.reshape(sums, (*sums.shape, *window))
     if groups == input.shape[1] == output_grad.shape[1]:
         return _weights_alone(input, output_grad, Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:]))
+    sizes = (output_grad.shape[1], input.shape[1] // groups, *window)
+    if input.is_cuda:
+        from ..cuda.ops import _cudnn_conv
+
+        out = _cudnn_conv.weight_gradient(input, output_grad, sizes, stride, padding, dilation)
+        if out is not None:
+            return out
     wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, output_grad)]
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     out = _weight_sums(_in_three(wide[0]), _in_three(wide[1]), _padded_left(window, 1), steps, edges, gaps, groups)
-    return shape.cast(shape.reshape(out, (output_grad.shape[1], input.shape[1] // groups, *window)), output_grad.dtype)
+    return shape.cast(shape.reshape(out, sizes), output_grad.dtype)
 
 
 @convolution_weight.backward_of

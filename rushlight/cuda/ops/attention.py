@@ -2,9 +2,11 @@
 
 Half-width floats are multiplied on tensor cores (attention.cu); other numbers, and heads that are wider than those take, on threads
 (attention_threads.cu). Both go through tiles of the scores, so memory grows with the length of the sequences, not with their product.
+Large calls of half-width floats are cuDNN's where it is installed (``_cudnn_attention.py``).
 """
 
 from ...ops import arithmetic, reduction, shape
+from . import _cudnn_attention
 from ._family import Family, name
 
 _FIELDS = (
@@ -77,18 +79,22 @@ def forward(query, key, value, mask, kept, causal, scale, out, logs):
 
     mask: numbers to add, kept: factors of the weights, both of the scores' shape, or None.
     """
+    call = (query, key, value, mask, kept, causal, scale)
+    if _cudnn_attention.forward(*call, out, logs):
+        return
     scheme = _scheme(query, value)
     blocks = -(-query.shape[2] // scheme.rows)
-    call = (query, key, value, mask, kept, causal, scale)
     entry = scheme.forward.format("false" if kept is None else "true")
     _call(scheme, entry, scheme.shared, blocks, query.shape[1], *call, out=out, logs=logs)
 
 
 def backward(query, key, value, mask, kept, causal, scale, out, logs, grad, dq, dk, dv, slopes):
     """Writes the gradients of queries, keys and values, and into ``slopes``, unless it is None, those of the masked scores."""
+    call = (query, key, value, mask, kept, causal, scale)
+    if _cudnn_attention.backward(*call, out, logs, grad, dq, dk, dv, slopes):
+        return
     scheme, wide = _scheme(query, value), logs.dtype
     delta = reduction.sum(arithmetic.mul(shape.cast(grad, wide), shape.cast(out, wide)), -1)
-    call = (query, key, value, mask, kept, causal, scale)
     operands = {"logs": logs, "grad": grad, "delta": shape.contiguous(delta), "dq": dq, "dk": dk, "dv": dv, "slopes": slopes}
     for by_keys, x in (("false", query), ("true", key)):
         blocks = -(-x.shape[2] // scheme.rows_back)

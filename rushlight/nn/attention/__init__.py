@@ -9,7 +9,7 @@ __all__ = ["SDPBackend", "sdpa_kernel"]
 
 
 class SDPBackend(enum.IntEnum):
-    """PyTorch's implementations of scaled_dot_product_attention; here there is one, which any choice allows."""
+    """PyTorch's implementations of scaled_dot_product_attention. Here there is one, which any choice allows, and on a GPU cuDNN's."""
 
     ERROR = -1
     MATH = 0
@@ -21,8 +21,12 @@ class SDPBackend(enum.IntEnum):
 
 @contextlib.contextmanager
 def sdpa_kernel(backends, set_priority=False):
-    """Accepts an SDPBackend or a list of them for the block; AssertionError for anything else."""
+    """An SDPBackend or a list of them for the block; AssertionError for anything else. Without CUDNN_ATTENTION cuDNN is not used."""
     chosen = [backends] if isinstance(backends, SDPBackend) else list(backends)
     if not all(isinstance(backend, SDPBackend) for backend in chosen):
         raise AssertionError("Backend must be an instance of SDPBackend or a list of SDPBackend instances")
-    yield {}
+    from ...backends import cuda
+
+    order = SDPBackend.FLASH_ATTENTION, SDPBackend.MATH, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION
+    with cuda.sdp_kernel(*(backend in chosen for backend in order)):
+        yield {}

@@ -1,0 +1,234 @@
+"""cuDNN by its frontend, where both are installed: ``pip install 'rushlight[cudnn]'`` brings them.
+
+What cuDNN computes is a graph of operations on tensors, each known by its sizes, strides and a number. A graph is made once, of all that
+does not change from call to call, and kept with the plan that was chosen for it; a call gives the addresses. Where there is no cuDNN, or
+no plan for a graph, :func:`compute` says False, and kernels of our own compute it. ``RUSHLIGHT_DEBUG=1`` prints which plan was
+chosen, or why there is none.
+"""
+
+import os
+import sys
+import threading
+import time
+
+from ..._core import device as _device
+from ..._core.tensor import device_at, dtypes
+from ..._errors import OutOfMemoryError
+from ...codegen.llvm import debug_level
+from ...ops import creation
+from .. import _start
+from ._nvidia import report
+
+TYPES = {"f16": "HALF", "bf16": "BFLOAT16", "f32": "FLOAT", "f64": "DOUBLE"}
+"""The C++ types that cuDNN computes with, as its ``data_type`` names them."""
+
+ALIGNMENT = 16
+"""Bytes: cuDNN takes no address that is no multiple of it."""
+
+MOST_WORKSPACE = 4 << 30
+MOST_PLANS = 4096
+TRIED = 10  # plans, by backends.cudnn.benchmark, where benchmark_limit does not say
+
+_library = None  # the frontend's module, or False where there is none
+_handles, _streams = {}, {}  # by device code: cuDNN's handle, and the stream that it was told
+_plans = {}  # key -> _Plan, or None where cuDNN has none
+_lock = threading.RLock()  # a handle serves one thread at a time
+
+refused = {}
+"""What cuDNN had no plan for, and its words: name -> reason."""
+
+
+def use(library):
+    """Takes a library with the frontend's functions in place of the installed one; False: none; None: what is installed."""
+    global _library
+    _library = library
+    for kept in (_handles, _streams, _plans, refused):
+        kept.clear()
+
+
+def available():
+    """The frontend, or False."""
+    global _library
+    if _library is None:
+        try:
+            _library = _loaded()
+        except Exception as error:  # not installed, or without a library that it needs
+            report("all of cuDNN", error)
+            _library = False
+    return _library
+
+
+def _loaded():
+    if os.environ.get(_start.DRIVER):  # cuDNN would talk to the system's driver
+        raise RuntimeError(f"{_start.DRIVER} names another driver")
+    from cuda.pathfinder import load_nvidia_dynamic_lib
+
+    for name in ("cudart", "nvrtc", "cublasLt"):  # cuDNN looks for them by name only, and ends the process where the last is missing
+        load_nvidia_dynamic_lib(name)
+    import cudnn
+
+    cudnn.backend_version()  # raises where there is a frontend, but no cuDNN
+    return cudnn
+
+
+def enabled():
+    """The frontend, unless it is missing or switched off."""
+    from ... import backends
+
+    return backends.cudnn.enabled and available()
+
+
+def version():
+    """cuDNN's version, 10000 * major + 100 * minor + patch; None where no GPU can be used, or cuDNN is not installed."""
+    return available().backend_version() if _start.found()[1] is None and available() else None
+
+
+# -- plans --
+
+
+class _Plan:
+    """A built graph. index: of the plan that runs; None: the one that cuDNN's heuristics chose."""
+
+    def __init__(self, graph, index=None):
+        self.graph, self.index = graph, index
+        self.workspace = graph.get_workspace_size() if index is None else graph.get_workspace_size_plan_at_index(index)
+
+    def run(self, place, addresses):
+        room, workspace = None, 0
+        if self.workspace > 0:  # given back at once: what is queued on this stream next may overwrite it
+            room = creation.empty((self.workspace,), dtype=dtypes()["uint8"], device=device_at(place))
+            workspace = room.data_ptr()
+        with _lock:
+            handle = _handle(place)
+            if self.index is None:
+                self.graph.execute(addresses, workspace, handle=handle)
+            else:
+                self.graph.execute_plan_at_index(addresses, workspace, self.index, handle=handle)
+
+
+def _handle(place):
+    """The GPU's handle, which queues its work on this thread's current stream."""
+    stream = _device.stream_of(place - 1)  # makes the GPU the current one, too
+    if place not in _handles:
+        _handles[place] = _library.create_handle()
+    if _streams.get(place) != stream:
+        _library.set_stream(_handles[place], stream)
+        _streams[place] = stream
+    return _handles[place]
+
+
+def compute(place, key, describe, addresses):
+    """Runs a graph on the current stream; False where cuDNN has no plan for it, or no memory for the plan.
+
+    key: (name of what is computed, C++ type, ...): all that ``describe(library, graph)`` depends on; it adds the operations to a graph and
+    returns the names of cuDNN's numerical notes that no plan may have. addresses: by the numbers of the tensors.
+    """
+    key = (place, *key, _benchmark())
+    try:
+        plan = _plans[key]
+    except KeyError:
+        if _device.is_capturing(place - 1):  # what makes a plan may not be captured
+            return False
+        plan = _made(place, key, describe, addresses)
+    if plan is None:
+        return False
+    try:
+        plan.run(place, addresses)
+    except OutOfMemoryError:
+        return False
+    except Exception as error:  # as below: what cuDNN cannot do is done without it
+        _refuse(key, error)
+        return False
+    return True
+
+
+def _benchmark():
+    """How many plans are tried to find the fastest: 0: none, heuristics choose; -1: all."""
+    from ... import backends
+
+    if not backends.cudnn.benchmark:
+        return 0
+    limit = backends.cudnn.benchmark_limit
+    return TRIED if limit is None else limit or -1
+
+
+def _made(place, key, describe, addresses):
+    """The plan of a new graph, or None."""
+    start, tried = time.perf_counter(), key[-1]
+    with _lock:
+        while len(_plans) >= MOST_PLANS:
+            del _plans[next(iter(_plans))]
+        try:
+            graph = _proposed(place, key[2], describe)
+            plan = _fastest(graph, place, addresses, tried) if tried else _first(graph)
+        except OutOfMemoryError:
+            return None
+        except Exception as error:  # each kind of which says: not supported
+            return _refuse(key, error)
+        _plans[key] = plan
+    if debug_level() >= 1:
+        took = 1e3 * (time.perf_counter() - start)
+        sys.stderr.write(f"rushlight: planned {_name(key)} by cuDNN in {took:.1f} ms, {plan.workspace} bytes of workspace\n")
+    return plan
+
+
+def _refuse(key, error):
+    name, reason = _name(key), " ".join(str(error).split())[:400]
+    _plans[key], refused[name] = None, reason
+    report(f"{name} by cuDNN", RuntimeError(reason))
+
+
+def _name(key):
+    """What a key stands for, in a line."""
+    place, what, type, *rest = key
+    return f"{what}<{type}> {' '.join(str(x) for x in rest[:-1])} on cuda:{place - 1}"
+
+
+def _proposed(place, type, describe):
+    """A graph with cuDNN's proposals for it, none of them built."""
+    library = _library
+    own, sums = (getattr(library.data_type, TYPES[t]) for t in (type, "f64" if type == "f64" else "f32"))
+    graph = library.pygraph(io_data_type=own, intermediate_data_type=sums, compute_data_type=sums, handle=_handle(place))
+    notes = describe(library, graph)
+    graph.validate()
+    graph.build_operation_graph()
+    graph.create_execution_plans([library.heur_mode.A, library.heur_mode.FALLBACK])
+    graph.deselect_numeric_notes([getattr(library.numerical_note, note) for note in notes])
+    graph.deselect_workspace_greater_than(MOST_WORKSPACE)
+    return graph
+
+
+def _first(graph):
+    """The first proposal that can be built."""
+    graph.check_support()
+    graph.build_plans()
+    return _Plan(graph)
+
+
+def _fastest(graph, place, addresses, most):
+    """The fastest of the first ``most`` proposals that can be built (-1: of all), each run twice."""
+    best, shortest, events = None, float("inf"), [_device.event_create(place - 1, 0) for _ in range(2)]
+    try:
+        for index in range(graph.get_execution_plan_count()):
+            try:
+                graph.build_plan_at_index(index)
+                plan = _Plan(graph, index)
+                plan.run(place, addresses)
+                stream = _device.stream_of(place - 1)
+                _device.event_record(place - 1, events[0], stream)
+                plan.run(place, addresses)
+                _device.event_record(place - 1, events[1], stream)
+                _device.event_synchronize(place - 1, events[1])
+            except Exception:
+                continue
+            took, most = _device.event_elapsed(*events), most - 1
+            if took < shortest:
+                best, shortest = plan, took
+            if most == 0:
+                break
+    finally:
+        for event in events:
+            _device.event_destroy(event)
+    if best is None:
+        raise RuntimeError("none of its proposals can be built")
+    return best
