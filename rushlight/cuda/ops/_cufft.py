@@ -96,7 +96,8 @@ def _transformed(x, dims, forward, half=None):
 
 
 def _all(x, dims, forward):
-    """The complex transforms of all dims, three at a time."""
+    """The complex transforms of all dims, three at a time; a single point is its own."""
+    dims = [d for d in dims if x.shape[d] > 1]
     while dims and x is not None:
         x, dims = _transformed(x, dims[-3:], forward), dims[:-3]
     return x
@@ -125,6 +126,7 @@ def r2c(x, dims, scale):
     """As ``fourier.r2c``."""
     if not _serves(x, dims, [x.shape[d] for d in dims]):
         return None
+    dims = [d for d in dims[:-1] if x.shape[d] > 1] + [dims[-1]]
     out = _transformed(x, dims[-3:], True, x.shape[dims[-1]] // 2 + 1)
     out = _all(out, dims[:-3], True) if out is not None else None
     return None if out is None else _scaled(out, scale)
@@ -135,12 +137,14 @@ def c2r(x, dims, scale, n):
     """As ``fourier.c2r``, for input that has the spectrum's n // 2 + 1 points in the last of ``dims``."""
     if not _serves(x, dims, [*(x.shape[d] for d in dims[:-1]), n]):
         return None
+    given = x
     x = _all(x, dims[:-1], False)
     if x is None:
         return None
     there, back = _orders(x.ndim, dims[-1:])
     moved = shape.permute(x, there)
-    x = shape.contiguous(moved) if len(dims) > 1 else shape.copy_(creation.empty(tuple(moved.shape), dtype=x.dtype, device=x.device), moved)
+    own = creation.empty(tuple(moved.shape), dtype=x.dtype, device=x.device)
+    x = shape.copy_(own, moved) if x is given else shape.contiguous(moved)
     # What stands for itself in the mirror image counts with its real part only; cuFFT leaves open what it makes of another.
     imaginary = casting.view_as_real(x)[..., 1]
     for i in {0, n // 2} if n % 2 == 0 else {0}:
