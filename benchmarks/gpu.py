@@ -213,7 +213,7 @@ def _mlp(torch):
 @row("MLP 118-64-32-1, training step: rushlight's captured, PyTorch's eager", 5, inner=100)
 def _mlp_captured(torch):
     step = _mlp(torch)
-    if "rushlight" not in torch.__name__:
+    if not hasattr(torch, "as_torch"):
         return step
     for _ in range(3):
         step()

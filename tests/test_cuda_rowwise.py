@@ -244,6 +244,11 @@ def test_cuts_cover_rows_and_depend_on_the_shape():
         assert (stretches - 1) * stretch < length <= stretches * stretch
         assert stretches == 1 or stretch % 64 == 0
         assert stretches <= 2048 and (stretches == 1) == (rows >= 256 or length < 16384)
+    columns = ((8192, 8192), (768, 8192), (64, 512), (10, 1 << 24), (64, 511), (32768, 9999))
+    for (rows, length), inner in zip(columns, next(zip(*columns))):
+        stretches, stretch = launching.stretches_of(rows, length, inner)
+        assert (stretches - 1) * stretch < length <= stretches * stretch
+        assert stretches <= 2048 and (stretches == 1) == (rows >= 32768 or length < 512)
 
 
 # -- the shim ------------------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """Every reduction: dims in all forms, keepdim, dtypes, layouts, empty input, refusals and gradients, against PyTorch.
 """
 
+import numpy as np
 import pytest
 from expressions import check, check_gradients, rows
 from oracle import DTYPES, both, same, torch
+
+import rushlight as rl
 
 DIMS = (0, 1, -1, (0,), (0, 2), (2, 0), (0, 1, 2), (), None)
 ALL_DIMS = (
@@ -265,3 +268,15 @@ def test_forms_and_refusals(row):
 )
 def test_gradients(row):
     check_gradients(row)
+
+
+@pytest.mark.parametrize("shape, dim", [((2100, 70), 0), ((3, 1500, 40), 1), ((5, 700, 3, 33), (0, 1)), ((70_000, 3), 0)])
+def test_long_columns(shape, dim):
+    """Columns that are longer than they are many: a GPU cuts them into stretches."""
+    x = rl.arange(float(np.prod(shape)), device="cpu").mul_(0.7).sin_().reshape(shape)
+    on, array = x.to(rl.get_default_device()), x.numpy().astype(np.float64)
+    np.testing.assert_allclose(on.sum(dim).tolist(), array.sum(dim), rtol=1e-6, atol=2e-4)
+    np.testing.assert_allclose(on.var(dim, correction=0).tolist(), array.var(dim), rtol=1e-5)
+    assert on.amax(dim).tolist() == x.numpy().max(dim).tolist()
+    if isinstance(dim, int):
+        assert on.argmin(dim).tolist() == x.numpy().argmin(dim).tolist()

@@ -5,8 +5,6 @@ cdef object _compile_device_kernel = None       # (program, letters, rank, wide,
 cdef object _compile_device_rows = None         # (program, mode, letters, kept, reduced, wide, stage, place) -> LoadedKernel
 
 cdef enum:
-    SPLIT_ROWS = 256           # fewer rows than that are cut into stretches
-    SPLIT_LENGTH = 16384       # where they are at least that long
     ROW_MEMORY = 47104         # shared memory of a block for what is kept of its rows
 
 
@@ -152,7 +150,7 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
         grid = (s.rows * s.stretches + x // width - 1) // (x // width)
         steps = (packs + width - 1) // width
     if kernel.held:
-        held = min(steps, <int64_t>(ROW_MEMORY // (x * y * kernel.held)))
+        held = min(steps, <int64_t>((ROW_MEMORY - kernel.shared) // (x * y * kernel.held)))
     a.words[0], a.words[1], a.words[2], a.words[3], a.words[4], a.words[5] = s.rows, s.length, s.extent, s.stretches, s.stretch, width
     a.words[6] = held
     a.n = 7
@@ -217,11 +215,24 @@ cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int6
     wide = wide_rows(loop, rows * length, p)
     s.rows, s.length, s.extent, s.stretches, s.stretch = rows, length, length, 1, length
     s.kept, s.reduced = loop.n_kept, loop.n_reduced
-    if p.split and rows < SPLIT_ROWS and length >= SPLIT_LENGTH and run_stages(p, loop, &s, number, key, wide, place):
+    if p.split and cut(&s, loop.kept[0] if column else 0) and run_stages(p, loop, &s, number, key, wide, place):
         return 0
+    s.stretches, s.stretch = 1, length
     kernel = p.device_row_kernel(key, s.kept, s.reduced, wide, 0, loop.n_operands, place)
     return launch_rows(p, kernel, &s, column, loop.kept, loop.reduced, loop.n_operands, loop.ptr, number, loop.kept_stride, loop.reduced_stride,
                        place)
+
+
+cdef bint cut(RowShape* s, int64_t inner) noexcept:
+    """Chooses the stretches of long rows that are too few to keep a GPU busy, by their shape alone; inner: kept dim 0 in column mode, else 0."""
+    cdef int64_t blocks = (inner + 63) // 64 * (s.rows // inner) if inner else s.rows
+    cdef int64_t least = 128 if inner else 8192
+    if blocks >= (512 if inner else 256) or s.length < (4 if inner else 2) * least:
+        return False
+    s.stretches = min((2048 + blocks - 1) // blocks, (s.length + least - 1) // least)
+    s.stretch = ((s.length + s.stretches - 1) // s.stretches + 63) // 64 * 64
+    s.stretches = (s.length + s.stretch - 1) // s.stretch
+    return True
 
 
 cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* number, uint64_t key, bint wide, int place) except -1:
@@ -242,9 +253,6 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
     n_slots = len(p.slots)
     if n_slots == 0 or n_slots + p.n_in + p.n_out > MAX_OPERANDS:
         return False
-    s.stretches = min((2048 + s.rows - 1) // s.rows, (s.length + 8191) // 8192)
-    s.stretch = ((s.length + s.stretches - 1) // s.stretches + 63) // 64 * 64
-    s.stretches = (s.length + s.stretch - 1) // s.stretch
     for k in range(n_slots):
         item = ITEMSIZE[<int>p.slots[k]]
         buffer = allocate(s.stretches * s.rows * item, place)

@@ -34,6 +34,7 @@ ROWWISE = (
     lambda x, w, k: [F.nll_loss(x[:, 0], k, weight=w.detach()), F.cosine_similarity(x, x.detach() + 1), rl.equal(x, x)],
     lambda x, w, k: [F.batch_norm(x.mT, None, None, w, w, True), F.batch_norm(x.mT, w.detach(), w.detach().abs())],
     lambda x, w, k: [F.instance_norm(x), F.group_norm(x.mT, 2, w, w)],
+    lambda x, w, k: [rl.autograd.grad(x.prod(0).sum(), x, create_graph=True)[0].square()] if x.requires_grad else [],
 )
 
 
@@ -124,13 +125,16 @@ def kernels(recorder, every=False):
 
 
 def survey(batch, arch):
-    """symbol -> what NVRTC says that a kernel uses (``compile.Usage``)."""
+    """symbol -> what NVRTC says that a kernel uses (``compile.Usage``), which for shared memory must be what launches reckon with."""
     used = {}
     for i in range(0, len(batch), BATCH):
         cubin, usage = compiler.compiled(batch[i : i + BATCH], arch)
         assert cubin[:4] == b"\x7fELF"
         used |= usage
     assert len(used) == len(batch)
+    rowwise = {k.symbol: k.shared for k in batch if k.shared}
+    more = {symbol: (used[symbol].shared, reckoned) for symbol, reckoned in rowwise.items() if used[symbol].shared > reckoned}
+    assert not more, f"shared memory that is used, and that launches reckon with: {more}"
     return used
 
 

@@ -68,7 +68,8 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
         stored = by_reciprocals(stored, every, layout, stage, rows)
         return family(stored, every, layout, kept, reduced, wide, stage, rows, plan).write(symbol)
 
-    return Kernel(symbol, write, family.most, vector=plan.vector, held=plan.held)
+    most, taken = plan.threads(family)
+    return Kernel(symbol, write, most, vector=plan.vector, held=plan.held, shared=taken)
 
 
 def _levelled(outputs, rows):

@@ -20,7 +20,9 @@ from ..llvm import debug_level
 # transformations of lang/elementary depend on it; where a fused multiply-add is meant, the source says so).
 OPTIONS = ("--std=c++17", "--minimal", "--fmad=false", "--diag-suppress=177,550")
 _BOUNDS = re.compile(r"__launch_bounds__\((\d+)\)")
-_USAGE = re.compile(r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores.*?Used (\d+) registers", re.S)
+_USAGE = re.compile(
+    r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores.*?Used (\d+) registers(?:[^\n]*? (\d+) bytes smem)?", re.S
+)
 
 _lock = threading.RLock()
 _images = {}  # (symbols, architecture) -> image
@@ -124,11 +126,12 @@ def nvrtc_version():
 
 
 class Usage:
-    """What a kernel takes of a multiprocessor: registers of a thread, bytes of them spilled to memory, and the blocks that it was
+    """What a kernel takes of a multiprocessor: registers of a thread, bytes of them spilled to memory, bytes of shared memory beside what a
+    launch asks for, and the blocks that it was
     compiled for (None: as many as ptxas likes)."""
 
-    def __init__(self, registers, spilled, blocks):
-        self.registers, self.spilled, self.blocks = registers, spilled, blocks
+    def __init__(self, registers, spilled, shared, blocks):
+        self.registers, self.spilled, self.shared, self.blocks = registers, spilled, shared, blocks
 
 
 def compiled(kernels, arch):
@@ -140,7 +143,8 @@ def compiled(kernels, arch):
     blocks = {}
     while True:
         cubin, log = nvrtc_log(_unit(kernels, blocks), arch, ("--ptxas-options=--verbose",))
-        used = {s: Usage(int(registers), int(spilled), blocks.get(s)) for s, spilled, registers in _USAGE.findall(log)}
+        found = ((symbol, map(int, (registers, spilled, shared or 0))) for symbol, spilled, registers, shared in _USAGE.findall(log))
+        used = {symbol: Usage(*numbers, blocks.get(symbol)) for symbol, numbers in found}
         more = {s: 2 if u.blocks is None else 1 for s, u in used.items() if u.spilled and u.blocks != 1}
         if not more:
             return cubin, used

@@ -10,7 +10,8 @@ SHARED = 46 << 10  # bytes of shared memory that a row may be kept in: 48 KB are
 class Kernel:
     """One kernel: docs/internals.md ("CUDA kernels") states its fields.
 
-    write: () -> CUDA C; called when the source is wanted.
+    write: () -> CUDA C; called when the source is wanted. shared: bytes of shared memory, of a library kernel those that a launch asks
+    for, of a rowwise kernel those that its joins take.
     """
 
     def __init__(self, symbol, write, threads, *, vector=1, step=1, held=0, fields=None, shared=0):
@@ -71,14 +72,15 @@ def column_launch(kernel, rows, inner, length, stretches=1):
 
 
 def _held(kernel, threads, steps):
-    """How many of its accesses to a row a thread keeps in shared memory."""
-    return min(steps, SHARED // (threads * kernel.held)) if kernel.held else 0
+    """How many of its accesses to a row a thread keeps in shared memory, beside what joins take of it."""
+    return min(steps, (SHARED - kernel.shared) // (threads * kernel.held)) if kernel.held else 0
 
 
-def stretches_of(rows, length):
-    """(stretches, elements in one) of a reduction that may be cut."""
-    if rows >= 256 or length < 16384:
+def stretches_of(rows, length, inner=None):
+    """(stretches, elements in one) of a reduction that may be cut; inner: the extent of kept dim 0 in mode 'column'."""
+    blocks, least = (rows, 8192) if inner is None else (-(-inner // 64) * (rows // inner), 128)
+    if blocks >= (256 if inner is None else 512) or length < (2 if inner is None else 4) * least:
         return 1, length
-    count = min(-(-2048 // rows), -(-length // 8192))
+    count = min(-(-2048 // blocks), -(-length // least))
     stretch = -(-length // count) + 63 & -64
     return -(-length // stretch), stretch

@@ -18,6 +18,7 @@ from ..rows import Rows
 from .pointwise_kernel import Operand
 from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
 
+_MOST_JOINING = 24 << 10  # bytes of shared memory for joins
 _MOST_HELD = 128  # bytes of a step that a thread keeps, so that there is room for several steps
 
 
@@ -45,6 +46,20 @@ class Plan:
                 self.kept.add(i)
                 self.held += bytes
         self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
+        self.accumulators = [_bytes(r) for level in levels.depths for r in level]
+
+    def threads(self, mode):
+        """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows."""
+        most = 256
+        while (taken := mode.joining(most) * sum(self.accumulators)) > _MOST_JOINING and most > 64:
+            most //= 2
+        return most, taken
+
+
+def _bytes(reduction):
+    """The size of an accumulator in CUDA C."""
+    sizes = [-(-ty.BITS[t] // 8) for t in reduction.slots] * (2 if reduction.two_level or reduction.type in ty.COMPLEX else 1)
+    return -(-sum(sizes) // max(sizes)) * max(sizes)
 
 
 def by_reciprocals(stored, *rest):
@@ -77,6 +92,7 @@ class RowKernel(Rows):
     def __init__(self, outputs, inputs, layout, kept, reduced, wide, stage, rows, plan):
         super().__init__(outputs, inputs, layout, stage, rows)
         self.kept, self.reduced, self.wide, self.vector, self.ahead = kept, reduced, wide, plan.vector, plan.ahead
+        self.most, _ = plan.threads(type(self))
         self.operands = [Operand(k, letter, t, False, False) for k, (letter, t) in enumerate(zip(layout, self.types, strict=True))]
         self.index, self.offset = ("i64", "i64") if wide else ("u32", "i32")
         depths = [Walk(self, d, level, self._roots_of(level)) for d, level in enumerate(self.depths)]
@@ -103,7 +119,7 @@ class RowKernel(Rows):
         """The kernel's source."""
         elements = [self._element(walk) for walk in self.walks]
         run = self._run()  # after the elements and before the tables: it may need more of them
-        rooms = [f"    __shared__ {self._type(r)} room_{a}[{self.room}];" for r, a in self.accumulators.items()]
+        rooms = [f"    __shared__ {self._type(r)} room_{a}[{self.joining(self.most)}];" for r, a in self.accumulators.items()]
         given = "".join(f", room_{a}" for a in self.accumulators.values())
         parts = [
             f"namespace ns_{symbol} {{",

@@ -9,8 +9,12 @@ class AlongRows(RowKernel):
     """Mode 'row': ``width`` threads share a row. In a step each takes V of its elements: neighbours where all rows are aligned
     (``whole``), else every ``width``-th one."""
 
-    most, dense_along_rows = 256, True
-    room = most // 32
+    dense_along_rows = True
+
+    @staticmethod
+    def joining(threads):
+        """How many accumulators a join keeps in shared memory."""
+        return threads // 32
 
     def _fits(self):
         """When a thread's V elements of a row lie together."""
@@ -119,8 +123,12 @@ class DownColumns(RowKernel):
     """Mode 'column': a thread has V rows, neighbours along kept dim 0, and takes one element of each in a step; the threads
     (x, 0), (x, 1) ... share them."""
 
-    most, dense_along_rows = 256, False
-    room = most
+    dense_along_rows = False
+
+    @staticmethod
+    def joining(threads):
+        """How many accumulators a join keeps in shared memory."""
+        return threads
 
     def _fits(self):
         """When a thread's V rows lie together."""
