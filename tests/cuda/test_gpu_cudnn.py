@@ -29,13 +29,9 @@ def default_cpu():
 def what_was_refused():
     """Printed at the end, with -s: each is computed by a kernel of our own."""
     yield
-    print(f"\ncuDNN {backends.cudnn.version()}: {sum(plan is not None for plan in _cudnn._plans.values())} plans")
+    print(f"\ncuDNN {backends.cudnn.version()}: {_cudnn.planned()} plans")
     for name, reason in _cudnn.refused.items():
         print(f"  no plan for {name}: {reason}")
-
-
-def planned():
-    return sum(plan is not None for plan in _cudnn._plans.values())
 
 
 # name: shape of the image, output channels, window, and what differs from the defaults
@@ -86,7 +82,7 @@ def test_convolutions(geometry, transposed, last, dtype):
     rank = len(size) - 2
     grad = torch.randn(getattr(F, f"conv_transpose{rank}d" if transposed else f"conv{rank}d")(*exact, **options).shape)
     wanted = convolved(transposed, *exact, grad.to(dtype), options)
-    before = planned()
+    before = _cudnn.planned()
     by_cudnn = convolved(transposed, *(t.cuda() for t in (x, weight, bias)), grad.to(dtype), options)
     with backends.cudnn.flags(enabled=False):
         by_kernels = convolved(transposed, *(t.cuda() for t in (x, weight, bias)), grad.to(dtype), options)
@@ -95,7 +91,7 @@ def test_convolutions(geometry, transposed, last, dtype):
         assert near(b, want, dtype), f"the kernels' {name}"
         assert a.stride() == b.stride(), name
     if not (last and window == (1, 1)):
-        assert planned() > before, "cuDNN computed nothing of it"
+        assert _cudnn.planned() > before, "cuDNN computed nothing of it"
 
 
 @CUDNN
@@ -172,11 +168,11 @@ def test_attention(call, turned, dtype):
     q, k, v, grad = (torch.randn(batch, n, h, e).to(dtype).transpose(1, 2) if turned else torch.randn(batch, h, n, e).to(dtype)
                      for h, n, e in shapes)  # fmt: skip
     wanted = attended(*(x.float() for x in (q, k, v, grad)), causal)
-    on_gpu, before = [x.cuda() for x in (q, k, v, grad)], planned()
+    on_gpu, before = [x.cuda() for x in (q, k, v, grad)], _cudnn.planned()
     for forward, backward in ((True, True), (True, False), (False, True), (False, False)):
         for name, want, got in zip(("out", "dq", "dk", "dv"), wanted, attended(*on_gpu, causal, forward, backward)):
             assert near(got, want, dtype, many=3), f"{name}; by cuDNN: forward {forward}, backward {backward}"
-    assert planned() > before, "cuDNN computed nothing of it"
+    assert _cudnn.planned() > before, "cuDNN computed nothing of it"
     with backends.cudnn.flags(deterministic=True):
         assert all(a.equal(b) for a, b in zip(attended(*on_gpu, causal), attended(*on_gpu, causal)))
 

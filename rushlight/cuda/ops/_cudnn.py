@@ -1,9 +1,8 @@
 """cuDNN by its frontend, where both are installed: ``pip install 'rushlight[cudnn]'`` brings them.
 
 What cuDNN computes is a graph of operations on tensors, each known by its sizes, strides and a number. A graph is made once, of all that
-does not change from call to call, and kept with the plan that was chosen for it; a call gives the addresses. Where there is no cuDNN, or
-no plan for a graph, :func:`compute` says False, and kernels of our own compute it. ``RUSHLIGHT_DEBUG=1`` prints which plan was
-chosen, or why there is none.
+does not change from call to call (:class:`Kind`), and kept with the plan that was chosen for it; a call gives the addresses. Where there is
+no cuDNN, or no plan for a graph, kernels of our own compute it. ``RUSHLIGHT_DEBUG=1`` prints each plan, or why there is none.
 """
 
 import os
@@ -11,6 +10,7 @@ import sys
 import threading
 import time
 
+from ... import backends
 from ..._core import device as _device
 from ..._core.tensor import device_at, dtypes
 from ..._errors import OutOfMemoryError
@@ -26,12 +26,12 @@ ALIGNMENT = 16
 """Bytes: cuDNN takes no address that is no multiple of it."""
 
 MOST_WORKSPACE = 4 << 30
-MOST_PLANS = 4096
+MOST_KINDS = 4096
 TRIED = 10  # plans, by backends.cudnn.benchmark, where benchmark_limit does not say
 
 _library = None  # the frontend's module, or False where there is none
 _handles, _streams = {}, {}  # by device code: cuDNN's handle, and the stream that it was told
-_plans = {}  # key -> _Plan, or None where cuDNN has none
+_kinds = {}  # key -> Kind
 _lock = threading.RLock()  # a handle serves one thread at a time
 
 refused = {}
@@ -42,7 +42,7 @@ def use(library):
     """Takes a library with the frontend's functions in place of the installed one; False: none; None: what is installed."""
     global _library
     _library = library
-    for kept in (_handles, _streams, _plans, refused):
+    for kept in (_handles, _streams, _kinds, refused):
         kept.clear()
 
 
@@ -73,8 +73,6 @@ def _loaded():
 
 def enabled():
     """The frontend, unless it is missing or switched off."""
-    from ... import backends
-
     return backends.cudnn.enabled and available()
 
 
@@ -117,79 +115,91 @@ def _handle(place):
     return _handles[place]
 
 
-def compute(place, key, describe, addresses):
-    """Runs a graph on the current stream; False where cuDNN has no plan for it, or no memory for the plan.
+def kind(make, *key):
+    """The kind of call that ``make(*key)`` gives, kept for the next call of this kind."""
+    found = _kinds.get((make, key))
+    if found is None:
+        while len(_kinds) >= MOST_KINDS:
+            del _kinds[next(iter(_kinds))]
+        found = _kinds[make, key] = make(*key)
+    return found
 
-    key: (name of what is computed, C++ type, ...): all that ``describe(library, graph)`` depends on; it adds the operations to a graph and
-    returns the names of cuDNN's numerical notes that no plan may have. addresses: by the numbers of the tensors.
+
+class Kind:
+    """What calls of one kind share: a plan for each GPU and each setting of the switches.
+
+    name: what is computed, of which tensors; type: the C++ type of their elements. A subclass has ``describe(library, graph, *switches)``,
+    which adds the operations to a graph, and returns the names of cuDNN's numerical notes that no plan may have.
     """
-    key = (place, *key, _benchmark())
-    try:
-        plan = _plans[key]
-    except KeyError:
-        if _device.is_capturing(place - 1):  # what makes a plan may not be captured
+
+    def __init__(self, name, type):
+        self.name, self.type, self.plans = name, type, {}
+
+    def compute(self, place, addresses, *switches):
+        """Runs the graph on the current stream; False where cuDNN has no plan for it, or no memory for the plan.
+
+        addresses: by the numbers of the tensors.
+        """
+        key = (place, _tried(), *switches)
+        try:
+            plan = self.plans[key]
+        except KeyError:
+            if _device.is_capturing(place - 1):  # what makes a plan may not be captured
+                return False
+            plan = self._planned(key, addresses)
+        if plan is None:
             return False
-        plan = _made(place, key, describe, addresses)
-    if plan is None:
-        return False
-    try:
-        plan.run(place, addresses)
-    except OutOfMemoryError:
-        return False
-    except Exception as error:  # as below: what cuDNN cannot do is done without it
-        _refuse(key, error)
-        return False
-    return True
+        try:
+            plan.run(place, addresses)
+        except OutOfMemoryError:
+            return False
+        except Exception as error:  # as below: what cuDNN cannot do is done without it
+            self._refuse(key, error)
+            return False
+        return True
+
+    def _planned(self, key, addresses):
+        """The plan of a new graph, or None."""
+        (place, tried, *switches), start = key, time.perf_counter()
+        with _lock:
+            try:
+                graph = _proposed(place, self.type, self.describe, switches)
+                plan = _fastest(graph, place, addresses, tried) if tried else _first(graph)
+            except OutOfMemoryError:
+                return None
+            except Exception as error:  # each kind of which says: not supported
+                return self._refuse(key, error)
+        self.plans[key] = plan
+        if debug_level() >= 1:
+            took = 1e3 * (time.perf_counter() - start)
+            sys.stderr.write(f"rushlight: planned {self.name} by cuDNN in {took:.1f} ms, {plan.workspace} bytes of workspace\n")
+        return plan
+
+    def _refuse(self, key, error):
+        name, reason = f"{self.name} {key[2:]}", " ".join(str(error).split())[:400]
+        self.plans[key], refused[name] = None, reason
+        report(f"{name} by cuDNN", RuntimeError(reason))
 
 
-def _benchmark():
+def planned():
+    """How many plans there are."""
+    return sum(plan is not None for kind in _kinds.values() for plan in kind.plans.values())
+
+
+def _tried():
     """How many plans are tried to find the fastest: 0: none, heuristics choose; -1: all."""
-    from ... import backends
-
     if not backends.cudnn.benchmark:
         return 0
     limit = backends.cudnn.benchmark_limit
     return TRIED if limit is None else limit or -1
 
 
-def _made(place, key, describe, addresses):
-    """The plan of a new graph, or None."""
-    start, tried = time.perf_counter(), key[-1]
-    with _lock:
-        while len(_plans) >= MOST_PLANS:
-            del _plans[next(iter(_plans))]
-        try:
-            graph = _proposed(place, key[2], describe)
-            plan = _fastest(graph, place, addresses, tried) if tried else _first(graph)
-        except OutOfMemoryError:
-            return None
-        except Exception as error:  # each kind of which says: not supported
-            return _refuse(key, error)
-        _plans[key] = plan
-    if debug_level() >= 1:
-        took = 1e3 * (time.perf_counter() - start)
-        sys.stderr.write(f"rushlight: planned {_name(key)} by cuDNN in {took:.1f} ms, {plan.workspace} bytes of workspace\n")
-    return plan
-
-
-def _refuse(key, error):
-    name, reason = _name(key), " ".join(str(error).split())[:400]
-    _plans[key], refused[name] = None, reason
-    report(f"{name} by cuDNN", RuntimeError(reason))
-
-
-def _name(key):
-    """What a key stands for, in a line."""
-    place, what, type, *rest = key
-    return f"{what}<{type}> {' '.join(str(x) for x in rest[:-1])} on cuda:{place - 1}"
-
-
-def _proposed(place, type, describe):
+def _proposed(place, type, describe, switches):
     """A graph with cuDNN's proposals for it, none of them built."""
     library = _library
     own, sums = (getattr(library.data_type, TYPES[t]) for t in (type, "f64" if type == "f64" else "f32"))
     graph = library.pygraph(io_data_type=own, intermediate_data_type=sums, compute_data_type=sums, handle=_handle(place))
-    notes = describe(library, graph)
+    notes = describe(library, graph, *switches)
     graph.validate()
     graph.build_operation_graph()
     graph.create_execution_plans([library.heur_mode.A, library.heur_mode.FALLBACK])
