@@ -45,11 +45,12 @@ class Graph:
     """cudnn.pygraph."""
 
     def __init__(self, library, **types):
-        self.library, self.types, self.results, self.barred, self.calls = library, types, [], [], 0
+        self.library, self.types, self.given, self.results, self.barred, self.calls = library, types, [], [], [], 0
         library.graphs.append(self)
 
     def tensor(self, **told):
-        return Operand(**told)
+        self.given.append(Operand(**told))
+        return self.given[-1]
 
     def operation(self, function, *operands, **how):
         self.library.asked.append((function, how))
@@ -73,11 +74,13 @@ class Graph:
 
     def sdpa(self, q, k, v, **how):
         assert how.pop("generate_stats")
-        out = self.operation("sdpa", q, k, v, **how)
+        bias = [how.pop("bias")] if "bias" in how else []
+        out = self.operation("sdpa", q, k, v, *bias, **how)
         return out, self.operation("stats", out)
 
     def sdpa_backward(self, q, k, v, o, dO, stats, **how):
-        first = self.operation("sdpa_backward", q, k, v, o, dO, stats, **how)
+        bias = [how.pop("bias")] if "bias" in how else []
+        first = self.operation("sdpa_backward", q, k, v, o, dO, stats, *bias, **how)
         return first, self.operation("second", first), self.operation("third", first)
 
     def validate(self):
@@ -150,24 +153,28 @@ class Graph:
     def compute_bias(self, operand, given):
         return given[0] + given[1]
 
-    def attention(self, q, k, v, attn_scale, diagonal_alignment=None, diagonal_band_right_bound=None):
+    def attention(self, q, k, v, mask, attn_scale, diagonal_alignment=None, diagonal_band_right_bound=None):
         causal = diagonal_alignment is not None
         assert not causal or (diagonal_alignment, diagonal_band_right_bound) == ("TOP_LEFT", 0)
-        return attention.attention(q, k, v, None, None, causal, attn_scale)
+        assert mask is None or mask.isfinite().all()
+        return attention.attention(q, k, v, mask, None, causal, attn_scale)
 
     def compute_sdpa(self, operand, given, **how):
-        out, self.logs = self.attention(*given, **how)
+        out, self.logs = self.attention(*(given if len(given) > 3 else (*given, None)), **how)
         return out
 
     def compute_stats(self, operand, given):
         return self.logs
 
     def compute_sdpa_backward(self, operand, given, use_deterministic_algorithm, **how):
-        inputs = [x.clone().requires_grad_() for x in given[:3]]
+        q, k, v, o, grad, stats, *mask = given
+        inputs = [x.clone().requires_grad_() for x in (q, k, v)]
+        blind = stats == math.inf  # their weights are 0
         with torch.enable_grad():
-            out, logs = self.attention(*inputs, **how)
-            grads = torch.autograd.grad(out, inputs, given[4])
-        assert torch.allclose(out, given[3], atol=1e-2) and torch.allclose(logs, given[5][..., 0], atol=1e-4)
+            out, logs = self.attention(*inputs, *(mask or (None,)), **how)
+            grads = torch.autograd.grad(out, inputs, grad.masked_fill(blind, 0))
+        assert torch.allclose(out.masked_fill(blind, 0), o, atol=1e-2)
+        assert torch.allclose(logs.masked_fill(blind[..., 0], math.inf), stats[..., 0], atol=1e-4)
         self.others = grads[1:]
         return grads[0]
 
@@ -430,16 +437,37 @@ def test_attention_and_its_gradients(small, causal, turned, deterministic):
     assert how["use_deterministic_algorithm"] is deterministic and math.isclose(how["attn_scale"], 0.3)
 
 
+@pytest.mark.parametrize("sizes", [(2, 1, 1, 12), (1, 1, 10, 12), (2, 4, 10, 12)])
+def test_attention_with_a_mask(small, sizes):
+    q, k, v, grad = tensors()
+    mask = torch.randn(sizes).masked_fill(torch.rand(sizes) < 0.4, -math.inf).to(torch.bfloat16)
+    mask[0, 0, 0] = -math.inf  # of a query that sees no key
+    full = mask.expand(2, 4, 10, 12)
+    inputs = [x.clone().requires_grad_() for x in (q, k, v)]
+    with torch.enable_grad():
+        want, logs = attention.attention(*inputs, full, None, False, 0.3)
+        wanted = torch.autograd.grad(want, inputs, grad)
+    out, found = torch.empty_like(want), torch.empty_like(logs)
+    assert _cudnn_attention.forward(q, k, v, full, None, False, 0.3, out, found)
+    assert near(out, want) and out[0, 0, 0].eq(0).all() and found[0, 0, 0] == math.inf
+    got = [torch.empty_like(x) for x in (q, k, v)]
+    assert _cudnn_attention.backward(q, k, v, full, None, False, 0.3, out, found, grad, *got, None)
+    assert all(map(near, got, wanted))
+    told = [operand.told["dim"] for graph in small.graphs for operand in graph.given if operand.told["name"] == "bias"]
+    assert told == [list(sizes)] * 2  # read where it repeats, not written out
+
+
 def test_attention_that_is_left_to_the_kernels(small, monkeypatch):
     q, k, v, _ = tensors()
     out, logs = attention.attention(q, k, v, None, None, False, 1.0)
 
-    def asked(q, k, v, mask=None, kept=None, out=out):
-        return _cudnn_attention.forward(q, k, v, mask, kept, False, 1.0, out, logs)
+    def asked(q, k, v, mask=None, kept=None, causal=False):
+        return _cudnn_attention.forward(q, k, v, mask, kept, causal, 1.0, out, logs)
 
     assert asked(q, k, v)
     weights = torch.ones(2, 4, 10, 12).to(torch.bfloat16)
-    assert not asked(q, k, v, mask=weights) and not asked(q, k, v, kept=weights)
+    assert not asked(q, k, v, mask=weights, causal=True) and not asked(q, k, v, kept=weights)
+    assert not _cudnn_attention.backward(q, k, v, weights, None, False, 1.0, out, logs, out, q, k, v, weights)  # with the mask's gradient
     assert not asked(q.float(), k.float(), v.float())
     assert not asked(*(x[..., :4] for x in (q, k, v))) and not asked(q, k[:1].expand(2, -1, -1, -1), v)
     with backends.cudnn.flags(enabled=False):

@@ -4,6 +4,8 @@
 what is done without it is tested.
 """
 
+import functools
+
 import pytest
 
 import rushlight as torch
@@ -147,11 +149,11 @@ ATTENTION = {
 }
 
 
-def attended(q, k, v, grad, causal, forward=True, backward=True):
+def attended(q, k, v, grad, causal, forward=True, backward=True, mask=None):
     """Attention and its gradients; which pass is cuDNN's."""
     inputs = [x.detach().requires_grad_() for x in (q, k, v)]
     with backends.cudnn.flags(enabled=forward):
-        out = F.scaled_dot_product_attention(*inputs, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])
+        out = F.scaled_dot_product_attention(*inputs, attn_mask=mask, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])
     with backends.cudnn.flags(enabled=backward):
         return out, *torch.autograd.grad(out, inputs, grad.to(out.device, out.dtype))
 
@@ -175,6 +177,26 @@ def test_attention(call, turned, dtype):
     assert _cudnn.planned() > before, "cuDNN computed nothing of it"
     with backends.cudnn.flags(deterministic=True):
         assert all(a.equal(b) for a, b in zip(attended(*on_gpu, causal), attended(*on_gpu, causal)))
+
+
+@CUDNN
+@pytest.mark.parametrize("numbers", [False, True], ids=["bool", "numbers"])
+@pytest.mark.parametrize("sizes", [(4, 1, 1, 200), (1, 1, 300, 200), (4, 8, 300, 200)], ids=str)
+def test_masks(sizes, numbers):
+    torch.manual_seed(0)
+    q, k, v, grad = (torch.randn(4, 8, n, 64).bfloat16() for n in (300, 200, 200, 300))
+    mask = torch.rand(sizes) < 0.5
+    mask[0, 0, 0], mask[-1, -1, -1, 40:] = False, False  # a query that sees nothing; one that sees a few keys in front
+    if numbers:
+        mask = torch.randn(sizes).masked_fill(~mask, -torch.inf).bfloat16()
+    before = _cudnn.planned()
+    wanted = attended(*(x.float() for x in (q, k, v, grad)), False, mask=mask.float() if numbers else mask)
+    for forward, backward in ((True, True), (True, False), (False, True), (False, False)):
+        got = attended(*(x.cuda() for x in (q, k, v, grad)), False, forward, backward, mask.cuda())
+        assert got[0][0, 0, 0].eq(0).all(), "a query that sees nothing"
+        for name, want, result in zip(("out", "dq", "dk", "dv"), wanted, got):
+            assert near(result, want, torch.bfloat16, many=3), f"{name}; by cuDNN: forward {forward}, backward {backward}"
+    assert _cudnn.planned() > before, "cuDNN computed nothing of it"
 
 
 # -- without cuDNN, or where it has no plan --
@@ -224,37 +246,43 @@ def milliseconds(function, *operands):
     return start.elapsed_time(end) / 10
 
 
-def causal(q, k, v):
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+CONVOLUTIONS = ((64, 64, 56, 56), 64, 3, 1), ((64, 3, 224, 224), 64, 7, 2), ((64, 256, 28, 28), 512, 1, 2)
+SEQUENCES = (1, 16, 4096, 128), (8, 12, 1024, 64)
 
 
-def main():
-    """Milliseconds of a call, forward and backward, by cuDNN and by our kernels."""
-    print(f"{torch.cuda.get_device_name()}, cuDNN {backends.cudnn.version()}")
-    cases = {}
-    for size, outputs, window, stride in (((64, 64, 56, 56), 64, 3, 1), ((64, 3, 224, 224), 64, 7, 2), ((64, 256, 28, 28), 512, 1, 2)):
+def cases():
+    """(name, function, operands) of large calls."""
+    for size, outputs, window, stride in CONVOLUTIONS:
         for dtype in (torch.bfloat16, torch.float32):
             for last in (False, True):
                 x, weight = (torch.randn(n, device="cuda").to(dtype) for n in (size, (outputs, size[1], window, window)))
                 x = x.contiguous(memory_format=torch.channels_last) if last else x
                 name = f"conv2d {size} {window} x {window} / {stride}, {dtype}{', channels-last' if last else ''}"
-                cases[name] = (lambda x, w, stride=stride, window=window: F.conv2d(x, w, stride=stride, padding=window // 2)), x, weight
-    for batch, heads, length, width in ((1, 16, 4096, 128), (8, 12, 1024, 64)):
-        q, k, v = (torch.randn(batch, heads, length, width, device="cuda").bfloat16() for _ in range(3))
-        cases[f"causal attention {batch} x {heads} x {length} x {width}"] = causal, q, k, v
-    for name, (function, *operands) in cases.items():
+                yield name, functools.partial(F.conv2d, stride=stride, padding=window // 2), (x, weight)
+    for batch, heads, length, width in SEQUENCES:
+        qkv = [torch.randn(batch, heads, length, width, device="cuda").bfloat16() for _ in range(3)]
+        mask = torch.rand(batch, 1, 1, length, device="cuda") < 0.5
+        name = f"attention {batch} x {heads} x {length} x {width}"
+        yield f"causal {name}", functools.partial(F.scaled_dot_product_attention, is_causal=True), qkv
+        yield f"{name}, masked", functools.partial(F.scaled_dot_product_attention, attn_mask=mask), qkv
+
+
+def main():
+    """Milliseconds of a call, forward and with its gradients, by cuDNN and by our kernels."""
+    print(f"{torch.cuda.get_device_name()}, cuDNN {backends.cudnn.version()}")
+    ways = {"cuDNN": {}, "benchmark": {"benchmark": True}, "deterministic": {"deterministic": True}, "kernels": {"enabled": False}}
+    for name, function, operands in cases():
         for x in operands:
             x.requires_grad_()
-        grad = torch.randn_like(function(*operands))
+        grad, times = torch.randn_like(function(*operands)), []
 
         def both(*operands, function=function, grad=grad):
             torch.autograd.grad(function(*operands), operands, grad)
 
-        times = []
-        for enabled in (True, False):
-            with backends.cudnn.flags(enabled=enabled):
-                times += [milliseconds(function, *operands), milliseconds(both, *operands)]
-        print(f"{name}: cuDNN {times[0]:.3f} forward, {times[1]:.3f} with backward; kernels {times[2]:.3f}, {times[3]:.3f}", flush=True)
+        for way, switches in ways.items():
+            with backends.cudnn.flags(**switches):
+                times.append(f"{way} {milliseconds(function, *operands):.3f} {milliseconds(both, *operands):.3f}")
+        print(f"{name}: {', '.join(times)}", flush=True)
     for name, reason in _cudnn.refused.items():
         print(f"no plan for {name}: {reason}")
 
