@@ -166,15 +166,17 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     if groups == input.shape[1] == output_grad.shape[1]:
         return _weights_alone(input, output_grad, Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:]))
     sizes = (output_grad.shape[1], input.shape[1] // groups, *window)
+    operands = input, output_grad
     if input.is_cuda:
         from ..cuda.ops import _cudnn_conv
 
-        out = _cudnn_conv.weight_gradient(input, output_grad, sizes, stride, padding, dilation)
+        out = _cudnn_conv.weight_gradient(*operands, sizes, stride, padding, dilation)
         if out is not None:
             return out
-    wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, output_grad)]
+    elif input.dtype.itemsize == 2:  # a GPU's kernels multiply half-width floats themselves
+        operands = [shape.cast(x, _float32) for x in operands]
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
-    out = _weight_sums(_in_three(wide[0]), _in_three(wide[1]), _padded_left(window, 1), steps, edges, gaps, groups)
+    out = _weight_sums(_in_three(operands[0]), _in_three(operands[1]), _padded_left(window, 1), steps, edges, gaps, groups)
     return shape.cast(shape.reshape(out, sizes), output_grad.dtype)
 
 

@@ -231,6 +231,17 @@ def test_kernels_of_our_own_compute_what_cudnn_does_not(library, monkeypatch):
         _cudnn.use(None)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_width_gradients_by_our_own_kernels(dtype):
+    torch.manual_seed(0)
+    x, weight, bias, grad = (torch.randn(n).to(dtype) for n in ((2, 5, 7, 6), (16, 5, 3, 3), (16,), (2, 16, 4, 3)))
+    options = {"padding": 1, "stride": 2}
+    wanted = convolved(False, x.float(), weight.float(), bias.float(), grad, options)
+    with backends.cudnn.flags(enabled=False):
+        for got, want in zip(convolved(False, *(t.cuda() for t in (x, weight, bias)), grad, options), wanted):
+            assert got.dtype is dtype and near(got, want, dtype)
+
+
 # -- times --
 
 
