@@ -263,10 +263,48 @@ cdef class Pointwise(Operator):
             for i in range(c.n):
                 if c.operands[i].tensor != NULL and needs_grad(<Tensor>c.operands[i].tensor):
                     raise out_and_grad(self.__name__)
+        if p.n_out == 1 and takes_result(p, &c, out):
+            run_program(p, c.operands, [out], True)
+            bump(<Tensor>out)
+            return out
         run_program(p, c.operands, outputs, False)
         if p.n_out == 1:
             return deliver(outputs[0], out, self.__name__)
         return tuple([deliver(r, o, self.__name__) for r, o in zip(outputs, out)])
+
+
+cdef bint takes_result(Program p, Call* c, object out) noexcept:
+    """May the program write its result straight to an out= argument: has it the result's dtype, shape and device, and memory of its own (or
+    an operand's, element by element)? deliver() does whatever else there is to do."""
+    cdef Tensor target, t
+    cdef int i, d, ndim = 0
+    cdef int64_t size, found
+    if not isinstance(out, Tensor):
+        return False
+    target = <Tensor>out
+    if target.code != p.codes[0] or target.flags & (CONJ | NEG | INFERENCE) or not is_dense(target) or (thread_state().grad and needs_grad(target)):
+        return False
+    for i in range(c.n):
+        if c.operands[i].tensor == NULL:
+            continue
+        t = <Tensor>c.operands[i].tensor
+        if t.place != target.place or t.ndim > target.ndim or _overlap(target, t):
+            return False
+        ndim = max(ndim, t.ndim)
+    if ndim != target.ndim:
+        return False
+    for d in range(1, target.ndim + 1):                 # from the last dim on
+        found = 1
+        for i in range(c.n):
+            if c.operands[i].tensor != NULL and (<Tensor>c.operands[i].tensor).ndim >= d:
+                size = (<Tensor>c.operands[i].tensor).sizes[(<Tensor>c.operands[i].tensor).ndim - d]
+                if size != 1:
+                    if size != target.sizes[target.ndim - d]:
+                        return False
+                    found = size
+        if found != target.sizes[target.ndim - d]:
+            return False
+    return True
 
 
 cdef bint fits(int code, object value) except -1:
