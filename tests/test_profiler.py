@@ -1,5 +1,6 @@
 """The profilers: what they record, their table beside PyTorch's, schedules, traces, stacks; and torch.utils.benchmark."""
 
+import functools
 import gzip
 import json
 import re
@@ -8,8 +9,11 @@ import pytest
 from place import on_gpu
 
 import rushlight as rl
-from rushlight.profiler import ProfilerAction, ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
+from rushlight import profiler
+from rushlight.profiler import ProfilerAction, ProfilerActivity, record_function, schedule, tensorboard_trace_handler
 from rushlight.utils import benchmark
+
+profile = functools.partial(profiler.profile, activities=[ProfilerActivity.CPU])  # what GPUs do: cuda/test_gpu_profiler.py
 
 
 def program(torch):
@@ -104,7 +108,7 @@ def test_schedule_is_pytorchs():
 def test_steps_hand_over_their_traces():
     seen = []
     x = rl.ones(3)
-    with profile(activities=[ProfilerActivity.CPU], schedule=schedule(wait=1, warmup=1, active=2, repeat=2),
+    with profile(schedule=schedule(wait=1, warmup=1, active=2, repeat=2),
                  on_trace_ready=lambda prof: seen.append([event.name for event in prof.events()])) as prof:  # fmt: skip
         for _ in range(10):
             x.exp()
@@ -163,6 +167,19 @@ def test_errors_close_their_events_and_modes_do_not_hide_operators():
     names = [event.name for event in prof.events() if event.cpu_parent is None]
     assert names.count("aten::matmul") == 2 and names[-1] == "aten::matmul"
     assert all(event.end_ns >= event.start_ns for event in prof.events())
+
+
+@pytest.mark.skipif("__import__('rushlight').cuda.is_available()", reason="there is a GPU")
+def test_asking_for_a_gpu_where_there_is_none():
+    assert profiler.supported_activities() == {ProfilerActivity.CPU}
+    with pytest.warns(UserWarning, match="CUDA is not available, disabling CUDA profiling"):
+        prof = profiler.profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA])
+    assert prof.activities == {ProfilerActivity.CPU}
+    with pytest.warns(UserWarning, match="CUDA is not available"), pytest.raises(AssertionError, match="No activities specified"):
+        profiler.profile(activities=[ProfilerActivity.CUDA])
+    with pytest.warns(UserWarning, match="CUDA is not available"), rl.autograd.profiler.profile(use_device="cuda") as prof:
+        rl.ones(1)
+    assert "CUDA" not in prof.table() and len(prof.function_events) == 1
 
 
 def test_one_profiler_at_a_time_and_nothing_after_it():

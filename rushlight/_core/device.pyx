@@ -2,7 +2,7 @@
 """The device layer: the CUDA driver, device memory, copies, launches and faults.
 
 Hand-written because it stands between ``a + b`` and the driver: a launch passes through here without a Python frame. The driver is loaded when
-a GPU is first asked for. Chapters: driver.pxi, device_memory.pxi, pinned.pxi, device_copy.pxi, faults.pxi, streams.pxi.
+a GPU is first asked for. Chapters: driver.pxi, device_memory.pxi, pinned.pxi, device_copy.pxi, faults.pxi, streams.pxi, timing.pxi.
 """
 import os
 
@@ -33,6 +33,7 @@ include "device_memory.pxi"
 include "faults.pxi"
 include "device_copy.pxi"
 include "streams.pxi"
+include "timing.pxi"
 
 
 # -- kernels --
@@ -74,9 +75,10 @@ cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, i
         return 0
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, parameters, <void*>2, &size, NULL     # buffer pointer, buffer size, end
     use(place)
+    cdef void* before = NULL if _told is None else mark(place)
     check(rl_driver.cuLaunchKernel(kernel.function, <unsigned int>min(grid, <int64_t>0x7FFFFFFF), 1, 1, block_x, block_y, 1, shared,
                                    current_stream(place), NULL, extra))
-    return 0
+    return 0 if before == NULL else tell(kernel.name, place, before)
 
 
 def launch_kernel(LoadedKernel kernel not None, int place, bytes parameters, grid, block=None):
@@ -84,6 +86,7 @@ def launch_kernel(LoadedKernel kernel not None, int place, bytes parameters, gri
     cdef unsigned int[3] g
     cdef unsigned int[3] b
     cdef void* extra[5]
+    cdef void* before
     cdef size_t size = len(parameters)
     g[0], g[1], g[2] = extents(grid)
     b[0], b[1], b[2] = extents(kernel.threads if block is None else block)
@@ -91,7 +94,10 @@ def launch_kernel(LoadedKernel kernel not None, int place, bytes parameters, gri
         return
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, <char*>parameters, <void*>2, &size, NULL
     use(place)
+    before = NULL if _told is None else mark(place)
     check(rl_driver.cuLaunchKernel(kernel.function, g[0], g[1], g[2], b[0], b[1], b[2], kernel.shared, current_stream(place), NULL, extra))
+    if before != NULL:
+        tell(kernel.name, place, before)
 
 
 cdef tuple extents(object value):

@@ -15,7 +15,10 @@ cdef int copy_bytes(void* target, int target_place, const void* source, int sour
     use(place)
     if source_place and target_place and source_place != target_place:
         return copy_peer(target, target_place, source, source_place, nbytes)
+    cdef void* before = NULL if _told is None else mark(place)
     check(rl_driver.cuMemcpyAsync(target, source, nbytes, current_stream(place)))
+    if before != NULL:
+        tell("Memcpy HtoD" if source_place == 0 else "Memcpy DtoD" if target_place else "Memcpy DtoH", place, before, nbytes)
     return 0
 
 
@@ -36,7 +39,10 @@ cdef int copy_peer(void* target, int target_place, const void* source, int sourc
     use(source_place)
     check(rl_driver.cuStreamWaitEvent(here, event, 0))
     check(rl_driver.cuEventDestroy(event))
+    cdef void* before = NULL if _told is None else mark(source_place)
     check(rl_driver.cuMemcpyPeerAsync(target, _gpus[target_place - 1].context, source, _gpus[source_place - 1].context, nbytes, here))
+    if before != NULL:
+        tell("Memcpy PtoP", source_place, before, nbytes)
     check(rl_driver.cuEventCreate(&event, 2))
     check(rl_driver.cuEventRecord(event, here))
     use(target_place)
@@ -49,8 +55,12 @@ cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
     if place == META:
         return 0
     use(place)
+    cdef void* before
     if nbytes:
+        before = NULL if _told is None else mark(place)
         check(rl_driver.cuMemsetD8Async(target, <unsigned char>byte, nbytes, current_stream(place)))
+        if before != NULL:
+            tell("Memset", place, before, nbytes)
     return 0
 
 

@@ -195,7 +195,10 @@ def end_capture(int index):
 def launch_graph(int index, size_t executable):
     """Queues a captured graph on the current stream."""
     use(index + 1)
+    cdef void* before = NULL if _told is None else mark(index + 1)
     check(rl_driver.cuGraphLaunch(<void*>executable, current_stream(index + 1)))
+    if before != NULL:
+        tell("CUDAGraph.replay", index + 1, before)
 
 
 def destroy_graph(size_t executable):

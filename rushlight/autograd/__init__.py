@@ -47,6 +47,8 @@ def __getattr__(name):
 
     if name in _LAZY_MODULES:
         return importlib.import_module("." + name, __name__)
+    if name == "DeviceType":
+        return importlib.import_module(".profiler_util", __name__).DeviceType
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

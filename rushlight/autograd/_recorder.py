@@ -11,6 +11,7 @@ from .._core import device as _device
 from .._core import operator as _operator
 from .._core import tape as _tape
 from .._core.tensor import Tensor, memory_stats
+from ._gpu_times import GpuTimes
 from .profiler_util import FunctionEvent
 
 
@@ -27,21 +28,28 @@ def current():
 
 
 class Recorder:
-    """Collects events of the thread that starts it. shapes, memory, stacks: what to note beside the times.
+    """Collects events of the thread that starts it. shapes, memory, stacks: what to note beside the times. cpu, gpu: whose events.
 
-    Attributes: events, in the order of their starts.
+    Attributes: events, in the order of their starts; the GPUs' follow when it stops.
     """
 
-    def __init__(self, shapes=False, memory=False, stacks=False):
-        self.shapes, self.memory, self.stacks = shapes, memory, stacks
+    def __init__(self, shapes=False, memory=False, stacks=False, cpu=True, gpu=False):
+        self.shapes, self.memory, self.stacks, self.cpu = shapes, memory, stacks, cpu
         self.events, self._open = [], []
+        self._gpu = GpuTimes(self._owner) if gpu else None
+
+    def _owner(self):
+        return self._open[-1] if self._open and _thread.recorder is self else None
 
     def start(self):
         """Begins to record on this thread. RuntimeError if another recorder is on."""
         if _thread.recorder is not None:
             raise RuntimeError("Profiler is already enabled on this thread\nprofilers cannot be nested: stop the outer one first")
-        _thread.recorder = self
-        _tape.set_mode_bit(_tape.MODES["profile"], True)
+        if self._gpu is not None:
+            self._gpu.start()
+        if self.cpu:
+            _thread.recorder = self
+            _tape.set_mode_bit(_tape.MODES["profile"], True)
 
     def stop(self):
         """Ends recording; blocks that are still open end here."""
@@ -49,6 +57,10 @@ class Recorder:
             self.end(self._open[-1])
         _tape.set_mode_bit(_tape.MODES["profile"], False)
         _thread.recorder = None
+        if self._gpu is not None:
+            for event in self._gpu.stop():
+                event.id = len(self.events)
+                self.events.append(event)
 
     def begin(self, name, inputs=None, user=False, sequence=-1):
         """Opens an event within the one that is open now, and returns it. inputs: an operator's arguments."""

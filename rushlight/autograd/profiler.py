@@ -8,11 +8,12 @@
 """
 
 import functools
+import warnings
 
 from ._recorder import Recorder, current
-from .profiler_util import EventList, FunctionEvent, FunctionEventAvg
+from .profiler_util import DeviceType, EventList, FunctionEvent, FunctionEventAvg, Kernel
 
-__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "emit_itt", "emit_nvtx", "profile", "record_function"]
+__all__ = ["DeviceType", "EventList", "FunctionEvent", "FunctionEventAvg", "Kernel", "emit_itt", "emit_nvtx", "profile", "record_function"]
 
 
 class record_function:
@@ -42,13 +43,18 @@ class record_function:
 
 class profile:
     """Records what this thread runs in the block. enabled: False makes it do nothing. record_shapes: shapes of the arguments.
-    profile_memory: bytes that each call allocates less those it frees. with_stack: the lines of code that led to each call.
+    profile_memory: bytes that each call allocates less those it frees. with_stack: the lines of code that led to each call. use_device:
+    "cuda" times the work on GPUs as well (an older name: use_cuda=True). use_cpu: False leaves the CPU's events away.
 
     The other arguments of PyTorch's are accepted. ``function_events`` are the calls; ``table``, ``key_averages``, ``total_average``,
     ``export_chrome_trace`` and ``export_stacks`` are those of the :class:`EventList`. RuntimeError if they are asked for within the block.
     """
 
-    def __init__(self, enabled=True, *, record_shapes=False, profile_memory=False, with_stack=False, **options):
+    def __init__(
+        self, enabled=True, *, use_cuda=False, use_device=None, record_shapes=False, profile_memory=False, with_stack=False, use_cpu=True,
+        **options,
+    ):  # fmt: skip
+        self.use_device, self.use_cpu = "cuda" if use_cuda else use_device, use_cpu
         self.enabled, self.record_shapes, self.profile_memory, self.with_stack = enabled, record_shapes, profile_memory, with_stack
         self.function_events, self._recorder, self.entered = None, None, False
 
@@ -58,7 +64,7 @@ class profile:
         if self.entered:
             raise RuntimeError("Profiler context manager is not reentrant\nmake a new profile() for each block")
         self.entered = True
-        self._recorder = Recorder(self.record_shapes, self.profile_memory, self.with_stack)
+        self._recorder = Recorder(self.record_shapes, self.profile_memory, self.with_stack, self.use_cpu, self._times_gpus())
         self._recorder.start()
         return self
 
@@ -66,6 +72,14 @@ class profile:
         if self.enabled:
             self._recorder.stop()
             self.function_events = EventList(self._recorder.events, self.profile_memory)
+
+    def _times_gpus(self):
+        from .. import cuda
+
+        if self.use_device == "cuda" and not cuda.is_available():
+            warnings.warn("CUDA is not available, disabling CUDA profiling", stacklevel=3)
+            return False
+        return self.use_device == "cuda"
 
     def _finished(self):
         if self.function_events is None:

@@ -2,10 +2,22 @@
 
 import itertools
 import os
+from collections import namedtuple
+from enum import Enum
 
-__all__ = ["EventList", "FormattedTimesMixin", "FunctionEvent", "FunctionEventAvg", "Interval"]
+__all__ = ["DeviceType", "EventList", "FormattedTimesMixin", "FunctionEvent", "FunctionEventAvg", "Interval", "Kernel"]
 
 _NAME, _COLUMN = 55, 12  # widths of the table's columns
+
+
+Kernel = namedtuple("Kernel", "name device duration")
+Kernel.__doc__ = "What an operator queued on a GPU: its name, the GPU's index, microseconds."
+
+
+class DeviceType(Enum):
+    """Where an event happened."""
+
+    CPU, CUDA = 0, 1
 
 
 def _duration(us):
@@ -43,23 +55,30 @@ def _text(name):
     return property(lambda self: _duration(getattr(self, name)), doc=f"``{name}`` with its unit.")
 
 
+def _older(name):
+    return property(lambda self: getattr(self, name), doc=f"An older name of ``{name}``.")
+
+
 class FormattedTimesMixin:
-    """What an event and an average have in common: times as text, the mean time, and zeros for devices that have no clock here."""
+    """What an event and an average have in common: times as text, mean times, older names."""
 
     cpu_time_str, cpu_time_total_str, self_cpu_time_total_str = map(_text, ("cpu_time", "cpu_time_total", "self_cpu_time_total"))
     device_time_str, device_time_total_str, self_device_time_total_str = map(
         _text, ("device_time", "device_time_total", "self_device_time_total")
     )
-    device_time = device_time_total = self_device_time_total = cuda_time = cuda_time_total = self_cuda_time_total = 0.0
     device_memory_usage = self_device_memory_usage = 0
-    device_type, device_index, use_device = "cpu", 0, None
+    device_type, device_index, use_device = DeviceType.CPU, 0, None
     is_async = is_remote = is_legacy = False
     node_id, overload_name, scope, flops = -1, "", 0, 0
 
     @property
-    def self_cuda_memory_usage(self):
-        """An older name of self_device_memory_usage."""
-        return self.self_device_memory_usage
+    def device_time(self):
+        """Mean time of a call's work on a GPU."""
+        return self.device_time_total / self.count if self.count else 0.0
+
+    cuda_time, cuda_time_total, self_cuda_time_total, self_cuda_memory_usage = map(
+        _older, ("device_time", "device_time_total", "self_device_time_total", "self_device_memory_usage")
+    )
 
     @property
     def cpu_time(self):
@@ -69,7 +88,10 @@ class FormattedTimesMixin:
 
 class FunctionEvent(FormattedTimesMixin):
     """One call: name, thread, time_range, cpu_parent, cpu_children, input_shapes, stack, cpu_memory_usage (bytes it left allocated),
-    device_memory_usage (on GPUs)."""
+    device_memory_usage (on GPUs), kernels (what it queued on GPUs, a list of :class:`Kernel`).
+
+    Or a piece of work of a GPU: device_type is then DeviceType.CUDA, device_index tells which GPU and ``thread`` the stream.
+    """
 
     count = 1
 
@@ -78,6 +100,7 @@ class FunctionEvent(FormattedTimesMixin):
         self.start_ns = self.end_ns = 0
         self.cpu_parent, self.cpu_children = None, []
         self.input_shapes, self.stack, self.cpu_memory_usage, self.sequence_nr = [], [], 0, -1
+        self.kernels, self.nbytes, self.linked_correlation_id = [], 0, None
 
     def append_cpu_child(self, child):
         """Adds a call that happened within this one."""
@@ -99,13 +122,25 @@ class FunctionEvent(FormattedTimesMixin):
 
     @property
     def cpu_time_total(self):
-        """Its time, with the calls within."""
-        return (self.end_ns - self.start_ns) / 1e3
+        """Its time, with the calls within; 0 for a GPU's work."""
+        return (self.end_ns - self.start_ns) / 1e3 if self.device_type is DeviceType.CPU else 0.0
 
     @property
     def self_cpu_time_total(self):
         """Its time without the calls within."""
         return self.cpu_time_total - sum(child.cpu_time_total for child in self.cpu_children)
+
+    @property
+    def self_device_time_total(self):
+        """Its time on a GPU, without the calls within."""
+        if self.device_type is not DeviceType.CPU:
+            return (self.end_ns - self.start_ns) / 1e3
+        return sum(kernel.duration for kernel in self.kernels)
+
+    @property
+    def device_time_total(self):
+        """The time of its work on GPUs, with the calls within."""
+        return self.self_device_time_total + sum(child.device_time_total for child in self.cpu_children)
 
     @property
     def self_cpu_memory_usage(self):
@@ -126,16 +161,17 @@ class FunctionEvent(FormattedTimesMixin):
 
 
 class FunctionEventAvg(FormattedTimesMixin):
-    """The sum over calls of one name: count, cpu_time_total, self_cpu_time_total, memory; ``cpu_time`` is the mean."""
+    """The sum over calls of one name: count, cpu_time_total, self_cpu_time_total, the same of GPUs (``device_``), memory; ``cpu_time`` and
+    ``device_time`` are means."""
 
     TOTALS = (
-        "cpu_time_total", "self_cpu_time_total", "cpu_memory_usage", "self_cpu_memory_usage", "device_memory_usage",
-        "self_device_memory_usage",
+        "cpu_time_total", "self_cpu_time_total", "device_time_total", "self_device_time_total", "cpu_memory_usage", "self_cpu_memory_usage",
+        "device_memory_usage", "self_device_memory_usage",
     )  # fmt: skip
 
     def __init__(self):
         self.key, self.count = None, 0
-        self.cpu_time_total = self.self_cpu_time_total = 0.0
+        self.cpu_time_total = self.self_cpu_time_total = self.device_time_total = self.self_device_time_total = 0.0
         self.cpu_memory_usage = self.self_cpu_memory_usage = self.device_memory_usage = self.self_device_memory_usage = 0
         self.input_shapes, self.stack, self.is_user_annotation = [], [], False
         self.cpu_parent, self.cpu_children = None, []
@@ -145,6 +181,7 @@ class FunctionEventAvg(FormattedTimesMixin):
         if self.key is None:
             self.key, self.input_shapes, self.stack = other.key, other.input_shapes, other.stack
             self.is_user_annotation, self.cpu_parent = other.is_user_annotation, other.cpu_parent
+            self.device_type, self.device_index = other.device_type, other.device_index
         self.count += other.count
         for total in self.TOTALS:
             setattr(self, total, getattr(self, total) + getattr(other, total))
@@ -171,11 +208,17 @@ class EventList(list):
         """The sum of the events' own times: how long the profile was."""
         return sum(event.self_cpu_time_total for event in self)
 
+    @property
+    def self_device_time_total(self):
+        """The time of all work on GPUs."""
+        return sum(event.self_device_time_total for event in self if event.device_type is not DeviceType.CPU)
+
     def key_averages(self, group_by_input_shapes=False, group_by_stack_n=0):
         """One :class:`FunctionEventAvg` for each name; with the arguments, for each name with the same shapes and innermost frames."""
         found = {}
         for event in self:
-            key = (event.key, str(event.input_shapes) if group_by_input_shapes else "", tuple(event.stack[:group_by_stack_n]))
+            shapes = str(event.input_shapes) if group_by_input_shapes else ""
+            key = event.key, event.device_type, shapes, tuple(event.stack[:group_by_stack_n])
             found.setdefault(key, FunctionEventAvg()).add(event)
         for average in found.values():
             average.stack = average.stack[:group_by_stack_n]
@@ -190,6 +233,7 @@ class EventList(list):
         for event in self:
             total.add(event)
         total.key = "Total"
+        total.device_time_total = total.self_device_time_total = self.self_device_time_total  # which operators counted, too
         return total
 
     def table(
@@ -199,7 +243,8 @@ class EventList(list):
         """The events as text, one a line.
 
         sort_by: a column, largest first: ``cpu_time``, ``cpu_time_total``, ``self_cpu_time_total``, ``cpu_memory_usage``,
-        ``self_cpu_memory_usage``, ``count``; None: in order of their first start. row_limit: how many lines; below 0, all.
+        ``self_cpu_memory_usage``, the same with ``device`` or ``cuda`` for ``cpu``, ``count``; None: in order of their first start.
+        row_limit: how many lines; below 0, all. What ran on a GPU has lines of its own and counts for the operator that queued it, too.
         """
         if not self:
             return ""
@@ -216,7 +261,13 @@ class EventList(list):
         lines += [rule, "  ".join(title.rjust(width) for title, width, _ in columns) + "  ", rule]
         for event in itertools.islice(events, row_limit if row_limit >= 0 else None):
             lines.append("  ".join(_fit(cell(event), width).rjust(width) for _, width, cell in columns) + "  ")
-        return "\n".join([*lines, rule, f"Self CPU time total: {_duration(self.self_cpu_time_total)}", ""])
+        lines += [rule, f"Self CPU time total: {_duration(self.self_cpu_time_total)}"]
+        if self._timed_gpus():
+            lines.append(f"Self CUDA time total: {_duration(self.self_device_time_total)}")
+        return "\n".join([*lines, ""])
+
+    def _timed_gpus(self):
+        return any(event.self_device_time_total > 0 for event in self)
 
     def _columns(self, name_width, shapes_width, source_width):
         """The table's columns as (title, width, what an event shows there)."""
@@ -230,6 +281,14 @@ class EventList(list):
             ("CPU total", _COLUMN, lambda e: e.cpu_time_total_str),
             ("CPU time avg", _COLUMN, lambda e: e.cpu_time_str),
         ]
+        if self._timed_gpus():
+            whole = self.self_device_time_total or 1.0
+            columns += [
+                ("Self CUDA", _COLUMN, lambda e: e.self_device_time_total_str),
+                ("Self CUDA %", _COLUMN, lambda e: f"{100 * e.self_device_time_total / whole:.2f}%"),
+                ("CUDA total", _COLUMN, lambda e: e.device_time_total_str),
+                ("CUDA time avg", len("CUDA time avg"), lambda e: e.device_time_str),
+            ]
         if self.profile_memory:
             columns.append(("CPU Mem", _COLUMN, lambda e: _size(e.cpu_memory_usage)))
             columns.append(("Self CPU Mem", _COLUMN, lambda e: _size(e.self_cpu_memory_usage)))
@@ -253,16 +312,11 @@ class EventList(list):
         import gzip
         import json
 
-        process, labels = os.getpid(), [{"ph": "M", "name": "process_name", "pid": os.getpid(), "tid": 0, "args": {"name": "python"}}]
-        calls = [
-            {
-                "ph": "X", "cat": "user_annotation" if event.is_user_annotation else "cpu_op", "name": event.name, "pid": process,
-                "tid": event.thread, "ts": event.start_ns / 1e3, "dur": event.cpu_time_total, "args": _arguments(event),
-            }
-            for event in self
-        ]  # fmt: skip
+        process = os.getpid()
+        calls = [_traced(event, process) for event in self]
         with (gzip.open if str(path).endswith(".gz") else open)(path, "wt") as file:
-            json.dump({"schemaVersion": 1, "displayTimeUnit": "ms", **(metadata or {}), "traceEvents": labels + calls}, file)
+            events = [*_labels(self, process), *calls, *_arrows(self, process)]
+            json.dump({"schemaVersion": 1, "displayTimeUnit": "ms", **(metadata or {}), "traceEvents": events}, file)
 
     def export_stacks(self, path, metric="self_cpu_time_total"):
         """Writes a line for each stack: its frames from the outermost, and its microseconds: input of flame graph programs."""
@@ -282,6 +336,37 @@ class EventList(list):
 
 def _fit(text, width):
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _traced(event, process):
+    """An event as a block of a Chrome trace; a GPU has rows of its own, one for each stream."""
+    common = {"ph": "X", "name": event.name, "ts": event.start_ns / 1e3, "dur": (event.end_ns - event.start_ns) / 1e3}
+    if event.device_type is DeviceType.CPU:
+        kind = "user_annotation" if event.is_user_annotation else "cpu_op"
+        return {**common, "cat": kind, "pid": process, "tid": event.thread, "args": _arguments(event)}
+    kind = "gpu_memcpy" if event.name.startswith("Memcpy") else "gpu_memset" if event.name == "Memset" else "kernel"
+    found = {"device": event.device_index, "stream": event.thread, "External id": event.linked_correlation_id}
+    if event.nbytes:
+        found["bytes"] = event.nbytes
+    return {**common, "cat": kind, "pid": event.device_index, "tid": event.thread, "args": found}
+
+
+def _labels(events, process):
+    """The names of a trace's rows."""
+    gpus = sorted({event.device_index for event in events if event.device_type is not DeviceType.CPU})
+    for pid, name in [(process, "python"), *((index, f"GPU {index}") for index in gpus)]:
+        yield {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}}
+
+
+def _arrows(events, process):
+    """From each operator to the work that it queued."""
+    owners = {event.id: event for event in events if event.device_type is DeviceType.CPU}
+    for event in events:
+        owner = owners.get(event.linked_correlation_id)
+        if owner is not None:
+            common = {"cat": "ac2g", "name": "ac2g", "id": event.id}
+            yield {**common, "ph": "s", "pid": process, "tid": owner.thread, "ts": owner.start_ns / 1e3}
+            yield {**common, "ph": "f", "bp": "e", "pid": event.device_index, "tid": event.thread, "ts": event.start_ns / 1e3}
 
 
 def _arguments(event):

@@ -8,13 +8,14 @@
 ['aten::add', 'aten::ones', 'step']
 
 It costs nothing when it is off. Operators, backward nodes (under the names that ``grad_fn`` shows) and :class:`record_function` blocks of
-the thread that started it are recorded; what runs on a GPU is not timed.
+the thread that started it are recorded, and where there is a GPU what is queued on it, each kernel with its time.
 """
 
 import os
 import socket
 import time
 import uuid
+import warnings
 from enum import Enum
 
 from ..autograd._recorder import Recorder
@@ -28,7 +29,7 @@ __all__ = [
 
 
 class ProfilerActivity(Enum):
-    """What can be recorded; here the CPU."""
+    """What can be recorded; here the CPU's work and NVIDIA GPUs'."""
 
     CPU, XPU, MTIA, CUDA, HPU, PrivateUse1 = range(6)
 
@@ -45,8 +46,23 @@ def kineto_available():
 
 
 def supported_activities():
-    """{ProfilerActivity.CPU}."""
-    return {ProfilerActivity.CPU}
+    """ProfilerActivity.CPU, and CUDA where there is a GPU."""
+    from .. import cuda
+
+    return {ProfilerActivity.CPU, ProfilerActivity.CUDA} if cuda.is_available() else {ProfilerActivity.CPU}
+
+
+def _checked(activities, use_cuda):
+    """Those of the activities that can be recorded. AssertionError if none can."""
+    found = set(activities) if activities else supported_activities()
+    if use_cuda is not None:
+        (found.add if use_cuda else found.discard)(ProfilerActivity.CUDA)
+    if ProfilerActivity.CUDA in found and ProfilerActivity.CUDA not in supported_activities():
+        warnings.warn("CUDA is not available, disabling CUDA profiling", stacklevel=3)
+        found.discard(ProfilerActivity.CUDA)
+    if not found & {ProfilerActivity.CPU, ProfilerActivity.CUDA}:
+        raise AssertionError("No activities specified for the profiler\ngive ProfilerActivity.CPU, or CUDA where there is a GPU")
+    return found
 
 
 def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0):
@@ -95,10 +111,14 @@ def _record_always(step):
 class profile:
     """Records this thread's operators, backward nodes and :class:`record_function` blocks.
 
-    activities: of :class:`ProfilerActivity`; the CPU's are recorded. schedule: step number -> :class:`ProfilerAction`, for loops that call
-    :meth:`step` (see :func:`schedule`); by default everything is recorded. on_trace_ready: is given the profile when a trace is complete.
-    record_shapes: note the arguments' shapes. profile_memory: note the bytes that each call allocates less those it frees. with_stack: note
-    the lines of code. acc_events: keep the events of all cycles of the schedule, not the last one's.
+    activities: of :class:`ProfilerActivity`; by default the CPU's and, where there is one, the GPU's. schedule: step number ->
+    :class:`ProfilerAction`, for loops that call :meth:`step` (see :func:`schedule`); by default everything is recorded. on_trace_ready: is
+    given the profile when a trace is complete. record_shapes: note the arguments' shapes. profile_memory: note the bytes that each call
+    allocates less those it frees. with_stack: note the lines of code. acc_events: keep the events of all cycles of the schedule, not the
+    last one's.
+
+    What a GPU does is timed by an event before and one behind each kernel, copy and library call: a microsecond or two more than it takes
+    alone. The times are there when recording ends, which waits for the GPU. A graph's replay counts as one piece of work.
     """
 
     def __init__(
@@ -106,7 +126,7 @@ class profile:
         with_flops=False, with_modules=False, experimental_config=None, execution_trace_observer=None, acc_events=False, use_cuda=None,
         custom_trace_id_callback=None, **options,
     ):  # fmt: skip
-        self.activities = set(activities) if activities else supported_activities()
+        self.activities = _checked(activities, use_cuda)
         self.schedule, self.on_trace_ready, self.acc_events = schedule or _record_always, on_trace_ready, acc_events
         self.record_steps = schedule is not None
         self.record_shapes, self.profile_memory, self.with_stack = record_shapes, profile_memory, with_stack
@@ -149,7 +169,8 @@ class profile:
         if action in recording and self._recorder is None:
             if not self.acc_events:
                 self._events = []
-            self._recorder = Recorder(self.record_shapes, self.profile_memory, self.with_stack)
+            recorded = (activity in self.activities for activity in (ProfilerActivity.CPU, ProfilerActivity.CUDA))
+            self._recorder = Recorder(self.record_shapes, self.profile_memory, self.with_stack, *recorded)
             self._recorder.start()
         elif action not in recording and self._recorder is not None:
             self._halt()
@@ -164,9 +185,9 @@ class profile:
             self._step = None
 
     def _halt(self):
-        self._recorder.stop()
-        self._events = [*self._events, *self._recorder.events]
-        self._recorder = None
+        recorder, self._recorder = self._recorder, None
+        recorder.stop()
+        self._events = [*self._events, *recorder.events]
 
     def _complete(self):
         """Stops recording and hands the trace over."""

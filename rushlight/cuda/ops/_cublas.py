@@ -100,10 +100,13 @@ class _Plan:
         stream = _device.stream_of(place - 1)
         self.factors[0], self.factors[1], self.factors[2], self.factors[3] = alpha.real, alpha.imag, beta.real, beta.imag
         address, size = ctypes.addressof(self.factors), ctypes.sizeof(self.factors) // 4
+        before = _device.mark_of(place)
         library.matmul(
             _library.handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, added,
             self.added, c, self.out, ctypes.addressof(self.algorithm), _workspace(place, stream), WORKSPACE, stream,
         )  # fmt: skip
+        if before:
+            _device.tell_of("cublasLt.matmul", place, before)
 
 
 def _workspace(place, stream):

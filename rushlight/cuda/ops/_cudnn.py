@@ -150,7 +150,10 @@ class Kind:
         if plan is None:
             return False
         try:
+            before = _device.mark_of(place)
             plan.run(place, addresses)
+            if before:
+                _device.tell_of(f"cudnn.{self.name.partition('<')[0]}", place, before)
         except OutOfMemoryError:
             return False
         except Exception as error:  # as below: what cuDNN cannot do is done without it

@@ -67,7 +67,10 @@ def _execute(x, out, sizes, forward):
         if nbytes:
             work = creation.empty((nbytes,), dtype=dtypes()["uint8"], device=x.device)
             bindings.set_work_area(plan, work.data_ptr())
+        before = _device.mark_of(place)
         bindings.xt_exec(plan, x.data_ptr(), out.data_ptr(), _FORWARD if forward else _INVERSE)
+        if before:
+            _device.tell_of("cufft.xt_exec", place, before)
     return True
 
 

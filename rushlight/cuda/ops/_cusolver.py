@@ -78,7 +78,7 @@ def _generic(routine, x, arguments, more=(), tail=()):
     for the size of working memory lacks.
     """
     batch, kind, info = _count(x), DATA[code_of(x)], _info(x)
-    with _dense.on_stream(place_of(x.device)) as (bindings, handle, _):
+    with _dense.on_stream(place_of(x.device), routine) as (bindings, handle, _):
         options = _parameters("create_params", bindings)
         ask = getattr(bindings, f"{routine}_buffer_size")
         device, host = ask(handle, options, *_at(arguments, 0, batch), kind, *tail)
@@ -95,7 +95,7 @@ def _typed(routine, x, arguments, ask=None, tail=(), once=False):
     ask: what the question for the size of working memory is given, if not the arguments and ``tail``.
     """
     batch, info = _count(x), _info(x)
-    with _dense.on_stream(place_of(x.device)) as (bindings, handle, _):
+    with _dense.on_stream(place_of(x.device), routine) as (bindings, handle, _):
         size = getattr(bindings, f"{routine}_buffer_size")
         words = size(handle, *_at((*arguments, *tail) if ask is None else ask, 0, batch))
         work = _memory(x, words * x.element_size())
@@ -115,7 +115,7 @@ def _addresses(x):
 def _batched(routine, x, *arguments):
     """Calls a batched routine of cuBLAS; tensors among the arguments are passed by their address."""
     place = place_of(x.device)
-    with _blas.on_stream(place) as (bindings, handle, stream):
+    with _blas.on_stream(place, routine) as (bindings, handle, stream):
         bindings.set_workspace(handle, _cublas._workspace(place, stream), _cublas.WORKSPACE)
         getattr(bindings, lapack.letter(x) + routine)(handle, *_at(arguments, 0, 1))
 
@@ -165,7 +165,7 @@ def getrs(lu, pivots, right, trans=b"N"):
         _batched("getrs_batched", lu, *arguments, ctypes.addressof(refused), batch)
         return right
     kind, info = DATA[code_of(lu)], _info(lu)
-    with _dense.on_stream(place_of(lu.device)) as (bindings, handle, _):
+    with _dense.on_stream(place_of(lu.device), "xgetrs") as (bindings, handle, _):
         options = _parameters("create_params", bindings)
         for i in range(batch):
             bindings.xgetrs(handle, options, *_at((_TRANS[trans], n, k, kind, lu, n, pivots, kind, right, n, info), i, batch))
@@ -182,7 +182,7 @@ def potrf(x, upper):
     if not batched:
         return out, _wide(_generic("xpotrf", out, (int(upper), n, DATA[code_of(out)], out, n)))
     info, addresses = _info(x), _addresses(out)
-    with _dense.on_stream(place_of(x.device)) as (bindings, handle, _):
+    with _dense.on_stream(place_of(x.device), "potrf_batched") as (bindings, handle, _):
         routine = getattr(bindings, lapack.letter(x) + "potrf_batched")
         routine(handle, int(upper), n, addresses.data_ptr(), n, info.data_ptr(), _count(x))
     return out, _wide(info)
@@ -232,7 +232,7 @@ def sytrs(ld, pivots, right, hermitian):
     n, batch, kind, info = ld.shape[-1], _count(ld), DATA[code_of(ld)], _info(ld)
     a, out = lapack.columns(ld), lapack.columns(right)
     arguments = 0, n, out.shape[-2], kind, a, n, pivots, kind, out, n
-    with _dense.on_stream(place_of(ld.device)) as (bindings, handle, _):
+    with _dense.on_stream(place_of(ld.device), "xsytrs") as (bindings, handle, _):
         device, host = bindings.xsytrs_buffer_size(handle, *_at(arguments, 0, batch))
         work, hosted = _memory(ld, device), ctypes.create_string_buffer(max(host, 1))
         for i in range(batch):

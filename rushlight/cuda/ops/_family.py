@@ -59,7 +59,7 @@ class Family:
         kernel = self.kernel(entry, shared)
         if error is not None:
             values["fault"] = _device.fault_record(place, fault, error)
-        _device.launch_kernel(load(kernel, place - 1), place, self.pack(kernel, values, place), grid, self.threads)
+        _device.launch_kernel(load(kernel, place - 1, entry), place, self.pack(kernel, values, place), grid, self.threads)
 
 
 def _packed(value, letter, count, place):

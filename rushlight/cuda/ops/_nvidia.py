@@ -5,12 +5,14 @@
 import contextlib
 import functools
 import importlib
+import os
 import sys
 import threading
 
 from ..._core import device as _device
 from ..._errors import OutOfMemoryError
 from ...codegen.llvm import debug_level
+from .. import _start
 from ._family import META
 
 DATA = {8: 0, 9: 1, 10: 4, 11: 5}
@@ -37,6 +39,8 @@ class Library:
         """nvmath's module, or False where it or the library is missing."""
         if self._bindings is None:
             try:
+                if os.environ.get(_start.DRIVER):
+                    raise RuntimeError(f"{_start.DRIVER} names another driver than the libraries use")
                 bindings = importlib.import_module(f"nvmath.bindings.{self.name}")
                 self._loads(bindings)
                 self._bindings = bindings
@@ -52,13 +56,17 @@ class Library:
         return self._handles[place]
 
     @contextlib.contextmanager
-    def on_stream(self, place):
-        """(bindings, handle, stream): the handle is this thread's alone within the block, and queues on its current stream."""
+    def on_stream(self, place, what):
+        """(bindings, handle, stream): the handle is this thread's alone within the block, and queues on its current stream. what: for the
+        profiler, the name of what is queued."""
         with self.lock:
             stream = _device.stream_of(place - 1)  # which makes the GPU's context current as well
             handle = self.handle(place)
             self._bindings.set_stream(handle, stream)
+            before = _device.mark_of(place)
             yield self._bindings, handle, stream
+            if before:
+                _device.tell_of(f"{self.name}.{what}", place, before)
 
     def serves(self, place):
         """Is work for a device the library's? Not where a graph is captured: a library may allocate memory or wait."""

@@ -1,0 +1,49 @@
+# Times on a GPU: while somebody asks for them, an event before and one behind whatever is queued. Included by device.pyx.
+
+cdef object _told = None           # see tell_times; None: nothing is timed, which costs one comparison
+
+
+def tell_times(told):
+    """From now on ``told(name, place, stream, before, behind, nbytes)`` is called behind each kernel, copy, fill and graph that is queued on
+    a GPU, with the handles of the events around it, which it owns; None ends this. nbytes: of copies and fills, else 0.
+
+    What is captured into a graph is not told: its events would have no time.
+    """
+    global _told
+    _told = told
+
+
+cdef void* mark(int place) except? NULL:
+    """A new event at the end of the current stream's queue, or NULL while a graph is captured."""
+    cdef void* event
+    if _capture_pool:
+        return NULL
+    check(rl_driver.cuEventCreate(&event, 0))
+    check(rl_driver.cuEventRecord(event, current_stream(place)))
+    return event
+
+
+cdef int tell(str name, int place, void* before, int64_t nbytes=0) except -1:
+    """Told of what was queued since the event ``before``."""
+    cdef void* behind = mark(place)
+    _told(name, place, <size_t>current_stream(place), <size_t>before, <size_t>behind, nbytes)
+    return 0
+
+
+def mark_of(int place):
+    """For libraries that queue kernels of their own: the event before them, for :func:`tell_of`; 0 where nothing is timed."""
+    return 0 if _told is None else <size_t>mark(place)
+
+
+def tell_of(str name, int place, size_t before):
+    """Told of what a library queued since ``before``."""
+    if _told is not None:
+        tell(name, place, <void*>before)
+
+
+def event_wait(size_t event):
+    """Waits until the stream has come past the event; what kernels recorded is left to others to raise."""
+    cdef int code
+    with nogil:
+        code = rl_driver.cuEventSynchronize(<void*>event)
+    check(code)
