@@ -43,6 +43,22 @@ CALLS = {
         A.index_fill(0, V, 2.0) | A.index_fill(1, -V, 3) | A.index_fill(0, V, rl.tensor(4.0)) | A.index_fill(0, V + 5, 3)
         A.index_fill(0, V, A)
     """,
+    "fft_fft": """
+        rl.fft.fft(A + 0j).abs() | rl.fft.fft(A + 1j, dim=0, norm="ortho").real | rl.fft.fft(A).abs() | rl.fft.fft(A + 1j, 4).abs()
+        rl.fft.fft((A + 1j).t()).abs() | rl.fft.fft((A + 1j).conj()).abs() | rl.fft.fft(A + 1j, dim=2) | rl.fft.fft(A + 1j, norm="what")
+        rl.fft.fft(A + 1j, 6, -1, "forward").abs() | rl.fft.fft((A + 1j)[:, :0])
+    """,
+    "fft_ifft": """
+        rl.fft.ifft(A + 0j).abs() | rl.fft.ifft(A + 1j, dim=0, norm="ortho").real | rl.fft.ifft(A + 1j, norm="forward").abs()
+    """,
+    "fft_rfft": """
+        rl.fft.rfft(A).abs() | rl.fft.rfft(A, dim=0, norm="ortho").real | rl.fft.rfft(A[:3], dim=0).abs() | rl.fft.rfft(A.half())
+        rl.fft.rfft(A.double(), norm="forward").abs() | rl.fft.rfft(A + 1j)
+    """,
+    "fft_irfft": """
+        rl.fft.irfft(A + 1j) | rl.fft.irfft(A + 1j, 11) | rl.fft.irfft(A + 1j, dim=0, norm="ortho") | rl.fft.irfft(A + 1j, norm="forward")
+        rl.fft.irfft(A) | rl.fft.irfft(A + 1j, 6) | rl.fft.irfft((A + 1j)[:, :1])
+    """,
     "embedding": """
         F.embedding(I, A) | F.embedding(V, A.t()) | F.embedding(V.int(), A) | F.embedding(V + 5, A) | F.embedding(V[:0], A)
     """,

@@ -3,21 +3,25 @@
 
 It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel. ops/_fourier.py plans.
 """
-from libc.math cimport M_PI, cos, sin
+from cpython.object cimport PyObject
+from libc.math cimport M_PI, cos, sin, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from rushlight._core.tensor cimport C64, C128, F32, F64, ITEMSIZE, Storage, Tensor, allocate, empty
-from rushlight._core.threads cimport parallel_for
+from rushlight._core.operator cimport native
+from rushlight._core.tensor cimport C64, C128, CONJ, CONTIGUOUS, F32, F64, ITEMSIZE, MAX_RANK, NEG, Storage, Tensor, allocate, empty
+from rushlight._core.threads cimport num_threads, parallel_for, task_t
 
-include "workspace.pxi"
+include "spares.pxi"
 
 ctypedef void (*kernel_t)(void*) noexcept nogil
 ctypedef void (*turn_t)(char**, const int64_t*, const int64_t*, int64_t, int64_t) noexcept nogil
 
 cdef enum:
     STEPS = 40
-    TASK = 60000          # operations of a task, at least
+    TASK = 150000         # operations of a task, at least
+    TASKS = 4             # for each thread, if they are large enough: more cost more exchanges between threads than they balance
+    PLANS = 1024
     TOGETHER = 8388608    # bytes of long rows that are worked on at once
     PLAIN = 0
     UNPACK = 1
@@ -115,9 +119,12 @@ cdef class Plan:
     cdef Step first, halves, cross, before, between, after
     cdef char* far
     cdef turn_t turn
+    cdef task_t task
 
-    def __init__(self, int code, n, lanes, real, chain, second=None, first=None, radix=0, halves=None, cross=None, far=None, turn=0, chirp=()):
-        """first, halves, cross, chirp: pairs of a kernel's address and its factors."""
+    def __init__(self, str way, int code, n, lanes, real, chain, second=None, first=None, radix=0, halves=None, cross=None, far=None, turn=0, chirp=()):
+        """way: 'turned', 'rows', 'chirped' or 'long' for rows, 'columns' for others; first, halves, cross, chirp: pairs of a kernel's address and its factors."""
+        self.task = (_turned_rows if way == "turned" else _rows if way == "rows" else _chirped_rows if way == "chirped" else
+                     _long_rows if way == "long" else _columns)
         self.code, self.n, self.lanes, self.real, self.chain, self.second, self.radix = code, n, lanes, real, chain, second, radix
         self.parts = (first, halves, cross, far, chirp)
         _set(&self.first, first)
@@ -160,7 +167,8 @@ cdef struct Job:
     int64_t line                     # bytes of the parts of one long row
     char* temporary                  # of long rows: what is between both chains
     char* lines
-    Slots slots
+    int64_t space                    # bytes that a task works in
+    bint failed                      # there was no memory for it
 
 
 cdef char* _run_chain(Job* j, Step* steps, int length, Pass* ends, char* a, char* b, bint to_blocks, bint exchanged, double* factor) noexcept nogil:
@@ -188,15 +196,25 @@ cdef inline void _halves(Job* j, Pass* p, int64_t m) noexcept nogil:
     j.halves.kernel(p)
 
 
+cdef inline char* _space(Job* j) noexcept nogil:
+    """Memory for a task, to be given back."""
+    cdef char* found = _take(j.space)
+    if found == NULL:
+        j.failed = True
+    return found
+
+
 # -- rows of a few numbers: as many as there are lanes, transposed --
 
 cdef void _turned_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Job* j = <Job*>context
-    cdef int64_t slot = take_slot(&j.slots), g, count, half = j.block // 2, points = j.n
-    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef int64_t g, count, half = j.block // 2, points = j.n
+    cdef char* a = _space(j)
     cdef char* b = a + j.room
     cdef char* c
     cdef Pass p
+    if a == NULL:
+        return
     for g in range(begin, end):
         count = min(j.lanes, j.rows - g * j.lanes)
         _turn(j, j.x + g * j.lanes * j.x_row, j.x_row, a, 2 * (j.n + 1 if j.real == PACK else j.n), count, True)
@@ -218,7 +236,7 @@ cdef void _turned_rows(void* context, int64_t begin, int64_t end) noexcept nogil
             _halves(j, &p, j.n)
             points = j.n + 1
         _turn(j, c, 0, j.y + g * j.lanes * j.y_row, 2 * points, count, False)
-    give_slot(&j.slots, slot)
+    _give(a)
 
 
 cdef inline void _turn(Job* j, char* source, int64_t row, char* target, int64_t numbers, int64_t rows, bint forwards) noexcept nogil:
@@ -239,12 +257,14 @@ cdef inline void _turn(Job* j, char* source, int64_t row, char* target, int64_t 
 
 cdef void _columns(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Job* j = <Job*>context
-    cdef int64_t slot = take_slot(&j.slots), g, c, half = j.block // 2, real = j.inner * j.size
-    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef int64_t g, c, half = j.block // 2, real = j.inner * j.size
+    cdef char* a = _space(j)
     cdef char* b = a + j.room
     cdef char* x
     cdef char* y
     cdef Pass p
+    if a == NULL:
+        return
     for g in range(begin, end):
         c = g % j.groups * j.lanes
         p.given = min(j.lanes, j.inner - c)
@@ -265,7 +285,7 @@ cdef void _columns(void* context, int64_t begin, int64_t end) noexcept nogil:
             _halves(j, &p, j.n)
             p.xr, p.xi, p.yr, p.yi, p.yrow = b + half, b, y + real, y, 2 * real
             _run_chain(j, j.chain, j.length, &p, a, b, False, False, j.factor)
-    give_slot(&j.slots, slot)
+    _give(a)
 
 
 # -- one row at a time: the results of its first step are the lanes --
@@ -288,12 +308,14 @@ cdef inline void _close(Job* j, char* re, char* im) noexcept nogil:
 
 cdef void _rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Job* j = <Job*>context
-    cdef int64_t slot = take_slot(&j.slots), i, margin = j.block
-    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef int64_t i, margin = j.block
+    cdef char* a = _space(j)
     cdef char* b = a + j.room
     cdef char* re = b + j.room + margin
     cdef char* im = re + j.line
     cdef Pass p
+    if a == NULL:
+        return
     for i in range(begin, end):
         p.xr = p.xi = j.x + i * j.x_row
         p.yr = p.yi = j.y + i * j.y_row
@@ -310,7 +332,7 @@ cdef void _rows(void* context, int64_t begin, int64_t end) noexcept nogil:
             _halves(j, &p, j.n)
             p.xr, p.xi, p.yr = im, re, j.y + i * j.y_row
             _row(j, &p, a, b, 2 * j.size, j.factor)
-    give_slot(&j.slots, slot)
+    _give(a)
 
 
 # -- one row of n points that doesn't factor, as a convolution (Bluestein) of m = n radix points --
@@ -318,12 +340,14 @@ cdef void _rows(void* context, int64_t begin, int64_t end) noexcept nogil:
 cdef void _chirped_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     """With c_k = exp(-pi i k k / n), y_k is c_k times the sum over j of x_j c_j conj c_(k - j)."""
     cdef Job* j = <Job*>context
-    cdef int64_t slot = take_slot(&j.slots), i, margin = j.block, long = j.m * j.radix
-    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef int64_t i, margin = j.block, long = j.m * j.radix
+    cdef char* a = _space(j)
     cdef char* b = a + j.room
     cdef char* re = b + j.room + margin
     cdef char* im = re + j.line
     cdef Pass p
+    if a == NULL:
+        return
     for i in range(begin, end):
         memset(re + j.n * j.size, 0, (long - j.n) * j.size)
         memset(im + j.n * j.size, 0, (long - j.n) * j.size)
@@ -337,7 +361,7 @@ cdef void _chirped_rows(void* context, int64_t begin, int64_t end) noexcept nogi
         _row(j, &p, a, b, j.size, j.factor)
         p.xr, p.xi, p.yr, p.table, p.m = re, im, j.y + i * j.y_row, j.before.table, j.n
         j.after.kernel(&p)
-    give_slot(&j.slots, slot)
+    _give(a)
 
 
 # -- long rows: n = m n2 points as the columns of a matrix, then as its rows --
@@ -348,9 +372,11 @@ cdef inline int64_t _whole(Job* j, int64_t n) noexcept nogil:
 
 cdef void _long_columns(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Job* j = <Job*>context
-    cdef int64_t slot = take_slot(&j.slots), i, row, g, c, unit = j.size if j.real == PACK else 2 * j.size
-    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef int64_t i, row, g, c, unit = j.size if j.real == PACK else 2 * j.size
+    cdef char* a = _space(j)
     cdef Pass p
+    if a == NULL:
+        return
     for i in range(begin, end):
         row, g = i // j.groups, i % j.groups
         c = g * j.lanes
@@ -365,14 +391,16 @@ cdef void _long_columns(void* context, int64_t begin, int64_t end) noexcept nogi
         p.xi, p.yi, p.yrow = p.xr + j.block // 2, p.yr + j.block // 2, _whole(j, j.n2) * j.block
         p.table, p.more, p.m, p.group = j.cross.table, j.far, j.m, g
         j.cross.kernel(&p)
-    give_slot(&j.slots, slot)
+    _give(a)
 
 
 cdef void _long_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Job* j = <Job*>context
-    cdef int64_t slot = take_slot(&j.slots), i, row, g, groups = _whole(j, j.m) // j.lanes, unit = j.size if j.real == UNPACK else 2 * j.size
-    cdef char* a = j.slots.memory + slot * j.slots.size
+    cdef int64_t i, row, g, groups = _whole(j, j.m) // j.lanes, unit = j.size if j.real == UNPACK else 2 * j.size
+    cdef char* a = _space(j)
     cdef Pass p
+    if a == NULL:
+        return
     for i in range(begin, end):
         row, g = i // groups, i % groups
         p.given, p.yrow = min(j.lanes, j.m - g * j.lanes), j.m * unit
@@ -384,7 +412,7 @@ cdef void _long_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
         else:
             p.yr = p.yi = j.y + row * j.y_row + g * j.lanes * unit
         _run_chain(j, j.second, j.second_length, &p, a, a + j.room, False, False, j.factor)
-    give_slot(&j.slots, slot)
+    _give(a)
 
 
 cdef void _long_halves(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -402,6 +430,11 @@ cdef void _long_halves(void* context, int64_t begin, int64_t end) noexcept nogil
         _halves(j, &p, j.n)
 
 
+cdef int64_t _grain(int64_t count, double work) noexcept nogil:
+    """How many of ``count`` parts, each so much work, are a task. What it is changes no result."""
+    return max(<int64_t>(TASK / work) + 1, count // (TASKS * num_threads()))
+
+
 cdef int _run_long(Job* j, double work) except -1:
     """Some rows at a time, each cut over the threads."""
     cdef int64_t bytes = _whole(j, j.m) * _whole(j, j.n2) * 2 * j.size
@@ -415,8 +448,8 @@ cdef int _run_long(Job* j, double work) except -1:
             j.rows = min(together, all_rows - done)
             if j.real == PACK:
                 parallel_for(_long_halves, j, 0, j.rows, 1)
-            parallel_for(_long_columns, j, 0, j.rows * j.groups, max(<int64_t>(TASK * j.groups / work), 1))
-            parallel_for(_long_rows, j, 0, j.rows * groups, max(<int64_t>(TASK * groups / work), 1))
+            parallel_for(_long_columns, j, 0, j.rows * j.groups, _grain(j.rows * j.groups, work / j.groups))
+            parallel_for(_long_rows, j, 0, j.rows * groups, _grain(j.rows * groups, work / groups))
             if j.real == UNPACK:
                 parallel_for(_long_halves, j, 0, j.rows, 1)
             j.x += j.rows * j.x_row
@@ -427,60 +460,44 @@ cdef int _run_long(Job* j, double work) except -1:
 
 # -- all --
 
-def run(str way, Plan plan, Tensor x, Tensor out, int dim, bint inverse, double scale):
-    """The transform along ``dim`` of ``x`` to ``out``, both contiguous; they may be one. The real kinds of plan: x or out has real numbers.
-
-    way: 'turned', 'rows', 'chirped' or 'long' for the last dim, 'columns' for another.
-    """
+cdef int _run(Plan plan, int64_t outer, int64_t inner, char* x, int64_t x_row, char* y, int64_t y_row, bint inverse, double scale) except -1:
+    """The transforms of ``outer`` rows of ``inner`` columns, x_row and y_row bytes apart."""
     cdef Job j
-    cdef int d
-    cdef int64_t outer = 1, inner = 1, lines = 0, buffers = 2
+    cdef int64_t points = plan.n, tasks = outer
     cdef double work
-    cdef int64_t points = plan.n
     j.size, j.lanes, j.n, j.m, j.n2, j.radix = ITEMSIZE[plan.code], plan.lanes, plan.n, plan.chain.n, 1, plan.radix
-    j.block, j.real, j.inverse = 2 * j.size * j.lanes, plan.real, inverse
+    j.block, j.real, j.inverse, j.failed = 2 * j.size * j.lanes, plan.real, inverse, False
     j.chain, j.length, j.second, j.second_length = plan.chain.steps, plan.chain.length, NULL, 0
     if plan.second is not None:
         j.second, j.second_length, j.n2 = plan.second.steps, plan.second.length, plan.second.n
     j.first, j.halves, j.cross, j.before, j.between, j.after = plan.first, plan.halves, plan.cross, plan.before, plan.between, plan.after
-    j.turn, j.far, j.x, j.y = plan.turn, plan.far, x.address, out.address
-    for d in range(dim):
-        outer *= x.sizes[d]
-    for d in range(dim + 1, x.ndim):
-        inner *= x.sizes[d]
+    j.turn, j.far, j.x, j.y, j.x_row, j.y_row = plan.turn, plan.far, x, y, x_row, y_row
     j.rows, j.inner, j.groups = outer, inner, (inner + j.lanes - 1) // j.lanes
-    j.x_row, j.y_row = x.sizes[dim] * inner * ITEMSIZE[x.code], out.sizes[dim] * inner * ITEMSIZE[out.code]
-    if way == "chirped":
-        scale /= j.m * j.radix      # of the inverse transform within
+    if plan.task == _chirped_rows:
         points = 2 * j.m * j.radix
+        scale *= 2.0 / points      # of the inverse transform within
     if plan.real == UNPACK:
         scale *= 0.5
     _number(j.factor, plan.code, scale)
     _number(j.one, plan.code, 1.0)
     work = 5.0 * points * _log2(points)
     j.room = (max(j.m, j.n2) + j.lanes + 1) * j.block
-    j.line = 0
-    if way == "rows" and plan.real or way == "long" and plan.real or way == "chirped":
-        j.line = (max(j.n, j.m * j.radix) * j.size + 2 * j.block + 63) & ~63
-    cdef Storage memory = prepare_slots(&j.slots, 2 * j.room + 2 * j.line + 2 * j.block)
-    if way == "long":
-        return _run_long(&j, work * 1.0)
-    if way == "columns":
-        outer *= j.groups
-        work *= j.lanes
-        with nogil:
-            parallel_for(_columns, &j, 0, outer, <int64_t>(TASK / work) + 1)
-    elif way == "turned":
-        outer = (outer + j.lanes - 1) // j.lanes
-        work *= j.lanes
-        with nogil:
-            parallel_for(_turned_rows, &j, 0, outer, <int64_t>(TASK / work) + 1)
-    elif way == "rows":
-        with nogil:
-            parallel_for(_rows, &j, 0, outer, <int64_t>(TASK / work) + 1)
+    j.line = (max(j.n, j.m * j.radix) * j.size + 2 * j.block + 63) & ~63 if plan.real or plan.task == _chirped_rows else 0
+    j.space = 2 * j.room
+    if plan.task == _rows or plan.task == _chirped_rows:
+        j.space += 2 * j.line + 2 * j.block
+    if plan.task == _long_rows:
+        _run_long(&j, work)
     else:
+        if plan.task == _columns:
+            tasks, work = outer * j.groups, work * j.lanes
+        elif plan.task == _turned_rows:
+            tasks, work = (outer + j.lanes - 1) // j.lanes, work * j.lanes
         with nogil:
-            parallel_for(_chirped_rows, &j, 0, outer, <int64_t>(TASK / work) + 1)
+            parallel_for(plan.task, &j, 0, tasks, _grain(tasks, work))
+    if j.failed:
+        raise MemoryError("fft: no memory to work in")
+    return 0
 
 
 cdef void _number(double* place, int code, double value) noexcept:
@@ -496,3 +513,117 @@ cdef double _log2(int64_t n) noexcept:
         n >>= 1
         found += 1
     return found
+
+
+# -- plans --
+
+cdef dict _plans = {}          # (code, n, outer, inner, real, inverse) as bytes -> Plan, or None
+cdef object _planner = None
+
+
+def set_planner(planner):
+    """planner(code, n, outer, inner, real, inverse): the Plan for so many rows and columns, or None if the dim must be the last."""
+    global _planner
+    _planner = planner
+
+
+cdef Plan _plan(int code, int64_t n, int64_t outer, int64_t inner, int real, bint inverse):
+    cdef int64_t[6] words
+    words[0], words[1], words[2], words[3], words[4], words[5] = code, n, outer, inner, real, inverse
+    cdef bytes key = (<char*>words)[:sizeof(words)]
+    cdef object found = _plans.get(key, False)
+    if found is False:
+        if len(_plans) >= PLANS:
+            _plans.clear()
+        found = _plans[key] = _planner(code, n, outer, inner, real, inverse)
+    return <Plan>found
+
+
+cdef inline int _real_code(int code) noexcept:
+    return F32 if code == F32 or code == C64 else F64
+
+
+cdef bint _along(Tensor x, Tensor out, int dim, int64_t n, int real, bint inverse, double scale) except -1:
+    cdef int64_t outer = 1, inner = 1
+    cdef int d
+    for d in range(dim):
+        outer *= x.sizes[d]
+    for d in range(dim + 1, x.ndim):
+        inner *= x.sizes[d]
+    if out.count:
+        plan = _plan(_real_code(x.code), n, outer, inner, real, inverse)
+        if plan is None:
+            return False
+        _run(plan, outer, inner, x.address, x.sizes[dim] * inner * ITEMSIZE[x.code],
+             out.address, out.sizes[dim] * inner * ITEMSIZE[out.code], inverse, scale)
+    return True
+
+
+def along(Tensor x, Tensor out, int dim, int64_t n, int real, bint inverse, double scale):
+    """The transform of ``n`` complex points along ``dim``, times ``scale``, of x to out; both are contiguous, and may be one. Returns whether it was
+    done: of some sizes only that along the last dim is.
+
+    real: 0; 1 where x is a real signal of 2 n and out its half spectrum, 2 for the reverse.
+    """
+    return _along(x, out, dim, n, real, inverse, scale)
+
+
+# -- the quick way (see Library.quick) of the transforms along one dim --
+
+cdef object _quickly(PyObject** values, int real, bint inverse):
+    """(input, n, dim, norm): of all that there is, in the dtype of the transform."""
+    cdef object n = <object>values[1], dim = <object>values[2], norm = <object>values[3]
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t points, have
+    cdef int d, code
+    cdef double scale = 1.0
+    cdef Tensor x, out
+    if not isinstance(<object>values[0], Tensor) or type(dim) is not int or (n is not None and type(n) is not int):
+        return None
+    x = <Tensor>values[0]
+    if x.place or not x.flags & CONTIGUOUS or x.flags & (CONJ | NEG) or x.count == 0 or not -x.ndim <= dim < x.ndim:
+        return None
+    if x.code != F32 and x.code != F64 if real == UNPACK else x.code != C64 and x.code != C128:
+        return None
+    d = dim if dim >= 0 else dim + x.ndim
+    have = x.sizes[d]
+    points = (2 * (have - 1) if real == PACK else have) if n is None else n
+    if points < 1 or (points // 2 + 1 if real == PACK else points) != have or (real and points % 2):
+        return None
+    if norm == "ortho":
+        scale = 1 / sqrt(<double>points)
+    elif norm is None or norm == "backward":
+        if inverse:
+            scale = 1.0 / points
+    elif norm == "forward":
+        if not inverse:
+            scale = 1.0 / points
+    else:
+        return None
+    memcpy(sizes, x.sizes, x.ndim * sizeof(int64_t))
+    sizes[d] = points // 2 + 1 if real == UNPACK else points
+    code = x.code if real == PLAIN else (C64 if x.code == F32 else C128) if real == UNPACK else _real_code(x.code)
+    out = empty(code, x.ndim, sizes)
+    return out if _along(x, out, d, points // 2 if real else points, real, inverse, scale) else None
+
+
+cdef object fft_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    return _quickly(values, PLAIN, False)
+
+
+cdef object ifft_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    return _quickly(values, PLAIN, True)
+
+
+cdef object rfft_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    return _quickly(values, UNPACK, False)
+
+
+cdef object irfft_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    return _quickly(values, PACK, True)
+
+
+quick = {
+    "fft": native("fft", fft_quickly, None), "ifft": native("ifft", ifft_quickly, None),
+    "rfft": native("rfft", rfft_quickly, None), "irfft": native("irfft", irfft_quickly, None),
+}

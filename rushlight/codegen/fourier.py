@@ -109,9 +109,10 @@ class _Writer:
 
     def fma(self, a, b, c):
         """a * b + c."""
-        x = a[0] if (a[1] != b[1]) == c[1] else self.fn.emit(f"fneg {self.v} {a[0]}")
+        minus = a[1] != b[1]
+        plus = c[0] if c[1] == minus else self.fn.emit(f"fneg {self.v} {c[0]}")
         name = f"llvm.fma.{mangled(self.lanes, self.scalar)}"
-        return self.fn.call(name, self.v, f"{self.v} {x}", f"{self.v} {b[0]}", f"{self.v} {c[0]}"), c[1]
+        return self.fn.call(name, self.v, f"{self.v} {a[0]}", f"{self.v} {b[0]}", f"{self.v} {plus}"), minus
 
     def constant(self, value):
         """A number known beforehand."""
@@ -155,31 +156,40 @@ class _Writer:
         return self.product(x, (self.constant(w.real), self.constant(w.imag)))
 
     def butterfly(self, x):
-        """The transform of len(x) numbers."""
+        """The transform of numbers, which are given as functions that load them: yields (place, number), each when it is known.
+
+        So few registers are taken at a time, by numbers that wait.
+        """
         r = len(x)
+        a = next((a for a in (4, 3, 2, 5, 7) if r % a == 0 and r != a), r)
+        if a < r:
+            yield from self.composite(x, 2 if r == 4 else a)
+            return
+        x = [number() for number in x]
         if r == 1:
-            return x
-        if r == 2:
-            return [self.sum(*x), self.difference(*x)]
-        a = next((a for a in (4, 3, 2, 5, 7) if r % a == 0), r)
-        return self.prime(x) if a == r and r != 4 else self.composite(x, a if r != 4 else 2)
+            yield 0, x[0]
+        elif r == 2:
+            yield 0, self.sum(*x)
+            yield 1, self.difference(*x)
+        else:
+            yield from self.prime(x)
 
     def composite(self, x, a):
         """Of a b numbers: b transforms of a, turns, a transforms of b."""
         r = len(x)
         b = r // a
-        parts = [self.butterfly(x[j::b]) for j in range(b)]
-        out = [None] * r
+        parts = [dict(self.butterfly(x[j::b])) for j in range(b)]
         for k in range(a):
-            out[k::a] = self.butterfly([self.rotated(parts[j][k], j * k / r) for j in range(b)])
-        return out
+            turned = [functools.partial(self.rotated, parts[j][k], j * k / r) for j in range(b)]
+            for q, number in self.butterfly(turned):
+                yield k + a * q, number
 
     def prime(self, x):
         """Of an odd number: what lies opposite is taken together."""
         r = len(x)
         half = range(1, (r + 1) // 2)
         sums, differences = [self.sum(x[j], x[r - j]) for j in half], [self.difference(x[j], x[r - j]) for j in half]
-        out = [functools.reduce(self.sum, sums, x[0])] + [None] * (r - 1)
+        yield 0, functools.reduce(self.sum, sums, x[0])
         for k in half:
             angles = [2 * math.pi * (j * k % r) / r for j in half]
             even, odd = x[0], None
@@ -188,8 +198,8 @@ class _Writer:
                 even = tuple(self.fma(a, cos, b) for a, b in zip(s, even))
                 odd = tuple(self.times(a, sin) if b is None else self.fma(a, sin, b) for a, b in zip(d, odd or (None, None)))
             turned = odd[1], _minus(odd[0])
-            out[k], out[r - k] = self.sum(even, turned), self.difference(even, turned)
-        return out
+            yield k, self.sum(even, turned)
+            yield r - k, self.difference(even, turned)
 
     # -- memory --
 
@@ -289,38 +299,42 @@ class _Writer:
         loaded, stored = self.masks(source, self.given), self.masks(target, self.given)
         xrow, yrow = (self.block if kind == "blocks" else row for kind, row in ((source, self.xrow), (target, self.yrow)))
         apart = self.offset(fn.int("mul", self.m, self.s), xrow)
-        jumps = ["0"]
-        for _ in range(radix - 1):
-            jumps.append(fn.int("add", jumps[-1], apart))
         along = self.offset(self.s, yrow)
         factor = self.splat(self.table) if last else None
         with fn.loop("0", self.m) as p:
-            if not last:
-                roots = self.roots(at(fn, self.table, fn.int("mul", p, (radix - 1) * 2 * self.size)), radix - 1)
+            table = at(fn, self.table, fn.int("mul", p, (radix - 1) * 2 * self.size))
             with fn.loop("0", self.s) as c:
                 start = self.offset(fn.int("add", fn.int("mul", p, self.s), c), xrow)
-                y = self.butterfly([self.load(source, fn.int("add", start, jump), loaded) for jump in jumps])
-                y = [tuple(self.times(part, factor) for part in v) for v in y] if last else [y[0], *map(self.product, y[1:], roots)]
                 end = self.offset(fn.int("add", fn.int("mul", p, fn.int("mul", self.s, radix)), c), yrow)
-                for v in y:
-                    self.store(target, end, v, stored)
-                    end = fn.int("add", end, along)
+                x = [functools.partial(self.load_at, source, start, jump, loaded) for jump in self.jumps(apart, radix)]
+                places = self.jumps(along, radix)
+                for k, v in self.butterfly(x):
+                    v = tuple(self.times(part, factor) for part in v) if last else self.turned(v, table, k)
+                    self.store(target, fn.int("add", end, places[k]), v, stored)
+
+    def jumps(self, apart, count):
+        """Multiples of a distance."""
+        return [self.offset(apart, k) for k in range(count)]
+
+    def load_at(self, kind, start, jump, masks):
+        """A block at the sum of two offsets."""
+        return self.load(kind, self.fn.int("add", start, jump), masks)
+
+    def turned(self, x, table, k, across=False):
+        """x times the k-th factor of a table that begins with the first."""
+        size = self.block if across else 2 * self.size
+        return self.product(x, self.roots(at(self.fn, table, (k - 1) * size), 1, across)[0]) if k else x
 
     def first(self, radix, source):
         """See :func:`first`."""
         fn, unit = self.fn, self.unit(source)
-        apart = self.offset(self.m, unit)
         with fn.loop("0", self.m, self.lanes) as p:
-            masks = self.masks(source, fn.int("sub", self.m, p))
-            place, x = self.offset(p, unit), []
-            for _ in range(radix):
-                x.append(self.load(source, place, masks))
-                place = fn.int("add", place, apart)
-            roots = self.roots(at(fn, self.table, self.offset(p, (radix - 1) * 2 * self.size)), radix - 1, across=True)
-            y = self.butterfly(x)
-            y = [y[0], *map(self.product, y[1:], roots)]
+            masks, place = self.masks(source, fn.int("sub", self.m, p)), self.offset(p, unit)
+            table = at(fn, self.table, self.offset(p, (radix - 1) * 2 * self.size))
+            x = [functools.partial(self.load_at, source, place, jump, masks) for jump in self.jumps(self.offset(self.m, unit), radix)]
+            y = {k: self.turned(v, table, k, across=True) for k, v in self.butterfly(x)}
             for part, base in ((0, self.yr), (1, self.yi)):
-                turned = transposed(fn, [self.value(v[part]) for v in y], self.lanes, self.scalar)
+                turned = transposed(fn, [self.value(y[k][part]) for k in range(radix)], self.lanes, self.scalar)
                 for i, row in enumerate(turned):
                     self.write(row, at(fn, base, self.offset(fn.int("add", p, i), self.block)))
 

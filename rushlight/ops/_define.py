@@ -188,6 +188,13 @@ def _library(
     return _register(op, "library", name, _face(where, inplace), function, aliases)
 
 
+def taped_as(op, node, forward, backward):
+    """What a quick call of ``op`` leaves on the tape: a node like that of ``node``, its backward stated with the parameters of ``op``."""
+    taped = core.Library(forward, op.signature, node.label, node.differentiable)
+    taped.backward, taped.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]
+    return taped
+
+
 def composite(function=None, **options):
     """Defines an operator as a composition of others: the tape records what it calls."""
     return _decorator(_composite, function, options)

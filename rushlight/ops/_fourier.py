@@ -11,9 +11,13 @@ from .._core import tensor as _tensor
 from . import casting, creation, shape
 
 _dtypes = _tensor.dtypes()
-_PASS = 6  # cost of moving a block through a step, in operations with it
-_TURNED = 64  # points of the longest row that is transposed with others although it has lanes enough by itself
 _LONG = 16384  # points from which on a single row is cut over the threads
+
+# What things cost, in operations with a block; by measurement on AVX-512, where one takes 0.25 ns.
+_PASS = 6  # to move a point through a step
+_CROSS = 8  # to turn the results of a first step to lanes
+_TURN = 28, 18  # to transpose rows, there and back; more for each point of a real signal's
+_CALL = 2500, 6000  # each row by itself; more for that of a real signal
 
 
 def _codegen():
@@ -50,12 +54,16 @@ def _cost(r):
     return _PASS + {16: 11.5, 9: 12, 8: 7.5, 4: 4.5, 2: 3, 3: 6, 5: 8}.get(r, 2 * r)
 
 
-def _first_radix(n, lanes):
-    """The radix of the first step of one row: its results are the lanes of all others, so it should be large. None: there is none."""
-    for r in range(min(lanes, n // 2), 1, -1):
-        if n % r == 0 and radices(n // r) is not None and radices(r) is not None:
-            return r
-    return None
+@functools.cache
+def _first_step(n, lanes):
+    """(cost for each point, radix) of the cheapest transform of a single row: the results of its first step are the lanes of all others."""
+    found = []
+    for r in range(2, min(lanes, n // 2) + 1):
+        m = n // r
+        if n % r == 0 and radices(m) is not None and radices(r) is not None:
+            whole = -(-m // lanes) * lanes / m
+            found.append(((_cost(r) + _CROSS * lanes / r) * whole + _cheapest(m)[0] * lanes / r, r))
+    return min(found, default=None)
 
 
 def _halved(n):
@@ -100,7 +108,7 @@ def _plan(code, n, real, inverse, way):
         inside = "rows"
     if real == 1:
         outside = "rows"
-    make = functools.partial(core.Plan, code, n, lanes, real)
+    make = functools.partial(core.Plan, way, code, n, lanes, real)
     if way == "turned":
         halves = real and (_halves(codegen, type, real)("blocks", "blocks"), _roots(code, 2 * n, n + 1, (1, 2), 1))
         return make(_chain(code, n, "blocks", "blocks"), halves=halves or None, turn=cpu.transpose(8 * codegen.SIZE[type]))
@@ -125,7 +133,7 @@ def _plan(code, n, real, inverse, way):
     if way == "chirped":
         points = _convolved(n, lanes)
         chirp, inside, outside = _chirp(code, n, points, inside), "rows", "rows"
-    r = _first_radix(points, lanes)
+    r = _first_step(points, lanes)[1]
     m = points // r
     first = codegen.first(type, r, inside), _roots(code, points, m, (1, r), lanes)
     return make(_chain(code, m, "blocks", outside), first=first, radix=r, halves=halves, chirp=chirp)
@@ -163,7 +171,7 @@ def _chirp(code, n, points, kind):
     )
 
 
-def _way(n, rows, inner, lanes):
+def _way(n, rows, inner, lanes, real):
     """How n points are transformed along a dim with ``inner`` elements behind it."""
     if radices(n) is None:
         return "chirped"
@@ -171,21 +179,22 @@ def _way(n, rows, inner, lanes):
         return "columns"
     if n >= _LONG:
         return "long"
-    r = _first_radix(n, lanes)
-    if r is None or (rows >= lanes // 2 and (n <= _TURNED or 2 * r <= lanes)):
+    single = _first_step(n, lanes)
+    if single is None:
         return "turned"
-    return "rows"
+    turned = (_cheapest(n)[0] + _TURN[0] + real * _TURN[1]) * -(-rows // lanes) * lanes
+    return "turned" if turned < rows * (single[0] + (_CALL[0] + real * _CALL[1]) / n) else "rows"
 
 
-@functools.lru_cache(maxsize=512)
-def _planned(code, shape, dim, n, real, inverse):
-    """(way, plan), or None where another dim must be the last."""
-    rows, inner = math.prod(shape[:dim]), math.prod(shape[dim + 1 :])
+def _planned(code, n, rows, inner, real, inverse):
     lanes = _codegen()[1].lanes(_type(code))
-    way = _way(n, rows, inner, lanes)
-    if inner > 1 and (way == "chirped" or 4 * inner <= lanes):
+    way = _way(n, rows, inner, lanes, real > 0)
+    if (way == "chirped" and (real or inner > 1)) or (way == "columns" and 4 * inner <= lanes):
         return None
-    return way, _plan(code, n, real, inverse, way)
+    return _plan(code, n, real, inverse, way)
+
+
+core.set_planner(_planned)
 
 
 # -- transforms --
@@ -197,19 +206,12 @@ def _real_type(x):
 
 def _along(x, out, dim, n, real, inverse, scale):
     """Out becomes the transform of x along dim, n complex points long; both are contiguous, and may be one."""
-    if not out.numel():
-        return out
-    found = _planned(_real_type(x).code, tuple(x.shape), dim, n, real, inverse)
-    if found is None:
+    if not core.along(x, out, dim, n, real, inverse, scale):
         order = [*(d for d in range(x.ndim) if d != dim), dim]
         back = [order.index(d) for d in range(x.ndim)]
-        sizes = [out.shape[d] for d in order]
-        last = creation.empty(sizes, dtype=out.dtype)
-        _along(shape.contiguous(shape.permute(x, order)), last, x.ndim - 1, n, real, inverse, scale)
+        last = creation.empty([out.shape[d] for d in order], dtype=out.dtype)
+        core.along(shape.contiguous(shape.permute(x, order)), last, x.ndim - 1, n, real, inverse, scale)
         shape.copy_(out, shape.permute(last, back))
-    else:
-        way, plan = found
-        core.run(way, plan, x, out, dim, inverse, scale)
     return out
 
 

@@ -7,9 +7,10 @@ exist to every order.
 
 import math
 
+from .._core import fourier as core
 from .._core import tensor as _tensor
 from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
-from ._define import composite, library, planned
+from ._define import composite, library, planned, taped_as
 from .index import title
 from .joining import _wrap
 
@@ -238,6 +239,27 @@ for _family, (_, _, _doc) in _FAMILIES.items():
         globals()[_family + _suffix] = _define(_family + _suffix, _family, _kind, _doc)
 
 fft, ifft, rfft, irfft = (globals()[n] for n in ("fft", "ifft", "rfft", "irfft"))
+
+
+def _quick(op, node, forward):
+    """Gives a transform over one dim its quick way, which leaves the node of ``node`` on the tape."""
+
+    def definition(input, n=None, dim=-1, norm=None):
+        return op.forward(input, n, dim, norm)
+
+    def backward(grad, n, dim, norm, shapes):
+        shape_in = shapes[0]
+        points = n or (2 * (shape_in[dim] - 1) if node is _c2r else shape_in[dim])
+        dims, scale = (dim % len(shape_in),), _scale(norm, forward, points)
+        more = {"shapes": shapes, "forward": forward, "n": points}
+        return node.backward(grad, dims, scale, **{name: more[name] for name in node.wanted if name in more})
+
+    op.quick = core.quick[op.__name__.removeprefix("fft_")]
+    op.leaves = taped_as(op, node, definition, backward)
+
+
+for _op, _node, _forward in ((fft, _c2c, True), (ifft, _c2c, False), (rfft, _r2c, True), (irfft, _c2r, False)):
+    _quick(_op, _node, _forward)
 
 
 # -- frequencies --
