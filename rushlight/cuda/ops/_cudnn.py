@@ -5,6 +5,7 @@ does not change from call to call (:class:`Kind`), and kept with the plan that w
 no cuDNN, or no plan for a graph, kernels of our own compute it. ``RUSHLIGHT_DEBUG=1`` prints each plan, or why there is none.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -53,7 +54,7 @@ def available():
         try:
             _library = _loaded()
         except Exception as error:  # not installed, or without a library that it needs
-            report("all of cuDNN", error)
+            report("what is cuDNN's", _in_a_line(error))
             _library = False
     return _library
 
@@ -65,6 +66,8 @@ def _loaded():
 
     for name in ("cudart", "nvrtc", "cublasLt"):  # cuDNN looks for them by name only, and ends the process where the last is missing
         load_nvidia_dynamic_lib(name)
+    with contextlib.suppress(Exception):  # the frontend finds cuDNN itself where it lies in the environment's own site-packages
+        load_nvidia_dynamic_lib("cudnn")
     import cudnn
 
     cudnn.backend_version()  # raises where there is a frontend, but no cuDNN
@@ -179,9 +182,14 @@ class Kind:
         return plan
 
     def _refuse(self, key, error):
-        name, reason = f"{self.name} {key[2:]}", " ".join(str(error).split())[:400]
-        self.plans[key], refused[name] = None, reason
-        report(f"{name} by cuDNN", RuntimeError(reason))
+        name, error = f"{self.name} {key[2:]}", _in_a_line(error)
+        self.plans[key], refused[name] = None, str(error)
+        report(name, error)
+
+
+def _in_a_line(error):
+    """What an exception says, of which cuDNN's may be long, as one to report."""
+    return RuntimeError(" ".join(str(error).split())[:400])
 
 
 def planned():
