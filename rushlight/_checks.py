@@ -1,12 +1,58 @@
 """Small top-level names that traced programs use; without tracing they are plain Python."""
 
 import importlib
+import math
 
 from ._absent import absent_class
 
 SymInt, SymFloat, SymBool = (
     absent_class(name, "torch", "sizes are plain ints; nothing is traced", (object,)) for name in ("SymInt", "SymFloat", "SymBool")
 )
+
+
+def sym_int(a):
+    """``a`` as an int, rounded towards zero."""
+    return math.trunc(a)
+
+
+def sym_float(a):
+    """``a`` as a float."""
+    return float(a)
+
+
+def _extremum(largest, a, b):
+    chosen = max(a, b) if largest else min(a, b)
+    return float(chosen) if isinstance(a, float) or isinstance(b, float) else chosen
+
+
+def sym_max(a, b):
+    """The larger number; a float if one of them is."""
+    return _extremum(True, a, b)
+
+
+def sym_min(a, b):
+    """The smaller number; a float if one of them is."""
+    return _extremum(False, a, b)
+
+
+def sym_sum(args):
+    """The sum of numbers."""
+    return sum(args)
+
+
+def sym_not(a):
+    """``not a``."""
+    return not a
+
+
+def sym_ite(b, t, f):
+    """``t if b else f``."""
+    return t if b else f
+
+
+def sym_sqrt(a):
+    """The square root of a number."""
+    return math.sqrt(a)
 
 
 def _assert(condition, message):

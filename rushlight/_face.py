@@ -13,7 +13,7 @@ ROOMS = (
     "nn", "optim", "utils", "autograd", "linalg", "fft", "special", "func", "cuda", "random", "distributions", "testing",
     "backends", "version", "serialization", "accelerator", "types", "return_types", "multiprocessing", "compiler",
     "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu", "xpu", "mps", "mtia",
-    "_C", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "quasirandom", "signal",
+    "_C", "_VF", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "quasirandom", "signal",
     "__config__",
 )  # fmt: skip
 
@@ -59,7 +59,8 @@ _NAMES_OF = {
         TensorType TupleType UnionType
     """,
     "_checks": """
-        SymInt SymFloat SymBool _assert _assert_async get_device_module _check _check_with _check_index _check_value _check_type
+        SymInt SymFloat SymBool sym_int sym_float sym_max sym_min sym_sum sym_not sym_ite sym_sqrt
+        _assert _assert_async get_device_module _check _check_with _check_index _check_value _check_type
         _check_not_implemented _check_is_size _check_tensor_all _shape_as_tensor _convert_indices_from_coo_to_csr
         _convert_indices_from_csr_to_coo is_anomaly_check_nan_enabled
     """,
@@ -84,6 +85,7 @@ FUNCTIONS = {
     "layout": _casting.layout,
     "memory_format": _casting.memory_format,
     **_casting.FORMATS,
+    "legacy_contiguous_format": _casting.FORMATS["contiguous_format"],
     **_casting.LAYOUTS,
     **{name + "_": op.inplace for name, op in _ops.face("inplace").items() if op in _unary},
     **{name + "_": op.inplace for name, op in _ops.face("function_").items()},

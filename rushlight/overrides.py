@@ -254,6 +254,11 @@ def get_ignored_functions():
     return {getattr(rushlight, name) for name in _ASKS_NOBODY}
 
 
+def get_default_nowrap_functions():
+    """Functions whose results stay plain when a subclass asks for them: a tensor's base and its gradient."""
+    return {Tensor._base.__get__, Tensor.grad.__get__, Tensor._grad.__get__}
+
+
 def is_tensor_like(value):
     """True for tensors and for objects of classes with ``__torch_function__``."""
     return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")

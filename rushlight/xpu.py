@@ -10,4 +10,7 @@ def _error(name):
     return AssertionError("Torch not compiled with XPU enabled\n  Ask torch.xpu.is_available() first.")
 
 
-globals().update(_absent_device(_FUNCTIONS, _error, is_initialized=False, is_bf16_supported=False, empty_cache=None))
+globals().update(_absent_device(
+    _FUNCTIONS, _error, is_initialized=False, is_bf16_supported=False, empty_cache=None,
+    memory_allocated=0, memory_reserved=0, max_memory_allocated=0, max_memory_reserved=0, reset_peak_memory_stats=None,
+))  # fmt: skip

@@ -3,6 +3,7 @@
 import array  # noqa: F401  (the lines below use it)
 import gc
 import re
+import sys
 import warnings
 
 import pytest
@@ -553,6 +554,17 @@ def test_failing_calls_leak_nothing():
     fail(2000)
     gc.collect()
     assert resident() - before < 1 << 20
+
+
+@pytest.mark.parametrize("kind", "? i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8 c8 c16".split())
+def test_an_array_whose_byte_order_is_stated_is_native_all_the_same(kind):
+    plain = np.arange(6).astype(kind).reshape(2, 3)
+    stated = plain.view(plain.dtype.newbyteorder("<" if sys.byteorder == "little" else ">"))  # as h5py gives them
+    for made in (rushlight.from_numpy(stated), rushlight.as_tensor(stated), rushlight.tensor(stated)):
+        assert made.dtype == rushlight.from_numpy(plain).dtype and made.tolist() == plain.tolist()
+    if plain.itemsize > 1:
+        with pytest.raises(ValueError, match="byte order different from the native"):
+            rushlight.from_numpy(plain.astype(plain.dtype.newbyteorder()))
 
 
 def test_asarray_takes_numbers_of_numpy_and_keeps_history():

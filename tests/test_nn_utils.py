@@ -256,3 +256,31 @@ def test_orthogonal_trains_as_in_pytorch(orthogonal_map, size):
         found.append([t.detach().numpy(force=True) for t in (layer.weight, free, free.grad)])
     for mine, theirs in zip(*found):
         np.testing.assert_allclose(mine, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_gradients_of_each_sample(reduction):
+    from rushlight.nn.utils._per_sample_grad import call_for_per_sample_grads
+
+    rushlight.manual_seed(0)
+    model = rushlight.nn.Sequential(rushlight.nn.Embedding(10, 6), rushlight.nn.LayerNorm(6), rushlight.nn.Linear(6, 3))
+    x, y = rushlight.randint(0, 10, (5, 4)), rushlight.randint(0, 3, (5,))
+    call = call_for_per_sample_grads(model, loss_reduction=reduction)
+    rushlight.nn.functional.cross_entropy(call(x).mean(1), y, reduction=reduction).backward()
+    for i in range(5):
+        loss = rushlight.nn.functional.cross_entropy(model(x[i : i + 1]).mean(1), y[i : i + 1])
+        for p, want in zip(model.parameters(), rushlight.autograd.grad(loss, list(model.parameters()))):
+            assert rushlight.allclose(p.grad_sample[i], want, atol=1e-6) and p.grad is None
+    with pytest.raises(RuntimeError, match="grad_sample of a parameter is set"):
+        call_for_per_sample_grads(model)
+
+
+def test_modules_may_change_while_they_are_walked():
+    model = rushlight.nn.Sequential(rushlight.nn.Sequential(rushlight.nn.Linear(2, 2), rushlight.nn.BatchNorm1d(2)), rushlight.nn.ReLU())
+    seen = []
+    for module in model.modules():  # fusing layers is written so
+        seen.append(type(module).__name__)
+        if isinstance(module, rushlight.nn.Sequential) and isinstance(module[-1], rushlight.nn.BatchNorm1d):
+            del module[-1]
+            module.added = rushlight.nn.Tanh()
+    assert seen == ["Sequential", "Sequential", "Linear", "Tanh", "ReLU"]

@@ -32,7 +32,6 @@ DIFFERENT = {
     "hub.load_state_dict_from_url": "the safe default: weights_only=True",
     "testing.make_tensor": LONGER,
     "autograd.set_multithreading_enabled": LONGER,
-    "autograd.graph.increment_version": "positional in use",
     "autograd.NestedIOFunction": "deprecated since PyTorch 0.4",
     "autograd.graph.Node": "an abstract class there, the core's own here",
 }
@@ -105,3 +104,29 @@ def test_a_difference_is_seen():
     assert difference(lambda a, b=1: 0, lambda a, b=2: 0) == "the default of b is 2, not 1"
     assert difference(lambda a, b: 0, lambda b, a: 0) and difference(lambda a, *, c: 0, lambda a: 0)
     assert difference(lambda a, b=1: 0, lambda a, b=1, *, more=0: 0) is None
+
+
+BY_NAME = {
+    "split": lambda t, x: t.split(tensor=x, split_size_or_sections=2, dim=0),
+    "Tensor.split": lambda t, x: x.split(split_size=2),
+    "split_with_sizes": lambda t, x: t.split_with_sizes(x, split_sizes=[1, 3]),
+    "tensor_split": lambda t, x: (*x.tensor_split(sections=2), *x.tensor_split(indices=[1])),
+    "hsplit": lambda t, x: t.hsplit(x, sections=3),
+    "can_cast": lambda t, x: t.can_cast(from_=t.float32, to=t.int32),
+    "promote_types": lambda t, x: t.promote_types(type1=t.int32, type2=t.float32),
+    "result_type": lambda t, x: t.result_type(tensor=x, other=2),
+    "repeat": lambda t, x: x.repeat(repeats=(2, 1)),
+    "tile": lambda t, x: x.tile(dims=(2,)),
+    "sum_to_size": lambda t, x: x.sum_to_size(size=(4, 1)),
+    "addmm_": lambda t, x: t.ones(4, 4).addmm_(mat1=x, mat2=x.t(), beta=0.5, alpha=2),
+    "baddbmm_": lambda t, x: t.ones(1, 4, 4).baddbmm_(batch2=x.t()[None], batch1=x[None]),
+    "addr_": lambda t, x: t.ones(4, 3).addr_(vec1=x[:, 0], vec2=x[0]),
+    "rand_like": lambda t, x: t.rand_like(x, pin_memory=False).shape,
+    "set_default_device": lambda t, x: t.set_default_device(device=None),
+}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_operators_take_their_arguments_by_name(name):
+    expected, found = (BY_NAME[name](t, t.arange(12.0).reshape(4, 3)) for t in (torch, rushlight))
+    assert str(found) == str(expected)

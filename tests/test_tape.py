@@ -110,6 +110,30 @@ def test_graph_is_freed_when_its_result_dies():
     assert accumulator() is None
 
 
+def test_a_node_that_is_looked_at_has_the_operators_class():
+    x = torch.ones(3, 3, requires_grad=True)
+    for name, y in {
+        "AddBackward0": x + 1, "SumBackward0": x.sum(), "MmBackward0": x @ x, "TBackward0": x.t(), "CatBackward0": torch.cat([x, x]),
+    }.items():  # fmt: skip
+        node = y.grad_fn
+        assert type(node).__name__ == node.__class__.__name__ == node.name().rpartition("::")[2] == name
+        assert node is y.grad_fn and isinstance(node, torch.autograd.graph.Node)
+        assert type(y.grad_fn.next_functions[0][0]) in (type((x * 1).grad_fn), tape.AccumulateGrad)
+        y.sum().backward()
+    assert type((x + 1).grad_fn) is type((x + 2).grad_fn) is not type((x * 2).grad_fn)
+
+
+def test_a_chain_of_nodes_that_were_looked_at_dies_without_recursion():
+    y = torch.ones(1, requires_grad=True)
+    for _ in range(100_000):
+        y = y * 1.0
+        assert y.grad_fn is not None
+    y.grad_fn.cycle, last = y.grad_fn, weakref.ref(y.grad_fn)
+    del y
+    gc.collect()
+    assert last() is None
+
+
 def test_saved_values_are_freed_by_backward():
     x = torch.ones(3, requires_grad=True)
     middle = x * 2

@@ -10,7 +10,7 @@ cdef bint _is_leaf(Tensor t) except -1:
 def _get_grad_fn(Tensor self):
     """The node that computed this tensor, None for a leaf."""
     needs_grad(self)
-    return self.node
+    return shown(self.node)
 
 
 def _get_is_leaf(Tensor self):
@@ -265,6 +265,29 @@ def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=F
 
 # -- Node --
 
+cdef extern from "Python.h":
+    ctypedef struct _Type "PyTypeObject":
+        pass
+    void Py_SET_TYPE(PyObject* o, _Type* kind)
+
+cdef dict _NAMED = {}                  # (class of nodes, label) -> its subclass of that name
+
+
+cdef object shown(Node node):
+    """The node as a program sees it: ``type(node).__name__`` is the operator's, ``AddBackward0``, as programs that draw graphs expect.
+
+    Recording makes nodes of a handful of classes. One that is looked at becomes an instance of a subclass that adds nothing but the name.
+    """
+    cdef type own = type(node), named
+    if node is None or own.__name__ == node.label or isinstance(node, FunctionNode):
+        return node
+    named = _NAMED.get((own, node.label))
+    if named is None:
+        named = _NAMED[own, node.label] = type(node.label, (own,), {"__slots__": (), "__module__": "builtins", "__doc__": own.__doc__})
+    Py_INCREF(named)        # an instance of a class made by Python holds it
+    Py_SET_TYPE(<PyObject*>node, <_Type*><PyObject*>named)
+    return node
+
 cdef dict node_metadata(Node node):
     cdef dict own = (<object>node).__dict__
     return own.setdefault("metadata", {})
@@ -283,8 +306,8 @@ def _node_name(Node self):
 def _node_next_functions(Node self):
     """The nodes of the inputs, each with the output number it takes the gradient of."""
     if self.numbers is None:
-        return tuple([(n, 0) for n in self.next])
-    return tuple([(n, 0 if n is None else number) for n, number in zip(self.next, self.numbers)])
+        return tuple([(shown(n), 0) for n in self.next])
+    return tuple([(shown(n), 0 if n is None else number) for n, number in zip(self.next, self.numbers)])
 
 
 def _node_register_hook(Node self, hook):
@@ -313,7 +336,7 @@ def _node_sequence(Node self):
 
 def accumulator(Tensor t):
     """The node that collects t's gradient: grad_fn, or AccumulateGrad for a leaf; None if it requires no gradient."""
-    return edge(t)
+    return shown(edge(t))
 
 
 def intercepted(tuple values):
@@ -324,11 +347,11 @@ def intercepted(tuple values):
     return False
 
 
-def increment_version(t):
+def increment_version(tensor):
     """Counts a write that the version counter did not see (made through NumPy or another library) on a tensor or
     several.
     """
-    for one in (t,) if isinstance(t, Tensor) else t:
+    for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
         (<Tensor?>one).memory.version += 1
         note_write(one)
 

@@ -301,9 +301,9 @@ def set_current_gpu(int index):
     return before
 
 
-def set_default_device(value):
-    """Sets where this thread's constructors put new tensors. value: device, str or None (the CPU)."""
-    rl_thread_state.place = 0 if value is None else device_arg(value)
+def set_default_device(device):
+    """Sets where this thread's constructors put new tensors. device: a device, a str or None (the CPU)."""
+    rl_thread_state.place = 0 if device is None else device_arg(device)
 
 
 def get_default_device():

@@ -11,6 +11,10 @@ cdef int blame(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames, object
 cdef frozenset OF_THE_CALL = frozenset(["grad", "grads", "needs", "shapes", "result", "results", "result_shapes"])
 
 
+cdef enum:
+    VARIADIC = 4           # of a code object's flags: the function takes ``*parameter``
+
+
 cdef class Library(Operator):
     """An operator computed by a Python function.
 
@@ -26,6 +30,7 @@ cdef class Library(Operator):
     cdef readonly str label
     cdef readonly frozenset accepted   # forward's parameters
     cdef readonly bint takes_out
+    cdef str many                      # forward's ``*parameter``, which may be given by its name, or None
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
     cdef public bint exact_out         # out= must have the result's dtype
@@ -43,6 +48,8 @@ cdef class Library(Operator):
         code = getattr(forward, "__code__", None)
         self.accepted = frozenset() if code is None else frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
         self.takes_out = "out" in self.accepted
+        if code is not None and code.co_flags & VARIADIC:
+            self.many = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
 
     @property
     def __kwdefaults__(self):
@@ -59,6 +66,8 @@ cdef class Library(Operator):
         cdef bint record
         if kwnames is not None:
             kwnames = renamed(kwnames, self.accepted)
+            if self.many is not None and self.many in kwnames:
+                return self.call_many(args, n, kwnames)
             if "out" in kwnames and not self.takes_out:
                 return self.call_out(args, n, kwnames)
         if gpu_count():
@@ -133,6 +142,11 @@ cdef class Library(Operator):
             state.place = before
             if outermost:
                 leave_operator()
+
+    cdef object call_many(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        """The call whose numbers or tensors in any number are given in a sequence, by name: x.repeat(repeats=(2, 1))."""
+        cdef dict named = {kwnames[i]: <object>args[n + i] for i in range(len(kwnames))}
+        return self.plain(*[<object>args[i] for i in range(n)], named.pop(self.many), **named)
 
     cdef object call_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         cdef list positional = [<object>args[i] for i in range(n)]

@@ -11,7 +11,6 @@ cdef enum:
     LINEAR = 4            # a has any number of dims, the last is contracted with the last of b
 
 
-@cython.final
 @cython.trashcan(True)
 cdef class ProductNode(Node):
     """A recorded product, with something added or not."""

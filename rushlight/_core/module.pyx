@@ -110,7 +110,8 @@ cdef class Walk:
     """Iterates over (dotted name, module) of a module and all below it, as ``nn.Module.named_modules`` states it; a class may have its own."""
     cdef object memo, plain
     cdef bint unique
-    cdef list below, prefixes      # for each module that is being walked the rest of what lies below it, and its name (None: a class's own way)
+    cdef list below, prefixes      # for each module that is being walked the rest of what lies below it (the module itself if it was just given: its
+                                   # receiver may change what lies below), and its name (None: a class's own way)
     cdef tuple first
 
     def __init__(self, module, prefix, memo, bint unique, plain):
@@ -123,7 +124,7 @@ cdef class Walk:
             return None
         if self.unique:
             self.memo.add(module)
-        self.below.append(iter(module._modules.items()))
+        self.below.append(module)
         self.prefixes.append(prefix)
         return prefix, module
 
@@ -131,13 +132,16 @@ cdef class Walk:
         return self
 
     def __next__(self):
-        cdef object item, prefix, name, module
+        cdef object item, prefix, name, module, rest
         cdef tuple found = self.first
         if found is not None:
             self.first = None
             return found
         while self.below:
-            item, prefix = next(self.below[len(self.below) - 1], None), self.prefixes[len(self.prefixes) - 1]
+            rest, prefix = self.below[len(self.below) - 1], self.prefixes[len(self.prefixes) - 1]
+            if isinstance(rest, ModuleBase):
+                rest = self.below[len(self.below) - 1] = iter(rest._modules.items())
+            item = next(rest, None)
             if item is None:
                 self.below.pop()
                 self.prefixes.pop()

@@ -380,7 +380,6 @@ cdef object _function_output(FunctionNode ctx, tuple args, Tensor t, Py_ssize_t 
     return t
 
 
-@cython.final
 cdef class Identity(Node):
     """The same values under another node."""
 

@@ -96,6 +96,8 @@ cdef Tensor from_array(object array, bint shared):
     except ValueError:  # NumPy has dtypes that are no buffers, such as dates
         raise unusable_array(array) from None
     code = _CODE_OF_FORMAT.get(PyMemoryView_GET_BUFFER(view).format)
+    if code is None and array.dtype.kind in "biufc" and array.dtype.isnative:
+        code = _CODES.get(array.dtype.name)      # a byte order that is stated though it is the native one, "<f": arrays of h5py
     if code is None:
         raise unusable_array(array)
     cdef Py_buffer *b = PyMemoryView_GET_BUFFER(view)

@@ -1,6 +1,5 @@
 # The node of a pointwise call. Included by pointwise.pxi.
 
-@cython.final
 @cython.trashcan(True)
 cdef class PointwiseNode(Node):
     """A recorded pointwise call: which operands its gradient reads, and the shapes to reduce to."""

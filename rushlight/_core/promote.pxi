@@ -125,9 +125,12 @@ cdef int promoted(Promotion* p) except -2:
     return _combine(p.dims, _combine(p.zero, p.number))
 
 
-def result_type(*operands):
-    """The dtype that arithmetic on these tensors, dtypes and numbers gives, as a dtype."""
+def result_type(*operands, **named):
+    """``result_type(tensor, other)``: the dtype that arithmetic on these tensors, dtypes and numbers gives; more than two may be given."""
     cdef Promotion p = no_promotion()
+    operands += tuple([named.pop(name) for name in ("tensor", "other") if name in named])
+    if named:
+        raise TypeError(f"result_type() got an unexpected keyword argument '{next(iter(named))}'")
     if len(operands) < 2:
         raise TypeError(f'result_type() missing {2 - len(operands)} required positional arguments: "tensor", "other"')
     for i, x in enumerate(operands):
@@ -142,14 +145,14 @@ def result_type(*operands):
     return dtype_of(promoted(&p))
 
 
-def promote_types(dtype a, dtype b):
+def promote_types(dtype type1, dtype type2):
     """The smallest dtype to which both can be converted, as PyTorch defines it."""
-    return dtype_of(promote(a.code, b.code))
+    return dtype_of(promote(type1.code, type2.code))
 
 
-def can_cast(dtype a, dtype b):
-    """May a value of dtype a be converted to b without changing its category downwards?"""
-    return _can_cast(a.code, b.code)
+def can_cast(dtype from_, dtype to):
+    """May a value of one dtype be converted to the other without changing its category downwards?"""
+    return _can_cast(from_.code, to.code)
 
 
 cdef bint _can_cast(int source, int target) noexcept:

@@ -1,6 +1,5 @@
 # The node of a rowwise call. Included by rowwise.pxi.
 
-@cython.final
 @cython.trashcan(True)
 cdef class RowNode(Node):
     """A recorded rowwise call."""

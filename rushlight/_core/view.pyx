@@ -42,7 +42,6 @@ cdef enum:
     COPY = 7         # back of copy_: to the source's shape and dtype
 
 
-@cython.final
 @cython.trashcan(True)
 cdef class ViewNode(Node):
     """A recorded view or copy: its kind, the input's shape and dtype, and what replays it."""

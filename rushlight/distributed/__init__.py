@@ -1,17 +1,17 @@
 """``torch.distributed``: not available, and says so. The names exist for programs that read them before they ask."""
 
-import importlib as _importlib
+import sys as _sys
 
 from .._absent import absent_room as _absent_room
-
-_WHY = "one process computes here; ask torch.distributed.is_available() (False) first"
+from . import _rooms
 
 globals().update(_absent_room(
-    "torch.distributed", _WHY,
+    "torch.distributed", _rooms.WHY,
     functions="""all_gather all_gather_coalesced all_gather_into_tensor all_gather_object all_reduce all_reduce_coalesced all_to_all
     all_to_all_single barrier batch_isend_irecv broadcast broadcast_object_list destroy_process_group gather gather_object
     get_backend get_process_group_ranks get_global_rank get_group_rank init_process_group irecv isend monitored_barrier new_group
-    new_subgroups recv recv_object_list reduce reduce_scatter reduce_scatter_tensor scatter scatter_object_list send
+    new_subgroups new_subgroups_by_enumeration
+    recv recv_object_list reduce reduce_scatter reduce_scatter_tensor scatter scatter_object_list send
     send_object_list init_device_mesh get_node_local_rank""",
     classes="""Backend
     DeviceMesh DistBackendError DistError DistNetworkError DistStoreError FileStore HashStore P2POp PrefixStore ProcessGroup
@@ -82,11 +82,21 @@ def get_world_size(group=None):
     raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
 
 
-def __getattr__(name):
-    """Submodules, also without an import of their own."""
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return _importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+def is_xccl_available():
+    """False."""
+    return False
+
+
+def get_default_backend_for_device(device):
+    """The name of what would carry messages between processes: ``gloo``."""
+    return "gloo"
+
+
+def _without_remote_calls(func):
+    """Returns ``func``: there is nothing to check."""
+    return func
+
+
+_rooms.build(_sys.modules[__name__])["rpc.api"]._require_initialized = _without_remote_calls
+
+from . import constants  # noqa: E402, F401

@@ -19,6 +19,14 @@ class Error(RuntimeError):
     """An error in a compiled function."""
 
 
+class TracerWarning(Warning):
+    """What PyTorch warns of while it traces: a class for filters of warnings."""
+
+    @staticmethod
+    def ignore_lib_warnings():
+        """Accepted: nothing is traced, so nothing warns."""
+
+
 class ScriptModule(_Module):
     """A module, as scripted ones are: to subclass and to ask isinstance of."""
 

@@ -43,10 +43,13 @@ for _name, _function in {
 def _checked_inplace(op, name):
     """``name_``: the result must have the input's shape already."""
 
-    def inplace(input, first, second, **kwargs):
-        if name in ("addmm", "baddbmm") and first.ndim == second.ndim == input.ndim and first.shape[-1] == second.shape[-2]:
-            _check_shape(input, [*first.shape[:-1], second.shape[-1]], name)
-        result = op(input, first, second, **kwargs)
+    def inplace(input, *operands, **named):
+        if name in ("addmm", "baddbmm"):
+            kind = "mat" if name == "addmm" else "batch"
+            first, second = [*operands, *(named[kind + n] for n in "12" if kind + n in named)]
+            if first.ndim == second.ndim == input.ndim and first.shape[-1] == second.shape[-2]:
+                _check_shape(input, [*first.shape[:-1], second.shape[-1]], name)
+        result = op(input, *operands, **named)
         if name == "addbmm" and input.ndim < 2:  # PyTorch lets this one grow
             return _core.write_inplace(movement.resize_(input, *result.shape), result)
         _check_shape(input, list(result.shape), name)

@@ -317,19 +317,22 @@ def _model(input, dtype, device, memory_format):
 
 
 @composite(where="function")
-def rand_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+def rand_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, generator=None):
     """Uniform numbers from [0, 1) in the shape and dtype of ``input``."""
     return leaf(uniform_(_model(input, dtype, device, memory_format), generator=generator), requires_grad)
 
 
 @composite(where="function")
-def randn_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+def randn_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, generator=None):
     """Normal numbers of mean 0 and variance 1 in the shape and dtype of ``input``."""
     return leaf(normal_(_model(input, dtype, device, memory_format), generator=generator), requires_grad)
 
 
 @composite(where="function")
-def randint_like(input, low, high=None, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, generator=None):
+def randint_like(
+    input, low, high=None, *,
+    dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, generator=None,
+):  # fmt: skip
     """Integers from [0, low) or [low, high) in the shape and dtype of ``input``."""
     low, high = (0, low) if high is None else (low, high)
     return leaf(random_(_model(input, dtype, device, memory_format), low, high, generator=generator), requires_grad)

@@ -4,7 +4,10 @@ use.
 
 import importlib
 
-_ROOMS = ("_foreach_utils", "_pytree", "benchmark", "checkpoint", "data", "dlpack", "hooks", "tensorboard")
+_ROOMS = (
+    "_foreach_utils", "_pytree", "_triton", "benchmark", "checkpoint", "cpp_extension", "data", "deterministic", "dlpack", "hooks",
+    "tensorboard",
+)  # fmt: skip
 
 __all__ = ["benchmark", "checkpoint", "data", "dlpack", "hooks"]
 

@@ -10,6 +10,7 @@ import traceback
 import warnings
 import weakref
 from contextlib import contextmanager, nullcontext
+from enum import Enum
 
 import rushlight
 from rushlight.autograd import Function
@@ -18,9 +19,11 @@ from rushlight.autograd.graph import saved_tensors_hooks
 __all__ = [
     "CheckpointError",
     "CheckpointFunction",
+    "CheckpointPolicy",
     "DefaultDeviceType",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
@@ -82,6 +85,21 @@ class DefaultDeviceType:
 def noop_context_fn():
     """Two contexts that do nothing."""
     return nullcontext(), nullcontext()
+
+
+class CheckpointPolicy(Enum):
+    """What a policy of :func:`create_selective_checkpoint_contexts` may answer for an operator's result."""
+
+    MUST_SAVE, PREFER_SAVE, MUST_RECOMPUTE, PREFER_RECOMPUTE, MUST_CPU_OFFLOAD = range(5)
+
+
+def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mutation=False):
+    """The pair of contexts for ``checkpoint(context_fn=...)``. All results are computed again, whatever the policy would keep: the
+    gradients are the same, the time saved by keeping some is not. Raises TypeError for what is neither a function nor a list.
+    """
+    if not callable(policy_fn_or_list) and not isinstance(policy_fn_or_list, list):
+        raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
+    return noop_context_fn()
 
 
 def get_device_states(*args):

@@ -41,6 +41,11 @@ def _with_ties(module, given):
     return tied
 
 
+def _reparametrize_module(module, parameters_and_buffers, tie_weights=False, strict=False, stack_weights=False):
+    """A block in which a module has other parameters and buffers: what :func:`functional_call` calls it in."""
+    return _reparametrized(module, parameters_and_buffers, tie_weights, strict)
+
+
 @contextlib.contextmanager
 def _reparametrized(module, given, tie_weights, strict):
     values = _with_ties(module, given) if tie_weights else dict(given)

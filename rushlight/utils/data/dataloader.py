@@ -3,6 +3,7 @@
 import math
 import os
 import warnings
+from collections.abc import Callable
 
 from ._utils import collate
 from ._utils.fetch import _IterableDatasetFetcher, _MapDatasetFetcher
@@ -13,6 +14,8 @@ from ._utils.iterators import (  # noqa: F401  public here
 )
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+
+_collate_fn_t, _worker_init_fn_t = Callable[[list], object], Callable[[int], None]  # for annotations
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 

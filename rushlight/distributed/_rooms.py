@@ -1,0 +1,86 @@
+"""The rooms of ``torch.distributed``: names to import, to annotate with and to ask isinstance of, refused when they are used.
+
+One line of ``ROOMS`` is a module; a name in small letters is a function, one with a capital a class.
+"""
+
+import importlib.machinery
+import sys
+import types
+
+from .._absent import absent_room
+
+WHY = "one process computes here; ask torch.distributed.is_available() (False) first"
+
+ROOMS = """
+_composable:
+_composable.fsdp: FSDPModule MixedPrecisionPolicy OffloadPolicy CPUOffloadPolicy fully_shard
+_composable.replicate: replicate
+_functional_collectives: all_gather_tensor all_reduce all_to_all_single broadcast reduce_scatter_tensor wait_tensor AsyncCollectiveTensor
+_tensor: DTensor DeviceMesh Partial Placement Replicate Shard distribute_module distribute_tensor init_device_mesh
+_tensor.api: DTensor
+_tensor.device_mesh: DeviceMesh init_device_mesh
+_tensor.experimental: implicit_replication
+_tensor.placement_types: Partial Placement Replicate Shard
+algorithms:
+algorithms._checkpoint:
+algorithms._checkpoint.checkpoint_wrapper: CheckpointImpl CheckpointWrapper apply_activation_checkpointing checkpoint_wrapper
+    offload_wrapper
+algorithms.join: Join JoinHook Joinable
+algorithms.model_averaging:
+algorithms.model_averaging.averagers: ModelAverager PeriodicModelAverager
+autograd: backward context get_gradients
+checkpoint: FileSystemReader FileSystemWriter async_save load load_state_dict save save_state_dict
+checkpoint.default_planner: DefaultLoadPlanner DefaultSavePlanner
+checkpoint.format_utils: dcp_to_torch_save torch_save_to_dcp
+checkpoint.optimizer: load_sharded_optimizer_state_dict
+checkpoint.state_dict: StateDictOptions _init_optim_state get_model_state_dict get_optimizer_state_dict get_state_dict set_model_state_dict
+    set_optimizer_state_dict set_state_dict
+checkpoint.stateful: Stateful
+device_mesh: DeviceMesh init_device_mesh
+distributed_c10d: ProcessGroup ReduceOp Store _get_default_group _get_default_store get_rank get_world_size
+elastic:
+elastic.multiprocessing:
+elastic.multiprocessing.errors: ChildFailedError
+fsdp: BackwardPrefetch CPUOffload CPUOffloadPolicy FSDPModule FullOptimStateDictConfig FullStateDictConfig FullyShardedDataParallel
+    LocalStateDictConfig MixedPrecision MixedPrecisionPolicy OffloadPolicy OptimStateKeyType ShardedOptimStateDictConfig
+    ShardedStateDictConfig ShardingStrategy StateDictType fully_shard register_fsdp_forward_method
+fsdp.api: BackwardPrefetch CPUOffload FullOptimStateDictConfig FullStateDictConfig MixedPrecision ShardedOptimStateDictConfig
+    ShardedStateDictConfig ShardingStrategy StateDictType
+fsdp.fully_sharded_data_parallel: BackwardPrefetch CPUOffload FullOptimStateDictConfig FullStateDictConfig FullyShardedDataParallel
+    MixedPrecision ShardedOptimStateDictConfig ShardedStateDictConfig ShardingStrategy StateDictType
+fsdp.sharded_grad_scaler: ShardedGradScaler
+fsdp.wrap: ModuleWrapPolicy _or_policy enable_wrap lambda_auto_wrap_policy size_based_auto_wrap_policy transformer_auto_wrap_policy wrap
+launcher:
+launcher.api: LaunchConfig elastic_launch
+nn: RemoteModule all_gather all_reduce all_to_all broadcast gather reduce reduce_scatter scatter
+nn.functional: all_gather all_reduce all_to_all broadcast gather reduce reduce_scatter scatter
+optim: DistributedOptimizer PostLocalSGDOptimizer ZeroRedundancyOptimizer
+pipelining: PipelineStage ScheduleGPipe SplitPoint pipeline
+rpc: RRef TensorPipeRpcBackendOptions WorkerInfo get_worker_info init_rpc remote rpc_async rpc_sync shutdown
+rpc.api: _all_gather
+rpc.functions: async_execution
+tensor: DTensor DeviceMesh Partial Placement Replicate Shard distribute_module distribute_tensor
+tensor.experimental: context_parallel implicit_replication
+tensor.parallel: ColwiseParallel PrepareModuleInput PrepareModuleOutput RowwiseParallel SequenceParallel parallelize_module
+tensor.placement_types: Partial Placement Replicate Shard
+utils: _sync_module_states
+"""
+
+
+def build(package):
+    """Makes the modules and puts them where an import finds them: into sys.modules and into their parents."""
+    made = {}
+    for line in ROOMS.strip().replace("\n    ", " ").splitlines():
+        path, _, names = line.partition(":")
+        doc = f"``torch.distributed.{path}``: names only, refused when used."
+        made[path] = module = types.ModuleType(f"{package.__name__}.{path}", doc)
+        module.__path__ = []
+        module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None, is_package=True)
+        names = names.split()
+        functions = " ".join(n for n in names if not n.lstrip("_")[0].isupper())
+        classes = " ".join(n for n in names if n.lstrip("_")[0].isupper())
+        vars(module).update(absent_room(f"torch.distributed.{path}", WHY, functions, classes))
+        parent, _, name = path.rpartition(".")
+        setattr(made.get(parent, package), name, module)
+        sys.modules[module.__name__] = module
+    return made

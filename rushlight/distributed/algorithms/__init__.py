@@ -1,3 +1,0 @@
-"""Algorithms over several processes: names only."""
-
-from . import join  # noqa: F401
