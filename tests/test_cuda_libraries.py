@@ -106,16 +106,28 @@ def test_imaginary_parts_of_what_stands_for_itself_do_not_count(libraries, n):
     close(fourier.c2r(half, (1,), 1.0, n + 20), torch.fft.irfft(half, n + 20, norm="forward"))
 
 
-def test_plans_are_kept(libraries, monkeypatch):
+def test_plans_are_kept(libraries):
     x = random(4, 64, dtype=torch.complex128)
     for _ in range(3):
         fourier.c2c(x, (1,), 1.0, True)
         fourier.c2c(x, (1,), 1.0, False)
     assert len(libraries.fourier.plans) == 1 and len(libraries.fourier.calls) == 6
-    monkeypatch.setattr(_cufft, "KEPT", 2)
+    kept = _cufft.plans[0]
+    assert kept.size == 1 and kept.max_size == _cufft.KEPT
+
+    def destroyed():
+        return list(libraries.fourier.plans.values()).count("destroyed")
+
+    kept.max_size = 2
     for n in (33, 34, 35):
         fourier.c2c(random(2, n, dtype=torch.complex128), (1,), 1.0, True)
-    assert list(libraries.fourier.plans.values()).count("destroyed") == 2 and len(_cufft._plans) == 2
+    assert destroyed() == 2 and kept.size == 2
+    kept.max_size = 0  # each plan serves once
+    x = random(2, 33, dtype=torch.complex128)
+    close(fourier.c2c(x, (1,), 1.0, True), torch.fft.fft(x))
+    assert destroyed() == 5 and kept.size == 0
+    with pytest.raises(RuntimeError, match="must be non-negative"):
+        kept.max_size = -1
 
 
 def test_what_cufft_does_not_compute_is_left_to_the_kernels(libraries):
@@ -141,7 +153,7 @@ def test_what_a_library_refuses_is_left_to_the_kernels(libraries, monkeypatch, c
     monkeypatch.setattr(libraries.dense, "xpotrf", lambda *_: 1 / 0, raising=False)
     assert _cufft.c2c(random(64, dtype=torch.complex64), (0,), 1.0, True) is None
     assert _cusolver.potrf(torch.eye(40), False) is None
-    assert libraries.fourier.plans == {0: "destroyed"} and not _cufft._plans
+    assert libraries.fourier.plans == {0: "destroyed"} and not _cufft.plans[0].size
     lines = capsys.readouterr().err.splitlines()
     assert lines == [f"rushlight: {name} is left to the kernels: ZeroDivisionError: division by zero" for name in ("c2c", "potrf")]
 

@@ -12,6 +12,46 @@ matmul = Room(
 _enabled = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True}
 
 
+class _PlanCaches:
+    """cuFFT's plans: ``size``, ``max_size`` and ``clear()`` of the current GPU's; indexed by a device, of that GPU's."""
+
+    def __getitem__(self, device):
+        from .. import cuda
+        from ..cuda.ops import _cufft
+
+        index = device if isinstance(device, int) else device.index
+        index = cuda.current_device() if index is None else index
+        if not 0 <= index < cuda.device_count():
+            raise RuntimeError(f"cufft_plan_cache: expected 0 <= device index < {cuda.device_count()}, but got device with index {index}")
+        return _cufft.plans[index + 1]
+
+    def _current(self):
+        from .. import cuda
+
+        return self[cuda.current_device()]
+
+    @property
+    def size(self):
+        """How many plans there are."""
+        return self._current().size
+
+    @property
+    def max_size(self):
+        """How many are kept; can be set."""
+        return self._current().max_size
+
+    @max_size.setter
+    def max_size(self, n):
+        self._current().max_size = n
+
+    def clear(self):
+        """Drops all plans."""
+        self._current().clear()
+
+
+cufft_plan_cache = _PlanCaches()
+
+
 class SDPAParams:
     """The arguments of an attention call, as the inquiries below take them."""
 
@@ -75,4 +115,4 @@ def preferred_blas_library(backend=None):
     return backend or "default"
 
 
-__all__ = ["SDPAParams", "SDPBackend", "is_built", "matmul", "sdp_kernel"]
+__all__ = ["SDPAParams", "SDPBackend", "cufft_plan_cache", "is_built", "matmul", "sdp_kernel"]

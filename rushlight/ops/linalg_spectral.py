@@ -166,9 +166,13 @@ def _check_svd(A):
     check_lapack(A, "linalg_svd_cpu")
 
 
-def _check_driver(driver):
-    if driver is not None:
+def _check_driver(A, driver):
+    """On a GPU the algorithms of cuSOLVER may be named; which one runs is the size's affair."""
+    if driver is None or (A.is_cuda and driver in ("gesvd", "gesvdj", "gesvda")):
+        return
+    if not A.is_cuda:
         raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
+    raise RuntimeError(f"torch.linalg.svd: unknown svd driver {driver} in svd_cusolver computation: give gesvd, gesvdj, gesvda or None")
 
 
 @composite(where="linalg", name="linalg_svd")
@@ -178,7 +182,7 @@ def svd(A, full_matrices=True, *, driver=None):
     A: (*, m, n), k = min(m, n). With full_matrices U is (*, m, m) and Vh (*, n, n), else (*, m, k) and (*, k, n). Gradients of U
     and Vh exist where the singular values differ.
     """
-    _check_driver(driver)
+    _check_driver(A, driver)
     _check_svd(A)
     return _svd(A, full_matrices)
 
@@ -199,7 +203,7 @@ def _(grad, A):
 @composite(where="linalg", name="linalg_svdvals")
 def svdvals(A, *, driver=None):
     """The singular values in descending order: (*, min(m, n))."""
-    _check_driver(driver)
+    _check_driver(A, driver)
     _check_svd(A)
     return _svdvals(A)
 

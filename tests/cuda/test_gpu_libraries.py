@@ -224,6 +224,31 @@ def test_svd(solver, dtype, shape):
     same(lambda x: torch.linalg.pinv(x), x, tolerance=100)
 
 
+def test_plan_cache(transforms):
+    plans = torch.backends.cuda.cufft_plan_cache
+    plans.clear()
+    x = random(4, 100, dtype=torch.complex64)
+    close(torch.fft.fft(x.cuda()), torch.fft.fft(x))
+    assert plans.size == plans[0].size == plans[torch.device("cuda:0")].size == 1
+    before, plans.max_size = plans.max_size, 0
+    try:
+        assert plans.size == 0
+        close(torch.fft.ifft(x.cuda()), torch.fft.ifft(x))
+        assert plans.size == 0
+    finally:
+        plans.max_size = before
+    with pytest.raises(RuntimeError, match="device index"):
+        plans[99]
+
+
+@pytest.mark.parametrize("driver", ["gesvd", "gesvdj", "gesvda"])
+def test_svd_takes_a_driver_s_name(driver):
+    x = random(12, 5)
+    close(torch.linalg.svd(x.cuda(), driver=driver).S, torch.linalg.svdvals(x))
+    with pytest.raises(RuntimeError, match="unknown svd driver"):
+        torch.linalg.svd(x.cuda(), driver="magma")
+
+
 @pytest.mark.parametrize("job", [b"N", b"S", b"A"])
 def test_svd_by_qr_iterations(solver, job):
     x = random(2, 100, 60)

@@ -17,40 +17,77 @@ FEWEST = 32
 cuFFT takes a pass and the factor another."""
 
 KEPT = 256
-"""Plans at a time: each holds its roots of unity on the GPU."""
+"""Plans of a GPU that are kept at a time, unless the user says otherwise: each holds its roots of unity in the GPU's memory."""
 
 _library = Library("cufft", lambda bindings: bindings.get_version())
-_plans = collections.OrderedDict()
 _FORWARD, _INVERSE = -1, 1
+
+
+class Plans:
+    """The plans of one GPU. max_size: how many are kept, the ones that were used last."""
+
+    def __init__(self):
+        self._plans, self._most = collections.OrderedDict(), KEPT
+
+    @property
+    def size(self):
+        """How many there are."""
+        return len(self._plans)
+
+    @property
+    def max_size(self):
+        """How many are kept."""
+        return self._most
+
+    @max_size.setter
+    def max_size(self, n):
+        if n < 0:
+            raise RuntimeError(f"cuFFT plan cache size must be non-negative, but got {n}")
+        self._most = n
+        self.shrink(n)
+
+    def clear(self):
+        """Drops all."""
+        self.shrink(0)
+
+    def shrink(self, n):
+        """Drops those whose last use is longest ago, down to n."""
+        with _library.lock:
+            while len(self._plans) > n:
+                _library.bindings().destroy(self._plans.popitem(last=False)[1][0])
+
+    def get(self, key):
+        """(plan, bytes of working memory) for a key, or None."""
+        found = self._plans.get(key)
+        if found is not None:
+            self._plans.move_to_end(key)
+        return found
+
+    def put(self, key, plan):
+        """Keeps a plan, which has to be used first."""
+        self._plans[key] = plan
+
+
+plans = collections.defaultdict(Plans)
+"""By the code of a device."""
 
 
 def use(library):
     """As ``Library.use``."""
-    _plans.clear()
+    plans.clear()
     _library.use(library)
 
 
-def _planned(bindings, key):
-    """(plan, bytes of working memory), or None where a graph is being captured, which planning would break."""
-    found = _plans.get(key)
-    if found is not None:
-        _plans.move_to_end(key)
-        return found
-    place, sizes, batch, given, wanted = key
-    if _device.is_capturing(place - 1):
-        return None
-    while len(_plans) >= KEPT:
-        bindings.destroy(_plans.popitem(last=False)[1][0])
+def _made(bindings, sizes, batch, given, wanted):
+    """(plan, bytes of working memory) of transforms between elements with these codes of dtypes."""
     plan = bindings.create()
     try:
         bindings.set_auto_allocation(plan, 0)
         types = DATA[given], DATA[wanted], DATA[max(given, wanted)]  # of input, output, and what lies between
-        nbytes = bindings.xt_make_plan_many(plan, len(sizes), sizes, 0, 1, 0, types[0], 0, 1, 0, types[1], batch, types[2])
+        return plan, bindings.xt_make_plan_many(plan, len(sizes), sizes, 0, 1, 0, types[0], 0, 1, 0, types[1], batch, types[2])
     except Exception:
         bindings.destroy(plan)
         raise
-    _plans[key] = plan, nbytes
-    return plan, nbytes
 
 
 def _execute(x, out, sizes, forward):
@@ -59,9 +96,13 @@ def _execute(x, out, sizes, forward):
     batch = math.prod(out.shape[: out.ndim - len(sizes)])
     with _library.lock:
         stream = _device.stream_of(place - 1)
-        planned = _planned(bindings, (place, sizes, batch, code_of(x), code_of(out)))
+        key, kept = (sizes, batch, code_of(x), code_of(out)), plans[place]
+        planned = kept.get(key)
         if planned is None:
-            return False
+            if _device.is_capturing(place - 1):  # planning would break the capture
+                return False
+            planned = _made(bindings, *key)
+            kept.put(key, planned)
         plan, nbytes = planned
         bindings.set_stream(plan, stream)
         if nbytes:
@@ -71,6 +112,7 @@ def _execute(x, out, sizes, forward):
         bindings.xt_exec(plan, x.data_ptr(), out.data_ptr(), _FORWARD if forward else _INVERSE)
         if before:
             _device.tell_of("cufft.xt_exec", place, before)
+        kept.shrink(kept.max_size)
     return True
 
 
