@@ -12,6 +12,7 @@ from .nn import _functional_dropout as _dropout
 from .nn import _functional_embedding as _embedding
 from .nn import _functional_rnn as _rnn
 from .nn import functional as F
+from .ops._define import visible
 
 names = {}
 """Name -> function: everything that the package takes from here."""
@@ -158,6 +159,7 @@ def frobenius_norm(input, dim, keepdim=False):
 
 
 @public
+@visible
 def nuclear_norm(input, dim=None, keepdim=False):
     """The sum of the singular values of the matrices in two dims."""
     if isinstance(dim, bool):

@@ -35,6 +35,7 @@ class _Stack(threading.local):
     def __init__(self):
         self.interpreters = []
         self.subclasses = True  # False inside DisableTorchFunctionSubclass
+        self.casting = None  # autocast of this thread: asked last, about what modes and classes have left of a call
 
 
 _state = _Stack()
@@ -43,20 +44,33 @@ _state = _Stack()
 def push(interpreter):
     """Puts an interpreter (a callable of op, args, kwargs) on top of this thread's stack."""
     _state.interpreters.append(interpreter)
-    set_function_bit(True)
+    _tell_core()
 
 
 def pop():
     """Takes the top interpreter off."""
     top = _state.interpreters.pop()
-    if not _state.interpreters:
-        set_function_bit(False)
+    _tell_core()
     return top
 
 
-def set_function_bit(on):
-    """Tells the core whether this thread has interpreters."""
-    _tape.set_mode_bit(_tape.MODES["function"], on)
+def set_casting(casting):
+    """Sets this thread's autocast, or None, and returns the one before: a callable of run, op, args, kwargs that ends in
+    ``run(op, args, kwargs)``.
+    """
+    before, _state.casting = _state.casting, casting
+    _tell_core()
+    return before
+
+
+def cast(run, op, args, kwargs):
+    """``run(op, args, kwargs)`` as autocast wants it."""
+    return run(op, args, kwargs) if _state.casting is None else _state.casting(run, op, args, kwargs)
+
+
+def _tell_core():
+    """Calls come to :func:`intercept` while this thread has interpreters or an autocast."""
+    _tape.set_mode_bit(_tape.MODES["function"], bool(_state.interpreters) or _state.casting is not None)
 
 
 def intercept(op, args, kwargs):
@@ -84,7 +98,20 @@ def dispatch(op, args, kwargs):
             raise TypeError(
                 f"no implementation found for '{op.__name__}' on types that implement __torch_function__: [{names}]"
             )
+    return cast(_plain, op, args, kwargs)
+
+
+def _plain(op, args, kwargs):
     return op.plain(*args, **kwargs)
+
+
+def inside(interpreter, op, args, kwargs):
+    """The call by :func:`dispatch`, during which ``interpreter`` is on the stack: it is asked about the parts of a composition."""
+    push(interpreter)
+    try:
+        return dispatch(op, args, kwargs)
+    finally:
+        pop()
 
 
 def override(method, tensor):

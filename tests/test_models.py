@@ -155,6 +155,28 @@ def test_gradients_in_double(tasks):
         assert abs(values(found[name]) - values(expected[name])).max() <= tolerance * max(largest, 1e-3), name
 
 
+def test_mixed_precision(tasks):
+    """A training step under autocast: PyTorch's loss to bfloat16's digits, and gradients that are everywhere PyTorch has one."""
+    losses = []
+    for library, task in zip((torch, rl), tasks):
+        library.manual_seed(2)
+        device = "cpu" if library is torch else rl.get_default_device().type
+        draws = Draws()
+        with library.autocast(device, library.bfloat16):
+            output = task.predict.__wrapped__(task)
+            loss_of = (lambda output, _: output.float().square().mean()) if type(task).__name__ == "Adversaries" else task.loss
+            if device == "cuda" and type(task.net).__name__ == "VAE":  # the loss of probabilities is refused under a GPU's autocast
+                with library.autocast(device, enabled=False):
+                    loss = loss_of([part.float() for part in output], task.target)
+            else:
+                loss = loss_of(output, task.target)
+        loss.backward()
+        losses.append(loss.item())
+    assert losses[1] == pytest.approx(losses[0], rel=0.1 if draws else 0.02)
+    for (name, p), q in zip(tasks[0].net.named_parameters(), tasks[1].net.parameters()):
+        assert (p.grad is None) == (q.grad is None) and (q.grad is None or (q.grad.dtype is rl.float32 and q.grad.isfinite().all())), name
+
+
 def test_runs_as_a_program():
     command = [sys.executable, "-m", "rushlight", str(FOLDER / "lstm.py")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=FOLDER.parents[1])

@@ -1,26 +1,59 @@
 """Autocast: inside the context, products run in half width, losses and decompositions in float32, everything else as it comes.
 
-It is an interpreter (``overrides.py``): every operator call inside the context passes :class:`_Casting`, which converts the operands of
-those in ``_lists.py`` and lets the others through.
+The settings are a thread's own. While they switch autocast on for a device, every operator call ends in :func:`_casting` (see
+``overrides.py``), which converts the operands of those in ``_lists.py``, runs them with autocast off, and looks into compositions.
 """
 
 import functools
+import threading
 import warnings
+from collections import namedtuple
 
 from .. import overrides
 from .._core.tensor import Tensor, dtypes
-from ..ops._define import registry
 from . import _lists
 
-__all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
+__all__ = ["autocast", "autocast_decorator", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
 _D = dtypes()
 FLOAT32, BFLOAT16, FLOAT16 = _D["float32"], _D["bfloat16"], _D["float16"]
-_HALVES = (BFLOAT16, FLOAT16)
 _DEVICES = ("cpu", "cuda", "xpu", "mps", "mtia", "hpu", "xla", "ipu", "maia", "privateuseone")
 
-_settings = {"dtype": {"cpu": BFLOAT16, "cuda": FLOAT16}, "cache": True}
-_active = []  # the contexts entered, innermost last
+_Settings = namedtuple("_Settings", "enabled dtypes caching")  # never changed, only replaced: device types; half width by device type
+
+
+class _Thread(threading.local):
+    def __init__(self):
+        self.settings = _Settings(frozenset(), {}, True)
+        self.outside = []  # what held outside of each block that is entered
+        self.nesting = 0
+        self.copies = {}  # id of a weight -> (the weight, its version, {(dtype, is it recorded): copy})
+
+
+_thread = _Thread()
+
+
+def _install(settings):
+    _thread.settings = settings
+    overrides.set_casting(_casting if settings.enabled else None)
+
+
+def _enter(settings):
+    _thread.outside.append((_thread.settings, overrides.set_casting(None)))
+    _thread.nesting += 1
+    _install(settings)
+
+
+def _leave():
+    _thread.settings, casting = _thread.outside.pop()
+    overrides.set_casting(casting)
+    if autocast_decrement_nesting() == 0:
+        clear_autocast_cache()
+
+
+def _switched(settings, device_type, enabled, dtype):
+    switch = settings.enabled.union if enabled else settings.enabled.difference
+    return settings._replace(enabled=switch((device_type,)), dtypes={**settings.dtypes, device_type: dtype})
 
 
 def is_autocast_available(device_type):
@@ -30,30 +63,6 @@ def is_autocast_available(device_type):
 
         return is_available()
     return device_type == "cpu"
-
-
-def _eligible(t, device_type):
-    return isinstance(t, Tensor) and t.is_floating_point() and t.dtype.name != "float64" and t.is_cuda == (device_type == "cuda")
-
-
-def _cast(value, device_type, dtype):
-    """``value`` (a tensor, or nested tuples, lists and dicts) with its floating tensors on the device, except float64, in ``dtype``."""
-    if isinstance(value, Tensor):
-        return value.to(dtype) if _eligible(value, device_type) and value.dtype is not dtype else value
-    if isinstance(value, dict):
-        return {k: _cast(v, device_type, dtype) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [_cast(v, device_type, dtype) for v in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return value
-
-
-def _tensors(value):
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for v in value:
-            yield from _tensors(v)
 
 
 class autocast:
@@ -76,166 +85,222 @@ class autocast:
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
         self.device, self.fast_dtype = device_type, dtype or get_autocast_dtype(device_type)
         self._enabled = bool(enabled)
-        self._cache_enabled = _settings["cache"] if cache_enabled is None else cache_enabled
+        self._cache_enabled = is_autocast_cache_enabled() if cache_enabled is None else cache_enabled
         if enabled and not is_autocast_available(device_type):
             absent = f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling"
             warnings.warn(absent, stacklevel=2)
             self._enabled = False
-        if device_type == "cpu" and enabled and self.fast_dtype not in (*_HALVES, FLOAT32):
+        if device_type == "cpu" and enabled and self.fast_dtype not in (BFLOAT16, FLOAT16):
             warnings.warn(
                 f"In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
                 f"CPU Autocast only supports dtype of {BFLOAT16}, {FLOAT16} currently.",
                 stacklevel=2,
             )
             self._enabled = False
-        self._blocks = []
 
     def __enter__(self):
-        interpreter = None
-        if self.device == "cpu" or (self.device == "cuda" and is_autocast_available("cuda")):
-            interpreter = _Casting(self.device, self.fast_dtype if self._enabled else None, self._cache_enabled)
-            overrides.push(interpreter)
-        self._blocks.append(interpreter)
-        _active.append((self.device, self._enabled, self.fast_dtype, self._cache_enabled))
+        settings = _switched(_thread.settings, self.device, self._enabled, self.fast_dtype)
+        _enter(settings._replace(caching=self._cache_enabled))
         return self
 
     def __exit__(self, *error):
-        _active.pop()
-        if self._blocks.pop() is not None:
-            overrides.pop()
+        _leave()
+        return False
 
     def __call__(self, function):
-        @functools.wraps(function)
-        def cast(*args, **kwargs):
-            with self:
-                return function(*args, **kwargs)
-
-        return cast
+        return autocast_decorator(self, function)
 
 
-class _Casting:
-    """The interpreter of one autocast block. dtype: the half width; None lets every call through, past outer autocasts too."""
+def autocast_decorator(autocast_instance, func):
+    """``func``, run inside the context ``autocast_instance``."""
 
-    def __init__(self, device, dtype, caching):
-        self.device, self.dtype, self.caching, self.copies = device, dtype, caching, {}
-        self.lists = _lists.CUDA if device == "cuda" else _lists.CPU
+    @functools.wraps(func)
+    def decorated(*args, **kwargs):
+        with autocast_instance:
+            return func(*args, **kwargs)
 
-    def __call__(self, op, args, kwargs):
-        name = op.__name__
-        if self.dtype is None:
-            with _without_outer(self.device):
-                return op(*args, **kwargs)
-        if name in self.lists.lower:
-            return op(*self._to(args, self.dtype), **self._to(kwargs, self.dtype))
-        if name in self.lists.full:
-            return op(*_cast(args, self.device, FLOAT32), **_cast(kwargs, self.device, FLOAT32))
-        if name in self.lists.summed and args and _eligible(args[0], self.device) and "dtype" not in kwargs:
-            return op(*args, **kwargs, dtype=FLOAT32)
-        if name in self.lists.widest:
-            tensors = _tensors((args, tuple(kwargs.values())))
-            widest = FLOAT32 if any(t.dtype is FLOAT32 and _eligible(t, self.device) for t in tensors) else self.dtype
-            return op(*_cast(args, self.device, widest), **_cast(kwargs, self.device, widest))
-        return self._through(op, name, args, kwargs)
-
-    def _through(self, op, name, args, kwargs):
-        """Runs an operator that is in no list; those it is composed of are looked at in turn."""
-        entry = registry.get(name)
-        if entry is None or entry.family != "composite":
-            return op(*args, **kwargs)
-        overrides.push(self)
-        try:
-            return overrides.dispatch(op, args, kwargs)
-        finally:
-            overrides.pop()
-
-    def _to(self, value, dtype):
-        """:func:`_cast`, keeping the copies of leaves that need gradients (weights, used again and again)."""
-        if not self.caching or not isinstance(value, Tensor):
-            if isinstance(value, dict):
-                return {k: self._to(v, dtype) for k, v in value.items()}
-            if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-                return type(value)(self._to(v, dtype) for v in value)
-            return _cast(value, self.device, dtype)
-        if not (value.requires_grad and value.is_leaf and value.dtype is FLOAT32 and _eligible(value, self.device)):
-            return _cast(value, self.device, dtype)
-        from ..autograd.grad_mode import is_grad_enabled
-
-        key = (id(value), value._version, is_grad_enabled())
-        if key not in self.copies:
-            self.copies[key] = (value.to(dtype), value)  # the leaf is kept alive so that its id stays its own
-        return self.copies[key][0]
+    return decorated
 
 
-class _without_outer:
-    """Takes a device's autocast interpreters further out off the stack for a call."""
+class captured:
+    """A block with the autocast that held where this was made: for what runs later (a checkpoint's second run), or on another thread."""
 
-    def __init__(self, device):
-        self.device = device
+    def __init__(self):
+        self.settings = _thread.settings
 
     def __enter__(self):
-        self.taken = overrides._state.interpreters
-        kept = [i for i in self.taken if not (isinstance(i, _Casting) and i.device == self.device)]
-        overrides._state.interpreters = kept
-        overrides.set_function_bit(bool(kept))
+        _enter(self.settings)
+        return self
 
     def __exit__(self, *error):
-        overrides._state.interpreters = self.taken
-        overrides.set_function_bit(bool(self.taken))
+        _leave()
 
 
-# -- the state, as torch.is_autocast_enabled() and its relatives read it --
+# -- what becomes of a call --
+
+
+def _casting(run, op, args, kwargs):
+    """``run(op, args, kwargs)`` with operands as the lists want them. PyTorch leaves calls with ``out=`` alone."""
+    device = _device(args, kwargs)
+    rule = None if kwargs.get("out") is not None else _RULES[device].get(op.__name__)
+    if rule is None and "out" not in kwargs and getattr(op, "composed", False):
+        return run(op, args, kwargs)  # with autocast on, for its parts
+    casting = overrides.set_casting(None)
+    try:
+        return run(op, args, kwargs) if rule is None else run(op, *rule(op, args, kwargs, device, get_autocast_dtype(device)))
+    finally:
+        overrides.set_casting(casting)
+
+
+def _device(args, kwargs):
+    """The device type whose autocast has to do with a call."""
+    enabled = _thread.settings.enabled
+    if len(enabled) == 1:
+        (device,) = enabled
+        return device
+    return "cuda" if any(t.is_cuda for t in _tensors((args, *kwargs.values()))) else "cpu"
+
+
+def _lower(op, args, kwargs, device, dtype):
+    def convert(t):
+        return _converted(t, device, dtype)
+
+    return _mapped(args, convert), _mapped(kwargs, convert)
+
+
+def _full(op, args, kwargs, device, dtype):
+    return _cast(args, device, FLOAT32), _cast(kwargs, device, FLOAT32)
+
+
+def _summed(op, args, kwargs, device, dtype):
+    names = op.signature.names
+    given = kwargs.get("dtype") is not None or ("dtype" in names and len(args) > names.index("dtype"))
+    return (args, kwargs) if given or not (args and _eligible(args[0], device)) else (args, {**kwargs, "dtype": FLOAT32})
+
+
+def _widest(op, args, kwargs, device, dtype):
+    types = {t.dtype for t in _tensors((args, *kwargs.values())) if _eligible(t, device)}
+    if not types <= {FLOAT32, dtype}:
+        raise RuntimeError(
+            "Unexpected floating ScalarType in at::autocast::prioritize\n"
+            f"  {op.__name__}() under autocast to {dtype} takes that and float32; convert the others first, with .to()."
+        )
+    widest = FLOAT32 if FLOAT32 in types else dtype
+    return _cast(args, device, widest), _cast(kwargs, device, widest)
+
+
+_HOW = {"lower": _lower, "full": _full, "summed": _summed, "widest": _widest}
+_RULES = {device: {} for device in _DEVICES} | {
+    device: {name: _HOW[field] for field, names in lists._asdict().items() for name in names}
+    for device, lists in (("cpu", _lists.CPU), ("cuda", _lists.CUDA))
+}
+
+
+def _eligible(t, device_type):
+    if not isinstance(t, Tensor) or not t.is_floating_point() or t.dtype is _D["float64"]:
+        return False
+    return t.is_cuda if device_type == "cuda" else t.is_cpu
+
+
+def _mapped(value, convert):
+    """``value`` (a tensor, or nested tuples, lists and dicts) with its tensors converted."""
+    if isinstance(value, Tensor):
+        return convert(value)
+    if isinstance(value, dict):
+        return {k: _mapped(v, convert) for k, v in value.items()}
+    if type(value) is tuple or type(value) is list:
+        return type(value)([_mapped(v, convert) for v in value])
+    if isinstance(value, (list, tuple)):  # of a class of its own: with fields, or a Size
+        items = [_mapped(v, convert) for v in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def _cast(value, device_type, dtype):
+    """``value`` with its floating tensors on the device, except float64, in ``dtype``."""
+
+    def convert(t):
+        return t.to(dtype) if t.dtype is not dtype and _eligible(t, device_type) else t
+
+    return _mapped(value, convert)
+
+
+def _converted(t, device, dtype):
+    """A tensor in half width. The copies of leaves that need gradients (weights, used again and again) are kept until the blocks end."""
+    if t.dtype is dtype or not _eligible(t, device):
+        return t
+    own = type(t) is not Tensor and overrides.is_overriding(type(t))
+    if own or t.dtype is not FLOAT32 or not (t.requires_grad and t.is_leaf) or t._is_view() or not _thread.settings.caching:
+        return t.to(dtype)
+    from ..autograd.grad_mode import is_grad_enabled
+
+    known = _thread.copies.get(id(t))
+    if known is None or known[1] != t._version:
+        known = _thread.copies[id(t)] = (t, t._version, {})  # the leaf is kept alive so that its id stays its own
+    copies, key = known[2], (dtype, is_grad_enabled())
+    if key not in copies:
+        copies[key] = t.to(dtype)
+    return copies[key]
+
+
+def _tensors(value):
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _tensors(v)
+
+
+# -- the settings, as torch.is_autocast_enabled() and its relatives read and write them --
 
 
 def is_autocast_enabled(device_type="cuda"):
     """True inside an autocast of this device type."""
-    return next((enabled for device, enabled, _, _ in reversed(_active) if device == device_type), False)
+    return device_type in _thread.settings.enabled
 
 
 def get_autocast_dtype(device_type):
     """The half-width dtype of autocast on this device type."""
-    inner = next((dtype for device, _, dtype, _ in reversed(_active) if device == device_type), None)
-    return inner or _settings["dtype"].get(device_type, FLOAT16 if device_type in ("cuda", "xpu", "mps") else BFLOAT16)
+    default = FLOAT16 if device_type in ("cuda", "xpu", "mps") else BFLOAT16
+    return _thread.settings.dtypes.get(device_type, default)
 
 
 def set_autocast_dtype(device_type, dtype):
     """The dtype that later autocasts of this device type use by default."""
-    _settings["dtype"][device_type] = dtype
+    _install(_switched(_thread.settings, device_type, is_autocast_enabled(device_type), dtype))
 
 
 def is_autocast_cache_enabled():
     """True if half-width copies of parameters are kept."""
-    return _active[-1][3] if _active else _settings["cache"]
+    return _thread.settings.caching
 
 
 def set_autocast_cache_enabled(enabled):
     """The default of autocast's ``cache_enabled``."""
-    _settings["cache"] = bool(enabled)
+    _install(_thread.settings._replace(caching=bool(enabled)))
 
 
 def set_autocast_enabled(device_type, enabled=None):
     """Switches autocast of a device type on or off for what follows, outside of ``with``."""
     device_type, enabled = ("cuda", device_type) if enabled is None else (device_type, enabled)
-    if is_autocast_enabled(device_type) != bool(enabled):
-        autocast(device_type, enabled=enabled).__enter__()
+    _install(_switched(_thread.settings, device_type, enabled, get_autocast_dtype(device_type)))
 
 
 def clear_autocast_cache():
-    """Nothing to clear: half-width copies live as long as the autocast that made them."""
-
-
-_nesting = [0]
+    """Forgets the half-width copies of this thread, as the end of its outermost autocast does."""
+    _thread.copies.clear()
 
 
 def autocast_increment_nesting():
     """One more autocast is entered by hand; returns how many there are."""
-    _nesting[0] += 1
-    return _nesting[0]
+    _thread.nesting += 1
+    return _thread.nesting
 
 
 def autocast_decrement_nesting():
     """One less; returns how many are left."""
-    _nesting[0] -= 1
-    return _nesting[0]
+    _thread.nesting -= 1
+    return _thread.nesting
 
 
 def is_autocast_cpu_enabled():

@@ -26,7 +26,7 @@ def _family_rule(func):
     if isinstance(func, (operator.Pointwise, operator.InPlace)):
         return pointwise
     if getattr(func, "batch", None):
-        return {"elements": pointwise, "fold": folded}.get(func.batch, declared)
+        return {"elements": pointwise, "fold": folded, "written": _as_written}.get(func.batch, declared)
     is_composite = isinstance(func, operator.Library) and func.backward is None and not hasattr(func, "backward_of")
     if is_composite and not _touches_memory(func.forward):
         return _as_written

@@ -58,9 +58,10 @@ class Batched(Tensor):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """Carries out an operator on batched arguments."""
+        from ..overrides import cast
         from ._batching import call
 
-        return call(func, args, kwargs or {})
+        return cast(call, func, args, kwargs or {})
 
     def __repr__(self):
         return f"BatchedTensor(lvl={self.level}, bdim={self.bdim}, value=\n    {self.value!r}\n)"

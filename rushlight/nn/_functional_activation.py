@@ -5,6 +5,7 @@ import warnings
 import rushlight as torch
 
 from ..ops import activation, elementary, statistics
+from ..ops._define import visible
 
 sigmoid, tanh = elementary.sigmoid, elementary.tanh
 gelu, softplus, logsigmoid, softsign = activation.gelu, activation.softplus, activation.logsigmoid, activation.softsign
@@ -103,6 +104,7 @@ def threshold(input, threshold, value, inplace=False):
     return _apply(activation.threshold, inplace, input, threshold, value)
 
 
+@visible
 def prelu(input, weight):
     """x where x > 0, else weight * x, with one learnt weight or one per channel (dimension 1)."""
     if weight.dim() > 1:

@@ -6,12 +6,14 @@ import warnings
 import rushlight as torch
 
 from ..ops import attention as _attention
+from ..ops._define import visible
 from ._functional_activation import softmax
 from ._functional_dropout import dropout
 from ._functional_linear import linear
 from ._functional_window import pad
 
 
+@visible
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
@@ -205,8 +207,8 @@ def _attend(q, k, v, mask, dropout_p, need_weights, split):
         if mask is not None:
             mask = mask.unsqueeze(0) if mask.size(0) == 1 else mask.unflatten(0, split)
         return scaled_dot_product_attention(q, k, v, mask, dropout_p).flatten(0, 1), None
-    scores = torch.matmul(q * math.sqrt(1.0 / q.size(-1)), k.transpose(-2, -1))
-    weights = softmax(scores if mask is None else scores + mask, -1)
+    q, k = q * math.sqrt(1.0 / q.size(-1)), k.transpose(-2, -1)
+    weights = softmax(torch.bmm(q, k) if mask is None else torch.baddbmm(mask, q, k), -1)
     if dropout_p > 0.0:
         weights = dropout(weights, dropout_p)
     return torch.matmul(weights, v), weights

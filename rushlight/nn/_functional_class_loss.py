@@ -4,7 +4,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops import loss as _loss
-from ..ops._define import planned
+from ..ops._define import planned, visible
 from ..ops._expect import expect
 from ._functional_activation import log_softmax, logsigmoid
 from ._reduction import chosen, reduced
@@ -68,6 +68,7 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
     return _loss.mean_by(losses, factors.detach()) if reduction == "mean" else rename(losses.sum(), "NllLossBackward0")
 
 
+@visible
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """-input[n, target[n]] for logarithms of probabilities ``input`` (N, C, *) and labels ``target`` (N, *), averaged.
 
@@ -78,6 +79,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     return _of_labels(_loss.nll, input, target, weight, ignore_index, reduction)
 
 
+@visible
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):
@@ -159,6 +161,7 @@ def _check_scores(input):
         raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
 
 
+@visible
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """sum_j max(0, margin - x[y] + x[j])**p / C over classes j other than the label y; (N, C), (N)."""
     reduction = chosen(reduction, size_average, reduce)
@@ -181,6 +184,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     return rename(reduced(terms.sum(1).reshape(target.shape) / classes, reduction), "MultiMarginLossBackward0")
 
 
+@visible
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """sum_ij max(0, 1 - (x[y_i] - x[j])) / C over labels y_i and classes j that are no label; labels end at the first -1."""
     reduction = chosen(reduction, size_average, reduce)
@@ -208,6 +212,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     return reduced(losses.sum(-1) / input.size(-1), reduction)
 
 
+@visible
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """-log p(targets): the sum over all alignments of the labels with the frames (Graves et al., 2006).
 

@@ -3,16 +3,18 @@
 import rushlight as torch
 
 from .._core.operator import kind_of
-from ..ops._define import planned
+from ..ops._define import planned, visible
 from ..ops.conv import convolution
 from ._functional_window import per_dim
 
 
+@visible
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation: (N, C, L), (O, C / groups, k), (O) -> (N, O, L'). padding: numbers, "valid" or "same"."""
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@visible
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation: (N, C, H, W), (O, C / groups, kh, kw), (O) -> (N, O, H', W').
 
@@ -23,26 +25,31 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@visible
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation: (N, C, D, H, W), (O, C / groups, kd, kh, kw), (O) -> (N, O, D', H', W')."""
     return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@visible
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transpose (gradient) of conv1d: (N, C, L), (C, O / groups, k), (O) -> (N, O, L')."""
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@visible
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transpose (gradient) of conv2d: (N, C, H, W), (C, O / groups, kh, kw), (O) -> (N, O, H', W')."""
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@visible
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The transpose (gradient) of conv3d: (N, C, D, H, W), (C, O / groups, kd, kh, kw), (O) -> (N, O, D', H', W')."""
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@visible
 def conv_tbc(input, weight, bias, pad=0):
     """conv1d with time first and channels last: (T, B, C), (k, C, O), (O) -> (T', B, O)."""
     return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)

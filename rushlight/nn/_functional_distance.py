@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from ..ops._define import visible
 from ..ops.loss import held_at
 
 
@@ -10,6 +11,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     return torch.linalg.vector_norm(x1 - x2 + eps, ord=p, dim=-1, keepdim=keepdim)
 
 
+@visible
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1 . x2 / (|x1| |x2|) along ``dim``, the norms held at eps and above."""
     if x1.shape != x2.shape:
@@ -19,6 +21,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     return ((x1 / held_at(norm1, bound=eps)) * (x2 / held_at(norm2, bound=eps))).sum(dim)
 
 
+@visible
 def pdist(input, p=2):
     """The p-norm distances of all pairs of rows i < j: (N, M) -> (N * (N - 1) / 2)."""
     if input.dim() != 2:

@@ -7,7 +7,7 @@ import warnings
 
 import rushlight as torch
 
-from ..ops._define import planned
+from ..ops._define import planned, visible
 from ..ops.pixels import pixel_shuffle, pixel_unshuffle  # noqa: F401
 from ..ops.resampling import Resampling, Taps, upsampling
 from ..ops.sampling import sample, tap_index, tap_share
@@ -65,8 +65,16 @@ def interpolate(
     >>> interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
-    operator, how = _interpolation(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+    resized = _resized if mode == "area" else _upsample
+    return resized(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+
+
+def _resized(input, *options):
+    operator, how = _interpolation(input, *options)
     return operator(input, how)
+
+
+_upsample = visible(_resized, name="_upsample")  # autocast takes all modes but the mean over areas for operators of their own
 
 
 @planned
@@ -236,6 +244,7 @@ def affine_grid(theta, size, align_corners=None):
     return torch.matmul(flat, theta.transpose(1, 2)).reshape(size[0], *size[2:], rank)
 
 
+@visible
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Values of ``input`` (N, C, H, W) at places ``grid`` (N, h, w, 2), x before y in [-1, 1] -> (N, C, h, w); 3-D alike.
 

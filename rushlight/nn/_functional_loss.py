@@ -6,6 +6,7 @@ import warnings
 import rushlight as torch
 
 from ..ops import loss as _loss
+from ..ops._define import visible
 from ..ops.reduction import occurs
 from ._functional_distance import pairwise_distance
 from ._reduction import chosen, legacy_get_string, reduced
@@ -40,6 +41,7 @@ def _kernel(loss, reduction, input, target, *args, **kwargs):
     return loss[reduction](input, target, *args, **kwargs)
 
 
+@visible
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """(input - target)**2, averaged."""
     reduction = chosen(reduction, size_average, reduce)
@@ -49,6 +51,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     return _weighted(_kernel(_loss.mse, "none", input, target), weight, reduction)
 
 
+@visible
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """abs(input - target), averaged."""
     reduction = chosen(reduction, size_average, reduce)
@@ -58,6 +61,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     return _weighted(_kernel(_loss.l1, "none", input, target), weight, reduction)
 
 
+@visible
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """With d = abs(input - target): d**2 / (2 beta) where d < beta, else d - beta / 2; averaged."""
     reduction = chosen(reduction, size_average, reduce)
@@ -69,6 +73,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     return _kernel(_loss.smooth_l1, reduction, input, target, beta)
 
 
+@visible
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """With d = abs(input - target): d**2 / 2 where d <= delta, else delta * (d - delta / 2); averaged."""
     reduction = chosen(reduction)
@@ -80,6 +85,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     return _weighted(_kernel(_loss.huber, "none", input, target, delta), weight, reduction)
 
 
+@visible
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """-(target * log(input) + (1 - target) * log(1 - input)), averaged; the logarithms are held at -100 and above.
 
@@ -127,6 +133,7 @@ class _BinaryCrossEntropy(torch.autograd.Function):
         return to_input, to_target
 
 
+@visible
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
@@ -154,6 +161,7 @@ def _type_name(tensor):
     return _TYPE_NAMES.get(name, name)
 
 
+@visible
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """target * (log(target) - input), ``input`` being logarithms; "batchmean" divides the sum by the batch size."""
     if size_average is not None or reduce is not None:
@@ -171,6 +179,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     return _kernel(_loss.kl_div, chosen(reduction), input, target, log_target)
 
 
+@visible
 def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
 ):
@@ -211,12 +220,14 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     return reduced(losses, reduction)
 
 
+@visible
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target * input)), targets being 1 and -1; averaged."""
     reduction = chosen(reduction, size_average, reduce)
     return _kernel(_loss.soft_margin, reduction, input, target)
 
 
+@visible
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """input where target is 1, max(0, margin - input) where it is -1; averaged."""
     reduction = chosen(reduction, size_average, reduce)
@@ -226,6 +237,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return reduced(apart + together, reduction)
 
 
+@visible
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """max(0, -target * (input1 - input2) + margin), target 1 or -1; averaged."""
     reduction = chosen(reduction, size_average, reduce)
@@ -237,6 +249,7 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     return reduced(torch.clamp(-target * (input1 - input2) + margin, min=0), reduction)
 
 
+@visible
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """1 - cos where target is 1, max(0, cos - margin) where it is -1; (N, D), (N, D), (N); averaged."""
     reduction = chosen(reduction, size_average, reduce)
@@ -257,6 +270,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     return reduced(together + apart, reduction)
 
 
+@visible
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):

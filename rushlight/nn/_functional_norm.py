@@ -6,8 +6,7 @@ import rushlight as torch
 
 from .._core.operator import dtype_name
 from ..ops import normalization
-from ..ops._define import planned
-from ..ops._format import keeping
+from ..ops._define import planned, visible
 from ._functional_pool import avg_pool2d, avg_pool3d
 
 
@@ -140,6 +139,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return normalization.layer_norm(input, tuple(normalized_shape), weight, bias, eps)
 
 
+@visible
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """The last dimensions divided by the root of their mean square; eps None: the dtype's own."""
     _check_normalized_shape(input, normalized_shape, "")
@@ -147,7 +147,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return normalization.rms_norm(input, tuple(normalized_shape), weight, torch.finfo(input.dtype).eps if eps is None else eps)
 
 
-@keeping
+@visible(keeps_format=True)
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """The channels (dimension 1) in groups, each group of each sample normalised: (N, C, *), vectors (C)."""
     if input.dim() < 2:

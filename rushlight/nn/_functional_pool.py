@@ -5,7 +5,7 @@ import math
 import rushlight as torch
 
 from ..ops import pool
-from ..ops._define import planned
+from ..ops._define import planned, visible
 from ..ops._expect import expect
 from ..ops._format import keeping
 from ._functional_window import per_dim
@@ -113,7 +113,11 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The largest element of each window; with return_indices also its place in the flattened volume."""
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    pool3d = _max_pool if return_indices else _max_pool3d
+    return pool3d(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+_max_pool3d = visible(_max_pool, name="max_pool3d")  # only this one of max_pool3d's two forms is cast by autocast
 
 
 def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -177,11 +181,13 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@visible
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Puts each value back at its index, zeros elsewhere: a partial inverse of :func:`max_pool2d`."""
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@visible
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Puts each value back at its index, zeros elsewhere: a partial inverse of :func:`max_pool3d`."""
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
@@ -230,6 +236,7 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@visible
 def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
     """The mean of each window; divisor_override replaces the number of its elements."""
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
@@ -309,6 +316,7 @@ def adaptive_avg_pool2d(input, output_size):
     return _adaptive_avg_pool(2, input, output_size)
 
 
+@visible
 def adaptive_avg_pool3d(input, output_size):
     """The mean of each of output_size (number or triple, None keeps the size) windows that cover the volume."""
     return _adaptive_avg_pool(3, input, output_size)
@@ -354,6 +362,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     return _adaptive_max_pool(2, input, output_size, return_indices)
 
 
+@visible
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     """The largest element of each of output_size windows that cover the volume."""
     return _adaptive_max_pool(3, input, output_size, return_indices)
@@ -371,7 +380,7 @@ def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
 
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     """:func:`adaptive_max_pool3d`, always with the indices."""
-    return _adaptive_max_pool(3, input, output_size, True)
+    return adaptive_max_pool3d(input, output_size, True)
 
 
 def _fractional_starts(sample, size, wanted, kernel):
@@ -418,6 +427,7 @@ def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, re
     return (values, indices) if return_indices else values
 
 
+@visible
 def fractional_max_pool2d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):
@@ -425,6 +435,7 @@ def fractional_max_pool2d(
     return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
+@visible
 def fractional_max_pool3d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):
@@ -436,11 +447,11 @@ def fractional_max_pool2d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):
     """:func:`fractional_max_pool2d`, always with the indices."""
-    return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, True, _random_samples)
+    return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
 def fractional_max_pool3d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):
     """:func:`fractional_max_pool3d`, always with the indices."""
-    return _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, True, _random_samples)
+    return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)

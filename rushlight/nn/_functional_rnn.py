@@ -3,16 +3,26 @@
 import rushlight as torch
 
 from ..ops import recurrent as _recurrent
+from ..ops._define import visible
 from ._functional_dropout import dropout as _dropout
 from ._functional_linear import linear
 
 
-def _rnn_cell(mode, input, state, w_ih, w_hh, b_ih=None, b_hh=None):
-    """One step: input (N, in), state a tuple of (N, hidden) -> the new state."""
+def _rnn_cell(mode, *operands):
+    """One step: input (N, in), state a tuple of (N, hidden), w_ih, w_hh, b_ih, b_hh -> the new state."""
+    return _CELLS[mode](mode, *operands)
+
+
+def _step(mode, input, state, w_ih, w_hh, b_ih=None, b_hh=None):
     return _recurrent.step(mode, linear(input, w_ih, b_ih), state, w_hh, b_hh)
 
 
-def _rnn(mode, input, batch_sizes, state, weights, bias, dropout, training, bidirectional, projection):
+def _rnn(mode, *operands):
+    """A stack of recurrent layers; see :func:`_layers`."""
+    return _NETWORKS[mode](mode, *operands)
+
+
+def _layers(mode, input, batch_sizes, state, weights, bias, dropout, training, bidirectional, projection):
     """A stack of recurrent layers.
 
     input (T, N, in), or packed rows with ``batch_sizes``; state: a tuple of (layers * directions, N, hidden); weights: flat, per
@@ -41,3 +51,9 @@ def _rnn(mode, input, batch_sizes, state, weights, bias, dropout, training, bidi
         rows = torch.cat(outputs, -1) if bidirectional else outputs[0]
     output = rows if batch_sizes is not None else rows.unflatten(0, lead)
     return output, tuple(torch.stack([end[i] for end in last]) for i in range(len(state)))
+
+
+_NAMES = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
+_NETWORKS = {mode: visible(_layers, name=name) for mode, name in _NAMES.items()}
+_CELLS = {mode: visible(_step, name=f"{name}_cell") for mode, name in _NAMES.items()}
+"""What runs in each mode: autocast knows each by its own name."""

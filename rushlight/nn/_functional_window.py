@@ -2,7 +2,7 @@
 
 import rushlight as torch
 
-from ..ops._define import planned
+from ..ops._define import planned, visible
 
 
 def per_dim(value, rank):
@@ -60,9 +60,18 @@ def pad(input, pad, mode="constant", value=None):
             "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
             "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
+    return _PADS[mode, len(pad) // 2](input, pad, mode)
+
+
+def _pad_dims(input, pad, mode):
     for i in range(len(pad) // 2):
         input = _pad_from_itself(input, -1 - i, pad[2 * i], pad[2 * i + 1], mode)
     return input
+
+
+_KINDS = {"reflect": "reflection", "replicate": "replication", "circular": "circular"}
+_PADS = {(mode, rank): visible(_pad_dims, name=f"{kind}_pad{rank}d") for mode, kind in _KINDS.items() for rank in (1, 2, 3)}
+"""What pads ``rank`` dims in a mode: autocast knows each by its own name."""
 
 
 _SOURCES = {

@@ -202,14 +202,36 @@ def composite(function=None, **options):
 
 def _composite(function, *, name=None, where="function method", inplace=False, aliases=()):
     name = name or function.__name__
-    op = core.Library(function, _signature_of_composite(function, name), _camel(name) + "Backward0")
+    op = _composition(function, name)
     if inplace:
         op.inplace = _inplace_of(op, name)
     return _register(op, "composite", name, _face(where, inplace), function, aliases)
 
 
-def _signature_of_composite(function, name):
-    return core.Signature(name, (), 0, ()) if function.__code__.co_flags & 0x04 else _signature(function, name)
+def _composition(function, name):
+    signature = core.Signature(name, (), 0, ()) if function.__code__.co_flags & 0x04 else _signature(function, name)
+    op = core.Library(function, signature, _camel(name) + "Backward0")
+    op.composed = True
+    return op
+
+
+def visible(function=None, **options):
+    """Makes a function of ``nn.functional`` a composition that interpreters and classes are asked about before they see its parts:
+    autocast, which knows losses and convolutions by name and casts what they are given; function modes; subclasses of Tensor. It is not
+    registered.
+
+    name: what they see; keeps_format: as for :func:`library`.
+    """
+    return _decorator(_visible, function, options)
+
+
+def _visible(function, *, name=None, keeps_format=False):
+    op = _composition(function, name or function.__name__)
+    op.batch, op.keeps_format = "written", keeps_format
+    for attribute in ("__module__", "__qualname__"):
+        setattr(op, attribute, getattr(function, attribute))
+    op.__wrapped__ = function
+    return op
 
 
 def _inplace_of(op, name):

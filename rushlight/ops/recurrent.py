@@ -309,9 +309,9 @@ def fits(input, hidden, w_hr):
 def run_layer(input, hidden, cell, w_ih, w_hh, b_ih, b_hh, w_hr, mode, sizes, reverse):
     """One direction of one layer: (outputs (rows, H), last hidden state[, last cell state]). Half-width floats are widened."""
     tensors = (input, hidden, cell, w_ih, w_hh, b_ih, b_hh)
-    if input.dtype.itemsize == 2 and w_hr is None and input.device.type == "cpu":
+    if w_hr is None and input.device.type == "cpu" and any(t is not None and t.dtype.itemsize == 2 for t in tensors):
         wide = (None if t is None else shape.cast(t, _float32) for t in tensors)
-        return tuple(shape.cast(x, input.dtype) for x in run_layer(*wide, None, mode, sizes, reverse))
+        return tuple(shape.cast(x, hidden.dtype) for x in run_layer(*wide, None, mode, sizes, reverse))
     if not fits(input, hidden, w_hr):
         return composed(*tensors, mode, sizes, reverse, w_hr)
     keep = [] if is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors) else None

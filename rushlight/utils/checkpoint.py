@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from enum import Enum
 
 import rushlight
+from rushlight.amp.autocast_mode import captured
 from rushlight.autograd import Function
 from rushlight.autograd.graph import saved_tensors_hooks
 
@@ -169,7 +170,7 @@ class _Frame:
 
     def __init__(self, function, args, kwargs, recompute_context, generators, check, debug, early_stop):
         self.function, self.kwargs = function, kwargs
-        self.context, self.generators = recompute_context, generators
+        self.context, self.generators, self.autocast = recompute_context, generators, captured()
         self.check, self.debug, self.early_stop = check, debug, early_stop
         self.is_tensor = [isinstance(arg, rushlight.Tensor) for arg in args]
         self.plain = [None if tensor else arg for arg, tensor in zip(args, self.is_tensor, strict=True)]
@@ -219,7 +220,7 @@ class _Frame:
         args = self._inputs()
         restored = self.generators.restored() if self.generators else nullcontext()
         try:
-            with restored, self.context, rushlight.enable_grad(), saved_tensors_hooks(fill, lambda tensor: tensor):
+            with restored, self.autocast, self.context, rushlight.enable_grad(), saved_tensors_hooks(fill, lambda tensor: tensor):
                 self.function(*args, **self.kwargs)
         except _StopRecomputation:
             pass
@@ -275,7 +276,7 @@ class CheckpointFunction(Function):
         if not any(arg.requires_grad for arg in args if isinstance(arg, rushlight.Tensor)):
             warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
         ctx.run_function = run_function
-        ctx.generators = _Generators(args) if preserve_rng_state else None
+        ctx.generators, ctx.autocast = _Generators(args) if preserve_rng_state else None, captured()
         ctx.is_tensor = [isinstance(arg, rushlight.Tensor) for arg in args]
         ctx.plain = [None if isinstance(arg, rushlight.Tensor) else arg for arg in args]
         ctx.save_for_backward(*[arg for arg in args if isinstance(arg, rushlight.Tensor)])
@@ -286,7 +287,7 @@ class CheckpointFunction(Function):
     def backward(ctx, *grads):
         saved = iter(ctx.saved_tensors)
         args = [_leaf(next(saved)) if tensor else arg for arg, tensor in zip(ctx.plain, ctx.is_tensor, strict=True)]
-        with ctx.generators.restored() if ctx.generators else nullcontext(), rushlight.enable_grad():
+        with ctx.generators.restored() if ctx.generators else nullcontext(), ctx.autocast, rushlight.enable_grad():
             outputs = ctx.run_function(*args)
         outputs = (outputs,) if isinstance(outputs, rushlight.Tensor) else outputs
         pairs = [

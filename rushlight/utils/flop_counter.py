@@ -10,7 +10,7 @@
 import math
 
 from ..nn.modules import module as _module
-from ..overrides import TorchFunctionMode
+from ..overrides import TorchFunctionMode, inside
 
 __all__ = ["FlopCounterMode", "register_flop_formula"]
 
@@ -113,10 +113,12 @@ class FlopCounterMode(TorchFunctionMode):
         self._inside.pop()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if name not in self.formulas and getattr(func, "composed", False):
+            return inside(self._interpreter, func, args, kwargs)
+        result = func(*args, **kwargs)
         if name in self.formulas:
-            self._count(name, self.formulas[name](args, kwargs or {}, result), args, result)
+            self._count(name, self.formulas[name](args, kwargs, result), args, result)
         return result
 
     def _count(self, name, flops, args, result):

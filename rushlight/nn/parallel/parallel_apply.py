@@ -4,6 +4,7 @@ import threading
 
 import rushlight as torch
 
+from ...amp.autocast_mode import captured
 from .scatter_gather import device_of
 
 __all__ = ["parallel_apply"]
@@ -16,17 +17,13 @@ def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
     kwargs_tup = kwargs_tup or ({},) * len(modules)
     devices = [None if d is None else device_of(d) for d in devices or [None] * len(modules)]
     results = [None] * len(modules)
-    recording, autocast = torch.is_grad_enabled(), (torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda"))
+    recording, autocast = torch.is_grad_enabled(), captured()
 
     def work(i):
         try:
             values = inputs[i] if isinstance(inputs[i], (list, tuple)) else (inputs[i],)
-            with torch.set_grad_enabled(recording), torch.cuda.device(None if devices[i] is None else devices[i].index):
-                if autocast[0]:
-                    with torch.autocast("cuda", dtype=autocast[1]):
-                        results[i] = modules[i](*values, **kwargs_tup[i]), None
-                else:
-                    results[i] = modules[i](*values, **kwargs_tup[i]), None
+            with torch.set_grad_enabled(recording), torch.cuda.device(None if devices[i] is None else devices[i].index), autocast:
+                results[i] = modules[i](*values, **kwargs_tup[i]), None
         except Exception as error:
             results[i] = None, error
 
