@@ -20,6 +20,8 @@ from rushlight._core.threads cimport parallel_for
 
 include "iterate.pxi"
 
+MOVED = "moved()"                 # the kind of a copy (ops/pool.moved)
+TURNED = "turned"                 # and in place of its letters, that it is a transposed one
 cdef object _compile = None       # (kind, dtype code, layout letters) -> address
 cdef dict _kernels = {}
 
@@ -318,8 +320,19 @@ cdef int _run_unordered(Loop* loop, str kind, int code, const int* items) except
     _order(loop, 0, perm)
     _permute(loop, perm)
     _collapse(loop)
-    loop.kernel = _kernel(loop, kind, code, items)
+    if kind == MOVED and loop.ndim > 1 and _turn(loop, items[0]):
+        loop.kernel = _turning_kernel(code)
+    else:
+        loop.kernel = _kernel(loop, kind, code, items)
     return run_loop(loop)
+
+
+cdef kernel_t _turning_kernel(int code) except NULL:
+    """The kernel of a transposed copy."""
+    cdef object address = _kernels.get(code)
+    if address is None:
+        address = _kernels[code] = _compile(MOVED, code, TURNED)
+    return <kernel_t><void*><size_t>address
 
 
 cdef int _item_sizes(tuple operands, int* items) except -1:

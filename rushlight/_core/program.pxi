@@ -285,25 +285,6 @@ cdef Tensor run_dense(Program p, Operand* operands):
     return t
 
 
-cdef bint _turn(Loop* loop, int item) noexcept nogil:
-    """Is this a transposed copy (the output dense along the inner dim, the input along another)? Then that one becomes the second."""
-    cdef int d, o
-    cdef int64_t t
-    if loop.stride[0][0] != item or loop.stride[1][0] == item or loop.size[0] < 2:
-        return False
-    for d in range(1, loop.ndim):
-        if loop.stride[1][d] == item and loop.size[d] >= 4:
-            t = loop.size[1]
-            loop.size[1] = loop.size[d]
-            loop.size[d] = t
-            for o in range(2):
-                t = loop.stride[o][1]
-                loop.stride[o][1] = loop.stride[o][d]
-                loop.stride[o][d] = t
-            return True
-    return False
-
-
 cdef dict _transposes = {}
 
 

@@ -1,7 +1,7 @@
 # Definitions whose loops are recorded once for arguments of one geometry, and replayed: a call of few elements then runs no Python. Included by indexing.pyx.
 
 cdef enum:
-    RECORDED_DIMS = 4          # of a loop after collapsing
+    RECORDED_DIMS = 6          # of a loop after collapsing
     RECORDED_ARGUMENTS = 8
     RECORDED_MEMORY = 24       # arguments, results, intermediate memory and constants of one recording
     RECORDED_BYTES = 1048576   # of results: a larger call gains nothing

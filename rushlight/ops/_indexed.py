@@ -48,6 +48,8 @@ def _compile(kind, code, letters):
     """For the core: the address of a kernel."""
     from ..codegen import cpu
 
+    if letters == core.TURNED:
+        return cpu.transpose(ty.BITS[ty.NAMES[code]])
     outputs, inputs, name = describe(kind, code)
     return cpu.pointwise(outputs, inputs, letters, name=name)
 

@@ -6,17 +6,20 @@ from . import creation, shape
 from ._define import library
 from .pool import FEW, moved, run
 
+_WOVEN = 64  # pixels from which on whole images are woven together, and their rows put in order after that: rows are short
 _OPTIONS = {"differentiable": "input", "where": "functional function", "keeps_format": True, "batch": "leading", "recorded": True}
 
 
-def _arranged(input, before, order, sizes):
-    """input as dims of the sizes ``before``, these in another order, as dims of ``sizes``: new memory."""
-    parts = shape.permute(shape.reshape(input, before), order)
-    if input.numel() > FEW:
-        return shape.reshape(shape.clone(parts), sizes)
-    out = creation.empty(tuple(parts.shape), dtype=input.dtype, device=input.device)
-    run(moved, (), out, parts)
-    return shape.reshape(out, sizes)
+def _arranged(input, sizes, *steps):
+    """input as dims of some sizes, these in another order, for each of the steps (sizes, order); the result in ``sizes``: new memory."""
+    for before, order in steps:
+        parts = shape.permute(shape.reshape(input, before), order)
+        input = creation.empty(tuple(parts.shape), dtype=input.dtype, device=input.device)
+        if parts.numel() > FEW:
+            shape.copy_(input, parts)
+        else:
+            run(moved, (), input, parts)
+    return shape.reshape(input, sizes)
 
 
 def _check(name, input, factor, value):
@@ -42,8 +45,11 @@ def pixel_shuffle(input, upscale_factor):
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
-    before = (math.prod(lead), channels // (r * r), r, r, height, width)
-    return _arranged(input, before, (0, 1, 4, 2, 5, 3), (*lead, channels // (r * r), height * r, width * r))
+    planes, sizes = math.prod(lead) * channels // (r * r), (*lead, channels // (r * r), height * r, width * r)
+    if input.numel() > FEW or height * width < _WOVEN:
+        return _arranged(input, sizes, ((planes, r, r, height, width), (0, 3, 1, 4, 2)))
+    woven = (planes, r, r, height * width), (0, 1, 3, 2)
+    return _arranged(input, sizes, woven, ((planes, r, height, width * r), (0, 2, 1, 3)))
 
 
 @pixel_shuffle.backward_of
@@ -67,8 +73,8 @@ def pixel_unshuffle(input, downscale_factor):
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={n} is not divisible "
                 f"by {r}"
             )
-    before = (math.prod(lead), channels, height // r, r, width // r, r)
-    return _arranged(input, before, (0, 1, 3, 5, 2, 4), (*lead, channels * r * r, height // r, width // r))
+    before = (math.prod(lead) * channels, height // r, r, width // r, r)
+    return _arranged(input, (*lead, channels * r * r, height // r, width // r), (before, (0, 2, 4, 1, 3)))
 
 
 @pixel_unshuffle.backward_of
