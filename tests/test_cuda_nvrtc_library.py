@@ -17,8 +17,8 @@ ENTRIES = {
     "attention_threads.cu": "forward<f32,f32,64,4> forward<f32,f32,128,4> forward<f64,f64,128,2> forward<bf16,f32,256,2> "
                             "gradient<f32,f32,64,4,true> gradient<f32,f32,128,2,false> gradient<f64,f64,64,2,true> "
                             "gradient<f16,f32,256,1,true>",
-    "scan.cu": "fill<Sum<f32,f64>> totals<LogSum<f32>> carries<Extremum<i64,true>> fill<Recurrence<f64>>",
-    "sort.cu": "short_rows<f32> load<bf16> count distribute finish<i8> pick search<f16,i32,true>",
+    "scan.cu": "lines<Sum<f32,f64>> totals<LogSum<f32>> along<Carried<Extremum<i64,true>>> fill<Recurrence<f64>>",
+    "sort.cu": "short_rows<f32> load<bf16,u32> count<u64> distribute<u32> distribute<u64> finish<i8> pick<u64> search<f16,i32,true>",
     "fill.cu": "whole steps<f32> between<f64> triangle",
     "faults.cu": "nans<bf16,f32> integers<i64> numbers<f16> numbers<f64>",
     "places.cu": "places<i64> select unravel<i64>",

@@ -68,3 +68,16 @@ INLINE f64 infinity() { return bits_as<f64>((u64)0x7ff0000000000000); }
 template <class T> INLINE T least(T a, T b) { return b < a ? b : a; }
 template <class T> INLINE T most(T a, T b) { return a < b ? b : a; }
 INLINE i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
+
+// The value of the lane ``by`` places to the left (of this one where there is none), and that of lane ``from``; of types of 4, 8 ... bytes.
+template <class V, class Move> INLINE V moved(V v, Move move) {
+  constexpr int WORDS = sizeof(V) / 4;
+  u32 words[WORDS];
+  memcpy(words, &v, sizeof(V));
+  #pragma unroll
+  for (int i = 0; i < WORDS; i++) words[i] = move(words[i]);
+  memcpy(&v, words, sizeof(V));
+  return v;
+}
+template <class V> INLINE V from_left(V v, int by) { return moved(v, [=](u32 w) { return __shfl_up_sync(~0u, w, by); }); }
+template <class V> INLINE V from_lane(V v, int from) { return moved(v, [=](u32 w) { return __shfl_sync(~0u, w, from); }); }

@@ -52,7 +52,7 @@ INLINE void select(Args& p) {
     if (p.out == nullptr) {
       if (threadIdx.x == THREADS - 1) p.counts[chunk] = shared[THREADS - 1];
     } else {
-      i64 to = p.counts[chunk] + shared[threadIdx.x] - own;
+      i64 to = (chunk ? p.counts[chunk - 1] : 0) + shared[threadIdx.x] - own;   // counts: summed up by now
       for (int i = 0; i < EACH; i++) {
         i64 at = chunk * CHUNK + threadIdx.x * EACH + i;
         if (at < p.n && mask[at]) p.out[to++] = at;

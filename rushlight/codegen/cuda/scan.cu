@@ -1,8 +1,9 @@
 // Scans along rows: each result follows from the one before it.
 //
 // What is scanned is a step, an associative way to join two neighbouring stretches: a sum, a product, the running extremum with its place, the log
-// of a sum of exponentials, a linear recurrence. A row is cut into chunks: `totals` joins each chunk, `carries` scans the totals of each row, and
-// `fill` scans each chunk from what comes before it. Cuts follow from the length of a row alone: results are the same on every device.
+// of a sum of exponentials, a linear recurrence. A warp scans a line, a block a chunk of eight lines. Short rows are one line (`lines`), others go
+// chunk by chunk (`along`); of long rows that are few each chunk has a block: `totals` joins every chunk, `along` with a step of `Carried` scans the
+// totals, and `fill` scans each chunk from what comes before it. All this follows from the rows' number and length: results are the same everywhere.
 
 #include "elements.cuh"
 
@@ -10,7 +11,7 @@ struct Args {
   const void* input; const void* other; void* out; void* places; void* carries;
   i64 rows, n, chunks;
 };
-constexpr int THREADS = 256, EACH = 16, CHUNK = THREADS * EACH;
+constexpr int THREADS = 256, WARPS = THREADS / 32, EACH = 16, LINE = 32 * EACH, CHUNK = WARPS * LINE;
 
 // Each step: the value V that passes on, that of an element, what nothing is, how two stretches join, and what is stored.
 template <class T, class A> struct Sum {
@@ -54,65 +55,96 @@ template <class T> struct Recurrence {           // y[i] = other[i] y[i - 1] + i
   INLINE void put(Args& p, i64 i, V v) { ((T*)p.out)[i] = (T)v.offset; }
 };
 
-// The join of what the threads before this one hold; total: of what all hold.
-template <class S> INLINE typename S::V before(typename S::V own, typename S::V* shared, typename S::V* total) {
-  const int t = threadIdx.x;
-  shared[t] = own;
-  __syncthreads();
-  for (int d = 1; d < THREADS; d *= 2) {
-    typename S::V left = t >= d ? shared[t - d] : S::none();
-    __syncthreads();
-    if (t >= d) shared[t] = S::join(left, shared[t]);
-    __syncthreads();
+template <class S> struct Carried {              // the same joins, of values that lie in memory already
+  typedef typename S::V V;
+  INLINE V none() { return S::none(); }
+  INLINE V at(Args& p, i64 i, i64) { return ((const V*)p.carries)[i]; }
+  INLINE V join(V a, V b) { return S::join(a, b); }
+  INLINE void put(Args& p, i64 i, V v) { ((V*)p.carries)[i] = v; }
+};
+
+// A warp's line from place ``begin`` of a row on, of which each lane has every 32nd element. v: the joins of the line up to these; returns all of it.
+template <class S> INLINE typename S::V line(Args& p, i64 row, i64 begin, typename S::V (&v)[EACH]) {
+  typedef typename S::V V;
+  const int lane = threadIdx.x % 32;
+  #pragma unroll
+  for (int e = 0; e < EACH; e++) {
+    const i64 i = begin + 32 * e + lane;
+    v[e] = i < p.n ? S::at(p, row * p.n + i, i) : S::none();
   }
-  *total = shared[THREADS - 1];
-  typename S::V result = t ? shared[t - 1] : S::none();
-  __syncthreads();
-  return result;
+  V carry = S::none();
+  #pragma unroll
+  for (int e = 0; e < EACH; e++) {
+    if (begin + 32 * e >= p.n) break;
+    #pragma unroll
+    for (int by = 1; by < 32; by *= 2) {
+      const V left = from_left(v[e], by);
+      if (lane >= by) v[e] = S::join(left, v[e]);
+    }
+    const V all = from_lane(v[e], 31);
+    v[e] = S::join(carry, v[e]);
+    carry = S::join(carry, all);
+  }
+  return carry;
 }
 
-template <class S> INLINE typename S::V joined(Args& p, i64 row, i64 begin, i64 end) {
-  typename S::V v = S::none();
-  for (i64 i = begin; i < end; i++) v = S::join(v, S::at(p, row * p.n + i, i));
-  return v;
+// The elements of a line, each behind what comes before the line.
+template <class S> INLINE void put(Args& p, i64 row, i64 begin, typename S::V before, typename S::V (&v)[EACH]) {
+  #pragma unroll
+  for (int e = 0; e < EACH; e++) {
+    const i64 i = begin + 32 * e + threadIdx.x % 32;
+    if (i < p.n) S::put(p, row * p.n + i, S::join(before, v[e]));
+  }
+}
+
+// A block's chunk behind ``before``, line by line; returns the join of all. shared: a value for each warp.
+template <class S> INLINE typename S::V chunk(Args& p, i64 row, i64 begin, typename S::V before, typename S::V* shared, bool write) {
+  typedef typename S::V V;
+  V v[EACH];
+  const int warp = threadIdx.x / 32;
+  const i64 first = begin + warp * LINE;
+  const V own = line<S>(p, row, first, v);
+  if (threadIdx.x % 32 == 0) shared[warp] = own;
+  __syncthreads();
+  V mine = before, all = before;
+  for (int w = 0; w < WARPS; w++) {
+    if (w == warp) mine = all;
+    all = S::join(all, shared[w]);
+  }
+  __syncthreads();
+  if (write) put<S>(p, row, first, mine, v);
+  return all;
+}
+
+template <class S> INLINE void lines(Args& p) {
+  for (i64 row = (i64)blockIdx.x * WARPS + threadIdx.x / 32; row < p.rows; row += (i64)gridDim.x * WARPS) {
+    typename S::V v[EACH];
+    line<S>(p, row, 0, v);
+    put<S>(p, row, 0, S::none(), v);
+  }
+}
+
+template <class S> INLINE void along(Args& p) {
+  __shared__ typename S::V shared[WARPS];
+  for (i64 row = blockIdx.x; row < p.rows; row += gridDim.x) {
+    typename S::V carry = S::none();
+    for (i64 begin = 0; begin < p.n; begin += CHUNK) carry = chunk<S>(p, row, begin, carry, shared, true);
+  }
 }
 
 template <class S> INLINE void totals(Args& p) {
-  __shared__ typename S::V shared[THREADS];
+  __shared__ typename S::V shared[WARPS];
   for (i64 c = blockIdx.x; c < p.rows * p.chunks; c += gridDim.x) {
-    i64 row = c / p.chunks, begin = c % p.chunks * CHUNK + threadIdx.x * EACH;
-    typename S::V total, own = joined<S>(p, row, least(begin, p.n), least(begin + EACH, p.n));
-    before<S>(own, shared, &total);
+    const typename S::V total = chunk<S>(p, c / p.chunks, c % p.chunks * CHUNK, S::none(), shared, false);
     if (threadIdx.x == 0) ((typename S::V*)p.carries)[c] = total;
   }
 }
 
-template <class S> INLINE void carries(Args& p) {
-  __shared__ typename S::V shared[THREADS];
-  for (i64 row = blockIdx.x; row < p.rows; row += gridDim.x) {
-    typename S::V* at = (typename S::V*)p.carries + row * p.chunks;
-    typename S::V carry = S::none(), total;
-    for (i64 first = 0; first < p.chunks; first += THREADS) {
-      bool inside = first + threadIdx.x < p.chunks;
-      typename S::V own = inside ? at[first + threadIdx.x] : S::none();
-      typename S::V left = before<S>(own, shared, &total);
-      if (inside) at[first + threadIdx.x] = S::join(carry, left);
-      carry = S::join(carry, total);
-    }
-  }
-}
-
 template <class S> INLINE void fill(Args& p) {
-  __shared__ typename S::V shared[THREADS];
+  __shared__ typename S::V shared[WARPS];
   for (i64 c = blockIdx.x; c < p.rows * p.chunks; c += gridDim.x) {
-    i64 row = c / p.chunks, begin = c % p.chunks * CHUNK + threadIdx.x * EACH;
-    i64 from = least(begin, p.n), to = least(begin + EACH, p.n);
-    typename S::V total, carry = before<S>(joined<S>(p, row, from, to), shared, &total);
-    if (p.chunks > 1) carry = S::join(((typename S::V*)p.carries)[c], carry);
-    for (i64 i = from; i < to; i++) {
-      carry = S::join(carry, S::at(p, row * p.n + i, i));
-      S::put(p, row * p.n + i, carry);
-    }
+    const typename S::V before = c % p.chunks ? ((typename S::V*)p.carries)[c - 1] : S::none();
+    chunk<S>(p, c / p.chunks, c % p.chunks * CHUNK, before, shared, true);
   }
 }
 

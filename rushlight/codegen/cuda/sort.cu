@@ -1,18 +1,18 @@
 // Sorting and binary search. Every element gets a key whose unsigned order is its type's order, nan last; equal keys keep their order.
 //
 // Short rows are sorted by one block in shared memory (`short_rows`). Long ones by one stable distribution for each byte of the key: `load` makes
-// the keys, `count` counts the digits of each chunk, the counts are scanned (scan.cu), `distribute` moves items to their places, `finish` writes
+// the keys, `count` counts the digits of each chunk, the counts are summed up (scan.cu), `distribute` moves items to their places, `finish` writes
 // the results.
 
 #include "elements.cuh"
 
 struct Args {
   const void* input; void* values; void* indices;
-  u64* keys; u64* spare_keys; u32* places; u32* spare_places; i64* counts;
+  void* keys; void* spare_keys; u32* places; u32* spare_places; i64* counts;
   const void* ranks; const void* bounds;
   i64 rows, n, k, flip, shift, chunks, right, each;   // shift: of the digit at work; each: values sought in a row of bounds, 0: all
 };
-constexpr int THREADS = 256, EACH = 16, CHUNK = THREADS * EACH, SHORT = 1024;
+constexpr int THREADS = 256, WARPS = THREADS / 32, EACH = 16, LINE = 32 * EACH, CHUNK = WARPS * LINE, SHORT = 1024;
 
 template <class T, class U> INLINE u64 float_key(T x) {
   constexpr U sign = (U)1 << (8 * sizeof(U) - 1);
@@ -63,64 +63,130 @@ template <class T> INLINE void short_rows(Args& p) {
     for (int i = threadIdx.x; i < p.k; i += blockDim.x) {
       ((i64*)p.indices)[row * p.k + i] = places[i];
       if (p.values) ((T*)p.values)[row * p.k + i] = ((const T*)p.input)[row * p.n + places[i]];
-      if (p.keys) p.keys[row * p.k + i] = keys[i];
+      if (p.keys) ((u64*)p.keys)[row * p.k + i] = keys[i];
     }
   }
 }
 
-template <class T> INLINE void load(Args& p) {
+// Keys K are as wide as what is sorted, or 32 bits.
+template <class T, class K> INLINE void load(Args& p) {
   for (i64 i = FIRST; i < p.rows * p.n; i += STEP) {
-    p.keys[i] = key_at<T>(p, i);
+    ((K*)p.keys)[i] = (K)key_at<T>(p, i);
     p.places[i] = (u32)(i % p.n);
   }
 }
 
-INLINE void count(Args& p) {
-  __shared__ int found[256];
-  for (i64 c = blockIdx.x; c < p.rows * p.chunks; c += gridDim.x) {
-    i64 row = c / p.chunks, chunk = c % p.chunks;
-    found[threadIdx.x] = 0;
-    __syncthreads();
-    for (int e = 0; e < EACH; e++) {
-      i64 i = chunk * CHUNK + e * THREADS + threadIdx.x;
-      if (i < p.n) atomicAdd(&found[(p.keys[row * p.n + i] >> p.shift) & 255], 1);
-    }
-    __syncthreads();
-    p.counts[(row * 256 + threadIdx.x) * p.chunks + chunk] = found[threadIdx.x];
+// The lanes whose digit is this one's, of those that have one.
+INLINE u32 peers(int digit, bool inside) {
+  u32 same = __ballot_sync(~0u, inside);
+  #pragma unroll
+  for (int b = 0; b < 8; b++) {
+    const u32 set = __ballot_sync(~0u, digit >> b & 1);
+    same &= digit >> b & 1 ? set : ~set;
+  }
+  return same;
+}
+
+// A warp's line of a chunk: how many of each digit come before this lane's elements; found: the counts of the warp, zero before.
+template <class K> INLINE void ranked(Args& p, const K* keys, int first, int size, int* found, K (&key)[EACH], int (&rank)[EACH]) {
+  const int lane = threadIdx.x % 32;
+  #pragma unroll
+  for (int e = 0; e < EACH; e++) {
+    const int i = first + 32 * e + lane;
+    key[e] = i < size ? keys[i] : K(0);
+  }
+  #pragma unroll
+  for (int e = 0; e < EACH; e++) {
+    const bool inside = first + 32 * e + lane < size;
+    const int digit = (int)(key[e] >> p.shift) & 255;
+    const u32 same = peers(digit, inside);
+    const int left = __popc(same & ((1u << lane) - 1)), before = found[digit];
+    __syncwarp();
+    if (inside && left == 0) found[digit] = before + __popc(same);
+    __syncwarp();
+    rank[e] = before + left;
   }
 }
 
-// A chunk goes strip by strip. In a strip, equal digits of a warp are ranked by ballots, warps by the counts they leave.
-INLINE void distribute(Args& p) {
-  __shared__ i64 next[256];
-  __shared__ int of_warp[THREADS / 32][256];
-  const int t = threadIdx.x, lane = t % 32, warp = t / 32;
+template <class K> INLINE void count(Args& p) {
+  __shared__ int found[WARPS][256];
+  const int t = threadIdx.x, warp = t / 32;
   for (i64 c = blockIdx.x; c < p.rows * p.chunks; c += gridDim.x) {
-    i64 row = c / p.chunks, chunk = c % p.chunks;
-    next[t] = p.counts[(row * 256 + t) * p.chunks + chunk];
-    for (int e = 0; e < EACH && chunk * CHUNK + e * THREADS < p.n; e++) {
-      for (int w = 0; w < THREADS / 32; w++) of_warp[w][t] = 0;
-      __syncthreads();
-      i64 i = chunk * CHUNK + e * THREADS + t;
-      bool inside = i < p.n;
-      u64 key = inside ? p.keys[row * p.n + i] : 0;
-      int digit = (int)(key >> p.shift) & 255;
-      u32 same = __ballot_sync(~0u, inside);
-      for (int b = 0; b < 8; b++) {
-        u32 set = __ballot_sync(~0u, digit >> b & 1);
-        same &= digit >> b & 1 ? set : ~set;
-      }
-      int rank = __popc(same & ((1u << lane) - 1));
-      if (inside && rank == 0) of_warp[warp][digit] = __popc(same);
-      __syncthreads();
-      if (inside) {
-        i64 to = next[digit] + rank;
-        for (int w = 0; w < warp; w++) to += of_warp[w][digit];
-        p.spare_keys[row * p.n + to] = key;
-        p.spare_places[row * p.n + to] = p.places[row * p.n + i];
-      }
-      __syncthreads();
-      for (int w = 0; w < THREADS / 32; w++) next[t] += of_warp[w][t];
+    const i64 row = c / p.chunks, chunk = c % p.chunks, begin = chunk * CHUNK;
+    for (int w = 0; w < WARPS; w++) found[w][t] = 0;
+    __syncthreads();
+    K key[EACH];
+    int rank[EACH], sum = 0;
+    ranked<K>(p, (const K*)p.keys + row * p.n + begin, warp * LINE, (int)least<i64>(CHUNK, p.n - begin), found[warp], key, rank);
+    __syncthreads();
+    for (int w = 0; w < WARPS; w++) sum += found[w][t];
+    p.counts[(row * 256 + t) * p.chunks + chunk] = sum;
+  }
+}
+
+// The sum of what the threads before this one hold.
+INLINE int sum_before(int own, int* shared) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  int sum = own, before = 0;
+  for (int by = 1; by < 32; by *= 2) {
+    const int left = from_left(sum, by);
+    if (lane >= by) sum += left;
+  }
+  if (lane == 31) shared[warp] = sum;
+  __syncthreads();
+  for (int w = 0; w < warp; w++) before += shared[w];
+  return before + sum - own;
+}
+
+// A chunk is put in the order of its digits in shared memory first, so that neighbours go to neighbouring places.
+template <class K> INLINE void distribute(Args& p) {
+  __shared__ K held[CHUNK];
+  __shared__ int found[WARPS][256];
+  __shared__ i64 target[256];             // where the chunk's keys of a digit go, less where they are held
+  __shared__ int sums[WARPS];
+  const int t = threadIdx.x, warp = t / 32, lane = t % 32;
+  for (i64 c = blockIdx.x; c < p.rows * p.chunks; c += gridDim.x) {
+    const i64 row = c / p.chunks, begin = c % p.chunks * CHUNK, from = row * p.n + begin;
+    const int size = (int)least<i64>(CHUNK, p.n - begin), first = warp * LINE;
+    for (int w = 0; w < WARPS; w++) found[w][t] = 0;
+    __syncthreads();
+    K key[EACH];
+    int rank[EACH], all = 0;
+    u32 to[EACH];
+    ranked<K>(p, (const K*)p.keys + from, first, size, found[warp], key, rank);
+    __syncthreads();
+    for (int w = 0; w < WARPS; w++) { const int n = found[w][t]; found[w][t] = all; all += n; }
+    const int start = sum_before(all, sums);
+    for (int w = 0; w < WARPS; w++) found[w][t] += start;
+    const i64 before = t * p.chunks + c % p.chunks;
+    target[t] = (before ? p.counts[row * 256 * p.chunks + before - 1] : 0) - start;
+    __syncthreads();
+    #pragma unroll
+    for (int e = 0; e < EACH; e++) {
+      rank[e] += found[warp][(int)(key[e] >> p.shift) & 255];
+      if (first + 32 * e + lane < size) held[rank[e]] = key[e];
+    }
+    __syncthreads();
+    #pragma unroll
+    for (int e = 0; e < EACH; e++) {
+      const int i = e * THREADS + t;
+      if (i >= size) break;
+      const K k = held[i];
+      to[e] = (u32)(target[(int)(k >> p.shift) & 255] + i);
+      ((K*)p.spare_keys)[row * p.n + to[e]] = k;
+    }
+    __syncthreads();
+    u32* const places = (u32*)held;
+    #pragma unroll
+    for (int e = 0; e < EACH; e++) {
+      const int i = first + 32 * e + lane;
+      if (i < size) places[rank[e]] = p.places[from + i];
+    }
+    __syncthreads();
+    #pragma unroll
+    for (int e = 0; e < EACH; e++) {
+      const int i = e * THREADS + t;
+      if (i < size) p.spare_places[row * p.n + to[e]] = places[i];
     }
   }
 }
@@ -135,11 +201,11 @@ template <class T> INLINE void finish(Args& p) {
 }
 
 // Of sorted rows, the first place whose key is that of the rank-th.
-INLINE void pick(Args& p) {
+template <class K> INLINE void pick(Args& p) {
   for (i64 row = FIRST; row < p.rows; row += STEP) {
-    const u64* keys = p.keys + row * p.n;
+    const K* keys = (const K*)p.keys + row * p.n;
     i64 low = 0, high = ((const i64*)p.ranks)[row] - 1;
-    u64 key = keys[high];
+    K key = keys[high];
     while (low < high) {
       i64 middle = (low + high) / 2;
       if (keys[middle] < key) low = middle + 1; else high = middle;

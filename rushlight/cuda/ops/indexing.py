@@ -54,10 +54,10 @@ def set_positions(mask):
     chunks = -(-n // _CHUNK)
     if n == 0:
         return _int64(mask, 0)
-    counts = creation.zeros((chunks + 1,), dtype=dtypes()["int64"], device=mask.device)
+    counts = _int64(mask, chunks)
     _places("select", mask, chunks, input=mask, counts=counts, n=n)
-    scan.exclusive(counts)
-    out = _int64(mask, counts[chunks].item())
+    scan.sums_of_counts(counts)
+    out = _int64(mask, counts[chunks - 1].item())
     if out.numel():
         _places("select", mask, chunks, input=mask, counts=counts, out=out, n=n)
     return out

@@ -4,7 +4,8 @@ from ...ops import creation
 from .._kernels import for_core
 from ._family import Family, name
 
-_CHUNK = 4096  # elements of a row that a block scans
+_LINE, _CHUNK = 512, 4096  # elements of a row that a warp and a block scan at once
+_MANY = 256  # rows that keep a GPU busy with a block for each
 _scan = Family("scan.cu", "P input, P other, P out, P places, P carries, q rows, q n, q chunks")
 _MOST_BLOCKS = (1 << 31) - 1
 
@@ -26,19 +27,27 @@ def run(step, carry_bytes, input, out, other=None, places=None):
         return
     n = input.shape[-1]
     rows, chunks = input.numel() // n, -(-n // _CHUNK)
-    grid = min(rows * chunks, _MOST_BLOCKS)
-    values = {"input": input, "other": other, "out": out, "places": places, "rows": rows, "n": n, "chunks": chunks}
-    if chunks > 1:
+    steps, carries = launches(step, rows, n), None
+    if len(steps) > 1:
         carries = creation.empty((rows * chunks * carry_bytes // 8,), dtype=int64(), device=input.device)
-        values["carries"] = carries
-        _scan(f"totals<{step}>", input, grid, **values)
-        _scan(f"carries<{step}>", input, min(rows, _MOST_BLOCKS), **values)
-    _scan(f"fill<{step}>", input, grid, **values)
+    given = {"input": input, "other": other, "out": out, "places": places, "carries": carries, "rows": rows, "chunks": chunks}
+    for entry, length, grid in steps:
+        _scan(entry, input, min(grid, _MOST_BLOCKS), n=length, **given)
 
 
-def exclusive(counts, rows=1):
-    """Replaces each row of an int64 tensor by the sums of what stands before each element."""
-    _scan("carries<Sum<i64,i64>>", counts, min(rows, _MOST_BLOCKS), carries=counts, rows=rows, chunks=counts.numel() // rows)
+def launches(step, rows, n):
+    """(entry, length of what it scans, blocks) of each kernel that scans rows of n elements."""
+    chunks = -(-n // _CHUNK)
+    if n <= _LINE:
+        return [(f"lines<{step}>", n, -(-rows // 8))]
+    if chunks == 1 or rows >= _MANY:
+        return [(f"along<{step}>", n, rows)]
+    return [(f"totals<{step}>", n, rows * chunks), (f"along<Carried<{step}>>", chunks, rows), (f"fill<{step}>", n, rows * chunks)]
+
+
+def sums_of_counts(counts, rows=1):
+    """Replaces each row of an int64 tensor by its running sums."""
+    run("Sum<i64,i64>", 8, counts.view(rows, -1), counts)
 
 
 @for_core

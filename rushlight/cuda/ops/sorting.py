@@ -38,38 +38,44 @@ def kth(input, ranks):
         n, rows = input.shape[-1], indices.numel()
         order = _empty(input, (rows, n), "int64")
         keys = _run(input, n, False, None, order)
-        _sort("pick", input, blocks(rows), keys=keys, values=order, ranks=ranks, indices=indices, rows=rows, n=n)
+        pick = f"pick<{_key(n, input.element_size())}>"
+        _sort(pick, input, blocks(rows), keys=keys, values=order, ranks=ranks, indices=indices, rows=rows, n=n)
     return indices
+
+
+def _key(n, nbytes):
+    """The type of the keys of rows of n elements of so many bytes: what short rows are sorted by fits into 64 bits, always."""
+    return "u64" if n <= _SHORT or nbytes > 4 else "u32"
 
 
 def _run(input, k, descending, values, indices):
     """Writes values (unless None) and indices of the k first elements of each row; returns their keys where they were made."""
     n = input.shape[-1]
-    rows, type = input.numel() // n, name(input)
+    rows, type, size = input.numel() // n, name(input), input.element_size()
     given = {"input": input, "values": values, "indices": indices, "rows": rows, "n": n, "k": k, "flip": int(descending)}
     if n <= _SHORT:
         keys = _empty(input, (rows, k), "int64") if values is None else None
         _sort(f"short_rows<{type}>", input, min(rows, (1 << 31) - 1), keys=keys, **given)
         return keys
-    keys, places = _order(input, f"load<{type}>", {"input": input, "flip": int(descending)}, rows, n, input.element_size())
+    keys, places = _order(input, type, _key(n, size), {"input": input, "flip": int(descending)}, rows, n, size)
     _sort(f"finish<{type}>", input, blocks(rows * k), places=places, **given)
     return keys
 
 
-def _order(like, load, values, rows, n, nbytes):
-    """(sorted keys, places) of long rows, by a distribution for each of so many bytes of the keys that the kernel ``load`` makes."""
+def _order(like, type, key, values, rows, n, nbytes):
+    """(sorted keys, places) of long rows; type, key: of elements and keys in C++. There is a distribution for each of ``nbytes``."""
     chunks = -(-n // _CHUNK)
     given = {"rows": rows, "n": n, "chunks": chunks}
-    keys, spare_keys = (_empty(like, (rows, n), "int64") for _ in range(2))
+    keys, spare_keys = (_empty(like, (rows, n), "int64" if key == "u64" else "int32") for _ in range(2))
     places, spare_places = (_empty(like, (rows, n), "int32") for _ in range(2))
     counts = _empty(like, (rows * _DIGITS * chunks,), "int64")
-    _sort(load, like, blocks(rows * n), keys=keys, places=places, **values, **given)
+    _sort(f"load<{type},{key}>", like, blocks(rows * n), keys=keys, places=places, **values, **given)
     grid = min(rows * chunks, (1 << 31) - 1)
     for byte in range(nbytes):
-        _sort("count", like, grid, keys=keys, counts=counts, shift=8 * byte, **given)
-        scan.exclusive(counts, rows)
+        _sort(f"count<{key}>", like, grid, keys=keys, counts=counts, shift=8 * byte, **given)
+        scan.sums_of_counts(counts, rows)
         _sort(
-            "distribute", like, grid, keys=keys, spare_keys=spare_keys, places=places, spare_places=spare_places, counts=counts,
+            f"distribute<{key}>", like, grid, keys=keys, spare_keys=spare_keys, places=places, spare_places=spare_places, counts=counts,
             shift=8 * byte, **given,
         )  # fmt: skip
         keys, spare_keys, places, spare_places = spare_keys, keys, spare_places, places
@@ -84,7 +90,7 @@ def ordered(keys, bound):
         values = _empty(keys, (n,), "int64")
         _sort("short_rows<u64>", keys, 1, input=keys, values=values, indices=order, rows=1, n=n, k=n)
         return values, order
-    found, places = _order(keys, "load<u64>", {"input": keys}, 1, n, max(1, -(-(bound - 1).bit_length() // 8)))
+    found, places = _order(keys, "u64", "u64", {"input": keys}, 1, n, max(1, -(-(bound - 1).bit_length() // 8)))
     _sort("finish<u64>", keys, blocks(n), places=places, indices=order, rows=1, n=n, k=n)
     return found, order
 
