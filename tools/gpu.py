@@ -24,14 +24,14 @@ import standin
 ROOT = standin.ROOT
 # Files in the order in which they tell most about hardware that the stand-in cannot.
 FIRST = """
-test_gpu_device test_gpu_training test_laws test_reductions test_contraction test_conv test_attention test_movement test_index test_scan
+test_gpu_device test_gpu_training test_gpu_cudnn test_gpu_libraries test_gpu_profiler test_laws test_reductions test_contraction test_conv test_attention test_movement test_index test_scan
 test_sorting test_training test_programs test_normalization test_recurrent test_random test_optim test_pool test_linalg test_fft
 test_data test_io test_robustness
 """.split()
 
 PARTS = {
     "test_laws": 6, "test_conv": 4, "test_contraction": 3, "test_gpu_device": 2, "test_reductions": 2, "test_programs": 2, "test_linalg": 2,
-    "test_attention": 2,
+    "test_attention": 2, "test_gpu_cudnn": 4, "test_gpu_libraries": 3, "test_pool": 2, "test_fft": 2,
 }  # fmt: skip
 
 STANDIN = f"import sys; sys.path.insert(0, {str(ROOT / 'tests' / 'cuda')!r}); import standin; standin.activate()\n"
@@ -187,8 +187,8 @@ class Given:
 
 
 def suite(run):
-    """The test files, several at a time and large ones in parts, until two thirds of the time left are gone."""
-    given = Given(time.monotonic() + run.left() * 0.65)
+    """The test files, several at a time and large ones in parts, until two thirds of the time left (or nearly all, without benchmarks to come) are gone."""
+    given = Given(time.monotonic() + run.left() * (0.65 if "benchmarks" in run.options.stages else 0.9))
     found = {file.stem: file for file in standin.files()}
     order = [found.pop(name) for name in FIRST if name in found] + list(found.values())
     if run.options.files:
