@@ -9,6 +9,9 @@ import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import sys
+import types
+
+from ._core import tensor as _tensor
 
 VERSION = "2.13.0+rushlight"
 
@@ -24,6 +27,52 @@ class _SameModule(importlib.abc.Loader):
 
     def exec_module(self, module):
         module.__spec__, module.__loader__ = self.own
+
+
+# rooms that PyTorch has not: what is in them says where it is
+_PRIVATE = frozenset("_core ops lang codegen bench io datasets hints training doctor _alias _as_torch __main__".split())
+
+
+def _call_torchs(module):
+    """Classes and functions of a public module say that they are torch's, as programs ask that look at a class's name alone."""
+    own = module.__name__
+    if not own.startswith("rushlight.") or own.split(".")[1] in _PRIVATE:
+        return
+    theirs = "torch" + own[len("rushlight") :]
+    sys.modules.setdefault(theirs, module)
+    for value in list(vars(module).values()):
+        if isinstance(value, (type, types.FunctionType)) and value.__module__ == own:
+            try:
+                value.__module__ = "torch.nn.functional" if own.startswith("rushlight.nn._functional_") else theirs
+            except TypeError:  # a type of the core
+                pass
+
+
+class _Called(importlib.abc.Loader):
+    """Loads one of rushlight's modules by its own loader, then has its classes called torch's."""
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        _call_torchs(module)
+
+
+class _OwnFinder(importlib.abc.MetaPathFinder):
+    """Finds rushlight's modules that are loaded from now on."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if not fullname.startswith("rushlight.") or fullname.split(".")[1] in _PRIVATE:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Called(spec.loader)
+        return spec
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -85,8 +134,12 @@ def as_torch():
     if loaded is not None and loaded is not rushlight:
         raise RuntimeError("as_torch(): PyTorch is imported already. Call rushlight.as_torch() before anything imports torch.")
     if not any(isinstance(f, _Finder) for f in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+        sys.meta_path[:0] = [_Finder(), _OwnFinder()]
         _in_child_processes()
+        _tensor.name_types(True)
+        rushlight.layout.__module__ = rushlight.memory_format.__module__ = "torch"
+        for module in [m for name, m in sys.modules.items() if name.startswith("rushlight.")]:
+            _call_torchs(module)
     from .torch_version import TorchVersion
 
     rushlight.__version__ = TorchVersion(VERSION)

@@ -364,6 +364,37 @@ def test_processes_started_anew_get_the_alias(tmp_path):
     assert run(program, tmp_path).split() == ["True"] * 3
 
 
+def test_classes_say_that_they_are_torchs(tmp_path):
+    """Programs look at a class's name alone: to know a tensor without importing torch, or a layer by its module."""
+    program = """
+        import io, inspect, pickle, sys
+        import torch
+        from torch import nn
+
+        x = torch.ones(2, requires_grad=True)
+        optimizer = torch.optim.SGD([x], 0.1)
+        for value in (x, nn.Parameter(x), x.dtype, x.device, x.shape, nn.Linear(2, 2), optimizer, torch.strided, (x * 2).grad_fn):
+            print(type(value))
+        print(nn.init.ones_.__module__, nn.functional.relu.__module__, torch.utils.data.DataLoader.__module__)
+        print(inspect.getmodule(nn.Linear) is sys.modules["torch.nn.modules.linear"] is nn.modules.linear)
+        model = nn.Sequential(nn.Linear(2, 2), nn.GELU())
+        model.activation = nn.functional.relu
+        print(torch.equal(pickle.loads(pickle.dumps(model))(x), model(x)))
+        file = io.BytesIO()
+        torch.save(model, file)
+        for allowed in ([], [nn.Sequential, nn.Linear, nn.GELU, nn.functional.relu, set]):
+            file.seek(0)
+            with torch.serialization.safe_globals(allowed):
+                print(torch.equal(torch.load(file, weights_only=bool(allowed))(x), model(x)))
+    """
+    assert run(program, tmp_path).splitlines() == [
+        f"<class '{name}'>" for name in (
+            "torch.Tensor", "torch.nn.parameter.Parameter", "torch.dtype", "torch.device", "torch.Size", "torch.nn.modules.linear.Linear",
+            "torch.optim.sgd.SGD", "torch.layout", "MulBackward0",
+        )
+    ] + ["torch.nn.init torch.nn.functional torch.utils.data.dataloader"] + ["True"] * 4  # fmt: skip
+
+
 def test_optimizers_outside_ask_for_lists_of_tensors():
     """``torch.utils._foreach_utils``, as PyTorch's."""
     oracle = pytest.importorskip("torch")

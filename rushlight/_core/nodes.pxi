@@ -199,6 +199,9 @@ cdef class FunctionNode(Node):
         self.n_outputs = 1
         self.next = ()
 
+    def __repr__(self):
+        return object.__repr__(self)          # with the module, as PyTorch shows it
+
     def save_for_backward(self, *tensors):
         """Keeps tensors for backward, where ``ctx.saved_tensors`` gives them back. Inputs and outputs only; None is
         allowed.

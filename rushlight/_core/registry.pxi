@@ -46,13 +46,19 @@ def add_method(str name, value, cls=Tensor):
     PyType_Modified(<PyTypeObject*>cls)
 
 
-cdef int _publish() noexcept:
-    """Types are named as users import them: in messages, in ``print(type(x))`` and in pickles."""
-    (<_TypeWithDict*><PyTypeObject*>Tensor).tp_name = "rushlight.Tensor"
-    (<_TypeWithDict*><PyTypeObject*>dtype).tp_name = "rushlight.dtype"
-    (<_TypeWithDict*><PyTypeObject*>device).tp_name = "rushlight.device"
-    (<_TypeWithDict*><PyTypeObject*>Storage).tp_name = "rushlight.UntypedStorage"
-    Size.__module__ = "rushlight"
+def name_types(bint as_torch):
+    """Names the core's types as users import them: in messages, in ``print(type(x))`` and in pickles."""
+    (<_TypeWithDict*><PyTypeObject*>Tensor).tp_name = "torch.Tensor" if as_torch else "rushlight.Tensor"
+    (<_TypeWithDict*><PyTypeObject*>dtype).tp_name = "torch.dtype" if as_torch else "rushlight.dtype"
+    (<_TypeWithDict*><PyTypeObject*>device).tp_name = "torch.device" if as_torch else "rushlight.device"
+    (<_TypeWithDict*><PyTypeObject*>Storage).tp_name = "torch.storage.UntypedStorage" if as_torch else "rushlight.UntypedStorage"
+    Size.__module__ = "torch" if as_torch else "rushlight"
+    for kind in (Tensor, dtype, device, Storage):
+        PyType_Modified(<PyTypeObject*>kind)
+
+
+cdef int _publish() except -1:
+    name_types(False)
     # Programs put methods of their own on Tensor, which is an ordinary class in PyTorch.
     (<_TypeWithDict*><PyTypeObject*>Tensor).tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE
     return 0

@@ -7,6 +7,7 @@ def to_file(module):
     """The module name that is written for ``module``."""
     if module == "builtins":
         return "__builtin__"  # the name under which protocol 2 knows it
+    module = _swap(module, THEIRS, OURS)  # under the alias our classes say that they are torch's
     if module.startswith(f"{OURS}.nn._functional_"):
         module = f"{OURS}.nn.functional"  # where they are public
     return _swap(module, OURS, THEIRS)

@@ -3,6 +3,8 @@
 import enum
 from contextlib import contextmanager
 
+from . import names
+
 __all__ = [
     "LoadEndianness",
     "add_safe_globals",
@@ -82,7 +84,7 @@ def safe_names():
     """The full names in files that :func:`add_safe_globals` allows, with what they stand for."""
     table = {}
     for item in settings.safe_globals:
-        obj, name = item if isinstance(item, tuple) else (item, f"{item.__module__}.{item.__qualname__}")
+        obj, name = item if isinstance(item, tuple) else (item, f"{names.from_file(item.__module__)}.{item.__qualname__}")
         table[name] = obj
     return table
 
