@@ -84,6 +84,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         own = "rushlight" + fullname[len("torch") :]
         try:
             module = importlib.import_module(own)
+            sys.modules.pop(fullname, None)  # or the import system would take the spec of what it finds there, and load it again
         except ModuleNotFoundError as error:
             if error.name is not None and own.startswith(error.name):
                 return None

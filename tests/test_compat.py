@@ -376,6 +376,7 @@ def test_classes_say_that_they_are_torchs(tmp_path):
         for value in (x, nn.Parameter(x), x.dtype, x.device, x.shape, nn.Linear(2, 2), optimizer, torch.strided, (x * 2).grad_fn):
             print(type(value))
         print(nn.init.ones_.__module__, nn.functional.relu.__module__, torch.utils.data.DataLoader.__module__)
+        import torch.utils._pytree
         print(inspect.getmodule(nn.Linear) is sys.modules["torch.nn.modules.linear"] is nn.modules.linear)
         model = nn.Sequential(nn.Linear(2, 2), nn.GELU())
         model.activation = nn.functional.relu
