@@ -43,6 +43,8 @@ lstm                 torch.lstm(x(3, 2, 4), (x(1, 2, 5), x(1, 2, 5)), [f(20, 4),
 gru                  torch.gru(x(3, 2, 4), f(1, 2, 5), [f(15, 4), f(15, 5), f(15), f(15)], True, 1, 0.0, False, False, False)
 rnn_tanh             torch.rnn_tanh(x(3, 2, 4), f(1, 2, 5), [f(5, 4), f(5, 5)], False, 1, 0.0, False, False, False)
 rnn_relu             torch.rnn_relu(x(3, 2, 4), f(1, 2, 5), [f(5, 4), f(5, 5)], False, 1, 0.0, False, False, False)
+lstm_by_steps        torch.lstm(x(3, 2, 4), (x(1, 2, 2), x(1, 2, 5)), [f(20, 4), f(20, 2), f(2, 5)], False, 1, 0.0, False, False, False)
+lstm_by_steps        torch.lstm(x(3, 4), torch.tensor([2, 1]), (f(1, 2, 5), f(1, 2, 5)), [f(20, 4), f(20, 5)], False, 1, 0.0, False, False)
 lstm_cell            torch.lstm_cell(x(2, 4), (f(2, 5), f(2, 5)), f(20, 4), f(20, 5), f(20), f(20))
 gru_cell             torch.gru_cell(x(2, 4), f(2, 5), f(15, 4), f(15, 5), f(15), f(15))
 rnn_tanh_cell        torch.rnn_tanh_cell(x(2, 4), f(2, 5), f(5, 4), f(5, 5), f(5), f(5))
@@ -394,5 +396,5 @@ def test_lists_are_pytorchs(device):
     wanted = {RENAMED.get(name, "_upsample" if "upsample_" in name else name) for name in theirs}
     assert wanted - ours - set(ABSENT) == set()
     # one kernel for all of what are compositions of listed operators there
-    assert ours - wanted <= {"cross_entropy", "gru", "lstm", "rnn_relu", "rnn_tanh"}
+    assert ours - wanted <= {"cross_entropy", "gru", "lstm", "lstm_by_steps", "rnn_relu", "rnn_tanh"}
     assert sum(map(len, lists)) == len(ours)

@@ -42,7 +42,8 @@ CPU = Lists(
 CUDA = Lists(
     lower=_LOWER
     | frozenset(
-        """addmv addr chain_matmul convolution einsum gru gru_cell linalg_multi_dot lstm_cell mv rnn_relu_cell rnn_tanh_cell""".split()
+        """addmv addr chain_matmul convolution einsum gru gru_cell linalg_multi_dot lstm_by_steps lstm_cell mv rnn_relu_cell
+        rnn_tanh_cell""".split()
     ),
     full=_LOSSES
     | frozenset(

@@ -367,3 +367,11 @@ def custom_bwd(bwd=None, *, device_type):
             return bwd(ctx, *args, **kwargs)
 
     return decorated
+
+
+def warn_of_spelling(device_type, name):
+    """Warns that ``torch.<device_type>.amp.<name>`` is the older spelling."""
+    old, new = f"torch.{device_type}.amp.{name}(args...)", f"torch.amp.{name}('{device_type}', args...)"
+    if name.startswith("custom"):
+        new = f"torch.amp.{name}(args..., device_type='{device_type}')"
+    warnings.warn(f"`{old}` is deprecated. Please use `{new}` instead.", FutureWarning, stacklevel=3)

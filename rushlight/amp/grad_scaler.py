@@ -1,10 +1,11 @@
 """GradScaler: losses are multiplied so that float16 gradients do not underflow, and gradients divided again before the step."""
 
-import math
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable
 from enum import Enum
 
+from .._core.tensor import Tensor
 from .autocast_mode import is_autocast_available
 
 __all__ = ["GradScaler", "OptState"]
@@ -16,6 +17,10 @@ class OptState(Enum):
     READY = 0
     UNSCALED = 1
     STEPPED = 2
+
+
+def _fresh():
+    return {"stage": OptState.READY, "found_inf_per_device": {}}
 
 
 class GradScaler:
@@ -42,48 +47,50 @@ class GradScaler:
                 raise AssertionError("The backoff factor must be < 1.0.")
         self._scale, self._growth_factor, self._backoff_factor = float(init_scale), growth_factor, backoff_factor
         self._growth_interval, self._growth_tracker = growth_interval, 0
-        self._states = defaultdict(self._fresh)
-
-    @staticmethod
-    def _fresh():
-        return {"stage": OptState.READY, "found_inf": None}
+        self._init_scale = self._scale
+        self._per_optimizer_states = defaultdict(_fresh)
 
     def scale(self, outputs):
-        """``outputs`` (a tensor, or a list or tuple of them) times the scale."""
+        """``outputs`` (a tensor, or an iterable of them; a list or tuple stays one) times the scale."""
         if not self._enabled:
             return outputs
-        if isinstance(outputs, (list, tuple)):
-            return type(outputs)(self.scale(o) for o in outputs)
-        if not hasattr(outputs, "mul"):
+        if isinstance(outputs, Tensor):
+            return outputs * self._scale
+        if not isinstance(outputs, Iterable):
             raise ValueError("outputs must be a Tensor or an iterable of Tensors")
-        return outputs * self._scale
+        scaled = map(self.scale, outputs)
+        return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
 
     def unscale_(self, optimizer):
         """Divides the gradients of the optimizer's parameters by the scale, in place: for clipping before :meth:`step`."""
         if not self._enabled:
             return
-        state = self._states[id(optimizer)]
+        state = self._per_optimizer_states[id(optimizer)]
         if state["stage"] is OptState.UNSCALED:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
-        state["found_inf"], state["stage"] = self._unscale(optimizer), OptState.UNSCALED
+        state["found_inf_per_device"], state["stage"] = self._unscale(optimizer), OptState.UNSCALED
 
     def _unscale(self, optimizer):
-        """Unscales and says whether any gradient is not finite."""
-        from ..autograd.grad_mode import no_grad
+        """Unscales; for each device 1.0 if a gradient there is not finite, else 0.0: tensors, which step() waits for."""
+        import rushlight as torch
 
-        largest = {}  # device -> the largest magnitude in each gradient: looked at once for each device, since that waits for it
-        with no_grad():
+        finite = {}  # device -> is the largest magnitude of each gradient finite?
+        with torch.no_grad():
             for group in optimizer.param_groups:
                 for p in group["params"]:
                     if p.grad is None or not p.grad.numel():
                         continue
-                    if p.grad.dtype.name == "float16":
+                    if p.grad.dtype is torch.float16:
                         raise ValueError("Attempting to unscale FP16 gradients.\n  Keep the parameters in float32 and use autocast.")
                     p.grad.mul_(1.0 / self._scale)
-                    largest.setdefault(p.grad.device, []).append(p.grad.abs().max())
-            return any(not math.isfinite(float(sum(found))) for found in largest.values())
+                    finite.setdefault(p.grad.device, []).append(p.grad.abs().max().isfinite())
+            return {device: 1.0 - torch.stack(found).all().float() for device, found in finite.items()}
+
+    def _found_inf_per_device(self, optimizer):
+        """What :meth:`unscale_` found in this iteration, a tensor for each device."""
+        return self._per_optimizer_states[id(optimizer)]["found_inf_per_device"]
 
     def step(self, optimizer, *args, **kwargs):
         """``optimizer.step(*args, **kwargs)`` with unscaled gradients, unless one of them is infinite or NaN."""
@@ -91,14 +98,20 @@ class GradScaler:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
-        state = self._states[id(optimizer)]
+        state = self._per_optimizer_states[id(optimizer)]
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
         if state["stage"] is OptState.READY:
             self.unscale_(optimizer)
-        result = None if state["found_inf"] else optimizer.step(*args, **kwargs)
+        if not state["found_inf_per_device"]:
+            raise AssertionError("No inf checks were recorded for this optimizer.\n  None of its parameters has a gradient.")
+        result = self._maybe_opt_step(optimizer, state, *args, **kwargs)
         state["stage"] = OptState.STEPPED
         return result
+
+    def _maybe_opt_step(self, optimizer, optimizer_state, *args, **kwargs):
+        found = [bad.item() for bad in optimizer_state["found_inf_per_device"].values()]
+        return None if any(found) else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale=None):
         """Ends the iteration: the scale shrinks after a bad step, grows after enough good ones, or becomes ``new_scale``."""
@@ -107,11 +120,11 @@ class GradScaler:
         if new_scale is not None:
             self._scale = float(new_scale)
         else:
-            found = [s["found_inf"] for s in self._states.values() if s["found_inf"] is not None]
+            found = [bad.item() for state in self._per_optimizer_states.values() for bad in state["found_inf_per_device"].values()]
             if not found:
                 raise AssertionError("No inf checks were recorded prior to update.")
             self._adjust(any(found))
-        self._states = defaultdict(self._fresh)
+        self._per_optimizer_states = defaultdict(_fresh)
 
     def _adjust(self, bad):
         if bad:

@@ -212,13 +212,19 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     return reduced(losses.sum(-1) / input.size(-1), reduction)
 
 
-@visible
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """-log p(targets): the sum over all alignments of the labels with the frames (Graves et al., 2006).
 
     log_probs (T, N, C) or (T, C); targets (N, S) padded or all labels in one row; lengths per sequence. The mean divides each
     loss by its target's length first. zero_infinity: an impossible alignment counts 0.
     """
+    return _ctc_loss(log_probs, (targets, input_lengths, target_lengths), blank, reduction, zero_infinity)
+
+
+@visible(name="ctc_loss")
+def _ctc_loss(log_probs, labels_and_lengths, blank, reduction, zero_infinity):
+    """The labels and lengths are index lists, which may lie on the CPU beside a GPU's log_probs."""
+    targets, input_lengths, target_lengths = labels_and_lengths
     batched = log_probs.dim() == 3
     if not batched:
         log_probs = log_probs.unsqueeze(1)
@@ -233,6 +239,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         return (losses / target_lengths.clamp(min=1).to(losses)).mean()
     losses = losses if batched else losses[0]
     return reduced(losses, chosen(reduction))
+
+
+_ctc_loss.index_lists = True
 
 
 def _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, blank):

@@ -139,12 +139,13 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return normalization.layer_norm(input, tuple(normalized_shape), weight, bias, eps)
 
 
-@visible
 def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """The last dimensions divided by the root of their mean square; eps None: the dtype's own."""
+    """The last dimensions divided by the root of their mean square; eps None: that of the dtype computed in, float32 for half widths."""
     _check_normalized_shape(input, normalized_shape, "")
     _check_parameter("weight", weight, normalized_shape)
-    return normalization.rms_norm(input, tuple(normalized_shape), weight, torch.finfo(input.dtype).eps if eps is None else eps)
+    if eps is None:
+        eps = torch.finfo(torch.float32 if input.dtype.itemsize == 2 else input.dtype).eps
+    return normalization.rms_norm(input, tuple(normalized_shape), weight, eps)
 
 
 @visible(keeps_format=True)

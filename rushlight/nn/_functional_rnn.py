@@ -17,18 +17,20 @@ def _step(mode, input, state, w_ih, w_hh, b_ih=None, b_hh=None):
     return _recurrent.step(mode, linear(input, w_ih, b_ih), state, w_hh, b_hh)
 
 
-def _rnn(mode, *operands):
-    """A stack of recurrent layers; see :func:`_layers`."""
-    return _NETWORKS[mode](mode, *operands)
+def _rnn(mode, input, batch_sizes, state, weights, bias, dropout, training, bidirectional, projection):
+    """A stack of recurrent layers; see :func:`_layers`. batch_sizes: a tensor, on the CPU, or None."""
+    sizes = None if batch_sizes is None else batch_sizes.tolist()
+    network = _LSTM_BY_STEPS if mode == "LSTM" and (sizes or projection) else _NETWORKS[mode]
+    return network(mode, input, sizes, state, weights, bias, dropout, training, bidirectional, projection)
 
 
 def _layers(mode, input, batch_sizes, state, weights, bias, dropout, training, bidirectional, projection):
     """A stack of recurrent layers.
 
-    input (T, N, in), or packed rows with ``batch_sizes``; state: a tuple of (layers * directions, N, hidden); weights: flat, per
+    input (T, N, in), or packed rows with ``batch_sizes``, a list; state: a tuple of (layers * directions, N, hidden); weights: flat, per
     layer and direction w_ih, w_hh[, b_ih, b_hh][, w_hr]. Returns the outputs of the last layer and the last states.
     """
-    sizes = [input.shape[1]] * input.shape[0] if batch_sizes is None else batch_sizes.tolist()
+    sizes = [input.shape[1]] * input.shape[0] if batch_sizes is None else batch_sizes
     lead = input.shape[:-1]
     rows = input if batch_sizes is not None else input.flatten(0, 1)
     per_direction = 2 + 2 * bias + bool(projection)
@@ -57,3 +59,6 @@ _NAMES = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn
 _NETWORKS = {mode: visible(_layers, name=name) for mode, name in _NAMES.items()}
 _CELLS = {mode: visible(_step, name=f"{name}_cell") for mode, name in _NAMES.items()}
 """What runs in each mode: autocast knows each by its own name."""
+
+_LSTM_BY_STEPS = visible(_layers, name="lstm_by_steps")
+"""An LSTM of packed rows or with projections: PyTorch's is many operators on the CPU, each of which autocast takes for itself."""

@@ -1,6 +1,7 @@
 """``torch.cpu``: the CPU with the questions that programs ask of a GPU. Work is done when a call returns."""
 
-from .backends.cpu import get_cpu_capability
+from ..backends.cpu import get_cpu_capability
+from . import amp  # noqa: F401
 
 __all__ = [
     "Event", "Stream", "StreamContext", "current_device", "current_stream", "device_count", "get_capabilities", "is_available",
