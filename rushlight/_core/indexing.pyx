@@ -366,6 +366,34 @@ def run(str kind, *operands):
     _record(&loop, kind, operands)
 
 
+def run_along(str kind, int64_t count, tuple moves, *operands):
+    """Runs a kernel ``count`` times, each time with every operand moved on by so many elements (``moves``): a run may read what those before it wrote."""
+    cdef Loop loop
+    cdef int[MAX_RANK] perm
+    cdef int[MAX_OPERANDS] items
+    cdef int64_t[MAX_OPERANDS] step
+    cdef int64_t i
+    cdef int o, place = (<Tensor?>operands[0]).place
+    if (<Tensor>operands[0]).count == 0:
+        return
+    _loop(&loop, operands)
+    _item_sizes(operands, items)
+    for o in range(loop.n_operands):
+        step[o] = <int64_t>moves[o] * items[o]
+    _order(&loop, 0, perm)
+    _permute(&loop, perm)
+    _collapse(&loop)
+    if not place:
+        loop.kernel = _kernel(&loop, kind, (<Tensor>operands[0]).code, items)
+    for i in range(count):
+        if place:
+            _run_on_gpu(&loop, kind, operands)
+        else:
+            run_loop(&loop)
+        for o in range(loop.n_operands):
+            loop.ptr[o] += step[o]
+
+
 cdef dict _gpu_kernels = {}
 
 

@@ -6,6 +6,7 @@ from .._core.tensor import rename
 from ..ops import loss as _loss
 from ..ops._define import planned, visible
 from ..ops._expect import expect
+from ..ops.alignment import alignments
 from ._functional_activation import log_softmax, logsigmoid
 from ._reduction import chosen, reduced
 
@@ -274,31 +275,13 @@ def _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, 
 
 
 def _ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank):
-    """The forward variables of all sequences at once, frame by frame, over states blank, label, blank, label ... blank."""
-    frames, batch, _ = log_probs.shape
+    """Of states blank, label, blank, label ... blank."""
+    batch, steps = labels.shape
     device = log_probs.device
     labels, input_lengths, target_lengths = (t.to(device) for t in (labels, input_lengths, target_lengths))
-    steps = labels.size(1)
     states = torch.full((batch, 2 * steps + 1), blank, dtype=torch.long, device=device)
     states[:, 1::2] = labels
     # A label may be reached from the previous label, without a blank between, unless both are equal.
-    skips = torch.zeros(states.shape, dtype=torch.bool, device=device)
-    skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]
-    never = torch.finfo(log_probs.dtype).min
-    emitted = log_probs.gather(2, states.unsqueeze(0).expand(frames, -1, -1))
-    first = torch.arange(states.size(1), device=device) < 2
-    alpha = torch.where(first, emitted[0], never)
-    history = [alpha]
-    for t in range(1, frames):
-        one = torch.cat([torch.full((batch, 1), never, dtype=alpha.dtype, device=device), alpha[:, :-1]], 1)
-        two = torch.cat([torch.full((batch, 2), never, dtype=alpha.dtype, device=device), alpha[:, :-2]], 1)[:, : alpha.size(1)]
-        two = torch.where(skips, two, never)
-        alpha = torch.logsumexp(torch.stack([alpha, one, two]), 0) + emitted[t]
-        alpha = torch.clamp(alpha, min=never)
-        history.append(alpha)
-    last_frame = torch.stack(history)[(input_lengths - 1).clamp(min=0), torch.arange(batch, device=device)]
-    final = (2 * target_lengths).unsqueeze(1)
-    ends = last_frame.gather(1, torch.cat([final, (final - 1).clamp(min=0)], 1))
-    ends = torch.cat([ends[:, :1], torch.where(final > 0, ends[:, 1:], never)], 1)
-    likelihood = torch.logsumexp(ends, 1)
-    return torch.where(likelihood <= never / 2, float("-inf"), likelihood)
+    skips = torch.full(states.shape, -float("inf"), dtype=log_probs.dtype, device=device)
+    skips[:, 3::2].masked_fill_(labels[:, 1:] != labels[:, :-1], 0)
+    return alignments(log_probs, states, skips, input_lengths, 2 * target_lengths)[0]

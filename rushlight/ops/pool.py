@@ -143,13 +143,18 @@ def shifted(x, margins, offsets, sizes):
 _kinds = {}
 
 
-def run(kernel, arguments, *operands):
-    """Runs ``kernel(type, *arguments)`` over operands of one shape, those that it writes first."""
+def kind_of(kernel, arguments):
+    """What the core knows ``kernel(type, *arguments)`` by."""
     kind = _kinds.get((kernel, arguments))
     if kind is None:
         kind = _kinds[kernel, arguments] = f"{kernel.__name__}{arguments}"
         KINDS[kind] = lambda type: kernel(type, *arguments)
-    core.run(kind, *operands)
+    return kind
+
+
+def run(kernel, arguments, *operands):
+    """Runs ``kernel(type, *arguments)`` over operands of one shape, those that it writes first."""
+    core.run(kind_of(kernel, arguments), *operands)
 
 
 def filled(type, value):
