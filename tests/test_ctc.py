@@ -19,7 +19,7 @@ def read(path, blank=0):
 def test_sum_over_all_alignments(target):
     frames, classes = 5, 3
     x = rl.randn(frames, 1, classes, dtype=rl.float64).log_softmax(2)
-    p = x[:, 0].exp().numpy()
+    p = x[:, 0].exp().cpu().numpy()
     paths = itertools.product(range(classes), repeat=frames)
     total = sum(np.prod([p[t, c] for t, c in enumerate(path)]) for path in paths if read(path) == target)
     labels = rl.tensor([target + [1]])  # one more than there are
