@@ -20,8 +20,9 @@ from ...ops import creation
 from .. import _start
 from ._nvidia import report
 
-TYPES = {"f16": "HALF", "bf16": "BFLOAT16", "f32": "FLOAT", "f64": "DOUBLE"}
-"""The C++ types that cuDNN computes with, as its ``data_type`` names them."""
+TYPES = {"f16": "HALF", "bf16": "BFLOAT16", "f32": "FLOAT"}
+"""The C++ types that cuDNN computes with, as its ``data_type`` names them. float64 is not among them: cuDNN 9.19 takes its graphs, and
+writes numbers that are none of the result's (seen on an H200)."""
 
 ALIGNMENT = 16
 """Bytes: cuDNN takes no address that is no multiple of it."""

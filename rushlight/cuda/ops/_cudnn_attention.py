@@ -25,6 +25,7 @@ def forward(query, key, value, mask, kept, causal, scale, out, logs):
     if not _takes(query, key, mask, kept, causal):
         return False
     bias, blind = _as_bias(mask)
+    query, key, value = map(_as_readable, (query, key, value))
     operands = {"q": query, "k": key, "v": value, "out": out, "logs": logs}
     if not _run(_Attention, operands, bias, causal, scale):
         return False
@@ -39,6 +40,7 @@ def backward(query, key, value, mask, kept, causal, scale, out, logs, grad, dq, 
     if slopes is not None or not _takes(query, key, mask, kept, causal):
         return False
     deterministic = bool(backends.cudnn.deterministic or _settings.are_deterministic_algorithms_enabled())
+    query, key, value, grad = map(_as_readable, (query, key, value, grad))
     operands = {"q": query, "k": key, "v": value, "out": out, "logs": logs, "grad": grad, "dq": dq, "dk": dk, "dv": dv}
     return _run(_Gradients, operands, _as_bias(mask)[0], causal, scale, deterministic)
 
@@ -120,6 +122,11 @@ class _Gradients(_Attention):
         for role, result in zip(("dq", "dk", "dv"), results):
             self.write(library, role, result)
         return ()
+
+
+def _as_readable(x):
+    """x, or a copy that lies as cuDNN wants it: the gradient of a sum, say, repeats one number."""
+    return x if _readable(tuple(x.shape), x.stride()) or x.shape[3] % _UNIT else shape.contiguous(x)
 
 
 def _readable(sizes, strides):
