@@ -4,6 +4,7 @@
 tensor([2., 2.])
 """
 
+import os
 import sys
 
 
@@ -110,7 +111,12 @@ class _Ops:
         return getattr(getattr(self, namespace), name)
 
     def load_library(self, path):
-        """Raises OSError: libraries linked against PyTorch's own cannot be loaded."""
+        """OSError: libraries are linked against PyTorch's own and cannot be loaded. In the place of torchvision's there are ours."""
+        folder, file = os.path.split(str(path))
+        if os.path.basename(folder) == "torchvision" and file.startswith("_C"):
+            from ._torchvision import define
+
+            return define()
         raise OSError(f"Could not load this library: {path}\n  It needs PyTorch's compiled core, which rushlight does not contain.")
 
 

@@ -236,8 +236,10 @@ impl_abstract = register_fake
 
 
 def register_autograd(op, backward, /, *, setup_context=None, lib=None):
-    """:meth:`CustomOpDef.register_autograd` by name."""
-    _found(op).register_autograd(backward, setup_context=setup_context)
+    """:meth:`CustomOpDef.register_autograd` by name; accepted for operators that are defined elsewhere, whose derivative is known."""
+    found = _found(op)
+    if isinstance(found, CustomOpDef):
+        found.register_autograd(backward, setup_context=setup_context)
 
 
 def register_autocast(op, device_type, cast_inputs, /, *, lib=None):
@@ -290,9 +292,12 @@ def impl(qualname, types, func=None, *, lib=None):
     devices = _devices(types)
     if devices:
         try:
-            _found(qualname).register_kernel(types, func)
+            found = _found(qualname)
         except AttributeError:
             _namespaces._define(qualname, CustomOpDef(qualname, func, devices))
+        else:
+            if isinstance(found, CustomOpDef):  # those that are defined elsewhere stay what they are
+                found.register_kernel(types, func)
     return func
 
 
