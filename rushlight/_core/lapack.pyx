@@ -4,11 +4,14 @@
 A Fortran routine takes nothing but addresses, so one loop serves all of them: an argument is an integer or letter shared by the
 batch, an address that moves on from matrix to matrix, or scratch memory of the thread that works.
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 from rushlight._core cimport blas
-from rushlight._core.tensor cimport ITEMSIZE, Tensor
+from rushlight._core.operator cimport copy_into, resolve
+from rushlight._core.tensor cimport C64, CONJ, CONTIGUOUS, F32, I64, ITEMSIZE, MAX_RANK, NEG, Tensor, empty
+from rushlight._core.view cimport transpose
 from rushlight._core.threads cimport parallel_for
 
 cdef enum:
@@ -29,14 +32,120 @@ cdef struct Call:
     Argument arguments[MAX_ARGUMENTS]
 
 
-class Scratch:
+cdef class Scratch:
     """An argument that is working memory: ``size`` bytes for each thread."""
+    cdef int64_t size
 
-    def __init__(self, size):
+    def __init__(self, int64_t size):
         self.size = size
 
 
+cdef dict _workspaces = {}    # (routine, *its numbers and letters) -> numbers of working memory that it asked for
+cdef enum:
+    WORKSPACES = 1024
+    SMALL = 4096              # elements of matrices that are turned one by one
+
 cdef dict _routines = {}      # name -> address
+
+
+# -- memory --
+
+cdef Tensor _empty(int code, object batch, tuple size):
+    cdef int64_t[MAX_RANK] sizes
+    cdef int d = 0
+    cdef object n
+    if len(batch) + len(size) > MAX_RANK:
+        raise RuntimeError("tensors have at most 64 dims")
+    for n in batch:
+        sizes[d] = n
+        d += 1
+    for n in size:
+        sizes[d] = n
+        d += 1
+    return empty(code, d, sizes)
+
+
+def numbers(int code, batch, *size):
+    """Uninitialised memory on the CPU of a dtype."""
+    return _empty(code, batch, size)
+
+
+def integers(batch, *size):
+    """Zeros on the CPU, for LAPACK's integers."""
+    cdef Tensor out = _empty(I64, batch, size)
+    memset(out.address, 0, out.count * sizeof(int64_t))
+    return out
+
+
+def columns(Tensor x, int64_t extra=0):
+    """A copy of x's matrices on the CPU in column-major memory, with room for ``extra`` more columns: shape (*, n + extra, m)."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t m = x.sizes[x.ndim - 2], n = x.sizes[x.ndim - 1], batch = 1, b, i, j
+    cdef int d, item = ITEMSIZE[x.code]
+    cdef Tensor out, target
+    cdef char* from_
+    cdef char* to
+    for d in range(x.ndim - 2):
+        sizes[d] = x.sizes[d]
+        batch *= sizes[d]
+    sizes[x.ndim - 2], sizes[x.ndim - 1] = n + extra, m
+    out = empty(x.code, x.ndim, sizes)
+    if x.flags & (CONJ | NEG):
+        x = resolve(x)
+    if x.count > SMALL or not x.flags & CONTIGUOUS or extra and batch > 1:
+        target = out if not extra else <Tensor>out.narrow(-2, 0, n)
+        copy_into(target, transpose(x, x.ndim - 2, x.ndim - 1))
+        return out
+    for b in range(batch):
+        from_, to = x.address + b * m * n * item, out.address + b * m * n * item
+        for j in range(n):
+            for i in range(m):
+                if item == 4:
+                    (<int32_t*>to)[j * m + i] = (<const int32_t*>from_)[i * n + j]
+                elif item == 8:
+                    (<int64_t*>to)[j * m + i] = (<const int64_t*>from_)[i * n + j]
+                else:
+                    memcpy(to + (j * m + i) * item, from_ + (i * n + j) * item, item)
+    return out
+
+
+def parity(Tensor pivots, int code):
+    """The sign of each permutation by pivots (*, n) on the CPU, minus one for every row that was moved, in the dtype ``code``, which LAPACK knows."""
+    cdef Tensor out = empty(code, pivots.ndim - 1, pivots.sizes)
+    cdef const int64_t* p = <const int64_t*>pivots.address
+    cdef int64_t n = pivots.sizes[pivots.ndim - 1], b, i
+    cdef int item = ITEMSIZE[code]
+    cdef bint odd
+    memset(out.address, 0, out.count * item)      # imaginary parts too
+    for b in range(out.count):
+        odd = False
+        for i in range(n):
+            odd ^= p[b * n + i] != i + 1
+        if code == F32 or code == C64:
+            (<float*>(out.address + b * item))[0] = -1 if odd else 1
+        else:
+            (<double*>(out.address + b * item))[0] = -1 if odd else 1
+    return out
+
+
+# -- calls --
+
+def run_with_workspace(str routine, Tensor like, batch, double work, tuple before, tuple after):
+    """:func:`run` for a routine that wants (work, lwork) between its other arguments, in the size that it asks for."""
+    cdef object a, size
+    cdef Tensor answer
+    if 0 in batch:
+        return
+    key = (routine, *[a for a in before if type(a) is int or type(a) is bytes], *[a for a in after if type(a) is int or type(a) is bytes])
+    size = _workspaces.get(key)
+    if size is None:
+        answer = _empty(like.code, (1,), ())
+        run(routine, (), work, *before, (<size_t>answer.address, 0), -1, *after)
+        size = max(1, <int64_t>((<float*>answer.address)[0] if ITEMSIZE[like.code] == 4 or like.code == C64 else (<double*>answer.address)[0]))
+        if len(_workspaces) >= WORKSPACES:
+            _workspaces.clear()
+        _workspaces[key] = size
+    run(routine, batch, work, *before, Scratch(size * ITEMSIZE[like.code]), size, *after)
 
 
 def run(str routine, batch, double work, *arguments):
@@ -74,7 +183,7 @@ def run(str routine, batch, double work, *arguments):
             letters[i] = value[0]
             call.arguments[i].data = &letters[i]
         elif isinstance(value, Scratch):
-            call.arguments[i].scratch = max(<int64_t>value.size, 16)
+            call.arguments[i].scratch = max((<Scratch>value).size, <int64_t>16)
         else:
             call.arguments[i].data, call.arguments[i].stride = <char*><size_t>value[0], value[1]
     with nogil:

@@ -7,6 +7,7 @@ The functions return such memory, which :func:`turned` shows as the matrix that 
 
 import functools
 
+from .._core import lapack as core
 from .._core import tensor as _tensor
 from .._core.lapack import Scratch, run
 from . import creation, shape
@@ -27,7 +28,10 @@ def is_complex(x):
 
 def empty(like, *size, dtype=None):
     """Uninitialised memory for results, with ``like``'s dtype."""
-    return creation.empty(size, dtype=like.dtype if dtype is None else dtype, device=like.device)
+    dtype = like.dtype if dtype is None else dtype
+    if like.is_cpu:
+        return core.numbers(dtype.code, size)
+    return creation.empty(size, dtype=dtype, device=like.device)
 
 
 def real_dtype(x):
@@ -41,6 +45,8 @@ def _dtype(name):
 
 def columns(x, extra=0):
     """A copy of x's matrices in column-major memory, with room for ``extra`` more columns: shape (*, n + extra, m)."""
+    if x.is_cpu:
+        return core.columns(x, extra)
     m, n = x.shape[-2:]
     out = empty(x, *x.shape[:-2], n + extra, m)
     target = shape.narrow(out, -2, 0, n) if extra else out
@@ -60,33 +66,19 @@ def integer_dtype():
 
 def integers(batch, *size, like=None):
     """Memory for LAPACK's integers, on the device of ``like``."""
-    return creation.zeros((*batch, *size), dtype=integer_dtype(), device=None if like is None else like.device)
+    if like is None or like.is_cpu:
+        return core.integers(batch, *size)
+    return creation.zeros((*batch, *size), dtype=integer_dtype(), device=like.device)
+
+
+def parity(pivots, like):
+    """The sign of each permutation, in ``like``'s dtype."""
+    return core.parity(pivots, like.dtype.code)
 
 
 def to_int32(x):
     """LAPACK's integers as PyTorch shows them."""
     return shape.cast(x, _dtype("int32"))
-
-
-_workspaces = {}
-"""How much working memory routines asked for, by their sizes and letters."""
-
-
-def _with_workspace(routine, like, batch, work, before, after):
-    """Call a routine that wants (work, lwork) between its other arguments, in the size that it asks for."""
-    if 0 in batch:
-        return
-    key = (routine, *[a for a in (*before, *after) if type(a) is int or type(a) is bytes])
-    size = _workspaces.get(key)
-    if size is None:
-        answer = empty(like, 1)
-        run(routine, (), work, *before, (answer.data_ptr(), 0), -1, *after)
-        size = answer[0].item()
-        size = max(1, int(size.real if isinstance(size, complex) else size))
-        if len(_workspaces) >= 1024:
-            _workspaces.clear()
-        _workspaces[key] = size
-    run(routine, batch, work, *before, Scratch(size * like.element_size()), size, *after)
 
 
 def _anywhere(function):
@@ -133,7 +125,7 @@ def getri(lu, pivots, info):
     """Overwrites LU with the inverse; ``info`` says where it does not exist."""
     n = lu.shape[-1]
     before = (n, lu, max(n, 1), pivots)
-    _with_workspace(letter(lu) + "getri_", lu, lu.shape[:-2], n**3, before, (info,))
+    core.run_with_workspace(letter(lu) + "getri_", lu, lu.shape[:-2], n**3, before, (info,))
     return lu
 
 
@@ -179,7 +171,7 @@ def sytrf(x, hermitian, lower=True):
     out, pivots, info = columns(x), integers(x.shape[:-2], n), integers(x.shape[:-2])
     name = letter(x) + ("hetrf_" if hermitian and is_complex(x) else "sytrf_")
     before = (b"L" if lower else b"U", n, out, max(n, 1), pivots)
-    _with_workspace(name, x, x.shape[:-2], n**3, before, (info,))
+    core.run_with_workspace(name, x, x.shape[:-2], n**3, before, (info,))
     return out, pivots, info
 
 
@@ -205,7 +197,7 @@ def geqrf(x, extra=0):
     m, n = x.shape[-2:]
     out, tau, info = columns(x, extra), empty(x, *x.shape[:-2], min(m, n)), integers(x.shape[:-2])
     before = (m, n, out, max(m, 1), tau)
-    _with_workspace(letter(x) + "geqrf_", x, x.shape[:-2], m * n * n, before, (info,))
+    core.run_with_workspace(letter(x) + "geqrf_", x, x.shape[:-2], m * n * n, before, (info,))
     return out, tau
 
 
@@ -216,7 +208,7 @@ def orgqr(reflectors, tau, n):
     info = integers(reflectors.shape[:-2])
     name = letter(tau) + ("ungqr_" if is_complex(tau) else "orgqr_")
     before = (m, n, k, reflectors, max(m, 1), tau)
-    _with_workspace(name, tau, reflectors.shape[:-2], m * n * k, before, (info,))
+    core.run_with_workspace(name, tau, reflectors.shape[:-2], m * n * k, before, (info,))
     return reflectors
 
 
@@ -231,7 +223,7 @@ def ormqr(reflectors, tau, other, left, transpose):
         b"L" if left else b"R", trans, m, n, k, reflectors, max(reflectors.shape[-1], 1), tau,
         other, max(m, 1),
     )  # fmt: skip
-    _with_workspace(name, tau, other.shape[:-2], m * n * k, before, (info,))
+    core.run_with_workspace(name, tau, other.shape[:-2], m * n * k, before, (info,))
     return other
 
 
@@ -252,7 +244,7 @@ def gesdd(x, job):
         max(cols, 1) if job != b"N" else 1,
     )  # fmt: skip
     after = ((Scratch(real * s.element_size()),) if is_complex(x) else ()) + (Scratch(8 * k * 8), info)
-    _with_workspace(letter(x) + "gesdd_", x, batch, 10 * m * n * k, before, after)
+    core.run_with_workspace(letter(x) + "gesdd_", x, batch, 10 * m * n * k, before, after)
     return u, s, vh, info
 
 
@@ -265,7 +257,7 @@ def syevd(x, upper, vectors):
     real, ints = 1 + 5 * n + 2 * n * n, 3 + 5 * n
     after = (Scratch(real * w.element_size()), real) if is_complex(x) else ()
     after += (Scratch(ints * 8), ints, info)
-    _with_workspace(letter(x) + ("heevd_" if is_complex(x) else "syevd_"), x, batch, 10 * n**3, before, after)
+    core.run_with_workspace(letter(x) + ("heevd_" if is_complex(x) else "syevd_"), x, batch, 10 * n**3, before, after)
     return w, a, info
 
 
@@ -279,7 +271,7 @@ def geev(x, vectors):
     values = (real,) if is_complex(x) else (real, imag)
     before = (b"N", b"V" if vectors else b"N", n, a, max(n, 1), *values, Scratch(16), 1, v, max(n, 1))
     after = ((Scratch(2 * n * 8),) if is_complex(x) else ()) + (info,)
-    _with_workspace(letter(x) + "geev_", x, batch, 25 * n**3, before, after)
+    core.run_with_workspace(letter(x) + "geev_", x, batch, 25 * n**3, before, after)
     return (real if is_complex(x) else (real, imag)), v, info
 
 
@@ -305,5 +297,5 @@ def gels(x, right, driver, rcond):
     else:
         before = (*sizes, s, (tolerance.data_ptr(), 0), rank)
         after = ((scratch,) if is_complex(x) else ()) + ((scratch,) if driver == "gelsd" else ()) + (info,)
-    _with_workspace(f"{letter(x)}{driver}_", x, batch, 4 * m * n * min(m, n), before, after)
+    core.run_with_workspace(f"{letter(x)}{driver}_", x, batch, 4 * m * n * min(m, n), before, after)
     return out, rank, s, info

@@ -45,6 +45,8 @@ def _(grad, A, result):
 
 def _parity(pivots, like):
     """The sign of each permutation: minus one for every row that was moved."""
+    if pivots.is_cpu:
+        return lapack.parity(pivots, like)
     n = pivots.shape[-1]
     moved = arithmetic.ne(pivots, creation.arange(1, n + 1, device=pivots.device))
     odd = arithmetic.remainder(reduction.sum(moved, -1), 2)

@@ -33,10 +33,11 @@ def _qr(A, mode):
     k = min(m, n)
     complete = mode == "complete" and m > n
     reflectors, tau = lapack.geqrf(A, m - n if complete else 0)
-    R = upper(lapack.turned(reflectors)[..., : m if mode == "complete" else k, :n])
+    R, rows = lapack.turned(reflectors), m if mode == "complete" else k
+    R = upper(R if R.shape[-2:] == (rows, n) else R[..., :rows, :n])
     if mode == "r":
         return return_types.linalg_qr(creation.empty((0,), dtype=A.dtype, device=A.device), R)
-    if not complete:
+    if not complete and n > k:
         reflectors = shape.contiguous(shape.narrow(reflectors, -2, 0, k))
     return return_types.linalg_qr(lapack.turned(lapack.orgqr(reflectors, tau, m if complete else k)), R)
 
