@@ -23,6 +23,7 @@ from ._core import tape as _tape
 from ._core import tensor as _tensor
 
 Tensor = _tensor.Tensor
+_set_mode_bit, _FUNCTION = _tape.set_mode_bit, _tape.MODES["function"]
 
 
 # constructors from sizes or from what is no tensor yet, and inquiries that any object may be put to: no class is asked what they mean
@@ -68,9 +69,20 @@ def cast(run, op, args, kwargs):
     return run(op, args, kwargs) if _state.casting is None else _state.casting(run, op, args, kwargs)
 
 
+def _planned(plan, args):
+    """A plan's result while calls are intercepted. Interpreters see what it is made of; autocast has no say in it."""
+    if _state.interpreters:
+        return plan.function(*args)
+    casting = set_casting(None)
+    try:
+        return plan(*args)
+    finally:
+        set_casting(casting)
+
+
 def _tell_core():
     """Calls come to :func:`intercept` while this thread has interpreters or an autocast."""
-    _tape.set_mode_bit(_tape.MODES["function"], bool(_state.interpreters) or _state.casting is not None)
+    _set_mode_bit(_FUNCTION, _state.casting is not None or bool(_state.interpreters))
 
 
 def intercept(op, args, kwargs):
@@ -123,23 +135,22 @@ def override(method, tensor):
 
 def _overloaded(args, kwargs):
     found = []
-
-    def look(x):
-        cls = type(x)
-        if cls is Tensor or not is_overriding(cls):
-            return
-        if any(type(f) is cls for f in found):
-            return
-        at = next((i for i, f in enumerate(found) if issubclass(cls, type(f))), len(found))
-        found.insert(at, x)
-
-    for a in (*args, *kwargs.values()):
+    for a in (*args, *kwargs.values()) if kwargs else args:
         if isinstance(a, (list, tuple)):
             for b in a:
-                look(b)
-        else:
-            look(a)
+                _look(b, found)
+        elif type(a) is not Tensor:
+            _look(a, found)
     return found
+
+
+def _look(x, found):
+    """Puts an argument among those that define an override, unless one of its class is there."""
+    cls = type(x)
+    if cls is Tensor or not is_overriding(cls) or any(type(f) is cls for f in found):
+        return
+    at = next((i for i, f in enumerate(found) if issubclass(cls, type(f))), len(found))
+    found.insert(at, x)
 
 
 def is_overriding(cls):
@@ -292,6 +303,7 @@ def is_tensor_like(value):
 
 
 _operator.set_callback("intercept", intercept)
+_operator.set_callback("planned", _planned)
 _tape.set_callbacks(override=override)
 _tensor.set_callback("torch_function", _default_torch_function)
 _tensor.set_disabled_torch_function(_disabled_torch_function_impl)

@@ -261,6 +261,22 @@ def test_vmap_and_gradients_of_functions():
     assert losses.tolist() == [1.0, 1.0, 1.0] and gradient.tolist() == [[3.0] * 4] * 2
 
 
+def test_plans_are_remembered_and_made_without_autocast():
+    from rushlight.ops._define import planned
+
+    made = []
+
+    @planned
+    def plan(size):
+        made.append((rl.ones(size, size, device="cpu") @ rl.ones(size, size, device="cpu")).dtype)
+        return made
+
+    with rl.autocast("cpu"):
+        assert plan(2) is plan(2)
+    plan(2)
+    assert made == [rl.float32]
+
+
 def test_compile_keeps_autocast():
     with autocast(rl):
         assert rl.compile(lambda x: x @ x)(rl.ones(2, 2)).dtype is rl.bfloat16

@@ -52,7 +52,7 @@ cdef class Plan:
         cdef int grad = state.grad, inference = state.inference
         cdef object result, key
         if state.modes & MODE_FUNCTION:
-            return self.function(*args)
+            return _callbacks["planned"](self, args)
         key = _plan_key(args)
         if key is None:
             return self.function(*args)

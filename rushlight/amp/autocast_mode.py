@@ -10,6 +10,7 @@ import warnings
 from collections import namedtuple
 
 from .. import overrides
+from .._core.operator import Library
 from .._core.tensor import Tensor, dtypes
 from . import _lists
 
@@ -143,8 +144,8 @@ def _casting(run, op, args, kwargs):
     """``run(op, args, kwargs)`` with operands as the lists want them. PyTorch leaves calls with ``out=`` alone."""
     device = _device(args, kwargs)
     rule = None if kwargs.get("out") is not None else _RULES[device].get(op.__name__)
-    if rule is None and "out" not in kwargs and getattr(op, "composed", False):
-        return run(op, args, kwargs)  # with autocast on, for its parts
+    if rule is None and (type(op) is not Library or ("out" not in kwargs and getattr(op, "composed", False))):
+        return run(op, args, kwargs)  # kernels, which have no parts, and compositions: with autocast on, for their parts
     casting = overrides.set_casting(None)
     try:
         return run(op, args, kwargs) if rule is None else run(op, *rule(op, args, kwargs, device, get_autocast_dtype(device)))

@@ -118,6 +118,18 @@ def test_autocast_and_scaler():
 
 
 @TWO
+def test_replicas_keep_autocast():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2)).cuda()
+    parallel, x = torch.nn.DataParallel(model), torch.randn(6, 3)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        out = parallel(x)
+        assert out.dtype is torch.bfloat16
+    out.float().sum().backward()
+    assert model[0].weight.grad.dtype is torch.float32 and model[1].bias.grad.tolist() == [6.0, 6.0]
+    assert parallel(x).dtype is torch.float32
+
+
+@TWO
 def test_data_parallel_has_the_gradients_of_one_device():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
