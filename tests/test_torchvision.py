@@ -124,7 +124,7 @@ def test_what_torchvision_registers_leaves_them_as_they_are(ops):
     x = torch.ones(1, 1, 4, 4, requires_grad=True)
     ops.roi_align(x, torch.tensor([[0.0, 0, 0, 3, 3]]), 1.0, 1, 1, 2, True).sum().backward()
     assert x.grad.sum() == 1 and ops.nms is nms and ops._cuda_version() == -1
-    with pytest.raises(RuntimeError, match="torch.ops.torchvision.qnms is not available in rushlight"):
+    with pytest.raises(RuntimeError, match=r"torch\.ops\.torchvision\.qnms is not available in rushlight"):
         ops.qnms(x, x, 0.5)
     with pytest.raises(OSError, match="Could not load this library"):
         torch.ops.load_library("/packages/other/_C.so")
