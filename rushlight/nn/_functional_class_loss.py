@@ -63,7 +63,7 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
     if not as_they_are:
         target = target.long() if input.dim() > 1 else target.long().reshape(())
         weight = None if weight is None else _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
-    losses, factors = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
+    losses, factors, *_ = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
     if reduction == "none":
         return losses
     return _loss.mean_by(losses, factors.detach()) if reduction == "mean" else rename(losses.sum(), "NllLossBackward0")

@@ -113,9 +113,10 @@ def mean_by(input, weight, dim=None):
     return fn.sum(input) / fn.sum(weight)
 
 
-@rowwise(where="", dtypes="inexact", label="NllLoss")
+@rowwise(where="", dtypes="inexact", label="NllLoss", result=True)
 def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100, label_smoothing: constant = 0.0):
-    """``-log softmax(input)`` at the label, and the label's weight, for each row; rows with the ignored label give 0.
+    """``-log softmax(input)`` at the label, and the label's weight, for each row; rows with the ignored label give 0. Third, for the gradient,
+    which is a single walk with it: the logarithm of the sum of exponentials.
 
     With label smoothing the target keeps ``1 - label_smoothing``; the rest is spread evenly over the classes (Szegedy et al. 2016).
     """
@@ -127,7 +128,7 @@ def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, igno
         spread = normaliser - fn.mean(input) if weight is None else fn.mean(weight * (normaliser - input))
         loss = (1 - label_smoothing) * loss + label_smoothing * spread
     ignored = fn.eq(target, ignore_index)
-    return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor)
+    return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor), normaliser
 
 
 @rowwise(where="", dtypes="inexact", label="NllLoss")
