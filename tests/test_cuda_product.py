@@ -104,3 +104,13 @@ def test_convolution_and_the_gradient_of_its_weights(case, how, tolerance, order
         stretch=stretch, **geometry)  # fmt: skip
     got = torch.tensor(sums).sum(0).view(outputs, *window, channels // groups).permute(0, 4, 1, 2, 3)
     assert (got - w.grad).abs().max() <= tolerance * w.grad.abs().max()
+
+
+# -- rows at even addresses --
+
+
+@pytest.mark.parametrize("order", [0, 3])
+def test_matrices_are_laid_at_other_distances(order):
+    matrix, out = RNG.standard_normal((5, 700)).astype(np.float32), np.zeros((5, 704), np.float32)
+    run(product, "lay<f32>", 3, order, added=matrix, added_row=700, c=out, c_row=704, m=5, n=700, batch=1)
+    assert (out[:, :700] == matrix).all() and (out[:, 700:] == 0).all()

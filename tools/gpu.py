@@ -24,9 +24,9 @@ import standin
 ROOT = standin.ROOT
 # Files in the order in which they tell most about hardware that the stand-in cannot.
 FIRST = """
-test_gpu_device test_gpu_training test_gpu_cudnn test_gpu_libraries test_gpu_profiler test_laws test_reductions test_contraction test_conv test_attention test_movement test_index test_scan
-test_sorting test_training test_programs test_normalization test_recurrent test_random test_optim test_pool test_linalg test_fft
-test_data test_io test_robustness
+test_gpu_device test_gpu_training test_gpu_cudnn test_gpu_libraries test_gpu_profiler test_laws test_reductions test_contraction
+test_conv test_attention test_movement test_index test_scan test_sorting test_training test_programs test_normalization test_recurrent
+test_random test_optim test_pool test_linalg test_fft test_data test_io test_robustness
 """.split()
 
 PARTS = {
@@ -187,8 +187,9 @@ class Given:
 
 
 def suite(run):
-    """The test files, several at a time and large ones in parts, until two thirds of the time left (or nearly all, without benchmarks to come) are gone."""
-    given = Given(time.monotonic() + run.left() * (0.65 if "benchmarks" in run.options.stages else 0.9))
+    """The test files, several at a time and large ones in parts, in two thirds of the time left if benchmarks are to come."""
+    share = 0.65 if "benchmarks" in run.options.stages else 0.9
+    given = Given(time.monotonic() + run.left() * share)
     found = {file.stem: file for file in standin.files()}
     order = [found.pop(name) for name in FIRST if name in found] + list(found.values())
     if run.options.files:

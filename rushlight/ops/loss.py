@@ -115,8 +115,9 @@ def mean_by(input, weight, dim=None):
 
 @rowwise(where="", dtypes="inexact", label="NllLoss", result=True)
 def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100, label_smoothing: constant = 0.0):
-    """``-log softmax(input)`` at the label, and the label's weight, for each row; rows with the ignored label give 0. Third, for the gradient,
-    which is a single walk with it: the logarithm of the sum of exponentials.
+    """``-log softmax(input)`` at the label, and the label's weight, for each row; rows with the ignored label give 0.
+
+    Third, for the gradient, which is a single walk with it: the logarithm of the sum of exponentials.
 
     With label smoothing the target keeps ``1 - label_smoothing``; the rest is spread evenly over the classes (Szegedy et al. 2016).
     """

@@ -72,7 +72,7 @@ def convolved(transposed, x, weight, bias, grad, options):
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_convolutions(geometry, transposed, last, dtype):
+def test_convolutions(geometry, transposed, last, dtype, monkeypatch):
     size, outputs, window, options = GEOMETRIES[geometry]
     torch.manual_seed(0)
     groups = options.get("groups", 1)
@@ -84,7 +84,8 @@ def test_convolutions(geometry, transposed, last, dtype):
     rank = len(size) - 2
     grad = torch.randn(getattr(F, f"conv_transpose{rank}d" if transposed else f"conv{rank}d")(*exact, **options).shape)
     wanted = convolved(transposed, *exact, grad.to(dtype), options)
-    before = _cudnn.planned()
+    computed = []
+    monkeypatch.setattr(_cudnn.Kind, "compute", lambda *a, real=_cudnn.Kind.compute: (computed.append(real(*a)), computed[-1])[1])
     by_cudnn = convolved(transposed, *(t.cuda() for t in (x, weight, bias)), grad.to(dtype), options)
     with backends.cudnn.flags(enabled=False):
         by_kernels = convolved(transposed, *(t.cuda() for t in (x, weight, bias)), grad.to(dtype), options)
@@ -93,7 +94,7 @@ def test_convolutions(geometry, transposed, last, dtype):
         assert near(b, want, dtype), f"the kernels' {name}"
         assert a.stride() == b.stride(), name
     if not (last and window == (1, 1)):
-        assert _cudnn.planned() > before, "cuDNN computed nothing of it"
+        assert dtype is torch.float64 or any(computed), "cuDNN computed nothing of it"
 
 
 @CUDNN

@@ -632,3 +632,35 @@ def test_what_would_tell_of_a_fault_is_let_go_when_there_was_none():
     assert held() >= before + 20
     torch.cuda.synchronize()
     assert held() == before
+
+
+# -- products --
+
+
+@pytest.mark.parametrize("m, n, k", [(16, 17, 24), (17, 16, 24), (16, 24, 17), (17, 19, 23)])
+def test_products_whose_rows_begin_at_odd_addresses(m, n, k, monkeypatch):
+    """cublasLt gets copies at even addresses: here every operand is looked at, and our own kernels multiply in its place."""
+    from rushlight.cuda.ops import _cublas, matmul
+    from rushlight.lang import types
+
+    own, even = matmul.product, []
+
+    def by_library(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides, tf32):
+        distances = [s[0] if s[1] == 1 else s[1] for s in (a_strides, b_strides)] + [c_strides[0]]
+        even.append(not any((address | 2 * distance) % 16 for address, distance in zip((a, b, c), distances)))
+        with monkeypatch.context() as patch:
+            patch.setattr(_cublas, "computes", lambda *_: False)
+            patch.setattr(_cublas, "product", lambda *_: False)
+            own(place, types.CODES[type], extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides)
+        return True
+
+    monkeypatch.setattr(_cublas, "computes", lambda *_: True)
+    monkeypatch.setattr(_cublas, "product", by_library)
+    monkeypatch.setattr(matmul, "_WORTH_EVENING", 8)
+    a, b, bias = (torch.randn(*shape).bfloat16() for shape in ((m, k), (k, n), (n,)))
+    for x, y in ((a, b), (a.t().contiguous().t(), b), (a, b.t().contiguous().t())):
+        x, y = (given.cuda() if given.is_contiguous() else given.t().cuda().t() for given in (x, y))
+        want = x.cpu().float() @ y.cpu().float()
+        for got, expected in ((x @ y, want), (torch.addmm(bias.cuda(), x, y), want + bias.float())):
+            assert (got.cpu().float() - expected).abs().max() < 0.2
+    assert all(even) and len(even) == 6

@@ -57,4 +57,20 @@ template <class T> INLINE void spread(Args& p) {
   }
 }
 
+// c = added, of which every row begins at an address of its own: from odd to even addresses, and back.
+template <class T> INLINE void lay(Args& p) {
+  constexpr int EACH = 8;
+  for (i64 r = blockIdx.x; r < p.m; r += gridDim.x) {
+    const T* const from = (const T*)p.added + r * p.added_row;
+    T* const to = (T*)p.c + r * p.c_row;
+    for (i64 first = threadIdx.x; first < p.n; first += EACH * blockDim.x) {
+      T x[EACH];
+      #pragma unroll
+      for (int e = 0; e < EACH; e++) if (first + e * blockDim.x < p.n) x[e] = from[first + e * blockDim.x];
+      #pragma unroll
+      for (int e = 0; e < EACH; e++) if (first + e * blockDim.x < p.n) to[first + e * blockDim.x] = x[e];
+    }
+  }
+}
+
 extern "C" __global__ void __launch_bounds__(256) SYMBOL(Args args) { ENTRY(args); }

@@ -12,9 +12,12 @@ _product = Family(
     "q c_row, q c_batch, q c_part, q added_row, q added_batch, q conjugate_a, q conjugate_b, d alpha_re, d alpha_im, d beta_re, d beta_im",
 )
 _SUMS = {"f16": "f32", "bf16": "f32", "u8": "i32", "i8": "i32", "i16": "i32", "u16": "i32"}
+_BYTES = {"f16": 2, "bf16": 2, "f32": 4}
 DTYPES = {"i32": "int32", "i64": "int64", "f32": "float32", "f64": "float64", "c64": "complex64", "c128": "complex128"}
 _BUSY = 128  # blocks that keep a GPU busy: fewer are cut along k
 _DEPTH = 512  # least stretch of k
+_EVEN = 16  # bytes: tensor cores are fed by accesses that wide, from rows that begin at multiples of it
+_WORTH_EVENING = 512  # least extent of a product whose operands are copied for that
 
 
 def sums_in(type):
@@ -64,6 +67,9 @@ def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alph
     m, n, k, batch = extents
     type = type_name(code)
     tf32 = type == "f32" and on_tensor_cores(type)
+    if (type in ("f16", "bf16") or tf32) and batch == 1 and min(m, n, k) >= _WORTH_EVENING and _cublas.computes(type, a_strides, b_strides):
+        if _on_even_rows(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides, tf32):
+            return
     operands = type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta
     if _cublas.product(place, *operands, added, added_strides, tf32):
         return
@@ -90,3 +96,59 @@ def product(place, code, extents, a, a_strides, b, b_strides, c, c_strides, alph
     partial = creation.empty((batch, parts, m, n), dtype=dtypes()[DTYPES[sum]], device=device_at(place))
     _product(f"product<{type},{sum},{sum},{how}>", place, grid, c=partial, c_row=n, c_batch=parts * m * n, c_part=m * n, **given)
     _product(f"add_parts<{type},{sum}>", place, blocks(batch * m * n), a=partial, parts=parts, **target, **size)
+
+
+# -- rows at even addresses --
+
+
+def _on_even_rows(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides, tf32):
+    """:func:`product` by cublasLt on copies of those operands whose rows begin at odd addresses, with which it is several times slower (a
+    vocabulary of 50257 words, say); False where there are none, or where what is added lies in an odd result."""
+    m, n, k, _ = extents
+    copies = [_evened(place, type, *x) for x in ((a, m, k, a_strides), (b, k, n, b_strides), (c, m, n, (c_strides[0], 1)))]
+    if not any(copies) or (copies[2] and beta and added_strides[0]):
+        return False
+    (a, a_strides), (b, b_strides) = (
+        (x.fill(), x.strides) if x else given for x, given in zip(copies, ((a, a_strides), (b, b_strides)))
+    )
+    target, target_strides = (copies[2].room.data_ptr(), copies[2].strides[::2]) if copies[2] else (c, c_strides)
+    if added == c:
+        added, added_strides = target, target_strides
+    operands = a, a_strides, b, b_strides, target, target_strides, alpha, beta, added, added_strides
+    done = _cublas.product(place, type, extents, *operands, tf32)
+    if done and copies[2]:
+        copies[2].give_back()
+    return done
+
+
+def _evened(place, type, address, rows, columns, strides):
+    """Room for a copy of a matrix if its rows (or columns, where these are dense) begin at odd addresses, else None."""
+    across = strides[1] == 1
+    distance = strides[0] if across else strides[1]
+    if not (address | distance * _BYTES[type]) % _EVEN or 1 not in strides[:2]:
+        return None
+    return _Copy(place, type, address, *((rows, columns) if across else (columns, rows)), distance, across)
+
+
+class _Copy:
+    """``lines`` of ``length`` elements of a matrix, at even addresses. room: its memory; strides: as of a product's operand."""
+
+    def __init__(self, place, type, address, lines, length, distance, across):
+        unit = _EVEN // _BYTES[type]
+        step = -(-length // unit) * unit
+        self.place, self.type, self.at, self.step = place, type, (address, distance), step
+        self.shape = {"m": lines, "n": length, "batch": 1}
+        self.room = creation.empty((lines * step * _BYTES[type],), dtype=dtypes()["uint8"], device=device_at(place))
+        self.strides = (step, 1, 0, False) if across else (1, step, 0, False)
+
+    def fill(self):
+        """Copies the matrix; the address of the copy."""
+        self._lay({"added": self.at[0], "added_row": self.at[1], "c": self.room, "c_row": self.step})
+        return self.room.data_ptr()
+
+    def give_back(self):
+        """Copies the copy to the matrix."""
+        self._lay({"added": self.room, "added_row": self.step, "c": self.at[0], "c_row": self.at[1]})
+
+    def _lay(self, given):
+        _product(f"lay<{self.type}>", self.place, min(self.shape["m"], (1 << 31) - 1), **given, **self.shape)
