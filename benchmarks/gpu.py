@@ -1,6 +1,7 @@
 """The rows for a GPU: ``python -m benchmarks --rows benchmarks.gpu --device cuda`` (a CUDA build of PyTorch beside it is compared).
 
-Sizes fill a large card: several times its cache for what moves bytes, 8192 cubed for products.
+Sizes fill a large card: several times its cache for what moves bytes, 8192 cubed for products. Both libraries keep float32's precision
+(PyTorch's convolutions are told to: its default rounds to TF32), but for the product that says so.
 """
 
 import functools
@@ -138,6 +139,7 @@ def _convolution(channels, size, kernel, dtype):
 
     @row(f"convolution {kernel}x{kernel}, {channels} at {size}, batch 64, {dtype}, forward and backward", 1, flops=work, inner=3)
     def convolution(torch):
+        torch.backends.cudnn.allow_tf32 = False
         dt = getattr(torch, dtype)
         x = torch.randn(64, channels, size, size, dtype=dt, requires_grad=True)
         conv = torch.nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False, dtype=dt)
@@ -175,6 +177,7 @@ def training(name, target, make):
 
     @row(f"{name}, training step, float32", target)
     def float32(torch):
+        torch.backends.cudnn.allow_tf32 = False
         return make().step
 
     @row(f"{name}, training step, bfloat16 autocast", target)

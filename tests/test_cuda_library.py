@@ -113,7 +113,7 @@ def test_short_rows_are_sorted_stably(type, dtype, order):
 def test_long_rows_are_sorted_stably(order):
     rows, n = 2, 9000
     x = (RNG.standard_normal((rows, n)) * 50).astype(np.int16)
-    chunks = -(-n // 4096)
+    chunks = -(-n // 2048)
     keys, places = [np.zeros((rows, n), np.uint32) for _ in range(2)], [np.zeros((rows, n), np.uint32) for _ in range(2)]
     counts, shared = np.zeros((rows, 256, chunks), np.int64), {"rows": rows, "n": n, "k": n, "chunks": chunks}
     run(_sort, "load<i16,u32>", 7, order, input=x, keys=keys[0], places=places[0], **shared)

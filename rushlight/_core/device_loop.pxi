@@ -5,6 +5,7 @@ cdef object _compile_device_kernel = None       # (program, letters, rank, wide,
 cdef object _compile_device_rows = None         # (program, mode, letters, kept, reduced, wide, stage, place) -> LoadedKernel
 
 cdef enum:
+    LONG_ROW = 16384           # accesses to a row from which on more than 256 threads share it
     ROW_MEMORY = 47104         # shared memory of a block for what is kept of its rows
 
 
@@ -144,7 +145,7 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
         while width < min(packs, <int64_t>32):
             width *= 2
         if packs > 128:
-            while width < min(<int64_t>kernel.threads, packs // 4):
+            while width < min(<int64_t>kernel.threads if packs >= LONG_ROW else <int64_t>256, packs // 4):
                 width *= 2
         x = 128 if width <= 32 else width
         grid = (s.rows * s.stretches + x // width - 1) // (x // width)

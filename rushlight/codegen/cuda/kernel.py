@@ -4,6 +4,7 @@ import functools
 import struct
 
 MOST_BLOCKS = (1 << 31) - 1
+LONG = 16384  # accesses to a row from which on more than 256 threads share it
 SHARED = 46 << 10  # bytes of shared memory that a row may be kept in: 48 KB are there without asking
 
 
@@ -53,7 +54,7 @@ def row_launch(kernel, rows, length, stretches=1):
     while width < min(packs, 32):
         width *= 2
     if packs > 128:
-        while width < min(kernel.threads, packs // 4):
+        while width < min(kernel.threads if packs >= LONG else 256, packs // 4):
             width *= 2
     block = 128 if width <= 32 else width
     held = _held(kernel, block, -(-packs // width))

@@ -19,6 +19,7 @@ from .pointwise_kernel import Operand
 from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
 
 _MOST_JOINING = 24 << 10  # bytes of shared memory for joins
+_FEW_SUMS = 64  # bytes of accumulators with which 128 registers will do
 _MOST_HELD = 128  # bytes of a step that a thread keeps, so that there is room for several steps
 
 
@@ -49,8 +50,9 @@ class Plan:
         self.accumulators = [_bytes(r) for level in levels.depths for r in level]
 
     def threads(self, mode):
-        """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows."""
-        most = 256
+        """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows, and leave
+        a thread the registers that it needs."""
+        most = 512 if mode.dense_along_rows and sum(self.accumulators) <= _FEW_SUMS else 256
         while (taken := mode.joining(most) * sum(self.accumulators)) > _MOST_JOINING and most > 64:
             most //= 2
         return most, taken

@@ -12,7 +12,7 @@ struct Args {
   const void* ranks; const void* bounds;
   i64 rows, n, k, flip, shift, chunks, right, each;   // shift: of the digit at work; each: values sought in a row of bounds, 0: all
 };
-constexpr int THREADS = 256, WARPS = THREADS / 32, EACH = 16, LINE = 32 * EACH, CHUNK = WARPS * LINE, SHORT = 1024;
+constexpr int THREADS = 256, WARPS = THREADS / 32, EACH = 8, LINE = 32 * EACH, CHUNK = WARPS * LINE, SHORT = 1024;
 
 template <class T, class U> INLINE u64 float_key(T x) {
   constexpr U sign = (U)1 << (8 * sizeof(U) - 1);

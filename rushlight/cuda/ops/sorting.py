@@ -11,7 +11,7 @@ _sort = Family(
     "P input, P values, P indices, P keys, P spare_keys, P places, P spare_places, P counts, P ranks, P bounds, "
     "q rows, q n, q k, q flip, q shift, q chunks, q right, q each",
 )
-_SHORT, _CHUNK, _DIGITS = 1024, 4096, 256
+_SHORT, _CHUNK, _DIGITS = 1024, 2048, 256
 _FLOATS = ("f16", "bf16", "f32", "f64")
 
 
