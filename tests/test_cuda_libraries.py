@@ -12,7 +12,7 @@ import rushlight as torch
 from rushlight.cuda.ops import _cublas, _cufft, _cusolver, _nvidia, fourier, linalg
 from rushlight.ops import linalg_lapack
 
-NAMES = "getrf getrs getri gesv potrf trsm sytrf sytrs geqrf orgqr ormqr syevd gesdd geev".split()
+NAMES = "getrf getrs getri gesv potrf trsm geqrf orgqr ormqr syevd gesdd geev".split()
 LAPACK = {name: getattr(linalg_lapack, name) for name in NAMES}
 DTYPES = [torch.float32, torch.float64, torch.complex64, torch.complex128]
 
@@ -313,17 +313,6 @@ def test_eig(solver, dtype, batch):
     assert solver.dense.calls == ["xgeev"] * (2 if batch else 1) and not info.any()
     close(wide @ vectors.mT, vectors.mT * values[..., None, :])
     close(linalg.geev(x, False)[0], values)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_ldl(solver, dtype):
-    x = random(2, 40, 40, dtype=dtype)
-    x, b = x + x.mT, random(2, 40, 3, dtype=dtype)
-    LD, pivots = torch.linalg.ldl_factor(x)
-    got = torch.linalg.ldl_solve(LD, pivots, b)
-    assert solver.dense.calls == ["sytrf", "sytrf", "xsytrs", "xsytrs"]
-    close(x @ got, b)
-    assert dtype.is_complex == (_cusolver.sytrf(x, True) is None)  # cuSOLVER has no such routine
 
 
 # -- what goes wrong --

@@ -205,42 +205,6 @@ def trsm(x, right, left, upper, unit):
     return out
 
 
-# -- LDL --
-
-
-def _one_by_one(x):
-    """Are x's matrices fewer than their rows? Our own kernels for what is rarely asked for have one thread for each matrix."""
-    return _count(x) < max(x.shape[-2:])
-
-
-@attempt
-def sytrf(x, hermitian, lower=True):
-    """As ``linalg.sytrf``; cuSOLVER has no factorization of complex Hermitian matrices."""
-    if (hermitian and x.is_complex()) or not _one_by_one(x) or not _serves(_dense, x):
-        return None
-    n, out = x.shape[-1], lapack.columns(x)
-    pivots = creation.zeros((*x.shape[:-2], n), dtype=dtypes()["int32"], device=x.device)
-    info = _typed(lapack.letter(x) + "sytrf", out, (0 if lower else 1, n, out, n, pivots), ask=(n, out, n))
-    return out, _wide(pivots), _wide(info)
-
-
-@attempt
-def sytrs(ld, pivots, right, hermitian):
-    """As ``linalg.sytrs``."""
-    if (hermitian and ld.is_complex()) or not right.numel() or not _one_by_one(ld) or not _serves(_dense, ld):
-        return None
-    n, batch, kind, info = ld.shape[-1], _count(ld), DATA[code_of(ld)], _info(ld)
-    a, out = lapack.columns(ld), lapack.columns(right)
-    arguments = 0, n, out.shape[-2], kind, a, n, pivots, kind, out, n
-    with _dense.on_stream(place_of(ld.device), "xsytrs") as (bindings, handle, _):
-        device, host = bindings.xsytrs_buffer_size(handle, *_at(arguments, 0, batch))
-        work, hosted = _memory(ld, device), ctypes.create_string_buffer(max(host, 1))
-        for i in range(batch):
-            memory = work.data_ptr(), device, ctypes.addressof(hosted), host
-            bindings.xsytrs(handle, *_at(arguments, i, batch), *memory, *_at((info,), i, batch))
-    return out
-
-
 # -- QR --
 
 
@@ -348,6 +312,11 @@ def _iterated(x, job):
     u, vh = lapack.empty(x, *x.shape[:-2], m if job == b"A" else n, m), lapack.empty(x, *x.shape[:-2], n, n)
     info = _generic("xgesvd", a, (job[0], job[0], m, n, kind, a, m, DATA[code_of(s)], s, kind, u, m, kind, vh, n))
     return u, s, vh, _wide(info)
+
+
+def _one_by_one(x):
+    """Are x's matrices fewer than their rows? Our own kernels for what is rarely asked for have one thread for each matrix."""
+    return _count(x) < max(x.shape[-2:])
 
 
 @attempt

@@ -108,9 +108,11 @@ def trsm(x, right, left, upper, unit):
     return lapack.columns(shape.transpose(lapack.turned(out), -2, -1))
 
 
-@_by_library
 def sytrf(x, hermitian, lower=True):
-    """(LD, pivots, info): the LDL factorization of symmetric or Hermitian matrices."""
+    """(LD, pivots, info): the LDL factorization of symmetric or Hermitian matrices.
+
+    Not cuSOLVER's: its solutions from such factors failed with accesses to memory that is not theirs (CUDA 13.0, an H200).
+    """
     n = x.shape[-1]
     out, info = lapack.columns(x if lower else _adjoint(x)), lapack.integers(x.shape[:-2], like=x)
     pivots = lapack.integers(x.shape[:-2], n, like=x)
@@ -118,7 +120,6 @@ def sytrf(x, hermitian, lower=True):
     return out, pivots, info
 
 
-@_by_library
 def sytrs(ld, pivots, right, hermitian):
     """The solution of A X = right from A's LDL factors."""
     out = lapack.columns(right)
