@@ -454,10 +454,10 @@ def test_attention_with_a_mask(small, sizes):
     assert _cudnn_attention.forward(q, k, v, full, None, False, 0.3, out, found)
     assert near(out, want) and out[0, 0, 0].eq(0).all() and found[0, 0, 0] == math.inf
     got = [torch.empty_like(x) for x in (q, k, v)]
-    assert _cudnn_attention.backward(q, k, v, full, None, False, 0.3, out, found, grad, *got, None)
-    assert all(map(near, got, wanted))
+    done = _cudnn_attention.backward(q, k, v, full, None, False, 0.3, out, found, grad, *got, None)
+    assert done == (sizes[2] > 1) and (not done or all(map(near, got, wanted)))  # gradients with one row for all queries are not cuDNN's
     told = [operand.told["dim"] for graph in small.graphs for operand in graph.given if operand.told["name"] == "bias"]
-    assert told == [list(sizes)] * 2  # read where it repeats, not written out
+    assert told == [list(sizes)] * (1 + done)  # read where it repeats, not written out
 
 
 def test_attention_that_is_left_to_the_kernels(small, monkeypatch):

@@ -39,6 +39,8 @@ def backward(query, key, value, mask, kept, causal, scale, out, logs, grad, dq, 
     """As ``attention.backward``; False where cuDNN does not compute it."""
     if slopes is not None or not _takes(query, key, mask, kept, causal):
         return False
+    if mask is not None and mask.stride(2) == 0 and query.shape[2] > 1:  # of one row for all queries cuDNN 9.19 makes wrong gradients
+        return False
     deterministic = bool(backends.cudnn.deterministic or _settings.are_deterministic_algorithms_enabled())
     query, key, value, grad = map(_as_readable, (query, key, value, grad))
     operands = {"q": query, "k": key, "v": value, "out": out, "logs": logs, "grad": grad, "dq": dq, "dk": dk, "dv": dv}
