@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("g++")
 # file -> expression that selects the fixed slice
 SLICE = {
     "cuda/test_gpu_device.py": "",
+    "cuda/test_gpu_exchange.py": "",
     "cuda/test_gpu_profiler.py": "",
     "cuda/test_gpu_training.py": "",
     "cuda/test_gpu_cudnn.py": "",

@@ -2,12 +2,8 @@
 
 import copy
 import gc
-import io
 import os
-import pickle
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -564,103 +560,3 @@ def test_functions_work_where_their_operands_lie(call):
     assert out.is_cuda and out.isfinite().all()
     if out.requires_grad:
         out.sum().backward()
-
-
-# -- saving, interchange --
-
-
-def test_saved_and_loaded():
-    x = data(3).cuda()
-    assert copy.deepcopy(x).is_cuda and pickle.loads(pickle.dumps(x)).tolist() == x.tolist()
-    file = io.BytesIO()
-    torch.save({"x": x, "v": x[1:]}, file)
-    for where, device in ((None, "cuda:0"), ("cpu", "cpu"), ({"cuda:0": "cpu"}, "cpu"), (lambda s, loc: s, "cpu")):
-        file.seek(0)
-        loaded = torch.load(file, map_location=where)
-        assert str(loaded["x"].device) == device and loaded["v"].tolist() == [1.0, 2.0]
-        assert loaded["v"].untyped_storage().data_ptr() == loaded["x"].untyped_storage().data_ptr()
-
-
-def test_interchange():
-    x = data(6).cuda()[::2]
-    y = torch.from_dlpack(x)
-    assert y.data_ptr() == x.data_ptr() and y.tolist() == [0.0, 2.0, 4.0] and x.__dlpack_device__() == (2, 0)
-    with pytest.raises(AssertionError, match="stream"):
-        x.__dlpack__(stream=0)
-
-    class Foreign:
-        __cuda_array_interface__ = x.__cuda_array_interface__
-
-    z = torch.as_tensor(Foreign(), device="cuda")
-    assert z.data_ptr() == x.data_ptr() and z.tolist() == y.tolist()
-    with pytest.raises(AttributeError):
-        _ = data(2).__cuda_array_interface__
-
-
-def test_pinned_memory_before_the_first_use_of_a_gpu():
-    """Counting the GPUs does not start them, pinning does: memory that was pinned can be given back."""
-    program = "import rushlight as torch; assert torch.cuda.is_available(); x = torch.ones(3); [x.pin_memory() for i in range(3)]"
-    subprocess.run([sys.executable, "-c", program], check=True)
-
-
-def test_a_fault_waits_for_its_own_stream():
-    """Other streams and events that are waited for say nothing of it, and don't lose it."""
-    table, good, bad = data(5, 2).cuda(), torch.tensor([1], device="cuda"), torch.tensor([7], device="cuda")
-    torch.cuda.synchronize()
-    side, event = torch.cuda.Stream(), torch.cuda.Event()
-    for wait in (torch.cuda.current_stream().synchronize, event.synchronize, table.sum().item):
-        with torch.cuda.stream(side):
-            event.record()
-            table[bad]
-        table[good]
-        with pytest.raises(IndexError, match="index 7 is out of bounds"):
-            wait()
-            side.synchronize()
-        torch.cuda.synchronize()
-
-
-def test_what_would_tell_of_a_fault_is_let_go_when_there_was_none():
-    def held():
-        gc.collect()
-        return sum(getattr(o, "__qualname__", "").startswith("out_of_bounds.") for o in gc.get_objects() if type(o) is type(held))
-
-    x, i = torch.zeros(4, 5, device="cuda"), torch.zeros(4, 1, dtype=torch.int64, device="cuda")
-    torch.cuda.synchronize()
-    before = held()
-    for _ in range(20):
-        x.gather(1, i)
-    assert held() >= before + 20
-    torch.cuda.synchronize()
-    assert held() == before
-
-
-# -- products --
-
-
-@pytest.mark.parametrize("m, n, k", [(16, 17, 24), (17, 16, 24), (16, 24, 17), (17, 19, 23)])
-def test_products_whose_rows_begin_at_odd_addresses(m, n, k, monkeypatch):
-    """cublasLt gets copies at even addresses: here every operand is looked at, and our own kernels multiply in its place."""
-    from rushlight.cuda.ops import _cublas, matmul
-    from rushlight.lang import types
-
-    own, even = matmul.product, []
-
-    def by_library(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides, tf32):
-        distances = [s[0] if s[1] == 1 else s[1] for s in (a_strides, b_strides)] + [c_strides[0]]
-        even.append(not any((address | 2 * distance) % 16 for address, distance in zip((a, b, c), distances)))
-        with monkeypatch.context() as patch:
-            patch.setattr(_cublas, "computes", lambda *_: False)
-            patch.setattr(_cublas, "product", lambda *_: False)
-            own(place, types.CODES[type], extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides)
-        return True
-
-    monkeypatch.setattr(_cublas, "computes", lambda *_: True)
-    monkeypatch.setattr(_cublas, "product", by_library)
-    monkeypatch.setattr(matmul, "_WORTH_EVENING", 8)
-    a, b, bias = (torch.randn(*shape).bfloat16() for shape in ((m, k), (k, n), (n,)))
-    for x, y in ((a, b), (a.t().contiguous().t(), b), (a, b.t().contiguous().t())):
-        x, y = (given.cuda() if given.is_contiguous() else given.t().cuda().t() for given in (x, y))
-        want = x.cpu().float() @ y.cpu().float()
-        for got, expected in ((x @ y, want), (torch.addmm(bias.cuda(), x, y), want + bias.float())):
-            assert (got.cpu().float() - expected).abs().max() < 0.2
-    assert all(even) and len(even) == 6
