@@ -68,7 +68,7 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
         stored = by_reciprocals(stored, every, layout, stage, rows)
         return family(stored, every, layout, kept, reduced, wide, stage, rows, plan).write(symbol)
 
-    most, taken = plan.threads(family)
+    most, taken = plan.threads(family, reduced)
     return Kernel(symbol, write, most, vector=plan.vector, held=plan.held, shared=taken)
 
 

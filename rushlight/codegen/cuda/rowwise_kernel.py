@@ -49,10 +49,10 @@ class Plan:
         self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
         self.accumulators = [_bytes(r) for level in levels.depths for r in level]
 
-    def threads(self, mode):
+    def threads(self, mode, reduced):
         """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows, and leave
-        a thread the registers that it needs."""
-        most = 512 if mode.dense_along_rows and sum(self.accumulators) <= _FEW_SUMS else 256
+        a thread the registers that it needs. Very long rows, for which more threads pay, are those of several dims (of a batch norm)."""
+        most = 512 if mode.dense_along_rows and reduced > 1 and sum(self.accumulators) <= _FEW_SUMS else 256
         while (taken := mode.joining(most) * sum(self.accumulators)) > _MOST_JOINING and most > 64:
             most //= 2
         return most, taken
@@ -94,7 +94,7 @@ class RowKernel(Rows):
     def __init__(self, outputs, inputs, layout, kept, reduced, wide, stage, rows, plan):
         super().__init__(outputs, inputs, layout, stage, rows)
         self.kept, self.reduced, self.wide, self.vector, self.ahead = kept, reduced, wide, plan.vector, plan.ahead
-        self.most, _ = plan.threads(type(self))
+        self.most, _ = plan.threads(type(self), reduced)
         self.operands = [Operand(k, letter, t, False, False) for k, (letter, t) in enumerate(zip(layout, self.types, strict=True))]
         self.index, self.offset = ("i64", "i64") if wide else ("u32", "i32")
         depths = [Walk(self, d, level, self._roots_of(level)) for d, level in enumerate(self.depths)]
