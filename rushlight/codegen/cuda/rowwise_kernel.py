@@ -53,7 +53,7 @@ class Plan:
         """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows, and leave
         a thread the registers that it needs. Very long rows, for which more threads pay, are those of several dims (of a batch norm)."""
         most = 512 if mode.dense_along_rows and reduced > 1 and sum(self.accumulators) <= _FEW_SUMS else 256
-        while (taken := mode.joining(most) * sum(self.accumulators)) > _MOST_JOINING and most > 64:
+        while (taken := sum(-(-mode.joining(most) * n // 16) * 16 for n in self.accumulators)) > _MOST_JOINING and most > 64:
             most //= 2
         return most, taken
 
