@@ -100,6 +100,11 @@ def test_model(tasks):
     for name in expected:
         same(found[name], expected[name], f"initial {name}")
 
+    if type(ours.net).__name__ == "ResNet50":
+        # Over few pixels 53 normalisations make so much of float32's rounding that PyTorch's losses are not those it has in float64.
+        for task in tasks:
+            task.net.double()
+            task.inputs = tuple(x.double() for x in task.inputs)
     for training in (False, True):
         outputs = []
         for library, task in ((torch, theirs), (rl, ours)):
@@ -108,8 +113,7 @@ def test_model(tasks):
             draws = Draws()
             outputs.append(task.predict())
         if not draws:
-            deep = type(ours.net).__name__ == "ResNet50"  # each of its 53 normalisations passes rounding errors on, over few pixels
-            same(outputs[1], outputs[0], f"output, training {training}", scale=100 if deep else 20)
+            same(outputs[1], outputs[0], f"output, training {training}", scale=20)
 
     losses = [], []
     for kept, library, task in ((losses[0], torch, theirs), (losses[1], rl, ours)):
