@@ -18,15 +18,6 @@ CUDNN = pytest.mark.skipif("not __import__('rushlight').backends.cudnn.is_availa
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-@pytest.fixture(autouse=True)
-def default_cpu():
-    """These tests name devices themselves."""
-    before = torch.get_default_device()
-    torch.set_default_device(None)
-    yield
-    torch.set_default_device(before)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def what_was_refused():
     """Printed at the end, with -s: each is computed by a kernel of our own."""

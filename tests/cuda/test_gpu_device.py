@@ -15,15 +15,6 @@ TWO = pytest.mark.skipif("__import__('rushlight').cuda.device_count() < 2", reas
 STANDIN = pytest.mark.skipif("'Stand-in' not in __import__('rushlight').cuda.describe()", reason="sees what a real GPU hides")
 
 
-@pytest.fixture(autouse=True)
-def default_cpu():
-    """These tests name devices themselves."""
-    before = torch.get_default_device()
-    torch.set_default_device(None)
-    yield
-    torch.set_default_device(before)
-
-
 def data(*shape):
     return torch.arange(float(np.prod(shape))).reshape(shape)
 

@@ -15,15 +15,6 @@ import rushlight as torch
 pytestmark = pytest.mark.skipif("not config.getoption('--device') == 'cuda'", reason="needs --device cuda")
 
 
-@pytest.fixture(autouse=True)
-def default_cpu():
-    """These tests name devices themselves."""
-    before = torch.get_default_device()
-    torch.set_default_device(None)
-    yield
-    torch.set_default_device(before)
-
-
 def data(*shape):
     return torch.arange(float(np.prod(shape))).reshape(shape)
 

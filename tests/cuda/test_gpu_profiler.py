@@ -15,15 +15,6 @@ TWO = pytest.mark.skipif("__import__('rushlight').cuda.device_count() < 2", reas
 BOTH = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
 
 
-@pytest.fixture(autouse=True)
-def default_cpu():
-    """These tests name devices themselves."""
-    before = torch.get_default_device()
-    torch.set_default_device(None)
-    yield
-    torch.set_default_device(before)
-
-
 def step(layer, x):
     with record_function("step"):
         layer(x).relu().sum().backward()

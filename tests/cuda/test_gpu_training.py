@@ -12,15 +12,6 @@ pytestmark = pytest.mark.skipif("not config.getoption('--device') == 'cuda'", re
 TWO = pytest.mark.skipif("__import__('rushlight').cuda.device_count() < 2", reason="needs two GPUs")
 
 
-@pytest.fixture(autouse=True)
-def default_cpu():
-    """These tests name devices themselves."""
-    before = torch.get_default_device()
-    torch.set_default_device(None)
-    yield
-    torch.set_default_device(before)
-
-
 # -- the CPU's losses --
 
 

@@ -1,6 +1,7 @@
 """Matrix products on a GPU: what ``_core/matmul.pyx`` calls with operands as they lie in memory."""
 
 from ..._core.tensor import device_at, dtypes
+from ...lang import types as ty
 from ...ops import creation
 from .._kernels import for_core
 from . import _cublas
@@ -12,7 +13,6 @@ _product = Family(
     "q c_row, q c_batch, q c_part, q added_row, q added_batch, q conjugate_a, q conjugate_b, d alpha_re, d alpha_im, d beta_re, d beta_im",
 )
 _SUMS = {"f16": "f32", "bf16": "f32", "u8": "i32", "i8": "i32", "i16": "i32", "u16": "i32"}
-_BYTES = {"f16": 2, "bf16": 2, "f32": 4}
 DTYPES = {"i32": "int32", "i64": "int64", "f32": "float32", "f64": "float64", "c64": "complex64", "c128": "complex128"}
 _BUSY = 128  # blocks that keep a GPU busy: fewer are cut along k
 _DEPTH = 512  # least stretch of k
@@ -125,7 +125,7 @@ def _evened(place, type, address, rows, columns, strides):
     """Room for a copy of a matrix if its rows (or columns, where these are dense) begin at odd addresses, else None."""
     across = strides[1] == 1
     distance = strides[0] if across else strides[1]
-    if not (address | distance * _BYTES[type]) % _EVEN or 1 not in strides[:2]:
+    if not (address | distance * ty.BITS[type] // 8) % _EVEN or 1 not in strides[:2]:
         return None
     return _Copy(place, type, address, *((rows, columns) if across else (columns, rows)), distance, across)
 
@@ -134,11 +134,11 @@ class _Copy:
     """``lines`` of ``length`` elements of a matrix, at even addresses. room: its memory; strides: as of a product's operand."""
 
     def __init__(self, place, type, address, lines, length, distance, across):
-        unit = _EVEN // _BYTES[type]
+        unit = 8 * _EVEN // ty.BITS[type]
         step = -(-length // unit) * unit
         self.place, self.type, self.at, self.step = place, type, (address, distance), step
         self.shape = {"m": lines, "n": length, "batch": 1}
-        self.room = creation.empty((lines * step * _BYTES[type],), dtype=dtypes()["uint8"], device=device_at(place))
+        self.room = creation.empty((lines * step * ty.BITS[type] // 8,), dtype=dtypes()["uint8"], device=device_at(place))
         self.strides = (step, 1, 0, False) if across else (1, step, 0, False)
 
     def fill(self):
