@@ -245,6 +245,27 @@ def written(value):
     return bool((text or "").strip())
 
 
+def unshown(room):
+    """Public classes and functions of a room whose docstrings have no executed example.
+
+    Operators have a law of their own; exceptions, abstract classes and names that belong to another object need none.
+    """
+    for name in getattr(room, "__all__", None) or [n for n in dir(room) if not n.startswith("_")]:
+        value = getattr(room, name)
+        own = getattr(value, "__name__", "") == name and (getattr(value, "__module__", None) or "").startswith("rushlight")
+        abstract = inspect.isclass(value) and (issubclass(value, BaseException) or inspect.isabstract(value))
+        if callable(value) and own and not abstract and ">>>" not in (value.__doc__ or ""):
+            yield name
+
+
+SHOWN = ["nn.functional", "nn.grad"]
+
+
+@pytest.mark.parametrize("room", SHOWN)
+def test_public_names_of_a_room_have_examples(room):
+    assert not list(unshown(importlib.import_module(f"rushlight.{room}")))
+
+
 def undocumented(room):
     """Public classes, their methods, and functions of a room that nothing describes."""
     for name in getattr(room, "__all__", None) or [n for n in dir(room) if not n.startswith("_")]:

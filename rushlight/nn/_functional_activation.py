@@ -30,17 +30,34 @@ def _source(input, inplace):
 
 
 def relu(input, inplace=False):
-    """max(x, 0)."""
+    """max(x, 0), elementwise: any shape, any real dtype. inplace: overwrites ``input`` and returns it. The gradient at 0 is 0.
+
+    >>> F.relu(torch.tensor([-2.0, 0.0, 3.0]))
+    tensor([0., 0., 3.])
+    >>> x = torch.tensor([-1.0, 1.0])
+    >>> F.relu(x, inplace=True) is x, x
+    (True, tensor([0., 1.]))
+    """
     return _apply(activation.relu, inplace, input)
 
 
 def relu6(input, inplace=False):
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6), elementwise: a rectifier that few bits can hold (Krizhevsky, 2010).
+
+    >>> F.relu6(torch.tensor([-2.0, 4.0, 9.0]))
+    tensor([0., 4., 6.])
+    """
     return _apply(activation.relu6, inplace, input)
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
-    """``x`` limited to [min_val, max_val]; no gradient at or beyond the limits."""
+    """``x`` limited to [min_val, max_val], elementwise; no gradient at or beyond the limits. Raises ValueError if min_val > max_val.
+
+    >>> F.hardtanh(torch.tensor([-3.0, 0.5, 3.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    >>> F.hardtanh(torch.tensor([-3.0, 0.5, 3.0]), min_val=0.0, max_val=2.0)
+    tensor([0.0000, 0.5000, 2.0000])
+    """
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     if not (input.is_floating_point() or input.is_complex()):
@@ -51,62 +68,116 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
-    """x where x > 0, else negative_slope * x."""
+    """x where x > 0, else negative_slope * x, elementwise (Maas et al., 2013).
+
+    >>> F.leaky_relu(torch.tensor([-2.0, 3.0]))
+    tensor([-0.0200,  3.0000])
+    >>> F.leaky_relu(torch.tensor([-2.0, 3.0]), negative_slope=0.25)
+    tensor([-0.5000,  3.0000])
+    """
     return _apply(activation.leaky_relu, inplace, input, negative_slope)
 
 
 def elu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha * (exp(x) - 1)."""
+    """x where x > 0, else alpha * (exp(x) - 1), elementwise: tends to -alpha (Clevert et al., 2016).
+
+    >>> F.elu(torch.tensor([-100.0, -1.0, 2.0]))
+    tensor([-1.0000, -0.6321,  2.0000])
+    """
     return _apply(activation.elu, inplace, input, alpha)
 
 
 def celu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha * (exp(x / alpha) - 1)."""
+    """x where x > 0, else alpha * (exp(x / alpha) - 1), elementwise: an :func:`elu` whose slope is continuous for every alpha
+    (Barron, 2017). Raises RuntimeError for alpha = 0.
+
+    >>> F.celu(torch.tensor([-100.0, -1.0, 2.0]), alpha=2.0)
+    tensor([-2.0000, -0.7869,  2.0000])
+    """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return _apply(activation.celu, inplace, input, alpha)
 
 
 def selu(input, inplace=False):
-    """scale * elu(x, alpha), with the two constants that keep mean 0 and variance 1."""
+    """scale * elu(x, alpha), elementwise, with scale = 1.0507 and alpha = 1.6733, the constants that keep mean 0 and variance 1 from
+    layer to layer (Klambauer et al., 2017).
+
+    >>> F.selu(torch.tensor([-100.0, 0.0, 1.0]))
+    tensor([-1.7581,  0.0000,  1.0507])
+    """
     return _apply(activation.selu, inplace, input)
 
 
 def silu(input, inplace=False):
-    """x * sigmoid(x)."""
+    """x * sigmoid(x), elementwise; also called swish (Elfwing et al., 2017).
+
+    >>> F.silu(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.0000,  0.7311])
+    """
     return _apply(activation.silu, inplace, input)
 
 
 def mish(input, inplace=False):
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)), elementwise (Misra, 2019).
+
+    >>> F.mish(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
     return _apply(activation.mish, inplace, input)
 
 
 def hardsigmoid(input, inplace=False):
-    """clip(x / 6 + 1 / 2, 0, 1)."""
+    """clip(x / 6 + 1 / 2, 0, 1), elementwise: a sigmoid of straight lines, 0 up to -3 and 1 from 3.
+
+    >>> F.hardsigmoid(torch.tensor([-4.0, 0.0, 1.5, 4.0]))
+    tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
     return _apply(activation.hardsigmoid, inplace, input)
 
 
 def hardswish(input, inplace=False):
-    """x * hardsigmoid(x)."""
+    """x * hardsigmoid(x), elementwise (Howard et al., 2019): 0 up to -3 and x from 3.
+
+    >>> F.hardswish(torch.tensor([-1.5, 1.5, 3.0]))
+    tensor([-0.3750,  1.1250,  3.0000])
+    """
     return _apply(activation.hardswish, inplace, input)
 
 
 def softshrink(input, lambd=0.5):
-    """x moved towards 0 by lambd, 0 within [-lambd, lambd]."""
+    """x moved towards 0 by lambd, 0 within [-lambd, lambd], elementwise: the proximal map of lambd * abs(x). Raises RuntimeError for a
+    negative lambd.
+
+    >>> F.softshrink(torch.tensor([-2.0, 0.25, 2.0]))
+    tensor([-1.5000,  0.0000,  1.5000])
+    """
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
     return activation.softshrink(input, lambd)
 
 
 def threshold(input, threshold, value, inplace=False):
-    """x where x > threshold, else value."""
+    """x where x > threshold, else value, elementwise. No gradient reaches what was replaced.
+
+    >>> F.threshold(torch.tensor([0.5, 1.0, 2.0]), threshold=1.0, value=-7.0)
+    tensor([-7., -7.,  2.])
+    """
     return _apply(activation.threshold, inplace, input, threshold, value)
 
 
 @visible
 def prelu(input, weight):
-    """x where x > 0, else weight * x, with one learnt weight or one per channel (dimension 1)."""
+    """x where x > 0, else weight * x: an elementwise :func:`leaky_relu` whose slope is learnt (He et al., 2015).
+
+    weight holds one element, or one per channel, channels being dim 1 of ``input``. Raises RuntimeError where their numbers differ.
+
+    >>> x = torch.tensor([[-1.0, -1.0, 2.0]])
+    >>> F.prelu(x, torch.tensor([0.5]))
+    tensor([[-0.5000, -0.5000,  2.0000]])
+    >>> F.prelu(x, torch.tensor([0.5, 0.25, 0.0]))
+    tensor([[-0.5000, -0.2500,  2.0000]])
+    """
     if weight.dim() > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}")
     if weight.numel() == 1:
@@ -125,7 +196,15 @@ def prelu(input, weight):
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
-    """leaky_relu whose slope is drawn from [lower, upper) for each negative element; their mean outside of training."""
+    """:func:`leaky_relu` with a slope drawn from [lower, upper) for each negative element; outside of training, the default, with their
+    mean (Xu et al., 2015).
+
+    >>> F.rrelu(torch.tensor([-4.0, 2.0]), lower=0.25, upper=0.75)
+    tensor([-2.,  2.])
+    >>> drawn = F.rrelu(torch.full((100,), -1.0), 0.25, 0.75, training=True)
+    >>> drawn.unique().numel() > 1, bool((drawn <= -0.25).all())
+    (True, True)
+    """
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
@@ -137,7 +216,12 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
 
 
 def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
-    """In-place :func:`rrelu`."""
+    """In-place :func:`rrelu`: ``input`` holds the result and is returned.
+
+    >>> x = torch.tensor([-4.0, 2.0])
+    >>> F.rrelu_(x, lower=0.25, upper=0.75) is x, x
+    (True, tensor([-2.,  2.]))
+    """
     return rrelu(input, lower, upper, training, inplace=True)
 
 
@@ -145,7 +229,15 @@ def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
 
 
 def glu(input, dim=-1):
-    """The first half along ``dim``, times the sigmoid of the second."""
+    """a * sigmoid(b), where a and b are the halves of ``input`` along ``dim``: (*, 2n, *) -> (*, n, *) (Dauphin et al., 2017).
+
+    Raises RuntimeError where the size along ``dim`` is odd.
+
+    >>> F.glu(torch.tensor([2.0, 4.0, 0.0, 100.0]))
+    tensor([1., 4.])
+    >>> F.glu(torch.ones(2, 3), dim=0).shape
+    torch.Size([1, 3])
+    """
     if input.dim() == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     if input.size(dim) % 2:
@@ -155,7 +247,19 @@ def glu(input, dim=-1):
 
 
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
-    """A sample of the relaxed categorical distribution; hard: one-hot, with the gradient of the soft sample."""
+    """A sample of the relaxed categorical distribution along ``dim`` (Jang et al., 2017; Maddison et al., 2017): (*) -> (*).
+
+    softmax((logits + g) / tau), with g drawn from Gumbel(0, 1). A small tau brings samples near one-hot vectors; hard: they are
+    one-hot, with the gradient of the soft sample. ``eps`` has no effect.
+
+    >>> logits = torch.tensor([[0.0, 1.0, 2.0]] * 4, requires_grad=True)
+    >>> sample = F.gumbel_softmax(logits, tau=0.5, hard=True)
+    >>> sample.detach().sum(1), sample.detach().max(1).values
+    (tensor([1., 1., 1., 1.]), tensor([1., 1., 1., 1.]))
+    >>> sample[:, 0].sum().backward()
+    >>> logits.grad.shape
+    torch.Size([4, 3])
+    """
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
     gumbels = -torch.empty_like(logits, memory_format=torch.contiguous_format).exponential_().log()

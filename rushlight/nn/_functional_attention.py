@@ -17,10 +17,24 @@ from ._functional_window import pad
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
-    """softmax(query @ key.T * scale + mask) @ value: (*, L, E), (*, S, E), (*, S, Ev) -> (*, L, Ev).
+    """softmax(query @ key.T * scale + mask) @ value: (*, L, E), (*, S, E), (*, S, Ev) -> (*, L, Ev) (Vaswani et al., 2017).
 
-    attn_mask: True where attention is allowed, or numbers to add. is_causal: position i sees positions up to i. scale: 1/sqrt(E).
-    enable_gqa: groups of query heads share a key head.
+    attn_mask, broadcast to (*, L, S): True where attention is allowed, or numbers to add to the scores. dropout_p: always applied,
+    so pass 0 when not training. is_causal: position i sees positions up to i; not together with a mask. scale: 1 / sqrt(E) unless
+    given. enable_gqa: the heads are dim -3, and groups of query heads share a head of key and value.
+
+    >>> query, key = torch.zeros(1, 3, 2), torch.randn(1, 3, 2)
+    >>> value = torch.tensor([[[2.0], [4.0], [6.0]]])
+    >>> F.scaled_dot_product_attention(query, key, value)  # equal scores: the mean of the values
+    tensor([[[4.],
+             [4.],
+             [4.]]])
+    >>> F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    tensor([[[2.],
+             [3.],
+             [4.]]])
+    >>> F.scaled_dot_product_attention(query, key, value, attn_mask=torch.tensor([False, True, True]))[0, 0]
+    tensor([5.])
     """
     if attn_mask is None and dropout_p == 0 and _attention.is_plain(query, key, value):
         scale = 1 / math.sqrt(query.size(-1)) if scale is None else scale
@@ -121,8 +135,18 @@ def multi_head_attention_forward(
 ):  # fmt: skip
     """Attention in num_heads parts of the embedding (Vaswani et al., 2017): (L, N, E), (S, N, Ek), (S, N, Ev) -> (L, N, E), weights.
 
-    key_padding_mask (N, S) and attn_mask (L, S) or (N * heads, L, S): True where attention is forbidden, or numbers to add.
-    need_weights: also return the weights, averaged over the heads or not.
+    Without a batch: (L, E), (S, Ek), (S, Ev) -> (L, E). in_proj_weight (3E, E) holds the projections of query, key and value one below the
+    other, unless use_separate_proj_weight. key_padding_mask (N, S) and attn_mask (L, S) or (N * heads, L, S): True where attention is
+    forbidden, or numbers to add. need_weights: also return the weights, (N, L, S) averaged over the heads, or (N, heads, L, S).
+
+    >>> x, eye = torch.randn(3, 1, 4), torch.eye(4)
+    >>> forbidden = torch.ones(3, 3).triu(1).bool()
+    >>> out, weights = F.multi_head_attention_forward(
+    ...     x, x, x, 4, 2, eye.repeat(3, 1), None, None, None, False, 0.0, eye, None, attn_mask=forbidden)
+    >>> out.shape, weights.shape
+    (torch.Size([3, 1, 4]), torch.Size([1, 3, 3]))
+    >>> torch.allclose(out[0], x[0])  # the first position sees itself alone
+    True
     """
     batched = _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:

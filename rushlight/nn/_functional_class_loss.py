@@ -71,10 +71,18 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
 
 @visible
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
-    """-input[n, target[n]] for logarithms of probabilities ``input`` (N, C, *) and labels ``target`` (N, *), averaged.
+    """-input[n, target[n]] for logarithms of probabilities ``input`` (N, C, *) or (C) and labels ``target`` (N, *) or (), averaged.
 
     weight: one factor per class; the mean divides by the sum of the weights of the labels. ignore_index: a label that does not
     count. Raises IndexError for a label outside [0, C).
+
+    >>> log_probs = torch.tensor([[-0.5, -1.0], [-2.0, -0.25]])
+    >>> F.nll_loss(log_probs, torch.tensor([0, 1]), reduction="none")
+    tensor([0.5000, 0.2500])
+    >>> F.nll_loss(log_probs, torch.tensor([0, 1]), weight=torch.tensor([3.0, 1.0]))  # (3 * 0.5 + 1 * 0.25) / (3 + 1)
+    tensor(0.4375)
+    >>> F.nll_loss(log_probs, torch.tensor([0, -100]))
+    tensor(0.5000)
     """
     reduction = chosen(reduction, size_average, reduce)
     return _of_labels(_loss.nll, input, target, weight, ignore_index, reduction)
@@ -84,13 +92,20 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 def cross_entropy(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):
-    """-log(softmax(input)) at the label, averaged: ``input`` (N, C, *) or (C), ``target`` labels (N, *) or probabilities of
-    input's shape.
+    """-log(softmax(input)) at the label, averaged: scores ``input`` (N, C, *) or (C), ``target`` labels (N, *) or (), or probabilities
+    of input's shape.
 
-    weight: one factor per class. label_smoothing: this share of the target is spread evenly over the classes.
+    weight: one factor per class; the mean divides by the sum of the weights of the labels. ignore_index: a label that does not
+    count. label_smoothing: this share of the target is spread evenly over the classes (Szegedy et al., 2016). Scores are logits:
+    no softmax first.
 
-    >>> cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
+    >>> F.cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
     tensor(1.3863)
+    >>> scores = torch.tensor([[0.0, 0.0], [0.0, 2.0]])
+    >>> F.cross_entropy(scores, torch.tensor([0, 1]), reduction="none")
+    tensor([0.6931, 0.1269])
+    >>> F.cross_entropy(scores, torch.tensor([[0.5, 0.5], [0.0, 1.0]]), reduction="none")
+    tensor([0.6931, 0.1269])
     """
     reduction = chosen(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
@@ -126,9 +141,16 @@ def linear_cross_entropy(
     input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None, label_smoothing=0.0,
     options=None,
 ):  # fmt: skip
-    """cross_entropy of ``linear(input, linear_weight, linear_bias)``: input (N, in), linear_weight (C, *, in), target (N, *).
+    """:func:`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: input (N, in), linear_weight (C, *, in), target (N, *).
 
     ignore_index None means -100 for labels. options are accepted; the computation is not cut into chunks.
+
+    >>> states, weight = torch.eye(2), torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> labels = torch.tensor([0, 2])
+    >>> F.linear_cross_entropy(states, weight, labels)
+    tensor(1.0514)
+    >>> F.cross_entropy(F.linear(states, weight), labels)
+    tensor(1.0514)
     """
     if input.dim() not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.dim()}")
@@ -164,7 +186,13 @@ def _check_scores(input):
 
 @visible
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
-    """sum_j max(0, margin - x[y] + x[j])**p / C over classes j other than the label y; (N, C), (N)."""
+    """sum_j max(0, margin - x[y] + x[j])**p / C over classes j other than the label y: scores (N, C) or (C), labels (N) or (); averaged.
+
+    p: 1 or 2. weight (C): a factor by the label's class. Raises RuntimeError for a label outside [0, C).
+
+    >>> F.multi_margin_loss(torch.tensor([[2.0, 1.5, 0.0, 4.0]]), torch.tensor([0]))  # (0.5 + 0 + 3) / 4
+    tensor(0.8750)
+    """
     reduction = chosen(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
@@ -187,7 +215,14 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 
 @visible
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """sum_ij max(0, 1 - (x[y_i] - x[j])) / C over labels y_i and classes j that are no label; labels end at the first -1."""
+    """sum_ij max(0, 1 - (x[y_i] - x[j])) / C over labels y_i and classes j that are no label: (N, C), (N, C) or (C), (C); averaged.
+
+    ``target`` holds a row's labels in front and ends them by -1; what stands behind it does not count.
+
+    >>> scores = torch.tensor([[3.0, 0.0, 2.5, 1.0]])
+    >>> F.multilabel_margin_loss(scores, torch.tensor([[0, 3, -1, 1]]))  # labels 0 and 3: (0.5 + 2.5) / 4
+    tensor(0.7500)
+    """
     reduction = chosen(reduction, size_average, reduce)
     _check_scores(input)
     if target.size() != input.size():
@@ -205,7 +240,13 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
-    """binary_cross_entropy_with_logits averaged over the classes (last dimension); (N, C), (N, C)."""
+    """binary_cross_entropy_with_logits averaged over the classes (last dimension), then over the rest: (N, C), (N, C).
+
+    ``target`` holds 0 and 1; weight (C) is a factor for each class.
+
+    >>> F.multilabel_soft_margin_loss(torch.zeros(2, 3), torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]))
+    tensor(0.6931)
+    """
     reduction = chosen(reduction, size_average, reduce)
     losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
@@ -216,8 +257,16 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """-log p(targets): the sum over all alignments of the labels with the frames (Graves et al., 2006).
 
-    log_probs (T, N, C) or (T, C); targets (N, S) padded or all labels in one row; lengths per sequence. The mean divides each
-    loss by its target's length first. zero_infinity: an impossible alignment counts 0.
+    log_probs (T, N, C) or (T, C); targets (N, S) padded or all labels in one row; lengths per sequence. An alignment gives each
+    frame a label or the blank; repeated labels merge, blanks go. The mean divides each loss by its target's length first.
+    zero_infinity: an impossible alignment counts 0.
+
+    >>> frames = torch.full((2, 1, 2), 0.5).log()  # two frames, blank or label 1 at even odds
+    >>> loss = F.ctc_loss(frames, torch.tensor([[1]]), [2], [1])
+    >>> loss.neg().exp()  # "1-", "-1" and "11" read 1, "--" does not
+    tensor(0.7500)
+    >>> F.ctc_loss(frames, torch.tensor([[1, 1]]), [2], [2])  # needs a blank between, three frames
+    tensor(inf)
     """
     return _ctc_loss(log_probs, (targets, input_lengths, target_lengths), blank, reduction, zero_infinity)
 

@@ -10,48 +10,106 @@ from ._functional_window import per_dim
 
 @visible
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Cross-correlation: (N, C, L), (O, C / groups, k), (O) -> (N, O, L'). padding: numbers, "valid" or "same"."""
+    """Cross-correlation: (N, C, L) or (C, L), (O, C / groups, k), (O) -> (N, O, L').
+
+    L' = floor((L + 2 padding - dilation (k - 1) - 1) / stride) + 1. padding: a number, "valid" (0) or "same" (L' = L, stride 1).
+    groups: the channels are cut into so many parts, each with its own outputs.
+
+    >>> signal = torch.tensor([[[1.0, 2.0, 4.0, 8.0]]])
+    >>> step = torch.tensor([[[-1.0, 1.0]]])
+    >>> F.conv1d(signal, step)
+    tensor([[[1., 2., 4.]]])
+    >>> F.conv1d(signal, step, padding="same")
+    tensor([[[ 1.,  2.,  4., -8.]]])
+    >>> F.conv1d(torch.randn(2, 4, 9), torch.randn(6, 2, 3), stride=2, groups=2).shape
+    torch.Size([2, 6, 4])
+    """
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
 @visible
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Cross-correlation: (N, C, H, W), (O, C / groups, kh, kw), (O) -> (N, O, H', W').
+    """Cross-correlation: (N, C, H, W) or (C, H, W), (O, C / groups, kh, kw), (O) -> (N, O, H', W').
 
-    >>> conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+    n' = floor((n + 2 padding - dilation (k - 1) - 1) / stride) + 1 for each dim; each parameter is a number for both dims or a pair.
+    padding may be "valid" (0) or "same" (n' = n, stride 1).
+
+    >>> F.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
     tensor([[[[4., 4.],
               [4., 4.]]]])
+    >>> F.conv2d(torch.randn(8, 3, 32, 32), torch.randn(16, 3, 5, 5), stride=2, padding=2).shape
+    torch.Size([8, 16, 16, 16])
+    >>> F.conv2d(torch.randn(8, 32, 32, 3), torch.randn(16, 3, 5, 5))
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Given groups=1, weight of size [16, 3, 5, 5], expected input[8, 32, 32, 3] to have 3 channels, but got 32 channels instead
+    channels are dim 1 here and seem to be last in the input: input.permute(0, 3, 1, 2)
     """
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
 @visible
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Cross-correlation: (N, C, D, H, W), (O, C / groups, kd, kh, kw), (O) -> (N, O, D', H', W')."""
+    """Cross-correlation: (N, C, D, H, W) or (C, D, H, W), (O, C / groups, kd, kh, kw), (O) -> (N, O, D', H', W'), sizes as in
+    :func:`conv2d`.
+
+    >>> clip = torch.ones(1, 1, 4, 3, 3)  # four frames of 3 x 3
+    >>> F.conv3d(clip, torch.ones(1, 1, 2, 3, 3)).flatten()
+    tensor([18., 18., 18.])
+    """
     return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
 
 @visible
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The transpose (gradient) of conv1d: (N, C, L), (C, O / groups, k), (O) -> (N, O, L')."""
+    """The transpose (gradient) of :func:`conv1d`: (N, C, L), (C, O / groups, k), (O) -> (N, O, L').
+
+    L' = (L - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1. Each element lays down a scaled copy of the kernel; copies add
+    where they meet. output_padding tells apart the lengths that conv1d maps to one.
+
+    >>> spikes, kernel = torch.tensor([[[1.0, 10.0]]]), torch.tensor([[[1.0, 2.0, 3.0]]])
+    >>> F.conv_transpose1d(spikes, kernel)
+    tensor([[[ 1., 12., 23., 30.]]])
+    >>> F.conv_transpose1d(spikes, kernel, stride=2)
+    tensor([[[ 1.,  2., 13., 20., 30.]]])
+    """
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @visible
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The transpose (gradient) of conv2d: (N, C, H, W), (C, O / groups, kh, kw), (O) -> (N, O, H', W')."""
+    """The transpose (gradient) of :func:`conv2d`: (N, C, H, W), (C, O / groups, kh, kw), (O) -> (N, O, H', W').
+
+    n' = (n - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1 for each dim.
+
+    >>> F.conv_transpose2d(torch.tensor([[[[1.0, 2.0]]]]), torch.ones(1, 1, 2, 2), stride=2)
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    >>> F.conv_transpose2d(torch.randn(1, 8, 7, 7), torch.randn(8, 3, 4, 4), stride=2, padding=1).shape
+    torch.Size([1, 3, 14, 14])
+    """
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @visible
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The transpose (gradient) of conv3d: (N, C, D, H, W), (C, O / groups, kd, kh, kw), (O) -> (N, O, D', H', W')."""
+    """The transpose (gradient) of :func:`conv3d`: (N, C, D, H, W), (C, O / groups, kd, kh, kw), (O) -> (N, O, D', H', W'), sizes as in
+    :func:`conv_transpose2d`.
+
+    >>> F.conv_transpose3d(torch.randn(1, 8, 4, 7, 7), torch.randn(8, 3, 2, 2, 2), stride=2).shape
+    torch.Size([1, 3, 8, 14, 14])
+    """
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @visible
 def conv_tbc(input, weight, bias, pad=0):
-    """conv1d with time first and channels last: (T, B, C), (k, C, O), (O) -> (T', B, O)."""
+    """:func:`conv1d` with time first and channels last: (T, B, C), (k, C, O), (O) -> (T + 2 pad - k + 1, B, O).
+
+    >>> ramp = torch.arange(4.0).reshape(4, 1, 1)
+    >>> F.conv_tbc(ramp, torch.ones(2, 1, 1), torch.zeros(1)).flatten()
+    tensor([1., 3., 5.])
+    """
     return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
 
 

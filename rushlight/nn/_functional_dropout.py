@@ -41,7 +41,15 @@ def _drop(input, mask, p, inplace):
 
 
 def dropout(input, p=0.5, training=True, inplace=False):
-    """Zeros each element with probability p and scales the others by 1 / (1 - p); the identity outside of training."""
+    """Zeros each element with probability p and scales the others by 1 / (1 - p), so that the mean stays; the identity outside of
+    training (Srivastava et al., 2014). Raises ValueError for p outside [0, 1].
+
+    >>> F.dropout(torch.ones(1000), p=0.2).unique()
+    tensor([0.0000, 1.2500])
+    >>> x = torch.ones(3)
+    >>> F.dropout(x, training=False) is x
+    True
+    """
     _check(p)
     if not training or p == 0 or input.numel() == 0:
         return input
@@ -55,7 +63,12 @@ def _feature_dropout(input, p, training, inplace):
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
-    """Zeros whole channels with probability p: (N, C, L) or (C, L)."""
+    """Zeros whole channels with probability p and scales the others by 1 / (1 - p): (N, C, L) or (C, L) (Tompson et al., 2015).
+
+    >>> kept = F.dropout1d(torch.ones(100, 4), p=0.5)
+    >>> torch.equal(kept[:, 0], kept[:, 3]), kept.unique()
+    (True, tensor([0., 2.]))
+    """
     _check(p)
     if input.dim() not in (2, 3):
         raise RuntimeError(
@@ -81,7 +94,14 @@ def _warn_rank(name, input, spatial):
 
 
 def dropout2d(input, p=0.5, training=True, inplace=False):
-    """Zeros whole channels with probability p: (N, C, H, W)."""
+    """Zeros whole channels with probability p and scales the others by 1 / (1 - p): (N, C, H, W) (Tompson et al., 2015).
+
+    A 3-D input is read as (N, C, L), with a warning.
+
+    >>> kept = F.dropout2d(torch.ones(10, 8, 4, 4), p=0.75)
+    >>> kept.flatten(2).var(2).max(), kept.unique()  # a channel is all 0 or all 1 / (1 - 0.75)
+    (tensor(0.), tensor([0., 4.]))
+    """
     _check(p)
     _warn_rank("dropout2d", input, 2)
     if input.dim() == 3:
@@ -96,7 +116,11 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
 
 
 def dropout3d(input, p=0.5, training=True, inplace=False):
-    """Zeros whole channels with probability p: (N, C, D, H, W) or (C, D, H, W)."""
+    """Zeros whole channels with probability p and scales the others by 1 / (1 - p): (N, C, D, H, W) or (C, D, H, W).
+
+    >>> F.dropout3d(torch.ones(60, 2, 2, 2), p=0.5).flatten(1).sum(1).unique()
+    tensor([ 0., 16.])
+    """
     _check(p)
     _warn_rank("dropout3d", input, 3)
     if input.dim() != 4:
@@ -122,7 +146,15 @@ def _alpha_drop(input, mask, p, inplace):
 
 
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
-    """Dropout that keeps the mean 0 and variance 1 of SELU networks (Klambauer et al., 2017)."""
+    """Dropout that keeps the mean 0 and variance 1 of SELU networks (Klambauer et al., 2017); ``training`` is False by default.
+
+    A dropped element becomes what SELU tends to below, -1.7581; then a * x + b restores the mean and the variance.
+
+    >>> F.alpha_dropout(torch.zeros(1000), p=0.5, training=True).unique()
+    tensor([-0.7792,  0.7792])
+    >>> F.alpha_dropout(torch.zeros(2), p=0.5)
+    tensor([0., 0.])
+    """
     _check(p)
     if not training or p == 0 or input.numel() == 0:
         return input
@@ -130,7 +162,12 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
 
 
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
-    """:func:`alpha_dropout` of whole channels."""
+    """:func:`alpha_dropout` of whole channels: (N, C, *).
+
+    >>> kept = F.feature_alpha_dropout(torch.zeros(20, 5, 4, 4), p=0.5, training=True)
+    >>> kept.flatten(2).var(2).max(), kept.unique().numel()
+    (tensor(0.), 2)
+    """
     _check(p)
     if not training or p == 0 or input.numel() == 0:
         return input

@@ -41,6 +41,16 @@ def embedding(
 
     padding_idx: a row that gets no gradient. max_norm: rows in use are first scaled down, in place, to this norm.
     scale_grad_by_freq: divides the gradient of a row by its number of uses. sparse is accepted; gradients are dense.
+    Raises IndexError for an index outside [0, num), RuntimeError for indices of floats.
+
+    >>> table = torch.tensor([[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]], requires_grad=True)
+    >>> F.embedding(torch.tensor([2, 0, 1]), table).detach()
+    tensor([[ 2., 20.],
+            [ 0.,  0.],
+            [ 1., 10.]])
+    >>> F.embedding(torch.tensor([[0, 2], [2, 1]]), table, padding_idx=0).sum().backward()
+    >>> table.grad[:, 0]
+    tensor([0., 1., 2.])
     """
     _checked_indices(input, "embedding")
     padding_idx = _padding_row(padding_idx, weight)
@@ -55,7 +65,16 @@ def embedding_bag(
 ):  # fmt: skip
     """Sums, means or maxima of bags of rows of ``weight``: (B, S), or a flat index with the ``offsets`` where bags begin -> (B, dim).
 
-    per_sample_weights: a factor per index (mode "sum" only). padding_idx: a row that does not count.
+    per_sample_weights: a factor per index (mode "sum" only). padding_idx: a row that does not count. include_last_offset: ``offsets`` also
+    holds the end of the last bag. An empty bag gives zeros. max_norm, norm_type and scale_grad_by_freq as in :func:`embedding`.
+
+    >>> table = torch.tensor([[1.0], [10.0], [100.0]])
+    >>> F.embedding_bag(torch.tensor([[0, 1], [2, 2]]), table)
+    tensor([[  5.5000],
+            [100.0000]])
+    >>> F.embedding_bag(torch.tensor([0, 1, 2]), table, torch.tensor([0, 1]), mode="sum")  # bags [0] and [1, 2]
+    tensor([[  1.],
+            [110.]])
     """
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")

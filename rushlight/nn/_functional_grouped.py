@@ -9,10 +9,16 @@ def _slices(offsets):
 
 
 def grouped_mm(mat_a, mat_b, *, offs=None, bias=None, out_dtype=None):
-    """Several matrix products at once; ``offs`` (G) says where each group of rows, columns or inner elements ends.
+    """Several matrix products at once; ``offs`` (G) of int32 says where each group of rows, columns or inner elements ends.
 
     (R, K) @ (G, K, N): groups of rows -> (R, N). (G, M, K) @ (K, C): groups of columns -> (M, C). (M, K) @ (K, N): groups of inner
     elements -> (G, M, N). (G, M, K) @ (G, K, N), without offs -> (G, M, N).
+
+    >>> tokens = torch.randn(6, 8, dtype=torch.bfloat16)
+    >>> experts = torch.randn(2, 8, 16, dtype=torch.bfloat16)
+    >>> out = F.grouped_mm(tokens, experts, offs=torch.tensor([4, 6], dtype=torch.int32))
+    >>> out.shape, torch.equal(out[4:], tokens[4:] @ experts[1])
+    (torch.Size([6, 16]), True)
     """
     if bias is not None:
         raise RuntimeError("Bias not supported yet\nadd it to the result")
@@ -43,7 +49,15 @@ def scaled_mm(
     mat_a, mat_b, scale_a, scale_recipe_a, scale_b, scale_recipe_b, swizzle_a=None, swizzle_b=None, bias=None, output_dtype=None,
     contraction_dim=(), use_fast_accum=False,
 ):  # fmt: skip
-    """Raises RuntimeError: float8 and float4 only store values."""
+    """Raises RuntimeError: float8 and float4 only store values here, they are not multiplied.
+
+    >>> a = torch.ones(16, 16).to(torch.float8_e4m3fn)
+    >>> F.scaled_mm(a, a.t(), 1.0, None, 1.0, None)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: scaled_mm: products of float8 and float4 matrices are not available
+    these types only store values here; convert them first: mat.to(torch.bfloat16) * scale
+    """
     _refused("scaled_mm")
 
 
@@ -51,5 +65,13 @@ def scaled_grouped_mm(
     mat_a, mat_b, scale_a, scale_recipe_a, scale_b, scale_recipe_b, swizzle_a=None, swizzle_b=None, bias=None, offs=None,
     output_dtype=None, contraction_dim=(), use_fast_accum=False,
 ):  # fmt: skip
-    """Raises RuntimeError: float8 and float4 only store values."""
+    """Raises RuntimeError: float8 and float4 only store values here, they are not multiplied.
+
+    >>> a = torch.ones(16, 16).to(torch.float8_e4m3fn)
+    >>> F.scaled_grouped_mm(a, a.t(), 1.0, None, 1.0, None)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: scaled_grouped_mm: products of float8 and float4 matrices are not available
+    these types only store values here; convert them first: mat.to(torch.bfloat16) * scale
+    """
     _refused("scaled_grouped_mm")

@@ -11,7 +11,7 @@ from ..ops._define import planned, visible
 from ..ops.pixels import pixel_shuffle, pixel_unshuffle  # noqa: F401
 from ..ops.resampling import Resampling, Taps, upsampling
 from ..ops.sampling import sample, tap_index, tap_share
-from ._functional_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from ._functional_fitted_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 # -- interpolate --
 
@@ -59,11 +59,16 @@ def interpolate(
 ):
     """``input`` (N, C, L), (N, C, H, W) or (N, C, D, H, W) at another resolution: ``size``, or ``scale_factor`` times the old.
 
-    mode: nearest, nearest-exact, linear, bilinear, trilinear, bicubic, lanczos, area. align_corners: the corner pixels' centres
-    keep their place. antialias: a wider filter when making smaller.
+    mode: nearest, nearest-exact, area, linear (3-D input), bilinear, bicubic, lanczos (4-D), trilinear (5-D). align_corners: the corner
+    pixels' centres keep their place. antialias (bilinear, bicubic, lanczos): a wider filter when making smaller. Bytes stay bytes.
 
-    >>> interpolate(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
-    tensor([[[1., 1., 2., 2.]]])
+    >>> line = torch.tensor([[[1.0, 5.0]]])
+    >>> F.interpolate(line, scale_factor=2)
+    tensor([[[1., 1., 5., 5.]]])
+    >>> F.interpolate(line, size=5, mode="linear", align_corners=True)
+    tensor([[[1., 2., 3., 4., 5.]]])
+    >>> F.interpolate(torch.randn(1, 3, 8, 8), size=(4, 6), mode="bicubic", antialias=True).shape
+    torch.Size([1, 3, 4, 6])
     """
     resized = _resized if mode == "area" else _upsample
     return resized(input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
@@ -183,19 +188,33 @@ def _wide_taps(size, ratio, centre, mode, antialias, dtype):
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
-    """Deprecated name of :func:`interpolate`."""
+    """Deprecated name of :func:`interpolate`; gives a warning.
+
+    >>> F.upsample(torch.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
     _warn_upsample("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input, size=None, scale_factor=None):
-    """Deprecated: :func:`interpolate` with mode="nearest"."""
+    """Deprecated: :func:`interpolate` with mode="nearest"; gives a warning.
+
+    >>> F.upsample_nearest(torch.tensor([[[1.0, 2.0]]]), size=3)
+    tensor([[[1., 1., 2.]]])
+    """
     _warn_upsample("upsample_nearest")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """Deprecated: :func:`interpolate` with mode="bilinear" and align_corners=True."""
+    """Deprecated: :func:`interpolate` with mode="bilinear" and align_corners=True; gives a warning.
+
+    >>> F.upsample_bilinear(torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]]), size=(3, 3))
+    tensor([[[[0.0000, 0.5000, 1.0000],
+              [1.0000, 1.5000, 2.0000],
+              [2.0000, 2.5000, 3.0000]]]])
+    """
     _warn_upsample("upsample_bilinear")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
@@ -216,7 +235,24 @@ def _warn_align_corners():
 
 
 def affine_grid(theta, size, align_corners=None):
-    """The sampling grid of affine maps: theta (N, 2, 3) and size (N, C, H, W) -> (N, H, W, 2); (N, 3, 4) and 5 sizes in 3-D."""
+    """The sampling grid of affine maps: theta (N, 2, 3) and size (N, C, H, W) -> (N, H, W, 2); (N, 3, 4) and 5 sizes in 3-D.
+
+    grid[n, i, j] = theta[n] @ (x_j, y_i, 1), with x and y from -1 to 1 over the output; align_corners: -1 and 1 are the centres of
+    the corner pixels, else their outer edges. What :func:`grid_sample` takes (Jaderberg et al., Spatial transformer networks,
+    2015).
+
+    >>> mirror = torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    >>> F.affine_grid(mirror, (1, 1, 2, 2), align_corners=True)
+    tensor([[[[ 1., -1.],
+              [-1., -1.]],
+    <BLANKLINE>
+             [[ 1.,  1.],
+              [-1.,  1.]]]])
+    >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> F.grid_sample(image, F.affine_grid(mirror, image.shape, align_corners=False), align_corners=False)
+    tensor([[[[2., 1.],
+              [4., 3.]]]])
+    """
     if align_corners is None:
         _warn_align_corners()
         align_corners = False
@@ -248,7 +284,15 @@ def affine_grid(theta, size, align_corners=None):
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Values of ``input`` (N, C, H, W) at places ``grid`` (N, h, w, 2), x before y in [-1, 1] -> (N, C, h, w); 3-D alike.
 
-    mode: bilinear, nearest, bicubic (2-D). padding_mode for places outside: zeros, border, reflection.
+    mode: bilinear, nearest, bicubic (2-D). padding_mode for places outside: zeros, border, reflection. align_corners: -1 and 1 are
+    the centres of the corner pixels, else their outer edges.
+
+    >>> image = torch.tensor([[[[10.0, 20.0, 30.0]]]])
+    >>> places = torch.tensor([[[[-1.0, 0.0], [0.5, 0.0], [3.0, 0.0]]]])
+    >>> F.grid_sample(image, places, align_corners=True)
+    tensor([[[[10., 25.,  0.]]]])
+    >>> F.grid_sample(image, places, padding_mode="border", align_corners=True)
+    tensor([[[[10., 25., 30.]]]])
     """
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(
@@ -362,7 +406,12 @@ def _sample_bicubic(input, place, size, padding_mode, align_corners):
 
 
 def channel_shuffle(input, groups):
-    """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *)."""
+    """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *), channel i of group g becomes i * groups + g (Zhang et al.,
+    ShuffleNet, 2018). Raises RuntimeError unless groups divides C.
+
+    >>> F.channel_shuffle(torch.arange(6.0).reshape(1, 6, 1), 2).flatten()
+    tensor([0., 3., 1., 4., 2., 5.])
+    """
     if input.dim() < 3:
         raise RuntimeError(
             f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}"

@@ -43,7 +43,15 @@ def _kernel(loss, reduction, input, target, *args, **kwargs):
 
 @visible
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """(input - target)**2, averaged."""
+    """(input - target)**2 of two tensors of one shape, averaged; reduction "sum" adds, "none" keeps the shape.
+
+    weight: a factor per element; the mean then divides by the weights' sum. Unequal shapes are broadcast, with a warning.
+
+    >>> F.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
+    tensor(4.5000)
+    >>> F.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]), reduction="none")
+    tensor([0., 9.])
+    """
     reduction = chosen(reduction, size_average, reduce)
     _check_same_size(input, target)
     if weight is None:
@@ -53,7 +61,15 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 
 @visible
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """abs(input - target), averaged."""
+    """abs(input - target) of two tensors of one shape, averaged; reduction "sum" adds, "none" keeps the shape.
+
+    weight: a factor per element; the mean then divides by the weights' sum.
+
+    >>> F.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
+    tensor(1.5000)
+    >>> F.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]), weight=torch.tensor([2.0, 1.0]))
+    tensor(1.)
+    """
     reduction = chosen(reduction, size_average, reduce)
     _check_same_size(input, target)
     if weight is None:
@@ -63,7 +79,16 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 
 @visible
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
-    """With d = abs(input - target): d**2 / (2 beta) where d < beta, else d - beta / 2; averaged."""
+    """With d = abs(input - target): d**2 / (2 beta) where d < beta, else d - beta / 2; averaged (Girshick, 2015).
+
+    beta 0 is :func:`l1_loss`; a negative one raises RuntimeError. It is :func:`huber_loss` / beta.
+
+    >>> errors = torch.tensor([0.5, 3.0])
+    >>> F.smooth_l1_loss(errors, torch.zeros(2), reduction="none")
+    tensor([0.1250, 2.5000])
+    >>> F.smooth_l1_loss(errors, torch.zeros(2), reduction="none", beta=2.0)
+    tensor([0.0625, 2.0000])
+    """
     reduction = chosen(reduction, size_average, reduce)
     _check_same_size(input, target)
     if beta < 0:
@@ -75,7 +100,13 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
 @visible
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
-    """With d = abs(input - target): d**2 / 2 where d <= delta, else delta * (d - delta / 2); averaged."""
+    """With d = abs(input - target): d**2 / 2 where d <= delta, else delta * (d - delta / 2); averaged (Huber, 1964).
+
+    weight: a factor per element; the mean then divides by the weights' sum. Raises RuntimeError unless delta > 0.
+
+    >>> F.huber_loss(torch.tensor([0.5, 3.0]), torch.zeros(2), reduction="none", delta=2.0)
+    tensor([0.1250, 4.0000])
+    """
     reduction = chosen(reduction)
     _check_same_size(input, target)
     if delta <= 0:
@@ -89,7 +120,12 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """-(target * log(input) + (1 - target) * log(1 - input)), averaged; the logarithms are held at -100 and above.
 
-    Raises ValueError for unequal sizes, RuntimeError for values outside [0, 1].
+    weight: a factor per element. Raises ValueError for unequal sizes, RuntimeError for values outside [0, 1].
+
+    >>> F.binary_cross_entropy(torch.tensor([0.5, 0.25]), torch.tensor([1.0, 0.0]), reduction="none")
+    tensor([0.6931, 0.2877])
+    >>> F.binary_cross_entropy(torch.tensor([0.0]), torch.tensor([1.0]))
+    tensor(100.)
     """
     reduction = chosen(reduction, size_average, reduce)
     if input.is_cuda and torch.is_autocast_enabled("cuda"):
@@ -137,7 +173,15 @@ class _BinaryCrossEntropy(torch.autograd.Function):
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
-    """binary_cross_entropy of sigmoid(input), computed without overflow; pos_weight weighs the positive class."""
+    """binary_cross_entropy of sigmoid(input), computed without overflow: (*), (*), averaged.
+
+    weight: a factor per element. pos_weight, broadcast to the input: a factor of the term of the positive class.
+
+    >>> F.binary_cross_entropy_with_logits(torch.tensor([0.0, 200.0]), torch.tensor([1.0, 0.0]), reduction="none")
+    tensor([  0.6931, 200.0000])
+    >>> F.binary_cross_entropy_with_logits(torch.tensor([0.0]), torch.tensor([1.0]), pos_weight=torch.tensor([3.0]))
+    tensor(2.0794)
+    """
     reduction = chosen(reduction, size_average, reduce)
     if target.size() != input.size():
         cure = "\nsqueeze the input's or unsqueeze the target's dim of size 1" if target.numel() == input.numel() else ""
@@ -163,7 +207,18 @@ def _type_name(tensor):
 
 @visible
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    """target * (log(target) - input), ``input`` being logarithms; "batchmean" divides the sum by the batch size."""
+    """target * (log(target) - input), ``input`` being logarithms of probabilities, summed: the divergence of target from input
+    (Kullback and Leibler, 1951); log_target: target holds logarithms too.
+
+    reduction: "batchmean" divides the sum by the batch size and is the divergence's mean; "mean" divides by the number of
+    elements, with a warning.
+
+    >>> even, skewed = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]])
+    >>> F.kl_div(even.log(), skewed, reduction="batchmean")
+    tensor(0.1308)
+    >>> F.kl_div(skewed.log(), skewed, reduction="batchmean")
+    tensor(0.)
+    """
     if size_average is not None or reduce is not None:
         reduction = legacy_get_string(size_average, reduce)
     elif reduction == "mean":
@@ -183,7 +238,16 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
 ):
-    """exp(input) - target * input (log_input), or input - target * log(input + eps); full adds Stirling's approximation."""
+    """-log p(target) for a Poisson variable with log rate ``input``, without its constant: exp(input) - target * input, averaged.
+
+    log_input=False: ``input`` is the rate, and the loss input - target * log(input + eps). full adds Stirling's approximation of
+    log(target!).
+
+    >>> F.poisson_nll_loss(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 7.0]), reduction="none")
+    tensor([1., 1.])
+    >>> F.poisson_nll_loss(torch.tensor([7.0]), torch.tensor([7.0]), log_input=False, full=True)
+    tensor(1.8919)
+    """
     if size_average is not None or reduce is not None:
         reduction = legacy_get_string(size_average, reduce)
     losses = torch.exp(input) - target * input if log_input else input - target * torch.log(input + eps)
@@ -197,6 +261,12 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     """(log(var) + (input - target)**2 / var) / 2, var held at eps and above; full adds log(2 pi) / 2.
 
     var: a number, or a tensor of input's shape, or one that lacks its last dimension. Raises ValueError otherwise.
+
+    >>> mean, value = torch.tensor([0.0, 0.0]), torch.tensor([0.0, 2.0])
+    >>> F.gaussian_nll_loss(mean, value, torch.tensor([1.0, 4.0]), reduction="none")
+    tensor([0.0000, 1.1931])
+    >>> F.gaussian_nll_loss(mean, value, 1.0, full=True)
+    tensor(1.9189)
     """
     if isinstance(var, (int, float)):
         if var < 0:
@@ -222,14 +292,22 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 @visible
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """log(1 + exp(-target * input)), targets being 1 and -1; averaged."""
+    """log(1 + exp(-target * input)), targets being 1 and -1, of two tensors of one shape; averaged.
+
+    >>> F.soft_margin_loss(torch.tensor([0.0, 2.0, 2.0]), torch.tensor([1.0, 1.0, -1.0]), reduction="none")
+    tensor([0.6931, 0.1269, 2.1269])
+    """
     reduction = chosen(reduction, size_average, reduce)
     return _kernel(_loss.soft_margin, reduction, input, target)
 
 
 @visible
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
-    """input where target is 1, max(0, margin - input) where it is -1; averaged."""
+    """input where target is 1, max(0, margin - input) where it is -1, ``input`` being distances; averaged.
+
+    >>> F.hinge_embedding_loss(torch.tensor([0.25, 0.25, 3.0]), torch.tensor([1, -1, -1]), reduction="none")
+    tensor([0.2500, 0.7500, 0.0000])
+    """
     reduction = chosen(reduction, size_average, reduce)
     zeros = torch.zeros_like(input)
     apart = torch.where(target == 1, zeros, torch.clamp(margin - input, min=0))
@@ -239,7 +317,12 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
 
 @visible
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
-    """max(0, -target * (input1 - input2) + margin), target 1 or -1; averaged."""
+    """max(0, -target * (input1 - input2) + margin): target 1 wants input1 the larger, -1 input2; (N), (N), (N), averaged.
+
+    >>> first, second = torch.tensor([3.0, 3.0]), torch.tensor([1.0, 1.0])
+    >>> F.margin_ranking_loss(first, second, torch.tensor([1.0, -1.0]), margin=0.5, reduction="none")
+    tensor([0.0000, 2.5000])
+    """
     reduction = chosen(reduction, size_average, reduce)
     if not input1.dim() == input2.dim() == target.dim():
         raise RuntimeError(
@@ -251,7 +334,12 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
 
 @visible
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
-    """1 - cos where target is 1, max(0, cos - margin) where it is -1; (N, D), (N, D), (N); averaged."""
+    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1: (N, D), (N, D), (N) or (D), (D), (); averaged.
+
+    >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    >>> F.cosine_embedding_loss(x, x, torch.tensor([1.0, -1.0]), margin=0.25, reduction="none")
+    tensor([0.0000, 0.7500])
+    """
     reduction = chosen(reduction, size_average, reduce)
     if target.dim() > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
@@ -274,7 +362,16 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
 ):
-    """max(0, |anchor - positive| - |anchor - negative| + margin) in the p-norm; swap: from the nearer of anchor and positive."""
+    """max(0, |anchor - positive| - |anchor - negative| + margin) in the p-norm: (N, D) or (D) each; averaged (Balntas et al., 2016).
+
+    swap: the negative's distance is that from the nearer of anchor and positive. Raises ValueError unless margin > 0.
+
+    >>> anchor, near, far = torch.zeros(1, 2), torch.tensor([[0.0, 2.0]]), torch.tensor([[0.0, 2.5]])
+    >>> F.triplet_margin_loss(anchor, near, far)
+    tensor(0.5000)
+    >>> F.triplet_margin_loss(anchor, near, far, swap=True)  # positive and negative are 0.5 apart
+    tensor(2.5000)
+    """
     reduction = chosen(reduction, size_average, reduce)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
@@ -289,7 +386,12 @@ def triplet_margin_loss(
 def triplet_margin_with_distance_loss(
     anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
 ):
-    """:func:`triplet_margin_loss` with any distance function of two tensors (pairwise_distance by default)."""
+    """:func:`triplet_margin_loss` with any distance function of two tensors (pairwise_distance by default).
+
+    >>> anchor, near, far = torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 6.0]])
+    >>> F.triplet_margin_with_distance_loss(anchor, near, far, distance_function=lambda a, b: (a - b).abs().sum(-1))
+    tensor(2.)
+    """
     reduction = chosen(reduction)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")

@@ -37,10 +37,22 @@ def _check_vectors(channels, **given):
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
-    """Each channel (dimension 1) normalised over all other dimensions: (N, C, *), vectors (C).
+    """(x - mean) / sqrt(var + eps) * weight + bias, each channel (dim 1) over all other dims: (N, C, *), vectors (C) (Ioffe and Szegedy,
+    2015).
 
-    training: by the batch's own mean and variance, of which running_mean and running_var take the share ``momentum`` (the
+    training: by the batch's own mean and variance, of which running_mean and running_var take the share ``momentum`` in place (the
     variance unbiased); else by the running ones. Raises ValueError for one value per channel in training.
+
+    >>> x = torch.tensor([[0.0, 10.0], [2.0, 30.0]])
+    >>> mean, var = torch.zeros(2), torch.ones(2)
+    >>> F.batch_norm(x, mean, var, training=True)
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
+    >>> mean, var  # a tenth of the way to the batch's [1, 20] and [2, 200]
+    (tensor([0.1000, 2.0000]), tensor([ 1.1000, 20.9000]))
+    >>> F.batch_norm(x, torch.tensor([1.0, 20.0]), torch.tensor([1.0, 100.0]))
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
     """
     if training:
         _check_size_when_training(input.size())
@@ -96,7 +108,13 @@ def _update_running(running_mean, running_var, mean, variance, count, momentum):
 def instance_norm(
     input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
 ):
-    """Each channel of each sample normalised over its own elements: (N, C, *); use_input_stats=False: by the running ones."""
+    """Each channel of each sample normalised over its own elements: (N, C, *) (Ulyanov et al., 2016); use_input_stats=False: by the
+    running mean and variance (C), which are otherwise updated where given.
+
+    >>> F.instance_norm(torch.tensor([[[0.0, 2.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
+    """
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.size()}")
     _check_vectors(input.size(1), running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
@@ -132,7 +150,19 @@ def _check_parameter(name, vector, normalized_shape):
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
-    """The last dimensions (``normalized_shape``) normalised together; weight and bias of that shape."""
+    """(x - mean) / sqrt(var + eps) * weight + bias, over the last dims together, whose sizes are ``normalized_shape`` (Ba et al.,
+    2016).
+
+    weight and bias have that shape, or are None; the variance is the biased one. Raises RuntimeError where the shapes do not fit.
+
+    >>> F.layer_norm(torch.tensor([[1.0, 3.0], [10.0, 30.0]]), (2,))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
+    >>> F.layer_norm(torch.randn(2, 3), (2,))
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Given normalized_shape=[2], expected input with shape [*, 2], but got input of size[2, 3]
+    """
     _check_normalized_shape(input, normalized_shape, ", ")
     _check_parameter("weight", weight, normalized_shape)
     _check_parameter("bias", bias, normalized_shape)
@@ -140,7 +170,14 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """The last dimensions divided by the root of their mean square; eps None: that of the dtype computed in, float32 for half widths."""
+    """x / sqrt(mean(x**2) + eps) * weight, over the last dims together, whose sizes are ``normalized_shape`` (Zhang and Sennrich, 2019).
+
+    eps None: that of the dtype computed in, float32 for half widths.
+
+    >>> F.rms_norm(torch.tensor([[1.0, 7.0], [10.0, 70.0]]), (2,))
+    tensor([[0.2000, 1.4000],
+            [0.2000, 1.4000]])
+    """
     _check_normalized_shape(input, normalized_shape, "")
     _check_parameter("weight", weight, normalized_shape)
     if eps is None:
@@ -150,7 +187,14 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
 @visible(keeps_format=True)
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
-    """The channels (dimension 1) in groups, each group of each sample normalised: (N, C, *), vectors (C)."""
+    """The channels (dim 1) in groups, each group of each sample normalised: (N, C, *), vectors (C) (Wu and He, 2018).
+
+    Raises RuntimeError unless num_groups divides C.
+
+    >>> x = torch.tensor([[[0.0], [2.0], [10.0], [30.0]]])
+    >>> F.group_norm(x, 2).flatten()
+    tensor([-1.0000,  1.0000, -1.0000,  1.0000])
+    """
     if input.dim() < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
     if input.size(1) % num_groups:
@@ -164,7 +208,12 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
-    """x / (k + alpha * mean of the squares of ``size`` neighbouring channels)**beta: (N, C, *)."""
+    """x / (k + alpha * mean of the squares of ``size`` neighbouring channels)**beta: (N, C, *) (Krizhevsky et al., 2012).
+
+    >>> x = torch.tensor([[[2.0], [2.0], [0.0]]])
+    >>> F.local_response_norm(x, size=2, alpha=1.0, beta=1.0).flatten()  # mean squares 2, 4 and 2
+    tensor([0.6667, 0.4000, 0.0000])
+    """
     if input.dim() < 3:
         raise ValueError(
             f"Expected 3D or higher dimensionality                          input (got {input.dim()} dimensions)"

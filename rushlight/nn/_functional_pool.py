@@ -7,7 +7,6 @@ import rushlight as torch
 from ..ops import pool
 from ..ops._define import planned, visible
 from ..ops._expect import expect
-from ..ops._format import keeping
 from ._functional_window import per_dim
 
 
@@ -56,13 +55,13 @@ def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mo
     """The geometry of a call, which follows from its sizes."""
     shape = tuple(input.shape)
     if not rank < len(shape) < rank + 3:
-        raise RuntimeError(_wrong_rank(rank, name, input))
+        raise RuntimeError(wrong_rank(rank, name, input))
     if 0 in shape[-rank - 1 :]:
         raise RuntimeError(_wrong_size(rank, name, shape))
     return _Window(rank, shape[-rank - 1 :], kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _wrong_rank(rank, name, input):
+def wrong_rank(rank, name, input):
     if name.startswith("max_pool") and rank > 1:
         return f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input"
     return f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}"
@@ -96,7 +95,19 @@ def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, re
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The largest element of each window; with return_indices also its place in the input."""
+    """The largest element of each window: (N, C, L) or (C, L) -> (N, C, L'); with return_indices also its place in the input.
+
+    L' = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1; ceil_mode rounds up, so a last window may be cut.
+    stride None: kernel_size. padding, kernel_size / 2 at most, never wins.
+
+    >>> x = torch.tensor([[[1.0, 5.0, 2.0, 4.0, 3.0]]])
+    >>> F.max_pool1d(x, 2)
+    tensor([[[5., 4.]]])
+    >>> F.max_pool1d(x, 2, ceil_mode=True)
+    tensor([[[5., 4., 3.]]])
+    >>> F.max_pool1d(x, 3, stride=1, return_indices=True)
+    (tensor([[[5., 5., 4.]]]), tensor([[[1, 1, 3]]]))
+    """
     if input.dim() not in (2, 3):
         raise RuntimeError(_wrong_size(1, "max_pool1d", input.shape))
     for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)):
@@ -107,12 +118,32 @@ def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 
 
 def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The largest element of each window; with return_indices also its place in the flattened image."""
+    """The largest element of each window: (N, C, H, W) or (C, H, W) -> (N, C, H', W'); with return_indices also its place in the flattened
+    image.
+
+    Sizes, stride and padding as in :func:`max_pool1d`, each a number for both dims or a pair.
+
+    >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    >>> F.max_pool2d(image, 2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    >>> F.max_pool2d(image, (1, 4)).shape
+    torch.Size([1, 1, 4, 1])
+    >>> F.max_pool2d(image, 5)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Given input size: (1x4x4). Calculated output size: (1x0x0). Output size is too small
+    """
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The largest element of each window; with return_indices also its place in the flattened volume."""
+    """The largest element of each window: (N, C, D, H, W) or (C, D, H, W) -> (N, C, D', H', W'); with return_indices also its place in the
+    flattened volume. Parameters as in :func:`max_pool1d`, numbers or triples.
+
+    >>> F.max_pool3d(torch.arange(8.0).reshape(1, 2, 2, 2), 2, return_indices=True)
+    (tensor([[[[7.]]]]), tensor([[[[7]]]]))
+    """
     pool3d = _max_pool if return_indices else _max_pool3d
     return pool3d(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -121,17 +152,31 @@ _max_pool3d = visible(_max_pool, name="max_pool3d")  # only this one of max_pool
 
 
 def max_pool1d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """:func:`max_pool1d`, always with the indices."""
+    """:func:`max_pool1d`, always with the indices.
+
+    >>> F.max_pool1d_with_indices(torch.tensor([[1.0, 5.0, 2.0, 4.0]]), 2)
+    (tensor([[5., 4.]]), tensor([[1, 3]]))
+    """
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """:func:`max_pool2d`, always with the indices."""
+    """:func:`max_pool2d`, always with the indices.
+
+    >>> values, places = F.max_pool2d_with_indices(torch.arange(16.0).reshape(1, 4, 4), 2)
+    >>> places
+    tensor([[[ 5,  7],
+             [13, 15]]])
+    """
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool3d_with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """:func:`max_pool3d`, always with the indices."""
+    """:func:`max_pool3d`, always with the indices.
+
+    >>> F.max_pool3d_with_indices(torch.arange(8.0, 0, -1).reshape(1, 2, 2, 2), 2)
+    (tensor([[[[8.]]]]), tensor([[[[0]]]]))
+    """
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
@@ -177,19 +222,43 @@ def _max_unpool(rank, input, indices, kernel_size, stride, padding, output_size)
 
 
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Puts each value back at its index, zeros elsewhere: a partial inverse of :func:`max_pool1d`."""
+    """Puts each value back at its index, zeros elsewhere, a partial inverse of :func:`max_pool1d`: (N, C, L) and indices of this shape ->
+    (N, C, L').
+
+    L' = (L - 1) stride - 2 padding + kernel_size; output_size tells apart the lengths that pool to one. Raises RuntimeError for an index
+    beyond it.
+
+    >>> values, places = F.max_pool1d(torch.tensor([[1.0, 5.0, 4.0, 2.0, 3.0]]), 2, return_indices=True)
+    >>> F.max_unpool1d(values, places, 2)
+    tensor([[0., 5., 4., 0.]])
+    >>> F.max_unpool1d(values, places, 2, output_size=(5,))
+    tensor([[0., 5., 4., 0., 0.]])
+    """
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
 @visible
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Puts each value back at its index, zeros elsewhere: a partial inverse of :func:`max_pool2d`."""
+    """Puts each value back at its index in the flattened image, zeros elsewhere, a partial inverse of :func:`max_pool2d`: (N, C, H, W) ->
+    (N, C, H', W'), sizes as in :func:`max_unpool1d`.
+
+    >>> values, places = F.max_pool2d(torch.tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2, return_indices=True)
+    >>> F.max_unpool2d(values, places, 2)
+    tensor([[[0., 0.],
+             [4., 0.]]])
+    """
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
 @visible
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Puts each value back at its index, zeros elsewhere: a partial inverse of :func:`max_pool3d`."""
+    """Puts each value back at its index in the flattened volume, zeros elsewhere, a partial inverse of :func:`max_pool3d`: (N, C, D,
+    H, W) -> (N, C, D', H', W'), sizes as in :func:`max_unpool1d`.
+
+    >>> values, places = F.max_pool3d(torch.arange(8.0).reshape(1, 2, 2, 2), 2, return_indices=True)
+    >>> F.max_unpool3d(values, places, 2).flatten()
+    tensor([0., 0., 0., 0., 0., 0., 0., 7.])
+    """
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -227,18 +296,41 @@ def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_includ
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """The mean of each window; count_include_pad: padding counts as zeros."""
+    """The mean of each window: (N, C, L) or (C, L) -> (N, C, L'), sizes as in :func:`max_pool1d`; count_include_pad: padding counts as
+    zeros.
+
+    >>> x = torch.tensor([[2.0, 4.0, 6.0, 9.0]])
+    >>> F.avg_pool1d(x, 2)
+    tensor([[3.0000, 7.5000]])
+    >>> F.avg_pool1d(x, 2, padding=1), F.avg_pool1d(x, 2, padding=1, count_include_pad=False)
+    (tensor([[1.0000, 5.0000, 4.5000]]), tensor([[2., 5., 9.]]))
+    """
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-    """The mean of each window; divisor_override replaces the number of its elements."""
+    """The mean of each window: (N, C, H, W) or (C, H, W) -> (N, C, H', W'), sizes as in :func:`max_pool1d`.
+
+    divisor_override replaces the number of a window's elements: 1 makes sums of the means.
+
+    >>> image = torch.arange(16.0).reshape(1, 4, 4)
+    >>> F.avg_pool2d(image, 2)
+    tensor([[[ 2.5000,  4.5000],
+             [10.5000, 12.5000]]])
+    >>> F.avg_pool2d(image, 2, divisor_override=1)
+    tensor([[[10., 18.],
+             [42., 50.]]])
+    """
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 @visible
 def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-    """The mean of each window; divisor_override replaces the number of its elements."""
+    """The mean of each window: (N, C, D, H, W) or (C, D, H, W) -> (N, C, D', H', W'), parameters as in :func:`avg_pool2d`.
+
+    >>> F.avg_pool3d(torch.arange(16.0).reshape(1, 4, 2, 2), 2).flatten()
+    tensor([ 3.5000, 11.5000])
+    """
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -250,208 +342,30 @@ def _lp_pool(rank, input, norm_type, kernel_size, stride, ceil_mode):
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The p-norm of each window: (sum x**p)**(1 / p)."""
+    """The p-norm of each window, (sum x**p)**(1 / p): (N, C, L) or (C, L) -> (N, C, L'); p = norm_type, without padding.
+
+    >>> F.lp_pool1d(torch.tensor([[3.0, 4.0, 6.0, 8.0]]), 2, kernel_size=2)
+    tensor([[ 5., 10.]])
+    """
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The p-norm of each window: (sum x**p)**(1 / p)."""
+    """The p-norm of each window, (sum x**p)**(1 / p): (N, C, H, W) or (C, H, W) -> (N, C, H', W'); p = norm_type. p = 1 is the sum, a
+    large p tends to the maximum.
+
+    >>> F.lp_pool2d(torch.tensor([[[1.0, 1.0], [1.0, 5.0]]]), 1, kernel_size=2)
+    tensor([[[8.]]])
+    >>> F.lp_pool2d(torch.tensor([[[1.0, 1.0], [1.0, 5.0]]]), 8, kernel_size=2)
+    tensor([[[5.0000]]])
+    """
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """The p-norm of each window: (sum x**p)**(1 / p)."""
+    """The p-norm of each window, (sum x**p)**(1 / p): (N, C, D, H, W) or (C, D, H, W) -> (N, C, D', H', W'); p = norm_type.
+
+    >>> F.lp_pool3d(torch.full((1, 2, 2, 2), 2.0), 3, kernel_size=2)
+    tensor([[[[4.]]]])
+    """
     return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
-
-
-# -- windows that fit a given output size --
-
-
-def _wanted_size(rank, name, input, output_size):
-    size = (output_size,) * rank if isinstance(output_size, int) else tuple(output_size)
-    size = size * rank if len(size) == 1 else size
-    if rank > 1 and not isinstance(output_size, int) and input.dim() <= len(size):
-        raise ValueError(f"Input dimension should be at least {len(size) + 1}")
-    if len(size) != rank:
-        raise RuntimeError(f"{name}: output_size must be {rank}, but got {list(size)}")
-    if input.dim() not in (rank + 1, rank + 2):
-        raise RuntimeError(_wrong_rank(rank, name, input))
-    return [n if wanted is None else wanted for wanted, n in zip(size, input.shape[-rank:])]
-
-
-@planned
-def _places_of_windows(size, wanted, device):
-    """The places (wanted, longest) of ``wanted`` windows that together cover ``size`` elements; shorter ones repeat their last."""
-    at, parts = torch.arange(wanted, device=device).unsqueeze(1), max(wanted, 1)
-    begin, last = at * size // parts, -(-(at + 1) * size // parts) - 1
-    longest = -(-(size + parts - math.gcd(size, parts)) // parts)
-    return torch.minimum(begin + torch.arange(longest, device=device), last)
-
-
-@planned
-def _adaptive_averaging(rank, input, output_size):
-    """(operator, output) of a call."""
-    wanted = _wanted_size(rank, f"adaptive_avg_pool{rank}d", input, output_size)
-    whole = rank == 2 and wanted == [1, 1] and input.is_floating_point()
-    return _means_of_images if whole else pool.adaptive_averaging(input, rank), tuple(wanted)
-
-
-@keeping
-def _means_of_images(input, output):
-    return input.mean((-2, -1), keepdim=True)
-
-
-def _adaptive_avg_pool(rank, input, output_size):
-    operator, output = _adaptive_averaging(rank, input, output_size)
-    return operator(input, output)
-
-
-def adaptive_avg_pool1d(input, output_size):
-    """The mean of each of output_size windows that cover the input."""
-    return _adaptive_avg_pool(1, input, output_size)
-
-
-def adaptive_avg_pool2d(input, output_size):
-    """The mean of each of output_size (number or pair, None keeps the size) windows that cover the image."""
-    return _adaptive_avg_pool(2, input, output_size)
-
-
-@visible
-def adaptive_avg_pool3d(input, output_size):
-    """The mean of each of output_size (number or triple, None keeps the size) windows that cover the volume."""
-    return _adaptive_avg_pool(3, input, output_size)
-
-
-def _max_of_windows(input, rank, positions):
-    """Maximum and its flat place over windows whose positions are given per dimension: ``positions[d]`` (places, elements)."""
-    size = input.shape[-rank:]
-    place = torch.arange(math.prod(size), device=input.device).reshape(size)
-    for i, position in enumerate(positions):
-        dim = input.dim() - rank + i
-        place_dim = 2 * i
-        # Every dimension taken so far has become two at its old place: (places, elements of the window).
-        input = input.index_select(dim, position.flatten()).unflatten(dim, tuple(position.shape))
-        place = place.index_select(place_dim, position.flatten()).unflatten(place_dim, tuple(position.shape))
-    lead = input.dim() - 2 * rank
-    order = [lead + 2 * i for i in range(rank)] + [lead + 2 * i + 1 for i in range(rank)]
-    values, chosen = input.permute(*range(lead), *order).flatten(-rank).max(-1)
-    place = place.permute([d - lead for d in order]).flatten(-rank).expand(*values.shape, -1)
-    return values, place.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
-
-
-@keeping
-def _adaptive_max_pool(rank, input, output_size, return_indices):
-    wanted = _wanted_size(rank, f"adaptive_max_pool{rank}d", input, output_size)
-    if 0 in input.shape[1:]:
-        raise RuntimeError(
-            f"adaptive_max_pool{rank}d(): Expected input to have non-zero size for non-batch dimensions, "
-            f"but input has sizes {list(input.shape)} with dimension {input.shape.index(0, 1)} being empty"
-        )
-    positions = [_places_of_windows(size, n, input.device) for size, n in zip(input.shape[-rank:], wanted)]
-    values, places = _max_of_windows(input, rank, positions)
-    return (values, places) if return_indices else values
-
-
-def adaptive_max_pool1d(input, output_size, return_indices=False):
-    """The largest element of each of output_size windows that cover the input."""
-    return _adaptive_max_pool(1, input, output_size, return_indices)
-
-
-def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """The largest element of each of output_size windows that cover the image."""
-    return _adaptive_max_pool(2, input, output_size, return_indices)
-
-
-@visible
-def adaptive_max_pool3d(input, output_size, return_indices=False):
-    """The largest element of each of output_size windows that cover the volume."""
-    return _adaptive_max_pool(3, input, output_size, return_indices)
-
-
-def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
-    """:func:`adaptive_max_pool1d`, always with the indices."""
-    return _adaptive_max_pool(1, input, output_size, True)
-
-
-def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
-    """:func:`adaptive_max_pool2d`, always with the indices."""
-    return _adaptive_max_pool(2, input, output_size, True)
-
-
-def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
-    """:func:`adaptive_max_pool3d`, always with the indices."""
-    return adaptive_max_pool3d(input, output_size, True)
-
-
-def _fractional_starts(sample, size, wanted, kernel):
-    """Where the windows begin (Graham, Fractional max-pooling, 2014): steps of a random offset, the last flush right."""
-    if wanted == 1:
-        return torch.full((*sample.shape, 1), size - kernel, dtype=torch.int64, device=sample.device)
-    alpha = (size - kernel) / (wanted - 1)
-    steps = torch.arange(wanted - 1, dtype=sample.dtype, device=sample.device)
-    offset = sample.unsqueeze(-1)
-    starts = ((steps + offset) * alpha).long() - (offset * alpha).long()
-    return torch.cat([starts, torch.full((*sample.shape, 1), size - kernel, dtype=torch.int64, device=sample.device)], -1)
-
-
-def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, return_indices, samples):
-    name = f"fractional_max_pool{rank}d"
-    if output_size is None and output_ratio is None:
-        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
-    kernel = per_dim(kernel_size, rank)
-    size = input.shape[-rank:]
-    if output_size is None:
-        ratio = (output_ratio,) * rank if isinstance(output_ratio, float) else output_ratio
-        if len(ratio) != rank:
-            raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
-        output_size = [int(n * r) for n, r in zip(size, ratio)]
-    wanted = per_dim(output_size, rank)
-    batched = input if input.dim() == rank + 2 else input.unsqueeze(0)
-    batch, channels = batched.shape[:2]
-    if samples is None:
-        samples = torch.rand(batch, channels, rank, dtype=input.dtype, device=input.device)
-    place = torch.zeros((batch, channels) + (1,) * (2 * rank), dtype=torch.int64, device=input.device)
-    for d in range(rank):
-        # PyTorch's order: in images sample 0 belongs to the last dimension, in volumes to the first.
-        starts = _fractional_starts(samples[..., d if rank == 3 else rank - 1 - d], size[d], wanted[d], kernel[d])
-        position = starts.unsqueeze(-1) + torch.arange(kernel[d], device=input.device)
-        shape = [batch, channels] + [1] * (2 * rank)
-        shape[2 + d], shape[2 + rank + d] = wanted[d], kernel[d]
-        place = place * size[d] + position.reshape(shape)
-    place = place.flatten(2 + rank)
-    found = batched.flatten(2).gather(2, place.flatten(2)).reshape(place.shape)
-    values, chosen = found.max(-1)
-    indices = place.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
-    if input.dim() == rank + 1:
-        values, indices = values[0], indices[0]
-    return (values, indices) if return_indices else values
-
-
-@visible
-def fractional_max_pool2d(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
-):
-    """Maxima over windows at random places, for an output of the given size or ratio."""
-    return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
-
-
-@visible
-def fractional_max_pool3d(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
-):
-    """Maxima over windows at random places, for an output of the given size or ratio."""
-    return _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
-
-
-def fractional_max_pool2d_with_indices(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
-):
-    """:func:`fractional_max_pool2d`, always with the indices."""
-    return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
-
-
-def fractional_max_pool3d_with_indices(
-    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
-):
-    """:func:`fractional_max_pool3d`, always with the indices."""
-    return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)

@@ -35,8 +35,16 @@ def pad(input, pad, mode="constant", value=None):
     mode "constant" fills with ``value`` (0) and takes negative amounts, which cut; "reflect", "replicate" and "circular" repeat
     the input's own elements, around the last 1, 2 or 3 dimensions.
 
-    >>> pad(torch.ones(1, 2), (1, 0))
+    Raises NotImplementedError for a ``pad`` that does not go with the input's dims.
+
+    >>> F.pad(torch.ones(1, 2), (1, 0))
     tensor([[0., 1., 1.]])
+    >>> F.pad(torch.tensor([[1.0, 2.0, 3.0]]), (2, 1), mode="reflect")
+    tensor([[3., 2., 1., 2., 3., 2.]])
+    >>> F.pad(torch.ones(2, 3), (-1, 0, 0, 1), value=9.0)  # a column less, a row more
+    tensor([[1., 1.],
+            [1., 1.],
+            [9., 9.]])
     """
     pad = tuple(pad)
     if len(pad) % 2:
@@ -108,7 +116,17 @@ def _cuts(input, dim, before, after):
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
-    """The windows of an image as columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
+    """The windows of an image as columns: (N, C, H, W) or (C, H, W) -> (N, C * kh * kw, L), L the number of windows, row by row.
+
+    A convolution is then a product of matrices. Each parameter is a number or a pair.
+
+    >>> image = torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> F.unfold(image, 2)[0, :, 0]
+    tensor([0., 1., 3., 4.])
+    >>> (torch.ones(4) @ F.unfold(image, 2)).reshape(2, 2)  # conv2d with a kernel of ones
+    tensor([[ 8., 12.],
+            [20., 24.]])
+    """
     kernel, gap, edge, step = (per_dim(v, 2) for v in (kernel_size, dilation, padding, stride))
     single = input.dim() == 3
     image = input.unsqueeze(0) if single else input
@@ -125,7 +143,16 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """Adds columns of windows up into an image, the transpose of :func:`unfold`: (N, C * kh * kw, L) -> (N, C, H, W)."""
+    """Adds columns of windows up into an image, the transpose of :func:`unfold`: (N, C * kh * kw, L) -> (N, C, H, W).
+
+    output_size is (H, W); elements of windows that overlap add. Raises RuntimeError where the windows do not make up that size.
+
+    >>> columns = F.unfold(torch.ones(1, 1, 3, 3), 2)
+    >>> F.fold(columns, (3, 3), 2)[0, 0]  # in how many windows each pixel lies
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
+    """
     size, kernel, gap, edge, step = (per_dim(v, 2) for v in (output_size, kernel_size, dilation, padding, stride))
     single = input.dim() == 2
     columns = input.unsqueeze(0) if single else input
