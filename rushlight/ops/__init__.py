@@ -9,6 +9,8 @@ from . import (  # order: later files use earlier ones
     shape,
     reduction,
     arithmetic,
+    comparison,
+    logic,
     elementary,
     activation,
     casting,
@@ -51,15 +53,15 @@ from . import (  # order: later files use earlier ones
 
 _SLOTS = {
     "add": arithmetic.add, "sub": arithmetic.sub, "mul": arithmetic.mul, "truediv": arithmetic.true_divide,
-    "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": arithmetic.pow, "and": arithmetic.bitwise_and,
-    "or": arithmetic.bitwise_or, "xor": arithmetic.bitwise_xor, "lshift": arithmetic.bitwise_left_shift,
-    "rshift": arithmetic.bitwise_right_shift,
+    "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": arithmetic.pow, "and": logic.bitwise_and,
+    "or": logic.bitwise_or, "xor": logic.bitwise_xor, "lshift": logic.bitwise_left_shift,
+    "rshift": logic.bitwise_right_shift,
 }  # fmt: skip
 for _name, _op in _SLOTS.items():
     set_slot(f"__{_name}__", _op)
     set_slot(f"__i{_name}__", _op.inplace)
-for _name in ("neg", "abs", "lt", "le", "eq", "ne", "gt", "ge"):
-    set_slot(f"__{_name}__", getattr(arithmetic, _name))
+for _op in (arithmetic.neg, arithmetic.abs, *(getattr(comparison, _name) for _name in ("lt", "le", "eq", "ne", "gt", "ge"))):
+    set_slot(f"__{_op.__name__}__", _op)
 
 
 def _repr(input):
@@ -77,12 +79,12 @@ def _iter(input):
 def _contains(input, element):
     if not isinstance(element, (Tensor, int, float, complex)) and getattr(element, "ndim", None) != 0:  # NumPy has numbers of its own
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool(reduction.any(arithmetic.eq(input, element)))
+    return bool(reduction.any(comparison.eq(input, element)))
 
 
 def _invert(input):
     try:
-        return arithmetic.bitwise_not(input)
+        return logic.bitwise_not(input)
     except NotImplementedError:
         raise TypeError(
             "~ (operator.invert) is only implemented on integer and Boolean-type tensors\n"

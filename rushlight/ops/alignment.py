@@ -16,7 +16,7 @@ from .._core.tape import is_grad_enabled
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, creation, elementary, gather, joining, masks, movement, shape, statistics
+from . import arithmetic, comparison, creation, elementary, gather, joining, masks, movement, shape, statistics
 from ._define import library
 from .pool import kind_of
 
@@ -78,7 +78,7 @@ def _ways(emitted, skips):
 
 def _ends(a, lengths, final):
     """The rows of each sequence's last frame, and of its two last states."""
-    at = arithmetic.clamp(arithmetic.sub(lengths, 1), 0)
+    at = comparison.clamp(arithmetic.sub(lengths, 1), 0)
     rows = creation.arange(a.shape[1], device=a.device)
     return (at, rows), joining.stack([arithmetic.add(final, 2), arithmetic.add(final, 1)], 1)
 
@@ -123,7 +123,7 @@ def _(grads, log_probs, states, skips, lengths, final, results):
 
 def _at_ends(ends, likelihood):
     """The slopes towards the states in which an alignment may end; where there is none they are 0."""
-    possible = arithmetic.gt(likelihood, -math.inf)
+    possible = comparison.gt(likelihood, -math.inf)
     part = elementary.exp(arithmetic.sub(ends, shape.unsqueeze(masks.where(possible, likelihood, 0.0), 1)))
     return masks.where(shape.unsqueeze(possible, 1), part, 0.0)
 
@@ -136,22 +136,22 @@ def _spread(slopes, log_probs, states):
 
 def _composed_gradient(grad, log_probs, states, skips, lengths, final):
     """The gradient, operator by operator; what is impossible has the logarithm _NEVER, whose slopes are 0."""
-    emitted, skips = _emitted(log_probs, states), arithmetic.clamp(skips, _NEVER)
+    emitted, skips = _emitted(log_probs, states), comparison.clamp(skips, _NEVER)
     frames, _, width = emitted.shape
-    first = arithmetic.lt(creation.arange(width, device=states.device), 2)
+    first = comparison.lt(creation.arange(width, device=states.device), 2)
     a = [masks.where(first, emitted[0], _NEVER)]
     for t in range(1, frames):
         ways = [a[-1], _moved(a[-1], 1, _NEVER), arithmetic.add(_moved(a[-1], 2, _NEVER), skips)]
-        a.append(arithmetic.clamp(arithmetic.add(statistics.logsumexp(joining.stack(ways), 0), emitted[t]), _NEVER))
+        a.append(comparison.clamp(arithmetic.add(statistics.logsumexp(joining.stack(ways), 0), emitted[t]), _NEVER))
     last, ends = _ends(a[0].unsqueeze(0), lengths, final)
     in_ends = gather.gather(movement.constant_pad_nd(joining.stack(a), (2, 0), _NEVER)[last], 1, ends)
     likelihood = statistics.logsumexp(in_ends, 1)
-    at_ends = _at_ends(in_ends, masks.where(arithmetic.gt(likelihood, _NEVER / 2), likelihood, -math.inf))
+    at_ends = _at_ends(in_ends, masks.where(comparison.gt(likelihood, _NEVER / 2), likelihood, -math.inf))
     at_ends = arithmetic.mul(at_ends, shape.unsqueeze(grad, 1))
     at_ends = movement.constant_pad_nd(gather.scatter(movement.constant_pad_nd(emitted[0] * 0, (2, 0)), 1, ends, at_ends), (-2, 0))
     slopes = []
     for t in reversed(range(frames)):
-        here = masks.where(shape.unsqueeze(arithmetic.eq(last[0], t), 1), at_ends, 0.0)
+        here = masks.where(shape.unsqueeze(comparison.eq(last[0], t), 1), at_ends, 0.0)
         if slopes:
             for k in range(3):
                 way = arithmetic.add(_moved(a[t], k, _NEVER), skips if k == 2 else 0)

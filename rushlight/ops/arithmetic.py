@@ -1,9 +1,8 @@
-"""Arithmetic, comparison, logic, bits and rounding: pointwise operators on one or two tensors."""
+"""Arithmetic and rounding: pointwise operators on one, two or three tensors."""
 
-from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from ._define import b1, composite, follows, operand, pointwise
+from ._define import b1, composite, follows, pointwise
 
 
 def _no_bool_subtraction(x):
@@ -59,14 +58,23 @@ def sub(input, other, *, alpha=1):
 
 @pointwise(label="Rsub", inplace=False, where="function")
 def rsub(input, other, *, alpha=1):
-    """``other - alpha * input``."""
+    """``other - alpha * input``: :func:`sub` with its operands exchanged.
+
+    >>> torch.rsub(torch.tensor([1., 2.]), 10, alpha=3)
+    tensor([7., 4.])
+    """
     _no_bool_subtraction(input)
     return other - alpha * input
 
 
 @pointwise(aliases=("multiply",))
 def mul(input, other):
-    """``input * other``. For bool tensors: and."""
+    """``input * other``, broadcast and promoted. For bool tensors: and.
+
+    >>> torch.tensor([1, 2, 3]) * torch.tensor([[1], [10]])
+    tensor([[ 1,  2,  3],
+            [10, 20, 30]])
+    """
     return input & other if input.type == "b1" else input * other
 
 
@@ -119,7 +127,11 @@ def div(input, other, *, rounding_mode=None):
 
 @composite(where="method", aliases=("divide_",))
 def div_(input, other, *, rounding_mode=None):
-    """In-place :func:`div`."""
+    """In-place :func:`div`.
+
+    >>> torch.tensor([7., -7.]).div_(2, rounding_mode="floor")
+    tensor([ 3., -4.])
+    """
     _check_rounding(rounding_mode)
     from .._core.operator import write_inplace
 
@@ -175,7 +187,12 @@ def neg(input):
 
 @composite(inplace=False)
 def positive(input):
-    """``input`` itself; bool tensors are refused."""
+    """``+input``: the tensor itself. Bool tensors are refused with RuntimeError.
+
+    >>> x = torch.tensor([1, -2])
+    >>> +x is x
+    True
+    """
     if input.dtype.name == "bool":
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
@@ -183,7 +200,13 @@ def positive(input):
 
 @pointwise(aliases=("absolute",), dtypes="number")
 def abs(input):
-    """The absolute value; of complex numbers the modulus, as a real tensor."""
+    """The absolute value; of complex numbers the modulus, as a real tensor.
+
+    >>> torch.abs(torch.tensor([-1.5, 2.]))
+    tensor([1.5000, 2.0000])
+    >>> torch.tensor([3 + 4j]).abs()
+    tensor([5.])
+    """
     return input if input.type in ty.UNSIGNED else fn.abs(input)
 
 
@@ -199,13 +222,21 @@ def sign(input):
 
 @pointwise
 def sgn(input):
-    """The sign; of a complex number ``z / |z|``, or 0."""
+    """The sign; of a complex number ``z / |z|``, or 0.
+
+    >>> torch.sgn(torch.tensor([3 + 4j, 0, -2]))
+    tensor([ 0.6000+0.8000j,  0.0000+0.0000j, -1.0000+0.0000j])
+    """
     return input if input.type == "b1" else fn.sgn(input)
 
 
 @pointwise(inplace=False, dtypes="real")
 def signbit(input):
-    """True where the sign bit is set (also for -0.0)."""
+    """True where the sign bit is set: for negative numbers and -0.0.
+
+    >>> torch.signbit(torch.tensor([-1., -0., 0.]))
+    tensor([ True,  True, False])
+    """
     return fn.signbit(input) if input.type in ty.FLOATS else fn.lt(input, 0) if input.type in ty.SIGNED else fn.ne(input, input)
 
 
@@ -241,7 +272,11 @@ def _(grad, result):
 
 @pointwise(label="Pow")
 def square(input):
-    """``input * input``."""
+    """``input * input``; bool tensors give int64.
+
+    >>> torch.square(torch.tensor([-3, 2]))
+    tensor([9, 4])
+    """
     return fn.square(_int64_from_bool(input))
 
 
@@ -251,7 +286,11 @@ def _int64_from_bool(x):
 
 @pointwise(floating=True, result=True)
 def sqrt(input):
-    """The square root; nan for negative numbers."""
+    """The square root; nan for negative numbers. Integers give the default float dtype.
+
+    >>> torch.sqrt(torch.tensor([4, 2, -1]))
+    tensor([2.0000, 1.4142,    nan])
+    """
     return fn.sqrt(input)
 
 
@@ -265,207 +304,37 @@ def rsqrt(input):
     return fn.rsqrt(input)
 
 
-# -- comparison: the result is bool --
-
-
-def _comparison(name, formula, doc, alias):
-    def definition(input, other):
-        return formula(input, other)
-
-    definition.__name__, definition.__doc__ = name, doc
-    return pointwise(definition, aliases=alias, dtypes="any" if name in ("eq", "ne") else "real")
-
-
-eq = _comparison("eq", fn.eq, "True where ``input == other``.", ())
-ne = _comparison("ne", fn.ne, "True where ``input != other``.", ("not_equal",))
-lt = _comparison("lt", fn.lt, "True where ``input < other``.", ("less",))
-le = _comparison("le", fn.le, "True where ``input <= other``.", ("less_equal",))
-gt = _comparison("gt", fn.gt, "True where ``input > other``.", ("greater",))
-ge = _comparison("ge", fn.ge, "True where ``input >= other``.", ("greater_equal",))
+# -- rounding --
 
 
 @pointwise(dtypes="real")
-def maximum(input, other):
-    """The larger of the two; nan if either is.
+def floor(input):
+    """The largest integer not above each element, in the dtype of ``input``.
 
-    >>> torch.maximum(torch.tensor([1., 4.]), torch.tensor([2., 3.]))
-    tensor([2., 4.])
+    >>> torch.floor(torch.tensor([1.7, -1.2]))
+    tensor([ 1., -2.])
     """
-    return input | other if input.type == "b1" else fn.maximum(input, other)
+    return fn.floor(input) if input.type in ty.FLOATS else input
 
 
 @pointwise(dtypes="real")
-def minimum(input, other):
-    """The smaller of the two; nan if either is.
+def ceil(input):
+    """The smallest integer not below each element, in the dtype of ``input``.
 
-    >>> torch.minimum(torch.tensor([1., 4.]), torch.tensor([2., 3.]))
-    tensor([1., 3.])
+    >>> torch.ceil(torch.tensor([1.2, -1.7]))
+    tensor([ 2., -1.])
     """
-    return input & other if input.type == "b1" else fn.minimum(input, other)
+    return fn.ceil(input) if input.type in ty.FLOATS else input
 
 
-@pointwise(dtypes="real", inplace=False)
-def fmax(input, other):
-    """The larger of the two; a nan loses against a number.
+@pointwise(dtypes="real", aliases=("fix",))
+def trunc(input):
+    """The integer part: each element rounded towards zero.
 
-    >>> torch.fmax(torch.tensor([1., float("nan")]), torch.tensor([2., 0.]))
-    tensor([2., 0.])
+    >>> torch.trunc(torch.tensor([1.7, -1.7]))
+    tensor([ 1., -1.])
     """
-    return input | other if input.type == "b1" else fn.fmax(input, other)
-
-
-@pointwise(dtypes="real", inplace=False)
-def fmin(input, other):
-    """The smaller of the two; a nan loses against a number."""
-    return input & other if input.type == "b1" else fn.fmin(input, other)
-
-
-@pointwise(aliases=("clip",), dtypes="real")
-def clamp(input, min: operand = None, max: operand = None):
-    """``input`` limited to [min, max]; either may be a tensor, a number or None (not both None).
-
-    >>> torch.clamp(torch.tensor([-2., 0.5, 3.]), min=-1, max=1)
-    tensor([-1.0000,  0.5000,  1.0000])
-    """
-    if min is None and max is None:
-        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    return fn.clamp(input, min, max)
-
-
-@pointwise(dtypes="real", overloads=True, where="function function_ method")
-def clamp_min(input, min):
-    """``input`` limited from below."""
-    return fn.clamp(input, min, None)
-
-
-@pointwise(dtypes="real", overloads=True, where="function function_ method")
-def clamp_max(input, max):
-    """``input`` limited from above."""
-    return fn.clamp(input, None, max)
-
-
-# -- logic and bits --
-
-
-def _truth(x):
-    return x if x.type == "b1" else fn.ne(x, 0)
-
-
-@pointwise
-def logical_and(input, other):
-    """True where both are nonzero.
-
-    >>> torch.logical_and(torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]))
-    tensor([False,  True, False])
-    """
-    return _truth(input) & _truth(other)
-
-
-@pointwise
-def logical_or(input, other):
-    """True where either is nonzero.
-
-    >>> torch.logical_or(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 0]))
-    tensor([False,  True,  True])
-    """
-    return _truth(input) | _truth(other)
-
-
-@pointwise
-def logical_xor(input, other):
-    """True where just one is nonzero.
-
-    >>> torch.logical_xor(torch.tensor([0, 1, 2]), torch.tensor([1, 1, 0]))
-    tensor([ True, False,  True])
-    """
-    return _truth(input) ^ _truth(other)
-
-
-@pointwise
-def logical_not(input):
-    """True where ``input`` is zero.
-
-    >>> torch.logical_not(torch.tensor([0, 1, 2]))
-    tensor([ True, False, False])
-    """
-    return ~_truth(input)
-
-
-@pointwise(dtypes="integral")
-def bitwise_and(input, other):
-    """The bits set in both; for bool tensors: and.
-
-    >>> torch.bitwise_and(torch.tensor([6, 3]), 2)
-    tensor([2, 2])
-    """
-    return input & other
-
-
-@pointwise(dtypes="integral")
-def bitwise_or(input, other):
-    """The bits set in either; for bool tensors: or.
-
-    >>> torch.bitwise_or(torch.tensor([6, 3]), 8)
-    tensor([14, 11])
-    """
-    return input | other
-
-
-@pointwise(dtypes="integral")
-def bitwise_xor(input, other):
-    """The bits set in just one; for bool tensors: exclusive or.
-
-    >>> torch.bitwise_xor(torch.tensor([6, 3]), 2)
-    tensor([4, 1])
-    """
-    return input ^ other
-
-
-@pointwise(dtypes="integral")
-def bitwise_not(input):
-    """All bits flipped; for bool tensors: not.
-
-    >>> torch.bitwise_not(torch.tensor([0, 1]))
-    tensor([-1, -2])
-    """
-    return ~input
-
-
-def _no_bool_shift(name, x):
-    if x.type == "b1":
-        raise NotImplementedError(
-            f"\"{name}_cpu\" not implemented for 'Bool'\n  A truth value has no bits to shift: convert it to an integer dtype first."
-        )
-
-
-@pointwise(dtypes="integral")
-def bitwise_left_shift(input, other):
-    """``input << other``."""
-    _no_bool_shift("lshift", input)
-    return fn.left_shift(input, other)
-
-
-@pointwise(dtypes="integral")
-def bitwise_right_shift(input, other):
-    """``input >> other``, arithmetic for signed integers."""
-    _no_bool_shift("rshift", input)
-    return fn.right_shift(input, other)
-
-
-# -- rounding and classification --
-
-
-def _rounding(name, formula, doc):
-    def definition(input):
-        return formula(input) if input.type in ty.FLOATS else input
-
-    definition.__name__, definition.__doc__ = name, doc
-    return pointwise(definition, dtypes="real", aliases=("fix",) if name == "trunc" else ())
-
-
-floor = _rounding("floor", fn.floor, "The largest integer not above each element.")
-ceil = _rounding("ceil", fn.ceil, "The smallest integer not below each element.")
-trunc = _rounding("trunc", fn.trunc, "The integer part, towards zero.")
+    return fn.trunc(input) if input.type in ty.FLOATS else input
 
 
 @pointwise(dtypes="real")
@@ -491,57 +360,6 @@ def round(input, *, decimals=0):
         ten = fn.pow(fn.const(10.0, input.type), decimals)
         return fn.rint(input * ten) / ten
     return fn.rint(input)
-
-
-def _classify(name, formula, doc, integers):
-    def definition(input):
-        if input.type in ty.FLOATS or input.type in ty.COMPLEX:
-            return formula(input)
-        return fn.eq(input, input) if integers else fn.ne(input, input)
-
-    definition.__name__, definition.__doc__ = name, doc
-    return pointwise(definition, inplace=False)
-
-
-isnan = _classify("isnan", fn.isnan, "True where an element is not a number.", False)
-isinf = _classify("isinf", fn.isinf, "True where an element is infinite.", False)
-isfinite = _classify("isfinite", fn.isfinite, "True where an element is neither infinite nor nan.", True)
-
-
-@pointwise(inplace=False, dtypes="real")
-def isposinf(input):
-    """True where an element is +inf."""
-    return fn.eq(input, float("inf")) if input.type in ty.FLOATS else fn.ne(input, input)
-
-
-@pointwise(inplace=False, dtypes="real")
-def isneginf(input):
-    """True where an element is -inf."""
-    return fn.eq(input, float("-inf")) if input.type in ty.FLOATS else fn.ne(input, input)
-
-
-@pointwise(inplace=False)
-def isreal(input):
-    """True where the imaginary part is zero."""
-    return fn.eq(fn.imag(input), 0) if input.type in ty.COMPLEX else fn.eq(input, input)
-
-
-@pointwise
-def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
-    """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers.
-
-    >>> torch.nan_to_num(torch.tensor([1., float("nan"), float("inf")]), posinf=9.)
-    tensor([1., 0., 9.])
-    """
-    if input.type in ty.COMPLEX:
-        numbers = [fn.real(v) if isinstance(v, ex.Expr) else v for v in (nan, posinf, neginf)]
-        return fn.complex_(*(nan_to_num.definition(part, *numbers) for part in (fn.real(input), fn.imag(input))))
-    if input.type not in ty.FLOATS:
-        return input
-    top = {"f32": 3.4028234663852886e38, "f64": 1.7976931348623157e308}[input.type]
-    y = fn.where(fn.isnan(input), 0.0 if nan is None else nan, input)
-    y = fn.where(fn.eq(y, float("inf")), top if posinf is None else posinf, y)
-    return fn.where(fn.eq(y, float("-inf")), -top if neginf is None else neginf, y)
 
 
 # -- three operands --
@@ -571,7 +389,11 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 
 @pointwise
 def addcdiv(input, tensor1, tensor2, *, value=1):
-    """``input + value * tensor1 / tensor2``."""
+    """``input + value * tensor1 / tensor2``: the step of Adam and its kin.
+
+    >>> torch.addcdiv(torch.ones(2), torch.tensor([1., 2.]), torch.tensor([4., 4.]), value=-1)
+    tensor([0.7500, 0.5000])
+    """
     return input + value * fn.div(tensor1, tensor2)
 
 

@@ -10,7 +10,7 @@ from .._core import attention as core
 from .._core import tensor as _tensor
 from .._core.tape import is_grad_enabled
 from ..lang import types as ty
-from . import arithmetic, casting, contraction, creation, masks, reduction, shape, triangle
+from . import arithmetic, casting, comparison, contraction, creation, masks, reduction, shape, triangle
 from ._define import library, planned
 
 _bool, _float32 = (_tensor.dtypes()[n] for n in ("bool", "float32"))
@@ -60,7 +60,7 @@ def _scores(query, key, mask, causal, scale):
         scores = masks.where(mask, scores, -math.inf) if mask.dtype is _bool else arithmetic.add(scores, mask)
     if mask is None:
         return scores, None
-    blind = reduction.all(arithmetic.eq(scores, -math.inf), -1, True)
+    blind = reduction.all(comparison.eq(scores, -math.inf), -1, True)
     return masks.where(blind, 0.0, scores), blind
 
 

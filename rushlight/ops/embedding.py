@@ -2,7 +2,7 @@
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
-from . import arithmetic, creation, index, reduction, shape
+from . import arithmetic, comparison, creation, index, reduction, shape
 from ._define import composite, library, planned
 from ._indexed import read
 
@@ -36,7 +36,7 @@ def _(grad, indices, padding_idx, scale_grad_by_freq, shapes):
     flat = shape.reshape(indices, (-1,))
     rows = shape.reshape(grad, (-1, shapes[0][1]))
     if padding_idx >= 0:
-        rows = arithmetic.masked_fill(rows, shape.unsqueeze(arithmetic.eq(flat, padding_idx), 1), 0)
+        rows = arithmetic.masked_fill(rows, shape.unsqueeze(comparison.eq(flat, padding_idx), 1), 0)
     if scale_grad_by_freq:
         rows = arithmetic.true_divide(rows, shape.unsqueeze(_frequencies(flat, shapes[0][0]), 1))
     wide = shape.cast(rows, _float32) if grad.dtype.itemsize == 2 else rows  # many half-width terms would not add up
@@ -73,4 +73,4 @@ def one_hot(tensor, num_classes=-1):
         num_classes = high + 1
     elif high >= num_classes:
         raise RuntimeError(f"Class values must be smaller than num_classes.\n  The largest is {high}, num_classes is {num_classes}.")
-    return shape.cast(arithmetic.eq(shape.unsqueeze(tensor, -1), _classes(num_classes, tensor.device)), _int64)
+    return shape.cast(comparison.eq(shape.unsqueeze(tensor, -1), _classes(num_classes, tensor.device)), _int64)

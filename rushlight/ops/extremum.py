@@ -5,7 +5,7 @@ from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core.tensor import rename
 from ..lang import functions as fn
-from . import arithmetic, creation, reduction, shape
+from . import comparison, creation, reduction, shape
 from ._define import composite, library, rowwise
 from .index import title
 
@@ -123,15 +123,15 @@ def _whole(name, reduce, label):
 
 
 def _equal_or_nan(input, result):
-    return arithmetic.eq(input, result) | (arithmetic.isnan(input) & arithmetic.isnan(result))
+    return comparison.eq(input, result) | (comparison.isnan(input) & comparison.isnan(result))
 
 
 max = _three_forms(
-    "max", _whole("max", reduction.amax, "Max"), _max_along, arithmetic.maximum,
+    "max", _whole("max", reduction.amax, "Max"), _max_along, comparison.maximum,
     "The largest element; with ``dim`` the largest along it and where it is first; with ``other`` elementwise."
 )  # fmt: skip
 min = _three_forms(
-    "min", _whole("min", reduction.amin, "Min"), _min_along, arithmetic.minimum,
+    "min", _whole("min", reduction.amin, "Min"), _min_along, comparison.minimum,
     "The smallest element; with ``dim`` the smallest along it and where it is first; with ``other`` elementwise."
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ import warnings
 
 from .._core import tensor as _tensor
 from .._core.tensor import add_method
-from . import arithmetic, casting, copies, creation, joining, movement, reduction, shape
+from . import casting, comparison, copies, creation, joining, logic, movement, reduction, shape
 from ._define import composite
 from .exchange import tensor
 from .index import title
@@ -95,7 +95,7 @@ def _xor_along(x, dim):
     x = movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - x.shape[dim]])
     while n > 1:
         n //= 2
-        x = arithmetic.bitwise_xor(shape.narrow(x, dim, 0, n), shape.narrow(x, dim, n, n))
+        x = logic.bitwise_xor(shape.narrow(x, dim, 0, n), shape.narrow(x, dim, n, n))
     return x
 
 
@@ -184,7 +184,7 @@ def _to_sparse(self, sparse_dim=None):
 
     n = self.ndim if sparse_dim is None else sparse_dim
     dense = tuple(range(n, self.ndim))
-    used = arithmetic.ne(self.detach(), 0)
+    used = comparison.ne(self.detach(), 0)
     places = shape.transpose((reduction.any(used, dense) if dense else used).nonzero(), 0, 1)
     return sparse_coo_tensor(places, self[tuple(joining.unbind(places, 0))], tuple(self.shape))
 

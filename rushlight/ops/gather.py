@@ -5,7 +5,7 @@ import warnings
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
-from . import arithmetic, creation, joining, masks, reduction, shape
+from . import arithmetic, comparison, creation, joining, masks, reduction, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
 from .index import check_source, check_tensor, one_element, out_of_bounds, title, zeros_of
@@ -300,7 +300,7 @@ def _counts(input, dim, index, include_self):
     """How many elements met in each place; 1 where none did."""
     counts = creation.full(tuple(input.shape), int(include_self), dtype=_int64, device=input.device)
     _scatter("add", counts, dim, index, creation.ones(tuple(index.shape), dtype=_int64, device=index.device))
-    return arithmetic.clamp_min(counts, 1)
+    return comparison.clamp_min(counts, 1)
 
 
 _scatter_reduce.quick = _scatter_reduce.inplace.quick = core.quick["scatter_reduce"]
@@ -322,13 +322,13 @@ def _(grad, dim, index, src, reduce, include_self, original, result, needs, shap
 
 def _grad_of_product(grad, dim, index, src, include_self, original, result):
     """Each factor's gradient is grad times the product of the others: of those that are not zero, if they are all that is left."""
-    own_zero, zero = arithmetic.eq(original, 0), arithmetic.eq(src, 0)
+    own_zero, zero = comparison.eq(original, 0), comparison.eq(src, 0)
     zeros = _scatter_reduce(shape.cast(own_zero, _int64), dim, index, shape.cast(zero, _int64), "sum", include_self)
     filled, factors = arithmetic.masked_fill(original, own_zero, 1), arithmetic.masked_fill(src, zero, 1)
     product = arithmetic.mul(grad, _scatter_reduce(filled, dim, index, factors, "prod", include_self))
 
     def others(product, zeros, is_zero, factors):
-        alone = arithmetic.eq(zeros, shape.cast(is_zero, _int64))
+        alone = comparison.eq(zeros, shape.cast(is_zero, _int64))
         return arithmetic.mul(arithmetic.true_divide(product, factors), alone)
 
     return others(product, zeros, own_zero, filled), lambda: others(
@@ -338,12 +338,12 @@ def _grad_of_product(grad, dim, index, src, include_self, original, result):
 
 def _grad_of_extremum(grad, dim, index, src, include_self, original, result):
     """The gradient is shared equally by all elements that are the extremum."""
-    own = shape.cast(arithmetic.eq(original, result), _int64)
+    own = shape.cast(comparison.eq(original, result), _int64)
     own = own if include_self else _without(own, dim, index)
-    mine = shape.cast(arithmetic.eq(src, gather(result, dim, index)), _int64)
-    share = arithmetic.true_divide(grad, arithmetic.clamp_min(scatter_add(own, dim, index, mine), 1))
+    mine = shape.cast(comparison.eq(src, gather(result, dim, index)), _int64)
+    share = arithmetic.true_divide(grad, comparison.clamp_min(scatter_add(own, dim, index, mine), 1))
     if not include_self:
-        own = arithmetic.eq(original, result)
+        own = comparison.eq(original, result)
     return arithmetic.mul(share, own), lambda: arithmetic.mul(gather(share, dim, index), mine)
 
 

@@ -13,7 +13,7 @@ from .._core.convert import frombuffer
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, casting, creation, reduction, shape
+from . import casting, comparison, creation, logic, reduction, shape
 from ._define import composite, pointwise, rowwise
 from .index import check_tensor, title
 
@@ -233,7 +233,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
         if t.dtype.name == "bool" or t.is_complex():
             raise RuntimeError(f"Unsupported input type encountered for isin(): {title(t)}")
     found = _occurs(elements.detach(), shape.reshape(test_elements.detach(), (-1,)))
-    return arithmetic.logical_not(found) if invert else found
+    return logic.logical_not(found) if invert else found
 
 
 @rowwise(where="")
@@ -243,7 +243,7 @@ def _any_equal(input, other, dim=None, keepdim=False):
 
 def _occurs(elements, candidates):
     if candidates.numel() == 0:
-        return arithmetic.ne(elements, elements) & False
+        return comparison.ne(elements, elements) & False
     wide = shape.expand(shape.unsqueeze(elements, -1), (*elements.shape, candidates.shape[0]))
     return _any_equal(wide, candidates, dim=-1)
 

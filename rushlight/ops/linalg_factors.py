@@ -5,7 +5,7 @@ import math
 
 from .. import return_types
 from .._core.convert import tensor
-from . import arithmetic, creation, reduction, shape
+from . import comparison, creation, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import (
@@ -78,7 +78,7 @@ def _unit_lower(LU):
 
 def _permutation(pivots, m):
     """For each row of P^T A, which row of A it was."""
-    if reduction.occurs(arithmetic.lt(pivots, 1) | arithmetic.gt(pivots, m)):
+    if reduction.occurs(comparison.lt(pivots, 1) | comparison.gt(pivots, m)):
         raise RuntimeError(
             "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive.Did you properly pass the result of lu_factor?"
         )
@@ -96,7 +96,7 @@ def _permutation(pivots, m):
 def _permutation_matrix(pivots, m, dtype):
     """P with P L U = A."""
     rows = shape.unsqueeze(_permutation(pivots, m), -2)
-    return shape.cast(arithmetic.eq(rows, shape.unsqueeze(creation.arange(m, device=pivots.device), -1)), dtype)
+    return shape.cast(comparison.eq(rows, shape.unsqueeze(creation.arange(m, device=pivots.device), -1)), dtype)
 
 
 def _permuted(x, pivots):

@@ -4,7 +4,7 @@ Q = H_1 ... H_k. The gradients follow from dH_i = -(dtau v v^H + tau dv v^H + ta
 """
 
 from .. import return_types
-from . import arithmetic, casting, creation, joining, shape
+from . import casting, comparison, creation, joining, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import adjoint, check_lapack, check_matrix, lower, multiply, no_derivative, title, where
@@ -136,8 +136,8 @@ def _through(grad, A, tau, X, adjoined):
 def _vector(A, i):
     """v_i as a column."""
     column, rows = A[..., i : i + 1], creation.arange(A.shape[-2], device=A.device).unsqueeze(-1)
-    below = where(arithmetic.gt(rows, i), column, 0)
-    return below + shape.cast(arithmetic.eq(rows, i), A.dtype)
+    below = where(comparison.gt(rows, i), column, 0)
+    return below + shape.cast(comparison.eq(rows, i), A.dtype)
 
 
 def _reflect(X, v, t):

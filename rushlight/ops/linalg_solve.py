@@ -5,7 +5,7 @@ results for forward and reverse mode algorithmic differentiation" (2008), sectio
 """
 
 from .. import return_types
-from . import arithmetic, creation, elementary, reduction, shape
+from . import arithmetic, comparison, creation, elementary, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import (
@@ -38,7 +38,7 @@ def _det(A):
 @_det.backward_of
 def _(grad, A, result):
     scale = shape.unsqueeze(shape.unsqueeze(grad * conj(result), -1), -1)
-    if reduction.occurs(arithmetic.eq(result, 0)):
+    if reduction.occurs(comparison.eq(result, 0)):
         return shape.unsqueeze(shape.unsqueeze(grad, -1), -1) * adjoint(_adjugate(A))
     return scale * adjoint(inv(A))
 
@@ -48,7 +48,7 @@ def _parity(pivots, like):
     if pivots.is_cpu:
         return lapack.parity(pivots, like)
     n = pivots.shape[-1]
-    moved = arithmetic.ne(pivots, creation.arange(1, n + 1, device=pivots.device))
+    moved = comparison.ne(pivots, creation.arange(1, n + 1, device=pivots.device))
     odd = arithmetic.remainder(reduction.sum(moved, -1), 2)
     return shape.cast(1 - 2 * odd, like.dtype)
 

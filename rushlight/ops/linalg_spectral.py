@@ -1,7 +1,7 @@
 """QR, singular values, eigenvalues, and what follows from them: pseudo-inverse, rank, condition number, least squares."""
 
 from .. import return_types
-from . import arithmetic, casting, creation, reduction, shape
+from . import arithmetic, casting, comparison, creation, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import (
@@ -295,7 +295,7 @@ def _unpacked(V, imag):
     ahead = V[..., :, creation.arange(1, n + 1, device=V.device).clamp(max=n - 1)] if n else V
     behind = V[..., :, creation.arange(-1, n - 1, device=V.device).clamp(min=0)] if n else V
     sign = shape.unsqueeze(imag, -2)
-    first, second = arithmetic.gt(sign, 0), arithmetic.lt(sign, 0)
+    first, second = comparison.gt(sign, 0), comparison.lt(sign, 0)
     zero = creation.zeros((), dtype=V.dtype, device=V.device)
     return casting.complex(where(second, behind, V), where(first, ahead, where(second, -V, zero)))
 
@@ -329,7 +329,7 @@ def _check_eig(A, name):
     if not (A.is_floating_point() or A.is_complex()):
         raise RuntimeError(f"Unknown Complex ScalarType for {title(A)}\nConvert the matrix first, for example with .double().")
     check_lapack(A, "linalg_eig_out_cpu")
-    if reduction.occurs(~arithmetic.lt(arithmetic.abs(A), float("inf"))):
+    if reduction.occurs(~comparison.lt(arithmetic.abs(A), float("inf"))):
         raise RuntimeError(f"torch.{name}: input tensor should not contain infs or NaNs.")
 
 
@@ -358,7 +358,7 @@ def _pinv(A, atol, rtol, hermitian):
     else:
         U, values, Vh = _svd(A, False)
         size, left, right = values, adjoint(Vh), adjoint(U)
-    kept = arithmetic.gt(size, shape.unsqueeze(_tolerance(A, size, atol, rtol), -1))
+    kept = comparison.gt(size, shape.unsqueeze(_tolerance(A, size, atol, rtol), -1))
     inverse = where(kept, arithmetic.reciprocal(values), creation.zeros((), dtype=values.dtype, device=values.device))
     return multiply(left * shape.unsqueeze(shape.cast(inverse, A.dtype), -2), right)
 
@@ -377,7 +377,7 @@ def _tolerance(A, size, atol, rtol):
     if rtol is None:
         rtol = 0.0 if atol is not None else epsilon(A) * max(A.shape[-2:])
     largest = reduction.amax(size, -1) if size.shape[-1] else creation.zeros(tuple(size.shape[:-1]), dtype=size.dtype, device=size.device)
-    return arithmetic.maximum(largest * rtol, creation.zeros((), dtype=size.dtype, device=size.device) + (0.0 if atol is None else atol))
+    return comparison.maximum(largest * rtol, creation.zeros((), dtype=size.dtype, device=size.device) + (0.0 if atol is None else atol))
 
 
 @composite(where="linalg", name="linalg_pinv")
@@ -415,7 +415,7 @@ def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False):
     size = arithmetic.abs(eigvalsh(A)) if hermitian else svdvals(A)
     limit = _tolerance(A, size, atol, rtol) if tol is None else tol
     limit = shape.unsqueeze(limit, -1) if hasattr(limit, "ndim") and limit.ndim else limit
-    return reduction.sum(arithmetic.gt(size, limit), -1)
+    return reduction.sum(comparison.gt(size, limit), -1)
 
 
 @composite(where="linalg", name="linalg_cond")
@@ -433,7 +433,7 @@ def cond(A, p=None):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
     check_square(A, f"linalg.cond(ord={p})")
     inverse, info = _inv(A)
-    regular = arithmetic.eq(info, 0)
+    regular = comparison.eq(info, 0)
     inverse = where(regular[..., None, None], inverse, creation.zeros((), dtype=A.dtype, device=A.device))  # else it is not finite, perhaps
     result = matrix_norm(A, p) * matrix_norm(inverse, p)
     return where(regular, result, creation.zeros((), dtype=result.dtype, device=result.device) + float("inf"))
@@ -461,7 +461,7 @@ def _lstsq(A, B, rcond, driver):
     out, rank, S, _ = lapack.gels(A, padded, driver, rcond)
     rows = lapack.turned(out)
     none = creation.empty((*A.shape[:-2], 0), dtype=S.dtype, device=S.device)
-    full = driver == "gels" or bool(reduction.all(arithmetic.eq(rank, n)))
+    full = driver == "gels" or bool(reduction.all(comparison.eq(rank, n)))
     residuals = none
     if m > n and full and driver != "gelsy":
         residuals = reduction.sum(arithmetic.square(arithmetic.abs(rows[..., n:, :])), -2)

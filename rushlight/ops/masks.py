@@ -6,7 +6,7 @@ import warnings
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core.operator import Library, Signature, deliver_out
-from . import arithmetic, creation, joining, shape
+from . import arithmetic, comparison, creation, joining, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
 from .index import check_tensor, title, zeros_of
@@ -58,7 +58,7 @@ def _chosen(condition, input, other):
             UserWarning,
             stacklevel=3,
         )
-        condition = arithmetic.ne(condition, 0)
+        condition = comparison.ne(condition, 0)
     elif condition.dtype is not _bool:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition)}"
@@ -92,7 +92,7 @@ def nonzero(input, *, out=None, as_tuple=False):
 
 def as_mask(input):
     """True where ``input`` is not zero."""
-    return input if input.dtype is _bool else arithmetic.ne(input.detach(), 0)
+    return input if input.dtype is _bool else comparison.ne(input.detach(), 0)
 
 
 def _coordinates(input):

@@ -4,7 +4,7 @@ import math
 
 from .._core import operator as _operator
 from .._core import tensor as _tensor
-from . import arithmetic, creation, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
+from . import arithmetic, comparison, creation, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
 from ._define import composite, library
 from ._expect import expect
 from .extremum import _check_dim
@@ -32,9 +32,9 @@ def _ranks(input, dim, skip_nan):
     n = input.shape[dim]
     if not input.is_floating_point():
         return (n + 1) // 2
-    bad = reduction.sum(arithmetic.isnan(input.detach()), dim)
+    bad = reduction.sum(comparison.isnan(input.detach()), dim)
     if skip_nan:
-        return arithmetic.clamp_min((n - bad + 1) // 2, 1)
+        return comparison.clamp_min((n - bad + 1) // 2, 1)
     return masks.where(bad > 0, n, (n + 1) // 2)
 
 
@@ -57,7 +57,7 @@ _median_of_all.quick = sorting.core.quick["_median_of_all"]
 
 @_median_of_all.backward_of
 def _(grad, input, result):
-    same = arithmetic.eq(input, result) | (arithmetic.isnan(input) & arithmetic.isnan(result))
+    same = comparison.eq(input, result) | (comparison.isnan(input) & comparison.isnan(result))
     chosen = shape.cast(same, grad.dtype)
     return chosen * (grad / reduction.sum(chosen))
 
@@ -98,7 +98,7 @@ def _mode(input, dim, keepdim):
     rows, order = sorting.core.least(x, x.shape[-1], False, True)
     n = rows.shape[-1]
     place = creation.arange(n, device=rows.device).expand(rows.shape)
-    first = joining.cat([arithmetic.eq(place[..., :1], 0), arithmetic.ne(rows[..., 1:], rows[..., :-1])], -1)
+    first = joining.cat([comparison.eq(place[..., :1], 0), comparison.ne(rows[..., 1:], rows[..., :-1])], -1)
     length = place - scan.cummax(masks.where(first, place, 0), -1).values
     end = reduction._argmax(length, rows.ndim - 1, True)  # the first longest run: of equally frequent values the least
     values, indices = gather.gather(rows, -1, end), gather.gather(order, -1, end)
@@ -157,7 +157,7 @@ def _between(rows, rank, interpolation):
     low = gather.gather(rows, -1, shape.cast(below, _int64))
     if interpolation not in ("linear", "midpoint"):
         return low
-    weight = shape.cast(arithmetic.ne(rank, below), rank.dtype) / 2 if interpolation == "midpoint" else rank - below
+    weight = shape.cast(comparison.ne(rank, below), rank.dtype) / 2 if interpolation == "midpoint" else rank - below
     high = gather.gather(rows, -1, shape.cast(arithmetic.ceil(rank), _int64))
     return arithmetic.lerp(low, high, weight)
 
@@ -171,10 +171,10 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     flat = shape.reshape(input, (-1,)) if dim is None or input.ndim == 0 else input
     place = 0 if flat is not input else _wrap(dim, input.ndim)
     rows = sorting.sort(movement.movedim(flat, place, -1), -1).values
-    n, bad = rows.shape[-1], reduction.sum(arithmetic.isnan(rows.detach()), -1, True)
+    n, bad = rows.shape[-1], reduction.sum(comparison.isnan(rows.detach()), -1, True)
     ranks = shape.reshape(q.detach(), (-1,)).expand(*rows.shape[:-1], q.numel())
     if skip_nan:
-        ranks = ranks * shape.cast(arithmetic.clamp_min(n - 1 - bad, 0), rows.dtype)
+        ranks = ranks * shape.cast(comparison.clamp_min(n - 1 - bad, 0), rows.dtype)
     else:
         ranks = masks.where(bad > 0, float(n - 1), ranks * (n - 1))
     out = _between(rows, ranks, interpolation)
@@ -246,7 +246,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     mean = reduction.sum(x if weights is None else x * weights, 1, True) / total
     centred = x - mean
     norm = total - correction if aweights is None else total - correction * reduction.sum(weights * aweights) / total
-    norm = max(norm, 0) if not isinstance(norm, Tensor) else arithmetic.clamp_min(norm, 0)
+    norm = max(norm, 0) if not isinstance(norm, Tensor) else comparison.clamp_min(norm, 0)
     weighted = centred if weights is None else centred * shape.cast(weights, centred.dtype)
     return _squeezed((centred @ (weighted.t().conj() if x.is_complex() else weighted.t())) / norm)
 
@@ -267,7 +267,7 @@ def corrcoef(input):
         return c / c
     spread = arithmetic.sqrt(shape.diagonal(c.real if c.is_complex() else c))
     r = c / shape.unsqueeze(spread, 1) / shape.unsqueeze(spread, 0)
-    return r if r.is_complex() else arithmetic.clamp(r, -1, 1)
+    return r if r.is_complex() else comparison.clamp(r, -1, 1)
 
 
 # -- finite differences --
@@ -370,7 +370,7 @@ def _squares(x):
 def _euclidean(x1, x2):
     """All Euclidean distances by one product: |x - y|^2 = |x|^2 + |y|^2 - 2 x.y."""
     square = arithmetic.sub(_squares(x1) + shape.transpose(_squares(x2), -1, -2), x1 @ shape.transpose(x2, -1, -2), alpha=2)
-    return arithmetic.sqrt(arithmetic.clamp(square, 0))
+    return arithmetic.sqrt(comparison.clamp(square, 0))
 
 
 @_euclidean.backward_of

@@ -4,7 +4,7 @@ from .. import return_types
 from .._core import operator as _operator
 from .._core import scan as core
 from .._core import tensor as _tensor
-from . import arithmetic, creation, elementary, movement, reduction, shape
+from . import arithmetic, comparison, creation, elementary, movement, reduction, shape
 from ._define import composite, library
 from .index import title, zeros_of
 from .joining import _wrap, cat
@@ -215,7 +215,7 @@ def _(grad, input, dim, result):
     # The sum over j >= k of grad[j] exp(x[k] - r[j]), by steps from r[j] to r[j - 1]: no exponent is ever above 0.
     if input.ndim == 0:
         return grad
-    finite = arithmetic.masked_fill(result, arithmetic.eq(result, float("-inf")), 0)
+    finite = arithmetic.masked_fill(result, comparison.eq(result, float("-inf")), 0)
     n = input.shape[dim]
     steps = shape.narrow(finite, dim, 0, max(n - 1, 0)) - shape.narrow(finite, dim, min(n, 1), max(n - 1, 0))
     decay = cat([zeros_of(tuple(shape.narrow(finite, dim, 0, min(n, 1)).shape), grad), elementary.exp(steps)], dim)

@@ -8,7 +8,7 @@ from .._core import indexing as _indexing
 from .._core import operator as _operator
 from .._core import sorting as core
 from .._core import tensor as _tensor
-from . import arithmetic, creation, gather, joining, movement, reduction, shape
+from . import comparison, creation, gather, joining, movement, reduction, shape
 from ._define import composite, library
 from .index import title, zeros_of
 from .joining import _wrap
@@ -231,7 +231,7 @@ def _runs(differs, n):
 def _distinct(values, numbered):
     """:func:`_runs` of a vector; without the numbers, where they are not asked for, if that is quicker."""
     starts = None if numbered else core.run_starts(values)
-    return _runs(arithmetic.ne(values[1:], values[:-1]), values.shape[0]) if starts is None else (starts, None)
+    return _runs(comparison.ne(values[1:], values[:-1]), values.shape[0]) if starts is None else (starts, None)
 
 
 def _positions(mask):
@@ -288,7 +288,7 @@ def _unique_slices(x, dim, return_inverse, return_counts):
     for column in range(flat.shape[1] - 1, -1, -1):  # stable sorts from the least significant column on
         order = order[sort(flat[order, column]).indices]
     flat = flat[order]
-    starts, numbers = _runs(reduction.any(arithmetic.ne(flat[1:], flat[:-1]), 1), n)
+    starts, numbers = _runs(reduction.any(comparison.ne(flat[1:], flat[:-1]), 1), n)
     values = shape.transpose(rows[order[starts]], 0, dim)
     inverse = _unmoved(order, numbers) if return_inverse else None
     return _result(values, inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts)
@@ -308,7 +308,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
         dim = _wrap(dim, input.ndim)
         rows = shape.transpose(x, 0, dim)
         flat = shape.reshape(rows, (rows.shape[0], -1))
-        starts, numbers = _runs(reduction.any(arithmetic.ne(flat[1:], flat[:-1]), 1), rows.shape[0])
+        starts, numbers = _runs(reduction.any(comparison.ne(flat[1:], flat[:-1]), 1), rows.shape[0])
     values = rows[starts] if dim is None else shape.transpose(rows[starts], 0, dim)
     inverse = shape.reshape(numbers, tuple(input.shape)) if dim is None and return_inverse else numbers
     return _result(values, inverse, _lengths(starts, rows.shape[0]) if return_counts else None, return_inverse, return_counts)
@@ -447,13 +447,13 @@ def _counted(input, edges, weight):
     """The weights of the elements in each bin between the edges; the last bin has both ends."""
     bins = edges.shape[0] - 1
     number, inside = _bin_of(shape.reshape(input.detach(), (-1,)), edges)
-    return _weights(inside, arithmetic.clamp(number, 0, bins - 1), bins, weight, edges.dtype)
+    return _weights(inside, comparison.clamp(number, 0, bins - 1), bins, weight, edges.dtype)
 
 
 def _bin_of(x, edges):
     """(the number of the bin of each element, whether it lies in any)."""
     number = searchsorted(edges, shape.contiguous(x), right=True) - 1
-    number = number - shape.cast(arithmetic.eq(x, edges[-1]), _int64)
+    number = number - shape.cast(comparison.eq(x, edges[-1]), _int64)
     return number, (number >= 0) & (number < edges.shape[0] - 1)
 
 
@@ -496,7 +496,7 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
     for d, e in enumerate(edges):
         number, ok = _bin_of(shape.select(points, 1, d), e)
         n = e.shape[0] - 1
-        number = arithmetic.clamp(number, 0, n - 1)
+        number = comparison.clamp(number, 0, n - 1)
         where, inside = (number, ok) if where is None else (where * n + number, inside & ok)
     sizes = [e.shape[0] - 1 for e in edges]
     hist = shape.reshape(_weights(inside, where, math.prod(sizes), weight, input.dtype), tuple(sizes))

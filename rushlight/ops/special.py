@@ -9,7 +9,7 @@ from .._core import operator as _operator
 from .._core import special as core
 from .._core import tensor as _tensor
 from ..lang import functions as fn
-from . import arithmetic, casting, creation, elementary, joining, masks, reduction, shape, statistics
+from . import arithmetic, casting, comparison, creation, elementary, joining, masks, reduction, shape, statistics
 from ._define import Entry, composite, constant, library, pointwise, registry
 from .index import check_tensor, title
 
@@ -165,7 +165,7 @@ def _polynomial(name, doc, first, step, closed=None):
         for k in range(int(reduction.amax(steps)) if steps.numel() and not steps.is_meta else 0):
             before, p = p, first(x) if k == 0 else step(k, x, p, before)
             out = masks.where(steps > k, p, out)
-            if k % _UNTIL_NAN == _UNTIL_NAN - 1 and bool(reduction.all(arithmetic.isnan(p) | (steps <= k))):
+            if k % _UNTIL_NAN == _UNTIL_NAN - 1 and bool(reduction.all(comparison.isnan(p) | (steps <= k))):
                 break
         return out
 
@@ -251,7 +251,7 @@ def gcd(input, other):
     a, b = _integral("gcd", input, other)
     if a.is_cuda:  # a loop over all elements together would wait for its end
         return _divisor_on_a_gpu(a, b)
-    while reduction.occurs(nonzero := arithmetic.ne(b, 0)):
+    while reduction.occurs(nonzero := comparison.ne(b, 0)):
         a, b = masks.where(nonzero, b, a), masks.where(nonzero, arithmetic.remainder(a, masks.where(nonzero, b, 1)), 0)
     return shape.clone(a)
 
@@ -261,7 +261,7 @@ def lcm(input, other):
     """The least common multiple; 0 where either is 0."""
     a, b = _integral("lcm", input, other)
     divisor = gcd(a, b)
-    return arithmetic.abs(arithmetic.floor_divide(a, arithmetic.clamp_min(divisor, 1)) * b)
+    return arithmetic.abs(arithmetic.floor_divide(a, comparison.clamp_min(divisor, 1)) * b)
 
 
 # -- parts of floating-point numbers --
@@ -278,11 +278,11 @@ _LAYOUT = {
 def _frexp(input):
     kind, digits, width = _LAYOUT[input.dtype.name]
     mask, middle = (1 << width) - 1, (1 << (width - 1)) - 2
-    small = arithmetic.lt(arithmetic.abs(input), 2.0**-middle)  # denormals among them: lifted by all their digits
+    small = comparison.lt(arithmetic.abs(input), 2.0**-middle)  # denormals among them: lifted by all their digits
     bits = casting._view_dtype(shape.contiguous(masks.where(small, input * 2.0 ** (digits + 1), input)), _dtypes[kind])
     exponent = ((bits >> digits) & mask) - middle - masks.where(small, digits + 1, 0)
     mantissa = casting._view_dtype((bits & ~(mask << digits)) | (middle << digits), input.dtype)
-    plain = arithmetic.isfinite(input) & arithmetic.ne(input, 0)
+    plain = comparison.isfinite(input) & comparison.ne(input, 0)
     return masks.where(plain, mantissa, input), shape.cast(masks.where(plain, exponent, 0), _int32)
 
 
@@ -312,19 +312,19 @@ def nextafter(input, other):
         raise NotImplementedError(f"\"nextafter_cpu\" not implemented for '{title(input)}'")
     x, y = joining.broadcast_tensors(shape.cast(input, kind), shape.cast(other, kind))
     bits = casting._view_dtype(shape.contiguous(x), _dtypes[_LAYOUT[kind.name][0]])
-    step = masks.where(arithmetic.eq(arithmetic.gt(y, x), arithmetic.gt(x, 0)), 1, -1)
+    step = masks.where(comparison.eq(comparison.gt(y, x), comparison.gt(x, 0)), 1, -1)
     moved = casting._view_dtype(bits + shape.cast(step, bits.dtype), kind)
     least = casting._view_dtype(
-        shape.cast(arithmetic.eq(bits, bits), bits.dtype), kind
+        shape.cast(comparison.eq(bits, bits), bits.dtype), kind
     )  # the integer 1: the smallest denormal
-    moved = masks.where(arithmetic.eq(x, 0), arithmetic.copysign(least, y), moved)
-    moved = masks.where(arithmetic.eq(x, y), y, moved)
-    return masks.where(arithmetic.isnan(x) | arithmetic.isnan(y), x + y, moved)
+    moved = masks.where(comparison.eq(x, 0), arithmetic.copysign(least, y), moved)
+    moved = masks.where(comparison.eq(x, y), y, moved)
+    return masks.where(comparison.isnan(x) | comparison.isnan(y), x + y, moved)
 
 
 @nextafter.backward_of
 def _(grad, input, other):
-    same = arithmetic.eq(input, other)  # then the result is the other's value
+    same = comparison.eq(input, other)  # then the result is the other's value
     return arithmetic.masked_fill(grad, same, 0), arithmetic.masked_fill(grad, ~same, 0)
 
 

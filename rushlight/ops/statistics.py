@@ -3,7 +3,7 @@
 import warnings
 
 from .._core import tensor as _tensor
-from . import arithmetic, elementary, reduction, shape
+from . import arithmetic, comparison, elementary, logic, reduction, shape
 from ._define import composite
 
 _missing = object()
@@ -90,7 +90,7 @@ def logsumexp(input, dim, keepdim=False):
     if not input.is_complex():
         return reduction._logsumexp(input, dim, keepdim)
     top = reduction.amax(input.real.detach(), dim, True)
-    top = arithmetic.masked_fill(top, ~arithmetic.isfinite(top), 0)
+    top = arithmetic.masked_fill(top, ~comparison.isfinite(top), 0)
     out = elementary.log(reduction.sum(elementary.exp(input - top), dim, True)) + top
     return out if keepdim else shape.squeeze(out, dim if input.ndim else ())
 
@@ -100,7 +100,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum with nan counted as 0."""
     if input.is_complex():
         raise RuntimeError("nansum on CPU does not support complex inputs")
-    return reduction.sum(arithmetic.masked_fill(input, arithmetic.isnan(input), 0), dim, keepdim, dtype=dtype)
+    return reduction.sum(arithmetic.masked_fill(input, comparison.isnan(input), 0), dim, keepdim, dtype=dtype)
 
 
 @composite
@@ -110,7 +110,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     >>> torch.tensor([1., float("nan"), 3.]).nanmean()
     tensor(2.)
     """
-    present = arithmetic.logical_not(arithmetic.isnan(input))
+    present = logic.logical_not(comparison.isnan(input))
     return nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 
 
@@ -190,5 +190,5 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         if length == 0:
             break
         a, b = shape.narrow(x, dim, 1, length - 1), shape.narrow(x, dim, 0, length - 1)
-        x = arithmetic.logical_xor(a, b) if x.dtype.name == "bool" else a - b
+        x = logic.logical_xor(a, b) if x.dtype.name == "bool" else a - b
     return x

@@ -11,7 +11,7 @@ from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core import view as _view
 from .._core.operator import dtype_name
-from . import arithmetic, creation, shape
+from . import arithmetic, comparison, creation, shape
 from ._define import Entry, library, registry
 from ._indexed import write, writing
 
@@ -159,7 +159,7 @@ def _mask_offsets(input, mask, dim, number):
             UserWarning,
             stacklevel=5,
         )
-        mask = arithmetic.ne(mask, 0)
+        mask = comparison.ne(mask, 0)
     for k in range(mask.ndim):
         if mask.shape[k] != input.shape[dim + k]:
             raise IndexError(

@@ -7,7 +7,7 @@ import math
 
 from .._core import tensor as _tensor
 from .._core.convert import leaf
-from . import arithmetic, casting, creation, elementary
+from . import arithmetic, casting, comparison, creation, elementary
 from ._define import composite
 
 _FLOAT64 = _tensor.dtypes()["float64"]
@@ -58,7 +58,7 @@ def bartlett_window(window_length, periodic=True, *, dtype=None, layout=None, de
 def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Kaiser's window, I0(beta sqrt(1 - (2 n / N - 1)**2)) / I0(beta), as a tensor of ``window_length`` values."""
     def value(x):
-        bump = arithmetic.clamp_min(1 - (2 * x - 1) ** 2, 0)
+        bump = comparison.clamp_min(1 - (2 * x - 1) ** 2, 0)
         return elementary.i0(beta * arithmetic.sqrt(bump)) / elementary.i0(creation.full((), beta, dtype=x.dtype, device=x.device))
 
     return _window("kaiser_window", window_length, periodic, dtype, device, requires_grad, value)

@@ -8,7 +8,7 @@ import math
 from ... import _settings, backends
 from ..._core.tensor import code_of, place_of
 from ...backends.cuda import cudnn_sdp_enabled
-from ...ops import arithmetic, masks, reduction, shape
+from ...ops import comparison, masks, reduction, shape
 from . import _cudnn
 from ._family import META, name, type_name
 
@@ -60,7 +60,7 @@ def _as_bias(mask):
         return None, None
     for dim, step in enumerate(mask.stride()):  # repeated by a stride of 0
         mask = shape.narrow(mask, dim, 0, 1) if step == 0 else mask
-    hidden = arithmetic.eq(mask, -math.inf)
+    hidden = comparison.eq(mask, -math.inf)
     return masks.where(hidden, _HIDDEN[name(mask)], mask), reduction.all(hidden, -1, True)
 
 

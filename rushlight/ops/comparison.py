@@ -1,0 +1,231 @@
+"""Comparison of elements, the larger and smaller of two, limits, and what kind of number an element is."""
+
+from ..lang import expr as ex
+from ..lang import functions as fn
+from ..lang import types as ty
+from ._define import operand, pointwise
+
+# -- comparison: the result is bool, and NaN compares as unequal to everything --
+
+
+@pointwise
+def eq(input, other):
+    """True where ``input == other``.
+
+    >>> torch.eq(torch.tensor([1., float("nan")]), torch.tensor([1., float("nan")]))
+    tensor([ True, False])
+    """
+    return fn.eq(input, other)
+
+
+@pointwise(aliases=("not_equal",))
+def ne(input, other):
+    """True where ``input != other``; NaN differs from everything, itself included.
+
+    >>> x = torch.tensor([1., float("nan")])
+    >>> x != x
+    tensor([False,  True])
+    """
+    return fn.ne(input, other)
+
+
+@pointwise(aliases=("less",), dtypes="real")
+def lt(input, other):
+    """True where ``input < other``. The shapes are broadcast, the dtypes promoted before they are compared.
+
+    >>> torch.lt(torch.tensor([[1], [2]]), torch.tensor([1.5, 2.5]))
+    tensor([[ True,  True],
+            [False,  True]])
+    """
+    return fn.lt(input, other)
+
+
+@pointwise(aliases=("less_equal",), dtypes="real")
+def le(input, other):
+    """True where ``input <= other``.
+
+    >>> torch.tensor([1, 2, 3]) <= 2
+    tensor([ True,  True, False])
+    """
+    return fn.le(input, other)
+
+
+@pointwise(aliases=("greater",), dtypes="real")
+def gt(input, other):
+    """True where ``input > other``; False where either is NaN.
+
+    >>> torch.gt(torch.tensor([3., 1., float("nan")]), 2)
+    tensor([ True, False, False])
+    """
+    return fn.gt(input, other)
+
+
+@pointwise(aliases=("greater_equal",), dtypes="real")
+def ge(input, other):
+    """True where ``input >= other``.
+
+    >>> torch.tensor([1, 2, 3]) >= torch.tensor([3, 2, 1])
+    tensor([False,  True,  True])
+    """
+    return fn.ge(input, other)
+
+
+@pointwise(dtypes="real")
+def maximum(input, other):
+    """The larger of the two; nan if either is.
+
+    >>> torch.maximum(torch.tensor([1., 4.]), torch.tensor([2., 3.]))
+    tensor([2., 4.])
+    """
+    return input | other if input.type == "b1" else fn.maximum(input, other)
+
+
+@pointwise(dtypes="real")
+def minimum(input, other):
+    """The smaller of the two; nan if either is.
+
+    >>> torch.minimum(torch.tensor([1., 4.]), torch.tensor([2., 3.]))
+    tensor([1., 3.])
+    """
+    return input & other if input.type == "b1" else fn.minimum(input, other)
+
+
+@pointwise(dtypes="real", inplace=False)
+def fmax(input, other):
+    """The larger of the two; a nan loses against a number.
+
+    >>> torch.fmax(torch.tensor([1., float("nan")]), torch.tensor([2., 0.]))
+    tensor([2., 0.])
+    """
+    return input | other if input.type == "b1" else fn.fmax(input, other)
+
+
+@pointwise(dtypes="real", inplace=False)
+def fmin(input, other):
+    """The smaller of the two; a nan loses against a number.
+
+    >>> torch.fmin(torch.tensor([1., float("nan")]), torch.tensor([2., 0.]))
+    tensor([1., 0.])
+    """
+    return input & other if input.type == "b1" else fn.fmin(input, other)
+
+
+@pointwise(aliases=("clip",), dtypes="real")
+def clamp(input, min: operand = None, max: operand = None):
+    """``input`` limited to [min, max]; either may be a tensor, a number or None (not both None).
+
+    >>> torch.clamp(torch.tensor([-2., 0.5, 3.]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    return fn.clamp(input, min, max)
+
+
+@pointwise(dtypes="real", overloads=True, where="function function_ method")
+def clamp_min(input, min):
+    """``input`` limited from below by a number or a tensor; nan stays.
+
+    >>> torch.clamp_min(torch.tensor([-1., 2., float("nan")]), 0)
+    tensor([0., 2., nan])
+    """
+    return fn.clamp(input, min, None)
+
+
+@pointwise(dtypes="real", overloads=True, where="function function_ method")
+def clamp_max(input, max):
+    """``input`` limited from above by a number or a tensor; nan stays.
+
+    >>> torch.clamp_max(torch.tensor([1, 5, 9]), torch.tensor([3, 6, 6]))
+    tensor([1, 5, 6])
+    """
+    return fn.clamp(input, None, max)
+
+
+# -- what kind of number: only floating and complex elements can be nan or infinite --
+
+
+def _fractional(x):
+    return x.type in ty.FLOATS or x.type in ty.COMPLEX
+
+
+def _nowhere(x):
+    return fn.ne(x, x)
+
+
+@pointwise(inplace=False)
+def isnan(input):
+    """True where an element is not a number; a complex one where either part is none.
+
+    >>> torch.isnan(torch.tensor([0., float("nan"), float("inf")]))
+    tensor([False,  True, False])
+    """
+    return fn.isnan(input) if _fractional(input) else _nowhere(input)
+
+
+@pointwise(inplace=False)
+def isinf(input):
+    """True where an element is +inf or -inf; a complex one where either part is.
+
+    >>> torch.isinf(torch.tensor([1., -1.]) / 0)
+    tensor([True, True])
+    """
+    return fn.isinf(input) if _fractional(input) else _nowhere(input)
+
+
+@pointwise(inplace=False)
+def isfinite(input):
+    """True where an element is neither infinite nor nan: always, for integers.
+
+    >>> torch.isfinite(torch.tensor([1., float("inf"), float("nan")]))
+    tensor([ True, False, False])
+    """
+    return fn.isfinite(input) if _fractional(input) else fn.eq(input, input)
+
+
+@pointwise(inplace=False, dtypes="real")
+def isposinf(input):
+    """True where an element is +inf.
+
+    >>> torch.isposinf(torch.tensor([float("inf"), -float("inf"), 1.]))
+    tensor([ True, False, False])
+    """
+    return fn.eq(input, float("inf")) if input.type in ty.FLOATS else _nowhere(input)
+
+
+@pointwise(inplace=False, dtypes="real")
+def isneginf(input):
+    """True where an element is -inf.
+
+    >>> torch.isneginf(torch.log(torch.tensor([0., 1.])))
+    tensor([ True, False])
+    """
+    return fn.eq(input, float("-inf")) if input.type in ty.FLOATS else _nowhere(input)
+
+
+@pointwise(inplace=False)
+def isreal(input):
+    """True where the imaginary part is zero.
+
+    >>> torch.isreal(torch.tensor([1 + 2j, 3 + 0j]))
+    tensor([False,  True])
+    """
+    return fn.eq(fn.imag(input), 0) if input.type in ty.COMPLEX else fn.eq(input, input)
+
+
+@pointwise
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers.
+
+    >>> torch.nan_to_num(torch.tensor([1., float("nan"), float("inf")]), posinf=9.)
+    tensor([1., 0., 9.])
+    """
+    if input.type in ty.COMPLEX:
+        numbers = [fn.real(v) if isinstance(v, ex.Expr) else v for v in (nan, posinf, neginf)]
+        return fn.complex_(*(nan_to_num.definition(part, *numbers) for part in (fn.real(input), fn.imag(input))))
+    if input.type not in ty.FLOATS:
+        return input
+    top = {"f32": 3.4028234663852886e38, "f64": 1.7976931348623157e308}[input.type]
+    y = fn.where(fn.isnan(input), 0.0 if nan is None else nan, input)
+    y = fn.where(fn.eq(y, float("inf")), top if posinf is None else posinf, y)
+    return fn.where(fn.eq(y, float("-inf")), -top if neginf is None else neginf, y)
