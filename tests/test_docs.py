@@ -258,7 +258,7 @@ def unshown(room):
             yield name
 
 
-SHOWN = ["nn.functional", "nn.grad"]
+SHOWN = ["nn", "nn.functional", "nn.grad", "nn.parameter"]
 
 
 @pytest.mark.parametrize("room", SHOWN)

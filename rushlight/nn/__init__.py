@@ -7,7 +7,15 @@ from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedPara
 
 
 def factory_kwargs(kwargs):
-    """The ``device``, ``dtype`` and ``memory_format`` among a layer's keyword arguments; TypeError for any other."""
+    """The ``device``, ``dtype`` and ``memory_format`` among a layer's keyword arguments; TypeError for any other.
+
+    >>> nn.factory_kwargs({"dtype": torch.float64, "factory_kwargs": {"device": "cpu"}}) == {"device": "cpu", "dtype": torch.float64}
+    True
+    >>> nn.factory_kwargs({"dtype": torch.float64, "size": 3})
+    Traceback (most recent call last):
+        ...
+    TypeError: unexpected kwargs {'size'}
+    """
     if kwargs is None:
         return {}
     allowed = {"device", "dtype", "memory_format"}

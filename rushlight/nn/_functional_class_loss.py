@@ -112,7 +112,7 @@ def cross_entropy(
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     class_dim = 0 if input.ndim <= 1 else 1
     if target.ndim == input.ndim and target.shape == input.shape and (target.is_floating_point() or target.dim() > 1):
-        return _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing, class_dim)
+        return _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, class_dim)
     return _of_labels(_loss.cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing=float(label_smoothing))
 
 
@@ -120,11 +120,16 @@ def _along(weight, dim, rank):
     return weight.reshape([-1 if d == dim else 1 for d in range(rank)])
 
 
-def _cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing, class_dim):
+def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, class_dim):
     if not target.is_floating_point():
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities, got {target.dtype}\n"
             "target has the shape of the input, so it is read as probabilities; labels have no class dimension"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError(
+            "ignore_index is not supported for floating point target\n"
+            f"it is {ignore_index}, a label, and the target holds probabilities: a row of zeros does not count"
         )
     if label_smoothing > 0:
         target = target * (1 - label_smoothing) + label_smoothing / input.size(class_dim)

@@ -27,6 +27,15 @@ class Parameter(torch.Tensor, metaclass=_MarkedMeta):
     >>> nn.Parameter(torch.zeros(2))
     Parameter containing:
     tensor([0., 0.], requires_grad=True)
+    >>> module = nn.Module()
+    >>> module.scale, module.plain = nn.Parameter(torch.ones(1)), torch.ones(1)
+    >>> [name for name, _ in module.named_parameters()]
+    ['scale']
+    >>> nn.Parameter(torch.tensor([1, 2]))
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Only Tensors of floating point and complex dtype can require gradients
+    the data is torch.int64: convert it, or pass requires_grad=False
     """
 
     _mark = "_is_param"
@@ -79,8 +88,10 @@ class Buffer(torch.Tensor, metaclass=_MarkedMeta):
     ``Buffer(data=None, *, persistent=True)``: assigned as an attribute it is registered as ``register_buffer`` would;
     a buffer that is not persistent is left out of the ``state_dict``. The result is a plain tensor with a mark.
 
-    >>> isinstance(nn.Buffer(torch.zeros(2)), nn.Buffer)
-    True
+    >>> module = nn.Module()
+    >>> module.mean, module.cache = nn.Buffer(torch.zeros(2)), nn.Buffer(torch.zeros(9), persistent=False)
+    >>> [name for name, _ in module.named_buffers()], list(module.state_dict())
+    (['mean', 'cache'], ['mean'])
     """
 
     _mark = "_is_buffer"
@@ -151,6 +162,13 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     """A parameter whose shape is inferred later: what lazy modules hold until their first call.
 
     ``UninitializedParameter(requires_grad=True, device=None, dtype=None)``; ``materialize(shape)`` makes it a Parameter.
+
+    >>> weight = nn.UninitializedParameter()
+    >>> weight
+    <UninitializedParameter>
+    >>> weight.materialize((3, 2))
+    >>> type(weight).__name__, weight.shape
+    ('Parameter', torch.Size([3, 2]))
     """
 
     cls_to_become = Parameter
@@ -184,6 +202,11 @@ class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
 
     ``UninitializedBuffer(requires_grad=False, device=None, dtype=None, persistent=True)``; ``materialize(shape)`` makes it
     a plain tensor.
+
+    >>> buffer = nn.UninitializedBuffer()
+    >>> buffer.materialize((3,))
+    >>> buffer.shape, buffer.requires_grad
+    (torch.Size([3]), False)
     """
 
     cls_to_become = _InitializedBuffer
@@ -197,5 +220,10 @@ class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
 
 
 def is_lazy(param):
-    """Is ``param`` a parameter or buffer that still waits for its shape?"""
+    """Is ``param`` a parameter or buffer that still waits for its shape?
+
+    >>> layer = nn.LazyLinear(3)
+    >>> nn.parameter.is_lazy(layer.weight), nn.parameter.is_lazy(nn.Linear(2, 3).weight)
+    (True, False)
+    """
     return isinstance(param, UninitializedTensorMixin)

@@ -57,10 +57,15 @@ class _Inplace(Module):
 
 
 class ReLU(_Inplace):
-    """max(x, 0).
+    """max(x, 0) of every element.
 
     >>> nn.ReLU()(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
+    >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU(inplace=True))  # the linear layer's output is overwritten
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): ReLU(inplace=True)
+    )
     """
 
     def forward(self, input):
@@ -69,7 +74,11 @@ class ReLU(_Inplace):
 
 
 class SELU(_Inplace):
-    """Self-normalising scaled ELU; see :func:`F.selu`."""
+    """scale * elu(x, alpha), with the constants that keep mean 0 and variance 1 (Klambauer et al., 2017); see :func:`F.selu`.
+
+    >>> nn.SELU()(torch.tensor([-100.0, 0.0, 2.0]))
+    tensor([-1.7581,  0.0000,  2.1014])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -77,7 +86,11 @@ class SELU(_Inplace):
 
 
 class SiLU(_Inplace):
-    """x * sigmoid(x), also called swish."""
+    """x * sigmoid(x), also called swish (Elfwing et al., 2017).
+
+    >>> nn.SiLU()(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.2384,  0.0000,  1.7616])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -85,7 +98,11 @@ class SiLU(_Inplace):
 
 
 class Mish(_Inplace):
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)) (Misra, 2019).
+
+    >>> nn.Mish()(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.2525,  0.0000,  1.9440])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -93,7 +110,11 @@ class Mish(_Inplace):
 
 
 class Hardsigmoid(_Inplace):
-    """clip(x / 6 + 1 / 2, 0, 1)."""
+    """clip(x / 6 + 1 / 2, 0, 1): a sigmoid of straight lines.
+
+    >>> nn.Hardsigmoid()(torch.tensor([-5.0, -1.5, 0.0, 5.0]))
+    tensor([0.0000, 0.2500, 0.5000, 1.0000])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -105,7 +126,11 @@ class Hardsigmoid(_Inplace):
 
 
 class Hardswish(_Inplace):
-    """x * hardsigmoid(x)."""
+    """x * hardsigmoid(x) (Howard et al., 2019).
+
+    >>> nn.Hardswish()(torch.tensor([-1.5, 1.5, 6.0]))
+    tensor([-0.3750,  1.1250,  6.0000])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -117,7 +142,17 @@ class Hardswish(_Inplace):
 
 
 class Hardtanh(Module):
-    """``x`` limited to [min_val, max_val]. Raises AssertionError unless min_val < max_val."""
+    """``x`` limited to [min_val, max_val]. Raises AssertionError unless min_val < max_val.
+
+    >>> nn.Hardtanh(0.0, 2.0)(torch.tensor([-1.0, 1.0, 7.0]))
+    tensor([0., 1., 2.])
+    >>> nn.Hardtanh()
+    Hardtanh(min_val=-1.0, max_val=1.0)
+    >>> nn.Hardtanh(1, 0)
+    Traceback (most recent call last):
+        ...
+    AssertionError: max_val (0) must be greater than min_val (1)
+    """
 
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
         super().__init__()
@@ -145,7 +180,11 @@ def _warn_renamed(old, new):
 
 
 class ReLU6(Hardtanh):
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6) (Krizhevsky, 2010).
+
+    >>> nn.ReLU6()(torch.tensor([-1.0, 3.0, 7.0]))
+    tensor([0., 3., 6.])
+    """
 
     def __init__(self, inplace=False):
         super().__init__(0.0, 6.0, inplace)
@@ -156,7 +195,11 @@ class ReLU6(Hardtanh):
 
 
 class Threshold(Module):
-    """x where x > threshold, else value."""
+    """x where x > threshold, else value.
+
+    >>> nn.Threshold(0.5, -1.0)(torch.tensor([0.25, 0.5, 0.75]))
+    tensor([-1.0000, -1.0000,  0.7500])
+    """
 
     def __init__(self, threshold, value, inplace=False):
         super().__init__()
@@ -172,7 +215,15 @@ class Threshold(Module):
 
 
 class RReLU(Module):
-    """leaky_relu with a random slope from [lower, upper) in training, their mean in evaluation."""
+    """leaky_relu with a random slope from [lower, upper) for each negative element in training, with their mean in evaluation (Xu et al.,
+    2015).
+
+    >>> layer = nn.RReLU(0.25, 0.75)
+    >>> layer(torch.full((100,), -1.0)).unique().numel() > 1
+    True
+    >>> layer.eval()(torch.tensor([-4.0, 2.0]))
+    tensor([-2.,  2.])
+    """
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()
@@ -188,7 +239,13 @@ class RReLU(Module):
 
 
 class LeakyReLU(Module):
-    """x where x > 0, else negative_slope * x."""
+    """x where x > 0, else negative_slope * x (Maas et al., 2013).
+
+    >>> nn.LeakyReLU()(torch.tensor([-2.0, 2.0]))
+    tensor([-0.0200,  2.0000])
+    >>> nn.LeakyReLU(0.5)
+    LeakyReLU(negative_slope=0.5)
+    """
 
     def __init__(self, negative_slope=0.01, inplace=False):
         super().__init__()
@@ -204,7 +261,11 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """x where x > 0, else alpha * (exp(x) - 1)."""
+    """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al., 2016).
+
+    >>> nn.ELU(alpha=2.0)(torch.tensor([-100.0, 0.0, 1.0]))
+    tensor([-2.,  0.,  1.])
+    """
 
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
@@ -220,7 +281,11 @@ class ELU(Module):
 
 
 class CELU(ELU):
-    """x where x > 0, else alpha * (exp(x / alpha) - 1)."""
+    """x where x > 0, else alpha * (exp(x / alpha) - 1) (Barron, 2017).
+
+    >>> nn.CELU(alpha=0.5)(torch.tensor([-100.0, 0.0, 1.0]))
+    tensor([-0.5000,  0.0000,  1.0000])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -228,7 +293,11 @@ class CELU(ELU):
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), in [0, 1].
+
+    >>> nn.Sigmoid()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.2689, 0.5000, 0.7311])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -236,7 +305,11 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, in [-1, 1].
+
+    >>> nn.Tanh()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.7616,  0.0000,  0.7616])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -244,7 +317,11 @@ class Tanh(Module):
 
 
 class LogSigmoid(Module):
-    """log(sigmoid(x))."""
+    """log(sigmoid(x)), without overflow for x far below 0.
+
+    >>> nn.LogSigmoid()(torch.tensor([-20.0, 0.0, 2.0]))
+    tensor([-20.0000,  -0.6931,  -0.1269])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -252,7 +329,11 @@ class LogSigmoid(Module):
 
 
 class Softsign(Module):
-    """x / (1 + abs(x))."""
+    """x / (1 + abs(x)): tends to -1 and 1 more slowly than tanh.
+
+    >>> nn.Softsign()(torch.tensor([-3.0, 0.0, 1.0]))
+    tensor([-0.7500,  0.0000,  0.5000])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -260,7 +341,11 @@ class Softsign(Module):
 
 
 class Tanhshrink(Module):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> nn.Tanhshrink()(torch.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.2384,  0.0000,  2.0049])
+    """
 
     def forward(self, input):
         """The activation of every element."""
@@ -268,7 +353,13 @@ class Tanhshrink(Module):
 
 
 class GELU(Module):
-    """x * Phi(x), Phi the normal distribution function (``approximate="tanh"``: by a formula with tanh)."""
+    """x * Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, 2016); ``approximate="tanh"``: by their formula with tanh.
+
+    >>> nn.GELU()(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    >>> nn.GELU("tanh")(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1588,  0.0000,  0.8412])
+    """
 
     def __init__(self, approximate="none"):
         super().__init__()
@@ -284,7 +375,13 @@ class GELU(Module):
 
 
 class GLU(Module):
-    """The first half along ``dim`` times the sigmoid of the second: (.., 2n, ..) -> (.., n, ..)."""
+    """The first half along ``dim`` times the sigmoid of the second: (*, 2n, *) -> (*, n, *) (Dauphin et al., 2017).
+
+    >>> nn.GLU()(torch.tensor([[4.0, 6.0, 0.0, 100.0]]))
+    tensor([[2., 6.]])
+    >>> nn.Sequential(nn.Conv1d(3, 16, 3), nn.GLU(dim=1))(torch.randn(2, 3, 10)).shape
+    torch.Size([2, 8, 8])
+    """
 
     def __init__(self, dim=-1):
         super().__init__()
@@ -300,7 +397,11 @@ class GLU(Module):
 
 
 class Hardshrink(Module):
-    """x where abs(x) > lambd, else 0."""
+    """x where abs(x) > lambd, else 0.
+
+    >>> nn.Hardshrink()(torch.tensor([-1.0, 0.25, 0.75]))
+    tensor([-1.0000,  0.0000,  0.7500])
+    """
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -316,7 +417,11 @@ class Hardshrink(Module):
 
 
 class Softshrink(Module):
-    """x moved towards 0 by lambd, 0 within [-lambd, lambd]."""
+    """x moved towards 0 by lambd, 0 within [-lambd, lambd].
+
+    >>> nn.Softshrink()(torch.tensor([-1.0, 0.25, 0.75]))
+    tensor([-0.5000,  0.0000,  0.2500])
+    """
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -332,7 +437,13 @@ class Softshrink(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold: a smooth max(x, 0).
+
+    >>> nn.Softplus()(torch.tensor([0.0, 0.5, 3.0]))
+    tensor([0.6931, 0.9741, 3.0486])
+    >>> nn.Softplus(beta=10)(torch.tensor([0.0, 0.5, 3.0]))
+    tensor([0.0693, 0.5007, 3.0000])
+    """
 
     def __init__(self, beta=1.0, threshold=20.0):
         super().__init__()
@@ -348,7 +459,13 @@ class Softplus(Module):
 
 
 class PReLU(Module):
-    """x where x > 0, else weight * x, the weight learnt: one, or one per channel (dimension 1), starting at ``init``."""
+    """x where x > 0, else weight * x, the weight learnt: one, or one per channel (dim 1), starting at ``init`` (He et al., 2015).
+
+    >>> layer = nn.PReLU(num_parameters=3)
+    >>> layer(torch.tensor([[-2.0, -1.0, 4.0]])).sum().backward()
+    >>> layer.weight.detach(), layer.weight.grad
+    (tensor([0.2500, 0.2500, 0.2500]), tensor([-2., -1.,  0.]))
+    """
 
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
         super().__init__()
@@ -385,7 +502,12 @@ class _AlongDim(Module):
 
 
 class Softmax(_AlongDim):
-    """exp(x) / sum(exp(x)) along ``dim``."""
+    """exp(x) / sum(exp(x)) along ``dim``, which None chooses with a warning: pass it.
+
+    >>> nn.Softmax(dim=1)(torch.tensor([[1.0, 1.0], [0.0, 2.0]]))
+    tensor([[0.5000, 0.5000],
+            [0.1192, 0.8808]])
+    """
 
     def forward(self, input):
         """Values in [0, 1] that sum to 1 along ``dim``."""
@@ -393,7 +515,11 @@ class Softmax(_AlongDim):
 
 
 class LogSoftmax(_AlongDim):
-    """log(softmax(x)) along ``dim``."""
+    """log(softmax(x)) along ``dim``, exact where the softmax itself is 0.
+
+    >>> nn.LogSoftmax(dim=0)(torch.tensor([0.0, 200.0]))
+    tensor([-200.,    0.])
+    """
 
     def forward(self, input):
         """Logarithms of values that sum to 1 along ``dim``."""
@@ -401,7 +527,11 @@ class LogSoftmax(_AlongDim):
 
 
 class Softmin(_AlongDim):
-    """softmax(-x) along ``dim``."""
+    """softmax(-x) along ``dim``.
+
+    >>> nn.Softmin(dim=0)(torch.tensor([0.0, 0.0, 2.0]))
+    tensor([0.4683, 0.4683, 0.0634])
+    """
 
     def forward(self, input):
         """Values in [0, 1] that sum to 1 along ``dim``."""
@@ -409,7 +539,11 @@ class Softmin(_AlongDim):
 
 
 class Softmax2d(Module):
-    """Softmax over the channels of an image: (N, C, H, W) or (C, H, W)."""
+    """Softmax over the channels of an image: (N, C, H, W) or (C, H, W). Raises ValueError for other ranks.
+
+    >>> nn.Softmax2d()(torch.zeros(1, 4, 2, 3))[0, :, 0, 0]
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
 
     def forward(self, input):
         """Values that sum to 1 over the channels."""

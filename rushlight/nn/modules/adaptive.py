@@ -20,6 +20,16 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     cutoffs: where the clusters begin. The head scores the first classes and the clusters; cluster i has a projection to
     in_features / div_value**(i + 1) before its own scores.
+
+    >>> layer = nn.AdaptiveLogSoftmaxWithLoss(16, 1000, cutoffs=[10, 100])
+    >>> layer.head.out_features, [cluster[1].out_features for cluster in layer.tail]  # 10 classes and 2 clusters
+    (12, [90, 900])
+    >>> x = torch.randn(4, 16)
+    >>> output, loss = layer(x, torch.tensor([3, 50, 999, 0]))
+    >>> output.shape, torch.allclose(loss, -output.mean())
+    (torch.Size([4]), True)
+    >>> layer.log_prob(x).shape, layer.predict(x).shape
+    (torch.Size([4, 1000]), torch.Size([4]))
     """
 
     def __init__(

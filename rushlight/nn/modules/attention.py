@@ -17,6 +17,13 @@ class MultiheadAttention(Module):
     query (L, N, E), key (S, N, kdim), value (S, N, vdim) -> (L, N, E) and weights (N, L, S); with batch_first N comes first;
     without N for one sequence. ``in_proj_weight`` (3 E, E) stacks the three projections (``q_proj_weight`` ... if kdim or vdim
     differ), ``out_proj`` is a Linear; add_bias_kv: a learnt key and value; add_zero_attn: a key and value of zeros.
+
+    >>> layer = nn.MultiheadAttention(embed_dim=8, num_heads=2, batch_first=True)
+    >>> query, memory = torch.randn(3, 5, 8), torch.randn(3, 7, 8)
+    >>> padding = torch.arange(7) >= torch.tensor([[7], [4], [2]])  # True where a sequence has ended
+    >>> out, weights = layer(query, memory, memory, key_padding_mask=padding)
+    >>> out.shape, weights.shape, weights[2, :, 2:].sum().item()
+    (torch.Size([3, 5, 8]), torch.Size([3, 5, 7]), 0.0)
     """
 
     def __init__(

@@ -102,6 +102,17 @@ class BatchNorm1d(_BatchNorm):
 
     In training mode by the batch's statistics, which the buffers running_mean and running_var follow with the share ``momentum``
     (None: the mean of all batches); in evaluation mode by the buffers. ``num_batches_tracked`` counts batches.
+
+    >>> layer = nn.BatchNorm1d(2)
+    >>> x = torch.tensor([[0.0, 10.0], [2.0, 30.0]])
+    >>> layer(x).detach()
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
+    >>> layer.running_mean, layer.num_batches_tracked
+    (tensor([0.1000, 2.0000]), tensor(1))
+    >>> layer.eval()(x).detach()  # by the running statistics
+    tensor([[-0.0953,  1.7499],
+            [ 1.8116,  6.1247]])
     """
 
     def _check_input_dim(self, input):
@@ -110,7 +121,13 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """:class:`BatchNorm1d` for images (N, C, H, W)."""
+    """:class:`BatchNorm1d` for images (N, C, H, W): over the batch and all places of a channel.
+
+    >>> layer = nn.BatchNorm2d(3)
+    >>> y = layer(5 + 2 * torch.randn(8, 3, 16, 16))
+    >>> y.shape, bool((y.mean((0, 2, 3)).abs() < 1e-4).all())
+    (torch.Size([8, 3, 16, 16]), True)
+    """
 
     def _check_input_dim(self, input):
         if input.dim() != 4:
@@ -118,7 +135,12 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """:class:`BatchNorm1d` for volumes (N, C, D, H, W)."""
+    """:class:`BatchNorm1d` for volumes (N, C, D, H, W).
+
+    >>> layer = nn.BatchNorm3d(4, momentum=None, affine=False)  # statistics: the mean of all batches
+    >>> layer(torch.randn(2, 4, 3, 5, 5)).shape, list(layer.parameters())
+    (torch.Size([2, 4, 3, 5, 5]), [])
+    """
 
     def _check_input_dim(self, input):
         if input.dim() != 5:
@@ -126,7 +148,12 @@ class BatchNorm3d(_BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalisation over the processes of a group; in one process the same as BatchNorm of any rank."""
+    """Batch normalisation over the processes of a group; in one process the same as BatchNorm of any rank.
+
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    >>> nn.SyncBatchNorm.convert_sync_batchnorm(network)[1]
+    SyncBatchNorm(8, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
 
     def __init__(
         self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, process_group=None, device=None,
@@ -189,18 +216,35 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
-    """A BatchNorm1d that takes ``num_features`` from its first input."""
+    """A :class:`BatchNorm1d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyBatchNorm1d()
+    >>> layer(torch.randn(4, 6)).shape, layer.num_features
+    (torch.Size([4, 6]), 6)
+    """
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
-    """A BatchNorm2d that takes ``num_features`` from its first input."""
+    """A :class:`BatchNorm2d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyBatchNorm2d()
+    >>> layer.weight
+    <UninitializedParameter>
+    >>> layer(torch.randn(4, 6, 3, 3)).shape, layer.weight.shape
+    (torch.Size([4, 6, 3, 3]), torch.Size([6]))
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
-    """A BatchNorm3d that takes ``num_features`` from its first input."""
+    """A :class:`BatchNorm3d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyBatchNorm3d()
+    >>> layer(torch.randn(2, 6, 3, 3, 3)).shape, type(layer).__name__
+    (torch.Size([2, 6, 3, 3, 3]), 'BatchNorm3d')
+    """
 
     cls_to_become = BatchNorm3d

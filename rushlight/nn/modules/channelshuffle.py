@@ -7,7 +7,11 @@ __all__ = ["ChannelShuffle"]
 
 
 class ChannelShuffle(Module):
-    """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *) (Zhang et al., ShuffleNet, 2017)."""
+    """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *) (Zhang et al., ShuffleNet, 2017).
+
+    >>> nn.ChannelShuffle(3)(torch.arange(6.0).reshape(1, 6, 1)).flatten()
+    tensor([0., 2., 4., 1., 3., 5.])
+    """
 
     def __init__(self, groups):
         super().__init__()

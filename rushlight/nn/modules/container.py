@@ -15,7 +15,14 @@ __all__ = ["Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterL
 
 
 class Container(Module):
-    """Deprecated: a Module made from keyword arguments, ``Container(name=module, ...)``."""
+    """Deprecated: a Module made from keyword arguments, ``Container(name=module, ...)``; gives a warning.
+
+    >>> nn.Container(first=nn.Linear(2, 3), second=nn.ReLU())
+    Container(
+      (first): Linear(in_features=2, out_features=3, bias=True)
+      (second): ReLU()
+    )
+    """
 
     def __init__(self, **kwargs):
         super().__init__()
@@ -88,8 +95,13 @@ class _ModuleRow(Module):
 class Sequential(_ModuleRow):
     """Modules called one after the other: ``Sequential(first, second, ...)`` or ``Sequential(OrderedDict(name=module))``.
 
-    >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU())(torch.zeros(4, 2)).shape
-    torch.Size([4, 3])
+    Used like a list: len, iteration, indices, slices (a Sequential of the same modules), append, insert, +.
+
+    >>> network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> network(torch.zeros(4, 2)).shape, network[:2](torch.zeros(4, 2)).shape
+    (torch.Size([4, 1]), torch.Size([4, 3]))
+    >>> [name for name, _ in network.named_parameters()]
+    ['0.weight', '0.bias', '2.weight', '2.bias']
     """
 
     def __init__(self, *args):
@@ -146,8 +158,14 @@ class Sequential(_ModuleRow):
 class ModuleList(_ModuleRow):
     """A list of modules whose parameters count as this module's: ``ModuleList(modules=None)``. It cannot be called.
 
-    >>> len(nn.ModuleList([nn.Linear(2, 2) for _ in range(3)]))
-    3
+    >>> layers = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])
+    >>> layers.append(nn.ReLU())
+    ModuleList(
+      (0-2): 3 x Linear(in_features=2, out_features=2, bias=True)
+      (3): ReLU()
+    )
+    >>> len(layers), len(list(layers.parameters()))
+    (4, 6)
     """
 
     def __init__(self, modules=None):
@@ -212,7 +230,14 @@ def _pairs(given, kind, owner):
 
 
 class ModuleDict(Module):
-    """Modules by name, in order: ``ModuleDict(modules=None)`` from a mapping or from (name, module) pairs."""
+    """Modules by name, in order: ``ModuleDict(modules=None)`` from a mapping or from (name, module) pairs. It cannot be called.
+
+    >>> heads = nn.ModuleDict({"class": nn.Linear(8, 10), "box": nn.Linear(8, 4)})
+    >>> {name: head(torch.zeros(2, 8)).shape for name, head in heads.items()}
+    {'class': torch.Size([2, 10]), 'box': torch.Size([2, 4])}
+    >>> sorted(heads.state_dict())
+    ['box.bias', 'box.weight', 'class.bias', 'class.weight']
+    """
 
     def __init__(self, modules=None):
         super().__init__()
@@ -274,7 +299,17 @@ def _described(value, prefix):
 
 
 class ParameterList(Module):
-    """A list whose tensors become parameters: ``ParameterList(values=None)``. Values that are no tensors are kept as they are."""
+    """A list whose tensors become parameters: ``ParameterList(values=None)``. Values that are no tensors are kept as they are.
+
+    >>> scales = nn.ParameterList([torch.ones(2), torch.zeros(3)])
+    >>> scales
+    ParameterList(
+        (0): Parameter containing: [torch.float32 of size 2]
+        (1): Parameter containing: [torch.float32 of size 3]
+    )
+    >>> [p.requires_grad for p in scales], len(nn.ParameterList([torch.ones(2), "none"]))
+    ([True, True], 2)
+    """
 
     def __init__(self, values=None):
         super().__init__()
@@ -328,7 +363,12 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """A dictionary whose tensors become parameters: ``ParameterDict(parameters=None)`` from a mapping or from pairs."""
+    """A dictionary whose tensors become parameters: ``ParameterDict(parameters=None)`` from a mapping or from pairs. Keys are strings.
+
+    >>> gains = nn.ParameterDict({"left": torch.ones(2), "right": torch.ones(2)})
+    >>> gains["left"].requires_grad, list(gains), "middle" in gains
+    (True, ['left', 'right'], False)
+    """
 
     def __init__(self, parameters=None):
         super().__init__()

@@ -122,10 +122,15 @@ class _Convolution(_ConvNd):
 
 
 class Conv1d(_Convolution):
-    """Cross-correlation over a sequence: (N, C, L) or (C, L) -> (N, O, L').
+    """Cross-correlation of a sequence: (N, C, L) or (C, L) -> (N, O, L'), ``weight`` (O, C / groups, k), ``bias`` (O).
 
-    ``weight`` (O, C / groups, k), ``bias`` (O); L' = (L + 2 padding - dilation (k - 1) - 1) // stride + 1. padding: a number,
-    "valid" or "same"; padding_mode: zeros, reflect, replicate, circular.
+    L' = floor((L + 2 padding - dilation (k - 1) - 1) / stride) + 1; padding is a number, "valid" or "same" (L' = L, stride 1).
+    padding_mode: zeros, reflect, replicate, circular. Both start uniform in +-1/sqrt(C / groups * k).
+
+    >>> nn.Conv1d(4, 8, kernel_size=3)(torch.randn(2, 4, 10)).shape
+    torch.Size([2, 8, 8])
+    >>> nn.Conv1d(4, 8, 3, padding="same", dilation=2)(torch.randn(2, 4, 10)).shape
+    torch.Size([2, 8, 10])
     """
 
     _per_dim = staticmethod(_single)
@@ -133,10 +138,20 @@ class Conv1d(_Convolution):
 
 
 class Conv2d(_Convolution):
-    """Cross-correlation over an image: (N, C, H, W) or (C, H, W) -> (N, O, H', W'); options as in :class:`Conv1d`.
+    """Cross-correlation of an image: (N, C, H, W) or (C, H, W) -> (N, O, H', W'), ``weight`` (O, C / groups, kh, kw), ``bias`` (O).
 
-    >>> nn.Conv2d(1, 4, 3)(torch.zeros(2, 1, 8, 8)).shape
-    torch.Size([2, 4, 6, 6])
+    Sizes and options as in :class:`Conv1d`, each a number or a pair.
+
+    >>> layer = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+    >>> layer(torch.randn(8, 3, 32, 32)).shape, layer.weight.shape
+    (torch.Size([8, 16, 16, 16]), torch.Size([16, 3, 3, 3]))
+    >>> nn.Conv2d(16, 16, 3, groups=16, bias=False).weight.shape  # each channel alone
+    torch.Size([16, 1, 3, 3])
+    >>> nn.Conv2d(3, 16, 3, groups=2)
+    Traceback (most recent call last):
+        ...
+    ValueError: in_channels must be divisible by groups
+    they are 3 and 2
     """
 
     _per_dim = staticmethod(_pair)
@@ -144,7 +159,13 @@ class Conv2d(_Convolution):
 
 
 class Conv3d(_Convolution):
-    """Cross-correlation over a volume: (N, C, D, H, W) -> (N, O, D', H', W'); options as in :class:`Conv1d`."""
+    """Cross-correlation of a volume: (N, C, D, H, W) or (C, D, H, W) -> (N, O, D', H', W'), ``weight`` (O, C / groups, kd, kh, kw).
+
+    Sizes and options as in :class:`Conv1d`, each a number or a triple.
+
+    >>> nn.Conv3d(3, 8, (1, 3, 3), padding=(0, 1, 1))(torch.randn(2, 3, 4, 16, 16)).shape
+    torch.Size([2, 8, 4, 16, 16])
+    """
 
     _per_dim = staticmethod(_triple)
     _convolve = staticmethod(F.conv3d)
@@ -202,6 +223,10 @@ class ConvTranspose1d(_ConvTransposeNd):
     """The transpose of Conv1d: (N, C, L) -> (N, O, L'), ``weight`` (C, O / groups, k).
 
     L' = (L - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1.
+
+    >>> up = nn.ConvTranspose1d(8, 4, kernel_size=4, stride=2, padding=1)
+    >>> up(torch.randn(2, 8, 10)).shape, up.weight.shape
+    (torch.Size([2, 4, 20]), torch.Size([8, 4, 4]))
     """
 
     _per_dim = staticmethod(_single)
@@ -209,14 +234,27 @@ class ConvTranspose1d(_ConvTransposeNd):
 
 
 class ConvTranspose2d(_ConvTransposeNd):
-    """The transpose of Conv2d: (N, C, H, W) -> (N, O, H', W'); options as in :class:`ConvTranspose1d`."""
+    """The transpose of :class:`Conv2d`: (N, C, H, W) -> (N, O, H', W'), ``weight`` (C, O / groups, kh, kw); options as in
+    :class:`ConvTranspose1d`.
+
+    The call's output_size, which chooses the output padding, tells apart the sizes that Conv2d maps to one.
+
+    >>> image = torch.randn(1, 3, 7, 7)
+    >>> down, up = nn.Conv2d(3, 8, 3, stride=2), nn.ConvTranspose2d(8, 3, 3, stride=2)
+    >>> up(down(image)).shape, up(down(torch.randn(1, 3, 8, 8)), output_size=(8, 8)).shape
+    (torch.Size([1, 3, 7, 7]), torch.Size([1, 3, 8, 8]))
+    """
 
     _per_dim = staticmethod(_pair)
     _convolve = staticmethod(F.conv_transpose2d)
 
 
 class ConvTranspose3d(_ConvTransposeNd):
-    """The transpose of Conv3d: (N, C, D, H, W) -> (N, O, D', H', W'); options as in :class:`ConvTranspose1d`."""
+    """The transpose of :class:`Conv3d`: (N, C, D, H, W) -> (N, O, D', H', W'); options as in :class:`ConvTranspose1d`.
+
+    >>> nn.ConvTranspose3d(8, 3, 2, stride=2)(torch.randn(1, 8, 2, 5, 5)).shape
+    torch.Size([1, 3, 4, 10, 10])
+    """
 
     _per_dim = staticmethod(_triple)
     _convolve = staticmethod(F.conv_transpose3d)
@@ -278,36 +316,68 @@ class _LazyConvTranspose(_LazyConvXdMixin):
 
 
 class LazyConv1d(_LazyConvolution, Conv1d):
-    """A Conv1d that takes ``in_channels`` from its first input."""
+    """A :class:`Conv1d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConv1d(8, 3)
+    >>> layer(torch.randn(2, 5, 10)).shape, layer
+    (torch.Size([2, 8, 8]), Conv1d(5, 8, kernel_size=(3,), stride=(1,)))
+    """
 
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConvolution, Conv2d):
-    """A Conv2d that takes ``in_channels`` from its first input."""
+    """A :class:`Conv2d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConv2d(8, 3)
+    >>> layer.weight
+    <UninitializedParameter>
+    >>> layer(torch.randn(2, 5, 10, 10)).shape, layer.weight.shape
+    (torch.Size([2, 8, 8, 8]), torch.Size([8, 5, 3, 3]))
+    """
 
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConvolution, Conv3d):
-    """A Conv3d that takes ``in_channels`` from its first input."""
+    """A :class:`Conv3d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConv3d(8, 3)
+    >>> layer(torch.randn(2, 5, 4, 6, 6)).shape, layer.in_channels
+    (torch.Size([2, 8, 2, 4, 4]), 5)
+    """
 
     cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A ConvTranspose1d that takes ``in_channels`` from its first input."""
+    """A :class:`ConvTranspose1d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConvTranspose1d(8, 2, stride=2)
+    >>> layer(torch.randn(2, 5, 10)).shape, layer.in_channels
+    (torch.Size([2, 8, 20]), 5)
+    """
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A ConvTranspose2d that takes ``in_channels`` from its first input."""
+    """A :class:`ConvTranspose2d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConvTranspose2d(8, 2, stride=2)
+    >>> layer(torch.randn(2, 5, 4, 4)).shape, layer.in_channels
+    (torch.Size([2, 8, 8, 8]), 5)
+    """
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A ConvTranspose3d that takes ``in_channels`` from its first input."""
+    """A :class:`ConvTranspose3d` that takes ``in_channels`` from its first input.
+
+    >>> layer = nn.LazyConvTranspose3d(8, 2, stride=2)
+    >>> layer(torch.randn(2, 5, 4, 4, 4)).shape, layer.in_channels
+    (torch.Size([2, 8, 8, 8, 8]), 5)
+    """
 
     cls_to_become = ConvTranspose3d

@@ -25,36 +25,66 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """Zeros each element with probability p, scales the others by 1 / (1 - p) (Hinton et al., 2012)."""
+    """In training zeros each element with probability p and scales the others by 1 / (1 - p); the identity in evaluation (Hinton et al.,
+    2012). Raises ValueError for p outside [0, 1].
+
+    >>> layer = nn.Dropout(0.75)
+    >>> layer(torch.ones(1000)).unique()
+    tensor([0., 4.])
+    >>> layer.eval()(torch.ones(3))
+    tensor([1., 1., 1.])
+    """
 
     _drop = staticmethod(F.dropout)
 
 
 class Dropout1d(_DropoutNd):
-    """Zeros whole channels of (N, C, L)."""
+    """Zeros whole channels of (N, C, L) or (C, L) in training, scales the others by 1 / (1 - p).
+
+    >>> nn.Dropout1d(0.5)(torch.ones(100, 2, 3)).sum(2).unique()
+    tensor([0., 6.])
+    """
 
     _drop = staticmethod(F.dropout1d)
 
 
 class Dropout2d(_DropoutNd):
-    """Zeros whole channels of (N, C, H, W)."""
+    """Zeros whole channels of (N, C, H, W) in training, scales the others by 1 / (1 - p) (Tompson et al., 2015).
+
+    >>> nn.Dropout2d(0.5)(torch.ones(100, 2, 3, 3)).sum((2, 3)).unique()
+    tensor([ 0., 18.])
+    """
 
     _drop = staticmethod(F.dropout2d)
 
 
 class Dropout3d(_DropoutNd):
-    """Zeros whole channels of (N, C, D, H, W)."""
+    """Zeros whole channels of (N, C, D, H, W) or (C, D, H, W) in training, scales the others by 1 / (1 - p).
+
+    >>> nn.Dropout3d(0.5)(torch.ones(100, 2, 1, 2, 2)).sum((2, 3, 4)).unique()
+    tensor([0., 8.])
+    """
 
     _drop = staticmethod(F.dropout3d)
 
 
 class AlphaDropout(_DropoutNd):
-    """Dropout that keeps the mean and variance of SELU networks (Klambauer et al., 2017)."""
+    """Dropout that keeps the mean 0 and variance 1 of SELU networks (Klambauer et al., 2017); see :func:`F.alpha_dropout`.
+
+    >>> layer = nn.AlphaDropout(0.5)
+    >>> y = layer(torch.randn(100000))
+    >>> bool(y.mean().abs() < 0.05), bool((y.std() - 1).abs() < 0.05)
+    (True, True)
+    """
 
     _drop = staticmethod(F.alpha_dropout)
 
 
 class FeatureAlphaDropout(_DropoutNd):
-    """AlphaDropout of whole channels."""
+    """:class:`AlphaDropout` of whole channels: (N, C, *).
+
+    >>> nn.FeatureAlphaDropout(0.5)(torch.zeros(100, 2, 3)).std(2).max()
+    tensor(0.)
+    """
 
     _drop = staticmethod(F.feature_alpha_dropout)

@@ -6,7 +6,13 @@ __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
-    """Joins the dimensions start_dim to end_dim: (N, *) -> (N, product) by default."""
+    """Joins the dims start_dim to end_dim: (N, *) -> (N, product) by default.
+
+    >>> nn.Flatten()(torch.zeros(2, 3, 4, 5)).shape
+    torch.Size([2, 60])
+    >>> nn.Flatten(0, 1)(torch.zeros(2, 3, 4, 5)).shape
+    torch.Size([6, 4, 5])
+    """
 
     def __init__(self, start_dim=1, end_dim=-1):
         super().__init__()
@@ -22,7 +28,11 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Splits dimension ``dim`` into ``unflattened_size``, whose product it is; one size may be -1."""
+    """Splits dimension ``dim`` into ``unflattened_size``, whose product it is; one size may be -1.
+
+    >>> nn.Unflatten(1, (3, -1))(torch.zeros(2, 12)).shape
+    torch.Size([2, 3, 4])
+    """
 
     def __init__(self, dim, unflattened_size):
         super().__init__()

@@ -7,7 +7,11 @@ __all__ = ["Fold", "Unfold"]
 
 
 class Unfold(Module):
-    """The windows of an image as columns: (N, C, H, W) -> (N, C * window, places)."""
+    """The windows of an image as columns: (N, C, H, W) -> (N, C * window, places).
+
+    >>> nn.Unfold(3, padding=1)(torch.randn(2, 4, 5, 5)).shape  # 4 * 9 elements at 25 places
+    torch.Size([2, 36, 25])
+    """
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
@@ -23,7 +27,15 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """Adds columns of windows up into an image: (N, C * window, places) -> (N, C, *output_size)."""
+    """Adds columns of windows up into an image, the transpose of :class:`Unfold`: (N, C * window, places) -> (N, C, *output_size).
+
+    >>> columns = nn.Unfold(2, stride=2)(torch.arange(16.0).reshape(1, 1, 4, 4))
+    >>> nn.Fold((4, 4), 2, stride=2)(columns)[0, 0]  # windows side by side: the image itself
+    tensor([[ 0.,  1.,  2.,  3.],
+            [ 4.,  5.,  6.,  7.],
+            [ 8.,  9., 10., 11.],
+            [12., 13., 14., 15.]])
+    """
 
     def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()

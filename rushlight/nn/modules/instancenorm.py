@@ -70,36 +70,68 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Normalises each channel of each sequence: (N, C, L) or (C, L)."""
+    """Normalises each channel of each sequence over its own elements: (N, C, L) or (C, L) (Ulyanov et al., 2016).
+
+    affine and track_running_stats are False by default: no parameters, no state, and num_features is not used.
+
+    >>> nn.InstanceNorm1d(2)(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
+    """
 
     _rank = 1
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Normalises each channel of each image: (N, C, H, W) or (C, H, W)."""
+    """Normalises each channel of each image over its own pixels: (N, C, H, W) or (C, H, W); see :class:`InstanceNorm1d`.
+
+    >>> layer = nn.InstanceNorm2d(3, affine=True)
+    >>> layer(torch.randn(2, 3, 8, 8)).shape, layer.weight.shape
+    (torch.Size([2, 3, 8, 8]), torch.Size([3]))
+    """
 
     _rank = 2
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Normalises each channel of each volume: (N, C, D, H, W) or (C, D, H, W)."""
+    """Normalises each channel of each volume over its own elements: (N, C, D, H, W) or (C, D, H, W); see :class:`InstanceNorm1d`.
+
+    >>> layer = nn.InstanceNorm3d(2, track_running_stats=True)
+    >>> layer(torch.ones(1, 2, 2, 2, 2)).shape, layer.running_mean
+    (torch.Size([1, 2, 2, 2, 2]), tensor([0.1000, 0.1000]))
+    """
 
     _rank = 3
 
 
 class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
-    """An InstanceNorm1d that takes ``num_features`` from its first input."""
+    """An :class:`InstanceNorm1d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm1d(affine=True)
+    >>> layer(torch.randn(4, 6, 9)).shape, layer.weight.shape
+    (torch.Size([4, 6, 9]), torch.Size([6]))
+    """
 
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
-    """An InstanceNorm2d that takes ``num_features`` from its first input."""
+    """An :class:`InstanceNorm2d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm2d()
+    >>> layer(torch.randn(4, 6, 9, 9)).shape, layer
+    (torch.Size([4, 6, 9, 9]), InstanceNorm2d(6, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True))
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNormBase, InstanceNorm3d):
-    """An InstanceNorm3d that takes ``num_features`` from its first input."""
+    """An :class:`InstanceNorm3d` that takes ``num_features`` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm3d()
+    >>> layer(torch.randn(4, 6, 2, 3, 3)).shape, layer.num_features
+    (torch.Size([4, 6, 2, 3, 3]), 6)
+    """
 
     cls_to_become = InstanceNorm3d

@@ -14,7 +14,13 @@ __all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
 
 
 class Identity(Module):
-    """Returns its input; takes and ignores any constructor arguments."""
+    """Returns its input; takes and ignores any constructor arguments. It stands where a layer was, or may be.
+
+    >>> network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 10))
+    >>> network[1] = nn.Identity()
+    >>> network(torch.zeros(2, 4)).shape
+    torch.Size([2, 3])
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__()
@@ -29,8 +35,11 @@ class Linear(Module):
 
     ``weight`` (out_features, in_features) and ``bias`` (out_features) start uniform in +-1/sqrt(in_features).
 
-    >>> nn.Linear(2, 3)(torch.zeros(5, 2)).shape
-    torch.Size([5, 3])
+    >>> layer = nn.Linear(2, 3)
+    >>> layer(torch.zeros(5, 7, 2)).shape, layer.weight.shape
+    (torch.Size([5, 7, 3]), torch.Size([3, 2]))
+    >>> layer
+    Linear(in_features=2, out_features=3, bias=True)
     """
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
@@ -66,6 +75,10 @@ class Bilinear(Module):
     """``y_k = x1 @ weight[k] @ x2 + bias_k``: (*, in1_features), (*, in2_features) -> (*, out_features).
 
     ``weight`` (out, in1, in2) and ``bias`` (out) start uniform in +-1/sqrt(in1_features).
+
+    >>> layer = nn.Bilinear(4, 5, 3)
+    >>> layer(torch.randn(2, 4), torch.randn(2, 5)).shape, layer.weight.shape
+    (torch.Size([2, 3]), torch.Size([3, 4, 5]))
     """
 
     def __init__(self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None):
@@ -100,7 +113,14 @@ class Bilinear(Module):
 
 
 class LazyLinear(LazyModuleMixin, Linear):
-    """A Linear that takes ``in_features`` from its first input."""
+    """A :class:`Linear` that takes ``in_features`` from its first input.
+
+    >>> layer = nn.LazyLinear(3)
+    >>> layer.weight
+    <UninitializedParameter>
+    >>> layer(torch.zeros(2, 7)).shape, layer
+    (torch.Size([2, 3]), Linear(in_features=7, out_features=3, bias=True))
+    """
 
     cls_to_become = Linear
 

@@ -55,7 +55,12 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """abs(input - target), averaged."""
+    """abs(input - target), averaged.
+
+    >>> predicted, target = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0])
+    >>> nn.L1Loss()(predicted, target), nn.L1Loss(reduction="sum")(predicted, target)
+    (tensor(1.5000), tensor(3.))
+    """
 
     def forward(self, input, target):
         """The loss."""
@@ -65,8 +70,9 @@ class L1Loss(_Loss):
 class MSELoss(_Loss):
     """(input - target)**2, averaged.
 
-    >>> nn.MSELoss()(torch.zeros(2), torch.ones(2))
-    tensor(1.)
+    >>> predicted, target = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0])
+    >>> nn.MSELoss()(predicted, target), nn.MSELoss(reduction="none")(predicted, target)
+    (tensor(4.5000), tensor([0., 9.]))
     """
 
     def forward(self, input, target):
@@ -75,7 +81,11 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """The square of the difference (halved, over beta) where it is below beta, its absolute value less beta / 2 elsewhere."""
+    """With d = abs(input - target): d**2 / (2 beta) where d < beta, else d - beta / 2; averaged (Girshick, 2015).
+
+    >>> nn.SmoothL1Loss(reduction="none")(torch.tensor([0.5, 4.0]), torch.zeros(2))
+    tensor([0.1250, 3.5000])
+    """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
         super().__init__(size_average, reduce, reduction)
@@ -87,7 +97,11 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """Half the square of the difference up to delta, delta * (its absolute value - delta / 2) beyond."""
+    """With d = abs(input - target): d**2 / 2 where d <= delta, else delta * (d - delta / 2); averaged (Huber, 1964).
+
+    >>> nn.HuberLoss(reduction="none", delta=2.0)(torch.tensor([0.5, 4.0]), torch.zeros(2))
+    tensor([0.1250, 6.0000])
+    """
 
     def __init__(self, reduction="mean", delta=1.0):
         super().__init__(reduction=reduction)
@@ -99,7 +113,12 @@ class HuberLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-input[n, target[n]], averaged: logarithms of probabilities (N, C, *), labels (N, *)."""
+    """-input[n, target[n]], averaged: logarithms of probabilities (N, C, *), labels (N, *). weight (C): a factor per class.
+
+    >>> log_probs = nn.LogSoftmax(dim=1)(torch.zeros(2, 4))
+    >>> nn.NLLLoss()(log_probs, torch.tensor([0, 3]))  # log(4)
+    tensor(1.3863)
+    """
 
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
         super().__init__(weight, size_average, reduce, reduction)
@@ -111,13 +130,22 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """Deprecated name of :class:`NLLLoss`."""
+    """Deprecated name of :class:`NLLLoss`.
+
+    >>> nn.NLLLoss2d()(torch.zeros(2, 4, 3, 3), torch.zeros(2, 3, 3, dtype=torch.long))
+    tensor(0.)
+    """
 
 
 class CrossEntropyLoss(_WeightedLoss):
     """-log(softmax(input)) at the label, averaged: scores (N, C, *), labels (N, *) or probabilities (N, C, *).
 
-    >>> nn.CrossEntropyLoss()(torch.zeros(1, 4), torch.tensor([2]))
+    weight (C): a factor per class. ignore_index: a label that does not count. label_smoothing: this share of the target is spread evenly.
+
+    >>> loss = nn.CrossEntropyLoss(ignore_index=0)
+    >>> loss(torch.zeros(3, 4), torch.tensor([2, 0, 1]))  # log(4), over two labels
+    tensor(1.3863)
+    >>> nn.CrossEntropyLoss()(torch.zeros(3, 4), torch.full((3, 4), 0.25))  # probabilities
     tensor(1.3863)
     """
 
@@ -140,7 +168,12 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class BCELoss(_WeightedLoss):
-    """-(target * log(input) + (1 - target) * log(1 - input)), averaged, for probabilities ``input``."""
+    """-(target * log(input) + (1 - target) * log(1 - input)), averaged, for probabilities ``input``; after a sigmoid
+    :class:`BCEWithLogitsLoss` is more exact.
+
+    >>> nn.BCELoss()(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]))
+    tensor(0.6931)
+    """
 
     def forward(self, input, target):
         """The loss."""
@@ -148,7 +181,13 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """BCELoss of sigmoid(input), computed without overflow; pos_weight weighs the positive class."""
+    """BCELoss of sigmoid(input), computed without overflow; pos_weight, broadcast to the input, weighs the positive class.
+
+    >>> nn.BCEWithLogitsLoss(reduction="none")(torch.tensor([0.0, -300.0]), torch.tensor([1.0, 1.0]))
+    tensor([  0.6931, 300.0000])
+    >>> nn.BCEWithLogitsLoss(pos_weight=torch.tensor(9.0))(torch.tensor([0.0]), torch.tensor([1.0]))
+    tensor(6.2383)
+    """
 
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
         super().__init__(size_average, reduce, reduction)
@@ -163,7 +202,12 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class KLDivLoss(_Loss):
-    """target * (log(target) - input), ``input`` being logarithms; log_target: so is the target."""
+    """target * (log(target) - input), ``input`` being logarithms; log_target: so is the target. reduction="batchmean" is the divergence.
+
+    >>> even, sure = torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]])
+    >>> nn.KLDivLoss(reduction="batchmean")(even.log(), sure)  # log(2)
+    tensor(0.6931)
+    """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
         super().__init__(size_average, reduce, reduction)
@@ -175,7 +219,14 @@ class KLDivLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    """exp(input) - target * input (log_input), or input - target * log(input + eps); full adds Stirling's approximation."""
+    """exp(input) - target * input (log_input), or input - target * log(input + eps); full adds Stirling's approximation of log(target!).
+
+    >>> counts = torch.tensor([0.0, 2.0])
+    >>> nn.PoissonNLLLoss(reduction="none")(torch.tensor([0.0, 0.0]), counts)
+    tensor([1., 1.])
+    >>> nn.PoissonNLLLoss(log_input=False, reduction="none")(torch.tensor([1.0, 1.0]), counts)
+    tensor([1., 1.])
+    """
 
     def __init__(
         self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
@@ -191,7 +242,12 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """(log(var) + (input - target)**2 / var) / 2, the variance held at eps and above."""
+    """(log(var) + (input - target)**2 / var) / 2, the variance held at eps and above; full adds log(2 pi) / 2.
+
+    >>> mean, value, var = torch.zeros(2), torch.tensor([0.0, 3.0]), torch.tensor([1.0, 9.0])
+    >>> nn.GaussianNLLLoss(reduction="none")(mean, value, var)
+    tensor([0.0000, 1.5986])
+    """
 
     def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -203,7 +259,11 @@ class GaussianNLLLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """input where target is 1, max(0, margin - input) where it is -1."""
+    """input where target is 1, max(0, margin - input) where it is -1, ``input`` being distances; averaged.
+
+    >>> nn.HingeEmbeddingLoss(reduction="none")(torch.tensor([0.25, 0.25]), torch.tensor([1, -1]))
+    tensor([0.2500, 0.7500])
+    """
 
     def __init__(self, margin=1.0, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)
@@ -215,7 +275,11 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """log(1 + exp(-target * input)), targets being 1 and -1."""
+    """log(1 + exp(-target * input)), targets being 1 and -1; averaged.
+
+    >>> nn.SoftMarginLoss(reduction="none")(torch.tensor([3.0, 3.0]), torch.tensor([1.0, -1.0]))
+    tensor([0.0486, 3.0486])
+    """
 
     def forward(self, input, target):
         """The loss."""
@@ -223,7 +287,11 @@ class SoftMarginLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """A margin between each label and each class that is no label: (N, C), labels (N, C) that end at the first -1."""
+    """A margin of 1 between each label and each class that is no label, over C: (N, C), labels (N, C) that end at the first -1.
+
+    >>> nn.MultiLabelMarginLoss()(torch.tensor([[2.0, 0.0, 1.5, 1.0]]), torch.tensor([[0, 2, -1, -1]]))  # 1 is too near 1.5
+    tensor(0.1250)
+    """
 
     def forward(self, input, target):
         """The loss."""
@@ -231,7 +299,11 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """BCEWithLogitsLoss averaged over the classes: (N, C), (N, C)."""
+    """BCEWithLogitsLoss averaged over the classes: (N, C), targets 0 and 1 (N, C); weight (C).
+
+    >>> nn.MultiLabelSoftMarginLoss(reduction="none")(torch.zeros(2, 3), torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
+    tensor([0.6931, 0.6931])
+    """
 
     def forward(self, input, target):
         """The loss."""
@@ -239,7 +311,12 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """A margin between the label and every other class: (N, C), labels (N)."""
+    """max(0, margin - x[y] + x[j])**p over every class j but the label y, summed, over C: (N, C), labels (N). p: 1 or 2.
+
+    >>> scores, label = torch.tensor([[3.0, 2.5, 0.0, 0.0]]), torch.tensor([0])
+    >>> nn.MultiMarginLoss()(scores, label), nn.MultiMarginLoss(p=2, margin=2.0)(scores, label)
+    (tensor(0.1250), tensor(0.5625))
+    """
 
     def __init__(self, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
         super().__init__(weight, size_average, reduce, reduction)
@@ -257,7 +334,12 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1: (N, D), (N, D), (N)."""
+    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1: (N, D), (N, D), (N); averaged.
+
+    >>> x, y = torch.tensor([[1.0, 0.0]] * 2), torch.tensor([[0.0, 1.0]] * 2)
+    >>> nn.CosineEmbeddingLoss(reduction="none")(x, y, torch.tensor([1, -1]))
+    tensor([1., 0.])
+    """
 
     def __init__(self, margin=0.0, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)
@@ -269,7 +351,11 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """max(0, -target * (input1 - input2) + margin), target 1 or -1."""
+    """max(0, -target * (input1 - input2) + margin): target 1 wants input1 the larger, -1 input2; averaged.
+
+    >>> nn.MarginRankingLoss(margin=1.0)(torch.tensor([2.0]), torch.tensor([1.5]), torch.tensor([1.0]))
+    tensor(0.5000)
+    """
 
     def __init__(self, margin=0.0, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)
@@ -281,7 +367,17 @@ class MarginRankingLoss(_Loss):
 
 
 class TripletMarginLoss(_Loss):
-    """max(0, |anchor - positive| - |anchor - negative| + margin) in the p-norm: three times (N, D)."""
+    """max(0, |anchor - positive| - |anchor - negative| + margin) in the p-norm: three times (N, D); averaged (Balntas et al., 2016).
+
+    >>> anchor = torch.zeros(2, 2)
+    >>> positive, negative = torch.tensor([[0.0, 1.0]] * 2), torch.tensor([[0.0, 5.0], [0.0, 1.5]])
+    >>> nn.TripletMarginLoss(reduction="none")(anchor, positive, negative)
+    tensor([0.0000, 0.5000])
+    >>> nn.TripletMarginLoss(margin=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: TripletMarginLoss: expected margin to be greater than 0, got 0 instead
+    """
 
     def __init__(self, margin=1.0, p=2.0, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"):
         super().__init__(size_average, reduce, reduction)
@@ -297,7 +393,13 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """TripletMarginLoss with any distance function of two tensors."""
+    """:class:`TripletMarginLoss` with any distance function of two tensors; PairwiseDistance() by default.
+
+    >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=lambda a, b: 1 - F.cosine_similarity(a, b))
+    >>> east, north = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    >>> loss(east, 2 * east, north), loss(east, north, 2 * east)
+    (tensor(0.), tensor(2.))
+    """
 
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -322,7 +424,13 @@ class TripletMarginWithDistanceLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """Connectionist temporal classification: log probabilities (T, N, C), labels (N, S), lengths (N), (N)."""
+    """Connectionist temporal classification (Graves et al., 2006): log probabilities (T, N, C), labels (N, S), lengths (N), (N).
+
+    >>> log_probs = torch.randn(50, 2, 20).log_softmax(2)  # 50 frames, 2 sequences, 19 labels and the blank
+    >>> labels = torch.randint(1, 20, (2, 9))
+    >>> nn.CTCLoss(reduction="none")(log_probs, labels, torch.tensor([50, 40]), torch.tensor([9, 6])).shape
+    torch.Size([2])
+    """
 
     def __init__(self, blank=0, reduction="mean", zero_infinity=False):
         super().__init__(reduction=reduction)
@@ -336,7 +444,11 @@ class CTCLoss(_Loss):
 
 
 class LinearCrossEntropyOptions:
-    """How PyTorch cuts a linear layer with cross entropy into chunks; kept and shown, without effect here."""
+    """How PyTorch cuts a linear layer with cross entropy into chunks; kept and shown, without effect here.
+
+    >>> nn.LinearCrossEntropyOptions(batch_chunk_size=64).chunking_method
+    'auto'
+    """
 
     def __init__(
         self, allow_retain_graph=False, batch_chunk_size=None, chunking_method="auto", acc_policy="auto", acc_dtype=None
@@ -356,7 +468,12 @@ class LinearCrossEntropyOptions:
 
 
 class LinearCrossEntropyLoss(_WeightedLoss):
-    """A Linear to scores of num_classes (times out_features), then CrossEntropyLoss: (N, in_features), labels (N, *out_features)."""
+    """A Linear to scores of num_classes (times out_features), then CrossEntropyLoss: (N, in_features), labels (N, *out_features).
+
+    >>> loss = nn.LinearCrossEntropyLoss(8, 100)
+    >>> loss(torch.zeros(4, 8), torch.tensor([0, 1, 2, 99])).detach()  # even scores: log(100)
+    tensor(4.6052)
+    """
 
     def __init__(
         self,

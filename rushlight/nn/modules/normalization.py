@@ -11,7 +11,12 @@ __all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSN
 
 
 class LocalResponseNorm(Module):
-    """x / (k + alpha * mean of the squares of ``size`` neighbouring channels)**beta: (N, C, *)."""
+    """x / (k + alpha * mean of the squares of ``size`` neighbouring channels)**beta: (N, C, *) (Krizhevsky et al., 2012).
+
+    >>> layer = nn.LocalResponseNorm(2, alpha=1.0, beta=1.0)
+    >>> layer(torch.tensor([[[2.0], [2.0], [0.0]]])).flatten()
+    tensor([0.6667, 0.4000, 0.0000])
+    """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
         super().__init__()
@@ -31,6 +36,9 @@ class CrossMapLRN2d(Module):
 
     PyTorch's layer of this name also adds the square of channel 0 to every later sum, which its own gradient ignores; here the
     formula holds for all channels.
+
+    >>> nn.CrossMapLRN2d(1, alpha=1.0, beta=1.0)(torch.full((1, 1, 1, 2), 2.0))  # 2 / (1 + 4)
+    tensor([[[[0.4000, 0.4000]]]])
     """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
@@ -52,10 +60,16 @@ def _tuple_of_sizes(normalized_shape):
 
 
 class LayerNorm(Module):
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, ``normalized_shape`` (Ba et al., 2016).
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dims, whose sizes are ``normalized_shape`` (Ba et al., 2016).
 
-    >>> nn.LayerNorm(4)(torch.zeros(2, 4)).shape
-    torch.Size([2, 4])
+    ``weight`` and ``bias`` have that shape and start at 1 and 0; elementwise_affine=False leaves both out.
+
+    >>> layer = nn.LayerNorm(2)
+    >>> layer(torch.tensor([[1.0, 3.0], [10.0, 30.0]])).detach()
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
+    >>> nn.LayerNorm((3, 4))(torch.randn(2, 3, 4)).shape
+    torch.Size([2, 3, 4])
     """
 
     def __init__(
@@ -92,7 +106,12 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """x / sqrt(mean(x**2) + eps) * weight over the last dimensions (Zhang and Sennrich, 2019); eps None: the dtype's own."""
+    """x / sqrt(mean(x**2) + eps) * weight over the last dims (Zhang and Sennrich, 2019); eps None: the dtype's own. ``weight`` starts
+    at 1.
+
+    >>> nn.RMSNorm(2)(torch.tensor([[1.0, 7.0]])).detach()  # the root of the mean square is 5
+    tensor([[0.2000, 1.4000]])
+    """
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
         super().__init__()
@@ -119,7 +138,15 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalises the channels of each sample in ``num_groups`` groups: (N, C, *) (Wu and He, 2018)."""
+    """Normalises the channels of each sample in ``num_groups`` groups: (N, C, *) (Wu and He, 2018); weight and bias (C).
+
+    >>> nn.GroupNorm(2, 4)(torch.tensor([[[0.0], [2.0], [10.0], [30.0]]])).detach().flatten()
+    tensor([-1.0000,  1.0000, -1.0000,  1.0000])
+    >>> nn.GroupNorm(3, 4)
+    Traceback (most recent call last):
+        ...
+    ValueError: num_channels (4) must be divisible by num_groups (3)
+    """
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
         super().__init__()

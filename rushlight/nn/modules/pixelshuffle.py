@@ -7,7 +7,14 @@ __all__ = ["PixelShuffle", "PixelUnshuffle"]
 
 
 class PixelShuffle(Module):
-    """Channels become pixels: (*, C * r**2, H, W) -> (*, C, H * r, W * r), r the upscale_factor (Shi et al., 2016)."""
+    """Moves channels into space: (*, C * r**2, H, W) -> (*, C, H * r, W * r), r = upscale_factor (Shi et al., 2016).
+
+    >>> nn.PixelShuffle(2)(torch.arange(4.0).reshape(4, 1, 1))
+    tensor([[[0., 1.],
+             [2., 3.]]])
+    >>> nn.PixelShuffle(3)(torch.randn(2, 18, 5, 5)).shape
+    torch.Size([2, 2, 15, 15])
+    """
 
     def __init__(self, upscale_factor):
         super().__init__()
@@ -23,7 +30,13 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """Pixels become channels: (*, C, H * r, W * r) -> (*, C * r**2, H, W), r the downscale_factor."""
+    """Moves space into channels, the inverse of :class:`PixelShuffle`: (*, C, H * r, W * r) -> (*, C * r**2, H, W), r = downscale_factor.
+
+    >>> nn.PixelUnshuffle(2)(torch.tensor([[[0.0, 1.0], [2.0, 3.0]]])).flatten()
+    tensor([0., 1., 2., 3.])
+    >>> nn.PixelUnshuffle(2)(torch.randn(2, 3, 8, 8)).shape
+    torch.Size([2, 12, 4, 4])
+    """
 
     def __init__(self, downscale_factor):
         super().__init__()

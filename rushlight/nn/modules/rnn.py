@@ -30,6 +30,10 @@ class RNNBase(Module):
     Per layer l and direction: ``weight_ih_l{l}`` (gates * hidden, in), ``weight_hh_l{l}`` (gates * hidden, hidden), ``bias_ih_l{l}``
     and ``bias_hh_l{l}``, and with proj_size ``weight_hr_l{l}``; the backward direction adds ``_reverse``. All start uniform in
     +-1/sqrt(hidden_size).
+
+    >>> layer = nn.LSTM(3, 5, bidirectional=True, bias=False)
+    >>> {name: tuple(p.shape) for name, p in layer.named_parameters()}  # 4 gates of 5
+    {'weight_ih_l0': (20, 3), 'weight_hh_l0': (20, 5), 'weight_ih_l0_reverse': (20, 3), 'weight_hh_l0_reverse': (20, 5)}
     """
 
     def __init__(
@@ -214,10 +218,15 @@ def _check_sizes(mode, hidden_size, num_layers, dropout, proj_size):
 
 
 class RNN(RNNBase):
-    """h' = tanh(x W_ih.T + b_ih + h W_hh.T + b_hh) (or relu) over time: (T, N, in) -> (T, N, hidden), (layers, N, hidden).
+    """h' = tanh(x W_ih.T + b_ih + h W_hh.T + b_hh) (or relu) over time: (T, N, in) -> (T, N, hidden), (layers, N, hidden) (Elman, 1990).
 
     ``RNN(input_size, hidden_size, num_layers=1, nonlinearity='tanh', bias=True, batch_first=False, dropout=0.0,
-    bidirectional=False)``; dropout acts between layers.
+    bidirectional=False)``; dropout acts between layers. The first state is zero unless given.
+
+    >>> layer = nn.RNN(3, 5, num_layers=2, batch_first=True)
+    >>> output, h = layer(torch.randn(8, 10, 3))
+    >>> output.shape, h.shape, torch.equal(output[:, -1], h[-1])
+    (torch.Size([8, 10, 5]), torch.Size([2, 8, 5]), True)
     """
 
     def __init__(
@@ -236,12 +245,16 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997): (T, N, in) -> (T, N, hidden), (h, c).
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997): (T, N, in) -> (T, N, hidden), (h, c), each (layers, N, hidden).
 
     i, f, o = sigmoid, g = tanh of x W_ih.T + b_ih + h W_hh.T + b_hh; c' = f c + i g; h' = o tanh(c'), times W_hr.T with proj_size.
+    Options as in :class:`RNN`; bidirectional: the outputs of both directions side by side.
 
-    >>> nn.LSTM(3, 5)(torch.zeros(7, 2, 3))[0].shape
-    torch.Size([7, 2, 5])
+    >>> layer = nn.LSTM(3, 5, num_layers=2, bidirectional=True)
+    >>> output, (h, c) = layer(torch.zeros(7, 2, 3))
+    >>> output.shape, h.shape, c.shape
+    (torch.Size([7, 2, 10]), torch.Size([4, 2, 5]), torch.Size([4, 2, 5]))
+    >>> output, state = layer(torch.zeros(1, 2, 3), (h, c))  # a step further
     """
 
     def __init__(
@@ -274,6 +287,15 @@ class GRU(RNNBase):
     """Gated recurrent unit (Cho et al., 2014): (T, N, in) -> (T, N, hidden), (layers, N, hidden).
 
     r, z = sigmoid of x W_ih.T + b_ih + h W_hh.T + b_hh; n = tanh(x W_in.T + b_in + r (h W_hn.T + b_hn)); h' = (1 - z) n + z h.
+    Options as in :class:`RNN`. Sequences of unequal lengths come packed, by :func:`nn.utils.rnn.pack_sequence`.
+
+    >>> layer = nn.GRU(3, 5)
+    >>> layer(torch.randn(7, 2, 3))[0].shape
+    torch.Size([7, 2, 5])
+    >>> packed = nn.utils.rnn.pack_sequence([torch.randn(4, 3), torch.randn(2, 3)])
+    >>> output, h = layer(packed)
+    >>> output.data.shape, h.shape
+    (torch.Size([6, 5]), torch.Size([1, 2, 5]))
     """
 
     def __init__(
@@ -288,7 +310,16 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """One step of a recurrent layer: ``weight_ih`` (chunks * hidden, in), ``weight_hh``, ``bias_ih``, ``bias_hh``."""
+    """One step of a recurrent layer: ``weight_ih`` (chunks * hidden, in), ``weight_hh`` (chunks * hidden, hidden), ``bias_ih``,
+    ``bias_hh``.
+
+    All start uniform in +-1/sqrt(hidden). The input is (N, in) or (in), the first state zero unless given.
+
+    >>> [issubclass(cell, nn.RNNCellBase) for cell in (nn.RNNCell, nn.LSTMCell, nn.GRUCell)]
+    [True, True, True]
+    >>> nn.GRUCell(3, 5).weight_ih.shape  # 3 gates of 5
+    torch.Size([15, 3])
+    """
 
     def __init__(self, input_size, hidden_size, bias, num_chunks, device=None, dtype=None):
         super().__init__()
@@ -345,7 +376,14 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of an RNN: (N, in), (N, hidden) -> (N, hidden)."""
+    """One step of an :class:`RNN`: (N, in), (N, hidden) -> (N, hidden).
+
+    >>> cell, h = nn.RNNCell(3, 5), torch.zeros(2, 5)
+    >>> for x in torch.randn(7, 2, 3):
+    ...     h = cell(x, h)
+    >>> h.shape
+    torch.Size([2, 5])
+    """
 
     def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None):
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
@@ -359,7 +397,14 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of an LSTM: (N, in), ((N, hidden), (N, hidden)) -> (h, c)."""
+    """One step of an :class:`LSTM`: (N, in), ((N, hidden), (N, hidden)) -> (h, c).
+
+    >>> cell = nn.LSTMCell(3, 5)
+    >>> h, c = cell(torch.randn(2, 3))
+    >>> h, c = cell(torch.randn(2, 3), (h, c))
+    >>> h.shape, c.shape
+    (torch.Size([2, 5]), torch.Size([2, 5]))
+    """
 
     def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
@@ -370,7 +415,12 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of a GRU: (N, in), (N, hidden) -> (N, hidden)."""
+    """One step of a :class:`GRU`: (N, in), (N, hidden) -> (N, hidden).
+
+    >>> cell = nn.GRUCell(3, 5)
+    >>> cell(torch.randn(2, 3), torch.zeros(2, 5)).shape, cell(torch.randn(3)).shape
+    (torch.Size([2, 5]), torch.Size([5]))
+    """
 
     def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)

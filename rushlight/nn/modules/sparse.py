@@ -42,11 +42,15 @@ class _Table(Module):
 class Embedding(_Table):
     """Rows of a table by integer: (*) -> (*, embedding_dim). padding_idx: a row that starts at zero and gets no gradient.
 
-    max_norm: rows in use are scaled down, in place, to this norm_type-norm. scale_grad_by_freq: divides a row's gradient by its
-    number of uses. sparse is accepted; gradients are dense.
+    ``weight`` (num_embeddings, embedding_dim) starts normal with std 1. max_norm: rows in use are scaled down, in place, to this
+    norm_type-norm. scale_grad_by_freq: divides a row's gradient by its number of uses. sparse is accepted; gradients are dense.
 
-    >>> nn.Embedding(10, 3)(torch.tensor([1, 2])).shape
-    torch.Size([2, 3])
+    >>> table = nn.Embedding(10, 3, padding_idx=0)
+    >>> table(torch.tensor([[4, 2], [7, 0]])).shape, table(torch.tensor(0)).detach()
+    (torch.Size([2, 2, 3]), tensor([0., 0., 0.]))
+    >>> nn.Embedding.from_pretrained(torch.eye(3))(torch.tensor([2, 0]))
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
     """
 
     def __init__(
@@ -85,7 +89,11 @@ class Embedding(_Table):
     def from_pretrained(
         cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
     ):
-        """An Embedding whose weight is the given matrix; freeze: it is not trained."""
+        """An Embedding whose weight is the given matrix (rows, dim); freeze, the default: it is not trained.
+
+        >>> nn.Embedding.from_pretrained(torch.eye(4)).weight.requires_grad
+        False
+        """
         if embeddings.dim() != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, columns = embeddings.shape
@@ -98,6 +106,15 @@ class EmbeddingBag(_Table):
     """Sums, means or maxima of bags of rows: (B, S), or a flat index with ``offsets`` -> (B, embedding_dim).
 
     mode: sum, mean, max. include_last_offset: the last offset is the end of the last bag. padding_idx: a row that does not count.
+
+    >>> bag = nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0], [10.0], [100.0]]), mode="sum")
+    >>> bag(torch.tensor([[0, 1], [2, 2]]))
+    tensor([[ 11.],
+            [200.]])
+    >>> bag(torch.tensor([0, 1, 2]), torch.tensor([0, 2, 2]))  # the second bag is empty
+    tensor([[ 11.],
+            [  0.],
+            [100.]])
     """
 
     def __init__(
@@ -137,7 +154,11 @@ class EmbeddingBag(_Table):
         cls, embeddings, freeze=True, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, mode="mean", sparse=False,
         include_last_offset=False, padding_idx=None,
     ):  # fmt: skip
-        """An EmbeddingBag whose weight is the given matrix; freeze: it is not trained."""
+        """An EmbeddingBag whose weight is the given matrix (rows, dim); freeze, the default: it is not trained.
+
+        >>> nn.EmbeddingBag.from_pretrained(torch.eye(4), freeze=False)
+        EmbeddingBag(4, 4, mode='mean')
+        """
         if embeddings.dim() != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, columns = embeddings.shape

@@ -66,6 +66,14 @@ class TransformerEncoderLayer(_Layer):
     """Self-attention, then a two-layer network, each added to its input and normalised: (S, N, E) -> (S, N, E).
 
     norm_first: normalise before each block instead of after. activation: "relu", "gelu" or a function. batch_first: (N, S, E).
+
+    >>> layer = nn.TransformerEncoderLayer(d_model=16, nhead=4, dim_feedforward=32, batch_first=True)
+    >>> x = torch.randn(2, 10, 16)
+    >>> layer(x).shape
+    torch.Size([2, 10, 16])
+    >>> mask = nn.Transformer.generate_square_subsequent_mask(10)
+    >>> layer(x, src_mask=mask, is_causal=True).shape
+    torch.Size([2, 10, 16])
     """
 
     def __init__(
@@ -111,7 +119,14 @@ def _canonical(x, padding, mask, padding_name, mask_name):
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to the encoder's output, then a two-layer network: (T, N, E), (S, N, E) -> (T, N, E)."""
+    """Self-attention, attention to the encoder's output, then a two-layer network: (T, N, E), (S, N, E) -> (T, N, E).
+
+    Each is added to its input and normalised; options as in :class:`TransformerEncoderLayer`.
+
+    >>> layer = nn.TransformerDecoderLayer(d_model=16, nhead=4, dim_feedforward=32)
+    >>> layer(torch.randn(5, 2, 16), torch.randn(9, 2, 16)).shape
+    torch.Size([5, 2, 16])
+    """
 
     def __init__(
         self, d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=F.relu, layer_norm_eps=1e-5, batch_first=False,
@@ -159,6 +174,12 @@ class TransformerEncoder(Module):
 
     enable_nested_tensor: where PyTorch leaves padded positions out (evaluation without gradients, layers of the usual form, padding at the
     end of each row, no other mask), they are zero here too before ``norm``. mask_check: False trusts that padding is at the end.
+
+    >>> layer = nn.TransformerEncoderLayer(16, 4, dim_feedforward=32, batch_first=True)
+    >>> encoder = nn.TransformerEncoder(layer, num_layers=3)
+    >>> padding = torch.arange(10) >= torch.tensor([[10], [6]])
+    >>> encoder(torch.randn(2, 10, 16), src_key_padding_mask=padding).shape, len(encoder.layers)
+    (torch.Size([2, 10, 16]), 3)
     """
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
@@ -219,7 +240,12 @@ def _length(sequence, layer):
 
 
 class TransformerDecoder(Module):
-    """num_layers copies of a decoder layer, one after the other, and an optional last ``norm``."""
+    """num_layers copies of a decoder layer, one after the other, and an optional last ``norm``: (T, N, E), (S, N, E) -> (T, N, E).
+
+    >>> decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 4, dim_feedforward=32), 2, norm=nn.LayerNorm(16))
+    >>> decoder(torch.randn(5, 2, 16), torch.randn(9, 2, 16)).shape
+    torch.Size([5, 2, 16])
+    """
 
     def __init__(self, decoder_layer, num_layers, norm=None):
         super().__init__()
@@ -241,9 +267,15 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder: src (S, N, E), tgt (T, N, E) -> (T, N, E); with batch_first N comes first.
+    """Encoder and decoder: src (S, N, E), tgt (T, N, E) -> (T, N, E); with batch_first N comes first (Vaswani et al., 2017).
 
-    custom_encoder and custom_decoder replace the stacks. Weights of two or more dimensions start by Xavier's uniform.
+    custom_encoder and custom_decoder replace the stacks. Weights of two or more dimensions start by Xavier's uniform. Embeddings,
+    positions and the last linear layer are the caller's.
+
+    >>> model = nn.Transformer(16, 4, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=32, batch_first=True)
+    >>> causal = model.generate_square_subsequent_mask(5)
+    >>> model(torch.randn(2, 9, 16), torch.randn(2, 5, 16), tgt_mask=causal).shape
+    torch.Size([2, 5, 16])
     """
 
     def __init__(
