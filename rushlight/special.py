@@ -1,4 +1,4 @@
-"""torch.special: special functions. The operators are defined in ``ops/elementary.py`` and ``ops/special.py``."""
+"""torch.special: special functions. The operators are defined in ``ops/elementary.py``, ``special.py`` and ``polynomials.py``."""
 
 from .ops import face as _face
 

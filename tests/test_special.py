@@ -135,3 +135,13 @@ def test_polygamma_of_a_huge_order():
     for n in (200, 201):
         assert str(rl.polygamma(n, rl.tensor(x)).tolist()) == str(torch.polygamma(n, torch.tensor(x)).tolist())
     assert rl.polygamma(1 << 40, rl.empty(0, 3)).shape == (0, 3)
+
+
+def test_entropy_at_zero_is_as_pytorchs():
+    """0 without a sign, with an infinite slope on the right; below 0 neither a number nor a slope."""
+    for T in (rl, torch):
+        x = T.tensor([0.0, -0.0, 0.5, -1.0], requires_grad=True)
+        y = T.special.entr(x)
+        (slope,) = T.autograd.grad(y.sum(), x)
+        assert not T.signbit(y.detach())[:2].any() and y[3] == -float("inf")
+        assert slope[:2].isinf().all() and bool((slope[:2] > 0).all()) and slope[3].isnan()

@@ -36,6 +36,7 @@ from . import (  # order: later files use earlier ones
     order,
     fft,
     special,
+    polynomials,
     loss,
     normalization,
     contraction,

@@ -61,8 +61,11 @@ for _name, _function in (("polygamma", _polygamma_method), ("polygamma_", _polyg
 
 @composite(inplace=True)
 def mvlgamma(input, p):
-    """The logarithm of the multivariate gamma function of dimension ``p``: sum of lgamma(x - k / 2) for k < p, and p (p
-    - 1) / 4 log(pi).
+    """The logarithm of the multivariate gamma function of dimension ``p`` >= 1: the sum of ``lgamma(x - k / 2)`` for k < p, plus
+    ``p (p - 1) / 4 log(pi)``. Elements must be above ``(p - 1) / 2``.
+
+    >>> torch.mvlgamma(torch.tensor([2., 3.]), 2)
+    tensor([0.4516, 1.5502])
     """
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
@@ -99,111 +102,123 @@ def _incomplete_gamma(name, sign, doc):
     return op
 
 
-igamma = _incomplete_gamma("igamma", 1, "The regularised lower incomplete gamma function P(input, other).")
-igammac = _incomplete_gamma("igammac", -1, "The regularised upper incomplete gamma function Q(input, other) = 1 - P.")
+igamma = _incomplete_gamma("igamma", 1, """The regularised lower incomplete gamma function ``P(a, x)`` for a = ``input``, x = ``other``:
+the integral of ``t**(a - 1) exp(-t)`` from 0 to x, divided by the gamma function of a. Differentiable by ``other`` only.
+
+>>> torch.igamma(torch.tensor([1., 2.]), torch.tensor([1., 1.]))
+tensor([0.6321, 0.2642])
+""")
+igammac = _incomplete_gamma("igammac", -1, """The regularised upper incomplete gamma function ``Q(a, x) = 1 - P(a, x)``, accurate where it
+is small; see :func:`igamma`. Differentiable by ``other`` only.
+
+>>> torch.igammac(torch.tensor([1., 2.]), torch.tensor([1., 3.]))
+tensor([0.3679, 0.1991])
+""")
 
 
 # -- Bessel functions --
 
 
-def _without_gradient(name, doc):
-    def definition(input):
-        return _evaluated(name.removeprefix("bessel_"), input)
+@composite(where="special")
+def bessel_j0(input):
+    """The Bessel function of the first kind of order 0. It has no gradient.
 
-    definition.__name__, definition.__doc__ = name, doc
-    return composite(definition, where="special")
-
-
-for _letter, _kind in (("j", "first"), ("y", "second")):
-    for _order in (0, 1):
-        _without_gradient(
-            f"bessel_{_letter}{_order}",
-            f"The Bessel function of the {_kind} kind of order {_order}. It has no gradient.",
-        )
+    >>> torch.special.bessel_j0(torch.tensor([0., 1., 5.]))
+    tensor([ 1.0000,  0.7652, -0.1776])
+    """
+    return _evaluated("j0", input)
 
 
-for _order in (0, 1):
-    _without_gradient(
-        f"modified_bessel_k{_order}",
-        f"The modified Bessel function of the second kind of order {_order}; nan below 0. It has no gradient.",
-    )
-    _without_gradient(f"scaled_modified_bessel_k{_order}", f"``exp(x)`` times :func:`modified_bessel_k{_order}`. It has no gradient.")
-_without_gradient("airy_ai", "Airy's function Ai. It has no gradient.")
+@composite(where="special")
+def bessel_j1(input):
+    """The Bessel function of the first kind of order 1, odd. It has no gradient.
+
+    >>> torch.special.bessel_j1(torch.tensor([0., 1., -1.]))
+    tensor([ 0.0000,  0.4401, -0.4401])
+    """
+    return _evaluated("j1", input)
+
+
+@composite(where="special")
+def bessel_y0(input):
+    """The Bessel function of the second kind of order 0: -inf at 0, nan below. It has no gradient.
+
+    >>> torch.special.bessel_y0(torch.tensor([1., 0., -1.]))
+    tensor([0.0883,   -inf,    nan])
+    """
+    return _evaluated("y0", input)
+
+
+@composite(where="special")
+def bessel_y1(input):
+    """The Bessel function of the second kind of order 1: -inf at 0, nan below. It has no gradient.
+
+    >>> torch.special.bessel_y1(torch.tensor([1., 0., -1.]))
+    tensor([-0.7812,    -inf,     nan])
+    """
+    return _evaluated("y1", input)
+
+
+@composite(where="special")
+def modified_bessel_k0(input):
+    """The modified Bessel function of the second kind of order 0: inf at 0, nan below. It has no gradient.
+
+    >>> torch.special.modified_bessel_k0(torch.tensor([1., 0., -1.]))
+    tensor([0.4210,    inf,    nan])
+    """
+    return _evaluated("modified_bessel_k0", input)
+
+
+@composite(where="special")
+def scaled_modified_bessel_k0(input):
+    """``exp(x)`` times :func:`modified_bessel_k0`, which does not vanish for large x. It has no gradient.
+
+    >>> torch.special.scaled_modified_bessel_k0(torch.tensor([1., 200.]))
+    tensor([1.1445, 0.0886])
+    """
+    return _evaluated("scaled_modified_bessel_k0", input)
+
+
+@composite(where="special")
+def modified_bessel_k1(input):
+    """The modified Bessel function of the second kind of order 1: inf at 0, nan below. It has no gradient.
+
+    >>> torch.special.modified_bessel_k1(torch.tensor([1., 0., -1.]))
+    tensor([0.6019,    inf,    nan])
+    """
+    return _evaluated("modified_bessel_k1", input)
+
+
+@composite(where="special")
+def scaled_modified_bessel_k1(input):
+    """``exp(x)`` times :func:`modified_bessel_k1`, which does not vanish for large x. It has no gradient.
+
+    >>> torch.special.scaled_modified_bessel_k1(torch.tensor([1., 200.]))
+    tensor([1.6362, 0.0888])
+    """
+    return _evaluated("scaled_modified_bessel_k1", input)
+
+
+@composite(where="special")
+def airy_ai(input):
+    """Airy's function Ai, a solution of ``y'' = x y``: it oscillates below 0 and vanishes above. It has no gradient.
+
+    >>> torch.special.airy_ai(torch.tensor([-5., 0., 2.]))
+    tensor([0.3508, 0.3550, 0.0349])
+    """
+    return _evaluated("airy_ai", input)
 
 
 @pointwise(where="special", inplace=False, floating=True, dtypes="float")
 def spherical_bessel_j0(input):
-    """The spherical Bessel function of order 0, ``sin(x) / x``."""
+    """The spherical Bessel function of order 0, ``sin(x) / x``.
+
+    >>> torch.special.spherical_bessel_j0(torch.tensor([0., 1., 5.]))
+    tensor([ 1.0000,  0.8415, -0.1918])
+    """
     zero, far = fn.eq(input, 0), fn.isinf(input)
     x = fn.where(zero | far, 1, input)
     return fn.where(zero, 1, fn.where(far, 0, fn.sin(x) / x))
-
-
-# -- orthogonal polynomials --
-
-
-_UNTIL_NAN = 64  # every so many steps a recurrence asks whether all is NaN, where it stays
-
-
-def _polynomial(name, doc, first, step, closed=None):
-    """The family with ``p[0] = 1``, ``p[1] = first(x)`` and ``p[k + 1] = step(k, x, p[k], p[k - 1])``.
-
-    ``closed(x, n)``: where a closed form holds, which takes as long for any degree, and its value.
-    """
-
-    def definition(input, n):
-        kind = _operator.result_type(input, n)
-        x = shape.cast(input, kind if kind.is_floating_point else _tensor.get_default_dtype())
-        degree = n if isinstance(n, Tensor) else creation.full((), n, dtype=_int64, device=x.device)
-        x, degree = joining.broadcast_tensors(x.detach(), shape.cast(degree, _int64))  # a degree's fraction is cut off
-        out, steps = masks.where(degree < 0, x * 0, x * 0 + 1), degree
-        if closed is not None:
-            holds, value = closed(x, degree)
-            inside = (degree > 6) & holds
-            out, steps = masks.where(inside, value, out), masks.where(inside, 0, degree)
-        before, p = x * 0, x * 0 + 1
-        for k in range(int(reduction.amax(steps)) if steps.numel() and not steps.is_meta else 0):
-            before, p = p, first(x) if k == 0 else step(k, x, p, before)
-            out = masks.where(steps > k, p, out)
-            if k % _UNTIL_NAN == _UNTIL_NAN - 1 and bool(reduction.all(comparison.isnan(p) | (steps <= k))):
-                break
-        return out
-
-    definition.__name__, definition.__doc__ = name, f"{doc} of degree ``n``; 0 for a negative one. It has no gradient."
-    return composite(definition, where="special")
-
-
-def _chebyshev(letter, doc, first, inside, at_end):
-    """``inside(n, angle)`` for x = cos(angle); ``at_end(n, x, sign)`` for x = 1 and -1, where sign is that of x**n."""
-
-    def closed(x, n):
-        degree = shape.cast(n, x.dtype)
-        sign = shape.cast(masks.where((x > 0) | (n % 2 == 0), 1, -1), x.dtype)
-        value = inside(degree, elementary.acos(x))
-        return arithmetic.abs(x) <= 1, masks.where(arithmetic.abs(x) == 1, at_end(degree, x, sign), value)
-
-    step = lambda k, x, p, q: 2 * x * p - q  # noqa: E731
-    shifted = lambda k, x, p, q: step(k, 2 * x - 1, p, q)  # noqa: E731
-    _polynomial(f"chebyshev_polynomial_{letter}", f"Chebyshev's polynomial of the {doc} kind", first, step, closed)
-    _polynomial(f"shifted_chebyshev_polynomial_{letter}", f"Chebyshev's polynomial of the {doc} kind at 2 x - 1,",
-                lambda x: first(2 * x - 1), shifted, lambda x, n: closed(2 * x - 1, n))  # fmt: skip
-
-
-_cos, _sin = elementary.cos, elementary.sin
-_chebyshev("t", "first", lambda x: x, lambda n, angle: _cos(n * angle), lambda n, x, sign: sign)
-_chebyshev("u", "second", lambda x: 2 * x, lambda n, angle: _sin((n + 1) * angle) / _sin(angle), lambda n, x, sign: sign * (n + 1))
-_chebyshev("v", "third", lambda x: 2 * x - 1, lambda n, angle: _cos((n + 0.5) * angle) / _cos(angle / 2),
-           lambda n, x, sign: masks.where(x > 0, sign, sign * (2 * n + 1)))  # fmt: skip
-_chebyshev("w", "fourth", lambda x: 2 * x + 1, lambda n, angle: _sin((n + 0.5) * angle) / _sin(angle / 2),
-           lambda n, x, sign: masks.where(x > 0, 2 * n + 1, sign))  # fmt: skip
-_polynomial("hermite_polynomial_h", "The physicist's Hermite polynomial", lambda x: 2 * x,
-            lambda k, x, p, q: 2 * x * p - 2 * k * q)  # fmt: skip
-_polynomial("hermite_polynomial_he", "The probabilist's Hermite polynomial", lambda x: x,
-            lambda k, x, p, q: x * p - k * q)  # fmt: skip
-_polynomial("laguerre_polynomial_l", "Laguerre's polynomial", lambda x: 1 - x,
-            lambda k, x, p, q: ((2 * k + 1 - x) * p - k * q) / (k + 1))  # fmt: skip
-_polynomial("legendre_polynomial_p", "Legendre's polynomial", lambda x: x,
-            lambda k, x, p, q: ((2 * k + 1) * x * p - k * q) / (k + 1))  # fmt: skip
 
 
 # -- powers in double precision --
@@ -211,7 +226,11 @@ _polynomial("legendre_polynomial_p", "Legendre's polynomial", lambda x: x,
 
 @composite
 def float_power(input, exponent):
-    """``input ** exponent`` in float64 (complex128 for complex numbers)."""
+    """``input ** exponent`` in float64 (complex128 for complex numbers), whatever the dtypes of the operands.
+
+    >>> torch.float_power(torch.tensor([2, 3]), -1)
+    tensor([0.5000, 0.3333], dtype=torch.float64)
+    """
     complex_ = any(isinstance(v, complex) or (isinstance(v, Tensor) and v.is_complex()) for v in (input, exponent))
     kind = _dtypes["complex128"] if complex_ else _float64
     return arithmetic.pow(*(casting.to(v, kind) if isinstance(v, Tensor) else v for v in (input, exponent)))
@@ -219,7 +238,11 @@ def float_power(input, exponent):
 
 @composite(where="method")
 def float_power_(input, exponent):
-    """In-place :func:`float_power`, for tensors that can hold its result."""
+    """In-place :func:`float_power`, for tensors of float64 or complex128; RuntimeError for others, which can't hold its result.
+
+    >>> torch.tensor([4., 9.], dtype=torch.float64).float_power_(0.5)
+    tensor([2., 3.], dtype=torch.float64)
+    """
     kind = _dtypes["complex128"] if input.is_complex() or isinstance(exponent, complex) else _float64
     if input.dtype is not kind:
         wanted, given = ("ComplexDouble" if kind.is_complex else "Double"), title(input)
@@ -247,7 +270,11 @@ def _divisor_on_a_gpu(a, b):
 
 @composite(where="function function_ method", inplace=True)
 def gcd(input, other):
-    """The greatest common divisor, by Euclid's algorithm on all elements together; 0 for two zeros."""
+    """The greatest common divisor of integers, by Euclid's algorithm on all elements together; 0 for two zeros.
+
+    >>> torch.gcd(torch.tensor([12, -8, 0]), torch.tensor([18, 12, 0]))
+    tensor([6, 4, 0])
+    """
     a, b = _integral("gcd", input, other)
     if a.is_cuda:  # a loop over all elements together would wait for its end
         return _divisor_on_a_gpu(a, b)
@@ -258,7 +285,11 @@ def gcd(input, other):
 
 @composite(where="function function_ method", inplace=True)
 def lcm(input, other):
-    """The least common multiple; 0 where either is 0."""
+    """The least common multiple of integers, not negative; 0 where either is 0.
+
+    >>> torch.lcm(torch.tensor([4, -3, 0]), torch.tensor([6, 5, 7]))
+    tensor([12, 15,  0])
+    """
     a, b = _integral("lcm", input, other)
     divisor = gcd(a, b)
     return arithmetic.abs(arithmetic.floor_divide(a, comparison.clamp_min(divisor, 1)) * b)
@@ -293,7 +324,13 @@ def _(grads, results):
 
 @composite
 def frexp(input, *, out=None):
-    """``(mantissa, exponent)`` with ``input = mantissa * 2 ** exponent`` and mantissa in [0.5, 1) or 0."""
+    """``(mantissa, exponent)`` with ``input = mantissa * 2**exponent``, a mantissa of magnitude in [0.5, 1) or 0 and an int32 exponent;
+    :func:`ldexp` puts them together again.
+
+    >>> mantissa, exponent = torch.frexp(torch.tensor([6., -0.25, 0.]))
+    >>> mantissa, exponent
+    (tensor([ 0.7500, -0.5000,  0.0000]), tensor([ 3, -1,  0], dtype=torch.int32))
+    """
     if not input.is_floating_point():
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     result = _frexp(input)
@@ -305,7 +342,11 @@ def frexp(input, *, out=None):
 
 @library(inplace=True, differentiable="input other", label="Nextafter", batch="elements")
 def nextafter(input, other):
-    """The next number after ``input`` towards ``other`` that the dtype has."""
+    """The next number after ``input`` towards ``other`` that the dtype has; ``other`` itself where the two are equal.
+
+    >>> torch.nextafter(torch.tensor(1.), torch.tensor(2.)) - 1 == torch.finfo(torch.float32).eps
+    tensor(True)
+    """
     check_tensor("nextafter", "other", 2, other)
     kind = _operator.result_type(input, other)
     if not kind.is_floating_point:
