@@ -26,7 +26,7 @@ def public(function):
 
 # functions of nn.functional that PyTorch also has at the top, with the same leading parameters
 for _name in """conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc pixel_shuffle pixel_unshuffle
-        channel_shuffle native_channel_shuffle prelu rrelu rrelu_ celu_ selu_ threshold_ cosine_similarity pairwise_distance avg_pool1d
+        channel_shuffle native_channel_shuffle rrelu rrelu_ celu_ selu_ threshold_ cosine_similarity pairwise_distance avg_pool1d
         max_pool1d max_pool2d max_pool3d max_pool1d_with_indices adaptive_avg_pool1d rms_norm""".split():
     public(getattr(F, _name))
 
@@ -383,28 +383,3 @@ def while_loop(cond_fn, body_fn, carried_inputs):
         new = body_fn(*carried)
         carried = tuple(new) if isinstance(new, (tuple, list)) else (new,)
     return carried
-
-
-# -- what was removed --
-
-
-def _removed(name, arguments, text):
-    def removed(*args, **kwargs):
-        if len(args) + len(kwargs) < len(arguments):
-            missing = arguments[len(args) :]
-            raise TypeError(f"{name}() missing {len(missing)} required positional argument: '{missing[0]}'")
-        raise RuntimeError(f"This function was deprecated since version 1.9 and is now removed.{text}")
-
-    removed.__name__ = removed.__qualname__ = name
-    removed.__doc__ = "Removed from PyTorch: raises RuntimeError, which says what takes its place."
-    public(removed)
-
-
-_removed("eig", ("self",), " `torch.linalg.eig` returns complex tensors of dtype `cfloat` or `cdouble` rather than real tensors mimicking"
-         " complex tensors.\n\nUse torch.linalg.eig(A), or torch.linalg.eigvals(A) for the values alone.")  # fmt: skip
-_removed("symeig", ("input",), " The default behavior has changed from using the upper triangular portion of the matrix by default to"
-         " using the lower triangular portion.\n\nUse torch.linalg.eigh(A, UPLO='U'), or eigvalsh for the values alone.")  # fmt: skip
-_removed("solve", ("input", "A"), " `torch.solve` is deprecated in favor of `torch.linalg.solve`. `torch.linalg.solve` has its arguments"
-         " reversed and does not return the LU factorization.\n\nUse torch.linalg.solve(A, B).")  # fmt: skip
-_removed("lstsq", ("input", "A"), " `torch.lstsq` is deprecated in favor of `torch.linalg.lstsq`.\n\nUse torch.linalg.lstsq(A, B).")
-_removed("matrix_rank", ("input",), "\nPlease use the `torch.linalg.matrix_rank` function instead.")

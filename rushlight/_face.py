@@ -3,6 +3,7 @@
 import importlib
 
 from . import ops as _ops
+from ._core import callbacks as _callbacks
 from ._core import operator as _operator
 from ._core import tensor as _tensor
 from .ops import casting as _casting
@@ -92,9 +93,26 @@ FUNCTIONS = {
 }
 
 
+_PACKAGE = __name__.rpartition(".")[0]
+_callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
+    "backward": "autograd:backward",
+    "batched_backward": "autograd._batching:run_backward",
+    "map_file": "storage:map_file",
+    "operator_namespace": "_ops:namespace",
+    "removable_handle": "utils.hooks:RemovableHandle",
+    "sparse_coo_tensor": "sparse:sparse_coo_tensor",
+    "start_cuda": "cuda._start:start",
+    "start_meta": "cuda._start:start_meta",
+    "storage_type": "storage:storage_type",
+    "tensor_format": "_tensor_str:tensor_format",
+    "tensor_text": "_tensor_str:tensor_text",
+    "typed_storage": "storage:TypedStorage",
+}.items()})  # fmt: skip
+
+
 def resolve(name):
     """The object behind a lazy name of the package; AttributeError with a hint for unknown ones."""
-    package = __name__.rpartition(".")[0]
+    package = _PACKAGE
     if name in ROOMS:
         return importlib.import_module(f"{package}.{name}")
     if name in LAZY:

@@ -121,3 +121,8 @@ class _Ops:
 
 
 ops = _Ops()
+
+
+def namespace(name):
+    """``torch.ops.<name>``, an AttributeError for names that Python asks for by itself."""
+    return getattr(ops, name)

@@ -6,8 +6,9 @@ not read by them: see ``io/vocabulary.py``.
 
 from collections import OrderedDict
 
+from ._core import callbacks
 from ._core import storage as _storage
-from ._core.tensor import Tensor, add_method, set_callback
+from ._core.tensor import Tensor, add_method
 
 
 def _strided(storage, dtype, offset, size, stride, requires_grad, metadata):
@@ -139,6 +140,6 @@ def deepcopy(tensor, memo):
     return copied
 
 
-set_callback("reduce", reduce)
+callbacks.register(reduce=reduce)
 add_method("__deepcopy__", deepcopy)
 add_method("set_", _storage.set_)

@@ -18,7 +18,7 @@ interpreter sees it first, with itself taken off the stack, so that what it call
 import functools
 import threading
 
-from ._core import operator as _operator
+from ._core import callbacks
 from ._core import tape as _tape
 from ._core import tensor as _tensor
 
@@ -302,8 +302,5 @@ def is_tensor_like(value):
     return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")
 
 
-_operator.set_callback("intercept", intercept)
-_operator.set_callback("planned", _planned)
-_tape.set_callbacks(override=override)
-_tensor.set_callback("torch_function", _default_torch_function)
+callbacks.register(intercept=intercept, planned=_planned, override=override, torch_function=_default_torch_function)
 _tensor.set_disabled_torch_function(_disabled_torch_function_impl)

@@ -11,6 +11,14 @@ __all__ = ["TypedStorage", "UntypedStorage"]
 
 UntypedStorage = _tensor.Storage
 
+DTYPES = {
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
+    "ByteStorage": "uint8", "BoolStorage": "bool", "ComplexDoubleStorage": "complex128",
+    "ComplexFloatStorage": "complex64",
+}  # fmt: skip
+"""The classes of typed storages and their elements; other dtypes have none."""
+
 
 def map_file(filename, shared=False, nbytes=0):
     """The first ``nbytes`` bytes of a file as an UntypedStorage: a page is read when it is first used.
@@ -151,9 +159,13 @@ def _typed(name, dtype):
     return OfDtype(name, (), {"__module__": "torch", "__doc__": f"Legacy storage of {dtype} elements: a TypedStorage of that dtype."})
 
 
-def __getattr__(name):
-    from .io.tensors import DTYPES
+def storage_type(tensor):
+    """The class of typed storages of the tensor's dtype, such as ``torch.FloatStorage``; None for a dtype that has none (uint16 ...)."""
+    name = next((name for name, dtype in DTYPES.items() if _tensor.dtypes()[dtype] is tensor.dtype), None)
+    return name and (globals().get(name) or __getattr__(name))
 
+
+def __getattr__(name):
     if name not in DTYPES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     found = globals()[name] = _typed(name, DTYPES[name])

@@ -161,8 +161,7 @@ cdef class Storage:
     @staticmethod
     def from_file(filename, shared=False, nbytes=0):
         """The first ``nbytes`` bytes of a file as memory, read when they are used; see :func:`rushlight.storage.map_file`."""
-        from rushlight.storage import map_file
-        return map_file(filename, shared, nbytes)
+        return _callbacks["map_file"](filename, shared, nbytes)
 
     def data_ptr(self):
         """The address of the first byte; 0 on the device "meta"."""

@@ -170,8 +170,7 @@ def register_post_accumulate_grad_hook(Tensor self, hook):
 
 
 cdef object _add_hook(hooks, hook):
-    from rushlight.utils.hooks import RemovableHandle
-    handle = RemovableHandle(hooks)
+    handle = _callbacks["removable_handle"](hooks)
     hooks[handle.id] = hook
     return handle
 
@@ -195,8 +194,8 @@ def _set_backward_hooks(Tensor self, hooks):
 
 def detach(Tensor self):
     """The same memory without history. In-place changes are seen by both, and by the in-place check."""
-    if self.flags & INTERCEPT and "override" in _operators:
-        result = _operators["override"](detach, self)
+    if self.flags & INTERCEPT:
+        result = _callbacks["override"](detach, self)
         if result is not NotImplemented:
             return result
     return alias(self)
@@ -259,8 +258,7 @@ def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=F
     """
     if gradient is None and inputs is None and not self.flags & INTERCEPT:
         return run_backward((self,), None, create_graph if retain_graph is None else retain_graph, create_graph, None)
-    from rushlight.autograd import backward
-    return backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+    return _callbacks["backward"](self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 # -- Node --

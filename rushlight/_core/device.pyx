@@ -16,13 +16,9 @@ from rushlight._core.place cimport META
 from rushlight._core.tape cimport call_site
 from rushlight._core.tensor cimport *
 
-cdef dict _callbacks = {}
+from rushlight._core import callbacks
 
-
-def set_callback(str name, function):
-    """Registers what this module calls upward: error, out_of_memory, fault, dense_copy."""
-    _callbacks[name] = function
-
+cdef dict _callbacks = callbacks.table
 
 meta_place = META
 

@@ -109,10 +109,10 @@ cdef class Walk:
         """The sum: in place where the engine alone can see one of the two and the sum need not be recorded."""
         if not self.create and old.code == new.code and old.count == new.count and old.ndim == new.ndim:
             if _owned(old, 1) and _dense(old) and not old.flags & (CONJ | NEG):
-                return _operator("add_")(old, new)
+                return _callbacks["add_"](old, new)
             if _owned(new, 1) and _dense(new) and not new.flags & (CONJ | NEG):
-                return _operator("add_")(new, old)
-        return _operator("add")(old, new)
+                return _callbacks["add_"](new, old)
+        return _callbacks["add"](old, new)
 
     cdef int run(self) except -1:
         cdef Node node
@@ -176,7 +176,7 @@ cdef class Walk:
             return _apply_batched(node, buffer, self.examples)
         if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE):
             return node.apply(buffer)
-        event = _operators["profile_begin"](node) if thread_state().modes & MODE_PROFILE else None
+        event = _callbacks["begin_node"](node) if thread_state().modes & MODE_PROFILE else None
         try:
             results = node.apply(buffer)
         except Exception:
@@ -185,7 +185,7 @@ cdef class Walk:
             raise
         finally:
             if event is not None:
-                _operators["profile_end"](event)
+                _callbacks["end_event"](event)
         if thread_state().modes & MODE_ANOMALY:
             _check_nan(node, results)
         return results
@@ -203,8 +203,7 @@ cdef list _apply_batched(Node node, list buffer, int64_t n):
 
 cdef list _stacked(list rows):
     """The gradients of one example after the other as those of a batch."""
-    from rushlight import stack
-    return [None if column[0] is None else stack(column) for column in zip(*rows)]
+    return [None if column[0] is None else _callbacks["stack"](column) for column in zip(*rows)]
 
 
 cdef bint _any_defined(list values) noexcept:

@@ -58,9 +58,9 @@ cdef int _retain(Tensor t, Tensor grad) except -1:
     if t is None or grad is None:
         return 0
     if t.grad_ is not None:
-        t.grad_ = _operator("add")(t.grad_, grad)
+        t.grad_ = _callbacks["add"](t.grad_, grad)
     else:
-        t.grad_ = grad if grad_enabled() else _operator("clone")(grad)
+        t.grad_ = grad if grad_enabled() else _callbacks["clone"](grad)
     return 0
 
 

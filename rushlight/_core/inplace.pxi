@@ -165,8 +165,7 @@ cdef class Region:
         """The region of a tensor laid out as the base."""
         numbers = whole
         if self.real:
-            from rushlight import view_as_real
-            numbers = view_as_real(whole)
+            numbers = _callbacks["view_as_real"](whole)
         return numbers.as_strided(self.sizes, self.strides, self.offset)
 
     cdef object turn(self, grad):
@@ -261,19 +260,19 @@ cdef object _scatter(object grad, Region r, int code):
         narrow.part(whole).copy_(grad)
         return whole
     if whole.flags & CONTIGUOUS and not r.real:
-        return whole.view(-1).index_add(0, _places(sizes, strides, r.offset), grad.reshape(-1)).view(r.base_sizes)
+        return whole.view(-1).index_add(0, _places(sizes, strides, r.offset, device_of(whole.place)), grad.reshape(-1)).view(r.base_sizes)
     raise RuntimeError(
         "the gradient of an overlapping view needs a contiguous base; use clone() before making the view"
     )
 
 
-cdef object _places(list sizes, list strides, offset):
+cdef object _places(list sizes, list strides, offset, device):
     """The position in the base's memory of each element of a region, in row-major order."""
-    import rushlight
-    places = rushlight.zeros((), dtype=rushlight.int64)
+    arange = _callbacks["arange"]
+    places = arange(offset, offset + 1, device=device)
     for n, stride in zip(sizes, strides):
-        places = places.unsqueeze(-1) + rushlight.arange(n) * stride
-    return places.reshape(-1) + offset
+        places = places.unsqueeze(-1) + arange(n, device=device) * stride
+    return places.reshape(-1)
 
 
 cdef bint _separate(list sizes, list strides):

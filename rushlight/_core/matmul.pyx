@@ -18,15 +18,11 @@ from rushlight._core.tensor cimport *
 from rushlight._core.tensor import on_gpu
 from rushlight._core.threads cimport parallel_for
 
+from rushlight._core import callbacks
 from rushlight._core.operator import c_name
 from rushlight._core.view cimport expand, reshape, transpose
 
-cdef dict _callbacks = {}
-
-
-def set_callback(str name, function):
-    """Registers what this module calls upward: add, mul, conj, sum, sum_to_size, squeeze, unsqueeze."""
-    _callbacks[name] = function
+cdef dict _callbacks = callbacks.table
 
 
 # -- matrices as they lie in memory --

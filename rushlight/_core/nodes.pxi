@@ -105,8 +105,7 @@ cdef class LibraryNode(Node):
 
     def batched(self, list grads, int64_t n):
         """The gradients of n examples: backward under vmap, where it is a composition of operators."""
-        from rushlight.autograd._batching import run_backward
-        return run_backward(self.backward, self.run, grads, n)
+        return _callbacks["batched_backward"](self.backward, self.run, grads, n)
 
     def run(self, list grads):
         """What ``batched`` calls under vmap."""

@@ -20,6 +20,8 @@ from rushlight._core.tape cimport LibraryNode, Saved, bump, check_inplace, edge,
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
+from rushlight._core import callbacks
+
 cdef extern from "Python.h":
     ctypedef struct _CallableType "PyTypeObject":
         Py_ssize_t tp_vectorcall_offset
@@ -39,12 +41,7 @@ cdef extern from "Python.h":
     object PyMethod_New(object function, object self)
     object PyObject_Vectorcall(object callable, PyObject** args, size_t n, PyObject* kwnames)
 
-cdef dict _callbacks = {}
-
-
-def set_callback(str name, function):
-    """Registers what this module calls upward: intercept, copy_program, resolve, empty reductions ..."""
-    _callbacks[name] = function
+cdef dict _callbacks = callbacks.table
 
 
 def dtype_name(int code):
@@ -78,11 +75,11 @@ cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwname
 cdef object _profiled(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):
     """The call between the profiler's two marks."""
     cdef Py_ssize_t i, total = n + (0 if kwnames is None else len(kwnames))
-    event = _callbacks["profile_begin"](op.__name__, [<object>args[i] for i in range(total)])
+    event = _callbacks["begin_operator"](op.__name__, [<object>args[i] for i in range(total)])
     try:
         return op.call(args, n, kwnames)
     finally:
-        _callbacks["profile_end"](event)
+        _callbacks["end_event"](event)
 
 
 cdef bint _intercepted_keyword(PyObject** values, tuple kwnames):

@@ -115,7 +115,7 @@ cdef inline bint is_pinned_storage(Storage s) noexcept:
 def pinned_copy(Tensor t not None):
     """A copy of a CPU tensor in pinned memory, with its strides where they are dense."""
     cdef Tensor out = pinned_like(t)
-    _callbacks["copy"](out, t)
+    _callbacks["copy_elements"](out, t)
     return out
 
 

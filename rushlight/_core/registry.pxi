@@ -1,15 +1,10 @@
 # What the upper rooms register with the core, and how subclasses of Tensor take part in calls. Included by tensor.pyx.
 
-cdef dict _callbacks = {}
+cdef dict _callbacks = callbacks.table
 cdef dict _intercepting = {}
 _disabled = []
 
 on_gpu = {}   # "scan.accumulate" -> what the core calls in its own function's place for tensors on a GPU: see for_core in rushlight/cuda/_kernels.py
-
-
-def set_callback(str name, function):
-    """Registers what the core calls upward: legacy_constructor, reduce, torch_function."""
-    _callbacks[name] = function
 
 
 def set_disabled_torch_function(function):

@@ -22,7 +22,10 @@ from libc.string cimport memcmp, memcpy, memset
 
 from rushlight._core.tensor cimport *
 
+from rushlight._core import callbacks
 from rushlight._core.tensor import add_method, on_gpu
+
+cdef dict _callbacks = callbacks.table
 
 
 # -- recording --
@@ -150,7 +153,7 @@ cdef class AccumulateGrad(Node):
             return []
         grads[0] = None
         if grad_enabled() or type(new) is not Tensor:
-            t.grad_ = _copy_like(t, new) if t.grad_ is None else _operator("add")(t.grad_, new)
+            t.grad_ = _copy_like(t, new) if t.grad_ is None else _callbacks["add"](t.grad_, new)
         else:
             _add_to_gradient(t, new)
         if t.extras is not None and t.extras.get("post_accumulate"):
@@ -170,9 +173,9 @@ cdef int _add_to_gradient(Tensor t, Tensor new) except -1:
         if grad is None:
             t.grad_ = _first_gradient(t, new)
         elif _overlaps(grad):
-            t.grad_ = _operator("add")(grad, new)
+            t.grad_ = _callbacks["add"](grad, new)
         else:
-            _operator("add_")(grad, new)
+            _callbacks["add_"](grad, new)
     finally:
         PyThread_release_lock(_accumulating)
     return 0
@@ -190,13 +193,13 @@ cdef Tensor _copy_like(Tensor t, Tensor new):
     """A copy of new with t's strides if t is dense, else row-major; recorded if recording is on."""
     cdef Tensor out
     if new.flags & CONJ or new.flags & NEG or type(new) is not Tensor or grad_enabled():
-        return new.clone(memory_format=_contiguous_format()) if t.flags & CONTIGUOUS else new.clone()
+        return _callbacks["clone_contiguous"](new) if t.flags & CONTIGUOUS else new.clone()
     if t.flags & CONTIGUOUS or not _dense(t):
         out = empty(new.code, new.ndim, new.sizes, new.place)
     else:
         out = empty_strided(new.code, new.ndim, new.sizes, t.strides, new.place)
     if out.count:
-        _operator("copy_")(out, new)
+        _callbacks["copy_"](out, new)
     return out
 
 
@@ -250,31 +253,6 @@ cdef bint _overlaps(Tensor t) noexcept:
         if t.sizes[i] > 1 and t.strides[i] == 0:
             return True
     return False
-
-
-# -- calling up: the engine's few operators, by default the methods of Tensor --
-
-cdef dict _operators = {}
-
-
-def set_callbacks(**functions):
-    """Registers what the tape calls upward: the operators add(a, b), add_(a, b), copy_(a, b), by default Tensor's
-    methods of those names; override(method, tensor), which asks a subclass of Tensor what a method of the core means
-    for it (NotImplemented: nothing special).
-    """
-    _operators.update(functions)
-
-
-cdef object _operator(str name):
-    function = _operators.get(name)
-    if function is None:
-        function = _operators[name] = getattr(Tensor, name)
-    return function
-
-
-cdef object _contiguous_format():
-    import rushlight
-    return rushlight.contiguous_format
 
 
 cdef PyThread_type_lock _accumulating = PyThread_allocate_lock()

@@ -18,6 +18,8 @@ from libc.string cimport memcpy, memset
 
 from rushlight._core.place cimport META
 
+from rushlight._core import callbacks
+
 cdef extern from "Python.h":
     object PyObject_Vectorcall(object callable, PyObject** args, size_t n, PyObject* kwnames)
     PyObject* PyList_GET_ITEM(object l, Py_ssize_t i)

@@ -15,18 +15,15 @@ from rushlight._core.operator cimport (Native, Signature, check_overlap, check_w
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *
+
+from rushlight._core import callbacks
 from rushlight._core.operator import copy_without_waiting
 from rushlight._core.tensor import set_slot
 
 cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i)
 
-cdef dict _callbacks = {}
-
-
-def set_callback(str name, function):
-    """Registers what this module calls upward: advanced_getitem, advanced_setitem, view_scatter, sum_to_size."""
-    _callbacks[name] = function
+cdef dict _callbacks = callbacks.table
 
 
 # -- the tape's side of a view --

@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 
+from .._core import callbacks
 from .._core import device as _device
-from .._core import operator as _operator
 from .._core import tape as _tape
 from .._core.tensor import Tensor, memory_stats
 from ._gpu_times import GpuTimes
@@ -134,6 +134,4 @@ def _end(event):
         _thread.recorder.end(event)
 
 
-_operator.set_callback("profile_begin", _begin_operator)
-_operator.set_callback("profile_end", _end)
-_tape.set_callbacks(profile_begin=_begin_node, profile_end=_end)
+callbacks.register(begin_operator=_begin_operator, begin_node=_begin_node, end_event=_end)

@@ -7,9 +7,9 @@ compile kernels. Nothing is looked for before a program asks.
 import importlib.util
 import os
 
+from .._core import callbacks
 from .._core import device as _device
 from .._core import operator as _operator
-from .._core import tensor as _tensor
 from .._errors import AcceleratorError
 
 DRIVER = "RUSHLIGHT_CUDA_DRIVER"
@@ -78,10 +78,7 @@ def start(name="cuda"):
     _started = True
     from . import _kernels, _oom
 
-    _device.set_callback("error", error)
-    _device.set_callback("fault", fault)
-    _device.set_callback("out_of_memory", _oom.out_of_memory)
-    _tensor.set_callback("accelerator_error", AcceleratorError)
+    callbacks.register(error=error, fault=fault, out_of_memory=_oom.out_of_memory, accelerator_error=AcceleratorError)
     _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise)
     _device.start()
     start_meta()
@@ -95,10 +92,9 @@ def start_meta():
     _connected = True
     from . import _kernels
 
-    _device.set_callback("dense", _operator.dense)
-    _device.set_callback("copy", _operator.copy_elements)
-    _tensor.set_callback("copy_bytes", _device.copy_storage)
-    _tensor.set_callback("reduce_storage", _device.reduce_storage)
+    callbacks.register(
+        dense=_operator.dense, copy_elements=_operator.copy_elements, copy_bytes=_device.copy_storage, reduce_storage=_device.reduce_storage
+    )
     _kernels.connect()
 
 

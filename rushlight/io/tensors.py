@@ -5,14 +5,9 @@ A *block* is memory as a flat uint8 tensor; its storage is what the tensors of a
 
 import rushlight
 from rushlight._core import storage as _storage
+from rushlight.storage import DTYPES
 
-# A storage class of a checkpoint -> its element type. Other types travel as untyped bytes with the name of the type.
-DTYPES = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
-    "ByteStorage": "uint8", "BoolStorage": "bool", "ComplexDoubleStorage": "complex128",
-    "ComplexFloatStorage": "complex64",
-}  # fmt: skip
+# The storage class of a checkpoint tells its element type. Other types travel as untyped bytes with the name of the type.
 STORAGES = {dtype: storage for storage, dtype in DTYPES.items()}
 
 

@@ -5,11 +5,10 @@ import warnings
 import rushlight as torch
 
 from ..ops import activation, elementary, statistics
-from ..ops._define import visible
 
 sigmoid, tanh = elementary.sigmoid, elementary.tanh
 gelu, softplus, logsigmoid, softsign = activation.gelu, activation.softplus, activation.logsigmoid, activation.softsign
-tanhshrink, hardshrink = activation.tanhshrink, activation.hardshrink
+tanhshrink, hardshrink, prelu = activation.tanhshrink, activation.hardshrink, activation.prelu
 softmax, log_softmax, softmin = statistics.softmax, statistics.log_softmax, statistics.softmin
 
 relu_, leaky_relu_, elu_, celu_, selu_ = (getattr(activation, n).inplace for n in ("relu", "leaky_relu", "elu", "celu", "selu"))
@@ -164,35 +163,6 @@ def threshold(input, threshold, value, inplace=False):
     tensor([-7., -7.,  2.])
     """
     return _apply(activation.threshold, inplace, input, threshold, value)
-
-
-@visible
-def prelu(input, weight):
-    """x where x > 0, else weight * x: an elementwise :func:`leaky_relu` whose slope is learnt (He et al., 2015).
-
-    weight holds one element, or one per channel, channels being dim 1 of ``input``. Raises RuntimeError where their numbers differ.
-
-    >>> x = torch.tensor([[-1.0, -1.0, 2.0]])
-    >>> F.prelu(x, torch.tensor([0.5]))
-    tensor([[-0.5000, -0.5000,  2.0000]])
-    >>> F.prelu(x, torch.tensor([0.5, 0.25, 0.0]))
-    tensor([[-0.5000, -0.2500,  2.0000]])
-    """
-    if weight.dim() > 1:
-        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}")
-    if weight.numel() == 1:
-        weight = weight.reshape(())
-    else:
-        if not input.dim():
-            raise RuntimeError("Not allow zero-dim input tensor.")
-        channels = input.size(1) if input.dim() > 1 else 1
-        if channels != weight.numel():
-            raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel "
-                f"size = {channels}."
-            )
-        weight = weight.reshape([-1 if d == 1 else 1 for d in range(input.dim())])
-    return activation._prelu_kernel(input, weight)
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):

@@ -3,6 +3,7 @@
 Nothing is traced or compiled here: a definition runs at its operator's first use.
 """
 
+from .._core import callbacks
 from .._core.tensor import Tensor, add_method, set_slot
 from . import _blame, _define
 from . import (  # order: later files use earlier ones
@@ -49,7 +50,7 @@ from . import (  # order: later files use earlier ones
     resampling,
     einsum,
     linalg,
-    further,
+    sparse,
 )
 
 _SLOTS = {
@@ -63,12 +64,6 @@ for _name, _op in _SLOTS.items():
     set_slot(f"__i{_name}__", _op.inplace)
 for _op in (arithmetic.neg, arithmetic.abs, *(getattr(comparison, _name) for _name in ("lt", "le", "eq", "ne", "gt", "ge"))):
     set_slot(f"__{_op.__name__}__", _op)
-
-
-def _repr(input):
-    from .. import _tensor_str
-
-    return _tensor_str.tensor_text(input)
 
 
 def _iter(input):
@@ -93,7 +88,6 @@ def _invert(input):
         ) from None
 
 
-set_slot("__repr__", _repr)
 set_slot("__iter__", _iter)
 set_slot("__contains__", _contains)
 set_slot("__invert__", _invert)
@@ -108,6 +102,14 @@ def face(where):
             for name in (entry.name, *entry.aliases):
                 found[name] = entry.operator
     return found
+
+
+def _operator_named(name):
+    """``add``, or ``add_``, which is ``add`` in place."""
+    return _define.registry[name].operator if name in _define.registry else _define.registry[name[:-1]].operator.inplace
+
+
+callbacks.register(**{name: _operator_named(name) for name in callbacks.OPERATORS})
 
 
 def _install_methods():
@@ -126,8 +128,6 @@ def __getattr__(name):
     """``torch.ops.<namespace>``: custom operators (see ``library.py``), unless the name is a file of this package."""
     import os
 
-    from .._ops import ops
-
     if name.startswith("__") or os.path.exists(os.path.join(os.path.dirname(__file__), name + ".py")):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(ops, name)
+    return callbacks.table["operator_namespace"](name)

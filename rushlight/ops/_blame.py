@@ -4,6 +4,7 @@ Definitions take their arguments as they are, so that a right call costs no chec
 cause, the arguments are held against what their parameters' names and defaults tell.
 """
 
+from .._core import callbacks
 from .._core import operator as core
 from .._core.tensor import Tensor
 
@@ -119,4 +120,4 @@ def blame(op, args, kwargs, error):
             raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be Tensor, not {core.kind_of(value)}") from error
 
 
-core.set_callback("blame", blame)
+callbacks.register(blame=blame)

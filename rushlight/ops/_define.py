@@ -20,6 +20,7 @@ promoted type without taking part in promotion; in rowwise operators ``weight: r
 ``target: row_i64`` such an operand of type int64.
 """
 
+from .._core import callbacks
 from .._core import operator as core
 from .._core.indexing import Recorded
 from ..lang import expr as ex
@@ -487,6 +488,4 @@ def transpose_kernel(bits):
 
 core.set_compiler(trace, compile_kernel, differentiate)
 core.set_row_compiler(compile_row_kernel)
-core.set_callback("copy_program", copy_program)
-core.set_callback("partial_types", partial_types)
-core.set_callback("transpose_kernel", transpose_kernel)
+callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel)

@@ -2,6 +2,7 @@
 
 import functools
 
+from .._core import callbacks
 from .._core import operator as _operator
 from .._core.tensor import Tensor
 
@@ -34,4 +35,4 @@ def keeping(function):
     return call
 
 
-_operator.set_callback("channels_last", _laid_out)
+callbacks.register(channels_last=_laid_out)

@@ -1,7 +1,8 @@
 """Activation functions: pointwise operators of ``nn.functional``. Formulas in the notation of their papers."""
 
 from ..lang import functions as fn
-from ._define import follows, pointwise
+from . import shape
+from ._define import composite, follows, pointwise
 
 _NN = dict(where="functional", dtypes="real")
 
@@ -53,6 +54,35 @@ def leaky_relu(input, negative_slope=0.01):
 def _prelu_kernel(input, weight):
     """``x`` for x > 0, else ``weight * x``."""
     return fn.where(fn.gt(input, 0), input, weight * input)
+
+
+@composite(where="function method")
+def prelu(input, weight):
+    """``x`` where x > 0, else ``weight * x``: an elementwise :func:`leaky_relu` whose slope is learnt (He et al., 2015).
+
+    weight holds one element, or one per channel, channels being dim 1 of ``input``. Raises RuntimeError where their numbers differ.
+
+    >>> x = torch.tensor([[-1.0, -1.0, 2.0]])
+    >>> F.prelu(x, torch.tensor([0.5]))
+    tensor([[-0.5000, -0.5000,  2.0000]])
+    >>> F.prelu(x, torch.tensor([0.5, 0.25, 0.0]))
+    tensor([[-0.5000, -0.2500,  2.0000]])
+    """
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if weight.numel() == 1:
+        weight = shape.reshape(weight, ())
+    else:
+        if not input.ndim:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        channels = input.shape[1] if input.ndim > 1 else 1
+        if channels != weight.numel():
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel "
+                f"size = {channels}."
+            )
+        weight = shape.reshape(weight, [-1 if d == 1 else 1 for d in range(input.ndim)])
+    return _prelu_kernel(input, weight)
 
 
 @pointwise(**_NN)

@@ -1,5 +1,6 @@
 """Conversions of dtype, device and memory format, and complex numbers as pairs of real ones."""
 
+from .._core import callbacks
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core import view as _view
@@ -162,24 +163,7 @@ def _(grad, input):
     return _moved(grad, input.device)
 
 
-def _start_cuda(name):
-    """For the core: somebody asks for a GPU."""
-    from ..cuda import _start
-
-    _start.start(name)
-
-
-def _start_meta():
-    """For the core: somebody asks for tensors without memory."""
-    from ..cuda import _start
-
-    _start.start_meta()
-
-
-_tensor.set_callback("start_cuda", _start_cuda)
-_tensor.set_callback("start_meta", _start_meta)
-for _module in (_operator, _view):
-    _module.set_callback("move", lambda t, place: _moved(t, _tensor.device_at(place)))
+callbacks.register(move=lambda t, place: _moved(t, _tensor.device_at(place)))
 
 
 # -- memory formats --
@@ -245,7 +229,7 @@ def is_contiguous(input, memory_format=None):
 is_contiguous.quick = _view.quick["is_contiguous"]
 
 
-_view.set_callback("to_memory_format", to_memory_format)
+callbacks.register(to_memory_format=to_memory_format, clone_contiguous=lambda t: t.clone(memory_format=FORMATS["contiguous_format"]))
 
 
 # -- complex numbers --
@@ -337,9 +321,7 @@ def _unresolve(source, target):
     return _neg_values(source) if target.is_neg() else source
 
 
-_operator.set_callback("resolve", _resolve)
-_operator.set_callback("unresolve", _unresolve)
-_view.set_callback("write_lazy", _write_lazy)
+callbacks.register(resolve=_resolve, unresolve=_unresolve, write_lazy=_write_lazy)
 
 
 @library(where="function", differentiable="input", batch="elements")
@@ -469,7 +451,7 @@ def _view_dtype(input, dtype):
     return _tensor.dtype_view(resolve_neg(resolve_conj(input)), dtype)
 
 
-_view.set_callback("view_dtype", lambda x, kind: _view_dtype(x, {float: _names["float64"], int: _names["int64"]}.get(kind, kind)))
+callbacks.register(view_dtype=lambda x, kind: _view_dtype(x, {float: _names["float64"], int: _names["int64"]}.get(kind, kind)))
 
 
 # -- what kind of tensor it is: one kind here --

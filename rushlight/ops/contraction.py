@@ -5,7 +5,7 @@ from .._core import matmul as _matmul
 from .._core import operator as _core
 from .._core.tensor import Tensor, set_slot
 from ..lang.types import NAMES
-from . import arithmetic, casting, movement, reduction, shape
+from . import movement, reduction, shape
 from ._define import Entry, composite, library, planned, pointwise, registry
 from .index import zeros_of
 
@@ -32,12 +32,6 @@ def _shapes(code):
 
 
 _gemm.set_compiler(_compile, _compile_tiled, _shapes)
-for _name, _function in {
-    "mul": arithmetic.mul, "add": arithmetic.add, "conj": casting.conj, "sum": reduction.sum,
-    "sum_to_size": shape.sum_to_size,
-    "unsqueeze": shape.unsqueeze, "squeeze": shape.squeeze,
-}.items():  # fmt: skip
-    _matmul.set_callback(_name, _function)
 
 
 def _checked_inplace(op, name):

@@ -1,4 +1,4 @@
-"""Row-major copies of views: ``select_copy(x, 0, 1)`` is ``x.select(0, 1)`` in memory of its own."""
+"""Tensors without history, and row-major copies of views: ``select_copy(x, 0, 1)`` is ``x.select(0, 1)`` in memory of its own."""
 
 from .._core import tensor as _tensor
 from . import casting, joining, shape
@@ -25,11 +25,23 @@ def _slice(input, dim=0, start=None, end=None, step=1):
 
 
 _VIEWS = {
-    "alias": lambda input: input, "as_strided": shape.as_strided, "diagonal": shape.diagonal, "expand": shape.expand,
-    "permute": shape.permute, "select": shape.select, "slice": _slice, "split": joining.split,
-    "split_with_sizes": joining.split, "squeeze": shape.squeeze, "t": shape.t, "transpose": shape.transpose,
+    "alias": lambda input: input, "as_strided": shape.as_strided, "detach": lambda input: input.detach(),
+    "diagonal": shape.diagonal, "expand": shape.expand, "permute": shape.permute, "select": shape.select, "slice": _slice,
+    "split": joining.split, "split_with_sizes": joining.split, "squeeze": shape.squeeze, "t": shape.t, "transpose": shape.transpose,
     "unbind": joining.unbind, "unfold": shape.unfold, "unsqueeze": shape.unsqueeze, "view": shape.view,
     "view_as_complex": casting.view_as_complex, "view_as_real": casting.view_as_real,
 }  # fmt: skip
 for _name, _view in _VIEWS.items():
     _copy_of(f"{_name}_copy", _view)
+
+
+@composite(where="function")
+def detach(input):
+    """See :meth:`Tensor.detach`."""
+    return input.detach()
+
+
+@composite(where="function")
+def detach_(input):
+    """See :meth:`Tensor.detach_`."""
+    return input.detach_()

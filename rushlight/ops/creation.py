@@ -16,7 +16,6 @@ for _op in _core.METHODS:
     registry[_op.__name__] = Entry(_op, "native", _op.__name__, ("method",), __name__, (), {})
 
 empty, zeros, ones, full, empty_like, zeros_like, ones_like, full_like, empty_strided = _core.OPERATORS
-_operator.set_callback("zeros_like", zeros_like)
 INT64, FLOAT64 = _tensor.dtypes()["int64"], _tensor.dtypes()["float64"]
 _DIRECT = ("int64", "float32", "float64")
 
@@ -223,3 +222,9 @@ def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=Non
         strides[d] = step
         step *= max(size[d], 1)
     return leaf(empty_strided(size, strides, dtype=dtype, device=device), requires_grad)
+
+
+@composite(where="method")
+def new_empty_strided(input, size, stride, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """An uninitialised tensor of the given shape and strides (in elements), with this tensor's dtype unless another is given."""
+    return empty_strided(size, stride, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)

@@ -1,11 +1,16 @@
-"""Python data in and out of tensors: the constructors and methods of ``_core/convert.pyx``, the text of tensors, copying and pickling."""
+"""Python data in and out of tensors: the constructors and methods of ``_core/convert.pyx``, the text of tensors, files as vectors, Python
+functions over elements.
+"""
 
+from .._core import callbacks
 from .._core import convert as _convert
+from .._core import storage as _storage
 from .._core import tensor as _tensor
 from .._core.tensor import add_method, set_slot
-from . import casting
+from . import casting, shape
 from ._define import Entry, composite, registry
 from .creation import full
+from .index import title
 
 for _function in (
     _convert.tensor, _convert.as_tensor, _convert.asarray, _convert.from_numpy, _convert.frombuffer, _convert.from_dlpack,
@@ -29,20 +34,75 @@ def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, lay
     return tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def _repr(t):
-    from .._tensor_str import tensor_text
-
-    return tensor_text(t)
-
-
 def _format(self, spec):
     """``format(t, spec)``: a 0-dim tensor formats as its number; others only take an empty spec."""
     if self.ndim == 0:
         return format(self.item(), spec)
-    from .._tensor_str import tensor_format
-
-    return tensor_format(self, spec)
+    return callbacks.table["tensor_format"](self, spec)
 
 
-set_slot("__repr__", _repr)
+set_slot("__repr__", lambda t: callbacks.table["tensor_text"](t))
 add_method("__format__", _format)
+
+
+@composite(where="function")
+def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=None, pin_memory=False):
+    """``size`` elements of a file as a vector: pages are read when they are first used.
+
+    shared: what is written goes to the file, which is made or lengthened if need be.
+    """
+    kind = dtype or _tensor.get_default_dtype()
+    return _storage.tensor_of_storage(callbacks.table["map_file"](filename, bool(shared), size * kind.itemsize), kind, 0, (size,), (1,))
+
+
+# -- Python functions over elements --
+
+
+def _refuse_recorded(name, input):
+    if input.requires_grad:
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+
+
+def _filled_by(input, function, *columns):
+    """``input`` overwritten by ``function`` of the numbers in each row of ``columns``."""
+    found = [function(*row) for row in zip(*columns)]
+    return shape.copy_(input, shape.reshape(tensor(found, dtype=input.dtype), tuple(input.shape)))
+
+
+def _elements(x):
+    return shape.reshape(x.detach(), (-1,)).tolist()
+
+
+@composite(where="method")
+def apply_(input, callable):
+    """Replaces every element by ``callable`` of it, a Python number; for small tensors only.
+
+    >>> torch.tensor([1., 2.]).apply_(lambda x: x + 1)
+    tensor([2., 3.])
+    """
+    _refuse_recorded("apply_", input)
+    return _filled_by(input, callable, _elements(input))
+
+
+def _same_type(name, input, **others):
+    for argument, x in others.items():
+        if x.dtype is not input.dtype:
+            raise TypeError(
+                f"{name}: expected torch.{title(input)}Tensor for '{argument}' (got torch.{title(x)}Tensor)\n  Convert it with "
+                f".to({input.dtype})."
+            )
+    return [_elements(shape.expand(x, tuple(input.shape))) for x in others.values()]
+
+
+@composite(where="method")
+def map_(input, other, callable):
+    """Replaces every element a by ``callable(a, b)``, b being the one of ``other`` (same dtype, broadcast) in its place."""
+    _refuse_recorded("map_", input)
+    return _filled_by(input, callable, _elements(input), *_same_type("map_", input, other=other))
+
+
+@composite(where="method")
+def map2_(input, x, y, callable):
+    """Replaces every element a by ``callable(a, b, c)``, b and c being those of ``x`` and ``y`` in its place."""
+    _refuse_recorded("map2_", input)
+    return _filled_by(input, callable, _elements(input), *_same_type("map2_", input, x=x, y=y))

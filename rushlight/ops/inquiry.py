@@ -5,11 +5,13 @@ import mmap
 import os
 import weakref
 
+from .._core import callbacks
 from .._core import movement as _movement
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core import view as _view
 from .._core.convert import frombuffer
+from .._core.tensor import add_method
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
@@ -167,7 +169,7 @@ def equal(input, other):
     return bool(_all_equal(input, other))
 
 
-_operator.set_callback("all_equal", _all_equal)
+callbacks.register(all_equal=_all_equal)
 equal.quick = _operator.quick["equal"]
 
 
@@ -326,6 +328,27 @@ def record_stream(input, s):
 @composite(where="method")
 def storage(input):
     """The memory as a storage with the tensor's dtype; :meth:`Tensor.untyped_storage` gives its bytes."""
-    from ..storage import TypedStorage
+    return callbacks.table["typed_storage"](wrap_storage=input.untyped_storage(), dtype=input.dtype, _internal=True)
 
-    return TypedStorage(wrap_storage=input.untyped_storage(), dtype=input.dtype, _internal=True)
+
+def _const_data_ptr(self):
+    """The address of the first element, for reading."""
+    return self.data_ptr()
+
+
+add_method("const_data_ptr", _const_data_ptr)
+
+
+def _storage_type(self):
+    """The class of the tensor's typed storage, such as ``torch.FloatStorage``; None for a dtype that has none (uint16 ...)."""
+    return callbacks.table["storage_type"](self)
+
+
+add_method("storage_type", _storage_type)
+add_method("grad_dtype", property(lambda self: self.dtype, doc="The dtype of ``grad``: that of the tensor."))
+
+
+@composite(where="function")
+def get_device(input):
+    """-1 for a tensor on the CPU, else the number of its GPU."""
+    return input.get_device()

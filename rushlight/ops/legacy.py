@@ -1,10 +1,16 @@
-"""PyTorch's legacy constructors: ``Tensor(2, 3)``, ``FloatTensor([1, 2])``, ``LongTensor`` ... and isinstance() by dtype."""
+"""What PyTorch keeps of its past: the constructors ``Tensor(2, 3)``, ``FloatTensor([1, 2])``, ``LongTensor`` ..., isinstance() by dtype,
+methods out of use.
+"""
 
+import warnings
+
+from .._core import callbacks
 from .._core import creation as _creation
 from .._core import tensor as _tensor
 from .._core.convert import tensor
 from .._core.tensor import Tensor, add_method
-from ._define import Entry, registry
+from . import shape
+from ._define import Entry, composite, registry
 
 
 def _construct(name, args, kwargs, dtype):
@@ -37,7 +43,7 @@ def _construct_into(self, args, kwargs):
     self._adopt(_construct("Tensor", args, dict(kwargs), _tensor.get_default_dtype()))
 
 
-_tensor.set_callback("legacy_constructor", _construct_into)
+callbacks.register(legacy_constructor=_construct_into)
 
 
 class tensortype(type):
@@ -83,3 +89,50 @@ def new(self, *args, **kwargs):
 
 
 add_method("new", new)
+
+
+# -- out of use --
+
+
+@composite(where="method")
+def resize(input, *sizes):
+    """Deprecated in PyTorch: a view or copy of another shape with as many elements; see :func:`reshape`."""
+    warnings.warn("non-inplace resize is deprecated", UserWarning, stacklevel=2)
+    return shape.reshape(input, sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes)
+
+
+@composite(where="method")
+def resize_as(input, tensor):
+    """Deprecated in PyTorch: see :func:`reshape_as`."""
+    warnings.warn("non-inplace resize_as is deprecated", UserWarning, stacklevel=2)
+    return shape.reshape(input, tuple(tensor.shape))
+
+
+def _removed(name, arguments, text, where="function method"):
+    def definition(*args, **kwargs):
+        if len(args) + len(kwargs) < len(arguments):
+            missing = arguments[len(args) :]
+            raise TypeError(f"{name}() missing {len(missing)} required positional argument: '{missing[0]}'")
+        raise RuntimeError(f"This function was deprecated since version 1.9 and is now removed.{text}")
+
+    definition.__name__ = definition.__qualname__ = name
+    definition.__doc__ = "Removed from PyTorch: raises RuntimeError, which says what takes its place."
+    registry[name] = Entry(definition, "function", name, tuple(where.split()), __name__, (), {})
+
+
+_removed("eig", ("self",), " `torch.linalg.eig` returns complex tensors of dtype `cfloat` or `cdouble` rather than real tensors mimicking"
+         " complex tensors.\n\nUse torch.linalg.eig(A), or torch.linalg.eigvals(A) for the values alone.")  # fmt: skip
+_removed("symeig", ("input",), " The default behavior has changed from using the upper triangular portion of the matrix by default to"
+         " using the lower triangular portion.\n\nUse torch.linalg.eigh(A, UPLO='U'), or eigvalsh for the values alone.")  # fmt: skip
+_removed("solve", ("input", "A"), " `torch.solve` is deprecated in favor of `torch.linalg.solve`. `torch.linalg.solve` has its arguments"
+         " reversed and does not return the LU factorization.\n\nUse torch.linalg.solve(A, B).")  # fmt: skip
+_removed("lstsq", ("input", "A"), " `torch.lstsq` is deprecated in favor of `torch.linalg.lstsq`.\n\nUse torch.linalg.lstsq(A, B).")
+_removed("matrix_rank", ("input",), "\nPlease use the `torch.linalg.matrix_rank` function instead.", "function")
+
+
+def _reinforce(self, *args, **kwargs):
+    """Removed from PyTorch: raises RuntimeError."""
+    raise RuntimeError("reinforce() was removed.\nUse torch.distributions: the log_prob of a sample, times its reward.")
+
+
+add_method("reinforce", _reinforce)

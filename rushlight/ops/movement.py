@@ -4,6 +4,7 @@ import itertools
 import math
 import warnings
 
+from .._core import callbacks
 from .._core import movement as core
 from .._core import operator as _operator
 from .._core import tensor as _tensor
@@ -416,7 +417,7 @@ def _resize_out(target, result, name):
     core.resize(target, tuple(result.shape))
 
 
-_operator.set_callback("resize_out", _resize_out)
+callbacks.register(resize_out=_resize_out)
 
 
 @composite(where="method")

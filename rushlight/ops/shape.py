@@ -1,5 +1,6 @@
 """Movement of elements: copies and conversions, and what the core's views need from above (their adjoints, lazy conjugation)."""
 
+from .._core import callbacks
 from .._core import creation as _creation
 from .._core import operator as _operator
 from .._core import tensor as _tensor
@@ -114,19 +115,7 @@ def _scatter_windows(out, grad, dim, size, step):
     return out
 
 
-_CALLBACKS = {
-    "sum_to_size": lambda g, shape: sum_to_size(g, shape),
-    "view_scatter": lambda g, shape, n, a: view_scatter(g, shape, n, a),
-    "replay": replay,
-    "behind": behind,
-}
-for _module in (_operator, _view):
-    for _key, _function in _CALLBACKS.items():
-        _module.set_callback(_key, _function)
-_operator.set_callback("cast", lambda x, dtype: cast(x, dtype))
-_operator.set_callback("reshape", lambda x, shape: reshape(x, shape))
-_operator.set_callback("expand", lambda x, shape: expand(x, shape))
-_operator.set_callback("copy_", lambda x, source: copy_(x, source))
+callbacks.register(behind=behind, replay=replay)
 
 
 # -- filling --
@@ -147,6 +136,12 @@ def zero_(input):
 
 
 zero_.quick = _operator.quick["zero_"]
+
+
+@composite(where="function")
+def fill(input, value):
+    """A tensor like ``input`` with every element ``value``, a number or a 0-dim tensor."""
+    return fill_(clone(input), value)
 
 
 # -- transposes as attributes --

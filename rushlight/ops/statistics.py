@@ -1,9 +1,9 @@
-"""Moments, norms and soft maxima along dims: the public forms over the rowwise operators of :mod:`.reduction`."""
+"""Moments, norms, soft maxima and hashes along dims: the public forms over the rowwise operators of :mod:`.reduction`."""
 
 import warnings
 
 from .._core import tensor as _tensor
-from . import arithmetic, comparison, elementary, logic, reduction, shape
+from . import arithmetic, casting, comparison, elementary, logic, movement, reduction, shape
 from ._define import composite
 
 _missing = object()
@@ -191,4 +191,39 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
             break
         a, b = shape.narrow(x, dim, 1, length - 1), shape.narrow(x, dim, 0, length - 1)
         x = logic.logical_xor(a, b) if x.dtype.name == "bool" else a - b
+    return x
+
+
+# -- hashes --
+
+
+@composite
+def hash_tensor(input, dim=(), *, keepdim=False, mode=0):
+    """The exclusive or of the elements' bits, as float64 or int64 numbers, over ``dim`` (all dims): uint64.
+
+    >>> torch.hash_tensor(torch.tensor([1, 2, 4]))
+    tensor(7, dtype=torch.uint64)
+    """
+    if mode != 0:
+        raise RuntimeError(f"Unknown hash_tensor mode: {mode}\n  0, exclusive or, is the only one.")
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = [d % max(input.ndim, 1) for d in dims] or list(range(input.ndim))
+    wide = shape.cast(input.detach(), _tensor.dtypes()["float64" if input.is_floating_point() else "int64"])
+    bits = casting._view_dtype(shape.contiguous(wide), _tensor.dtypes()["int64"])
+    for d in dims if input.ndim else ():
+        bits = _xor_along(bits, d)
+    if not keepdim and input.ndim:
+        bits = shape.squeeze(bits, tuple(dims))
+    return casting._view_dtype(shape.contiguous(bits), _tensor.dtypes()["uint64"])
+
+
+def _xor_along(x, dim):
+    """The exclusive or along a dim, which stays as 1: halves are folded onto each other."""
+    n = 1
+    while n < x.shape[dim]:
+        n *= 2
+    x = movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - x.shape[dim]])
+    while n > 1:
+        n //= 2
+        x = logic.bitwise_xor(shape.narrow(x, dim, 0, n), shape.narrow(x, dim, n, n))
     return x

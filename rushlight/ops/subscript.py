@@ -7,9 +7,9 @@ None for each dim. The index tensors are broadcast together; their dims come whe
 
 import warnings
 
+from .._core import callbacks
 from .._core import indexing as core
 from .._core import tensor as _tensor
-from .._core import view as _view
 from .._core.operator import dtype_name
 from . import arithmetic, comparison, creation, shape
 from ._define import Entry, library, registry
@@ -301,7 +301,4 @@ def _value(value, input):
     return creation.full((), value, dtype=input.dtype, device=input.device)
 
 
-_view.set_callback("advanced_getitem", _getitem)
-_view.set_callback("advanced_setitem", _setitem)
-_view.set_callback("as_tensor", _value)
-_view.set_callback("list_key", _list_key)
+callbacks.register(advanced_getitem=_getitem, advanced_setitem=_setitem, as_tensor=_value, list_key=_list_key)

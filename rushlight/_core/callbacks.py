@@ -1,0 +1,94 @@
+"""What a room calls of the rooms above it: functions by name.
+
+No room imports one that lies above it. Where the core or the operators' room needs what is made further up, it calls
+``table["name"]``; the room above registers its function when it loads. What a room makes that opens on first use is deferred: the call
+opens it.
+"""
+
+import importlib
+
+OPERATORS = (  # under their own names, with their own arguments
+    "add", "add_", "arange", "cast", "clone", "conj", "copy_", "expand", "mul", "reshape", "squeeze", "stack", "sum", "sum_to_size",
+    "unsqueeze", "view_as_real", "view_scatter", "zeros_like",
+)  # fmt: skip
+
+MEANING = dict.fromkeys(OPERATORS, "the operator") | {
+    # what a call means
+    "intercept": "(op, args, kwargs): a call that an interpreter or the class of an argument has a say in",
+    "override": "(method, tensor): what the class of a tensor makes of a method that is no operator; NotImplemented: nothing special",
+    "torch_function": "(cls, func, types, args, kwargs): what Tensor makes of an operator's call by itself",
+    "planned": "(plan, args): the result of a planned function while interpreters look on",
+    "blame": "(op, args, kwargs, error): raises PyTorch's error for wrong arguments, if they explain the error",
+    "begin_operator": "(name, args): the event of a profiler that watches this thread, or None",
+    "begin_node": "(node): likewise",
+    "end_event": "(event)",
+    # programs and kernels
+    "copy_program": "(target, source): the program that converts between the dtypes of two tensors",
+    "partial_types": "(program): the types of the slots between the two stages of a reduction",
+    "transpose_kernel": "(bits): the address of the kernel for transposed copies of elements of that width",
+    # tensors
+    "all_equal": "(a, b): whether all elements are equal, as a tensor; of one shape",
+    "advanced_getitem": "(tensor, key): indexing by tensors, masks and lists",
+    "advanced_setitem": "(tensor, keys, value)",
+    "list_key": "(key): a list used as an index, as a tensor or a tuple",
+    "as_tensor": "(value, like): the value of an assignment to elements",
+    "behind": "(name, args): the arguments of a view behind one more dim; None: the view cannot say",
+    "replay": "(tensor, name, args): a view made again, of another tensor",
+    "channels_last": "(result): a result, or several, laid out channels last",
+    "clone_contiguous": "(tensor): a row-major copy",
+    "to_memory_format": "(tensor, format, copy)",
+    "move": "(tensor, place): a copy on another device",
+    "resolve": "(tensor): lazy conjugation and negation carried out",
+    "unresolve": "(source, target): what the memory of a lazy target must hold for it to read as source",
+    "write_lazy": "(target, source): source written into a lazy target",
+    "resize_out": "(target, result, name): gives an out= tensor the shape of the result",
+    "view_dtype": "(tensor, dtype): the same memory as another dtype",
+    "legacy_constructor": "(tensor, args, kwargs): Tensor(2, 3), made within the tensor",
+    "reduce": "(tensor, protocol): how pickle takes a tensor apart",
+    "tensor_text": "(tensor): its repr",
+    "tensor_format": "(tensor, spec): format(tensor, spec)",
+    "map_file": "(filename, shared, nbytes): a file as a storage",
+    "typed_storage": "(wrap_storage=, dtype=, _internal=): an untyped storage as elements of a dtype",
+    "storage_type": "(tensor): the class of typed storages of its dtype, or None",
+    "sparse_coo_tensor": "(indices, values, size)",
+    "operator_namespace": "(name): torch.ops.<name>",
+    # gradients
+    "backward": "(tensors, gradients, retain_graph, create_graph, inputs=): autograd.backward",
+    "batched_backward": "(backward, run, grads, n): a library operator's backward under vmap",
+    "removable_handle": "(hooks): what takes a hook away again",
+    # devices
+    "start_cuda": "(name): connects the GPUs, for a device of that name",
+    "start_meta": "(): connects what operators do for tensors that are not in the CPU's memory",
+    "accelerator_error": "(text): the exception",
+    "error": "(code, name, text, doing): the exception for an error of the driver",
+    "fault": "(operator, index, error, value, limit, position, code, offset): the exception for what a kernel recorded",
+    "out_of_memory": "(index, nbytes): the exception",
+    "dense": "(tensor): row-major and without lazy bits",
+    "copy_elements": "(target, source): a copy on one device",
+    "copy_bytes": "(target, source, nbytes): of storages on a GPU",
+    "reduce_storage": "(storage): how pickle takes a storage on a GPU apart",
+}  # fmt: skip
+
+table = {}
+
+
+def register(**functions):
+    """Puts functions into the table, by the names of ``MEANING``."""
+    for name, function in functions.items():
+        if name not in MEANING:
+            raise KeyError(f"nothing below calls {name!r}")
+        table[name] = function
+
+
+def defer(**functions):
+    """Registers functions of rooms that open on first use: name="module:attribute"."""
+    for name, where in functions.items():
+        register(**{name: _opening(name, *where.split(":"))})
+
+
+def _opening(name, module, attribute):
+    def first(*args, **kwargs):
+        table[name] = getattr(importlib.import_module(module), attribute)
+        return table[name](*args, **kwargs)
+
+    return first

@@ -1,0 +1,47 @@
+"""What a dense tensor has of the sparse ones: conversion to coordinates, and methods that say that it is dense."""
+
+from .._core import callbacks
+from .._core.tensor import add_method
+from . import comparison, joining, reduction, shape
+
+
+def _to_sparse(self, sparse_dim=None):
+    """The nonzero elements as a sparse tensor in coordinate form; sparse_dim: how many leading dims get indices (all)."""
+    n = self.ndim if sparse_dim is None else sparse_dim
+    dense = tuple(range(n, self.ndim))
+    used = comparison.ne(self.detach(), 0)
+    places = shape.transpose((reduction.any(used, dense) if dense else used).nonzero(), 0, 1)
+    return callbacks.table["sparse_coo_tensor"](places, self[tuple(joining.unbind(places, 0))], tuple(self.shape))
+
+
+def _to_sparse_coo(self):
+    """The nonzero elements as a sparse tensor in coordinate form."""
+    return _to_sparse(self)
+
+
+add_method("to_sparse", _to_sparse)
+add_method("to_sparse_coo", _to_sparse_coo)
+
+
+def _sparse_only(name, what):
+    def method(self):
+        raise RuntimeError(f"{name} expected sparse {what} tensor layout but got Strided")
+
+    method.__name__, method.__doc__ = name, "Of sparse tensors only: raises RuntimeError."
+    add_method(name, method)
+
+
+for _name in ("indices", "coalesce"):
+    _sparse_only(_name, "coordinate")
+for _name in ("crow_indices", "col_indices"):
+    _sparse_only(_name, "row compressed")
+for _name in ("ccol_indices", "row_indices"):
+    _sparse_only(_name, "column compressed")
+
+
+def _values(self):
+    """Of sparse tensors only: raises RuntimeError."""
+    raise RuntimeError("values expected sparse tensor layout but got Strided")
+
+
+add_method("values", _values)
