@@ -248,22 +248,32 @@ def written(value):
 def unshown(room):
     """Public classes and functions of a room whose docstrings have no executed example.
 
-    Operators have a law of their own; exceptions, abstract classes and names that belong to another object need none.
+    Operators have a law of their own; exceptions, abstract classes and other spellings of a name need none.
     """
     for name in getattr(room, "__all__", None) or [n for n in dir(room) if not n.startswith("_")]:
         value = getattr(room, name)
-        own = getattr(value, "__name__", "") == name and (getattr(value, "__module__", None) or "").startswith("rushlight")
-        abstract = inspect.isclass(value) and (issubclass(value, BaseException) or inspect.isabstract(value))
-        if callable(value) and own and not abstract and ">>>" not in (value.__doc__ or ""):
+        own = (getattr(value, "__module__", None) or "").startswith("rushlight")
+        spelled = getattr(inspect.unwrap(value) if callable(value) else value, "__name__", name)
+        exempt = spelled != name or (inspect.isclass(value) and (issubclass(value, BaseException) or inspect.isabstract(value)))
+        if callable(value) and own and not exempt and ">>>" not in (value.__doc__ or ""):
             yield name
 
 
-SHOWN = ["nn", "nn.functional", "nn.grad", "nn.parameter"]
+SHOWN = """
+nn nn.functional nn.grad nn.parameter nn.init nn.attention nn.attention.flex_attention nn.parallel
+nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune
+""".split()
 
 
 @pytest.mark.parametrize("room", SHOWN)
 def test_public_names_of_a_room_have_examples(room):
     assert not list(unshown(importlib.import_module(f"rushlight.{room}")))
+
+
+@pytest.mark.parametrize("owner", [nn.Module])
+def test_public_methods_have_examples(owner):
+    members = {name: inspect.getattr_static(owner, name) for name in dir(owner) if not name.startswith("_")}
+    assert not [name for name, value in members.items() if callable(value) and ">>>" not in (value.__doc__ or "")]
 
 
 def undocumented(room):

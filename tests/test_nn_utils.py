@@ -1,5 +1,6 @@
 """nn.utils, nn.attention and the functions without a layer, against PyTorch."""
 
+import importlib
 import warnings
 
 import numpy as np
@@ -224,6 +225,17 @@ def test_orthogonal_stays_orthogonal(kind, rows):
         weight = layer.weight.detach().numpy(force=True)
         square = weight.T @ weight if rows >= 3 else weight @ weight.T
         np.testing.assert_allclose(square, np.eye(min(rows, 3)), atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [128, (64, 32)])
+def test_blocks_of_a_mask(block):
+    importlib.import_module("torch.nn.attention.flex_attention")
+    ours, theirs = (
+        library.nn.attention.flex_attention.create_block_mask(lambda b, h, i, j: i >= j, 2, None, 300, 200, "cpu", block)
+        for library in (rushlight, torch)
+    )
+    assert ours.to_dense().tolist() == theirs.to_dense().tolist()
+    assert ours.shape == theirs.shape and ours.numel() == theirs.numel() and ours.sparsity() == theirs.sparsity()
 
 
 def test_flex_attention_with_a_mask_and_a_score():

@@ -1,5 +1,6 @@
 """Initial values: functions that fill a tensor in place, outside the tape, and return it."""
 
+import functools
 import math
 import warnings
 
@@ -86,12 +87,22 @@ def _no_grad_normal_(tensor, mean, std, generator=None):
 
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
-    """Uniform in [a, b)."""
+    """Uniform in [a, b).
+
+    >>> values = nn.init.uniform_(torch.empty(1000), -1.0, 3.0)
+    >>> bool(values.min() >= -1), bool(values.max() < 3), bool(values.max() > 2.9)
+    (True, True, True)
+    """
     return _no_grad_uniform_(tensor, a, b, generator)
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
-    """Normal with the given mean and standard deviation."""
+    """Normal with the given mean and standard deviation.
+
+    >>> values = nn.init.normal_(torch.empty(10000), mean=5.0, std=0.5)
+    >>> round(values.mean().item(), 1), round(values.std().item(), 1)
+    (5.0, 0.5)
+    """
     return _no_grad_normal_(tensor, mean, std, generator)
 
 
@@ -101,6 +112,10 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     Values outside are drawn again; where few normal values would fall inside, uniform proposals are accepted in
     proportion to the density (C. Robert, Simulation of truncated normal variables, 1995). On a GPU, unless these
     are few, values are quantiles of uniform numbers.
+
+    >>> values = nn.init.trunc_normal_(torch.empty(10000), std=1.0, a=-0.5, b=2.0)
+    >>> bool(values.min() >= -0.5), bool(values.max() <= 2.0)
+    (True, True)
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -140,23 +155,47 @@ def _normal_cdf(x):
 
 
 def constant_(tensor, val):
-    """Every element ``val``."""
+    """Every element ``val``.
+
+    >>> nn.init.constant_(torch.empty(2, 2), 0.5)
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
+    """
     with torch.no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor):
-    """Every element 1."""
+    """Every element 1.
+
+    >>> nn.init.ones_(torch.empty(3))
+    tensor([1., 1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor):
-    """Every element 0."""
+    """Every element 0.
+
+    >>> layer = nn.Linear(2, 3)
+    >>> nn.init.zeros_(layer.bias)
+    Parameter containing:
+    tensor([0., 0., 0.], requires_grad=True)
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor):
-    """The identity matrix, for a tensor of 2 dimensions (else ValueError)."""
+    """The identity matrix, for a tensor of 2 dimensions (else ValueError), rectangular or square.
+
+    >>> nn.init.eye_(torch.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    >>> nn.init.eye_(torch.empty(2, 3, 3))
+    Traceback (most recent call last):
+        ...
+    ValueError: Only tensors with 2 dimensions are supported
+    """
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with torch.no_grad():
@@ -164,7 +203,19 @@ def eye_(tensor):
 
 
 def dirac_(tensor, groups=1):
-    """A convolution's weight that passes as many input channels through as it can, in each of ``groups``."""
+    """A convolution's weight (O, C, *) that passes as many input channels through as it can, in each of ``groups``.
+
+    >>> weight = nn.init.dirac_(torch.empty(2, 2, 3))
+    >>> weight
+    tensor([[[0., 1., 0.],
+             [0., 0., 0.]],
+    <BLANKLINE>
+            [[0., 0., 0.],
+             [0., 1., 0.]]])
+    >>> F.conv1d(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), weight, padding=1)
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
     if tensor.dim() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     if tensor.size(0) % groups:
@@ -180,13 +231,25 @@ def dirac_(tensor, groups=1):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Uniform in +-a, a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    """Uniform in +-a, a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
+
+    For a weight (O, I, *): fan_in = I and fan_out = O, each times the window's size. Raises ValueError below 2 dimensions.
+
+    >>> weight = nn.init.xavier_uniform_(torch.empty(200, 400))
+    >>> bool(weight.abs().max() <= 0.1)  # sqrt(6 / 600)
+    True
+    """
     bound = gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor))) * math.sqrt(3)
     return _no_grad_uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010); fans as in :func:`xavier_uniform_`.
+
+    >>> weight = nn.init.xavier_normal_(torch.empty(100, 100), gain=nn.init.calculate_gain("tanh"))
+    >>> round(weight.std().item(), 2)  # 5 / 3 * sqrt(2 / 200)
+    0.17
+    """
     std = gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return _no_grad_normal_(tensor, 0.0, std, generator)
 
@@ -203,7 +266,15 @@ def _is_empty(tensor):
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Uniform in +-gain * sqrt(3 / fan), ``a`` the slope of leaky_relu (He et al., 2015)."""
+    """Uniform in +-gain * sqrt(3 / fan), ``a`` the slope of leaky_relu (He et al., 2015).
+
+    mode: "fan_in" keeps the variance going forward, "fan_out" going backward; gain as :func:`calculate_gain` gives it for
+    ``nonlinearity``.
+
+    >>> weight = nn.init.kaiming_uniform_(torch.empty(16, 6, 10, 10), nonlinearity="relu")
+    >>> bool(weight.abs().max() <= 0.1)  # sqrt(2) * sqrt(3 / 600)
+    True
+    """
     if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
@@ -211,14 +282,25 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Normal with std = gain / sqrt(fan), ``a`` the slope of leaky_relu (He et al., 2015)."""
+    """Normal with std = gain / sqrt(fan), ``a`` the slope of leaky_relu (He et al., 2015); mode and gain as in
+    :func:`kaiming_uniform_`.
+
+    >>> weight = nn.init.kaiming_normal_(torch.empty(100, 200), nonlinearity="relu")
+    >>> round(weight.std().item(), 2)  # sqrt(2) / sqrt(200)
+    0.1
+    """
     if _is_empty(tensor):
         return tensor
     return _no_grad_normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
 def orthogonal_(tensor, gain=1, generator=None):
-    """A random (semi-)orthogonal matrix times ``gain``; dimensions after the first count as one (Saxe et al., 2013)."""
+    """A random (semi-)orthogonal matrix times ``gain``; dimensions after the first count as one (Saxe et al., 2013).
+
+    >>> weight = nn.init.orthogonal_(torch.empty(3, 5))
+    >>> torch.allclose(weight @ weight.T, torch.eye(3), atol=1e-5)
+    True
+    """
     if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
@@ -233,7 +315,12 @@ def orthogonal_(tensor, gain=1, generator=None):
 
 
 def sparse_(tensor, sparsity, std=0.01, generator=None):
-    """Normal with the given std, a fraction ``sparsity`` of each column set to zero (Martens, 2010)."""
+    """Normal with the given std, a fraction ``sparsity`` of each column set to zero (Martens, 2010). Raises ValueError unless the
+    tensor has 2 dimensions.
+
+    >>> (nn.init.sparse_(torch.empty(10, 4), sparsity=0.3) == 0).sum(0)
+    tensor([3, 3, 3, 3])
+    """
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
@@ -255,6 +342,7 @@ def uniform_around_zero_(bias, weight):
 def _old_spelling(function):
     name = function.__name__
 
+    @functools.wraps(function)
     def deprecated(*args, **kwargs):
         warnings.warn(
             f"`nn.init.{name[:-1]}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2

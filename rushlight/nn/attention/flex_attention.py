@@ -1,28 +1,63 @@
 """Attention whose scores pass through a function of the positions, or are masked by one."""
 
 import math
+from collections import namedtuple
 
 import rushlight as torch
 
-__all__ = ["AuxRequest", "BlockMask", "and_masks", "create_block_mask", "create_mask", "flex_attention", "noop_mask", "or_masks"]
+__all__ = [
+    "AuxOutput", "AuxRequest", "BlockMask", "and_masks", "create_block_mask", "create_mask", "flex_attention", "noop_mask", "or_masks",
+]  # fmt: skip
 
 _DEFAULT_SPARSE_BLOCK_SIZE = 128
 
 
-class AuxRequest:
-    """Which further results flex_attention returns: the logarithms of the sums (lse), the largest scores (max_scores)."""
+class AuxRequest(namedtuple("AuxRequest", "lse max_scores", defaults=(False, False))):
+    """Which further results flex_attention returns: the logarithms of the sums (lse), the largest scores (max_scores).
 
-    def __init__(self, lse=False, max_scores=False):
-        self.lse, self.max_scores = lse, max_scores
+    >>> AuxRequest(lse=True)
+    AuxRequest(lse=True, max_scores=False)
+    >>> q = torch.zeros(1, 1, 2, 4)
+    >>> out, aux = flex_attention(q, q, q, return_aux=AuxRequest(lse=True))
+    >>> aux.lse
+    tensor([[[0.6931, 0.6931]]])
+    """
+
+    __slots__ = ()
+
+
+class AuxOutput(namedtuple("AuxOutput", "lse max_scores", defaults=(None, None))):
+    """The further results of flex_attention, (B, H, L) each; None what was not asked for.
+
+    >>> q = torch.zeros(1, 1, 2, 4)
+    >>> out, aux = flex_attention(q, q, q, return_aux=AuxRequest(lse=True))
+    >>> aux
+    AuxOutput(lse=tensor([[[0.6931, 0.6931]]]), max_scores=None)
+    """
+
+    __slots__ = ()
 
 
 def noop_mask(batch, head, q_idx, kv_idx):
-    """A mask that allows everything."""
+    """A mask that allows everything.
+
+    >>> create_mask(noop_mask, None, None, 2, 2)[0, 0]
+    tensor([[True, True],
+            [True, True]])
+    """
     return torch.ones_like(q_idx + kv_idx, dtype=torch.bool)
 
 
 def and_masks(*mask_mods):
-    """The mask that allows what all allow."""
+    """The mask that allows what all allow.
+
+    >>> near = lambda b, h, q, kv: q - kv < 2
+    >>> causal = lambda b, h, q, kv: q >= kv
+    >>> create_mask(and_masks(near, causal), None, None, 3, 3)[0, 0].int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [0, 1, 1]], dtype=torch.int32)
+    """
 
     def both(b, h, q, kv):
         result = mask_mods[0](b, h, q, kv)
@@ -34,7 +69,15 @@ def and_masks(*mask_mods):
 
 
 def or_masks(*mask_mods):
-    """The mask that allows what any allows."""
+    """The mask that allows what any allows.
+
+    >>> first = lambda b, h, q, kv: kv == 0
+    >>> same = lambda b, h, q, kv: q == kv
+    >>> create_mask(or_masks(first, same), None, None, 3, 3)[0, 0].int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [1, 0, 1]], dtype=torch.int32)
+    """
 
     def either(b, h, q, kv):
         result = mask_mods[0](b, h, q, kv)
@@ -52,13 +95,25 @@ def _positions(sizes, device=None):
 
 
 def create_mask(mod_fn, B, H, Q_LEN, KV_LEN, device=None):
-    """The mask function as booleans (B, H, Q_LEN, KV_LEN); B and H None count as 1."""
+    """The mask function as booleans (B, H, Q_LEN, KV_LEN); B and H None count as 1.
+
+    >>> create_mask(lambda b, h, q, kv: q >= kv, None, None, 2, 3)
+    tensor([[[[ True, False, False],
+              [ True,  True, False]]]])
+    """
     sizes = (B or 1, H or 1, Q_LEN, KV_LEN)
     return torch.broadcast_to(mod_fn(*_positions(sizes, device)), sizes)
 
 
 class BlockMask:
-    """A mask for :func:`flex_attention`: which (query, key) positions may meet, per batch and head (1: for all)."""
+    """A mask for :func:`flex_attention`: which (query, key) positions may meet, per batch and head (1: for all). Made by
+    :func:`create_block_mask`.
+
+    >>> mask = create_block_mask(lambda b, h, q, kv: q >= kv, 1, 1, 256, 256)
+    >>> mask.shape, mask.to_dense()[0, 0], mask.sparsity()  # percent of the blocks that are left out
+    ((1, 1, 256, 256), tensor([[1, 0],
+            [1, 1]], dtype=torch.int32), 25.0)
+    """
 
     def __init__(self, mask, mask_mod, block_size):
         self.mask, self.mask_mod, self.BLOCK_SIZE = mask, mask_mod, block_size
@@ -73,8 +128,15 @@ class BlockMask:
         return self.mask.numel()
 
     def to_dense(self):
-        """The mask as integers, 1 for allowed."""
-        return self.mask.to(torch.int32)
+        """Which blocks hold a position that is allowed: (B, H, Q_LEN / block, KV_LEN / block), rounded up, 1 or 0 of int32."""
+        (rows, columns), (height, width) = self.shape[-2:], self.BLOCK_SIZE
+        padded = torch.constant_pad_nd(self.mask, (0, -columns % width, 0, -rows % height), False)
+        return padded.unflatten(-1, (-1, width)).unflatten(-3, (-1, height)).any(-1).any(-2).to(torch.int32)
+
+    def sparsity(self):
+        """The percentage of the positions that lie in blocks without an allowed one; blocks that jut out count whole."""
+        held = int(self.to_dense().sum()) * math.prod(self.BLOCK_SIZE)
+        return 100 * (1 - held / self.numel())
 
     def to(self, device):
         """The mask on another device."""
@@ -84,7 +146,12 @@ class BlockMask:
 def create_block_mask(
     mask_mod, B, H, Q_LEN, KV_LEN, device=None, BLOCK_SIZE=_DEFAULT_SPARSE_BLOCK_SIZE, _compile=False
 ):
-    """A BlockMask from ``mask_mod(b, h, q_idx, kv_idx)``, a function on index tensors that returns booleans."""
+    """A BlockMask from ``mask_mod(b, h, q_idx, kv_idx)``, a function on index tensors that returns booleans.
+
+    >>> window = create_block_mask(lambda b, h, q, kv: (q - kv).abs() < 128, None, None, 1024, 1024)
+    >>> window.shape, window.sparsity()
+    ((1, 1, 1024, 1024), 65.625)
+    """
     block = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else tuple(BLOCK_SIZE)
     return BlockMask(create_mask(mask_mod, B, H, Q_LEN, KV_LEN, device), mask_mod, block)
 
@@ -97,6 +164,15 @@ def flex_attention(
 
     score_mod works on tensors of scores and positions that broadcast together. block_mask: positions that may meet; a query that
     may meet none gives zeros. return_lse: also the logarithms of the sums of the exponentials.
+
+    >>> q, k, v = (torch.randn(1, 2, 6, 8) for _ in range(3))
+    >>> causal = create_block_mask(lambda b, h, q_idx, kv_idx: q_idx >= kv_idx, None, None, 6, 6)
+    >>> out = flex_attention(q, k, v, block_mask=causal)
+    >>> torch.allclose(out, F.scaled_dot_product_attention(q, k, v, is_causal=True), atol=1e-5)
+    True
+    >>> distance = lambda score, b, h, q_idx, kv_idx: score - (q_idx - kv_idx).abs()
+    >>> flex_attention(q, k, v, score_mod=distance).shape
+    torch.Size([1, 2, 6, 8])
     """
     if enable_gqa:
         groups = query.size(1) // key.size(1)
@@ -111,7 +187,7 @@ def flex_attention(
     weights = torch.where(none, 0.0, torch.softmax(torch.where(none, 0.0, scores), -1))
     output = torch.matmul(weights, value)
     if return_aux is not None:
-        return output, AuxRequest(
+        return output, AuxOutput(
             torch.logsumexp(scores, -1) if return_aux.lse else None, scores.amax(-1) if return_aux.max_scores else None
         )
     return (output, torch.logsumexp(scores, -1)) if return_lse else output

@@ -66,6 +66,14 @@ class ConvertibleModule:
         ``to(tensor)``, with ``non_blocking=`` and ``memory_format=`` (for parameters of 4 or 5 dimensions).
 
         A dtype must be floating point or complex (TypeError) and leaves integer tensors alone. Returns self.
+
+        >>> layer = nn.BatchNorm1d(2)
+        >>> layer.to(torch.float64) is layer, layer.weight.dtype, layer.num_batches_tracked.dtype
+        (True, torch.float64, torch.int64)
+        >>> layer.to(torch.int64)
+        Traceback (most recent call last):
+            ...
+        TypeError: nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.int64
         """
         device, dtype, non_blocking, memory_format = parse_to(*args, **kwargs)
         if dtype is not None:
@@ -97,36 +105,72 @@ class ConvertibleModule:
         return self._apply(convert)
 
     def to_empty(self, *, device, recurse=True):
-        """Moves parameters and buffers to ``device`` without copying their values; returns self."""
+        """Moves parameters and buffers to ``device`` without copying their values; returns self. For modules made on "meta".
+
+        >>> layer = nn.Linear(2, 3, device="meta")
+        >>> layer.to_empty(device="cpu").weight.device
+        device(type='cpu')
+        """
         return self._apply(lambda tensor: torch.empty_like(tensor, device=device), recurse=recurse)
 
     def cpu(self):
-        """Moves parameters and buffers to the CPU; returns self."""
+        """Moves parameters and buffers to the CPU; returns self.
+
+        >>> nn.Linear(2, 3).cpu().weight.device
+        device(type='cpu')
+        """
         return self._apply(lambda tensor: tensor.cpu())
 
     def cuda(self, device=None):
-        """Moves parameters and buffers to a GPU; returns self."""
+        """Moves parameters and buffers to a GPU, the current one by default; returns self. Raises RuntimeError where there is none.
+
+        >>> layer = nn.Linear(2, 3)
+        >>> layer = layer.cuda() if torch.cuda.is_available() else layer
+        >>> layer.weight.is_cuda == torch.cuda.is_available()
+        True
+        """
         return self._apply(lambda tensor: tensor.cuda(device))
 
     def type(self, dst_type):
-        """Casts every parameter and buffer, integers included; returns self."""
+        """Casts every parameter and buffer, integers included; returns self.
+
+        >>> nn.BatchNorm1d(2).type(torch.float64).num_batches_tracked.dtype
+        torch.float64
+        """
         return self._apply(lambda tensor: tensor.type(dst_type))
 
     def _cast(self, dtype):
         return self._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
     def float(self):
-        """Casts floating point parameters and buffers to float32; returns self."""
+        """Casts floating point parameters and buffers to float32; returns self.
+
+        >>> layer = nn.BatchNorm1d(2).double().float()
+        >>> layer.running_mean.dtype, layer.num_batches_tracked.dtype
+        (torch.float32, torch.int64)
+        """
         return self._cast(torch.float32)
 
     def double(self):
-        """Casts floating point parameters and buffers to float64; returns self."""
+        """Casts floating point parameters and buffers to float64; returns self.
+
+        >>> nn.Linear(2, 3).double()(torch.ones(2, dtype=torch.float64)).dtype
+        torch.float64
+        """
         return self._cast(torch.float64)
 
     def half(self):
-        """Casts floating point parameters and buffers to float16; returns self."""
+        """Casts floating point parameters and buffers to float16; returns self.
+
+        >>> nn.Linear(2, 3).half().bias.dtype
+        torch.float16
+        """
         return self._cast(torch.float16)
 
     def bfloat16(self):
-        """Casts floating point parameters and buffers to bfloat16; returns self."""
+        """Casts floating point parameters and buffers to bfloat16; returns self.
+
+        >>> nn.Linear(2, 3).bfloat16().weight.dtype
+        torch.bfloat16
+        """
         return self._cast(torch.bfloat16)

@@ -228,6 +228,11 @@ class HookedModule:
 
         with_kwargs: call ``hook(module, args, kwargs)``, which returns None or ``(args, kwargs)``. prepend: run it before those
         already there. Returns a handle whose ``remove()`` takes the hook out.
+
+        >>> layer = nn.ReLU()
+        >>> handle = layer.register_forward_pre_hook(lambda module, args: (-args[0],))
+        >>> layer(torch.tensor([-1.0, 2.0]))
+        tensor([1., 0.])
         """
         marks = self._forward_pre_hooks_with_kwargs if with_kwargs else None
         return add_hook(self._forward_pre_hooks, hook, prepend, kwargs=marks)
@@ -235,7 +240,16 @@ class HookedModule:
     def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
         """Runs ``hook(module, args, output)`` after forward; a result that is not None replaces the output.
 
-        with_kwargs: call ``hook(module, args, kwargs, output)``. always_call: run it also when forward raised.
+        with_kwargs: call ``hook(module, args, kwargs, output)``. always_call: run it also when forward raised. Returns a handle whose
+        ``remove()`` takes the hook out.
+
+        >>> layer, seen = nn.Linear(2, 3), []
+        >>> handle = layer.register_forward_hook(lambda module, args, output: seen.append(output.shape))
+        >>> y = layer(torch.zeros(4, 2))
+        >>> handle.remove()
+        >>> y = layer(torch.zeros(5, 2))
+        >>> seen
+        [torch.Size([4, 3])]
         """
         return add_hook(
             self._forward_hooks,
@@ -246,16 +260,38 @@ class HookedModule:
         )
 
     def register_full_backward_pre_hook(self, hook, prepend=False):
-        """Runs ``hook(module, grad_output)`` before the module's backward; a result replaces grad_output."""
+        """Runs ``hook(module, grad_output)`` before the module's backward; a result replaces grad_output.
+
+        >>> layer = nn.ReLU()
+        >>> handle = layer.register_full_backward_pre_hook(lambda module, grad_output: (10 * grad_output[0],))
+        >>> x = torch.tensor([-1.0, 2.0], requires_grad=True)
+        >>> layer(x).sum().backward()
+        >>> x.grad
+        tensor([ 0., 10.])
+        """
         return add_hook(self._backward_pre_hooks, hook, prepend)
 
     def register_full_backward_hook(self, hook, prepend=False):
-        """Runs ``hook(module, grad_input, grad_output)`` after the module's backward; a result replaces grad_input."""
+        """Runs ``hook(module, grad_input, grad_output)`` after the module's backward; a result replaces grad_input.
+
+        Both are tuples: the gradients of forward's positional tensors and of its results.
+
+        >>> layer = nn.ReLU()
+        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: print(grad_input, grad_output))
+        >>> layer(torch.tensor([-1.0, 2.0], requires_grad=True)).sum().backward()
+        (tensor([0., 1.]),) (tensor([1., 1.]),)
+        """
         self._claim_backward_kind(True)
         return add_hook(self._backward_hooks, hook, prepend)
 
     def register_backward_hook(self, hook):
-        """Deprecated form of :meth:`register_full_backward_hook`: its gradients are those of forward's last operation."""
+        """Deprecated form of :meth:`register_full_backward_hook`: its gradients are those of forward's last operation.
+
+        >>> layer = nn.Linear(2, 3)
+        >>> handle = layer.register_backward_hook(lambda module, grad_input, grad_output: print(grad_output[0]))
+        >>> layer(torch.ones(1, 2)).sum().backward()
+        tensor([[1., 1., 1.]])
+        """
         self._claim_backward_kind(False)
         return add_hook(self._backward_hooks, hook)
 

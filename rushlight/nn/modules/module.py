@@ -124,7 +124,15 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
             super().__init__(*args, **kwargs)
 
     def forward(self, *input):
-        """The computation of one call; every subclass overrides it. Raises NotImplementedError."""
+        """The computation of one call; every subclass overrides it. Raises NotImplementedError. Call the module itself, which also
+        runs hooks.
+
+        >>> class Double(nn.Module):
+        ...     def forward(self, x):
+        ...         return 2 * x
+        >>> Double()(torch.ones(2))
+        tensor([2., 2.])
+        """
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     # Attribute lookup and the call itself are compiled (ModuleBase). PyTorch's names of the same call; wrappers reach for them:
@@ -134,7 +142,15 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     # -- registration --
 
     def register_parameter(self, name, param):
-        """Adds ``param`` (a Parameter or None) under ``name``. Raises KeyError for a bad or taken name, TypeError otherwise."""
+        """Adds ``param`` (a Parameter or None) under ``name``. Raises KeyError for a bad or taken name, TypeError otherwise.
+
+        >>> model = nn.Module()
+        >>> model.register_parameter("bias", None)  # the name is known, there is none
+        >>> model.register_parameter("weight", torch.zeros(2))
+        Traceback (most recent call last):
+            ...
+        TypeError: cannot assign 'torch.FloatTensor' object to parameter 'weight' (torch.nn.Parameter or None required)
+        """
         self._check_name("parameter", name, "_parameters")
         if param is None:
             self._parameters[name] = None
@@ -151,7 +167,13 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         self._parameters[name] = _hooks.registered(_global_parameter_registration_hooks, self, name, param)
 
     def register_buffer(self, name, tensor, persistent=True):
-        """Adds a tensor (or None) that is state but not trained. persistent: whether it appears in the ``state_dict``."""
+        """Adds a tensor (or None) that is state but not trained. persistent: whether it appears in the ``state_dict``.
+
+        >>> model = nn.Module()
+        >>> model.register_buffer("mean", torch.zeros(2))
+        >>> model.mean, list(model.state_dict()), list(model.parameters())
+        (tensor([0., 0.]), ['mean'], [])
+        """
         self._check_name("buffer", name, "_buffers")
         if tensor is not None and not isinstance(tensor, torch.Tensor) and not hasattr(tensor, "__torch_function__"):
             raise TypeError(f"cannot assign '{torch.typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)")
@@ -162,14 +184,26 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
             self._non_persistent_buffers_set.add(name)
 
     def add_module(self, name, module):
-        """Adds a submodule (or None) under ``name``, as assigning an attribute does."""
+        """Adds a submodule (or None) under ``name``, as assigning an attribute does.
+
+        >>> model = nn.Module()
+        >>> model.add_module("head", nn.Linear(2, 3))
+        >>> model.head
+        Linear(in_features=2, out_features=3, bias=True)
+        """
         if not isinstance(module, Module) and module is not None:
             raise TypeError(f"{torch.typename(module)} is not a Module subclass")
         self._check_name("module", name, "_modules")
         self._modules[name] = _hooks.registered(_global_module_registration_hooks, self, name, module)
 
     def register_module(self, name, module):
-        """The same as :meth:`add_module`."""
+        """The same as :meth:`add_module`.
+
+        >>> model = nn.Module()
+        >>> model.register_module("act", nn.ReLU())
+        >>> model.act
+        ReLU()
+        """
         self.add_module(name, module)
 
     def _check_name(self, kind, name, registry):
@@ -254,16 +288,28 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     # -- the tree --
 
     def named_modules(self, memo=None, prefix="", remove_duplicate=True):
-        """Yields (dotted name, module) for this module (named ``prefix``) and all below it; each module once."""
+        """Yields (dotted name, module) for this module (named ``prefix``) and all below it; each module once.
+
+        >>> [name for name, _ in nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh())).named_modules()]
+        ['', '0', '1', '1.0']
+        """
         return Walk(self, prefix, set() if memo is None else memo, remove_duplicate, Module.named_modules)
 
     def modules(self, remove_duplicate=True):
-        """Yields this module and all below it; each once, or (remove_duplicate=False) wherever it is used."""
+        """Yields this module and all below it; each once, or (remove_duplicate=False) wherever it is used.
+
+        >>> [type(m).__name__ for m in nn.Sequential(nn.Linear(2, 3), nn.ReLU()).modules()]
+        ['Sequential', 'Linear', 'ReLU']
+        """
         for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_children(self):
-        """Yields (name, module) for the modules directly below; each once, None left out."""
+        """Yields (name, module) for the modules directly below; each once, None left out.
+
+        >>> list(nn.Sequential(nn.ReLU(), nn.Tanh()).named_children())
+        [('0', ReLU()), ('1', Tanh())]
+        """
         seen = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -271,7 +317,12 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
                 yield name, module
 
     def children(self):
-        """Yields the modules directly below; each once."""
+        """Yields the modules directly below; each once.
+
+        >>> shared = nn.Linear(2, 2)
+        >>> len(list(nn.Sequential(shared, nn.Sequential(nn.ReLU()), shared).children()))
+        2
+        """
         for _, module in self.named_children():
             yield module
 
@@ -287,11 +338,19 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
                 yield f"{module_prefix}.{name}" if module_prefix else name, member
 
     def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
-        """Yields (dotted name, parameter), in order of registration. recurse: also those of the modules below."""
+        """Yields (dotted name, parameter), in order of registration. recurse: also those of the modules below.
+
+        >>> [name for name, _ in nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)).named_parameters()]
+        ['0.weight', '0.bias', '2.weight', '2.bias']
+        """
         return self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse=True):
-        """Yields the parameters; each once."""
+        """Yields the parameters; each once.
+
+        >>> sum(p.numel() for p in nn.Linear(2, 3).parameters())
+        9
+        """
         if type(self).named_parameters is not Module.named_parameters:
             yield from (parameter for _, parameter in self.named_parameters(recurse=recurse))
             return
@@ -303,16 +362,28 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
                     yield parameter
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
-        """Yields (dotted name, buffer), in order of registration. recurse: also those of the modules below."""
+        """Yields (dotted name, buffer), in order of registration. recurse: also those of the modules below.
+
+        >>> [name for name, _ in nn.Sequential(nn.BatchNorm1d(3)).named_buffers()]
+        ['0.running_mean', '0.running_var', '0.num_batches_tracked']
+        """
         return self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse=True):
-        """Yields the buffers; each once."""
+        """Yields the buffers; each once.
+
+        >>> [tuple(b.shape) for b in nn.BatchNorm1d(3).buffers()]  # mean, variance, count
+        [(3,), (3,), ()]
+        """
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
     def get_submodule(self, target):
-        """The module at a dotted path; ``""`` is this one. Raises AttributeError."""
+        """The module at a dotted path; ``""`` is this one. Raises AttributeError.
+
+        >>> nn.Sequential(nn.Sequential(nn.ReLU(), nn.Tanh())).get_submodule("0.1")
+        Tanh()
+        """
         module = self
         for name in target.split(".") if target else ():
             if not hasattr(module, name):
@@ -323,7 +394,13 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         return module
 
     def set_submodule(self, target, module, strict=False):
-        """Puts ``module`` at a dotted path. strict: only where a module already is. Raises AttributeError or ValueError."""
+        """Puts ``module`` at a dotted path. strict: only where a module already is. Raises AttributeError or ValueError.
+
+        >>> network = nn.Sequential(nn.Sequential(nn.ReLU()))
+        >>> network.set_submodule("0.0", nn.Tanh())
+        >>> network[0][0]
+        Tanh()
+        """
         if target == "":
             raise ValueError("Cannot set the submodule without a target name!")
         if not isinstance(module, Module):
@@ -337,14 +414,22 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         setattr(parent, name, module)
 
     def get_parameter(self, target):
-        """The parameter at a dotted path. Raises AttributeError."""
+        """The parameter at a dotted path. Raises AttributeError.
+
+        >>> nn.Sequential(nn.Linear(2, 3)).get_parameter("0.weight").shape
+        torch.Size([3, 2])
+        """
         parameter, name = self._get_member(target)
         if not isinstance(parameter, Parameter):
             raise AttributeError(f"`{name}` is not an nn.Parameter")
         return parameter
 
     def get_buffer(self, target):
-        """The buffer at a dotted path. Raises AttributeError."""
+        """The buffer at a dotted path. Raises AttributeError.
+
+        >>> nn.Sequential(nn.BatchNorm1d(2)).get_buffer("0.running_var")
+        tensor([1., 1.])
+        """
         path, _, _ = target.rpartition(".")
         buffer, name = self._get_member(target)
         if name not in self.get_submodule(path)._buffers:
@@ -359,7 +444,14 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         return getattr(module, name), name
 
     def apply(self, fn):
-        """Calls ``fn(module)`` for every module below, then for this one; returns self."""
+        """Calls ``fn(module)`` for every module below, then for this one; returns self.
+
+        >>> network = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        >>> _ = network.apply(lambda module: print(type(module).__name__))
+        Linear
+        ReLU
+        Sequential
+        """
         for module in self.children():
             module.apply(fn)
         fn(self)
@@ -368,7 +460,12 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     # -- modes and gradients --
 
     def train(self, mode=True):
-        """Sets training mode here and below (dropout, batch norm ... behave differently); returns self."""
+        """Sets training mode here and below (dropout, batch norm ... behave differently); returns self.
+
+        >>> network = nn.Sequential(nn.Dropout(0.5)).train(False)
+        >>> network.training, network[0].training
+        (False, False)
+        """
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
@@ -378,17 +475,32 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         return self
 
     def eval(self):
-        """Sets evaluation mode: ``train(False)``; returns self."""
+        """Sets evaluation mode: ``train(False)``; returns self.
+
+        >>> nn.Dropout(0.5).eval()(torch.ones(3))
+        tensor([1., 1., 1.])
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad=True):
-        """Freezes or unfreezes every parameter; returns self."""
+        """Freezes or unfreezes every parameter; returns self.
+
+        >>> [p.requires_grad for p in nn.Linear(2, 3).requires_grad_(False).parameters()]
+        [False, False]
+        """
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none=True):
-        """Clears the gradients of every parameter: sets them to None, or to zeros."""
+        """Clears the gradients of every parameter: sets them to None, or to zeros.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> layer(torch.ones(2)).sum().backward()
+        >>> layer.zero_grad()
+        >>> layer.weight.grad is None
+        True
+        """
         for parameter in self.parameters():
             if parameter.grad is not None:
                 if set_to_none:
@@ -397,13 +509,21 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
                     parameter.grad = torch.zeros_like(parameter.grad)
 
     def share_memory(self):
-        """Moves parameters and buffers to memory that other processes can map; returns self."""
+        """Moves parameters and buffers to memory that other processes can map; returns self.
+
+        >>> nn.Linear(2, 3).share_memory().weight.is_shared()
+        True
+        """
         for tensor in (*self.parameters(), *self.buffers()):
             tensor.share_memory_()
         return self
 
     def compile(self, *args, **kwargs):
-        """Accepted for programs that call it; the module already runs compiled kernels."""
+        """Accepted for programs that call it; the module already runs compiled kernels.
+
+        >>> layer = nn.Linear(2, 3)
+        >>> layer.compile()
+        """
 
     # -- text and pickling --
 
@@ -411,7 +531,11 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         return type(self).__name__
 
     def extra_repr(self):
-        """The text between the brackets of ``repr``; subclasses override it."""
+        """The text between the brackets of ``repr``; subclasses override it.
+
+        >>> nn.Linear(2, 3).extra_repr()
+        'in_features=2, out_features=3, bias=True'
+        """
         return ""
 
     def __repr__(self):

@@ -50,11 +50,34 @@ class StatefulModule:
     """The part of Module that saves and loads its state."""
 
     def get_extra_state(self):
-        """Override, together with :meth:`set_extra_state`, to keep more than tensors in the state: any picklable object."""
+        """Override, together with :meth:`set_extra_state`, to keep more than tensors in the state: any picklable object.
+
+        >>> class Counter(nn.Module):
+        ...     seen = 0
+        ...     def get_extra_state(self):
+        ...         return self.seen
+        ...     def set_extra_state(self, state):
+        ...         self.seen = state
+        >>> Counter().state_dict()
+        OrderedDict([('_extra_state', 0)])
+        >>> counter = Counter()
+        >>> counter.load_state_dict({"_extra_state": 3}), counter.seen
+        (<All keys matched successfully>, 3)
+        """
         raise RuntimeError(_never_called("get"))
 
     def set_extra_state(self, state):
-        """Override to take back what :meth:`get_extra_state` returned."""
+        """Override to take back what :meth:`get_extra_state` returned.
+
+        >>> class Tagged(nn.Module):
+        ...     def get_extra_state(self):
+        ...         return "v2"
+        ...     def set_extra_state(self, state):
+        ...         print("loaded from", state)
+        >>> Tagged().load_state_dict(Tagged().state_dict())
+        loaded from v2
+        <All keys matched successfully>
+        """
         raise RuntimeError(_never_called("set"))
 
     # -- saving --
@@ -127,6 +150,14 @@ class StatefulModule:
 
         strict: the names must agree exactly. assign: take the given tensors themselves instead of copying their values
         (a parameter keeps its ``requires_grad``). Raises RuntimeError that lists everything that did not fit.
+
+        >>> first, second = nn.Linear(2, 3), nn.Linear(2, 3)
+        >>> second.load_state_dict(first.state_dict())
+        <All keys matched successfully>
+        >>> torch.equal(first.weight, second.weight)
+        True
+        >>> second.load_state_dict({"weight": first.weight, "scale": torch.ones(1)}, strict=False)
+        _IncompatibleKeys(missing_keys=['bias'], unexpected_keys=['scale'])
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.{_other_than_state(state_dict)}")
@@ -222,11 +253,26 @@ class StatefulModule:
     # -- hooks --
 
     def register_state_dict_pre_hook(self, hook):
-        """Runs ``hook(module, prefix, keep_vars)`` before the module's state is collected."""
+        """Runs ``hook(module, prefix, keep_vars)`` before the module's state is collected.
+
+        >>> network = nn.Sequential(nn.Linear(2, 3))
+        >>> handle = network[0].register_state_dict_pre_hook(lambda module, prefix, keep_vars: print("collecting", prefix))
+        >>> list(network.state_dict())
+        collecting 0.
+        ['0.weight', '0.bias']
+        """
         return add_hook(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
-        """Runs ``hook(module, state_dict, prefix, local_metadata)`` when the state is collected; it may change it in place."""
+        """Runs ``hook(module, state_dict, prefix, local_metadata)`` when the state is collected; it may change it in place.
+
+        >>> def without_bias(module, state, prefix, local_metadata):
+        ...     del state[prefix + "bias"]
+        >>> layer = nn.Linear(2, 3)
+        >>> handle = layer.register_state_dict_post_hook(without_bias)
+        >>> list(layer.state_dict())
+        ['weight']
+        """
         return add_hook(self._state_dict_hooks, _MayNotReturn(hook))
 
     def _register_state_dict_hook(self, hook):
@@ -234,14 +280,28 @@ class StatefulModule:
 
     def register_load_state_dict_pre_hook(self, hook):
         """Runs ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)`` before
-        this module's own tensors are loaded; it may change the dictionary and the lists in place."""
+        this module's own tensors are loaded; it may change the dictionary and the lists in place.
+
+        >>> def renamed(module, state, prefix, *_):
+        ...     state[prefix + "weight"] = state.pop(prefix + "kernel")
+        >>> layer = nn.Linear(2, 1, bias=False)
+        >>> handle = layer.register_load_state_dict_pre_hook(renamed)
+        >>> layer.load_state_dict({"kernel": torch.ones(1, 2)}), layer.weight.detach()
+        (<All keys matched successfully>, tensor([[1., 1.]]))
+        """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
         return add_hook(self._load_state_dict_pre_hooks, _WithModule(hook) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook):
-        """Runs ``hook(module, incompatible_keys)`` after loading; it may change ``missing_keys`` and ``unexpected_keys``."""
+        """Runs ``hook(module, incompatible_keys)`` after loading; it may change ``missing_keys`` and ``unexpected_keys``.
+
+        >>> layer = nn.Linear(2, 3)
+        >>> handle = layer.register_load_state_dict_post_hook(lambda module, keys: keys.missing_keys.clear())
+        >>> layer.load_state_dict({"weight": torch.zeros(3, 2)})  # a bias may be missing
+        <All keys matched successfully>
+        """
         return add_hook(self._load_state_dict_post_hooks, hook)
 
 

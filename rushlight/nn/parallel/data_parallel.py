@@ -71,7 +71,11 @@ class DataParallel(Module):
 
 
 def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
-    """``module(*inputs, **module_kwargs)`` on several GPUs, as :class:`DataParallel` does it."""
+    """``module(*inputs, **module_kwargs)`` on several GPUs, as :class:`DataParallel` does it; without a GPU where the module is.
+
+    >>> nn.parallel.data_parallel(nn.Linear(3, 2), torch.zeros(4, 3)).shape
+    torch.Size([4, 2])
+    """
     wrapped = DataParallel(module, device_ids, output_device, dim)
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     return wrapped(*inputs, **(module_kwargs or {}))

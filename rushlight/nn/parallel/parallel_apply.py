@@ -11,7 +11,12 @@ __all__ = ["parallel_apply"]
 
 
 def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
-    """Each module on its inputs, in a thread each; the outputs in order. The first error is raised with the device it came from."""
+    """Each module on its inputs, in a thread each; the outputs in order. The first error is raised with the device it came from.
+
+    >>> layers, inputs = [nn.ReLU(), nn.Tanh()], [torch.tensor([-1.0]), torch.tensor([0.0])]
+    >>> nn.parallel.parallel_apply(layers, inputs, devices=["cpu", "cpu"])
+    [tensor([0.]), tensor([0.])]
+    """
     if len(modules) != len(inputs):
         raise AssertionError(f"The number of modules {len(modules)} is not equal to the number of inputs {len(inputs)}")
     kwargs_tup = kwargs_tup or ({},) * len(modules)

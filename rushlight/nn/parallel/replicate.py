@@ -6,7 +6,14 @@ __all__ = ["replicate"]
 
 
 def replicate(network, devices, detach=False):
-    """A copy of a module for each device, whose parameters are copies that pass gradients back (not if ``detach``)."""
+    """A copy of a module for each device, whose parameters are copies that pass gradients back (not if ``detach``).
+
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> first, second = nn.parallel.replicate(layer, ["cpu", "cpu"])
+    >>> (first(torch.ones(2)) + second(torch.ones(2))).backward()
+    >>> layer.weight.grad  # both pass their gradients to the original
+    tensor([[2., 2.]])
+    """
     devices = [device_of(d) for d in devices]
     modules = list(network.modules())
     position = {id(m): i for i, m in enumerate(modules)}

@@ -11,7 +11,11 @@ def device_of(d):
 
 
 def scatter(inputs, target_gpus, dim=0):
-    """One piece of ``inputs`` for each device: tensors are cut along ``dim``, containers item by item, other values are repeated."""
+    """One piece of ``inputs`` for each device: tensors are cut along ``dim``, containers item by item, other values are repeated.
+
+    >>> nn.parallel.scatter((torch.arange(4), "train"), ["cpu", "cpu"])
+    [(tensor([0, 1]), 'train'), (tensor([2, 3]), 'train')]
+    """
     devices = [device_of(d) for d in target_gpus]
 
     def cut(x):
@@ -37,7 +41,11 @@ def scatter_kwargs(inputs, kwargs, target_gpus, dim=0):
 
 
 def gather(outputs, target_device, dim=0):
-    """The pieces in one on a device: tensors joined along ``dim`` (numbers along a new one), containers item by item."""
+    """The pieces in one on a device: tensors joined along ``dim`` (numbers along a new one), containers item by item.
+
+    >>> nn.parallel.gather([{"loss": torch.tensor(1.0)}, {"loss": torch.tensor(3.0)}], "cpu")
+    {'loss': tensor([1., 3.])}
+    """
     device = device_of(target_device)
 
     def join(pieces):

@@ -12,7 +12,11 @@ def _listed(parameters):
 
 
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
-    """The norm of all tensors as if they were one vector. error_if_nonfinite: RuntimeError for NaN or infinity."""
+    """The norm of all tensors as if they were one vector. error_if_nonfinite: RuntimeError for NaN or infinity.
+
+    >>> nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([[0.0, 4.0]])])
+    tensor(5.)
+    """
     tensors = _listed(tensors)
     norm_type = float(norm_type)
     if not tensors:
@@ -28,7 +32,14 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
 
 
 def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
-    """Scales the gradients in place by max_norm / total_norm where that is below 1."""
+    """Scales the gradients in place by max_norm / total_norm where that is below 1: the second half of :func:`clip_grad_norm_`.
+
+    >>> weight = torch.zeros(2, requires_grad=True)
+    >>> weight.grad = torch.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grads_with_norm_([weight], 2.5, nn.utils.get_total_norm([weight.grad]))
+    >>> weight.grad
+    tensor([1.5000, 2.0000])
+    """
     grads = [p.grad for p in _listed(parameters) if p.grad is not None]
     if not grads:
         return
@@ -56,7 +67,13 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
 
 def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
-    """Deprecated spelling of :func:`clip_grad_norm_`."""
+    """Deprecated spelling of :func:`clip_grad_norm_`; gives a warning.
+
+    >>> weight = torch.zeros(2, requires_grad=True)
+    >>> weight.grad = torch.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grad_norm(weight, 1.0)
+    tensor(5.)
+    """
     warnings.warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.", FutureWarning, stacklevel=2
     )
@@ -64,7 +81,14 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False
 
 
 def clip_grad_value_(parameters, clip_value, foreach=None):
-    """Limits every element of the gradients of ``parameters`` to [-clip_value, clip_value], in place."""
+    """Limits every element of the gradients of ``parameters`` to [-clip_value, clip_value], in place.
+
+    >>> weight = torch.zeros(2, requires_grad=True)
+    >>> weight.grad = torch.tensor([3.0, -0.5])
+    >>> nn.utils.clip_grad_value_([weight], 1.0)
+    >>> weight.grad
+    tensor([ 1.0000, -0.5000])
+    """
     clip_value = float(clip_value)
     with torch.no_grad():
         for p in _listed(parameters):

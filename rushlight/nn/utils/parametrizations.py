@@ -35,6 +35,10 @@ def weight_norm(module, name="weight", dim=0):
     """``module.name`` as length times direction, one length per slice of ``dim`` (Salimans and Kingma, 2016); returns ``module``.
 
     The length is ``parametrizations.name.original0``, the direction ``original1``.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))
+    >>> {name: tuple(p.shape) for name, p in layer.named_parameters()}
+    {'bias': (3,), 'parametrizations.weight.original0': (3, 1), 'parametrizations.weight.original1': (3, 4)}
     """
     parametrize.register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
@@ -97,6 +101,12 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     """``module.name`` divided by its largest singular value (Miyato et al., 2018), as a matrix of rows ``dim``; returns ``module``.
 
     dim: 0, for transposed convolutions 1. Raises ValueError if there is no such parameter.
+
+    The singular value is estimated by n_power_iterations steps of the power method at each use in training.
+
+    >>> layer = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3), n_power_iterations=50)
+    >>> bool((torch.linalg.matrix_norm(layer.weight, 2) - 1).abs() < 1e-2)
+    True
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, torch.Tensor):
@@ -198,6 +208,10 @@ def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization
 
     orthogonal_map: "matrix_exp" (default for square or complex matrices), "cayley" or "householder" (default otherwise).
     use_trivialization: the parametrization starts at the present value (Lezcano-Casado, 2019).
+
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(4, 3))
+    >>> torch.allclose(layer.weight @ layer.weight.T, torch.eye(3), atol=1e-5)
+    True
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, torch.Tensor):

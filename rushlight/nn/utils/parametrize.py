@@ -24,7 +24,15 @@ _cache = {}
 
 @contextlib.contextmanager
 def cached():
-    """Within this context each parametrized tensor is computed once."""
+    """Within this context each parametrized tensor is computed once.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> layer.weight is layer.weight
+    False
+    >>> with nn.utils.parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
     global _cache_depth
     _cache_depth += 1
     try:
@@ -43,7 +51,17 @@ def _register_like(module, name, tensor):
 
 
 class ParametrizationList(ModuleList):
-    """The parametrizations of one tensor, applied in order to ``original`` (``original0``, ``original1`` ... for several)."""
+    """The parametrizations of one tensor, applied in order to ``original`` (``original0``, ``original1`` ... for several).
+
+    >>> class Doubled(nn.Module):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> layer = nn.Linear(1, 1)
+    >>> _ = nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())
+    >>> chain = layer.parametrizations.weight
+    >>> len(chain), torch.equal(chain(), 2 * chain.original)
+    (1, True)
+    """
 
     def __init__(self, modules, original, unsafe=False):
         if not modules:
@@ -224,7 +242,12 @@ def _check_next(value, parametrization):
 
 
 def is_parametrized(module, tensor_name=None):
-    """Has ``module`` any parametrized tensor, or the one of this name?"""
+    """Has ``module`` any parametrized tensor, or the one of this name?
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> nn.utils.parametrize.is_parametrized(layer), nn.utils.parametrize.is_parametrized(layer, "bias")
+    (True, False)
+    """
     parametrizations = getattr(module, "parametrizations", None)
     if not isinstance(parametrizations, ModuleDict):
         return False
@@ -232,7 +255,13 @@ def is_parametrized(module, tensor_name=None):
 
 
 def remove_parametrizations(module, tensor_name, leave_parametrized=True):
-    """Makes ``tensor_name`` a plain parameter or buffer again, with the parametrized value or the original one; returns ``module``."""
+    """Makes ``tensor_name`` a plain parameter or buffer again, with the parametrized value or the original one; returns ``module``.
+
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(2, 2))
+    >>> layer = nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    >>> type(layer.weight).__name__, torch.allclose(layer.weight @ layer.weight.T, torch.eye(2), atol=1e-5)
+    ('Parameter', True)
+    """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
     parametrization = module.parametrizations[tensor_name]
@@ -260,12 +289,23 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
 
 
 def type_before_parametrizations(module):
-    """The class that ``module`` had before it was parametrized."""
+    """The class that ``module`` had before it was parametrized.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> type(layer).__name__, nn.utils.parametrize.type_before_parametrizations(layer).__name__
+    ('ParametrizedLinear', 'Linear')
+    """
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 
 def transfer_parametrizations_and_params(from_module, to_module, tensor_name=None):
-    """Gives ``to_module`` copies of the parametrizations (and values) of ``from_module``; returns ``to_module``."""
+    """Gives ``to_module`` copies of the parametrizations (and values) of ``from_module``; returns ``to_module``.
+
+    >>> first = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> second = nn.utils.parametrize.transfer_parametrizations_and_params(first, nn.Linear(2, 3))
+    >>> torch.equal(first.weight, second.weight)
+    True
+    """
     if not is_parametrized(from_module):
         return to_module
     names = list(from_module.parametrizations) if tensor_name is None else [tensor_name]

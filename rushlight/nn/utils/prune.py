@@ -31,6 +31,15 @@ class BasePruningMethod(ABC):
     """A way to compute masks. The pruned parameter ``name`` becomes ``name_orig * name_mask``, recomputed before each forward.
 
     A subclass states PRUNING_TYPE ("unstructured", "structured" or "global") and ``compute_mask(t, default_mask)``.
+
+    >>> class Positive(nn.utils.prune.BasePruningMethod):
+    ...     PRUNING_TYPE = "unstructured"
+    ...     def compute_mask(self, t, default_mask):
+    ...         return default_mask * (t > 0)
+    >>> layer = nn.Linear(4, 3)
+    >>> _ = Positive.apply(layer, "weight")
+    >>> bool((layer.weight >= 0).all())
+    True
     """
 
     def __call__(self, module, inputs):
@@ -108,7 +117,15 @@ class BasePruningMethod(ABC):
 
 
 class PruningContainer(BasePruningMethod):
-    """Several pruning methods of one parameter, one after the other."""
+    """Several pruning methods of one parameter, one after the other.
+
+    >>> layer = nn.Linear(4, 3)
+    >>> _ = nn.utils.prune.random_unstructured(layer, "weight", amount=2)
+    >>> _ = nn.utils.prune.l1_unstructured(layer, "weight", amount=5)  # five of the ten left
+    >>> method = next(iter(layer._forward_pre_hooks.values()))
+    >>> type(method).__name__, len(method), int(layer.weight_mask.sum())
+    ('PruningContainer', 2, 5)
+    """
 
     def __init__(self, *args):
         self._pruning_methods = ()
@@ -164,7 +181,11 @@ class PruningContainer(BasePruningMethod):
 
 
 class Identity(BasePruningMethod):
-    """Prunes nothing; only makes the mask."""
+    """Prunes nothing; only makes the mask.
+
+    >>> nn.utils.prune.Identity().prune(torch.tensor([5.0, 6.0]))
+    tensor([5., 6.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -192,7 +213,11 @@ class _Amount(BasePruningMethod):
 
 
 class RandomUnstructured(_Amount):
-    """Prunes ``amount`` random elements."""
+    """Prunes ``amount`` random elements: a number, or a fraction in [0, 1].
+
+    >>> nn.utils.prune.RandomUnstructured(amount=0.75).prune(torch.ones(8)).sum()
+    tensor(2.)
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -212,7 +237,11 @@ class RandomUnstructured(_Amount):
 
 
 class L1Unstructured(_Amount):
-    """Prunes the ``amount`` elements of least absolute value."""
+    """Prunes the ``amount`` elements of least absolute value: a number, or a fraction in [0, 1].
+
+    >>> nn.utils.prune.L1Unstructured(amount=0.5).prune(torch.tensor([0.1, -3.0, 2.0, 0.2]))
+    tensor([ 0., -3.,  2.,  0.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -245,7 +274,11 @@ class _Structured(BasePruningMethod):
 
 
 class RandomStructured(_Structured):
-    """Prunes ``amount`` random slices along ``dim``."""
+    """Prunes ``amount`` random slices along ``dim``: a number, or a fraction in [0, 1].
+
+    >>> nn.utils.prune.RandomStructured(amount=2, dim=0).prune(torch.ones(3, 2)).sum()
+    tensor(2.)
+    """
 
     def __init__(self, amount, dim=-1):
         _check_amount(amount)
@@ -268,7 +301,12 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """Prunes the ``amount`` slices along ``dim`` of least n-norm."""
+    """Prunes the ``amount`` slices along ``dim`` of least n-norm: a number, or a fraction in [0, 1].
+
+    >>> nn.utils.prune.LnStructured(amount=1, n=2, dim=0).prune(torch.tensor([[1.0, 1.0], [3.0, 0.0]]))
+    tensor([[0., 0.],
+            [3., 0.]])
+    """
 
     def __init__(self, amount, n, dim=-1):
         _check_amount(amount)
@@ -292,7 +330,11 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prunes by a given mask."""
+    """Prunes by a given mask of zeros and ones.
+
+    >>> nn.utils.prune.CustomFromMask(torch.tensor([1.0, 0.0])).prune(torch.tensor([5.0, 6.0]))
+    tensor([5., 0.])
+    """
 
     PRUNING_TYPE = "global"
 
@@ -312,13 +354,22 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module, name):
-    """Gives the parameter ``name`` a mask of ones; returns ``module``."""
+    """Gives the parameter ``name`` a mask of ones; returns ``module``.
+
+    >>> nn.utils.prune.identity(nn.Linear(2, 1), "weight").weight_mask
+    tensor([[1., 1.]])
+    """
     Identity.apply(module, name)
     return module
 
 
 def random_unstructured(module, name, amount):
-    """Prunes ``amount`` (a number or a fraction) random elements of the parameter ``name``; returns ``module``."""
+    """Prunes ``amount`` (a number or a fraction) random elements of the parameter ``name``; returns ``module``.
+
+    >>> layer = nn.utils.prune.random_unstructured(nn.Linear(4, 3), "weight", amount=0.5)
+    >>> layer.weight_mask.sum(), sorted(layer.state_dict())
+    (tensor(6.), ['bias', 'weight_mask', 'weight_orig'])
+    """
     RandomUnstructured.apply(module, name, amount)
     return module
 
@@ -335,25 +386,48 @@ def l1_unstructured(module, name, amount, importance_scores=None):
 
 
 def random_structured(module, name, amount, dim):
-    """Prunes ``amount`` random slices along ``dim``; returns ``module``."""
+    """Prunes ``amount`` random slices along ``dim``; returns ``module``.
+
+    >>> layer = nn.utils.prune.random_structured(nn.Linear(4, 3), "weight", amount=1, dim=1)
+    >>> layer.weight_mask.sum(0).sort().values
+    tensor([0., 3., 3., 3.])
+    """
     RandomStructured.apply(module, name, amount, dim)
     return module
 
 
 def ln_structured(module, name, amount, n, dim, importance_scores=None):
-    """Prunes the ``amount`` slices along ``dim`` of least n-norm (of the scores); returns ``module``."""
+    """Prunes the ``amount`` slices along ``dim`` of least n-norm (of the scores); returns ``module``.
+
+    >>> layer = nn.utils.prune.ln_structured(nn.Conv2d(3, 8, 3), "weight", amount=0.25, n=1, dim=0)
+    >>> layer.weight_mask[:, 0, 0, 0].sum()  # of 8 filters
+    tensor(6.)
+    """
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
 
 def custom_from_mask(module, name, mask):
-    """Prunes the parameter ``name`` by a mask of zeros and ones; returns ``module``."""
+    """Prunes the parameter ``name`` by a mask of zeros and ones; returns ``module``.
+
+    >>> layer = nn.utils.prune.custom_from_mask(nn.Linear(2, 1), "weight", torch.tensor([[0.0, 1.0]]))
+    >>> layer.weight == 0
+    tensor([[ True, False]])
+    """
     CustomFromMask.apply(module, name, mask)
     return module
 
 
 def global_unstructured(parameters, pruning_method, importance_scores=None, **kwargs):
-    """Prunes (module, name) pairs together: one threshold for all, by an unstructured method with its ``kwargs``."""
+    """Prunes (module, name) pairs together: one threshold for all, by an unstructured method with its ``kwargs``.
+
+    >>> small, large = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+    >>> _ = nn.init.constant_(small.weight, 0.1), nn.init.constant_(large.weight, 5.0)
+    >>> pairs = [(small, "weight"), (large, "weight")]
+    >>> nn.utils.prune.global_unstructured(pairs, nn.utils.prune.L1Unstructured, amount=4)
+    >>> small.weight_mask.sum(), large.weight_mask.sum()
+    (tensor(0.), tensor(4.))
+    """
     if not isinstance(parameters, Iterable):
         raise TypeError("global_unstructured(): parameters is not an Iterable")
     importance_scores = {} if importance_scores is None else importance_scores
@@ -383,7 +457,13 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
 
 
 def remove(module, name):
-    """Makes the pruning of the parameter ``name`` permanent; returns ``module``. Raises ValueError if it is not pruned."""
+    """Makes the pruning of the parameter ``name`` permanent; returns ``module``. Raises ValueError if it is not pruned.
+
+    >>> layer = nn.utils.prune.l1_unstructured(nn.Linear(4, 3), "weight", amount=5)
+    >>> layer = nn.utils.prune.remove(layer, "weight")
+    >>> sorted(layer.state_dict()), int((layer.weight == 0).sum())
+    (['bias', 'weight'], 5)
+    """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             hook.remove(module)
@@ -393,7 +473,14 @@ def remove(module, name):
 
 
 def is_pruned(module):
-    """Is any parameter of ``module`` (or of a module below) pruned?"""
+    """Is any parameter of ``module`` (or of a module below) pruned?
+
+    >>> network = nn.Sequential(nn.Linear(2, 1))
+    >>> before = nn.utils.prune.is_pruned(network)
+    >>> _ = nn.utils.prune.identity(network[0], "bias")
+    >>> before, nn.utils.prune.is_pruned(network)
+    (False, True)
+    """
     return any(isinstance(hook, BasePruningMethod) for m in module.modules() for hook in m._forward_pre_hooks.values())
 
 

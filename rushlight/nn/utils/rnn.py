@@ -27,6 +27,10 @@ class PackedSequence(_Fields):
     """Sequences by decreasing length, interleaved by time: ``data`` (total, *), ``batch_sizes`` (T) how many take part at each time.
 
     sorted_indices: the order in which the sequences were put; unsorted_indices: its inverse. Made by :func:`pack_padded_sequence`.
+
+    >>> from_two = nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
+    >>> from_two.data, from_two.batch_sizes
+    (tensor([1, 4, 2, 5, 3]), tensor([2, 2, 1]))
     """
 
     def __new__(cls, data, batch_sizes=None, sorted_indices=None, unsorted_indices=None):
@@ -125,6 +129,11 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     """Packs padded sequences (T, N, *) (or (N, T, *)) of the given lengths.
 
     enforce_sorted: the lengths must decrease (RuntimeError); else the sequences are sorted, and sorted_indices remembers how.
+
+    >>> padded = torch.tensor([[1, 0], [2, 3]])  # lengths 1 and 2
+    >>> packed = nn.utils.rnn.pack_padded_sequence(padded, [1, 2], batch_first=True, enforce_sorted=False)
+    >>> packed.data, packed.batch_sizes, packed.sorted_indices
+    (tensor([2, 1, 3]), tensor([2, 1]), tensor([1, 0]))
     """
     lengths = torch.as_tensor(lengths, dtype=torch.int64, device="cpu")
     if lengths.dim() != 1:
@@ -154,7 +163,15 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
-    """The padded form (T, N, *) (or (N, T, *)) of packed sequences in their original order, and their lengths."""
+    """The padded form (T, N, *) (or (N, T, *)) of packed sequences in their original order, and their lengths.
+
+    total_length: pad up to it, not to the longest sequence only.
+
+    >>> packed = nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4])])
+    >>> nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    (tensor([[1, 2, 3],
+            [4, 0, 0]]), tensor([3, 1]))
+    """
     sizes = sequence.batch_sizes.tolist()
     steps = len(sizes) if total_length is None else total_length
     if steps < len(sizes):
@@ -180,7 +197,15 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
 
 
 def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="right"):
-    """Stacks tensors (L, *) of different lengths, padded: (T, N, *), or (N, T, *) with batch_first."""
+    """Stacks tensors (L, *) of different lengths, padded: (T, N, *), or (N, T, *) with batch_first.
+
+    >>> nn.utils.rnn.pad_sequence([torch.tensor([1, 2, 3]), torch.tensor([4])], batch_first=True, padding_value=-1)
+    tensor([[ 1,  2,  3],
+            [ 4, -1, -1]])
+    >>> nn.utils.rnn.pad_sequence([torch.tensor([1, 2, 3]), torch.tensor([4])], batch_first=True, padding_side="left")
+    tensor([[1, 2, 3],
+            [0, 0, 4]])
+    """
     if isinstance(sequences, torch.Tensor):
         sequences = sequences.unbind(0)
     sequences = list(sequences)
@@ -197,20 +222,32 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
 
 
 def unpad_sequence(padded_sequences, lengths, batch_first=False):
-    """The list of sequences of a padded tensor: the first ``lengths[i]`` elements of each."""
+    """The list of sequences of a padded tensor: the first ``lengths[i]`` elements of each.
+
+    >>> nn.utils.rnn.unpad_sequence(torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1]), batch_first=True)
+    [tensor([1, 2]), tensor([3])]
+    """
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
     return [sequence[: int(length)] for sequence, length in zip(padded_sequences, lengths)]
 
 
 def pack_sequence(sequences, enforce_sorted=True):
-    """Packs a list of tensors (L, *) of different lengths."""
+    """Packs a list of tensors (L, *) of different lengths; enforce_sorted as in :func:`pack_padded_sequence`.
+
+    >>> nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])]).data
+    tensor([1, 3, 2])
+    """
     lengths = torch.as_tensor([s.size(0) for s in sequences], device="cpu")
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences):
-    """The list of sequences that were packed."""
+    """The list of sequences that were packed.
+
+    >>> nn.utils.rnn.unpack_sequence(nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])]))
+    [tensor([1, 2]), tensor([3])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
 

@@ -88,7 +88,12 @@ class _StateDictHook:
 
 
 def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
-    """Older form of ``parametrizations.spectral_norm``: ``name_orig``, buffers ``name_u`` and ``name_v``; returns ``module``."""
+    """Older form of ``parametrizations.spectral_norm``: ``name_orig``, buffers ``name_u`` and ``name_v``; returns ``module``.
+
+    >>> layer = nn.utils.spectral_norm(nn.Linear(3, 2))
+    >>> sorted(layer.state_dict())
+    ['bias', 'weight_orig', 'weight_u', 'weight_v']
+    """
     if dim is None:
         nn = torch.nn
         dim = 1 if isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)) else 0
@@ -97,7 +102,12 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
 
 
 def remove_spectral_norm(module, name="weight"):
-    """Undoes :func:`spectral_norm`; ValueError if there is none."""
+    """Undoes :func:`spectral_norm`; ValueError if there is none.
+
+    >>> layer = nn.utils.spectral_norm(nn.Linear(3, 2))
+    >>> [name for name, _ in nn.utils.remove_spectral_norm(layer).named_parameters()]
+    ['bias', 'weight']
+    """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, SpectralNorm) and hook.name == name:
             hook.remove(module)

@@ -51,7 +51,12 @@ class WeightNorm:
 
 
 def weight_norm(module, name="weight", dim=0):
-    """Deprecated form of ``parametrizations.weight_norm``: parameters ``name_g`` and ``name_v``; returns ``module``."""
+    """Deprecated form of ``parametrizations.weight_norm``: parameters ``name_g`` and ``name_v``; returns ``module``.
+
+    >>> layer = nn.utils.weight_norm(nn.Linear(3, 2))
+    >>> {name: tuple(p.shape) for name, p in layer.named_parameters()}
+    {'bias': (2,), 'weight_g': (2, 1), 'weight_v': (2, 3)}
+    """
     warnings.warn(
         "`torch.nn.utils.weight_norm` is deprecated in favor of `torch.nn.utils.parametrizations.weight_norm`.",
         FutureWarning,
@@ -62,7 +67,16 @@ def weight_norm(module, name="weight", dim=0):
 
 
 def remove_weight_norm(module, name="weight"):
-    """Undoes :func:`weight_norm`; ValueError if there is none."""
+    """Undoes :func:`weight_norm`; ValueError if there is none.
+
+    >>> layer = nn.utils.weight_norm(nn.Linear(3, 2))
+    >>> sorted(nn.utils.remove_weight_norm(layer).state_dict())
+    ['bias', 'weight']
+    >>> nn.utils.remove_weight_norm(nn.ReLU())
+    Traceback (most recent call last):
+        ...
+    ValueError: weight_norm of 'weight' not found in ReLU()
+    """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:
             hook.remove(module)
