@@ -33,7 +33,7 @@ $(VENV)/.oracle: $(VENV)/.ready
 	touch $@
 
 $(VENV)/.cuda: $(VENV)/.ready
-	$(BIN)/python -m pip install -q "cuda-bindings>=13,<14" "nvidia-cuda-nvrtc>=13,<14" \
+	$(BIN)/python -m pip install -q "nvidia-cuda-nvrtc>=13,<14" \
 		|| echo "NVRTC could not be installed: tests that compile for GPUs are skipped"
 	touch $@
 

@@ -1,46 +1,46 @@
 """What cublasLt is asked for: a library with its functions writes the descriptors down and multiplies them with NumPy."""
 
 import ctypes
-import types
 
 import numpy as np
 import pytest
 
+from rushlight.codegen.cuda import libraries
 from rushlight.cuda.ops import _cublas
+from rushlight.cuda.ops import _cublaslt as lt
 
 NUMBERS = {0: np.float32, 1: np.float64, 5: np.complex128}
 
 
 class Recorder:
-    """nvmath.bindings.cublasLt as far as products go, on the host's memory."""
-
-    MatrixLayoutAttribute = types.SimpleNamespace(BATCH_COUNT=5, STRIDED_BATCH_OFFSET=6)
-    MatmulDescAttribute = types.SimpleNamespace(TRANSA=3, TRANSB=4, EPILOGUE=7, BIAS_POINTER=8)
-    MatmulPreferenceAttribute = types.SimpleNamespace(
-        MAX_WORKSPACE_BYTES=1, MIN_ALIGNMENT_A_BYTES=5, MIN_ALIGNMENT_B_BYTES=6, MIN_ALIGNMENT_C_BYTES=7, MIN_ALIGNMENT_D_BYTES=8
-    )
-    cuBLASLtError = RuntimeError
+    """cublasLt as far as products go, on the host's memory: its functions take what those in C take."""
 
     def __init__(self):
-        self.objects = [{}]
+        self.objects, self.ended = [{}], []
 
-    def create(self, *parts):
+    def function(self, name):
+        kind = next((k for k in ("MatrixLayout", "MatmulDesc", "MatmulPreference") if k in name), "")
+        return getattr(self, name.removeprefix("cublasLt").removeprefix(kind).lower())
+
+    def create(self, made, *parts):
         self.objects.append({"parts": parts})
-        return len(self.objects) - 1
+        ctypes.c_uint64.from_address(made).value = len(self.objects) - 1
+        return 0
 
-    matrix_layout_create = matmul_desc_create = matmul_preference_create = create
-
-    def set_attribute(self, what, attribute, address, size):
+    def setattribute(self, what, attribute, address, size):
         kind = {4: ctypes.c_int32, 8: ctypes.c_int64}[size]
         self.objects[what][attribute] = kind.from_address(address).value
+        return 0
 
-    matrix_layout_set_attribute = matmul_desc_set_attribute = matmul_preference_set_attribute = set_attribute
+    def destroy(self, what):
+        assert what not in self.ended
+        self.ended.append(what)
+        return 0
 
-    def matmul_preference_destroy(self, what):
-        assert self.objects[what][1] == _cublas.WORKSPACE
-
-    def matmul_algo_get_heuristic(self, handle, operation, a, b, c, d, preference, wanted, results, found):
+    def matmulalgogetheuristic(self, handle, operation, a, b, c, d, preference, wanted, results, found):
+        assert self.objects[preference][1] == _cublas.WORKSPACE and wanted == 1
         ctypes.c_int32.from_address(found).value = 1
+        return 0
 
     def matrix(self, layout, address):
         """(matrices, batch) of a column-major layout, as a writable view."""
@@ -60,16 +60,18 @@ class Recorder:
         alpha, beta = (np.frombuffer((ctypes.c_char * np.dtype(kind).itemsize).from_address(p), kind)[0] for p in (alpha, beta))
         added = self.matrix(c_layout, c)
         out[:] = alpha * (x @ y) + beta * added
-        if self.objects[operation].get(7) == _cublas._BIAS:  # a vector as long as the result's columns
+        if self.objects[operation].get(7) == lt.BIAS:  # a vector as long as the result's columns
             out += np.frombuffer((ctypes.c_char * (out.shape[1] * out.itemsize)).from_address(self.objects[operation][8]), kind)[:, None]
+        return 0
 
 
 @pytest.fixture
 def library(monkeypatch):
-    _cublas.use(Recorder())
+    recorder = Recorder()
+    _cublas.use(lt.CublasLt(recorder))
     monkeypatch.setattr(_cublas, "_workspace", lambda place, stream: 0)
     monkeypatch.setattr(_cublas._device, "stream_of", lambda index: 0, raising=False)
-    yield
+    yield recorder
     _cublas.use(None)
 
 
@@ -118,3 +120,43 @@ def test_what_cublas_does_not_compute_is_left_to_the_kernels(library):
     none = 0, (2, 4), False
     assert not _cublas.product(1, "i64", (2, 2, 2, 1), 0, (2, 1, 0, False), 0, (2, 1, 0, False), 0, (2, 4), 1 + 0j, 0j, *none)
     assert not _cublas.product(1, "c64", (2, 2, 2, 1), 0, (2, 1, 0, True), 0, (2, 1, 0, False), 0, (2, 4), 1 + 0j, 0j, *none)
+
+
+def test_descriptors_end_once(library):
+    m = np.ones((2, 2))
+    at = m.ctypes.data
+    assert _cublas.product(1, "f64", (2, 2, 2, 1), at, (2, 1, 0, False), at, (2, 1, 0, False), at, (2, 4), 1 + 0j, 0j, at, (2, 4), False)
+    _cublas._plan.cache_clear()
+    assert len(library.objects) == 8 and sorted(library.ended) == [1, 2, 3, 4, 5, 6]  # four layouts, an operation, a preference; the handle is 7
+
+
+@pytest.mark.skipif(not libraries.installed("cublasLt"), reason="cuBLAS isn't installed")
+def test_the_library_itself_knows_the_numbers():
+    """Descriptors need no GPU: what is set is read back."""
+    bindings, read = lt.loaded(), libraries.load("cublasLt").function
+
+    def back(kind, what, attribute, like):
+        value, written = type(like)(), ctypes.c_size_t()
+        function = read(f"cublasLt{kind}GetAttribute")
+        assert function(what, attribute, ctypes.addressof(value), ctypes.sizeof(value), ctypes.addressof(written)) == 0
+        assert written.value == ctypes.sizeof(value)
+        return value.value
+
+    layout, desc, preference = bindings.layout(14, 5, 7, 9), bindings.desc(68, 0), bindings.preference()
+    assert [back("MatrixLayout", layout, a, ctypes.c_int64()) for a in (2, 3, 4)] == [5, 7, 9]  # rows, columns, their distance
+    assert [back("MatmulDesc", desc, a, ctypes.c_int32()) for a in (0, 1)] == [68, 0]  # what is computed in, and scaled in
+    cases = (
+        ("MatrixLayout", layout, bindings.layout_set, lt.BATCH_COUNT, ctypes.c_int32(3)),
+        ("MatrixLayout", layout, bindings.layout_set, lt.STRIDED_BATCH_OFFSET, ctypes.c_int64(1 << 40)),
+        ("MatmulDesc", desc, bindings.desc_set, lt.TRANSA, ctypes.c_int32(1)),
+        ("MatmulDesc", desc, bindings.desc_set, lt.TRANSB, ctypes.c_int32(1)),
+        ("MatmulDesc", desc, bindings.desc_set, lt.EPILOGUE, ctypes.c_int32(lt.BIAS)),
+        ("MatmulDesc", desc, bindings.desc_set, lt.BIAS_POINTER, ctypes.c_uint64(1 << 46)),
+        ("MatmulPreference", preference, bindings.preference_set, lt.MAX_WORKSPACE_BYTES, ctypes.c_uint64(_cublas.WORKSPACE)),
+        *(("MatmulPreference", preference, bindings.preference_set, a, ctypes.c_uint32(16)) for a in lt.MIN_ALIGNMENT_BYTES),
+    )
+    for kind, what, put, attribute, value in cases:
+        put(what, attribute, value)
+        assert back(kind, what, attribute, value) == value.value
+    with pytest.raises(lt.CublasError, match="CUBLAS_STATUS_INVALID_VALUE when calling cublasLtMatmulDescSetAttribute"):
+        bindings.desc_set(desc, 999, ctypes.c_int32(0))

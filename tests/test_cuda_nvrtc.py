@@ -9,9 +9,10 @@ import pytest
 
 from rushlight.codegen import cache, cuda
 from rushlight.codegen.cuda import compile as compiler
+from rushlight.codegen.cuda import libraries
 from rushlight.lang import expr as E
 
-pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC isn't installed")
+pytestmark = pytest.mark.skipif(not libraries.installed("nvrtc"), reason="NVRTC isn't installed")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")

@@ -4,8 +4,9 @@ import pytest
 
 from rushlight.codegen import cuda
 from rushlight.codegen.cuda import compile as compiler
+from rushlight.codegen.cuda import libraries
 
-pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC isn't installed")
+pytestmark = pytest.mark.skipif(not libraries.installed("nvrtc"), reason="NVRTC isn't installed")
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 ENTRIES = {

@@ -65,7 +65,7 @@ def test_what_is_missing_is_said_in_one_line():
 
     text = python(program, RUSHLIGHT_CUDA_DRIVER=standin.driver(), RUSHLIGHT_STANDIN_GPUS="0")
     assert "No CUDA GPUs are available" in text and "nvidia-smi -L" in text
-    hidden = "import sys\nsys.modules['cuda'] = None\n" + program
+    hidden = "from rushlight.codegen.cuda import libraries\nlibraries.places = lambda name: ['/nowhere/libnvrtc.so']\n" + program
     text = python(hidden, RUSHLIGHT_CUDA_DRIVER=standin.driver())
     assert "pip install 'rushlight[cuda]'" in text
 

@@ -2,7 +2,7 @@
 """The device layer: the CUDA driver, device memory, copies, launches and faults.
 
 Hand-written because it stands between ``a + b`` and the driver: a launch passes through here without a Python frame. The driver is loaded when
-a GPU is first asked for. Chapters: driver.pxi, device_memory.pxi, pinned.pxi, device_copy.pxi, faults.pxi, streams.pxi, timing.pxi.
+a GPU is first asked for. Chapters: driver.pxi, device_memory.pxi, pinned.pxi, device_copy.pxi, faults.pxi, streams.pxi, timing.pxi, foreign.pxi.
 """
 import os
 
@@ -30,6 +30,7 @@ include "faults.pxi"
 include "device_copy.pxi"
 include "streams.pxi"
 include "timing.pxi"
+include "foreign.pxi"
 
 
 # -- kernels --

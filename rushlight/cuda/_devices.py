@@ -156,9 +156,7 @@ def get_gencode_flags():
 
 
 def describe():
-    """One line for each GPU: name, memory, architecture; the driver's CUDA version and the packages that compile kernels."""
-    from importlib import metadata
-
+    """One line for each GPU: name, memory, architecture; the versions of CUDA that the driver and NVRTC have."""
     if not is_available():
         return str(_start.unavailable())
     lines = []
@@ -166,18 +164,11 @@ def describe():
         p = get_device_properties(i)
         lines.append(f"cuda:{i} {p.name}, {p.total_memory >> 20} MiB, sm_{p.major}{p.minor}, {p.multi_processor_count} multiprocessors")
     version = _device.driver_version()
-    versions = {n: metadata.version(n) for n in ("cuda-bindings", "nvidia-cuda-nvrtc") if _installed(n)}
-    lines.append(f"driver for CUDA {version // 1000}.{version % 1000 // 10}" + "".join(f", {n} {v}" for n, v in versions.items()))
+    from ..codegen.cuda import nvrtc
+
+    compiler = ".".join(map(str, nvrtc.version()))
+    lines.append(f"driver for CUDA {version // 1000}.{version % 1000 // 10}, NVRTC {compiler}")
     return "\n".join(lines)
-
-
-def _installed(name):
-    from importlib import metadata
-
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def can_device_access_peer(device, peer_device):

@@ -1,10 +1,9 @@
 """The first use of a GPU: finds out what is there, and connects the core with what makes kernels.
 
-A GPU needs three things: NVIDIA's driver, a GPU that it shows, and the packages of ``pip install 'rushlight[cuda]'``, which
-compile kernels. Nothing is looked for before a program asks.
+A GPU needs three things: NVIDIA's driver, a GPU that it shows, and NVRTC, which compiles kernels (``pip install 'rushlight[cuda]'``).
+Nothing is looked for before a program asks.
 """
 
-import importlib.util
 import os
 
 from .._core import callbacks
@@ -33,7 +32,7 @@ CURES = {
         "look at what the driver sees: nvidia-smi -L (and check CUDA_VISIBLE_DEVICES)",
     ),
     "packages": (
-        "The packages that compile kernels for a GPU are not installed.",
+        "NVRTC, which compiles kernels for a GPU, is not installed.",
         "install them: pip install 'rushlight[cuda]'",
     ),
 }
@@ -49,14 +48,12 @@ def found():
     global _found
     if _found is None:
         _found = _device.load_driver(library())
-        if _found[1] is None and not _has_compiler():
-            _found = 0, "packages"
+        if _found[1] is None:
+            from ..codegen.cuda import libraries
+
+            if not libraries.installed("nvrtc"):
+                _found = 0, "packages"
     return _found
-
-
-def _has_compiler():
-    """Is NVRTC there? Its absence is told by the import system without importing it."""
-    return importlib.util.find_spec("cuda") is not None and importlib.util.find_spec("cuda.bindings") is not None
 
 
 def unavailable(name="cuda"):

@@ -17,7 +17,7 @@ import warnings
 import instances
 
 from rushlight.codegen import cuda
-from rushlight.codegen.cuda import compile as compiler
+from rushlight.codegen.cuda import nvrtc
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 TYPES = "f32,f64,bf16,f16,i64,c64,library"
@@ -80,7 +80,7 @@ def page(path):
     with open(path) as file:
         for entry in map(json.loads, file):
             groups[entry["label"], ARCHITECTURES.index(entry["arch"])][entry["symbol"]] = entry
-    text = HEAD.format(version=".".join(map(str, compiler.nvrtc_version())))
+    text = HEAD.format(version=".".join(map(str, nvrtc.version())))
     for (label, arch), found in sorted(groups.items()):
         registers = sorted(e["registers"] for e in found.values())
         again, spilled = (sum(bool(e[field]) for e in found.values()) for field in ("blocks", "spilled"))

@@ -1,6 +1,6 @@
 """From sources to what a driver loads: NVRTC, or the compiler that tests put in its place, behind the disk cache.
 
-The CUDA packages are imported at the first compilation. RUSHLIGHT_DEBUG=1 prints a line for each, 2 the source as well.
+NVRTC is loaded at the first compilation. RUSHLIGHT_DEBUG=1 prints a line for each, 2 the source as well.
 """
 
 import functools
@@ -15,6 +15,7 @@ import time
 
 from .. import cache
 from ..llvm import debug_level
+from . import libraries, nvrtc
 
 # IEEE arithmetic throughout: no flushing of denormals, exact division and square root, no contraction (the error-free
 # transformations of lang/elementary depend on it; where a fused multiply-add is meant, the source says so).
@@ -91,7 +92,7 @@ def _made(kernels, symbols, arch):
     compiler = _command() if _compiler == "environment" else _compiler
     if compiler is not None:
         return compiler(_unit(kernels), symbols, arch)
-    entry = "cuda-" + hashlib.sha256(repr((symbols, arch, nvrtc_version(), OPTIONS)).encode()).hexdigest()
+    entry = "cuda-" + hashlib.sha256(repr((symbols, arch, libraries.identity("nvrtc"), OPTIONS)).encode()).hexdigest()
     cubin = cache.folder().read(entry)
     if cubin is None:
         start = time.perf_counter()
@@ -113,16 +114,6 @@ def _unit(kernels, blocks=()):
 
 
 # -- NVRTC -------------------------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def nvrtc_version():
-    """(major, minor) of the NVRTC library."""
-    from cuda.bindings import nvrtc
-
-    status, major, minor = nvrtc.nvrtcVersion()
-    _check(nvrtc, status, None)
-    return major, minor
 
 
 class Usage:
@@ -153,34 +144,4 @@ def compiled(kernels, arch):
 
 def nvrtc_log(source, arch, options=()):
     """The CUBIN of a translation unit, and what NVRTC had to say."""
-    from cuda.bindings import nvrtc
-
-    status, program = nvrtc.nvrtcCreateProgram(source.encode(), b"rushlight.cu", 0, [], [])
-    _check(nvrtc, status, None)
-    try:
-        flags = [o.encode() for o in (f"--gpu-architecture={arch}", *OPTIONS, *options)]
-        (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), flags)
-        _check(nvrtc, status, program)
-        status, size = nvrtc.nvrtcGetCUBINSize(program)
-        _check(nvrtc, status, program)
-        cubin = bytearray(size)
-        (status,) = nvrtc.nvrtcGetCUBIN(program, cubin)
-        _check(nvrtc, status, program)
-        return bytes(cubin), log(nvrtc, program)
-    finally:
-        nvrtc.nvrtcDestroyProgram(program)
-
-
-def log(nvrtc, program):
-    """What NVRTC printed."""
-    _, size = nvrtc.nvrtcGetProgramLogSize(program)
-    text = bytearray(size)
-    nvrtc.nvrtcGetProgramLog(program, text)
-    return bytes(text).rstrip(b"\0").decode()
-
-
-def _check(nvrtc, status, program):
-    if status == nvrtc.nvrtcResult.NVRTC_SUCCESS:
-        return
-    detail = log(nvrtc, program) if program is not None else ""
-    raise RuntimeError(f"a CUDA kernel could not be compiled ({status.name}). This is a defect of rushlight; NVRTC says:\n{detail}")
+    return nvrtc.compiled(source, (f"--gpu-architecture={arch}", *OPTIONS, *options))

@@ -10,6 +10,7 @@ import functools
 from ..._core import device as _device
 from ..._core.tensor import device_at, dtypes
 from ...ops import creation
+from . import _cublaslt as lt
 from ._nvidia import Library
 
 WORKSPACE = 32 << 20
@@ -17,9 +18,8 @@ WORKSPACE = 32 << 20
 # The numbers of cublasComputeType_t and cudaDataType_t: name -> (compute type, data type, type of alpha and beta).
 _TYPES = {"f32": (68, 0, 0), "f64": (70, 1, 1), "f16": (68, 2, 0), "bf16": (68, 14, 0), "c64": (68, 4, 4), "c128": (70, 5, 5)}
 _TF32 = 77
-_BIAS = 4  # of cublasLtEpilogue_t: adds one number to each row of a column-major result, to each column of ours
 _NUMBERS = {0: ctypes.c_float, 1: ctypes.c_double}
-_library = Library("cublasLt", lambda bindings: bindings.get_version())
+_library = Library("cublasLt", lt.loaded)
 _workspaces = {}
 
 
@@ -41,16 +41,11 @@ class _Matrix:
 
 def _layout(rows, columns, distance, batch, count, data_type):
     library = _library.bindings()
-    layout = library.matrix_layout_create(data_type, rows, columns, max(distance, rows, 1))
+    layout = library.layout(data_type, rows, columns, max(distance, rows, 1))
     if count > 1:
-        attributes = library.MatrixLayoutAttribute
-        _set(library.matrix_layout_set_attribute, layout, attributes.BATCH_COUNT, ctypes.c_int32(count))
-        _set(library.matrix_layout_set_attribute, layout, attributes.STRIDED_BATCH_OFFSET, ctypes.c_int64(batch))
+        library.layout_set(layout, lt.BATCH_COUNT, ctypes.c_int32(count))
+        library.layout_set(layout, lt.STRIDED_BATCH_OFFSET, ctypes.c_int64(batch))
     return layout
-
-
-def _set(function, what, attribute, value):
-    function(what, int(attribute), ctypes.addressof(value), ctypes.sizeof(value))
 
 
 class _Plan:
@@ -63,39 +58,29 @@ class _Plan:
         self.left, self.right = _Matrix(k, n, *b, batch, data), _Matrix(m, k, *a, batch, data)
         self.out = _layout(n, m, c[0], c[1], batch, data)
         self.added, self.biased = self.out if biased else _layout(n, m, added[0], added[1], batch, data), biased
-        self.operation = library.matmul_desc_create(_TF32 if tf32 else compute, scale)
-        for attribute, operand in (("TRANSA", self.left), ("TRANSB", self.right)):
-            value = ctypes.c_int32(int(operand.transposed))
-            _set(library.matmul_desc_set_attribute, self.operation, getattr(library.MatmulDescAttribute, attribute), value)
+        self.operation = library.desc(_TF32 if tf32 else compute, scale)
+        for attribute, operand in ((lt.TRANSA, self.left), (lt.TRANSB, self.right)):
+            library.desc_set(self.operation, attribute, ctypes.c_int32(int(operand.transposed)))
         if biased:
-            _set(library.matmul_desc_set_attribute, self.operation, library.MatmulDescAttribute.EPILOGUE, ctypes.c_int32(_BIAS))
+            library.desc_set(self.operation, lt.EPILOGUE, ctypes.c_int32(lt.BIAS))
         self.factors = (_NUMBERS[scale % 4] * 4)()
         self.algorithm = self._best(place, alignments)
 
     def _best(self, place, alignments):
         """What cublasLt's heuristics put first, or None where it has nothing for this product."""
         library = _library.bindings()
-        preference, wanted = library.matmul_preference_create(), library.MatmulPreferenceAttribute
-        _set(library.matmul_preference_set_attribute, preference, wanted.MAX_WORKSPACE_BYTES, ctypes.c_uint64(WORKSPACE))
-        for letter, bytes in zip("ABCD", (alignments[1], alignments[0], alignments[2 if self.biased else 3], alignments[2])):
-            attribute = getattr(wanted, f"MIN_ALIGNMENT_{letter}_BYTES")
-            _set(library.matmul_preference_set_attribute, preference, attribute, ctypes.c_uint32(bytes))
-        found, result = ctypes.c_int32(0), (ctypes.c_uint64 * 16)()  # cublasLtMatmulHeuristicResult_t: the algorithm first
-        try:
-            library.matmul_algo_get_heuristic(
-                _library.handle(place), self.operation, self.left.layout, self.right.layout, self.added, self.out, preference, 1,
-                ctypes.addressof(result), ctypes.addressof(found),
-            )  # fmt: skip
-        except library.cuBLASLtError:
-            return None
-        finally:
-            library.matmul_preference_destroy(preference)
-        return result if found.value else None
+        preference = library.preference()
+        library.preference_set(preference, lt.MAX_WORKSPACE_BYTES, ctypes.c_uint64(WORKSPACE))
+        operands = alignments[1], alignments[0], alignments[2 if self.biased else 3], alignments[2]
+        for attribute, bytes in zip(lt.MIN_ALIGNMENT_BYTES, operands, strict=True):
+            library.preference_set(preference, attribute, ctypes.c_uint32(bytes))
+        handle = _library.handle(place)
+        return library.heuristic(handle, self.operation, self.left.layout, self.right.layout, self.added, self.out, preference)
 
     def run(self, place, a, b, c, alpha, beta, added):
         library = _library.bindings()
         if self.biased:
-            _set(library.matmul_desc_set_attribute, self.operation, library.MatmulDescAttribute.BIAS_POINTER, ctypes.c_uint64(added))
+            library.desc_set(self.operation, lt.BIAS_POINTER, ctypes.c_uint64(added))
             added, beta = c, 0j
         stream = _device.stream_of(place - 1)
         self.factors[0], self.factors[1], self.factors[2], self.factors[3] = alpha.real, alpha.imag, beta.real, beta.imag

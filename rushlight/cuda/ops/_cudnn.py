@@ -15,6 +15,7 @@ from ... import backends
 from ..._core import device as _device
 from ..._core.tensor import device_at, dtypes
 from ..._errors import OutOfMemoryError
+from ...codegen.cuda import libraries
 from ...codegen.llvm import debug_level
 from ...ops import creation
 from .. import _start
@@ -63,12 +64,10 @@ def available():
 def _loaded():
     if os.environ.get(_start.DRIVER):  # cuDNN would talk to the system's driver
         raise RuntimeError(f"{_start.DRIVER} names another driver")
-    from cuda.pathfinder import load_nvidia_dynamic_lib
-
     for name in ("cudart", "nvrtc", "cublasLt"):  # cuDNN looks for them by name only, and ends the process where the last is missing
-        load_nvidia_dynamic_lib(name)
-    with contextlib.suppress(Exception):  # the frontend finds cuDNN itself where it lies in the environment's own site-packages
-        load_nvidia_dynamic_lib("cudnn")
+        libraries.load(name)
+    with contextlib.suppress(OSError):  # the frontend finds cuDNN itself where it lies in the environment's own site-packages
+        libraries.load("cudnn")
     import cudnn
 
     cudnn.backend_version()  # raises where there is a frontend, but no cuDNN

@@ -10,7 +10,7 @@ import math
 from ..._core import device as _device
 from ..._core.tensor import code_of, dtypes, place_of
 from ...ops import casting, creation, shape
-from ._nvidia import DATA, META, Library, attempt
+from ._nvidia import DATA, META, Library, attempt, by_nvmath
 
 FEWEST = 32
 """Points of a transform from which cuFFT takes it: up to there our own kernel is one or two passes, the last of which scales too, where
@@ -19,7 +19,7 @@ cuFFT takes a pass and the factor another."""
 KEPT = 256
 """Plans of a GPU that are kept at a time, unless the user says otherwise: each holds its roots of unity in the GPU's memory."""
 
-_library = Library("cufft", lambda bindings: bindings.get_version())
+_library = Library("cufft", by_nvmath("cufft", lambda bindings: bindings.get_version()))
 _FORWARD, _INVERSE = -1, 1
 
 

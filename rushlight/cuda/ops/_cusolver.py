@@ -11,7 +11,7 @@ from ..._core.tensor import Tensor, code_of, dtypes, place_of
 from ...ops import casting, creation, shape
 from ...ops import linalg_lapack as lapack
 from . import _cublas
-from ._nvidia import DATA, Library, attempt
+from ._nvidia import DATA, Library, attempt, by_nvmath
 
 # Our own kernels give a matrix to one block of threads: no launch but one for a whole batch, and nothing to be set up, which wins while a
 # block is enough for a matrix. cuSOLVER spreads a matrix over the GPU, and cuBLAS's batched routines hold small ones in registers.
@@ -24,8 +24,8 @@ BATCHED = 128
 BATCHED_JACOBI = 32
 BATCHED_SPECTRA = 512
 
-_dense = Library("cusolverDn", lambda _: importlib.import_module("nvmath.bindings.cusolver").get_version())
-_blas = Library("cublas", lambda bindings: bindings.get_cudart_version())
+_dense = Library("cusolverDn", by_nvmath("cusolverDn", lambda _: importlib.import_module("nvmath.bindings.cusolver").get_version()))
+_blas = Library("cublas", by_nvmath("cublas", lambda bindings: bindings.get_cudart_version()))
 _TRANS = {b"N": 0, b"T": 1, b"C": 2}
 _NO_VECTORS, _VECTORS = 0, 1  # of cusolverEigMode_t
 

@@ -1,5 +1,5 @@
-"""What NVIDIA's libraries have in common: their bindings in ``nvmath-python``, where both are installed (``pip install
-'rushlight[cuda-math]'``), handles, and what becomes of an operator that a library does not compute.
+"""What NVIDIA's libraries (``pip install 'rushlight[cuda-math]'``) have in common: their bindings, our own of cublasLt and those of
+``nvmath-python`` for the others, handles, and what becomes of an operator that a library does not compute.
 """
 
 import contextlib
@@ -19,31 +19,41 @@ DATA = {8: 0, 9: 1, 10: 4, 11: 5}
 """cudaDataType_t by the code of a dtype: float32, float64, complex64, complex128."""
 
 
+def by_nvmath(name, probe):
+    """A ``load`` for :class:`Library`: nvmath's module. probe: a function of it that loads the library itself, so that a missing one is
+    noticed."""
+
+    def load():
+        bindings = importlib.import_module(f"nvmath.bindings.{name}")
+        probe(bindings)
+        return bindings
+
+    return load
+
+
 class Library:
     """One library's bindings and a handle of it for each GPU.
 
-    loads: a function of the bindings that loads the library itself, so that a missing one is noticed.
+    load: () -> an object with the library's functions; raises where something is missing.
     """
 
-    def __init__(self, name, loads):
-        self.name, self._loads = name, loads
+    def __init__(self, name, load):
+        self.name, self._load = name, load
         self._bindings, self._handles = None, {}
         self.lock = threading.RLock()  # a handle has one stream at a time, and the bindings release the interpreter's lock
 
     def use(self, bindings):
-        """Takes an object with nvmath's functions in place of the installed bindings; False: none; None: what is installed."""
+        """Takes an object with the library's functions in place of the installed one; False: none; None: what is installed."""
         self._bindings = bindings
         self._handles.clear()
 
     def bindings(self):
-        """nvmath's module, or False where it or the library is missing."""
+        """The object with the library's functions, or False where something is missing."""
         if self._bindings is None:
             try:
                 if os.environ.get(_start.DRIVER):
                     raise RuntimeError(f"{_start.DRIVER} names another driver than the libraries use")
-                bindings = importlib.import_module(f"nvmath.bindings.{self.name}")
-                self._loads(bindings)
-                self._bindings = bindings
+                self._bindings = self._load()
             except Exception as error:  # not installed, or not loadable: our own kernels compute
                 report(self.name, error)
                 self._bindings = False
