@@ -127,7 +127,7 @@ def test_descriptors_end_once(library):
     at = m.ctypes.data
     assert _cublas.product(1, "f64", (2, 2, 2, 1), at, (2, 1, 0, False), at, (2, 1, 0, False), at, (2, 4), 1 + 0j, 0j, at, (2, 4), False)
     _cublas._plan.cache_clear()
-    assert len(library.objects) == 8 and sorted(library.ended) == [1, 2, 3, 4, 5, 6]  # four layouts, an operation, a preference; the handle is 7
+    assert len(library.objects) == 8 and sorted(library.ended) == [1, 2, 3, 4, 5, 6]  # layouts, an operation, a preference; 7 is the handle
 
 
 @pytest.mark.skipif(not libraries.installed("cublasLt"), reason="cuBLAS isn't installed")
