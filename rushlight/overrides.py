@@ -98,8 +98,10 @@ def intercept(op, args, kwargs):
 
 def dispatch(op, args, kwargs):
     """Asks the arguments that define an override, subclasses before their parents, left to right; then runs the operator."""
-    if _state.subclasses and op.__name__ not in _ASKS_NOBODY:
+    if _state.subclasses:
         relevant = _overloaded(args, kwargs)
+        if op.__name__ in _ASKS_NOBODY:  # but stand-ins for a value that nobody knows yet (fx.Proxy), which are no constants to anybody
+            relevant = [a for a in relevant if getattr(type(a), "_records", False)]
         if relevant:
             types = tuple({type(a): None for a in relevant})
             for a in relevant:

@@ -89,7 +89,7 @@ def test_compilers_return_their_argument():
 @pytest.mark.parametrize(
     "use",
     [
-        lambda: torch.onnx.export(None, None, "x"), lambda: torch.fx.symbolic_trace(None), lambda: torch.export.export(None),
+        lambda: torch.onnx.export(None, None, "x"), lambda: torch.export.export(None),
         lambda: torch.distributed.all_reduce(torch.ones(1)), lambda: torch.nested.nested_tensor([]), lambda: torch.quantization.QuantStub(),
         lambda: torch.jit.load("x"), lambda: torch.masked.mean(torch.ones(1)),
     ],

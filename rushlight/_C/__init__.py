@@ -2,8 +2,10 @@
 
 import contextlib as _contextlib
 
-from .. import linalg as _linalg
+from .. import fft as _fft_room
+from .. import linalg as _linalg_room
 from .. import overrides as _overrides
+from .. import special as _special_room
 from .._absent import absent_room as _absent_room
 from .._core.random import Generator
 from .._core.tensor import Size, Tensor, device, dtype
@@ -21,9 +23,24 @@ globals().update(_absent_room("torch", "no program is compiled to TorchScript", 
     TupleType UnionType"""))  # fmt: skip
 
 TensorBase = Tensor
-_LinAlgError = _linalg.LinAlgError
+_LinAlgError = _linalg_room.LinAlgError
 _TensorMeta = type(Tensor)
 DisableTorchFunction = DisableTorchFunctionSubclass
+
+
+class _Prefixed:
+    """A room's functions under PyTorch's compiled names (``_linalg.linalg_inv``), which code made of graphs has."""
+
+    def __init__(self, room, prefix):
+        self.room, self.prefix = room, prefix
+
+    def __getattr__(self, name):
+        if not name.startswith(self.prefix):
+            raise AttributeError(name)
+        return getattr(self.room, name[len(self.prefix) :])
+
+
+_linalg, _fft, _special = _Prefixed(_linalg_room, "linalg_"), _Prefixed(_fft_room, "fft_"), _Prefixed(_special_room, "special_")
 
 
 class _Keys(type):

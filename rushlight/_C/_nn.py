@@ -1,4 +1,4 @@
-"""Parsing of the arguments of ``.to``."""
+"""Parsing of the arguments of ``.to``, and the functions of nn.functional that PyTorch has here."""
 
 from .._core.tensor import Tensor, device, dtype
 
@@ -18,3 +18,12 @@ def _parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, me
 
 
 _device, _dtype = device, dtype
+
+
+def __getattr__(name):
+    from ..nn import functional
+
+    value = None if name.startswith("_") else getattr(functional, "logsigmoid" if name == "log_sigmoid" else name, None)
+    if value is None:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return value

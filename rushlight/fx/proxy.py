@@ -1,3 +1,301 @@
-"""Stand-ins for values: names only."""
+"""Proxies: what a traced program is given for its tensors. Whatever is done to one is recorded as a node, and gives another.
 
-from . import Proxy  # noqa: F401
+>>> import rushlight as torch
+>>> graph = torch.fx.Graph()
+>>> x = torch.fx.Proxy(graph.placeholder("x"))
+>>> (x.shape[0] + torch.relu(x)).sum(dim=1)
+Proxy(sum_1)
+>>> [node.name for node in graph.nodes]
+['x', 'getattr_1', 'getitem', 'relu', 'add', 'sum_1']
+"""
+
+import dataclasses
+import dis
+import inspect
+import operator
+import traceback
+
+from . import _open
+from ._codegen import MAGIC
+from ._names import short_name, torch_path
+from .graph import Graph
+from .node import Node, base_types, map_aggregate
+
+__all__ = ["Attribute", "GraphAppendingTracer", "ParameterProxy", "Proxy", "TraceError", "TracerBase"]
+
+
+class TraceError(ValueError):
+    """A traced program asks for a value that only running it would tell."""
+
+
+class TracerBase:
+    """What turns operations on proxies into nodes of ``graph``."""
+
+    record_stack_traces = False
+    check_mutable_operations = False
+    trace_asserts = False
+    proxy_buffer_attributes = False
+    traced_func_name = "forward"
+    graph: Graph
+    module_stack = None  # (path, class) of the modules around the call that is traced, by path; a Tracer keeps it
+
+    def create_node(self, kind, target, args, kwargs, name=None, type_expr=None):
+        """A node of the graph, from arguments that are no proxies."""
+        node = self.graph.create_node(kind, target, args, kwargs, name, type_expr)
+        if self.module_stack:
+            node.meta["nn_module_stack"] = dict(self.module_stack)
+        if self.record_stack_traces:
+            lines = [f for f in traceback.extract_stack() if not _is_own(f.filename)]
+            node.stack_trace = "".join(traceback.format_list(lines))
+        return node
+
+    def proxy(self, node):
+        """The proxy for a node."""
+        return Proxy(node, self)
+
+    def create_proxy(self, kind, target, args, kwargs, name=None, type_expr=None, proxy_factory_fn=None):
+        """Records a node, whose arguments may be proxies, and returns its proxy."""
+        args, kwargs = self.create_arg(args), self.create_arg(kwargs)
+        node = self.create_node(kind, target, args, kwargs, name, type_expr)
+        return (proxy_factory_fn or self.proxy)(node)
+
+    def create_arg(self, a):
+        """A node's argument for a value that the program passes: nodes for proxies, everything else as it is.
+
+        Raises NotImplementedError for what has no place in a graph's text. Override it to allow more.
+        """
+        if isinstance(a, Proxy):
+            return a.node
+        if hasattr(a, "__fx_create_arg__"):
+            return a.__fx_create_arg__(self)
+        if isinstance(a, tuple):
+            inner = [self.create_arg(v) for v in a]
+            return type(a)(*inner) if hasattr(a, "_fields") else type(a)(inner)
+        if isinstance(a, list):
+            return [self.create_arg(v) for v in a]
+        if isinstance(a, dict):
+            return {self._key(k): self.create_arg(v) for k, v in a.items()}
+        if isinstance(a, slice):
+            return slice(*(self.create_arg(v) for v in (a.start, a.stop, a.step)))
+        if isinstance(a, range):
+            return range(self.create_arg(a.start), self.create_arg(a.stop), self.create_arg(a.step))
+        if dataclasses.is_dataclass(a) and not isinstance(a, type):
+            fields = {f.name: self.create_arg(getattr(a, f.name)) for f in dataclasses.fields(a)}
+            return self.create_node("call_function", type(a), (), fields)
+        if a is None or a is ... or isinstance(a, (*base_types, Node)) or _is_torch_function(a):
+            return a
+        raise NotImplementedError(f"argument of type: {type(a)}")
+
+    def _key(self, key):
+        key = self.create_arg(key)
+        if isinstance(key, Node):
+            raise RuntimeError(
+                "Keys for dictionaries used as an argument cannot contain a Node. Got key: {k}".replace("{k}", str(key))
+            )
+        return key
+
+    def to_bool(self, obj):
+        """Called for ``if proxy:`` and the like."""
+        raise TraceError("symbolically traced variables cannot be used as inputs to control flow")
+
+    def iter(self, obj):
+        """Called for ``for x in proxy`` and ``f(*proxy)``; ``a, b = proxy`` is asked here as well, and says how many it wants."""
+        caller = inspect.currentframe().f_back.f_back
+        at = next((i for i in dis.get_instructions(caller.f_code) if i.offset == caller.f_lasti), None)
+        if at is not None and at.opname == "UNPACK_SEQUENCE":
+            return (obj[i] for i in range(at.argval))
+        raise TraceError(
+            "Proxy object cannot be iterated. This can be attempted when the Proxy is used in a loop or as a *args or **kwargs function "
+            "argument. See the torch.fx docs on pytorch.org for a more detailed explanation of what types of control flow can be traced, "
+            "and check out the Proxy docstring for help troubleshooting Proxy iteration errors"
+        )
+
+    def keys(self, obj):
+        """Called for ``f(**proxy)``."""
+        return Attribute(obj, "keys")()
+
+
+def _is_own(filename):
+    return "fx" in filename.replace("\\", "/").split("/")[-2:-1]
+
+
+def _is_torch_function(value):
+    return callable(value) and not isinstance(value, type) and torch_path(value) is not None
+
+
+class GraphAppendingTracer(TracerBase):
+    """The tracer of proxies that are made by hand: nodes go where new nodes of the graph go."""
+
+    def __init__(self, graph):
+        self.graph = graph
+
+
+class Proxy:
+    """Stands for the value of ``node``.
+
+    Operators, methods, attributes and torch's functions give proxies of new nodes. ``if``, ``while``, loops, ``len``, ``int`` and indexed
+    assignment need the value itself and raise (TraceError, a ValueError, for the first three; RuntimeError for ``len``; TypeError else).
+    """
+
+    _records = True
+
+    def __init__(self, node, tracer=None):
+        _open.open_to_proxies()
+        self.tracer = GraphAppendingTracer(node.graph) if tracer is None else tracer
+        self.node = node
+
+    def __repr__(self):
+        return f"Proxy({self.node.name})"
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name.endswith("__"):  # protocols that a value is asked for, such as arrays': a proxy has none
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return Attribute(self, name)
+
+    def __getstate__(self):
+        return self.__dict__
+
+    def __setstate__(self, state):
+        self.__dict__ = state
+
+    def __deepcopy__(self, memo):
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __call__(self, *args, **kwargs):
+        return self.tracer.create_proxy("call_method", "__call__", (self, *args), kwargs)
+
+    def __iter__(self):
+        return self.tracer.iter(self)
+
+    def __bool__(self):
+        return self.tracer.to_bool(self)
+
+    def __abs__(self):
+        return self.tracer.create_proxy("call_function", operator.abs, (self,), {})
+
+    def keys(self):
+        """For ``f(**proxy)``."""
+        return self.tracer.keys(self)
+
+    def __len__(self):
+        raise RuntimeError(
+            "'len' is not supported in symbolic tracing by default. If you want this call to be recorded, please call torch.fx.wrap('len') "
+            "at module scope"
+        )
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        tracer = _tracer_of((args, kwargs))
+        method = _method_of(function, args)
+        if method is not None:
+            return tracer.create_proxy("call_method", method, args, kwargs or {})
+        target, args, kwargs = _open.called(function, args, kwargs or {})
+        return tracer.create_proxy("call_function", target, args, kwargs, name=tracer.graph._target_to_str(short_name(target)))
+
+
+_REFLECTED = "add sub mul floordiv truediv mod pow lshift rshift and_ or_ xor matmul"
+
+
+def _operator_method(name):
+    function = getattr(operator, name)
+
+    def method(self, *others):
+        return self.tracer.create_proxy("call_function", function, (self, *others), {})
+
+    return method
+
+
+def _reflected_method(name):
+    function = getattr(operator, name)
+
+    def method(self, other):
+        return self.tracer.create_proxy("call_function", function, (other, self), {})
+
+    return method
+
+
+for _name in MAGIC:
+    setattr(Proxy, f"__{_name.rstrip('_')}__", _operator_method(_name))
+for _name in _REFLECTED.split():
+    setattr(Proxy, f"__r{_name.rstrip('_')}__", _reflected_method(_name))
+Proxy.__hash__ = object.__hash__
+
+_OPERATORS = {name: name for name in "add sub mul div pow matmul remainder lt le gt ge eq ne".split()} | {
+    "true_divide": "div", "floor_divide": "__floordiv__", "bitwise_and": "__and__", "bitwise_or": "__or__", "bitwise_xor": "__xor__",
+}  # fmt: skip
+"""What Python's operators run on tensors -> the method that is recorded for it."""
+
+
+def _method_of(function, args):
+    """The method to record for an operator: of a tensor that meets a proxy (``buffer + x``), or for one that is no function of torch's."""
+    if isinstance(function, type(len)) or not hasattr(function, "__name__"):
+        return None
+    if args and not isinstance(args[0], (Proxy, list, tuple)) and function.__name__ in _OPERATORS and torch_path(function):
+        return _OPERATORS[function.__name__]
+    return function.__name__ if torch_path(function) is None and getattr(function, "__module__", None) is None else None
+
+
+def _tracer_of(values):
+    found = []
+    map_aggregate(values, lambda v: found.append(v.tracer) if isinstance(v, Proxy) else None)
+    if any(t is not found[0] and t.graph is not found[0].graph for t in found):
+        raise RuntimeError(f"Found multiple different tracers {found} while trying to trace operations on Proxies")
+    return found[0]
+
+
+class Attribute(Proxy):
+    """``proxy.name``: recorded as an attribute when it is used, as a method when it is called."""
+
+    def __init__(self, root, attr):
+        self.root, self.attr, self.tracer, self._node = root, attr, root.tracer, None
+
+    @property
+    def node(self):
+        """The node of the attribute, made when first asked for."""
+        if self._node is None:
+            self._node = self.tracer.create_proxy("call_function", getattr, (self.root, self.attr), {}).node
+        return self._node
+
+    def __call__(self, *args, **kwargs):
+        return self.tracer.create_proxy("call_method", self.attr, (self.root, *args), kwargs)
+
+
+class ParameterProxy(Proxy):
+    """A parameter under ``Tracer(param_shapes_constant=True)``: what is asked of its shape is answered, not recorded."""
+
+    def __init__(self, tracer, node, name, param):
+        super().__init__(node, tracer)
+        self.param, self.name = param, name
+
+    def __repr__(self):
+        return f"ParameterProxy({self.name})"
+
+    @property
+    def shape(self):
+        """The parameter's shape."""
+        return self.param.shape
+
+    def size(self, *dim):
+        """The parameter's size, or that of a dim."""
+        return self.param.size(*dim)
+
+    def dim(self):
+        """The parameter's number of dims."""
+        return self.param.dim()
+
+    @property
+    def ndim(self):
+        """The parameter's number of dims."""
+        return self.param.ndim
+
+    def numel(self):
+        """The parameter's number of elements."""
+        return self.param.numel()
+
+    def nelement(self):
+        """The parameter's number of elements."""
+        return self.param.nelement()
+
+

@@ -5,11 +5,12 @@ import warnings
 import rushlight as torch
 
 from ..ops import activation, elementary, statistics
+from ..ops._define import twin
 
 sigmoid, tanh = elementary.sigmoid, elementary.tanh
 gelu, softplus, logsigmoid, softsign = activation.gelu, activation.softplus, activation.logsigmoid, activation.softsign
 tanhshrink, hardshrink, prelu = activation.tanhshrink, activation.hardshrink, activation.prelu
-softmax, log_softmax, softmin = statistics.softmax, statistics.log_softmax, statistics.softmin
+softmax, log_softmax, softmin = twin(statistics.softmax), twin(statistics.log_softmax), statistics.softmin
 
 relu_, leaky_relu_, elu_, celu_, selu_ = (getattr(activation, n).inplace for n in ("relu", "leaky_relu", "elu", "celu", "selu"))
 hardtanh_, threshold_ = activation.hardtanh.inplace, activation.threshold.inplace

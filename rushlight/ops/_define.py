@@ -216,6 +216,11 @@ def _composition(function, name):
     return op
 
 
+def twin(op):
+    """Another operator with the definition of the composition ``op``: ``nn.functional``'s, which recorded graphs tell from ``torch``'s."""
+    return _composition(op.forward, op.__name__)
+
+
 def visible(function=None, **options):
     """Makes a function of ``nn.functional`` a composition that interpreters and classes are asked about before they see its parts:
     autocast, which knows losses and convolutions by name and casts what they are given; function modes; subclasses of Tensor. It is not
