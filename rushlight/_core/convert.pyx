@@ -96,7 +96,12 @@ cdef int argument_dtype(str function, object dtype) except -2:
 
 
 def as_tensor(data, dtype=None, device=None):
-    """``data`` as a tensor that shares its memory if it can: tensors and NumPy arrays of the right dtype are not copied."""
+    """``data`` as a tensor that shares its memory if it can: tensors and NumPy arrays of the right dtype are not copied.
+
+    >>> x = torch.tensor([1, 2])
+    >>> torch.as_tensor(x) is x, torch.as_tensor([1, 2], dtype=torch.float32)
+    (True, tensor([1., 2.]))
+    """
     cdef int code = -1 if dtype is None else argument_dtype("as_tensor", dtype)
     if isinstance(data, Tensor):
         device = device_of(thread_state().place) if device is None and thread_state().place else device
@@ -118,6 +123,12 @@ def from_numpy(array):
     """The tensor that shares memory with a NumPy array: writing to one changes the other.
 
     Raises TypeError for anything but an array and for dtypes without a tensor form, ValueError for negative strides.
+
+    >>> array = np.zeros(3)
+    >>> x = torch.from_numpy(array)
+    >>> array[0] = 7
+    >>> x.tolist()
+    [7.0, 0.0, 0.0]
     """
     if not is_array(array):
         where = type(array).__module__ + "." if type(array).__module__ != "builtins" else ""
@@ -130,6 +141,12 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
 
     copy: True copies, False shares memory or raises ValueError, None shares where possible. requires_grad: None leaves a tensor as it is.
     A buffer is read as one flat array of ``dtype`` (default: the default dtype).
+
+    >>> array = np.array([1, 2])
+    >>> shared, copied = torch.asarray(array), torch.asarray(array, copy=True)
+    >>> array[0] = 7
+    >>> shared.tolist(), copied.tolist()
+    ([7, 2], [1, 2])
     """
     cdef int code = -1 if dtype is None else argument_dtype("asarray", dtype)
     cdef Tensor t
@@ -171,6 +188,9 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-dim tensor over the memory of ``buffer``, an object with the buffer protocol such as a bytearray; nothing is copied.
 
     count: elements to take, negative for all; offset: bytes to skip. Raises ValueError where they do not fit.
+
+    >>> torch.frombuffer(bytearray([1, 0, 2, 0, 3, 0]), dtype=torch.int16, offset=2).tolist()
+    [2, 3]
     """
     return leaf(from_buffer(buffer, argument_dtype("frombuffer", dtype), count, offset), requires_grad)
 

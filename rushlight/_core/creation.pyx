@@ -491,49 +491,5 @@ def shaped(str name, tuple size, dtype, device):
     return empty(code, rank, sizes, device_arg(device))
 
 
-OPERATORS = (
-    native("empty", _empty,
-           "empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
-           "An uninitialised tensor: empty(2, 3), empty((2, 3)). dtype: the default float one unless given."),
-    native("zeros", _zeros,
-           "zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "A tensor of zeros: zeros(2, 3), zeros((2, 3)). dtype: the default float one unless given."),
-    native("ones", _ones,
-           "ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "A tensor of ones: ones(2, 3), ones((2, 3)). dtype: the default float one unless given."),
-    native("full", _full,
-           "full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "A tensor of one value: full((2, 3), 7). dtype: that of the value unless given."),
-    native("empty_like", _empty_like,
-           "empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
-           "An uninitialised tensor of the same shape, dtype, device and order of dims."),
-    native("zeros_like", _zeros_like,
-           "zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
-           "Zeros of the same shape, dtype, device and order of dims."),
-    native("ones_like", _ones_like,
-           "ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
-           "Ones of the same shape, dtype, device and order of dims."),
-    native("full_like", _full_like,
-           "full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)\n"
-           "One value, in the same shape, dtype, device and order of dims: full_like(x, 7)."),
-    native("empty_strided", _empty_strided,
-           "empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "An uninitialised tensor with the given strides (in elements): empty_strided((2, 3), (1, 2))."),
-)
-METHODS = (
-    native("new_empty", _new_empty,
-           "new_empty(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "An uninitialised tensor of another shape, with this tensor's dtype and device."),
-    native("new_zeros", _new_zeros,
-           "new_zeros(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "Zeros of another shape, with this tensor's dtype and device."),
-    native("new_ones", _new_ones,
-           "new_ones(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "Ones of another shape, with this tensor's dtype and device."),
-    native("new_full", _new_full,
-           "new_full(input, size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)\n"
-           "One value in another shape, with this tensor's dtype and device: x.new_full((2, 3), 7)."),
-)
-
-
+include "creation_operators.pxi"
 include "progressions.pxi"

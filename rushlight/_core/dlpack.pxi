@@ -152,6 +152,12 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     """A tensor over the memory of ``ext_tensor``: an object with ``__dlpack__`` (NumPy, JAX, CuPy ...) or a DLPack capsule.
 
     copy: True copies, False raises where a copy would be needed, None leaves it to the producer.
+
+    >>> array = np.arange(3)
+    >>> x = torch.from_dlpack(array)
+    >>> array[0] = 7
+    >>> x.tolist()
+    [7, 1, 2]
     """
     cdef object capsule = ext_tensor
     if hasattr(ext_tensor, "__dlpack__"):

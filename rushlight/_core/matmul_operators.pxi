@@ -487,34 +487,95 @@ def operators():
 
 cdef list _OPERATORS = [
     native("mm", mm_operator,
-           "mm(input, mat2, *, out=None, out_dtype=None)\n"
-           "The product of two matrices: (n, k) and (k, m) give (n, m). See matmul for other ranks."),
+        """mm(input, mat2, *, out=None, out_dtype=None)
+        The product of two matrices: (n, k) and (k, m) give (n, m). Nothing is broadcast; see :func:`matmul` for other ranks.
+
+        >>> torch.mm(torch.tensor([[1, 2], [3, 4]]), torch.tensor([[0, 1], [1, 0]]))
+        tensor([[2, 1],
+                [4, 3]])
+        """),
     native("bmm", bmm_operator,
-           "bmm(input, mat2, *, out=None, out_dtype=None)\n"
-           "The products of two batches of matrices: (b, n, k) and (b, k, m) give (b, n, m)."),
+        """bmm(input, mat2, *, out=None, out_dtype=None)
+        The products of two batches of matrices: (b, n, k) and (b, k, m) give (b, n, m). The batch is not broadcast.
+
+        >>> row, column = torch.tensor([[[1., 2.]], [[3., 4.]]]), torch.ones(2, 2, 1)
+        >>> torch.bmm(row, column).flatten()
+        tensor([3., 7.])
+        """),
     native("mv", mv_operator,
-           "mv(input, vec, *, out=None)\n"
-           "The product of a matrix (n, k) and a vector (k): a vector (n)."),
+        """mv(input, vec, *, out=None)
+        The product of a matrix (n, k) and a vector (k): a vector (n).
+
+        >>> torch.mv(torch.tensor([[1, 2], [3, 4]]), torch.tensor([10, 1]))
+        tensor([12, 34])
+        """),
     native("dot", dot_operator,
-           "dot(input, tensor, *, out=None)\n"
-           "The sum of the products of two vectors' elements; complex ones are not conjugated (see vdot)."),
+        """dot(input, tensor, *, out=None)
+        The sum of the products of two vectors' elements; complex ones are not conjugated (see :func:`vdot`).
+
+        >>> torch.dot(torch.tensor([1, 2, 3]), torch.tensor([4, 5, 6]))
+        tensor(32)
+        >>> torch.dot(torch.tensor([1j]), torch.tensor([1j]))
+        tensor(-1.+0.j)
+        """),
     native("vdot", vdot_operator,
-           "vdot(input, other, *, out=None)\n"
-           "The inner product of two vectors; the first is conjugated."),
+        """vdot(input, other, *, out=None)
+        The inner product of two vectors: :func:`dot` with the first conjugated.
+
+        >>> torch.vdot(torch.tensor([1j]), torch.tensor([1j]))
+        tensor(1.+0.j)
+        """),
     native("addmm", addmm_operator,
-           "addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None, out_dtype=None)\n"
-           "beta * input + alpha * (mat1 @ mat2); input broadcasts. With beta=0, input is not read."),
+        """addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None, out_dtype=None)
+        ``beta * input + alpha * (mat1 @ mat2)``; (n, k) and (k, m) give (n, m), to which ``input`` broadcasts.
+
+        With beta=0, ``input`` is not read: nan in it does not spread.
+
+        >>> bias, x = torch.tensor([10., 20.]), torch.tensor([[1., 2.], [3., 4.]])
+        >>> torch.addmm(bias, x, torch.eye(2), alpha=2)
+        tensor([[12., 24.],
+                [16., 28.]])
+        >>> torch.addmm(bias / 0 - bias / 0, x, torch.eye(2), beta=0)
+        tensor([[1., 2.],
+                [3., 4.]])
+        """),
     native("baddbmm", baddbmm_operator,
-           "baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None, out_dtype=None)\n"
-           "beta * input + alpha * (batch1 @ batch2) for batches. With beta=0, input is not read."),
+        """baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None, out_dtype=None)
+        ``beta * input + alpha * (batch1 @ batch2)``: (b, n, k) and (b, k, m) give (b, n, m), to which ``input`` broadcasts.
+
+        With beta=0, ``input`` is not read: nan in it does not spread.
+
+        >>> q = torch.tensor([[[1., 0.], [0., 2.]]])
+        >>> torch.baddbmm(torch.tensor([0., 5.]), q, q.mT, alpha=0.5)
+        tensor([[[0.5000, 5.0000],
+                 [0.0000, 7.0000]]])
+        """),
     native("addmv", addmv_operator,
-           "addmv(input, mat, vec, *, beta=1, alpha=1, out=None)\n"
-           "beta * input + alpha * (mat @ vec). With beta=0, input is not read."),
+        """addmv(input, mat, vec, *, beta=1, alpha=1, out=None)
+        ``beta * input + alpha * (mat @ vec)``: (n, k) and (k) give (n), to which ``input`` broadcasts.
+
+        With beta=0, ``input`` is not read: nan in it does not spread.
+
+        >>> torch.addmv(torch.tensor([10., 20.]), torch.tensor([[1., 2.], [3., 4.]]), torch.ones(2), alpha=-1)
+        tensor([ 7., 13.])
+        """),
     native("linear", linear_operator,
-           "linear(input, weight, bias=None)\n"
-           "input @ weight.T + bias: (*, in) with weight (out, in) and bias (out) give (*, out)."),
+        """linear(input, weight, bias=None)
+        ``input @ weight.T + bias``: (*, in), weight (out, in) or (in), and bias (out) give (*, out), or (*) for a weight (in).
+
+        >>> x, weight = torch.tensor([1., 2.]), torch.tensor([[3., 4.], [5., 6.], [7., 8.]])
+        >>> F.linear(x, weight, bias=torch.ones(3))
+        tensor([12., 18., 24.])
+        """),
     native("matmul", matmul_operator,
-           "matmul(input, other, *, out=None)\n"
-           "The product of tensors of any rank: dot, matrix times vector, matrices, or batches of "
-                                      "matrices whose leading dims broadcast."),
+        """matmul(input, other, *, out=None)
+        The product of tensors of any rank, ``input @ other``: the inner product of vectors, matrix times vector or vector times
+        matrix, the product of matrices, or of batches of them, whose leading dims broadcast: (*, n, k) and (*, k, m) give (*, n, m).
+
+        >>> A, x = torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10])
+        >>> A @ x, x @ A, x @ x
+        (tensor([21, 43]), tensor([31, 42]), tensor(101))
+        >>> torch.matmul(torch.ones(5, 1, 2, 3), torch.ones(4, 3, 6)).shape
+        torch.Size([5, 4, 2, 6])
+        """),
 ]

@@ -304,60 +304,168 @@ def operators():
 
 cdef list _OPERATORS = [
     native("view", view_operator,
-           "view(input, *size, dtype=None)\n"
-           "A view with another shape: x.view(2, -1). Raises RuntimeError where the strides do not allow it; see reshape."),
+        """view(input, *size, dtype=None)
+        A view with another shape, one size of which may be -1, or of another ``dtype``: its elements are the same memory.
+
+        Raises RuntimeError where the strides do not allow it; see :func:`reshape`.
+
+        >>> x = torch.arange(6)
+        >>> x.view(2, -1)[0] = 9
+        >>> x
+        tensor([9, 9, 9, 3, 4, 5])
+        >>> torch.tensor([1.]).view(torch.int32)
+        tensor([1065353216], dtype=torch.int32)
+        """),
     native("reshape", reshape_operator,
-           "reshape(input, *shape)\n"
-           "The same elements in another shape: a view where possible, else a copy. One size may be -1."),
+        """reshape(input, *shape)
+        The same elements, in row-major order, in another shape: a view where possible, else a copy. One size may be -1.
+
+        >>> torch.arange(6).reshape(2, -1)
+        tensor([[0, 1, 2],
+                [3, 4, 5]])
+        >>> torch.arange(6).reshape(2, 3).t().reshape(6)
+        tensor([0, 3, 1, 4, 2, 5])
+        """),
     native("flatten", flatten_operator,
-           "flatten(input, start_dim=0, end_dim=-1)\n"
-           "Joins the dims from start_dim to end_dim into one."),
+        """flatten(input, start_dim=0, end_dim=-1)
+        Joins the dims from ``start_dim`` to ``end_dim`` (included) into one: a view where possible. A number becomes a vector of one.
+
+        >>> torch.ones(2, 3, 4).flatten(1).shape
+        torch.Size([2, 12])
+        >>> torch.tensor(7).flatten()
+        tensor([7])
+        """),
     native("transpose", transpose_operator,
-           "transpose(input, dim0, dim1)\n"
-           "A view with two dims swapped."),
+        """transpose(input, dim0, dim1)
+        A view with two dims swapped.
+
+        >>> torch.tensor([[1, 2, 3], [4, 5, 6]]).transpose(0, 1)
+        tensor([[1, 4],
+                [2, 5],
+                [3, 6]])
+        >>> torch.ones(2, 3, 4).transpose(-1, 0).shape
+        torch.Size([4, 3, 2])
+        """),
     native("t", t_operator,
-           "t(input)\n"
-           "The transposed view of a tensor with at most 2 dims."),
+        """t(input)
+        The transposed view of a matrix; vectors and numbers are returned as they are, more dims raise RuntimeError (see ``mT``).
+
+        >>> torch.tensor([[1, 2], [3, 4]]).t()
+        tensor([[1, 3],
+                [2, 4]])
+        """),
     native("permute", permute_call,
-           "permute(input, *dims)\n"
-           "A view with the dims in another order."),
+        """permute(input, *dims)
+        A view with the dims in the order ``dims``: dim i of the result is dim ``dims[i]`` of ``input``.
+
+        >>> torch.ones(2, 3, 4).permute(2, 0, 1).shape
+        torch.Size([4, 2, 3])
+        """),
     native("expand", expand_operator,
-           "expand(input, *size, implicit=False)\n"
-           "A view in which dims of size 1 are repeated without copying; -1 keeps a size."),
+        """expand(input, *size, implicit=False)
+        A view in which dims of size 1 are repeated without copying, and new leading dims appear; -1 keeps a size.
+
+        >>> x = torch.tensor([[1], [2]]).expand(-1, 3)
+        >>> x
+        tensor([[1, 1, 1],
+                [2, 2, 2]])
+        >>> x.stride()
+        (1, 0)
+        """),
     native("squeeze", squeeze_operator,
-           "squeeze(input, dim=None)\n"
-           "A view without dims of size 1 (all of them, or those given)."),
+        """squeeze(input, dim=None)
+        A view without dims of size 1: all of them, or of those given (an int or a tuple) the ones whose size is 1.
+
+        >>> x = torch.ones(1, 2, 1)
+        >>> x.squeeze().shape, x.squeeze(-1).shape, x.squeeze(1).shape
+        (torch.Size([2]), torch.Size([1, 2]), torch.Size([1, 2, 1]))
+        """),
     native("unsqueeze", unsqueeze_operator,
-           "unsqueeze(input, dim)\n"
-           "A view with a new dim of size 1."),
+        """unsqueeze(input, dim)
+        A view with a new dim of size 1 at the place ``dim``, which may be from ``-ndim - 1`` to ``ndim``.
+
+        >>> x = torch.tensor([1, 2, 3])
+        >>> x.unsqueeze(0).shape, x.unsqueeze(-1).shape
+        (torch.Size([1, 3]), torch.Size([3, 1]))
+        """),
     native("select", select_operator,
-           "select(input, dim, index)\n"
-           "A view of one position along a dim: x.select(0, 2) is x[2]."),
+        """select(input, dim, index)
+        A view of one position along a dim, which disappears: ``x.select(0, 2)`` is ``x[2]``.
+
+        >>> torch.tensor([[1, 2, 3], [4, 5, 6]]).select(1, -1)
+        tensor([3, 6])
+        """),
     native("narrow", narrow_operator,
-           "narrow(input, dim, start, length)\n"
-           "A view of length elements of a dim from start on."),
+        """narrow(input, dim, start, length)
+        A view of ``length`` positions of a dim from ``start`` on; a negative start counts from the end.
+
+        >>> torch.arange(6).narrow(0, 2, 3)
+        tensor([2, 3, 4])
+        >>> torch.tensor([[1, 2, 3], [4, 5, 6]]).narrow(-1, -2, 2)
+        tensor([[2, 3],
+                [5, 6]])
+        """),
     native("slice", slice_operator,
-           "slice(input, dim, start, end, step)\n"
-           "A view of a range along one dim."),
+        """slice(input, dim, start, end, step)
+        A view of the positions ``start:end:step`` of a dim.
+        """),
     native("as_strided", as_strided_operator,
-           "as_strided(input, size, stride, storage_offset=None)\n"
-           "A view with any sizes, strides and offset inside the storage."),
+        """as_strided(input, size, stride, storage_offset=None)
+        A view of any sizes and strides, in elements, within the storage; elements may occur more than once.
+
+        storage_offset: where it begins (that of ``input``). Raises RuntimeError where it would leave the storage.
+
+        >>> torch.arange(5).as_strided((3, 3), (1, 1))
+        tensor([[0, 1, 2],
+                [1, 2, 3],
+                [2, 3, 4]])
+        """),
     native("diagonal", diagonal_operator,
-           "diagonal(input, offset=0, dim1=0, dim2=1)\n"
-           "A view of the diagonal of two dims, put last."),
+        """diagonal(input, offset=0, dim1=0, dim2=1)
+        A view of the diagonal of two dims, which is put last; ``offset`` above the main one, or below if it is negative.
+
+        >>> x = torch.tensor([[1, 2, 3], [4, 5, 6]])
+        >>> x.diagonal(), x.diagonal(1), x.diagonal(-1)
+        (tensor([1, 5]), tensor([2, 6]), tensor([4]))
+        """),
     native("unfold", unfold_operator,
-           "unfold(input, dimension, size, step)\n"
-           "A view of all windows of a size along a dim, step apart; the window becomes the last dim."),
+        """unfold(input, dimension, size, step)
+        A view of all windows of ``size`` positions along a dim, ``step`` apart; the window becomes the last dim.
+
+        >>> torch.arange(5).unfold(0, 3, 2)
+        tensor([[0, 1, 2],
+                [2, 3, 4]])
+        """),
     native("clone", clone_operator,
-           "clone(input, *, memory_format=None)\n"
-           "A copy; gradients pass through it."),
+        """clone(input, *, memory_format=None)
+        A copy in memory of its own, through which gradients pass. memory_format: that of ``input`` unless given.
+
+        >>> x = torch.tensor([1., 2.], requires_grad=True)
+        >>> y = x.clone()
+        >>> (3 * y).sum().backward()
+        >>> y.data_ptr() == x.data_ptr(), x.grad
+        (False, tensor([3., 3.]))
+        """),
     native("contiguous", contiguous_operator,
-           "contiguous(input, memory_format=None)\n"
-           "The tensor itself if it is row-major, else a row-major copy."),
+        """contiguous(input, memory_format=None)
+        The tensor itself if its elements lie row-major (or as ``memory_format`` says) in memory, else a copy that does.
+
+        >>> x = torch.ones(2, 3)
+        >>> x.contiguous() is x, x.t().stride(), x.t().contiguous().stride()
+        (True, (1, 3), (2, 1))
+        """),
     native("copy_", copy_operator,
-           "copy_(input, src, non_blocking=False)\n"
-           "Overwrites the tensor with src, broadcast and converted."),
+        """copy_(input, src, non_blocking=False)
+        Overwrites the tensor with ``src``, broadcast to its shape and converted to its dtype, and returns it.
+
+        non_blocking: a copy between pinned memory and a GPU is only queued.
+
+        >>> torch.zeros(2, 2, dtype=torch.int64).copy_(torch.tensor([1.9, -1.9]))
+        tensor([[ 1, -1],
+                [ 1, -1]])
+        """),
     native("cast", cast_operator,
-           "cast(input, dtype)\n"
-           "Converts to a dtype."),
+        """cast(input, dtype)
+        Converts to a dtype.
+        """),
 ]

@@ -106,15 +106,81 @@ def _short(name, kind, doc):
     return composite(method, where="method")
 
 
-for _name, _kind in (("float", "float32"), ("double", "float64"), ("half", "float16"), ("bfloat16", "bfloat16"), ("int", "int32"),
-                     ("long", "int64"), ("short", "int16"), ("char", "int8"), ("byte", "uint8"), ("bool", "bool"),
-                     ("cfloat", "complex64"), ("cdouble", "complex128"), ("chalf", "complex32")):  # fmt: skip
-    _short(_name, _names[_kind], f"Converted to {_kind}.")
+_short("float", _names["float32"], """Converted to float32.
+
+>>> torch.tensor([1, 2]).float()
+tensor([1., 2.])
+""")
+_short("double", _names["float64"], """Converted to float64.
+
+>>> torch.tensor([0.1]).double()
+tensor([0.1000], dtype=torch.float64)
+""")
+_short("half", _names["float16"], """Converted to float16. Numbers beyond 65504 become infinite.
+
+>>> torch.tensor([2048., 2049., 70000.]).half()
+tensor([2048., 2048.,   inf], dtype=torch.float16)
+""")
+_short("bfloat16", _names["bfloat16"], """Converted to bfloat16. It has float32's range and 8 bits of its precision.
+
+>>> torch.tensor([1e38, 257.]).bfloat16()
+tensor([9.9692e+37, 2.5600e+02], dtype=torch.bfloat16)
+""")
+_short("int", _names["int32"], """Converted to int32. Fractions are cut off.
+
+>>> torch.tensor([1.9, -1.9]).int()
+tensor([ 1, -1], dtype=torch.int32)
+""")
+_short("long", _names["int64"], """Converted to int64. Fractions are cut off.
+
+>>> torch.tensor([1.9, -1.9]).long()
+tensor([ 1, -1])
+""")
+_short("short", _names["int16"], """Converted to int16. Integers keep their low 16 bits.
+
+>>> torch.tensor([1, 32768]).short()
+tensor([     1, -32768], dtype=torch.int16)
+""")
+_short("char", _names["int8"], """Converted to int8. Integers keep their low 8 bits.
+
+>>> torch.tensor([1, 200]).char()
+tensor([  1, -56], dtype=torch.int8)
+""")
+_short("byte", _names["uint8"], """Converted to uint8. Integers keep their low 8 bits.
+
+>>> torch.tensor([1, -1, 256]).byte()
+tensor([  1, 255,   0], dtype=torch.uint8)
+""")
+_short("bool", _names["bool"], """Converted to bool. False for 0, True for all else, nan included.
+
+>>> torch.tensor([0., 0.5, float("nan")]).bool()
+tensor([False,  True,  True])
+""")
+_short("cfloat", _names["complex64"], """Converted to complex64.
+
+>>> torch.tensor([1, 2]).cfloat()
+tensor([1.+0.j, 2.+0.j])
+""")
+_short("cdouble", _names["complex128"], """Converted to complex128.
+
+>>> torch.tensor([1, 2]).cdouble()
+tensor([1.+0.j, 2.+0.j], dtype=torch.complex128)
+""")
+_short("chalf", _names["complex32"], """Converted to complex32. It is for storage: few operators compute with it.
+
+>>> torch.tensor([1 + 2j]).chalf().dtype
+torch.complex32
+""")
 
 
 @composite(where="method")
 def type(input, dtype=None, non_blocking=False):
-    """The legacy type name, or the tensor converted to a dtype or legacy type."""
+    """The legacy type name (``'torch.FloatTensor'``), or the tensor converted to a dtype or legacy type. ValueError for an unknown name.
+
+    >>> x = torch.tensor([1.5])
+    >>> x.type(), x.type(torch.int64), x.type("torch.DoubleTensor")
+    ('torch.FloatTensor', tensor([1]), tensor([1.5000], dtype=torch.float64))
+    """
     if dtype is None:
         return _tensor.type_name(input)
     if isinstance(dtype, str):
@@ -137,7 +203,12 @@ def type_as(input, other):
 
 @composite(where="method")
 def cpu(input, memory_format=None):
-    """The tensor in host memory; itself if it is there already."""
+    """The tensor in host memory; itself if it is there already.
+
+    >>> x = torch.ones(2, device="cpu")
+    >>> x.cpu() is x
+    True
+    """
     return to(input, "cpu", memory_format=memory_format) if not input.is_cpu else input
 
 
@@ -146,6 +217,9 @@ def cuda(input, device=None, non_blocking=False, memory_format=None):
     """The tensor in the memory of a GPU, by default the current one; itself if it is there already.
 
     non_blocking: from pinned memory the copy is only queued. Raises AssertionError where there is no GPU.
+
+    >>> batch = torch.ones(2)
+    >>> batch = batch.cuda() if torch.cuda.is_available() else batch
     """
     return to(input, "cuda" if device is None else device, non_blocking=non_blocking, memory_format=memory_format)
 
@@ -217,7 +291,12 @@ def _(grad):
 
 @composite(where="method")
 def is_contiguous(input, memory_format=None):
-    """True if the elements lie row-major (or as ``memory_format`` says) without gaps."""
+    """True if the elements lie row-major (or as ``memory_format`` says) without gaps. Strides of dims of size 1 do not count.
+
+    >>> x = torch.ones(2, 3)
+    >>> x.is_contiguous(), x.t().is_contiguous(), x[:, :2].is_contiguous()
+    (True, False, False)
+    """
     if isinstance(memory_format, Tensor):
         raise TypeError("is_contiguous(): argument 'memory_format' must be torch.memory_format, not Tensor")
     if memory_format is None or memory_format.name in ("contiguous_format", "preserve_format"):
@@ -269,7 +348,12 @@ def _(grad):
 
 @library(where="function function_ method", inplace=True, differentiable="input", label="Conj", batch="elements")
 def conj_physical(input):
-    """The complex conjugate in new memory."""
+    """The complex conjugate in new memory, where :func:`conj` is a lazy view; real tensors are returned as they are.
+
+    >>> y = torch.conj_physical(torch.tensor([1 + 2j]))
+    >>> y, y.is_conj()
+    (tensor([1.-2.j]), False)
+    """
     return _conj_values(input) if input.is_complex() else input
 
 
@@ -291,13 +375,23 @@ def _(grad):
 
 @composite
 def resolve_conj(input):
-    """``input`` with a lazy conjugation carried out."""
+    """``input`` with a lazy conjugation carried out, in new memory; itself if there is none.
+
+    >>> x = torch.tensor([1 + 2j]).conj()
+    >>> x.is_conj(), x.resolve_conj().is_conj()
+    (True, False)
+    """
     return shape.clone(input) if input.is_conj() else input
 
 
 @composite
 def resolve_neg(input):
-    """``input`` with a lazy negation carried out."""
+    """``input`` with a lazy negation carried out, in new memory; itself if there is none. The imaginary part of a conjugate has one.
+
+    >>> x = torch.tensor([1 + 2j]).conj().imag
+    >>> x, x.is_neg(), x.resolve_neg().is_neg()
+    (tensor([-2.]), True, False)
+    """
     return shape.clone(input) if input.is_neg() else input
 
 

@@ -94,6 +94,10 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * sum_i(batch1[i] @ batch2[i])``.
 
     batch1: (b, n, k), batch2: (b, k, m), input broadcasts to (n, m). The sum over i is one more contracted dim, so it is one product.
+
+    >>> x = torch.tensor([[[1., 2.]], [[3., 4.]]])
+    >>> torch.addbmm(torch.zeros(1, 1), x, x.mT)
+    tensor([[30.]])
     """
     if batch1.ndim != 3 or batch2.ndim != 3:
         raise RuntimeError(f"batch{1 if batch1.ndim != 3 else 2} must be a 3D tensor")
@@ -118,14 +122,25 @@ def _check_vectors(name, **vectors):
 
 @composite(aliases=("ger",))
 def outer(input, vec2):
-    """The outer product of two vectors: ``result[i, j] = input[i] * vec2[j]``."""
+    """The outer product of two vectors: ``result[i, j] = input[i] * vec2[j]``.
+
+    >>> torch.outer(torch.tensor([1, 2, 3]), torch.tensor([1, 10]))
+    tensor([[ 1, 10],
+            [ 2, 20],
+            [ 3, 30]])
+    """
     _check_vectors("outer", self=input, vec2=vec2)
     return shape.unsqueeze(input, 1) * vec2
 
 
 @composite
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """``beta * input + alpha * outer(vec1, vec2)``; with beta=0, input is not read."""
+    """``beta * input + alpha * outer(vec1, vec2)``; with beta=0, input is not read.
+
+    >>> torch.addr(torch.eye(2), torch.tensor([1., 2.]), torch.tensor([3., 4.]), alpha=10)
+    tensor([[31., 40.],
+            [60., 81.]])
+    """
     _check_vectors("addr", vec1=vec1, vec2=vec2)
     added = shape.expand(input, (vec1.shape[0], vec2.shape[0]))
     product = shape.unsqueeze(vec1, 1) * vec2
@@ -142,7 +157,11 @@ registry["addr"].where += ("inplace",)
 
 @composite
 def inner(input, other):
-    """The sums of products over the last dims: ``result[..., *] = sum_k input[..., k] * other[*, k]``; a plain product for 0 dims."""
+    """The sums of products over the last dims: ``result[..., *] = sum_k input[..., k] * other[*, k]``; a plain product for 0 dims.
+
+    >>> torch.inner(torch.tensor([[1, 2], [3, 4]]), torch.tensor([10, 1]))
+    tensor([12, 34])
+    """
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     if input.shape[-1] != other.shape[-1]:
@@ -175,7 +194,12 @@ def _blocks(a, b):
 
 @composite(where="functional function")
 def bilinear(input1, input2, weight, bias=None):
-    """``x1^T W_o x2 + bias_o`` for each output o: (*, in1), (*, in2), weight (out, in1, in2), bias (out) give (*, out)."""
+    """``x1^T W_o x2 + bias_o`` for each output o: (*, in1), (*, in2), weight (out, in1, in2), bias (out) give (*, out).
+
+    >>> x, y = torch.tensor([1., 2.]), torch.tensor([3., 4.])
+    >>> torch.bilinear(x[None], y[None], torch.ones(1, 2, 2))
+    tensor([[21.]])
+    """
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(
             "bilinear(): input batch dimensions do not match: "
@@ -197,6 +221,12 @@ def tensordot(a, b, dims=2):
     """The contraction of several dims at once.
 
     dims: how many of the last dims of ``a`` meet the first of ``b``, or two lists of dims that meet pairwise. A dim of size 1 is broadcast.
+
+    >>> a, b = torch.ones(2, 3, 4), torch.ones(4, 3, 5)
+    >>> torch.tensordot(a, b, dims=([1, 2], [1, 0])).shape
+    torch.Size([2, 5])
+    >>> torch.tensordot(torch.tensor([1, 2]), torch.tensor([3, 4]), dims=1)
+    tensor(11)
     """
     left, right = _dims_that_meet(a, b, dims)
     for i, j in zip(left, right):
@@ -252,7 +282,12 @@ _cross.kernel = "cross"
 
 @library(where="linalg", name="linalg_cross", differentiable="input other", label="LinalgCross", batch="along")
 def linalg_cross(input, other, *, dim=-1):
-    """The cross product of 3-vectors that lie along ``dim``; the other dims broadcast."""
+    """The cross product of 3-vectors that lie along ``dim``; the other dims broadcast.
+
+    >>> torch.linalg.cross(torch.tensor([[1, 0, 0]]), torch.tensor([[0, 1, 0], [0, 0, 1]]))
+    tensor([[ 0,  0,  1],
+            [ 0, -1,  0]])
+    """
     for x in (input, other):
         if x.shape[dim] != 3:
             raise RuntimeError(
@@ -271,7 +306,11 @@ def _(grad, input, other, dim, needs):
 
 @composite
 def cross(input, other, dim=None):
-    """The cross product along ``dim``; without it, along the first dim of size 3 (linalg.cross takes the last)."""
+    """The cross product along ``dim``; without it, along the first dim of size 3 (linalg.cross takes the last).
+
+    >>> torch.cross(torch.tensor([1., 0., 0.]), torch.tensor([0., 1., 0.]), dim=0)
+    tensor([0., 0., 1.])
+    """
     if dim is None:
         dim = next((i for i, size in enumerate(input.shape) if size == 3), None)
         if dim is None:

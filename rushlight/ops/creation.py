@@ -49,6 +49,11 @@ def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, 
 
     dtype: int64 if all three are integers, else the default dtype; that of ``out`` where it is given.
     Raises RuntimeError for a step of 0 or of the wrong sign.
+
+    >>> torch.arange(5), torch.arange(1, 2, 0.25)
+    (tensor([0, 1, 2, 3, 4]), tensor([1.0000, 1.2500, 1.5000, 1.7500]))
+    >>> torch.arange(3, 0, -1)
+    tensor([3, 2, 1])
     """
     if len(args) > 3:
         raise TypeError(f"arange() takes from 1 to 3 positional arguments but {len(args)} were given")
@@ -112,7 +117,11 @@ def _progression(start, end, step, dtype, device, requires_grad):
 
 @composite(where="function")
 def range(start, end=None, step=1, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
-    """Like arange(), but ``end`` is part of it and the dtype is the default float one. Deprecated: use arange()."""
+    """Like arange(), but ``end`` is part of it and the dtype is the default float one. Deprecated: use arange().
+
+    >>> torch.range(1, 4)
+    tensor([1., 2., 3., 4.])
+    """
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range "
         "builtin. Instead, use torch.arange, which produces values in [start, end).", UserWarning, stacklevel=2,
@@ -127,6 +136,11 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
     """``steps`` evenly spaced numbers from ``start`` to ``end``, both included: linspace(0, 1, 5).
 
     dtype: the default float one, or the default complex one if an end is complex. Integer dtypes cut fractions off.
+
+    >>> torch.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    >>> torch.linspace(3, -3, 3, dtype=torch.int64)
+    tensor([ 3,  0, -3])
     """
     start, end = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end)
     if steps < 0:
@@ -186,6 +200,10 @@ def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pi
     """Row and column numbers of the lower triangle of a ``row`` x ``col`` matrix, as an int64 tensor of shape (2, n), row by row.
 
     offset: how many diagonals above the main one belong to it.
+
+    >>> rows, columns = torch.tril_indices(3, 3, -1)
+    >>> rows, columns
+    (tensor([1, 2, 2]), tensor([0, 0, 1]))
     """
     return _triangle("tril_indices", row, col, offset, dtype, device, False)
 
@@ -195,13 +213,23 @@ def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, pi
     """Row and column numbers of the upper triangle of a ``row`` x ``col`` matrix, as an int64 tensor of shape (2, n), row by row.
 
     offset: how many diagonals above the main one are left out.
+
+    >>> x = torch.arange(9).reshape(3, 3)
+    >>> x[tuple(torch.triu_indices(3, 3, 1))]
+    tensor([1, 2, 5])
     """
     return _triangle("triu_indices", row, col, offset, dtype, device, True)
 
 
 @composite(where="function")
 def vander(x, N=None, increasing=False):
-    """The Vandermonde matrix of a vector: column j holds x to the power of N - 1 - j, or of j if ``increasing``. N: columns (len(x))."""
+    """The Vandermonde matrix of a vector: column j holds x to the power of N - 1 - j, or of j if ``increasing``. N: columns (len(x)).
+
+    >>> torch.vander(torch.tensor([2, 3, 5]), increasing=True)
+    tensor([[ 1,  2,  4],
+            [ 1,  3,  9],
+            [ 1,  5, 25]])
+    """
     if x.dim() != 1:
         raise RuntimeError(f"x must be a one-dimensional tensor.\n  Given: {x.dim()} dims.")
     N = x.shape[0] if N is None else N
@@ -214,7 +242,12 @@ def vander(x, N=None, increasing=False):
 
 @composite(where="function")
 def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
-    """An uninitialised tensor whose dims lie in memory in the order ``physical_layout``, outermost first."""
+    """An uninitialised tensor whose dims lie in memory in the order ``physical_layout``, outermost first.
+
+    >>> x = torch.empty_permuted((2, 3, 4), (1, 2, 0))
+    >>> x.shape, x.stride()
+    (torch.Size([2, 3, 4]), (1, 8, 2))
+    """
     if sorted(physical_layout) != [i for i, _ in enumerate(size)]:
         raise RuntimeError(f"physical_layout must name every dim of a {len(size)}-dim tensor once; got {tuple(physical_layout)}")
     strides, step = [0] * len(size), 1
@@ -226,5 +259,9 @@ def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=Non
 
 @composite(where="method")
 def new_empty_strided(input, size, stride, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
-    """An uninitialised tensor of the given shape and strides (in elements), with this tensor's dtype unless another is given."""
+    """An uninitialised tensor of the given shape and strides (in elements), with this tensor's dtype unless another is given.
+
+    >>> torch.ones(1, dtype=torch.int64).new_empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
     return empty_strided(size, stride, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)

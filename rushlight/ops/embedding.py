@@ -17,6 +17,11 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     padding_idx: a row that gets no gradient (-1: none); scale_grad_by_freq: each row's gradient is divided by how
     often it occurs.
     Raises IndexError for an index outside 0 to n - 1.
+
+    >>> torch.embedding(torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([1, 0, 1]))
+    tensor([[3., 4.],
+            [1., 2.],
+            [3., 4.]])
     """
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
@@ -56,7 +61,12 @@ def _classes(n, device):
 
 @composite(where="functional")
 def one_hot(tensor, num_classes=-1):
-    """Integers (*) as rows of zeros with a one: int64 (*, num_classes); -1 takes the largest value plus one."""
+    """Integers (*) as rows of zeros with a one: int64 (*, num_classes); -1 takes the largest value plus one.
+
+    >>> F.one_hot(torch.tensor([2, 0]))
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
+    """
     if tensor.dtype is not _int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if tensor.numel() == 0:

@@ -22,13 +22,21 @@ tensor, as_tensor, from_numpy = _convert.tensor, _convert.as_tensor, _convert.fr
 
 @composite(where="function")
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
-    """A 0-dim tensor holding the number ``s``; its dtype is the default float one unless given."""
+    """A 0-dim tensor holding the number ``s``; its dtype is the default float one unless given.
+
+    >>> torch.scalar_tensor(3), torch.scalar_tensor(3, dtype=torch.int64)
+    (tensor(3.), tensor(3))
+    """
     return full((), s, dtype=dtype or _tensor.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
 @composite(where="method")
 def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-    """A new tensor holding a copy of ``data``, with this tensor's dtype unless another is given."""
+    """A new tensor holding a copy of ``data``, with this tensor's dtype unless another is given.
+
+    >>> torch.tensor([0.5], dtype=torch.float64).new_tensor([1, 2])
+    tensor([1., 2.], dtype=torch.float64)
+    """
     if isinstance(data, _tensor.Tensor):
         return _convert.leaf(casting.to(data.detach(), dtype or input.dtype, copy=True), requires_grad)
     return tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
@@ -47,9 +55,13 @@ add_method("__format__", _format)
 
 @composite(where="function")
 def from_file(filename, shared=None, size=0, *, dtype=None, layout=None, device=None, pin_memory=False):
-    """``size`` elements of a file as a vector: pages are read when they are first used.
+    """``size`` elements of a file as a vector: pages are read when they are first used. dtype: the default float one unless given.
 
     shared: what is written goes to the file, which is made or lengthened if need be.
+
+    >>> torch.tensor([1., 2., 3.], device="cpu").numpy().tofile("numbers.f32")
+    >>> torch.from_file("numbers.f32", size=2).tolist()
+    [1.0, 2.0]
     """
     kind = dtype or _tensor.get_default_dtype()
     return _storage.tensor_of_storage(callbacks.table["map_file"](filename, bool(shared), size * kind.itemsize), kind, 0, (size,), (1,))
@@ -96,13 +108,21 @@ def _same_type(name, input, **others):
 
 @composite(where="method")
 def map_(input, other, callable):
-    """Replaces every element a by ``callable(a, b)``, b being the one of ``other`` (same dtype, broadcast) in its place."""
+    """Replaces every element a by ``callable(a, b)``, b being the one of ``other`` (same dtype, broadcast) in its place.
+
+    >>> torch.tensor([1, 2, 3]).map_(torch.tensor([3, 2, 1]), lambda a, b: max(a, b))
+    tensor([3, 2, 3])
+    """
     _refuse_recorded("map_", input)
     return _filled_by(input, callable, _elements(input), *_same_type("map_", input, other=other))
 
 
 @composite(where="method")
 def map2_(input, x, y, callable):
-    """Replaces every element a by ``callable(a, b, c)``, b and c being those of ``x`` and ``y`` in its place."""
+    """Replaces every element a by ``callable(a, b, c)``, b and c being those of ``x`` and ``y`` in its place.
+
+    >>> torch.tensor([1., 2.]).map2_(torch.tensor([3., 4.]), torch.tensor([5., 6.]), lambda a, b, c: a + b * c)
+    tensor([16., 26.])
+    """
     _refuse_recorded("map2_", input)
     return _filled_by(input, callable, _elements(input), *_same_type("map2_", input, x=x, y=y))

@@ -128,15 +128,33 @@ def _equal_or_nan(input, result):
 
 max = _three_forms(
     "max", _whole("max", reduction.amax, "Max"), _max_along, comparison.maximum,
-    "The largest element; with ``dim`` the largest along it and where it is first; with ``other`` elementwise."
+    """The largest element; with ``dim`` the largest along it and where it is first, as (values, indices); with ``other`` elementwise
+    (:func:`maximum`). nan counts as largest. keepdim: the dim stays, with size 1.
+
+    >>> x = torch.tensor([[1, 5, 5], [9, 2, 3]])
+    >>> torch.max(x)
+    tensor(9)
+    >>> values, indices = torch.max(x, dim=1)
+    >>> values, indices
+    (tensor([5, 9]), tensor([1, 0]))
+    """
 )  # fmt: skip
 min = _three_forms(
     "min", _whole("min", reduction.amin, "Min"), _min_along, comparison.minimum,
-    "The smallest element; with ``dim`` the smallest along it and where it is first; with ``other`` elementwise."
+    """The smallest element; with ``dim`` the smallest along it and where it is first, as (values, indices); with ``other`` elementwise
+    (:func:`minimum`). nan counts as smallest. keepdim: the dim stays, with size 1.
+
+    >>> x = torch.tensor([[1., 0.5], [float("nan"), 2.]])
+    >>> x.min(dim=0, keepdim=True).values
+    tensor([[   nan, 0.5000]])
+    >>> torch.min(x, torch.tensor(1.))
+    tensor([[1.0000, 0.5000],
+            [   nan, 1.0000]])
+    """
 )  # fmt: skip
 
 
-def _arg(name, op):
+def _arg(name, op, doc):
     def definition(input, dim=None, keepdim=False):
         _refuse_complex(name, input)
         if input.dtype.name == "bool":
@@ -149,13 +167,23 @@ def _arg(name, op):
         dim = _check_dim(name, input, dim)
         return op(input, dim, keepdim) if input.ndim else _zero_index(input)
 
-    definition.__name__ = name
-    which = "largest" if name == "argmax" else "smallest"
-    definition.__doc__ = f"The position of the {which} element, the first of equal ones: of the flat tensor, or along ``dim``."
+    definition.__name__, definition.__doc__ = name, doc
     return composite(definition)
 
 
-argmax, argmin = _arg("argmax", reduction._argmax), _arg("argmin", reduction._argmin)
+argmax = _arg("argmax", reduction._argmax, """The position of the largest element, the first of equal ones: in the flattened tensor, or
+along ``dim``. nan counts as largest. keepdim: the dim stays, with size 1.
+
+>>> x = torch.tensor([[1, 5, 5], [9, 2, 3]])
+>>> torch.argmax(x), x.argmax(dim=1), x.argmax(dim=-1, keepdim=True).shape
+(tensor(3), tensor([1, 0]), torch.Size([2, 1]))
+""")
+argmin = _arg("argmin", reduction._argmin, """The position of the smallest element, the first of equal ones: in the flattened tensor, or
+along ``dim``. nan counts as smallest. keepdim: the dim stays, with size 1.
+
+>>> torch.argmin(torch.tensor([[3., 1., 1.], [0.5, float("nan"), 2.]]), dim=1)
+tensor([1, 1])
+""")
 
 
 @composite

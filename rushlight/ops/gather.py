@@ -133,6 +133,10 @@ def scatter_add(input, dim, index, src):
     """``input`` with ``out[index[i][j][k]][j][k] += src[i][j][k]`` for ``dim=0``, and alike for other dims.
 
     Elements that meet are added in the order of ``index``: the result is the same in every run.
+
+    >>> torch.zeros(2, 3).scatter_add(0, torch.tensor([[0, 1, 1], [0, 0, 1]]), torch.tensor([[1., 2., 3.], [4., 5., 6.]]))
+    tensor([[5., 5., 0.],
+            [0., 2., 9.]])
     """
     check_tensor("scatter_add", "src", 3, src)
     dim = _wrap(dim, input.ndim)
@@ -227,6 +231,11 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
 
     value: a number in place of ``src``; reduce: 'add' or 'multiply' to combine with what is there (see also
     scatter_reduce).
+
+    >>> classes = torch.tensor([[2], [0]])
+    >>> torch.zeros(2, 3).scatter(1, classes, 1.)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
     """
     op, args = _scatter_form(input, dim, index, src, value, reduce)
     return op(input, *args)
@@ -352,6 +361,12 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     """As scatter_add, but elements that meet are combined by ``reduce``: 'sum', 'prod', 'mean', 'amax' or 'amin'.
 
     include_self: whether what was in ``input`` takes part; places that ``index`` does not name keep it in any case.
+
+    >>> x, index = torch.tensor([5., 5.]), torch.tensor([0, 0, 0])
+    >>> x.scatter_reduce(0, index, torch.tensor([1., 9., 2.]), "amax")
+    tensor([9., 5.])
+    >>> x.scatter_reduce(0, index, torch.tensor([1., 9., 2.]), "mean", include_self=False)
+    tensor([4., 5.])
     """
     return _scatter_reduce(input, _wrap(dim, input.ndim), index, src, reduce, include_self)
 
@@ -379,6 +394,10 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     """``input`` with the slices of ``source`` combined with its slices along ``dim`` at the positions in ``index``.
 
     reduce: 'prod', 'mean', 'amax' or 'amin'; include_self: whether what was in ``input`` takes part.
+
+    >>> torch.ones(2, 2).index_reduce(0, torch.tensor([0, 0]), torch.tensor([[2., 3.], [4., 5.]]), "prod")
+    tensor([[ 8., 15.],
+            [ 1.,  1.]])
     """
     return _scatter_reduce(input, *_index_reduce_arguments(input, dim, index, source, reduce, include_self))
 
@@ -436,7 +455,13 @@ def _(grad, index, shapes):
 
 @writing(differentiable="input source", where="function method")
 def put(input, index, source, accumulate=False):
-    """``input`` with ``source``'s elements written (or added, with ``accumulate``) at row-major positions."""
+    """``input`` with ``source``'s elements written (or added, with ``accumulate``) at row-major positions; negative ones
+    count from the end.
+
+    >>> torch.zeros(2, 2).put(torch.tensor([1, -1]), torch.tensor([5., 7.]))
+    tensor([[0., 5.],
+            [0., 7.]])
+    """
     check_tensor("put", "index", 2, index)
     check_tensor("put", "source", 3, source)
     if input.dtype is not source.dtype:
@@ -468,7 +493,13 @@ def _(grad, index, accumulate, needs, shapes):
 
 @composite
 def take_along_dim(input, indices, dim=None):
-    """gather with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the flattened tensor."""
+    """:func:`gather` with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the flattened tensor.
+
+    >>> x = torch.tensor([[3, 1, 2], [9, 8, 7]])
+    >>> torch.take_along_dim(x, x.argsort(dim=1), dim=1)
+    tensor([[1, 2, 3],
+            [7, 8, 9]])
+    """
     if indices.dtype is not _int64:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {title(indices)}")
     if dim is None:

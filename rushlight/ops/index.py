@@ -130,6 +130,9 @@ def index_add(input, dim, index, source, *, alpha=1):
     ``index``.
 
     Repeated positions are added in their order.
+
+    >>> torch.zeros(3).index_add(0, torch.tensor([0, 2, 0]), torch.tensor([1., 2., 3.]))
+    tensor([4., 0., 2.])
     """
     dim = _wrap(dim, input.ndim)
     check_source("index_add", input, dim, index, source)
@@ -155,7 +158,13 @@ def _(grad, dim, index, alpha, needs, shapes):
 
 @writing(differentiable="input source", batch="along")
 def index_copy(input, dim, index, source):
-    """``input`` with its slices along ``dim`` at the positions in ``index`` replaced by the slices of ``source``."""
+    """``input`` with its slices along ``dim`` at the positions in ``index`` replaced by the slices of ``source``.
+
+    >>> torch.zeros(3, 2).index_copy(0, torch.tensor([2, 0]), torch.tensor([[1., 2.], [3., 4.]]))
+    tensor([[3., 4.],
+            [0., 0.],
+            [1., 2.]])
+    """
     check_tensor("index_copy", "index", 2, index)
     check_tensor("index_copy", "source", 3, source)
     dim = _wrap(dim, input.ndim)
@@ -208,7 +217,12 @@ def _(grad, dim, index, needs, shapes):
 
 @writing(differentiable="input value")
 def index_fill(input, dim, index, value):
-    """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``."""
+    """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``.
+
+    >>> torch.zeros(2, 3).index_fill(1, torch.tensor([0, -1]), 7.)
+    tensor([[7., 0., 7.],
+            [7., 0., 7.]])
+    """
     check_tensor("index_fill", "index", 2, index)
     dim = _wrap(dim, input.ndim)
     if index.dtype is not _int64:

@@ -27,7 +27,11 @@ _float64 = _tensor.dtypes()["float64"]
 
 @composite(where="function")
 def is_tensor(obj):
-    """True for tensors."""
+    """True for tensors, those of subclasses included.
+
+    >>> torch.is_tensor(torch.ones(2)), torch.is_tensor([1., 1.])
+    (True, False)
+    """
     return isinstance(obj, Tensor)
 
 
@@ -36,7 +40,12 @@ is_tensor.quick = _view.quick["is_tensor"]
 
 @composite(where="function")
 def is_storage(obj):
-    """True for storages, with or without a dtype."""
+    """True for storages, with or without a dtype.
+
+    >>> x = torch.ones(2)
+    >>> torch.is_storage(x.untyped_storage()), torch.is_storage(x)
+    (True, False)
+    """
     return isinstance(obj, Storage) or type(obj).__name__ == "TypedStorage"
 
 
@@ -53,13 +62,43 @@ def _question(name, doc):
     return composite(definition, where="function")
 
 
-numel = _question("numel", "The number of elements.")
-is_floating_point = _question("is_floating_point", "True for float16, bfloat16, float32, float64 (and float8).")
-is_complex = _question("is_complex", "True for complex dtypes.")
-is_signed = _question("is_signed", "True if the dtype has negative values.")
-is_conj = _question("is_conj", "True if the elements are the conjugates of what the memory holds.")
-is_neg = _question("is_neg", "True if the elements are the negatives of what the memory holds.")
-is_inference = _question("is_inference", "True if the tensor was made in inference mode.")
+numel = _question("numel", """The number of elements: 1 for a number, 0 where a dim is empty.
+
+>>> torch.numel(torch.ones(2, 3)), torch.tensor(7).numel(), torch.ones(2, 0).numel()
+(6, 1, 0)
+""")
+is_floating_point = _question("is_floating_point", """True for float16, bfloat16, float32, float64 (and float8).
+
+>>> torch.is_floating_point(torch.ones(1).half()), torch.is_floating_point(torch.tensor([1j]))
+(True, False)
+""")
+is_complex = _question("is_complex", """True for complex dtypes.
+
+>>> torch.tensor([1j]).is_complex(), torch.tensor([1.]).is_complex()
+(True, False)
+""")
+is_signed = _question("is_signed", """True if the dtype has negative values: all but bool, uint8 and its like.
+
+>>> torch.tensor([1]).is_signed(), torch.tensor([1]).byte().is_signed()
+(True, False)
+""")
+is_conj = _question("is_conj", """True if the elements are the conjugates of what the memory holds; see :func:`conj`.
+
+>>> torch.tensor([1j]).conj().is_conj(), torch.tensor([1.]).conj().is_conj()
+(True, False)
+""")
+is_neg = _question("is_neg", """True if the elements are the negatives of what the memory holds: the imaginary part of a conjugate.
+
+>>> torch.tensor([1j]).conj().imag.is_neg()
+True
+""")
+is_inference = _question("is_inference", """True if the tensor was made in inference mode, so that autograd can't use it.
+
+>>> with torch.inference_mode():
+...     x = torch.ones(2)
+>>> x.is_inference(), x.clone().is_inference()
+(True, False)
+""")
 
 
 @composite
@@ -84,7 +123,12 @@ def is_same_size(input, other):
 
 @composite(where="method")
 def is_set_to(input, tensor):
-    """True if both are the same elements of the same storage."""
+    """True if both are the same elements of the same storage.
+
+    >>> x = torch.arange(4)
+    >>> x.is_set_to(x.view(4)), x.is_set_to(x[1:]), x.is_set_to(x.clone())
+    (True, False, False)
+    """
     return (
         input.untyped_storage() is tensor.untyped_storage()
         and input.storage_offset() == tensor.storage_offset()
@@ -95,7 +139,11 @@ def is_set_to(input, tensor):
 
 @composite
 def is_distributed(input):
-    """False: no tensor is spread over processes."""
+    """False: no tensor is spread over processes.
+
+    >>> torch.ones(2).is_distributed()
+    False
+    """
     return False
 
 
@@ -105,6 +153,11 @@ def dim_order(input, ambiguity_check=False):
 
     ambiguity_check: True raises RuntimeError where dims of size 1 or equal strides allow another order too; a list of memory formats does
     so only where the tensor is of none of them, or of several.
+
+    >>> torch.ones(2, 3, 4, 5).dim_order()
+    (0, 1, 2, 3)
+    >>> torch.ones(2, 3, 4, 5).to(memory_format=torch.channels_last).dim_order()
+    (0, 2, 3, 1)
     """
     if not isinstance(ambiguity_check, bool) and not (
         isinstance(ambiguity_check, list) and all(isinstance(f, casting.memory_format) for f in ambiguity_check)
@@ -126,25 +179,43 @@ def _allows_other_orders(input, order):
 
 @composite(where="method")
 def dense_dim(input):
-    """The number of dims: all are dense."""
+    """The number of dims: all are dense.
+
+    >>> torch.ones(2, 3).dense_dim()
+    2
+    """
     return input.ndim
 
 
 @composite(where="method")
 def sparse_dim(input):
-    """0: no dim is sparse."""
+    """0: no dim is sparse.
+
+    >>> torch.ones(2, 3).sparse_dim()
+    0
+    """
     return 0
 
 
 @composite(where="method")
 def to_dense(input, dtype=None, *, masked_grad=None):
-    """The tensor itself, which is dense, in a dtype."""
+    """The tensor itself, which is dense, in a dtype.
+
+    >>> torch.tensor([1, 2]).to_dense(torch.float32)
+    tensor([1., 2.])
+    """
     return input if dtype is None else shape.cast(input, dtype)
 
 
 @composite(where="method")
 def is_coalesced(input):
-    """A question about sparse tensors, which there are none of: raises RuntimeError."""
+    """Whether a sparse tensor has no position twice, in order; RuntimeError for a dense one.
+
+    >>> places = torch.tensor([[1, 1]])
+    >>> x = torch.sparse_coo_tensor(places, torch.tensor([2., 3.]), (3,))
+    >>> x.is_coalesced(), x.coalesce().values()
+    (False, tensor([5.]))
+    """
     raise RuntimeError("is_coalesced expected sparse coordinate tensor layout but got Strided")
 
 
@@ -189,6 +260,9 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     both are nan.
 
     Raises RuntimeError if the dtypes differ or a tolerance is negative.
+
+    >>> torch.isclose(torch.tensor([1., 1e-9, float("nan")]), torch.tensor([1.000001, 0., float("nan")]), equal_nan=True)
+    tensor([True, True, True])
     """
     check_tensor("isclose", "input", 1, input)
     check_tensor("isclose", "other", 2, other)
@@ -222,6 +296,10 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """True for each of ``elements`` that occurs in ``test_elements``; either, but not both, may be a number.
 
     invert: true for those that do not occur. ``assume_unique`` is accepted and makes no difference to the result.
+
+    >>> torch.isin(torch.tensor([[1, 2], [3, 4]]), torch.tensor([2, 3, 9]))
+    tensor([[False,  True],
+            [ True, False]])
     """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError(
@@ -268,7 +346,12 @@ def shared_file(storage):
 
 @composite(where="method")
 def is_shared(input):
-    """True if the memory is shared with processes forked from this one; see :func:`share_memory_`."""
+    """True if the memory is shared with processes forked from this one; see :func:`share_memory_`.
+
+    >>> x = torch.ones(2, device="cpu")
+    >>> x.is_shared(), x.share_memory_().is_shared()
+    (False, True)
+    """
     return input.untyped_storage() in _shared
 
 
@@ -277,6 +360,10 @@ def share_memory_(input):
     """Moves the elements to memory that other processes share: those forked from now on, and those it is sent to. Returns the tensor.
 
     Tensors that have been views of the old memory keep that.
+
+    >>> x = torch.ones(2, device="cpu")
+    >>> x.share_memory_() is x, x.is_shared()
+    (True, True)
     """
     if input.numel() and not is_shared(input):
         file, n_bytes = os.memfd_create("rushlight"), input.numel() * input.dtype.itemsize
@@ -291,7 +378,11 @@ def share_memory_(input):
 
 @composite(where="method")
 def is_pinned(input, device=None):
-    """True if the memory is locked for transfers to a GPU."""
+    """True if the memory is locked for transfers to a GPU.
+
+    >>> torch.ones(2).is_pinned()
+    False
+    """
     from .._core import device as layer
 
     return layer.is_pinned(input)
@@ -302,6 +393,9 @@ def pin_memory(input, device=None):
     """A copy in memory locked for transfers to a GPU, from which ``.to('cuda', non_blocking=True)`` does not wait; itself if it is locked.
 
     Raises RuntimeError for a tensor on a GPU and where there is no GPU.
+
+    >>> batch = torch.ones(2, device="cpu")
+    >>> batch = batch.pin_memory() if torch.cuda.is_available() else batch
     """
     from .._core import device as layer
 
@@ -319,7 +413,12 @@ def pin_memory(input, device=None):
 
 @composite(where="method")
 def record_stream(input, s):
-    """Notes that work of stream ``s`` uses this GPU tensor made on another stream: its memory is not used again before that is done."""
+    """Notes that work of stream ``s`` uses this GPU tensor made on another stream: its memory is not used again before that is done.
+
+    >>> if torch.cuda.is_available():
+    ...     x, side = torch.ones(2, device="cuda"), torch.cuda.Stream()
+    ...     x.record_stream(side)
+    """
     from .._core import device as layer
 
     layer.record_stream(input, s.cuda_stream)
@@ -327,7 +426,11 @@ def record_stream(input, s):
 
 @composite(where="method")
 def storage(input):
-    """The memory as a storage with the tensor's dtype; :meth:`Tensor.untyped_storage` gives its bytes."""
+    """The memory as a storage with the tensor's dtype; :meth:`Tensor.untyped_storage` gives its bytes.
+
+    >>> torch.tensor([1., 2.])[1:].storage().size()
+    2
+    """
     return callbacks.table["typed_storage"](wrap_storage=input.untyped_storage(), dtype=input.dtype, _internal=True)
 
 
@@ -350,5 +453,9 @@ add_method("grad_dtype", property(lambda self: self.dtype, doc="The dtype of ``g
 
 @composite(where="function")
 def get_device(input):
-    """-1 for a tensor on the CPU, else the number of its GPU."""
+    """-1 for a tensor on the CPU, else the number of its GPU.
+
+    >>> torch.get_device(torch.ones(2, device="cpu"))
+    -1
+    """
     return input.get_device()

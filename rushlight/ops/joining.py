@@ -151,7 +151,12 @@ def dstack(tensors):
 
 @composite(where="function")
 def column_stack(tensors):
-    """Joined along dim 1; 1-d tensors become columns."""
+    """Joined along dim 1; vectors and numbers become columns first.
+
+    >>> torch.column_stack((torch.tensor([1, 2]), torch.tensor([[3, 4], [5, 6]])))
+    tensor([[1, 3, 4],
+            [2, 5, 6]])
+    """
     return cat([shape.reshape(t, (-1, 1)) if t.ndim < 2 else t for t in _sequence("column_stack", tensors)], 1)
 
 
@@ -235,7 +240,13 @@ chunk.quick, chunk.leaves = _view.quick["chunk"], _split
 
 @composite
 def tensor_split(input, indices_or_sections, dim=0):
-    """Views of ``indices_or_sections`` nearly equal pieces, or of the pieces between given positions."""
+    """Views of ``indices_or_sections`` nearly equal pieces, the first ones longer by one, or of the pieces between given positions.
+
+    >>> torch.tensor_split(torch.arange(7), 3)
+    (tensor([0, 1, 2]), tensor([3, 4]), tensor([5, 6]))
+    >>> torch.tensor_split(torch.arange(7), (2, 5))
+    (tensor([0, 1]), tensor([2, 3, 4]), tensor([5, 6]))
+    """
     dim = _wrap(dim, input.ndim)
     n = input.shape[dim]
     if isinstance(indices_or_sections, Tensor):
@@ -250,7 +261,7 @@ def tensor_split(input, indices_or_sections, dim=0):
     return tuple(shape.narrow(input, dim, a, max(b - a, 0)) for a, b in zip(starts, stops))
 
 
-def _along(name, dim, least):
+def _along(name, dim, least, doc):
     def definition(input, indices_or_sections):
         if input.ndim < least:
             raise RuntimeError(
@@ -271,11 +282,29 @@ def _along(name, dim, least):
             )
         return tensor_split(input, indices_or_sections, d)
 
-    definition.__name__, definition.__doc__ = name, f"tensor_split along dim {dim}, into equal pieces."
+    definition.__name__, definition.__doc__ = name, doc
     return composite(definition)
 
 
-hsplit, vsplit, dsplit = _along("hsplit", 1, 1), _along("vsplit", 0, 2), _along("dsplit", 2, 3)
+hsplit = _along("hsplit", 1, 1, """:func:`tensor_split` along dim 1, of vectors along dim 0; a number of pieces must divide the size.
+
+>>> torch.hsplit(torch.tensor([[1, 2], [3, 4]]), 2)
+(tensor([[1],
+        [3]]), tensor([[2],
+        [4]]))
+""")
+vsplit = _along("vsplit", 0, 2, """:func:`tensor_split` along dim 0 of at least 2; a number of pieces must divide the size.
+
+>>> torch.vsplit(torch.tensor([[1, 2], [3, 4], [5, 6]]), [1])
+(tensor([[1, 2]]), tensor([[3, 4],
+        [5, 6]]))
+""")
+dsplit = _along("dsplit", 2, 3, """:func:`tensor_split` along dim 2 of at least 3; a number of pieces must divide the size.
+
+>>> first, second = torch.dsplit(torch.ones(2, 3, 4), 2)
+>>> first.shape
+torch.Size([2, 3, 2])
+""")
 
 
 @library(where="", differentiable="input", label="Unbind")
@@ -317,7 +346,11 @@ unbind.quick, unbind.leaves = _view.quick["unbind"], _unbind
 
 @composite(where="function")
 def broadcast_shapes(*shapes):
-    """The shape that tensors of these shapes broadcast to."""
+    """The shape that tensors of these shapes broadcast to. RuntimeError where two sizes differ and neither is 1.
+
+    >>> torch.broadcast_shapes((2, 1), (3,), (4, 1, 1))
+    torch.Size([4, 2, 3])
+    """
     out = []
     for position, given in enumerate(shapes):
         if not isinstance(given, (int, tuple, list)):
@@ -359,7 +392,14 @@ def common_shape(*shapes):
 
 @composite(where="function")
 def broadcast_tensors(*tensors):
-    """Each tensor expanded to the shape they all broadcast to."""
+    """Each tensor expanded, without copying, to the shape they all broadcast to.
+
+    >>> x, y = torch.broadcast_tensors(torch.tensor([[1], [2]]), torch.tensor([3, 4]))
+    >>> x, y
+    (tensor([[1, 1],
+            [2, 2]]), tensor([[3, 4],
+            [3, 4]]))
+    """
     tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     target = common_shape(*(t.shape for t in tensors))
     return tuple(shape.expand(t, target) for t in tensors)
@@ -367,29 +407,47 @@ def broadcast_tensors(*tensors):
 
 @composite
 def broadcast_to(input, size):
-    """``input`` expanded to a shape, without copying."""
+    """``input`` expanded to a shape, without copying; see :func:`expand`.
+
+    >>> torch.broadcast_to(torch.tensor([1, 2]), (3, 2)).stride()
+    (0, 1)
+    """
     return shape.expand(input, size)
 
 
 @composite(where="method")
 def expand_as(input, other):
-    """``input`` expanded to ``other``'s shape."""
+    """``input`` expanded to ``other``'s shape.
+
+    >>> torch.tensor([[1], [2]]).expand_as(torch.ones(2, 3))
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     return shape.expand(input, other.shape)
 
 
 @composite(where="method")
 def view_as(input, other):
-    """``input`` viewed in ``other``'s shape."""
+    """``input`` viewed in ``other``'s shape.
+
+    >>> torch.arange(4).view_as(torch.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return shape.view(input, other.shape)
 
 
 @composite(where="method")
 def reshape_as(input, other):
-    """``input`` reshaped to ``other``'s shape."""
+    """``input`` reshaped to ``other``'s shape.
+
+    >>> torch.ones(2, 3).t().reshape_as(torch.ones(6)).shape
+    torch.Size([6])
+    """
     return shape.reshape(input, other.shape)
 
 
-def _atleast(rank):
+def _atleast(rank, example):
     def definition(*tensors):
         if len(tensors) == 1:
             return each(tensors[0]) if isinstance(tensors[0], Tensor) else tuple(each(t) for t in tensors[0])
@@ -406,19 +464,37 @@ def _atleast(rank):
             return shape.unsqueeze(t, 2)
         return shape.unsqueeze(shape.unsqueeze(shape.reshape(t, (-1,)), 0), 2)
 
-    definition.__name__, definition.__doc__ = (
-        f"atleast_{rank}d",
-        f"Each tensor with at least {rank} dims, of size 1 where new.",
-    )
+    definition.__name__ = f"atleast_{rank}d"
+    definition.__doc__ = f"The tensor, or a tuple of those given, with at least {rank} dims, of size 1 where new.\n{example}"
     return composite(definition, where="function")
 
 
-atleast_1d, atleast_2d, atleast_3d = _atleast(1), _atleast(2), _atleast(3)
+atleast_1d = _atleast(1, """
+>>> torch.atleast_1d(torch.tensor(7), torch.tensor([1, 2]))
+(tensor([7]), tensor([1, 2]))
+""")
+atleast_2d = _atleast(2, """
+>>> torch.atleast_2d(torch.tensor([1, 2]))
+tensor([[1, 2]])
+""")
+atleast_3d = _atleast(3, """
+>>> torch.atleast_3d(torch.ones(4)).shape, torch.atleast_3d(torch.ones(4, 5)).shape
+(torch.Size([1, 4, 1]), torch.Size([4, 5, 1]))
+""")
 
 
 @composite(where="function")
 def meshgrid(*tensors, indexing=None):
-    """Coordinate grids of 1-d tensors, as expanded views. indexing: 'ij' (the default) or 'xy'."""
+    """Coordinate grids of vectors of n, m ... elements, as expanded views of shape (n, m, ...).
+
+    indexing: 'ij' (the default), or 'xy', which gives (m, n, ...).
+
+    >>> rows, columns = torch.meshgrid(torch.tensor([1, 2]), torch.tensor([3, 4, 5]), indexing="ij")
+    >>> rows, columns
+    (tensor([[1, 1, 1],
+            [2, 2, 2]]), tensor([[3, 4, 5],
+            [3, 4, 5]]))
+    """
     tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
@@ -444,7 +520,14 @@ def meshgrid(*tensors, indexing=None):
 
 @composite(where="function")
 def cartesian_prod(*tensors):
-    """All combinations of the elements of 1-d tensors, as rows."""
+    """All combinations of the elements of vectors, as rows, the last one changing fastest; of a single vector itself.
+
+    >>> torch.cartesian_prod(torch.tensor([1, 2]), torch.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
     for t in tensors:
         if t.ndim != 1:
             raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
@@ -455,7 +538,13 @@ def cartesian_prod(*tensors):
 
 @composite(where="function")
 def block_diag(*tensors):
-    """A matrix with the given ones along its diagonal and zeros elsewhere."""
+    """A matrix with the given ones along its diagonal and zeros elsewhere; vectors are rows, numbers 1 x 1.
+
+    >>> torch.block_diag(torch.tensor([[1, 2], [3, 4]]), torch.tensor([5, 6]))
+    tensor([[1, 2, 0, 0],
+            [3, 4, 0, 0],
+            [0, 0, 5, 6]])
+    """
     for i, t in enumerate(tensors):
         if t.ndim > 2:
             raise RuntimeError(

@@ -65,17 +65,27 @@ class tensortype(type):
         return f"<class 'torch.{cls.__name__}'>"
 
 
+_ABOUT = """Legacy constructor of {kind} tensors from data, a shape or nothing, and their type for ``isinstance``. See :func:`tensor`.
+
+>>> torch.{name}({data})
+tensor({data}{shown})
+>>> isinstance(torch.ones(2, dtype=torch.{kind}), torch.{name})
+True
+"""
+
+
 def _legacy_types():
-    names = _tensor.dtypes()
+    types, names = {}, _tensor.dtypes()
     table = {
         "FloatTensor": "float32", "DoubleTensor": "float64", "HalfTensor": "float16", "BFloat16Tensor": "bfloat16", "ByteTensor": "uint8",
         "CharTensor": "int8", "ShortTensor": "int16", "IntTensor": "int32", "LongTensor": "int64", "BoolTensor": "bool",
     }  # fmt: skip
-    about = "Legacy constructor of {0} tensors from data, a shape or nothing, and their type for ``isinstance``. See :func:`tensor`."
-    return {
-        name: tensortype(name, (), {"dtype": names[kind], "__module__": "torch", "__doc__": about.format(kind)})
-        for name, kind in table.items()
-    }
+    for name, kind in table.items():
+        data = "[1., 2.]" if names[kind].is_floating_point else "[True, True]" if kind == "bool" else "[1, 2]"
+        shown = "" if kind in ("float32", "int64", "bool") else f", dtype=torch.{kind}"
+        about = _ABOUT.format(kind=kind, name=name, data=data, shown=shown)
+        types[name] = tensortype(name, (), {"dtype": names[kind], "__module__": "torch", "__doc__": about})
+    return types
 
 
 TYPES = _legacy_types()
@@ -96,14 +106,24 @@ add_method("new", new)
 
 @composite(where="method")
 def resize(input, *sizes):
-    """Deprecated in PyTorch: a view or copy of another shape with as many elements; see :func:`reshape`."""
+    """Deprecated in PyTorch: a view or copy of another shape with as many elements; see :func:`reshape`.
+
+    >>> torch.arange(4).resize(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
     warnings.warn("non-inplace resize is deprecated", UserWarning, stacklevel=2)
     return shape.reshape(input, sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes)
 
 
 @composite(where="method")
 def resize_as(input, tensor):
-    """Deprecated in PyTorch: see :func:`reshape_as`."""
+    """Deprecated in PyTorch: see :func:`reshape_as`.
+
+    >>> torch.arange(4).resize_as(torch.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     warnings.warn("non-inplace resize_as is deprecated", UserWarning, stacklevel=2)
     return shape.reshape(input, tuple(tensor.shape))
 

@@ -104,13 +104,25 @@ def _coordinates(input):
 
 @composite
 def argwhere(input):
-    """The coordinates of the nonzero elements, as :func:`nonzero`."""
+    """The coordinates of the nonzero elements, one a row: (n, ndim), as :func:`nonzero`.
+
+    >>> torch.argwhere(torch.tensor([[0, 3], [5, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
     return _coordinates(input)
 
 
 @composite
 def nonzero_static(input, *, size, fill_value=-1):
-    """The first ``size`` rows of :func:`nonzero`; where there are fewer, the rest is filled with ``fill_value``."""
+    """The first ``size`` rows of :func:`nonzero`; where there are fewer, the rest is filled with ``fill_value``. The shape does not depend
+    on the elements.
+
+    >>> torch.nonzero_static(torch.tensor([0, 3, 5]), size=3)
+    tensor([[ 1],
+            [ 2],
+            [-1]])
+    """
     found = _coordinates(input)
     n = min(found.shape[0], size)
     rest = creation.full((size - n, input.ndim), fill_value, dtype=_int64, device=input.device)
@@ -119,7 +131,11 @@ def nonzero_static(input, *, size, fill_value=-1):
 
 @composite(where="function")
 def unravel_index(indices, shape):
-    """Row-major positions in a tensor of a shape as one tensor of coordinates for each dim."""
+    """Row-major positions in a tensor of a shape as one tensor of coordinates for each dim.
+
+    >>> torch.unravel_index(torch.tensor([0, 4, 5]), (2, 3))
+    (tensor([0, 1, 1]), tensor([0, 1, 2]))
+    """
     if indices.is_floating_point() or indices.is_complex() or indices.dtype is _bool:
         raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     found = []
@@ -208,7 +224,12 @@ def _(grad, mask, needs, shapes):
 
 @composite(where="function method inplace")
 def masked_scatter(input, mask, source):
-    """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major order."""
+    """``input`` with its elements where ``mask`` is True replaced by the first elements of ``source``, in row-major order.
+
+    >>> torch.zeros(2, 2).masked_scatter(torch.tensor([[True, False], [True, True]]), torch.tensor([1., 2., 3., 4.]))
+    tensor([[1., 0.],
+            [2., 3.]])
+    """
     check_tensor("masked_scatter", "mask", 2, mask)
     if mask.shape != input.shape:
         input = shape.expand(input, joining.common_shape(mask.shape, input.shape))

@@ -119,6 +119,12 @@ def roll(input, shifts, dims=()):
     start.
 
     Without ``dims`` the flattened tensor is rolled. Raises RuntimeError if the numbers of shifts and dims differ.
+
+    >>> torch.roll(torch.arange(5), 2)
+    tensor([3, 4, 0, 1, 2])
+    >>> torch.roll(torch.tensor([[1, 2, 3], [4, 5, 6]]), (1, -1), (0, 1))
+    tensor([[5, 6, 4],
+            [2, 3, 1]])
     """
     shifts = (shifts,) if hasattr(shifts, "__index__") else tuple(shifts)
     dims = (dims,) if hasattr(dims, "__index__") else tuple(dims)
@@ -138,7 +144,12 @@ roll.quick, roll.leaves = core.quick["roll"], _roll
 
 @composite
 def rot90(input, k=1, dims=(0, 1)):
-    """A copy turned by ``k`` quarter turns in the plane of two dims, from the first towards the second."""
+    """A copy turned by ``k`` quarter turns in the plane of two dims, from the first towards the second.
+
+    >>> torch.rot90(torch.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -177,7 +188,12 @@ def _(grad, repeats, shapes):
 
 @composite(where="method")
 def repeat(input, *repeats):
-    """A copy with the tensor laid out ``repeats[d]`` times along each dim; more numbers than dims make new leading dims."""
+    """A copy with the tensor laid out ``repeats[d]`` times along each dim; more numbers than dims make new leading dims.
+
+    >>> torch.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     if not repeats:
         raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
     repeats = _ints(repeats)
@@ -191,7 +207,12 @@ def repeat(input, *repeats):
 
 @composite
 def tile(input, *dims):
-    """As :func:`repeat`, but numbers that are missing count as 1."""
+    """As :func:`repeat`, but numbers that are missing count as 1.
+
+    >>> torch.tile(torch.tensor([[1, 2], [3, 4]]), (2,))
+    tensor([[1, 2, 1, 2],
+            [3, 4, 3, 4]])
+    """
     dims = _ints(dims)
     return _repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
@@ -268,7 +289,13 @@ def _interleaved(input, repeats, dim, output_size):
 
 @composite(aliases=("moveaxis",))
 def movedim(input, source, destination):
-    """A view with the dims ``source`` moved to the places ``destination``; the others keep their order."""
+    """A view with the dims ``source`` moved to the places ``destination``; the others keep their order.
+
+    >>> torch.movedim(torch.ones(2, 3, 4), 0, -1).shape
+    torch.Size([3, 4, 2])
+    >>> torch.movedim(torch.ones(2, 3, 4), (0, 1), (1, 2)).shape
+    torch.Size([4, 2, 3])
+    """
     source = (source,) if hasattr(source, "__index__") else tuple(source)
     destination = (destination,) if hasattr(destination, "__index__") else tuple(destination)
     if len(source) != len(destination):
@@ -295,13 +322,22 @@ movedim.quick = _view.quick["movedim"]
 
 @composite(aliases=("swapdims",))
 def swapaxes(input, axis0=None, axis1=None, *, dim0=None, dim1=None):
-    """The view with two dims swapped: :func:`transpose` under NumPy's name."""
+    """The view with two dims swapped: :func:`transpose` under NumPy's name.
+
+    >>> torch.swapaxes(torch.ones(2, 3, 4), 0, 2).shape
+    torch.Size([4, 3, 2])
+    """
     return shape.transpose(input, dim0 if axis0 is None else axis0, dim1 if axis1 is None else axis1)
 
 
 @composite
 def unflatten(input, dim, sizes):
-    """A view in which a dim is split into several of the given sizes, of which one may be -1."""
+    """A view in which a dim is split into several of the given sizes, of which one may be -1.
+
+    >>> torch.arange(6).unflatten(0, (2, -1))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     return shape.view(input, _unflattened(input.shape, dim, tuple(sizes)))
 
 
@@ -323,13 +359,24 @@ def _unflattened(before, dim, sizes):
 
 @composite
 def ravel(input):
-    """The elements in one dim: a view where possible."""
+    """The elements in one dim: a view where possible.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).ravel()
+    tensor([1, 2, 3, 4])
+    """
     return shape.reshape(shape.contiguous(input), (-1,))
 
 
 @composite
 def narrow_copy(input, dim, start, length):
-    """A copy of :func:`narrow`."""
+    """A copy of :func:`narrow`.
+
+    >>> x = torch.arange(5)
+    >>> torch.narrow_copy(x, 0, 1, 2).zero_()
+    tensor([0, 0])
+    >>> x
+    tensor([0, 1, 2, 3, 4])
+    """
     if not -input.ndim <= dim < input.ndim:
         raise RuntimeError(f"narrow_copy(): dim must be from {-input.ndim} to {input.ndim - 1}, but is {dim}")
     return shape.clone(shape.narrow(input, dim, start, length))
@@ -337,7 +384,18 @@ def narrow_copy(input, dim, start, length):
 
 @composite(where="function")
 def combinations(input, r=2, with_replacement=False):
-    """All combinations of ``r`` elements of a vector, as rows in lexicographic order of their positions."""
+    """All combinations of ``r`` elements of a vector, as rows in lexicographic order of their positions.
+
+    >>> torch.combinations(torch.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    >>> torch.combinations(torch.tensor([1, 2]), r=3, with_replacement=True)
+    tensor([[1, 1, 1],
+            [1, 1, 2],
+            [1, 2, 2],
+            [2, 2, 2]])
+    """
     from .._core import convert
     from .index import index_select
 
@@ -390,6 +448,10 @@ def resize_(input, *sizes, memory_format=None):
 
     Memory that is too small is replaced; tensors that shared it keep the old one. Raises RuntimeError if the tensor
     requires a gradient.
+
+    >>> torch.arange(6).resize_(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
     """
     if input.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
@@ -398,7 +460,13 @@ def resize_(input, *sizes, memory_format=None):
 
 @composite
 def resize_as_(input, other, memory_format=None):
-    """:func:`resize_` to the shape of ``other``."""
+    """:func:`resize_` to the shape of ``other``.
+
+    >>> torch.arange(6).resize_as_(torch.ones(3, 2))
+    tensor([[0, 1],
+            [2, 3],
+            [4, 5]])
+    """
     return resize_(input, tuple(other.shape))
 
 
@@ -426,6 +494,12 @@ def fill_diagonal_(input, fill_value, wrap=False):
     ``[i, i, ..., i]``.
 
     wrap: in a matrix with more rows than columns the diagonal starts again below, with one row in between.
+
+    >>> torch.zeros(4, 2).fill_diagonal_(1., wrap=True)
+    tensor([[1., 0.],
+            [0., 1.],
+            [0., 0.],
+            [1., 0.]])
     """
     if input.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
@@ -450,6 +524,10 @@ def constant_pad_nd(input, pad, value=0):
     left, ...).
 
     Negative amounts cut. Raises RuntimeError where nothing at all would be left of a dim.
+
+    >>> torch.constant_pad_nd(torch.tensor([[1, 2], [3, 4]]), (1, 0, -1, 1), 9)
+    tensor([[9, 3, 4],
+            [9, 9, 9]])
     """
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")

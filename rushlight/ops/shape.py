@@ -28,7 +28,11 @@ slice, cast, copy_, t = (_native[n] for n in ("slice", "cast", "copy_", "t"))
 
 @composite(where="method")
 def sum_to_size(input, *size):
-    """``input`` summed to a shape that broadcasts to its own: the adjoint of expand."""
+    """``input`` summed to a shape that broadcasts to its own: the adjoint of expand.
+
+    >>> torch.tensor([[1, 2, 3], [4, 5, 6]]).sum_to_size(1, 3)
+    tensor([[5, 7, 9]])
+    """
     if not size:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
@@ -123,7 +127,12 @@ callbacks.register(behind=behind, replay=replay)
 
 @composite
 def fill_(input, value):
-    """Overwrites every element with ``value``, a number or a 0-dim tensor."""
+    """Overwrites every element with ``value``, a number or a 0-dim tensor.
+
+    >>> torch.ones(2, 2).fill_(0.5)
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
+    """
     if isinstance(value, _tensor.Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
     return copy_(input, value)
@@ -131,7 +140,14 @@ def fill_(input, value):
 
 @composite
 def zero_(input):
-    """Overwrites every element with 0."""
+    """Overwrites every element with 0.
+
+    >>> x = torch.ones(3)
+    >>> x[1:].zero_()
+    tensor([0., 0.])
+    >>> x
+    tensor([1., 0., 0.])
+    """
     return copy_(input, 0)
 
 
@@ -140,7 +156,11 @@ zero_.quick = _operator.quick["zero_"]
 
 @composite(where="function")
 def fill(input, value):
-    """A tensor like ``input`` with every element ``value``, a number or a 0-dim tensor."""
+    """A tensor like ``input`` with every element ``value``, a number or a 0-dim tensor.
+
+    >>> torch.fill(torch.tensor([1, 2, 3]), 7)
+    tensor([7, 7, 7])
+    """
     return fill_(clone(input), value)
 
 
@@ -149,13 +169,23 @@ def fill(input, value):
 
 @composite(where="property")
 def T(input):
-    """The view with all dims reversed."""
+    """The view with all dims reversed: of a matrix the transpose. For more than 2 dims ``mT`` or :func:`permute` say more.
+
+    >>> torch.tensor([[1, 2, 3], [4, 5, 6]]).T
+    tensor([[1, 4],
+            [2, 5],
+            [3, 6]])
+    """
     return permute(input, tuple(range(input.ndim - 1, -1, -1)))
 
 
 @composite(where="property")
 def mT(input):
-    """The view with the last two dims swapped."""
+    """The view with the last two dims swapped: the transpose of each matrix (*, n, m). RuntimeError for a vector.
+
+    >>> torch.ones(5, 2, 3).mT.shape
+    torch.Size([5, 3, 2])
+    """
     if input.ndim == 0:
         return input
     if input.ndim < 2:
@@ -165,7 +195,12 @@ def mT(input):
 
 @composite(where="property")
 def H(input):
-    """The conjugate transpose of a matrix."""
+    """The conjugate transpose of a matrix. RuntimeError for other ranks; see ``mH``.
+
+    >>> torch.tensor([[1 + 2j, 3j]]).H
+    tensor([[1.-2.j],
+            [0.-3.j]])
+    """
     if input.ndim not in (0, 2):
         raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor."
                            + (" For batches of matrices, consider using tensor.mH" if input.ndim > 2 else ""))  # fmt: skip
@@ -174,11 +209,22 @@ def H(input):
 
 @composite(where="property")
 def mH(input):
-    """The conjugate transpose of the last two dims."""
+    """The conjugate transpose of the last two dims, as a lazy view.
+
+    >>> x = torch.tensor([[1., 2.], [3., 4.]]) * 1j
+    >>> x.mH
+    tensor([[0.-1.j, 0.-3.j],
+            [0.-2.j, 0.-4.j]])
+    """
     return mT(input).conj()
 
 
 @composite
 def adjoint(input):
-    """The conjugate transpose of the last two dims."""
+    """The conjugate transpose of the last two dims, (*, n, m) to (*, m, n); a function for ``mH``.
+
+    >>> torch.adjoint(torch.tensor([[1., 2j]]))
+    tensor([[1.-0.j],
+            [0.-2.j]])
+    """
     return mT(input).conj()

@@ -43,12 +43,24 @@ def _triangle(name, part, doc):
 tril = _triangle(
     "tril",
     _lower,
-    "The lower triangle of each matrix, zeros above. diagonal: how many diagonals above the main one belong to it.",
+    """The lower triangle of each matrix, zeros above. diagonal: how many diagonals above the main one belong to it.
+
+    >>> torch.tril(torch.ones(3, 3))
+    tensor([[1., 0., 0.],
+            [1., 1., 0.],
+            [1., 1., 1.]])
+    """,
 )
 triu = _triangle(
     "triu",
     _upper,
-    "The upper triangle of each matrix, zeros below. diagonal: how many diagonals above the main one are left out.",
+    """The upper triangle of each matrix, zeros below. diagonal: how many diagonals above the main one are left out.
+
+    >>> torch.ones(3, 3, dtype=torch.bool).triu(1)
+    tensor([[False,  True,  True],
+            [False, False,  True],
+            [False, False, False]])
+    """,
 )
 
 
@@ -58,7 +70,13 @@ triu = _triangle(
 @composite
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Matrices, in the dims ``dim1`` and ``dim2``, with the last dim of ``input`` on a diagonal (``offset`` above the main one), zeros
-    elsewhere."""
+    elsewhere.
+
+    >>> torch.diag_embed(torch.tensor([1, 2]), 1)
+    tensor([[0, 1, 0],
+            [0, 0, 2],
+            [0, 0, 0]])
+    """
     rank = input.ndim + 1
     first, second = _wrap(dim1, rank), _wrap(dim2, rank)
     if first == second:
@@ -86,7 +104,14 @@ def _(grad, offset, first, second):
 
 @composite
 def diag(input, diagonal=0):
-    """A vector as the diagonal of a matrix of zeros, or a diagonal of a matrix as a vector (a copy)."""
+    """A vector as the diagonal of a matrix of zeros, or a diagonal of a matrix as a vector (a copy).
+
+    >>> torch.diag(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    >>> torch.diag(torch.tensor([[1, 2], [3, 4]]), 1)
+    tensor([2])
+    """
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     return diag_embed(input, diagonal) if input.ndim == 1 else shape.clone(shape.diagonal(input, diagonal))
@@ -140,24 +165,43 @@ def _overwritten(input, src, view):
 
 @composite
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """A copy of ``input`` with ``src`` on a diagonal; see :func:`diagonal`."""
+    """A copy of ``input`` with ``src`` on a diagonal; see :func:`diagonal`.
+
+    >>> torch.diagonal_scatter(torch.zeros(2, 3), torch.tensor([1., 2.]), 1)
+    tensor([[0., 1., 0.],
+            [0., 0., 2.]])
+    """
     return _overwritten(input, src, lambda x: shape.diagonal(x, offset, dim1, dim2))
 
 
 @composite
 def select_scatter(input, src, dim, index):
-    """A copy of ``input`` with ``src`` at one position along ``dim``; see :func:`select`."""
+    """A copy of ``input`` with ``src`` at one position along ``dim``; see :func:`select`.
+
+    >>> torch.select_scatter(torch.zeros(2, 3), torch.tensor([1., 2.]), 1, -1)
+    tensor([[0., 0., 1.],
+            [0., 0., 2.]])
+    """
     return _overwritten(input, src, lambda x: shape.select(x, dim, index))
 
 
 @composite
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
-    """A copy of ``input`` with ``src`` in ``start:end:step`` along ``dim``."""
+    """A copy of ``input`` with ``src`` in ``start:end:step`` along ``dim``.
+
+    >>> torch.slice_scatter(torch.zeros(5), torch.tensor([1., 2.]), start=1, step=2, end=4)
+    tensor([0., 1., 0., 2., 0.])
+    """
     start, end = 0 if start is None else start, sys.maxsize if end is None else end
     return _overwritten(input, src, lambda x: shape.slice(x, dim, start, end, step))
 
 
 @composite
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
-    """A copy of ``input`` with ``src`` in the elements that :func:`as_strided` picks."""
+    """A copy of ``input`` with ``src`` in the elements that :func:`as_strided` picks.
+
+    >>> torch.as_strided_scatter(torch.zeros(2, 2), torch.tensor([1., 2.]), (2,), (3,))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
     return _overwritten(input, src, lambda x: shape.as_strided(x, size, stride, storage_offset))
