@@ -36,7 +36,7 @@ _NAMES_OF = {
     "_settings": """
         use_deterministic_algorithms are_deterministic_algorithms_enabled set_deterministic_debug_mode
         is_deterministic_algorithms_warn_only_enabled get_deterministic_debug_mode set_warn_always set_float32_matmul_precision
-        get_float32_matmul_precision is_warn_always_enabled set_flush_denormal compiled_with_cxx11_abi set_default_tensor_type
+        get_float32_matmul_precision is_warn_always_enabled set_flush_denormal compiled_with_cxx11_abi
         has_lapack has_mkl has_openmp has_spectral
     """,
     "amp.autocast_mode": """
@@ -53,6 +53,7 @@ _NAMES_OF = {
         BoolStorage ComplexFloatStorage ComplexDoubleStorage
     """,
     "compiler": "compile",
+    "ops.legacy": "set_default_tensor_type",
     "sparse": "sparse_coo_tensor spmm dsmm",
     "cpu": "Stream Event",
     "_C": """
@@ -97,6 +98,8 @@ _PACKAGE = __name__.rpartition(".")[0]
 _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "backward": "autograd:backward",
     "batched_backward": "autograd._batching:run_backward",
+    "define_torchvision": "_torchvision:define",
+    "has_cuda": "cuda:is_available",
     "map_file": "storage:map_file",
     "operator_namespace": "_ops:namespace",
     "removable_handle": "utils.hooks:RemovableHandle",

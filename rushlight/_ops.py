@@ -7,6 +7,8 @@ tensor([2., 2.])
 import os
 import sys
 
+from ._core import callbacks
+
 
 class OpOverload:
     """One form of an operator, ``torch.ops.aten.add.Tensor``. Here an operator has one definition, which every form calls."""
@@ -114,9 +116,7 @@ class _Ops:
         """OSError: libraries are linked against PyTorch's own and cannot be loaded. In the place of torchvision's there are ours."""
         folder, file = os.path.split(str(path))
         if os.path.basename(folder) == "torchvision" and file.startswith("_C"):
-            from ._torchvision import define
-
-            return define()
+            return callbacks.table["define_torchvision"]()
         raise OSError(f"Could not load this library: {path}\n  It needs PyTorch's compiled core, which rushlight does not contain.")
 
 

@@ -1,21 +1,23 @@
 """Process-wide switches that PyTorch programs set. Most are kept only to be read back: rushlight is deterministic without being told."""
 
-_state = {"deterministic": False, "warn_only": False, "matmul_precision": "highest", "warn_always": False}
+from . import _switches
+
+_state = {"matmul_precision": "highest", "warn_always": False}
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
     """Every operator gives the same bits for the same input already, but for the gradients of attention by cuDNN: with True, these too."""
-    _state["deterministic"], _state["warn_only"] = bool(mode), bool(warn_only)
+    _switches.deterministic.update(mode=bool(mode), warn_only=bool(warn_only))
 
 
 def are_deterministic_algorithms_enabled():
     """What use_deterministic_algorithms() was told."""
-    return _state["deterministic"]
+    return _switches.deterministic["mode"]
 
 
 def is_deterministic_algorithms_warn_only_enabled():
     """What use_deterministic_algorithms() was told of warn_only."""
-    return _state["warn_only"]
+    return _switches.deterministic["warn_only"]
 
 
 def set_deterministic_debug_mode(debug_mode):
@@ -28,7 +30,8 @@ def set_deterministic_debug_mode(debug_mode):
 
 def get_deterministic_debug_mode():
     """The level set by set_deterministic_debug_mode()."""
-    return 0 if not _state["deterministic"] else 1 if _state["warn_only"] else 2
+    told = _switches.deterministic
+    return 0 if not told["mode"] else 1 if told["warn_only"] else 2
 
 
 def set_float32_matmul_precision(precision):
@@ -72,27 +75,3 @@ def compiled_with_cxx11_abi():
 
 has_lapack = has_spectral = True  # routines of its own OpenBLAS; Fourier transforms in kernels and by NumPy
 has_mkl = has_openmp = False
-
-
-def set_default_tensor_type(t):
-    """Deprecated in PyTorch: sets the default dtype, and the device, by a legacy tensor type, ``torch.cuda.DoubleTensor``, or its name."""
-    from ._core import tensor
-
-    t = _tensor_type(t) if isinstance(t, str) else t
-    if not hasattr(t, "dtype"):
-        raise TypeError("invalid type object")
-    if not t.dtype.is_floating_point:
-        raise TypeError("only floating-point types are supported as the default type")
-    tensor.set_default_dtype(t.dtype)
-    tensor.set_default_device("cuda" if getattr(t, "is_cuda", False) else None)
-
-
-def _tensor_type(name):
-    """The legacy type of a name like ``torch.FloatTensor`` or ``torch.cuda.FloatTensor``."""
-    from . import cuda, ops
-
-    where, _, title = name.rpartition(".")
-    found = {"torch": ops.face("function").get(title), "torch.cuda": getattr(cuda, title, None)}.get(where)
-    if found is None:
-        raise TypeError(f"invalid type name: {name}")
-    return found

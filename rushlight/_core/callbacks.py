@@ -52,11 +52,13 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "storage_type": "(tensor): the class of typed storages of its dtype, or None",
     "sparse_coo_tensor": "(indices, values, size)",
     "operator_namespace": "(name): torch.ops.<name>",
+    "define_torchvision": "(): puts torchvision's compiled operators into torch.ops",
     # gradients
     "backward": "(tensors, gradients, retain_graph, create_graph, inputs=): autograd.backward",
     "batched_backward": "(backward, run, grads, n): a library operator's backward under vmap",
     "removable_handle": "(hooks): what takes a hook away again",
     # devices
+    "has_cuda": "(): can a GPU be used?",
     "start_cuda": "(name): connects the GPUs, for a device of that name",
     "start_meta": "(): connects what operators do for tensors that are not in the CPU's memory",
     "accelerator_error": "(text): the exception",

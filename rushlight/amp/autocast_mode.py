@@ -10,6 +10,7 @@ import warnings
 from collections import namedtuple
 
 from .. import overrides
+from .._core import callbacks
 from .._core.operator import Library
 from .._core.tensor import Tensor, dtypes
 from . import _lists
@@ -60,9 +61,7 @@ def _switched(settings, device_type, enabled, dtype):
 def is_autocast_available(device_type):
     """True for the devices that autocast knows and that are there: the CPU, and GPUs."""
     if device_type == "cuda":
-        from ..cuda import is_available
-
-        return is_available()
+        return callbacks.table["has_cuda"]()
     return device_type == "cpu"
 
 

@@ -10,6 +10,7 @@
 import functools
 import warnings
 
+from .._core import callbacks
 from ._recorder import Recorder, current
 from .profiler_util import DeviceType, EventList, FunctionEvent, FunctionEventAvg, Kernel
 
@@ -74,9 +75,7 @@ class profile:
             self.function_events = EventList(self._recorder.events, self.profile_memory)
 
     def _times_gpus(self):
-        from .. import cuda
-
-        if self.use_device == "cuda" and not cuda.is_available():
+        if self.use_device == "cuda" and not callbacks.table["has_cuda"]():
             warnings.warn("CUDA is not available, disabling CUDA profiling", stacklevel=3)
             return False
         return self.use_device == "cuda"

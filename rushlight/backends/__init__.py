@@ -2,13 +2,11 @@
 
 import importlib
 
-from ._switches import Room
+from .._switches import Room, cudnn
 
 __all__ = ["cpu", "cuda", "cudnn", "cusparselt", "mha", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "quantized"]
 
 fp32_precision = "none"
-
-
 
 def _has_cudnn():
     """Are cuDNN and its frontend installed, and a GPU that they can use?"""
@@ -22,15 +20,8 @@ def _cudnn_version():
     return _cudnn.version()
 
 
-cudnn = Room(
-    __name__ + ".cudnn", enabled=True, benchmark=False, benchmark_limit=None, deterministic=False, allow_tf32=False, fp32_precision="none",
-    available=_has_cudnn, version=_cudnn_version, doc="""How convolutions and attention use cuDNN on a GPU, where it is installed.
+cudnn.is_available, cudnn.version = _has_cudnn, _cudnn_version
 
-    enabled: whether at all; without it kernels of our own compute them. allow_tf32: may convolutions round float32 to tf32? benchmark: are
-    the first ``benchmark_limit`` plans (None: ten; 0: all) for a new geometry timed, to keep the fastest? deterministic: are attention's
-    gradients summed in a fixed order? Convolutions always are.
-    """,
-)  # fmt: skip
 mkldnn = Room(__name__ + ".mkldnn", enabled=True, deterministic=False, allow_tf32=False, fp32_precision="none", available=False)
 openmp = Room(__name__ + ".openmp", available=False)
 mkl = Room(__name__ + ".mkl", available=False)

@@ -1,15 +1,8 @@
 """Switches of the GPU libraries: they can be set and read back."""
 
-import contextlib
-
+from .. import _switches
+from .._switches import matmul
 from ..nn.attention import SDPBackend
-from ._switches import Room
-
-matmul = Room(
-    __name__ + ".matmul", allow_tf32=False, fp32_precision="none", allow_fp16_reduced_precision_reduction=True,
-    allow_bf16_reduced_precision_reduction=True, allow_fp16_accumulation=False,
-)  # fmt: skip
-_enabled = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True}
 
 
 class _PlanCaches:
@@ -80,29 +73,23 @@ can_use_efficient_attention = can_use_cudnn_attention = can_use_flash_attention
 
 def _switch(kind):
     def read():
-        return _enabled[kind]
+        return _switches.attention[kind]
 
     def write(enabled):
-        _enabled[kind] = bool(enabled)
+        _switches.attention[kind] = bool(enabled)
 
     read.__name__, write.__name__ = f"{kind}_sdp_enabled", f"enable_{kind}_sdp"
     read.__doc__, write.__doc__ = "What was set.", "Sets it; only cudnn changes anything: whether cuDNN computes attention on a GPU."
     return read, write
 
 
-for _kind in _enabled:
+for _kind in _switches.attention:
     globals()[f"{_kind}_sdp_enabled"], globals()[f"enable_{_kind}_sdp"] = _switch(_kind)
 
 
-@contextlib.contextmanager
 def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
     """Sets the four switches for a block."""
-    before = dict(_enabled)
-    _enabled.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
-    try:
-        yield {}
-    finally:
-        _enabled.update(before)
+    return _switches.attention_by(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
 
 
 def preferred_linalg_library(backend=None):

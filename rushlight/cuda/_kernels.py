@@ -96,7 +96,9 @@ def on_cuda(name):
 
 
 def for_core(function):
-    """Decorator: the core calls the function for tensors on a GPU where its own would touch their elements; by ``<file>.<function>``."""
+    """Decorator: what the core, or an operator's definition, calls for tensors on a GPU where its own function would touch their elements:
+    ``on_gpu["<file>.<function>"]``.
+    """
     _tensor.on_gpu[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = function
     return function
 

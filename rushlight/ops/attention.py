@@ -30,9 +30,7 @@ def _kernels_of(code):
 def _passes(query):
     """The two passes of a device, forward and backward."""
     if not query.is_cpu:
-        from ..cuda.ops import attention
-
-        return attention.forward, attention.backward
+        return _tensor.on_gpu["attention.forward"], _tensor.on_gpu["attention.backward"]
     kernels = _kernels_of(query.dtype.code)
     return functools.partial(core.forward, *kernels), functools.partial(core.backward, *kernels)
 
@@ -42,9 +40,7 @@ def _tiles_on(query, key, value):
     enough = query.shape[-2] >= FEW_QUERIES
     if query.device.type == "cpu":
         return enough
-    from ..cuda.ops import attention
-
-    return attention.fits(query, value, enough)
+    return _tensor.on_gpu["attention.fits"](query, value, enough)
 
 
 # -- the composition --

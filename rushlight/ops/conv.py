@@ -67,9 +67,7 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     sizes = (input.shape[0], outputs, *_size(input.shape[2:], taps, stride, padding, dilation, output_padding if transposed else None))
     alone = groups == input.shape[1] == outputs
     if input.is_cuda and not alone and 0 not in (*sizes, *input.shape, *weight.shape):
-        from ..cuda.ops import _cudnn_conv
-
-        out = _cudnn_conv.convolution(input, weight, bias, sizes, stride, padding, dilation, transposed)
+        out = _tensor.on_gpu["conv.convolution"](input, weight, bias, sizes, stride, padding, dilation, transposed)
         if out is not None:
             return out
     out = creation.empty(sizes, dtype=input.dtype, device=input.device)
@@ -168,9 +166,7 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     sizes = (output_grad.shape[1], input.shape[1] // groups, *window)
     operands = input, output_grad
     if input.is_cuda:
-        from ..cuda.ops import _cudnn_conv
-
-        out = _cudnn_conv.weight_gradient(*operands, sizes, stride, padding, dilation)
+        out = _tensor.on_gpu["conv.weight_gradient"](*operands, sizes, stride, padding, dilation)
         if out is not None:
             return out
     elif input.dtype.itemsize == 2:  # a GPU's kernels multiply half-width floats themselves
@@ -210,9 +206,7 @@ def _offsets(window, gaps, edges):
 def _run(x, rows, bias, out, steps, offsets, groups):
     """out[n, o, z, y, x] = sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along each dim."""
     if not x.is_cpu:
-        from ..cuda.ops import conv
-
-        return conv.correlate(x, rows, bias, out, steps, offsets, groups)
+        return _tensor.on_gpu["conv.correlate"](x, rows, bias, out, steps, offsets, groups)
     bias = None if bias is None else shape.contiguous(bias)
     outputs, channels = rows.shape[0], rows.shape[-1]
     pixels = out.shape[0] * math.prod(out.shape[2:])
@@ -351,9 +345,7 @@ def _interleave(parts, out):
 def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     """The gradient of the weights, (O, C / groups, *window)."""
     if not x.is_cpu:
-        from ..cuda.ops import conv
-
-        return conv.weight_sums(x, grad, window, steps, edges, gaps, groups)
+        return _tensor.on_gpu["conv.weight_sums"](x, grad, window, steps, edges, gaps, groups)
     channels, outputs = x.shape[1] // groups, grad.shape[1]
     reach = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(grad.shape[2:], steps, gaps, window)]
     ends = [(p, n - size - p) for p, n, size in zip(edges, reach, x.shape[2:])]

@@ -17,19 +17,13 @@ from .joining import _wrap
 _dtypes = _tensor.dtypes()
 
 
-def _on_gpu():
-    from ..cuda.ops import fourier
-
-    return fourier
-
-
 # -- the three transforms; scales are factors --
 
 
 @library(where="", differentiable="input", label="FftC2C", batch="along")
 def _c2c(input, dims, scale, forward):
     if not input.is_cpu:
-        return _on_gpu().c2c(input, dims, scale, forward)
+        return _tensor.on_gpu["fourier.c2c"](input, dims, scale, forward)
     return _fourier.transform(input, dims, scale, forward)
 
 
@@ -42,7 +36,7 @@ def _(grad, dims, scale, forward):
 def _r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
     if not input.is_cpu:
-        return _on_gpu().r2c(input, dims, scale)
+        return _tensor.on_gpu["fourier.r2c"](input, dims, scale)
     return _fourier.half_transform(input, dims, scale)
 
 
@@ -57,7 +51,7 @@ def _c2r(input, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction, not scaled.
     """
     if not input.is_cpu:
-        return _on_gpu().c2r(input, dims, scale, n)
+        return _tensor.on_gpu["fourier.c2r"](input, dims, scale, n)
     return _fourier.real_transform(input, dims, scale, n)
 
 

@@ -93,6 +93,23 @@ for _name, _type in TYPES.items():
     registry[_name] = Entry(_type, "function", _name, ("function",), __name__, (), {})
 
 
+def set_default_tensor_type(t):
+    """Deprecated in PyTorch: sets the default dtype, and the device, by a legacy tensor type, ``torch.cuda.DoubleTensor``, or its name."""
+    if isinstance(t, str):
+        where, _, title = t.rpartition(".")
+        if where not in ("torch", "torch.cuda") or title not in TYPES:
+            raise TypeError(f"invalid type name: {t}")
+        kind, on_gpu = TYPES[title].dtype, where == "torch.cuda"
+    elif hasattr(t, "dtype"):
+        kind, on_gpu = t.dtype, getattr(t, "is_cuda", False)
+    else:
+        raise TypeError("invalid type object")
+    if not kind.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    _tensor.set_default_dtype(kind)
+    _tensor.set_default_device("cuda" if on_gpu else None)
+
+
 def new(self, *args, **kwargs):
     """The legacy constructor with this tensor's dtype: x.new(2, 3), x.new([1, 2])."""
     return _construct("new", args, dict(kwargs), self.dtype)

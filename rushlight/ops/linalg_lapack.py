@@ -86,11 +86,8 @@ def _anywhere(function):
 
     @functools.wraps(function)
     def call(x, *args, **kwargs):
-        if x.is_cpu:
-            return function(x, *args, **kwargs)
-        from ..cuda.ops import linalg
-
-        return getattr(linalg, function.__name__)(x, *args, **kwargs)
+        here = function if x.is_cpu else _tensor.on_gpu[f"linalg.{function.__name__}"]
+        return here(x, *args, **kwargs)
 
     return call
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from ... import backends
+from ... import _switches
 from ..._core import device as _device
 from ..._core.tensor import device_at, dtypes
 from ..._errors import OutOfMemoryError
@@ -76,7 +76,7 @@ def _loaded():
 
 def enabled():
     """The frontend, unless it is missing or switched off."""
-    return backends.cudnn.enabled and available()
+    return _switches.cudnn.enabled and available()
 
 
 def version():
@@ -199,9 +199,9 @@ def planned():
 
 def _tried():
     """How many plans are tried to find the fastest: 0: none, heuristics choose; -1: all."""
-    if not backends.cudnn.benchmark:
+    if not _switches.cudnn.benchmark:
         return 0
-    limit = backends.cudnn.benchmark_limit
+    limit = _switches.cudnn.benchmark_limit
     return TRIED if limit is None else limit or -1
 
 

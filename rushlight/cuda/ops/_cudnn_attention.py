@@ -5,9 +5,8 @@ Its logarithms of sums are those of our kernels (attention.cu), so that either's
 
 import math
 
-from ... import _settings, backends
+from ... import _switches
 from ..._core.tensor import code_of, place_of
-from ...backends.cuda import cudnn_sdp_enabled
 from ...ops import comparison, masks, reduction, shape
 from . import _cudnn
 from ._family import META, name, type_name
@@ -41,7 +40,7 @@ def backward(query, key, value, mask, kept, causal, scale, out, logs, grad, dq, 
         return False
     if mask is not None and mask.stride(2) == 0 and query.shape[2] > 1:  # of one row for all queries cuDNN 9.19 makes wrong gradients
         return False
-    deterministic = bool(backends.cudnn.deterministic or _settings.are_deterministic_algorithms_enabled())
+    deterministic = bool(_switches.cudnn.deterministic or _switches.deterministic["mode"])
     query, key, value, grad = map(_as_readable, (query, key, value, grad))
     operands = {"q": query, "k": key, "v": value, "out": out, "logs": logs, "grad": grad, "dq": dq, "dk": dk, "dv": dv}
     return _run(_Gradients, operands, _as_bias(mask)[0], causal, scale, deterministic)
@@ -51,7 +50,7 @@ def _takes(query, key, mask, kept, causal):
     """Is the call cuDNN's? Causal with a mask it is not: which queries see no key, the mask alone does not say then."""
     batch, heads, length, _ = query.shape
     return (name(query) in _HIDDEN and kept is None and not (causal and mask is not None) and batch * heads * length * key.shape[2] >= WORTH
-            and place_of(query.device) != META and cudnn_sdp_enabled() and bool(_cudnn.enabled()))  # fmt: skip
+            and place_of(query.device) != META and _switches.attention["cudnn"] and bool(_cudnn.enabled()))  # fmt: skip
 
 
 def _as_bias(mask):

@@ -6,6 +6,7 @@ Large calls of half-width floats are cuDNN's where it is installed (``_cudnn_att
 """
 
 from ...ops import arithmetic, reduction, shape
+from .._kernels import for_core
 from . import _cudnn_attention
 from ._family import Family, name
 
@@ -57,6 +58,7 @@ def _scheme(query, value):
     return Threads(name(query), width, size) if width * size <= _MOST_BYTES else None
 
 
+@for_core
 def fits(query, value, enough):
     """Do the kernels compute this call? enough: are there as many queries as make a tile worth while on threads?"""
     scheme = _scheme(query, value)
@@ -74,6 +76,7 @@ def _call(scheme, entry, shared, blocks, heads, query, key, value, mask, kept, c
     )  # fmt: skip
 
 
+@for_core
 def forward(query, key, value, mask, kept, causal, scale, out, logs):
     """Writes the result and the logarithms of each query's sum.
 
@@ -88,6 +91,7 @@ def forward(query, key, value, mask, kept, causal, scale, out, logs):
     _call(scheme, entry, scheme.shared, blocks, query.shape[1], *call, out=out, logs=logs)
 
 
+@for_core
 def backward(query, key, value, mask, kept, causal, scale, out, logs, grad, dq, dk, dv, slopes):
     """Writes the gradients of queries, keys and values, and into ``slopes``, unless it is None, those of the masked scores."""
     call = (query, key, value, mask, kept, causal, scale)

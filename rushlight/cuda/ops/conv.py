@@ -5,6 +5,8 @@ import math
 from ..._core.indexing import plain
 from ..._core.tensor import dtypes
 from ...ops import creation, shape
+from .._kernels import for_core
+from . import _cudnn_conv
 from ._family import Family, name
 from .matmul import DTYPES, cut, machinery, on_tensor_cores, sums_in
 
@@ -24,6 +26,19 @@ def _geometry(x, places, groups, outputs):
     }  # fmt: skip
 
 
+@for_core
+def convolution(input, weight, bias, sizes, stride, padding, dilation, transposed):
+    """The convolution or its transpose in one call of a library; None where there is none: then it is composed of ``correlate``."""
+    return _cudnn_conv.convolution(input, weight, bias, sizes, stride, padding, dilation, transposed)
+
+
+@for_core
+def weight_gradient(input, grad, sizes, stride, padding, dilation):
+    """The gradient of the weights, likewise; None: it is composed of ``weight_sums``."""
+    return _cudnn_conv.weight_gradient(input, grad, sizes, stride, padding, dilation)
+
+
+@for_core
 def correlate(x, rows, bias, out, steps, offsets, groups):
     """out[n, o, z, y, x] = bias[o] + sum over taps; rows (O, *window, C / groups); ``offsets`` of the taps along a dim are even."""
     x, rows = plain(x), shape.contiguous(plain(rows))
@@ -38,6 +53,7 @@ def correlate(x, rows, bias, out, steps, offsets, groups):
     )  # fmt: skip
 
 
+@for_core
 def weight_sums(x, grad, window, steps, edges, gaps, groups):
     """The gradient of the weights, (O, C / groups, *window)."""
     x, grad = plain(x), plain(grad)

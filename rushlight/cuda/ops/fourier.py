@@ -9,6 +9,7 @@ from ..._core import device as _device
 from ..._core.indexing import plain
 from ..._core.tensor import dtypes, place_of
 from ...ops import arithmetic, casting, creation, elementary, joining, movement, shape
+from .._kernels import for_core
 from . import _cufft
 from ._family import META, Family, blocks
 
@@ -70,6 +71,7 @@ def _along_last(x, scale, forward):
     return x if factors else arithmetic.mul(x, scale)
 
 
+@for_core
 def c2c(input, dims, scale, forward):
     """The transform of complex input along ``dims``, times ``scale``."""
     x = plain(input)
@@ -84,6 +86,7 @@ def c2c(input, dims, scale, forward):
     return shape.contiguous(x)
 
 
+@for_core
 def r2c(input, dims, scale):
     """The transform of real input; of the last of ``dims`` the half up to the middle."""
     done = _cufft.r2c(plain(input), dims, scale)
@@ -94,6 +97,7 @@ def r2c(input, dims, scale):
     return c2c(half, dims[:-1], 1.0, True) if len(dims) > 1 else shape.contiguous(half)
 
 
+@for_core
 def c2r(input, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction."""
     last, have, x = dims[-1], n // 2 + 1, plain(input)

@@ -7,6 +7,7 @@ import math
 
 from ...ops import casting, creation, masks, shape
 from ...ops import linalg_lapack as lapack
+from .._kernels import for_core
 from . import _cusolver
 from ._family import Family, name
 
@@ -44,6 +45,7 @@ def _adjoint(x):
     return casting.conj(x) if x.is_complex() else x
 
 
+@for_core
 @_by_library
 def getrf(x):
     """(LU, pivots, info): the LU factorization with row exchanges of batches of square or rectangular matrices."""
@@ -59,6 +61,7 @@ def _triangular(a, b, lower, adjoint=0, unit=False):
     _run("triangular", a, b, m=a.shape[-1], n=b.shape[-1], k=b.shape[-2], lower=int(lower), unit=int(unit), adjoint=adjoint)
 
 
+@for_core
 @_by_library
 def getrs(lu, pivots, right, trans=b"N"):
     """The solution of A X = right from A's LU factors; ``trans``: of A's transpose or adjoint."""
@@ -75,6 +78,7 @@ def getrs(lu, pivots, right, trans=b"N"):
     return right
 
 
+@for_core
 def getri(lu, pivots, info):
     """The inverse from the LU factors."""
     n = lu.shape[-1]
@@ -82,12 +86,14 @@ def getri(lu, pivots, info):
     return shape.copy_(lu, getrs(lu, pivots, lapack.columns(shape.expand(one, lu.shape))))
 
 
+@for_core
 def gesv(x, right):
     """(solution, LU, pivots, info) of A X = right."""
     lu, pivots, info = getrf(x)
     return getrs(lu, pivots, lapack.columns(right)), lu, pivots, info
 
 
+@for_core
 @_by_library
 def potrf(x, upper):
     """(factor, info): the Cholesky factor of Hermitian matrices."""
@@ -96,6 +102,7 @@ def potrf(x, upper):
     return (lapack.columns(_adjoint(lapack.turned(out))) if upper else out), info
 
 
+@for_core
 @_by_library
 def trsm(x, right, left, upper, unit):
     """The solution of a triangular system, from the left or the right."""
@@ -108,6 +115,7 @@ def trsm(x, right, left, upper, unit):
     return lapack.columns(shape.transpose(lapack.turned(out), -2, -1))
 
 
+@for_core
 def sytrf(x, hermitian, lower=True):
     """(LD, pivots, info): the LDL factorization of symmetric or Hermitian matrices.
 
@@ -120,6 +128,7 @@ def sytrf(x, hermitian, lower=True):
     return out, pivots, info
 
 
+@for_core
 def sytrs(ld, pivots, right, hermitian):
     """The solution of A X = right from A's LDL factors."""
     out = lapack.columns(right)
@@ -130,6 +139,7 @@ def sytrs(ld, pivots, right, hermitian):
 # -- QR --
 
 
+@for_core
 @_by_library
 def geqrf(x, extra=0):
     """(reflectors, tau): the QR factorization in LAPACK's packed form; room for ``extra`` columns."""
@@ -139,6 +149,7 @@ def geqrf(x, extra=0):
     return out, tau
 
 
+@for_core
 @_by_library
 def orgqr(reflectors, tau, n):
     """The first n columns of the product of packed reflectors."""
@@ -149,6 +160,7 @@ def orgqr(reflectors, tau, n):
     return out
 
 
+@for_core
 @_by_library
 def ormqr(reflectors, tau, other, left, transpose):
     """Q other, or other Q, or with Q's adjoint, for packed reflectors."""
@@ -171,6 +183,7 @@ def _values(x, n):
     return lapack.empty(x, *x.shape[:-2], n, dtype=lapack._dtype(lapack.real_dtype(x)))
 
 
+@for_core
 @_by_library
 def syevd(x, upper, vectors):
     """Eigenvalues, and vectors where wanted, of Hermitian matrices."""
@@ -182,6 +195,7 @@ def syevd(x, upper, vectors):
     return w, _picked(v, order), info
 
 
+@for_core
 @_by_library
 def gesdd(x, job):
     """The singular value decomposition; ``job`` as LAPACK's."""
@@ -211,6 +225,7 @@ def _completed(u, columns):
     return q
 
 
+@for_core
 @_by_library
 def geev(x, vectors):
     """Eigenvalues, and vectors where wanted, of general matrices."""
@@ -225,6 +240,7 @@ def geev(x, vectors):
 # -- least squares --
 
 
+@for_core
 def gels(x, right, driver, rcond):
     """As LAPACK's drivers; the least solution by the singular values, whatever the driver. Rows past n hold what is left of ``right``."""
     m, n = x.shape[-2:]

@@ -1,5 +1,6 @@
 """Matrix products on a GPU: what ``_core/matmul.pyx`` calls with operands as they lie in memory."""
 
+from ... import _switches
 from ..._core.tensor import device_at, dtypes
 from ...lang import types as ty
 from ...ops import creation
@@ -43,9 +44,7 @@ def on_tensor_cores(type, convolution=False):
 
 
 def _tf32_allowed(convolution):
-    from ... import backends
-
-    return bool((backends.cudnn if convolution else backends.cuda.matmul).allow_tf32)
+    return bool((_switches.cudnn if convolution else _switches.matmul).allow_tf32)
 
 
 def cut(tiles, k, unit=64):

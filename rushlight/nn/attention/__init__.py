@@ -1,8 +1,8 @@
 """Choosing how attention is computed, and attention with a modified score."""
 
-import contextlib
 import enum
 
+from ... import _switches
 from . import flex_attention  # noqa: F401
 
 __all__ = ["SDPBackend", "sdpa_kernel"]
@@ -23,7 +23,6 @@ class SDPBackend(enum.IntEnum):
     OVERRIDEABLE = 4
 
 
-@contextlib.contextmanager
 def sdpa_kernel(backends, set_priority=False):
     """An SDPBackend or a list of them for the block; AssertionError for anything else. Without CUDNN_ATTENTION cuDNN is not used.
 
@@ -35,8 +34,8 @@ def sdpa_kernel(backends, set_priority=False):
     chosen = [backends] if isinstance(backends, SDPBackend) else list(backends)
     if not all(isinstance(backend, SDPBackend) for backend in chosen):
         raise AssertionError("Backend must be an instance of SDPBackend or a list of SDPBackend instances")
-    from ...backends import cuda
-
-    order = SDPBackend.FLASH_ATTENTION, SDPBackend.MATH, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION
-    with cuda.sdp_kernel(*(backend in chosen for backend in order)):
-        yield {}
+    names = {
+        SDPBackend.FLASH_ATTENTION: "flash", SDPBackend.MATH: "math", SDPBackend.EFFICIENT_ATTENTION: "mem_efficient",
+        SDPBackend.CUDNN_ATTENTION: "cudnn",
+    }  # fmt: skip
+    return _switches.attention_by(**{name: backend in chosen for backend, name in names.items()})

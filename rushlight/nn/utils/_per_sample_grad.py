@@ -2,7 +2,8 @@
 
 import functools
 
-from ... import Tensor, func
+from ... import Tensor
+from ...autograd import func
 from ...utils import _pytree
 from ..modules.module import Module
 

@@ -1,5 +1,6 @@
-"""Modules made of switches."""
+"""Modules made of switches, and the switches that a room below ``torch.backends`` reads: it is their public face."""
 
+import contextlib
 import sys
 import types
 
@@ -56,3 +57,38 @@ class _Flags:
     def _set(self, values):
         for name, value in values.items():
             setattr(self.room, name, value)
+
+
+# -- what the GPU's room reads --
+
+_ROOM = f"{__package__}.backends"
+
+cudnn = Room(
+    f"{_ROOM}.cudnn", enabled=True, benchmark=False, benchmark_limit=None, deterministic=False, allow_tf32=False, fp32_precision="none",
+    doc="""How convolutions and attention use cuDNN on a GPU, where it is installed.
+
+    enabled: whether at all; without it kernels of our own compute them. allow_tf32: may convolutions round float32 to tf32? benchmark: are
+    the first ``benchmark_limit`` plans (None: ten; 0: all) for a new geometry timed, to keep the fastest? deterministic: are attention's
+    gradients summed in a fixed order? Convolutions always are.
+    """,
+)  # fmt: skip
+matmul = Room(
+    f"{_ROOM}.cuda.matmul", allow_tf32=False, fp32_precision="none", allow_fp16_reduced_precision_reduction=True,
+    allow_bf16_reduced_precision_reduction=True, allow_fp16_accumulation=False,
+)  # fmt: skip
+attention = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True}
+"""Which of PyTorch's implementations of attention are allowed; of these only cuDNN's, on a GPU, is another here."""
+
+deterministic = {"mode": False, "warn_only": False}
+"""What ``use_deterministic_algorithms`` was told."""
+
+
+@contextlib.contextmanager
+def attention_by(**enabled):
+    """Sets switches of ``attention`` for a block."""
+    before = dict(attention)
+    attention.update(enabled)
+    try:
+        yield {}
+    finally:
+        attention.update(before)
