@@ -41,7 +41,6 @@ mtia: _absent
 nested: _absent
 onnx: _absent
 overrides: _core
-_C: _absent _core linalg overrides
 quantization: _absent
 quasirandom:
 random: _core
@@ -64,6 +63,7 @@ io: _core codegen storage utils.hooks
 library: _core _ops amp autograd utils._pytree
 _custom_ops: library
 nn: _core _switches amp autograd ops overrides utils._pytree utils.hooks
+_C: _absent _core fft linalg nn overrides special
 _aten: nn ops
 _dynamo: compiler nn
 _summary: nn
@@ -76,7 +76,7 @@ backends: _switches cuda nn
 cpu: amp backends
 distributions: nn
 func: autograd nn
-fx: _absent nn
+fx: _absent _core nn ops
 jit: _absent futures nn
 multiprocessing: _core nn ops
 optim: _core autograd lang nn
