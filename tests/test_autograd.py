@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 from autograd_programs import PROGRAMS as AUTOGRAD
+from edge_programs import PROGRAMS as EDGE
 from function_programs import PROGRAMS as FUNCTION
 from inplace_programs import OVERWRITTEN
 from inplace_programs import PROGRAMS as INPLACE
@@ -61,7 +62,7 @@ def _marked(program):
     return pytest.param(program, id=program.__name__, marks=marks)
 
 
-@pytest.mark.parametrize("program", [_marked(p) for p in AUTOGRAD + INPLACE + FUNCTION + VMAP])
+@pytest.mark.parametrize("program", [_marked(p) for p in AUTOGRAD + INPLACE + EDGE + FUNCTION + VMAP])
 def test_program(program):
     got, want = run(program, rushlight), run(program, torch)
     assert close(got[0], want[0]), f"rushlight: {got[0]}\nPyTorch:   {want[0]}"

@@ -154,8 +154,6 @@ cdef class Library(Operator):
         cdef object out = kwargs.pop("out")
         if out is None:
             return self.plain(*positional, **kwargs)
-        if thread_state().grad and any([isinstance(a, Tensor) and needs_grad(a) for a in positional]):
-            raise out_and_grad(self.__name__)
         if self.out_apart and isinstance(out, Tensor):
             for a in (*positional, *kwargs.values()):
                 if isinstance(a, Tensor):
@@ -185,6 +183,9 @@ cdef class Library(Operator):
         cdef dict kept = {}
         cdef list tensors = []
         cdef object name, at, v, t
+        for name in self.differentiable:
+            if <object>values[<int>given.position[name]] is result:
+                return result                              # an operand handed back as it is (conj of a real tensor) has its history
         for name in self.wanted:
             at = given.position.get(name)
             if at is not None and name not in OF_THE_CALL:
@@ -194,8 +195,8 @@ cdef class Library(Operator):
             if isinstance(v, Tensor):
                 tensors.append(v if category((<Tensor>v).code) >= 2 else None)
             elif type(v) is list or type(v) is tuple:
-                for t in v:
-                    tensors.append(t if isinstance(t, Tensor) and category((<Tensor>t).code) >= 2 else None)
+                for t in v:                                # of all of them: the gradients are found by the shapes of their neighbours
+                    tensors.append(t if isinstance(t, Tensor) else None)
             else:
                 tensors.append(None)
         outputs = result if type(result) is tuple else tuple(result) if isinstance(result, (tuple, list)) else (result,)

@@ -259,10 +259,8 @@ cdef class Pointwise(Operator):
         if out is None:
             result = compute(p, &c, self.label)
             return result if p.n_out == 1 else tuple(<list>result)
-        if thread_state().grad:
-            for i in range(c.n):
-                if c.operands[i].tensor != NULL and needs_grad(<Tensor>c.operands[i].tensor):
-                    raise out_and_grad(self.__name__)
+        if thread_state().grad and category(p.codes[0]) >= 2 and differentiable_mask(p, &c):
+            raise out_and_grad(self.__name__)
         if p.n_out == 1 and takes_result(p, &c, out):
             run_program(p, c.operands, [out], True)
             bump(<Tensor>out)
@@ -354,7 +352,7 @@ cdef object deliver(Tensor result, object out, str name):
     if not _can_cast(result.code, target.code):
         raise RuntimeError(
             f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
-    if thread_state().grad and needs_grad(target):
+    if thread_state().grad and (needs_grad(target) or needs_grad(result)):
         raise out_and_grad(name)
     check_writable(target)
     if not same_sizes(target, result):
@@ -367,6 +365,8 @@ cdef object deliver(Tensor result, object out, str name):
 def deliver_out(result, out, name):
     """Writes results to an out= argument (tensor, or tuple of tensors) and returns it."""
     if isinstance(result, (tuple, list)):
+        if thread_state().grad and any([needs_grad(r) for r in result]):
+            raise out_and_grad(name)
         for r, o in zip(result, out):
             deliver(r, o, name)
         return out

@@ -485,14 +485,12 @@ cdef class Rowwise(Pointwise):
         return 0
 
     cdef object call_row_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
-        """out=: compute without the tape, then deliver."""
+        """out=: compute, then deliver, which refuses what would have a gradient."""
         cdef list positional = [<object>args[i] for i in range(n)]
         cdef dict kwargs = {kwnames[i]: <object>args[n + i] for i in range(len(kwnames))}
         cdef object out = kwargs.pop("out")
         if out is None:
             return self.plain(*positional, **kwargs)
-        if thread_state().grad and any([isinstance(a, Tensor) and needs_grad(a) for a in positional]):
-            raise out_and_grad(self.__name__)
         return deliver_out(self.plain(*positional, **kwargs), out, self.__name__)
 
 

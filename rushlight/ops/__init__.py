@@ -124,6 +124,15 @@ def _install_methods():
 _install_methods()
 
 
+def _assignable(part):
+    """The property that reads a view and, assigned to, writes through it: ``z.imag = x``."""
+    return property(part, lambda self, value: part(self).copy_(value))
+
+
+add_method("real", _assignable(casting.real))
+add_method("imag", _assignable(casting.imag))
+
+
 def __getattr__(name):
     """``torch.ops.<namespace>``: custom operators (see ``library.py``), unless the name is a file of this package."""
     import os

@@ -53,7 +53,7 @@ def _is_integer(value):
 
 def _fits(value, expected, certain):
     """May a value stand where ``expected`` is? Numbers and lists stand for tensors in some operators, tensors for numbers in others: where
-    nothing tells of types (not ``certain``), they may.
+    nothing tells of types (not ``certain``), they may; so may words (padding="same") and lists where one number is usual.
     """
     if value is None:
         return True
@@ -62,10 +62,13 @@ def _fits(value, expected, certain):
     if expected == "int":
         return _is_integer(value)
     if expected == "tuple of ints":
-        return _is_integer(value) or (isinstance(value, (tuple, list, range)) and all(map(_is_integer, value)))
+        listed = isinstance(value, (tuple, list, range)) and all(map(_is_integer, value))
+        return listed or _is_integer(value) or (isinstance(value, str) and not certain)
     if expected == "bool":
         return isinstance(value, int) or (isinstance(value, Tensor) and value.ndim == 0)
     if expected == "Number":
+        if not certain and isinstance(value, (list, tuple)):
+            return True
         return hasattr(value, "__float__") and not (certain and isinstance(value, Tensor) and value.numel() != 1)
     return not isinstance(value, (Tensor, dict, slice, list))
 

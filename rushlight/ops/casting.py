@@ -542,7 +542,7 @@ def polar(abs, angle):
 
 @library(where="", differentiable="", label="ViewDtype")
 def _view_dtype(input, dtype):
-    return _tensor.dtype_view(resolve_neg(resolve_conj(input)), dtype)
+    return _tensor.dtype_view(resolve_neg(resolve_conj(input.detach())), dtype)
 
 
 callbacks.register(view_dtype=lambda x, kind: _view_dtype(x, {float: _names["float64"], int: _names["int64"]}.get(kind, kind)))

@@ -1,5 +1,7 @@
 """Joining and splitting: cat, stack, split and their relatives, and broadcasting of several tensors."""
 
+import itertools
+
 from .._core import joining as _core
 from .._core import operator as _operator
 from .._core import tape as _tape
@@ -247,6 +249,8 @@ def tensor_split(input, indices_or_sections, dim=0):
     >>> torch.tensor_split(torch.arange(7), (2, 5))
     (tensor([0, 1]), tensor([2, 3, 4]), tensor([5, 6]))
     """
+    if input.ndim == 0:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     dim = _wrap(dim, input.ndim)
     n = input.shape[dim]
     if isinstance(indices_or_sections, Tensor):
@@ -255,7 +259,8 @@ def tensor_split(input, indices_or_sections, dim=0):
         k = indices_or_sections
         if k <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {k}")
-        return tuple(_split(input, (n // k + 1,) * (n % k) + (n // k,) * (k - n % k), dim))
+        sizes = (n // k + 1,) * (n % k) + (n // k,) * (k - n % k)
+        indices_or_sections = itertools.accumulate(sizes[:-1])
     cuts = [slice(None, c).indices(n)[1] for c in indices_or_sections]
     starts, stops = [0, *cuts], [*cuts, n]
     return tuple(shape.narrow(input, dim, a, max(b - a, 0)) for a, b in zip(starts, stops))

@@ -377,7 +377,7 @@ def narrow_copy(input, dim, start, length):
     >>> x
     tensor([0, 1, 2, 3, 4])
     """
-    if not -input.ndim <= dim < input.ndim:
+    if dim >= input.ndim:
         raise RuntimeError(f"narrow_copy(): dim must be from {-input.ndim} to {input.ndim - 1}, but is {dim}")
     return shape.clone(shape.narrow(input, dim, start, length))
 
