@@ -84,3 +84,34 @@ def parts_of_complex_numbers_are_assigned(torch):
     r = torch.ones(2)
     r.real = torch.zeros(2)
     return y, z.grad, x.grad, r
+
+
+@program
+def strided_views_of_views(torch):
+    """Elements in memory that the tensor viewed shows several times, or not at all."""
+    x, found = leaf(torch, [1.0, 2.0, 3.0]), []
+    for view in (
+        lambda y: y.expand(2, 3).as_strided((3,), (1,)),
+        lambda y: y.unfold(0, 2, 1).as_strided((3,), (1,)),
+        lambda y: y[1:].as_strided((2,), (1,), 0),
+        lambda y: y[:2].as_strided((2, 2), (0, 2), 0),
+        lambda y: y.flip(0)[::2].as_strided((2,), (1,), 1),
+    ):
+        z = view(x * 1)
+        (first,) = torch.autograd.grad((z * z * z).sum(), x, create_graph=True)
+        found.append((z, first, torch.autograd.grad((first * first).sum(), x)))
+    return found
+
+
+@program
+def complex_view_of_real_numbers_is_written_to(torch):
+    x, w = leaf(torch, [[1.0, 2.0], [3.0, 4.0], [0.5, -1.0]]), leaf(torch, [1 + 1j, 2j])
+    y = x * 2
+    z = torch.view_as_complex(y)[1:]
+    z.mul_(w)
+    z.conj()[0] = w[1]
+    weights = torch.tensor([[1.0, 10.0], [100.0, 1000.0], [3.0, 5.0]])
+    (y * weights).sum().backward(retain_graph=True)
+    found = [y, z, x.grad.clone(), w.grad.clone()]
+    z.abs().sum().backward()
+    return found, x.grad, w.grad

@@ -9,7 +9,7 @@ import importlib
 
 OPERATORS = (  # under their own names, with their own arguments
     "add", "add_", "arange", "cast", "clone", "conj", "copy_", "expand", "mul", "reshape", "squeeze", "stack", "sum", "sum_to_size",
-    "unsqueeze", "view_as_real", "view_scatter", "zeros_like",
+    "unsqueeze", "view_as_complex", "view_as_real", "view_scatter", "zeros_like",
 )  # fmt: skip
 
 MEANING = dict.fromkeys(OPERATORS, "the operator") | {

@@ -159,6 +159,7 @@ cdef class Region:
     cdef tuple sizes, strides, base_sizes, base_strides
     cdef int64_t offset
     cdef bint real                     # the view shows a complex base as real numbers
+    cdef bint paired                   # the view shows pairs of a real base as complex numbers; sizes and strides are those of the pairs
     cdef bint conj, neg                # the view shows the conjugates, the negatives of the base's elements
 
     cdef object part(self, Tensor whole):
@@ -166,7 +167,8 @@ cdef class Region:
         numbers = whole
         if self.real:
             numbers = _callbacks["view_as_real"](whole)
-        return numbers.as_strided(self.sizes, self.strides, self.offset)
+        numbers = numbers.as_strided(self.sizes, self.strides, self.offset)
+        return _callbacks["view_as_complex"](numbers) if self.paired else numbers
 
     cdef object turn(self, grad):
         """A gradient of the view as one of the base's elements, or back: both are their own inverse."""
@@ -179,9 +181,12 @@ cdef Region region_of(Tensor view, Tensor base):
     cdef Region r = Region.__new__(Region)
     cdef uint32_t differ = view.flags ^ base.flags
     r.sizes, r.strides, r.base_sizes, r.base_strides = _sizes(view), _strides(view), _sizes(base), _strides(base)
-    r.real = view.code != base.code
+    r.paired = base.code == F32 and view.code == C64 or base.code == F64 and view.code == C128
+    if r.paired:
+        r.sizes, r.strides = (*r.sizes, 2), (*[2 * s for s in r.strides], 1)
+    r.real = view.code != base.code and not r.paired
     r.conj, r.neg = (differ & CONJ) != 0 and not r.real, (differ & NEG) != 0
-    r.offset = (view.address - base.address) // ITEMSIZE[view.code]
+    r.offset = (view.address - base.address) // ITEMSIZE[base.code if r.paired else view.code]
     if r.real and not (base.code == C64 and view.code == F32 or base.code == C128 and view.code == F64):
         raise RuntimeError(
             f"a {(<dtype>DTYPES[view.code]).name} view of a {(<dtype>DTYPES[base.code]).name} tensor cannot follow an "
@@ -249,6 +254,8 @@ cdef object _scatter(object grad, Region r, int code):
     cdef Tensor whole
     cdef Region narrow = Region.__new__(Region)
     cdef list sizes = list(r.sizes), strides = list(r.strides)
+    if r.paired:
+        grad = _callbacks["view_as_real"](grad.resolve_conj())
     for i in range(len(sizes)):         # an expanded dim: all its elements are one
         if strides[i] == 0 and sizes[i] > 1:
             grad = grad.sum(i, keepdim=True)

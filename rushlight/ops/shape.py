@@ -51,8 +51,7 @@ def replay(input, name, args):
     if name == "getitem":
         return input[args[0]]
     if name == "as_strided":
-        size, stride, offset, layout = args
-        return as_strided(_in_layout(input, layout), size, stride, offset)
+        return _gather_strided(input, *args)
     return _native[name](input, *args)
 
 
@@ -71,11 +70,11 @@ def behind(name, args):
 @library(where="", differentiable="input")
 def view_scatter(input, shape, name, args):
     """Zeros of ``shape`` with ``input`` written (added, where the view repeats elements) through the view ``name(zeros, *args)``."""
+    if name == "as_strided":
+        return _scatter_strided(input, tuple(shape), *args)
     out = _zeros(shape, dtype=input.dtype, device=input.device)
     if name == "getitem":
         target = out[args[0]]
-    elif name == "as_strided":
-        return _scatter_strided(out, input, *args)
     elif name == "unfold":
         return _scatter_windows(out, input, *args)
     else:
@@ -89,25 +88,44 @@ def _(grad, name, args):
     return replay(grad, name, args)
 
 
-def _in_layout(x, strides):
-    """``x``'s elements with the given strides."""
-    from . import creation
+def _scatter_strided(grad, shape, *view):
+    """The adjoint of as_strided: each gradient is added at its place in memory, from which the input's elements are read in its layout."""
+    from . import index
 
-    out = creation.empty_strided(tuple(x.shape), strides, dtype=x.dtype)
-    return copy_(out, x)
+    at, own, shares, room = _places_of_strided(shape, *view, grad.device)
+    flat = index.index_add(_zeros(room, dtype=grad.dtype, device=grad.device), 0, at, reshape(grad, -1))
+    read = index.index_select(flat, 0, own)
+    return reshape(read if shares is None else read / shares, shape)
 
 
-def _scatter_strided(out, grad, size, stride, offset, layout):
-    """The adjoint of as_strided: each gradient is added at its place in memory; places are then read in the input's layout."""
+def _gather_strided(input, *view):
+    """as_strided of a tensor that lies elsewhere: its elements are put where its original's lay. The adjoint of ``_scatter_strided``."""
+    from . import index
+
+    at, own, shares, room = _places_of_strided(tuple(input.shape), *view, input.device)
+    flat = reshape(input, -1) if shares is None else reshape(input, -1) / shares
+    memory = index.index_add(_zeros(room, dtype=input.dtype, device=input.device), 0, own, flat)
+    return reshape(index.index_select(memory, 0, at), view[0])
+
+
+def _places_of_strided(shape, size, stride, offset, layout, device):
+    """Places in memory of the view's elements and of the viewed tensor's; how many of the latter share one (None: each has its own); room."""
     from . import creation, index
 
     extent = lambda sizes, strides: 1 + sum((n - 1) * s for n, s in zip(sizes, strides)) if 0 not in sizes else 0  # noqa: E731
     low = min(offset, 0)
-    room = max(extent(tuple(out.shape), layout), offset + extent(size, stride)) - low
-    flat = creation.zeros(room, dtype=grad.dtype, device=grad.device)
-    at = as_strided(creation.arange(room, device=grad.device), size, stride, offset - low)
-    flat = index.index_add(flat, 0, reshape(at, -1), reshape(grad, -1))
-    return clone(as_strided(flat, tuple(out.shape), layout, -low))
+    room = max(extent(shape, layout), offset + extent(size, stride)) - low
+    memory = creation.arange(room, device=device)
+    at = reshape(as_strided(memory, size, stride, offset - low), -1)
+    own = reshape(as_strided(memory, shape, layout, -low), -1)
+    reach, shares = 0, None
+    for s, n in sorted(zip(layout, shape)):
+        if n > 1 and s <= reach and own.numel():
+            count = creation.zeros(room, device=device)
+            shares = index.index_select(index.index_add(count, 0, own, creation.ones(own.numel(), device=device)), 0, own)
+            break
+        reach += s * (n - 1)
+    return at, own, shares, room
 
 
 def _scatter_windows(out, grad, dim, size, step):
