@@ -109,7 +109,7 @@ def _gather_strided(input, *view):
 
 
 def _places_of_strided(shape, size, stride, offset, layout, device):
-    """Places in memory of the view's elements and of the viewed tensor's; how many of the latter share one (None: each has its own); room."""
+    """Places in memory of the view's elements and of the viewed tensor's; how many of those share one (None: none do); room."""
     from . import creation, index
 
     extent = lambda sizes, strides: 1 + sum((n - 1) * s for n, s in zip(sizes, strides)) if 0 not in sizes else 0  # noqa: E731
