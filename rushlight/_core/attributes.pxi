@@ -1,4 +1,4 @@
-# What Python sees of the tape: attributes of Tensor and of Node. Included in tape.pyx.
+# What Python sees of the tape: attributes of Tensor. Included in tape.pyx.
 
 # -- Tensor --
 
@@ -261,77 +261,6 @@ def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=F
     return _callbacks["backward"](self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
-# -- Node --
-
-cdef extern from "Python.h":
-    ctypedef struct _Type "PyTypeObject":
-        pass
-    void Py_SET_TYPE(PyObject* o, _Type* kind)
-
-cdef dict _NAMED = {}                  # (class of nodes, label) -> its subclass of that name
-
-
-cdef object shown(Node node):
-    """The node as a program sees it: ``type(node).__name__`` is the operator's, ``AddBackward0``, as programs that draw graphs expect.
-
-    Recording makes nodes of a handful of classes. One that is looked at becomes an instance of a subclass that adds nothing but the name.
-    """
-    cdef type own = type(node), named
-    if node is None or own.__name__ == node.label or isinstance(node, FunctionNode):
-        return node
-    named = _NAMED.get((own, node.label))
-    if named is None:
-        named = _NAMED[own, node.label] = type(node.label, (own,), {"__slots__": (), "__module__": "builtins", "__doc__": own.__doc__})
-    Py_INCREF(named)        # an instance of a class made by Python holds it
-    Py_SET_TYPE(<PyObject*>node, <_Type*><PyObject*>named)
-    return node
-
-cdef dict node_metadata(Node node):
-    cdef dict own = (<object>node).__dict__
-    return own.setdefault("metadata", {})
-
-
-def _node_metadata(Node self):
-    """A dict for remarks about this node; anomaly mode keeps the traceback of the forward call in it."""
-    return node_metadata(self)
-
-
-def _node_name(Node self):
-    """The operator's name, such as ``AddBackward0``."""
-    return "torch::autograd::" + self.label if isinstance(self, (AccumulateGrad, CopySlices)) else self.label
-
-
-def _node_next_functions(Node self):
-    """The nodes of the inputs, each with the output number it takes the gradient of."""
-    if self.numbers is None:
-        return tuple([(shown(n), 0) for n in self.next])
-    return tuple([(shown(n), 0 if n is None else number) for n, number in zip(self.next, self.numbers)])
-
-
-def _node_register_hook(Node self, hook):
-    """Calls hook(grad_inputs, grad_outputs) after this node ran; a tuple it returns replaces grad_inputs."""
-    if self.post_hooks is None:
-        self.post_hooks = [OrderedDict()]
-    return _add_hook(self.post_hooks[0], hook)
-
-
-def _node_register_prehook(Node self, hook):
-    """Calls hook(grad_outputs) before this node runs; a tuple it returns replaces grad_outputs."""
-    if self.pre_hooks is None:
-        self.pre_hooks = []
-    for kind, _, hooks in self.pre_hooks:
-        if kind == NODE_HOOKS:
-            return _add_hook(hooks, hook)
-    hooks = OrderedDict()
-    self.pre_hooks.append((NODE_HOOKS, 0, hooks))
-    return _add_hook(hooks, hook)
-
-
-def _node_sequence(Node self):
-    """The number of this node in the order of recording."""
-    return self.sequence
-
-
 def accumulator(Tensor t):
     """The node that collects t's gradient: grad_fn, or AccumulateGrad for a leaf; None if it requires no gradient."""
     return shown(edge(t))
@@ -376,15 +305,6 @@ def _install():
     for method in (requires_grad_, retain_grad, register_hook, register_post_accumulate_grad_hook, detach, detach_):
         add_method(method.__name__, method)
     add_method("backward", _backward)
-    for name, value in (
-        ("name", _node_name),
-        ("next_functions", property(_node_next_functions)),
-        ("metadata", property(_node_metadata)),
-        ("register_hook", _node_register_hook),
-        ("register_prehook", _node_register_prehook),
-        ("_sequence_nr", _node_sequence),
-    ):
-        add_method(name, value, Node)
 
 
 _install()

@@ -75,6 +75,18 @@ cdef int _run_node_prehooks(Node node, list buffer) except -1:
 
 
 cdef list _run_post_hooks(Node node, list results, tuple outputs):
+    """The gradients of the inputs as the node's hooks leave them, who see one, or None, for each input that PyTorch counts."""
+    cdef list places = _listed(node)
+    if places is not None:
+        seen = _call_post_hooks(node, [None if i < 0 else results[i] for i in places], outputs)
+        for i, result in zip(places, seen):
+            if i >= 0:
+                results[i] = result
+        return results
+    return _call_post_hooks(node, results, outputs)
+
+
+cdef list _call_post_hooks(Node node, list results, tuple outputs):
     for hook in list((<dict>node.post_hooks[0]).values()):
         changed = hook(tuple(results), outputs)
         if changed is not None:

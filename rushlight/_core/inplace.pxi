@@ -228,6 +228,10 @@ cdef class CopySlices(Node):
             results[self.own] = whole
         return results
 
+    def listed(self):
+        """As the call's own node."""
+        return _listed(self.inner)
+
     cdef int release(self) except -1:
         self.released = True
         return self.inner.release()

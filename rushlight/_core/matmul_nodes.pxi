@@ -9,6 +9,12 @@ cdef enum:
     DOT = 2
     VDOT = 3              # a is conjugated
     LINEAR = 4            # a has any number of dims, the last is contracted with the last of b
+    ROWS = 5              # no product: the result of one, whose rows became other dims (see ``unfold``)
+
+cdef dict _OPERANDS = {   # what PyTorch calls the operands that are kept
+    "MmBackward0": ("self", "mat2"), "BmmBackward0": ("self", "mat2"), "AddmmBackward0": ("mat1", "mat2"), "BaddbmmBackward0": ("batch1", "batch2"),
+    "MvBackward0": ("self", "vec"), "AddmvBackward0": ("mat", "vec"), "DotBackward0": ("self", "tensor"), "VdotBackward0": ("self", "other"),
+}
 
 
 @cython.trashcan(True)
@@ -19,6 +25,7 @@ cdef class ProductNode(Node):
     cdef bint turned_a, turned_b     # the operand was column-major, so its gradient shall be too
     cdef Saved a, b                  # each saved only if the other needs a gradient
     cdef tuple shape                 # of the tensor that was added
+    cdef object outer                # LINEAR: the shape of an input that is no matrix
     cdef double complex alpha, beta
 
     cdef list apply(self, list grads):
@@ -30,6 +37,8 @@ cdef class ProductNode(Node):
             unpack(None, self)
         if g is None:
             return results
+        if self.kind == ROWS:
+            return [g.reshape((-1, g.sizes[g.ndim - 1]))]
         if self.b is not None:
             b = unpack(self.b, self)
         if self.a is not None:
@@ -47,6 +56,8 @@ cdef class ProductNode(Node):
         cdef Tensor g = grads[0]
         cdef int first = self.adds
         cdef list results = [None] * len(self.next)
+        if self.kind == ROWS:
+            return [g.reshape((n, -1, g.sizes[g.ndim - 1]))]
         if self.released:
             unpack(None, self)
         a = None if self.a is None else unpack(self.a, self)
@@ -81,6 +92,8 @@ cdef class ProductNode(Node):
     def push(self, list tangents, list meta):
         """The tangent of the product: the products with one operand replaced by its tangent, and that of what was added."""
         cdef int first = self.adds
+        if self.kind == ROWS:
+            return [tangents[0].reshape(meta[0][0])]
         cdef Tensor a = tangents[first], b = tangents[first + 1]
         cdef Tensor out = None, other
         if self.adds and tangents[0] is not None:
@@ -132,9 +145,56 @@ cdef class ProductNode(Node):
         return product(_folded(g), TRANSPOSED, _folded(a), CONJUGATED, alpha)
 
     cdef int release(self) except -1:
-        self.released = True
+        self.released = self.kind != ROWS
         self.a = self.b = None
         return 0
+
+    def kept(self):
+        """The operands by PyTorch's names, and the factors; see ``kept_by``."""
+        cdef dict found = {}
+        if self.label in _OPERANDS:
+            name_a, name_b = _OPERANDS[self.label]
+            found = {name_a: FREED if self.released else self.a, name_b: FREED if self.released else self.b}
+        if self.adds:
+            found["alpha"], found["beta"] = [x.real if not x.imag else x for x in (self.alpha, self.beta)]
+        return found
+
+    def unfold(self):
+        """A linear map becomes the nodes that PyTorch records: a product with the transposed weight, and views that make rows of the input's
+        other dims and them again of the rows.
+        """
+        cdef int first = self.adds
+        cdef ProductNode product = self
+        cdef ThreadState* state = thread_state()
+        cdef int grad = state.grad
+        cdef list nexts = list(self.next)
+        cdef list numbers = [0] * len(nexts) if self.numbers is None else list(self.numbers)
+        if self.kind != LINEAR or not (can_view(self.a) and can_view(self.b)):
+            return
+        state.grad = 0
+        try:
+            if nexts[first + 1] is not None:
+                nexts[first + 1] = view_node("TBackward0", None, nexts[first + 1], numbers[first + 1], self.sequence - 3)
+                numbers[first + 1] = 0
+            if self.b is not None:
+                self.b = save_view(self.b, transpose(self.b.tensor, 0, 1), nexts[first + 1])
+            if self.outer is not None:
+                product = ProductNode.__new__(ProductNode)
+                product.label, product.adds, product.shape = "AddmmBackward0" if self.adds else "MmBackward0", self.adds, self.shape
+                product.alpha, product.beta, product.n_outputs, product.sequence = self.alpha, self.beta, 1, self.sequence - 1
+                product.released, product.b = self.released, self.b
+                if nexts[first] is not None:
+                    nexts[first] = view_node("UnsqueezeBackward0" if self.label == "SqueezeBackward4" else "ViewBackward0", self.outer,
+                                             nexts[first], numbers[first], self.sequence - 2)
+                    numbers[first] = 0
+                if self.a is not None:
+                    product.a = save_view(self.a, self.a.tensor.reshape((-1, self.outer[len(self.outer) - 1])), nexts[first])
+        finally:
+            state.grad = grad
+        product.kind, product.turned_a, product.turned_b = MATRIX, False, not self.turned_b
+        product.next, product.numbers = tuple(nexts), numbers
+        if product is not self:
+            self.kind, self.adds, self.released, self.a, self.b, self.next, self.numbers = ROWS, False, False, None, None, (product,), None
 
 
 cdef Tensor _summed(Tensor g, tuple shape):

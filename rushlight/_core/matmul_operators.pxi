@@ -335,6 +335,8 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
     if bias is not None and not (bias.ndim == 1 and bias.sizes[0] == weight.sizes[0]):
         _check_expands(bias, x.ndim, sizes)
     node = _node(LINEAR, _linear_label(x.ndim, bias is not None), x, weight, bias, 1, 1)
+    if node is not None and x.ndim != 2:
+        node.outer = size_object(x.ndim, x.sizes)
     rows = x if x.ndim == 2 else _as_matrix(_row_major(x), count, x.sizes[x.ndim - 1])
     if x.place != weight.place or (bias is not None and bias.place != x.place):
         raise mixed("linear", [x, weight] if bias is None else [x, weight, bias])

@@ -103,6 +103,10 @@ cdef class LibraryNode(Node):
                 t.base = None                      # a view of what forward made for itself: a write must not look for history there
             set_history(t, node, i)
 
+    def kept(self):
+        """What backward is given, by the parameters' names; see ``kept_by``."""
+        return {"self" if name == "input" else name: value for name, value in self.saved.items()}
+
     def batched(self, list grads, int64_t n):
         """The gradients of n examples: backward under vmap, where it is a composition of operators."""
         return _callbacks["batched_backward"](self.backward, self.run, grads, n)
@@ -148,7 +152,7 @@ cdef class LibraryNode(Node):
         self.released = True
         for name, value in self.saved.items():
             if type(value) is Saved or (type(value) is list and any([type(v) is Saved for v in value])):
-                self.saved[name] = _FREED
+                self.saved[name] = FREED
         return 0
 
 
@@ -160,7 +164,7 @@ cdef bint _shares_memory(Tensor t, tuple inputs):
     return False
 
 
-_FREED = object()      # in place of a tensor that was kept: a call whose backward needs only numbers can run again
+FREED = object()      # in place of a tensor that was kept: a call whose backward needs only numbers can run again
 
 
 cdef object _save_any(value):
@@ -172,8 +176,8 @@ cdef object _save_any(value):
 
 
 cdef object _unpack_any(value, Node node):
-    if type(value) is Saved or value is _FREED:
-        return unpack(None if value is _FREED else value, node)
+    if type(value) is Saved or value is FREED:
+        return unpack(None if value is FREED else value, node)
     if type(value) is list:
         return [_unpack_any(v, node) for v in value]
     return value

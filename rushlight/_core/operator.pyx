@@ -49,6 +49,8 @@ def dtype_name(int code):
     return dtype_title(code)
 
 
+from rushlight._core.tape import FREED
+
 include "promote.pxi"
 include "iterate.pxi"
 include "program.pxi"

@@ -31,7 +31,7 @@ cdef class Pointwise(Operator):
     cdef readonly tuple operand, fixed
     cdef readonly bint floating
     cdef readonly str label
-    cdef public str label_tensor       # the node's name when the last operand is a tensor (PyTorch numbers overloads)
+    cdef public tuple overloads        # the kinds of operands for which PyTorch numbers the nodes; or None
     cdef public object inplace
     cdef public object integers        # called with the second operand where the computation is in integers: it may refuse (zero divisors)
     cdef int n_parameters
@@ -46,7 +46,7 @@ cdef class Pointwise(Operator):
     def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label):
         cdef int i
         self.definition, self.signature, self.operand, self.fixed = definition, signature, operand, fixed
-        self.floating, self.label, self.label_tensor = floating, label, label
+        self.floating, self.label = floating, label
         self.__name__ = signature.name
         self.__doc__ = definition.__doc__
         self.n_parameters = len(signature.names)
@@ -216,7 +216,7 @@ cdef class Pointwise(Operator):
                 return self.with_numbers(self, args, n, kwnames)
             if kwnames is None and n == self.n_plain:
                 self.remember_plain(args, n, p)
-        result = compute(p, &c, self.label if c.operands[c.n - 1].tensor == NULL else self.label_tensor)
+        result = compute(p, &c)
         return result if p.n_out == 1 else tuple(<list>result)
 
     cdef int remember_plain(self, PyObject** args, Py_ssize_t n, Program p) except -1:
@@ -257,7 +257,7 @@ cdef class Pointwise(Operator):
         if p is None:
             return self.with_numbers(self, args, n, kwnames)
         if out is None:
-            result = compute(p, &c, self.label)
+            result = compute(p, &c)
             return result if p.n_out == 1 else tuple(<list>result)
         if thread_state().grad and category(p.codes[0]) >= 2 and differentiable_mask(p, &c):
             raise out_and_grad(self.__name__)
@@ -406,11 +406,11 @@ def call_program(Program p, tuple values):
     cdef list keep = list(values)
     cdef object result
     fill_call(p, &c, keep)
-    result = compute(p, &c, p.name)
+    result = compute(p, &c)
     return result if p.n_out == 1 else result[0]
 
 
-cdef object compute(Program p, Call* c, str label):
+cdef object compute(Program p, Call* c):
     """Runs the program and, while recording, leaves a node. Returns the output, or a list of several."""
     cdef int mask = 0
     cdef PointwiseNode node = None
@@ -420,7 +420,7 @@ cdef object compute(Program p, Call* c, str label):
     if thread_state().grad:
         mask = differentiable_mask(p, c)
     if mask and category(p.codes[0]) >= 2:
-        node = PointwiseNode.record(p, c, mask, label)
+        node = PointwiseNode.record(p, c, mask)
     out = run_dense(p, c.operands) if p.n_out == 1 else None
     if out is None:
         outputs = []
@@ -474,7 +474,7 @@ cdef class InPlace(Operator):
             mask = differentiable_mask(p, &c)
         check_inplace(target, mask != 0)
         if mask:
-            node = PointwiseNode.record(p, &c, mask, op.label)
+            node = PointwiseNode.record(p, &c, mask)
             for i in range(node.gradient.n):     # what the gradient reads of the target is about to be overwritten: keep a copy
                 if node.gradient.kind[i] == 1 and c.source[node.gradient.index[i]] == <PyObject*>target:
                     node.saved[i] = save_copy(target, clone(resolve(target)))

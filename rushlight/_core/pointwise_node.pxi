@@ -11,13 +11,13 @@ cdef class PointwiseNode(Node):
     cdef list inputs            # (dtype code, shape, device code) of each operand in the mask; None if all are like the result
 
     @staticmethod
-    cdef PointwiseNode record(Program p, Call* c, int mask, str label):
+    cdef PointwiseNode record(Program p, Call* c, int mask):
         """Links the node and saves what the gradient reads of the inputs; finish() adds the results."""
         cdef PointwiseNode node = PointwiseNode.__new__(PointwiseNode)
         cdef Gradient g = p.gradient(mask)
         cdef object v
         cdef int i
-        node.label, node.program, node.gradient, node.mask = label, p, g, mask
+        node.label, node.program, node.gradient, node.mask = p.label, p, g, mask
         if g.reads:
             node.saved = [None] * g.n
             for i in range(g.n):
@@ -74,6 +74,14 @@ cdef class PointwiseNode(Node):
             return NotImplemented
         return forward.run(self, self.saved, tangents, meta, NULL, False)
 
+    def listed(self):
+        """Where in ``next`` each input stands that PyTorch counts, -1 for one without gradient."""
+        return listed_inputs(self.program, self.mask, self.constant_target)
+
+    def kept(self):
+        """What the gradient reads, by the operands' names; see ``kept_by``."""
+        return kept_operands(self.program, self.gradient, self.saved, self.released)
+
     cdef list apply(self, list grads):
         return self.run(grads, 0)
 
@@ -107,7 +115,7 @@ cdef class PointwiseNode(Node):
             outputs = g.eager(keep)
         elif g.program is not None:
             fill_call(g.program, &c, keep)
-            v = compute(g.program, &c, g.program.name)
+            v = compute(g.program, &c)
             outputs = [v] if g.program.n_out == 1 else <list>v
         for i in range(len(g.results)):
             r = g.results[i]
@@ -122,6 +130,53 @@ cdef class PointwiseNode(Node):
         if self.saved is not None:
             self.saved = [None] * len(self.saved)
         return 0
+
+
+cdef list listed_inputs(Program p, int mask, int shift=0):
+    """For each operand that PyTorch lists: its place among those in the mask, -1 if it needs no gradient."""
+    cdef dict places = {}
+    cdef int i
+    if p.listed is None:
+        return None
+    for i in range(p.n_in):
+        if mask >> i & 1:
+            places[i] = len(places) + shift
+    return [places.pop(i, 0 if shift and i == 0 else -1) for i in p.listed] + list(places.values())
+
+
+cdef dict kept_operands(Program p, Gradient g, list saved, bint released):
+    """What a gradient reads, by name: kept tensors and numbers; None for what it would read for the other operands."""
+    cdef dict found = {} if p.constants is None else dict(p.constants)
+    cdef int i
+    cdef object value
+    for kind, index in whole_gradient(p):
+        if kind != "grad":
+            found[operand_name(p, kind, index)] = None
+    for i in range(g.n):
+        kind, index = g.operands[i]
+        if kind == "grad":
+            continue
+        value = None if saved is None else saved[i]
+        if kind == "input" and p.listed is not None and index in p.listed and isinstance(value, _NUMBERS):
+            value = scalar_tensor(value, C128 if type(value) is complex else F64 if type(value) is float else I64)
+        found[operand_name(p, kind, index)] = FREED if value is None and released else value
+    return found
+
+
+cdef tuple whole_gradient(Program p):
+    """The operands of the gradient with respect to all that has one."""
+    try:
+        return p.gradient(sum([1 << i for i in p.listed or () if i >= 0])).operands if p.listed else ()
+    except Exception:          # one of the operands has no derivative
+        return ()
+
+
+cdef str operand_name(Program p, str kind, int index):
+    """The name that PyTorch gives to what a node keeps: of a parameter, or ``result``."""
+    if kind == "result":
+        return "result" if p.n_out == 1 else f"result{index}"
+    name = p.names[index] if p.names is not None else f"operand{index}"
+    return "self" if name == "input" else name
 
 
 cdef object zero_gradient(list grads):

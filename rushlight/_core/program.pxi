@@ -34,12 +34,17 @@ cdef class Program:
     cdef uint64_t last_device_key
     cdef LoadedKernel last_device_kernel
     cdef public bint may_fault            # its kernels check indices
+    cdef public str label                 # of the nodes that its calls leave
+    cdef public tuple names               # of the operands' parameters
+    cdef public dict constants            # the other parameters' values
+    cdef public tuple listed              # the operands that PyTorch counts among such a node's inputs, -1 for one that is absent; None: those that need a gradient
 
     def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, bint keep_result=False, info=None):
         cdef int i
         if len(out_codes) + len(in_codes) > MAX_OPERANDS:
             raise ValueError(f"{name}: more than {MAX_OPERANDS} operands")
         self.name, self.outputs, self.out_codes, self.in_codes, self.keep_result = name, outputs, out_codes, in_codes, keep_result
+        self.label = name
         self.info = info
         self.n_out, self.n_in = len(out_codes), len(in_codes)
         for i, code in enumerate(out_codes + in_codes):

@@ -75,7 +75,7 @@ cdef class Pushforward:
                 keep.append(v)
             fill_call(up.program, &c, keep)
             if space == NULL:
-                v = compute(up.program, &c, up.program.name)
+                v = compute(up.program, &c)
                 outputs = [v] if up.program.n_out == 1 else <list>v
             else:
                 compute_rows(<RowProgram>up.program, &c, space, keepdim, outputs, up.program.name)

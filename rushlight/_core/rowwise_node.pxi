@@ -43,6 +43,21 @@ cdef class RowNode(Node):
                 set_history(<Tensor>outputs[i], self, i)
         return 0
 
+    def listed(self):
+        """Where in ``next`` each input stands that PyTorch counts, -1 for one without gradient."""
+        return listed_inputs(self.program, self.mask)
+
+    def kept(self):
+        """What the gradient reads, by the operands' names, and the dims where some were named; see ``kept_by``."""
+        cdef object op = self.program.info[0] if self.program.info is not None else None
+        found = kept_operands(self.program, self.gradient, self.saved, self.released)
+        if isinstance(op, Rowwise) and (<Rowwise>op).keepdim_at >= 0 and self.label == (<Rowwise>op).label_dim:
+            found["dim"] = tuple([d for d in range(self.space.ndim) if self.space.reduced >> d & 1])
+            found["keepdim"] = self.keepdim
+        if not self.gradient.reads:
+            found["self_sym_sizes"] = self.inputs[0][1]
+        return found
+
     cdef list apply(self, list grads):
         return self.run(grads, &self.space, 0)
 

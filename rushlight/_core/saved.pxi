@@ -151,6 +151,19 @@ cdef Saved save_result(Tensor t, int number):
     return s
 
 
+cdef bint can_view(Saved s) noexcept:
+    return s is None or (s.packed is None and s.tensor.memory.version == s.version)
+
+
+cdef Saved save_view(Saved s, Tensor view, Node node):
+    """Keeps a view (or a copy) of what s keeps; it comes from node."""
+    cdef Saved out = Saved.__new__(Saved)
+    if node is not None:
+        set_history(view, node, 0)
+    out.tensor, out.number, out.version, out.code, out.offset = view, -1, view.memory.version, s.code, s.offset
+    return out
+
+
 cdef inline int _stamp(Saved s, Tensor t) except -1:
     cdef PyObject* code = rl_where(&s.offset)
     s.version = t.memory.version
@@ -271,13 +284,17 @@ def disable_saved_hooks(message):
 cdef int _pack(Saved s) except -1:
     """Replaces the tensor of s by what the innermost pack hook makes of it."""
     cdef _HookStack stack = _hook_stack()
+    if stack.entries:
+        pack, unpack_hook = stack.entries[len(stack.entries) - 1]
+        _pack_by(s, pack, unpack_hook)
+    return 0
+
+
+cdef int _pack_by(Saved s, pack, unpack_hook) except -1:
     cdef ThreadState* state = thread_state()
     cdef Tensor t = s.tensor
     cdef Node source
     cdef int grad = state.grad
-    if not stack.entries:
-        return 0
-    pack, unpack_hook = stack.entries[len(stack.entries) - 1]
     source = None if s.number >= 0 else edge(t)
     version = t.memory.version
     state.grad = 0

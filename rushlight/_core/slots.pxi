@@ -49,7 +49,8 @@ cdef enum:
     SLOT_GETITEM = 42
     SLOT_SETITEM = 43
     SLOT_CONTAINS = 44
-    N_SLOTS = 45
+    SLOT_RSUB = 45
+    N_SLOTS = 46
 
 cdef list _slots = [None] * N_SLOTS
 cdef dict _slot_names = {
@@ -62,7 +63,7 @@ cdef dict _slot_names = {
     "__bool__": SLOT_BOOL, "__int__": SLOT_INT, "__float__": SLOT_FLOAT, "__index__": SLOT_INDEX, "__iter__": SLOT_ITER,
     "__repr__": SLOT_REPR, "__lt__": SLOT_LT, "__le__": SLOT_LE, "__eq__": SLOT_EQ, "__ne__": SLOT_NE, "__gt__": SLOT_GT,
     "__ge__": SLOT_GE, "__pow__": SLOT_POW, "__ipow__": SLOT_IPOW, "__getitem__": SLOT_GETITEM, "__setitem__": SLOT_SETITEM,
-    "__contains__": SLOT_CONTAINS,
+    "__contains__": SLOT_CONTAINS, "__rsub__": SLOT_RSUB,
 }
 
 

@@ -67,6 +67,8 @@ cdef Saved save(Tensor t)
 cdef Saved save_copy(Tensor t, Tensor copy)        # t is about to be overwritten: keep the copy in its place
 cdef Saved save_result(Tensor t, int number)
 cdef Tensor unpack(Saved saved, Node node)
+cdef bint can_view(Saved s) noexcept               # is it the tensor itself, as it was when it was kept?
+cdef Saved save_view(Saved s, Tensor view, Node node)   # a view of it in its place, with node as its history
 
 # -- in place --
 cdef int check_inplace(Tensor t, bint record) except -1

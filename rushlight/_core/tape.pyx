@@ -4,7 +4,8 @@ LibraryNode.
 
 Compiled because a recorded call passes here several times and each pass must cost nanoseconds; it holds no arithmetic
 on elements. The chapters are included files: saved.pxi, inplace.pxi, engine.pxi, engine_hooks.pxi, nodes.pxi (Function, LibraryNode),
-attributes.pxi (Tensor's and Node's Python side), modes.pxi.
+seen.pxi (Node's Python side),
+attributes.pxi (Tensor's), modes.pxi.
 """
 import os
 import warnings
@@ -51,15 +52,19 @@ cdef Node accumulator_of(Tensor t):
     return node
 
 
+cdef enum:
+    ROOM = 4       # between the numbers of two nodes: for those that are made of one when it is looked at (see ``shown``)
+
+
 cdef inline int _number(Node node, uint64_t newest) except -1:
     """Gives node its place in the order of recording, behind all its inputs (which another thread may have numbered).
     """
     cdef ThreadState* state = thread_state()
     cdef uint64_t n = state.sequence
-    if n <= newest:
-        n = newest + 1
+    if n < newest + ROOM:
+        n = newest + ROOM
     node.sequence = n
-    state.sequence = n + 1
+    state.sequence = n + ROOM
     if node.n_outputs == 0:
         node.n_outputs = 1
     if state.modes & MODE_ANOMALY:
@@ -270,5 +275,6 @@ include "inplace.pxi"
 include "engine.pxi"
 include "engine_hooks.pxi"
 include "nodes.pxi"
+include "seen.pxi"
 include "attributes.pxi"
 include "modes.pxi"

@@ -366,13 +366,13 @@ cdef class Tensor:
 
     # -- special methods: see slots.pxi --
     def __add__(a, b):
-        return _arithmetic(SLOT_ADD, a, b)
+        return _arithmetic(SLOT_ADD, a, b) if isinstance(a, Tensor) else _arithmetic(SLOT_ADD, b, a)
 
     def __sub__(a, b):
-        return _arithmetic(SLOT_SUB, a, b)
+        return _arithmetic(SLOT_SUB, a, b) if isinstance(a, Tensor) else _arithmetic(SLOT_RSUB, b, a)
 
     def __mul__(a, b):
-        return _arithmetic(SLOT_MUL, a, b)
+        return _arithmetic(SLOT_MUL, a, b) if isinstance(a, Tensor) else _arithmetic(SLOT_MUL, b, a)
 
     def __truediv__(a, b):
         return _arithmetic(SLOT_TRUEDIV, a, b)

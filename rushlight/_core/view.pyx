@@ -7,7 +7,7 @@ cimport cython
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from rushlight._core.device cimport element
@@ -39,12 +39,26 @@ cdef enum:
     COPY = 7         # back of copy_: to the source's shape and dtype
 
 
+cdef dict _VIEW_ARGUMENTS = {
+    "select": ("dim", "index"), "slice": ("dim", "start", "end", "step"), "diagonal": ("offset", "dim1", "dim2"), "unfold": ("dimension", "size", "step"),
+}
+
+
 @cython.trashcan(True)
 cdef class ViewNode(Node):
     """A recorded view or copy: its kind, the input's shape and dtype, and what replays it."""
     cdef int kind, code, place, d0, d1
     cdef object shape       # of the input
     cdef object replay      # (operator, arguments) for SCATTER, inverse permutation for PERMUTE
+
+    def kept(self):
+        """What tells the view, by PyTorch's names; see ``kept_by``."""
+        if self.kind == TRANSPOSE:
+            return {} if self.label == "TBackward0" else {"dim0": self.d0, "dim1": self.d1}
+        found = {} if self.shape is None or self.kind == IDENTITY else {"self_sym_sizes": tuple(self.shape)}
+        if self.kind == SCATTER and self.replay is not None and self.replay[0] in _VIEW_ARGUMENTS:
+            found.update(zip(_VIEW_ARGUMENTS[self.replay[0]], self.replay[1]))
+        return found
 
     def push(self, list tangents, list meta):
         """The tangent of the view, given that of its base (of copy_: that of the source is what counts)."""
@@ -125,6 +139,15 @@ cdef inline Tensor record(Tensor t, Tensor out, int kind, str label, object repl
     elif out.base is not None:
         out.flags |= NO_GRAD_VIEW
     return out
+
+
+cdef Node view_node(str label, object shape, Node source, int number, uint64_t sequence):
+    """The node of a view of source's result: a reshape of that shape, or the transposition of a matrix (shape None)."""
+    cdef ViewNode node = ViewNode.__new__(ViewNode)
+    node.label, node.kind, node.shape, node.d1, node.n_outputs, node.sequence = label, TRANSPOSE if shape is None else RESHAPE, shape, 1, 1, sequence
+    node.next = (source,)
+    node.numbers = [number] if number else None
+    return node
 
 
 # -- shape arguments --

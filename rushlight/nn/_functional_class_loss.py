@@ -65,7 +65,7 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
         weight = None if weight is None else _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
     losses, factors, *_ = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
     if reduction == "none":
-        return losses
+        return rename(losses, "NllLossBackward0")
     return _loss.mean_by(losses, factors.detach()) if reduction == "mean" else rename(losses.sum(), "NllLossBackward0")
 
 

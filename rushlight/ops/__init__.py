@@ -92,6 +92,7 @@ set_slot("__iter__", _iter)
 set_slot("__contains__", _contains)
 set_slot("__invert__", _invert)
 set_slot("__pos__", arithmetic.positive)
+set_slot("__rsub__", arithmetic.rsub)
 
 
 def face(where):

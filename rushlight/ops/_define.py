@@ -95,15 +95,16 @@ def pointwise(function=None, **options):
 
     floating: integer operands are promoted to the default dtype; result: the gradient may read the result (PyTorch saves it);
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
-    overloads: PyTorch names the node ...1 when the last operand is a tensor; integers: a function that is called with the second operand
-    where integers are computed with, and may refuse it; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool
-    and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
+    overloads: where PyTorch has an operator for each kind of operands, those in the order in which it numbers their nodes ("TN TT"): T is a
+    tensor that it counts among a node's inputs, N a number, - an operand without gradient; integers: a function that is called with
+    the second operand where integers are computed with, and may refuse it; dtypes: 'any', 'real' (no complex), 'number' (no bool),
+    'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
-               dtypes="any", integers=None, overloads=False):
+               dtypes="any", integers=None, overloads=None):
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -112,8 +113,7 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
     op.result, op.dtypes, op.stated, op.integers = result, dtypes, None, integers
     op.gradient = lambda g: setattr(op, "stated", g) or op
-    if overloads:
-        op.label_tensor = op.label[:-1] + "1"
+    op.overloads = overloads and tuple(overloads.split())
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
     return _register(op, "pointwise", name, _face(where, inplace), function, aliases, result=result, dtypes=dtypes)
@@ -128,8 +128,8 @@ def rowwise(function=None, **options):
     """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose
     the reduced dims.
 
-    floating, result, where, label, aliases, dtypes: as for :func:`pointwise`; widen: integers are accumulated and returned as int64;
-    identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are channels-last.
+    floating, result, where, label, aliases, dtypes, overloads: as for :func:`pointwise`; widen: integers are accumulated and returned as
+    int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are channels-last.
     """
     return _decorator(_rowwise, function, options)
 
@@ -138,7 +138,7 @@ _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 
 def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(),
-             dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False):
+             dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False, overloads=None):
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
@@ -146,7 +146,7 @@ def _rowwise(function, *, name=None, floating=False, result=False, where="functi
                        for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
     op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
     op.result, op.dtypes, op.stated, op.kinds, op.no_identity = result, dtypes, None, kinds, not identity
-    op.keeps_format = keeps_format
+    op.keeps_format, op.overloads = keeps_format, overloads and tuple(overloads.split())
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)
 
@@ -294,8 +294,32 @@ def trace(op, pattern, baked, code):
         in_types.append(own if kind == TENSOR else ty.opmath(own))
         args.append(ex.input(len(in_types) - 1, ty.opmath(own)))
     outputs = _call(op, args)
-    return core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
-                        tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
+    program = core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
+                           tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
+    return _described(program, op, pattern, baked)
+
+
+def _described(program, op, pattern, baked):
+    """The program, told what PyTorch shows of the nodes that its calls leave: their name, and the inputs that it counts."""
+    program.label, program.names, program.constants = op.label, (), {}
+    given, operands = "", []
+    for i, (name, kind, tensor, fixed) in enumerate(zip(op.signature.names, pattern, op.operand, op.fixed)):
+        if tensor:
+            given += {TENSOR: "T", NUMBER: "N", ATTRIBUTE: "N"}.get(kind, " ")
+            operands.append((len(program.names) if kind != BAKED else -1, fixed in (-1, -3)))
+        if name in _SPACE:
+            continue
+        if kind != BAKED:
+            program.names += (name,)
+        elif not tensor:
+            program.constants[name] = baked.get(i, op.signature.defaults[i])
+    letters = given.replace("N", "T").replace(" ", "-")
+    for number, kinds in enumerate(op.overloads or ()):
+        if all(a in (b, " ") or b == "-" for a, b in zip(given, kinds)):
+            program.label, letters = f"{op.label[:-1]}{number}", kinds
+            break
+    program.listed = tuple(i for (i, moves), letter in zip(operands, letters) if moves and letter == "T")
+    return program
 
 
 def _call(op, args):
@@ -332,7 +356,8 @@ def _trace_rows(op, pattern, baked, source, code):
     out = op.definition(**dict(args), **{k: None for k in op.signature.names if k in _SPACE})
     outputs = out if isinstance(out, tuple) else (out,)
     codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
-    return _row_program(op.__name__, outputs, codes, tuple(ty.CODES[t] for t in in_types), tuple(rows), op.result, op)
+    program = _row_program(op.__name__, outputs, codes, tuple(ty.CODES[t] for t in in_types), tuple(rows), op.result, op)
+    return _described(program, op, pattern, baked)
 
 
 def _row_program(name, outputs, out_codes, in_codes, rows, keep_result, info):

@@ -256,7 +256,7 @@ def softsign(input):
     return input / fn.cast(1 + fn.abs(input), input.type)
 
 
-@pointwise(where="function functional", dtypes="real")
+@pointwise(where="function functional", dtypes="real", overloads="TNN")
 def threshold(input, threshold: follows, value: follows):
     """``x`` where x > threshold, else ``value``.
 

@@ -56,7 +56,7 @@ def sub(input, other, *, alpha=1):
     return input - alpha * other
 
 
-@pointwise(label="Rsub", inplace=False, where="function")
+@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function")
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``: :func:`sub` with its operands exchanged.
 
@@ -140,7 +140,7 @@ def div_(input, other, *, rounding_mode=None):
     return write_inplace(input, div(input, other, rounding_mode=rounding_mode))
 
 
-@pointwise(dtypes="real", integers=_no_zero, overloads=True)
+@pointwise(dtypes="real", integers=_no_zero, overloads="TN TT")
 def remainder(input, other):
     """The remainder with the sign of ``other`` (Python's %).
 
@@ -150,7 +150,7 @@ def remainder(input, other):
     return fn.mod(_as_int(input), _as_int(other))
 
 
-@pointwise(dtypes="real", integers=_no_zero, overloads=True)
+@pointwise(dtypes="real", integers=_no_zero, overloads="TN TT")
 def fmod(input, other):
     """The remainder with the sign of ``input`` (C's fmod).
 
@@ -160,7 +160,7 @@ def fmod(input, other):
     return fn.rem(_as_int(input), _as_int(other))
 
 
-@pointwise(overloads=True, integers=_no_negative)
+@pointwise(overloads="TN TT NT", integers=_no_negative)
 def pow(input, exponent):
     """``input ** exponent``.
 
@@ -240,7 +240,7 @@ def signbit(input):
     return fn.signbit(input) if input.type in ty.FLOATS else fn.lt(input, 0) if input.type in ty.SIGNED else fn.ne(input, input)
 
 
-@pointwise(floating=True, dtypes="real", result=True)
+@pointwise(floating=True, dtypes="real", result=True, overloads="TT TN")
 def copysign(input, other):
     """``input``'s magnitude with ``other``'s sign.
 
@@ -365,7 +365,7 @@ def round(input, *, decimals=0):
 # -- three operands --
 
 
-@pointwise(overloads=True)
+@pointwise(overloads="TTN TTT")
 def lerp(input, end, weight):
     """``input + weight * (end - input)``, computed from the nearer end.
 
@@ -402,7 +402,7 @@ def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 
 
-@pointwise
+@pointwise(overloads="TTN TTT")
 def masked_fill(input, mask: b1, value: follows):
     """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True.
 

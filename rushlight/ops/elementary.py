@@ -406,7 +406,7 @@ def hypot(input, other):
     return fn.hypot(input, other)
 
 
-@pointwise(floating=True, dtypes="real", where="function function_ method")
+@pointwise(floating=True, dtypes="real", overloads="TT NT TN", where="function function_ method")
 def xlogy(input, other):
     """``input * log(other)``; 0 where ``input`` is 0.
 
@@ -416,7 +416,7 @@ def xlogy(input, other):
     return fn.xlogy(input, other)
 
 
-@pointwise(floating=True, where="special", inplace=False, dtypes="real", label="SpecialXlog1Py")
+@pointwise(floating=True, where="special", inplace=False, dtypes="real", overloads="TT NT TN", label="SpecialXlog1Py")
 def xlog1py(input, other):
     """``input * log1p(other)``; 0 where ``input`` is 0, unless ``other`` is nan.
 
@@ -452,7 +452,7 @@ def logaddexp2(input, other):
     return fn.logaddexp(input * ln2, other * ln2) / ln2
 
 
-@pointwise(floating=True, where="special", inplace=False, dtypes="real", label="SpecialZeta")
+@pointwise(floating=True, where="special", inplace=False, dtypes="real", overloads="TT NT TN", label="SpecialZeta")
 def zeta(input, other):
     """The Hurwitz zeta function: the sum of ``(k + other) ** -input`` over k >= 0; Riemann's for ``other`` 1.
 

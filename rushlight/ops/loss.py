@@ -8,7 +8,7 @@ from ._define import constant, operand, pointwise, row_i64, rowwise
 from ._expect import expect
 
 
-def _loss(label):
+def _loss(label, overloads=None):
     """Defines the three reductions of an elementwise loss: a dict of operators by reduction."""
 
     def define(formula):
@@ -21,7 +21,7 @@ def _loss(label):
             return fn.sum(formula(*args, **kwargs))
 
         mean.__doc__ = total.__doc__ = formula.__doc__
-        options = dict(where="", label=label, dtypes="inexact")
+        options = dict(where="", label=label, dtypes="inexact", overloads=overloads)
         return {
             "none": pointwise(formula, name=name, inplace=False, **options),
             "mean": rowwise(mean, name=name, signature_of=formula, **options),
@@ -57,7 +57,7 @@ def huber(input, target, delta=1.0):
     return fn.where(fn.le(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
 
 
-@_loss("BinaryCrossEntropyWithLogits")
+@_loss("BinaryCrossEntropyWithLogits", overloads="TT--")
 def binary_cross_entropy_with_logits(input, target, weight: operand = None, pos_weight: operand = None):
     """``-(target log sigmoid(input) + (1 - target) log sigmoid(-input))``, the first term times pos_weight, all times weight."""
     positive = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
@@ -73,7 +73,7 @@ def kl_div(input, target, log_target=False):
     return fn.xlogy(target, target) - target * input
 
 
-@_loss("SoftMarginLoss")
+@_loss("SoftMarginLoss", overloads="T-")
 def soft_margin(input, target):
     """``log(1 + exp(-target * input))``."""
     return fn.softplus(-target * input)
@@ -107,13 +107,13 @@ def held_at(norm, *, bound=0.0):
     return fn.where(norm < bound, norm + fn.stop_gradient(bound - norm), norm)
 
 
-@rowwise(where="", dtypes="inexact", label="NllLoss")
+@rowwise(where="", dtypes="inexact", label="NllLoss", overloads="T-")
 def mean_by(input, weight, dim=None):
     """The sum of all elements over the sum of their weights."""
     return fn.sum(input) / fn.sum(weight)
 
 
-@rowwise(where="", dtypes="inexact", label="NllLoss", result=True)
+@rowwise(where="", dtypes="inexact", label="LogSoftmax", result=True, overloads="T--")
 def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100, label_smoothing: constant = 0.0):
     """``-log softmax(input)`` at the label, and the label's weight, for each row; rows with the ignored label give 0.
 
@@ -132,7 +132,7 @@ def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, igno
     return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor), normaliser
 
 
-@rowwise(where="", dtypes="inexact", label="NllLoss")
+@rowwise(where="", dtypes="inexact", label="NllLoss", overloads="T--")
 def nll(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100):
     """``-input`` at the label times the label's weight, and that weight, for each row; rows with the ignored label give 0."""
     at_label = fn.eq(fn.position(), target)

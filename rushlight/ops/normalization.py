@@ -16,7 +16,7 @@ def _affine(y, weight, bias):
     return y if bias is None else y + bias
 
 
-@rowwise(label="NativeLayerNorm", **_OPTIONS)
+@rowwise(label="NativeLayerNorm", **_OPTIONS, overloads="TTT")
 def layer_norm(input, normalized_shape, weight: operand = None, bias: operand = None, eps=1e-5):
     """The last dims normalised together, scaled and shifted (Ba et al. 2016)."""
     return _affine(_standardised(input, eps), weight, bias)
@@ -28,19 +28,19 @@ def rms_norm(input, normalized_shape, weight: operand = None, eps=1e-6):
     return _affine(input * fn.rsqrt(fn.mean(fn.square(input)) + eps), weight, None)
 
 
-@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS)
+@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS, overloads="TTT")
 def batch_norm_training(input, weight: row = None, bias: row = None, dim=None, eps=1e-5):
     """Each channel normalised over all other dims, and the mean and variance it had (Ioffe and Szegedy 2015)."""
     return _affine(_standardised(input, eps), weight, bias), fn.mean(input), fn.var(input, 0)
 
 
-@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS)
+@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS, overloads="T--TT")
 def batch_norm_inference(input, mean: row, variance: row, weight: row = None, bias: row = None, dim=None, eps=1e-5):
     """Each channel normalised by a given mean and variance."""
     return _affine((input - mean) * fn.rsqrt(variance + eps), weight, bias)
 
 
-@rowwise(label="NativeGroupNorm", **_OPTIONS)
+@rowwise(label="NativeGroupNorm", **_OPTIONS, overloads="TTT")
 def standardise(input, weight: operand = None, bias: operand = None, dim=None, eps=1e-5):
     """``input`` with mean 0 and variance 1 over ``dim``, scaled and shifted: what group and instance normalisation share."""
     return _affine(_standardised(input, eps), weight, bias)

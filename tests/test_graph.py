@@ -1,0 +1,35 @@
+"""What programs see of the recorded graph, beside PyTorch: inputs without gradient, hooks of nodes, kept tensors."""
+
+import graph_programs
+import pytest
+from oracle import torch
+
+import rushlight as rl
+
+
+@pytest.mark.parametrize("call", graph_programs.calls())
+def test_graphs_look_like_pytorchs(call):
+    assert graph_programs.look(rl, call) == graph_programs.look(torch, call)
+
+
+def rounded(value):
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    return type(value)(rounded(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+@pytest.mark.parametrize("program", ["in_place", "node_hooks", "twice", "saved", "saved_details"])
+def test_programs_that_look_at_nodes(program):
+    run = getattr(graph_programs, program)
+    ours, theirs = rounded(run(rl)), rounded(run(torch))
+    for mine, other in zip(ours, theirs):
+        assert mine == other
+    assert len(ours) == len(theirs)
+
+
+def test_a_recorded_call_is_not_looked_at_until_it_is():
+    """A node gets its class, and a linear map its parts, when a program asks for grad_fn."""
+    x, w = rl.ones(2, 3, requires_grad=True), rl.ones(4, 3, requires_grad=True)
+    y = rl.nn.functional.linear(x, w)
+    node = y.grad_fn
+    assert type(node).__name__ == "MmBackward0" and node is y.grad_fn and node.next_functions[1][0] is node.next_functions[1][0]
