@@ -270,6 +270,15 @@ def test_public_names_of_a_room_have_examples(room):
     assert not list(unshown(importlib.import_module(f"rushlight.{room}")))
 
 
+def test_operators_have_examples():
+    """In-place forms are shown with the operator they belong to."""
+    public = {name: entry for name, entry in _define.registry.items() if entry.where and not name.startswith("_")}
+    shown = {name for name, entry in public.items() if ">>>" in (entry.operator.__doc__ or "")}
+    shown |= {f"{n}_" for name in shown for n in (name, *public[name].aliases)}
+    assert len(public) > 600
+    assert not public.keys() - shown
+
+
 @pytest.mark.parametrize("owner", [nn.Module])
 def test_public_methods_have_examples(owner):
     members = {name: inspect.getattr_static(owner, name) for name in dir(owner) if not name.startswith("_")}

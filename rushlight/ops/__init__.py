@@ -11,7 +11,6 @@ from . import (  # order: later files use earlier ones
     reduction,
     arithmetic,
     comparison,
-    logic,
     elementary,
     activation,
     casting,
@@ -33,6 +32,7 @@ from . import (  # order: later files use earlier ones
     extremum,
     statistics,
     sorting,
+    binning,
     scan,
     order,
     fft,
@@ -55,9 +55,9 @@ from . import (  # order: later files use earlier ones
 
 _SLOTS = {
     "add": arithmetic.add, "sub": arithmetic.sub, "mul": arithmetic.mul, "truediv": arithmetic.true_divide,
-    "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": arithmetic.pow, "and": logic.bitwise_and,
-    "or": logic.bitwise_or, "xor": logic.bitwise_xor, "lshift": logic.bitwise_left_shift,
-    "rshift": logic.bitwise_right_shift,
+    "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": arithmetic.pow, "and": comparison.bitwise_and,
+    "or": comparison.bitwise_or, "xor": comparison.bitwise_xor, "lshift": comparison.bitwise_left_shift,
+    "rshift": comparison.bitwise_right_shift,
 }  # fmt: skip
 for _name, _op in _SLOTS.items():
     set_slot(f"__{_name}__", _op)
@@ -80,7 +80,7 @@ def _contains(input, element):
 
 def _invert(input):
     try:
-        return logic.bitwise_not(input)
+        return comparison.bitwise_not(input)
     except NotImplementedError:
         raise TypeError(
             "~ (operator.invert) is only implemented on integer and Boolean-type tensors\n"

@@ -189,12 +189,99 @@ def _real_nd(name, forward):
 
 
 _FAMILIES = {
-    "fft": (_complex_nd, True, "The discrete Fourier transform"),
-    "ifft": (_complex_nd, False, "The inverse discrete Fourier transform"),
-    "rfft": (_half_nd, False, "The first half of the discrete Fourier transform of real input"),
+    "fft": (_complex_nd, True, "The discrete Fourier transform, ``X[k] = sum_n x[n] exp(-2 pi i k n / N)``,"),
+    "ifft": (_complex_nd, False, "The inverse discrete Fourier transform, ``x[n] = 1/N sum_k X[k] exp(2 pi i k n / N)``,"),
+    "rfft": (_half_nd, False, "The first half, N / 2 + 1 places, of the discrete Fourier transform of real input"),
     "irfft": (_real_nd, False, "The real signal that belongs to the first half of a spectrum"),
     "hfft": (_real_nd, True, "The real spectrum of the Hermitian signal whose first half is given"),
     "ihfft": (_half_nd, True, "The first half of the inverse transform of a real spectrum"),
+}
+_OVER = (
+    "over ``dim``, cut or filled with zeros to ``n`` points",
+    "over two dims, cut or filled with zeros to the sizes ``s``",
+    "over ``dim`` (without, over the last dims that ``s`` names, or all), cut or filled with zeros to the sizes ``s``",
+)
+_EXAMPLES = {
+    "fft": """
+>>> torch.fft.fft(torch.tensor([0., 1., 0., 0.]))
+tensor([ 1.+0.j,  0.-1.j, -1.+0.j,  0.+1.j])
+""",
+    "fft2": """
+>>> torch.fft.fft2(torch.tensor([[1., 0.], [0., 0.]]))
+tensor([[1.+0.j, 1.+0.j],
+        [1.+0.j, 1.+0.j]])
+""",
+    "fftn": """
+>>> torch.fft.fftn(torch.ones(2, 2, 2))[0, 0]
+tensor([8.+0.j, 0.+0.j])
+""",
+    "ifft": """
+>>> torch.fft.ifft(torch.tensor([4., 0., 0., 0.])).real
+tensor([1., 1., 1., 1.])
+""",
+    "ifft2": """
+>>> torch.fft.ifft2(torch.tensor([[4., 0.], [0., 0.]]))
+tensor([[1.+0.j, 1.+0.j],
+        [1.+0.j, 1.+0.j]])
+""",
+    "ifftn": """
+>>> x = torch.arange(8.).reshape(2, 2, 2)
+>>> torch.allclose(torch.fft.ifftn(torch.fft.fftn(x)).real, x)
+True
+""",
+    "rfft": """
+>>> torch.fft.rfft(torch.tensor([1., 0., -1., 0.]))
+tensor([0.+0.j, 2.+0.j, 0.+0.j])
+""",
+    "rfft2": """
+>>> torch.fft.rfft2(torch.ones(4, 6)).shape
+torch.Size([4, 4])
+""",
+    "rfftn": """
+>>> torch.fft.rfftn(torch.ones(2, 4, 8)).shape, torch.fft.rfftn(torch.ones(2, 4, 8), s=(4, 4)).shape
+(torch.Size([2, 4, 5]), torch.Size([2, 4, 3]))
+""",
+    "irfft": """
+>>> half = torch.fft.rfft(torch.tensor([1., 2., 3.]))
+>>> torch.fft.irfft(half, n=3)  # n tells an odd length from an even one
+tensor([1., 2., 3.])
+""",
+    "irfft2": """
+>>> x = torch.arange(12.).reshape(3, 4)
+>>> torch.allclose(torch.fft.irfft2(torch.fft.rfft2(x)), x)
+True
+""",
+    "irfftn": """
+>>> x = torch.arange(10.).reshape(2, 5)
+>>> torch.fft.irfftn(torch.fft.rfftn(x), s=x.shape).shape
+torch.Size([2, 5])
+""",
+    "hfft": """
+>>> torch.fft.hfft(torch.tensor([1., 1., 0.]))
+tensor([ 3.,  1., -1.,  1.])
+""",
+    "hfft2": """
+>>> torch.fft.hfft2(torch.ones(2, 3)).shape
+torch.Size([2, 4])
+""",
+    "hfftn": """
+>>> torch.fft.hfftn(torch.ones(2, 3), s=(2, 5)).shape
+torch.Size([2, 5])
+""",
+    "ihfft": """
+>>> torch.fft.ihfft(torch.tensor([3., 1., -1., 1.])).real
+tensor([1., 1., 0.])
+""",
+    "ihfft2": """
+>>> torch.fft.ihfft2(torch.ones(2, 4)).abs()
+tensor([[1., 0., 0.],
+        [0., 0., 0.]])
+""",
+    "ihfftn": """
+>>> x = torch.arange(8.).reshape(2, 4)
+>>> torch.allclose(torch.fft.hfftn(torch.fft.ihfftn(x), s=x.shape), x)
+True
+""",
 }
 
 
@@ -217,13 +304,9 @@ def _define(name, family, kind, doc):
             return transform(input, s, dim, norm)
 
     definition.__name__ = "fft_" + name
-    over = (
-        "over ``dim``, cut or filled with zeros to ``n`` points",
-        "over two dims",
-        "over ``dim`` (all dims if None)",
-    )[kind - 1]
     definition.__doc__ = (
-        f"{doc} {over}. norm: which direction is scaled by 1/n, 'backward' (default), 'forward', or 'ortho' for both."
+        f"{doc} {_OVER[kind - 1]}.\n\n"
+        f"norm: which direction is scaled by 1/N, 'backward' (default), 'forward', or 'ortho' for both by its root.\n{_EXAMPLES[name]}"
     )
     return composite(definition, where="fft")
 
@@ -261,14 +344,22 @@ for _op, _node, _forward in ((fft, _c2c, True), (ifft, _c2c, False), (rfft, _r2c
 
 @composite(where="fft")
 def fft_fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
-    """The frequencies of the places of :func:`fft`'s result for ``n`` samples ``d`` apart."""
+    """The frequencies of the places of :func:`fft`'s result for ``n`` samples ``d`` apart: 0, then the positive ones, then the negative.
+
+    >>> torch.fft.fftfreq(4, d=0.5), torch.fft.fftfreq(5)
+    (tensor([ 0.0000,  0.5000, -1.0000, -0.5000]), tensor([ 0.0000,  0.2000,  0.4000, -0.4000, -0.2000]))
+    """
     places = list(range((n + 1) // 2)) + list(range(-(n // 2), 0))
     return _frequencies(places, n * d, dtype, device, requires_grad)
 
 
 @composite(where="fft")
 def fft_rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False):
-    """The frequencies of the places of :func:`rfft`'s result."""
+    """The frequencies of the places of :func:`rfft`'s result for ``n`` samples ``d`` apart.
+
+    >>> torch.fft.rfftfreq(5), torch.fft.rfftfreq(4)
+    (tensor([0.0000, 0.2000, 0.4000]), tensor([0.0000, 0.2500, 0.5000]))
+    """
     return _frequencies(list(range(n // 2 + 1)), n * d, dtype, device, requires_grad)
 
 
@@ -285,13 +376,21 @@ def _rolled(input, dim, by):
 
 @composite(where="fft")
 def fft_fftshift(input, dim=None):
-    """The spectrum with frequency 0 moved to the middle of ``dim``."""
+    """The spectrum with frequency 0 moved to the middle of ``dim``, an int or several (all).
+
+    >>> torch.fft.fftshift(torch.fft.fftfreq(5))
+    tensor([-0.4000, -0.2000,  0.0000,  0.2000,  0.4000])
+    """
     return _rolled(input, dim, lambda n: n // 2)
 
 
 @composite(where="fft")
 def fft_ifftshift(input, dim=None):
-    """The inverse of :func:`fftshift`."""
+    """The inverse of :func:`fftshift`, which is another one where a size is odd.
+
+    >>> torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1, 2]))
+    tensor([ 0,  1,  2, -2, -1])
+    """
     return _rolled(input, dim, lambda n: -(n // 2))
 
 
@@ -368,6 +467,11 @@ def stft(
 
     center: the signal is padded (``pad_mode``) so that stretch t is centred at sample t * hop_length; normalized:
     scaled by n_fft ** -0.5; onesided: half the spectrum, the default for real signals and windows.
+
+    >>> signal = torch.cos(torch.arange(32) * torch.pi / 4)
+    >>> spectra = torch.stft(signal, n_fft=8, window=torch.ones(8), return_complex=True)
+    >>> spectra.shape, spectra.abs()[:, 2:-2].argmax(0).unique()
+    (torch.Size([5, 17]), tensor([1]))
     """
     hop_length, win_length = _lengths(n_fft, hop_length, win_length)
     complex_input = input.is_complex() or (window is not None and window.is_complex())
@@ -406,6 +510,11 @@ def istft(
 ):  # fmt: skip
     """The signal of least squared error whose :func:`stft` is given: inverse transforms, added where they overlap, over
     the windows' squares.
+
+    >>> signal, window = torch.arange(16.), torch.hann_window(8)
+    >>> spectra = torch.stft(signal, 8, window=window, return_complex=True)
+    >>> torch.allclose(torch.istft(spectra, 8, window=window), signal, atol=1e-4)
+    True
     """
     hop_length, win_length = _lengths(n_fft, hop_length, win_length)
     if not input.is_complex():

@@ -15,7 +15,7 @@ from .._core.tensor import add_method
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import casting, comparison, creation, logic, reduction, shape
+from . import casting, comparison, creation, reduction, shape
 from ._define import composite, pointwise, rowwise
 from .index import check_tensor, title
 
@@ -313,7 +313,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
         if t.dtype.name == "bool" or t.is_complex():
             raise RuntimeError(f"Unsupported input type encountered for isin(): {title(t)}")
     found = _occurs(elements.detach(), shape.reshape(test_elements.detach(), (-1,)))
-    return logic.logical_not(found) if invert else found
+    return comparison.logical_not(found) if invert else found
 
 
 @rowwise(where="")

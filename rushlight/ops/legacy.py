@@ -145,7 +145,9 @@ def resize_as(input, tensor):
     return shape.reshape(input, tuple(tensor.shape))
 
 
-def _removed(name, arguments, text, where="function method"):
+def _removed(name, arguments, text, instead, where="function method"):
+    """Registers what PyTorch has no longer. instead: a call, and its result, of what takes its place."""
+
     def definition(*args, **kwargs):
         if len(args) + len(kwargs) < len(arguments):
             missing = arguments[len(args) :]
@@ -153,18 +155,33 @@ def _removed(name, arguments, text, where="function method"):
         raise RuntimeError(f"This function was deprecated since version 1.9 and is now removed.{text}")
 
     definition.__name__ = definition.__qualname__ = name
-    definition.__doc__ = "Removed from PyTorch: raises RuntimeError, which says what takes its place."
+    definition.__doc__ = f"Removed from PyTorch: raises RuntimeError, which says what takes its place.\n{instead}"
     registry[name] = Entry(definition, "function", name, tuple(where.split()), __name__, (), {})
 
 
 _removed("eig", ("self",), " `torch.linalg.eig` returns complex tensors of dtype `cfloat` or `cdouble` rather than real tensors mimicking"
-         " complex tensors.\n\nUse torch.linalg.eig(A), or torch.linalg.eigvals(A) for the values alone.")  # fmt: skip
+         " complex tensors.\n\nUse torch.linalg.eig(A), or torch.linalg.eigvals(A) for the values alone.", """
+>>> torch.linalg.eig(torch.eye(2)).eigenvalues
+tensor([1.+0.j, 1.+0.j])
+""")  # fmt: skip
 _removed("symeig", ("input",), " The default behavior has changed from using the upper triangular portion of the matrix by default to"
-         " using the lower triangular portion.\n\nUse torch.linalg.eigh(A, UPLO='U'), or eigvalsh for the values alone.")  # fmt: skip
+         " using the lower triangular portion.\n\nUse torch.linalg.eigh(A, UPLO='U'), or eigvalsh for the values alone.", """
+>>> torch.linalg.eigh(torch.eye(2)).eigenvalues
+tensor([1., 1.])
+""")  # fmt: skip
 _removed("solve", ("input", "A"), " `torch.solve` is deprecated in favor of `torch.linalg.solve`. `torch.linalg.solve` has its arguments"
-         " reversed and does not return the LU factorization.\n\nUse torch.linalg.solve(A, B).")  # fmt: skip
-_removed("lstsq", ("input", "A"), " `torch.lstsq` is deprecated in favor of `torch.linalg.lstsq`.\n\nUse torch.linalg.lstsq(A, B).")
-_removed("matrix_rank", ("input",), "\nPlease use the `torch.linalg.matrix_rank` function instead.", "function")
+         " reversed and does not return the LU factorization.\n\nUse torch.linalg.solve(A, B).", """
+>>> torch.linalg.solve(2 * torch.eye(2), torch.tensor([2., 4.]))
+tensor([1., 2.])
+""")  # fmt: skip
+_removed("lstsq", ("input", "A"), " `torch.lstsq` is deprecated in favor of `torch.linalg.lstsq`.\n\nUse torch.linalg.lstsq(A, B).", """
+>>> torch.linalg.lstsq(torch.tensor([[1.], [1.]]), torch.tensor([[2.], [4.]])).solution.round()
+tensor([[3.]])
+""")
+_removed("matrix_rank", ("input",), "\nPlease use the `torch.linalg.matrix_rank` function instead.", """
+>>> torch.linalg.matrix_rank(torch.eye(2))
+tensor(2)
+""", "function")
 
 
 def _reinforce(self, *args, **kwargs):

@@ -1,7 +1,7 @@
 """Linear algebra made of other operators: norms, powers, the exponential, chains of products.
 
-Importing this file defines all of torch.linalg; the solvers are in linalg_solve.py, LU and LDL in
-linalg_factors.py, the spectra in linalg_spectral.py, Householder reflectors in linalg_reflectors.py.
+Importing this file defines all of torch.linalg; the solvers are in linalg_solve.py, LU, LDL and Householder
+reflectors in linalg_factors.py, the spectra in linalg_spectral.py, what follows from them in linalg_least_squares.py.
 """
 
 from .. import return_types
@@ -10,7 +10,7 @@ from . import (
     contraction,
     creation,
     linalg_factors,
-    linalg_reflectors,  # noqa: F401
+    linalg_least_squares,  # noqa: F401
     linalg_solve,
     linalg_spectral,
     reduction,
@@ -33,7 +33,12 @@ def _check_ord(ord):
 
 @composite(where="linalg", name="linalg_vector_norm")
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
-    """(sum |x|^ord)^(1/ord) over ``dim``, or over all elements; inf and -inf are the extremes of |x|, 0 counts non-zeros."""
+    """(sum |x|^ord)^(1/ord) over ``dim``, or over all elements; inf and -inf are the extremes of |x|, 0 counts non-zeros.
+
+    >>> x = torch.tensor([[3., -4.], [0., 5.]])
+    >>> torch.linalg.vector_norm(x, dim=1), torch.linalg.vector_norm(x, ord=1), torch.linalg.vector_norm(x, ord=0)
+    (tensor([5., 5.]), tensor(12.), tensor(3.))
+    """
     _check_ord(ord)
     check_inexact(x, "linalg.vector_norm")
     if ord == _INFINITY and x.numel() == 0 and dim is None:
@@ -60,6 +65,10 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
 
     ord: 'fro' Frobenius, 'nuc' the sum of singular values, 2 and -2 the largest and smallest of them, inf and -inf extreme
     row sums, 1 and -1 extreme column sums of absolute values.
+
+    >>> A = torch.tensor([[1., -2.], [3., 4.]])
+    >>> torch.linalg.matrix_norm(A, 1), torch.linalg.matrix_norm(A, float("inf")), torch.linalg.matrix_norm(A)
+    (tensor(6.), tensor(7.), tensor(5.4772))
     """
     check_matrix(A, "linalg.matrix_norm")
     check_inexact(A, "linalg.matrix_norm")
@@ -90,7 +99,12 @@ def _singular_norm(A, ord, row, column):
 
 @composite(where="linalg", name="linalg_norm")
 def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
-    """matrix_norm where ``ord`` is a string or two dims are meant, else vector_norm. Without ord, the 2-norm of all elements."""
+    """matrix_norm where ``ord`` is a string or two dims are meant, else vector_norm. Without ord, the 2-norm of all elements.
+
+    >>> A = torch.tensor([[3., 0.], [0., 4.]])
+    >>> torch.linalg.norm(A), torch.linalg.norm(A, "nuc"), torch.linalg.norm(A, 1, dim=0)
+    (tensor(5.), tensor(7.), tensor([3., 4.]))
+    """
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     if dim is None:
@@ -141,7 +155,12 @@ _PADE_NORM = 5.371920351148152
 
 @composite(where="linalg", name="linalg_matrix_exp")
 def matrix_exp(A):
-    """The exponential of square matrices: sum of A^k / k!. By Pade approximation, scaling and squaring."""
+    """The exponential of square matrices (*, n, n): the sum of A^k / k!. By Pade approximation, scaling and squaring.
+
+    >>> torch.linalg.matrix_exp(torch.tensor([[0., 1.], [0., 0.]]))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
     check_square(A, "linalg.matrix_exp")
     check_inexact(A, "linalg.matrix_exp")
     if A.numel() == 0:
@@ -231,7 +250,12 @@ def _chain(matrices, split, i, j):
 
 @composite(where="function")
 def chain_matmul(*matrices):
-    """See linalg.multi_dot."""
+    """The product of matrices, in the order of fewest multiplications: see linalg.multi_dot.
+
+    >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 4), torch.ones(4, 1))
+    tensor([[12.],
+            [12.]])
+    """
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     return multi_dot(list(matrices)) if len(matrices) > 1 else matrices[0]
@@ -251,13 +275,22 @@ def vecdot(x, y, *, dim=-1):
 
 @composite(where="linalg", name="linalg_diagonal")
 def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
-    """The diagonals of matrices, as a view with the diagonal last."""
+    """The diagonals of matrices, as a view with the diagonal last.
+
+    >>> torch.linalg.diagonal(torch.tensor([[1, 2], [3, 4]]), offset=1)
+    tensor([2])
+    """
     return shape.diagonal(A, offset, dim1, dim2)
 
 
 @composite(where="linalg", name="linalg_vander")
 def vander(x, N=None):
-    """The powers x^0 ... x^(N - 1) of each element, in a new last dim; N is by default the size of the last dim."""
+    """The powers x^0 ... x^(N - 1) of each element, in a new last dim; N is by default the size of the last dim.
+
+    >>> torch.linalg.vander(torch.tensor([2, 3]), N=4)
+    tensor([[ 1,  2,  4,  8],
+            [ 1,  3,  9, 27]])
+    """
     if (x.ndim == 0 and N is None) or (N is not None and N < 2) or (N is None and x.shape[-1] < 2):
         raise RuntimeError("N must be greater than 1.")
     powers = creation.arange(x.shape[-1] if N is None else N, device=x.device)
@@ -276,7 +309,13 @@ def _product_of(sizes):
 
 @composite(where="linalg", name="linalg_tensorinv")
 def tensorinv(A, ind=2):
-    """The inverse of ``tensordot(A, ., ind)``: A's first ``ind`` dims as rows, the others as columns."""
+    """The inverse of ``tensordot(A, ., ind)``: A's first ``ind`` dims as rows, the others as columns.
+
+    >>> A = 2 * torch.eye(6).reshape(2, 3, 6)
+    >>> B = torch.linalg.tensorinv(A)
+    >>> B.shape, torch.tensordot(B, torch.ones(2, 3), 2)
+    (torch.Size([6, 2, 3]), tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000, 0.5000]))
+    """
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
     first, rest = tuple(A.shape[:ind]), tuple(A.shape[ind:])
@@ -291,7 +330,12 @@ def tensorinv(A, ind=2):
 
 @composite(where="linalg", name="linalg_tensorsolve")
 def tensorsolve(A, B, dims=None):
-    """X with ``tensordot(A, X, X.ndim) == B``; ``dims`` of A are moved to its end first."""
+    """X with ``tensordot(A, X, X.ndim) == B``; ``dims`` of A are moved to its end first.
+
+    >>> A = 2 * torch.eye(6).reshape(2, 3, 6)
+    >>> torch.linalg.tensorsolve(A, torch.ones(2, 3))
+    tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.5000, 0.5000])
+    """
     if dims is not None:
         moved = [d % A.ndim for d in dims]
         A = shape.permute(A, [d for d in range(A.ndim) if d not in moved] + moved)
@@ -317,7 +361,12 @@ for _name, _operator in {
 
 @composite
 def cholesky(input, upper=False):
-    """See linalg.cholesky."""
+    """See linalg.cholesky.
+
+    >>> torch.cholesky(torch.tensor([[4., 2.], [2., 5.]]), upper=True)
+    tensor([[2., 1.],
+            [0., 2.]])
+    """
     try:
         return linalg_solve.cholesky(input, upper=upper)
     except LinAlgError as error:
@@ -326,14 +375,24 @@ def cholesky(input, upper=False):
 
 @composite
 def lu(A, pivot=True, get_infos=False, out=None):
-    """(LU, pivots), and info with get_infos: see linalg.lu_factor and linalg.lu_factor_ex."""
+    """(LU, pivots), and info with get_infos: see linalg.lu_factor and linalg.lu_factor_ex.
+
+    >>> LU, pivots, info = torch.lu(torch.tensor([[1., 2.], [2., 8.]]), get_infos=True)
+    >>> pivots, info
+    (tensor([2, 2], dtype=torch.int32), tensor(0, dtype=torch.int32))
+    """
     LU, pivots, info = linalg_factors.lu_factor_ex(A, pivot=pivot)
     return (LU, pivots, info) if get_infos else (LU, pivots)
 
 
 @composite
 def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False):
-    """(solution of A X = input, A) for triangular A: see linalg.solve_triangular, whose arguments are the other way round."""
+    """(solution of A X = input, A) for triangular A: see linalg.solve_triangular, whose arguments are the other way round.
+
+    >>> torch.triangular_solve(torch.tensor([[4.], [8.]]), torch.tensor([[2., 1.], [0., 4.]])).solution
+    tensor([[1.],
+            [2.]])
+    """
     matrix = adjoint(A) if transpose and A.is_complex() else shape.transpose(A, -2, -1) if transpose else A
     solution = linalg_solve.solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular)
     return return_types.triangular_solve(solution, A.clone())
@@ -355,7 +414,13 @@ def _range_of(A, q, niter):
 
 @composite(where="function")
 def svd_lowrank(A, q=6, niter=2, M=None):
-    """(U, S, V) of the q largest singular values of A - M, approximately, by random projection."""
+    """(U, S, V) of the q largest singular values of A - M, approximately, by random projection.
+
+    >>> A = torch.outer(torch.arange(4.), torch.ones(5))
+    >>> U, S, V = torch.svd_lowrank(A, q=2)
+    >>> torch.allclose(U * S @ V.T, A, atol=1e-4)
+    True
+    """
     A = A if M is None else A - M
     if A.shape[-2] < A.shape[-1]:
         V, S, U = svd_lowrank(adjoint(A), q, niter)
@@ -367,7 +432,13 @@ def svd_lowrank(A, q=6, niter=2, M=None):
 
 @composite(where="function")
 def pca_lowrank(A, q=None, center=True, niter=2):
-    """(U, S, V): the q principal components of the rows of A, approximately; see svd_lowrank."""
+    """(U, S, V): the q principal components of the rows of A, approximately; see svd_lowrank.
+
+    >>> A = torch.tensor([[0., 1.], [1., 1.], [2., 1.]])
+    >>> U, S, V = torch.pca_lowrank(A, q=1)
+    >>> torch.allclose(V.abs(), torch.tensor([[1.], [0.]]), atol=1e-5)
+    True
+    """
     check_matrix(A, "pca_lowrank")
     q = min(6, *A.shape[-2:]) if q is None else q
     if not 0 <= q <= min(A.shape[-2:]):
@@ -384,6 +455,10 @@ def lobpcg(
 
     Computed to full precision by linalg.eigh, so the parameters that steer PyTorch's iteration (iK, niter, tol, method, tracker,
     ortho_*) have nothing to do; the number of pairs is k, else X's number of columns, else 1.
+
+    >>> E, X = torch.lobpcg(torch.diag(torch.arange(1., 10.)), k=2)
+    >>> E.round(), X.shape
+    (tensor([9., 8.]), torch.Size([9, 2]))
     """
     check_square(A, "lobpcg")
     k = (1 if X is None else X.shape[-1]) if k is None else k

@@ -1,11 +1,13 @@
-"""Factorizations of matrices that a solver can use again: LU with partial pivoting, LDL of symmetric and Hermitian matrices."""
+"""Factorizations of matrices that a solver can use again: LU with partial pivoting, LDL of symmetric and Hermitian matrices,
+Householder reflectors.
+"""
 
 import itertools
 import math
 
 from .. import return_types
 from .._core.convert import tensor
-from . import comparison, creation, reduction, shape
+from . import casting, comparison, creation, joining, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import (
@@ -25,6 +27,7 @@ from .linalg_common import (
     title,
     transpose,
     upper,
+    where,
 )  # fmt: skip
 from .linalg_solve import _check_fits, _solve_triangular, solve_triangular
 
@@ -116,7 +119,15 @@ def _check_pivot(pivot):
 
 @composite(where="linalg", name="linalg_lu_factor_ex")
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
-    """(LU, pivots, info): L below and U on and above the diagonal; row i was exchanged with row pivots[i] - 1."""
+    """(LU, pivots, info): L below, whose diagonal is ones, and U on and above the diagonal; row i was exchanged with row pivots[i] - 1.
+
+    info is 0, or the number of the first zero on U's diagonal, for each matrix. Raises only with check_errors.
+
+    >>> LU, pivots, info = torch.linalg.lu_factor_ex(torch.tensor([[1., 2.], [2., 8.]]))
+    >>> LU, pivots
+    (tensor([[ 2.0000,  8.0000],
+            [ 0.5000, -2.0000]]), tensor([2, 2], dtype=torch.int32))
+    """
     _check_lu(A, "torch.lu_factor")
     _check_pivot(pivot)
     result = _lu_factor(A)
@@ -137,7 +148,13 @@ def _raise_zero(info):
 
 @composite(where="linalg", name="linalg_lu_factor")
 def lu_factor(A, *, pivot=True):
-    """(LU, pivots) with partial pivoting. RuntimeError for a matrix that lu_solve could not use."""
+    """(LU, pivots) with partial pivoting, packed as by :func:`lu_factor_ex`. RuntimeError for a matrix that lu_solve could not use.
+
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[2., 1.], [0., 4.]]))
+    >>> torch.linalg.lu_solve(LU, pivots, torch.tensor([[4.], [8.]]))
+    tensor([[1.],
+            [2.]])
+    """
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
     _raise_zero(info)
     return return_types.linalg_lu_factor(LU, pivots)
@@ -145,7 +162,15 @@ def lu_factor(A, *, pivot=True):
 
 @composite(where="function")
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
-    """(P, L, U) from the packed factors; what is not asked for is an empty tensor."""
+    """(P, L, U) from the packed factors; what is not asked for is an empty tensor.
+
+    >>> P, L, U = torch.lu_unpack(*torch.linalg.lu_factor(torch.tensor([[1., 2.], [2., 8.]])))
+    >>> P, L, U
+    (tensor([[0., 1.],
+            [1., 0.]]), tensor([[1.0000, 0.0000],
+            [0.5000, 1.0000]]), tensor([[ 2.,  8.],
+            [ 0., -2.]]))
+    """
     if LU_data.ndim < 2:
         raise RuntimeError(f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(LU_data.shape)} instead")
     m, n = LU_data.shape[-2:]
@@ -162,7 +187,15 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
 
 @composite(where="linalg", name="linalg_lu")
 def lu(A, *, pivot=True):
-    """(P, L, U) with P L U = A."""
+    """(P, L, U) with P L U = A (*, m, n), k = min(m, n): a permutation (*, m, m), L (*, m, k) with a diagonal of ones, U (*, k, n).
+
+    >>> A = torch.tensor([[1., 2.], [2., 8.]])
+    >>> P, L, U = torch.linalg.lu(A)
+    >>> P @ L @ U, U
+    (tensor([[1., 2.],
+            [2., 8.]]), tensor([[ 2.,  8.],
+            [ 0., -2.]]))
+    """
     _check_lu(A, "linalg.lu")
     _check_pivot(pivot)
     LU, pivots, _ = _lu_factor(A)
@@ -171,7 +204,13 @@ def lu(A, *, pivot=True):
 
 @composite(where="linalg", name="linalg_lu_solve")
 def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
-    """The solution of A X = B (X A = B with left=False, A^H in place of A with adjoint) given A's LU factors."""
+    """The solution of A X = B (X A = B with left=False, A^H in place of A with adjoint) given A's LU factors; B is (*, n, k).
+
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[2., 1.], [0., 4.]]))
+    >>> torch.linalg.lu_solve(LU, pivots, torch.tensor([[4.], [8.]]), adjoint=True)
+    tensor([[2.0000],
+            [1.5000]])
+    """
     from .linalg_common import adjoint as turned
 
     name = "linalg.lu_solve"
@@ -197,7 +236,12 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
 
 @composite
 def lu_solve(b, LU_data, LU_pivots):
-    """The solution of A x = b given A's LU factors; see linalg.lu_solve."""
+    """The solution of A x = b given A's LU factors; see :func:`linalg.lu_solve`, whose arguments stand in another order.
+
+    >>> torch.lu_solve(torch.tensor([[4.], [8.]]), *torch.linalg.lu_factor(torch.tensor([[2., 1.], [0., 4.]])))
+    tensor([[1.],
+            [2.]])
+    """
     return linalg_lu_solve(LU_data, LU_pivots, b)
 
 
@@ -215,7 +259,12 @@ def _ldl(A, hermitian):
 
 @library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A")
 def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
-    """(LD, pivots, info) of A = L D L^T (L^H with hermitian), packed as LAPACK's sytrf leaves them. No gradient."""
+    """(LD, pivots, info) of A = L D L^T (L^H with hermitian), packed as LAPACK's sytrf leaves them. No gradient.
+
+    >>> LD, pivots, info = torch.linalg.ldl_factor_ex(torch.tensor([[4., 2.], [2., -1.]]))
+    >>> LD.diagonal(), pivots, info
+    (tensor([ 4., -2.]), tensor([1, 2], dtype=torch.int32), tensor(0, dtype=torch.int32))
+    """
     LD, pivots, info = _ldl(A, hermitian)
     if check_errors:
         raise_failure(info, "torch.linalg.ldl_factor_ex", lambda i: f"D[{i},{i}] is zero; the factors can't be used to solve equations.")
@@ -227,7 +276,13 @@ ldl_factor_ex.backward_of(no_derivative("linalg_ldl_factor_ex"))
 
 @library(where="linalg", name="linalg_ldl_factor", differentiable="A")
 def ldl_factor(A, *, hermitian=False):
-    """(LD, pivots); see ldl_factor_ex."""
+    """(LD, pivots) of symmetric matrices, which need not be positive definite; see :func:`ldl_factor_ex`.
+
+    >>> LD, pivots = torch.linalg.ldl_factor(torch.tensor([[4., 2.], [2., -1.]]))
+    >>> torch.linalg.ldl_solve(LD, pivots, torch.tensor([[8.], [2.]]))
+    tensor([[1.5000],
+            [1.0000]])
+    """
     return return_types.linalg_ldl_factor(*_ldl(A, hermitian)[:2])
 
 
@@ -246,7 +301,13 @@ def _check_blocks(pivots, n):
 
 @library(where="linalg", name="linalg_ldl_solve", differentiable="LD B")
 def ldl_solve(LD, pivots, B, *, hermitian=False):
-    """The solution of A X = B given A's LDL factors. No gradient."""
+    """The solution of A X = B, with B (*, n, k), given A's LDL factors. No gradient.
+
+    >>> LD, pivots = torch.linalg.ldl_factor(torch.diag(torch.tensor([4., -2.])))
+    >>> torch.linalg.ldl_solve(LD, pivots, torch.tensor([[8.], [2.]]))
+    tensor([[ 2.],
+            [-1.]])
+    """
     name = "torch.linalg.ldl_solve"
     check_square(LD, name)
     check_inexact(LD, name)
@@ -269,3 +330,166 @@ def ldl_solve(LD, pivots, B, *, hermitian=False):
 
 
 ldl_solve.backward_of(no_derivative("linalg_ldl_solve"))
+
+
+# -- Householder reflectors --
+#
+# H_i = I - tau_i v_i v_i^H as LAPACK's geqrf packs them: v_i is column i below the diagonal, with a 1 on it. Q = H_1 ... H_k. The
+# gradients follow from dH_i = -(dtau v v^H + tau dv v^H + tau v dv^H), one reflector after the other.
+
+
+@library(differentiable="input")
+def geqrf(input):
+    """(a, tau): LAPACK's form of the QR factorization, R on and above the diagonal and reflectors below. No gradient; see linalg.qr.
+
+    >>> A = torch.tensor([[3., 1.], [4., 2.]])
+    >>> a, tau = torch.geqrf(A)
+    >>> torch.allclose(torch.linalg.householder_product(a, tau) @ a.triu(), A)
+    True
+    """
+    check_matrix(input, "torch.geqrf", "input")
+    check_lapack(input, "geqrf_cpu")
+    a, tau = lapack.geqrf(input)
+    return return_types.geqrf(lapack.turned(a), tau)
+
+
+geqrf.backward_of(no_derivative("geqrf"))
+
+
+def _check_tau(A, tau, name):
+    if tau.ndim != A.ndim - 1:
+        raise RuntimeError(
+            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau.ndim} "
+            f"and input.ndim is equal to {A.ndim}"
+        )
+    if tau.shape[:-1] != A.shape[:-2]:
+        raise RuntimeError(
+            f"{name}: Expected batch dimensions of tau to be equal to input.shape[:-2], but got {list(tau.shape[:-1])} "
+            f"and {list(A.shape[:-2])}"
+        )
+
+
+@library(where="linalg", name="linalg_householder_product", differentiable="A tau")
+def householder_product(A, tau):
+    """The first n columns of the product of the Householder reflectors that geqrf packs: (*, m, n) and (*, k).
+
+    >>> a, tau = torch.geqrf(torch.tensor([[3.], [4.]]))
+    >>> torch.linalg.householder_product(a, tau).abs()
+    tensor([[0.6000],
+            [0.8000]])
+    """
+    name = "torch.linalg.householder_product"
+    if A.ndim < 2:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
+    m, n = A.shape[-2:]
+    if m < n:
+        raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
+    if tau.ndim and n < tau.shape[-1]:
+        raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
+    if tau.dtype is not A.dtype:
+        raise RuntimeError(f"{name}: tau dtype {title(tau)} does not match input dtype {title(A)}")
+    _check_tau(A, tau, name)
+    check_lapack(A, "orgqr_cpu")
+    return lapack.turned(lapack.orgqr(lapack.columns(A), shape.contiguous(casting.resolve_conj(tau)), n))
+
+
+@householder_product.backward_of
+def _(grad, A, tau):
+    identity = creation.eye(*A.shape[-2:], dtype=A.dtype, device=A.device)
+    return _through(grad, A, tau, shape.expand(identity, A.shape), False)[:2]
+
+
+@composite
+def orgqr(input, tau):
+    """The first columns of the product of the reflectors that :func:`geqrf` packs: see linalg.householder_product.
+
+    >>> Q = torch.orgqr(*torch.geqrf(torch.tensor([[3., 1.], [4., 2.]])))
+    >>> torch.allclose(Q.T @ Q, torch.eye(2), atol=1e-6)
+    True
+    """
+    return householder_product(input, tau)
+
+
+@library(differentiable="input tau other")
+def ormqr(input, tau, other, left=True, transpose=False):
+    """``Q other`` (``other Q`` with left=False; Q's adjoint with transpose) for the Q that :func:`geqrf` packs, without making Q.
+
+    >>> A = torch.tensor([[3., 1.], [4., 2.]])
+    >>> a, tau = torch.geqrf(A)
+    >>> torch.allclose(torch.ormqr(a, tau, a.triu()), A)
+    True
+    """
+    if input.ndim < 2:
+        raise RuntimeError("torch.ormqr: input must have at least 2 dimensions.")
+    if other.ndim < 2:
+        raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
+    check_lapack(input, "ormqr_cpu")
+    side = -2 if left else -1
+    if other.shape[side] != input.shape[-2]:
+        raise RuntimeError(
+            f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]\n  got input {list(input.shape)}, other {list(other.shape)}"
+        )
+    _check_tau(input, tau, "torch.ormqr")
+    if tau.shape[-1] != min(other.shape[side], input.shape[-1]):
+        raise RuntimeError(
+            f"torch.ormqr: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])\n  got input {list(input.shape)}, "
+            f"tau {list(tau.shape)}, other {list(other.shape)}"
+        )
+    if other.shape[:-2] != input.shape[:-2]:
+        raise RuntimeError(
+            f"torch.ormqr: Expected batch dimensions of other to be equal to input.shape[:-2], but got {list(other.shape[:-2])} "
+            f"and {list(input.shape[:-2])}"
+        )
+    for argument, given in (("tau", tau), ("other", other)):
+        if given.dtype is not input.dtype:
+            raise RuntimeError(
+                f"torch.ormqr: Expected input and {argument} to have the same dtype, but input has dtype{title(input)} "
+                f"and {argument} has dtype {title(given)}"
+            )
+    packed = lapack.columns(input)
+    return lapack.turned(lapack.ormqr(packed, shape.contiguous(casting.resolve_conj(tau)), lapack.columns(other), left, transpose))
+
+
+@ormqr.backward_of
+def _(grad, input, tau, other, left, transpose):
+    if left:
+        return _through(grad, input, tau, other, transpose)
+    *towards, towards_other = _through(adjoint(grad), input, tau, adjoint(other), not transpose)   # other Q = (Q^H other^H)^H
+    return *towards, adjoint(towards_other)
+
+
+def _through(grad, A, tau, X, adjoined):
+    """The gradients of A, tau and X of Q X, or of Q^H X, from the result's."""
+    vectors = [_vector(A, i) for i in range(tau.shape[-1])]
+    factors = [tau[..., i, None, None] for i in range(tau.shape[-1])]
+    if adjoined:                                                      # Q^H = H_k^H ... H_1^H, and H^H has the factor conj(tau)
+        vectors, factors = vectors[::-1], [t.conj() for t in factors[::-1]]
+    right = [X]                                                       # what each reflector is applied to, the last one first
+    for v, t in zip(vectors[::-1], factors[::-1]):
+        right.append(_reflect(right[-1], v, t))
+    of_vectors, of_factors = [], []
+    for v, t, R in zip(vectors, factors, right[-2::-1]):              # grad: the gradient of what this reflector gives
+        onto_r, onto_l = multiply(adjoint(R), v), multiply(adjoint(grad), v)
+        of_factors.append(-multiply(adjoint(onto_l), onto_r))
+        of_vectors.append(-(t.conj() * multiply(grad, onto_r) + t * multiply(R, onto_l)))
+        grad = _reflect(grad, v, t.conj())
+    if adjoined:
+        of_vectors, of_factors = of_vectors[::-1], [g.conj() for g in of_factors[::-1]]
+    if not of_vectors:
+        return creation.zeros_like(A), creation.zeros_like(tau), grad
+    towards_a = lower(joining.cat(of_vectors, -1), -1)
+    rest = A.shape[-1] - len(of_vectors)
+    if rest:
+        towards_a = joining.cat([towards_a, creation.zeros((*A.shape[:-1], rest), dtype=A.dtype, device=A.device)], -1)
+    return towards_a, shape.reshape(joining.cat(of_factors, -1), tau.shape), grad
+
+
+def _vector(A, i):
+    """v_i as a column."""
+    column, rows = A[..., i : i + 1], creation.arange(A.shape[-2], device=A.device).unsqueeze(-1)
+    below = where(comparison.gt(rows, i), column, 0)
+    return below + shape.cast(comparison.eq(rows, i), A.dtype)
+
+
+def _reflect(X, v, t):
+    return X - t * multiply(v, multiply(adjoint(v), X))

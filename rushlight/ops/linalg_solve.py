@@ -67,7 +67,11 @@ def _adjugate(A):
 
 @composite(where="linalg", name="linalg_det")
 def det(A):
-    """The determinant of square matrices (*, n, n), from their LU factors."""
+    """The determinant of square matrices (*, n, n), from their LU factors: a tensor (*).
+
+    >>> torch.linalg.det(torch.tensor([[2., 1.], [1., 3.]]))
+    tensor(5.)
+    """
     check_square(A, "linalg.det")
     check_inexact(A, "linalg.det")
     check_lapack(A, "lu_cpu")
@@ -105,13 +109,22 @@ def _slogdet_of(A, name):
 
 @composite(where="linalg", name="linalg_slogdet")
 def slogdet(A):
-    """(sign, logabsdet): the determinant is ``sign * exp(logabsdet)``; a singular matrix has sign 0 and -inf."""
+    """(sign, logabsdet): the determinant is ``sign * exp(logabsdet)``, which may overflow; a singular matrix has sign 0 and -inf.
+
+    >>> sign, log = torch.linalg.slogdet(torch.diag(torch.tensor([-1e30, 1e30])))
+    >>> sign, log
+    (tensor(-1.), tensor(138.1551))
+    """
     return _slogdet_of(A, "linalg.slogdet")
 
 
 @composite
 def logdet(input):
-    """The logarithm of the determinant; nan where it is negative."""
+    """The logarithm of the determinant of square matrices (*, n, n); nan where it is negative.
+
+    >>> torch.logdet(torch.diag(torch.tensor([2., 3.]))), torch.logdet(torch.diag(torch.tensor([-1., 1.])))
+    (tensor(1.7918), tensor(nan))
+    """
     sign, log = _slogdet_of(input, "logdet")
     return log + elementary.log(sign)
 
@@ -143,7 +156,12 @@ def _singular(number):
 
 @composite(where="linalg", name="linalg_inv_ex")
 def inv_ex(A, *, check_errors=False):
-    """(inverse, info); info is 0, or the number of the first zero on U's diagonal, for each matrix. Raises only with check_errors."""
+    """(inverse, info); info is 0, or the number of the first zero on U's diagonal, for each matrix. Raises only with check_errors.
+
+    >>> inverse, info = torch.linalg.inv_ex(torch.tensor([[1., 0.], [0., 0.]]))
+    >>> info
+    tensor(2, dtype=torch.int32)
+    """
     _check_invertible(A)
     result = _inv(A)
     if check_errors:
@@ -153,7 +171,12 @@ def inv_ex(A, *, check_errors=False):
 
 @composite(where="linalg", name="linalg_inv")
 def inv(A):
-    """The inverse of square matrices (*, n, n). LinAlgError if one is singular. To solve equations, solve() is faster and more exact."""
+    """The inverse of square matrices (*, n, n). LinAlgError if one is singular. To solve equations, :func:`solve` is faster and more exact.
+
+    >>> torch.linalg.inv(torch.tensor([[2., 1.], [1., 1.]]))
+    tensor([[ 1., -1.],
+            [-1.,  2.]])
+    """
     _check_invertible(A)
     result = _inv(A)
     raise_failure(result.info, "linalg.inv", _singular)
@@ -215,7 +238,12 @@ def _check_fits(A, B, left, name):
 
 @composite(where="linalg", name="linalg_solve_ex")
 def solve_ex(A, B, *, left=True, check_errors=False):
-    """(result, info) of A X = B (or X A = B). Raises for singular matrices only with check_errors."""
+    """(result, info) of A X = B (or X A = B). Raises for singular matrices only with check_errors.
+
+    >>> A = torch.tensor([[2., 0.], [0., 0.]])
+    >>> torch.linalg.solve_ex(A, torch.ones(2)).info
+    tensor(2, dtype=torch.int32)
+    """
     result = _solved(A, B, left)
     if check_errors:
         raise_failure(result.info, "torch.linalg.solve_ex", _unsolvable)
@@ -231,6 +259,10 @@ def solve(A, B, *, left=True):
     """The solution of A X = B, or of X A = B with left=False.
 
     A: (*, n, n); B: (*, n, k), or (n) or (*, n) for vectors. LinAlgError if a matrix is singular.
+
+    >>> A, b = torch.tensor([[2., 1.], [0., 4.]]), torch.tensor([4., 8.])
+    >>> torch.linalg.solve(A, b)
+    tensor([1., 2.])
     """
     result = _solved(A, B, left)
     raise_failure(result.info, "torch.linalg.solve", _unsolvable)
@@ -257,9 +289,14 @@ def _triangle(x, is_upper, strict):
 
 @composite(where="linalg", name="linalg_solve_triangular")
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
-    """The solution of A X = B (X A = B with left=False) for triangular A, of which only the one triangle is read.
+    """The solution of A X = B (X A = B with left=False) for triangular A (*, n, n), of which only one triangle is read, and B (*, n, k).
 
     Nothing is checked: zeros on the diagonal give infinities. unitriangular: the diagonal counts as ones.
+
+    >>> A, B = torch.tensor([[2., 1.], [9., 4.]]), torch.tensor([[4.], [8.]])
+    >>> torch.linalg.solve_triangular(A, B, upper=True)
+    tensor([[1.],
+            [2.]])
     """
     name = "linalg.solve_triangular"
     check_square(A, name)
@@ -314,7 +351,12 @@ def _check_cholesky(A):
 
 @composite(where="linalg", name="linalg_cholesky_ex")
 def cholesky_ex(A, *, upper=False, check_errors=False):
-    """(L, info); info is 0, or the order of the first minor that is not positive. Raises only with check_errors."""
+    """(L, info), as :func:`cholesky`; info is 0, or the order of the first minor that is not positive. Raises only with check_errors.
+
+    >>> L, info = torch.linalg.cholesky_ex(torch.tensor([[4., 2.], [2., -1.]]))
+    >>> info
+    tensor(2, dtype=torch.int32)
+    """
     _check_cholesky(A)
     result = _cholesky(A, upper)
     if check_errors:
@@ -324,7 +366,14 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
 
 @composite(where="linalg", name="linalg_cholesky")
 def cholesky(A, *, upper=False):
-    """The lower triangular L with L L^H = A (with upper, U with U^H U = A) of positive definite matrices; one triangle is read."""
+    """The lower triangular L with L L^H = A (with upper, U with U^H U = A) of positive definite matrices (*, n, n); one triangle is read.
+
+    LinAlgError if a matrix is not positive definite.
+
+    >>> torch.linalg.cholesky(torch.tensor([[4., 2.], [2., 5.]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    """
     _check_cholesky(A)
     result = _cholesky(A, upper)
     raise_failure(result.info, "linalg.cholesky", _indefinite)
@@ -350,7 +399,13 @@ def _(grad, L, upper, needs, result):
 
 @composite
 def cholesky_solve(B, L, upper=False):
-    """The solution of A X = B given A's Cholesky factor."""
+    """The solution of A X = B given A's Cholesky factor L (with upper, U), B of shape (*, n, k).
+
+    >>> L = torch.tensor([[2., 0.], [1., 2.]])
+    >>> torch.cholesky_solve(torch.tensor([[8.], [6.]]), L)
+    tensor([[1.7500],
+            [0.5000]])
+    """
     for name, x in (("b", B), ("u", L)):
         if x.ndim < 2:
             raise RuntimeError(f"{name} should have at least 2 dimensions, but has {x.ndim} dimensions instead")
@@ -366,6 +421,11 @@ def cholesky_solve(B, L, upper=False):
 
 @composite
 def cholesky_inverse(L, upper=False):
-    """The inverse of A given its Cholesky factor."""
+    """The inverse of A given its Cholesky factor L (with upper, U).
+
+    >>> torch.cholesky_inverse(torch.tensor([[2., 0.], [1., 2.]]))
+    tensor([[ 0.3125, -0.1250],
+            [-0.1250,  0.2500]])
+    """
     check_square(L, "cholesky_inverse")
     return cholesky_solve(shape.expand(creation.eye(L.shape[-1], dtype=L.dtype, device=L.device), tuple(L.shape)), L, upper)

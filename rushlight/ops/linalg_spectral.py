@@ -1,4 +1,4 @@
-"""QR, singular values, eigenvalues, and what follows from them: pseudo-inverse, rank, condition number, least squares."""
+"""QR, singular values and eigenvalues. What follows from them is in ``linalg_least_squares.py``."""
 
 from .. import return_types
 from . import arithmetic, casting, comparison, creation, reduction, shape
@@ -7,13 +7,11 @@ from ._define import composite, library
 from .linalg_common import (
     LinAlgError,
     adjoint,
-    broadcast_batches,
     check_inexact,
     check_lapack,
     check_matrix,
     check_square,
     diagonal_of,
-    epsilon,
     first_failure,
     lower,
     multiply,
@@ -22,7 +20,7 @@ from .linalg_common import (
     upper,
     where,
 )  # fmt: skip
-from .linalg_solve import _inv, _solve_triangular, solve
+from .linalg_solve import _solve_triangular, solve
 
 # -- QR --
 
@@ -81,6 +79,11 @@ def qr(A, mode="reduced"):
     """(Q, R) with Q R = A, Q with orthonormal columns, R upper triangular.
 
     A: (*, m, n), k = min(m, n). mode: 'reduced' gives (*, m, k) and (*, k, n), 'complete' (*, m, m) and (*, m, n), 'r' an empty Q and R.
+
+    >>> A = torch.tensor([[3., 1.], [4., 2.], [12., 5.]])
+    >>> Q, R = torch.linalg.qr(A)
+    >>> torch.allclose(Q @ R, A), Q.shape, R.shape
+    (True, torch.Size([3, 2]), torch.Size([2, 2]))
     """
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
@@ -92,7 +95,12 @@ def qr(A, mode="reduced"):
 
 @composite(name="qr")
 def torch_qr(input, some=True):
-    """(Q, R); see linalg.qr, whose mode is 'reduced' here with ``some``, else 'complete'."""
+    """(Q, R); see linalg.qr, whose mode is 'reduced' here with ``some``, else 'complete'.
+
+    >>> Q, R = torch.qr(torch.tensor([[3.], [4.]]), some=False)
+    >>> Q.shape, R.shape
+    (torch.Size([2, 2]), torch.Size([2, 1]))
+    """
     return return_types.qr(*qr(input, "reduced" if some else "complete"))
 
 
@@ -182,6 +190,11 @@ def svd(A, full_matrices=True, *, driver=None):
 
     A: (*, m, n), k = min(m, n). With full_matrices U is (*, m, m) and Vh (*, n, n), else (*, m, k) and (*, k, n). Gradients of U
     and Vh exist where the singular values differ.
+
+    >>> A = torch.tensor([[3., 0.], [0., 4.], [0., 0.]])
+    >>> U, S, Vh = torch.linalg.svd(A, full_matrices=False)
+    >>> S, torch.allclose(U * S @ Vh, A, atol=1e-6)
+    (tensor([4., 3.]), True)
     """
     _check_driver(A, driver)
     _check_svd(A)
@@ -203,7 +216,11 @@ def _(grad, A):
 
 @composite(where="linalg", name="linalg_svdvals")
 def svdvals(A, *, driver=None):
-    """The singular values in descending order: (*, min(m, n))."""
+    """The singular values of matrices (*, m, n) in descending order: (*, min(m, n)).
+
+    >>> torch.linalg.svdvals(torch.tensor([[0., -2., 0.], [1., 0., 0.]]))
+    tensor([2., 1.])
+    """
     _check_driver(A, driver)
     _check_svd(A)
     return _svdvals(A)
@@ -211,7 +228,12 @@ def svdvals(A, *, driver=None):
 
 @composite(name="svd")
 def torch_svd(input, some=True, compute_uv=True):
-    """(U, S, V) with U diag(S) V^H = input; see linalg.svd, which returns V^H."""
+    """(U, S, V) with U diag(S) V^H = input; see linalg.svd, which returns V^H.
+
+    >>> U, S, V = torch.svd(torch.tensor([[3., 0., 0.], [0., 4., 0.]]))
+    >>> U.shape, S, V.shape
+    (torch.Size([2, 2]), tensor([4., 3.]), torch.Size([3, 2]))
+    """
     if not compute_uv:
         m, n = input.shape[-2:]
         zeros = [creation.zeros((*input.shape[:-2], s, s), dtype=input.dtype, device=input.device) for s in (m, n)]
@@ -253,7 +275,15 @@ def _check_eigh(A, UPLO):
 
 @composite(where="linalg", name="linalg_eigh")
 def eigh(A, UPLO="L"):
-    """(eigenvalues, eigenvectors) of symmetric or Hermitian matrices, of which one triangle is read; eigenvalues ascend and are real."""
+    """(eigenvalues, eigenvectors) of symmetric or Hermitian matrices (*, n, n), of which one triangle, ``UPLO``, is read.
+
+    Eigenvalues ascend and are real, eigenvectors are columns of norm 1.
+
+    >>> A = torch.tensor([[2., 1.], [1., 2.]])
+    >>> values, vectors = torch.linalg.eigh(A)
+    >>> values.round(), torch.allclose(A @ vectors, vectors * values, atol=1e-6)
+    (tensor([1., 3.]), True)
+    """
     return _eigh(A, _check_eigh(A, UPLO))
 
 
@@ -272,7 +302,11 @@ def _(grad, A, is_upper):
 
 @composite(where="linalg", name="linalg_eigvalsh")
 def eigvalsh(A, UPLO="L"):
-    """The eigenvalues of symmetric or Hermitian matrices, ascending."""
+    """The eigenvalues of symmetric or Hermitian matrices (*, n, n), ascending.
+
+    >>> torch.linalg.eigvalsh(torch.tensor([[2., 1.], [1., 2.]])).round()
+    tensor([1., 3.])
+    """
     return _eigvalsh(A, _check_eigh(A, UPLO))
 
 
@@ -335,206 +369,23 @@ def _check_eig(A, name):
 
 @composite(where="linalg", name="linalg_eig")
 def eig(A):
-    """(eigenvalues, eigenvectors) of square matrices, complex and in no particular order; eigenvectors have norm 1."""
+    """(eigenvalues, eigenvectors) of square matrices, complex and in no particular order; eigenvectors have norm 1.
+
+    >>> A = torch.tensor([[0., -1.], [1., 0.]])
+    >>> values, vectors = torch.linalg.eig(A)
+    >>> torch.allclose(A.to(vectors.dtype) @ vectors, vectors * values, atol=1e-6)
+    True
+    """
     _check_eig(A, "linalg.eig")
     return _eig(A)
 
 
 @composite(where="linalg", name="linalg_eigvals")
 def eigvals(A):
-    """The eigenvalues of square matrices, complex and in no particular order."""
+    """The eigenvalues of square matrices (*, n, n), complex and in no particular order.
+
+    >>> torch.linalg.eigvals(torch.tensor([[0., -1.], [1., 0.]])).imag.sort().values.round()
+    tensor([-1.,  1.])
+    """
     _check_eig(A, "linalg.eigvals")
     return _eig(A)[0]
-
-
-# -- pseudo-inverse, rank, condition --
-
-
-@library(where="", differentiable="A", label="LinalgPinv", batch="leading")
-def _pinv(A, atol, rtol, hermitian):
-    if hermitian:
-        values, vectors = eigh(A)
-        size, left, right = arithmetic.abs(values), vectors, adjoint(vectors)
-    else:
-        U, values, Vh = _svd(A, False)
-        size, left, right = values, adjoint(Vh), adjoint(U)
-    kept = comparison.gt(size, shape.unsqueeze(_tolerance(A, size, atol, rtol), -1))
-    inverse = where(kept, arithmetic.reciprocal(values), creation.zeros((), dtype=values.dtype, device=values.device))
-    return multiply(left * shape.unsqueeze(shape.cast(inverse, A.dtype), -2), right)
-
-
-@_pinv.backward_of
-def _(grad, A, result):
-    """Golub and Pereyra, "The differentiation of pseudo-inverses" (1973), equation 4.12."""
-    P, Ph, gh = result, adjoint(result), adjoint(grad)
-    outside = gh - multiply(A, P, gh)
-    within = gh - multiply(gh, P, A)
-    return multiply(outside, P, Ph) + multiply(Ph, P, within) - multiply(Ph, grad, Ph)
-
-
-def _tolerance(A, size, atol, rtol):
-    """max(atol, rtol * largest); rtol is by default eps * max(m, n), or 0 when atol is given."""
-    if rtol is None:
-        rtol = 0.0 if atol is not None else epsilon(A) * max(A.shape[-2:])
-    largest = reduction.amax(size, -1) if size.shape[-1] else creation.zeros(tuple(size.shape[:-1]), dtype=size.dtype, device=size.device)
-    return comparison.maximum(largest * rtol, creation.zeros((), dtype=size.dtype, device=size.device) + (0.0 if atol is None else atol))
-
-
-@composite(where="linalg", name="linalg_pinv")
-def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False):
-    """The Moore-Penrose pseudo-inverse (*, n, m), from singular values above max(atol, rtol * largest).
-
-    rtol is by default eps * max(m, n), or 0 when atol is given; hermitian: A is symmetric or Hermitian.
-    """
-    if A.ndim < 2 or not 8 <= A.dtype.code <= 11:
-        raise RuntimeError(
-            f"linalg.pinv({title(A)}{{{list(A.shape)}}}): expected a tensor with 2 or more dimensions of "
-            "float, double, cfloat or cdouble types"
-        )
-    if hermitian:
-        check_square(A, "linalg.eigh")
-    if A.numel() == 0:
-        return shape.transpose(A, -1, -2) * 0
-    return _pinv(A, atol, rcond if rtol is None else rtol, hermitian)
-
-
-@composite
-def pinverse(input, rcond=1e-15):
-    """See linalg.pinv."""
-    return pinv(input, rcond)
-
-
-@composite(where="linalg", name="linalg_matrix_rank")
-def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False):
-    """The number of singular values above max(atol, rtol * largest), as int64; tol is an absolute tolerance."""
-    check_matrix(A, "torch.linalg.matrix_rank", "input")
-    if not 8 <= A.dtype.code <= 11:
-        raise RuntimeError("This function doesn't handle types other than float and double")
-    if A.numel() == 0:
-        return creation.zeros(tuple(A.shape[:-2]), dtype=lapack.integer_dtype(), device=A.device)
-    size = arithmetic.abs(eigvalsh(A)) if hermitian else svdvals(A)
-    limit = _tolerance(A, size, atol, rtol) if tol is None else tol
-    limit = shape.unsqueeze(limit, -1) if hasattr(limit, "ndim") and limit.ndim else limit
-    return reduction.sum(comparison.gt(size, limit), -1)
-
-
-@composite(where="linalg", name="linalg_cond")
-def cond(A, p=None):
-    """The condition number: the quotient of extreme singular values (p None, 2, -2), or norm(A, p) * norm(inv(A), p)."""
-    from .linalg import matrix_norm
-
-    check_matrix_only(A)
-    if p is None or p in (2, -2):
-        S = svdvals(A)
-        if not S.shape[-1]:
-            return creation.zeros(tuple(A.shape[:-2]), dtype=S.dtype, device=S.device)
-        return S[..., -1] / S[..., 0] if p == -2 else S[..., 0] / S[..., -1]
-    if p not in ("fro", "nuc", 1, -1, float("inf"), -float("inf")):
-        raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
-    check_square(A, f"linalg.cond(ord={p})")
-    inverse, info = _inv(A)
-    regular = comparison.eq(info, 0)
-    inverse = where(regular[..., None, None], inverse, creation.zeros((), dtype=A.dtype, device=A.device))  # else it is not finite, perhaps
-    result = matrix_norm(A, p) * matrix_norm(inverse, p)
-    return where(regular, result, creation.zeros((), dtype=result.dtype, device=result.device) + float("inf"))
-
-
-def check_matrix_only(A):
-    """cond's own wording."""
-    if A.ndim < 2:
-        raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
-
-
-# -- least squares --
-
-_DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
-
-
-@library(where="", differentiable="A B", label="LinalgLstsq", batch="leading")
-def _lstsq(A, B, rcond, driver):
-    """What does not exist has no columns."""
-    m, n = A.shape[-2:]
-    padded = B
-    if n > m:
-        padded = creation.zeros((*B.shape[:-2], n, B.shape[-1]), dtype=B.dtype, device=B.device)
-        shape.copy_(padded[..., :m, :], B)
-    out, rank, S, _ = lapack.gels(A, padded, driver, rcond)
-    rows = lapack.turned(out)
-    none = creation.empty((*A.shape[:-2], 0), dtype=S.dtype, device=S.device)
-    full = driver == "gels" or bool(reduction.all(comparison.eq(rank, n)))
-    residuals = none
-    if m > n and full and driver != "gelsy":
-        residuals = reduction.sum(arithmetic.square(arithmetic.abs(rows[..., n:, :])), -2)
-    return return_types.linalg_lstsq(
-        rows[..., :n, :].clone(), residuals, shape.cast(none, rank.dtype) if driver == "gels" else rank,
-        S if driver in ("gelsd", "gelss") else none,
-    )  # fmt: skip
-
-
-@_lstsq.backward_of
-def _(grads, A, B, needs):
-    """The solution is X = pinv(A) B; it is where the residuals, the squares of A X - B, do not change with X."""
-    if grads[0] is None and grads[1] is None:
-        return None, None
-    P = pinv(A)
-    if grads[1] is not None and grads[1].numel():
-        X = multiply(P, B)
-        turned = (multiply(A, X) - B) * (2 * shape.unsqueeze(grads[1], -2))
-        if grads[0] is None:
-            return multiply(turned, adjoint(X)), -turned
-        first, second = _lstsq_solution(grads[0], A, B, P, needs)
-        return None if first is None else first + multiply(turned, adjoint(X)), second - turned
-    if grads[0] is None:
-        return None, None
-    return _lstsq_solution(grads[0], A, B, P, needs)
-
-
-def _lstsq_solution(grad, A, B, P, needs):
-    of_a = None
-    if needs[0]:
-        g, Ph = multiply(grad, adjoint(B)), adjoint(P)
-        gh = adjoint(g)
-        of_a = multiply(gh - multiply(A, P, gh), P, Ph) + multiply(Ph, P, gh - multiply(gh, P, A)) - multiply(Ph, g, Ph)
-    return of_a, multiply(adjoint(P), grad)
-
-
-def _of_batch(x, batch, dims):
-    """Of x, whose first ``dims`` dims are a batch to which one of the sizes ``batch`` was broadcast: one of each."""
-    x = x[(0,) * (dims - len(batch))]
-    for d, n in enumerate(batch):
-        x = x if n == x.shape[d] else shape.narrow(x, d, 0, n)
-    return x
-
-
-@composite(where="linalg", name="linalg_lstsq")
-def lstsq(A, B, rcond=None, *, driver=None):
-    """(solution, residuals, rank, singular_values) of min |A X - B|, the smallest X where there are many.
-
-    A: (*, m, n), B: (*, m, k) or (*, m). driver: 'gelsy' (default), 'gels' (A has full rank), 'gelsd' or 'gelss' (these two give
-    singular values).
-    Residuals are the columns' squared sums, where m > n, every A has full rank and the driver is not 'gelsy', else empty.
-    """
-    name = "torch.linalg.lstsq"
-    if A.ndim < 2:
-        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
-    if A.dtype is not B.dtype:
-        raise RuntimeError(
-            f"{name}: Expected input and other to have the same dtype, but got input's dtype {title(A)} and other's dtype {title(B)}"
-        )
-    driver = driver or "gelsy"
-    if driver not in _DRIVERS:
-        raise RuntimeError(f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)")
-    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
-    right = shape.unsqueeze(B, -1) if vector else B
-    if A.shape[-2] != right.shape[-2]:
-        raise RuntimeError(f"{name}: input.size({-2}) should match other.size({-1 if vector else -2})")
-    check_lapack(A, "linalg_lstsq_cpu")
-    own = A.shape[:-2]
-    A, right = broadcast_batches(A, right)
-    result = _lstsq(A, right, epsilon(A) * max(A.shape[-2:]) if rcond is None else rcond, driver)
-    result = return_types.linalg_lstsq(*result[:2], *(_of_batch(t, own, A.ndim - 2) for t in result[2:]))
-    result = return_types.linalg_lstsq(result.solution, *(t if t.numel() else shape.reshape(t, (0,)) for t in result[1:]))
-    result = return_types.linalg_lstsq(*result[:3], result.singular_values.detach())
-    if not vector:
-        return result
-    return return_types.linalg_lstsq(shape.squeeze(result.solution, -1), *result[1:])

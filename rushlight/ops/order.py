@@ -84,10 +84,23 @@ def _median_form(name, skip_nan, doc):
 median = _median_form(
     "median",
     False,
-    "The middle element, the lower one of two; along ``dim`` as ``(values, indices)``. nan if there is one.",
+    """The middle element, the lower one of two; along ``dim`` as ``(values, indices)``. nan if there is one.
+
+    >>> torch.median(torch.tensor([4., 1., 3., 2.]))
+    tensor(2.)
+    >>> torch.tensor([[5, 1, 3], [2, 9, 4]]).median(dim=1).values
+    tensor([3, 4])
+    """,
 )
 nanmedian = _median_form(
-    "nanmedian", True, "The middle of the elements that are not nan; along ``dim`` as ``(values, indices)``."
+    "nanmedian",
+    True,
+    """The middle of the elements that are not nan, the lower one of two; along ``dim`` as ``(values, indices)``.
+
+    >>> x = torch.tensor([3., float("nan"), 1., 2.])
+    >>> x.nanmedian(), x.median()
+    (tensor(2.), tensor(nan))
+    """,
 )
 median.quick, nanmedian.quick = sorting.core.quick["median"], sorting.core.quick["nanmedian"]
 
@@ -117,6 +130,10 @@ def _(grads, dim, keepdim, results, shapes):
 def mode(input, dim=-1, keepdim=False, *, out=None):
     """``(values, indices)``: the most frequent element along ``dim``, the least of equally frequent ones, and where it
     stands last.
+
+    >>> values, indices = torch.mode(torch.tensor([[2, 1, 2, 1], [5, 3, 3, 4]]))
+    >>> values, indices
+    (tensor([1, 3]), tensor([3, 2]))
     """
     dim = _check_dim("mode", input, dim)
     if input.is_complex():
@@ -194,13 +211,23 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     ``dim`` or of all elements.
 
     interpolation: what to take between two elements: 'linear', 'lower', 'higher', 'midpoint' or 'nearest'.
+
+    >>> x = torch.tensor([1., 2., 3., 5.])
+    >>> torch.quantile(x, torch.tensor([0.25, 0.5, 1.]))
+    tensor([1.7500, 2.5000, 5.0000])
+    >>> x.quantile(0.5, interpolation="higher")
+    tensor(3.)
     """
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
 @composite
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
-    """:func:`quantile` of the elements that are not nan."""
+    """:func:`quantile` of the elements that are not nan.
+
+    >>> torch.nanquantile(torch.tensor([[1., 2., 3.], [4., float("nan"), 5.]]), 0.5, dim=1)
+    tensor([2.0000, 4.5000])
+    """
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
 
 
@@ -226,8 +253,13 @@ def _check_weights(weights, n, name, integral):
 
 @composite
 def cov(input, *, correction=1, fweights=None, aweights=None):
-    """The covariance matrix of variables (rows) over observations (columns), weighted by counts ``fweights`` and
-    importances ``aweights``.
+    """The covariance matrix of variables (rows) over observations (columns), weighted by counts ``fweights`` and importances ``aweights``.
+
+    correction: what is taken off the number of observations in the divisor, 1 for an unbiased estimate.
+
+    >>> torch.cov(torch.tensor([[1., 2., 3.], [2., 4., 6.]]))
+    tensor([[1., 2.],
+            [2., 4.]])
     """
     if input.ndim > 2:
         raise RuntimeError(
@@ -257,7 +289,12 @@ def _squeezed(x):
 
 @composite
 def corrcoef(input):
-    """The matrix of correlation coefficients of variables (rows) over observations (columns)."""
+    """The matrix of correlation coefficients of variables (rows) over observations (columns): :func:`cov` by the standard deviations.
+
+    >>> torch.corrcoef(torch.tensor([[1., 2., 3., 4.], [4., 3., 2., 1.]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     if input.ndim > 2:
         raise RuntimeError(
             f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
@@ -310,6 +347,11 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
 
     spacing: a number, a number for each dim, or a tensor of coordinates for each; edge_order: 1 or 2, the order at the
     two ends.
+
+    >>> torch.gradient(torch.tensor([1., 4., 9., 16.]))
+    (tensor([3., 4., 6., 7.]),)
+    >>> torch.gradient(torch.tensor([0., 1., 9.]), spacing=(torch.tensor([0., 1., 3.]),))
+    (tensor([1., 2., 4.]),)
     """
     spacing = 1 if spacing is None else spacing
     dims = (
@@ -341,7 +383,12 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
 
 @composite(inplace=True)
 def renorm(input, p, dim, maxnorm):
-    """``input`` with every slice along ``dim`` whose p-norm exceeds ``maxnorm`` scaled down to it."""
+    """``input`` with every slice along ``dim`` whose p-norm exceeds ``maxnorm`` scaled down to it.
+
+    >>> torch.renorm(torch.tensor([[3., 4.], [0.3, 0.4]]), p=2, dim=0, maxnorm=1.)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
     if input.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
     if p <= 0:
@@ -392,6 +439,10 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     compute_mode: whether Euclidean distances come from a matrix product, which is much faster and loses the digits that two
     close rows share: 'use_mm_for_euclid_dist_if_necessary' (for more than 25 rows), 'use_mm_for_euclid_dist', or
     'donot_use_mm_for_euclid_dist'.
+
+    >>> torch.cdist(torch.tensor([[0., 0.], [3., 4.]]), torch.tensor([[0., 0.], [0., 4.]]))
+    tensor([[0., 4.],
+            [5., 3.]])
     """
     for name, x in (("X1", x1), ("X2", x2)):
         if x.ndim < 2:
@@ -414,7 +465,11 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
 
 @composite(where="function functional")
 def pdist(input, p=2.0):
-    """The p-norm distances between all pairs of rows of a matrix, as the upper triangle of :func:`cdist`, row by row.
+    """The p-norm distances between all pairs of rows of a matrix (n, k), as the upper triangle of :func:`cdist`, row
+    by row: (n (n - 1) / 2).
+
+    >>> torch.pdist(torch.tensor([[0., 0.], [3., 4.], [0., 4.]]))
+    tensor([5., 4., 3.])
     """
     if input.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")

@@ -74,7 +74,12 @@ def _continuous(name, t):
 
 @_filler
 def uniform_(self, *args, generator=None, **bounds):
-    """Fills the tensor with uniform numbers from [from, to): x.uniform_(), x.uniform_(-1, 1). Returns it."""
+    """Fills the tensor with uniform numbers from [from, to): x.uniform_(), x.uniform_(-1, 1). Returns it.
+
+    >>> x = torch.empty(1000).uniform_(2, 3)
+    >>> bool((x >= 2).all()), bool((x < 3).all())
+    (True, True)
+    """
     if not (args or bounds) and self.is_floating_point():
         return _core.fill(self, "uniform", 0.0, 1.0, generator)
     low, high = _pair("uniform_", args, bounds, ("from", "to"), (0.0, 1.0))
@@ -108,7 +113,11 @@ def _pair(name, args, given, names, defaults):
 
 @_filler
 def normal_(self, mean=0.0, std=1.0, *, generator=None):
-    """Fills the tensor with normally distributed numbers and returns it. std: not negative."""
+    """Fills the tensor with normally distributed numbers and returns it. mean: 0 unless given; std: 1 unless given, not negative.
+
+    >>> torch.empty(3).normal_(mean=5., std=0.)
+    tensor([5., 5., 5.])
+    """
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if self.is_complex():  # each part has half the variance
@@ -121,7 +130,11 @@ def normal_(self, mean=0.0, std=1.0, *, generator=None):
 
 @_filler
 def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
-    """Fills the tensor with numbers whose logarithms are normal with ``mean`` and ``std``, and returns it."""
+    """Fills the tensor with numbers whose logarithms are normal with ``mean`` (1) and ``std`` (2), and returns it.
+
+    >>> torch.empty(1000).log_normal_(0., 1.).min() > 0
+    tensor(True)
+    """
     _continuous("log_normal_", self)
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
@@ -130,7 +143,11 @@ def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
 
 @_filler
 def exponential_(self, lambd=1.0, *, generator=None):
-    """Fills the tensor with exponentially distributed numbers of rate ``lambd`` and returns it."""
+    """Fills the tensor with exponentially distributed numbers of rate ``lambd`` (1), so of mean 1 / lambd, and returns it.
+
+    >>> torch.empty(100_000).exponential_(4.).mean().sub(0.25).abs() < 0.01
+    tensor(True)
+    """
     _continuous("exponential_", self)
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
@@ -139,7 +156,11 @@ def exponential_(self, lambd=1.0, *, generator=None):
 
 @_filler
 def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
-    """Fills the tensor with Cauchy-distributed numbers and returns it."""
+    """Fills the tensor with Cauchy-distributed numbers around ``median`` (0), half of them within ``sigma`` (1) of it, and returns it.
+
+    >>> torch.empty(100_000).cauchy_(median=7.).median().sub(7).abs() < 0.1
+    tensor(True)
+    """
     _continuous("cauchy_", self)
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
@@ -148,7 +169,11 @@ def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
 
 @_filler
 def geometric_(self, p, *, generator=None):
-    """Fills the tensor with how many trials of probability ``p`` it takes to succeed, at least 1, and returns it."""
+    """Fills the tensor with how many trials of probability ``p``, in (0, 1), it takes to succeed, at least 1, and returns it.
+
+    >>> torch.empty(1000).geometric_(0.5).min()
+    tensor(1.)
+    """
     if self.dtype.name == "bool" or self.is_complex() or (self.dtype.name.startswith("uint") and self.itemsize > 1):
         raise _unsupported("geometric_cpu", self)
     if not 0 < p < 1:
@@ -158,7 +183,12 @@ def geometric_(self, p, *, generator=None):
 
 @_filler
 def bernoulli_(self, p=0.5, *, generator=None):
-    """Fills the tensor with ones, with probability ``p``, and zeros, and returns it. p: a number or a tensor that broadcasts to it."""
+    """Fills the tensor with ones, with probability ``p`` (0.5), and zeros, and returns it. p: a number or a tensor that broadcasts to it.
+
+    >>> torch.empty(2, 2).bernoulli_(torch.tensor([0., 1.]))
+    tensor([[0., 1.],
+            [0., 1.]])
+    """
     if self.is_complex() or (self.dtype.name.startswith("uint") and self.itemsize > 1):
         raise _unsupported("bernoulli_scalar_cpu_", self)
     if isinstance(p, _tensor.Tensor):
@@ -186,6 +216,10 @@ def random_(self, *args, generator=None, **bounds):
     """Fills the tensor with integers: of the whole range of its dtype, from [0, to) or from [from, to). Returns it.
 
     A floating tensor without bounds gets 0 to 2**d, the integers it can represent (d: 24 for float32).
+
+    >>> dice = torch.empty(1000, dtype=torch.int64).random_(1, 7)
+    >>> dice.unique()
+    tensor([1, 2, 3, 4, 5, 6])
     """
     bounds = dict(zip(("to",) if len(args) == 1 else ("from", "to"), args), **bounds)
     for name, value in bounds.items():
@@ -289,7 +323,11 @@ def randn(*shape, size=None, generator=None, out=None, dtype=None, layout=None, 
 @composite(where="function")
 def randint(*args, low=0, high=None, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
             pin_memory=False):  # fmt: skip
-    """Integers from [low, high) as an int64 tensor: randint(10, (2, 3)), randint(-5, 5, (2, 3))."""
+    """Integers from [low, high) as an int64 tensor: randint(10, (2, 3)), randint(-5, 5, (2, 3)).
+
+    >>> torch.randint(3, (1000,)).unique()
+    tensor([0, 1, 2])
+    """
     numbers, size = (args[:-1], args[-1]) if size is None and args else (args, size)
     if len(numbers) == 2:
         low, high = numbers
@@ -318,13 +356,23 @@ def _model(input, dtype, device, memory_format):
 
 @composite(where="function")
 def rand_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, generator=None):
-    """Uniform numbers from [0, 1) in the shape and dtype of ``input``."""
+    """Uniform numbers from [0, 1) in the shape and dtype of ``input``.
+
+    >>> x = torch.rand_like(torch.ones(2, 3, dtype=torch.float64))
+    >>> x.shape, x.dtype
+    (torch.Size([2, 3]), torch.float64)
+    """
     return leaf(uniform_(_model(input, dtype, device, memory_format), generator=generator), requires_grad)
 
 
 @composite(where="function")
 def randn_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, generator=None):
-    """Normal numbers of mean 0 and variance 1 in the shape and dtype of ``input``."""
+    """Normal numbers of mean 0 and variance 1 in the shape and dtype of ``input``.
+
+    >>> noise = torch.randn_like(torch.ones(1000, 10))
+    >>> noise.shape, noise.mean().abs() < 0.1
+    (torch.Size([1000, 10]), tensor(True))
+    """
     return leaf(normal_(_model(input, dtype, device, memory_format), generator=generator), requires_grad)
 
 
@@ -333,14 +381,23 @@ def randint_like(
     input, low, high=None, *,
     dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None, generator=None,
 ):  # fmt: skip
-    """Integers from [0, low) or [low, high) in the shape and dtype of ``input``."""
+    """Integers from [0, low) or [low, high) in the shape and dtype of ``input``.
+
+    >>> torch.randint_like(torch.zeros(1000), 2, 5).unique()
+    tensor([2., 3., 4.])
+    """
     low, high = (0, low) if high is None else (low, high)
     return leaf(random_(_model(input, dtype, device, memory_format), low, high, generator=generator), requires_grad)
 
 
 @composite(where="function")
 def randperm(n, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
-    """The numbers 0 to n - 1 in random order, as an int64 tensor."""
+    """The numbers 0 to n - 1 in random order, as an int64 tensor.
+
+    >>> order = torch.randperm(5)
+    >>> order.sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
     dtype = dtype or INT64
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
@@ -358,7 +415,11 @@ def randperm(n, *, generator=None, dtype=None, layout=None, device=None, require
 
 @composite(where="function")
 def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
-    """Normal numbers: normal(0., 1., (2, 3)), or one for each element of the tensors ``mean`` and ``std`` (either may be a number)."""
+    """Normal numbers: normal(0., 1., (2, 3)), or one for each element of the tensors ``mean`` and ``std`` (either may be a number).
+
+    >>> torch.normal(torch.tensor([1., 2.]), torch.tensor([0., 0.]))
+    tensor([1., 2.])
+    """
     tensors = [t for t in (mean, std) if isinstance(t, _tensor.Tensor)]
     if not tensors:
         if size is None:
@@ -382,7 +443,11 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
 
 @composite(where="function method")
 def bernoulli(input, p=None, *, generator=None):
-    """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only."""
+    """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only.
+
+    >>> torch.bernoulli(torch.tensor([0., 1., 1.]))
+    tensor([0., 1., 1.])
+    """
     return bernoulli_(empty(input.shape, dtype=input.dtype, device=input.device), input if p is None else p, generator=generator)
 
 
@@ -392,6 +457,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 
     Weights need not sum to one. Without replacement no position comes twice.
     Raises RuntimeError for negative, infinite or all-zero weights.
+
+    >>> torch.multinomial(torch.tensor([0., 3., 0., 1.]), 2).sort().values
+    tensor([1, 3])
     """
     if not input.is_floating_point():
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {dtype_name(input.dtype.code)}")
@@ -426,7 +494,11 @@ def _sampled(kernel, stream, generator, *parameters):
 
 @composite(where="function")
 def poisson(input, generator=None):
-    """Poisson-distributed counts with the rates in ``input``, in its dtype."""
+    """Poisson-distributed counts with the rates in ``input``, in its dtype.
+
+    >>> torch.poisson(torch.tensor([0., 0.])), torch.poisson(torch.full((10_000,), 4.)).mean().sub(4).abs() < 0.2
+    (tensor([0., 0.]), tensor(True))
+    """
     if input.is_floating_point():
         expect(input, 0, math.inf, lambda rate: RuntimeError(f"invalid Poisson rate, expected rate to be non-negative\n  Found {rate:g}."))
     return _sampled("poisson_cpu", "poisson", generator, input)
@@ -434,7 +506,11 @@ def poisson(input, generator=None):
 
 @composite(where="function")
 def binomial(count, prob, generator=None):
-    """How many of ``count`` trials succeed with probability ``prob``; both are floating tensors that broadcast."""
+    """How many of ``count`` trials succeed with probability ``prob``; both are floating tensors that broadcast.
+
+    >>> torch.binomial(torch.tensor([10., 10.]), torch.tensor([0., 1.]))
+    tensor([ 0., 10.])
+    """
     for name, t in (("count", count), ("prob", prob)):
         if not t.is_floating_point():
             raise ValueError(f"binomial only supports floating-point dtypes for {name}, got: {dtype_name(t.dtype.code)}")

@@ -26,7 +26,13 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
 @_overloads
 @rowwise
 def mean(input, dim=None, keepdim=False, *, dtype=None):
-    """The mean over all dims, or over ``dim``. Integer tensors need ``dtype=``."""
+    """The mean over all dims, or over ``dim`` (an int or several). Integer tensors need ``dtype=``; the mean of nothing is nan.
+
+    >>> x = torch.tensor([[1., 2.], [3., 6.]])
+    >>> x.mean(), x.mean(dim=0), x.mean(dim=-1, keepdim=True)
+    (tensor(3.), tensor([2., 4.]), tensor([[1.5000],
+            [4.5000]]))
+    """
     if not (ty.is_float(input.type) or ty.is_complex(input.type)):
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
@@ -38,19 +44,34 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
 @_overloads
 @rowwise(widen=True, result=True)
 def prod(input, dim=None, keepdim=False, *, dtype=None):
-    """The product over all dims, or over ``dim``."""
+    """The product over all dims, or over ``dim``. Integers are multiplied as int64; the product of nothing is 1.
+
+    >>> x = torch.tensor([[1, 2], [3, 4]], dtype=torch.int8)
+    >>> x.prod(), x.prod(dim=0)
+    (tensor(24), tensor([3, 8]))
+    """
     return fn.prod(input)
 
 
 @rowwise(result=True, dtypes="real", identity=False)
 def amax(input, dim=None, keepdim=False):
-    """The largest elements; ties share the gradient."""
+    """The largest elements over ``dim``, an int or several (all); equal ones share the gradient. nan counts as largest.
+
+    >>> x = torch.tensor([1., 3., 3.], requires_grad=True)
+    >>> x.amax().backward()
+    >>> x.grad
+    tensor([0.0000, 0.5000, 0.5000])
+    """
     return fn.any(input) if input.type == "b1" else fn.max(input)
 
 
 @rowwise(result=True, dtypes="real", identity=False)
 def amin(input, dim=None, keepdim=False):
-    """The smallest elements; ties share the gradient."""
+    """The smallest elements over ``dim``, an int or several (all); equal ones share the gradient. nan counts as smallest.
+
+    >>> torch.amin(torch.tensor([[[1, 5], [7, 0]], [[4, 9], [8, 6]]]), dim=(1, 2))
+    tensor([0, 4])
+    """
     return fn.all(input) if input.type == "b1" else fn.min(input)
 
 
@@ -61,13 +82,22 @@ def _as_given(truth, input):
 
 @rowwise
 def any(input, dim=None, keepdim=False):
-    """True where any element is nonzero."""
+    """True where any element is nonzero, over all dims or over ``dim``; False for none at all. uint8 tensors give uint8.
+
+    >>> x = torch.tensor([[0., 0.], [0., 2.]])
+    >>> x.any(), x.any(dim=1)
+    (tensor(True), tensor([False,  True]))
+    """
     return _as_given(fn.any(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
 @rowwise
 def all(input, dim=None, keepdim=False):
-    """True where all elements are nonzero."""
+    """True where all elements are nonzero, over all dims or over ``dim``; True for none at all. uint8 tensors give uint8.
+
+    >>> torch.all(torch.tensor([[1, 0], [3, 4]]), dim=1), torch.all(torch.ones(0))
+    (tensor([False,  True]), tensor(True))
+    """
     return _as_given(fn.all(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
@@ -76,7 +106,11 @@ any.each_without_dims = all.each_without_dims = True
 
 @rowwise
 def count_nonzero(input, dim=None):
-    """How many elements are nonzero."""
+    """How many elements are nonzero, over all dims or over ``dim``, as int64; nan is.
+
+    >>> torch.count_nonzero(torch.tensor([[0., 1.], [float("nan"), 0.]]), dim=0)
+    tensor([1, 1])
+    """
     return fn.count_nonzero(input)
 
 

@@ -167,7 +167,7 @@ def _backwards(input, factors, dim):
 # -- extrema --
 
 
-def _extremum(name, sign):
+def _extremum(name, sign, doc):
     @library(name=f"_{name}", where="", differentiable="input", label=name.capitalize(), batch="along")
     def op(input, dim):
         kind = _computed_in(input.dtype)
@@ -188,15 +188,23 @@ def _extremum(name, sign):
         _operator.deliver_out(result, out, name)
         return getattr(return_types, name)(*out)
 
-    definition.__name__ = name
-    which = "largest" if sign > 0 else "smallest"
-    definition.__doc__ = (
-        f"``(values, indices)``: the {which} element so far along ``dim``, and where it stood, the last of equal ones."
-    )
+    definition.__name__, definition.__doc__ = name, doc
     return composite(definition)
 
 
-cummax, cummin = _extremum("cummax", 1), _extremum("cummin", -1)
+cummax = _extremum("cummax", 1, """``(values, indices)``: the largest element so far along ``dim``, and where it stood, the last of
+equal ones. From a nan on all is nan.
+
+>>> values, indices = torch.cummax(torch.tensor([1, 3, 2, 3]), 0)
+>>> values, indices
+(tensor([1, 3, 3, 3]), tensor([0, 1, 1, 3]))
+""")
+cummin = _extremum("cummin", -1, """``(values, indices)``: the smallest element so far along ``dim``, and where it stood, the last of
+equal ones. From a nan on all is nan.
+
+>>> torch.cummin(torch.tensor([3., 1., float("nan"), 0.]), 0).values
+tensor([3., 1., nan, nan])
+""")
 
 
 # -- log of sums of exponentials --
@@ -224,7 +232,11 @@ def _(grad, input, dim, result):
 
 @composite
 def logcumsumexp(input, dim):
-    """``log(cumsum(exp(input)))`` along ``dim``, without overflow."""
+    """``log(cumsum(exp(input)))`` along ``dim``, without overflow.
+
+    >>> torch.logcumsumexp(torch.tensor([0., 0., 1.]), dim=0)
+    tensor([0.0000, 0.6931, 1.5514])
+    """
     dim = _wrap(dim, input.ndim)
     if input.is_complex():
         top = reduction.amax(input.real.detach(), dim, True)
@@ -265,7 +277,12 @@ def _check_points(name, y, x, dim):
 
 @composite(where="function", aliases=("trapz",))
 def trapezoid(y, x=None, *, dx=1, dim=-1):
-    """The integral of samples ``y`` along ``dim`` by the trapezoid rule, at points ``x`` or evenly ``dx`` apart."""
+    """The integral of samples ``y`` along ``dim`` by the trapezoid rule, at points ``x`` or evenly ``dx`` apart.
+
+    >>> y = torch.tensor([0., 1., 4.])
+    >>> torch.trapezoid(y, dx=2), torch.trapezoid(y, torch.tensor([0., 1., 3.]))
+    (tensor(6.), tensor(5.5000))
+    """
     dim = _check_points("trapezoid", y, x, dim)
     if y.shape[dim] == 0:
         return reduction.sum(y, dim)
@@ -274,7 +291,12 @@ def trapezoid(y, x=None, *, dx=1, dim=-1):
 
 @composite(where="function")
 def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
-    """The running integrals of samples ``y`` along ``dim`` by the trapezoid rule, one fewer than samples."""
+    """The running integrals of samples ``y`` along ``dim`` by the trapezoid rule, one fewer than samples.
+
+    >>> torch.cumulative_trapezoid(torch.tensor([[0., 1., 4.], [2., 2., 2.]]))
+    tensor([[0.5000, 3.0000],
+            [2.0000, 4.0000]])
+    """
     dim = _check_points("cumulative_trapezoid", y, x, dim)
     if y.shape[dim] == 0:
         return shape.clone(y)

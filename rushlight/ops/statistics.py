@@ -3,7 +3,7 @@
 import warnings
 
 from .._core import tensor as _tensor
-from . import arithmetic, casting, comparison, elementary, logic, movement, reduction, shape
+from . import arithmetic, casting, comparison, elementary, movement, reduction, shape
 from ._define import composite
 
 _missing = object()
@@ -86,7 +86,11 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missi
 
 @composite
 def logsumexp(input, dim, keepdim=False):
-    """``log(sum(exp(x)))`` along ``dim``, without overflow."""
+    """``log(sum(exp(x)))`` over ``dim``, an int or several, without overflow; -inf for nothing.
+
+    >>> torch.logsumexp(torch.tensor([[1000., 1000.], [0., -float("inf")]]), dim=1)
+    tensor([1000.6932,    0.0000])
+    """
     if not input.is_complex():
         return reduction._logsumexp(input, dim, keepdim)
     top = reduction.amax(input.real.detach(), dim, True)
@@ -97,7 +101,11 @@ def logsumexp(input, dim, keepdim=False):
 
 @composite
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
-    """The sum with nan counted as 0."""
+    """The sum with nan counted as 0, over all dims or over ``dim``. Integers are added as int64.
+
+    >>> torch.nansum(torch.tensor([[1., float("nan")], [2., 3.]]), dim=0)
+    tensor([3., 3.])
+    """
     if input.is_complex():
         raise RuntimeError("nansum on CPU does not support complex inputs")
     return reduction.sum(arithmetic.masked_fill(input, comparison.isnan(input), 0), dim, keepdim, dtype=dtype)
@@ -110,13 +118,19 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     >>> torch.tensor([1., float("nan"), 3.]).nanmean()
     tensor(2.)
     """
-    present = logic.logical_not(comparison.isnan(input))
+    present = comparison.logical_not(comparison.isnan(input))
     return nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 
 
 @composite
 def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
-    """The p-norm of all elements or of rows along ``dim``; 'fro' is the 2-norm, 'nuc' the sum of singular values."""
+    """The p-norm, ``(sum |x|**p)**(1/p)``, of all elements or over ``dim``; 'fro' is the 2-norm, 'nuc' the sum of a matrix's singular
+    values. linalg.vector_norm and linalg.matrix_norm say which is meant.
+
+    >>> x = torch.tensor([[3., -4.], [0., 5.]])
+    >>> x.norm(dim=0), x.norm(p=1), x.norm(p=float("inf"))
+    (tensor([3.0000, 6.4031]), tensor(12.), tensor(5.))
+    """
     if p == "nuc":
         from . import linalg
 
@@ -138,7 +152,11 @@ def _title(input):
 
 @composite
 def dist(input, other, p=2):
-    """The p-norm of ``input - other``."""
+    """The p-norm of ``input - other``, all their elements, broadcast.
+
+    >>> torch.dist(torch.tensor([1., 2.]), torch.tensor([4., 6.])), torch.dist(torch.tensor([1., 2.]), torch.tensor([4., 6.]), p=1)
+    (tensor(5.), tensor(7.))
+    """
     return norm(input - other, p)
 
 
@@ -151,7 +169,12 @@ def _implicit_dim(name, ndim):
 
 @composite(where="function method functional")
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """``exp(x) / sum(exp(x))`` along ``dim``, computed from the largest element on."""
+    """``exp(x) / sum(exp(x))`` along ``dim``, computed from the largest element on, so that nothing overflows.
+
+    >>> torch.softmax(torch.tensor([[0., 0.], [1000., 0.]]), dim=1)
+    tensor([[0.5000, 0.5000],
+            [1.0000, 0.0000]])
+    """
     if isinstance(_stacklevel, _tensor.dtype):  # torch.softmax(x, dim, dtype)
         dtype = _stacklevel
     return reduction._softmax(input, _implicit_dim("softmax", input.ndim) if dim is None else dim, dtype=dtype)
@@ -159,7 +182,11 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 @composite(where="function method functional")
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """``log(softmax(x))`` along ``dim``, without underflow."""
+    """``log(softmax(x))`` along ``dim``, ``x - logsumexp(x)``, without underflow.
+
+    >>> torch.log_softmax(torch.tensor([1000., 1000.]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
     if isinstance(_stacklevel, _tensor.dtype):
         dtype = _stacklevel
     return reduction._log_softmax(input, _implicit_dim("log_softmax", input.ndim) if dim is None else dim, dtype=dtype)
@@ -167,13 +194,22 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 @composite(where="functional")
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
-    """``softmax(-x)`` along ``dim``."""
+    """``softmax(-x)`` along ``dim``: the smallest gets most.
+
+    >>> F.softmin(torch.tensor([0., 1., 1.]), dim=0)
+    tensor([0.5761, 0.2119, 0.2119])
+    """
     return softmax(-input, dim, dtype=dtype)
 
 
 @composite
 def diff(input, n=1, dim=-1, prepend=None, append=None):
-    """The ``n``-th differences of neighbours along ``dim``, with ``prepend`` and ``append`` joined first."""
+    """The ``n``-th differences of neighbours along ``dim``, ``x[i + 1] - x[i]``, with ``prepend`` and ``append`` joined first.
+
+    >>> x = torch.tensor([1, 4, 9, 16])
+    >>> torch.diff(x), torch.diff(x, n=2), torch.diff(x, prepend=torch.tensor([0]))
+    (tensor([3, 5, 7]), tensor([2, 2]), tensor([1, 3, 5, 7]))
+    """
     from . import joining
 
     if n < 0:
@@ -190,7 +226,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         if length == 0:
             break
         a, b = shape.narrow(x, dim, 1, length - 1), shape.narrow(x, dim, 0, length - 1)
-        x = logic.logical_xor(a, b) if x.dtype.name == "bool" else a - b
+        x = comparison.logical_xor(a, b) if x.dtype.name == "bool" else a - b
     return x
 
 
@@ -225,5 +261,5 @@ def _xor_along(x, dim):
     x = movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - x.shape[dim]])
     while n > 1:
         n //= 2
-        x = logic.bitwise_xor(shape.narrow(x, dim, 0, n), shape.narrow(x, dim, n, n))
+        x = comparison.bitwise_xor(shape.narrow(x, dim, 0, n), shape.narrow(x, dim, n, n))
     return x

@@ -6,7 +6,7 @@ import sys
 from ..._core.device import is_capturing
 from ..._core.random import Generator
 from ..._core.tensor import dtypes
-from ...ops import casting, comparison, creation, reduction, shape, sorting
+from ...ops import binning, casting, comparison, creation, reduction, shape
 from ...ops._expect import expect
 from .. import random as _streams
 from .._kernels import for_core
@@ -123,7 +123,7 @@ def draw_choices(probabilities, samples, replacement, generator):
         fill(u, "uniform", 0.0, 1.0, generator)
         # The last place with a weight ends at 1 but for rounding: nothing may lie behind it.
         last = (wide > 0).long().cumsum(1).argmax(1, True)
-        return comparison.minimum(sorting.searchsorted(ends, u, right=True), last)
+        return comparison.minimum(binning.searchsorted(ends, u, right=True), last)
     clocks = creation.empty(tuple(wide.shape), dtype=wide.dtype, device=wide.device)
     fill(clocks, "exponential", 1.0, 0.0, generator)
     return (wide / clocks).topk(samples, 1).indices
