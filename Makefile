@@ -7,6 +7,7 @@
 #   make bench-cuda  the benchmarks on a GPU
 #   make bench     PyTorch and rushlight side by side (make bench ROW=add for the rows named so)
 #   make docs      build the site (build/site)
+#   make takeover  measure which products OpenBLAS makes, and which kernels of our own (ARGS="--write" for the table)
 #   make endure    long checks: Ctrl-C, kill -9, damaged checkpoints, memory (make endure ARGS="kill --times 20")
 #   make lint      ruff
 #   make build     in-place build for the interpreter that is active
@@ -15,7 +16,7 @@ VENV   ?= .venv
 BIN     = $(abspath $(VENV))/bin
 TEST    = $(BIN)/python -m pytest
 
-.PHONY: build train test test-all test-cuda test-standin bench bench-cuda docs lint ulp endure clean
+.PHONY: build train test test-all test-cuda test-standin bench bench-cuda docs lint ulp takeover endure clean
 
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
@@ -79,6 +80,10 @@ bench: $(VENV)/.ready $(VENV)/.oracle
 
 ulp: $(VENV)/.ready
 	$(BIN)/python benchmarks/ulp.py
+
+takeover: $(VENV)/.ready
+	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
+	$(BIN)/python tools/takeover.py $(ARGS)
 
 endure: $(VENV)/.ready
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python

@@ -9,7 +9,7 @@ from rushlight.lang.types import CODES, NAMES
 
 gemm.set_compiler(
     lambda code, narrow: schemes.kernels(NAMES[code], narrow), lambda code, parts: schemes.tiled_kernels(NAMES[code], parts),
-    lambda code: schemes.shapes(NAMES[code]),
+    lambda code: schemes.skinny_kernels(NAMES[code]), lambda code: schemes.shapes(NAMES[code]),
 )  # fmt: skip
 KINDS = [(source, False) for source in schemes.SOURCES] + [(source, True) for source in schemes.PARTS if schemes.available()]
 
@@ -80,21 +80,32 @@ def test_values(source, on_tiles, layout):
             np.testing.assert_array_equal(whole[:, n:], before[:, n:])  # nothing behind the rows
 
 
+SKINNY_SIZES = [(1, 1, 1), (1, 300, 5), (2, 3, 0), (2, 70, 16), (3, 33, 31), (4, 64, 32), (5, 31, 100), (8, 257, 17), (9, 40, 77)]
+SKINNY_SIZES += [(13, 600, 129)]  # more than one group of rows, several tasks
+
+
 @pytest.mark.parametrize("source", schemes.SOURCES)
-def test_vector_times_rows(source):
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+def test_few_rows(source, layout):
     rng = np.random.default_rng(4)
-    for count, k in [(1, 1), (3, 5), (4, 16), (9, 31), (70, 32), (300, 100), (600, 1001), (5, 0)]:
-        whole = matrix(rng, source, count, k + 2)
-        rows, x = whole[:, :k], matrix(rng, source, 1, k)
+    for m, n, k in SKINNY_SIZES:
+        whole_a = matrix(rng, source, k, m + 1)[:, :m].T if layout[0] == "T" else matrix(rng, source, m, k + 1)[:, :k]
+        whole_b = matrix(rng, source, n, k + 1)[:, :k].T if layout[1] == "T" else matrix(rng, source, k, n + 1)[:, :n]
         for alpha, beta in ((1, 0), (2, 3)):
-            c = matrix(rng, source, 1, count + 1)
+            c = matrix(rng, source, m, n + 2)
             before = c.copy()
+            if beta == 0 and source in ("f32", "f64"):
+                c[:, :n] = np.nan  # with beta 0, c is not read
             factors = np.array([alpha, beta], SUMS.get(source, np.int32))
-            gemm.vector_raw(
-                CODES[source], count, k, x.ctypes.data, whole.ctypes.data, whole.strides[0], c.ctypes.data, factors.ctypes.data
-            )
-            check(source, c[:, :count], x, rows.T, before[:, :count], alpha, beta)
-            assert c[0, count] == before[0, count]
+            done = gemm.skinny_raw(
+                CODES[source], m, n, k, whole_a.ctypes.data, *whole_a.strides, whole_b.ctypes.data, *whole_b.strides,
+                c.ctypes.data, c.strides[0], factors.ctypes.data,
+            )  # fmt: skip
+            along, deep, wide = (s == whole_a.itemsize for s in (whole_a.strides[1], *whole_b.strides))
+            assert done == ((along and (deep or wide)) or (wide and not schemes.Scheme(source).pairs))
+            if done:
+                check(source, c[:, :n], whole_a, whole_b, before[:, :n], alpha, beta)
+            np.testing.assert_array_equal(c[:, n:], before[:, n:])  # nothing behind the rows
 
 
 @pytest.mark.parametrize("source", ["bf16", "f32", "i32"])

@@ -54,6 +54,7 @@ cdef void* _gemv[4]
 cdef void* _dot[4]
 cdef void* _dotc[4]
 loaded = wide_kernels = False
+WIDE = ("SkylakeX", "Cooperlake", "Sapphirerapids")  # OpenBLAS' kernels that use AVX-512
 
 
 # -- loading --
@@ -64,7 +65,7 @@ cdef int require() except -1:
     if not loaded:
         _open()
         _bind()
-        wide_kernels = _core_name() in ("SkylakeX", "Cooperlake", "Sapphirerapids")
+        wide_kernels = _core_name() in WIDE
         loaded = True
     return 0
 

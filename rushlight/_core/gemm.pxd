@@ -5,7 +5,8 @@ ctypedef int64_t (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t) noe
 ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, int64_t, char*, char*) noexcept nogil
 ctypedef void (*multiply_at_t)(char*, char*, int64_t*, char*, int64_t, int64_t, int64_t, char*, int64_t) noexcept nogil
 ctypedef void (*simple_t)() noexcept nogil
-ctypedef void (*dots_t)(char*, char*, int64_t, char*, int64_t, int64_t) noexcept nogil
+ctypedef void (*deep_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef void (*wide_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const void*) noexcept nogil
 
 cdef enum:  # positions in Kernels.functions
@@ -15,10 +16,13 @@ cdef enum:  # positions in Kernels.functions
     PACK_B_WIDE = 3
     MULTIPLY = 4
     FINISH = 5
-    DOTS = 6
-    ENTER = 7
-    LEAVE = 8
-    MULTIPLY_AT = 9
+    ENTER = 6
+    LEAVE = 7
+    MULTIPLY_AT = 8
+
+cdef enum:  # and in Skinny.functions, after ``finish``: for 1, 2, 4, 8 and 12 rows, the last of which only wide
+    DEEP = 1
+    WIDE = 5
 
 # A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
 ctypedef struct Matrix:
@@ -27,7 +31,7 @@ ctypedef struct Matrix:
     int64_t column
 
 cdef struct Kernels:
-    void* functions[10]
+    void* functions[9]
     int64_t itemsize    # of the elements of a, b and c
     int64_t unit        # bytes of a unit of a panel
     int64_t sum         # bytes of an accumulator
@@ -41,6 +45,13 @@ cdef struct Kernels:
     int64_t tile_columns
     bint direct         # accumulators are what c holds
     bint ranged         # only elements up to a certain magnitude can be multiplied
+    bint ready
+
+cdef struct Skinny:  # the kernels of codegen/skinny.py
+    void* functions[10]
+    int64_t itemsize
+    int64_t sum
+    int64_t pair
     bint ready
 
 cdef enum:  # what packed_gemm returns
@@ -60,5 +71,7 @@ cdef void leave(const Kernels* kernels) noexcept nogil
 cdef bint fits(int64_t largest_a, int64_t largest_b, int64_t k) noexcept nogil
 cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
                      const void* factors, bint inside) noexcept nogil
-cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char* x, char* rows, int64_t stride, char* c,
-                         const void* factors) noexcept nogil
+cdef Skinny* skinny_kernels(int code) except NULL
+cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept nogil
+cdef void skinny_gemm(const Skinny* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
+                      const void* factors) noexcept nogil

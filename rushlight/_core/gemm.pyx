@@ -29,17 +29,17 @@ cdef int64_t[21][4] _shapes  # rows and columns of wide panels and of narrow one
 cdef Kernels _tiled[21]
 cdef Kernels _quick  # of float32 in fewer parts than it has, when the user asks for them
 is_quick = False  # declared in gemm.pxd
-_compile = _compile_tiled = _find_shapes = None
+_compile = _compile_tiled = _compile_skinny = _find_shapes = None
 
 
-def set_compiler(callback, tiled, shapes):
+def set_compiler(callback, tiled, skinny, shapes):
     """``callback(code, narrow)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers.
 
     ``tiled(code, parts)`` does so for kernels on matrix registers, or returns None where there are none. ``shapes(code)`` returns
-    (rows, columns) of wide panels and of narrow ones.
+    (rows, columns) of wide panels and of narrow ones. ``skinny(code)`` is for products of few rows.
     """
-    global _compile, _compile_tiled, _find_shapes
-    _compile, _compile_tiled, _find_shapes = callback, tiled, shapes
+    global _compile, _compile_tiled, _compile_skinny, _find_shapes
+    _compile, _compile_tiled, _compile_skinny, _find_shapes = callback, tiled, skinny, shapes
 
 
 cdef Kernels* kernels(int code) except NULL:
@@ -471,39 +471,7 @@ cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t f
         b += room * wide
 
 
-# -- a matrix times one vector, without packing --
-
-cdef enum:
-    ROWS_A_TASK = 256  # at most
-
-cdef struct Rows:
-    const Kernels* kernels
-    int64_t k
-    char* x
-    char* rows
-    int64_t stride
-    char* c
-    const void* factors
-
-
-cdef void vector_product(const Kernels* kernels, int64_t count, int64_t k, char* x, char* rows, int64_t stride, char* c,
-                         const void* factors) noexcept nogil:
-    """c[j] = alpha x . row j + beta c[j] for ``count`` rows, ``stride`` bytes apart; all vectors have unit stride."""
-    cdef Rows p
-    p.kernels, p.k, p.x, p.rows, p.stride, p.c, p.factors = kernels, k, x, rows, stride, c, factors
-    cdef int64_t enough = PACK_BYTES // (kernels.itemsize * max(k, 1)) // 4 * 4
-    parallel_for(_run_rows, &p, 0, count, min(<int64_t>ROWS_A_TASK, max(<int64_t>64, enough)))
-
-
-cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Rows* p = <Rows*>context
-    cdef char sums[8 * (ROWS_A_TASK + 16) + 64]
-    cdef char* aligned = <char*>((<size_t>sums + 63) & ~<size_t>63)
-    (<dots_t>p.kernels.functions[DOTS])(p.x, p.rows + begin * p.stride, p.stride, aligned, end - begin, p.k)
-    cdef char* c = p.c + begin * p.kernels.itemsize
-    (<finish_t>p.kernels.functions[FINISH])(aligned, 0, c, 0, c, 0, p.kernels.itemsize, 1, end - begin, p.factors)
-
-
+include "skinny.pxi"
 include "spares.pxi"
 
 
@@ -519,10 +487,3 @@ def gemm_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row,
     with nogil:
         result = packed_gemm(found, m, n, k, left, right, <char*>c, c_row, added, <void*>factors, False)
     return result
-
-
-def vector_raw(int code, int64_t count, int64_t k, size_t x, size_t rows, int64_t stride, size_t c, size_t factors):
-    """:c:func:`vector_product` on addresses. For tests."""
-    cdef Kernels* found = kernels(code)
-    with nogil:
-        vector_product(found, count, k, <char*>x, <char*>rows, stride, <char*>c, <void*>factors)

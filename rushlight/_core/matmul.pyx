@@ -2,8 +2,8 @@
 """Matrix products as operators: mm, bmm, mv, dot, vdot, addmm, baddbmm, addmv, linear and matmul, with their nodes.
 
 Operands are used as they lie: row-major, column-major and lazily conjugated matrices go to the kernels without a copy. Small products and
-complex ones are OpenBLAS' (blas.pyx), large real ones and all other dtypes go through packed panels (gemm.pyx). Which of the two
-runs depends on shape and dtype only. Written in Cython because a 4 x 4 product is 20 ns of arithmetic.
+complex ones are OpenBLAS' (blas.pyx), large real ones and all other dtypes are made by kernels of our own (gemm.pyx). Which runs
+depends on the operands' shape, strides and dtype only, by a table of measured limits (``codegen/takeover.py``). Written in Cython because a 4 x 4 product is 20 ns of arithmetic.
 """
 cimport cython
 from cpython.object cimport PyObject
@@ -96,6 +96,7 @@ cdef union Factors:  # alpha and beta in the type that sums are made in
     int64_t[2] i64
 
 cdef struct Batch:
+    const gemm.Skinny* skinny  # or NULL, and the others
     const gemm.Kernels* kernels
     const gemm.Kernels* plain  # for elements out of the others' range
     int64_t m
@@ -115,18 +116,66 @@ cdef struct Batch:
     bint failed
 
 
-cdef bint _is_large(int64_t m, int64_t n, int64_t k) noexcept:
-    """Is a product of float32 or float64 worth packing? OpenBLAS' AVX-512 kernels are faster up to 100^3, its others up to 30^3."""
-    return m >= 24 and n >= 32 and k >= 32 and <double>m * n * k >= (1000000.0 if blas.wide_kernels else 30000.0)
+cdef enum Way:  # how a product is made
+    BLAS = 0
+    SKINNY = 1  # few rows: b is read where it lies
+    PANELS = 2
+
+cdef struct Least:  # of a product that leaves OpenBLAS
+    int64_t columns
+    int64_t inner
+    double work
+
+cdef struct Takeover:
+    int64_t few       # the most rows of a skinny product
+    Least one         # of those of one row
+    Least skinny
+    int64_t rows      # the least of one that goes through panels
+    Least panels
+    int64_t tiled     # the least side that matrix registers pay for
 
 
-cdef inline int _packs(int code, Operand* x, Operand* y) except -1:
-    """Does a product go through packed panels? Otherwise it is BLAS', or the GPU's."""
-    if x.place:
-        return False
-    if not blas.loaded:
-        blas.require()
-    return not blas.handles(code) or (code < C64 and _is_large(x.rows, y.columns, x.columns))
+cdef Takeover[21] _takeover
+cdef bint _takeover_known = False
+
+
+def set_takeover(int code, few, one, skinny, panels, tiled):
+    """Which products of a dtype are made how; ``codegen/takeover.py`` says what the numbers are."""
+    global _takeover_known
+    _takeover_known = True
+    cdef Takeover* t = &_takeover[code]
+    t.few, t.tiled = few, tiled
+    t.one.columns, t.one.inner, t.one.work = one
+    t.skinny.columns, t.skinny.inner, t.skinny.work = skinny
+    t.rows, t.panels.columns, t.panels.inner, t.panels.work = panels
+
+
+cdef int _require() except -1:
+    """Before the first product: OpenBLAS is loaded, and the table that fits its kernels."""
+    blas.require()
+    if not _takeover_known:
+        _callbacks["takeover"](blas.wide_kernels)
+    return 0
+
+
+cdef inline bint _reaches(const Least* least, int64_t rows, int64_t columns, int64_t inner) noexcept:
+    return columns >= least.columns and inner >= least.inner and <double>rows * columns * inner >= least.work
+
+
+cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
+    """How a product on the CPU is made; by shape, dtype and the way the operands lie."""
+    if not _takeover_known:
+        _require()
+    cdef Takeover* t = &_takeover[code]
+    cdef int64_t m = x.rows, n = y.columns, k = x.columns
+    if n == 1 and m > 1 and c_row == 1 and t.few:  # one column is one row, seen from the other side
+        m, n = 1, m
+        if _reaches(&t.one, 1, n, k) and (x.column == 1 or x.row == 1) and y.row == 1:
+            return SKINNY
+    elif m <= t.few and _reaches(&t.one if m == 1 else &t.skinny, m, n, k):
+        if x.column == 1 or (y.column == 1 and code != BF16):
+            return SKINNY
+    return PANELS if not blas.handles(code) or (code < C64 and m >= t.rows and _reaches(&t.panels, m, n, k)) else BLAS
 
 
 cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, Tensor added,
@@ -137,8 +186,9 @@ cdef int _product(int code, char* c, int64_t c_row, int64_t c_batch, int64_t bat
         return 0
     if x.place:
         return _product_on_gpu(code, c, c_row, c_batch, batch, x, y, added, alpha, beta)
-    if _packs(code, x, y):
-        return _packed(code, c, c_row, c_batch, batch, x, y, added, alpha, beta)
+    cdef Way way = _way(code, x, y, c_row)
+    if way != BLAS:
+        return _own(way, code, c, c_row, c_batch, batch, x, y, added, alpha, beta)
     if work < 20000.0:  # a microsecond: not worth letting other Python threads in
         _call_blas(code, c, c_row, c_batch, batch, x, y, alpha, beta)
         return 0
@@ -170,18 +220,27 @@ cdef inline int64_t _distance(Operand* o) noexcept nogil:
     return o.row if o.column == 1 else o.column
 
 
-cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, Tensor added,
-                 double complex alpha, double complex beta) except -1:
+cdef int _own(Way way, int code, char* c, int64_t c_row, int64_t c_batch, int64_t batch, Operand* x, Operand* y, Tensor added,
+              double complex alpha, double complex beta) except -1:
+    """A product by kernels of our own."""
     cdef Batch p
     cdef int64_t size = ITEMSIZE[code]
     cdef double work = <double>x.rows * y.columns * x.columns
-    p.plain = p.kernels = gemm.kernels_for(code, x.rows, y.columns) if x.rows > 1 and y.columns > 1 else gemm.kernels(code)
-    if _suits_tiles(code, x.rows, y.columns, x.columns):
-        p.kernels = gemm.for_products(code)
+    p.skinny, p.plain, p.kernels = NULL, NULL, NULL
+    if way == SKINNY:
+        p.skinny = gemm.skinny_kernels(code)
+    else:
+        p.plain = p.kernels = gemm.kernels_for(code, x.rows, y.columns) if x.rows > 1 and y.columns > 1 else gemm.kernels(code)
+        if _suits_tiles(code, x.rows, y.columns, x.columns):
+            p.kernels = gemm.for_products(code)
     p.m, p.n, p.k, p.c, p.c_row = x.rows, y.columns, x.columns, c, c_row * size
     p.a.data, p.a.row, p.a.column = x.data, x.row * size, x.column * size
     p.b.data, p.b.row, p.b.column = y.data, y.row * size, y.column * size
     p.stride_a, p.stride_b, p.stride_c = x.batch * size, y.batch * size, c_batch * size
+    if way == SKINNY and p.n == 1 and p.m > 1:
+        p.m, p.n = 1, p.m
+        p.a, p.b = _transposed(p.b), _transposed(p.a)
+        p.stride_a, p.stride_b = p.stride_b, p.stride_a
     _set_factors(&p.factors, code, alpha, beta)
     p.added.data, p.added.row, p.added.column, p.stride_added = c, p.c_row, size, p.stride_c
     if added is not None:
@@ -189,17 +248,15 @@ cdef int _packed(int code, char* c, int64_t c_row, int64_t c_batch, int64_t batc
         p.added.row, p.added.column = added.strides[added.ndim - 2] * size, added.strides[added.ndim - 1] * size
     p.failed = False
     with nogil:
-        if added is not None:
-            _run_large_or_small(&p, batch, work)
-        elif batch == 1 and x.rows == 1 and x.column == 1 and y.row == 1:
-            gemm.vector_product(p.kernels, p.n, p.k, x.data, y.data, p.b.column, c, &p.factors)
-        elif batch == 1 and y.columns == 1 and y.row == 1 and x.column == 1 and c_row == 1:
-            gemm.vector_product(p.kernels, p.m, p.k, y.data, x.data, p.a.row, c, &p.factors)
-        else:
-            _run_large_or_small(&p, batch, work)
+        _run_large_or_small(&p, batch, work)
     if p.failed:
         raise MemoryError(f"no memory to pack the operands of a product ({p.m}x{p.k} and {p.k}x{p.n})")
     return 0
+
+
+cdef inline gemm.Matrix _transposed(gemm.Matrix a) noexcept:
+    a.row, a.column = a.column, a.row
+    return a
 
 
 cdef bint _suits_tiles(int code, int64_t m, int64_t n, int64_t k) noexcept:
@@ -207,7 +264,7 @@ cdef bint _suits_tiles(int code, int64_t m, int64_t n, int64_t k) noexcept:
 
     A float32 is split into three parts before: that pays if each element is used often.
     """
-    cdef int64_t least = 512 if code == F32 and not gemm.is_quick else 16
+    cdef int64_t least = 16 if code == F32 and gemm.is_quick else _takeover[code].tiled
     return m >= least and n >= least and k >= least
 
 
@@ -238,6 +295,9 @@ cdef void _run_batch(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef int result
     for i in range(begin, end):
         a.data, b.data, c, added.data = p.a.data + i * p.stride_a, p.b.data + i * p.stride_b, p.c + i * p.stride_c, p.added.data + i * p.stride_added
+        if p.skinny != NULL:
+            gemm.skinny_gemm(p.skinny, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors)
+            continue
         result = gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors, p.inside)
         if result == gemm.OUT_OF_RANGE:
             result = gemm.packed_gemm(p.plain, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors, p.inside)
@@ -295,7 +355,7 @@ cdef inline bint _adds(int code, Operand* x, Operand* y, Tensor added) except -1
     """Do the kernels of a product add what lies elsewhere than their result?"""
     if added.code != code or added.flags & (CONJ | NEG):
         return False
-    return added.place == x.place if x.place else _packs(code, x, y)
+    return added.place == x.place if x.place else _way(code, x, y, 1) != BLAS
 
 
 cdef int _fill(Tensor out, Tensor added) except -1:

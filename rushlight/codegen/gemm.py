@@ -24,13 +24,14 @@ PACK = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %count, i64 %k"
 FINISH = (
     "ptr %sums, i64 %stride, ptr %c, i64 %cstride, ptr %added, i64 %addedrow, i64 %addedcolumn, i64 %rows, i64 %columns, ptr %factors"
 )
-ROWS_AT_ONCE = 4
 UNITS_A_TURN = 4
 LINE = 64  # bytes of a cache's line
 
 
 class Writer:
     """Writes the module."""
+
+    names = FUNCTIONS  # of the table
 
     def __init__(self, scheme):
         self.scheme = scheme
@@ -70,7 +71,6 @@ class Writer:
         if self.scheme.direct:
             at_rows = "ptr %a, ptr %b, ptr %offsets, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, i64 %ahead"
             found["multiply_at"] = "void", at_rows, self._multiply_at
-        found["dots"] = "void", "ptr %x, ptr %rows, i64 %stride, ptr %sums, i64 %count, i64 %k", self._dots
         return {**dict.fromkeys(FUNCTIONS), **found}
 
     def _function(self, name, returns, parameters, body, linkage="internal "):
@@ -84,7 +84,7 @@ class Writer:
         return "\n".join([f"define {linkage}{returns} @{name}({parameters}) #0 {{", *lines, "}"])
 
     def _table(self, fn, functions):
-        for i, name in enumerate(FUNCTIONS):
+        for i, name in enumerate(self.names):
             place = fn.emit(f"getelementptr ptr, ptr %entries, i64 {i}")
             fn.do(f"store ptr {'null' if functions[name] is None else f'@{name}'}, ptr {place}")
 
@@ -436,55 +436,6 @@ class Writer:
         v = vector(self.scheme.lanes, memory_type(self.scheme.accumulator))
         one = fn.emit(f"insertelement {v} poison, {memory_type(self.scheme.accumulator)} {x}, i64 0")
         return fn.emit(f"shufflevector {v} {one}, {v} poison, {vector(self.scheme.lanes, 'i32')} zeroinitializer")
-
-    # -- a matrix times one vector --
-
-    def _dots(self, fn):
-        """Several rows at once, so that several streams from memory are open; each sum has one vector of partial sums."""
-        s = self.scheme
-        chunk = s.lanes * s.step
-        kind = vector(s.lanes, memory_type(s.accumulator))
-        whole = fn.emit(f"and i64 %k, {-chunk}")
-        last = fn.emit("sub i64 %count, 1")
-        mask = self._mask(fn, chunk, fn.emit(f"sub i64 %k, {whole}"))
-
-        def group(j):
-            rows = []
-            for r in range(ROWS_AT_ONCE):
-                row = fn.call("llvm.smin.i64", "i64", f"i64 {fn.emit(f'add i64 {j}, {r}')}", f"i64 {last}")
-                rows.append(at(fn, "%rows", fn.emit(f"mul i64 {row}, %stride")))
-            sums = [row[0] for row in self._sums(fn, ROWS_AT_ONCE, 1)]
-
-            def add(position, mask=None):
-                x = self._deep_load(fn, "%x", position, mask)
-                for row, total in zip(rows, sums):
-                    before = fn.emit(f"load {kind}, ptr {total}")
-                    fn.do(f"store {kind} {self._multiply_add(fn, x, self._deep_load(fn, row, position, mask), before)}, ptr {total}")
-
-            loop(fn, "dot", "0", whole, chunk, add)
-            add(whole, mask)
-            for r, total in enumerate(sums):
-                place = at(fn, "%sums", fn.emit(f"mul i64 {fn.emit(f'add i64 {j}, {r}')}, {s.unit_bytes}"))
-                x = self._total(fn, fn.emit(f"load {kind}, ptr {total}"))
-                fn.do(f"store {memory_type(s.accumulator)} {x}, ptr {place}, align {s.unit_bytes}")
-
-        loop(fn, "rows.loop", "0", "%count", ROWS_AT_ONCE, group)
-
-    def _total(self, fn, x):
-        """The sum of a vector's lanes, halves first: log2(lanes) additions in a fixed order."""
-        s = self.scheme
-        scalar, lanes = memory_type(s.accumulator), s.lanes
-        add = "fadd" if s.accumulator in ty.FLOATS else "add"
-        while lanes > 1:
-            v, lanes = vector(lanes, scalar), lanes // 2
-            low, high = (
-                fn.emit(
-                    f"shufflevector {v} {x}, {v} poison, {vector(lanes, 'i32')} <{', '.join(f'i32 {i + start}' for i in range(lanes))}>"
-                )
-                for start in (0, lanes)
-            )
-            x = fn.emit(f"{add} {vector(lanes, scalar)} {low}, {high}")
-        return fn.emit(f"extractelement {vector(1, scalar)} {x}, i64 0")
 
 
 def at(fn, address, offset):

@@ -15,8 +15,10 @@ from .text import LLVM_TYPE
 
 SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
 FUNCTIONS = (  # the table
-    "pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "dots", "enter", "leave", "multiply_at",
+    "pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "enter", "leave", "multiply_at",
 )  # fmt: skip
+SKINNY_ROWS = {"deep": (1, 2, 4, 8), "wide": (1, 2, 4, 8, 12)}
+SKINNY_FUNCTIONS = ("finish", *(f"{way}_{rows}" for way, sizes in SKINNY_ROWS.items() for rows in sizes))
 PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
 SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
 # Units of k between two visits of the sums. A panel of b that long, 2 KiB a unit and part, is a little over the first-level cache: what is
@@ -97,7 +99,6 @@ def kernels(source, narrow=False):
                          int64_t ahead)
         void finish(char *sums, int64_t stride, char *c, int64_t c_stride, char *added, int64_t added_row, int64_t added_column,
                     int64_t rows, int64_t columns, void *alpha_beta)
-        void dots(char *x, char *rows, int64_t stride, char *sums, int64_t count, int64_t k)
 
     pack_a_deep reads a matrix whose elements follow each other along k, ``stride`` being the distance between rows of the panel;
     pack_a_wide one whose elements follow each other across the panel; pack_b_deep and pack_b_wide do so with columns. ``count`` <= MR
@@ -108,8 +109,6 @@ def kernels(source, narrow=False):
     packed, and prefetches what lies ``ahead`` of each.
     finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.
     enter and leave, where there are such functions, are called before and after calls of multiply, in the same thread.
-    dots is for a single vector, where packing would cost more than the product: sums[j] is the inner product of x and row j, whose
-    elements follow each other; up to ROWS_AT_ONCE - 1 values are written behind the last.
     """
     scheme = Scheme(source, narrow)
     numbers = scheme.numbers()
@@ -122,12 +121,29 @@ def shapes(source):
 
 
 def tiled_kernels(source, parts=None):
-    """As :func:`kernels`, without ``dots``; None for element types and machines that have none. ``parts``: other than usual."""
+    """As :func:`kernels`; None for element types and machines that have none. ``parts``: other than usual."""
     if (source not in PARTS and parts is None) or not available():
         return None
     scheme = Tiles(source, parts or PARTS[source])
     numbers = scheme.numbers()
     return cpu._kernel("tiles", source, (), sorted(numbers.items()), lambda symbol: _write("tiles", "TileWriter", scheme, symbol)), numbers
+
+
+def skinny_kernels(source):
+    """(address, numbers of the scheme) of a table as :func:`kernels` has, of the kernels for products of few rows.
+
+        void finish(...)
+        void deep_R(char *a, int64_t a_row, char *b, int64_t b_column, char *sums, int64_t stride, int64_t rows, int64_t count, int64_t k)
+        void wide_R(char *a, int64_t a_row, int64_t a_k, char *b, int64_t b_k, char *sums, int64_t stride, int64_t rows, int64_t count,
+                    int64_t k)
+
+    They set sums (i, j), ``stride`` bytes from row to row, of ``rows`` <= R rows and ``count`` columns, and some behind a row's last. deep
+    has both operands follow each other along k, wide has b do so along its columns, and a if its units are pairs.
+    """
+    scheme = Scheme(source)
+    numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes")}
+    write = functools.partial(_write, "skinny", "SkinnyWriter", scheme)
+    return cpu._kernel("skinny", source, (), sorted(numbers.items()), write), numbers
 
 
 @functools.cache

@@ -36,7 +36,7 @@ class TileWriter(Writer):
         """Those of the table, after what they use."""
         self.globals.append(_configuration())
         own = {
-            "dots": None, "turn": ("void", "ptr %tile", self._turn),
+            "turn": ("void", "ptr %tile", self._turn),
             "enter": ("void", "", lambda fn: self._do(fn, "ldtilecfg", "ptr @tiles")),
             "leave": ("void", "", lambda fn: self._do(fn, "tilerelease")),
         }  # fmt: skip

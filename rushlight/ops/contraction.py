@@ -1,10 +1,11 @@
 """Contractions: matrix products of all ranks, einsum and what is made of them. The products themselves are in ``_core/matmul.pyx``."""
 
+from .._core import callbacks
 from .._core import gemm as _gemm
 from .._core import matmul as _matmul
 from .._core import operator as _core
 from .._core.tensor import Tensor, set_slot
-from ..lang.types import NAMES
+from ..lang.types import CODES, NAMES
 from . import movement, reduction, shape
 from ._define import Entry, composite, library, planned, pointwise, registry
 from .index import zeros_of
@@ -24,6 +25,13 @@ def _compile_tiled(code, parts):
     return schemes.tiled_kernels(NAMES[code], parts)
 
 
+def _compile_skinny(code):
+    """Those of products of few rows."""
+    from ..codegen import schemes
+
+    return schemes.skinny_kernels(NAMES[code])
+
+
 def _shapes(code):
     """(rows, columns) of the wide panels and of the narrow ones."""
     from ..codegen import schemes
@@ -31,7 +39,16 @@ def _shapes(code):
     return schemes.shapes(NAMES[code])
 
 
-_gemm.set_compiler(_compile, _compile_tiled, _shapes)
+def _takeover(wide):
+    """Tells the core from which size on its own kernels are faster than OpenBLAS', which use AVX-512 or not."""
+    from ..codegen import schemes, takeover
+
+    for dtype, limits in takeover.limits("avx512" if wide else "other", schemes.SOURCES).items():
+        _matmul.set_takeover(CODES[dtype], *limits)
+
+
+_gemm.set_compiler(_compile, _compile_tiled, _compile_skinny, _shapes)
+callbacks.register(takeover=_takeover)
 
 
 def _checked_inplace(op, name):

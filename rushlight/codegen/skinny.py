@@ -1,0 +1,175 @@
+"""Products of few rows, as LLVM text: the right operand is read where it lies, once, since packing it would cost more than the product.
+
+There are kernels for several numbers of rows, of two kinds, by how b lies:
+
+    deep    its columns follow memory (``x @ weight.T``): vectors go along k, each sum is a vector of partial sums, added up at the end
+    wide    its rows do (``x @ weight``): vectors go along the columns, sums go strictly upwards in k, elements of a are broadcast
+
+``_core/skinny.pxi`` drives them. Precision is that of :mod:`.gemm`, whose *units* these kernels multiply too.
+"""
+
+from ..lang import types as ty
+from .gemm import FINISH, LINE, Writer, at, loop
+from .llvm import host
+from .memory import loaded, memory_type
+from .schemes import SKINNY_FUNCTIONS, SKINNY_ROWS
+from .text import vector
+
+AHEAD = 32  # vectors of b that are on their way
+TAIL = 4  # vectors of columns at a time where a whole strip is too wide
+
+
+class SkinnyWriter(Writer):
+    """Writes the module."""
+
+    names = SKINNY_FUNCTIONS
+
+    def __init__(self, scheme):
+        super().__init__(scheme)
+        many = host().vector_bits == 512 or not host().x86
+        self.registers = 16 if many else 8  # vectors of sums, half of what there is
+        self.bytes = ty.BITS[scheme.source] // 8
+
+    def functions(self):
+        """What each function returns, its parameters, and what writes its body."""
+        found = {"finish": ("void", FINISH, self._finish)}
+        sums = "ptr %sums, i64 %stride, i64 %rows, i64 %count, i64 %k"
+        deep, wide = f"ptr %a, i64 %arow, ptr %b, i64 %bcolumn, {sums}", f"ptr %a, i64 %arow, i64 %ak, ptr %b, i64 %kstride, {sums}"
+        for rows in SKINNY_ROWS["deep"]:
+            found[f"deep_{rows}"] = "void", deep, lambda fn, rows=rows: self._deep_rows(fn, rows)
+        for rows in SKINNY_ROWS["wide"]:
+            found[f"wide_{rows}"] = "void", wide, lambda fn, rows=rows: self._wide_rows(fn, rows)
+        return {name: found[name] for name in self.names}
+
+    def _rows_of_a(self, fn, rows):
+        """Where the rows of a begin; those beyond the last repeat it."""
+        last = fn.emit("sub i64 %rows, 1")
+        numbers = [fn.call("llvm.smin.i64", "i64", f"i64 {i}", f"i64 {last}") for i in range(rows)]
+        return [at(fn, "%a", fn.emit(f"mul i64 {n}, %arow")) for n in numbers]
+
+    # -- b deep --
+
+    def _deep_rows(self, fn, rows):
+        s = self.scheme
+        columns, chunk = self.registers // rows, s.lanes * s.step
+        whole = fn.emit(f"and i64 %k, {-chunk}")
+        mask = self._mask(fn, chunk, fn.emit(f"sub i64 %k, {whole}"))
+        ragged = fn.emit(f"icmp ne i64 {whole}, %k")
+        last, lefts = fn.emit("sub i64 %count, 1"), self._rows_of_a(fn, rows)
+
+        def group(j):
+            numbers = [fn.call("llvm.smin.i64", "i64", f"i64 {fn.emit(f'add i64 {j}, {c}')}", f"i64 {last}") for c in range(columns)]
+            rights = [at(fn, "%b", fn.emit(f"mul i64 {n}, %bcolumn")) for n in numbers]
+            sums = self._sums(fn, rows, columns)
+
+            def add(position, mask=None):
+                x = [self._deep_load(fn, left, position, mask) for left in lefts]
+                for c, right in enumerate(rights):
+                    y = self._deep_load(fn, right, position, mask)
+                    for i in range(rows):
+                        self._accumulate(fn, x[i], y, sums[i][c])
+
+            loop(fn, "deep", "0", whole, chunk, add)
+            with fn.when(ragged):
+                add(whole, mask)
+            self._store_totals(fn, sums, j)
+
+        loop(fn, "columns", "0", "%count", columns, group)
+
+    def _accumulate(self, fn, x, y, total):
+        before = fn.emit(f"load {self.kind}, ptr {total}")
+        fn.do(f"store {self.kind} {self._multiply_add(fn, x, y, before)}, ptr {total}")
+
+    def _store_totals(self, fn, sums, j):
+        """What each sum's lanes add up to, from column ``j`` on: as many sums as a vector has lanes at a time."""
+        s, columns = self.scheme, len(sums[0])
+        flat = [fn.emit(f"load {self.kind}, ptr {total}") for totals in sums for total in totals]
+        run = min(columns, s.lanes)
+        for first in range(0, len(flat), s.lanes):
+            totals = self._totals(fn, flat[first : first + s.lanes])
+            for lane in range(0, s.lanes, run):
+                i, c = divmod(first + lane, columns)
+                picks = ", ".join(f"i32 {lane + r}" for r in range(run))
+                part = fn.emit(f"shufflevector {self.kind} {totals}, {self.kind} poison, {vector(run, 'i32')} <{picks}>")
+                place = at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}"))
+                place = at(fn, place, fn.emit(f"mul i64 {fn.emit(f'add i64 {j}, {c}')}, {s.sum_bytes}"))
+                fn.do(f"store {vector(run, memory_type(s.accumulator))} {part}, ptr {place}, align {s.sum_bytes}")
+
+    def _totals(self, fn, vectors):
+        """A vector whose lane i is the sum of the lanes of vector i, for as many vectors as lanes.
+
+        Each stage adds neighbours among the lanes of two vectors and keeps both results in one.
+        """
+        lanes, bit = len(vectors), 1
+        while len(vectors) > 1:
+            low = ", ".join(f"i32 {lane if lane & bit == 0 else lanes + lane - bit}" for lane in range(lanes))
+            high = ", ".join(f"i32 {lane + bit if lane & bit == 0 else lanes + lane}" for lane in range(lanes))
+            vectors = [
+                self._arithmetic(fn, "add", *(
+                    fn.emit(f"shufflevector {self.kind} {x}, {self.kind} {y}, {vector(lanes, 'i32')} <{picks}>") for picks in (low, high)
+                ))
+                for x, y in zip(vectors[::2], vectors[1::2])
+            ]  # fmt: skip
+            bit *= 2
+        return vectors[0]
+
+    # -- b wide --
+
+    def _wide_rows(self, fn, rows):
+        s = self.scheme
+        vectors = max(self.registers // rows, self.registers // 8)
+        lefts = self._rows_of_a(fn, rows)
+        strip = vectors * s.lanes
+        whole = fn.emit(f"udiv i64 %count, {strip}")
+        whole = fn.emit(f"mul i64 {whole}, {strip}")
+        loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors))
+        few = min(vectors, TAIL)
+
+        def tail(j):
+            left = fn.emit(f"sub i64 %count, {j}")
+            masks = [self._mask(fn, s.lanes, fn.emit(f"sub i64 {left}, {v * s.lanes}")) for v in range(few)]
+            self._strip(fn, "tail", j, lefts, masks)
+
+        loop(fn, "tails", whole, "%count", few * s.lanes, tail)
+
+    def _strip(self, fn, label, j, lefts, masks):
+        """The sums of some vectors of columns, from column ``j`` on."""
+        s = self.scheme
+        sums = self._sums(fn, len(lefts), len(masks))
+        right = at(fn, "%b", fn.emit(f"mul i64 {j}, {self.bytes}"))
+        distance = fn.emit(f"mul i64 %kstride, {max(AHEAD // len(masks), 1)}")
+
+        def add(position, second=True):
+            start = at(fn, right, fn.emit(f"mul i64 {position}, %kstride"))
+            soon = at(fn, start, distance)  # the processor's own prefetchers follow no such steps
+            for line in range(0, len(masks) * s.lanes * self.bytes, LINE):
+                fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, soon, line)}", "i32 0", "i32 3", "i32 1")
+            y = [self._wide_unit(fn, start, v * s.lanes, s.lanes, mask, second) for v, mask in enumerate(masks)]
+            ahead = fn.emit(f"mul i64 {position}, %ak")
+            for left, totals in zip(lefts, sums):
+                x = self._broadcast_unit(fn, at(fn, left, ahead), second)
+                for v, total in enumerate(totals):
+                    self._accumulate(fn, x, y[v], total)
+
+        whole = fn.emit(f"and i64 %k, {-s.step}")
+        loop(fn, f"{label}.wide", "0", whole, s.step, add)
+        if s.step > 1:
+            with fn.when(fn.emit(f"icmp ne i64 {whole}, %k")):
+                add(whole, second=False)
+        for i, totals in enumerate(sums):
+            place = at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}"))
+            place = at(fn, place, fn.emit(f"mul i64 {j}, {s.sum_bytes}"))
+            self._store_sums(fn, [totals], [place])
+
+    def _broadcast_unit(self, fn, place, second):
+        """A unit of a row of a in all lanes. Those of pairs follow each other in memory."""
+        s = self.scheme
+        if s.pairs:
+            bits = "i32" if second else "i16"
+            x = fn.emit(f"load {bits}, ptr {place}, align 2")
+            x = x if second else fn.emit(f"zext i16 {x} to i32")
+            one = fn.emit(f"insertelement {self.v} poison, i32 {x}, i64 0")
+            return fn.emit(f"shufflevector {self.v} {one}, {self.v} poison, {vector(s.lanes, 'i32')} zeroinitializer")
+        raw = fn.emit(f"load {vector(1, memory_type(s.source))}, ptr {place}, align {self.bytes}")
+        x = loaded(fn, 1, raw, s.source, s.accumulator)
+        return fn.emit(f"shufflevector {vector(1, s.unit)} {x}, {vector(1, s.unit)} poison, {vector(s.lanes, 'i32')} zeroinitializer")
