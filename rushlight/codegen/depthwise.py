@@ -228,3 +228,19 @@ class _WeightSums(_Planes):
         scalar, size = memory_type(self.scheme.accumulator), ty.BITS[self.scheme.accumulator] // 8
         for n, total in enumerate(itertools.chain.from_iterable(totals)):
             fn.do(f"store {scalar} {self._total(fn, self._value(fn, total))}, ptr {at(fn, '%sums', n * size)}")
+
+    def _total(self, fn, x):
+        """The sum of a vector's lanes, halves first: log2(lanes) additions in a fixed order."""
+        s = self.scheme
+        scalar, lanes = memory_type(s.accumulator), s.lanes
+        add = "fadd" if s.accumulator in ty.FLOATS else "add"
+        while lanes > 1:
+            v, lanes = vector(lanes, scalar), lanes // 2
+            low, high = (
+                fn.emit(
+                    f"shufflevector {v} {x}, {v} poison, {vector(lanes, 'i32')} <{', '.join(f'i32 {i + start}' for i in range(lanes))}>"
+                )
+                for start in (0, lanes)
+            )
+            x = fn.emit(f"{add} {vector(lanes, scalar)} {low}, {high}")
+        return fn.emit(f"extractelement {vector(1, scalar)} {x}, i64 0")
