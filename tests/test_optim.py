@@ -241,6 +241,10 @@ SCHEDULES = {
     "sequential": lambda s, o: s.SequentialLR(o, [s.LinearLR(o, 0.1, 1.0, 4), s.CosineAnnealingLR(o, 9)], [4]),
     "sequential-3": lambda s, o: s.SequentialLR(o, [s.ConstantLR(o, 0.1, 2), s.ExponentialLR(o, 0.9), s.StepLR(o, 2)],
                                                 [2, 6]),
+    "sequential from 0": lambda s, o: s.SequentialLR(o, [s.ConstantLR(o, 0.1, 2), s.ExponentialLR(o, 0.9)], [0]),
+    "sequential of groups": lambda s, o: s.SequentialLR(o, [s.ChainedScheduler([s.ConstantLR(o, 0.1, 3), s.ExponentialLR(o, 0.9)]),
+                                                            s.StepLR(o, 2)], [5]),
+    "sequential of sequences": lambda s, o: s.SequentialLR(o, [SCHEDULES["sequential-3"](s, o), s.ExponentialLR(o, 0.5)], [9]),
     "chained": lambda s, o: s.ChainedScheduler([s.ConstantLR(o, 0.1, 3), s.ExponentialLR(o, 0.9)]),
 }  # fmt: skip
 
@@ -282,6 +286,25 @@ def test_schedule_agrees(name, optimizer):
             ours, mine = scheduled(rushlight, name, optimizer)
             ours.load_state_dict(groups)
             mine.load_state_dict(state)
+
+
+@pytest.mark.parametrize("name", ["lambda", "multiplicative", "step", "constant", "exponential", "cosine", "restarts", "sequential"])
+def test_groups_added_later(name):
+    """Schedules that follow from the present rates go on; the others, which keep each group's first, say so in time."""
+    rates = []
+    for library in (rushlight, torch):
+        optimizer, schedule = scheduled(library, name)
+        optimizer.add_param_group({"params": [library.nn.Parameter(library.ones(1))], "lr": 0.5})
+        rates.append([])
+        for _ in range(8):
+            optimizer.step()
+            try:
+                schedule.step()
+            except ValueError:
+                rates[-1].append("refused")
+                break
+            rates[-1].append(pytest.approx(schedule.get_last_lr(), rel=1e-12) if library is torch else schedule.get_last_lr())
+    assert rates[0] == rates[1]
 
 
 def test_plateau_agrees():

@@ -146,9 +146,19 @@ class LRScheduler:
         self._write(rates)
 
     def _write(self, rates):
+        self._check_groups(len(rates))
         for group, rate in zip(self.optimizer.param_groups, rates):
             set_option(group, "lr", rate)
         self._last_lr = self._present()
+
+    def _check_groups(self, known):
+        """Raises ValueError unless there are as many parameter groups as the schedule knows."""
+        count = len(self.optimizer.param_groups)
+        if count != known:
+            raise ValueError(
+                f"{type(self).__name__} has learning rates for {known} parameter groups, the optimizer has {count}.\n"
+                "  It keeps the initial rate of each group that was there when it was made: make it after add_param_group()."
+            )
 
     def _present(self):
         """The rates in force."""

@@ -239,6 +239,7 @@ class CosineAnnealingLR(LRScheduler):
             return self._get_closed_form_lr()
         if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:
             # At the minimum the ratio below has no meaning.
+            self._check_groups(len(self.base_lrs))
             rise = (1 - math.cos(math.pi / self.T_max)) / 2
             return [g["lr"] + (base - self.eta_min) * rise for base, g in zip(self.base_lrs, groups)]
         now, before = (1 + math.cos(math.pi * t / self.T_max) for t in (self.last_epoch, self.last_epoch - 1))
@@ -263,6 +264,15 @@ def _check_same_optimizer(kind, schedulers, optimizer):
                 f"{kind} expects all schedulers to belong to the same optimizer, but got scheduler {type(scheduler).__name__} at "
                 f"index {i} has {scheduler.optimizer}, which is different from {type(optimizer).__name__}."
             )
+
+
+def _undo(scheduler):
+    """Takes back the step that a schedule took when it was made, or those that its parts took."""
+    parts = getattr(scheduler, "_schedulers", None)
+    if parts is None:
+        scheduler.last_epoch -= 1
+    for part in parts or ():
+        _undo(part)
 
 
 class _Group(LRScheduler):
@@ -300,9 +310,10 @@ class SequentialLR(_Group):
         for group in optimizer.param_groups:
             set_option(group, "lr", group["initial_lr"])
         for scheduler in schedulers:
-            scheduler.last_epoch -= 1
-        schedulers[0]._initial_step()
-        self._last_lr = schedulers[0].get_last_lr()
+            _undo(scheduler)
+        first = schedulers[bisect_right(milestones, 0)]
+        first._initial_step()
+        self._last_lr = first.get_last_lr()
 
     def step(self):
         """Moves the schedule in force on by one, or begins the next."""
