@@ -4,6 +4,8 @@ import importlib
 import math
 
 from ._absent import absent_class
+from .overrides import handle_torch_function as _handle_torch_function
+from .overrides import has_torch_function as _has_torch_function
 
 SymInt, SymFloat, SymBool = (
     absent_class(name, "torch", "sizes are plain ints; nothing is traced", (object,)) for name in ("SymInt", "SymFloat", "SymBool")
@@ -56,7 +58,9 @@ def sym_sqrt(a):
 
 
 def _assert(condition, message):
-    """``assert condition, message``."""
+    """``assert condition, message``; a condition that stands for a value nobody knows yet (fx.Proxy) records it."""
+    if _has_torch_function((condition,)):
+        return _handle_torch_function(_assert, (condition,), condition, message)
     if not condition:
         raise AssertionError(message)
 

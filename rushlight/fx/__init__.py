@@ -27,10 +27,23 @@ def forward(self, input):
     return tanh
 """
 
-from . import _symbolic_trace, experimental, graph, graph_module, immutable_collections, interpreter, node, proxy  # noqa: F401
+from . import (  # noqa: F401
+    _compatibility,
+    _symbolic_trace,
+    experimental,
+    graph,
+    graph_module,
+    immutable_collections,
+    interpreter,
+    node,
+    passes,
+    proxy,
+    subgraph_rewriter,
+)
 from ._symbolic_trace import PH, ProxyableClassMeta, Tracer, symbolic_trace, wrap  # noqa: F401
 from .graph import CodeGen, Graph  # noqa: F401
 from .graph_module import GraphModule  # noqa: F401
 from .interpreter import Interpreter, Transformer  # noqa: F401
 from .node import Node, has_side_effect, map_arg  # noqa: F401
 from .proxy import Proxy  # noqa: F401
+from .subgraph_rewriter import replace_pattern  # noqa: F401

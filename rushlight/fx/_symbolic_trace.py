@@ -121,8 +121,9 @@ class Tracer(TracerBase):
         if path is None:
             return value
         if path not in cache:
-            make = (lambda node: ParameterProxy(self, node, path, value)) if self.param_shapes_constant else None
-            cache[path] = self.create_proxy("get_attr", path, (), {}, proxy_factory_fn=make)
+            # given only where it is needed: tracers that override create_proxy need not know it
+            made = {"proxy_factory_fn": lambda node: ParameterProxy(self, node, path, value)} if self.param_shapes_constant else {}
+            cache[path] = self.create_proxy("get_attr", path, (), {}, **made)
         return cache[path]
 
     def create_arg(self, a):

@@ -107,9 +107,13 @@ class GraphModule(Module):
             for target in targets:
                 _copy_attr(root, self, target)
         elif isinstance(root, dict):
+            for node in graph.nodes:
+                if node.op in ("get_attr", "call_module") and node.target not in root:
+                    raise RuntimeError(
+                        f"Node {node} referenced target {node.target} but that target was not provided in ``root``!\n"
+                        f"  root has {sorted(root)}."
+                    )
             for target in sorted(dict.fromkeys(targets), key=lambda t: t.count(".")):
-                if target not in root:
-                    raise RuntimeError(f"Node referenced target {target} but that target was not provided in `root`!")
                 _assign_attr(root[target], self, target)
         else:
             raise RuntimeError(f"Unsupported type {root} passed for root!")

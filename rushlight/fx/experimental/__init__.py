@@ -1,3 +1,3 @@
-"""Tracing by proxies: predicates only."""
+"""What PyTorch has under this name: ``optimization``; of ``proxy_tensor`` the predicates."""
 
-from . import proxy_tensor  # noqa: F401
+from . import optimization, proxy_tensor  # noqa: F401

@@ -1,0 +1,3 @@
+"""Analyses of graphs."""
+
+from . import graph_drawer, shape_prop  # noqa: F401
