@@ -30,6 +30,11 @@ def doubled(x, times=1):
 fx.wrap("len")
 
 
+def checked(x):
+    assert x.sum() > 0, "positive"
+    return x + 1
+
+
 def module(forward, **parts):
     """A module with these parts and this forward."""
 
@@ -100,7 +105,7 @@ def slices():
 @traced((3, 3), (3, 3))
 def einsum_and_friends():
     def forward(x, y):
-        a = torch.einsum("ij,jk->ik", x, y)
+        a = torch.einsum("ij,jk->ik", x, y) + torch.einsum("ij,jk->ik", [x, y])
         first, second = torch.split(a, [1, 2])
         b = torch.cat([first, second], dim=0).t()
         values, _ = torch.topk(b, 2, dim=1)

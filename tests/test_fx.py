@@ -1,9 +1,11 @@
 """torch.fx: the text of traced programs equals PyTorch's, and their graphs compute what the programs do."""
 
 import copy
+import gc
 import importlib
 import importlib.util
 import inspect
+import linecache
 import pathlib
 import pickle
 import subprocess
@@ -285,6 +287,15 @@ def test_functions_that_were_opened_stay_what_they_were():
     assert inspect.signature(rl.nn.functional.relu) == inspect.signature(rl.nn.functional.relu.__wrapped__)
 
 
+def test_repeated_compilation_keeps_no_source():
+    traced = fx.symbolic_trace(lambda x: x + 1)
+    before = len(linecache.cache)
+    for _ in range(20):
+        traced.recompile()
+    gc.collect()
+    assert len(linecache.cache) <= before + 1
+
+
 def test_a_failed_trace_leaves_modules_as_they_were():
     with pytest.raises(fx.proxy.TraceError):
         fx.symbolic_trace(lambda x: 1 if x else 0)
@@ -324,6 +335,41 @@ def test_wrap_wants_the_top_of_a_module():
         fx.wrap("len")
     with pytest.raises(RuntimeError, match="Unsupported type for global function! Must be either a callable or string name"):
         fx.wrap(3)
+
+
+def test_asserts_are_recorded_on_demand():
+    tracer = fx.Tracer()
+    with pytest.raises(fx.proxy.TraceError):
+        tracer.trace(OURS.checked)
+    tracer.trace_asserts = True
+    traced = fx.GraphModule({}, tracer.trace(OURS.checked))
+    traced.graph.eliminate_dead_code()
+    assert traced(rl.ones(1)).tolist() == [2]
+    with pytest.raises(AssertionError):
+        traced(-rl.ones(1))
+
+
+def test_stack_traces_show_the_programs_lines():
+    tracer = fx.Tracer()
+    tracer.record_stack_traces = True
+    traced = fx.GraphModule({}, tracer.trace(lambda x: x.relu() * 2))
+    assert "test_fx.py" in traced.print_readable(print_output=False) and ", code: traced = fx" in traced.print_readable(print_output=False)
+    last = next(reversed(traced.graph.nodes)).prev.stack_trace.splitlines()
+    assert len(last) == 2 and last[1].strip().startswith("traced = ")
+
+
+class Record(metaclass=fx.ProxyableClassMeta):
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def total(self):
+        return self.a + self.b
+
+
+def test_constructions_of_proxyable_classes_are_recorded():
+    traced = fx.symbolic_trace(lambda x, y: Record(x, y).total())
+    assert [n.name for n in traced.graph.nodes] == ["x", "y", "record", "total", "output"]
+    assert traced(rl.ones(1), rl.ones(1)).tolist() == [2]
 
 
 def test_what_is_not_here_says_so():

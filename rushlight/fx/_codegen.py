@@ -11,6 +11,7 @@ def forward(self, x):
 """
 
 import enum
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -133,8 +134,8 @@ class Writer:
         if trace == self.last_trace:
             return
         self.last_trace = trace
-        lines = trace.strip().splitlines()
-        what = f"{lines[-2].strip()}: {lines[-1].strip()}" if len(lines) > 1 else trace or "No stacktrace found for following nodes"
+        line = re.search(r'.*File "(.*)", line (\d+), in (.*)\n\s*(.*)', trace, re.S)
+        what = "File: {}:{} in {}, code: {}".format(*line.groups()) if line else "No stacktrace found for following nodes"
         self.lines.append(f"\n# {what}\n")
 
     def _statement(self, node, text):

@@ -100,7 +100,8 @@ def called(function, args, kwargs):
     for name, parameter in _signature(function).parameters.items():
         value = given.arguments[name]
         if parameter.kind is parameter.VAR_POSITIONAL:
-            args += value
+            listed = len(value) < 3 and isinstance(value[-1], (list, tuple)) and _asked(value[-1]) is not None
+            args += (*value[:-1], *value[-1]) if listed else value
         elif parameter.kind is parameter.VAR_KEYWORD:
             kwargs.update(value)
         elif parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY:

@@ -44,21 +44,21 @@ class PHBase:
 
 PH = PHBase()
 
-_proxyable_classes = {}
+_tracing = []
+"""The tracers that are at work."""
+
+
+def is_fx_tracing():
+    """Is a symbolic trace being taken?"""
+    return bool(_tracing)
 
 
 class ProxyableClassMeta(type):
-    """The metaclass of classes whose construction from proxies is recorded as a call of the class."""
-
-    def __init__(cls, name, bases, attrs):
-        _proxyable_classes[cls] = None
-        super().__init__(name, bases, attrs)
+    """The metaclass of classes whose construction from proxies is recorded as a call of the class. Other instances become constants."""
 
     def __call__(cls, *args, **kwargs):
-        instance = super().__call__(*args, **kwargs)
-        if find_proxy(args, kwargs) is not None:
-            instance.__dict__["_fx_arguments"] = args, kwargs
-        return instance
+        proxy = find_proxy(args, kwargs) if _tracing else None
+        return super().__call__(*args, **kwargs) if proxy is None else proxy.tracer.create_proxy("call_function", cls, args, kwargs)
 
 
 def _assert_is_none(value, msg):
@@ -79,7 +79,7 @@ class Tracer(TracerBase):
         self._autowrapped = {id(f) for f in (*functions, *autowrap_functions)}
         self._autowrap_search = list(autowrap_modules)
         self.param_shapes_constant = param_shapes_constant
-        self.submodule_paths, self.root, self.module_stack, self.scope = None, None, {}, None
+        self.submodule_paths, self.root, self.module_stack = None, None, {}
 
     # -- what may be overridden --
 
@@ -134,9 +134,10 @@ class Tracer(TracerBase):
             return self.create_node("get_attr", self._path_of_tensor(a), (), {})
         if isinstance(a, tuple) and hasattr(a, "_fields"):
             return self.create_node("call_function", type(a), tuple(self.create_arg(v) for v in a), {})
-        if type(a) in _proxyable_classes:
-            args, kwargs = a.__dict__["_fx_arguments"]
-            return self.create_node("call_function", type(a), self.create_arg(args), self.create_arg(kwargs))
+        if isinstance(type(a), ProxyableClassMeta):
+            name = self.get_fresh_qualname(f"_{type(a).__name__}_constant_")
+            setattr(self.root, name, a)
+            return self.create_node("get_attr", name, (), {})
         return super().create_arg(a)
 
     def _path_of_tensor(self, a):
@@ -199,7 +200,11 @@ class Tracer(TracerBase):
             patches.among(getattr(function, "__globals__", {}), self._autowrapped)
             for module in self._autowrap_search:
                 patches.among(vars(module), self._autowrapped)
-            yield
+            _tracing.append(self)
+            try:
+                yield
+            finally:
+                _tracing.remove(self)
 
     def create_args_for_root(self, root_fn, is_module, concrete_args=None):
         """(function, arguments) to call: the root, if it is a module, and proxies of placeholders for the parameters of ``root_fn``."""

@@ -36,6 +36,11 @@ class _Number(int):
     """A node's place, in a pickle."""
 
 
+def lasting(cls):
+    """The class, if a pickle can name it, else None."""
+    return None if cls is None or "<locals>" in cls.__qualname__ else cls
+
+
 class _NodeList:
     """The nodes of a graph, in order; they may be erased and inserted while they are gone through."""
 
@@ -177,7 +182,7 @@ class Graph:
         """For pickles: the nodes as rows, without meta, in which a node is its number, so that nothing recurses along the graph."""
         number = {node: _Number(i) for i, node in enumerate(self.nodes)}
         rows = [(n.op, n.target, map_arg(n.args, number.get), map_arg(n.kwargs, number.get), n.name, n.type) for n in self.nodes]
-        return {"rows": rows, "codegen": self._codegen, "tracer_cls": self._tracer_cls, "tracer_extras": self._tracer_extras}
+        return {"rows": rows, "codegen": self._codegen, "tracer_cls": lasting(self._tracer_cls), "tracer_extras": self._tracer_extras}
 
     def __setstate__(self, state):
         self.__init__(tracer_cls=state["tracer_cls"], tracer_extras=state["tracer_extras"])

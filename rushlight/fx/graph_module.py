@@ -20,10 +20,12 @@ import copy
 import itertools
 import linecache
 import os
+import pickle
+import weakref
 
 from .._core.tensor import Tensor
 from ..nn import Module, Parameter
-from .graph import Graph
+from .graph import Graph, lasting
 
 __all__ = ["GraphModule"]
 
@@ -36,11 +38,13 @@ def _exec_with_source(src, namespace):
     key = f"<eval_with_key>.{next(_keys)}"
     linecache.cache[key] = len(src), None, src.splitlines(keepends=True), key
     exec(compile(src, key, "exec"), namespace)
+    return key
 
 
 def _forward_from_src(src, namespace):
     namespace = dict(namespace)
-    _exec_with_source(src, namespace)
+    key = _exec_with_source(src, namespace)
+    weakref.finalize(namespace["forward"], linecache.cache.pop, key, None)
     return namespace["forward"]
 
 
@@ -92,7 +96,7 @@ class GraphModule(Module):
     """
 
     def __new__(cls, *args, **kwargs):
-        base = next(c for c in cls.__mro__ if c.__name__ != "GraphModuleImpl" and not c.__dict__.get("_is_made"))
+        base = _written(cls)
         # forward is found on the class, and each graph has its own
         made = type("GraphModuleImpl", (base,), {"_is_made": True, "__module__": base.__module__, "__doc__": base.__doc__})
         made.__qualname__ = f"{base.__qualname__}.__new__.<locals>.GraphModuleImpl"
@@ -118,7 +122,7 @@ class GraphModule(Module):
         else:
             raise RuntimeError(f"Unsupported type {root} passed for root!")
         self.meta = {}
-        self._tracer_cls = graph._tracer_cls
+        self._tracer_cls = lasting(graph._tracer_cls)
         self.graph = graph
 
     @property
@@ -200,8 +204,7 @@ class GraphModule(Module):
         return type(self).__new__(type(self))._filled(type(self).__name__, self._state(), copy.deepcopy(self._graph))
 
     def __reduce__(self):
-        base = next(c for c in type(self).__mro__ if not c.__dict__.get("_is_made"))
-        return _rebuilt, (base, type(self).__name__, self._state(), self._graph)
+        return _rebuilt, (_written(type(self)), type(self).__name__, self._state(), self._graph)
 
     def _state(self):
         return {name: value for name, value in self.__dict__.items() if name not in ("_graph", "_code")}
@@ -214,8 +217,6 @@ class GraphModule(Module):
 
     def to_folder(self, folder, module_name="FxModule"):
         """Writes a package that gives the module back (``from folder import FxModule``), its weights and submodules pickled beside it."""
-        import pickle
-
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "module.pkl"), "wb") as file:
             pickle.dump(self, file)
@@ -242,6 +243,11 @@ class GraphModule(Module):
 
     def __str__(self):
         return "\n".join([super().__str__(), self._code, "# To see more debug info, please use `graph_module.print_readable()`"])
+
+
+def _written(cls):
+    """The class that somebody wrote, of one that was made for a graph."""
+    return next(c for c in cls.__mro__ if not c.__dict__.get("_is_made"))
 
 
 def _rebuilt(base, name, state, graph):
