@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Geometry that changes in place or runs backwards: what flip, resize_, the in-place views and repeat_interleave need of the core."""
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from rushlight._core.tensor import on_gpu
@@ -31,58 +31,94 @@ def reversed_copy(Tensor input, dims):
             continue
         address += (source.sizes[d] - 1) * strides[d] * ITEMSIZE[source.code]
         strides[d] = -strides[d]
-    copy_into(out, view_of(source, address, source.ndim, source.sizes, strides))
     if rows:
-        _reverse_rows(out)
+        _reverse_rows(out, address, strides)
+    else:
+        copy_into(out, view_of(source, address, source.ndim, source.sizes, strides))
     return out
 
 
+cdef enum:
+    PIECE = 8192            # elements of a row that a task reverses
+
 cdef struct Rows:
-    char* address
+    char* source
+    char* out
+    int64_t[MAX_RANK] sizes     # of all dims but the last
+    int64_t[MAX_RANK] strides   # of the source, in bytes
+    int ndim
     int64_t length
+    int64_t pieces              # of a row
     int item
 
-ctypedef fused word:
-    uint8_t
-    uint16_t
-    uint32_t
-    uint64_t
-    double complex
+
+cdef inline uint64_t _turned(uint64_t w, int item) noexcept nogil:
+    """The elements of a word (of 4, 2 or 1 bytes) in reverse order."""
+    w = w >> 32 | w << 32
+    if item < 4:
+        w = (w >> 16 & <uint64_t>0x0000FFFF0000FFFF) | (w & <uint64_t>0x0000FFFF0000FFFF) << 16
+    if item < 2:
+        w = (w >> 8 & <uint64_t>0x00FF00FF00FF00FF) | (w & <uint64_t>0x00FF00FF00FF00FF) << 8
+    return w
 
 
-cdef void _reverse(word* row, int64_t n) noexcept nogil:
-    cdef int64_t i
-    cdef word held
-    for i in range(n // 2):
-        held = row[i]
-        row[i] = row[n - 1 - i]
-        row[n - 1 - i] = held
+cdef void _reverse(const char* row, char* out, int64_t begin, int64_t end, int64_t n, int item) noexcept nogil:
+    """Elements begin to end of the row of n that ``row`` is backwards. Small ones go by words."""
+    cdef int64_t i = begin, many = 8 // item
+    cdef uint64_t w
+    if item == 16:
+        for i in range(begin, end):
+            (<double complex*>out)[i] = (<const double complex*>row)[n - 1 - i]
+        return
+    while i + many <= end:
+        memcpy(&w, row + (n - i - many) * item, 8)
+        if item < 8:
+            w = _turned(w, item)
+        memcpy(out + i * item, &w, 8)
+        i += many
+    while i < end:
+        memcpy(out + i * item, row + (n - 1 - i) * item, item)
+        i += 1
 
 
 cdef void _reverse_range(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Rows* c = <Rows*>context
-    cdef int64_t r
-    cdef char* row
-    for r in range(begin, end):
-        row = c.address + r * c.length * c.item
-        if c.item == 1:
-            _reverse(<uint8_t*>row, c.length)
-        elif c.item == 2:
-            _reverse(<uint16_t*>row, c.length)
-        elif c.item == 4:
-            _reverse(<uint32_t*>row, c.length)
-        elif c.item == 8:
-            _reverse(<uint64_t*>row, c.length)
-        else:
-            _reverse(<double complex*>row, c.length)
+    cdef int64_t[MAX_RANK] at
+    cdef int64_t task, rest = begin // c.pieces, piece = begin % c.pieces, first, last
+    cdef char* source = c.source
+    cdef char* out = c.out + rest * c.length * c.item
+    cdef int d
+    for d in range(c.ndim - 1, -1, -1):
+        at[d] = rest % c.sizes[d]
+        rest //= c.sizes[d]
+        source += at[d] * c.strides[d]
+    for task in range(begin, end):
+        first, last = piece * PIECE, min(c.length, (piece + 1) * PIECE)
+        _reverse(source, out, first, last, c.length, c.item)
+        piece += 1
+        if piece < c.pieces:
+            continue
+        piece, out = 0, out + c.length * c.item
+        for d in range(c.ndim - 1, -1, -1):
+            at[d] += 1
+            source += c.strides[d]
+            if at[d] < c.sizes[d]:
+                break
+            source -= c.sizes[d] * c.strides[d]
+            at[d] = 0
 
 
-cdef int _reverse_rows(Tensor t) except -1:
-    """Reverses each row of a row-major tensor in place. By hand, because kernels walk along memory in one direction."""
+cdef int _reverse_rows(Tensor out, char* source, int64_t* strides) except -1:
+    """Writes the rows of ``source``, each backwards. By hand, because kernels walk along memory in one direction."""
     cdef Rows c
-    c.address, c.length, c.item = t.address, t.sizes[t.ndim - 1], ITEMSIZE[t.code]
+    cdef int d
+    c.source, c.out, c.ndim, c.item = source, out.address, out.ndim - 1, ITEMSIZE[out.code]
+    c.length = out.sizes[c.ndim]
+    c.pieces = (c.length + PIECE - 1) // PIECE
+    for d in range(c.ndim):
+        c.sizes[d], c.strides[d] = out.sizes[d], strides[d] * c.item
     with nogil:
-        parallel_for(_reverse_range, &c, 0, t.count // c.length, max(<int64_t>1, 32768 // c.length))
+        parallel_for(_reverse_range, &c, 0, out.count // c.length * c.pieces, max(<int64_t>1, 32768 // min(c.length, <int64_t>PIECE)))
     return 0
 
 

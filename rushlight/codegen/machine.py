@@ -348,7 +348,37 @@ def _int_remainder(m, t, a, b):
 
 def _rem(m, node, a, b):
     """C's remainder: the sign of the dividend."""
-    return m.op("frem", node.type, a, b) if node.type in ty.FLOATS else _int_remainder(m, node.type, a, b)
+    return (_float_remainder if node.type in ty.FLOATS else _int_remainder)(m, node.type, a, b)
+
+
+def _float_remainder(m, t, a, b):
+    """a - trunc(a / b) * b, exactly. The rounded quotient leaves a rest below b times its last bit, which a fused multiply-add gives
+    without error; so a round takes all leading bits of the quotient away, and the lanes go round until every rest is below b. Where the
+    quotient overflows, b stands for a multiple of itself that is still below a."""
+    fn, kind = m.fn, m.type(t)
+    size, divisor = m.intrinsic("fabs", t, a), m.intrinsic("fabs", t, b)
+    rest, again, body, done = fn.name(), fn.name(), fn.fresh_label("round"), fn.fresh_label("done")
+    entered = fn.block
+    fn.do(f"br label %{body}")
+    fn.label(body)
+    fn.lines.append(f"  {rest} = phi {kind} [ {size}, %{entered} ], [ {again}, %{body} ]")
+    multiple, quotient = divisor, m.op("fdiv", t, rest, divisor)
+    for _ in range(2):  # f32: 2**277 / 2**240, f64: 2**2098 / 2**2000
+        beyond = m.op("fcmp oeq", t, m.intrinsic("fabs", t, quotient), m.splat(float("inf"), t))
+        multiple = m.choose(beyond, t, m.op("fmul", t, multiple, m.splat(2.0**120 if t == "f32" else 2.0**1000, t)), multiple)
+        quotient = m.op("fdiv", t, rest, multiple)
+    quotient = m.intrinsic("roundeven", t, quotient)
+    less = m.intrinsic("fma", t, m.op("fneg", t, quotient), multiple, rest)
+    active = m.op("fcmp oge", t, m.intrinsic("fabs", t, rest), divisor)
+    fn.lines.append(f"  {again} = select {m.type('b1')} {active}, {kind} {less}, {kind} {rest}")
+    left = m.op("fcmp oge", t, m.intrinsic("fabs", t, again), divisor)
+    more = fn.call(f"llvm.vector.reduce.or.v{m.lanes}i1", "i1", f"{m.type('b1')} {left}")
+    fn.do(f"br i1 {more}, label %{body}, label %{done}")
+    fn.label(done)
+    negative = m.op("fcmp olt", t, again, "zeroinitializer")
+    result = m.choose(negative, t, m.op("fadd", t, again, divisor), again)
+    result = m.choose(m.op("fcmp uno", t, b, b), t, b, result)
+    return m.intrinsic("copysign", t, result, a)
 
 
 def _signs_differ(m, t, rest, b):
@@ -386,7 +416,7 @@ def _floordiv(m, node, a, b):
 
 def _float_floordiv(m, t, a, b):
     """From the exact remainder, as CPython's float_divmod does it, so that q * b + a % b stays close to a; a / b where b is 0."""
-    rest = m.op("frem", t, a, b)
+    rest = _float_remainder(m, t, a, b)
     plain = m.op("fdiv", t, a, b)
     quotient = m.op("fdiv", t, m.op("fsub", t, a, rest), b)
     less = m.op("fsub", t, quotient, m.splat(1, t))

@@ -214,7 +214,7 @@ def glu(input, dim=-1):
     if input.size(dim) % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim % input.dim()} is size {input.size(dim)}")
     first, second = input.chunk(2, dim)
-    return first * torch.sigmoid(second)
+    return activation.gated(first, second)
 
 
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):

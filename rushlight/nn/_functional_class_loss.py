@@ -56,6 +56,16 @@ def _check_nll(input, target, weight):
     return classes
 
 
+_MANY = 256  # classes from which on the labels' elements are fetched: the kernel of nll walks along all of them
+
+
+def _picked(input, target, dim, ignore_index):
+    """The losses of nll and what they count."""
+    counts = target != ignore_index
+    at_label = input.gather(dim, torch.where(counts, target, 0).unsqueeze(dim)).squeeze(dim)
+    return rename(torch.where(counts, -at_label, 0.0), "NllLossBackward0"), counts.to(input.dtype)
+
+
 def _of_labels(operator, input, target, weight, ignore_index, reduction, **options):
     """A loss by labels through its kernel: input (N, C, *) or (C), target (N, *) or ()."""
     classes, dim, as_they_are = _checked(input, target, weight)
@@ -63,7 +73,10 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
     if not as_they_are:
         target = target.long() if input.dim() > 1 else target.long().reshape(())
         weight = None if weight is None else _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
-    losses, factors, *_ = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
+    if operator is _loss.nll and weight is None and classes >= _MANY and input.is_cpu:
+        losses, factors = _picked(input, target, dim, ignore_index)
+    else:
+        losses, factors, *_ = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
     if reduction == "none":
         return rename(losses, "NllLossBackward0")
     return _loss.mean_by(losses, factors.detach()) if reduction == "mean" else rename(losses.sum(), "NllLossBackward0")

@@ -3,7 +3,7 @@
 import rushlight as torch
 
 from .._core.tensor import rename
-from ..ops.embedding import one_hot  # noqa: F401  (part of nn.functional)
+from ..ops.embedding import combined, one_hot  # noqa: F401  (part of nn.functional)
 
 
 def _renormalise(weight, input, max_norm, norm_type):
@@ -93,7 +93,10 @@ def embedding_bag(
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
     begins = offsets[:-1] if include_last_offset else offsets
-    bag = torch.bucketize(torch.arange(input.numel(), device=input.device), begins, right=True) - 1
+    bag = _numbers(begins, input.numel())
+    if mode != "max" and not scale_grad_by_freq:
+        result = _sum_bags(weight, input, bag, begins.numel(), per_sample_weights, padding_idx, mode)
+        return rename(result, "EmbeddingBagBackward0")
     rows = torch.embedding(weight, input, -1, scale_grad_by_freq)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
     if per_sample_weights is not None:
@@ -133,6 +136,25 @@ def _bags(input, offsets, per_sample_weights):
             f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {int(offsets[-1])}"
         )
     return input, offsets, per_sample_weights
+
+
+def _numbers(begins, count):
+    """The number of the bag that each of ``count`` indices is in."""
+    if not begins.is_cpu or not begins.numel():
+        return torch.bucketize(torch.arange(count, device=begins.device), begins, right=True) - 1
+    return torch.repeat_interleave(torch.diff(begins, append=torch.tensor([count], dtype=begins.dtype)), output_size=count)
+
+
+def _sum_bags(weight, input, bag, bags, factors, padding_idx, mode):
+    """The rows of each bag, added up (or their mean) as they are read."""
+    counts = None if padding_idx is None else input != padding_idx
+    if factors is None:
+        factors = torch.ones((), dtype=weight.dtype, device=weight.device).expand(input.numel())
+    sums = combined(weight, factors if counts is None else torch.where(counts, factors, 0), input, bag, bags)
+    if mode == "sum":
+        return sums
+    sizes = torch.bincount(bag, None if counts is None else counts.to(sums.dtype), bags)
+    return sums / sizes.clamp(min=1).to(sums.dtype).unsqueeze(1)
 
 
 def _reduce_bags(rows, bag, bags, counts, mode):

@@ -131,6 +131,12 @@ def gelu(input, *, approximate="none"):
     return input * (0.5 * (1 + fn.erf(input * 0.7071067811865476)))
 
 
+@pointwise(where="", inplace=False, dtypes="float", label="Glu")
+def gated(input, gate):
+    """``input * sigmoid(gate)``."""
+    return input * fn.sigmoid(gate)
+
+
 @pointwise(where="functional", dtypes="any")
 def silu(input):
     """``x * sigmoid(x)``, also known as swish.

@@ -2,9 +2,12 @@
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
+from ..lang import expr as ex
+from ..lang import types as ty
 from . import arithmetic, comparison, creation, index, reduction, shape
 from ._define import composite, library, planned
 from ._indexed import read
+from .pool import kind_of
 
 _dtypes = _tensor.dtypes()
 _int64, _int32, _float32 = _dtypes["int64"], _dtypes["int32"], _dtypes["float32"]
@@ -52,6 +55,48 @@ def _frequencies(flat, n):
     """How often each index occurs, for each index."""
     ones = creation.ones(tuple(flat.shape), dtype=_int64, device=flat.device)
     return index.index_select(index.index_add(creation.zeros((n,), dtype=_int64, device=flat.device), 0, flat, ones), 0, flat)
+
+
+# -- bags --
+
+
+def _weighed_row(type, source):
+    """target[to] += weight * input[at]; operands: the target, the input, the weights, the byte offsets at and to."""
+    compute = ty.opmath(type)
+    row = ex.make("load", (ex.input(2, "i64"),), compute, 0)
+    return ((ex.input(1, compute) * row, type, "add", ex.input(3, "i64")),), (source, type, "i64", "i64"), "bag"
+
+
+@library(where="", differentiable="input weight", label="EmbeddingBag")
+def combined(input, weight, source, target, n):
+    """Sums of weighed rows: ``out[target[i]] += weight[i] * input[source[i]]`` in the order of i, from (m, d) to (n, d).
+
+    It is a sparse matrix, given by its coordinates, times a dense one, so its adjoint in ``input`` is itself with source and target
+    exchanged. Half-width floats are summed in float32.
+    """
+    wide = _float32 if input.dtype.itemsize == 2 else input.dtype
+    out = creation.zeros((n, input.shape[1]), dtype=wide, device=input.device)
+    weight = shape.cast(weight, wide)
+    if not input.is_cpu:
+        rows = shape.cast(index.index_select(input, 0, source), wide) * shape.unsqueeze(weight, 1)
+        return shape.cast(index.index_add(out, 0, target, rows), input.dtype)
+    rows, at = core.along(core.plain(input), 0, source, False, index.out_of_self(input.shape[0]))
+    place, to = core.along(out, 0, target, False, index.out_of_self(n))
+    kernel = kind_of(_weighed_row, (ty.NAMES[input.dtype.code],))
+    core.run_ordered(kernel, False, place, rows, core.spread(core.plain(weight), 1, (input.shape[1],)), at, to)
+    return shape.cast(out, input.dtype)
+
+
+@combined.backward_of
+def _(grad, input, weight, source, target, needs):
+    towards_input = combined(grad, weight, target, source, input.shape[0]) if needs[0] else None
+    if not needs[1]:
+        return towards_input, None
+    pairs = index.index_select(grad, 0, target) * index.index_select(input, 0, source)
+    return towards_input, shape.cast(reduction.sum(pairs, 1), weight.dtype)
+
+
+# -- classes --
 
 
 @planned

@@ -23,6 +23,18 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     return fn.sum(input)
 
 
+@rowwise(widen=True)
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum with nan counted as 0, over all dims or over ``dim``. Integers are added as int64.
+
+    >>> torch.nansum(torch.tensor([[1., float("nan")], [2., 3.]]), dim=0)
+    tensor([3., 3.])
+    """
+    if ty.is_complex(input.type):
+        raise RuntimeError("nansum on CPU does not support complex inputs")
+    return fn.sum(fn.where(fn.isnan(input), 0, input) if ty.is_float(input.type) else input)
+
+
 @_overloads
 @rowwise
 def mean(input, dim=None, keepdim=False, *, dtype=None):

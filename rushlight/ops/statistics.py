@@ -100,18 +100,6 @@ def logsumexp(input, dim, keepdim=False):
 
 
 @composite
-def nansum(input, dim=None, keepdim=False, *, dtype=None):
-    """The sum with nan counted as 0, over all dims or over ``dim``. Integers are added as int64.
-
-    >>> torch.nansum(torch.tensor([[1., float("nan")], [2., 3.]]), dim=0)
-    tensor([3., 3.])
-    """
-    if input.is_complex():
-        raise RuntimeError("nansum on CPU does not support complex inputs")
-    return reduction.sum(arithmetic.masked_fill(input, comparison.isnan(input), 0), dim, keepdim, dtype=dtype)
-
-
-@composite
 def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean of the elements that are not nan.
 
@@ -119,7 +107,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     tensor(2.)
     """
     present = comparison.logical_not(comparison.isnan(input))
-    return nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
+    return reduction.nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 
 
 @composite
