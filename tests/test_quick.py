@@ -223,6 +223,20 @@ CALLS = {
         F.scaled_dot_product_attention(*[A.reshape(1, 1, 4, 6).long()] * 3)
         F.scaled_dot_product_attention(A[None], A[None], A[None, :, :0])
     """,
+    "linalg_qr": """
+        rl.linalg.qr(A.t()) | rl.linalg.qr(A.t().contiguous()) | rl.linalg.qr(A) | rl.linalg.qr(A[:, :4] + 1, "complete") | rl.linalg.qr(A.detach(), "r")
+        rl.linalg.qr(A.double().reshape(6, 4)) | rl.linalg.qr(A.reshape(6, 4)) | rl.linalg.qr(A[0]) | rl.linalg.qr(A.long()) | rl.linalg.qr(A, "x")
+    """,
+    "linalg_solve_triangular": """
+        rl.linalg.solve_triangular(spd(A), A, upper=False) | rl.linalg.solve_triangular(spd(A), A, upper=True, unitriangular=True)
+        rl.linalg.solve_triangular(spd(A), A.reshape(6, 4), upper=True, left=False) | rl.linalg.solve_triangular(spd(A), A, upper=True, left=False)
+        rl.linalg.solve_triangular(spd(A).double(), A.double(), upper=True) | rl.linalg.solve_triangular(spd(A).t(), A, upper=False)
+        rl.linalg.solve_triangular(spd(A), A.double(), upper=True) | rl.linalg.solve_triangular(A, A, upper=False)
+    """,
+    "linalg_cholesky": """
+        rl.linalg.cholesky(spd(A)) | rl.linalg.cholesky(spd(A), upper=True) | rl.linalg.cholesky(spd(A).double()) | rl.linalg.cholesky(-spd(A))
+        rl.linalg.cholesky(A) | rl.linalg.cholesky(spd(A).long()) | rl.linalg.cholesky(spd(A).expand(2, 4, 4))
+    """,
     "roll": """
         A.roll(1) | A.roll(-9) | A.roll(1, 0) | A.roll(-2, -1) | A.roll((1, 2), (0, 1)) | A.t().roll(1) | A.roll(1, 2) | A[:0].roll(1)
         A.roll(100, 1)
@@ -240,9 +254,14 @@ def seeded():
     return rl
 
 
+def spd(a):
+    """A positive definite matrix."""
+    return a @ a.t() + 4 * rl.eye(a.shape[0])
+
+
 def answer(call, names):
     try:
-        return eval(call, {"rl": rl, "F": F, "seeded": seeded}, names)
+        return eval(call, {"rl": rl, "F": F, "seeded": seeded, "spd": spd}, names)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
@@ -262,7 +281,7 @@ def without(op, monkeypatch):
 
 def test_every_quick_way_is_here():
     quick = {name for name, entry in registry.items() if getattr(entry.operator, "quick", None) is not None}
-    inner = set("_cat _stack _split _unbind _cumsum _cumprod _sort _topk _roll pick _median_of_all _logcumsumexp".split())
+    inner = set("_cat _stack _split _unbind _cumsum _cumprod _sort _topk _roll pick _median_of_all _logcumsumexp _solve_triangular".split())
     assert quick - inner == set(CALLS)
 
 

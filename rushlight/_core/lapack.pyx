@@ -4,18 +4,20 @@
 A Fortran routine takes nothing but addresses, so one loop serves all of them: an argument is an integer or letter shared by the
 batch, an address that moves on from matrix to matrix, or scratch memory of the thread that works.
 """
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from rushlight._core cimport blas
-from rushlight._core.operator cimport copy_into, resolve
-from rushlight._core.tensor cimport C64, CONJ, CONTIGUOUS, F32, I64, ITEMSIZE, MAX_RANK, NEG, Tensor, empty
+from rushlight._core.operator cimport copy_into, native, resolve
+from rushlight._core.tensor cimport C64, CONJ, CONTIGUOUS, F32, F64, I64, ITEMSIZE, MAX_RANK, NEG, Tensor, empty, empty_strided
 from rushlight._core.view cimport transpose
 from rushlight._core.threads cimport parallel_for
 
 cdef enum:
     MAX_ARGUMENTS = 24
+    CALL = 500
 
 # Fortran passes the lengths of letters behind all arguments, by value. Calls are made with MAX_ARGUMENTS addresses, the missing ones
 # being 1: the lengths, where a routine looks for them, and otherwise never read.
@@ -186,8 +188,8 @@ def run(str routine, batch, double work, *arguments):
             call.arguments[i].scratch = max((<Scratch>value).size, <int64_t>16)
         else:
             call.arguments[i].data, call.arguments[i].stride = <char*><size_t>value[0], value[1]
-    with nogil:
-        parallel_for(_run, &call, 0, matrices, <int64_t>(20000.0 / (work + 1)) + 1)
+    with nogil:                                     # a call takes the time of CALL operations by itself
+        parallel_for(_run, &call, 0, matrices, <int64_t>(20000.0 / (work + CALL)) + 1)
 
 
 cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -210,3 +212,6 @@ cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:
         for j in range(MAX_ARGUMENTS):
             a[j] += call.arguments[j].stride
     free(memory)
+
+
+include "smallmatrices.pxi"

@@ -307,6 +307,9 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     return _solve_triangular(A, shape.cast(B, A.dtype), upper, left, unitriangular)
 
 
+_solve_triangular.quick = solve_triangular.quick = lapack.core.quick["solve_triangular"]
+solve_triangular.leaves = _solve_triangular
+
 # -- Cholesky --
 
 
@@ -379,6 +382,8 @@ def cholesky(A, *, upper=False):
     raise_failure(result.info, "linalg.cholesky", _indefinite)
     return result.L
 
+
+cholesky.quick = lapack.core.quick["cholesky"]
 
 @library(where="", differentiable="B L", label="CholeskySolve", batch="leading")
 def _cholesky_solve(B, L, upper):

@@ -93,6 +93,10 @@ def qr(A, mode="reduced"):
     return _qr(A, mode)
 
 
+lapack.core.set_named(qr=return_types.linalg_qr)
+qr.quick, qr.leaves = lapack.core.quick["qr"], _qr
+
+
 @composite(name="qr")
 def torch_qr(input, some=True):
     """(Q, R); see linalg.qr, whose mode is 'reduced' here with ``some``, else 'complete'.
