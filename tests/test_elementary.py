@@ -212,3 +212,16 @@ def test_signs_at_the_poles_of_polygamma():
     x = np.array([0.0, -1.0, -2.0])
     assert (ulp.evaluate("polygamma", "f64", x, attr=1) == INF).all()
     assert (ulp.evaluate("polygamma", "f64", x, attr=2) == -INF).all()
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("float32", -149, 127), ("float64", -1074, 1023)])
+def test_remainders_of_any_size_are_exact(name, low, high):
+    import rushlight as torch
+
+    rng, n = np.random.default_rng(0), 20003
+    special = np.array([0.0, -0.0, INF, -INF, NAN, 1, -1, np.finfo(name).max, np.finfo(name).tiny, np.ldexp(1, low)], name)
+    a, b = (np.ldexp(rng.uniform(1, 2, n), rng.integers(low, high + 1, n)).astype(name) * rng.choice([-1, 1], n) for _ in range(2))
+    b[: n // 2] = a[: n // 2] / rng.uniform(1, 1e7, n // 2)  # quotients of a few bits
+    a, b = (np.concatenate([x, y.ravel()]).astype(name) for x, y in zip((a, b), np.meshgrid(special, special)))
+    with np.errstate(all="ignore"):
+        _assert_same(torch.fmod(torch.from_numpy(a), torch.from_numpy(b)).numpy(), np.fmod(a, b), a)

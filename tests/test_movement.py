@@ -249,3 +249,16 @@ def test_out_of_another_shape_warns_unless_empty():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert rl.add(x, x, out=rl.empty(0)).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["uint8", "int16", "float32", "float64", "complex128"])
+def test_rows_turned_around_in_pieces(name):
+    np = pytest.importorskip("numpy")
+    for shape in ((7,), (20001,), (3, 17), (5, 4, 9), (6, 8195), (2, 3, 1)):
+        a = (np.random.default_rng(0).normal(size=shape) ** 2 * 50).astype(name)
+        t = rl.from_numpy(a)
+        every = tuple(range(a.ndim))
+        for dims in (0, -1, every):
+            assert (rl.flip(t, every if dims == every else (dims,)).numpy() == np.flip(a, dims)).all()
+        assert (t.transpose(0, -1).flip(0).numpy() == np.flip(a.swapaxes(0, -1), 0)).all()
+        assert (t[..., 1:].flip(-1).numpy() == np.flip(a[..., 1:], -1)).all()

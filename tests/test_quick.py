@@ -224,18 +224,21 @@ CALLS = {
         F.scaled_dot_product_attention(A[None], A[None], A[None, :, :0])
     """,
     "linalg_qr": """
-        rl.linalg.qr(A.t()) | rl.linalg.qr(A.t().contiguous()) | rl.linalg.qr(A) | rl.linalg.qr(A[:, :4] + 1, "complete") | rl.linalg.qr(A.detach(), "r")
-        rl.linalg.qr(A.double().reshape(6, 4)) | rl.linalg.qr(A.reshape(6, 4)) | rl.linalg.qr(A[0]) | rl.linalg.qr(A.long()) | rl.linalg.qr(A, "x")
+        rl.linalg.qr(A.t()) | rl.linalg.qr(A.t().contiguous()) | rl.linalg.qr(A) | rl.linalg.qr(A[:, :4] + 1, "complete")
+        rl.linalg.qr(A.detach(), "r") | rl.linalg.qr(A.double().reshape(6, 4)) | rl.linalg.qr(A.reshape(6, 4)) | rl.linalg.qr(A[0])
+        rl.linalg.qr(A.long()) | rl.linalg.qr(A, "x")
     """,
     "linalg_solve_triangular": """
         rl.linalg.solve_triangular(spd(A), A, upper=False) | rl.linalg.solve_triangular(spd(A), A, upper=True, unitriangular=True)
-        rl.linalg.solve_triangular(spd(A), A.reshape(6, 4), upper=True, left=False) | rl.linalg.solve_triangular(spd(A), A, upper=True, left=False)
+        rl.linalg.solve_triangular(spd(A), A.reshape(6, 4), upper=True, left=False)
+        rl.linalg.solve_triangular(spd(A), A, upper=True, left=False)
         rl.linalg.solve_triangular(spd(A).double(), A.double(), upper=True) | rl.linalg.solve_triangular(spd(A).t(), A, upper=False)
         rl.linalg.solve_triangular(spd(A), A.double(), upper=True) | rl.linalg.solve_triangular(A, A, upper=False)
     """,
     "linalg_cholesky": """
-        rl.linalg.cholesky(spd(A)) | rl.linalg.cholesky(spd(A), upper=True) | rl.linalg.cholesky(spd(A).double()) | rl.linalg.cholesky(-spd(A))
-        rl.linalg.cholesky(A) | rl.linalg.cholesky(spd(A).long()) | rl.linalg.cholesky(spd(A).expand(2, 4, 4))
+        rl.linalg.cholesky(spd(A)) | rl.linalg.cholesky(spd(A), upper=True) | rl.linalg.cholesky(spd(A).double())
+        rl.linalg.cholesky(-spd(A)) | rl.linalg.cholesky(A) | rl.linalg.cholesky(spd(A).long())
+        rl.linalg.cholesky(spd(A).expand(2, 4, 4))
     """,
     "roll": """
         A.roll(1) | A.roll(-9) | A.roll(1, 0) | A.roll(-2, -1) | A.roll((1, 2), (0, 1)) | A.t().roll(1) | A.roll(1, 2) | A[:0].roll(1)

@@ -513,7 +513,7 @@ cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint ap
     cdef Slices slices
     cdef int[MAX_RANK] perm
     cdef int d
-    cdef int64_t total = 1
+    cdef int64_t total = 1, least = 16
     _order_writes(loop, items[0], perm)
     _permute(loop, perm)
     _collapse(loop)
@@ -525,6 +525,8 @@ cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint ap
         total *= loop.size[d]
         if loop.stride[0][d] and loop.size[d] > 1:
             slices.dim = d
+    if slices.dim == 0:                         # every task walks along all rows: its part of a row should be worth the way
+        least = max(<int64_t>256, loop.size[0] // 8)
     if slices.dim < 0 or total < 2 * GRAIN:
         if loop.ndim > 1:
             total //= max(loop.size[0], <int64_t>1)
@@ -535,7 +537,7 @@ cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint ap
             _run_range(loop, 0, total)
         return 0
     with nogil:
-        parallel_for(_run_slice, &slices, 0, loop.size[slices.dim], max(<int64_t>16, GRAIN * loop.size[slices.dim] // total))
+        parallel_for(_run_slice, &slices, 0, loop.size[slices.dim], max(least, GRAIN * loop.size[slices.dim] // total))
     return 0
 
 

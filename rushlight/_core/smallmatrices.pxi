@@ -7,12 +7,12 @@ cdef enum:
 
 
 cdef Tensor _small(PyObject* value):
-    """A row-major float32 or float64 matrix of few rows and columns on the CPU; None for anything else."""
+    """A float32 or float64 matrix of few rows and columns on the CPU; None for anything else."""
     cdef Tensor t
     if not isinstance(<object>value, Tensor):
         return None
     t = <Tensor>value
-    if t.ndim != 2 or t.code != F32 and t.code != F64 or t.place or t.flags & (CONTIGUOUS | CONJ | NEG) != CONTIGUOUS:
+    if t.ndim != 2 or t.code != F32 and t.code != F64 or t.place or t.flags & (CONJ | NEG):
         return None
     return t if 0 < t.sizes[0] <= FEW and 0 < t.sizes[1] <= FEW else None
 
@@ -25,15 +25,16 @@ cdef Tensor _turned(int code, int64_t rows, int64_t columns):
     return empty_strided(code, 2, sizes, strides)
 
 
-cdef int _turn(const char* source, char* target, int64_t rows, int64_t columns, int item) noexcept:
-    """A row-major matrix in column-major order."""
-    cdef int64_t i, j
-    for i in range(rows):
-        for j in range(columns):
-            if item == 4:
-                (<int32_t*>target)[j * rows + i] = (<const int32_t*>source)[i * columns + j]
+cdef int _turn(Tensor t, char* target) noexcept:
+    """A matrix in column-major order."""
+    cdef int64_t rows = t.sizes[0], i, j, place
+    for j in range(t.sizes[1]):
+        for i in range(rows):
+            place = i * t.strides[0] + j * t.strides[1]
+            if t.code == F32:
+                (<float*>target)[j * rows + i] = (<const float*>t.address)[place]
             else:
-                (<int64_t*>target)[j * rows + i] = (<const int64_t*>source)[i * columns + j]
+                (<double*>target)[j * rows + i] = (<const double*>t.address)[place]
     return 0
 
 
@@ -84,8 +85,8 @@ cdef object solve_triangular_quickly(PyObject** values, Py_ssize_t n, tuple name
         return None
     side, triangle, unit = b"L" if left else b"R", b"U" if <object>values[2] else b"L", b"U" if <object>values[4] else b"N"
     out = _turned(b.code, b.sizes[0], b.sizes[1])
-    _turn(a.address, matrix, size, size, ITEMSIZE[a.code])
-    _turn(b.address, out.address, b.sizes[0], b.sizes[1], ITEMSIZE[b.code])
+    _turn(a, matrix)
+    _turn(b, out.address)
     p[0], p[1], p[2], p[3], p[4], p[5] = &side, &triangle, &as_it_is, &unit, &b.sizes[0], &b.sizes[1]
     p[6], p[7], p[8], p[9], p[10] = <void*>&one_single if a.code == F32 else <void*>&one, matrix, &size, out.address, &b.sizes[0]
     _call(a.code, "strsm_", "dtrsm_", p, 11)
@@ -104,7 +105,7 @@ cdef object cholesky_quickly(PyObject** values, Py_ssize_t n, tuple names):
     upper, size = <object>values[1], a.sizes[0]
     side = b"U" if upper else b"L"
     out = _turned(a.code, size, size)
-    _turn(a.address, out.address, size, size, ITEMSIZE[a.code])
+    _turn(a, out.address)
     p[0], p[1], p[2], p[3], p[4] = &side, &size, out.address, &size, &info
     _call(a.code, "spotrf_", "dpotrf_", p, 5)
     if info:
@@ -125,7 +126,7 @@ cdef object qr_quickly(PyObject** values, Py_ssize_t n, tuple names):
         return None
     rows, columns, item = a.sizes[0], a.sizes[1], ITEMSIZE[a.code]
     q, r = _turned(a.code, rows, columns), _turned(a.code, columns, columns)
-    _turn(a.address, q.address, rows, columns, item)
+    _turn(a, q.address)
     p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7] = &rows, &columns, q.address, &rows, tau, work, &size, &info
     _call(a.code, "sgeqrf_", "dgeqrf_", p, 8)
     for j in range(columns):

@@ -1,16 +1,15 @@
 """Images: changing resolution, sampling at given places, moving elements between channels and space."""
 
 import functools
-import itertools
 import math
 import warnings
 
 import rushlight as torch
 
 from ..ops._define import planned, visible
+from ..ops.grid import grid_samplers
 from ..ops.pixels import pixel_shuffle, pixel_unshuffle  # noqa: F401
 from ..ops.resampling import Resampling, Taps, upsampling
-from ..ops.sampling import sample, tap_index, tap_share
 from ._functional_fitted_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 # -- interpolate --
@@ -307,48 +306,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         _warn_align_corners()
         align_corners = False
     _check_grid(input, grid, mode)
-    size = list(reversed(input.shape[2:]))  # grid's last dimension counts x, y, z
-    place = [_to_pixels(grid[..., d], n, align_corners) for d, n in enumerate(size)]
-    if mode == "bicubic":
-        return _sample_bicubic(input, place, size, padding_mode, align_corners)
-    place = [_brought_inside(p, n, padding_mode, align_corners) for p, n in zip(place, size)]
-    if mode == "nearest":
-        return _sum_of_taps(input, [([torch.round(p) for p in place], 1.0)], place, size)
-    return _sample_linear(input, place, size)
-
-
-def _sample_linear(input, place, size):
-    """From the whole-numbered places around ``place``, each with the product of its shares along the dims."""
-    indices = [[tap_index(p, float(step), float(n)) for step in (0, 1)] for p, n in zip(place, size)]
-    shares = [[tap_share(p, float(step), float(n)) for step in (0, 1)] for p, n in zip(place, size)]
-    found = []
-    for steps in itertools.product((0, 1), repeat=len(place)):
-        weight = functools.reduce(torch.mul, (share[step] for share, step in zip(shares, steps)))
-        *others, flat = (index[step] for index, step in zip(indices, steps))  # the last is the outermost dim's
-        for index, n in zip(reversed(others), reversed(size[:-1])):
-            flat = torch.add(index, flat, alpha=n)
-        found.append((flat, weight))
-    return _sampled(input, found, place)
-
-
-def _sum_of_taps(input, taps, place, size):
-    """The sum over taps (places (N, *) per dimension, x first, with a weight) of weight * input there, zero outside: (N, C, *)."""
-    found = []
-    for at, weight in taps:
-        inside = torch.ones_like(place[0], dtype=torch.bool)
-        flat = torch.zeros_like(place[0], dtype=torch.int64)
-        for p, n in zip(reversed(at), reversed(size)):
-            inside = inside & (p >= 0) & (p < n)
-            flat = flat * n + torch.clamp(torch.nan_to_num(p.detach(), nan=0.0), 0, n - 1).long()
-        found.append((flat, torch.where(inside, weight + 0 * place[0], 0.0)))
-    return _sampled(input, found, place)
-
-
-def _sampled(input, taps, place):
-    """The sum over taps (row-major index (N, *), weight) of weight * input there: (N, C, *)."""
-    index, weight = (torch.stack(t).unsqueeze(2) for t in zip(*taps))
-    dims = tuple(range(2, input.dim()))
-    return sample(input, weight.to(input.dtype), index, dims, tuple(place[0].shape[1:]))
+    return grid_samplers[input.dim() - 2](input, grid, mode, padding_mode, bool(align_corners))
 
 
 def _check_grid(input, grid, mode):
@@ -369,37 +327,6 @@ def _check_grid(input, grid, mode):
         )
     if mode == "bicubic" and input.dim() != 4:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-
-
-def _to_pixels(place, size, align_corners):
-    return (place + 1) / 2 * (size - 1) if align_corners else ((place + 1) * size - 1) / 2
-
-
-def _brought_inside(place, size, padding_mode, align_corners):
-    if padding_mode == "zeros":
-        return place
-    if padding_mode == "reflection":
-        low, high = (0.0, size - 1.0) if align_corners else (-0.5, size - 0.5)
-        span = high - low
-        if span <= 0:
-            return torch.zeros_like(place)
-        offset = torch.abs(place - low)
-        turns = torch.floor(offset / span).detach()
-        inside = offset - turns * span
-        place = torch.where(turns % 2 == 0, inside + low, high - inside)
-    # Beyond the border the value no longer depends on the place.
-    return torch.where(place <= 0, 0.0, torch.where(place >= size - 1, size - 1.0, place))
-
-
-def _sample_bicubic(input, place, size, padding_mode, align_corners):
-    low = [torch.floor(p).detach() for p in place]
-    taps = []
-    for j, i in itertools.product(range(-1, 3), repeat=2):
-        steps = (i, j)
-        at = [_brought_inside(below + step, n, padding_mode, align_corners) for below, step, n in zip(low, steps, size)]
-        x, y = (_cubic(p - below - step) for p, below, step in zip(place, low, steps))
-        taps.append((at, x * y))
-    return _sum_of_taps(input, taps, place, size)
 
 
 # -- channels and space --
