@@ -7,8 +7,9 @@ from .. import return_types
 from .._core import operator as _operator
 from .._core import sorting as core
 from .._core import tensor as _tensor
+from ..lang import functions as fn
 from . import comparison, creation, gather, reduction, shape
-from ._define import composite
+from ._define import composite, pointwise
 from .index import title, zeros_of
 from .sorting import last
 
@@ -175,6 +176,14 @@ def _weights(inside, number, bins, weight, dtype):
     return gather.scatter_add(zeros_of((bins,), added), 0, number, added)
 
 
+@pointwise(where="", inplace=False, dtypes="float")
+def _bin_number(input, low, high, bins):
+    """The bin of each element, of ``bins`` equal ones from ``low`` to ``high``, which belongs to the last; ``bins`` outside."""
+    number = fn.trunc((input - low) * bins / (high - low))
+    inside = fn.ge(input, low) & fn.le(input, high)
+    return fn.cast(fn.where(inside, fn.where(number < bins, number, bins - 1), bins), "i64")
+
+
 @composite
 def histc(input, bins=100, min=0, max=0):
     """How many elements lie in each of ``bins`` equal intervals from ``min`` to ``max``, as floats; others are not counted.
@@ -186,7 +195,8 @@ def histc(input, bins=100, min=0, max=0):
     """
     _check_bins(input, bins)
     low, high = _limits("torch.histc", input, min, max)
-    return _counted(input, creation.linspace(low, high, bins + 1, dtype=input.dtype, device=input.device), None)
+    numbers = _bin_number(shape.reshape(input.detach(), (-1,)), low, high, float(bins))
+    return shape.cast(shape.narrow(bincount(numbers, None, bins + 1), 0, 0, bins), input.dtype)
 
 
 @composite(where="function")

@@ -129,11 +129,12 @@ def _places_of_strided(shape, size, stride, offset, layout, device):
 
 
 def _scatter_windows(out, grad, dim, size, step):
-    """The adjoint of unfold: windows are added where they came from, one offset within the window at a time."""
+    """The adjoint of unfold: windows are added where they came from, a step's width of them at a time, which do not meet."""
     windows = grad.shape[dim]
-    for k in range(size):
-        target = slice(out, dim, k, k + (windows - 1) * step + 1, step)
-        copy_(target, target + select(grad, grad.ndim - 1, k))
+    for k in range(0, size, step):
+        n = min(step, size - k)
+        target = unfold(slice(out, dim, k, k + (windows - 1) * step + n), dim, n, step)
+        copy_(target, target + narrow(grad, grad.ndim - 1, k, n))
     return out
 
 
