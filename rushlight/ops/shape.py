@@ -133,7 +133,7 @@ def _scatter_windows(out, grad, dim, size, step):
     windows = grad.shape[dim]
     for k in range(0, size, step):
         n = min(step, size - k)
-        target = unfold(slice(out, dim, k, k + (windows - 1) * step + n), dim, n, step)
+        target = unfold(narrow(out, dim, k, (windows - 1) * step + n), dim, n, step)
         copy_(target, target + narrow(grad, grad.ndim - 1, k, n))
     return out
 
