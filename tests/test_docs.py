@@ -250,18 +250,20 @@ def unshown(room):
 
     Operators have a law of their own; exceptions, abstract classes and other spellings of a name need none.
     """
-    for name in getattr(room, "__all__", None) or [n for n in dir(room) if not n.startswith("_")]:
+    for name in (n for n in getattr(room, "__all__", None) or dir(room) if not n.startswith("_")):
         value = getattr(room, name)
         own = (getattr(value, "__module__", None) or "").startswith("rushlight")
         spelled = getattr(inspect.unwrap(value) if callable(value) else value, "__name__", name)
-        exempt = spelled != name or (inspect.isclass(value) and (issubclass(value, BaseException) or inspect.isabstract(value)))
-        if callable(value) and own and not exempt and ">>>" not in (value.__doc__ or ""):
+        another = spelled != name and not spelled.startswith("_")
+        abstract = inspect.isclass(value) and (issubclass(value, BaseException) or inspect.isabstract(value))
+        if callable(value) and own and not another and not abstract and ">>>" not in (value.__doc__ or ""):
             yield name
 
 
 SHOWN = """
 nn nn.functional nn.grad nn.parameter nn.init nn.attention nn.attention.flex_attention nn.parallel
 nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune
+optim optim.lr_scheduler optim.swa_utils utils.data utils.checkpoint distributions distributions.constraints distributions.transforms
 """.split()
 
 
@@ -279,7 +281,7 @@ def test_operators_have_examples():
     assert not public.keys() - shown
 
 
-@pytest.mark.parametrize("owner", [nn.Module])
+@pytest.mark.parametrize("owner", [nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler])
 def test_public_methods_have_examples(owner):
     members = {name: inspect.getattr_static(owner, name) for name in dir(owner) if not name.startswith("_")}
     assert not [name for name, value in members.items() if callable(value) and ">>>" not in (value.__doc__ or "")]

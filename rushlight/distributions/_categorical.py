@@ -15,7 +15,14 @@ _PROBS_OR_LOGITS = {"probs": constraints.unit_interval, "logits": constraints.re
 
 
 class Categorical(Distribution):
-    """An integer from 0 to K - 1, with probabilities along the last dimension of ``probs`` (scaled to sum to one) or ``logits``."""
+    """An integer from 0 to K - 1, with probabilities along the last dimension of ``probs`` (scaled to sum to one) or ``logits``.
+
+    >>> die = Categorical(probs=torch.tensor([1.0, 1.0, 2.0]))
+    >>> die.probs, die.log_prob(torch.tensor(2)).exp()
+    (tensor([0.2500, 0.2500, 0.5000]), tensor(0.5000))
+    >>> die.sample((5, 2)).shape, die.entropy()
+    (torch.Size([5, 2]), tensor(1.0397))
+    """
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}  # noqa: RUF012
     has_enumerate_support = True
@@ -139,7 +146,12 @@ class _OverCategories(Distribution):
 
 
 class OneHotCategorical(_OverCategories):
-    """A category as a vector of zeros with a one at its place."""
+    """A category as a vector of zeros with a one at its place.
+
+    >>> d = OneHotCategorical(probs=torch.tensor([0.25, 0.75]))
+    >>> d.log_prob(torch.tensor([0.0, 1.0])).exp(), d.sample().sum()
+    (tensor(0.7500), tensor(1.))
+    """
 
     support = constraints.one_hot
     has_enumerate_support = True
@@ -181,7 +193,14 @@ class OneHotCategorical(_OverCategories):
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):
-    """One-hot categories whose gradient is that of the probabilities (Bengio et al., 2013)."""
+    """One-hot categories whose gradient is that of the probabilities (Bengio et al., 2013).
+
+    >>> logits = torch.zeros(3, requires_grad=True)
+    >>> sample = OneHotCategoricalStraightThrough(logits=logits).rsample()
+    >>> (sample * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
+    >>> logits.grad
+    tensor([-0.3333,  0.0000,  0.3333])
+    """
 
     has_rsample = True
 
@@ -190,7 +209,14 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
 
 class Multinomial(_OverCategories):
-    """How often each category occurs among ``total_count`` draws."""
+    """How often each category occurs among ``total_count`` draws: vectors (K) of counts.
+
+    >>> d = Multinomial(4, probs=torch.tensor([1.0, 3.0]))
+    >>> d.mean, d.sample().sum()
+    (tensor([1., 3.]), tensor(4.))
+    >>> d.log_prob(torch.tensor([1.0, 3.0])).exp()  # 4 * 1/4 * (3/4)**3
+    tensor(0.4219)
+    """
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         if not isinstance(total_count, int):

@@ -12,7 +12,16 @@ __all__ = ["Independent", "MixtureSameFamily", "TransformedDistribution"]
 
 
 class Independent(Distribution):
-    """``base_distribution`` with its last ``reinterpreted_batch_ndims`` batch dimensions taken as part of one event."""
+    """``base_distribution`` with its last ``reinterpreted_batch_ndims`` batch dimensions taken as part of one event: their log
+    probabilities are summed.
+
+    >>> base = torch.distributions.Normal(torch.zeros(2, 3), 1.0)
+    >>> d = Independent(base, 1)
+    >>> d.batch_shape, d.event_shape
+    (torch.Size([2]), torch.Size([3]))
+    >>> base.log_prob(torch.zeros(3)).shape, d.log_prob(torch.zeros(3)).shape
+    (torch.Size([2, 3]), torch.Size([2]))
+    """
 
     arg_constraints = {}  # noqa: RUF012
 
@@ -85,7 +94,13 @@ class Independent(Distribution):
 
 
 class TransformedDistribution(Distribution):
-    """The distribution of ``f(x)`` for x of ``base_distribution``; transforms: f, or a list of transforms, the first applied first."""
+    """The distribution of ``f(x)`` for x of ``base_distribution``; transforms: f, or a list of transforms, the first applied first.
+
+    >>> base = torch.distributions.Uniform(0.0, 1.0)
+    >>> d = TransformedDistribution(base, torch.distributions.AffineTransform(10.0, 4.0))
+    >>> d.log_prob(torch.tensor(11.0)).exp(), d.cdf(torch.tensor(11.0))
+    (tensor(0.2500), tensor(0.2500))
+    """
 
     arg_constraints = {}  # noqa: RUF012
 
@@ -182,7 +197,13 @@ class TransformedDistribution(Distribution):
 
 
 class MixtureSameFamily(Distribution):
-    """A mixture: ``mixture_distribution`` (a Categorical) picks along the last batch dimension of ``component_distribution``."""
+    """A mixture: ``mixture_distribution`` (a Categorical) picks along the last batch dimension of ``component_distribution``.
+
+    >>> weights = torch.distributions.Categorical(torch.tensor([0.25, 0.75]))
+    >>> d = MixtureSameFamily(weights, torch.distributions.Normal(torch.tensor([0.0, 8.0]), 1.0))
+    >>> d.mean, d.batch_shape, d.cdf(torch.tensor(4.0))
+    (tensor(6.), torch.Size([]), tensor(0.2500))
+    """
 
     arg_constraints = {}  # noqa: RUF012
     has_rsample = False

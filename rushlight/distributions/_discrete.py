@@ -40,7 +40,16 @@ class _Trials(ProbsOrLogits):
 
 
 class Bernoulli(_Trials, ExponentialFamily):
-    """One with probability ``probs``, else zero."""
+    """One with probability ``probs``, else zero; ``logits`` = log(probs / (1 - probs)) instead.
+
+    >>> coin = Bernoulli(probs=torch.tensor([0.25, 1.0]))
+    >>> coin.mean, coin.variance
+    (tensor([0.2500, 1.0000]), tensor([0.1875, 0.0000]))
+    >>> coin.log_prob(torch.tensor([1.0, 1.0])).exp()
+    tensor([0.2500, 1.0000])
+    >>> coin.sample((1000,)).shape, coin.sample().unique()[-1]
+    (torch.Size([1000, 2]), tensor(1.))
+    """
 
     _parameters = ("probs", "logits")
     support = constraints.boolean
@@ -86,7 +95,12 @@ class Bernoulli(_Trials, ExponentialFamily):
 
 
 class Geometric(_Trials):
-    """How many trials fail before the first success."""
+    """How many trials, each a success with probability ``probs``, fail before the first success.
+
+    >>> d = Geometric(torch.tensor(0.25))
+    >>> d.mean, d.log_prob(torch.tensor([0.0, 1.0])).exp()  # 1 / 4, 3 / 4 * 1 / 4
+    (tensor(3.), tensor([0.2500, 0.1875]))
+    """
 
     _parameters = ("probs", "logits")
     support = constraints.nonnegative_integer
@@ -130,7 +144,12 @@ class Geometric(_Trials):
 
 
 class ContinuousBernoulli(_Trials, ExponentialFamily):
-    """Density proportional to ``probs**x (1 - probs)**(1 - x)`` on [0, 1]. Near probs = 1/2 (between ``lims``) a Taylor series is used."""
+    """Density proportional to ``probs**x (1 - probs)**(1 - x)`` on [0, 1]. Near probs = 1/2 (between ``lims``) a Taylor series is used.
+
+    >>> d = ContinuousBernoulli(probs=torch.tensor([0.2, 0.5]))
+    >>> d.log_prob(torch.tensor(0.3)).exp(), d.mean
+    (tensor([1.2195, 1.0000]), tensor([0.3880, 0.5000]))
+    """
 
     _parameters = ("probs", "logits")
     support = constraints.unit_interval
@@ -248,7 +267,12 @@ class _Counted(ProbsOrLogits):
 
 
 class Binomial(_Counted):
-    """How many of ``total_count`` trials succeed."""
+    """How many of ``total_count`` trials succeed, each with probability ``probs``.
+
+    >>> d = Binomial(total_count=4, probs=torch.tensor(0.5))
+    >>> d.mean, d.log_prob(torch.tensor(2.0)).exp()  # 6 / 16
+    (tensor(2.), tensor(0.3750))
+    """
 
     _parameters = ("total_count", "probs", "logits")
     arg_constraints = {"total_count": constraints.nonnegative_integer, **_PROBS_OR_LOGITS}  # noqa: RUF012
@@ -304,7 +328,12 @@ class Binomial(_Counted):
 
 
 class NegativeBinomial(_Counted):
-    """How many trials succeed before ``total_count`` of them fail."""
+    """How many trials, each a success with probability ``probs``, succeed before ``total_count`` of them fail.
+
+    >>> d = NegativeBinomial(torch.tensor(3.0), probs=torch.tensor(0.5))
+    >>> d.mean, d.log_prob(torch.tensor(0.0)).exp()  # 3, 1 / 8
+    (tensor(3.), tensor(0.1250))
+    """
 
     _parameters = ("total_count", "probs", "logits")
     arg_constraints = {  # noqa: RUF012
@@ -340,7 +369,12 @@ class NegativeBinomial(_Counted):
 
 
 class Poisson(ExponentialFamily):
-    """Counts: ``rate**k exp(-rate) / k!``."""
+    """Counts: probability ``rate**k exp(-rate) / k!``.
+
+    >>> d = Poisson(torch.tensor(4.0))
+    >>> d.mean, d.variance, d.log_prob(torch.tensor(0.0))
+    (tensor(4.), tensor(4.), tensor(-4.))
+    """
 
     arg_constraints = {"rate": constraints.nonnegative}  # noqa: RUF012
     support = constraints.nonnegative_integer

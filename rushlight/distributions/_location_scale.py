@@ -90,7 +90,12 @@ class Normal(_LocScale, ExponentialFamily):
 
 
 class Laplace(_LocScale):
-    """The Laplace distribution: density ``exp(-|x - loc| / scale) / (2 scale)``."""
+    """The Laplace distribution: density ``exp(-|x - loc| / scale) / (2 scale)``.
+
+    >>> d = Laplace(torch.tensor(1.0), torch.tensor(0.5))
+    >>> d.log_prob(torch.tensor(1.0)).exp(), d.variance  # 1 / (2 scale), 2 scale**2
+    (tensor(1.), tensor(0.5000))
+    """
 
     _parameters = ("loc", "scale")
 
@@ -127,7 +132,12 @@ class Laplace(_LocScale):
 
 
 class Cauchy(_LocScale):
-    """The Cauchy distribution: density ``1 / (pi scale (1 + ((x - loc) / scale)**2))``. It has neither mean nor variance."""
+    """The Cauchy distribution: density ``1 / (pi scale (1 + ((x - loc) / scale)**2))``. It has neither mean nor variance.
+
+    >>> d = Cauchy(0.0, 2.0)
+    >>> d.cdf(torch.tensor([0.0, 2.0])), d.mean
+    (tensor([0.5000, 0.7500]), tensor(nan))
+    """
 
     _parameters = ("loc", "scale")
 
@@ -161,7 +171,14 @@ class Cauchy(_LocScale):
 
 
 class Uniform(Parametrized):
-    """The uniform distribution on [low, high)."""
+    """The uniform distribution on [low, high).
+
+    >>> d = Uniform(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 4.0]))
+    >>> d.mean, d.log_prob(torch.tensor([0.5, 0.5])).exp()
+    (tensor([0.5000, 2.0000]), tensor([1.0000, 0.2500]))
+    >>> Uniform(0.0, 1.0, validate_args=False).log_prob(torch.tensor(2.0))  # ValueError otherwise
+    tensor(-inf)
+    """
 
     has_rsample = True
     _parameters = ("low", "high")
@@ -220,7 +237,12 @@ class Uniform(Parametrized):
 
 
 class StudentT(Parametrized):
-    """Student's t distribution with ``df`` degrees of freedom, moved by loc and stretched by scale."""
+    """Student's t distribution with ``df`` degrees of freedom, moved by loc and stretched by scale.
+
+    >>> d = StudentT(torch.tensor([1.0, 4.0]))
+    >>> d.mean, d.variance  # df / (df - 2) above 2
+    (tensor([nan, 0.]), tensor([nan, 2.]))
+    """
 
     arg_constraints = {"df": constraints.positive, "loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
     support = constraints.real
@@ -269,7 +291,12 @@ class StudentT(Parametrized):
 
 
 class LogNormal(TransformedDistribution):
-    """The distribution of exp(x) for x normal with mean loc and standard deviation scale."""
+    """The distribution of exp(x) for x normal with mean loc and standard deviation scale.
+
+    >>> d = LogNormal(torch.tensor(0.0), torch.tensor(1.0))
+    >>> d.mean, d.mode  # exp(1 / 2), exp(-1)
+    (tensor(1.6487), tensor(0.3679))
+    """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
     support = constraints.positive
@@ -309,7 +336,12 @@ class LogNormal(TransformedDistribution):
 
 
 class Gumbel(TransformedDistribution):
-    """Gumbel's distribution of maxima: ``cdf(x) = exp(-exp(-(x - loc) / scale))``."""
+    """Gumbel's distribution of maxima: ``cdf(x) = exp(-exp(-(x - loc) / scale))``.
+
+    >>> d = Gumbel(0.0, 1.0)
+    >>> d.cdf(torch.tensor(0.0)), d.mean  # exp(-1), Euler's constant
+    (tensor(0.3679), tensor(0.5772))
+    """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
     support = constraints.real
@@ -356,7 +388,12 @@ class Gumbel(TransformedDistribution):
 
 
 class VonMises(Parametrized):
-    """The normal distribution's counterpart on the circle: density ``exp(concentration cos(x - loc)) / (2 pi I0(concentration))``."""
+    """The normal distribution's counterpart on the circle: density ``exp(concentration cos(x - loc)) / (2 pi I0(concentration))``.
+
+    >>> d = VonMises(torch.tensor(0.0), torch.tensor(4.0))
+    >>> d.mean, d.log_prob(torch.tensor([0.0, 1.0])).exp()
+    (tensor(0.), tensor([0.7689, 0.1223]))
+    """
 
     arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}  # noqa: RUF012
     support = constraints.real

@@ -34,7 +34,15 @@ def precision_to_scale_tril(precision):
 
 
 class MultivariateNormal(Distribution):
-    """Normal vectors with mean ``loc``. Give one of covariance_matrix, precision_matrix and scale_tril (a Cholesky factor)."""
+    """Normal vectors with mean ``loc``. Give one of covariance_matrix, precision_matrix and scale_tril (a Cholesky factor).
+
+    >>> d = MultivariateNormal(torch.zeros(2), covariance_matrix=torch.tensor([[4.0, 2.0], [2.0, 3.0]]))
+    >>> d.variance, d.scale_tril
+    (tensor([4., 3.]), tensor([[2.0000, 0.0000],
+            [1.0000, 1.4142]]))
+    >>> d.sample((5,)).shape, d.log_prob(torch.zeros(5, 2)).shape
+    (torch.Size([5, 2]), torch.Size([5]))
+    """
 
     arg_constraints = {  # noqa: RUF012
         "loc": constraints.real_vector, "covariance_matrix": constraints.positive_definite,
@@ -113,7 +121,13 @@ class MultivariateNormal(Distribution):
 
 
 class LowRankMultivariateNormal(Distribution):
-    """Normal vectors with covariance ``cov_factor cov_factor^T + diag(cov_diag)``; cov_factor: n x rank, cov_diag: n."""
+    """Normal vectors with covariance ``cov_factor cov_factor^T + diag(cov_diag)``; cov_factor: n x rank, cov_diag: n.
+
+    >>> d = LowRankMultivariateNormal(torch.zeros(2), torch.tensor([[1.0], [2.0]]), torch.tensor([0.5, 0.5]))
+    >>> d.covariance_matrix
+    tensor([[1.5000, 2.0000],
+            [2.0000, 4.5000]])
+    """
 
     arg_constraints = {  # noqa: RUF012
         "loc": constraints.real_vector, "cov_factor": constraints.independent(constraints.real, 2),

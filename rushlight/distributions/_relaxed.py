@@ -64,7 +64,13 @@ class _Relaxed(TransformedDistribution):
 
 
 class RelaxedBernoulli(_Relaxed):
-    """A number in (0, 1) that goes to 0 or 1 as the temperature goes to zero."""
+    """A number in (0, 1) that goes to 0 or 1 as the temperature goes to zero (Maddison et al., 2017; Jang et al., 2017).
+
+    >>> probs = torch.tensor([0.25], requires_grad=True)
+    >>> RelaxedBernoulli(torch.tensor(0.5), probs=probs).rsample().backward()
+    >>> bool(probs.grad > 0)  # a gradient through the sample
+    True
+    """
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}  # noqa: RUF012
     support = constraints.unit_interval
@@ -128,7 +134,12 @@ class ExpRelaxedCategorical(Distribution):
 
 
 class RelaxedOneHotCategorical(_Relaxed):
-    """Vectors on the simplex that go to one-hot ones as the temperature goes to zero."""
+    """Vectors on the simplex that go to one-hot ones as the temperature goes to zero (Maddison et al., 2017; Jang et al., 2017).
+
+    >>> sample = RelaxedOneHotCategorical(torch.tensor(0.01), logits=torch.tensor([0.0, 0.0])).sample()
+    >>> sample.shape, round(sample.sum().item(), 4)
+    (torch.Size([2]), 1.0)
+    """
 
     arg_constraints = Categorical.arg_constraints
     support = constraints.simplex

@@ -55,7 +55,14 @@ class _DirichletSample(rl.autograd.Function):
 
 
 class Dirichlet(ExponentialFamily):
-    """Density proportional to ``prod x_i**(concentration_i - 1)`` over vectors that sum to one."""
+    """Density proportional to ``prod x_i**(concentration_i - 1)`` over vectors that sum to one; concentration (*, K).
+
+    >>> d = Dirichlet(torch.tensor([1.0, 2.0, 5.0]))
+    >>> d.mean, d.event_shape
+    (tensor([0.1250, 0.2500, 0.6250]), torch.Size([3]))
+    >>> round(d.sample().sum().item(), 4)
+    1.0
+    """
 
     arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}  # noqa: RUF012
     support = constraints.simplex
@@ -109,7 +116,12 @@ class Dirichlet(ExponentialFamily):
 
 
 class Beta(ExponentialFamily):
-    """Density proportional to ``x**(concentration1 - 1) (1 - x)**(concentration0 - 1)`` on [0, 1]."""
+    """Density proportional to ``x**(concentration1 - 1) (1 - x)**(concentration0 - 1)`` on [0, 1].
+
+    >>> d = Beta(torch.tensor(2.0), torch.tensor(2.0))
+    >>> d.mean, d.log_prob(torch.tensor(0.5)).exp()  # 6 x (1 - x)
+    (tensor(0.5000), tensor(1.5000))
+    """
 
     arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}  # noqa: RUF012
     support = constraints.unit_interval
@@ -171,7 +183,13 @@ class Beta(ExponentialFamily):
 
 
 class LogisticNormal(TransformedDistribution):
-    """The distribution of normal numbers sent to the simplex by breaking a stick; one more component than loc has."""
+    """The distribution of normal numbers sent to the simplex by breaking a stick; one more component than loc has.
+
+    >>> d = LogisticNormal(torch.zeros(2), torch.ones(2))
+    >>> sample = d.sample()
+    >>> sample.shape, round(sample.sum().item(), 4)
+    (torch.Size([3]), 1.0)
+    """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
     support = constraints.simplex
@@ -197,7 +215,13 @@ class LogisticNormal(TransformedDistribution):
 
 
 class LKJCholesky(Distribution):
-    """Cholesky factors L of correlation matrices, L L^T having density proportional to ``det**(concentration - 1)`` (Lewandowski 2009)."""
+    """Cholesky factors L of correlation matrices, L L^T having density proportional to ``det**(concentration - 1)`` (Lewandowski et al.,
+    2009).
+
+    >>> L = LKJCholesky(3, concentration=0.5).sample()
+    >>> torch.allclose((L @ L.T).diagonal(), torch.ones(3)), torch.equal(L, L.tril())
+    (True, True)
+    """
 
     arg_constraints = {"concentration": constraints.positive}  # noqa: RUF012
     support = constraints.corr_cholesky
@@ -249,6 +273,11 @@ class Wishart(ExponentialFamily):
     """Positive definite matrices: the distribution of ``df`` normal vectors' scatter matrix.
 
     df: above p - 1 for p x p matrices. Give one of covariance_matrix, precision_matrix and scale_tril (a Cholesky factor).
+
+    >>> d = Wishart(torch.tensor(5.0), covariance_matrix=torch.eye(2))
+    >>> d.mean, d.sample().shape
+    (tensor([[5., 0.],
+            [0., 5.]]), torch.Size([2, 2]))
     """
 
     support = constraints.positive_definite

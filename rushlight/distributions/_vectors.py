@@ -20,7 +20,11 @@ class _Plain(Transform):
 
 
 class SoftmaxTransform(_Plain):
-    """y = softmax(x): not invertible (a constant added to x changes nothing); the inverse gives log(y)."""
+    """y = softmax(x): not invertible (a constant added to x changes nothing); the inverse gives log(y).
+
+    >>> SoftmaxTransform()(torch.tensor([1.0, 1.0, 1.0, 1.0]))
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
 
     domain, codomain = constraints.real_vector, constraints.simplex
 
@@ -49,7 +53,12 @@ def _running_product(x):
 
 
 class StickBreakingTransform(_Plain):
-    """K - 1 numbers to K that sum to one: each takes a share of what is left of a stick of length one."""
+    """K - 1 numbers to K that sum to one: each takes a share of what is left of a stick of length one.
+
+    >>> t = StickBreakingTransform()
+    >>> t(torch.zeros(2)), t.inv(torch.tensor([0.5, 0.25, 0.25]))
+    (tensor([0.3333, 0.3333, 0.3333]), tensor([0.6931, 0.0000]))
+    """
 
     domain, codomain, bijective = constraints.real_vector, constraints.simplex, True
 
@@ -89,6 +98,12 @@ class CorrCholeskyTransform(_Plain):
     """D (D - 1) / 2 numbers to the Cholesky factor of a D x D correlation matrix.
 
     The numbers become partial correlations by tanh; each row is a stick of squares that sum to one.
+
+    >>> L = CorrCholeskyTransform()(torch.zeros(3))
+    >>> L
+    tensor([[1., 0., 0.],
+            [0., 1., 0.],
+            [0., 0., 1.]])
     """
 
     domain, codomain, bijective = constraints.real_vector, constraints.corr_cholesky, True
@@ -128,7 +143,12 @@ class CorrCholeskyTransform(_Plain):
 
 
 class LowerCholeskyTransform(_Plain):
-    """Square matrices to lower triangular ones with a positive diagonal: the diagonal becomes its exponential."""
+    """Square matrices to lower triangular ones with a positive diagonal: the diagonal becomes its exponential.
+
+    >>> LowerCholeskyTransform()(torch.tensor([[0.0, 5.0], [3.0, 0.0]]))
+    tensor([[1., 0.],
+            [3., 1.]])
+    """
 
     domain, codomain = constraints.independent(constraints.real, 2), constraints.lower_cholesky
 
@@ -140,7 +160,12 @@ class LowerCholeskyTransform(_Plain):
 
 
 class PositiveDefiniteTransform(_Plain):
-    """Square matrices to positive definite ones: L L^T of the LowerCholeskyTransform."""
+    """Square matrices to positive definite ones: L L^T of the LowerCholeskyTransform.
+
+    >>> PositiveDefiniteTransform()(torch.tensor([[0.0, 5.0], [3.0, 0.0]]))
+    tensor([[ 1.,  3.],
+            [ 3., 10.]])
+    """
 
     domain, codomain = constraints.independent(constraints.real, 2), constraints.positive_definite
 

@@ -6,7 +6,15 @@ __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]
 
 
 class ConstraintRegistry:
-    """Kind of set -> function that gives the transform for one of them."""
+    """Kind of set -> function that gives the transform for one of them.
+
+    >>> to_positive = torch.distributions.transform_to(torch.distributions.constraints.positive)
+    >>> to_positive(torch.tensor([-1.0, 0.0]))
+    tensor([0.3679, 1.0000])
+    >>> to_simplex = torch.distributions.biject_to(torch.distributions.constraints.simplex)
+    >>> to_simplex(torch.zeros(2))
+    tensor([0.3333, 0.3333, 0.3333])
+    """
 
     def __init__(self):
         self._registry = {}

@@ -14,7 +14,15 @@ __all__ = [
 
 
 class Constraint:
-    """Base class of sets of values."""
+    """Base class of sets of values: ``check(value)`` tells for each value whether it lies in the set. event_dim: how many of the last
+    dimensions make one value.
+
+    >>> constraints = torch.distributions.constraints
+    >>> constraints.positive.check(torch.tensor([-1.0, 2.0]))
+    tensor([False,  True])
+    >>> constraints.simplex.check(torch.tensor([[0.5, 0.5], [0.5, 0.6]])), constraints.simplex.event_dim
+    (tensor([ True, False]), 1)
+    """
 
     is_discrete = False
     event_dim = 0
@@ -28,7 +36,14 @@ class Constraint:
 
 
 class _Dependent(Constraint):
-    """A set that depends on other parameters, so that it can't be checked by itself."""
+    """A set that depends on other parameters, so that it can't be checked by itself.
+
+    >>> constraints = torch.distributions.constraints
+    >>> constraints.dependent.check(torch.tensor(1.0))
+    Traceback (most recent call last):
+        ...
+    ValueError: Cannot determine validity of dependent constraint
+    """
 
     def __init__(self, *, is_discrete=NotImplemented, event_dim=NotImplemented):
         self._is_discrete, self._event_dim = is_discrete, event_dim
@@ -62,12 +77,27 @@ class _Dependent(Constraint):
 
 
 def is_dependent(constraint):
-    """True for sets that depend on other parameters."""
+    """True for sets that depend on other parameters.
+
+    >>> constraints = torch.distributions.constraints
+    >>> is_dependent(constraints.positive), is_dependent(constraints.dependent), is_dependent(torch.distributions.Uniform.support)
+    (False, True, True)
+    """
     return isinstance(constraint, _Dependent)
 
 
 class _DependentProperty(property, _Dependent):
-    """A property that gives a set: dependent on the class, known on an instance."""
+    """A property that gives a set: dependent on the class, known on an instance.
+
+    >>> class Above(torch.distributions.Distribution):
+    ...     def __init__(self, low):
+    ...         self.low = low
+    ...     @torch.distributions.constraints.dependent_property(is_discrete=False, event_dim=0)
+    ...     def support(self):
+    ...         return torch.distributions.constraints.greater_than(self.low)
+    >>> Above.support, Above(2.0).support
+    (DependentProperty(), GreaterThan(lower_bound=2.0))
+    """
 
     def __init__(self, fn=None, *, is_discrete=NotImplemented, event_dim=NotImplemented):
         super().__init__(fn)
@@ -78,7 +108,13 @@ class _DependentProperty(property, _Dependent):
 
 
 class _IndependentConstraint(Constraint):
-    """``base_constraint`` with its last batch dimensions taken into the value."""
+    """``base_constraint`` with its last batch dimensions taken into the value.
+
+    >>> constraints = torch.distributions.constraints
+    >>> vector = constraints.independent(constraints.positive, 1)
+    >>> vector.check(torch.tensor([[1.0, 2.0], [1.0, -2.0]])), vector.event_dim
+    (tensor([ True, False]), 1)
+    """
 
     def __init__(self, base_constraint, reinterpreted_batch_ndims):
         self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
@@ -103,7 +139,12 @@ class _IndependentConstraint(Constraint):
 
 
 class MixtureSameFamilyConstraint(Constraint):
-    """The support of a mixture: that of its components, which have one more batch dimension."""
+    """The support of a mixture: that of its components, which have one more batch dimension.
+
+    >>> support = MixtureSameFamilyConstraint(torch.distributions.constraints.positive)
+    >>> support.check(torch.tensor([1.0, -1.0]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint):
         if not isinstance(base_constraint, Constraint):
@@ -138,7 +179,11 @@ class _Bounded(Constraint):
 
 
 class _IntegerInterval(_Bounded):
-    """The integers from a to b."""
+    """The integers from a to b, both included.
+
+    >>> torch.distributions.constraints.integer_interval(0, 3).check(torch.tensor([3.0, 1.5, 4.0]))
+    tensor([ True, False, False])
+    """
 
     is_discrete = True
 
@@ -168,21 +213,33 @@ class _IntegerGreaterThan(_Bounded):
 
 
 class _GreaterThan(_Bounded):
-    """The numbers above a."""
+    """The numbers above a: x > lower_bound.
+
+    >>> torch.distributions.constraints.greater_than(2.0).check(torch.tensor([2.0, 3.0]))
+    tensor([False,  True])
+    """
 
     def check(self, value):
         return self.lower_bound < value
 
 
 class _GreaterThanEq(_Bounded):
-    """The numbers from a on."""
+    """The numbers from a on: x >= lower_bound.
+
+    >>> torch.distributions.constraints.greater_than_eq(2.0).check(torch.tensor([1.0, 2.0]))
+    tensor([False,  True])
+    """
 
     def check(self, value):
         return self.lower_bound <= value
 
 
 class _LessThan(_Bounded):
-    """The numbers below b."""
+    """The numbers below b: x < upper_bound.
+
+    >>> torch.distributions.constraints.less_than(2.0).check(torch.tensor([1.0, 2.0]))
+    tensor([ True, False])
+    """
 
     def __init__(self, upper_bound):
         super().__init__(None, upper_bound)
@@ -192,21 +249,33 @@ class _LessThan(_Bounded):
 
 
 class _Interval(_Bounded):
-    """The numbers from a to b."""
+    """The numbers from a to b, both included.
+
+    >>> torch.distributions.constraints.interval(0.0, 2.0).check(torch.tensor([2.0, 2.5]))
+    tensor([ True, False])
+    """
 
     def check(self, value):
         return (self.lower_bound <= value) & (value <= self.upper_bound)
 
 
 class _HalfOpenInterval(_Bounded):
-    """The numbers from a to below b."""
+    """The numbers from a to below b.
+
+    >>> torch.distributions.constraints.half_open_interval(0.0, 2.0).check(torch.tensor([0.0, 2.0]))
+    tensor([ True, False])
+    """
 
     def check(self, value):
         return (self.lower_bound <= value) & (value < self.upper_bound)
 
 
 class _Multinomial(Constraint):
-    """Counts that sum to at most ``upper_bound``."""
+    """Counts, at least 0, that sum to at most ``upper_bound``.
+
+    >>> torch.distributions.constraints.multinomial(3).check(torch.tensor([[1, 2], [2, 2]]))
+    tensor([ True, False])
+    """
 
     is_discrete, event_dim = True, 1
 
@@ -310,7 +379,13 @@ class _PositiveDefinite(_Symmetric):
 
 
 class _Cat(Constraint):
-    """Sets side by side along a dimension: ``cseq[i]`` holds for ``lengths[i]`` positions of it."""
+    """Sets side by side along a dimension: ``cseq[i]`` holds for ``lengths[i]`` positions of it.
+
+    >>> constraints = torch.distributions.constraints
+    >>> both = constraints.cat([constraints.positive, constraints.unit_interval], lengths=[1, 2])
+    >>> both.check(torch.tensor([5.0, 0.5, 2.0]))
+    tensor([ True,  True, False])
+    """
 
     def __init__(self, cseq, dim=0, lengths=None):
         self.cseq, self.dim = list(cseq), dim
@@ -332,7 +407,12 @@ class _Cat(Constraint):
 
 
 class _Stack(Constraint):
-    """Sets stacked along a dimension: ``cseq[i]`` holds for position i of it."""
+    """Sets stacked along a dimension: ``cseq[i]`` holds for position i of it.
+
+    >>> constraints = torch.distributions.constraints
+    >>> constraints.stack([constraints.positive, constraints.real]).check(torch.tensor([-1.0, -1.0]))
+    tensor([False,  True])
+    """
 
     def __init__(self, cseq, dim=0):
         self.cseq, self.dim = list(cseq), dim

@@ -18,6 +18,14 @@ class Distribution:
 
     batch_shape: the shape of the parameters' batch; event_shape: the shape of one sample of one of them.
     validate_args: check parameters and values (the default; see :meth:`set_default_validate_args`).
+
+    >>> d = torch.distributions.Dirichlet(torch.ones(5, 3))  # five distributions over vectors of three
+    >>> d.batch_shape, d.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> d.sample((4,)).shape, d.log_prob(d.sample((4,))).shape
+    (torch.Size([4, 5, 3]), torch.Size([4, 5]))
+    >>> torch.distributions.Normal(0.0, -1.0, validate_args=False).scale  # ValueError otherwise
+    tensor(-1.)
     """
 
     has_rsample = False

@@ -8,7 +8,12 @@ __all__ = ["ExponentialFamily"]
 
 
 class ExponentialFamily(Distribution):
-    """Base class of the exponential families; subclasses give the natural parameters theta and the log normaliser F."""
+    """Base class of the exponential families, p(x) = exp(t(x) . theta - F(theta) + k(x)); subclasses give the natural parameters
+    theta and the log normaliser F, from which the entropy follows.
+
+    >>> issubclass(torch.distributions.Gamma, ExponentialFamily), issubclass(torch.distributions.Cauchy, ExponentialFamily)
+    (True, False)
+    """
 
     @property
     def _natural_params(self):

@@ -12,6 +12,13 @@ class Adafactor(Optimizer):
 
     ``Adafactor(params, lr=0.01, beta2_decay=-0.8, eps=(None, 0.001), d=1.0, weight_decay=0.0)``: the step is clipped to a root mean
     square of d and scaled by the parameter's own (at least the second eps); the rate is at most 1 / sqrt(t).
+
+    >>> w = torch.ones(3, 4, requires_grad=True)
+    >>> optimizer = optim.Adafactor([w], lr=0.1)
+    >>> w.grad = torch.randn(3, 4)
+    >>> optimizer.step()
+    >>> {name: tuple(value.shape) for name, value in optimizer.state[w].items()}
+    {'step': (), 'row_var': (3, 1), 'col_var': (1, 4)}
     """
 
     def __init__(

@@ -13,6 +13,18 @@ class Muon(Optimizer):
     ``Muon(params, lr=0.001, weight_decay=0.1, momentum=0.95, nesterov=True, ns_coefficients=(3.4445, -4.775, 2.0315), eps=1e-07,
     ns_steps=5, adjust_lr_fn=None)``: adjust_lr_fn "original" (default) scales lr by sqrt(max(1, rows / columns)), "match_rms_adamw"
     by 0.2 sqrt(max(rows, columns)). Raises ValueError for a parameter that is no matrix.
+
+    >>> w = torch.zeros(3, 3, requires_grad=True)
+    >>> optimizer = optim.Muon([w], lr=1.0, weight_decay=0.0)
+    >>> w.grad = torch.diag(torch.tensor([1.0, 2.0, 4.0]))
+    >>> optimizer.step()  # all directions move about equally far
+    >>> bool(((w.diag() + 1).abs() < 0.4).all())
+    True
+    >>> optim.Muon([torch.zeros(3, requires_grad=True)])
+    Traceback (most recent call last):
+        ...
+    ValueError: Muon only supports 2D parameters whereas we found a parameter with size: torch.Size([3])
+    give biases, norms and embeddings to another optimizer, such as AdamW
     """
 
     def __init__(

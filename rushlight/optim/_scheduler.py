@@ -71,6 +71,15 @@ class LRScheduler:
 
     Subclasses compute the new rate from the group's present one, so that schedules of one optimizer combine; those that offer
     ``_get_closed_form_lr()`` can also jump: ``step(epoch)``. last_epoch: where to resume, -1 at the beginning.
+
+    >>> class Halving(optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [base / 2**self.last_epoch for base in self.base_lrs]
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = Halving(optimizer)
+    >>> optimizer.step(); schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
     """
 
     def __init__(self, optimizer, last_epoch=-1):
@@ -100,23 +109,54 @@ class LRScheduler:
         self._is_initial = False
 
     def state_dict(self):
-        """Everything but the optimizer."""
+        """Everything but the optimizer.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+        >>> state = optim.lr_scheduler.StepLR(optimizer, step_size=3).state_dict()
+        >>> state["step_size"], state["last_epoch"], "optimizer" in state
+        (3, 0, False)
+        """
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict):
-        """Takes back what ``state_dict`` gave."""
+        """Takes back what ``state_dict`` gave. The optimizer's own rate comes with the optimizer's state.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+        >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=3)
+        >>> schedule.load_state_dict({**schedule.state_dict(), "last_epoch": 7})
+        >>> schedule.last_epoch
+        7
+        """
         self.__dict__.update(state_dict)
 
     def get_last_lr(self):
-        """The rates that the last ``step`` set, one for each group."""
+        """The rates that the last ``step`` set, one for each group.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+        >>> optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5).get_last_lr()
+        [0.5]
+        """
         return self._last_lr
 
     def get_lr(self):
-        """The rate of each group at ``last_epoch``; subclasses implement it."""
+        """The rate of each group at ``last_epoch``; subclasses implement it. Callers ask :meth:`get_last_lr`.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+        >>> optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.25).get_last_lr()
+        [0.125]
+        """
         raise NotImplementedError
 
     def step(self, epoch=None):
-        """Moves on by one and sets the rates. epoch: deprecated, jumps there."""
+        """Moves on by one and sets the rates, once an epoch (or batch), after the optimizer's step. epoch: deprecated, jumps there.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+        >>> optimizer.step()
+        >>> schedule.step()
+        >>> optimizer.param_groups[0]["lr"]
+        0.5
+        """
         self._check_order()
         self._step_count += 1
         if epoch is not None:

@@ -25,6 +25,17 @@ class CyclicLR(LRScheduler):
 
     mode: "triangular", "triangular2" (each cycle half as high), "exp_range" (times gamma**step), or scale_fn of the cycle or the
     iteration (scale_mode). cycle_momentum: the momentum (or first beta) goes the other way.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
+    >>> schedule = optim.lr_scheduler.CyclicLR(optimizer, base_lr=1.0, max_lr=3.0, step_size_up=2)
+    >>> for _ in range(5):
+    ...     print([round(lr, 3) for lr in schedule.get_last_lr()], round(optimizer.param_groups[0]["momentum"], 3))
+    ...     optimizer.step(); schedule.step()
+    [1.0] 0.9
+    [2.0] 0.85
+    [3.0] 0.8
+    [2.0] 0.85
+    [1.0] 0.9
     """
 
     def __init__(
@@ -97,7 +108,20 @@ class CyclicLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """From the initial rate to eta_min along half a cosine in T_0 epochs, then again with T_mult times the length (SGDR, 2017)."""
+    """From the initial rate to eta_min along half a cosine in T_0 epochs, then again with T_mult times the length (Loshchilov and Hutter,
+    SGDR, 2017).
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+    >>> for _ in range(5):
+    ...     print([round(lr, 3) for lr in schedule.get_last_lr()])
+    ...     optimizer.step(); schedule.step()
+    [1.0]
+    [0.5]
+    [1.0]
+    [0.5]
+    [1.0]
+    """
 
     def __init__(self, optimizer, T_0, T_mult=1, eta_min=0.0, last_epoch=-1):
         if T_0 <= 0 or not isinstance(T_0, int):
@@ -153,6 +177,19 @@ class OneCycleLR(LRScheduler):
     total_steps, or epochs and steps_per_epoch. pct_start: the rising part. initial rate max_lr / div_factor, last rate initial /
     final_div_factor. anneal_strategy: "cos" or "linear". three_phase: down to the initial rate first. cycle_momentum: the momentum
     (or first beta) goes the other way, between max_momentum and base_momentum.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
+    >>> schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=5, pct_start=0.4, anneal_strategy="linear")
+    >>> for _ in range(5):
+    ...     print([round(lr, 3) for lr in schedule.get_last_lr()])
+    ...     optimizer.step()
+    ...     if schedule.last_epoch < 4:
+    ...         schedule.step()
+    [0.04]
+    [1.0]
+    [0.667]
+    [0.333]
+    [0.0]
     """
 
     def __init__(

@@ -11,6 +11,13 @@ class Adadelta(RuleOptimizer):
 
     ``Adadelta(params, lr=1.0, rho=0.9, eps=1e-06, weight_decay=0)``: with running means v of g**2 and d of steps squared,
     ``step = sqrt(d + eps) / sqrt(v + eps) * g``; ``p -= lr * step``.
+
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.Adadelta([w], rho=0.75, eps=1e-2)
+    >>> w.grad = torch.tensor([2.0])
+    >>> optimizer.step()  # 1 - sqrt(0.01) / sqrt(0.25 * 4 + 0.01) * 2
+    >>> w.detach()
+    tensor([0.8010])
     """
 
     def __init__(

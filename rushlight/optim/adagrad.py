@@ -13,6 +13,14 @@ class Adagrad(RuleOptimizer):
 
     ``Adagrad(params, lr=0.01, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10)``: with the sum s of all squared
     gradients, ``p -= lr / (1 + (t - 1) lr_decay) * g / (sqrt(s) + eps)``.
+
+    >>> w = torch.tensor([0.0], requires_grad=True)
+    >>> optimizer = optim.Adagrad([w], lr=1.0)
+    >>> for _ in range(2):  # 3 / sqrt(9), then 4 / sqrt(9 + 16)
+    ...     w.grad = torch.tensor([3.0]) if not w.item() else torch.tensor([4.0])
+    ...     optimizer.step()
+    >>> w.detach()
+    tensor([-1.8000])
     """
 
     def __init__(

@@ -18,6 +18,13 @@ class Adam(RuleOptimizer):
     ``Adam(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0, amsgrad=False)``: with the means m of the gradients and
     v of their squares, both corrected for their start at 0, ``p -= lr * m / (sqrt(v) + eps)``. amsgrad: v is the largest so far.
     decoupled_weight_decay: as in AdamW.
+
+    >>> w = torch.tensor([1.0, 1.0], requires_grad=True)
+    >>> optimizer = optim.Adam([w], lr=0.1)
+    >>> w.grad = torch.tensor([1000.0, -0.001])
+    >>> optimizer.step()  # the first step is lr, whatever the gradient's scale
+    >>> w.detach()
+    tensor([0.9000, 1.1000])
     """
 
     def __init__(
@@ -67,7 +74,15 @@ class Adam(RuleOptimizer):
 class AdamW(Adam):
     """Adam whose weight decay acts on the parameter itself, not through the gradient (Loshchilov and Hutter, 2019).
 
-    ``AdamW(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, amsgrad=False)``
+    ``AdamW(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, amsgrad=False)``: ``p -= lr * weight_decay * p`` before
+    Adam's step.
+
+    >>> w = torch.tensor([10.0], requires_grad=True)
+    >>> optimizer = optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> w.grad = torch.zeros(1)
+    >>> optimizer.step()  # no gradient: the decay alone
+    >>> w.detach()
+    tensor([9.5000])
     """
 
     def __init__(

@@ -12,6 +12,13 @@ class Adamax(RuleOptimizer):
 
     ``Adamax(params, lr=0.002, betas=(0.9, 0.999), eps=1e-08, weight_decay=0)``: the largest recent gradient u replaces the root of
     the mean square: ``p -= lr / (1 - beta1**t) * m / u``.
+
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.Adamax([w], lr=0.25)
+    >>> w.grad = torch.tensor([50.0])
+    >>> optimizer.step()
+    >>> w.detach()
+    tensor([0.7500])
     """
 
     def __init__(

@@ -13,6 +13,14 @@ class ASGD(RuleOptimizer):
 
     ``ASGD(params, lr=0.01, lambd=0.0001, alpha=0.75, t0=1000000.0, weight_decay=0)``: rate ``lr / (1 + lambd lr t)**alpha``; the
     average begins after t0 steps.
+
+    >>> w = torch.tensor([4.0], requires_grad=True)
+    >>> optimizer = optim.ASGD([w], lr=0.5, lambd=0.0, t0=0)
+    >>> for _ in range(2):
+    ...     w.grad = torch.ones(1)
+    ...     optimizer.step()
+    >>> w.detach(), optimizer.state[w]["ax"]
+    (tensor([3.]), tensor([3.]))
     """
 
     def __init__(

@@ -14,6 +14,18 @@ class LBFGS(Optimizer):
     ``LBFGS(params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-07, tolerance_change=1e-09, history_size=100,
     line_search_fn=None)``: the direction comes from the last history_size changes of parameters and gradients; line_search_fn is
     None (step lr) or "strong_wolfe". One parameter group only (ValueError).
+
+    >>> w = torch.tensor([5.0, -3.0], requires_grad=True)
+    >>> optimizer = optim.LBFGS([w], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = (w - torch.tensor([1.0, 2.0])).square().sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer.step(closure).detach()  # the loss before the first update
+    tensor(41.)
+    >>> w.detach()
+    tensor([1.0000, 2.0000])
     """
 
     def __init__(

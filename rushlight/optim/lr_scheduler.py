@@ -65,7 +65,18 @@ class _LambdaBase(LRScheduler):
 
 
 class LambdaLR(_LambdaBase):
-    """The initial rate times ``lr_lambda(epoch)``, a function or one for each group."""
+    """The initial rate times ``lr_lambda(epoch)``, a function or one for each group.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    >>> schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: min(1.0, (epoch + 1) / 4))  # warm up
+    >>> for _ in range(4):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [0.125]
+    [0.25]
+    [0.375]
+    [0.5]
+    """
 
     def get_lr(self):
         """The rates at ``last_epoch``."""
@@ -74,7 +85,18 @@ class LambdaLR(_LambdaBase):
 
 
 class MultiplicativeLR(_LambdaBase):
-    """The present rate times ``lr_lambda(epoch)``, at every step."""
+    """The present rate times ``lr_lambda(epoch)``, at every step.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 0.5 if epoch < 3 else 1.0)
+    >>> for _ in range(4):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [1.0]
+    [0.5]
+    [0.25]
+    [0.25]
+    """
 
     def get_lr(self):
         """The rates at ``last_epoch``."""
@@ -110,7 +132,18 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """The rate times gamma at each epoch in milestones."""
+    """The rate times gamma at each epoch in milestones.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> for _ in range(4):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [1.0]
+    [0.5]
+    [0.5]
+    [0.25]
+    """
 
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
         self.milestones, self.gamma = Counter(milestones), gamma
@@ -130,7 +163,17 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """The initial rate times factor for the first total_iters epochs."""
+    """The initial rate times factor for the first total_iters epochs.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ConstantLR(optimizer, factor=0.25, total_iters=2)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [0.25]
+    [0.25]
+    [1.0]
+    """
 
     def __init__(self, optimizer, factor=1.0 / 3, total_iters=5, last_epoch=-1):
         if factor > 1.0 or factor < 0:
@@ -154,7 +197,18 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The initial rate times a factor that goes from start_factor to end_factor in total_iters epochs."""
+    """The initial rate times a factor that goes from start_factor to end_factor in total_iters epochs.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> for _ in range(4):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [0.5]
+    [0.75]
+    [1.0]
+    [1.0]
+    """
 
     def __init__(self, optimizer, start_factor=1.0 / 3, end_factor=1.0, total_iters=5, last_epoch=-1):
         if start_factor > 1.0 or start_factor <= 0:
@@ -185,7 +239,17 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """The rate times gamma every epoch."""
+    """The rate times gamma every epoch: lr * gamma**epoch.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [1.0]
+    [0.5]
+    [0.25]
+    """
 
     def __init__(self, optimizer, gamma, last_epoch=-1):
         self.gamma = gamma
@@ -203,7 +267,19 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """The initial rate times (1 - epoch / total_iters)**power, 0 from total_iters on."""
+    """The initial rate times (1 - epoch / total_iters)**power, 0 from total_iters on.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4, power=2.0)
+    >>> for _ in range(5):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [1.0]
+    [0.5625]
+    [0.25]
+    [0.0625]
+    [0.0]
+    """
 
     def __init__(self, optimizer, total_iters=5, power=1.0, last_epoch=-1):
         self.total_iters, self.power = total_iters, power
@@ -223,7 +299,20 @@ class PolynomialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """From the initial rate to eta_min along half a cosine in T_max epochs, and back (Loshchilov and Hutter, 2017)."""
+    """From the initial rate to eta_min along half a cosine in T_max epochs, and back (Loshchilov and Hutter, 2017):
+    eta_min + (lr - eta_min) (1 + cos(pi epoch / T_max)) / 2.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+    >>> for _ in range(5):
+    ...     print([round(lr, 3) for lr in schedule.get_last_lr()])
+    ...     optimizer.step(); schedule.step()
+    [1.0]
+    [0.854]
+    [0.5]
+    [0.146]
+    [0.0]
+    """
 
     def __init__(self, optimizer, T_max, eta_min=0.0, last_epoch=-1):
         self.T_max, self.eta_min = T_max, eta_min
@@ -292,7 +381,21 @@ class _Group(LRScheduler):
 
 
 class SequentialLR(_Group):
-    """One schedule after the other: schedulers[i + 1] begins, at its own epoch 0, at milestones[i]."""
+    """One schedule after the other: schedulers[i + 1] begins, at its own epoch 0, at milestones[i].
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> warm = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> decay = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> schedule = optim.lr_scheduler.SequentialLR(optimizer, [warm, decay], milestones=[2])
+    >>> for _ in range(5):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [0.5]
+    [0.75]
+    [1.0]
+    [0.5]
+    [0.25]
+    """
 
     def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):
         if not schedulers:
@@ -328,7 +431,19 @@ class SequentialLR(_Group):
 
 
 class ChainedScheduler(_Group):
-    """Several schedules at once: each multiplies the rate in its turn."""
+    """Several schedules at once: each multiplies the rate in its turn.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> first = optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> second = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> schedule = optim.lr_scheduler.ChainedScheduler([first, second])
+    >>> for _ in range(3):
+    ...     print(schedule.get_last_lr())
+    ...     optimizer.step(); schedule.step()
+    [0.5]
+    [0.25]
+    [0.25]
+    """
 
     def __init__(self, schedulers, optimizer=None):
         if not schedulers:
@@ -350,6 +465,17 @@ class ReduceLROnPlateau(LRScheduler):
 
     mode: "min" or "max". threshold: what counts as an improvement, relative ("rel") or absolute ("abs"). cooldown: epochs to wait
     after a reduction. min_lr: a bound, or one for each group. eps: smaller changes are left out.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0, 1.0):
+    ...     schedule.step(loss)
+    ...     print(loss, schedule.get_last_lr())
+    3.0 [1.0]
+    2.0 [1.0]
+    2.0 [1.0]
+    2.0 [0.5]
+    1.0 [0.5]
     """
 
     def __init__(

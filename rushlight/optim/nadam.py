@@ -14,6 +14,13 @@ class NAdam(RuleOptimizer):
 
     ``NAdam(params, lr=0.002, betas=(0.9, 0.999), eps=1e-08, weight_decay=0, momentum_decay=0.004)``: the step mixes the gradient and
     its mean with the momenta of this step and the next, ``mu_t = beta1 (1 - 0.96**(t momentum_decay) / 2)``.
+
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.NAdam([w], lr=0.1)
+    >>> w.grad = torch.tensor([3.0])
+    >>> optimizer.step()
+    >>> w.detach()
+    tensor([0.8944])
     """
 
     def __init__(

@@ -104,6 +104,21 @@ class Optimizer:
 
     A subclass implements ``step``. ``param_groups`` is a list of dictionaries with the key "params" and one per option;
     ``state[parameter]`` holds what is kept between steps.
+
+    >>> class SignDescent(optim.Optimizer):
+    ...     def __init__(self, params, lr=0.5):
+    ...         super().__init__(params, {"lr": lr})
+    ...     @torch.no_grad()
+    ...     def step(self, closure=None):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p -= group["lr"] * p.grad.sign()
+    >>> w = torch.tensor([3.0, -1.0], requires_grad=True)
+    >>> optimizer = SignDescent([w])
+    >>> (w**2).sum().backward()
+    >>> optimizer.step()
+    >>> w.detach()
+    tensor([ 2.5000, -0.5000])
     """
 
     def __init__(self, params, defaults):
@@ -163,7 +178,14 @@ class Optimizer:
     # -- parameter groups --
 
     def add_param_group(self, param_group):
-        """Adds a group: a dictionary with "params" and any options that differ from the defaults."""
+        """Adds a group: a dictionary with "params" and any options that differ from the defaults.
+
+        >>> body, head = nn.Linear(2, 2), nn.Linear(2, 1)
+        >>> optimizer = optim.SGD(body.parameters(), lr=0.01)
+        >>> optimizer.add_param_group({"params": head.parameters(), "lr": 0.1})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.01, 0.1]
+        """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         params = param_group["params"]
@@ -210,7 +232,18 @@ class Optimizer:
     # -- steps --
 
     def zero_grad(self, set_to_none=True):
-        """Clears the gradient of every parameter: sets it to None, or to zeros."""
+        """Clears the gradient of every parameter: sets it to None, or to zeros.
+
+        >>> w = torch.zeros(2, requires_grad=True)
+        >>> w.grad = torch.ones(2)
+        >>> optimizer = optim.SGD([w], lr=0.1)
+        >>> optimizer.zero_grad(set_to_none=False)
+        >>> w.grad
+        tensor([0., 0.])
+        >>> optimizer.zero_grad()
+        >>> w.grad is None
+        True
+        """
         for group in self.param_groups:
             for param in group["params"]:
                 if param.grad is not None:
@@ -224,18 +257,39 @@ class Optimizer:
         return [(param, group) for group in self.param_groups for param in group["params"] if param.grad is not None]
 
     def step(self, closure=None):
-        """One update of every parameter; subclasses implement it. closure: computes the loss again and returns it."""
+        """One update of every parameter; subclasses implement it. closure: computes the loss again and returns it.
+
+        >>> w = torch.tensor([4.0], requires_grad=True)
+        >>> optimizer = optim.SGD([w], lr=0.25)
+        >>> (w**2).backward()
+        >>> optimizer.step()  # 4 - 0.25 * 8
+        >>> w.detach()
+        tensor([2.])
+        """
         raise NotImplementedError
 
     @staticmethod
     def profile_hook_step(func):
-        """Decorates a ``step`` so that the step hooks run around it; every subclass's step has it already."""
+        """Decorates a ``step`` so that the step hooks run around it; every subclass's step has it already.
+
+        >>> step = optim.Optimizer.profile_hook_step(lambda optimizer: "stepped")
+        >>> step(optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1))
+        'stepped'
+        """
         return _with_hooks(func)
 
     # -- state --
 
     def state_dict(self):
-        """``{"state": {number: {...}}, "param_groups": [{..., "params": [numbers]}]}``, parameters by their position."""
+        """``{"state": {number: {...}}, "param_groups": [{..., "params": [numbers]}]}``, parameters by their position.
+
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> w.grad = torch.ones(2)
+        >>> optimizer = optim.SGD([w], lr=0.5, momentum=0.9)
+        >>> optimizer.step()
+        >>> optimizer.state_dict()["state"]
+        {0: {'momentum_buffer': tensor([1., 1.])}}
+        """
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
         numbers = {}
@@ -253,8 +307,15 @@ class Optimizer:
         return result
 
     def load_state_dict(self, state_dict):
-        """Takes back what ``state_dict`` gave: the options of every group, and the state, cast to each parameter's dtype and device. Raises
-        ValueError if the groups do not match."""
+        """Takes back what ``state_dict`` gave: the options of every group, and the state, cast to each parameter's dtype and device.
+        Raises ValueError if the groups do not match.
+
+        >>> first = optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.5)
+        >>> second = optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
+        >>> second.load_state_dict(first.state_dict())
+        >>> second.param_groups[0]["lr"]
+        0.5
+        """
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             replacement = hook(self, state_dict)
@@ -298,27 +359,65 @@ class Optimizer:
     # -- hooks --
 
     def register_step_pre_hook(self, hook):
-        """Runs ``hook(optimizer, args, kwargs)`` before each step; it may return (new_args, new_kwargs)."""
+        """Runs ``hook(optimizer, args, kwargs)`` before each step; it may return (new_args, new_kwargs).
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> handle = optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: print("before"))
+        >>> optimizer.step()
+        before
+        """
         return add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook):
-        """Runs ``hook(optimizer, args, kwargs)`` after each step."""
+        """Runs ``hook(optimizer, args, kwargs)`` after each step.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> handle = optimizer.register_step_post_hook(lambda optimizer, args, kwargs: print("after"))
+        >>> optimizer.step()
+        after
+        >>> handle.remove()
+        >>> optimizer.step()
+        """
         return add_hook(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook, prepend=False):
-        """Runs ``hook(optimizer)`` before ``state_dict``."""
+        """Runs ``hook(optimizer)`` before ``state_dict``.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> handle = optimizer.register_state_dict_pre_hook(lambda optimizer: print("saving"))
+        >>> sorted(optimizer.state_dict())
+        saving
+        ['param_groups', 'state']
+        """
         return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
-        """Runs ``hook(optimizer, state_dict)`` after ``state_dict``; a result replaces the dictionary."""
+        """Runs ``hook(optimizer, state_dict)`` after ``state_dict``; a result replaces the dictionary.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> handle = optimizer.register_state_dict_post_hook(lambda optimizer, state: {**state, "version": 2})
+        >>> sorted(optimizer.state_dict())
+        ['param_groups', 'state', 'version']
+        """
         return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
-        """Runs ``hook(optimizer, state_dict)`` before ``load_state_dict``; a result replaces the dictionary."""
+        """Runs ``hook(optimizer, state_dict)`` before ``load_state_dict``; a result replaces the dictionary.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> handle = optimizer.register_load_state_dict_pre_hook(lambda optimizer, saved: saved["optimizer"])
+        >>> optimizer.load_state_dict({"epoch": 3, "optimizer": optimizer.state_dict()})
+        """
         return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
-        """Runs ``hook(optimizer)`` after ``load_state_dict``."""
+        """Runs ``hook(optimizer)`` after ``load_state_dict``.
+
+        >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> handle = optimizer.register_load_state_dict_post_hook(lambda optimizer: print("loaded"))
+        >>> optimizer.load_state_dict(optimizer.state_dict())
+        loaded
+        """
         return add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 

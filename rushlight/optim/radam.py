@@ -12,6 +12,13 @@ class RAdam(RuleOptimizer):
 
     ``RAdam(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0)``; before that (the first five steps by default) it is
     gradient descent with momentum.
+
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.RAdam([w], lr=0.5)
+    >>> w.grad = torch.tensor([0.5])
+    >>> optimizer.step()  # 1 - 0.5 * 0.5: not yet adaptive
+    >>> w.detach()
+    tensor([0.7500])
     """
 
     def __init__(

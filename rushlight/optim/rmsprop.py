@@ -11,6 +11,13 @@ class RMSprop(RuleOptimizer):
 
     ``RMSprop(params, lr=0.01, alpha=0.99, eps=1e-08, weight_decay=0, momentum=0, centered=False)``: centered subtracts the squared
     running mean of the gradient first (Graves, 2013).
+
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.RMSprop([w], lr=0.125, alpha=0.75)
+    >>> w.grad = torch.tensor([40.0])
+    >>> optimizer.step()  # 1 - 0.125 * 40 / sqrt(0.25 * 40**2)
+    >>> w.detach()
+    tensor([0.7500])
     """
 
     def __init__(

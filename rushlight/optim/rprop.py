@@ -13,6 +13,14 @@ class Rprop(RuleOptimizer):
 
     ``Rprop(params, lr=0.01, etas=(0.5, 1.2), step_sizes=(1e-06, 50))``: an element's own step size grows by the second eta while
     its gradient keeps its sign, and shrinks by the first when it turns, when the element also waits one step.
+
+    >>> w = torch.tensor([0.0, 0.0], requires_grad=True)
+    >>> optimizer = optim.Rprop([w], lr=1.0)
+    >>> for grad in ([1.0, 5.0], [0.1, -5.0]):  # the second gradient turns
+    ...     w.grad = torch.tensor(grad)
+    ...     optimizer.step()
+    >>> w.detach()
+    tensor([-2.2000, -1.0000])
     """
 
     def __init__(

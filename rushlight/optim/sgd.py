@@ -11,6 +11,16 @@ class SGD(RuleOptimizer):
 
     ``SGD(params, lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=False)``: ``v = momentum * v + (1 - dampening) * g``,
     ``p -= lr * v``; nesterov looks one step ahead. maximize: ascends. foreach and fused are accepted: there is one implementation.
+
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.SGD([w], lr=0.1, momentum=0.5)
+    >>> for _ in range(3):  # steps of 0.1 times 1, 1.5 and 1.75
+    ...     w.grad = torch.ones(1)
+    ...     optimizer.step()
+    ...     print(round(w.item(), 3))
+    0.9
+    0.75
+    0.575
     """
 
     counts_steps = False

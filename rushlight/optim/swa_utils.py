@@ -26,7 +26,12 @@ def _checked_decay(decay):
 
 
 def get_ema_avg_fn(decay=0.999):
-    """A function for AveragedModel: decay * average + (1 - decay) * new."""
+    """A function for AveragedModel: decay * average + (1 - decay) * new (Polyak and Juditsky's average, weighted by age).
+
+    >>> average = optim.swa_utils.get_ema_avg_fn(decay=0.75)
+    >>> average(torch.tensor(4.0), torch.tensor(8.0), 1)
+    tensor(5.)
+    """
     _checked_decay(decay)
 
     def ema(averaged, current, count):
@@ -37,7 +42,11 @@ def get_ema_avg_fn(decay=0.999):
 
 
 def get_swa_avg_fn():
-    """A function for AveragedModel: the plain mean of all models so far."""
+    """A function for AveragedModel: the plain mean of all models so far (Izmailov et al., 2018).
+
+    >>> optim.swa_utils.get_swa_avg_fn()(torch.tensor(4.0), torch.tensor(8.0), torch.tensor(3))  # the fourth model
+    tensor(5.)
+    """
 
     def swa(averaged, current, count):
         with torch.no_grad():
@@ -58,12 +67,24 @@ def _each(average):
 
 
 def get_ema_multi_avg_fn(decay=0.999):
-    """:func:`get_ema_avg_fn` for lists of tensors, in place."""
+    """:func:`get_ema_avg_fn` for lists of tensors, in place.
+
+    >>> averages = [torch.tensor(4.0)]
+    >>> optim.swa_utils.get_ema_multi_avg_fn(decay=0.75)(averages, [torch.tensor(8.0)], 1)
+    >>> averages
+    [tensor(5.)]
+    """
     return _each(get_ema_avg_fn(decay))
 
 
 def get_swa_multi_avg_fn():
-    """:func:`get_swa_avg_fn` for lists of tensors, in place."""
+    """:func:`get_swa_avg_fn` for lists of tensors, in place.
+
+    >>> averages = [torch.tensor(4.0)]
+    >>> optim.swa_utils.get_swa_multi_avg_fn()(averages, [torch.tensor(8.0)], torch.tensor(3))
+    >>> averages
+    [tensor(5.)]
+    """
     return _each(get_swa_avg_fn())
 
 
@@ -72,6 +93,14 @@ class AveragedModel(Module):
 
     avg_fn(average, new, count) or multi_avg_fn (over lists, in place): the plain mean by default. use_buffers: average buffers too,
     else they are copied.
+
+    >>> model = nn.Linear(1, 1, bias=False)
+    >>> averaged = optim.swa_utils.AveragedModel(model)
+    >>> for value in (1.0, 2.0, 6.0):
+    ...     _ = nn.init.constant_(model.weight, value)
+    ...     averaged.update_parameters(model)
+    >>> averaged.module.weight.item()
+    3.0
     """
 
     def __init__(self, model, device=None, avg_fn=None, multi_avg_fn=None, use_buffers=False):
@@ -111,7 +140,13 @@ class AveragedModel(Module):
 
 
 def update_bn(loader, model, device=None):
-    """Recomputes the running statistics of every batch norm layer over the inputs of ``loader``."""
+    """Recomputes the running statistics of every batch norm layer over the inputs of ``loader``: their plain mean over the batches.
+
+    >>> model = nn.BatchNorm1d(1)
+    >>> optim.swa_utils.update_bn([torch.tensor([[0.0], [2.0]]), torch.tensor([[4.0], [6.0]])], model)
+    >>> model.running_mean
+    tensor([3.])
+    """
     layers = {module: module.momentum for module in model.modules() if isinstance(module, _BatchNorm)}
     if not layers:
         return
@@ -130,7 +165,18 @@ def update_bn(loader, model, device=None):
 
 
 class SWALR(LRScheduler):
-    """From the present rate to swa_lr in anneal_epochs, along a cosine or a line, then constant."""
+    """From the present rate to swa_lr in anneal_epochs, along a cosine or a line, then constant.
+
+    >>> optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = optim.swa_utils.SWALR(optimizer, swa_lr=0.5, anneal_epochs=2, anneal_strategy="linear")
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     schedule.step()
+    ...     print(schedule.get_last_lr())
+    [0.75]
+    [0.5]
+    [0.5]
+    """
 
     def __init__(self, optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1):
         for rate, group in zip(per_group("swa_lr", swa_lr, optimizer), optimizer.param_groups):

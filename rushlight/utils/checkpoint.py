@@ -47,7 +47,18 @@ _debug = None
 
 @contextmanager
 def set_checkpoint_early_stop(enable):
-    """A block in which running again stops as soon as all is there (the default), or goes through to the end."""
+    """A block in which running again stops as soon as all is there (the default), or goes through to the end.
+
+    >>> def f(x):
+    ...     y = x.exp()
+    ...     print("run")
+    ...     return y
+    >>> with set_checkpoint_early_stop(False):
+    ...     y = checkpoint(f, torch.ones(2, requires_grad=True), use_reentrant=False)
+    run
+    >>> y.sum().backward()  # the print stands behind what the gradient needs
+    run
+    """
     global _early_stop
     before, _early_stop = _early_stop, enable
     try:
@@ -58,7 +69,12 @@ def set_checkpoint_early_stop(enable):
 
 @contextmanager
 def set_checkpoint_debug_enabled(enabled):
-    """A block in which ``debug`` of all checkpoints is as given; None leaves it to each."""
+    """A block in which ``debug`` of all checkpoints is as given; None leaves it to each.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with set_checkpoint_debug_enabled(False):
+    ...     checkpoint(torch.exp, x, use_reentrant=False).sum().backward()
+    """
     global _debug
     before, _debug = _debug, enabled
     try:
@@ -68,9 +84,13 @@ def set_checkpoint_debug_enabled(enabled):
 
 
 class DefaultDeviceType:
-    """The kind of device whose generator is kept when no argument says which: "cuda" unless set."""
+    """The kind of device whose generator is kept when no argument says which: the accelerator's where there is one, else "cpu".
 
-    _type = "cuda"
+    >>> DefaultDeviceType.get_device_type() == str(torch.accelerator.current_accelerator() or "cpu")
+    True
+    """
+
+    _type = None
 
     @staticmethod
     def set_device_type(device="cuda"):
@@ -80,23 +100,40 @@ class DefaultDeviceType:
     @staticmethod
     def get_device_type():
         """What it is."""
-        return DefaultDeviceType._type
+        return DefaultDeviceType._type or str(rushlight.accelerator.current_accelerator() or "cpu")
 
 
 def noop_context_fn():
-    """Two contexts that do nothing."""
+    """Two contexts that do nothing: what :func:`checkpoint` runs the function in unless told otherwise.
+
+    >>> forward, again = noop_context_fn()
+    >>> with forward:
+    ...     torch.ones(2)
+    tensor([1., 1.])
+    """
     return nullcontext(), nullcontext()
 
 
 class CheckpointPolicy(Enum):
-    """What a policy of :func:`create_selective_checkpoint_contexts` may answer for an operator's result."""
+    """What a policy of :func:`create_selective_checkpoint_contexts` may answer for an operator's result.
 
-    MUST_SAVE, PREFER_SAVE, MUST_RECOMPUTE, PREFER_RECOMPUTE, MUST_CPU_OFFLOAD = range(5)
+    >>> CheckpointPolicy.MUST_SAVE.name, len(CheckpointPolicy)
+    ('MUST_SAVE', 6)
+    """
+
+    MUST_SAVE, PREFER_SAVE, MUST_RECOMPUTE, PREFER_RECOMPUTE, MUST_CPU_OFFLOAD, PREFER_CPU_OFFLOAD = range(6)
 
 
 def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mutation=False):
     """The pair of contexts for ``checkpoint(context_fn=...)``. All results are computed again, whatever the policy would keep: the
     gradients are the same, the time saved by keeping some is not. Raises TypeError for what is neither a function nor a list.
+
+    >>> import functools
+    >>> contexts = functools.partial(create_selective_checkpoint_contexts, [torch.ops.aten.mm.default])
+    >>> x = torch.ones(2, 2, requires_grad=True)
+    >>> checkpoint(lambda x: (x @ x).sin().sum(), x, use_reentrant=False, context_fn=contexts).backward()
+    >>> x.grad.shape
+    torch.Size([2, 2])
     """
     if not callable(policy_fn_or_list) and not isinstance(policy_fn_or_list, list):
         raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
@@ -104,13 +141,20 @@ def create_selective_checkpoint_contexts(policy_fn_or_list, allow_cache_entry_mu
 
 
 def get_device_states(*args):
-    """(indices, generators' states) of the GPUs on which tensors among ``args`` lie."""
+    """(indices, generators' states) of the GPUs on which tensors among ``args`` lie.
+
+    >>> get_device_states(torch.ones(2, device="cpu"))
+    ([], [])
+    """
     devices = sorted({arg.get_device() for arg in args if isinstance(arg, rushlight.Tensor) and arg.is_cuda})
     return devices, [rushlight.cuda.get_rng_state(device) for device in devices]
 
 
 def set_device_states(devices, states, *, device_type=None):
-    """Continues the streams of GPUs from what :func:`get_device_states` gave."""
+    """Continues the streams of GPUs from what :func:`get_device_states` gave.
+
+    >>> set_device_states(*get_device_states(torch.ones(2, device="cpu")))  # no GPU, nothing to do
+    """
     for device, state in zip(devices, states):
         rushlight.cuda.set_rng_state(state, device)
 
@@ -269,7 +313,15 @@ def _without_reentrance(function, args, kwargs, preserve, context_fn, check, deb
 
 
 class CheckpointFunction(Function):
-    """The re-entrant variant: runs without a graph, and again with one in the backward pass."""
+    """The re-entrant variant: runs without a graph, and again with one in the backward pass.
+
+    ``CheckpointFunction.apply(function, preserve_rng_state, *args)``; :func:`checkpoint` with use_reentrant=True calls it.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> CheckpointFunction.apply(torch.exp, True, x).sum().backward()
+    >>> x.grad
+    tensor([2.7183, 2.7183])
+    """
 
     @staticmethod
     def forward(ctx, run_function, preserve_rng_state, *args):
@@ -357,6 +409,13 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
     are checkpointed.
 
     ``preserve_rng_state`` as in :func:`checkpoint`.
+
+    >>> layers = nn.Sequential(*(nn.Linear(4, 4) for _ in range(6)))
+    >>> x = torch.randn(2, 4, requires_grad=True)
+    >>> y = checkpoint_sequential(layers, segments=3, input=x, use_reentrant=False)
+    >>> y.sum().backward()
+    >>> torch.equal(y, layers(x)), x.grad.shape
+    (True, torch.Size([2, 4]))
     """
     if use_reentrant is None:
         warnings.warn(f"torch.utils.checkpoint.checkpoint_sequential: {_CHOOSE}", stacklevel=2)

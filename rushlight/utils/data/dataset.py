@@ -58,6 +58,12 @@ class IterableDataset(Dataset):
     Each worker of a loader iterates over a copy of the whole stream, so ``__iter__`` should use
     :func:`get_worker_info` to take its share. ``state_dict()`` and ``load_state_dict(state)``, if defined, let a
     loader resume without reading again.
+
+    >>> class Squares(IterableDataset):
+    ...     def __iter__(self):
+    ...         return (n * n for n in range(5))
+    >>> [batch.tolist() for batch in torch.utils.data.DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4, 9], [16]]
     """
 
     def __iter__(self):
@@ -127,6 +133,12 @@ class TensorDataset(Dataset):
 class StackDataset(Dataset):
     """Data sets of equal length side by side: sample i is the tuple (or, for keyword arguments, the dict) of their
     samples i.
+
+    >>> images, labels = TensorDataset(torch.zeros(3, 2)), [7, 8, 9]
+    >>> StackDataset(images, labels)[1]
+    ((tensor([0., 0.]),), 8)
+    >>> StackDataset(label=labels)[2]
+    {'label': 9}
     """
 
     def __init__(self, *args, **kwargs):
@@ -172,7 +184,12 @@ class StackDataset(Dataset):
 
 
 class ConcatDataset(Dataset):
-    """The samples of several map-style data sets, one data set after the other. Negative indices count from the end."""
+    """The samples of several map-style data sets, one data set after the other. Negative indices count from the end.
+
+    >>> joined = ConcatDataset([TensorDataset(torch.arange(3)), TensorDataset(torch.arange(10, 12))])
+    >>> len(joined), joined[3], joined[-1]
+    (5, (tensor(10),), (tensor(11),))
+    """
 
     @staticmethod
     def cumsum(sequence):
@@ -249,7 +266,16 @@ def _merge(parts, order):
 
 
 class ChainDataset(IterableDataset):
-    """Streams one after the other: iterates over each of the given IterableDatasets in turn."""
+    """Streams one after the other: iterates over each of the given IterableDatasets in turn.
+
+    >>> class Count(IterableDataset):
+    ...     def __init__(self, n):
+    ...         self.n = n
+    ...     def __iter__(self):
+    ...         return iter(range(self.n))
+    >>> list(ChainDataset([Count(2), Count(3)]))
+    [0, 1, 0, 1, 2]
+    """
 
     def __init__(self, datasets):
         self.datasets = datasets
@@ -274,6 +300,10 @@ class ChainDataset(IterableDataset):
 class Subset(Dataset):
     """The samples of ``dataset`` at ``indices``. A subclass that overrides ``__getitem__`` must override
     ``__getitems__`` too.
+
+    >>> part = Subset("abcdef", [0, 3, 5])
+    >>> len(part), part[1]
+    (3, 'd')
     """
 
     def __init__(self, dataset, indices):

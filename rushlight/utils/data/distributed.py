@@ -15,6 +15,9 @@ class DistributedSampler(_ChunkSampler):
     With ``shuffle`` the order is the permutation drawn from ``seed + epoch``: call :meth:`set_epoch` before each
     epoch. All shares have the same length: the order is extended from its start, or with ``drop_last`` cut.
     ``num_replicas`` and ``rank`` default to those of the process group.
+
+    >>> [list(DistributedSampler(range(5), num_replicas=2, rank=rank, shuffle=False)) for rank in (0, 1)]
+    [[0, 2, 4], [1, 3, 0]]
     """
 
     def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):

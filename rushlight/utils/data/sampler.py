@@ -23,6 +23,15 @@ __all__ = [
 class Sampler:
     """Base class of samplers: a subclass defines ``__iter__()`` over indices (or lists of them) and, if known,
     ``__len__()``.
+
+    >>> class Evens(Sampler):
+    ...     def __init__(self, data):
+    ...         self.data = data
+    ...     def __iter__(self):
+    ...         return iter(range(0, len(self.data), 2))
+    >>> data = torch.utils.data.TensorDataset(torch.arange(5))
+    >>> [x.tolist() for (x,) in torch.utils.data.DataLoader(data, batch_size=2, sampler=Evens(data))]
+    [[0, 2], [4]]
     """
 
     def __class_getitem__(cls, item):
@@ -75,7 +84,11 @@ class _RandomChunkSampler(_ChunkSampler):
 
 
 class SequentialSampler(_ChunkSampler):
-    """The indices 0, 1, ... ``len(data_source) - 1``."""
+    """The indices 0, 1, ... ``len(data_source) - 1``.
+
+    >>> list(SequentialSampler("abc"))
+    [0, 1, 2]
+    """
 
     def __init__(self, data_source):
         self.data_source = data_source
@@ -95,6 +108,9 @@ class RandomSampler(_RandomChunkSampler):
 
     ``num_samples`` indices (default: one for each sample; more than that starts further permutations) are drawn by
     ``generator``, by default a new one seeded from the global one.
+
+    >>> sorted(RandomSampler(range(4))), len(list(RandomSampler(range(4), num_samples=10)))
+    ([0, 1, 2, 3], 10)
     """
 
     def __init__(self, data_source, replacement=False, num_samples=None, generator=None):
@@ -141,7 +157,11 @@ class RandomSampler(_RandomChunkSampler):
 
 
 class SubsetRandomSampler(_RandomChunkSampler):
-    """The given ``indices`` (any objects) in random order, drawn by ``generator`` or else the global one."""
+    """The given ``indices`` (any objects) in random order, drawn by ``generator`` or else the global one.
+
+    >>> sorted(SubsetRandomSampler([2, 5, 7]))
+    [2, 5, 7]
+    """
 
     def __init__(self, indices, generator=None):
         self.indices = indices
@@ -164,6 +184,9 @@ class SubsetRandomSampler(_RandomChunkSampler):
 class WeightedRandomSampler(_RandomChunkSampler):
     """``num_samples`` indices, i drawn with a probability in proportion to ``weights[i]``, with or without
     ``replacement``.
+
+    >>> set(WeightedRandomSampler([0.0, 1.0, 3.0], num_samples=100)) == {1, 2}
+    True
     """
 
     def __init__(self, weights, num_samples, replacement=True, generator=None):

@@ -30,6 +30,9 @@ def default_convert(data):
 
     Tuples become lists, as in PyTorch; anything else is left as it is. This is the loader's ``collate_fn`` when it
     makes no batches (``batch_size=None``).
+
+    >>> torch.utils.data.default_convert({"x": np.array([1, 2]), "name": "a"})
+    {'x': tensor([1, 2]), 'name': 'a'}
     """
     kind = type(data)
     if isinstance(data, rushlight.Tensor):

@@ -8,18 +8,31 @@ import rushlight
 
 from . import seeding
 
-WorkerInfo = collections.namedtuple("WorkerInfo", "id num_workers seed dataset")
-WorkerInfo.__doc__ = """Facts about the worker that calls: its ``id`` (from 0) among ``num_workers``, its ``seed``,
-its copy of ``dataset``."""
-
 GRACE = 0.7  # seconds that a worker has to end by itself once it is told to
 
 _process_info = None
 _thread = threading.local()
 
 
+class WorkerInfo(collections.namedtuple("WorkerInfo", "id num_workers seed dataset")):
+    """Facts about the worker that calls: its ``id`` (from 0) among ``num_workers``, its ``seed``, its copy of ``dataset``.
+
+    What :func:`get_worker_info` gives.
+
+    >>> info = WorkerInfo(id=1, num_workers=2, seed=7, dataset=range(5))
+    >>> list(info.dataset)[info.id :: info.num_workers]  # the worker's share of a stream
+    [1, 3]
+    """
+
+    __slots__ = ()
+
+
 def get_worker_info():
-    """The :class:`WorkerInfo` of the calling worker; None outside a worker."""
+    """The :class:`WorkerInfo` of the calling worker; None outside a worker.
+
+    >>> torch.utils.data.get_worker_info() is None
+    True
+    """
     return getattr(_thread, "info", None) or _process_info
 
 

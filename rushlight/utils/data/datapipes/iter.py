@@ -9,7 +9,12 @@ _functions = {}  # name of a method of all pipes -> its class
 
 
 class IterDataPipe(IterableDataset):
-    """Base class of streams that registered methods chain: ``pipe.batch(4)`` is ``Batcher(pipe, 4)``."""
+    """Base class of streams that registered methods chain: ``pipe.batch(4)`` is ``Batcher(pipe, 4)``.
+
+    >>> pipe = torch.utils.data.datapipes.iter.IterableWrapper(range(5))
+    >>> isinstance(pipe, torch.utils.data.IterDataPipe), list(pipe.batch(2))
+    (True, [[0, 1], [2, 3], [4]])
+    """
 
     def __getattr__(self, name):
         if name in _functions:
@@ -25,7 +30,17 @@ class IterDataPipe(IterableDataset):
 
 
 class functional_datapipe:
-    """A class decorator: ``@functional_datapipe("name")`` makes the class a method ``name`` of all pipes."""
+    """A class decorator: ``@functional_datapipe("name")`` makes the class a method ``name`` of all pipes.
+
+    >>> @torch.utils.data.functional_datapipe("twice")
+    ... class Twice(torch.utils.data.IterDataPipe):
+    ...     def __init__(self, source):
+    ...         self.source = source
+    ...     def __iter__(self):
+    ...         return (2 * x for x in self.source)
+    >>> list(torch.utils.data.datapipes.iter.IterableWrapper([1, 2]).twice())
+    [2, 4]
+    """
 
     def __init__(self, name, enable_df_api_tracing=False):
         self.name = name

@@ -6,7 +6,12 @@ __all__ = ["MapDataPipe", "SequenceWrapper"]
 
 
 class MapDataPipe(Dataset):
-    """Base class of pipes with random access."""
+    """Base class of pipes with random access.
+
+    >>> pipe = torch.utils.data.datapipes.map.SequenceWrapper("abc")
+    >>> isinstance(pipe, torch.utils.data.MapDataPipe), pipe[1], len(pipe)
+    (True, 'b', 3)
+    """
 
 
 class SequenceWrapper(MapDataPipe):
