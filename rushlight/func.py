@@ -7,7 +7,12 @@ __all__ = [*_transforms, "replace_all_batch_norm_modules_"]
 
 
 def replace_all_batch_norm_modules_(root):
-    """Makes the BatchNorm modules in ``root`` keep no running statistics, whose update in place no transform can see; returns ``root``."""
+    """Makes the BatchNorm modules in ``root`` keep no running statistics, whose update in place no transform can see; returns ``root``.
+
+    >>> network = torch.func.replace_all_batch_norm_modules_(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
+    >>> network[1].track_running_stats
+    False
+    """
     from .nn.modules.batchnorm import _BatchNorm
 
     for module in root.modules():

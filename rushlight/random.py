@@ -15,6 +15,12 @@ def manual_seed(seed):
     """Starts the default generator's stream of ``seed``, anything int() takes in [-2**63, 2**64). Returns the generator.
 
     The same seed gives the numbers that PyTorch gives on a CPU. The GPUs' generators start the stream of this seed, too.
+
+    >>> _ = torch.manual_seed(0)
+    >>> first = torch.rand(3)
+    >>> _ = torch.manual_seed(0)
+    >>> torch.equal(first, torch.rand(3))
+    True
     """
     _seed_gpus(int(seed))
     return default_generator.manual_seed(int(seed))
@@ -37,24 +43,46 @@ def _gpus():
 
 
 def seed():
-    """Starts an unpredictable stream of the default generator and returns its seed."""
+    """Starts an unpredictable stream of the default generator and returns its seed.
+
+    >>> torch.seed() == torch.initial_seed()
+    True
+    """
     seed = default_generator.seed()
     _seed_gpus(seed)
     return seed
 
 
 def initial_seed():
-    """The seed that the default generator's stream started from."""
+    """The seed that the default generator's stream started from.
+
+    >>> _ = torch.manual_seed(7)
+    >>> _ = torch.rand(3)
+    >>> torch.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state():
-    """The default generator's state, a uint8 tensor (PyTorch can load it, too)."""
+    """The default generator's state, a uint8 tensor (PyTorch can load it, too).
+
+    >>> state = torch.get_rng_state()
+    >>> state.dtype, state.shape
+    (torch.uint8, torch.Size([5056]))
+    """
     return default_generator.get_state()
 
 
 def set_rng_state(new_state):
-    """Continues the default generator's stream from ``new_state``, a tensor of get_rng_state()."""
+    """Continues the default generator's stream from ``new_state``, a tensor of get_rng_state().
+
+    >>> state = torch.get_rng_state()
+    >>> first = torch.rand(3)
+    >>> torch.set_rng_state(state)
+    >>> torch.equal(first, torch.rand(3))
+    True
+    """
     default_generator.set_state(new_state)
 
 
@@ -62,6 +90,9 @@ def thread_safe_generator():
     """In a worker thread of a DataLoader a Generator of that thread alone, seeded as a worker process is; elsewhere None.
 
     To be given as ``generator=`` by transforms: numbers then do not depend on how the threads take turns.
+
+    >>> torch.random.thread_safe_generator() is None
+    True
     """
     worker = sys.modules.get(f"{__package__}.utils.data._utils.worker")
     return None if worker is None else worker.thread_generator()
@@ -72,6 +103,12 @@ class fork_rng:
 
     devices: the GPUs whose generators are kept, by number or name; by default all of them. The CPU's always is. enabled: False makes it do
     nothing, and so does device_type "meta". RuntimeError for a device_type that does not exist.
+
+    >>> _ = torch.manual_seed(0)
+    >>> with torch.random.fork_rng():
+    ...     first = torch.rand(3)
+    >>> torch.equal(first, torch.rand(3))
+    True
     """
 
     def __init__(self, devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type="cuda"):

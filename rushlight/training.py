@@ -21,7 +21,11 @@ __all__ = ["accuracy", "evaluate", "fit"]
 
 
 def accuracy(output, target):
-    """The number of rows whose largest output is at the label, as an int."""
+    """The number of rows whose largest output is at the label, as an int.
+
+    >>> accuracy(torch.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]]), torch.tensor([1, 0, 0]))
+    2
+    """
     return int((output.argmax(1) == target).sum())
 
 
@@ -29,6 +33,11 @@ def evaluate(model, loader, loss_fn, metric=None):
     """The mean loss over all samples of ``loader``, and with ``metric`` (a count of hits) the share of hits, else None.
 
     The model runs in evaluation mode without gradients, and is put back into the mode it was in. ValueError for a loader without batches.
+
+    >>> batches = [(torch.zeros(3, 2), torch.tensor([0, 0, 1]))]
+    >>> loss, share = evaluate(nn.Identity(), batches, nn.CrossEntropyLoss(), metric=accuracy)
+    >>> round(loss, 4), round(share, 4)
+    (0.6931, 0.6667)
     """
     was_training = model.training
     model.eval()
@@ -148,6 +157,14 @@ def fit(model, loader, loss_fn, optimizer, *, epochs, validation=None, metric=No
     progress: a bar for each epoch where tqdm is installed, and a line after it.
 
     ValueError for ``patience`` or ``best`` without ``validation``, ``resume`` without ``checkpoint``, and a loader without batches.
+
+    >>> x = torch.tensor([[-1.0], [1.0]])
+    >>> batches = [(x, torch.tensor([0, 1]))]
+    >>> model = nn.Linear(1, 2)
+    >>> optimizer = optim.SGD(model.parameters(), lr=1.0)
+    >>> history = fit(model, batches, nn.CrossEntropyLoss(), optimizer, epochs=20, progress=False)
+    >>> len(history["loss"]), history["loss"][-1] < 0.1
+    (20, True)
     """
     _check_options(validation, patience, best, checkpoint, resume)
     run = _Run(model, loader, optimizer, scheduler)

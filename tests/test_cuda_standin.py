@@ -24,6 +24,7 @@ SLICE = {
     "cuda/test_gpu_profiler.py": "",
     "cuda/test_gpu_training.py": "",
     "cuda/test_gpu_cudnn.py": "",
+    "test_docs.py": "of_a_gpu",
     "test_laws.py": "(values or layouts or gradients) and (add or gelu or where or lerp)",
 }  # fmt: skip
 PRODUCT = ("test_laws.py", "test_reductions.py", "test_index.py", "test_movement.py", "test_joining.py", "test_sorting.py", "test_scan.py",

@@ -217,15 +217,33 @@ OF_THE_CPU = {f"rushlight.{name}" for name in (
     "quasirandom.SobolEngine")}  # fmt: skip
 
 
+def example_failures(wanted):
+    """How many docstrings there are whose name is wanted, and a description of each of their examples that printed something else."""
+    count, wrong = 0, []
+    for text, (name, module) in docstrings().items():
+        if wanted(name):
+            shared = {"torch": torch, "nn": nn, "F": nn.functional, "np": numpy, "optim": torch.optim}
+            wrong += failures(inspect.cleandoc(text), {**vars(module), **shared, "__name__": "__main__"}, name)
+            count += 1
+    return count, wrong
+
+
+def of_a_gpu(name):
+    return name.startswith("rushlight.cuda.")
+
+
 def test_docstring_examples(apart):
-    found, wrong = docstrings(), []
-    for text, (name, module) in found.items():
-        if name in OF_THE_CPU and torch.get_default_device().type != "cpu":
-            continue
-        shared = {"torch": torch, "nn": nn, "F": nn.functional, "np": numpy, "optim": torch.optim}
-        wrong += failures(inspect.cleandoc(text), {**vars(module), **shared, "__name__": "__main__"}, name)
+    on_cpu = torch.get_default_device().type == "cpu"
+    count, wrong = example_failures(lambda name: not of_a_gpu(name) and (on_cpu or name not in OF_THE_CPU))
     assert not wrong, "\n".join(wrong)
-    assert len(found) > 80
+    assert count > 600
+
+
+@pytest.mark.skipif("config.getoption('--device') != 'cuda'", reason="needs a GPU: test_cuda_standin.py runs it on the stand-in")
+def test_docstring_examples_of_a_gpu(apart):
+    count, wrong = example_failures(of_a_gpu)
+    assert not wrong, "\n".join(wrong)
+    assert count > 60
 
 
 # --- every public name is documented
@@ -252,7 +270,7 @@ def unshown(room):
     """
     for name in (n for n in getattr(room, "__all__", None) or dir(room) if not n.startswith("_")):
         value = getattr(room, name)
-        own = (getattr(value, "__module__", None) or "").startswith("rushlight")
+        own = (getattr(value, "__module__", None) or "").startswith("rushlight") and value is not torch.Tensor
         spelled = getattr(inspect.unwrap(value) if callable(value) else value, "__name__", name)
         another = spelled != name and not spelled.startswith("_")
         abstract = inspect.isclass(value) and (issubclass(value, BaseException) or inspect.isabstract(value))
@@ -264,6 +282,8 @@ SHOWN = """
 nn nn.functional nn.grad nn.parameter nn.init nn.attention nn.attention.flex_attention nn.parallel
 nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune
 optim optim.lr_scheduler optim.swa_utils utils.data utils.checkpoint distributions distributions.constraints distributions.transforms
+autograd autograd.functional autograd.forward_ad autograd.graph autograd.profiler func amp amp.grad_scaler io serialization random training
+cuda cuda.amp
 """.split()
 
 

@@ -277,6 +277,11 @@ def intercepted(tuple values):
 def increment_version(tensor):
     """Counts a write that the version counter did not see (made through NumPy or another library) on a tensor or
     several.
+
+    >>> x = torch.zeros(2)
+    >>> torch.autograd.graph.increment_version(x)
+    >>> x._version
+    1
     """
     for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
         (<Tensor?>one).memory.version += 1

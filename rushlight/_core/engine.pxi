@@ -275,7 +275,13 @@ cdef list _queued = []
 
 
 def queue_callback(callback):
-    """Calls callback() when the backward pass that runs now has finished."""
+    """Calls callback() when the backward pass that runs now has finished. Raises RuntimeError outside of one.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> handle = x.register_hook(lambda g: torch.autograd.queue_callback(lambda: print("finished")))
+    >>> (2 * x).backward()
+    finished
+    """
     if thread_state().depth == 0:
         raise RuntimeError("Final callbacks can only be installed during backward pass.")
     _queued.append(callback)

@@ -187,7 +187,13 @@ cdef object wrap_subclass(Tensor t, cls):
 
 @cython.trashcan(True)
 cdef class Node:
-    """One recorded call: what it was, what it saved, and the nodes its inputs came from."""
+    """One recorded call: what it was, what it saved, and the nodes its inputs came from.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> node = (x * x).sum().grad_fn
+    >>> node.name(), node.next_functions[0][0].name(), isinstance(node, torch.autograd.graph.Node)
+    ('SumBackward0', 'MulBackward0', True)
+    """
 
     def __dealloc__(self):
         Py_XDECREF(self.attributes)

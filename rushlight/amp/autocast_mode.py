@@ -59,7 +59,11 @@ def _switched(settings, device_type, enabled, dtype):
 
 
 def is_autocast_available(device_type):
-    """True for the devices that autocast knows and that are there: the CPU, and GPUs."""
+    """True for the devices that autocast knows and that are there: the CPU, and GPUs.
+
+    >>> torch.amp.is_autocast_available("cpu")
+    True
+    """
     if device_type == "cuda":
         return callbacks.table["has_cuda"]()
     return device_type == "cpu"
@@ -337,7 +341,18 @@ def set_autocast_gpu_dtype(dtype):
 
 
 def custom_fwd(fwd=None, *, device_type, cast_inputs=None):
-    """Decorator of a Function's ``forward``: run without autocast on inputs cast to ``cast_inputs``; None: with autocast as it is."""
+    """Decorator of a Function's ``forward``: run without autocast on inputs cast to ``cast_inputs``; None: with autocast as it is.
+
+    >>> class Product(torch.autograd.Function):
+    ...     @staticmethod
+    ...     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    ...     def forward(ctx, a, b):
+    ...         return a @ b
+    >>> half = torch.ones(2, 2, dtype=torch.bfloat16, device="cpu")
+    >>> with torch.autocast("cpu", dtype=torch.bfloat16):
+    ...     (half @ half).dtype, Product.apply(half, half).dtype
+    (torch.bfloat16, torch.float32)
+    """
     if fwd is None:
         return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
 
@@ -354,7 +369,22 @@ def custom_fwd(fwd=None, *, device_type, cast_inputs=None):
 
 
 def custom_bwd(bwd=None, *, device_type):
-    """Decorator of a Function's ``backward``: autocast as it was in ``forward``."""
+    """Decorator of a Function's ``backward``: autocast as it was in ``forward``.
+
+    >>> class Double(torch.autograd.Function):
+    ...     @staticmethod
+    ...     @torch.amp.custom_fwd(device_type="cpu")
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...     @staticmethod
+    ...     @torch.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, g):
+    ...         return 2 * g
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> Double.apply(x).sum().backward()
+    >>> x.grad
+    tensor([2., 2.])
+    """
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)
 

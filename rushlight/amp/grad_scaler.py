@@ -12,7 +12,11 @@ __all__ = ["GradScaler", "OptState"]
 
 
 class OptState(Enum):
-    """How far an optimizer has come in this iteration."""
+    """How far an optimizer has come in this iteration.
+
+    >>> OptState.READY.value, [state.name for state in OptState]
+    (0, ['READY', 'UNSCALED', 'STEPPED'])
+    """
 
     READY = 0
     UNSCALED = 1

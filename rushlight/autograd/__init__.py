@@ -64,6 +64,16 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
 
     Raises RuntimeError if a tensor requires no gradient or is no scalar and has no gradient given, if the graph was
     freed by an earlier pass, or if a saved tensor was overwritten.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> torch.autograd.backward(x * x, grad_tensors=torch.tensor([1.0, 10.0]))
+    >>> x.grad
+    tensor([ 2., 40.])
+    >>> torch.autograd.backward(x * x)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: grad can be implicitly created only for scalar outputs
+    Output 0 has shape [2]. Reduce it first, for example by .sum() or .mean(), or pass its gradient.
     """
     if grad_variables is not None:
         if grad_tensors is not None:

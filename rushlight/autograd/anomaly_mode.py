@@ -26,6 +26,10 @@ class set_detect_anomaly:
     """Switches anomaly mode on or off: at once as a call, for a block in a ``with`` statement.
 
     check_nan: raise RuntimeError when a node returns NaN.
+
+    >>> with torch.autograd.set_detect_anomaly(True):
+    ...     torch.is_anomaly_enabled()
+    True
     """
 
     def __init__(self, mode, check_nan=True):
@@ -43,6 +47,13 @@ class set_detect_anomaly:
 class detect_anomaly:
     """Anomaly mode for a block: slow, for debugging only. An error in a backward pass then also prints the forward
     call's traceback.
+
+    >>> x = torch.tensor([0.0], requires_grad=True)
+    >>> with torch.autograd.detect_anomaly():
+    ...     (x.sqrt() * 0).backward()  # 0 * inf
+    Traceback (most recent call last):
+        ...
+    RuntimeError: Function 'SqrtBackward0' returned nan values in its 0th output.
     """
 
     def __init__(self, check_nan=True):

@@ -14,15 +14,31 @@ from .functional import noting_shapes, pushforward
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
-UnpackedDualTensor = namedtuple("UnpackedDualTensor", ["primal", "tangent"])
-UnpackedDualTensor.__doc__ = "What unpack_dual returns: the value, and the tangent or None."
+
+class UnpackedDualTensor(namedtuple("UnpackedDualTensor", ["primal", "tangent"])):
+    """What unpack_dual returns: the value, and the tangent or None.
+
+    >>> with dual_level():
+    ...     UnpackedDualTensor(*unpack_dual(make_dual(torch.tensor(2.0), torch.tensor(1.0)))).tangent
+    tensor(1.)
+    """
+
+    __slots__ = ()
+
 
 _noting = noting_shapes()
 _levels = []  # for each active level: the (dual tensor, tangent) pairs made in it
 
 
 def enter_dual_level():
-    """Opens a level and returns its number; prefer :class:`dual_level`."""
+    """Opens a level and returns its number; prefer :class:`dual_level`.
+
+    >>> level = enter_dual_level()
+    >>> x = make_dual(torch.tensor(2.0), torch.tensor(1.0))
+    >>> unpack_dual(x**3).tangent
+    tensor(12.)
+    >>> exit_dual_level()
+    """
     if _levels:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     _levels.append([])
@@ -31,7 +47,15 @@ def enter_dual_level():
 
 
 def exit_dual_level(*, level=None):
-    """Closes a level: its tensors have no tangents any more."""
+    """Closes a level: its tensors have no tangents any more.
+
+    >>> level = enter_dual_level()
+    >>> x = make_dual(torch.tensor(2.0), torch.tensor(1.0))
+    >>> exit_dual_level()
+    >>> with dual_level():
+    ...     unpack_dual(x).tangent is None
+    True
+    """
     if not _levels or (level is not None and level != len(_levels) - 1):
         raise RuntimeError(
             "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
@@ -61,6 +85,11 @@ class dual_level:
 def make_dual(tensor, tangent, *, level=None):
     """A tensor with the value of ``tensor`` that carries ``tangent`` (same shape and dtype) through what is computed
     from it.
+
+    >>> with dual_level():
+    ...     x = make_dual(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.0]))
+    ...     unpack_dual(x.prod()).tangent  # by the first element: the second
+    tensor(2.)
     """
     if not _levels:
         raise RuntimeError(
@@ -82,7 +111,12 @@ def make_dual(tensor, tangent, *, level=None):
 
 
 def unpack_dual(tensor, *, level=None):
-    """``(primal, tangent)`` of a tensor; the tangent is None if the tensor depends on no dual tensor of the level."""
+    """``(primal, tangent)`` of a tensor; the tangent is None if the tensor depends on no dual tensor of the level.
+
+    >>> with dual_level():
+    ...     unpack_dual(torch.tensor(3.0)).tangent is None
+    True
+    """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"unpack_dual expects a Tensor, but got {type(tensor).__name__}")
     return _unpack(tensor, None)

@@ -130,6 +130,9 @@ def _split_aux(result, has_aux, caller):
 def grad_and_value(func, argnums=0, has_aux=False):
     """A function that returns ``(gradient, value)`` of the scalar function ``func``; with has_aux ``(gradient, (value,
     aux))``.
+
+    >>> torch.func.grad_and_value(lambda x: x**3)(torch.tensor(2.0))
+    (tensor(12.), tensor(8.))
     """
 
     def compute(*args, **kwargs):
@@ -176,6 +179,10 @@ def vjp(func, *primals, has_aux=False):
 
     cotangents have the structure of the result; vjp_fn returns a tuple with one entry per primal. With has_aux:
     ``(result, vjp_fn, aux)``.
+
+    >>> value, pull = torch.func.vjp(lambda x: x.prod(), torch.tensor([2.0, 5.0]))
+    >>> value, pull(torch.tensor(1.0))
+    (tensor(10.), (tensor([5., 2.]),))
     """
     with enable_grad():
         tracked = _Tracked(primals)
@@ -224,6 +231,9 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     aux.
 
     primals and tangents are tuples of the same structure.
+
+    >>> torch.func.jvp(torch.square, (torch.tensor([1.0, 2.0]),), (torch.tensor([1.0, 10.0]),))
+    (tensor([1., 4.]), tensor([ 2., 40.]))
     """
     if not isinstance(primals, tuple):
         raise RuntimeError(
@@ -252,7 +262,12 @@ def _pushforward(outputs, inputs, tangents, create):
 
 
 def linearize(func, *primals):
-    """``(func(*primals), jvp_fn)``, where ``jvp_fn(*tangents)`` gives J tangents without calling func again."""
+    """``(func(*primals), jvp_fn)``, where ``jvp_fn(*tangents)`` gives J tangents without calling func again.
+
+    >>> value, along = torch.func.linearize(torch.square, torch.tensor([1.0, 2.0]))
+    >>> along(torch.tensor([1.0, 0.0])), along(torch.tensor([0.0, 1.0]))
+    (tensor([2., 0.]), tensor([0., 4.]))
+    """
     with enable_grad():
         tracked = _Tracked(primals)
         with noting_shapes():
@@ -338,6 +353,10 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
 def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
     """Like :func:`jacrev`, by one forward-mode pass for all input elements: cheaper where there are fewer inputs than
     outputs. ``func`` runs under vmap; where it can't, because it asks for values, once more for each element.
+
+    >>> torch.func.jacfwd(lambda x: torch.stack([x[0] * x[1], x[0] ** 2]))(torch.tensor([1.0, 3.0]))
+    tensor([[3., 1.],
+            [2., 0.]])
     """
 
     def compute(*args, **kwargs):
@@ -400,6 +419,10 @@ def _without_inputs(func, args, kwargs, leaves, spec, has_aux):
 def hessian(func, argnums=0):
     """A function that returns the Hessian of ``func``: for argument shape T and a scalar result a tensor of shape T +
     T.
+
+    >>> torch.func.hessian(lambda x: x[0] ** 2 * x[1])(torch.tensor([1.0, 3.0]))
+    tensor([[6., 2.],
+            [2., 0.]])
     """
     return jacfwd(jacrev(func, argnums), argnums)
 
@@ -408,6 +431,9 @@ def functionalize(func, *, remove="mutations"):
     """``func`` itself: nothing here takes a graph of it, from which writes in place would have to be removed.
 
     remove: "mutations" or "mutations_and_views"; RuntimeError for anything else.
+
+    >>> torch.func.functionalize(lambda x: x.clone().add_(1))(torch.zeros(2))
+    tensor([1., 1.])
     """
     if remove not in ("mutations", "mutations_and_views"):
         raise RuntimeError(f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options are:\n"

@@ -190,7 +190,23 @@ class InplaceFunction(Function):
 
 
 class NestedIOFunction(Function):
-    """A Function whose arguments and results may be nested lists, tuples and dicts of tensors."""
+    """A Function whose arguments and results may be nested lists, tuples and dicts of tensors.
+
+    Subclasses define ``forward_extended`` and ``backward_extended``, which see the nested structure.
+
+    >>> class Total(NestedIOFunction):
+    ...     @staticmethod
+    ...     def forward_extended(ctx, pair):
+    ...         return {"sum": pair[0] + pair[1]}
+    ...     @staticmethod
+    ...     def backward_extended(ctx, grads):
+    ...         return [grads["sum"], grads["sum"]]
+    >>> a, b = torch.ones(2, requires_grad=True), torch.ones(2)
+    >>> out = Total.apply([a, b])
+    >>> out["sum"].sum().backward()
+    >>> a.grad
+    tensor([1., 1.])
+    """
 
     @classmethod
     def apply(cls, *args):
@@ -210,7 +226,8 @@ class NestedIOFunction(Function):
 
             @staticmethod
             def backward(ctx, *grads):
-                result = cls.backward_extended(ctx, *tree_unflatten(list(grads), result_structure[0]))
+                nested = tree_unflatten(list(grads), result_structure[0])
+                result = cls.backward_extended(ctx, *(nested if isinstance(nested, (tuple, list)) else (nested,)))
                 return tuple(tree_flatten(result)[0])
 
         results = Flat.apply(*flat)

@@ -108,6 +108,10 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
 
     v has the shapes of the outputs (may be left out for a single element); create_graph: the results can be
     differentiated; strict: raise RuntimeError where an output is independent of an input, instead of giving zeros.
+
+    >>> x, v = torch.tensor([1.0, 2.0]), torch.tensor(3.0)
+    >>> torch.autograd.functional.vjp(lambda x: x.prod(), x, v)
+    (tensor(2.), tensor([6., 3.]))
     """
     with enable_grad():
         many_in, inputs = _as_tuple(inputs, "inputs", "vjp")
@@ -132,6 +136,10 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     """``(func(*inputs), J v)``: the product of the Jacobian with a vector, computed by differentiating v^T J twice.
 
     v has the shapes of the inputs (may be left out for a single element); create_graph, strict: as for :func:`vjp`.
+
+    >>> x, v = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 10.0])
+    >>> torch.autograd.functional.jvp(lambda x: x * x, x, v)  # value, 2 x v
+    (tensor([1., 4.]), tensor([ 2., 40.]))
     """
     with enable_grad():
         _, inputs = _as_tuple(inputs, "inputs", "jvp")
@@ -311,6 +319,10 @@ def _scalar_output(func, caller):
 def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, outer_jacobian_strategy="reverse-mode"):
     """The matrix of second derivatives of a scalar function: shape T + T for input shape T (for several inputs a tuple
     of tuples).
+
+    >>> torch.autograd.functional.hessian(lambda x: x[0] ** 2 * x[1], torch.tensor([1.0, 3.0]))
+    tensor([[6., 2.],
+            [2., 0.]])
     """
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
@@ -346,6 +358,10 @@ def _value_and_gradient(func, inputs, v, create_graph, strict, name):
 def vhp(func, inputs, v=None, create_graph=False, strict=False):
     """``(func(*inputs), v^T H)`` for a scalar function: the product of a vector with the Hessian, by two reverse
     passes.
+
+    >>> x, v = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])
+    >>> torch.autograd.functional.vhp(lambda x: (x**3).sum(), x, v)
+    (tensor(9.), tensor([ 0., 12.]))
     """
     with enable_grad():
         many_in, inputs, v, out, first = _value_and_gradient(func, inputs, v, create_graph, strict, "vhp")
@@ -356,6 +372,10 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
 def hvp(func, inputs, v=None, create_graph=False, strict=False):
     """``(func(*inputs), H v)`` for a scalar function. The Hessian is symmetric, but where a second derivative jumps it
     is H v that is given.
+
+    >>> x, v = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.0])
+    >>> torch.autograd.functional.hvp(lambda x: (x**3).sum(), x, v)  # second derivatives 6 x
+    (tensor(9.), tensor([6., 0.]))
     """
     with enable_grad():
         with noting_shapes():

@@ -92,6 +92,11 @@ class no_grad(_Decorator, tape.NoGrad):
 class enable_grad(_Decorator, tape.EnableGrad):
     """Operators inside are recorded, also within no_grad. A context manager, and a decorator with or without
     parentheses.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.no_grad(), torch.enable_grad():
+    ...     (2 * x).requires_grad
+    True
     """
 
     def __new__(cls, orig_func=None):
@@ -101,6 +106,12 @@ class enable_grad(_Decorator, tape.EnableGrad):
 class set_grad_enabled(_Decorator, tape.SetGradEnabled):
     """Switches recording on or off: at once as a call, for a block in a ``with`` statement, for a function as a
     decorator.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> training = False
+    >>> with torch.set_grad_enabled(training):
+    ...     (2 * x).requires_grad
+    False
     """
 
     def clone(self):
@@ -122,6 +133,12 @@ class inference_mode(_Decorator, tape.InferenceMode):
     switches it off.
 
     A context manager, and a decorator with or without parentheses.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.inference_mode():
+    ...     y = 2 * x
+    >>> y.requires_grad, y.is_inference()
+    (False, True)
     """
 
     def __new__(cls, mode=True):
@@ -133,7 +150,12 @@ class inference_mode(_Decorator, tape.InferenceMode):
 
 
 class set_multithreading_enabled(_Decorator):
-    """Accepted for compatibility: the engine runs a pass on the thread that asked for it."""
+    """Accepted for compatibility: the engine runs a pass on the thread that asked for it.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> with torch.autograd.set_multithreading_enabled(False):
+    ...     (2 * x).backward()
+    """
 
     def __init__(self, mode=True):
         self.mode = mode

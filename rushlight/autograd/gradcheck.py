@@ -399,6 +399,10 @@ def gradgradcheck(
 
     grad_outputs: the cotangents to start from (default: random ones); gen_non_contig_grad_outputs: make the random ones
     non-contiguous. The other arguments are those of :func:`gradcheck`, to which the check is handed on.
+
+    >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradgradcheck(lambda x: x.sin() * x**3, [x])
+    True
     """
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outputs = _outputs_of(func, inputs)

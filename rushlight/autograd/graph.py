@@ -20,12 +20,27 @@ __all__ = [
 
 increment_version = tape.increment_version
 
-GradientEdge = namedtuple("GradientEdge", ["node", "output_nr", "ownership_token"], defaults=[None])
-GradientEdge.__doc__ = "An output of a node: what backward() and grad() accept in place of a tensor."
+
+class GradientEdge(namedtuple("GradientEdge", ["node", "output_nr", "ownership_token"], defaults=[None])):
+    """An output of a node: what backward() and grad() accept in place of a tensor.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> torch.autograd.grad(torch.autograd.graph.GradientEdge(y.grad_fn, 0), x, torch.tensor(10.0))
+    (tensor(60.),)
+    """
+
+    __slots__ = ()
 
 
 def get_gradient_edge(tensor):
-    """The GradientEdge of a tensor that requires a gradient."""
+    """The GradientEdge of a tensor that requires a gradient.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> torch.autograd.grad(y, torch.autograd.graph.get_gradient_edge(x))
+    (tensor(6.),)
+    """
     node = tape.accumulator(tensor)
     if node is None:
         raise RuntimeError("It is not possible to get the gradient edge of a Tensor that does not require gradients")
@@ -56,7 +71,15 @@ class saved_tensors_hooks:
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Keeps what the graph saves in CPU memory, and brings it back to its device in the backward pass."""
+    """Keeps what the graph saves in CPU memory, and brings it back to its device in the backward pass.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.autograd.graph.save_on_cpu():
+    ...     y = x.exp()
+    >>> y.sum().backward()
+    >>> x.grad
+    tensor([2.7183, 2.7183])
+    """
 
     def __init__(self, pin_memory=False, device_type="cuda"):
         def pack(tensor):
@@ -74,7 +97,15 @@ class save_on_cpu(saved_tensors_hooks):
 
 
 class disable_saved_tensors_hooks:
-    """Makes the use of saved-tensor hooks inside raise RuntimeError(error_message)."""
+    """Makes the use of saved-tensor hooks inside raise RuntimeError(error_message).
+
+    >>> with torch.autograd.graph.disable_saved_tensors_hooks("no hooks here"):
+    ...     with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x):
+    ...         pass
+    Traceback (most recent call last):
+        ...
+    RuntimeError: no hooks here
+    """
 
     def __init__(self, error_message):
         self.message = error_message
@@ -94,7 +125,17 @@ class disable_saved_tensors_hooks:
 
 
 class allow_mutation_on_saved_tensors:
-    """Inside, tensors that the graph saved may be overwritten: the graph keeps copies of its own."""
+    """Inside, tensors that the graph saved may be overwritten: the graph keeps copies of its own.
+
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with torch.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x.exp()
+    ...     z = y * 2
+    ...     _ = y.zero_()  # exp keeps its result
+    ...     z.sum().backward()
+    >>> x.grad
+    tensor([ 5.4366, 14.7781])
+    """
 
     def __enter__(self):
         tape.push_saved_hooks(lambda tensor: tensor.clone(), lambda tensor: tensor)
@@ -129,6 +170,11 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
     """Calls ``fn`` once per backward pass when gradients of all the tensors are there (``mode='all'``: fn(list of
     gradients, None for tensors that got none)) or when the first one is (``mode='any'``: fn(gradient)). Returns a
     handle whose remove() takes it away.
+
+    >>> a, b = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True)
+    >>> handle = torch.autograd.graph.register_multi_grad_hook([a, b], lambda grads: print([g.item() for g in grads]))
+    >>> (2 * a + 3 * b).backward()
+    [2.0, 3.0]
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")

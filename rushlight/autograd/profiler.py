@@ -18,7 +18,14 @@ __all__ = ["DeviceType", "EventList", "FunctionEvent", "FunctionEventAvg", "Kern
 
 
 class record_function:
-    """Names a block of code for a profiler that is on; also a decorator. name: shown in the table. args: a text, kept in ``args``."""
+    """Names a block of code for a profiler that is on; also a decorator. name: shown in the table. args: a text, kept in ``args``.
+
+    >>> with torch.autograd.profiler.profile() as recorded:
+    ...     with torch.autograd.profiler.record_function("my block"):
+    ...         _ = torch.ones(3).exp()
+    >>> "my block" in [event.name for event in recorded.function_events]
+    True
+    """
 
     def __init__(self, name, args=None):
         self.name, self.args, self._event = name, args, None
@@ -49,6 +56,11 @@ class profile:
 
     The other arguments of PyTorch's are accepted. ``function_events`` are the calls; ``table``, ``key_averages``, ``total_average``,
     ``export_chrome_trace`` and ``export_stacks`` are those of the :class:`EventList`. RuntimeError if they are asked for within the block.
+
+    >>> with torch.autograd.profiler.profile(record_shapes=True) as recorded:
+    ...     _ = torch.ones(3, 4).exp()
+    >>> [event.input_shapes for event in recorded.function_events if event.name == "aten::exp"]
+    [[[3, 4]]]
     """
 
     def __init__(
@@ -120,7 +132,12 @@ class profile:
 
 
 class emit_nvtx:
-    """Accepted for compatibility: no marks are written."""
+    """Accepted for compatibility: no marks are written.
+
+    >>> with torch.autograd.profiler.emit_nvtx():
+    ...     torch.ones(2)
+    tensor([1., 1.])
+    """
 
     def __init__(self, enabled=True, record_shapes=False):
         self.enabled = enabled
@@ -133,4 +150,9 @@ class emit_nvtx:
 
 
 class emit_itt(emit_nvtx):
-    """Accepted for compatibility: no marks are written."""
+    """Accepted for compatibility: no marks are written.
+
+    >>> with torch.autograd.profiler.emit_itt():
+    ...     torch.ones(2)
+    tensor([1., 1.])
+    """

@@ -10,12 +10,22 @@ __all__ = ["DeviceType", "EventList", "FormattedTimesMixin", "FunctionEvent", "F
 _NAME, _COLUMN = 55, 12  # widths of the table's columns
 
 
-Kernel = namedtuple("Kernel", "name device duration")
-Kernel.__doc__ = "What an operator queued on a GPU: its name, the GPU's index, microseconds."
+class Kernel(namedtuple("Kernel", "name device duration")):
+    """What an operator queued on a GPU: its name, the GPU's index, microseconds.
+
+    >>> Kernel("add", 0, 12.5).duration
+    12.5
+    """
+
+    __slots__ = ()
 
 
 class DeviceType(Enum):
-    """Where an event happened."""
+    """Where an event happened.
+
+    >>> DeviceType.CPU.name
+    'CPU'
+    """
 
     CPU, CUDA = 0, 1
 
@@ -91,6 +101,11 @@ class FunctionEvent(FormattedTimesMixin):
     device_memory_usage (on GPUs), kernels (what it queued on GPUs, a list of :class:`Kernel`).
 
     Or a piece of work of a GPU: device_type is then DeviceType.CUDA, device_index tells which GPU and ``thread`` the stream.
+
+    >>> with torch.autograd.profiler.profile() as recorded:
+    ...     _ = torch.ones(3).exp()
+    >>> [event.name for event in recorded.function_events if "exp" in event.name]
+    ['aten::exp']
     """
 
     count = 1
@@ -162,7 +177,13 @@ class FunctionEvent(FormattedTimesMixin):
 
 class FunctionEventAvg(FormattedTimesMixin):
     """The sum over calls of one name: count, cpu_time_total, self_cpu_time_total, the same of GPUs (``device_``), memory; ``cpu_time`` and
-    ``device_time`` are means."""
+    ``device_time`` are means.
+
+    >>> with torch.autograd.profiler.profile() as recorded:
+    ...     x = torch.ones(3).exp().exp()
+    >>> [event.count for event in recorded.key_averages() if event.key == "aten::exp"]
+    [2]
+    """
 
     TOTALS = (
         "cpu_time_total", "self_cpu_time_total", "device_time_total", "self_device_time_total", "cpu_memory_usage", "self_cpu_memory_usage",
@@ -197,7 +218,13 @@ class FunctionEventAvg(FormattedTimesMixin):
 
 
 class EventList(list):
-    """Events, or averages of events (:meth:`key_averages`). profile_memory, with_stack: whether the table has these columns."""
+    """Events, or averages of events (:meth:`key_averages`). profile_memory, with_stack: whether the table has these columns.
+
+    >>> with torch.autograd.profiler.profile() as recorded:
+    ...     _ = torch.ones(3).exp()
+    >>> type(recorded.function_events).__name__, "aten::exp" in [event.key for event in recorded.key_averages()]
+    ('EventList', True)
+    """
 
     def __init__(self, events=(), profile_memory=False, by_shape=False, by_stack=False):
         super().__init__(events)

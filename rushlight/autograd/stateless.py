@@ -107,6 +107,14 @@ def _tied(slots, tensors):
 def stack_module_state(models):
     """``(parameters, buffers)`` of several models of one architecture, each stacked along a new first dim: for vmap
     over an ensemble.
+
+    >>> models = [nn.Linear(2, 3) for _ in range(4)]
+    >>> parameters, buffers = torch.func.stack_module_state(models)
+    >>> {name: tuple(p.shape) for name, p in parameters.items()}
+    {'weight': (4, 3, 2), 'bias': (4, 3)}
+    >>> run = lambda p, x: torch.func.functional_call(models[0], p, x)
+    >>> torch.func.vmap(run, (0, None))(parameters, torch.ones(5, 2)).shape
+    torch.Size([4, 5, 3])
     """
     import rushlight
 

@@ -11,7 +11,12 @@ class _VariableMeta(type):
 
 
 class Variable(metaclass=_VariableMeta):
-    """``Variable(tensor, requires_grad=False)`` is the tensor itself, detached; isinstance(tensor, Variable) holds."""
+    """``Variable(tensor, requires_grad=False)`` is the tensor itself, detached; isinstance(tensor, Variable) holds.
+
+    >>> x = torch.ones(2)
+    >>> isinstance(x, torch.autograd.Variable), torch.autograd.Variable(x, requires_grad=True).requires_grad
+    (True, True)
+    """
 
     def __new__(cls, data=None, requires_grad=False, volatile=False):
         if data is None:

@@ -56,13 +56,20 @@ for _name in ("clock_rate", "power_draw", "temperature", "utilization"):
 
 
 def get_sync_debug_mode():
-    """0: no warning at operations that wait for the GPU."""
+    """0: no warning at operations that wait for the GPU.
+
+    >>> torch.cuda.get_sync_debug_mode()
+    0
+    """
     _unsupported.need()
     return 0
 
 
 def set_sync_debug_mode(debug_mode):
-    """Accepts 'default' (0); the other modes, which report operations that wait for the GPU, raise RuntimeError."""
+    """Accepts 'default' (0); the other modes, which report operations that wait for the GPU, raise RuntimeError.
+
+    >>> torch.cuda.set_sync_debug_mode("default")
+    """
     _unsupported.need()
     if debug_mode not in (0, "default"):
         raise RuntimeError(f"set_sync_debug_mode: {debug_mode!r} is not supported by rushlight; only 'default' is")

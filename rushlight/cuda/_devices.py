@@ -6,22 +6,39 @@ from . import _start
 
 
 def is_available():
-    """True if tensors can live and be computed with on a GPU: driver, GPU and the compiler's packages are there."""
+    """True if tensors can live and be computed with on a GPU: driver, GPU and the compiler's packages are there.
+
+    >>> device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    >>> torch.ones(2, device=device).sum().item()
+    2.0
+    """
     return _start.found()[1] is None
 
 
 def device_count():
-    """How many GPUs the driver shows (CUDA_VISIBLE_DEVICES chooses), 0 where none can be used."""
+    """How many GPUs the driver shows (CUDA_VISIBLE_DEVICES chooses), 0 where none can be used.
+
+    >>> torch.cuda.device_count() > 0
+    True
+    """
     return _start.found()[0]
 
 
 def is_initialized():
-    """Has this process used a GPU?"""
+    """Has this process used a GPU?
+
+    >>> torch.cuda.init()
+    >>> torch.cuda.is_initialized()
+    True
+    """
     return _start.is_started()
 
 
 def init():
-    """Starts the GPUs now instead of at their first use. Raises AssertionError where there are none."""
+    """Starts the GPUs now instead of at their first use. Raises AssertionError where there are none.
+
+    >>> torch.cuda.init()
+    """
     _start.start()
 
 
@@ -44,20 +61,34 @@ def index_of(device, optional=True):
 
 
 def current_device():
-    """The index of this thread's current GPU: where 'cuda' without a number is."""
+    """The index of this thread's current GPU: where 'cuda' without a number is.
+
+    >>> torch.cuda.current_device()
+    0
+    """
     _start.start()
     return _tensor.current_gpu()
 
 
 def set_device(device):
-    """Makes a GPU this thread's current one; a negative number changes nothing."""
+    """Makes a GPU this thread's current one; a negative number changes nothing.
+
+    >>> torch.cuda.set_device(0)
+    >>> torch.cuda.current_device()
+    0
+    """
     if isinstance(device, int) and device < 0:
         return
     _tensor.set_current_gpu(index_of(device))
 
 
 class device:
-    """Context manager: inside, a GPU is the current one. None or a negative number changes nothing."""
+    """Context manager: inside, a GPU is the current one. None or a negative number changes nothing.
+
+    >>> with torch.cuda.device(0):
+    ...     torch.ones(2, device="cuda").device
+    device(type='cuda', index=0)
+    """
 
     def __init__(self, device):
         self.idx = -1 if device is None or (isinstance(device, int) and device < 0) else device
@@ -76,7 +107,13 @@ class device:
 
 
 class device_of(device):
-    """Context manager: inside, the GPU of a tensor (or storage) is the current one; for the CPU it does nothing."""
+    """Context manager: inside, the GPU of a tensor (or storage) is the current one; for the CPU it does nothing.
+
+    >>> x = torch.ones(2, device="cuda:0")
+    >>> with torch.cuda.device_of(x):
+    ...     torch.cuda.current_device()
+    0
+    """
 
     def __init__(self, obj):
         super().__init__(obj.device.index if obj.is_cuda else -1)
@@ -118,7 +155,12 @@ _properties = {}
 
 
 def get_device_properties(device=None):
-    """A GPU's :class:`Properties`."""
+    """A GPU's :class:`Properties`.
+
+    >>> properties = torch.cuda.get_device_properties(0)
+    >>> (properties.major, properties.minor) == torch.cuda.get_device_capability(0), properties.total_memory > 0
+    (True, True)
+    """
     index = index_of(device)
     if index not in _properties:
         _properties[index] = Properties(index)
@@ -126,37 +168,66 @@ def get_device_properties(device=None):
 
 
 def get_device_name(device=None):
-    """A GPU's name, such as 'NVIDIA H200'."""
+    """A GPU's name, such as 'NVIDIA H200'.
+
+    >>> torch.cuda.get_device_name(0) == torch.cuda.get_device_properties(0).name
+    True
+    """
     return _device.name_of(index_of(device))
 
 
 def get_device_capability(device=None):
-    """(major, minor) of a GPU's compute capability: (9, 0) for Hopper."""
+    """(major, minor) of a GPU's compute capability: (9, 0) for Hopper.
+
+    >>> torch.cuda.get_device_capability() >= (5, 0)
+    True
+    """
     return divmod(_device.capability(index_of(device)), 10)
 
 
 def is_bf16_supported(including_emulation=True):
-    """Does the current GPU compute in bfloat16? Kernels do everywhere; in hardware from compute capability 8.0 on."""
+    """Does the current GPU compute in bfloat16? Kernels do everywhere; in hardware from compute capability 8.0 on.
+
+    >>> torch.cuda.is_bf16_supported()
+    True
+    """
     return is_available() and (including_emulation or get_device_capability()[0] >= 8)
 
 
 def is_tf32_supported():
-    """Has the current GPU tensor cores for tf32 (compute capability 8.0 and later)?"""
+    """Has the current GPU tensor cores for tf32 (compute capability 8.0 and later)?
+
+    >>> torch.cuda.is_tf32_supported() == (torch.cuda.get_device_capability() >= (8, 0))
+    True
+    """
     return is_available() and get_device_capability()[0] >= 8
 
 
 def get_arch_list():
-    """The architectures of the GPUs found: kernels are compiled for what is there, when it is first needed."""
+    """The architectures of the GPUs found: kernels are compiled for what is there, when it is first needed.
+
+    >>> major, minor = torch.cuda.get_device_capability()
+    >>> f"sm_{major}{minor}" in torch.cuda.get_arch_list()
+    True
+    """
     return sorted({f"sm_{_device.capability(i)}" for i in range(device_count())}) if is_available() else []
 
 
 def get_gencode_flags():
-    """The architectures as the compiler's flags."""
+    """The architectures as the compiler's flags.
+
+    >>> type(torch.cuda.get_gencode_flags()).__name__
+    'str'
+    """
     return " ".join(f"-gencode compute=compute_{a[3:]},code={a}" for a in get_arch_list())
 
 
 def describe():
-    """One line for each GPU: name, memory, architecture; the versions of CUDA that the driver and NVRTC have."""
+    """One line for each GPU: name, memory, architecture; the versions of CUDA that the driver and NVRTC have.
+
+    >>> type(torch.cuda.describe()).__name__
+    'str'
+    """
     if not is_available():
         return str(_start.unavailable())
     lines = []
@@ -172,17 +243,28 @@ def describe():
 
 
 def can_device_access_peer(device, peer_device):
-    """Can kernels of one GPU read another's memory?"""
+    """Can kernels of one GPU read another's memory?
+
+    >>> torch.cuda.can_device_access_peer(0, 0)
+    False
+    """
     return _device.can_access_peer(index_of(device), index_of(peer_device))
 
 
 def synchronize(device=None):
-    """Waits for all work of a GPU. Errors that kernels found since the last time (an index out of range) are raised here."""
+    """Waits for all work of a GPU. Errors that kernels found since the last time (an index out of range) are raised here.
+
+    >>> x = torch.ones(1000, device="cuda").exp()  # returns before it is computed
+    >>> torch.cuda.synchronize()
+    """
     _device.synchronize(index_of(device))
 
 
 def ipc_collect():
-    """Nothing to do: memory is not shared between processes."""
+    """Nothing to do: memory is not shared between processes.
+
+    >>> torch.cuda.ipc_collect()
+    """
     _start.start()
 
 
@@ -191,12 +273,17 @@ class unsupported:
 
     def __init__(self, name, why):
         self.__name__ = self.__qualname__ = name
+        self.__module__ = "rushlight.cuda"
         self.why = why
-        self.__doc__ = f"Not available: {why}."
+        call = f">>> torch.cuda.{name}()\nTraceback (most recent call last):\n    ...\nRuntimeError: {self._error()}"
+        self.__doc__ = f"Not available: {why}.\n\n{call}"
 
     def __call__(self, *args, **kwargs):
         _start.start()
-        raise RuntimeError(f"torch.cuda.{self.__name__} is not available in rushlight: {self.why}.")
+        raise self._error()
+
+    def _error(self):
+        return RuntimeError(f"torch.cuda.{self.__name__} is not available in rushlight: {self.why}.")
 
     @staticmethod
     def need():

@@ -19,7 +19,13 @@ def _type(title, kind):
                 return tensor(args[0], dtype=kind, device="cuda")
             return empty(*(args or (0,)), dtype=kind, device="cuda")
 
-    return Meta(title, (), {"__module__": "rushlight.cuda", "dtype": kind, "is_cuda": True, "__doc__": f"GPU tensors of dtype {kind}."})
+    said = f"""GPU tensors of dtype {kind}: a constructor from a list or a shape, and what isinstance tells.
+
+    >>> x = torch.cuda.{title}([0, 1])
+    >>> isinstance(x, torch.cuda.{title}), x.dtype
+    (True, {kind})
+    """
+    return Meta(title, (), {"__module__": "rushlight.cuda", "dtype": kind, "is_cuda": True, "__doc__": said})
 
 
 for _kind in set(_tensor.dtypes().values()):

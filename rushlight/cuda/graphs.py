@@ -19,12 +19,21 @@ _users = {}  # number of a private pool -> how many graphs use it
 
 
 def is_current_stream_capturing():
-    """Is this thread's current stream being captured?"""
+    """Is this thread's current stream being captured?
+
+    >>> torch.cuda.is_current_stream_capturing()
+    False
+    """
     return _start.is_started() and _device.is_capturing(_tensor.current_gpu())
 
 
 def graph_pool_handle():
-    """A private pool of memory for several graphs that are replayed in the order of their capture: ``(0, number)``."""
+    """A private pool of memory for several graphs that are replayed in the order of their capture: ``(0, number)``.
+
+    >>> pool = torch.cuda.graph_pool_handle()
+    >>> pool == torch.cuda.graph_pool_handle()
+    False
+    """
     _start.start()
     return (0, next(_numbers))
 
@@ -32,11 +41,19 @@ def graph_pool_handle():
 class CUDAGraph:
     """Work recorded by :class:`graph` (or between capture_begin and capture_end), to be replayed::
 
-        g = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(g):
-            y = model(x)
-        x.copy_(batch)
-        g.replay()  # y is the model's answer to the batch
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = model(x)
+    x.copy_(batch)
+    g.replay()  # y is the model's answer to the batch
+
+    >>> x, recorded = torch.zeros(3, device="cuda"), torch.cuda.CUDAGraph()
+    >>> with torch.cuda.graph(recorded):
+    ...     y = x + 1
+    >>> _ = x.fill_(5)
+    >>> recorded.replay()
+    >>> y.tolist()
+    [6.0, 6.0, 6.0]
     """
 
     def __new__(cls, keep_graph=False):
@@ -139,6 +156,14 @@ class graph:
     """Context manager that records the work of its block into a :class:`CUDAGraph`, on a stream of its own.
 
     pool: the memory of another graph (:meth:`CUDAGraph.pool`) or of :func:`graph_pool_handle`; stream: to capture on.
+
+    >>> x, recorded = torch.zeros(3, device="cuda"), torch.cuda.CUDAGraph()
+    >>> with torch.cuda.graph(recorded):
+    ...     _ = x.add_(1)
+    >>> recorded.replay()
+    >>> recorded.replay()
+    >>> x.tolist()  # capturing itself computes nothing
+    [2.0, 2.0, 2.0]
     """
 
     def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):
@@ -176,6 +201,12 @@ def make_graphed_callables(callables, sample_args, num_warmup_iters=3, allow_unu
 
     sample_args: for each, a tuple of tensors with the shapes, dtypes and requires_grad of the calls to come. Modules are changed in
     place: in the mode (training or not) they have now their calls replay.
+
+    >>> x = torch.ones(3, device="cuda", requires_grad=True)
+    >>> squared = torch.cuda.make_graphed_callables(lambda x: x * x, (x,))
+    >>> squared(x).sum().backward()
+    >>> x.grad.tolist()
+    [2.0, 2.0, 2.0]
     """
     single = not isinstance(callables, tuple)
     functions, samples = ((callables,), (sample_args,)) if single else (callables, sample_args)

@@ -38,7 +38,14 @@ __all__ = [
 
 
 def empty_cache():
-    """Gives the memory that is kept for re-use back to the driver, so that other programs can have it."""
+    """Gives the memory that is kept for re-use back to the driver, so that other programs can have it.
+
+    >>> x = torch.ones(1000, device="cuda")
+    >>> del x
+    >>> torch.cuda.empty_cache()
+    >>> torch.cuda.memory_reserved() >= torch.cuda.memory_allocated()
+    True
+    """
     if _start.is_started():
         _device.device_empty_cache()
 
@@ -50,31 +57,38 @@ def empty_host_cache():
 
 
 def caching_allocator_enable(value=True):
-    """Accepted for True: the allocator always caches. Raises RuntimeError for False."""
+    """Accepted for True: the allocator always caches. Raises RuntimeError for False.
+
+    >>> torch.cuda.caching_allocator_enable(True)
+    """
     if not value:
         raise RuntimeError("caching_allocator_enable(False): rushlight's allocator of GPU memory always caches; use empty_cache()")
 
 
 def memory_stats_as_nested_dict(device=None):
-    """The allocator's counters of a GPU: name -> {current, peak, allocated, freed}; empty before the first use."""
-    return _device.device_memory_stats(index_of(device)) if _start.is_started() else {}
+    """The allocator's counters of a GPU: name -> {"all": {current, peak, allocated, freed}}, or a number; empty before the first use.
+
+    >>> x = torch.ones(1000, device="cuda")
+    >>> torch.cuda.memory_stats_as_nested_dict()["allocated_bytes"]["all"]["current"] >= 4000
+    True
+    """
+    counters = _device.device_memory_stats(index_of(device)) if _start.is_started() else {}
+    nested = {name: {"all": value} if isinstance(value, dict) else value for name, value in counters.items()}
+    nested.update({new: nested[old] for new, old in (("active_bytes", "allocated_bytes"), ("active", "allocation")) if old in nested})
+    return nested
 
 
 def memory_stats(device=None):
-    """The same as a flat, sorted dict: 'allocated_bytes.all.peak' ..., as PyTorch names them."""
+    """The same as a flat, sorted dict: 'allocated_bytes.all.peak' ..., as PyTorch names them.
+
+    >>> x = torch.ones(1000, device="cuda")
+    >>> torch.cuda.memory_stats()["allocated_bytes.all.current"] == torch.cuda.memory_allocated()
+    True
+    """
     flat = {}
     for name, value in memory_stats_as_nested_dict(device).items():
-        if isinstance(value, dict):
-            flat.update({f"{name}.all.{k}": v for k, v in value.items()})
-        else:
-            flat[name] = value
-    for name in ("bytes", ""):
-        source = f"allocat{'ed_bytes' if name else 'ion'}.all."
-        flat.update({f"active{'_bytes' if name else ''}.all.{k}": flat[source + k] for k in _KEYS if source + k in flat})
+        flat.update({f"{name}.all.{key}": n for key, n in value["all"].items()} if isinstance(value, dict) else {name: value})
     return OrderedDict(sorted(flat.items()))
-
-
-_KEYS = ("current", "peak", "allocated", "freed")
 
 
 def _counter(name, counted, which, doc):
@@ -86,10 +100,28 @@ def _counter(name, counted, which, doc):
     return counter
 
 
-memory_allocated = _counter("memory_allocated", "allocated_bytes", "current", "Bytes that live tensors hold on a GPU.")
-max_memory_allocated = _counter("max_memory_allocated", "allocated_bytes", "peak", "The most bytes that tensors held at a time on a GPU.")
-memory_reserved = _counter("memory_reserved", "reserved_bytes", "current", "Bytes taken from the driver: live, and kept for re-use.")
-max_memory_reserved = _counter("max_memory_reserved", "reserved_bytes", "peak", "The most bytes taken from the driver at a time.")
+memory_allocated = _counter("memory_allocated", "allocated_bytes", "current", """Bytes that live tensors hold on a GPU, in blocks of 512.
+
+    >>> before = torch.cuda.memory_allocated()
+    >>> x = torch.zeros(1000, device="cuda")
+    >>> torch.cuda.memory_allocated() - before
+    4096
+    """)
+max_memory_allocated = _counter("max_memory_allocated", "allocated_bytes", "peak", """The most bytes that tensors held at a time on a GPU.
+
+    >>> torch.cuda.max_memory_allocated() >= torch.cuda.memory_allocated()
+    True
+    """)
+memory_reserved = _counter("memory_reserved", "reserved_bytes", "current", """Bytes taken from the driver: live, and kept for re-use.
+
+    >>> torch.cuda.memory_reserved() >= torch.cuda.memory_allocated()
+    True
+    """)
+max_memory_reserved = _counter("max_memory_reserved", "reserved_bytes", "peak", """The most bytes taken from the driver at a time.
+
+    >>> torch.cuda.max_memory_reserved() >= torch.cuda.memory_reserved()
+    True
+    """)
 memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
 
 
@@ -103,13 +135,27 @@ def _reset(name, peaks, doc):
     return reset
 
 
-reset_peak_memory_stats = _reset("reset_peak_memory_stats", True, "Starts new peaks at what is in use now.")
+reset_peak_memory_stats = _reset("reset_peak_memory_stats", True, """Starts new peaks at what is in use now.
+
+    >>> torch.cuda.reset_peak_memory_stats()
+    >>> torch.cuda.max_memory_allocated() == torch.cuda.memory_allocated()
+    True
+    """)
 reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
-reset_accumulated_memory_stats = _reset("reset_accumulated_memory_stats", False, "Sets the accumulated counts to 0.")
+reset_accumulated_memory_stats = _reset("reset_accumulated_memory_stats", False, """Sets the accumulated counts to 0.
+
+    >>> torch.cuda.reset_accumulated_memory_stats()
+    >>> torch.cuda.memory_stats()["allocated_bytes.all.allocated"]
+    0
+    """)
 
 
 def host_memory_stats():
-    """Pinned host memory: bytes in use, their peak, kept for re-use, and the number of allocations."""
+    """Pinned host memory: bytes in use, their peak, kept for re-use, and the number of allocations.
+
+    >>> type(torch.cuda.host_memory_stats()).__name__
+    'OrderedDict'
+    """
     if not _start.is_started():
         return OrderedDict()
     found = _device.pinned_stats()
@@ -120,23 +166,41 @@ def host_memory_stats():
 
 
 def mem_get_info(device=None):
-    """(free, total) bytes of a GPU as the driver counts them, all programs together."""
+    """(free, total) bytes of a GPU as the driver counts them, all programs together.
+
+    >>> free, total = torch.cuda.mem_get_info()
+    >>> 0 < free <= total
+    True
+    """
     return _device.memory_info(index_of(device))
 
 
 def device_memory_used(device=None):
-    """Bytes of a GPU's memory that are in use, all programs together."""
+    """Bytes of a GPU's memory that are in use, all programs together.
+
+    >>> torch.cuda.device_memory_used() >= 0
+    True
+    """
     free, total = mem_get_info(device)
     return total - free
 
 
 def memory_usage(device=None):
-    """Percentage of a GPU's memory that is in use."""
+    """Percentage of a GPU's memory that is in use.
+
+    >>> 0 <= torch.cuda.memory_usage() <= 100
+    True
+    """
     return 100 * device_memory_used(device) // mem_get_info(device)[1]
 
 
 def memory_snapshot(mempool_id=None):
-    """Every segment with its blocks: address, sizes, state, stream, and the line that made a large one."""
+    """Every segment with its blocks: address, sizes, state, stream, and the line that made a large one.
+
+    >>> x = torch.ones(1000, device="cuda")
+    >>> sum(segment["allocated_size"] for segment in torch.cuda.memory_snapshot()) >= 4000
+    True
+    """
     segments = []
     for index in range(_start.found()[0] if _start.is_started() else 0):
         number = None
@@ -155,7 +219,12 @@ def memory_snapshot(mempool_id=None):
 
 
 def memory_summary(device=None, abbreviated=False):
-    """A GPU's memory in words: in use, at its peak, kept for re-use, and the largest live blocks with the lines that made them."""
+    """A GPU's memory in words: in use, at its peak, kept for re-use, and the largest live blocks with the lines that made them.
+
+    >>> x = torch.ones(1000, device="cuda")
+    >>> len(torch.cuda.memory_summary().splitlines()) > 3
+    True
+    """
     if not _start.found()[0]:
         return "no GPU memory in use: there is no GPU"
     index = index_of(device)
@@ -169,7 +238,11 @@ def memory_summary(device=None, abbreviated=False):
 
 
 def list_gpu_processes(device=None):
-    """Says where to look: other programs are the driver's to list."""
+    """Says where to look: other programs are the driver's to list.
+
+    >>> type(torch.cuda.list_gpu_processes()).__name__
+    'str'
+    """
     return "run nvidia-smi" if _start.found()[0] else "no GPU"
 
 
@@ -177,7 +250,13 @@ _fractions = {}
 
 
 def set_per_process_memory_fraction(fraction, device=None):
-    """The most that this process may take of a GPU's memory, 0 to 1; an allocation beyond it is out of memory."""
+    """The most that this process may take of a GPU's memory, 0 to 1; an allocation beyond it is out of memory.
+
+    >>> torch.cuda.set_per_process_memory_fraction(0.5)
+    >>> torch.cuda.get_per_process_memory_fraction()
+    0.5
+    >>> torch.cuda.set_per_process_memory_fraction(1.0)
+    """
     index = index_of(device)
     if not isinstance(fraction, (int, float)):
         raise TypeError("Invalid type for fraction argument, must be `float`")
@@ -188,12 +267,20 @@ def set_per_process_memory_fraction(fraction, device=None):
 
 
 def get_per_process_memory_fraction(device=None):
-    """What :func:`set_per_process_memory_fraction` set, else 1.0."""
+    """What :func:`set_per_process_memory_fraction` set, else 1.0.
+
+    >>> torch.cuda.get_per_process_memory_fraction()
+    1.0
+    """
     return _fractions.get(index_of(device), 1.0)
 
 
 def get_allocator_backend():
-    """'native': rushlight's own caching allocator."""
+    """'native': rushlight's own caching allocator.
+
+    >>> torch.cuda.get_allocator_backend()
+    'native'
+    """
     _start.start()
     return "native"
 
@@ -202,7 +289,11 @@ _raw = {}  # address -> storage, for the two functions below
 
 
 def caching_allocator_alloc(size, device=None, stream=None):
-    """The address of ``size`` bytes of a GPU's memory, for other libraries; to be given back by :func:`caching_allocator_delete`."""
+    """The address of ``size`` bytes of a GPU's memory, for other libraries; to be given back by :func:`caching_allocator_delete`.
+
+    >>> address = torch.cuda.caching_allocator_alloc(1024)
+    >>> torch.cuda.caching_allocator_delete(address)
+    """
     from .. import empty, uint8
 
     block = empty(size, dtype=uint8, device=f"cuda:{index_of(device)}")
@@ -211,5 +302,12 @@ def caching_allocator_alloc(size, device=None, stream=None):
 
 
 def caching_allocator_delete(mem_ptr):
-    """Gives back what :func:`caching_allocator_alloc` gave."""
+    """Gives back what :func:`caching_allocator_alloc` gave.
+
+    >>> address = torch.cuda.caching_allocator_alloc(1024)
+    >>> before = torch.cuda.memory_allocated()
+    >>> torch.cuda.caching_allocator_delete(address)
+    >>> before - torch.cuda.memory_allocated() >= 1024
+    True
+    """
     _raw.pop(mem_ptr)

@@ -59,7 +59,14 @@ def generator_of(index):
 
 
 def manual_seed(seed):
-    """Starts the stream of ``seed`` on the current GPU."""
+    """Starts the stream of ``seed`` on the current GPU.
+
+    >>> torch.cuda.manual_seed(0)
+    >>> x = torch.rand(3, device="cuda")
+    >>> torch.cuda.manual_seed(0)
+    >>> torch.equal(x, torch.rand(3, device="cuda"))
+    True
+    """
     index = _tensor.current_gpu()
     _seeds[index] = int(seed)
     if index in _generators:
@@ -75,7 +82,12 @@ def restart(seed):
 
 
 def manual_seed_all(seed):
-    """Starts the stream of ``seed`` on every GPU."""
+    """Starts the stream of ``seed`` on every GPU.
+
+    >>> torch.cuda.manual_seed_all(7)
+    >>> torch.cuda.initial_seed()
+    7
+    """
     _seeds.clear()
     _seeds[None] = int(seed)
     for generator in _generators.values():
@@ -83,37 +95,70 @@ def manual_seed_all(seed):
 
 
 def seed():
-    """Starts an unpredictable stream on the current GPU."""
+    """Starts an unpredictable stream on the current GPU.
+
+    >>> torch.cuda.manual_seed(0)
+    >>> torch.cuda.seed()
+    >>> torch.cuda.initial_seed() == 0
+    False
+    """
     manual_seed(_Generator().seed())
 
 
 def seed_all():
-    """Starts one unpredictable stream on every GPU."""
+    """Starts one unpredictable stream on every GPU.
+
+    >>> torch.cuda.seed_all()
+    """
     manual_seed_all(_Generator().seed())
 
 
 def initial_seed():
-    """The seed of the current GPU's stream."""
+    """The seed of the current GPU's stream.
+
+    >>> torch.cuda.manual_seed(3)
+    >>> torch.cuda.initial_seed()
+    3
+    """
     return generator_of(_tensor.current_gpu()).initial_seed()
 
 
 def get_rng_state(device="cuda"):
-    """The state of a GPU's generator, a uint8 tensor of 16 bytes on the CPU: its seed and offset, as in PyTorch."""
+    """The state of a GPU's generator, a uint8 tensor of 16 bytes on the CPU: its seed and offset, as in PyTorch.
+
+    >>> state = torch.cuda.get_rng_state()
+    >>> state.dtype, state.device.type
+    (torch.uint8, 'cpu')
+    """
     return generator_of(_index(device)).get_state()
 
 
 def get_rng_state_all():
-    """The states of all GPUs' generators, a list."""
+    """The states of all GPUs' generators, a list.
+
+    >>> len(torch.cuda.get_rng_state_all()) == torch.cuda.device_count()
+    True
+    """
     return [get_rng_state(i) for i in range(_count())]
 
 
 def set_rng_state(new_state, device="cuda"):
-    """Continues a GPU's stream from a state of :func:`get_rng_state`. Does nothing where there is no GPU."""
+    """Continues a GPU's stream from a state of :func:`get_rng_state`. Does nothing where there is no GPU.
+
+    >>> state = torch.cuda.get_rng_state()
+    >>> x = torch.rand(3, device="cuda")
+    >>> torch.cuda.set_rng_state(state)
+    >>> torch.equal(x, torch.rand(3, device="cuda"))
+    True
+    """
     if _count():
         generator_of(_index(device)).set_state(new_state)
 
 
 def set_rng_state_all(new_states):
-    """Takes what :func:`get_rng_state_all` gave."""
+    """Takes what :func:`get_rng_state_all` gave.
+
+    >>> torch.cuda.set_rng_state_all(torch.cuda.get_rng_state_all())
+    """
     for i, state in enumerate(new_states):
         set_rng_state(state, i)

@@ -32,6 +32,15 @@ class Stream:
     """A queue of work on a GPU.
 
     device: the GPU, default the current one; priority: 0, or a negative number to be served before others.
+
+    >>> side = torch.cuda.Stream()
+    >>> x = torch.ones(3, device="cuda")
+    >>> side.wait_stream(torch.cuda.current_stream())
+    >>> with torch.cuda.stream(side):
+    ...     y = x + 1
+    >>> torch.cuda.current_stream().wait_stream(side)
+    >>> y.tolist()
+    [2.0, 2.0, 2.0]
     """
 
     def __new__(cls, device=None, priority=0, **kwargs):
@@ -108,7 +117,12 @@ class Stream:
 
 
 class ExternalStream(Stream):
-    """A stream that another library made, by its handle: that library must keep it."""
+    """A stream that another library made, by its handle: that library must keep it.
+
+    >>> own = torch.cuda.Stream()
+    >>> torch.cuda.ExternalStream(own.cuda_stream).cuda_stream == own.cuda_stream
+    True
+    """
 
     def __new__(cls, stream_ptr, device=None, **kwargs):
         return super().__new__(cls, device, stream_ptr=stream_ptr)
@@ -118,6 +132,14 @@ class Event:
     """A mark in a stream.
 
     enable_timing: it knows its time (:meth:`elapsed_time`); blocking: waiting for it does not spin.
+
+    >>> start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    >>> start.record()
+    >>> x = torch.ones(1000, device="cuda").exp()
+    >>> end.record()
+    >>> end.synchronize()
+    >>> start.elapsed_time(end) >= 0
+    True
     """
 
     def __new__(cls, enable_timing=False, blocking=False, interprocess=False, external=False):
@@ -188,7 +210,13 @@ class Event:
 
 
 class StreamContext:
-    """Context manager: inside, a stream is the current one of its GPU, and that GPU is current. None changes nothing."""
+    """Context manager: inside, a stream is the current one of its GPU, and that GPU is current. None changes nothing.
+
+    >>> side = torch.cuda.Stream()
+    >>> with torch.cuda.StreamContext(side):
+    ...     torch.cuda.current_stream() == side
+    True
+    """
 
     def __init__(self, stream):
         self.stream = stream
@@ -210,24 +238,45 @@ class StreamContext:
 
 
 def stream(stream):
-    """The context manager of a stream: ``with torch.cuda.stream(s): ...``."""
+    """The context manager of a stream: ``with torch.cuda.stream(s): ...``.
+
+    >>> side = torch.cuda.Stream()
+    >>> with torch.cuda.stream(side):
+    ...     torch.cuda.current_stream() == side
+    True
+    """
     return StreamContext(stream)
 
 
 def set_stream(stream):
-    """Makes a stream this thread's current one, and its GPU current; None changes nothing."""
+    """Makes a stream this thread's current one, and its GPU current; None changes nothing.
+
+    >>> before = torch.cuda.current_stream()
+    >>> torch.cuda.set_stream(torch.cuda.Stream())
+    >>> torch.cuda.set_stream(before)
+    >>> torch.cuda.current_stream() == before
+    True
+    """
     if stream is not None:
         _tensor.set_current_gpu(stream.device_index)
         _device.set_stream_of(stream.device_index, stream.cuda_stream)
 
 
 def current_stream(device=None):
-    """This thread's current stream of a GPU."""
+    """This thread's current stream of a GPU.
+
+    >>> torch.cuda.current_stream() == torch.cuda.default_stream()
+    True
+    """
     index = index_of(device)
     return Stream(index, stream_ptr=_device.stream_of(index))
 
 
 def default_stream(device=None):
-    """The default stream of a GPU."""
+    """The default stream of a GPU.
+
+    >>> torch.cuda.default_stream().device.type
+    'cuda'
+    """
     index = index_of(device)
     return Stream(index, stream_ptr=_device.default_stream_of(index))

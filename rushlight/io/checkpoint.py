@@ -29,6 +29,14 @@ def save(
 
     ``pickle_module`` and ``pickle_protocol`` are accepted for compatibility: the file always has protocol 2, by our
     own pickler. RuntimeError if the folder does not exist.
+
+    >>> x = torch.arange(4.0)
+    >>> torch.save({"all": x, "half": x[:2], "epoch": 3}, "state.pt")
+    >>> back = torch.load("state.pt")
+    >>> back["half"].zero_()
+    tensor([0., 0.])
+    >>> back["all"]  # the two still share their memory
+    tensor([0., 0., 2., 3.])
     """
     if not _use_new_zipfile_serialization:
         raise ValueError("only the zip format is written\nLeave _use_new_zipfile_serialization at its default.")
@@ -89,6 +97,14 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
 
     FileNotFoundError for a missing file, UnpicklingError for content that is not allowed, CheckpointError (a
     RuntimeError) for a damaged file, with the name of the tensor at fault.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> torch.save(layer.state_dict(), "layer.pt")
+    >>> state = torch.load("layer.pt")
+    >>> list(state), torch.equal(state["weight"], layer.weight)
+    (['weight', 'bias'], True)
+    >>> torch.load("layer.pt", map_location="meta")["bias"]
+    tensor(..., device='meta', size=(1,))
     """
     if pickle_module is not None and pickle_module.__name__ not in ("pickle", "_pickle"):
         raise RuntimeError(
@@ -303,6 +319,10 @@ def get_unsafe_globals_in_checkpoint(f):
     """The full names in the file ``f`` that :func:`load` with ``weights_only=True`` would refuse.
 
     ValueError for a file that is not in the zip format.
+
+    >>> torch.save({"weight": torch.ones(2)}, "plain.pt")
+    >>> torch.serialization.get_unsafe_globals_in_checkpoint("plain.pt")
+    []
     """
     found = []
     resolve = objects.Resolver(whole_objects=False)

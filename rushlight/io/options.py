@@ -23,7 +23,11 @@ __all__ = [
 
 
 class LoadEndianness(enum.Enum):
-    """The byte order of files that do not state one."""
+    """The byte order of files that do not state one.
+
+    >>> [order.name for order in torch.serialization.LoadEndianness]
+    ['NATIVE', 'LITTLE', 'BIG']
+    """
 
     NATIVE = 1
     LITTLE = 2
@@ -60,18 +64,36 @@ def add_safe_globals(safe_globals):
 
 
 def get_safe_globals():
-    """What :func:`add_safe_globals` was given so far."""
+    """What :func:`add_safe_globals` was given so far.
+
+    >>> with torch.serialization.safe_globals([complex]):
+    ...     torch.serialization.get_safe_globals()
+    [<class 'complex'>]
+    """
     return list(settings.safe_globals)
 
 
 def clear_safe_globals():
-    """Forget all that :func:`add_safe_globals` was given."""
+    """Forget all that :func:`add_safe_globals` was given.
+
+    >>> with torch.serialization.safe_globals([complex]):
+    ...     torch.serialization.clear_safe_globals()
+    ...     torch.serialization.get_safe_globals()
+    []
+    """
     settings.safe_globals = ()
 
 
 @contextmanager
 def safe_globals(safe_globals):
-    """A block in which :func:`add_safe_globals` holds for the given list as well."""
+    """A block in which :func:`add_safe_globals` holds for the given list as well.
+
+    >>> with torch.serialization.safe_globals([complex]):
+    ...     len(torch.serialization.get_safe_globals())
+    1
+    >>> len(torch.serialization.get_safe_globals())
+    0
+    """
     before = settings.safe_globals
     add_safe_globals(safe_globals)
     try:
@@ -90,22 +112,39 @@ def safe_names():
 
 
 def get_crc32_options():
-    """True if :func:`save` writes checksums."""
+    """True if :func:`save` writes checksums.
+
+    >>> torch.serialization.get_crc32_options()
+    True
+    """
     return settings.checksums
 
 
 def set_crc32_options(compute_crc32):
-    """Choose whether :func:`save` writes checksums; without them damage to a file goes unnoticed."""
+    """Choose whether :func:`save` writes checksums; without them damage to a file goes unnoticed.
+
+    >>> torch.serialization.set_crc32_options(True)
+    """
     settings.checksums = bool(compute_crc32)
 
 
 def get_default_load_endianness():
-    """The byte order of files that do not state theirs; None for that of this machine."""
+    """The byte order of files that do not state theirs; None for that of this machine.
+
+    >>> torch.serialization.get_default_load_endianness() is None
+    True
+    """
     return settings.endianness
 
 
 def set_default_load_endianness(endianness):
-    """Set the byte order of files that do not state theirs: a :class:`LoadEndianness` or None."""
+    """Set the byte order of files that do not state theirs: a :class:`LoadEndianness` or None.
+
+    >>> torch.serialization.set_default_load_endianness(torch.serialization.LoadEndianness.LITTLE)
+    >>> torch.serialization.get_default_load_endianness()
+    <LoadEndianness.LITTLE: 2>
+    >>> torch.serialization.set_default_load_endianness(None)
+    """
     if endianness is not None and not isinstance(endianness, LoadEndianness):
         raise TypeError("Invalid argument type in function set_default_load_endianness")
     settings.endianness = endianness
@@ -114,6 +153,10 @@ def set_default_load_endianness(endianness):
 def get_default_mmap_options():
     """How ``load(mmap=True)`` maps: ``mmap.MAP_PRIVATE`` (writes stay in memory) or ``mmap.MAP_SHARED`` (writes go to
     the file).
+
+    >>> import mmap
+    >>> torch.serialization.get_default_mmap_options() == mmap.MAP_PRIVATE
+    True
     """
     import mmap
 
@@ -121,7 +164,13 @@ def get_default_mmap_options():
 
 
 class set_default_mmap_options:
-    """Set how ``load(mmap=True)`` maps; as a context manager, for a block."""
+    """Set how ``load(mmap=True)`` maps; as a context manager, for a block.
+
+    >>> import mmap
+    >>> with torch.serialization.set_default_mmap_options(mmap.MAP_SHARED):
+    ...     torch.serialization.get_default_mmap_options() == mmap.MAP_SHARED
+    True
+    """
 
     def __init__(self, flags):
         import mmap
@@ -145,6 +194,11 @@ class set_default_mmap_options:
 def skip_data(materialize_fake_tensors=False):
     """A block in which :func:`save` writes zeros instead of the tensors' bytes: a file of the right layout, to be
     filled later.
+
+    >>> with torch.serialization.skip_data():
+    ...     torch.save(torch.ones(3), "layout.pt")
+    >>> torch.load("layout.pt")
+    tensor([0., 0., 0.])
     """
     before, settings.skip_data = settings.skip_data, True
     try:
@@ -158,6 +212,10 @@ def register_package(priority, tagger, deserializer):
 
     ``tagger(storage)`` gives the text that is saved as a storage's location, or None; ``deserializer(storage,
     location)`` the storage on the device of that location, or None. Lower priorities are asked first.
+
+    >>> def tag(storage):  # no storage is ours
+    ...     return None
+    >>> torch.serialization.register_package(50, tag, lambda storage, location: None)
     """
     settings.packages = tuple(
         sorted((*settings.packages, (priority, tagger, deserializer)), key=lambda entry: entry[0])

@@ -6,5 +6,9 @@ __all__ = ["amp_definitely_not_available"]
 
 
 def amp_definitely_not_available():
-    """True: there is no GPU."""
+    """True: there is no GPU.
+
+    >>> torch.cuda.amp.common.amp_definitely_not_available()
+    False
+    """
     return not is_autocast_available("cuda")
