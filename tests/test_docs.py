@@ -270,7 +270,7 @@ def unshown(room):
     """
     for name in (n for n in getattr(room, "__all__", None) or dir(room) if not n.startswith("_")):
         value = getattr(room, name)
-        own = (getattr(value, "__module__", None) or "").startswith("rushlight") and value is not torch.Tensor
+        own = (getattr(value, "__module__", None) or "").startswith("rushlight")
         spelled = getattr(inspect.unwrap(value) if callable(value) else value, "__name__", name)
         another = spelled != name and not spelled.startswith("_")
         abstract = inspect.isclass(value) and (issubclass(value, BaseException) or inspect.isabstract(value))
@@ -339,6 +339,44 @@ def test_tensor_and_the_face_have_docstrings():
 def test_a_missing_docstring_is_noticed():
     room = types.SimpleNamespace(f=lambda: None, __all__=["f", "C"], C=type("C", (), {"__module__": "rushlight.c", "m": lambda self: None}))
     assert list(undocumented(room)) == ["f", "C", "C.m"]
+
+
+# --- PyTorch prints the same
+
+
+UNLIKE = {
+    "scaled_mm": "float8 is not multiplied here", "scaled_grouped_mm": "float8 is not multiplied here",
+    "DistributedDataParallel": "there are no process groups here", "SparseAdam": "gradients are dense here",
+    "data_parallel": "PyTorch wants GPUs", "gather": "PyTorch wants GPUs", "scatter": "PyTorch wants GPUs",
+    "parallel_apply": "PyTorch wants GPUs", "replicate": "PyTorch wants GPUs", "emit_nvtx": "PyTorch wants GPUs",
+    "NestedIOFunction": "abandoned by PyTorch, where it fails",
+    "Generator": "torch.random's is another class", "default_generator": "as Generator",
+}  # fmt: skip
+
+
+def unlike_pytorch(room, space):
+    """The examples of a room's docstrings that print something else under PyTorch; of errors the first line counts."""
+    ours, theirs = (importlib.import_module(f"{library}.{room}") for library in ("rushlight", "torch"))
+    for name in (n for n in getattr(ours, "__all__", None) or dir(ours) if hasattr(theirs, n) and n not in UNLIKE):
+        scope = {**vars(theirs), **space, "__name__": "__main__"}
+        for example in doctest.DocTestParser().get_examples(inspect.cleandoc(getattr(ours, name).__doc__ or "")):
+            code = compile(example.source, f"<{name}>", "single")
+            got = captured(lambda code=code, scope=scope: exec(code, scope))
+            if example.exc_msg is not None:
+                got, want = (text.removeprefix(HEADER).split("\n")[0].rstrip() for text in (got, example.exc_msg))
+                if got != want:
+                    yield f"{name}: {example.source}{want}\n{got}"
+            elif not agree(example.want, got, example):
+                yield f"{name}: {example.source}{example.want}{got}"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("room", [room for room in SHOWN if room.split(".")[0] not in ("training", "cuda", "io")])
+def test_pytorch_prints_what_the_docstrings_print(room, apart):
+    library = pytest.importorskip("torch")
+    space = {"torch": library, "nn": library.nn, "F": library.nn.functional, "np": numpy, "optim": library.optim}
+    assert not (wrong := list(unlike_pytorch(room, space))), "\n".join(wrong)
 
 
 # --- the site and the example
