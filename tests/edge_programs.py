@@ -115,3 +115,19 @@ def complex_view_of_real_numbers_is_written_to(torch):
     found = [y, z, x.grad.clone(), w.grad.clone()]
     z.abs().sum().backward()
     return found, x.grad, w.grad
+
+
+@program
+def one_number_of_another_dtype_through_a_mask(torch):
+    mask, w = torch.tensor([[True, False, True], [False, True, False]]), leaf(torch, [2.5], dtype=torch.float64)
+    x, labels = torch.zeros(2, 3), torch.arange(6).reshape(2, 3)
+    x[mask] = w
+    x.sum().backward()
+    labels[mask] = torch.tensor([[-100]], dtype=torch.int32)
+    labels[:, mask[1]] = torch.tensor(2.5)
+    return x, w.grad, labels, torch.zeros(2, 3).index_put((mask[:, 0],), torch.tensor(3))
+
+
+@program
+def several_numbers_of_another_dtype_through_a_mask(torch):
+    torch.zeros(3)[torch.tensor([True, True, False])] = torch.ones(2, dtype=torch.float64)

@@ -209,13 +209,16 @@ def _zeros(sizes, like):
 def index_put(input, indices, values, accumulate=False):
     """``values``, broadcast, written (or added, with accumulate) at index tensors, one or None for each leading dim.
 
-    Where several values meet at one place the last is kept, or they are added in order.
+    Where several values meet at one place the last is kept, or they are added in order. ``values`` have the input's dtype; one number
+    that is written through a mask may have another.
 
     >>> torch.zeros(3).index_put((torch.tensor([0, 2, 2]),), torch.ones(3), accumulate=True)
     tensor([1., 0., 2.])
     """
     if len(indices) > input.ndim:
         raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+    if values.dtype is not input.dtype and not accumulate and _is_filling(input, indices, values):
+        values = shape.cast(values, input.dtype)
     if values.dtype is not input.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
@@ -247,6 +250,13 @@ def _(grad, indices, accumulate, needs):
     if needs[0]:
         kept = grad if accumulate else index_put(grad, indices, _zeros((), grad))
     return kept, index(grad, indices) if needs[1] else None
+
+
+def _is_filling(input, indices, values):
+    """Is it one number that is written through one mask? That may be of any dtype, as in masked_fill."""
+    given = [i for i in indices if i is not None]
+    castable = input.is_complex() or not values.is_complex()
+    return castable and values.numel() == 1 and len(given) == 1 and given[0].dtype is _bool
 
 
 def _title(t):
