@@ -119,7 +119,9 @@ def functional():
     def forward(x):
         a = F.gelu(x) + F.softmax(x, dim=-1) + F.silu(x, inplace=False) + F.hardtanh(x) + F.leaky_relu(x, 0.2) + F.softplus(x)
         b = F.layer_norm(a, (4,)) + F.normalize(a) + F.pad(a, (1, 1))[:, 1:-1] + F.linear(x, torch.ones(4, 4))
-        return b, F.mse_loss(a, b), F.interpolate(x[None], scale_factor=2), F.one_hot(x.argmax(1), 4), F.cross_entropy(a, a.argmax(1))
+        c = F.avg_pool2d(x[None], kernel_size=(1, 2), stride=1), F.avg_pool1d(x, 2), F.softshrink(x, lambd=0.3), F.pairwise_distance(x, a)
+        d = F.embedding(a.argmax(1), torch.ones(4, 2)), F.group_norm(x, 2), F.scaled_dot_product_attention(x, a, b), F.logsigmoid(x)
+        return c, d, b, F.mse_loss(a, b), F.interpolate(x[None], scale_factor=2), F.one_hot(x.argmax(1), 4), F.cross_entropy(a, a.argmax(1))
 
     return forward
 

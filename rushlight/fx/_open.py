@@ -4,7 +4,8 @@ An operator asks its arguments' classes by itself (``overrides.py``). Of the fun
 that they cost nothing more when no graph is taken. When the first proxy is made each of them is given other code: it looks at its arguments
 and either records the call or runs what it was. Functions that somebody holds already (``activation=F.relu``) are thereby opened too.
 
-Recorded calls have PyTorch's form: parameters without a default by position, all others by name with their values.
+Recorded calls have PyTorch's form. Where its function is written in Python: parameters without a default by position, all others by name
+with their values. Where it is compiled: as they were given.
 """
 
 import functools
@@ -34,6 +35,9 @@ _SIMPLE = {torch.Tensor, torch.nn.Parameter, int, float, bool, str, type(None)}
 def _asking_code(function):
     """Code with the parameters of ``function`` that runs what it was, unless an argument needs a closer look."""
     code, name = function.__code__, function.__name__
+    if not _is_spelt_out(function):  # recorded as it is called, so that has to be known
+        source = f"def {name}(*args, **kwargs):\n return _ask_proxies({name!r}, *args, **kwargs)\n"
+        return next(c for c in compile(source, __file__, "exec").co_consts if isinstance(c, types.CodeType))
     positional = code.co_varnames[: code.co_argcount]
     named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     parameters = ", ".join([*positional, *(["*", *named] if named else [])])
@@ -86,10 +90,14 @@ def _signature(function):
     return inspect.Signature([inspect.Parameter(n, k, default=d) for n, k, d in zip(known.names, kinds, defaults)])
 
 
+def _is_spelt_out(function):
+    """Is this one of PyTorch's functions that are written in Python? Its calls are recorded with all parameters, others as given."""
+    return (_names.torch_path(function) or "").startswith(("torch.nn.functional.", "torch.functional."))
+
+
 def called(function, args, kwargs):
     """(target, args, kwargs) as PyTorch records this call."""
-    path = _names.torch_path(function) or ""
-    if not path.startswith(("torch.nn.functional.", "torch.functional.")):
+    if not _is_spelt_out(function):
         return function, args, kwargs
     try:
         given = _signature(function).bind(*args, **kwargs)
