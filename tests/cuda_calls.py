@@ -97,6 +97,23 @@ def row_parameter(launch, arrays, layout, kept, reduced, extent=None, stretches=
     return b"".join([*parts, words([0])])
 
 
+def aligned(arrays, layout, mode, kept, reduced):
+    """Can what lies densely be moved 16 bytes at a time? As ``aligned_rows`` of the core finds it; arrays over kept + reduced."""
+    dense = [a for a, letter in zip(arrays, layout, strict=True) if letter == "c"]
+    if not dense:
+        return False
+    vector = min(8, max(1, 16 // max(a.itemsize for a in dense)))
+    axis = len(kept) - 1 if mode == "column" else len(kept) + len(reduced) - 1
+    whole = (kept[-1] if mode == "column" else reduced[-1]) % vector == 0 and (mode == "column" or int(np.prod(reduced)) % vector == 0)
+    steps = [(a, [a.ctypes.data, *(s for d, s in enumerate(a.strides) if d != axis)]) for a in dense]
+    return whole and not any(value % min(16, vector * a.itemsize) for a, values in steps for value in values)
+
+
+def length_class(length):
+    """What the core tells the code generator of rows so long."""
+    return 1 << (length - 1).bit_length() if length > 1 else 0
+
+
 def launch_rows(kernel, mode, kept, length, stretches=1):
     rows = int(np.prod(kept))
     if mode == "row":

@@ -147,7 +147,7 @@ def test_a_deleted_barrier_of_a_generated_kernel_is_noticed(mode, reduce, barrie
     x = E.input(0, "f32")
     e = f.exp(x - f.max(x))
     value, layout = (f.sum(x), "sc") if reduce else (e / f.sum(e), "cc")
-    kernel = cuda.rowwise(((value, "f32"),), ("f32",), mode, layout, 1, 1, False, name="barriers")
+    kernel = cuda.rowwise(((value, "f32"),), ("f32",), mode, layout, 1, 1, False, longest=4096 * (mode == "row"), name="barriers")
     made = switchable("generated", kernel)
     values = np.random.default_rng(3).normal(size=(3, 4096) if mode == "row" else (600, 40)).astype("f4") * 3
     if mode == "column":

@@ -5,7 +5,9 @@ import struct
 
 import numpy as np
 import pytest
-from cuda_calls import ORDERS, Together, built, launch_rows, letters_of, room, row_parameter, run_rowwise, shim, type_of
+from cuda_calls import (
+    ORDERS, Together, aligned, built, launch_rows, length_class, letters_of, room, row_parameter, run_rowwise, shim, type_of,
+)  # fmt: skip
 from kernel_calls import DTYPE, rng, same, sample
 
 from rushlight.codegen import cpu, cuda
@@ -48,7 +50,10 @@ class Case:
         self.layout = letters_of(self.arrays, axis)
         described = tuple((e, t, "full") if i in full else (e, t) for i, (e, t) in enumerate(zip(exprs, stores, strict=True)))
         types = tuple(loads or map(type_of, inputs))
-        self.kernel = together.rowwise(described, types, mode, self.layout, len(kept), len(reduced), wide, rows=rows)
+        form = {"aligned": aligned(self.arrays, self.layout, mode, kept, reduced), "rows": rows}
+        if mode == "row" and not wide:  # else the form for rows of any length
+            form["longest"] = length_class(int(np.prod(reduced)))
+        self.kernel = together.rowwise(described, types, mode, self.layout, len(kept), len(reduced), wide, **form)
 
     def results(self, library, order):
         """Every output; ROW ones with size 1 along the reduced dims."""
@@ -201,8 +206,10 @@ def test_in_place_softmax():
         values = rng(3).normal(size=(6, n)).astype("f4")
         wanted = np.exp(values.astype("f8"))
         wanted /= wanted.sum(axis=1, keepdims=True)
-        k = cuda.rowwise(((e / f.sum(e), "f32"),), ("f32",), mode, letters_of([values, values], 0 if mode == "column" else 1), 1, 1, False)
-        run_rowwise(built(k), k, mode, [values, values], letters_of([values, values], 0 if mode == "column" else 1), (6,), (n,), 22)
+        layout = letters_of([values, values], 0 if mode == "column" else 1)
+        form = {"aligned": aligned([values], layout[:1], mode, (6,), (n,)), "longest": length_class(n) if mode == "row" else 0}
+        k = cuda.rowwise(((e / f.sum(e), "f32"),), ("f32",), mode, layout, 1, 1, False, **form)
+        run_rowwise(built(k), k, mode, [values, values], layout, (6,), (n,), 22)
         np.testing.assert_allclose(values, wanted, rtol=1e-5, atol=1e-7)
 
 
@@ -221,11 +228,12 @@ def test_two_stages_give_the_whole(mode):
     slots = [np.zeros((stretches, rows), DTYPE[t]) for t in types]
     flat = [np.broadcast_to(s[0, :1], (rows, length)) for s in slots]
     layout = "s" * len(slots) + letters_of([values], 0 if mode == "column" else 1)
-    partial = cuda.rowwise(outputs, ("f32",), mode, layout, 1, 1, False, stage="partial")
+    fit = aligned([values], layout[-1:], mode, (rows,), (length,))
+    partial = cuda.rowwise(outputs, ("f32",), mode, layout, 1, 1, False, stage="partial", aligned=fit)
     outs = [room((rows,), (stretches,), t, False) for t in ("f4", "i8", "f4")]
     stacked = [s.T for s in slots]
     layout_finish = letters_of([*outs, outs[0], *stacked], 1)
-    finish = cuda.rowwise(outputs, ("f32",), "row", layout_finish, 1, 1, False, stage="finish")
+    finish = cuda.rowwise(outputs, ("f32",), "row", layout_finish, 1, 1, False, stage="finish", aligned=False)
     library = built(partial, finish)
     wanted = evaluate([e for e, _ in outputs], [values], axes=(1,))
     for order in ORDERS:
@@ -257,7 +265,7 @@ def test_cuts_cover_rows_and_depend_on_the_shape():
 def softmax_kernel():
     x = E.input(0, "f32")
     e = f.exp(x - f.max(x))
-    return cuda.rowwise(((e / f.sum(e), "f32"),), ("f32",), "row", "cc", 1, 1, False, name="softmax")
+    return cuda.rowwise(((e / f.sum(e), "f32"),), ("f32",), "row", "cc", 1, 1, False, longest=4096, name="softmax")
 
 
 def softmax_errors(source, kernel, orders):

@@ -13,7 +13,7 @@ cdef class LoadedKernel:
     cdef void* function            # valid on every GPU of its architecture
     cdef readonly str name
     cdef readonly object image     # keeps the code loaded
-    cdef readonly unsigned int threads, vector, step, held, shared
+    cdef readonly unsigned int threads, vector, step, held, packs, shared
 
 # -- where work goes --
 cdef int use(int place) except -1                   # makes the GPU's context current on this thread

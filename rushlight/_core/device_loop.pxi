@@ -2,7 +2,7 @@
 # Included by operator.pyx.
 
 cdef object _compile_device_kernel = None       # (program, letters, rank, wide, place) -> LoadedKernel
-cdef object _compile_device_rows = None         # (program, mode, letters, kept, reduced, wide, stage, place) -> LoadedKernel
+cdef object _compile_device_rows = None         # (program, mode, letters, kept, reduced, wide, stage, aligned, longest, place)
 
 cdef enum:
     LONG_ROW = 16384           # accesses to a row from which on more than 256 threads share it
@@ -129,7 +129,7 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
                      int place) except -1:
     """Packs the struct of a row kernel, chooses the grid as docs/internals.md says, and launches."""
     cdef Parameters a
-    cdef int64_t grid, packs, steps, held = 0
+    cdef int64_t grid, accesses, held = 0
     cdef unsigned int x = 128, y = 1, width = 1
     cdef int o, d
     if 8 * (8 + s.kept + s.reduced + (2 + s.kept + s.reduced) * n_operands) > PARAMETER_BYTES:
@@ -139,19 +139,20 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
             y *= 2
         x, width = kernel.threads // y, 0
         grid = ((kept[0] - 1) // (<int64_t>x * kernel.vector) + 1) * (s.rows // kept[0]) * s.stretches
-        steps = (s.stretch + y - 1) // y
+        if kernel.held:
+            held = min((s.stretch + y - 1) // y, <int64_t>((ROW_MEMORY - kernel.shared) // (x * y * kernel.held)))
     else:
-        packs = (s.stretch + kernel.vector - 1) // kernel.vector
-        while width < min(packs, <int64_t>32):
-            width *= 2
-        if packs > 128:
-            while width < min(<int64_t>kernel.threads if packs >= LONG_ROW else <int64_t>256, packs // 4):
+        accesses = (s.stretch + kernel.vector - 1) // kernel.vector
+        if kernel.packs:
+            while width * kernel.packs < accesses:
+                width *= 2
+        else:
+            while width < min(accesses, <int64_t>32):
+                width *= 2
+            while accesses > 128 and width < min(<int64_t>kernel.threads if accesses >= LONG_ROW else <int64_t>256, accesses // 4):
                 width *= 2
         x = 128 if width <= 32 else width
         grid = (s.rows * s.stretches + x // width - 1) // (x // width)
-        steps = (packs + width - 1) // width
-    if kernel.held:
-        held = min(steps, <int64_t>((ROW_MEMORY - kernel.shared) // (x * y * kernel.held)))
     a.words[0], a.words[1], a.words[2], a.words[3], a.words[4], a.words[5] = s.rows, s.length, s.extent, s.stretches, s.stretch, width
     a.words[6] = held
     a.n = 7
@@ -174,6 +175,43 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
     a.words[a.n] = 0 if not p.may_fault else <int64_t>fault_slot(place, p.name)
     a.n += 1
     return launch(kernel, place, a.words, 8 * a.n, grid, x, y, <unsigned int>held * x * y * kernel.held)
+
+
+cdef bint aligned_rows(uint64_t key, RowShape* s, const int64_t* kept, const int64_t* reduced, int n_operands, char** ptr, const int* itemsize,
+                       int64_t[MAX_RANK]* kept_stride, int64_t[MAX_RANK]* reduced_stride) noexcept:
+    """Can what lies densely be moved 16 bytes at a time? key: the layout bits of n_operands, and 1 << 48 for column mode."""
+    cdef bint column = key >> 48 & 1
+    cdef int o, d, widest = 0
+    cdef int64_t vector, together
+    for o in range(n_operands):
+        if key >> (2 * o) & 3 == 0:
+            widest = max(widest, itemsize[o])
+    if widest == 0:
+        return False
+    vector = min(8, max(1, 16 // widest))
+    if (kept[0] if column else reduced[0]) % vector or (not column and s.length % vector):
+        return False
+    for o in range(n_operands):
+        if key >> (2 * o) & 3:
+            continue
+        together = min(<int64_t>16, vector * itemsize[o]) - 1
+        if <int64_t>ptr[o] & together:
+            return False
+        for d in range(1 if column else 0, s.kept):
+            if kept_stride[o][d] & together:
+                return False
+        for d in range(0 if column else 1, s.reduced):
+            if reduced_stride[o][d] & together:
+                return False
+    return True
+
+
+cdef int length_class(int64_t length) noexcept:
+    """The number of bits of the least power of two that is not below the length of a row."""
+    cdef int bits = 0
+    while (<int64_t>1 << bits) < length:
+        bits += 1
+    return bits
 
 
 cdef bint wide_rows(RowLoop* loop, int64_t n, RowProgram p) noexcept:
@@ -199,7 +237,7 @@ cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int6
     cdef LoadedKernel kernel
     cdef uint64_t key
     cdef int o
-    cdef bint column, wide
+    cdef bint column, wide, aligned
     if place == META:
         return 0
     if loop.n_kept == 2 and loop.kept[1] == 1:         # the CPU's kernels always see two dims of each group
@@ -219,7 +257,8 @@ cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int6
     if p.split and cut(&s, loop.kept[0] if column else 0) and run_stages(p, loop, &s, number, key, wide, place):
         return 0
     s.stretches, s.stretch = 1, length
-    kernel = p.device_row_kernel(key, s.kept, s.reduced, wide, 0, loop.n_operands, place)
+    aligned = aligned_rows(key, &s, loop.kept, loop.reduced, loop.n_operands, loop.ptr, p.itemsize, loop.kept_stride, loop.reduced_stride)
+    kernel = p.device_row_kernel(key, s.kept, s.reduced, wide, 0, loop.n_operands, aligned, 0 if column else length_class(length), place)
     return launch_rows(p, kernel, &s, column, loop.kept, loop.reduced, loop.n_operands, loop.ptr, number, loop.kept_stride, loop.reduced_stride,
                        place)
 
@@ -249,6 +288,8 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
     cdef RowShape last
     cdef uint64_t finish_key = 0
     cdef int k, o, d, n_slots, item
+    cdef bint aligned
+    cdef int[MAX_OPERANDS] itemsize
     if p.slots is None:
         p.slots = _callbacks["partial_types"](p)
     n_slots = len(p.slots)
@@ -258,18 +299,20 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
         item = ITEMSIZE[<int>p.slots[k]]
         buffer = allocate(s.stretches * s.rows * item, place)
         buffers.append(buffer)
-        ptr[k], by_value[k] = <char*>buffer.address, False
+        ptr[k], by_value[k], itemsize[k] = <char*>buffer.address, False, item
         memset(kept_stride[k], 0, s.kept * sizeof(int64_t))
         memset(reduced_stride[k], 0, s.reduced * sizeof(int64_t))
         finish_key |= <uint64_t>1 << (2 * k)
     for k in range(p.n_in):
         o = p.n_out + k
-        ptr[n_slots + k], by_value[n_slots + k] = loop.ptr[o], number[o]
+        ptr[n_slots + k], by_value[n_slots + k], itemsize[n_slots + k] = loop.ptr[o], number[o], p.itemsize[o]
         memcpy(kept_stride[n_slots + k], loop.kept_stride[o], s.kept * sizeof(int64_t))
         memcpy(reduced_stride[n_slots + k], loop.reduced_stride[o], s.reduced * sizeof(int64_t))
     finish_key |= (key & (<uint64_t>1 << 48) - 1) >> (2 * p.n_out) << (2 * n_slots) | (key >> 48 & 1) << 48
-    launch_rows(p, p.device_row_kernel(finish_key, s.kept, s.reduced, wide, 1, n_slots + p.n_in, place), s, loop.column, loop.kept, loop.reduced,
-                n_slots + p.n_in, ptr, by_value, kept_stride, reduced_stride, place)
+    o = n_slots + p.n_in
+    aligned = aligned_rows(finish_key, s, loop.kept, loop.reduced, o, ptr, itemsize, kept_stride, reduced_stride)
+    launch_rows(p, p.device_row_kernel(finish_key, s.kept, s.reduced, wide, 1, o, aligned, 0, place), s, loop.column, loop.kept, loop.reduced, o,
+                ptr, by_value, kept_stride, reduced_stride, place)
     # -- the second stage: rows of as many partial results as there are stretches --
     last = s[0]
     last.length, last.stretches, last.stretch, last.reduced = s.stretches, 1, s.stretches, 1
@@ -279,7 +322,7 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
     for k in range(n_slots):
         o = p.n_out + p.n_in + k
         item = ITEMSIZE[<int>p.slots[k]]
-        ptr[o], by_value[o] = <char*>(<Storage>buffers[k]).address, False
+        ptr[o], by_value[o], itemsize[o] = <char*>(<Storage>buffers[k]).address, False, item
         step = item
         for d in range(s.kept):
             kept_stride[o][d] = step
@@ -288,12 +331,13 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
         if s.rows > 1:
             finish_key |= <uint64_t>2 << (2 * o)
     for o in range(p.n_out + p.n_in):
-        ptr[o], by_value[o] = loop.ptr[o], number[o]
+        ptr[o], by_value[o], itemsize[o] = loop.ptr[o], number[o], p.itemsize[o]
         memcpy(kept_stride[o], loop.kept_stride[o], s.kept * sizeof(int64_t))
         reduced_stride[o][0] = 0
         finish_key |= <uint64_t>(3 if number[o] else 1) << (2 * o)
     o = p.n_out + p.n_in + n_slots
-    launch_rows(p, p.device_row_kernel(finish_key, s.kept, 1, wide, 2, o, place), &last, False, loop.kept, count, o, ptr, by_value, kept_stride,
+    aligned = aligned_rows(finish_key, &last, loop.kept, count, o, ptr, itemsize, kept_stride, reduced_stride)
+    launch_rows(p, p.device_row_kernel(finish_key, s.kept, 1, wide, 2, o, aligned, 0, place), &last, False, loop.kept, count, o, ptr, by_value, kept_stride,
                 reduced_stride, place)
     return True
 

@@ -28,7 +28,8 @@ def load(kernel, index, name=None):
     if loaded is None:
         image = Image(_compile.image([kernel], arch), index + 1)
         loaded = _loaded[kernel.symbol, arch] = image.kernel(
-            kernel.symbol, name or kernel.symbol, kernel.threads, kernel.vector, kernel.step, kernel.held, kernel.shared, index + 1
+            kernel.symbol, name or kernel.symbol, kernel.threads, kernel.vector, kernel.step, kernel.held, kernel.packs,
+            kernel.shared, index + 1
         )
     return loaded
 
@@ -40,11 +41,11 @@ def pointwise(program, letters, rank, wide, place):
     return load(kernel, place - 1, program.name)
 
 
-def rowwise(program, mode, letters, kept, reduced, wide, stage, place):
+def rowwise(program, mode, letters, kept, reduced, wide, stage, aligned, longest, place):
     """For the core: the kernel of a rowwise program."""
     outputs = tuple((*o, "full") if full else o for o, full in zip(_outputs(program), program.full))
     kernel = codegen.rowwise(
-        outputs, _types(program.in_codes), mode, letters, kept, reduced, wide, stage, rows=program.info[1], name=program.name
+        outputs, _types(program.in_codes), mode, letters, kept, reduced, wide, stage, program.info[1], aligned, longest, program.name
     )
     program.may_fault = _checks(program)
     return load(kernel, place - 1, program.name)

@@ -118,8 +118,9 @@ def kernels(recorder, every=False):
             kernel = cuda.pointwise(outputs, inputs, layout, rank, wide, name)
             found[kernel.symbol] = kernel
     for (outputs, inputs, mode, layout, stage, row_inputs), name in recorder.rowwise.items():
-        for dims, wide in [(1, False)] + ([(2, True)] if every else []):
-            kernel = cuda.rowwise(outputs, inputs, mode, layout, dims, 1 if stage == "finish" else dims, wide, stage, row_inputs, name)
+        for dims, wide, aligned, longest in [(1, False, True, 64)] + ([(2, True, False, 0), (1, False, True, 8192)] if every else []):
+            reduced = 1 if stage == "finish" else dims
+            kernel = cuda.rowwise(outputs, inputs, mode, layout, dims, reduced, wide, stage, row_inputs, aligned, longest, name)
             found[kernel.symbol] = kernel
     return list(found.values())
 

@@ -42,11 +42,12 @@ def pointwise(outputs, inputs, layout, rank, wide, name="pointwise"):
     return Kernel(symbol, write, family.THREADS, vector=vector, step=vector * groups)
 
 
-def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", rows=(), name="rowwise"):
+def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", rows=(), aligned=True, longest=0, name="rowwise"):
     """The kernel that computes ``outputs``, expressions with reductions.
 
     outputs, inputs, mode, stage, rows: as for :func:`rushlight.codegen.cpu.rowwise`; layout: also ``n``. kept, reduced:
-    the exact numbers of dims of either kind.
+    the exact numbers of dims of either kind. aligned: 16-byte accesses are possible (docs/internals.md says when).
+    longest: a power of two that the length of a row does not exceed; 0: any length.
     """
     from .rowwise_kernel import Plan, by_reciprocals
     from .rowwise_modes import MODES
@@ -54,8 +55,11 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
     outputs, inputs = _levelled([tuple(o) for o in outputs], rows), tuple(inputs)
     graph = cache.serialised([o[0] for o in outputs])
     rows = frozenset(rows) | _standing(inputs, mode, layout, reduced, stage)
-    family, plan = MODES[mode], Plan(outputs, inputs, layout, stage, rows)
-    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, sorted(rows))
+    family = MODES[mode]
+    if any(op == "checked" for op, *_ in graph[0]):  # a check must not see what lies beyond a row, which kept packs compute as well
+        longest = 0
+    plan = Plan(family, outputs, inputs, layout, stage, rows, reduced, longest)
+    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, sorted(rows), bool(aligned), plan.packs)
     symbol = _symbol(name, "rowwise", graph, tuple(o[1:] for o in outputs), flags)
 
     def write():
@@ -66,10 +70,9 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
         stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
         every = inputs + (partial_slots(roots) if stage == "finish" else ())
         stored = by_reciprocals(stored, every, layout, stage, rows)
-        return family(stored, every, layout, kept, reduced, wide, stage, rows, plan).write(symbol)
+        return family(stored, every, layout, kept, reduced, wide, stage, rows, aligned, plan).write(symbol)
 
-    most, taken = plan.threads(family, reduced)
-    return Kernel(symbol, write, most, vector=plan.vector, held=plan.held, shared=taken)
+    return Kernel(symbol, write, plan.threads, vector=plan.vector, held=plan.held, packs=plan.packs, shared=plan.shared)
 
 
 def _levelled(outputs, rows):

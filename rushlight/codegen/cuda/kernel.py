@@ -15,9 +15,9 @@ class Kernel:
     for, of a rowwise kernel those that its joins take.
     """
 
-    def __init__(self, symbol, write, threads, *, vector=1, step=1, held=0, fields=None, shared=0):
+    def __init__(self, symbol, write, threads, *, vector=1, step=1, held=0, packs=0, fields=None, shared=0):
         self.symbol, self._write, self.threads = symbol, write, threads
-        self.vector, self.step, self.held, self.fields, self.shared = vector, step, held, fields, shared
+        self.vector, self.step, self.held, self.packs, self.fields, self.shared = vector, step, held, packs, fields, shared
 
     @functools.cached_property
     def source(self):
@@ -50,15 +50,17 @@ def pointwise_launch(kernel, n):
 
 def row_launch(kernel, rows, length, stretches=1):
     """The Launch of a rowwise kernel in mode 'row'; length: that of a stretch."""
-    packs, width = -(-length // kernel.vector), 1
-    while width < min(packs, 32):
-        width *= 2
-    if packs > 128:
-        while width < min(kernel.threads if packs >= LONG else 256, packs // 4):
+    accesses, width = -(-length // kernel.vector), 1
+    if kernel.packs:
+        while width * kernel.packs < accesses:
+            width *= 2
+    else:
+        while width < min(accesses, 32):
+            width *= 2
+        while accesses > 128 and width < min(kernel.threads if accesses >= LONG else 256, accesses // 4):
             width *= 2
     block = 128 if width <= 32 else width
-    held = _held(kernel, block, -(-packs // width))
-    return Launch(-(-rows * stretches // (block // width)), (block,), held * block * kernel.held, width, held)
+    return Launch(-(-rows * stretches // (block // width)), (block,), width=width)
 
 
 def column_launch(kernel, rows, inner, length, stretches=1):

@@ -6,8 +6,9 @@
         walk it once more and write the FULL outputs; write the ROW outputs
 
 In a step of a walk each thread takes V elements, in row mode of its row, in column mode one of each of its rows. What
-several walks read is kept in shared memory, as far as it has room (each thread reads back what it wrote itself). The
-order of a sum depends on the shape alone. Exact aliasing of inputs and outputs is sound, since all reductions of a row
+several walks read is read once: in row mode a thread keeps its part of a row in registers (``packs`` accesses, asked for
+together), unless the row is too long for it; in column mode in shared memory, as far as it has room (each thread reads back
+what it wrote itself). The order of a sum depends on the shape alone. Exact aliasing of inputs and outputs is sound, since all reductions of a row
 come before its outputs, and no other row is read. ``rowwise_modes`` has the loops.
 """
 
@@ -20,14 +21,17 @@ from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
 
 _MOST_JOINING = 24 << 10  # bytes of shared memory for joins
 _FEW_SUMS = 64  # bytes of accumulators with which 128 registers will do
-_MOST_HELD = 128  # bytes of a step that a thread keeps, so that there is room for several steps
+_MOST_HELD = 128  # bytes of a step that a thread keeps in shared memory, so that there is room for several steps
+_MANY_KEPT, _MOST_KEPT = 16, 32  # numbers of 32 bits, as which it computes, that a thread keeps of its row in registers; of the longest rows
+_MOST_PACKS = 4  # accesses that a thread keeps of a row, if more threads can share it
 
 
 class Plan:
-    """How a kernel moves: V (``vector``) elements in a thread's access, ``ahead`` steps asked for together, ``held`` bytes
-    of each step kept (of the inputs ``kept``). Known from the graph as it is before it is lowered."""
+    """How a kernel moves: V (``vector``) elements in a thread's access, ``ahead`` steps asked for together, the inputs ``kept`` for
+    later walks: ``held`` bytes of each step in shared memory, or ``packs`` accesses in registers. Known from the graph as it is before
+    it is lowered. longest: elements of the longest row that it is for (0: any)."""
 
-    def __init__(self, outputs, inputs, layout, stage, rows):
+    def __init__(self, mode, outputs, inputs, layout, stage, rows, reduced, longest):
         from ..lower import partial_slots
 
         roots = without_stated([o[0] for o in outputs])
@@ -40,22 +44,41 @@ class Plan:
         if sum(map(len, levels.depths)) > 4:  # accumulators for each of 8 elements would not fit into the registers
             self.vector = min(4, self.vector)
         reads = [i for reads in levels.reads() for i in reads if layout[len(outputs) + i] != "n"] if stage == "whole" else []
-        self.kept, self.held = set(), 0
-        for i in sorted({i for i in reads if reads.count(i) > 1}):
-            bytes = self.vector * ty.BITS[inputs[i]] // 8
-            if self.held + bytes <= _MOST_HELD:
-                self.kept.add(i)
-                self.held += bytes
-        self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
+        again = {i for i in reads if reads.count(i) > 1}
+        self.kept, self.held, self.packs = set(), 0, 0
         self.accumulators = [_bytes(r) for level in levels.depths for r in level]
+        self.threads, self.shared = self._threads(mode, reduced, again)
+        if mode.dense_along_rows:
+            numbers = self.vector * sum(-(-ty.BITS[inputs[i]] // 32) for i in again)
+            self.packs = _packs(-(-longest // self.vector), numbers, self.threads) if longest and again else 0
+            self.kept = again if self.packs else set()
+        else:
+            for i in sorted(again):
+                bytes = self.vector * ty.BITS[inputs[i]] // 8
+                if self.held + bytes <= _MOST_HELD:
+                    self.kept.add(i)
+                    self.held += bytes
+        self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
 
-    def threads(self, mode, reduced):
+    def _threads(self, mode, reduced, again):
         """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows, and leave
-        a thread the registers that it needs. Very long rows, for which more threads pay, are those of several dims (of a batch norm)."""
-        most = 512 if mode.dense_along_rows and reduced > 1 and sum(self.accumulators) <= _FEW_SUMS else 256
+        a thread the registers that it needs. More pay for long rows: those of several dims (of a batch norm), or that are kept."""
+        longer = mode.dense_along_rows and (reduced > 1 or again) and sum(self.accumulators) <= _FEW_SUMS
+        most = 512 if longer else 256
         while (taken := sum(-(-mode.joining(most) * n // 16) * 16 for n in self.accumulators)) > _MOST_JOINING and most > 64:
             most //= 2
         return most, taken
+
+
+def _packs(accesses, numbers, threads):
+    """How many of the accesses to a row a thread keeps, of ``numbers`` numbers each; 0: the row is too long for so many threads. A warp
+    takes a row alone while it can: without barriers."""
+    packs = max(1, min(_MOST_PACKS, accesses // 32))
+    while packs > 1 and packs * numbers > _MANY_KEPT:
+        packs //= 2
+    while packs * threads < accesses:
+        packs *= 2
+    return packs if packs * numbers <= _MOST_KEPT else 0
 
 
 def _bytes(reduction):
@@ -91,17 +114,19 @@ class Walk:
 class RowKernel(Rows):
     """What both modes share."""
 
-    def __init__(self, outputs, inputs, layout, kept, reduced, wide, stage, rows, plan):
+    def __init__(self, outputs, inputs, layout, kept, reduced, wide, stage, rows, aligned, plan):
         super().__init__(outputs, inputs, layout, stage, rows)
         self.kept, self.reduced, self.wide, self.vector, self.ahead = kept, reduced, wide, plan.vector, plan.ahead
-        self.most, _ = plan.threads(type(self), reduced)
+        self.most, self.packs, self.whole = plan.threads, plan.packs, "true" if aligned and plan.vector > 1 else "false"
         self.operands = [Operand(k, letter, t, False, False) for k, (letter, t) in enumerate(zip(layout, self.types, strict=True))]
         self.index, self.offset = ("i64", "i64") if wide else ("u32", "i32")
         depths = [Walk(self, d, level, self._roots_of(level)) for d, level in enumerate(self.depths)]
         self.walks = [*depths, Walk(self, len(depths), [], self._full_roots)] if self._full_roots else depths
         self.accumulators = {r: f"a{i}" for i, r in enumerate(r for level in self.depths for r in level)}
         read = [i for walk in self.walks for i in walk.reads]
-        self.held, self.fresh = sorted(plan.kept & set(read)), True  # fresh: none of it is there yet
+        kept = sorted(plan.kept & set(read))
+        self.held, self.fresh = [] if plan.packs else kept, True  # in shared memory; fresh: none of it is there yet
+        self.in_registers = kept if plan.packs else []
         self.tables, self.known, self.serial = {}, {}, 0
 
     def _input(self, position):
@@ -134,7 +159,7 @@ class RowKernel(Rows):
             f'extern "C" __global__ void __launch_bounds__({self.most}) {symbol}(const __grid_constant__ Parameters p)',
             "{",
             *rooms,
-            f"    run(p, {' && '.join(self._fits()) if self.vector > 1 else 'false'}{given});",
+            f"    run(p{given});",
             f"}}\n}}  // namespace ns_{symbol}",
             "",
         ]
@@ -262,23 +287,11 @@ class RowKernel(Rows):
             "}",
         ])  # fmt: skip
 
-    def _aligned(self, o, strides):
-        bytes = min(16, self.vector * o.bytes)
-        return [f"divides({bytes}, {o.slot}.pointer)", *(f"divides({bytes}, p.{s})" for s in strides)]
-
-    def _strides_fit(self, kind, dims, first=1):
-        """Whether steps along the dims beyond the dense one keep whole accesses aligned."""
-        dense = [(o.k, min(16, self.vector * o.bytes)) for o in self._dense()]
-        return [f"divides({bytes}, p.{kind}_stride[{k}][{d}])" for k, bytes in dense for d in range(first, dims)]
-
     def _shared(self, thread, threads):
         """Statements that name the block's room for rows."""
         if not self.held:
             return []
         return ["    DYNAMIC_SHARED(char, shared);", f"    const u32 thread = {thread}, threads = {threads};"]
-
-    def _dense(self):
-        return [o for o in self.operands if o.letter == "c" and self._walked(o)]
 
     def _row_statements(self, nodes):
         """Statements for ROW nodes that are not known yet."""
@@ -313,6 +326,11 @@ class RowKernel(Rows):
                 lines.append(f"auto keep{i} = [&]({self.index} u, const {self._pack(o)} &now) {{ store({slot}, now); }};")
                 lines.append(f"auto kept{i} = [&]({self.index} u) {{ return load<{self._pack(o)}>({slot}); }};")
                 before += bytes
+            if i in self.in_registers:
+                lines.append(f"{self._pack(o)} mine{i}[{self.packs}];")
+        if self.in_registers:
+            asks = " ".join(f"mine{i}[t] = load{i}(t);" for i in self.in_registers)
+            lines += ["#pragma unroll", f"for (int t = 0; t < {self.packs}; ++t) {{ {asks} }}"]
         return lines
 
     def _hold(self):
@@ -338,6 +356,10 @@ class RowKernel(Rows):
         reads = [i for i in walk.reads if self._input(i).letter != "n"]
         takes = ", ".join([f"{self.index} t", *(f"const {self._pack(self._input(i))} &x{i}" for i in reads)])
         lines += [f"auto step{number} = [&]({takes}) {{", *self._step(walk), "};"]
+        if self.packs:
+            given = "".join(f", mine{i}[t]" if i in self.in_registers else f", load{i}(t)" for i in reads)
+            lines += ["#pragma unroll", f"for (int t = 0; t < {self.packs}; ++t) step{number}(t{given});"]
+            return lines + [line for r in walk.reductions for line in self._joined(r)]
         held = set(reads) & set(self.held)
         if held:
             again = "" if self.fresh else "if (steps > held) "

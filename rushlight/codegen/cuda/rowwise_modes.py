@@ -16,15 +16,6 @@ class AlongRows(RowKernel):
         """How many accumulators a join keeps in shared memory."""
         return threads // 32
 
-    def _fits(self):
-        """When a thread's V elements of a row lie together."""
-        tests = [t for o in self._dense() for t in self._aligned(o, [f"kept_stride[{o.k}][{d}]" for d in range(self.kept)])]
-        tests.append(f"p.length % {self.vector} == 0")
-        if self.reduced > 1:
-            tests.append(f"p.reduced[0] % {self.vector} == 0")
-            tests += self._strides_fit("reduced", self.reduced)
-        return tests
-
     def _run(self):
         index, partial = self.index, self.stage == "partial"
         rooms = "".join(f", {self._type(r)} *room_{a}" for r, a in self.accumulators.items())
@@ -46,9 +37,10 @@ class AlongRows(RowKernel):
         # A join's room is free again behind the next join's barrier: the last one's at the first one of the next turn, if that is another.
         inner += ["if (width > 32) __syncthreads();"] if len(self.accumulators) == 1 else []
         return "\n".join([
-            f"INLINE void run(const Parameters &p, bool whole{rooms})",
+            f"INLINE void run(const Parameters &p{rooms})",
             "{",
             f"    constexpr int V = {self.vector}, C = {self.ahead};",
+            f"    constexpr bool whole = {self.whole};  // do a thread's V elements lie together?",
             f"    const {index} width = ({index})p.width, lane = threadIdx.x & (width - 1);",
             "    const u32 shift = __popc((u32)width - 1), groups = blockDim.x >> shift;  // width is a power of two",
             f"    const {index} apart = whole ? 1 : width;",
@@ -97,9 +89,9 @@ class AlongRows(RowKernel):
                 takes.append(f"    {a}.take(sum_of<V>({names[0]}));")
             else:
                 takes += ["#pragma unroll", f"    for (int j = 0; j < V; ++j) {a}.take({', '.join(f'{name}[j]' for name in names)});"]
-        if outside:
+        if outside:  # kept packs are all computed, in a straight line, so that the compiler finds what two walks compute alike
             lines += [
-                "    if (!whole && start + (V - 1) * apart >= end) {", "#pragma unroll",
+                f"    if ({'' if self.packs else '!whole && '}start + (V - 1) * apart >= end) {{", "#pragma unroll",
                 f"        for (int j = 0; j < V; ++j) if (start + j * apart >= end) {{ {' '.join(outside)} }}",
                 "    }",
             ]  # fmt: skip
@@ -130,12 +122,6 @@ class DownColumns(RowKernel):
         """How many accumulators a join keeps in shared memory."""
         return threads
 
-    def _fits(self):
-        """When a thread's V rows lie together."""
-        tests = [t for o in self._dense() for t in self._aligned(o, [])]
-        tests.append(f"p.kept[0] % {self.vector} == 0")
-        return tests + self._strides_fit("kept", self.kept) + self._strides_fit("reduced", self.reduced, 0)
-
     def _run(self):
         index = self.index
         rooms = "".join(f", {self._type(r)} *room_{a}" for r, a in self.accumulators.items())
@@ -152,9 +138,10 @@ class DownColumns(RowKernel):
             inner += self._walk(walk, number)
         inner += self._outputs()
         return "\n".join([
-            f"INLINE void run(const Parameters &p, bool whole{rooms})",
+            f"INLINE void run(const Parameters &p{rooms})",
             "{",
             f"    constexpr int V = {self.vector}, C = {self.ahead};",
+            f"    constexpr bool whole = {self.whole};  // do a thread's V elements lie together?",
             f"    const {index} apart = whole ? 1 : blockDim.x;",
             "    const i64 tiles = (p.kept[0] + blockDim.x * V - 1) / (blockDim.x * V), outers = p.rows / p.kept[0];",
             *self._shared("(threadIdx.y * blockDim.x + threadIdx.x)", "(blockDim.x * blockDim.y)"),
