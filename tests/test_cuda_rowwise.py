@@ -6,7 +6,18 @@ import struct
 import numpy as np
 import pytest
 from cuda_calls import (
-    ORDERS, Together, aligned, built, launch_rows, length_class, letters_of, room, row_parameter, run_rowwise, shim, type_of,
+    ORDERS,
+    Together,
+    aligned,
+    built,
+    launch_rows,
+    length_class,
+    letters_of,
+    room,
+    row_parameter,
+    run_rowwise,
+    shim,
+    type_of,
 )  # fmt: skip
 from kernel_calls import DTYPE, rng, same, sample
 

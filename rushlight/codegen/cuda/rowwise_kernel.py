@@ -8,8 +8,8 @@
 In a step of a walk each thread takes V elements, in row mode of its row, in column mode one of each of its rows. What
 several walks read is read once: in row mode a thread keeps its part of a row in registers (``packs`` accesses, asked for
 together), unless the row is too long for it; in column mode in shared memory, as far as it has room (each thread reads back
-what it wrote itself). The order of a sum depends on the shape alone. Exact aliasing of inputs and outputs is sound, since all reductions of a row
-come before its outputs, and no other row is read. ``rowwise_modes`` has the loops.
+what it wrote itself). The order of a sum depends on the shape alone. Exact aliasing of inputs and outputs is sound, since all
+reductions of a row come before its outputs, and no other row is read. ``rowwise_modes`` has the loops.
 """
 
 from ...lang import types as ty
@@ -22,7 +22,7 @@ from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
 _MOST_JOINING = 24 << 10  # bytes of shared memory for joins
 _FEW_SUMS = 64  # bytes of accumulators with which 128 registers will do
 _MOST_HELD = 128  # bytes of a step that a thread keeps in shared memory, so that there is room for several steps
-_MANY_KEPT, _MOST_KEPT = 16, 32  # numbers of 32 bits, as which it computes, that a thread keeps of its row in registers; of the longest rows
+_MANY_KEPT, _MOST_KEPT = 16, 32  # numbers of 32 bits that a thread keeps of its row in registers: of any row, of the longest
 _MOST_PACKS = 4  # accesses that a thread keeps of a row, if more threads can share it
 
 
