@@ -33,8 +33,8 @@ class SparseTensor(rl.Tensor):
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        name = getattr(func, "__name__", str(func)).strip("_")
-        found = _FUNCTIONS.get(name) or (vars(cls).get(name) if name in _METHODS else None)
+        name = getattr(func, "__name__", str(func))
+        found = _FUNCTIONS.get(name) or _FUNCTIONS.get(name.strip("_")) or (vars(cls).get(name) if name in _METHODS else None)
         if found is None:
             raise RuntimeError(f"{name} is not available for sparse tensors\n  Make it dense first: tensor.to_dense().")
         return found(*args, **(kwargs or {}))
@@ -133,13 +133,53 @@ class SparseTensor(rl.Tensor):
     def _moved(self, device):
         return SparseTensor(self._indices_.to(device), self._values_.to(device), self.shape, self._coalesced)
 
-    def clone(self):
+    def clone(self, *, memory_format=None):
         """A copy."""
         return SparseTensor(self._indices_.clone(), self._values_.clone(), self.shape, self._coalesced)
 
     def detach(self):
         """Without history."""
         return self._with(self._values_.detach())
+
+    def detach_(self):
+        """Forgets its history."""
+        self._values_ = self._values_.detach()
+        return self
+
+    def zero_(self):
+        """All zeros: no indices are left."""
+        self._indices_, self._values_, self._coalesced = self._indices_[:, :0], self._values_.detach()[:0], True
+        return self
+
+    def norm(self, p=2.0):
+        """The p-norm of all elements."""
+        return rl.linalg.vector_norm(self.coalesce()._values_, p)
+
+    def sparse_mask(self, mask):
+        """Its elements at the indices of ``mask``, in their order."""
+        return mask._with(self.to_dense()[tuple(mask._indices_)])
+
+    def _become(self, other):
+        self._indices_, self._values_, self._coalesced = other._indices_, other._values_, other._coalesced
+        return self
+
+    def add_(self, other, *, alpha=1):
+        """Adds another sparse tensor to it."""
+        if not isinstance(other, SparseTensor):
+            raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
+        return self._become(self.add(other, alpha=alpha))
+
+    def mul_(self, other):
+        """Multiplies it by a number, or by a dense tensor of its shape."""
+        return self._become(self.mul(other))
+
+    def div_(self, number):
+        """Divides it by a number."""
+        return self._become(self.div(number))
+
+    def neg_(self):
+        """Changes its signs."""
+        return self._become(self.neg())
 
     def requires_grad_(self, requires_grad=True):
         """Records the values."""
@@ -180,8 +220,11 @@ class SparseTensor(rl.Tensor):
         """Plus ``alpha`` times another: a sparse one gives a sparse sum, a dense one a dense sum."""
         if not isinstance(other, SparseTensor):
             return self.to_dense() + alpha * other
-        indices = rl.cat([self._indices_, other._indices_], 1)
-        return SparseTensor(indices, rl.cat([self._values_, alpha * other._values_]), self.shape).coalesce()
+        values = other._values_ if alpha == 1 else alpha * other._values_
+        if self._indices_.shape == other._indices_.shape and rl.equal(self._indices_, other._indices_):
+            return self._with(self._values_ + values)
+        joined = SparseTensor(rl.cat([self._indices_, other._indices_], 1), rl.cat([self._values_, values]), self.shape)
+        return joined.coalesce() if self._coalesced and other._coalesced else joined
 
     def sub(self, other, *, alpha=1):
         """Minus ``alpha`` times another."""
@@ -281,19 +324,29 @@ def _add(a, b, *, alpha=1):
     return a.add(b, alpha=alpha) if isinstance(a, SparseTensor) else a + alpha * b.to_dense()
 
 
+def _add_(a, b, *, alpha=1):
+    """``a += alpha * b``, one of them sparse."""
+    if isinstance(a, SparseTensor):
+        return a.add_(b, alpha=alpha)
+    values = b._values_ if alpha == 1 else alpha * b._values_
+    return a.index_put_(tuple(b._indices_), values.to(a.dtype), accumulate=True)
+
+
 def _mul(a, b):
     return a.mul(b) if isinstance(a, SparseTensor) else b.mul(a)
 
 
 # operators by their names -> what they do when a sparse tensor is among their arguments; the methods named below do the rest
 _FUNCTIONS = {
-    **dict.fromkeys(("mm", "matmul", "spmm", "mv"), mm), "addmm": addmm, "sum": sum, "add": _add, "radd": _add, "mul": _mul, "rmul": _mul,
+    **dict.fromkeys(("mm", "matmul", "spmm", "mv"), mm), "addmm": addmm, "sum": sum, "add": _add, "radd": _add,
+    **dict.fromkeys(("add_", "__iadd__"), _add_), "sub_": lambda a, b, *, alpha=1: _add_(a, b, alpha=-alpha),
+    "vector_norm": lambda x, ord=2.0: x.norm(ord), "linalg_vector_norm": lambda x, ord=2.0: x.norm(ord), "mul": _mul, "rmul": _mul,
     "rmatmul": lambda sparse, dense: mm(dense, sparse),
     "zeros_like": lambda x, **options: sparse_coo_tensor(size=tuple(x.shape), dtype=x.dtype),
 }  # fmt: skip
 _METHODS = {
     "clone", "coalesce", "cpu", "cuda", "detach", "div", "float", "double", "neg", "requires_grad_", "sub", "t", "to", "to_dense",
-    "transpose", "size", "dim",
+    "transpose", "size", "dim", "detach_", "zero_", "norm", "sparse_mask", "mul_", "div_", "neg_",
 }  # fmt: skip
 
 

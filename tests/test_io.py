@@ -94,6 +94,36 @@ def test_pytorch_loads_our_file(oracle, tmp_path, name):
     assert plain(load(file)) == wanted
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_pytorch_loads_our_stream_of_pickles(oracle, tmp_path, name):
+    """The format before the archive. What PyTorch itself cannot load from its own file (uint16, say) need only load here."""
+    ours, theirs = [], []
+    for library, found in ((rushlight, ours), (oracle, theirs)):
+        path = tmp_path / f"{library.__name__}.pth"
+        try:
+            library.save(examples(library)[name], path, _use_new_zipfile_serialization=False)
+        except RuntimeError as error:
+            found.append(str(error).partition("\n")[0])
+            continue
+        assert path.read_bytes()[:2] == b"\x80\x02"
+        found.append(plain(load(path)))
+        try:
+            found.append(plain(oracle.load(path, weights_only=False, map_location="cpu")))
+        except AttributeError as error:
+            found.append(str(error))
+    assert ours == theirs
+
+
+def test_a_stream_of_pickles_in_a_file_object(oracle):
+    model = rushlight.nn.Linear(3, 2)
+    file = io.BytesIO()
+    save({"model": model.state_dict(), "epoch": 3}, file, _use_new_zipfile_serialization=False)
+    theirs = oracle.load(io.BytesIO(file.getvalue()), weights_only=True)
+    assert theirs["epoch"] == 3 and theirs["model"]["weight"].tolist() == model.weight.tolist()
+    file.seek(0)
+    assert load(file)["model"]["bias"].tolist() == model.bias.tolist()
+
+
 def test_the_archive_is_pytorchs(oracle, tmp_path):
     listings = []
     for library in (oracle, rushlight):

@@ -356,8 +356,3 @@ def test_order_of_steps_warns():
         schedule.step()
     with pytest.warns(UserWarning, match="get_last_lr"):
         schedule.get_lr()
-
-
-def test_sparse_adam_is_refused():
-    with pytest.raises(RuntimeError, match="SparseAdam does not support dense gradients"):
-        rushlight.optim.SparseAdam([rushlight.nn.Parameter(rushlight.ones(1))])

@@ -39,7 +39,7 @@ ELSEWHERE = {
         "LinearCrossEntropyOptions": "a record of options of LinearCrossEntropyLoss",
         "DataParallel": "test_compat.py: one device", "SyncBatchNorm": "BatchNorm of one process: test_nn_mechanics.py",
     },
-    "optimizers": {"Optimizer": "the base class", "SparseAdam": "refused: gradients are never sparse here"},
+    "optimizers": {"Optimizer": "the base class", "SparseAdam": "by sparse gradients: compared in `tests/test_sparse_gradients.py`"},
     "schedulers": {"LRScheduler": "the base class", "_LRScheduler": "the base class", "ReduceLROnPlateau": "its own test"},
 }  # fmt: skip
 

@@ -97,6 +97,8 @@ cdef class Walk:
             self.push(node)
         if new is None:
             return 0
+        if new.flags & INTERCEPT and type(node) is not AccumulateGrad and new.is_sparse:
+            new = new.to_dense()        # only a leaf keeps a sparse gradient as it is
         old = buffer[number]
         if old is None:
             buffer[number] = new

@@ -26,6 +26,7 @@ def save(
     ``obj`` is any nesting of plain data and tensors (a ``state_dict()``), or a whole module or optimizer. Tensors
     that share a storage share it again after loading. A path ending in ".safetensors" gets that format: ``obj`` is
     then a dict of tensors. A path is replaced in one step: a program that dies while it saves leaves the former file.
+    ``_use_new_zipfile_serialization=False`` writes the stream of pickles of PyTorch before 1.6.
 
     ``pickle_module`` and ``pickle_protocol`` are accepted for compatibility: the file always has protocol 2, by our
     own pickler. RuntimeError if the folder does not exist.
@@ -38,14 +39,15 @@ def save(
     >>> back["all"]  # the two still share their memory
     tensor([0., 0., 2., 3.])
     """
-    if not _use_new_zipfile_serialization:
-        raise ValueError("only the zip format is written\nLeave _use_new_zipfile_serialization at its default.")
     if not _is_path(f):
         if not hasattr(f, "write"):
             raise AttributeError(
                 f"expected 'f' to be a path or a file object with a write method, but got {type(f).__name__}"
             )
-        _write_archive(obj, f, "archive", _disable_byteorder_record)
+        if _use_new_zipfile_serialization:
+            _write_archive(obj, f, "archive", _disable_byteorder_record)
+        else:
+            legacy.write_stream(obj, f)
         return
     path = os.fsdecode(f)
     parent = os.path.dirname(path)
@@ -56,6 +58,8 @@ def save(
             from . import safetensors_format
 
             file.write(safetensors_format.dump(obj))
+        elif not _use_new_zipfile_serialization:
+            legacy.write_stream(obj, file)
         else:
             stem = os.path.basename(path).rpartition(".")[0] or os.path.basename(path)
             _write_archive(obj, file, stem, _disable_byteorder_record)

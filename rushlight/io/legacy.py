@@ -4,10 +4,12 @@ that.
 
 import io
 import struct
+import sys
 
 from . import tensors
 from .errors import CheckpointError, TruncatedFile, brief
 from .objects import blank_constructor
+from .pickler import Pickler
 from .vocabulary import StorageType, StoredBytes, plain
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -102,6 +104,23 @@ def load_stream(file, loader):
         at = storages.fill(key, data, at)
     storages.restore(loader.restore)
     return loader.interpret(data, find, start)[0]
+
+
+def write_stream(obj, file):
+    """Writes such a stream: what :func:`load_stream` and every PyTorch read."""
+    pickler = Pickler(views=True)
+    data = pickler.dump(obj)
+    keys = sorted(str(i) for i in range(len(pickler.storages)))
+    system = {
+        "protocol_version": _PROTOCOL_VERSION, "little_endian": sys.byteorder == "little", "type_sizes": {"short": 2, "int": 4, "long": 4},
+    }  # fmt: skip
+    for part in (_MAGIC_NUMBER, _PROTOCOL_VERSION, system):
+        file.write(Pickler().dump(part))
+    file.write(data)
+    file.write(Pickler().dump(keys))
+    for key in keys:
+        file.write(struct.pack("<q", pickler.counts[int(key)]))
+        file.write(tensors.storage_bytes(tensors.to_cpu(pickler.storages[int(key)])))
 
 
 def load_tar(file, loader):

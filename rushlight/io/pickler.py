@@ -20,8 +20,10 @@ class Pickler:
     keys.
     """
 
-    def __init__(self):
+    def __init__(self, views=False):
         self.storages = []
+        self.counts = []  # of each storage: its elements, in the type it was first met with
+        self._views = views  # persistent ids end with None, where formats before the archive told of views
         self._keys = {}  # storage_key -> (key in the file, its storage class)
         self._out = bytearray(b"\x80\x02")
         self._remembered = 0
@@ -248,12 +250,20 @@ class Pickler:
         if identity not in self._keys:
             self._keys[identity] = (str(len(self.storages)), kind)
             self.storages.append(storage)
+            self.counts.append(count)
         self._out += b"("
         self._save("storage")
         self._global("rushlight.storage" if kind == "UntypedStorage" else names.OURS, kind)
         self._save(self._keys[identity][0])
         self._save(str(storage.device))
         self._save(count)
+        if self._views:
+            self._save(None)
+            if kind != self._keys[identity][1]:
+                raise RuntimeError(
+                    "Cannot save multiple tensors or storages that view the same data as different types\n"
+                    "Leave _use_new_zipfile_serialization at its default, or clone one of them."
+                )
         self._out += b"tQ"
 
     # ---- other objects

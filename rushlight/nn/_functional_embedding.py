@@ -40,7 +40,8 @@ def embedding(
     """Rows of ``weight`` (num, dim) by integer index: (*) -> (*, dim).
 
     padding_idx: a row that gets no gradient. max_norm: rows in use are first scaled down, in place, to this norm.
-    scale_grad_by_freq: divides the gradient of a row by its number of uses. sparse is accepted; gradients are dense.
+    scale_grad_by_freq: divides the gradient of a row by its number of uses. sparse: the gradient is a sparse
+    tensor, which SGD, Adagrad and SparseAdam take.
     Raises IndexError for an index outside [0, num), RuntimeError for indices of floats.
 
     >>> table = torch.tensor([[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]], requires_grad=True)
@@ -56,7 +57,7 @@ def embedding(
     padding_idx = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
-    return torch.embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq)
+    return torch.embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
 
 
 def embedding_bag(
@@ -66,7 +67,8 @@ def embedding_bag(
     """Sums, means or maxima of bags of rows of ``weight``: (B, S), or a flat index with the ``offsets`` where bags begin -> (B, dim).
 
     per_sample_weights: a factor per index (mode "sum" only). padding_idx: a row that does not count. include_last_offset: ``offsets`` also
-    holds the end of the last bag. An empty bag gives zeros. max_norm, norm_type and scale_grad_by_freq as in :func:`embedding`.
+    holds the end of the last bag. An empty bag gives zeros. max_norm, norm_type, scale_grad_by_freq and sparse as in
+    :func:`embedding`.
 
     >>> table = torch.tensor([[1.0], [10.0], [100.0]])
     >>> F.embedding_bag(torch.tensor([[0, 1], [2, 2]]), table)
@@ -94,10 +96,10 @@ def embedding_bag(
         _renormalise(weight, input, max_norm, norm_type)
     begins = offsets[:-1] if include_last_offset else offsets
     bag = _numbers(begins, input.numel())
-    if mode != "max" and not scale_grad_by_freq:
+    if mode != "max" and not scale_grad_by_freq and not sparse:
         result = _sum_bags(weight, input, bag, begins.numel(), per_sample_weights, padding_idx, mode)
         return rename(result, "EmbeddingBagBackward0")
-    rows = torch.embedding(weight, input, -1, scale_grad_by_freq)
+    rows = torch.embedding(weight, input, padding_idx if sparse and padding_idx is not None else -1, scale_grad_by_freq, sparse)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(1)

@@ -1,5 +1,6 @@
 """Rows of a table by index: embedding and one_hot."""
 
+from .._core import callbacks
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from ..lang import expr as ex
@@ -18,7 +19,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     """Rows of ``weight`` (n, d) at integer ``indices`` of any shape: a tensor of shape (*indices.shape, d).
 
     padding_idx: a row that gets no gradient (-1: none); scale_grad_by_freq: each row's gradient is divided by how
-    often it occurs.
+    often it occurs; sparse: the gradient is a sparse tensor of the rows in use.
     Raises IndexError for an index outside 0 to n - 1.
 
     >>> torch.embedding(torch.tensor([[1., 2.], [3., 4.]]), torch.tensor([1, 0, 1]))
@@ -40,15 +41,27 @@ embedding.quick = core.quick["embedding"]
 
 
 @embedding.backward_of
-def _(grad, indices, padding_idx, scale_grad_by_freq, shapes):
+def _(grad, indices, padding_idx, scale_grad_by_freq, sparse, shapes):
     flat = shape.reshape(indices, (-1,))
     rows = shape.reshape(grad, (-1, shapes[0][1]))
+    if sparse:
+        return _sparse_gradient(flat, rows, padding_idx, scale_grad_by_freq, shapes[0])
     if padding_idx >= 0:
         rows = arithmetic.masked_fill(rows, shape.unsqueeze(comparison.eq(flat, padding_idx), 1), 0)
     if scale_grad_by_freq:
         rows = arithmetic.true_divide(rows, shape.unsqueeze(_frequencies(flat, shapes[0][0]), 1))
     wide = shape.cast(rows, _float32) if grad.dtype.itemsize == 2 else rows  # many half-width terms would not add up
     return shape.cast(index.index_add(index.zeros_of(shapes[0], wide), 0, flat, wide), grad.dtype)
+
+
+def _sparse_gradient(flat, rows, padding_idx, scale_grad_by_freq, size):
+    """The rows' gradients at their indices, as they come: an index may occur more than once."""
+    if scale_grad_by_freq:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients\n  Leave one of the two out.")
+    if padding_idx >= 0:
+        used = comparison.ne(flat, padding_idx)
+        flat, rows = flat[used], rows[used]
+    return callbacks.table["sparse_coo_tensor"](shape.unsqueeze(shape.cast(flat, _int64), 0), rows, tuple(size))
 
 
 def _frequencies(flat, n):

@@ -19,7 +19,13 @@ def _to_sparse_coo(self):
     return _to_sparse(self)
 
 
+def _sparse_mask(self, mask):
+    """The elements at the indices of the sparse tensor ``mask``, as a sparse tensor."""
+    return mask._with(self[tuple(mask._indices())])
+
+
 add_method("to_sparse", _to_sparse)
+add_method("sparse_mask", _sparse_mask)
 add_method("to_sparse_coo", _to_sparse_coo)
 
 

@@ -57,6 +57,19 @@ class Adagrad(RuleOptimizer):
         s = s + g * g
         return p - lr * (g / (sqrt(s) + eps)), s
 
+    def sparse_update(self, param, grad, group):
+        """The rule on the rows that have a gradient; the others stay as they are."""
+        state = self.state.get(param) or self.start_state(param, group)
+        state["step"] += 1
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        hyper = self.hyper(group, state["step"].item())
+        grad = grad.coalesce()
+        rows, values = tuple(grad._indices()), -grad._values() if group["maximize"] else grad._values()
+        new_rows, new_sums = self.rule(param[rows], values, state["sum"][rows], **hyper)
+        param.index_put_(rows, new_rows)
+        state["sum"].index_put_(rows, new_sums)
+
     def state_names(self, group):
         """The sum of the squares."""
         return ("sum",)

@@ -88,9 +88,8 @@ class RuleOptimizer(Optimizer):
             if grad is None:
                 continue
             if grad.is_sparse:
-                raise RuntimeError(
-                    f"{type(self).__name__} does not support sparse gradients\nmake the layer with sparse=False"
-                )
+                self.sparse_update(param, grad, group)
+                continue
             state = self.state.get(param)
             if not state:
                 state = self.start_state(param, group)
@@ -109,6 +108,15 @@ class RuleOptimizer(Optimizer):
         for (step, _), entries in batches.items():
             hyper = {k: v.item() if isinstance(v, torch.Tensor) else v for k, v in hypers[step].items()}
             _fused.step(type(self).__name__, self.rule, entries, hyper, bool(group.get("maximize")))
+
+    def sparse_update(self, param, grad, group):
+        """The update by a sparse gradient, where there is one."""
+        name = type(self).__name__
+        adam = ", please consider SparseAdam instead" if name in ("Adam", "AdamW") else ""
+        raise RuntimeError(
+            f"{name.replace('AdamW', 'Adam')} does not support sparse gradients{adam}\n"
+            "make the layer with sparse=False, or take SGD, Adagrad or SparseAdam"
+        )
 
     def rule_is_own(self):
         """False in a subclass that overrides how one parameter is updated."""

@@ -50,6 +50,24 @@ class SGD(RuleOptimizer):
         v = g if v is None else momentum * v + (1 - dampening) * g
         return p - lr * (g + momentum * v if nesterov else v), v
 
+    def sparse_update(self, param, grad, group):
+        """The rule for a sparse gradient; the momentum buffer is sparse too."""
+        if group["maximize"]:
+            grad = -grad
+        if group["weight_decay"] != 0:
+            raise RuntimeError(
+                "add(sparse, dense) is not supported. Use add(dense, sparse) instead.\n"
+                "weight_decay moves rows without a gradient too: leave it out, or make the layer with sparse=False."
+            )
+        if group["momentum"] != 0:
+            state, momentum = self.state[param], group["momentum"]
+            if state.get("momentum_buffer") is None:
+                buffer = state["momentum_buffer"] = grad.detach().clone()
+            else:
+                buffer = state["momentum_buffer"].mul_(momentum).add_(grad, alpha=1 - group["dampening"])
+            grad = grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+        param.add_(grad, alpha=-group["lr"])
+
     def state_names(self, group):
         """The momentum buffer, if there is momentum."""
         return ("momentum_buffer",) if group["momentum"] else ()

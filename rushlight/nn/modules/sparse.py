@@ -43,7 +43,8 @@ class Embedding(_Table):
     """Rows of a table by integer: (*) -> (*, embedding_dim). padding_idx: a row that starts at zero and gets no gradient.
 
     ``weight`` (num_embeddings, embedding_dim) starts normal with std 1. max_norm: rows in use are scaled down, in place, to this
-    norm_type-norm. scale_grad_by_freq: divides a row's gradient by its number of uses. sparse is accepted; gradients are dense.
+    norm_type-norm. scale_grad_by_freq: divides a row's gradient by its number of uses. sparse: the gradient is a
+    sparse tensor of the rows in use.
 
     >>> table = nn.Embedding(10, 3, padding_idx=0)
     >>> table(torch.tensor([[4, 2], [7, 0]])).shape, table(torch.tensor(0)).detach()
