@@ -4,7 +4,6 @@
 """
 
 import functools
-import itertools
 import math
 
 from .._core import fourier as core
@@ -238,7 +237,7 @@ def half_transform(x, dims, scale):
     """The transform of a real tensor, of the last of ``dims`` the half up to the middle."""
     last, n = dims[-1], x.shape[dims[-1]]
     half = n // 2 + 1
-    if not halves(n):
+    if n % 2 or radices(n // 2) is None:
         whole = transform(shape.cast(x, _complex_type(x)), (last,), scale, True)
         out = shape.contiguous(shape.narrow(whole, last, 0, half))
     else:
@@ -251,27 +250,6 @@ def half_transform(x, dims, scale):
     return out
 
 
-def halves(n):
-    """Is a real signal of n points half as much work as a complex one?"""
-    return n % 2 == 0 and radices(n // 2) is not None
-
-
-def whole_transform(x, dims, scale):
-    """The transform of a real tensor: the half up to the middle of the last of ``dims``, and its mirror image, conjugate."""
-    half, last, n = half_transform(x, dims, scale), dims[-1], x.shape[dims[-1]]
-    h = n // 2 + 1
-    out = creation.empty(x.shape, dtype=half.dtype)
-    shape.copy_(shape.narrow(out, last, 0, h), half)
-    for pieces in itertools.product((0, 1), repeat=len(dims) - 1):  # index 0 is its own image, all others turn around
-        source, target, turned = shape.narrow(half, last, 1, n - h), shape.narrow(out, last, h, n - h), [last]
-        for d, piece in zip(dims, pieces):
-            length = source.shape[d] - 1 if piece else 1
-            source, target = shape.narrow(source, d, piece, length), shape.narrow(target, d, piece, length)
-            turned += [d] * piece
-        shape.copy_(target, source.flip(turned).conj())
-    return out
-
-
 def real_transform(x, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction."""
     from . import joining
@@ -280,7 +258,7 @@ def real_transform(x, dims, scale, n):
     if len(dims) > 1:
         x = transform(x, dims[:-1], 1.0, False)
     x = _ready(shape.narrow(x, last, 0, n // 2 + 1))
-    if not halves(n):
+    if n % 2 or radices(n // 2) is None:
         mirrored = shape.narrow(x, last, 1, (n - 1) // 2).flip(last).conj().resolve_conj()
         whole = joining.cat([x, mirrored], last)
         shape.select(casting.view_as_real(whole), last, 0)[..., 1] = 0

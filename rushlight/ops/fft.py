@@ -9,7 +9,6 @@ import math
 
 from .._core import fourier as core
 from .._core import tensor as _tensor
-from .._core.tape import is_grad_enabled
 from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
 from ._define import composite, library, planned, taped_as
 from .index import title
@@ -45,17 +44,6 @@ def _r2c(input, dims, scale):
 def _(grad, dims, scale, shapes):
     full = _resized(grad, dims[-1], shapes[0][dims[-1]])
     return _c2c(full, dims, scale, False).real
-
-
-@library(where="", differentiable="input", label="FftC2C", batch="along")
-def _r2c_whole(input, dims, scale):
-    """The transform of real input, both halves."""
-    return _fourier.whole_transform(input, dims, scale)
-
-
-@_r2c_whole.backward_of
-def _(grad, dims, scale):
-    return _c2c(grad, dims, scale, False).real
 
 
 @library(where="", differentiable="input", label="FftC2R", batch="along")
@@ -162,18 +150,11 @@ def _fitted(x, sizes, dims):
 
 # -- the families --
 
-_MANY = 4096  # real numbers from which on half a transform and its mirror image cost less than a whole one
-
 
 def _complex_nd(name, forward):
     def transform(input, s, dim, norm):
-        x = _promoted(input, name, False)
+        x = _promoted(input, name, True)
         sizes, dims, scale = _sizes(x.shape, s, dim, False, norm, forward, name)
-        if not x.is_complex():
-            recorded = is_grad_enabled() and x.requires_grad  # its node has that of the conversion behind it
-            if forward and dims and x.is_cpu and x.numel() >= _MANY and _fourier.halves(sizes[-1]) and not recorded:
-                return _r2c_whole(_fitted(x, sizes, dims), dims, scale)
-            x = _promoted(x, name, True)
         return _c2c(_fitted(x, sizes, dims), dims, scale, forward) if dims else x
 
     return transform
