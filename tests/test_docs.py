@@ -157,6 +157,16 @@ def test_links_lead_somewhere(page):
             assert target.removeprefix("reference/") in docs.reference(), target
 
 
+def test_internals_names_files_that_exist_and_every_module_of_the_core():
+    text = (ROOT / "docs/internals.md").read_text()
+    files = [f"/{path.relative_to(ROOT)}" for room in ("rushlight", "tests", "tools", "docs") for path in (ROOT / room).rglob("*.*")]
+    named = set(re.findall(r"`([\w/.]+\.(?:py|pyx|pxi|pxd|cu|cuh|c|md))`", text))
+    assert len(named) > 100
+    assert not {name for name in named if not any(path.endswith(f"/{name}") for path in files)}
+    modules = {path.stem for path in (ROOT / "rushlight/_core").glob("*.pyx")}
+    assert not modules - set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
 def test_pytorch_prints_what_the_tutorial_prints(apart):
     """The same values and the same first lines of errors."""
     assert pytest.importorskip("torch") is not torch
