@@ -17,7 +17,6 @@ return_types:
 ops: _core codegen lang return_types
 _VF:
 _absent:
-_checks: _absent _core
 _errors:
 _foreach: ops
 _limits: _core
@@ -41,6 +40,7 @@ mtia: _absent
 nested: _absent
 onnx: _absent
 overrides: _core
+_checks: _absent _core overrides
 quantization: _absent
 quasirandom:
 random: _core
