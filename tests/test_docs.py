@@ -221,10 +221,14 @@ def docstrings():
     return found
 
 
-# whose examples show the CPU: its random bits, its name
+# whose examples show the CPU: its random bits, its name, its rounding, its texts
 OF_THE_CPU = {f"rushlight.{name}" for name in (
-    "_core.random.Generator", "_typename.typename", "amp.autocast_mode.autocast", "distributions", "ops.random.rand", "ops.random.randn",
-    "quasirandom.SobolEngine")}  # fmt: skip
+    "_core.convert.asarray", "_core.random.Generator", "_typename.typename", "amp.autocast_mode.autocast",
+    "autograd.anomaly_mode.detect_anomaly", "distributions", "nn.modules.container.ParameterList",
+    "nn.modules.module.Module.register_parameter", "nn.parallel.replicate.replicate", "nn.parallel.scatter_gather.gather",
+    "nn.parallel.scatter_gather.scatter", "nn.utils.rnn.PackedSequence", "nn.utils.rnn.pack_padded_sequence",
+    "nn.utils.rnn.pad_packed_sequence", "ops.casting.type", "ops.fft.fft_fft", "ops.fft.fft_fftn", "ops.fft.fft_ihfft2", "ops.fft.fft_rfft",
+    "ops.random.rand", "ops.random.randn", "profiler", "quasirandom.SobolEngine", "random.set_rng_state")}  # fmt: skip
 
 
 def example_failures(wanted):
