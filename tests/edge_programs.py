@@ -131,3 +131,9 @@ def one_number_of_another_dtype_through_a_mask(torch):
 @program
 def several_numbers_of_another_dtype_through_a_mask(torch):
     torch.zeros(3)[torch.tensor([True, True, False])] = torch.ones(2, dtype=torch.float64)
+
+
+@program
+def complex_of_complex_numbers(torch):
+    z = torch.ones(2, dtype=torch.complex64)
+    torch.complex(z, z)

@@ -499,6 +499,15 @@ def angle(input):
     return fn.angle(input)
 
 
+def _check_parts(first, second):
+    """Raises RuntimeError unless two tensors of one floating dtype make complex numbers."""
+    one, other = (_operator.dtype_name(_tensor.code_of(t)) for t in (first, second))
+    if not {one, other} <= {"Half", "Float", "Double"}:
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {one} and {other}")
+    if one != other:
+        raise RuntimeError(f"Expected object of scalar type {one} but got scalar type {other} for second argument")
+
+
 @pointwise(where="", inplace=False, label="Complex")
 def _complex(real, imag):
     return fn.complex_(real, imag)
@@ -511,9 +520,7 @@ def complex(real, imag):
     >>> torch.complex(torch.tensor([1.]), torch.tensor([2.]))
     tensor([1.+2.j])
     """
-    if real.dtype is not imag.dtype:
-        raise RuntimeError(f"Expected object of scalar type {_operator.dtype_name(_tensor.code_of(real))} but got scalar type "
-                           f"{_operator.dtype_name(_tensor.code_of(imag))} for second argument")
+    _check_parts(real, imag)
     return _complex(real, imag)
 
 
@@ -532,11 +539,7 @@ def polar(abs, angle):
     >>> torch.polar(torch.tensor([1.]), torch.tensor([0.]))
     tensor([1.+0.j])
     """
-    one, other = (_operator.dtype_name(_tensor.code_of(t)) for t in (abs, angle))
-    if not {one, other} <= {"Half", "Float", "Double"}:
-        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {one} and {other}")
-    if one != other:
-        raise RuntimeError(f"Expected object of scalar type {one} but got scalar type {other} for second argument")
+    _check_parts(abs, angle)
     return _polar(abs, angle)
 
 
