@@ -16,6 +16,19 @@ for _n in (256, 1024, 2048):
 _gemm(1024, "bfloat16", 0.7)
 
 
+def _few_rows(rows, dtype):
+    @row(f"linear 784 to 512, batch {rows}, {dtype}", 1, flops=2 * rows * 784 * 512)
+    def prepare(torch):
+        kind = getattr(torch, dtype)
+        x, w, b = torch.randn(rows, 784).to(kind), torch.randn(512, 784).to(kind), torch.randn(512).to(kind)
+        return lambda: torch.nn.functional.linear(x, w, b)
+
+
+for _n in (1, 8):
+    _few_rows(_n, "float32")
+_few_rows(8, "bfloat16")
+
+
 @row("bmm 64 x (128x64 by 64x128)", 1.5, flops=2 * 64 * 128 * 64 * 128)
 def _bmm(torch):
     a, b = torch.randn(64, 128, 64), torch.randn(64, 64, 128)
