@@ -4,6 +4,7 @@ A GPU needs three things: NVIDIA's driver, a GPU that it shows, and NVRTC, which
 Nothing is looked for before a program asks.
 """
 
+import importlib
 import os
 
 from .._core import callbacks
@@ -79,6 +80,8 @@ def start(name="cuda"):
     _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise)
     _device.start()
     start_meta()
+    for family in ("pointwise_kernel", "rowwise_modes"):  # else the first kernel of each, cached or not, waits for its modules
+        importlib.import_module(f"rushlight.codegen.cuda.{family}")
 
 
 def start_meta():
