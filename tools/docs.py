@@ -116,9 +116,11 @@ def nameless(parameters):
 
 def call_of(entry):
     """``add(input, other, *, alpha=1)`` as the registry knows it."""
+    if written := getattr(entry.operator, "parameters", None):  # a native operator states them
+        return written
     known = getattr(entry.operator, "signature", None)
     if known is None or not known.names:
-        return entry.name + signature(entry.operator)
+        return entry.name + signature(getattr(entry.operator, "forward", entry.operator))
     required, parts = type(known).required, []
     for i, (name, default) in enumerate(zip(known.names, known.defaults)):
         if i == known.n_positional:

@@ -51,7 +51,7 @@ def _filler(function):
             return self.copy_(function(empty_like(self.detach()), *args, **kwargs))
         return function(self, *args, **kwargs)
 
-    call.__name__, call.__doc__ = function.__name__, function.__doc__
+    call.__name__, call.__doc__, call.__wrapped__ = function.__name__, function.__doc__, function
     composite(call, name=function.__name__, where="method")
     return function
 
