@@ -55,8 +55,9 @@ def difference(theirs, ours):
     if wanted != have[: len(wanted)]:
         return f"{wanted} became {have}"
     by_name = {p.name: p for p in ours}
+    unsaid = any(p.kind == Parameter.VAR_POSITIONAL for p in theirs)  # a wrapper's, which says nothing of what it hands on
     for p in ours:
-        if p.name in have[len(wanted) :] and p.default is Parameter.empty:
+        if not unsaid and p.name in have[len(wanted) :] and p.default is Parameter.empty:
             return f"{p.name} is required"
     for p in theirs:
         if p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
