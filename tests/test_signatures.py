@@ -16,15 +16,11 @@ ROOMS = (
     "distributions distributions.transforms hub random testing amp signal.windows"
 ).split()
 
-OVERLOADED = "takes both of PyTorch's overloads, written out"
 LONGER = "takes more than PyTorch, by other names or further defaults"
 NONE_MEANS_IT = "None stands for the same default"
 
 # what differs, and why that is right
 DIFFERENT = {
-    **dict.fromkeys(("nn.RNN", "nn.LSTM", "nn.GRU"), OVERLOADED),
-    **dict.fromkeys((f"nn.functional.{kind}max_pool{d}d" for d in (1, 2, 3) for kind in ("", "adaptive_")), OVERLOADED),
-    **dict.fromkeys((f"nn.functional.fractional_max_pool{d}d" for d in (2, 3)), OVERLOADED),
     "nn.parallel.DistributedDataParallel": "refuses, whatever it is given",
     **dict.fromkeys(("nn.functional.scaled_mm", "nn.functional.scaled_grouped_mm"), NONE_MEANS_IT),
     "utils.data.random_split": NONE_MEANS_IT,
@@ -55,7 +51,7 @@ def difference(theirs, ours):
     if wanted != have[: len(wanted)]:
         return f"{wanted} became {have}"
     by_name = {p.name: p for p in ours}
-    unsaid = any(p.kind == Parameter.VAR_POSITIONAL for p in theirs)  # a wrapper's, which says nothing of what it hands on
+    unsaid = all(p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for p in theirs)  # a wrapper, which hands on what it gets
     for p in ours:
         if not unsaid and p.name in have[len(wanted) :] and p.default is Parameter.empty:
             return f"{p.name} is required"
