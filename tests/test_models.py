@@ -100,8 +100,8 @@ def test_model(tasks):
     for name in expected:
         same(found[name], expected[name], f"initial {name}")
 
-    if type(ours.net).__name__ == "ResNet50":
-        # Over few pixels 53 normalisations make so much of float32's rounding that PyTorch's losses are not those it has in float64.
+    if type(ours.net).__name__ in ("ResNet50", "MobileNetV3Small"):
+        # Over few pixels so many normalisations make so much of float32's rounding that PyTorch's losses are not those it has in float64.
         for task in tasks:
             task.net.double()
             task.inputs = tuple(x.double() for x in task.inputs)

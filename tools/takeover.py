@@ -44,7 +44,7 @@ SHAPES = list(dict.fromkeys(
 
 FEW = (0, 2, 4, 8, 12, 16, 24, 32)
 LEAST = (0, 16, 32, 64, 96, 128)
-WORK = (0, 5_000, 10_000, 30_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000)
+WORK = (30_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, NEVER)  # less is not worth the wait for a compiler
 SIDES = (128, 256, 384, 512, 768, NEVER)
 
 
@@ -86,7 +86,8 @@ def fitted(times):
     one = {shape: t for shape, t in times.items() if shape[0] == 1}
     more = {shape: t for shape, t in times.items() if shape[0] > 1}
     boxes = list(itertools.product(LEAST, LEAST, WORK))
-    found = {"one row": best(boxes, lambda least, s: "skinny" if reaches(s, least) else "openblas", one)}
+    smaller = list(itertools.product(LEAST, LEAST, (5_000, 10_000, *WORK)))
+    found = {"one row": best(smaller, lambda least, s: "skinny" if reaches(s, least) else "openblas", one)}
     two = {shape: {way: t[way] for way in ("openblas", "panels")} for shape, t in more.items() if shape[0] >= 16}
 
     def in_panels(least, shape):

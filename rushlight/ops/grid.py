@@ -96,7 +96,7 @@ def _at_places(type, place, rank, mode, padding, align):
         flat = None
         for (index, _, _), (_, n) in zip(reversed(taps), reversed(along)):
             flat = index if flat is None else flat * n + index
-        value = ex.make("load", (fn.cast(flat * (ty.BITS[type] // 8), "i64"),), compute, 0)
+        value = ex.make("load", (fn.cast(flat, "i64") * (ty.BITS[type] // 8),), compute, 0)
         shares = [share for _, share, _ in taps if share is not None]
         more = fn.fma(functools.reduce(operator.mul, shares), value, total) if shares else value
         total = fn.where(functools.reduce(operator.or_, (outside for _, _, outside in taps)), total, more)
