@@ -162,19 +162,24 @@ cdef inline bint _reaches(const Least* least, int64_t rows, int64_t columns, int
     return columns >= least.columns and inner >= least.inner and <double>rows * columns * inner >= least.work
 
 
+cdef inline gemm.Matrix _transposed(gemm.Matrix a) noexcept:
+    a.row, a.column = a.column, a.row
+    return a
+
+
 cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
     """How a product on the CPU is made; by shape, dtype and the way the operands lie."""
     if not _takeover_known:
         _require()
     cdef Takeover* t = &_takeover[code]
     cdef int64_t m = x.rows, n = y.columns, k = x.columns
-    if n == 1 and m > 1 and c_row == 1 and t.few:  # one column is one row, seen from the other side
+    cdef gemm.Matrix a, b
+    a.row, a.column, b.row, b.column = x.row, x.column, y.row, y.column
+    if n == 1 and m > 1 and c_row == 1:  # one column is one row, seen from the other side
         m, n = 1, m
-        if _reaches(&t.one, 1, n, k) and (x.column == 1 or x.row == 1) and y.row == 1:
-            return SKINNY
-    elif m <= t.few and _reaches(&t.one if m == 1 else &t.skinny, m, n, k):
-        if x.column == 1 or (y.column == 1 and code != BF16):
-            return SKINNY
+        a, b = _transposed(b), _transposed(a)
+    if m <= t.few and _reaches(&t.one if m == 1 else &t.skinny, m, n, k) and gemm.is_readable(1, code == BF16, a, b):
+        return SKINNY
     return PANELS if not blas.handles(code) or (code < C64 and m >= t.rows and _reaches(&t.panels, m, n, k)) else BLAS
 
 
@@ -252,11 +257,6 @@ cdef int _own(Way way, int code, char* c, int64_t c_row, int64_t c_batch, int64_
     if p.failed:
         raise MemoryError(f"no memory to pack the operands of a product ({p.m}x{p.k} and {p.k}x{p.n})")
     return 0
-
-
-cdef inline gemm.Matrix _transposed(gemm.Matrix a) noexcept:
-    a.row, a.column = a.column, a.row
-    return a
 
 
 cdef bint _suits_tiles(int code, int64_t m, int64_t n, int64_t k) noexcept:

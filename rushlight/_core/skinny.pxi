@@ -37,7 +37,9 @@ cdef struct Strips:
 
 
 cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept nogil:
-    """Can these kernels read the operands as they lie? Rows of a that do not follow memory go with rows of b that do."""
+    """Can these kernels read the operands as they lie? Rows of a that do not follow memory go with rows of b that do.
+
+    The strides may be in elements: ``itemsize`` is then 1. pairs: may units be pairs?"""
     return (b.row == itemsize or b.column == itemsize) and (a.column == itemsize or (b.column == itemsize and not pairs))
 
 

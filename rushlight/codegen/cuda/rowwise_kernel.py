@@ -22,7 +22,7 @@ from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
 _MOST_JOINING = 24 << 10  # bytes of shared memory for joins
 _FEW_SUMS = 64  # bytes of accumulators with which 128 registers will do
 _MOST_HELD = 128  # bytes of a step that a thread keeps in shared memory, so that there is room for several steps
-_MANY_KEPT, _MOST_KEPT = 16, 32  # numbers of 32 bits that a thread keeps of its row in registers: of any row, of the longest
+_MOST_KEPT = 16  # numbers of 32 bits that a thread keeps of its row in registers
 _MOST_PACKS = 4  # accesses that a thread keeps of a row, if more threads can share it
 
 
@@ -48,8 +48,8 @@ class Plan:
         self.kept, self.held, self.packs = set(), 0, 0
         self.accumulators = [_bytes(r) for level in levels.depths for r in level]
         self.threads, self.shared = self._threads(mode, reduced, again)
+        numbers = self.vector * sum(-(-ty.BITS[inputs[i]] // 32) for i in again)  # of an access to each of them
         if mode.dense_along_rows:
-            numbers = self.vector * sum(-(-ty.BITS[inputs[i]] // 32) for i in again)
             self.packs = _packs(-(-longest // self.vector), numbers, self.threads) if longest and again else 0
             self.kept = again if self.packs else set()
         else:
@@ -59,6 +59,8 @@ class Plan:
                     self.kept.add(i)
                     self.held += bytes
         self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
+        if self.vector > 1 and numbers >= _MOST_KEPT:
+            self.ahead = 1  # one step is as much as the registers have room for
 
     def _threads(self, mode, reduced, again):
         """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows, and leave
@@ -74,7 +76,7 @@ def _packs(accesses, numbers, threads):
     """How many of the accesses to a row a thread keeps, of ``numbers`` numbers each; 0: the row is too long for so many threads. A warp
     takes a row alone while it can: without barriers."""
     packs = max(1, min(_MOST_PACKS, accesses // 32))
-    while packs > 1 and packs * numbers > _MANY_KEPT:
+    while packs > 1 and packs * numbers > _MOST_KEPT:
         packs //= 2
     while packs * threads < accesses:
         packs *= 2
