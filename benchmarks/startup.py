@@ -48,9 +48,11 @@ print(json.dumps(times))
 """
 
 
-def run(code, **env):
-    """The JSON that a fresh process prints."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ, **env))
+def run(code, bytecode, **env):
+    """The JSON that a fresh process prints. Bytecode is kept in the folder ``bytecode``: an installed package has it beside its modules."""
+    env = dict(os.environ, PYTHONPYCACHEPREFIX=bytecode, **env)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
@@ -76,16 +78,16 @@ def package_size(name):
 
 
 def main():
-    for library in ("rushlight", "torch"):
-        if find_spec(library) is None:
-            continue
-        runs = [run(IMPORT.format(library=library)) for _ in range(7)]
-        seconds = statistics.median(r[0] for r in runs)
-        _, modules, numpy, llvmlite = runs[0]
-        print(f"import {library:10} {1000 * seconds:7.1f} ms   {modules} modules   NumPy loaded: {numpy}   llvmlite loaded: {llvmlite}")
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as bytecode, tempfile.TemporaryDirectory() as cache:
+        for library in ("rushlight", "torch"):
+            if find_spec(library) is None:
+                continue
+            _, *runs = (run(IMPORT.format(library=library), bytecode) for _ in range(8))
+            seconds = statistics.median(r[0] for r in runs)
+            _, modules, numpy, llvmlite = runs[0]
+            print(f"import {library:10} {1000 * seconds:7.1f} ms   {modules} modules   NumPy loaded: {numpy}   llvmlite loaded: {llvmlite}")
         os.chmod(cache, 0o700)
-        cold, warm = (run(FIRST_USE, RUSHLIGHT_CACHE=cache) for _ in range(2))
+        cold, warm = (run(FIRST_USE, bytecode, RUSHLIGHT_CACHE=cache) for _ in range(2))
     for name in cold:
         first, again = (1000 * statistics.median(times[name]) for times in (cold, warm))
         print(f"first use, {name:38} cold {first:6.1f} ms   warm {again:6.2f} ms")

@@ -17,7 +17,7 @@ cdef extern from "<dlfcn.h>" nogil:
     void* dlopen(const char* path, int flags)
     void* dlsym(void* handle, const char* name)
     char* dlerror()
-    int RTLD_NOW
+    int RTLD_LAZY
     int RTLD_LOCAL
 
 cdef enum:  # CBLAS' constants
@@ -80,7 +80,7 @@ cdef int _open() except -1:
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
-        _library = dlopen(path, RTLD_NOW | RTLD_LOCAL)
+        _library = dlopen(path, RTLD_LAZY | RTLD_LOCAL)      # of its thousands of functions few are ever called
     finally:
         for name, value in before.items():
             if value is None:

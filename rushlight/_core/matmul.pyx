@@ -127,6 +127,7 @@ cdef struct Least:  # of a product that leaves OpenBLAS
     double work
 
 cdef struct Takeover:
+    bint known
     int64_t few       # the most rows of a skinny product
     Least one         # of those of one row
     Least skinny
@@ -136,25 +137,22 @@ cdef struct Takeover:
 
 
 cdef Takeover[21] _takeover
-cdef bint _takeover_known = False
 
 
 def set_takeover(int code, few, one, skinny, panels, tiled):
     """Which products of a dtype are made how; ``codegen/takeover.py`` says what the numbers are."""
-    global _takeover_known
-    _takeover_known = True
     cdef Takeover* t = &_takeover[code]
-    t.few, t.tiled = few, tiled
+    t.known, t.few, t.tiled = True, few, tiled
     t.one.columns, t.one.inner, t.one.work = one
     t.skinny.columns, t.skinny.inner, t.skinny.work = skinny
     t.rows, t.panels.columns, t.panels.inner, t.panels.work = panels
 
 
-cdef int _require() except -1:
-    """Before the first product: OpenBLAS is loaded, and the table that fits its kernels."""
-    blas.require()
-    if not _takeover_known:
-        _callbacks["takeover"](blas.wide_kernels)
+cdef int _require(int code) except -1:
+    """Before a dtype's first product: OpenBLAS is loaded if that knows the dtype, and the limits that fit its kernels."""
+    if blas.handles(code):
+        blas.require()
+    _callbacks["takeover"](code, blas.wide_kernels)
     return 0
 
 
@@ -169,9 +167,9 @@ cdef inline gemm.Matrix _transposed(gemm.Matrix a) noexcept:
 
 cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
     """How a product on the CPU is made; by shape, dtype and the way the operands lie."""
-    if not _takeover_known:
-        _require()
     cdef Takeover* t = &_takeover[code]
+    if not t.known:
+        _require(code)
     cdef int64_t m = x.rows, n = y.columns, k = x.columns
     cdef gemm.Matrix a, b
     a.row, a.column, b.row, b.column = x.row, x.column, y.row, y.column

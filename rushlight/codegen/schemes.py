@@ -11,7 +11,6 @@ import sys
 from ..lang import types as ty
 from . import cpu
 from .llvm import host
-from .text import LLVM_TYPE
 
 SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
 FUNCTIONS = (  # the table
@@ -29,9 +28,9 @@ STRETCH = {1: 32, 2: 16, 3: 8}
 class Scheme:
     """How elements of type ``source`` are multiplied on this machine.
 
-    unit: LLVM type of a panel's unit; step: elements of k in a unit; accumulator: element type of the sums; lanes: units in a vector;
-    rows, columns: MR and NR; folds: can a multiplication read an element of a; stretch: units of k between two visits of the sums, so
-    that a panel of b that long stays in the first-level cache.
+    step: elements of k in a unit; accumulator: element type of the sums; lanes: units in a vector; rows, columns: MR and NR; folds: can a
+    multiplication read an element of a; stretch: units of k between two visits of the sums, so that a panel of b that long stays in the
+    first-level cache.
     """
 
     stretch = 256
@@ -47,7 +46,6 @@ class Scheme:
         else:
             self.accumulator = "i64" if source == "i64" else "i32"
         self.direct = source == self.accumulator and source in ty.FLOATS  # panels hold what operands and results do
-        self.unit = "i32" if self.pairs else LLVM_TYPE[self.accumulator]
         self.unit_bytes = self.sum_bytes = ty.BITS[self.accumulator] // 8
         self.lanes = target.vector_bits // ty.BITS[self.accumulator]
         # 26 or 24 of 32 vector registers accumulate, or 12 of 16; the rest hold a row of b and a broadcast element of a. Sizes are powers
@@ -57,6 +55,13 @@ class Scheme:
         self.rows, vectors = ((8, 3) if many else (4, 3)) if narrow else ((13, 2) if many else (6, 2))
         self.columns = vectors * self.lanes
         self.folds = target.vector_bits == 512 and vectors == 2  # three vectors share an element as it is: nothing is gained
+
+    @property
+    def unit(self):
+        """LLVM type of a panel's unit."""
+        from .text import LLVM_TYPE
+
+        return "i32" if self.pairs else LLVM_TYPE[self.accumulator]
 
     def numbers(self):
         """What the driver must know of the panels, by the names of its ``Kernels``; also what the compiled code depends on."""

@@ -11,7 +11,7 @@ LIMITS = {  # OpenBLAS' kernels, dtype: few; one row: n, k, n k; skinny: n, k, m
     ("other", "f32"): (16, (16, 0, 5_000), (64, 16, 30_000), (24, 32, 32, 30_000)),
     ("other", "f64"): (16, (16, 0, 5_000), (96, 0, 30_000), (24, 32, 32, 30_000)),
 }
-FEW = {"bf16": 8}  # of dtypes that OpenBLAS does not know; 12 for the others
+FEW = {"bf16": 8, "c64": 0, "c128": 0}  # of dtypes that are not above; 12 for the others. Complex products are OpenBLAS' alone
 TILES = {  # the least of all three extents for matrix registers, where the machine has them
     "f16": 32,
     "bf16": 9,
@@ -20,9 +20,7 @@ TILES = {  # the least of all three extents for matrix registers, where the mach
 NEVER = 1 << 62
 
 
-def limits(kernels, dtypes):
-    """What the core is told of each dtype; ``kernels``: "avx512" or "other"."""
+def limits(kernels, dtype):
+    """What the core is told of a dtype; ``kernels``: "avx512" or "other"."""
     none = (0, 0, 0)
-    return {
-        dtype: (*LIMITS.get((kernels, dtype), (FEW.get(dtype, 12), none, none, (0, *none))), TILES.get(dtype, NEVER)) for dtype in dtypes
-    }
+    return *LIMITS.get((kernels, dtype), (FEW.get(dtype, 12), none, none, (0, *none))), TILES.get(dtype, NEVER)

@@ -5,7 +5,7 @@ from .._core import gemm as _gemm
 from .._core import matmul as _matmul
 from .._core import operator as _core
 from .._core.tensor import Tensor, set_slot
-from ..lang.types import CODES, NAMES
+from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, composite, library, planned, pointwise, registry
 from .index import zeros_of
@@ -39,12 +39,11 @@ def _shapes(code):
     return schemes.shapes(NAMES[code])
 
 
-def _takeover(wide):
-    """Tells the core from which size on its own kernels are faster than OpenBLAS', which use AVX-512 or not."""
-    from ..codegen import schemes, takeover
+def _takeover(code, wide):
+    """Tells the core from which size on its own kernels for a dtype are faster than OpenBLAS', which use AVX-512 or not."""
+    from ..codegen import takeover
 
-    for dtype, limits in takeover.limits("avx512" if wide else "other", schemes.SOURCES).items():
-        _matmul.set_takeover(CODES[dtype], *limits)
+    _matmul.set_takeover(code, *takeover.limits("avx512" if wide else "other", NAMES[code]))
 
 
 _gemm.set_compiler(_compile, _compile_tiled, _compile_skinny, _shapes)
