@@ -12,6 +12,7 @@ from . import ops as _ops
 from . import _utils, overrides
 from ._core import tensor as _tensor
 from ._face import FUNCTIONS as _FUNCTIONS
+from ._face import LAZY as _LAZY
 from ._face import ROOMS as _ROOMS
 from ._face import resolve as _resolve
 
@@ -29,4 +30,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_ROOMS})
+    return sorted({*globals(), *_ROOMS, *_LAZY})

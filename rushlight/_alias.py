@@ -11,6 +11,8 @@ import importlib.metadata
 import sys
 import types
 
+from . import _face
+from ._core import operator as _operator
 from ._core import tensor as _tensor
 
 VERSION = "2.13.0+rushlight"
@@ -33,19 +35,39 @@ class _SameModule(importlib.abc.Loader):
 _PRIVATE = frozenset("_core ops lang codegen bench io datasets hints training doctor _alias _as_torch __main__".split())
 
 
+def _torchs(own):
+    """The name under torch of a public module of ours, or of one that is under it already; None for other modules."""
+    inside = own.startswith("rushlight.") and own.split(".")[1] not in _PRIVATE
+    return "torch" + own[len("rushlight") :] if inside else own if own.startswith("torch.") else None
+
+
 def _call_torchs(module):
-    """Classes and functions of a public module say that they are torch's, as programs ask that look at a class's name alone."""
-    own = module.__name__
-    if not own.startswith("rushlight.") or own.split(".")[1] in _PRIVATE:
+    """Classes and functions of a public module say that they are torch's, as programs ask that look at a class's name alone.
+
+    What a module lists in ``__all__`` from a file that PyTorch has not (``optim._adafactor``) says that it is the module's own.
+    """
+    place = _torchs(module.__name__)
+    if place is None:
         return
-    theirs = "torch" + own[len("rushlight") :]
-    sys.modules.setdefault(theirs, module)
-    for value in list(vars(module).values()):
-        if isinstance(value, (type, types.FunctionType)) and value.__module__ == own:
-            try:
-                value.__module__ = "torch.nn.functional" if own.startswith("rushlight.nn._functional_") else theirs
-            except TypeError:  # a type of the core
-                pass
+    sys.modules.setdefault(place, module)
+    public = getattr(module, "__all__", ())
+    for name, value in list(vars(module).items()):
+        own = _torchs(str(getattr(value, "__module__", ""))) if isinstance(value, (type, types.FunctionType, _operator.Operator)) else None
+        if own is None:
+            continue
+        if own.startswith("torch.nn._functional_"):
+            own = "torch.nn.functional"
+        elif name in public and name == value.__qualname__ and (own.rpartition(".")[2].startswith("_") or own in _OURS):
+            own = place
+        elif _face.LAZY.get(name) == own[len("torch.") :] and own.startswith("torch._"):
+            own = "torch"
+        try:
+            value.__module__ = own
+        except (AttributeError, TypeError):  # a type of the core
+            pass
+
+
+_OURS = frozenset({"torch.autograd.func", "torch.autograd.stateless", "torch.autograd.vmap"})  # what torch.func is made of
 
 
 class _Called(importlib.abc.Loader):

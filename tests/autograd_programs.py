@@ -561,7 +561,14 @@ def gradient_edges(torch):
     x = leaf(torch, [1.0, 2.0])
     y = x * 2
     edge = torch.autograd.graph.get_gradient_edge(y)
-    return torch.autograd.grad((y * y).sum(), [edge, x])
+    loss = torch.autograd.graph.get_gradient_edge((y * y).sum())
+    return [torch.autograd.grad((y * y).sum(), [edge, x]), torch.autograd.grad(loss, [edge, x])]
+
+
+@program
+def gradient_edges_of_many_elements(torch):
+    y = leaf(torch, [1.0, 2.0]) * 2
+    return torch.autograd.grad(torch.autograd.graph.get_gradient_edge(y), y)
 
 
 # -- what is saved --

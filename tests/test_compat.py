@@ -396,6 +396,40 @@ def test_classes_say_that_they_are_torchs(tmp_path):
     ] + ["torch.nn.init torch.nn.functional torch.utils.data.dataloader"] + ["True"] * 4  # fmt: skip
 
 
+def test_names_of_classes_lead_to_them(tmp_path):
+    """The module that a class names has it, and it is PyTorch's for what is kept in other files here."""
+    program = """
+        import importlib, sys
+        import torch
+        for room in ("distributions", "func", "fx", "jit", "nn.utils.parametrizations", "optim.swa_utils", "testing", "utils.data"):
+            importlib.import_module(f"torch.{room}")
+        torch.finfo, torch.Generator, torch.cuda.device
+
+        def found(kind):
+            value = importlib.import_module(kind.__module__)
+            for part in kind.__qualname__.split("."):
+                value = getattr(value, part, None)
+            return value
+
+        kinds = {v for name, m in list(sys.modules.items()) if name.startswith("torch.") for v in vars(m).values() if isinstance(v, type)}
+        named = {k for k in kinds if k.__module__.startswith("torch.") and k.__qualname__[0] != "_"}
+        lost = [k for k in named if found(k) is not k and k.__qualname__ != "PackedSequence"]  # which has a base of this name
+        print(len(named) > 500, lost)
+        D, L = torch.distributions, torch.optim.lr_scheduler
+        for kind in (torch.finfo, torch.Generator, D.Normal, D.LogisticNormal, D.RelaxedOneHotCategorical, D.ExpTransform, L.CyclicLR):
+            print(kind)
+        print(torch.func.grad.__module__, torch.nn.functional.conv2d.__module__)
+        print(torch.Generator(), "save" in dir(torch))
+    """
+    names = "torch.finfo torch._C.Generator torch.distributions.normal.Normal torch.distributions.logistic_normal.LogisticNormal"
+    names += " torch.distributions.relaxed_categorical.RelaxedOneHotCategorical torch.distributions.transforms.ExpTransform"
+    lines = run(program, tmp_path).splitlines()
+    assert lines[0] == "True []"
+    assert lines[1:8] == [f"<class '{n}'>" for n in [*names.split(), "torch.optim.lr_scheduler.CyclicLR"]]
+    assert lines[8] == "torch.func torch.nn.functional"
+    assert lines[9].startswith("<torch._C.Generator object at 0x") and lines[9].endswith(" True")
+
+
 def test_optimizers_outside_ask_for_lists_of_tensors():
     """``torch.utils._foreach_utils``, as PyTorch's."""
     oracle = pytest.importorskip("torch")

@@ -34,6 +34,8 @@ def oracle():
 
 def plain(value):
     """``value`` with tensors as (type, layout, list), so that both libraries' results can be compared."""
+    if getattr(value, "is_sparse", False):
+        return [tuple(value.shape), value.is_coalesced(), value._indices().tolist(), value._values().tolist(), value._values().ndim]
     if hasattr(value, "untyped_storage") and hasattr(value, "stride"):
         kind = str(value.dtype).rpartition(".")[2]
         numbers = value.tolist() if not kind.startswith("float8") else None
@@ -51,6 +53,11 @@ DTYPES = (
 )  # fmt: skip
 
 
+def coordinates(library, dense=()):
+    """A sparse tensor with an index that occurs twice."""
+    return library.sparse_coo_tensor([[0, 1, 1], [2, 0, 0]], library.ones(3, *dense), (2, 3, *dense), check_invariants=True)
+
+
 def examples(library):
     """Things to save, made by either library."""
     base = library.arange(12).float()
@@ -63,12 +70,13 @@ def examples(library):
         "types": [library.float32, library.uint16, library.device("cpu"), library.Size([1, 2])],
         "views": [base, base[2:6], base.view(3, 4).t(), base[::2]],
         "dtypes": [library.zeros(3, dtype=getattr(library, name)) for name in DTYPES],
+        "sparse": [coordinates(library), coordinates(library).coalesce(), coordinates(library, (3,))],
         "shapes": [library.tensor(3.5), library.zeros(0, 3), library.ones(1).expand(5)],
         "state": collections.OrderedDict(weight=library.ones(2, 3), bias=library.zeros(2).requires_grad_()),
     }  # fmt: skip
 
 
-NAMES = ("plain", "containers", "types", "views", "dtypes", "shapes", "state")
+NAMES = ("plain", "containers", "types", "views", "dtypes", "sparse", "shapes", "state")
 
 
 @pytest.mark.parametrize("name", NAMES)

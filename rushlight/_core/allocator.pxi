@@ -216,7 +216,8 @@ cdef class Storage:
         return _storage_from_bytes, (bytes(<char[:self.length]>self.address) if self.length else b"",)
 
     def __repr__(self):
-        return f"<UntypedStorage of {self.length} bytes on {device_of(self.place)}>"
+        bytes_of = "..." if self.place else "\n ".join(map(str, <uint8_t[:self.length]>self.address)) if self.length else ""
+        return f" {bytes_of}\n[{type(self).__module__}.{type(self).__qualname__}(device={device_of(self.place)}) of size {self.length}]"
 
 
 def _storage_from_bytes(bytes content):

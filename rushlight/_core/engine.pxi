@@ -459,8 +459,14 @@ cdef tuple _roots(tuple outputs, grads, int64_t examples=0):
                 _root_gradient(out, grad[0], i)
                 given.append(grad.to(DTYPES[(<Tensor>out).code]))
         else:
-            if grad is None:
-                raise RuntimeError("grad cannot be implicitly created for a GradientEdge; pass its gradient")
+            like = getattr(out, "_like", None)
+            if like is not None:
+                grad = _root_gradient(like, grad, i)
+            elif grad is None:
+                raise RuntimeError(
+                    "grad can be implicitly created only for scalar outputs\n"
+                    f"Output {i} is a GradientEdge of an unknown shape. Make it by get_gradient_edge(tensor), or pass its gradient."
+                )
             edges.append((out[0], out[1]))
             given.append(grad)
         i += 1

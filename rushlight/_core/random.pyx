@@ -30,7 +30,7 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, u
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
-from rushlight._core.tensor import on_gpu
+from rushlight._core.tensor import name_type, on_gpu
 
 from rushlight._core.operator cimport check_writable, native
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
@@ -597,3 +597,4 @@ include "choices.pxi"
 
 
 quick = {"randint": native("randint", randint_quickly, None)}
+name_type(Generator, b"rushlight.Generator", b"torch._C.Generator")

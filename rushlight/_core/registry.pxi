@@ -41,15 +41,29 @@ def add_method(str name, value, cls=Tensor):
     PyType_Modified(<PyTypeObject*>cls)
 
 
+cdef list _NAMED = [
+    (Tensor, b"rushlight.Tensor", b"torch.Tensor"),
+    (dtype, b"rushlight.dtype", b"torch.dtype"),
+    (device, b"rushlight.device", b"torch.device"),
+    (Storage, b"rushlight.UntypedStorage", b"torch.storage.UntypedStorage"),
+]
+cdef bint _as_torch = False
+
+
 def name_types(bint as_torch):
     """Names the core's types as users import them: in messages, in ``print(type(x))`` and in pickles."""
-    (<_TypeWithDict*><PyTypeObject*>Tensor).tp_name = "torch.Tensor" if as_torch else "rushlight.Tensor"
-    (<_TypeWithDict*><PyTypeObject*>dtype).tp_name = "torch.dtype" if as_torch else "rushlight.dtype"
-    (<_TypeWithDict*><PyTypeObject*>device).tp_name = "torch.device" if as_torch else "rushlight.device"
-    (<_TypeWithDict*><PyTypeObject*>Storage).tp_name = "torch.storage.UntypedStorage" if as_torch else "rushlight.UntypedStorage"
-    Size.__module__ = "torch" if as_torch else "rushlight"
-    for kind in (Tensor, dtype, device, Storage):
+    global _as_torch
+    _as_torch = as_torch
+    for kind, own, torchs in _NAMED:
+        (<_TypeWithDict*><PyTypeObject*>kind).tp_name = <char*>torchs if as_torch else <char*>own
         PyType_Modified(<PyTypeObject*>kind)
+    Size.__module__ = "torch" if as_torch else "rushlight"
+
+
+def name_type(kind, bytes own, bytes torchs):
+    """Has ``name_types`` know a type of another module of the core: its name here, and in PyTorch."""
+    _NAMED.append((kind, own, torchs))
+    name_types(_as_torch)
 
 
 cdef int _publish() except -1:

@@ -24,7 +24,7 @@ from libc.string cimport memcmp, memcpy, memset
 from rushlight._core.tensor cimport *
 
 from rushlight._core import callbacks
-from rushlight._core.tensor import add_method, on_gpu
+from rushlight._core.tensor import add_method, name_type, on_gpu
 
 cdef dict _callbacks = callbacks.table
 
@@ -278,3 +278,7 @@ include "nodes.pxi"
 include "seen.pxi"
 include "attributes.pxi"
 include "modes.pxi"
+
+name_type(AccumulateGrad, b"AccumulateGrad", b"AccumulateGrad")
+name_type(Node, b"rushlight.autograd.graph.Node", b"torch.autograd.graph.Node")
+name_type(FunctionNode, b"rushlight.autograd.function.FunctionCtx", b"torch.autograd.function.FunctionCtx")

@@ -30,7 +30,7 @@ class GradientEdge(namedtuple("GradientEdge", ["node", "output_nr", "ownership_t
     (tensor(60.),)
     """
 
-    __slots__ = ()
+    _like = None  # a tensor of the output's shape and dtype, if known: what a gradient is checked by
 
 
 def get_gradient_edge(tensor):
@@ -44,7 +44,9 @@ def get_gradient_edge(tensor):
     node = tape.accumulator(tensor)
     if node is None:
         raise RuntimeError("It is not possible to get the gradient edge of a Tensor that does not require gradients")
-    return GradientEdge(node, tensor.output_nr, None)
+    edge = GradientEdge(node, tensor.output_nr, None)
+    edge._like = tensor.detach().new_zeros(()).expand(tensor.shape)  # not the tensor: an edge keeps none of its memory
+    return edge
 
 
 class saved_tensors_hooks:

@@ -65,6 +65,10 @@ _PATHS = {
 for _room, _names in _PATHS.items():
     for _name in _names.split():
         globals()[_name] = _sys.modules[f"{__name__}.{_name}"] = _room
+    for _name, _class in list(vars(_room).items()):  # a distribution says its path: the longest whose words are all in its name
+        if isinstance(_class, type) and _class.__module__.endswith(_room.__name__.rpartition(".")[2]):
+            _paths = [p for p in _names.split() if all(word in _name.lower() for word in p.lower().split("_"))]
+            _class.__module__ = f"{__name__}.{max(_paths, key=len)}" if _paths else _class.__module__
 
 __all__ = [
     "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ContinuousBernoulli", "Dirichlet", "Distribution", "Exponential",

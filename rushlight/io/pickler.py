@@ -185,7 +185,9 @@ class Pickler:
 
         warn_if_has_hooks(tensor)
         state = dict(getattr(tensor, "__dict__", None) or {})
-        if _is_parameter(tensor):
+        if not tensors.is_dense(tensor):
+            self._save_sparse(tensor)
+        elif _is_parameter(tensor):
             data, hooks = tensor.detach(), OrderedDict()
             if state:
                 arguments = (data, tensor.requires_grad, hooks, state)
@@ -200,6 +202,13 @@ class Pickler:
             self._save_with_state(tensor, state)
         self._remember(tensor)
 
+    def _save_sparse(self, tensor):
+        """A tensor kept by coordinates, without its history: layout, indices, values, sizes and whether each index occurs once."""
+        self._global("rushlight._utils", "_rebuild_sparse_tensor")
+        self._call("rushlight.serialization", "_get_layout", (str(tensor.layout),))
+        self._save((tensor._indices(), tensor._values().detach(), tensor.shape, tensor.is_coalesced()))
+        self._out += b"\x86R"
+
     def _save_with_state(self, tensor, state):
         """A tensor with attributes of its own, or of a subclass."""
         self._global("rushlight._tensor", "_rebuild_from_type_v2")
@@ -212,8 +221,6 @@ class Pickler:
 
     def _save_strided(self, tensor, write):
         """The arguments that rebuild ``tensor``; with ``write=False`` only the name of the function that takes them."""
-        if not tensors.is_dense(tensor):
-            raise TypeError("cannot save a sparse tensor\nMake it dense (to_dense()), or save its indices and values.")
         if tensor.is_meta:
             return self._save_meta(tensor) if write else "_rebuild_meta_tensor_no_storage"
         storage, dtype = tensors.storage_of(tensor), tensors.dtype_name(tensor.dtype)

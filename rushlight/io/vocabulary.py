@@ -132,8 +132,7 @@ def _sparse_tensor(layout, data):
     if layout is not rushlight.sparse_coo:
         raise ValueError(f"a sparse tensor of layout {brief(layout)}")
     indices, values, size, *coalesced = data
-    tensor = rushlight.sparse_coo_tensor(indices, values, tuple(size), check_invariants=True)
-    return tensor._coalesced_(True) if coalesced and coalesced[0] else tensor
+    return rushlight.sparse_coo_tensor(indices, values, tuple(size), check_invariants=True, is_coalesced=bool(coalesced and coalesced[0]))
 
 
 def _layout(name):
