@@ -138,6 +138,17 @@ cdef int dtype_arg(object value, int default) except -2:
     raise TypeError(f"dtype must be torch.dtype, not {type(value).__name__}")
 
 
+_DEVICE_TYPES = (
+    "cpu cuda ipu xpu mkldnn opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia privateuseone".split()
+)
+
+
+def expected_devices(str kind):
+    """The message for a type of device that does not exist."""
+    return (f"Expected one of {', '.join(_DEVICE_TYPES)} device type at start of device string: {kind}\n"
+            "  rushlight computes on 'cpu' and 'cuda'; 'meta' knows shapes alone.")
+
+
 cdef class device:
     """Where a tensor lives: ``device('cpu')``, ``device('cuda')``, ``device('cuda', 1)``, ``device('cuda:1')``."""
 
@@ -156,15 +167,15 @@ cdef class device:
             self.type, self.index = "cuda", type
         elif isinstance(type, str):
             kind, colon, number = type.partition(":")
-            if kind not in ("cpu", "cuda", "meta", "mps", "xpu"):
-                raise RuntimeError(
-                    f"Expected one of cpu, cuda, mps, xpu, meta device type at start of device string: {kind}"
-                )
+            if not type:
+                raise RuntimeError("Device string must not be empty")
+            if not kind.replace("_", "").isalpha() or (colon and (not number.isdigit() or number != str(int(number)) or int(number) > 127)):
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            if kind not in _DEVICE_TYPES:
+                raise RuntimeError(expected_devices(kind))
             if colon:
                 if index is not None:
                     raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
-                if not number.isdigit() or (len(number) > 1 and number[0] == "0"):
-                    raise RuntimeError(f"Invalid device string: '{type}'")
                 index = int(number)
             self.type, self.index = kind, index
         else:

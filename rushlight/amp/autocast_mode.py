@@ -12,7 +12,7 @@ from collections import namedtuple
 from .. import overrides
 from .._core import callbacks
 from .._core.operator import Library
-from .._core.tensor import Tensor, dtypes
+from .._core.tensor import Tensor, dtypes, expected_devices
 from . import _lists
 
 __all__ = ["autocast", "autocast_decorator", "custom_bwd", "custom_fwd", "is_autocast_available"]
@@ -86,18 +86,18 @@ class autocast:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
         if device_type not in _DEVICES:
-            raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
+            raise RuntimeError(expected_devices(device_type))
         self.device, self.fast_dtype = device_type, dtype or get_autocast_dtype(device_type)
         self._enabled = bool(enabled)
         self._cache_enabled = is_autocast_cache_enabled() if cache_enabled is None else cache_enabled
         if enabled and not is_autocast_available(device_type):
-            absent = f"User provided device_type of '{device_type}', but {device_type.upper()} is not available. Disabling"
+            absent = f"{device_type.upper()} is not available or torch_xla is imported. Disabling autocast."
             warnings.warn(absent, stacklevel=2)
             self._enabled = False
         if device_type == "cpu" and enabled and self.fast_dtype not in (BFLOAT16, FLOAT16):
             warnings.warn(
                 f"In CPU autocast, but the target dtype is not supported. Disabling autocast.\n"
-                f"CPU Autocast only supports dtype of {BFLOAT16}, {FLOAT16} currently.",
+                f"CPU Autocast only supports dtypes of {BFLOAT16}, {FLOAT16} currently.",
                 stacklevel=2,
             )
             self._enabled = False

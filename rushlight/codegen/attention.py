@@ -54,7 +54,6 @@ class AttentionScheme(Scheme):
     def __init__(self, source):
         super().__init__(source)
         self.pairs, self.step = False, 1
-        self.unit = memory_type(self.accumulator)
 
 
 def kernels(source):

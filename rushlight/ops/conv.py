@@ -11,7 +11,7 @@ from .._core import conv as core
 from .._core import depthwise as alone
 from .._core import straight
 from .._core import tensor as _tensor
-from .._core.operator import dtype_name
+from .._core.operator import c_name, dtype_name
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
@@ -58,7 +58,7 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    _check_dtypes(input, weight, bias)
+    _check_dtypes(input, weight, bias, transposed)
     taps = weight.shape[2:]
     if groups == 1 and _is_product(taps, stride, padding, input) and not any(output_padding):
         matrix = shape.reshape(weight, weight.shape[:2])
@@ -85,15 +85,15 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     return out
 
 
-def _check_dtypes(input, weight, bias):
+def _check_dtypes(input, weight, bias, transposed):
     """Here, behind autocast, which gives operands of different widths the same."""
-    if input.dtype is not weight.dtype:
-        found, other = dtype_name(input.dtype.code), dtype_name(weight.dtype.code)
-        raise RuntimeError(
-            f"expected scalar type {found} but found {other}\nthe input is {input.dtype}, the weight {weight.dtype}: convert one of them"
-        )
-    if bias is not None and bias.dtype is not input.dtype:
-        raise RuntimeError(f"Input type ({input.dtype}) and bias type ({bias.dtype}) should be the same")
+    if input.dtype is weight.dtype and (bias is None or bias.dtype is input.dtype):
+        return
+    said = ", ".join(f"the {n} {t.dtype}" for n, t in (("input is", input), ("weight is", weight), ("bias is", bias)) if t is not None)
+    cure = f"\n{said}: convert the input, input.to(weight.dtype), or the module, module.to(input.dtype)"
+    if input.dtype is weight.dtype or (bias is not None and bias.dtype is not input.dtype and not transposed):
+        raise RuntimeError(f"Input type ({c_name(input.dtype.code)}) and bias type ({c_name(bias.dtype.code)}) should be the same{cure}")
+    raise RuntimeError(f"expected scalar type {dtype_name(input.dtype.code)} but found {dtype_name(weight.dtype.code)}{cure}")
 
 
 @planned

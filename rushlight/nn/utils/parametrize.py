@@ -68,6 +68,7 @@ class ParametrizationList(ModuleList):
             raise ValueError("ParametrizationList requires one or more modules.")
         super().__init__(modules)
         self.unsafe = unsafe
+        shape, dtype = original.shape, original.dtype
         value = original
         with torch.no_grad():
             for module in reversed(list(self)):
@@ -93,7 +94,7 @@ class ParametrizationList(ModuleList):
                 kept.requires_grad_(original.requires_grad)
                 _register_like(self, f"original{i}", kept)
         if not unsafe:
-            self._check(original)
+            self._check(shape, dtype)
 
     def _keep_original(self, original, value):
         """The tensor that was there stays the same object, with new contents."""
@@ -106,8 +107,7 @@ class ParametrizationList(ModuleList):
             original.data = value.detach().clone() if value is not original else original.data
         _register_like(self, "original", original)
 
-    def _check(self, original):
-        shape, dtype = original.shape if not self.is_tensor else None, original.dtype
+    def _check(self, shape, dtype):
         result = self()
         if not isinstance(result, torch.Tensor):
             raise ValueError(f"A parametrization must return a tensor. Got {type(result).__name__}.")
@@ -116,7 +116,7 @@ class ParametrizationList(ModuleList):
                 "Registering a parametrization may not change the dtype of the tensor, unless `unsafe` flag is enabled.\n"
                 f"unparametrized dtype: {dtype}\nparametrized dtype: {result.dtype}"
             )
-        if shape is not None and result.shape != shape:
+        if result.shape != shape:
             raise ValueError(
                 "Registering a parametrization may not change the shape of the tensor, unless `unsafe` flag is enabled.\n"
                 f"unparametrized shape: {shape}\nparametrized shape: {result.shape}"
@@ -231,13 +231,25 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
 
 
 def _check_next(value, parametrization):
+    """Raises ValueError if one more parametrization, or its right inverse, changes the shape or the dtype of ``value``."""
     with torch.no_grad():
         result = parametrization(value)
+        if not isinstance(result, torch.Tensor):
+            raise ValueError(f"A parametrization must return a tensor. Got {type(result).__name__}.")
+        inverse = parametrization.right_inverse(result) if hasattr(parametrization, "right_inverse") else result
     for what in ("dtype", "shape"):
         if getattr(result, what) != getattr(value, what):
             raise ValueError(
                 f"Registering a parametrization may not change the {what} of the tensor, unless the `unsafe` flag is enabled.\n"
-                f"unparametrized {what}: {getattr(value, what)}\nparametrized {what}: {getattr(result, what)}"
+                f"module.weight.{what}: {getattr(value, what)}\nparametrization(module.weight).{what}: {getattr(result, what)}"
+            )
+    if not isinstance(inverse, torch.Tensor):
+        raise ValueError(f"parametrization.right_inverse must return a tensor. Got: {type(inverse).__name__}")
+    for what in ("dtype", "shape"):
+        if getattr(inverse, what) != getattr(value, what):
+            raise ValueError(
+                f"The tensor returned by parametrization.right_inverse must have the same {what} as module.weight, unless the "
+                f"`unsafe` flag is enabled.\nmodule.weight.{what}: {getattr(value, what)}\nreturned {what}: {getattr(inverse, what)}"
             )
 
 
