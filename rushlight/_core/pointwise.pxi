@@ -32,6 +32,7 @@ cdef class Pointwise(Operator):
     cdef readonly bint floating
     cdef readonly str label
     cdef public tuple overloads        # the kinds of operands for which PyTorch numbers the nodes; or None
+    cdef public frozenset common       # numbers in the last operand's place for which the expression is another, simpler one; or None
     cdef public object inplace
     cdef public object integers        # called with the second operand where the computation is in integers: it may refuse (zero divisors)
     cdef int n_parameters
@@ -101,6 +102,8 @@ cdef class Pointwise(Operator):
                     baked.append((i, v))
             elif self.is_operand[i] and v is not None and type(v) is not str:
                 kind = NUMBER
+                if self.common is not None and i == self.n_parameters - 1 and (type(v) is int or type(v) is float) and v in self.common:
+                    baked = [(i, v)]            # it stays an operand, which the kernel does not read
             elif v is None or type(v) is bool or type(v) is str:
                 kind = BAKED
                 if self.is_operand[i] or type(v) is str and type(self.signature.defaults[i]) in _NUMBERS:

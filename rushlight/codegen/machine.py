@@ -13,7 +13,8 @@ from .text import LLVM_TYPE, literal, mangled, vector
 
 
 def unknown(roots, known):
-    """The nodes that ``roots`` need and that are not in ``known``, arguments first; nothing beneath a known node is visited."""
+    """The nodes that ``roots`` need and that are not in ``known``, arguments first; nothing beneath a known node is visited, nor what
+    ``rarely`` computes in its branch: that is made of the same leaves as the rest of it."""
     order, seen, stack = [], set(), [(r, False) for r in reversed(roots)]
     while stack:
         node, ready = stack.pop()
@@ -22,7 +23,7 @@ def unknown(roots, known):
         elif node not in seen and node not in known:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((a, False) for a in reversed(node.args))
+            stack.extend((a, False) for a in reversed(node.args[:2] if node.op == "rarely" else node.args))
     return order
 
 
@@ -46,9 +47,21 @@ class Machine:
     def _node(self, node):
         if node.op == "const":
             return self.splat(node.attr, node.type)
+        if node.op == "rarely":
+            return self._rarely(*node.args)
         args = [self.values[a] for a in node.args]
         emit = _EMIT.get(node.op)
         return self.leaf(node, *args) if emit is None else emit(self, node, *args)
+
+    def _rarely(self, condition, usual, rare):
+        """``rare`` where condition, else ``usual``: a branch that is taken where any lane needs it."""
+        fn, t = self.fn, usual.type
+        place, some = fn.alloca(self.type(t)), self.values[condition]
+        fn.do(f"store {self.type(t)} {self.values[usual]}, ptr {place}")
+        with fn.when(fn.call(f"llvm.vector.reduce.or.v{self.lanes}i1", "i1", f"{self.type('b1')} {some}")):
+            (value,) = Machine(fn, self.lanes, self.leaf, dict(self.values)).evaluate([rare])
+            fn.do(f"store {self.type(t)} {self.choose(some, t, value, self.values[usual])}, ptr {place}")
+        return fn.emit(f"load {self.type(t)}, ptr {place}")
 
     def apply(self, op, t, *args):
         """Operation ``op`` on values (not nodes) of element type ``t``."""
@@ -238,7 +251,8 @@ def _table(m, node, index):
 def own():
     """The functions, with types, that this CPU's instructions compute better than their expansions."""
     wide = host().x86 and host().vector_bits == 512
-    return frozenset({("scale", "f32"), ("scale", "f64"), ("estimate", "f32"), ("lookup", "f32")}) if wide else frozenset()
+    branch = frozenset({("rarely", "f32"), ("rarely", "f64")})
+    return branch | {("scale", "f32"), ("scale", "f64"), ("estimate", "f32"), ("lookup", "f32")} if wide else branch
 
 
 def _register_intrinsic(name, *extra):

@@ -97,14 +97,15 @@ def pointwise(function=None, **options):
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
     overloads: where PyTorch has an operator for each kind of operands, those in the order in which it numbers their nodes ("TN TT"): T is a
     tensor that it counts among a node's inputs, N a number, - an operand without gradient; integers: a function that is called with
-    the second operand where integers are computed with, and may refuse it; dtypes: 'any', 'real' (no complex), 'number' (no bool),
+    the second operand where integers are computed with, and may refuse it; common: numbers in the last operand's place
+    that are constants of a trace, since they make the expression simpler; dtypes: 'any', 'real' (no complex), 'number' (no bool),
     'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
-               dtypes="any", integers=None, overloads=None):
+               dtypes="any", integers=None, overloads=None, common=None):
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -113,7 +114,7 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
     op.result, op.dtypes, op.stated, op.integers = result, dtypes, None, integers
     op.gradient = lambda g: setattr(op, "stated", g) or op
-    op.overloads = overloads and tuple(overloads.split())
+    op.overloads, op.common = overloads and tuple(overloads.split()), common and frozenset(common)
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
     return _register(op, "pointwise", name, _face(where, inplace), function, aliases, result=result, dtypes=dtypes)
@@ -292,7 +293,7 @@ def trace(op, pattern, baked, code):
             continue
         own = ty.NAMES[fixed] if fixed >= 0 else type
         in_types.append(own if kind == TENSOR else ty.opmath(own))
-        args.append(ex.input(len(in_types) - 1, ty.opmath(own)))
+        args.append(ex.const(baked[i], ty.opmath(own)) if i in baked else ex.input(len(in_types) - 1, ty.opmath(own)))
     outputs = _call(op, args)
     program = core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
                            tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
@@ -311,7 +312,7 @@ def _described(program, op, pattern, baked):
             continue
         if kind != BAKED:
             program.names += (name,)
-        elif not tensor:
+        if i in baked or (kind == BAKED and not tensor):
             program.constants[name] = baked.get(i, op.signature.defaults[i])
     letters = given.replace("N", "T").replace(" ", "-")
     for number, kinds in enumerate(op.overloads or ()):

@@ -160,7 +160,7 @@ def fmod(input, other):
     return fn.rem(_as_int(input), _as_int(other))
 
 
-@pointwise(overloads="TN TT NT", integers=_no_negative)
+@pointwise(overloads="TN TT NT", integers=_no_negative, common=(1, 2, 3, -1, -2, 0.5, -0.5))
 def pow(input, exponent):
     """``input ** exponent``.
 

@@ -2,11 +2,13 @@
 
 ``expand(roots)`` replaces every elementary function of a graph (exp, sin, erf, lgamma ...) in f32 or f64 by an
 expression over machine operations alone: arithmetic, fma, comparison, select, rounding, square root, copysign, bits
-and shifts, integer arithmetic, and ``table`` (a constant array, the node's attribute, indexed by an i64). There are
-no branches: every lane takes every path, and ``select`` picks. Errors are below 2 ULP in float32, 1 ULP in float64
-for the functions that C's <math.h> shares with NumPy's validation vectors, 2 ULP for other functions, and 4 ULP for
-the gamma family (``benchmarks/ulp.py`` measures them). Results and arguments may be denormal; signed zeros,
-infinities and NaN are those of C.
+and shifts, integer arithmetic, and ``table`` (a constant array, the node's attribute, indexed by an i64). Every lane
+takes every path, and ``select`` picks; but where a CPU's code generator says that it has ``rarely``, the costly path
+of a few arguments (angles of thousands of turns, say) is a branch that most vectors leave out.
+
+Errors are below 2 ULP in float32, 1 ULP in float64 for the functions that C's <math.h> shares with NumPy's validation
+vectors, 2 ULP for other functions, and 4 ULP for the gamma family (``benchmarks/ulp.py`` measures them). Results and
+arguments may be denormal; signed zeros, infinities and NaN are those of C.
 
 =============== =============================================================================
 ``arithmetic``  building blocks: polynomials, powers of two, double-length arithmetic
@@ -38,7 +40,7 @@ _NAMES = {
 }
 FUNCTIONS = {name: getattr(module, name) for module, names in _NAMES.items() for name in names.split()}
 LOOKUPS = {name: getattr(pieces, name) for name in "tanh erf log log1p softplus log_sigmoid".split()}  # instead, where ``own`` has a lookup
-PARTS = {"scale": arithmetic.scale_in_steps, "estimate": arithmetic.one_over}  # of their expansions
+PARTS = {"scale": arithmetic.scale_in_steps, "estimate": arithmetic.one_over, "rarely": arithmetic.rarely_selected}  # of their expansions
 
 
 def expand(roots, own=frozenset()):

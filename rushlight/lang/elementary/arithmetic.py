@@ -88,6 +88,17 @@ def at_least(x, bound):
     return select(x < bound, const(bound, x.type), x)
 
 
+def rarely(condition, rare, usual):
+    """``rare`` where condition, else ``usual``: a select for conditions that hold of few elements in a row, if any. Where the machine has
+    branches only ``usual`` is computed for the others. Both are made of the same arguments."""
+    return make("rarely", (condition, usual, rare), usual.type)
+
+
+def rarely_selected(condition, usual, rare):
+    """:func:`rarely` where all lanes take every path."""
+    return select(condition, rare, usual)
+
+
 def poly(x, coefficients):
     """The polynomial with these coefficients (numbers or expressions), lowest degree first, by Horner's rule."""
     result = lift(coefficients[-1], x.type)
@@ -143,12 +154,14 @@ def one_over(x):
     return 1.0 / x
 
 
-def quotient(x, y, y_low=None):
-    """x / (y + y_low) from an estimate of 1 / y and the remainder, nearly correctly rounded; for numbers of moderate size in f32."""
+def quotient(x, y, y_low=None, x_low=None):
+    """(x + x_low) / (y + y_low) from an estimate of 1 / y and the remainder, nearly correctly rounded; for f32 of moderate size."""
     inverse = estimate(y)
     first = x * inverse
     rest = fma(-first, y, x)
-    return fma(rest if y_low is None else fma(-first, y_low, rest), inverse, first)
+    if y_low is not None:
+        rest = fma(-first, y_low, rest)
+    return fma(rest if x_low is None else rest + x_low, inverse, first)
 
 
 def split(x, low):

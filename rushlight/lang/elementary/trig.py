@@ -1,8 +1,8 @@
 """Trigonometric functions and their inverses.
 
-Arguments of any size are reduced by an exact product with as many bits of 1 / (2 pi) as they need (Payne and Hanek's
-idea in floating point): whole turns drop out of each partial product. No size is special, so that there is one path
-for all lanes.
+Arguments below some thousands of turns are reduced by subtracting a multiple of pi / 2, which is a sum of three numbers
+here (Cody and Waite). Larger ones, which are rare, take an exact product with as many bits of 1 / (2 pi) as they need
+(Payne and Hanek's idea in floating point): whole turns drop out of each partial product.
 """
 
 import functools
@@ -30,6 +30,8 @@ from .arithmetic import (
     pair_sqrt,
     pair_times,
     poly,
+    quotient,
+    rarely,
     rint,
     select,
     to_bits,
@@ -46,6 +48,12 @@ _INVERSE_TURN = int(
     "daea",
     16,
 )
+
+# pi / 2 as the sum of three numbers
+HALF_PI_PARTS = {
+    "f32": (1.5707964, -4.371139e-08, -1.7151245e-15),
+    "f64": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
+}
 
 # 2 pi and pi / 2 and pi as pairs
 TURN = {"f64": (6.283185307179586, 2.4492935982947064e-16)}
@@ -71,6 +79,15 @@ COS = {
         2.087569544639214e-09, -1.1358250019773736e-11,
     ),
 }  # fmt: skip
+
+# (tan(x) - x) / x^3 in x^2, |x| <= pi/4; weighted Remez, degree 6, relative error 2^-29.4
+TAN_F32 = (0.33333352, 0.13332613, 0.054065902, 0.021250404, 0.010920377, -2.028869e-05, 0.0044316817)
+
+# (atan(x) - x) / x^3 in x^2, |x| <= 1; weighted Remez, degree 8, relative error 2^-28.5
+ATAN_F32 = (
+    -0.333333, 0.19998549, -0.14264242, 0.10952187, -0.084034525, 0.057957634, -0.031177886, 0.010914627,
+    -0.0017936262,
+)  # fmt: skip
 
 # (atan(x) - x) / x^3 in x^2, |x| <= tan(pi/8); weighted Remez; relative error: f32 degree 3 2^-25.5, f64 degree 11
 # 2^-64.2
@@ -146,8 +163,22 @@ def _turns_f64(x):
     return bits, fast_two_sum(hi, lo + fma(x, words[3], f))
 
 
+# The size of argument from which :func:`reduced_far` is needed.
+FAR = {"f32": 2.0**16, "f64": 2.0**20}
+
+
 def reduced(x):
-    """(quadrant, pair): x - quadrant * pi / 2, within about pi / 4; the quadrant in an integer's low bits."""
+    """(quadrant, pair): x - quadrant * pi / 2, within about pi / 4, for |x| < FAR; the quadrant in an integer's low bits."""
+    first, second, third = HALF_PI_PARTS[x.type]
+    n, bits = nearest(x, 1.0 / first)
+    r = fma(n, -first, x)  # exact: both are multiples of ``first``'s last bit, or x's, and what is left is short
+    product, rest = two_product(n, const(second, x.type))
+    hi, error = two_sum(r, -product)
+    return bits, (hi, error - fma(n, third, rest))
+
+
+def reduced_far(x):
+    """:func:`reduced` for an x of any size."""
     if x.type == "f32":
         bits, turn = _turns_f32(cast(x, "f64"))
         angle = turn * TURN["f64"][0]
@@ -196,27 +227,55 @@ def _tiny(x):
     return absolute(x) < 2.0 ** (-13 if x.type == "f32" else -27)
 
 
+def _of_angle(function):
+    """A function of x from one of (quadrant, angle)."""
+
+    def of(x):
+        far = _finite_only(x, function(*reduced_far(x)))
+        return rarely(~(absolute(x) < FAR[x.type]), far, function(*reduced(x)))
+
+    of.__doc__ = function.__doc__
+    return of
+
+
 def sin(x):
     """sin(x)"""
-    quadrant, angle = reduced(x)
+    return select(_tiny(x), x, _sin(x))
+
+
+@_of_angle
+def _sin(quadrant, angle):
     hi, lo = choose(eq(quadrant & 1, 1), cos_pair(angle), sin_pair(angle))
-    return select(_tiny(x), x, _finite_only(x, _flip(hi + lo, quadrant)))
+    return _flip(hi + lo, quadrant)
 
 
-def cos(x):
+@_of_angle
+def cos(quadrant, angle):
     """cos(x)"""
-    quadrant, angle = reduced(x)
     hi, lo = choose(eq(quadrant & 1, 1), sin_pair(angle), cos_pair(angle))
-    return _finite_only(x, _flip(hi + lo, quadrant + 1))
+    return _flip(hi + lo, quadrant + 1)
 
 
 def tan(x):
     """sin(x) / cos(x)"""
-    quadrant, angle = reduced(x)
+    return select(_tiny(x), x, _tan(x))
+
+
+@_of_angle
+def _tan(quadrant, angle):
+    if angle[0].type == "f32":
+        return _tan_single(quadrant, *angle)
     s, c = fast_two_sum(*sin_pair(angle)), fast_two_sum(*cos_pair(angle))
     odd = eq(quadrant & 1, 1)
     hi, lo = pair_over(choose(odd, c, s), choose(odd, (-s[0], -s[1]), c))
-    return select(_tiny(x), x, _finite_only(x, hi + lo))
+    return hi + lo
+
+
+def _tan_single(quadrant, x, low):
+    """The tangent's own polynomial, and where the quadrant is odd -1 over it."""
+    z = x * x
+    hi, lo = fast_two_sum(x, fma(x * z, poly(z, TAN_F32), fma(z, low, low)))
+    return select(eq(quadrant & 1, 1), quotient(const(-1.0, "f32"), hi, lo), hi + lo)
 
 
 # -- inverses ----------------------------------------------------------------------------------------------------------
@@ -276,8 +335,22 @@ def atan_quotient(y, x):
     return hi, lo + (offset[1] + fma(t * z, poly(z, ATAN[type]), t_low * (one - z)))
 
 
+def _atan_single(x):
+    """atan(x) = pi/2 - atan(1 / x) beyond 1; in f32 one polynomial is cheaper than more intervals."""
+    size = absolute(x)
+    beyond = size > 1.0
+    inverse = quotient(const(-1.0, "f32"), select(size > 2.0**30, const(2.0**30, "f32"), size))
+    t = select(beyond, inverse, size)
+    z = t * t
+    angle = fma(t * z, poly(z, ATAN_F32), t)
+    upper, lower = HALF_PI["f32"]
+    return copysign(select(beyond, upper + (angle + lower), angle), x)
+
+
 def atan(x):
     """atan(x)"""
+    if x.type == "f32":
+        return _atan_single(x)
     size = absolute(x)
     large = 2.0 ** (30 if x.type == "f32" else 60)
     hi, lo = atan_quotient(select(size > large, const(large, x.type), size), const(1.0, x.type))
