@@ -27,6 +27,7 @@ cdef enum:
     CHUNK = 1 << 15     # elements that one thread counts and distributes at a time
     DIGITS = 256
     SHORT = 40          # rows up to here are sorted by insertion
+    FEW = 16            # so many first items of a row are found by insertion
     GRAIN = 1 << 13     # elements worth handing to another thread
 
 cdef struct Item:
@@ -245,6 +246,62 @@ cdef void _find_least(Row* r, int64_t k, int64_t room) noexcept nogil:
     _narrow(r, k, kept)
 
 
+cdef inline void _insert(Row* r, int64_t k, int64_t i) noexcept nogil:
+    """Puts element i in its place among the k first items of those before it, if it belongs there; r.n counts them."""
+    cdef uint64_t key = key_at(r.data, r.code, i) ^ r.flip
+    cdef int64_t j = r.n
+    if j < k:
+        r.n += 1
+    elif key >= r.items[k - 1].key:
+        return
+    else:
+        j = k - 1
+    while j > 0 and r.items[j - 1].key > key:
+        r.items[j] = r.items[j - 1]
+        j -= 1
+    r.items[j].key, r.items[j].index = key, i
+
+
+cdef fused Ordered:
+    float
+    double
+    int64_t
+
+
+cdef inline void _find_few_as(Row* r, const Ordered* x, int64_t k, int64_t n) noexcept nogil:
+    """The k first items, sorted. Elements are compared as they are with the k-th item; nan passes, and goes the way of keys."""
+    cdef int64_t i
+    cdef Ordered bar
+    for i in range(k):
+        _insert(r, k, i)
+    bar = x[r.items[k - 1].index]
+    if r.flip:
+        for i in range(k, n):
+            if not x[i] <= bar:
+                _insert(r, k, i)
+                bar = x[r.items[k - 1].index]
+    else:
+        for i in range(k, n):
+            if not x[i] >= bar:
+                _insert(r, k, i)
+                bar = x[r.items[k - 1].index]
+
+
+cdef void _find_few(Row* r, int64_t k) noexcept nogil:
+    """The k first items, sorted, for a k of at most FEW."""
+    cdef int64_t i, n = r.n
+    r.n = 0
+    if r.code == F32:
+        _find_few_as(r, <const float*>r.data, k, n)
+    elif r.code == F64:
+        _find_few_as(r, <const double*>r.data, k, n)
+    elif r.code == I64:
+        _find_few_as(r, <const int64_t*>r.data, k, n)
+    else:
+        for i in range(n):
+            _insert(r, k, i)
+
+
 cdef uint64_t _narrow(Row* r, int64_t k, int64_t count) noexcept nogil:
     """Keeps the k first of so many items; the greatest of their keys."""
     cdef int64_t i
@@ -286,6 +343,14 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
         r.data, r.code, r.flip, r.n = c.data + i * c.n * c.itemsize, c.code, c.flip, c.n
         r.items, r.spare = <Item*>memory, <Item*>memory + c.n
         r.counts = <int64_t*>(memory + 2 * c.n * sizeof(Item))
+        if c.ranks != NULL and c.ranks[i] <= FEW:
+            _find_few(&r, c.ranks[i])
+            c.indices[i] = _first_equal(&r)
+            continue
+        if c.ranks == NULL and 0 < c.k <= FEW and c.sorted:
+            _find_few(&r, c.k)
+            _store(c, &r, i)
+            continue
         if c.ranks == NULL and 0 < c.k <= c.n // 16:
             _find_least(&r, c.k, max(8 * c.k, min(<int64_t>1024, c.n)))
         else:
@@ -298,6 +363,14 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
             _sort(&r)
         _store(c, &r, i)
     free(memory)
+
+
+cdef int64_t _first_equal(Row* r) noexcept nogil:
+    """The index of the first of the items that equal the last one."""
+    cdef int64_t j = r.n - 1
+    while j > 0 and r.items[j - 1].key == r.items[r.n - 1].key:
+        j -= 1
+    return r.items[j].index
 
 
 cdef void _store(Rows* c, Row* r, int64_t row) noexcept nogil:
@@ -360,22 +433,55 @@ cdef tuple _least(Tensor input, int64_t k, bint descending, bint sorted):
     return values, indices
 
 
-# -- the quick way (see Library.quick): along the last dim of a contiguous tensor --
+# -- the quick way (see Library.quick): of a contiguous tensor --
 
-cdef Tensor _rows_of(PyObject* input, PyObject* dim):
+cdef Tensor _dense_of(PyObject* input, PyObject* dim, int* d):
+    """The input, if it is such a tensor; d: the dim, counted from 0."""
     cdef Tensor x
+    cdef int64_t at
     if not isinstance(<object>input, Tensor) or type(<object>dim) is not int:
         return None
     x = <Tensor>input
     if x.place or not x.flags & CONTIGUOUS or x.flags & (CONJ | NEG) or x.ndim == 0 or not (B1 <= x.code <= F64):
         return None
-    return x if <object>dim == -1 or <object>dim == x.ndim - 1 else None
+    at = <object>dim
+    if not -x.ndim <= at < x.ndim:
+        return None
+    d[0] = <int>(at + x.ndim if at < 0 else at)
+    return x
+
+
+cdef Tensor _rows_of(PyObject* input, PyObject* dim):
+    """The input, if its rows along the dim lie one after the other."""
+    cdef int d
+    cdef Tensor x = _dense_of(input, dim, &d)
+    return x if x is not None and d == x.ndim - 1 else None
+
+
+cdef Tensor _turned(Tensor x, int d):
+    """x with dim d in the last one's place and the last one in its, row-major in memory."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] strides
+    cdef int i, last = x.ndim - 1
+    for i in range(x.ndim):
+        sizes[i], strides[i] = x.sizes[i], x.strides[i]
+    sizes[d], sizes[last] = sizes[last], sizes[d]
+    strides[d], strides[last] = strides[last], strides[d]
+    return contiguous(view_of(x, x.address, x.ndim, sizes, strides))
+
+
+cdef tuple _least_along(Tensor x, int d, int64_t k, bint descending, bint sorted):
+    if d == x.ndim - 1:
+        return _least(x, k, descending, sorted)
+    values, indices = _least(_turned(x, d), k, descending, sorted)
+    return _turned(values, d), _turned(indices, d)
 
 
 cdef object sort_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, dim, descending)"""
-    cdef Tensor x = _rows_of(values[0], values[1])
-    return None if x is None else _least(x, x.sizes[x.ndim - 1], <object>values[2], True)
+    cdef int d
+    cdef Tensor x = _dense_of(values[0], values[1], &d)
+    return None if x is None else _least_along(x, d, x.sizes[d], <object>values[2], True)
 
 
 cdef object named_sort_quickly(PyObject** values, Py_ssize_t n, tuple names):
@@ -392,12 +498,13 @@ cdef object argsort_quickly(PyObject** values, Py_ssize_t n, tuple names):
 
 cdef object topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, k, dim, largest, sorted)"""
-    cdef Tensor x = _rows_of(values[0], values[2])
+    cdef int d
+    cdef Tensor x = _dense_of(values[0], values[2], &d)
     cdef int64_t k
     if x is None or x.code == B1 or type(<object>values[1]) is not int:
         return None
     k = <object>values[1]
-    return _least(x, k, <object>values[3], <object>values[4]) if 0 <= k <= x.sizes[x.ndim - 1] else None
+    return _least_along(x, d, k, <object>values[3], <object>values[4]) if 0 <= k <= x.sizes[d] else None
 
 
 cdef object named_topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
