@@ -7,7 +7,6 @@ with stride s the input's places fall into s residues, and all those of one resi
 
 import functools
 import itertools
-import math
 
 from .._core import indexing as core
 from .._core import tensor as _tensor
@@ -395,16 +394,23 @@ def largest(input, windows, recording):
 def largest_with_places(input, windows):
     """The maximum of each window, and its place in the flattened input."""
     values, taps = _max_by_rank[len(windows.size)][0](input, windows)
-    return values, _flat_places(taps, windows)
+    return values, flat_places(taps, windows)
 
 
-def _flat_places(taps, windows):
+def flat_places(taps, windows):
     """Places in the flattened input of the taps of each window."""
-    corner, offsets = creation.zeros((), dtype=_int64, device=taps.device), [0] * len(windows.taps)
+    corners, offsets = _flat_places(windows, taps.device)
+    return arithmetic.add(offsets[shape.cast(taps, _int64)], corners)
+
+
+@planned
+def _flat_places(windows, device):
+    """Places in the flattened input: of each window's first tap, and of the taps from there."""
+    corner, offsets = creation.zeros((), dtype=_int64, device=device), [0] * len(windows.taps)
     for dim, (_k, s, p, d, n, m) in enumerate(windows.dims()):
-        corner = arithmetic.add(arithmetic.mul(shape.unsqueeze(corner, -1), n), _integers([i * s - p for i in range(m)], taps.device))
+        corner = arithmetic.add(arithmetic.mul(shape.unsqueeze(corner, -1), n), _integers([i * s - p for i in range(m)], device))
         offsets = [o * n + tap[dim] * d for o, tap in zip(offsets, windows.taps)]
-    return arithmetic.add(_integers(offsets, taps.device)[shape.cast(taps, _int64)], corner)
+    return corner, _integers(offsets, device)
 
 
 # -- mean --
@@ -482,22 +488,29 @@ def _wide_means(input, windows, divisor):
 # -- means of windows that fit a given output --
 
 
-def _shares(size, wanted, like):
+@planned
+def _shares(size, wanted, dtype, device):
     """(size, wanted): how much each element counts in each of ``wanted`` windows that together cover ``size`` elements."""
-    column = creation.arange(wanted, device=like.device)
+    column = creation.arange(wanted, device=device)
     begin, end = column * size // wanted, ((column + 1) * size + wanted - 1) // wanted
-    element = shape.unsqueeze(creation.arange(size, device=like.device), 1)
-    return shape.cast((element >= begin) & (element < end), like.dtype) / shape.cast(end - begin, like.dtype)
+    element = shape.unsqueeze(creation.arange(size, device=device), 1)
+    return shape.cast((element >= begin) & (element < end), dtype) / shape.cast(end - begin, dtype)
 
 
 @planned
-def _dividing(size, output):
-    """Windows of one size side by side that give this output; None if there are none, or if they hold many elements."""
+def dividing(size, output):
+    """Windows of one size side by side that give this output; None if there are none."""
     if any(m == 0 or n == 0 or n % m for n, m in zip(size, output)):
         return None
     window = tuple(n // m for n, m in zip(size, output))
     none, one = (0,) * len(size), (1,) * len(size)
-    return Windows(window, window, none, one, size, output) if math.prod(window) <= _TERMS else None
+    return Windows(window, window, none, one, size, output)
+
+
+def in_windows(x, windows):
+    """x with each pooled dim as two, places and elements of the window, for windows side by side."""
+    lead = x.shape[: -len(windows.size)]
+    return shape.reshape(x, (*lead, *(n for pair in zip(windows.places, windows.window) for n in pair)))
 
 
 @planned
@@ -518,7 +531,7 @@ def _adaptive_means(rank):
     @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", batch="fold", **_KEEPS)
     def means(input, output):
         size = input.shape[-rank:]
-        if (windows := _dividing(tuple(size), output)) is not None:
+        if (windows := dividing(tuple(size), output)) is not None and len(windows.taps) <= _TERMS:
             out = creation.empty((*input.shape[:-rank], *output), dtype=input.dtype, device=input.device)
             return _summed(out, windows.halves(input, 0), core.fixed(_number(len(windows.taps), input.dtype, input.device)))
         for i in range(rank):  # outer dims first: they are reduced along rows that lie side by side
@@ -526,7 +539,7 @@ def _adaptive_means(rank):
             if output[i] and size[i] % output[i] == 0:
                 input = reduction.mean(_split(input, dim, output[i]), dim + 1)
             else:
-                input = _along(input, dim, _shares(size[i], output[i], input))
+                input = _along(input, dim, _shares(size[i], output[i], input.dtype, input.device))
         return shape.contiguous(input)
 
     @means.backward_of
@@ -535,9 +548,17 @@ def _adaptive_means(rank):
 
     @library(name=f"_adaptive_avg_pool{rank}d_backward", differentiable="grad", label=f"AdaptiveAvgPool{rank}DBackward", **_KEEPS)
     def spread(grad, size):
-        output = grad.shape[-rank:]
+        output = tuple(grad.shape[-rank:])
+        if (windows := dividing(size, output)) is not None:
+            out = creation.empty((*grad.shape[:-rank], *size), dtype=grad.dtype, device=grad.device)
+            target = in_windows(out, windows)
+            for i in range(rank):
+                grad = shape.unsqueeze(grad, grad.ndim - rank + 1 + i)
+            number = core.fixed(_number(len(windows.taps), grad.dtype, grad.device))
+            _summed(target, _alone([shape.expand(grad, target.shape)]), number)
+            return out
         for i, (n, m) in enumerate(zip(size, output)):
-            grad = _along(grad, grad.ndim - rank + i, shape.transpose(_shares(n, m, grad), 0, 1))
+            grad = _along(grad, grad.ndim - rank + i, shape.transpose(_shares(n, m, grad.dtype, grad.device), 0, 1))
         return shape.contiguous(grad)
 
     @spread.backward_of
