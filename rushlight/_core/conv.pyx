@@ -228,6 +228,7 @@ cdef void _multiply(Call* p, int64_t group, char* windows, int64_t panels, int64
     cdef char* first
     cdef char* a
     cdef char* b
+    cdef char* piece
     gemm.enter(kernels)
     while done < units:
         here = min(kernels.stretch, units - done)
@@ -235,7 +236,8 @@ cdef void _multiply(Call* p, int64_t group, char* windows, int64_t panels, int64
         for j in range(panels):
             a = first
             for i in range(p.panels_a):
-                multiply(a, b, sums + i * kernels.rows * stride + j * kernels.columns * kernels.sum, stride, here, start + done == 0,
+                piece = sums + i * kernels.rows * stride + j * kernels.columns * kernels.sum
+                multiply(a, b, piece, stride, here, piece if start + done else NULL, stride,
                          a + p.panel_a if i + 1 < p.panels_a else first, b + p.panel_b + i % TILE_PANELS * (here * wide // TILE_PANELS))
                 a += p.panel_a
             b += p.panel_b
@@ -401,14 +403,15 @@ cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, i
     cdef int64_t rows = min(p.rows, p.places[1] - place[1]), wide = min(p.wide, p.places[2] - place[2]), units = images * rows * wide
     cdef int64_t panel_a = (units + kernels.whole) * kernels.rows * kernels.unit
     cdef char* windows = memory + panels * panel_a
+    cdef char* piece
     for i in range(panels):
         _pack_grad(p, group, (first + i) * kernels.rows, n, images, place, rows * wide, memory + i * panel_a)
     sums += first * kernels.rows * p.stride
     for j in range(p.panels_b):
         _pack_segment(p, group, j, n, images, place, rows, wide, windows)
         for i in range(panels):
-            multiply(memory + i * panel_a, windows, sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.sum, p.stride,
-                     units, fresh, memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
+            piece = sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.sum
+            multiply(memory + i * panel_a, windows, piece, p.stride, units, NULL if fresh else piece, p.stride, memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
 
 
 cdef void _pack_grad(Weights* p, int64_t group, int64_t row, int64_t n, int64_t images, int64_t* place, int64_t pixels, char* panel) noexcept nogil:

@@ -2,8 +2,8 @@ from libc.stdint cimport int64_t
 
 # The kernels of codegen/gemm.py, which says what they do.
 ctypedef int64_t (*pack_t)(char*, int64_t, int64_t, char*, int64_t, int64_t) noexcept nogil
-ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, int64_t, char*, char*) noexcept nogil
-ctypedef void (*multiply_at_t)(char*, char*, int64_t*, char*, int64_t, int64_t, int64_t, char*, int64_t) noexcept nogil
+ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, const char*, int64_t, char*, char*) noexcept nogil
+ctypedef void (*multiply_at_t)(char*, char*, int64_t*, char*, int64_t, int64_t, const char*, int64_t, char*, int64_t) noexcept nogil
 ctypedef void (*simple_t)() noexcept nogil
 ctypedef void (*deep_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*wide_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil

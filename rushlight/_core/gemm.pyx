@@ -380,7 +380,6 @@ cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int
     if block.direct:
         whole_rows = min(rows, block.m // kernels.rows - row)
         whole_columns = min(columns, block.n // kernels.columns - column) if whole_rows else 0
-        _start_panels(block, row, column, whole_rows, whole_columns)
     enter(kernels)
     for i in range(_panels(block.units, kernels.stretch)):
         _run_stretch(block, packed_b, panels_b, first_b, row, column, rows, columns, i * kernels.stretch, &sums, whole_rows,
@@ -394,7 +393,7 @@ cdef void _run_tile(Block* block, char* memory, int64_t row, int64_t column, int
 
 
 cdef bint _is_direct(Block* block) noexcept nogil:
-    """Can whole panels be summed in c itself? With beta 1, what is added is put there first, where it is not there yet."""
+    """Can whole panels be summed in c itself? With beta 1 they begin with what is added."""
     cdef double alpha, beta
     if not block.kernels.direct or block.sums != NULL or block.units == 0:
         return False
@@ -408,16 +407,6 @@ cdef bint _is_direct(Block* block) noexcept nogil:
 
 cdef inline bint _reads_added(const Kernels* kernels, const void* factors) noexcept nogil:
     return (<float*>factors)[1] != 0  # kernels that are ranged have sums of float32
-
-
-cdef void _start_panels(Block* block, int64_t row, int64_t column, int64_t rows, int64_t columns) noexcept nogil:
-    """Copy what is added to the panels of c that are summed in place."""
-    cdef const Kernels* kernels = block.kernels
-    cdef int64_t i, size = columns * kernels.columns * kernels.itemsize
-    if block.adds and size > 0 and block.added.data != block.c:
-        column *= kernels.columns * kernels.itemsize
-        for i in range(row * kernels.rows, (row + rows) * kernels.rows):
-            memcpy(block.c + i * block.c_row + column, block.added.data + i * block.added.row + column, size)
 
 
 cdef void _finish(Block* block, int64_t row, int64_t column, int64_t first_row, int64_t end_row, int64_t first_column, int64_t end_column,
@@ -455,6 +444,10 @@ cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t f
     cdef char* part_b
     cdef char* c = block.c + row * kernels.rows * block.c_row + column * across
     cdef bint fresh = block.first and start == 0
+    cdef int64_t apart_added = block.added.row, stride, apart
+    cdef const char* added = block.added.data + row * kernels.rows * apart_added + column * across
+    cdef const char* before
+    cdef char* piece
     for j in range(columns):
         a = first_a
         soon_b = b + room * wide
@@ -464,9 +457,14 @@ cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t f
             soon_a = a + room * high if i + 1 < rows else first_a
             part_b = soon_b + min(i, <int64_t>TILE_PANELS) * (units * wide // TILE_PANELS)
             if i < whole_rows and j < whole_columns:
-                multiply(a, b, c + i * kernels.rows * block.c_row + j * across, block.c_row, units, fresh and not block.adds, soon_a, part_b)
+                piece, stride = c + i * kernels.rows * block.c_row + j * across, block.c_row
+                before, apart = piece, stride
+                if fresh:
+                    before, apart = added + i * kernels.rows * apart_added + j * across if block.adds else NULL, apart_added
             else:
-                multiply(a, b, sums.data + i * sums.row + j * sums.piece, across, units, fresh, soon_a, part_b)
+                piece, stride = sums.data + i * sums.row + j * sums.piece, across
+                before, apart = NULL if fresh else piece, stride
+            multiply(a, b, piece, stride, units, before, apart, soon_a, part_b)
             a += room * high
         b += room * wide
 

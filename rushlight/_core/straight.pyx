@@ -227,12 +227,14 @@ cdef void _multiply(Call* p, char* weights, char* pixels, int64_t panels, char* 
     cdef multiply_at_t multiply = <multiply_at_t>kernels.functions[MULTIPLY_AT]
     cdef int64_t high = kernels.rows * kernels.unit, across = kernels.columns * p.itemsize, done = 0, here, i, j
     cdef char* a
+    cdef char* piece
     while done < p.units:
         here = min(kernels.stretch, p.units - done)
         for j in range(panels):
             a = weights + done * high
             for i in range(p.panels_a):
-                multiply(a, pixels + j * across, p.offsets + done, sums + i * kernels.rows * stride + j * across, stride, here, done == 0,
+                piece = sums + i * kernels.rows * stride + j * across
+                multiply(a, pixels + j * across, p.offsets + done, piece, stride, here, piece if done else NULL, stride,
                          a + p.panel_a if i + 1 < p.panels_a else weights + done * high, across + i * LINE % across)
                 a += p.panel_a
         done += here

@@ -24,6 +24,7 @@ PACK = "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %count, i64 %k"
 FINISH = (
     "ptr %sums, i64 %stride, ptr %c, i64 %cstride, ptr %added, i64 %addedrow, i64 %addedcolumn, i64 %rows, i64 %columns, ptr %factors"
 )
+SUMS = "ptr %sums, i64 %stride, i64 %units, ptr %before, i64 %apart"
 UNITS_A_TURN = 4
 LINE = 64  # bytes of a cache's line
 
@@ -65,12 +66,10 @@ class Writer:
             f"pack_{operand}_{way}": ("i64", PACK, lambda fn, body=body, operand=operand: body(fn, operand))
             for operand in "ab" for way, body in (("deep", self._deep), ("wide", self._wide))
         }  # fmt: skip
-        product = "ptr %a, ptr %b, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, ptr %soon_b"
-        found["multiply"] = "void", product, self._multiply
+        found["multiply"] = "void", f"ptr %a, ptr %b, {SUMS}, ptr %soon_a, ptr %soon_b", self._multiply
         found["finish"] = "void", FINISH, self._finish
         if self.scheme.direct:
-            at_rows = "ptr %a, ptr %b, ptr %offsets, ptr %sums, i64 %stride, i64 %units, i64 %fresh, ptr %soon_a, i64 %ahead"
-            found["multiply_at"] = "void", at_rows, self._multiply_at
+            found["multiply_at"] = "void", f"ptr %a, ptr %b, ptr %offsets, {SUMS}, ptr %soon_a, i64 %ahead", self._multiply_at
         return {**dict.fromkeys(FUNCTIONS), **found}
 
     def _function(self, name, returns, parameters, body, linkage="internal "):
@@ -246,13 +245,12 @@ class Writer:
 
     def _multiply_panel(self, fn, b, row, soon):
         s = self.scheme
-        places = [at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}")) for i in range(s.rows)]
         sums = self._sums(fn, s.rows, self.vectors)
-        with fn.when(fn.emit("icmp eq i64 %fresh, 0")):
-            self._resume(fn, sums, places)
+        with fn.when(fn.emit("icmp ne ptr %before, null")):
+            self._resume(fn, sums, [at(fn, "%before", fn.emit(f"mul i64 %apart, {i}")) for i in range(s.rows)])
         rows = [i * s.unit_bytes for i in range(s.rows)]
         self._add_products(fn, "%units", sums, ("%a", s.rows * s.unit_bytes), rows, b, row, soon)
-        self._store_sums(fn, sums, places)
+        self._store_sums(fn, sums, [at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}")) for i in range(s.rows)])
 
     def _prefetch_panel(self, fn, operand, first, count):
         """The next panel of a goes to the first-level cache; of the next panel of b, TILE_PANELS calls share the work."""

@@ -99,9 +99,9 @@ def kernels(source, narrow=False):
 
         int64_t pack_a_deep(char *from, int64_t stride, int64_t ignored, char *panel, int64_t count, int64_t k)
         int64_t pack_a_wide(char *from, int64_t ignored, int64_t stride, char *panel, int64_t count, int64_t k)
-        void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a, char *soon_b)
-        void multiply_at(char *a, char *b, int64_t *offsets, char *sums, int64_t stride, int64_t units, int64_t fresh, char *soon_a,
-                         int64_t ahead)
+        void multiply(char *a, char *b, char *sums, int64_t stride, int64_t units, char *before, int64_t apart, char *soon_a, char *soon_b)
+        void multiply_at(char *a, char *b, int64_t *offsets, char *sums, int64_t stride, int64_t units, char *before, int64_t apart,
+                         char *soon_a, int64_t ahead)
         void finish(char *sums, int64_t stride, char *c, int64_t c_stride, char *added, int64_t added_row, int64_t added_column,
                     int64_t rows, int64_t columns, void *alpha_beta)
 
@@ -109,7 +109,8 @@ def kernels(source, narrow=False):
     pack_a_wide one whose elements follow each other across the panel; pack_b_deep and pack_b_wide do so with columns. ``count`` <= MR
     (NR) rows (columns) exist; what lies in the others is arbitrary: it only reaches results that nobody reads. k is padded with zeros to
     whole units. They return the largest magnitude of the elements, 0 where any will do (see :mod:`.tiles`).
-    multiply adds to the sums, or starts them when ``fresh``, and prefetches the panels that are wanted soon.
+    multiply adds to what is ``before`` it, whose rows are ``apart`` (the sums themselves, or a bias: 0 apart), or to nothing if that is
+    NULL, and prefetches the panels that are wanted soon.
     multiply_at, where panels hold elements as they are, reads NR at each of ``units`` offsets from b, the rows of a panel that was not
     packed, and prefetches what lies ``ahead`` of each.
     finish reads ``added`` unless beta is 0; its strides are along rows and columns, the latter an element or 0.

@@ -190,23 +190,24 @@ class TileWriter(Writer):
     # -- multiplying: tiles 0 to 3 accumulate, 4 and 5 hold rows of a, 6 and 7 columns of b --
 
     def _multiply(self, fn):
-        sums = []
-        for i in (0, 1):
-            row = at(fn, "%sums", fn.emit(f"mul i64 %stride, {16 * i}"))
-            sums += [row, at(fn, row, ROW)]
-        fn.do(f"br i1 {fn.emit('icmp ne i64 %fresh, 0')}, label %start, label %resume")
+        fn.do(f"br i1 {fn.emit('icmp eq ptr %before, null')}, label %start, label %resume")
         for label in ("start", "resume"):
             fn.label(label)
-            for i, place in enumerate(sums):
+            for i, place in enumerate(self._quarters(fn, "%before", "%apart")):
                 if label == "start":
                     self._do(fn, "tilezero", f"i8 {i}")
                 else:
-                    self._do(fn, "tileloadd64", f"i8 {i}", f"ptr {place}", "i64 %stride")
+                    self._do(fn, "tileloadd64", f"i8 {i}", f"ptr {place}", "i64 %apart")
             fn.do("br label %go")
         fn.label("go")
         loop(fn, "each", "0", "%units", 1, lambda unit: self._multiply_unit(fn, unit))
-        for i, place in enumerate(sums):
+        for i, place in enumerate(self._quarters(fn, "%sums", "%stride")):
             self._do(fn, "tilestored64", f"i8 {i}", f"ptr {place}", "i64 %stride")
+
+    def _quarters(self, fn, sums, stride):
+        """Where the four tiles of sums are."""
+        rows = [at(fn, sums, fn.emit(f"mul i64 {stride}, {16 * i}")) for i in (0, 1)]
+        return [at(fn, row, t * ROW) for row in rows for t in (0, 1)]
 
     def _multiply_unit(self, fn, unit):
         s = self.scheme
