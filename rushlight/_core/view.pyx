@@ -98,15 +98,26 @@ cdef class ViewNode(Node):
             g = <Tensor>_callbacks["move"](g, self.place)
         return [None, g] if self.kind == COPY else [g]
 
+    cdef bint leaves_nothing_out(self, Tensor g, int n, const int64_t* sizes):
+        """Does an index take all elements, in their order (x[None], x[:])? Then its gradient is the view's in another shape."""
+        cdef int64_t count = 1
+        cdef int i
+        if self.replay[0] not in ("getitem", "select", "slice"):
+            return False
+        for i in range(n):
+            count *= sizes[i]
+        return g.count == count
+
     cdef list apply(self, list grads):
         cdef Tensor g = grads[0]
         cdef int64_t[MAX_RANK] sizes
         cdef int n
         if g is None:
             return [None] * len(self.next)
-        if self.kind == RESHAPE:
+        if self.kind == RESHAPE or self.kind == SCATTER:
             n = parse_ints(self.shape, sizes, MAX_RANK)
-            return [reshape(g, n, sizes)]
+            if self.kind == RESHAPE or self.leaves_nothing_out(g, n, sizes):
+                return [reshape(g, n, sizes)]
         if self.kind == TRANSPOSE:
             return [transpose(g, self.d0, self.d1)]
         if self.kind == IDENTITY:
