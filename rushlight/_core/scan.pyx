@@ -21,6 +21,7 @@ cdef enum:
     BLOCK = 4096
     TOGETHER = 4
     SHORT = 64        # so many rows need no tensor for what goes before them
+    WIDTH = 64        # columns that are gone down together
 
 ctypedef fused number:
     float
@@ -44,11 +45,11 @@ cdef struct Scan:
 
 cdef inline int64_t _start(Scan* c, int64_t s) noexcept nogil:
     """Where block s begins."""
-    return s // c.blocks * c.n + s % c.blocks * BLOCK
+    return s * c.n if c.blocks == 1 else s // c.blocks * c.n + s % c.blocks * BLOCK
 
 
 cdef inline int64_t _length(Scan* c, int64_t s) noexcept nogil:
-    return min(<int64_t>BLOCK, c.n - s % c.blocks * BLOCK)
+    return c.n if c.blocks == 1 else min(<int64_t>BLOCK, c.n - s % c.blocks * BLOCK)
 
 
 # -- sums and products --
@@ -140,7 +141,7 @@ cdef void _carry(total* carries, int64_t count, int64_t blocks, bint product) no
     cdef total before = <total>product, own
     cdef int64_t s
     for s in range(count):
-        if s % blocks == 0:
+        if blocks == 1 or s % blocks == 0:
             before = <total>product
         own = carries[s]
         carries[s] = before
@@ -180,6 +181,71 @@ cdef Tensor _accumulated(Tensor input, bint product):
     return out
 
 
+# -- sums and products along another dim than the last: a row of totals goes down the columns --
+
+cdef struct Columns:
+    const void* input
+    void* out
+    int code
+    int64_t n, inner, stretches   # elements along the dim, and behind it; stretches of WIDTH of those
+    bint product
+
+
+cdef void _go_down(Columns* c, const number* x, number* out, int64_t width, total one) noexcept nogil:
+    cdef total[WIDTH] carry
+    cdef int64_t i, j
+    for j in range(width):
+        carry[j] = one
+    for i in range(c.n):
+        if c.product:
+            for j in range(width):
+                carry[j] = carry[j] * <total>x[j]
+        else:
+            for j in range(width):
+                carry[j] = carry[j] + <total>x[j]
+        for j in range(width):
+            out[j] = <number>carry[j]
+        x += c.inner
+        out += c.inner
+
+
+cdef void _scan_columns(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Columns* c = <Columns*>context
+    cdef int64_t s, at, width
+    cdef double one = c.product
+    for s in range(begin, end):
+        at = s % c.stretches * WIDTH
+        width = min(<int64_t>WIDTH, c.inner - at)
+        at += s // c.stretches * c.n * c.inner
+        if c.code == F32:
+            _go_down(c, <const float*>c.input + at, <float*>c.out + at, width, one)
+        elif c.code == F64:
+            _go_down(c, <const double*>c.input + at, <double*>c.out + at, width, one)
+        else:
+            _go_down(c, <const int64_t*>c.input + at, <int64_t*>c.out + at, width, <int64_t>c.product)
+
+
+cdef Tensor _accumulated_down(Tensor input, int dim, bint product):
+    """The running sums or products along a dim of a contiguous tensor with elements."""
+    cdef Tensor out = empty(input.code, input.ndim, input.sizes)
+    cdef Columns c
+    cdef int64_t outer = 1
+    cdef int d
+    c.input, c.out, c.code, c.product, c.n, c.inner = input.address, out.address, input.code, product, input.sizes[dim], 1
+    for d in range(input.ndim):
+        if d < dim:
+            outer *= input.sizes[d]
+        elif d > dim:
+            c.inner *= input.sizes[d]
+    c.stretches = (c.inner + WIDTH - 1) // WIDTH
+    if out.count <= BLOCK:
+        _scan_columns(&c, 0, outer * c.stretches)
+        return out
+    with nogil:
+        parallel_for(_scan_columns, &c, 0, outer * c.stretches, max(<int64_t>1, (1 << 14) // (c.n * min(<int64_t>WIDTH, c.inner))))
+    return out
+
+
 cdef void _carry_all(Scan* c, int64_t count) noexcept nogil:
     if c.code == I64:
         _carry(<int64_t*>c.carries, count, c.blocks, c.product)
@@ -188,7 +254,7 @@ cdef void _carry_all(Scan* c, int64_t count) noexcept nogil:
 
 
 cdef object _accumulated_quickly(PyObject** values, bint product):
-    """(input, dim, dtype): along the last dim of a contiguous tensor, in its own dtype; see Library.quick."""
+    """(input, dim, dtype): of a contiguous tensor, in its own dtype; see Library.quick."""
     cdef Tensor x
     cdef int64_t dim
     if not isinstance(<object>values[0], Tensor) or type(<object>values[1]) is not int:
@@ -197,9 +263,10 @@ cdef object _accumulated_quickly(PyObject** values, bint product):
     dim = <object>values[1]
     if x.code != F32 and x.code != F64 and x.code != I64 or x.place or not x.flags & CONTIGUOUS or x.flags & NEG or x.ndim == 0:
         return None
-    if dim != x.ndim - 1 and dim != -1 or not (<object>values[2] is None or <object>values[2] is dtype_of(x.code)):
+    if not -x.ndim <= dim < x.ndim or not (<object>values[2] is None or <object>values[2] is dtype_of(x.code)):
         return None
-    return _accumulated(x, product)
+    dim += x.ndim if dim < 0 else 0
+    return _accumulated(x, product) if dim == x.ndim - 1 or x.count == 0 else _accumulated_down(x, <int>dim, product)
 
 
 cdef object cumsum_quickly(PyObject** values, Py_ssize_t n, tuple names):
@@ -208,8 +275,6 @@ cdef object cumsum_quickly(PyObject** values, Py_ssize_t n, tuple names):
 
 cdef object cumprod_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return _accumulated_quickly(values, True)
-
-
 
 
 # -- running extrema --

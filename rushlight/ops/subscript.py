@@ -288,6 +288,9 @@ def _parsed(input, key):
 
 
 def _setitem(input, key, value):
+    if isinstance(key, tuple) and len(key) == 1 and type(key[0]) is Tensor and type(value) in (int, float) and _fills(input, key[0]):
+        arithmetic.masked_fill.inplace(input, key[0], value)
+        return
     if not isinstance(value, Tensor):
         value = _value(value, input)
     view, indices = _parsed(input, key)
@@ -297,6 +300,11 @@ def _setitem(input, key, value):
         index_put.inplace(view, indices, value)
     else:
         shape.copy_(view, value)
+
+
+def _fills(input, mask):
+    """Is writing a number at a mask a masked_fill, of which nothing is recorded?"""
+    return mask.dtype is _bool and mask.shape == input.shape and input.is_floating_point() and not input.requires_grad
 
 
 def _value(value, input):
