@@ -110,6 +110,7 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "tensor_format": "_tensor_str:tensor_format",
     "tensor_text": "_tensor_str:tensor_text",
     "typed_storage": "storage:TypedStorage",
+    "unpack_dual": "autograd.forward_ad:unpack_dual",
 }.items()})  # fmt: skip
 
 

@@ -7,6 +7,7 @@ All elements of a tensor are printed in one format, chosen from all that are sho
 from math import inf, isfinite
 from types import SimpleNamespace
 
+from rushlight._core import callbacks
 from rushlight._core.tensor import Tensor, get_default_device, get_default_dtype
 
 PRINT_OPTS = SimpleNamespace(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
@@ -181,7 +182,11 @@ def _history(t):
     """``grad_fn=<...>`` of a recorded result, ``requires_grad=True`` of a leaf."""
     if not t.requires_grad:
         return []
-    return ["requires_grad=True"] if t.grad_fn is None else [f"grad_fn=<{t.grad_fn.name().rpartition('::')[2]}>"]
+    if t.grad_fn is None:
+        return ["requires_grad=True"]
+    primal, tangent = callbacks.table["unpack_dual"](t)
+    node = [f"grad_fn=<{t.grad_fn.name().rpartition('::')[2]}>"] if primal.requires_grad else []
+    return node if tangent is None else [*node, f"tangent={tangent}"]
 
 
 def _tensor_str(t, indent):

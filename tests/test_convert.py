@@ -3,6 +3,7 @@
 import array  # noqa: F401  (the lines below use it)
 import gc
 import re
+import subprocess
 import sys
 import warnings
 
@@ -583,3 +584,13 @@ def test_tensors_go_to_the_default_device(call):
             warnings.simplefilter("ignore")
             assert getattr(lib, call)(x).device.type == "meta"
             assert getattr(lib, call)(x, device="cpu").device.type == "cpu"
+
+
+def test_scalars_of_recorded_tensors_warn():
+    """Once in a process, so this one is new."""
+    program = (
+        "import rushlight as rl, warnings; warnings.simplefilter('always'); x = rl.ones(1, requires_grad=True) * 2; "
+        "rl.no_grad()(float)(x); x.item(); print('quiet', flush=True); float(x); float(x)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "quiet\n" and done.stderr.count("Converting a tensor with requires_grad=True to a scalar") == 1

@@ -129,3 +129,14 @@ def test_subclass_prints_its_name():
         pass
 
     assert repr(rushlight.ones(2).as_subclass(Mine)) == "Mine([1., 1.])"
+
+
+def test_tangents_are_shown():
+    with rushlight.autograd.forward_ad.dual_level():
+        x = rushlight.autograd.forward_ad.make_dual(rushlight.tensor([1.0, 2.0]), rushlight.ones(2))
+        assert repr(x * x) == "tensor([1., 4.], tangent=tensor([2., 4.]))"
+    assert "tangent" not in repr(x * x)
+
+
+def test_a_storage_shows_its_bytes():
+    assert str(rushlight.tensor([1, 2], dtype=rushlight.int8).untyped_storage()).splitlines()[:2] == [" 1", " 2"]

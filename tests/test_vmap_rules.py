@@ -172,6 +172,17 @@ def test_gradients_of_examples_of_every_operator(part):
     assert not found, "\n".join(found)
 
 
+def test_gradients_of_examples_whose_gradient_walks_a_graph():
+    x = rl.arange(9.0).reshape(1, 1, 3, 3).sin().requires_grad_()
+    places = rl.linspace(-0.9, 0.9, 8).reshape(1, 2, 2, 2).requires_grad_()
+    out = rl.nn.functional.grid_sample(x, places, align_corners=False)
+    grads = rl.stack([rl.ones_like(out), out.detach()])
+    found = rl.autograd.grad(out, (x, places), grads, is_grads_batched=True, retain_graph=True)
+    for i, grad in enumerate(grads):
+        for batched, alone in zip(found, rl.autograd.grad(out, (x, places), grad, retain_graph=True)):
+            assert rl.allclose(batched[i], alone)
+
+
 JACOBIANS = {
     "pointwise": lambda T, x: x * x.sum(0),
     "rowwise": lambda T, x: x.softmax(-1) * x.mean(),

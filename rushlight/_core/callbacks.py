@@ -57,6 +57,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     # gradients
     "backward": "(tensors, gradients, retain_graph, create_graph, inputs=): autograd.backward",
     "batched_backward": "(backward, run, grads, n): a library operator's backward under vmap",
+    "unpack_dual": "(tensor): its value, and the tangent of a dual tensor or None",
     "removable_handle": "(hooks): what takes a hook away again",
     # devices
     "has_cuda": "(): can a GPU be used?",

@@ -114,7 +114,7 @@ def set_default_dtype(d):
     if not isinstance(d, dtype):
         raise TypeError(f"invalid dtype object: only floating-point types are supported as the default type, got {type(d).__name__}")
     if not (<dtype>d).is_floating_point:
-        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+        raise TypeError(f"only floating-point types are supported as the default type\n  {d} was given.")
     _default_dtype = (<dtype>d).code
 
 

@@ -204,7 +204,7 @@ cdef object element_of(Tensor t, int code):
         raise ValueError(
             "only one element tensors can be converted to Python scalars\n  A list of tensors becomes one tensor with stack() or cat()."
         )
-    if needs_grad(t):
+    if grad_enabled() and needs_grad(t):
         warn_scalar_of_grad()
     return item(t)
 

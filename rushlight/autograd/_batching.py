@@ -2,6 +2,7 @@
 
 import functools
 import types
+from collections import namedtuple
 
 from .._core import operator
 from ..utils._pytree import tree_flatten
@@ -58,7 +59,7 @@ def _touches_memory(function):
         for code in codes:
             codes.extend(c for c in code.co_consts if isinstance(c, types.CodeType))
         names = {n for code in codes for n in code.co_names}
-        if "forward" in names:
+        if names & {"forward", "run_grad"}:  # a walk through a graph of its own would take the batch for one example
             return True
         enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
         if any(callable(f) and not hasattr(f, "__code__") and not isinstance(f, operator.Operator) for f in enclosed):
@@ -185,15 +186,14 @@ def by_rule(rule, args, level):
     """What a user's rule, ``rule(info, in_dims, *args) -> (output, out_dims)``, makes of arguments of which some are batched."""
     size, randomness = _levels.stack[level - 1]
     parts = [unwrap(a, level) for a in args]
-    result, out_dims = rule(_Info(size, randomness), tuple(d for _, d in parts), *(v for v, _ in parts))
+    result, out_dims = rule(VmapInfo(size, randomness), tuple(d for _, d in parts), *(v for v, _ in parts))
     if isinstance(result, tuple):
         dims = out_dims if isinstance(out_dims, tuple) else (out_dims,) * len(result)
         return tuple(wrap(r, d, level) for r, d in zip(result, dims))
     return wrap(result, out_dims, level)
 
 
-class _Info:
+class VmapInfo(namedtuple("VmapInfo", "batch_size randomness")):
     """What a Function's vmap rule is told: the batch size and the randomness mode."""
 
-    def __init__(self, batch_size, randomness):
-        self.batch_size, self.randomness = batch_size, randomness
+    __slots__ = ()

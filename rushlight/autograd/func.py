@@ -47,6 +47,10 @@ class _Tracked:
                 raise ValueError(
                     f"Expected all inputs that are differentiated to be Tensors, but got {type(x).__name__}"
                 )
+            if not (x.is_floating_point() or x.is_complex()):
+                raise RuntimeError(
+                    f"only Tensors of floating point dtype can require gradients\n  It is differentiated by a tensor of {x.dtype}."
+                )
         self.plain = tuple(tape.identity(to_plain(x, self.levels)) for x in leaves)
         self.trees = tree_unflatten([from_plain(p, self.levels) for p in self.plain], self.spec)
 
@@ -142,7 +146,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
                 func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "grad_and_value(f)(*args)"
             )
             if not isinstance(result, Tensor):
-                raise RuntimeError(f"Expected f to return a tensor with requires_grad, got {type(result).__name__}")
+                raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(result)}")
             if result.ndim != 0:
                 raise RuntimeError(
                     "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, "

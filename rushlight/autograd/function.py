@@ -1,6 +1,7 @@
 """Function: operators with a forward and a backward written by the user."""
 
 import functools
+import warnings
 
 from .._core import tape
 from .._core.tensor import Tensor
@@ -68,15 +69,17 @@ class Function(metaclass=FunctionMeta):
     generate_vmap_rule = False
 
     def __init__(self, *args, **kwargs):
-        raise RuntimeError(
-            f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static; use"
-            " apply()."
-        )
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the "
+            "class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.",
+            DeprecationWarning, stacklevel=2,
+        )  # fmt: skip
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError(
-            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd"
-            " function."
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static "
+            "forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)\n"
+            f"  Call {type(self).__name__}.apply(...), without making an object of the class."
         )
 
     @staticmethod

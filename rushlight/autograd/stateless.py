@@ -22,7 +22,7 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
     tensors = _merged(parameter_and_buffer_dicts)
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     slots = _slots(module)
-    _check_names(slots, tensors, strict)
+    _check_names(module, slots, tensors, strict)
     if tie_weights:
         tensors = _tied(slots, tensors)
     before = [(slots[name], name, slots[name][0][slots[name][1]]) for name in tensors if name in slots]
@@ -62,7 +62,7 @@ def _slots(module):
     return found
 
 
-def _check_names(slots, tensors, strict):
+def _check_names(module, slots, tensors, strict):
     unexpected = [n for n in tensors if n not in slots]
     missing = [n for n in slots if n not in tensors]
     if strict and (missing or unexpected):
@@ -77,12 +77,15 @@ def _check_names(slots, tensors, strict):
                 if part
             )
         )
+    for name in unexpected:
+        owner = module
+        for part in name.split(".")[:-1]:  # a new name is nobody's, but in a module that there is
+            if not hasattr(owner, part):
+                raise AttributeError(f"{type(owner).__name__} has no attribute `{part}`")
+            owner = getattr(owner, part)
     for name, value in tensors.items():
         if name in slots and not isinstance(value, Tensor):
             raise TypeError(f"{value} is not an instance of torch.Tensor")
-    if unexpected and not strict:
-        for name in unexpected:
-            raise KeyError(f"{name}: the module has no parameter or buffer of this name")
 
 
 def _tied(slots, tensors):

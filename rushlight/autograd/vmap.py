@@ -37,7 +37,7 @@ def batch_size(level):
 
 _CONTROL_FLOW = (
     "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that"
-    " yet, please shout over at https://github.com/pytorch/functorch/issues/257 .\nUse where() on both results instead."
+    " yet, please file an issue at https://github.com/pytorch/pytorch/issues .\nUse where() on both results instead."
 )
 _ITEM = (
     "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor,"
@@ -47,7 +47,10 @@ _ITEM = (
 
 
 class CannotBatch(RuntimeError):
-    """Raised where a computation under vmap cannot go on for all examples at once."""
+    """Raised where a computation under vmap cannot go on for all examples at once. A program sees the RuntimeError that it is."""
+
+
+CannotBatch.__name__, CannotBatch.__qualname__, CannotBatch.__module__ = "RuntimeError", "RuntimeError", "builtins"
 
 
 class Batched(Tensor):

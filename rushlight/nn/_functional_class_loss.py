@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from .._core.operator import dtype_name
 from .._core.tensor import rename
 from ..ops import loss as _loss
 from ..ops._define import planned, visible
@@ -122,7 +123,7 @@ def cross_entropy(
     """
     reduction = chosen(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     class_dim = 0 if input.ndim <= 1 else 1
     if target.ndim == input.ndim and target.shape == input.shape and (target.is_floating_point() or target.dim() > 1):
         return _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, class_dim)
@@ -136,7 +137,7 @@ def _along(weight, dim, rank):
 def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, class_dim):
     if not target.is_floating_point():
         raise RuntimeError(
-            f"Expected floating point type for target with class probabilities, got {target.dtype}\n"
+            f"Expected floating point type for target with class probabilities, got {dtype_name(target.dtype.code)}\n"
             "target has the shape of the input, so it is read as probabilities; labels have no class dimension"
         )
     if ignore_index >= 0:
@@ -202,6 +203,11 @@ def _check_scores(input):
         raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
 
 
+def _check_places(target):
+    if target.dtype is not torch.int64:
+        raise RuntimeError(f"expected scalar type Long but found {dtype_name(target.dtype.code)}\n  Labels are int64: target.long().")
+
+
 @visible
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """sum_j max(0, margin - x[y] + x[j])**p / C over classes j other than the label y: scores (N, C) or (C), labels (N) or (); averaged.
@@ -220,6 +226,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         raise ValueError("weight must be one-dimensional")
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    _check_places(target)
     labels = target.reshape(-1)
     expect(labels, 0, classes - 1, _out_of_range("target out of range", classes), operator="multi_margin_loss")
     scores = input.reshape(-1, classes)
@@ -245,6 +252,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     _check_scores(input)
     if target.size() != input.size():
         raise RuntimeError(f"inconsistent target size: {list(target.size())} for input of size: {list(input.size())}")
+    _check_places(target)
     classes = input.size(-1) if input.dim() else 1
     expect(target, -1, classes - 1, _out_of_range("argument #2 'target' is out of range", classes), operator="multilabel_margin_loss")
     scores, labels = input.reshape(-1, classes), target.reshape(-1, classes)

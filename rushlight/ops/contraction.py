@@ -1,5 +1,7 @@
 """Contractions: matrix products of all ranks, einsum and what is made of them. The products themselves are in ``_core/matmul.pyx``."""
 
+import warnings
+
 from .._core import callbacks
 from .._core import gemm as _gemm
 from .._core import matmul as _matmul
@@ -208,6 +210,14 @@ def _blocks(a, b):
     return tuple(s for size in a for s in (size, 1)), tuple(s for size in b for s in (1, size)), tuple(x * y for x, y in zip(a, b))
 
 
+def _differing(a, b):
+    """What two shapes that must agree in all dims but the last do not agree in, as PyTorch says it."""
+    if len(a) != len(b):
+        return f"bilinear(): input dimensions do not match: got {len(a)} and {len(b)}"
+    d = next(d for d in range(len(a) - 1) if a[d] != b[d])
+    return f"bilinear(): input batch dimensions do not match at dim {d}: got {a[d]} and {b[d]}"
+
+
 @composite(where="functional function")
 def bilinear(input1, input2, weight, bias=None):
     """``x1^T W_o x2 + bias_o`` for each output o: (*, in1), (*, in2), weight (out, in1, in2), bias (out) give (*, out).
@@ -218,8 +228,8 @@ def bilinear(input1, input2, weight, bias=None):
     """
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(
-            "bilinear(): input batch dimensions do not match: "
-            f"got {list(input1.shape)} and {list(input2.shape)}, which must agree in all dims but the last"
+            f"{_differing(input1.shape, input2.shape)}\n"
+            f"  The inputs have the shapes {list(input1.shape)} and {list(input2.shape)}, which must agree in all dims but the last."
         )
     for name, x, size in (("input1", input1, weight.shape[1]), ("input2", input2, weight.shape[2])):
         if x.shape[-1] != size:
@@ -328,6 +338,11 @@ def cross(input, other, dim=None):
     tensor([0., 0., 1.])
     """
     if dim is None:
+        warnings.warn(
+            "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or simply use "
+            "torch.linalg.cross.\nThe default value of dim will change to agree with that of linalg.cross in a future release.",
+            stacklevel=2,
+        )
         dim = next((i for i, size in enumerate(input.shape) if size == 3), None)
         if dim is None:
             raise RuntimeError("no dimension of size 3 in input")

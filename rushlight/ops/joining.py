@@ -1,6 +1,7 @@
 """Joining and splitting: cat, stack, split and their relatives, and broadcasting of several tensors."""
 
 import itertools
+import warnings
 
 from .._core import joining as _core
 from .._core import operator as _operator
@@ -505,6 +506,8 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    if indexing is None:
+        warnings.warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=2)
     for t in tensors:
         if t.ndim > 1:
             raise RuntimeError(

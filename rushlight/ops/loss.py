@@ -140,3 +140,6 @@ def nll(input, target: row_i64, weight: operand = None, dim=None, ignore_index: 
     loss = -factor * fn.sum(fn.where(at_label, input, 0))
     ignored = fn.eq(target, ignore_index)
     return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor)
+
+
+cross_entropy.kernel, nll.kernel = "log_softmax_lastdim_kernel_impl", "nll_loss_out_frame"

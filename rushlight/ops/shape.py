@@ -1,5 +1,7 @@
 """Movement of elements: copies and conversions, and what the core's views need from above (their adjoints, lazy conjugation)."""
 
+import warnings
+
 from .._core import callbacks
 from .._core import creation as _creation
 from .._core import operator as _operator
@@ -195,6 +197,12 @@ def T(input):
             [2, 5],
             [3, 6]])
     """
+    if input.ndim not in (0, 2):
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a "
+            "future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to "
+            "reverse the dimensions of a tensor.", stacklevel=2,
+        )  # fmt: skip
     return permute(input, tuple(range(input.ndim - 1, -1, -1)))
 
 
