@@ -5,6 +5,7 @@ A Fortran routine takes nothing but addresses, so one loop serves all of them: a
 batch, an address that moves on from matrix to matrix, or scratch memory of the thread that works.
 """
 from cpython.object cimport PyObject
+from libc.math cimport fabs, sqrt, sqrtf
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -17,7 +18,10 @@ from rushlight._core.threads cimport parallel_for
 
 cdef enum:
     MAX_ARGUMENTS = 24
-    CALL = 500
+    CALL = 500                # operations in whose time LAPACK is called
+    TINY_CALL = 100           # and a routine of tinymatrices.pxi
+
+include "tinymatrices.pxi"
 
 # Fortran passes the lengths of letters behind all arguments, by value. Calls are made with MAX_ARGUMENTS addresses, the missing ones
 # being 1: the lengths, where a routine looks for them, and otherwise never read.
@@ -31,6 +35,7 @@ cdef struct Argument:
 
 cdef struct Call:
     routine_t routine
+    tiny_t tiny      # in its place, or NULL
     Argument arguments[MAX_ARGUMENTS]
 
 
@@ -130,6 +135,38 @@ def parity(Tensor pivots, int code):
     return out
 
 
+def permutations(Tensor pivots, int64_t m):
+    """The order of m rows after LAPACK's exchanges: for each row of P^T A, which row of A it was. pivots: contiguous int32 (*, k) on the CPU."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t k = pivots.sizes[pivots.ndim - 1], b, i, j
+    cdef const int32_t* p = <const int32_t*>pivots.address
+    cdef int64_t* rows
+    cdef Tensor out
+    memcpy(sizes, pivots.sizes, pivots.ndim * sizeof(int64_t))
+    sizes[pivots.ndim - 1] = m
+    out = empty(I64, pivots.ndim, sizes)
+    rows = <int64_t*>out.address
+    for b in range(out.count // m if m else 0):
+        for i in range(m):
+            rows[i] = i
+        for i in range(k):
+            j = p[i] - 1
+            rows[i], rows[j] = rows[j], rows[i]
+        rows += m
+        p += k
+    return out
+
+
+def first_failure(Tensor info):
+    """(position, number) of the first of LAPACK's reports, contiguous integers on the CPU, that is not 0; (0, 0) when all went well."""
+    cdef int64_t i, number
+    for i in range(info.count):
+        number = (<const int64_t*>info.address)[i] if info.code == I64 else (<const int32_t*>info.address)[i]
+        if number:
+            return i, number
+    return 0, 0
+
+
 # -- calls --
 
 def run_with_workspace(str routine, Tensor like, batch, double work, tuple before, tuple after):
@@ -137,6 +174,9 @@ def run_with_workspace(str routine, Tensor like, batch, double work, tuple befor
     cdef object a, size
     cdef Tensor answer
     if 0 in batch:
+        return
+    if routine in _tiny and max([a for a in before if type(a) is int]) <= TINY:
+        run(routine, batch, work, *before, Scratch(TINY * ITEMSIZE[like.code]), TINY, *after)
         return
     key = (routine, *[a for a in before if type(a) is int or type(a) is bytes], *[a for a in after if type(a) is int or type(a) is bytes])
     size = _workspaces.get(key)
@@ -160,14 +200,9 @@ def run(str routine, batch, double work, *arguments):
     cdef Call call
     cdef int64_t[MAX_ARGUMENTS] numbers
     cdef char[MAX_ARGUMENTS] letters
-    cdef int64_t matrices = 1, stride
+    cdef int64_t matrices = 1, stride, largest = 0
     cdef int i, d, lead = len(batch)
     cdef Tensor t
-    address = _routines.get(routine)
-    if address is None:
-        blas.require()
-        address = _routines[routine] = <size_t>blas.symbol(routine.encode())
-    call.routine = <routine_t><size_t>address
     for i in range(lead):
         matrices *= batch[i]
     for i in range(MAX_ARGUMENTS):
@@ -180,6 +215,7 @@ def run(str routine, batch, double work, *arguments):
             call.arguments[i].data, call.arguments[i].stride = t.address, stride
         elif isinstance(value, int):
             numbers[i] = value
+            largest = max(largest, numbers[i])
             call.arguments[i].data = <char*>&numbers[i]
         elif isinstance(value, bytes):
             letters[i] = value[0]
@@ -188,8 +224,22 @@ def run(str routine, batch, double work, *arguments):
             call.arguments[i].scratch = max((<Scratch>value).size, <int64_t>16)
         else:
             call.arguments[i].data, call.arguments[i].stride = <char*><size_t>value[0], value[1]
-    with nogil:                                     # a call takes the time of CALL operations by itself
-        parallel_for(_run, &call, 0, matrices, <int64_t>(20000.0 / (work + CALL)) + 1)
+    call.routine, call.tiny = NULL, NULL
+    if largest <= TINY and routine in _tiny:
+        call.tiny = <tiny_t><void*><size_t>_tiny[routine]
+    else:
+        call.routine = _routine(routine)
+    with nogil:
+        parallel_for(_run, &call, 0, matrices, <int64_t>(20000.0 / (work + (CALL if call.tiny == NULL else TINY_CALL))) + 1)
+
+
+cdef routine_t _routine(str name) except NULL:
+    """LAPACK's routine of that name."""
+    address = _routines.get(name)
+    if address is None:
+        blas.require()
+        address = _routines[name] = <size_t>blas.symbol(name.encode())
+    return <routine_t><void*><size_t>address
 
 
 cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -207,8 +257,11 @@ cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:
             a[j] = memory + size
             size += (call.arguments[j].scratch + 63) & ~63
     for i in range(begin, end):
-        call.routine(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
-                     a[18], a[19], a[20], a[21], a[22], a[23])
+        if call.tiny != NULL:
+            call.tiny(<void**>a)
+        else:
+            call.routine(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
+                         a[18], a[19], a[20], a[21], a[22], a[23])
         for j in range(MAX_ARGUMENTS):
             a[j] += call.arguments[j].stride
     free(memory)

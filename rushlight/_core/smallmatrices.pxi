@@ -54,13 +54,8 @@ cdef int _keep_triangle(Tensor t, bint upper) noexcept:
 cdef int _call(int code, str single, str double_, void** a, int n) except -1:
     """Calls a routine by its name for the dtype with n addresses."""
     cdef str name = single if code == F32 else double_
-    cdef routine_t f
+    cdef routine_t f = _routine(name)
     cdef int i
-    address = _routines.get(name)
-    if address is None:
-        blas.require()
-        address = _routines[name] = <size_t>blas.symbol(name.encode())
-    f = <routine_t><void*><size_t>address
     for i in range(n, MAX_ARGUMENTS):
         a[i] = <void*>1
     f(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20],

@@ -1,5 +1,6 @@
 """What the linear algebra files share: PyTorch's checks and messages, triangles, small recorded helpers."""
 
+from .._core import lapack
 from .._core.operator import dtype_name
 from . import casting, contraction, shape
 from ._define import registry
@@ -79,17 +80,8 @@ def first_failure(info):
     info = getattr(info, "value", info)  # under vmap: of all examples
     if info.is_meta:
         return None, 0
-    values = info.tolist()
-    if not isinstance(values, list):
-        return None, values
-    flat, stack = [], [values]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, list):
-            stack.extend(reversed(item))
-        else:
-            flat.append(item)
-    return next(((i, v) for i, v in enumerate(flat) if v), (None, 0))
+    position, number = lapack.first_failure(shape.contiguous(info.cpu()))
+    return position if number and info.ndim else None, number
 
 
 def raise_failure(info, name, text):

@@ -3,10 +3,8 @@ Householder reflectors.
 """
 
 import itertools
-import math
 
 from .. import return_types
-from .._core.convert import tensor
 from . import casting, comparison, creation, joining, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
@@ -87,13 +85,7 @@ def _permutation(pivots, m):
         )
     if pivots.is_meta:
         return creation.empty((*pivots.shape[:-1], m), dtype=lapack.integer_dtype(), device=pivots.device)
-    orders = []
-    for exchanges in shape.reshape(pivots, math.prod(pivots.shape[:-1]), pivots.shape[-1]).tolist():
-        rows = list(range(m))
-        for i, j in enumerate(exchanges):
-            rows[i], rows[j - 1] = rows[j - 1], rows[i]
-        orders.extend(rows)
-    return shape.reshape(tensor(orders, dtype=lapack.integer_dtype(), device=pivots.device), *pivots.shape[:-1], m)
+    return lapack.core.permutations(shape.contiguous(pivots.cpu()), m).to(pivots.device)
 
 
 def _permutation_matrix(pivots, m, dtype):

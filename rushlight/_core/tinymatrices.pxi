@@ -1,0 +1,205 @@
+# LAPACK's routines once more, for matrices so small that LAPACK's own calls cost more than their arithmetic: the textbook's loops.
+# Included by lapack.pyx.
+#
+# A routine takes the addresses that LAPACK's takes, and leaves there what LAPACK's leaves. Matrices are column-major.
+
+cdef enum:
+    TINY = 16                 # rows, columns, right-hand sides: by measurement, OpenBLAS is faster beyond
+
+ctypedef float complex complex64
+ctypedef double complex complex128
+ctypedef fused number:
+    float
+    double
+    complex64
+    complex128
+ctypedef void (*tiny_t)(void** a) noexcept nogil
+
+
+cdef inline int64_t _int(number** a, int i) noexcept nogil:
+    return (<int64_t*>a[i])[0]
+
+
+cdef inline char _letter(number** a, int i) noexcept nogil:
+    return (<char*>a[i])[0]
+
+
+cdef inline number _conj(number x) noexcept nogil:
+    if number is complex64 or number is complex128:
+        return x.conjugate()
+    else:
+        return x
+
+
+cdef inline double _size(number x) noexcept nogil:
+    """|re| + |im|, by which LAPACK chooses pivots."""
+    if number is complex64 or number is complex128:
+        return fabs(x.real) + fabs(x.imag)
+    else:
+        return fabs(x)
+
+
+cdef inline double _real(number x) noexcept nogil:
+    if number is complex64 or number is complex128:
+        return x.real
+    else:
+        return x
+
+
+cdef inline void _exchange(number* x, number* y, int64_t step, int64_t n) noexcept nogil:
+    cdef int64_t i
+    cdef number kept
+    for i in range(n):
+        kept = x[i * step]
+        x[i * step] = y[i * step]
+        y[i * step] = kept
+
+
+cdef inline void _subtract(number* y, number* x, number factor, int64_t n) noexcept nogil:
+    """y -= factor x."""
+    cdef int64_t i
+    for i in range(n):
+        y[i] -= factor * x[i]
+
+
+# -- P A = L U, one column of L after the other --
+
+cdef void _factor(number* a, int64_t m, int64_t n, int64_t lda, int64_t* pivots, int64_t* info) noexcept nogil:
+    cdef int64_t i, j, c, p
+    cdef double most
+    cdef number pivot
+    info[0] = 0
+    for j in range(min(m, n)):
+        p, most = j, _size(a[j + j * lda])
+        for i in range(j + 1, m):
+            if _size(a[i + j * lda]) > most:
+                p, most = i, _size(a[i + j * lda])
+        pivots[j] = p + 1
+        if most == 0:
+            if info[0] == 0:
+                info[0] = j + 1
+            continue
+        if p != j:
+            _exchange(a + j, a + p, lda, n)
+        pivot = a[j + j * lda]
+        for i in range(j + 1, m):
+            a[i + j * lda] = a[i + j * lda] / pivot
+        for c in range(j + 1, n):
+            _subtract(a + j + 1 + c * lda, a + j + 1 + j * lda, a[j + c * lda], m - j - 1)
+
+
+cdef void getrf(number** a) noexcept nogil:
+    """m, n, a, lda, pivots, info"""
+    _factor(a[2], _int(a, 0), _int(a, 1), _int(a, 3), <int64_t*>a[4], <int64_t*>a[5])
+
+
+# -- equations --
+
+cdef void _substitute(number* t, int64_t row, int64_t column, bint upper, bint unit, int64_t n, number* b, int64_t b_row, int64_t b_column,
+                      int64_t k) noexcept nogil:
+    """T X = B for a triangle, from the first row on or from the last: X in B's place. Matrices with the distances of rows and of columns."""
+    cdef int64_t c, d, i, j
+    cdef number x
+    for c in range(k):
+        for d in range(n):
+            j = n - 1 - d if upper else d
+            if not unit:
+                b[j * b_row + c * b_column] = b[j * b_row + c * b_column] / t[j * row + j * column]
+            x = b[j * b_row + c * b_column]
+            for i in range(0 if upper else j + 1, j if upper else n):
+                b[i * b_row + c * b_column] -= t[i * row + j * column] * x
+
+
+cdef void gesv(number** a) noexcept nogil:
+    """n, k, a, lda, pivots, b, ldb, info"""
+    cdef int64_t n = _int(a, 0), k = _int(a, 1), lda = _int(a, 3), ldb = _int(a, 6), j, p
+    cdef int64_t* pivots = <int64_t*>a[4]
+    _factor(a[2], n, n, lda, pivots, <int64_t*>a[7])
+    if _int(a, 7):
+        return
+    for j in range(n):
+        p = pivots[j] - 1
+        if p != j:
+            _exchange(a[5] + j, a[5] + p, ldb, k)
+    _substitute(a[2], 1, lda, False, True, n, a[5], 1, ldb, k)
+    _substitute(a[2], 1, lda, True, False, n, a[5], 1, ldb, k)
+
+
+cdef void trsm(number** a) noexcept nogil:
+    """side, triangle, N, unit, m, n, 1, a, lda, b, ldb. X A = B is the equation of the transposes."""
+    cdef int64_t m = _int(a, 4), n = _int(a, 5), lda = _int(a, 8), ldb = _int(a, 10)
+    cdef bint upper = _letter(a, 1) == c"U", unit = _letter(a, 3) == c"U"
+    if _letter(a, 0) == c"L":
+        _substitute(a[7], 1, lda, upper, unit, m, a[9], 1, ldb, n)
+    else:
+        _substitute(a[7], lda, 1, not upper, unit, n, a[9], ldb, 1, m)
+
+
+cdef void getri(number** a) noexcept nogil:
+    """n, a, lda, pivots, work, lwork, info: the inverse of U in its place, then column after column from the last of X L = U^-1."""
+    cdef int64_t n = _int(a, 0), lda = _int(a, 2), i, j, k, p
+    cdef number* x = a[1]
+    cdef number* work = a[4]
+    cdef int64_t* info = <int64_t*>a[6]
+    info[0] = 0
+    for j in range(n):
+        if x[j + j * lda] == 0:
+            info[0] = j + 1
+            return
+    for j in range(n):
+        x[j + j * lda] = 1 / x[j + j * lda]
+        for i in range(j):
+            work[i], x[i + j * lda] = x[i + j * lda], 0
+        for k in range(j):
+            _subtract(x + j * lda, x + k * lda, work[k] * x[j + j * lda], k + 1)
+    for j in range(n - 1, -1, -1):
+        for i in range(j + 1, n):
+            work[i], x[i + j * lda] = x[i + j * lda], 0
+        for k in range(j + 1, n):
+            _subtract(x + j * lda, x + k * lda, work[k], n)
+    for j in range(n - 1, -1, -1):
+        p = (<int64_t*>a[3])[j] - 1
+        if p != j:
+            _exchange(x + j * lda, x + p * lda, 1, n)
+
+
+# -- A = L L^H --
+
+cdef void potrf(number** a) noexcept nogil:
+    """triangle, n, a, lda, info. The transpose of U is the factor of A's transpose."""
+    cdef int64_t n = _int(a, 1), lda = _int(a, 3), i, j, k
+    cdef int64_t row = lda if _letter(a, 0) == c"U" else 1, column = 1 if _letter(a, 0) == c"U" else lda
+    cdef number* x = a[2]
+    cdef number s
+    cdef double pivot
+    (<int64_t*>a[4])[0] = 0
+    for j in range(n):
+        for k in range(j):
+            s = _conj(x[j * row + k * column])
+            for i in range(j, n):
+                x[i * row + j * column] -= x[i * row + k * column] * s
+        pivot = _real(x[j * row + j * column])
+        if not pivot > 0:
+            (<int64_t*>a[4])[0] = j + 1
+            return
+        if number is float or number is complex64:
+            pivot = sqrtf(<float>pivot)
+        else:
+            pivot = sqrt(pivot)
+        x[j * row + j * column] = <number>pivot
+        for i in range(j + 1, n):
+            x[i * row + j * column] = x[i * row + j * column] / <number>pivot
+
+
+cdef dict _tiny = {}      # a routine's name -> address
+
+
+cdef _know(str name, void* f32, void* f64, void* c64, void* c128):
+    _tiny[f"s{name}_"], _tiny[f"d{name}_"], _tiny[f"c{name}_"], _tiny[f"z{name}_"] = <size_t>f32, <size_t>f64, <size_t>c64, <size_t>c128
+
+
+_know("getrf", <void*>getrf[float], <void*>getrf[double], <void*>getrf[complex64], <void*>getrf[complex128])
+_know("gesv", <void*>gesv[float], <void*>gesv[double], <void*>gesv[complex64], <void*>gesv[complex128])
+_know("trsm", <void*>trsm[float], <void*>trsm[double], <void*>trsm[complex64], <void*>trsm[complex128])
+_know("getri", <void*>getri[float], <void*>getri[double], <void*>getri[complex64], <void*>getri[complex128])
+_know("potrf", <void*>potrf[float], <void*>potrf[double], <void*>potrf[complex64], <void*>potrf[complex128])
