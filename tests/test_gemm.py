@@ -81,17 +81,20 @@ def test_values(source, on_tiles, layout):
 
 
 SKINNY_SIZES = [(1, 1, 1), (1, 300, 5), (2, 3, 0), (2, 70, 16), (3, 33, 31), (4, 64, 32), (5, 31, 100), (8, 257, 17), (9, 40, 77)]
-SKINNY_SIZES += [(13, 600, 129)]  # more than one group of rows, several tasks
+SKINNY_SIZES += [(13, 600, 129), (16, 64, 40), (52, 96, 33), (128, 32, 70)]  # more than one group of rows, several tasks
 
 
 @pytest.mark.parametrize("source", schemes.SOURCES)
 @pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
-def test_few_rows(source, layout):
+@pytest.mark.parametrize("turns", [False, True])
+def test_few_rows(source, layout, turns):
+    if turns and not schemes.Scheme(source).direct:
+        pytest.skip("only panels that hold elements as they are are read by these kernels")
     rng = np.random.default_rng(4)
     for m, n, k in SKINNY_SIZES:
         whole_a = matrix(rng, source, k, m + 1)[:, :m].T if layout[0] == "T" else matrix(rng, source, m, k + 1)[:, :k]
         whole_b = matrix(rng, source, n, k + 1)[:, :k].T if layout[1] == "T" else matrix(rng, source, k, n + 1)[:, :n]
-        for alpha, beta in ((1, 0), (2, 3)):
+        for alpha, beta in ((1, 0), (1, 1), (2, 3)):
             c = matrix(rng, source, m, n + 2)
             before = c.copy()
             if beta == 0 and source in ("f32", "f64"):
@@ -99,10 +102,10 @@ def test_few_rows(source, layout):
             factors = np.array([alpha, beta], SUMS.get(source, np.int32))
             done = gemm.skinny_raw(
                 CODES[source], m, n, k, whole_a.ctypes.data, *whole_a.strides, whole_b.ctypes.data, *whole_b.strides,
-                c.ctypes.data, c.strides[0], factors.ctypes.data,
+                c.ctypes.data, c.strides[0], factors.ctypes.data, turns,
             )  # fmt: skip
             along, deep, wide = (s == whole_a.itemsize for s in (whole_a.strides[1], *whole_b.strides))
-            assert done == ((along and (deep or wide)) or (wide and not schemes.Scheme(source).pairs))
+            assert done == (turns or (along and (deep or wide)) or (wide and not schemes.Scheme(source).pairs))
             if done:
                 check(source, c[:, :n], whole_a, whole_b, before[:, :n], alpha, beta)
             np.testing.assert_array_equal(c[:, n:], before[:, n:])  # nothing behind the rows

@@ -6,7 +6,7 @@ ctypedef void (*multiply_t)(char*, char*, char*, int64_t, int64_t, const char*, 
 ctypedef void (*multiply_at_t)(char*, char*, int64_t*, char*, int64_t, int64_t, const char*, int64_t, char*, int64_t) noexcept nogil
 ctypedef void (*simple_t)() noexcept nogil
 ctypedef void (*deep_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
-ctypedef void (*wide_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef void (*wide_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const char*, int64_t) noexcept nogil
 ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const void*) noexcept nogil
 
 cdef enum:  # positions in Kernels.functions
@@ -52,6 +52,9 @@ cdef struct Skinny:  # the kernels of codegen/skinny.py
     int64_t itemsize
     int64_t sum
     int64_t pair
+    int64_t lanes
+    int64_t registers
+    bint direct
     bint ready
 
 cdef enum:  # what packed_gemm returns
@@ -73,5 +76,5 @@ cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Ma
                      const void* factors, bint inside) noexcept nogil
 cdef Skinny* skinny_kernels(int code) except NULL
 cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept nogil
-cdef void skinny_gemm(const Skinny* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
-                      const void* factors) noexcept nogil
+cdef int skinny_gemm(const Skinny* kernels, const Kernels* turning, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
+                      Matrix added, const void* factors) noexcept nogil

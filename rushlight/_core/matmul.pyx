@@ -97,6 +97,7 @@ cdef union Factors:  # alpha and beta in the type that sums are made in
 
 cdef struct Batch:
     const gemm.Skinny* skinny  # or NULL, and the others
+    const gemm.Kernels* turning  # of the other operand of a skinny product, or NULL
     const gemm.Kernels* kernels
     const gemm.Kernels* plain  # for elements out of the others' range
     int64_t m
@@ -116,9 +117,12 @@ cdef struct Batch:
     bint failed
 
 
+cdef enum:
+    MOST_INNER = 2048  # of a skinny product of more than a few rows: some columns of b stay in the cache
+
 cdef enum Way:  # how a product is made
     BLAS = 0
-    SKINNY = 1  # few rows: b is read where it lies
+    SKINNY = 1  # not many rows: a, and for few b as well, is read where it lies
     PANELS = 2
 
 cdef struct Least:  # of a product that leaves OpenBLAS
@@ -128,7 +132,8 @@ cdef struct Least:  # of a product that leaves OpenBLAS
 
 cdef struct Takeover:
     bint known
-    int64_t few       # the most rows of a skinny product
+    int64_t few       # the most rows of a skinny product that reads the other operand where it lies
+    int64_t many      # and of one that turns some columns of it at a time
     Least one         # of those of one row
     Least skinny
     int64_t rows      # the least of one that goes through panels
@@ -139,10 +144,10 @@ cdef struct Takeover:
 cdef Takeover[21] _takeover
 
 
-def set_takeover(int code, few, one, skinny, panels, tiled):
+def set_takeover(int code, few, many, one, skinny, panels, tiled):
     """Which products of a dtype are made how; ``codegen/takeover.py`` says what the numbers are."""
     cdef Takeover* t = &_takeover[code]
-    t.known, t.few, t.tiled = True, few, tiled
+    t.known, t.few, t.many, t.tiled = True, few, many, tiled
     t.one.columns, t.one.inner, t.one.work = one
     t.skinny.columns, t.skinny.inner, t.skinny.work = skinny
     t.rows, t.panels.columns, t.panels.inner, t.panels.work = panels
@@ -177,6 +182,8 @@ cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
         m, n = 1, m
         a, b = _transposed(b), _transposed(a)
     if m <= t.few and _reaches(&t.one if m == 1 else &t.skinny, m, n, k) and gemm.is_readable(1, code == BF16, a, b):
+        return SKINNY
+    if t.few < m <= t.many and k <= MOST_INNER and _reaches(&t.skinny, m, n, k):
         return SKINNY
     return PANELS if not blas.handles(code) or (code < C64 and m >= t.rows and _reaches(&t.panels, m, n, k)) else BLAS
 
@@ -229,9 +236,10 @@ cdef int _own(Way way, int code, char* c, int64_t c_row, int64_t c_batch, int64_
     cdef Batch p
     cdef int64_t size = ITEMSIZE[code]
     cdef double work = <double>x.rows * y.columns * x.columns
-    p.skinny, p.plain, p.kernels = NULL, NULL, NULL
+    p.skinny, p.turning, p.plain, p.kernels = NULL, NULL, NULL, NULL
     if way == SKINNY:
         p.skinny = gemm.skinny_kernels(code)
+        p.turning = gemm.kernels(code) if y.columns > 1 and x.rows > _takeover[code].few else NULL
     else:
         p.plain = p.kernels = gemm.kernels_for(code, x.rows, y.columns) if x.rows > 1 and y.columns > 1 else gemm.kernels(code)
         if _suits_tiles(code, x.rows, y.columns, x.columns):
@@ -294,7 +302,8 @@ cdef void _run_batch(void* context, int64_t begin, int64_t end) noexcept nogil:
     for i in range(begin, end):
         a.data, b.data, c, added.data = p.a.data + i * p.stride_a, p.b.data + i * p.stride_b, p.c + i * p.stride_c, p.added.data + i * p.stride_added
         if p.skinny != NULL:
-            gemm.skinny_gemm(p.skinny, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors)
+            if gemm.skinny_gemm(p.skinny, p.turning, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors) != gemm.DONE:
+                p.failed = True
             continue
         result = gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors, p.inside)
         if result == gemm.OUT_OF_RANGE:

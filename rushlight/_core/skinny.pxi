@@ -1,12 +1,14 @@
-# Products of few rows: the kernels of codegen/skinny.py read b where it lies. Included by gemm.pyx.
+# Products of not many rows: the kernels of codegen/skinny.py read a, and few rows b as well, where they lie. Included by gemm.pyx.
 #
-# Columns of the output are cut among the threads. A sum is the same wherever the cut is, so it may follow the number of threads.
+# The output is cut into tasks of some columns, and some rows. A sum is the same wherever the cut is, so it may follow the number of threads.
 
 cdef enum:
     MOST_ROWS = 12
     STRIP = 32          # columns that threads do not share
     MOST_COLUMNS = 256  # of one call, a multiple of STRIP
     SLACK = 16          # columns that kernels may write behind the last
+    WORTH = 262144      # products worth handing to another thread
+    FAR = 2048          # bytes from row to row, from which rows of b fall upon each other in the sets of the first-level cache
 
 cdef Skinny _skinny[21]
 
@@ -18,12 +20,14 @@ cdef Skinny* skinny_kernels(int code) except NULL:
     if not kernels.ready:
         table, scheme = _compile_skinny(code)
         (<void (*)(void**) noexcept nogil>(<void*>table))(kernels.functions)
-        kernels.itemsize, kernels.sum, kernels.pair, kernels.ready = scheme["itemsize"], scheme["sum"], scheme["pair"], True
+        kernels.itemsize, kernels.sum, kernels.pair, kernels.lanes = scheme["itemsize"], scheme["sum"], scheme["pair"], scheme["lanes"]
+        kernels.registers, kernels.direct, kernels.ready = scheme["registers"], scheme["direct"], True
     return kernels
 
 
 cdef struct Strips:
     const Skinny* kernels
+    const Kernels* turning  # whose packing turns columns of b, or NULL
     int64_t m
     int64_t n
     int64_t k
@@ -33,7 +37,12 @@ cdef struct Strips:
     int64_t c_row
     Matrix added
     const void* factors
-    int64_t width  # columns of a task
+    bint direct     # whole strips are summed where c lies
+    bint adds       # and begin with what is added
+    int64_t width   # columns of a task
+    int64_t high    # rows of a task
+    int64_t pieces  # tasks one below the other
+    int result      # DONE, or NO_MEMORY
 
 
 cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept nogil:
@@ -43,56 +52,104 @@ cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept
     return (b.row == itemsize or b.column == itemsize) and (a.column == itemsize or (b.column == itemsize and not pairs))
 
 
-cdef void skinny_gemm(const Skinny* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
-                      const void* factors) noexcept nogil:
-    """c = alpha a b + beta added for operands that are readable; the arguments are those of packed_gemm."""
+cdef int skinny_gemm(const Skinny* kernels, const Kernels* turning, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
+                      Matrix added, const void* factors) noexcept nogil:
+    """c = alpha a b + beta added. The operands are readable, unless the dtype's ``turning`` kernels turn b; the others are packed_gemm's, and so
+    is the result."""
     cdef Strips p
-    p.kernels, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, m, n, k, a, b, c, c_row, added, factors
-    p.width = MOST_COLUMNS
+    cdef double alpha, beta
+    p.kernels, p.turning, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, turning, m, n, k, a, b, c, c_row, added, factors
+    p.direct, p.adds, p.result = False, False, DONE
+    if kernels.direct:
+        alpha = (<double*>factors)[0] if kernels.sum == 8 else (<float*>factors)[0]
+        beta = (<double*>factors)[1] if kernels.sum == 8 else (<float*>factors)[1]
+        p.direct, p.adds = alpha == 1 and (beta == 0 or (beta == 1 and added.column == kernels.itemsize)), beta != 0
+    p.width, p.high = MOST_COLUMNS, max(m, <int64_t>1)
     while p.width > STRIP and n < num_threads() * p.width:
         p.width //= 2
-    parallel_for(_run_strips, &p, 0, _panels(n, p.width), max(<int64_t>1, PACK_BYTES // (p.width * max(k, 1) * kernels.itemsize)))
+    if m > MOST_ROWS or turning != NULL:  # all rows of a task share a strip of b, which stays in the cache
+        p.width = kernels.lanes * kernels.registers // 8
+        while p.high > 2 * MOST_ROWS and _panels(n, p.width) * _panels(m, p.high) < 2 * num_threads():
+            p.high = _panels(p.high // 2, MOST_ROWS) * MOST_ROWS
+    p.pieces = _panels(m, p.high)
+    cdef int64_t step = p.width * max(k, <int64_t>1)
+    parallel_for(_run_strips, &p, 0, _panels(n, p.width) * p.pieces, max(<int64_t>1, min(PACK_BYTES // (step * kernels.itemsize), WORTH // (step * p.high))))
+    return p.result
 
 
 cdef void _run_strips(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Strips* p = <Strips*>context
+    cdef int64_t i, j, last = -1, size
+    cdef char* memory = NULL
+    cdef Matrix b
+    if p.turning != NULL:
+        size = _padded(p.k, p.turning) * p.turning.columns * p.turning.unit
+        memory = _take(size)
+        if memory == NULL:
+            p.result = NO_MEMORY
+            return
+    for i in range(begin, end):
+        j = i // p.pieces * p.width
+        if j != last:
+            b, last = p.b, j
+            b.data += j * b.column
+            if p.turning != NULL and (b.column != p.kernels.itemsize or b.row >= FAR):
+                (<pack_t>p.turning.functions[PACK_B_DEEP if b.row == p.kernels.itemsize else PACK_B_WIDE])(
+                    b.data, b.column if b.row == p.kernels.itemsize else 0, b.row, memory, min(p.width, p.n - j), p.k)
+                b.data, b.row, b.column = memory, p.turning.columns * p.turning.unit, p.kernels.itemsize
+        _run_columns(p, &b, j, min(p.width, p.n - j), i % p.pieces * p.high, min(i % p.pieces * p.high + p.high, p.m))
+    if p.turning != NULL:
+        _give(memory)
+
+
+cdef void _run_columns(Strips* p, const Matrix* b, int64_t j, int64_t columns, int64_t begin, int64_t end) noexcept nogil:
+    """Some rows of these columns, by kernels that leave few rows empty; ``b``: where the columns begin."""
     cdef char memory[MOST_ROWS * 8 * (MOST_COLUMNS + SLACK) + 64]
     cdef char* sums = <char*>((<size_t>memory + 63) & ~<size_t>63)
-    # what several groups of rows read in turn stays in the cache
-    cdef int64_t i, j = begin * p.width, last = min(end * p.width, p.n)
-    cdef int64_t rows = MOST_ROWS if p.b.column == p.kernels.itemsize else 8, step = MOST_COLUMNS if p.m <= rows else STRIP
-    while j < last:
-        for i in range(_panels(p.m, rows)):
-            _run_strip(p, sums, i * rows, j, min(rows, p.m - i * rows), min(step, last - j))
-        j += step
+    cdef int64_t i = begin, rows, left, most = MOST_ROWS if b.column == p.kernels.itemsize else 8
+    while i < end:
+        left = end - i
+        rows = min(most, left)
+        if most < left <= 16:  # 8 and the rest rather than 12 and few
+            rows = 8
+        _run_strip(p, b, sums, i, j, rows, columns)
+        i += rows
 
 
-cdef void _run_strip(Strips* p, char* sums, int64_t i, int64_t j, int64_t rows, int64_t columns) noexcept nogil:
+cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t j, int64_t rows, int64_t columns) noexcept nogil:
     """The block of the output whose first element is (i, j)."""
     cdef const Skinny* kernels = p.kernels
-    cdef int64_t stride = (MOST_COLUMNS + SLACK) * kernels.sum
+    cdef int64_t stride = (MOST_COLUMNS + SLACK) * kernels.sum, apart = 0
     cdef int tier = (rows > 1) + (rows > 2) + (rows > 4) + (rows > 8)
+    cdef int64_t whole = MOST_ROWS if tier == 4 else 1 << tier  # rows of the kernel
     cdef char* a = p.a.data + i * p.a.row
-    cdef char* b = p.b.data + j * p.b.column
-    if p.b.column == kernels.itemsize:
-        (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b, p.b.row, sums, stride, rows, columns, p.k)
+    cdef char* c = p.c + i * p.c_row + j * kernels.itemsize
+    cdef char* added = p.added.data + i * p.added.row + j * p.added.column
+    cdef char* before = NULL
+    if b.column != kernels.itemsize:
+        (<deep_t>kernels.functions[DEEP + tier])(a, p.a.row, b.data, b.column, sums, stride, rows, columns, p.k)
+    elif p.direct and rows == whole and columns % (kernels.lanes * max(kernels.registers // whole, kernels.registers // 8)) == 0:
+        if p.adds:
+            before, apart = added, p.added.row
+        (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, c, p.c_row, rows, columns, p.k, before, apart)
+        return
     else:
-        (<deep_t>kernels.functions[DEEP + tier])(a, p.a.row, b, p.b.column, sums, stride, rows, columns, p.k)
-    (<finish_t>kernels.functions[0])(
-        sums, stride, p.c + i * p.c_row + j * kernels.itemsize, p.c_row, p.added.data + i * p.added.row + j * p.added.column, p.added.row,
-        p.added.column, rows, columns, p.factors)
+        (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, sums, stride, rows, columns, p.k, NULL, 0)
+    (<finish_t>kernels.functions[0])(sums, stride, c, p.c_row, added, p.added.row, p.added.column, rows, columns, p.factors)
 
 
 def skinny_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
-               int64_t b_column, size_t c, int64_t c_row, size_t factors):
-    """:c:func:`skinny_gemm` on addresses; strides in bytes; c is what is added. False if the operands are not readable. For tests."""
+               int64_t b_column, size_t c, int64_t c_row, size_t factors, bint turns=False):
+    """:c:func:`skinny_gemm` on addresses; strides in bytes; c is what is added. ``turns`` columns of b, or returns False if the operands are
+    not readable. For tests."""
     cdef Skinny* found = skinny_kernels(code)
+    cdef const Kernels* turning = kernels(code) if turns else NULL
     cdef Matrix left, right, added
     left.data, left.row, left.column = <char*>a, a_row, a_column
     right.data, right.row, right.column = <char*>b, b_row, b_column
     added.data, added.row, added.column = <char*>c, c_row, found.itemsize
-    if not is_readable(found.itemsize, found.pair > 1, left, right):
+    if not turns and not is_readable(found.itemsize, found.pair > 1, left, right):
         return False
     with nogil:
-        skinny_gemm(found, m, n, k, left, right, <char*>c, c_row, added, <void*>factors)
+        skinny_gemm(found, turning, m, n, k, left, right, <char*>c, c_row, added, <void*>factors)
     return True

@@ -141,15 +141,22 @@ def skinny_kernels(source):
         void finish(...)
         void deep_R(char *a, int64_t a_row, char *b, int64_t b_column, char *sums, int64_t stride, int64_t rows, int64_t count, int64_t k)
         void wide_R(char *a, int64_t a_row, int64_t a_k, char *b, int64_t b_k, char *sums, int64_t stride, int64_t rows, int64_t count,
-                    int64_t k)
+                    int64_t k, char *before, int64_t apart)
 
-    They set sums (i, j), ``stride`` bytes from row to row, of ``rows`` <= R rows and ``count`` columns, and some behind a row's last. deep
-    has both operands follow each other along k, wide has b do so along its columns, and a if its units are pairs.
+    They set sums (i, j), ``stride`` bytes from row to row, of R rows and ``count`` columns, and some behind a row's last unless their
+    number is whole *strips*. Rows from ``rows`` on are the last one again. deep has both operands follow each other along k, wide has b
+    do so along its columns, and a if its units are pairs; where all strips are whole it adds to what is ``before``, as multiply does.
     """
     scheme = Scheme(source)
-    numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes")}
+    numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes", "direct")}
+    numbers["registers"] = skinny_registers()
     write = functools.partial(_write, "skinny", "SkinnyWriter", scheme)
     return cpu._kernel("skinny", source, (), sorted(numbers.items()), write), numbers
+
+
+def skinny_registers():
+    """Vectors of sums, half of what registers there are. A strip of R rows has as many columns as these hold, or an eighth of them."""
+    return 16 if host().vector_bits == 512 or not host().x86 else 8
 
 
 @functools.cache

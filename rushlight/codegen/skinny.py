@@ -1,18 +1,20 @@
-"""Products of few rows, as LLVM text: the right operand is read where it lies, once, since packing it would cost more than the product.
+"""Products of not many rows, as LLVM text: the left operand is read where it lies, and the right one too if rows are few, since
+packing would cost more than it gains.
 
 There are kernels for several numbers of rows, of two kinds, by how b lies:
 
     deep    its columns follow memory (``x @ weight.T``): vectors go along k, each sum is a vector of partial sums, added up at the end
     wide    its rows do (``x @ weight``): vectors go along the columns, sums go strictly upwards in k, elements of a are broadcast
 
+More rows than a few take some columns of b at a time through the second kind, which are turned for them if they lie the first way.
+
 ``_core/skinny.pxi`` drives them. Precision is that of :mod:`.gemm`, whose *units* these kernels multiply too.
 """
 
 from ..lang import types as ty
 from .gemm import FINISH, LINE, Writer, at, loop
-from .llvm import host
 from .memory import loaded, memory_type
-from .schemes import SKINNY_FUNCTIONS, SKINNY_ROWS
+from .schemes import SKINNY_FUNCTIONS, SKINNY_ROWS, skinny_registers
 from .text import vector
 
 AHEAD = 32  # vectors of b that are on their way
@@ -26,15 +28,15 @@ class SkinnyWriter(Writer):
 
     def __init__(self, scheme):
         super().__init__(scheme)
-        many = host().vector_bits == 512 or not host().x86
-        self.registers = 16 if many else 8  # vectors of sums, half of what there is
+        self.registers = skinny_registers()
         self.bytes = ty.BITS[scheme.source] // 8
 
     def functions(self):
         """What each function returns, its parameters, and what writes its body."""
         found = {"finish": ("void", FINISH, self._finish)}
         sums = "ptr %sums, i64 %stride, i64 %rows, i64 %count, i64 %k"
-        deep, wide = f"ptr %a, i64 %arow, ptr %b, i64 %bcolumn, {sums}", f"ptr %a, i64 %arow, i64 %ak, ptr %b, i64 %kstride, {sums}"
+        deep = f"ptr %a, i64 %arow, ptr %b, i64 %bcolumn, {sums}"
+        wide = f"ptr %a, i64 %arow, i64 %ak, ptr %b, i64 %kstride, {sums}, ptr %before, i64 %apart"
         for rows in SKINNY_ROWS["deep"]:
             found[f"deep_{rows}"] = "void", deep, lambda fn, rows=rows: self._deep_rows(fn, rows)
         for rows in SKINNY_ROWS["wide"]:
@@ -122,7 +124,7 @@ class SkinnyWriter(Writer):
         strip = vectors * s.lanes
         whole = fn.emit(f"udiv i64 %count, {strip}")
         whole = fn.emit(f"mul i64 {whole}, {strip}")
-        loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors))
+        loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors, resumes=True))
         few = min(vectors, TAIL)
 
         def tail(j):
@@ -132,10 +134,14 @@ class SkinnyWriter(Writer):
 
         loop(fn, "tails", whole, "%count", few * s.lanes, tail)
 
-    def _strip(self, fn, label, j, lefts, masks):
+    def _strip(self, fn, label, j, lefts, masks, resumes=False):
         """The sums of some vectors of columns, from column ``j`` on."""
         s = self.scheme
         sums = self._sums(fn, len(lefts), len(masks))
+        if resumes:
+            with fn.when(fn.emit("icmp ne ptr %before, null")):
+                before = at(fn, "%before", fn.emit(f"mul i64 {j}, {s.sum_bytes}"))
+                self._resume(fn, sums, [at(fn, before, fn.emit(f"mul i64 %apart, {i}")) for i in range(len(lefts))])
         right = at(fn, "%b", fn.emit(f"mul i64 {j}, {self.bytes}"))
         distance = fn.emit(f"mul i64 %kstride, {max(AHEAD // len(masks), 1)}")
 
