@@ -7,6 +7,7 @@ cdef object _compile_device_rows = None         # (program, mode, letters, kept,
 cdef enum:
     LONG_ROW = 16384           # accesses to a row from which on more than 256 threads share it
     ROW_MEMORY = 47104         # shared memory of a block for what is kept of its rows
+    WORTH_LEVELS = 1 << 18     # elements from which on several launches are worth it
 
 
 def set_device_compiler(pointwise, rows):
@@ -230,8 +231,9 @@ cdef bint wide_rows(RowLoop* loop, int64_t n, RowProgram p) noexcept:
     return False
 
 
-cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int64_t rows, int64_t length, int place) except -1:
-    """Launches a row program; few long rows in two stages."""
+cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int64_t rows, int64_t length, int place, Space* space, bint keepdim,
+                            list outputs) except -1:
+    """Launches a row program over a space; few long rows in two stages, or level by level."""
     cdef RowShape s
     cdef bint[MAX_OPERANDS] number
     cdef LoadedKernel kernel
@@ -254,8 +256,12 @@ cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int6
     wide = wide_rows(loop, rows * length, p)
     s.rows, s.length, s.extent, s.stretches, s.stretch = rows, length, length, 1, length
     s.kept, s.reduced = loop.n_kept, loop.n_reduced
-    if p.split and cut(&s, loop.kept[0] if column else 0) and run_stages(p, loop, &s, number, key, wide, place):
-        return 0
+    if cut(&s, loop.kept[0] if column else 0):
+        if p.split:
+            if run_stages(p, loop, &s, number, key, wide, place):
+                return 0
+        elif rows * length >= WORTH_LEVELS and run_levels(p, operands, space, keepdim, outputs):
+            return 0
     s.stretches, s.stretch = 1, length
     aligned = aligned_rows(key, &s, loop.kept, loop.reduced, loop.n_operands, loop.ptr, p.itemsize, loop.kept_stride, loop.reduced_stride)
     kernel = p.device_row_kernel(key, s.kept, s.reduced, wide, 0, loop.n_operands, aligned, 0 if column else length_class(length), place)
@@ -340,6 +346,70 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
     launch_rows(p, p.device_row_kernel(finish_key, s.kept, 1, wide, 2, o, aligned, 0, place), &last, False, loop.kept, count, o, ptr, by_value, kept_stride,
                 reduced_stride, place)
     return True
+
+
+# -- level by level --
+
+cdef bint run_levels(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs) except -1:
+    """Runs a program whose reductions lie above one another, or that has results over the whole space, as several, each of which can be cut.
+    outputs: those made for the whole space are written, the others replaced. False if the program cannot be taken apart."""
+    cdef Operand[MAX_OPERANDS] given
+    cdef list values = []
+    cdef list held = []
+    cdef list made
+    cdef Program q
+    cdef int i, source, target
+    if p.levels is None:
+        p.levels = _callbacks["row_levels"](p)
+    if not p.levels or not all([on_tensors(sources, operands) for _, sources, _ in p.levels]):
+        return False
+    for program, sources, targets in p.levels:
+        q = <Program>program
+        for i, source in enumerate(sources):
+            if source >= 0:
+                given[i] = operands[source]
+            else:
+                given[i].tensor = <PyObject*>values[-1 - source]
+        if isinstance(q, RowProgram):
+            made = []
+            run_rows(<RowProgram>q, given, space, keepdim, made)
+        elif targets[0] < 0:                               # what follows from rows alone
+            made = []
+            run_program(q, given, made, False)
+        else:
+            for i, source in enumerate(sources):
+                if given[i].tensor != NULL and (source < 0 or not p.is_full[p.n_out + source]):
+                    held.append(over_space(p, <Tensor>given[i].tensor, space, keepdim))
+                    given[i].tensor = <PyObject*>held[len(held) - 1]
+            run_program(q, given, [outputs[target] for target in targets], True)
+            continue
+        for i, target in enumerate(targets):
+            if target >= 0:
+                outputs[target] = made[i]
+            else:
+                values.append(made[i])
+    return True
+
+
+cdef bint on_tensors(tuple sources, Operand* operands):
+    """Is one of a level's operands a tensor, by which its place is known?"""
+    cdef int source
+    for source in sources:
+        if source < 0 or operands[source].tensor != NULL:
+            return True
+    return False
+
+
+cdef Tensor over_space(RowProgram p, Tensor t, Space* space, bint keepdim):
+    """A tensor over the kept dims as a view over the whole space, with size 1 along what is reduced."""
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t[MAX_RANK] sizes
+    cdef int d
+    _row_strides(p, t, space, False, keepdim, strides)
+    for d in range(space.ndim):
+        sizes[d] = space.size[d] if strides[d] else 1
+        strides[d] //= ITEMSIZE[t.code]
+    return view_of(t, t.address, space.ndim, sizes, strides)
 
 
 # -- copies --

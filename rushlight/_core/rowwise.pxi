@@ -30,6 +30,7 @@ cdef class RowProgram(Program):
     cdef readonly bint ordered, split
     cdef public bint keeps_format         # full results lie as a dense input does, in whichever order of dims
     cdef public tuple slots               # dtype codes of the partial results between the two stages; None: not asked for yet
+    cdef public tuple levels              # what row_levels() of the callbacks says; None: not asked for yet
     cdef int[MAX_OPERANDS] is_full
 
     def __init__(self, str name, tuple outputs, tuple out_codes, tuple in_codes, tuple full, bint ordered=False, bint split=False,
@@ -297,7 +298,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
         return 0
     _split_dims(&loop, space, strides, p.ordered)
     if place:
-        return run_rows_on_device(p, &loop, operands, rows, length, place)
+        return run_rows_on_device(p, &loop, operands, rows, length, place, space, keepdim, outputs)
     if loop.n_reduced > 2:
         return _rows_of_copy(p, operands, space, keepdim, outputs, held)
     loop.column = _column_mode(&loop, p)
@@ -378,12 +379,13 @@ cdef class Rowwise(Pointwise):
         self.shape_at = signature.position.get("normalized_shape", -1)
 
     cdef Program prepare(self, PyObject** values, Call* c):
-        """As for Pointwise, but dim, keepdim and dtype are no operands, and the first operand alone decides the type."""
-        cdef int i, n = 0, code, source
+        """As for Pointwise, but dim, keepdim and dtype are no operands, and the first operand alone decides the type. Beside one of half width,
+        float32 tensors are read as they are."""
+        cdef int i, n = 0, code, source, wide = 0
         cdef uint64_t kinds = 0
         cdef list baked = None
         cdef object v, p
-        cdef bint tensor
+        cdef bint tensor, half
         if not isinstance(<object>values[0], Tensor):
             raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
         source = code = (<Tensor>values[0]).code
@@ -393,6 +395,7 @@ cdef class Rowwise(Pointwise):
                 code = I64 if self.widen and category(source) < 2 else source
         if self.floating and category(code) < 2:
             code = get_default_dtype_code()
+        half = code == F16 or code == BF16
         for i in range(self.n_parameters):
             if i == self.dim_at or i == self.keepdim_at or i == self.dtype_at or i == self.shape_at:
                 continue
@@ -408,16 +411,18 @@ cdef class Rowwise(Pointwise):
                 continue
             if not tensor:
                 kinds |= <uint64_t>ATTRIBUTE << (2 * i)
+            elif half and i and (<Tensor>v).code == F32:
+                wide |= 1 << i
             c.operands[n].tensor = <PyObject*>v if tensor else NULL
             c.source[n] = <PyObject*>v
             n += 1
         c.n = n
-        key = kinds | <uint64_t>code << 50 | <uint64_t>source << 56
+        key = kinds | <uint64_t>wide << 32 | <uint64_t>code << 50 | <uint64_t>source << 56
         if baked is not None:
             key = (key, tuple(baked))
         p = self.variants.get(key)
         if p is None:
-            p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()), (source, code))
+            p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()), (source, code, wide))
         for i in range(n):
             if c.operands[i].tensor == NULL:
                 put_scalar(c.operands[i].number, (<Program>p).codes[(<Program>p).n_out + i], <object>c.source[i])

@@ -97,12 +97,11 @@ def _check_parameter_dtypes(input, weight, parameters):
 
 
 def _update_running(running_mean, running_var, mean, variance, count, momentum):
+    shares = (running_mean, mean, momentum), (running_var, variance, momentum * count / (count - 1))  # the variance unbiased
     with torch.no_grad():
-        if running_mean is not None:
-            running_mean.mul_(1 - momentum).add_(mean.detach().reshape(-1).to(running_mean.dtype) * momentum)
-        if running_var is not None:
-            unbiased = variance.detach().reshape(-1).to(running_var.dtype) * (count / (count - 1))
-            running_var.mul_(1 - momentum).add_(unbiased * momentum)
+        for running, batch, share in shares:
+            if running is not None:
+                normalization.mixture.inplace(running, batch.reshape(-1), 1 - momentum, share)
 
 
 def instance_norm(

@@ -130,7 +130,8 @@ def rowwise(function=None, **options):
     the reduced dims.
 
     floating, result, where, label, aliases, dtypes, overloads: as for :func:`pointwise`; widen: integers are accumulated and returned as
-    int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are channels-last.
+    int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are channels-last;
+    statistics: results over the kept dims are float32 for half-width operands, as they are computed.
     """
     return _decorator(_rowwise, function, options)
 
@@ -139,7 +140,7 @@ _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 
 def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(),
-             dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False, overloads=None):
+             dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False, overloads=None, statistics=False):
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
@@ -147,7 +148,7 @@ def _rowwise(function, *, name=None, floating=False, result=False, where="functi
                        for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
     op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
     op.result, op.dtypes, op.stated, op.kinds, op.no_identity = result, dtypes, None, kinds, not identity
-    op.keeps_format, op.overloads = keeps_format, overloads and tuple(overloads.split())
+    op.keeps_format, op.overloads, op.statistics = keeps_format, overloads and tuple(overloads.split()), statistics
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)
 
@@ -337,7 +338,8 @@ def _stored(result, type, compute):
     return type if result == compute else result
 
 
-def _trace_rows(op, pattern, baked, source, code):
+def _trace_rows(op, pattern, baked, source, code, wide=0):
+    """wide: bits for the parameters that are float32 beside a first operand of half width."""
     source, type = ty.NAMES[source], ty.NAMES[code]
     _check(op, type)
     compute = ty.opmath(type)
@@ -351,12 +353,16 @@ def _trace_rows(op, pattern, baked, source, code):
         own = op.kinds[i]
         if own in (row, row_i64) or kind != TENSOR:  # a number is the same for all: what follows from it and rows is computed once
             rows.append(len(in_types))
-        in_types.append("i64" if own == row_i64 else (source if not in_types else type) if kind == TENSOR else compute)
+        given = source if not in_types else compute if wide >> i & 1 else type
+        in_types.append("i64" if own == row_i64 else given if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
         args.append((name, leaf if own == row_i64 else ex.cast(leaf, compute)))
     out = op.definition(**dict(args), **{k: None for k in op.signature.names if k in _SPACE})
     outputs = out if isinstance(out, tuple) else (out,)
     codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
+    if op.statistics:
+        full = ex.full_nodes(outputs, rows)
+        codes = tuple(c if e in full else ty.CODES[e.type] for c, e in zip(codes, outputs))
     program = _row_program(op.__name__, outputs, codes, tuple(ty.CODES[t] for t in in_types), tuple(rows), op.result, op)
     return _described(program, op, pattern, baked)
 
@@ -520,3 +526,4 @@ def transpose_kernel(bits):
 core.set_compiler(trace, compile_kernel, differentiate)
 core.set_row_compiler(compile_row_kernel)
 callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel)
+callbacks.defer(row_levels="rushlight.ops._levels:row_levels")

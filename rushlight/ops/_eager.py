@@ -77,6 +77,7 @@ def _reduction(kind):
         kind.capitalize() + "Backward0", False,
     )  # fmt: skip
     op.result, op.dtypes, op.stated, op.kinds, op.no_identity = kind in ("prod", "max", "min"), "any", None, [None] * 3, False
+    op.statistics = False
     return op
 
 

@@ -1,7 +1,7 @@
 """Normalisation over rows or channels: one kernel forward, one backward."""
 
 from ..lang import functions as fn
-from ._define import operand, row, rowwise
+from ._define import operand, pointwise, row, rowwise
 
 _OPTIONS = dict(where="", dtypes="inexact")
 
@@ -28,7 +28,7 @@ def rms_norm(input, normalized_shape, weight: operand = None, eps=1e-6):
     return _affine(input * fn.rsqrt(fn.mean(fn.square(input)) + eps), weight, None)
 
 
-@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS, overloads="TTT")
+@rowwise(label="NativeBatchNorm", keeps_format=True, result=True, statistics=True, **_OPTIONS, overloads="TTT")
 def batch_norm_training(input, weight: row = None, bias: row = None, dim=None, eps=1e-5):
     """Each channel normalised over all other dims, and the mean and variance it had (Ioffe and Szegedy 2015)."""
     return _affine(_standardised(input, eps), weight, bias), fn.mean(input), fn.var(input, 0)
@@ -44,3 +44,9 @@ def batch_norm_inference(input, mean: row, variance: row, weight: row = None, bi
 def standardise(input, weight: operand = None, bias: operand = None, dim=None, eps=1e-5):
     """``input`` with mean 0 and variance 1 over ``dim``, scaled and shifted: what group and instance normalisation share."""
     return _affine(_standardised(input, eps), weight, bias)
+
+
+@pointwise(where="")
+def mixture(input, other, own, share):
+    """``own`` parts of ``input`` and ``share`` of ``other``: a running average takes in what was seen last."""
+    return input * own + other * share
