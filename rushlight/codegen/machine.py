@@ -395,6 +395,40 @@ def _float_remainder(m, t, a, b):
     return m.intrinsic("copysign", t, result, a)
 
 
+def _gcd(m, node, a, b):
+    """Stein's algorithm, which takes subtractions and shifts only: lanes go round until all have nothing left of b."""
+    fn, t = m.fn, node.type
+    kind, bits = m.type(t), m.splat(ty.BITS[t] - 1, t)
+
+    def odd(x):  # its trailing zeros shifted out; 0 stays
+        zeros = m.op("and", t, m.intrinsic("cttz", t, x, extra=("i1 false",)), bits)
+        return m.op("lshr", t, x, zeros)
+
+    if t in ty.SIGNED:
+        a, b = (m.intrinsic("abs", t, x, extra=("i1 false",)) for x in (a, b))
+    none = m.op("icmp eq", t, a, "zeroinitializer")
+    a, b = m.choose(none, t, b, a), m.choose(none, t, a, b)
+    twos = m.op("and", t, m.intrinsic("cttz", t, m.op("or", t, a, b), extra=("i1 false",)), bits)
+    first = odd(a)
+    less, rest, next_less, next_rest, body, done = (*(fn.name() for _ in range(4)), fn.fresh_label("round"), fn.fresh_label("done"))
+    entered = fn.block
+    fn.do(f"br label %{body}")
+    fn.label(body)
+    fn.lines.append(f"  {less} = phi {kind} [ {first}, %{entered} ], [ {next_less}, %{body} ]")
+    fn.lines.append(f"  {rest} = phi {kind} [ {b}, %{entered} ], [ {next_rest}, %{body} ]")
+    part = odd(rest)
+    smaller, larger = (m.intrinsic(name, t, less, part) for name in ("umin", "umax"))
+    left = m.op("icmp ne", t, rest, "zeroinitializer")
+    fn.lines.append(f"  {next_less} = select {m.type('b1')} {left}, {kind} {smaller}, {kind} {less}")
+    difference = m.op("sub", t, larger, smaller)
+    fn.lines.append(f"  {next_rest} = select {m.type('b1')} {left}, {kind} {difference}, {kind} zeroinitializer")
+    more = m.op("icmp ne", t, next_rest, "zeroinitializer")
+    again = fn.call(f"llvm.vector.reduce.or.v{m.lanes}i1", "i1", f"{m.type('b1')} {more}")
+    fn.do(f"br i1 {again}, label %{body}, label %{done}")
+    fn.label(done)
+    return m.op("shl", t, next_less, twos)
+
+
 def _signs_differ(m, t, rest, b):
     """Lanes whose nonzero remainder has not the divisor's sign: where C's and Python's remainders differ."""
     cmp = "fcmp" if t in ty.FLOATS else "icmp"
@@ -447,7 +481,7 @@ _EMIT = {
     "add": _arithmetic("fadd", "add", "or"),
     "sub": _arithmetic("fsub", "sub", "xor"),
     "mul": _arithmetic("fmul", "mul", "and"),
-    "div": _div, "truncdiv": _truncdiv, "floordiv": _floordiv, "rem": _rem, "mod": _mod, "neg": _neg, "fma": _fma,
+    "div": _div, "truncdiv": _truncdiv, "floordiv": _floordiv, "gcd": _gcd, "rem": _rem, "mod": _mod, "neg": _neg, "fma": _fma,
     "min": _extremum("min"), "max": _extremum("max"), "select": _select, "cast": _cast, "bitcast": _bitcast,
     "lt": _compare("lt"), "le": _compare("le"), "gt": _compare("gt"), "ge": _compare("ge"), "eq": _compare("eq"),
     "ne": _compare("ne"),

@@ -136,7 +136,7 @@ def _functions(np):
         "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "neg": np.negative,
         "pow": np.power, "fma": _fma, "abs": np.abs, "min": np.minimum, "max": np.maximum, "select": np.where,
         "copysign": np.copysign, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint,
-        "floordiv": np.floor_divide, "rem": np.fmod, "mod": np.remainder, "truncdiv": lambda a, b: np.trunc(a / b),
+        "floordiv": np.floor_divide, "gcd": np.gcd, "rem": np.fmod, "mod": np.remainder, "truncdiv": lambda a, b: np.trunc(a / b),
         "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
         "ne": np.not_equal, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert,
         "shl": _shl, "shr": _shr, ("div", "int"): _truncdiv, ("truncdiv", "int"): _truncdiv,

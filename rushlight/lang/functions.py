@@ -25,7 +25,7 @@ __all__ = [  # noqa: RUF022
     "abs", "acos", "acosh", "all", "angle", "any", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh",
     "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cast", "ceil", "clamp", "complex_", "conj", "const",
     "copysign", "cos", "cosh", "count", "count_nonzero", "digamma", "div", "eq", "erf", "erfc", "erfcx", "erfinv",
-    "exp", "exp2", "expm1", "floor", "floordiv", "fma", "fmax", "fmin", "ge", "gt", "hypot", "i0", "i0e", "i1", "i1e",
+    "exp", "exp2", "expm1", "floor", "floordiv", "fma", "fmax", "fmin", "gcd", "ge", "gt", "hypot", "i0", "i0e", "i1", "i1e",
     "imag", "isfinite", "isinf", "isnan", "le", "left_shift", "lgamma", "log", "log10", "log1p", "log2", "log_ndtr",
     "log_sigmoid", "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp",
     "lt", "max", "maximum", "mean", "min", "minimum", "mod", "ndtri", "ne", "norm", "polygamma", "position", "pow",
@@ -242,6 +242,7 @@ round = rint
 
 floordiv = _ordered("floordiv", "floor(a / b) as Python's a // b; an integer divided by 0 gives 0", 2)
 truncdiv = _ordered("truncdiv", "trunc(a / b) as C's; an integer divided by 0 gives 0", 2)
+gcd = _ordered("gcd", "the greatest common divisor of integers, not negative", 2)
 rem = _ordered("rem", "a - b * trunc(a / b), the sign of a: C's fmod; an integer modulo 0 gives 0", 2)
 mod = _ordered("mod", "a - b * floor(a / b), the sign of b: Python's a % b; an integer modulo 0 gives 0", 2)
 

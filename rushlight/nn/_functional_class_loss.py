@@ -58,6 +58,7 @@ def _check_nll(input, target, weight):
 
 
 _MANY = 256  # classes from which on the labels' elements are fetched: the kernel of nll walks along all of them
+_MANY_SCORES = 8192  # and scores, where no gradient is wanted
 
 
 def _picked(input, target, dim, ignore_index):
@@ -67,6 +68,10 @@ def _picked(input, target, dim, ignore_index):
     return rename(torch.where(counts, -at_label, 0.0), "NllLossBackward0"), counts.to(input.dtype)
 
 
+def _only_values(input):
+    return input.numel() >= _MANY_SCORES and not (input.requires_grad and torch.is_grad_enabled())
+
+
 def _of_labels(operator, input, target, weight, ignore_index, reduction, **options):
     """A loss by labels through its kernel: input (N, C, *) or (C), target (N, *) or ()."""
     classes, dim, as_they_are = _checked(input, target, weight)
@@ -74,7 +79,7 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
     if not as_they_are:
         target = target.long() if input.dim() > 1 else target.long().reshape(())
         weight = None if weight is None else _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
-    if operator is _loss.nll and weight is None and classes >= _MANY and input.is_cpu:
+    if operator is _loss.nll and weight is None and input.is_cpu and (classes >= _MANY or _only_values(input)):
         losses, factors = _picked(input, target, dim, ignore_index)
     else:
         losses, factors, *_ = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
@@ -229,13 +234,8 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     _check_places(target)
     labels = target.reshape(-1)
     expect(labels, 0, classes - 1, _out_of_range("target out of range", classes), operator="multi_margin_loss")
-    scores = input.reshape(-1, classes)
-    own = scores.gather(1, labels.unsqueeze(1))
-    terms = torch.clamp(margin - own + scores, min=0) ** p
-    if weight is not None:
-        terms = terms * weight[labels].unsqueeze(1)
-    terms = terms.scatter(1, labels.unsqueeze(1), 0.0)
-    return rename(reduced(terms.sum(1).reshape(target.shape) / classes, reduction), "MultiMarginLossBackward0")
+    losses = _loss.multi_margin(input.reshape(-1, classes), labels, weight, 1, margin=float(margin), squared=p == 2)
+    return rename(reduced(losses.reshape(target.shape), reduction), "MultiMarginLossBackward0")
 
 
 @visible

@@ -107,6 +107,15 @@ def held_at(norm, *, bound=0.0):
     return fn.where(norm < bound, norm + fn.stop_gradient(bound - norm), norm)
 
 
+@rowwise(where="", dtypes="inexact", label="MultiMarginLoss", overloads="T--")
+def multi_margin(input, target: row_i64, weight: operand = None, dim=None, margin=1.0, squared: constant = False):
+    """The mean over all classes of ``max(0, margin - x[y] + x)``, or its square, times the weight of the label y, whose own term is 0."""
+    at_label = fn.eq(fn.position(), target)
+    short = fn.maximum(margin - fn.sum(fn.where(at_label, input, 0)) + input, 0)
+    total = fn.sum(fn.where(at_label, 0, short * short if squared else short)) / fn.count(input.type)
+    return total if weight is None else total * fn.sum(fn.where(at_label, weight, 0))
+
+
 @rowwise(where="", dtypes="inexact", label="NllLoss", overloads="T-")
 def mean_by(input, weight, dim=None):
     """The sum of all elements over the sum of their weights."""

@@ -158,10 +158,8 @@ def rot90(input, k=1, dims=(0, 1)):
     if a == b:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     k %= 4
-    if k == 1:
-        return shape.clone(shape.transpose(_flip(input, [b]), a, b))
-    if k == 3:
-        return shape.clone(shape.transpose(_flip(input, [a]), a, b))
+    if k % 2:  # as PyTorch's, not row-major
+        return shape.transpose(_flip(input, [b if k == 1 else a]), a, b)
     return _flip(input, [a, b]) if k == 2 else shape.clone(input)
 
 
@@ -396,7 +394,6 @@ def combinations(input, r=2, with_replacement=False):
             [1, 2, 2],
             [2, 2, 2]])
     """
-    from .._core import convert
     from .index import index_select
 
     if input.ndim != 1:
@@ -405,10 +402,18 @@ def combinations(input, r=2, with_replacement=False):
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
         return shape.narrow(input, 0, 0, 0)
+    positions = _positions_of_combinations(input.shape[0], r, with_replacement)
+    return shape.reshape(index_select(input, 0, positions), (positions.numel() // r, r))
+
+
+@planned
+def _positions_of_combinations(n, r, with_replacement):
+    from .._core import convert
+
+    if r == 2:
+        return shape.reshape(shape.transpose(creation.triu_indices(n, n, 0 if with_replacement else 1), 0, 1), (-1,))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    flat = list(itertools.chain.from_iterable(choose(range(input.shape[0]), r)))
-    positions = convert.tensor(flat, dtype=_tensor.dtypes()["int64"])
-    return shape.reshape(index_select(input, 0, positions), (len(flat) // r, r))
+    return convert.tensor(list(itertools.chain.from_iterable(choose(range(n), r))), dtype=_tensor.dtypes()["int64"])
 
 
 # -- geometry changed in place --

@@ -4,13 +4,15 @@ fraction of it is cut off, and where it is negative the result is 0. None of the
 
 from .._core import operator as _operator
 from .._core import tensor as _tensor
+from ..lang import functions as fn
 from . import arithmetic, comparison, creation, elementary, joining, masks, reduction, shape
-from ._define import composite
+from ._define import composite, constant, pointwise
 
 Tensor = _tensor.Tensor
 _int64 = _tensor.dtypes()["int64"]
 _cos, _sin = elementary.cos, elementary.sin
 
+_FEW = 6  # steps that make one kernel; beyond, a closed form is used where there is one
 _UNTIL_NAN = 64  # every so many steps a recurrence asks whether all is NaN, where it stays
 
 
@@ -22,7 +24,17 @@ def _polynomial(step=None, *, closed=None, shifted=False):
     if step is None:
         return lambda step: _polynomial(step, closed=closed, shifted=shifted)
 
+    @pointwise(name=f"_{step.__name__}", where="", inplace=False, floating=True, dtypes="real")
+    def of_degree(input, n: constant = 1):
+        x = 2 * input - 1 if shifted else input
+        before, p = fn.const(0, x.type), fn.const(1, x.type)
+        for k in range(n):
+            before, p = p, step(k, x, p, before)
+        return p
+
     def definition(input, n):
+        if type(n) is int and 0 <= n <= _FEW and isinstance(input, Tensor):
+            return of_degree(input.detach(), n)
         kind = _operator.result_type(input, n)
         x = shape.cast(input, kind if kind.is_floating_point else _tensor.get_default_dtype())
         degree = n if isinstance(n, Tensor) else creation.full((), n, dtype=_int64, device=x.device)
@@ -31,7 +43,7 @@ def _polynomial(step=None, *, closed=None, shifted=False):
         out, steps = masks.where(degree < 0, x * 0, x * 0 + 1), degree
         if closed is not None:
             holds, value = closed(x, degree)
-            inside = (degree > 6) & holds
+            inside = (degree > _FEW) & holds
             out, steps = masks.where(inside, value, out), masks.where(inside, 0, degree)
         before, p = x * 0, x * 0 + 1
         for k in range(int(reduction.amax(steps)) if steps.numel() and not steps.is_meta else 0):

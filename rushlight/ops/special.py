@@ -8,10 +8,13 @@ from .. import return_types
 from .._core import operator as _operator
 from .._core import special as core
 from .._core import tensor as _tensor
+from ..lang import expr as ex
 from ..lang import functions as fn
-from . import arithmetic, casting, comparison, creation, elementary, joining, masks, reduction, shape, statistics
-from ._define import Entry, composite, constant, library, pointwise, registry
+from ..lang import types as ty
+from . import arithmetic, casting, comparison, creation, elementary, joining, reduction, shape, statistics
+from ._define import Entry, composite, constant, library, pointwise, refuse, registry
 from .index import check_tensor, title
+from .pool import run
 
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()
@@ -76,7 +79,9 @@ def mvlgamma(input, p):
 
 def _evaluated(name, first, second=None):
     """A function of the core on floats of any width, broadcast; the result in their common dtype."""
-    second = first if second is None else second
+    if second is None:
+        x = shape.contiguous(shape.cast(first.detach(), _float64))
+        return shape.cast(core.evaluate(name, x, x), first.dtype if first.is_floating_point() else _tensor.get_default_dtype())
     kind = _operator.result_type(first, second)
     kind = kind if kind.is_floating_point else _tensor.get_default_dtype()
     x, y = (shape.contiguous(shape.cast(t.detach(), _float64)) for t in joining.broadcast_tensors(first, second))
@@ -255,66 +260,62 @@ def float_power_(input, exponent):
 # -- integers --
 
 
-def _integral(name, input, other):
-    kind = _operator.result_type(input, other)
-    if kind.is_floating_point or kind.is_complex or kind.name == "bool":
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(shape.cast(input, kind))}'")
-    return joining.broadcast_tensors(*(arithmetic.abs(shape.cast(t, kind)) for t in (input, other)))
+def _whole(op, name, input):
+    if input.type == "b1":
+        refuse(op, name, "b1")
 
 
-@library(where="", batch="elements")
-def _divisor_on_a_gpu(a, b):
-    first, second = (shape.contiguous(shape.cast(x, _dtypes["int64"])) for x in (a, b))
-    return shape.cast(_tensor.on_gpu["special.greatest_divisor"](first, second), a.dtype)
-
-
-@composite(where="function function_ method", inplace=True)
+@pointwise(where="function function_ method", dtypes="integral")
 def gcd(input, other):
-    """The greatest common divisor of integers, by Euclid's algorithm on all elements together; 0 for two zeros.
+    """The greatest common divisor of integers, not negative; 0 for two zeros.
 
     >>> torch.gcd(torch.tensor([12, -8, 0]), torch.tensor([18, 12, 0]))
     tensor([6, 4, 0])
     """
-    a, b = _integral("gcd", input, other)
-    if a.is_cuda:  # a loop over all elements together would wait for its end
-        return _divisor_on_a_gpu(a, b)
-    while reduction.occurs(nonzero := comparison.ne(b, 0)):
-        a, b = masks.where(nonzero, b, a), masks.where(nonzero, arithmetic.remainder(a, masks.where(nonzero, b, 1)), 0)
-    return shape.clone(a)
+    _whole(gcd, "gcd", input)
+    return fn.gcd(input, other)
 
 
-@composite(where="function function_ method", inplace=True)
+@pointwise(where="function function_ method", dtypes="integral")
 def lcm(input, other):
     """The least common multiple of integers, not negative; 0 where either is 0.
 
     >>> torch.lcm(torch.tensor([4, -3, 0]), torch.tensor([6, 5, 7]))
     tensor([12, 15,  0])
     """
-    a, b = _integral("lcm", input, other)
-    divisor = gcd(a, b)
-    return arithmetic.abs(arithmetic.floor_divide(a, comparison.clamp_min(divisor, 1)) * b)
+    _whole(lcm, "lcm", input)
+    wide = "i32" if ty.BITS[input.type] < 32 else input.type  # C multiplies in an int
+    share = fn.truncdiv(input, fn.maximum(fn.gcd(input, other), 1))
+    return fn.cast(fn.abs(fn.cast(share, wide) * fn.cast(other, wide)), input.type)
 
 
 # -- parts of floating-point numbers --
 
-_LAYOUT = {
-    "float16": ("int16", 10, 5),
-    "bfloat16": ("int16", 7, 8),
-    "float32": ("int32", 23, 8),
-    "float64": ("int64", 52, 11),
-}
+
+_EXPONENT_BITS = {"f16": 5, "bf16": 8, "f32": 8, "f64": 11}
 
 
-@library(where="", differentiable="input", label="Frexp")
+def _parts(type):
+    """Mantissa and exponent, from the bits of a float."""
+    kind, width = ty.int_of(type), _EXPONENT_BITS[type]
+    digits, middle = ty.BITS[type] - 1 - width, (1 << (width - 1)) - 2
+    value = ex.input(0, ty.opmath(type))
+    small = fn.abs(value) < 2.0**-middle  # denormals among them: lifted by all their digits
+    bits = ex.make("bitcast", (ex.cast(fn.where(small, value * 2.0 ** (digits + 1), value), type),), kind)
+    mask = (1 << width) - 1
+    exponent = ex.cast((bits >> digits) & mask, "i32") - middle - fn.where(small, ex.const(digits + 1, "i32"), 0)
+    mantissa = ex.make("bitcast", ((bits & ~(mask << digits)) | (middle << digits),), type)
+    plain = fn.isfinite(value) & fn.ne(value, 0)
+    mantissa = fn.where(plain, ex.cast(mantissa, value.type), value)
+    return ((mantissa, type), (fn.where(plain, exponent, 0), "i32")), (type,), "frexp"
+
+
+@library(where="", differentiable="input", label="Frexp", recorded=True)
 def _frexp(input):
-    kind, digits, width = _LAYOUT[input.dtype.name]
-    mask, middle = (1 << width) - 1, (1 << (width - 1)) - 2
-    small = comparison.lt(arithmetic.abs(input), 2.0**-middle)  # denormals among them: lifted by all their digits
-    bits = casting._view_dtype(shape.contiguous(masks.where(small, input * 2.0 ** (digits + 1), input)), _dtypes[kind])
-    exponent = ((bits >> digits) & mask) - middle - masks.where(small, digits + 1, 0)
-    mantissa = casting._view_dtype((bits & ~(mask << digits)) | (middle << digits), input.dtype)
-    plain = comparison.isfinite(input) & comparison.ne(input, 0)
-    return masks.where(plain, mantissa, input), shape.cast(masks.where(plain, exponent, 0), _int32)
+    mantissa = creation.empty(tuple(input.shape), dtype=input.dtype, device=input.device)
+    exponent = creation.empty(tuple(input.shape), dtype=_int32, device=input.device)
+    run(_parts, (), mantissa, exponent, input)
+    return mantissa, exponent
 
 
 @_frexp.backward_of
@@ -352,15 +353,22 @@ def nextafter(input, other):
     if not kind.is_floating_point:
         raise NotImplementedError(f"\"nextafter_cpu\" not implemented for '{title(input)}'")
     x, y = joining.broadcast_tensors(shape.cast(input, kind), shape.cast(other, kind))
-    bits = casting._view_dtype(shape.contiguous(x), _dtypes[_LAYOUT[kind.name][0]])
-    step = masks.where(comparison.eq(comparison.gt(y, x), comparison.gt(x, 0)), 1, -1)
-    moved = casting._view_dtype(bits + shape.cast(step, bits.dtype), kind)
-    least = casting._view_dtype(
-        shape.cast(comparison.eq(bits, bits), bits.dtype), kind
-    )  # the integer 1: the smallest denormal
-    moved = masks.where(comparison.eq(x, 0), arithmetic.copysign(least, y), moved)
-    moved = masks.where(comparison.eq(x, y), y, moved)
-    return masks.where(comparison.isnan(x) | comparison.isnan(y), x + y, moved)
+    out = creation.empty(tuple(x.shape), dtype=kind, device=x.device)
+    run(_neighbour, (), out, x, y)
+    return out
+
+
+def _neighbour(type):
+    """The next number after the first operand towards the second: the integer of its bits one up or down."""
+    kind = ty.int_of(type)
+    x, y = (ex.input(i, ty.opmath(type)) for i in (0, 1))
+    bits = ex.make("bitcast", (ex.cast(x, type),), kind)
+    one = ex.const(1, kind)
+    moved = bits + fn.where(fn.logical_xor(y > x, x > 0), -one, one)
+    least = fn.where(y < 0, one | ex.const(-1 << (ty.BITS[type] - 1), kind), one)
+    moved = ex.cast(ex.make("bitcast", (fn.where(fn.eq(x, 0), least, moved),), type), x.type)
+    moved = fn.where(fn.eq(x, y), y, moved)
+    return ((fn.where(fn.isnan(x) | fn.isnan(y), x + y, moved), type),), (type, type), "nextafter"
 
 
 @nextafter.backward_of

@@ -253,6 +253,17 @@ template <typename T> INLINE T floor_rest(T a, T b)
     return signs_differ(r, b) ? (T)(r + b) : r;
 }
 
+// The greatest common divisor, by Euclid's algorithm, where the most negative number is its own magnitude.
+template <typename T> INLINE T common_divisor(T a, T b)
+{
+    while (b != 0) {
+        const T r = rest(a, b);
+        a = b;
+        b = r;
+    }
+    return a < 0 ? (T)(0 - (u64)a) : a;
+}
+
 // Python's quotient, rounded towards minus infinity.
 template <typename T> INLINE T floor_quotient(T a, T b)
 {

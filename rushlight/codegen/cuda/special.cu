@@ -1,5 +1,4 @@
-// Functions by iteration, in float64: the regularised incomplete gamma functions, Bessel functions, the slope of a gamma variate;
-// and the greatest common divisor of integers.
+// Functions by iteration, in float64: the regularised incomplete gamma functions, Bessel functions, the slope of a gamma variate.
 
 #include "elements.cuh"
 
@@ -145,19 +144,6 @@ struct GammaSlope {   // d x / d alpha of a gamma variate x at a fixed quantile 
 
 template <class Function> INLINE void evaluate(Args& p) {
   for (i64 i = FIRST; i < p.n; i += STEP) p.out[i] = Function::of(p.first[i], p.second[i]);
-}
-
-// The greatest common divisor of int64 numbers, by Euclid's algorithm; remainders have the divisor's sign.
-INLINE void divisor(Args& p) {
-  for (i64 i = FIRST; i < p.n; i += STEP) {
-    i64 a = ((const i64*)p.first)[i], b = ((const i64*)p.second)[i];
-    while (b) {
-      i64 r = b == -1 ? 0 : a % b;
-      if (r && (r < 0) != (b < 0)) r += b;
-      a = b; b = r;
-    }
-    ((i64*)p.out)[i] = a;
-  }
 }
 
 extern "C" __global__ void __launch_bounds__(256) SYMBOL(Args args) { ENTRY(args); }

@@ -18,12 +18,6 @@ def evaluate(name, first, second):
     return _run(f"evaluate<{_NAMES[name]}>", first, second)
 
 
-@for_core
-def greatest_divisor(first, second):
-    """The greatest common divisor of contiguous int64 tensors of one shape, element by element."""
-    return _run("divisor", first, second)
-
-
 def _run(entry, first, second):
     out = creation.empty(tuple(first.shape), dtype=first.dtype, device=first.device)
     if out.numel():
