@@ -157,16 +157,6 @@ def permutations(Tensor pivots, int64_t m):
     return out
 
 
-def first_failure(Tensor info):
-    """(position, number) of the first of LAPACK's reports, contiguous integers on the CPU, that is not 0; (0, 0) when all went well."""
-    cdef int64_t i, number
-    for i in range(info.count):
-        number = (<const int64_t*>info.address)[i] if info.code == I64 else (<const int32_t*>info.address)[i]
-        if number:
-            return i, number
-    return 0, 0
-
-
 # -- calls --
 
 def run_with_workspace(str routine, Tensor like, batch, double work, tuple before, tuple after):

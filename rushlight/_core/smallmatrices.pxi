@@ -51,11 +51,15 @@ cdef int _keep_triangle(Tensor t, bint upper) noexcept:
     return 0
 
 
-cdef int _call(int code, str single, str double_, void** a, int n) except -1:
-    """Calls a routine by its name for the dtype with n addresses."""
+cdef int _call(int code, str single, str double_, void** a, int n, int64_t largest) except -1:
+    """Calls a routine by its name for the dtype with n addresses; ``largest``: of the sizes, by which :func:`run` chooses too."""
     cdef str name = single if code == F32 else double_
-    cdef routine_t f = _routine(name)
+    cdef routine_t f
     cdef int i
+    if largest <= TINY and name in _tiny:
+        (<tiny_t><void*><size_t>_tiny[name])(a)
+        return 0
+    f = _routine(name)
     for i in range(n, MAX_ARGUMENTS):
         a[i] = <void*>1
     f(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20],
@@ -84,7 +88,7 @@ cdef object solve_triangular_quickly(PyObject** values, Py_ssize_t n, tuple name
     _turn(b, out.address)
     p[0], p[1], p[2], p[3], p[4], p[5] = &side, &triangle, &as_it_is, &unit, &b.sizes[0], &b.sizes[1]
     p[6], p[7], p[8], p[9], p[10] = <void*>&one_single if a.code == F32 else <void*>&one, matrix, &size, out.address, &b.sizes[0]
-    _call(a.code, "strsm_", "dtrsm_", p, 11)
+    _call(a.code, "strsm_", "dtrsm_", p, 11, max(size, b.sizes[0], b.sizes[1]))
     return out
 
 
@@ -102,7 +106,7 @@ cdef object cholesky_quickly(PyObject** values, Py_ssize_t n, tuple names):
     out = _turned(a.code, size, size)
     _turn(a, out.address)
     p[0], p[1], p[2], p[3], p[4] = &side, &size, out.address, &size, &info
-    _call(a.code, "spotrf_", "dpotrf_", p, 5)
+    _call(a.code, "spotrf_", "dpotrf_", p, 5, size)
     if info:
         return None
     _keep_triangle(out, upper)
@@ -123,12 +127,12 @@ cdef object qr_quickly(PyObject** values, Py_ssize_t n, tuple names):
     q, r = _turned(a.code, rows, columns), _turned(a.code, columns, columns)
     _turn(a, q.address)
     p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7] = &rows, &columns, q.address, &rows, tau, work, &size, &info
-    _call(a.code, "sgeqrf_", "dgeqrf_", p, 8)
+    _call(a.code, "sgeqrf_", "dgeqrf_", p, 8, rows)
     for j in range(columns):
         memcpy(r.address + j * columns * item, q.address + j * rows * item, columns * item)
     _keep_triangle(r, True)
     p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8] = &rows, &columns, &columns, q.address, &rows, tau, work, &size, &info
-    _call(a.code, "sorgqr_", "dorgqr_", p, 9)
+    _call(a.code, "sorgqr_", "dorgqr_", p, 9, rows)
     return _new_tuple(_named["qr"], (q, r))
 
 

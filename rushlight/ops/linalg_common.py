@@ -1,8 +1,7 @@
 """What the linear algebra files share: PyTorch's checks and messages, triangles, small recorded helpers."""
 
-from .._core import lapack
 from .._core.operator import dtype_name
-from . import casting, contraction, shape
+from . import casting, comparison, contraction, reduction, shape
 from ._define import registry
 
 
@@ -80,8 +79,19 @@ def first_failure(info):
     info = getattr(info, "value", info)  # under vmap: of all examples
     if info.is_meta:
         return None, 0
-    position, number = lapack.first_failure(shape.contiguous(info.cpu()))
-    return position if number and info.ndim else None, number
+    if info.ndim and not reduction.occurs(comparison.ne(info, 0)):
+        return None, 0
+    values = info.tolist()
+    if not isinstance(values, list):
+        return None, values
+    flat, stack = [], [values]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack.extend(reversed(item))
+        else:
+            flat.append(item)
+    return next(((i, v) for i, v in enumerate(flat) if v), (None, 0))
 
 
 def raise_failure(info, name, text):

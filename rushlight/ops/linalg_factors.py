@@ -85,7 +85,7 @@ def _permutation(pivots, m):
         )
     if pivots.is_meta:
         return creation.empty((*pivots.shape[:-1], m), dtype=lapack.integer_dtype(), device=pivots.device)
-    return lapack.core.permutations(shape.contiguous(pivots.cpu()), m).to(pivots.device)
+    return lapack.permutations(pivots, m)
 
 
 def _permutation_matrix(pivots, m, dtype):

@@ -81,6 +81,11 @@ def to_int32(x):
     return shape.cast(x, _dtype("int32"))
 
 
+def permutations(pivots, m):
+    """The order of m rows after exchanges by pivots (*, k), int32: for each row of P^T A, which row of A it was."""
+    return core.permutations(shape.contiguous(pivots.cpu()), m).to(pivots.device)
+
+
 def _anywhere(function):
     """Decorator: for matrices on a GPU the function of this name in cuda/ops/linalg.py is called."""
 
