@@ -55,8 +55,9 @@ test-all: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	RUSHLIGHT_TEST_ALL=1 $(TEST) $(ARGS)
 
 # On a GPU: the operator suite, the training tests and the device layer's own tests. Without one: the stand-in (see tests/cuda/standin.py).
-CUDA_TESTS = tests/test_laws.py tests/test_reductions.py tests/test_index.py tests/test_movement.py tests/test_joining.py tests/test_sorting.py \
-    tests/test_scan.py tests/test_contraction.py tests/test_conv.py tests/test_pool.py tests/test_programs.py tests/test_training.py
+CUDA_TESTS = tests/test_laws.py tests/test_reductions.py tests/test_index.py tests/test_index_operators.py tests/test_movement.py \
+    tests/test_joining.py tests/test_sorting.py tests/test_scan.py tests/test_contraction.py tests/test_conv.py tests/test_pool.py \
+    tests/test_programs.py tests/test_training.py
 
 test-cuda: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python

@@ -28,8 +28,9 @@ SLICE = {
     "test_docs.py": "of_a_gpu",
     "test_laws.py": "(values or layouts or gradients) and (add or gelu or where or lerp)",
 }  # fmt: skip
-PRODUCT = ("test_laws.py", "test_reductions.py", "test_index.py", "test_movement.py", "test_joining.py", "test_sorting.py", "test_scan.py",
-           "test_contraction.py", "test_conv.py", "test_pool.py", "test_programs.py", "test_training.py")  # fmt: skip
+PRODUCT = ("test_laws.py", "test_reductions.py", "test_index.py", "test_index_operators.py", "test_movement.py", "test_joining.py",
+           "test_sorting.py", "test_scan.py", "test_contraction.py", "test_conv.py", "test_pool.py", "test_programs.py",
+           "test_training.py")  # fmt: skip
 
 
 def run(file, *options):
