@@ -20,9 +20,12 @@ cdef enum:  # positions in Kernels.functions
     LEAVE = 7
     MULTIPLY_AT = 8
 
-cdef enum:  # and in Skinny.functions, after ``finish``: for 1, 2, 4, 8 and 12 rows, the last of which only wide
-    DEEP = 1
-    WIDE = 5
+cdef enum:  # and in Skinny.functions: the last two for 1, 2, 4, 8 and 12 rows, 12 only wide
+    END = 0
+    TURN = 1
+    GATHER = 2
+    DEEP = 3
+    WIDE = 7
 
 # A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
 ctypedef struct Matrix:
@@ -48,11 +51,13 @@ cdef struct Kernels:
     bint ready
 
 cdef struct Skinny:  # the kernels of codegen/skinny.py
-    void* functions[10]
+    void* functions[12]
     int64_t itemsize
     int64_t sum
     int64_t pair
     int64_t lanes
+    int64_t columns    # of a panel
+    int64_t whole      # packing writes this many of its rows at a time
     int64_t registers
     bint direct
     bint ready
@@ -76,5 +81,5 @@ cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Ma
                      const void* factors, bint inside) noexcept nogil
 cdef Skinny* skinny_kernels(int code) except NULL
 cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept nogil
-cdef int skinny_gemm(const Skinny* kernels, const Kernels* turning, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
+cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
                       Matrix added, const void* factors) noexcept nogil

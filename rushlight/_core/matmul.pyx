@@ -97,7 +97,7 @@ cdef union Factors:  # alpha and beta in the type that sums are made in
 
 cdef struct Batch:
     const gemm.Skinny* skinny  # or NULL, and the others
-    const gemm.Kernels* turning  # of the other operand of a skinny product, or NULL
+    bint turns  # does it turn b?
     const gemm.Kernels* kernels
     const gemm.Kernels* plain  # for elements out of the others' range
     int64_t m
@@ -236,10 +236,10 @@ cdef int _own(Way way, int code, char* c, int64_t c_row, int64_t c_batch, int64_
     cdef Batch p
     cdef int64_t size = ITEMSIZE[code]
     cdef double work = <double>x.rows * y.columns * x.columns
-    p.skinny, p.turning, p.plain, p.kernels = NULL, NULL, NULL, NULL
+    p.skinny, p.plain, p.kernels, p.turns = NULL, NULL, NULL, False
     if way == SKINNY:
         p.skinny = gemm.skinny_kernels(code)
-        p.turning = gemm.kernels(code) if y.columns > 1 and x.rows > _takeover[code].few else NULL
+        p.turns = y.columns > 1 and x.rows > _takeover[code].few
     else:
         p.plain = p.kernels = gemm.kernels_for(code, x.rows, y.columns) if x.rows > 1 and y.columns > 1 else gemm.kernels(code)
         if _suits_tiles(code, x.rows, y.columns, x.columns):
@@ -302,7 +302,7 @@ cdef void _run_batch(void* context, int64_t begin, int64_t end) noexcept nogil:
     for i in range(begin, end):
         a.data, b.data, c, added.data = p.a.data + i * p.stride_a, p.b.data + i * p.stride_b, p.c + i * p.stride_c, p.added.data + i * p.stride_added
         if p.skinny != NULL:
-            if gemm.skinny_gemm(p.skinny, p.turning, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors) != gemm.DONE:
+            if gemm.skinny_gemm(p.skinny, p.turns, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors) != gemm.DONE:
                 p.failed = True
             continue
         result = gemm.packed_gemm(p.kernels, p.m, p.n, p.k, a, b, c, p.c_row, added, &p.factors, p.inside)

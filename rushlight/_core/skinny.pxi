@@ -22,12 +22,12 @@ cdef Skinny* skinny_kernels(int code) except NULL:
         (<void (*)(void**) noexcept nogil>(<void*>table))(kernels.functions)
         kernels.itemsize, kernels.sum, kernels.pair, kernels.lanes = scheme["itemsize"], scheme["sum"], scheme["pair"], scheme["lanes"]
         kernels.registers, kernels.direct, kernels.ready = scheme["registers"], scheme["direct"], True
+        kernels.columns, kernels.whole = scheme["columns"], scheme["whole"]
     return kernels
 
 
 cdef struct Strips:
     const Skinny* kernels
-    const Kernels* turning  # whose packing turns columns of b, or NULL
     int64_t m
     int64_t n
     int64_t k
@@ -37,6 +37,7 @@ cdef struct Strips:
     int64_t c_row
     Matrix added
     const void* factors
+    bint turns      # columns of b that do not lie well are packed
     bint direct     # whole strips are summed where c lies
     bint adds       # and begin with what is added
     int64_t width   # columns of a task
@@ -52,13 +53,13 @@ cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept
     return (b.row == itemsize or b.column == itemsize) and (a.column == itemsize or (b.column == itemsize and not pairs))
 
 
-cdef int skinny_gemm(const Skinny* kernels, const Kernels* turning, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
-                      Matrix added, const void* factors) noexcept nogil:
-    """c = alpha a b + beta added. The operands are readable, unless the dtype's ``turning`` kernels turn b; the others are packed_gemm's, and so
-    is the result."""
+cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
+                     const void* factors) noexcept nogil:
+    """c = alpha a b + beta added. The operands are readable, unless this ``turns`` b, which kernels with ``direct`` can; the other arguments are
+    packed_gemm's, and so is the result."""
     cdef Strips p
     cdef double alpha, beta
-    p.kernels, p.turning, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, turning, m, n, k, a, b, c, c_row, added, factors
+    p.kernels, p.turns, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, turns, m, n, k, a, b, c, c_row, added, factors
     p.direct, p.adds, p.result = False, False, DONE
     if kernels.direct:
         alpha = (<double*>factors)[0] if kernels.sum == 8 else (<float*>factors)[0]
@@ -67,7 +68,7 @@ cdef int skinny_gemm(const Skinny* kernels, const Kernels* turning, int64_t m, i
     p.width, p.high = MOST_COLUMNS, max(m, <int64_t>1)
     while p.width > STRIP and n < num_threads() * p.width:
         p.width //= 2
-    if m > MOST_ROWS or turning != NULL:  # all rows of a task share a strip of b, which stays in the cache
+    if m > MOST_ROWS or turns:  # all rows of a task share a strip of b, which stays in the cache
         p.width = kernels.lanes * kernels.registers // 8
         while p.high > 2 * MOST_ROWS and _panels(n, p.width) * _panels(m, p.high) < 2 * num_threads():
             p.high = _panels(p.high // 2, MOST_ROWS) * MOST_ROWS
@@ -79,12 +80,11 @@ cdef int skinny_gemm(const Skinny* kernels, const Kernels* turning, int64_t m, i
 
 cdef void _run_strips(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Strips* p = <Strips*>context
-    cdef int64_t i, j, last = -1, size
+    cdef int64_t i, j, last = -1, row = p.kernels.columns * p.kernels.itemsize
     cdef char* memory = NULL
     cdef Matrix b
-    if p.turning != NULL:
-        size = _padded(p.k, p.turning) * p.turning.columns * p.turning.unit
-        memory = _take(size)
+    if p.turns:
+        memory = _take(_panels(max(p.k, <int64_t>1), p.kernels.whole) * p.kernels.whole * row)
         if memory == NULL:
             p.result = NO_MEMORY
             return
@@ -93,12 +93,12 @@ cdef void _run_strips(void* context, int64_t begin, int64_t end) noexcept nogil:
         if j != last:
             b, last = p.b, j
             b.data += j * b.column
-            if p.turning != NULL and (b.column != p.kernels.itemsize or b.row >= FAR):
-                (<pack_t>p.turning.functions[PACK_B_DEEP if b.row == p.kernels.itemsize else PACK_B_WIDE])(
-                    b.data, b.column if b.row == p.kernels.itemsize else 0, b.row, memory, min(p.width, p.n - j), p.k)
-                b.data, b.row, b.column = memory, p.turning.columns * p.turning.unit, p.kernels.itemsize
+            if p.turns and (b.column != p.kernels.itemsize or b.row >= FAR):
+                (<pack_t>p.kernels.functions[TURN if b.row == p.kernels.itemsize else GATHER])(
+                    b.data, b.column, b.row, memory, min(p.width, p.n - j), p.k)
+                b.data, b.row, b.column = memory, row, p.kernels.itemsize
         _run_columns(p, &b, j, min(p.width, p.n - j), i % p.pieces * p.high, min(i % p.pieces * p.high + p.high, p.m))
-    if p.turning != NULL:
+    if p.turns:
         _give(memory)
 
 
@@ -135,7 +135,7 @@ cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t 
         return
     else:
         (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, sums, stride, rows, columns, p.k, NULL, 0)
-    (<finish_t>kernels.functions[0])(sums, stride, c, p.c_row, added, p.added.row, p.added.column, rows, columns, p.factors)
+    (<finish_t>kernels.functions[END])(sums, stride, c, p.c_row, added, p.added.row, p.added.column, rows, columns, p.factors)
 
 
 def skinny_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,
@@ -143,7 +143,6 @@ def skinny_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_ro
     """:c:func:`skinny_gemm` on addresses; strides in bytes; c is what is added. ``turns`` columns of b, or returns False if the operands are
     not readable. For tests."""
     cdef Skinny* found = skinny_kernels(code)
-    cdef const Kernels* turning = kernels(code) if turns else NULL
     cdef Matrix left, right, added
     left.data, left.row, left.column = <char*>a, a_row, a_column
     right.data, right.row, right.column = <char*>b, b_row, b_column
@@ -151,5 +150,5 @@ def skinny_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_ro
     if not turns and not is_readable(found.itemsize, found.pair > 1, left, right):
         return False
     with nogil:
-        skinny_gemm(found, turning, m, n, k, left, right, <char*>c, c_row, added, <void*>factors)
+        skinny_gemm(found, turns, m, n, k, left, right, <char*>c, c_row, added, <void*>factors)
     return True

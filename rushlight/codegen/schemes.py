@@ -17,7 +17,7 @@ FUNCTIONS = (  # the table
     "pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "enter", "leave", "multiply_at",
 )  # fmt: skip
 SKINNY_ROWS = {"deep": (1, 2, 4, 8), "wide": (1, 2, 4, 8, 12)}
-SKINNY_FUNCTIONS = ("finish", *(f"{way}_{rows}" for way, sizes in SKINNY_ROWS.items() for rows in sizes))
+SKINNY_FUNCTIONS = ("finish", "pack_b_deep", "pack_b_wide", *(f"{way}_{rows}" for way, sizes in SKINNY_ROWS.items() for rows in sizes))
 PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
 SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
 # Units of k between two visits of the sums. A panel of b that long, 2 KiB a unit and part, is a little over the first-level cache: what is
@@ -138,7 +138,7 @@ def tiled_kernels(source, parts=None):
 def skinny_kernels(source):
     """(address, numbers of the scheme) of a table as :func:`kernels` has, of the kernels for products of few rows.
 
-        void finish(...)
+        void finish(...), int64_t pack_b_deep(...), int64_t pack_b_wide(...)
         void deep_R(char *a, int64_t a_row, char *b, int64_t b_column, char *sums, int64_t stride, int64_t rows, int64_t count, int64_t k)
         void wide_R(char *a, int64_t a_row, int64_t a_k, char *b, int64_t b_k, char *sums, int64_t stride, int64_t rows, int64_t count,
                     int64_t k, char *before, int64_t apart)
@@ -148,7 +148,7 @@ def skinny_kernels(source):
     do so along its columns, and a if its units are pairs; where all strips are whole it adds to what is ``before``, as multiply does.
     """
     scheme = Scheme(source)
-    numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes", "direct")}
+    numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes", "columns", "whole", "direct")}
     numbers["registers"] = skinny_registers()
     write = functools.partial(_write, "skinny", "SkinnyWriter", scheme)
     return cpu._kernel("skinny", source, (), sorted(numbers.items()), write), numbers

@@ -12,7 +12,7 @@ More rows than a few take some columns of b at a time through the second kind, w
 """
 
 from ..lang import types as ty
-from .gemm import FINISH, LINE, Writer, at, loop
+from .gemm import LINE, Writer, at, loop
 from .memory import loaded, memory_type
 from .schemes import SKINNY_FUNCTIONS, SKINNY_ROWS, skinny_registers
 from .text import vector
@@ -33,7 +33,8 @@ class SkinnyWriter(Writer):
 
     def functions(self):
         """What each function returns, its parameters, and what writes its body."""
-        found = {"finish": ("void", FINISH, self._finish)}
+        shared = super().functions()
+        found = {name: shared[name] for name in ("finish", "pack_b_deep", "pack_b_wide")}
         sums = "ptr %sums, i64 %stride, i64 %rows, i64 %count, i64 %k"
         deep = f"ptr %a, i64 %arow, ptr %b, i64 %bcolumn, {sums}"
         wide = f"ptr %a, i64 %arow, i64 %ak, ptr %b, i64 %kstride, {sums}, ptr %before, i64 %apart"
