@@ -154,6 +154,7 @@ cdef class Library(Operator):
         cdef object out = kwargs.pop("out")
         if out is None:
             return self.plain(*positional, **kwargs)
+        compute_as(out, self.signature, n, kwargs)
         if self.out_apart and isinstance(out, Tensor):
             for a in (*positional, *kwargs.values()):
                 if isinstance(a, Tensor):

@@ -297,6 +297,8 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     if rows == 0:
         return 0
     _split_dims(&loop, space, strides, p.ordered)
+    if length == 0:                            # nothing is read: whatever the reduced dims' strides are
+        loop.reduced[0], loop.reduced[1], loop.n_reduced = 0, 1, 2
     if place:
         return run_rows_on_device(p, &loop, operands, rows, length, place, space, keepdim, outputs)
     if loop.n_reduced > 2:
@@ -498,6 +500,7 @@ cdef class Rowwise(Pointwise):
         cdef object out = kwargs.pop("out")
         if out is None:
             return self.plain(*positional, **kwargs)
+        compute_as(out, self.signature, n, kwargs)
         return deliver_out(self.plain(*positional, **kwargs), out, self.__name__)
 
 

@@ -134,6 +134,10 @@ def lift(value, type):
     return value if isinstance(value, Expr) else const(value, type)
 
 
+class TypeMismatch(TypeError):
+    """An operation got operands of types that it is not defined for: a mistake in a definition, or a dtype that an operator lacks."""
+
+
 def _pair(a, b):
     """Both sides as expressions of one type. Mixed expression types are a mistake in a definition: cast() first."""
     if not isinstance(a, Expr):
@@ -141,7 +145,7 @@ def _pair(a, b):
     elif not isinstance(b, Expr):
         b = const(b, a.type)
     if a.type != b.type:
-        raise TypeError(f"operands have types {a.type} and {b.type}; write cast(x, type) in the definition")
+        raise TypeMismatch(f"operands have types {a.type} and {b.type}; write cast(x, type) in the definition")
     return a, b
 
 

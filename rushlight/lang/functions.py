@@ -18,7 +18,7 @@ mul(x0:f32, sigmoid(x0:f32):f32):f32
 import math
 
 from . import types as ty
-from .expr import Expr, binary, compare, const, extent, lift, make, position, reduce, select
+from .expr import Expr, TypeMismatch, binary, compare, const, extent, lift, make, position, reduce, select
 from .expr import cast as _cast
 
 __all__ = [  # noqa: RUF022
@@ -45,14 +45,14 @@ def _together(name, *operands):
         raise TypeError(f"{name} got no expression; use Python's math module, or const(value, type) for a constant")
     if len(types) > 1:
         kinds = ", ".join(sorted(types))
-        raise TypeError(f"{name} got operands of types {kinds}; write cast(x, type) in the definition")
+        raise TypeMismatch(f"{name} got operands of types {kinds}; write cast(x, type) in the definition")
     (type,) = types
     return [x if isinstance(x, Expr) else const(x, type) for x in operands]
 
 
 def _check(name, x, allowed, kinds):
     if x.type not in allowed:
-        raise TypeError(f"{name} is defined for {kinds} operands, not for {x.type}; write cast(x, type) first")
+        raise TypeMismatch(f"{name} is defined for {kinds} operands, not for {x.type}; write cast(x, type) first")
 
 
 _REAL_OR_COMPLEX = ty.FLOATS | ty.COMPLEX

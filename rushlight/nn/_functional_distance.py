@@ -28,6 +28,13 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     >>> F.cosine_similarity(torch.randn(8, 1, 16), torch.randn(5, 16), dim=-1).shape  # all pairs
     torch.Size([8, 5])
     """
+    if x1.dtype != x2.dtype:
+        common = torch.promote_types(x1.dtype, x2.dtype)
+        x1, x2 = x1.to(common), x2.to(common)
+    if not x1.dtype.is_floating_point:
+        from ._functional_loss import _type_name
+
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {_type_name(x1)}")
     if x1.shape != x2.shape:
         x1, x2 = torch.broadcast_tensors(x1, x2)
     norm1 = torch.linalg.vector_norm(x1, ord=2, dim=dim, keepdim=True)

@@ -180,7 +180,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     _check_normalized_shape(input, normalized_shape, "")
     _check_parameter("weight", weight, normalized_shape)
     if eps is None:
-        eps = torch.finfo(torch.float32 if input.dtype.itemsize == 2 else input.dtype).eps
+        eps = torch.finfo(torch.float32 if input.dtype.itemsize == 2 or not input.dtype.is_floating_point else input.dtype).eps
     return normalization.rms_norm(input, tuple(normalized_shape), weight, eps)
 
 

@@ -62,7 +62,8 @@ def _fits(value, expected, certain):
     if expected == "int":
         return _is_integer(value)
     if expected == "tuple of ints":
-        listed = isinstance(value, (tuple, list, range)) and all(map(_is_integer, value))
+        nested = not certain and isinstance(value, (tuple, list))  # tensordot's dims are two lists
+        listed = isinstance(value, (tuple, list, range)) and all(_is_integer(v) or (nested and isinstance(v, (tuple, list))) for v in value)
         return listed or _is_integer(value) or (isinstance(value, str) and not certain)
     if expected == "bool":
         return isinstance(value, int) or (isinstance(value, Tensor) and value.ndim == 0)

@@ -97,22 +97,23 @@ def pointwise(function=None, **options):
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
     overloads: where PyTorch has an operator for each kind of operands, those in the order in which it numbers their nodes ("TN TT"): T is a
     tensor that it counts among a node's inputs, N a number, - an operand without gradient; integers: a function that is called with
-    the second operand where integers are computed with, and may refuse it; common: numbers in the last operand's place
-    that are constants of a trace, since they make the expression simpler; dtypes: 'any', 'real' (no complex), 'number' (no bool),
-    'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
+    the second operand where integers are computed with, and may refuse it; bools: one that is called with both operands where one of them
+    is boolean; common: numbers in the last operand's place that are constants of a trace, since they make the expression simpler;
+    dtypes: 'any', 'real' (no complex), 'number' (no bool), 'integral' (bool and integers), 'float' (floating only), 'inexact' (floating
+    or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
-               dtypes="any", integers=None, overloads=None, common=None):
+               dtypes="any", integers=None, bools=None, overloads=None, common=None):
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
     is_operand = tuple(d is core.Signature.required or k not in (None, constant) for d, k in zip(signature.defaults, kinds))
     fixed = _fixed(kinds)
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
-    op.result, op.dtypes, op.stated, op.integers = result, dtypes, None, integers
+    op.result, op.dtypes, op.stated, op.integers, op.bools = result, dtypes, None, integers, bools
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common = overloads and tuple(overloads.split()), common and frozenset(common)
     if inplace:
@@ -265,14 +266,14 @@ _REFUSED = {
 _NO_ARITHMETIC = ("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu", "c32")
 
 
-def refuse(op, name, type):
-    """Raises PyTorch's error for a dtype that an operator does not support."""
+def refuse(op, name, type, cause=None):
+    """Raises PyTorch's error for a dtype that an operator does not support; ``cause``: what tells why."""
     title = core.dtype_name(ty.CODES[type])
     kernel = op.__dict__.get("kernel", f"{name}_cpu")
     raise NotImplementedError(
         f'"{kernel}" not implemented for \'{title}\'\n  {name}() does not support this dtype; '
         'convert the tensor first, for example with .float().'
-    )
+    ) from cause
 
 
 def _check(op, type):
@@ -295,7 +296,7 @@ def trace(op, pattern, baked, code):
         own = ty.NAMES[fixed] if fixed >= 0 else type
         in_types.append(own if kind == TENSOR else ty.opmath(own))
         args.append(ex.const(baked[i], ty.opmath(own)) if i in baked else ex.input(len(in_types) - 1, ty.opmath(own)))
-    outputs = _call(op, args)
+    outputs = _call(op, type, args)
     program = core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
                            tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
     return _described(program, op, pattern, baked)
@@ -324,10 +325,18 @@ def _described(program, op, pattern, baked):
     return program
 
 
-def _call(op, args):
+def _evaluated(op, type, *args, **kwargs):
+    """What the definition makes of symbolic arguments of a type; what has no meaning in it is refused."""
+    try:
+        return op.definition(*args, **kwargs)
+    except ex.TypeMismatch as mismatch:
+        refuse(op, op.__name__, type, mismatch)
+
+
+def _call(op, type, args):
     """The definition's expressions, as a tuple."""
     n = op.signature.n_positional
-    out = op.definition(*args[:n], **dict(zip(op.signature.names[n:], args[n:])))
+    out = _evaluated(op, type, *args[:n], **dict(zip(op.signature.names[n:], args[n:])))
     out = out if isinstance(out, tuple) else (out,)
     first = next(a for a in args if isinstance(a, ex.Expr))
     return tuple(e if isinstance(e, ex.Expr) else ex.const(e, first.type) for e in out)
@@ -357,7 +366,7 @@ def _trace_rows(op, pattern, baked, source, code, wide=0):
         in_types.append("i64" if own == row_i64 else given if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
         args.append((name, leaf if own == row_i64 else ex.cast(leaf, compute)))
-    out = op.definition(**dict(args), **{k: None for k in op.signature.names if k in _SPACE})
+    out = _evaluated(op, type, **dict(args), **{k: None for k in op.signature.names if k in _SPACE})
     outputs = out if isinstance(out, tuple) else (out,)
     codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
     if op.statistics:

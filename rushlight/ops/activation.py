@@ -4,7 +4,7 @@ from ..lang import functions as fn
 from . import shape
 from ._define import composite, follows, pointwise
 
-_NN = dict(where="functional", dtypes="real")
+_NN = dict(where="functional", dtypes="float")
 
 
 @pointwise(result=True, where="function method functional", dtypes="real")
@@ -29,7 +29,7 @@ def _no_bool(x):
         raise RuntimeError("Bool inputs not supported for hardtanh")
 
 
-@pointwise(label="Hardtanh", **_NN)
+@pointwise(label="Hardtanh", where="functional", dtypes="real")
 def relu6(input):
     """``min(max(x, 0), 6)``.
 
@@ -50,7 +50,7 @@ def leaky_relu(input, negative_slope=0.01):
     return fn.where(fn.gt(input, 0), input, negative_slope * input)
 
 
-@pointwise(where="function method functional", dtypes="real", inplace=False, label="PreluKernel")
+@pointwise(where="function method functional", dtypes="float", inplace=False, label="PreluKernel")
 def _prelu_kernel(input, weight):
     """``x`` for x > 0, else ``weight * x``."""
     return fn.where(fn.gt(input, 0), input, weight * input)
@@ -95,7 +95,7 @@ def elu(input, alpha=1.0):
     return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
 
 
-@pointwise(where="function functional", dtypes="real")
+@pointwise(where="function functional", dtypes="float")
 def celu(input, alpha=1.0):
     """``x`` for x > 0, else ``alpha * (exp(x / alpha) - 1)`` (Barron 2017).
 
@@ -105,7 +105,7 @@ def celu(input, alpha=1.0):
     return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0) / alpha))
 
 
-@pointwise(where="function functional", dtypes="real", label="Elu")
+@pointwise(where="function functional", dtypes="float", label="Elu")
 def selu(input):
     """``scale * elu(x, alpha)`` with the self-normalising constants (Klambauer et al. 2017).
 
@@ -116,7 +116,7 @@ def selu(input):
     return scale * fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
 
 
-@pointwise(inplace=False, where="functional")
+@pointwise(inplace=False, where="functional", dtypes="float")
 def gelu(input, *, approximate="none"):
     """``x * Phi(x)`` with the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016).
 
@@ -137,7 +137,7 @@ def gated(input, gate):
     return input * fn.sigmoid(gate)
 
 
-@pointwise(where="functional", dtypes="any")
+@pointwise(where="functional", dtypes="inexact")
 def silu(input):
     """``x * sigmoid(x)``, also known as swish.
 
@@ -178,7 +178,7 @@ def logsigmoid(input):
     return fn.log_sigmoid(input)
 
 
-@pointwise(**_NN)
+@pointwise(where="functional", dtypes="real")
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """``x`` limited to [min_val, max_val]; the gradient at the bounds is 0.
 
@@ -222,7 +222,7 @@ def _(grad, input):
     return fn.where(fn.lt(input, -3), 0, fn.where(fn.le(input, 3), grad * (input / 3 + 0.5), grad))
 
 
-@pointwise(inplace=False, where="function method functional", dtypes="real")
+@pointwise(inplace=False, where="function method functional", dtypes="float")
 def hardshrink(input, lambd=0.5):
     """``x`` outside [-lambd, lambd], else 0.
 
@@ -270,3 +270,8 @@ def threshold(input, threshold: follows, value: follows):
     tensor([-9., -9.,  2.])
     """
     return fn.where(fn.gt(input, threshold), input, value)
+
+
+# as PyTorch's refusals of a dtype name their kernels
+elu.kernel = celu.kernel = selu.kernel = "elu_cpu"
+gelu.kernel, logsigmoid.kernel, gated.kernel, softshrink.kernel = "GeluKernelImpl", "log_sigmoid_cpu", "glu_cpu", "softshrink_check"

@@ -1,15 +1,18 @@
 """Arithmetic and rounding: pointwise operators on one, two or three tensors."""
 
+from .._core.tensor import Tensor
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, pointwise
 
 
-def _no_bool_subtraction(x):
-    if x.type == "b1":
-        raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
-        )
+def _no_bool_subtraction(input, other):
+    if isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype == other.dtype:
+        which, cure = "two bool tensors", "Use the `^` or `logical_xor()` operator instead."
+    else:
+        which = "a bool tensor"
+        cure = "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+    raise RuntimeError(f"Subtraction, the `-` operator, with {which} is not supported. {cure}")
 
 
 def _no_zero(other):
@@ -45,25 +48,23 @@ def add(input, other, *, alpha=1):
     return input + alpha * other
 
 
-@pointwise(aliases=("subtract",))
+@pointwise(aliases=("subtract",), bools=_no_bool_subtraction)
 def sub(input, other, *, alpha=1):
     """``input - alpha * other``.
 
     >>> torch.sub(torch.tensor([3., 2.]), 1, alpha=2)
     tensor([1., 0.])
     """
-    _no_bool_subtraction(input)
     return input - alpha * other
 
 
-@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function")
+@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function", bools=_no_bool_subtraction)
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``: :func:`sub` with its operands exchanged.
 
     >>> torch.rsub(torch.tensor([1., 2.]), 10, alpha=3)
     tensor([7., 4.])
     """
-    _no_bool_subtraction(input)
     return other - alpha * input
 
 
@@ -160,7 +161,7 @@ def fmod(input, other):
     return fn.rem(_as_int(input), _as_int(other))
 
 
-@pointwise(overloads="TN TT NT", integers=_no_negative, common=(1, 2, 3, -1, -2, 0.5, -0.5))
+@pointwise(overloads="TN TT NT", integers=_no_negative, dtypes="number", common=(1, 2, 3, -1, -2, 0.5, -0.5))
 def pow(input, exponent):
     """``input ** exponent``.
 
@@ -168,6 +169,9 @@ def pow(input, exponent):
     tensor([1., 4., 9.])
     """
     return fn.pow(input, exponent)
+
+
+pow.kernel = "pow"
 
 
 @pointwise(aliases=("negative",))
@@ -337,7 +341,7 @@ def trunc(input):
     return fn.trunc(input) if input.type in ty.FLOATS else input
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="float")
 def frac(input):
     """What :func:`trunc` cuts off, with the sign of ``input``.
 
@@ -365,7 +369,7 @@ def round(input, *, decimals=0):
 # -- three operands --
 
 
-@pointwise(overloads="TTN TTT")
+@pointwise(overloads="TTN TTT", dtypes="inexact")
 def lerp(input, end, weight):
     """``input + weight * (end - input)``, computed from the nearer end.
 
@@ -394,6 +398,13 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     >>> torch.addcdiv(torch.ones(2), torch.tensor([1., 2.]), torch.tensor([4., 4.]), value=-1)
     tensor([0.7500, 0.5000])
     """
+    if input.type in ty.INTS or input.type == "b1":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of "
+            "tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * torch.trunc(tensor1 / "
+            "tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for float inputs. The future "
+            "addcdiv behavior is just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
+        )
     return input + value * fn.div(tensor1, tensor2)
 
 

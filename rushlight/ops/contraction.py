@@ -255,6 +255,8 @@ def tensordot(a, b, dims=2):
     tensor(11)
     """
     left, right = _dims_that_meet(a, b, dims)
+    if a.dtype != b.dtype:
+        raise RuntimeError(f"both inputs should have same dtype\n  [tensordot] got {a.dtype} and {b.dtype}: convert one with .to().")
     for i, j in zip(left, right):
         if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
             raise RuntimeError(
