@@ -280,3 +280,14 @@ def test_long_columns(shape, dim):
     assert on.amax(dim).tolist() == x.numpy().max(dim).tolist()
     if isinstance(dim, int):
         assert on.argmin(dim).tolist() == x.numpy().argmin(dim).tolist()
+
+
+@pytest.mark.parametrize("dims", [(0, 1, 3), (1, 2), (0, 2, 3), (0, 1, 2, 3)])
+def test_reduced_dims_that_are_empty_and_apart(dims):
+    """Of nothing there is nothing to read, whatever the strides: they may not fit into a loop of two dims."""
+    x = rl.zeros(2, 0, 2, 0, dtype=rl.float64).permute(2, 0, 1, 3)
+    assert rl.equal(x.sum(dims), rl.zeros([n for d, n in enumerate(x.shape) if d not in dims], dtype=rl.float64))
+    y = rl.zeros(2, 0, dtype=rl.float64, requires_grad=True)
+    loss = ((y - rl.zeros(2, 0, 2, 0, dtype=rl.float64)) ** 2).mean()
+    (grad,) = rl.autograd.grad(loss, y, create_graph=True)
+    assert grad.shape == y.shape and rl.autograd.grad((grad**2).sum(), y)[0].shape == y.shape

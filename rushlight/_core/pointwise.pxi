@@ -35,7 +35,6 @@ cdef class Pointwise(Operator):
     cdef public frozenset common       # numbers in the last operand's place for which the expression is another, simpler one; or None
     cdef public object inplace
     cdef public object integers        # called with the second operand where the computation is in integers: it may refuse (zero divisors)
-    cdef public object bools           # called with both operands where one is boolean: it may refuse (differences)
     cdef int n_parameters
     cdef int[MAX_PARAMETERS] is_operand
     cdef int[MAX_PARAMETERS] fixed_code
@@ -141,8 +140,6 @@ cdef class Pointwise(Operator):
         code = promoted(&promotion)
         if self.floating and category(code) < 2:
             code = get_default_dtype_code()
-        if self.bools is not None:
-            self.check_bools(c, slot)
         program = self.program(kinds, baked, code)
         if self.integers is not None and category(code) < 2:
             self.integers(<object>c.source[1])
@@ -164,15 +161,6 @@ cdef class Pointwise(Operator):
                             f"For integral input tensors, argument {self.signature.names[slot[i]]} must not be a floating point number.")
                 put_scalar(c.operands[i].number, program.codes[program.n_out + i], v)
         return program
-
-    cdef int check_bools(self, Call* c, int* slot) except -1:
-        cdef int i
-        for i in range(c.n):
-            v = <object>c.source[i]
-            if (<Tensor>v).code == B1 if c.operands[i].tensor != NULL else v is True or v is False:
-                if self.is_operand[slot[i]]:
-                    self.bools(<object>c.source[0], <object>c.source[1])
-        return 0
 
     cdef bint any_tensor(self, Call* c):
         cdef int i

@@ -1,18 +1,15 @@
 """Arithmetic and rounding: pointwise operators on one, two or three tensors."""
 
-from .._core.tensor import Tensor
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, pointwise
 
 
-def _no_bool_subtraction(input, other):
-    if isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype == other.dtype:
-        which, cure = "two bool tensors", "Use the `^` or `logical_xor()` operator instead."
-    else:
-        which = "a bool tensor"
-        cure = "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
-    raise RuntimeError(f"Subtraction, the `-` operator, with {which} is not supported. {cure}")
+def _no_bool_subtraction(x):
+    if x.type == "b1":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+        )
 
 
 def _no_zero(other):
@@ -48,23 +45,25 @@ def add(input, other, *, alpha=1):
     return input + alpha * other
 
 
-@pointwise(aliases=("subtract",), bools=_no_bool_subtraction)
+@pointwise(aliases=("subtract",))
 def sub(input, other, *, alpha=1):
     """``input - alpha * other``.
 
     >>> torch.sub(torch.tensor([3., 2.]), 1, alpha=2)
     tensor([1., 0.])
     """
+    _no_bool_subtraction(input)
     return input - alpha * other
 
 
-@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function", bools=_no_bool_subtraction)
+@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function")
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``: :func:`sub` with its operands exchanged.
 
     >>> torch.rsub(torch.tensor([1., 2.]), 10, alpha=3)
     tensor([7., 4.])
     """
+    _no_bool_subtraction(input)
     return other - alpha * input
 
 
