@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 
 from rushlight._core cimport blas
 from rushlight._core.operator cimport copy_into, native, resolve
-from rushlight._core.tensor cimport C64, CONJ, CONTIGUOUS, F32, F64, I64, ITEMSIZE, MAX_RANK, NEG, Tensor, empty, empty_strided
+from rushlight._core.tensor cimport C64, CONJ, F32, F64, I64, ITEMSIZE, MAX_RANK, NEG, Tensor, empty, empty_strided
 from rushlight._core.view cimport transpose
 from rushlight._core.threads cimport parallel_for
 
@@ -50,7 +50,6 @@ cdef class Scratch:
 cdef dict _workspaces = {}    # (routine, *its numbers and letters) -> numbers of working memory that it asked for
 cdef enum:
     WORKSPACES = 1024
-    SMALL = 4096              # elements of matrices that are turned one by one
 
 cdef dict _routines = {}      # name -> address
 
@@ -87,11 +86,10 @@ def integers(batch, *size):
 def columns(Tensor x, int64_t extra=0):
     """A copy of x's matrices on the CPU in column-major memory, with room for ``extra`` more columns: shape (*, n + extra, m)."""
     cdef int64_t[MAX_RANK] sizes
-    cdef int64_t m = x.sizes[x.ndim - 2], n = x.sizes[x.ndim - 1], batch = 1, b, i, j
+    cdef int64_t m = x.sizes[x.ndim - 2], n = x.sizes[x.ndim - 1], batch = 1, step = 0, inside = 1
     cdef int d, item = ITEMSIZE[x.code]
+    cdef bint even = True
     cdef Tensor out, target
-    cdef char* from_
-    cdef char* to
     for d in range(x.ndim - 2):
         sizes[d] = x.sizes[d]
         batch *= sizes[d]
@@ -99,20 +97,20 @@ def columns(Tensor x, int64_t extra=0):
     out = empty(x.code, x.ndim, sizes)
     if x.flags & (CONJ | NEG):
         x = resolve(x)
-    if x.count > SMALL or not x.flags & CONTIGUOUS or extra and batch > 1:
+    for d in range(x.ndim - 3, -1, -1):      # are the matrices evenly spaced?
+        if x.sizes[d] > 1:
+            step = x.strides[d] if inside == 1 else step
+            even = even and x.strides[d] == step * inside
+            inside *= x.sizes[d]
+    if m > TINY or n > TINY or not even:
         target = out if not extra else <Tensor>out.narrow(-2, 0, n)
         copy_into(target, transpose(x, x.ndim - 2, x.ndim - 1))
-        return out
-    for b in range(batch):
-        from_, to = x.address + b * m * n * item, out.address + b * m * n * item
-        for j in range(n):
-            for i in range(m):
-                if item == 4:
-                    (<int32_t*>to)[j * m + i] = (<const int32_t*>from_)[i * n + j]
-                elif item == 8:
-                    (<int64_t*>to)[j * m + i] = (<const int64_t*>from_)[i * n + j]
-                else:
-                    memcpy(to + (j * m + i) * item, from_ + (i * n + j) * item, item)
+    elif item == 4:
+        _turn_all(<int32_t*>out.address, <const int32_t*>x.address, batch, m, n, extra, step, x.strides[x.ndim - 2], x.strides[x.ndim - 1])
+    elif item == 8:
+        _turn_all(<int64_t*>out.address, <const int64_t*>x.address, batch, m, n, extra, step, x.strides[x.ndim - 2], x.strides[x.ndim - 1])
+    else:
+        _turn_all(<complex128*>out.address, <const complex128*>x.address, batch, m, n, extra, step, x.strides[x.ndim - 2], x.strides[x.ndim - 1])
     return out
 
 

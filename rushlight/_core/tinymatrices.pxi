@@ -191,6 +191,100 @@ cdef void potrf(number** a) noexcept nogil:
             x[i * row + j * column] = x[i * row + j * column] / <number>pivot
 
 
+# -- A = Q R by reflections: H = I - tau v v^H, with v's first number, a 1, left out --
+
+cdef number _reflector(number* x, int64_t n) noexcept nogil:
+    """The tau of H with H^H x = (beta, 0, ...); beta and the rest of v in the place of x."""
+    cdef double most = 0, sum = 0, beta, imag = 0
+    cdef number tau, scale, part
+    cdef int64_t i
+    for i in range(n):
+        if not _size(x[i]) <= most:
+            most = _size(x[i])
+    for i in range(n):
+        part = x[i] / <number>most
+        sum += _real(part * _conj(part))
+    beta = most * sqrt(sum)
+    if number is complex64 or number is complex128:
+        imag = x[0].imag
+    for i in range(1, n):
+        if x[i] != 0:
+            break
+    else:
+        if imag == 0:
+            return 0
+    if _real(x[0]) >= 0:
+        beta = -beta
+    tau = (<number>beta - x[0]) / <number>beta
+    scale = x[0] - <number>beta
+    for i in range(1, n):
+        x[i] = x[i] / scale
+    x[0] = <number>beta
+    return tau
+
+
+cdef void _reflect(number* v, number tau, int64_t n, number* x, int64_t ldx, int64_t columns) noexcept nogil:
+    """(I - tau v v^H) x."""
+    cdef int64_t c, i
+    cdef number along
+    for c in range(columns):
+        along = x[c * ldx]
+        for i in range(1, n):
+            along += _conj(v[i]) * x[i + c * ldx]
+        along *= tau
+        x[c * ldx] -= along
+        _subtract(x + 1 + c * ldx, v + 1, along, n - 1)
+
+
+cdef void geqrf(number** a) noexcept nogil:
+    """m, n, a, lda, tau, work, lwork, info"""
+    cdef int64_t m = _int(a, 0), n = _int(a, 1), lda = _int(a, 3), j
+    cdef number* x = a[2]
+    for j in range(min(m, n)):
+        a[4][j] = _reflector(x + j + j * lda, m - j)
+        _reflect(x + j + j * lda, _conj(a[4][j]), m - j, x + j + (j + 1) * lda, lda, n - j - 1)
+    (<int64_t*>a[7])[0] = 0
+
+
+cdef void orgqr(number** a) noexcept nogil:
+    """m, n, k, a, lda, tau, work, lwork, info: the first n columns of the product of k reflections, in the place of their vectors."""
+    cdef int64_t m = _int(a, 0), n = _int(a, 1), k = _int(a, 2), lda = _int(a, 4), i, j
+    cdef number* q = a[3]
+    cdef number tau
+    for j in range(k, n):
+        for i in range(m):
+            q[i + j * lda] = <number>(i == j)
+    for j in range(k - 1, -1, -1):
+        tau = a[5][j]
+        _reflect(q + j + j * lda, tau, m - j, q + j + (j + 1) * lda, lda, n - j - 1)
+        for i in range(j + 1, m):
+            q[i + j * lda] = -tau * q[i + j * lda]
+        q[j + j * lda] = 1 - tau
+        for i in range(j):
+            q[i + j * lda] = 0
+    (<int64_t*>a[8])[0] = 0
+
+
+# -- to column-major memory --
+
+ctypedef fused element:
+    int32_t
+    int64_t
+    complex128
+
+
+cdef void _turn_all(element* to, const element* x, int64_t batch, int64_t m, int64_t n, int64_t extra, int64_t step, int64_t row,
+                    int64_t column) noexcept nogil:
+    """Copies of ``batch`` matrices that lie ``step`` elements apart, with room for ``extra`` columns more."""
+    cdef int64_t b, i, j
+    for b in range(batch):
+        for j in range(n):
+            for i in range(m):
+                to[j * m + i] = x[i * row + j * column]
+        to += (n + extra) * m
+        x += step
+
+
 cdef dict _tiny = {}      # a routine's name -> address
 
 
@@ -203,3 +297,6 @@ _know("gesv", <void*>gesv[float], <void*>gesv[double], <void*>gesv[complex64], <
 _know("trsm", <void*>trsm[float], <void*>trsm[double], <void*>trsm[complex64], <void*>trsm[complex128])
 _know("getri", <void*>getri[float], <void*>getri[double], <void*>getri[complex64], <void*>getri[complex128])
 _know("potrf", <void*>potrf[float], <void*>potrf[double], <void*>potrf[complex64], <void*>potrf[complex128])
+_know("geqrf", <void*>geqrf[float], <void*>geqrf[double], <void*>geqrf[complex64], <void*>geqrf[complex128])
+_know("orgqr", <void*>orgqr[float], <void*>orgqr[double], <void*>orgqr[complex64], <void*>orgqr[complex128])
+_tiny["cungqr_"], _tiny["zungqr_"] = _tiny["corgqr_"], _tiny["zorgqr_"]
