@@ -78,3 +78,23 @@ def test_overwritten(program):
     if want[0] == "RuntimeError" and got[0] != "RuntimeError":
         want = run(lambda module: program(module, overwrite=False), torch)[0]
     assert close(got, want), f"rushlight: {got}\nPyTorch:   {want}"
+
+
+LOSSES_END = {  # what users read behind a loss
+    "F.l1_loss(x, y)": "MeanBackward0", "F.l1_loss(x, y, reduction='sum')": "SumBackward0",
+    "F.l1_loss(x, y, reduction='none')": "AbsBackward0",
+    "F.kl_div(x, y, reduction='batchmean')": "DivBackward0", "F.kl_div(x, y, reduction='none')": "SubBackward0",
+    "F.kl_div(x, y, reduction='sum')": "SumBackward0", "F.binary_cross_entropy(x.sigmoid(), y)": "BinaryCrossEntropyBackward0",
+    "F.cross_entropy(x, y)": "DivBackward1", "F.cross_entropy(x, y.argmax(1), label_smoothing=0.1)": "AddBackward0",
+    "F.pairwise_distance(x, y)": "NormBackward1", "rl.cdist(x, y)": "CdistBackward0", "F.group_norm(x, 2)": "NativeGroupNormBackward0",
+    "F.unfold(x[None, None], 2)": "Im2ColBackward0", "F.rrelu(x)": "RreluWithNoiseBackward0", "rl.pdist(x)": "PdistBackward0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", LOSSES_END)
+def test_results_show_pytorchs_node(call):
+    x = rushlight.linspace(-1, 1, 12).reshape(3, 4).requires_grad_()
+    result = eval(call, {"rl": rushlight, "F": rushlight.nn.functional, "x": x, "y": rushlight.full((3, 4), 0.25)})
+    assert result.grad_fn.name() == LOSSES_END[call]
+    result.sum().backward()
+    assert x.grad is not None

@@ -4,6 +4,7 @@ import warnings
 
 import rushlight as torch
 
+from .._core.tensor import rename
 from ..ops import activation, elementary, statistics
 from ..ops._define import twin
 
@@ -179,7 +180,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
-        return leaky_relu(input, (lower + upper) / 2, inplace)
+        return rename(leaky_relu(input, (lower + upper) / 2, inplace), "RreluWithNoiseBackward0")
     negative = input <= 0
     drawn = torch.empty(0 if input.is_meta else int(negative.sum()), dtype=torch.float64, device=input.device).uniform_(lower, upper)
     slope = torch.ones_like(input).masked_scatter(negative, drawn.to(input.dtype))

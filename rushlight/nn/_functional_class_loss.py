@@ -132,7 +132,8 @@ def cross_entropy(
     class_dim = 0 if input.ndim <= 1 else 1
     if target.ndim == input.ndim and target.shape == input.shape and (target.is_floating_point() or target.dim() > 1):
         return _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, class_dim)
-    return _of_labels(_loss.cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing=float(label_smoothing))
+    loss = _of_labels(_loss.cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing=float(label_smoothing))
+    return rename(loss, "AddBackward0") if label_smoothing else loss
 
 
 def _along(weight, dim, rank):
@@ -157,7 +158,7 @@ def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reducti
         terms = terms * _along(weight, class_dim, input.dim())
     losses = terms.sum(class_dim)
     if reduction == "mean":
-        return losses.sum() / max(1, input.numel() // input.size(class_dim))
+        return rename(losses.sum() / max(1, input.numel() // input.size(class_dim)), "DivBackward1")
     return reduced(losses, reduction)
 
 

@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from .._core.tensor import rename
 from ..ops._define import visible
 from ..ops.loss import held_at
 
@@ -16,7 +17,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     >>> F.pairwise_distance(torch.tensor([[3.0, 0.0]]), torch.tensor([0.0, 4.0]), p=1.0, keepdim=True)
     tensor([[7.]])
     """
-    return torch.linalg.vector_norm(x1 - x2 + eps, ord=p, dim=-1, keepdim=keepdim)
+    return rename(torch.linalg.vector_norm(x1 - x2 + eps, ord=p, dim=-1, keepdim=keepdim), "NormBackward1")
 
 
 @visible
@@ -52,7 +53,7 @@ def pdist(input, p=2):
     if input.dim() != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
     first, second = torch.triu_indices(input.size(0), input.size(0), 1, device=input.device)
-    return torch.linalg.vector_norm(input[first] - input[second], ord=p, dim=-1)
+    return rename(torch.linalg.vector_norm(input[first] - input[second], ord=p, dim=-1), "PdistBackward0")
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):

@@ -6,6 +6,7 @@ import warnings
 
 import rushlight as torch
 
+from .._core.tensor import rename
 from ..ops._define import planned, visible
 from ..ops.grid import grid_samplers
 from ..ops.pixels import pixel_shuffle, pixel_unshuffle  # noqa: F401
@@ -350,7 +351,7 @@ def channel_shuffle(input, groups):
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
         )
-    return input.unflatten(1, (groups, channels // groups)).transpose(1, 2).reshape(input.shape)
+    return rename(input.unflatten(1, (groups, channels // groups)).transpose(1, 2).reshape(input.shape), "ChannelShuffleBackward0")
 
 
 native_channel_shuffle = channel_shuffle

@@ -5,6 +5,7 @@ import warnings
 
 import rushlight as torch
 
+from .._core.tensor import rename
 from ..ops import loss as _loss
 from ..ops._define import visible
 from ..ops.reduction import occurs
@@ -29,6 +30,10 @@ def _weighted(losses, weight, reduction):
     if reduction == "mean":
         return losses.sum() / weight.expand_as(losses).sum()
     return reduced(losses, reduction)
+
+
+# The node that PyTorch's composition of a loss ends in, which is one kernel here.
+_LAST = {"mean": "MeanBackward0", "sum": "SumBackward0"}
 
 
 def _kernel(loss, reduction, input, target, *args, **kwargs):
@@ -73,7 +78,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     reduction = chosen(reduction, size_average, reduce)
     _check_same_size(input, target)
     if weight is None:
-        return _kernel(_loss.l1, reduction, input, target)
+        return rename(_kernel(_loss.l1, reduction, input, target), _LAST.get(reduction, "AbsBackward0"))
     return _weighted(_kernel(_loss.l1, "none", input, target), weight, reduction)
 
 
@@ -145,7 +150,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     for name, values in (("input", input), ("target", target)):
         _loss.expect_probabilities(values, name, "binary_cross_entropy")
     losses = _BinaryCrossEntropy.apply(input, target)
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return rename(reduced(losses if weight is None else losses * weight, reduction), "BinaryCrossEntropyBackward0")
 
 
 class _BinaryCrossEntropy(torch.autograd.Function):
@@ -229,9 +234,10 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             stacklevel=2,
         )
     if reduction == "batchmean":
-        total = _kernel(_loss.kl_div, "sum", input, target, log_target)
+        total = rename(_kernel(_loss.kl_div, "sum", input, target, log_target), "SumBackward0")
         return total / input.size(0) if input.dim() else total
-    return _kernel(_loss.kl_div, chosen(reduction), input, target, log_target)
+    last = _LAST.get(reduction, "MulBackward0" if log_target else "SubBackward0")
+    return rename(_kernel(_loss.kl_div, chosen(reduction), input, target, log_target), last)
 
 
 @visible

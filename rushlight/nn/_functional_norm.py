@@ -5,6 +5,7 @@ import math
 import rushlight as torch
 
 from .._core.operator import dtype_name
+from .._core.tensor import rename
 from ..ops import normalization
 from ..ops._define import planned, visible
 from ._functional_pool import avg_pool2d, avg_pool3d
@@ -127,7 +128,7 @@ def instance_norm(
         with torch.no_grad():
             mean, variance = input.mean(dims).mean(0), input.var(dims, unbiased=False).mean(0)
         _update_running(running_mean, running_var, mean, variance, math.prod(input.shape[2:]), momentum)
-    return normalization.standardise(input, _shaped(weight, shape), _shaped(bias, shape), dims, eps)
+    return rename(normalization.standardise(input, _shaped(weight, shape), _shaped(bias, shape), dims, eps), "ViewBackward0")
 
 
 def _check_normalized_shape(input, normalized_shape, star):
@@ -203,7 +204,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         )
     shape = [1, num_groups, input.size(1) // num_groups, 1]
     grouped = input.reshape(input.size(0), *shape[1:3], math.prod(input.shape[2:]))
-    return normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), (2, 3), eps).reshape(input.shape)
+    result = normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), (2, 3), eps)
+    return rename(result.reshape(input.shape), "NativeGroupNormBackward0")
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):

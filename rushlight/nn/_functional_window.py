@@ -2,6 +2,7 @@
 
 import rushlight as torch
 
+from .._core.tensor import rename
 from ..ops._define import planned, visible
 
 
@@ -139,7 +140,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
         )
     found = windows(torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
     columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), image.size(1) * kernel[0] * kernel[1], places[0] * places[1])
-    return columns[0] if single else columns
+    return columns[0] if single else rename(columns, "Im2ColBackward0")
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
@@ -175,7 +176,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     image = torch.zeros(columns.size(0), channels, padded[0] * padded[1], dtype=input.dtype, device=input.device)
     image = image.index_add(2, index, values).reshape(columns.size(0), channels, *padded)
     image = image.narrow(2, edge[0], size[0]).narrow(3, edge[1], size[1])
-    return image[0] if single else image
+    return image[0] if single else rename(image, "Col2ImBackward0")
 
 
 @planned

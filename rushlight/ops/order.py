@@ -4,6 +4,7 @@ import math
 
 from .._core import operator as _operator
 from .._core import tensor as _tensor
+from .._core.tensor import rename
 from . import arithmetic, comparison, creation, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
 from ._define import composite, library
 from ._expect import expect
@@ -459,8 +460,8 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         return arithmetic.mul(x1 @ shape.transpose(x2, -1, -2), 0)
     many = max(x1.shape[-2], x2.shape[-2]) > _FEW_ROWS
     if p == 2 and (compute_mode == _MODES[1] or (compute_mode == _MODES[0] and many)):
-        return _euclidean(x1, x2)
-    return _distance(shape.unsqueeze(x1, -2) - shape.unsqueeze(x2, -3), p)
+        return rename(_euclidean(x1, x2), "CdistBackward0")
+    return rename(_distance(shape.unsqueeze(x1, -2) - shape.unsqueeze(x2, -3), p), "CdistBackward0")
 
 
 @composite(where="function functional")
@@ -478,4 +479,4 @@ def pdist(input, p=2.0):
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     i, j = joining.unbind(creation.triu_indices(input.shape[0], input.shape[0], 1), 0)
-    return _distance(input[i] - input[j], p)
+    return rename(_distance(input[i] - input[j], p), "PdistBackward0")
