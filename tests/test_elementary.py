@@ -225,3 +225,27 @@ def test_remainders_of_any_size_are_exact(name, low, high):
     a, b = (np.concatenate([x, y.ravel()]).astype(name) for x, y in zip((a, b), np.meshgrid(special, special)))
     with np.errstate(all="ignore"):
         _assert_same(torch.fmod(torch.from_numpy(a), torch.from_numpy(b)).numpy(), np.fmod(a, b), a)
+
+
+@pytest.mark.parametrize("type", TYPES)
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_angles_next_to_multiples_of_half_pi(name, type):
+    """There all leading digits cancel, below the size from which angles are reduced another way, above, and on its two sides."""
+    from rushlight.lang.elementary.trig import FAR
+
+    limit = int(FAR[type] / (math.pi / 2))
+    with mpmath.workprec(300):
+        near = [ulp.DTYPE[type](float(k * mpmath.pi / 2)) for k in (*range(1, 60), *range(limit - 30, limit + 30), 10 * limit, 999 * limit)]
+        x = np.array([v for a in near for v in (np.nextafter(a, ulp.DTYPE[type](0)), a)])
+        row = next(row for row in ulp.ROWS if row.op == name)
+        worst = max(ulp.error(row, type, y, [float(v)]) for v, y in zip(x, ulp.evaluate(name, type, x), strict=True))
+    assert worst <= (2 if type == "f32" else 1)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan", "erfinv"])
+def test_a_result_does_not_depend_on_its_neighbours(name):
+    x = np.concatenate([np.linspace(-0.99, 0.99, 101), [0.999, -0.9999, 1.0, 1e9, -1e30, INF, NAN, 3e5]]).astype(np.float32)
+    mixed = np.random.default_rng(0).permutation(len(x))
+    together = ulp.evaluate(name, "f32", x[mixed])
+    alone = np.array([ulp.evaluate(name, "f32", x[i : i + 1])[0] for i in mixed])
+    _assert_same(together, alone, x[mixed])

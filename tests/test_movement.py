@@ -262,3 +262,14 @@ def test_rows_turned_around_in_pieces(name):
             assert (rl.flip(t, every if dims == every else (dims,)).numpy() == np.flip(a, dims)).all()
         assert (t.transpose(0, -1).flip(0).numpy() == np.flip(a.swapaxes(0, -1), 0)).all()
         assert (t[..., 1:].flip(-1).numpy() == np.flip(a[..., 1:], -1)).all()
+
+
+def test_the_gradient_of_an_index_that_leaves_nothing_out_is_a_view():
+    x = rl.randn(3, 4, requires_grad=True)
+    for key in (None, (slice(None), None), Ellipsis, slice(None), (slice(None), slice(0, 4))):
+        y = x[key]
+        grad = rl.randn(y.shape)
+        (found,) = rl.autograd.grad(y, x, grad)
+        assert found.shape == x.shape and found.data_ptr() == grad.data_ptr() and rl.equal(found, grad.reshape(3, 4))
+    (found,) = rl.autograd.grad(x[1:], x, rl.ones(2, 4))
+    assert rl.equal(found, rl.tensor([[0.0] * 4, [1.0] * 4, [1.0] * 4]))
