@@ -341,7 +341,7 @@ def frexp(input, *, out=None):
     return return_types.frexp(*result)
 
 
-@library(inplace=True, differentiable="input other", label="Nextafter", batch="elements")
+@library(inplace=True, differentiable="input other", label="Nextafter", batch="elements", recorded=True)
 def nextafter(input, other):
     """The next number after ``input`` towards ``other`` that the dtype has; ``other`` itself where the two are equal.
 
