@@ -8,6 +8,7 @@ cdef enum:
     MOST_COLUMNS = 256  # of one call, a multiple of STRIP
     SLACK = 16          # columns that kernels may write behind the last
     WORTH = 262144      # products worth handing to another thread
+    NEAR = 32768        # bytes of b that stay in the first-level cache
     FAR = 2048          # bytes from row to row, from which rows of b fall upon each other in the sets of the first-level cache
 
 cdef Skinny _skinny[21]
@@ -59,7 +60,8 @@ cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, in
     packed_gemm's, and so is the result."""
     cdef Strips p
     cdef double alpha, beta
-    p.kernels, p.turns, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, turns, m, n, k, a, b, c, c_row, added, factors
+    p.kernels, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, m, n, k, a, b, c, c_row, added, factors
+    p.turns = turns and (b.column != kernels.itemsize or b.row >= FAR)
     p.direct, p.adds, p.result = False, False, DONE
     if kernels.direct:
         alpha = (<double*>factors)[0] if kernels.sum == 8 else (<float*>factors)[0]
@@ -68,13 +70,16 @@ cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, in
     p.width, p.high = MOST_COLUMNS, max(m, <int64_t>1)
     while p.width > STRIP and n < num_threads() * p.width:
         p.width //= 2
-    if m > MOST_ROWS or turns:  # all rows of a task share a strip of b, which stays in the cache
+    if m > MOST_ROWS or turns:  # all rows of a task share some columns of b, which stay in the cache
         p.width = kernels.lanes * kernels.registers // 8
+        if not p.turns and n <= MOST_COLUMNS and n * k * kernels.itemsize <= NEAR:
+            p.width = MOST_COLUMNS
         while p.high > 2 * MOST_ROWS and _panels(n, p.width) * _panels(m, p.high) < 2 * num_threads():
             p.high = _panels(p.high // 2, MOST_ROWS) * MOST_ROWS
     p.pieces = _panels(m, p.high)
     cdef int64_t step = p.width * max(k, <int64_t>1)
-    parallel_for(_run_strips, &p, 0, _panels(n, p.width) * p.pieces, max(<int64_t>1, min(PACK_BYTES // (step * kernels.itemsize), WORTH // (step * p.high))))
+    parallel_for(_run_strips, &p, 0, _panels(n, p.width) * p.pieces,
+                 max(<int64_t>1, min(PACK_BYTES // (step * kernels.itemsize), WORTH // (step * p.high))))
     return p.result
 
 
@@ -93,7 +98,7 @@ cdef void _run_strips(void* context, int64_t begin, int64_t end) noexcept nogil:
         if j != last:
             b, last = p.b, j
             b.data += j * b.column
-            if p.turns and (b.column != p.kernels.itemsize or b.row >= FAR):
+            if p.turns:
                 (<pack_t>p.kernels.functions[TURN if b.row == p.kernels.itemsize else GATHER])(
                     b.data, b.column, b.row, memory, min(p.width, p.n - j), p.k)
                 b.data, b.row, b.column = memory, row, p.kernels.itemsize
