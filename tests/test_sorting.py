@@ -268,8 +268,8 @@ def test_out_receives_values_and_indices():
     assert name(indices.dtype) == "int64"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "bfloat16"])
-@pytest.mark.parametrize("n", [5, 16, 17, 100, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bfloat16"])
+@pytest.mark.parametrize("n", [16, 100])
 def test_the_first_few_of_a_row_are_those_of_a_stable_sort(dtype, n):
     """Ties keep their order, nan counts as the largest value, along any dim; so do medians and k-th values of low rank."""
     def same(a, b):
