@@ -38,6 +38,7 @@ cdef struct Strips:
     int64_t c_row
     Matrix added
     const void* factors
+    const void* plain  # 1 and 0
     bint turns      # columns of b that do not lie well are packed
     bint direct     # whole strips are summed where c lies
     bint adds       # and begin with what is added
@@ -61,6 +62,10 @@ cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, in
     cdef Strips p
     cdef double alpha, beta
     p.kernels, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, m, n, k, a, b, c, c_row, added, factors
+    cdef double[2] one64
+    cdef float[2] one32
+    one64[0], one64[1], one32[0], one32[1] = 1, 0, 1, 0
+    p.plain = <void*>one64 if kernels.sum == 8 else <void*>one32
     p.turns = turns and (b.column != kernels.itemsize or b.row >= FAR)
     p.direct, p.adds, p.result = False, False, DONE
     if kernels.direct:
@@ -124,13 +129,14 @@ cdef void _run_columns(Strips* p, const Matrix* b, int64_t j, int64_t columns, i
 cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t j, int64_t rows, int64_t columns) noexcept nogil:
     """The block of the output whose first element is (i, j)."""
     cdef const Skinny* kernels = p.kernels
-    cdef int64_t stride = (MOST_COLUMNS + SLACK) * kernels.sum, apart = 0
+    cdef int64_t stride = (MOST_COLUMNS + SLACK) * kernels.sum, apart = 0, r
     cdef int tier = (rows > 1) + (rows > 2) + (rows > 4) + (rows > 8)
     cdef int64_t whole = MOST_ROWS if tier == 4 else 1 << tier  # rows of the kernel
     cdef char* a = p.a.data + i * p.a.row
     cdef char* c = p.c + i * p.c_row + j * kernels.itemsize
     cdef char* added = p.added.data + i * p.added.row + j * p.added.column
     cdef char* before = NULL
+    cdef const void* factors = p.factors
     if b.column != kernels.itemsize:
         (<deep_t>kernels.functions[DEEP + tier])(a, p.a.row, b.data, b.column, sums, stride, rows, columns, p.k)
     elif p.direct and rows == whole and columns % (kernels.lanes * max(kernels.registers // whole, kernels.registers // 8)) == 0:
@@ -139,8 +145,12 @@ cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t 
         (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, c, p.c_row, rows, columns, p.k, before, apart)
         return
     else:
-        (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, sums, stride, rows, columns, p.k, NULL, 0)
-    (<finish_t>kernels.functions[END])(sums, stride, c, p.c_row, added, p.added.row, p.added.column, rows, columns, p.factors)
+        if p.direct and p.adds:  # first here as well: the number of threads may decide which way an element goes
+            for r in range(rows):
+                memcpy(sums + r * stride, added + r * p.added.row, columns * kernels.itemsize)
+            before, apart, factors = sums, stride, p.plain
+        (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, sums, stride, rows, columns, p.k, before, apart)
+    (<finish_t>kernels.functions[END])(sums, stride, c, p.c_row, added, p.added.row, p.added.column, rows, columns, factors)
 
 
 def skinny_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_row, int64_t a_column, size_t b, int64_t b_row,

@@ -145,7 +145,7 @@ def skinny_kernels(source):
 
     They set sums (i, j), ``stride`` bytes from row to row, of R rows and ``count`` columns, and some behind a row's last unless their
     number is whole *strips*. Rows from ``rows`` on are the last one again. deep has both operands follow each other along k, wide has b
-    do so along its columns, and a if its units are pairs; where all strips are whole it adds to what is ``before``, as multiply does.
+    do so along its columns, and a if its units are pairs; it adds to what is ``before``, as multiply does, in as many columns as it sets.
     """
     scheme = Scheme(source)
     numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes", "columns", "whole", "direct")}

@@ -125,7 +125,7 @@ class SkinnyWriter(Writer):
         strip = vectors * s.lanes
         whole = fn.emit(f"udiv i64 %count, {strip}")
         whole = fn.emit(f"mul i64 {whole}, {strip}")
-        loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors, resumes=True))
+        loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors))
         few = min(vectors, TAIL)
 
         def tail(j):
@@ -135,14 +135,13 @@ class SkinnyWriter(Writer):
 
         loop(fn, "tails", whole, "%count", few * s.lanes, tail)
 
-    def _strip(self, fn, label, j, lefts, masks, resumes=False):
+    def _strip(self, fn, label, j, lefts, masks):
         """The sums of some vectors of columns, from column ``j`` on."""
         s = self.scheme
         sums = self._sums(fn, len(lefts), len(masks))
-        if resumes:
-            with fn.when(fn.emit("icmp ne ptr %before, null")):
-                before = at(fn, "%before", fn.emit(f"mul i64 {j}, {s.sum_bytes}"))
-                self._resume(fn, sums, [at(fn, before, fn.emit(f"mul i64 %apart, {i}")) for i in range(len(lefts))])
+        with fn.when(fn.emit("icmp ne ptr %before, null")):
+            before = at(fn, "%before", fn.emit(f"mul i64 {j}, {s.sum_bytes}"))
+            self._resume(fn, sums, [at(fn, before, fn.emit(f"mul i64 %apart, {i}")) for i in range(len(lefts))])
         right = at(fn, "%b", fn.emit(f"mul i64 {j}, {self.bytes}"))
         distance = fn.emit(f"mul i64 %kstride, {max(AHEAD // len(masks), 1)}")
 
