@@ -25,16 +25,20 @@ def _get_requires_grad(Tensor self):
     return needs_grad(self) != 0
 
 
-def _set_requires_grad(Tensor self, bint value):
+def _set_requires_grad(Tensor self, value):
+    if not isinstance(value, bool):
+        raise RuntimeError(f"requires_grad must be a bool\n  It was set to {value!r}.")
     requires_grad_(self, value)
 
 
-def requires_grad_(Tensor self, bint requires_grad=True):
+def requires_grad_(Tensor self, requires_grad=True):
     """Sets whether a gradient is collected for this leaf; returns it.
 
     Raises RuntimeError for integer and bool tensors, and when a computed tensor is to stop requiring a gradient (use
     detach()).
     """
+    if not isinstance(requires_grad, bool):
+        raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type(requires_grad).__name__}")
     if self.node is not None:
         if requires_grad:
             return self

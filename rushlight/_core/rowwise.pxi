@@ -360,6 +360,13 @@ cdef uint64_t _row_key(RowLoop* loop, RowProgram p) noexcept:
     return key
 
 
+cdef bint flag_of(Operator op, value) except -1:
+    """keepdim given as something else: NumPy's bools are bools. Two dims given side by side are a mistake that would go unseen."""
+    if type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    raise TypeError(f"{op.__name__}(): argument 'keepdim' must be bool, not {type(value).__name__}\n  Several dims are one tuple: dim=(0, 1).")
+
+
 cdef class Rowwise(Pointwise):
     """An operator given by expressions with reductions along dims.
 
@@ -475,7 +482,9 @@ cdef class Rowwise(Pointwise):
         self.signature.bind(values, args, n, kwnames)
         p = <RowProgram>self.prepare(values, &c)
         self.space(values, <Tensor>values[0], &space)
-        keepdim = self.keepdim_at >= 0 and <object>values[self.keepdim_at]
+        keepdim = self.keepdim_at >= 0 and <object>values[self.keepdim_at] is not False
+        if keepdim and <object>values[self.keepdim_at] is not True:
+            keepdim = flag_of(self, <object>values[self.keepdim_at])
         if self.no_identity:
             self.refuse_empty(&space, <object>values[self.dim_at])
         compute_rows(p, &c, &space, keepdim, outputs,

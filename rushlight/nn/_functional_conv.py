@@ -120,6 +120,14 @@ def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, t
             f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input)}\n"
             "the order is (batch, channels, *size); unsqueeze(0) adds a batch or the one channel of a grey image"
         )
+    if len(weight) != rank + 2:
+        if rank == 1:
+            given = f"{len(input)}-dimensional input of size {list(input)}"
+            said = f"Expected {len(weight)}-dimensional input for {len(weight)}-dimensional weight {list(weight)}, but got {given} instead"
+        else:
+            said = (f"expected stride to be a single integer value or a list of {len(weight) - 2} values to match the convolution "
+                    f"dimensions, but got stride={list(stride)}")  # fmt: skip
+        raise RuntimeError(f"{said}\n{name} needs a weight of {rank + 2} dims (its kernel_size has {rank}), not of {len(weight)}")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
     if min(stride) <= 0:

@@ -56,8 +56,8 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     >>> clip_grad_norm_([p], 1.0)
     tensor(5.)
     """
-    parameters = _listed(parameters)
-    if not parameters:
+    given, parameters = parameters, _listed(parameters)
+    if not parameters and not isinstance(given, (list, tuple)):
         warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)
     with torch.no_grad():
         grads = [p.grad for p in parameters if p.grad is not None]
