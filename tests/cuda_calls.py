@@ -98,15 +98,18 @@ def row_parameter(launch, arrays, layout, kept, reduced, extent=None, stretches=
 
 
 def aligned(arrays, layout, mode, kept, reduced):
-    """Can what lies densely be moved 16 bytes at a time? As ``aligned_rows`` of the core finds it; arrays over kept + reduced."""
+    """How many elements of what lies densely can be moved at once, 0: one by one. As ``aligned_rows`` of the core finds it; arrays over
+    kept + reduced."""
     dense = [a for a, letter in zip(arrays, layout, strict=True) if letter == "c"]
     if not dense:
-        return False
-    vector = min(8, max(1, 16 // max(a.itemsize for a in dense)))
+        return 0
     axis = len(kept) - 1 if mode == "column" else len(kept) + len(reduced) - 1
-    whole = (kept[-1] if mode == "column" else reduced[-1]) % vector == 0 and (mode == "column" or int(np.prod(reduced)) % vector == 0)
+    extents = (kept[-1],) if mode == "column" else (reduced[-1], int(np.prod(reduced)))
     steps = [(a, [a.ctypes.data, *(s for d, s in enumerate(a.strides) if d != axis)]) for a in dense]
-    return whole and not any(value % min(16, vector * a.itemsize) for a, values in steps for value in values)
+    vector = min(8, max(1, 16 // max(a.itemsize for a in dense)))
+    while vector > 1 and (any(n % vector for n in extents) or any(v % min(16, vector * a.itemsize) for a, values in steps for v in values)):
+        vector //= 2
+    return vector if vector > 1 else 0
 
 
 def length_class(length):

@@ -24,9 +24,10 @@ import standin
 ROOT = standin.ROOT
 # Files in the order in which they tell most about hardware that the stand-in cannot.
 FIRST = """
-test_gpu_device test_gpu_exchange test_gpu_training test_gpu_cudnn test_gpu_libraries test_gpu_profiler test_laws test_reductions
-test_contraction test_conv test_attention test_movement test_index test_index_operators test_scan test_sorting test_training test_programs
-test_normalization test_recurrent test_random test_optim test_pool test_linalg test_fft test_data test_io test_robustness
+test_gpu_rows test_gpu_device test_gpu_exchange test_gpu_training test_gpu_cudnn test_gpu_libraries test_gpu_profiler test_laws
+test_reductions test_contraction test_conv test_attention test_movement test_index test_index_operators test_scan test_sorting
+test_training test_programs test_normalization test_recurrent test_random test_optim test_pool test_linalg test_fft
+test_data test_io test_robustness
 """.split()
 
 PARTS = {
@@ -70,6 +71,31 @@ for name, call in (("add", lambda: x + x), ("exp", lambda: x.exp()), ("sum", lam
                    ("layer_norm", lambda: torch.nn.functional.layer_norm(x, (64,))), ("matmul", lambda: x @ x)):
     start = time.perf_counter(); call(); torch.cuda.synchronize()
     print(f"first {name}: {1e3 * (time.perf_counter() - start):.1f} ms")
+"""
+
+# A training step's launches by name, and what the host needs to queue them; on the stand-in of a small network.
+STEP = """
+import collections, sys, time
+sys.path.insert(0, {models!r})
+import rushlight as torch
+torch.as_torch()
+torch.set_default_device("cuda")
+import resnet50
+task, told = resnet50.task(batch={batch}, size={size}, classes=10, width={width}), collections.Counter()
+def step():
+    task.optimizer.zero_grad()
+    with torch.autocast("cuda", torch.bfloat16):
+        loss = task.loss(task.net(*task.inputs), task.target)
+    loss.backward()
+    task.optimizer.step()
+for _ in range(2): step()
+torch.cuda.synchronize()
+start = time.perf_counter(); step(); queued = time.perf_counter() - start
+torch.cuda.synchronize(); whole = time.perf_counter() - start
+torch._core.device.tell_times(lambda name, *rest: told.update([name]))
+step(); torch._core.device.tell_times(None); torch.cuda.synchronize()
+print(f"ResNet-50, bfloat16 autocast: queued in {{1e3 * queued:.1f}} ms, done in {{1e3 * whole:.1f}} ms, {{told.total()}} launches")
+print(*(f"{{n:5}} {{name}}" for name, n in told.most_common(30)), sep=chr(10))
 """
 
 LIMITS = """
@@ -162,6 +188,12 @@ def host_time(run):
     return status, text + (run.command(sys.executable, "-c", HOST_TIME.format(library="torch"), share=0.2)[1][-300:] if HAS_TORCH else "")
 
 
+def launches(run):
+    """What a training step of ResNet-50 queues, and how long that takes."""
+    sizes = {"batch": 64, "size": 224, "width": 64} if run.has_gpu else {"batch": 2, "size": 32, "width": 4}
+    return run.program(STEP.format(models=str(ROOT / "examples" / "models"), **sizes), share=0.3)
+
+
 def limits(run):
     """What PyTorch reaches here, where it is installed."""
     return run.command(sys.executable, "-c", LIMITS, share=0.2) if HAS_TORCH else (0, NO_TORCH)
@@ -226,7 +258,7 @@ def benchmarks(run):
     return run.command(sys.executable, "-m", "benchmarks", "--write", str(page), *rows, share=0.95)
 
 
-STAGES = {stage.__name__: stage for stage in (build, facts, limits, host_time, first_use, sanitizer, suite, benchmarks)}
+STAGES = {stage.__name__: stage for stage in (build, facts, limits, host_time, launches, first_use, sanitizer, suite, benchmarks)}
 
 
 def main():

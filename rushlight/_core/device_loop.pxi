@@ -178,33 +178,32 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
     return launch(kernel, place, a.words, 8 * a.n, grid, x, y, <unsigned int>held * x * y * kernel.held)
 
 
-cdef bint aligned_rows(uint64_t key, RowShape* s, const int64_t* kept, const int64_t* reduced, int n_operands, char** ptr, const int* itemsize,
-                       int64_t[MAX_RANK]* kept_stride, int64_t[MAX_RANK]* reduced_stride) noexcept:
-    """Can what lies densely be moved 16 bytes at a time? key: the layout bits of n_operands, and 1 << 48 for column mode."""
+cdef int aligned_rows(uint64_t key, RowShape* s, const int64_t* kept, const int64_t* reduced, int n_operands, char** ptr, const int* itemsize,
+                      int64_t[MAX_RANK]* kept_stride, int64_t[MAX_RANK]* reduced_stride) noexcept:
+    """How many elements of what lies densely can be moved in one access, up to 16 bytes; 0: one by one. key: the layout bits of
+    n_operands, and 1 << 48 for column mode."""
     cdef bint column = key >> 48 & 1
     cdef int o, d, widest = 0
-    cdef int64_t vector, together
+    cdef int64_t vector, extent, mixed
     for o in range(n_operands):
         if key >> (2 * o) & 3 == 0:
             widest = max(widest, itemsize[o])
     if widest == 0:
-        return False
-    vector = min(8, max(1, 16 // widest))
-    if (kept[0] if column else reduced[0]) % vector or (not column and s.length % vector):
-        return False
+        return 0
+    vector, extent = min(8, max(1, 16 // widest)), kept[0] if column else reduced[0] | s.length
+    while vector > 1 and extent % vector:
+        vector //= 2
     for o in range(n_operands):
         if key >> (2 * o) & 3:
             continue
-        together = min(<int64_t>16, vector * itemsize[o]) - 1
-        if <int64_t>ptr[o] & together:
-            return False
+        mixed = <int64_t>ptr[o]                            # whose lowest bit is the lowest of all
         for d in range(1 if column else 0, s.kept):
-            if kept_stride[o][d] & together:
-                return False
+            mixed |= kept_stride[o][d]
         for d in range(0 if column else 1, s.reduced):
-            if reduced_stride[o][d] & together:
-                return False
-    return True
+            mixed |= reduced_stride[o][d]
+        while vector > 1 and mixed & min(<int64_t>16, vector * itemsize[o]) - 1:
+            vector //= 2
+    return vector if vector > 1 else 0
 
 
 cdef int length_class(int64_t length) noexcept:
@@ -239,7 +238,8 @@ cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int6
     cdef LoadedKernel kernel
     cdef uint64_t key
     cdef int o
-    cdef bint column, wide, aligned
+    cdef bint column, wide
+    cdef int aligned
     if place == META:
         return 0
     if loop.n_kept == 2 and loop.kept[1] == 1:         # the CPU's kernels always see two dims of each group
@@ -293,8 +293,7 @@ cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* numbe
     cdef Storage buffer
     cdef RowShape last
     cdef uint64_t finish_key = 0
-    cdef int k, o, d, n_slots, item
-    cdef bint aligned
+    cdef int k, o, d, n_slots, item, aligned
     cdef int[MAX_OPERANDS] itemsize
     if p.slots is None:
         p.slots = _callbacks["partial_types"](p)

@@ -36,6 +36,7 @@ cdef class Library(Operator):
     cdef public bint exact_out         # out= must have the result's dtype
     cdef public bint out_apart         # out= must not share memory with the operands
     cdef public bint keeps_format      # results of channels-last operands are channels-last
+    cdef public bint moves             # its arguments may lie on several devices: Tensor.to(other)
     cdef public bint index_lists       # its lists hold indices, which may lie on the CPU
 
     def __cinit__(self, *args, **kwargs):
@@ -132,7 +133,7 @@ cdef class Library(Operator):
         cdef ThreadState* state = thread_state()
         cdef int before = state.place
         cdef bint outermost
-        if place > 0:
+        if place > 0 and not self.moves:
             check_places(self, place, args, n if kwnames is None else n + len(kwnames))
         outermost = place > 0 and enter_operator(self.__name__)
         state.place = place

@@ -59,7 +59,7 @@ cdef class RowProgram(Program):
         self.last_kernel = <kernel_t><void*><size_t>address
         return <row_kernel_t>self.last_kernel
 
-    cdef LoadedKernel device_row_kernel(self, uint64_t layout, int kept, int reduced, bint wide, int stage, int n, bint aligned, int bits, int place):
+    cdef LoadedKernel device_row_kernel(self, uint64_t layout, int kept, int reduced, bint wide, int stage, int n, int aligned, int bits, int place):
         """layout: two bits for each of n operands, 1 << 48 for column mode; stage as in row_kernel(); aligned: see aligned_rows();
         bits: see length_class(), 0 where it is all one."""
         cdef object kernel
@@ -69,7 +69,7 @@ cdef class RowProgram(Program):
             letters = "".join(["csvn"[(layout >> (2 * i)) & 3] for i in range(n)])
             kernel = self.device_kernels[key] = _compile_device_rows(
                 self, "column" if layout >> 48 & 1 else "row", letters, kept, reduced, bool(wide), ("whole", "partial", "finish")[stage],
-                bool(aligned), 1 << bits if bits else 0, place)
+                aligned, 1 << bits if bits else 0, place)
         return <LoadedKernel>kernel
 
 

@@ -97,6 +97,9 @@ def to(input, *args, **kwargs):
     return shape.clone(out) if copy and out is input else out
 
 
+to.moves = True
+
+
 def _short(name, kind, doc):
     def method(input, memory_format=None):
         out = shape.cast(input, kind)

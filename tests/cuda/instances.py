@@ -118,7 +118,7 @@ def kernels(recorder, every=False):
             kernel = cuda.pointwise(outputs, inputs, layout, rank, wide, name)
             found[kernel.symbol] = kernel
     for (outputs, inputs, mode, layout, stage, row_inputs), name in recorder.rowwise.items():
-        for dims, wide, aligned, longest in [(1, False, True, 64)] + ([(2, True, False, 0), (1, False, True, 8192)] if every else []):
+        for dims, wide, aligned, longest in [(1, False, 8, 64)] + ([(2, True, 0, 0), (1, False, 8, 8192)] if every else []):
             reduced = 1 if stage == "finish" else dims
             kernel = cuda.rowwise(outputs, inputs, mode, layout, dims, reduced, wide, stage, row_inputs, aligned, longest, name)
             found[kernel.symbol] = kernel

@@ -29,6 +29,7 @@ def test_there_and_back():
     x = data(4, 6)
     assert x.t().cuda().tolist() == x.t().tolist() and x.t().cuda().stride() == x.t().stride()
     assert x[1:, ::2].cuda()[1:].tolist() == x[2:, ::2].tolist()
+    assert x.to(x.cuda().double()).device.type == "cuda" and x.cuda().to(x.int()).is_cpu and x.to(other=x.cuda()).is_cuda
     assert x.cuda() is not x and x.cuda().cuda().device == torch.device("cuda", 0)
 
 

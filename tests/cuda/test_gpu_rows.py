@@ -72,3 +72,18 @@ def test_levels_of_programs_say_what_goes_where(monkeypatch):
     (mean, *first), (rest, *second), (last, *third) = found[0]
     assert first == [(0,), (-1,)] and second == [(0, 3, -1), (-2, 1, 2)] and third == [(0, 1, 2, -1, -2), (0,)]
     assert mean.full == (False, True) and rest.full == (False, False, False, True, False, False) and len(last.outputs) == 1
+
+
+@pytest.mark.parametrize("side", [14, 7, 6])
+def test_images_of_any_size_are_moved_several_elements_at_a_time(side):
+    """Of 14 x 14 bfloat16 four go together, of 6 x 6 too, of 7 x 7 none."""
+    torch.manual_seed(0)
+    host, g = (torch.randn(5, 300, side, side).bfloat16() for _ in range(2))
+    found = []
+    for x in (host.double(), host.cuda()):
+        x.requires_grad_()
+        out = F.batch_norm(x, None, None, training=True)
+        out.backward(g.to(x))
+        found.append([t.detach().cpu().double().numpy() for t in (out, x.grad)])
+    for wanted, mine in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=0, atol=2**-8 * np.abs(wanted).max())

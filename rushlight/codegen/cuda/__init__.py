@@ -42,12 +42,12 @@ def pointwise(outputs, inputs, layout, rank, wide, name="pointwise"):
     return Kernel(symbol, write, family.THREADS, vector=vector, step=vector * groups)
 
 
-def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", rows=(), aligned=True, longest=0, name="rowwise"):
+def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", rows=(), aligned=8, longest=0, name="rowwise"):
     """The kernel that computes ``outputs``, expressions with reductions.
 
     outputs, inputs, mode, stage, rows: as for :func:`rushlight.codegen.cpu.rowwise`; layout: also ``n``. kept, reduced:
-    the exact numbers of dims of either kind. aligned: 16-byte accesses are possible (docs/internals.md says when).
-    longest: a power of two that the length of a row does not exceed; 0: any length.
+    the exact numbers of dims of either kind. aligned: the most elements that an access may have, 0: one by one (docs/internals.md
+    says when). longest: a power of two that the length of a row does not exceed; 0: any length.
     """
     from .rowwise_kernel import Plan, by_reciprocals
     from .rowwise_modes import MODES
@@ -58,8 +58,8 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
     family = MODES[mode]
     if any(op == "checked" for op, *_ in graph[0]):  # a check must not see what lies beyond a row, which kept packs compute as well
         longest = 0
-    plan = Plan(family, outputs, inputs, layout, stage, rows, reduced, longest)
-    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, sorted(rows), bool(aligned), plan.packs)
+    plan = Plan(family, outputs, inputs, layout, stage, rows, reduced, longest, aligned)
+    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, sorted(rows), bool(aligned), plan.vector, plan.packs)
     symbol = _symbol(name, "rowwise", graph, tuple(o[1:] for o in outputs), flags)
 
     def write():

@@ -29,9 +29,9 @@ _MOST_PACKS = 4  # accesses that a thread keeps of a row, if more threads can sh
 class Plan:
     """How a kernel moves: V (``vector``) elements in a thread's access, ``ahead`` steps asked for together, the inputs ``kept`` for
     later walks: ``held`` bytes of each step in shared memory, or ``packs`` accesses in registers. Known from the graph as it is before
-    it is lowered. longest: elements of the longest row that it is for (0: any)."""
+    it is lowered. longest: elements of the longest row that it is for (0: any); aligned: those that an access may have (0: one)."""
 
-    def __init__(self, mode, outputs, inputs, layout, stage, rows, reduced, longest):
+    def __init__(self, mode, outputs, inputs, layout, stage, rows, reduced, longest, aligned):
         from ..lower import partial_slots
 
         roots = without_stated([o[0] for o in outputs])
@@ -39,7 +39,7 @@ class Plan:
         results = tuple(o[1] for o in outputs)
         types = {"whole": (*results, *inputs), "partial": (*slots, *inputs), "finish": (*results, *inputs, *slots)}[stage]
         dense = [ty.BITS[t] // 8 for t, letter in zip(types, layout, strict=True) if letter == "c"]
-        self.vector = min(8, max(1, 16 // max(dense))) if dense else 1
+        self.vector = min(8, max(1, 16 // max(dense)), aligned or 8) if dense else 1
         levels = Rows([(e, *o[1:]) for e, o in zip(roots, outputs, strict=True)], inputs, layout, stage, rows)
         if sum(map(len, levels.depths)) > 4:  # accumulators for each of 8 elements would not fit into the registers
             self.vector = min(4, self.vector)
