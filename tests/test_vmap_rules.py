@@ -233,3 +233,15 @@ def test_one_pass_for_all_examples_of_a_vjp(monkeypatch):
     monkeypatch.setattr("rushlight.autograd.func.loop", None)
     together = rl.vmap(back)(cotangents)[0]
     assert rl.allclose(together, one_by_one) and rl.allclose(nested[1], one_by_one)
+
+
+def test_promotion_is_that_of_one_example():
+    """A number of each example has no say in the dtype beside a vector of its category, though the batch of them is a vector too."""
+    half, double = rl.ones(2, dtype=rl.float16), rl.ones(3, dtype=rl.float64)
+    assert rl.vmap(lambda t: t + half)(double).dtype == rl.float16
+    assert rl.vmap(lambda t: rl.maximum(half, t))(double).dtype == rl.float16
+    assert rl.vmap(lambda t, u: t + u)(double, rl.ones(3, 2)).dtype == rl.float32
+    assert rl.vmap(lambda t: t + rl.ones(2, dtype=rl.int64))(double).dtype == rl.float64
+    assert rl.vmap(lambda t: t + rl.ones((), dtype=rl.float64))(double.half()).dtype == rl.float64
+    assert rl.vmap(lambda t: rl.where(t, half, half))(double > 0).dtype == rl.float16
+    assert rl.vmap(lambda t: t * rl.ones(2, dtype=rl.complex64))(double).dtype == rl.complex64

@@ -1,6 +1,9 @@
 """What families of operators mean for batched tensors, and the loop for the rest."""
 
+import functools
+
 from .. import random
+from .._core.operator import promote_types
 from .._core.tensor import Tensor
 from ..utils._pytree import tree_flatten, tree_unflatten
 from .vmap import Batched, CannotBatch, _levels, batch_size, leading, move, unwrap, wrap
@@ -93,8 +96,29 @@ def pointwise(func, args, kwargs, level):
             **{k: align(x, rank, level) for k, x in kwargs.items()},
         )
         return args[0]
-    result = func(*(align(x, rank, level) for x in args), **{k: align(x, rank, level) for k, x in kwargs.items()})
-    return wrap_all(result, level)
+    common = example_dtype(values)
+    operands = [align(as_in_example(x, common), rank, level) for x in args]
+    return wrap_all(func(*operands, **{k: align(as_in_example(x, common), rank, level) for k, x in kwargs.items()}), level)
+
+
+def example_dtype(values):
+    """The dtype that tensors of one example are promoted to, in which those of rank 0 count less; None where all are of one dtype."""
+    tensors = [x for x in values if isinstance(x, Tensor)]
+    if all(x.dtype == tensors[0].dtype for x in tensors):
+        return None
+    return functools.reduce(promote_types, [x.dtype for x in tensors if x.ndim] or [x.dtype for x in tensors])
+
+
+def as_in_example(x, common):
+    """A number of each example has a dim in the batch, and would count as much as the others: it gets the dtype it has no say in."""
+    if common is None or not isinstance(x, Batched) or x.ndim or kind(x.dtype) == 0 or kind(x.dtype) > kind(common):
+        return x
+    return x.to(common)
+
+
+def kind(dtype):
+    """bool, integers, floating or complex numbers, as 0 to 3."""
+    return 3 if dtype.is_complex else 2 if dtype.is_floating_point else int(str(dtype) != "torch.bool")
 
 
 def unbatched_target(target, source, level):

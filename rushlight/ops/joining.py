@@ -398,7 +398,7 @@ def common_shape(*shapes):
 
 @composite(where="function")
 def broadcast_tensors(*tensors):
-    """Each tensor expanded, without copying, to the shape they all broadcast to.
+    """Each tensor expanded, without copying, to the shape they all broadcast to; one that has it comes back as it is.
 
     >>> x, y = torch.broadcast_tensors(torch.tensor([[1], [2]]), torch.tensor([3, 4]))
     >>> x, y
@@ -408,7 +408,7 @@ def broadcast_tensors(*tensors):
     """
     tensors = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     target = common_shape(*(t.shape for t in tensors))
-    return tuple(shape.expand(t, target) for t in tensors)
+    return tuple(t if t.shape == target else shape.expand(t, target) for t in tensors)
 
 
 @composite

@@ -341,6 +341,8 @@ def unflatten(input, dim, sizes):
 
 @planned
 def _unflattened(before, dim, sizes):
+    if not before:
+        raise RuntimeError("unflatten got an unexpected error:\n  A tensor without dims has none to split; unsqueeze it first.")
     dim = _wrap(dim, len(before))
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
