@@ -59,7 +59,7 @@ def _checked_inplace(op, name):
         if name in ("addmm", "baddbmm"):
             kind = "mat" if name == "addmm" else "batch"
             first, second = [*operands, *(named[kind + n] for n in "12" if kind + n in named)]
-            if first.ndim == second.ndim == input.ndim and first.shape[-1] == second.shape[-2]:
+            if first.ndim == second.ndim == input.ndim > 1 and first.shape[-1] == second.shape[-2]:
                 _check_shape(input, [*first.shape[:-1], second.shape[-1]], name)
         result = op(input, *operands, **named)
         if name == "addbmm" and input.ndim < 2:  # PyTorch lets this one grow
