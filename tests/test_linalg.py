@@ -363,3 +363,36 @@ def test_lu_unpack_wants_as_many_pivots_as_rows():
     """PyTorch reads past the end of them."""
     with pytest.raises(RuntimeError, match="3 by 3 matrices have 3 pivots"):
         rl.lu_unpack(rl.eye(3), rl.ones(2, dtype=rl.int32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("n", [1, 2, 5, 16, 17])
+def test_batches_of_tiny_matrices(n, dtype):
+    """Up to 16 rows loops of our own work, beyond them LAPACK."""
+    random = np.random.default_rng(n)
+    parts = random.standard_normal((2, 3, 2, n, n + 1))
+    x = (parts[0] + 1j * parts[1] if dtype.startswith("complex") else parts[0]).astype(dtype)
+    near = dict(atol=1e-3, rtol=1e-3) if np.dtype(dtype).itemsize // (1 + dtype.startswith("complex")) == 4 else dict(atol=1e-10, rtol=1e-8)
+    a = x[..., :n] + 2 * np.eye(n, dtype=dtype)[::-1]
+    definite = x @ np.swapaxes(x.conj(), -1, -2) + np.eye(n, dtype=dtype)
+    results = {}
+    for library in (rl, torch):
+        A, H, X = (library.from_numpy(array.copy()) for array in (a, definite, x))
+        L, B = library.linalg, X[..., n - 1 :]
+        T = L.cholesky(H)
+        results[library] = [
+            L.inv(A), L.det(A), *L.slogdet(A), L.solve(A, B), L.solve(A.mT, B), *L.lu_factor(X), *L.lu(X.mT), T, L.cholesky(H, upper=True),
+            L.solve_triangular(T, B, upper=False), L.solve_triangular(T.mT, B.mT, upper=True, left=False, unitriangular=False),
+            L.solve_triangular(T / 4, B, upper=False, unitriangular=True), *L.qr(X), *L.qr(X.mT), *L.qr(X.mT, mode="complete"),
+        ]  # fmt: skip
+    for ours, theirs in zip(results[rl], results[torch], strict=True):
+        np.testing.assert_allclose(ours.resolve_conj().numpy(), theirs.resolve_conj().numpy(), **near)
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_the_matrix_of_a_batch_that_fails_is_named(n):
+    batch = rl.eye(n).repeat(2, 3, 1, 1)
+    batch[1, 1, 2, 2] = 0
+    for call in (rl.linalg.inv, rl.linalg.cholesky, rl.linalg.lu_factor, lambda A: rl.linalg.solve(A, rl.ones(2, 3, n, 1))):
+        with pytest.raises(RuntimeError, match=r"\(Batch element 4\)"):
+            call(batch)

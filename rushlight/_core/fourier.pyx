@@ -123,7 +123,7 @@ cdef class Plan:
 
     def __init__(self, str way, int code, n, lanes, real, chain, second=None, first=None, radix=0, halves=None, cross=None, far=None, turn=0, chirp=()):
         """way: 'turned', 'rows', 'chirped' or 'long' for rows, 'columns' for others; first, halves, cross, chirp: pairs of a kernel's address and its factors."""
-        self.task = (_turned_rows if way == "turned" else _rows if way == "rows" else _chirped_rows if way == "chirped" else
+        self.task = (_turned_rows if way == "turned" else _rows if way == "rows" or way == "chirped" else
                      _long_rows if way == "long" else _columns)
         self.code, self.n, self.lanes, self.real, self.chain, self.second, self.radix = code, n, lanes, real, chain, second, radix
         self.parts = (first, halves, cross, far, chirp)
@@ -306,12 +306,47 @@ cdef inline void _close(Job* j, char* re, char* im) noexcept nogil:
     memcpy(im + j.n * j.size, im, j.size)
 
 
+cdef void _real_row(Job* j, Pass* ends, char* a, char* b, char* re, char* im) noexcept nogil:
+    """The half spectrum of a real row's 2 n numbers, or the reverse: pairs of them are transformed, between or from the ``lines`` re and im."""
+    cdef Pass p = ends[0]
+    if j.real == UNPACK:
+        p.yr, p.yi = re, im
+        _row(j, &p, a, b, j.size, j.factor)
+        _close(j, re, im)
+        p.xr, p.xi, p.yr = re, im, ends.yr
+        _halves(j, &p, j.n)
+    else:
+        p.yr, p.yi = re, im
+        _halves(j, &p, j.n)
+        p.xr, p.xi, p.yr = im, re, ends.yr
+        _row(j, &p, a, b, 2 * j.size, j.factor)
+
+
+cdef void _chirped_row(Job* j, Pass* ends, char* a, char* b, char* re, char* im) noexcept nogil:
+    """A row of n points that doesn't factor, as a convolution (Bluestein) of m radix points: with c_k = exp(-pi i k k / n), y_k is c_k times
+    the sum over j of x_j c_j conj c_(k - j)."""
+    cdef Pass p = ends[0]
+    cdef int64_t points = j.m * j.radix
+    memset(re + j.n * j.size, 0, (points - j.n) * j.size)
+    memset(im + j.n * j.size, 0, (points - j.n) * j.size)
+    p.yr, p.yi, p.table, p.m = re, im, j.before.table, j.n
+    j.before.kernel(&p)
+    p.xr, p.xi = re, im
+    _row(j, &p, a, b, j.size, j.one)
+    p.table, p.m = j.between.table, points
+    j.between.kernel(&p)
+    p.xr, p.xi, p.yr, p.yi = im, re, im, re
+    _row(j, &p, a, b, j.size, j.factor)
+    p.xr, p.xi, p.yr, p.table, p.m = re, im, ends.yr, j.before.table, j.n
+    j.after.kernel(&p)
+
+
 cdef void _rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Job* j = <Job*>context
-    cdef int64_t i, margin = j.block
+    cdef int64_t i
     cdef char* a = _space(j)
     cdef char* b = a + j.room
-    cdef char* re = b + j.room + margin
+    cdef char* re = b + j.room + j.block
     cdef char* im = re + j.line
     cdef Pass p
     if a == NULL:
@@ -319,48 +354,12 @@ cdef void _rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     for i in range(begin, end):
         p.xr = p.xi = j.x + i * j.x_row
         p.yr = p.yi = j.y + i * j.y_row
-        if j.real == PLAIN:
+        if j.before.kernel != NULL:
+            _chirped_row(j, &p, a, b, re, im)
+        elif j.real == PLAIN:
             _row(j, &p, a, b, 2 * j.size, j.factor)
-        elif j.real == UNPACK:
-            p.yr, p.yi = re, im
-            _row(j, &p, a, b, j.size, j.factor)
-            _close(j, re, im)
-            p.xr, p.xi, p.yr = re, im, j.y + i * j.y_row
-            _halves(j, &p, j.n)
         else:
-            p.yr, p.yi = re, im
-            _halves(j, &p, j.n)
-            p.xr, p.xi, p.yr = im, re, j.y + i * j.y_row
-            _row(j, &p, a, b, 2 * j.size, j.factor)
-    _give(a)
-
-
-# -- one row of n points that doesn't factor, as a convolution (Bluestein) of m = n radix points --
-
-cdef void _chirped_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
-    """With c_k = exp(-pi i k k / n), y_k is c_k times the sum over j of x_j c_j conj c_(k - j)."""
-    cdef Job* j = <Job*>context
-    cdef int64_t i, margin = j.block, long = j.m * j.radix
-    cdef char* a = _space(j)
-    cdef char* b = a + j.room
-    cdef char* re = b + j.room + margin
-    cdef char* im = re + j.line
-    cdef Pass p
-    if a == NULL:
-        return
-    for i in range(begin, end):
-        memset(re + j.n * j.size, 0, (long - j.n) * j.size)
-        memset(im + j.n * j.size, 0, (long - j.n) * j.size)
-        p.xr, p.yr, p.yi, p.table, p.m = j.x + i * j.x_row, re, im, j.before.table, j.n
-        j.before.kernel(&p)
-        p.xr, p.xi = re, im
-        _row(j, &p, a, b, j.size, j.one)
-        p.table, p.m = j.between.table, long
-        j.between.kernel(&p)
-        p.xr, p.xi, p.yr, p.yi = im, re, im, re
-        _row(j, &p, a, b, j.size, j.factor)
-        p.xr, p.xi, p.yr, p.table, p.m = re, im, j.y + i * j.y_row, j.before.table, j.n
-        j.after.kernel(&p)
+            _real_row(j, &p, a, b, re, im)
     _give(a)
 
 
@@ -464,6 +463,7 @@ cdef int _run(Plan plan, int64_t outer, int64_t inner, char* x, int64_t x_row, c
     """The transforms of ``outer`` rows of ``inner`` columns, x_row and y_row bytes apart."""
     cdef Job j
     cdef int64_t points = plan.n, tasks = outer
+    cdef bint chirped = plan.before.kernel != NULL
     cdef double work
     j.size, j.lanes, j.n, j.m, j.n2, j.radix = ITEMSIZE[plan.code], plan.lanes, plan.n, plan.chain.n, 1, plan.radix
     j.block, j.real, j.inverse, j.failed = 2 * j.size * j.lanes, plan.real, inverse, False
@@ -473,7 +473,7 @@ cdef int _run(Plan plan, int64_t outer, int64_t inner, char* x, int64_t x_row, c
     j.first, j.halves, j.cross, j.before, j.between, j.after = plan.first, plan.halves, plan.cross, plan.before, plan.between, plan.after
     j.turn, j.far, j.x, j.y, j.x_row, j.y_row = plan.turn, plan.far, x, y, x_row, y_row
     j.rows, j.inner, j.groups = outer, inner, (inner + j.lanes - 1) // j.lanes
-    if plan.task == _chirped_rows:
+    if chirped:
         points = 2 * j.m * j.radix
         scale *= 2.0 / points      # of the inverse transform within
     if plan.real == UNPACK:
@@ -482,9 +482,9 @@ cdef int _run(Plan plan, int64_t outer, int64_t inner, char* x, int64_t x_row, c
     _number(j.one, plan.code, 1.0)
     work = 5.0 * points * _log2(points)
     j.room = (max(j.m, j.n2) + j.lanes + 1) * j.block
-    j.line = (max(j.n, j.m * j.radix) * j.size + 2 * j.block + 63) & ~63 if plan.real or plan.task == _chirped_rows else 0
+    j.line = (max(j.n, j.m * j.radix) * j.size + 2 * j.block + 63) & ~63 if plan.real or chirped else 0
     j.space = 2 * j.room
-    if plan.task == _rows or plan.task == _chirped_rows:
+    if plan.task == _rows:
         j.space += 2 * j.line + 2 * j.block
     if plan.task == _long_rows:
         _run_long(&j, work)

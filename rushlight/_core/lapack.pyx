@@ -234,8 +234,9 @@ cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Call* call = <Call*>context
     cdef char* a[MAX_ARGUMENTS]
     cdef int64_t size = 0, i
-    cdef int j
+    cdef int j, moving = 0
     for j in range(MAX_ARGUMENTS):
+        moving = j + 1 if call.arguments[j].stride else moving
         size += (call.arguments[j].scratch + 63) & ~63
     cdef char* memory = <char*>malloc(max(size, 64))
     size = 0
@@ -250,7 +251,7 @@ cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:
         else:
             call.routine(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
                          a[18], a[19], a[20], a[21], a[22], a[23])
-        for j in range(MAX_ARGUMENTS):
+        for j in range(moving):
             a[j] += call.arguments[j].stride
     free(memory)
 
