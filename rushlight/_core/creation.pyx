@@ -167,13 +167,17 @@ cdef struct Pattern:
 
 cdef void _fill_words(void *context, int64_t begin, int64_t end) noexcept nogil:
     cdef Pattern *p = <Pattern *>context
+    cdef uint64_t *data = p.data       # of which a C compiler knows that it does not change in the loops
+    cdef uint64_t even = p.even, odd = p.odd
     cdef int64_t i
-    if p.even == p.odd:
+    if even == odd == 0:
+        memset(data + begin, 0, (end - begin) * 8)
+    elif even == odd:
         for i in range(begin, end):
-            p.data[i] = p.even
+            data[i] = even
     else:
         for i in range(begin, end):
-            p.data[i] = p.odd if i & 1 else p.even
+            data[i] = odd if i & 1 else even
 
 
 cdef int fill_memory(Tensor t, const char *element) except -1:

@@ -2,29 +2,83 @@
 
 # -- what the constructors in ops/creation.py fill their results with; each takes a row-major tensor of int64, float32 or float64 --
 
-cdef void put_number(Tensor t, int64_t i, double x) noexcept:
-    if t.code == F32:
-        (<float *>t.address)[i] = <float>x
-    elif t.code == F64:
-        (<double *>t.address)[i] = x
+cdef enum:
+    WORTH = 1 << 15     # numbers worth handing to another thread
+
+cdef struct Progression:
+    void *data
+    int64_t first, gap  # of whole numbers
+    double start, end, step
+    int64_t n
+
+ctypedef fused number:
+    int64_t
+    float
+    double
+
+
+cdef void put_steps(Progression *p, number *data, int64_t begin, int64_t end) noexcept nogil:
+    cdef int64_t i, first = p.first, gap = p.gap
+    cdef double start = p.start, step = p.step
+    for i in range(begin, end):
+        if number is int64_t:
+            data[i] = first + i * gap
+        else:
+            data[i] = <number>(start + i * step)
+
+
+cdef void put_between(Progression *p, number *data, int64_t begin, int64_t end) noexcept nogil:
+    cdef int64_t i, half = (p.n + 1) // 2, last = p.n - 1
+    cdef double start = p.start, stop = p.end, step = p.step
+    for i in range(begin, min(end, half)):
+        data[i] = <number>(start + i * step)
+    for i in range(max(begin, half), end):
+        data[i] = <number>(stop - (last - i) * step)
+
+
+cdef void put_steps_i64(void *p, int64_t begin, int64_t end) noexcept nogil:
+    put_steps(<Progression *>p, <int64_t *>(<Progression *>p).data, begin, end)
+
+
+cdef void put_steps_f32(void *p, int64_t begin, int64_t end) noexcept nogil:
+    put_steps(<Progression *>p, <float *>(<Progression *>p).data, begin, end)
+
+
+cdef void put_steps_f64(void *p, int64_t begin, int64_t end) noexcept nogil:
+    put_steps(<Progression *>p, <double *>(<Progression *>p).data, begin, end)
+
+
+cdef void put_between_i64(void *p, int64_t begin, int64_t end) noexcept nogil:
+    put_between(<Progression *>p, <int64_t *>(<Progression *>p).data, begin, end)
+
+
+cdef void put_between_f32(void *p, int64_t begin, int64_t end) noexcept nogil:
+    put_between(<Progression *>p, <float *>(<Progression *>p).data, begin, end)
+
+
+cdef void put_between_f64(void *p, int64_t begin, int64_t end) noexcept nogil:
+    put_between(<Progression *>p, <double *>(<Progression *>p).data, begin, end)
+
+
+cdef void put_numbers(void (*put)(void *, int64_t, int64_t) noexcept nogil, Progression *p, int64_t n) noexcept:
+    if n < WORTH:
+        put(p, 0, n)
     else:
-        (<int64_t *>t.address)[i] = <int64_t>x
+        with nogil:
+            parallel_for(put, p, 0, n, WORTH)
 
 
 def fill_steps(Tensor t, start, step):
     """Element i becomes start + i * step: exact in int64, else rounded once from float64."""
     if t.place:
         return on_gpu["creation.fill_steps"](t, start, step)
-    cdef int64_t i, first, gap
-    cdef double low, slope
+    cdef Progression p
+    p.data = t.address
     if t.code == I64:
-        first, gap = start, step
-        for i in range(t.count):
-            (<int64_t *>t.address)[i] = first + i * gap
+        p.first, p.gap = start, step
     else:
-        low, slope = start, step
-        for i in range(t.count):
-            put_number(t, i, low + i * slope)
+        p.start, p.step = start, step
+    put_numbers(put_steps_i64 if t.code == I64 else put_steps_f32 if t.code == F32 else put_steps_f64, &p, t.count)
     return t
 
 
@@ -64,10 +118,10 @@ def fill_between(Tensor t, double start, double end):
     """Evenly spaced values, counted from the nearer end so that both ends are exact; int64 cuts the fractions off."""
     if t.place:
         return on_gpu["creation.fill_between"](t, start, end)
-    cdef int64_t n = t.count, i
-    cdef double step = (end - start) / (n - 1) if n > 1 else 0
-    for i in range(n):
-        put_number(t, i, start + i * step if 2 * i < n else end - (n - 1 - i) * step)
+    cdef Progression p
+    p.data, p.start, p.end, p.n = t.address, start, end, t.count
+    p.step = (end - start) / (p.n - 1) if p.n > 1 else 0
+    put_numbers(put_between_i64 if t.code == I64 else put_between_f32 if t.code == F32 else put_between_f64, &p, p.n)
     return t
 
 
