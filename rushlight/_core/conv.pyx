@@ -137,10 +137,11 @@ cdef bint _run_call(Call* p, int64_t tap_k) except -1:
     p.units = _panels(p.tap_k * p.tap_count, p.kernels.step)
     p.panels_a, p.panel_a = _panels(p.outputs, p.kernels.rows), (p.units + p.kernels.whole) * p.kernels.rows * p.kernels.unit
     cdef int64_t window = _choose_tile(p)
-    cdef Storage packed = allocate(p.groups * p.panels_a * (p.panel_a + 8))
+    cdef int64_t all = (p.groups * p.panels_a * p.panel_a + 7) & ~<int64_t>7
+    cdef Storage packed = allocate(all + p.groups * p.panels_a * 8)
     cdef Storage memory = _prepare(&p.slots, window)
     p.packed = <char*>packed.address
-    p.largest = <int64_t*>(p.packed + p.groups * p.panels_a * p.panel_a)
+    p.largest = <int64_t*>(p.packed + all)
     with nogil:
         parallel_for(_pack_weights, p, 0, p.groups * p.panels_a, 65536 // p.panel_a + 1)
         parallel_for(_run_tiles, p, 0, p.groups * p.tiles, _worth(p.tile * p.kernels.columns * p.outputs * p.tap_k * p.tap_count))
