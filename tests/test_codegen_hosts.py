@@ -21,6 +21,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[4:]]))
 """
 TESTS = (
     "(ways and single) or tails or offset or scatter or gather or small or half or u8-f or f16 or complex or two_stages or reduction or sum"
+    " or (few_rows and f32)"
 )
 
 
@@ -37,7 +38,7 @@ def test_lesser_machine(cpu, lacking, bits, tmp_path):
         cpu,
         lacking,
         str(bits),
-        *(os.path.join(HERE, f"test_{part}.py") for part in ("codegen", "codegen_rowwise", "fft")),
+        *(os.path.join(HERE, f"test_{part}.py") for part in ("codegen", "codegen_rowwise", "fft", "gemm")),
         "-k",
         TESTS,
     ]
