@@ -439,7 +439,7 @@ def test_fork_rng_keeps_the_generators():
     for T in (rushlight, torch):
         with pytest.raises(RuntimeError) as caught:
             T.random.fork_rng(device_type="abacus").__enter__()
-        errors.append(str(caught.value).rpartition(":")[2])
+        errors.append(str(caught.value).splitlines()[0])
     assert errors[0] == errors[1]
 
 
