@@ -236,8 +236,7 @@ def example_failures(wanted):
     count, wrong = 0, []
     for text, (name, module) in docstrings().items():
         if wanted(name):
-            shared = {"torch": torch, "nn": nn, "F": nn.functional, "np": numpy, "optim": torch.optim}
-            wrong += failures(inspect.cleandoc(text), {**vars(module), **shared, "__name__": "__main__"}, name)
+            wrong += failures(inspect.cleandoc(text), {**vars(module), **names_of(torch), "__name__": "__main__"}, name)
             count += 1
     return count, wrong
 
@@ -321,6 +320,23 @@ def test_public_methods_have_examples(owner):
     assert not [name for name, value in members.items() if callable(value) and ">>>" not in (value.__doc__ or "")]
 
 
+def unseen(owner):
+    """Public attributes of a class whose docstrings have no executed example; in-place forms are shown with what they overwrite by."""
+    members = {n: inspect.getattr_static(owner, n) for n in dir(owner) if not n.startswith("_") and n not in FIELDS}
+    shown = {name for name, value in members.items() if ">>>" in (value.__doc__ or "")}
+    return sorted(members.keys() - shown - {f"{name}_" for name in shown})
+
+
+def test_attributes_of_tensor_have_examples():
+    assert not unseen(torch.Tensor)
+
+
+def test_an_attribute_without_example_is_noticed():
+    told = property(lambda self: 1, doc="One.\n\n>>> torch.ones(1).told\n1")
+    owner = type("Owner", (), {"told": told, "told_": told.fget, "bare": told.fget, "bare_": told.fget})
+    assert unseen(owner) == ["bare", "bare_"]
+
+
 def undocumented(room):
     """Public classes, their methods, and functions of a room that nothing describes."""
     for name in getattr(room, "__all__", None) or [n for n in dir(room) if not n.startswith("_")]:
@@ -372,16 +388,25 @@ def unlike_pytorch(room, space):
     """The examples of a room's docstrings that print something else under PyTorch; of errors the first line counts."""
     ours, theirs = (importlib.import_module(f"{library}.{room}") for library in ("rushlight", "torch"))
     for name in (n for n in getattr(ours, "__all__", None) or dir(ours) if hasattr(theirs, n) and n not in UNLIKE):
-        scope = {**vars(theirs), **space, "__name__": "__main__"}
-        for example in doctest.DocTestParser().get_examples(inspect.cleandoc(getattr(ours, name).__doc__ or "")):
-            code = compile(example.source, f"<{name}>", "single")
-            got = captured(lambda code=code, scope=scope: exec(code, scope))
-            if example.exc_msg is not None:
-                got, want = (text.removeprefix(HEADER).split("\n")[0].rstrip() for text in (got, example.exc_msg))
-                if got != want:
-                    yield f"{name}: {example.source}{want}\n{got}"
-            elif not agree(example.want, got, example):
-                yield f"{name}: {example.source}{example.want}{got}"
+        yield from printed_otherwise(name, getattr(ours, name).__doc__, {**vars(theirs), **space, "__name__": "__main__"})
+
+
+def printed_otherwise(name, text, scope):
+    """The examples of one docstring that print something else in ``scope``."""
+    for example in doctest.DocTestParser().get_examples(inspect.cleandoc(text or "")):
+        code = compile(example.source, f"<{name}>", "single")
+        got = captured(lambda code=code: exec(code, scope))
+        if example.exc_msg is not None:
+            got, want = (part.removeprefix(HEADER).split("\n")[0].rstrip() for part in (got, example.exc_msg))
+            if got != want:
+                yield f"{name}: {example.source}{want}\n{got}"
+        elif not agree(example.want, got, example):
+            yield f"{name}: {example.source}{example.want}{got}"
+
+
+def names_of(library):
+    """What examples may use without importing it."""
+    return {"torch": library, "nn": library.nn, "F": library.nn.functional, "np": numpy, "optim": library.optim}
 
 
 @pytest.mark.slow
@@ -389,8 +414,20 @@ def unlike_pytorch(room, space):
 @pytest.mark.parametrize("room", [room for room in SHOWN if room.split(".")[0] not in ("training", "cuda", "io")])
 def test_pytorch_prints_what_the_docstrings_print(room, apart):
     library = pytest.importorskip("torch")
-    space = {"torch": library, "nn": library.nn, "F": library.nn.functional, "np": numpy, "optim": library.optim}
-    assert not (wrong := list(unlike_pytorch(room, space))), "\n".join(wrong)
+    assert not (wrong := list(unlike_pytorch(room, names_of(library)))), "\n".join(wrong)
+
+
+@pytest.mark.cpu("PyTorch's tensors are")
+@pytest.mark.filterwarnings("ignore")
+def test_pytorch_prints_what_the_attributes_of_tensor_print(apart):
+    """All but operators."""
+    library, wrong = pytest.importorskip("torch"), []
+    names = [n for n in dir(torch.Tensor) if not n.startswith("_") and n not in _define.registry]
+    for name in names:
+        text = inspect.getattr_static(torch.Tensor, name).__doc__
+        wrong += printed_otherwise(name, text, {**names_of(library), "__name__": "__main__"})
+    assert not wrong, "\n".join(wrong)
+    assert len(names) > 60
 
 
 # --- the site and the example

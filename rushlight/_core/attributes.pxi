@@ -8,18 +8,33 @@ cdef bint _is_leaf(Tensor t) except -1:
 
 
 def _get_grad_fn(Tensor self):
-    """The node that computed this tensor, None for a leaf."""
+    """The node that computed this tensor, None for a leaf.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.grad_fn, (x * 2).grad_fn.name()
+    (None, 'MulBackward0')
+    """
     needs_grad(self)
     return shown(self.node)
 
 
 def _get_is_leaf(Tensor self):
-    """True if no recorded call computed this tensor."""
+    """True if no recorded call computed this tensor.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.is_leaf, (x * 2).is_leaf, (x * 2).detach().is_leaf
+    (True, False, True)
+    """
     return _is_leaf(self)
 
 
 def _get_requires_grad(Tensor self):
-    """True if operators on this tensor are recorded."""
+    """True if operators on this tensor are recorded.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.requires_grad, (x * 2).requires_grad, x.detach().requires_grad
+    (True, True, False)
+    """
     if self.base is not None and self.view_version != self.memory.version and needs_grad(self.base):
         return True                     # a view that must not be used any more (its base was written to) still answers
     return needs_grad(self) != 0
@@ -36,6 +51,9 @@ def requires_grad_(Tensor self, requires_grad=True):
 
     Raises RuntimeError for integer and bool tensors, and when a computed tensor is to stop requiring a gradient (use
     detach()).
+
+    >>> torch.ones(2).requires_grad_()
+    tensor([1., 1.], requires_grad=True)
     """
     if not isinstance(requires_grad, bool):
         raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type(requires_grad).__name__}")
@@ -61,7 +79,13 @@ def requires_grad_(Tensor self, requires_grad=True):
 
 
 def _get_grad(Tensor self):
-    """The gradient collected by backward(), or None."""
+    """The gradient collected by backward(), or None.
+
+    >>> x = torch.tensor([1., 2.], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
     if self.grad_ is None and self.node is not None and not self.flags & RETAIN_GRAD:
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't "
@@ -106,7 +130,15 @@ def _del_grad(Tensor self):
 
 
 def retain_grad(Tensor self):
-    """Keeps the gradient of this computed tensor in ``.grad``; does nothing for leaves."""
+    """Keeps the gradient of this computed tensor in ``.grad``; does nothing for leaves.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> y = x * 3
+    >>> y.retain_grad()
+    >>> (y * y).sum().backward()
+    >>> y.grad
+    tensor([6., 6.])
+    """
     if not needs_grad(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if self.node is None or self.flags & RETAIN_GRAD:
@@ -129,7 +161,13 @@ cdef int _drop_retain(Tensor t) except -1:
 
 
 def _get_retains_grad(Tensor self):
-    """True if this is a computed tensor whose gradient is kept."""
+    """True if this is a computed tensor whose gradient is kept.
+
+    >>> y = torch.ones(2, requires_grad=True) * 3
+    >>> y.retain_grad()
+    >>> y.retains_grad
+    True
+    """
     return (self.flags & RETAIN_GRAD) != 0
 
 
@@ -144,6 +182,13 @@ def register_hook(Tensor self, hook):
     """Calls hook(grad) each time this tensor's gradient is computed; a Tensor it returns replaces the gradient.
 
     Returns a handle whose remove() takes the hook away.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> handle = x.register_hook(lambda grad: 10 * grad)
+    >>> x.sum().backward()
+    >>> x.grad
+    tensor([10., 10.])
+    >>> handle.remove()
     """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -165,6 +210,12 @@ def register_hook(Tensor self, hook):
 def register_post_accumulate_grad_hook(Tensor self, hook):
     """Calls hook(tensor) after the gradient of this leaf was added to ``.grad``. Returns a handle whose remove() takes
     it away.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda leaf: print(leaf.grad))
+    >>> x.sum().backward()
+    tensor([1., 1.])
+    >>> handle.remove()
     """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -197,7 +248,13 @@ def _set_backward_hooks(Tensor self, hooks):
 
 
 def detach(Tensor self):
-    """The same memory without history. In-place changes are seen by both, and by the in-place check."""
+    """The same memory without history. In-place changes are seen by both, and by the in-place check.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> y = (x * 2).detach()
+    >>> y, y.requires_grad
+    (tensor([2., 2.]), False)
+    """
     if self.flags & INTERCEPT:
         result = _callbacks["override"](detach, self)
         if result is not NotImplemented:
@@ -206,7 +263,12 @@ def detach(Tensor self):
 
 
 def detach_(Tensor self):
-    """Forgets this tensor's history; it becomes a leaf that requires no gradient."""
+    """Forgets this tensor's history; it becomes a leaf that requires no gradient.
+
+    >>> y = torch.ones(2, requires_grad=True) * 2
+    >>> y.detach_()
+    tensor([2., 2.])
+    """
     if self.base is not None:
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
@@ -223,7 +285,14 @@ def detach_(Tensor self):
 
 
 def _get_data(Tensor self):
-    """The same memory without history, whose in-place changes the in-place check does not see. Prefer detach()."""
+    """The same memory without history, whose in-place changes the in-place check does not see. Prefer detach().
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.data.mul_(3)
+    tensor([3., 3.])
+    >>> x
+    tensor([3., 3.], requires_grad=True)
+    """
     cdef Tensor out = alias(self)
     out.flags |= UNVERSIONED
     return out
@@ -259,6 +328,12 @@ def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=F
     gradient: of some function with respect to this tensor; may be left out for a scalar. retain_graph: keep what the
     graph saved, for another pass (default: create_graph). create_graph: record the pass, for higher derivatives.
     inputs: only to these tensors.
+
+    >>> x = torch.tensor([1., 2.], requires_grad=True)
+    >>> (x ** 2).sum().backward()
+    >>> (3 * x).backward(torch.tensor([1., 0.]))
+    >>> x.grad
+    tensor([5., 4.])
     """
     if gradient is None and inputs is None and not self.flags & INTERCEPT:
         return run_backward((self,), None, create_graph if retain_graph is None else retain_graph, create_graph, None)

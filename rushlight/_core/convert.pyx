@@ -209,7 +209,11 @@ cdef inline object get(Tensor t, char *p):
 
 
 def item(Tensor self):
-    """The only element as a Python number. Raises RuntimeError if there are several or none."""
+    """The only element as a Python number. Raises RuntimeError if there are several or none.
+
+    >>> torch.tensor([[1.5]]).item()
+    1.5
+    """
     if self.count != 1:
         raise RuntimeError(
             f"a Tensor with {self.count} elements cannot be converted to Scalar\n"
@@ -228,7 +232,11 @@ cdef list row(Tensor t, char *p, int dim):
 
 
 def tolist(Tensor self):
-    """The elements as nested lists of Python numbers; a 0-dim tensor gives one number."""
+    """The elements as nested lists of Python numbers; a 0-dim tensor gives one number.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).tolist(), torch.tensor(5).tolist()
+    ([[1, 2], [3, 4]], 5)
+    """
     if self.place:
         self = to_host(self)
     return row(self, self.address, 0) if self.ndim else get(self, self.address)

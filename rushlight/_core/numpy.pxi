@@ -201,7 +201,14 @@ cdef object numpy_dtype(int code):
 
 
 def numpy(Tensor self, *, bint force=False):
-    """The NumPy array that shares this tensor's memory. force: detach, move to the CPU and copy as far as needed."""
+    """The NumPy array that shares this tensor's memory. force: detach, move to the CPU and copy as far as needed.
+
+    >>> x = torch.zeros(2, device="cpu")
+    >>> a = x.numpy()
+    >>> a[0] = 1.
+    >>> x.tolist()
+    [1.0, 0.0]
+    """
     cdef Memory memory
     cdef int i, size
     if force:

@@ -115,7 +115,15 @@ def stack_rows(batch):
 
 
 def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
-    """Makes this tensor a view of ``source``, a storage or a tensor: the memory it had is let go. Returns self."""
+    """Makes this tensor a view of ``source``, a storage or a tensor: the memory it had is let go. Returns self.
+
+    >>> x = torch.zeros(4)
+    >>> y = torch.empty(0).set_(x.untyped_storage(), 1, (2,), (2,))
+    >>> x.copy_(torch.arange(4.))
+    tensor([0., 1., 2., 3.])
+    >>> y
+    tensor([1., 3.])
+    """
     cdef Storage storage
     if source is None:
         source, size, stride = Storage(0), (0,), (1,)

@@ -65,122 +65,7 @@ include "dtypes.pxi"
 include "allocator.pxi"
 include "slots.pxi"
 include "shapes.pxi"
-
-
-# -- making tensors --
-
-cdef inline int _set_rank(Tensor t, int ndim) except -1:
-    t.ndim = ndim
-    if ndim <= INLINE_RANK:
-        t.sizes = t.inline_
-    else:
-        if ndim > MAX_RANK:
-            raise ValueError(f"too many dimensions: {ndim}; rushlight's tensors have at most {MAX_RANK}")
-        t.sizes = <int64_t*>PyMem_Malloc(2 * ndim * sizeof(int64_t))
-        if t.sizes == NULL:
-            raise MemoryError()
-    t.strides = t.sizes + ndim
-    return 0
-
-
-cdef Tensor new_tensor(Storage memory, char* address, int code, int ndim):
-    cdef Tensor t = Tensor.__new__(Tensor)
-    t.memory = memory
-    t.address = address
-    t.code = code
-    t.place = memory.place
-    _set_rank(t, ndim)
-    return t
-
-
-cdef Tensor empty(int code, int ndim, const int64_t* sizes, int place=0):
-    """A row-major, uninitialised tensor."""
-    cdef Tensor t = Tensor.__new__(Tensor)
-    cdef int64_t n = 1, nbytes
-    cdef int i
-    _set_rank(t, ndim)
-    for i in range(ndim - 1, -1, -1):
-        if sizes[i] < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {sizes[i]}: {_listed(ndim, sizes)}")
-        t.sizes[i] = sizes[i]
-        t.strides[i] = n
-        if sizes[i] > 1 and __builtin_mul_overflow(n, sizes[i], &n):
-            raise _overflow(ndim, sizes)
-    if _has_zero(ndim, sizes):
-        n = 0
-    t.count = n
-    t.code = code
-    t.place = place
-    t.flags = CONTIGUOUS | INFERENCE if rl_thread_state.inference else CONTIGUOUS
-    if __builtin_mul_overflow(n, ITEMSIZE[code], &nbytes):
-        raise _overflow(ndim, sizes)
-    t.memory = allocate(nbytes, place)
-    t.address = <char*>t.memory.address
-    return t
-
-
-cdef Tensor empty_strided(int code, int ndim, const int64_t* sizes, const int64_t* strides, int place=0):
-    """An uninitialised tensor with the given strides (in elements)."""
-    cdef int64_t last = 1, reach, nbytes
-    cdef int i
-    cdef bint beyond = False
-    for i in range(ndim):
-        if sizes[i] == 0:
-            last, beyond = 0, False
-            break
-        if __builtin_mul_overflow(sizes[i] - 1, strides[i], &reach) or __builtin_add_overflow(last, reach, &last):
-            beyond = True
-    if beyond or __builtin_mul_overflow(last, ITEMSIZE[code], &nbytes):
-        raise _overflow(ndim, sizes, f" and strides={_listed(ndim, strides)}")
-    cdef Tensor t = new_tensor(allocate(nbytes, place), NULL, code, ndim)
-    t.address = <char*>t.memory.address
-    memcpy(t.sizes, sizes, ndim * sizeof(int64_t))
-    memcpy(t.strides, strides, ndim * sizeof(int64_t))
-    if rl_thread_state.inference:
-        t.flags |= INFERENCE
-    finish(t)
-    return t
-
-
-cdef Tensor alias(Tensor t):
-    """The same memory and geometry in a new object without history."""
-    cdef Tensor out = new_tensor(t.memory, t.address, t.code, t.ndim)
-    memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
-    out.count = t.count
-    out.flags = t.flags & (CONTIGUOUS | CONJ | NEG | UNVERSIONED | INFERENCE)
-    return out
-
-
-cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, const int64_t* strides):
-    """A view of t: other geometry on the same storage. The base of a view is never itself a view."""
-    cdef Tensor out = new_tensor(t.memory, address, t.code, ndim)
-    memcpy(out.sizes, sizes, ndim * sizeof(int64_t))
-    memcpy(out.strides, strides, ndim * sizeof(int64_t))
-    finish(out)
-    out.flags |= t.flags & (CONJ | NEG | UNVERSIONED | INFERENCE | NO_GRAD_VIEW | MULTI_VIEW)
-    out.base = t if t.base is None else t.base
-    out.view_version = t.memory.version
-    return out
-
-
-cdef Tensor scalar_tensor(object value, int code):
-    """A 0-dim tensor holding a Python number."""
-    cdef Tensor t = empty(code, 0, NULL)
-    put_scalar(t.address, code, value)
-    return t
-
-
-cdef object wrap_subclass(Tensor t, cls):
-    """t's memory, geometry and history as an instance of a subclass of Tensor."""
-    cdef Tensor out = Tensor.__new__(cls)  # not cls.__new__, which is the user's
-    out.memory, out.address, out.count, out.code, out.place = t.memory, t.address, t.count, t.code, t.place
-    if out.ndim > INLINE_RANK:
-        PyMem_Free(out.sizes)
-    _set_rank(out, t.ndim)
-    memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
-    out.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT)) | (out.flags & INTERCEPT)
-    out.node, out.output_nr, out.base, out.view_version = t.node, t.output_nr, t.base, t.view_version
-    return out
+include "making.pxi"
 
 
 # -- the tape's nodes (subclasses in tape.pyx and operator.pyx) --
@@ -252,46 +137,82 @@ cdef class Tensor:
     # -- what it is --
     @property
     def shape(self):
-        """The sizes of the dims, a :class:`Size`."""
+        """The sizes of the dims, a :class:`Size`.
+
+        >>> torch.ones(2, 3).shape
+        torch.Size([2, 3])
+        """
         return size_object(self.ndim, self.sizes)
 
     @property
     def dtype(self):
-        """The type of the elements."""
+        """The type of the elements.
+
+        >>> torch.tensor([1, 2]).dtype
+        torch.int64
+        """
         return DTYPES[self.code]
 
     @property
     def device(self):
-        """Where the elements are."""
+        """Where the elements are.
+
+        >>> torch.ones(2, device="cpu").device
+        device(type='cpu')
+        """
         return _CPU if self.place == 0 else device_of(self.place)
 
     @property
     def itemsize(self):
-        """The size of one element in bytes."""
+        """The size of one element in bytes.
+
+        >>> torch.ones(2, dtype=torch.float64).itemsize
+        8
+        """
         return ITEMSIZE[self.code]
 
     @property
     def nbytes(self):
-        """The size of all elements in bytes, as if there were no strides."""
+        """The size of all elements in bytes, as if there were no strides.
+
+        >>> torch.ones(3).expand(2, 3).nbytes
+        24
+        """
         return self.count * ITEMSIZE[self.code]
 
     @property
     def is_cuda(self):
-        """Is it on a GPU?"""
+        """Is it on a GPU?
+
+        >>> torch.ones(2, device="cpu").is_cuda
+        False
+        """
         return 0 < self.place < META
 
     @property
     def is_cpu(self):
-        """Is it in the CPU's memory?"""
+        """Is it in the CPU's memory?
+
+        >>> torch.ones(2, device="cpu").is_cpu
+        True
+        """
         return self.place == 0
 
     @property
     def is_meta(self):
-        """Is it on the device "meta": a shape and a dtype without memory?"""
+        """Is it on the device "meta": a shape and a dtype without memory?
+
+        >>> torch.empty(1000, 1000, device="meta").is_meta
+        True
+        """
         return self.place == META
 
     def size(self, dim=None):
-        """The shape, or the length of one dim."""
+        """The shape, or the length of one dim.
+
+        >>> torch.ones(2, 3).size(), torch.ones(2, 3).size(-1)
+        (torch.Size([2, 3]), 3)
+        """
         if dim is None:
             return size_object(self.ndim, self.sizes)
         if self.ndim == 0:
@@ -300,66 +221,126 @@ cdef class Tensor:
         return self.sizes[wrap_dim(dim, self.ndim)]
 
     def stride(self, dim=None):
-        """How many elements lie between neighbours along each dim, or along one."""
+        """How many elements lie between neighbours along each dim, or along one.
+
+        >>> torch.ones(2, 3).stride(), torch.ones(2, 3).t().stride()
+        ((3, 1), (1, 3))
+        """
         cdef int i
         if dim is None:
             return tuple([self.strides[i] for i in range(self.ndim)])
         return self.strides[wrap_dim(dim, self.ndim)]
 
     def dim(self):
-        """The number of dims."""
+        """The number of dims.
+
+        >>> torch.ones(2, 3).dim()
+        2
+        """
         return self.ndim
 
     ndimension = dim
 
     def numel(self):
-        """The number of elements."""
+        """The number of elements.
+
+        >>> torch.ones(2, 3).numel()
+        6
+        """
         return self.count
 
     nelement = numel
 
     def element_size(self):
-        """Bytes per element."""
+        """Bytes per element.
+
+        >>> torch.ones(2, dtype=torch.int16).element_size()
+        2
+        """
         return ITEMSIZE[self.code]
 
     def storage_offset(self):
-        """How many elements the first one lies behind the start of the storage."""
+        """How many elements the first one lies behind the start of the storage.
+
+        >>> torch.arange(4)[2:].storage_offset()
+        2
+        """
         return (self.address - <char*>self.memory.address) // ITEMSIZE[self.code]
 
     def data_ptr(self):
-        """The address of the first element; 0 for an empty tensor."""
+        """The address of the first element; 0 for an empty tensor.
+
+        >>> x = torch.ones(3)
+        >>> x[1:].data_ptr() - x.data_ptr()
+        4
+        """
         return <size_t>self.address if self.count and self.place != META else 0
 
     def untyped_storage(self):
-        """The memory behind this tensor, shared with its views."""
+        """The memory behind this tensor, shared with its views.
+
+        >>> x = torch.ones(2, 3)
+        >>> x[0].untyped_storage().nbytes()
+        24
+        """
         return self.memory
 
     def is_conj(self):
-        """True if the elements are the conjugates of what the memory holds."""
+        """True if the elements are the conjugates of what the memory holds.
+
+        >>> torch.tensor([1j]).conj().is_conj()
+        True
+        """
         return (self.flags & CONJ) != 0
 
     def is_neg(self):
-        """True if the elements are the negatives of what the memory holds."""
+        """True if the elements are the negatives of what the memory holds.
+
+        >>> torch.tensor([1j]).conj().imag.is_neg()
+        True
+        """
         return (self.flags & NEG) != 0
 
     def is_inference(self):
-        """True if the tensor was made in inference mode."""
+        """True if the tensor was made in inference mode.
+
+        >>> with torch.inference_mode():
+        ...     x = torch.ones(2)
+        >>> x.is_inference()
+        True
+        """
         return (self.flags & INFERENCE) != 0
 
     def is_floating_point(self):
-        """True for float16, bfloat16, float32, float64 (and float8)."""
+        """True for float16, bfloat16, float32, float64 (and float8).
+
+        >>> torch.ones(2, dtype=torch.bfloat16).is_floating_point()
+        True
+        """
         return (<dtype>DTYPES[self.code]).is_floating_point
 
     def is_complex(self):
-        """True for complex dtypes."""
+        """True for complex dtypes.
+
+        >>> torch.tensor([1j]).is_complex()
+        True
+        """
         return (<dtype>DTYPES[self.code]).is_complex
 
     def is_signed(self):
-        """True if the dtype has negative values."""
+        """True if the dtype has negative values.
+
+        >>> torch.ones(2, dtype=torch.uint8).is_signed()
+        False
+        """
         return (<dtype>DTYPES[self.code]).is_signed
 
     def get_device(self):
-        """The index of the CUDA device, -1 on the CPU and on "meta"."""
+        """The index of the CUDA device, -1 on the CPU and on "meta".
+
+        >>> torch.ones(2, device="cpu").get_device()
+        -1
+        """
         return self.place - 1 if self.place != META else -1
 
     def __len__(self):
@@ -535,7 +516,13 @@ cdef class Tensor:
         return out
 
     def as_subclass(self, cls):
-        """This tensor as an instance of cls, history included."""
+        """This tensor as an instance of cls, history included.
+
+        >>> class Named(torch.Tensor):
+        ...     pass
+        >>> torch.ones(2).as_subclass(Named) * 2
+        Named([2., 2.])
+        """
         return wrap_subclass(self, cls)
 
     @classmethod

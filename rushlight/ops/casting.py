@@ -557,11 +557,12 @@ callbacks.register(view_dtype=lambda x, kind: _view_dtype(x, {float: _names["flo
 # -- what kind of tensor it is: one kind here --
 
 
-def _attribute(name, value, doc):
+def _attribute(name, value, about):
     def get(input):
         return value
 
-    _tensor.add_method(name, property(get, doc=doc))
+    example = f">>> torch.ones(2).{name} is {value!r}\nTrue" if value is None else f">>> torch.ones(2).{name}\n{value!r}"
+    _tensor.add_method(name, property(get, doc=f"{about}\n\n{example}"))
 
 
 _attribute("layout", LAYOUTS["strided"], "Every tensor is strided.")

@@ -435,7 +435,12 @@ def storage(input):
 
 
 def _const_data_ptr(self):
-    """The address of the first element, for reading."""
+    """The address of the first element, for reading.
+
+    >>> x = torch.ones(3)
+    >>> x.const_data_ptr() == x.data_ptr()
+    True
+    """
     return self.data_ptr()
 
 
@@ -443,12 +448,27 @@ add_method("const_data_ptr", _const_data_ptr)
 
 
 def _storage_type(self):
-    """The class of the tensor's typed storage, such as ``torch.FloatStorage``; None for a dtype that has none (uint16 ...)."""
+    """The class of the tensor's typed storage, such as ``torch.FloatStorage``; None for a dtype that has none (uint16 ...).
+
+    >>> torch.ones(2, device="cpu").storage_type().__name__
+    'FloatStorage'
+    """
     return callbacks.table["storage_type"](self)
 
 
 add_method("storage_type", _storage_type)
-add_method("grad_dtype", property(lambda self: self.dtype, doc="The dtype of ``grad``: that of the tensor."))
+
+
+def _grad_dtype(self):
+    """The dtype of ``grad``: that of the tensor.
+
+    >>> torch.ones(2, dtype=torch.float64).grad_dtype
+    torch.float64
+    """
+    return self.dtype
+
+
+add_method("grad_dtype", property(_grad_dtype, doc=_grad_dtype.__doc__))
 
 
 @composite(where="function")

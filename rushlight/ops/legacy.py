@@ -111,7 +111,11 @@ def set_default_tensor_type(t):
 
 
 def new(self, *args, **kwargs):
-    """The legacy constructor with this tensor's dtype: x.new(2, 3), x.new([1, 2])."""
+    """The legacy constructor with this tensor's dtype: x.new(2, 3), x.new([1, 2]).
+
+    >>> torch.ones(2, dtype=torch.int64).new([1, 2])
+    tensor([1, 2])
+    """
     return _construct("new", args, dict(kwargs), self.dtype)
 
 
@@ -185,7 +189,11 @@ tensor(2)
 
 
 def _reinforce(self, *args, **kwargs):
-    """Removed from PyTorch: raises RuntimeError."""
+    """Removed from PyTorch: raises RuntimeError.
+
+    >>> torch.distributions.Categorical(torch.tensor([0.5, 0.5])).log_prob(torch.tensor(1)) * 2.  # of a sample, times its reward
+    tensor(-1.3863)
+    """
     raise RuntimeError("reinforce() was removed.\nUse torch.distributions: the log_prob of a sample, times its reward.")
 
 

@@ -33,7 +33,12 @@ def where(condition, input=None, other=None):
 
 
 def _where_method(input, condition, other):
-    """``input`` where ``condition`` holds, else ``other``."""
+    """``input`` where ``condition`` holds, else ``other``.
+
+    >>> x = torch.tensor([-1., 2.])
+    >>> x.where(x > 0, 0.)
+    tensor([0., 2.])
+    """
     return _chosen(condition, input, other)
 
 

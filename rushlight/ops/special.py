@@ -48,7 +48,11 @@ _LARGEST_FACTORIAL = 170
 
 
 def _polygamma_method(input, n):
-    """The ``n``-th derivative of :func:`digamma`."""
+    """The ``n``-th derivative of :func:`digamma`.
+
+    >>> torch.tensor([1., 0.5]).polygamma(1)
+    tensor([1.6449, 4.9348])
+    """
     return polygamma(n, input)
 
 
