@@ -1,5 +1,5 @@
 # LAPACK's routines once more, for matrices so small that LAPACK's own calls cost more than their arithmetic: the textbook's loops.
-# Included by lapack.pyx.
+# Included by lapack.pyx. By hand, since each step of a factorization needs the one before it: the kernel language has elements and sums.
 #
 # A routine takes the addresses that LAPACK's takes, and leaves there what LAPACK's leaves. Matrices are column-major.
 
