@@ -473,3 +473,19 @@ def test_out_is_not_an_operand():
             call()
     assert m.tolist() == rl.arange(9.0).reshape(3, 3).tolist()
     assert rl.gather(m, 0, i, out=rl.empty(3, 3)).tolist() == [[0, 1, 2]] * 3
+
+
+def test_a_number_that_the_dtype_cannot_hold_is_refused_by_every_index():
+    def written(lib, dtype, value, key):
+        x = lib.zeros(2, dtype=getattr(lib, dtype))
+        try:
+            x[key] = value
+        except RuntimeError as e:
+            return str(e).split("\n")[0]
+        return x.tolist()
+
+    for dtype in ("float32", "float64", "int64", "uint8", "int16", "bool"):
+        for value in (2j, 2 + 0j, 3.7, float("nan"), 1e300 if "int" in dtype else 1.0, 300, 200, -1, 2**40):
+            for key in (0, slice(None), slice(0, 0), [0]):
+                want, got = written(torch, dtype, value, key), written(rl, dtype, value, key)
+                assert str(got) == str(want), (dtype, value, key, got, want)

@@ -291,3 +291,17 @@ def test_reduced_dims_that_are_empty_and_apart(dims):
     loss = ((y - rl.zeros(2, 0, 2, 0, dtype=rl.float64)) ** 2).mean()
     (grad,) = rl.autograd.grad(loss, y, create_graph=True)
     assert grad.shape == y.shape and rl.autograd.grad((grad**2).sum(), y)[0].shape == y.shape
+
+
+@pytest.mark.parametrize("operator", ["norm", "logsumexp", "std", "var", "amax"])
+def test_gradients_over_three_dims_that_do_not_collapse(operator):
+    """The kept dims of size 1 follow the input's dims when it is copied to bring the reduced ones together."""
+
+    def gradient(lib, dim):
+        x = lib.arange(24.0, dtype=lib.float64).reshape(2, 3, 2, 2).contiguous(memory_format=lib.channels_last).requires_grad_()
+        kwargs = {"p": 2} if operator == "norm" else {}
+        (getattr(x, operator)(dim=dim, keepdim=True, **kwargs) ** 2).sum().backward()
+        return x.grad
+
+    for dim in ((0, 1, 2), (0, 1, 3)):
+        same(gradient(rl, dim), gradient(torch, dim), f"{operator} {dim}", scale=4)

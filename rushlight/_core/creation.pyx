@@ -238,7 +238,8 @@ cdef int check_fits(int code, object value) except -1:
     """PyTorch's error for numbers beyond an integer dtype, and for complex numbers in real ones."""
     if type(value) is complex and not (C64 <= code <= C128 or code == C32):
         if value.imag != 0 and code != B1:
-            raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(code, dtype_of(code).name)} without overflow")
+            kind = _C_NAMES.get(code, "float" if code == F32 else "double")
+            raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
         return 0
     if code not in _C_NAMES or -128 < value < 128:
         return 0

@@ -103,6 +103,14 @@ cdef Tensor basic_index(Tensor t, tuple key):
     return record(t, view_of(t, address, out, sizes, strides), SCATTER, label, ("getitem", (key,)))
 
 
+cdef Tensor number_for(Tensor t, object value):
+    """A Python number that is to be written into t, as a 0-dim tensor; RuntimeError if t's dtype cannot hold it."""
+    cdef bint integer = U8 <= t.code <= I64 or U16 <= t.code <= U64
+    if (isinstance(value, complex) and t.code < C64) or (integer and (type(value) is float or not -128 < value < 128)):
+        return _callbacks["as_tensor"](value, t)
+    return scalar_tensor(value, t.code)
+
+
 cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = <Tensor>args[0]
     cdef object key = <object>args[1]
@@ -117,7 +125,7 @@ cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
         if isinstance(value, Tensor):
             source = <Tensor>value
         elif isinstance(value, (int, float, complex)):
-            source = scalar_tensor(value, C128 if isinstance(value, complex) and t.code < C64 else t.code)
+            source = number_for(t, value)
         else:
             source = _callbacks["as_tensor"](value, t)
         while source.ndim > target.ndim and source.sizes[0] == 1:      # PyTorch drops leading dims of size 1

@@ -48,8 +48,10 @@ cdef int _full_rows_of_copy(RowProgram p, Operand* operands, Space* space, bint 
     for d in range(len(kept), space.ndim):
         flat.reduced |= <uint64_t>1 << d
     for i in range(p.n_in):
-        if operands[i].tensor != NULL and p.is_full[p.n_out + i]:
-            t = <Tensor>operands[i].tensor
+        if operands[i].tensor == NULL:
+            continue
+        t = <Tensor>operands[i].tensor
+        if p.is_full[p.n_out + i] or (keepdim and t.ndim == space.ndim):       # which has the reduced dims as size 1
             out = alias(t)
             for d in range(space.ndim):
                 out.sizes[d], out.strides[d] = t.sizes[order[d]], t.strides[order[d]]

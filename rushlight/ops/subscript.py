@@ -316,6 +316,8 @@ def _value(value, input):
             f"can't assign a {type(value).__name__} to a {_tensor.type_name(input)}\n"
             "  Assign a number or a tensor: x[key] = torch.tensor(values)."
         )
+    if isinstance(value, complex) and value.imag == 0 and not input.is_complex():
+        value = value.real
     return creation.full((), value, dtype=input.dtype, device=input.device)
 
 
