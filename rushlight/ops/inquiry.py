@@ -312,7 +312,8 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     for t in (elements, test_elements):
         if t.dtype.name == "bool" or t.is_complex():
             raise RuntimeError(f"Unsupported input type encountered for isin(): {title(t)}")
-    found = _occurs(elements.detach(), shape.reshape(test_elements.detach(), (-1,)))
+    common = _operator.result_type(elements, test_elements)  # else 1.5 would be the 1 among integers
+    found = _occurs(shape.cast(elements.detach(), common), shape.cast(shape.reshape(test_elements.detach(), (-1,)), common))
     return comparison.logical_not(found) if invert else found
 
 
