@@ -41,49 +41,82 @@ def _reduction(number):
 
 @public
 def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=1):
-    """See :func:`nn.functional.binary_cross_entropy_with_logits`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.binary_cross_entropy_with_logits`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> torch.binary_cross_entropy_with_logits(torch.zeros(2), torch.tensor([0., 1.]), reduction=2)
+    tensor(1.3863)
+    """
     return F.binary_cross_entropy_with_logits(input, target, weight, reduction=_reduction(reduction), pos_weight=pos_weight)
 
 
 @public
 def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
-    """See :func:`nn.functional.cosine_embedding_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.cosine_embedding_loss`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> torch.cosine_embedding_loss(torch.eye(2), torch.eye(2), torch.tensor([1., -1.]), reduction=0)
+    tensor([0., 1.])
+    """
     return F.cosine_embedding_loss(input1, input2, target, margin, reduction=_reduction(reduction))
 
 
 @public
 def hinge_embedding_loss(input, target, margin=1.0, reduction=1):
-    """See :func:`nn.functional.hinge_embedding_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.hinge_embedding_loss`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> torch.hinge_embedding_loss(torch.tensor([0.5, 0.5]), torch.tensor([1., -1.]), reduction=2)
+    tensor(1.)
+    """
     return F.hinge_embedding_loss(input, target, margin, reduction=_reduction(reduction))
 
 
 @public
 def kl_div(input, target, reduction=1, *, log_target=False):
-    """See :func:`nn.functional.kl_div`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.kl_div`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> torch.kl_div(torch.tensor([0.5, 0.5]).log(), torch.tensor([1., 0.]), 2)
+    tensor(0.6931)
+    """
     return F.kl_div(input, target, reduction=_reduction(reduction), log_target=log_target)
 
 
 @public
 def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
-    """See :func:`nn.functional.margin_ranking_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.margin_ranking_loss`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> torch.margin_ranking_loss(torch.tensor([1., 2.]), torch.tensor([2., 1.]), torch.ones(2), reduction=0)
+    tensor([1., 0.])
+    """
     return F.margin_ranking_loss(input1, input2, target, margin, reduction=_reduction(reduction))
 
 
 @public
 def poisson_nll_loss(input, target, log_input, full, eps, reduction):
-    """See :func:`nn.functional.poisson_nll_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.poisson_nll_loss`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> torch.poisson_nll_loss(torch.zeros(2), torch.ones(2), True, False, 1e-8, 2)
+    tensor(2.)
+    """
     return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_reduction(reduction))
 
 
 @public
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, reduction=1):
-    """See :func:`nn.functional.triplet_margin_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.triplet_margin_loss`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> torch.triplet_margin_loss(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([[0.5, 0.]]), reduction=2)
+    tensor(0.5000)
+    """
     return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=_reduction(reduction))
 
 
 @public
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=1, zero_infinity=False):
-    """See :func:`nn.functional.ctc_loss`; reduction: 0 none, 1 mean, 2 sum."""
+    """See :func:`nn.functional.ctc_loss`; reduction: 0 none, 1 mean, 2 sum.
+
+    >>> scores = torch.zeros(2, 1, 3).log_softmax(2)  # two steps, one sample, three classes
+    >>> torch.ctc_loss(scores, torch.tensor([[1]]), torch.tensor([2]), torch.tensor([1]), reduction=0)
+    tensor([1.0986])
+    """
     return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, _reduction(reduction), zero_infinity)
 
 
@@ -92,25 +125,42 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
 
 @public
 def batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=True):
-    """See :func:`nn.functional.batch_norm`; cudnn_enabled has no effect."""
+    """See :func:`nn.functional.batch_norm`; cudnn_enabled has no effect.
+
+    >>> torch.batch_norm(torch.tensor([[1.], [3.]]), None, None, None, None, True, 0.1, 0., False)
+    tensor([[-1.],
+            [ 1.]])
+    """
     return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 @public
 def instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled=True):
-    """See :func:`nn.functional.instance_norm`; cudnn_enabled has no effect."""
+    """See :func:`nn.functional.instance_norm`; cudnn_enabled has no effect.
+
+    >>> torch.instance_norm(torch.tensor([[[1., 3.]]]), None, None, None, None, True, 0.1, 0., False)
+    tensor([[[-1.,  1.]]])
+    """
     return F.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 
 
 @public
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
-    """See :func:`nn.functional.layer_norm`; cudnn_enable has no effect."""
+    """See :func:`nn.functional.layer_norm`; cudnn_enable has no effect.
+
+    >>> torch.layer_norm(torch.tensor([[1., 3.]]), (2,), eps=0.)
+    tensor([[-1.,  1.]])
+    """
     return F.layer_norm(input, normalized_shape, weight, bias, eps)
 
 
 @public
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
-    """See :func:`nn.functional.group_norm`; cudnn_enabled has no effect."""
+    """See :func:`nn.functional.group_norm`; cudnn_enabled has no effect.
+
+    >>> torch.group_norm(torch.tensor([[1., 3., 0., 8.]]), 2, eps=0.)
+    tensor([[-1.,  1., -1.,  1.]])
+    """
     return F.group_norm(input, num_groups, weight, bias, eps)
 
 
@@ -122,7 +172,13 @@ def _moments(input, dims, eps):
 
 @public
 def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
-    """``(batch_norm, mean, reciprocal deviation)`` of the channels; the latter two are empty unless ``training``."""
+    """``(batch_norm, mean, reciprocal deviation)`` of the channels; the latter two are empty unless ``training``.
+
+    >>> out, mean, rstd = torch.native_batch_norm(torch.tensor([[1.], [5.]]), None, None, None, None, True, 0.1, 0.)
+    >>> out, mean, rstd
+    (tensor([[-1.],
+            [ 1.]]), tensor([3.]), tensor([0.5000]))
+    """
     out = F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return out, input.new_empty((0,)), input.new_empty((0,))
@@ -132,21 +188,34 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
 
 @public
 def native_layer_norm(input, normalized_shape, weight, bias, eps):
-    """``(layer_norm, mean, reciprocal deviation)`` over the last dims."""
+    """``(layer_norm, mean, reciprocal deviation)`` over the last dims.
+
+    >>> torch.native_layer_norm(torch.tensor([[1., 5.]]), (2,), None, None, 0.)
+    (tensor([[-1.,  1.]]), tensor([[3.]]), tensor([[0.5000]]))
+    """
     mean, rstd = _moments(input.detach(), list(range(input.dim() - len(normalized_shape), input.dim())), eps)
     return F.layer_norm(input, normalized_shape, weight, bias, eps), mean, rstd
 
 
 @public
 def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
-    """``(group_norm, mean, reciprocal deviation)`` of N samples of C channels of HxW elements, in ``group`` groups."""
+    """``(group_norm, mean, reciprocal deviation)`` of N samples of C channels of HxW elements, in ``group`` groups.
+
+    >>> torch.native_group_norm(torch.tensor([[1., 5., 0., 8.]]), None, None, 1, 4, 1, 2, 0.)
+    (tensor([[-1.,  1., -1.,  1.]]), tensor([[3., 4.]]), tensor([[0.5000, 0.2500]]))
+    """
     mean, rstd = _moments(input.reshape(N, group, C // group * HxW), [2], eps)
     return F.group_norm(input, group, weight, bias, eps), mean.squeeze(2), rstd.squeeze(2)
 
 
 @public
 def norm_except_dim(v, pow=2, dim=0):
-    """The norm over all dims but ``dim``, which keeps its place; dim=-1: over all."""
+    """The norm over all dims but ``dim``, which keeps its place; dim=-1: over all.
+
+    >>> torch.norm_except_dim(torch.tensor([[3., 4.], [6., 8.]]), 2, 0)
+    tensor([[ 5.],
+            [10.]])
+    """
     if dim == -1:
         return v.norm(pow)
     return v.norm(pow, [d for d in range(v.dim()) if d != dim % v.dim()], keepdim=True)
@@ -154,14 +223,22 @@ def norm_except_dim(v, pow=2, dim=0):
 
 @public
 def frobenius_norm(input, dim, keepdim=False):
-    """The root of the sum of squares over ``dim``, an int or a tuple (empty: all dims)."""
+    """The root of the sum of squares over ``dim``, an int or a tuple (empty: all dims).
+
+    >>> torch.frobenius_norm(torch.tensor([[3., 4.]]), (0, 1))
+    tensor(5.)
+    """
     return torch.linalg.vector_norm(input, 2, dim if dim != () and dim != [] else None, keepdim)
 
 
 @public
 @visible
 def nuclear_norm(input, dim=None, keepdim=False):
-    """The sum of the singular values of the matrices in two dims."""
+    """The sum of the singular values of the matrices in two dims.
+
+    >>> torch.nuclear_norm(torch.diag(torch.tensor([3., 4.])))
+    tensor(7.)
+    """
     if isinstance(dim, bool):
         dim, keepdim = None, dim
     return torch.linalg.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)
@@ -182,7 +259,8 @@ def _drops(name):
 
     for form, title in ((out_of_place, name), (in_place, name + "_")):
         form.__name__ = form.__qualname__ = title
-        form.__doc__ = f"``{name}`` with probability p where ``train``; see :mod:`nn.functional`."
+        example = f">>> torch.{title}(torch.ones(1, 2), 0.5, False)\ntensor([[1., 1.]])"
+        form.__doc__ = f"``{name}`` with probability p where ``train``; see :mod:`nn.functional`.\n\n{example}\n"
         public(form)
 
 
@@ -198,7 +276,11 @@ for _name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_drop
 
 @public
 def native_dropout(input, p, train):
-    """``(dropout, mask)``: the mask is True for what is kept."""
+    """``(dropout, mask)``: the mask is True for what is kept.
+
+    >>> torch.native_dropout(torch.ones(2), 0.5, False)
+    (tensor([1., 1.]), tensor([True, True]))
+    """
     if not train:
         return input, torch.ones_like(input, dtype=torch.bool)
     if p == 1:
@@ -213,7 +295,13 @@ def native_dropout(input, p, train):
 @public
 def embedding_bag(weight, indices, offsets, scale_grad_by_freq=False, mode=0, sparse=False, per_sample_weights=None,
                   include_last_offset=False, padding_idx=None):  # fmt: skip
-    """``(bags, the bag of each index, the sizes of the bags, for mode 2 the rows of the maxima)``; mode: 0 sum, 1 mean, 2 max."""
+    """``(bags, the bag of each index, the sizes of the bags, for mode 2 the rows of the maxima)``; mode: 0 sum, 1 mean, 2 max.
+
+    >>> table = torch.tensor([[1.], [2.], [4.]])
+    >>> torch.embedding_bag(table, torch.tensor([0, 1, 2]), torch.tensor([0, 2]))[0]  # rows 0 and 1, row 2
+    tensor([[3.],
+            [4.]])
+    """
     how = ("sum", "mean", "max")[mode]
     out = F.embedding_bag(
         indices, weight, offsets, None, 2.0, scale_grad_by_freq, how, sparse, per_sample_weights, include_last_offset, padding_idx
@@ -231,14 +319,24 @@ def embedding_bag(weight, indices, offsets, scale_grad_by_freq=False, mode=0, sp
 
 @public
 def embedding_renorm_(weight, indices, max_norm, norm_type):
-    """Scales the rows of ``weight`` that ``indices`` name down to the norm ``max_norm``, in place."""
+    """Scales the rows of ``weight`` that ``indices`` name down to the norm ``max_norm``, in place.
+
+    >>> torch.embedding_renorm_(torch.tensor([[3.], [4.]]), torch.tensor([1]), 2., 2.).round(decimals=3)
+    tensor([[3.],
+            [2.]])
+    """
     _embedding._renormalise(weight, indices, max_norm, norm_type)
     return weight
 
 
 @public
 def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
-    """See :func:`nn.functional.grid_sample`; modes: 0 bilinear, 1 nearest, 2 bicubic; padding: 0 zeros, 1 border, 2 reflection."""
+    """See :func:`nn.functional.grid_sample`; modes: 0 bilinear, 1 nearest, 2 bicubic; padding: 0 zeros, 1 border, 2 reflection.
+
+    >>> image = torch.arange(4.).reshape(1, 1, 2, 2)
+    >>> torch.grid_sampler(image, torch.zeros(1, 1, 1, 2), 0, 0, True)  # the middle
+    tensor([[[[1.5000]]]])
+    """
     return F.grid_sample(
         input, grid, ("bilinear", "nearest", "bicubic")[interpolation_mode], ("zeros", "border", "reflection")[padding_mode], align_corners
     )
@@ -246,29 +344,52 @@ def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
 
 @public
 def grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners):
-    """:func:`grid_sampler` of images."""
+    """:func:`grid_sampler` of images.
+
+    >>> torch.grid_sampler_2d(torch.arange(4.).reshape(1, 1, 2, 2), torch.ones(1, 1, 1, 2), 0, 0, True)
+    tensor([[[[3.]]]])
+    """
     return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
 @public
 def grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners):
-    """:func:`grid_sampler` of volumes."""
+    """:func:`grid_sampler` of volumes.
+
+    >>> torch.grid_sampler_3d(torch.arange(8.).reshape(1, 1, 2, 2, 2), torch.zeros(1, 1, 1, 1, 3), 0, 0, True).item()
+    3.5
+    """
     return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
 @public
 def affine_grid_generator(theta, size, align_corners):
-    """See :func:`nn.functional.affine_grid`."""
+    """See :func:`nn.functional.affine_grid`.
+
+    >>> torch.affine_grid_generator(torch.eye(2, 3).unsqueeze(0), (1, 1, 1, 2), True)
+    tensor([[[[-1.,  0.],
+              [ 1.,  0.]]]])
+    """
     return F.affine_grid(theta, size, align_corners)
 
 
 @public
 def adaptive_max_pool1d(input, output_size):
-    """``(maxima, their places)``; see :func:`nn.functional.adaptive_max_pool1d`."""
+    """``(maxima, their places)``; see :func:`nn.functional.adaptive_max_pool1d`.
+
+    >>> torch.adaptive_max_pool1d(torch.tensor([[1., 3., 2., 0.]]), 2)
+    (tensor([[3., 2.]]), tensor([[1, 2]]))
+    """
     return F.adaptive_max_pool1d(input, output_size, return_indices=True)
 
 
 # -- recurrent networks --
+
+
+def _module(mode, call):
+    """How the module of a mode is made, for the examples: RNN(2, 3, nonlinearity='relu')."""
+    kind, _, nonlinearity = mode.lower().partition("_")
+    return f"{kind.upper()}{call}" + (f", nonlinearity={nonlinearity!r})" if nonlinearity else ")")
 
 
 def _layers(mode, states):
@@ -298,6 +419,10 @@ def _layers(mode, states):
         f"{mode} layers: (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first), or (data, "
         "batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional) of packed rows; params: the flat list of weights. "
         "Returns the outputs and the last states."
+        f"\n\n>>> layer, state = nn.{_module(mode, '(2, 3')}, torch.zeros(1, 1, 3)\n"
+        f">>> results = torch.{name}(torch.zeros(4, 1, 2), {'(state, state)' if states > 1 else 'state'}, list(layer.parameters()), "
+        "True, 1, 0., False, False, False)\n"
+        f">>> [tuple(result.shape) for result in results]\n{[(4, 1, 3)] + states * [(1, 1, 3)]}\n"
     )
     return public(layers)
 
@@ -311,7 +436,13 @@ def _cell(mode, states):
         return new if states > 1 else new[0]
 
     cell.__name__ = cell.__qualname__ = mode.lower() + "_cell"
-    cell.__doc__ = f"One step of {mode}: input (N, in), hx the state (N, hidden) or a tuple of states; returns the new one."
+    cell.__doc__ = (
+        f"One step of {mode}: input (N, in), hx the state (N, hidden) or a tuple of states; returns the new one.\n\n"
+        f">>> cell, state = nn.{_module(mode, 'Cell(2, 3')}, torch.zeros(1, 3)\n"
+        f">>> new = torch.{cell.__name__}(torch.zeros(1, 2), {'(state, state)' if states > 1 else 'state'}, *cell.parameters())\n"
+        f">>> {'[part.shape for part in new]' if states > 1 else 'new.shape'}\n"
+        f"{'[torch.Size([1, 3]), torch.Size([1, 3])]' if states > 1 else 'torch.Size([1, 3])'}\n"
+    )
     return public(cell)
 
 
@@ -371,13 +502,21 @@ def _segment(part, reduce, axis, initial, empty):
 
 @public
 def cond(pred, true_fn, false_fn, operands=()):
-    """``true_fn(*operands)`` if ``pred`` holds, else ``false_fn(*operands)``; pred: a bool, or a tensor of one element."""
+    """``true_fn(*operands)`` if ``pred`` holds, else ``false_fn(*operands)``; pred: a bool, or a tensor of one element.
+
+    >>> torch.cond(torch.tensor(True), lambda x: x + 1, lambda x: x - 1, (torch.ones(2),))
+    tensor([2., 2.])
+    """
     return (true_fn if bool(pred) else false_fn)(*operands)
 
 
 @public
 def while_loop(cond_fn, body_fn, carried_inputs):
-    """``body_fn(*carried)`` again and again while ``cond_fn(*carried)`` holds; the tuple that is carried at the end."""
+    """``body_fn(*carried)`` again and again while ``cond_fn(*carried)`` holds; the tuple that is carried at the end.
+
+    >>> torch.while_loop(lambda n, x: n < 3, lambda n, x: (n + 1, 2 * x), (torch.tensor(0), torch.ones(2)))
+    (tensor(3), tensor([8., 8.]))
+    """
     carried = tuple(carried_inputs)
     while bool(cond_fn(*carried)):
         new = body_fn(*carried)

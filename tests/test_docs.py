@@ -218,6 +218,8 @@ def docstrings():
         note(f"{entry.module}.{entry.name}", entry.operator, sys.modules[entry.module])
     for name, part in vars(torch.Tensor).items():
         note(f"Tensor.{name}", part, torch)
+    for name, function in _aten.names.items():
+        note(f"rushlight._aten.{name}", function, torch)
     return found
 
 
@@ -331,6 +333,12 @@ def test_attributes_of_tensor_have_examples():
     assert not unseen(torch.Tensor)
 
 
+def test_functions_of_the_inner_library_have_examples():
+    shown = {n for n, value in {**vars(nn.functional), **_aten.names}.items() if ">>>" in (value.__doc__ or "")}
+    assert len(_aten.names) > 60
+    assert not {n for n in _aten.names if n.removesuffix("_") not in shown and n not in shown}
+
+
 def test_an_attribute_without_example_is_noticed():
     told = property(lambda self: 1, doc="One.\n\n>>> torch.ones(1).told\n1")
     owner = type("Owner", (), {"told": told, "told_": told.fget, "bare": told.fget, "bare_": told.fget})
@@ -419,15 +427,15 @@ def test_pytorch_prints_what_the_docstrings_print(room, apart):
 
 @pytest.mark.cpu("PyTorch's tensors are")
 @pytest.mark.filterwarnings("ignore")
-def test_pytorch_prints_what_the_attributes_of_tensor_print(apart):
+def test_pytorch_prints_what_attributes_of_tensor_and_the_inner_library_print(apart):
     """All but operators."""
     library, wrong = pytest.importorskip("torch"), []
     names = [n for n in dir(torch.Tensor) if not n.startswith("_") and n not in _define.registry]
-    for name in names:
-        text = inspect.getattr_static(torch.Tensor, name).__doc__
-        wrong += printed_otherwise(name, text, {**names_of(library), "__name__": "__main__"})
+    shown = [(n, inspect.getattr_static(torch.Tensor, n)) for n in names] + list(_aten.names.items())
+    for name, value in shown:
+        wrong += printed_otherwise(name, value.__doc__, {**names_of(library), "__name__": "__main__"})
     assert not wrong, "\n".join(wrong)
-    assert len(names) > 60
+    assert len(shown) > 120
 
 
 # --- the site and the example
