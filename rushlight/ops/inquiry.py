@@ -237,6 +237,9 @@ def equal(input, other):
     check_tensor("equal", "other", 2, other)
     if input.shape != other.shape:
         return False
+    if input.dtype is not other.dtype:
+        common = _operator.result_type(input, other)  # else 1.5 would equal 1
+        input, other = shape.cast(input.detach(), common), shape.cast(other.detach(), common)
     return bool(_all_equal(input, other))
 
 
