@@ -11,6 +11,8 @@ import sys
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import stubs  # noqa: E402
 
 
 def test_stubs_are_up_to_date():
@@ -19,14 +21,7 @@ def test_stubs_are_up_to_date():
 
 
 def test_every_public_name_is_in_them():
-    names = set()
-    for node in ast.parse(open(os.path.join(ROOT, "rushlight", "__init__.pyi")).read()).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, ast.AnnAssign):
-            names.add(node.target.id)
-        elif isinstance(node, ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in node.names}
+    names = stubs.stated(ast.parse(open(os.path.join(ROOT, "rushlight", "__init__.pyi")).read()).body)
     program = "import rushlight; print(*[n for n in dir(rushlight) if not n.startswith('_')])"   # what nothing has imported on the way
     fresh = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     public = set(fresh.stdout.split()) - {"ops", "lang", "torch"}
@@ -35,17 +30,11 @@ def test_every_public_name_is_in_them():
 
 def stated(path):
     """The names that a stub or a source states, those that a star brings included."""
-    names = set()
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {alias.asname or alias.name for alias in node.names}
-            if any(alias.name == "*" for alias in node.names):
-                names |= set(importlib.import_module(f"{'.' * node.level}{node.module}", package_of(path)).__all__)
+    body = ast.parse(path.read_text()).body
+    names = stubs.stated(body)
+    for node in body:
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            names |= set(importlib.import_module(f"{'.' * node.level}{node.module}", package_of(path)).__all__)
     return names
 
 

@@ -156,14 +156,10 @@ def source(module):
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-@functools.cache
-def static_names(module, classes=False):
-    """The names that a module's source defines or imports in so many words, as type checkers read them; classes: only its own classes."""
-    path = source(module)
-    if not path.exists():
-        return frozenset()
-    found, body = set(), ast.parse(path.read_text()).body
-    for node in [n for n in body if isinstance(n, ast.ClassDef)] if classes else body:
+def stated(nodes):
+    """The names that statements define or import in so many words."""
+    found = set()
+    for node in nodes:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -171,7 +167,17 @@ def static_names(module, classes=False):
             found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             found |= {alias.asname or alias.name.partition(".")[0] for alias in node.names} - {"*"}
-    return frozenset(found)
+    return found
+
+
+@functools.cache
+def static_names(module, classes=False):
+    """The names that a module's source defines or imports in so many words, as type checkers read them; classes: only its own classes."""
+    path = source(module)
+    if not path.exists():
+        return frozenset()
+    body = ast.parse(path.read_text()).body
+    return frozenset(stated([n for n in body if isinstance(n, ast.ClassDef)] if classes else body))
 
 
 def home(value, name):
