@@ -119,6 +119,8 @@ cdef struct Batch:
 
 cdef enum:
     MOST_INNER = 2048  # of a skinny product of more than a few rows: some columns of b stay in the cache
+    SOME_ROWS = 256    # of one whose rows of a may lie pages apart, in the same set of the first-level cache
+    PAGE = 4096
 
 cdef enum Way:  # how a product is made
     BLAS = 0
@@ -183,8 +185,9 @@ cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
         a, b = _transposed(b), _transposed(a)
     if m <= t.few and _reaches(&t.one if m == 1 else &t.skinny, m, n, k) and gemm.is_readable(1, code == BF16, a, b):
         return SKINNY
-    if t.few < m <= t.many and k <= MOST_INNER and _reaches(&t.skinny, m, n, k):
-        return SKINNY
+    if t.few < m <= t.many and k <= MOST_INNER and _reaches(&t.skinny, m, n, k) and not _suits_tiles(code, m, n, k):
+        if m <= SOME_ROWS or a.column != 1 or a.row * ITEMSIZE[code] % PAGE:
+            return SKINNY
     return PANELS if not blas.handles(code) or (code < C64 and m >= t.rows and _reaches(&t.panels, m, n, k)) else BLAS
 
 
