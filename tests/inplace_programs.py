@@ -157,6 +157,87 @@ def overwritten_through_data(torch):
 
 
 @program
+def data_counts_its_own_writes(torch):
+    x = torch.ones(3)
+    x.add_(1)
+    d = x.data
+    d.add_(1)
+    x.mul_(2)
+    x.mul_(2)
+    return x._version, d._version, d[0]._version, d.detach()._version, d.data._version
+
+
+@program
+def writes_to_a_tensor_spare_its_data(torch):
+    w, x = leaf(torch, [1.0, 2.0]), torch.ones(2)
+    y = w * x.data
+    x.mul_(2)
+    y.sum().backward()
+    return w.grad
+
+
+@program
+def overwritten_data(torch):
+    w, d = leaf(torch, [1.0, 2.0]), torch.ones(2).data
+    y = w * d
+    d[:1].mul_(2)
+    y.sum().backward()
+
+
+@program
+def assigned_data_keeps_the_count(torch):
+    x, z = torch.ones(3), torch.ones(3)
+    x.add_(1)
+    x.data = z
+    seen = [x._version, z._version]
+    z.add_(1)
+    seen += [x._version, z._version]
+    x.add_(1)
+    return *seen, x._version, z._version, z
+
+
+@program
+def assigned_data_is_what_backward_reads(torch):
+    p = leaf(torch, [1.0, 2.0])
+    y = p * p
+    p.data = torch.ones(2).add_(2).add_(2)
+    y.sum().backward()
+    return p.grad
+
+
+@program
+def set_storage_counts_on_its_own(torch):
+    x = torch.ones(3)
+    ways = [torch.empty(0).set_(x), torch.empty(0).set_(x.untyped_storage())]
+    seen = [t._version for t in ways]
+    ways[0].add_(1)
+    return *seen, *(t._version for t in ways), x._version, x
+
+
+@program
+def resized_and_transposed_versions(torch):
+    x, seen = torch.ones(3), []
+    for change in (lambda: x.resize_(2), lambda: x.resize_(10), lambda: x.resize_(2, 3), x.t_, x.zero_, x.detach_):
+        change()
+        seen.append(x._version)
+    return tuple(seen)
+
+
+@program
+def one_version_for_a_result(torch):
+    x, out, seen = torch.ones(2, 2), torch.empty(0), []
+    for call in (
+        lambda: torch.add(x, x, out=out), lambda: torch.mm(x, x, out=out), lambda: torch.sum(x, 0, out=out),
+        lambda: torch.cat([x, x], out=out),
+        lambda: torch.sort(x, out=(out, torch.empty(0, dtype=torch.int64))), lambda: torch.linalg.inv(torch.eye(2), out=out),
+    ):
+        out.data = torch.empty(0)
+        call()
+        seen.append(out._version)
+    return tuple(seen)
+
+
+@program
 def overwritten_through_detach(torch):
     x = leaf(torch, [1.0, 2.0])
     y = x.exp()

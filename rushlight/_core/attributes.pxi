@@ -35,7 +35,7 @@ def _get_requires_grad(Tensor self):
     >>> x.requires_grad, (x * 2).requires_grad, x.detach().requires_grad
     (True, True, False)
     """
-    if self.base is not None and self.view_version != self.memory.version and needs_grad(self.base):
+    if self.base is not None and self.view_version != version_of(self) and needs_grad(self.base):
         return True                     # a view that must not be used any more (its base was written to) still answers
     return needs_grad(self) != 0
 
@@ -294,21 +294,22 @@ def _get_data(Tensor self):
     tensor([3., 3.], requires_grad=True)
     """
     cdef Tensor out = alias(self)
-    out.flags |= UNVERSIONED
+    own_counter(out, 0)
     return out
 
 
 def _set_data(Tensor self, Tensor value):
-    """Takes over the memory, geometry and dtype of value; history, hooks and gradient stay."""
+    """Takes over the memory, geometry and dtype of value; history, hooks, gradient and the count of writes stay."""
     adopt_geometry(self, value)
 
 
 cdef int adopt_geometry(Tensor t, Tensor value) except -1:
     cdef Tensor other = alias(value)
+    own_counter(other, version_of(t))
     if t.node is not None or t.flags & REQUIRES_GRAD:
         if not differentiable(other.code):
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
-    keep = (t.node, t.output_nr, t.flags & ~<uint32_t>(CONTIGUOUS | CONJ | NEG | INFERENCE | UNVERSIONED))
+    keep = (t.node, t.output_nr, t.flags & ~<uint32_t>(CONTIGUOUS | CONJ | NEG | INFERENCE))
     t._adopt(other)
     t.node, t.output_nr = keep[0], keep[1]
     t.flags = <uint32_t>keep[2] | (other.flags & <uint32_t>(CONTIGUOUS | CONJ | NEG | INFERENCE))
@@ -317,9 +318,9 @@ cdef int adopt_geometry(Tensor t, Tensor value) except -1:
 
 def _get_version(Tensor self):
     """How many times the memory was written to in place."""
-    if self.flags & INFERENCE:
+    if self.flags & INFERENCE and self.counter == NULL:
         raise RuntimeError("Inference tensors do not track version counter.")
-    return self.memory.version
+    return version_of(self)
 
 
 def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
@@ -363,7 +364,7 @@ def increment_version(tensor):
     1
     """
     for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
-        (<Tensor?>one).memory.version += 1
+        count_write(<Tensor?>one)
         note_write(one)
 
 

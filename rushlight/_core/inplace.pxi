@@ -139,7 +139,7 @@ cdef int refresh_view(Tensor t) except -1:
     cdef Tensor base = t.base
     cdef AsStridedBackward node
     if not needs_grad(base):
-        t.view_version = t.memory.version
+        t.view_version = version_of(t)
         return 0
     if t.view_version != -1:            # (-1: this view was written to itself, which was checked before)
         _forbid(t, True)
@@ -148,7 +148,7 @@ cdef int refresh_view(Tensor t) except -1:
     node.region, node.code = region_of(t, base), base.code
     link1(node, base)
     _replace_node(t, node, 0)
-    t.view_version = t.memory.version
+    t.view_version = version_of(t)
     return 0
 
 

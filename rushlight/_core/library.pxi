@@ -235,7 +235,7 @@ cdef int own(object result) except -1:
 
 cdef int own_view(Tensor x) except -1:
     """A view that alone knows its base, and the base's history up to the last write, goes on without it."""
-    if x.base is not None and (<PyObject*>x.base).ob_refcnt == 1 and x.view_version == x.memory.version:
+    if x.base is not None and (<PyObject*>x.base).ob_refcnt == 1 and x.view_version == version_of(x):
         x.base = None
         x.flags &= ~<uint32_t>(NO_GRAD_VIEW | MULTI_VIEW)
     return 0

@@ -14,6 +14,26 @@ cdef inline int _set_rank(Tensor t, int ndim) except -1:
     return 0
 
 
+@cython.final
+@cython.freelist(16)
+cdef class WriteCount:
+    """Counts the writes to tensors that do not share their storage's count."""
+
+
+cdef int own_counter(Tensor t, int64_t version) except -1:
+    cdef WriteCount counter = WriteCount.__new__(WriteCount)
+    counter.version = version
+    _count_by(t, <PyObject*>counter)
+    return 0
+
+
+cdef inline void _count_by(Tensor t, PyObject* counter) noexcept:
+    cdef PyObject* old = t.counter
+    Py_XINCREF(counter)
+    t.counter = counter
+    Py_XDECREF(old)
+
+
 cdef Tensor new_tensor(Storage memory, char* address, int code, int ndim):
     cdef Tensor t = Tensor.__new__(Tensor)
     t.memory = memory
@@ -78,7 +98,9 @@ cdef Tensor alias(Tensor t):
     cdef Tensor out = new_tensor(t.memory, t.address, t.code, t.ndim)
     memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
     out.count = t.count
-    out.flags = t.flags & (CONTIGUOUS | CONJ | NEG | UNVERSIONED | INFERENCE)
+    out.flags = t.flags & (CONTIGUOUS | CONJ | NEG | INFERENCE)
+    if t.counter != NULL:
+        _count_by(out, t.counter)
     return out
 
 
@@ -88,9 +110,11 @@ cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, con
     memcpy(out.sizes, sizes, ndim * sizeof(int64_t))
     memcpy(out.strides, strides, ndim * sizeof(int64_t))
     finish(out)
-    out.flags |= t.flags & (CONJ | NEG | UNVERSIONED | INFERENCE | NO_GRAD_VIEW | MULTI_VIEW)
+    out.flags |= t.flags & (CONJ | NEG | INFERENCE | NO_GRAD_VIEW | MULTI_VIEW)
     out.base = t if t.base is None else t.base
-    out.view_version = t.memory.version
+    if t.counter != NULL:
+        _count_by(out, t.counter)
+    out.view_version = version_of(t)
     return out
 
 
@@ -111,4 +135,6 @@ cdef object wrap_subclass(Tensor t, cls):
     memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
     out.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT)) | (out.flags & INTERCEPT)
     out.node, out.output_nr, out.base, out.view_version = t.node, t.output_nr, t.base, t.view_version
+    if t.counter != NULL:
+        _count_by(out, t.counter)
     return out

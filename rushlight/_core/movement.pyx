@@ -129,7 +129,7 @@ def take_geometry(Tensor t, Tensor view):
     bump(t)
     if view.node is not None:
         set_history(t, view.node, view.output_nr)
-    t.view_version = t.memory.version
+    t.view_version = version_of(t)
     return t
 
 
@@ -144,10 +144,10 @@ cdef int _become(Tensor t, Tensor other, Tensor base) except -1:
     return 0
 
 
-def resize(Tensor t, sizes):
+def resize(Tensor t, sizes, bint written=True):
     """t row-major with other sizes, in its own memory or, if that is too small, in new memory with the old bytes in front.
 
-    Memory that other tensors share is never moved: t then leaves it.
+    Memory that other tensors share is never moved: t then leaves it. written: it counts as a write (else one follows).
     """
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
@@ -170,11 +170,13 @@ def resize(Tensor t, sizes):
             copy_bytes(fresh.address, t.place, t.address, t.place, old)
         elif old > 0:
             memcpy(fresh.address, t.address, old)
+        fresh.memory.version = version_of(t)
         _become(t, fresh, None)
     else:
         _become(t, view_of(t, t.address, ndim, shape, strides), t.base)
-    bump(t)
-    t.view_version = t.memory.version
+    if written:
+        bump(t)
+    t.view_version = version_of(t)
     return t
 
 
@@ -204,9 +206,10 @@ def repeated_positions(Tensor repeats, total, error):
 
 def adopt(Tensor t, Tensor other):
     """t gets the memory and geometry of ``other``, which holds the same elements; its history stays."""
+    other.memory.version = version_of(t)
     _become(t, other, None)
     bump(t)
-    t.view_version = t.memory.version
+    t.view_version = version_of(t)
 
 
 cdef int _single(object value, int64_t* out) except -1:

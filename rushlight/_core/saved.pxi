@@ -152,7 +152,7 @@ cdef Saved save_result(Tensor t, int number):
 
 
 cdef bint can_view(Saved s) noexcept:
-    return s is None or (s.packed is None and s.tensor.memory.version == s.version)
+    return s is None or (s.packed is None and version_of(s.tensor) == s.version)
 
 
 cdef Saved save_view(Saved s, Tensor view, Node node):
@@ -160,13 +160,13 @@ cdef Saved save_view(Saved s, Tensor view, Node node):
     cdef Saved out = Saved.__new__(Saved)
     if node is not None:
         set_history(view, node, 0)
-    out.tensor, out.number, out.version, out.code, out.offset = view, -1, view.memory.version, s.code, s.offset
+    out.tensor, out.number, out.version, out.code, out.offset = view, -1, version_of(view), s.code, s.offset
     return out
 
 
 cdef inline int _stamp(Saved s, Tensor t) except -1:
     cdef PyObject* code = rl_where(&s.offset)
-    s.version = t.memory.version
+    s.version = version_of(t)
     s.code = <object>code if code != NULL else None
     return 0
 
@@ -185,7 +185,7 @@ cdef Tensor unpack(Saved saved, Node node):
     if saved.packed is not None:
         return _unpack_packed(saved, node)
     t = saved.tensor
-    if t.memory.version != saved.version and not t.flags & UNVERSIONED:
+    if version_of(t) != saved.version:
         raise _overwritten(saved, node)
     if saved.number >= 0 and grad_enabled():
         out = alias(t)
@@ -203,7 +203,7 @@ cdef object _overwritten(Saved saved, Node node):
     origin = f", which is output {number} of {_short_name(source.label)}," if source is not None else ""
     lines = [
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{type_string(t)} {_shape(t)}]{origin} is at version {t.memory.version}; expected version {saved.version} "
+        f"[{type_string(t)} {_shape(t)}]{origin} is at version {version_of(t)}; expected version {saved.version} "
         "instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
         "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     ]
@@ -296,13 +296,13 @@ cdef int _pack_by(Saved s, pack, unpack_hook) except -1:
     cdef Node source
     cdef int grad = state.grad
     source = None if s.number >= 0 else edge(t)
-    version = t.memory.version
+    version = version_of(t)
     state.grad = 0
     try:
         value = pack(t)
     finally:
         state.grad = grad
-    if t.memory.version != version:
+    if version_of(t) != version:
         raise RuntimeError(
             "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can "
             "not be modified by in-place operations as this can lead to unexpected side-effects. Please open an "

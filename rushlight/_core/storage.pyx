@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy
 
 from .tensor cimport (
-    CONJ, CONTIGUOUS, DTYPES, INTERCEPT, ITEMSIZE, MAX_RANK, NEG, REQUIRES_GRAD, Storage, Tensor, dtype_arg, empty, finish, new_tensor,
-    parse_ints,
+    CONJ, CONTIGUOUS, DTYPES, INTERCEPT, ITEMSIZE, MAX_RANK, NEG, REQUIRES_GRAD, Storage, Tensor, dtype_arg, empty, finish, new_tensor, own_counter,
+    parse_ints, version_of,
 )
 
 
@@ -125,6 +125,7 @@ def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
     tensor([1., 3.])
     """
     cdef Storage storage
+    cdef int64_t version = version_of(self) + 1
     if source is None:
         source, size, stride = Storage(0), (0,), (1,)
     elif isinstance(source, Tensor):
@@ -132,7 +133,7 @@ def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
         size = source.size() if size is None else size
         stride = source.stride() if stride is None else stride
         source = source.untyped_storage()
-    storage = source
+    storage = getattr(source, "_untyped_storage", source)
     if size is None:
         size = (storage.length // ITEMSIZE[self.code] - storage_offset,)
     if stride is None:
@@ -141,4 +142,6 @@ def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
             steps.append(step)
             step *= max(n, 1)
         stride = steps[::-1]
-    return self._adopt(tensor_of_storage(storage, DTYPES[self.code], storage_offset, size, stride))
+    self._adopt(tensor_of_storage(storage, DTYPES[self.code], storage_offset, size, stride))
+    own_counter(self, version)
+    return self

@@ -14,7 +14,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from rushlight._core.tensor cimport (BF16, C32, F16, F8E4M3FN, INFERENCE, Node, REQUIRES_GRAD, Storage, Tensor,
-                                     ThreadState, UNVERSIONED, thread_state)
+                                     ThreadState, count_write, thread_state, version_of)
 
 
 # A tensor kept for the backward pass, with the version it had.
@@ -47,7 +47,7 @@ cdef inline bint differentiable(int code) noexcept:
     return F16 <= code < 12 or F8E4M3FN <= code <= C32
 
 cdef inline int needs_grad(Tensor t) except -1:
-    if t.base is not None and t.view_version != t.memory.version:
+    if t.base is not None and t.view_version != version_of(t):
         refresh_view(t)
     if t.node is not None or t.flags & REQUIRES_GRAD:
         return True
@@ -77,7 +77,7 @@ cdef PyObject* call_site(int* offset) noexcept     # the line outside rushlight 
 cdef int rebase(Tensor t, Node node, int own=*) except -1   # own: which entry of node.next was t before the write
 
 cdef inline int bump(Tensor t) except -1:
-    if not t.flags & (UNVERSIONED | INFERENCE):
-        t.memory.version += 1
+    if not t.flags & INFERENCE:
+        count_write(t)
         note_write(t)
     return 0

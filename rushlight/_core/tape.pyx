@@ -134,7 +134,7 @@ cdef int set_history(Tensor out, Node node, int number) except -1:
     out.output_nr = number
     out.flags &= ~<uint32_t>REQUIRES_GRAD
     if out.base is not None:
-        out.view_version = out.memory.version
+        out.view_version = version_of(out)
     if thread_state().modes & MODE_SHAPES:
         (<object>node).__dict__.setdefault("shapes", {})[number] = (_sizes(out), out.code)
     return 0

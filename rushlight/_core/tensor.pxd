@@ -79,7 +79,6 @@ cdef enum:
     CONJ = 4             # the elements are the conjugates of what the memory holds
     NEG = 8              # the elements are the negatives of what the memory holds
     INFERENCE = 16       # made in inference mode: has no version counter, never records
-    UNVERSIONED = 32     # an alias made by .data: its writes do not count as changes of the original
     INTERCEPT = 64       # operators must ask the interpreters first (subclass with __torch_function__, vmap, forward mode)
     RETAIN_GRAD = 128    # a non-leaf whose gradient is kept
     HAS_HOOKS = 256      # tensor hooks are registered
@@ -130,7 +129,7 @@ cdef device device_of(int code)
 cdef class Storage:
     cdef void* address
     cdef int64_t length            # in bytes
-    cdef int64_t version           # counts in-place writes; shared by all views and by detach()
+    cdef int64_t version           # counts in-place writes, but those through tensors with a counter of their own
     cdef int bucket                # size class of the allocator's block, -1 when the memory is foreign, DEVICE_BLOCK
     cdef void* block               # the device allocator's block
     cdef int8_t place              # device code
@@ -148,6 +147,10 @@ ctypedef int (*take_block_t)(Storage storage, int64_t nbytes) except -1
 ctypedef void (*give_block_t)(Storage storage) noexcept
 cdef int set_device_memory(int devices, take_block_t take, give_block_t give) except -1
 cdef int gpu_count() noexcept                                                     # 0 before a GPU was asked for
+
+# What counts the writes to a tensor that does not share the count of its storage: one made by .data or set_, its views and aliases.
+cdef class WriteCount:
+    cdef int64_t version
 
 cdef class Tensor:
     cdef Storage memory
@@ -169,6 +172,7 @@ cdef class Tensor:
     cdef PyObject* accumulator     # borrowed: the leaf's AccumulateGrad node while any graph holds it
     cdef object extras             # hooks and other rare things (a dict), or None
     cdef PyObject* attributes      # the instance's dict, made when something is first stored in it (see attributes in tensor.pyx)
+    cdef PyObject* counter         # owned: a WriteCount, or NULL where the storage counts
     cdef object __weakref__
 
 # A node of the tape: one recorded call. Subclasses hold what they saved.
@@ -197,6 +201,15 @@ cdef Tensor alias(Tensor t)                                                     
 cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, const int64_t* strides)   # a view with t as (root) base
 cdef Tensor scalar_tensor(object value, int code)
 cdef object wrap_subclass(Tensor t, cls)
+
+cdef int own_counter(Tensor t, int64_t version) except -1                        # writes to t count as its own, from version on
+cdef inline int64_t version_of(Tensor t) noexcept:
+    return (<WriteCount>t.counter).version if t.counter != NULL else t.memory.version
+cdef inline void count_write(Tensor t) noexcept:
+    if t.counter != NULL:
+        (<WriteCount>t.counter).version += 1
+    else:
+        t.memory.version += 1
 
 # -- small helpers --
 cdef object size_object(int n, const int64_t* values)                             # torch.Size

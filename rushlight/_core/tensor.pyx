@@ -11,7 +11,7 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject, PyTypeObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF, Py_XINCREF
 from libc.math cimport INFINITY, NAN, copysign, fabs, frexp, isfinite, ldexp, rint
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -115,6 +115,7 @@ cdef class Tensor:
 
     def __dealloc__(self):
         Py_XDECREF(self.attributes)
+        Py_XDECREF(self.counter)
         if self.sizes != self.inline_:
             PyMem_Free(self.sizes)
 
@@ -132,6 +133,7 @@ cdef class Tensor:
         memcpy(self.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
         self.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT)) | (self.flags & INTERCEPT)
         self.node, self.output_nr, self.base, self.view_version = t.node, t.output_nr, t.base, t.view_version
+        _count_by(self, t.counter)
         return self
 
     # -- what it is --

@@ -489,7 +489,7 @@ def _resize_out(target, result, name):
             UserWarning,
             stacklevel=2,
         )
-    core.resize(target, tuple(result.shape))
+    core.resize(target, tuple(result.shape), False)
 
 
 callbacks.register(resize_out=_resize_out)
