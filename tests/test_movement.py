@@ -6,6 +6,8 @@ import pytest
 from expressions import check, check_gradients, rows
 from oracle import rl
 
+from rushlight.ops.padding import pad_around
+
 
 @rows(
     """
@@ -252,7 +254,7 @@ def test_out_of_another_shape_warns_unless_empty():
 
 
 @pytest.mark.parametrize("name", ["uint8", "int16", "float32", "float64", "complex128"])
-def test_rows_turned_around_in_pieces(name):
+def test_rows_turned_around_in_vectors(name):
     np = pytest.importorskip("numpy")
     for shape in ((7,), (20001,), (3, 17), (5, 4, 9), (6, 8195), (2, 3, 1)):
         a = (np.random.default_rng(0).normal(size=shape) ** 2 * 50).astype(name)
@@ -262,6 +264,32 @@ def test_rows_turned_around_in_pieces(name):
             assert (rl.flip(t, every if dims == every else (dims,)).numpy() == np.flip(a, dims)).all()
         assert (t.transpose(0, -1).flip(0).numpy() == np.flip(a.swapaxes(0, -1), 0)).all()
         assert (t[..., 1:].flip(-1).numpy() == np.flip(a[..., 1:], -1)).all()
+        if a.ndim > 1:
+            for k in (1, 2, 3):
+                assert (rl.rot90(t, k, (0, -1)).clone().numpy() == np.rot90(a, k, (0, -1))).all()
+
+
+def test_long_rows_rolled_by_several_threads():
+    np = pytest.importorskip("numpy")
+    a = np.arange(300 * 701, dtype="float32").reshape(300, 701)
+    for shift, dim in ((7, 1), (-300, 1), (13, 0)):
+        assert (rl.from_numpy(a).roll(shift, dim).numpy() == np.roll(a, shift, dim)).all()
+
+
+@pytest.mark.parametrize("mode, name", [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")])
+def test_borders_around_a_large_middle(mode, name):
+    np = pytest.importorskip("numpy")
+    a = np.random.default_rng(0).normal(size=(2, 5, 40, 50))
+    t = rl.tensor(a, requires_grad=True)
+    for pad in ((1, 1, 1, 1), (3, 0, 0, 4), (0, 0, 2, 1)):
+        y = rl.nn.functional.pad(t, pad, mode=mode)
+        sides = [(0, 0), (0, 0), pad[2:], pad[:2]]
+        assert (y.detach().numpy() == np.pad(a, sides, mode=name)).all()
+        (grad,) = rl.autograd.grad(y, t, rl.ones_like(y))
+        source = np.pad(np.arange(a.size).reshape(a.shape), sides, mode=name)  # how often each element was repeated
+        assert (grad.numpy().ravel() == np.bincount(source.ravel())).all()
+    small = rl.rand(1, 2, 3, 4, dtype=rl.float64, requires_grad=True)
+    assert rl.autograd.gradgradcheck(lambda x: pad_around(x, (1, 2, 2, 1), mode) ** 2, (small,))
 
 
 def test_the_gradient_of_an_index_that_leaves_nothing_out_is_a_view():

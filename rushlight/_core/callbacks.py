@@ -28,6 +28,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "takeover": "(code, wide): calls set_takeover() of matmul for a dtype; ``wide``: OpenBLAS uses AVX-512",
     "row_levels": "(program): a row program as programs of one level each, see ops/_levels.py",
     "transpose_kernel": "(bits): the address of the kernel for transposed copies of elements of that width",
+    "reverse_kernel": "(bits): the same for copies of rows that run backwards",
     # tensors
     "all_equal": "(a, b): whether all elements are equal, as a tensor; of one shape",
     "advanced_getitem": "(tensor, key): indexing by tensors, masks and lists",

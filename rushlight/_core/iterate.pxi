@@ -199,13 +199,18 @@ cdef int run_loop(Loop* loop) except -1:
 
 
 cdef bint _turn(Loop* loop, int item) noexcept nogil:
-    """Is this a transposed copy (the output dense along the inner dim, the input along another)? Then that one becomes the second."""
+    """Is this a transposed copy (the output dense along the inner dim, the input along another)? Then that one becomes the second. Where it
+    runs backwards along it (rot90), the output does so instead."""
     cdef int d, o
     cdef int64_t t
     if loop.stride[0][0] != item or loop.stride[1][0] == item or loop.size[0] < 2:
         return False
     for d in range(1, loop.ndim):
-        if loop.stride[1][d] == item and loop.size[d] >= 4:
+        if (loop.stride[1][d] == item or loop.stride[1][d] == -item) and loop.size[d] >= 4:
+            if loop.stride[1][d] < 0:
+                for o in range(2):
+                    loop.ptr[o] += (loop.size[d] - 1) * loop.stride[o][d]
+                    loop.stride[o][d] = -loop.stride[o][d]
             t = loop.size[1]
             loop.size[1] = loop.size[d]
             loop.size[d] = t

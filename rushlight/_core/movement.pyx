@@ -19,107 +19,16 @@ def reversed_copy(Tensor input, dims):
     cdef Tensor source = resolve(input)
     cdef Tensor out = empty(source.code, source.ndim, source.sizes, source.place)
     cdef char* address = source.address
-    cdef bint rows = False
     cdef int d
     if out.count == 0:
         return out
     memcpy(strides, source.strides, source.ndim * sizeof(int64_t))
     for dim in dims:
         d = dim
-        if d == source.ndim - 1 and strides[d] == 1 and not source.place:
-            rows = True
-            continue
         address += (source.sizes[d] - 1) * strides[d] * ITEMSIZE[source.code]
         strides[d] = -strides[d]
-    if rows:
-        _reverse_rows(out, address, strides)
-    else:
-        copy_into(out, view_of(source, address, source.ndim, source.sizes, strides))
+    copy_into(out, view_of(source, address, source.ndim, source.sizes, strides))
     return out
-
-
-cdef enum:
-    PIECE = 8192            # elements of a row that a task reverses
-
-cdef struct Rows:
-    char* source
-    char* out
-    int64_t[MAX_RANK] sizes     # of all dims but the last
-    int64_t[MAX_RANK] strides   # of the source, in bytes
-    int ndim
-    int64_t length
-    int64_t pieces              # of a row
-    int item
-
-
-cdef inline uint64_t _turned(uint64_t w, int item) noexcept nogil:
-    """The elements of a word (of 4, 2 or 1 bytes) in reverse order."""
-    w = w >> 32 | w << 32
-    if item < 4:
-        w = (w >> 16 & <uint64_t>0x0000FFFF0000FFFF) | (w & <uint64_t>0x0000FFFF0000FFFF) << 16
-    if item < 2:
-        w = (w >> 8 & <uint64_t>0x00FF00FF00FF00FF) | (w & <uint64_t>0x00FF00FF00FF00FF) << 8
-    return w
-
-
-cdef void _reverse(const char* row, char* out, int64_t begin, int64_t end, int64_t n, int item) noexcept nogil:
-    """Elements begin to end of the row of n that ``row`` is backwards. Small ones go by words."""
-    cdef int64_t i = begin, many = 8 // item
-    cdef uint64_t w
-    if item == 16:
-        for i in range(begin, end):
-            (<double complex*>out)[i] = (<const double complex*>row)[n - 1 - i]
-        return
-    while i + many <= end:
-        memcpy(&w, row + (n - i - many) * item, 8)
-        if item < 8:
-            w = _turned(w, item)
-        memcpy(out + i * item, &w, 8)
-        i += many
-    while i < end:
-        memcpy(out + i * item, row + (n - 1 - i) * item, item)
-        i += 1
-
-
-cdef void _reverse_range(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Rows* c = <Rows*>context
-    cdef int64_t[MAX_RANK] at
-    cdef int64_t task, rest = begin // c.pieces, piece = begin % c.pieces, first, last
-    cdef char* source = c.source
-    cdef char* out = c.out + rest * c.length * c.item
-    cdef int d
-    for d in range(c.ndim - 1, -1, -1):
-        at[d] = rest % c.sizes[d]
-        rest //= c.sizes[d]
-        source += at[d] * c.strides[d]
-    for task in range(begin, end):
-        first, last = piece * PIECE, min(c.length, (piece + 1) * PIECE)
-        _reverse(source, out, first, last, c.length, c.item)
-        piece += 1
-        if piece < c.pieces:
-            continue
-        piece, out = 0, out + c.length * c.item
-        for d in range(c.ndim - 1, -1, -1):
-            at[d] += 1
-            source += c.strides[d]
-            if at[d] < c.sizes[d]:
-                break
-            source -= c.sizes[d] * c.strides[d]
-            at[d] = 0
-
-
-cdef int _reverse_rows(Tensor out, char* source, int64_t* strides) except -1:
-    """Writes the rows of ``source``, each backwards. By hand, because kernels walk along memory in one direction."""
-    cdef Rows c
-    cdef int d
-    c.source, c.out, c.ndim, c.item = source, out.address, out.ndim - 1, ITEMSIZE[out.code]
-    c.length = out.sizes[c.ndim]
-    c.pieces = (c.length + PIECE - 1) // PIECE
-    for d in range(c.ndim):
-        c.sizes[d], c.strides[d] = out.sizes[d], strides[d] * c.item
-    with nogil:
-        parallel_for(_reverse_range, &c, 0, out.count // c.length * c.pieces, max(<int64_t>1, 32768 // min(c.length, <int64_t>PIECE)))
-    return 0
 
 
 def take_geometry(Tensor t, Tensor view):
@@ -224,10 +133,28 @@ cdef int _single(object value, int64_t* out) except -1:
     return 1
 
 
+cdef enum:
+    ROLLED = 1 << 16        # bytes that are worth a task
+
+cdef struct Rolls:
+    char* out
+    const char* source
+    int64_t row, head       # bytes of a row, and of those pushed out of it
+
+
+cdef void _roll_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Rolls* c = <Rolls*>context
+    cdef int64_t i
+    for i in range(begin, end):
+        memcpy(c.out + i * c.row, c.source + (i + 1) * c.row - c.head, c.head)
+        memcpy(c.out + i * c.row + c.head, c.source + i * c.row, c.row - c.head)
+
+
 cdef object roll_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, shifts, dims): one shift of a contiguous tensor, along one dim or (no dims) all elements; see Library.quick."""
     cdef Tensor x, out
-    cdef int64_t shift = 0, dim = 0, outer = 1, row, head, i
+    cdef int64_t shift = 0, dim = 0, outer = 1, row, head
+    cdef Rolls rolls
     cdef int d
     if not isinstance(<object>values[0], Tensor) or not _single(<object>values[1], &shift):
         return None
@@ -247,9 +174,12 @@ cdef object roll_quickly(PyObject** values, Py_ssize_t n, tuple names):
     head *= shift + (row // head if shift < 0 else 0)
     head, row = head * ITEMSIZE[x.code], row * ITEMSIZE[x.code]
     out = empty(x.code, x.ndim, x.sizes)
-    for i in range(outer):
-        memcpy(out.address + i * row, x.address + (i + 1) * row - head, head)
-        memcpy(out.address + i * row + head, x.address + i * row, row - head)
+    rolls.out, rolls.source, rolls.row, rolls.head = out.address, x.address, row, head
+    if outer * row < ROLLED:
+        _roll_rows(&rolls, 0, outer)
+    else:
+        with nogil:
+            parallel_for(_roll_rows, &rolls, 0, outer, ROLLED // row + 1)
     return out
 
 

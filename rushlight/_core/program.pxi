@@ -253,7 +253,9 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
     if not given and _exceeds_caches(p, operands, (<Tensor>outputs[0]).count):
         key |= <uint64_t>1 << 62
     if p.moves and loop.ndim > 1 and _turn(&loop, p.itemsize[0]):
-        loop.kernel = _transpose_kernel(8 * p.itemsize[0])
+        loop.kernel = _moving_kernel(False, 8 * p.itemsize[0])
+    elif p.moves and loop.stride[0][0] == p.itemsize[0] and loop.stride[1][0] == -p.itemsize[0] and loop.size[0] > 1:
+        loop.kernel = _moving_kernel(True, 8 * p.itemsize[0])
     else:
         loop.kernel = p.kernel(key)
     run_loop(&loop)
@@ -290,13 +292,14 @@ cdef Tensor run_dense(Program p, Operand* operands):
     return t
 
 
-cdef dict _transposes = {}
+cdef dict _moving_kernels = {}
 
 
-cdef kernel_t _transpose_kernel(int bits) except NULL:
-    cdef object address = _transposes.get(bits)
+cdef kernel_t _moving_kernel(bint backwards, int bits) except NULL:
+    cdef int key = -bits if backwards else bits
+    cdef object address = _moving_kernels.get(key)
     if address is None:
-        address = _transposes[bits] = _callbacks["transpose_kernel"](bits)
+        address = _moving_kernels[key] = (_callbacks["reverse_kernel"] if backwards else _callbacks["transpose_kernel"])(bits)
     return <kernel_t><void*><size_t>address
 
 

@@ -6,29 +6,14 @@ masks; lanes that fall on the padding are zeros.
 """
 
 from ..lang import types as ty
-from . import cpu, tiles
+from . import tiles
 from .gemm import Writer, at, loop
-from .schemes import PARTS, Scheme, Tiles
 from .text import vector
 
 
-def pack_lanes(source, on_tiles=False, narrow=False):
-    """The address of the kernel that writes some lanes of a panel of columns, for elements of type ``source``.
+class Lanes(Writer):
+    """Writes the kernel for panels of :mod:`.gemm`; what it computes: :func:`.schemes.lanes_kernel`."""
 
-        int64_t pack_lanes(char *from, int64_t kstride, char *panel, int64_t first, int64_t loaded, int64_t stored, int64_t k)
-
-    Row ``first + i`` of the panel, a whole number of pairs, gets the elements at ``from + i * kstride`` in the lanes of the bit set
-    ``loaded``, zeros in the others of ``stored``, and keeps what it has elsewhere; k is padded with zeros to whole pairs. ``from`` is where
-    lane 0 would be read; only loaded lanes are. Returns the largest magnitude of the elements.
-    ``on_tiles``: for panels of :mod:`.tiles`; ``narrow``: for narrow ones of :mod:`.gemm`.
-    """
-    scheme = Tiles(source, PARTS[source]) if on_tiles else Scheme(source, narrow)
-    writer = _OnTiles if on_tiles else _Lanes
-    family = "conv_on_tiles" if on_tiles else "conv"
-    return cpu._kernel(family, source, (), sorted(scheme.numbers().items()), lambda symbol: writer(scheme).write(symbol))
-
-
-class _Lanes(Writer):
     def write(self, symbol):
         """The module's text."""
         parameters = "ptr %from, i64 %kstride, ptr %panel, i64 %first, i64 %loaded, i64 %stored, i64 %k"
@@ -78,5 +63,5 @@ class _Lanes(Writer):
                 row(whole, second=False)
 
 
-class _OnTiles(_Lanes, tiles.TileWriter):
-    pass
+class LanesOnTiles(Lanes, tiles.TileWriter):
+    """The same for panels of :mod:`.tiles`."""

@@ -72,6 +72,21 @@ def transpose(bits, name="transpose"):
     return _kernel("transpose", name, bits, (), write)
 
 
+def reverse(bits, name="reverse"):
+    """The address of the kernel that copies rows of ``bits``-bit elements (8, 16, 32, 64 or 128) backwards.
+
+    It is called as a pointwise kernel of one output and one input, where the output has unit stride along the inner dim
+    and the input minus that.
+    """
+
+    def write(symbol):
+        from .reverse import Reverse
+
+        return Reverse(bits).write(symbol)
+
+    return _kernel("reverse", name, bits, (), write)
+
+
 def _kernel(family, name, outputs, flags, write):
     """The address of a kernel: loaded already, or from the disk cache, or from ``write(symbol) -> LLVM text``."""
     label = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)

@@ -1,6 +1,7 @@
 """Schemes: how the elements of each type are multiplied on this machine, and the tables of kernels that do it.
 
-Kept apart from the generators, :mod:`.gemm` and :mod:`.tiles`, since a process whose kernels are all in the cache needs no more than this.
+Kept apart from the generators, :mod:`.gemm`, :mod:`.tiles` and :mod:`.conv`, since a process whose kernels are all in the cache needs no
+more than this.
 """
 
 import ctypes
@@ -152,6 +153,22 @@ def skinny_kernels(source):
     numbers["registers"] = skinny_registers()
     write = functools.partial(_write, "skinny", "SkinnyWriter", scheme)
     return cpu._kernel("skinny", source, (), sorted(numbers.items()), write), numbers
+
+
+def lanes_kernel(source, on_tiles=False, narrow=False):
+    """The address of the kernel that writes some lanes of a panel of columns of a convolution, for elements of type ``source``.
+
+        int64_t pack_lanes(char *from, int64_t kstride, char *panel, int64_t first, int64_t loaded, int64_t stored, int64_t k)
+
+    Row ``first + i`` of the panel, a whole number of pairs, gets the elements at ``from + i * kstride`` in the lanes of the bit set
+    ``loaded``, zeros in the others of ``stored``, and keeps what it has elsewhere; k is padded with zeros to whole pairs. ``from`` is where
+    lane 0 would be read; only loaded lanes are. Returns the largest magnitude of the elements.
+    ``on_tiles``: for panels of :mod:`.tiles`; ``narrow``: for narrow ones of :mod:`.gemm`.
+    """
+    scheme = Tiles(source, PARTS[source]) if on_tiles else Scheme(source, narrow)
+    family, writer = ("conv_on_tiles", "LanesOnTiles") if on_tiles else ("conv", "Lanes")
+    write = functools.partial(_write, "conv", writer, scheme)
+    return cpu._kernel(family, source, (), sorted(scheme.numbers().items()), write)
 
 
 def skinny_registers():

@@ -4,6 +4,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops._define import planned, visible
+from ..ops.padding import pad_around
 
 
 def per_dim(value, rank):
@@ -73,8 +74,13 @@ def pad(input, pad, mode="constant", value=None):
 
 
 def _pad_dims(input, pad, mode):
-    for i in range(len(pad) // 2):
-        input = _pad_from_itself(input, -1 - i, pad[2 * i], pad[2 * i + 1], mode)
+    dims = [(-1 - i, pad[2 * i], pad[2 * i + 1]) for i in range(len(pad) // 2)]
+    for dim, before, after in dims:
+        _check_amounts(input, dim, before, after, mode)
+    if min(pad) >= 0 and input.numel() >= _WORTH_BORDERS:
+        return pad_around(input, pad, mode)
+    for dim, before, after in dims:
+        input = _pad_from_itself(input, dim, before, after, mode)
     return input
 
 
@@ -90,7 +96,11 @@ _SOURCES = {
 }
 
 
-def _pad_from_itself(input, dim, before, after, mode):
+_WORTH_BORDERS = 1 << 14
+"""Elements from which on copying the middle, and then what lies around it, takes less time than looking for each element's source."""
+
+
+def _check_amounts(input, dim, before, after, mode):
     size = input.size(dim)
     if mode == "reflect" and max(before, after) >= size:
         raise RuntimeError(
@@ -99,6 +109,10 @@ def _pad_from_itself(input, dim, before, after, mode):
         )
     if mode == "circular" and max(before, after) > size:
         raise RuntimeError("Padding value causes wrapping around more than once.")
+
+
+def _pad_from_itself(input, dim, before, after, mode):
+    size = input.size(dim)
     if mode == "circular" and min(before, after) < 0:  # what is cut off takes no part in the circle
         input = torch.constant_pad_nd(input, _cuts(input, dim, before, after))
         size, before, after = input.size(dim), max(before, 0), max(after, 0)

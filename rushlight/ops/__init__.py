@@ -24,6 +24,7 @@ from . import (  # order: later files use earlier ones
     masks,
     gather,
     movement,
+    padding,
     triangle,
     embedding,
     inquiry,

@@ -531,7 +531,14 @@ def transpose_kernel(bits):
     return cpu.transpose(bits)
 
 
+def reverse_kernel(bits):
+    """The address of the kernel for copies that run backwards."""
+    from ..codegen import cpu
+
+    return cpu.reverse(bits)
+
+
 core.set_compiler(trace, compile_kernel, differentiate)
 core.set_row_compiler(compile_row_kernel)
-callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel)
+callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel, reverse_kernel=reverse_kernel)
 callbacks.defer(row_levels="rushlight.ops._levels:row_levels")

@@ -28,9 +28,9 @@ def _pack_lanes(code, on_tiles, narrow):
     """The address of the packing kernel for a dtype."""
     kind = code, on_tiles, narrow
     if kind not in _packing:
-        from ..codegen import conv
+        from ..codegen import schemes
 
-        _packing[kind] = conv.pack_lanes(ty.NAMES[code], on_tiles, narrow)
+        _packing[kind] = schemes.lanes_kernel(ty.NAMES[code], on_tiles, narrow)
     return _packing[kind]
 
 

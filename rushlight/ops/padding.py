@@ -1,0 +1,55 @@
+"""Padding with the input's own elements: the middle is one copy, and what lies around it is copied from there, dim after dim."""
+
+from . import arithmetic, creation, movement, reduction, shape
+from ._define import library
+
+
+def _levels(out, pad):
+    """The middle of a padded tensor, and for each padded dim, the last one first, (view, dim, before, n, after): its border is in the view,
+    where dims further out are the middle alone."""
+    view, levels = out, []
+    for i in range(len(pad) // 2 - 1, -1, -1):
+        dim, before, after = out.ndim - 1 - i, pad[2 * i], pad[2 * i + 1]
+        n = out.shape[dim] - before - after
+        levels.insert(0, (view, dim, before, n, after))
+        view = shape.narrow(view, dim, before, n)
+    return view, levels
+
+
+def _borders(mode, view, dim, before, n, after):
+    """(border, what it repeats) before and after the middle, as views."""
+    length, places = {
+        "reflect": (None, (before + 1, before + n - 1 - after)),
+        "replicate": (1, (before, before + n - 1)),
+        "circular": (None, (n, before)),
+    }[mode]
+    for start, count, place in ((0, before, places[0]), (before + n, after, places[1])):
+        if count:
+            yield shape.narrow(view, dim, start, count), shape.narrow(view, dim, place, length or count)
+
+
+@library(where="", differentiable="input", label="Pad", batch="leading")
+def pad_around(input, pad, mode):
+    """``input`` with elements of its own around the last dims. pad: that of F.pad, nothing negative; mode: reflect, replicate, circular."""
+    sizes = list(input.shape)
+    for i in range(len(pad) // 2):
+        sizes[-1 - i] += pad[2 * i] + pad[2 * i + 1]
+    out = creation.empty(sizes, dtype=input.dtype, device=input.device)
+    middle, levels = _levels(out, pad)
+    shape.copy_(middle, input)
+    for view, dim, *extents in levels:
+        for border, source in _borders(mode, view, dim, *extents):
+            shape.copy_(border, movement._flip(source, (dim,)) if mode == "reflect" else source)
+    return out
+
+
+@pad_around.backward_of
+def _(grad, pad, mode):
+    grad = shape.clone(grad)
+    middle, levels = _levels(grad, pad)
+    for view, dim, *extents in reversed(levels):
+        for border, source in _borders(mode, view, dim, *extents):
+            if mode == "replicate":
+                border = reduction.sum(border, dim, True)
+            arithmetic.add.inplace(source, movement._flip(border, (dim,)) if mode == "reflect" else border)
+    return middle
