@@ -1,5 +1,7 @@
 """Where gradients meet other dtypes, out= and tensors handed back as they are: programs to run under PyTorch and under rushlight."""
 
+import warnings
+
 from autograd_programs import leaf
 
 PROGRAMS = []
@@ -137,3 +139,94 @@ def several_numbers_of_another_dtype_through_a_mask(torch):
 def complex_of_complex_numbers(torch):
     z = torch.ones(2, dtype=torch.complex64)
     torch.complex(z, z)
+
+
+# -- numbers that a dtype cannot hold, bool operands, wrong modes --
+
+
+def outcomes(calls):
+    """What each call returns, or the type and first line of what it raises."""
+    found = []
+    for call in calls:
+        try:
+            found.append(call())
+        except Exception as error:
+            found.append((type(error).__name__, str(error).split("\n")[0]))
+    return found
+
+
+@program
+def numbers_beyond_a_dtype(torch):
+    mask, first = torch.tensor([True, False, True]), torch.tensor([0])
+
+    def ways(x, value):
+        def put(key):
+            y = x.clone()
+            y[key] = value
+            return y
+
+        yield lambda: put(mask)
+        yield lambda: put(0)
+        yield lambda: x.masked_fill(mask, value)
+        yield lambda: x.index_fill(0, first, value)
+        yield lambda: x.clone().fill_(value)
+        yield lambda: torch.full_like(x, value)
+        if not isinstance(value, torch.Tensor):
+            yield lambda: x.scatter(0, first, value)
+            yield lambda: torch.where(mask, x, value)
+            yield lambda: x.clamp(min=value)
+
+    found = []
+    for dtype in (torch.uint8, torch.int8, torch.int64, torch.bfloat16, torch.float32):
+        x = torch.zeros(3, dtype=dtype)
+        for value in (-3.0, 300, float("nan"), float("inf"), 1e39):
+            tensor = torch.tensor(value, dtype=torch.float64) if isinstance(value, float) else torch.tensor(value)
+            found.append(outcomes([*ways(x, value), *ways(x, tensor)]))
+    return found
+
+
+@program
+def attention_masked_with_more_than_half_holds(torch):
+    torch.zeros(2, 2, dtype=torch.float16).masked_fill(torch.ones(2, 2, dtype=torch.bool), -1e9)
+
+
+@program
+def subtraction_with_bools(torch):
+    x, i, m = torch.tensor([1.0, 2.0]), torch.tensor([1, 2]), torch.tensor([True, False])
+    return outcomes([
+        lambda: x - m, lambda: m - x, lambda: m - m, lambda: i - m, lambda: x - True, lambda: 1 - m, lambda: m - 2.5, lambda: torch.rsub(m, x),
+        lambda: x.sub_(m), lambda: x - torch.tensor(True), lambda: x - 1, lambda: torch.sub(x, m, out=torch.empty(2)),
+        lambda: torch.add(x, m, alpha=True), lambda: torch.add(m, m, alpha=True), lambda: torch.sub(x, x, alpha=True), lambda: x + m,
+    ])  # fmt: skip
+
+
+@program
+def modes_are_bools(torch):
+    found = outcomes([lambda: torch.set_grad_enabled("a"), lambda: torch.set_grad_enabled(1), lambda: torch.set_grad_enabled(None)])
+    return found, torch.is_grad_enabled()
+
+
+@program
+def half_complex(torch):
+    h = torch.tensor([1.0, -2.5], dtype=torch.float16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch calls these numbers experimental
+        z = torch.complex(h, h)
+    return torch.view_as_real(z).float(), str(z.dtype)[-9:]
+
+
+@program
+def bernoulli_into_other_dtypes(torch):
+    p = torch.tensor([0.0, 1.0])
+    return [torch.bernoulli(p, out=torch.empty(2, dtype=dtype)) for dtype in (torch.int64, torch.bool, torch.float64)]
+
+
+@program
+def constructors_name_their_module(torch):
+    nn, kinds = torch.nn, "Conv2d ConvTranspose1d ReLU AvgPool2d LazyConv2d Softmax ZeroPad2d ReflectionPad1d CELU BatchNorm2d InstanceNorm1d Linear"
+
+    class Own(nn.Conv2d):
+        pass
+
+    classes = [getattr(nn, kind) for kind in kinds.split()] + [Own]
+    return outcomes([lambda kind=kind: kind(3, 4, bad=3) for kind in classes] + [lambda kind=kind: kind(*range(1, 30)) for kind in classes])

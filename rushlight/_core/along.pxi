@@ -242,7 +242,7 @@ cdef Tensor _common_source(Tensor target, object source, str kind):
     """What is to be written, if it is of target's dtype and rank, or a number, or 0-dim; else None."""
     cdef Tensor s
     if type(source) is float and F16 <= target.code <= F64 or type(source) is int and I8 <= target.code <= F64 and -128 <= source <= 127:
-        return scalar_tensor(source, target.code)
+        return scalar_tensor(representable(target.code, source), target.code)
     if not isinstance(source, Tensor):
         return None
     s = <Tensor>source

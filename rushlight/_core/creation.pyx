@@ -214,8 +214,7 @@ cdef int read_value(Tensor t, object value, char* element) except -1:
         if (<Tensor>value).ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {(<Tensor>value).ndim} dimensions.")
         value = value.item()
-    check_fits(t.code, value)
-    put_scalar(element, t.code, value)
+    put_scalar(element, t.code, representable(t.code, value, t.count > 1))   # a lone half-width float may become infinite, as in PyTorch
     return 0
 
 
@@ -229,27 +228,6 @@ cdef int fill_on_device(Tensor t, object value) except -1:
             fill_number(t, element)
             return 0
     return fill_bytes(t.memory.address, t.place, <unsigned char>element[0], t.count * ITEMSIZE[t.code])
-
-
-cdef dict _C_NAMES = {U8: "uint8_t", I8: "int8_t", I16: "int16_t", I32: "int", I64: "int64_t", U16: "uint16_t", U32: "uint32_t", U64: "uint64_t"}
-
-
-cdef int check_fits(int code, object value) except -1:
-    """PyTorch's error for numbers beyond an integer dtype, and for complex numbers in real ones."""
-    if type(value) is complex and not (C64 <= code <= C128 or code == C32):
-        if value.imag != 0 and code != B1:
-            kind = _C_NAMES.get(code, "float" if code == F32 else "double")
-            raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
-        return 0
-    if code not in _C_NAMES or -128 < value < 128:
-        return 0
-    cdef object one = 1, bits = 8 * ITEMSIZE[code]  # Python ints: 2**64 is no C number
-    cdef bint signed = dtype_of(code).is_signed
-    high = (one << (bits - 1)) - 1 if signed else (one << bits) - 1
-    low = -high - 1 if signed else -high  # negative numbers may wrap in unsigned dtypes
-    if not low <= value <= high:
-        raise RuntimeError(f"value cannot be converted to type {_C_NAMES[code]} without overflow\n  {value} does not fit into {dtype_of(code)}.")
-    return 0
 
 
 # -- making --

@@ -103,12 +103,9 @@ cdef Tensor basic_index(Tensor t, tuple key):
     return record(t, view_of(t, address, out, sizes, strides), SCATTER, label, ("getitem", (key,)))
 
 
-cdef Tensor number_for(Tensor t, object value):
+cdef Tensor number_for(Tensor t, object value, bint strict=False):
     """A Python number that is to be written into t, as a 0-dim tensor; RuntimeError if t's dtype cannot hold it."""
-    cdef bint integer = U8 <= t.code <= I64 or U16 <= t.code <= U64
-    if (isinstance(value, complex) and t.code < C64) or (integer and (type(value) is float or not -128 < value < 128)):
-        return _callbacks["as_tensor"](value, t)
-    return scalar_tensor(value, t.code)
+    return scalar_tensor(representable(t.code, value, strict), t.code)
 
 
 cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):

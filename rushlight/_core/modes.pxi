@@ -66,9 +66,10 @@ cdef class SetGradEnabled(GradMode):
     """Base of set_grad_enabled: sets the mode at once, so that it also works as a plain call."""
     cdef readonly bint mode
 
-    def __init__(self, bint mode):
-        self.mode = mode
-        self.to = mode
+    def __init__(self, mode):
+        if type(mode) is not bool:
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}")
+        self.mode = self.to = mode
         self.before = thread_state().grad
         thread_state().grad = mode
 

@@ -35,6 +35,8 @@ cdef class Pointwise(Operator):
     cdef public frozenset common       # numbers in the last operand's place for which the expression is another, simpler one; or None
     cdef public object inplace
     cdef public object integers        # called with the second operand where the computation is in integers: it may refuse (zero divisors)
+    cdef public object bools           # called with the operands where one is bool: it may refuse
+    cdef public int held               # must the dtype computed in hold the numbers in operands' places? 1: but half-width floats, 2: always
     cdef int n_parameters
     cdef int[MAX_PARAMETERS] is_operand
     cdef int[MAX_PARAMETERS] fixed_code
@@ -79,6 +81,7 @@ cdef class Pointwise(Operator):
         cdef Promotion promotion = no_promotion()
         cdef uint64_t kinds = 0
         cdef int i, code, kind, n = 0
+        cdef bint some_bool = False
         cdef list baked = None
         cdef object v
         cdef int[MAX_PARAMETERS] slot
@@ -88,6 +91,7 @@ cdef class Pointwise(Operator):
                 if not self.is_operand[i]:
                     return None
                 kind = TENSOR
+                some_bool |= (<Tensor>v).code == B1
                 if self.fixed_code[i] == B1 and (<Tensor>v).code != B1:
                     raise not_a_mask(self.__name__, <Tensor>v)
                 if self.fixed_code[i] == FOLLOWS and (<Tensor>v).ndim:
@@ -102,6 +106,7 @@ cdef class Pointwise(Operator):
                     baked.append((i, v))
             elif self.is_operand[i] and v is not None and type(v) is not str:
                 kind = NUMBER
+                some_bool |= type(v) is bool
                 if self.common is not None and i == self.n_parameters - 1 and (type(v) is int or type(v) is float) and v in self.common:
                     baked = [(i, v)]            # it stays an operand, which the kernel does not read
             elif v is None or type(v) is bool or type(v) is str:
@@ -109,7 +114,7 @@ cdef class Pointwise(Operator):
                 if self.is_operand[i] or type(v) is str and type(self.signature.defaults[i]) in _NUMBERS:
                     raise wrong_type(self.__name__, self.signature.names[i], i + 1 if self.is_operand[i] else 0,
                                      "Tensor" if self.is_operand[i] else "Number", v)
-                if v != self.signature.defaults[i]:
+                if not same_constant(v, <object>PyTuple_GET_ITEM(self.signature.defaults, i)):
                     if baked is None:
                         baked = []
                     baked.append((i, v))
@@ -137,6 +142,8 @@ cdef class Pointwise(Operator):
         c.n = n
         if n == 0 or (promotion.dims < 0 and promotion.zero < 0 and not self.any_tensor(c)):
             raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
+        if some_bool and self.bools is not None:
+            self.bools(*[<object>c.source[i] for i in range(n)])
         code = promoted(&promotion)
         if self.floating and category(code) < 2:
             code = get_default_dtype_code()
@@ -144,17 +151,17 @@ cdef class Pointwise(Operator):
         if self.integers is not None and category(code) < 2:
             self.integers(<object>c.source[1])
         for i in range(n):
-            if c.operands[i].tensor != NULL and self.fixed_code[slot[i]] == FOLLOWS:
-                if category((<Tensor>c.operands[i].tensor).code) == 3 and category(program.codes[program.n_out + i]) < 3:
-                    raise not_representable(program.codes[program.n_out + i])
+            if c.operands[i].tensor != NULL and self.fixed_code[slot[i]] == FOLLOWS and (<Tensor>c.operands[i].tensor).code != code:
+                if not (<Tensor>c.operands[i].tensor).place:
+                    representable(code, element(<Tensor>c.operands[i].tensor))
             if c.operands[i].tensor == NULL:
                 v = <object>c.source[i]
                 if type(v) is not float and type(v) is not int:
                     v = as_number(v)
-                if type(v) is complex and category(program.codes[program.n_out + i]) < 3:
-                    raise not_representable(program.codes[program.n_out + i])
-                if self.fixed_code[slot[i]] == FOLLOWS and category(program.codes[program.n_out + i]) == 1 and not fits(program.codes[program.n_out + i], v):
-                    raise not_representable(program.codes[program.n_out + i])
+                if self.is_operand[slot[i]] and (self.held or self.fixed_code[slot[i]] == FOLLOWS):
+                    v = representable(code, v, self.held != 1)
+                elif type(v) is complex and category(program.codes[program.n_out + i]) < 3:
+                    representable(program.codes[program.n_out + i], v)
                 if type(v) is float and category(program.codes[program.n_out + i]) < 2 and v != INFINITY and v != -INFINITY:
                     if not self.is_operand[slot[i]]:
                         raise RuntimeError(
@@ -306,19 +313,6 @@ cdef bint takes_result(Program p, Call* c, object out) noexcept:
         if found != target.sizes[target.ndim - d]:
             return False
     return True
-
-
-cdef bint fits(int code, object value) except -1:
-    """Does a number lie in the range of an integer dtype?"""
-    bits = 8 * ITEMSIZE[code]
-    unsigned = code == U8 or U16 <= code <= U64
-    return (0 if unsigned else -(1 << (bits - 1))) <= value < 1 << (bits if unsigned else bits - 1)
-
-
-cdef object not_representable(int code):
-    """PyTorch names the type as C++ does."""
-    kind = {F32: "float", F64: "double", I8: "int8_t", U8: "uint8_t", I16: "int16_t", I32: "int", I64: "int64_t"}.get(code, dtype_title(code))
-    return RuntimeError(f"value cannot be converted to type {kind} without overflow\n  Convert the tensor first, or take a number that its dtype holds.")
 
 
 cdef dict _C_NAMES = {

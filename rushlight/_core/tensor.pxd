@@ -218,6 +218,7 @@ cdef int parse_ints(object value, int64_t* out, int limit) except -1            
 cdef str dtype_title(int code)                                                    # 'Float', 'Long' ... as PyTorch's errors spell it
 cdef str type_string(Tensor t)                                                    # 'torch.FloatTensor'
 cdef int put_scalar(void* p, int code, object value) except -1                   # a Python number into memory
+cdef object representable(int code, object value, bint strict=*)                   # the number, or PyTorch's error where the dtype cannot hold it
 cdef object get_scalar(const void* p, int code)                                  # memory as a Python number
 cdef inline bint is_tensor(object x) noexcept:
     return isinstance(x, Tensor)

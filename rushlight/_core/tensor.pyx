@@ -12,6 +12,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF, Py_XINCREF
+from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, NAN, copysign, fabs, frexp, isfinite, ldexp, rint
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset

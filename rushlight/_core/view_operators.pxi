@@ -281,7 +281,7 @@ cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef object source = <object>args[1] if n > 1 else keyword(args, n, kwnames, "src")
     if not isinstance(source, Tensor):
         if isinstance(source, (int, float, complex)):
-            source = number_for(t, source)
+            source = number_for(t, source, t.count > 1)
         else:
             raise wrong_type("copy_", "other", 1, "Tensor", source)
     if (<Tensor>source).ndim > t.ndim and broadcasts_to(<Tensor>source, t):     # an assignment by index may have them

@@ -1,15 +1,25 @@
 """Arithmetic and rounding: pointwise operators on one, two or three tensors."""
 
+from .._core import tensor as _tensor
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, pointwise
 
 
-def _no_bool_subtraction(x):
-    if x.type == "b1":
+def _no_bool_subtraction(*operands):
+    if all(isinstance(x, bool) or (isinstance(x, _tensor.Tensor) and x.dtype.name == "bool") for x in operands[:2]):
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
         )
+    raise RuntimeError(
+        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+        "`logical_not()` operator instead."
+    )
+
+
+def _check_alpha(alpha, x):
+    if isinstance(alpha, bool) and x.type != "b1":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
 
 
 def _no_zero(other):
@@ -38,6 +48,7 @@ def add(input, other, *, alpha=1):
     >>> torch.add(torch.tensor([1., 2.]), torch.tensor([10., 20.]), alpha=2)
     tensor([21., 42.])
     """
+    _check_alpha(alpha, input)
     if input.type == "b1":
         if isinstance(alpha, (int, float)):
             return input | other if alpha else fn.where(other, input, input)
@@ -45,25 +56,25 @@ def add(input, other, *, alpha=1):
     return input + alpha * other
 
 
-@pointwise(aliases=("subtract",))
+@pointwise(aliases=("subtract",), bools=_no_bool_subtraction)
 def sub(input, other, *, alpha=1):
     """``input - alpha * other``.
 
     >>> torch.sub(torch.tensor([3., 2.]), 1, alpha=2)
     tensor([1., 0.])
     """
-    _no_bool_subtraction(input)
+    _check_alpha(alpha, input)
     return input - alpha * other
 
 
-@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function")
+@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function", bools=_no_bool_subtraction)
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``: :func:`sub` with its operands exchanged.
 
     >>> torch.rsub(torch.tensor([1., 2.]), 10, alpha=3)
     tensor([7., 4.])
     """
-    _no_bool_subtraction(input)
+    _check_alpha(alpha, input)
     return other - alpha * input
 
 
@@ -407,7 +418,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     return input + value * fn.div(tensor1, tensor2)
 
 
-@pointwise(where="", inplace=False)
+@pointwise(where="", inplace=False, held="but halves")
 def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 

@@ -6,7 +6,7 @@ from .._core import tensor as _tensor
 from .._core import view as _view
 from ..lang import functions as fn
 from . import shape
-from ._define import composite, library, pointwise
+from ._define import composite, library, pointwise, refuse
 
 Tensor, dtype, device = _tensor.Tensor, _tensor.dtype, _tensor.device
 _names = _tensor.dtypes()
@@ -524,7 +524,8 @@ def complex(real, imag):
     tensor([1.+2.j])
     """
     _check_parts(real, imag)
-    return _complex(real, imag)
+    whole = _complex(real, imag)
+    return shape.cast(whole, _names["complex32"]) if real.dtype is _names["float16"] else whole
 
 
 complex.exact_out = True
@@ -543,6 +544,8 @@ def polar(abs, angle):
     tensor([1.+0.j])
     """
     _check_parts(abs, angle)
+    if abs.dtype is _names["float16"]:
+        refuse(polar, "polar", "f16")
     return _polar(abs, angle)
 
 

@@ -110,7 +110,7 @@ def fmin(input, other):
     return input & other if input.type == "b1" else fn.fmin(input, other)
 
 
-@pointwise(aliases=("clip",), dtypes="real", overloads="TTT TNN")
+@pointwise(aliases=("clip",), dtypes="real", overloads="TTT TNN", held="always")
 def clamp(input, min: operand = None, max: operand = None):
     """``input`` limited to [min, max]; either may be a tensor, a number or None (not both None).
 
@@ -122,7 +122,7 @@ def clamp(input, min: operand = None, max: operand = None):
     return fn.clamp(input, min, max)
 
 
-@pointwise(dtypes="real", overloads="TN TT", where="function function_ method")
+@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always")
 def clamp_min(input, min):
     """``input`` limited from below by a number or a tensor; nan stays.
 
@@ -132,7 +132,7 @@ def clamp_min(input, min):
     return fn.clamp(input, min, None)
 
 
-@pointwise(dtypes="real", overloads="TN TT", where="function function_ method")
+@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always")
 def clamp_max(input, max):
     """``input`` limited from above by a number or a tensor; nan stays.
 

@@ -246,7 +246,10 @@ def _is_complex(value):
 def one_element(value, like):
     """A number or 0-dim tensor (also one on the CPU beside a GPU's) as a 0-dim tensor of ``like``'s dtype and device."""
     if isinstance(value, Tensor):
+        if value.is_cpu and value.dtype is not like.dtype:
+            _tensor.check_holds(like.dtype, value.item())
         return value.to(like.device, like.dtype)
+    _tensor.check_holds(like.dtype, value)
     return creation.full((), value, dtype=like.dtype, device=like.device)
 
 

@@ -251,6 +251,7 @@ def torch_svd(input, some=True, compute_uv=True):
 
 @library(where="", differentiable="A", label="LinalgEigh", batch="leading")
 def _eigh(A, is_upper):
+    check_square(A, "linalg.eigh")
     values, vectors, info = lapack.syevd(A, is_upper, True)
     _check_converged(info, "eigh", "eigenvalues")
     return return_types.linalg_eigh(values, lapack.turned(vectors))
@@ -319,6 +320,7 @@ def eigvalsh(A, UPLO="L"):
 
 @library(where="", differentiable="A", label="LinalgEig")
 def _eig(A):
+    check_square(A, "linalg.eig")
     values, vectors, info = lapack.geev(A, True)
     _check_converged(info, "eig", "eigenvalues")
     if A.is_complex() or not A.is_cpu:

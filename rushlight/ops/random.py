@@ -442,13 +442,16 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
 
 
 @composite(where="function method")
-def bernoulli(input, p=None, *, generator=None):
-    """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only.
+def bernoulli(input, p=None, *, generator=None, out=None):
+    """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only; out: may be of
+    another dtype.
 
     >>> torch.bernoulli(torch.tensor([0., 1., 1.]))
     tensor([0., 1., 1.])
     """
-    return bernoulli_(empty(input.shape, dtype=input.dtype, device=input.device), input if p is None else p, generator=generator)
+    made = empty(input.shape, dtype=input.dtype if out is None else out.dtype, device=input.device)
+    bernoulli_(made, input if p is None else p, generator=generator)
+    return made if out is None else deliver_out(made, out, "bernoulli")
 
 
 @composite(where="function method")

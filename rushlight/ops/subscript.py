@@ -18,6 +18,7 @@ from ._indexed import write, writing
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()
 _int64, _bool = _dtypes["int64"], _dtypes["bool"]
+_WIDE = (_dtypes["float32"], _dtypes["float64"])
 _INDEX_DTYPES = {_dtypes[n] for n in ("int64", "int32", "uint8", "bool")}
 _INTEGERS = {_dtypes[n] for n in ("int64", "int32", "int16", "int8")}
 
@@ -217,7 +218,9 @@ def index_put(input, indices, values, accumulate=False):
     """
     if len(indices) > input.ndim:
         raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
-    if values.dtype is not input.dtype and not accumulate and _is_filling(input, indices, values):
+    if values.dtype is not input.dtype and not accumulate and _is_filling(indices, values):
+        if values.is_cpu:
+            _tensor.check_holds(input.dtype, values.item())
         values = shape.cast(values, input.dtype)
     if values.dtype is not input.dtype:
         raise RuntimeError(
@@ -252,11 +255,10 @@ def _(grad, indices, accumulate, needs):
     return kept, index(grad, indices) if needs[1] else None
 
 
-def _is_filling(input, indices, values):
+def _is_filling(indices, values):
     """Is it one number that is written through one mask? That may be of any dtype, as in masked_fill."""
     given = [i for i in indices if i is not None]
-    castable = input.is_complex() or not values.is_complex()
-    return castable and values.numel() == 1 and len(given) == 1 and given[0].dtype is _bool
+    return values.numel() == 1 and len(given) == 1 and given[0].dtype is _bool
 
 
 def _title(t):
@@ -304,7 +306,7 @@ def _setitem(input, key, value):
 
 def _fills(input, mask):
     """Is writing a number at a mask a masked_fill, of which nothing is recorded?"""
-    return mask.dtype is _bool and mask.shape == input.shape and input.is_floating_point() and not input.requires_grad
+    return mask.dtype is _bool and mask.shape == input.shape and input.dtype in _WIDE and not input.requires_grad
 
 
 def _value(value, input):
@@ -316,8 +318,6 @@ def _value(value, input):
             f"can't assign a {type(value).__name__} to a {_tensor.type_name(input)}\n"
             "  Assign a number or a tensor: x[key] = torch.tensor(values)."
         )
-    if isinstance(value, complex) and value.imag == 0 and not input.is_complex():
-        value = value.real
     return creation.full((), value, dtype=input.dtype, device=input.device)
 
 

@@ -7,6 +7,7 @@ import rushlight as torch
 from .. import functional as F
 from ..parameter import Parameter
 from .module import Module
+from .utils import _own_init, _own_inits
 
 __all__ = [
     "CELU",
@@ -44,6 +45,7 @@ def _inplace_text(module, *parts):
     return ", ".join([*parts, "inplace=True"] if module.inplace else parts)
 
 
+@_own_inits
 class _Inplace(Module):
     """An activation with one option: write the result over the input."""
 
@@ -280,6 +282,7 @@ class ELU(Module):
         return _inplace_text(self, f"alpha={self.alpha}")
 
 
+@_own_init
 class CELU(ELU):
     """x where x > 0, else alpha * (exp(x / alpha) - 1) (Barron, 2017).
 
@@ -487,6 +490,7 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
+@_own_inits
 class _AlongDim(Module):
     def __init__(self, dim=None):
         super().__init__()

@@ -9,7 +9,7 @@ from .. import init
 from ..parameter import Parameter, UninitializedParameter
 from .lazy import LazyModuleMixin
 from .module import Module
-from .utils import _pair, _reverse_repeat_tuple, _single, _triple
+from .utils import _own_inits, _pair, _reverse_repeat_tuple, _single, _triple
 
 __all__ = [
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
@@ -96,6 +96,7 @@ def _check_options(in_channels, out_channels, groups, padding, stride, padding_m
         )
 
 
+@_own_inits
 class _Convolution(_ConvNd):
     """The three plain convolutions; a subclass names its rank's tuple and function."""
 
@@ -171,6 +172,7 @@ class Conv3d(_Convolution):
     _convolve = staticmethod(F.conv3d)
 
 
+@_own_inits
 class _ConvTransposeNd(_ConvNd):
     """The three transposed convolutions; a subclass names its rank's tuple and function."""
 
@@ -295,6 +297,7 @@ class _LazyConvXdMixin(LazyModuleMixin):
         self.reset_parameters()
 
 
+@_own_inits
 class _LazyConvolution(_LazyConvXdMixin):
     def __init__(
         self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode="zeros", device=None,
@@ -304,6 +307,7 @@ class _LazyConvolution(_LazyConvXdMixin):
         self._start_lazy(out_channels, groups, bias, device, dtype)
 
 
+@_own_inits
 class _LazyConvTranspose(_LazyConvXdMixin):
     def __init__(
         self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True, dilation=1,

@@ -7,6 +7,7 @@ from .. import functional as F
 from .distance import PairwiseDistance
 from .linear import Linear
 from .module import Module
+from .utils import _own_init
 
 __all__ = [
     "BCELoss",
@@ -129,6 +130,7 @@ class NLLLoss(_WeightedLoss):
         return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
+@_own_init
 class NLLLoss2d(NLLLoss):
     """Deprecated name of :class:`NLLLoss`.
 

@@ -2,7 +2,7 @@
 
 from .. import functional as F
 from .module import Module
-from .utils import _ntuple, _pair, _quadruple
+from .utils import _ntuple, _own_inits, _pair, _quadruple
 
 __all__ = [
     "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "ReflectionPad1d",
@@ -27,6 +27,7 @@ class _PadNd(Module):
         return f"{self.padding}"
 
 
+@_own_inits
 class _ConstantPadNd(Module):
     def __init__(self, padding, value):
         super().__init__()
@@ -41,6 +42,7 @@ class _ConstantPadNd(Module):
         return f"padding={self.padding}, value={self.value}"
 
 
+@_own_inits
 class _ZeroPadNd(_ConstantPadNd):
     def __init__(self, padding):
         super().__init__(padding, 0.0)
@@ -50,14 +52,17 @@ class _ZeroPadNd(_ConstantPadNd):
         return f"{self.padding}"
 
 
+@_own_inits
 class _CircularPadNd(_PadNd):
     _mode = "circular"
 
 
+@_own_inits
 class _ReflectionPadNd(_PadNd):
     _mode = "reflect"
 
 
+@_own_inits
 class _ReplicationPadNd(_PadNd):
     _mode = "replicate"
 

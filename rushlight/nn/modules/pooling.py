@@ -2,7 +2,7 @@
 
 from .. import functional as F
 from .module import Module
-from .utils import _pair, _single, _triple
+from .utils import _own_inits, _pair, _single, _triple
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -50,6 +50,7 @@ class _MaxPoolNd(Module):
         )
 
 
+@_own_inits
 class _MaxUnpoolNd(Module):
     def __init__(self, kernel_size, stride=None, padding=0):
         super().__init__()
@@ -95,6 +96,7 @@ class AvgPool1d(_AvgPoolNd):
         )
 
 
+@_own_inits
 class _AvgPoolWithDivisor(_AvgPoolNd):
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
@@ -111,6 +113,7 @@ class _AvgPoolWithDivisor(_AvgPoolNd):
         )
 
 
+@_own_inits
 class _FractionalMaxPoolNd(Module):
     def __init__(self, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None):
         super().__init__()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import repeat
+from types import FunctionType
 
 __all__ = ["consume_prefix_in_state_dict_if_present"]
 
@@ -34,6 +35,26 @@ def _list_with_default(out_size, defaults):
     if len(defaults) <= len(out_size):
         raise ValueError(f"Input dimension should be at least {len(out_size) + 1}")
     return [d if v is None else v for v, d in zip(out_size, defaults[-len(out_size) :])]
+
+
+def _own_init(cls):
+    """Decorates a class that inherits ``__init__``: it gets a copy of its own, whose name Python's TypeErrors tell."""
+    init = cls.__init__
+    cls.__init__ = FunctionType(init.__code__, init.__globals__, "__init__", init.__defaults__, init.__closure__)
+    cls.__init__.__kwdefaults__, cls.__init__.__qualname__, cls.__init__.__doc__ = init.__kwdefaults__, f"{cls.__name__}.__init__", init.__doc__
+    return cls
+
+
+def _own_inits(base):
+    """Decorates a base that PyTorch does not have: the classes made of it are as if each had written its ``__init__`` itself."""
+
+    def __init_subclass__(cls, **options):
+        super(base, cls).__init_subclass__(**options)
+        if base in cls.__bases__ and "__init__" not in cls.__dict__:
+            _own_init(cls)
+
+    base.__init_subclass__ = classmethod(__init_subclass__)
+    return base
 
 
 def consume_prefix_in_state_dict_if_present(state_dict, prefix):
