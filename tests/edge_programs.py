@@ -194,8 +194,9 @@ def attention_masked_with_more_than_half_holds(torch):
 def subtraction_with_bools(torch):
     x, i, m = torch.tensor([1.0, 2.0]), torch.tensor([1, 2]), torch.tensor([True, False])
     return outcomes([
-        lambda: x - m, lambda: m - x, lambda: m - m, lambda: i - m, lambda: x - True, lambda: 1 - m, lambda: m - 2.5, lambda: torch.rsub(m, x),
-        lambda: x.sub_(m), lambda: x - torch.tensor(True), lambda: x - 1, lambda: torch.sub(x, m, out=torch.empty(2)),
+        lambda: x - m, lambda: m - x, lambda: m - m, lambda: i - m, lambda: x - True, lambda: 1 - m, lambda: m - 2.5,
+        lambda: torch.rsub(m, x), lambda: x.sub_(m), lambda: x - torch.tensor(True), lambda: x - 1,
+        lambda: torch.sub(x, m, out=torch.empty(2)),
         lambda: torch.add(x, m, alpha=True), lambda: torch.add(m, m, alpha=True), lambda: torch.sub(x, x, alpha=True), lambda: x + m,
     ])  # fmt: skip
 
@@ -223,7 +224,8 @@ def bernoulli_into_other_dtypes(torch):
 
 @program
 def constructors_name_their_module(torch):
-    nn, kinds = torch.nn, "Conv2d ConvTranspose1d ReLU AvgPool2d LazyConv2d Softmax ZeroPad2d ReflectionPad1d CELU BatchNorm2d InstanceNorm1d Linear"
+    nn = torch.nn
+    kinds = "Conv2d ConvTranspose1d ReLU AvgPool2d LazyConv2d Softmax ZeroPad2d ReflectionPad1d CELU BatchNorm2d InstanceNorm1d Linear"
 
     class Own(nn.Conv2d):
         pass

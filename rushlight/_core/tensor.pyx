@@ -63,6 +63,7 @@ cdef ThreadState* thread_state() noexcept nogil:
 
 cdef int[N_DTYPES] ITEMSIZE
 include "dtypes.pxi"
+include "holding.pxi"
 include "allocator.pxi"
 include "slots.pxi"
 include "shapes.pxi"

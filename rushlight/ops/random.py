@@ -443,8 +443,8 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
 
 @composite(where="function method")
 def bernoulli(input, p=None, *, generator=None, out=None):
-    """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only; out: may be of
-    another dtype.
+    """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only; out:
+    may be of another dtype.
 
     >>> torch.bernoulli(torch.tensor([0., 1., 1.]))
     tensor([0., 1., 1.])

@@ -40,8 +40,8 @@ def _list_with_default(out_size, defaults):
 def _own_init(cls):
     """Decorates a class that inherits ``__init__``: it gets a copy of its own, whose name Python's TypeErrors tell."""
     init = cls.__init__
-    cls.__init__ = FunctionType(init.__code__, init.__globals__, "__init__", init.__defaults__, init.__closure__)
-    cls.__init__.__kwdefaults__, cls.__init__.__qualname__, cls.__init__.__doc__ = init.__kwdefaults__, f"{cls.__name__}.__init__", init.__doc__
+    own = cls.__init__ = FunctionType(init.__code__, init.__globals__, "__init__", init.__defaults__, init.__closure__)
+    own.__kwdefaults__, own.__doc__, own.__qualname__ = init.__kwdefaults__, init.__doc__, f"{cls.__name__}.__init__"
     return cls
 
 
