@@ -148,6 +148,57 @@ def test_row_inputs_and_spread_outputs(mode):
 
 
 @pytest.mark.parametrize("mode", ["row", "column"])
+@pytest.mark.parametrize("t", FLOATS)
+@pytest.mark.parametrize("small", [(1, 1, 1, 1), (1, 1, 0, 0), (1, 1, 1, 0), (0, 1, 0, 0), (1, 0, 0, 1)])
+def test_outputs_summed_to_a_smaller_shape(small, t, mode):
+    """``small``: for each dim, whether the sum has it. What lies in the output is added to."""
+    x = E.input(0, t)
+    y = (x - f.mean(x)) * x
+    for shape in [s for s in SHAPES if 0 not in s]:
+        values = rng(3).normal(size=shape).astype(DTYPE[t])
+        spread = np.zeros(shape, DTYPE[t])
+        held = np.ones([n if kept else 1 for n, kept in zip(shape, small, strict=True)], DTYPE[t])
+        out = np.lib.stride_tricks.as_strided(held, shape, [s if n > 1 else 0 for s, n in zip(held.strides, held.shape, strict=True)])
+        operands = [spread, out, values]
+        described = ((y, t), (y, t, "sum"))
+        run_rowwise(cpu.rowwise(described, (t,), mode, letters(mode, operands)), operands, shape[:2], shape[2:])
+        wanted = evaluate([y], [values], axes=(2, 3), precision="f64")[0]
+        tolerance = dict(rtol=1e-4, atol=2e-3) if t == "f32" else dict(rtol=1e-11, atol=1e-10)
+        np.testing.assert_allclose(spread, wanted, **tolerance)
+        lost = tuple(d for d in range(4) if not small[d])
+        np.testing.assert_allclose(held, 1 + wanted.sum(axis=lost, keepdims=True), **tolerance)
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_streaming_writes_the_same(shift, mode):
+    """At addresses that are aligned and at others."""
+    x = E.input(0, "f32")
+    outputs = ((x - f.mean(x), "f32"), (x, "bf16"), (f.sum(x), "f32"))
+    for shape in [s for s in SHAPES if 0 not in s]:
+        values = rng(3).normal(size=shape).astype("f4")
+        if mode == "column":
+            values = np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 1, 3)), 3, 1)
+        results = []
+        for stream in (False, True):
+            outs = [aligned(shape, d, shift, mode) for d in ("f4", "u2")] + [room(shape, "f32", False)]
+            address = cpu.rowwise(outputs, ("f32",), mode, letters(mode, [*outs, values]), stream=stream)
+            run_rowwise(address, [*outs, values], shape[:2], shape[2:])
+            results.append(outs)
+        for plain, streamed in zip(*results, strict=True):
+            same(plain, streamed)
+
+
+def aligned(shape, dtype, shift, mode):
+    """Zeros that begin ``shift`` elements behind a cache line; mode 'column': dim 1 lies innermost."""
+    count, size = int(np.prod(shape)), np.dtype(dtype).itemsize
+    block = np.zeros(count * size + 64 + shift * size, "u1")
+    begin = -block.ctypes.data % 64 + shift * size
+    array = block[begin : begin + count * size].view(dtype)
+    return array.reshape(shape) if mode == "row" else np.moveaxis(array.reshape(shape[0], shape[2], shape[3], shape[1]), 3, 1)
+
+
+@pytest.mark.parametrize("mode", ["row", "column"])
 def test_complex_reductions(mode):
     z = (rng(1).normal(size=(1, 30, 2, 21)) + 1j * rng(2).normal(size=(1, 30, 2, 21))).astype("c16")
     leaf = E.input(0, "c128")

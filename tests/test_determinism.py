@@ -34,8 +34,13 @@ def gradients():
     y = nn.functional.layer_norm((x @ w).tanh(), (w.shape[1],))
     loss = nn.functional.cross_entropy(y, torch.arange(y.shape[0]) % y.shape[1])
     loss = loss + (x[index] * 2).pow(2).mean() + x.softmax(1).std()
+    scale, shift = torch.ones(517).requires_grad_(), torch.zeros(517).requires_grad_()
+    loss = loss + (nn.functional.layer_norm(x, (517,), scale, shift) * a.flip(0)).sum()
+    gain, bias = torch.ones(60).requires_grad_(), torch.zeros(60).requires_grad_()
+    images = a[:960, :510].reshape(16, 60, 17, 30)
+    loss = loss + (nn.functional.group_norm(images, 5, gain, bias) * images.flip(0)).sum()
     loss.backward()
-    return loss.detach(), x.grad, w.grad
+    return loss.detach(), x.grad, w.grad, scale.grad, shift.grad, gain.grad, bias.grad
 """
 PROGRAM = f"""
 import hashlib, sys, rushlight as torch

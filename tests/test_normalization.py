@@ -106,3 +106,41 @@ def test_half_width_beside_parameters_of_float32(last):
     for name, mine, wanted in zip(("out", "image", "weight", "bias", "mean", "variance"), *found, strict=True):
         bound = 2**-8 if name in ("out", "image") else 2e-6
         np.testing.assert_allclose(mine, wanted, atol=bound * np.abs(wanted).max(), rtol=0, err_msg=name)
+
+
+def _layer(t, x, w, b):
+    return t.nn.functional.layer_norm(x, x.shape[-1:], w, b)
+
+
+def _group(t, x, w, b):
+    return t.nn.functional.group_norm(x, 4, w, b)
+
+
+def _permuted(t, x, w, b):
+    return t.nn.functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2], w, b)
+
+
+_MANY_ROWS = [(_layer, (3000, 70)), (_layer, (40, 4, 1300)), (_group, (40, 24, 13, 17)), (_permuted, (3, 40, 57, 55))]
+
+
+@pytest.mark.parametrize("call, shape", _MANY_ROWS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("wanted", [(0, 1, 2), (1, 2), (2, 0)])
+def test_gradients_of_parameters_are_sums_over_many_rows(call, shape, dtype, wanted):
+    """Larger than what one piece of rows adds up: as accurate as float64's, whichever gradients are asked for and with the graph kept."""
+    channels = shape[-1] if call is _layer else shape[1]
+    values = [RNG.normal(size=s) for s in (shape, channels, channels)]
+    results = []
+    for t, kind in ((oracle, "float64"), (rushlight, dtype)):
+        tensors = [t.tensor(v, dtype=getattr(t, dtype)).to(getattr(t, kind)) for v in values]
+        leaves = [tensors[i].requires_grad_() for i in wanted]
+        y = call(t, *tensors)
+        g = t.sin(t.arange(y.numel()).to(getattr(t, dtype)).reshape(y.shape)).to(y.dtype)
+        results.append(t.autograd.grad(y, leaves, g, retain_graph=True))
+    graph = rushlight.autograd.grad(y, leaves, g, create_graph=True)
+    close = dict(rtol=1e-4, atol=1e-4) if dtype == "float32" else dict(rtol=2e-2, atol=2e-2)
+    for want, got, recorded in zip(*results, graph, strict=True):
+        assert got.dtype is recorded.dtype is getattr(rushlight, dtype)
+        scale = want.abs().max().item()
+        np.testing.assert_allclose(got.double().numpy() / scale, want.numpy() / scale, **close)
+        np.testing.assert_allclose(recorded.detach().double().numpy() / scale, want.numpy() / scale, **close)

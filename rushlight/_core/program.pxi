@@ -103,6 +103,7 @@ cdef class Gradient:
     cdef readonly tuple operands, results
     cdef int n
     cdef bint reads                   # anything besides the incoming gradients
+    cdef dict summing                 # operands, as bits -> the Gradient whose program sums theirs over what was broadcast; None: made for none yet
     cdef int[2 * MAX_OPERANDS] kind   # 0 grad, 1 input, 2 result
     cdef int[2 * MAX_OPERANDS] index
 
@@ -116,6 +117,15 @@ cdef class Gradient:
             self.kind[i] = ("grad", "input", "result").index(kind)
             self.reads |= kind != "grad"
             self.index[i] = index
+
+    cdef Gradient summed(self, Program whole, int broadcast):
+        """The same for ``whole``, the program that is differentiated, with the gradients of some operands (bits, in order) summed; see
+        summed.pxi. None: it would have too many operands."""
+        if self.summing is None:
+            self.summing = {}
+        if broadcast not in self.summing:
+            self.summing[broadcast] = _callbacks["summed_gradient"](whole, self, broadcast)
+        return <Gradient>self.summing[broadcast]
 
 
 OPERAND_LIMIT = MAX_OPERANDS

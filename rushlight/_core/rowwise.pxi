@@ -29,6 +29,7 @@ cdef class RowProgram(Program):
     cdef readonly tuple full
     cdef readonly bint ordered, split
     cdef public bint keeps_format         # full results lie as a dense input does, in whichever order of dims
+    cdef public tuple summed              # for each output, whether it is added up to a smaller shape (summed.pxi); None: none is
     cdef public tuple slots               # dtype codes of the partial results between the two stages; None: not asked for yet
     cdef public tuple levels              # what row_levels() of the callbacks says; None: not asked for yet
     cdef int[MAX_OPERANDS] is_full
@@ -42,7 +43,7 @@ cdef class RowProgram(Program):
             self.is_full[i] = full[i]
 
     cdef row_kernel_t row_kernel(self, uint64_t key) except NULL:
-        """key: layout bits | 1 << 48 for column mode | stage << 50 (0 whole, 1 partial, 2 finish)."""
+        """key: layout bits | 1 << 48 for column mode | stage << 50 (0 whole, 1 partial, 2 finish) | 1 << 62 for streaming."""
         cdef object address
         if key == self.last_key and self.last_kernel != NULL:
             return <row_kernel_t>self.last_kernel
@@ -53,7 +54,7 @@ cdef class RowProgram(Program):
             if stage != "whole":
                 n = len(self.slots) + (self.n_in if stage == "partial" else n)
             letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(n)])
-            address = _compile_row_kernel(self, letters, "column" if key >> 48 & 1 else "row", stage)
+            address = _compile_row_kernel(self, letters, "column" if key >> 48 & 1 else "row", stage, bool(key >> 62))
             self.kernels[key] = address
         self.last_key = key
         self.last_kernel = <kernel_t><void*><size_t>address
@@ -77,7 +78,7 @@ cdef object _compile_row_kernel = None
 
 
 def set_row_compiler(function):
-    """Registers (program, layout letters, mode, stage) -> address."""
+    """Registers (program, layout letters, mode, stage, stream) -> address."""
     global _compile_row_kernel
     _compile_row_kernel = function
 
@@ -189,8 +190,12 @@ cdef inline int _split_dims(RowLoop* loop, Space* space, int64_t[MAX_RANK]* stri
 
 
 cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
-    """Rows begin..end (column mode: blocks of columns and outer kept positions) of a loop; see run_rows for what is counted."""
-    cdef RowLoop* loop = <RowLoop*>context
+    _rows_between(<RowLoop*>context, (<RowLoop*>context).ptr, begin, end)
+
+
+cdef void _rows_between(RowLoop* loop, char** base, int64_t begin, int64_t end) noexcept nogil:
+    """Rows begin..end (column mode: blocks of columns and outer kept positions) of a loop whose operands begin at ``base``; see run_rows for
+    what is counted."""
     cdef char* ptr[MAX_OPERANDS]
     cdef int64_t[4 * MAX_OPERANDS] stride
     cdef int64_t[4] size
@@ -207,7 +212,7 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
         last = min(inner, first + end - begin)
         rest = begin // inner
         for o in range(loop.n_operands):
-            ptr[o] = loop.ptr[o] + first * loop.kept_stride[o][0]
+            ptr[o] = base[o] + first * loop.kept_stride[o][0]
         for d in range(1, loop.n_kept):
             at = rest % loop.kept[d]
             rest = rest // loop.kept[d]
@@ -256,11 +261,13 @@ cdef inline list _put_row_inputs(RowProgram p, Operand* operands, Space* space, 
 
 cdef inline int _put_row_outputs(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs, int place, RowLoop* loop,
                           int64_t[MAX_RANK]* strides) except -1:
-    """Makes the outputs; their addresses and strides over the space."""
+    """Makes the outputs; their addresses and strides over the space. What is summed has its output already."""
     cdef Tensor t, model = _format_model(p, operands, space) if p.keeps_format else None
     cdef int64_t[MAX_RANK] shape
     cdef int o, d, ndim
     for o in range(p.n_out):
+        if p.summed is not None and p.summed[o]:
+            continue
         ndim = 0
         for d in range(space.ndim):
             if p.is_full[o] or not space.reduced >> d & 1:
@@ -273,7 +280,10 @@ cdef inline int _put_row_outputs(RowProgram p, Operand* operands, Space* space, 
             t = empty_strided(p.codes[o], ndim, shape, model.strides, place)
         else:
             t = empty(p.codes[o], ndim, shape, place)
-        outputs.append(t)
+        if p.summed is None:
+            outputs.append(t)
+        else:
+            outputs[o] = t
         loop.ptr[o] = t.address
         _row_strides(p, t, space, p.is_full[o], keepdim, strides[o])
     return 0
@@ -307,6 +317,8 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     key = _row_key(&loop, p)
     if p.split and rows * length >= 4 * GRAIN and rows < (256 if loop.column else 32) and _run_split(p, &loop, key, rows):
         return 0
+    if _rows_exceed_caches(&loop, p, rows * length):
+        key |= <uint64_t>1 << 62
     loop.kernel = p.row_kernel(key)
     return _spread_rows(&loop, rows, length)
 
@@ -345,6 +357,21 @@ cdef bint _column_mode(RowLoop* loop, RowProgram p) noexcept:
         if p.is_full[o] and loop.kept_stride[o][0] == p.itemsize[o]:
             return True
     return False
+
+
+cdef bint _rows_exceed_caches(RowLoop* loop, RowProgram p, int64_t count) noexcept:
+    """Is a result over the whole space better written around the caches? ``count``: the elements of the space. See _exceeds_caches."""
+    cdef int64_t item = 0
+    cdef int o
+    cdef bint written = False
+    if count < STREAM_BYTES // 64:
+        return False
+    for o in range(loop.n_operands):
+        if p.is_full[o] and (loop.kept[0] == 1 or loop.kept_stride[o][0]) and (loop.kept[1] == 1 or loop.kept_stride[o][1]) and (
+                loop.reduced[0] == 1 or loop.reduced_stride[o][0]) and (loop.reduced[1] == 1 or loop.reduced_stride[o][1]):
+            item += p.itemsize[o]
+            written |= o < p.n_out
+    return written and item * count > STREAM_BYTES
 
 
 cdef uint64_t _row_key(RowLoop* loop, RowProgram p) noexcept:
@@ -527,4 +554,5 @@ cdef int compute_rows(RowProgram p, Call* c, Space* space, bint keepdim, list ou
     return 0
 
 
+include "summed.pxi"
 include "rowwise_node.pxi"

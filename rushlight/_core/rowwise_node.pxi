@@ -82,6 +82,7 @@ cdef class RowNode(Node):
         cdef int i, r
         cdef object v
         cdef RowProgram p = <RowProgram>g.program
+        cdef Gradient summed
         if p is not None or g.eager is not None:
             for i in range(g.n):
                 if g.kind[i] == 0:
@@ -101,8 +102,12 @@ cdef class RowNode(Node):
             outputs = g.eager(keep, [space.size[i] for i in range(space.ndim)],
                               [i for i in range(space.ndim) if space.reduced >> i & 1], self.keepdim)
         elif p is not None:
-            fill_call(p, &c, keep)
-            compute_rows(p, &c, space, self.keepdim, outputs, p.name)
+            summed = None if n else self.summed(g, grads, keep, outputs)
+            if summed is not None:
+                g, p = summed, <RowProgram>summed.program
+            else:
+                fill_call(p, &c, keep)
+                compute_rows(p, &c, space, self.keepdim, outputs, p.name)
         for i in range(len(self.inputs)):
             r = g.results[i]
             v = None if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
@@ -114,6 +119,37 @@ cdef class RowNode(Node):
                 v = self.spread(<Tensor>v, space)
             results.append(reduce_to(<Tensor>v, (code, shape, place), n))
         return results
+
+    cdef Gradient summed(self, Gradient g, list grads, list keep, list outputs):
+        """Computes the outputs with the gradients of broadcast operands summed; returns the Gradient they are of. None: nothing was computed."""
+        cdef RowProgram p = <RowProgram>g.program
+        cdef Gradient summed
+        cdef Call c
+        cdef list shapes
+        cdef int i, r, broadcast = 0
+        if thread_state().grad:
+            return None
+        whole = tuple([self.space.size[i] for i in range(self.space.ndim)])
+        for i in range(len(self.inputs)):
+            r = g.results[i]
+            code, shape, full, place = self.inputs[i]
+            if place:
+                return None
+            if full and r != -1 and shape != whole and category(code) == 2 and (p.is_full[r] if r >= 0 else self.program.is_full[-2 - r]):
+                broadcast |= 1 << i
+        summed = g.summed(self.program, broadcast) if broadcast else None
+        if summed is None:
+            return None
+        p = <RowProgram>summed.program
+        for i in range(len(keep), summed.n):
+            v = grads[summed.index[i]]
+            keep.append(0 if v is None else v)
+        shapes = [None] * p.n_out
+        for i in range(len(self.inputs)):
+            if broadcast >> i & 1:
+                shapes[summed.results[i]] = self.inputs[i][1]
+        fill_call(p, &c, keep)
+        return summed if run_summed(p, c.operands, &self.space, self.keepdim, shapes, outputs) else None
 
     def push(self, list tangents, list meta):
         """The tangents of the results, given those of the operands in the mask."""

@@ -25,14 +25,16 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     return _kernel("pointwise", name, described(outputs), (tuple(inputs), layout, bool(stream)), write)
 
 
-def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise"):
+def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, name="rowwise"):
     """The address of the kernel that computes ``outputs``, expressions with reductions.
 
     outputs: tuple of ``(Expr, store type)``, or ``(Expr, store type, "full")`` for a ROW expression that is to be
-        written over the whole space.
+        written over the whole space, or ``(Expr, store type, "sum")`` for a float that is added, over the whole space, to
+        memory of a smaller shape (strides of 0).
     inputs: tuple of load types; rows: the positions of those that have the kept dims only.
     mode: 'row' or 'column'; layout: a letter for each operand, for the vectorised axis.
     stage: 'whole', or 'partial' and 'finish' with operands of the types :func:`partial_types` between them.
+    stream: write FULL outputs with non-temporal stores.
     """
     outputs = [tuple(o) for o in outputs]
 
@@ -44,10 +46,10 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise
         values = lowered(roots, stage, len(inputs))
         stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
         types = tuple(inputs) + (partial_slots(roots) if stage == "finish" else ())
-        return MODES[mode](stored, types, layout, stage, frozenset(rows)).write(symbol)
+        return MODES[mode](stored, types, layout, stage, frozenset(rows), stream=stream).write(symbol)
 
     graph = cache.serialised([o[0] for o in outputs]), tuple(o[1:] for o in outputs)
-    return _kernel("rowwise", name, graph, (tuple(inputs), mode, layout, stage, tuple(rows)), write)
+    return _kernel("rowwise", name, graph, (tuple(inputs), mode, layout, stage, tuple(rows), bool(stream)), write)
 
 
 def partial_types(outputs):

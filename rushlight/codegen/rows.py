@@ -7,11 +7,12 @@ from .reduction import grouped
 
 
 class Output:
-    """One output: its expressions (two for a complex one), its type in memory, and whether it has the shape of the whole space."""
+    """One output: its expressions (two for a complex one), its type in memory, whether they are evaluated over the whole space, and
+    whether they are then summed: added to the memory of a smaller shape, which the operand's zero strides spread over the space."""
 
-    def __init__(self, value, type, full):
+    def __init__(self, value, type, full, summed=False):
         self.parts = value if isinstance(value, tuple) else (value,)
-        self.type, self.full = type, full
+        self.type, self.full, self.summed = type, full, summed
 
 
 class Rows:
@@ -28,7 +29,8 @@ class Rows:
 
     def _output(self, value, type, level=None):
         parts = value if isinstance(value, tuple) else (value,)
-        return Output(value, type, level == "full" or any(p in self.full for p in parts))
+        full = level in ("full", "sum") or any(p in self.full for p in parts)
+        return Output(value, type, full, level == "sum")
 
     def _full_nodes(self):
         """The nodes that vary over the reduced space."""

@@ -12,16 +12,18 @@ together. Exact aliasing of inputs and outputs is sound where the output is FULL
 of what it overwrites after the first write; that holds, since all reductions of a row come before its outputs.
 """
 
+from contextlib import contextmanager
+
 from ..lang import types as ty
-from ..lang.expr import position
-from .access import Access, Place, advance, counted, splat, strided, tail_mask
+from ..lang.expr import make, position
+from .access import Access, Place, advance, counted, scalar_bytes, splat, strided, tail_mask
 from .llvm import host, module
 from .machine import Machine, unknown
 from .memory import cast, memory_type, storable
 from .pointwise import load_operands, part_of, position_of, read_positions, widest
-from .reduction import BLOCK, Accumulator, across, array, get, put, slot_of
+from .reduction import BLOCK, Accumulator, Reduction, across, array, get, put, slot_of
 from .rows import Rows
-from .text import Function, vector
+from .text import LLVM_TYPE, Function, vector
 
 PARAMETERS = "ptr %ptr, ptr %stride, ptr %size"
 AXES = ("k0", "k1", "r0", "r1")
@@ -32,10 +34,13 @@ class Rowwise(Rows):
 
     axis = None  # the vectorised axis' position among AXES
 
-    def __init__(self, *args):
+    def __init__(self, *args, stream=False):
         super().__init__(*args)
         self.fn = Function()
         self.lanes = host().vector_bits // self._bits()
+        self.streamed = [k for k, o in enumerate(self.outputs) if o.full and not o.summed and self.layout[k] == "c"]
+        if not stream or not host().x86:
+            self.streamed = []
 
     def _bits(self):
         read = [self.inputs[i] for i in read_positions(self.graph)]
@@ -58,6 +63,8 @@ class Rowwise(Rows):
         self.start, self.extent = ("0", fn.int("mul", "%r0", "%r1")) if self.stage == "whole" else map(self._size, (4, 5))
         with fn.loop("0", "%k1") as a:
             self._kept(a)
+        if self.streamed:
+            fn.call("llvm.x86.sse.sfence", "void")
         fn.do("ret void")
         return module(fn, name, PARAMETERS)
 
@@ -90,11 +97,48 @@ class Rowwise(Rows):
         return Place(address, self.layout[k], self.types[k], self.steps.get(k))
 
     def _write_full(self, machine, addresses, access):
-        """Evaluate the FULL outputs for one vector of elements, and write them."""
+        """Evaluate the FULL outputs for one vector of elements, and write them or add them up."""
         outputs = [(k, o) for k, o in enumerate(self.outputs) if o.full]
         machine.evaluate([e for _, o in outputs for e in o.parts])
         for k, o in outputs:
-            access.write(self._place(k, addresses[k]), [machine.values[e] for e in o.parts], [e.type for e in o.parts])
+            place, values = self._place(k, addresses[k]), [machine.values[e] for e in o.parts]
+            if k in self.sums:
+                self.sums[k].take(values, access.mask)
+                continue
+            if o.summed:
+                values = [machine.sum(access.read(place, o.type), *values, o.type)]
+            to = access if k in self.streamed else Access(self.fn, self.lanes, access.mask)
+            to.write(place, values, [e.type for e in o.parts])
+
+    def _streaming(self, addresses, whole):
+        """How many of a line's ``whole`` elements or vectors may be written around the caches: all of them where addresses are aligned."""
+        fn, joined = self.fn, "0"
+        for k in self.streamed:
+            joined = fn.emit(f"or i64 {joined}, {fn.emit(f'ptrtoint ptr {addresses[k]} to i64')}")
+        aligned = fn.emit(f"icmp eq i64 {fn.int('and', joined, host().vector_bits // 8 - 1)}, 0")
+        return fn.emit(f"select i1 {aligned}, i64 {whole}, i64 0")
+
+    @property
+    def _stream_align(self):
+        return min(self.lanes * ty.BITS[self.types[k]] // 8 for k in self.streamed)
+
+    @contextmanager
+    def _line(self, addresses):
+        """Around a walk along the vectorised axis that writes the FULL outputs: those whose sums go to one place of memory are
+        gathered in ``sums`` and added there at the end."""
+        fn, machine = self.fn, self._machine()
+        self.sums = {}
+        for k, o in enumerate(self.outputs):
+            if o.summed and self.layout[k] == "s":
+                self.sums[k] = Accumulator(Reduction([make("reduce", o.parts, o.type, "sum")]), machine)
+                self.sums[k].start()
+        yield
+        for k, accumulator in self.sums.items():
+            scalar = LLVM_TYPE[self.types[k]]
+            (total,) = across(accumulator.reduction, machine, accumulator.values())
+            total = fn.emit(f"extractelement {vector(self.lanes, scalar)} {total}, i64 0")
+            old = fn.emit(f"load {scalar}, ptr {addresses[k]}, align {scalar_bytes(scalar)}")
+            fn.do(f"store {scalar} {fn.emit(f'fadd {scalar} {old}, {total}')}, ptr {addresses[k]}, align {scalar_bytes(scalar)}")
 
     def _machine(self):
         """A Machine for operations on values alone."""
@@ -109,14 +153,14 @@ class Rowwise(Rows):
             flush()
             fn.do(f"store i64 0, ptr {pending}")
 
-    def _blocks(self, end, step, pending, flush, body):
-        """``for i in range(0, end, step): body(i)``, flushing float sums after every BLOCK steps."""
+    def _blocks(self, end, step, pending, flush, body, begin="0"):
+        """``for i in range(begin, end, step): body(i)``, flushing float sums after every BLOCK steps."""
         fn = self.fn
         if pending is None:
-            with fn.loop("0", end, step) as i:
+            with fn.loop(begin, end, step) as i:
                 body(i)
             return
-        with fn.loop("0", end, BLOCK * step) as start:
+        with fn.loop(begin, end, BLOCK * step) as start:
             stop = fn.int("add", start, BLOCK * step)
             stop = fn.emit(f"select i1 {fn.int('icmp slt', stop, end)}, i64 {stop}, i64 {end}")
             with fn.loop(start, stop, step) as i:
@@ -124,7 +168,7 @@ class Rowwise(Rows):
             self._flush(pending, fn.int("sdiv exact", fn.int("sub", stop, start), step), flush)
 
     def _pending(self, level):
-        """The counter of steps since the last flush, for a level that has float sums."""
+        """The counter of steps since the last flush, for Reductions of which some are float sums."""
         if not any(r.two_level for r in level):
             return None
         pending = self.fn.alloca("i64")
@@ -150,16 +194,18 @@ class AlongRows(Rowwise):
     axis = 2
     DEAR = 8  # from so many operations on it pays to keep a value in memory rather than to compute it again
 
-    def __init__(self, *args):
-        super().__init__(*args)
+    def __init__(self, *args, stream=False):
+        super().__init__(*args, stream=stream)
         self.parked, self.parking = self._parked()
+        if self.parking in self.streamed:
+            self.streamed = []
 
     def _parked(self):
         """(node, output) or (None, None): a dear FULL node, wanted by the last reductions and again by the one FULL
         output (softmax: the exponential), that can wait in that output's memory. Since the output may lie over an
         input, nothing but that node may then be needed of the FULL inputs."""
         full = [(k, o) for k, o in enumerate(self.outputs) if o.full]
-        if not self.depths or len(full) != 1 or len(full[0][1].parts) != 1:
+        if not self.depths or len(full) != 1 or len(full[0][1].parts) != 1 or full[0][1].summed:
             return None, None
         ((k, output),) = full
         rows = dict.fromkeys(n for n in self.graph if n not in self.full)
@@ -231,11 +277,11 @@ class AlongRows(Rowwise):
     def _tail_mask(self, whole):
         return tail_mask(self.fn, self.lanes, host().vector_bits, self.fn.int("sub", "%r0", whole))
 
-    def _at(self, line, j, i, mask=None):
+    def _at(self, line, j, i, mask=None, stream=None):
         """(Machine, addresses, Access) for the vector at element i of the line ``j``."""
         fn = self.fn
         addresses = [self._along(k, p, i) for k, p in enumerate(line)]
-        access = Access(fn, self.lanes, mask)
+        access = Access(fn, self.lanes, mask, stream)
 
         def where():
             base = fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), i))
@@ -273,14 +319,20 @@ class AlongRows(Rowwise):
         with fn.loop("0", "%r1") as j:
             line = self._moved(self.row, 3, j)
             whole = fn.int("and", "%r0", -self.lanes)
-            with fn.loop("0", whole, self.lanes) as i:
-                self._finish(line, j, i)
-            with fn.when(fn.emit(f"icmp slt i64 {whole}, %r0")):
-                self._finish(line, j, whole, self._tail_mask(whole))
+            with self._line(line):
+                sums = self.sums.values()
+                pending = self._pending([s.reduction for s in sums])
+                start = "0"
+                if self.streamed:
+                    start, align = self._streaming(line, whole), self._stream_align
+                    self._blocks(start, self.lanes, pending, lambda: flushed(sums), lambda i: self._finish(line, j, i, stream=align))
+                self._blocks(whole, self.lanes, pending, lambda: flushed(sums), lambda i: self._finish(line, j, i), start)
+                with fn.when(fn.emit(f"icmp slt i64 {whole}, %r0")):
+                    self._finish(line, j, whole, self._tail_mask(whole))
 
-    def _finish(self, line, j, i, mask=None):
-        """Write the FULL outputs of one vector."""
-        machine, addresses, access = self._at(line, j, i, mask)
+    def _finish(self, line, j, i, mask=None, stream=None):
+        """Write the FULL outputs of one vector; ``stream``: the alignment of those that are written around the caches."""
+        machine, addresses, access = self._at(line, j, i, mask, stream)
         if self.parked is not None:
             k = self.parking
             machine.values[self.parked] = access.read(self._place(k, addresses[k]), self.parked.type)
@@ -339,9 +391,9 @@ class DownColumns(Rowwise):
         if self._row_roots:
             self._vectors(self._write_rows)
 
-    def _vectors(self, body):
-        """``body(t, mask)`` for every vector t of the tile; the ragged last one has a mask."""
-        with self.fn.loop("0", self.whole) as t:
+    def _vectors(self, body, start="0"):
+        """``body(t, mask)`` for every vector t of the tile from ``start`` on; the ragged last one has a mask."""
+        with self.fn.loop(start, self.whole) as t:
             body(t, None)
         with self.fn.when(self.ragged):
             body(self.whole, self.mask)
@@ -447,12 +499,12 @@ class DownColumns(Rowwise):
     def _known(self, needed, t):
         return {n: get(self._machine(), self.stored[n], n.type, t) for n in needed}
 
-    def _at(self, values, line, t, mask, j, i):
+    def _at(self, values, line, t, mask, j, i, stream=None):
         """(Machine, addresses, Access) for vector t of the elements at ``line``."""
         fn = self.fn
         column = self._column(t)
         addresses = [self._across(k, p, column) for k, p in enumerate(line)]
-        access = Access(fn, self.lanes, mask)
+        access = Access(fn, self.lanes, mask, stream)
 
         def where():
             return splat(fn, self.lanes, "i64", fn.int("add", self.start, fn.int("add", fn.int("mul", j, "%r0"), i)))
@@ -467,7 +519,17 @@ class DownColumns(Rowwise):
             line = self._moved(self.tile, 3, j)
             with fn.loop("0", "%r0") as i:
                 here = self._moved(line, 2, i)
-                self._vectors(lambda t, mask: self._write_full(*self._at(self._known(needed, t), here, t, mask, j, i)))
+
+                def body(t, mask=None, stream=None, here=here, i=i):
+                    self._write_full(*self._at(self._known(needed, t), here, t, mask, j, i, stream))
+
+                with self._line(here):
+                    start = "0"
+                    if self.streamed:
+                        start, align = self._streaming(here, self.whole), self._stream_align
+                        with fn.loop("0", start) as t:
+                            body(t, stream=align)
+                    self._vectors(body, start)
 
 
 MODES = {"row": AlongRows, "column": DownColumns}

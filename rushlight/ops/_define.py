@@ -413,17 +413,19 @@ def compile_kernel(program, letters, stream):
     return cpu.pointwise(outputs, tuple(ty.NAMES[c] for c in program.in_codes), letters, stream, name=program.name)
 
 
-def compile_row_kernel(program, letters, mode, stage):
+def compile_row_kernel(program, letters, mode, stage, stream):
     """The address of a kernel of a rowwise program."""
     from ..codegen import cpu
 
     # Simplification may leave a FULL output that no longer varies; it is still written over the whole space.
+    summed = program.summed or (False,) * len(program.out_codes)
     outputs = tuple(
-        (e, ty.NAMES[c], "full") if full else (e, ty.NAMES[c])
-        for e, c, full in zip(_simplified(program), program.out_codes, program.full)
+        (e, ty.NAMES[c], "sum") if add else (e, ty.NAMES[c], "full") if full else (e, ty.NAMES[c])
+        for e, c, full, add in zip(_simplified(program), program.out_codes, program.full, summed)
     )
     rows = program.info[1]
-    return cpu.rowwise(outputs, tuple(ty.NAMES[c] for c in program.in_codes), mode, letters, stage, rows=rows, name=program.name)
+    inputs = tuple(ty.NAMES[c] for c in program.in_codes)
+    return cpu.rowwise(outputs, inputs, mode, letters, stage, rows=rows, stream=stream, name=program.name)
 
 
 def _simplified(program):
@@ -480,6 +482,34 @@ def differentiate(program, mask):
     else:
         backward = core.Program(name, outputs, out_codes, in_codes)
     return core.Gradient(backward, tuple(operands), tuple(results))
+
+
+def summed_gradient(program, gradient, broadcast):
+    """The Gradient of a row program with the gradients of the operands in ``broadcast`` summed by the kernel itself, those too that are
+    plain passes of an incoming one; see ``_core/summed.pxi``."""
+    backward = gradient.program
+    outputs, codes, operands = list(backward.outputs), list(backward.out_codes), list(gradient.operands)
+    in_codes, (_, rows), results = list(backward.in_codes), backward.info, list(gradient.results)
+    summed = set()
+    for i, r in enumerate(results):
+        if not broadcast >> i & 1:
+            continue
+        if r <= -2:
+            source = ("grad", -2 - r)
+            if source not in operands:
+                operands.append(source)
+                in_codes.append(program.out_codes[-2 - r])
+            at = operands.index(source)
+            results[i] = len(outputs)
+            outputs.append(ex.input(at, ty.opmath(ty.NAMES[in_codes[at]])))
+            codes.append(None)
+        codes[results[i]] = ty.CODES[outputs[results[i]].type]
+        summed.add(results[i])
+    if len(codes) + len(in_codes) > core.OPERAND_LIMIT:
+        return None
+    p = _row_program(backward.name, tuple(outputs), tuple(codes), tuple(in_codes), rows, False, None)
+    p.keeps_format, p.summed = backward.keeps_format, tuple(k in summed for k in range(len(outputs)))
+    return core.Gradient(p, tuple(operands), tuple(results))
 
 
 def _stated(op, program, wrt):
@@ -543,5 +573,8 @@ def reverse_kernel(bits):
 
 core.set_compiler(trace, compile_kernel, differentiate)
 core.set_row_compiler(compile_row_kernel)
-callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel, reverse_kernel=reverse_kernel)
+callbacks.register(
+    copy_program=copy_program, partial_types=partial_types, summed_gradient=summed_gradient, transpose_kernel=transpose_kernel,
+    reverse_kernel=reverse_kernel,
+)  # fmt: skip
 callbacks.defer(row_levels="rushlight.ops._levels:row_levels")
