@@ -144,3 +144,38 @@ def test_gradients_of_parameters_are_sums_over_many_rows(call, shape, dtype, wan
         scale = want.abs().max().item()
         np.testing.assert_allclose(got.double().numpy() / scale, want.numpy() / scale, **close)
         np.testing.assert_allclose(recorded.detach().double().numpy() / scale, want.numpy() / scale, **close)
+
+
+_KEPT = {
+    "layer_norm": lambda x: rushlight.nn.functional.layer_norm(x, (70,)),
+    "rms_norm": lambda x: rushlight.nn.functional.rms_norm(x, (70,)),
+    "var of rows": lambda x: x.var(1),
+    "std of columns": lambda x: x.std(0),
+    "var": lambda x: x.var(),
+}
+
+
+@pytest.mark.parametrize("call", _KEPT.values(), ids=_KEPT.keys())
+def test_kept_means_give_the_gradient_that_is_recorded(call):
+    """The gradient that reads what the forward pass kept of rows has the bits of the one that computes it again."""
+    x = rushlight.tensor(RNG.normal(size=(50, 70)), dtype=rushlight.float32, requires_grad=True)
+    y = call(x)
+    g = rushlight.sin(rushlight.arange(y.numel()).float().reshape(y.shape))
+    (lean,) = rushlight.autograd.grad(y, x, g, retain_graph=True)
+    (again,) = rushlight.autograd.grad(y, x, g, retain_graph=True)
+    (recorded,) = rushlight.autograd.grad(y, x, g, create_graph=True)
+    assert recorded.requires_grad and not lean.requires_grad
+    assert rushlight.equal(lean, recorded) and rushlight.equal(lean, again)
+
+
+def test_kept_means_go_with_the_graph():
+    x = rushlight.randn(5, 70, requires_grad=True)
+    y = rushlight.nn.functional.layer_norm(x, (70,))
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        y.sum().backward()
+    z = x * 1
+    y = rushlight.nn.functional.layer_norm(z, (70,))
+    z.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()

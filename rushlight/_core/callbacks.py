@@ -26,6 +26,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "copy_program": "(target, source): the program that converts between the dtypes of two tensors",
     "partial_types": "(program): the types of the slots between the two stages of a reduction",
     "takeover": "(code, wide): calls set_takeover() of matmul for a dtype; ``wide``: OpenBLAS uses AVX-512",
+    "kept_rows": "(program, gradient): see Gradient.keeping(); None: nothing to keep",
     "summed_gradient": "(program, gradient, broadcast): see Gradient.summed()",
     "row_levels": "(program): a row program as programs of one level each, see ops/_levels.py",
     "transpose_kernel": "(bits): the address of the kernel for transposed copies of elements of that width",

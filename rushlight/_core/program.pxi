@@ -94,7 +94,7 @@ cdef class Gradient:
     """How to differentiate a Program with respect to the operands in ``mask``.
 
     program: computes the gradients, or None when each is a plain pass of the incoming one (or zero);
-    operands: where each operand of that program comes from, as (kind, index): 'grad' k, 'input' i, 'result' j;
+    operands: where each operand of that program comes from, as (kind, index): 'grad' k, 'input' i, 'result' j, 'kept' j (see keeping());
     results: for each operand in the mask, in order: the program's output number, -1 for zero, -2 - k to pass gradient k on unchanged.
     eager: computes the outputs from the operands by other operators, where they are too many for one program.
     """
@@ -103,8 +103,11 @@ cdef class Gradient:
     cdef readonly tuple operands, results
     cdef int n
     cdef bint reads                   # anything besides the incoming gradients
+    cdef bint asked                   # whether the next two have been looked for
+    cdef Program forward              # the program with what the gradient knows of its rows (a norm's mean) as further results; None: nothing
+    cdef Gradient leaner              # the gradient that is given these
     cdef dict summing                 # operands, as bits -> the Gradient whose program sums theirs over what was broadcast; None: made for none yet
-    cdef int[2 * MAX_OPERANDS] kind   # 0 grad, 1 input, 2 result
+    cdef int[2 * MAX_OPERANDS] kind   # 0 grad, 1 input, 2 result, 3 kept
     cdef int[2 * MAX_OPERANDS] index
 
     def __init__(self, Program program, tuple operands, tuple results, eager=None):
@@ -114,9 +117,16 @@ cdef class Gradient:
             raise ValueError(f"a gradient with {len(operands)} operands exceeds the limit of {2 * MAX_OPERANDS}")
         self.n = len(operands)
         for i, (kind, index) in enumerate(operands):
-            self.kind[i] = ("grad", "input", "result").index(kind)
+            self.kind[i] = ("grad", "input", "result", "kept").index(kind)
             self.reads |= kind != "grad"
             self.index[i] = index
+
+    cdef Program keeping(self, Program whole):
+        """The program that runs instead of ``whole``, which is differentiated, where ``leaner`` is to be used later."""
+        if not self.asked:
+            self.asked = True
+            self.forward, self.leaner = _callbacks["kept_rows"](whole, self) or (None, None)
+        return self.forward
 
     cdef Gradient summed(self, Program whole, int broadcast):
         """The same for ``whole``, the program that is differentiated, with the gradients of some operands (bits, in order) summed; see

@@ -548,7 +548,12 @@ cdef int compute_rows(RowProgram p, Call* c, Space* space, bint keepdim, list ou
         mask = differentiable_mask(p, c)
     if mask and category(p.codes[0]) >= 2:
         node = RowNode.record(p, c, mask, space, keepdim, label)
-    run_rows(p, c.operands, space, keepdim, outputs)
+    if node is None or node.forward is None:
+        run_rows(p, c.operands, space, keepdim, outputs)
+    else:
+        run_rows(node.forward, c.operands, space, keepdim, outputs)
+        node.kept_rows = outputs[p.n_out:]
+        del outputs[p.n_out:]
     if node is not None:
         node.finish(outputs)
     return 0

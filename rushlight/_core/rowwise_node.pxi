@@ -9,13 +9,15 @@ cdef class RowNode(Node):
     cdef int mask
     cdef bint keepdim
     cdef list saved, inputs
+    cdef RowProgram forward       # runs instead of the program, for what it knows of rows besides; None: the program itself
+    cdef list kept_rows           # that: a leaner gradient reads it, unless a graph of the gradient is recorded
 
     @staticmethod
     cdef RowNode record(RowProgram p, Call* c, int mask, Space* space, bint keepdim, str label):
         cdef RowNode node = RowNode.__new__(RowNode)
         cdef Gradient g = p.gradient(mask)
         cdef list tensors = []
-        cdef int i
+        cdef int i, place = 0
         cdef Tensor t
         node.label, node.program, node.gradient, node.space, node.keepdim = label, p, g, space[0], keepdim
         node.mask = mask
@@ -23,12 +25,15 @@ cdef class RowNode(Node):
         for i in range(c.n):
             if mask >> i & 1:
                 t = <Tensor>c.source[i]
+                place |= t.place
                 tensors.append(t)
                 node.inputs.append((t.code, tuple([t.sizes[k] for k in range(t.ndim)]), p.is_full[p.n_out + i], t.place))
         for i in range(g.n):
             if g.kind[i] == 1:
                 v = <object>c.source[g.index[i]]
                 node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
+        if not place:
+            node.forward = <RowProgram>g.keeping(p)
         link(node, tuple(tensors))
         return node
 
@@ -98,6 +103,10 @@ cdef class RowNode(Node):
                     if v is None and self.released:
                         raise freed_graph()
                 keep.append(v)
+        if self.kept_rows is not None and not n and not thread_state().grad:
+            g = g.leaner
+            p = <RowProgram>g.program
+            keep.extend(self.kept_rows)
         if g.eager is not None:
             outputs = g.eager(keep, [space.size[i] for i in range(space.ndim)],
                               [i for i in range(space.ndim) if space.reduced >> i & 1], self.keepdim)
@@ -167,5 +176,5 @@ cdef class RowNode(Node):
 
     cdef int release(self) except -1:
         self.released = True
-        self.saved = [None] * len(self.saved)
+        self.saved, self.kept_rows = [None] * len(self.saved), None
         return 0

@@ -1,8 +1,7 @@
 # Gradients of operands that were broadcast, summed by the kernel that makes them: nothing of the whole space's shape is written for them.
 # Included by operator.pyx.
 #
-# Rows are taken in pieces, by shape alone. Each piece adds to a partial sum of its own; the partial sums lie behind one another in the
-# output, whose first dim they are, and the caller sums them as it sums any gradient.
+# Rows are taken in pieces, by shape alone. Each piece adds to a partial sum of its own; the partial sums are summed in the end.
 
 cdef enum:
     PIECE = 64             # rows that are added plainly: so many that the partial sums are little memory, so few that the error is a block's
@@ -91,11 +90,14 @@ cdef bint run_summed(RowProgram p, Operand* operands, Space* space, bint keepdim
     loop.kernel = p.row_kernel(key)
     with nogil:
         parallel_for(_run_pieces, &s, 0, pieces, max(<int64_t>1, 2 * GRAIN // (s.piece * length)))
+    if pieces > 1:
+        for k in range(s.n):
+            outputs[s.output[k]] = _callbacks["sum"](outputs[s.output[k]], 0)
     return True
 
 
 cdef char* _put_sums(int o, RowProgram p, tuple shape, int64_t pieces, list outputs) except NULL:
-    """Makes the output for partial sums of a shape, or for the only one."""
+    """Makes the output for partial sums of a shape, along a first dim, or for the only one."""
     cdef int64_t[MAX_RANK + 1] sizes
     cdef int n = parse_ints(shape, &sizes[1], MAX_RANK)
     cdef Tensor t

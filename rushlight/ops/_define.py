@@ -484,34 +484,6 @@ def differentiate(program, mask):
     return core.Gradient(backward, tuple(operands), tuple(results))
 
 
-def summed_gradient(program, gradient, broadcast):
-    """The Gradient of a row program with the gradients of the operands in ``broadcast`` summed by the kernel itself, those too that are
-    plain passes of an incoming one; see ``_core/summed.pxi``."""
-    backward = gradient.program
-    outputs, codes, operands = list(backward.outputs), list(backward.out_codes), list(gradient.operands)
-    in_codes, (_, rows), results = list(backward.in_codes), backward.info, list(gradient.results)
-    summed = set()
-    for i, r in enumerate(results):
-        if not broadcast >> i & 1:
-            continue
-        if r <= -2:
-            source = ("grad", -2 - r)
-            if source not in operands:
-                operands.append(source)
-                in_codes.append(program.out_codes[-2 - r])
-            at = operands.index(source)
-            results[i] = len(outputs)
-            outputs.append(ex.input(at, ty.opmath(ty.NAMES[in_codes[at]])))
-            codes.append(None)
-        codes[results[i]] = ty.CODES[outputs[results[i]].type]
-        summed.add(results[i])
-    if len(codes) + len(in_codes) > core.OPERAND_LIMIT:
-        return None
-    p = _row_program(backward.name, tuple(outputs), tuple(codes), tuple(in_codes), rows, False, None)
-    p.keeps_format, p.summed = backward.keeps_format, tuple(k in summed for k in range(len(outputs)))
-    return core.Gradient(p, tuple(operands), tuple(results))
-
-
 def _stated(op, program, wrt):
     """A definition's own gradient: ``op.stated(grad, result=..., <operand>=...)`` returns an expression for each operand, or a dict by
     name."""
@@ -573,8 +545,8 @@ def reverse_kernel(bits):
 
 core.set_compiler(trace, compile_kernel, differentiate)
 core.set_row_compiler(compile_row_kernel)
-callbacks.register(
-    copy_program=copy_program, partial_types=partial_types, summed_gradient=summed_gradient, transpose_kernel=transpose_kernel,
-    reverse_kernel=reverse_kernel,
+callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel, reverse_kernel=reverse_kernel)
+callbacks.defer(
+    row_levels="rushlight.ops._levels:row_levels", kept_rows="rushlight.ops._row_gradients:kept_rows",
+    summed_gradient="rushlight.ops._row_gradients:summed_gradient",
 )  # fmt: skip
-callbacks.defer(row_levels="rushlight.ops._levels:row_levels")
