@@ -59,7 +59,7 @@ class _Flags:
             setattr(self.room, name, value)
 
 
-# -- what the GPU's room reads --
+# -- what the rooms of operators and of the GPU read --
 
 _ROOM = f"{__package__}.backends"
 
@@ -75,6 +75,12 @@ cudnn = Room(
 matmul = Room(
     f"{_ROOM}.cuda.matmul", allow_tf32=False, fp32_precision="none", allow_fp16_reduced_precision_reduction=True,
     allow_bf16_reduced_precision_reduction=True, allow_fp16_accumulation=False,
+)  # fmt: skip
+convolution = Room(
+    f"{_ROOM}.mkldnn.conv", fp32_precision="none",
+    doc="""How the CPU computes convolutions. fp32_precision: with ``"ieee"`` those of float32 by windows of 3 x 3 make every product, as in
+    PyTorch; otherwise large ones take Winograd's sums, whose rounding errors are relative to the largest elements among 4 x 4 neighbours.
+    """,
 )  # fmt: skip
 attention = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True}
 """Which of PyTorch's implementations of attention are allowed; of these only cuDNN's, on a GPU, is another here."""

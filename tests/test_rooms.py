@@ -14,7 +14,8 @@ _core:
 lang:
 codegen: _core lang
 return_types:
-ops: _core codegen lang return_types
+_switches:
+ops: _core _switches codegen lang return_types
 _VF:
 _absent:
 _errors:
@@ -22,7 +23,6 @@ _foreach: ops
 _limits: _core
 _ops: _core
 _subclasses: _absent
-_switches:
 _settings: _core _switches
 _tensor_str: _core
 _typename: _core

@@ -1,8 +1,9 @@
-"""Switches of PyTorch's compute libraries. They can be set and read back; only those of cuDNN and the GPU's products change anything."""
+"""Switches of PyTorch's compute libraries. They can be set and read back; only those of cuDNN, the GPU's products
+and ``mkldnn.conv`` change anything."""
 
 import importlib
 
-from .._switches import Room, cudnn
+from .._switches import Room, convolution, cudnn
 
 __all__ = ["cpu", "cuda", "cudnn", "cusparselt", "mha", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "quantized"]
 
@@ -23,6 +24,7 @@ def _cudnn_version():
 cudnn.is_available, cudnn.version = _has_cudnn, _cudnn_version
 
 mkldnn = Room(__name__ + ".mkldnn", enabled=True, deterministic=False, allow_tf32=False, fp32_precision="none", available=False)
+mkldnn.conv = convolution
 openmp = Room(__name__ + ".openmp", available=False)
 mkl = Room(__name__ + ".mkl", available=False)
 nnpack = Room(__name__ + ".nnpack", enabled=False, available=False)

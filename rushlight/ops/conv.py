@@ -208,6 +208,9 @@ def _run(x, rows, bias, out, steps, offsets, groups):
     if not x.is_cpu:
         return _tensor.on_gpu["conv.correlate"](x, rows, bias, out, steps, offsets, groups)
     bias = None if bias is None else shape.contiguous(bias)
+    if groups == 1 and x.dtype == _float32 and _is_minimal(x.shape, out.shape, steps, offsets):
+        if _run_minimal(x, rows, bias, out, offsets[1:]):
+            return
     outputs, channels = rows.shape[0], rows.shape[-1]
     pixels = out.shape[0] * math.prod(out.shape[2:])
     # A float32 is split before it is multiplied on matrix registers: each, of the pixels and of the weights, must be used often.
@@ -228,6 +231,64 @@ def _run(x, rows, bias, out, steps, offsets, groups):
                           _pack_lanes(x.dtype.code, on_tiles, narrow), on_tiles):  # fmt: skip
             return
 
+
+# -- windows of 3 x 3, by fewer products: codegen/winograd.py --
+
+_minimal = {}
+
+
+def _tiles_of(size):
+    """How many tiles of 2 x 2 pixels images (N, C, 1, H, W) have."""
+    return size[0] * -(-size[3] // 2) * -(-size[4] // 2)
+
+
+@planned
+def _is_minimal(size, made, steps, offsets):
+    """Do 16 products for each tile, and what it costs to transform tiles and windows, take less than 9 for each pixel?
+
+    Measured on Zen 4, a channel's vector of tiles takes the time of some 70 vectors of products to be transformed; what is within a quarter
+    is left alone.
+    """
+    consecutive = all(sorted(axis) == list(range(min(axis), min(axis) + 3)) for axis in offsets[1:])
+    if not consecutive or offsets[0] != (0,) or size[2] != 1 or made[2] != 1 or any(s != 1 for s in steps):
+        return False
+    channels, outputs, pixels, tiles = size[1], made[1], made[0] * made[3] * made[4], _tiles_of(made)
+    lanes, row = 16, -(-made[4] // 2)
+    transforms = 70 * (channels + outputs) * -(-row // lanes) * lanes / row
+    return tiles * (16 * channels * outputs + transforms) + 64 * channels * outputs < 0.75 * 9 * channels * outputs * pixels
+
+
+def _window_rows(type, row):
+    """Row ``row`` of G g G', of 4; operands: the window, row by row."""
+    def along(a, b, c):
+        middle = (a + c) * 0.5
+        return a, middle + b * 0.5, middle - b * 0.5, c
+
+    g = [ex.input(i, type) for i in range(9)]
+    return tuple((x, type) for x in along(*(along(*g[i::3])[row] for i in range(3)))), (type,) * 9, "winograd"
+
+
+def _run_minimal(x, rows, bias, out, offsets):
+    """The same by minimal filtering; False if every product is asked for, or an element of ``out`` is not finite."""
+    from .. import _switches
+    from .._core import winograd
+
+    if _switches.convolution.fp32_precision == "ieee":
+        return False
+    rows, (y, x_places) = shape.contiguous(rows), (sorted(range(3), key=axis.__getitem__) for axis in offsets)
+    windows = creation.empty((16, rows.shape[0], rows.shape[-1]), dtype=x.dtype)
+    taps = [rows[:, 0, i, j] for i in y for j in x_places]
+    for row in range(4):
+        run(_window_rows, (row,), *(shape.select(windows, 0, 4 * row + i) for i in range(4)), *taps)
+    narrow = winograd.is_narrow(x.dtype.code, out.shape[1], _tiles_of(out.shape))
+    if narrow not in _minimal:
+        from ..codegen import winograd as kernels
+
+        _minimal[narrow] = kernels.kernels(ty.NAMES[x.dtype.code], narrow)
+    return winograd.correlate(x, windows, bias, out, tuple(min(axis) for axis in offsets), *_minimal[narrow])
+
+
+# -- windows read where they lie --
 
 _ROW_BYTES = 256  # that a panel of pixels reads of one row of a channel
 _PANEL_BYTES = 16384  # that it may read in all: a third of a first-level cache

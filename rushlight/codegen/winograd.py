@@ -1,0 +1,144 @@
+"""Winograd's minimal filtering, as LLVM text: windows of 3 x 3 with step 1, by 16 products for 4 pixels instead of 36.
+
+    Y = A' [(G g G') . (B' d B)] A        g: the window; d: the 4 x 4 elements that a *tile* of 2 x 2 pixels Y needs; .: by elements
+
+Summed over channels, the products at each of the 16 positions are a product of matrices: weights by tiles. ``_core/winograd.pyx`` has the
+kernels of :mod:`.gemm` make it; those here go from an image to panels of tiles, a vector of tiles at a time, and from sums to an image.
+
+Winograd, Arithmetic Complexity of Computations (1980); Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016).
+"""
+
+from . import cpu
+from .gemm import Writer, at, loop
+from .schemes import Scheme
+from .text import literal, mangled, vector
+
+NAMES = ("scatter", "gather")  # the table
+
+
+def kernels(source, narrow=False):
+    """(address, lanes): that of ``void table(void **entries)``, which writes the addresses of two functions, and the tiles of a vector.
+
+        void scatter(char **rows, int64_t *channel, int64_t loaded, int64_t stored, char *panel, int64_t position, int64_t channels)
+        int64_t gather(char *sums, int64_t position, int64_t row, char *out, int64_t out_row, int64_t channel, char *bias,
+                       int64_t next_bias, int64_t stored, int64_t rows, int64_t channels)
+
+    scatter transforms a run of tiles, at most a vector, of each channel: rows[r] is where column 0 of row r of the first tile would be read
+    in channel 0, channel[r] how far the next channel's is; columns in the bit set ``loaded`` are read, others are zero.
+    Lane i of row c of the panel of a position, ``position`` from one to the next, is set if bit i of ``stored`` is.
+    gather does so backwards, and adds a number of ``bias`` to each channel: ``row`` is from one channel's sums to the next one's,
+    ``channel`` from its pixels to the next one's, ``out_row`` from the first row of pixels to the second, which is written if ``rows`` is
+    2. Columns in ``stored`` are written. Strides are in bytes. Returns whether a pixel is infinite or not a number.
+    """
+    scheme = Scheme(source, narrow)
+    numbers = sorted(scheme.numbers().items())
+    return cpu._kernel("winograd", source, (), numbers, lambda symbol: _Tiles(scheme).write(symbol)), scheme.lanes
+
+
+class _Tiles(Writer):
+    names = NAMES
+
+    def functions(self):
+        """What each function returns, its parameters, and what writes its body."""
+        into = "ptr %rows, ptr %channel, i64 %loaded, i64 %stored, ptr %panel, i64 %position, i64 %channels"
+        back = ("ptr %sums, i64 %position, i64 %row, ptr %out, i64 %outrow, i64 %channel, ptr %bias, i64 %nextbias, i64 %stored, "
+                "i64 %rows, i64 %channels")  # fmt: skip
+        return {"scatter": ("void", into, self._scatter), "gather": ("i64", back, self._gather)}
+
+    # -- an image's elements become panels --
+
+    def _scatter(self, fn):
+        s = self.scheme
+        firsts = (0, s.lanes, 2, s.lanes + 2)  # a tile's last two columns are the next one's first
+        masks = [self._bits(fn, "%loaded", first) for first in firsts]
+        stored = self._bits(fn, "%stored", 0)
+        rows = [fn.emit(f"load ptr, ptr {at(fn, '%rows', 8 * r)}") for r in range(4)]
+        steps = [fn.emit(f"load i64, ptr {at(fn, '%channel', 8 * r)}") for r in range(4)]
+
+        def channel(c):
+            tiles = []
+            for row, step in zip(rows, steps):
+                start = at(fn, row, fn.int("mul", c, step))
+                parts = [self._load(fn, at(fn, start, first * s.unit_bytes), mask) for first, mask in zip(firsts, masks)]
+                tiles.append([self._every_other(fn, *pair, first) for pair in (parts[:2], parts[2:]) for first in (0, 1)])
+            place = at(fn, "%panel", fn.int("mul", c, s.columns * s.unit_bytes))
+            for i, x in enumerate(self._both_ways(fn, tiles, self._differences)):
+                self.store_lanes(fn, x, at(fn, place, fn.int("mul", "%position", i)), stored)
+
+        loop(fn, "each", "0", "%channels", 1, channel)
+
+    def _differences(self, fn, d):
+        """B' d."""
+        terms = ("sub", 0, 2), ("add", 1, 2), ("sub", 2, 1), ("sub", 1, 3)
+        return [self._arithmetic(fn, operation, d[i], d[j]) for operation, i, j in terms]
+
+    # -- sums become an image's pixels --
+
+    def _gather(self, fn):
+        s = self.scheme
+        masks = [self._bits(fn, "%stored", first) for first in (0, s.lanes)]
+        two = fn.emit("icmp eq i64 %rows, 2")
+        wrong, zero = fn.alloca(self.kind), self._splat(fn, literal(0, s.accumulator))
+        fn.do(f"store {self.kind} {zero}, ptr {wrong}")
+
+        def channel(c):
+            start = at(fn, "%sums", fn.int("mul", c, "%row"))
+            places = [at(fn, start, fn.int("mul", "%position", i)) for i in range(16)]
+            sums = [fn.emit(f"load {self.v}, ptr {place}, align {s.unit_bytes}") for place in places]
+            bias = self._broadcast(fn, at(fn, "%bias", fn.int("mul", c, "%nextbias")))
+            y = self._both_ways(fn, [sums[i : i + 4] for i in range(0, 16, 4)], self._totals_of_four)
+            y = [self._arithmetic(fn, "add", x, bias) for x in y]
+            total = fn.emit(f"load {self.kind}, ptr {wrong}")
+            for x in y:  # 0 times a number is 0
+                total = self._multiply_add(fn, x, zero, total)
+            fn.do(f"store {self.kind} {total}, ptr {wrong}")
+            place = at(fn, "%out", fn.int("mul", c, "%channel"))
+            self._store_row(fn, place, y[:2], masks)
+            with fn.when(two):
+                self._store_row(fn, at(fn, place, "%outrow"), y[2:], masks)
+
+        loop(fn, "each", "0", "%channels", 1, channel)
+        found = fn.emit(f"load {self.kind}, ptr {wrong}")
+        unordered = fn.emit(f"fcmp uno {self.kind} {found}, {zero}")
+        some = fn.call(f"llvm.vector.reduce.or.v{s.lanes}i1", "i1", f"{vector(s.lanes, 'i1')} {unordered}")
+        return fn.emit(f"zext i1 {some} to i64")
+
+    def _totals_of_four(self, fn, m):
+        """A' m."""
+        add, sub = ((lambda x, y, operation=operation: self._arithmetic(fn, operation, x, y)) for operation in ("add", "sub"))
+        return [add(add(m[0], m[1]), m[2]), sub(sub(m[1], m[2]), m[3])]
+
+    def _store_row(self, fn, place, pixels, masks):
+        """The even and the odd pixels of a row."""
+        s = self.scheme
+        for half, mask in enumerate(masks):
+            first = half * s.lanes // 2
+            picks = ", ".join(f"i32 {first + i // 2 + i % 2 * s.lanes}" for i in range(s.lanes))
+            x = fn.emit(f"shufflevector {self.v} {pixels[0]}, {self.v} {pixels[1]}, {vector(s.lanes, 'i32')} <{picks}>")
+            self.store_lanes(fn, x, at(fn, place, half * s.lanes * s.unit_bytes), mask)
+
+    # -- both --
+
+    def _both_ways(self, fn, square, transform):
+        """T' x T of the rows of vectors ``square``, row by row."""
+        across = [transform(fn, row) for row in square]
+        down = [transform(fn, list(column)) for column in zip(*across)]
+        return [column[i] for i in range(len(down[0])) for column in down]
+
+    def _every_other(self, fn, a, b, first):
+        """Elements ``first``, ``first`` + 2, ... of a and b, which follow each other."""
+        picks = ", ".join(f"i32 {first + 2 * i}" for i in range(self.scheme.lanes))
+        return fn.emit(f"shufflevector {self.v} {a}, {self.v} {b}, {vector(self.scheme.lanes, 'i32')} <{picks}>")
+
+    def _load(self, fn, place, mask):
+        s = self.scheme
+        return fn.call(
+            f"llvm.masked.load.{mangled(s.lanes, s.unit)}.p0", self.v,
+            f"ptr {place}", f"i32 {s.unit_bytes}", f"{vector(s.lanes, 'i1')} {mask}", f"{self.v} zeroinitializer",
+        )  # fmt: skip
+
+    def _bits(self, fn, word, first):
+        """A vector's mask: the bits of a word from bit ``first`` on."""
+        lanes = self.scheme.lanes
+        part = fn.int("lshr", word, first)
+        return fn.emit(f"bitcast i{lanes} {fn.emit(f'trunc i64 {part} to i{lanes}')} to {vector(lanes, 'i1')}")

@@ -1,0 +1,118 @@
+"""Convolutions by windows of 3 x 3: the kernels of codegen/winograd.py, which make 16 products for 4 pixels instead of 36."""
+
+import pytest
+
+import rushlight as torch
+from rushlight.ops import conv
+
+F = torch.nn.functional
+EPS = 2.0**-24
+
+CASES = [  # images, channels, outputs, rows, columns, padding, bias
+    (1, 64, 64, 56, 56, 1, True),
+    (2, 40, 33, 33, 37, 1, False),  # a panel of tiles spans rows and images, and the last tile of each is cut
+    (3, 32, 20, 31, 33, 0, True),
+    (2, 64, 64, 29, 30, 2, True),
+    (8, 300, 48, 14, 14, 1, True),  # more channels than a stretch has
+    (8, 96, 260, 14, 13, 1, False),  # more output channels than a task sums at a time
+    (4, 16, 16, 40, 64, 1, True),  # narrow panels
+]
+
+
+def operands(case, generate=torch.randn):
+    images, channels, outputs, rows, columns, padding, has_bias = case
+    torch.manual_seed(sum(case))
+    x, weight = generate(images, channels, rows, columns), generate(outputs, channels, 3, 3)
+    return x, weight, generate(outputs) if has_bias else None, padding
+
+
+def exactly(x, weight, bias, padding):
+    return F.conv2d(x.double(), weight.double(), None if bias is None else bias.double(), padding=padding)
+
+
+def counted(monkeypatch):
+    """A list that grows with each convolution that goes this way."""
+    calls, run = [], conv._run_minimal
+    monkeypatch.setattr(conv, "_run_minimal", lambda *a: calls.append(run(*a)) or calls[-1])
+    return calls
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_keep_the_bound_of_the_sums_length(case, monkeypatch):
+    calls = counted(monkeypatch)
+    x, weight, bias, padding = operands(case)
+    found, wanted = F.conv2d(x, weight, bias, padding=padding), exactly(x, weight, bias, padding)
+    assert calls == [True]
+    bound = 9 * x.shape[1] * EPS * exactly(x.abs(), weight.abs(), None if bias is None else bias.abs(), padding)
+    errors = (found.double() - wanted).abs()
+    assert (errors <= bound).all()
+    assert errors.max() <= 16 * EPS * wanted.abs().max()
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[1], CASES[3]], ids=str)
+def test_gradients(case, monkeypatch):
+    x, weight, bias, padding = operands(case)
+    grad = torch.randn(F.conv2d(x, weight, bias, padding=padding).shape)
+    calls = counted(monkeypatch)
+    inputs = [t.clone().requires_grad_() for t in (x, weight)]
+    F.conv2d(*inputs, padding=padding).backward(grad)
+    assert len(calls) == 2  # the gradient of the input is such a convolution too
+    wide = [t.double().requires_grad_() for t in (x, weight)]
+    F.conv2d(*wide, padding=padding).backward(grad.double())
+    for t, w in zip(inputs, wide, strict=True):
+        torch.testing.assert_close(t.grad.double(), w.grad, rtol=1e-5, atol=1e-5 * w.grad.abs().max().item())
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    x, weight, bias, padding = operands(CASES[1])
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 8):
+            torch.set_num_threads(threads)
+            found.append(F.conv2d(x, weight, bias, padding=padding))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("where", ["input", "weight"])
+def test_what_is_not_finite_stays_where_it_belongs(value, where):
+    x, weight, bias, padding = operands(CASES[0], torch.rand)
+    (x if where == "input" else weight)[0, 3, 1, 2] = value
+    found, wanted = F.conv2d(x, weight, bias, padding=padding), exactly(x, weight, bias, padding).float()
+    assert torch.equal(found.isfinite(), wanted.isfinite())
+    torch.testing.assert_close(found, wanted, equal_nan=True, rtol=1e-4, atol=1e-4)
+
+
+def test_strides_and_views(monkeypatch):
+    calls = counted(monkeypatch)
+    x, weight, bias, padding = operands(CASES[0])
+    wanted = F.conv2d(x, weight, bias, padding=padding)
+    padded = torch.zeros(1, 64, 60, 64)
+    padded[:, :, 2:58, 3:59] = x
+    for same in (padded[:, :, 2:58, 3:59], x.to(memory_format=torch.channels_last), x.transpose(2, 3).contiguous().transpose(2, 3)):
+        assert torch.equal(F.conv2d(same, weight, bias, padding=padding).contiguous(), wanted)
+    assert len(calls) == 4
+
+
+def test_windows_that_are_no_sums_of_tiles_go_another_way(monkeypatch):
+    calls = counted(monkeypatch)
+    x, weight = torch.randn(2, 64, 40, 40), torch.randn(64, 64, 3, 3)
+    for options in ({"stride": 2}, {"dilation": 2}):
+        F.conv2d(x, weight, **options)
+    F.conv2d(x, torch.randn(64, 32, 3, 3), groups=2)
+    F.conv2d(x, torch.randn(64, 64, 3, 1))
+    F.conv2d(x.double(), weight.double())
+    F.conv2d(torch.randn(1, 3, 8, 8), torch.randn(4, 3, 3, 3))
+    assert calls == []
+
+
+def test_a_switch_asks_for_every_product(monkeypatch):
+    calls = counted(monkeypatch)
+    x, weight, bias, padding = operands(CASES[0])
+    with torch.backends.mkldnn.conv.flags(fp32_precision="ieee"):
+        F.conv2d(x, weight, bias, padding=padding)
+    F.conv2d(x, weight, bias, padding=padding)
+    assert calls == [False, True]
