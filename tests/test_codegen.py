@@ -331,6 +331,50 @@ def test_gather_by_element(t):
         same(out[0], table[index[0]])
 
 
+@pytest.mark.parametrize("t", ["f32", "f16", "i32", "f64"])
+def test_gather_by_narrow_offsets(t):
+    table, n = sample(t, 40), 133
+    index = rng(3).integers(0, 40, (1, n)).astype("i4")
+    for near in (False, True):
+        offset = E.input(1, "i32") * table.itemsize
+        expr = E.make("load", (E.make("near", (offset,), "i32") if near else offset,), t, 0)
+        for layout in ("csc", "csv"):
+            address = cpu.pointwise(((expr, t),), (t, "i32"), layout)
+            for count in (1, 15, 16, 33, n):
+                within = np.sort(index[:, :count] // (2 if near else 1))  # 16 neighbours within 32 elements, whatever they are
+                out, places = np.zeros((1, count), table.dtype), laid_out(within, layout[2])
+                run_pointwise(address, [out, np.broadcast_to(table[:1], (1, count)), places])
+                same(out[0], table[within[0]])
+
+
+def test_narrow_offsets_from_elements_that_move():
+    table, index = sample("f32", 200), rng(3).integers(0, 60, (1, 133)).astype("i4")
+    address = cpu.pointwise(((E.make("load", (E.input(1, "i32") * 4,), "f32", 0), "f32"),), ("f32", "i32"), "ccc")
+    out = np.zeros((1, 133), "f4")
+    run_pointwise(address, [out, table[None, :133], index])
+    same(out[0], table[np.arange(133) + index[0]])
+
+
+@pytest.mark.parametrize("n", [2, 15, 16, 40, 133])
+def test_what_a_row_adds_to_one_place_is_summed(n):
+    x, start = rng(1).integers(-9, 9, (7, n)).astype("f4"), np.arange(7, dtype="f4")
+    out = start.copy()
+    address = cpu.pointwise(((E.input(0, "f32") * 2, "f32", "add"), (E.input(0, "f32"), "f32", "add")), ("f32",), "ssc")
+    target = np.lib.stride_tricks.as_strided(out, (7, n), (4, 0))
+    run_pointwise(address, [target, target, x])
+    same(out, start + 3 * x.sum(1))
+
+
+def test_several_outputs_add_to_one_operand():
+    x, index = rng(1).integers(0, 9, (1, 90)).astype("f4"), rng(2).integers(0, 7, (2, 90))
+    out, wanted = np.zeros(7, "f4"), np.zeros(7, "f4")
+    outputs = tuple((E.input(0, "f32"), "f32", "add", E.input(1 + i, "i64") * 4) for i in range(2))
+    target = np.broadcast_to(out[:1], (1, 90))
+    run_pointwise(cpu.pointwise(outputs, ("f32", "i64", "i64"), "ssccc"), [target, target, x, index[:1], index[1:]])
+    np.add.at(wanted, index.T.ravel(), np.repeat(x[0], 2))
+    same(out, wanted)
+
+
 def test_gather_of_rows_is_contiguous():
     table, index = sample("f32", (30, 21)), rng(4).integers(0, 30, 50)
     expr = E.make("load", (E.input(1, "i64") * table.strides[0],), "f32", 0)

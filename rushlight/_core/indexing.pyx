@@ -363,7 +363,7 @@ def run(str kind, *operands):
         return
     _item_sizes(operands, items)
     _run_unordered(&loop, kind, (<Tensor>operands[0]).code, items)
-    _record(&loop, kind, operands)
+    _record(&loop, kind, operands, False)
 
 
 def run_along(str kind, int64_t count, tuple moves, *operands):
@@ -506,20 +506,26 @@ def run_ordered(str kind, bint apart, *operands):
         return
     _item_sizes(operands, items)
     _run_in_order(&loop, kind, (<Tensor>operands[0]).code, items, apart)
+    _record(&loop, kind, operands, True)
 
 
 cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint apart) except -1:
     """What run_ordered does, for a loop on the CPU."""
-    cdef Slices slices
     cdef int[MAX_RANK] perm
-    cdef int d
-    cdef int64_t total = 1, least = 16
     _order_writes(loop, items[0], perm)
     _permute(loop, perm)
     _collapse(loop)
     if apart and loop.stride[0][0] == 0:
         _put_unit_dim(loop)
     loop.kernel = _kernel(loop, kind, code, items)
+    return _run_ordered_loop(loop)
+
+
+cdef int _run_ordered_loop(Loop* loop) except -1:
+    """Runs a loop whose dims stand in their order: its tasks write to places of their own."""
+    cdef Slices slices
+    cdef int d
+    cdef int64_t total = 1, least = 1
     slices.loop, slices.dim = loop, -1
     for d in range(loop.ndim):
         total *= loop.size[d]
@@ -527,6 +533,8 @@ cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint ap
             slices.dim = d
     if slices.dim == 0:                         # every task walks along all rows: its part of a row should be worth the way
         least = max(<int64_t>256, loop.size[0] // 8)
+    elif slices.dim > 0:                        # no two tasks write in one cache line
+        least = min(<int64_t>16, 1 + 64 // max(loop.stride[0][slices.dim], -loop.stride[0][slices.dim]))
     if slices.dim < 0 or total < 2 * GRAIN:
         if loop.ndim > 1:
             total //= max(loop.size[0], <int64_t>1)

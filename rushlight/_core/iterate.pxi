@@ -172,7 +172,7 @@ cdef void _run_range(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef int run_loop(Loop* loop) except -1:
     """Runs the whole loop, split by shape over the pool when it is large."""
-    cdef int64_t total = 1, outer = 1, grain, share
+    cdef int64_t total = 1, outer = 1, grain, share, block
     cdef int i
     for i in range(loop.ndim):
         total *= loop.size[i]
@@ -192,8 +192,9 @@ cdef int run_loop(Loop* loop) except -1:
             parallel_for(_run_range, loop, 0, total, share)
         else:
             grain = max(<int64_t>1, share // loop.size[0])
-            if loop.size[1] >= 64:
-                grain = (grain + 63) // 64 * 64       # blocks for the kernels that work on two dims at once
+            if loop.size[1] >= 16:                    # blocks for the kernels that work on two dims at once
+                block = 64 if loop.size[1] >= 64 else 16
+                grain = (grain + block - 1) // block * block
             parallel_for(_run_range, loop, 0, outer, grain)
     return 0
 

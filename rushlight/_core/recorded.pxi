@@ -9,6 +9,7 @@ cdef enum:
 
 cdef struct Step:
     kernel_t kernel
+    bint ordered                    # elements may meet: what is there is changed
     int n_operands, ndim
     int64_t[RECORDED_DIMS] size
     int64_t[MAX_OPERANDS][RECORDED_DIMS] stride
@@ -57,7 +58,7 @@ cdef class Recording:
         self.memory.append(storage)
         return len(self.memory) - 1
 
-    cdef int add(self, Loop* loop, str kind, tuple operands) except -1:
+    cdef int add(self, Loop* loop, str kind, tuple operands, bint ordered) except -1:
         """Takes down a loop that ran."""
         cdef int outputs = _outputs_of(kind, (<Tensor>operands[0]).code), o, d, at
         cdef Step* step
@@ -69,13 +70,13 @@ cdef class Recording:
         self.steps = <Step*>realloc(self.steps, (self.n_steps + 1) * sizeof(Step))
         step = &self.steps[self.n_steps]
         self.n_steps += 1
-        step.kernel, step.n_operands, step.ndim = loop.kernel, loop.n_operands, loop.ndim
+        step.kernel, step.ordered, step.n_operands, step.ndim = loop.kernel, ordered, loop.n_operands, loop.ndim
         for d in range(loop.ndim):
             step.size[d] = loop.size[d]
         for o in range(loop.n_operands - 1, -1, -1):      # what is read first
             storage = (<Tensor>operands[o]).memory
             at = self.number(storage)
-            if at < 0 or at >= self.n_arguments and o >= outputs and not (self.constant | self.written) >> at & 1:
+            if at < 0 or at >= self.n_arguments and (ordered or o >= outputs) and not (self.constant | self.written) >> at & 1:
                 self.sound = False
                 return 0
             origin = (<Tensor>self.arguments[at]).address if at < self.n_arguments else <char*>storage.address
@@ -169,7 +170,10 @@ cdef class Recording:
                 loop.ptr[o] = origin[step.memory[o]] + step.offset[o]
                 for d in range(step.ndim):
                     loop.stride[o][d] = step.stride[o][d]
-            run_loop(&loop)
+            if step.ordered:
+                _run_ordered_loop(&loop)
+            else:
+                run_loop(&loop)
         return single if self.single else tuple(made)
 
     cdef bint agrees(self, tuple arguments, object result) except -1:
@@ -264,9 +268,9 @@ cdef class Recorded:
         return result
 
 
-cdef inline int _record(Loop* loop, str kind, tuple operands) except -1:
+cdef inline int _record(Loop* loop, str kind, tuple operands, bint ordered) except -1:
     if _recording is not None and _recording_thread == thread_state():
-        (<Recording>_recording).add(loop, kind, operands)
+        (<Recording>_recording).add(loop, kind, operands, ordered)
     return 0
 
 

@@ -5,19 +5,24 @@ for narrow types); lane 0 of a masked vector must exist. Writes are masked.
 """
 
 from ..lang import types as ty
+from .llvm import host
 from .memory import loaded, memory_type, storable
 from .text import mangled, vector
+
+PERMUTATION = {"float": "ps", "i32": "d"}  # of elements in two registers, by what AVX-512 calls the instruction
 
 
 class Place:
     """Where a vector of one operand lies.
 
     address: of lane 0's element, before ``offsets``; letter: ``c``, ``s`` or ``v``; steps: the lanes' distances in bytes (``v``); offsets:
-    a further byte offset for each lane, or None; stored: the operand's type in memory.
+    a further byte offset for each lane, or None, and its type in ``offset_type``; near: the offsets are (docs/internals.md); stored: the
+    operand's type in memory.
     """
 
-    def __init__(self, address, letter, stored, steps=None, offsets=None):
+    def __init__(self, address, letter, stored, steps=None, offsets=None, offset_type="i64", near=False):
         self.address, self.letter, self.stored, self.steps, self.offsets = address, letter, stored, steps, offsets
+        self.offset_type, self.near = offset_type, near
         self.wide = {}  # interleaved complex vectors: mask -> value
 
 
@@ -79,12 +84,15 @@ class Access:
 
     def _pointers(self, place, index):
         """The address of each lane's element; masked-off lanes have lane 0's."""
-        fn, v = self.fn, vector(self.lanes, "i64")
-        offsets = self._steps(place)
+        fn, kind = self.fn, "i32" if place.offset_type == "i32" and place.letter == "s" else "i64"
+        v, offsets = vector(self.lanes, kind), self._steps(place)
         if place.offsets is not None:
-            offsets = fn.emit(f"add {v} {offsets}, {place.offsets}")
+            given = place.offsets
+            if place.offset_type != kind:
+                given = fn.emit(f"sext {vector(self.lanes, 'i32')} {given} to {v}")
+            offsets = given if place.letter == "s" else fn.emit(f"add {v} {offsets}, {given}")
         if self.mask is not None:
-            spare = "zeroinitializer" if place.offsets is None else splat(fn, self.lanes, "i64", first(fn, self.lanes, offsets))
+            spare = "zeroinitializer" if place.offsets is None else splat(fn, self.lanes, kind, first(fn, self.lanes, offsets, kind))
             offsets = fn.emit(f"select {vector(self.lanes, 'i1')} {self.mask}, {v} {offsets}, {v} {spare}")
         address = advance(fn, place.address, ty.BITS[ty.part(place.stored)] // 8) if index else place.address
         return fn.emit(f"getelementptr i8, ptr {address}, {v} {offsets}")
@@ -98,12 +106,33 @@ class Access:
 
     def _gather(self, place, part, index):
         scalar = memory_type(part)
+        if place.near and place.letter == "s" and scalar in PERMUTATION and self.lanes == 16 and host().x86 and host().vector_bits == 512:
+            return self._looked_up(place, scalar)
         v, pointers = vector(self.lanes, scalar), self._pointers(place, index)
         return self.fn.call(
             f"llvm.masked.gather.{mangled(self.lanes, scalar)}.v{self.lanes}p0", v,
             f"{vector(self.lanes, 'ptr')} {pointers}", f"i32 {scalar_bytes(scalar)}",
             f"{vector(self.lanes, 'i1')} splat (i1 true)", f"{v} poison",
         )  # fmt: skip
+
+    def _looked_up(self, place, scalar):
+        """A gather within 32 elements, the first lane's being the first: two registers are loaded, up to the last one's."""
+        fn, kind, v, lanes = self.fn, vector(16, "i32"), vector(16, scalar), self.lanes
+        begin = fn.emit(f"extractelement {kind} {place.offsets}, i64 0")
+        steps = fn.emit(f"sub {kind} {place.offsets}, {splat(fn, lanes, 'i32', begin)}")
+        steps = fn.emit(f"ashr exact {kind} {steps}, splat (i32 2)")
+        if self.mask is None:
+            last = fn.emit(f"extractelement {kind} {steps}, i64 15")
+        else:
+            used = fn.emit(f"select {vector(16, 'i1')} {self.mask}, {kind} {steps}, {kind} zeroinitializer")
+            last = fn.call("llvm.vector.reduce.smax.v16i32", "i32", f"{kind} {used}")
+        last, base, halves = splat(fn, lanes, "i32", last), advance(fn, place.address, fn.emit(f"sext i32 {begin} to i64")), []
+        for half in (0, 16):
+            mask = fn.emit(f"icmp sge {kind} {last}, <{', '.join(f'i32 {half + i}' for i in range(16))}>")
+            where = (f"ptr {advance(fn, base, 4 * half)}", "i32 4", f"{vector(16, 'i1')} {mask}", f"{v} zeroinitializer")
+            halves.append(fn.call(f"llvm.masked.load.{mangled(16, scalar)}.p0", v, *where))
+        pick = f"llvm.x86.avx512.vpermi2var.{PERMUTATION[scalar]}.512"
+        return fn.call(pick, v, f"{v} {halves[0]}", f"{kind} {steps}", f"{v} {halves[1]}")
 
     # -- writing --
 
@@ -185,9 +214,9 @@ def advance(fn, address, offset):
     return fn.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
 
 
-def first(fn, lanes, offsets):
-    """Lane 0 of a vector of i64."""
-    return fn.emit(f"extractelement {vector(lanes, 'i64')} {offsets}, i64 0")
+def first(fn, lanes, offsets, kind="i64"):
+    """Lane 0 of a vector of integers."""
+    return fn.emit(f"extractelement {vector(lanes, kind)} {offsets}, i64 0")
 
 
 def scalar_bytes(scalar):

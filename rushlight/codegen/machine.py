@@ -491,7 +491,7 @@ _EMIT = {
     "floor": _rounding("floor"), "ceil": _rounding("ceil"), "trunc": _rounding("trunc"), "rint": _rounding("roundeven"),
     "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"), "table": _table,
     "scale": _scale,
-    "lookup": _lookup,
+    "lookup": _lookup, "near": lambda m, node, offset: offset,
     "estimate": _register_intrinsic("rcp14", "{}", "i16 -1"),
     "exponent": _register_intrinsic("mask.getexp", "{}", "i16 -1", "i32 4"),  # rounded down; that of 0 is -inf
     "mantissa": _register_intrinsic("mask.getmant", "i32 8", "{}", "i16 -1", "i32 4"),  # from 1 to 2; NaN below 0

@@ -13,7 +13,7 @@ from ..lang.expr import topological
 from .access import Access, Place, advance, first, strided, tail_mask
 from .llvm import host, module
 from .machine import Machine
-from .text import Function
+from .text import LLVM_TYPE, Function, vector
 
 PARAMETERS = "ptr %ptr, ptr %stride0, ptr %stride1, i64 %n0, i64 %n1"
 _SMALL = 16  # graphs of at most so many nodes get two registers' worth of elements in a vector
@@ -70,6 +70,7 @@ class Pointwise:
         self.roots = [e for o in self.outputs for e in o.parts] + self.offsets
         self.graph = topological(self.roots)
         self.varying = self._varying()
+        self.summed = [k for k in range(len(outputs)) if self._sums(k)]
         self.streamed = [k for k in range(len(outputs)) if self._streams(k)] if stream and host().x86 else []
         self.lanes = self._lanes()
         self.fn = Function()
@@ -91,9 +92,16 @@ class Pointwise:
         store = self.outputs[k]
         return self.layout[k] == "c" and not store.add and store.offset is None
 
+    def _sums(self, k):
+        """Does all of a row go to one place? Then it is summed in registers, and added there once."""
+        store = self.outputs[k]
+        return store.add and self.layout[k] == "s" and store.offset not in self.varying and len(store.parts) == 1
+
     def _meets(self, k):
         """Do the elements of a vector need each other's result? So it is where several may be combined at one address: an
         addition, or a value made from what a ``load`` at the same offset finds. They are taken one by one, in order."""
+        if k in self.summed:
+            return False
         store = self.outputs[k]
         read_back = any(n.op == "load" and n.args[0] is store.offset for n in self.graph)
         return (store.add or read_back) and (self.layout[k] != "c" or store.offset in self.varying)
@@ -102,12 +110,14 @@ class Pointwise:
         """How many elements a vector has: a register of the widest type, two of them where the graph is small."""
         if any(self._meets(k) for k in range(len(self.outputs))):
             return 1
-        read = [self.inputs[i] for i in read_positions(self.graph)]
-        bits = widest(self.graph, [o.type for o in self.outputs] + read)
+        moving = [n for n in self.graph if n in self.varying]  # what is the same along the row takes no vector
+        read = [self.inputs[i] for i in read_positions(moving)]
+        bits = widest(moving, [o.type for o in self.outputs] + read)
         lanes = host().vector_bits // bits
         if "v" in self.layout:
             return min(lanes, 16)
-        return 2 * lanes if len(self.graph) <= _SMALL and bits >= 16 else lanes
+        near = any(n.op == "near" for n in moving)
+        return 2 * lanes if len(self.graph) <= _SMALL and bits >= 16 and not near else lanes
 
     # -- the kernel --
 
@@ -122,14 +132,21 @@ class Pointwise:
         with fn.when(some), fn.loop("0", "%n1") as j:
             self.rows = [advance(fn, f"%base{k}", fn.emit(f"mul nsw i64 {j}, %outer{k}")) for k in range(len(self.types))]
             self.uniform = self._uniform_values()
+            self._start_sums()
             self._main(whole)
             if self.lanes > 1:
                 with fn.when(fn.emit(f"icmp slt i64 {whole}, %n0")):
                     self._tail(whole)
+            self._add_sums()
         if self.streamed:
             fn.call("llvm.x86.sse.sfence", "void")
         fn.do("ret void")
         return module(fn, name, PARAMETERS)
+
+    def distance(self, node, value):
+        """Lane 0 of an offset, as an i64."""
+        one = first(self.fn, self.lanes, value, node.type)
+        return one if node.type == "i64" else self.fn.emit(f"sext {node.type} {one} to i64")
 
     def _uniform_values(self):
         """What is the same along the row, loaded and computed once."""
@@ -137,12 +154,43 @@ class Pointwise:
 
         def leaf(node, offset=None):
             k = len(self.outputs) + position_of(node)
-            address = self.rows[k] if offset is None else advance(self.fn, self.rows[k], first(self.fn, self.lanes, offset))
+            address = self.rows[k] if offset is None else advance(self.fn, self.rows[k], self.distance(node.args[0], offset))
             return access.read(Place(address, "s", self.types[k]), node.type, part_of(node))
 
         machine = Machine(self.fn, self.lanes, leaf)
         machine.evaluate([n for n in self.graph if n not in self.varying])
         return machine.values
+
+    # -- sums along the row: one of each lane, in the order of the elements, then of the lanes --
+
+    def _start_sums(self):
+        self.sums = {}
+        for k in self.summed:
+            kind = vector(self.lanes, LLVM_TYPE[self.outputs[k].parts[0].type])
+            self.sums[k] = self.fn.alloca(kind), kind
+            self.fn.do(f"store {kind} zeroinitializer, ptr {self.sums[k][0]}")
+
+    def sum(self, k, value, machine, mask):
+        """Adds a vector of output k's values."""
+        (place, kind), t = self.sums[k], self.outputs[k].parts[0].type
+        if mask is not None:
+            value = machine.choose(mask, t, value, "zeroinitializer")
+        total = machine.sum(self.fn.emit(f"load {kind}, ptr {place}"), value, t)
+        self.fn.do(f"store {kind} {total}, ptr {place}")
+
+    def _add_sums(self):
+        machine = Machine(self.fn, self.lanes, None)
+        for k, (place, kind) in self.sums.items():
+            store = self.outputs[k]
+            t, total = store.parts[0].type, self.fn.emit(f"load {kind}, ptr {place}")
+            half = self.lanes
+            while half := half // 2:
+                total = machine.sum(total, machine.shuffle(total, t, [(i + half) % self.lanes for i in range(self.lanes)]), t)
+            address = self.rows[k]
+            if store.offset is not None:
+                address = advance(self.fn, address, self.distance(store.offset, self.uniform[store.offset]))
+            one = self.fn.emit(f"shufflevector {kind} {total}, {kind} poison, <1 x i32> zeroinitializer")
+            Access(self.fn, 1).write(Place(address, "c", store.type), [one], [t], Machine(self.fn, 1, None).sum)
 
     def _main(self, whole):
         fn = self.fn
@@ -183,6 +231,9 @@ class Body:
         machine.evaluate(kernel.roots)
         plain = Access(self.fn, self.lanes, self.access.mask)
         for k, store in enumerate(kernel.outputs):
+            if k in kernel.summed:
+                kernel.sum(k, machine.values[store.parts[0]], machine, self.access.mask)
+                continue
             place = self._place(k, store.offset, machine.values.get(store.offset))
             access = self.access if k in kernel.streamed else plain
             access.write(
@@ -209,5 +260,6 @@ class Body:
             stride = ty.BITS[stored] // 8 if letter == "c" else f"%inner{k}"
             address = advance(fn, address, fn.int("mul nsw", self.i, stride))
         if offset is not None and (offset_node not in kernel.varying or self.lanes == 1):
-            address, offset = advance(fn, address, first(fn, self.lanes, offset)), None
-        return Place(address, letter, stored, kernel.steps.get(k), offset)
+            address, offset = advance(fn, address, kernel.distance(offset_node, offset)), None
+        near = offset is not None and offset_node.op == "near"
+        return Place(address, letter, stored, kernel.steps.get(k), offset, offset and offset_node.type, near)

@@ -217,6 +217,7 @@ _EMIT = {
     "rem": lambda node, a, b: f"rest({a}, {b})", "mod": lambda node, a, b: f"floor_rest({a}, {b})",
     "floordiv": lambda node, a, b: f"floor_quotient({a}, {b})", "gcd": lambda node, a, b: f"common_divisor({a}, {b})",
     "min": _extremum("minimum", "({} & {}) != 0"), "max": _extremum("maximum", "({} | {}) != 0"),
+    "near": lambda node, offset: offset,
     "select": lambda node, c, a, b: f"{c} ? {a} : {b}", "cast": lambda node, x: cast(x, node.args[0].type, node.type),
     "bitcast": _bitcast, "lt": _plain("<"), "le": _plain("<="), "gt": _plain(">"), "ge": _plain(">="), "eq": _plain("=="),
     "ne": _plain("!="), "and": _bitwise("&"), "or": _bitwise("|"), "xor": _bitwise("^"), "not": _not,
