@@ -534,3 +534,32 @@ def dirty_view(torch):
     _double(torch).apply(y[:1])
     (y * y).sum().backward()
     return x.grad
+
+
+@program
+def gradients_of_means_are_writable(torch):
+    x, y, seen = leaf(torch, [[1.0, 2.0], [3.0, 4.0]]), leaf(torch, [1.0, 2.0]), []
+    (g,) = torch.autograd.grad(x.mean(), x)
+    g.mul_(2)[0, 0] = 7
+    seen += [g, g.stride()]
+    h = y * 1
+    h.register_hook(lambda grad: grad.mul_(3))
+    h.retain_grad()
+    h.mean().backward()
+    seen += [h.grad.add_(1), y.grad]
+    (g,) = torch.autograd.grad(x.mean(1).sum(), x)
+    g[0] = 7
+    with torch.no_grad():
+        g.clamp_(max=1)
+    return seen, g
+
+
+@program
+def nodes_of_gradients(torch):
+    x, names = leaf(torch, [[0.5, 0.25], [0.75, 0.125]]), []
+    F = torch.nn.functional
+    functions = (torch.exp, torch.sin, torch.log, torch.sqrt, torch.tanh, torch.sigmoid, F.relu, F.gelu, torch.std, F.silu, torch.prod)
+    for f in (*functions, lambda x: x.softmax(1), lambda x: x.log_softmax(1)):
+        (g,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
+        names.append(g.grad_fn.name())
+    return names

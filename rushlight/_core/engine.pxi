@@ -144,7 +144,7 @@ cdef class Walk:
 
     cdef int capture(self, Node node, list buffer) except -1:
         for number, position in self.captures.get(node, ()):
-            self.results[position] = buffer[number]
+            self.results[position] = _shown(buffer[number])
         return 0
 
     cdef int step(self, Node node, list buffer) except -1:

@@ -26,9 +26,15 @@ cdef int _run_tensor_hooks(Node node, list buffer) except -1:
     return 0
 
 
+cdef object _shown(grad):
+    """A gradient as a program sees it."""
+    return _callbacks["clone"](grad) if grad is not None and (<Tensor>grad).flags & SPREAD and (<Tensor>grad).node is None else grad
+
+
 cdef object _call_hooks(hooks, grad):
     if not hooks:
         return grad
+    grad = _shown(grad)
     for hook in list(hooks.values()):
         result = hook(grad)
         if result is None:
@@ -67,6 +73,7 @@ cdef int _retain(Tensor t, Tensor grad) except -1:
 cdef int _run_node_prehooks(Node node, list buffer) except -1:
     for kind, _, hooks in node.pre_hooks:
         if kind == NODE_HOOKS:
+            buffer[:] = [_shown(grad) for grad in buffer]
             for hook in list(hooks.values()):
                 result = hook(tuple(buffer))
                 if result is not None:

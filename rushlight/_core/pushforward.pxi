@@ -78,7 +78,7 @@ cdef class Pushforward:
                 v = compute(up.program, &c)
                 outputs = [v] if up.program.n_out == 1 else <list>v
             else:
-                compute_rows(<RowProgram>up.program, &c, space, keepdim, outputs, up.program.name)
+                compute_rows(<RowProgram>up.program, &c, space, keepdim, outputs, up.program.label)
         for i, r in enumerate(up.results):
             if r != -1:
                 self.add(results, self.grads[i], outputs[r] if r >= 0 else of_output[-2 - r], meta)

@@ -116,7 +116,7 @@ cdef class RowNode(Node):
                 g, p = summed, <RowProgram>summed.program
             else:
                 fill_call(p, &c, keep)
-                compute_rows(p, &c, space, self.keepdim, outputs, p.name)
+                compute_rows(p, &c, space, self.keepdim, outputs, p.label)
         for i in range(len(self.inputs)):
             r = g.results[i]
             v = None if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
@@ -126,6 +126,8 @@ cdef class RowNode(Node):
             code, shape, full, place = self.inputs[i]
             if full and (not self.program.is_full[-2 - r] if r < 0 else p is not None and not p.is_full[r]):
                 v = self.spread(<Tensor>v, space)
+                if r >= 0:                            # computed, as mean's: the caller's own
+                    (<Tensor>v).flags |= SPREAD
             results.append(reduce_to(<Tensor>v, (code, shape, place), n))
         return results
 

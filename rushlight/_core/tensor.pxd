@@ -85,6 +85,7 @@ cdef enum:
     NO_GRAD_VIEW = 512   # a view made under no_grad of a tensor that records
     MULTI_VIEW = 1024    # one of several views made by one call (split, unbind): no in-place writes while recording
     PINNED = 2048
+    SPREAD = 4096        # a gradient with one value for many elements, to save memory: it gets elements of its own before a program sees it
 
 # ThreadState.modes
 cdef enum:

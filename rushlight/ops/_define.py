@@ -26,6 +26,7 @@ from .._core.indexing import Recorded
 from ..lang import expr as ex
 from ..lang import types as ty
 from ._format import keeping
+from ._labels import gradient_label
 
 planned = core.Plan
 """Decorates a function whose results (index tensors, weights, geometry) follow from its hashable arguments: they are remembered."""
@@ -481,6 +482,7 @@ def differentiate(program, mask):
         backward.keeps_format = program.keeps_format
     else:
         backward = core.Program(name, outputs, out_codes, in_codes)
+    backward.label = gradient_label(program, outputs[0])
     return core.Gradient(backward, tuple(operands), tuple(results))
 
 
