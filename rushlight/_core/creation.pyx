@@ -18,7 +18,7 @@ from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
 cdef enum:
-    GRAIN = 1 << 17  # words of 8 bytes worth handing to another thread
+    GRAIN = 1 << 13  # lines of 64 bytes worth handing to another thread
 
     PRESERVE = 0
     CONTIGUOUS_FORMAT = 1
@@ -159,45 +159,47 @@ cdef bint is_index(object x):
 
 # -- filling --
 
+cdef struct Line:
+    char[64] bytes
+
 cdef struct Pattern:
-    uint64_t *data
-    uint64_t even
-    uint64_t odd
+    char *data
+    Line line            # copies of the element
+    bint zero
+    int64_t count        # bytes
 
 
-cdef void _fill_words(void *context, int64_t begin, int64_t end) noexcept nogil:
+cdef void _fill_lines(void *context, int64_t begin, int64_t end) noexcept nogil:
     cdef Pattern *p = <Pattern *>context
-    cdef uint64_t *data = p.data       # of which a C compiler knows that it does not change in the loops
-    cdef uint64_t even = p.even, odd = p.odd
-    cdef int64_t i
-    if even == odd == 0:
-        memset(data + begin, 0, (end - begin) * 8)
-    elif even == odd:
-        for i in range(begin, end):
-            data[i] = even
-    else:
-        for i in range(begin, end):
-            data[i] = odd if i & 1 else even
+    cdef Line *data = <Line *>p.data
+    cdef Line line = p.line            # of which a C compiler knows that it does not change in the loop
+    cdef int64_t i, whole = min(end, p.count // 64)
+    if p.zero:
+        memset(data + begin, 0, min(end * 64, p.count) - begin * 64)
+        return
+    for i in range(begin, whole):
+        data[i] = line
+    if whole < end:
+        memcpy(data + whole, &line, p.count - whole * 64)
 
 
 cdef int fill_memory(Tensor t, const char *element) except -1:
     """Writes copies of one element to all of ``t``'s storage (which is dense, whatever the order of its dims)."""
     cdef int size = ITEMSIZE[t.code]
-    cdef char[16] block
     cdef Pattern p
-    cdef int64_t words = t.count * size // 8
+    cdef int64_t lines
     cdef int i
-    for i in range(16 // size):
-        memcpy(block + i * size, element, size)
-    memcpy(&p.even, block, 8)
-    memcpy(&p.odd, block + 8, 8)
-    p.data = <uint64_t *>t.address
-    if words < GRAIN:
-        _fill_words(&p, 0, words)
+    p.data, p.count, p.zero = t.address, t.count * size, True
+    lines = (p.count + 63) // 64
+    for i in range(64 // size):
+        memcpy(p.line.bytes + i * size, element, size)
+    for i in range(size):
+        p.zero = p.zero and element[i] == 0
+    if lines < GRAIN:
+        _fill_lines(&p, 0, lines)
     else:
         with nogil:
-            parallel_for(_fill_words, &p, 0, words, GRAIN)
-    memcpy(t.address + 8 * words, block, t.count * size - 8 * words)
+            parallel_for(_fill_lines, &p, 0, lines, GRAIN)
     return 0
 
 
@@ -246,7 +248,7 @@ cdef object finished(str name, Tensor t, Options *o, int kind, object value):
     if kind != EMPTY and t.place:
         fill_on_device(t, 0 if kind == ZEROS else 1 if kind == ONES else value)
     elif kind == ZEROS:
-        if t.count * ITEMSIZE[t.code] < 8 * GRAIN:
+        if t.count * ITEMSIZE[t.code] < 64 * GRAIN:
             memset(t.address, 0, t.count * ITEMSIZE[t.code])
         else:
             fill_value(t, 0)

@@ -21,14 +21,16 @@ from rushlight._core.tensor cimport (
     B1, BF16, CONJ, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, NEG, U8, U16, U32, U64, Storage, Tensor, allocate,
     empty, finish, view_of,
 )
-from rushlight._core.threads cimport parallel_for
+from rushlight._core.threads cimport num_threads, parallel_for
 
 cdef enum:
     CHUNK = 1 << 15     # elements that one thread counts and distributes at a time
     DIGITS = 256
-    SHORT = 40          # rows up to here are sorted by insertion
+    SHORT = 24          # rows up to here are sorted by insertion
+    MERGED = 256        # and up to here by merging, since a radix sort counts all digits whatever the length
     FEW = 16            # so many first items of a row are found by insertion
     GRAIN = 1 << 13     # elements worth handing to another thread
+    PART = 1 << 9       # of rows, where so few would be left without
 
 cdef struct Item:
     uint64_t key
@@ -135,6 +137,57 @@ cdef void _insertion_sort(Item* items, int64_t n) noexcept nogil:
         items[j] = item
 
 
+cdef inline Item* _choice(bint second, Item* a, Item* b) noexcept nogil:
+    """b if ``second``, else a; without a branch, which no processor could foretell."""
+    return <Item*>(<size_t>a ^ ((<size_t>a ^ <size_t>b) & <size_t>-<int64_t>second))
+
+
+cdef inline void _merge_equal(Item* x, int64_t n, Item* out) noexcept nogil:
+    """Two sorted runs of n items become one. From both ends at once: as many steps as a run is long meet no run's end."""
+    cdef Item* a = x
+    cdef Item* b = x + n
+    cdef Item* last_a = x + n - 1
+    cdef Item* last_b = x + 2 * n - 1
+    cdef int64_t i
+    cdef bint second
+    for i in range(n):
+        second = b.key < a.key
+        out[i] = _choice(second, a, b)[0]
+        a += not second
+        b += second
+        second = last_a.key <= last_b.key
+        out[2 * n - 1 - i] = _choice(second, last_a, last_b)[0]
+        last_a -= not second
+        last_b -= second
+
+
+cdef inline void _merge(Item* a, Item* middle, Item* end, Item* out) noexcept nogil:
+    """Two sorted runs become one."""
+    cdef Item* b = middle
+    cdef bint second
+    while a < middle and b < end:
+        second = b.key < a.key
+        out[0] = _choice(second, a, b)[0]
+        a += not second
+        b += second
+        out += 1
+    memcpy(out, a, (middle - a) * sizeof(Item))
+    memcpy(out + (middle - a), b, (end - b) * sizeof(Item))
+
+
+cdef void _merge_sort(Row* r) noexcept nogil:
+    """Sorts items by key, stably: runs of one item, of two, of four ..."""
+    cdef int64_t run = 1, start
+    while run < r.n:
+        start = 0
+        while start + 2 * run <= r.n:
+            _merge_equal(r.items + start, run, r.spare + start)
+            start += 2 * run
+        _merge(r.items + start, r.items + min(start + run, r.n), r.items + r.n, r.spare + start)
+        r.items, r.spare = r.spare, r.items
+        run *= 2
+
+
 cdef void _count_digits(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Row* r = <Row*>context
     cdef int64_t* counts = r.counts + begin // CHUNK * DIGITS
@@ -173,6 +226,9 @@ cdef void _sort(Row* r) noexcept nogil:
     """Sorts items by key, stably."""
     if r.n <= SHORT:
         _insertion_sort(r.items, r.n)
+        return
+    if r.n <= MERGED:
+        _merge_sort(r)
         return
     r.shift = 0
     while r.shift < 64 and (r.highest - r.lowest) >> r.shift:
@@ -402,7 +458,7 @@ cdef int _run(Rows* c, Tensor input) except -1:
         _run_rows(c, 0, rows)
     elif c.n and rows:
         with nogil:
-            parallel_for(_run_rows, c, 0, rows, max(<int64_t>1, GRAIN // c.n))
+            parallel_for(_run_rows, c, 0, rows, max(<int64_t>1, min(GRAIN // c.n, max(PART // c.n, rows // (4 * num_threads())))))
     if c.failed:
         raise MemoryError(
             "sort: no memory for the keys of a row\n  It needs 32 bytes for each element of the dim that is sorted."
