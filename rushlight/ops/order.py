@@ -5,8 +5,9 @@ import math
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core.tensor import rename
+from ..lang import functions as fn
 from . import arithmetic, comparison, creation, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
-from ._define import composite, library
+from ._define import composite, constant, library, rowwise
 from ._expect import expect
 from .extremum import _check_dim
 from .index import title
@@ -401,13 +402,28 @@ def renorm(input, p, dim, maxnorm):
     return input * masks.where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
 
 
-def _distance(difference, p):
-    """The p-norm along the last dim, with a zero gradient where the difference is zero."""
+@rowwise(where="", floating=True, label="Cdist")
+def _norm_between(input, other, ord: constant = 2.0, dim=None, keepdim=False):
+    return fn.norm(input - other, ord)
+
+
+_NARROW = 16  # columns up to which a vector holds many distances, not many terms of one
+
+
+def _distances(x1, x2, p):
+    """The p-norm of the difference of each row of one and each of the other, with a zero gradient where it is zero."""
+    if x1.shape[-1] <= _NARROW:
+        x1, x2 = (shape.transpose(shape.contiguous(shape.transpose(x, -1, -2)), -1, -2) for x in (x1, x2))
+    x1, x2 = shape.unsqueeze(x1, -2), shape.unsqueeze(x2, -3)
     if p == 0:  # flat almost everywhere
+        difference = x1 - x2
         return shape.cast(reduction.count_nonzero(difference, -1), difference.dtype) + reduction.sum(difference * 0, -1)
     if p == math.inf:
-        return reduction.amax(arithmetic.abs(difference), -1)
-    return reduction._vector_norm(difference, float(p), difference.ndim - 1, False)
+        return reduction.amax(arithmetic.abs(x1 - x2), -1)
+    if x1.ndim == x2.ndim == 3:
+        size = x1.shape[0], x2.shape[1], x1.shape[2]
+        return _norm_between(shape.expand(x1, size), shape.expand(x2, size), float(p), -1)
+    return _norm_between(*joining.broadcast_tensors(x1, x2), float(p), -1)
 
 
 def _squares(x):
@@ -461,7 +477,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     many = max(x1.shape[-2], x2.shape[-2]) > _FEW_ROWS
     if p == 2 and (compute_mode == _MODES[1] or (compute_mode == _MODES[0] and many)):
         return rename(_euclidean(x1, x2), "CdistBackward0")
-    return rename(_distance(shape.unsqueeze(x1, -2) - shape.unsqueeze(x2, -3), p), "CdistBackward0")
+    return rename(_distances(x1, x2, p), "CdistBackward0")
 
 
 @composite(where="function functional")
@@ -479,4 +495,4 @@ def pdist(input, p=2.0):
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     i, j = joining.unbind(creation.triu_indices(input.shape[0], input.shape[0], 1), 0)
-    return rename(_distance(input[i] - input[j], p), "PdistBackward0")
+    return rename(_distances(input, input, p)[i, j], "PdistBackward0")
