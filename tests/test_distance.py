@@ -30,3 +30,12 @@ def test_gradients_to_second_order():
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="not a valid value for compute_mode"):
         rushlight.cdist(rushlight.ones(2, 2), rushlight.ones(2, 2), compute_mode="fast")
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, 0.0, float("inf")])
+@pytest.mark.parametrize("width", [3, 16, 17, 40])
+def test_pairs_of_short_and_long_rows(width, p):
+    x = np.random.RandomState(0).randn(20, width).astype("float32")
+    expected = np.linalg.norm((x[:, None] - x[None]).astype("float64"), p, -1) if p else np.full((20, 20), float(width))
+    found = rushlight.pdist(rushlight.from_numpy(x), p).numpy()
+    np.testing.assert_allclose(found, expected[np.triu_indices(20, 1)], rtol=1e-6)
