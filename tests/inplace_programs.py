@@ -1,5 +1,7 @@
 """In-place writes, views and versions: programs to run under PyTorch and under rushlight."""
 
+import warnings
+
 from autograd_programs import leaf
 
 PROGRAMS = []
@@ -563,3 +565,76 @@ def nodes_of_gradients(torch):
         (g,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
         names.append(g.grad_fn.name())
     return names
+
+
+@program
+def views_whose_geometry_changes_without_recording(torch):
+    x, y = leaf(torch, [[1.0, 2.0, 3.0]]), leaf(torch, [1.0, 2.0, 3.0]) * 2
+    v, u = x[:, 1:], y[1:]
+    with torch.no_grad():
+        v.unsqueeze_(0)
+        u.unsqueeze_(0)
+    (v * v).sum().backward()
+    return x.grad, v, v.grad_fn.name(), u.grad_fn.name(), torch.autograd.grad((u * u).sum(), y)[0]
+
+
+@program
+def leaves_that_stop_collecting(torch):
+    x, y = leaf(torch, [1.0, 2.0]), leaf(torch, [1.0, 2.0])
+    z = (x * y).sum()
+    x.requires_grad_(False)
+    z.backward(retain_graph=True)
+    seen = [x.grad, y.grad.clone()]
+    x.requires_grad_()
+    z.backward()
+    v = y.view(2)
+    y.detach_()
+    v.sum().backward()
+    return seen, x.grad, y.grad
+
+
+@program
+def nodes_of_views_made_in_place(torch):
+    names = []
+    for change in ("t_()", "transpose_(0, 1)", "unsqueeze_(0)", "squeeze_()", "squeeze_(0)", "squeeze_((0,))", "as_strided_((2,), (1,))"):
+        y = leaf(torch, [[1.0, 2.0, 3.0]]) * 2
+        eval("y." + change)
+        names.append(y.grad_fn.name())
+    return names
+
+
+def _set_of(torch, target, source, recorded):
+    with torch.set_grad_enabled(recorded):
+        return target.set_(source)
+
+
+@program
+def set_of_a_leaf(torch):
+    _set_of(torch, leaf(torch, [1.0]), torch.zeros(2), True)
+
+
+@program
+def set_of_another_dtype(torch):
+    torch.zeros(2).set_(torch.zeros(2, dtype=torch.int32))
+
+
+@program
+def set_without_recording_keeps_what_the_tensor_is(torch):
+    w, y = leaf(torch, [1.0]), leaf(torch, [1.0]) * 2
+    a, z = y.detach(), torch.ones(4)
+    v = z[1:]
+    for t in (w, y, v):
+        _set_of(torch, t, torch.zeros(2), False)
+    return w, w.requires_grad, w.is_leaf, y, y.grad_fn.name(), y._version, a._version, a, z._version
+
+
+@program
+def factors_that_stand_second(torch):
+    x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
+    found = []
+    for call in (lambda: torch.add(x, 2, y), lambda: x.clone().add_(-0.5, y), lambda: x.sub(2, y), lambda: torch.addcmul(x, 2, x, y),
+                 lambda: x.clone().addcdiv_(-1.5, x, y)):  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch warns once in a process
+            found.append(call())
+    return found

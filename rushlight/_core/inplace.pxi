@@ -31,10 +31,10 @@ cdef int _forbid(Tensor view, bint indirect) except -1:
     cdef int kind
     if isinstance(view.node, FunctionNode):
         kind = 0
-    elif view.flags & MULTI_VIEW:
-        kind = MULTI_VIEW
     elif view.flags & NO_GRAD_VIEW:
         kind = NO_GRAD_VIEW
+    elif view.flags & MULTI_VIEW:
+        kind = MULTI_VIEW
     else:
         return 0
     raise RuntimeError(_FORBIDDEN[kind].format(

@@ -31,14 +31,23 @@ def reversed_copy(Tensor input, dims):
     return out
 
 
+# PyTorch numbers the nodes of t_, squeeze_ ... behind those of t, squeeze
+cdef dict _INPLACE_LABELS = {
+    "TBackward0": "TBackward1", "TransposeBackward0": "TransposeBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
+    "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5",
+    "AsStridedBackward0": "AsStridedBackward1",
+}
+
+
 def take_geometry(Tensor t, Tensor view):
     """t becomes ``view``, a recorded view of it: sizes, strides, start and history; what t is a view of stays. Returns t."""
     check_inplace(t, thread_state().grad and needs_grad(t))
     _become(t, view, t.base)
     bump(t)
     if view.node is not None:
+        view.node.label = _INPLACE_LABELS.get(view.node.label, view.node.label)
         set_history(t, view.node, view.output_nr)
-    t.view_version = version_of(t)
+        t.view_version = version_of(t)         # (else a view is a region of its base, found when it is next asked for)
     return t
 
 

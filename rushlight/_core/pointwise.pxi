@@ -220,6 +220,8 @@ cdef class Pointwise(Operator):
             return self.call_out(args, n, kwnames)
         p = self.plain_call(args, n, &c) if kwnames is None else None
         if p is None:
+            if n > self.signature.n_positional and self.__name__ in _OLDER:
+                return older_form(self, self.signature, args, n, kwnames)
             self.signature.bind(values, args, n, kwnames)
             p = self.prepare(values, &c)
             if p is None:
@@ -279,6 +281,20 @@ cdef class Pointwise(Operator):
         if p.n_out == 1:
             return deliver(outputs[0], out, self.__name__)
         return tuple([deliver(r, o, self.__name__) for r, o in zip(outputs, out)])
+
+
+cdef frozenset _OLDER = frozenset({"add", "sub", "addcmul", "addcdiv"})   # their factor came second once: x.add_(-lr, grad)
+
+
+cdef object older_form(Operator called, Signature signature, PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef list given = [<object>args[i] for i in range(n + (0 if kwnames is None else len(kwnames)))]
+    cdef dict named = dict(zip(kwnames or (), given[n:]))
+    cdef str factor = signature.names[signature.n_positional]
+    if n != signature.n_positional + 1 or as_number(given[1]) is None or factor in named:
+        raise TypeError(f"{called.__name__}() takes {signature.n_positional} positional arguments but {n} were given")
+    _callbacks["warn_older"](called.__name__, factor)
+    named[factor] = given.pop(1)
+    return called(*given[:n - 1], **named)
 
 
 cdef bint takes_result(Program p, Call* c, object out) noexcept:
@@ -463,6 +479,8 @@ cdef class InPlace(Operator):
         cdef list outputs
         cdef list copies = []
         cdef int i, mask = 0
+        if n > op.signature.n_positional and op.__name__ in _OLDER:
+            return older_form(self, op.signature, args, n, kwnames)
         op.signature.bind(values, args, n, kwnames)
         if not isinstance(<object>values[0], Tensor):
             raise wrong_type(self.__name__, op.signature.names[0], 1, "Tensor", <object>values[0])

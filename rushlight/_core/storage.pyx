@@ -1,12 +1,14 @@
 """Tensors over given storages, the bytes of a storage as a buffer, and calls of the system: what saving, loading and pickling need of the core."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
+from .operator import c_name
+from .tape cimport bump, check_inplace, needs_grad
 from .tensor cimport (
-    CONJ, CONTIGUOUS, DTYPES, INTERCEPT, ITEMSIZE, MAX_RANK, NEG, REQUIRES_GRAD, Storage, Tensor, dtype_arg, empty, finish, new_tensor, own_counter,
-    parse_ints, version_of,
+    CONJ, CONTIGUOUS, DTYPES, INTERCEPT, ITEMSIZE, MAX_RANK, NEG, REQUIRES_GRAD, Node, Storage, Tensor, dtype_arg, empty, finish, new_tensor, own_counter,
+    parse_ints, thread_state, version_of,
 )
 
 
@@ -125,7 +127,13 @@ def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
     tensor([1., 3.])
     """
     cdef Storage storage
-    cdef int64_t version = version_of(self) + 1
+    cdef Tensor t
+    cdef Node node = self.node
+    cdef int number = self.output_nr
+    cdef uint32_t flags = self.flags
+    check_inplace(self, thread_state().grad and needs_grad(self))
+    if isinstance(source, Tensor) and (<Tensor>source).code != self.code:
+        raise RuntimeError(f"Could not set tensor of type {c_name((<Tensor>source).code)} to a tensor of type {c_name(self.code)}")
     if source is None:
         source, size, stride = Storage(0), (0,), (1,)
     elif isinstance(source, Tensor):
@@ -133,7 +141,10 @@ def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
         size = source.size() if size is None else size
         stride = source.stride() if stride is None else stride
         source = source.untyped_storage()
-    storage = getattr(source, "_untyped_storage", source)
+    source = getattr(source, "_untyped_storage", source)
+    if not isinstance(source, Storage):
+        raise TypeError(f"set_(): argument 'source' (position 1) must be Tensor or Storage, not {type(source).__name__}")
+    storage = source
     if size is None:
         size = (storage.length // ITEMSIZE[self.code] - storage_offset,)
     if stride is None:
@@ -142,6 +153,10 @@ def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
             steps.append(step)
             step *= max(n, 1)
         stride = steps[::-1]
-    self._adopt(tensor_of_storage(storage, DTYPES[self.code], storage_offset, size, stride))
-    own_counter(self, version)
+    t = tensor_of_storage(storage, DTYPES[self.code], storage_offset, size, stride)
+    bump(self)
+    own_counter(t, version_of(self))
+    self._adopt(t)
+    self.node, self.output_nr = node, number
+    self.flags = (flags & ~<uint32_t>(CONTIGUOUS | CONJ | NEG)) | (t.flags & CONTIGUOUS)
     return self

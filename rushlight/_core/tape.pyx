@@ -154,7 +154,7 @@ cdef class AccumulateGrad(Node):
     cdef list apply(self, list grads):
         cdef Tensor t = self.variable
         cdef Tensor new = grads[0]
-        if new is None:
+        if new is None or not needs_grad(t):          # it may have been told since to collect none
             return []
         grads[0] = None
         if grad_enabled() or type(new) is not Tensor:

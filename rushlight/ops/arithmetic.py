@@ -1,5 +1,8 @@
 """Arithmetic and rounding: pointwise operators on one, two or three tensors."""
 
+import warnings
+
+from .._core import callbacks
 from .._core import tensor as _tensor
 from ..lang import functions as fn
 from ..lang import types as ty
@@ -39,6 +42,13 @@ def _no_negative(exponent):
         raise RuntimeError(
             "Integers to negative integer powers are not allowed.\n  Convert to a floating dtype first, or use a float exponent."
         )
+
+
+def _warn_older(name, factor):
+    warnings.warn(f"This overload of {name} is deprecated: pass the factor by its name, {factor}=", UserWarning, stacklevel=2)
+
+
+callbacks.register(warn_older=_warn_older)
 
 
 @pointwise
