@@ -17,7 +17,8 @@ stack @ stack.transpose(1, 2), torch.einsum('bij,bik->jk', stack, stack), torch.
 a + 1, a * a.t().contiguous().t(), a.exp(), a.tanh(), a.sigmoid(), a.t().contiguous(), a.to(torch.bfloat16), a.cfloat() * 2j
 torch.where(a > 0, a, -a), nn.functional.gelu(a), a.erf(), a.sin(), a.lgamma(), a.pow(2.5), torch.atan2(a, a.flip(0))
 a.softmax(1), a.softmax(0), a.log_softmax(1), wide.softmax(1)
-nn.functional.layer_norm(a, (517,)), nn.functional.layer_norm(wide, wide.shape[1:])
+nn.functional.layer_norm(a, (517,)), nn.functional.layer_norm(wide, wide.shape[1:]), long.softmax(0), nn.functional.normalize(long, dim=0)
+nn.functional.batch_norm(tall[:, :5], None, None, training=True)
 torch.cat([a, a]), a[index], a.index_select(0, index), a.gather(0, rows), zeros.index_add(0, index, a[:1000, :5])
 zeros.scatter_add(0, rows, a[:1000, :5]), nn.functional.embedding(index, a[:700]), a.clone().masked_fill_(a > 0, 1.0), a[a > 1]
 a.cumsum(0), a.cumsum(1), long.cumsum(0), long.sort().values, long.sort().indices, a.topk(5).values, a.cumprod(1), long.unique()

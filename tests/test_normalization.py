@@ -179,3 +179,37 @@ def test_kept_means_go_with_the_graph():
     z.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+_FEW = {
+    "batch norm, channels last": lambda t, x: t.nn.functional.batch_norm(_last(t, x), None, None, training=True),
+    "inference, channels last": lambda t, x: t.nn.functional.batch_norm(_last(t, x), x.detach()[:35], x.detach()[:35] ** 2 + 1),
+    "batch norm of three channels": lambda t, x: t.nn.functional.batch_norm(x[:-1].reshape(1, 3, -1), None, None, training=True),
+    "layer norm": lambda t, x: t.nn.functional.layer_norm(x, x.shape),
+    "softmax": lambda t, x: t.softmax(x, 0),
+    "log_softmax": lambda t, x: t.log_softmax(x.reshape(2, -1), 1),
+    "normalize": lambda t, x: t.nn.functional.normalize(x, dim=0),
+    "std": lambda t, x: t.std(x) * x[:100],
+    "logsumexp": lambda t, x: t.logsumexp(x, 0) * x[:100],
+}
+
+
+def _last(t, x):
+    return x.reshape(20, 35, 20, 20).contiguous(memory_format=t.channels_last)
+
+
+@pytest.mark.parametrize("call", _FEW.values(), ids=_FEW.keys())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_few_long_rows(call, dtype):
+    """Rows that are too few for threads to share are computed level by level."""
+    results = []
+    values = RNG.normal(size=280_000)
+    for t, kind in ((oracle, "float64"), (rushlight, dtype)):
+        x = t.tensor(values, dtype=getattr(t, dtype)).to(getattr(t, kind)).requires_grad_()
+        y = call(t, x)
+        (g,) = t.autograd.grad(y, x, t.sin(t.arange(y.numel()).to(y.dtype)).reshape(y.shape))
+        results.append((y.detach(), g))
+    for want, got in zip(*results, strict=True):
+        scale = want.abs().max().item()
+        tolerance = 2e-6 if dtype == "float32" else 1e-13
+        np.testing.assert_allclose(got.double().numpy() / scale, want.numpy() / scale, rtol=0, atol=tolerance)

@@ -317,10 +317,19 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     key = _row_key(&loop, p)
     if p.split and rows * length >= 4 * GRAIN and rows < (256 if loop.column else 32) and _run_split(p, &loop, key, rows):
         return 0
+    if rows * length >= WORTH_LEVELS and not p.split and _too_few(&loop, rows) and run_levels(p, operands, space, keepdim, outputs):
+        return 0
     if _rows_exceed_caches(&loop, p, rows * length):
         key |= <uint64_t>1 << 62
     loop.kernel = p.row_kernel(key)
     return _spread_rows(&loop, rows, length)
+
+
+cdef bint _too_few(RowLoop* loop, int64_t rows) noexcept:
+    """Are these rows too few for threads to share? A thread takes a row whole, or a cache line's columns of a block."""
+    if loop.column:
+        return (loop.kept[0] + 63) // 64 * (rows // loop.kept[0]) < 8
+    return rows < 4
 
 
 cdef inline int _spread_rows(RowLoop* loop, int64_t rows, int64_t length) except -1:

@@ -1,6 +1,6 @@
-"""A row program taken apart by its levels, for few long rows on a GPU: each reduction a program of its own, which is cut into stretches.
+"""A row program taken apart by its levels, for few long rows: each reduction a program of its own, which is cut into stretches.
 
-A batch norm's forward becomes three programs, each of which keeps a whole GPU busy with any number of channels:
+A batch norm's forward becomes three programs, each of which keeps a whole GPU or all threads busy with any number of channels:
 
     mean(x)                                       over the kept dims
     1 / sqrt(var + eps), var                      over the kept dims, from x and the mean
