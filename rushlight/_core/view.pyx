@@ -96,7 +96,11 @@ cdef class ViewNode(Node):
             g = cast(g, self.code)
         if g.place != self.place:
             g = <Tensor>_callbacks["move"](g, self.place)
-        return [None, g] if self.kind == COPY else [g]
+        return [self.nothing(grads[0]), g] if self.kind == COPY else [g]
+
+    cdef object nothing(self, Tensor g):
+        """The gradient of what copy_ overwrote: zeros, where that was computed, as in PyTorch, whose leaves then have a gradient."""
+        return _callbacks["zeros_like"](g) if self.next[0] is not None else None
 
     cdef bint leaves_nothing_out(self, Tensor g, int n, const int64_t* sizes):
         """Does an index take all elements, in their order (x[None], x[:])? Then its gradient is the view's in another shape."""
@@ -132,7 +136,7 @@ cdef class ViewNode(Node):
             g = cast(g, self.code)
         if g.place != self.place:
             g = <Tensor>_callbacks["move"](g, self.place)
-        return [None, g] if self.kind == COPY else [g]
+        return [self.nothing(grads[0]), g] if self.kind == COPY else [g]
 
 
 cdef inline Tensor record(Tensor t, Tensor out, int kind, str label, object replay=None, int d0=0, int d1=0):
@@ -465,7 +469,7 @@ cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
         node = ViewNode.__new__(ViewNode)
         node.label, node.kind, node.code, node.place, node.n_outputs = "CopyBackwards", COPY, source.code, source.place, 1
         node.shape = source.shape
-        link(node, (None, source if F16 <= source.code <= C128 else None))   # nothing flows to what was overwritten
+        link(node, (target if target.node is not None and target.base is None else None, source if F16 <= source.code <= C128 else None))
     if source.ndim == 0 and source.memory is target.memory:
         source = clone(resolve(source))
     if shift < 0:
