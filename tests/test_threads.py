@@ -215,3 +215,10 @@ def test_default_threads_takes_the_floor_of_the_quota_and_at_least_one(tmp_path)
 ])  # fmt: skip
 def test_the_environment_overrides_the_quota(tmp_path, environ, count):
     assert cpus.default_threads(environ, str(tmp_path)) == (count or cpus.available_cpus())
+
+
+def test_last_cache_is_the_largest_that_is_told(tmp_path):
+    sizes = {"index0": "32K", "index1": "32K", "index2": "1024K", "index3": "96M"}
+    root = tree(tmp_path, {f"sys/devices/system/cpu/cpu0/cache/{level}/size": f"{size}\n" for level, size in sizes.items()})
+    assert cpus.last_cache(root) == 96 << 20
+    assert cpus.last_cache(tree(tmp_path / "silent", {})) == 32 << 20

@@ -1,4 +1,5 @@
-"""How many threads this process may use: CPU affinity, cgroup quota and the environment, read once at import.
+"""How many threads this process may use, and how large its last cache is: read once at import from CPU affinity, cgroup quota, the
+environment and /sys.
 
 Containers limit CPU *time* by a quota and leave every CPU visible; a pool as large as the host then runs into the quota
 and is stopped for most of each period. So the floor of the quota counts as much as the number of CPUs.
@@ -48,6 +49,13 @@ def cpu_quota(root="/"):
             if limit is not None:
                 limits.append(limit)
     return min(limits, default=None)
+
+
+def last_cache(root="/"):
+    """Bytes of the largest cache that a core has or shares, as Linux tells; 32 MB where nothing is told."""
+    units = {"K": 1 << 10, "M": 1 << 20}
+    sizes = [_read(root, f"sys/devices/system/cpu/cpu0/cache/index{level}/size").strip() for level in range(4)]
+    return max((int(s[:-1]) * units[s[-1]] for s in sizes if s[:-1].isdecimal() and s[-1] in units), default=32 << 20)
 
 
 def _read(*path):

@@ -3,7 +3,6 @@
 cdef enum:
     MAX_OPERANDS = 24    # two bits each lie below the flags of a row kernel's key
     GRAIN = 32768                         # elements below which work is not split
-    STREAM_BYTES = 32 * 1024 * 1024       # beyond this the output does not stay in cache: write around it
 
 ctypedef void (*kernel_t)(char** ptr, const int64_t* stride0, const int64_t* stride1, int64_t n0, int64_t n1) noexcept nogil
 

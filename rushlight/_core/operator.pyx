@@ -21,6 +21,7 @@ from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
 from rushlight._core import callbacks
+from rushlight._core.cpus import last_cache
 
 cdef extern from "Python.h":
     ctypedef struct _CallableType "PyTypeObject":

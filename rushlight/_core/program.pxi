@@ -244,6 +244,10 @@ cdef inline int _dense_loop(Program p, Operand* operands, list outputs, bint giv
     return 0
 
 
+# More than this does not stay in the last cache: results are written around it. A cache of more than 64 MB has many cores to serve.
+cdef int64_t STREAM_BYTES = min(last_cache(), 64 << 20)
+
+
 cdef bint _exceeds_caches(Program p, Operand* operands, int64_t count) noexcept:
     """Do the operands and results of so many elements need more memory than is worth keeping in a cache?"""
     cdef int64_t item = 0
