@@ -643,7 +643,8 @@ def factors_that_stand_second(torch):
 @program
 def what_was_overwritten_has_a_gradient_of_zeros(torch):
     x, z, found = leaf(torch, [1.0, 2.0]), leaf(torch, [3.0, 4.0]), []
-    for write in (lambda y: y.fill_(0.5), lambda y: y.zero_(), lambda y: y.copy_(z * 3), lambda y: y.normal_(), lambda y: y.__setitem__(0, z[1])):
+    for write in (lambda y: y.fill_(0.5), lambda y: y.zero_(), lambda y: y.copy_(z * 3), lambda y: y.normal_(),
+                  lambda y: y.__setitem__(0, z[1])):
         x.grad = None
         y = x.sin()
         write(y)
