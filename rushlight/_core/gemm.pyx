@@ -426,7 +426,8 @@ cdef void _finish(Block* block, int64_t row, int64_t column, int64_t first_row, 
 
 cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t first_b, int64_t row, int64_t column, int64_t rows,
                        int64_t columns, int64_t start, const Sums* sums, int64_t whole_rows, int64_t whole_columns) noexcept nogil:
-    """Add a stretch of k, from unit ``start`` on, to the sums of a tile. Its ``whole_rows`` x ``whole_columns`` first panels lie in c.
+    """Add a stretch of k, from unit ``start`` on, to the sums of a tile. Of its ``whole_rows`` x ``whole_columns`` first panels the last
+    stretch writes to c, whose rows may fall upon each other in the caches: what is read again lies in pieces.
 
     ``packed_b`` has ``panels_b`` panels, of which the tile's begin with ``first_b``. Each call of the kernel also prefetches the panel of a
     for the call after it, and its share of the next panel of b.
@@ -456,14 +457,13 @@ cdef void _run_stretch(Block* block, char* packed_b, int64_t panels_b, int64_t f
         for i in range(rows):
             soon_a = a + room * high if i + 1 < rows else first_a
             part_b = soon_b + min(i, <int64_t>TILE_PANELS) * (units * wide // TILE_PANELS)
+            piece, stride = sums.data + i * sums.row + j * sums.piece, across
+            before, apart = NULL if fresh else piece, stride
             if i < whole_rows and j < whole_columns:
-                piece, stride = c + i * kernels.rows * block.c_row + j * across, block.c_row
-                before, apart = piece, stride
-                if fresh:
-                    before, apart = added + i * kernels.rows * apart_added + j * across if block.adds else NULL, apart_added
-            else:
-                piece, stride = sums.data + i * sums.row + j * sums.piece, across
-                before, apart = NULL if fresh else piece, stride
+                if after == block.units:
+                    piece, stride = c + i * kernels.rows * block.c_row + j * across, block.c_row
+                if fresh and block.adds:
+                    before, apart = added + i * kernels.rows * apart_added + j * across, apart_added
             multiply(a, b, piece, stride, units, before, apart, soon_a, part_b)
             a += room * high
         b += room * wide
