@@ -31,9 +31,16 @@ def exactly(x, weight, bias, padding):
 
 
 def counted(monkeypatch):
-    """A list that grows with each convolution that goes this way."""
-    calls, run = [], conv._run_minimal
+    """A list that grows with each convolution that goes this way, and each gradient of a weight: was it done?"""
+    calls, run, sums = [], conv._run_minimal, conv._minimal_weight_sums
+
+    def of_weights(*arguments):
+        out = sums(*arguments)
+        calls.append(out is not None)
+        return out
+
     monkeypatch.setattr(conv, "_run_minimal", lambda *a: calls.append(run(*a)) or calls[-1])
+    monkeypatch.setattr(conv, "_minimal_weight_sums", of_weights)
     return calls
 
 
@@ -49,31 +56,39 @@ def test_values_keep_the_bound_of_the_sums_length(case, monkeypatch):
     assert errors.max() <= 16 * EPS * wanted.abs().max()
 
 
-@pytest.mark.parametrize("case", [CASES[0], CASES[1], CASES[3]], ids=str)
+GRADIENTS = [CASES[0], CASES[3], (3, 96, 130, 33, 37, 1, False), (8, 300, 200, 14, 14, 1, False)]
+
+
+@pytest.mark.parametrize("case", GRADIENTS, ids=str)
 def test_gradients(case, monkeypatch):
     x, weight, bias, padding = operands(case)
     grad = torch.randn(F.conv2d(x, weight, bias, padding=padding).shape)
     calls = counted(monkeypatch)
     inputs = [t.clone().requires_grad_() for t in (x, weight)]
     F.conv2d(*inputs, padding=padding).backward(grad)
-    assert len(calls) == 2  # the gradient of the input is such a convolution too
+    assert calls == [True] * 3  # the gradient of the input is such a convolution too
     wide = [t.double().requires_grad_() for t in (x, weight)]
     F.conv2d(*wide, padding=padding).backward(grad.double())
     for t, w in zip(inputs, wide, strict=True):
         torch.testing.assert_close(t.grad.double(), w.grad, rtol=1e-5, atol=1e-5 * w.grad.abs().max().item())
 
 
-def test_any_number_of_threads_gives_the_same_bits():
-    x, weight, bias, padding = operands(CASES[1])
+@pytest.mark.parametrize("case", [CASES[3], (8, 64, 200, 14, 14, 1, True)], ids=str)
+def test_any_number_of_threads_gives_the_same_bits(case):
+    x, weight, bias, padding = operands(case)
     before = torch.get_num_threads()
     try:
         found = []
         for threads in (1, 2, 8):
             torch.set_num_threads(threads)
-            found.append(F.conv2d(x, weight, bias, padding=padding))
+            inputs = [t.clone().requires_grad_() for t in (x, weight, bias)]
+            out = F.conv2d(*inputs, padding=padding)
+            out.backward(out.detach())
+            found.append([out, *(t.grad for t in inputs)])
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    for others in found[1:]:
+        assert all(map(torch.equal, found[0], others))
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
@@ -84,6 +99,17 @@ def test_what_is_not_finite_stays_where_it_belongs(value, where):
     found, wanted = F.conv2d(x, weight, bias, padding=padding), exactly(x, weight, bias, padding).float()
     assert torch.equal(found.isfinite(), wanted.isfinite())
     torch.testing.assert_close(found, wanted, equal_nan=True, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_gradients_of_what_is_not_finite(value):
+    x, weight, _, padding = operands(CASES[0])
+    x[0, 3, 5, 7] = value
+    weight.requires_grad_()
+    grad = torch.randn(F.conv2d(x, weight, padding=padding).shape)
+    (found,) = torch.autograd.grad(F.conv2d(x, weight, padding=padding), weight, grad)
+    others = [c for c in range(64) if c != 3]
+    assert not found[:, 3].isfinite().any() and found[:, others].isfinite().all()
 
 
 def test_strides_and_views(monkeypatch):

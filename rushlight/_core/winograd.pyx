@@ -11,11 +11,11 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 from rushlight._core cimport gemm
-from rushlight._core.gemm cimport MULTIPLY, PACK_A_DEEP, Kernels, multiply_t, pack_t
+from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_A_DEEP, PACK_B_DEEP, Kernels, finish_t, multiply_t, pack_t
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport num_threads, parallel_for
 
-ctypedef void (*scatter_t)(char**, int64_t*, int64_t, int64_t, char*, int64_t, int64_t) noexcept nogil
+ctypedef void (*scatter_t)(char**, int64_t*, int64_t, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef int64_t (*gather_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef enum:
@@ -23,21 +23,20 @@ cdef enum:
     SUMS_BYTES = 262144  # of all positions that a task has at a time
     LINE = 64            # bytes
     PACK_BYTES = 65536   # worth handing to another thread
-    MOST_COLUMNS = 64    # of a panel
+    MOST_TILES = 256     # that are transformed at a time
 
 include "conv_tasks.pxi"
 
 cdef char[4 * LINE] _zeros  # a row beyond the image; C begins with zeros
 
-cdef struct Call:
-    const Kernels* kernels
+cdef struct Tiling:  # of the images of a convolution's output, and what the tiles read of its input
     scatter_t scatter
     gather_t gather
+    scatter_t spread
     int64_t lanes       # tiles in a vector
-    Slots slots
     int64_t item
-    int64_t channels    # of the input: k
-    int64_t outputs
+    int64_t channels    # of the input
+    int64_t outputs     # channels of the output
     int64_t[2] size     # of an input image
     int64_t[2] places   # of an output image
     int64_t[2] low      # what the first window reads first
@@ -45,6 +44,65 @@ cdef struct Call:
     int64_t all         # tiles of all images
     char* input
     char* output
+
+cdef struct Run:  # tiles that lie side by side
+    int64_t lane
+    int64_t count
+    int64_t image
+    int64_t[2] tile
+
+
+cdef int _lay_tiles(Tiling* t, Tensor input, Tensor output, tuple low, size_t table, int64_t lanes) except -1:
+    cdef void* functions[3]
+    cdef int d
+    (<void (*)(void**) noexcept nogil>(<void*>table))(functions)
+    t.scatter, t.gather, t.spread, t.lanes = <scatter_t>functions[0], <gather_t>functions[1], <scatter_t>functions[2], lanes
+    t.item, t.channels, t.outputs, t.all = ITEMSIZE[input.code], input.sizes[1], output.sizes[1], output.sizes[0]
+    t.input, t.output = input.address, output.address
+    for d in range(2):
+        t.size[d], t.places[d], t.low[d] = input.sizes[3 + d], output.sizes[3 + d], low[d]
+        t.tiles[d] = _panels(t.places[d], 2)
+        t.all *= t.tiles[d]
+    return 0
+
+
+cdef int64_t _find_runs(const Tiling* t, int64_t first, int64_t count, Run* runs) noexcept nogil:
+    """Neighbouring tiles, at most a vector of them; returns how many runs there are."""
+    cdef int64_t n = 0, lane = 0, row
+    while lane < count:
+        row = (first + lane) // t.tiles[1]
+        runs[n].lane, runs[n].image, runs[n].tile[0], runs[n].tile[1] = lane, row // t.tiles[0], row % t.tiles[0], (first + lane) % t.tiles[1]
+        runs[n].count = min(min(count - lane, t.lanes), t.tiles[1] - runs[n].tile[1])
+        lane += runs[n].count
+        n += 1
+    return n
+
+
+cdef inline int64_t _bits(int64_t begin, int64_t end) noexcept nogil:
+    """The bits from ``begin`` up to ``end``, which is at most 63."""
+    return ((<int64_t>1 << end) - 1) & ~((<int64_t>1 << begin) - 1) if begin < end else 0
+
+
+cdef void _scatter(const Tiling* t, const Run* run, char* panel, int64_t position, int64_t row) noexcept nogil:
+    """Transform what the tiles read of all channels: ``position`` bytes from one position to the next, ``row`` from one channel to the next."""
+    cdef char* rows[4]
+    cdef int64_t[4] steps
+    cdef int64_t y = 2 * run.tile[0] + t.low[0], x = 2 * run.tile[1] + t.low[1], across = t.size[1] * t.item, r
+    cdef char* image = t.input + run.image * t.channels * t.size[0] * across + x * t.item
+    for r in range(4):
+        rows[r], steps[r] = _zeros, 0
+        if 0 <= y + r < t.size[0]:
+            rows[r], steps[r] = image + (y + r) * across, t.size[0] * across
+    t.scatter(rows, steps, _bits(max(<int64_t>0, -x), min(2 * run.count + 2, t.size[1] - x)), _bits(0, run.count),
+              panel + run.lane * t.item, position, row, t.channels)
+
+
+# -- the convolution --
+
+cdef struct Call:
+    Tiling tiling
+    const Kernels* kernels
+    Slots slots
     char* bias
     int64_t next_bias
     char* packed        # the weights: (positions, panels of outputs, channels, rows)
@@ -55,12 +113,6 @@ cdef struct Call:
     int64_t position    # bytes from one position's panel of tiles to the next
     int64_t sums        # and from its sums to the next
     int wrong           # an output is infinite or not a number
-
-cdef struct Run:  # tiles that lie side by side
-    int64_t lane
-    int64_t count
-    int64_t image
-    int64_t[2] tile
 
 
 def is_narrow(int code, int64_t outputs, int64_t tiles):
@@ -75,44 +127,34 @@ def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple low, s
     not a number: as are then others that should not be. table, lanes: of codegen's kernels.
     """
     cdef Call p
-    cdef void* functions[2]
-    cdef int64_t whole
-    cdef int d
-    (<void (*)(void**) noexcept nogil>(<void*>table))(functions)
-    p.scatter, p.gather, p.lanes = <scatter_t>functions[0], <gather_t>functions[1], lanes
-    p.item, p.wrong = ITEMSIZE[input.code], 0
-    p.channels, p.outputs, p.all = input.sizes[1], out.sizes[1], out.sizes[0]
-    for d in range(2):
-        p.size[d], p.places[d], p.low[d] = input.sizes[3 + d], out.sizes[3 + d], low[d]
-        p.tiles[d] = _panels(p.places[d], 2)
-        p.all *= p.tiles[d]
-    p.kernels = gemm.kernels_for(input.code, p.outputs, p.all)
-    p.input, p.output, p.weight = input.address, out.address, weight.address
+    cdef Tiling* t = &p.tiling
+    _lay_tiles(t, input, out, low, table, lanes)
+    p.kernels, p.weight, p.wrong = gemm.kernels_for(input.code, t.outputs, t.all), weight.address, 0
     p.bias, p.next_bias = _zeros, 0
     if bias is not None:
-        p.bias, p.next_bias = bias.address, p.item
-    whole = p.kernels.rows * p.kernels.columns * p.item
-    p.panels_a, p.panel_a = _panels(p.outputs, p.kernels.rows), (p.channels + p.kernels.whole) * p.kernels.rows * p.item
+        p.bias, p.next_bias = bias.address, t.item
+    cdef int64_t whole = p.kernels.rows * p.kernels.columns * t.item
+    p.panels_a, p.panel_a = _panels(t.outputs, p.kernels.rows), (t.channels + p.kernels.whole) * p.kernels.rows * t.item
     p.block = max(<int64_t>1, min(p.panels_a, SUMS_BYTES // (POSITIONS * whole)))
     # A line more, so that the positions do not fall upon each other in the caches.
-    p.position, p.sums = p.channels * p.kernels.columns * p.item + LINE, p.block * whole + LINE
+    p.position, p.sums = t.channels * p.kernels.columns * t.item + LINE, p.block * whole + LINE
     cdef Storage packed = allocate(POSITIONS * p.panels_a * p.panel_a)
     cdef Storage memory = _prepare(&p.slots, POSITIONS * (p.position + p.sums) + 4 * LINE)
     p.packed = <char*>packed.address
     with nogil:
         parallel_for(_pack_weights, &p, 0, POSITIONS * p.panels_a, PACK_BYTES // p.panel_a + 1)
-        parallel_for(_run_panels, &p, 0, _panels(p.all, p.kernels.columns), _worth(POSITIONS * p.kernels.columns * p.channels * p.outputs))
+        parallel_for(_run_panels, &p, 0, _panels(t.all, p.kernels.columns), _worth(POSITIONS * p.kernels.columns * t.channels * t.outputs))
     return not p.wrong
 
 
 cdef void _pack_weights(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Call* p = <Call*>context
     cdef pack_t pack = <pack_t>p.kernels.functions[PACK_A_DEEP]
-    cdef int64_t row = p.channels * p.item, i, first
+    cdef int64_t row = p.tiling.channels * p.tiling.item, i, first
     for i in range(begin, end):
         first = i % p.panels_a * p.kernels.rows
-        pack(p.weight + (i // p.panels_a * p.outputs + first) * row, row, 0, p.packed + i * p.panel_a, min(p.kernels.rows, p.outputs - first),
-             p.channels)
+        pack(p.weight + (i // p.panels_a * p.tiling.outputs + first) * row, row, 0, p.packed + i * p.panel_a, min(p.kernels.rows, p.tiling.outputs - first),
+             p.tiling.channels)
 
 
 cdef void _run_panels(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -125,13 +167,13 @@ cdef void _run_panels(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef void _run_panel(Call* p, int64_t first, char* memory) noexcept nogil:
     """The tiles of a panel, of which tile ``first`` is the first."""
-    cdef Run[MOST_COLUMNS] runs
-    cdef int64_t count = min(p.kernels.columns, p.all - first), n = _find_runs(p, first, count, runs), i, j
+    cdef Run[MOST_TILES] runs
+    cdef int64_t count = min(p.kernels.columns, p.tiling.all - first), n = _find_runs(&p.tiling, first, count, runs), i, j
     cdef char* sums = memory + POSITIONS * p.position
     if count < p.kernels.columns:  # what memory held in the lanes beyond may be anything
         memset(memory, 0, POSITIONS * p.position)
     for i in range(n):
-        _scatter(p, &runs[i], memory)
+        _scatter(&p.tiling, &runs[i], memory, p.position, p.kernels.columns * p.tiling.item)
     for j in range(_panels(p.panels_a, p.block)):
         for i in range(POSITIONS):
             _multiply(p, i, j * p.block, min(p.block, p.panels_a - j * p.block), memory + i * p.position, sums + i * p.sums)
@@ -139,43 +181,14 @@ cdef void _run_panel(Call* p, int64_t first, char* memory) noexcept nogil:
             _gather(p, &runs[i], j * p.block * p.kernels.rows, sums)
 
 
-cdef int64_t _find_runs(Call* p, int64_t first, int64_t count, Run* runs) noexcept nogil:
-    """Neighbouring tiles, at most a vector of them; returns how many runs there are."""
-    cdef int64_t n = 0, lane = 0, row
-    while lane < count:
-        row = (first + lane) // p.tiles[1]
-        runs[n].lane, runs[n].image, runs[n].tile[0], runs[n].tile[1] = lane, row // p.tiles[0], row % p.tiles[0], (first + lane) % p.tiles[1]
-        runs[n].count = min(min(count - lane, p.lanes), p.tiles[1] - runs[n].tile[1])
-        lane += runs[n].count
-        n += 1
-    return n
-
-
-cdef inline int64_t _bits(int64_t begin, int64_t end) noexcept nogil:
-    """The bits from ``begin`` up to ``end``, which is at most 63."""
-    return ((<int64_t>1 << end) - 1) & ~((<int64_t>1 << begin) - 1) if begin < end else 0
-
-
-cdef void _scatter(Call* p, const Run* run, char* panel) noexcept nogil:
-    cdef char* rows[4]
-    cdef int64_t[4] steps
-    cdef int64_t y = 2 * run.tile[0] + p.low[0], x = 2 * run.tile[1] + p.low[1], row = p.size[1] * p.item, r
-    cdef char* image = p.input + run.image * p.channels * p.size[0] * row + x * p.item
-    for r in range(4):
-        rows[r], steps[r] = _zeros, 0
-        if 0 <= y + r < p.size[0]:
-            rows[r], steps[r] = image + (y + r) * row, p.size[0] * row
-    p.scatter(rows, steps, _bits(max(<int64_t>0, -x), min(2 * run.count + 2, p.size[1] - x)), _bits(0, run.count),
-              panel + run.lane * p.item, p.position, p.channels)
-
-
 cdef void _gather(Call* p, const Run* run, int64_t first, const char* sums) noexcept nogil:
     """The pixels of the tiles, of the output channels from ``first`` on that there are sums of."""
-    cdef int64_t y = 2 * run.tile[0], x = 2 * run.tile[1], row = p.places[1] * p.item, plane = p.places[0] * row
-    if p.gather(<char*>sums + run.lane * p.item, p.sums, p.kernels.columns * p.item,
-                p.output + (run.image * p.outputs + first) * plane + y * row + x * p.item, row, plane, p.bias + first * p.next_bias,
-                p.next_bias, _bits(0, min(2 * run.count, p.places[1] - x)), min(<int64_t>2, p.places[0] - y),
-                min(p.block * p.kernels.rows, p.outputs - first)):
+    cdef const Tiling* t = &p.tiling
+    cdef int64_t y = 2 * run.tile[0], x = 2 * run.tile[1], row = t.places[1] * t.item, plane = t.places[0] * row
+    if t.gather(<char*>sums + run.lane * t.item, p.sums, p.kernels.columns * t.item,
+                t.output + (run.image * t.outputs + first) * plane + y * row + x * t.item, row, plane, p.bias + first * p.next_bias,
+                p.next_bias, _bits(0, min(2 * run.count, t.places[1] - x)), min(<int64_t>2, t.places[0] - y),
+                min(p.block * p.kernels.rows, t.outputs - first)):
         p.wrong = 1
 
 
@@ -183,14 +196,17 @@ cdef void _multiply(Call* p, int64_t position, int64_t first, int64_t panels, ch
     """The sums of some panels of output channels, from panel ``first`` on, at a position."""
     cdef const Kernels* kernels = p.kernels
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
-    cdef int64_t high = kernels.rows * p.item, wide = kernels.columns * p.item, done = 0, here, i
+    cdef int64_t high = kernels.rows * p.tiling.item, wide = kernels.columns * p.tiling.item, done = 0, here, i
     cdef char* weights = p.packed + (position * p.panels_a + first) * p.panel_a
     cdef char* a
     cdef char* piece
-    while done < p.channels:
-        here = min(kernels.stretch, p.channels - done)
+    while done < p.tiling.channels:
+        here = min(kernels.stretch, p.tiling.channels - done)
         for i in range(panels):
             a, piece = weights + i * p.panel_a + done * high, sums + i * kernels.rows * wide
             multiply(a, tiles + done * wide, piece, wide, here, piece if done else NULL, wide, a + p.panel_a,
                      tiles + (done + here) * wide + i % 8 * (here * wide // 8))
         done += here
+
+
+include "winograd_weights.pxi"

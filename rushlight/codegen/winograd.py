@@ -13,20 +13,23 @@ from .gemm import Writer, at, loop
 from .schemes import Scheme
 from .text import literal, mangled, vector
 
-NAMES = ("scatter", "gather")  # the table
+NAMES = ("scatter", "gather", "spread")  # the table
 
 
 def kernels(source, narrow=False):
-    """(address, lanes): that of ``void table(void **entries)``, which writes the addresses of two functions, and the tiles of a vector.
+    """(address, lanes): that of ``void table(void **entries)``, which writes the addresses of three functions, and the tiles of a vector.
 
-        void scatter(char **rows, int64_t *channel, int64_t loaded, int64_t stored, char *panel, int64_t position, int64_t channels)
+        void scatter(char **rows, int64_t *channel, int64_t loaded, int64_t stored, char *panel, int64_t position, int64_t row,
+                     int64_t channels)
         int64_t gather(char *sums, int64_t position, int64_t row, char *out, int64_t out_row, int64_t channel, char *bias,
                        int64_t next_bias, int64_t stored, int64_t rows, int64_t channels)
+        void spread(...)  as scatter
 
     scatter transforms a run of tiles, at most a vector, of each channel: rows[r] is where column 0 of row r of the first tile would be read
-    in channel 0, channel[r] how far the next channel's is; columns in the bit set ``loaded`` are read, others are zero.
-    Lane i of row c of the panel of a position, ``position`` from one to the next, is set if bit i of ``stored`` is.
-    gather does so backwards, and adds a number of ``bias`` to each channel: ``row`` is from one channel's sums to the next one's,
+    in channel 0, channel[r] how far the next channel's is; columns in the bit set ``loaded`` are read, others are zero. Lane i of row c,
+    ``row`` from one to the next, of the panel of a position, ``position`` from one to the next, is set if bit i of ``stored`` is.
+    spread does so with the pixels' gradient, A Y A', of which there are rows 0 and 1.
+    gather is scatter backwards, and adds a number of ``bias`` to each channel: ``row`` is from one channel's sums to the next one's,
     ``channel`` from its pixels to the next one's, ``out_row`` from the first row of pixels to the second, which is written if ``rows`` is
     2. Columns in ``stored`` are written. Strides are in bytes. Returns whether a pixel is infinite or not a number.
     """
@@ -40,29 +43,33 @@ class _Tiles(Writer):
 
     def functions(self):
         """What each function returns, its parameters, and what writes its body."""
-        into = "ptr %rows, ptr %channel, i64 %loaded, i64 %stored, ptr %panel, i64 %position, i64 %channels"
+        into = "ptr %rows, ptr %channel, i64 %loaded, i64 %stored, ptr %panel, i64 %position, i64 %row, i64 %channels"
         back = ("ptr %sums, i64 %position, i64 %row, ptr %out, i64 %outrow, i64 %channel, ptr %bias, i64 %nextbias, i64 %stored, "
                 "i64 %rows, i64 %channels")  # fmt: skip
-        return {"scatter": ("void", into, self._scatter), "gather": ("i64", back, self._gather)}
+        return {
+            "scatter": ("void", into, lambda fn: self._scatter(fn, 4, self._differences)),
+            "gather": ("i64", back, self._gather),
+            "spread": ("void", into, lambda fn: self._scatter(fn, 2, self._spread)),
+        }
 
     # -- an image's elements become panels --
 
-    def _scatter(self, fn):
+    def _scatter(self, fn, side, transform):
+        """Tiles of ``side`` rows and columns, two columns from one to the next: of four, the last are the next one's first."""
         s = self.scheme
-        firsts = (0, s.lanes, 2, s.lanes + 2)  # a tile's last two columns are the next one's first
-        masks = [self._bits(fn, "%loaded", first) for first in firsts]
-        stored = self._bits(fn, "%stored", 0)
-        rows = [fn.emit(f"load ptr, ptr {at(fn, '%rows', 8 * r)}") for r in range(4)]
-        steps = [fn.emit(f"load i64, ptr {at(fn, '%channel', 8 * r)}") for r in range(4)]
+        firsts = [column + half * s.lanes for column in range(0, side, 2) for half in (0, 1)]
+        masks, stored = [self._bits(fn, "%loaded", first) for first in firsts], self._bits(fn, "%stored", 0)
+        rows = [fn.emit(f"load ptr, ptr {at(fn, '%rows', 8 * r)}") for r in range(side)]
+        steps = [fn.emit(f"load i64, ptr {at(fn, '%channel', 8 * r)}") for r in range(side)]
 
         def channel(c):
             tiles = []
             for row, step in zip(rows, steps):
                 start = at(fn, row, fn.int("mul", c, step))
-                parts = [self._load(fn, at(fn, start, first * s.unit_bytes), mask) for first, mask in zip(firsts, masks)]
-                tiles.append([self._every_other(fn, *pair, first) for pair in (parts[:2], parts[2:]) for first in (0, 1)])
-            place = at(fn, "%panel", fn.int("mul", c, s.columns * s.unit_bytes))
-            for i, x in enumerate(self._both_ways(fn, tiles, self._differences)):
+                x = [self._load(fn, at(fn, start, first * s.unit_bytes), mask) for first, mask in zip(firsts, masks)]
+                tiles.append([self._every_other(fn, x[i], x[i + 1], first) for i in range(0, side, 2) for first in (0, 1)])
+            place = at(fn, "%panel", fn.int("mul", c, "%row"))
+            for i, x in enumerate(self._both_ways(fn, tiles, transform)):
                 self.store_lanes(fn, x, at(fn, place, fn.int("mul", "%position", i)), stored)
 
         loop(fn, "each", "0", "%channels", 1, channel)
@@ -71,6 +78,11 @@ class _Tiles(Writer):
         """B' d."""
         terms = ("sub", 0, 2), ("add", 1, 2), ("sub", 2, 1), ("sub", 1, 3)
         return [self._arithmetic(fn, operation, d[i], d[j]) for operation, i, j in terms]
+
+    def _spread(self, fn, y):
+        """A y."""
+        minus = fn.emit(f"fneg {self.kind} {y[1]}")
+        return [y[0], self._arithmetic(fn, "add", *y), self._arithmetic(fn, "sub", *y), minus]
 
     # -- sums become an image's pixels --
 
@@ -100,7 +112,9 @@ class _Tiles(Writer):
         loop(fn, "each", "0", "%channels", 1, channel)
         found = fn.emit(f"load {self.kind}, ptr {wrong}")
         unordered = fn.emit(f"fcmp uno {self.kind} {found}, {zero}")
-        some = fn.call(f"llvm.vector.reduce.or.v{s.lanes}i1", "i1", f"{vector(s.lanes, 'i1')} {unordered}")
+        bits, evens = vector(s.lanes, "i1"), ", ".join(f"i32 {2 * i}" for i in range(s.lanes))
+        written = fn.emit(f"shufflevector {bits} {masks[0]}, {bits} {masks[1]}, {vector(s.lanes, 'i32')} <{evens}>")
+        some = fn.call(f"llvm.vector.reduce.or.v{s.lanes}i1", "i1", f"{bits} {fn.emit(f'and {bits} {unordered}, {written}')}")
         return fn.emit(f"zext i1 {some} to i64")
 
     def _totals_of_four(self, fn, m):

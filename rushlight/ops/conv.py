@@ -243,19 +243,32 @@ def _tiles_of(size):
 
 
 @planned
-def _is_minimal(size, made, steps, offsets):
+def _is_minimal(size, made, steps, offsets, each=70):
     """Do 16 products for each tile, and what it costs to transform tiles and windows, take less than 9 for each pixel?
 
-    Measured on Zen 4, a channel's vector of tiles takes the time of some 70 vectors of products to be transformed; what is within a quarter
-    is left alone.
+    Measured on Zen 4, a channel's vector of tiles takes the time of some ``each`` vectors of products to be transformed, 170 if it is
+    packed too; what is within a quarter is left alone.
     """
     consecutive = all(sorted(axis) == list(range(min(axis), min(axis) + 3)) for axis in offsets[1:])
     if not consecutive or offsets[0] != (0,) or size[2] != 1 or made[2] != 1 or any(s != 1 for s in steps):
         return False
     channels, outputs, pixels, tiles = size[1], made[1], made[0] * made[3] * made[4], _tiles_of(made)
     lanes, row = 16, -(-made[4] // 2)
-    transforms = 70 * (channels + outputs) * -(-row // lanes) * lanes / row
+    transforms = each * (channels + outputs) * -(-row // lanes) * lanes / row
     return tiles * (16 * channels * outputs + transforms) + 64 * channels * outputs < 0.75 * 9 * channels * outputs * pixels
+
+
+def _minimal_kernels(dtype, narrow):
+    """What the core asks for, or None where every product is asked for."""
+    from .. import _switches
+
+    if _switches.convolution.fp32_precision == "ieee":
+        return None
+    if narrow not in _minimal:
+        from ..codegen import winograd
+
+        _minimal[narrow] = winograd.kernels(ty.NAMES[dtype.code], narrow)
+    return _minimal[narrow]
 
 
 def _window_rows(type, row):
@@ -268,24 +281,44 @@ def _window_rows(type, row):
     return tuple((x, type) for x in along(*(along(*g[i::3])[row] for i in range(3)))), (type,) * 9, "winograd"
 
 
+def _window_sums(type, row):
+    """Row ``row`` of G' s G, of 3; operands: s, row by row."""
+    def along(a, b, c, d):
+        middle = (b + c) * 0.5
+        return a + middle, (b - c) * 0.5, middle + d
+
+    s = [ex.input(i, type) for i in range(16)]
+    return tuple((x, type) for x in along(*(along(*s[i::4])[row] for i in range(4)))), (type,) * 16, "winograd_sums"
+
+
 def _run_minimal(x, rows, bias, out, offsets):
     """The same by minimal filtering; False if every product is asked for, or an element of ``out`` is not finite."""
-    from .. import _switches
     from .._core import winograd
 
-    if _switches.convolution.fp32_precision == "ieee":
+    found = _minimal_kernels(x.dtype, winograd.is_narrow(x.dtype.code, out.shape[1], _tiles_of(out.shape)))
+    if found is None:
         return False
-    rows, (y, x_places) = shape.contiguous(rows), (sorted(range(3), key=axis.__getitem__) for axis in offsets)
+    rows, (down, across) = shape.contiguous(rows), (sorted(range(3), key=axis.__getitem__) for axis in offsets)
     windows = creation.empty((16, rows.shape[0], rows.shape[-1]), dtype=x.dtype)
-    taps = [rows[:, 0, i, j] for i in y for j in x_places]
+    taps = [rows[:, 0, i, j] for i in down for j in across]
     for row in range(4):
         run(_window_rows, (row,), *(shape.select(windows, 0, 4 * row + i) for i in range(4)), *taps)
-    narrow = winograd.is_narrow(x.dtype.code, out.shape[1], _tiles_of(out.shape))
-    if narrow not in _minimal:
-        from ..codegen import winograd as kernels
+    return winograd.correlate(x, windows, bias, out, tuple(min(axis) for axis in offsets), *found)
 
-        _minimal[narrow] = kernels.kernels(ty.NAMES[x.dtype.code], narrow)
-    return winograd.correlate(x, windows, bias, out, tuple(min(axis) for axis in offsets), *_minimal[narrow])
+
+def _minimal_weight_sums(x, grad, edges):
+    """The gradient of windows of 3 x 3, (O, C, 1, 3, 3), by minimal filtering; None as :func:`_run_minimal` is False."""
+    from .._core import winograd
+
+    found = _minimal_kernels(x.dtype, False)
+    if found is None:
+        return None
+    sums = creation.empty((16, grad.shape[1], x.shape[1]), dtype=x.dtype)
+    winograd.correlate_weights(x, grad, sums, (-edges[1], -edges[2]), *found)
+    out = creation.empty((grad.shape[1], x.shape[1], 1, 3, 3), dtype=x.dtype)
+    for row in range(3):
+        run(_window_sums, (row,), *(out[:, :, 0, row, i] for i in range(3)), *(shape.select(sums, 0, i) for i in range(16)))
+    return out if math.isfinite(reduction.sum(out).item()) else None
 
 
 # -- windows read where they lie --
@@ -407,6 +440,10 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     """The gradient of the weights, (O, C / groups, *window)."""
     if not x.is_cpu:
         return _tensor.on_gpu["conv.weight_sums"](x, grad, window, steps, edges, gaps, groups)
+    if groups == 1 and x.dtype == _float32 and _is_minimal(x.shape, grad.shape, steps, _offsets(window, gaps, edges), 170):
+        out = _minimal_weight_sums(x, grad, edges)
+        if out is not None:
+            return out
     channels, outputs = x.shape[1] // groups, grad.shape[1]
     reach = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(grad.shape[2:], steps, gaps, window)]
     ends = [(p, n - size - p) for p, n, size in zip(edges, reach, x.shape[2:])]
