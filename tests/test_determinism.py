@@ -21,6 +21,9 @@ nn.functional.layer_norm(a, (517,)), nn.functional.layer_norm(wide, wide.shape[1
 nn.functional.batch_norm(tall[:, :5], None, None, training=True)
 torch.cat([a, a]), a[index], a.index_select(0, index), a.gather(0, rows), zeros.index_add(0, index, a[:1000, :5])
 zeros.scatter_add(0, rows, a[:1000, :5]), nn.functional.embedding(index, a[:700]), a.clone().masked_fill_(a > 0, 1.0), a[a > 1]
+zeros.index_add(0, rising, tall[:200000, :5]), torch.zeros(1000).scatter_add(0, many, long[:1000000]), long[many]
+nn.functional.embedding_bag(many[:8000], a, torch.arange(0, 8000, 16)), nn.functional.interpolate(images, scale_factor=2, mode='bilinear')
+nn.functional.adaptive_max_pool2d(images[..., :16, :], (2, 5)), images.flip(-1)
 a.cumsum(0), a.cumsum(1), long.cumsum(0), long.sort().values, long.sort().indices, a.topk(5).values, a.cumprod(1), long.unique()
 """
 RANDOM = """
@@ -40,8 +43,13 @@ def gradients():
     gain, bias = torch.ones(60).requires_grad_(), torch.zeros(60).requires_grad_()
     images = a[:960, :510].reshape(16, 60, 17, 30)
     loss = loss + (nn.functional.group_norm(images, 5, gain, bias) * images.flip(0)).sum()
+    pictures, grid = images[..., :16, :].clone().requires_grad_(), (a[:, :512].reshape(16, -1, 8, 2)[:, :300] / 2).requires_grad_()
+    loss = loss + nn.functional.grid_sample(pictures, grid, align_corners=False).pow(2).sum()
+    loss = loss + nn.functional.grid_sample(pictures[:1, :3], grid[:1].repeat(1, 9, 9, 1), align_corners=False).pow(2).sum()
+    loss = loss + nn.functional.interpolate(pictures, scale_factor=3, mode='bilinear').pow(2).sum()
+    loss = loss + nn.functional.adaptive_max_pool2d(pictures, (2, 5)).pow(2).sum()
     loss.backward()
-    return loss.detach(), x.grad, w.grad, scale.grad, shift.grad, gain.grad, bias.grad
+    return loss.detach(), x.grad, w.grad, scale.grad, shift.grad, gain.grad, bias.grad, pictures.grad, grid.grad
 """
 PROGRAM = f"""
 import hashlib, sys, rushlight as torch
@@ -52,6 +60,8 @@ torch.manual_seed(0)
 a, b, stack = torch.randn(1003, 517), torch.randn(517, 301), torch.randn(37, 65, 41)
 long, wide, tall, index = torch.randn(1234567), torch.randn(3, 300007), torch.randn(200003, 7), torch.randint(0, 700, (1000,))
 zeros, rows = torch.zeros(700, 5), index[:, None].expand(-1, 5)
+many, rising = torch.randint(0, 1000, (1000000,)), torch.randint(0, 700, (200000,)).sort().values
+images = a[:960, :510].reshape(16, 60, 17, 30)
 def show(name, value):
     import numpy
     bits = value.detach().contiguous()

@@ -466,6 +466,40 @@ def test_large_operands_in_every_layout(dim, order):
         same(got, want, scale=4)
 
 
+@pytest.mark.parametrize("shape", [(5000,), (40, 30)])
+def test_long_indices_are_read_as_they_are(shape):
+    rng = np.random.default_rng(0)
+    table, dim = rng.standard_normal(shape), len(shape) - 1
+    index = rng.integers(0, shape[-1], (20000,) if dim == 0 else (40, 700))
+    values = rng.integers(-5, 5, index.shape).astype("f8")
+    x, i, v = (rl.from_numpy(a.copy()) for a in (table, index, values))
+    np.testing.assert_array_equal(x.gather(dim, i).numpy(force=True), np.take_along_axis(table, index, dim))
+    summed, last = np.zeros(shape), table.copy()
+    place = (index,) if dim == 0 else (np.arange(40)[:, None], index)
+    np.add.at(summed, place, values)
+    np.testing.assert_array_equal(rl.zeros_like(x).scatter_add(dim, i, v).numpy(force=True), summed)
+    if dim == 0:
+        np.testing.assert_array_equal(x[i].numpy(force=True), table[index])
+    for at, value in zip(np.ndindex(*index.shape), values.ravel()):
+        last[(*at[:dim], index[at])] = value
+    np.testing.assert_array_equal(x.scatter(dim, i, v).numpy(force=True), last)
+    i.view(-1)[-1] = shape[-1]
+    for call in (lambda: x.gather(dim, i), lambda: x.scatter_add(dim, i, v), lambda: x.scatter(dim, i, v)):
+        with pytest.raises((RuntimeError, IndexError), match="out of bounds"):
+            call().tolist()
+
+
+def test_rows_at_rising_indices_are_added_by_several_threads():
+    rng = np.random.default_rng(0)
+    index, values = np.sort(rng.integers(0, 90, 9000)), rng.integers(-5, 5, (9000, 16)).astype("f4")
+    index[2000:5000] = index[2000]  # a run that is longer than a task
+    wanted = np.zeros((90, 16), "f4")
+    np.add.at(wanted, index, values)
+    i, v = rl.from_numpy(index), rl.from_numpy(values)
+    found = rl.zeros(90, 16).index_add(0, i, v)
+    np.testing.assert_array_equal(found.numpy(force=True), wanted)
+
+
 def test_out_is_not_an_operand():
     m, i = rl.arange(9.0).reshape(3, 3), rl.zeros(3, 3, dtype=rl.int64)
     for call in (lambda: rl.gather(m, 0, i, out=m), lambda: rl.take(m, i, out=m), lambda: rl.index_select(m, 0, i[0], out=m[:3])):

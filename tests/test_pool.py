@@ -168,6 +168,30 @@ def test_views_and_the_number_of_threads():
     assert len(set(results)) == 1
 
 
+@pytest.mark.parametrize("size, output", [((56, 56), 7), ((40, 60), (4, 20)), ((100,), 5), ((8, 12, 6), (2, 3, 1)), ((40, 40), (40, 2))])
+def test_large_windows_side_by_side(size, output):
+    name = f"adaptive_max_pool{len(size)}d"
+    torch.manual_seed(0)
+    x = torch.randint(-3, 4, (2, 3, *size)).double()  # many of a window are its largest: the first is chosen
+    x[0, 0].view(-1)[:2] = torch.nan
+    a, b = x.clone().requires_grad_(), ours(x, True)
+    for _ in range(2):  # the definition, and what was recorded
+        wanted, places = getattr(torch.nn.functional, name)(a, output, return_indices=True)
+        found, numbers = getattr(rushlight.nn.functional, name)(b, output, return_indices=True)
+        close(wanted, found)
+        close(places, numbers)
+        a.grad = b.grad = None
+        wanted.nan_to_num().pow(2).sum().backward()
+        found.nan_to_num().pow(2).sum().backward()
+        close(a.grad, b.grad)
+
+
+def test_gradients_of_large_windows_to_second_order():
+    rushlight.manual_seed(0)
+    x = rushlight.randn(1, 2, 10, 10, dtype=rushlight.float64, requires_grad=True)
+    assert rushlight.autograd.gradgradcheck(lambda x: rushlight.nn.functional.adaptive_max_pool2d(x, 2) ** 2, (x,))
+
+
 def test_names_of_nodes():
     x = rushlight.ones(1, 2, 4, 4, requires_grad=True)
     F = rushlight.nn.functional

@@ -38,11 +38,38 @@ cdef int _put_vector(Loop* loop, int o, Tensor offsets, int dim) noexcept:
     return 0
 
 
-cdef Tensor _elements_of(object input, object dim, object index, int* at):
-    """The offsets in ``input`` of an index for each element (of the same rank, within the other dims), or None."""
+cdef struct Bounds:
+    const int64_t* index
+    int64_t size
+    bint bad
+
+
+cdef void _within_range(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Bounds* c = <Bounds*>context
+    cdef int64_t i, outside = 0
+    for i in range(begin, end):
+        outside |= c.index[i] | (c.size - 1 - c.index[i])
+    if outside < 0:
+        c.bad = True
+
+
+cdef bint _serves(Tensor x, int dim, Tensor index) noexcept:
+    """May a kernel take a long index along a dim of neighbours as it is? Its offsets need not be written down then."""
+    cdef Bounds bounds
+    if x.strides[dim] != 1 or index.code != I64 or not index.flags & CONTIGUOUS or index.count < GRAIN // 4:
+        return False
+    bounds.index, bounds.size, bounds.bad = <const int64_t*>index.address, x.sizes[dim], False
+    with nogil:
+        parallel_for(_within_range, &bounds, 0, index.count, GRAIN)
+    return not bounds.bad
+
+
+cdef Tensor _elements_of(object input, object dim, object index, int* at, bint* plain):
+    """The offsets in ``input`` of an index for each element (of the same rank, within the other dims), or None. plain: it is the index itself."""
     cdef Tensor x, i
     cdef int d
     cdef int64_t outside = 0
+    plain[0] = False
     if not _common(input) or not _common(index):
         return None
     x, i = <Tensor>input, <Tensor>index
@@ -52,7 +79,8 @@ cdef Tensor _elements_of(object input, object dim, object index, int* at):
     for d in range(x.ndim):
         if d != at[0] and i.sizes[d] > x.sizes[d]:
             return None
-    return _offsets(i, x.sizes[at[0]], x.strides[at[0]] * ITEMSIZE[x.code], False, &outside)
+    plain[0] = _serves(x, at[0], i)
+    return i if plain[0] else _offsets(i, x.sizes[at[0]], x.strides[at[0]] * ITEMSIZE[x.code], False, &outside)
 
 
 cdef Tensor _slices_of(object input, object dim, object index, bint negative, int* at):
@@ -80,8 +108,9 @@ cdef object gather_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, dim, index)"""
     cdef Loop loop
     cdef int at = 0
+    cdef bint plain = False
     cdef Tensor x, out
-    cdef Tensor offsets = _elements_of(<object>values[0], <object>values[1], <object>values[2], &at)
+    cdef Tensor offsets = _elements_of(<object>values[0], <object>values[1], <object>values[2], &at, &plain)
     if offsets is None:
         return None
     x = <Tensor>values[0]
@@ -90,7 +119,7 @@ cdef object gather_quickly(PyObject** values, Py_ssize_t n, tuple names):
     _put_operand(&loop, 0, out.address, out.strides, ITEMSIZE[x.code], -1)
     _put_operand(&loop, 1, x.address, x.strides, ITEMSIZE[x.code], at)
     _put_operand(&loop, 2, offsets.address, offsets.strides, 8, -1)
-    _run_unordered(&loop, "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
+    _run_unordered(&loop, "load at" if plain else "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
     return out
 
 
@@ -128,7 +157,8 @@ cdef object _rows_at(Tensor x, Tensor index, bint negative):
     cdef int64_t outside = 0
     cdef int d, extra = index.ndim - 1
     cdef Tensor out
-    cdef Tensor offsets = _offsets(index, x.sizes[0], x.strides[0] * ITEMSIZE[x.code], negative, &outside)
+    cdef bint plain = x.ndim == 1 and _serves(x, 0, index)
+    cdef Tensor offsets = index if plain else _offsets(index, x.sizes[0], x.strides[0] * ITEMSIZE[x.code], negative, &outside)
     if offsets is None or x.ndim + extra > MAX_RANK:
         return None
     memcpy(sizes, index.sizes, index.ndim * sizeof(int64_t))
@@ -141,7 +171,7 @@ cdef object _rows_at(Tensor x, Tensor index, bint negative):
     _put_operand(&loop, 0, out.address, strides, ITEMSIZE[x.code], -1)
     _put_operand(&loop, 1, x.address, x.strides, ITEMSIZE[x.code], 0)
     _put_vector(&loop, 2, offsets, 0)
-    _run_unordered(&loop, "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
+    _run_unordered(&loop, "load at" if plain else "load", x.code, [ITEMSIZE[x.code], ITEMSIZE[x.code], 8])
     return out
 
 
@@ -266,8 +296,9 @@ cdef int _put_source(Loop* loop, Tensor s) noexcept:
 cdef object _scatter(str kind, object target, object dim, object index, object source):
     cdef Loop loop
     cdef int at = 0, d
+    cdef bint plain = False
     cdef Tensor t, s
-    cdef Tensor offsets = _elements_of(target, dim, index, &at)
+    cdef Tensor offsets = _elements_of(target, dim, index, &at, &plain)
     if offsets is None:
         return None
     t = <Tensor>target
@@ -281,7 +312,7 @@ cdef object _scatter(str kind, object target, object dim, object index, object s
     _put_operand(&loop, 0, t.address, t.strides, ITEMSIZE[t.code], at)
     _put_source(&loop, s)
     _put_operand(&loop, 2, offsets.address, offsets.strides, 8, -1)
-    _run_in_order(&loop, kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False)
+    _run_in_order(&loop, kind + " at" if plain else kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False, True)
     return t
 
 
@@ -354,7 +385,7 @@ cdef object _write_slices(str kind, object target, object dim, object index, obj
     _put_operand(&loop, 0, t.address, t.strides, ITEMSIZE[t.code], at)
     _put_source(&loop, s)
     _put_vector(&loop, 2, offsets, at)
-    _run_in_order(&loop, kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False)
+    _run_in_order(&loop, kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False, True)
     return t
 
 

@@ -50,12 +50,23 @@ cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil
     cdef Indices* c = <Indices*>context
     cdef int64_t i, v
     cdef int64_t outside = 0
-    for i in range(begin, end):
-        v = _value(c, i)
-        outside |= (v - c.low) | (c.size - 1 - v)
-        c.places[i] = (v + (c.size if v < 0 else 0)) * c.step
+    if c.wide and c.low == 0:                    # the common ones, in a loop that the compiler makes vectors of
+        outside = _place_wide(<const int64_t*>c.source, c.places, begin, end, c.size - 1, c.step)
+    else:
+        for i in range(begin, end):
+            v = _value(c, i)
+            outside |= (v - c.low) | (c.size - 1 - v)
+            c.places[i] = (v + (c.size if v < 0 else 0)) * c.step
     if outside < 0:
         c.bad = True
+
+
+cdef int64_t _place_wide(const int64_t* source, int64_t* places, int64_t begin, int64_t end, int64_t last, int64_t step) noexcept nogil:
+    cdef int64_t i, outside = 0
+    for i in range(begin, end):
+        outside |= source[i] | (last - source[i])
+        places[i] = source[i] * step
+    return outside
 
 
 cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside, error=None):
@@ -449,6 +460,41 @@ cdef struct Slices:
     int dim
 
 
+cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """The rows begin..end of a loop whose last operand, the offsets, does not fall: a run of equal offsets belongs to the task where it begins."""
+    cdef Slices* c = <Slices*>context
+    cdef Loop part = c.loop[0]
+    cdef int d = c.dim, o
+    cdef const char* offsets = part.ptr[part.n_operands - 1]
+    cdef int64_t step = part.stride[part.n_operands - 1][d]
+    begin = _run_begin(offsets, step, begin, part.size[d])
+    end = _run_begin(offsets, step, end, part.size[d])
+    if begin < end:
+        part.size[d] = end - begin
+        for o in range(part.n_operands):
+            part.ptr[o] += begin * part.stride[o][d]
+        _run_range(&part, 0, end - begin)
+
+
+cdef int64_t _run_begin(const char* offsets, int64_t step, int64_t i, int64_t size) noexcept nogil:
+    while 0 < i < size and (<const int64_t*>(offsets + i * step))[0] == (<const int64_t*>(offsets + (i - 1) * step))[0]:
+        i += 1
+    return i
+
+
+cdef bint _rising(Loop* loop) noexcept nogil:
+    """Do rows follow each other whose offsets (the last operand's) do not fall?"""
+    cdef int last = loop.n_operands - 1
+    cdef int64_t i, step = loop.stride[last][1]
+    cdef const char* offsets = loop.ptr[last]
+    if loop.ndim != 2 or loop.stride[last][0] or not step or loop.stride[0][1]:
+        return False
+    for i in range(1, loop.size[1]):
+        if (<const int64_t*>(offsets + i * step))[0] < (<const int64_t*>(offsets + (i - 1) * step))[0]:
+            return False
+    return True
+
+
 cdef void _run_slice(void* context, int64_t begin, int64_t end) noexcept nogil:
     """The whole loop for positions begin..end of one dim."""
     cdef Slices* c = <Slices*>context
@@ -494,7 +540,8 @@ cdef int _order_writes(Loop* loop, int item, int* perm) noexcept:
 def run_ordered(str kind, bint apart, *operands):
     """Runs a kernel whose elements may meet at one place: in row-major order for each place, whatever the number of threads.
 
-    apart: elements that meet must not lie in one vector (the kernel reads what it replaces).
+    apart: elements that meet must not lie in one vector (the kernel reads what it replaces). The last operand, if it is of int64, says where
+    the first, the only one that is written, is written.
     """
     cdef Loop loop
     cdef int[MAX_OPERANDS] items
@@ -505,11 +552,11 @@ def run_ordered(str kind, bint apart, *operands):
         on_gpu["indexing.scatter"](kind, operands[0], operands[len(operands) - 2], operands[len(operands) - 1])
         return
     _item_sizes(operands, items)
-    _run_in_order(&loop, kind, (<Tensor>operands[0]).code, items, apart)
+    _run_in_order(&loop, kind, (<Tensor>operands[0]).code, items, apart, (<Tensor>operands[len(operands) - 1]).code == I64)
     _record(&loop, kind, operands, True)
 
 
-cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint apart) except -1:
+cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint apart, bint offset_last) except -1:
     """What run_ordered does, for a loop on the CPU."""
     cdef int[MAX_RANK] perm
     _order_writes(loop, items[0], perm)
@@ -518,11 +565,11 @@ cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint ap
     if apart and loop.stride[0][0] == 0:
         _put_unit_dim(loop)
     loop.kernel = _kernel(loop, kind, code, items)
-    return _run_ordered_loop(loop)
+    return _run_ordered_loop(loop, offset_last)
 
 
-cdef int _run_ordered_loop(Loop* loop) except -1:
-    """Runs a loop whose dims stand in their order: its tasks write to places of their own."""
+cdef int _run_ordered_loop(Loop* loop, bint offset_last) except -1:
+    """Runs a loop whose dims stand in their order: its tasks write to places of their own. offset_last: see run_ordered."""
     cdef Slices slices
     cdef int d
     cdef int64_t total = 1, least = 1
@@ -543,6 +590,11 @@ cdef int _run_ordered_loop(Loop* loop) except -1:
             return 0
         with nogil:
             _run_range(loop, 0, total)
+        return 0
+    if offset_last and slices.dim == 0 and loop.size[0] < 2 * least and _rising(loop):
+        slices.dim = 1
+        with nogil:
+            parallel_for(_run_rows, &slices, 0, loop.size[1], max(<int64_t>1, GRAIN * loop.size[1] // total))
         return 0
     with nogil:
         parallel_for(_run_slice, &slices, 0, loop.size[slices.dim], max(least, GRAIN * loop.size[slices.dim] // total))

@@ -171,7 +171,7 @@ cdef class Recording:
                 for d in range(step.ndim):
                     loop.stride[o][d] = step.stride[o][d]
             if step.ordered:
-                _run_ordered_loop(&loop)
+                _run_ordered_loop(&loop, False)
             else:
                 run_loop(&loop)
         return single if self.single else tuple(made)

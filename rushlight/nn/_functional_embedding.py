@@ -97,7 +97,7 @@ def embedding_bag(
     begins = offsets[:-1] if include_last_offset else offsets
     bag = _numbers(begins, input.numel())
     if mode != "max" and not scale_grad_by_freq and not sparse:
-        result = _sum_bags(weight, input, bag, begins.numel(), per_sample_weights, padding_idx, mode)
+        result = _sum_bags(weight, input, bag, begins, per_sample_weights, padding_idx, mode)
         return rename(result, "EmbeddingBagBackward0")
     rows = torch.embedding(weight, input, padding_idx if sparse and padding_idx is not None else -1, scale_grad_by_freq, sparse)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
@@ -144,18 +144,24 @@ def _numbers(begins, count):
     """The number of the bag that each of ``count`` indices is in."""
     if not begins.is_cpu or not begins.numel():
         return torch.bucketize(torch.arange(count, device=begins.device), begins, right=True) - 1
-    return torch.repeat_interleave(torch.diff(begins, append=torch.tensor([count], dtype=begins.dtype)), output_size=count)
+    return torch.repeat_interleave(_sizes(begins, count), output_size=count)
 
 
-def _sum_bags(weight, input, bag, bags, factors, padding_idx, mode):
+def _sizes(begins, count):
+    """How many of ``count`` indices each bag has."""
+    return torch.diff(begins, append=torch.tensor([count], dtype=begins.dtype, device=begins.device))
+
+
+def _sum_bags(weight, input, bag, begins, factors, padding_idx, mode):
     """The rows of each bag, added up (or their mean) as they are read."""
     counts = None if padding_idx is None else input != padding_idx
     if factors is None:
         factors = torch.ones((), dtype=weight.dtype, device=weight.device).expand(input.numel())
+    bags = begins.numel()
     sums = combined(weight, factors if counts is None else torch.where(counts, factors, 0), input, bag, bags)
     if mode == "sum":
         return sums
-    sizes = torch.bincount(bag, None if counts is None else counts.to(sums.dtype), bags)
+    sizes = _sizes(begins, input.numel()) if counts is None else torch.bincount(bag, counts.to(sums.dtype), bags)
     return sums / sizes.clamp(min=1).to(sums.dtype).unsqueeze(1)
 
 

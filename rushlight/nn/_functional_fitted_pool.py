@@ -5,13 +5,13 @@ import math
 import rushlight as torch
 
 from .._core.tensor import rename
-from ..ops import pool
+from ..ops import pool, pool_sides
 from ..ops._define import planned, visible
 from ..ops._format import keeping
 from ._functional_pool import wrong_rank
 from ._functional_window import per_dim
 
-FEW_TAPS = 16  # windows of so many elements are pooled as any others; larger ones are rows of a maximum
+FEW_TAPS = 16  # windows of so many elements are pooled as any others; larger ones dim by dim
 
 
 def _wanted_size(rank, name, input, output_size):
@@ -105,18 +105,16 @@ def _max_of_windows(input, rank, positions):
     return values, place.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
 
 
-def _max_side_by_side(input, windows):
-    """Maximum and its flat place over windows of one size that lie side by side."""
+def _max_side_by_side(input, windows, indices):
+    """Maximum and, if ``indices``, its flat place over windows of one size that lie side by side."""
     rank = len(windows.size)
     if len(windows.taps) <= FEW_TAPS:
         return pool.largest_with_places(input, windows)
     if math.prod(windows.places) == 1:
         values, places = input.flatten(-rank).max(-1)
         return (x.reshape(*x.shape, *windows.places) for x in (values, places))
-    lead = input.dim() - rank
-    order = [lead + 2 * i for i in range(rank)] + [lead + 2 * i + 1 for i in range(rank)]
-    values, taps = pool.in_windows(input, windows).permute(*range(lead), *order).flatten(-rank).max(-1)
-    return values, pool.flat_places(taps, windows)
+    values, taps = pool_sides.maxima(input, windows)
+    return values, pool.flat_places(taps, windows) if indices else None
 
 
 @keeping
@@ -129,7 +127,7 @@ def _adaptive_max_pool(rank, input, output_size, return_indices):
         )
     windows = pool.dividing(tuple(input.shape[-rank:]), tuple(wanted))
     if windows is not None and (return_indices or len(windows.taps) > FEW_TAPS):
-        values, places = _max_side_by_side(input, windows)
+        values, places = _max_side_by_side(input, windows, return_indices)
     elif windows is not None:
         values = pool.largest(input, windows, input.requires_grad and torch.is_grad_enabled())
     else:

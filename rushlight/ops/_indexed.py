@@ -25,20 +25,21 @@ KINDS = {}
 def describe(kind, code):
     """A kernel for elements of a dtype, as (outputs, inputs, name): what a code generator asks for.
 
-    'load': out = source[offset]; others combine target[offset] with a value.
+    'load': out = source[offset]; others combine target[offset] with a value. 'load at', 'set at', 'add at': of a vector, at an index.
     """
     type = ty.NAMES[code]
     if kind in KINDS:
         return KINDS[kind](type)
+    kind, at = kind.removesuffix(" at"), ex.input(1, "i64") * (ty.BITS[type] // 8 if kind.endswith(" at") else 1)
     if kind == "load":
         bits = MOVED_AS[ty.BITS[type]]
-        return ((ex.make("load", (ex.input(1, "i64"),), bits, 0), bits),), (bits, "i64"), "gather"
+        return ((ex.make("load", (at,), bits, 0), bits),), (bits, "i64"), "gather"
     if kind == "set":
         bits = MOVED_AS[ty.BITS[type]]
-        return ((ex.input(0, bits), bits, "set", ex.input(1, "i64")),), (bits, "i64"), "scatter"
+        return ((ex.input(0, bits), bits, "set", at),), (bits, "i64"), "scatter"
     compute = ty.opmath(type)
     if kind == "add":
-        return ((ex.input(0, compute), type, "add", ex.input(1, "i64")),), (type, "i64"), "scatter_add"
+        return ((ex.input(0, compute), type, "add", at),), (type, "i64"), "scatter_add"
     offset = ex.input(2, "i64")
     value = _COMBINE[kind](ex.make("load", (offset,), compute, 0), ex.input(1, compute))
     return ((value, type, "set", offset),), (type, type, "i64"), f"scatter_{kind}"

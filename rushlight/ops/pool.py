@@ -279,21 +279,26 @@ def _integers(values, device):
     return tensor(values, dtype=_int64, device=device)
 
 
-def _tap_dtype(windows):
+def tap_dtype(windows):
     return _uint8 if len(windows.taps) < 255 else _int32
+
+
+def ordered(input, windows):
+    """Refuses a dtype whose elements have no maximum."""
+    if input.dtype.is_complex or input.dtype.code == 0:
+        refuse(_maxima, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
 
 
 def _maxima(input, windows, traced):
     """Maxima or, if ``traced``, maxima and their taps."""
-    if input.dtype.is_complex or input.dtype.code == 0:
-        refuse(_maxima, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
+    ordered(input, windows)
     out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
     reads = windows.halves(input, _lowest(input.dtype))
     if not traced:
         for i, operands, parts in _stretches(reads, _TERMS):
             run(_maximum, (0, parts, None, i > 0, False), out, *([out] if i else []), *operands)
         return out
-    dtype = _tap_dtype(windows)
+    dtype = tap_dtype(windows)
     name, padded = ty.NAMES[dtype.code], any(windows.padding)
     taps = creation.empty(tuple(out.shape), dtype=dtype, device=input.device)
     first = [shape.expand(core.fixed(_first_taps(windows, dtype, input.device)), out.shape)] if padded else []
