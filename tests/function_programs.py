@@ -470,3 +470,26 @@ def functional_calls(torch):
     out = torch.func.functional_call(layer, state, (x,))
     g = torch.func.grad(lambda s: torch.func.functional_call(layer, s, (x,)).sum())(state)
     return out, g["weight"], g["bias"], layer.weight is before
+
+
+@program
+def arguments_by_keyword(torch):
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y, k=2, j=1):
+            ctx.save_for_backward(x, y)
+            ctx.k = k * j
+            return x * y * ctx.k
+
+        @staticmethod
+        def backward(ctx, grad):
+            x, y = ctx.saved_tensors
+            return (grad * y * ctx.k, grad * x * ctx.k, None, None)[: len(ctx.needs_input_grad)]
+
+    found = []
+    for given in ({"y": 1}, {"y": 1, "k": 3}):
+        x, y = (torch.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+        Scaled.apply(x, **{**given, "y": y}).sum().backward()
+        found += [x.grad, y.grad]
+    Scaled.apply(y=y, x=x).sum().backward()
+    return found, x.grad, y.grad, Scaled.apply(x, y).grad_fn.requires_grad

@@ -150,6 +150,7 @@ def _install_nodes():
         ("name", _node_name),
         ("next_functions", property(_node_next_functions)),
         ("metadata", property(_node_metadata)),
+        ("requires_grad", property(lambda self: True)),
         ("register_hook", _node_register_hook),
         ("register_prehook", _node_register_prehook),
         ("_sequence_nr", _node_sequence),

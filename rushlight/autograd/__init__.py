@@ -149,7 +149,9 @@ def grad(
 
 def _batched(outputs, inputs, given, keep, create_graph, allow_unused):
     """One pass for all entries of the gradients' leading dim."""
-    count = next(g for g in given if g is not None).shape[0]
+    count = next((len(g) for g in given or () if g is not None and g.ndim), None)
+    if count is None:
+        raise ValueError("grad: is_grads_batched=True needs grad_outputs with a dim in front, which counts the gradients of the outputs")
     if count:
         return tape.run_grad(outputs, given, keep, create_graph, inputs, allow_unused, count)
     return tuple(t.new_zeros((0, *t.shape)) for t in inputs)

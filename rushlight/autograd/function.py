@@ -125,6 +125,8 @@ class Function(metaclass=FunctionMeta):
         if cls.setup_context is not Function.setup_context:
             args = _bind_defaults(cls.forward, args, kwargs)
             kwargs = {}
+        elif kwargs:
+            args, kwargs = _bind_keywords(cls.forward, args, kwargs)
         if tape.intercepted(args):
             from ._batching import call_function
 
@@ -146,6 +148,20 @@ def run(cls, args, kwargs):
     finally:
         tape.set_grad(before)
     return tape.finish_function(ctx, args, outputs, record)
+
+
+def _bind_keywords(forward, args, kwargs):
+    """The arguments with those given by keyword at their positions behind ctx, since gradients belong to positions; what is left of the
+    keywords.
+    """
+    code = getattr(forward, "__code__", None)
+    names = () if code is None else code.co_varnames[1 : code.co_argcount]
+    defaults = dict(zip(reversed(names), reversed(getattr(forward, "__defaults__", None) or ())))
+    for name in names[len(args) : max([names.index(n) + 1 for n in kwargs if n in names], default=0)]:
+        if name not in kwargs and name not in defaults:
+            break  # Python's own error tells which is missing
+        args += (kwargs.pop(name) if name in kwargs else defaults[name],)
+    return args, kwargs
 
 
 def _bind_defaults(forward, args, kwargs):
