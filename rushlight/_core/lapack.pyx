@@ -114,6 +114,72 @@ def columns(Tensor x, int64_t extra=0):
     return out
 
 
+cdef int _keep_triangles(char* x, int item, int64_t batch, int64_t m, int64_t n, bint upper) noexcept:
+    """Zeros in column-major matrices in place of what lies on the other side of their diagonals."""
+    if item == 4:
+        _clear(<int32_t*>x, batch, m, n, upper)
+    elif item == 8:
+        _clear(<int64_t*>x, batch, m, n, upper)
+    else:
+        _clear(<complex128*>x, batch, m, n, upper)
+    return 0
+
+
+def keep_triangle(Tensor x, bint upper):
+    """The same of memory of shape (*, n, m)."""
+    cdef int64_t m = x.sizes[x.ndim - 1], n = x.sizes[x.ndim - 2]
+    if x.count:
+        _keep_triangles(x.address, ITEMSIZE[x.code], x.count // (m * n), m, n, upper)
+    return x
+
+
+cdef int _one(int code, void* target) except -1:
+    """The number 1 in a dtype that LAPACK knows."""
+    memset(target, 0, ITEMSIZE[code])
+    if code == F32 or code == C64:
+        (<float*>target)[0] = 1
+    else:
+        (<double*>target)[0] = 1
+    return 0
+
+
+def factors(Tensor x):
+    """(L, U), in column-major memory, of matrices on the CPU that hold both."""
+    cdef int64_t m = x.sizes[x.ndim - 2], n = x.sizes[x.ndim - 1], k = min(m, n), batch
+    cdef int item = ITEMSIZE[x.code]
+    cdef tuple lead = tuple([x.sizes[d] for d in range(x.ndim - 2)])
+    cdef Tensor lower = _empty(x.code, lead, (k, m)), upper = _empty(x.code, lead, (n, k))
+    cdef complex128 one
+    _one(x.code, &one)
+    x = columns(x)
+    batch = x.count // (m * n) if x.count else 0
+    if item == 4:
+        _parts(<const int32_t*>x.address, <int32_t*>lower.address, <int32_t*>upper.address, batch, m, n, (<int32_t*>&one)[0])
+    elif item == 8:
+        _parts(<const int64_t*>x.address, <int64_t*>lower.address, <int64_t*>upper.address, batch, m, n, (<int64_t*>&one)[0])
+    else:
+        _parts(<const complex128*>x.address, <complex128*>lower.address, <complex128*>upper.address, batch, m, n, one)
+    return lower, upper
+
+
+def permutation_matrices(Tensor rows, int code):
+    """P with P x = y, where x is in order and y[rows[j]] is x[j]. rows: contiguous (*, m) on the CPU; code: a dtype that LAPACK knows."""
+    cdef int64_t m = rows.sizes[rows.ndim - 1], batch = rows.count // m if m else 0
+    cdef int item = ITEMSIZE[code]
+    cdef Tensor out = _empty(code, [rows.sizes[d] for d in range(rows.ndim)], (m,))
+    cdef const int64_t* places = <const int64_t*>rows.address
+    cdef complex128 one
+    _one(code, &one)
+    memset(out.address, 0, out.count * item)
+    if item == 4:
+        _put_ones(<int32_t*>out.address, places, batch, m, (<int32_t*>&one)[0])
+    elif item == 8:
+        _put_ones(<int64_t*>out.address, places, batch, m, (<int64_t*>&one)[0])
+    else:
+        _put_ones(<complex128*>out.address, places, batch, m, one)
+    return out
+
+
 def parity(Tensor pivots, int code):
     """The sign of each permutation by pivots (*, n) on the CPU, minus one for every row that was moved, in the dtype ``code``, which LAPACK knows."""
     cdef Tensor out = empty(code, pivots.ndim - 1, pivots.sizes)

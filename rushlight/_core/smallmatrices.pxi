@@ -38,19 +38,6 @@ cdef int _turn(Tensor t, char* target) noexcept:
     return 0
 
 
-cdef int _keep_triangle(Tensor t, bint upper) noexcept:
-    """Zeros on the other side of a column-major matrix's diagonal."""
-    cdef int64_t rows = t.sizes[0], columns = t.sizes[1], j, diagonal
-    cdef int item = ITEMSIZE[t.code]
-    for j in range(columns):
-        diagonal = min(j, rows)
-        if upper and j + 1 < rows:
-            memset(t.address + (j * rows + j + 1) * item, 0, (rows - j - 1) * item)
-        elif not upper:
-            memset(t.address + j * rows * item, 0, diagonal * item)
-    return 0
-
-
 cdef int _call(int code, str single, str double_, void** a, int n, int64_t largest) except -1:
     """Calls a routine by its name for the dtype with n addresses; ``largest``: of the sizes, by which :func:`run` chooses too."""
     cdef str name = single if code == F32 else double_
@@ -109,7 +96,7 @@ cdef object cholesky_quickly(PyObject** values, Py_ssize_t n, tuple names):
     _call(a.code, "spotrf_", "dpotrf_", p, 5, size)
     if info:
         return None
-    _keep_triangle(out, upper)
+    _keep_triangles(out.address, ITEMSIZE[out.code], 1, size, size, upper)
     return out
 
 
@@ -130,7 +117,7 @@ cdef object qr_quickly(PyObject** values, Py_ssize_t n, tuple names):
     _call(a.code, "sgeqrf_", "dgeqrf_", p, 8, rows)
     for j in range(columns):
         memcpy(r.address + j * columns * item, q.address + j * rows * item, columns * item)
-    _keep_triangle(r, True)
+    _keep_triangles(r.address, item, 1, columns, columns, True)
     p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8] = &rows, &columns, &columns, q.address, &rows, tau, work, &size, &info
     _call(a.code, "sorgqr_", "dorgqr_", p, 9, rows)
     return _new_tuple(_named["qr"], (q, r))

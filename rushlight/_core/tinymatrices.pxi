@@ -3,6 +3,15 @@
 #
 # A routine takes the addresses that LAPACK's takes, and leaves there what LAPACK's leaves. Matrices are column-major.
 
+# Complex numbers are multiplied and divided by Fortran's rules, as LAPACK does: C's look for infinities, in a call for each quotient.
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) && !defined(__clang__)
+    #pragma GCC optimize ("cx-fortran-rules")
+    #endif
+    """
+
 cdef enum:
     TINY = 16                 # rows, columns, right-hand sides: by measurement, OpenBLAS is faster beyond
 
@@ -283,6 +292,41 @@ cdef void _turn_all(element* to, const element* x, int64_t batch, int64_t m, int
                 to[j * m + i] = x[i * row + j * column]
         to += (n + extra) * m
         x += step
+
+
+cdef void _clear(element* x, int64_t batch, int64_t m, int64_t n, bint upper) noexcept nogil:
+    """Zeros below the diagonals of column-major matrices, or above them."""
+    cdef int64_t b, i, j
+    for b in range(batch):
+        for j in range(n):
+            for i in range(j + 1 if upper else 0, m if upper else min(j, m)):
+                x[j * m + i] = 0
+        x += m * n
+
+
+cdef void _parts(const element* x, element* lower, element* upper, int64_t batch, int64_t m, int64_t n, element one) noexcept nogil:
+    """The factors that a factorization P A = L U leaves in A's place."""
+    cdef int64_t b, i, j, k = min(m, n)
+    for b in range(batch):
+        for j in range(n):
+            for i in range(k):
+                upper[j * k + i] = x[j * m + i] if i <= j else 0
+        for j in range(k):
+            for i in range(m):
+                lower[j * m + i] = x[j * m + i] if i > j else one if i == j else 0
+        x += m * n
+        lower += m * k
+        upper += k * n
+
+
+cdef void _put_ones(element* x, const int64_t* rows, int64_t batch, int64_t m, element one) noexcept nogil:
+    """A one in each column of matrices of zeros, in the row that is given."""
+    cdef int64_t b, j
+    for b in range(batch):
+        for j in range(m):
+            x[rows[j] * m + j] = one
+        rows += m
+        x += m * m
 
 
 cdef dict _tiny = {}      # a routine's name -> address

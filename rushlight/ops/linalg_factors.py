@@ -5,7 +5,7 @@ Householder reflectors.
 import itertools
 
 from .. import return_types
-from . import casting, comparison, creation, joining, reduction, shape
+from . import casting, comparison, creation, joining, movement, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from .linalg_common import (
@@ -77,6 +77,29 @@ def _unit_lower(LU):
     return lower(LU[..., :k], -1) + creation.eye(m, k, dtype=LU.dtype, device=LU.device)
 
 
+@library(where="", differentiable="LU", label="LuUnpack", batch="leading")
+def _factors(LU):
+    """(L, U)"""
+    if LU.is_cpu and max(LU.shape[-2:]) <= _SMALL and LU.dtype.code in _LAPACK:
+        return tuple(lapack.turned(x) for x in lapack.core.factors(LU))
+    return _unit_lower(LU), upper(LU[..., : min(LU.shape[-2:]), :])
+
+
+@_factors.backward_of
+def _(grads, shapes):
+    m, n = shapes[0][-2:]
+    k = min(m, n)
+    of_l, of_u = grads
+    parts = [] if of_l is None else [movement.constant_pad_nd(lower(of_l, -1), [0, n - k])]
+    if of_u is not None:
+        parts.append(movement.constant_pad_nd(upper(of_u), [0, 0, 0, m - k]))
+    return sum(parts[1:], parts[0]) if parts else None
+
+
+_SMALL = 64  # rows and columns up to which one loop takes factors apart faster than operators on all elements
+_LAPACK = (8, 9, 10, 11)  # codes of the dtypes that LAPACK knows
+
+
 def _permutation(pivots, m):
     """For each row of P^T A, which row of A it was."""
     if reduction.occurs(comparison.lt(pivots, 1) | comparison.gt(pivots, m)):
@@ -90,7 +113,10 @@ def _permutation(pivots, m):
 
 def _permutation_matrix(pivots, m, dtype):
     """P with P L U = A."""
-    rows = shape.unsqueeze(_permutation(pivots, m), -2)
+    rows = _permutation(pivots, m)
+    if rows.is_cpu and dtype.code in _LAPACK:
+        return lapack.core.permutation_matrices(rows, dtype.code)
+    rows = shape.unsqueeze(rows, -2)
     return shape.cast(comparison.eq(rows, shape.unsqueeze(creation.arange(m, device=pivots.device), -1)), dtype)
 
 
@@ -174,7 +200,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     P = _permutation_matrix(LU_pivots, m, LU_data.dtype) if unpack_pivots else none
     if not unpack_data:
         return return_types.lu_unpack(P, none, none)
-    return return_types.lu_unpack(P, _unit_lower(LU_data), upper(LU_data[..., : min(m, n), :]))
+    return return_types.lu_unpack(P, *_factors(LU_data))
 
 
 @composite(where="linalg", name="linalg_lu")

@@ -316,7 +316,7 @@ solve_triangular.leaves = _solve_triangular
 @library(where="", differentiable="A", label="LinalgCholeskyEx", batch="leading")
 def _cholesky(A, upper):
     factor, info = lapack.potrf(A, upper)
-    factor = _triangle(lapack.turned(factor), upper, False)
+    factor = lapack.turned(lapack.core.keep_triangle(factor, upper)) if A.is_cpu else _triangle(lapack.turned(factor), upper, False)
     return return_types.linalg_cholesky_ex(factor, lapack.to_int32(info))
 
 
