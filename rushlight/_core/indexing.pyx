@@ -46,27 +46,36 @@ cdef inline int64_t _value(Indices* c, int64_t i) noexcept nogil:
     return (<const int64_t*>c.source)[i] if c.wide else (<const int32_t*>c.source)[i]
 
 
+ctypedef fused integer:
+    int32_t
+    int64_t
+
+
+cdef inline int64_t _place(const integer* values, int64_t* places, int64_t n, int64_t size, int64_t step, int64_t low) noexcept nogil:
+    """Negative where an index lies outside. What the loop needs are its own variables: places could be anything's memory."""
+    cdef int64_t i, v, outside = 0
+    if low == 0:
+        for i in range(n):
+            v = values[i]
+            outside |= v | (size - 1 - v)
+            places[i] = v * step
+    else:
+        for i in range(n):
+            v = values[i]
+            outside |= (v - low) | (size - 1 - v)
+            places[i] = (v + ((v >> 63) & size)) * step
+    return outside
+
+
 cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Indices* c = <Indices*>context
-    cdef int64_t i, v
-    cdef int64_t outside = 0
-    if c.wide and c.low == 0:                    # the common ones, in a loop that the compiler makes vectors of
-        outside = _place_wide(<const int64_t*>c.source, c.places, begin, end, c.size - 1, c.step)
+    cdef int64_t outside
+    if c.wide:
+        outside = _place(<const int64_t*>c.source + begin, c.places + begin, end - begin, c.size, c.step, c.low)
     else:
-        for i in range(begin, end):
-            v = _value(c, i)
-            outside |= (v - c.low) | (c.size - 1 - v)
-            c.places[i] = (v + (c.size if v < 0 else 0)) * c.step
+        outside = _place(<const int32_t*>c.source + begin, c.places + begin, end - begin, c.size, c.step, c.low)
     if outside < 0:
         c.bad = True
-
-
-cdef int64_t _place_wide(const int64_t* source, int64_t* places, int64_t begin, int64_t end, int64_t last, int64_t step) noexcept nogil:
-    cdef int64_t i, outside = 0
-    for i in range(begin, end):
-        outside |= source[i] | (last - source[i])
-        places[i] = source[i] * step
-    return outside
 
 
 cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside, error=None):

@@ -42,6 +42,11 @@ class Host:
         self.half = not self.x86 or bool(self.features.get("f16c"))  # converts f16 by itself
         self.target = binding.Target.from_default_triple()
 
+    @property
+    def slow_gathers(self):
+        """Do gathers and scatters take longer than the loads and stores they stand for? So they do on AMD's processors."""
+        return self.cpu.startswith("znver")
+
     def _vector_bits(self):
         has = self.features.get
         if has("avx512f") and has("avx512vl") and has("avx512bw") and has("avx512dq"):

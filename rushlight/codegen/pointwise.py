@@ -106,9 +106,14 @@ class Pointwise:
         read_back = any(n.op == "load" and n.args[0] is store.offset for n in self.graph)
         return (store.add or read_back) and (self.layout[k] != "c" or store.offset in self.varying)
 
+    def _moves(self):
+        """Does it do nothing but move elements to or from places of their own?"""
+        jumps = self.offsets or [n.args[0] for n in self.graph if n.op == "load"]
+        return len(self.graph) == 2 and any(o in self.varying for o in jumps)
+
     def _lanes(self):
         """How many elements a vector has: a register of the widest type, two of them where the graph is small."""
-        if any(self._meets(k) for k in range(len(self.outputs))):
+        if any(self._meets(k) for k in range(len(self.outputs))) or (host().slow_gathers and self._moves()):
             return 1
         moving = [n for n in self.graph if n in self.varying]  # what is the same along the row takes no vector
         read = [self.inputs[i] for i in read_positions(moving)]
