@@ -651,3 +651,37 @@ def what_was_overwritten_has_a_gradient_of_zeros(torch):
         y.sum().backward()
         found.append(x.grad)
     return found, z.grad
+
+
+@program
+def a_leaf_as_another_class(torch):
+    class Own(torch.Tensor):
+        pass
+
+    w = leaf(torch, [1.0, 2.0])
+    v = w.as_subclass(Own)
+    (v * v).sum().backward()
+    with torch.no_grad():
+        u, r = w.as_subclass(torch.Tensor), (w * 2).as_subclass(torch.Tensor)
+    return w.grad, v.is_leaf, v._is_view(), v.grad is None, u.is_leaf, r.is_leaf, type(v) is Own, v.grad_fn.name()
+
+
+@program
+def views_made_without_recording_collect_nothing(torch):
+    w = leaf(torch, [1.0, 2.0])
+    with torch.no_grad():
+        v = w[:1]
+    (v * 2).sum().backward()
+    return v.requires_grad, v.is_leaf, v.grad, w.grad
+
+
+@program
+def distinct_elements_have_no_derivative(torch):
+    w = leaf(torch, [1.0, 2.0])
+    names = [w.unique().grad_fn.name(), w.unique(dim=0).grad_fn.name(), torch.unique_consecutive(w, return_counts=True)[0].grad_fn.name()]
+    return names, w.detach().unique().requires_grad, w.unique(return_inverse=True)[1]
+
+
+@program
+def derivative_of_distinct_elements(torch):
+    (leaf(torch, [1.0, 2.0]).unique() * 2).sum().backward()

@@ -46,6 +46,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "resolve": "(tensor): lazy conjugation and negation carried out",
     "unresolve": "(source, target): what the memory of a lazy target must hold for it to read as source",
     "write_lazy": "(target, source): source written into a lazy target",
+    "aliased": "(tensor): a recorded view of all of it, whatever its class",
     "warn_older": "(name, factor): tells that an operator's factor is a keyword argument now",
     "resize_out": "(target, result, name): gives an out= tensor the shape of the result",
     "view_dtype": "(tensor, dtype): the same memory as another dtype",

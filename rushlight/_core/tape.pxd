@@ -51,7 +51,7 @@ cdef inline int needs_grad(Tensor t) except -1:
         refresh_view(t)
     if t.node is not None or t.flags & REQUIRES_GRAD:
         return True
-    # a view of such a base, itself without history, collects a gradient of its own
+    # a view of such a base, itself without history, is said to need one, but nothing collects it
     return t.base is not None and (t.base.node is not None or t.base.flags & REQUIRES_GRAD)
 
 # -- recording --

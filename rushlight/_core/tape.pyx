@@ -33,7 +33,7 @@ cdef dict _callbacks = callbacks.table
 
 cdef Node edge(Tensor t):
     """The node that collects t's gradient: its own, a leaf's AccumulateGrad (made when first asked for), or None."""
-    if not needs_grad(t):
+    if not needs_grad(t) or t.node is None and not t.flags & REQUIRES_GRAD:    # (a view made without recording shows that its base needs one)
         return None
     return t.node if t.node is not None else accumulator_of(t)
 

@@ -527,7 +527,10 @@ cdef class Tensor:
         >>> torch.ones(2).as_subclass(Named) * 2
         Named([2., 2.])
         """
-        return wrap_subclass(self, cls)
+        cdef Tensor source = self
+        if self.flags & REQUIRES_GRAD or self.node is not None and not rl_thread_state.grad:
+            source = _callbacks["aliased"](self)          # not another leaf, nor a result, but a view of this one
+        return wrap_subclass(source, cls)
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):

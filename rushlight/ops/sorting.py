@@ -250,14 +250,28 @@ def _lengths(starts, n):
     return joining.cat([starts[1:], creation.full((min(starts.shape[0], 1),), n, dtype=_int64, device=starts.device)]) - starts
 
 
-def _result(values, inverse, counts, return_inverse, return_counts):
-    found = (values, *((inverse,) if return_inverse else ()), *((counts,) if return_counts else ()))
-    return found if len(found) > 1 else values
-
-
 def _unmoved(order, numbers):
     """Numbers of the sorted elements, for the elements as they stood."""
     return gather.scatter(zeros_of(tuple(order.shape), order), 0, order, numbers)
+
+
+@library(where="", differentiable="input", label="Unique2")
+def _without_derivative(input, values, name):
+    return values.clone()
+
+
+@_without_derivative.backward_of
+def _(grad, name):
+    raise NotImplementedError(f"the derivative for '{name}' is not implemented.\n  Call unique() of a detached tensor, or pick the elements by index.")
+
+
+def _result(input, name, values, *rest):
+    """The values, and what else was asked for. Where gradients are recorded the values say that they have none."""
+    if input.requires_grad:
+        label = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
+        values = _tensor.rename(_without_derivative(input, values, name), label)
+    found = (values, *(r for r in rest if r is not None))
+    return found if len(found) > 1 else values
 
 
 @composite
@@ -276,15 +290,13 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     _check_unique(input)
     x = input.detach()
     if dim is not None:
-        return _unique_slices(x, _wrap(dim, input.ndim), return_inverse, return_counts)
+        return _result(input, "unique_dim", *_unique_slices(x, _wrap(dim, input.ndim), return_inverse, return_counts))
     flat = shape.reshape(x, (-1,))
     n = flat.shape[0]
     values, order = sort(flat)
     starts, numbers = _distinct(values, return_inverse)
     inverse = shape.reshape(_unmoved(order, numbers), tuple(input.shape)) if return_inverse else None
-    return _result(
-        values[starts], inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts
-    )
+    return _result(input, "_unique2", values[starts], inverse, _lengths(starts, n) if return_counts else None)
 
 
 def _unique_slices(x, dim, return_inverse, return_counts):
@@ -294,7 +306,7 @@ def _unique_slices(x, dim, return_inverse, return_counts):
         if n and x.numel() == 0:
             raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
         none = creation.zeros(0, dtype=_int64, device=x.device)
-        return _result(x, none, none, return_inverse, return_counts)
+        return x, none if return_inverse else None, none if return_counts else None
     flat = shape.reshape(rows, (n, -1))
     order = creation.arange(n, device=x.device)
     for column in range(flat.shape[1] - 1, -1, -1):  # stable sorts from the least significant column on
@@ -302,8 +314,7 @@ def _unique_slices(x, dim, return_inverse, return_counts):
     flat = flat[order]
     starts, numbers = _runs(reduction.any(comparison.ne(flat[1:], flat[:-1]), 1), n)
     values = shape.transpose(rows[order[starts]], 0, dim)
-    inverse = _unmoved(order, numbers) if return_inverse else None
-    return _result(values, inverse, _lengths(starts, n) if return_counts else None, return_inverse, return_counts)
+    return values, _unmoved(order, numbers) if return_inverse else None, _lengths(starts, n) if return_counts else None
 
 
 @composite
@@ -326,4 +337,5 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
         starts, numbers = _runs(reduction.any(comparison.ne(flat[1:], flat[:-1]), 1), rows.shape[0])
     values = rows[starts] if dim is None else shape.transpose(rows[starts], 0, dim)
     inverse = shape.reshape(numbers, tuple(input.shape)) if dim is None and return_inverse else numbers
-    return _result(values, inverse, _lengths(starts, rows.shape[0]) if return_counts else None, return_inverse, return_counts)
+    lengths = _lengths(starts, rows.shape[0]) if return_counts else None
+    return _result(input, "unique_consecutive", values, inverse if return_inverse else None, lengths)
