@@ -184,6 +184,7 @@ def test_kept_means_go_with_the_graph():
 _FEW = {
     "batch norm, channels last": lambda t, x: t.nn.functional.batch_norm(_last(t, x), None, None, training=True),
     "inference, channels last": lambda t, x: t.nn.functional.batch_norm(_last(t, x), x.detach()[:35], x.detach()[:35] ** 2 + 1),
+    "inference": lambda t, x: t.nn.functional.batch_norm(x.reshape(20, 35, 20, 20), x.detach()[:35], x.detach()[:35] ** 2 + 1),
     "batch norm of three channels": lambda t, x: t.nn.functional.batch_norm(x[:-1].reshape(1, 3, -1), None, None, training=True),
     "layer norm": lambda t, x: t.nn.functional.layer_norm(x, x.shape),
     "softmax": lambda t, x: t.softmax(x, 0),
@@ -201,7 +202,7 @@ def _last(t, x):
 @pytest.mark.parametrize("call", _FEW.values(), ids=_FEW.keys())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_few_long_rows(call, dtype):
-    """Rows that are too few for threads to share are computed level by level."""
+    """Rows that are too few for threads to share, or have no reduction, are computed level by level."""
     results = []
     values = RNG.normal(size=280_000)
     for t, kind in ((oracle, "float64"), (rushlight, dtype)):

@@ -28,6 +28,7 @@ cdef class RowProgram(Program):
     """
     cdef readonly tuple full
     cdef readonly bint ordered, split
+    cdef public bint flat                 # it has no reduction: its elements may be made in whichever order
     cdef public bint keeps_format         # full results lie as a dense input does, in whichever order of dims
     cdef public tuple summed              # for each output, whether it is added up to a smaller shape (summed.pxi); None: none is
     cdef public tuple slots               # dtype codes of the partial results between the two stages; None: not asked for yet
@@ -317,7 +318,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     key = _row_key(&loop, p)
     if p.split and rows * length >= 4 * GRAIN and rows < (256 if loop.column else 32) and _run_split(p, &loop, key, rows):
         return 0
-    if rows * length >= WORTH_LEVELS and not p.split and _too_few(&loop, rows) and run_levels(p, operands, space, keepdim, outputs):
+    if rows * length >= WORTH_LEVELS and not p.split and (p.flat or _too_few(&loop, rows)) and run_levels(p, operands, space, keepdim, outputs):
         return 0
     if _rows_exceed_caches(&loop, p, rows * length):
         key |= <uint64_t>1 << 62

@@ -386,6 +386,7 @@ def _row_program(name, outputs, out_codes, in_codes, rows, keep_result, info):
     ordered = any(n.op == "position" or (n.op == "reduce" and n.attr in ("argmax", "argmin")) for n in nodes)
     split = not any(levels[: len(outputs)]) and not any(_nested(n) for n in nodes)
     program = core.RowProgram(name, outputs, out_codes, in_codes, levels, ordered, split, keep_result, (info, rows))
+    program.flat = not any(n.op == "reduce" for n in nodes)
     program.keeps_format = getattr(info, "keeps_format", False)
     return program
 
