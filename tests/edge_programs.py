@@ -232,3 +232,13 @@ def constructors_name_their_module(torch):
 
     classes = [getattr(nn, kind) for kind in kinds.split()] + [Own]
     return outcomes([lambda kind=kind: kind(3, 4, bad=3) for kind in classes] + [lambda kind=kind: kind(*range(1, 30)) for kind in classes])
+
+
+@program
+def none_for_a_tensor(torch):
+    x = torch.ones(2)
+
+    def data():
+        x.data = None
+
+    return [kind for kind, _ in outcomes([lambda: torch.complex(x, None), lambda: torch.polar(None, x), lambda: torch.flip(None, [0]), data])]

@@ -72,7 +72,7 @@ cdef void _run_planes(void* context, int64_t begin, int64_t end) noexcept nogil:
                             p.bias + channel * p.bias_step, p.places + i * g.rows * g.columns * p.item, <int64_t*>g)
 
 
-def part_sums(Tensor image, Tensor places, int64_t lanes):
+def part_sums(Tensor image not None, Tensor places, int64_t lanes):
     """(tasks of a channel, images of a task, rows of a task): how :func:`weight_sums` cuts its sums, by shape alone."""
     cdef int64_t pieces = (places.sizes[3] + lanes - 1) // lanes
     cdef int64_t rows = max(<int64_t>1, min(places.sizes[2], LANE_SUMS // pieces))

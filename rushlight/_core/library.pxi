@@ -268,7 +268,7 @@ cpdef bint asks_for_channels_last(object operand) except -1:
     return True
 
 
-def lies_channels_last(Tensor x):
+def lies_channels_last(Tensor x not None):
     """See ``is_channels_last``."""
     return is_channels_last(x)
 
@@ -377,7 +377,7 @@ cdef Native native(str name, native_t function, str doc):
     return op
 
 
-def write_inplace(Tensor target, Tensor result):
+def write_inplace(Tensor target not None, Tensor result):
     """The in-place form of any operator: target's elements become result's, history included."""
     cdef bint record = thread_state().grad and (needs_grad(result) or needs_grad(target))
     check_inplace(target, record)

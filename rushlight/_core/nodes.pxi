@@ -397,7 +397,7 @@ cdef class Identity(Node):
         return [grads[0]]
 
 
-def identity(Tensor t):
+def identity(Tensor t not None):
     """t under a node of its own, to take gradients with respect to it; a leaf if t requires none."""
     cdef Tensor out = alias(t)
     cdef Identity node

@@ -116,7 +116,7 @@ def stack_rows(batch):
     return out
 
 
-def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
+def set_(Tensor self not None, source=None, storage_offset=0, size=None, stride=None):
     """Makes this tensor a view of ``source``, a storage or a tensor: the memory it had is let go. Returns self.
 
     >>> x = torch.zeros(4)

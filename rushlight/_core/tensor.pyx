@@ -125,7 +125,7 @@ cdef class Tensor:
         if self.memory is None:
             _callbacks["legacy_constructor"](self, args, kwargs)
 
-    def _adopt(self, Tensor t):
+    def _adopt(self, Tensor t not None):
         """Takes over memory, geometry and history of t (for constructors of subclasses)."""
         self.memory, self.address, self.count, self.code, self.place = t.memory, t.address, t.count, t.code, t.place
         if self.sizes != self.inline_:

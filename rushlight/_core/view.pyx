@@ -486,7 +486,7 @@ cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
     return target
 
 
-def _aliased(Tensor t):
+def _aliased(Tensor t not None):
     """A view of all of t."""
     return record(t, view_of(t, t.address, t.ndim, t.sizes, t.strides), IDENTITY, "AliasBackward0")
 

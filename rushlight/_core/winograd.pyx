@@ -120,7 +120,7 @@ def is_narrow(int code, int64_t outputs, int64_t tiles):
     return gemm.suits_narrow(code, outputs, tiles)
 
 
-def correlate(Tensor input, Tensor weight, Tensor bias, Tensor out, tuple low, size_t table, int64_t lanes):
+def correlate(Tensor input not None, Tensor weight, Tensor bias, Tensor out, tuple low, size_t table, int64_t lanes):
     """out[n, o, y, x] = bias[o] + sum of g[o, c, i, j] * input[n, c, y + low[0] + i, x + low[1] + j]; what lies outside is 0.
 
     input (N, C, 1, H, W), out (N, O, 1, H', W') and weight, G g G' as (16, O, C), are row-major. False if an element of ``out`` is infinite or

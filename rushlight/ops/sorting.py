@@ -262,7 +262,8 @@ def _without_derivative(input, values, name):
 
 @_without_derivative.backward_of
 def _(grad, name):
-    raise NotImplementedError(f"the derivative for '{name}' is not implemented.\n  Call unique() of a detached tensor, or pick the elements by index.")
+    raise NotImplementedError(f"the derivative for '{name}' is not implemented."
+        "\n  Call unique() of a detached tensor, or pick the elements by index.")
 
 
 def _result(input, name, values, *rest):
