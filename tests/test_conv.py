@@ -231,5 +231,6 @@ def test_conjugation_and_negation_still_to_be_done(channels, transposed):
     call = rushlight.nn.functional.conv_transpose2d if transposed else rushlight.nn.functional.conv2d
     x, w = (rushlight.randn(channels, channels, n, n, dtype=rushlight.complex64).conj() for n in (5, 2))
     for a, b in ((x, w), (x.imag, w.imag)):
-        assert rushlight.equal(call(a, b), call(a.resolve_conj().resolve_neg(), b.resolve_conj().resolve_neg()))
+        # The quick way of a call without lazy bits may add up in another order.
+        rushlight.testing.assert_close(call(a, b), call(a.resolve_conj().resolve_neg(), b.resolve_conj().resolve_neg()))
     assert rushlight.equal(x.imag.view(rushlight.int32), x.imag.resolve_neg().view(rushlight.int32))

@@ -213,6 +213,14 @@ CALLS = {
         F.conv2d(A[None, None].to(memory_format=rl.channels_last), A[None, None, :2, :2])
         rl.convolution(A[None, None], A[None, None, :2, :2], None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
         rl.convolution(A[None, None], A[None, None, :2, :2], None, (1, 1), (0, 0), (1, 1), True, (0, 0), 1)
+        F.conv_transpose2d(A[None, None], A[None, None, :2, :3], stride=(2, 1), padding=1)
+        F.conv_transpose1d(A[None], A[:, :2, None], groups=2) | F.conv_transpose1d(A[None], A.reshape(4, 2, 3), padding=3)
+        F.conv_transpose1d(A[None], A.reshape(4, 2, 3), V[:4].float(), 3, 1, 2, 2)
+        F.conv_transpose3d(A.reshape(1, 2, 2, 2, 3), A.reshape(2, 2, 1, 2, 3).double())
+        F.conv_transpose1d(A[None], A[:, :1, None], groups=4)
+        F.conv_transpose3d(A.reshape(1, 2, 2, 2, 3), A.reshape(2, 2, 1, 2, 3), stride=2, output_padding=1, dilation=2)
+        F.conv_transpose1d(A[None], A.reshape(4, 2, 3) / 0, stride=2)
+        F.conv_transpose1d(A[None], A.reshape(4, 2, 3), stride=2, output_padding=2)
     """,
     "attention": """
         F.scaled_dot_product_attention(A.reshape(1, 2, 4, 3), A.reshape(1, 2, 4, 3), A.reshape(1, 2, 4, 3))

@@ -10,7 +10,7 @@ It is written in Cython because it is a driver: loops over addresses, with every
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcmp, memcpy, memset
 
 from rushlight._core cimport gemm
 from rushlight._core.operator cimport native

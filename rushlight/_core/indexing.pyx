@@ -6,6 +6,7 @@ kernel language has no word for: a loop that stops at the first bad index, and o
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
+from libc.math cimport ceil, floor
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -126,6 +127,13 @@ def extent(Tensor index not None):
     return low, high
 
 
+cdef bint _all_within(const int64_t* values, int64_t count, int64_t low, int64_t high) noexcept:
+    cdef int64_t i, outside = 0
+    for i in range(count):
+        outside |= (values[i] - low) | (high - values[i])
+    return outside >= 0
+
+
 cdef object expect_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, low, high, error, but, operator): few elements, all of them within the bounds; see Library.quick."""
     cdef Tensor t
@@ -137,6 +145,8 @@ cdef object expect_quickly(PyObject** values, Py_ssize_t n, tuple names):
     if t.place or t.code != I64 and t.code != F32 and t.code != F64 or not t.flags & CONTIGUOUS or t.flags & NEG or t.count > GRAIN:
         return None
     low, high = <object>values[1], <object>values[2]
+    if t.code == I64 and -2.0 ** 52 < low and high < 2.0 ** 52:
+        return t if _all_within(<const int64_t*>t.address, t.count, <int64_t>ceil(low), <int64_t>floor(high)) else None
     for i in range(t.count):
         x = (<const int64_t*>t.address)[i] if t.code == I64 else (<const float*>t.address)[i] if t.code == F32 else (<const double*>t.address)[i]
         if not low <= x <= high:
@@ -464,164 +474,7 @@ cdef int _run_on_gpu(Loop* loop, str kind, tuple operands) except -1:
     return launch(kernel, place, words, 8 * (at + 1), (n - 1) // (<int64_t>kernel.threads * kernel.step) + 1, kernel.threads, 1)
 
 
-cdef struct Slices:
-    Loop* loop
-    int dim
-
-
-cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
-    """The rows begin..end of a loop whose last operand, the offsets, does not fall: a run of equal offsets belongs to the task where it begins."""
-    cdef Slices* c = <Slices*>context
-    cdef Loop part = c.loop[0]
-    cdef int d = c.dim, o
-    cdef const char* offsets = part.ptr[part.n_operands - 1]
-    cdef int64_t step = part.stride[part.n_operands - 1][d]
-    begin = _run_begin(offsets, step, begin, part.size[d])
-    end = _run_begin(offsets, step, end, part.size[d])
-    if begin < end:
-        part.size[d] = end - begin
-        for o in range(part.n_operands):
-            part.ptr[o] += begin * part.stride[o][d]
-        _run_range(&part, 0, end - begin)
-
-
-cdef int64_t _run_begin(const char* offsets, int64_t step, int64_t i, int64_t size) noexcept nogil:
-    while 0 < i < size and (<const int64_t*>(offsets + i * step))[0] == (<const int64_t*>(offsets + (i - 1) * step))[0]:
-        i += 1
-    return i
-
-
-cdef bint _rising(Loop* loop) noexcept nogil:
-    """Do rows follow each other whose offsets (the last operand's) do not fall?"""
-    cdef int last = loop.n_operands - 1
-    cdef int64_t i, step = loop.stride[last][1]
-    cdef const char* offsets = loop.ptr[last]
-    if loop.ndim != 2 or loop.stride[last][0] or not step or loop.stride[0][1]:
-        return False
-    for i in range(1, loop.size[1]):
-        if (<const int64_t*>(offsets + i * step))[0] < (<const int64_t*>(offsets + (i - 1) * step))[0]:
-            return False
-    return True
-
-
-cdef void _run_slice(void* context, int64_t begin, int64_t end) noexcept nogil:
-    """The whole loop for positions begin..end of one dim."""
-    cdef Slices* c = <Slices*>context
-    cdef Loop part = c.loop[0]
-    cdef int64_t total = 1
-    cdef int d, o
-    part.size[c.dim] = end - begin
-    for o in range(part.n_operands):
-        part.ptr[o] += begin * part.stride[o][c.dim]
-    for d in range(0 if part.ndim == 1 else 1, part.ndim):
-        total *= part.size[d]
-    _run_range(&part, 0, total)
-
-
-cdef int _order_writes(Loop* loop, int item, int* perm) noexcept:
-    """Dims along which the target stands still keep their order, so that of elements that meet the last one is written last.
-
-    The others, sorted by the target's stride, lie outside; the first of them lies inside if the target is contiguous along it.
-    Returns how many dims stand still.
-    """
-    cdef int d, k, n = 0, still = 0
-    for d in range(loop.ndim):
-        if loop.stride[0][d] == 0:
-            perm[still] = d
-            still += 1
-    n = still
-    for d in range(loop.ndim):
-        if loop.stride[0][d]:
-            k = n
-            while k > still and loop.stride[0][perm[k - 1]] > loop.stride[0][d]:
-                perm[k] = perm[k - 1]
-                k -= 1
-            perm[k] = d
-            n += 1
-    if still < n and loop.stride[0][perm[still]] == item:
-        d = perm[still]
-        for k in range(still, 0, -1):
-            perm[k] = perm[k - 1]
-        perm[0] = d
-    return still
-
-
-def run_ordered(str kind, bint apart, *operands):
-    """Runs a kernel whose elements may meet at one place: in row-major order for each place, whatever the number of threads.
-
-    apart: elements that meet must not lie in one vector (the kernel reads what it replaces). The last operand, if it is of int64, says where
-    the first, the only one that is written, is written.
-    """
-    cdef Loop loop
-    cdef int[MAX_OPERANDS] items
-    if (<Tensor?>operands[0]).count == 0:
-        return
-    _loop(&loop, operands)
-    if (<Tensor>operands[0]).place:
-        on_gpu["indexing.scatter"](kind, operands[0], operands[len(operands) - 2], operands[len(operands) - 1])
-        return
-    _item_sizes(operands, items)
-    _run_in_order(&loop, kind, (<Tensor>operands[0]).code, items, apart, (<Tensor>operands[len(operands) - 1]).code == I64)
-    _record(&loop, kind, operands, True)
-
-
-cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint apart, bint offset_last) except -1:
-    """What run_ordered does, for a loop on the CPU."""
-    cdef int[MAX_RANK] perm
-    _order_writes(loop, items[0], perm)
-    _permute(loop, perm)
-    _collapse(loop)
-    if apart and loop.stride[0][0] == 0:
-        _put_unit_dim(loop)
-    loop.kernel = _kernel(loop, kind, code, items)
-    return _run_ordered_loop(loop, offset_last)
-
-
-cdef int _run_ordered_loop(Loop* loop, bint offset_last) except -1:
-    """Runs a loop whose dims stand in their order: its tasks write to places of their own. offset_last: see run_ordered."""
-    cdef Slices slices
-    cdef int d
-    cdef int64_t total = 1, least = 1
-    slices.loop, slices.dim = loop, -1
-    for d in range(loop.ndim):
-        total *= loop.size[d]
-        if loop.stride[0][d] and loop.size[d] > 1:
-            slices.dim = d
-    if slices.dim == 0:                         # every task walks along all rows: its part of a row should be worth the way
-        least = max(<int64_t>256, loop.size[0] // 8)
-    elif slices.dim > 0:                        # no two tasks write in one cache line
-        least = min(<int64_t>16, 1 + 64 // max(loop.stride[0][slices.dim], -loop.stride[0][slices.dim]))
-    if slices.dim < 0 or total < 2 * GRAIN:
-        if loop.ndim > 1:
-            total //= max(loop.size[0], <int64_t>1)
-        if total * loop.size[0] < GRAIN // 4:
-            _run_range(loop, 0, total)
-            return 0
-        with nogil:
-            _run_range(loop, 0, total)
-        return 0
-    if offset_last and slices.dim == 0 and loop.size[0] < 2 * least and _rising(loop):
-        slices.dim = 1
-        with nogil:
-            parallel_for(_run_rows, &slices, 0, loop.size[1], max(<int64_t>1, GRAIN * loop.size[1] // total))
-        return 0
-    with nogil:
-        parallel_for(_run_slice, &slices, 0, loop.size[slices.dim], max(least, GRAIN * loop.size[slices.dim] // total))
-    return 0
-
-
-cdef int _put_unit_dim(Loop* loop) noexcept:
-    """Makes each element a row of its own."""
-    cdef int d, o
-    for d in range(loop.ndim, 0, -1):
-        loop.size[d] = loop.size[d - 1]
-        for o in range(loop.n_operands):
-            loop.stride[o][d] = loop.stride[o][d - 1]
-    loop.size[0] = 1
-    for o in range(loop.n_operands):
-        loop.stride[o][0] = 0
-    loop.ndim += 1
-    return 0
+include "ordered.pxi"
 
 
 # -- operands --
