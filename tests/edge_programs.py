@@ -241,4 +241,10 @@ def none_for_a_tensor(torch):
     def data():
         x.data = None
 
-    return [kind for kind, _ in outcomes([lambda: torch.complex(x, None), lambda: torch.polar(None, x), lambda: torch.flip(None, [0]), data])]
+    calls = [lambda: torch.complex(x, None), lambda: torch.polar(None, x), lambda: torch.flip(None, [0]), data]
+    return [kind for kind, _ in outcomes(calls)]
+
+
+@program
+def group_norm_of_other_channels(torch):
+    torch.nn.GroupNorm(2, 4)(torch.ones(2, 6, 3))

@@ -202,6 +202,12 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(input.shape)} and num_groups={num_groups}"
         )
+    for name, given in (("weight", weight), ("bias", bias)):
+        if given is not None and tuple(given.shape) != (input.size(1),):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(given.shape)} and input of shape {list(input.shape)}"
+            )
     shape = [1, num_groups, input.size(1) // num_groups, 1]
     grouped = input.reshape(input.size(0), *shape[1:3], math.prod(input.shape[2:]))
     result = normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), (2, 3), eps)
