@@ -70,7 +70,9 @@ def measure(row, libraries, rounds, seconds):
             for i, library in present:
                 times[i].append(library.ask("time", seconds))
         if row.alone:
-            for i, library in present:
+            for i, library in present:  # in a process of its own: the compiler that made a cold cache's kernels is not the row's memory
+                library.restart()
+                library.ask("prepare", row.name)
                 result.peaks[i] = library.ask("peak")
         result.work = libraries[1].ask("work")
     except RuntimeError as error:

@@ -26,7 +26,6 @@ from .._core.indexing import Recorded
 from ..lang import expr as ex
 from ..lang import types as ty
 from ._format import keeping
-from ._labels import gradient_label
 
 planned = core.Plan
 """Decorates a function whose results (index tensors, weights, geometry) follow from its hashable arguments: they are remembered."""
@@ -442,6 +441,7 @@ def _simplified(program):
 def differentiate(program, mask):
     """The Gradient of a program with respect to the operands in mask."""
     from ..lang import derive
+    from ._labels import gradient_label
 
     wrt = [i for i in range(len(program.in_codes)) if mask >> i & 1]
     is_rows = isinstance(program, core.RowProgram)
