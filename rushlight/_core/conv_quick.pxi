@@ -1,4 +1,5 @@
-# The quick way (see Library.quick) of a convolution of few elements: nothing but its call is described. Included by conv.pyx.
+# The quick way (see Library.quick) of a convolution of few elements: nothing but its call is described. Its copies of a few weights and
+# pixels are loops here, since describing one to a kernel of the language costs more than it takes. Included by conv.pyx.
 
 cdef enum:
     FEW_WEIGHTS = 65536
