@@ -17,6 +17,7 @@ import rows
 import rushlight as rl
 from rushlight.codegen import cpu, cuda
 from rushlight.codegen.cuda import compile as compiler
+from rushlight.ops import _row_gradients
 
 F = rl.nn.functional
 DTYPES = {"f32": rl.float32, "f64": rl.float64, "bf16": rl.bfloat16, "f16": rl.float16, "i64": rl.int64, "b1": rl.bool, "c64": rl.complex64}
@@ -45,21 +46,23 @@ class Recorder:
         self.pointwise, self.rowwise, self.failed = {}, {}, collections.Counter()
 
     def __enter__(self):
-        self.real = cpu.pointwise, cpu.rowwise
+        self.real = cpu.pointwise, cpu.rowwise, (_row_gradients.kept_rows, _row_gradients.summed_gradient)
+        # What the CPU alone does with gradients of rows a GPU is not asked for.
+        _row_gradients.kept_rows = _row_gradients.summed_gradient = lambda *_: None
 
         def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
             self.pointwise.setdefault((tuple(map(tuple, outputs)), tuple(inputs), layout), name)
             return self.real[0](outputs, inputs, layout, stream, name)
 
-        def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), name="rowwise"):
+        def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, name="rowwise"):
             self.rowwise.setdefault((tuple(map(tuple, outputs)), tuple(inputs), mode, layout, stage, tuple(rows)), name)
-            return self.real[1](outputs, inputs, mode, layout, stage, rows, name)
+            return self.real[1](outputs, inputs, mode, layout, stage, rows, stream, name)
 
         cpu.pointwise, cpu.rowwise = pointwise, rowwise
         return self
 
     def __exit__(self, *_):
-        cpu.pointwise, cpu.rowwise = self.real
+        cpu.pointwise, cpu.rowwise, (_row_gradients.kept_rows, _row_gradients.summed_gradient) = self.real
 
     def attempt(self, name, call):
         """A call with its gradient; an operator may refuse a dtype."""
