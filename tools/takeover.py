@@ -44,7 +44,7 @@ SHAPES = list(dict.fromkeys(
 ))  # fmt: skip
 
 FEW = (0, 8, 12, 16, 24, 32, 48, 64)
-MANY = (0, 64, 128, 256, 512, 1024)
+MANY = (0, 64, 128, 256, 512, 1024, 4096)
 LEAST = (0, 16, 32, 64, 96, 128)
 WORK = (30_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, NEVER)  # less is not worth the wait for a compiler
 SIDES = (128, 256, 384, 512, 768, NEVER)

@@ -115,11 +115,6 @@ cdef struct Call:
     int wrong           # an output is infinite or not a number
 
 
-def is_narrow(int code, int64_t outputs, int64_t tiles):
-    """Does :func:`correlate` take narrow panels?"""
-    return gemm.suits_narrow(code, outputs, tiles)
-
-
 def correlate(Tensor input not None, Tensor weight, Tensor bias, Tensor out, tuple low, size_t table, int64_t lanes):
     """out[n, o, y, x] = bias[o] + sum of g[o, c, i, j] * input[n, c, y + low[0] + i, x + low[1] + j]; what lies outside is 0.
 

@@ -295,7 +295,7 @@ def _run_minimal(x, rows, bias, out, offsets):
     """The same by minimal filtering; False if every product is asked for, or an element of ``out`` is not finite."""
     from .._core import winograd
 
-    found = _minimal_kernels(x.dtype, winograd.is_narrow(x.dtype.code, out.shape[1], _tiles_of(out.shape)))
+    found = _minimal_kernels(x.dtype, core.is_narrow(x.dtype.code, out.shape[1], _tiles_of(out.shape)))
     if found is None:
         return False
     rows, (down, across) = shape.contiguous(rows), (sorted(range(3), key=axis.__getitem__) for axis in offsets)

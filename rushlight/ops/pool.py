@@ -280,6 +280,7 @@ def _integers(values, device):
 
 
 def tap_dtype(windows):
+    """The smallest dtype that numbers the taps of these windows."""
     return _uint8 if len(windows.taps) < 255 else _int32
 
 
