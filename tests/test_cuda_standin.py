@@ -19,7 +19,9 @@ pytestmark = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("g++")
 
 # file -> expression that selects the fixed slice
 SLICE = {
+    "cuda/test_gpu_captures.py": "",
     "cuda/test_gpu_device.py": "",
+    "cuda/test_gpu_edges.py": "",
     "cuda/test_gpu_exchange.py": "",
     "cuda/test_gpu_profiler.py": "",
     "cuda/test_gpu_rows.py": "",

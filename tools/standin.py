@@ -4,6 +4,7 @@
     python tools/standin.py test_index test_fft   these
     python tools/standin.py --keep build/standin  results are kept: a test that has one isn't run again
     python tools/standin.py --write docs/gpu.md   and keep the table there
+    python tools/standin.py --device cpu          the same on the CPU
 
 Each file has processes of its own. With ``--turn`` a process ends after so many seconds, and another one goes on with
 the tests that are left; a test in which the process dies, or takes longer than ``--limit``, has failed. What is left out
@@ -51,11 +52,11 @@ def reason(report):
 
 
 def usable():
-    """Does the GPU still do what this process asks for? After a kernel's illegal access, say, it does not."""
+    """Does the device still do what this process asks for? After a kernel's illegal access, say, a GPU does not."""
     import rushlight as torch
 
     try:
-        torch.ones(2, device="cuda").sum().item()
+        torch.ones(2).sum().item()
     except torch.AcceleratorError:
         return False
     return True
@@ -136,7 +137,7 @@ class Outcome:
 def run(file, journal, given, log, part=(0, 1)):
     """Runs a file's tests that have no outcome yet, each n-th of them where ``part`` is (i, n); its Outcome."""
     command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.standin", "--tb=short"]
-    command += ["--device", "cuda", "--order", given.order, str(file), *(("-m", "not slow") if given.quick else ())]
+    command += ["--device", given.device, "--order", given.order, str(file), *(("-m", "not slow") if given.quick else ())]
     environment = os.environ | {"STANDIN_JOURNAL": str(journal), "STANDIN_TURN": str(given.turn), "STANDIN_PART": "{} {}".format(*part)}
     while True:
         before = Outcome(file, journal).tests
@@ -164,6 +165,7 @@ def main():
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="*", help="names of test files; without any, all of them")
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"), help="where the tests' tensors are made")
     parser.add_argument("--write", metavar="PAGE", help="keep the table in this page, between its two comments")
     parser.add_argument("--keep", metavar="FOLDER", help="keep results and the tests' output here; tests that have a result aren't run")
     parser.add_argument("--turn", type=float, default=float("inf"), help="seconds after which a process begins no more tests")

@@ -59,9 +59,11 @@ cdef DeviceBlock** _segments = NULL                # the first block of each seg
 cdef Py_ssize_t _n_segments = 0, _segments_capacity = 0
 cdef Pending* _pending = NULL
 cdef Py_ssize_t _n_pending = 0, _pending_capacity = 0
+cdef DeviceBlock** _postponed = NULL               # freed during a capture, used on other streams: their events come when it is over
+cdef Py_ssize_t _n_postponed = 0, _postponed_capacity = 0
 cdef MemoryStats[MAX_GPUS] _stats
-cdef int64_t _capture_pool = 0                     # allocations of the capturing stream go to this private pool
-cdef void* _capture_stream = NULL
+cdef int64_t _capture_pool = 0                     # allocations on streams that are captured go to this private pool
+cdef void* _capture_stream = NULL                  # that of begin_capture(); others may join it
 
 
 cdef inline void count(Counter* c, int64_t amount) noexcept:
@@ -219,9 +221,9 @@ cdef int _take(Storage storage, int64_t nbytes) except -1:
     cdef MemoryStats* stats = &_stats[place - 1]
     use(place)
     stream = current_stream(place)
-    if _n_pending and not _capture_pool:
+    if (_n_pending or _n_postponed) and not _capture_pool:
         settle_pending(False)
-    pool = pool_of(place, stream, size <= SMALL, _capture_pool if stream == _capture_stream else 0)
+    pool = pool_of(place, stream, size <= SMALL, _capture_pool if is_captured(stream) else 0)
     b = find_block(pool, size) if nbytes <= (<int64_t>1 << 46) else NULL
     if b == NULL:
         stats.ooms += 1
@@ -290,8 +292,9 @@ cdef int merge(DeviceBlock* b) except -1:
 
 
 def release_pool(int64_t graph):
-    """The graphs of a private pool are gone: what is free in it can be given back."""
+    """The graphs of a private pool are gone: what is free in it can be given back, and pinned memory that they read used again."""
     cdef Pool* p = _pools
+    release_pinned(graph)
     while p != NULL:
         if p.graph == graph:
             p.held = False
@@ -301,10 +304,15 @@ def release_pool(int64_t graph):
 # -- use on other streams --
 
 cdef int delay(DeviceBlock* b) except -1:
-    """Frees b once the streams that used it have come past this moment."""
+    """Frees b once the streams that used it have come past this moment, or past the end of a capture: an event in a graph marks no moment."""
     cdef int i
     cdef void* event
-    global _pending, _n_pending
+    global _pending, _n_pending, _postponed, _n_postponed
+    if _capture_pool:
+        _postponed = <DeviceBlock**>grown(_postponed, _n_postponed, &_postponed_capacity, sizeof(DeviceBlock*))
+        _postponed[_n_postponed] = b
+        _n_postponed += 1
+        return 0
     use(b.pool.place)
     for i in range(b.n_uses):
         check(rl_driver.cuEventCreate(&event, 2))          # 2: without timing
@@ -320,7 +328,10 @@ cdef int settle_pending(bint wait) except -1:
     cdef Py_ssize_t i = 0
     cdef int code
     cdef DeviceBlock* b
-    global _n_pending
+    global _n_pending, _n_postponed
+    while _n_postponed and not _capture_pool:
+        _n_postponed -= 1
+        delay(_postponed[_n_postponed])
     while i < _n_pending:
         if wait:
             check(rl_driver.cuEventSynchronize(_pending[i].event))

@@ -1,6 +1,7 @@
 # Pinned host memory: pages that the driver reads and writes by itself, so that copies need not be waited for. Included by device.pyx.
 #
 # Blocks are powers of two, kept for re-use. A block in use by copies remembers an event for each stream; it is handed out again when they passed.
+# One in use by a captured graph, which each replay reads or writes, is not handed out before the graph is gone.
 
 cdef enum:
     PINNED_STREAMS = 4
@@ -8,13 +9,16 @@ cdef enum:
 cdef struct PinnedBlock:
     char* address
     int64_t size
-    PinnedBlock* next
+    int64_t graph                  # the private pool of the captured graph that uses it; 0: none
+    bint given                     # its tensors are gone, the graph is not
+    PinnedBlock* next              # of those that are free, or of those in use by graphs
     int n_events
     void* stream[PINNED_STREAMS]
     void* event[PINNED_STREAMS]
 
 ctypedef PinnedBlock* PinnedPointer
 cdef PinnedPointer[48] _pinned_free
+cdef PinnedBlock* _pinned_captured = NULL
 cdef int64_t _pinned_live = 0, _pinned_cached = 0, _pinned_peak = 0, _pinned_count = 0
 
 
@@ -80,6 +84,9 @@ cdef Storage pinned_storage(int64_t nbytes):
 cdef void give_pinned(PinnedBlock* b) noexcept:
     cdef int level = 12
     global _pinned_live, _pinned_cached
+    if b.graph:
+        b.given = True
+        return
     while (<int64_t>1 << level) < b.size:
         level += 1
     b.next = _pinned_free[level]
@@ -91,6 +98,12 @@ cdef void give_pinned(PinnedBlock* b) noexcept:
 cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
     """A copy that was just queued on ``stream`` reads or writes the block."""
     cdef int i
+    global _pinned_captured
+    if is_captured(stream):
+        if b.graph == 0:
+            b.next, _pinned_captured = _pinned_captured, b
+        b.graph = _capture_pool
+        return 0
     for i in range(b.n_events):
         if b.stream[i] == stream:
             check(rl_driver.cuEventRecord(b.event[i], stream))
@@ -106,6 +119,21 @@ cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
     b.n_events += 1
     check(rl_driver.cuEventRecord(b.event[i], stream))
     return 0
+
+
+cdef void release_pinned(int64_t graph) noexcept:
+    """The graphs of a private pool are gone: they use no pinned memory any more."""
+    cdef PinnedBlock** link = &_pinned_captured
+    cdef PinnedBlock* b
+    while link[0] != NULL:
+        b = link[0]
+        if b.graph != graph:
+            link = &b.next
+            continue
+        link[0], b.graph = b.next, 0
+        if b.given:
+            b.given = False
+            give_pinned(b)
 
 
 cdef inline bint is_pinned_storage(Storage s) noexcept:

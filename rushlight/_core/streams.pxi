@@ -164,6 +164,15 @@ def is_capturing(int index):
     return status != 0
 
 
+cdef bint is_captured(void* stream) except -1:
+    """Is a stream's work part of the graph that is captured now? That of begin_capture() is, and what was made to wait for it."""
+    cdef int status = 0
+    if _capture_pool and stream != _capture_stream:
+        check(rl_driver.cuStreamIsCapturing(stream, &status))
+        return status != 0
+    return _capture_pool != 0
+
+
 def begin_capture(int index, int64_t pool, int mode):
     """Work queued on the current stream is recorded instead of run; memory comes from the private pool of that number."""
     global _capture_pool, _capture_stream

@@ -13,7 +13,7 @@ from ..codegen.cuda import compile as _compile
 from ..lang import types as ty
 from ..ops import _define
 
-_loaded = {}  # (symbol, architecture) -> LoadedKernel
+_loaded = {}  # (symbol, index of the GPU, for which the driver keeps a kernel's attributes) -> LoadedKernel
 
 
 def architecture(index):
@@ -23,11 +23,10 @@ def architecture(index):
 
 def load(kernel, index, name=None):
     """The driver's handle of a kernel of :mod:`rushlight.codegen.cuda` for a GPU; compiled if need be."""
-    arch = architecture(index)
-    loaded = _loaded.get((kernel.symbol, arch))
+    loaded = _loaded.get((kernel.symbol, index))
     if loaded is None:
-        image = Image(_compile.image([kernel], arch), index + 1)
-        loaded = _loaded[kernel.symbol, arch] = image.kernel(
+        image = Image(_compile.image([kernel], architecture(index)), index + 1)
+        loaded = _loaded[kernel.symbol, index] = image.kernel(
             kernel.symbol, name or kernel.symbol, kernel.threads, kernel.vector, kernel.step, kernel.held, kernel.packs,
             kernel.shared, index + 1
         )

@@ -4,6 +4,7 @@ Everything that a captured program reads and writes keeps its place in memory: n
 with, and its results are overwritten by each replay. Waiting for the GPU (``item()``, printing) is not possible inside.
 """
 
+import functools
 import gc
 import itertools
 
@@ -152,8 +153,14 @@ class CUDAGraph:
             pass  # the interpreter is ending, and the driver with it
 
 
+@functools.cache
+def _capture_stream(index):
+    """The stream of a GPU's captures, one for all: graphs that share a pool share what a stream has freed there."""
+    return Stream(index)
+
+
 class graph:
-    """Context manager that records the work of its block into a :class:`CUDAGraph`, on a stream of its own.
+    """Context manager that records the work of its block into a :class:`CUDAGraph`, on a stream for captures.
 
     pool: the memory of another graph (:meth:`CUDAGraph.pool`) or of :func:`graph_pool_handle`; stream: to capture on.
 
@@ -168,7 +175,7 @@ class graph:
 
     def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):
         self.cuda_graph, self.pool, self.mode = cuda_graph, pool, capture_error_mode
-        self.capture_stream = Stream() if stream is None else stream
+        self.capture_stream = _capture_stream(_tensor.current_gpu()) if stream is None else stream
         self._context = StreamContext(self.capture_stream)
 
     def __enter__(self):

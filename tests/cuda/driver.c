@@ -19,8 +19,8 @@
 #include <time.h>
 
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201,
-       PEER_ENABLED = 704, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900 };
-enum { MAX_GPUS = 8, MAX_REGIONS = 4096, PAGE = 4096, QUEUE_LIMIT = 1000 };
+       PEER_ENABLED = 704, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURED_EVENT = 907 };
+enum { MAX_GPUS = 8, MAX_REGIONS = 4096, PAGE = 4096, QUEUE_LIMIT = 1000, SHARED_UNASKED = 48 << 10, SHARED_MOST = 227 << 10 };
 
 typedef struct Stream Stream;
 typedef struct Graph Graph;
@@ -28,9 +28,9 @@ typedef struct { char *address; size_t size; } Region;
 typedef struct { int index; char *base; size_t size, used; Region regions[MAX_REGIONS]; int n_regions; unsigned peers; Stream *streams, *own; int failed; } Gpu;
 
 /* The moment an event marks: shared by the event, the queue that reaches it and those who wait for it. */
-typedef struct { int done, references; Stream *stream; double time; } Mark;
+typedef struct { int done, references, captured; Stream *stream; double time; } Mark;
 typedef struct Op Op;
-typedef struct { int (*launch)(const unsigned *, const unsigned *, unsigned, void **, int); char *name; } Kernel;
+typedef struct { int (*launch)(const unsigned *, const unsigned *, unsigned, void **, int); char *name; unsigned shared[MAX_GPUS]; } Kernel;
 enum Kind { LAUNCH, COPY, FILL, RECORD, WAIT, REPLAY };
 struct Op {
     enum Kind kind;
@@ -433,6 +433,7 @@ int cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
     Mark *m = ((Event *)event)->mark;
     (void)flags;
     if (!m) return SUCCESS;
+    if (m->captured && !m->stream->capture) return CAPTURED_EVENT;
     if (m->stream->capture && !m->done && m->stream->capture->references) s->capture = s->capture ? s->capture : m->stream->capture;
     if (s->capture) return SUCCESS;       /* a graph's nodes run in the order of capture */
     Op *op = new_op(WAIT);
@@ -451,6 +452,7 @@ int cuEventRecord(void *event, void *stream) {
     Mark *m = calloc(1, sizeof *m);
     m->references = 2;
     m->stream = s;
+    m->captured = s->capture != NULL;
     e->mark = m;
     Op *op = new_op(RECORD);
     op->mark = m;
@@ -461,6 +463,7 @@ int cuEventQuery(void *event) {
     Mark *m = ((Event *)event)->mark;
     if (!m || m->done) return SUCCESS;
     if (m->stream->capture) return invalidate(m->stream);
+    if (m->captured) return CAPTURED_EVENT;
     if (m->stream->first) step(m->stream);
     open_only(0);
     return m->done ? SUCCESS : NOT_READY;
@@ -470,6 +473,7 @@ int cuEventSynchronize(void *event) {
     Mark *m = ((Event *)event)->mark;
     if (!m) return SUCCESS;
     if (m->stream->capture) return invalidate(m->stream);
+    if (m->captured) return CAPTURED_EVENT;
     run(m->stream, m);
     return m->stream->gpu->failed;
 }
@@ -508,7 +512,13 @@ int cuLibraryGetKernel(void **kernel, void *library, const char *name) {
     *kernel = k;
     return SUCCESS;
 }
-int cuKernelSetAttribute(int attribute, int value, void *kernel, int device) { (void)attribute, (void)value, (void)kernel, (void)device; return SUCCESS; }
+/* Attribute 8: the most dynamic shared memory, for one GPU. What nobody asked for, a launch does not get. */
+int cuKernelSetAttribute(int attribute, int value, void *kernel, int device) {
+    if (attribute != 8 || value < 0 || value > SHARED_MOST) return INVALID_VALUE;
+    if (device < 0 || device >= n_gpus) return INVALID_DEVICE;
+    ((Kernel *)kernel)->shared[device] = value;
+    return SUCCESS;
+}
 
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream,
                    void **parameters, void **extra) {
@@ -516,6 +526,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     Stream *s = stream_of(stream);
     if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFFu) return INVALID_VALUE;
     if (s->gpu != current) return INVALID_CONTEXT;
+    if (shared > SHARED_UNASKED && shared > ((Kernel *)function)->shared[s->gpu->index]) return INVALID_VALUE;
     if (parameters || !extra || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return INVALID_VALUE;
     Op *op = new_op(LAUNCH);
     op->kernel = function;

@@ -113,15 +113,17 @@ static unsigned common_divisor(unsigned a, unsigned b) { return b ? common_divis
 
 static char lock;
 
-// Runs a grid. 0: well; 1: a divergent barrier; 2: a misaligned access; 3: a launch that no GPU takes.
-static int launch(void (*kernel)(const void *), bool barriers, const unsigned grid[3], const unsigned block[3], unsigned bytes, const void *parameter, int order)
+// Runs a grid of blocks that have ``most`` threads. 0: well; 1: a divergent barrier; 2: a misaligned access; 3: a launch that no GPU takes.
+static int launch(void (*kernel)(const void *), bool barriers, unsigned most, const unsigned grid[3], const unsigned block[3], unsigned bytes,
+                  const void *parameter, int order)
 {
+    constexpr unsigned SHARED = 227 << 10;
     const unsigned n = block[0] * block[1] * block[2], blocks = grid[0] * grid[1] * grid[2];
-    if (n == 0 || n > MOST || blocks == 0 || bytes > 232448) return 3;
+    if (n == 0 || n > most || blocks == 0 || __stop_shim_shared - __start_shim_shared + (long)bytes > (long)SHARED) return 3;
     while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE)) {}
     if (!arena) {
         arena = static_cast<char *>(mmap(nullptr, STACK * MOST, 3, 0x22, -1, 0));
-        dynamic = static_cast<char *>(mmap(nullptr, 232448, 3, 0x22, -1, 0));
+        dynamic = static_cast<char *>(mmap(nullptr, SHARED, 3, 0x22, -1, 0));
     }
     entry = kernel, arguments = parameter, misaligned = false;
     blockDim = {block[0], block[1], block[2]}, gridDim = {grid[0], grid[1], grid[2]};
@@ -149,8 +151,9 @@ template <typename P> struct Caller<void(P)> {
 
 }  // namespace shim
 
-#define LAUNCHER(kernel, barriers)                                                                                                                      \
+#define LAUNCHER(kernel, barriers, most)                                                                                                                \
     extern "C" int launch_##kernel(const unsigned grid[3], const unsigned block[3], unsigned bytes, void **parameters, int order)                       \
     {                                                                                                                                                   \
-        return shim::launch(shim::Caller<decltype(ns_##kernel::kernel)>::call<ns_##kernel::kernel>, barriers, grid, block, bytes, parameters[0], order);                          \
+        void (*const call)(const void *) = shim::Caller<decltype(ns_##kernel::kernel)>::call<ns_##kernel::kernel>;                                       \
+        return shim::launch(call, barriers, most, grid, block, bytes, parameters[0], order);                                                            \
     }

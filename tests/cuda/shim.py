@@ -21,6 +21,7 @@ FLAGS = (
     "-fno-strict-aliasing", "-fvisibility=hidden", "-fno-math-errno", "-nostdlib", "-fno-threadsafe-statics",
     "--param=scev-max-expr-size=5",  # g++ 12 takes minutes for long chains of products in a loop, integer powers
 )  # fmt: skip
+_BOUND = re.compile(r"__launch_bounds__\((\d+)")
 _COLLECTIVE = re.compile(r"__sync|shuffle|joined|__shfl|__ballot|__any_|__all_|shim::")
 
 
@@ -49,7 +50,7 @@ def folder():
 def image(source, symbols, arch=None):
     """The image of a translation unit, compiled unless its library is there already."""
     header, runtime = _frame()
-    launchers = "".join(f"LAUNCHER({s}, {_waits(source, s)})\n" for s in symbols)
+    launchers = "".join(f"LAUNCHER({s}, {_waits(source, s)}, {_most_threads(source, s)})\n" for s in symbols)
     exports = f"#pragma GCC visibility push(default)\n{launchers}#pragma GCC visibility pop\n"
     text = f'#line 1 "shim.h"\n{header}#line 1 "prelude.cuh"\n{source}#line 1 "runtime.h"\n{runtime}{exports}'
     path = os.path.join(folder(), hashlib.sha256(repr(FLAGS).encode() + text.encode()).hexdigest()[:32] + ".so")
@@ -62,10 +63,20 @@ def image(source, symbols, arch=None):
     return MAGIC + path.encode() + b"\n"
 
 
+def _text(source, symbol):
+    """The text of a kernel's namespace."""
+    return source[source.index(f"namespace ns_{symbol} {{") : source.index(f"}}  // namespace ns_{symbol}")]
+
+
 def _waits(source, symbol):
-    """Does the kernel have barriers, so that its threads must be fibers? Judged by the text of its namespace."""
-    text = source[source.index(f"namespace ns_{symbol} {{") : source.index(f"}}  // namespace ns_{symbol}")]
-    return "true" if _COLLECTIVE.search(text) else "false"
+    """Does the kernel have barriers, so that its threads must be fibers? Judged by its text."""
+    return "true" if _COLLECTIVE.search(_text(source, symbol)) else "false"
+
+
+def _most_threads(source, symbol):
+    """The threads of a block that the kernel is compiled for: a GPU refuses a launch with more."""
+    (most,) = _BOUND.findall(_text(source, symbol))
+    return most
 
 
 class Library:

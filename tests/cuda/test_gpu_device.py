@@ -73,6 +73,15 @@ def test_peers():
     assert c.tolist() == [2 * (i + 1) for i in range(1000)] and b.device.index == 1
 
 
+@TWO
+def test_kernels_with_much_shared_memory_run_on_each_gpu():
+    q = torch.ones(1, 1, 64, 64)  # a block of attention's gradient takes more than the 48 KB that a GPU gives unasked
+    for place in ("cuda:0", "cuda:1"):
+        x = q.to(place).requires_grad_()
+        torch.nn.functional.scaled_dot_product_attention(x, x, x).sum().backward()
+        torch.testing.assert_close(x.grad.cpu(), torch.ones(1, 1, 64, 64))
+
+
 def test_pinned_memory_and_copies_that_do_not_wait():
     x = data(1000).pin_memory()
     assert x.is_pinned() and not x.cuda().is_pinned() and not data(2).is_pinned()

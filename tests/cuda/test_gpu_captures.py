@@ -1,0 +1,62 @@
+"""The memory of captured graphs: on side streams, used by several streams, pinned. Run by ``pytest --device cuda tests/cuda``."""
+
+import pytest
+
+import rushlight as torch
+
+pytestmark = pytest.mark.skipif("not config.getoption('--device') == 'cuda'", reason="needs --device cuda")
+
+
+def test_what_a_side_stream_makes_in_a_capture_is_the_graphs_own():
+    x, side, g = torch.zeros(1000, device="cuda"), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(g):
+        here = torch.cuda.current_stream()
+        side.wait_stream(here)
+        with torch.cuda.stream(side):
+            y = (x + 1) * 2
+        here.wait_stream(side)
+        z = y + 1
+    with torch.cuda.stream(side):  # between (x + 1) and its product this memory is the graph's, not free
+        junk = [torch.full((1000,), 9.0, device="cuda") for _ in range(20)]
+    torch.cuda.synchronize()
+    x.fill_(4.0)
+    g.replay()
+    torch.cuda.synchronize()
+    assert z[0].item() == 11.0 and {t[0].item() for t in junk} == {9.0}
+    g.reset()
+
+
+def test_memory_that_two_streams_of_a_capture_used_is_free_when_it_is_over():
+    x, side, g = torch.ones(1 << 20, device="cuda"), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(g):
+        here = torch.cuda.current_stream()
+        y = x + 1
+        side.wait_stream(here)
+        with torch.cuda.stream(side):
+            z = y * 3
+        y.record_stream(side)
+        address = y.data_ptr()
+        del y
+        again = torch.empty(1 << 20, device="cuda")
+        assert again.data_ptr() != address  # the side stream may be reading
+        here.wait_stream(side)
+    torch.cuda.synchronize()
+    for _ in range(3):
+        g.replay()
+        assert torch.empty(1000, device="cuda").is_cuda and z[0].item() == 6.0
+    with torch.cuda.graph(torch.cuda.CUDAGraph(), pool=g.pool()):
+        assert torch.empty(1 << 20, device="cuda").data_ptr() == address
+
+
+def test_pinned_memory_that_a_graph_reads_is_kept_for_it():
+    static, g = torch.zeros(1000, device="cuda"), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        static.copy_(torch.full((1000,), 3.0, device="cpu").pin_memory(), non_blocking=True)
+    junk = [torch.full((1000,), 9.0, device="cpu").pin_memory() for _ in range(4)]
+    g.replay()
+    assert static[0].item() == 3.0 and junk[0][0].item() == 9.0
+    g.reset()
+    torch.zeros(1000, device="cpu").pin_memory()  # its block may be used again
+    assert static[0].item() == 3.0
