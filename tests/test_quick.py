@@ -370,7 +370,6 @@ def test_a_plan_of_what_has_no_hash_is_made_each_time():
     assert [total({1, 2}), total({1, 2}), total((1, 2)), total((1, 2))] == [3] * 4 and made == [{1, 2}, {1, 2}, (1, 2)]
 
 
-@pytest.mark.cpu("the plans of calls with tensors on a GPU are not remembered")
 def test_a_plan_follows_from_shapes_and_types():
     from rushlight.ops._define import planned
 

@@ -18,6 +18,7 @@ cdef class LoadedKernel:
 # -- where work goes --
 cdef int use(int place) except -1                   # makes the GPU's context current on this thread
 cdef void* current_stream(int place) noexcept       # of this thread
+cdef bint is_captured(void* stream) except -1       # is its work part of the graph that is captured now?
 
 # -- work --
 cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, int64_t grid, unsigned int block_x, unsigned int block_y,

@@ -4,20 +4,25 @@ cdef enum:
     PLANS = 256      # remembered results of one function
 
 
-cdef tuple _plan_key(tuple args):
-    """The arguments with each tensor as the bytes of its dtype and shape, a list as a tuple, and a float with its type; None for those of GPUs."""
+cdef tuple _plan_key(tuple args, int default, int* place):
+    """The arguments with each tensor as the bytes of its device, dtype and shape, a list as a tuple, and a float with its type. None: there is no key.
+
+    default: where new tensors are made, which is part of the key; place: becomes the GPU of the arguments, or that.
+    """
     cdef int64_t[MAX_RANK + 1] words
     cdef Tensor t
     cdef object a
     cdef list parts = None
-    cdef int i, d
+    cdef int i
+    place[0] = default
     for i in range(len(args)):
         a = args[i]
         if isinstance(a, Tensor):
             t = <Tensor>a
-            if t.place or t.flags & INTERCEPT:
+            if t.flags & INTERCEPT:
                 return None
-            words[0] = t.code
+            place[0] = t.place or place[0]
+            words[0] = t.code | <int64_t>t.place << 8
             memcpy(&words[1], t.sizes, t.ndim * sizeof(int64_t))
             a = PyBytes_FromStringAndSize(<char*>words, (t.ndim + 1) * sizeof(int64_t))
         elif type(a) is list:
@@ -25,52 +30,70 @@ cdef tuple _plan_key(tuple args):
         elif type(a) is float:
             a = (float, a)
         else:
+            if isinstance(a, device):
+                place[0] = (<device>a).code or place[0]
             continue
         if parts is None:
             parts = list(args)
         parts[i] = a
+    if default:
+        parts = list(args) if parts is None else parts
+        parts.append(default)
     return args if parts is None else tuple(parts)
+
+
+cdef bint _is_plain(object x):
+    """Does the value hold no tensors, as far as one can see?"""
+    if isinstance(x, (tuple, list)):
+        return all([_is_plain(part) for part in x])
+    return x is None or isinstance(x, (int, float, str))
 
 
 cdef class Plan:
     """``function``, whose results follow from its hashable arguments and its tensors' dtypes and shapes alone, with those it gave last remembered.
 
     Results are made with the tape off and outside of inference mode, so that any later call may use them. Nobody may write to them. Not remembered:
-    what is made while an interpreter looks on (it may put tensors of its own in their place), and on a GPU.
+    what is made while an interpreter looks on (it may put tensors of its own in their place), on the device "meta", and while a GPU's work is
+    captured (then it is there when the graph is replayed, and no sooner). Tensors on a GPU are waited for, so that any stream may use them; those that
+    a captured graph uses are kept for good.
     """
     cdef readonly object function
-    cdef dict found
+    cdef dict found, kept
     cdef readonly str __name__
     cdef readonly str __doc__
 
     def __init__(self, function):
-        self.function, self.found = function, {}
+        self.function, self.found, self.kept = function, {}, {}
         self.__name__, self.__doc__ = function.__name__, function.__doc__
 
     def __call__(self, *args):
         cdef ThreadState* state = thread_state()
         cdef int grad = state.grad, inference = state.inference
         cdef object result, key
+        cdef int place
         if state.modes & MODE_FUNCTION:
             return _callbacks["planned"](self, args)
-        key = _plan_key(args)
-        if key is None:
+        key = _plan_key(args, state.place, &place)
+        if key is None or place == META:
             return self.function(*args)
         try:
             result = self.found.get(key)
         except TypeError:                       # an argument that has no hash
             return self.function(*args)
         if result is not None:
+            if place and is_captured(current_stream(place)):
+                self.kept[key] = result
             return result
-        for a in args:
-            if isinstance(a, device) and (<device>a).code != 0:
-                return self.function(*args)
+        if place and is_captured(current_stream(place)):
+            return self.function(*args)
         state.grad = state.inference = 0
         try:
             result = self.function(*args)
         finally:
             state.grad, state.inference = grad, inference
+        if place and not _is_plain(result):
+            wait(place)
         if len(self.found) >= PLANS:
-            self.found.clear()
+            self.found = dict(self.kept)
         self.found[key] = result
         return result

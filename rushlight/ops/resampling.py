@@ -58,25 +58,31 @@ class Taps:
     def __init__(self, rank, dim, size, index, weight, back=False):
         self.rank, self.dim, self.size, self.wanted, self.back = rank, dim, size, index.shape[0], back
         self.index, self.weight = index if index.ndim == 2 else shape.unsqueeze(index, 1), weight
-        self.near, self._found = _are_near(self.index), {}
+        self.near = _are_near(self.index)
 
-    def _beside(self, table):
+    def beside(self, table):
         """The columns of a table, along the dim."""
         sizes = [1] * self.dim + [self.wanted] + [1] * (self.rank - self.dim - 1)
         return [shape.reshape(shape.contiguous(shape.select(table, 1, t)), sizes) for t in range(table.shape[1])]
 
     def weights(self):
         """Those of each tap, along the dim."""
-        if "weights" not in self._found:
-            self._found["weights"] = self._beside(self.weight)
-        return [core.fixed(w) for w in self._found["weights"]]
+        return [core.fixed(w) for w in _weights(self, self.index.device)]
 
     def offsets(self, step):
         """Where the inputs lie that each tap reads, ``step`` bytes apart."""
-        if step not in self._found:
-            found = core.places(self.index, self.size, step, False, IndexError)
-            self._found[step] = self._beside(shape.cast(found, _int32) if self.size * step < 1 << 31 else found)
-        return [core.fixed(o) for o in self._found[step]]
+        return [core.fixed(o) for o in _offsets(self, step, self.index.device)]
+
+
+@planned
+def _weights(taps, device):
+    return taps.beside(taps.weight)
+
+
+@planned
+def _offsets(taps, step, device):
+    found = core.places(taps.index, taps.size, step, False, IndexError)
+    return taps.beside(shape.cast(found, _int32) if taps.size * step < 1 << 31 else found)
 
 
 def _are_near(index):
@@ -89,16 +95,16 @@ def _are_near(index):
 
 
 @planned
-def _turned(taps):
-    """The taps of the way back: those of an input are the outputs from the first that reads it to the last. None if they are too many."""
-    count, device = taps.index.shape[1], taps.index.device
+def _turned(taps, device):
+    """The taps of the way back: those of an input are the outputs from the first that reads it to the last. False if they are too many."""
+    count = taps.index.shape[1]
     read = shape.reshape(taps.index, (-1,))
     reader = creation.arange(taps.wanted * count, device=device) // count
     first = gather.scatter_reduce(creation.full((taps.size,), taps.wanted, device=device), 0, read, reader, "amin")
     last = gather.scatter_reduce(creation.full((taps.size,), -1, device=device), 0, read, reader, "amax")
     most = int(reduction.amax(last - first)) + 1
     if most > _MOST:
-        return None
+        return False
     first = scan.cummax(masks.where(last < 0, 0, first), 0)[0]
     weight = creation.ones((taps.wanted, 1), device=device) if taps.weight is None else taps.weight
     table = creation.zeros((taps.size * most,), dtype=weight.dtype, device=device)
@@ -116,10 +122,13 @@ class Resampling:
     @property
     def back(self):
         """The way back as a resampling, or None."""
-        if self._back is None:
-            turned = [_turned(t) for t in reversed(self.taps)]
-            self._back = Resampling(turned, self) if None not in turned else False
-        return self._back or None
+        return self._back or _way_back(self, self.taps[0].index.device) or None
+
+
+@planned
+def _way_back(how, device):
+    turned = [_turned(t, device) for t in reversed(how.taps)]
+    return all(turned) and Resampling(turned, how)
 
 
 # -- the operators --

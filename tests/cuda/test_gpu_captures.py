@@ -1,4 +1,7 @@
-"""The memory of captured graphs: on side streams, used by several streams, pinned. Run by ``pytest --device cuda tests/cuda``."""
+"""Captured graphs: their memory (on side streams, used by several streams, pinned), and plans that calls remember.
+
+Run by ``pytest --device cuda tests/cuda``.
+"""
 
 import pytest
 
@@ -60,3 +63,42 @@ def test_pinned_memory_that_a_graph_reads_is_kept_for_it():
     g.reset()
     torch.zeros(1000, device="cpu").pin_memory()  # its block may be used again
     assert static[0].item() == 3.0
+
+
+# -- what follows from a call's geometry is made once --
+
+
+def resized(x):
+    y = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+    return y, *torch.autograd.grad(y.square().sum(), x)
+
+
+def test_plans_are_made_once_and_graphs_hold_on_to_them():
+    x, g = torch.rand(1, 2, 5, 7, device="cuda", requires_grad=True), torch.cuda.CUDAGraph()
+    resized(x)
+    with torch.cuda.graph(g):
+        found = resized(x)
+    assert g.nodes <= 12  # an image is resized dim by dim, each way; indices and weights are there
+    for size in range(2, 300):  # as many other plans as are remembered
+        torch.nn.functional.interpolate(x[:, :1, :2, :2], size=size, mode="nearest")
+    g.replay()
+    wanted = resized(x.detach().cpu().requires_grad_())
+    for a, b in zip(found, wanted):
+        torch.testing.assert_close(a.cpu(), b)
+
+
+def test_a_plan_made_in_a_capture_is_for_the_capture_alone():
+    x, g = torch.rand(1, 1, 6, 6, device="cuda"), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = torch.nn.functional.max_pool2d(x - 2, 3, 2, 1)
+    found = torch.nn.functional.max_pool2d(x - 2, 3, 2, 1)  # before any replay
+    g.replay()
+    assert found.tolist() == y.tolist() == torch.nn.functional.max_pool2d(x.cpu() - 2, 3, 2, 1).tolist()
+
+
+def test_plans_belong_to_a_device():
+    for device in ("cuda", "cpu", "cuda:0", "cpu"):
+        assert torch.combinations(torch.arange(4, device=device))[:2].tolist() == [[0, 1], [0, 2]]
+    with torch.device("cuda"):
+        assert torch.combinations(torch.arange(5))[-1].tolist() == [3, 4]
+    assert torch.combinations(torch.arange(5, device="cpu"))[-1].tolist() == [3, 4]
