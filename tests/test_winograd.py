@@ -1,9 +1,9 @@
-"""Convolutions by windows of 3 x 3: the kernels of codegen/winograd.py, which make 16 products for 4 pixels instead of 36."""
+"""Convolutions by the kernels of codegen/winograd.py, which make 16 products for 4 pixels instead of 36, or 9 instead of 16."""
 
 import pytest
 
 import rushlight as torch
-from rushlight.ops import conv
+from rushlight.ops import minimal
 
 F = torch.nn.functional
 EPS = 2.0**-24
@@ -31,16 +31,16 @@ def exactly(x, weight, bias, padding):
 
 
 def counted(monkeypatch):
-    """A list that grows with each convolution that goes this way, and each gradient of a weight: was it done?"""
-    calls, run, sums = [], conv._run_minimal, conv._minimal_weight_sums
+    """A list that grows with each convolution, and each gradient of a weight, that can go this way: did it?"""
+    calls, run, sums = [], minimal.run, minimal.weight_sums
 
     def of_weights(*arguments):
         out = sums(*arguments)
         calls.append(out is not None)
         return out
 
-    monkeypatch.setattr(conv, "_run_minimal", lambda *a: calls.append(run(*a)) or calls[-1])
-    monkeypatch.setattr(conv, "_minimal_weight_sums", of_weights)
+    monkeypatch.setattr(minimal, "run", lambda *a: calls.append(run(*a)) or calls[-1])
+    monkeypatch.setattr(minimal, "weight_sums", of_weights)
     return calls
 
 
@@ -73,16 +73,54 @@ def test_gradients(case, monkeypatch):
         torch.testing.assert_close(t.grad.double(), w.grad, rtol=1e-5, atol=1e-5 * w.grad.abs().max().item())
 
 
+PHASES = [  # transposed, images, channels, outputs, rows, columns, window, stride, padding; which go this way: the result, the gradients
+    (False, 4, 128, 128, 32, 31, (2, 2), 1, 0, (1, 1, 1)),
+    (False, 8, 64, 128, 32, 30, (4, 4), 2, 1, (1, 4, 1)),  # the gradient of the input is four convolutions, by windows of 2 x 2
+    (False, 8, 64, 128, 33, 31, (4, 4), 2, 0, (1, 4, 1)),
+    (True, 8, 128, 64, 16, 17, (4, 4), 2, 1, (4, 1, 1)),
+    (False, 4, 128, 96, 32, 33, (4, 2), (2, 1), 1, (1, 2, 1)),
+    (False, 4, 64, 64, 40, 41, (6, 6), 2, 2, (1, 4, 1)),  # windows of 3 x 3
+    (True, 4, 64, 64, 20, 21, (6, 6), 2, 2, (4, 1, 1)),
+    (False, 4, 32, 64, 90, 89, (6, 6), 3, 1, (1, 9, 1)),
+    (False, 4, 64, 64, 66, 65, (5, 5), 2, 2, (1, 4, 0)),  # phases of two taps and of three
+]
+
+
+@pytest.mark.parametrize("case", PHASES, ids=str)
+def test_windows_that_step_over_places(case, monkeypatch):
+    transposed, images, channels, outputs, rows, columns, window, stride, padding, ways = case
+    torch.manual_seed(rows)
+    sides = (channels, outputs) if transposed else (outputs, channels)
+    x, weight, bias = torch.randn(images, channels, rows, columns), torch.randn(*sides, *window), torch.randn(outputs)
+    calls = counted(monkeypatch)
+
+    def run(type):
+        inputs = [t.detach().to(type).requires_grad_() for t in (x, weight, bias)]
+        out = (F.conv_transpose2d if transposed else F.conv2d)(*inputs, stride=stride, padding=padding)
+        done = sum(calls)
+        grad = torch.randn(out.shape, generator=torch.Generator().manual_seed(1)).to(type)
+        out.backward(grad)
+        return [out, *(t.grad for t in inputs)], done
+
+    found, done = run(torch.float32)
+    assert (done, sum(calls)) == (ways[0], sum(ways))
+    for f, wanted in zip(found, run(torch.float64)[0], strict=True):
+        assert (f.double() - wanted).abs().max() <= 48 * EPS * wanted.abs().max()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("case", [CASES[3], (8, 64, 200, 14, 14, 1, True)], ids=str)
-def test_any_number_of_threads_gives_the_same_bits(case):
+def test_any_number_of_threads_gives_the_same_bits(case, stride):
     x, weight, bias, padding = operands(case)
+    if stride == 2:
+        x, weight = torch.randn(8, 64, 32, 31), torch.randn(len(weight), 64, 4, 4)
     before = torch.get_num_threads()
     try:
         found = []
         for threads in (1, 2, 8):
             torch.set_num_threads(threads)
             inputs = [t.clone().requires_grad_() for t in (x, weight, bias)]
-            out = F.conv2d(*inputs, padding=padding)
+            out = F.conv2d(*inputs, stride=stride, padding=padding)
             out.backward(out.detach())
             found.append([out, *(t.grad for t in inputs)])
     finally:
@@ -123,16 +161,18 @@ def test_strides_and_views(monkeypatch):
     assert len(calls) == 4
 
 
-def test_windows_that_are_no_sums_of_tiles_go_another_way(monkeypatch):
+def test_windows_that_do_not_gain_go_another_way(monkeypatch):
     calls = counted(monkeypatch)
     x, weight = torch.randn(2, 64, 40, 40), torch.randn(64, 64, 3, 3)
     for options in ({"stride": 2}, {"dilation": 2}):
         F.conv2d(x, weight, **options)
     F.conv2d(x, torch.randn(64, 32, 3, 3), groups=2)
     F.conv2d(x, torch.randn(64, 64, 3, 1))
+    F.conv2d(x, torch.randn(64, 64, 4, 4))
+    F.conv2d(x, torch.randn(64, 64, 4, 4), stride=2, dilation=3)
     F.conv2d(x.double(), weight.double())
     F.conv2d(torch.randn(1, 3, 8, 8), torch.randn(4, 3, 3, 3))
-    assert calls == []
+    assert not any(calls)
 
 
 def test_a_switch_asks_for_every_product(monkeypatch):

@@ -1,9 +1,10 @@
 # cython: language_level=3
-"""Convolutions by windows of 3 x 3 with step 1, by the kernels of codegen/winograd.py, which says how, and of codegen/gemm.py.
+"""Convolutions by windows of 3 x 3 or 2 x 2 with step 1, by the kernels of codegen/winograd.py, which says how, and of codegen/gemm.py.
 
-A task takes a panel of tiles of 2 x 2 pixels: all channels are transformed, multiplied by the weights at each of the 16 positions, and
+A task takes a panel of tiles of 2 x 2 pixels: all channels are transformed, multiplied by the weights at each of the 16 or 9 positions, and
 transformed back, some output channels at a time; nothing of it leaves the second-level cache. Each pixel is made in one order of
-operations, so the number of threads changes no bit.
+operations, so the number of threads changes no bit. An image that windows step over by two is read as four *phases*, every other row of
+every other column: they are so many channels more, whose windows have half the size and step 1.
 
 It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel.
 """
@@ -19,7 +20,7 @@ ctypedef void (*scatter_t)(char**, int64_t*, int64_t, int64_t, char*, int64_t, i
 ctypedef int64_t (*gather_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef enum:
-    POSITIONS = 16
+    MOST_PHASES = 16
     SUMS_BYTES = 262144  # of all positions that a task has at a time
     LINE = 64            # bytes
     PACK_BYTES = 65536   # worth handing to another thread
@@ -29,20 +30,30 @@ include "conv_tasks.pxi"
 
 cdef char[4 * LINE] _zeros  # a row beyond the image; C begins with zeros
 
+cdef struct Phase:
+    char* image         # its first row
+    int64_t rows
+    int64_t[2] low      # what the first window reads first
+
 cdef struct Tiling:  # of the images of a convolution's output, and what the tiles read of its input
     scatter_t scatter
     gather_t gather
     scatter_t spread
     int64_t lanes       # tiles in a vector
     int64_t item
-    int64_t channels    # of the input
+    int64_t side        # of what a tile reads
+    int64_t positions   # its square
+    int64_t phases
+    Phase[MOST_PHASES] phase
+    int64_t inner       # channels of a phase
+    int64_t channels    # of the input, in all phases
     int64_t outputs     # channels of the output
-    int64_t[2] size     # of an input image
+    int64_t columns     # of a phase's images
+    int64_t down        # bytes from one row of a phase to the next
+    int64_t plane       # and from one channel to the next
     int64_t[2] places   # of an output image
-    int64_t[2] low      # what the first window reads first
     int64_t[2] tiles
     int64_t all         # tiles of all images
-    char* input
     char* output
 
 cdef struct Run:  # tiles that lie side by side
@@ -52,17 +63,25 @@ cdef struct Run:  # tiles that lie side by side
     int64_t[2] tile
 
 
-cdef int _lay_tiles(Tiling* t, Tensor input, Tensor output, tuple low, size_t table, int64_t lanes) except -1:
+cdef int _lay_tiles(Tiling* t, Tensor input, Tensor output, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes) except -1:
     cdef void* functions[3]
+    cdef int64_t residue, number, y, x
     cdef int d
+    cdef Phase* phase
     (<void (*)(void**) noexcept nogil>(<void*>table))(functions)
     t.scatter, t.gather, t.spread, t.lanes = <scatter_t>functions[0], <gather_t>functions[1], <scatter_t>functions[2], lanes
-    t.item, t.channels, t.outputs, t.all = ITEMSIZE[input.code], input.sizes[1], output.sizes[1], output.sizes[0]
-    t.input, t.output = input.address, output.address
+    t.side, t.positions, t.phases, t.inner = taps + 1, (taps + 1) * (taps + 1), len(phases), input.sizes[2]
+    t.item, t.channels, t.outputs, t.all = ITEMSIZE[input.code], t.phases * t.inner, output.sizes[1], output.sizes[0]
+    t.columns, t.output = input.sizes[5], output.address
+    t.down, t.plane = step * t.columns * t.item, input.sizes[4] * t.columns * t.item
     for d in range(2):
-        t.size[d], t.places[d], t.low[d] = input.sizes[3 + d], output.sizes[3 + d], low[d]
+        t.places[d] = output.sizes[3 + d]
         t.tiles[d] = _panels(t.places[d], 2)
         t.all *= t.tiles[d]
+    for i, ((residue, y), (number, x)) in enumerate(phases):
+        phase = &t.phase[<int>i]
+        phase.image = input.address + number * input.sizes[1] * t.inner * t.plane + residue * t.columns * t.item
+        phase.rows, phase.low[0], phase.low[1] = _panels(input.sizes[4] - residue, step), y, x
     return 0
 
 
@@ -87,14 +106,17 @@ cdef void _scatter(const Tiling* t, const Run* run, char* panel, int64_t positio
     """Transform what the tiles read of all channels: ``position`` bytes from one position to the next, ``row`` from one channel to the next."""
     cdef char* rows[4]
     cdef int64_t[4] steps
-    cdef int64_t y = 2 * run.tile[0] + t.low[0], x = 2 * run.tile[1] + t.low[1], across = t.size[1] * t.item, r
-    cdef char* image = t.input + run.image * t.channels * t.size[0] * across + x * t.item
-    for r in range(4):
-        rows[r], steps[r] = _zeros, 0
-        if 0 <= y + r < t.size[0]:
-            rows[r], steps[r] = image + (y + r) * across, t.size[0] * across
-    t.scatter(rows, steps, _bits(max(<int64_t>0, -x), min(2 * run.count + 2, t.size[1] - x)), _bits(0, run.count),
-              panel + run.lane * t.item, position, row, t.channels)
+    cdef int64_t i, r, x, y
+    cdef const Phase* phase
+    for i in range(t.phases):
+        phase = &t.phase[i]
+        y, x = 2 * run.tile[0] + phase.low[0], 2 * run.tile[1] + phase.low[1]
+        for r in range(t.side):
+            rows[r], steps[r] = _zeros, 0
+            if 0 <= y + r < phase.rows:
+                rows[r], steps[r] = phase.image + run.image * t.inner * t.plane + (y + r) * t.down + x * t.item, t.plane
+        t.scatter(rows, steps, _bits(max(<int64_t>0, -x), min(2 * run.count + t.side - 2, t.columns - x)), _bits(0, run.count),
+                  panel + run.lane * t.item + i * t.inner * row, position, row, t.inner)
 
 
 # -- the convolution --
@@ -115,30 +137,32 @@ cdef struct Call:
     int wrong           # an output is infinite or not a number
 
 
-def correlate(Tensor input not None, Tensor weight, Tensor bias, Tensor out, tuple low, size_t table, int64_t lanes):
-    """out[n, o, y, x] = bias[o] + sum of g[o, c, i, j] * input[n, c, y + low[0] + i, x + low[1] + j]; what lies outside is 0.
+def correlate(Tensor input not None, Tensor weight, Tensor bias, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
+    """out[n, o, y, x] = bias[o] + sum of g[o, phase, c, i, j] * image[phase, n, c, y + low_y + i, x + low_x + j]; what lies outside is 0.
 
-    input (N, C, 1, H, W), out (N, O, 1, H', W') and weight, G g G' as (16, O, C), are row-major. False if an element of ``out`` is infinite or
-    not a number: as are then others that should not be. table, lanes: of codegen's kernels.
+    input is (numbers, N, C, 1, H, W). phases: ((residue, low_y), (number, low_x)) each, whose image is input[number], and of that each
+    ``step``-th row from row ``residue`` on. out (N, O, 1, H', W') and weight, G g G' as (positions, O, phases * C), are, like input,
+    row-major. False if an element of ``out`` is infinite or not a number: as are then others that should not be.
+    taps, table, lanes: of codegen's kernels.
     """
     cdef Call p
     cdef Tiling* t = &p.tiling
-    _lay_tiles(t, input, out, low, table, lanes)
+    _lay_tiles(t, input, out, step, phases, taps, table, lanes)
     p.kernels, p.weight, p.wrong = gemm.kernels_for(input.code, t.outputs, t.all), weight.address, 0
     p.bias, p.next_bias = _zeros, 0
     if bias is not None:
         p.bias, p.next_bias = bias.address, t.item
     cdef int64_t whole = p.kernels.rows * p.kernels.columns * t.item
     p.panels_a, p.panel_a = _panels(t.outputs, p.kernels.rows), (t.channels + p.kernels.whole) * p.kernels.rows * t.item
-    p.block = max(<int64_t>1, min(p.panels_a, SUMS_BYTES // (POSITIONS * whole)))
+    p.block = max(<int64_t>1, min(p.panels_a, SUMS_BYTES // (t.positions * whole)))
     # A line more, so that the positions do not fall upon each other in the caches.
     p.position, p.sums = t.channels * p.kernels.columns * t.item + LINE, p.block * whole + LINE
-    cdef Storage packed = allocate(POSITIONS * p.panels_a * p.panel_a)
-    cdef Storage memory = _prepare(&p.slots, POSITIONS * (p.position + p.sums) + 4 * LINE)
+    cdef Storage packed = allocate(t.positions * p.panels_a * p.panel_a)
+    cdef Storage memory = _prepare(&p.slots, t.positions * (p.position + p.sums) + 4 * LINE)
     p.packed = <char*>packed.address
     with nogil:
-        parallel_for(_pack_weights, &p, 0, POSITIONS * p.panels_a, PACK_BYTES // p.panel_a + 1)
-        parallel_for(_run_panels, &p, 0, _panels(t.all, p.kernels.columns), _worth(POSITIONS * p.kernels.columns * t.channels * t.outputs))
+        parallel_for(_pack_weights, &p, 0, t.positions * p.panels_a, PACK_BYTES // p.panel_a + 1)
+        parallel_for(_run_panels, &p, 0, _panels(t.all, p.kernels.columns), _worth(t.positions * p.kernels.columns * t.channels * t.outputs))
     return not p.wrong
 
 
@@ -148,8 +172,8 @@ cdef void _pack_weights(void* context, int64_t begin, int64_t end) noexcept nogi
     cdef int64_t row = p.tiling.channels * p.tiling.item, i, first
     for i in range(begin, end):
         first = i % p.panels_a * p.kernels.rows
-        pack(p.weight + (i // p.panels_a * p.tiling.outputs + first) * row, row, 0, p.packed + i * p.panel_a, min(p.kernels.rows, p.tiling.outputs - first),
-             p.tiling.channels)
+        pack(p.weight + (i // p.panels_a * p.tiling.outputs + first) * row, row, 0, p.packed + i * p.panel_a,
+             min(p.kernels.rows, p.tiling.outputs - first), p.tiling.channels)
 
 
 cdef void _run_panels(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -164,13 +188,13 @@ cdef void _run_panel(Call* p, int64_t first, char* memory) noexcept nogil:
     """The tiles of a panel, of which tile ``first`` is the first."""
     cdef Run[MOST_TILES] runs
     cdef int64_t count = min(p.kernels.columns, p.tiling.all - first), n = _find_runs(&p.tiling, first, count, runs), i, j
-    cdef char* sums = memory + POSITIONS * p.position
+    cdef char* sums = memory + p.tiling.positions * p.position
     if count < p.kernels.columns:  # what memory held in the lanes beyond may be anything
-        memset(memory, 0, POSITIONS * p.position)
+        memset(memory, 0, p.tiling.positions * p.position)
     for i in range(n):
         _scatter(&p.tiling, &runs[i], memory, p.position, p.kernels.columns * p.tiling.item)
     for j in range(_panels(p.panels_a, p.block)):
-        for i in range(POSITIONS):
+        for i in range(p.tiling.positions):
             _multiply(p, i, j * p.block, min(p.block, p.panels_a - j * p.block), memory + i * p.position, sums + i * p.sums)
         for i in range(n):
             _gather(p, &runs[i], j * p.block * p.kernels.rows, sums)

@@ -1,4 +1,4 @@
-# The gradient of the windows, by the same 16 products for 4 pixels. Included by winograd.pyx.
+# The gradient of the windows, by the same 16 or 9 products for 4 pixels. Included by winograd.pyx.
 #
 # It is G' [sum over tiles of (A Y A') . (B' d B)] G, for the gradient Y of a tile of the output. Rows are output channels, columns channels
 # of the input, k the tiles. Sums over k are cut by shape only and added in a fixed order.
@@ -27,34 +27,34 @@ cdef struct Weights:
     char* out            # (positions, outputs, channels)
 
 
-def correlate_weights(Tensor input not None, Tensor grad, Tensor out, tuple low, size_t table, int64_t lanes):
-    """out[., o, c] = the sum over all tiles of (A Y A') . (B' d B), Y of output channel o in ``grad``, d of channel c in ``input``.
+def correlate_weights(Tensor input not None, Tensor grad, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
+    """out[., o, c] = the sum over all tiles of (A Y A') . (B' d B), Y of output channel o in ``grad``, d of channel c of all phases of ``input``.
 
-    input (N, C, 1, H, W), grad (N, O, 1, H', W') and out (16, O, C) are row-major; the other arguments are those of :func:`correlate`.
+    grad (N, O, 1, H', W') and out (positions, O, phases * C) are row-major; the other arguments are those of :func:`correlate`.
     """
     cdef Weights p
     cdef Tiling* t = &p.tiling
     cdef int64_t size, slice, bytes
-    _lay_tiles(t, input, grad, low, table, lanes)
+    _lay_tiles(t, input, grad, step, phases, taps, table, lanes)
     p.kernels, p.out = gemm.kernels(input.code), out.address
     _set_factors(&p.factors[0], input.code, 0)
     _set_factors(&p.factors[1], input.code, 1)
     p.panels_a, p.panels_b = _panels(t.outputs, p.kernels.rows), _panels(t.channels, p.kernels.columns)
     p.slices = _panels(p.panels_a, SLICE_PANELS)
     slice = _panels(p.panels_a, p.slices) * p.kernels.rows
-    p.together = TILES_BYTES // (POSITIONS * (t.channels + slice) * t.item) // lanes * lanes
+    p.together = TILES_BYTES // (t.positions * (t.channels + slice) * t.item) // lanes * lanes
     p.together = max(2 * lanes, min(p.together, <int64_t>MOST_TILES))
     p.blocks, p.row = _panels(t.all, p.together), p.together * t.item + LINE
     bytes = (p.together + p.kernels.whole) * t.item
     p.panel_a, p.panel_b, p.piece = bytes * p.kernels.rows, bytes * p.kernels.columns, p.kernels.rows * p.kernels.columns * t.item
-    size = POSITIONS * p.panels_a * p.panels_b * p.piece
+    size = t.positions * p.panels_a * p.panels_b * p.piece
     p.splits = max(<int64_t>1, min(min(_panels(FEW_TASKS, p.slices), SPLIT_BYTES // size), p.blocks))
     cdef Storage sums = allocate(p.splits * size)
-    cdef Storage memory = _prepare(&p.slots, POSITIONS * (t.channels + slice) * p.row + slice // p.kernels.rows * p.panel_a + p.panel_b + LINE)
+    cdef Storage memory = _prepare(&p.slots, t.positions * (t.channels + slice) * p.row + slice // p.kernels.rows * p.panel_a + p.panel_b + LINE)
     p.sums = <char*>sums.address
     with nogil:
         parallel_for(_run_splits, &p, 0, p.splits * p.slices, 1)
-        parallel_for(_add_splits, &p, 0, POSITIONS * p.panels_a, _worth(p.splits * t.channels * p.kernels.rows))
+        parallel_for(_add_splits, &p, 0, t.positions * p.panels_a, _worth(p.splits * t.channels * p.kernels.rows))
 
 
 cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -63,7 +63,7 @@ cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
     for i in range(begin, end):
         split, first, last = i // p.slices, i % p.slices * p.panels_a // p.slices, (i % p.slices + 1) * p.panels_a // p.slices
         for j in range(split * p.blocks // p.splits, (split + 1) * p.blocks // p.splits):
-            _run_block(p, j, first, last, j == split * p.blocks // p.splits, p.sums + split * POSITIONS * p.panels_a * p.panels_b * p.piece,
+            _run_block(p, j, first, last, j == split * p.blocks // p.splits, p.sums + split * p.tiling.positions * p.panels_a * p.panels_b * p.piece,
                        p.slots.memory + slot * p.slots.size)
     give(&p.slots.taken[slot])
 
@@ -75,12 +75,12 @@ cdef void _run_block(Weights* p, int64_t block, int64_t first, int64_t last, bin
     cdef Run[MOST_TILES] runs
     cdef int64_t start = block * p.together, count = min(p.together, t.all - start), n = _find_runs(t, start, count, runs), i
     cdef int64_t channel = first * kernels.rows, outputs = min(last * kernels.rows, t.outputs) - channel
-    cdef char* spread = memory + POSITIONS * t.channels * p.row
-    cdef char* panels = spread + POSITIONS * outputs * p.row
+    cdef char* spread = memory + t.positions * t.channels * p.row
+    cdef char* panels = spread + t.positions * outputs * p.row
     for i in range(n):
         _scatter(t, &runs[i], memory, t.channels * p.row, p.row)
         _spread(t, &runs[i], channel, outputs, spread, outputs * p.row, p.row)
-    for i in range(POSITIONS):
+    for i in range(t.positions):
         _add_products(p, memory + i * t.channels * p.row, spread + i * outputs * p.row, outputs, count, fresh, panels,
                       sums + (i * p.panels_a + first) * p.panels_b * p.piece)
 
@@ -126,6 +126,6 @@ cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
             out = p.out + (i // p.panels_a * p.tiling.outputs + first) * row + j * kernels.columns * p.tiling.item
             for split in range(p.splits):
                 (<finish_t>kernels.functions[FINISH])(
-                    p.sums + ((split * POSITIONS * p.panels_a + i) * p.panels_b + j) * p.piece, kernels.columns * kernels.sum,
+                    p.sums + ((split * p.tiling.positions * p.panels_a + i) * p.panels_b + j) * p.piece, kernels.columns * kernels.sum,
                     out, row, out, row, kernels.itemsize, min(kernels.rows, p.tiling.outputs - first),
                     min(kernels.columns, p.tiling.channels - j * kernels.columns), &p.factors[split > 0])

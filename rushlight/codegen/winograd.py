@@ -1,9 +1,15 @@
-"""Winograd's minimal filtering, as LLVM text: windows of 3 x 3 with step 1, by 16 products for 4 pixels instead of 36.
+"""Winograd's minimal filtering, as LLVM text: windows of 3 x 3 by 16 products for 4 pixels instead of 36, of 2 x 2 by 9 instead of 16.
 
-    Y = A' [(G g G') . (B' d B)] A        g: the window; d: the 4 x 4 elements that a *tile* of 2 x 2 pixels Y needs; .: by elements
+    Y = A' [(G g G') . (B' d B)] A        g: the window; d: the elements that a *tile* of 2 x 2 pixels Y needs; .: by elements
 
-Summed over channels, the products at each of the 16 positions are a product of matrices: weights by tiles. ``_core/winograd.pyx`` has the
-kernels of :mod:`.gemm` make it; those here go from an image to panels of tiles, a vector of tiles at a time, and from sums to an image.
+Along a dim, two pixels y of a window of two numbers g are made by three products m, of a window of three by four:
+
+    m = (d0 - d1) g0, d1 (g0 + g1), (d2 - d1) g1                                                    y = m0 + m1, m1 + m2
+    m = (d0 - d2) g0, (d1 + d2) (g0 + g1 + g2) / 2, (d2 - d1) (g0 - g1 + g2) / 2, (d1 - d3) g2      y = m0 + m1 + m2, m1 - m2 - m3
+
+Summed over channels, the products at each of the 9 or 16 positions are a product of matrices: weights by tiles. ``_core/winograd.pyx``
+has the kernels of :mod:`.gemm` make it; those here go from an image to panels of tiles, a vector of tiles at a time, and from sums to an
+image.
 
 Winograd, Arithmetic Complexity of Computations (1980); Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016).
 """
@@ -16,7 +22,7 @@ from .text import literal, mangled, vector
 NAMES = ("scatter", "gather", "spread")  # the table
 
 
-def kernels(source, narrow=False):
+def kernels(source, taps, narrow=False):
     """(address, lanes): that of ``void table(void **entries)``, which writes the addresses of three functions, and the tiles of a vector.
 
         void scatter(char **rows, int64_t *channel, int64_t loaded, int64_t stored, char *panel, int64_t position, int64_t row,
@@ -32,14 +38,19 @@ def kernels(source, narrow=False):
     gather is scatter backwards, and adds a number of ``bias`` to each channel: ``row`` is from one channel's sums to the next one's,
     ``channel`` from its pixels to the next one's, ``out_row`` from the first row of pixels to the second, which is written if ``rows`` is
     2. Columns in ``stored`` are written. Strides are in bytes. Returns whether a pixel is infinite or not a number.
+    taps: 2 or 3, the side of the windows.
     """
     scheme = Scheme(source, narrow)
     numbers = sorted(scheme.numbers().items())
-    return cpu._kernel("winograd", source, (), numbers, lambda symbol: _Tiles(scheme).write(symbol)), scheme.lanes
+    return cpu._kernel("winograd", source, (), (taps, *numbers), lambda symbol: _Tiles(scheme, taps).write(symbol)), scheme.lanes
 
 
 class _Tiles(Writer):
     names = NAMES
+
+    def __init__(self, scheme, taps):
+        super().__init__(scheme)
+        self.side = taps + 1
 
     def functions(self):
         """What each function returns, its parameters, and what writes its body."""
@@ -47,7 +58,7 @@ class _Tiles(Writer):
         back = ("ptr %sums, i64 %position, i64 %row, ptr %out, i64 %outrow, i64 %channel, ptr %bias, i64 %nextbias, i64 %stored, "
                 "i64 %rows, i64 %channels")  # fmt: skip
         return {
-            "scatter": ("void", into, lambda fn: self._scatter(fn, 4, self._differences)),
+            "scatter": ("void", into, lambda fn: self._scatter(fn, self.side, self._differences)),
             "gather": ("i64", back, self._gather),
             "spread": ("void", into, lambda fn: self._scatter(fn, 2, self._spread)),
         }
@@ -55,7 +66,7 @@ class _Tiles(Writer):
     # -- an image's elements become panels --
 
     def _scatter(self, fn, side, transform):
-        """Tiles of ``side`` rows and columns, two columns from one to the next: of four, the last are the next one's first."""
+        """Tiles of ``side`` rows and columns, two columns from one to the next: those from the third on are the next one's first."""
         s = self.scheme
         firsts = [column + half * s.lanes for column in range(0, side, 2) for half in (0, 1)]
         masks, stored = [self._bits(fn, "%loaded", first) for first in firsts], self._bits(fn, "%stored", 0)
@@ -67,7 +78,8 @@ class _Tiles(Writer):
             for row, step in zip(rows, steps):
                 start = at(fn, row, fn.int("mul", c, step))
                 x = [self._load(fn, at(fn, start, first * s.unit_bytes), mask) for first, mask in zip(firsts, masks)]
-                tiles.append([self._every_other(fn, x[i], x[i + 1], first) for i in range(0, side, 2) for first in (0, 1)])
+                columns = [self._every_other(fn, x[i], x[i + 1], first) for i in range(0, len(x), 2) for first in (0, 1)]
+                tiles.append(columns[:side])
             place = at(fn, "%panel", fn.int("mul", c, "%row"))
             for i, x in enumerate(self._both_ways(fn, tiles, transform)):
                 self.store_lanes(fn, x, at(fn, place, fn.int("mul", "%position", i)), stored)
@@ -76,13 +88,17 @@ class _Tiles(Writer):
 
     def _differences(self, fn, d):
         """B' d."""
-        terms = ("sub", 0, 2), ("add", 1, 2), ("sub", 2, 1), ("sub", 1, 3)
-        return [self._arithmetic(fn, operation, d[i], d[j]) for operation, i, j in terms]
+        minus = lambda i, j: self._arithmetic(fn, "sub", d[i], d[j])  # noqa: E731
+        if self.side == 3:
+            return [minus(0, 1), d[1], minus(2, 1)]
+        return [minus(0, 2), self._arithmetic(fn, "add", d[1], d[2]), minus(2, 1), minus(1, 3)]
 
     def _spread(self, fn, y):
         """A y."""
-        minus = fn.emit(f"fneg {self.kind} {y[1]}")
-        return [y[0], self._arithmetic(fn, "add", *y), self._arithmetic(fn, "sub", *y), minus]
+        total = self._arithmetic(fn, "add", *y)
+        if self.side == 3:
+            return [y[0], total, y[1]]
+        return [y[0], total, self._arithmetic(fn, "sub", *y), fn.emit(f"fneg {self.kind} {y[1]}")]
 
     # -- sums become an image's pixels --
 
@@ -95,10 +111,10 @@ class _Tiles(Writer):
 
         def channel(c):
             start = at(fn, "%sums", fn.int("mul", c, "%row"))
-            places = [at(fn, start, fn.int("mul", "%position", i)) for i in range(16)]
+            places = [at(fn, start, fn.int("mul", "%position", i)) for i in range(self.side**2)]
             sums = [fn.emit(f"load {self.v}, ptr {place}, align {s.unit_bytes}") for place in places]
             bias = self._broadcast(fn, at(fn, "%bias", fn.int("mul", c, "%nextbias")))
-            y = self._both_ways(fn, [sums[i : i + 4] for i in range(0, 16, 4)], self._totals_of_four)
+            y = self._both_ways(fn, [sums[i : i + self.side] for i in range(0, len(sums), self.side)], self._totals)
             y = [self._arithmetic(fn, "add", x, bias) for x in y]
             total = fn.emit(f"load {self.kind}, ptr {wrong}")
             for x in y:  # 0 times a number is 0
@@ -117,9 +133,11 @@ class _Tiles(Writer):
         some = fn.call(f"llvm.vector.reduce.or.v{s.lanes}i1", "i1", f"{bits} {fn.emit(f'and {bits} {unordered}, {written}')}")
         return fn.emit(f"zext i1 {some} to i64")
 
-    def _totals_of_four(self, fn, m):
+    def _totals(self, fn, m):
         """A' m."""
         add, sub = ((lambda x, y, operation=operation: self._arithmetic(fn, operation, x, y)) for operation in ("add", "sub"))
+        if self.side == 3:
+            return [add(m[0], m[1]), add(m[1], m[2])]
         return [add(add(m[0], m[1]), m[2]), sub(sub(m[1], m[2]), m[3])]
 
     def _store_row(self, fn, place, pixels, masks):

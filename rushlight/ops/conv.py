@@ -208,8 +208,10 @@ def _run(x, rows, bias, out, steps, offsets, groups):
     if not x.is_cpu:
         return _tensor.on_gpu["conv.correlate"](x, rows, bias, out, steps, offsets, groups)
     bias = None if bias is None else shape.contiguous(bias)
-    if groups == 1 and x.dtype == _float32 and _is_minimal(x.shape, out.shape, steps, offsets):
-        if _run_minimal(x, rows, bias, out, offsets[1:]):
+    if groups == 1 and x.dtype == _float32:
+        from . import minimal
+
+        if minimal.run(x, rows, bias, out, steps, offsets):
             return
     outputs, channels = rows.shape[0], rows.shape[-1]
     pixels = out.shape[0] * math.prod(out.shape[2:])
@@ -222,103 +224,14 @@ def _run(x, rows, bias, out, steps, offsets, groups):
     if layout:
         straight.correlate(x, shape.contiguous(rows), bias, out, tuple(steps), layout, groups)
         return
-    image, along, phases = _apart(x, steps[2], offsets[2])
+    image, along, numbers = apart(x, steps[2], offsets[2])
     for on_tiles in tried:
         short = -channels % core.pair(x.dtype.code, on_tiles)
         narrow = not on_tiles and core.is_narrow(x.dtype.code, outputs // groups, pixels)
         weight = shape.contiguous(movement.constant_pad_nd(rows, [0, short]) if short else rows)
-        if core.correlate(image, weight, bias, out, tuple(steps[:2]), (offsets[0], offsets[1], along), phases, groups,
+        if core.correlate(image, weight, bias, out, tuple(steps[:2]), (offsets[0], offsets[1], along), numbers, groups,
                           _pack_lanes(x.dtype.code, on_tiles, narrow), on_tiles):  # fmt: skip
             return
-
-
-# -- windows of 3 x 3, by fewer products: codegen/winograd.py --
-
-_minimal = {}
-
-
-def _tiles_of(size):
-    """How many tiles of 2 x 2 pixels images (N, C, 1, H, W) have."""
-    return size[0] * -(-size[3] // 2) * -(-size[4] // 2)
-
-
-@planned
-def _is_minimal(size, made, steps, offsets, each=70):
-    """Do 16 products for each tile, and what it costs to transform tiles and windows, take less than 9 for each pixel?
-
-    Measured on Zen 4, a channel's vector of tiles takes the time of some ``each`` vectors of products to be transformed, 170 if it is
-    packed too; what is within a quarter is left alone.
-    """
-    consecutive = all(sorted(axis) == list(range(min(axis), min(axis) + 3)) for axis in offsets[1:])
-    if not consecutive or offsets[0] != (0,) or size[2] != 1 or made[2] != 1 or any(s != 1 for s in steps):
-        return False
-    channels, outputs, pixels, tiles = size[1], made[1], made[0] * made[3] * made[4], _tiles_of(made)
-    lanes, row = 16, -(-made[4] // 2)
-    transforms = each * (channels + outputs) * -(-row // lanes) * lanes / row
-    return tiles * (16 * channels * outputs + transforms) + 64 * channels * outputs < 0.75 * 9 * channels * outputs * pixels
-
-
-def _minimal_kernels(dtype, narrow):
-    """What the core asks for, or None where every product is asked for."""
-    from .. import _switches
-
-    if _switches.convolution.fp32_precision == "ieee":
-        return None
-    if narrow not in _minimal:
-        from ..codegen import winograd
-
-        _minimal[narrow] = winograd.kernels(ty.NAMES[dtype.code], narrow)
-    return _minimal[narrow]
-
-
-def _window_rows(type, row):
-    """Row ``row`` of G g G', of 4; operands: the window, row by row."""
-    def along(a, b, c):
-        middle = (a + c) * 0.5
-        return a, middle + b * 0.5, middle - b * 0.5, c
-
-    g = [ex.input(i, type) for i in range(9)]
-    return tuple((x, type) for x in along(*(along(*g[i::3])[row] for i in range(3)))), (type,) * 9, "winograd"
-
-
-def _window_sums(type, row):
-    """Row ``row`` of G' s G, of 3; operands: s, row by row."""
-    def along(a, b, c, d):
-        middle = (b + c) * 0.5
-        return a + middle, (b - c) * 0.5, middle + d
-
-    s = [ex.input(i, type) for i in range(16)]
-    return tuple((x, type) for x in along(*(along(*s[i::4])[row] for i in range(4)))), (type,) * 16, "winograd_sums"
-
-
-def _run_minimal(x, rows, bias, out, offsets):
-    """The same by minimal filtering; False if every product is asked for, or an element of ``out`` is not finite."""
-    from .._core import winograd
-
-    found = _minimal_kernels(x.dtype, core.is_narrow(x.dtype.code, out.shape[1], _tiles_of(out.shape)))
-    if found is None:
-        return False
-    rows, (down, across) = shape.contiguous(rows), (sorted(range(3), key=axis.__getitem__) for axis in offsets)
-    windows = creation.empty((16, rows.shape[0], rows.shape[-1]), dtype=x.dtype)
-    taps = [rows[:, 0, i, j] for i in down for j in across]
-    for row in range(4):
-        run(_window_rows, (row,), *(shape.select(windows, 0, 4 * row + i) for i in range(4)), *taps)
-    return winograd.correlate(x, windows, bias, out, tuple(min(axis) for axis in offsets), *found)
-
-
-def _minimal_weight_sums(x, grad, edges):
-    """The gradient of windows of 3 x 3, (O, C, 1, 3, 3), by minimal filtering; None as :func:`_run_minimal` is False."""
-    from .._core import winograd
-
-    found = _minimal_kernels(x.dtype, False)
-    if found is None:
-        return None
-    sums = creation.empty((16, grad.shape[1], x.shape[1]), dtype=x.dtype)
-    winograd.correlate_weights(x, grad, sums, (-edges[1], -edges[2]), *found)
-    out = creation.empty((grad.shape[1], x.shape[1], 1, 3, 3), dtype=x.dtype)
-    for row in range(3):
-        run(_window_sums, (row,), *(out[:, :, 0, row, i] for i in range(3)), *(shape.select(sums, 0, i) for i in range(16)))
-    return out if math.isfinite(reduction.sum(out).item()) else None
 
 
 # -- windows read where they lie --
@@ -364,7 +277,7 @@ def _parted(type, narrow, wide):
     return ((ex.cast(pair, narrow), narrow), (ex.cast(pair >> ty.BITS[narrow], narrow), narrow)), (wide,), "deinterleave"
 
 
-def _apart(x, step, offsets):
+def apart(x, step, offsets):
     """Every ``step``-th column of x as an image of its own, for the columns that are read: with them the step along x is 1.
 
     Returns the images (phases, N, C, D, H, W / step), and for each tap its offset in its image and the number of that image.
@@ -440,8 +353,10 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     """The gradient of the weights, (O, C / groups, *window)."""
     if not x.is_cpu:
         return _tensor.on_gpu["conv.weight_sums"](x, grad, window, steps, edges, gaps, groups)
-    if groups == 1 and x.dtype == _float32 and _is_minimal(x.shape, grad.shape, steps, _offsets(window, gaps, edges), 170):
-        out = _minimal_weight_sums(x, grad, edges)
+    if groups == 1 and x.dtype == _float32:
+        from . import minimal
+
+        out = minimal.weight_sums(x, grad, window, steps, _offsets(window, gaps, edges))
         if out is not None:
             return out
     channels, outputs = x.shape[1] // groups, grad.shape[1]
