@@ -121,6 +121,7 @@ cdef enum:
     MOST_INNER = 2048  # of a skinny product of more than a few rows: some columns of b stay in the cache
     SOME_ROWS = 256    # of one whose rows of a may lie pages apart, in the same set of the first-level cache
     PAGE = 4096
+    NEAR_PAGES = 768   # that are walked through at no loss
 
 cdef enum Way:  # how a product is made
     BLAS = 0
@@ -172,6 +173,13 @@ cdef inline gemm.Matrix _transposed(gemm.Matrix a) noexcept:
     return a
 
 
+cdef inline bint _reads_well(int64_t itemsize, gemm.Matrix a, int64_t k) noexcept:
+    """Are elements that are read one after the other, of several rows, in different sets of a cache and on few pages?"""
+    if a.column == 1:
+        return a.row * itemsize % PAGE != 0
+    return a.column * itemsize % PAGE != 0 and k * a.column * itemsize <= NEAR_PAGES * PAGE
+
+
 cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
     """How a product on the CPU is made; by shape, dtype and the way the operands lie."""
     cdef Takeover* t = &_takeover[code]
@@ -186,7 +194,7 @@ cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
     if m <= t.few and _reaches(&t.one if m == 1 else &t.skinny, m, n, k) and gemm.is_readable(1, code == BF16, a, b):
         return SKINNY
     if t.few < m <= t.many and k <= MOST_INNER and _reaches(&t.skinny, m, n, k) and not _suits_tiles(code, m, n, k):
-        if m <= SOME_ROWS or a.column != 1 or a.row * ITEMSIZE[code] % PAGE:
+        if m <= SOME_ROWS or _reads_well(ITEMSIZE[code], a, k):
             return SKINNY
     return PANELS if not blas.handles(code) or (code < C64 and m >= t.rows and _reaches(&t.panels, m, n, k)) else BLAS
 

@@ -61,6 +61,7 @@ cdef struct Steps:
     bint backward
     # -- backward --
     char* slopes        # rows of all times: slopes of the gates' sums
+    int64_t slopes_row
     char* grad          # (batch, blocks * columns): gradient of the state, from later steps
     int64_t grad_row
     # -- this step --
@@ -139,12 +140,13 @@ cdef int _carry(Tensor stack, int64_t step, int64_t rows) noexcept:
 def backward(size_t table, dict scheme, size_t cell, Tensor weight, list operands, list steps, Tensor slopes, Tensor grad):
     """The steps backwards. The cell's SUMS are the gradient of the state after the step; its first outputs are written to ``slopes``.
 
-    slopes (rows of all times, gates * hidden); grad (batch, a multiple of a panel's columns): of the last state; then of the first.
+    slopes (rows of all times, gates * hidden), whose rows may lie apart; grad (batch, a multiple of a panel's columns): of the last state; then of the first.
     """
     cdef Steps p
     cdef int64_t i, k
     _describe(&p, table, scheme, cell, weight, grad.sizes[0], operands)
-    p.backward, p.slopes, p.grad, p.grad_row = True, slopes.address, grad.address, grad.strides[0] * p.item
+    p.backward, p.slopes, p.slopes_row = True, slopes.address, slopes.strides[0] * p.item
+    p.grad, p.grad_row = grad.address, grad.strides[0] * p.item
     k = p.gates * p.hidden
     p.panel = k * p.columns * p.item
     cdef Storage packed = allocate(p.blocks * p.panel + 64)
@@ -189,9 +191,8 @@ cdef void _multiply(Steps* p, int64_t block, int64_t first, char* sums) noexcept
 
 
 cdef void _multiply_back(Steps* p, int64_t block, int64_t first) noexcept nogil:
-    cdef int64_t row = p.gates * p.hidden * p.item
     if first < p.next_rows:
-        p.kernels.multiply(p.slopes + (p.next_place + first) * row, row, min(<int64_t>ROWS_A_TASK, p.next_rows - first),
+        p.kernels.multiply(p.slopes + (p.next_place + first) * p.slopes_row, p.slopes_row, min(<int64_t>ROWS_A_TASK, p.next_rows - first),
                            p.packed + block * p.panel, p.grad + first * p.grad_row + block * p.columns * p.item, p.grad_row,
                            p.gates * p.hidden)
 

@@ -18,6 +18,7 @@ from ._define import library
 SUMS, TIME, BEFORE, AFTER, FIXED, ROW = range(6)  # where the operands of a cell lie, as the core numbers it
 _float32, _float64 = (_tensor.dtypes()[n] for n in ("float32", "float64"))
 _kernels = {}
+_BETWEEN_ROWS = 16  # elements
 
 
 # -- the cells --
@@ -204,6 +205,12 @@ def _steps(sizes, reverse):
     return places[::-1] if reverse else places
 
 
+def _rows_apart(rows, columns, **options):
+    """An empty matrix whose rows do not begin in the same set of a cache, as those of whole pages would: products read eight at a time."""
+    wide = creation.empty((rows, columns + _BETWEEN_ROWS), **options)
+    return shape.narrow(wide, 1, 0, columns)
+
+
 def _in_time(states, steps, reverse):
     """The rows of states (steps, batch, hidden) in the order of time."""
     if all(rows == states.shape[1] for rows, _ in steps):
@@ -250,8 +257,8 @@ def _(grads, input, hidden, cell, w_ih, w_hh, b_ih, b_hh, mode, sizes, reverse, 
     saved = [*keep[1 + form.has_cell :], None, None]
     carry = shape.clone(grads[2]) if cell is not None and grads[2] is not None else creation.zeros((batch, width), **options)
     carry = shape.contiguous(carry)
-    slopes = creation.empty((rows, form.gates * width), **options)
-    towards_x = creation.empty(tuple(slopes.shape), **options) if form.reads_state else slopes
+    slopes = _rows_apart(rows, form.gates * width, **options)
+    towards_x = _rows_apart(rows, form.gates * width, **options) if form.reads_state else slopes
     towards = creation.zeros((batch, -(-width // scheme["columns"]) * scheme["columns"]), **options)
     if grads[1] is not None:
         shape.copy_(shape.narrow(towards, 1, 0, width), grads[1])
