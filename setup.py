@@ -30,7 +30,7 @@ setup(
         language_level=3,
         compiler_directives={
             "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False, "embedsignature": True,
-            "auto_pickle": False, "legacy_implicit_noexcept": False,
+            "auto_pickle": False, "allow_none_for_extension_args": False, "legacy_implicit_noexcept": False,
         },
     )
 )  # fmt: skip

@@ -108,9 +108,9 @@ def dispatch(op, args, kwargs):
                 result = type(a).__torch_function__(op, types, args, kwargs)
                 if result is not NotImplemented:
                     return result
-            names = ", ".join(t.__name__ for t in types)
             raise TypeError(
-                f"no implementation found for '{op.__name__}' on types that implement __torch_function__: [{names}]"
+                f"Multiple dispatch failed for 'torch.{op.__name__}'; all __torch_function__ handlers returned NotImplemented:\n\n"
+                + "\n".join(f"  - tensor subclass {t}" for t in types)
             )
     return cast(_plain, op, args, kwargs)
 

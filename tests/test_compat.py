@@ -531,6 +531,35 @@ def test_classes_of_tensors_pass_through_lists():
         assert "indexing" in lib.meshgrid.__kwdefaults__
 
 
+def test_subclasses_are_made_by_new():
+    """A subclass's ``__new__`` has the data from ``super().__new__``, and its ``__init__`` need not call ours: the tutorial's way."""
+    oracle = pytest.importorskip("torch")
+
+    def seen(lib):
+        class Noted(lib.Tensor):
+            @staticmethod
+            def __new__(cls, x, note, *args, **kwargs):
+                return super().__new__(cls, x, *args, **kwargs)
+
+            def __init__(self, x, note):
+                self.note = note
+
+        class Plain(lib.Tensor):
+            pass
+
+        told, source = Noted([[1.0, 2.0]], "why"), lib.ones(2)
+        aliased = Noted(source, 3)
+        aliased += 1
+        made = [told, aliased, source, told + 1, Plain([1, 2]), Plain(), Plain.__new__(Plain), Plain.__new__(Plain, [5])]
+        made += [lib.Tensor.__new__(lib.Tensor, [3]), lib.Tensor.__new__(lib.Tensor)]
+        return told.note, aliased.note, Plain(2, 3).shape == (2, 3), [(type(t).__name__, t.dtype.itemsize, t.tolist()) for t in made]
+
+    assert seen(torch) == seen(oracle)
+    for wrong in (int, 3):
+        with pytest.raises(TypeError, match=r"Tensor.__new__\("):
+            torch.Tensor.__new__(wrong)
+
+
 def test_wrappers_of_optimizers_that_hook_their_own_step():
     class Wrapper(torch.optim.Optimizer):
         def __init__(self, inner):

@@ -266,3 +266,24 @@ def test_command_line(tmp_path):
     )
     done = subprocess.run([sys.executable, "-m", "rushlight", "--lint", "program.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr.count("HintWarning: SGD steps with gradients that are never cleared") == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "T.qr(x)", "T.cholesky(x)", "T.triangular_solve(x, x)", "x.triangular_solve(x)", "T.chain_matmul(x, x)", "x.new_tensor(x)",
+        "x.storage()", "T.nn.NLLLoss2d()", "T.stft(x[0], 3, 1, center=False, return_complex=True)", "T.nn.Hardtanh(min_value=0.0)",
+        "T.stft(x[0], 3, 1, window=x[0], center=False, return_complex=False)", "T.set_default_tensor_type(T.FloatTensor)",
+        "T.istft(T.ones(3, 4).cfloat(), 4, center=False)",
+    ],
+)  # fmt: skip
+def test_what_pytorch_calls_deprecated_warns(call):
+    """Once in a process there, so in a process of its own."""
+    pytest.importorskip("torch")
+    program = (
+        "import warnings, {0} as T\nx = T.eye(3)\nwith warnings.catch_warnings(record=True) as found:\n"
+        "    warnings.simplefilter('always')\n"
+        f"    {call}\nprint([(w.category.__name__, str(w.message).split(' (Trigg')[0].splitlines()[0]) for w in found])"
+    )
+    said = [subprocess.run([sys.executable, "-c", program.format(lib)], capture_output=True, text=True) for lib in ("rushlight", "torch")]
+    assert said[0].stdout == said[1].stdout != "", said

@@ -14,6 +14,27 @@ def path(tmp_path):
     return str(tmp_path / "bytes")
 
 
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_saved_storages_are_loaded_as_sequences_of_their_elements(weights_only, tmp_path):
+    oracle = pytest.importorskip("torch")
+
+    def loaded(lib):
+        x = lib.tensor([1.0, 2.0, 3.0])
+        lib.save({"x": x, "elements": x.storage(), "bytes": lib.tensor([1, 2], dtype=lib.int16).untyped_storage()}, tmp_path / "file")
+        back = lib.load(tmp_path / "file", weights_only=weights_only)
+        back["elements"][1] = 7
+        kinds = [isinstance(back[name], lib.storage.TypedStorage) for name in ("elements", "bytes")]
+        return back["x"].tolist(), list(back["elements"]), list(back["bytes"]), str(back["elements"].dtype)[-7:], kinds
+
+    assert loaded(torch) == loaded(oracle)
+    assert oracle.load(tmp_path / "file", weights_only=weights_only)["elements"].tolist() == [1, 2, 3]
+    x = torch.arange(4.0)
+    with pytest.raises(RuntimeError, match="view the same data as different types"):
+        torch.save([x, x.untyped_storage()], tmp_path / "file")
+    with pytest.raises(RuntimeError, match="cannot have -1 bytes"):
+        torch.UntypedStorage(-1)
+
+
 def test_a_private_mapping_leaves_the_file_alone(path):
     storage = torch.UntypedStorage.from_file(path, False, 8)
     assert bytes(storage) == bytes(range(8)) and storage.untyped() is storage

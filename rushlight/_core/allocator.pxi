@@ -91,6 +91,7 @@ cdef void* _small_block(int bucket) except NULL:
 
 
 @cython.freelist(128)
+@cython.binding(False)
 cdef class Storage:
     """A block of memory that tensors and their views share. PyTorch's name for it is ``UntypedStorage``."""
 
@@ -99,6 +100,8 @@ cdef class Storage:
 
     def __init__(self, nbytes=0):
         cdef Storage fresh
+        if nbytes < 0:
+            raise RuntimeError(f"a storage cannot have {nbytes} bytes\n  Give a number of bytes that is not negative.")
         if self.address == NULL and nbytes:
             fresh = allocate(nbytes)
             self.address, self.length, self.bucket = fresh.address, fresh.length, fresh.bucket

@@ -153,7 +153,8 @@ cdef struct Forward:    # the working memory of a task
     int64_t panel_o
 
 
-def forward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor kept, bint causal, double scale, Tensor out, Tensor logs):
+def forward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask or None, Tensor kept or None, bint causal, double scale,
+            Tensor out, Tensor logs):
     """out = (softmax(q k^T scale + mask) * kept) v, and the logarithms of the sums of exponentials.
 
     q (B, H, L, E), k (B, Hk, S, E), v (B, Hk, S, Ev), out (B, H, L, Ev), mask and kept (B, H, L, S) or None, all of one floating dtype and with unit
@@ -319,8 +320,8 @@ cdef struct Backward:   # the working memory of a task
     int64_t panel_sums
 
 
-def backward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor kept, bint causal, double scale, Tensor out, Tensor logs,
-             Tensor grad, Tensor grad_q, Tensor grad_k, Tensor grad_v, Tensor grad_mask):
+def backward(size_t table, dict scheme, Tensor q, Tensor k, Tensor v, Tensor mask or None, Tensor kept or None, bint causal, double scale,
+             Tensor out, Tensor logs, Tensor grad, Tensor grad_q, Tensor grad_k, Tensor grad_v, Tensor grad_mask or None):
     """The gradients of q, k and v from that of out (``grad``), and that of all scores in ``grad_mask`` unless it is None.
 
     Arguments as for :func:`forward`; what is hidden by ``causal`` is not written to grad_mask.

@@ -7,7 +7,7 @@ cdef bint _is_leaf(Tensor t) except -1:
     return t.node is None
 
 
-def _get_grad_fn(Tensor self not None):
+def _get_grad_fn(Tensor self):
     """The node that computed this tensor, None for a leaf.
 
     >>> x = torch.ones(2, requires_grad=True)
@@ -18,7 +18,7 @@ def _get_grad_fn(Tensor self not None):
     return shown(self.node)
 
 
-def _get_is_leaf(Tensor self not None):
+def _get_is_leaf(Tensor self):
     """True if no recorded call computed this tensor.
 
     >>> x = torch.ones(2, requires_grad=True)
@@ -28,7 +28,7 @@ def _get_is_leaf(Tensor self not None):
     return _is_leaf(self)
 
 
-def _get_requires_grad(Tensor self not None):
+def _get_requires_grad(Tensor self):
     """True if operators on this tensor are recorded.
 
     >>> x = torch.ones(2, requires_grad=True)
@@ -40,13 +40,13 @@ def _get_requires_grad(Tensor self not None):
     return needs_grad(self) != 0
 
 
-def _set_requires_grad(Tensor self not None, value):
+def _set_requires_grad(Tensor self, value):
     if not isinstance(value, bool):
         raise RuntimeError(f"requires_grad must be a bool\n  It was set to {value!r}.")
     requires_grad_(self, value)
 
 
-def requires_grad_(Tensor self not None, requires_grad=True):
+def requires_grad_(Tensor self, requires_grad=True):
     """Sets whether a gradient is collected for this leaf; returns it.
 
     Raises RuntimeError for integer and bool tensors, and when a computed tensor is to stop requiring a gradient (use
@@ -78,7 +78,7 @@ def requires_grad_(Tensor self not None, requires_grad=True):
     return self
 
 
-def _get_grad(Tensor self not None):
+def _get_grad(Tensor self):
     """The gradient collected by backward(), or None.
 
     >>> x = torch.tensor([1., 2.], requires_grad=True)
@@ -97,7 +97,7 @@ def _get_grad(Tensor self not None):
     return self.grad_
 
 
-def _set_grad(Tensor self not None, value):
+def _set_grad(Tensor self, value):
     cdef Tensor grad
     if value is None:
         self.grad_ = None
@@ -125,11 +125,11 @@ def _set_grad(Tensor self not None, value):
     self.grad_ = grad
 
 
-def _del_grad(Tensor self not None):
+def _del_grad(Tensor self):
     self.grad_ = None
 
 
-def retain_grad(Tensor self not None):
+def retain_grad(Tensor self):
     """Keeps the gradient of this computed tensor in ``.grad``; does nothing for leaves.
 
     >>> x = torch.ones(2, requires_grad=True)
@@ -160,7 +160,7 @@ cdef int _drop_retain(Tensor t) except -1:
     return 0
 
 
-def _get_retains_grad(Tensor self not None):
+def _get_retains_grad(Tensor self):
     """True if this is a computed tensor whose gradient is kept.
 
     >>> y = torch.ones(2, requires_grad=True) * 3
@@ -178,7 +178,7 @@ cdef dict _extras(Tensor t):
     return t.extras
 
 
-def register_hook(Tensor self not None, hook):
+def register_hook(Tensor self, hook):
     """Calls hook(grad) each time this tensor's gradient is computed; a Tensor it returns replaces the gradient.
 
     Returns a handle whose remove() takes the hook away.
@@ -207,7 +207,7 @@ def register_hook(Tensor self not None, hook):
     return _add_hook(hooks, hook)
 
 
-def register_post_accumulate_grad_hook(Tensor self not None, hook):
+def register_post_accumulate_grad_hook(Tensor self, hook):
     """Calls hook(tensor) after the gradient of this leaf was added to ``.grad``. Returns a handle whose remove() takes
     it away.
 
@@ -230,7 +230,7 @@ cdef object _add_hook(hooks, hook):
     return handle
 
 
-def _get_backward_hooks(Tensor self not None):
+def _get_backward_hooks(Tensor self):
     """The tensor hooks as a dict, None if there are none."""
     if self.extras is None:
         return None
@@ -240,14 +240,14 @@ def _get_backward_hooks(Tensor self not None):
     return found[1] if found is not None and found[0]() is self.node else None
 
 
-def _set_backward_hooks(Tensor self not None, hooks):
+def _set_backward_hooks(Tensor self, hooks):
     if hooks:
         _extras(self)["hooks"] = hooks
     elif self.extras is not None:
         self.extras.pop("hooks", None)
 
 
-def detach(Tensor self not None):
+def detach(Tensor self):
     """The same memory without history. In-place changes are seen by both, and by the in-place check.
 
     >>> x = torch.ones(2, requires_grad=True)
@@ -262,7 +262,7 @@ def detach(Tensor self not None):
     return alias(self)
 
 
-def detach_(Tensor self not None):
+def detach_(Tensor self):
     """Forgets this tensor's history; it becomes a leaf that requires no gradient.
 
     >>> y = torch.ones(2, requires_grad=True) * 2
@@ -284,7 +284,7 @@ def detach_(Tensor self not None):
     return self
 
 
-def _get_data(Tensor self not None):
+def _get_data(Tensor self):
     """The same memory without history, whose in-place changes the in-place check does not see. Prefer detach().
 
     >>> x = torch.ones(2, requires_grad=True)
@@ -298,7 +298,7 @@ def _get_data(Tensor self not None):
     return out
 
 
-def _set_data(Tensor self not None, Tensor value not None):
+def _set_data(Tensor self, Tensor value):
     """Takes over the memory, geometry and dtype of value; history, hooks, gradient and the count of writes stay."""
     adopt_geometry(self, value)
 
@@ -316,14 +316,14 @@ cdef int adopt_geometry(Tensor t, Tensor value) except -1:
     return 0
 
 
-def _get_version(Tensor self not None):
+def _get_version(Tensor self):
     """How many times the memory was written to in place."""
     if self.flags & INFERENCE and self.counter == NULL:
         raise RuntimeError("Inference tensors do not track version counter.")
     return version_of(self)
 
 
-def _backward(Tensor self not None, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
+def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
     """Adds the gradients of this tensor with respect to the leaves to their ``.grad``.
 
     gradient: of some function with respect to this tensor; may be left out for a scalar. retain_graph: keep what the
@@ -341,7 +341,7 @@ def _backward(Tensor self not None, gradient=None, retain_graph=None, bint creat
     return _callbacks["backward"](self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
-def accumulator(Tensor t not None):
+def accumulator(Tensor t):
     """The node that collects t's gradient: grad_fn, or AccumulateGrad for a leaf; None if it requires no gradient."""
     return shown(edge(t))
 

@@ -1,6 +1,6 @@
 # Permutations and draws from lists of probabilities. Included by random.pyx.
 
-def fill_permutation(Tensor out not None, generator=None):
+def fill_permutation(Tensor out, generator=None):
     """Fills the adjacent elements of ``out`` with 0 .. n-1 in random order (Fisher and Yates, from the front) and returns it."""
     if out.place:
         return on_gpu["random.fill_permutation"](out, generator)
@@ -40,7 +40,7 @@ cdef int larger_first(const void *a, const void *b) noexcept nogil:
     return -1 if x.position < y.position else x.position > y.position
 
 
-def draw_choices(Tensor probabilities not None, int64_t samples, bint replacement, generator=None):
+def draw_choices(Tensor probabilities, int64_t samples, bint replacement, generator=None):
     """``samples`` positions per row of a row-major matrix of probabilities: an int64 tensor. Raises RuntimeError for invalid rows.
 
     With replacement (or for more than one, without): a uniform is looked up in the row's cumulative sums. Without: the positions with the

@@ -89,7 +89,7 @@ def is_narrow(int code, int64_t outputs, int64_t pixels):
     return gemm.suits_narrow(code, outputs, pixels)
 
 
-def correlate(Tensor input not None, Tensor weight, Tensor bias, Tensor out, tuple steps, tuple offsets, tuple phases, int64_t groups,
+def correlate(Tensor input, Tensor weight, Tensor bias or None, Tensor out, tuple steps, tuple offsets, tuple phases, int64_t groups,
               size_t pack_lanes, bint on_tiles):
     """out[n, o, z, y, x] = bias[o] + sum of weight[o, t, c] * input[phase of t, n, c, (z, y, x) * step + offset of t].
 
@@ -334,7 +334,7 @@ cdef struct Weights:
     char* out             # (groups, outputs, segments, length)
 
 
-def correlate_weights(Tensor input not None, Tensor grad, Tensor out, tuple steps, list sources, int64_t length, int64_t groups):
+def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list sources, int64_t length, int64_t groups):
     """out[g, o, s, i] = sum over n, z, y, x of grad[n, (g, o), z, y, x] * input[n, z * step, y * step, x * step, (g, sources[s] + i)].
 
     input (N, D, H, W, C), padded so that nothing lies outside, grad (N, O, D', H', W') and out (groups, O / groups, len(sources), length)

@@ -208,7 +208,7 @@ cdef inline object get(Tensor t, char *p):
     return x
 
 
-def item(Tensor self not None):
+def item(Tensor self):
     """The only element as a Python number. Raises RuntimeError if there are several or none.
 
     >>> torch.tensor([[1.5]]).item()
@@ -231,7 +231,7 @@ cdef list row(Tensor t, char *p, int dim):
     return out
 
 
-def tolist(Tensor self not None):
+def tolist(Tensor self):
     """The elements as nested lists of Python numbers; a 0-dim tensor gives one number.
 
     >>> torch.tensor([[1, 2], [3, 4]]).tolist(), torch.tensor(5).tolist()
@@ -260,7 +260,7 @@ cdef object real(object x, str target):
     return x
 
 
-def _bool(Tensor t not None):
+def _bool(Tensor t):
     if t.count != 1:
         if t.count == 0:
             raise RuntimeError("Boolean value of Tensor with no values is ambiguous\n  Test numel() instead.")
@@ -285,23 +285,23 @@ cdef int warn_scalar_of_grad() except -1:
     return 0
 
 
-def _int(Tensor t not None):
+def _int(Tensor t):
     return int(real(single(t), "int64_t"))
 
 
-def _float(Tensor t not None):
+def _float(Tensor t):
     if grad_enabled() and needs_grad(t):
         warn_scalar_of_grad()
     return float(real(single(t), "double"))
 
 
-def _complex(Tensor self not None):
+def _complex(Tensor self):
     if grad_enabled() and needs_grad(self):
         warn_scalar_of_grad()
     return complex(single(self))
 
 
-def _index(Tensor t not None):
+def _index(Tensor t):
     if t.count != 1 or not (t.code <= I64 or U16 <= t.code <= U64):
         raise TypeError("only integer tensors of a single element can be converted to an index")
     return int(get(t, t.address))

@@ -48,7 +48,7 @@ cdef int _describe(Planes* p, size_t kernel, Tensor image, Tensor places, tuple 
     return 0
 
 
-def run_planes(size_t kernel, Tensor image, Tensor weight, Tensor bias, Tensor places, tuple geometry, bint transposed):
+def run_planes(size_t kernel, Tensor image, Tensor weight, Tensor bias or None, Tensor places, tuple geometry, bint transposed):
     """places[n, c] = bias[c] + image[n, c] correlated with weight[c]; transposed: the image from the places.
 
     All are row-major, (N, C, H, W); bias has one element, or one for each channel.
@@ -72,7 +72,7 @@ cdef void _run_planes(void* context, int64_t begin, int64_t end) noexcept nogil:
                             p.bias + channel * p.bias_step, p.places + i * g.rows * g.columns * p.item, <int64_t*>g)
 
 
-def part_sums(Tensor image not None, Tensor places, int64_t lanes):
+def part_sums(Tensor image, Tensor places, int64_t lanes):
     """(tasks of a channel, images of a task, rows of a task): how :func:`weight_sums` cuts its sums, by shape alone."""
     cdef int64_t pieces = (places.sizes[3] + lanes - 1) // lanes
     cdef int64_t rows = max(<int64_t>1, min(places.sizes[2], LANE_SUMS // pieces))

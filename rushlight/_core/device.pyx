@@ -79,7 +79,7 @@ cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, i
     return 0 if before == NULL else tell(kernel.name, place, before)
 
 
-def launch_kernel(LoadedKernel kernel not None, int place, bytes parameters, grid, block=None):
+def launch_kernel(LoadedKernel kernel, int place, bytes parameters, grid, block=None):
     """Queues a kernel on the current stream of a GPU. parameters: its struct; grid, block: ints or tuples of up to three."""
     cdef unsigned int[3] g
     cdef unsigned int[3] b

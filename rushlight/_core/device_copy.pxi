@@ -149,19 +149,19 @@ cdef object mixed(str name, list tensors):
         f"  [{name}] was given tensors of shape {given}. Move them to one device: x.to(model_device), model.to(x.device).")
 
 
-def moved(Tensor t not None, int place, bint non_blocking):
+def moved(Tensor t, int place, bint non_blocking):
     """A copy of t on another device, without history."""
     return to_place(t, place, non_blocking)
 
 
-def copy_storage(Storage target not None, Storage source not None, int64_t nbytes):
+def copy_storage(Storage target, Storage source, int64_t nbytes):
     """The first bytes of one storage to another, on any devices; waits where the host is involved."""
     copy_bytes(target.address, target.place, source.address, source.place, nbytes)
     if not (source.place and target.place):
         wait(source.place if source.place else target.place)
 
 
-def reduce_storage(Storage storage not None):
+def reduce_storage(Storage storage):
     """Pickling of a storage on a GPU: its bytes, and where they belong. Of one on "meta" its length."""
     if storage.place == META:
         return _storage_nowhere, (storage.length,)

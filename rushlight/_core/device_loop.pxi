@@ -436,17 +436,17 @@ cdef int copy_on_device(Tensor target, Tensor source, bint non_blocking) except 
     return 0
 
 
-def copy_without_waiting(Tensor target not None, Tensor source not None):
+def copy_without_waiting(Tensor target, Tensor source):
     """target's elements become source's; a copy between pinned memory and a GPU is only queued. No tape, no version."""
     copy_on_device(target, resolve(source), True)
 
 
-def copy_elements(Tensor target not None, Tensor source not None):
+def copy_elements(Tensor target, Tensor source):
     """target's elements become source's, converted, from any device to any. No tape, no version."""
     copy_into(target, source)
 
 
-def dense(Tensor t not None):
+def dense(Tensor t):
     """t where its elements fill their memory in some order of dims, else a row-major copy; lazy conjugation carried out."""
     t = resolve(t)
     return t if is_dense(t) else contiguous(t)

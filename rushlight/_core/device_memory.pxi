@@ -353,7 +353,7 @@ cdef int settle_pending(bint wait) except -1:
     return 0
 
 
-def record_stream(Tensor t not None, size_t stream):
+def record_stream(Tensor t, size_t stream):
     """Notes that work of another stream uses t's memory: it is not handed out again before that work is done."""
     cdef DeviceBlock* b = <DeviceBlock*>t.memory.block
     cdef void** uses

@@ -81,7 +81,7 @@ cdef void _delete_capsule(object capsule) noexcept:
         versioned.deleter(versioned)
 
 
-def __dlpack__(Tensor self not None, *, stream=None, max_version=None, dl_device=None, copy=None):
+def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, copy=None):
     """DLPack's protocol: a capsule that shares this tensor's memory, with versioned contents if the consumer knows them.
 
     stream: for a tensor on a GPU the consumer's stream, which is made to wait for what was queued here (1: the driver's legacy stream, also
@@ -129,7 +129,7 @@ def __dlpack__(Tensor self not None, *, stream=None, max_version=None, dl_device
     return PyCapsule_New(&e.plain, "dltensor", _delete_capsule)
 
 
-def __dlpack_device__(Tensor self not None):
+def __dlpack_device__(Tensor self):
     """DLPack's protocol: (1, 0) for the CPU, (2, i) for cuda:i."""
     return (DL_CUDA, self.place - 1) if self.place else (DL_CPU, 0)
 
@@ -229,7 +229,7 @@ cdef dict _TYPE_LETTERS = {B1: "|b1", U8: "|u1", I8: "|i1", I16: "<i2", I32: "<i
 cdef dict _TYPE_CODES = {v: k for k, v in _TYPE_LETTERS.items()}
 
 
-def __cuda_array_interface__(Tensor self not None):
+def __cuda_array_interface__(Tensor self):
     """The CUDA array interface: address, shape, strides in bytes and the stream to wait for. AttributeError for tensors that have none."""
     if self.place == 0:
         raise AttributeError(

@@ -26,6 +26,7 @@ _DTYPE_TABLE = (
 )
 
 
+@cython.binding(False)
 cdef class dtype:
     """An element type, such as ``torch.float32``. There is one object for each; compare them with ``is`` or ``==``."""
 
@@ -149,6 +150,7 @@ def expected_devices(str kind):
             "  rushlight computes on 'cpu' and 'cuda'; 'meta' knows shapes alone.")
 
 
+@cython.binding(False)
 cdef class device:
     """Where a tensor lives: ``device('cpu')``, ``device('cuda')``, ``device('cuda', 1)``, ``device('cuda:1')``."""
 

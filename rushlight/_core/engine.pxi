@@ -346,7 +346,7 @@ def depends_on_others(outputs, inputs):
     return False
 
 
-def depends_on(Tensor output not None, Tensor input):
+def depends_on(Tensor output, Tensor input):
     """Was output computed from input?"""
     cdef Node target = edge(input)
     return target is not None and target in _reach([edge(output)], target.sequence)

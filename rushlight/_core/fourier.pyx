@@ -559,7 +559,7 @@ cdef bint _along(Tensor x, Tensor out, int dim, int64_t n, int real, bint invers
     return True
 
 
-def along(Tensor x not None, Tensor out, int dim, int64_t n, int real, bint inverse, double scale):
+def along(Tensor x, Tensor out, int dim, int64_t n, int real, bint inverse, double scale):
     """The transform of ``n`` complex points along ``dim``, times ``scale``, of x to out; both are contiguous, and may be one. Returns whether it was
     done: of some sizes only that along the last dim is.
 

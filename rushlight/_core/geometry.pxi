@@ -8,12 +8,12 @@ def check_device(value):
     device_arg(value)
 
 
-def code_of(Tensor t not None):
+def code_of(Tensor t):
     """The dtype code of a tensor."""
     return t.code
 
 
-def type_name(Tensor t not None):
+def type_name(Tensor t):
     """PyTorch's legacy type name of a tensor: 'torch.FloatTensor'."""
     return type_string(t)
 
@@ -31,26 +31,26 @@ def dtype_of_type_name(str name):
     return None
 
 
-def is_row_major(Tensor t not None):
+def is_row_major(Tensor t):
     """True if the elements lie row-major without gaps."""
     return (t.flags & CONTIGUOUS) != 0
 
 
-def lazy_view(Tensor t not None, uint32_t bit):
+def lazy_view(Tensor t, uint32_t bit):
     """A view with one lazy bit (CONJ_BIT, NEG_BIT) flipped."""
     cdef Tensor out = view_of(t, t.address, t.ndim, t.sizes, t.strides)
     out.flags ^= bit
     return out
 
 
-def without_lazy_bits(Tensor t not None):
+def without_lazy_bits(Tensor t):
     """A view of what the memory holds."""
     cdef Tensor out = view_of(t, t.address, t.ndim, t.sizes, t.strides)
     out.flags &= ~<uint32_t>(CONJ | NEG)
     return out
 
 
-def real_view(Tensor t not None):
+def real_view(Tensor t):
     """A complex tensor's memory as real numbers with a last dim of size 2."""
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t[MAX_RANK] strides
@@ -64,7 +64,7 @@ def real_view(Tensor t not None):
     return out
 
 
-def complex_view(Tensor t not None):
+def complex_view(Tensor t):
     """A real tensor's memory, pairs along the last dim, as complex numbers."""
     cdef int64_t[MAX_RANK] strides
     cdef int i
@@ -76,7 +76,7 @@ def complex_view(Tensor t not None):
     return out
 
 
-def dtype_view(Tensor t not None, dtype kind):
+def dtype_view(Tensor t, dtype kind):
     """The memory as another dtype; the last dim grows or shrinks with the item size."""
     cdef int old = ITEMSIZE[t.code], new = ITEMSIZE[kind.code]
     cdef int64_t[MAX_RANK] sizes
@@ -105,7 +105,7 @@ def dtype_view(Tensor t not None, dtype kind):
     return out
 
 
-def rename(Tensor t not None, str label):
+def rename(Tensor t, str label):
     """Gives the node that computed t the name that PyTorch prints for it; returns t."""
     if t.node is not None:
         t.node.label = label

@@ -103,7 +103,7 @@ cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, in
     return None
 
 
-def places(Tensor index not None, int64_t size, int64_t step, bint negative, error):
+def places(Tensor index, int64_t size, int64_t step, bint negative, error):
     """The byte offsets of an index tensor along a dim of ``size`` elements, ``step`` bytes apart.
 
     negative: indices from -size on count from the end. Raises ``error(value)`` for the first index outside.
@@ -115,7 +115,7 @@ def places(Tensor index not None, int64_t size, int64_t step, bint negative, err
     return out
 
 
-def extent(Tensor index not None):
+def extent(Tensor index):
     """The least and greatest of int64 indices as Python's integers; None for a tensor that reductions should look at."""
     cdef const int64_t* values = <const int64_t*>index.address
     cdef int64_t low, high, i
@@ -163,7 +163,7 @@ cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i)
 
 
-def spread(Tensor t not None, int at, sizes):
+def spread(Tensor t, int at, sizes):
     """A view of t with dims of the given sizes and stride 0 put in before dim ``at``."""
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
@@ -181,7 +181,7 @@ def spread(Tensor t not None, int at, sizes):
     return _bare(t, t.ndim + n, shape, strides)
 
 
-def drop(Tensor t not None, list dims):
+def drop(Tensor t, list dims):
     """A view of t's first position along ``dims`` (ascending; their sizes may be 0), without them."""
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
@@ -193,7 +193,7 @@ def drop(Tensor t not None, list dims):
     return _bare(t, k, shape, strides)
 
 
-def locate(Tensor input not None, indices, mask_offsets, joined, error):
+def locate(Tensor input, indices, mask_offsets, joined, error):
     """Where index tensors, one (or None) for each leading dim of ``input``, point: (rest, offsets), two views of the result's shape.
 
     ``rest`` is input without the indexed dims; the dims of the index tensors come where the first of these was if they lie side by side, else
@@ -241,7 +241,7 @@ cdef Tensor _brought(Tensor index, Tensor input):
     return index.to(device_of(input.place))
 
 
-def along(Tensor input not None, int dim, Tensor index, bint negative, error):
+def along(Tensor input, int dim, Tensor index, bint negative, error):
     """Where an index tensor for one dim points: (rest, offsets) as :func:`locate` gives them, and the arguments of :func:`places`."""
     if index.place != input.place:
         raise mixed("index", [input, index])
@@ -273,14 +273,14 @@ cdef Tensor _bare(Tensor t, int ndim, const int64_t* sizes, const int64_t* strid
     return out
 
 
-def read(Tensor source not None, Tensor offsets):
+def read(Tensor source, Tensor offsets):
     """The elements of ``source`` at ``offsets`` (two views of one shape), row-major in new memory."""
     cdef Tensor out = empty(source.code, source.ndim, source.sizes, source.place)
     run("load", out, source, offsets)
     return out
 
 
-def without_strides(Tensor t not None, dims, sizes):
+def without_strides(Tensor t, dims, sizes):
     """A view of t's first element along ``dims``, repeated to ``sizes`` (of all dims)."""
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
@@ -479,12 +479,12 @@ include "ordered.pxi"
 
 # -- operands --
 
-def plain(Tensor t not None):
+def plain(Tensor t):
     """t without lazy conjugation or negation."""
     return resolve(t)
 
 
-def disjoint(Tensor t not None, Tensor target):
+def disjoint(Tensor t, Tensor target):
     """t, without lazy bits, or a copy of it if it lies in target's storage."""
     t = resolve(t)
     return clone(t) if t.memory is target.memory else t

@@ -205,6 +205,7 @@ cdef class AsStridedBackward(Node):
         return [None if grads[0] is None else _scatter(self.region.turn(grads[0]), self.region, self.code)]
 
 
+@cython.binding(False)
 cdef class CopySlices(Node):
     """A base whose region was overwritten by the call that ``inner`` recorded."""
     cdef Node inner

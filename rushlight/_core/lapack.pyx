@@ -83,7 +83,7 @@ def integers(batch, *size):
     return out
 
 
-def columns(Tensor x not None, int64_t extra=0):
+def columns(Tensor x, int64_t extra=0):
     """A copy of x's matrices on the CPU in column-major memory, with room for ``extra`` more columns: shape (*, n + extra, m)."""
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t m = x.sizes[x.ndim - 2], n = x.sizes[x.ndim - 1], batch = 1, step = 0, inside = 1
@@ -125,7 +125,7 @@ cdef int _keep_triangles(char* x, int item, int64_t batch, int64_t m, int64_t n,
     return 0
 
 
-def keep_triangle(Tensor x not None, bint upper):
+def keep_triangle(Tensor x, bint upper):
     """The same of memory of shape (*, n, m)."""
     cdef int64_t m = x.sizes[x.ndim - 1], n = x.sizes[x.ndim - 2]
     if x.count:
@@ -143,7 +143,7 @@ cdef int _one(int code, void* target) except -1:
     return 0
 
 
-def factors(Tensor x not None):
+def factors(Tensor x):
     """(L, U), in column-major memory, of matrices on the CPU that hold both."""
     cdef int64_t m = x.sizes[x.ndim - 2], n = x.sizes[x.ndim - 1], k = min(m, n), batch
     cdef int item = ITEMSIZE[x.code]
@@ -162,7 +162,7 @@ def factors(Tensor x not None):
     return lower, upper
 
 
-def permutation_matrices(Tensor rows not None, int code):
+def permutation_matrices(Tensor rows, int code):
     """P with P x = y, where x is in order and y[rows[j]] is x[j]. rows: contiguous (*, m) on the CPU; code: a dtype that LAPACK knows."""
     cdef int64_t m = rows.sizes[rows.ndim - 1], batch = rows.count // m if m else 0
     cdef int item = ITEMSIZE[code]
@@ -180,7 +180,7 @@ def permutation_matrices(Tensor rows not None, int code):
     return out
 
 
-def parity(Tensor pivots not None, int code):
+def parity(Tensor pivots, int code):
     """The sign of each permutation by pivots (*, n) on the CPU, minus one for every row that was moved, in the dtype ``code``, which LAPACK knows."""
     cdef Tensor out = empty(code, pivots.ndim - 1, pivots.sizes)
     cdef const int64_t* p = <const int64_t*>pivots.address
@@ -199,7 +199,7 @@ def parity(Tensor pivots not None, int code):
     return out
 
 
-def permutations(Tensor pivots not None, int64_t m):
+def permutations(Tensor pivots, int64_t m):
     """The order of m rows after LAPACK's exchanges: for each row of P^T A, which row of A it was. pivots: contiguous int32 (*, k) on the CPU."""
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t k = pivots.sizes[pivots.ndim - 1], b, i, j

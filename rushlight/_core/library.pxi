@@ -42,7 +42,7 @@ cdef class Library(Operator):
     def __cinit__(self, *args, **kwargs):
         self.vectorcall = <void*>_enter_library
 
-    def __init__(self, forward, Signature signature, str label, tuple differentiable=()):
+    def __init__(self, forward, Signature signature, str label or None, tuple differentiable=()):
         self.forward, self.signature, self.label, self.differentiable = forward, signature, label, differentiable
         self.__name__ = signature.name
         self.__doc__ = forward.__doc__
@@ -268,7 +268,7 @@ cpdef bint asks_for_channels_last(object operand) except -1:
     return True
 
 
-def lies_channels_last(Tensor x not None):
+def lies_channels_last(Tensor x):
     """See ``is_channels_last``."""
     return is_channels_last(x)
 
@@ -334,7 +334,7 @@ cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:
 cdef class Native(Operator):
     """An operator that is a C function: views, indexing, constructors. Its docstring begins with its parameters: ``select(input, dim, index)``."""
 
-    def __init__(self, str name, str doc):
+    def __init__(self, str name, str doc or None):
         self.parameters, _, self.__doc__ = (doc or f"{name}()").partition("\n")
         self.__name__ = name
         listed = self.parameters[len(name) + 1:].rstrip(")").split(", ")
@@ -377,7 +377,7 @@ cdef Native native(str name, native_t function, str doc):
     return op
 
 
-def write_inplace(Tensor target not None, Tensor result):
+def write_inplace(Tensor target, Tensor result):
     """The in-place form of any operator: target's elements become result's, history included."""
     cdef bint record = thread_state().grad and (needs_grad(result) or needs_grad(target))
     check_inplace(target, record)

@@ -127,7 +127,13 @@ cdef Tensor scalar_tensor(object value, int code):
 
 cdef object wrap_subclass(Tensor t, cls):
     """t's memory, geometry and history as an instance of a subclass of Tensor."""
-    cdef Tensor out = Tensor.__new__(cls)  # not cls.__new__, which is the user's
+    cdef Tensor out
+    if not isinstance(cls, type):
+        raise TypeError(f"cls must be a type (got {type(cls).__name__})")
+    if not issubclass(cls, Tensor):
+        raise TypeError("Creating a Tensor subclass from a class that does not inherit from Tensor is not possible. "
+                        f"Make sure your class inherits from Tensor.\n  {cls.__name__} does not.")
+    out = (<_TypeWithDict*><PyTypeObject*>Tensor).tp_new(<PyTypeObject*>cls, <PyObject*>(), NULL)  # not cls.__new__, which is the user's
     out.memory, out.address, out.count, out.code, out.place = t.memory, t.address, t.count, t.code, t.place
     if out.ndim > INLINE_RANK:
         PyMem_Free(out.sizes)

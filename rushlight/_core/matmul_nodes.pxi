@@ -18,6 +18,7 @@ cdef dict _OPERANDS = {   # what PyTorch calls the operands that are kept
 
 
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class ProductNode(Node):
     """A recorded product, with something added or not."""
     cdef int kind

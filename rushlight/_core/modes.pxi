@@ -34,6 +34,7 @@ cdef enum:
 MODES = {"function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES}
 
 
+@cython.binding(False)
 cdef class GradMode:
     """Sets the grad mode of this thread for a block, and puts the old one back after it."""
     cdef int before
@@ -62,6 +63,7 @@ cdef class EnableGrad(GradMode):
         self.to = 1
 
 
+@cython.binding(False)
 cdef class SetGradEnabled(GradMode):
     """Base of set_grad_enabled: sets the mode at once, so that it also works as a plain call."""
     cdef readonly bint mode
@@ -82,6 +84,7 @@ cdef class SetGradEnabled(GradMode):
         thread_state().grad = self.to
 
 
+@cython.binding(False)
 cdef class InferenceMode:
     """Base of inference_mode: results are not recorded and have no version counter."""
     cdef readonly bint mode

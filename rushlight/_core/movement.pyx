@@ -13,7 +13,7 @@ from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
 
-def reversed_copy(Tensor input not None, dims):
+def reversed_copy(Tensor input, dims):
     """A row-major copy with the order of the elements reversed along ``dims``."""
     cdef int64_t[MAX_RANK] strides
     cdef Tensor source = resolve(input)
@@ -39,7 +39,7 @@ cdef dict _INPLACE_LABELS = {
 }
 
 
-def take_geometry(Tensor t not None, Tensor view):
+def take_geometry(Tensor t, Tensor view):
     """t becomes ``view``, a recorded view of it: sizes, strides, start and history; what t is a view of stays. Returns t."""
     check_inplace(t, thread_state().grad and needs_grad(t))
     _become(t, view, t.base)
@@ -62,7 +62,7 @@ cdef int _become(Tensor t, Tensor other, Tensor base) except -1:
     return 0
 
 
-def resize(Tensor t not None, sizes, bint written=True):
+def resize(Tensor t, sizes, bint written=True):
     """t row-major with other sizes, in its own memory or, if that is too small, in new memory with the old bytes in front.
 
     Memory that other tensors share is never moved: t then leaves it. written: it counts as a write (else one follows).
@@ -98,7 +98,7 @@ def resize(Tensor t not None, sizes, bint written=True):
     return t
 
 
-def repeated_positions(Tensor repeats not None, total, error):
+def repeated_positions(Tensor repeats, total, error):
     """Position i, repeats[i] times, for each i: int64. total: their sum, or None. Raises error(sum, total), or error(count) for a negative count."""
     if repeats.place:
         return on_gpu["indexing.repeated_positions"](repeats, total, error)
@@ -122,7 +122,7 @@ def repeated_positions(Tensor repeats not None, total, error):
     return out
 
 
-def adopt(Tensor t not None, Tensor other):
+def adopt(Tensor t, Tensor other):
     """t gets the memory and geometry of ``other``, which holds the same elements; its history stays."""
     other.memory.version = version_of(t)
     _become(t, other, None)

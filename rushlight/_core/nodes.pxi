@@ -61,6 +61,7 @@ cdef list _meta(outputs):
 
 # -- library operators --
 
+@cython.binding(False)
 cdef class LibraryNode(Node):
     """A recorded call of an operator whose backward is a Python function."""
 
@@ -185,6 +186,7 @@ cdef object _unpack_any(value, Node node):
 
 # -- autograd.Function --
 
+@cython.binding(False)
 cdef class FunctionNode(Node):
     """The node of a custom Function, which is also the ``ctx`` of its forward and backward. Subclassed by
     autograd/function.py.
@@ -386,6 +388,7 @@ cdef object _function_output(FunctionNode ctx, tuple args, Tensor t, Py_ssize_t 
     return t
 
 
+@cython.binding(False)
 cdef class Identity(Node):
     """The same values under another node."""
 
@@ -397,7 +400,7 @@ cdef class Identity(Node):
         return [grads[0]]
 
 
-def identity(Tensor t not None):
+def identity(Tensor t):
     """t under a node of its own, to take gradients with respect to it; a leaf if t requires none."""
     cdef Tensor out = alias(t)
     cdef Identity node

@@ -200,7 +200,7 @@ cdef object numpy_dtype(int code):
     return _numpy_dtypes[code]
 
 
-def numpy(Tensor self not None, *, bint force=False):
+def numpy(Tensor self, *, bint force=False):
     """The NumPy array that shares this tensor's memory. force: detach, move to the CPU and copy as far as needed.
 
     >>> x = torch.zeros(2, device="cpu")

@@ -112,6 +112,7 @@ cdef object _intercept(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames
     return _callbacks["intercept"](op, positional, kwargs)
 
 
+@cython.binding(False)
 cdef class Operator:
     """A callable operator. ``definition`` is the function it was defined by."""
 

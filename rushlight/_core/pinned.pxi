@@ -140,7 +140,7 @@ cdef inline bint is_pinned_storage(Storage s) noexcept:
     return s.place == 0 and s.bucket == DEVICE_BLOCK
 
 
-def pinned_copy(Tensor t not None):
+def pinned_copy(Tensor t):
     """A copy of a CPU tensor in pinned memory, with its strides where they are dense."""
     cdef Tensor out = pinned_like(t)
     _callbacks["copy_elements"](out, t)
@@ -161,12 +161,12 @@ cdef Tensor pinned_like(Tensor t):
     return out
 
 
-def pinned_empty(Tensor model not None):
+def pinned_empty(Tensor model):
     """An uninitialised row-major tensor like ``model`` in pinned memory."""
     return pinned_like(model)
 
 
-def is_pinned(Tensor t not None):
+def is_pinned(Tensor t):
     """Does the tensor lie in pinned host memory?"""
     return is_pinned_storage(t.memory)
 

@@ -9,6 +9,12 @@ cdef enum:
     # in `fixed`, besides dtype codes and -1 for an operand that takes part in promotion:
     CONSTANT = -2   # a parameter whose every value is a constant of the trace
     FOLLOWS = -3    # an operand that is converted to the promoted type without taking part in it
+    # `held`: which numbers in operands' places must be such that an element of the dtype computed in can hold them
+    BUT_HALVES = 1  # all; in half-width floats they may become infinite
+    ALWAYS = 2
+    LAST = 3        # the last one, where the dtype is an integer or a half-width float
+
+cdef tuple _FACTORS = ("alpha", "value")   # numbers that PyTorch converts to the dtype computed in, which must hold them
 
 cdef struct Call:
     int n
@@ -34,9 +40,9 @@ cdef class Pointwise(Operator):
     cdef public tuple overloads        # the kinds of operands for which PyTorch numbers the nodes; or None
     cdef public frozenset common       # numbers in the last operand's place for which the expression is another, simpler one; or None
     cdef public object inplace
-    cdef public object integers        # called with the second operand where the computation is in integers: it may refuse (zero divisors)
+    cdef public object integers        # called with the second operand and the dtype where that is an integer: it may refuse (zero divisors)
     cdef public object bools           # called with the operands where one is bool: it may refuse
-    cdef public int held               # must the dtype computed in hold the numbers in operands' places? 1: but half-width floats, 2: always
+    cdef public int held               # must the dtype computed in hold the numbers in operands' places?
     cdef int n_parameters
     cdef int[MAX_PARAMETERS] is_operand
     cdef int[MAX_PARAMETERS] fixed_code
@@ -46,7 +52,7 @@ cdef class Pointwise(Operator):
     cdef uint64_t last_kinds
     cdef list last_programs
 
-    def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label):
+    def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label or None):
         cdef int i
         self.definition, self.signature, self.operand, self.fixed = definition, signature, operand, fixed
         self.floating, self.label = floating, label
@@ -149,7 +155,7 @@ cdef class Pointwise(Operator):
             code = get_default_dtype_code()
         program = self.program(kinds, baked, code)
         if self.integers is not None and category(code) < 2:
-            self.integers(<object>c.source[1])
+            self.integers(<object>c.source[1], DTYPES[code])
         for i in range(n):
             if c.operands[i].tensor != NULL and self.fixed_code[slot[i]] == FOLLOWS and (<Tensor>c.operands[i].tensor).code != code:
                 if not (<Tensor>c.operands[i].tensor).place:
@@ -158,8 +164,10 @@ cdef class Pointwise(Operator):
                 v = <object>c.source[i]
                 if type(v) is not float and type(v) is not int:
                     v = as_number(v)
-                if self.is_operand[slot[i]] and (self.held or self.fixed_code[slot[i]] == FOLLOWS):
-                    v = representable(code, v, self.held != 1)
+                if self.is_operand[slot[i]] and (self.must_hold(code, i) or self.fixed_code[slot[i]] == FOLLOWS):
+                    v = representable(code, v, self.held != BUT_HALVES)
+                elif self.signature.names[slot[i]] in _FACTORS:
+                    representable(program.codes[program.n_out + i], v, False)
                 elif type(v) is complex and category(program.codes[program.n_out + i]) < 3:
                     representable(program.codes[program.n_out + i], v)
                 if type(v) is float and category(program.codes[program.n_out + i]) < 2 and v != INFINITY and v != -INFINITY:
@@ -168,6 +176,10 @@ cdef class Pointwise(Operator):
                             f"For integral input tensors, argument {self.signature.names[slot[i]]} must not be a floating point number.")
                 put_scalar(c.operands[i].number, program.codes[program.n_out + i], v)
         return program
+
+    cdef bint must_hold(self, int code, int i) noexcept:
+        """Must a number in the i-th operand's place be one that an element of the dtype computed in can hold?"""
+        return self.held and (self.held != LAST or i and (category(code) < 2 or code == F16 or code == BF16))
 
     cdef bint any_tensor(self, Call* c):
         cdef int i

@@ -1,6 +1,7 @@
 # The node of a pointwise call. Included by pointwise.pxi.
 
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class PointwiseNode(Node):
     """A recorded pointwise call: which operands its gradient reads, and the shapes to reduce to."""
     cdef Program program

@@ -31,7 +31,7 @@ cdef void _fill_blocks(void* context, int64_t begin, int64_t end) noexcept nogil
             i += 1
 
 
-def set_positions(Tensor mask not None):
+def set_positions(Tensor mask):
     """The row-major positions of a bool tensor's True elements, in order."""
     if mask.place:
         return on_gpu["indexing.set_positions"](mask)
@@ -80,7 +80,7 @@ cdef void _unravel_range(void* context, int64_t begin, int64_t end) noexcept nog
             c.out[i] = place
 
 
-def unravel(Tensor positions not None, sizes, steps=None):
+def unravel(Tensor positions, sizes, steps=None):
     """Row-major positions in a shape as coordinates, (n, rank), each dim's side by side; or, with ``steps`` for each dim, as offsets, (n,)."""
     if positions.place:
         return on_gpu["indexing.unravel"](positions, sizes, steps)

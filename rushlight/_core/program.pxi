@@ -110,7 +110,7 @@ cdef class Gradient:
     cdef int[2 * MAX_OPERANDS] kind   # 0 grad, 1 input, 2 result, 3 kept
     cdef int[2 * MAX_OPERANDS] index
 
-    def __init__(self, Program program, tuple operands, tuple results, eager=None):
+    def __init__(self, Program program or None, tuple operands, tuple results, eager=None):
         cdef int i
         self.program, self.operands, self.results, self.eager = program, operands, results, eager
         if len(operands) > 2 * MAX_OPERANDS:

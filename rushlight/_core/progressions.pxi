@@ -68,7 +68,7 @@ cdef void put_numbers(void (*put)(void *, int64_t, int64_t) noexcept nogil, Prog
             parallel_for(put, p, 0, n, WORTH)
 
 
-def fill_steps(Tensor t not None, start, step):
+def fill_steps(Tensor t, start, step):
     """Element i becomes start + i * step: exact in int64, else rounded once from float64."""
     if t.place:
         return on_gpu["creation.fill_steps"](t, start, step)
@@ -114,7 +114,7 @@ cdef object arange_quickly(PyObject** values, Py_ssize_t n, tuple names):
 quick = {"arange": native("arange", arange_quickly, None)}
 
 
-def fill_between(Tensor t not None, double start, double end):
+def fill_between(Tensor t, double start, double end):
     """Evenly spaced values, counted from the nearer end so that both ends are exact; int64 cuts the fractions off."""
     if t.place:
         return on_gpu["creation.fill_between"](t, start, end)
@@ -125,7 +125,7 @@ def fill_between(Tensor t not None, double start, double end):
     return t
 
 
-def fill_diagonal(Tensor t not None):
+def fill_diagonal(Tensor t):
     """Ones on the diagonal of a row-major matrix of any dtype."""
     if t.place:
         return on_gpu["creation.fill_diagonal"](t)

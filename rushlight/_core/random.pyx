@@ -20,6 +20,7 @@ Memory that is not contiguous is filled in the order of its addresses, not of it
 import os
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+cimport cython
 from cpython.object cimport PyObject
 from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
@@ -68,6 +69,7 @@ include "samples.pxi"
 # The generator
 # ---------------------------------------------------------------------------------------------------------------------
 
+@cython.binding(False)
 cdef class Generator:
     """A source of random numbers: ``Generator(device='cpu')``. It starts with PyTorch's default seed, 67280421310721.
 
@@ -524,7 +526,7 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     return 0
 
 
-def fill(Tensor out not None, str stream, a=0.0, b=0.0, generator=None):
+def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
     """Fills ``out`` with samples and returns it.
 
     stream: uniform (a: low, b: high), normal and log_normal (mean, std), bernoulli (p), exponential (rate), geometric (p),
@@ -555,7 +557,7 @@ cdef object randint_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return fill_integers(empty(I64, rank, sizes), low, high - low, None)
 
 
-def fill_integers(Tensor out not None, base, modulus, generator=None, *, wide=None):
+def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
     """Fills ``out`` with base + (word % modulus) and returns it. A modulus of 2**64 takes all words.
 
     wide: two words make one number; by default for a modulus of 2**28 and more.
@@ -582,7 +584,7 @@ def fill_integers(Tensor out not None, base, modulus, generator=None, *, wide=No
     return out
 
 
-def fill_gamma_slopes(Tensor out not None, Tensor alpha, Tensor samples):
+def fill_gamma_slopes(Tensor out, Tensor alpha, Tensor samples):
     """Fills ``out`` with the derivatives of gamma samples by alpha; all three are row-major, of one shape and dtype. Returns it."""
     if out.place:
         return on_gpu["special.fill_gamma_slopes"](out, alpha, samples)

@@ -274,7 +274,7 @@ cdef inline int _record(Loop* loop, str kind, tuple operands, bint ordered) exce
     return 0
 
 
-def fixed(Tensor t not None):
+def fixed(Tensor t):
     """t, a constant of the definition that is being recorded: it follows from arguments that are no tensors, and nobody writes to it."""
     cdef int at
     if _recording is not None and _recording_thread == thread_state():

@@ -29,7 +29,7 @@ cdef bint _intercepts(type cls):
     return found
 
 
-def class_changed(Tensor t not None):
+def class_changed(Tensor t):
     """To be called after ``t.__class__`` was assigned: whether operators must ask before they touch ``t`` depends on its class."""
     t.flags = (t.flags & ~<uint32_t>INTERCEPT) | (INTERCEPT if type(t) is not Tensor and _intercepts(type(t)) else 0)
 

@@ -416,7 +416,7 @@ cdef class Rowwise(Pointwise):
     cdef public bint no_identity       # an empty sequence has no result (max, min)
     cdef public str label_dim          # the node's name when dims are given (PyTorch numbers overloads)
 
-    def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label, bint widen=False):
+    def __init__(self, definition, Signature signature, tuple operand, tuple fixed, bint floating, str label or None, bint widen=False):
         Pointwise.__init__(self, definition, signature, operand, fixed, floating, label)
         self.widen, self.label_dim = widen, label
         self.dim_at = signature.position.get("dim", -1)

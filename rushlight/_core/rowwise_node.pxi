@@ -1,6 +1,7 @@
 # The node of a rowwise call. Included by rowwise.pxi.
 
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class RowNode(Node):
     """A recorded rowwise call."""
     cdef RowProgram program

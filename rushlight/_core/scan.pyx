@@ -148,7 +148,7 @@ cdef void _carry(total* carries, int64_t count, int64_t blocks, bint product) no
         before = before * own if product else before + own
 
 
-def accumulate(Tensor input not None, bint product):
+def accumulate(Tensor input, bint product):
     """The running sums or products along the last dim of a contiguous float32, float64 or int64 tensor."""
     if input.place:
         return on_gpu["scan.accumulate"](input, product)
@@ -301,7 +301,7 @@ cdef void _extrema_rows(void* context, int64_t begin, int64_t end) noexcept nogi
             _extrema(<const int64_t*>c.input + at, <int64_t*>c.out + at, c.indices + at, c.n, c.sign)
 
 
-def extrema(Tensor input not None, int sign):
+def extrema(Tensor input, int sign):
     """(values, indices) of the running maxima (sign 1) or minima (-1) along the last dim; the last of equal ones; a nan
     stays.
     """
@@ -356,7 +356,7 @@ cdef void _other_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
             _recurrence(<const double*>c.other + at, <const double*>c.input + at, <double*>c.out + at, c.n)
 
 
-def recur(Tensor input not None, Tensor factors):
+def recur(Tensor input, Tensor factors or None):
     """``y[i] = input[i] + factors[i] * y[i - 1]`` along the last dim; without factors ``y[i] = log(exp(input[i]) +
     exp(y[i - 1]))``.
 

@@ -32,7 +32,7 @@ cdef void _search_range(void* context, int64_t begin, int64_t end) noexcept nogi
             (<int32_t*>c.out)[i] = <int32_t>low
 
 
-def search(Tensor bounds not None, Tensor values, bint right, bint narrow):
+def search(Tensor bounds, Tensor values, bint right, bint narrow):
     """Where each value would be inserted in its row of boundaries; both contiguous and of one dtype; bounds 1-d, or
     with values' leading dims.
     """

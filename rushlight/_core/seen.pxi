@@ -125,6 +125,7 @@ cdef object _raw(value, Node node):
     return out
 
 
+@cython.binding(False)
 cdef class SavedTensor:
     """What a node keeps in a tensor's place; :meth:`register_hooks` says how it is packed away, and brought back when it is needed."""
     cdef Node node

@@ -1,6 +1,6 @@
 # The element of a rank within each row: k-th least and medians. Included by sorting.pyx.
 
-def kth(Tensor input not None, Tensor ranks):
+def kth(Tensor input, Tensor ranks):
     """Where each row has its ``ranks``-th least element (from 1 on; the first of equal ones). input and ranks (int64)
     are contiguous.
     """

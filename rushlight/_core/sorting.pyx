@@ -418,7 +418,7 @@ cdef int _run(Rows* c, Tensor input) except -1:
     return 0
 
 
-def least(Tensor input not None, int64_t k, bint descending, bint sorted):
+def least(Tensor input, int64_t k, bint descending, bint sorted):
     """(values, indices) of the first ``k`` elements of each row in sorted order, or in the row's order; input is
     contiguous with a last dim.
     """
@@ -548,7 +548,7 @@ quick = {
 
 # -- runs --
 
-def run_starts(Tensor values not None):
+def run_starts(Tensor values):
     """Where an element of a vector differs from the one before it (a nan from everything); None for one that other threads should help with."""
     cdef Tensor source = contiguous(values)
     cdef Tensor out

@@ -253,7 +253,7 @@ cdef void _range(void* context, int64_t begin, int64_t end) noexcept nogil:
         c.out[i] = c.function(c.first[i], c.second[i])
 
 
-def evaluate(str name, Tensor first, Tensor second):
+def evaluate(str name, Tensor first, Tensor second or None):
     """The function of contiguous float64 tensors of one shape, element by element."""
     if first.place:
         return on_gpu["special.evaluate"](name, first, second)

@@ -20,7 +20,7 @@ cdef class Bytes:
         PyBuffer_FillInfo(view, self, self.storage.address, self.storage.length, 0, flags)
 
 
-def storage_bytes(Storage storage not None):
+def storage_bytes(Storage storage):
     """A writable memoryview of ``storage``, which must lie in the CPU's memory."""
     if storage.place:
         raise RuntimeError("storage_bytes: the storage lies on another device; copy it to the CPU first")
@@ -50,7 +50,7 @@ def send_to_disk(int descriptor, int64_t start, int64_t size):
 ctypedef void (*Fold)(char *block, const char *data, int64_t size) noexcept nogil
 
 
-def fold(size_t kernel, bytearray block not None, data):
+def fold(size_t kernel, bytearray block, data):
     """Folds the contiguous buffer ``data`` into ``block`` by the kernel of codegen/checksum.py at that address."""
     cdef char *into = block
     cdef Py_buffer view
@@ -62,7 +62,7 @@ def fold(size_t kernel, bytearray block not None, data):
         PyBuffer_Release(&view)
 
 
-def tensor_of_storage(Storage storage not None, element, int64_t offset, size, stride):
+def tensor_of_storage(Storage storage, element, int64_t offset, size, stride):
     """The tensor of dtype ``element`` in ``storage``; ``offset`` and ``stride`` in elements. Raises RuntimeError where it does not fit."""
     cdef int64_t sizes[MAX_RANK]
     cdef int64_t strides[MAX_RANK]
@@ -116,7 +116,7 @@ def stack_rows(batch):
     return out
 
 
-def set_(Tensor self not None, source=None, storage_offset=0, size=None, stride=None):
+def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
     """Makes this tensor a view of ``source``, a storage or a tensor: the memory it had is let go. Returns self.
 
     >>> x = torch.zeros(4)

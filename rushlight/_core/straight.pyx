@@ -70,7 +70,7 @@ def lanes(int code, int64_t outputs, int64_t rows, int64_t columns, int64_t wide
     return _panels(all, kernels.columns) * kernels.columns if kernels.functions[MULTIPLY_AT] != NULL else 0
 
 
-def correlate(Tensor input not None, Tensor weight, Tensor bias, Tensor out, tuple steps, tuple layout, int64_t groups):
+def correlate(Tensor input, Tensor weight, Tensor bias or None, Tensor out, tuple steps, tuple layout, int64_t groups):
     """out[n, o, z, y, x] = bias[o] + sum of weight[o, t, c] * input[n, c, (z, y, x) * step + offset of t], which is 0 outside of input.
 
     input (N, C, D, H, W), weight (O, *taps, C / groups), out (N, O, D', H', W') are row-major. ``layout`` of each dim: the copy's first

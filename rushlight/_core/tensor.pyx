@@ -32,6 +32,7 @@ cdef extern from "Python.h":
         const char* tp_name
         PyObject* tp_dict
         unsigned long tp_flags
+        object (*tp_new)(PyTypeObject* cls, PyObject* args, PyObject* kwargs)
     unsigned long Py_TPFLAGS_IMMUTABLETYPE
 
 cdef extern from *:
@@ -101,6 +102,7 @@ cdef class Node:
 @cython.c_api_binop_methods(True)
 @cython.freelist(128)
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class Tensor:
     """An n-dimensional array of one dtype on one device, which can record how it was computed.
 
@@ -122,10 +124,10 @@ cdef class Tensor:
             PyMem_Free(self.sizes)
 
     def __init__(self, *args, **kwargs):
-        if self.memory is None:
+        if self.memory is None:                # instances of subclasses are made whole by __new__: see ops/legacy.py
             _callbacks["legacy_constructor"](self, args, kwargs)
 
-    def _adopt(self, Tensor t not None):
+    def _adopt(self, Tensor t):
         """Takes over memory, geometry and history of t (for constructors of subclasses)."""
         self.memory, self.address, self.count, self.code, self.place = t.memory, t.address, t.count, t.code, t.place
         if self.sizes != self.inline_:

@@ -45,6 +45,7 @@ cdef dict _VIEW_ARGUMENTS = {
 
 
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class ViewNode(Node):
     """A recorded view or copy: its kind, the input's shape and dtype, and what replays it."""
     cdef int kind, code, place, d0, d1
@@ -486,7 +487,7 @@ cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
     return target
 
 
-def _aliased(Tensor t not None):
+def _aliased(Tensor t):
     """A view of all of t."""
     return record(t, view_of(t, t.address, t.ndim, t.sizes, t.strides), IDENTITY, "AliasBackward0")
 

@@ -137,7 +137,7 @@ cdef struct Call:
     int wrong           # an output is infinite or not a number
 
 
-def correlate(Tensor input not None, Tensor weight, Tensor bias, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
+def correlate(Tensor input, Tensor weight, Tensor bias or None, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
     """out[n, o, y, x] = bias[o] + sum of g[o, phase, c, i, j] * image[phase, n, c, y + low_y + i, x + low_x + j]; what lies outside is 0.
 
     input is (numbers, N, C, 1, H, W). phases: ((residue, low_y), (number, low_x)) each, whose image is input[number], and of that each

@@ -27,7 +27,7 @@ cdef struct Weights:
     char* out            # (positions, outputs, channels)
 
 
-def correlate_weights(Tensor input not None, Tensor grad, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
+def correlate_weights(Tensor input, Tensor grad, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
     """out[., o, c] = the sum over all tiles of (A Y A') . (B' d B), Y of output channel o in ``grad``, d of channel c of all phases of ``input``.
 
     grad (N, O, 1, H', W') and out (positions, O, phases * C) are row-major; the other arguments are those of :func:`correlate`.

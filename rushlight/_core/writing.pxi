@@ -11,7 +11,7 @@ cdef class Writing(Library):
     cdef public object gradient
     cdef tuple keywords                  # names of the keyword-only parameters
 
-    def __init__(self, forward, Signature signature, str label, tuple places, bint copies):
+    def __init__(self, forward, Signature signature, str label or None, tuple places, bint copies):
         Library.__init__(self, forward, signature, label)
         self.places, self.copies, self.wanted = places, copies, ()
         self.keywords = signature.names[signature.n_positional:] or None

@@ -318,6 +318,12 @@ def _unbatch(x, out_dim, level, name):
         return value
     if bdim is None:
         value, bdim = value.unsqueeze(0).expand(batch_size(level), *value.shape), 0
+    if not -value.ndim <= out_dim < value.ndim:
+        bounds = f"[{-value.ndim}, {value.ndim - 1}]"
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of {bounds}, but got {out_dim})\n"
+            f"  out_dims= of vmap({name}) counts the mapped dim, too."
+        )
     return move(value, bdim, out_dim % value.ndim)
 
 

@@ -256,7 +256,7 @@ class _Loader:
             plain(value, wanted)
         if (key, storage_type.dtype) not in self.stored:
             same = next((entry for (other, _), entry in self.stored.items() if other == key), None)
-            storage = self._read_record(key, storage_type, where, count) if same is None else same.storage
+            storage = self._read_record(key, storage_type, where, count) if same is None else same.untyped()
             self.stored[key, storage_type.dtype] = StoredBytes(storage, storage_type.dtype)
         return self.stored[key, storage_type.dtype]
 

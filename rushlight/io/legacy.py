@@ -89,7 +89,7 @@ def load_stream(file, loader):
         if pid[0] != "storage":
             raise CheckpointError(f"unknown kind of persistent id {brief(pid[0])}")
         stored, view = storages.stored[pid[2]], pid[5] if len(pid) > 5 else None
-        return stored if view is None else StoredBytes(stored.storage, stored.dtype, plain(view[1], int))
+        return stored if view is None else stored.part(plain(view[1], int))
 
     magic, at = loader.interpret(data, _no_storage)
     protocol, at = loader.interpret(data, _no_storage, at)
@@ -164,7 +164,7 @@ def _tar_storages(data, loader):
     views, at = loader.interpret(data, _no_storage, at)
     for target, root, offset, _ in plain(views, list):
         stored = storages.stored[plain(root, int)]
-        storages.stored[plain(target, int)] = StoredBytes(stored.storage, stored.dtype, plain(offset, int))
+        storages.stored[plain(target, int)] = stored.part(plain(offset, int))
     return storages
 
 

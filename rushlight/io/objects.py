@@ -53,7 +53,7 @@ class Resolver:
                 "context manager to allowlist this global if you trust this class/function."
             )
         return UnsafeContent(
-            f"the file names {name}, which is neither one of our modules and optimizers nor a Module subclass that "
+            f"the file names {name}, which is neither one of our modules and optimizers nor a subclass of Module or Tensor that "
             "the program "
             f"has imported. Import or define it first if it is one, else allow it by add_safe_globals([{name}])."
         )
@@ -100,7 +100,7 @@ def _our_bases():
 
 
 def _of_program(module, name):
-    """A module, optimizer or scheduler class, ours or one of the program's; an activation function of ours."""
+    """A module, optimizer, scheduler or tensor class, ours or one of the program's; an activation function of ours."""
     package = names.OURS
     module = module.replace(f"{package}._C._nn", f"{package}.nn.functional")  # where PyTorch's C functions live
     if module.startswith((f"{package}.nn.", f"{package}.optim.")):
@@ -114,7 +114,7 @@ def _of_program(module, name):
     else:
         obj = vars(rushlight).get(name) if module == package else None
         return Constructor(f"{module}.{name}", value=obj) if isinstance(obj, Operator) else None
-    if isinstance(obj, type) and issubclass(obj, _our_bases()):
+    if isinstance(obj, type) and issubclass(obj, (*_our_bases(), rushlight.Tensor)):
         return blank_constructor(obj)
     if module == f"{package}.nn.functional" and callable(obj):
         return Constructor(f"{module}.{name}", value=obj)

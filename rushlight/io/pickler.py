@@ -11,6 +11,7 @@ import types
 from collections import OrderedDict
 
 import rushlight
+from rushlight.storage import TypedStorage
 
 from . import names, tensors
 
@@ -66,7 +67,9 @@ class Pickler:
         elif isinstance(obj, rushlight.Tensor):
             self._save_tensor(obj)
         elif tensors.is_storage(obj):
-            self._save_storage(obj, "UntypedStorage", obj.nbytes())
+            self._save_storage(obj, "UntypedStorage", obj.nbytes(), alone=True)
+        elif isinstance(obj, TypedStorage):
+            self._save_storage(obj.untyped(), tensors.STORAGES[tensors.dtype_name(obj.dtype)], len(obj), alone=True)
         elif isinstance(obj, type) or isinstance(obj, _FUNCTIONS):
             self._save_named(obj)
         else:
@@ -252,7 +255,8 @@ class Pickler:
             self._save(part)
         self._out += b"t"
 
-    def _save_storage(self, storage, kind, count):
+    def _save_storage(self, storage, kind, count, alone=False):
+        """alone: not as part of a tensor, which knows its dtype itself."""
         identity = tensors.storage_key(storage)
         if identity not in self._keys:
             self._keys[identity] = (str(len(self.storages)), kind)
@@ -266,11 +270,11 @@ class Pickler:
         self._save(count)
         if self._views:
             self._save(None)
-            if kind != self._keys[identity][1]:
-                raise RuntimeError(
-                    "Cannot save multiple tensors or storages that view the same data as different types\n"
-                    "Leave _use_new_zipfile_serialization at its default, or clone one of them."
-                )
+        if (self._views or alone) and kind != self._keys[identity][1]:
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different types\n"
+                "Leave _use_new_zipfile_serialization at its default, or clone one of them."
+            )
         self._out += b"tQ"
 
     # ---- other objects

@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict, defaultdict
 
 import rushlight
+from rushlight.storage import TypedStorage
 
 from . import tensors
 from .errors import CheckpointError, brief
@@ -23,15 +24,16 @@ _TENSOR_CLASSES = {
 _MAX_INDEX = (1 << 63) - 1
 
 
-class StoredBytes:
-    """A storage of the file as its tensors see it: memory, the name of its element type if it has one, its first
-    element there.
-    """
+class StoredBytes(TypedStorage):
+    """A storage of the file: its memory, the name of its element type (None: bytes), and the first element that its tensors see there."""
 
-    __slots__ = ("dtype", "start", "storage")
+    def __init__(self, storage, name, start=0):
+        super().__init__(wrap_storage=storage, dtype=tensors.dtype_of(name or "uint8"))
+        self.name, self.start = name, start
 
-    def __init__(self, storage, dtype, start=0):
-        self.storage, self.dtype, self.start = storage, dtype, start
+    def part(self, start):
+        """The same memory, of which tensors see another part."""
+        return StoredBytes(self.untyped(), self.name, start)
 
 
 def plain(value, *kinds):
@@ -55,12 +57,12 @@ def _strided(stored, offset, size, stride, dtype):
         numel *= n
     width = dtype.itemsize
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if numel else offset
-    if max([last, numel, *size, *stride]) > _MAX_INDEX or last * width > stored.storage.nbytes():
+    if max([last, numel, *size, *stride]) > _MAX_INDEX or last * width > stored.nbytes():
         raise CheckpointError(
             f"a tensor of size {size} and stride {stride} at offset {offset} reaches beyond its storage of "
-            f"{stored.storage.nbytes()} bytes\nThe file is damaged."
+            f"{stored.nbytes()} bytes\nThe file is damaged."
         )
-    return tensors.tensor_of_storage(stored.storage, dtype, offset, tuple(size), tuple(stride))
+    return tensors.tensor_of_storage(stored.untyped(), dtype, offset, tuple(size), tuple(stride))
 
 
 def _finish(tensor, requires_grad, metadata):
@@ -78,9 +80,9 @@ def rebuild_tensor(stored, offset, size, stride):
 
 
 def _dtype_in(stored):
-    if plain(stored, StoredBytes).dtype is None:
+    if plain(stored, StoredBytes).name is None:
         raise ValueError("an untyped storage where a typed one is expected")
-    return tensors.dtype_of(stored.dtype)
+    return stored.dtype
 
 
 def _rebuild_tensor_v2(stored, offset, size, stride, requires_grad, hooks, metadata=None):

@@ -97,9 +97,9 @@ def pointwise(function=None, **options):
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
     overloads: where PyTorch has an operator for each kind of operands, those in the order in which it numbers their nodes ("TN TT"): T is a
     tensor that it counts among a node's inputs, N a number, - an operand without gradient; integers: a function that is called with
-    the second operand where integers are computed with, and may refuse it; bools: one that is called with all operands where one of them
-    is bool, and may refuse them; held: the dtype computed in must hold the numbers
-    in operands' places: 'but halves', which may become infinite, or 'always'; common: numbers in the last operand's place
+    the second operand and the dtype where integers are computed with, and may refuse it; bools: one that is called with all operands where
+    one of them is bool, and may refuse them; held: the dtype computed in must hold the numbers in operands' places: 'but halves', which may
+    become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers in the last operand's place
     that are constants of a trace, since they make the expression simpler; dtypes: 'any', 'real' (no complex), 'number' (no bool),
     'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
@@ -115,7 +115,7 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     fixed = _fixed(kinds)
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
     op.result, op.dtypes, op.stated, op.integers, op.bools = result, dtypes, None, integers, bools
-    op.held = (None, "but halves", "always").index(held)
+    op.held = (None, "but halves", "always", "last").index(held)
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common = overloads and tuple(overloads.split()), common and frozenset(common)
     if inplace:

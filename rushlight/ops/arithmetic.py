@@ -25,18 +25,18 @@ def _check_alpha(alpha, x):
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
 
 
-def _no_zero(other):
-    """Integers have no infinity: PyTorch raises where one is divided by zero."""
+def _no_zero(other, dtype):
+    """Integers have no infinity: PyTorch raises where one is divided by zero, or by a number that the dtype makes zero of."""
     from . import reduction
 
-    zero = other == 0
+    zero = other % 256**dtype.itemsize == 0 if type(other) is int else other == 0
     if zero if isinstance(zero, bool) else bool(reduction.any(zero)):
         raise RuntimeError(
             "ZeroDivisionError\n  An integer tensor was divided by zero. Convert to a floating dtype to get inf, or mask the zeros first."
         )
 
 
-def _no_negative(exponent):
+def _no_negative(exponent, dtype):
     """Integers have no fractions: PyTorch raises where one is raised to a negative number."""
     if isinstance(exponent, int) and exponent < 0:
         raise RuntimeError(
@@ -181,7 +181,7 @@ def fmod(input, other):
     return fn.rem(_as_int(input), _as_int(other))
 
 
-@pointwise(overloads="TN TT NT", integers=_no_negative, dtypes="number", common=(1, 2, 3, -1, -2, 0.5, -0.5))
+@pointwise(overloads="TN TT NT", integers=_no_negative, held="last", dtypes="number", common=(1, 2, 3, -1, -2, 0.5, -0.5))
 def pow(input, exponent):
     """``input ** exponent``.
 

@@ -2,6 +2,8 @@
 functions over elements.
 """
 
+import warnings
+
 from .._core import callbacks
 from .._core import convert as _convert
 from .._core import storage as _storage
@@ -38,6 +40,10 @@ def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, lay
     tensor([1., 2.], dtype=torch.float64)
     """
     if isinstance(data, _tensor.Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than tensor.new_tensor(sourceTensor).", UserWarning, stacklevel=2,
+        )  # fmt: skip
         return _convert.leaf(casting.to(data.detach(), dtype or input.dtype, copy=True), requires_grad)
     return tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 

@@ -6,6 +6,7 @@ exist to every order.
 """
 
 import math
+import warnings
 
 from .._core import fourier as core
 from .._core import tensor as _tensor
@@ -454,6 +455,13 @@ def _padded(x, p, mode):
     return joining.cat([ends[0], x, ends[1]], -1)
 
 
+def _warn_rectangular(why):
+    warnings.warn(
+        f"A window was not provided. A rectangular window will be applied,{why}To suppress this warning and use a rectangular window, "
+        "explicitly set `window=torch.ones(n_fft, device=<device>)`.", UserWarning, stacklevel=3,
+    )  # fmt: skip
+
+
 def _lengths(n_fft, hop_length, win_length):
     return n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
 
@@ -480,6 +488,17 @@ def stft(
             "stft requires the return_complex parameter be given for real inputs, and will further require that return_complex=True "
             "in a future PyTorch release."
         )
+    if window is None:
+        _warn_rectangular(
+            "which is known to cause spectral leakage. Other windows such as torch.hann_window or torch.hamming_window are recommended "
+            "to reduce spectral leakage."
+        )
+    if return_complex is False:
+        warnings.warn(
+            "stft with return_complex=False is deprecated. In a future pytorch release, stft will return complex tensors for all inputs, "
+            "and return_complex=False will raise an error.\nNote: you can still call torch.view_as_real on the complex output to recover "
+            "the old return format.", UserWarning, stacklevel=2,
+        )  # fmt: skip
     x = shape.unsqueeze(input, 0) if input.ndim == 1 else input
     if center:
         x = _padded(x, n_fft // 2, pad_mode)
@@ -532,6 +551,8 @@ def istft(
         onesided=onesided, length=length, return_complex=return_complex,
     )  # fmt: skip
     _check_stft(call, n_fft, hop_length, win_length, window, n_fft)
+    if window is None:
+        _warn_rectangular("Please provide the same window used by stft to make the inversion lossless.")
     w = _window(window, win_length, n_fft, input.real)
     norm, spectra = "ortho" if normalized else None, shape.transpose(x, 1, 2)
     if half or not return_complex:  # a real signal: the upper half of a whole spectrum repeats the lower

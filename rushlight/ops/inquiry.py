@@ -3,6 +3,7 @@
 import itertools
 import mmap
 import os
+import warnings
 import weakref
 
 from .._core import callbacks
@@ -435,6 +436,12 @@ def storage(input):
     >>> torch.tensor([1., 2.])[1:].storage().size()
     2
     """
+    warnings.warn(
+        "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage class. This should only "
+        "matter to you if you are using storages directly.  To access UntypedStorage directly, use tensor.untyped_storage() instead of "
+        "tensor.storage()",
+        UserWarning, stacklevel=2,
+    )  # fmt: skip
     return callbacks.table["typed_storage"](wrap_storage=input.untyped_storage(), dtype=input.dtype, _internal=True)
 
 

@@ -46,6 +46,18 @@ def _construct_into(self, args, kwargs):
 callbacks.register(legacy_constructor=_construct_into)
 
 
+def _new(cls, *args, **kwargs):
+    """What a subclass's own ``__new__`` finds by ``super()``: an instance made of what the legacy constructor takes."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        fault = f"{cls.__name__} is not a subtype of Tensor" if isinstance(cls, type) else f"X is not a type object ({type(cls).__name__})"
+        raise TypeError(f"Tensor.__new__({getattr(cls, '__name__', 'X')}): {fault}")
+    out = _construct("Tensor", args, kwargs, _tensor.get_default_dtype())
+    return out if cls is Tensor else out.as_subclass(cls)
+
+
+add_method("__new__", staticmethod(_new))
+
+
 class tensortype(type):
     """The type of the legacy tensor types: calling one makes a tensor, isinstance() asks for the dtype."""
 
@@ -95,6 +107,10 @@ for _name, _type in TYPES.items():
 
 def set_default_tensor_type(t):
     """Deprecated in PyTorch: sets the default dtype, and the device, by a legacy tensor type, ``torch.cuda.DoubleTensor``, or its name."""
+    warnings.warn(
+        "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use torch.set_default_dtype() and "
+        "torch.set_default_device() as alternatives.", UserWarning, stacklevel=2,
+    )  # fmt: skip
     if isinstance(t, str):
         where, _, title = t.rpartition(".")
         if where not in ("torch", "torch.cuda") or title not in TYPES:

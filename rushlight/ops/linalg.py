@@ -4,6 +4,8 @@ Importing this file defines all of torch.linalg; the solvers are in linalg_solve
 reflectors in linalg_factors.py, the spectra in linalg_spectral.py, what follows from them in linalg_least_squares.py.
 """
 
+import warnings
+
 from .. import return_types
 from . import (
     arithmetic,
@@ -256,6 +258,10 @@ def chain_matmul(*matrices):
     tensor([[12.],
             [12.]])
     """
+    warnings.warn(
+        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use torch.linalg.multi_dot instead, which "
+        "accepts a list of two or more tensors rather than multiple parameters.", UserWarning, stacklevel=2,
+    )  # fmt: skip
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     return multi_dot(list(matrices)) if len(matrices) > 1 else matrices[0]
@@ -352,6 +358,12 @@ def tensorsolve(A, B, dims=None):
 # -- the same under the names that torch itself has --
 
 
+def _gone(old, new, space=" "):
+    """PyTorch's warning; where it leaves out a space, so do we."""
+    text = f"{old} is deprecated in favor of {new}{space}and will be removed in a future PyTorch release."
+    warnings.warn(text, UserWarning, stacklevel=3)
+
+
 for _name, _operator in {
     "det": linalg_solve.det, "slogdet": linalg_solve.slogdet, "inverse": linalg_solve.inv, "matrix_power": matrix_power,
     "matrix_exp": matrix_exp,
@@ -367,6 +379,7 @@ def cholesky(input, upper=False):
     tensor([[2., 1.],
             [0., 2.]])
     """
+    _gone("torch.cholesky", "torch.linalg.cholesky")
     try:
         return linalg_solve.cholesky(input, upper=upper)
     except LinAlgError as error:
@@ -393,6 +406,7 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
     tensor([[1.],
             [2.]])
     """
+    _gone("torch.triangular_solve", "torch.linalg.solve_triangular", "")
     matrix = adjoint(A) if transpose and A.is_complex() else shape.transpose(A, -2, -1) if transpose else A
     solution = linalg_solve.solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular)
     return return_types.triangular_solve(solution, A.clone())

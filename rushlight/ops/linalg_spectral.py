@@ -1,5 +1,7 @@
 """QR, singular values and eigenvalues. What follows from them is in ``linalg_least_squares.py``."""
 
+import warnings
+
 from .. import return_types
 from . import arithmetic, casting, comparison, creation, reduction, shape
 from . import linalg_lapack as lapack
@@ -105,6 +107,10 @@ def torch_qr(input, some=True):
     >>> Q.shape, R.shape
     (torch.Size([2, 2]), torch.Size([2, 1]))
     """
+    warnings.warn(
+        "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future PyTorch release.\n"
+        "The boolean parameter 'some' has been replaced with a string parameter 'mode'.", UserWarning, stacklevel=2,
+    )  # fmt: skip
     return return_types.qr(*qr(input, "reduced" if some else "complete"))
 
 

@@ -178,7 +178,7 @@ class Hardtanh(Module):
 
 
 def _warn_renamed(old, new):
-    warnings.warn(f"keyword argument `{old}` is deprecated and rename to `{new}`", FutureWarning, stacklevel=3)
+    warnings.warn(f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=3)
 
 
 class ReLU6(Hardtanh):

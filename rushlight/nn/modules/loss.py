@@ -1,5 +1,7 @@
 """Losses as modules. Shapes: input and target (*), result a number, or (*) with reduction="none", unless stated."""
 
+import warnings
+
 import rushlight as torch
 
 from .. import _reduction
@@ -137,6 +139,13 @@ class NLLLoss2d(NLLLoss):
     >>> nn.NLLLoss2d()(torch.zeros(2, 4, 3, 3), torch.zeros(2, 3, 3, dtype=torch.long))
     tensor(0.)
     """
+
+    def __init__(self, *args, **kwargs):
+        warnings.warn(
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in replacement and see "
+            "https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more details.", FutureWarning, stacklevel=2,
+        )  # fmt: skip
+        super().__init__(*args, **kwargs)
 
 
 class CrossEntropyLoss(_WeightedLoss):
