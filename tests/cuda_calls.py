@@ -1,15 +1,16 @@
 """Running CUDA kernels under the shim on NumPy arrays: what the tests of codegen.cuda share."""
 
+import collections
 import os
 import struct
 import sys
 
 import numpy as np
 from kernel_calls import DTYPE
+from rushlight._core.operator import grid_of
 
 from rushlight.codegen import cuda
 from rushlight.codegen.cuda import compile as compiler
-from rushlight.codegen.cuda import kernel as launching
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cuda"))
 import shim
@@ -80,9 +81,9 @@ def pointwise_parameter(arrays, layout, rank, shape, fault=None):
 
 def run_pointwise(library, kernel, arrays, layout, rank, shape, order=0, fault=None):
     """Launch a pointwise kernel."""
-    launch = launching.pointwise_launch(kernel, int(np.prod(shape)))
+    blocks = -(-int(np.prod(shape)) // (kernel.threads * kernel.step))
     parameter = pointwise_parameter(arrays, layout, rank, shape, fault)
-    library.launch(kernel.symbol, launch.grid, launch.block, parameter, order)
+    library.launch(kernel.symbol, (blocks, 1, 1), (kernel.threads, 1, 1), parameter, order)
 
 
 def row_parameter(launch, arrays, layout, kept, reduced, extent=None, stretches=1, stretch=None):
@@ -117,11 +118,13 @@ def length_class(length):
     return 1 << (length - 1).bit_length() if length > 1 else 0
 
 
+Launch = collections.namedtuple("Launch", "grid block shared width held")
+
+
 def launch_rows(kernel, mode, kept, length, stretches=1):
-    rows = int(np.prod(kept))
-    if mode == "row":
-        return launching.row_launch(kernel, rows, length, stretches)
-    return launching.column_launch(kernel, rows, kept[-1], length, stretches)
+    """The Launch of a rowwise kernel, as the core makes it; length: that of a stretch."""
+    blocks, threads, *rest = grid_of(kernel, int(np.prod(kept)), length, stretches, kept[-1] if mode == "column" else 0)
+    return Launch((blocks, 1, 1), (*threads, 1), *rest)
 
 
 def run_rowwise(library, kernel, mode, arrays, layout, kept, reduced, order=0, extent=None):

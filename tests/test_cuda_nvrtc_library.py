@@ -26,6 +26,7 @@ ENTRIES = {
     "scatter.cu": "in_order<f32,f32,Add,int> keys<int> in_segments<bf16,f32,Add,int>",
     "random.cu": "simple<f32,f32,f32,Uniform> normal<f64,f64,f64,true> integers<i64,true> sampled<f32,f32,Binomial>",
     "special.cu": "evaluate<Lower> evaluate<Airy> evaluate<ModifiedK<true,false>> evaluate<GammaSlope>",
+    "pool.cu": "route<f32,f32,u8,int> route<bf16,f32,i32,i64> route<f64,f64,u8,i64>",
     "fourier.cu": "pass<f32> pass<f64>",
     "linalg.cu": "lu<f64> triangular<f32> cholesky<c64> qr<f64> eigen<f64> singular<c64> ldl<c64> general<c128>",
 }  # fmt: skip

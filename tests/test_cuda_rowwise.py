@@ -20,10 +20,10 @@ from cuda_calls import (
     type_of,
 )  # fmt: skip
 from kernel_calls import DTYPE, rng, same, sample
+from rushlight._core.operator import stretches_of
 
 from rushlight.codegen import cpu, cuda
 from rushlight.codegen.cuda import compile as compiler
-from rushlight.codegen.cuda import kernel as launching
 from rushlight.lang import expr as E
 from rushlight.lang import functions as f
 from rushlight.lang import types as ty
@@ -259,13 +259,13 @@ def test_two_stages_give_the_whole(mode):
 
 def test_cuts_cover_rows_and_depend_on_the_shape():
     for rows, length in ((1, 16384), (1, 256 << 20), (3, 100_001), (255, 20_000), (256, 1 << 20), (1, 16383), (40, 9_999_999)):
-        stretches, stretch = launching.stretches_of(rows, length)
+        stretches, stretch = stretches_of(rows, length)
         assert (stretches - 1) * stretch < length <= stretches * stretch
         assert stretches == 1 or stretch % 64 == 0
         assert stretches <= 2048 and (stretches == 1) == (rows >= 256 or length < 16384)
     columns = ((8192, 8192), (768, 8192), (64, 512), (10, 1 << 24), (64, 511), (32768, 9999))
     for (rows, length), inner in zip(columns, next(zip(*columns))):
-        stretches, stretch = launching.stretches_of(rows, length, inner)
+        stretches, stretch = stretches_of(rows, length, inner)
         assert (stretches - 1) * stretch < length <= stretches * stretch
         assert stretches <= 2048 and (stretches == 1) == (rows >= 32768 or length < 512)
 
@@ -353,3 +353,7 @@ def test_the_shim_sees_what_is_wrong():
         assert x[:32].tolist() == [78.0] * 32 and x[32:].tolist() == [142.0] * 32
     with pytest.raises(RuntimeError, match="impossible launch"):
         probe(0, block=2048)
+    bounded = PROBE.replace("void probe", "void __launch_bounds__(32) probe")
+    library = shim.Library(shim.image(compiler.prelude() + bounded, ["probe"]))
+    with pytest.raises(RuntimeError, match="impossible launch"):
+        probe(5, block=64)

@@ -75,6 +75,15 @@ def test_what_is_missing_is_said_in_one_line():
     assert "pip install 'rushlight[cuda]'" in text
 
 
+def test_a_gpu_that_is_too_old_is_named():
+    sys.path.insert(0, os.path.join(HERE, "cuda"))
+    import standin
+
+    program = "import rushlight as torch\ntry:\n    torch.ones(1).cuda() + 1\nexcept RuntimeError as e:\n    print(e)"
+    text = python(program, RUSHLIGHT_CUDA_DRIVER=standin.driver(), RUSHLIGHT_STANDIN_CAPABILITY="75")
+    assert text.startswith("cuda:0 (Stand-in GPU 0) has compute capability 7.5: kernels are made for 8.0 and higher\n") and "cpu" in text
+
+
 def test_importing_loads_nothing_of_cuda_and_asking_is_quick():
     program = (
         "import sys, time, rushlight as torch, rushlight.cuda\n"

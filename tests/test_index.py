@@ -495,7 +495,7 @@ def test_rows_at_rising_indices_are_added_by_several_threads():
     index[2000:5000] = index[2000]  # a run that is longer than a task
     wanted = np.zeros((90, 16), "f4")
     np.add.at(wanted, index, values)
-    i, v = rl.from_numpy(index), rl.from_numpy(values)
+    i, v = rl.tensor(index), rl.tensor(values)
     found = rl.zeros(90, 16).index_add(0, i, v)
     np.testing.assert_array_equal(found.numpy(force=True), wanted)
 

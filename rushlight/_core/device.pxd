@@ -15,6 +15,10 @@ cdef class LoadedKernel:
     cdef readonly object image     # keeps the code loaded
     cdef readonly unsigned int threads, vector, step, held, packs, shared
 
+# The blocks that go through n elements at a time.
+cdef inline int64_t pointwise_blocks(LoadedKernel kernel, int64_t n) noexcept:
+    return (n - 1) // (<int64_t>kernel.threads * kernel.step) + 1
+
 # -- where work goes --
 cdef int use(int place) except -1                   # makes the GPU's context current on this thread
 cdef void* current_stream(int place) noexcept       # of this thread

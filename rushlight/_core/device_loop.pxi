@@ -5,8 +5,6 @@ cdef object _compile_device_kernel = None       # (program, letters, rank, wide,
 cdef object _compile_device_rows = None         # (program, mode, letters, kept, reduced, wide, stage, aligned, longest, place)
 
 cdef enum:
-    LONG_ROW = 16384           # accesses to a row from which on more than 256 threads share it
-    ROW_MEMORY = 47104         # shared memory of a block for what is kept of its rows
     WORTH_LEVELS = 1 << 18     # elements from which on several launches are worth it
 
 
@@ -114,48 +112,22 @@ cdef int run_on_device(Program p, Loop* loop, Operand* operands, uint64_t key, i
             a.n += 1
     a.words[a.n] = 0 if not p.may_fault else <int64_t>fault_slot(place, p.name)
     a.n += 1
-    n = (n - 1) // (<int64_t>kernel.threads * kernel.step) + 1
-    return launch(kernel, place, a.words, 8 * a.n, n, kernel.threads, 1, 0)
+    return launch(kernel, place, a.words, 8 * a.n, pointwise_blocks(kernel, n), kernel.threads, 1, 0)
 
 
 # -- rows --
 
-cdef struct RowShape:
-    int64_t rows, length, extent, stretches, stretch
-    int kept, reduced                  # numbers of dims
-
-
 cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column, const int64_t* kept, const int64_t* reduced,
                      int n_operands, char** ptr, const bint* number, int64_t[MAX_RANK]* kept_stride, int64_t[MAX_RANK]* reduced_stride,
                      int place) except -1:
-    """Packs the struct of a row kernel, chooses the grid as docs/internals.md says, and launches."""
+    """Packs the struct of a row kernel, and launches."""
     cdef Parameters a
-    cdef int64_t grid, accesses, held = 0
-    cdef unsigned int x = 128, y = 1, width = 1
+    cdef Grid g = column_grid(kernel, s, kept[0]) if column else row_grid(kernel, s)
     cdef int o, d
     if 8 * (8 + s.kept + s.reduced + (2 + s.kept + s.reduced) * n_operands) > PARAMETER_BYTES:
         overflow(p, s.kept + s.reduced)
-    if column:
-        while y < 16 and 8 * y <= s.stretch:
-            y *= 2
-        x, width = kernel.threads // y, 0
-        grid = ((kept[0] - 1) // (<int64_t>x * kernel.vector) + 1) * (s.rows // kept[0]) * s.stretches
-        if kernel.held:
-            held = min((s.stretch + y - 1) // y, <int64_t>((ROW_MEMORY - kernel.shared) // (x * y * kernel.held)))
-    else:
-        accesses = (s.stretch + kernel.vector - 1) // kernel.vector
-        if kernel.packs:
-            while width * kernel.packs < accesses:
-                width *= 2
-        else:
-            while width < min(accesses, <int64_t>32):
-                width *= 2
-            while accesses > 128 and width < min(<int64_t>kernel.threads if accesses >= LONG_ROW else <int64_t>256, accesses // 4):
-                width *= 2
-        x = 128 if width <= 32 else width
-        grid = (s.rows * s.stretches + x // width - 1) // (x // width)
-    a.words[0], a.words[1], a.words[2], a.words[3], a.words[4], a.words[5] = s.rows, s.length, s.extent, s.stretches, s.stretch, width
-    a.words[6] = held
+    a.words[0], a.words[1], a.words[2], a.words[3], a.words[4], a.words[5] = s.rows, s.length, s.extent, s.stretches, s.stretch, g.width
+    a.words[6] = g.held
     a.n = 7
     for d in range(s.kept):
         a.words[a.n + d] = kept[d]
@@ -175,7 +147,7 @@ cdef int launch_rows(RowProgram p, LoadedKernel kernel, RowShape* s, bint column
         a.n += s.reduced
     a.words[a.n] = 0 if not p.may_fault else <int64_t>fault_slot(place, p.name)
     a.n += 1
-    return launch(kernel, place, a.words, 8 * a.n, grid, x, y, <unsigned int>held * x * y * kernel.held)
+    return launch(kernel, place, a.words, 8 * a.n, g.blocks, g.x, g.y, g.shared)
 
 
 cdef int aligned_rows(uint64_t key, RowShape* s, const int64_t* kept, const int64_t* reduced, int n_operands, char** ptr, const int* itemsize,
@@ -267,18 +239,6 @@ cdef int run_rows_on_device(RowProgram p, RowLoop* loop, Operand* operands, int6
     kernel = p.device_row_kernel(key, s.kept, s.reduced, wide, 0, loop.n_operands, aligned, 0 if column else length_class(length), place)
     return launch_rows(p, kernel, &s, column, loop.kept, loop.reduced, loop.n_operands, loop.ptr, number, loop.kept_stride, loop.reduced_stride,
                        place)
-
-
-cdef bint cut(RowShape* s, int64_t inner) noexcept:
-    """Chooses the stretches of long rows that are too few to keep a GPU busy, by their shape alone; inner: kept dim 0 in column mode, else 0."""
-    cdef int64_t blocks = (inner + 63) // 64 * (s.rows // inner) if inner else s.rows
-    cdef int64_t least = 128 if inner else 8192
-    if blocks >= (512 if inner else 256) or s.length < (4 if inner else 2) * least:
-        return False
-    s.stretches = min((2048 + blocks - 1) // blocks, (s.length + least - 1) // least)
-    s.stretch = ((s.length + s.stretches - 1) // s.stretches + 63) // 64 * 64
-    s.stretches = (s.length + s.stretch - 1) // s.stretch
-    return True
 
 
 cdef bint run_stages(RowProgram p, RowLoop* loop, RowShape* s, const bint* number, uint64_t key, bint wide, int place) except -1:

@@ -13,7 +13,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from rushlight._core.tensor import on_gpu
 
-from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed
+from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed, pointwise_blocks
 from rushlight._core.place cimport META
 from rushlight._core.operator cimport clone, contiguous, native, resolve
 from rushlight._core.tensor cimport *
@@ -471,7 +471,7 @@ cdef int _run_on_gpu(Loop* loop, str kind, tuple operands) except -1:
             words[at + d] = loop.stride[o][d]
         at += rank
     words[at] = 0
-    return launch(kernel, place, words, 8 * (at + 1), (n - 1) // (<int64_t>kernel.threads * kernel.step) + 1, kernel.threads, 1)
+    return launch(kernel, place, words, 8 * (at + 1), pointwise_blocks(kernel, n), kernel.threads, 1)
 
 
 include "ordered.pxi"

@@ -13,12 +13,20 @@ from ..codegen.cuda import compile as _compile
 from ..lang import types as ty
 from ..ops import _define
 
+_LEAST = 80  # ten times the least compute capability: the first with bfloat16, and with copies to shared memory that do not wait
 _loaded = {}  # (symbol, index of the GPU, for which the driver keeps a kernel's attributes) -> LoadedKernel
 
 
 def architecture(index):
     """The architecture that kernels for a GPU are compiled for: 'sm_90'."""
-    return f"sm_{_device.capability(index)}"
+    capability = _device.capability(index)
+    if capability < _LEAST:
+        name = f"cuda:{index} ({_device.name_of(index)})"
+        raise RuntimeError(
+            f"{name} has compute capability {capability / 10}: kernels are made for {_LEAST / 10} and higher\n"
+            "  Ampere (2020) and later GPUs compute here. On this machine choose device='cpu'."
+        )
+    return f"sm_{capability}"
 
 
 def load(kernel, index, name=None):

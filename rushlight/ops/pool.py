@@ -358,6 +358,8 @@ def max_taps(rank):
 
 
 def _routed(grad, taps, windows):
+    if not grad.is_cpu:
+        return _tensor.on_gpu["pool.route"](grad, taps, windows)
     lead = grad.shape[: -len(windows.size)]
     out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
     apart = not any(windows.padding) and all(s >= d * (k - 1) + 1 for k, s, p, d, n, m in windows.dims())

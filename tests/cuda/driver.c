@@ -6,7 +6,8 @@
  * launch_<symbol> for each of its kernels.
  *
  * Environment: RUSHLIGHT_STANDIN_GPUS (2), RUSHLIGHT_STANDIN_MEMORY (bytes of each, 4 GiB), RUSHLIGHT_STANDIN_ORDER (order in which a block's
- * threads run: 0 forward, 1 reverse, else a seed for random ones), RUSHLIGHT_STANDIN_EAGER=1 (run everything at once: for debuggers).
+ * threads run: 0 forward, 1 reverse, else a seed for random ones), RUSHLIGHT_STANDIN_EAGER=1 (run everything at once: for debuggers),
+ * RUSHLIGHT_STANDIN_CAPABILITY (90: ten times the compute capability).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -248,9 +249,9 @@ int cuDeviceCanAccessPeer(int *can, int device, int peer) { *can = device != pee
 
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     static const int known[][2] = { { 1, 1024 }, { 8, 49152 }, { 10, 32 }, { 12, 65536 }, { 13, 1980000 }, { 16, 132 }, { 33, 1 }, { 36, 2619000 },
-        { 37, 5120 }, { 38, 52428800 }, { 39, 2048 }, { 41, 1 }, { 75, 9 }, { 76, 0 }, { 81, 233472 }, { 97, 232448 } };
+        { 37, 5120 }, { 38, 52428800 }, { 39, 2048 }, { 41, 1 }, { 81, 233472 }, { 97, 232448 } };
     if (device < 0 || device >= n_gpus) return INVALID_DEVICE;
-    *value = 0;
+    *value = attribute == 75 ? setting("RUSHLIGHT_STANDIN_CAPABILITY", 90) / 10 : attribute == 76 ? setting("RUSHLIGHT_STANDIN_CAPABILITY", 90) % 10 : 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) if (known[i][0] == attribute) *value = known[i][1];
     return SUCCESS;
 }

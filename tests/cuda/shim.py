@@ -75,8 +75,7 @@ def _waits(source, symbol):
 
 def _most_threads(source, symbol):
     """The threads of a block that the kernel is compiled for: a GPU refuses a launch with more."""
-    (most,) = _BOUND.findall(_text(source, symbol))
-    return most
+    return (_BOUND.findall(_text(source, symbol)) or ["1024"])[0]
 
 
 class Library:
