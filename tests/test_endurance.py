@@ -1,4 +1,4 @@
-"""The long checks of tools/endurance.py: a few rounds of each here, the whole of it as a slow test."""
+"""The long checks of tools/endurance.py: a few rounds of two here, more of each as slow tests; ``make endure`` runs the whole of it."""
 
 import pathlib
 import subprocess
@@ -24,6 +24,7 @@ def test_a_few_rounds(check, times, lines):
 
 
 @pytest.mark.slow
-def test_all_of_it():
-    done = run(timeout=7200)
+@pytest.mark.parametrize("check, times", [("kill", 30), ("damage", 20_000), ("memory", 1)])
+def test_more_rounds(check, times):
+    done = run(check, "--times", str(times), timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
