@@ -77,6 +77,7 @@ def test_depthwise(window, stride, padding, dilation, transposed):
     ((7, 1), (3, 3), 1, 1, 1), ((1, 40), (1, 5), 1, (0, 7), 1), ((9, 33), (3, 2), (2, 1), (4, 0), (1, 3)), ((5, 5), (9, 9), 1, 4, 1),
     ((9, 70), (3, 5), (1, 2), (0, 3), 2), ((33, 34), (5, 5), 2, 2, 1), ((8, 8), (2, 2), (3, 2), 0, 1), ((7, 9), (1, 1), 2, 1, 1),
     ((300, 40), (3, 3), (1, 2), 1, 1), ((70,), (4,), 2, 3, 3), ((1,), (3,), 1, 1, 1), ((4, 5, 6), (3, 3, 3), 2, 1, 1),
+    ((6, 33), (7, 7), 1, 3, 1), ((11, 20), (5, 5), 1, 2, (2, 1)), ((13, 17), (7, 5), (2, 1), 3, 1),  # some rows at once, and those left
 ])  # fmt: skip
 def test_depthwise_at_the_edges(dtype, size, window, stride, padding, dilation):
     torch.manual_seed(3)
@@ -234,3 +235,18 @@ def test_conjugation_and_negation_still_to_be_done(channels, transposed):
         # The quick way of a call without lazy bits may add up in another order.
         rushlight.testing.assert_close(call(a, b), call(a.resolve_conj().resolve_neg(), b.resolve_conj().resolve_neg()))
     assert rushlight.equal(x.imag.view(rushlight.int32), x.imag.resolve_neg().view(rushlight.int32))
+
+
+@pytest.mark.parametrize("stride, padding, dilation, groups", [(1, 0, 1, 1), (2, 1, 1, 1), (2, 1, 2, 2), (3, 2, 1, 4)])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_gradients_as_functions(rank, stride, padding, dilation, groups):
+    torch.manual_seed(6)
+    x, w = torch.randn(2, 4, *(9, 8, 7)[:rank]), torch.randn(8, 4 // groups, *[3] * rank)
+    geometry = stride, padding, dilation, groups
+    grad = torch.randn_like(getattr(torch.nn.functional, f"conv{rank}d")(x, w, None, *geometry))
+    for name, first, second in (("input", x.shape, w), ("weight", x, w.shape)):
+        wanted, found = (getattr(t.nn.grad, f"conv{rank}d_{name}") for t in (torch, rushlight))
+        given = [ours(a) if isinstance(a, torch.Tensor) else tuple(a) for a in (first, second, grad)]
+        close(wanted(first, second, grad, *geometry), found(*given, *geometry), 1e-4)
+    with pytest.raises(RuntimeError, match=r"grad_output must have the shape"):
+        getattr(rushlight.nn.grad, f"conv{rank}d_input")(tuple(x.shape), ours(w), rushlight.ones(2, 8, *[50] * rank), *geometry)

@@ -1,12 +1,14 @@
 """The kernels of convolutions whose channels are each convolved alone, as LLVM text. ``_core/depthwise.pyx`` drives them.
 
 There is little arithmetic in a byte here, so nothing is packed: neighbouring places of a row fill a vector register and are read where they
-lie, under masks at the image's sides. The window's weights stay in registers over all rows. Where windows are two columns apart, twice
-as many columns are read and every other one is kept.
+lie, under masks at the image's sides. The window's weights stay in registers over all rows. Some rows are summed at a time: what they read
+in common is read once, and their sums do not wait for each other. Where windows are two columns apart, twice as many columns are read and
+every other one is kept.
 """
 
 import contextlib
 import itertools
+import math
 
 from ..lang import types as ty
 from . import cpu
@@ -22,24 +24,31 @@ between taps, ``down`` and ``across``. What lies outside of the image counts as 
 and from one to the next the distance of an ``image`` and that of its places."""
 
 
-def correlate(source, taps, apart):
+IN_REGISTERS = 12  # weights
+AT_ONCE = 4  # rows of sums: a product takes as many steps of the processor, and one begins at each
+
+
+def correlate(source, taps, apart, step, down):
     """The address of the kernel for elements of type ``source``, a window of ``taps``, (high, wide), and windows ``apart`` along a row.
+
+    step, down: those of the geometry.
 
         void kernel(char *image, char *weight, char *bias, char *places, int64_t *geometry)
 
     computes the places of one channel of one image.
     """
-    return cpu._kernel("depthwise", source, (), (*taps, apart), lambda symbol: _Correlate(source, taps, apart).write(symbol))
+    kind = taps, apart, step, down
+    return cpu._kernel("depthwise", source, (), (*taps, *kind[1:]), lambda symbol: _Correlate(source, *kind).write(symbol))
 
 
-def spread(source, taps, step, apart, left, across):
+def spread(source, taps, step, apart, left, down, across):
     """The transpose: computes the image, with the same signature. ``step`` and ``apart``: rows and columns between windows.
 
-    ``left`` and ``across`` are those of the geometry, of which the kernel takes what is left after a division by ``apart``.
+    ``left``, ``down`` and ``across`` are those of the geometry; of the first and the last the kernel takes what is left after a division by
+    ``apart``.
     """
-    phase = left % apart, across % apart
-    return cpu._kernel("depthwise_transpose", source, (), (*taps, step, apart, *phase),
-                       lambda symbol: _Spread(source, taps, step, apart, *phase).write(symbol))  # fmt: skip
+    kind = step, apart, left % apart, down, across % apart
+    return cpu._kernel("depthwise_transpose", source, (), (*taps, *kind), lambda symbol: _Spread(source, taps, *kind).write(symbol))
 
 
 def weight_sums(source, taps, apart):
@@ -125,10 +134,13 @@ class _Planes(Writer):
         x = fn.emit(f"extractelement {vector(1, memory_type(s.accumulator))} {cast(fn, 1, one, s.source, s.accumulator)}, i64 0")
         return self._splat(fn, x)
 
-    def _weights(self, fn):
-        """For each tap its weight in all lanes."""
-        high, wide = self.taps
-        return [[self._everywhere(fn, at(fn, "%weight", (i * wide + j) * self.size)) for j in range(wide)] for i in range(high)]
+    def _weights(self, fn, most=IN_REGISTERS):
+        """A function that gives the weight of a tap in all lanes: up to ``most`` stay in registers, others are read where they are used."""
+        one = lambda i, j: self._everywhere(fn, at(fn, "%weight", (i * self.taps[1] + j) * self.size))  # noqa: E731
+        if math.prod(self.taps) > most:
+            return one
+        kept = {tap: one(*tap) for tap in itertools.product(*map(range, self.taps))}
+        return lambda i, j: kept[i, j]
 
     def _windows(self, fn, x):
         """Of the places from column x on: the mask of those there are, and for each tap the column that it reads and its mask."""
@@ -144,33 +156,60 @@ class _Planes(Writer):
         first = fn.int("sub", fn.int("mul", y, self.g["step"]), self.g["top"])
         return fn.int("add", first, fn.int("mul", self.g["down"], i))
 
+    def _blocks(self, fn, rows, body, at_once=AT_ONCE):
+        """Calls body(first row, how many) for all ``rows``, some at once; of the last ones some may have been made before."""
+        few = fn.emit(f"icmp slt i64 {rows}, {at_once}")
+        with fn.loop("0", fn.emit(f"select i1 {few}, i64 {rows}, i64 0")) as y:
+            body(y, 1)
+        last = fn.int("sub", rows, at_once)
+        with fn.loop("0", fn.emit(f"select i1 {few}, i64 0, i64 {rows}"), at_once) as y:
+            body(fn.call("llvm.smin.i64", "i64", f"i64 {y}", f"i64 {last}"), at_once)
+
+    def _meetings(self, count, step, down):
+        """Of ``count`` rows of sums, ``step`` apart in what they read: for each distance the (row, tap) that read there, in order."""
+        meetings = {}
+        for t, i in itertools.product(range(count), range(self.taps[0])):
+            meetings.setdefault(t * step + i * down, []).append((t, i))
+        return sorted(meetings.items())
+
 
 class _Correlate(_Planes):
+    def __init__(self, source, taps, apart, step, down):
+        super().__init__(source, taps, apart)
+        self.step, self.down = step, down
+
     def _planes(self, fn):
         weights, start = self._weights(fn), self._everywhere(fn, "%bias")
         with fn.loop("0", self.g["columns"], self.lanes) as x:
             stored, windows = self._windows(fn, x)
-            with fn.loop("0", self.g["rows"]) as y:
-                total = self._sum(fn, start)
-                for i, of_row in enumerate(weights):
-                    row = self._row_of(fn, y, i)
-                    with self._inside(fn, row, self.g["height"]):
-                        line = self._line(fn, "%image", row, self.g["width"])
-                        for weight, (column, mask) in zip(of_row, windows):
-                            self._plus_product(fn, total, self._load(fn, line, column, mask, self.apart), weight)
-                done = storable(fn, self.lanes, self._value(fn, total), self.scheme.accumulator, self.scheme.source)
-                self._store(fn, self._line(fn, "%places", y, self.g["columns"]), x, done, stored, self.lanes)
+            self._blocks(fn, self.g["rows"], lambda y, count: self._rows(fn, x, y, count, weights, start, stored, windows))
+
+    def _rows(self, fn, x, y, count, weights, start, stored, windows):
+        """``count`` rows of places from row y on."""
+        totals, first = [self._sum(fn, start) for _ in range(count)], self._row_of(fn, y, 0)
+        for distance, meeting in self._meetings(count, self.step, self.down):
+            row = fn.int("add", first, distance)
+            with self._inside(fn, row, self.g["height"]):
+                line = self._line(fn, "%image", row, self.g["width"])
+                for j, (column, mask) in enumerate(windows):
+                    read = self._load(fn, line, column, mask, self.apart)
+                    for t, i in meeting:
+                        self._plus_product(fn, totals[t], read, weights(i, j))
+        for t, total in enumerate(totals):
+            done = storable(fn, self.lanes, self._value(fn, total), self.scheme.accumulator, self.scheme.source)
+            self._store(fn, self._line(fn, "%places", fn.int("add", y, t), self.g["columns"]), x, done, stored, self.lanes)
 
 
 class _Spread(_Planes):
     """Columns of the image that are ``apart`` from each other are reached by the same taps: a vector holds such columns."""
 
-    def __init__(self, source, taps, step, apart, left, across):
+    def __init__(self, source, taps, step, apart, left, down, across):
         super().__init__(source, taps, apart)
-        self.step, self.left, self.across = step, left, across
+        self.step, self.left, self.down, self.across = step, left, down, across
 
     def _planes(self, fn):
-        weights, start, count = self._weights(fn), self._everywhere(fn, "%bias"), self.lanes * self.apart
+        weights = self._weights(fn, IN_REGISTERS if self.step == 1 else math.inf)
+        start, count = self._everywhere(fn, "%bias"), self.lanes * self.apart
         with fn.loop("0", self.g["width"], count) as x:
             stored = self._mask(fn, count, fn.int("sub", self.g["width"], x))
             every = self._mask(fn, self.lanes, self.lanes)
@@ -180,21 +219,25 @@ class _Spread(_Planes):
                 column = fn.int("add", fn.int("sub", first, fn.int("mul", self.g["across"], j)), residue)
                 column = fn.int("sdiv exact", column, self.apart)
                 reaching.append((residue, column, self._columns(fn, column, self.g["columns"], every, self.lanes)))
-            with fn.loop("0", self.g["height"]) as y:
-                totals = [self._sum(fn, start) for _ in range(self.apart)]
-                for i, of_row in enumerate(weights):
-                    position = fn.int("sub", fn.int("add", y, self.g["top"]), fn.int("mul", self.g["down"], i))
-                    self._add_row(fn, position, of_row, reaching, totals)
-                self._store(fn, self._line(fn, "%image", y, self.g["width"]), x, self._side_by_side(fn, totals), stored, count)
+            at_once = AT_ONCE if self.step == 1 else 1  # otherwise neighbouring rows are reached by others
+            self._blocks(fn, self.g["height"], lambda y, count: self._rows(fn, x, y, count, weights, start, reaching, stored), at_once)
 
-    def _add_row(self, fn, position, of_row, reaching, totals):
-        """The share of the places in row ``position`` / step, if there is one."""
-        with fn.when(fn.emit(f"icmp eq i64 {fn.int('srem', position, self.step)}, 0")):
-            row = fn.int("sdiv exact", position, self.step)
-            with self._inside(fn, row, self.g["rows"]):
-                line = self._line(fn, "%places", row, self.g["columns"])
-                for weight, (residue, column, mask) in zip(of_row, reaching):
-                    self._plus_product(fn, totals[residue], self._load(fn, line, column, mask), weight)
+    def _rows(self, fn, x, y, count, weights, start, reaching, stored):
+        """``count`` rows of the image from row y on."""
+        totals, first = [[self._sum(fn, start) for _ in range(self.apart)] for _ in range(count)], fn.int("add", y, self.g["top"])
+        for distance, meeting in reversed(self._meetings(count, 1, -self.down)):
+            position = fn.int("add", first, distance)
+            with fn.when(fn.emit(f"icmp eq i64 {fn.int('srem', position, self.step)}, 0")):
+                row = fn.int("sdiv exact", position, self.step)
+                with self._inside(fn, row, self.g["rows"]):
+                    line = self._line(fn, "%places", row, self.g["columns"])
+                    for j, (residue, column, mask) in enumerate(reaching):
+                        read = self._load(fn, line, column, mask)
+                        for t, i in meeting:
+                            self._plus_product(fn, totals[t][residue], read, weights(i, j))
+        for t, of_row in enumerate(totals):
+            line = self._line(fn, "%image", fn.int("add", y, t), self.g["width"])
+            self._store(fn, line, x, self._side_by_side(fn, of_row), stored, self.lanes * self.apart)
 
     def _side_by_side(self, fn, totals):
         """The image's columns in order, as they are stored."""

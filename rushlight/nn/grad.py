@@ -2,23 +2,37 @@
 
 import rushlight as torch
 
-from . import functional as F
+from ..ops.conv import _size, convolution
+from ._functional_conv import _conv, _geometry
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
 
-def _input_gradient(conv, input_size, weight, grad_output, stride, padding, dilation, groups):
-    input = torch.zeros(input_size, dtype=grad_output.dtype, device=grad_output.device, requires_grad=True)
-    with torch.enable_grad():
-        output = conv(input, weight, None, stride, padding, dilation, groups)
-    return torch.autograd.grad(output, input, grad_output)[0]
+def _gradient(rank, number, input, weight, grad_output, *given):
+    """The gradient of the input (number 0) or the weight (1), without the convolution itself where that is nothing else."""
+    operands = (input, weight)
+    stride, padding, dilation, none, plain = _geometry(rank, *operands, None, *given)
+    if not plain:
+        variable = torch.zeros_like(operands[number]).requires_grad_()
+        with torch.enable_grad():
+            output = _conv(rank, *(variable, weight) if number == 0 else (input, variable), None, *given)
+        return torch.autograd.grad(output, variable, grad_output)[0]
+    sizes = (input.shape[0], weight.shape[0], *_size(input.shape[2:], weight.shape[2:], stride, padding, dilation, None))
+    if tuple(grad_output.shape) != sizes:
+        raise RuntimeError(
+            f"conv{rank}d_{('input', 'weight')[number]}: grad_output must have the shape of the convolution's output, {list(sizes)}, "
+            f"but has {list(grad_output.shape)}: pass the gradient of that output, and the stride, padding and dilation that made it"
+        )
+    needs = (number == 0, number == 1, False)
+    return convolution.backward(grad_output, *operands, stride, padding, dilation, False, none, given[3], needs)[number]
 
 
-def _weight_gradient(conv, input, weight_size, grad_output, stride, padding, dilation, groups):
-    weight = torch.zeros(weight_size, dtype=grad_output.dtype, device=grad_output.device, requires_grad=True)
-    with torch.enable_grad():
-        output = conv(input, weight, None, stride, padding, dilation, groups)
-    return torch.autograd.grad(output, weight, grad_output)[0]
+def _input_gradient(rank, input_size, weight, grad_output, *geometry):
+    return _gradient(rank, 0, grad_output.new_empty(input_size), weight, grad_output, *geometry)
+
+
+def _weight_gradient(rank, input, weight_size, grad_output, *geometry):
+    return _gradient(rank, 1, input, grad_output.new_empty(weight_size), grad_output, *geometry)
 
 
 def conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -29,7 +43,7 @@ def conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=
     >>> nn.grad.conv1d_input((1, 1, 3), weight, torch.ones(1, 1, 2))
     tensor([[[1., 3., 2.]]])
     """
-    return _input_gradient(F.conv1d, input_size, weight, grad_output, stride, padding, dilation, groups)
+    return _input_gradient(1, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv1d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -40,7 +54,7 @@ def conv1d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
     >>> nn.grad.conv1d_weight(x, (1, 1, 2), torch.ones(1, 1, 2))
     tensor([[[ 11., 110.]]])
     """
-    return _weight_gradient(F.conv1d, input, weight_size, grad_output, stride, padding, dilation, groups)
+    return _weight_gradient(1, input, weight_size, grad_output, stride, padding, dilation, groups)
 
 
 def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -52,7 +66,7 @@ def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=
             [2., 4., 2.],
             [1., 2., 1.]])
     """
-    return _input_gradient(F.conv2d, input_size, weight, grad_output, stride, padding, dilation, groups)
+    return _input_gradient(2, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -64,7 +78,7 @@ def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
     tensor([[[[ 8., 12.],
               [20., 24.]]]])
     """
-    return _weight_gradient(F.conv2d, input, weight_size, grad_output, stride, padding, dilation, groups)
+    return _weight_gradient(2, input, weight_size, grad_output, stride, padding, dilation, groups)
 
 
 def conv3d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -74,7 +88,7 @@ def conv3d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=
     >>> nn.grad.conv3d_input((1, 1, 3, 1, 1), torch.ones(1, 1, 2, 1, 1), torch.ones(1, 1, 2, 1, 1)).flatten()
     tensor([1., 2., 1.])
     """
-    return _input_gradient(F.conv3d, input_size, weight, grad_output, stride, padding, dilation, groups)
+    return _input_gradient(3, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv3d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -85,4 +99,4 @@ def conv3d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
     >>> nn.grad.conv3d_weight(clip, (1, 1, 2, 1, 1), torch.ones(1, 1, 2, 1, 1)).flatten()
     tensor([1., 3.])
     """
-    return _weight_gradient(F.conv3d, input, weight_size, grad_output, stride, padding, dilation, groups)
+    return _weight_gradient(3, input, weight_size, grad_output, stride, padding, dilation, groups)

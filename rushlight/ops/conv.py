@@ -428,9 +428,9 @@ def _planes(input, weight, bias, out, windows, transposed):
 
     type, geometry = ty.NAMES[input.dtype.code], windows.geometry()
     if transposed:
-        kernel = depthwise.spread(type, windows.window, *windows.stride, geometry[2], geometry[4])
+        kernel = depthwise.spread(type, windows.window, *windows.stride, *geometry[2:])
     else:
-        kernel = depthwise.correlate(type, windows.window, windows.stride[1])
+        kernel = depthwise.correlate(type, windows.window, windows.stride[1], geometry[0], geometry[3])
     if bias is None:
         bias = creation.zeros((1,), dtype=input.dtype)
     image, places = (out, shape.contiguous(input)) if transposed else (shape.contiguous(input), out)
