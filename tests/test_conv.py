@@ -250,3 +250,24 @@ def test_gradients_as_functions(rank, stride, padding, dilation, groups):
         close(wanted(first, second, grad, *geometry), found(*given, *geometry), 1e-4)
     with pytest.raises(RuntimeError, match=r"grad_output must have the shape"):
         getattr(rushlight.nn.grad, f"conv{rank}d_input")(tuple(x.shape), ours(w), rushlight.ones(2, 8, *[50] * rank), *geometry)
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+@pytest.mark.parametrize("channels, outputs, groups, size, window", [
+    (2, 5, 1, (9, 40), (3, 3)), (6, 12, 3, (14, 13), (3, 2)), (4, 2, 2, (17, 8), (5, 3)), (1, 8, 1, (33,), (3,)), (12, 24, 6, (50,), (4,)),
+    (3, 9, 3, (7, 7), (1, 1)),
+])  # fmt: skip
+def test_weights_of_few_channels_are_summed_in_pairs(channels, outputs, groups, size, window, dtype, monkeypatch):
+    from rushlight.ops import conv
+
+    pairs, run = [], conv._weights_alone
+    monkeypatch.setattr(conv, "_weights_alone", lambda *a: pairs.append(a) or run(*a))
+    torch.manual_seed(7)
+    x, w = torch.randn(3, channels, *size).to(dtype), torch.randn(outputs, channels // groups, *window).to(dtype)
+    name, options = f"conv{len(size)}d", {"padding": 1, "groups": groups}
+    exact, given = [t.double().requires_grad_() for t in (x, w)], [ours(t, True) for t in (x, w)]
+    expected, got = getattr(torch.nn.functional, name)(*exact, **options), getattr(rushlight.nn.functional, name)(*given, **options)
+    grad = torch.randn_like(expected).to(dtype)
+    for a, c in zip(torch.autograd.grad(expected, exact, grad.double()), rushlight.autograd.grad(got, given, ours(grad))):
+        close(a, c, TOLERANCE[dtype])
+    assert pairs

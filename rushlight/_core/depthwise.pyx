@@ -31,6 +31,9 @@ cdef struct Planes:
     int64_t bias_step   # bytes from channel to channel, or 0
     bint transposed
     # -- the gradient of the weights: tasks of some images, some rows of places and a channel --
+    int64_t pairs       # of a channel of the image and one of the places, in each group all by all
+    int64_t inner       # channels of a group
+    int64_t outer       # and of its places
     int64_t sum_size    # bytes
     int64_t batch
     int64_t images      # of a task
@@ -84,26 +87,31 @@ cdef inline int64_t _cut(int64_t size, int64_t width) noexcept nogil:
     return (size + width - 1) // width
 
 
-def weight_sums(size_t kernel, Tensor image, Tensor grad, Tensor out, tuple geometry, int64_t images, int64_t rows):
-    """out[task, c, tap] = the sum over a task's places of what the tap reads in image[n, c], times the place's gradient."""
+def weight_sums(size_t kernel, Tensor image, Tensor grad, Tensor out, tuple geometry, int64_t groups, int64_t images, int64_t rows):
+    """out[task, pair, tap] = the sum over a task's places of what the tap reads in image[n, c], times the gradient of the place in channel o.
+
+    Of (o, c) there is a pair for each o, and each c of its group, in order.
+    """
     cdef Planes p
     _describe(&p, kernel, image, grad, geometry)
-    p.weight, p.taps, p.sum_size = out.address, out.sizes[2], ITEMSIZE[out.code]
+    p.weight, p.taps, p.sum_size, p.pairs = out.address, out.sizes[2], ITEMSIZE[out.code], out.sizes[1]
+    p.inner, p.outer = p.channels // groups, grad.sizes[1] // groups
     p.images, p.rows, p.parts = images, rows, _cut(p.geometry.rows, rows)
     p.geometry.image = p.channels * p.geometry.height * p.geometry.width
-    p.geometry.place = p.channels * p.geometry.rows * p.geometry.columns
+    p.geometry.place = grad.sizes[1] * p.geometry.rows * p.geometry.columns
     with nogil:
-        parallel_for(_sum_weights, &p, 0, out.sizes[0] * p.channels, 1)
+        parallel_for(_sum_weights, &p, 0, out.sizes[0] * p.pairs, 1)
 
 
 cdef void _sum_weights(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Planes* p = <Planes*>context
     cdef Geometry g = p.geometry
-    cdef int64_t i, channel, first, row
+    cdef int64_t i, pair, channel, place, first, row
     for i in range(begin, end):
-        channel, first, row = i % p.channels, i // p.channels // p.parts * p.images, i // p.channels % p.parts * p.rows
+        pair, first, row = i % p.pairs, i // p.pairs // p.parts * p.images, i // p.pairs % p.parts * p.rows
+        channel, place = pair // (p.inner * p.outer) * p.inner + pair % p.inner, pair // p.inner
         g.images, g.rows = min(p.images, p.batch - first), min(p.rows, p.geometry.rows - row)
         g.top = p.geometry.top - row * g.step
         (<sums_t>p.kernel)(p.image + (first * g.image + channel * g.height * g.width) * p.item,
-                           p.places + (first * g.place + (channel * p.geometry.rows + row) * g.columns) * p.item,
+                           p.places + (first * g.place + (place * p.geometry.rows + row) * g.columns) * p.item,
                            p.weight + i * p.taps * p.sum_size, <int64_t*>&g)
