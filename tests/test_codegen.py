@@ -121,7 +121,7 @@ def test_cast_to_int_at_the_bounds():
 
 def as_bits(x, t):
     """f32 values converted to the small float ``t`` by a kernel, as unsigned integers."""
-    out = np.zeros((1, x.size), "u2" if t == "bf16" else "u1")
+    out = np.zeros((1, x.size), f"u{ty.BITS[t] // 8}")
     address = cpu.pointwise(((E.input(0, "f32"), t),), ("f32",), "cc")
     run_pointwise(address, [out, x.reshape(1, -1)])
     return out[0]
@@ -446,3 +446,26 @@ def test_transpose(dtype):
         out = np.zeros((columns, rows), dtype)
         run_pointwise(address, [out, source.T])
         same(out, source.T)
+
+
+# -- half-width results that need no rounding --
+
+CHOSEN = {
+    "abs": lambda x, y: f.abs(x), "neg": lambda x, y: -x, "copysign": f.copysign, "maximum": f.maximum, "minimum": f.minimum,
+    "where": lambda x, y: f.where(x > y, -x, y), "relu": lambda x, y: f.where(x <= 0, 0.0, x), "sign": lambda x, y: f.sign(x),
+    "halved below": lambda x, y: f.where(x > y, x, x * 0.5), "inexact": lambda x, y: f.minimum(x, 0.1), "itself": lambda x, y: x,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("t", ["bf16", "f16"])
+@pytest.mark.parametrize("name", CHOSEN)
+def test_half_width_results(name, t):
+    codes = np.arange(65536, dtype="u2")[None]
+    others = (codes * 7919 + 5).astype("u2")
+    expr = CHOSEN[name](E.input(0, "f32"), E.input(1, "f32"))
+    wide, kept = np.zeros(codes.shape, "f4"), np.zeros(codes.shape, "u2")
+    for out, store in ((wide, "f32"), (kept, t)):
+        run_pointwise(cpu.pointwise(((expr, store),), (t, t), "ccc"), [out, codes, others])
+    nan = np.isnan(wide[0])
+    same(kept[0][~nan], as_bits(wide, t)[~nan])
+    assert np.isnan(from_bits(kept, t)[nan]).all()

@@ -16,7 +16,7 @@ a @ b, b.t() @ a.t(), a.double() @ b.double(), a.bfloat16() @ b.bfloat16(), (a @
 stack @ stack.transpose(1, 2), torch.einsum('bij,bik->jk', stack, stack), torch.addmm(a[:, :301], a, b), torch.bmm(stack, stack.mT)
 a + 1, a * a.t().contiguous().t(), a.exp(), a.tanh(), a.sigmoid(), a.t().contiguous(), a.to(torch.bfloat16), a.cfloat() * 2j
 torch.where(a > 0, a, -a), nn.functional.gelu(a), a.erf(), a.sin(), a.lgamma(), a.pow(2.5), torch.atan2(a, a.flip(0))
-a.softmax(1), a.softmax(0), a.log_softmax(1), wide.softmax(1)
+a.t().softmax(0), a.softmax(1), a.softmax(0), a.log_softmax(1), wide.softmax(1), a + a.t().contiguous().t()
 nn.functional.layer_norm(a, (517,)), nn.functional.layer_norm(wide, wide.shape[1:]), long.softmax(0), nn.functional.normalize(long, dim=0)
 nn.functional.batch_norm(tall[:, :5], None, None, training=True)
 torch.cat([a, a]), a[index], a.index_select(0, index), a.gather(0, rows), zeros.index_add(0, index, a[:1000, :5])

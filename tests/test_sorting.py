@@ -51,6 +51,9 @@ import rushlight as rl
     L([[3, 1], [2, 3]]).unique(return_inverse=True, return_counts=True)
     L([[3, 1], [2, 3], [3, 1]]).unique(dim=0, return_inverse=True, return_counts=True)
     L([[3, 1, 3], [2, 3, 2]]).unique(dim=1, return_counts=True)
+    (T.arange(230) % 23 % 3).view(23, 10).unique(dim=0, return_inverse=True, return_counts=True)
+    (T.arange(230) % 23 % 3).view(10, 23).unique(dim=1, return_inverse=True, return_counts=True)
+    -(T.arange(4096.) % 5 - 2).view(2, 128, 16).unique(dim=1, return_counts=True)
     L([3., float('nan'), 1, float('nan')]).unique(return_counts=True)
     T.unique(T.empty(0), return_inverse=True, return_counts=True)
     T.unique(L(2), return_inverse=True)
@@ -292,3 +295,11 @@ def test_the_first_few_of_a_row_are_those_of_a_stable_sort(dtype, n):
             expected = values.select(dim, k - 1)
             assert same(found.values, expected)
             assert same(x.gather(dim, found.indices.unsqueeze(dim)).squeeze(dim), expected)
+
+
+def test_rows_with_nan_are_distinct():
+    x = rl.arange(24.0).expand(9, 24).contiguous()
+    x[[4, 7], 5] = float("nan")
+    rows, counts = x.unique(dim=0, return_counts=True)
+    assert rows.isnan().any(1).tolist() == [False, True, True]
+    assert counts.tolist() == [7, 1, 1]

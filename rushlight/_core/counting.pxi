@@ -54,7 +54,7 @@ cdef object bincount_quickly(PyObject** values, Py_ssize_t n, tuple names):
         if c.low[chunk] < 0 or c.high[chunk] >= MOST_COUNTS:
             return None
         c.length = max(c.length, c.high[chunk] + 1)
-    if c.count < c.length:     # few numbers: one table, which is the result
+    if c.count < 2 * CHUNKS * c.length:     # few numbers: one table, which is the result
         out = empty(I64, 1, &c.length)
         memset(out.address, 0, c.length * sizeof(int64_t))
         for i in range(c.count):

@@ -144,9 +144,8 @@ cdef void _run_range(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef char* ptr[MAX_OPERANDS]
     cdef int64_t[MAX_OPERANDS] s0
     cdef int64_t[MAX_OPERANDS] s1
-    cdef int64_t[MAX_RANK] position
-    cdef int64_t rest, n1
-    cdef int o, d
+    cdef int64_t n1
+    cdef int o
     for o in range(loop.n_operands):
         s0[o] = loop.stride[o][0]
         s1[o] = loop.stride[o][1] if loop.ndim > 1 else 0
@@ -156,21 +155,33 @@ cdef void _run_range(void* context, int64_t begin, int64_t end) noexcept nogil:
         loop.kernel(ptr, s0, s1, end - begin, 1)
         return
     while begin < end:
-        rest = begin
-        for d in range(1, loop.ndim):
-            position[d] = rest % loop.size[d]
-            rest = rest // loop.size[d]
-        n1 = min(loop.size[1] - position[1], end - begin)
-        for o in range(loop.n_operands):
-            ptr[o] = loop.ptr[o]
-            for d in range(1, loop.ndim):
-                ptr[o] += position[d] * loop.stride[o][d]
+        n1 = _rows_from(loop, begin, end, ptr)
         loop.kernel(ptr, s0, s1, loop.size[0], n1)
         begin += n1
 
 
+cdef int64_t _rows_from(Loop* loop, int64_t begin, int64_t end, char** ptr) noexcept nogil:
+    """Where the operands' rows at position ``begin`` lie; how many of the rows up to ``end`` follow one another along the second dim."""
+    cdef int64_t[MAX_RANK] position
+    cdef int64_t rest = begin
+    cdef int o, d
+    for d in range(1, loop.ndim):
+        position[d] = rest % loop.size[d]
+        rest = rest // loop.size[d]
+    for o in range(loop.n_operands):
+        ptr[o] = loop.ptr[o]
+        for d in range(1, loop.ndim):
+            ptr[o] += position[d] * loop.stride[o][d]
+    return min(loop.size[1] - position[1], end - begin)
+
+
 cdef int run_loop(Loop* loop) except -1:
     """Runs the whole loop, split by shape over the pool when it is large."""
+    return share_loop(loop, _run_range, loop)
+
+
+cdef int share_loop(Loop* loop, task_t run, void* context) except -1:
+    """Calls run(context, begin, end) for the elements of a 1-d loop, else for the positions of the dims beyond the inner one."""
     cdef int64_t total = 1, outer = 1, grain, share, block
     cdef int i
     for i in range(loop.ndim):
@@ -181,20 +192,20 @@ cdef int run_loop(Loop* loop) except -1:
     share = GRAIN if loop.n_operands <= 4 else 4 * GRAIN // loop.n_operands     # so many operands are more work
     if total < 2 * share:
         if total < GRAIN // 4:
-            _run_range(loop, 0, total if loop.ndim == 1 else outer)
+            run(context, 0, total if loop.ndim == 1 else outer)
         else:
             with nogil:
-                _run_range(loop, 0, total if loop.ndim == 1 else outer)
+                run(context, 0, total if loop.ndim == 1 else outer)
         return 0
     with nogil:
         if loop.ndim == 1:
-            parallel_for(_run_range, loop, 0, total, share)
+            parallel_for(run, context, 0, total, share)
         else:
             grain = max(<int64_t>1, share // loop.size[0])
             if loop.size[1] >= 16:                    # blocks for the kernels that work on two dims at once
                 block = 64 if loop.size[1] >= 64 else 16
                 grain = (grain + block - 1) // block * block
-            parallel_for(_run_range, loop, 0, outer, grain)
+            parallel_for(run, context, 0, outer, grain)
     return 0
 
 
@@ -202,7 +213,6 @@ cdef bint _turn(Loop* loop, int item) noexcept nogil:
     """Is this a transposed copy (the output dense along the inner dim, the input along another)? Then that one becomes the second. Where it
     runs backwards along it (rot90), the output does so instead."""
     cdef int d, o
-    cdef int64_t t
     if loop.stride[0][0] != item or loop.stride[1][0] == item or loop.size[0] < 2:
         return False
     for d in range(1, loop.ndim):
@@ -211,12 +221,14 @@ cdef bint _turn(Loop* loop, int item) noexcept nogil:
                 for o in range(2):
                     loop.ptr[o] += (loop.size[d] - 1) * loop.stride[o][d]
                     loop.stride[o][d] = -loop.stride[o][d]
-            t = loop.size[1]
-            loop.size[1] = loop.size[d]
-            loop.size[d] = t
-            for o in range(2):
-                t = loop.stride[o][1]
-                loop.stride[o][1] = loop.stride[o][d]
-                loop.stride[o][d] = t
+            _put_second(loop, d)
             return True
     return False
+
+
+cdef int _put_second(Loop* loop, int d) noexcept nogil:
+    """Dim d and the second change places."""
+    loop.size[1], loop.size[d] = loop.size[d], loop.size[1]
+    for o in range(loop.n_operands):
+        loop.stride[o][1], loop.stride[o][d] = loop.stride[o][d], loop.stride[o][1]
+    return 0

@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 
 from rushlight._core.tensor import on_gpu
 
+from rushlight._core.copying cimport copy_row
 from rushlight._core.device cimport copy_bytes
 from rushlight._core.operator cimport contiguous, copy_into, fill_number, native, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
@@ -155,8 +156,8 @@ cdef void _roll_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Rolls* c = <Rolls*>context
     cdef int64_t i
     for i in range(begin, end):
-        memcpy(c.out + i * c.row, c.source + (i + 1) * c.row - c.head, c.head)
-        memcpy(c.out + i * c.row + c.head, c.source + i * c.row, c.row - c.head)
+        copy_row(c.out + i * c.row, c.source + (i + 1) * c.row - c.head, c.head)
+        copy_row(c.out + i * c.row + c.head, c.source + i * c.row, c.row - c.head)
 
 
 cdef object roll_quickly(PyObject** values, Py_ssize_t n, tuple names):

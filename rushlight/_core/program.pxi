@@ -261,6 +261,7 @@ cdef bint _exceeds_caches(Program p, Operand* operands, int64_t count) noexcept:
 cdef int run_program(Program p, Operand* operands, list outputs, bint given) except -1:
     """Computes p's outputs. outputs: list of Tensors to write when ``given``, else filled with new ones."""
     cdef Loop loop
+    cdef Turned turned
     cdef int64_t[MAX_RANK] shape
     cdef uint64_t key = 0
     cdef list written = outputs if given else None
@@ -280,10 +281,12 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
         loop.kernel = _moving_kernel(False, 8 * p.itemsize[0])
     elif p.moves and loop.stride[0][0] == p.itemsize[0] and loop.stride[1][0] == -p.itemsize[0] and loop.size[0] > 1:
         loop.kernel = _moving_kernel(True, 8 * p.itemsize[0])
+    elif loop.ndim > 1 and _turns(&loop, p, &turned):
+        loop.kernel = p.kernel(_layout(&loop, p.itemsize) & ~turned.letters)
+        return share_loop(&loop, _run_tiles, &turned)
     else:
         loop.kernel = p.kernel(key)
-    run_loop(&loop)
-    return 0
+    return run_loop(&loop)
 
 
 cdef Tensor run_dense(Program p, Operand* operands):

@@ -1,4 +1,36 @@
-# Rowwise calls whose reduced dims do not collapse to two run on copies in which they do. Included by operator.pyx.
+# Rowwise calls that run on copies: of operands whose reduced dims do not collapse to two, or that lie across the results. Included by
+# operator.pyx.
+
+cdef enum:
+    WORTH_COPIES = 1024    # elements
+
+
+cdef bint _lie_across(RowProgram p, uint64_t key) noexcept:
+    """Is there a result over the whole space, and is an operand that is dense along another dim than the kernel walks (softmax of x.t())?"""
+    cdef int o
+    if p.summed is None and p.is_full[0]:
+        for o in range(p.n_out + p.n_in):
+            if p.is_full[o] and key >> (2 * o) & 3 == 2:
+                return True
+    return False
+
+
+cdef bint _copied_like(RowProgram p, Operand* operands, Tensor result, list keep) except -1:
+    """Gives operands over the whole space the layout of ``result``; were there any that had another?"""
+    cdef int i
+    cdef bint some = False
+    cdef Tensor t, copy
+    for i in range(p.n_in):
+        if operands[i].tensor == NULL or not p.is_full[p.n_out + i]:
+            continue
+        t = <Tensor>operands[i].tensor
+        if same_sizes(t, result) and memcmp(t.strides, result.strides, t.ndim * sizeof(int64_t)) != 0:
+            copy = empty_strided(p.codes[p.n_out + i], t.ndim, t.sizes, result.strides)
+            copy_into(copy, t)
+            keep.append(copy)
+            operands[i].tensor = <PyObject*>copy
+            some = True
+    return some
 
 
 cdef int _rows_of_copy(RowProgram p, Operand* operands, Space* space, bint keepdim, list outputs, list keep) except -1:

@@ -316,6 +316,9 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
         return _rows_of_copy(p, operands, space, keepdim, outputs, held)
     loop.column = _column_mode(&loop, p)
     key = _row_key(&loop, p)
+    if rows * length >= WORTH_COPIES and _lie_across(p, key) and _copied_like(p, operands, <Tensor>outputs[0], held):
+        outputs.clear()
+        return run_rows(p, operands, space, keepdim, outputs)
     if p.split and rows * length >= 4 * GRAIN and rows < (256 if loop.column else 32) and _run_split(p, &loop, key, rows):
         return 0
     if rows * length >= WORTH_LEVELS and not p.split and (p.flat or _too_few(&loop, rows)) and run_levels(p, operands, space, keepdim, outputs):

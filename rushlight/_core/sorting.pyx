@@ -138,6 +138,7 @@ cdef void _insertion_sort(Item* items, int64_t n) noexcept nogil:
 
 
 include "merging.pxi"
+include "lexicographic.pxi"
 
 
 cdef void _count_digits(void* context, int64_t begin, int64_t end) noexcept nogil:

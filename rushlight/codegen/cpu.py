@@ -18,9 +18,12 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     outputs = [Output(*o) for o in outputs]
 
     def write(symbol):
+        from .halves import unrounded
         from .pointwise import Pointwise
 
-        return Pointwise(lowered_outputs(outputs), inputs, layout, stream).write(symbol)
+        stored = [(unrounded(value, type, inputs) if kind == "set" else value, type, kind, offset)
+                  for value, type, kind, offset in lowered_outputs(outputs)]  # fmt: skip
+        return Pointwise(stored, inputs, layout, stream).write(symbol)
 
     return _kernel("pointwise", name, described(outputs), (tuple(inputs), layout, bool(stream)), write)
 

@@ -251,7 +251,7 @@ def _table(m, node, index):
 def own():
     """The functions, with types, that this CPU's instructions compute better than their expansions."""
     wide = host().x86 and host().vector_bits == 512
-    branch = frozenset({("rarely", "f32"), ("rarely", "f64")})
+    branch = frozenset(("rarely", t) for t in ty.NAMES)
     return branch | {("scale", "f32"), ("scale", "f64"), ("estimate", "f32"), ("lookup", "f32")} if wide else branch
 
 

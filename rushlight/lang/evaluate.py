@@ -148,6 +148,7 @@ def _functions(np):
         "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
         "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "hypot": np.hypot,
         "lgamma": _lgamma, "sigmoid": _sigmoid, "softplus": lambda x: np.logaddexp(x, 0),
+        "rarely": lambda condition, usual, rare: np.where(condition, rare, usual),
     }  # fmt: skip
     return table | _special()
 

@@ -163,18 +163,26 @@ def pow(base, exponent):
     return _whole_power(base, exponent) if base.type in ty.INTS else binary("pow", base, exponent)
 
 
+_USUAL = 6  # bits of an integer's exponent: a greater one overflows 64 bits, but for bases of -1, 0 and 1
+
+
 def _whole_power(base, exponent):
     """An integer's power by repeated squaring, wrapping; for a negative exponent the inverse of 1 and -1, else 0."""
-    result, square, width = const(1, base.type), base, ty.BITS[base.type]
-    if exponent.op == "const":
-        width = exponent.attr.bit_length()
-    for bit in range(width):
-        result = where(ne(exponent & _bit(bit, base.type), 0), result * square, result)
+    width = exponent.attr.bit_length() if exponent.op == "const" else _USUAL
+    usual, square = _squared(const(1, base.type), base, exponent, range(width))
+    rare = _squared(usual, square, exponent, range(width, ty.BITS[base.type] if exponent.op != "const" else width))[0]
+    if base.type in ty.SIGNED:
+        inverse = where(eq(base, 1), base, where(eq(base, -1), where(ne(exponent & 1, 0), base, 1), 0))
+        rare = where(exponent < 0, inverse, rare)
+    return rare if exponent.op == "const" else make("rarely", (ne(exponent >> _USUAL, 0), usual, rare), base.type)
+
+
+def _squared(result, square, exponent, bits):
+    """``result`` times the powers, of which ``square`` is the first, that these bits of the exponent stand for; the next power."""
+    for bit in bits:
+        result = where(ne(exponent & _bit(bit, square.type), 0), result * square, result)
         square = square * square
-    if base.type in ty.UNSIGNED:
-        return result
-    inverse = where(eq(base, 1), base, where(eq(base, -1), where(ne(exponent & 1, 0), base, 1), 0))
-    return where(exponent < 0, inverse, result)
+    return result, square
 
 
 def _bit(position, type):

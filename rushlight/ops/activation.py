@@ -269,7 +269,7 @@ def threshold(input, threshold: follows, value: follows):
     >>> F.threshold(torch.tensor([-1., 0.5, 2.]), 1., -9.)
     tensor([-9., -9.,  2.])
     """
-    return fn.where(fn.gt(input, threshold), input, value)
+    return fn.where(fn.le(input, threshold), value, input)
 
 
 # as PyTorch's refusals of a dtype name their kernels

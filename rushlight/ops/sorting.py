@@ -308,14 +308,22 @@ def _unique_slices(x, dim, return_inverse, return_counts):
             raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
         none = creation.zeros(0, dtype=_int64, device=x.device)
         return x, none if return_inverse else None, none if return_counts else None
-    flat = shape.reshape(rows, (n, -1))
-    order = creation.arange(n, device=x.device)
+    order, differs = _ordered_rows(shape.reshape(rows, (n, -1)))
+    starts, numbers = _runs(differs, n)
+    values = shape.transpose(rows[order[starts]], 0, dim)
+    return values, _unmoved(order, numbers) if return_inverse else None, _lengths(starts, n) if return_counts else None
+
+
+def _ordered_rows(flat):
+    """The order of a matrix's rows, and whether each but the first differs from the one before it."""
+    found = core.ordered_rows(flat)
+    if found is not None:
+        return found
+    order = creation.arange(flat.shape[0], device=flat.device)
     for column in range(flat.shape[1] - 1, -1, -1):  # stable sorts from the least significant column on
         order = order[sort(flat[order, column]).indices]
     flat = flat[order]
-    starts, numbers = _runs(reduction.any(comparison.ne(flat[1:], flat[:-1]), 1), n)
-    values = shape.transpose(rows[order[starts]], 0, dim)
-    return values, _unmoved(order, numbers) if return_inverse else None, _lengths(starts, n) if return_counts else None
+    return order, reduction.any(comparison.ne(flat[1:], flat[:-1]), 1)
 
 
 @composite

@@ -59,6 +59,6 @@ def expand(roots, own=frozenset()):
 
 def _expanded(node, args, own, functions):
     function = functions.get(node.op)
-    if function is not None and node.type in ("f32", "f64") and (node.op, node.type) not in own:
+    if function is not None and (node.type in ("f32", "f64") or node.op == "rarely") and (node.op, node.type) not in own:
         return function(*args) if node.attr is None else function(*args, node.attr)
     return node if args == node.args else make(node.op, args, node.type, node.attr)

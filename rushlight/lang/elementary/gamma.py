@@ -26,6 +26,7 @@ from .arithmetic import (
     pair_plus,
     pair_times,
     poly,
+    rarely,
     rint,
     scale,
     select,
@@ -117,15 +118,21 @@ def _lgamma_single(x):
     series = fma(inverse, poly(inverse * inverse, STIRLING), series)
     u = size * (size + 7.0)
     rising = (size + 7.0) * (u + 6.0) * ((u + 10.0) * (u + 12.0))
+    one, zero = const(1.0, "f64"), const(0.0, "f64")
+
+    def less_log(series, argument):
+        result = select(eq(x, 1.0) | eq(x, 2.0), zero, series - value(natural_log(argument)))
+        return select(eq(size, INF), const(INF, "f64"), result)
+
+    argument = select(low, size * rising, one)
+    usual = less_log(series, argument)
     sine = value(_sin_cos_pi(size)[0])
-    reflected = sine * select(low, 1.0 / rising, size)
-    argument = select(negative, reflected, select(low, size * rising, const(1.0, "f64")))
+    argument = select(negative, sine * select(low, 1.0 / rising, size), argument)
     series = select(negative, LOG_PI[0] - series, series)
-    argument, series = select(tiny, size, argument), select(tiny, const(0.0, "f64"), series)
+    argument, series = select(tiny, size, argument), select(tiny, zero, series)
     pole = eq(x, 0.0) | (negative & eq(rint(x), x))
-    result = series - value(natural_log(select(pole, const(1.0, "f64"), argument)))
-    result = select(eq(x, 1.0) | eq(x, 2.0), const(0.0, "f64"), result)
-    return select(pole | eq(size, INF), const(INF, "f64"), result)
+    result = select(pole, const(INF, "f64"), less_log(series, select(pole, one, argument)))
+    return rarely(~(x >= 2.0**-60), result, usual)
 
 
 def _lgamma(x):
@@ -137,15 +144,22 @@ def _lgamma(x):
     # x < 0: log(pi / (size sin(pi size))) - lgamma(size)
     # near 0: -log(size)
     series = _stirling(choose(low, _plus_number(size, 8.0), itself))
-    rising, sine = _rising(size), _sin_cos_pi(size)[0]
-    reflected = pair_times(sine, choose(low, pair_over(one, rising), itself))
-    argument = choose(negative, reflected, choose(low, pair_times(itself, rising), one))
+    rising = _rising(size)
+
+    def less_log(series, argument):
+        hi, lo = pair_plus(series, _minus(_log(argument)))
+        result = select(eq(x, 1.0) | eq(x, 2.0), zero, hi + lo)
+        return select(size > LGAMMA_END, const(INF, "f64"), result)
+
+    argument = choose(low, pair_times(itself, rising), one)
+    usual = less_log(series, argument)
+    reflected = pair_times(_sin_cos_pi(size)[0], choose(low, pair_over(one, rising), itself))
+    argument = choose(negative, reflected, argument)
     series = choose(negative, pair_plus(_constant(*LOG_PI), _minus(series)), series)
     argument, series = choose(tiny, itself, argument), choose(tiny, (zero, zero), series)
     pole = eq(x, 0.0) | (negative & eq(rint(x), x))
-    hi, lo = pair_plus(series, _minus(_log(choose(pole, one, argument))))
-    result = select(eq(x, 1.0) | eq(x, 2.0), zero, hi + lo)
-    return select(pole | (size > LGAMMA_END), const(INF, "f64"), result)
+    result = select(pole, const(INF, "f64"), less_log(series, choose(pole, one, argument)))
+    return rarely(~(x >= 2.0**-60), result, usual)
 
 
 # -- digamma -----------------------------------------------------------------------------------------------------------
@@ -177,11 +191,14 @@ def digamma(x):
     cotangent = pair_times(pair_over(cosine, sine), _constant(*PI["f64"]))
     sign = copysign(const(1.0, "f64"), size - rint(size))
     reflected = pair_plus(pair_over(one, (size, zero)), (cotangent[0] * sign, cotangent[1] * sign))
-    hi, lo = pair_plus(positive, choose(x < 0.0, reflected, (zero, zero)))
-    result = select(x < 2.0**60, hi + lo, log[0])
-    result = select(x < INF, result, x)
+
+    def summed(pair):
+        return select(x < INF, select(x < 2.0**60, pair[0] + pair[1], log[0]), x)
+
+    usual = summed(pair_plus(positive, (zero, zero)))
+    result = summed(pair_plus(positive, choose(x < 0.0, reflected, (zero, zero))))
     result = select((x < 0.0) & eq(rint(x), x), const(NAN, "f64"), result)
-    return select(size < 2.0**-60, -1.0 / x, result)
+    return rarely(~(x >= 2.0**-60), select(size < 2.0**-60, -1.0 / x, result), usual)
 
 
 # -- Hurwitz zeta and polygamma ----------------------------------------------------------------------------------------
