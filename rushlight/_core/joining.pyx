@@ -3,7 +3,6 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp, memcpy
 
-from rushlight._core.copying cimport copy_row
 from rushlight._core.device cimport mixed
 from cpython.object cimport PyObject
 
@@ -43,7 +42,7 @@ cdef int _put(Tensor out, Tensor piece, int dim, int64_t start, int64_t length) 
     to = out.address + start * out.strides[dim] * ITEMSIZE[out.code]
     source = piece.address
     for i in range(outer):
-        copy_row(to + i * step, source + i * bytes, bytes)
+        memcpy(to + i * step, source + i * bytes, bytes)
     return 0
 
 

@@ -118,21 +118,15 @@ def _lgamma_single(x):
     series = fma(inverse, poly(inverse * inverse, STIRLING), series)
     u = size * (size + 7.0)
     rising = (size + 7.0) * (u + 6.0) * ((u + 10.0) * (u + 12.0))
-    one, zero = const(1.0, "f64"), const(0.0, "f64")
-
-    def less_log(series, argument):
-        result = select(eq(x, 1.0) | eq(x, 2.0), zero, series - value(natural_log(argument)))
-        return select(eq(size, INF), const(INF, "f64"), result)
-
-    argument = select(low, size * rising, one)
-    usual = less_log(series, argument)
     sine = value(_sin_cos_pi(size)[0])
-    argument = select(negative, sine * select(low, 1.0 / rising, size), argument)
+    reflected = sine * select(low, 1.0 / rising, size)
+    argument = select(negative, reflected, select(low, size * rising, const(1.0, "f64")))
     series = select(negative, LOG_PI[0] - series, series)
-    argument, series = select(tiny, size, argument), select(tiny, zero, series)
+    argument, series = select(tiny, size, argument), select(tiny, const(0.0, "f64"), series)
     pole = eq(x, 0.0) | (negative & eq(rint(x), x))
-    result = select(pole, const(INF, "f64"), less_log(series, select(pole, one, argument)))
-    return rarely(~(x >= 2.0**-60), result, usual)
+    result = series - value(natural_log(select(pole, const(1.0, "f64"), argument)))
+    result = select(eq(x, 1.0) | eq(x, 2.0), const(0.0, "f64"), result)
+    return select(pole | eq(size, INF), const(INF, "f64"), result)
 
 
 def _lgamma(x):
@@ -144,22 +138,15 @@ def _lgamma(x):
     # x < 0: log(pi / (size sin(pi size))) - lgamma(size)
     # near 0: -log(size)
     series = _stirling(choose(low, _plus_number(size, 8.0), itself))
-    rising = _rising(size)
-
-    def less_log(series, argument):
-        hi, lo = pair_plus(series, _minus(_log(argument)))
-        result = select(eq(x, 1.0) | eq(x, 2.0), zero, hi + lo)
-        return select(size > LGAMMA_END, const(INF, "f64"), result)
-
-    argument = choose(low, pair_times(itself, rising), one)
-    usual = less_log(series, argument)
-    reflected = pair_times(_sin_cos_pi(size)[0], choose(low, pair_over(one, rising), itself))
-    argument = choose(negative, reflected, argument)
+    rising, sine = _rising(size), _sin_cos_pi(size)[0]
+    reflected = pair_times(sine, choose(low, pair_over(one, rising), itself))
+    argument = choose(negative, reflected, choose(low, pair_times(itself, rising), one))
     series = choose(negative, pair_plus(_constant(*LOG_PI), _minus(series)), series)
     argument, series = choose(tiny, itself, argument), choose(tiny, (zero, zero), series)
     pole = eq(x, 0.0) | (negative & eq(rint(x), x))
-    result = select(pole, const(INF, "f64"), less_log(series, choose(pole, one, argument)))
-    return rarely(~(x >= 2.0**-60), result, usual)
+    hi, lo = pair_plus(series, _minus(_log(choose(pole, one, argument))))
+    result = select(eq(x, 1.0) | eq(x, 2.0), zero, hi + lo)
+    return select(pole | (size > LGAMMA_END), const(INF, "f64"), result)
 
 
 # -- digamma -----------------------------------------------------------------------------------------------------------
