@@ -186,9 +186,9 @@ def multi_head_attention_forward(
     mask = _merged_masks(attn_mask, key_padding_mask, batch, num_heads, k.size(1))
     output, weights = _attend(q, k, v, mask, dropout_p if training else 0.0, need_weights, (batch, num_heads))
     output = output.transpose(0, 1).reshape(length * batch, embed)
-    output = linear(output, out_proj_weight, out_proj_bias).reshape(length, batch, -1)
+    output = linear(output, out_proj_weight, out_proj_bias).reshape(length, batch, embed)
     if weights is not None:
-        weights = weights.reshape(batch, num_heads, length, -1)
+        weights = weights.reshape(batch, num_heads, length, weights.size(-1))
         weights = weights.mean(1) if average_attn_weights else weights
     if not batched:
         output, weights = output.squeeze(1), None if weights is None else weights.squeeze(0)

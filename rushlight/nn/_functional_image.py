@@ -96,8 +96,9 @@ def _interpolation(input, size, scale_factor, mode, align_corners, recompute_sca
         if recompute_scale_factor:
             factors = [None] * rank
     if min(size) <= 0:
+        before, after = (", ".join(f"{side}: {n}" for side, n in zip("DHW"[-rank:], sizes)) for sizes in (input.shape[2:], size))
         raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input ({list(input.shape[2:])}) output ({size})"
+            f"Input and output sizes should be greater than 0, but got input ({before}){' and' if rank == 1 else ''} output ({after})"
         )
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[rank - 1], tuple(size)

@@ -303,6 +303,11 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     >>> F.soft_margin_loss(torch.tensor([0.0, 2.0, 2.0]), torch.tensor([1.0, 1.0, -1.0]), reduction="none")
     tensor([0.6931, 0.1269, 2.1269])
     """
+    if target.requires_grad:
+        raise RuntimeError(
+            "The function 'soft_margin_loss' is not differentiable with respect to argument 'target'. This input cannot have requires_grad "
+            "True."
+        )
     reduction = chosen(reduction, size_average, reduce)
     return _kernel(_loss.soft_margin, reduction, input, target)
 

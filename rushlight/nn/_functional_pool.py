@@ -42,8 +42,8 @@ class _Window:
         geometry = zip(self.size, self.kernel, self.stride, self.padding, self.dilation)
         self.places = tuple(_output_length(*dim, ceil_mode) for dim in geometry)
         if min(self.places) < 1:
-            channels = shape[-rank - 1]
-            before, after = ("x".join(map(str, (channels, *sizes))) for sizes in (self.size, [max(p, 0) for p in self.places]))
+            lead = (shape[-rank - 1], 1) if rank == 1 else (shape[-rank - 1],)  # PyTorch takes a signal for an image of one row
+            before, after = ("x".join(map(str, (*lead, *sizes))) for sizes in (self.size, self.places))
             raise RuntimeError(
                 f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
             )
@@ -114,6 +114,13 @@ def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
         value = value[0] if isinstance(value, (tuple, list)) and value else value
         if isinstance(value, int) and value <= 0:
             raise RuntimeError(f"max_pool1d() {name} must be greater than zero, but got {value}")
+    (width,), (edge,) = per_dim(kernel_size, 1), per_dim(padding, 1)
+    if edge < 0 and not return_indices:
+        raise RuntimeError(f"max_pool1d() padding must be non-negative, but got {edge}")
+    if edge > width // 2 and not return_indices:  # dilation does not count, other than with indices
+        raise RuntimeError(
+            f"max_pool1d() padding should be at most half of kernel size, but got padding={edge} and kernel_size={width}"
+        )
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -331,12 +338,16 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     >>> F.avg_pool3d(torch.arange(16.0).reshape(1, 4, 2, 2), 2).flatten()
     tensor([ 3.5000, 11.5000])
     """
+    kernel, size = per_dim(kernel_size, 3), input.shape[-3:]
+    if 0 not in size and any(n < k for n, k in zip(size, kernel)):
+        image, window = (" ".join(f"{sign}{side}: {n}" for side, n in zip("THW", of)) for sign, of in (("", size), ("k", kernel)))
+        raise RuntimeError(f"input image ({image}) smaller than kernel size ({window})")
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 def _lp_pool(rank, input, norm_type, kernel_size, stride, ceil_mode):
     power = input.pow(norm_type)
-    mean = _avg_pool(rank, power, kernel_size, stride, 0, ceil_mode, True)
+    mean = (avg_pool1d, avg_pool2d, avg_pool3d)[rank - 1](power, kernel_size, stride, 0, ceil_mode, True)
     elements = math.prod(per_dim(kernel_size, rank))
     return (torch.sign(mean) * torch.relu(torch.abs(mean)) * elements).pow(1.0 / norm_type)
 

@@ -104,8 +104,8 @@ def _check_amounts(input, dim, before, after, mode):
     size = input.size(dim)
     if mode == "reflect" and max(before, after) >= size:
         raise RuntimeError(
-            "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
-            f"({before}, {after}) at dimension {dim % input.dim()} of input {list(input.shape)}"
+            f"Argument #{2 - 2 * (dim % input.dim() - input.dim())}: Padding size should be less than the corresponding input dimension, "
+            f"but got: padding ({before}, {after}) at dimension {dim % input.dim()} of input {list(input.shape)}"
         )
     if mode == "circular" and max(before, after) > size:
         raise RuntimeError("Padding value causes wrapping around more than once.")
@@ -154,6 +154,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
         )
     found = windows(torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
     columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), image.size(1) * kernel[0] * kernel[1], places[0] * places[1])
+    columns = columns.contiguous()  # of windows of one element it is a view
     return columns[0] if single else rename(columns, "Im2ColBackward0")
 
 
@@ -186,7 +187,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     channels = columns.size(1) // (kernel[0] * kernel[1])
     padded = [n + 2 * p for n, p in zip(size, edge)]
     index = _column_places(tuple(padded), kernel, step, gap, input.device)
-    values = columns.reshape(columns.size(0), channels, -1)
+    values = columns.reshape(columns.size(0), channels, kernel[0] * kernel[1] * columns.size(2))
     image = torch.zeros(columns.size(0), channels, padded[0] * padded[1], dtype=input.dtype, device=input.device)
     image = image.index_add(2, index, values).reshape(columns.size(0), channels, *padded)
     image = image.narrow(2, edge[0], size[0]).narrow(3, edge[1], size[1])

@@ -65,6 +65,11 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
         return _as_image(contraction.linear(_as_rows(input), shape.transpose(matrix, 0, 1) if transposed else matrix, bias), input)
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     sizes = (input.shape[0], outputs, *_size(input.shape[2:], taps, stride, padding, dilation, output_padding if transposed else None))
+    if transposed and min(sizes[2:]) < 0:
+        before, after = (" x ".join(map(str, (1, *of) if len(of) == 1 else of)) for of in (input.shape[2:], sizes[2:]))
+        raise RuntimeError(
+            f"Given input size per channel: ({before}). Calculated output size per channel: ({after}). Output size is too small"
+        )
     alone = groups == input.shape[1] == outputs
     if input.is_cuda and not alone and 0 not in (*sizes, *input.shape, *weight.shape):
         out = _tensor.on_gpu["conv.convolution"](input, weight, bias, sizes, stride, padding, dilation, transposed)

@@ -457,7 +457,7 @@ def _padded(x, p, mode):
 
 def _warn_rectangular(why):
     warnings.warn(
-        f"A window was not provided. A rectangular window will be applied,{why}To suppress this warning and use a rectangular window, "
+        f"A window was not provided. A rectangular window will be applied{why}To suppress this warning and use a rectangular window, "
         "explicitly set `window=torch.ones(n_fft, device=<device>)`.", UserWarning, stacklevel=3,
     )  # fmt: skip
 
@@ -490,7 +490,7 @@ def stft(
         )
     if window is None:
         _warn_rectangular(
-            "which is known to cause spectral leakage. Other windows such as torch.hann_window or torch.hamming_window are recommended "
+            ",which is known to cause spectral leakage. Other windows such as torch.hann_window or torch.hamming_window are recommended "
             "to reduce spectral leakage."
         )
     if return_complex is False:
@@ -552,7 +552,7 @@ def istft(
     )  # fmt: skip
     _check_stft(call, n_fft, hop_length, win_length, window, n_fft)
     if window is None:
-        _warn_rectangular("Please provide the same window used by stft to make the inversion lossless.")
+        _warn_rectangular(".Please provide the same window used by stft to make the inversion lossless.")
     w = _window(window, win_length, n_fft, input.real)
     norm, spectra = "ortho" if normalized else None, shape.transpose(x, 1, 2)
     if half or not return_complex:  # a real signal: the upper half of a whole spectrum repeats the lower

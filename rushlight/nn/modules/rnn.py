@@ -147,6 +147,8 @@ class RNNBase(Module):
         return input._with(output), self._as_given(last)
 
     def _run(self, data, batch_sizes, hx, batch):
+        if data.size(0) == 0:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
         if hx is None:
             hx = tuple(torch.zeros(shape, dtype=data.dtype, device=data.device) for shape in self._states(batch))
         self._check_state(hx, batch)
