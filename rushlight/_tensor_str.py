@@ -184,7 +184,7 @@ def _history(t):
         return []
     if t.grad_fn is None:
         return ["requires_grad=True"]
-    primal, tangent = callbacks.table["unpack_dual"](t)
+    primal, tangent = (t, None) if hasattr(t, "_is_tangent") else callbacks.table["unpack_dual"](t)
     node = [f"grad_fn=<{t.grad_fn.name().rpartition('::')[2]}>"] if primal.requires_grad else []
     return node if tangent is None else [*node, f"tangent={tangent}"]
 

@@ -167,3 +167,18 @@ def test_gradients_past_the_limit_of_operands(rows):
     twice = [torch.autograd.grad(sum((g * weight).sum() for g in gs), inputs[:3]) for gs in (got, want)]
     assert all(map(torch.allclose, *twice))
     assert gradcheck(lambda *xs: run(*xs, *inputs[2:]), inputs[:2])
+
+
+def test_the_tangent_of_a_layer_is_printed():
+    """Its weights require gradients, so that the tangent is recorded, too, and has a tangent that nobody asked for."""
+    oracle = pytest.importorskip("torch")
+
+    def printed(lib):
+        layer, x = lib.nn.Linear(1, 1), lib.ones(1)
+        with lib.no_grad():
+            layer.weight.fill_(2.0), layer.bias.fill_(1.0)
+        with lib.autograd.forward_ad.dual_level():
+            y = layer(lib.autograd.forward_ad.make_dual(x, x)).tanh()
+            return repr(lib.autograd.forward_ad.unpack_dual(y).tangent).partition("grad_fn")[0], "tangent=" in repr(y)
+
+    assert printed(torch) == printed(oracle)

@@ -119,7 +119,10 @@ def unpack_dual(tensor, *, level=None):
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"unpack_dual expects a Tensor, but got {type(tensor).__name__}")
-    return _unpack(tensor, None)
+    found = _unpack(tensor, None)
+    if found.tangent is not None:
+        found.tangent._is_tangent = True  # printed without a tangent of its own, which it has where it is recorded
+    return found
 
 
 def _unpack(tensor, recorded):
