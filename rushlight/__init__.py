@@ -17,7 +17,7 @@ from ._face import ROOMS as _ROOMS
 from ._face import resolve as _resolve
 
 Tensor, Size, dtype, device, UntypedStorage = _tensor.Tensor, _tensor.Size, _tensor.dtype, _tensor.device, _tensor.Storage
-globals().update(_tensor.dtypes())
+globals().update(_tensor.dtypes() | _tensor.absent_dtypes())
 globals().update(_ops.face("function"))
 globals().update(_FUNCTIONS)
 

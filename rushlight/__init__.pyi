@@ -7,6 +7,8 @@ from . import _C as _C
 from . import _VF as _VF
 from . import __config__ as __config__
 from . import _dynamo as _dynamo
+from . import _functorch as _functorch
+from . import _guards as _guards
 from . import _tensor as _tensor
 from . import accelerator as accelerator
 from . import amp as amp
@@ -60,6 +62,7 @@ from .amp import GradScaler as GradScaler
 from ._errors import OutOfMemoryError as OutOfMemoryError
 from .io.reader import PyTorchFileReader as PyTorchFileReader
 from .jit import ScriptModule as ScriptModule
+from .storage import StorageBase as StorageBase
 from .cpu import Stream as Stream
 from ._checks import SymBool as SymBool
 from ._checks import SymFloat as SymFloat
@@ -854,6 +857,11 @@ int32: dtype
 int64: dtype
 int8: dtype
 long: dtype
+qint32: dtype
+qint8: dtype
+quint2x4: dtype
+quint4x2: dtype
+quint8: dtype
 short: dtype
 uint16: dtype
 uint32: dtype
@@ -1314,6 +1322,7 @@ ClassType: Any
 ComplexDoubleStorage: Any
 ComplexFloatStorage: Any
 ComplexType: Any
+DeviceObjType: Any
 DictType: Any
 DoubleStorage: Any
 FloatStorage: Any

@@ -101,9 +101,9 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Finds ``torch`` and its submodules as rushlight's, and a distribution of that name for importlib.metadata."""
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != "torch" and not fullname.startswith("torch."):
+        if fullname != "torch" and not fullname.startswith("torch.") and fullname != "functorch":
             return None
-        own = "rushlight" + fullname[len("torch") :]
+        own = "rushlight._functorch.deprecated" if fullname == "functorch" else "rushlight" + fullname[len("torch") :]
         try:
             module = importlib.import_module(own)
             sys.modules.pop(fullname, None)  # or the import system would take the spec of what it finds there, and load it again

@@ -14,8 +14,8 @@ ROOMS = (
     "nn", "optim", "utils", "autograd", "linalg", "fft", "special", "func", "cuda", "random", "distributions", "testing",
     "backends", "version", "serialization", "accelerator", "types", "return_types", "multiprocessing", "compiler",
     "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu", "xpu", "mps", "mtia",
-    "_C", "_VF", "_dynamo", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization", "quasirandom", "signal",
-    "__config__",
+    "_C", "_VF", "_dynamo", "_functorch", "_guards", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization",
+    "quasirandom", "signal", "__config__",
 )  # fmt: skip
 
 # module -> the names that are imported from it when first used
@@ -49,16 +49,16 @@ _NAMES_OF = {
     "jit": "fork wait ScriptModule",
     "utils.dlpack": "to_dlpack",
     "storage": """
-        TypedStorage DoubleStorage FloatStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage CharStorage ByteStorage
-        BoolStorage ComplexFloatStorage ComplexDoubleStorage
+        StorageBase TypedStorage DoubleStorage FloatStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage CharStorage
+        ByteStorage BoolStorage ComplexFloatStorage ComplexDoubleStorage
     """,
     "compiler": "compile",
     "ops.legacy": "set_default_tensor_type",
     "sparse": "sparse_coo_tensor spmm dsmm",
     "cpu": "Stream Event",
     "_C": """
-        AnyType BoolType ClassType ComplexType DictType FloatType IntType ListType NoneType NumberType OptionalType StringType
-        TensorType TupleType UnionType
+        AnyType BoolType ClassType ComplexType DeviceObjType DictType FloatType IntType ListType NoneType NumberType OptionalType
+        StringType TensorType TupleType UnionType
     """,
     "_checks": """
         SymInt SymFloat SymBool sym_int sym_float sym_max sym_min sym_sum sym_not sym_ite sym_sqrt

@@ -57,6 +57,7 @@ class OpOverloadPacket:
 # Operators of PyTorch's core that have no name in its public interface.
 _PRIMITIVES = {
     "_sparse_addmm": lambda x, a, b, *, beta=1, alpha=1: beta * x + alpha * (a @ b),
+    "_convolution": lambda *args: _public("convolution")(*args[:9]),  # what follows are switches of libraries
     "_to_copy": lambda x, **options: x.to(**options, copy=True),
     "_pin_memory": lambda x, device=None: x.pin_memory(),
     "alias": lambda x: x.view_as(x),

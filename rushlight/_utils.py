@@ -104,6 +104,20 @@ def _get_device_index(device, optional=False, allow_cpu=False):
     return cuda.current_device() if index is None else index
 
 
+def _get_available_device_type():
+    """"cuda" where there is a GPU, else None."""
+    from . import cuda
+
+    return "cuda" if cuda.is_available() else None
+
+
+def _get_device_module(device_type):
+    """The room of a type of device, as :func:`torch.get_device_module` gives it."""
+    from ._checks import get_device_module
+
+    return get_device_module(device_type)
+
+
 def _parts(tensor, storage):
     """The arguments of :func:`_rebuild_tensor_v3` that put ``tensor`` into ``storage``."""
     bits = {name: True for name, on in (("conj", tensor.is_conj()), ("neg", tensor.is_neg())) if on}

@@ -9,7 +9,7 @@ from ._core import tensor as _tensor
 
 __all__ = ["TypedStorage", "UntypedStorage"]
 
-UntypedStorage = _tensor.Storage
+UntypedStorage = StorageBase = _tensor.Storage
 
 DTYPES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",

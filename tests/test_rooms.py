@@ -41,7 +41,7 @@ nested: _absent
 onnx: _absent
 overrides: _core
 _checks: _absent _core overrides
-quantization: _absent
+quantization: ao
 quasirandom:
 random: _core
 signal:
@@ -54,22 +54,23 @@ _alias: _core torch_version
 _as_torch: _alias
 training:
 types: _core ops
+utils._contextlib:
 utils._pytree:
 _higher_order_ops: utils._pytree
 utils.hooks:
-autograd: _core ops overrides random utils._pytree utils.hooks
+autograd: _core ops overrides random utils._contextlib utils._pytree utils.hooks
 amp: _core autograd overrides
 io: _core codegen storage utils.hooks
 library: _core _ops amp autograd utils._pytree
 _custom_ops: library
 nn: _core _switches amp autograd ops overrides utils._pytree utils.hooks
-_C: _absent _core fft linalg nn overrides special
+_C: _absent _core autograd fft linalg nn overrides special
 _aten: nn ops
 _dynamo: compiler nn
 _summary: nn
 _torchvision: _absent _ops nn
 cuda: _core _errors _switches amp autograd codegen lang nn ops random utils._pytree
-_utils: _core cuda nn
+_utils: _checks _core cuda nn
 _tensor: _core _utils
 accelerator: _absent _core cuda
 backends: _switches cuda nn
@@ -77,6 +78,8 @@ cpu: amp backends
 distributions: nn
 func: autograd nn
 fx: _absent _core nn ops
+_guards:
+_functorch: autograd func fx nn
 jit: _absent futures nn
 multiprocessing: _core nn ops
 optim: _core autograd lang nn

@@ -1,5 +1,7 @@
 """What the test-suites of packages built on PyTorch found: one test for each cause."""
 
+import pickle
+
 import pytest
 from oracle import torch as pytorch
 
@@ -246,3 +248,201 @@ class TestCustomOperators:
 
         columns.register_fake(lambda x: x.new_empty(x.shape[1:]))
         assert columns(torch.empty(2, 3, device="meta")).shape == (3,)
+
+
+class Tagged:
+    """What both libraries' subclasses below have: a constructor of their own that gives Tensor's the data only."""
+
+    def __new__(cls, data, tag=None):
+        return super().__new__(cls, data)
+
+    def __init__(self, data, tag=None):
+        self.tag = tag
+
+
+@pytest.mark.parametrize("library", [torch, pytorch], ids=["rushlight", "pytorch"])
+def test_a_subclass_is_made_by_new_whatever_its_init_takes(library):
+    kind = type("Kind", (Tagged, library.Tensor), {})
+    source = library.arange(4.0).view(2, 2)
+    made = kind(source, tag=3)
+    assert type(made) is kind and made.tag == 3 and made.tolist() == source.tolist() and made.data_ptr() == source.data_ptr()
+    assert kind([1.0, 2.0]).tolist() == [1, 2]
+    assert library.Tensor.__new__(kind, 2, 3).shape == (2, 3)
+    leaf = library.ones(2, requires_grad=True)
+    kind(leaf).sum().backward()
+    assert leaf.grad.tolist() == [1, 1] and "AliasBackward0" in str(library.Tensor(leaf))
+
+
+def test_what_is_saved_to_an_open_file_is_in_the_file(tmp_path):
+    for new_format in (True, False):
+        with open(tmp_path / "x.pt", "wb") as file:
+            torch.save({"a": torch.ones(2)}, file, _use_new_zipfile_serialization=new_format)
+            assert torch.load(tmp_path / "x.pt")["a"].tolist() == [1, 1]  # while it is open, as a temporary file is
+
+
+class Adapter:
+    """A loader around a loader, which answers for it, as accelerate's."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        if name == "inner":
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def __reduce__(self):
+        return Adapter, (torch.utils.data.DataLoader([0]),), self.__dict__
+
+
+def test_a_loader_has_no_say_in_how_its_adapter_is_unpickled():
+    adapter = pickle.loads(pickle.dumps(Adapter(torch.utils.data.DataLoader(range(5), batch_size=2))))
+    assert [batch.tolist() for batch in adapter.inner] == [[0, 1], [2, 3], [4]]
+
+
+def test_a_module_in_one_process_is_loaded_as_a_distributed_one():
+    from rushlight.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
+
+    model = torch.nn.Linear(2, 1)
+    model.bias.requires_grad_(False)
+    found = set_model_state_dict(model, {"weight": torch.ones(1, 2)}, options=StateDictOptions(strict=False, full_state_dict=True))
+    assert found.missing_keys == ["bias"] and model.weight.tolist() == [[1, 1]]
+    with pytest.raises(RuntimeError, match="Missing key"):
+        set_model_state_dict(model, {"weight": torch.ones(1, 2)})
+    assert list(get_model_state_dict(model)) == ["weight", "bias"]
+    assert list(get_model_state_dict(model, options=StateDictOptions(ignore_frozen_params=True))) == ["weight"]
+    with pytest.raises(ValueError, match="process group has not been initialized"):
+        get_model_state_dict(model, options=StateDictOptions(broadcast_from_rank0=True, full_state_dict=True))
+
+
+def test_packages_put_their_own_steps_into_vmap(monkeypatch):
+    from rushlight._functorch import vmap as steps
+
+    seen = []
+
+    def create(flat_in_dims, flat_args, vmap_level, args_spec):
+        seen.append((flat_in_dims, vmap_level))
+        batched = [steps._add_batch_dim(x, d, vmap_level) for x, d in zip(flat_args, flat_in_dims)]
+        return steps.tree_unflatten(batched, args_spec)
+
+    monkeypatch.setattr(steps, "_create_batched_inputs", create)
+    assert torch.vmap(torch.dot, (1, 0))(torch.eye(2), torch.ones(2, 2)).tolist() == [1, 1] and seen == [([1, 0], 1)]
+
+
+@pytest.mark.parametrize("library", [torch, pytorch], ids=["rushlight", "pytorch"])
+def test_what_packages_ask_of_batched_tensors(library):
+    inside = library._C._functorch if library is pytorch else __import__("rushlight._C._functorch", fromlist=["_"])
+    told = []
+
+    def function(x):
+        told.append((inside.is_batchedtensor(x), inside.maybe_get_bdim(x), inside.maybe_get_level(x), inside.maybe_current_level()))
+        told.append(tuple(inside.get_unwrapped(x).shape))
+        return x
+
+    x = library.ones(2, 3)
+    library.vmap(function, 1)(x)
+    assert told == [(True, 1, 1, 1), (2, 3)]
+    assert not inside.is_batchedtensor(x) and inside.maybe_get_level(x) == -1 and inside.maybe_current_level() is None
+    with pytest.raises(RuntimeError, match="No wrappers present"):
+        inside.get_unwrapped(x)
+
+
+def test_functorch_makes_functions_of_modules():
+    from rushlight._functorch.deprecated import combine_state_for_ensemble, make_functional, make_functional_with_buffers, vmap
+
+    models = [torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)).eval() for _ in range(3)]
+    x = torch.rand(4, 2)
+    function, params, buffers = combine_state_for_ensemble(models)
+    torch.testing.assert_close(vmap(function, (0, 0, None))(params, buffers, x), torch.stack([model(x) for model in models]))
+    assert all(p.requires_grad and p.is_leaf for p in params)
+    function, params = make_functional(models[0][0], disable_autograd_tracking=True)
+    assert not any(p.requires_grad for p in params) and torch.equal(function(params, x), models[0][0](x).detach())
+    with pytest.raises(RuntimeError, match="has buffers"):
+        make_functional(models[0])
+    with pytest.raises(ValueError):
+        make_functional_with_buffers(models[0])[0](params[:1], (), x)
+
+
+@pytest.mark.parametrize("name", ["qint8", "quint8", "qint32", "quint4x2", "quint2x4"])
+def test_quantised_dtypes_are_names_that_no_tensor_has(name):
+    kind, x = getattr(torch, name), torch.ones(2, 4)
+    theirs = getattr(pytorch, name)
+    assert isinstance(kind, torch.dtype) and repr(kind) == repr(theirs) and kind != torch.int8 and kind in {kind: 1}
+    assert (kind.itemsize, kind.is_floating_point) == (theirs.itemsize, theirs.is_floating_point)
+    assert pickle.loads(pickle.dumps(kind)) is kind
+    for use in (
+        lambda: torch.zeros(2, dtype=kind), lambda: x.to(kind), lambda: x.type(kind), lambda: x.view(kind), lambda: x.sum(dtype=kind),
+        lambda: torch.tensor([1], dtype=kind), lambda: x.cumsum(0, dtype=kind), lambda: torch.promote_types(kind, torch.int8),
+        lambda: torch.result_type(x, kind), lambda: torch.can_cast(kind, torch.int8), lambda: torch.nn.Linear(1, 1, dtype=kind),
+        lambda: torch.arange(3, dtype=kind), lambda: x.softmax(0, dtype=kind), lambda: torch.empty_like(x, dtype=kind), kind.to_complex,
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match=f"torch.{name} is a name only"):
+            use()
+
+
+@pytest.mark.parametrize("buffer_size", [3, 100])
+def test_a_shuffled_pipe_has_pytorchs_order(buffer_size):
+    def drawn(library):
+        pipe = library.utils.data.datapipes.iter.IterableWrapper(range(10)).shuffle(buffer_size=buffer_size)
+        library.manual_seed(0)
+        plain = list(pipe)
+        return plain, list(pipe.set_seed(5)), list(pipe.set_shuffle(False))
+
+    assert drawn(torch) == drawn(pytorch)
+
+
+def test_blocks_of_a_programs_own_decorate():
+    from rushlight.utils._contextlib import _DecoratorContextManager, _NoParamDecoratorContextManager
+
+    depth = []
+
+    class inside(_DecoratorContextManager):
+        def __init__(self, mark):
+            self.mark = mark
+
+        def __enter__(self):
+            depth.append(self.mark)
+
+        def __exit__(self, *error):
+            depth.pop()
+
+        def clone(self):
+            return inside(self.mark)
+
+    @inside("a")
+    def function():
+        return list(depth)
+
+    assert function() == ["a"] and depth == []
+    assert isinstance(torch.no_grad(), _NoParamDecoratorContextManager)
+
+
+@pytest.mark.parametrize("name", ["weight", "running_mean", "extra"])
+def test_tensors_are_swapped_by_name(name):
+    from rushlight.nn.utils._named_member_accessor import _MISSING, set_tensor, swap_tensor
+
+    module = torch.nn.BatchNorm1d(2)
+    module.extra = torch.ones(1)
+    own, given = getattr(module, name), torch.zeros(2)
+    assert swap_tensor(module, name, given) is own and getattr(module, name) is given
+    set_tensor(module, name, own)
+    assert getattr(module, name) is own
+    assert swap_tensor(module, "absent", given, allow_missing=True) is _MISSING and module.absent is given
+    assert swap_tensor(module, "absent", _MISSING) is given and not hasattr(module, "absent")
+    with pytest.raises(AttributeError, match="has no attribute 'absent'"):
+        swap_tensor(module, "absent", given)
+    with pytest.raises(KeyError, match="tensor name can"):
+        swap_tensor(module, "a.b", given)
+
+
+@pytest.mark.parametrize("library", [torch, pytorch], ids=["rushlight", "pytorch"])
+def test_a_nodes_attributes_tell_how_a_tensor_was_cut(library):
+    x = library.ones(1, 7, 2, requires_grad=True) * 1
+    node = x.split((2, 5), 1)[0].grad_fn
+    assert (node._saved_dim, tuple(node._saved_split_sizes), tuple(node._saved_self_sym_sizes)) == (1, (2, 5), (1, 7, 2))
+    assert not hasattr(node, "_saved_split_size")
+    node = x.split(3, 1)[0].grad_fn
+    assert (node._saved_dim, node._saved_split_size) == (1, 3)
+    for index, told in (((slice(None), slice(1, 3)), (1, 1, 3, 1)), ((slice(None), slice(2, None, 2)), (1, 2, 2**63 - 1, 2))):
+        node = x[index].grad_fn
+        assert (node._saved_dim, node._saved_start, node._saved_end, node._saved_step) == told

@@ -221,7 +221,7 @@ def package():
     lines += [method(methods[n], n) for n in sorted(methods) if n in known]
     lines += rest_of_tensor(methods)
     lines.append("\n")
-    lines += [f"{n}: dtype\n" for n in sorted(tensor.dtypes())]
+    lines += [f"{n}: dtype\n" for n in sorted(tensor.dtypes() | tensor.absent_dtypes())]
     lines += [function(functions[n], n) for n in sorted(functions) if n in known]
     others = {"overrides", *_face.LAZY, *_aten.names, *_face.FUNCTIONS} - {*functions, *tensor.dtypes(), *lazy, *rooms}
     lines += [f"{n}: Any\n" for n in sorted(others)]

@@ -17,10 +17,12 @@ __all__ = [
     "device", "dtype",
 ]  # fmt: skip
 
-# TorchScript's types: names to annotate with
-globals().update(_absent_room("torch", "no program is compiled to TorchScript", classes="""
-    AnyType BoolType ClassType ComplexType DictType FloatType IntType ListType NoneType NumberType OptionalType StringType TensorType
-    TupleType UnionType"""))  # fmt: skip
+# TorchScript's types and graphs: names to annotate with
+_NO_SCRIPT = "no program is compiled to TorchScript"
+globals().update(_absent_room("torch", _NO_SCRIPT, classes="""
+    AnyType BoolType ClassType ComplexType DeviceObjType DictType FloatType IntType ListType NoneType NumberType OptionalType StringType
+    TensorType TupleType UnionType"""))  # fmt: skip
+globals().update(_absent_room("torch._C", _NO_SCRIPT, classes="Block Graph Node Value"))
 
 TensorBase = Tensor
 _LinAlgError = _linalg_room.LinAlgError

@@ -81,7 +81,7 @@ cdef int read_options(str name, Options *o, PyObject **values, tuple kwnames, bi
 
 
 cdef int read_dtype(str name, object value) except -2:
-    if value is None or type(value) is dtype or value in (float, int, bool, complex):
+    if value is None or isinstance(value, dtype) or value in (float, int, bool, complex):
         return dtype_arg(value, -1)
     raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}")
 

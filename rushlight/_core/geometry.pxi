@@ -78,7 +78,8 @@ def complex_view(Tensor t):
 
 def dtype_view(Tensor t, dtype kind):
     """The memory as another dtype; the last dim grows or shrinks with the item size."""
-    cdef int old = ITEMSIZE[t.code], new = ITEMSIZE[kind.code]
+    cdef int code = dtype_arg(kind, -1)
+    cdef int old = ITEMSIZE[t.code], new = ITEMSIZE[code]
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t[MAX_RANK] strides
     cdef int i
@@ -87,20 +88,20 @@ def dtype_view(Tensor t, dtype kind):
     memcpy(strides, t.strides, t.ndim * sizeof(int64_t))
     if old != new:
         if t.ndim == 0:
-            raise RuntimeError(f"self.dim() cannot be 0 to view {dtype_title(t.code)} as {dtype_title(kind.code)} (different element sizes)")
+            raise RuntimeError(f"self.dim() cannot be 0 to view {dtype_title(t.code)} as {dtype_title(code)} (different element sizes)")
         if t.strides[t.ndim - 1] != 1:
-            raise RuntimeError(f"self.stride(-1) must be 1 to view {dtype_title(t.code)} as {dtype_title(kind.code)} (different element sizes), but got {t.strides[t.ndim - 1]}")
+            raise RuntimeError(f"self.stride(-1) must be 1 to view {dtype_title(t.code)} as {dtype_title(code)} (different element sizes), but got {t.strides[t.ndim - 1]}")
         if sizes[t.ndim - 1] * old % new:
-            raise RuntimeError(f"self.size(-1) must be divisible by {new // old} to view {dtype_title(t.code)} as {dtype_title(kind.code)} (different element sizes), "
+            raise RuntimeError(f"self.size(-1) must be divisible by {new // old} to view {dtype_title(t.code)} as {dtype_title(code)} (different element sizes), "
                                f"but got {sizes[t.ndim - 1]}")
         sizes[t.ndim - 1] = sizes[t.ndim - 1] * old // new
         for i in range(t.ndim - 1):
             if strides[i] * old % new:
-                raise RuntimeError(f"self.stride({i}) must be divisible by {new // old} to view {dtype_title(t.code)} as {dtype_title(kind.code)} "
+                raise RuntimeError(f"self.stride({i}) must be divisible by {new // old} to view {dtype_title(t.code)} as {dtype_title(code)} "
                                    f"(different element sizes), but got {strides[i]}")
             strides[i] = strides[i] * old // new
     out = view_of(t, t.address, t.ndim, sizes, strides)
-    out.code = kind.code
+    out.code = code
     finish(out)
     return out
 

@@ -105,8 +105,10 @@ cdef class LibraryNode(Node):
             set_history(t, node, i)
 
     def kept(self):
-        """What backward is given, by the parameters' names; see ``kept_by``."""
-        return {"self" if name == "input" else name: value for name, value in self.saved.items()}
+        """What backward is given, by the parameters' names, or as its ``kept(found, shapes of inputs)`` tells it; see ``kept_by``."""
+        cdef dict found = {"self" if name == "input" else name: value for name, value in self.saved.items()}
+        told = getattr(self.backward, "kept", None)
+        return found if told is None else told(found, [None if m is None else m[0] for m in self.shapes])
 
     def batched(self, list grads, int64_t n):
         """The gradients of n examples: backward under vmap, where it is a composition of operators."""

@@ -137,7 +137,7 @@ def result_type(*operands, **named):
         if isinstance(x, Tensor):
             promote_tensor(&p, x)
         elif isinstance(x, dtype):
-            p.dims = promote(p.dims, (<dtype>x).code)
+            p.dims = promote(p.dims, dtype_arg(x, -1))
         elif as_number(x) is None:
             raise wrong_type("result_type", "other" if i else "tensor", i + 1, "Tensor", x)
         else:
@@ -147,12 +147,12 @@ def result_type(*operands, **named):
 
 def promote_types(dtype type1, dtype type2):
     """The smallest dtype to which both can be converted, as PyTorch defines it."""
-    return dtype_of(promote(type1.code, type2.code))
+    return dtype_of(promote(dtype_arg(type1, -1), dtype_arg(type2, -1)))
 
 
 def can_cast(dtype from_, dtype to):
     """May a value of one dtype be converted to the other without changing its category downwards?"""
-    return _can_cast(from_.code, to.code)
+    return _can_cast(dtype_arg(from_, -1), dtype_arg(to, -1))
 
 
 cdef bint _can_cast(int source, int target) noexcept:

@@ -28,6 +28,19 @@ cdef dict _callbacks = callbacks.table
 
 # -- the tape's side of a view --
 
+cdef dict _told_slice(arguments):
+    """The last slice of an index, by the arguments of ``slice``; nothing where its dim is not that of its place."""
+    index = arguments[0] if isinstance(arguments[0], tuple) else (arguments[0],)
+    cdef int dim = len(index) - 1
+    while dim >= 0 and index[dim] == slice(None):
+        dim -= 1
+    if dim < 0 or not all([isinstance(i, slice) for i in index[:dim + 1]]):
+        return {}
+    last = index[dim]
+    end = 2**63 - 1 if last.stop is None else last.stop
+    return {"dim": dim, "start": last.start or 0, "end": end, "step": 1 if last.step is None else last.step}
+
+
 cdef enum:
     RESHAPE = 0      # back: reshape to the input's shape
     TRANSPOSE = 1    # back: the same transposition
@@ -59,6 +72,8 @@ cdef class ViewNode(Node):
         found = {} if self.shape is None or self.kind == IDENTITY else {"self_sym_sizes": tuple(self.shape)}
         if self.kind == SCATTER and self.replay is not None and self.replay[0] in _VIEW_ARGUMENTS:
             found.update(zip(_VIEW_ARGUMENTS[self.replay[0]], self.replay[1]))
+        elif self.label == "SliceBackward0" and self.replay[0] == "getitem":
+            found.update(_told_slice(self.replay[1]))
         return found
 
     def push(self, list tangents, list meta):

@@ -2,11 +2,9 @@
 (`_core/modes.pxi`).
 """
 
-import functools
-import warnings
-
 from .._core import tape
 from .._core.tape import is_grad_enabled, is_inference_mode_enabled
+from ..utils._contextlib import _DecoratorContextManager, _NoParamDecoratorContextManager
 
 __all__ = [
     "enable_grad",
@@ -17,65 +15,7 @@ __all__ = [
     "set_grad_enabled",
 ]
 
-_GENERATOR = 0x20  # the flag of a generator function's code
-
-
-class _Decorator:
-    """Makes a context manager class usable as a decorator: each call runs in a fresh block."""
-
-    __slots__ = ()
-
-    def clone(self):
-        """A fresh block of the same kind."""
-        return type(self)()
-
-    def __call__(self, function):
-        if isinstance(function, type):
-            warnings.warn(
-                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate"
-                " functions or methods. To preserve the current behavior of class decoration, you can directly decorate"
-                " the `__init__` method and nothing else.",
-                FutureWarning,
-                stacklevel=2,
-            )
-        code = getattr(function, "__code__", None)
-        if code is not None and code.co_flags & _GENERATOR:
-            return _decorate_generator(self.clone, function)
-
-        @functools.wraps(function)
-        def call(*args, **kwargs):
-            with self.clone():
-                return function(*args, **kwargs)
-
-        return call
-
-
-def _decorate_generator(block, function):
-    """Runs each step of a generator, but not its caller, inside the block."""
-
-    @functools.wraps(function)
-    def generate(*args, **kwargs):
-        generator = function(*args, **kwargs)
-        step, value = generator.send, None
-        try:
-            while True:
-                with block():
-                    item = step(value)
-                try:
-                    step, value = generator.send, (yield item)
-                except GeneratorExit:
-                    with block():
-                        generator.close()
-                    raise
-                except BaseException as error:
-                    step, value = generator.throw, error
-        except StopIteration as stop:
-            return stop.value
-
-    return generate
-
-
-class no_grad(_Decorator, tape.NoGrad):
+class no_grad(_NoParamDecoratorContextManager, tape.NoGrad):
     """Operators inside are not recorded. A context manager, and a decorator with or without parentheses.
 
     >>> import rushlight as torch
@@ -85,11 +25,8 @@ class no_grad(_Decorator, tape.NoGrad):
     False
     """
 
-    def __new__(cls, orig_func=None):
-        return super().__new__(cls) if orig_func is None else super().__new__(cls)(orig_func)
 
-
-class enable_grad(_Decorator, tape.EnableGrad):
+class enable_grad(_NoParamDecoratorContextManager, tape.EnableGrad):
     """Operators inside are recorded, also within no_grad. A context manager, and a decorator with or without
     parentheses.
 
@@ -99,11 +36,8 @@ class enable_grad(_Decorator, tape.EnableGrad):
     True
     """
 
-    def __new__(cls, orig_func=None):
-        return super().__new__(cls) if orig_func is None else super().__new__(cls)(orig_func)
 
-
-class set_grad_enabled(_Decorator, tape.SetGradEnabled):
+class set_grad_enabled(_DecoratorContextManager, tape.SetGradEnabled):
     """Switches recording on or off: at once as a call, for a block in a ``with`` statement, for a function as a
     decorator.
 
@@ -128,7 +62,7 @@ class set_grad_enabled(_Decorator, tape.SetGradEnabled):
     __repr__ = __str__
 
 
-class inference_mode(_Decorator, tape.InferenceMode):
+class inference_mode(_DecoratorContextManager, tape.InferenceMode):
     """no_grad, whose results can never be recorded later and have no version counter; ``inference_mode(False)``
     switches it off.
 
@@ -149,7 +83,7 @@ class inference_mode(_Decorator, tape.InferenceMode):
         return type(self)(self.mode)
 
 
-class set_multithreading_enabled(_Decorator):
+class set_multithreading_enabled(_DecoratorContextManager):
     """Accepted for compatibility: the engine runs a pass on the thread that asked for it.
 
     >>> x = torch.ones(1, requires_grad=True)

@@ -10,7 +10,7 @@ import functools
 import threading
 
 from .._core.tensor import Tensor
-from ..utils._pytree import tree_flatten, tree_unflatten
+from ..utils._pytree import _broadcast_to_and_flatten, tree_flatten, tree_unflatten  # noqa: F401 (the first for programs: see below)
 
 __all__ = ["Batched", "vmap"]
 
@@ -165,6 +165,9 @@ def from_plain(t, levels):
 
 
 # -- vmap --
+#
+# The steps have PyTorch's names and signatures, and find each other by these: packages (tensordict) put their own in their place, for
+# arguments that are collections of tensors. They know this module as torch._functorch.vmap.
 
 
 def _flat_dims(dims, spec):
@@ -193,8 +196,14 @@ def _spread(dims, spec):
     return result
 
 
-def _checked_in_dims(args, in_dims, name):
-    """The leaves of args, their structure, their dims and the batch size."""
+def _get_name(func):
+    """What messages call a function."""
+    return getattr(func, "__name__", repr(func))
+
+
+def _process_batched_inputs(in_dims, args, func):
+    """The batch size, a dim for each leaf of args, the leaves and their structure."""
+    name = _get_name(func)
     flat, spec = tree_flatten(args)
     if not flat:
         raise ValueError(
@@ -236,7 +245,21 @@ def _checked_in_dims(args, in_dims, name):
             f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the"
             " mapped dimension"
         )
-    return flat, spec, dims, sizes[0]
+    return sizes[0], dims, flat, spec
+
+
+def _create_batched_inputs(flat_in_dims, flat_args, vmap_level, args_spec):
+    """The arguments as the function sees them."""
+    batched = [x if d is None else _add_batch_dim(x, d, vmap_level) for x, d in zip(flat_args, flat_in_dims)]
+    return tree_unflatten(batched, args_spec)
+
+
+def _unwrap_batched(batched_outputs, out_dims, vmap_level, batch_size, func):
+    """The function's results as the caller gets them."""
+    leaves, spec = tree_flatten(batched_outputs)
+    name = _get_name(func)
+    places = _out_dims(out_dims, spec, name)
+    return tree_unflatten([_maybe_remove_batch_dim(name, x, vmap_level, batch_size, d) for x, d in zip(leaves, places)], spec)
 
 
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
@@ -259,10 +282,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
-    name = getattr(func, "__name__", repr(func))
-
     def mapped(*args, **kwargs):
-        flat, spec, dims, size = _checked_in_dims(args, in_dims, name)
+        size, dims, flat, spec = _process_batched_inputs(in_dims, args, func)
         if chunk_size is None or chunk_size >= size:
             return _run(func, flat, spec, dims, size, out_dims, randomness, kwargs)
         return _run_chunks(func, flat, spec, dims, size, out_dims, randomness, kwargs, chunk_size)
@@ -280,12 +301,8 @@ def _run(func, flat, spec, dims, size, out_dims, randomness, kwargs):
     _levels.stack.append((size, randomness))
     push(watching(level))
     try:
-        batched = [x if d is None else wrap(x, d, level) for x, d in zip(flat, dims)]
-        result = func(*tree_unflatten(batched, spec), **kwargs)
-        leaves, out_spec = tree_flatten(result)
-        name = getattr(func, "__name__", repr(func))
-        places = _out_dims(out_dims, out_spec, name)
-        return tree_unflatten([_unbatch(x, d, level, name) for x, d in zip(leaves, places)], out_spec)
+        result = func(*_create_batched_inputs(dims, flat, level, spec), **kwargs)
+        return _unwrap_batched(result, out_dims, level, size, func)
     finally:
         pop()
         _levels.stack.pop()
@@ -302,29 +319,40 @@ def _out_dims(out_dims, spec, name):
     return places
 
 
-def _unbatch(x, out_dim, level, name):
-    """A result as the caller gets it."""
-    if not isinstance(x, Tensor):
-        if out_dim is None:
-            return x
-        raise ValueError(
-            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(x)}. Did you mean to set out_dims="
-            " to None for output?"
-        )
+def _add_batch_dim(x, dim, level):
+    """``x`` as a function under the vmap of ``level`` sees it, which maps over ``dim``."""
+    return wrap(x, dim % x.ndim, level)
+
+
+def _remove_batch_dim(x, level, batch_size, out_dim):
+    """A result with the batch dim of ``level`` at ``out_dim``, repeated if it has none."""
     value, bdim = unwrap(x, level)
-    if out_dim is None:
-        if bdim is not None:
-            raise ValueError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None")
-        return value
     if bdim is None:
-        value, bdim = value.unsqueeze(0).expand(batch_size(level), *value.shape), 0
+        value, bdim = value.unsqueeze(0).expand(batch_size, *value.shape), 0
     if not -value.ndim <= out_dim < value.ndim:
         bounds = f"[{-value.ndim}, {value.ndim - 1}]"
         raise IndexError(
             f"Dimension out of range (expected to be in range of {bounds}, but got {out_dim})\n"
-            f"  out_dims= of vmap({name}) counts the mapped dim, too."
+            "  out_dims= of vmap counts the mapped dim, too."
         )
     return move(value, bdim, out_dim % value.ndim)
+
+
+def _maybe_remove_batch_dim(name, batched_output, vmap_level, batch_size, out_dim):
+    """One of the results of the function ``name`` as the caller gets it."""
+    if not isinstance(batched_output, Tensor):
+        if out_dim is None:
+            return batched_output
+        raise ValueError(
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(batched_output)}. Did you mean to set out_dims="
+            " to None for output?"
+        )
+    if out_dim is None:
+        value, bdim = unwrap(batched_output, vmap_level)
+        if bdim is not None:
+            raise ValueError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None")
+        return value
+    return _remove_batch_dim(batched_output, vmap_level, batch_size, out_dim)
 
 
 def _run_chunks(func, flat, spec, dims, size, out_dims, randomness, kwargs, chunk_size):

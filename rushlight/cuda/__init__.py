@@ -73,3 +73,9 @@ def set_sync_debug_mode(debug_mode):
     _unsupported.need()
     if debug_mode not in (0, "default"):
         raise RuntimeError(f"set_sync_debug_mode: {debug_mode!r} is not supported by rushlight; only 'default' is")
+
+
+def __getattr__(name):
+    if name == "_initialized":  # what packages read in the place of is_initialized()
+        return is_initialized()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 import sys as _sys
 
 from .._absent import absent_room as _absent_room
-from . import _rooms
+from . import _rooms, _state_dict
 
 globals().update(_absent_room(
     "torch.distributed", _rooms.WHY,
@@ -97,6 +97,9 @@ def _without_remote_calls(func):
     return func
 
 
-_rooms.build(_sys.modules[__name__])["rpc.api"]._require_initialized = _without_remote_calls
+_made = _rooms.build(_sys.modules[__name__])
+_made["rpc.api"]._require_initialized = _without_remote_calls
+for _name in ("StateDictOptions", "get_model_state_dict", "set_model_state_dict"):
+    setattr(_made["checkpoint.state_dict"], _name, getattr(_state_dict, _name))
 
 from . import constants  # noqa: E402, F401

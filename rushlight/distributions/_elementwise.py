@@ -77,6 +77,11 @@ class PowerTransform(Transform):
     inverse_shape = forward_shape
 
 
+def _clipped_sigmoid(x):
+    limits = rl.finfo(x.dtype)
+    return rl.sigmoid(x).clamp(min=limits.tiny, max=1.0 - limits.eps)
+
+
 class SigmoidTransform(Transform):
     """y = 1 / (1 + exp(-x)): the real line to (0, 1).
 
@@ -93,8 +98,7 @@ class SigmoidTransform(Transform):
     __hash__ = Transform.__hash__
 
     def _call(self, x):
-        limits = rl.finfo(x.dtype)
-        return rl.sigmoid(x).clamp(min=limits.tiny, max=1.0 - limits.eps)
+        return _clipped_sigmoid(x)
 
     def _inverse(self, y):
         limits = rl.finfo(y.dtype)

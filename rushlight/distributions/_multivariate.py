@@ -12,12 +12,12 @@ from .utils import _standard_normal, lazy_property
 __all__ = ["LowRankMultivariateNormal", "MultivariateNormal"]
 
 
-def batch_mv(matrix, vector):
+def _batch_mv(matrix, vector):
     """Matrix times vector, over batches."""
     return rl.matmul(matrix, vector.unsqueeze(-1)).squeeze(-1)
 
 
-def mahalanobis(tril, x):
+def _batch_mahalanobis(tril, x):
     """``x^T (L L^T)^-1 x`` for batches of factors L and vectors x."""
     shape = rl.broadcast_shapes(tril.shape[:-2], x.shape[:-1])
     n = x.shape[-1]
@@ -25,7 +25,7 @@ def mahalanobis(tril, x):
     return solved.squeeze(-1).pow(2).sum(-1)
 
 
-def precision_to_scale_tril(precision):
+def _precision_to_scale_tril(precision):
     """The Cholesky factor of the inverse: from the factor of the matrix with both axes reversed."""
     reversed_factor = rl.linalg.cholesky(rl.flip(precision, (-2, -1)))
     inverse = rl.transpose(rl.flip(reversed_factor, (-2, -1)), -2, -1)
@@ -65,7 +65,7 @@ class MultivariateNormal(Distribution):
         setattr(self, name, matrix.expand((*batch_shape, -1, -1)))
         self.loc = loc.expand((*batch_shape, -1))
         super().__init__(batch_shape, self.loc.shape[-1:], validate_args=validate_args)
-        factor = {"scale_tril": lambda m: m, "covariance_matrix": rl.linalg.cholesky, "precision_matrix": precision_to_scale_tril}
+        factor = {"scale_tril": lambda m: m, "covariance_matrix": rl.linalg.cholesky, "precision_matrix": _precision_to_scale_tril}
         self._unbroadcasted_scale_tril = factor[name](matrix)
 
     def expand(self, batch_shape, _instance=None):
@@ -104,7 +104,7 @@ class MultivariateNormal(Distribution):
 
     def rsample(self, sample_shape=()):
         eps = _standard_normal(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
-        return self.loc + batch_mv(self._unbroadcasted_scale_tril, eps)
+        return self.loc + _batch_mv(self._unbroadcasted_scale_tril, eps)
 
     def _half_log_det(self):
         return self._unbroadcasted_scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -112,7 +112,7 @@ class MultivariateNormal(Distribution):
     def log_prob(self, value):
         if self._validate_args:
             self._validate_sample(value)
-        m = mahalanobis(self._unbroadcasted_scale_tril, value - self.loc)
+        m = _batch_mahalanobis(self._unbroadcasted_scale_tril, value - self.loc)
         return -0.5 * (self._event_shape[0] * math.log(2 * math.pi) + m) - self._half_log_det()
 
     def entropy(self):
@@ -211,15 +211,15 @@ class LowRankMultivariateNormal(Distribution):
         options = {"dtype": self.loc.dtype, "device": self.loc.device}
         eps_w = _standard_normal((*shape[:-1], self.cov_factor.shape[-1]), **options)
         eps_d = _standard_normal(shape, **options)
-        return self.loc + batch_mv(self._unbroadcasted_cov_factor, eps_w) + self._unbroadcasted_cov_diag.sqrt() * eps_d
+        return self.loc + _batch_mv(self._unbroadcasted_cov_factor, eps_w) + self._unbroadcasted_cov_diag.sqrt() * eps_d
 
     def log_prob(self, value):
         if self._validate_args:
             self._validate_sample(value)
         diff = value - self.loc
         w, d = self._unbroadcasted_cov_factor, self._unbroadcasted_cov_diag
-        projected = batch_mv(w.mT / d.unsqueeze(-2), diff)
-        m = (diff.pow(2) / d).sum(-1) - mahalanobis(self._capacitance_tril, projected)
+        projected = _batch_mv(w.mT / d.unsqueeze(-2), diff)
+        m = (diff.pow(2) / d).sum(-1) - _batch_mahalanobis(self._capacitance_tril, projected)
         return -0.5 * (self._event_shape[0] * math.log(2 * math.pi) + self._log_det() + m)
 
     def entropy(self):

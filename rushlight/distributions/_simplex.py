@@ -308,9 +308,9 @@ class Wishart(ExponentialFamily):
         elif covariance_matrix is not None:
             self.covariance_matrix, self._unbroadcasted_scale_tril = matrix, rl.linalg.cholesky(matrix)
         else:
-            from ._multivariate import precision_to_scale_tril
+            from ._multivariate import _precision_to_scale_tril
 
-            self.precision_matrix, self._unbroadcasted_scale_tril = matrix, precision_to_scale_tril(matrix)
+            self.precision_matrix, self._unbroadcasted_scale_tril = matrix, _precision_to_scale_tril(matrix)
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
         self._batch_dims = [-(i + 1) for i in range(len(self._batch_shape))]
         self._set_chi2()

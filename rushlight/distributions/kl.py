@@ -10,7 +10,7 @@ from ._categorical import Categorical, OneHotCategorical
 from ._composed import Independent, TransformedDistribution
 from ._discrete import Bernoulli, Binomial, ContinuousBernoulli, Geometric, Poisson
 from ._location_scale import Cauchy, Gumbel, Laplace, Normal, Uniform
-from ._multivariate import LowRankMultivariateNormal, MultivariateNormal, mahalanobis
+from ._multivariate import LowRankMultivariateNormal, MultivariateNormal, _batch_mahalanobis
 from ._positive import Exponential, Gamma, HalfNormal, Pareto
 from ._simplex import Beta, Dirichlet
 from .exp_family import ExponentialFamily
@@ -18,7 +18,7 @@ from .utils import _sum_rightmost, euler_constant
 
 __all__ = ["kl_divergence", "register_kl"]
 
-_REGISTRY = {}  # (class of p, class of q) -> formula
+_KL_REGISTRY = {}  # (class of p, class of q) -> formula
 
 
 def register_kl(type_p, type_q):
@@ -37,7 +37,7 @@ def register_kl(type_p, type_q):
             raise TypeError(f"Expected {name} to be a Distribution subclass but got {kind}")
 
     def register(formula):
-        _REGISTRY[type_p, type_q] = formula
+        _KL_REGISTRY[type_p, type_q] = formula
         _formula.cache_clear()
         return formula
 
@@ -47,7 +47,7 @@ def register_kl(type_p, type_q):
 @functools.cache
 def _formula(type_p, type_q):
     """The most specific formula: first by p's class, and by q's; a warning if the two orders disagree."""
-    fits = [(p, q) for p, q in _REGISTRY if issubclass(type_p, p) and issubclass(type_q, q)]
+    fits = [(p, q) for p, q in _KL_REGISTRY if issubclass(type_p, p) and issubclass(type_q, q)]
     if not fits:
         return None
 
@@ -56,13 +56,13 @@ def _formula(type_p, type_q):
 
     left = min(fits, key=lambda m: (depth(type_p, m[0]), depth(type_q, m[1])))
     right = min(fits, key=lambda m: (depth(type_q, m[1]), depth(type_p, m[0])))
-    if _REGISTRY[left] is not _REGISTRY[right]:
+    if _KL_REGISTRY[left] is not _KL_REGISTRY[right]:
         warnings.warn(
             f"Ambiguous kl_divergence({type_p.__name__}, {type_q.__name__}). Please register_kl({left[0].__name__}, {right[1].__name__})",
             RuntimeWarning,
             stacklevel=3,
         )
-    return _REGISTRY[left]
+    return _KL_REGISTRY[left]
 
 
 def kl_divergence(p, q):
@@ -240,7 +240,7 @@ def _normal_vectors(p, q):
     batch = rl.broadcast_shapes(q._batch_shape, p._batch_shape)
     whitened = rl.linalg.solve_triangular(factor.expand((*batch, n, n)), p.scale_tril.expand((*batch, n, n)), upper=False)
     trace = whitened.pow(2).sum((-2, -1))
-    return 0.5 * (_log_det(q) - _log_det(p) + trace + mahalanobis(factor, q.loc - p.loc) - n)
+    return 0.5 * (_log_det(q) - _log_det(p) + trace + _batch_mahalanobis(factor, q.loc - p.loc) - n)
 
 
 for _p in (MultivariateNormal, LowRankMultivariateNormal):

@@ -519,6 +519,7 @@ from ._elementwise import (  # noqa: E402
     SigmoidTransform,
     SoftplusTransform,
     TanhTransform,
+    _clipped_sigmoid,  # noqa: F401 (packages import it)
 )  # fmt: skip
 from ._vectors import (  # noqa: E402
     CorrCholeskyTransform,

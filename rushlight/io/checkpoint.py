@@ -48,6 +48,8 @@ def save(
             _write_archive(obj, f, "archive", _disable_byteorder_record)
         else:
             legacy.write_stream(obj, f)
+        if hasattr(f, "flush"):
+            f.flush()  # who opens the file by its name finds all of it there
         return
     path = os.fsdecode(f)
     parent = os.path.dirname(path)

@@ -187,3 +187,4 @@ class strict_fusion:
 _WHY = "TorchScript files are programs, and rushlight runs none from a file; keep weights by torch.save(model.state_dict(), path)"
 load = _absent_function("load", "torch.jit", _WHY)
 save = _absent_function("save", "torch.jit", _WHY)
+_get_trace_graph = _absent_function("_get_trace_graph", "torch.jit", "TorchScript has no graphs here; torch.fx.symbolic_trace gives one")

@@ -8,7 +8,7 @@ from ..overrides import _disabled_torch_function_impl
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
-class _MarkedMeta(type(torch.Tensor)):
+class _ParameterMeta(type(torch.Tensor)):
     """Lets a tensor of another subclass count as a Parameter (or Buffer) when it carries the class's mark."""
 
     def __instancecheck__(cls, instance):
@@ -18,7 +18,7 @@ class _MarkedMeta(type(torch.Tensor)):
         return mark is not None and isinstance(instance, torch.Tensor) and getattr(instance, mark, False)
 
 
-class Parameter(torch.Tensor, metaclass=_MarkedMeta):
+class Parameter(torch.Tensor, metaclass=_ParameterMeta):
     """A tensor that a Module trains: assigned as an attribute it appears in ``Module.parameters()``.
 
     ``Parameter(data=None, requires_grad=True)`` shares memory with ``data``; without data it is empty. Data of a Tensor
@@ -82,7 +82,7 @@ def _rebuild_parameter(data, requires_grad, attributes):
     return parameter
 
 
-class Buffer(torch.Tensor, metaclass=_MarkedMeta):
+class Buffer(torch.Tensor, metaclass=_ParameterMeta):
     """A tensor that belongs to a Module's state but is not trained, such as a running mean.
 
     ``Buffer(data=None, *, persistent=True)``: assigned as an attribute it is registered as ``register_buffer`` would;

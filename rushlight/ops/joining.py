@@ -187,6 +187,16 @@ def _(grads, dim, result_shapes):
     return cat([creation.zeros(s, dtype=like.dtype, device=like.device) if g is None else g for g, s in zip(grads, result_shapes)], dim)
 
 
+def _split_told(found, shapes):
+    """By PyTorch's names: tools that prune channels read how a tensor was split."""
+    sizes = tuple(s[found["dim"]] for s in found["result_shapes"])
+    even = len(set(sizes[:-1])) <= 1 and sizes[-1] <= sizes[0]
+    return {"dim": found["dim"], "self_sym_sizes": shapes[0], "split_sizes": sizes, **({"split_size": sizes[0]} if even else {})}
+
+
+_split.backward.kept = _split_told
+
+
 @composite(aliases=("split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"))
 def split(input, split_size_or_sections, dim=0):
     """Views of consecutive pieces along a dim: of one size (the last may be smaller), or of the sizes in a list.

@@ -29,7 +29,7 @@ def _construct(name, args, kwargs, dtype):
     if len(args) > 1 or isinstance(first, (int, _tensor.Size)) or (hasattr(first, "__index__") and not hasattr(first, "__len__")):
         return _creation.shaped("new", args, dtype, None)
     if isinstance(first, Tensor):
-        return first.detach()
+        return _tensor.rename(first.view_as(first), "AliasBackward0") if first.requires_grad else first.detach()
     if isinstance(first, _tensor.Storage):
         raise TypeError("rushlight's storages have no dtype; use frombuffer() or Tensor.set_()")
     if isinstance(first, (str, bytes)):

@@ -161,6 +161,25 @@ def _sequence_keys(children):
     return [(SequenceKey(index), child) for index, child in enumerate(children)]
 
 
+def _list_flatten(d):
+    return list(d), None
+
+
+def _list_flatten_with_keys(d):
+    return _sequence_keys(d), None
+
+
+def _list_unflatten(values, context):
+    return list(values)
+
+
+def _tuple_unflatten(values, context):
+    return tuple(values)
+
+
+_tuple_flatten, _tuple_flatten_with_keys = _list_flatten, _list_flatten_with_keys
+
+
 def _dict_flatten(d):
     return list(d.values()), list(d)
 
@@ -203,12 +222,12 @@ def _registered_by_name(name):
 
 
 register_pytree_node(
-    tuple, lambda d: (list(d), None), lambda children, _: tuple(children), serialized_type_name="builtins.tuple",
-    flatten_with_keys_fn=lambda d: (_sequence_keys(d), None),
+    tuple, _tuple_flatten, _tuple_unflatten, serialized_type_name="builtins.tuple",
+    flatten_with_keys_fn=_tuple_flatten_with_keys,
 )  # fmt: skip
 register_pytree_node(
-    list, lambda d: (list(d), None), lambda children, _: list(children), serialized_type_name="builtins.list",
-    flatten_with_keys_fn=lambda d: (_sequence_keys(d), None),
+    list, _list_flatten, _list_unflatten, serialized_type_name="builtins.list",
+    flatten_with_keys_fn=_list_flatten_with_keys,
 )  # fmt: skip
 register_pytree_node(
     dict, _dict_flatten, _dict_unflatten, serialized_type_name="builtins.dict",

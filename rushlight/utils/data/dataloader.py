@@ -227,9 +227,6 @@ class DataLoader:
         # An iterator holds processes and sockets; a copy of the loader starts its own.
         return {key: value for key, value in self.__dict__.items() if key not in ("_iterator", "_latest")}
 
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-
 
 def _generator_state(generator):
     return {} if generator is None else {"generator": generator.get_state()}

@@ -16,8 +16,14 @@ def seed_worker(base_seed, worker_id):
     rushlight.manual_seed(base_seed + worker_id)
     numpy = sys.modules.get("numpy")  # a program that draws from it has imported it
     if numpy is not None:
-        words = [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]
-        numpy.random.seed(numpy.random.SeedSequence(words).generate_state(4))
+        numpy.random.seed(_generate_state(base_seed, worker_id))
+
+
+def _generate_state(base_seed, worker_id):
+    """NumPy's seed in that worker: four words (as numbers, for programs that keep them)."""
+    import numpy
+
+    return numpy.random.SeedSequence([worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]).generate_state(4).tolist()
 
 
 class SampleSeeds:

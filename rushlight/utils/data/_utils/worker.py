@@ -7,6 +7,7 @@ import traceback
 import rushlight
 
 from . import seeding
+from .seeding import _generate_state  # noqa: F401 (where PyTorch has it)
 
 GRACE = 0.7  # seconds that a worker has to end by itself once it is told to
 

@@ -1,8 +1,8 @@
 """Streams that can be chained."""
 
-from ..dataset import IterableDataset
+from ...dataset import IterableDataset
 
-__all__ = ["Batcher", "IterDataPipe", "IterableWrapper"]
+__all__ = ["Batcher", "IterDataPipe", "IterableWrapper", "Shuffler"]
 
 
 _functions = {}  # name of a method of all pipes -> its class
@@ -88,3 +88,6 @@ class Batcher(IterDataPipe):
     def __len__(self):
         extra = 0 if self.drop_last else self.batch_size - 1
         return (len(self.datapipe) + extra) // self.batch_size
+
+
+from .combinatorics import ShufflerIterDataPipe as Shuffler  # noqa: E402
