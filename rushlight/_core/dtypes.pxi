@@ -60,32 +60,6 @@ cdef class dtype:
         return DTYPES[code]
 
 
-cdef class absent_dtype(dtype):
-    """A dtype that programs name in tables and comparisons, and of which there are no tensors. Its code is that of none."""
-
-    def to_real(self):
-        return self
-
-    def to_complex(self):
-        raise no_such_tensors(self)
-
-
-cdef object no_such_tensors(object kind):
-    return RuntimeError(f"{kind!r} is a name only: there are no quantised tensors in rushlight\n"
-                        "  Use bfloat16 or float16 for half-width weights, or int8 with scales of your own.")
-
-
-cdef dict _make_absent():
-    cdef dtype d
-    cdef dict out = {}
-    for name, size, signed in (("qint8", 1, True), ("quint8", 1, False), ("qint32", 4, True), ("quint4x2", 1, False), ("quint2x4", 1, False)):
-        d = absent_dtype.__new__(absent_dtype)
-        d.code, d.name, d.itemsize, d.is_signed = -1, name, size, signed
-        d._info = (name, None, ())
-        out[name] = d
-    return out
-
-
 cdef list _make_dtypes():
     cdef dtype d
     cdef list out = []
@@ -103,7 +77,6 @@ cdef list _make_dtypes():
 
 cdef list DTYPES = _make_dtypes()
 cdef dict _BY_NAME = {d.name: d for d in DTYPES}
-cdef dict _ABSENT = _make_absent()
 for _d in DTYPES:
     for _alias in (<dtype>_d)._info[2]:
         _BY_NAME[_alias] = _d
@@ -115,9 +88,7 @@ def dtypes():
     return dict(_BY_NAME)
 
 
-def absent_dtypes():
-    """The names of dtypes that have no tensors, with their objects."""
-    return dict(_ABSENT)
+include "absent_dtypes.pxi"
 
 
 def _dtype_by_name(name):

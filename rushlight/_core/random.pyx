@@ -19,8 +19,8 @@ Memory that is not contiguous is filled in the order of its addresses, not of it
 
 import os
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
@@ -30,9 +30,7 @@ from libc.math cimport INFINITY, NAN, ceil, cos, exp, fabs, floor, fma, fmaf, lg
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
-
 from rushlight._core.tensor import name_type, on_gpu
-
 from rushlight._core.operator cimport check_writable, native
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport (
