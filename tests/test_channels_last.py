@@ -29,6 +29,11 @@ FORWARD = {
     "cat along the batch": lambda t, x, y: t.cat([x, x], 0),
     "cat with row-major": lambda t, x, y: t.cat([x, y], 1),
     "pad": lambda t, x, y: t.nn.functional.pad(x, (1, 1, 1, 1)),
+    "pad, reflect": lambda t, x, y: t.nn.functional.pad(x, (1, 2, 2, 1), mode="reflect"),
+    "pad, replicate": lambda t, x, y: t.nn.functional.pad(x, (1, 1, 1, 1), mode="replicate"),
+    "pad, circular": lambda t, x, y: t.nn.functional.pad(x, (1, 1, 1, 1), mode="circular"),
+    "avg_pool, 3x3": lambda t, x, y: t.nn.functional.avg_pool2d(x, 3, 2, 1),
+    "cat along rows": lambda t, x, y: t.cat([x, x[:, :, 1:3]], 2),
     "interpolate": lambda t, x, y: t.nn.functional.interpolate(x, scale_factor=2),
     "interpolate, bilinear": lambda t, x, y: t.nn.functional.interpolate(x, scale_factor=2, mode="bilinear"),
     "pixel_shuffle": lambda t, x, y: t.nn.functional.pixel_shuffle(x, 2),
@@ -56,6 +61,25 @@ def test_results_lie_as_pytorchs(case):
     (expected, found) = (FORWARD[case](*given) for given in pair())
     assert found.stride() == expected.stride()
     same(found, expected, case, scale=20)
+
+
+@pytest.mark.parametrize("case", ["max_pool", "max_pool, 3x3", "avg_pool", "avg_pool, 3x3", "adaptive_avg_pool", "adaptive_max_pool", "cat",
+                                  "cat along rows", "pad", "pad, reflect", "pad, replicate", "interpolate", "interpolate, bilinear",
+                                  "group_norm, many"])  # fmt: skip
+def test_large_images_give_the_same_in_both_formats(case):
+    """They take other ways than small ones."""
+    rl.manual_seed(3)
+    given = rl.randn(2, 32, 30, 34)
+    run = {**FORWARD, "group_norm, many": lambda t, x, y: t.nn.functional.group_norm(x, 2, y[0, :, 0, 0], y[1, :, 0, 0])}[case]
+    results = []
+    for memory_format in (rl.contiguous_format, rl.channels_last):
+        x = given.clone(memory_format=memory_format).requires_grad_()
+        out = run(rl, x, given)
+        weight = rl.linspace(-1, 1, out.numel()).reshape(out.shape).to(memory_format=memory_format)
+        results.append((out, *rl.autograd.grad((out * weight).sum(), x)))
+    assert results[1][0].is_contiguous(memory_format=rl.channels_last)
+    for a, b in zip(*results, strict=True):
+        rl.testing.assert_close(b, a, rtol=1e-5, atol=1e-5)
 
 
 BACKWARD = ("relu", "conv", "conv 1x1", "conv, depthwise", "batch_norm", "max_pool", "max_pool, 3x3", "cat", "hardswish")

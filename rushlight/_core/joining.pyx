@@ -170,7 +170,7 @@ cdef object _cat_common(object tensors, object dim):
     if first is None:
         return None
     at = _position(dim, first.ndim)
-    if at < 0:
+    if at < 0 or (first.ndim > 3 and first.strides[1] == 1 and first.sizes[1] > 1):  # channels-last images
         return None
     memcpy(sizes, first.sizes, first.ndim * sizeof(int64_t))
     sizes[at] = 0

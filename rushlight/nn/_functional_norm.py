@@ -8,6 +8,7 @@ from .._core.operator import dtype_name
 from .._core.tensor import rename
 from ..ops import normalization
 from ..ops._define import planned, visible
+from ..ops._format import channels_first, is_channels_last
 from ._functional_pool import avg_pool2d, avg_pool3d
 
 
@@ -208,10 +209,22 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
                 f"{list(given.shape)} and input of shape {list(input.shape)}"
             )
-    shape = [1, num_groups, input.size(1) // num_groups, 1]
-    grouped = input.reshape(input.size(0), *shape[1:3], math.prod(input.shape[2:]))
-    result = normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), (2, 3), eps)
-    return rename(result.reshape(input.shape), "NativeGroupNormBackward0")
+    return rename(_in_groups(input, num_groups, weight, bias, eps), "NativeGroupNormBackward0")
+
+
+def _in_groups(input, groups, weight, bias, eps):
+    places, each = math.prod(input.shape[2:]), input.size(1) // groups
+    if is_channels_last(input) and each >= _WHOLE_VECTORS:
+        last = input.permute(0, *range(2, input.dim()), 1)
+        grouped, shape, dims = last.reshape(-1, places, groups, each), [1, 1, groups, each], (1, 3)
+    else:
+        last, grouped, shape, dims = None, input.reshape(-1, groups, each, places), [1, groups, each, 1], (2, 3)
+    result = normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), dims, eps)
+    return result.reshape(input.shape) if last is None else channels_first(result.reshape(last.shape))
+
+
+_WHOLE_VECTORS = 16
+"""Channels of a group from which on groups of channels-last images are normalised as they lie."""
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):

@@ -77,6 +77,8 @@ def _pad_dims(input, pad, mode):
     dims = [(-1 - i, pad[2 * i], pad[2 * i + 1]) for i in range(len(pad) // 2)]
     for dim, before, after in dims:
         _check_amounts(input, dim, before, after, mode)
+    if mode == "circular":  # whose result is row-major in PyTorch
+        input = input.contiguous()
     if min(pad) >= 0 and input.numel() >= _WORTH_BORDERS:
         return pad_around(input, pad, mode)
     for dim, before, after in dims:
@@ -85,7 +87,10 @@ def _pad_dims(input, pad, mode):
 
 
 _KINDS = {"reflect": "reflection", "replicate": "replication", "circular": "circular"}
-_PADS = {(mode, rank): visible(_pad_dims, name=f"{kind}_pad{rank}d") for mode, kind in _KINDS.items() for rank in (1, 2, 3)}
+_PADS = {
+    (mode, rank): visible(_pad_dims, name=f"{kind}_pad{rank}d", keeps_format=mode != "circular")
+    for mode, kind in _KINDS.items() for rank in (1, 2, 3)
+}  # fmt: skip
 """What pads ``rank`` dims in a mode: autocast knows each by its own name."""
 
 

@@ -22,6 +22,23 @@ def _laid_out(result):
     return result
 
 
+def empty_beside(like, sizes, dtype=None):
+    """Memory for a result of these sizes, of the dtype of ``like`` unless given, and channels-last if that is."""
+    from . import creation
+
+    options = {"dtype": dtype or like.dtype, "device": like.device}
+    if len(sizes) != like.ndim or not is_channels_last(like):
+        return creation.empty(tuple(sizes), **options)
+    return channels_first(creation.empty((sizes[0], *sizes[2:], sizes[1]), **options))
+
+
+def channels_first(x):
+    """(N, *size, C) as (N, C, *size), a view."""
+    from . import shape
+
+    return shape.permute(x, (0, x.ndim - 1, *range(1, x.ndim - 1)))
+
+
 def keeping(function):
     """``function``, whose results of 4 or 5 dims are channels-last if one of its operands is."""
 

@@ -10,6 +10,7 @@ from .._core import tensor as _tensor
 from .._core import view as _view
 from . import creation, shape
 from ._define import composite, library
+from ._format import channels_first
 
 Tensor, Size = _tensor.Tensor, _tensor.Size
 
@@ -47,6 +48,9 @@ def _common_dtype(tensors):
 
 @library(where="", differentiable="tensors", label="Cat", keeps_format=True)
 def _cat(tensors, dim):
+    if _operator.asks_for_channels_last(tensors):
+        order = (0, *range(2, tensors[0].ndim), 1)
+        return channels_first(_core.cat([shape.permute(t, order) for t in tensors], order.index(dim), _common_dtype(tensors)))
     return _core.cat(tensors, dim, _common_dtype(tensors))
 
 

@@ -11,6 +11,7 @@ from .._core import tensor as _tensor
 from .._core import view as _view
 from . import creation, joining, reduction, shape
 from ._define import composite, library, planned
+from ._format import empty_beside
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -549,7 +550,7 @@ def constant_pad_nd(input, pad, value=0):
         input = _cut(input, dim, before, after)
         sizes[dim] = input.shape[dim] + max(before, 0) + max(after, 0)
         inner.append((dim, max(before, 0), input.shape[dim]))
-    out = middle = creation.empty(sizes, dtype=input.dtype, device=input.device)
+    out = middle = empty_beside(input, sizes)
     alone = input.numel() >= _WORTH_A_BORDER
     if not alone:
         shape.copy_(out, value)

@@ -1,7 +1,8 @@
 """Padding with the input's own elements: the middle is one copy, and what lies around it is copied from there, dim after dim."""
 
-from . import arithmetic, creation, movement, reduction, shape
+from . import arithmetic, movement, reduction, shape
 from ._define import library
+from ._format import empty_beside
 
 
 def _levels(out, pad):
@@ -28,13 +29,13 @@ def _borders(mode, view, dim, before, n, after):
             yield shape.narrow(view, dim, start, count), shape.narrow(view, dim, place, length or count)
 
 
-@library(where="", differentiable="input", label="Pad", batch="leading")
+@library(where="", differentiable="input", label="Pad", batch="leading", keeps_format=True)
 def pad_around(input, pad, mode):
     """``input`` with elements of its own around the last dims. pad: that of F.pad, nothing negative; mode: reflect, replicate, circular."""
     sizes = list(input.shape)
     for i in range(len(pad) // 2):
         sizes[-1 - i] += pad[2 * i] + pad[2 * i + 1]
-    out = creation.empty(sizes, dtype=input.dtype, device=input.device)
+    out = empty_beside(input, sizes)
     middle, levels = _levels(out, pad)
     shape.copy_(middle, input)
     for view, dim, *extents in levels:

@@ -15,7 +15,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, contraction, creation, movement, reduction, shape
 from ._define import library, planned, refuse
-from ._format import keeping
+from ._format import empty_beside, is_channels_last, keeping
 from ._indexed import KINDS, MOVED_AS
 
 _dtypes = _tensor.dtypes()
@@ -64,7 +64,7 @@ class Windows:
 
         Reading every other element takes a gather; reading all and parting them in registers does not.
         """
-        if x.dtype.itemsize != 4 or self.stride[-1] != 2:
+        if x.dtype.itemsize != 4 or self.stride[-1] != 2 or is_channels_last(x):
             return _alone(self.views(x, value))
         edges, cuts, parts = self._halves
         pairs = shape.view(shape.contiguous(around(x, edges, value)), _int64)
@@ -116,7 +116,7 @@ def around(x, margins, value):
     if x.numel() > FEW or x.dtype.is_complex:
         return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
     lead = x.ndim - len(margins)
-    out = creation.empty((*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], margins))), dtype=x.dtype, device=x.device)
+    out = empty_beside(x, (*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], margins))))
     run(filled, (value,), out)
     run(moved, (), out[(..., *(slice(a, a + n) for n, (a, b) in zip(x.shape[lead:], margins)))], x)
     return out
@@ -293,7 +293,7 @@ def ordered(input, windows):
 def _maxima(input, windows, traced):
     """Maxima or, if ``traced``, maxima and their taps."""
     ordered(input, windows)
-    out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
+    out = empty_beside(input, (*input.shape[: -len(windows.size)], *windows.places))
     reads = windows.halves(input, _lowest(input.dtype))
     if not traced:
         for i, operands, parts in _stretches(reads, _TERMS):
@@ -301,7 +301,7 @@ def _maxima(input, windows, traced):
         return out
     dtype = tap_dtype(windows)
     name, padded = ty.NAMES[dtype.code], any(windows.padding)
-    taps = creation.empty(tuple(out.shape), dtype=dtype, device=input.device)
+    taps = empty_beside(input, out.shape, dtype)
     first = [shape.expand(core.fixed(_first_taps(windows, dtype, input.device)), out.shape)] if padded else []
     for i, operands, parts in _stretches(reads, _MAXIMA):
         run(_maximum, (i, parts, name, i > 0, padded), out, taps, *([out, taps] if i else first), *operands)
@@ -337,7 +337,7 @@ def max_taps(rank):
 
     @library(name=f"_max_pool{rank}d_backward", differentiable="grad", label=f"MaxPool{rank}DWithIndicesBackward", **_KEEPS)
     def route(grad, taps, windows):
-        return _routed(dense(grad), taps, windows)
+        return _routed(grad if is_channels_last(grad) and grad.is_cpu else dense(grad), taps, windows)
 
     @route.backward_of
     def _(grad, taps, windows):
@@ -345,7 +345,7 @@ def max_taps(rank):
 
     @library(name=f"_max_pool{rank}d_pick", differentiable="input", label=f"MaxPool{rank}DWithIndicesBackwardBackward", **_KEEPS)
     def pick(input, taps, windows):
-        out = creation.empty(tuple(taps.shape), dtype=input.dtype, device=input.device)
+        out = empty_beside(input, taps.shape)
         views = list(windows.views(input, 0))
         _sum_chosen(out, [(x, taps) for x in views], range(len(views)), taps.dtype)
         return out
@@ -361,14 +361,15 @@ def _routed(grad, taps, windows):
     if not grad.is_cpu:
         return _tensor.on_gpu["pool.route"](grad, taps, windows)
     lead = grad.shape[: -len(windows.size)]
-    out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
+    out = empty_beside(grad, (*lead, *windows.size))
     apart = not any(windows.padding) and all(s >= d * (k - 1) + 1 for k, s, p, d, n, m in windows.dims())
     if apart and len(windows.taps) <= _TERMS:
         if any(n != m * k for k, s, p, d, n, m in windows.dims()):
             run(filled, (0,), out)
         if all((m - 1) * s + d * (k - 1) + 1 <= n for k, s, p, d, n, m in windows.dims()):
             name = ty.NAMES[taps.dtype.code]
-            if out.dtype.itemsize == 4 and windows.window[-1] == windows.stride[-1] == 2 and windows.size[-1] % 2 == 0:
+            in_twos = windows.window[-1] == windows.stride[-1] == 2 and windows.size[-1] % 2 == 0
+            if in_twos and out.dtype.itemsize == 4 and out.is_contiguous():
                 pairs = windows.in_pairs().views(shape.view(out, _int64), 0)
                 run(_handed_out_in_pairs, (len(windows.taps), name), *pairs, shape.view(grad, _int32), taps)
                 return out
@@ -442,7 +443,7 @@ def _alone(views):
 def _means(rank):
     @library(name=f"_avg_pool{rank}d", differentiable="input", label=f"AvgPool{rank}D", batch="fold", **_KEEPS)
     def means(input, windows, divisor):
-        out = creation.empty((*input.shape[: -len(windows.size)], *windows.places), dtype=input.dtype, device=input.device)
+        out = empty_beside(input, (*input.shape[: -len(windows.size)], *windows.places))
         return _summed(out, windows.halves(input, 0), divisor)
 
     @means.backward_of
@@ -452,9 +453,9 @@ def _means(rank):
     @library(name=f"_avg_pool{rank}d_backward", differentiable="grad", label=f"AvgPool{rank}DBackward", **_KEEPS)
     def spread(grad, windows, divisor):
         lead = grad.shape[: -len(windows.size)]
-        out = creation.empty((*lead, *windows.size), dtype=grad.dtype, device=grad.device)
+        out = empty_beside(grad, (*lead, *windows.size))
         margins = windows.margins()
-        grad = around(_summed(creation.empty(tuple(grad.shape), dtype=grad.dtype, device=grad.device), _alone([grad]), divisor), margins, 0)
+        grad = around(_summed(empty_beside(grad, grad.shape), _alone([grad]), divisor), margins, 0)
         for cut, reaching in windows.residues():
             target = out[(..., *cut)]
             if reaching:
@@ -540,7 +541,7 @@ def _adaptive_means(rank):
     def means(input, output):
         size = input.shape[-rank:]
         if (windows := dividing(tuple(size), output)) is not None and len(windows.taps) <= _TERMS:
-            out = creation.empty((*input.shape[:-rank], *output), dtype=input.dtype, device=input.device)
+            out = empty_beside(input, (*input.shape[:-rank], *output))
             return _summed(out, windows.halves(input, 0), core.fixed(_number(len(windows.taps), input.dtype, input.device)))
         for i in range(rank):  # outer dims first: they are reduced along rows that lie side by side
             dim = input.ndim - rank + i
@@ -558,7 +559,7 @@ def _adaptive_means(rank):
     def spread(grad, size):
         output = tuple(grad.shape[-rank:])
         if (windows := dividing(size, output)) is not None:
-            out = creation.empty((*grad.shape[:-rank], *size), dtype=grad.dtype, device=grad.device)
+            out = empty_beside(grad, (*grad.shape[:-rank], *size))
             target = in_windows(out, windows)
             for i in range(rank):
                 grad = shape.unsqueeze(grad, grad.ndim - rank + 1 + i)

@@ -10,6 +10,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import creation, gather, shape
 from ._define import library, planned
+from ._format import empty_beside
 from ._indexed import MOVED_AS
 from .pool import in_windows, ordered, run, tap_dtype
 
@@ -45,8 +46,7 @@ def _along(values, taps, dim, size, span, dtype):
     """Both for windows of ``size`` elements along ``dim``; span: how many taps there are so far."""
     cuts = [(*[slice(None)] * dim, slice(i, None, size)) for i in range(size)]
     sizes = tuple(n // size if d == dim else n for d, n in enumerate(values.shape))
-    out = creation.empty(sizes, dtype=values.dtype, device=values.device)
-    chosen = creation.empty(sizes, dtype=dtype, device=values.device)
+    out, chosen = empty_beside(values, sizes), empty_beside(values, sizes, dtype)
     for i in range(0, size, _AT_ONCE):
         part = cuts[i : i + _AT_ONCE]
         before, below = [out, chosen] if i else [], [taps[cut] for cut in part] if taps is not None else []
@@ -84,7 +84,7 @@ def _(grads, windows, indices):
 def route(grad, taps, windows):
     """Zeros of the input's shape, with the gradient of each window at its tap."""
     rank = len(windows.size)
-    out = creation.empty((*grad.shape[:-rank], *windows.size), dtype=grad.dtype, device=grad.device)
+    out = empty_beside(grad, (*grad.shape[:-rank], *windows.size))
     target = in_windows(out, windows)
     for i in range(rank):
         grad, taps = (shape.unsqueeze(x, grad.ndim - rank + 1 + i) for x in (grad, taps))

@@ -7,6 +7,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import comparison, creation, gather, index, masks, reduction, scan, shape
 from ._define import library, planned
+from ._format import empty_beside
 from ._indexed import MOVED_AS
 from .pool import run
 from .sampling import spread
@@ -137,7 +138,7 @@ def _way_back(how, device):
 def _along(input, taps):
     like = (*input.shape[: taps.dim], taps.wanted, *input.shape[taps.dim + 1 :])
     source, step = core.without_strides(input, (taps.dim,), like), input.stride(taps.dim) * input.element_size()
-    out = creation.empty(like, dtype=input.dtype, device=input.device)
+    out = empty_beside(input, like)
     offsets = [shape.expand(o, like) for o in taps.offsets(step)]
     access = ty.NAMES[offsets[0].dtype.code], taps.near and step == 4
     if taps.weight is None:
