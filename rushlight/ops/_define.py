@@ -100,21 +100,22 @@ def pointwise(function=None, **options):
     the second operand and the dtype where integers are computed with, and may refuse it; bools: one that is called with all operands where
     one of them is bool, and may refuse them; held: the dtype computed in must hold the numbers in operands' places: 'but halves', which may
     become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers in the last operand's place
-    that are constants of a trace, since they make the expression simpler; dtypes: 'any', 'real' (no complex), 'number' (no bool),
+    that are constants of a trace, since they make the expression simpler; absent: for parameters that may be None, the function of the
+    dtype that tells what that stands for; dtypes: 'any', 'real' (no complex), 'number' (no bool),
     'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
-               dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None):
+               dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None):
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
     is_operand = tuple(d is core.Signature.required or k not in (None, constant) for d, k in zip(signature.defaults, kinds))
     fixed = _fixed(kinds)
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
-    op.result, op.dtypes, op.stated, op.integers, op.bools = result, dtypes, None, integers, bools
+    op.result, op.dtypes, op.stated, op.integers, op.bools, op.absent = result, dtypes, None, integers, bools, absent or {}
     op.held = (None, "but halves", "always", "last").index(held)
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common = overloads and tuple(overloads.split()), common and frozenset(common)
@@ -291,9 +292,10 @@ def trace(op, pattern, baked, code):
     _check(op, type)
     compute = ty.opmath(type)
     args, in_types = [], []
-    for i, (kind, default, fixed) in enumerate(zip(pattern, op.signature.defaults, op.fixed)):
+    for i, (name, kind, default, fixed) in enumerate(zip(op.signature.names, pattern, op.signature.defaults, op.fixed)):
         if kind == BAKED:
-            args.append(baked.get(i, default))
+            value = baked.get(i, default)
+            args.append(op.absent[name](type) if value is None and name in op.absent else value)
             continue
         own = ty.NAMES[fixed] if fixed >= 0 else type
         in_types.append(own if kind == TENSOR else ty.opmath(own))

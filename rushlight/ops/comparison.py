@@ -213,7 +213,14 @@ def isreal(input):
     return fn.eq(fn.imag(input), 0) if input.type in ty.COMPLEX else fn.eq(input, input)
 
 
-@pointwise
+_LARGEST = {"f16": 65504.0, "bf16": 3.3895313892515355e38, "f64": 1.7976931348623157e308, "c128": 1.7976931348623157e308}
+
+
+def _largest(type):
+    return _LARGEST.get(type, 3.4028234663852886e38)
+
+
+@pointwise(absent={"nan": lambda type: 0.0, "posinf": _largest, "neginf": lambda type: -_largest(type)})
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers.
 
@@ -225,10 +232,9 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
         return fn.complex_(*(nan_to_num.definition(part, *numbers) for part in (fn.real(input), fn.imag(input))))
     if input.type not in ty.FLOATS:
         return input
-    top = {"f32": 3.4028234663852886e38, "f64": 1.7976931348623157e308}[input.type]
-    y = fn.where(fn.isnan(input), 0.0 if nan is None else nan, input)
-    y = fn.where(fn.eq(y, float("inf")), top if posinf is None else posinf, y)
-    return fn.where(fn.eq(y, float("-inf")), -top if neginf is None else neginf, y)
+    y = fn.where(fn.isnan(input), nan, input)
+    y = fn.where(fn.eq(y, float("inf")), posinf, y)
+    return fn.where(fn.eq(y, float("-inf")), neginf, y)
 
 
 # -- logic and bits --
