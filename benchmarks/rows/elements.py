@@ -32,6 +32,7 @@ def _matrix(name, target, call, passes):
 _matrix("softmax", 1.3, lambda t, x, w, b: t.softmax(x, 1), 2)
 _matrix("layer_norm", 1.3, lambda t, x, w, b: t.nn.functional.layer_norm(x, (2048,), w, b), 2)
 _matrix("sum(0)", 1, lambda t, x, w, b: x.sum(0), 1)
+_matrix("plus its transpose", 1, lambda t, x, w, b: x + x.t(), 2)
 _matrix("transposed copy", 1.5, lambda t, x, w, b: x.t().contiguous(), 2)
 
 

@@ -9,10 +9,20 @@ def _image(name, call, shape=IMAGE):
     both(name, 1, 1, of_input(shape, lambda t, x: (lambda: call(t.nn.functional, x), [])))
 
 
+def _channels_last(name, call):
+    def make(torch):
+        x = torch.randn(*IMAGE).to(memory_format=torch.channels_last)
+        return lambda: call(torch.nn.functional, x), [x]
+
+    both(f"{name} channels_last", 1, 1, make)
+
+
 _image("pool max 2x2", lambda f, x: f.max_pool2d(x, 2))
 _image("pool max 3x3 stride 2 pad 1", lambda f, x: f.max_pool2d(x, 3, 2, 1))
 _image("pool avg 2x2", lambda f, x: f.avg_pool2d(x, 2))
 _image("pool avg 3x3 stride 2 pad 1", lambda f, x: f.avg_pool2d(x, 3, 2, 1))
+_channels_last("pool max 3x3 stride 2 pad 1", lambda f, x: f.max_pool2d(x, 3, 2, 1))
+_channels_last("pool avg 3x3 stride 2 pad 1", lambda f, x: f.avg_pool2d(x, 3, 2, 1))
 _image("pool adaptive avg 7", lambda f, x: f.adaptive_avg_pool2d(x, 7))
 _image("pool adaptive avg 1", lambda f, x: f.adaptive_avg_pool2d(x, 1))
 _image("pool adaptive max 7", lambda f, x: f.adaptive_max_pool2d(x, 7))
