@@ -216,9 +216,9 @@ def _in_groups(input, groups, weight, bias, eps):
     places, each = math.prod(input.shape[2:]), input.size(1) // groups
     if is_channels_last(input) and each >= _WHOLE_VECTORS:
         last = input.permute(0, *range(2, input.dim()), 1)
-        grouped, shape, dims = last.reshape(-1, places, groups, each), [1, 1, groups, each], (1, 3)
+        grouped, shape, dims = last.reshape(input.size(0), places, groups, each), [1, 1, groups, each], (1, 3)
     else:
-        last, grouped, shape, dims = None, input.reshape(-1, groups, each, places), [1, groups, each, 1], (2, 3)
+        last, grouped, shape, dims = None, input.reshape(input.size(0), groups, each, places), [1, groups, each, 1], (2, 3)
     result = normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), dims, eps)
     return result.reshape(input.shape) if last is None else channels_first(result.reshape(last.shape))
 
