@@ -271,3 +271,22 @@ def test_weights_of_few_channels_are_summed_in_pairs(channels, outputs, groups, 
     for a, c in zip(torch.autograd.grad(expected, exact, grad.double()), rushlight.autograd.grad(got, given, ours(grad))):
         close(a, c, TOLERANCE[dtype])
     assert pairs
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+@pytest.mark.parametrize("transposed, size, window, options", [
+    (True, (1, 1), (4, 4), {}), (True, (1, 1), (4, 3), {"stride": 2, "dilation": 2}), (True, (1,), (4,), {"stride": 3}),
+    (True, (1, 1), (2, 2), {"stride": 2, "output_padding": 1}), (True, (1, 1, 1), (2, 3, 2), {}),
+    (False, (4, 3), (4, 3), {"stride": 2}), (False, (5,), (5,), {}), (False, (5, 5), (3, 3), {"dilation": 2}),
+])  # fmt: skip
+def test_one_window_over_the_whole_image(transposed, size, window, options, dtype):
+    torch.manual_seed(8)
+    x, w, b = torch.randn(3, 5, *size), torch.randn(*((5, 7) if transposed else (7, 5)), *window), torch.randn(7)
+    name = f"conv{'_transpose' if transposed else ''}{len(size)}d"
+    exact = [t.to(dtype).double().requires_grad_() for t in (x, w, b)]
+    given = [ours(t.to(dtype), True) for t in (x, w, b)]
+    expected, got = getattr(torch.nn.functional, name)(*exact, **options), getattr(rushlight.nn.functional, name)(*given, **options)
+    close(expected, got, TOLERANCE[dtype])
+    grad = torch.randn_like(expected).to(dtype)
+    for a, c in zip(torch.autograd.grad(expected, exact, grad.double()), rushlight.autograd.grad(got, given, ours(grad))):
+        close(a, c, TOLERANCE[dtype])

@@ -15,7 +15,7 @@ from .._core.operator import c_name, dtype_name
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import contraction, creation, joining, movement, reduction, shape
+from . import arithmetic, contraction, creation, joining, movement, reduction, shape
 from ._define import library, planned, rowwise
 from ._format import is_channels_last
 from .pool import Windows, around, run, shifted
@@ -63,6 +63,8 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     if groups == 1 and _is_product(taps, stride, padding, input) and not any(output_padding):
         matrix = shape.reshape(weight, weight.shape[:2])
         return _as_image(contraction.linear(_as_rows(input), shape.transpose(matrix, 0, 1) if transposed else matrix, bias), input)
+    if groups == 1 and not any(padding) and _is_one_place(input, taps, transposed, dilation, output_padding):
+        return _at_one_place(input, weight, bias, transposed)
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     sizes = (input.shape[0], outputs, *_size(input.shape[2:], taps, stride, padding, dilation, output_padding if transposed else None))
     if transposed and min(sizes[2:]) < 0:
@@ -113,6 +115,25 @@ def _is_product(window, stride, padding, *images):
     """Are these channels-last images, and the window a single place? Then a convolution is a product of matrices as they lie."""
     return (all(n == 1 for n in (*window, *stride)) and not any(padding)
             and all(x.ndim > 3 and x.dtype.is_floating_point and x.numel() and is_channels_last(x) for x in images))  # fmt: skip
+
+
+def _is_one_place(input, taps, transposed, dilation, output_padding):
+    """Is there a single window, which covers the whole image? Then a convolution is a product of matrices: the first layer of a
+    generator, the last of a discriminator."""
+    if input.numel() == 0 or 0 in taps:
+        return False
+    if not transposed:
+        return tuple(input.shape[2:]) == tuple(taps)
+    return all(n == 1 for n in (*input.shape[2:], *dilation)) and not any(output_padding)
+
+
+def _at_one_place(input, weight, bias, transposed):
+    """(N, C, *window) to (N, O, 1, ...), or, transposed, (N, C, 1, ...) to (N, O, *window)."""
+    rows, matrix = shape.reshape(input, (input.shape[0], -1)), shape.reshape(weight, (weight.shape[0], -1))
+    if not transposed:
+        return shape.reshape(contraction.linear(rows, matrix, bias), (*rows.shape[:1], weight.shape[0], *[1] * (input.ndim - 2)))
+    out = shape.reshape(contraction.mm(rows, matrix), (rows.shape[0], *weight.shape[1:]))
+    return out if bias is None else arithmetic.add(out, shape.reshape(bias, (-1, *[1] * (input.ndim - 2))))
 
 
 def _as_rows(image):
@@ -166,6 +187,9 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     if groups == 1 and _is_product(window, stride, padding, input, output_grad):
         sums = contraction.mm(shape.transpose(_as_rows(output_grad), 0, 1), _as_rows(input))
         return shape.reshape(sums, (*sums.shape, *window))
+    if groups == 1 and tuple(input.shape[2:]) == tuple(window) and not any(padding) and all(n == 1 for n in output_grad.shape[2:]):
+        rows, sums = (shape.reshape(x, (x.shape[0], -1)) for x in (input, output_grad))
+        return shape.reshape(contraction.mm(shape.transpose(sums, 0, 1), rows), (sums.shape[1], input.shape[1], *window))
     windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])
     if groups == input.shape[1] == output_grad.shape[1] or _is_in_pairs(input, output_grad, windows, groups):
         return _weights_alone(input, output_grad, windows, groups)
