@@ -6,7 +6,7 @@
 cdef enum:
     TILES_BYTES = 2097152   # of transformed tiles that a task has at a time: they may leave the second-level cache
     SLICE_PANELS = 12       # most panels of output channels of a task
-    SPLIT_BYTES = 16777216  # of sums
+    SPLIT_BYTES = 8388608   # of sums
 
 cdef struct Weights:
     Tiling tiling
