@@ -140,7 +140,8 @@ cdef int _carry(Tensor stack, int64_t step, int64_t rows) noexcept:
 def backward(size_t table, dict scheme, size_t cell, Tensor weight, list operands, list steps, Tensor slopes, Tensor grad):
     """The steps backwards. The cell's SUMS are the gradient of the state after the step; its first outputs are written to ``slopes``.
 
-    slopes (rows of all times, gates * hidden), whose rows may lie apart; grad (batch, a multiple of a panel's columns): of the last state; then of the first.
+    slopes (rows of all times, gates * hidden), whose rows may lie apart; grad (batch, a multiple of a panel's columns): of the last state;
+    then of the first.
     """
     cdef Steps p
     cdef int64_t i, k

@@ -59,6 +59,7 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
               [4., 4.]]]])
     """
     _check_dtypes(input, weight, bias, transposed)
+    _check_shapes(input, weight, bias, transposed, groups)
     taps = weight.shape[2:]
     if groups == 1 and _is_product(taps, stride, padding, input) and not any(output_padding):
         matrix = shape.reshape(weight, weight.shape[:2])
@@ -101,6 +102,27 @@ def _check_dtypes(input, weight, bias, transposed):
     if input.dtype is weight.dtype or (bias is not None and bias.dtype is not input.dtype and not transposed):
         raise RuntimeError(f"Input type ({c_name(input.dtype.code)}) and bias type ({c_name(bias.dtype.code)}) should be the same{cure}")
     raise RuntimeError(f"expected scalar type {dtype_name(input.dtype.code)} but found {dtype_name(weight.dtype.code)}{cure}")
+
+
+def _check_shapes(input, weight, bias, transposed, groups):
+    """What memory the kernels read rests on; nn.functional says more of the same before."""
+    if groups < 1 or weight.shape[0] % groups or input.ndim != weight.ndim or not 3 <= input.ndim <= 5:
+        raise RuntimeError(
+            f"convolution: expected (N, C, *size) and weights of as many dims, 3 to 5, whose first size groups={groups} divides, "
+            f"but got an input of size {list(input.shape)} and a weight of size {list(weight.shape)}"
+        )
+    expected, outputs = (weight.shape[i] * (1 if i == 0 else groups) for i in ((0, 1) if transposed else (1, 0)))
+    if input.shape[1] != expected:
+        kind = "transposed=1, weight" if transposed else f"groups={groups}, weight"
+        raise RuntimeError(
+            f"Given {kind} of size {list(weight.shape)}, expected input{list(input.shape)} to have {expected} channels, "
+            f"but got {input.shape[1]} channels instead"
+        )
+    if bias is not None and tuple(bias.shape) != (outputs,):
+        raise RuntimeError(
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(weight.shape)}, expected bias to be 1-dimensional "
+            f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
+        )
 
 
 @planned
@@ -187,7 +209,7 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     if groups == 1 and _is_product(window, stride, padding, input, output_grad):
         sums = contraction.mm(shape.transpose(_as_rows(output_grad), 0, 1), _as_rows(input))
         return shape.reshape(sums, (*sums.shape, *window))
-    if groups == 1 and tuple(input.shape[2:]) == tuple(window) and not any(padding) and all(n == 1 for n in output_grad.shape[2:]):
+    if groups == 1 and not any(padding) and _is_one_place(input, window, False, dilation, ()):
         rows, sums = (shape.reshape(x, (x.shape[0], -1)) for x in (input, output_grad))
         return shape.reshape(contraction.mm(shape.transpose(sums, 0, 1), rows), (sums.shape[1], input.shape[1], *window))
     windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])

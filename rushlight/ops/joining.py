@@ -48,7 +48,7 @@ def _common_dtype(tensors):
 
 @library(where="", differentiable="tensors", label="Cat", keeps_format=True)
 def _cat(tensors, dim):
-    if _operator.asks_for_channels_last(tensors):
+    if _operator.asks_for_channels_last(tensors) and len({(*t.shape[:dim], *t.shape[dim + 1 :]) for t in tensors}) == 1:
         order = (0, *range(2, tensors[0].ndim), 1)
         return channels_first(_core.cat([shape.permute(t, order) for t in tensors], order.index(dim), _common_dtype(tensors)))
     return _core.cat(tensors, dim, _common_dtype(tensors))
