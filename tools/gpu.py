@@ -73,30 +73,41 @@ for name, call in (("add", lambda: x + x), ("exp", lambda: x.exp()), ("sum", lam
     print(f"first {name}: {1e3 * (time.perf_counter() - start):.1f} ms")
 """
 
-# A training step's launches by name, and what the host needs to queue them; on the stand-in of a small network.
+# A training step: what the host needs to queue it, and the time of each kernel; on the stand-in of a small network.
 STEP = """
-import collections, sys, time
+import sys, time
 sys.path.insert(0, {models!r})
-import rushlight as torch
-torch.as_torch()
+import {library} as torch
+if "{library}" == "rushlight": torch.as_torch()
 torch.set_default_device("cuda")
-import resnet50
-task, told = resnet50.task(batch={batch}, size={size}, classes=10, width={width}), collections.Counter()
+torch.backends.cudnn.allow_tf32 = False
+import {model}
+task = {model}.task(**{sizes})
 def step():
     task.optimizer.zero_grad()
-    with torch.autocast("cuda", torch.bfloat16):
+    with torch.autocast("cuda", torch.bfloat16, enabled={half}):
         loss = task.loss(task.net(*task.inputs), task.target)
     loss.backward()
     task.optimizer.step()
-for _ in range(2): step()
+for _ in range(3): step()
 torch.cuda.synchronize()
 start = time.perf_counter(); step(); queued = time.perf_counter() - start
 torch.cuda.synchronize(); whole = time.perf_counter() - start
-torch._core.device.tell_times(lambda name, *rest: told.update([name]))
-step(); torch._core.device.tell_times(None); torch.cuda.synchronize()
-print(f"ResNet-50, bfloat16 autocast: queued in {{1e3 * queued:.1f}} ms, done in {{1e3 * whole:.1f}} ms, {{told.total()}} launches")
-print(*(f"{{n:5}} {{name}}" for name, n in told.most_common(30)), sep=chr(10))
+with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as prof:
+    step(); torch.cuda.synchronize()
+print(f"{library}, {model}, half: {half}: queued in {{1e3 * queued:.1f}} ms, done in {{1e3 * whole:.1f}} ms")
+kernels = [e for e in prof.key_averages() if e.self_device_time_total and not e.key.startswith(("aten::", "Optimizer"))]
+print(f"{{sum(e.count for e in kernels)}} kernels, {{sum(e.self_device_time_total for e in kernels) / 1e3:.1f}} ms")
+for e in sorted(kernels, key=lambda e: -e.self_device_time_total)[:25]:
+    print(f"{{e.self_device_time_total / 1e3:8.3f}} ms {{e.count:5}} {{e.key[:110]}}")
 """
+
+STEPS = (
+    ("resnet50", {"batch": 64, "size": 224, "classes": 10}, {"batch": 2, "size": 32, "width": 4, "classes": 10}, True),
+    ("resnet50", {"batch": 64, "size": 224, "classes": 10}, {"batch": 2, "size": 32, "width": 4, "classes": 10}, False),
+    ("gpt", {"batch": 8, "length": 1024, "tokens": 50257, "width": 768, "heads": 12, "layers": 12},
+     {"batch": 1, "length": 16, "tokens": 20, "width": 16, "heads": 2, "layers": 1}, False),
+)  # fmt: skip
 
 LIMITS = """
 import torch, time
@@ -188,10 +199,16 @@ def host_time(run):
     return status, text + (run.command(sys.executable, "-c", HOST_TIME.format(library="torch"), share=0.2)[1][-300:] if HAS_TORCH else "")
 
 
-def launches(run):
-    """What a training step of ResNet-50 queues, and how long that takes."""
-    sizes = {"batch": 64, "size": 224, "width": 64} if run.has_gpu else {"batch": 2, "size": 32, "width": 4}
-    return run.program(STEP.format(models=str(ROOT / "examples" / "models"), **sizes), share=0.3)
+def steps(run):
+    """The kernels of training steps, beside PyTorch's, each with its time."""
+    statuses, texts = [], []
+    for model, large, small, half in STEPS:
+        for library in ("rushlight", "torch") if HAS_TORCH and run.has_gpu else ("rushlight",):
+            sizes, models = large if run.has_gpu else small, str(ROOT / "examples" / "models")
+            status, text = run.program(STEP.format(models=models, library=library, model=model, sizes=sizes, half=half), share=0.2)
+            statuses.append(status)
+            texts.append(text[-4000:])
+    return worse(*statuses), "\n".join(texts)
 
 
 def limits(run):
@@ -258,7 +275,7 @@ def benchmarks(run):
     return run.command(sys.executable, "-m", "benchmarks", "--write", str(page), *rows, share=0.95)
 
 
-STAGES = {stage.__name__: stage for stage in (build, facts, limits, host_time, launches, first_use, sanitizer, suite, benchmarks)}
+STAGES = {stage.__name__: stage for stage in (build, facts, limits, host_time, steps, first_use, sanitizer, suite, benchmarks)}
 
 
 def main():
