@@ -219,7 +219,7 @@ def limits(run):
 class Given:
     """What standin.run is told: short turns, so that a test that hangs costs one, until ``end``."""
 
-    order, quick, limit = "0", True, 15
+    device, order, quick, limit = "cuda", "0", True, 15
 
     def __init__(self, end):
         self.end = end
