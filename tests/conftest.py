@@ -10,6 +10,8 @@ import sys
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# Processes that tests start find this rushlight, and what else this process found.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.path.dirname(HERE), os.environ.get("PYTHONPATH")]))
 
 
 def pytest_addoption(parser):

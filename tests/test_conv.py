@@ -252,6 +252,7 @@ def test_gradients_as_functions(rank, stride, padding, dilation, groups):
         getattr(rushlight.nn.grad, f"conv{rank}d_input")(tuple(x.shape), ours(w), rushlight.ones(2, 8, *[50] * rank), *geometry)
 
 
+@pytest.mark.cpu("CPU kernels")
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
 @pytest.mark.parametrize("channels, outputs, groups, size, window", [
     (2, 5, 1, (9, 40), (3, 3)), (6, 12, 3, (14, 13), (3, 2)), (4, 2, 2, (17, 8), (5, 3)), (1, 8, 1, (33,), (3,)), (12, 24, 6, (50,), (4,)),

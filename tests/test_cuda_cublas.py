@@ -5,8 +5,9 @@ import ctypes
 import numpy as np
 import pytest
 
+import rushlight as torch
 from rushlight.codegen.cuda import libraries
-from rushlight.cuda.ops import _cublas
+from rushlight.cuda.ops import _conv_products, _cublas
 from rushlight.cuda.ops import _cublaslt as lt
 
 NUMBERS = {0: np.float32, 1: np.float64, 5: np.complex128}
@@ -59,7 +60,7 @@ class Recorder:
         kind = NUMBERS[self.objects[operation]["parts"][1]]
         alpha, beta = (np.frombuffer((ctypes.c_char * np.dtype(kind).itemsize).from_address(p), kind)[0] for p in (alpha, beta))
         added = self.matrix(c_layout, c)
-        out[:] = alpha * (x @ y) + beta * added
+        out[:] = alpha * (x @ y) + (beta * added if beta else 0)  # what is not added is not read
         if self.objects[operation].get(7) == lt.BIAS:  # a vector as long as the result's columns
             out += np.frombuffer((ctypes.c_char * (out.shape[1] * out.itemsize)).from_address(self.objects[operation][8]), kind)[:, None]
         return 0
@@ -160,3 +161,37 @@ def test_the_library_itself_knows_the_numbers():
         assert back(kind, what, attribute, value) == value.value
     with pytest.raises(lt.CublasError, match="CUBLAS_STATUS_INVALID_VALUE when calling cublasLtMatmulDescSetAttribute"):
         bindings.desc_set(desc, 999, ctypes.c_int32(0))
+
+
+@pytest.mark.cpu("the library's functions compute on the host's memory")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("images, channels, outputs, size", [(3, 5, 4, (6, 7)), (3, 8, 16, (2, 2)), (1, 3, 1, (9,)), (2, 1, 5, (2, 3, 4))])
+def test_convolutions_by_windows_of_one_place(library, dtype, images, channels, outputs, size):
+    ones, none, window = (1,) * len(size), (0,) * len(size), (1,) * len(size)
+    rng = np.random.default_rng(0)
+    x, w, g = (torch.from_numpy(rng.standard_normal(n)).to(dtype) for n in (
+        (images, channels, *size), (outputs, channels, *window), (images, outputs, *size)))  # fmt: skip
+    bias = torch.arange(outputs).to(dtype)
+    w.requires_grad_(True), x.requires_grad_(True)
+    plain = torch.convolution(x, w, None, ones, none, ones, False, none, 1)
+    plain.backward(g)
+    out = _conv_products.convolution(x.detach(), w.detach(), None, tuple(plain.shape), ones, none, ones, False)
+    biased = _conv_products.convolution(x.detach(), w.detach(), bias, tuple(plain.shape), ones, none, ones, False)
+    back = _conv_products.convolution(g, w.detach(), None, tuple(x.shape), ones, none, ones, True)
+    sums = _conv_products.weight_gradient(x.detach(), g, tuple(w.shape), ones, none, ones)
+    for got, want in ((out, plain), (biased, plain + bias.reshape(-1, *window)), (back, x.grad), (sums, w.grad)):
+        torch.testing.assert_close(got, want.detach())
+
+
+@pytest.mark.cpu("the library's functions compute on the host's memory")
+def test_convolutions_that_are_no_product_are_left_to_others(library):
+    def taken(x, w, stride=1, padding=0, sizes=(2, 6, 4, 4)):
+        return _conv_products.convolution(x, w, None, sizes, (stride,) * 2, (padding,) * 2, (1, 1), False) is not None
+
+    x, w = torch.ones(2, 3, 4, 4), torch.ones(6, 3, 1, 1)
+    assert taken(x, w)
+    assert not taken(x, torch.ones(6, 3, 2, 1)) and not taken(x, w, stride=2) and not taken(x, w, padding=1)
+    assert not taken(torch.ones(2, 6, 4, 4), w)  # two groups
+    assert not taken(x.to(memory_format=torch.channels_last), w) and not taken(x.long(), w.long())
+    assert not taken(torch.ones(2, 3, 3, 3).half(), w.half(), sizes=(2, 6, 3, 3))  # rows of 18 bytes
+    assert _conv_products.weight_gradient(x.half(), x.half(), (3, 3, 1, 1), (1, 1), (0, 0), (1, 1)) is None

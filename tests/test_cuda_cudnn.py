@@ -12,6 +12,7 @@ from rushlight import backends
 from rushlight.cuda.ops import _cudnn, _cudnn_attention, _cudnn_conv, _nvidia
 from rushlight.ops import attention, conv
 
+pytestmark = pytest.mark.cpu("what answers in the library's place lies in the host's memory")
 KINDS = {"HALF": torch.float16, "BFLOAT16": torch.bfloat16, "FLOAT": torch.float32}
 PATTERNS = {2: np.int16, 4: np.int32, 8: np.int64}
 

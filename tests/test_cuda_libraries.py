@@ -12,6 +12,7 @@ import rushlight as torch
 from rushlight.cuda.ops import _cublas, _cufft, _cusolver, _nvidia, fourier, linalg
 from rushlight.ops import linalg_lapack
 
+pytestmark = pytest.mark.cpu("what answers in the library's place lies in the host's memory")
 NAMES = "getrf getrs getri gesv potrf trsm geqrf orgqr ormqr syevd gesdd geev".split()
 LAPACK = {name: getattr(linalg_lapack, name) for name in NAMES}
 DTYPES = [torch.float32, torch.float64, torch.complex64, torch.complex128]

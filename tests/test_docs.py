@@ -5,7 +5,6 @@ import doctest
 import importlib
 import inspect
 import io
-import os
 import pathlib
 import pkgutil
 import re
@@ -76,8 +75,7 @@ def closed(text):
 
 def program(path):
     """What a program of its own prints, and of an exception that ends it the type and the message."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)
     return done.stdout + re.sub(r"^Traceback \(most recent call last\):\n(?:  .*\n)*", "", done.stderr)
 
 

@@ -211,7 +211,7 @@ def test_writer(tmp_path):
         writer.add_hparams({"lr": 0.1, "name": "x"}, {"score": 1.0})
         with pytest.raises(NotImplementedError, match="A scalar is a number"):
             writer.add_scalar("loss", [1.0])
-        with pytest.raises(AssertionError, match="use add_scalars"):
+        with pytest.raises(AssertionError, match="Use add_scalars"):
             writer.add_scalar("loss", torch.ones(2))
     found = {(v.tag, step): v for step, v in read(tmp_path)}
     assert found["loss", 3].tensor.float_val[0] == 0.5 and {("picture", 6), ("pictures", 7), ("weights", 5)} <= set(found)

@@ -3,7 +3,6 @@
 import ast
 import doctest
 import io
-import os
 import pathlib
 import pickle
 import subprocess
@@ -142,7 +141,6 @@ def test_what_is_no_error():
 def test_homework(tmp_path):
     run = subprocess.run(
         [sys.executable, "-W", "ignore", DATA / "homework.txt"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(DATA.parents[1])},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert run.stdout == (DATA / "homework_output.txt").read_text()

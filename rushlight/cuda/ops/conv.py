@@ -6,7 +6,7 @@ from ..._core.indexing import plain
 from ..._core.tensor import dtypes
 from ...ops import creation, shape
 from .._kernels import for_core
-from . import _cudnn_conv
+from . import _conv_products, _cudnn_conv
 from ._family import Family, name
 from .matmul import DTYPES, cut, machinery, on_tensor_cores, sums_in
 
@@ -28,14 +28,25 @@ def _geometry(x, places, groups, outputs):
 
 @for_core
 def convolution(input, weight, bias, sizes, stride, padding, dilation, transposed):
-    """The convolution or its transpose in one call of a library; None where there is none: then it is composed of ``correlate``."""
-    return _cudnn_conv.convolution(input, weight, bias, sizes, stride, padding, dilation, transposed)
+    """The convolution or its transpose in one call of a library; None where there is none: then it is composed of ``correlate``.
+
+    cuDNN adds a bias as it goes.
+    """
+    for library in (_conv_products, _cudnn_conv) if bias is None else (_cudnn_conv, _conv_products):
+        out = library.convolution(input, weight, bias, sizes, stride, padding, dilation, transposed)
+        if out is not None:
+            return out
+    return None
 
 
 @for_core
 def weight_gradient(input, grad, sizes, stride, padding, dilation):
     """The gradient of the weights, likewise; None: it is composed of ``weight_sums``."""
-    return _cudnn_conv.weight_gradient(input, grad, sizes, stride, padding, dilation)
+    for library in (_conv_products, _cudnn_conv):
+        out = library.weight_gradient(input, grad, sizes, stride, padding, dilation)
+        if out is not None:
+            return out
+    return None
 
 
 @for_core
