@@ -23,7 +23,7 @@ from ._core import tape as _tape
 from ._core import tensor as _tensor
 
 Tensor = _tensor.Tensor
-_set_mode_bit, _FUNCTION = _tape.set_mode_bit, _tape.MODES["function"]
+_mode_bit, _set_mode_bit, _FUNCTION, _CAST = _tape.mode_bit, _tape.set_mode_bit, _tape.MODES["function"], _tape.MODES["cast"]
 
 
 # constructors from sizes or from what is no tensor yet, and inquiries that any object may be put to: no class is asked what they mean
@@ -36,10 +36,14 @@ class _Stack(threading.local):
     def __init__(self):
         self.interpreters = []
         self.subclasses = True  # False inside DisableTorchFunctionSubclass
-        self.casting = None  # autocast of this thread: asked last, about what modes and classes have left of a call
 
 
 _state = _Stack()
+
+
+def _tell_core():
+    """Calls come to :func:`intercept` while this thread has interpreters."""
+    _set_mode_bit(_FUNCTION, bool(_state.interpreters))
 
 
 def push(interpreter):
@@ -55,34 +59,22 @@ def pop():
     return top
 
 
-def set_casting(casting):
-    """Sets this thread's autocast, or None, and returns the one before: a callable of run, op, args, kwargs that ends in
-    ``run(op, args, kwargs)``.
+def set_casting(on):
+    """Switches this thread's autocast on or off; returns whether it was on.
+
+    It is asked last, about what modes and classes have left of a call.
     """
-    before, _state.casting = _state.casting, casting
-    _tell_core()
-    return before
+    return _set_mode_bit(_CAST, on)
 
 
 def cast(run, op, args, kwargs):
     """``run(op, args, kwargs)`` as autocast wants it."""
-    return run(op, args, kwargs) if _state.casting is None else _state.casting(run, op, args, kwargs)
+    return callbacks.table["autocast"](op, args, kwargs, run) if _mode_bit(_CAST) else run(op, args, kwargs)
 
 
 def _planned(plan, args):
-    """A plan's result while calls are intercepted. Interpreters see what it is made of; autocast has no say in it."""
-    if _state.interpreters:
-        return plan.function(*args)
-    casting = set_casting(None)
-    try:
-        return plan(*args)
-    finally:
-        set_casting(casting)
-
-
-def _tell_core():
-    """Calls come to :func:`intercept` while this thread has interpreters or an autocast."""
-    _set_mode_bit(_FUNCTION, _state.casting is not None or bool(_state.interpreters))
+    """A plan's result while interpreters look on: they see what it is made of."""
+    return plan.function(*args)
 
 
 def intercept(op, args, kwargs):
@@ -112,10 +104,11 @@ def dispatch(op, args, kwargs):
                 f"Multiple dispatch failed for 'torch.{op.__name__}'; all __torch_function__ handlers returned NotImplemented:\n\n"
                 + "\n".join(f"  - tensor subclass {t}" for t in types)
             )
-    return cast(_plain, op, args, kwargs)
+    return cast(plain, op, args, kwargs)
 
 
-def _plain(op, args, kwargs):
+def plain(op, args, kwargs):
+    """The operator's own call."""
     return op.plain(*args, **kwargs)
 
 

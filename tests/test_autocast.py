@@ -398,3 +398,18 @@ def test_lists_are_pytorchs(device):
     # one kernel for all of what are compositions of listed operators there
     assert ours - wanted <= {"cross_entropy", "gru", "lstm", "lstm_by_steps", "rnn_relu", "rnn_tanh"}
     assert sum(map(len, lists)) == len(ours)
+
+
+def test_it_is_on_again_behind_an_operator_that_failed():
+    """Operators that are not looked into run without it, and what they raise does not end it."""
+    a = rl.ones(2, 2)
+    with rl.autocast(a.device.type, rl.bfloat16):
+        three = rl.ones(3)
+        for call in (lambda: rl.cat([a, three]), lambda: rl.linalg.cholesky(three), lambda: a @ three, lambda: a + three):
+            with pytest.raises(RuntimeError):
+                call()
+            assert (a @ a).dtype is rl.bfloat16 and (a + a).dtype is rl.float32
+        with rl.autocast(a.device.type, enabled=False):
+            assert (a @ a).dtype is rl.float32
+        assert (a @ a).dtype is rl.bfloat16
+    assert (a @ a).dtype is rl.float32

@@ -59,7 +59,7 @@ utils._pytree:
 _higher_order_ops: utils._pytree
 utils.hooks:
 autograd: _core ops overrides random utils._contextlib utils._pytree utils.hooks
-amp: _core autograd overrides
+amp: _core overrides
 io: _core codegen storage utils.hooks
 library: _core _ops amp autograd utils._pytree
 _custom_ops: library

@@ -15,6 +15,8 @@ OPERATORS = (  # under their own names, with their own arguments
 MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     # what a call means
     "intercept": "(op, args, kwargs): a call that an interpreter or the class of an argument has a say in",
+    "autocast": "(op, args, kwargs): the call of an operator that autocast has a say in",
+    "casts": "(op): what autocast says of an operator, see CASTS_ in operator.pyx",
     "override": "(method, tensor): what the class of a tensor makes of a method that is no operator; NotImplemented: nothing special",
     "torch_function": "(cls, func, types, args, kwargs): what Tensor makes of an operator's call by itself",
     "planned": "(plan, args): the result of a planned function while interpreters look on",

@@ -28,10 +28,15 @@ def set_mode_bit(uint32_t bit, bint on):
     return previous
 
 
+def mode_bit(uint32_t bit):
+    """Is a MODE_ bit of this thread set?"""
+    return (thread_state().modes & bit) != 0
+
+
 cdef enum:
     MODE_SHAPES = 8      # nodes note the shapes of their results, for push()
 
-MODES = {"function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES}
+MODES = {"function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES, "cast": MODE_CAST}
 
 
 @cython.binding(False)

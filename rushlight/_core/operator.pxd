@@ -8,6 +8,7 @@ cdef class Operator:
     cdef void* vectorcall
     cdef public str __name__
     cdef public str __doc__
+    cdef int casts               # CASTS_: what autocast says of it
     cdef public object cuda      # what is called instead of its own function for tensors on a GPU, or None
     cdef dict __dict__
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames)

@@ -73,6 +73,12 @@ cdef class Plan:
         cdef int place
         if state.modes & MODE_FUNCTION:
             return _callbacks["planned"](self, args)
+        if state.modes & MODE_CAST:             # autocast has no say in what plans are made of
+            state.modes &= ~<uint32_t>MODE_CAST
+            try:
+                return self(*args)
+            finally:
+                state.modes |= MODE_CAST
         key = _plan_key(args, state.place, &place)
         if key is None or place == META:
             return self.function(*args)

@@ -89,9 +89,10 @@ cdef enum:
 
 # ThreadState.modes
 cdef enum:
-    MODE_FUNCTION = 1    # a TorchFunctionMode, vmap, forward mode, autocast ... is active: ask the interpreters
+    MODE_FUNCTION = 1    # a TorchFunctionMode, vmap, forward mode ... is active: ask the interpreters
     MODE_PROFILE = 2
     MODE_ANOMALY = 4
+    MODE_CAST = 16       # autocast: ask it about operators in its lists
 
 ctypedef struct ThreadState:
     int grad          # operators are recorded

@@ -1,7 +1,8 @@
 """Autocast: inside the context, products run in half width, losses and decompositions in float32, everything else as it comes.
 
-The settings are a thread's own. While they switch autocast on for a device, every operator call ends in :func:`_casting` (see
-``overrides.py``), which converts the operands of those in ``_lists.py``, runs them with autocast off, and looks into compositions.
+The settings are a thread's own. While they switch autocast on for a device, the calls of operators in ``_lists.py`` come to
+:func:`_casting`, which converts their operands and runs them with autocast off. Of other operators the core knows what :func:`_says`:
+compositions are looked into.
 """
 
 import functools
@@ -11,7 +12,8 @@ from collections import namedtuple
 
 from .. import overrides
 from .._core import callbacks
-from .._core.operator import Library
+from .._core.operator import CASTS, Library
+from .._core.tape import is_grad_enabled
 from .._core.tensor import Tensor, dtypes, expected_devices
 from . import _lists
 
@@ -37,11 +39,11 @@ _thread = _Thread()
 
 def _install(settings):
     _thread.settings = settings
-    overrides.set_casting(_casting if settings.enabled else None)
+    overrides.set_casting(bool(settings.enabled))
 
 
 def _enter(settings):
-    _thread.outside.append((_thread.settings, overrides.set_casting(None)))
+    _thread.outside.append((_thread.settings, overrides.set_casting(False)))
     _thread.nesting += 1
     _install(settings)
 
@@ -143,13 +145,22 @@ class captured:
 # -- what becomes of a call --
 
 
-def _casting(run, op, args, kwargs):
+def _says(op):
+    """What there is to say of an operator, as the core keeps it."""
+    if any(op.__name__ in rules for rules in _RULES.values()):
+        return CASTS["operands"]
+    if type(op) is not Library:
+        return CASTS["nothing"]
+    return CASTS["no_parts_out" if getattr(op, "composed", False) else "no_parts"]
+
+
+def _casting(op, args, kwargs, run=overrides.plain):
     """``run(op, args, kwargs)`` with operands as the lists want them. PyTorch leaves calls with ``out=`` alone."""
     device = _device(args, kwargs)
     rule = None if kwargs.get("out") is not None else _RULES[device].get(op.__name__)
     if rule is None and (type(op) is not Library or ("out" not in kwargs and getattr(op, "composed", False))):
         return run(op, args, kwargs)  # kernels, which have no parts, and compositions: with autocast on, for their parts
-    casting = overrides.set_casting(None)
+    casting = overrides.set_casting(False)
     try:
         return run(op, args, kwargs) if rule is None else run(op, *rule(op, args, kwargs, device, get_autocast_dtype(device)))
     finally:
@@ -206,6 +217,9 @@ def _eligible(t, device_type):
     return t.is_cuda if device_type == "cuda" else t.is_cpu
 
 
+_NO_TENSORS = frozenset((int, float, bool, type(None), str))
+
+
 def _mapped(value, convert):
     """``value`` (a tensor, or nested tuples, lists and dicts) with its tensors converted."""
     if isinstance(value, Tensor):
@@ -213,7 +227,7 @@ def _mapped(value, convert):
     if isinstance(value, dict):
         return {k: _mapped(v, convert) for k, v in value.items()}
     if type(value) is tuple or type(value) is list:
-        return type(value)([_mapped(v, convert) for v in value])
+        return type(value)([v if type(v) in _NO_TENSORS else _mapped(v, convert) for v in value])
     if isinstance(value, (list, tuple)):  # of a class of its own: with fields, or a Size
         items = [_mapped(v, convert) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
@@ -236,8 +250,6 @@ def _converted(t, device, dtype):
     own = type(t) is not Tensor and overrides.is_overriding(type(t))
     if own or t.dtype is not FLOAT32 or not (t.requires_grad and t.is_leaf) or t._is_view() or not _thread.settings.caching:
         return t.to(dtype)
-    from ..autograd.grad_mode import is_grad_enabled
-
     known = _thread.copies.get(id(t))
     if known is None or known[1] != t._version:
         known = _thread.copies[id(t)] = (t, t._version, {})  # the leaf is kept alive so that its id stays its own
@@ -405,3 +417,6 @@ def warn_of_spelling(device_type, name):
     if name.startswith("custom"):
         new = f"torch.amp.{name}(args..., device_type='{device_type}')"
     warnings.warn(f"`{old}` is deprecated. Please use `{new}` instead.", FutureWarning, stacklevel=3)
+
+
+callbacks.register(autocast=_casting, casts=_says)
