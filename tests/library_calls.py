@@ -16,7 +16,7 @@ def _library(family, entry):
 def run(family, entry, grid, order=0, /, shared=0, **values):
     """Launch an entry of a family; arrays stand for their addresses. shared: bytes of dynamic shared memory."""
     kernel = family.kernel(entry)
-    parameter = family.pack(kernel, {k: v.ctypes.data if isinstance(v, np.ndarray) else v for k, v in values.items()})
+    parameter = family.pack({k: v.ctypes.data if isinstance(v, np.ndarray) else v for k, v in values.items()}, None)
     grid = grid if isinstance(grid, tuple) else (grid, 1, 1)
     _library(family, entry).launch(kernel.symbol, grid, (family.threads, 1, 1), parameter, order, shared)
 

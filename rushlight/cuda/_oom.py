@@ -58,7 +58,7 @@ def _names(index, addresses):
             storage = thing.untyped_storage()  # None: the tensor whose allocation failed
             if thing.get_device() == index and storage is not None and storage.data_ptr() in addresses:
                 found.setdefault(storage.data_ptr(), thing)
-        elif isinstance(thing, Module):
+        elif issubclass(type(thing), Module):
             modules.append(thing)
     children = {id(child) for m in modules for child in m.children()}
     for module in modules:

@@ -212,16 +212,16 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
     if groups == 1 and not any(padding) and _is_one_place(input, window, False, dilation, ()):
         rows, sums = (shape.reshape(x, (x.shape[0], -1)) for x in (input, output_grad))
         return shape.reshape(contraction.mm(shape.transpose(sums, 0, 1), rows), (sums.shape[1], input.shape[1], *window))
-    windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])
-    if groups == input.shape[1] == output_grad.shape[1] or _is_in_pairs(input, output_grad, windows, groups):
-        return _weights_alone(input, output_grad, windows, groups)
-    sizes = (output_grad.shape[1], input.shape[1] // groups, *window)
-    operands = input, output_grad
-    if input.is_cuda:
-        out = _tensor.on_gpu["conv.weight_gradient"](*operands, sizes, stride, padding, dilation)
+    sizes, alone = (output_grad.shape[1], input.shape[1] // groups, *window), groups == input.shape[1] == output_grad.shape[1]
+    if input.is_cuda and not alone:
+        out = _tensor.on_gpu["conv.weight_gradient"](input, output_grad, sizes, stride, padding, dilation)
         if out is not None:
             return out
-    elif input.dtype.itemsize == 2:  # a GPU's kernels multiply half-width floats themselves
+    windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])
+    if alone or _is_in_pairs(input, output_grad, windows, groups):
+        return _weights_alone(input, output_grad, windows, groups)
+    operands = input, output_grad
+    if input.is_cpu and input.dtype.itemsize == 2:  # a GPU's kernels multiply half-width floats themselves
         operands = [shape.cast(x, _float32) for x in operands]
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     out = _weight_sums(_in_three(operands[0]), _in_three(operands[1]), _padded_left(window, 1), steps, edges, gaps, groups)

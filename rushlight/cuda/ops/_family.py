@@ -23,27 +23,42 @@ class Family:
     """
 
     def __init__(self, file, fields, threads=256):
-        self.file, self.threads = file, threads
-        self.fields, self._kernels = [], {}
+        self.file, self.threads, self._kernels = file, threads, {}
+        self._places, self._nothing, letters = {}, [], ""  # name -> (the first of its numbers, how many)
         for field in fields.split(","):
             letter, name = field.split()
-            self.fields.append((name, letter[-1], int(letter[:-1] or 1)))
+            count = int(letter[:-1] or 1)
+            self._places[name] = len(self._nothing), count
+            self._nothing += [0.0 if letter[-1] == "d" else 0] * count
+            letters += letter[-1] * count
+        self._layout = struct.Struct("@" + letters)
 
     def kernel(self, entry, shared=0):
         """codegen's record of an entry: a template of the file with its arguments. shared: bytes of dynamic shared memory."""
         kernel = self._kernels.get(entry)
         if kernel is None:
-            layout = tuple((name, letter if count == 1 else f"{8 * count}s") for name, letter, count in self.fields)
-            kernel = codegen.library(self.file, entry.partition("<")[0], layout, self.threads, shared, ENTRY=entry)
+            kernel = codegen.library(self.file, entry.partition("<")[0], (), self.threads, shared, ENTRY=entry)
             self._kernels[entry] = kernel
         return kernel
 
-    def pack(self, kernel, values, place=None):
-        """The parameter as bytes."""
-        packed = {name: _packed(values.pop(name, None), letter, count, place) for name, letter, count in self.fields}
-        if values:
-            raise TypeError(f"{self.file}: no field {', '.join(sorted(values))}")
-        return kernel.pack(**packed)
+    def pack(self, values, place):
+        """The parameter as bytes, for a GPU."""
+        numbers = self._nothing.copy()
+        for name, value in values.items():
+            if value is None:
+                continue
+            if name not in self._places:
+                raise TypeError(f"{self.file}: no field {name}")
+            first, count = self._places[name]
+            if count > 1:
+                numbers[first : first + len(value)] = value
+            elif isinstance(value, Tensor):
+                if place_of(value.device) != place:
+                    raise RuntimeError(f"a kernel for {device_at(place)} was given a tensor on {value.device}")
+                numbers[first] = value.data_ptr()
+            else:
+                numbers[first] = value - (1 << 64) if isinstance(value, int) and value >= 1 << 63 else value
+        return self._layout.pack(*numbers)
 
     def __call__(self, entry, where, grid, /, fault=None, error=None, shared=0, **values):
         """Queues a kernel on the current stream of the GPU on which ``where`` (a tensor, or a device code) lies.
@@ -59,20 +74,7 @@ class Family:
         kernel = self.kernel(entry, shared)
         if error is not None:
             values["fault"] = _device.fault_record(place, fault, error)
-        _device.launch_kernel(load(kernel, place - 1, entry), place, self.pack(kernel, values, place), grid, self.threads)
-
-
-def _packed(value, letter, count, place):
-    if count > 1:
-        values = tuple(value or ())
-        return struct.pack(f"@{count}{letter}", *values, *(0,) * (count - len(values)))
-    if isinstance(value, Tensor):
-        if place_of(value.device) != place:
-            raise RuntimeError(f"a kernel for {device_at(place)} was given a tensor on {value.device}")
-        return value.data_ptr()
-    if letter == "q" and value is not None and value >= 1 << 63:
-        return value - (1 << 64)
-    return value or 0
+        _device.launch_kernel(load(kernel, place - 1, entry), place, self.pack(values, place), grid, self.threads)
 
 
 @functools.cache
