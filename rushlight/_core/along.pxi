@@ -38,30 +38,14 @@ cdef int _put_vector(Loop* loop, int o, Tensor offsets, int dim) noexcept:
     return 0
 
 
-cdef struct Bounds:
-    const int64_t* index
-    int64_t size
-    bint bad
-
-
-cdef void _within_range(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Bounds* c = <Bounds*>context
-    cdef int64_t i, outside = 0
-    for i in range(begin, end):
-        outside |= c.index[i] | (c.size - 1 - c.index[i])
-    if outside < 0:
-        c.bad = True
-
-
-cdef bint _serves(Tensor x, int dim, Tensor index) noexcept:
+cdef bint _serves(Tensor x, int dim, Tensor index) except -1:
     """May a kernel take a long index along a dim of neighbours as it is? Its offsets need not be written down then."""
-    cdef Bounds bounds
+    cdef Indices c
     if x.strides[dim] != 1 or index.code != I64 or not index.flags & CONTIGUOUS or index.count < GRAIN // 4:
         return False
-    bounds.index, bounds.size, bounds.bad = <const int64_t*>index.address, x.sizes[dim], False
-    with nogil:
-        parallel_for(_within_range, &bounds, 0, index.count, GRAIN)
-    return not bounds.bad
+    c.source, c.places, c.size, c.step, c.low, c.wide = index.address, NULL, x.sizes[dim], 1, 0, True
+    _place_all(&c, index.count)
+    return not c.bad
 
 
 cdef Tensor _elements_of(object input, object dim, object index, int* at, bint* plain):

@@ -22,6 +22,7 @@ from rushlight._core.threads cimport parallel_for, task_t
 include "iterate.pxi"
 
 MOVED = "moved()"                 # the kind of a copy (ops/pool.moved)
+PLACING = "placing"               # and of the check of indices (ops/_indexed.placing)
 TURNED = "turned"                 # and in place of its letters, that it is a transposed one
 cdef object _compile = None       # (kind, dtype code, layout letters) -> address
 cdef dict _kernels = {}
@@ -39,44 +40,76 @@ cdef struct Indices:
     const void* source
     int64_t* places
     int64_t size, step, low     # values low <= i < size are allowed
+    void* kernel                # checks many at once, or NULL
     bint wide
     bint bad
+
+ctypedef void (*placing_t)(char** ptr, const int64_t* stride, const int64_t* size) noexcept nogil
+
+cdef enum:
+    PLACED = 2048               # indices that a kernel places in one call
 
 
 cdef inline int64_t _value(Indices* c, int64_t i) noexcept nogil:
     return (<const int64_t*>c.source)[i] if c.wide else (<const int32_t*>c.source)[i]
 
 
-ctypedef fused integer:
-    int32_t
-    int64_t
-
-
-cdef inline int64_t _place(const integer* values, int64_t* places, int64_t n, int64_t size, int64_t step, int64_t low) noexcept nogil:
-    """Negative where an index lies outside. What the loop needs are its own variables: places could be anything's memory."""
-    cdef int64_t i, v, outside = 0
-    if low == 0:
-        for i in range(n):
-            v = values[i]
-            outside |= v | (size - 1 - v)
-            places[i] = v * step
-    else:
-        for i in range(n):
-            v = values[i]
-            outside |= (v - low) | (size - 1 - v)
-            places[i] = (v + ((v >> 63) & size)) * step
-    return outside
-
-
 cdef void _place_range(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """Checks the indices begin..end and, if they are wanted, writes down their places."""
     cdef Indices* c = <Indices*>context
-    cdef int64_t outside
-    if c.wide:
-        outside = _place(<const int64_t*>c.source + begin, c.places + begin, end - begin, c.size, c.step, c.low)
-    else:
-        outside = _place(<const int32_t*>c.source + begin, c.places + begin, end - begin, c.size, c.step, c.low)
+    cdef int64_t i, v, outside = 0, size = c.size, step = c.step, low = c.low       # the loop's own: places could be anything's memory
+    if c.kernel != NULL:
+        _place_vectors(c, begin, end)
+        return
+    for i in range(begin, end):
+        v = _value(c, i)
+        outside |= (v - low) | (size - 1 - v)
+        c.places[i] = (v + ((v >> 63) & size)) * step
     if outside < 0:
         c.bad = True
+
+
+cdef void _place_vectors(Indices* c, int64_t begin, int64_t end) noexcept nogil:
+    """The same by a generated kernel (ops/_indexed.placing): a row of its own for each piece, which stays in cache."""
+    cdef char* ptr[6]
+    cdef int64_t[24] stride
+    cdef int64_t[4] size
+    cdef int64_t fault, item = 8 if c.wide else 4
+    cdef int o, n = 1 if c.places == NULL else 2                                     # outputs: the fault, places
+    memset(stride, 0, sizeof(stride))
+    stride[4 * n + 2] = item                                                         # along r0
+    if n == 2:
+        stride[4 + 2] = 8
+    ptr[0], ptr[n + 1], ptr[n + 2], ptr[n + 3] = <char*>&fault, <char*>&c.low, <char*>&c.size, <char*>&c.step
+    size[0] = size[1] = size[3] = 1
+    while begin < end:
+        ptr[n] = <char*>c.source + begin * item
+        if n == 2:
+            ptr[1] = <char*>(c.places + begin)
+        size[2] = min(<int64_t>PLACED, end - begin)
+        (<placing_t>c.kernel)(ptr, stride, size)
+        if fault < 0:
+            c.bad = True
+        begin += size[2]
+
+
+cdef placing_t _placing[4]                # by: are places written? are indices of 64 bits?
+
+
+cdef int _place_all(Indices* c, int64_t count) except -1:
+    """Checks ``count`` indices, and writes their places down unless places is NULL."""
+    cdef int which = 2 * (c.places != NULL) + c.wide
+    c.bad, c.kernel = False, NULL
+    if count >= PLACED // 8 or c.places == NULL:
+        if _placing[which] == NULL:
+            _placing[which] = <placing_t><void*><size_t>_compile(PLACING, I64 if c.wide else I32, "places" if which > 1 else "")
+        c.kernel = <void*>_placing[which]
+    if count < GRAIN:
+        _place_range(c, 0, count)
+    else:
+        with nogil:
+            parallel_for(_place_range, c, 0, count, GRAIN)
+    return 0
 
 
 cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, int64_t* outside, error=None):
@@ -88,12 +121,8 @@ cdef Tensor _offsets(Tensor index, int64_t size, int64_t step, bint negative, in
     cdef Indices c
     cdef int64_t i
     c.source, c.places, c.size, c.step, c.low = source.address, <int64_t*>out.address, size, step, -size if negative else 0
-    c.wide, c.bad = source.code == I64, False
-    if out.count < GRAIN:
-        _place_range(&c, 0, out.count)
-    else:
-        with nogil:
-            parallel_for(_place_range, &c, 0, out.count, GRAIN)
+    c.wide = source.code == I64
+    _place_all(&c, out.count)
     if not c.bad:
         return out
     for i in range(out.count):

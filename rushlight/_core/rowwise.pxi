@@ -44,7 +44,7 @@ cdef class RowProgram(Program):
             self.is_full[i] = full[i]
 
     cdef row_kernel_t row_kernel(self, uint64_t key) except NULL:
-        """key: layout bits | 1 << 48 for column mode | stage << 50 (0 whole, 1 partial, 2 finish) | 1 << 62 for streaming."""
+        """key: layout bits | 1 << 48 for column mode | 1 << 49 for short lines | stage << 50 (0 whole, 1 partial, 2 finish) | 1 << 62 for streaming."""
         cdef object address
         if key == self.last_key and self.last_kernel != NULL:
             return <row_kernel_t>self.last_kernel
@@ -55,7 +55,7 @@ cdef class RowProgram(Program):
             if stage != "whole":
                 n = len(self.slots) + (self.n_in if stage == "partial" else n)
             letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(n)])
-            address = _compile_row_kernel(self, letters, "column" if key >> 48 & 1 else "row", stage, bool(key >> 62))
+            address = _compile_row_kernel(self, letters, ("row", "column", "short")[key >> 48 & 3], stage, bool(key >> 62))
             self.kernels[key] = address
         self.last_key = key
         self.last_kernel = <kernel_t><void*><size_t>address
@@ -323,7 +323,9 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
         return 0
     if rows * length >= WORTH_LEVELS and not p.split and (p.flat or _too_few(&loop, rows)) and run_levels(p, operands, space, keepdim, outputs):
         return 0
-    if _rows_exceed_caches(&loop, p, rows * length):
+    if _short_lines(&loop, p):
+        key |= <uint64_t>1 << 49
+    elif _rows_exceed_caches(&loop, p, rows * length):
         key |= <uint64_t>1 << 62
     loop.kernel = p.row_kernel(key)
     return _spread_rows(&loop, rows, length)
@@ -370,6 +372,17 @@ cdef bint _column_mode(RowLoop* loop, RowProgram p) noexcept:
         if p.is_full[o] and loop.kept_stride[o][0] == p.itemsize[o]:
             return True
     return False
+
+
+cdef bint _short_lines(RowLoop* loop, RowProgram p) noexcept:
+    """Do rows consist of many lines of about a vector? What is summed to a smaller shape must be the same for all of them."""
+    cdef int o
+    if loop.column or loop.reduced[0] == 1 or loop.reduced[0] > 32 or loop.reduced[1] < 8:
+        return False
+    for o in range(p.n_out):
+        if p.summed is not None and p.summed[o] and loop.reduced_stride[o][1]:
+            return False
+    return True
 
 
 cdef bint _rows_exceed_caches(RowLoop* loop, RowProgram p, int64_t count) noexcept:

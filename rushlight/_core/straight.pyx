@@ -23,6 +23,7 @@ cdef enum:
     LINE = 64            # bytes
     PACK_BYTES = 65536   # worth handing to another thread
     MAX_PHASES = 64      # residues of a step
+    SHORT = 512          # bytes of a row of a copy that is cleared at once
 
 include "conv_tasks.pxi"
 
@@ -141,40 +142,57 @@ cdef int _find_offsets(Call* p, tuple layout) except -1:
 cdef void _copy_rows(Call* p, char* channels, int64_t place_z, int64_t place_y, char* out) noexcept nogil:
     """What the windows read from the output's row ``place_y`` of plane ``place_z`` on. ``channels``: of the input, the group's first."""
     cdef Axis* axes = p.axes
-    cdef int64_t i, z, y, row = axes[2].size * p.itemsize, from_z, from_y, phase_x, phase_y, phase_z
+    cdef int64_t i, z, y, row = axes[2].size * p.itemsize, wide = p.held[2] * p.itemsize, from_z, from_y, phase_x, phase_y, phase_z
+    cdef Row line
     cdef char* plane
+    line.cleared = wide <= SHORT
+    if line.cleared:  # all at once: a call for each edge of a short row costs more than the row
+        memset(out, 0, p.copied)
     for i in range(p.copied // p.plane):
         plane = channels + i % p.channels * axes[0].size * axes[1].size * row
         phase_x = axes[2].phase[i // p.channels % axes[2].phases]
         phase_y = axes[1].phase[i // (p.channels * axes[2].phases) % axes[1].phases]
         phase_z = axes[0].phase[i // (p.channels * axes[2].phases * axes[1].phases)]
+        _describe_row(&line, &axes[2], phase_x)
         for z in range(p.held[0]):
             from_z = (place_z + z + axes[0].low) * axes[0].step + phase_z
             for y in range(p.held[1]):
                 from_y = (place_y + y + axes[1].low) * axes[1].step + phase_y
                 if 0 <= from_z < axes[0].size and 0 <= from_y < axes[1].size:
-                    _copy_row(&axes[2], plane + (from_z * axes[1].size + from_y) * row, phase_x, out, p.itemsize)
-                else:
-                    memset(out, 0, p.held[2] * p.itemsize)
-                out += p.held[2] * p.itemsize
+                    _copy_row(&line, &axes[2], plane + (from_z * axes[1].size + from_y) * row, out, p.itemsize)
+                elif not line.cleared:
+                    memset(out, 0, wide)
+                out += wide
     memset(out, 0, axes[2].wide * p.itemsize + LINE)  # where the last panel reads what nobody uses
 
 
-cdef void _copy_row(Axis* axis, char* row, int64_t phase, char* out, int64_t itemsize) noexcept nogil:
+cdef struct Row:
+    int64_t first      # element of the input that the first one inside is
+    int64_t low, high  # elements of the copy that the input has
+    bint cleared       # are the others zero already?
+
+
+cdef void _describe_row(Row* line, Axis* axis, int64_t phase) noexcept nogil:
     cdef int64_t start = axis.low * axis.step + phase  # of the row, where the copy's first element is
-    cdef int64_t low = min(axis.wide, max(<int64_t>0, _panels(-start, axis.step))), x
-    cdef int64_t high = max(low, min(axis.wide, _panels(axis.size - start, axis.step)))
-    memset(out, 0, low * itemsize)
-    memset(out + high * itemsize, 0, (axis.wide - high) * itemsize)
-    row += (low * axis.step + start) * itemsize
-    out += low * itemsize
+    line.low = min(axis.wide, max(<int64_t>0, _panels(-start, axis.step)))
+    line.high = max(line.low, min(axis.wide, _panels(axis.size - start, axis.step)))
+    line.first = line.low * axis.step + start
+
+
+cdef void _copy_row(const Row* line, const Axis* axis, char* row, char* out, int64_t itemsize) noexcept nogil:
+    cdef int64_t x, count = line.high - line.low
+    if not line.cleared:
+        memset(out, 0, line.low * itemsize)
+        memset(out + line.high * itemsize, 0, (axis.wide - line.high) * itemsize)
+    row += line.first * itemsize
+    out += line.low * itemsize
     if axis.step == 1:
-        memcpy(out, row, (high - low) * itemsize)
+        memcpy(out, row, count * itemsize)
     elif itemsize == 4:
-        for x in range(high - low):
+        for x in range(count):
             (<int32_t*>out)[x] = (<int32_t*>row)[x * axis.step]
     else:
-        for x in range(high - low):
+        for x in range(count):
             (<int64_t*>out)[x] = (<int64_t*>row)[x * axis.step]
 
 

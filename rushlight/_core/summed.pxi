@@ -85,7 +85,9 @@ cdef bint run_summed(RowProgram p, Operand* operands, Space* space, bint keepdim
             return False
         loop.ptr[s.output[k]] = _put_sums(s.output[k], p, <tuple>shapes[s.output[k]], pieces, outputs)
     key = _row_key(&loop, p)
-    if _rows_exceed_caches(&loop, p, s.rows * length):
+    if _short_lines(&loop, p):
+        key |= <uint64_t>1 << 49
+    elif _rows_exceed_caches(&loop, p, s.rows * length):
         key |= <uint64_t>1 << 62
     loop.kernel = p.row_kernel(key)
     with nogil:

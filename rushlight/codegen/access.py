@@ -185,7 +185,7 @@ class Access:
 
 
 def tail_mask(fn, lanes, vector_bits, rest):
-    """The mask of the first ``rest`` (an i64 below ``lanes``) lanes."""
+    """The mask of the first ``rest`` (an i64, at most ``lanes``) lanes."""
     kind = f"i{max(8, min(64, vector_bits // lanes))}"
     if kind != "i64":
         rest = fn.emit(f"trunc i64 {rest} to {kind}")

@@ -43,7 +43,7 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False,
 
     def write(symbol):
         from .lower import lowered, partial_slots
-        from .rowwise import MODES
+        from .short_lines import MODES
 
         roots = [o[0] for o in outputs]
         values = lowered(roots, stage, len(inputs))

@@ -126,19 +126,26 @@ class Rowwise(Rows):
     def _line(self, addresses):
         """Around a walk along the vectorised axis that writes the FULL outputs: those whose sums go to one place of memory are
         gathered in ``sums`` and added there at the end."""
-        fn, machine = self.fn, self._machine()
-        self.sums = {}
-        for k, o in enumerate(self.outputs):
-            if o.summed and self.layout[k] == "s":
-                self.sums[k] = Accumulator(Reduction([make("reduce", o.parts, o.type, "sum")]), machine)
-                self.sums[k].start()
+        self._gather_sums([k for k, o in enumerate(self.outputs) if o.summed and self.layout[k] == "s"])
         yield
-        for k, accumulator in self.sums.items():
-            scalar = LLVM_TYPE[self.types[k]]
-            (total,) = across(accumulator.reduction, machine, accumulator.values())
-            total = fn.emit(f"extractelement {vector(self.lanes, scalar)} {total}, i64 0")
-            old = fn.emit(f"load {scalar}, ptr {addresses[k]}, align {scalar_bytes(scalar)}")
-            fn.do(f"store {scalar} {fn.emit(f'fadd {scalar} {old}, {total}')}, ptr {addresses[k]}, align {scalar_bytes(scalar)}")
+        for k in self.sums:
+            self._add_across(k, addresses[k])
+
+    def _gather_sums(self, numbers):
+        """Begin to gather the sums of the outputs with these numbers."""
+        self.sums = {}
+        for k in numbers:
+            o = self.outputs[k]
+            self.sums[k] = Accumulator(Reduction([make("reduce", o.parts, o.type, "sum")]), self._machine())
+            self.sums[k].start()
+
+    def _add_across(self, k, address):
+        """Add the lanes of output k's gathered sums to one place of memory."""
+        fn, scalar, accumulator = self.fn, LLVM_TYPE[self.types[k]], self.sums[k]
+        (total,) = across(accumulator.reduction, self._machine(), accumulator.values())
+        total = fn.emit(f"extractelement {vector(self.lanes, scalar)} {total}, i64 0")
+        old = fn.emit(f"load {scalar}, ptr {address}, align {scalar_bytes(scalar)}")
+        fn.do(f"store {scalar} {fn.emit(f'fadd {scalar} {old}, {total}')}, ptr {address}, align {scalar_bytes(scalar)}")
 
     def _machine(self):
         """A Machine for operations on values alone."""
@@ -530,6 +537,3 @@ class DownColumns(Rowwise):
                         with fn.loop("0", start) as t:
                             body(t, stream=align)
                     self._vectors(body, start)
-
-
-MODES = {"row": AlongRows, "column": DownColumns}

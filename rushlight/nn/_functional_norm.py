@@ -213,18 +213,33 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
 
 
 def _in_groups(input, groups, weight, bias, eps):
-    places, each = math.prod(input.shape[2:]), input.size(1) // groups
-    if is_channels_last(input) and each >= _WHOLE_VECTORS:
-        last = input.permute(0, *range(2, input.dim()), 1)
-        grouped, shape, dims = last.reshape(input.size(0), places, groups, each), [1, 1, groups, each], (1, 3)
+    n, channels = input.shape[:2]
+    places, each = math.prod(input.shape[2:]), channels // groups
+    last = input.permute(0, *range(2, input.dim()), 1) if is_channels_last(input) else None
+    if last is not None and input.numel() >= _LARGE:
+        return channels_first(_by_channel(last.reshape(n, places, channels), groups, weight, bias, eps).reshape(last.shape))
+    if last is not None:
+        grouped, shape, dims = last.reshape(n, places, groups, each), [1, 1, groups, each], (1, 3)
     else:
-        last, grouped, shape, dims = None, input.reshape(input.size(0), groups, each, places), [1, groups, each, 1], (2, 3)
+        grouped, shape, dims = input.reshape(n, groups, each, places), [1, groups, each, 1], (2, 3)
     result = normalization.standardise(grouped, _shaped(weight, shape), _shaped(bias, shape), dims, eps)
     return result.reshape(input.shape) if last is None else channels_first(result.reshape(last.shape))
 
 
-_WHOLE_VECTORS = 16
-"""Channels of a group from which on groups of channels-last images are normalised as they lie."""
+_LARGE = 2**15
+"""Elements from which on channels-last images are worth the calls of :func:`_by_channel`."""
+
+
+def _by_channel(rows, groups, weight, bias, eps):
+    """(N, places, C) normalised in groups of channels: the moments of each channel, walked as they lie, give those of its group."""
+    n, _, channels = rows.shape
+    mean, variance = (m.reshape(n, groups, channels // groups) for m in normalization.moments(rows, 1))
+    center, spread = normalization.moments(mean, 2)
+    scale = torch.rsqrt(variance.mean(2) + spread + eps)
+    center, scale = (m.unsqueeze(2).expand_as(mean).reshape(n, channels) for m in (center, scale))
+    scale = scale if weight is None else scale * weight
+    shift = torch.zeros_like(scale) if bias is None else bias.to(scale.dtype).expand_as(scale)
+    return normalization.rescaled(rows, center, scale, shift, 1)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):

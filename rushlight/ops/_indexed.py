@@ -51,8 +51,25 @@ def _compile(kind, code, letters):
 
     if letters == core.TURNED:
         return cpu.transpose(ty.BITS[ty.NAMES[code]])
+    if kind == core.PLACING:
+        return placing(ty.NAMES[code], letters == "places")
     outputs, inputs, name = describe(kind, code)
     return cpu.pointwise(outputs, inputs, letters, name=name)
+
+
+def placing(type, written):
+    """The address of a rowwise kernel over indices: a number that is negative if one of them lies outside low <= i < size and, where they
+    are to be written, the byte offsets ``i * step``; a negative i counts from the end. Operands: these results, indices, low, size, step.
+    """
+    from ..codegen import cpu
+
+    index = fn.cast(ex.input(0, type), "i64")
+    low, size, step = (ex.input(k, "i64") for k in (1, 2, 3))
+    fault = fn.min((index - low) | (size - 1 - index))
+    place = fn.where(fn.lt(index, 0), index + size, index) * step
+    outputs = ((fault, "i64"), (place, "i64"))[: 1 + written]
+    letters = ("sc" if written else "s") + "csss"
+    return cpu.rowwise(outputs, (type, "i64", "i64", "i64"), "row", letters, rows=(1, 2, 3), name="placing")
 
 
 def _outputs(kind, code):

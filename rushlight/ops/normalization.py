@@ -46,6 +46,18 @@ def standardise(input, weight: operand = None, bias: operand = None, dim=None, e
     return _affine(_standardised(input, eps), weight, bias)
 
 
+@rowwise(label="NativeGroupNorm", result=True, statistics=True, **_OPTIONS)
+def moments(input, dim=None):
+    """The mean and the variance of each row."""
+    return fn.mean(input), fn.var(input, 0)
+
+
+@rowwise(label="NativeGroupNorm", **_OPTIONS)
+def rescaled(input, mean: row, scale: row, shift: row, dim=None):
+    """Each row less its mean, scaled and shifted."""
+    return _affine(input - mean, scale, shift)
+
+
 @pointwise(where="")
 def mixture(input, other, own, share):
     """``own`` parts of ``input`` and ``share`` of ``other``: a running average takes in what was seen last."""
