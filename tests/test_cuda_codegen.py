@@ -1,6 +1,8 @@
 """CUDA kernels, compiled for the host with the shim (tests/cuda/), against the interpreter of the language, against NumPy and
 against the CPU's kernels: operations, types, layouts, stages, thread orders."""
 
+import struct
+
 import numpy as np
 import pytest
 from cuda_calls import ORDERS, Fault, Together, built, letters_of, run_pointwise, shim
@@ -8,6 +10,7 @@ from kernel_calls import DTYPE, rng, same, sample
 from test_codegen import BINARY, SMALL, UNARY
 
 from rushlight.codegen import cuda
+from rushlight.codegen.cuda.many_kernel import entries_of
 from rushlight.lang import expr as E
 from rushlight.lang import functions as f
 from rushlight.lang import types as ty
@@ -216,6 +219,42 @@ def test_in_place():
     wanted = a - b, a + b
     run_pointwise(built(k), k, [a, b, a, b], "cccc", 0, (5000,), 9)
     same(a, wanted[0]) or same(b, wanted[1])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("types", [("f32", "f32", "f32"), ("bf16", "bf16", "bf16"), ("f64", "f64", "f64")])
+def test_many_lists_in_one_launch(types, order):
+    """Lengths on both sides of a block's and of a group's, memory that is not aligned, and blocks in any order."""
+    x, g, m = (E.input(i, t) for i, t in enumerate(types))
+    rate = E.input(3, "f32" if types[0] == "bf16" else types[0])
+    wide = [E.cast(e, rate.type) for e in (x, g, m)]
+    new = wide[2] * rate + wide[1]
+    k = cuda.many(((wide[0] - new, types[0]), (new, types[0])), (*types, rate.type), 3, name="step")
+    dtype, block = "u2" if types[0] == "bf16" else DTYPE[types[0]], k.step
+    lengths = [1, 3, block - 1, 5, block, block + 1, 2 * block + 7, 64, 2][: entries_of(3, 1)]
+    entries, wanted = [], []
+    for i, n in enumerate(lengths):
+        lists = [rng(7 * i + j).normal(size=n + 3).astype("f4") for j in range(3)]
+        kept = [(a.view("u4") >> 16).astype("u2") if dtype == "u2" else a.astype(dtype) for a in lists]
+        entries.append([a[i % 3 :][:n] for a in kept])
+        p, grad, state = (value_of(a) for a in entries[-1])
+        wanted.append((p - (state / 2 + grad), state / 2 + grad))
+    words, blocks = [], 0
+    for entry in entries:
+        words += [blocks, len(entry[0]), *(a.ctypes.data for a in entry)]
+        blocks += -(-len(entry[0]) // block)
+    number = np.asarray(0.5, "f8" if types[0] == "f64" else "f4").tobytes().ljust(16, b"\0")
+    parameter = struct.pack("q", len(entries)) + number + struct.pack(f"{len(words)}Q", *words)
+    built(k).launch(k.symbol, (blocks, 1, 1), (k.threads, 1, 1), parameter.ljust(4096, b"\0"), order)
+    for (p, _, state), (want, new_state) in zip(entries, wanted, strict=True):
+        tolerance = {"rtol": 2e-2, "atol": 2e-2} if dtype == "u2" else {"rtol": 1e-6, "atol": 1e-6}
+        np.testing.assert_allclose(value_of(p), want, **tolerance)
+        np.testing.assert_allclose(value_of(state), new_state, **tolerance)
+
+
+def value_of(a):
+    """The numbers of an array, of bfloat16 where its elements are of 16 bits."""
+    return (a.astype("u4") << 16).view("f4") if a.dtype == np.uint16 else a.copy()
 
 
 # -- offsets, atomics, faults --------------------------------------------------------------------------------------------------

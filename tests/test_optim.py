@@ -356,3 +356,27 @@ def test_order_of_steps_warns():
         schedule.step()
     with pytest.warns(UserWarning, match="get_last_lr"):
         schedule.get_lr()
+
+
+@pytest.mark.parametrize("make", [
+    lambda p: rushlight.optim.SGD(p, 0.1), lambda p: rushlight.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+    lambda p: rushlight.optim.AdamW(p, 0.1, amsgrad=True), lambda p: rushlight.optim.RMSprop(p, 0.1, centered=True, momentum=0.5),
+])  # fmt: skip
+def test_parameters_together_are_as_one_by_one(make):
+    """More than a launch on a GPU takes, of many sizes, some of them not contiguous, without a gradient or empty."""
+    def parameters():
+        rushlight.manual_seed(0)
+        found = [rushlight.nn.Parameter(rushlight.randn(n)) for n in [1, 2, 17, 16384, 16385, 40000, 0, 3] * 14]
+        found.append(rushlight.nn.Parameter(rushlight.randn(5, 7).t()))
+        for i, p in enumerate(found):
+            p.grad = None if i == 4 else rushlight.randn(p.shape)
+        return found
+
+    together, alone = parameters(), parameters()
+    optimizer, optimizers = make(together), [make([p]) for p in alone]
+    for _ in range(3):
+        optimizer.step()
+        for one in optimizers:
+            one.step()
+    for a, b in zip(together, alone, strict=True):
+        assert rushlight.equal(a, b) and a._version == b._version

@@ -4,14 +4,16 @@
 cdef object _compile_device_kernel = None       # (program, letters, rank, wide, place) -> LoadedKernel
 cdef object _compile_device_rows = None         # (program, mode, letters, kept, reduced, wide, stage, aligned, longest, place)
 
+cdef object _compile_device_many = None         # (program, tensors, place)
+
 cdef enum:
     WORTH_LEVELS = 1 << 18     # elements from which on several launches are worth it
 
 
-def set_device_compiler(pointwise, rows):
+def set_device_compiler(pointwise, rows, many):
     """Registers the Python side that is asked when a kernel for a GPU is missing."""
-    global _compile_device_kernel, _compile_device_rows
-    _compile_device_kernel, _compile_device_rows = pointwise, rows
+    global _compile_device_kernel, _compile_device_rows, _compile_device_many
+    _compile_device_kernel, _compile_device_rows, _compile_device_many = pointwise, rows, many
 
 
 cdef int common_place(Program p, Operand* operands, list outputs) except -1:

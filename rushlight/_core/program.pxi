@@ -78,6 +78,14 @@ cdef class Program:
         self.last_device_key, self.last_device_kernel = key, <LoadedKernel>kernel
         return self.last_device_kernel
 
+    cdef LoadedKernel many_kernel(self, int tensors, int place):
+        """Of lists of so many tensors, the first operands."""
+        cdef object key = -place
+        kernel = self.device_kernels.get(key)
+        if kernel is None:
+            kernel = self.device_kernels[key] = _compile_device_many(self, tensors, place)
+        return <LoadedKernel>kernel
+
     cdef Gradient gradient(self, int mask):
         cdef object g
         if mask == self.last_mask and self.last_gradient is not None:

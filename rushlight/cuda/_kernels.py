@@ -58,6 +58,11 @@ def rowwise(program, mode, letters, kept, reduced, wide, stage, aligned, longest
     return load(kernel, place - 1, program.name)
 
 
+def many(program, tensors, place):
+    """For the core: the kernel of a pointwise program over many lists of ``tensors`` tensors."""
+    return load(codegen.many(_outputs(program), _types(program.in_codes), tensors, program.name), place - 1, program.name)
+
+
 def _outputs(program):
     return tuple((e, ty.NAMES[c]) for e, c in zip(_define._simplified(program), program.out_codes))
 

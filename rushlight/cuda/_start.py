@@ -77,7 +77,7 @@ def start(name="cuda"):
     from . import _kernels, _oom
 
     callbacks.register(error=error, fault=fault, out_of_memory=_oom.out_of_memory, accelerator_error=AcceleratorError)
-    _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise)
+    _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise, _kernels.many)
     _device.start()
     start_meta()
     for family in ("pointwise_kernel", "rowwise_modes"):  # else the first kernel of each, cached or not, waits for its modules

@@ -3,7 +3,7 @@
 =============  ====================================================================================
 ``kernel``     what the entries below return; grids; fault codes
 ``scalar``     one element's worth of an expression graph as C++ statements
-``pointwise_kernel``  the source of a pointwise kernel; ``rowwise_kernel`` likewise
+``pointwise_kernel``  the source of a pointwise kernel; ``rowwise_kernel``, ``many_kernel`` likewise
 ``compile``    sources to what the driver loads: NVRTC, and the disk cache
 =============  ====================================================================================
 
@@ -40,6 +40,27 @@ def pointwise(outputs, inputs, layout, rank, wide, name="pointwise"):
         return family.Pointwise(lowered, inputs, layout, rank, wide, vector, groups).write(symbol)
 
     return Kernel(symbol, write, family.THREADS, vector=vector, step=vector * groups)
+
+
+def many(outputs, inputs, tensors, name="many"):
+    """The kernel that computes ``outputs`` of each of many lists of tensors, element by element: see :mod:`.many_kernel`.
+
+    tensors: how many of the inputs are tensors, the others are numbers. ``Kernel.step`` is the elements of a block.
+    """
+    from . import many_kernel as family
+    from .pointwise_kernel import groups_of, vector_of
+
+    outputs, inputs = [Output(*o) for o in outputs], tuple(inputs)
+    letters = "c" * (len(outputs) + tensors) + "n" * (len(inputs) - tensors)
+    weight = len(described(outputs)[0][0])
+    vector = vector_of((*(o.type for o in outputs), *inputs), letters, weight)
+    groups = groups_of(inputs, letters[len(outputs) :], vector, weight)
+    symbol = _symbol(name, "many", described(outputs), inputs, tensors)
+
+    def write():
+        return family.Many(lowered_outputs(outputs, OWN), inputs, tensors, vector, groups).write(symbol)
+
+    return Kernel(symbol, write, family.THREADS, vector=vector, step=family.CHUNK)
 
 
 def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", rows=(), aligned=8, longest=0, name="rowwise"):

@@ -62,6 +62,8 @@ def groups_of(types, letters, vector, weight):
 class Pointwise:
     """Writes one kernel. outputs: as for codegen's CPU kernels, lowered; n_out of the layout's letters are theirs."""
 
+    block, blocks = "blockIdx.x", "gridDim.x"  # which block works on the loop's elements, of how many
+
     def __init__(self, outputs, inputs, layout, rank, wide, vector, groups):
         self.outputs = [Store(*o) for o in outputs]
         self.rank, self.wide, self.vector, self.groups = rank, wide, vector, groups
@@ -112,7 +114,7 @@ class Pointwise:
             *([self._struct(), self._places()] if self.rank else []),
             self._run(),
             *([self._tiles()] if self.tiled else []),
-            f'extern "C" __global__ void __launch_bounds__({THREADS}) {symbol}(const __grid_constant__ Parameters p)',
+            self._signature(symbol),
             "{",
             *self._main(),
             "}",
@@ -120,6 +122,9 @@ class Pointwise:
             "",
         ]
         return "\n".join(parts)
+
+    def _signature(self, symbol):
+        return f'extern "C" __global__ void __launch_bounds__({THREADS}) {symbol}(const __grid_constant__ Parameters p)'
 
     def _parameters(self):
         n, rank = len(self.operands), self.rank
@@ -240,7 +245,7 @@ class Pointwise:
             "template <int V, int U> INLINE void run(const Parameters &p, i64 begin, i64 end)",
             "{",
             "#pragma unroll 1",
-            f"    for (i64 turn = begin + (i64)blockIdx.x * ({step}); turn < end; turn += (i64)gridDim.x * ({step})) {{",
+            f"    for (i64 turn = begin + (i64){self.block} * ({step}); turn < end; turn += (i64){self.blocks} * ({step})) {{",
             *self._turn(f"const i64 i = turn + u * {THREADS} + threadIdx.x;", "i < end", place),
             "    }",
             "}",
