@@ -35,7 +35,8 @@ extern "C" __attribute__((visibility("default"))) int shim_skipped = -1, shim_re
 """
 IN_PRELUDE = len(BARRIER.findall(compiler.prelude()))
 PATIENCE = 60  # seconds: a mutant may loop for ever, which counts as noticed
-ONE_BLOCK = ("scan.cu", "places.cu", "sort.cu", "linalg.cu", "generated")  # one takes turns, so that what separates turns is seen too
+# One block takes turns, so that what separates turns is seen too.
+ONE_BLOCK = ("scan.cu", "places.cu", "sort.cu", "radix.cu", "linalg.cu", "generated")
 _built = {}  # file -> the libraries of its entries
 
 
@@ -109,7 +110,11 @@ def solve(order):
 SCENARIOS = {
     "scan.cu": [bound(library.test_scans, 9001)],
     "places.cu": [library.test_places_of_indices_and_masks],
-    "sort.cu": [bound(library.test_short_rows_are_sorted_stably, "i64", np.int64), library.test_long_rows_are_sorted_stably],
+    "sort.cu": [bound(library.test_short_rows_are_sorted_stably, "i64", np.int64)],
+    "radix.cu": [
+        bound(library.test_long_rows_are_sorted_stably, 5000),
+        bound(library.test_rows_that_fit_into_a_block_are_sorted_stably, "f32", "f4", 4),
+    ],
     "product.cu": [
         bound(product.test_product, "f32", "OnThreads<f32,2>", 1e-5), bound(product.test_product, "bf16", "OnTensorCores", 8e-3),
     ],

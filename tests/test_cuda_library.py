@@ -10,7 +10,7 @@ from rushlight.cuda.ops.indexing import _places, _scatter
 from rushlight.cuda.ops.linalg import _linalg
 from rushlight.cuda.ops.random import _random
 from rushlight.cuda.ops.scan import _scan, launches
-from rushlight.cuda.ops.sorting import _sort
+from rushlight.cuda.ops.sorting import _radix, _sort
 
 RNG = np.random.default_rng(0)
 orders = pytest.mark.parametrize("order", ORDERS)
@@ -109,26 +109,93 @@ def test_short_rows_are_sorted_stably(type, dtype, order):
         np.testing.assert_array_equal(values, np.take_along_axis(x, indices, 1))
 
 
+def some(rows, n, dtype, spread=50):
+    """Rows with ties; floats with nan and both zeros."""
+    x = (RNG.standard_normal((rows, n)) * spread).astype(dtype)
+    if x.dtype.kind == "f":
+        x[:, ::5], x[:, 3::5] = np.round(x[:, ::5]), 0 * x[:, 3::5]
+        x[:, 7::11] = np.nan
+    return x
+
+
+def stably(x, flip):
+    """The order of a stable sort, nan last, or first where it descends."""
+    return np.argsort(x[:, ::-1], 1, kind="stable")[:, ::-1] * -1 + x.shape[1] - 1 if flip else np.argsort(x, 1, kind="stable")
+
+
+def by_digits(type, key, x, order, each=4, index="u32", flip=0, k=None, digits=None):
+    """(values, indices, digits that were swept) of the sort of long rows."""
+    rows, n = x.shape
+    size, wide, tile, span = int(key[1:]) // 8, np.dtype(f"u{int(index[1:]) // 8}"), 512 * each, 4096
+    k, digits, chunks = k or n, digits or size, -(-n // tile)
+    values, indices = np.zeros((rows, k), x.dtype), np.zeros((rows, k), np.int64)
+    ledger = np.zeros(16 + (rows * (chunks + 1) * digits * 256 * wide.itemsize) // 8, np.uint64)
+    keys, places = ([np.full((rows, n), 77, t) for _ in range(2)] for t in (f"u{size}", wide))
+    given = {"input": x, "values": values, "indices": indices, "ledger": ledger, "rows": rows, "n": n, "k": k, "flip": flip}
+    given |= {"digits": digits, "chunks": chunks, "span": span}
+    given |= {"keys": keys[0], "spare_keys": keys[1], "places": places[0], "spare_places": places[1]}
+    run(_radix, f"histogram<{type},{key},{index}>", rows * -(-n // span), order, **given)
+    for digit in range(digits):
+        shared = tile * (size + wide.itemsize) + 10752
+        run(_radix, f"sweep<{type},{key},{index},{each}>", 3, order, shared=shared, digit=digit, **given)
+    return values, indices, (ledger[1:5].view(np.uint32) > 0).sum()
+
+
 @orders
-def test_long_rows_are_sorted_stably(order):
-    rows, n = 2, 9000
-    x = (RNG.standard_normal((rows, n)) * 50).astype(np.int16)
-    chunks = -(-n // 2048)
-    keys, places = [np.zeros((rows, n), np.uint32) for _ in range(2)], [np.zeros((rows, n), np.uint32) for _ in range(2)]
-    counts, shared = np.zeros((rows, 256, chunks), np.int64), {"rows": rows, "n": n, "k": n, "chunks": chunks}
-    run(_sort, "load<i16,u32>", 7, order, input=x, keys=keys[0], places=places[0], **shared)
-    for shift in (0, 8):
-        run(_sort, "count<u32>", rows * chunks, order, keys=keys[0], counts=counts, shift=shift, **shared)
-        flat = counts.reshape(rows, -1)
-        flat[:] = np.cumsum(flat, 1)
-        run(_sort, "distribute<u32>", rows * chunks, order, keys=keys[0], spare_keys=keys[1], places=places[0], spare_places=places[1],
-            counts=counts, shift=shift, **shared)  # fmt: skip
-        keys.reverse()
-        places.reverse()
-    values, indices = np.zeros_like(x), np.zeros((rows, n), np.int64)
-    run(_sort, "finish<i16>", 5, order, input=x, values=values, indices=indices, places=places[0], **shared)
-    assert (indices == np.argsort(x, 1, kind="stable")).all()
-    assert (values == np.sort(x, 1)).all()
+@pytest.mark.parametrize("n", [2047, 2048, 2049, 5000])
+def test_long_rows_are_sorted_stably(n, order):
+    x = some(2, n, np.int16)
+    for flip in (0, 1):
+        values, indices, _ = by_digits("i16", "u16", x, order, flip=flip)
+        assert (indices == stably(x, flip)).all()
+        assert (values == np.take_along_axis(x, indices, 1)).all()
+
+
+@pytest.mark.parametrize("type, dtype, each, index", [
+    ("f32", "f4", 4, "u32"), ("f32", "f4", 16, "u32"), ("f64", "f8", 8, "u32"), ("f64", "f8", 4, "u64"), ("f16", "f2", 4, "u32"),
+    ("u8", "u1", 16, "u32"), ("i8", "i1", 4, "u64"), ("i32", "i4", 4, "u32"), ("i64", "i8", 4, "u64"), ("u64", "u8", 4, "u32"),
+])  # fmt: skip
+def test_sweeps_of_every_width(type, dtype, each, index):
+    """Values have the bits that they had: zeros keep their signs."""
+    x = some(1, 512 * each + 700, dtype)
+    key = f"u{8 * x.itemsize}"
+    values, indices, _ = by_digits(type, key, x, 21, each, index)
+    assert (indices == stably(x, 0)).all()
+    assert values.tobytes() == np.take_along_axis(x, indices, 1).tobytes()
+    first, places, _ = by_digits(type, key, x, 22, each, index, k=300)
+    assert (places == indices[:, :300]).all() and first.tobytes() == values[:, :300].tobytes()
+
+
+def test_digits_that_all_keys_share_have_no_sweep():
+    x = RNG.integers(0, 4, (2, 3000)) << 40 | 17
+    assert by_digits("i64", "u64", x, 1)[2] == 1
+    x[1] += RNG.integers(0, 2, 3000) << 8
+    values, indices, swept = by_digits("i64", "u64", x, 1)
+    assert swept == 2 and (indices == stably(x, 0)).all() and (values == np.sort(x, 1)).all()
+    x[:] = 5
+    values, indices, swept = by_digits("i64", "u64", x, 1)
+    assert swept == 1 and (values == 5).all() and (indices == np.arange(3000)).all()
+
+
+@orders
+def test_keys_below_a_bound_take_a_sweep_for_each_byte_of_it(order):
+    x = RNG.integers(0, 1 << 20, (1, 6000)).astype(np.uint64)
+    values, indices, swept = by_digits("u64", "u32", x, order, digits=3)
+    assert swept == 3 and (indices == stably(x, 0)).all() and (values == np.sort(x, 1)).all()
+
+
+@orders
+@pytest.mark.parametrize("type, dtype, each", [("f32", "f4", 4), ("i64", "i8", 8), ("u8", "u1", 4), ("f16", "f2", 16)])
+def test_rows_that_fit_into_a_block_are_sorted_stably(type, dtype, each, order):
+    for n in (512 * each - 1, 512 * each, 1025):
+        x = some(2, n, dtype)
+        for flip, k in ((0, n), (1, 9)):
+            values, indices = np.zeros((2, k), dtype), np.zeros((2, k), np.int64)
+            given = {"input": x, "values": values, "indices": indices, "rows": 2, "n": n, "k": k, "flip": flip}
+            shared = 512 * each * (x.itemsize + 2) + 10752
+            run(_radix, f"whole<{type},u{8 * x.itemsize},{each}>", 2, order, shared=shared, **given)
+            assert (indices == stably(x, flip)[:, :k]).all()
+            assert values.tobytes() == np.take_along_axis(x, indices, 1).tobytes()
 
 
 # -- random numbers --

@@ -19,7 +19,10 @@ ENTRIES = {
                             "gradient<f32,f32,64,4,true> gradient<f32,f32,128,2,false> gradient<f64,f64,64,2,true> "
                             "gradient<f16,f32,256,1,true>",
     "scan.cu": "lines<Sum<f32,f64>> totals<LogSum<f32>> along<Carried<Extremum<i64,true>>> fill<Recurrence<f64>>",
-    "sort.cu": "short_rows<f32> load<bf16,u32> count<u64> distribute<u32> distribute<u64> finish<i8> pick<u64> search<f16,i32,true>",
+    "sort.cu": "short_rows<f32> pick<u64> search<f16,i32>",
+    "radix.cu": "histogram<f32,u32,u32> histogram<f64,u64,u64> sweep<f32,u32,u32,16> sweep<f32,u32,u32,4> sweep<i64,u64,u32,8> "
+                "sweep<f64,u64,u64,8> sweep<bf16,u16,u32,16> sweep<u8,u8,u32,16> sweep<u64,u32,u32,16> whole<f32,u32,16> whole<f32,u32,4> "
+                "whole<f64,u64,8> whole<f16,u16,16> whole<u8,u8,16> whole<u64,u32,16>",
     "fill.cu": "whole steps<f32> between<f64> triangle",
     "faults.cu": "nans<bf16,f32> integers<i64> numbers<f16> numbers<f64>",
     "places.cu": "places<i64> select unravel<i64>",

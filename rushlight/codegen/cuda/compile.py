@@ -20,7 +20,7 @@ from . import libraries, nvrtc
 # IEEE arithmetic throughout: no flushing of denormals, exact division and square root, no contraction (the error-free
 # transformations of lang/elementary depend on it; where a fused multiply-add is meant, the source says so).
 OPTIONS = ("--std=c++17", "--minimal", "--fmad=false", "--diag-suppress=177,550")
-_BOUNDS = re.compile(r"__launch_bounds__\((\d+)\)")
+_BOUNDS = re.compile(r"__launch_bounds__\((\d+)(?:, \d+)?\)")
 _USAGE = re.compile(
     r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores.*?Used (\d+) registers(?:[^\n]*? (\d+) bytes smem)?", re.S
 )

@@ -3,16 +3,19 @@
 from ..._core.tensor import dtypes
 from ...ops import creation
 from .._kernels import for_core
-from . import scan
 from ._family import Family, blocks, name
 
-_sort = Family(
-    "sort.cu",
-    "P input, P values, P indices, P keys, P spare_keys, P places, P spare_places, P counts, P ranks, P bounds, "
-    "q rows, q n, q k, q flip, q shift, q chunks, q right, q each",
+_sort = Family("sort.cu", "P input, P values, P indices, P ranks, P bounds, q rows, q n, q k, q flip, q right, q each")
+_radix = Family(
+    "radix.cu",
+    "P input, P values, P indices, P keys, P places, P spare_keys, P spare_places, P ledger, q rows, q n, q k, q flip, q digit, q digits, "
+    "q chunks, q span",
+    threads=512,
 )
-_SHORT, _CHUNK, _DIGITS = 1024, 2048, 256
-_FLOATS = ("f16", "bf16", "f32", "f64")
+_SHORT = 1024  # elements of a row that is sorted by comparisons
+_FILLING = 256  # blocks that keep a GPU busy
+_LEDGER, _DIGITS, _REST = 16, 256, 10752  # of radix.cu
+_MOST_BLOCKS = (1 << 31) - 1
 
 
 def _empty(like, shape, dtype):
@@ -36,74 +39,79 @@ def kth(input, ranks):
     indices = _empty(input, input.shape[:-1], "int64")
     if indices.numel():
         n, rows = input.shape[-1], indices.numel()
-        order = _empty(input, (rows, n), "int64")
-        keys = _run(input, n, False, None, order)
-        pick = f"pick<{_key(n, input.element_size())}>"
-        _sort(pick, input, blocks(rows), keys=keys, values=order, ranks=ranks, indices=indices, rows=rows, n=n)
+        values, places = least(input, n, False, True)
+        _sort(f"pick<{name(input)}>", input, blocks(rows), input=values, values=places, ranks=ranks, indices=indices, rows=rows, n=n)
     return indices
 
 
-def _key(n, nbytes):
-    """The type of the keys of rows of n elements of so many bytes: what short rows are sorted by fits into 64 bits, always."""
-    return "u64" if n <= _SHORT or nbytes > 4 else "u32"
-
-
 def _run(input, k, descending, values, indices):
-    """Writes values (unless None) and indices of the k first elements of each row; returns their keys where they were made."""
+    """Writes the k first elements of each row in sorted order, and where they were."""
     n = input.shape[-1]
     rows, type, size = input.numel() // n, name(input), input.element_size()
     given = {"input": input, "values": values, "indices": indices, "rows": rows, "n": n, "k": k, "flip": int(descending)}
     if n <= _SHORT:
-        keys = _empty(input, (rows, k), "int64") if values is None else None
-        _sort(f"short_rows<{type}>", input, min(rows, (1 << 31) - 1), keys=keys, **given)
-        return keys
-    keys, places = _order(input, type, _key(n, size), {"input": input, "flip": int(descending)}, rows, n, size)
-    _sort(f"finish<{type}>", input, blocks(rows * k), places=places, **given)
-    return keys
+        _sort(f"short_rows<{type}>", input, min(rows, _MOST_BLOCKS), **given)
+    else:
+        _by_digits(input, type, size, size, given)
 
 
-def _order(like, type, key, values, rows, n, nbytes):
-    """(sorted keys, places) of long rows; type, key: of elements and keys in C++. There is a distribution for each of ``nbytes``."""
-    chunks = -(-n // _CHUNK)
-    given = {"rows": rows, "n": n, "chunks": chunks}
-    keys, spare_keys = (_empty(like, (rows, n), "int64" if key == "u64" else "int32") for _ in range(2))
-    places, spare_places = (_empty(like, (rows, n), "int32") for _ in range(2))
-    counts = _empty(like, (rows * _DIGITS * chunks,), "int64")
-    _sort(f"load<{type},{key}>", like, blocks(rows * n), keys=keys, places=places, **values, **given)
-    grid = min(rows * chunks, (1 << 31) - 1)
-    for byte in range(nbytes):
-        _sort(f"count<{key}>", like, grid, keys=keys, counts=counts, shift=8 * byte, **given)
-        scan.sums_of_counts(counts, rows)
-        _sort(
-            f"distribute<{key}>", like, grid, keys=keys, spare_keys=spare_keys, places=places, spare_places=spare_places, counts=counts,
-            shift=8 * byte, **given,
-        )  # fmt: skip
-        keys, spare_keys, places, spare_places = spare_keys, keys, spare_places, places
-    return keys, places
+def _by_digits(like, type, size, digits, given):
+    """The same for rows of more elements, by their keys' ``digits`` of eight bits; type: of elements in C++; size: bytes of a key."""
+    rows, n, key = given["rows"], given["n"], f"u{8 * size}"
+    most = 8 if size > 4 else 16  # elements of a thread: as many as shared memory and registers have room for
+    if n <= _radix.threads * most:
+        each = next(e for e in (4, 8, 16) if n <= _radix.threads * e)
+        shared = _radix.threads * each * (size + 2) + _REST
+        _radix(f"whole<{type},{key},{each}>", like, min(rows, _MOST_BLOCKS), shared=shared, **given)
+        return
+    each = most if rows * n >= _FILLING * _radix.threads * most else 4
+    chunks, index = -(-n // (_radix.threads * each)), "u32" if n < 1 << 30 else "u64"
+    tiles = rows * chunks
+    words = (tiles + rows) * digits * _DIGITS
+    ledger = creation.zeros((_LEDGER + (words // 2 if index == "u32" else words),), dtype=dtypes()["int64"], device=like.device)
+    span = -(-rows * n // (4 * _FILLING) // 4096) * 4096
+    given |= {"ledger": ledger, "digits": digits, "chunks": chunks, "span": span} | _rooms(like, size, index, digits, given)
+    _radix(f"histogram<{type},{key},{index}>", like, min(rows * -(-n // span), _MOST_BLOCKS), **given)
+    shared = _radix.threads * each * (size + (4 if index == "u32" else 8)) + _REST
+    for digit in range(digits):
+        _radix(f"sweep<{type},{key},{index},{each}>", like, min(tiles, 4 * _FILLING), shared=shared, digit=digit, **given)
+
+
+def _rooms(like, size, index, digits, given):
+    """Where sweeps but the last write keys and places in turn. The results' memory is one of the two where it is large enough."""
+
+    def room():
+        return _empty(like, (rows, n), f"int{8 * size}"), _empty(like, (rows, n), "int32" if index == "u32" else "int64")
+
+    rows, n = given["rows"], given["n"]
+    rooms = {}
+    if digits > 1:
+        rooms["keys"], rooms["places"] = room()
+    if digits > 2:
+        rooms["spare_keys"], rooms["spare_places"] = (given["values"], given["indices"]) if given["k"] == n else room()
+    return rooms
 
 
 def ordered(keys, bound):
     """(sorted keys, order) of a vector of int64 keys in [0, bound), stably."""
     n = keys.numel()
-    order = _empty(keys, (n,), "int64")
+    values, order = _empty(keys, (n,), "int64"), _empty(keys, (n,), "int64")
+    given = {"input": keys, "values": values, "indices": order, "rows": 1, "n": n, "k": n}
     if n <= _SHORT:
-        values = _empty(keys, (n,), "int64")
-        _sort("short_rows<u64>", keys, 1, input=keys, values=values, indices=order, rows=1, n=n, k=n)
-        return values, order
-    found, places = _order(keys, "u64", "u64", {"input": keys}, 1, n, max(1, -(-(bound - 1).bit_length() // 8)))
-    _sort("finish<u64>", keys, blocks(n), places=places, indices=order, rows=1, n=n, k=n)
-    return found, order
+        _sort("short_rows<u64>", keys, 1, **given)
+    else:
+        digits = max(1, -(-(bound - 1).bit_length() // 8))
+        _by_digits(keys, "u64", 4 if digits <= 4 else 8, digits, given)
+    return values, order
 
 
 @for_core
 def search(bounds, values, right, narrow):
     """Where each value would be inserted in its row of boundaries."""
     out = _empty(values, values.shape, "int32" if narrow else "int64")
-    type = name(bounds)
     if out.numel():
-        entry = f"search<{type},{'i32' if narrow else 'i64'},{'true' if type in _FLOATS else 'false'}>"
         _sort(
-            entry, values, blocks(out.numel()), input=values, bounds=bounds, indices=out, n=bounds.shape[-1], k=out.numel(),
-            right=int(right), each=values.shape[-1] if bounds.ndim > 1 else 0,
+            f"search<{name(bounds)},{'i32' if narrow else 'i64'}>", values, blocks(out.numel()), input=values, bounds=bounds, indices=out,
+            n=bounds.shape[-1], k=out.numel(), right=int(right), each=values.shape[-1] if bounds.ndim > 1 else 0,
         )  # fmt: skip
     return out
