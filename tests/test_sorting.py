@@ -304,3 +304,31 @@ def test_rows_with_nan_are_distinct():
     rows, counts = x.unique(dim=0, return_counts=True)
     assert rows.isnan().any(1).tolist() == [False, True, True]
     assert counts.tolist() == [7, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "int16", "uint8"])
+def test_many_values_are_sought_among_many(dtype):
+    """Searches run several at a time; isin of many candidates is a search."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randint(0, 100, (1003,), generator=generator).to(getattr(torch, dtype))
+    among = torch.randint(0, 100, (401,), generator=generator).to(getattr(torch, dtype))
+    if values.is_floating_point():
+        values[::7], among[::9], values[5], among[6] = float("nan"), float("nan"), -0.0, 0.0
+    ours, theirs = (rl.tensor(t.double().tolist()).to(getattr(rl, dtype)) for t in (values, among))
+    assert rl.isin(ours, theirs).tolist() == torch.isin(values, among).tolist()
+    for right in (False, True):
+        expected = torch.searchsorted(among.sort()[0], values, right=right).tolist()
+        assert rl.searchsorted(theirs.sort()[0], ours, right=right).tolist() == expected
+
+
+@pytest.mark.parametrize("bins, span", [(10, None), (7, (-1.0, 2.0)), (3, (0.1, 0.7))])
+def test_equal_bins_hold_what_lies_between_their_edges(bins, span):
+    values = torch.randn(500, generator=torch.Generator().manual_seed(0))
+    expected = torch.histogram(values, bins, range=span)
+    ours = rl.tensor(values.tolist())
+    found = rl.histogram(ours, bins, range=span)
+    assert found.hist.tolist() == expected.hist.tolist()
+    ours = rl.cat([ours, found.bin_edges, rl.nextafter(found.bin_edges, rl.tensor(9.0)), rl.nextafter(found.bin_edges, rl.tensor(-9.0))])
+    span = span or (float(ours.min()), float(ours.max()))
+    found = rl.histogram(ours, bins, range=span)
+    assert found.hist.tolist() == rl.histogram(ours, found.bin_edges).hist.tolist()

@@ -12,22 +12,25 @@ cdef struct Mask:
 
 cdef void _count_blocks(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Mask* c = <Mask*>context
+    cdef const char* mask = c.mask
     cdef int64_t b, i, n
     for b in range(begin, end):
         n = 0
         for i in range(b * BLOCK, min((b + 1) * BLOCK, c.count)):
-            n += c.mask[i]
+            n += mask[i]
         c.ends[b] = n
 
 
 cdef void _fill_blocks(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Mask* c = <Mask*>context
-    cdef int64_t b, i, k
+    cdef const char* mask = c.mask             # the loop's own: places could be anything's memory
+    cdef int64_t* places = c.places
+    cdef int64_t b, i, k, last
     for b in range(begin, end):
-        i, k = b * BLOCK, c.ends[b - 1] if b else 0
-        while k < c.ends[b]:               # stores first and counts after: no branch on the mask
-            c.places[k] = i
-            k += c.mask[i]
+        i, k, last = b * BLOCK, c.ends[b - 1] if b else 0, c.ends[b]
+        while k < last:                        # stores first and counts after: no branch on the mask
+            places[k] = i
+            k += mask[i]
             i += 1
 
 
@@ -70,7 +73,7 @@ cdef void _unravel_range(void* context, int64_t begin, int64_t end) noexcept nog
     for i in range(begin, end):
         rest, place = c.positions[i], 0
         for d in range(c.ndim - 1, -1, -1):
-            q = rest // c.sizes[d]
+            q = rest // c.sizes[d] if d else 0
             if c.coordinates:
                 c.out[d * c.count + i] = rest - q * c.sizes[d]
             else:

@@ -1,5 +1,8 @@
 # Binary search in sorted rows: bucketize and searchsorted. Included by sorting.pyx.
 
+cdef enum:
+    TOGETHER = 8             # values that are sought at a time
+
 cdef struct Search:
     const char* bounds
     const char* values
@@ -10,26 +13,77 @@ cdef struct Search:
     void* out
 
 
+ctypedef fused sought:
+    float
+    double
+    int32_t
+    int64_t
+    uint64_t       # the keys of all other dtypes
+
+
+cdef inline bint _below(sought bound, sought value, bint right) noexcept nogil:
+    """Does the value belong behind the boundary? As in PyTorch a nan among the boundaries lies below every value, a nan that is sought above
+    every boundary."""
+    return not (bound > value) if right else not (bound >= value)
+
+
+cdef inline sought _value(Search* c, int64_t i, sought kind) noexcept nogil:
+    if sought is uint64_t:
+        return key_at(c.values, c.code, i)
+    return (<const sought*>c.values)[i]
+
+
+cdef inline sought _bound(Search* c, int64_t i, sought kind) noexcept nogil:
+    cdef uint64_t key
+    if sought is uint64_t:
+        key = key_at(c.bounds, c.code, i)
+        return 0 if c.nan and key == c.nan else key
+    return (<const sought*>c.bounds)[i]
+
+
+cdef void _search_together(Search* c, int64_t begin, int64_t end, sought kind) noexcept nogil:
+    """Some values at a time, step by step and without a branch on what is found: none waits for another's memory, nor for a wrong guess."""
+    cdef sought[TOGETHER] value
+    cdef int64_t[TOGETHER] row
+    cdef int64_t[TOGETHER] low
+    cdef int64_t[TOGETHER] high
+    cdef int64_t i, middle, active, below, left, n = c.n
+    cdef bint right = c.right
+    cdef int k, count
+    while begin < end:
+        count = <int>min(<int64_t>TOGETHER, end - begin)
+        for k in range(count):
+            value[k] = _value(c, begin + k, kind)
+            row[k], low[k], high[k] = (begin + k) // c.each * n if c.each else 0, 0, n
+        left = n
+        while left:                                    # each step at least halves what is left
+            for k in range(count):
+                active, middle = -(low[k] < high[k]), (low[k] + high[k]) >> 1
+                below = active & -<int64_t>_below(_bound(c, row[k] + (middle & active), kind), value[k], right)
+                low[k] += (middle + 1 - low[k]) & below
+                high[k] -= (high[k] - middle) & active & ~below
+            left >>= 1
+        for k in range(count):
+            i = begin + k
+            if c.wide:
+                (<int64_t*>c.out)[i] = low[k]
+            else:
+                (<int32_t*>c.out)[i] = <int32_t>low[k]
+        begin += count
+
+
 cdef void _search_range(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Search* c = <Search*>context
-    cdef int64_t i, low, high, middle, row
-    cdef uint64_t key, bound
-    for i in range(begin, end):
-        key = key_at(c.values, c.code, i)
-        row = i // c.each * c.n if c.each else 0
-        low, high = 0, c.n
-        while low < high:
-            middle = (low + high) >> 1
-            bound = key_at(c.bounds, c.code, row + middle)
-            # as in PyTorch: a nan among the boundaries lies below every value, a nan that is sought above every boundary
-            if bound < key or (c.right and bound == key) or (bound == c.nan and c.nan):
-                low = middle + 1
-            else:
-                high = middle
-        if c.wide:
-            (<int64_t*>c.out)[i] = low
-        else:
-            (<int32_t*>c.out)[i] = <int32_t>low
+    if c.code == F32:
+        _search_together(c, begin, end, <float>0)
+    elif c.code == F64:
+        _search_together(c, begin, end, <double>0)
+    elif c.code == I32:
+        _search_together(c, begin, end, <int32_t>0)
+    elif c.code == I64:
+        _search_together(c, begin, end, <int64_t>0)
+    else:
+        _search_together(c, begin, end, <uint64_t>0)
 
 
 def search(Tensor bounds, Tensor values, bint right, bint narrow):

@@ -553,17 +553,27 @@ def run_starts(Tensor values):
     """Where an element of a vector differs from the one before it (a nan from everything); None for one that other threads should help with."""
     cdef Tensor source = contiguous(values)
     cdef Tensor out
-    cdef uint64_t key, before = 0, nan = _nan_key(values.code)
-    cdef int64_t i, k = 0, n = values.count
+    cdef int64_t n = values.count
     if values.place or n > 1 << 16:
         return None
     out = empty(I64, 1, &n)
-    for i in range(n):
-        key = key_at(source.address, source.code, i)
-        if i == 0 or key != before or nan and key == nan:
-            (<int64_t*>out.address)[k] = i
-            k += 1
-        before = key
-    out.sizes[0] = k
+    if source.code == F32:      # where the compiler knows the dtype, the loop does not ask for it
+        out.sizes[0] = _starts_as(source, F32, <int64_t*>out.address)
+    elif source.code == I64:
+        out.sizes[0] = _starts_as(source, I64, <int64_t*>out.address)
+    else:
+        out.sizes[0] = _starts_as(source, source.code, <int64_t*>out.address)
     finish(out)
     return out
+
+
+cdef inline int64_t _starts_as(Tensor source, int code, int64_t* starts) noexcept:
+    cdef const char* data = source.address
+    cdef uint64_t key, before = 0, nan = _nan_key(code)
+    cdef int64_t i, k = 0
+    for i in range(source.count):
+        key = key_at(data, code, i)
+        starts[k] = i           # stores first and counts after: no branch on what is found
+        k += (i == 0) | (key != before) | (nan and key == nan)
+        before = key
+    return k

@@ -8,7 +8,7 @@ from .._core import operator as _operator
 from .._core import sorting as core
 from .._core import tensor as _tensor
 from ..lang import functions as fn
-from . import comparison, creation, gather, reduction, shape
+from . import comparison, creation, gather, index, reduction, shape
 from ._define import composite, pointwise
 from .index import title, zeros_of
 from .sorting import last
@@ -154,10 +154,12 @@ def _check_bins(input, bins):
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
 
 
-def _counted(input, edges, weight):
-    """The weights of the elements in each bin between the edges; the last bin has both ends."""
+def _counted(input, edges, weight, ends=None):
+    """The weights of the elements in each bin between the edges, which are equally far apart between ``ends`` where those are given; the
+    last bin has both ends."""
     bins = edges.shape[0] - 1
-    number, inside = _bin_of(shape.reshape(input.detach(), (-1,)), edges)
+    x = shape.reshape(input.detach(), (-1,))
+    number, inside = _bin_of(x, edges) if ends is None else _equal_bin_of(x, edges, *ends)
     return _weights(inside, comparison.clamp(number, 0, bins - 1), bins, weight, edges.dtype)
 
 
@@ -166,6 +168,20 @@ def _bin_of(x, edges):
     number = searchsorted(edges, shape.contiguous(x), right=True) - 1
     number = number - shape.cast(comparison.eq(x, edges[-1]), _int64)
     return number, (number >= 0) & (number < edges.shape[0] - 1)
+
+
+def _equal_bin_of(x, edges, low, high):
+    """:func:`_bin_of` between equally distant edges: the bin that division gives, or the one beside it, as the edges have been rounded."""
+    bins = edges.shape[0] - 1
+    number = comparison.clamp(_bin_number(x, low, high, float(bins)), max=bins - 1)
+    begin, end = (index.index_select(edges, 0, n) for n in (number, number + 1))
+    return comparison.clamp(number + _step_between(x, begin, end), 0, bins - 1), (x >= edges[0]) & (x <= edges[-1])
+
+
+@pointwise(where="", inplace=False, dtypes="float")
+def _step_between(x, begin, end):
+    """-1 for what lies before a bin, 1 for what lies behind it, else 0."""
+    return fn.cast(fn.ge(x, end), "i64") - fn.cast(fn.lt(x, begin), "i64")
 
 
 def _weights(inside, number, bins, weight, dtype):
@@ -260,13 +276,13 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     ([1.0, 3.0], [0.0, 2.0, 4.0])
     """
     if isinstance(bins, Tensor):
-        edges = bins
+        edges, ends = bins, None
         _check_bins(input, 1)
     else:
         _check_bins(input, bins)
-        low, high = _limits("torch.histogram", input, *(range or (0, 0)))
+        low, high = ends = _limits("torch.histogram", input, *(range or (0, 0)))
         edges = creation.linspace(low, high, bins + 1, dtype=input.dtype, device=input.device)
-    hist = _counted(input, edges, weight)
+    hist = _counted(input, edges, weight, ends)
     if density:
         hist = hist / (reduction.sum(hist) * (edges[1:] - edges[:-1]))
     return return_types.histogram(hist, edges)

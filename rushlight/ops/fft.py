@@ -10,8 +10,9 @@ import warnings
 
 from .._core import fourier as core
 from .._core import tensor as _tensor
+from ..lang import functions as fn
 from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
-from ._define import composite, library, planned, taped_as
+from ._define import composite, library, planned, pointwise, taped_as
 from .index import title
 from .joining import _wrap
 
@@ -350,8 +351,13 @@ def fft_fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad
     >>> torch.fft.fftfreq(4, d=0.5), torch.fft.fftfreq(5)
     (tensor([ 0.0000,  0.5000, -1.0000, -0.5000]), tensor([ 0.0000,  0.2000,  0.4000, -0.4000, -0.2000]))
     """
-    places = list(range((n + 1) // 2)) + list(range(-(n // 2), 0))
-    return _frequencies(places, n * d, dtype, device, requires_grad)
+    return _frequencies(_from_behind(creation.arange(n, device=device), (n + 1) // 2, n), n * d, dtype, requires_grad)
+
+
+@pointwise(where="", inplace=False)
+def _from_behind(place, half, n):
+    """Places from ``half`` on counted from the end."""
+    return fn.where(fn.lt(place, half), place, place - n)
 
 
 @composite(where="fft")
@@ -361,12 +367,12 @@ def fft_rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_gra
     >>> torch.fft.rfftfreq(5), torch.fft.rfftfreq(4)
     (tensor([0.0000, 0.2000, 0.4000]), tensor([0.0000, 0.2500, 0.5000]))
     """
-    return _frequencies(list(range(n // 2 + 1)), n * d, dtype, device, requires_grad)
+    return _frequencies(creation.arange(n // 2 + 1, device=device), n * d, dtype, requires_grad)
 
 
-def _frequencies(places, span, dtype, device, requires_grad):
-    """Places divided by the time that the samples span; none span no time, and have no frequency but an undefined one."""
-    out = exchange.tensor(places, dtype=dtype or _tensor.get_default_dtype(), device=device) * (1.0 / span if span else math.inf)
+def _frequencies(places, span, dtype, requires_grad):
+    """Places, of ranges, divided by the time that the samples span; none span no time, and have no frequency but an undefined one."""
+    out = shape.cast(places, dtype or _tensor.get_default_dtype()) * (1.0 / span if span else math.inf)
     return out.requires_grad_() if requires_grad else out
 
 

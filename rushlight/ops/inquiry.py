@@ -16,7 +16,7 @@ from .._core.tensor import add_method
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import casting, comparison, creation, reduction, shape
+from . import binning, casting, comparison, creation, reduction, shape, sorting
 from ._define import composite, pointwise, rowwise
 from .index import check_tensor, title
 
@@ -329,8 +329,20 @@ def _any_equal(input, other, dim=None, keepdim=False):
 def _occurs(elements, candidates):
     if candidates.numel() == 0:
         return comparison.ne(elements, elements) & False
+    if candidates.numel() > _MANY:
+        return _is_among(elements, sorting.sort(candidates)[0])
     wide = shape.expand(shape.unsqueeze(elements, -1), (*elements.shape, candidates.shape[0]))
     return _any_equal(wide, candidates, dim=-1)
+
+
+_MANY = 256
+"""Candidates from which on a search among them, sorted, is quicker than a comparison with each."""
+
+
+def _is_among(elements, rising):
+    """Does each element equal the first candidate that is not below it?"""
+    place = binning.searchsorted(rising, elements)
+    return comparison.eq(elements, rising[comparison.clamp(place, max=rising.shape[0] - 1)])
 
 
 # -- memory --

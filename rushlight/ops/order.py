@@ -6,8 +6,8 @@ from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core.tensor import rename
 from ..lang import functions as fn
-from . import arithmetic, comparison, creation, gather, joining, masks, movement, reduction, scan, shape, sorting, statistics
-from ._define import composite, constant, library, rowwise
+from . import arithmetic, comparison, creation, gather, index, joining, masks, movement, reduction, scan, shape, sorting, statistics
+from ._define import composite, constant, library, planned, rowwise
 from ._expect import expect
 from .extremum import _check_dim
 from .index import title
@@ -494,5 +494,12 @@ def pdist(input, p=2.0):
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
-    i, j = joining.unbind(creation.triu_indices(input.shape[0], input.shape[0], 1), 0)
-    return rename(_distances(input, input, p)[i, j], "PdistBackward0")
+    pairs = _pairs(input.shape[0], input.device)
+    return rename(index.index_select(shape.reshape(_distances(input, input, p), (-1,)), 0, pairs), "PdistBackward0")
+
+
+@planned
+def _pairs(n, device):
+    """Where the elements above the diagonal of a matrix of n rows lie."""
+    i, j = joining.unbind(creation.triu_indices(n, n, 1, device=device), 0)
+    return i * n + j

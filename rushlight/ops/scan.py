@@ -39,10 +39,18 @@ def _result_dtype(name, input, dtype):
 @library(where="", differentiable="input", label="Cumsum", batch="along")
 def _cumsum(input, dim, dtype):
     if dtype.is_complex:
-        x = shape.cast(input, dtype)
-        parts = (_along(p, dim, p.dtype, lambda r: core.accumulate(r, False)) for p in (x.real, x.imag))
-        return _complex(*parts)
+        return _in_parts(shape.cast(input, dtype), dim)
     return _along(input, dim, dtype, lambda x: core.accumulate(x, False))
+
+
+def _in_parts(x, dim):
+    """The running sums of complex numbers: those of their parts, side by side."""
+    from . import casting
+
+    if x.ndim == 0:
+        return x.clone()
+    parts = casting.view_as_real(shape.contiguous(x.resolve_conj()))
+    return casting.view_as_complex(shape.contiguous(_cumsum(parts, dim % x.ndim, parts.dtype)))
 
 
 def _complex(real, imag):

@@ -225,19 +225,19 @@ def _check_unique(input):
         raise NotImplementedError(f"\"unique\" not implemented for '{title(input)}'")
 
 
-def _runs(differs, n):
-    """(starts of runs, run number of each element) from where an element differs from the one before it."""
+def _runs(differs, n, numbered=True):
+    """(starts of runs, run number of each element, if these are wanted) from where an element differs from the one before it."""
     from . import creation, scan
 
     first = joining.cat([creation.ones(min(n, 1), dtype=_bool, device=differs.device), differs])
     starts = shape.reshape(_positions(first), (-1,))
-    return starts, scan.cumsum(first, 0) - 1
+    return starts, scan.cumsum(first, 0) - 1 if numbered else None
 
 
 def _distinct(values, numbered):
     """:func:`_runs` of a vector; without the numbers, where they are not asked for, if that is quicker."""
     starts = None if numbered else core.run_starts(values)
-    return _runs(comparison.ne(values[1:], values[:-1]), values.shape[0]) if starts is None else (starts, None)
+    return _runs(comparison.ne(values[1:], values[:-1]), values.shape[0], numbered) if starts is None else (starts, None)
 
 
 def _positions(mask):
