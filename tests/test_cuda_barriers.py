@@ -121,6 +121,7 @@ SCENARIOS = {
     "attention.cu": [
         lambda order: attention.attend(order, attention.tensor_cores(64), 64, causal=True),
         lambda order: attention.attend(order, attention.tensor_cores(40), 40, masked=True),
+        lambda order: attention.attend(order, attention.tensor_cores(128, "f32"), 128),
     ],
     "attention_threads.cu": [lambda order: attention.attend(order, attention.threads("f32", 128), 128)],
     "linalg.cu": [

@@ -14,10 +14,10 @@ ENTRIES = {
                   "product<f32,f32,f32,OnTensorCores> add_parts<f32,f32> spread<bf16>",
     "conv.cu": "correlate<f32,f32,OnThreads<f32,4>> weights<bf16,f32,OnTensorCores> weights<f64,f64,OnThreads<f64,2>>",
     "attention.cu": "forward<bf16,64,false> forward<f16,128,false> forward<f16,128,true> gradient<bf16,64,true> gradient<bf16,128,true> "
-                    "gradient<f16,128,false>",
-    "attention_threads.cu": "forward<f32,f32,64,4> forward<f32,f32,128,4> forward<f64,f64,128,2> forward<bf16,f32,256,2> "
-                            "gradient<f32,f32,64,4,true> gradient<f32,f32,128,2,false> gradient<f64,f64,64,2,true> "
-                            "gradient<f16,f32,256,1,true>",
+                    "gradient<f16,128,false> forward<f32,64,false> forward<f32,128,true> gradient<f32,64,true> gradient<f32,64,false> "
+                    "gradient<f32,128,true> gradient<f32,128,false>",
+    "attention_threads.cu": "forward<f32,f32,256,2> forward<f64,f64,128,2> forward<bf16,f32,256,2> "
+                            "gradient<f32,f32,256,1,true> gradient<f64,f64,64,2,true> gradient<f16,f32,256,1,false>",
     "scan.cu": "lines<Sum<f32,f64>> totals<LogSum<f32>> along<Carried<Extremum<i64,true>>> fill<Recurrence<f64>>",
     "sort.cu": "short_rows<f32> pick<u64> search<f16,i32>",
     "radix.cu": "histogram<f32,u32,u32> histogram<f64,u64,u64> sweep<f32,u32,u32,16> sweep<f32,u32,u32,4> sweep<i64,u64,u32,8> "

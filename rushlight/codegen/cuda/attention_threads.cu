@@ -1,5 +1,5 @@
-// Scaled dot-product attention on threads, for numbers of 32 and 64 bits and for wide heads, in one pass over tiles of the scores. Elements of type T are
-// worked on as A. Of a tile of 16 R rows and as many columns each of 256 threads has the R x R whose rows are apart by 16, and so are columns.
+// Scaled dot-product attention on threads, for float64 and for wide heads, in one pass over tiles of the scores. Elements of type T are worked on as A.
+// Of a tile of 16 R rows and as many columns each of 256 threads has the R x R whose rows are apart by 16, and so are columns.
 
 #include "attention.cuh"
 #include "tiles.cuh"
@@ -155,9 +155,9 @@ template <class T, class A, int D, int R> INLINE void forward(Args& p) {
       #pragma unroll
       for (int lanes = 1; lanes < 16; lanes *= 2) total[i] += shuffle_xor(total[i], lanes);
       const int at = first + row + 16 * i;
-      if (at < length && column == 0) ((A*)p.logs)[z * length + at] = total[i] > 0 ? top[i] + logarithm(total[i]) : -lowest;
+      if (at < length && column == 0) ((A*)p.logs)[z * length + at] = total[i] == 0 ? -lowest : top[i] + logarithm(total[i]);   // 0: of who sees no key
       #pragma unroll
-      for (int n = 0; n < D / 16; n++) sums[i][n] = total[i] > 0 ? sums[i][n] / total[i] : A(0);
+      for (int n = 0; n < D / 16; n++) sums[i][n] = total[i] == 0 ? A(0) : sums[i][n] / total[i];
     }
     put<T, A, D, R>(p.out, p.out_step, b, h, first, length, value_width, sums);
   }

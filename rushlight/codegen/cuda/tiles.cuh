@@ -84,27 +84,32 @@ template <class A, int R, class X, class Y, class Z> INLINE void thread_tile(X x
 
 // -- on tensor cores: one piece of work for a warp, 16 x 8 of the result --
 //
-// The host's twin gathers the operands' fragments from the lanes that hold them (layouts as in the PTX manual, m16n8k16 and m16n8k8) and adds the
-// products in the order of k.
+// The host's twin gathers the operands' fragments from the lanes that hold them (layouts as in the PTX manual, m16n8k16 and m16n8k8), adds the exact
+// products, and cuts what a float32 has no bits for, as tensor cores do; of a float32 they take the leading bits.
 #ifndef __CUDA_ARCH__
-template <class T> INLINE f32 dot_of_words(f32 sum, u32 a, u32 b) {
-  if (sizeof(T) == 4) return fmaf(bits_as<f32>(a & 0xffffe000u), bits_as<f32>(b & 0xffffe000u), sum);
-  sum = fmaf((f32)bits_as<T>((u16)a), (f32)bits_as<T>((u16)b), sum);
-  return fmaf((f32)bits_as<T>((u16)(a >> 16)), (f32)bits_as<T>((u16)(b >> 16)), sum);
+template <class T> INLINE f64 dot_of_words(u32 a, u32 b) {
+  const f64 low = (f64)(f32)bits_as<T>((u16)a) * (f32)bits_as<T>((u16)b);
+  return low + (f64)(f32)bits_as<T>((u16)(a >> 16)) * (f32)bits_as<T>((u16)(b >> 16));
 }
-template <> MEMBER f32 dot_of_words<f32>(f32 sum, u32 a, u32 b) { return fmaf(bits_as<f32>(a & 0xffffe000u), bits_as<f32>(b & 0xffffe000u), sum); }
+template <> MEMBER f64 dot_of_words<f32>(u32 a, u32 b) { return (f64)bits_as<f32>(a & 0xffffe000u) * bits_as<f32>(b & 0xffffe000u); }
+INLINE f32 cut(f64 x) {
+  const f32 near = (f32)x;
+  return fabs((f64)near) > fabs(x) && near - near == 0 ? bits_as<f32>(bits_as<u32>(near) - 1) : near;
+}
 struct Fragments { u32 a[4], b[2]; };
 template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]) {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   Fragments of[32];
   shim::gathered(Fragments{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, of);
+  f64 sums[4] = {c[0], c[1], c[2], c[3]};
   for (int half = 0; half < 2; half++)
     for (int j = 0; j < 4; j++) {
       u32 low = of[4 * g + j].a[2 * half], high = of[4 * g + j].a[2 * half + 1];
       u32 left = of[8 * t + j].b[half], right = of[8 * t + 4 + j].b[half];
-      c[0] = dot_of_words<T>(c[0], low, left); c[1] = dot_of_words<T>(c[1], low, right);
-      c[2] = dot_of_words<T>(c[2], high, left); c[3] = dot_of_words<T>(c[3], high, right);
+      sums[0] += dot_of_words<T>(low, left); sums[1] += dot_of_words<T>(low, right);
+      sums[2] += dot_of_words<T>(high, left); sums[3] += dot_of_words<T>(high, right);
     }
+  for (int i = 0; i < 4; i++) c[i] = cut(sums[i]);
 }
 #else
 template <class T> INLINE void multiply(f32 c[4], const u32 a[4], const u32 b[2]);

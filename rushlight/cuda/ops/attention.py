@@ -1,6 +1,6 @@
 """Scaled dot-product attention on a GPU: what ``ops/attention.py`` calls.
 
-Half-width floats are multiplied on tensor cores (attention.cu); other numbers, and heads that are wider than those take, on threads
+Half-width floats and float32 are multiplied on tensor cores (attention.cu); float64, and heads that are wider than those take, on threads
 (attention_threads.cu). Both go through tiles of the scores, so memory grows with the length of the sequences, not with their product.
 Large calls of half-width floats are cuDNN's where it is installed (``_cudnn_attention.py``).
 """
@@ -21,16 +21,17 @@ _MOST_BYTES = 1024  # of a row of queries or values on threads: four tiles of 16
 
 
 class TensorCores:
-    """The kernels for half-width floats, heads up to 128 wide."""
+    """The kernels for half-width floats and float32, heads up to 128 wide."""
 
     family, rows, rows_back = _attention, 64, 64
-    shared = 0
 
     def __init__(self, type, width):
         width = 64 if width <= 64 else 128
         self.forward, self.gradient = f"forward<{type},{width},{{}}>", f"gradient<{type},{width},{{}}>"
-        row, tile = width // 2 + 4, 32  # in words; tile: the rows that a gradient's block goes through
-        self.shared_back = 4 * (2 * self.rows * row + 4 * tile * row + 4 * self.rows)
+        words = width if type == "f32" else width // 2
+        others = 32 if words > 64 else 128  # rows of all tiles that a gradient's block has beside its own
+        self.shared = 4 * 128 * (words + 4)
+        self.shared_back = 4 * ((2 * self.rows_back + others) * (words + 4) + 4 * self.rows_back)
 
 
 class Threads:
@@ -52,7 +53,7 @@ class Threads:
 def _scheme(query, value):
     """The kernels of a call; None where its heads are too wide for any."""
     width, size = max(query.shape[-1], value.shape[-1]), query.dtype.itemsize
-    if size == 2 and width <= 128:
+    if size <= 4 and width <= 128:
         return TensorCores(name(query), width)
     size = max(size, 4)
     return Threads(name(query), width, size) if width * size <= _MOST_BYTES else None
