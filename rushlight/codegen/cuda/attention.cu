@@ -10,22 +10,27 @@ template <class T, int D> constexpr int ROW = WORDS<T, D> + 4;   // rows begin 1
 
 // Asks for positions first ... of a matrix as rows of a tile (D elements, zeros beyond the matrix), to be there after `arrived` and a barrier.
 template <class T, int D, int N> INLINE void ask(u32* tile, const T* p, i64 step, int first, int count, int width) {
-  constexpr int EACH = 16 / sizeof(T);
-  for (int e = threadIdx.x; e < N * (D / EACH); e += 32 * WARPS) {
-    const int s = e / (D / EACH), d = e % (D / EACH) * EACH;
-    const T* at = p + (first + s) * step + d;
-    u32* to = tile + s * ROW<T, D> + d * (int)sizeof(T) / 4;
-    if (first + s < count && d + EACH <= width && (u64)at % 16 == 0) { fetch(to, at); continue; }
+  constexpr int EACH = 16 / sizeof(T), APART = 32 * WARPS * EACH / D;   // rows from one of a thread's to its next
+  const int s = threadIdx.x * EACH / D, d = threadIdx.x * EACH % D;
+  const T* at = p + (first + s) * step + d;
+  u32* to = tile + s * ROW<T, D> + d * (int)sizeof(T) / 4;
+  const u32 nothing[4] = {0, 0, 0, 0};
+  if (d >= width || (d + EACH <= width && ((u64)at | (u64)(step * sizeof(T))) % 16 == 0)) {
+    #pragma unroll
+    for (int i = 0; i < N / APART; i++, at += APART * step, to += APART * ROW<T, D>) {
+      if (d < width && first + s + i * APART < count) fetch(to, at); else store_words(to, nothing);
+    }
+  } else {
     #pragma unroll 1
-    for (int i = 0; i < EACH; i++) ((T*)to)[i] = first + s < count && d + i < width ? at[i] : T(0);
+    for (int i = 0; i < N / APART; i++, at += APART * step, to += APART * ROW<T, D>) {
+      #pragma unroll 1
+      for (int e = 0; e < EACH; e++) ((T*)to)[e] = first + s + i * APART < count && d + e < width ? at[e] : T(0);
+    }
   }
 }
 
 // -- operands of products, from tiles: 32 bytes of 16 rows, columns 8 kk ... in words --
-template <class T, int D> INLINE void left(u32 a[4], const u32* tile, int row, int kk) {
-  const int lane = threadIdx.x % 32;
-  matrices<ROW<T, D>, false>(a, tile + (row + lane % 16) * ROW<T, D> + 8 * kk + lane / 16 * 4, tile + row * ROW<T, D> + 8 * kk);
-}
+template <class T, int D> INLINE void left(u32 a[4], const u32* tile, int row, int kk) { matrices<ROW<T, D>, false>(a, tile, row, 8 * kk); }
 // For the right of two products: rows row ... row + 15 of a tile are their columns.
 template <class T, int D> INLINE void right(u32 b[4], const u32* tile, int row, int kk) {
   u32 c[4];
@@ -78,16 +83,14 @@ template <class T> INLINE u32 packed(f32 low, f32 high) { return (u32)as<T>(low)
 
 template <class T, int D, int N> struct Weighted {
   INLINE void add(f32 (*sums)[4], f32 (*weights)[4], const u32* tile, int) {
-    const int lane = threadIdx.x % 32;
     #pragma unroll
     for (int j = 0; j < N / 16; j++) {
       const f32 (*c)[4] = weights + 2 * j;
       const u32 a[4] = {packed<T>(c[0][0], c[0][1]), packed<T>(c[0][2], c[0][3]), packed<T>(c[1][0], c[1][1]), packed<T>(c[1][2], c[1][3])};
       #pragma unroll
       for (int n = 0; n < D / 8; n += 2) {
-        const u32* const corner = tile + 16 * j * ROW<T, D> + 4 * n;
         u32 b[4];
-        matrices<ROW<T, D>, true>(b, corner + lane % 16 * ROW<T, D> + lane / 16 * 4, corner);
+        matrices<ROW<T, D>, true>(b, tile, 16 * j, 4 * n);
         multiply<T>(sums[n], a, b);
         multiply<T>(sums[n + 1], a, b + 2);
       }
@@ -122,6 +125,14 @@ template <int D, int N> struct Weighted<f32, D, N> {
   INLINE int column(int n, int l) { return n / 2 * 16 + threadIdx.x % 4 * 4 + l % 2 * 2 + n % 2; }
 };
 
+// f(n, l) for all that a lane has of N products.
+template <int N, class F> INLINE void each(F f) {
+  #pragma unroll
+  for (int n = 0; n < N; n++)
+    #pragma unroll
+    for (int l = 0; l < 4; l++) f(n, l);
+}
+
 // The inner products of a warp's rows of one tile and the N of another, in stretches of 64 words (what tensor cores cut adds up).
 template <class T, int D, int N> INLINE void inner(f32 (*results)[4], const u32* own, const u32* tile) {
   #pragma unroll
@@ -138,10 +149,7 @@ template <class T, int D, int N> INLINE void inner(f32 (*results)[4], const u32*
         multiply_both<T>(sums[n], sums[n + 1], a, Operand<T>(x));
       }
     }
-    #pragma unroll
-    for (int n = 0; n < N / 8; n++)
-      #pragma unroll
-      for (int l = 0; l < 4; l++) results[n][l] = first ? results[n][l] + sums[n].total(l) : sums[n].total(l);
+    each<N / 8>([&](int n, int l) { results[n][l] = first ? results[n][l] + sums[n].total(l) : sums[n].total(l); });
   }
 }
 // The same of rows in registers.
@@ -208,17 +216,14 @@ template <class T, int D, bool DROPS> INLINE void forward(Args& p) {
       __syncthreads();   // the keys are there, and nobody needs the values before
       ask<T, D, N>(values, value, p.v_step[2], k0, count, value_width);
       f32 s[N / 8][4], highest[2] = {top[0], top[1]};
-      const bool all = plain(p, first, ROWS, k0, N);
       if constexpr (HELD) inner<T, D, N>(s, query, keys);
       else inner<T, D, N>(s, queries, keys);
-      #pragma unroll
-      for (int n = 0; n < N / 8; n++)
-        #pragma unroll
-        for (int l = 0; l < 4; l++) {
-          s[n][l] *= scale;
-          if (!all) s[n][l] = masked<T>(p, s[n][l], (f32)UNIT<T>, b, h, first + 16 * warp + g + l / 2 * 8, k0 + 8 * n + 2 * t + l % 2);
-          highest[l / 2] = most(highest[l / 2], s[n][l]);
-        }
+      each<N / 8>([&](int n, int l) { s[n][l] *= scale; });
+      if (!plain(p, first, ROWS, k0, N))
+        each<N / 8>([&](int n, int l) {
+          s[n][l] = masked<T>(p, s[n][l], (f32)UNIT<T>, b, h, first + 16 * warp + g + l / 2 * 8, k0 + 8 * n + 2 * t + l % 2);
+        });
+      each<N / 8>([&](int n, int l) { highest[l / 2] = most(highest[l / 2], s[n][l]); });
       arrived();
       __syncthreads();   // the values are there, and nobody needs the keys any more
       if (k0 + N < end) ask<T, D, N>(keys, key, p.k_step[2], k0 + N, count, width);
@@ -262,14 +267,11 @@ template <class T, int D, bool DROPS> INLINE void forward(Args& p) {
 
 template <class T, int D> INLINE void put(void* out, const i64 step[3], int b, int h, int first, int count, int width, f32 (*sums)[4]) {
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4;
-  #pragma unroll
-  for (int n = 0; n < D / 8; n++)
-    #pragma unroll
-    for (int l = 0; l < 4; l++) {
-      const i64 at = first + 16 * warp + g + l / 2 * 8;
-      const int d = Weighted<T, D, 16>::column(n, l);
-      if (at < count && d < width) ((T*)out)[b * step[0] + h * step[1] + at * step[2] + d] = as<T>(sums[n][l]);
-    }
+  each<D / 8>([&](int n, int l) {
+    const i64 at = first + 16 * warp + g + l / 2 * 8;
+    const int d = Weighted<T, D, 16>::column(n, l);
+    if (at < count && d < width) ((T*)out)[b * step[0] + h * step[1] + at * step[2] + d] = as<T>(sums[n][l]);
+  });
 }
 
 // Tiles come in turns into two buffers: while one is worked on the next one is on its way. Where rows are long, memory has room for one of half the height.
@@ -325,21 +327,25 @@ template <class T, int D, bool KEYS> INLINE void gradient(Args& p) {
         f32 weight[N / 8][4], slope[N / 8][4];
         inner<T, D, N>(weight, own, rows);
         inner<T, D, N>(slope, own_other, other);
-        const bool all = KEYS ? plain(p, x0, N, first, ROWS) : plain(p, first, ROWS, x0, N);
-        #pragma unroll
-        for (int n = 0; n < N / 8; n++)
-          #pragma unroll
-          for (int l = 0; l < 4; l++) {
-            const int r = 16 * warp + g + l / 2 * 8, c = 8 * n + 2 * t + l % 2, number = KEYS ? buffer * N + c : r;
-            const int at = KEYS ? x0 + c : first + r, position = KEYS ? first + r : x0 + c;
-            f32 x = weight[n][l] * scale;
-            if (!all) x = masked<T>(p, x, (f32)UNIT<T>, b, h, at, position);
-            const f32 w = power<T>(x - logs[number]), keep = p.kept ? kept<T, f32>(p, b, h, at, position) : 1;
-            const f32 towards_score = w * (slope[n][l] * keep - delta[number]);
-            if (!KEYS && p.slopes && inside(p, at, position)) ((T*)p.slopes)[place(p.slopes_step, b, h, at, position)] = as<T>(towards_score);
-            slope[n][l] = towards_score * (f32)p.scale;
-            weight[n][l] = w * keep;
-          }
+        auto at = [&](int n, int l) { return KEYS ? x0 + 8 * n + 2 * t + l % 2 : first + 16 * warp + g + l / 2 * 8; };
+        auto position = [&](int n, int l) { return KEYS ? first + 16 * warp + g + l / 2 * 8 : x0 + 8 * n + 2 * t + l % 2; };
+        auto number = [&](int n, int l) { return KEYS ? buffer * N + 8 * n + 2 * t + l % 2 : 16 * warp + g + l / 2 * 8; };
+        each<N / 8>([&](int n, int l) { weight[n][l] *= scale; });
+        if (!(KEYS ? plain(p, x0, N, first, ROWS) : plain(p, first, ROWS, x0, N)))
+          each<N / 8>([&](int n, int l) { weight[n][l] = masked<T>(p, weight[n][l], (f32)UNIT<T>, b, h, at(n, l), position(n, l)); });
+        each<N / 8>([&](int n, int l) { weight[n][l] = power<T>(weight[n][l] - logs[number(n, l)]); });
+        if (p.kept)
+          each<N / 8>([&](int n, int l) {
+            const f32 keep = kept<T, f32>(p, b, h, at(n, l), position(n, l));
+            slope[n][l] = weight[n][l] * (slope[n][l] * keep - delta[number(n, l)]);
+            weight[n][l] *= keep;
+          });
+        else each<N / 8>([&](int n, int l) { slope[n][l] = weight[n][l] * (slope[n][l] - delta[number(n, l)]); });
+        if (!KEYS && p.slopes)
+          each<N / 8>([&](int n, int l) {
+            if (inside(p, at(n, l), position(n, l))) ((T*)p.slopes)[place(p.slopes_step, b, h, at(n, l), position(n, l))] = as<T>(slope[n][l]);
+          });
+        each<N / 8>([&](int n, int l) { slope[n][l] *= (f32)p.scale; });
         Weighted<T, D, N>::add(sums, slope, rows, width);
         if (KEYS) Weighted<T, D, N>::add(other_sums, weight, other, value_width);
         if (BUFFERS == 1 && x0 + N < end) {

@@ -126,8 +126,8 @@ TENSOR_MULTIPLY(f32, "m16n8k8", "tf32")
 // -- from memory to shared memory without registers between, and from there to fragments --
 //
 // `fetch` asks for 16 bytes, `arrived` waits for all that this thread asked for. `matrices` gives four 8 x 8 matrices of 16-bit elements, neighbours in
-// a tile whose rows take ROW words: to lane 4 g + t the elements 2 t, 2 t + 1 of row g, or, TURNED, of column g. The first and the second matrix lie one
-// below the other, the third and fourth eight columns on. mine: where the row begins that this lane has the address of; corner: the first.
+// a tile whose rows take ROW words, from (row, word) on: to lane 4 g + t the elements 2 t, 2 t + 1 of row g, or, TURNED, of column g. The first and the
+// second matrix lie one below the other, the third and fourth eight columns on.
 #ifdef __CUDA_ARCH__
 INLINE u32 in_shared(const void* p) {
   u32 address;
@@ -136,13 +136,15 @@ INLINE u32 in_shared(const void* p) {
 }
 INLINE void fetch(void* to, const void* from) { asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" :: "r"(in_shared(to)), "l"(from) : "memory"); }
 INLINE void arrived() { asm volatile("cp.async.wait_all;" ::: "memory"); }
-template <int ROW, bool TURNED> INLINE void matrices(u32 x[4], const u32* mine, const u32* corner) {
+template <int ROW, bool TURNED> INLINE void matrices(u32 x[4], const u32* tile, int row, int word) {
+  const int lane = threadIdx.x % 32;
+  const u32 mine = in_shared(tile + lane % 16 * ROW + lane / 16 * 4) + 4 * (row * ROW + word);   // what loops change is added to 32 bits
   if (TURNED)
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(in_shared(mine)) : "memory");
+        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(mine) : "memory");
   else
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(in_shared(mine)) : "memory");
+        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(mine) : "memory");
 }
 #else
 static struct { void* to; const void* from; } asked[256][64];   // they arrive as late as they may
@@ -152,10 +154,10 @@ INLINE void arrived() {
   for (int i = 0; i < waiting[threadIdx.x]; i++) memcpy(asked[threadIdx.x][i].to, asked[threadIdx.x][i].from, 16);
   waiting[threadIdx.x] = 0;
 }
-template <int ROW, bool TURNED> INLINE void matrices(u32 x[4], const u32*, const u32* corner) {
+template <int ROW, bool TURNED> INLINE void matrices(u32 x[4], const u32* tile, int row, int word) {
   const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
   for (int i = 0; i < 4; i++) {
-    const u32* at = corner + i % 2 * 8 * ROW + i / 2 * 4;
+    const u32* at = tile + (row + i % 2 * 8) * ROW + word + i / 2 * 4;
     if (TURNED) x[i] = ((const u16*)(at + 2 * t * ROW))[g] | (u32)((const u16*)(at + (2 * t + 1) * ROW))[g] << 16;
     else x[i] = at[g * ROW + t];
   }
