@@ -107,6 +107,7 @@ STEPS = (
     ("resnet50", {"batch": 64, "size": 224, "classes": 10}, {"batch": 2, "size": 32, "width": 4, "classes": 10}, False),
     ("gpt", {"batch": 8, "length": 1024, "tokens": 50257, "width": 768, "heads": 12, "layers": 12},
      {"batch": 1, "length": 16, "tokens": 20, "width": 16, "heads": 2, "layers": 1}, False),
+    ("mnist_cnn", {"batch": 64}, {"batch": 2}, False),
 )  # fmt: skip
 
 LIMITS = """
