@@ -183,6 +183,9 @@ INLINE f32 exp2_of(f32 x) { return exp2f(x); }
 #endif
 template <class T> INLINE f32 power(f32 x) { return exp2_of(sizeof(T) == 2 ? x : x * (f32)LOG2E); }
 
+// Blocks begin with the last rows, which see most keys where calls are causal: what ends last is short.
+INLINE int last_first() { return (int)(gridDim.x - 1 - blockIdx.x) * ROWS; }
+
 // While a tile's scores are made its values are on their way, and while they are summed the next tile's keys.
 template <class T, int D, bool DROPS> INLINE void forward(Args& p) {
   constexpr bool HELD = sizeof(T) == 2;   // queries, in registers
@@ -191,7 +194,7 @@ template <class T, int D, bool DROPS> INLINE void forward(Args& p) {
   u32* const values = keys + N * ROW<T, D>;
   u32* const queries = HELD ? keys : values + N * ROW<T, D>;
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  const int first = (int)blockIdx.x * ROWS, length = (int)p.length, count = (int)p.keys, width = (int)p.width, value_width = (int)p.value_width;
+  const int first = last_first(), length = (int)p.length, count = (int)p.keys, width = (int)p.width, value_width = (int)p.value_width;
   const int end = p.causal ? least(count, first + ROWS) : count;
   const f32 scale = (f32)(p.scale * UNIT<T>);
   for (int z = blockIdx.y; z < (int)(p.batch * p.heads); z += gridDim.y) {
@@ -276,7 +279,7 @@ template <class T, int D> INLINE void put(void* out, const i64 step[3], int b, i
 
 // Tiles come in turns into two buffers: while one is worked on the next one is on its way. Where rows are long, memory has room for one of half the height.
 template <class T, int D, bool KEYS> INLINE void gradient(Args& p) {
-  constexpr int BUFFERS = WORDS<T, D> > 64 ? 1 : 2, N = 16 * BUFFERS, DEPTH = WORDS<T, D> / 8, BUFFER = 2 * N * ROW<T, D>;
+  constexpr int BUFFERS = WORDS<T, D> > 64 ? 1 : 2, N = 16 * BUFFERS, BUFFER = 2 * N * ROW<T, D>;
   DYNAMIC_SHARED(u32, memory);
   u32* const own = memory;                        // this block's keys, or queries
   u32* const own_other = own + ROWS * ROW<T, D>;        // its values, or gradients
@@ -285,7 +288,7 @@ template <class T, int D, bool KEYS> INLINE void gradient(Args& p) {
   f32* const delta = logs + 2 * ROWS;
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
   const int group = (int)p.heads / (int)p.key_heads, own_heads = (int)(KEYS ? p.key_heads : p.heads), length = (int)p.length;
-  const int first = (int)blockIdx.x * ROWS, count = (int)(KEYS ? p.keys : p.length), across = (int)(KEYS ? p.length : p.keys);
+  const int first = KEYS ? (int)blockIdx.x * ROWS : last_first(), count = (int)(KEYS ? p.keys : p.length), across = (int)(KEYS ? p.length : p.keys);
   const int begin = KEYS && p.causal ? first / N * N : 0, end = !KEYS && p.causal ? least(across, first + ROWS) : across;
   const int width = (int)p.width, value_width = (int)p.value_width;
   const f32 scale = (f32)(p.scale * UNIT<T>);
