@@ -54,28 +54,6 @@ class OpOverloadPacket:
     __str__ = __repr__
 
 
-# Operators of PyTorch's core that have no name in its public interface.
-_PRIMITIVES = {
-    "_sparse_addmm": lambda x, a, b, *, beta=1, alpha=1: beta * x + alpha * (a @ b),
-    "_convolution": lambda *args: _public("convolution")(*args[:9]),  # what follows are switches of libraries
-    "_to_copy": lambda x, **options: x.to(**options, copy=True),
-    "_pin_memory": lambda x, device=None: x.pin_memory(),
-    "alias": lambda x: x.view_as(x),
-    "slice": lambda x, dim=0, start=None, end=None, step=1: x[(slice(None),) * (dim % x.dim()) + (slice(start, end, step),)],
-    "index": lambda x, indices: x[tuple(slice(None) if i is None else i for i in indices)],
-    "_unsafe_view": lambda x, size: x.reshape(size),
-    "_softmax": lambda x, dim, half_to_float=False: x.softmax(dim),
-    "_log_softmax": lambda x, dim, half_to_float=False: x.log_softmax(dim),
-}
-
-
-def _public(op):
-    import rushlight
-
-    found = None if op.startswith("_") else getattr(rushlight, op, None) or getattr(rushlight.Tensor, op, None)
-    return found if callable(found) else None
-
-
 class _Namespace:
     """``torch.ops.<namespace>``: its operators are attributes."""
 
@@ -84,7 +62,7 @@ class _Namespace:
 
     def __getattr__(self, op):
         if self.name == "aten":
-            found = _PRIMITIVES.get(op) or _public(op)
+            found = callbacks.table["primitive"](op)
             if found is not None:
                 packet = self.__dict__[op] = OpOverloadPacket(f"aten::{op}", found)
                 return packet

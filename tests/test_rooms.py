@@ -66,6 +66,7 @@ _custom_ops: library
 nn: _core _switches amp autograd ops overrides utils._pytree utils.hooks
 _C: _absent _core autograd fft linalg nn overrides special
 _aten: nn ops
+_primitives: nn
 _dynamo: compiler nn
 _summary: nn
 _torchvision: _absent _ops nn

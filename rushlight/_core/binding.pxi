@@ -98,3 +98,34 @@ cdef object as_number(object value):
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         return value.item()
     return None
+
+
+# parameters that are one integer: 0-dim integer tensors may stand there. PyTorch reads the number; definitions would compute with the tensor.
+INTEGERS = frozenset("""dim dim0 dim1 start_dim end_dim axis0 axis1 k diagonal offset index_dim dimension num_classes chunks split_size_or_sections
+    shifts kernel_size stride padding dilation output_padding output_size groups n_fft hop_length""".split())
+
+cdef dict _of_numpy = {}              # class -> whether its instances are NumPy's numbers
+
+
+cdef bint is_numpy_number(PyObject* value) except -1:
+    """Is this a NumPy scalar: np.int64, np.float32, np.bool_ ...?"""
+    cdef object kind = <object>Py_TYPE(value)
+    cdef object known = _of_numpy.get(kind)
+    if known is None:
+        known = any([c.__module__ == "numpy" and c.__name__ in ("number", "bool", "bool_") for c in kind.__mro__])
+        known = known and not kind.__name__.endswith("longdouble")        # Python has no number as long
+        if kind.__module__ == "numpy":
+            _of_numpy[kind] = known     # other classes come and go
+    return known
+
+
+cdef inline bint is_common(PyObject* value) noexcept:
+    """Is this of one of the classes of which most arguments are that are no tensors?"""
+    cdef PyTypeObject* kind = Py_TYPE(value)
+    return (kind == <PyTypeObject*>int or kind == <PyTypeObject*>float or kind == <PyTypeObject*>bool or kind == <PyTypeObject*>tuple
+            or kind == <PyTypeObject*>list or kind == <PyTypeObject*>str or value == <PyObject*>None)
+
+
+cdef inline bint is_integer_tensor(object value) noexcept:
+    """Is this, a Tensor, one integer?"""
+    return (<Tensor>value).count == 1 and U8 <= (<Tensor>value).code <= I64

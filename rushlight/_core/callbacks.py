@@ -61,6 +61,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "storage_type": "(tensor): the class of typed storages of its dtype, or None",
     "sparse_coo_tensor": "(indices, values, size)",
     "operator_namespace": "(name): torch.ops.<name>",
+    "primitive": "(name): the operator of PyTorch's core of this name, or None",
     "define_torchvision": "(): puts torchvision's compiled operators into torch.ops",
     # gradients
     "backward": "(tensors, gradients, retain_graph, create_graph, inputs=): autograd.backward",

@@ -63,6 +63,7 @@ cdef int _order(Loop* loop, int first, int* perm) noexcept nogil:
             d0, d1 = perm[k], perm[j]
             for o in range(first, loop.n_operands):
                 s0, s1 = loop.stride[o][d0], loop.stride[o][d1]
+                s0, s1 = (-s0 if s0 < 0 else s0), (-s1 if s1 < 0 else s1)
                 if s0 == 0 or s1 == 0:
                     continue
                 if s0 < s1:
@@ -78,6 +79,18 @@ cdef int _order(Loop* loop, int first, int* perm) noexcept nogil:
                 j = k
             elif verdict < 0:
                 break
+    return 0
+
+
+cdef int _order_after(Loop* loop, int first, int leads, int* perm) noexcept nogil:
+    """:func:`_order`, asking the operand ``leads`` before the others."""
+    cdef int64_t[MAX_RANK] held
+    memcpy(held, loop.stride[first], loop.ndim * sizeof(int64_t))
+    memcpy(loop.stride[first], loop.stride[leads], loop.ndim * sizeof(int64_t))
+    memcpy(loop.stride[leads], held, loop.ndim * sizeof(int64_t))
+    _order(loop, first, perm)
+    memcpy(loop.stride[leads], loop.stride[first], loop.ndim * sizeof(int64_t))
+    memcpy(loop.stride[first], held, loop.ndim * sizeof(int64_t))
     return 0
 
 

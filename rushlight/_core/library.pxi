@@ -30,6 +30,7 @@ cdef class Library(Operator):
     cdef readonly str label
     cdef readonly frozenset accepted   # forward's parameters
     cdef readonly bint takes_out
+    cdef uint64_t integers             # a bit for each parameter that is one integer
     cdef str many                      # forward's ``*parameter``, which may be given by its name, or None
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
@@ -49,6 +50,7 @@ cdef class Library(Operator):
         code = getattr(forward, "__code__", None)
         self.accepted = frozenset() if code is None else frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
         self.takes_out = "out" in self.accepted
+        self.integers = sum([<uint64_t>1 << i for i, given in enumerate(signature.names) if given in INTEGERS])
         if code is not None and code.co_flags & VARIADIC:
             self.many = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
 
@@ -65,6 +67,8 @@ cdef class Library(Operator):
         cdef ThreadState* state = thread_state()
         cdef int place = 0, old
         cdef bint record
+        if self.has_other_numbers(args, n, kwnames):
+            return self.with_plain_numbers(args, n, kwnames)
         if kwnames is not None:
             kwnames = renamed(kwnames, self.accepted)
             if self.many is not None and self.many in kwnames:
@@ -94,7 +98,7 @@ cdef class Library(Operator):
                 return taped.record(self.signature, values, result)
         if result is None:
             result = self.run(forward, args, n, kwnames, record and self.backward is not None)
-            own(result)
+        own(result)
         if self.keeps_format:
             result = self.in_format(args, n, kwnames, result)
         if record and self.backward is not None:
@@ -143,6 +147,39 @@ cdef class Library(Operator):
             state.place = before
             if outermost:
                 leave_operator()
+
+    cdef bint has_other_numbers(self, PyObject** args, Py_ssize_t n, tuple kwnames) except -1:
+        """Is an argument one of NumPy's numbers, or a tensor in the place of an integer?"""
+        cdef Py_ssize_t i
+        for i in range(n if kwnames is None else n + len(kwnames)):
+            if is_common(args[i]):
+                continue
+            if isinstance(<object>args[i], Tensor):
+                if self.integers and is_integer_tensor(<object>args[i]) and self.takes_integer(i, n, kwnames):
+                    return True
+            elif is_numpy_number(args[i]):
+                return True
+        return False
+
+    cdef bint takes_integer(self, Py_ssize_t i, Py_ssize_t n, tuple kwnames) except -1:
+        """Does the i-th argument stand in the place of an integer?"""
+        cdef object at = i if i < n else self.signature.position.get(kwnames[i - n])
+        return at is not None and <Py_ssize_t>at < 64 and self.integers >> <int>at & 1
+
+    cdef object with_plain_numbers(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        """The call with Python's numbers."""
+        cdef list given = []
+        cdef Py_ssize_t i
+        for i in range(n if kwnames is None else n + len(kwnames)):
+            given.append(<object>args[i])
+            if is_common(args[i]):
+                continue
+            if not isinstance(<object>args[i], Tensor):
+                if is_numpy_number(args[i]):
+                    given[i] = given[i].item()
+            elif is_integer_tensor(<object>args[i]) and self.takes_integer(i, n, kwnames):
+                given[i] = given[i].__index__()
+        return self.plain(*given[:n], **dict(zip(kwnames or (), given[n:])))
 
     cdef object call_many(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         """The call whose numbers or tensors in any number are given in a sequence, by name: x.repeat(repeats=(2, 1))."""
@@ -219,7 +256,7 @@ cdef tuple renamed(tuple kwnames, frozenset accepted):
 
 
 cdef int own(object result) except -1:
-    """Results that are views of what a definition made for itself, and nobody else holds, are nobody's views."""
+    """Results that nobody else holds are nobody's views where they are views of what a definition made for itself, and as good as unwritten."""
     cdef PyObject* x
     cdef Py_ssize_t i
     if isinstance(result, Tensor):
@@ -238,6 +275,8 @@ cdef int own_view(Tensor x) except -1:
     if x.base is not None and (<PyObject*>x.base).ob_refcnt == 1 and x.view_version == version_of(x):
         x.base = None
         x.flags &= ~<uint32_t>(NO_GRAD_VIEW | MULTI_VIEW)
+    if x.base is None and x.node is None and (<PyObject*>x.memory).ob_refcnt == 1:
+        x.memory.version = 0
     return 0
 
 

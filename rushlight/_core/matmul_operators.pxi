@@ -10,13 +10,12 @@ cdef Tensor _tensor(Signature s, PyObject** values, int i):
     return <Tensor>values[i]
 
 
-cdef double complex _number(Signature s, PyObject** values, int i) except *:
-    value = <object>values[i]
-    if isinstance(value, Tensor) and (<Tensor>value).ndim == 0:
-        value = value.item()
-    if not isinstance(value, (int, float, complex)):
-        raise wrong_type(s.name, s.names[i], 0, "Number", value)
-    return value
+cdef double complex _number(Signature s, PyObject** values, int i, int code) except *:
+    """The factor that stands there: a number that an element of the dtype can hold."""
+    value = as_number(<object>values[i])
+    if value is None:
+        raise wrong_type(s.name, s.names[i], 0, "Number", <object>values[i])
+    return representable(code, value, False)
 
 
 cdef object _deliver(Signature s, Tensor result, PyObject* out, tuple inputs):
@@ -191,7 +190,7 @@ cdef object addmv_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef PyObject* v[24]
     _ADDMV.bind(v, args, n, kwnames)
     cdef Tensor t = _tensor(_ADDMV, v, 0), a = _tensor(_ADDMV, v, 1), x = _tensor(_ADDMV, v, 2)
-    return _deliver(_ADDMV, matrix_vector(t, a, x, _number(_ADDMV, v, 4), _number(_ADDMV, v, 3)), v[5], (t, a, x))
+    return _deliver(_ADDMV, matrix_vector(t, a, x, _number(_ADDMV, v, 4, a.code), _number(_ADDMV, v, 3, a.code)), v[5], (t, a, x))
 
 
 cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate):
@@ -282,7 +281,7 @@ cdef object addmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     if a.sizes[1] != b.sizes[0]:
         raise _cannot_multiply(a, b)
     _check_same_dtype(t, a, b)
-    return _deliver(_ADDMM, added_product(t, a, b, _number(_ADDMM, v, 4), _number(_ADDMM, v, 3), "AddmmBackward0"), v[5], (t, a, b))
+    return _deliver(_ADDMM, added_product(t, a, b, _number(_ADDMM, v, 4, b.code), _number(_ADDMM, v, 3, b.code), "AddmmBackward0"), v[5], (t, a, b))
 
 
 cdef int _check_same_dtype(Tensor t, Tensor a, Tensor b) except -1:
@@ -304,7 +303,7 @@ cdef object baddbmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     if t.code != a.code or a.code != b.code:
         raise RuntimeError(f"Input dtypes must be the same, got: input {c_name(t.code)}, batch1: {c_name(a.code)}, "
                            f"batch2: {c_name(b.code)}")
-    return _deliver(_BADDBMM, added_product(t, a, b, _number(_BADDBMM, v, 4), _number(_BADDBMM, v, 3), "BaddbmmBackward0"), v[5], (t, a, b))
+    return _deliver(_BADDBMM, added_product(t, a, b, _number(_BADDBMM, v, 4, b.code), _number(_BADDBMM, v, 3, b.code), "BaddbmmBackward0"), v[5], (t, a, b))
 
 
 # -- linear --

@@ -8,28 +8,26 @@ from rushlight._core.tensor import on_gpu
 
 from rushlight._core.copying cimport copy_row
 from rushlight._core.device cimport copy_bytes
-from rushlight._core.operator cimport contiguous, copy_into, fill_number, native, resolve
+from rushlight._core.operator cimport clone, contiguous, copy_into, fill_number, native, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
 
 def reversed_copy(Tensor input, dims):
-    """A row-major copy with the order of the elements reversed along ``dims``."""
+    """A copy with the order of the elements reversed along ``dims`` and the same order of dims."""
     cdef int64_t[MAX_RANK] strides
     cdef Tensor source = resolve(input)
-    cdef Tensor out = empty(source.code, source.ndim, source.sizes, source.place)
     cdef char* address = source.address
     cdef int d
-    if out.count == 0:
-        return out
+    if source.count == 0:
+        return clone(source)
     memcpy(strides, source.strides, source.ndim * sizeof(int64_t))
     for dim in dims:
         d = dim
         address += (source.sizes[d] - 1) * strides[d] * ITEMSIZE[source.code]
         strides[d] = -strides[d]
-    copy_into(out, view_of(source, address, source.ndim, source.sizes, strides))
-    return out
+    return clone(view_of(source, address, source.ndim, source.sizes, strides))
 
 
 # PyTorch numbers the nodes of t_, squeeze_ ... behind those of t, squeeze

@@ -11,7 +11,7 @@ cdef tuple _plan_key(tuple args, int default, int* place):
     """
     cdef int64_t[MAX_RANK + 1] words
     cdef Tensor t
-    cdef object a
+    cdef object a, each
     cdef list parts = None
     cdef int i
     place[0] = default
@@ -19,13 +19,18 @@ cdef tuple _plan_key(tuple args, int default, int* place):
         a = args[i]
         if isinstance(a, Tensor):
             t = <Tensor>a
-            if t.flags & INTERCEPT:
+            if t.flags & INTERCEPT or t.ndim <= 1 and t.count <= 3 and U8 <= t.code <= I64:    # (it may stand for a size)
                 return None
             place[0] = t.place or place[0]
             words[0] = t.code | <int64_t>t.place << 8
             memcpy(&words[1], t.sizes, t.ndim * sizeof(int64_t))
             a = PyBytes_FromStringAndSize(<char*>words, (t.ndim + 1) * sizeof(int64_t))
-        elif type(a) is list:
+        elif type(a) is list or type(a) is tuple:
+            for each in a:
+                if isinstance(each, Tensor):
+                    return None
+            if type(a) is tuple:
+                continue
             a = tuple(<list>a)
         elif type(a) is float:
             a = (float, a)

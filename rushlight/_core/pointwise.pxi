@@ -14,7 +14,8 @@ cdef enum:
     ALWAYS = 2
     LAST = 3        # the last one, where the dtype is an integer or a half-width float
 
-cdef tuple _FACTORS = ("alpha", "value")   # numbers that PyTorch converts to the dtype computed in, which must hold them
+# numbers that PyTorch converts to the dtype computed in, which must hold them: in half-width floats float32, but for those that `fits` names
+cdef frozenset _FACTORS = frozenset({"alpha", "value", "negative_slope", "beta", "threshold", "lambd"})
 
 cdef struct Call:
     int n
@@ -39,6 +40,9 @@ cdef class Pointwise(Operator):
     cdef readonly str label
     cdef public tuple overloads        # the kinds of operands for which PyTorch numbers the nodes; or None
     cdef public frozenset common       # numbers in the last operand's place for which the expression is another, simpler one; or None
+    cdef public frozenset fits         # names of numbers that an element of the dtype must be able to hold
+    cdef public int leads              # the operand after which results lie first
+    cdef public bint row_major         # results are row-major, however the operands lie
     cdef public object inplace
     cdef public object integers        # called with the second operand and the dtype where that is an integer: it may refuse (zero divisors)
     cdef public object bools           # called with the operands where one is bool: it may refuse
@@ -166,14 +170,14 @@ cdef class Pointwise(Operator):
                     v = as_number(v)
                 if self.is_operand[slot[i]] and (self.must_hold(code, i) or self.fixed_code[slot[i]] == FOLLOWS):
                     v = representable(code, v, self.held != BUT_HALVES)
+                elif self.signature.names[slot[i]] in self.fits:
+                    representable(code, v)
                 elif self.signature.names[slot[i]] in _FACTORS:
                     representable(program.codes[program.n_out + i], v, False)
                 elif type(v) is complex and category(program.codes[program.n_out + i]) < 3:
                     representable(program.codes[program.n_out + i], v)
-                if type(v) is float and category(program.codes[program.n_out + i]) < 2 and v != INFINITY and v != -INFINITY:
-                    if not self.is_operand[slot[i]]:
-                        raise RuntimeError(
-                            f"For integral input tensors, argument {self.signature.names[slot[i]]} must not be a floating point number.")
+                if type(v) is float and category(code) < 2 and self.signature.names[slot[i]] == "alpha":
+                    raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
                 put_scalar(c.operands[i].number, program.codes[program.n_out + i], v)
         return program
 

@@ -30,6 +30,8 @@ cdef class Program:
     cdef int last_mask
     cdef Gradient last_gradient
     cdef public bint moves                # the identity of one dtype: a transposed copy has a kernel of its own
+    cdef public bint row_major            # its results are row-major, however the operands lie
+    cdef public int leads                 # the operand after which the results lie first
     cdef dict device_kernels              # see device_loop.pxi
     cdef uint64_t last_device_key
     cdef LoadedKernel last_device_kernel
@@ -364,13 +366,17 @@ cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, L
                 loop.stride[i][d] = 0
             else:
                 loop.stride[i][d] = t.strides[ndim - 1 - d - shift] * p.itemsize[i]
-    _order(loop, 0 if given else n_out, perm)
+    if given or not p.leads:
+        _order(loop, 0 if given else n_out, perm)
+    else:
+        _order_after(loop, n_out, n_out + p.leads, perm)
     _permute(loop, perm)
     if not given:
         step = 1
         for d in range(ndim):
-            strides[ndim - 1 - perm[d]] = step
-            step *= max(loop.size[d], <int64_t>1)
+            i = ndim - 1 - d if p.row_major else ndim - 1 - perm[d]
+            strides[i] = step
+            step *= max(shape[i], <int64_t>1)
         for o in range(n_out):
             t = empty_strided(p.codes[o], ndim, shape, strides, place)
             outputs.append(t)

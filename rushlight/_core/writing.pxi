@@ -9,6 +9,7 @@ cdef class Writing(Library):
     cdef readonly bint copies
     cdef readonly tuple places
     cdef public object gradient
+    cdef public bint keeps_order         # the changed copy lies as the first argument does; else it is row-major
     cdef tuple keywords                  # names of the keyword-only parameters
 
     def __init__(self, forward, Signature signature, str label or None, tuple places, bint copies):
@@ -23,6 +24,8 @@ cdef class Writing(Library):
         cdef Tensor original = None
         cdef bint record = False
         cdef int place, at
+        if self.has_other_numbers(args, n, kwnames):
+            return self.with_plain_numbers(args, n, kwnames)
         if kwnames is not None and "out" in kwnames:
             return self.call_out(args, n, kwnames)
         self.signature.bind(values, args, n, kwnames)
@@ -40,6 +43,8 @@ cdef class Writing(Library):
                     break
         if self.copies:
             target = clone(resolve(source))
+            if not self.keeps_order:
+                target = contiguous(target)
             original = source
         else:
             target = source

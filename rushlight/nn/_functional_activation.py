@@ -4,9 +4,13 @@ import warnings
 
 import rushlight as torch
 
+from .._core.operator import dtype_name
 from .._core.tensor import rename
 from ..ops import activation, elementary, statistics
 from ..ops._define import twin
+
+_HALF_MOST = 65504.0
+"""The largest number that every floating dtype holds."""
 
 sigmoid, tanh = elementary.sigmoid, elementary.tanh
 gelu, softplus, logsigmoid, softsign = activation.gelu, activation.softplus, activation.logsigmoid, activation.softsign
@@ -153,8 +157,11 @@ def softshrink(input, lambd=0.5):
     >>> F.softshrink(torch.tensor([-2.0, 0.25, 2.0]))
     tensor([-1.5000,  0.0000,  1.5000])
     """
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    if not 0 <= lambd <= _HALF_MOST and input.is_floating_point():
+        most = torch.finfo(input.dtype).max
+        if not 0 <= lambd <= most:
+            title = dtype_name(input.dtype.code)
+            raise RuntimeError(f"lambda must be in range [0, {most:g}] for input dtype {title}, but found {lambd:g}")
     return activation.softshrink(input, lambd)
 
 

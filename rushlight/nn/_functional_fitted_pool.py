@@ -1,6 +1,7 @@
 """Pooling over windows that fit a given output size: adaptive ones, which cover the input, and those at random places."""
 
 import math
+import operator
 
 import rushlight as torch
 
@@ -15,9 +16,10 @@ FEW_TAPS = 16  # windows of so many elements are pooled as any others; larger on
 
 
 def _wanted_size(rank, name, input, output_size):
-    size = (output_size,) * rank if isinstance(output_size, int) else tuple(output_size)
-    size = size * rank if len(size) == 1 else size
-    if rank > 1 and not isinstance(output_size, int) and input.dim() <= len(size):
+    one = hasattr(output_size, "__index__") and not getattr(output_size, "ndim", 0)
+    size = (output_size,) if one else tuple(output_size)
+    size = tuple(n if n is None else operator.index(n) for n in size) * (rank if len(size) == 1 else 1)
+    if rank > 1 and not one and input.dim() <= len(size):
         raise ValueError(f"Input dimension should be at least {len(size) + 1}")
     if len(size) != rank:
         raise RuntimeError(f"{name}: output_size must be {rank}, but got {list(size)}")
@@ -49,6 +51,8 @@ def _means_of_images(input, output):
 
 
 def _adaptive_avg_pool(rank, input, output_size):
+    if rank == 3:  # volumes are row-major, other than images
+        input = input.contiguous()
     operator, output = _adaptive_averaging(rank, input, output_size)
     return operator(input, output)
 
@@ -169,7 +173,7 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
     >>> F.adaptive_max_pool3d(torch.randn(2, 3, 5, 6, 7), (1, 2, 3)).shape
     torch.Size([2, 3, 1, 2, 3])
     """
-    return _adaptive_max_pool(3, input, output_size, return_indices)
+    return _adaptive_max_pool(3, input.contiguous(), output_size, return_indices)
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):

@@ -334,6 +334,7 @@ def _check_grid(input, grid, mode):
 # -- channels and space --
 
 
+@visible(keeps_format=True)
 def channel_shuffle(input, groups):
     """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *), channel i of group g becomes i * groups + g (Zhang et al.,
     ShuffleNet, 2018). Raises RuntimeError unless groups divides C.

@@ -60,6 +60,8 @@ def batch_norm(
         _check_size_when_training(input.size())
     if not input.numel():
         return input.clone()
+    if input.dim() < 4:  # what is no image is row-major, as in PyTorch
+        input = input.contiguous()
     dims, count = _per_channel(input, running_mean, running_var, weight, bias, training)
     if not training:
         return normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, dims, eps)

@@ -4,6 +4,7 @@ import math
 
 import rushlight as torch
 
+from .._core.tensor import rename
 from ..ops import pool
 from ..ops._define import planned, visible
 from ..ops._expect import expect
@@ -225,7 +226,8 @@ def _max_unpool(rank, input, indices, kernel_size, stride, padding, output_size)
     expect(indices, 0, volume - 1, error, operator=f"max_unpool{rank}d")
     lead = input.shape[:-rank]
     empty = torch.zeros(*lead, volume, dtype=input.dtype, device=input.device)
-    return empty.scatter(-1, indices.flatten(-rank), input.flatten(-rank)).reshape(*lead, *size)
+    filled = empty.scatter(-1, indices.flatten(-rank), input.flatten(-rank)).reshape(*lead, *size)
+    return rename(filled, f"MaxUnpool{max(rank, 2)}DBackward0")
 
 
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
@@ -244,7 +246,7 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
-@visible
+@visible(keeps_format=True)
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Puts each value back at its index in the flattened image, zeros elsewhere, a partial inverse of :func:`max_pool2d`: (N, C, H, W) ->
     (N, C, H', W'), sizes as in :func:`max_unpool1d`.
@@ -298,6 +300,8 @@ def _averaging(rank, input, kernel_size, stride, padding, ceil_mode, count_inclu
 
 
 def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None):
+    if rank == 3:  # volumes are row-major, other than images
+        input = input.contiguous()
     operator, windows, divisor = _averaging(rank, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return operator(input, windows, divisor)
 

@@ -1,5 +1,7 @@
 """Padding, and the windows that convolution and pooling slide over an image."""
 
+import operator
+
 import rushlight as torch
 
 from .._core.tensor import rename
@@ -8,12 +10,14 @@ from ..ops.padding import pad_around
 
 
 def per_dim(value, rank):
-    """One number, or a sequence of one or ``rank`` numbers, as a tuple of ``rank``."""
-    if isinstance(value, int):
+    """One number, or a sequence of one or ``rank`` numbers, as a tuple of ``rank``: of Python's, whatever they were."""
+    if type(value) is int:
         return (value,) * rank
+    if not hasattr(value, "__len__") or getattr(value, "ndim", None) == 0:  # other kinds of numbers: NumPy's, a tensor without dims
+        return (operator.index(value),) * rank
     if isinstance(value, str):
         raise TypeError(f"expected an int, or a tuple of {rank} ints, not str")
-    values = tuple(int(v) for v in value)
+    values = tuple(map(operator.index, value))
     if len(values) not in (1, rank):
         raise RuntimeError(f"expected a single int, or a tuple of {rank} ints, but got {len(values)} of them")
     return values * rank if len(values) == 1 else values
@@ -48,7 +52,7 @@ def pad(input, pad, mode="constant", value=None):
             [1., 1.],
             [9., 9.]])
     """
-    pad = tuple(pad)
+    pad = tuple(map(operator.index, pad))
     if len(pad) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(pad) // 2 > input.dim():
@@ -57,7 +61,7 @@ def pad(input, pad, mode="constant", value=None):
             f"input of dimension {input.dim()}"
         )
     if mode == "constant":
-        return torch.constant_pad_nd(input, pad, 0 if value is None else value)
+        return torch.constant_pad_nd(input, pad, 0 if value is None else value if type(value) is complex else float(value))
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in _SOURCES:

@@ -100,15 +100,18 @@ def pointwise(function=None, **options):
     the second operand and the dtype where integers are computed with, and may refuse it; bools: one that is called with all operands where
     one of them is bool, and may refuse them; held: the dtype computed in must hold the numbers in operands' places: 'but halves', which may
     become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers in the last operand's place
-    that are constants of a trace, since they make the expression simpler; absent: for parameters that may be None, the function of the
-    dtype that tells what that stands for; dtypes: 'any', 'real' (no complex), 'number' (no bool),
+    that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
+    able to hold; leads: the position of the operand after which results lie, before the others; row_major: results are row-major,
+    however the operands lie; absent: for parameters that may be None, the function of the dtype that tells what that stands for;
+    dtypes: 'any', 'real' (no complex), 'number' (no bool),
     'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
-               dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None):
+               dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None, fits="", leads=0,
+               row_major=False):  # fmt: skip
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -118,7 +121,8 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op.result, op.dtypes, op.stated, op.integers, op.bools, op.absent = result, dtypes, None, integers, bools, absent or {}
     op.held = (None, "but halves", "always", "last").index(held)
     op.gradient = lambda g: setattr(op, "stated", g) or op
-    op.overloads, op.common = overloads and tuple(overloads.split()), common and frozenset(common)
+    op.overloads, op.common, op.row_major = overloads and tuple(overloads.split()), common and frozenset(common), row_major
+    op.fits, op.leads = frozenset(fits.split()), leads
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
     return _register(op, "pointwise", name, _face(where, inplace), function, aliases, result=result, dtypes=dtypes)
@@ -303,6 +307,7 @@ def trace(op, pattern, baked, code):
     outputs = _call(op, type, args)
     program = core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
                            tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
+    program.row_major, program.leads = op.row_major, op.leads
     return _described(program, op, pattern, baked)
 
 

@@ -168,7 +168,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     return fn.where(fn.gt(scaled, threshold), input, fn.softplus(fn.minimum(scaled, threshold)) / beta)
 
 
-@pointwise(inplace=False, label="LogSigmoid", **_NN)
+@pointwise(inplace=False, label="LogSigmoid", row_major=True, **_NN)
 def logsigmoid(input):
     """``log(sigmoid(x))``.
 
@@ -178,7 +178,7 @@ def logsigmoid(input):
     return fn.log_sigmoid(input)
 
 
-@pointwise(where="functional", dtypes="real")
+@pointwise(where="functional", dtypes="real", fits="min_val max_val")
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """``x`` limited to [min_val, max_val]; the gradient at the bounds is 0.
 

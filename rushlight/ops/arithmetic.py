@@ -51,7 +51,7 @@ def _warn_older(name, factor):
 callbacks.register(warn_older=_warn_older)
 
 
-@pointwise
+@pointwise(fits="alpha")
 def add(input, other, *, alpha=1):
     """``input + alpha * other``, broadcast and promoted. For bool tensors: or.
 
@@ -66,7 +66,7 @@ def add(input, other, *, alpha=1):
     return input + alpha * other
 
 
-@pointwise(aliases=("subtract",), bools=_no_bool_subtraction)
+@pointwise(aliases=("subtract",), bools=_no_bool_subtraction, fits="alpha")
 def sub(input, other, *, alpha=1):
     """``input - alpha * other``.
 
@@ -77,7 +77,7 @@ def sub(input, other, *, alpha=1):
     return input - alpha * other
 
 
-@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function", bools=_no_bool_subtraction)
+@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function", bools=_no_bool_subtraction, fits="alpha", leads=1)
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``: :func:`sub` with its operands exchanged.
 
@@ -389,7 +389,7 @@ def round(input, *, decimals=0):
 # -- three operands --
 
 
-@pointwise(overloads="TTN TTT", dtypes="inexact")
+@pointwise(overloads="TTN TTT", dtypes="inexact", held="but halves")
 def lerp(input, end, weight):
     """``input + weight * (end - input)``, computed from the nearer end.
 
@@ -433,7 +433,7 @@ def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 
 
-@pointwise(overloads="TTN TTT")
+@pointwise(overloads="TTN TTT", row_major=True)
 def masked_fill(input, mask: b1, value: follows):
     """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True.
 

@@ -6,7 +6,7 @@ from .._core import callbacks
 from .._core import gemm as _gemm
 from .._core import matmul as _matmul
 from .._core import operator as _core
-from .._core.tensor import Tensor, set_slot
+from .._core.tensor import Tensor, check_holds, set_slot
 from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, composite, library, planned, pointwise, registry
@@ -151,6 +151,13 @@ def outer(input, vec2):
     return shape.unsqueeze(input, 1) * vec2
 
 
+def _check_factor(name, dtype, value):
+    """Raises PyTorch's error for a factor that is no number of the dtype."""
+    if isinstance(value, float) and not (dtype.is_floating_point or dtype.is_complex):
+        raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+    check_holds(dtype, value)
+
+
 @composite
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """``beta * input + alpha * outer(vec1, vec2)``; with beta=0, input is not read.
@@ -164,6 +171,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     product = shape.unsqueeze(vec1, 1) * vec2
     if product.dtype.name == input.dtype.name == "bool":  # and, or
         return (added if beta else zeros_of(added.shape, added)) | (product if alpha else zeros_of(product.shape, product))
+    for name, factor in (("beta", beta), ("alpha", alpha)):
+        _check_factor(name, product.dtype, factor)
     if alpha != 1:
         product = product * alpha
     return product if beta == 0 else added + product if beta == 1 else added * beta + product

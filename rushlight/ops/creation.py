@@ -149,7 +149,12 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
         dtype = dtype or _tensor.get_default_dtype().to_complex()
         parts = [linspace(getattr(start, p), getattr(end, p), steps, dtype=dtype.to_real(), device=device) for p in ("real", "imag")]
         return leaf(casting.complex(*parts), requires_grad)
-    return _filled((steps,), _plain(dtype or _tensor.get_default_dtype()), device, requires_grad, _core.fill_between, start, end)
+    kind = _plain(dtype or _tensor.get_default_dtype())
+    if kind.name == "bool":
+        raise NotImplementedError("\"linspace_cpu\" not implemented for 'Bool'")
+    for each in (start, end)[:steps]:
+        _tensor.check_holds(kind, each)
+    return _filled((steps,), kind, device, requires_grad, _core.fill_between, start, end)
 
 
 @composite(where="function")
@@ -159,6 +164,8 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=No
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
+    for each in (start, end) if dtype is not None else ():
+        _tensor.check_holds(_plain(dtype), each)
     exponents = linspace(start, end, steps, dtype=FLOAT64, device=device)
     powers = arithmetic.pow(base, exponents)
     return leaf(shape.cast(powers, _plain(dtype or _tensor.get_default_dtype())), requires_grad)

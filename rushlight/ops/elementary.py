@@ -2,7 +2,8 @@
 
 from ..lang import functions as fn
 from ..lang import types as ty
-from ._define import pointwise
+from ._define import composite, pointwise
+from .index import check_tensor
 
 # -- one argument; integers give the default float dtype --
 
@@ -492,12 +493,23 @@ def ldexp(input, other):
     return input * fn.pow(fn.const(2.0, input.type), other)
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real", where="", name="_heaviside", label="Heaviside")
+def _heaviside(input, values):
+    step = fn.where(fn.lt(input, 0), 0, fn.where(fn.gt(input, 0), 1, input))
+    return fn.where(fn.eq(input, 0), values, step)
+
+
+@composite(inplace=True)
 def heaviside(input, values):
     """0 below zero, 1 above, ``values`` at zero.
 
     >>> torch.heaviside(torch.tensor([-1., 0., 2.]), torch.tensor(0.5))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    step = fn.where(fn.lt(input, 0), 0, fn.where(fn.gt(input, 0), 1, input))
-    return fn.where(fn.eq(input, 0), values, step)
+    check_tensor("heaviside", "input", 1, input)
+    check_tensor("heaviside", "values", 2, values)
+    if input.is_complex() or values.is_complex():
+        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if input.dtype is not values.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.\n  Convert one of them by .to().")
+    return _heaviside(input, values)

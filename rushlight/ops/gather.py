@@ -453,7 +453,7 @@ def _(grad, index, shapes):
     return put(zeros_of(shapes[0], grad), index, grad, True)
 
 
-@writing(differentiable="input source", where="function method")
+@writing(differentiable="input source", keeps_order=True)
 def put(input, index, source, accumulate=False):
     """``input`` with ``source``'s elements written (or added, with ``accumulate``) at row-major positions; negative ones
     count from the end.

@@ -136,8 +136,9 @@ def index_add(input, dim, index, source, *, alpha=1):
     """
     dim = _wrap(dim, input.ndim)
     check_source("index_add", input, dim, index, source)
+    _tensor.check_holds(input.dtype, alpha)
     n = input.shape[dim] if input.ndim else 1
-    values = source if alpha == 1 else arithmetic.mul(source, alpha)
+    values = source if alpha == 1 else arithmetic.mul(source, alpha if input.is_floating_point() or input.is_complex() else int(alpha))
     _write_slices(
         "or" if input.dtype is _bool else "add", input, dim, index, values, False, out_of_bounds(RuntimeError, dim, n)
     )
@@ -215,7 +216,7 @@ def _(grad, dim, index, needs, shapes):
     return index_fill(grad, dim, index, 0) if needs[0] else None, given
 
 
-@writing(differentiable="input value")
+@writing(differentiable="input value", keeps_order=True)
 def index_fill(input, dim, index, value):
     """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``.
 

@@ -19,7 +19,6 @@ from .linalg_common import (
     multiply,
     on_diagonal,
     title,
-    upper,
     where,
 )  # fmt: skip
 from .linalg_solve import _solve_triangular, solve
@@ -34,7 +33,7 @@ def _qr(A, mode):
     complete = mode == "complete" and m > n
     reflectors, tau = lapack.geqrf(A, m - n if complete else 0)
     R, rows = lapack.turned(reflectors), m if mode == "complete" else k
-    R = upper(R if R.shape[-2:] == (rows, n) else R[..., :rows, :n])
+    R = shape.mT(lower(shape.mT(R if R.shape[-2:] == (rows, n) else R[..., :rows, :n])))  # column by column, as LAPACK's results lie
     if mode == "r":
         return return_types.linalg_qr(creation.empty((0,), dtype=A.dtype, device=A.device), R)
     if not complete and n > k:

@@ -8,7 +8,7 @@ from ._define import constant, operand, pointwise, row_i64, rowwise
 from ._expect import expect
 
 
-def _loss(label, overloads=None):
+def _loss(label, overloads=None, leads=0):
     """Defines the three reductions of an elementwise loss: a dict of operators by reduction."""
 
     def define(formula):
@@ -23,7 +23,7 @@ def _loss(label, overloads=None):
         mean.__doc__ = total.__doc__ = formula.__doc__
         options = dict(where="", label=label, dtypes="inexact", overloads=overloads)
         return {
-            "none": pointwise(formula, name=name, inplace=False, **options),
+            "none": pointwise(formula, name=name, inplace=False, leads=leads, **options),
             "mean": rowwise(mean, name=name, signature_of=formula, **options),
             "sum": rowwise(total, name=name, signature_of=formula, **options),
         }
@@ -57,7 +57,7 @@ def huber(input, target, delta=1.0):
     return fn.where(fn.le(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
 
 
-@_loss("BinaryCrossEntropyWithLogits", overloads="TT--")
+@_loss("BinaryCrossEntropyWithLogits", overloads="TT--", leads=1)
 def binary_cross_entropy_with_logits(input, target, weight: operand = None, pos_weight: operand = None):
     """``-(target log sigmoid(input) + (1 - target) log sigmoid(-input))``, the first term times pos_weight, all times weight."""
     positive = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
@@ -65,7 +65,7 @@ def binary_cross_entropy_with_logits(input, target, weight: operand = None, pos_
     return loss if weight is None else loss * weight
 
 
-@_loss("KlDiv")
+@_loss("KlDiv", leads=1)
 def kl_div(input, target, log_target=False):
     """``target * (log(target) - input)``; ``log_target``: the target is given by its logarithm."""
     if log_target:

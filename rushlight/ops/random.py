@@ -264,6 +264,8 @@ def _representable(dtype, low, high):
         return low, high
     digits = _DIGITS[dtype.name]
     for name, value in (("from", low), ("to - 1", high - 1)):
+        if abs(value) > _MAX[dtype.name]:
+            raise RuntimeError(f"{name} is out of bounds for {title}\n  {value} is no {dtype}.")
         if abs(value) > 1 << digits:
             warnings.warn(
                 f"{name} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations {title} can support discrete "

@@ -48,7 +48,14 @@ def spread(grad, dim, indices, sizes):
 def _sort(input, dim, descending):
     x = last(input, dim)
     values, indices = core.least(x, x.shape[-1], descending, True)
-    return back(values, input, dim), back(indices, input, dim)
+    return _as_it_lies(values, input, dim), _as_it_lies(indices, input, dim)
+
+
+def _as_it_lies(result, input, dim):
+    """:func:`back`, for a result of the input's shape: in memory as that lies."""
+    if input.is_contiguous():
+        return back(result, input, dim)
+    return creation.empty_like(input, dtype=result.dtype).copy_(shape.transpose(result, dim, -1))
 
 
 _sort.quick = core.quick["_sort"]

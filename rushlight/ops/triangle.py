@@ -12,12 +12,12 @@ from .pool import filled, moved, run
 # -- triangles --
 
 
-@pointwise(where="", inplace=False, label="Tril")
+@pointwise(where="", inplace=False, label="Tril", row_major=True)
 def _lower(input, row: i64, column: i64):
     return fn.where(fn.ge(row, column), input, fn.cast(fn.const(0, "i64"), input.type))
 
 
-@pointwise(where="", inplace=False, label="Triu")
+@pointwise(where="", inplace=False, label="Triu", row_major=True)
 def _upper(input, row: i64, column: i64):
     return fn.where(fn.le(row, column), input, fn.cast(fn.const(0, "i64"), input.type))
 

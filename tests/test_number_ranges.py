@@ -1,0 +1,62 @@
+"""Numbers beyond what a dtype holds: PyTorch's error, or what PyTorch does with them."""
+
+import pytest
+from oracle import both, same, torch
+
+import rushlight as rl
+
+
+def u(t):
+    return t.tensor([1, 2, 3], dtype=t.uint8)
+
+
+def f(t):
+    return t.tensor([1.0, 2.0, -3.0])
+
+
+CALLS = {
+    "hardtanh": lambda t: t.nn.functional.hardtanh(u(t), 0, 300),
+    "hardtanh of half": lambda t: t.nn.functional.hardtanh(f(t).half(), -1e10, 1e10),
+    "lerp": lambda t: t.lerp(f(t), f(t), 1e300),
+    "index_add": lambda t: u(t).index_add(0, t.tensor([0]), u(t)[:1], alpha=300),
+    "index_add, cut off": lambda t: u(t).index_add(0, t.tensor([0]), u(t)[:1], alpha=1.5),
+    "add of half": lambda t: t.add(f(t).half(), 1, alpha=1e10),
+    "addmm": lambda t: t.addmm(u(t)[None], u(t)[None, :1], u(t)[None], alpha=300),
+    "baddbmm": lambda t: t.baddbmm(u(t)[None, None], u(t)[None, None, :1], u(t)[None, None], beta=300),
+    "addmv": lambda t: t.addmv(f(t)[:1], f(t)[None], f(t), alpha=1e300),
+    "addr": lambda t: t.addr(u(t), u(t), u(t), alpha=300),
+    "addr, a fraction": lambda t: t.addr(u(t), u(t), u(t), alpha=1.5),
+    "add, a fraction": lambda t: t.add(u(t), u(t), alpha=1.5),
+    "addcmul, cut off": lambda t: t.addcmul(u(t), u(t), u(t), value=1.5),
+    "nan_to_num of integers": lambda t: u(t).nan_to_num(nan=2.5, posinf=1e300),
+    "linspace": lambda t: t.linspace(0, 300, 3, dtype=t.uint8),
+    "linspace of one": lambda t: t.linspace(0, 300, 1, dtype=t.uint8),
+    "linspace of float32": lambda t: t.linspace(0, 1e300, 3),
+    "logspace": lambda t: t.logspace(0, 300, 3, dtype=t.uint8),
+    "softplus": lambda t: t.nn.functional.softplus(f(t), 1e300),
+    "leaky_relu": lambda t: t.nn.functional.leaky_relu(f(t), 1e300),
+    "hardshrink": lambda t: t.nn.functional.hardshrink(f(t), 1e300),
+    "softshrink": lambda t: t.nn.functional.softshrink(f(t), 1e300),
+    "softshrink of half": lambda t: t.nn.functional.softshrink(f(t).half(), 1e10),
+    "softshrink, negative": lambda t: t.nn.functional.softshrink(f(t), -1.0),
+    "random_ of half": lambda t: f(t).half().random_(0, 70000),
+    "pad": lambda t: t.nn.functional.pad(u(t), (1, 1), value=-1),
+    "heaviside": lambda t: t.heaviside(f(t), t.tensor(1)),
+    "heaviside of a number": lambda t: t.heaviside(f(t), 1.0),
+    "heaviside of complex": lambda t: t.heaviside(f(t).to(t.complex64), f(t).to(t.complex64)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_as_in_pytorch(name):
+    (want, refused), (got, error) = both(CALLS[name])
+    if refused is None:
+        assert error is None
+        return same(got, want, name)
+    assert type(error) is type(refused)
+    assert str(error).split("\n")[0] == str(refused).split("\n")[0]
+    return None
+
+
+def test_an_infinite_factor_is_no_overflow():
+    assert rl.add(rl.ones(1), 1, alpha=float("inf")).isinf().all() and torch.add(torch.ones(1), 1, alpha=float("inf")).isinf().all()
