@@ -152,12 +152,10 @@ cdef class Library(Operator):
         """Is an argument one of NumPy's numbers, or a tensor in the place of an integer?"""
         cdef Py_ssize_t i
         for i in range(n if kwnames is None else n + len(kwnames)):
-            if is_common(args[i]):
-                continue
             if isinstance(<object>args[i], Tensor):
                 if self.integers and is_integer_tensor(<object>args[i]) and self.takes_integer(i, n, kwnames):
                     return True
-            elif is_numpy_number(args[i]):
+            elif not is_common(args[i]) and is_numpy_number(args[i]):
                 return True
         return False
 
@@ -172,13 +170,11 @@ cdef class Library(Operator):
         cdef Py_ssize_t i
         for i in range(n if kwnames is None else n + len(kwnames)):
             given.append(<object>args[i])
-            if is_common(args[i]):
-                continue
-            if not isinstance(<object>args[i], Tensor):
-                if is_numpy_number(args[i]):
-                    given[i] = given[i].item()
-            elif is_integer_tensor(<object>args[i]) and self.takes_integer(i, n, kwnames):
-                given[i] = given[i].__index__()
+            if isinstance(<object>args[i], Tensor):
+                if is_integer_tensor(<object>args[i]) and self.takes_integer(i, n, kwnames):
+                    given[i] = given[i].__index__()
+            elif not is_common(args[i]) and is_numpy_number(args[i]):
+                given[i] = given[i].item()
         return self.plain(*given[:n], **dict(zip(kwnames or (), given[n:])))
 
     cdef object call_many(self, PyObject** args, Py_ssize_t n, tuple kwnames):
