@@ -128,6 +128,46 @@ def override(method, tensor):
     return type(tensor).__torch_function__(method, (type(tensor),), (tensor,), {})
 
 
+# methods that are no operators, which classes with ``__torch_function__`` are asked about all the same
+_ASKED_METHODS = """requires_grad_ detach_ retain_grad register_hook numpy tolist
+    __array__ __contains__ __deepcopy__ __format__ __len__ __reduce_ex__""".split()
+
+
+def _asking(name):
+    """The method of that name of a class that overrides: the class is asked what it means."""
+    own = getattr(Tensor, name)
+
+    @functools.wraps(own)
+    def method(self, *args, **kwargs):
+        if not _state.subclasses:
+            return own(self, *args, **kwargs)
+        return handle_torch_function(own, (self,), self, *args, **kwargs)
+
+    return method
+
+
+def _asking_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    options = {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs}
+    if not _state.subclasses:
+        return Tensor.backward(self, **options)
+    return handle_torch_function(Tensor.backward, (self,), self, **options)
+
+
+def _prepare(cls, **options):
+    """``__init_subclass__`` of Tensor: a class that overrides gets methods of its own for what is no operator."""
+    super(Tensor, cls).__init_subclass__(**options)
+    if "__torch_function__" not in vars(cls) or not is_overriding(cls):
+        return
+    for name, method in _own_methods().items():
+        if not any(name in vars(c) for c in cls.__mro__[: cls.__mro__.index(Tensor)]):
+            setattr(cls, name, method)
+
+
+@functools.cache
+def _own_methods():
+    return {"backward": _asking_backward, **{name: _asking(name) for name in _ASKED_METHODS}}
+
+
 def _overloaded(args, kwargs):
     found = []
     for a in (*args, *kwargs.values()) if kwargs else args:
@@ -299,3 +339,4 @@ def is_tensor_like(value):
 
 callbacks.register(intercept=intercept, planned=_planned, override=override, torch_function=_default_torch_function)
 _tensor.set_disabled_torch_function(_disabled_torch_function_impl)
+_tensor.add_method("__init_subclass__", classmethod(_prepare))
