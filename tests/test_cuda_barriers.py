@@ -147,7 +147,7 @@ def test_every_file_with_a_barrier_has_a_scenario():
     assert files == set(SCENARIOS) | {"conv.cu"}  # whose barriers are those of tiles.cuh, as in product.cu
 
 
-@pytest.mark.parametrize("mode, reduce, barriers", [("row", False, 1), ("row", True, 2), ("column", False, 2)])
+@pytest.mark.parametrize("mode, reduce, barriers", [("row", False, 1), ("row", True, 2), ("column", False, 2), ("column", True, 2)])
 def test_a_deleted_barrier_of_a_generated_kernel_is_noticed(mode, reduce, barriers):
     """The joins of a block's accumulators (prelude), and the end of a turn of the loop over rows."""
     x = E.input(0, "f32")
@@ -168,7 +168,7 @@ def test_a_deleted_barrier_of_a_generated_kernel_is_noticed(mode, reduce, barrie
 
     needed, idle = unnoticed("generated", [scenario])
     assert not idle
-    assert len(needed) == barriers  # row: of a join, and where one join is all, behind the turn; column: the two of a join
+    assert len(needed) == barriers  # of a join (two in columns whose join all threads want), and where one join is all, behind the turn
 
 
 def test_a_deleted_barrier_of_a_transposing_kernel_is_noticed():

@@ -224,6 +224,18 @@ def test_in_place_softmax():
         np.testing.assert_allclose(values, wanted, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("scale", [-97, -60, 0, 60])
+def test_quotients_by_a_row_s_value_are_rounded_once(scale):
+    """By the help of its reciprocal, or where that would not do, by a division."""
+    x = E.input(0, "f32")
+    k = cuda.rowwise(((x / f.max(x), "f32"),), ("f32",), "row", "cc", 1, 1, False, longest=length_class(8000))
+    mantissas = rng(4).uniform(1, 2, (40, 8000)).astype("f4")
+    values = np.ldexp(mantissas, scale - rng(5).integers(0, 30, mantissas.shape)).astype("f4")
+    out = np.zeros_like(values)
+    run_rowwise(built(k), k, "row", [out, values], "cc", (40,), (8000,), 0)
+    np.testing.assert_array_equal(out, values / values.max(axis=1, keepdims=True))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_two_stages_give_the_whole(mode):
     x = E.input(0, "f32")

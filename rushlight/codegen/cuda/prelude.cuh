@@ -286,12 +286,12 @@ INLINE f32 floor_quotient(f32 a, f32 b) { return float_floor_quotient(a, b); }
 INLINE f64 floor_quotient(f64 a, f64 b) { return float_floor_quotient(a, b); }
 
 // a / b for many a and one b: r is divisor(b), its reciprocal, or 0 where that would not do. One correction of a * r rounds as a division does
-// (P. Markstein, 1990), as long as nothing underflows or overflows.
+// (P. Markstein, 1990), as long as nothing underflows or overflows: a too must be large enough for its distance from q * b to be exact.
 INLINE f32 divisor(f32 b) { return fabsf(b) > 0x1p-100f && fabsf(b) < 0x1p100f ? 1 / b : 0.0f; }
 INLINE f32 divided(f32 a, f32 b, f32 r)
 {
     const f32 q = a * r;
-    return fabsf(q) > 0x1p-20f && fabsf(q) < 0x1p100f ? fmaf(fmaf(-b, q, a), r, q) : a / b;
+    return fminf(fabsf(q), fabsf(a)) > 0x1p-100f && fabsf(q) < 0x1p100f ? fmaf(fmaf(-b, q, a), r, q) : a / b;
 }
 
 // Shifts; counts outside of [0, bits) shift everything out, a sign excepted.
@@ -411,17 +411,35 @@ template <typename A> INLINE A joined(A a, int width, A *room)
     return a;
 }
 
-// The accumulators of the threads of one column (threadIdx.y), joined in order; all of them get the result.
-template <typename A> INLINE A joined_down(A a, A *room)
+// The accumulators of the threads of V columns (threadIdx.y, a power of two of them), joined half with half; if ``spread`` all of them get the
+// result, else the first ones. room: for V accumulators of half the threads.
+template <int V, typename A> INLINE void joined_down(A (&a)[V], A *room, bool spread)
 {
-    if (blockDim.y == 1) return a;
-    room[threadIdx.y * blockDim.x + threadIdx.x] = a;
-    __syncthreads();
-    a = room[threadIdx.x];
+    const int y = threadIdx.y;
+    A *const mine = room + threadIdx.x;
+    auto slot = [&](int row, int j) -> A & { return mine[(row * V + j) * blockDim.x]; };
+    if (blockDim.y == 1) return;
 #pragma unroll 1
-    for (int y = 1; y < (int)blockDim.y; ++y) a.join(room[y * blockDim.x + threadIdx.x]);
-    __syncthreads();
-    return a;
+    for (int half = blockDim.y / 2, moved = half; half > 0; half /= 2, moved = 0) {  // later on a thread writes where it read
+        if (y >= half && y < 2 * half) {
+#pragma unroll
+            for (int j = 0; j < V; ++j) slot(y - moved, j) = a[j];
+        }
+        __syncthreads();
+        if (y < half) {
+#pragma unroll
+            for (int j = 0; j < V; ++j) a[j].join(slot(y + half - moved, j));
+        }
+    }
+    if (spread) {
+        if (y == 0) {
+#pragma unroll
+            for (int j = 0; j < V; ++j) slot(0, j) = a[j];
+        }
+        __syncthreads();
+#pragma unroll
+        for (int j = 0; j < V; ++j) a[j] = slot(0, j);
+    }
 }
 
 // V elements from ``first`` on, ``apart`` from one another, of PARTS numbers each; zeros from ``end`` on. whole: they lie together, in one access.

@@ -23,6 +23,7 @@ _MOST_JOINING = 24 << 10  # bytes of shared memory for joins
 _FEW_SUMS = 64  # bytes of accumulators with which 128 registers will do
 _MOST_HELD = 128  # bytes of a step that a thread keeps in shared memory, so that there is room for several steps
 _MOST_KEPT = 16  # numbers of 32 bits that a thread keeps of its row in registers
+_MOST_ASKED = 32  # numbers of 32 bits that a thread asks for of its columns before it takes them
 _MOST_PACKS = 4  # accesses that a thread keeps of a row, if more threads can share it
 
 
@@ -58,16 +59,20 @@ class Plan:
                 if self.held + bytes <= _MOST_HELD:
                     self.kept.add(i)
                     self.held += bytes
-        self.ahead = 1 if self.held else 4 if self.vector == 1 else 2  # what waits comes from shared memory, or enough is asked for
-        if self.vector > 1 and numbers >= _MOST_KEPT:
-            self.ahead = 1  # one step is as much as the registers have room for
+        self.ahead = self._ahead(mode, numbers, self.vector * sum(-(-ty.BITS[t] // 32) for t in inputs))
+
+    def _ahead(self, mode, numbers, asked):
+        """How many steps are asked for together; asked: numbers of 32 bits of one."""
+        if self.held or (self.vector > 1 and numbers >= _MOST_KEPT):  # what waits comes from shared memory, or fills the registers
+            return 1
+        return 4 if self.vector == 1 or (not mode.dense_along_rows and 4 * asked <= _MOST_ASKED) else 2
 
     def _threads(self, mode, reduced, again):
         """(threads of a block at most, bytes of shared memory that its joins take): as many as leave half of the room for rows, and leave
         a thread the registers that it needs. More pay for long rows: those of several dims (of a batch norm), or that are kept."""
         longer = mode.dense_along_rows and (reduced > 1 or again) and sum(self.accumulators) <= _FEW_SUMS
         most = 512 if longer else 256
-        while (taken := sum(-(-mode.joining(most) * n // 16) * 16 for n in self.accumulators)) > _MOST_JOINING and most > 64:
+        while (taken := sum(-(-mode.joining(most, self.vector) * n // 16) * 16 for n in self.accumulators)) > _MOST_JOINING and most > 64:
             most //= 2
         return most, taken
 
@@ -148,7 +153,7 @@ class RowKernel(Rows):
         """The kernel's source."""
         elements = [self._element(walk) for walk in self.walks]
         run = self._run()  # after the elements and before the tables: it may need more of them
-        rooms = [f"    __shared__ {self._type(r)} room_{a}[{self.joining(self.most)}];" for r, a in self.accumulators.items()]
+        rooms = [f"    __shared__ {self._type(r)} room_{a}[{self.joining(self.most, self.vector)}];" for r, a in self.accumulators.items()]
         given = "".join(f", room_{a}" for a in self.accumulators.values())
         parts = [
             f"namespace ns_{symbol} {{",
@@ -369,19 +374,24 @@ class RowKernel(Rows):
             lines += ["#pragma unroll 1", f"for ({self.index} from = 0; from < steps; from += held) {{", f"    {again}hold(from);"]
             lines += [f"    const {self.index} some = min(held, steps - from);"]
         here, stop = ("from + u + c", "some") if held else ("u + c", "steps")
+        before, behind = self._together(walk)
         inner = [
             "#pragma unroll 1", f"for ({self.index} u = 0; u < {stop}; u += C) {{",
-            *(f"    {self._pack(self._input(i))} now{i}[C];" for i in reads),
+            *(f"    {line}" for line in before), *(f"    {self._pack(self._input(i))} now{i}[C];" for i in reads),
             "#pragma unroll", "    for (int c = 0; c < C; ++c) {",
             *(f"        if (u + c < {stop}) now{i}[c] = {f'kept{i}(u + c)' if i in held else f'load{i}({here})'};" for i in reads),
             "    }", "#pragma unroll",
             f"    for (int c = 0; c < C; ++c) if (u + c < {stop}) step{number}({here}{''.join(f', now{i}[c]' for i in reads)});",
-            "}",
+            *(f"    {line}" for line in behind), "}",
         ]  # fmt: skip
         lines += ["    " + s for s in inner] + ["}"] if held else inner
         for r in walk.reductions:
             lines += self._joined(r)
         return lines
+
+    def _together(self, walk):
+        """Statements before and behind the steps that are asked for together."""
+        return [], []
 
     def _outs(self, walk):
         """(declarations, arguments) for what an element's function fills in, of element j."""

@@ -12,7 +12,7 @@ class AlongRows(RowKernel):
     dense_along_rows = True
 
     @staticmethod
-    def joining(threads):
+    def joining(threads, vector):
         """How many accumulators a join keeps in shared memory."""
         return threads // 32
 
@@ -118,9 +118,9 @@ class DownColumns(RowKernel):
     dense_along_rows = False
 
     @staticmethod
-    def joining(threads):
+    def joining(threads, vector):
         """How many accumulators a join keeps in shared memory."""
-        return threads
+        return max(1, threads // 2) * vector
 
     def _run(self):
         index = self.index
@@ -137,6 +137,7 @@ class DownColumns(RowKernel):
         for number, walk in enumerate(self.walks):
             inner += self._walk(walk, number)
         inner += self._outputs()
+        inner += ["if (blockDim.y > 1) __syncthreads();"] if len(self.accumulators) == 1 else []  # as along rows
         return "\n".join([
             f"INLINE void run(const Parameters &p{rooms})",
             "{",
@@ -190,7 +191,18 @@ class DownColumns(RowKernel):
 
     def _started(self, r):
         a, start = self.accumulators[r], self._start(r)
-        return f"{self._type(r)} {a}[V];\n#pragma unroll\n        for (int j = 0; j < V; ++j) {a}[j] = {{{start}}};"
+        some = f" {C_TYPE[r.type]} {a}_some[V];" if self._summed(r) else ""
+        return f"{self._type(r)} {a}[V];{some}\n#pragma unroll\n        for (int j = 0; j < V; ++j) {a}[j] = {{{start}}};"
+
+    def _summed(self, r):
+        """Are a column's elements of several steps added before the accumulator takes them?"""
+        return r.two_level and self.ahead > 1
+
+    def _together(self, walk):
+        some = [self.accumulators[r] for r in walk.reductions if self._summed(r)]
+        before = ["#pragma unroll", f"for (int j = 0; j < V; ++j) {{ {' '.join(f'{a}_some[j] = 0;' for a in some)} }}"]
+        behind = ["#pragma unroll", f"for (int j = 0; j < V; ++j) {{ {' '.join(f'{a}[j].take({a}_some[j]);' for a in some)} }}"]
+        return (before, behind) if some else ([], [])
 
     def _step(self, walk):
         lines, outs = self._outs(walk)
@@ -199,14 +211,16 @@ class DownColumns(RowKernel):
         takes = []
         for r in walk.reductions:
             a = self.accumulators[r]
-            takes.append(f"        {a}[j].take({', '.join(f'{a}_{slot}[j]' for slot in range(len(r.slots)))});")
+            element = ", ".join(f"{a}_{slot}[j]" for slot in range(len(r.slots)))
+            takes.append(f"        {a}_some[j] += {element};" if self._summed(r) else f"        {a}[j].take({element});")
         lines += ["#pragma unroll", "    for (int j = 0; j < V; ++j) {", f"        {walk.name}({given});", *takes, "    }"]
         return lines + self._written(walk)
 
     def _joined(self, r):
         a = self.accumulators[r]
         self.known |= {node: f"{a}[j].slot{slot_of(node)}()" for node in r.nodes}
-        return ["#pragma unroll", f"for (int j = 0; j < V; ++j) {a}[j] = joined_down({a}[j], room_{a});"]
+        spread = "true" if r not in self.walks[-1].reductions else "false"  # who else wants it comes in a later walk
+        return [f"joined_down({a}, room_{a}, {spread});"]
 
     def _outputs(self):
         """The ROW outputs, written by the first of the threads that share a row."""
