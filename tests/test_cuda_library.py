@@ -5,12 +5,15 @@ import pytest
 from cuda_calls import ORDERS, Fault
 from library_calls import columns, run
 
+import rushlight as torch
+from rushlight.cuda.ops.depthwise import _kernels, _window, _word
 from rushlight.cuda.ops.fourier import _factors, _fourier
 from rushlight.cuda.ops.indexing import _places, _scatter
 from rushlight.cuda.ops.linalg import _linalg
 from rushlight.cuda.ops.random import _random
 from rushlight.cuda.ops.scan import _scan, launches
 from rushlight.cuda.ops.sorting import _radix, _sort
+from rushlight.ops.pool import Windows
 
 RNG = np.random.default_rng(0)
 orders = pytest.mark.parametrize("order", ORDERS)
@@ -300,3 +303,44 @@ def test_spectra(type, order, m=6):
     a, w, z = columns(g), np.zeros((2, 6), complex), np.zeros((2, 6, 6), complex)
     run(_linalg, "general<c128>", 1, order, a=a, b=w, c=z, info=info, batch=2, n=6, a_step=36, b_step=6, c_step=36)
     np.testing.assert_allclose(g @ columns(z), columns(z) * w[:, None], atol=1e-10)
+
+
+# -- one channel to a group --
+
+GEOMETRIES = [  # images, channels, size, window, stride, padding, dilation
+    (2, 3, (9, 14), (3, 3), (1, 1), (1, 1), (1, 1)), (1, 5, (7, 7), (5, 3), (2, 2), (2, 0), (1, 1)),
+    (3, 40, (5, 6), (2, 4), (1, 3), (0, 2), (2, 1)), (1, 33, (12, 11), (7, 7), (1, 1), (3, 3), (1, 1)),
+    (2, 2, (8, 9), (1, 1), (2, 1), (0, 0), (1, 1)), (1, 2, (13, 10), (3, 3), (3, 2), (4, 1), (2, 3)),
+]  # fmt: skip
+
+
+@orders
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_channels_that_are_convolved_alone(geometry, last, order):
+    """Against the CPU's kernels: the convolution, the gradient of the image and that of the weights."""
+    images, channels, size, window, stride, padding, dilation = geometry
+    x, w, bias = (torch.from_numpy(RNG.standard_normal(n)) for n in ((images, channels, *size), (channels, 1, *window), channels))
+    x.requires_grad_(True), w.requires_grad_(True)
+    y = torch.nn.functional.conv2d(x, w, bias, stride, padding, dilation, channels)
+    g = torch.from_numpy(RNG.standard_normal(tuple(y.shape)))
+    y.backward(g)
+    laid = (lambda t: np.ascontiguousarray(t.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)) if last else np.ascontiguousarray
+    x, w, y, g, x_grad, w_grad = (t.detach().numpy() for t in (x, w, y, g, x.grad, w.grad))
+    x, g, kind = laid(x), laid(g), _window(Windows(window, stride, padding, dilation, size, y.shape[2:]))
+
+    def strides(t):
+        return tuple(n // t.itemsize for n in t.strides)
+
+    for source, want, back, added in ((x, y, False, bias.numpy()), (g, x_grad, True, None)):
+        out = laid(np.full(want.shape, np.nan))
+        run(_kernels, f"convolve<f64,f64,{kind},{_word(back)},{_word(last)}>", 3, order, source=source, weight=w, bias=added, out=out,
+            images=images, channels=channels, size=source.shape[2:], places=want.shape[2:], source_stride=strides(source),
+            out_stride=strides(out))  # fmt: skip
+        np.testing.assert_allclose(out, want, atol=1e-12)
+    parts = 3
+    sums = np.full((parts, channels, w[0].size), np.nan)
+    columns = -(-channels // 32) if last else channels
+    run(_kernels, f"weights<f64,f64,{kind},{_word(last)}>", columns * parts, order, source=x, weight=g, out=sums, images=images,
+        channels=channels, parts=parts, size=size, places=g.shape[2:], source_stride=strides(x), out_stride=strides(g))  # fmt: skip
+    np.testing.assert_allclose(sums.sum(0), w_grad.reshape(channels, -1), atol=1e-12)

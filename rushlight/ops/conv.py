@@ -17,7 +17,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, contraction, creation, joining, movement, reduction, shape
 from ._define import library, planned, rowwise
-from ._format import is_channels_last
+from ._format import empty_beside, is_channels_last
 from .pool import Windows, around, run, shifted
 
 _int32, _float32 = (_tensor.dtypes()[name] for name in ("int32", "float32"))
@@ -78,7 +78,7 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
         out = _tensor.on_gpu["conv.convolution"](input, weight, bias, sizes, stride, padding, dilation, transposed)
         if out is not None:
             return out
-    out = creation.empty(sizes, dtype=input.dtype, device=input.device)
+    out = empty_beside(input, sizes) if alone and not input.is_cpu else creation.empty(sizes, dtype=input.dtype, device=input.device)
     if out.numel() == 0:
         return out
     if input.numel() == 0 or weight.numel() == 0:
@@ -449,6 +449,8 @@ def _each_alone(input, weight, bias, out, windows, transposed):
         return _each_alone(*beside, bias, shape.unsqueeze(out, 2), windows.flat(), transposed)
     if _in_planes(input, windows):
         return _planes(input, weight, bias, out, windows, transposed)
+    if not input.is_cpu and _tensor.on_gpu["depthwise.convolve"](input, weight, bias, out, windows, transposed):
+        return out
     weight = shape.contiguous(weight)
     beside = (1, -1, *[1] * (input.ndim - 2))
     start = [] if bias is None else [shape.reshape(bias, beside)]
@@ -520,7 +522,7 @@ def _weights_alone(input, grad, windows, groups):
         sums = creation.empty((tasks, grad.shape[1] * inner, len(windows.taps)), dtype=dtype)
         alone.weight_sums(kernel, image, grad, sums, windows.geometry(), groups, *cut)
         total = shape.select(sums, 0, 0) if tasks == 1 else reduction.sum(sums, 0)
-    else:
+    elif input.is_cpu or (total := _tensor.on_gpu["depthwise.weight_sums"](input, grad, windows)) is None:
         wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, grad)]
         total = joining.stack([_inner(view, wide[1], dim=(0, *range(2, input.ndim))) for view in windows.views(wide[0], 0)], 1)
     return shape.cast(shape.reshape(total, (grad.shape[1], inner, *window)), grad.dtype)
