@@ -8,6 +8,8 @@
 Exact aliasing of an input and an output is sound: each vector is read before it is written.
 """
 
+from contextlib import contextmanager
+
 from ..lang import types as ty
 from ..lang.expr import topological
 from .access import Access, Place, advance, first, strided, tail_mask
@@ -134,19 +136,34 @@ class Pointwise:
         self.steps = {k: strided(fn, self.lanes, f"%inner{k}") for k, letter in enumerate(self.layout) if letter == "v"}
         whole = fn.emit(f"and i64 %n0, {-self.lanes}")
         some = fn.emit("icmp sgt i64 %n0, 0")
-        with fn.when(some), fn.loop("0", "%n1") as j:
-            self.rows = [advance(fn, f"%base{k}", fn.emit(f"mul nsw i64 {j}, %outer{k}")) for k in range(len(self.types))]
+        if self.lanes > 1:
+            self.ragged = fn.emit(f"icmp slt i64 {whole}, %n0")
+            self.mask = tail_mask(fn, self.lanes, host().vector_bits, fn.emit(f"sub i64 %n0, {whole}"))
+        with fn.when(some), self._rows():
             self.uniform = self._uniform_values()
             self._start_sums()
             self._main(whole)
             if self.lanes > 1:
-                with fn.when(fn.emit(f"icmp slt i64 {whole}, %n0")):
-                    self._tail(whole)
+                with fn.when(self.ragged):
+                    Body(self, whole, Access(fn, self.lanes, self.mask)).write()
             self._add_sums()
         if self.streamed:
             fn.call("llvm.x86.sse.sfence", "void")
         fn.do("ret void")
         return module(fn, name, PARAMETERS)
+
+    @contextmanager
+    def _rows(self):
+        """Around the work on a row, for all of them: their addresses, which go from row to row by an addition each."""
+        fn = self.fn
+        slots = [fn.alloca("ptr") for _ in self.types]
+        for k, slot in enumerate(slots):
+            fn.do(f"store ptr %base{k}, ptr {slot}")
+        with fn.loop("0", "%n1"):
+            self.rows = [fn.emit(f"load ptr, ptr {slot}") for slot in slots]
+            yield
+            for k, slot in enumerate(slots):
+                fn.do(f"store ptr {advance(fn, self.rows[k], f'%outer{k}')}, ptr {slot}")
 
     def distance(self, node, value):
         """Lane 0 of an offset, as an i64."""
@@ -214,11 +231,6 @@ class Pointwise:
             Body(self, i, Access(fn, self.lanes, stream_align=align)).write()
         with fn.loop(streaming, whole, self.lanes) as i:
             Body(self, i, Access(fn, self.lanes)).write()
-
-    def _tail(self, whole):
-        fn = self.fn
-        mask = tail_mask(fn, self.lanes, host().vector_bits, fn.emit(f"sub i64 %n0, {whole}"))
-        Body(self, whole, Access(fn, self.lanes, mask)).write()
 
 
 class Body:

@@ -3,6 +3,7 @@
 import rushlight as torch
 
 from .._core.tensor import rename
+from ..ops._define import planned
 from ..ops.embedding import combined, one_hot  # noqa: F401  (part of nn.functional)
 
 
@@ -89,15 +90,16 @@ def embedding_bag(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
             f"mode='{mode}').\n  Leave them out, or scale the rows of F.embedding and reduce those."
         )
+    each = input.size(1) if input.dim() == 2 and input.numel() and not include_last_offset else None
     input, offsets, per_sample_weights = _bags(input, offsets, per_sample_weights)
     _checked_indices(input, "embedding_bag")
     padding_idx = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
     begins = offsets[:-1] if include_last_offset else offsets
-    bag = _numbers(begins, input.numel())
+    bag = _numbers(begins, input.numel()) if each is None else _even_numbers(begins.numel(), each, input.device)
     if mode != "max" and not scale_grad_by_freq and not sparse:
-        result = _sum_bags(weight, input, bag, begins, per_sample_weights, padding_idx, mode)
+        result = _sum_bags(weight, input, bag, begins, per_sample_weights, padding_idx, mode, each)
         return rename(result, "EmbeddingBagBackward0")
     rows = torch.embedding(weight, input, padding_idx if sparse and padding_idx is not None else -1, scale_grad_by_freq, sparse)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
@@ -147,13 +149,19 @@ def _numbers(begins, count):
     return torch.repeat_interleave(_sizes(begins, count), output_size=count)
 
 
+@planned
+def _even_numbers(bags, each, device):
+    """The same for bags of one size."""
+    return torch.arange(bags, device=device).repeat_interleave(each, output_size=bags * each)
+
+
 def _sizes(begins, count):
     """How many of ``count`` indices each bag has."""
     return torch.diff(begins, append=torch.tensor([count], dtype=begins.dtype, device=begins.device))
 
 
-def _sum_bags(weight, input, bag, begins, factors, padding_idx, mode):
-    """The rows of each bag, added up (or their mean) as they are read."""
+def _sum_bags(weight, input, bag, begins, factors, padding_idx, mode, each):
+    """The rows of each bag, added up (or their mean) as they are read. each: the size of all bags, or None."""
     counts = None if padding_idx is None else input != padding_idx
     if factors is None:
         factors = torch.ones((), dtype=weight.dtype, device=weight.device).expand(input.numel())
@@ -161,6 +169,8 @@ def _sum_bags(weight, input, bag, begins, factors, padding_idx, mode):
     sums = combined(weight, factors if counts is None else torch.where(counts, factors, 0), input, bag, bags)
     if mode == "sum":
         return sums
+    if each is not None and counts is None:
+        return sums / each
     sizes = _sizes(begins, input.numel()) if counts is None else torch.bincount(bag, counts.to(sums.dtype), bags)
     return sums / sizes.clamp(min=1).to(sums.dtype).unsqueeze(1)
 

@@ -92,21 +92,26 @@ def adaptive_avg_pool3d(input, output_size):
     return _adaptive_avg_pool(3, input, output_size)
 
 
-def _max_of_windows(input, rank, positions):
-    """Maximum and its flat place over windows whose positions are given per dimension: ``positions[d]`` (places, elements)."""
-    size = input.shape[-rank:]
-    place = torch.arange(math.prod(size), device=input.device).reshape(size)
-    for i, position in enumerate(positions):
-        dim = input.dim() - rank + i
-        place_dim = 2 * i
+@planned
+def _places_of_elements(size, wanted, device):
+    """The flat places (*wanted, elements) of what lies in windows that together cover an image or volume."""
+    place, rank = torch.arange(math.prod(size), device=device).reshape(size), len(size)
+    for d, (n, count) in enumerate(zip(size, wanted)):
+        position = _places_of_windows(n, count, device)
         # Every dimension taken so far has become two at its old place: (places, elements of the window).
-        input = input.index_select(dim, position.flatten()).unflatten(dim, tuple(position.shape))
-        place = place.index_select(place_dim, position.flatten()).unflatten(place_dim, tuple(position.shape))
-    lead = input.dim() - 2 * rank
-    order = [lead + 2 * i for i in range(rank)] + [lead + 2 * i + 1 for i in range(rank)]
-    values, chosen = input.permute(*range(lead), *order).flatten(-rank).max(-1)
-    place = place.permute([d - lead for d in order]).flatten(-rank).expand(*values.shape, -1)
-    return values, place.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+        place = place.index_select(2 * d, position.flatten()).unflatten(2 * d, tuple(position.shape))
+    return place.permute(*range(0, 2 * rank, 2), *range(1, 2 * rank, 2)).flatten(-rank)
+
+
+def _max_of_windows(input, wanted, return_indices):
+    """Maximum and, if asked for, its flat place over windows that together cover the last dims."""
+    rank = len(wanted)
+    place = _places_of_elements(tuple(input.shape[-rank:]), tuple(wanted), input.device)
+    windows = input.flatten(-rank).index_select(-1, place.flatten()).unflatten(-1, tuple(place.shape))
+    if not return_indices and not (input.requires_grad and torch.is_grad_enabled()):
+        return windows.amax(-1), None
+    values, chosen = windows.max(-1)  # amax would share the gradient among equals
+    return values, place.expand(*values.shape, -1).gather(-1, chosen.unsqueeze(-1)).squeeze(-1) if return_indices else None
 
 
 def _max_side_by_side(input, windows, indices):
@@ -135,8 +140,7 @@ def _adaptive_max_pool(rank, input, output_size, return_indices):
     elif windows is not None:
         values = pool.largest(input, windows, input.requires_grad and torch.is_grad_enabled())
     else:
-        positions = [_places_of_windows(size, n, input.device) for size, n in zip(input.shape[-rank:], wanted)]
-        values, places = _max_of_windows(input, rank, positions)
+        values, places = _max_of_windows(input, wanted, return_indices)
     if values.requires_grad:
         rename(values, f"AdaptiveMaxPool{max(rank, 2)}DBackward0")
     return (values, places) if return_indices else values
