@@ -66,7 +66,7 @@ for name, call in (("a + b", lambda: a + b), ("a + b recorded", lambda: r + b)):
 
 FIRST_USE = """
 import time, rushlight as torch
-x = torch.randn(64, 64, device="cuda"); torch.cuda.synchronize()
+x = torch.randn(64, 64, device="cuda"); torch.nn.functional; torch.cuda.synchronize()
 for name, call in (("add", lambda: x + x), ("exp", lambda: x.exp()), ("sum", lambda: x.sum(1)), ("softmax", lambda: x.softmax(1)),
                    ("layer_norm", lambda: torch.nn.functional.layer_norm(x, (64,))), ("matmul", lambda: x @ x)):
     start = time.perf_counter(); call(); torch.cuda.synchronize()
