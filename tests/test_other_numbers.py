@@ -62,3 +62,10 @@ def test_a_float_of_numpy(kind):
         assert library.addmm(x, x, x, alpha=kind(0.5)).tolist() == [[2.0, 2.0]] * 2
         assert x.scatter(0, library.tensor([[0]]), kind(2.5)).tolist() == [[2.5, 1.0], [1.0, 1.0]]
         assert library.constant_pad_nd(x[0], [1, 0], kind(2.5)).tolist() == [2.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [int, float, complex])
+def test_a_python_type_as_dtype(dtype):
+    x = torch.tensor([1.5, 2.5])
+    for name in ("cumsum", "cumprod", "sum"):
+        same(getattr(to_rl(x), name)(0, dtype=dtype), getattr(x, name)(0, dtype=dtype), name)

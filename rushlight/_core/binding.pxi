@@ -8,7 +8,7 @@ _missing = object()
 
 _SYNONYMS = {"x": "input", "a": "input", "self": "input", "axis": "dim", "keepdims": "keepdim", "y": "other", "b": "other",
              "x1": "input", "x2": "other", "axis0": "dim0", "axis1": "dim1",
-             "tensor": "input", "split_size": "split_size_or_sections", "split_sizes": "split_size_or_sections",
+             "tensor": "input", "input": "A", "tensor_indices_or_sections": "indices_or_sections", "split_size": "split_size_or_sections", "split_sizes": "split_size_or_sections",
              "sections": "indices_or_sections", "indices": "indices_or_sections"}
 
 
@@ -47,8 +47,14 @@ cdef class Signature:
                 values[<int>at] = args[n + i]
         for i in range(len(self.names)):
             if values[i] == <PyObject*>_missing:
-                raise TypeError(f"{self.name}() missing 1 required positional arguments: \"{self.names[i]}\"\n  It takes {self.text()}.")
+                raise self.missing([self.names[k] for k in range(i, len(self.names)) if values[k] == <PyObject*>_missing])
         return 0
+
+    def missing(self, names):
+        """The error for parameters that were not given, with PyTorch's plural."""
+        listed = ", ".join([f'"{name}"' for name in names])
+        return TypeError(f"{self.name}() missing {len(names)} required positional argument{'s' if len(names) == 1 else ''}: {listed}\n"
+                         f"  It takes {self.text()}.")
 
     def too_many(self, given):
         """The error for too many positional arguments."""

@@ -44,7 +44,7 @@ def _node_metadata(Node self):
 
 def _node_name(Node self):
     """The operator's name, such as ``AddBackward0``."""
-    return "torch::autograd::" + self.label if isinstance(self, (AccumulateGrad, CopySlices)) else self.label
+    return "torch::autograd::" + self.label if self.label in ("AccumulateGrad", "CopySlices") else self.label
 
 
 cdef list _listed(Node node):

@@ -88,13 +88,11 @@ def _tells_of_types(error):
 
 def _missing(op, error):
     """PyTorch's words for Python's error about arguments that were not given."""
-    name = getattr(getattr(op, "forward", None), "__name__", op.__name__)
+    name = getattr(getattr(op, "forward", None), "__qualname__", op.__name__)
     text = str(error)
     if not (isinstance(error, TypeError) and text.startswith(f"{name}() missing ") and "'" in text):
         return None
-    names = text.split("'")[1::2]
-    listed = ", ".join(f'"{n}"' for n in names)
-    return TypeError(f"{op.__name__}() missing {len(names)} required positional arguments: {listed}\n  It takes {op.signature.text()}.")
+    return op.signature.missing(text.split("'")[1::2])
 
 
 def blame(op, args, kwargs, error):

@@ -79,6 +79,7 @@ def _face(where, inplace):
 
 
 def _register(op, family, name, where, function, aliases=(), **options):
+    function.__qualname__ = name  # by which Python's errors about arguments call it
     registry[name] = Entry(op, family, name, where, function.__module__, tuple(aliases), options)
     return op
 

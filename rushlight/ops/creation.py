@@ -164,7 +164,8 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=No
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    for each in (start, end) if dtype is not None else ():
+    start, end = _number("logspace", "start", 1, start), _number("logspace", "end", 2, end)
+    for each in (start, end)[:steps] if dtype is not None else ():
         _tensor.check_holds(_plain(dtype), each)
     exponents = linspace(start, end, steps, dtype=FLOAT64, device=device)
     powers = arithmetic.pow(base, exponents)

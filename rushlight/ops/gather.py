@@ -399,7 +399,8 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     tensor([[ 8., 15.],
             [ 1.,  1.]])
     """
-    return _scatter_reduce(input, *_index_reduce_arguments(input, dim, index, source, reduce, include_self))
+    reduced = _scatter_reduce(input, *_index_reduce_arguments(input, dim, index, source, reduce, include_self))
+    return _tensor.rename(reduced, "IndexReduceBackward0")
 
 
 @composite(where="")

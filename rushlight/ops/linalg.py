@@ -7,6 +7,7 @@ reflectors in linalg_factors.py, the spectra in linalg_spectral.py, what follows
 import warnings
 
 from .. import return_types
+from .._core.tensor import rename
 from . import (
     arithmetic,
     contraction,
@@ -176,7 +177,7 @@ def matrix_exp(A):
     X = _pade(A / 2**squarings)
     for _ in range(squarings):
         X = multiply(X, X)
-    return X
+    return rename(X, "LinalgMatrixExpBackward0")
 
 
 def _pade(A):

@@ -5,6 +5,7 @@ results for forward and reverse mode algorithmic differentiation" (2008), sectio
 """
 
 from .. import return_types
+from .._core.tensor import rename
 from . import arithmetic, comparison, creation, elementary, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
@@ -433,4 +434,5 @@ def cholesky_inverse(L, upper=False):
             [-0.1250,  0.2500]])
     """
     check_square(L, "cholesky_inverse")
-    return cholesky_solve(shape.expand(creation.eye(L.shape[-1], dtype=L.dtype, device=L.device), tuple(L.shape)), L, upper)
+    identity = shape.expand(creation.eye(L.shape[-1], dtype=L.dtype, device=L.device), tuple(L.shape))
+    return rename(cholesky_solve(identity, L, upper), "CholeskyInverseBackward0")

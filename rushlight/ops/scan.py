@@ -27,7 +27,12 @@ def _along(input, dim, dtype, kernel, *others):
     return back(shape.cast(kernel(*rows), dtype), input, dim)
 
 
+_OF_PYTHON = {bool: _dtypes["bool"], int: _dtypes["int64"], float: _dtypes["float64"], complex: _dtypes["complex128"]}
+
+
 def _result_dtype(name, input, dtype):
+    if isinstance(dtype, type):
+        dtype = _OF_PYTHON.get(dtype, dtype)
     if dtype is not None and not isinstance(dtype, _tensor.dtype):
         raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
     return dtype or (input.dtype if input.is_floating_point() or input.is_complex() else _int64)

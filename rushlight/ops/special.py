@@ -78,7 +78,8 @@ def mvlgamma(input, p):
         raise RuntimeError("p has to be greater than or equal to 1")
     x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
     halves = creation.arange(0, p, dtype=x.dtype, device=x.device) / 2
-    return reduction.sum(elementary.lgamma(shape.unsqueeze(x, -1) - halves), -1) + p * (p - 1) / 4 * math.log(math.pi)
+    terms = elementary.lgamma(shape.unsqueeze(x, -1) - halves)
+    return _tensor.rename(reduction.sum(terms, -1) + p * (p - 1) / 4 * math.log(math.pi), "MvlgammaBackward0")
 
 
 def _evaluated(name, first, second=None):

@@ -70,7 +70,8 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missi
     (tensor(1.), tensor(2.))
     """
     dim, c = _correction("var_mean", input, dim, unbiased, correction)
-    return reduction._var(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
+    results = reduction._var(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
+    return tuple(_tensor.rename(x, "VarMeanBackward0") for x in results)
 
 
 @composite(where="function")
@@ -81,7 +82,8 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missi
     (tensor(1.), tensor(2.))
     """
     dim, c = _correction("std_mean", input, dim, unbiased, correction)
-    return reduction._std(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
+    results = reduction._std(input, dim, c, keepdim), reduction.mean(input, dim, keepdim)
+    return tuple(_tensor.rename(x, "StdMeanBackward0") for x in results)
 
 
 @composite

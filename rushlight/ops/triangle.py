@@ -2,6 +2,7 @@
 
 import sys
 
+from .._core.tensor import rename
 from ..lang import functions as fn
 from . import casting, creation, reduction, shape
 from ._define import composite, i64, library, planned, pointwise
@@ -150,8 +151,8 @@ def _(grad, shapes):
 # -- copies in which a view is overwritten --
 
 
-def _overwritten(input, src, view):
-    """A copy of ``input`` in which ``view`` of it holds ``src``."""
+def _overwritten(name, input, src, view):
+    """A copy of ``input`` in which ``view`` of it holds ``src``; its node is called after the operator ``name``."""
     out = shape.clone(input)
     target = view(out)
     if src.shape != target.shape:
@@ -160,7 +161,7 @@ def _overwritten(input, src, view):
             f"slice size = {list(target.shape)}"
         )
     shape.copy_(target, src)
-    return out
+    return rename(out, f"{name}Backward0")
 
 
 @composite
@@ -171,7 +172,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     tensor([[0., 1., 0.],
             [0., 0., 2.]])
     """
-    return _overwritten(input, src, lambda x: shape.diagonal(x, offset, dim1, dim2))
+    return _overwritten("DiagonalScatter", input, src, lambda x: shape.diagonal(x, offset, dim1, dim2))
 
 
 @composite
@@ -182,7 +183,7 @@ def select_scatter(input, src, dim, index):
     tensor([[0., 0., 1.],
             [0., 0., 2.]])
     """
-    return _overwritten(input, src, lambda x: shape.select(x, dim, index))
+    return _overwritten("SelectScatter", input, src, lambda x: shape.select(x, dim, index))
 
 
 @composite
@@ -193,7 +194,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     tensor([0., 1., 0., 2., 0.])
     """
     start, end = 0 if start is None else start, sys.maxsize if end is None else end
-    return _overwritten(input, src, lambda x: shape.slice(x, dim, start, end, step))
+    return _overwritten("SliceScatter", input, src, lambda x: shape.slice(x, dim, start, end, step))
 
 
 @composite
@@ -204,4 +205,4 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     tensor([[1., 0.],
             [0., 2.]])
     """
-    return _overwritten(input, src, lambda x: shape.as_strided(x, size, stride, storage_offset))
+    return _overwritten("AsStridedScatter", input, src, lambda x: shape.as_strided(x, size, stride, storage_offset))

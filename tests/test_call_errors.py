@@ -1,0 +1,33 @@
+"""Wrong keywords and missing arguments: PyTorch's words, with the operator's name."""
+
+import pytest
+from oracle import both
+
+CALLS = {
+    "a keyword of a function made by another": lambda t, x: t.fft.ihfft(x, bogus=1),
+    "of dsplit": lambda t, x: t.atleast_3d(bogus=1),
+    "of linalg": lambda t, x: t.linalg.vander(x, bogus=1),
+    "one missing": lambda t, x: t.linalg.matrix_power(x),
+    "two missing": lambda t, x: t.outer(),
+    "two missing of a composition": lambda t, x: t.mvlgamma(),
+    "of kron": lambda t, x: t.kron(x),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_as_in_pytorch(name):
+    import torch
+
+    (_, refused), (_, error) = both(CALLS[name], torch.arange(3.0))
+    assert type(error) is type(refused)
+    assert str(error).split("\n")[0] == str(refused).split("\n")[0]
+
+
+@pytest.mark.parametrize("name", ["cond", "matrix_norm", "matrix_power", "pinv", "eigvals"])
+def test_linalg_takes_the_matrix_by_pytorch_s_name(name):
+    import torch
+
+    options = {"n": 2} if name == "matrix_power" else {}
+    (want, refused), (got, error) = both(lambda t, x: getattr(t.linalg, name)(input=x, **options), torch.eye(2) * 2)
+    assert refused is None and error is None
+    assert abs(got.sum().item() - want.sum().item()) < 1e-5
