@@ -61,12 +61,16 @@ class Rowwise(Rows):
                 fn.do(f"%{size}.{k} = load i64, ptr {place}, align 8")
         self.steps = {k: strided(fn, self.lanes, f"%{AXES[self.axis]}.{k}") for k, letter in enumerate(self.layout) if letter == "v"}
         self.start, self.extent = ("0", fn.int("mul", "%r0", "%r1")) if self.stage == "whole" else map(self._size, (4, 5))
+        self._start()
         with fn.loop("0", "%k1") as a:
             self._kept(a)
         if self.streamed:
             fn.call("llvm.x86.sse.sfence", "void")
         fn.do("ret void")
         return module(fn, name, PARAMETERS)
+
+    def _start(self):
+        """What is to be known before the first row."""
 
     def _size(self, index):
         return self.fn.emit(f"load i64, ptr {self.fn.emit(f'getelementptr i64, ptr %size, i64 {index}')}, align 8")
@@ -225,9 +229,44 @@ class AlongRows(Rowwise):
         return None, None
 
     def _kept(self, a):
+        with self.fn.when(self.fn.emit(f"xor i1 {self.few}, true")):
+            self._rows(a, self._row)
+        with self.fn.when(self.few):
+            self._rows(a, self._row_of_few)
+
+    def _rows(self, a, row):
+        """``row(its operands' addresses)`` for the rows at one place of the outer kept axis."""
         outer = self._moved([f"%base{k}" for k in range(len(self.types))], 1, a)
         with self.fn.loop("0", "%k0") as b:
-            self._row(self._moved(outer, 0, b))
+            row(self._moved(outer, 0, b))
+
+    def _start(self):
+        """Are rows no longer than a vector?"""
+        fn = self.fn
+        some = fn.int("icmp ult", fn.int("sub", "%r0", 1), self.lanes)
+        self.few = fn.emit(f"and i1 {some}, {fn.int('icmp eq', '%r1', 1)}")
+        self.few_mask = tail_mask(fn, self.lanes, host().vector_bits, "%r0")
+
+    def _row_of_few(self, row):
+        """A row that is one vector: its elements, and what is made of them, stay in registers from walk to walk."""
+        self.row, self.values = row, {}
+        machine, addresses, access = self._at(row, "0", "0", self.few_mask)
+        for level in self.depths:
+            self._row_values(self._frontier(self._roots_of(level)))
+            machine.values |= self.values
+            for reduction in level:
+                accumulator = Accumulator(reduction, self._machine())
+                accumulator.start()
+                accumulator.take(machine.evaluate(reduction.operands(position())), self.few_mask)
+                self.values |= result_values(reduction, across(reduction, self._machine(), accumulator.held()))
+        self._row_values(self._frontier(self._full_roots) + self._row_roots)
+        machine.values |= self.values
+        if self._full_roots:
+            with self._line(row):
+                self._write_full(machine, addresses, access)
+        for k, output in enumerate(self.outputs):
+            if not output.full:
+                self._write_row(k, output)
 
     def _row(self, row):
         """One row, whose operands begin at the addresses ``row``."""

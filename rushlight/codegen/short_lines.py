@@ -20,6 +20,12 @@ class AlongShortLines(AlongRows):
     def __init__(self, *args, stream=False):
         super().__init__(*args)
 
+    def _start(self):
+        pass  # rows are never a single vector
+
+    def _kept(self, a):
+        self._rows(a, self._row)
+
     @contextmanager
     def _down(self):
         """Around a walk of all lines by one vector of them: (its first element, its mask)."""
