@@ -43,7 +43,7 @@ CASES = [(file, entry) for file, entries in ENTRIES.items() for entry in entries
 
 
 def usage(file, entry, arch):
-    kernel = cuda.library(file, entry.partition("<")[0], (), 128 if file == "attention.cu" else 256, ENTRY=entry)
+    kernel = cuda.library(file, entry.partition("<")[0], 128 if file == "attention.cu" else 256, ENTRY=entry)
     cubin, used = compiler.compiled([kernel], arch)
     assert cubin[:4] == b"\x7fELF"
     return used[kernel.symbol]

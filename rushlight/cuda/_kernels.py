@@ -7,7 +7,6 @@ from .._core import device as _device
 from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core.device import Image
-from .._core.tensor import Tensor, device_at
 from ..codegen import cuda as codegen
 from ..codegen.cuda import compile as _compile
 from ..lang import types as ty
@@ -76,20 +75,6 @@ def _checks(program):
     from ..lang.expr import topological
 
     return any(node.op == "checked" for node in topological(program.outputs))
-
-
-def launch(kernel, place, grid, block=None, name=None, **values):
-    """Queues a library kernel (a record of ``codegen.cuda.library``) on the current stream of the GPU with device code ``place``.
-
-    grid, block: ints or tuples; values: the fields of its parameter. A tensor stands for its address; a field named ``fault`` is filled in.
-    """
-    if device_at(place).type == "meta":
-        return
-    loaded = load(kernel, place - 1, name)
-    packed = {field: v.data_ptr() if isinstance(v, Tensor) else v for field, v in values.items()}
-    if any(field == "fault" for field, _ in kernel.fields):
-        packed["fault"] = _device.fault_record(place, name or kernel.symbol)
-    _device.launch_kernel(loaded, place, kernel.pack(**packed), grid, block)
 
 
 # -- what is outside the two families --

@@ -44,7 +44,7 @@ def library():
     import test_cuda_nvrtc_library as tests
 
     for file, entry in tests.CASES:
-        yield file, cuda.library(file, entry.partition("<")[0], (), 128 if file == "attention.cu" else 256, ENTRY=entry)
+        yield file, cuda.library(file, entry.partition("<")[0], 128 if file == "attention.cu" else 256, ENTRY=entry)
 
 
 def wanted(types):

@@ -109,11 +109,11 @@ def _standing(inputs, mode, layout, reduced, stage):
     return frozenset(i for i in range(len(inputs)) if layout[first + i] in letters) if stage != "finish" else frozenset()
 
 
-def library(file, kernel, fields, threads, shared=0, **defines):
+def library(file, kernel, threads, shared=0, **defines):
     """A kernel written by hand: function ``kernel`` of the file ``file`` of this package.
 
-    fields: ``(name, struct letter)`` of its parameter, in order; threads: of a block; shared: bytes of dynamic shared
-    memory; defines: macros that the file sees. In the file, ``SYMBOL`` is the name that ``kernel`` stands for.
+    threads: of a block; shared: bytes of dynamic shared memory; defines: macros that the file sees. In the file, ``SYMBOL`` is
+    the name that ``kernel`` stands for.
     """
     from .compile import prelude, read
 
@@ -126,7 +126,7 @@ def library(file, kernel, fields, threads, shared=0, **defines):
         after = "".join(f"#undef {name}\n" for name in macros)
         return f"namespace ns_{symbol} {{\n{before}{read(file)}{after}}}  // namespace ns_{symbol}\n"
 
-    return Kernel(symbol, write, threads, fields=tuple(fields), shared=shared)
+    return Kernel(symbol, write, threads, shared=shared)
 
 
 def _symbol(name, *parts):

@@ -163,7 +163,6 @@ template <class T, class A, class W, bool LAST> INLINE void weights(const Args& 
       __syncthreads();
     }
     if ((int)threadIdx.x < BESIDE && channel < p.channels) out[t] = beside[threadIdx.x];
-    __syncthreads();
   }
 }
 

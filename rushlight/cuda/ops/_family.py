@@ -37,7 +37,7 @@ class Family:
         """codegen's record of an entry: a template of the file with its arguments. shared: bytes of dynamic shared memory."""
         kernel = self._kernels.get(entry)
         if kernel is None:
-            kernel = codegen.library(self.file, entry.partition("<")[0], (), self.threads, shared, ENTRY=entry)
+            kernel = codegen.library(self.file, entry.partition("<")[0], self.threads, shared, ENTRY=entry)
             self._kernels[entry] = kernel
         return kernel
 
