@@ -105,3 +105,10 @@ def test_a_written_tensor_that_its_node_keeps_is_still_checked():
     y.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_resizing_to_the_same_shape_changes_nothing():
+    for library in (torch, rl):
+        x = matrix(library)
+        for same in (x.resize_(4, 6), x.resize_as_(library.ones(4, 6))):
+            assert same is x and x.stride() == (1, 4) and x._version == 0

@@ -463,7 +463,8 @@ def resize_(input, *sizes, memory_format=None):
     """
     if input.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
-    return core.resize(input, _ints(sizes))
+    wanted = _ints(sizes)
+    return input if tuple(wanted) == tuple(input.shape) else core.resize(input, wanted)
 
 
 @composite
