@@ -67,7 +67,8 @@ def _(grad, input, result):
 def _median_form(name, skip_nan, doc):
     def definition(input, dim=None, keepdim=False, *, out=None):
         if dim is not None:
-            return sorting._named(name, _median(name, input, dim, keepdim, skip_nan), out)
+            values, places = _median(name, input, dim, keepdim, skip_nan)
+            return sorting._named(name, (rename(values, f"{name.capitalize()}Backward1"), places), out)
         _check_order("median", input)
         if input.numel() == 0:
             return creation.full(
