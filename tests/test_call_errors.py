@@ -31,3 +31,10 @@ def test_linalg_takes_the_matrix_by_pytorch_s_name(name):
     (want, refused), (got, error) = both(lambda t, x: getattr(t.linalg, name)(input=x, **options), torch.eye(2) * 2)
     assert refused is None and error is None
     assert abs(got.sum().item() - want.sum().item()) < 1e-5
+
+
+def test_lu_is_deprecated():
+    import rushlight as rl
+
+    with pytest.warns(UserWarning, match="torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will"):
+        rl.lu(rl.eye(2))

@@ -395,6 +395,7 @@ def lu(A, pivot=True, get_infos=False, out=None):
     >>> pivots, info
     (tensor([2, 2], dtype=torch.int32), tensor(0, dtype=torch.int32))
     """
+    _gone("torch.lu", "torch.linalg.lu_factor / torch.linalg.lu_factor_ex")
     LU, pivots, info = linalg_factors.lu_factor_ex(A, pivot=pivot)
     return (LU, pivots, info) if get_infos else (LU, pivots)
 
