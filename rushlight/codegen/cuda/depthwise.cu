@@ -56,13 +56,31 @@ struct Patch {
   }
 };
 
+// An element, or zero where there is none, by a load under a predicate: compilers make a branch of a choice, behind which the next load waits.
+template <class T> INLINE T read_where(bool there, const T* p) {
+#ifdef __CUDA_ARCH__
+  typename Unsigned<sizeof(T)>::type bits;
+  if constexpr (sizeof(T) == 2)
+    asm("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.b16 %0, 0; @p ld.global.b16 %0, [%1];}" : "=h"(bits) : "l"(p), "r"((u32)there));
+  else if constexpr (sizeof(T) == 4)
+    asm("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.b32 %0, 0; @p ld.global.b32 %0, [%1];}" : "=r"(bits) : "l"(p), "r"((u32)there));
+  else
+    asm("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.b64 %0, 0; @p ld.global.b64 %0, [%1];}" : "=l"(bits) : "l"(p), "r"((u32)there));
+  T value;
+  memcpy(&value, &bits, sizeof(T));
+  return value;
+#else
+  return there ? *p : T(0);
+#endif
+}
+
 // COUNT places of a row from ``x`` on, 0 outside of the image.
-template <class T, class A, int COUNT> INLINE void read(A (&row)[COUNT], const T* from, int y, int x, const i64* size, const i64* stride) {
+template <class T, class A, int COUNT> INLINE void read(A (&row)[COUNT], const T* image, int y, int x, const i64* size, const i64* stride) {
   const bool inside = y >= 0 && y < (int)size[0];
-  from += (i64)y * stride[2];
+  const int begin = y * (int)stride[2], step = (int)stride[3];
   #pragma unroll
   for (int i = 0; i < COUNT; i++)
-    row[i] = inside && x + i >= 0 && x + i < (int)size[1] ? as<A>(from[(i64)(x + i) * stride[3]]) : A(0);
+    row[i] = as<A>(read_where(inside && x + i >= 0 && x + i < (int)size[1], image + (begin + (x + i) * step)));
 }
 
 // T: elements, A: their sum.

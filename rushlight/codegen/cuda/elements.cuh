@@ -62,6 +62,13 @@ template <class T> INLINE complex<T> fma_of(complex<T> a, complex<T> b, complex<
 
 INLINE f64 infinity() { return bits_as<f64>((u64)0x7ff0000000000000); }
 
+// The integer of so many bytes.
+template <int BYTES> struct Unsigned;
+template <> struct Unsigned<1> { typedef u8 type; };
+template <> struct Unsigned<2> { typedef u16 type; };
+template <> struct Unsigned<4> { typedef u32 type; };
+template <> struct Unsigned<8> { typedef u64 type; };
+
 // -- the first index of this thread in a loop over elements, and the distance to its next --
 #define FIRST ((i64)blockIdx.x * blockDim.x + threadIdx.x)
 #define STEP ((i64)gridDim.x * blockDim.x)

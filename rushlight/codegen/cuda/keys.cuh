@@ -2,11 +2,6 @@
 
 #include "elements.cuh"
 
-template <int N> struct Unsigned;
-template <> struct Unsigned<1> { typedef u8 type; };
-template <> struct Unsigned<2> { typedef u16 type; };
-template <> struct Unsigned<4> { typedef u32 type; };
-template <> struct Unsigned<8> { typedef u64 type; };
 template <class T> using Key = typename Unsigned<sizeof(T)>::type;
 
 template <class T> struct Floating { static constexpr bool value = false; };
