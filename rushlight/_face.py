@@ -99,6 +99,7 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "backward": "autograd:backward",
     "batched_backward": "autograd._batching:run_backward",
     "primitive": "_primitives:find",
+    "define_torchaudio": "_torchaudio:define",
     "define_torchvision": "_torchvision:define",
     "has_cuda": "cuda:is_available",
     "map_file": "storage:map_file",

@@ -92,10 +92,12 @@ class _Ops:
         return getattr(getattr(self, namespace), name)
 
     def load_library(self, path):
-        """OSError: libraries are linked against PyTorch's own and cannot be loaded. In the place of torchvision's there are ours."""
-        folder, file = os.path.split(str(path))
-        if os.path.basename(folder) == "torchvision" and file.startswith("_C"):
+        """OSError: libraries are linked against PyTorch's own and cannot be loaded. In the place of some packages' there are ours."""
+        place = str(path).replace(os.sep, "/")
+        if "torchvision/_C" in place:
             return callbacks.table["define_torchvision"]()
+        if "torchaudio/lib/_torchaudio" in place or "torchaudio/lib/libtorchaudio" in place:
+            return callbacks.table["define_torchaudio"]()
         raise OSError(f"Could not load this library: {path}\n  It needs PyTorch's compiled core, which rushlight does not contain.")
 
 

@@ -69,6 +69,7 @@ _aten: nn ops
 _primitives: nn
 _dynamo: compiler nn
 _summary: nn
+_torchaudio: _absent _ops autograd linalg nn
 _torchvision: _absent _ops nn
 cuda: _core _errors _switches amp autograd codegen lang nn ops random utils._pytree
 _utils: _checks _core cuda nn

@@ -62,6 +62,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "sparse_coo_tensor": "(indices, values, size)",
     "operator_namespace": "(name): torch.ops.<name>",
     "primitive": "(name): the operator of PyTorch's core of this name, or None",
+    "define_torchaudio": "(): puts torchaudio's compiled operators into torch.ops",
     "define_torchvision": "(): puts torchvision's compiled operators into torch.ops",
     # gradients
     "backward": "(tensors, gradients, retain_graph, create_graph, inputs=): autograd.backward",

@@ -5,6 +5,7 @@ The streams, in ``_core/random.pyx``, are PyTorch's; what is here checks the arg
 
 import math
 import warnings
+from operator import index
 
 from .._core import creation as _creation
 from .._core import random as _core
@@ -400,7 +401,7 @@ def randperm(n, *, generator=None, dtype=None, layout=None, device=None, require
     >>> order.sort().values
     tensor([0, 1, 2, 3, 4])
     """
-    dtype = dtype or INT64
+    n, dtype = index(n), dtype or INT64
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
     if dtype.name == "bool" or dtype.is_complex:
