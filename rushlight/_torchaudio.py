@@ -1,7 +1,7 @@
 """The operators of torchaudio's compiled part, which is linked against PyTorch: ``torch.ops.load_library`` defines these in its place.
 
-Filters: the samples of a block are the solution of a banded triangular system, whose matrix is the same for every block; only what one block
-hands to the next, its last outputs, goes from step to step. The two dynamic programs, of transducers and of alignments, go along the time.
+Filters: the outputs of a block are the solution of a banded triangular system, whose matrix is the same for every block; only its last
+outputs go from a block to the next. The two dynamic programs, of transducers and of alignments, go along the time.
 """
 
 import sys
@@ -18,7 +18,7 @@ ABSENT = "_lfilter rnnt_loss rnnt_loss_alphas rnnt_loss_betas _simulate_rir _mak
 
 
 def define():
-    """Makes them ``torch.ops.torchaudio``'s, those of versions before 2.9 refused. Its module that tells what was compiled tells what is here."""
+    """Makes them ``torch.ops.torchaudio``'s, those of versions before 2.9 refused; its module of what was compiled tells what is here."""
     absent = absent_room("torch.ops.torchaudio", "it is in torchaudio's compiled part, which is linked against PyTorch", ABSENT)
     for name, op in {**{name: globals()[name] for name in OPERATORS.split()}, **absent}.items():
         ops._define(f"torchaudio::{name}", op)

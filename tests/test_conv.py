@@ -6,6 +6,7 @@ import types
 import pytest
 
 import rushlight
+from rushlight.ops import pool
 
 torch = pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
@@ -100,6 +101,21 @@ def test_depthwise_reads_no_column_that_is_not_wanted():
     x, w = x.requires_grad_(), rushlight.ones(2, 1, 3, 3, requires_grad=True)
     y = rushlight.nn.functional.conv2d(x, w, stride=2, groups=2)
     assert all(g.isfinite().all() for g in (y, *rushlight.autograd.grad(y.sum(), (x, w))))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_windows_of_many_taps_share_kernels(stride, transposed):
+    def convolved(taps):
+        x, w = torch.randn(2, 3, taps + 8, dtype=torch.float64), torch.randn(3, 1, taps, dtype=torch.float64)
+        name = "conv_transpose1d" if transposed else "conv1d"
+        got = getattr(rushlight.nn.functional, name)(ours(x), ours(w), stride=stride, groups=3)
+        close(getattr(torch.nn.functional, name)(x, w, stride=stride, groups=3), got, 1e-12)
+
+    convolved(240)
+    known = set(pool._kinds)
+    convolved(480)
+    assert set(pool._kinds) == known
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCE))

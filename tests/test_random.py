@@ -233,6 +233,7 @@ CONSTRUCTORS = (
     "T.randperm(0, generator=g)",
     "T.randperm(1, generator=g)",
     "T.randperm(1000, generator=g)",
+    "T.randperm(T.tensor(12), generator=g)",
     "T.randperm(100, dtype=T.int32, generator=g)",
     "T.randperm(100, dtype=T.float32, generator=g)",
     "T.rand(3, out=T.empty(5, dtype=T.float64), generator=g)",

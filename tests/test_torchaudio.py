@@ -73,7 +73,8 @@ def ways(time, targets, blank):
 def test_transducer(ops, fused):
     torch.manual_seed(0)
     logits = torch.randn(3, 4, 4, 5, dtype=torch.float64, requires_grad=True)
-    targets, times, lengths = torch.tensor([[1, 2, 2], [3, 1, 0], [4, 0, 0]]).int(), torch.tensor([4, 3, 2]).int(), torch.tensor([3, 2, 0]).int()
+    targets = torch.tensor([[1, 2, 2], [3, 1, 0], [4, 0, 0]]).int()
+    times, lengths = torch.tensor([4, 3, 2]).int(), torch.tensor([3, 2, 0]).int()
     scores = logits.log_softmax(3) if fused else logits
     costs = []
     for n in range(3):

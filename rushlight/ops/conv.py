@@ -454,10 +454,10 @@ def _each_alone(input, weight, bias, out, windows, transposed):
     weight = shape.contiguous(weight)
     beside = (1, -1, *[1] * (input.ndim - 2))
     start = [] if bias is None else [shape.reshape(bias, beside)]
-    first = shape.reshape(weight, (weight.shape[0], -1))[:, :1]
+    weight = shape.reshape(weight, (weight.shape[0], -1))
     if not transposed:
         views = list(windows.views(input, 0))
-        _sum_weighted(out, start, shape.reshape(first, beside), views, range(len(views)))
+        _sum_weighted(out, start, weight, views, range(len(views)))
         return out
     margins = windows.margins()
     input = around(input, margins, 0)
@@ -465,7 +465,7 @@ def _each_alone(input, weight, bias, out, windows, transposed):
         target = out[(..., *cut)]
         if reaching:
             views = [shifted(input, margins, offsets, target.shape[2:]) for _, offsets in reaching]
-            _sum_weighted(target, start, shape.reshape(first, beside), views, [number for number, _ in reaching])
+            _sum_weighted(target, start, weight, views, [number for number, _ in reaching])
         else:
             _filled_with(target, bias)
     return out
@@ -529,10 +529,13 @@ def _weights_alone(input, grad, windows, groups):
 
 
 def _sum_weighted(out, start, weight, views, numbers):
+    """Weights (channels, taps) are counted from a kernel's first on, so that all kernels of a large window are one."""
+    beside = (1, -1, *[1] * (out.ndim - 2))
     for i in range(0, len(views), _TERMS):
-        part = views[i : i + _TERMS]
+        part, own = views[i : i + _TERMS], numbers[i : i + _TERMS]
         before = [shape.expand(x, out.shape) for x in start]
-        run(_weighted, (tuple(numbers[i : i + _TERMS]), len(before)), out, *before, shape.expand(weight, out.shape), *part)
+        first = shape.expand(shape.reshape(weight[:, own[0] : own[0] + 1], beside), out.shape)
+        run(_weighted, (tuple(n - own[0] for n in own), len(before)), out, *before, first, *part)
         start = [out]
 
 
