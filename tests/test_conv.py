@@ -103,11 +103,27 @@ def test_depthwise_reads_no_column_that_is_not_wanted():
     assert all(g.isfinite().all() for g in (y, *rushlight.autograd.grad(y.sum(), (x, w))))
 
 
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+@pytest.mark.parametrize("size, window, options", [
+    ((202,), (200,), {}), ((199,), (200,), {"padding": 1}), ((90,), (80,), {"stride": 4}), ((402,), (200,), {"dilation": 2}),
+    ((20, 9), (19, 7), {}), ((20, 21), (17, 6), {"stride": (2, 3), "padding": (0, 1), "dilation": (1, 3)}), ((5, 6, 7), (5, 5, 5), {}),
+])
+def test_depthwise_with_more_taps_than_places(size, window, options, dtype):
+    torch.manual_seed(0)
+    x, w, b = torch.randn(2, 3, *size).to(dtype), torch.randn(3, 1, *window).to(dtype), torch.randn(3).to(dtype)
+    name = f"conv{len(size)}d"
+    for bias in (None, b):
+        expected = getattr(torch.nn.functional, name)(x.double(), w.double(), None if bias is None else bias.double(), groups=3, **options)
+        got = getattr(rushlight.nn.functional, name)(ours(x), ours(w), None if bias is None else ours(bias), groups=3, **options)
+        assert got.is_contiguous()
+        close(expected, got, TOLERANCE[dtype] * 2)
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_depthwise_windows_of_many_taps_share_kernels(stride, transposed):
     def convolved(taps):
-        x, w = torch.randn(2, 3, taps + 8, dtype=torch.float64), torch.randn(3, 1, taps, dtype=torch.float64)
+        x, w = torch.randn(2, 3, taps + 80, dtype=torch.float64), torch.randn(3, 1, taps, dtype=torch.float64)
         name = "conv_transpose1d" if transposed else "conv1d"
         got = getattr(rushlight.nn.functional, name)(ours(x), ours(w), stride=stride, groups=3)
         close(getattr(torch.nn.functional, name)(x, w, stride=stride, groups=3), got, 1e-12)

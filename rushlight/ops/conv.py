@@ -451,6 +451,8 @@ def _each_alone(input, weight, bias, out, windows, transposed):
         return _planes(input, weight, bias, out, windows, transposed)
     if not input.is_cpu and _tensor.on_gpu["depthwise.convolve"](input, weight, bias, out, windows, transposed):
         return out
+    if not transposed and math.prod(windows.places) <= 16 < len(windows.taps) // 4:
+        return _at_few_places(input, weight, bias, out, windows)
     weight = shape.contiguous(weight)
     beside = (1, -1, *[1] * (input.ndim - 2))
     start = [] if bias is None else [shape.reshape(bias, beside)]
@@ -469,6 +471,18 @@ def _each_alone(input, weight, bias, out, windows, transposed):
         else:
             _filled_with(target, bias)
     return out
+
+
+def _at_few_places(input, weight, bias, out, windows):
+    """The same where a window has more taps than the output has places: inner products of windows, read where they lie."""
+    seen, rank = around(input, windows.edges, 0), input.ndim - 2
+    for dim, (taps, stride, _, dilation, _, _) in enumerate(windows.dims(), 2):
+        seen = shape.unfold(seen, dim, dilation * (taps - 1) + 1, stride)[..., ::dilation]
+    weight = shape.reshape(weight, (1, weight.shape[0], *[1] * rank, *windows.window))
+    total = _inner(seen, shape.expand(weight, seen.shape), dim=tuple(range(2 + rank, 2 + 2 * rank)))
+    if bias is not None:
+        total = total + shape.reshape(bias, (1, -1, *[1] * rank))
+    return out.copy_(total)
 
 
 def _in_planes(x, windows):
