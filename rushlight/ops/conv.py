@@ -304,7 +304,8 @@ def _straight(code, channels, outputs, offsets, steps, places):
     layout = []
     for taps, step, count in zip(offsets, steps, places):
         residues, low, high = sorted({o % step for o in taps}), min(taps) // step, max(taps) // step
-        layout.append((low, count + high - low, tuple(residues), tuple((residues.index(o % step), o // step - low) for o in taps)))
+        number = {residue: i for i, residue in enumerate(residues)}
+        layout.append((low, count + high - low, tuple(residues), tuple((number[o % step], o // step - low) for o in taps)))
     planes, rows, columns = layout
     lines = channels * len(planes[3]) * len(rows[3]) * len(columns[2])
     if len(columns[3]) == 1 or lines * _ROW_BYTES > _PANEL_BYTES or max(len(axis[2]) for axis in layout) > straight.MOST_RESIDUES:
@@ -348,7 +349,8 @@ def apart(x, step, offsets):
             shape.copy_(shape.narrow(part, 4, 0, columns.shape[4]), columns)
             if columns.shape[4] < width:
                 shape.copy_(shape.narrow(part, 4, columns.shape[4], 1), 0)
-    return image, [o // step for o in offsets], tuple(used.index(o % step) for o in offsets)
+    number = {phase: i for i, phase in enumerate(used)}
+    return image, [o // step for o in offsets], tuple(number[o % step] for o in offsets)
 
 
 def _spread(x, weight, bias, out, steps, edges, gaps, groups):
@@ -358,12 +360,13 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
     rows = shape.reshape(shape.permute(rows, (0, 2, 3, 4, 5, 1)), (groups * outputs, *window, inputs // groups))
     rows = shape.contiguous(rows)  # of which every residue takes whole runs of channels
     direct = not x.is_cpu or math.prod(steps) == 1
+    meeting = [_meeting(*dim) for dim in zip(window, steps, gaps, edges)]
     for high in itertools.product(*map(range, steps[:2])):
         parts = []
         for last in range(steps[2]):
             target, taps, offsets = _places(out, (*high, last), steps), [], []
-            for r, k, s, d, p in zip((*high, last), window, steps, gaps, edges):
-                reaching = [i for i in range(k) if (r + p - i * d) % s == 0]
+            for r, met, s, d, p in zip((*high, last), meeting, steps, gaps, edges):
+                reaching = met.get(r, ())
                 taps.append(slice(reaching[0], None, s // math.gcd(s, d)) if reaching else slice(0, 0))
                 offsets.append([(r + p - i * d) // s for i in reaching])
             part = target if direct else creation.empty(tuple(target.shape), dtype=out.dtype, device=out.device)
@@ -376,6 +379,14 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
                 _filled_with(part, bias)
         if not direct:
             _interleave(parts, _places(out, (*high, 0), (*steps[:2], 1)))
+
+
+def _meeting(taps, step, gap, before):
+    """Of a dim: residue of the output's places -> the taps that reach them."""
+    met = {}
+    for i in range(taps):
+        met.setdefault((i * gap - before) % step, []).append(i)
+    return met
 
 
 def _places(out, residue, steps):

@@ -43,9 +43,11 @@ def _tiles_of(size):
 
 def _axis(offsets, step):
     """The taps that meet each residue of the places, or None if they do not follow each other."""
-    axis = []
-    for residue in sorted({o % step for o in offsets}):
-        reached = sorted((o // step, number) for number, o in enumerate(offsets) if o % step == residue)
+    axis, meeting = [], {}
+    for number, o in enumerate(offsets):
+        meeting.setdefault(o % step, []).append((o // step, number))
+    for residue, reached in sorted(meeting.items()):
+        reached.sort()
         low = reached[0][0]
         if [place for place, _ in reached] != list(range(low, low + len(reached))):
             return None
@@ -60,7 +62,7 @@ def _plan(size, made, steps, offsets, costs):
     costs: measured on Zen 4, how many vectors of products take the time in which a position of a channel's vector of tiles is transformed,
     how many products that of a position of a window, and by how much packing slows all products down.
     """
-    if offsets[0] != (0,) or size[2] != 1 or made[2] != 1:
+    if offsets[0] != (0,) or size[2] != 1 or made[2] != 1 or math.prod(map(len, offsets)) > 16 * 3 * 3:
         return None
     axes = [_axis(o, s) for o, s in zip(offsets[1:], steps[1:])]
     if None in axes:
