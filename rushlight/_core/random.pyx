@@ -51,8 +51,10 @@ cdef enum:
     CHUNK = 2048  # values in scratch memory: within the first-level cache
     PIECE = 1 << 18  # values between taking words and transforming them: within the second-level cache
     GRAIN = 1 << 13  # values worth handing to another thread
-    LARGE = 1 << 17  # values from which on a fill asks for kernels; an eighth of it for float32 normals, which are slow without
+    LARGE = 1 << 17  # values from which on a fill asks for kernels
+    MANY = 1 << 14  # float32 normals, which are slow without, from which on they are asked for, in all
 
+cdef int64_t normals = 0  # of float32, that were drawn in blocks
 cdef double TWO_PI = 6.283185307179586476925286766559
 cdef double INVERSE_53 = 1.0 / 9007199254740992.0
 cdef float INVERSE_24 = 1.0 / 16777216.0
@@ -496,6 +498,7 @@ cdef Transform transform_of(str stream) noexcept:
 
 
 cdef int sample(Tensor out, str stream, object a, object b, Generator g) except -1:
+    global normals
     cdef Walk w
     cdef Row row = sample_row
     cdef bint blocks = stream == "normal" and out.flags & CONTIGUOUS
@@ -511,7 +514,9 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     else:
         w.sampler = sampler_of(stream, out.code, a)
     blocks = blocks and w.size[0] >= 16
-    if (w.size[0] if blocks else out.count) >= (LARGE >> 3 if blocks and w.code[0] != F64 else LARGE):
+    if blocks and w.code[0] != F64:
+        normals += w.size[0]
+    if normals >= MANY if blocks and w.code[0] != F64 else out.count >= LARGE:
         prepare(stream, w.code[0])
     g.hold()
     w.engine = &g.engine
