@@ -55,10 +55,6 @@ cdef enum:
     MANY = 1 << 14  # float32 normals, which are slow without, from which on they are asked for, in all
 
 cdef int64_t normals = 0  # of float32, that were drawn in blocks
-cdef double TWO_PI = 6.283185307179586476925286766559
-cdef double INVERSE_53 = 1.0 / 9007199254740992.0
-cdef float INVERSE_24 = 1.0 / 16777216.0
-
 
 include "twister.pxi"
 include "elements.pxi"
@@ -501,7 +497,7 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     global normals
     cdef Walk w
     cdef Row row = sample_row
-    cdef bint blocks = stream == "normal" and out.flags & CONTIGUOUS
+    cdef bint floats, blocks = stream == "normal" and out.flags & CONTIGUOUS
     note_write(out)
     if out.count == 0:
         return 0
@@ -514,9 +510,9 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     else:
         w.sampler = sampler_of(stream, out.code, a)
     blocks = blocks and w.size[0] >= 16
-    if blocks and w.code[0] != F64:
-        normals += w.size[0]
-    if normals >= MANY if blocks and w.code[0] != F64 else out.count >= LARGE:
+    floats = blocks and w.code[0] != F64
+    normals += w.size[0] if floats else 0
+    if normals >= MANY if floats else out.count >= LARGE:
         prepare(stream, w.code[0])
     g.hold()
     w.engine = &g.engine
@@ -546,7 +542,6 @@ cdef object randint_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(high, size) or (low, high, size): see Library.quick"""
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t low
-    cdef int rank
     size = <object>values[n - 1] if n else None
     if not 2 <= n <= 3 or type(size) is not tuple and type(size) is not list or thread_state().place:
         return None
@@ -556,8 +551,7 @@ cdef object randint_quickly(PyObject** values, Py_ssize_t n, tuple names):
     low = <object>values[0] if n == 3 else 0
     if high <= low or len(size) > 3 or not all([type(each) is int and 0 <= each < 1 << 20 for each in size]):
         return None
-    rank = parse_ints(size, sizes, MAX_RANK)
-    return fill_integers(empty(I64, rank, sizes), low, high - low, None)
+    return fill_integers(empty(I64, parse_ints(size, sizes, MAX_RANK), sizes), low, high - low, None)
 
 
 def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):

@@ -1,5 +1,10 @@
 # Random variates: each function takes the engine and up to two parameters. Included by random.pyx.
 
+cdef double TWO_PI = 6.283185307179586476925286766559
+cdef double INVERSE_53 = 1.0 / 9007199254740992.0
+cdef float INVERSE_24 = 1.0 / 16777216.0
+
+
 cdef inline double unit53(Engine *e) noexcept nogil:
     """A double in [0, 1)."""
     return <double>(draw64(e) & 0x1FFFFFFFFFFFFFu) * INVERSE_53
