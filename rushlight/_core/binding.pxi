@@ -8,7 +8,8 @@ _missing = object()
 
 _SYNONYMS = {"x": "input", "a": "input", "self": "input", "axis": "dim", "keepdims": "keepdim", "y": "other", "b": "other",
              "x1": "input", "x2": "other", "axis0": "dim0", "axis1": "dim1",
-             "tensor": "input", "input": "A", "tensor_indices_or_sections": "indices_or_sections", "split_size": "split_size_or_sections", "split_sizes": "split_size_or_sections",
+             "tensor": "input", "input": "A", "tensor_indices_or_sections": "indices_or_sections",
+             "split_size": "split_size_or_sections", "split_sizes": "split_size_or_sections",
              "sections": "indices_or_sections", "indices": "indices_or_sections"}
 
 

@@ -151,7 +151,7 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
         return leaf(casting.complex(*parts), requires_grad)
     kind = _plain(dtype or _tensor.get_default_dtype())
     if kind.name == "bool":
-        raise NotImplementedError("\"linspace_cpu\" not implemented for 'Bool'")
+        raise NotImplementedError("\"linspace_cpu\" not implemented for 'Bool'\n  Use an integer or floating dtype.")
     for each in (start, end)[:steps]:
         _tensor.check_holds(kind, each)
     return _filled((steps,), kind, device, requires_grad, _core.fill_between, start, end)

@@ -55,5 +55,5 @@ class Many(Pointwise):
 
 
 def entries_of(tensors, numbers):
-    """How many entries a launch takes: the struct has 4096 bytes at most."""
+    """How many entries a launch takes: the struct has 4096 bytes at most. ``_update_together`` of the core counts on the same number."""
     return (512 - 1 - 2 * numbers) // (2 + tensors)
