@@ -7,9 +7,11 @@ import pytest
 from autograd_programs import PROGRAMS as AUTOGRAD
 from edge_programs import PROGRAMS as EDGE
 from function_programs import PROGRAMS as FUNCTION
-from inplace_programs import OVERWRITTEN
+from hook_programs import PROGRAMS as HOOK
 from inplace_programs import PROGRAMS as INPLACE
 from oracle import worded
+from overwrite_programs import OVERWRITTEN
+from overwrite_programs import PROGRAMS as OVERWRITE
 from vmap_programs import PROGRAMS as VMAP
 
 import rushlight
@@ -62,7 +64,7 @@ def _marked(program):
     return pytest.param(program, id=program.__name__, marks=marks)
 
 
-@pytest.mark.parametrize("program", [_marked(p) for p in AUTOGRAD + INPLACE + EDGE + FUNCTION + VMAP])
+@pytest.mark.parametrize("program", [_marked(p) for p in AUTOGRAD + HOOK + INPLACE + OVERWRITE + EDGE + FUNCTION + VMAP])
 def test_program(program):
     got, want = run(program, rushlight), run(program, torch)
     assert close(got[0], want[0]), f"rushlight: {got[0]}\nPyTorch:   {want[0]}"
