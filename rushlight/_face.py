@@ -15,7 +15,7 @@ ROOMS = (
     "backends", "version", "serialization", "accelerator", "types", "return_types", "multiprocessing", "compiler",
     "jit", "hub", "amp", "distributed", "profiler", "storage", "functional", "library", "sparse", "io", "cpu", "xpu", "mps", "mtia",
     "_C", "_VF", "_dynamo", "_functorch", "_guards", "_tensor", "ao", "export", "futures", "fx", "masked", "nested", "onnx", "quantization",
-    "quasirandom", "signal", "__config__",
+    "quasirandom", "signal", "__config__", "__future__",
 )  # fmt: skip
 
 # module -> the names that are imported from it when first used

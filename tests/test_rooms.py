@@ -93,6 +93,7 @@ utils: _absent _core amp autograd hub io nn overrides utils._pytree
 datasets: utils
 version:
 __config__: _core backends version
+__future__:
 bench: version
 doctor: codegen cuda version
 __main__: _alias doctor hints

@@ -77,7 +77,7 @@ cdef int _run_node_prehooks(Node node, list buffer) except -1:
             for hook in list(hooks.values()):
                 result = hook(tuple(buffer))
                 if result is not None:
-                    buffer[:] = result if isinstance(result, (tuple, list)) else [result]
+                    buffer[:] = _hook_results(hook, result, len(buffer))
     return 0
 
 
@@ -97,14 +97,23 @@ cdef list _call_post_hooks(Node node, list results, tuple outputs):
     for hook in list((<dict>node.post_hooks[0]).values()):
         changed = hook(tuple(results), outputs)
         if changed is not None:
-            changed = list(changed) if isinstance(changed, (tuple, list)) else [changed]
-            if len(changed) != len(results):
-                raise RuntimeError(
-                    f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values (got "
-                    f"{len(changed)}, but expected {len(results)})"
-                )
-            results = changed
+            results = _hook_results(hook, changed, len(results))
     return results
+
+
+cdef list _hook_results(hook, results, Py_ssize_t expected):
+    """What a node's hook returned: a tuple of as many gradients, or None, as it was given."""
+    if not isinstance(results, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(results).__name__}'")
+    if len(results) != expected:
+        raise RuntimeError(
+            f"hook '{getattr(hook, '__name__', type(hook).__name__)}' has returned an incorrect number of values (got {len(results)}, but "
+            f"expected {expected})"
+        )
+    for grad in results:
+        if grad is not None and not isinstance(grad, Tensor):
+            raise TypeError(f"expected Variable, but hook returned '{type(grad).__name__}'")
+    return list(results)
 
 
 # -- anomaly mode --

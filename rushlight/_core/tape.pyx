@@ -163,7 +163,8 @@ cdef class AccumulateGrad(Node):
             _add_to_gradient(t, new)
         if t.extras is not None and t.extras.get("post_accumulate"):
             for hook in list(t.extras["post_accumulate"].values()):
-                hook(t)
+                if hook(t) is not None:
+                    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
         return []
 
 

@@ -143,8 +143,15 @@ def grad(
     else:
         results = tape.run_grad(outputs, given, keep, create_graph, inputs, allow_unused)
     if materialize_grads:
-        results = tuple(t.new_zeros(t.shape) if r is None else r for r, t in zip(results, inputs))
+        results = tuple(_zeros_of(t, create_graph) if r is None else r for r, t in zip(results, inputs))
     return results if names is None else dict(zip(names, results))
+
+
+def _zeros_of(input, create_graph):
+    """The gradient of an input that was not used."""
+    if not isinstance(input, Tensor):
+        raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+    return input.new_zeros(input.shape, requires_grad=create_graph)
 
 
 def _batched(outputs, inputs, given, keep, create_graph, allow_unused):

@@ -214,9 +214,10 @@ def _blank(shape, code, device):
 
 
 def _by_jvp(cls, ctx, tangents):
-    """What a custom Function says of its own tangents."""
-    given = iter(tangents)
+    """What a custom Function says of its own tangents. Its ``jvp`` may drop what it kept: the next walk finds it again."""
+    given, kept = iter(tangents), dict(ctx.__dict__)
     results = cls.jvp(ctx, *(None if m is None else next(given) for m in ctx.arguments()))
+    ctx.__dict__.update(kept)
     return list(results) if isinstance(results, tuple) else [results]
 
 

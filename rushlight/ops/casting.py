@@ -205,6 +205,19 @@ def type_as(input, other):
 
 
 @composite(where="method")
+def module_load(input, other, assign=False):
+    """What ``load_state_dict`` puts in the place of the parameter ``input``, given the tensor ``other``, while
+    ``torch.__future__.set_swap_module_params_on_conversion(True)`` holds: ``input`` with the values of ``other``; ``assign``: ``other``.
+
+    Classes with ``__torch_function__`` say by it how they are loaded; the result must be a new tensor.
+
+    >>> torch.zeros(2, dtype=torch.float64).module_load(torch.ones(2))
+    tensor([1., 1.], dtype=torch.float64)
+    """
+    return other.detach() if assign else input.copy_(other).detach()
+
+
+@composite(where="method")
 def cpu(input, memory_format=None):
     """The tensor in host memory; itself if it is there already.
 

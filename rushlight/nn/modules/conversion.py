@@ -4,6 +4,8 @@ import warnings
 
 import rushlight as torch
 
+from ..parameter import Parameter
+
 _TO_FORMS = """
  * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, *, \
 torch.memory_format memory_format = None)
@@ -40,20 +42,33 @@ def parse_to(*args, **kwargs):
     return device, dtype, bool(given.get("non_blocking", False)), memory_format
 
 
+def _converted(parameter, fn):
+    """The parameter with new data, ``fn`` of its own, in the way that ``torch.__future__`` says."""
+    if torch.__future__.get_swap_module_params_on_conversion():
+        torch.utils.swap_tensors(parameter, Parameter(fn(parameter), parameter.requires_grad))
+    elif torch.__future__.get_overwrite_module_params_on_conversion():
+        return Parameter(fn(parameter), parameter.requires_grad)
+    else:
+        parameter.data = fn(parameter.data)
+    return parameter
+
+
 class ConvertibleModule:
     """The part of Module that converts all parameters and buffers, in place: a parameter stays the same object."""
 
     def _apply(self, fn, recurse=True):
-        """Replaces every tensor t (parameter, its gradient, buffer) by ``fn(t)``; parameters keep their identity."""
+        """Replaces every tensor t (parameter, its gradient, buffer) by ``fn(t)``; parameters keep their identity, unless
+        ``torch.__future__`` says otherwise.
+        """
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for parameter in self._parameters.values():
+        for name, parameter in self._parameters.items():
             if parameter is not None:
                 with torch.no_grad():
                     grad = parameter.grad
                     parameter.grad = None
-                    parameter.data = fn(parameter.data)
+                    parameter = self._parameters[name] = _converted(parameter, fn)
                     if grad is not None:
                         parameter.grad = fn(grad).requires_grad_(grad.requires_grad)
         for name, buffer in self._buffers.items():

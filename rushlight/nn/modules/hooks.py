@@ -2,7 +2,6 @@
 
 import warnings
 from collections import OrderedDict
-from itertools import chain
 
 import rushlight as torch
 
@@ -113,17 +112,16 @@ def registered(hooks, module, name, value):
 
 
 class BackwardHookFunction(torch.autograd.Function):
-    """The identity, with a callback that sees (and may replace) the gradients on their way back."""
+    """The identity: hooks of its node see (and may replace) the gradients on their way back."""
 
     @staticmethod
-    def forward(ctx, callback, *tensors):
-        ctx.callback = callback
+    def forward(ctx, *tensors):
         ctx.mark_non_differentiable(*[t for t in tensors if not t.requires_grad])
         return tuple(t.view_as(t) for t in tensors)
 
     @staticmethod
     def backward(ctx, *grads):
-        return (None, *ctx.callback(grads))
+        return grads
 
 
 class BackwardHook:
@@ -140,33 +138,34 @@ class BackwardHook:
     def watch_inputs(self, args):
         """``args`` with its tensors passed through the identity that reports grad_input."""
         self.input_count = len(args)
-        args, self.input_places = self._pass_through(self._on_input_grads, args)
+        args, self.input_places, node = self._pass_through(args)
+        if node is not None:
+            node.register_hook(self._on_input_grads)
         return args
 
     def watch_output(self, output):
         """``output`` (a tensor or a tuple) passed through the identity that reports grad_output."""
         single = not isinstance(output, tuple)
-        outputs, places = self._pass_through(self._output_callback((output,) if single else output), (output,) if single else output)
-        if places is None:
+        outputs, places, node = self._pass_through((output,) if single else output)
+        if node is None:
             return output
+        node.register_prehook(self._output_callback(places, len(outputs)))  # before it makes zeros of gradients that are None
         if single:
             return outputs[0]
         return type(output)(*outputs) if hasattr(output, "_fields") else outputs
 
-    def _pass_through(self, callback, values):
+    def _pass_through(self, values):
+        """The values behind an identity, the places of the tensors among them and the identity's node; or places and node None."""
         places = [i for i, value in enumerate(values) if isinstance(value, torch.Tensor)]
         if not (torch.is_grad_enabled() and any(values[i].requires_grad for i in places)):
-            return values, None
-        passed = BackwardHookFunction.apply(callback, *[values[i] for i in places])
+            return values, None, None
+        passed = BackwardHookFunction.apply(*[values[i] for i in places])
         values = list(values)
         for i, tensor in zip(places, passed):
             values[i] = tensor
-        return tuple(values), places
+        return tuple(values), places, next(tensor.grad_fn for tensor in passed if tensor.requires_grad)
 
-    def _output_callback(self, outputs):
-        places = [i for i, value in enumerate(outputs) if isinstance(value, torch.Tensor)]
-        count = len(outputs)
-
+    def _output_callback(self, places, count):
         def on_output_grads(grads):
             full = [None] * count
             for i, grad in zip(places, grads):
@@ -197,7 +196,7 @@ class BackwardHook:
             grads = _replaced(hook(self.module, grads), grads, "Backward pre hook", "grad_output")
         return grads
 
-    def _on_input_grads(self, grads):
+    def _on_input_grads(self, grads, _):
         full = [None] * self.input_count
         for i, grad in zip(self.input_places, grads):
             full[i] = grad
@@ -325,14 +324,14 @@ class HookedModule:
                     )
                 output = watch.watch_output(output)
             if last_operation_hooks:
-                self._hook_last_operation(last_operation_hooks, output)
+                self._hook_last_operation(last_operation_hooks, args, output)
             return output
         except Exception:
             self._run_always_called(finished, args, kwargs, output)
             raise
 
     def _run_forward_pre_hooks(self, args, kwargs):
-        for identity, hook in chain(_global_forward_pre_hooks.items(), self._forward_pre_hooks.items()):
+        for identity, hook in [*_global_forward_pre_hooks.items(), *self._forward_pre_hooks.items()]:  # a hook may remove itself
             if identity in self._forward_pre_hooks_with_kwargs:
                 result = hook(self, args, kwargs)
                 if result is None:
@@ -377,12 +376,35 @@ class HookedModule:
         (last_operation if self._is_full_backward_hook is False else full).extend(self._backward_hooks.values())
         return full, last_operation
 
-    def _hook_last_operation(self, hooks, output):
+    def _hook_last_operation(self, hooks, args, output):
         node = _first_tensor(output).grad_fn
         if node is None:
             return
+        what = _unseen_by_last_operation(args, output)
+        if what:
+            warnings.warn(
+                f"Using a non-full backward hook when {what} is deprecated and will be removed in future versions. This hook will be "
+                "missing some gradients. Please use register_full_backward_hook to get the documented behavior.",
+                FutureWarning,
+                stacklevel=4,
+            )
         for hook in hooks:
             node.register_hook(lambda grad_input, grad_output, hook=hook: hook(self, grad_input, grad_output))
+
+
+def _unseen_by_last_operation(args, output):
+    """Why hooks of the node of ``output`` do not see the gradients of ``args`` and ``output``, or None if they do."""
+    outputs = output if isinstance(output, tuple) else (output,)
+    if not all(isinstance(value, torch.Tensor) for value in outputs):
+        return "the module does not return a single Tensor or a tuple of Tensors"
+    if not all(isinstance(value, torch.Tensor) for value in args):
+        return "the module does not take as input a single Tensor or a tuple of Tensors"
+    nodes = {tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None}
+    if len(nodes) > 1:
+        return "outputs are generated by different autograd Nodes"
+    (node,) = nodes
+    if {tensor.grad_fn for tensor in args if tensor.grad_fn is not None} != {following for following, _ in node.next_functions}:
+        return "the forward contains multiple autograd Nodes"
 
 
 def _first_tensor(value):

@@ -232,7 +232,9 @@ class StatefulModule:
             )
         try:
             with torch.no_grad():
-                if assign:
+                if torch.__future__.get_swap_module_params_on_conversion():
+                    _swap(target, value, assign)
+                elif assign:
                     self._assign(name, target, value)
                 else:
                     target.copy_(value)
@@ -303,6 +305,16 @@ class StatefulModule:
         <All keys matched successfully>
         """
         return add_hook(self._load_state_dict_post_hooks, hook)
+
+
+def _swap(target, value, assign):
+    """Puts what ``target`` makes of the given tensor in its place, for all who hold it."""
+    loaded = target.module_load(value, assign=assign)
+    if loaded is target or loaded is value:
+        raise RuntimeError("module_load must return a new tensor, not one of the two it was given\n  Return its detach().")
+    if isinstance(target, Parameter) and not isinstance(loaded, Parameter):
+        loaded = Parameter(loaded, requires_grad=target.requires_grad)
+    torch.utils.swap_tensors(target, loaded.requires_grad_(target.requires_grad))
 
 
 class _Loading:

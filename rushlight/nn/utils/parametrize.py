@@ -98,11 +98,12 @@ class ParametrizationList(ModuleList):
 
     def _keep_original(self, original, value):
         """The tensor that was there stays the same object, with new contents."""
-        if original.dtype != value.dtype:
-            raise ValueError(
-                "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
-                f"original.dtype: {original.dtype}\nright_inverse(original).dtype: {value.dtype}"
-            )
+        for what in ("dtype", "device"):
+            if getattr(original, what) != getattr(value, what):
+                raise ValueError(
+                    f"When `right_inverse` outputs one tensor, it may not change the {what}.\n"
+                    f"original.{what}: {getattr(original, what)}\nright_inverse(original).{what}: {getattr(value, what)}"
+                )
         with torch.no_grad():
             original.data = value.detach().clone() if value is not original else original.data
         _register_like(self, "original", original)

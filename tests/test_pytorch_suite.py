@@ -1,0 +1,202 @@
+"""What PyTorch's examples, tutorials and tests found here: one test for each cause. Programs run under both libraries."""
+
+import warnings
+
+import pytest
+
+import rushlight
+
+torch = pytest.importorskip("torch")
+LIBRARIES = [rushlight, torch]
+
+
+def both(program):
+    """What ``program(library)`` gives, of the two libraries; it must be the same."""
+    ours, theirs = map(program, LIBRARIES)
+    assert ours == theirs
+    return ours
+
+
+def raised(call, *args, **kwargs):
+    """The name of the exception that the call raises, or None."""
+    try:
+        call(*args, **kwargs)
+    except Exception as error:
+        return type(error).__name__
+
+
+
+
+@pytest.mark.parametrize("kind", ["register_forward_pre_hook", "register_forward_hook"])
+def test_a_hook_may_remove_itself(kind):
+    def program(t):
+        layer, calls = t.nn.Sigmoid(), []
+
+        def once(*args):
+            calls.append("once")
+            handle.remove()
+
+        handle = getattr(layer, kind)(once)
+        getattr(layer, kind)(lambda *args: calls.append("always"))
+        layer(t.zeros(1))
+        layer(t.zeros(1))
+        return calls
+
+    assert both(program) == ["once", "always", "always"]
+
+
+def test_backward_hooks_see_which_results_had_no_gradient():
+    def program(t):
+        module, seen = t.nn.Module(), []
+        module.forward = lambda x, y: (2 * x, 3 * y)
+
+        def see(*gradients):
+            seen.append([None if g is None else g.item() for g in gradients])
+
+        module.register_full_backward_hook(lambda module, inputs, outputs: see(*inputs, *outputs))
+        module.register_full_backward_pre_hook(lambda module, outputs: see(*outputs))
+        x, y = t.tensor(1.0, requires_grad=True), t.tensor(1.0, requires_grad=True)
+        module(x, y)[0].backward()
+        return seen, x.grad.item(), y.grad.item()
+
+    assert both(program)[0] == [[1.0, None], [2.0, 0.0, 1.0, None]]
+
+
+@pytest.mark.parametrize("forward, arguments, part", [
+    (lambda x: [x.clone()], 1, "does not return a single Tensor"),
+    (lambda x: x[0].clone(), "list", "does not take as input"),
+    (lambda x, y: (x.clone(), y.clone()), 2, "different autograd Nodes"),
+    (lambda x: x.clone().clone(), 1, "multiple autograd Nodes"),
+])  # fmt: skip
+def test_backward_hooks_of_the_old_kind_warn_of_what_they_miss(forward, arguments, part):
+    def program(t):
+        module = t.nn.Module()
+        module.forward = forward
+        module.register_backward_hook(lambda *args: None)
+        x = t.ones(2, requires_grad=True)
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            module(*([[x]] if arguments == "list" else [x] * arguments))
+        assert part in str(given[0].message)
+        return [w.category.__name__ for w in given]
+
+    assert both(program) == ["FutureWarning"]
+
+
+@pytest.mark.parametrize("kind, hook", [
+    ("register_prehook", lambda grads: grads[0]), ("register_prehook", lambda grads: 2 * grads), ("register_prehook", lambda grads: (3,)),
+    ("register_hook", lambda inputs, outputs: [*inputs]), ("register_hook", lambda inputs, outputs: outputs * 3),
+    ("register_hook", lambda inputs, outputs: (3,) * len(inputs)), ("register_hook", lambda inputs, outputs: None),
+])  # fmt: skip
+def test_hooks_of_nodes_return_a_tuple_of_gradients(kind, hook):
+    def program(t):
+        x = t.ones(2, requires_grad=True)
+        y = x * 2
+        getattr(y.grad_fn, kind)(hook)
+        return raised(y.sum().backward), x.grad is None
+
+    both(program)
+
+
+def test_hooks_after_accumulation_return_none():
+    def program(t):
+        x = t.ones(2, requires_grad=True)
+        x.register_post_accumulate_grad_hook(lambda leaf: leaf.grad)
+        return raised(x.sum().backward)
+
+    assert both(program) == "RuntimeError"
+
+
+def test_zeros_for_unused_inputs_go_on():
+    def program(t):
+        x, y = t.tensor(2.0, requires_grad=True), t.tensor(3.0, requires_grad=True)
+        (first,) = t.autograd.grad(x * x, y, create_graph=True, materialize_grads=True)
+        (second,) = t.autograd.grad(first, x, materialize_grads=True)
+        edge = t.autograd.graph.get_gradient_edge(y)
+        return first.requires_grad, second.item(), raised(t.autograd.grad, x * x, (x, edge), materialize_grads=True)
+
+    assert both(program) == (True, 0.0, "RuntimeError")
+
+
+def test_a_parametrization_stays_on_its_device():
+    def program(t):
+        class Elsewhere(t.nn.Module):
+            def forward(self, x):
+                return x
+
+            def right_inverse(self, x):
+                return x.to("meta")
+
+        layer = t.nn.Linear(2, 2)
+        register = t.nn.utils.parametrize.register_parametrization
+        return raised(register, layer, "weight", Elsewhere()), [name for name, _ in layer.named_parameters()]
+
+    assert both(program) == ("ValueError", ["weight", "bias"])
+
+
+def test_a_functions_jvp_may_drop_what_it_kept():
+    def program(t):
+        class Exp(t.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.result = x.exp()
+                return ctx.result
+
+            @staticmethod
+            def jvp(ctx, tangent):
+                result = tangent * ctx.result
+                del ctx.result
+                return result
+
+        x = t.zeros(2, dtype=t.float64, requires_grad=True)
+        with t.autograd.forward_ad.dual_level():
+            y = Exp.apply(t.autograd.forward_ad.make_dual(x.detach(), t.ones(2, dtype=t.float64)))
+            twice = [t.autograd.forward_ad.unpack_dual(y).tangent.tolist() for _ in range(2)]
+        return twice, t.autograd.gradcheck(
+            Exp.apply, x, check_forward_ad=True, check_backward_ad=False, check_undefined_grad=False, check_batched_grad=False
+        )
+
+    assert both(program) == ([[1.0, 1.0], [1.0, 1.0]], True)
+
+
+@pytest.fixture(params=["swap", "overwrite"])
+def future(request):
+    """A switch of ``torch.__future__``, on in both libraries."""
+    for on in (True, False):
+        for t in LIBRARIES:
+            getattr(t.__future__, f"set_{request.param}_module_params_on_conversion")(on)
+        if on:
+            yield request.param
+
+
+def test_parameters_change_places_or_are_replaced(future):
+    def program(t):
+        layer = t.nn.Linear(2, 1)
+        weight = layer.weight
+        layer(t.ones(1, 2)).sum().backward()
+        layer.bias.requires_grad_(False)
+        layer.double()
+        seen = [weight is layer.weight, layer.weight.grad.tolist(), str(weight.dtype), layer.bias.requires_grad]
+        layer.load_state_dict({"weight": t.ones(1, 2), "bias": t.zeros(1)}, assign=True)
+        return seen, weight is layer.weight, layer.weight.tolist(), layer.weight.requires_grad
+
+    (same, *_), _, values, _ = both(program)
+    assert same == (future == "swap") and values == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize("future", ["swap"], indirect=True)
+def test_classes_say_how_they_are_loaded(future):
+    def program(t):
+        class Doubling(t.Tensor):
+            @classmethod
+            def __torch_function__(cls, func, types, args=(), kwargs=None):
+                if func is t.Tensor.module_load:
+                    return (2 * args[1].detach()).as_subclass(cls)
+                return super().__torch_function__(func, types, args, kwargs or {})
+
+        layer = t.nn.Linear(1, 1)
+        weight = layer.weight = t.nn.Parameter(t.zeros(1, 1).as_subclass(Doubling))
+        layer.load_state_dict({"weight": t.ones(1, 1), "bias": t.ones(1)})
+        return type(layer.weight).__name__, layer.weight is weight, weight.item(), layer.bias.item()
+
+    assert both(program) == ("Doubling", True, 2.0, 1.0)
