@@ -45,7 +45,13 @@ y = (x.softmax(1) @ x.t()).exp().sum(0).cumsum(0).sort().values + F.layer_norm(x
 y = y.sum() + x.t().contiguous()[torch.arange(9, device="cuda")].sum() + x.half().matmul(x.t().half()).float().mean()
 z = F.max_pool2d(F.conv2d(image, torch.randn(4, 8, 3, 3, device="cuda")), 2)
 q = torch.randn(1, 2, 40, 64, device="cuda", dtype=torch.bfloat16)
-(y + z.sum() + F.scaled_dot_product_attention(q, q, q, is_causal=True).float().sum()).backward()
+alone = [F.conv2d(i, torch.randn(8, 1, 3, 3, device="cuda", requires_grad=True), padding=1, groups=8)
+         for i in (image, image.to(memory_format=torch.channels_last))]
+p = q.float().requires_grad_()
+attended = F.scaled_dot_product_attention(q, q, q, is_causal=True).float() + F.scaled_dot_product_attention(p, p, p)
+(y + z.sum() + sum(a.square().sum() for a in alone) + attended.sum()).backward()
+print(torch.randn(2, 70_000, device="cuda").sort().indices[0, 0] + torch.randint(99, (70_000,), device="cuda").unique().numel())
+torch.optim.Adam([x, image, p]).step()
 torch.cuda.synchronize()
 """
 
