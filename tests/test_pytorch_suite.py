@@ -1,5 +1,7 @@
 """What PyTorch's examples, tutorials and tests found here: one test for each cause. Programs run under both libraries."""
 
+import io
+import mmap
 import warnings
 
 import pytest
@@ -200,3 +202,84 @@ def test_classes_say_how_they_are_loaded(future):
         return type(layer.weight).__name__, layer.weight is weight, weight.item(), layer.bias.item()
 
     assert both(program) == ("Doubling", True, 2.0, 1.0)
+
+
+M = "t.tensor([[True, False], [False, True]])"
+
+
+@pytest.mark.parametrize("key", [
+    f":, {M}, [0, 1]", f"{M}, :, 0", f":, {M}, :, 0", f"{M}, True", f"{M}, True, True", "t.tensor([[True, False], [False, False]]), False",
+    f"None, {M}, [0, 1]", f"..., {M}, 0, [1]",
+    f"[0, 1], {M}[0]", "t.Size([1, 0])", f"0, {M}, 0:1", f"{M}, None, [1, 0]", f"{M}, {M}",
+])  # fmt: skip
+def test_what_stands_behind_a_mask_of_several_dims(key):
+    def program(t):
+        x = t.arange(48.0).view(2, 2, 2, 2, 3).requires_grad_()
+        part = eval(f"x[{key}]", {"t": t, "x": x})
+        part.pow(2).sum().backward()
+        written = x.detach().clone()
+        exec(f"written[{key}] = -1.0", {"t": t, "written": written})
+        return part.tolist(), part.stride(), x.grad.tolist(), written.tolist()
+
+    both(program)
+
+
+@pytest.mark.parametrize("indices", ["(m, i, i)", "(i, m, i)", "(m, m)", "(i, i, i, i)", "(i, i, m)"])
+def test_masks_and_positions_take_no_more_dims_than_there_are(indices):
+    def program(t):
+        x, m, i = t.ones(2, 2, 3), t.ones(2, 2, dtype=t.bool), t.tensor([0, 1])
+        given = eval(indices, {"m": m, "i": i})
+        value = t.tensor(1.0)
+        return raised(x.index_put_, given, value), raised(t.ops.aten.index.Tensor, x, list(given)), raised(x.__getitem__, given)
+
+    assert both(program) == ("IndexError", "IndexError", "IndexError")
+
+
+@pytest.mark.parametrize("shape", ["t.tensor([2, 3])", "(2, 2.5)", "(2, -1)", "(2, 3)", "6", "[2, 3]"])
+def test_unravel_index_takes_integers_as_shape(shape):
+    def program(t):
+        given = eval(shape, {"t": t})
+        error = raised(t.unravel_index, t.tensor([1]), given)
+        return error or [x.tolist() for x in t.unravel_index(t.tensor([1]), given)]
+
+    both(program)
+
+
+class Plain:
+    """A file that can read and seek, and no more."""
+
+    def __init__(self, data):
+        self.file = io.BytesIO(data)
+        self.read, self.readline, self.seek, self.tell = self.file.read, self.file.readline, self.file.seek, self.file.tell
+
+
+def saved(t, *objects, head=b"", **options):
+    """The objects, saved one behind the other."""
+    file = io.BytesIO()
+    file.write(head)
+    for x in objects:
+        t.save(x, file, **options)
+    return file.getvalue()
+
+
+def test_checkpoints_are_read_where_the_file_stands():
+    def program(t):
+        file = io.BytesIO(saved(t, {"a": t.arange(3.0)}, head=b"header"))
+        file.seek(6)
+        first = t.load(file)["a"].tolist()
+        file = io.BytesIO(saved(t, t.ones(2), t.zeros(1), _use_new_zipfile_serialization=False))
+        return first, [t.load(file).tolist() for _ in range(2)]
+
+    assert both(program) == ([0.0, 1.0, 2.0], [[1.0, 1.0], [0.0]])
+
+
+def test_files_that_cannot_read_into_given_memory():
+    assert both(lambda t: t.load(Plain(saved(t, t.arange(5.0)))).tolist()) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_the_way_of_mapping_maps_nothing_by_itself():
+    def program(t):
+        with t.serialization.set_default_mmap_options(mmap.MAP_SHARED):
+            return t.load(io.BytesIO(saved(t, t.ones(1)))).tolist()
+
+    assert both(program) == [1.0]

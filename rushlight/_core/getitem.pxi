@@ -20,7 +20,7 @@ cdef object getitem(PyObject** args, Py_ssize_t n, tuple kwnames):
             if not _is_basic(k):
                 return general_index(t, <tuple>key)
         return basic_index(t, <tuple>key)
-    if type(key) is list:
+    if isinstance(key, (list, tuple)):
         return general_index(t, _callbacks["list_key"](key))
     return general_index(t, (key,))
 
@@ -112,7 +112,7 @@ cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = <Tensor>args[0]
     cdef object key = <object>args[1]
     cdef object value = <object>args[2]
-    cdef tuple keys = <tuple>key if type(key) is tuple else _callbacks["list_key"](key) if type(key) is list else (key,)
+    cdef tuple keys = <tuple>key if type(key) is tuple else _callbacks["list_key"](key) if isinstance(key, (list, tuple)) else (key,)
     cdef Tensor target, source
     for k in keys:
         if not _is_basic(k):

@@ -238,6 +238,8 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
             dim += 1
             continue
         index = <Tensor?>one
+        if dim + (index.ndim if ITEMSIZE[index.code] == 1 else 1) > input.ndim:
+            raise IndexError(f"too many indices for tensor of dimension {input.ndim}\n  A mask takes as many dims as it has.")
         if index.place != input.place:
             index = _brought(index, input)
         if ITEMSIZE[index.code] == 1:

@@ -21,6 +21,7 @@ _LOCATOR64 = struct.Struct("<4sIQI")
 _UTF8 = 0x0800
 _DAY_ONE = 0x0021  # the first of January 1980, the zero of DOS dates
 _MAX32, _MAX16 = 0xFFFFFFFF, 0xFFFF
+_PIECE = 1 << 24  # bytes that are read at a time from files that cannot read into memory that is given
 
 
 def _damaged(what):
@@ -89,13 +90,14 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads the records of the archive in the seekable binary ``file``. ``names`` lists them without their common
-    folder.
+    """Reads the records of the archive that begins where the seekable binary ``file`` stands. ``names`` lists them
+    without their common folder.
     """
 
     def __init__(self, file):
-        self._file = file
-        self._size = file.seek(0, os.SEEK_END)
+        self._file, self._start = file, file.tell()
+        file.seek(0, os.SEEK_END)
+        self._size = file.tell() - self._start
         self._records = self._read_directory()
         self.prefix = next(iter(self._records), "/").partition("/")[0] + "/"
         # With checksums switched off PyTorch writes zeros for all of them.
@@ -109,7 +111,7 @@ class ArchiveReader:
     def _at(self, offset, size):
         if offset < 0 or offset + size > self._size:
             raise _damaged("a record reaches beyond the end of the file")
-        self._file.seek(offset)
+        self._file.seek(self._start + offset)
         data = self._file.read(size)
         if len(data) != size:
             raise TruncatedFile("PytorchStreamReader failed reading zip archive: the file ends too early")
@@ -179,7 +181,7 @@ class ArchiveReader:
         return self._record(name)[1]
 
     def offset(self, name):
-        """Where in the file the bytes of record ``name`` begin."""
+        """Where in the archive the bytes of record ``name`` begin."""
         header, size, _ = self._record(name)
         fields = _LOCAL.unpack(self._at(header, _LOCAL.size))
         start = header + _LOCAL.size + fields[9] + fields[10]
@@ -195,16 +197,24 @@ class ArchiveReader:
 
     def read_into(self, name, view):
         """Fill the memoryview ``view``, which has the record's size, with the bytes of record ``name``."""
-        self._file.seek(self.offset(name))
+        self._file.seek(self._start + self.offset(name))
         done = 0
         while done < len(view):
-            count = self._file.readinto(view[done:])
+            count = self._fill(view[done:])
             if not count:
                 raise TruncatedFile(
                     f"PytorchStreamReader failed reading zip archive: the file ends within record {name!r}"
                 )
             done += count
         self._check(name, view)
+
+    def _fill(self, view):
+        """Reads some of the bytes that ``view`` has room for, and returns how many."""
+        if hasattr(self._file, "readinto"):
+            return self._file.readinto(view)
+        data = self._file.read(min(len(view), _PIECE))
+        view[: len(data)] = data
+        return len(data)
 
     def _check(self, name, data):
         if self.has_checksums and crc32(data) != self._record(name)[2]:

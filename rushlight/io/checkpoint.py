@@ -118,12 +118,11 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
             "interpreter only."
         )
     weights_only = True if weights_only is None else weights_only
-    mapped = options.settings.mmap_flags is not None if mmap is None else mmap
-    if mapped and not _is_path(f):
+    if mmap and not _is_path(f):
         raise ValueError("f must be a file path in order to use the mmap argument")
     with _opened(f) as file, _explained(weights_only):
         encoding = pickle_load_args.get("encoding", "utf-8")
-        reader = _Loader(file, map_location, weights_only, f if mapped else None, encoding)
+        reader = _Loader(file, map_location, weights_only, f if mmap else None, encoding)
         return reader.load(os.fsdecode(f) if _is_path(f) else "")
 
 

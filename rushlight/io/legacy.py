@@ -3,6 +3,7 @@ that.
 """
 
 import io
+import os
 import struct
 import sys
 
@@ -102,6 +103,7 @@ def load_stream(file, loader):
     keys, at = loader.interpret(data, _no_storage, at)
     for key in plain(keys, list):
         at = storages.fill(key, data, at)
+    file.seek(at - len(data), os.SEEK_CUR)  # to what follows, which may be another such stream
     storages.restore(loader.restore)
     return loader.interpret(data, find, start)[0]
 

@@ -143,8 +143,13 @@ def unravel_index(indices, shape):
     """
     if indices.is_floating_point() or indices.is_complex() or indices.dtype is _bool:
         raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    sizes = (shape,) if hasattr(shape, "__index__") and not hasattr(shape, "__len__") else shape
+    if not isinstance(sizes, (tuple, list)) or not all(hasattr(n, "__index__") for n in sizes):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape!r}")
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
     found = []
-    for n in reversed((shape,) if isinstance(shape, int) else tuple(shape)):
+    for n in reversed(sizes):
         found.append(arithmetic.remainder(indices, n))
         indices = arithmetic.floor_divide(indices, n)
     return tuple(reversed(found))

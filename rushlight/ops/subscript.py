@@ -29,7 +29,7 @@ _WHOLE = slice(None)
 
 
 def parse_key(input, key):
-    """(view of ``input``, index tensors): the list has a tensor or None for each leading dim of the view."""
+    """(view of ``input``, index tensors): the list has a tensor or None for each leading dim of the view, one for all dims of a mask."""
     elements = [k if k is None or k is Ellipsis or type(k) is slice else _element(k) for k in key]
     used = sum([1 if type(k) is slice else _width(k) for k in elements])
     if used > input.ndim or sum([k is Ellipsis for k in elements]) > 1:
@@ -37,24 +37,24 @@ def parse_key(input, key):
             f"too many indices for tensor of dimension {input.ndim}\n  The key takes {used} dims; it may have one "
             "Ellipsis."
         )
-    view, indices = input, []
+    view, indices, dim = input, [], 0
     for k in elements:
-        if type(k) is slice:
-            view = _sliced(view, len(indices), k)
-            indices.append(None)
-        elif isinstance(k, Tensor):
-            indices.append(k)
-            indices.extend([None] * (_width(k) - 1))
+        if k is None or isinstance(k, bool):
+            view = shape.unsqueeze(view, dim)
+            indices.append(k if k is None else _truth(k))
+            dim += 1
         elif k is Ellipsis:
             indices.extend([None] * (input.ndim - used))
-        elif k is None:
-            view = shape.unsqueeze(view, len(indices))
+            dim += input.ndim - used
+        elif isinstance(k, Tensor):
+            indices.append(k)
+            dim += _width(k)
+        elif type(k) is slice:
+            view = _sliced(view, dim, k)
             indices.append(None)
-        elif isinstance(k, bool):
-            view = shape.unsqueeze(view, len(indices))
-            indices.append(_truth(k))
+            dim += 1
         else:
-            view = shape.select(view, len(indices), k)
+            view = shape.select(view, dim, k)
     return view, indices
 
 
@@ -124,7 +124,12 @@ def _sliced(view, dim, k):
 
 
 def _list_key(key):
-    """A list as a key: it stands for a tuple if it holds slices, tensors or sequences, else it is one array of indices."""
+    """A list as a key: it stands for a tuple if it holds slices, tensors or sequences, else it is one array of indices.
+
+    Or a tuple of a class of its own, such as torch.Size.
+    """
+    if isinstance(key, tuple):
+        return tuple(key)
     if len(key) < 32 and any(k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, Tensor)) for k in key):
         warnings.warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of "
