@@ -92,3 +92,19 @@ def test_outputs_may_be_overwritten_in_place():
     net.zero_grad()
     net(x)[0].relu_().sum().backward()
     assert all(rushlight.equal(p.grad, w) for p, w in zip(net.parameters(), want, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_without_gradients_the_numbers_are_the_same(kind, sizes):
+    """Then a state is kept for one step only, and nothing for the gradient."""
+    inside, hidden, steps, batch = sizes
+    net, x = getattr(rushlight.nn, kind)(inside, hidden, bidirectional=True), rushlight.randn(steps, batch, inside)
+    for given in (x, rushlight.nn.utils.rnn.pack_padded_sequence(x, [steps - i * steps // batch for i in range(batch)])):
+        recorded = net(given)
+        with rushlight.no_grad():
+            plain = net(given)
+        data = (recorded[0], plain[0]) if given is x else (recorded[0].data, plain[0].data)
+        states = [result[1] if kind == "LSTM" else result[1:] for result in (recorded, plain)]
+        assert rushlight.equal(*data)
+        assert all(rushlight.equal(a, b) for a, b in zip(*states, strict=True))

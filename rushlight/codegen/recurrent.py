@@ -1,7 +1,7 @@
 """The product of a recurrent step, as LLVM text: few rows times a packed matrix. ``_core/recurrent.pyx`` drives it.
 
-The recurrent weights are packed once for all steps, into panels of :mod:`.gemm`. The state has few rows, a batch, and changes with every
-step: it is read as it lies, so the rows are exactly as many as there are.
+The weights are packed once for all steps, into panels of :mod:`.gemm`. Input and state have few rows at a step, a batch: they are read as
+they lie, so the rows are exactly as many as there are.
 """
 
 
@@ -13,7 +13,7 @@ from .schemes import Scheme
 FUNCTIONS = {  # name -> parameters, in the order of the table; strides in bytes
     "pack_deep": "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k",
     "pack_wide": "ptr %from, i64 %rowstride, i64 %kstride, ptr %panel, i64 %width, i64 %count, i64 %k",
-    "multiply": "ptr %a, i64 %distance, i64 %rows, ptr %panel, ptr %c, i64 %stride, i64 %k",
+    "multiply": "ptr %a, i64 %distance, i64 %rows, ptr %panel, ptr %c, i64 %stride, i64 %k, ptr %before, i64 %apart",
 }
 AT_ONCE = (8, 4, 2, 1)  # rows that share a walk through the panel
 
@@ -21,7 +21,8 @@ AT_ONCE = (8, 4, 2, 1)  # rows that share a walk through the panel
 def kernels(source):
     """(address, numbers of the scheme) for f32 or f64: ``void table(void **entries)`` writes :data:`FUNCTIONS`.
 
-    multiply: c = a panel, for ``rows`` rows of a, ``distance`` apart, whose elements follow each other along k; c gets a panel's width.
+    multiply: c = before + a panel, for ``rows`` rows of a, ``distance`` apart, whose elements follow each other along k; c gets a panel's
+    width. ``before``: rows ``apart``, those of c itself or a bias (0 apart), or NULL.
     """
     scheme = Scheme(source)
     numbers = scheme.numbers()
@@ -59,5 +60,8 @@ class _Kernels(Writer):
         a, c = (at(fn, base, fn.int("mul", first, apart)) for base, apart in (("%a", "%distance"), ("%c", "%stride")))
         rows = [fn.int("mul", r, "%distance") for r in range(count)]
         sums = self._sums(fn, count, self.vectors)
+        with fn.when(fn.emit("icmp ne ptr %before, null")):
+            before = at(fn, "%before", fn.int("mul", first, "%apart"))
+            self._resume(fn, sums, [at(fn, before, fn.int("mul", r, "%apart")) for r in range(count)])
         self._add_products(fn, "%k", sums, (a, s.unit_bytes), rows, ("%panel", s.columns * s.unit_bytes))
         self._store_sums(fn, sums, [at(fn, c, fn.int("mul", r, "%stride")) for r in range(count)])

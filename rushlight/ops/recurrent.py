@@ -15,21 +15,21 @@ from ..lang import types as ty
 from . import activation, arithmetic, contraction, creation, elementary, joining, movement, reduction, shape
 from ._define import library
 
-SUMS, TIME, BEFORE, AFTER, FIXED, ROW = range(6)  # where the operands of a cell lie, as the core numbers it
+SUMS, TIME, BEFORE, AFTER, FIXED, KEPT = range(6)  # where the operands of a cell lie, as the core numbers it
 _float32, _float64 = (_tensor.dtypes()[n] for n in ("float32", "float64"))
 _kernels = {}
 _BETWEEN_ROWS = 16  # elements
 
 
 # -- the cells --
-# gates: sums that a step needs; saved: values that its gradient needs. has_cell: there is a second state, c. reads_state: h enters beside
-# the product, too, whose bias is inside a gate. carries: a gradient reaches the state before beside the product, too.
+# gates: of the weights; sums: products of input and state that are added up, but for a last one, which is the state's own; saved: values
+# that the gradient needs. has_cell: there is a second state, c. carries: a gradient reaches the state before beside the product, too.
 
 
 class Rnn:
     """``h' = f(x + W h)``."""
 
-    gates, saved, has_cell, reads_state, carries = 1, 0, False, False, False
+    gates, sums, saved, has_cell, carries = 1, 1, 0, False, False
 
     def __init__(self, act, formula, slope):
         self.act, self.formula, self.slope = act, formula, slope
@@ -37,8 +37,8 @@ class Rnn:
     def reference(self, x, product, h, c):
         return self.act(arithmetic.add(x, product)), None
 
-    def forward(self, product, x, h, c, bias):
-        return self.formula(product[0] + x[0]), None, ()
+    def forward(self, sums, h, c):
+        return self.formula(sums[0]), None, ()
 
     def backward(self, gates, h, new_h, c, new_c, grad, carried):
         return (grad * self.slope(new_h),), None, None
@@ -47,7 +47,7 @@ class Rnn:
 class Lstm:
     """``i, f, o = sigmoid, g = tanh of x + W h; c' = f c + i g; h' = o tanh(c')`` (Hochreiter and Schmidhuber, 1997)."""
 
-    gates, saved, has_cell, reads_state, carries = 4, 4, True, False, True
+    gates, sums, saved, has_cell, carries = 4, 4, 4, True, True
 
     def reference(self, x, product, h, c):
         i, f, g, o = joining.chunk(arithmetic.add(x, product), 4, -1)
@@ -55,8 +55,8 @@ class Lstm:
         c = arithmetic.add(arithmetic.mul(f, c), arithmetic.mul(i, elementary.tanh(g)))
         return arithmetic.mul(o, elementary.tanh(c)), c
 
-    def forward(self, product, x, h, c, bias):
-        i, f, g, o = (a + b for a, b in zip(product, x))
+    def forward(self, sums, h, c):
+        i, f, g, o = sums
         i, f, g, o = fn.sigmoid(i), fn.sigmoid(f), fn.tanh(g), fn.sigmoid(o)
         new = f * c + i * g
         return o * fn.tanh(new), new, (i, f, g, o)
@@ -72,7 +72,7 @@ class Lstm:
 class Gru:
     """``r, z = sigmoid of x + W h + b; n = tanh(x + r (W h + b)); h' = n + z (h - n)`` (Cho et al., 2014)."""
 
-    gates, saved, has_cell, reads_state, carries = 3, 4, False, True, True
+    gates, sums, saved, has_cell, carries = 3, 4, 4, False, True
 
     def reference(self, x, product, h, c):
         (x_r, x_z, x_n), (h_r, h_z, h_n) = joining.chunk(x, 3, -1), joining.chunk(product, 3, -1)
@@ -80,10 +80,10 @@ class Gru:
         n = elementary.tanh(arithmetic.add(x_n, arithmetic.mul(r, h_n)))
         return arithmetic.add(n, arithmetic.mul(z, arithmetic.sub(h, n))), None
 
-    def forward(self, product, x, h, c, bias):
-        h_r, h_z, h_n = (a + b for a, b in zip(product, bias)) if bias else product
-        r, z = fn.sigmoid(x[0] + h_r), fn.sigmoid(x[1] + h_z)
-        n = fn.tanh(x[2] + r * h_n)
+    def forward(self, sums, h, c):
+        r, z, n, h_n = sums
+        r, z = fn.sigmoid(r), fn.sigmoid(z)
+        n = fn.tanh(n + r * h_n)
         return n + z * (h - n), None, (r, z, n, h_n)
 
     def backward(self, gates, h, new_h, c, new_c, grad, carried):
@@ -144,21 +144,19 @@ class _Cell:
 
 
 @functools.cache
-def _forward_cell(mode, type, keep, has_bias):
-    """A step's kernel; ``keep``: it writes what the gradient needs over ``x``, the sums of the gates, and what is left to ``more``."""
+def _forward_cell(mode, type, keep):
+    """A step's kernel; ``keep``: it writes what the gradient needs."""
     form, cell = CELLS[mode], _Cell(type)
-    product, before = cell.read_all(None, SUMS, form.gates), cell.read_all("x", TIME, form.gates)
-    h = cell.read("states", BEFORE) if form.reads_state else None
+    sums = cell.read_all(None, SUMS, form.sums)
+    h = None if form.has_cell else cell.read("states", BEFORE)
     c = cell.read("cells", BEFORE) if form.has_cell else None
-    bias = cell.read_all("bias", ROW, form.gates) if has_bias else ()
-    new_h, new_c, gates = form.forward(product, before, h, c, bias)
+    new_h, new_c, saved = form.forward(sums, h, c)
     cell.write(new_h, "states", AFTER)
     cell.write(new_h, "out", TIME)
     if form.has_cell:
         cell.write(new_c, "cells", AFTER)
-    if keep and form.saved:
-        cell.write_all(gates[: form.gates], "x", TIME)
-        cell.write_all(gates[form.gates :], "more", TIME)
+    if keep:
+        cell.write_all(saved, "saved", KEPT)
     return cell.compiled(f"{mode.lower()}_cell")
 
 
@@ -166,15 +164,14 @@ def _forward_cell(mode, type, keep, has_bias):
 def _backward_cell(mode, type, has_grad):
     """The gradient of a step; ``has_grad``: the output has one, not just the last states."""
     form, cell = CELLS[mode], _Cell(type)
-    gates = cell.read_all("x", TIME, form.gates) if form.saved else []
-    gates += [cell.read("more", TIME)] if form.saved > form.gates else []
-    h, new_h = (cell.read("states", where) if form.reads_state or not form.saved else None for where in (BEFORE, AFTER))
+    saved = cell.read_all("saved", KEPT, form.saved)
+    h, new_h = (None if form.has_cell else cell.read("states", where) for where in (BEFORE, AFTER))
     c, new_c = (cell.read("cells", where) if form.has_cell else None for where in (BEFORE, AFTER))
     grad = cell.read(None, SUMS)
     if has_grad:
         grad = grad + cell.read("grad", TIME)
     carried = cell.read("carry", FIXED) if form.carries else None
-    outer, inner, new_carry = form.backward(gates, h, new_h, c, new_c, grad, carried)
+    outer, inner, new_carry = form.backward(saved, h, new_h, c, new_c, grad, carried)
     cell.write_all(outer, "slopes", TIME)
     if inner is not None:
         cell.write_all(inner, "towards_x", TIME)
@@ -183,9 +180,10 @@ def _backward_cell(mode, type, has_grad):
     return cell.compiled(f"{mode.lower()}_cell_backward")
 
 
-def _placed(operands, width, tensors):
-    """Operands as the core takes them: (tensor, where, column, or the gate's number for SUMS)."""
-    return [(tensors.get(name), where, gate if where == SUMS else gate * width) for name, where, gate in operands]
+def _placed(operands, width, columns, tensors):
+    """Operands as the core takes them: (tensor, where, column, or the sum's number for SUMS). columns: of a panel."""
+    widths = {SUMS: 1, KEPT: columns}
+    return [(tensors.get(name), where, gate * widths.get(where, width)) for name, where, gate in operands]
 
 
 def _products(dtype):
@@ -203,6 +201,27 @@ def _steps(sizes, reverse):
         places.append((n, total))
         total += n
     return places[::-1] if reverse else places
+
+
+def _bias(form, width, columns, b_ih, b_hh, options):
+    """Where the sums of a step begin: a row for each, of whole panels."""
+    whole = _whole(width, columns)
+    if b_ih is None:
+        return creation.zeros((form.sums, whole), **options)
+    rows, both = arithmetic.add(b_ih, b_hh), (2 * form.gates - form.sums) * width  # whose products with input and state meet in one sum
+    if form.sums > form.gates:
+        apart = (shape.narrow(b, 0, both, form.gates * width - both) for b in (b_ih, b_hh))
+        rows = joining.cat([shape.narrow(rows, 0, 0, both), *apart])
+    rows = shape.reshape(rows, (form.sums, width))
+    if whole == width:
+        return rows
+    padded = creation.zeros((form.sums, whole), **options)
+    shape.copy_(shape.narrow(padded, 1, 0, width), rows)
+    return padded
+
+
+def _whole(size, part):
+    return -(-size // part) * part
 
 
 def _rows_apart(rows, columns, **options):
@@ -227,22 +246,23 @@ def layer(input, hidden, cell, w_ih, w_hh, b_ih, b_hh, mode, sizes, reverse, kee
     needs, or None.
     """
     form, rows, width = CELLS[mode], input.shape[0], w_hh.shape[1]
-    options, steps = dict(dtype=input.dtype, device=input.device), _steps(sizes, reverse)
-    # The biases of both products meet in one sum, unless one is inside a gate.
-    inside = b_hh if form.reads_state else None
-    x = contraction.linear(input, w_ih, b_ih if b_hh is None or form.reads_state else arithmetic.add(b_ih, b_hh))
+    options, steps, (table, scheme) = dict(dtype=input.dtype, device=input.device), _steps(sizes, reverse), _products(input.dtype)
+    columns = scheme["columns"]
+    depth = 2 if keep is None else len(steps) + 1
     stacks = []
     for first in (hidden, cell)[: 1 + form.has_cell]:
-        stacks.append(creation.empty((len(steps) + 1, *hidden.shape), **options))
+        stacks.append(creation.empty((depth, *hidden.shape), **options))
         shape.copy_(shape.select(stacks[-1], 0, 0), first)
     out = creation.empty((rows, width), **options)
-    more = creation.empty((rows, width), **options) if keep is not None and form.saved > form.gates else None
-    kernel, operands = _forward_cell(mode, ty.NAMES[input.dtype.code], keep is not None, inside is not None)
-    tensors = dict(x=x, states=stacks[0], cells=stacks[-1], out=out, more=more, bias=None if inside is None else shape.contiguous(inside))
-    core.forward(*_products(input.dtype), kernel, shape.contiguous(w_hh), _placed(operands, width, tensors), steps, stacks)
-    last = [shape.clone(shape.select(s, 0, len(steps))) for s in stacks]
+    keeps = keep is not None and form.saved
+    saved = creation.empty((_whole(width, columns) // columns, rows, form.saved * columns), **options) if keeps else None
+    kernel, operands = _forward_cell(mode, ty.NAMES[input.dtype.code], keep is not None)
+    operands = _placed(operands, width, columns, dict(states=stacks[0], cells=stacks[-1], out=out, saved=saved))
+    matrices = [shape.contiguous(t) for t in (input, w_ih, w_hh)]
+    core.forward(table, scheme, kernel, *matrices, _bias(form, width, columns, b_ih, b_hh, options), operands, steps)
+    last = [shape.clone(shape.select(s, 0, len(steps) % depth)) for s in stacks]
     if keep is not None:
-        keep += [*stacks, *([x] if form.saved else []), *([] if more is None else [more])]
+        keep += [*stacks, saved]
     return (out, *last)
 
 
@@ -253,29 +273,30 @@ def _(grads, input, hidden, cell, w_ih, w_hh, b_ih, b_hh, mode, sizes, reverse, 
     form, rows, (batch, width) = CELLS[mode], input.shape[0], hidden.shape
     options = dict(dtype=input.dtype, device=input.device)
     steps, (table, scheme) = _steps(sizes, reverse), _products(input.dtype)
-    states, cells = keep[0], keep[1] if form.has_cell else None
-    saved = [*keep[1 + form.has_cell :], None, None]
+    columns = scheme["columns"]
+    states, cells, saved = keep[0], keep[-2], keep[-1]
     carry = shape.clone(grads[2]) if cell is not None and grads[2] is not None else creation.zeros((batch, width), **options)
     carry = shape.contiguous(carry)
     slopes = _rows_apart(rows, form.gates * width, **options)
-    towards_x = _rows_apart(rows, form.gates * width, **options) if form.reads_state else slopes
-    towards = creation.zeros((batch, -(-width // scheme["columns"]) * scheme["columns"]), **options)
+    towards_x = _rows_apart(rows, form.gates * width, **options) if form.sums > form.gates else slopes
+    towards = creation.zeros((batch, _whole(width, columns)), **options)
     if grads[1] is not None:
         shape.copy_(shape.narrow(towards, 1, 0, width), grads[1])
     grad = None if grads[0] is None else shape.contiguous(grads[0])
     kernel, operands = _backward_cell(mode, ty.NAMES[input.dtype.code], grad is not None)
-    tensors = dict(x=saved[0], more=saved[1], states=states, cells=cells, grad=grad, carry=carry, slopes=slopes, towards_x=towards_x)
-    core.backward(table, scheme, kernel, shape.contiguous(w_hh), _placed(operands, width, tensors), steps, slopes, towards)
+    tensors = dict(saved=saved, states=states, cells=cells, grad=grad, carry=carry, slopes=slopes, towards_x=towards_x)
+    core.backward(table, scheme, kernel, shape.contiguous(w_hh), _placed(operands, width, columns, tensors), steps, slopes, towards)
     towards = shape.narrow(towards, 1, 0, width)
     before = _in_time(shape.narrow(states, 0, 0, len(steps)), steps, reverse)
+    of_bias = reduction.sum(slopes, 0) if needs[6] or (needs[5] and towards_x is slopes) else None
     return (
         contraction.mm(towards_x, w_ih) if needs[0] else None,
-        arithmetic.add(towards, carry) if form.reads_state else shape.contiguous(towards),
+        arithmetic.add(towards, carry) if form.sums > form.gates else shape.contiguous(towards),
         carry if cell is not None else None,
         contraction.mm(shape.transpose(towards_x, 0, 1), input) if needs[3] else None,
         contraction.mm(shape.transpose(slopes, 0, 1), before) if needs[4] else None,
-        reduction.sum(towards_x, 0) if needs[5] else None,
-        reduction.sum(slopes, 0) if needs[6] else None,
+        None if not needs[5] else shape.clone(of_bias) if towards_x is slopes else reduction.sum(towards_x, 0),
+        of_bias if needs[6] else None,
     )
 
 
