@@ -306,6 +306,29 @@ def test_weights_of_few_channels_are_summed_in_pairs(channels, outputs, groups, 
     assert pairs
 
 
+@pytest.mark.cpu("CPU kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channels, outputs, size, window, options", [
+    (3, 64, (20, 18), (4, 4), {"stride": 2, "padding": 1}), (5, 20, (9, 30), (3, 3), {"dilation": 2}),
+    (12, 40, (13, 12), (3, 2), {"groups": 2}), (40, 30, (11, 12), (3, 3), {"stride": (2, 1)}), (32, 15, (300,), (2,), {"dilation": 3}),
+    (2, 33, (5, 6, 7), (3, 2, 3), {"stride": (1, 2, 2)}),
+])  # fmt: skip
+def test_places_of_a_window_share_panels(channels, outputs, size, window, options, dtype, monkeypatch):
+    """In the gradient of the weights: a panel's columns begin and end within the channels of a place."""
+    from rushlight.ops import conv
+
+    panels, run = [], conv._weight_sums
+    monkeypatch.setattr(conv, "_is_in_pairs", lambda *_: False)
+    monkeypatch.setattr(conv, "_weight_sums", lambda *a: panels.append(a) or run(*a))
+    torch.manual_seed(8)
+    x, w = torch.randn(3, channels, *size, dtype=dtype), torch.randn(outputs, channels // options.get("groups", 1), *window, dtype=dtype)
+    exact, given, name = w.double().requires_grad_(), ours(w, True), f"conv{len(size)}d"
+    result = getattr(torch.nn.functional, name)(x.double(), exact, **options)
+    grad, got = torch.randn_like(result).to(dtype), getattr(rushlight.nn.functional, name)(ours(x), given, **options)
+    close(*torch.autograd.grad(result, exact, grad.double()), *rushlight.autograd.grad(got, given, ours(grad)), TOLERANCE[dtype])
+    assert panels
+
+
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
 @pytest.mark.parametrize("transposed, size, window, options", [
     (True, (1, 1), (4, 4), {}), (True, (1, 1), (4, 3), {"stride": 2, "dilation": 2}), (True, (1,), (4,), {"stride": 3}),

@@ -314,8 +314,9 @@ cdef struct Weights:
     int64_t[3] places     # of the output image
     int64_t[3] step
     int64_t* sources      # bytes to what each segment reads
-    int64_t segments      # of columns: channels that lie side by side in the input
-    int64_t length        # of a segment
+    int64_t length        # of a segment of columns: channels that lie side by side in the input
+    int64_t columns       # of all segments
+    lanes_t pack_lanes
     char* input
     int64_t[4] distance   # between images, planes, rows and pixels of the input, in bytes
     char* grad
@@ -331,10 +332,10 @@ cdef struct Weights:
     int64_t stride        # bytes of a row of sums
     int64_t sums_size     # bytes, of a group
     char* sums            # (splits, groups, rows of all panels, columns of all panels)
-    char* out             # (groups, outputs, segments, length)
+    char* out             # (groups, outputs, columns)
 
 
-def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list sources, int64_t length, int64_t groups):
+def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list sources, int64_t length, int64_t groups, size_t pack_lanes):
     """out[g, o, s, i] = sum over n, z, y, x of grad[n, (g, o), z, y, x] * input[n, z * step, y * step, x * step, (g, sources[s] + i)].
 
     input (N, D, H, W, C), padded so that nothing lies outside, grad (N, O, D', H', W') and out (groups, O / groups, len(sources), length)
@@ -345,9 +346,9 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     cdef int64_t size = ITEMSIZE[input.code], i, total
     cdef int d
     p.groups, p.channels, p.outputs = groups, input.sizes[4] // groups, grad.sizes[1] // groups
-    p.kernels = gemm.kernels_for(input.code, p.outputs, length)
-    p.segments, p.length, p.sources = len(sources), length, shifts
-    for i in range(p.segments):
+    p.length, p.columns, p.sources, p.pack_lanes = length, len(sources) * length, shifts, <lanes_t>pack_lanes
+    p.kernels = gemm.kernels_for(input.code, p.outputs, p.columns)
+    for i in range(len(sources)):
         shifts[i] = <int64_t>sources[i] * size
     for d in range(3):
         p.places[d], p.step[d] = grad.sizes[2 + d], steps[d]
@@ -364,7 +365,7 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     p.blocks[0], p.blocks[1] = _panels(p.count, p.images), p.places[0]
     p.blocks[2], p.blocks[3] = _panels(p.places[1], p.rows), _panels(p.places[2], p.wide)
     total = p.blocks[0] * p.blocks[1] * p.blocks[2] * p.blocks[3]
-    p.panels_a, p.panels_b = _panels(p.outputs, p.kernels.rows), p.segments * _panels(length, p.kernels.columns)
+    p.panels_a, p.panels_b = _panels(p.outputs, p.kernels.rows), _panels(p.columns, p.kernels.columns)
     p.stride = p.panels_b * p.kernels.columns * p.kernels.sum
     p.sums_size = p.panels_a * p.kernels.rows * p.stride
     p.slices = _panels(p.panels_a, ROW_PANELS)
@@ -377,8 +378,8 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     p.sums = <char*>partial.address
     with nogil:
         parallel_for(_run_splits, &p, 0, p.splits * groups * p.slices,
-                     _worth(p.outputs * length * p.segments * grad.count // (grad.sizes[1] * p.splits * p.slices)))
-        parallel_for(_add_splits, &p, 0, groups * p.segments, _worth(p.splits * p.outputs * length))
+                     _worth(p.outputs * p.columns * grad.count // (grad.sizes[1] * p.splits * p.slices)))
+        parallel_for(_add_splits, &p, 0, groups * p.panels_a, _worth(p.splits * p.kernels.rows * p.columns))
 
 
 cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -409,7 +410,7 @@ cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, i
         _pack_grad(p, group, (first + i) * kernels.rows, n, images, place, rows * wide, memory + i * panel_a)
     sums += first * kernels.rows * p.stride
     for j in range(p.panels_b):
-        _pack_segment(p, group, j, n, images, place, rows, wide, windows)
+        _pack_columns(p, group, j * kernels.columns, n, images, place, rows, wide, windows)
         for i in range(panels):
             piece = sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.sum
             multiply(memory + i * panel_a, windows, piece, p.stride, units, NULL if fresh else piece, p.stride, memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
@@ -426,39 +427,52 @@ cdef void _pack_grad(Weights* p, int64_t group, int64_t row, int64_t n, int64_t 
             panel + i * pixels * kernels.rows * kernels.unit, min(kernels.rows, p.outputs - row), pixels)
 
 
-cdef void _pack_segment(Weights* p, int64_t group, int64_t panel, int64_t n, int64_t images, int64_t* place, int64_t rows, int64_t wide,
+cdef void _pack_columns(Weights* p, int64_t group, int64_t first, int64_t n, int64_t images, int64_t* place, int64_t rows, int64_t wide,
                         char* windows) noexcept nogil:
-    """A panel of columns, through the same pixels."""
+    """A panel of columns from ``first`` on, through the same pixels: its share of each segment that it meets, beside those before."""
     cdef const Kernels* kernels = p.kernels
-    cdef int64_t each = p.panels_b // p.segments, column = panel % each * kernels.columns, i, row
-    cdef char* image = p.input + n * p.distance[0] + group * p.channels * kernels.itemsize + column * kernels.itemsize + p.sources[panel // each]
+    cdef int64_t end = min(first + kernels.columns, p.columns), column = first, lane, count, segment, i, row, done
+    cdef uint64_t loaded, stored
+    cdef char* image = p.input + n * p.distance[0] + group * p.channels * kernels.itemsize
+    cdef char* source
+    cdef char* pixels
     image += place[0] * p.step[0] * p.distance[1] + place[1] * p.step[1] * p.distance[2] + place[2] * p.step[2] * p.distance[3]
-    for i in range(images):
-        for row in range(rows):
-            (<pack_t>kernels.functions[PACK_B_WIDE])(
-                image + i * p.distance[0] + row * p.step[1] * p.distance[2], 0, p.step[2] * p.distance[3],
-                windows + (i * rows + row) * wide * kernels.columns * kernels.unit, min(kernels.columns, p.length - column), wide)
+    while column < end:
+        segment, lane = column // p.length, column - first
+        count = min((segment + 1) * p.length, end) - column
+        loaded = stored = _bits(lane, count)
+        if column + count == end:  # beyond the last, zeros: what memory held there may be denormal, and slow to multiply
+            stored = _bits(lane, kernels.columns - lane)
+        source = image + p.sources[segment] + (column - segment * p.length - lane) * kernels.itemsize
+        for i in range(images):
+            for row in range(rows):
+                pixels, done = source + i * p.distance[0] + row * p.step[1] * p.distance[2], (i * rows + row) * wide
+                if count == kernels.columns:
+                    (<pack_t>kernels.functions[PACK_B_WIDE])(
+                        pixels, 0, p.step[2] * p.distance[3], windows + done * kernels.columns * kernels.unit, count, wide)
+                else:
+                    p.pack_lanes(pixels, p.step[2] * p.distance[3], windows, done, loaded, stored, wide)
+        column += count
 
 
 cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
-    """Write a segment's columns: the first split's sums, then each other's on top."""
+    """Write a panel's rows: the first split's sums, then each other's on top."""
     cdef Weights* p = <Weights*>context
     cdef const Kernels* kernels = p.kernels
     cdef Factors factors
-    cdef int64_t i, split, group, segment, width = p.panels_b // p.segments * kernels.columns * kernels.sum
-    cdef int64_t row = p.segments * p.length * kernels.itemsize
+    cdef int64_t i, split, group, first, row = p.columns * kernels.itemsize
     cdef char* out
     for i in range(begin, end):
-        group, segment = i // p.segments, i % p.segments
-        out = p.out + (group * p.outputs * p.segments + segment) * p.length * kernels.itemsize
+        group, first = i // p.panels_a, i % p.panels_a * kernels.rows
+        out = p.out + (group * p.outputs + first) * row
         for split in range(p.splits):
             if kernels.unit == 8:
                 factors.f64[0], factors.f64[1] = 1, split > 0
             else:
                 factors.f32[0], factors.f32[1] = 1, split > 0
             (<finish_t>kernels.functions[FINISH])(
-                p.sums + (split * p.groups + group) * p.sums_size + segment * width, p.stride,
-                out, row, out, row, kernels.itemsize, p.outputs, p.length, &factors)
+                p.sums + (split * p.groups + group) * p.sums_size + first * p.stride, p.stride,
+                out, row, out, row, kernels.itemsize, min(kernels.rows, p.outputs - first), p.columns, &factors)
 
 
 include "conv_quick.pxi"
