@@ -283,3 +283,38 @@ def test_the_way_of_mapping_maps_nothing_by_itself():
             return t.load(io.BytesIO(saved(t, t.ones(1)))).tolist()
 
     assert both(program) == [1.0]
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 1, 1), (4, 1, 4, 4), (1, 3, 1, 1), (2, 3, 4, 5), (2, 3, 1, 4)])
+@pytest.mark.parametrize("copy", [False, True])
+def test_formats_that_sizes_of_one_leave_open(sizes, copy):
+    def program(t):
+        seen = []
+        for x in (t.ones(sizes), t.ones(sizes).to(memory_format=t.channels_last), t.ones(sizes).transpose(2, 3)):
+            for fmt in (t.channels_last, t.contiguous_format):
+                y = x.to(memory_format=fmt, copy=copy)
+                seen += [y.stride(), y is x, x.double(memory_format=fmt).stride(), x.float(memory_format=fmt).stride()]
+        return seen, t.nn.Conv2d(2, 2, 1).to(memory_format=t.channels_last).weight.stride()
+
+    both(program)
+
+
+@pytest.mark.parametrize("who", ["layer", "t.optim.SGD(layer.parameters(), lr=0.1)"])
+def test_gradients_become_zero_where_they_are(who):
+    def program(t):
+        layer = t.nn.Linear(2, 1)
+        layer(t.ones(1, 2)).sum().backward(create_graph=True)
+        gradient = layer.weight.grad
+        layer.bias.grad = (layer.bias * 2).clone()
+        eval(who, {"t": t, "layer": layer}).zero_grad(set_to_none=False)
+        return layer.weight.grad is gradient, gradient.tolist(), layer.bias.grad.tolist(), layer.bias.grad.requires_grad
+
+    assert both(program) == (True, [[0.0, 0.0]], [0.0], False)
+
+
+def test_a_parameters_name_takes_no_module():
+    def program(t):
+        layer = t.nn.Linear(2, 1)
+        return raised(setattr, layer, "weight", t.nn.ReLU()), [name for name, _ in layer.named_parameters()]
+
+    assert both(program) == ("TypeError", ["weight", "bias"])

@@ -93,8 +93,8 @@ def to(input, *args, **kwargs):
     if place is not None and _tensor.place_of(place) != _tensor.place_of(out.device):
         out = _moved(out, place, non_blocking)
     if fmt is not None and fmt.name not in ("preserve_format",):
-        out = to_memory_format(out, fmt, False)
-    return shape.clone(out) if copy and out is input else out
+        out = laid_out(out, fmt, copy or out is not input)
+    return out if out is not input or not copy else shape.clone(out) if fmt is None else _with_strides(out, out.stride())
 
 
 to.moves = True
@@ -103,7 +103,7 @@ to.moves = True
 def _short(name, kind, doc):
     def method(input, memory_format=None):
         out = shape.cast(input, kind)
-        return out if memory_format is None or memory_format.name == "preserve_format" else to_memory_format(out, memory_format, False)
+        return out if memory_format is None or memory_format.name == "preserve_format" else laid_out(out, memory_format, out is not input)
 
     method.__name__, method.__doc__ = name, doc
     return composite(method, where="method")
@@ -205,19 +205,6 @@ def type_as(input, other):
 
 
 @composite(where="method")
-def module_load(input, other, assign=False):
-    """What ``load_state_dict`` puts in the place of the parameter ``input``, given the tensor ``other``, while
-    ``torch.__future__.set_swap_module_params_on_conversion(True)`` holds: ``input`` with the values of ``other``; ``assign``: ``other``.
-
-    Classes with ``__torch_function__`` say by it how they are loaded; the result must be a new tensor.
-
-    >>> torch.zeros(2, dtype=torch.float64).module_load(torch.ones(2))
-    tensor([1., 1.], dtype=torch.float64)
-    """
-    return other.detach() if assign else input.copy_(other).detach()
-
-
-@composite(where="method")
 def cpu(input, memory_format=None):
     """The tensor in host memory; itself if it is there already.
 
@@ -258,6 +245,8 @@ callbacks.register(move=lambda t, place: _moved(t, _tensor.device_at(place)))
 
 # -- memory formats --
 
+_RANKS = {"channels_last": 4, "channels_last_3d": 5}
+
 
 def _channels_last_strides(sizes):
     order = [0, *range(2, len(sizes)), 1]
@@ -271,7 +260,7 @@ def _channels_last_strides(sizes):
 def to_memory_format(input, fmt, copy):
     """``input`` laid out as the format says (a copy if it is not, or if ``copy``)."""
     name = fmt.name
-    rank = {"channels_last": 4, "channels_last_3d": 5}.get(name)
+    rank = _RANKS.get(name)
     if rank is None:
         out = shape.contiguous(input)
         return shape.clone(out) if copy and out is input else out
@@ -281,6 +270,28 @@ def to_memory_format(input, fmt, copy):
     if not copy and _has_strides(input, strides):
         return input
     return _with_strides(input, tuple(strides))
+
+
+def laid_out(input, fmt, copy):
+    """What ``to(memory_format=)`` gives: ``input`` with the strides of the format, also where sizes of 1 leave several possible; without
+    ``copy`` as it is, where its strides speak for the format.
+    """
+    if not copy and fmt.name == _suggested(input):
+        return input
+    return channels_last(input) if _RANKS.get(fmt.name) == input.ndim else shape.clone(input, memory_format=fmt)
+
+
+def _suggested(input):
+    """The name of the format that the strides speak for."""
+    name = {rank: name for name, rank in _RANKS.items()}.get(input.ndim)
+    sizes, strides, least = input.shape, input.stride(), 0
+    if name is None or 0 in sizes or not strides[1]:
+        return "contiguous_format"
+    for d in (1, *range(input.ndim - 1, 1, -1), 0):
+        if strides[d] < least or (d == 0 and least == strides[1]):  # the latter: nothing but a batch of single numbers
+            return "contiguous_format"
+        least = strides[d] * max(sizes[d], 1)
+    return name
 
 
 def _has_strides(input, strides):
@@ -317,7 +328,7 @@ def is_contiguous(input, memory_format=None):
         raise TypeError("is_contiguous(): argument 'memory_format' must be torch.memory_format, not Tensor")
     if memory_format is None or memory_format.name in ("contiguous_format", "preserve_format"):
         return _tensor.is_row_major(input)
-    rank = {"channels_last": 4, "channels_last_3d": 5}[memory_format.name]
+    rank = _RANKS[memory_format.name]
     return input.ndim == rank and _has_strides(input, _channels_last_strides(input.shape))
 
 

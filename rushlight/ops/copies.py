@@ -135,3 +135,16 @@ _copy_of("view_as_real", casting.view_as_real, """
 >>> torch.view_as_real_copy(torch.tensor([1 + 2j]))
 tensor([[1., 2.]])
 """)
+
+
+@composite(where="method")
+def module_load(input, other, assign=False):
+    """What ``load_state_dict`` puts in the place of the parameter ``input``, given the tensor ``other``, while
+    ``torch.__future__.set_swap_module_params_on_conversion(True)`` holds: ``input`` with the values of ``other``; ``assign``: ``other``.
+
+    Classes with ``__torch_function__`` say by it how they are loaded; the result must be a new tensor.
+
+    >>> torch.zeros(2, dtype=torch.float64).module_load(torch.ones(2))
+    tensor([1., 1.], dtype=torch.float64)
+    """
+    return other.detach() if assign else input.copy_(other).detach()

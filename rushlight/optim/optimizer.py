@@ -11,6 +11,7 @@ import rushlight as torch
 from ..autograd._recorder import current as current_recorder
 from ..autograd.profiler import record_function
 from ..nn.modules.hooks import add_hook
+from ..nn.modules.module import clear_gradient
 
 __all__ = ["Optimizer", "ParamsT", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -250,7 +251,7 @@ class Optimizer:
                     if set_to_none:
                         param.grad = None
                     else:
-                        param.grad = torch.zeros_like(param.grad)
+                        clear_gradient(param)
 
     def _with_gradients(self):
         """(parameter, its group) for every parameter that has a gradient."""

@@ -82,6 +82,15 @@ class _CallSignature:
         return Signature([Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)])
 
 
+def clear_gradient(parameter):
+    """Zeros in the place of the gradient, in its memory, without its history."""
+    if parameter.grad.grad_fn is not None:
+        parameter.grad.detach_()
+    else:
+        parameter.grad.requires_grad_(False)
+    parameter.grad.zero_()
+
+
 def _too_early(module, kind):
     return AttributeError(
         f"cannot assign {kind} before Module.__init__() call\ncall super().__init__() first in {type(module).__name__}.__init__()"
@@ -229,14 +238,14 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
                 raise _too_early(self, "parameters")
             self._forget(name, keep="_parameters")
             self.register_parameter(name, value)
+        elif name in attributes.get("_parameters", ()):
+            self._check_replacement(name, value, "parameter", "torch.nn.Parameter or None")
+            self.register_parameter(name, value)
         elif isinstance(value, Module):
             if "_modules" not in attributes:
                 raise _too_early(self, "module")
             self._forget(name, keep="_modules")
             attributes["_modules"][name] = _hooks.registered(_global_module_registration_hooks, self, name, value)
-        elif name in attributes.get("_parameters", ()):
-            self._check_replacement(name, value, "parameter", "torch.nn.Parameter or None")
-            self.register_parameter(name, value)
         elif name in attributes.get("_modules", ()):
             self._check_replacement(name, value, "child module", "torch.nn.Module or None")
             attributes["_modules"][name] = _hooks.registered(_global_module_registration_hooks, self, name, value)
@@ -506,7 +515,7 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
                 if set_to_none:
                     parameter.grad = None
                 else:
-                    parameter.grad = torch.zeros_like(parameter.grad)
+                    clear_gradient(parameter)
 
     def share_memory(self):
         """Moves parameters and buffers to memory that other processes can map; returns self.
