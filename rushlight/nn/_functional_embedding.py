@@ -4,7 +4,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops._define import planned
-from ..ops.embedding import combined, one_hot  # noqa: F401  (part of nn.functional)
+from ..ops.embedding import combined, one_hot, shared  # noqa: F401  (part of nn.functional)
 
 
 def _renormalise(weight, input, max_norm, norm_type):
@@ -97,9 +97,10 @@ def embedding_bag(
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
     begins = offsets[:-1] if include_last_offset else offsets
-    bag = _numbers(begins, input.numel()) if each is None else _even_numbers(begins.numel(), each, input.device)
+    sizes = None if each is not None else _sizes(begins, input.numel())
+    bag = _numbers(begins, sizes, input.numel()) if each is None else _even_numbers(begins.numel(), each, input.device)
     if mode != "max" and not scale_grad_by_freq and not sparse:
-        result = _sum_bags(weight, input, bag, begins, per_sample_weights, padding_idx, mode, each)
+        result = _sum_bags(weight, input, bag, sizes, begins.numel(), per_sample_weights, padding_idx, mode, each)
         return rename(result, "EmbeddingBagBackward0")
     rows = torch.embedding(weight, input, padding_idx if sparse and padding_idx is not None else -1, scale_grad_by_freq, sparse)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
@@ -142,11 +143,11 @@ def _bags(input, offsets, per_sample_weights):
     return input, offsets, per_sample_weights
 
 
-def _numbers(begins, count):
+def _numbers(begins, sizes, count):
     """The number of the bag that each of ``count`` indices is in."""
     if not begins.is_cpu or not begins.numel():
         return torch.bucketize(torch.arange(count, device=begins.device), begins, right=True) - 1
-    return torch.repeat_interleave(_sizes(begins, count), output_size=count)
+    return torch.repeat_interleave(sizes, output_size=count)
 
 
 @planned
@@ -160,19 +161,24 @@ def _sizes(begins, count):
     return torch.diff(begins, append=torch.tensor([count], dtype=begins.dtype, device=begins.device))
 
 
-def _sum_bags(weight, input, bag, begins, factors, padding_idx, mode, each):
-    """The rows of each bag, added up (or their mean) as they are read. each: the size of all bags, or None."""
+def _sum_bags(weight, input, bag, sizes, bags, factors, padding_idx, mode, each):
+    """The rows of each bag, added up (or their mean) as they are read. sizes: of the bags, or None if all have the size ``each``."""
     counts = None if padding_idx is None else input != padding_idx
     if factors is None:
-        factors = torch.ones((), dtype=weight.dtype, device=weight.device).expand(input.numel())
-    bags = begins.numel()
+        factors = _ones(input.numel(), weight.dtype, weight.device)
     sums = combined(weight, factors if counts is None else torch.where(counts, factors, 0), input, bag, bags)
     if mode == "sum":
         return sums
     if each is not None and counts is None:
         return sums / each
-    sizes = _sizes(begins, input.numel()) if counts is None else torch.bincount(bag, counts.to(sums.dtype), bags)
-    return sums / sizes.clamp(min=1).to(sums.dtype).unsqueeze(1)
+    if counts is not None:
+        sizes = torch.bincount(bag[counts], minlength=bags)
+    return shared(sums, sizes.unsqueeze(1))
+
+
+@planned
+def _ones(count, dtype, device):
+    return torch.ones((), dtype=dtype, device=device).expand(count)
 
 
 def _reduce_bags(rows, bag, bags, counts, mode):

@@ -4,9 +4,10 @@ from .._core import callbacks
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from ..lang import expr as ex
+from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, comparison, creation, index, reduction, shape
-from ._define import composite, library, planned
+from ._define import composite, i64, library, planned, pointwise
 from ._indexed import read
 from .pool import kind_of
 
@@ -107,6 +108,12 @@ def _(grad, input, weight, source, target, needs):
         return towards_input, None
     pairs = index.index_select(grad, 0, target) * index.index_select(input, 0, source)
     return towards_input, shape.cast(reduction.sum(pairs, 1), weight.dtype)
+
+
+@pointwise(where="", inplace=False, dtypes="inexact", label="EmbeddingBag")
+def shared(input, count: i64):
+    """``input / count``; what nothing was added to stays."""
+    return input / fn.cast(fn.maximum(count, 1), input.type)
 
 
 # -- classes --
