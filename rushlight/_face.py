@@ -102,6 +102,7 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "define_torchaudio": "_torchaudio:define",
     "define_torchvision": "_torchvision:define",
     "has_cuda": "cuda:is_available",
+    "output_rules": "ops._outputs:rules",
     "map_file": "storage:map_file",
     "operator_namespace": "_ops:namespace",
     "removable_handle": "utils.hooks:RemovableHandle",
@@ -125,8 +126,8 @@ def resolve(name):
         return getattr(importlib.import_module(f"{package}.{LAZY[name]}"), name)
     if name.startswith("_foreach_"):
         return importlib.import_module(f"{package}._foreach").foreach(name)
-    if not name.startswith("_"):
-        found = importlib.import_module(f"{package}._aten").names.get(name)
+    if not name.startswith("__"):
+        found = importlib.import_module(f"{package}.{'_primitives' if name.startswith('_') else '_aten'}").names.get(name)
         if found is not None:
             return found
     raise AttributeError(f"module '{package}' has no attribute '{name}'" + _why(name))

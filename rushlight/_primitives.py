@@ -1,5 +1,6 @@
 """Operators of PyTorch's core that have no name in its public interface, or other arguments than there: what ``torch.ops.aten`` offers
-besides the functions of the package. The module is imported when one of them is asked for.
+besides the functions of the package; names with an underscore are names of the package as well. The module is imported when one of them
+is asked for.
 
 >>> torch.ops.aten.native_dropout_backward(torch.ones(2), torch.tensor([True, False]), 2.0)
 tensor([2., 0.])
@@ -159,6 +160,81 @@ _named(
     upsample_trilinear3d=_upsampling("trilinear"), _upsample_bilinear2d_aa=_upsampling("bilinear", True),
     _upsample_bicubic2d_aa=_upsampling("bicubic", True),
 )  # fmt: skip
+
+
+# -- parts of layers --
+
+
+@primitive
+def _native_batch_norm_legit(input, weight, bias, *args):
+    """:func:`torch.native_batch_norm`: (..., running_mean, running_var, training, momentum, eps), or without running statistics.
+
+    >>> torch._native_batch_norm_legit(torch.tensor([[1.], [5.]]), None, None, True, 0.1, 0.)[1:]
+    (tensor([3.]), tensor([0.5000]))
+    """
+    stats = args if len(args) == 5 else (None, None, *args)
+    return torch.native_batch_norm(input, weight, bias, *stats)
+
+
+@primitive
+def _native_batch_norm_legit_no_training(input, weight, bias, running_mean, running_var, momentum, eps):
+    return torch.native_batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)
+
+
+@primitive
+def _batch_norm_with_update(input, weight, bias, running_mean, running_var, momentum, eps):
+    """``native_batch_norm`` in training, and bytes that a library would keep for the gradient: none."""
+    found = torch.native_batch_norm(input, weight, bias, running_mean, running_var, True, momentum, eps)
+    return *found, torch.empty(0, dtype=torch.uint8)
+
+
+@primitive
+def _safe_softmax(input, dim, dtype=None):
+    """``softmax`` that is 0 along rows of nothing but -inf, where it would be nan.
+
+    >>> torch._safe_softmax(torch.tensor([[0., 0.], [-torch.inf, -torch.inf]]), 1)
+    tensor([[0.5000, 0.5000],
+            [0.0000, 0.0000]])
+    """
+    out = input.softmax(dim, dtype=dtype)
+    return out.masked_fill((input == -torch.inf).all(dim, keepdim=True), 0)
+
+
+@primitive
+def _chunk_cat(tensors, dim, num_chunks):
+    """Each tensor cut into ``num_chunks`` along ``dim``, padded with zeros; the chunks of one number lie side by side as one row.
+
+    >>> torch._chunk_cat([torch.tensor([1, 2, 3]), torch.tensor([4, 5])], 0, 2)
+    tensor([[1, 2, 4],
+            [3, 0, 5]])
+    """
+    rows = []
+    for x in tensors:
+        d = dim % x.dim()
+        room = -x.size(d) % num_chunks
+        rows.append(F.pad(x, [0] * (2 * (x.dim() - 1 - d) + 1) + [room]).reshape(*x.shape[:d], num_chunks, -1))
+    return torch.cat(rows, -1)
+
+
+def _masked_places(input, mask, indices):
+    """The indices where the mask holds, and places that there are (the first of each dim) elsewhere."""
+    return tuple(None if i is None else i.where(mask, torch.zeros_like(i)).clamp(-n, n - 1) for i, n in zip(indices, input.shape))
+
+
+@primitive
+def _unsafe_masked_index(input, mask, indices, fill):
+    """``input[indices]`` where the mask holds, ``fill`` elsewhere: there indices may lie outside.
+
+    >>> torch._unsafe_masked_index(torch.tensor([1., 2.]), torch.tensor([True, False]), [torch.tensor([1, 9])], 0.)
+    tensor([2., 0.])
+    """
+    return names["index"](input, _masked_places(input, mask, indices)).masked_fill(~mask, fill)
+
+
+@primitive
+def _unsafe_masked_index_put_accumulate(input, mask, indices, values):
+    """``values`` added to a copy of ``input`` at ``indices``, where the mask holds."""
+    return torch.index_put(input, _masked_places(input, mask, indices), values.masked_fill(~mask, 0), accumulate=True)
 
 
 # -- Fourier transforms --

@@ -345,11 +345,110 @@ def refusals(info, label):
             yield Difference(label, "error text", "", f"{first_line(error)} | {first_line(refused)}{call}")
 
 
+# -- out= --
+
+OUT_WAYS = ("fits", "empty", "larger", "spread", "leaf", "float64", "float16", "int64", "int32", "bool", "complex64")
+FREE_OUTS = {  # operator -> (in which ways the two may differ, why)
+    "cumsum": ("float16", "here sums are kept in float32"),
+    "fft.ifft": ("empty larger", "PyTorch's transform lies innermost"),
+    "fft.ihfft": ("empty larger", "PyTorch's transform lies innermost"),
+    "fft.ihfft2": (OUT_WAYS, "PyTorch writes to a copy of out="),
+    "fft.ihfftn": (OUT_WAYS, "PyTorch writes to a copy of out="),
+    "histc": ("leaf", "PyTorch does not look"),
+    "inner": ("float64 float16 complex64", "PyTorch converts products with a number only"),
+    "linalg.ldl_factor": ("empty larger", "row-major here"),
+    "linalg.ldl_factor_ex": ("empty larger", "row-major here"),
+    "linalg.lu_solve": ("empty larger", "as it was solved"),
+    "linalg.matrix_power": ("float64 float16 complex64", "PyTorch converts some powers"),
+    "nn.functional.avg_pool3d": ("spread", "PyTorch writes beside it"),
+    "nn.functional.gelu": ("spread", "PyTorch does not write to it"),
+    "nn.functional.linear": ("fits spread", "PyTorch resizes vectors"),
+    "narrow_copy": ("spread", "PyTorch writes beside it"),
+    "nonzero": (OUT_WAYS, "PyTorch's as_tuple knows no out="),
+    "special.polygamma": (OUT_WAYS, "as polygamma"),
+    **dict.fromkeys(("geqrf", "ormqr", "linalg.householder_product", "linalg.lstsq"), ("larger", "as it was computed")),
+    "nansum": ("int64 int32 bool", "PyTorch has no kernel for it"),
+    "normal": ("larger complex64", "PyTorch draws complex numbers"),
+    "split_with_sizes_copy": ("leaf", "PyTorch does not look"),
+    "std": ("complex64", "PyTorch has no kernel for it"),
+    "var": ("complex64", "PyTorch has no kernel for it"),
+    **dict.fromkeys(("native_batch_norm", "nn.functional.avg_pool2d", "nn.functional.softplus", "nn.functional.softshrink",
+                     "sparse.sampled_addmm"), (OUT_WAYS, "no documented out=")),
+}  # fmt: skip
+
+
+def out_like(result, way):
+    """An out= argument for a result (of several, a tuple): of its shape and dtype but for what ``way`` says; None where that is nothing."""
+    if not isinstance(result, torch.Tensor):
+        outs = tuple(out_like(r, way) for r in result)
+        return None if None in [None if out is None else 0 for out in outs] else outs
+    sizes, dtype = tuple(result.shape), result.dtype
+    if way == "leaf":
+        return torch.ones(sizes, dtype=dtype, requires_grad=True) if dtype.is_floating_point else None
+    if way == "spread":
+        return torch.ones((*sizes, 2), dtype=dtype)[..., 0]
+    if way in ("fits", "empty", "larger"):
+        return torch.ones({"fits": sizes, "empty": (0,), "larger": (*sizes, 2)}[way], dtype=dtype)
+    return None if getattr(torch, way) is dtype else torch.ones(sizes, dtype=getattr(torch, way))
+
+
+def out_outcome(library, function, args, kwargs):
+    """(result, error, whether a warning told of a resized out=)."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        result, error = outcome(library, function, args, kwargs)
+    return result, error, any("was resized" in str(warning.message) for warning in told)
+
+
+def out_difference(theirs, ours, args, kwargs, out):
+    """The difference of one call with out=, as a text, or None."""
+    b, m, into = to_rl(args), to_rl(kwargs), to_rl(out)
+    _, refused, warned = out_outcome(torch, theirs, own(args), {**own(kwargs), "out": out})
+    result, error, told = out_outcome(rl, ours, b, {**m, "out": into})
+    if refused is not None or error is not None:
+        if refused is None and "automatic differentiation" in str(error):  # PyTorch looks only where it has a gradient
+            return None
+        if refused is None or error is None:
+            return f"{'accepted' if error is None else spelled(error)} | PyTorch: {'accepted' if refused is None else spelled(refused)}"
+        return None if isinstance(error, type(refused)) or isinstance(refused, type(error)) else f"{spelled(error)} | {spelled(refused)}"
+    if warned and not told:
+        return "no warning of a resized out="
+    for r, o, want in zip(tensors(result), tensors(into), tensors(out)):
+        if r is not o:
+            return "the result is not out="
+        if want.numel() > 1 and o.stride() != want.stride():
+            return f"strides {o.stride()}, not {want.stride()}"
+    wide = torch.float64 in [o.dtype for o in tensors(out)] and torch.float64 not in [a.dtype for a in tensors(args)]
+    both = [[x.float() if wide and x.is_floating_point() else x for x in found] for found in (from_rl(tensors(into)), tensors(out))]
+    return unlike(*both)
+
+
+def out_differences(info, limit=2):
+    """Every way of giving out= in which the two differ."""
+    _, theirs, ours = next(iter(callables(info)), (None, None, None))
+    if not info.supports_out or ours is None:
+        return
+    free = FREE_OUTS.get(info.name, ("", ""))[0]
+    dtype = torch.float32 if torch.float32 in info.supported_dtypes("cpu") else torch.int64
+    seen = set()
+    for sample in itertools.islice(info.sample_inputs("cpu", dtype), limit):
+        args, kwargs = (sample.input, *sample.args), sample.kwargs
+        result, refused = outcome(torch, theirs, own(args), own(kwargs))
+        if refused is not None or not tensors(result) or not isinstance(result, (torch.Tensor, tuple, list)):
+            continue
+        for way in OUT_WAYS:
+            out = out_like(result, way)
+            if out is not None and way not in seen and way not in free and (found := out_difference(theirs, ours, args, kwargs, out)):
+                seen.add(way)
+                yield Difference(info.full_name, "out", way, f"{found}  <- {describe(args, kwargs)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("patterns", nargs="*", default=["*"])
     parser.add_argument("--dtypes", default="float32 float64 int64 complex64 complex128 bool bfloat16")
     parser.add_argument("--limit", type=int, default=40, help="samples of each operator and dtype")
+    parser.add_argument("--out", action="store_true", help="calls with out= instead")
     parser.add_argument("--part", default="0/1", help="i/n: the i-th of n parts of the operators")
     given = parser.parse_args()
     part, parts = map(int, given.part.split("/"))
@@ -358,7 +457,7 @@ def main():
     chosen = [o for o in database() if any(fnmatch.fnmatch(o.name, p) for p in given.patterns)][part::parts]
     count = 0
     for info in chosen:
-        for found in differences(info, dtypes, given.limit):
+        for found in out_differences(info) if given.out else differences(info, dtypes, given.limit):
             print(*found, sep=" | ", flush=True)
             count += 1
     print(f"{len(chosen)} operators, {count} differences")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from oracle import torch
-from oracle_samples import database, differences
+from oracle_samples import database, differences, out_differences
 
 from rushlight.ops import _define
 
@@ -25,6 +25,24 @@ def test_chosen_operators(name):
 @pytest.mark.parametrize("part", range(40))
 def test_every_operator(part):
     check(database()[part::40])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["abs", "add", "amax", "linalg.inv_ex", "linspace", "masked_select", "scatter_add", "sort", "signbit"])
+def test_chosen_outputs(name):
+    check_outputs([info for info in database() if info.name == name])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("part", range(10))
+def test_every_output(part):
+    check_outputs(database()[part::10])
+
+
+def check_outputs(infos):
+    found = [d for info in infos for d in out_differences(info)]
+    assert infos and not found, "\n".join(" | ".join(d) for d in found)
 
 
 def check(infos):

@@ -70,6 +70,24 @@ CALLS = {
     "upsample_nearest2d.vec": (image, [3, 5], None),
 }
 
+away, lost = torch.tensor([[0], [9], [2]]), torch.tensor([[-torch.inf, -torch.inf], [1.0, -torch.inf]])
+CALLS |= {  # what is a name of the package, too
+    "_batch_norm_with_update": (image, None, None, torch.zeros(2), torch.ones(2), 0.1, 1e-5),
+    "_chunk_cat": ([x, x[:, 1:3]], 1, 3),
+    "_native_batch_norm_legit": (image, None, None, torch.zeros(2), torch.ones(2), True, 0.1, 1e-5),
+    "_native_batch_norm_legit.no_stats": (image, None, None, True, 0.1, 1e-5),
+    "_native_batch_norm_legit_no_training": (image, None, None, torch.zeros(2), torch.ones(2), 0.1, 1e-5),
+    "_safe_softmax": (lost, -1),
+    "_unsafe_masked_index": (x, away < 9, [away, labels], 7.0),
+    "_unsafe_masked_index_put_accumulate": (x, (away < 9).expand(3, 3), [away, labels], x[:, :3]),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name.startswith("_") and hasattr(torch, name) and name != "_unsafe_index"])
+def test_inner_names_of_the_package(name):
+    difference = unlike(from_rl(getattr(rl, name)(*to_rl(CALLS[name]))), getattr(torch, name)(*CALLS[name]))
+    assert difference is None, difference
+
 
 @pytest.mark.parametrize("name", CALLS)
 def test_as_in_pytorch(name):

@@ -42,6 +42,7 @@ DTYPES = {
     "any": "all",
     "real": "all but complex",
     "number": "all but bool",
+    "real number": "integers and floating",
     "integral": "bool and integers",
     "float": "floating-point",
     "inexact": "floating-point and complex",

@@ -13,7 +13,7 @@ from rushlight._core.tensor import on_gpu
 
 from rushlight._core.device cimport fill_bytes
 from rushlight._core.device import pinned_empty
-from rushlight._core.operator cimport as_number, deliver, fill_number, native, number_code, wrong_type
+from rushlight._core.operator cimport as_number, check_same, deliver_new, fill_number, native, number_code, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -265,7 +265,7 @@ cdef object finished(str name, Tensor t, Options *o, int kind, object value):
                 f"  This one is {dtype_of(t.code)}; pass dtype=torch.float32 if that is meant."
             )
         t.flags |= REQUIRES_GRAD
-    return t if o.out == NULL else deliver(t, <object>o.out, name)
+    return t if o.out == NULL else deliver_new(t, <object>o.out, name)
 
 
 cdef object sized(str name, int kind, PyObject **args, Py_ssize_t n, tuple kwnames, Tensor model):
@@ -293,8 +293,8 @@ cdef object sized(str name, int kind, PyObject **args, Py_ssize_t n, tuple kwnam
             code = value_code(value)
         else:
             code = get_default_dtype_code()
-    elif o.out != NULL and isinstance(<object>o.out, Tensor) and (<Tensor>o.out).code != code:
-        raise RuntimeError(f"dtype {dtype_title(code)} does not match dtype of out parameter ({dtype_title((<Tensor>o.out).code)})")
+    elif o.out != NULL and isinstance(<object>o.out, Tensor):
+        check_same(code, <Tensor>o.out)
     if o.place < 0:
         o.place = model.place if model is not None else device_arg(None)
     cdef Tensor t = empty(code, rank, sizes, o.place)

@@ -144,11 +144,11 @@ cdef int _one(int code, void* target) except -1:
 
 
 def factors(Tensor x):
-    """(L, U), in column-major memory, of matrices on the CPU that hold both."""
+    """(L, U) of matrices on the CPU that hold both."""
     cdef int64_t m = x.sizes[x.ndim - 2], n = x.sizes[x.ndim - 1], k = min(m, n), batch
     cdef int item = ITEMSIZE[x.code]
     cdef tuple lead = tuple([x.sizes[d] for d in range(x.ndim - 2)])
-    cdef Tensor lower = _empty(x.code, lead, (k, m)), upper = _empty(x.code, lead, (n, k))
+    cdef Tensor lower = _empty(x.code, lead, (m, k)), upper = _empty(x.code, lead, (k, n))
     cdef complex128 one
     _one(x.code, &one)
     x = columns(x)

@@ -34,7 +34,6 @@ cdef class Library(Operator):
     cdef str many                      # forward's ``*parameter``, which may be given by its name, or None
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
-    cdef public bint exact_out         # out= must have the result's dtype
     cdef public bint out_apart         # out= must not share memory with the operands
     cdef public bint keeps_format      # results of channels-last operands are channels-last
     cdef public bint moves             # its arguments may lie on several devices: Tensor.to(other)
@@ -189,13 +188,15 @@ cdef class Library(Operator):
         if out is None:
             return self.plain(*positional, **kwargs)
         compute_as(out, self.signature, n, kwargs)
+        result = self.plain(*positional, **kwargs)
         if self.out_apart and isinstance(out, Tensor):
+            check_out(result, out, self.__name__)
+            fit(<Tensor>out, <Tensor>result, self.__name__)
             for a in (*positional, *kwargs.values()):
                 if isinstance(a, Tensor):
                     check_apart(<Tensor>out, <Tensor>a)
-        result = self.plain(*positional, **kwargs)
-        if self.exact_out and isinstance(out, Tensor) and (<Tensor>out).code != (<Tensor>result).code:
-            raise RuntimeError(f"Expected out tensor to have dtype {c_name((<Tensor>result).code)}, but got {c_name((<Tensor>out).code)} instead")
+        if "requires_grad" in self.accepted:
+            return deliver_new(result, out, self.__name__)
         return deliver_out(result, out, self.__name__)
 
     cdef bint records(self, PyObject** args, Py_ssize_t n) except -1:

@@ -28,9 +28,7 @@ cdef object _deliver(Signature s, Tensor result, PyObject* out, tuple inputs):
             if needs_grad(t):
                 raise RuntimeError(f"{s.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
                                    "arguments requires grad.")
-    if isinstance(<object>out, Tensor) and (<Tensor>out).code != result.code:
-        raise RuntimeError(f"Expected out tensor to have dtype {c_name(result.code)}, but got "
-                           f"{c_name((<Tensor>out).code)} instead")
+    check_out(result, <object>out, s.name)
     return deliver(result, <object>out, s.name)
 
 
@@ -308,7 +306,7 @@ cdef object baddbmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 
 # -- linear --
 
-cdef Signature _LINEAR = Signature("linear", ("input", "weight", "bias"), 3, (_REQUIRED, _REQUIRED, None))
+cdef Signature _LINEAR = Signature("linear", ("input", "weight", "bias", "out"), 3, (_REQUIRED, _REQUIRED, None, None))
 
 
 cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
@@ -390,7 +388,10 @@ cdef object _linear_mismatch(Tensor x, Tensor weight, int64_t count):
 cdef object linear_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef PyObject* v[24]
     _LINEAR.bind(v, args, n, kwnames)
-    return linear(_tensor(_LINEAR, v, 0), _tensor(_LINEAR, v, 1), None if <object>v[2] is None else _tensor(_LINEAR, v, 2))
+    cdef Tensor x = _tensor(_LINEAR, v, 0), weight = _tensor(_LINEAR, v, 1), bias = None if <object>v[2] is None else _tensor(_LINEAR, v, 2)
+    if <object>v[3] is None:
+        return linear(x, weight, bias)
+    return _deliver(_LINEAR, linear(x, weight, bias), v[3], (x, weight) if bias is None else (x, weight, bias))
 
 
 # -- matmul --
@@ -561,7 +562,7 @@ cdef list _OPERATORS = [
         tensor([ 7., 13.])
         """),
     native("linear", linear_operator,
-        """linear(input, weight, bias=None)
+        """linear(input, weight, bias=None, *, out=None)
         ``input @ weight.T + bias``: (*, in), weight (out, in) or (in), and bias (out) give (*, out), or (*) for a weight (in).
 
         >>> x, weight = torch.tensor([1., 2.]), torch.tensor([[3., 4.], [5., 6.], [7., 8.]])

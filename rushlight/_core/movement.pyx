@@ -8,7 +8,7 @@ from rushlight._core.tensor import on_gpu
 
 from rushlight._core.copying cimport copy_row
 from rushlight._core.device cimport copy_bytes
-from rushlight._core.operator cimport clone, contiguous, copy_into, fill_number, native, resolve
+from rushlight._core.operator cimport clone, contiguous, copy_into, fill_number, is_dense, native, resolve
 from rushlight._core.tape cimport bump, check_inplace, needs_grad, set_history
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
@@ -61,10 +61,11 @@ cdef int _become(Tensor t, Tensor other, Tensor base) except -1:
     return 0
 
 
-def resize(Tensor t, sizes, bint written=True):
+def resize(Tensor t, sizes, bint written=True, Tensor like=None):
     """t row-major with other sizes, in its own memory or, if that is too small, in new memory with the old bytes in front.
 
     Memory that other tensors share is never moved: t then leaves it. written: it counts as a write (else one follows).
+    like: a tensor of these sizes; if its elements lie densely, t's lie in the same order.
     """
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
@@ -76,6 +77,8 @@ def resize(Tensor t, sizes, bint written=True):
             raise RuntimeError(f"numel: integer multiplication overflow\n  Sizes must not be negative, got {list(sizes)}.")
         strides[i] = n
         n *= max(shape[i], <int64_t>1)
+    if like is not None and is_dense(like):
+        memcpy(strides, like.strides, ndim * sizeof(int64_t))
     for i in range(ndim):
         if shape[i] == 0:
             n = 0
@@ -88,7 +91,7 @@ def resize(Tensor t, sizes, bint written=True):
         elif old > 0:
             memcpy(fresh.address, t.address, old)
         fresh.memory.version = version_of(t)
-        _become(t, fresh, None)
+        _become(t, view_of(fresh, fresh.address, ndim, shape, strides), None)
     else:
         _become(t, view_of(t, t.address, ndim, shape, strides), t.base)
     if written:

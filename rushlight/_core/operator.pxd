@@ -47,3 +47,7 @@ cdef class Signature:
 cdef object wrong_type(str op, str name, int position, str expected, object given)
 cdef object as_number(object value)
 cdef object deliver(Tensor result, object out, str name)
+cdef int check_same(int code, Tensor out) except -1
+cdef int check_out(object result, object out, str name) except -1
+cpdef object deliver_new(Tensor result, object out, str name)
+cdef bint is_dense(Tensor t) noexcept

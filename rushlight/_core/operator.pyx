@@ -199,6 +199,7 @@ cdef int _install_vectorcall() except -1:
 
 
 include "binding.pxi"
+include "outputs.pxi"
 include "pointwise.pxi"
 include "rowwise.pxi"
 include "pushforward.pxi"

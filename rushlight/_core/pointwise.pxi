@@ -295,6 +295,7 @@ cdef class Pointwise(Operator):
             return out
         run_program(p, c.operands, outputs, False)
         if p.n_out == 1:
+            check_out(outputs[0], out, self.__name__)
             return deliver(outputs[0], out, self.__name__)
         return tuple([deliver(r, o, self.__name__) for r, o in zip(outputs, out)])
 
@@ -347,66 +348,9 @@ cdef bint takes_result(Program p, Call* c, object out) noexcept:
     return True
 
 
-cdef dict _C_NAMES = {
-    B1: "bool", U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F16: "c10::Half",
-    BF16: "c10::BFloat16", F32: "float", F64: "double", C64: "c10::complex<float>", C128: "c10::complex<double>",
-}
-
-
-def c_name(int code):
-    """A dtype as C++ names it, and so some of PyTorch's messages."""
-    return _C_NAMES.get(code, dtype_title(code))
-
-
 cdef object not_a_mask(str name, Tensor t):
     return RuntimeError(
         f"{name}_ only supports boolean masks, but got mask with dtype {c_name(t.code)}\n  Compare to make a mask (mask != 0), or convert with .bool().")
-
-
-cdef object out_and_grad(str name):
-    return RuntimeError(
-        f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
-    )
-
-
-cdef int compute_as(object out, Signature signature, Py_ssize_t n, dict kwargs) except -1:
-    """An operator that takes a dtype, and is given none, computes in that of out=."""
-    if isinstance(out, Tensor) and n <= signature.position.get("dtype", -1) and kwargs.get("dtype") is None:
-        kwargs["dtype"] = out.dtype
-    return 0
-
-
-cdef object deliver(Tensor result, object out, str name):
-    """Writes result to out (an out= argument), giving it result's shape."""
-    cdef Tensor target
-    if not isinstance(out, Tensor):
-        raise wrong_type(name, "out", 0, "Tensor", out)
-    target = <Tensor>out
-    if target.place != result.place:
-        raise RuntimeError(f"Expected out tensor to have device {device_of(result.place)}, but got {device_of(target.place)} instead\n"
-                           f"  [{name}] writes where its operands are: make out= with device=.")
-    if not _can_cast(result.code, target.code):
-        raise RuntimeError(
-            f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
-    if thread_state().grad and (needs_grad(target) or needs_grad(result)):
-        raise out_and_grad(name)
-    check_writable(target)
-    if not same_sizes(target, result):
-        _callbacks["resize_out"](target, result, name)
-    copy_into(target, result)
-    bump(target)
-    return target
-
-
-def deliver_out(result, out, name):
-    """Writes results to an out= argument (tensor, or tuple of tensors) and returns it."""
-    if isinstance(result, (tuple, list)):
-        if thread_state().grad and any([needs_grad(r) for r in result]):
-            raise out_and_grad(name)
-        for r, o in zip(result, out):
-            deliver(r, o, name)
-        return out
-    return deliver(result, out, name)
 
 
 # -- running and recording --

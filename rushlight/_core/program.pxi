@@ -525,7 +525,7 @@ cdef int check_overlap(Tensor out, Tensor source) except -1:
     return 0
 
 
-cdef int check_apart(Tensor out, Tensor source) except -1:
+cpdef int check_apart(Tensor out, Tensor source) except -1:
     """Raises if out and source share memory, be it element by element."""
     if out.memory is source.memory and out.count and (_same_layout(out, source) or _overlap(out, source)):
         raise _shared()

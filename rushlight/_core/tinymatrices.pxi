@@ -305,15 +305,15 @@ cdef void _clear(element* x, int64_t batch, int64_t m, int64_t n, bint upper) no
 
 
 cdef void _parts(const element* x, element* lower, element* upper, int64_t batch, int64_t m, int64_t n, element one) noexcept nogil:
-    """The factors that a factorization P A = L U leaves in A's place."""
+    """The factors, row by row, that a factorization P A = L U leaves in A's place, column by column."""
     cdef int64_t b, i, j, k = min(m, n)
     for b in range(batch):
-        for j in range(n):
-            for i in range(k):
-                upper[j * k + i] = x[j * m + i] if i <= j else 0
-        for j in range(k):
-            for i in range(m):
-                lower[j * m + i] = x[j * m + i] if i > j else one if i == j else 0
+        for i in range(k):
+            for j in range(n):
+                upper[i * n + j] = x[j * m + i] if i <= j else 0
+        for i in range(m):
+            for j in range(k):
+                lower[i * k + j] = x[j * m + i] if i > j else one if i == j else 0
         x += m * n
         lower += m * k
         upper += k * n

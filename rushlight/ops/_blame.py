@@ -99,6 +99,8 @@ def blame(op, args, kwargs, error):
     """Raises the TypeError for a call of ``op`` that ended in ``error``, if an argument's type explains it."""
     if isinstance(error, OverflowError) and "too large to convert" in str(error):
         raise ValueError("Overflow when unpacking long long\n  An integer argument is beyond 64 bits.") from error
+    if isinstance(error, NotImplementedError):  # of a dtype, not of an argument's class
+        return
     certain = _tells_of_types(error)
     if not certain and _is_about_arguments(error):
         return

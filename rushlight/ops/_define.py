@@ -104,7 +104,7 @@ def pointwise(function=None, **options):
     that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
     able to hold; leads: the position of the operand after which results lie, before the others; row_major: results are row-major,
     however the operands lie; absent: for parameters that may be None, the function of the dtype that tells what that stands for;
-    dtypes: 'any', 'real' (no complex), 'number' (no bool),
+    dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither),
     'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
@@ -267,6 +267,7 @@ _REFUSED = {
     "any": (),
     "real": ("c64", "c128", "c32"),
     "number": ("b1",),
+    "real number": ("b1", "c64", "c128", "c32"),
     "integral": ("f16", "bf16", "f32", "f64", "c64", "c128", "c32"),
     "float": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64", "c64", "c128", "c32"),
     "inexact": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64"),

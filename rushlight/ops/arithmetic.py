@@ -109,24 +109,20 @@ def true_divide(input, other):
     return fn.div(input, other)
 
 
-@pointwise(label="Div", dtypes="real", integers=_no_zero)
+@pointwise(label="Div", dtypes="real number", integers=_no_zero)
 def floor_divide(input, other):
     """``floor(input / other)``. Integers divided by zero raise ZeroDivisionError's RuntimeError as in PyTorch.
 
     >>> torch.floor_divide(torch.tensor([7, -7]), 2)
     tensor([ 3, -4])
     """
-    return fn.floordiv(_as_int(input), _as_int(other))
+    return fn.floordiv(input, other)
 
 
-@pointwise(label="Div", where="", inplace=False, dtypes="real", integers=_no_zero)
+@pointwise(label="Div", where="", inplace=False, dtypes="real number", integers=_no_zero)
 def trunc_divide(input, other):
     """``trunc(input / other)``: what ``div(rounding_mode='trunc')`` computes."""
-    return fn.truncdiv(_as_int(input), _as_int(other))
-
-
-def _as_int(x):
-    return fn.cast(x, "u8") if x.type == "b1" else x
+    return fn.truncdiv(input, other)
 
 
 def _check_rounding(mode):
@@ -161,24 +157,24 @@ def div_(input, other, *, rounding_mode=None):
     return write_inplace(input, div(input, other, rounding_mode=rounding_mode))
 
 
-@pointwise(dtypes="real", integers=_no_zero, overloads="TN TT")
+@pointwise(dtypes="real number", integers=_no_zero, overloads="TN TT")
 def remainder(input, other):
     """The remainder with the sign of ``other`` (Python's %).
 
     >>> torch.remainder(torch.tensor([7, -7]), 3)
     tensor([1, 2])
     """
-    return fn.mod(_as_int(input), _as_int(other))
+    return fn.mod(input, other)
 
 
-@pointwise(dtypes="real", integers=_no_zero, overloads="TN TT")
+@pointwise(dtypes="real number", integers=_no_zero, overloads="TN TT")
 def fmod(input, other):
     """The remainder with the sign of ``input`` (C's fmod).
 
     >>> torch.fmod(torch.tensor([7, -7]), 3)
     tensor([ 1, -1])
     """
-    return fn.rem(_as_int(input), _as_int(other))
+    return fn.rem(input, other)
 
 
 @pointwise(overloads="TN TT NT", integers=_no_negative, held="last", dtypes="number", common=(1, 2, 3, -1, -2, 0.5, -0.5))
@@ -191,7 +187,7 @@ def pow(input, exponent):
     return fn.pow(input, exponent)
 
 
-pow.kernel = "pow"
+pow.kernel, floor_divide.kernel, trunc_divide.kernel = "pow", "div_floor_cpu", "div_trunc_cpu"
 
 
 @pointwise(aliases=("negative",))
@@ -331,7 +327,7 @@ def rsqrt(input):
 # -- rounding --
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real number")
 def floor(input):
     """The largest integer not above each element, in the dtype of ``input``.
 
@@ -341,7 +337,7 @@ def floor(input):
     return fn.floor(input) if input.type in ty.FLOATS else input
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real number")
 def ceil(input):
     """The smallest integer not below each element, in the dtype of ``input``.
 
@@ -351,7 +347,7 @@ def ceil(input):
     return fn.ceil(input) if input.type in ty.FLOATS else input
 
 
-@pointwise(dtypes="real", aliases=("fix",))
+@pointwise(dtypes="real number", aliases=("fix",))
 def trunc(input):
     """The integer part: each element rounded towards zero.
 
@@ -371,7 +367,7 @@ def frac(input):
     return input - fn.trunc(input)
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real number")
 def round(input, *, decimals=0):
     """Rounded to ``decimals`` digits, halves to even.
 
@@ -384,6 +380,9 @@ def round(input, *, decimals=0):
         ten = fn.pow(fn.const(10.0, input.type), decimals)
         return fn.rint(input * ten) / ten
     return fn.rint(input)
+
+
+floor.kernel, ceil.kernel, trunc.kernel, round.kernel = "floor_vml_cpu", "ceil_vml_cpu", "trunc_vml_cpu", "round_vml_cpu"
 
 
 # -- three operands --
@@ -401,7 +400,7 @@ def lerp(input, end, weight):
     return fn.where(near, input + weight * gap, end - gap * (1 - weight))
 
 
-@pointwise
+@pointwise(dtypes="number")
 def addcmul(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 * tensor2``.
 
@@ -409,6 +408,9 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     tensor([31., 81.])
     """
     return input + value * tensor1 * tensor2
+
+
+addcmul.kernel = "addcmul_cpu_out"
 
 
 @pointwise

@@ -474,7 +474,7 @@ def view_as_complex(input):
     >>> torch.view_as_complex(torch.tensor([[1., 2.]]))
     tensor([1.+2.j])
     """
-    if input.is_complex() or not input.is_floating_point():
+    if input.is_complex() or not input.is_floating_point() or input.dtype.name == "bfloat16":
         raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
                            f"{_operator.dtype_name(_tensor.code_of(input))}")
     if input.ndim == 0:
@@ -552,7 +552,6 @@ def complex(real, imag):
     return shape.cast(whole, _names["complex32"]) if real.dtype is _names["float16"] else whole
 
 
-complex.exact_out = True
 
 
 @pointwise(where="", inplace=False, label="Polar")

@@ -16,7 +16,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, contraction, creation, joining, movement, reduction, shape
-from ._define import library, planned, rowwise
+from ._define import library, planned, refuse, rowwise
 from ._format import empty_beside, is_channels_last
 from .pool import Windows, around, run, shifted
 
@@ -93,9 +93,14 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     return out
 
 
+convolution.kernel = "slow_conv2d_cpu"
+
+
 def _check_dtypes(input, weight, bias, transposed):
     """Here, behind autocast, which gives operands of different widths the same."""
     if input.dtype is weight.dtype and (bias is None or bias.dtype is input.dtype):
+        if input.dtype.name == "bool":
+            refuse(convolution, "conv", "b1")
         return
     said = ", ".join(f"the {n} {t.dtype}" for n, t in (("input is", input), ("weight is", weight), ("bias is", bias)) if t is not None)
     cure = f"\n{said}: convert the input, input.to(weight.dtype), or the module, module.to(input.dtype)"

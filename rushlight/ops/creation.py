@@ -43,6 +43,24 @@ def _number(name, argument, position, value):
 # -- progressions --
 
 
+def dtype_with(out, dtype):
+    """The dtype to compute in: the one asked for, which must be that of ``out`` where it is given."""
+    dtype = _plain(dtype)
+    if out is None:
+        return dtype
+    if dtype is not None and dtype is not out.dtype:
+        given, its = (_operator.dtype_name(d.code) for d in (dtype, out.dtype))
+        raise RuntimeError(f"dtype {given} does not match dtype of out parameter ({its})\n  Leave dtype= away: it is that of out=.")
+    return out.dtype
+
+
+def _filling(values, out, name, deliver=_operator.deliver_new):
+    """A progression, written to ``out`` where it is given: that keeps its shape if it has as many elements."""
+    if out is None:
+        return values
+    return deliver(values.view(out.shape) if out.numel() == values.numel() else values, out, name)
+
+
 @composite(where="function")
 def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """The numbers from ``start`` (0) up to but without ``end``, ``step`` (1) apart: arange(5), arange(1, 5), arange(1, 2, 0.25).
@@ -66,10 +84,8 @@ def arange(*args, start=0, end=None, step=1, out=None, dtype=None, layout=None, 
     end = _number("arange", "end", 1 if len(args) == 1 else 2, end)
     start, step = _number("arange", "start", 1, start), _number("arange", "step", 3, step)
     if out is not None:
-        if dtype is not None and _plain(dtype) is not out.dtype:
-            given, its = (_operator.dtype_name(d.code) for d in (_plain(dtype), out.dtype))
-            raise RuntimeError(f"dtype {given} does not match dtype of out parameter ({its})")
-        return _operator.deliver_out(_progression(start, end, step, out.dtype, out.device, False), out, "arange")
+        values = _progression(start, end, step, dtype_with(out, dtype), out.device, False)
+        return _filling(values, out, "arange", _operator.deliver_out)
     if dtype is None:
         whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
         dtype = INT64 if whole else _tensor.get_default_dtype()
@@ -116,7 +132,7 @@ def _progression(start, end, step, dtype, device, requires_grad):
 
 
 @composite(where="function")
-def range(start, end=None, step=1, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def range(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Like arange(), but ``end`` is part of it and the dtype is the default float one. Deprecated: use arange().
 
     >>> torch.range(1, 4)
@@ -127,12 +143,12 @@ def range(start, end=None, step=1, *, dtype=None, layout=None, device=None, pin_
         "builtin. Instead, use torch.arange, which produces values in [start, end).", UserWarning, stacklevel=2,
     )  # fmt: skip
     start, end = (0, start) if end is None else (start, end)
-    n = math.floor((end - start) / step) + 1
-    return _filled((n,), dtype or _tensor.get_default_dtype(), device, requires_grad, _core.fill_steps, start, step)
+    n, dtype = math.floor((end - start) / step) + 1, dtype_with(out, dtype) or _tensor.get_default_dtype()
+    return _filling(_filled((n,), dtype, device, requires_grad, _core.fill_steps, start, step), out, "range")
 
 
 @composite(where="function")
-def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """``steps`` evenly spaced numbers from ``start`` to ``end``, both included: linspace(0, 1, 5).
 
     dtype: the default float one, or the default complex one if an end is complex. Integer dtypes cut fractions off.
@@ -142,14 +158,18 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
     >>> torch.linspace(3, -3, 3, dtype=torch.int64)
     tensor([ 3,  0, -3])
     """
-    start, end = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end)
+    start, end, dtype = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end), dtype_with(out, dtype)
+    return _filling(_evenly(start, end, steps, dtype, device, requires_grad), out, "linspace")
+
+
+def _evenly(start, end, steps, dtype, device, requires_grad):
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative\n  Given: {steps}.")
-    if complex in (type(start), type(end)) or (dtype is not None and _plain(dtype).is_complex):
+    if complex in (type(start), type(end)) or (dtype is not None and dtype.is_complex):
         dtype = dtype or _tensor.get_default_dtype().to_complex()
-        parts = [linspace(getattr(start, p), getattr(end, p), steps, dtype=dtype.to_real(), device=device) for p in ("real", "imag")]
+        parts = [_evenly(getattr(start, p), getattr(end, p), steps, dtype.to_real(), device, False) for p in ("real", "imag")]
         return leaf(casting.complex(*parts), requires_grad)
-    kind = _plain(dtype or _tensor.get_default_dtype())
+    kind = dtype or _tensor.get_default_dtype()
     if kind.name == "bool":
         raise NotImplementedError("\"linspace_cpu\" not implemented for 'Bool'\n  Use an integer or floating dtype.")
     for each in (start, end)[:steps]:
@@ -158,18 +178,18 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_mem
 
 
 @composite(where="function")
-def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """``base`` to the power of ``steps`` evenly spaced exponents from ``start`` to ``end``: logspace(0, 2, 3) is 1, 10, 100.
 
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    start, end = _number("logspace", "start", 1, start), _number("logspace", "end", 2, end)
+    start, end, dtype = _number("logspace", "start", 1, start), _number("logspace", "end", 2, end), dtype_with(out, dtype)
     for each in (start, end)[:steps] if dtype is not None else ():
-        _tensor.check_holds(_plain(dtype), each)
+        _tensor.check_holds(dtype, each)
     exponents = linspace(start, end, steps, dtype=FLOAT64, device=device)
     powers = arithmetic.pow(base, exponents)
-    return leaf(shape.cast(powers, _plain(dtype or _tensor.get_default_dtype())), requires_grad)
+    return _filling(leaf(shape.cast(powers, dtype or _tensor.get_default_dtype()), requires_grad), out, "logspace")
 
 
 # -- matrices --

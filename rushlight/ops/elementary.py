@@ -397,7 +397,7 @@ def atan2(input, other):
     return fn.atan2(input, other)
 
 
-@pointwise(floating=True, dtypes="real")
+@pointwise(dtypes="float")
 def hypot(input, other):
     """``sqrt(input**2 + other**2)`` without overflow.
 
@@ -428,7 +428,7 @@ def xlog1py(input, other):
     return fn.where(fn.isnan(other), other, fn.where(fn.eq(input, 0), 0.0, y))
 
 
-@pointwise(floating=True, inplace=False)
+@pointwise(dtypes="inexact", inplace=False)
 def logaddexp(input, other):
     """``log(exp(input) + exp(other))`` without overflow.
 
@@ -442,7 +442,7 @@ def logaddexp(input, other):
     return fn.logaddexp(input, other)
 
 
-@pointwise(floating=True, inplace=False, dtypes="real")
+@pointwise(dtypes="float", inplace=False)
 def logaddexp2(input, other):
     """``log2(2**input + 2**other)`` without overflow.
 

@@ -10,6 +10,7 @@ from .. import return_types
 from .._core.tensor import rename
 from . import (
     arithmetic,
+    casting,
     contraction,
     creation,
     linalg_factors,
@@ -396,8 +397,8 @@ def lu(A, pivot=True, get_infos=False, out=None):
     (tensor([2, 2], dtype=torch.int32), tensor(0, dtype=torch.int32))
     """
     _gone("torch.lu", "torch.linalg.lu_factor / torch.linalg.lu_factor_ex")
-    LU, pivots, info = linalg_factors.lu_factor_ex(A, pivot=pivot)
-    return (LU, pivots, info) if get_infos else (LU, pivots)
+    found = tuple(linalg_factors.lu_factor_ex(A, pivot=pivot))[: 3 if get_infos else 2]
+    return found if out is None else tuple(given.resize_(x.shape).copy_(x) for given, x in zip(out, found))
 
 
 @composite
@@ -411,7 +412,8 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
     _gone("torch.triangular_solve", "torch.linalg.solve_triangular", "")
     matrix = adjoint(A) if transpose and A.is_complex() else shape.transpose(A, -2, -1) if transpose else A
     solution = linalg_solve.solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular)
-    return return_types.triangular_solve(solution, A.clone())
+    copy = shape.transpose(A, -2, -1).expand(*solution.shape[:-2], *A.shape[-2:]).clone(memory_format=casting.FORMATS["contiguous_format"])
+    return return_types.triangular_solve(solution, shape.transpose(copy, -2, -1))
 
 
 # -- a few singular values of large matrices (Halko, Martinsson and Tropp, "Finding structure with randomness", 2009) --

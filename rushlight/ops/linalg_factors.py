@@ -81,7 +81,7 @@ def _unit_lower(LU):
 def _factors(LU):
     """(L, U)"""
     if LU.is_cpu and max(LU.shape[-2:]) <= _SMALL and LU.dtype.code in _LAPACK:
-        return tuple(lapack.turned(x) for x in lapack.core.factors(LU))
+        return lapack.core.factors(LU)
     return _unit_lower(LU), upper(LU[..., : min(LU.shape[-2:]), :])
 
 
@@ -441,7 +441,6 @@ def ormqr(input, tau, other, left=True, transpose=False):
         raise RuntimeError("torch.ormqr: input must have at least 2 dimensions.")
     if other.ndim < 2:
         raise RuntimeError("torch.ormqr: other must have at least 2 dimensions.")
-    check_lapack(input, "ormqr_cpu")
     side = -2 if left else -1
     if other.shape[side] != input.shape[-2]:
         raise RuntimeError(
@@ -464,6 +463,7 @@ def ormqr(input, tau, other, left=True, transpose=False):
                 f"torch.ormqr: Expected input and {argument} to have the same dtype, but input has dtype{title(input)} "
                 f"and {argument} has dtype {title(given)}"
             )
+    check_lapack(input, "ormqr_cpu")
     packed = lapack.columns(input)
     return lapack.turned(lapack.ormqr(packed, shape.contiguous(casting.resolve_conj(tau)), lapack.columns(other), left, transpose))
 

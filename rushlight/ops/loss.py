@@ -4,7 +4,8 @@ The public functions, with PyTorch's checks and warnings, are in nn.functional.
 """
 
 from ..lang import functions as fn
-from ._define import constant, operand, pointwise, row_i64, rowwise
+from ..lang import types as ty
+from ._define import constant, operand, pointwise, refuse, row_i64, rowwise
 from ._expect import expect
 
 
@@ -93,12 +94,17 @@ def expect_labels(target, classes, ignore_index, operator):
 
 def expect_probabilities(input, name, operator):
     """Raises RuntimeError for what is no probability; see :func:`expect`."""
+    if not input.is_floating_point():
+        refuse(expect_probabilities, operator, ty.NAMES[input.dtype.code])
 
     def error(value):
         advice = "apply sigmoid, or use binary_cross_entropy_with_logits" if name == "input" else "targets are probabilities"
         return RuntimeError(f"all elements of {name} should be between 0 and 1\n{value:g} is not: {advice}")
 
     expect(input, 0, 1, error, operator=operator)
+
+
+expect_probabilities.kernel = "binary_cross_entropy"
 
 
 @pointwise(where="", inplace=False, dtypes="float")

@@ -172,6 +172,9 @@ def masked_select(input, mask):
     return _at_mask(shape.expand(core.plain(input), sizes), shape.expand(mask, sizes))
 
 
+masked_select.out_apart = True
+
+
 def _at_mask(input, mask):
     offsets = _offsets(input, mask)
     return read(_first_element(input, offsets), offsets)

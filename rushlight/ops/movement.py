@@ -480,8 +480,10 @@ def resize_as_(input, other, memory_format=None):
 
 
 def _resize_out(target, result, name):
-    """For the core: gives an out= tensor the shape of the result."""
-    if target.numel():
+    """For the core: gives an out= tensor the shape of the result, and its order of elements. name: None warns nobody."""
+    from ._outputs import ROW_MAJOR
+
+    if target.numel() and name is not None:
         warnings.warn(
             f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does "
             "not match the required "
@@ -491,7 +493,7 @@ def _resize_out(target, result, name):
             UserWarning,
             stacklevel=2,
         )
-    core.resize(target, tuple(result.shape), False)
+    core.resize(target, tuple(result.shape), False, None if name in ROW_MAJOR else result)
 
 
 callbacks.register(resize_out=_resize_out)

@@ -356,6 +356,8 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
     >>> torch.gradient(torch.tensor([0., 1., 9.]), spacing=(torch.tensor([0., 1., 3.]),))
     (tensor([1., 2., 4.]),)
     """
+    if input.dtype.name == "uint8":
+        raise RuntimeError("torch.gradient does not support uint8 input.\n  Differences may be negative: convert it with .int().")
     spacing = 1 if spacing is None else spacing
     dims = (
         tuple(range(input.ndim))

@@ -11,12 +11,12 @@ from .._core import creation as _creation
 from .._core import random as _core
 from .._core import tensor as _tensor
 from .._core.convert import leaf
-from .._core.operator import deliver_out, dtype_name
+from .._core.operator import deliver_new, deliver_out, dtype_name
 from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
 from ._define import composite, library
 from ._expect import expect
-from .creation import INT64, empty, empty_like, full
+from .creation import INT64, dtype_with, empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 _MAX = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38, "float64": math.inf}
@@ -296,9 +296,7 @@ def _new(name, size, given, dtype, device, out):
     size = size if given is None else (tuple(given) if hasattr(given, "__iter__") else given,)
     if out is None:
         return _creation.shaped(name, size, dtype, device)
-    if dtype is not None and dtype is not out.dtype:
-        raise RuntimeError(f"dtype {dtype_name(dtype.code)} does not match dtype of out parameter ({dtype_name(out.dtype.code)})")
-    return deliver_out(_creation.shaped(name, size, out.dtype, None), out, name)
+    return deliver_new(_creation.shaped(name, size, dtype_with(out, dtype), None), out, name)
 
 
 @composite(where="function")
@@ -483,7 +481,6 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     return out.reshape(num_samples) if input.dim() == 1 else out
 
 
-multinomial.exact_out = True
 
 
 def _sampled(kernel, stream, generator, *parameters):

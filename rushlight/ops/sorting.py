@@ -218,6 +218,8 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     if input.is_complex() or input.dtype is _bool:
         raise NotImplementedError(f"\"kthvalue_cpu\" not implemented for '{title(input)}'")
+    if out is not None:
+        _operator.check_apart(out[0], input)
     return _named("kthvalue", pick(input, dim, bool(keepdim), int(k)), out)
 
 

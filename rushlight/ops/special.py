@@ -76,6 +76,8 @@ def mvlgamma(input, p):
     """
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
+    if input.dtype.name == "bool":
+        raise RuntimeError("The input tensor may not be a boolean tensor.")
     x = input if input.is_floating_point() else shape.cast(input, _tensor.get_default_dtype())
     halves = creation.arange(0, p, dtype=x.dtype, device=x.device) / 2
     terms = elementary.lgamma(shape.unsqueeze(x, -1) - halves)

@@ -1,0 +1,122 @@
+# How results come to lie in out= arguments, and what these must be. Included by operator.pyx.
+
+cdef dict _C_NAMES = {
+    B1: "bool", U8: "unsigned char", I8: "signed char", I16: "short int", I32: "int", I64: "long int", F16: "c10::Half",
+    BF16: "c10::BFloat16", F32: "float", F64: "double", C64: "c10::complex<float>", C128: "c10::complex<double>",
+}
+
+
+def c_name(int code):
+    """A dtype as C++ names it, and so some of PyTorch's messages."""
+    return _C_NAMES.get(code, dtype_title(code))
+
+
+cdef object out_and_grad(str name):
+    return RuntimeError(
+        f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+    )
+
+
+cdef int compute_as(object out, Signature signature, Py_ssize_t n, dict kwargs) except -1:
+    """An operator that takes a dtype, and is given none, computes in that of out=, unless it writes its result as it is. One that
+    makes tensors takes no other."""
+    if not isinstance(out, Tensor) or signature.name in output_rules() or n > signature.position.get("dtype", -1):
+        return 0
+    if kwargs.get("dtype") is None:
+        kwargs["dtype"] = out.dtype
+    elif "requires_grad" in signature.position:
+        check_same(dtype_arg(kwargs["dtype"], -1), <Tensor>out)
+    return 0
+
+
+cdef int check_same(int code, Tensor out) except -1:
+    """PyTorch's error where a new tensor is asked for with a dtype and an out= of another."""
+    if out.code != code:
+        raise RuntimeError(f"dtype {dtype_title(code)} does not match dtype of out parameter ({dtype_title(out.code)})\n"
+                           "  Leave dtype= away: it is that of out=.")
+    return 0
+
+
+cdef dict _known_rules = None
+
+
+cdef dict output_rules():
+    """What out= must be: name -> (rule, what PyTorch says of each result that breaks it); see ops/_outputs.py."""
+    global _known_rules
+    if _known_rules is None:
+        _known_rules = _callbacks["output_rules"]()
+    return _known_rules
+
+
+cdef bint _admits(str rule, int had, int given) except -1:
+    """May a result of the dtype ``had`` be written to an out= of the dtype ``given``?"""
+    if given == had:
+        return True
+    if rule == "castable":
+        return _can_cast(had, given)
+    return given == U8 if rule == "truth" else category(given) < 3 if rule == "real" else False
+
+
+cdef int check_out(object result, object out, str name) except -1:
+    """Raises where out= has a dtype that the operator does not write."""
+    cdef tuple known = output_rules().get(name)
+    if known is None:
+        return 0
+    if not isinstance(result, (tuple, list)):
+        result, out = (result,), (out,)
+    for text, r, o in zip(known[1], result, out):
+        if isinstance(o, Tensor) and not _admits(<str>known[0], (<Tensor>r).code, (<Tensor>o).code):
+            raise _inexact(<str>known[0], <str>text, (<Tensor>r).code, (<Tensor>o).code, name)
+    return 0
+
+
+cdef object _inexact(str rule, str text, int had, int given, str name):
+    said = text.format(name=name, has=c_name(had), given=c_name(given), Has=dtype_title(had), Given=dtype_title(given))
+    return (TypeError if rule == "castable" else RuntimeError)(f"{said}\n  [{name}] writes a result of another dtype: make out= with dtype={dtype_of(had)}, or convert the result.")
+
+
+cdef int fit(Tensor target, Tensor result, str name) except -1:
+    """Gives an out= argument the result's shape."""
+    check_writable(target)
+    if not same_sizes(target, result):
+        _callbacks["resize_out"](target, result, name)
+    return 0
+
+
+cdef object deliver(Tensor result, object out, str name):
+    """Writes result to out (an out= argument), giving it result's shape."""
+    cdef Tensor target
+    if not isinstance(out, Tensor):
+        raise wrong_type(name, "out", 0, "Tensor", out)
+    target = <Tensor>out
+    if target.place != result.place:
+        raise RuntimeError(f"Expected out tensor to have device {device_of(result.place)}, but got {device_of(target.place)} instead\n"
+                           f"  [{name}] writes where its operands are: make out= with device=.")
+    if not _can_cast(result.code, target.code):
+        raise RuntimeError(
+            f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
+    if thread_state().grad and (needs_grad(target) or needs_grad(result)):
+        raise out_and_grad(name)
+    fit(target, result, name)
+    copy_into(target, result)
+    bump(target)
+    return target
+
+
+def deliver_out(result, out, name):
+    """Writes results to an out= argument (tensor, or tuple of tensors) and returns it."""
+    check_out(result, out, name)
+    if isinstance(result, (tuple, list)):
+        if thread_state().grad and any([needs_grad(r) for r in result]):
+            raise out_and_grad(name)
+        for r, o in zip(result, out):
+            deliver(r, o, name)
+        return out
+    return deliver(result, out, name)
+
+
+cpdef object deliver_new(Tensor result, object out, str name):
+    """A new tensor as an out= argument, which takes its shape without a warning."""
+    if isinstance(out, Tensor):
+        fit(<Tensor>out, result, None)
+    return deliver(result, out, name)
