@@ -1,6 +1,9 @@
 """Joining, splitting, broadcasting and the shape operators of ops/shape.py, against PyTorch."""
 
 from expressions import check, check_gradients, rows
+from oracle import torch
+
+import rushlight as rl
 
 
 @rows(
@@ -285,3 +288,11 @@ def test_copies_of_views(row):
 )
 def test_gradients(row):
     check_gradients(row)
+
+
+def test_an_empty_vector_beside_matrices_has_a_gradient():
+    """PyTorch's old way of starting a list to be joined: it fits everywhere, and its gradient is as empty as it is."""
+    for library in (torch, rl):
+        empty, x = library.ones(0, requires_grad=True), library.ones(2, 3, requires_grad=True)
+        nothing, ones = library.autograd.grad(library.cat([empty, x], 1).sum(), (empty, x))
+        assert nothing.shape == (0,) and ones.tolist() == [[1.0] * 3] * 2

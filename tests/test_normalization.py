@@ -214,3 +214,12 @@ def test_few_long_rows(call, dtype):
         scale = want.abs().max().item()
         tolerance = 2e-6 if dtype == "float32" else 1e-13
         np.testing.assert_allclose(got.double().numpy() / scale, want.numpy() / scale, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("eps, training", [(0.0, True), (-1.0, True), (-1.0, False)])
+def test_batch_norm_refuses_an_eps_that_is_not_positive(eps, training):
+    for library in (oracle, rushlight):
+        x, ones = library.ones(4, 3), library.ones(3)
+        with pytest.raises(ValueError, match=f"batch_norm eps must be {'positive during training' if training else 'non-negative'}"):
+            library.nn.functional.batch_norm(x, ones, ones, training=training, eps=eps)
+        assert library.nn.functional.batch_norm(x, ones, ones, eps=0.0).tolist() == [[0.0] * 3] * 4

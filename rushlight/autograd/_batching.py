@@ -17,6 +17,8 @@ def call(func, args, kwargs):
     leaves, _ = tree_flatten((args, kwargs))
     level = max(x.level for x in leaves if isinstance(x, Batched))
     name = getattr(func, "__name__", str(func))
+    if kwargs.get("out", 0) is None:
+        kwargs = {k: v for k, v in kwargs.items() if k != "out"}
     rule = draw if name in DRAWING else RULES.get(name) or _family_rule(func)
     return rule(func, args, kwargs, level)
 

@@ -91,6 +91,25 @@ def _flatten(func, args, kwargs, level):
     return wrap(value.flatten(dim_behind(start, args[0].ndim), dim_behind(end, args[0].ndim)), 0, level)
 
 
+def _as_strided(func, args, kwargs, level):
+    """The offset is the first example's; what it picks must lie within its memory, and the others' lies as their memory does."""
+    given = dict(zip(("input", "size", "stride", "storage_offset"), args)) | kwargs
+    value, _ = front(given["input"], level)
+    size, stride, low = tuple(given["size"]), tuple(given["stride"]), value.storage_offset()
+    offset = low if given.get("storage_offset") is None else given["storage_offset"]
+    last, high = (
+        start + sum((n - 1) * s for n, s in zip(sizes, strides))
+        for start, sizes, strides in ((offset, size, stride), (low, value.shape[1:], value.stride()[1:]))
+    )
+    if (offset < low or last > high) and 0 not in size:
+        raise RuntimeError(
+            f"result = tensor.as_strided({list(size)}, {list(stride)}, {offset}) can access memory outside of `tensor`. `result` can "
+            f"access some memory in range [{offset}, {last}], but `tensor` can only access some memory in range [{low}, {high}]. "
+            "This is not supported inside of vmap, please try to rewrite the `as_strided` call as a sequence of PyTorch view operations"
+        )
+    return wrap(func(value, (value.shape[0], *size), (value.stride(0), *stride), offset), 0, level)
+
+
 def _diagonal(func, args, kwargs, level):
     names = ("offset", "dim1", "dim2")
     given = {"offset": 0, "dim1": 0, "dim2": 1, **dict(zip(names, args[1:])), **kwargs}
@@ -273,6 +292,7 @@ RULES = {
     "unsqueeze": _unsqueeze,
     "flatten": _flatten,
     "diagonal": _diagonal,
+    "as_strided": _as_strided,
     "transpose": _shifted(1, 2),
     "select": _shifted(1),
     "narrow": _shifted(1),

@@ -58,6 +58,11 @@ def batch_norm(
     """
     if training:
         _check_size_when_training(input.size())
+    if eps <= 0 and (training or eps < 0):
+        raise ValueError(
+            f"batch_norm eps must be {'positive during training' if training else 'non-negative'}, but got {eps}\n"
+            "It is added to the variance before the square root."
+        )
     if not input.numel():
         return input.clone()
     if input.dim() < 4:  # what is no image is row-major, as in PyTorch

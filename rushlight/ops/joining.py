@@ -61,8 +61,11 @@ _cat.quick = _core.quick["_cat"]
 def _(grad, dim, needs, shapes):
     start, grads = 0, []
     for sizes, need in zip(shapes, needs):
-        if sizes is None or (sizes == (0,) and grad.ndim != 1):
+        if sizes is None:
             grads.append(None)
+            continue
+        if sizes == (0,) and grad.ndim != 1:  # which fits everywhere
+            grads.append(creation.zeros((0,), dtype=grad.dtype, device=grad.device) if need else None)
             continue
         grads.append(shape.narrow(grad, dim, start, sizes[dim]) if need else None)
         start += sizes[dim]
