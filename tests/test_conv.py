@@ -311,7 +311,7 @@ def test_weights_of_few_channels_are_summed_in_pairs(channels, outputs, groups, 
 @pytest.mark.parametrize("channels, outputs, size, window, options", [
     (3, 64, (20, 18), (4, 4), {"stride": 2, "padding": 1}), (5, 20, (9, 30), (3, 3), {"dilation": 2}),
     (12, 40, (13, 12), (3, 2), {"groups": 2}), (40, 30, (11, 12), (3, 3), {"stride": (2, 1)}), (32, 15, (300,), (2,), {"dilation": 3}),
-    (2, 33, (5, 6, 7), (3, 2, 3), {"stride": (1, 2, 2)}),
+    (32, 15, (40,), (2,), {"dilation": 3}), (2, 33, (5, 6, 7), (3, 2, 3), {"stride": (1, 2, 2)}),
 ])  # fmt: skip
 def test_places_of_a_window_share_panels(channels, outputs, size, window, options, dtype, monkeypatch):
     """In the gradient of the weights: a panel's columns begin and end within the channels of a place."""

@@ -333,13 +333,21 @@ cdef struct Weights:
     int64_t sums_size     # bytes, of a group
     char* sums            # (splits, groups, rows of all panels, columns of all panels)
     char* out             # (groups, outputs, columns)
+    bint direct           # the first split's sums are made there
+
+
+def panel_rows(int code, int64_t outputs, int64_t columns):
+    """The rows of all panels of output channels in :func:`correlate_weights`."""
+    cdef const Kernels* kernels = gemm.kernels_for(code, outputs, columns)
+    return _panels(outputs, kernels.rows) * kernels.rows
 
 
 def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list sources, int64_t length, int64_t groups, size_t pack_lanes):
     """out[g, o, s, i] = sum over n, z, y, x of grad[n, (g, o), z, y, x] * input[n, z * step, y * step, x * step, (g, sources[s] + i)].
 
     input (N, D, H, W, C), padded so that nothing lies outside, grad (N, O, D', H', W') and out (groups, O / groups, len(sources), length)
-    are row-major float32 or float64. ``sources`` counts elements of one pixel's channels.
+    are row-major float32 or float64. ``sources`` counts elements of one pixel's channels. Where the memory of ``out`` has room for
+    :func:`panel_rows`, sums are made there.
     """
     cdef Weights p
     cdef int64_t[MAX_TAPS] shifts
@@ -371,7 +379,9 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     p.slices = _panels(p.panels_a, ROW_PANELS)
     p.splits = min(_panels(FEW_TASKS, groups * p.slices), SPLIT_BYTES // (groups * p.sums_size))
     p.splits = max(<int64_t>1, min(p.splits, total))
-    cdef Storage partial = allocate(p.splits * groups * p.sums_size + 64)
+    cdef int64_t room = out.memory.length - (out.address - <char*>out.memory.address)
+    p.direct = groups == 1 and p.stride == p.columns * size and room >= p.sums_size
+    cdef Storage partial = allocate((p.splits - p.direct) * groups * p.sums_size + 64)
     cdef int64_t pixels = p.images * p.rows * p.wide + p.kernels.whole
     cdef Storage memory = _prepare(
         &p.slots, pixels * p.kernels.unit * (min(p.panels_a, <int64_t>ROW_PANELS) * p.kernels.rows + p.kernels.columns) + 64)
@@ -379,7 +389,8 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     with nogil:
         parallel_for(_run_splits, &p, 0, p.splits * groups * p.slices,
                      _worth(p.outputs * p.columns * grad.count // (grad.sizes[1] * p.splits * p.slices)))
-        parallel_for(_add_splits, &p, 0, groups * p.panels_a, _worth(p.splits * p.kernels.rows * p.columns))
+        if p.splits > p.direct:
+            parallel_for(_add_splits, &p, 0, groups * p.panels_a, _worth(p.splits * p.kernels.rows * p.columns))
 
 
 cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -390,8 +401,14 @@ cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
         first, group, split = i % p.slices * ROW_PANELS, i // p.slices % p.groups, i // (p.slices * p.groups)
         for j in range(split * total // p.splits, (split + 1) * total // p.splits):
             _run_block(p, group, first, min(<int64_t>ROW_PANELS, p.panels_a - first), j, j == split * total // p.splits,
-                       p.sums + (split * p.groups + group) * p.sums_size, memory)
+                       _sums(p, split, group), memory)
     give(&p.slots.taken[slot])
+
+
+cdef inline char* _sums(Weights* p, int64_t split, int64_t group) noexcept nogil:
+    if p.direct and split == 0:
+        return p.out
+    return p.sums + ((split - p.direct) * p.groups + group) * p.sums_size
 
 
 cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, int64_t block, bint fresh, char* sums, char* memory) noexcept nogil:
@@ -465,13 +482,13 @@ cdef void _add_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
     for i in range(begin, end):
         group, first = i // p.panels_a, i % p.panels_a * kernels.rows
         out = p.out + (group * p.outputs + first) * row
-        for split in range(p.splits):
+        for split in range(p.direct, p.splits):
             if kernels.unit == 8:
                 factors.f64[0], factors.f64[1] = 1, split > 0
             else:
                 factors.f32[0], factors.f32[1] = 1, split > 0
             (<finish_t>kernels.functions[FINISH])(
-                p.sums + (split * p.groups + group) * p.sums_size + first * p.stride, p.stride,
+                _sums(p, split, group) + first * p.stride, p.stride,
                 out, row, out, row, kernels.itemsize, min(kernels.rows, p.outputs - first), p.columns, &factors)
 
 
