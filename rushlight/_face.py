@@ -104,6 +104,7 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "has_cuda": "cuda:is_available",
     "output_rules": "ops._outputs:rules",
     "map_file": "storage:map_file",
+    "open_functions": "nn._opened:open_functions",
     "operator_namespace": "_ops:namespace",
     "removable_handle": "utils.hooks:RemovableHandle",
     "sparse_coo_tensor": "sparse:sparse_coo_tensor",

@@ -113,12 +113,37 @@ def plain(op, args, kwargs):
 
 
 def inside(interpreter, op, args, kwargs):
-    """The call by :func:`dispatch`, during which ``interpreter`` is on the stack: it is asked about the parts of a composition."""
+    """The call by :func:`dispatch`, during which ``interpreter`` is on the stack: it is asked about the parts of a composition, and of a
+    function that is no operator.
+    """
     push(interpreter)
     try:
-        return dispatch(op, args, kwargs)
+        return dispatch(op, args, kwargs) if hasattr(op, "plain") else op.__wrapped__(*args, **kwargs)
     finally:
         pop()
+
+
+def ask(function, plain, args, kwargs):
+    """What the innermost function mode, or else the arguments' classes, make of a call of ``function``, which is no operator. If nobody has
+    a say in it, ``plain`` runs.
+    """
+    stack = _state.interpreters
+    at = next((i for i in reversed(range(len(stack))) if _is_mode(stack[i])), None)
+    if at is None:
+        asked = [a for a in _overloaded(args, kwargs) if not getattr(type(a), "_operators_only", False)] if _state.subclasses else ()
+        return handle_torch_function(function, asked, *args, **kwargs) if asked else plain(*args, **kwargs)
+    mode, inner = stack[at], stack[at:]
+    del stack[at:]
+    _tell_core()
+    try:
+        return mode(function, args, kwargs)
+    finally:
+        stack.extend(inner)
+        _tell_core()
+
+
+def _is_mode(interpreter):
+    return getattr(interpreter, "__func__", None) is TorchFunctionMode._interpret
 
 
 def override(method, tensor):
@@ -158,6 +183,8 @@ def _prepare(cls, **options):
     super(Tensor, cls).__init_subclass__(**options)
     if "__torch_function__" not in vars(cls) or not is_overriding(cls):
         return
+    if not getattr(cls, "_operators_only", False):
+        callbacks.table["open_functions"]()
     for name, method in _own_methods().items():
         if not any(name in vars(c) for c in cls.__mro__[: cls.__mro__.index(Tensor)]):
             setattr(cls, name, method)
@@ -240,6 +267,7 @@ class TorchFunctionMode:
     """A context in which every operator call goes to ``__torch_function__(self, func, types, args, kwargs)`` first."""
 
     def __enter__(self):
+        callbacks.table["open_functions"]()
         self._interpreter = self._interpret
         push(self._interpreter)
         return self

@@ -31,6 +31,8 @@ class SparseTensor(rl.Tensor):
     def __init__(self, *args):
         pass
 
+    _operators_only = True  # functions that are made of operators come to it as these
+
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", str(func))

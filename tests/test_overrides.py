@@ -4,6 +4,7 @@ import pytest
 from oracle import torch
 
 import rushlight as rl
+from rushlight.utils.flop_counter import FlopCounterMode
 
 
 @pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])
@@ -45,3 +46,41 @@ def test_a_class_may_refuse_backward():
 
     for kind in (Closed, Closer):
         assert rl.ones(1, requires_grad=True).as_subclass(kind).backward() == "no"
+
+
+@pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])
+def test_functions_of_nn_functional_ask(library):
+    """Those that are compositions here are seen whole, in PyTorch's form: what has a default comes by name."""
+    seen = []
+
+    class Logged(library.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            seen.append((func, len(args), sorted(kwargs or {})))
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    class Log(library.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append((func, len(args), sorted(kwargs or {})))
+            return func(*args, **(kwargs or {}))
+
+    F = library.nn.functional
+    x = library.ones(2, 3, 4).as_subclass(Logged)
+    for mode in (False, True):
+        given = library.ones(2, 3, 4) if mode else x
+        with Log() if mode else library.enable_grad():
+            seen.clear()
+            results = F.relu(given), F.dropout(given, 0.0), F.layer_norm(given, (4,)), F.pad(given, (1, 1)), F.interpolate(given, 8)
+            assert [f for f, *_ in seen] == [F.relu, F.dropout, F.layer_norm, F.pad, F.interpolate]
+        assert seen[0] == (F.relu, 1, ["inplace"]) and seen[2] == (F.layer_norm, 2, ["bias", "eps", "weight"])
+        assert all(type(r) is type(given) for r in results)
+    seen.clear()
+    assert F.relu(library.ones(2)).tolist() == [1.0, 1.0] and not seen
+
+
+def test_flops_within_functions_of_nn_functional_count():
+    """A function that is seen whole is still counted by its parts."""
+    F, x = rl.nn.functional, rl.ones(5, 2, 4)
+    with FlopCounterMode(display=False) as counter:
+        F.multi_head_attention_forward(x, x, x, 4, 1, rl.ones(12, 4), None, None, None, False, 0.0, rl.ones(4, 4), None, need_weights=True)
+    assert counter.get_total_flops() == 2 * 10 * 4 * 16 + 2 * 2 * 2 * 5 * 5 * 4

@@ -18,6 +18,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "autocast": "(op, args, kwargs): the call of an operator that autocast has a say in",
     "casts": "(op): what autocast says of an operator, see CASTS_ in operator.pyx",
     "override": "(method, tensor): what the class of a tensor makes of a method that is no operator; NotImplemented: nothing special",
+    "open_functions": "(): has functions of nn.functional that are plain Python ask classes and modes, from now on",
     "torch_function": "(cls, func, types, args, kwargs): what Tensor makes of an operator's call by itself",
     "planned": "(plan, args): the result of a planned function while interpreters look on",
     "blame": "(op, args, kwargs, error): raises PyTorch's error for wrong arguments, if they explain the error",

@@ -58,6 +58,8 @@ class Batched(Tensor):
     ``level``.
     """
 
+    _operators_only = True  # functions that are made of operators come to it as these
+
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """Carries out an operator on batched arguments."""

@@ -14,18 +14,7 @@ import types
 
 import rushlight as torch
 from rushlight.nn import functional as F
-
-_COMPILED_ELSEWHERE = frozenset(
-    """
-    avg_pool2d avg_pool3d elu_ gelu hardtanh_ leaky_relu_ linear logsigmoid one_hot scaled_dot_product_attention softplus softshrink
-    """.split()
-)
-"""Functions of nn.functional that in PyTorch are entries of its compiled module: they have its path and take arguments as given."""
-
-_COMPILED_AT_THE_TOP = frozenset(
-    "adaptive_avg_pool1d avg_pool1d channel_shuffle native_channel_shuffle pairwise_distance pdist rrelu_".split()
-)
-"""The same for functions that here are written in Python, or only in nn.functional, and in PyTorch are compiled, as ``torch.f``."""
+from rushlight.nn._opened import COMPILED_AT_THE_TOP, COMPILED_ELSEWHERE
 
 _RENAMED = {"logsigmoid": "log_sigmoid"}
 
@@ -47,12 +36,12 @@ def _paths():
 
     for room in ("linalg", "fft", "special"):
         enter(getattr(torch, room), f"torch._C._{room}.{room}_", [n for n in dir(getattr(torch, room)) if n[0] != "_"])
-    compiled = {id(getattr(F, name)) for name in _COMPILED_ELSEWHERE}
+    compiled = {id(getattr(F, name)) for name in COMPILED_ELSEWHERE}
     public = [n for n in dir(F) if n[0] != "_" and getattr(F, n) is not getattr(torch, n, None)]
     enter(torch, "torch.", [*ops.face("function"), *ops.face("function_"), *(n for n in dir(torch) if n.endswith("_"))])
     enter(F, "torch.nn.functional.", [n for n in dir(F) if n[0] != "_" and isinstance(getattr(F, n), types.FunctionType)])
-    enter(F, "torch.nn.functional.", [n for n in public if n not in _COMPILED_AT_THE_TOP])
-    enter(F, "torch.", _COMPILED_AT_THE_TOP)
+    enter(F, "torch.nn.functional.", [n for n in public if n not in COMPILED_AT_THE_TOP])
+    enter(F, "torch.", COMPILED_AT_THE_TOP)
     enter(F, "torch._C._nn.", [n for n in public if id(getattr(F, n)) in compiled])
     enter(torch, "torch.functional.", torch.functional.__all__)
     return found

@@ -11,6 +11,8 @@ Proxy(sum_1)
 
 import operator
 
+from rushlight.nn._opened import open_functions
+
 from . import _open
 from ._codegen import MAGIC
 from ._names import short_name, torch_path
@@ -30,7 +32,7 @@ class Proxy:
     _records = True
 
     def __init__(self, node, tracer=None):
-        _open.open_to_proxies()
+        open_functions()
         self.tracer = GraphAppendingTracer(node.graph) if tracer is None else tracer
         self.node = node
 

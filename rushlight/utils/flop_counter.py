@@ -8,6 +8,7 @@
 """
 
 import math
+from types import FunctionType
 
 from ..nn.modules import module as _module
 from ..overrides import TorchFunctionMode, inside
@@ -114,7 +115,7 @@ class FlopCounterMode(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
-        if name not in self.formulas and getattr(func, "composed", False):
+        if name not in self.formulas and (getattr(func, "composed", False) or isinstance(func, FunctionType)):
             return inside(self._interpreter, func, args, kwargs)
         result = func(*args, **kwargs)
         if name in self.formulas:

@@ -1,0 +1,80 @@
+"""How functions of ``nn.functional`` that are plain Python ask modes and classes what a call means.
+
+An operator asks by itself (``overrides.py``). Of the functions that are compositions of operators most do not, so that they cost nothing
+more in a process without such classes. When the first mode is entered, the first class with ``__torch_function__`` is defined or the first
+proxy of ``fx`` is made, each of them is given other code: it looks at its arguments and either asks or runs what it was. Functions that
+somebody holds already (``activation=F.relu``) are thereby opened too.
+"""
+
+import functools
+import inspect
+import types
+
+from .. import overrides
+from .._core import tape
+from . import functional as F
+from .parameter import Parameter
+
+COMPILED_ELSEWHERE = frozenset(
+    """
+    avg_pool2d avg_pool3d elu_ gelu hardtanh_ leaky_relu_ linear logsigmoid one_hot scaled_dot_product_attention softplus softshrink
+    """.split()
+)
+"""Functions of nn.functional that in PyTorch are entries of its compiled module: those who are asked see arguments as given."""
+
+COMPILED_AT_THE_TOP = frozenset(
+    "adaptive_avg_pool1d avg_pool1d channel_shuffle native_channel_shuffle pairwise_distance pdist rrelu_".split()
+)
+"""The same for functions that here are written in Python, or only in nn.functional, and in PyTorch are compiled, as ``torch.f``."""
+
+_plain = {}
+"""name -> what a function of nn.functional was."""
+
+_SIMPLE = {overrides.Tensor, Parameter, int, float, bool, str, type(None)}
+"""Types of arguments that have no say in what a call means, and hold nothing that has."""
+
+
+def _copied(function):
+    copy = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__, copy.__doc__, copy.__module__ = function.__kwdefaults__, function.__doc__, function.__module__
+    copy.__qualname__, copy.__annotations__ = function.__qualname__, function.__annotations__
+    return copy
+
+
+def _asking_code(function):
+    """Code with the parameters of ``function`` that runs what it was, unless a mode is active or an argument needs a closer look.
+
+    Those who are asked see PyTorch's form of the call: parameters without a default by position, the others by name.
+    """
+    name, parameters = function.__name__, inspect.signature(function).parameters.values()
+    if name in COMPILED_ELSEWHERE | COMPILED_AT_THE_TOP or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+        source = f"def {name}(*args, **kwargs):\n return _ask({name!r}, args, kwargs)\n"
+    else:
+        code = function.__code__
+        named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        head = ", ".join([*code.co_varnames[: code.co_argcount], *(["*", *named] if named else [])])
+        simple = " and ".join(f"type({p.name}) in _simple_types" for p in parameters)
+        args = "".join(f"{p.name}, " for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY)
+        kwargs = ", ".join(f"{p.name!r}: {p.name}" for p in parameters if p.default is not p.empty or p.kind is p.KEYWORD_ONLY)
+        given = ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in parameters)
+        source = (
+            f"def {name}({head}):\n"
+            f" if not _mode_bit({tape.MODES['function']}) and {simple}: return _plain_{name}({given})\n"
+            f" return _ask({name!r}, ({args}), {{{kwargs}}})\n"
+        )
+    return next(c for c in compile(source, __file__, "exec").co_consts if isinstance(c, types.CodeType))
+
+
+@functools.cache
+def open_functions():
+    """Gives the functions their other code, once in a process."""
+    for name, function in vars(F).items():
+        if not name.startswith("_") and isinstance(function, types.FunctionType) and function.__name__ == name:
+            _plain[name] = plain = _copied(function)
+            function.__globals__.update({"_ask": _ask, f"_plain_{name}": plain, "_simple_types": _SIMPLE, "_mode_bit": tape.mode_bit})
+            function.__code__ = _asking_code(function)
+            function.__wrapped__ = plain
+
+
+def _ask(name, args, kwargs):
+    return overrides.ask(getattr(F, name), _plain[name], args, kwargs)
