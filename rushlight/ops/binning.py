@@ -8,7 +8,7 @@ from .._core import operator as _operator
 from .._core import sorting as core
 from .._core import tensor as _tensor
 from ..lang import functions as fn
-from . import comparison, creation, gather, index, reduction, shape
+from . import casting, comparison, creation, gather, index, reduction, shape
 from ._define import composite, pointwise
 from .index import title, zeros_of
 from .sorting import last
@@ -276,8 +276,8 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     ([1.0, 3.0], [0.0, 2.0, 4.0])
     """
     if isinstance(bins, Tensor):
-        edges, ends = bins, None
         _check_bins(input, 1)
+        edges, ends = bins.clone(memory_format=casting.FORMATS["contiguous_format"]), None
     else:
         _check_bins(input, bins)
         low, high = ends = _limits("torch.histogram", input, *(range or (0, 0)))
