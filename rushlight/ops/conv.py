@@ -437,7 +437,7 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     sources = [z * gaps[0] * depth + y * gaps[1] * row + a for z in range(window[0]) for y in range(window[1]) for a in across]
     length = channels * window[2] if joined else channels
     product = grad.dtype.code, outputs // groups, len(sources) * length
-    sums = creation.empty((max(outputs, core.panel_rows(*product)), math.prod(window), channels), dtype=grad.dtype)
+    sums = creation.empty((max(outputs, core.panel_rows(*product)), math.prod(window), channels), dtype=grad.dtype, device=grad.device)
     out = shape.narrow(sums, 0, 0, outputs)
     packer = _pack_lanes(grad.dtype.code, False, core.is_narrow(*product))
     core.correlate_weights(shape.contiguous(last), grad, out, tuple(steps), sources, length, groups, packer)
