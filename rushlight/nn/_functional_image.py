@@ -155,9 +155,9 @@ def _taps(size, wanted, factor, mode, align_corners, antialias, dtype, device):
         return torch.clamp(index, 0, size - 1), None
     if align_corners:
         ratio = torch.tensor((size - 1) / (wanted - 1) if wanted > 1 else 0.0, dtype=exact, device=device)
+    if antialias or mode == "lanczos":  # as in PyTorch, align_corners changes their ratio only
+        return _wide_taps(size, ratio, (place + 0.5) * ratio, mode, antialias, dtype)
     centre = place * ratio if align_corners else (place + 0.5) * ratio - 0.5
-    if antialias or mode == "lanczos":
-        return _wide_taps(size, ratio, centre, mode, antialias, dtype)
     if mode == "bicubic":
         first = torch.floor(centre).unsqueeze(1) + torch.arange(-1, 3, dtype=exact, device=device)
         weight = _cubic(centre.unsqueeze(1) - first)
@@ -169,7 +169,7 @@ def _taps(size, wanted, factor, mode, align_corners, antialias, dtype, device):
     return index, torch.stack([1 - share, share], 1).to(dtype)
 
 
-def _wide_taps(size, ratio, centre, mode, antialias, dtype):
+def _wide_taps(size, ratio, middle, mode, antialias, dtype):
     """A filter that widens with the reduction, cut at the edges and normalised to a sum of 1."""
     widen = torch.clamp(ratio, min=1.0) if antialias else torch.ones_like(ratio)
     kernel, radius = {
@@ -178,11 +178,10 @@ def _wide_taps(size, ratio, centre, mode, antialias, dtype):
         "lanczos": (_lanczos3, 3.0),
     }[mode]
     support = radius * float(widen)
-    middle = centre + 0.5
     begin = torch.clamp((middle - support + 0.5).long(), min=0)
     end = torch.clamp((middle + support + 0.5).long(), max=size)
-    index = begin.unsqueeze(1) + torch.arange(int((end - begin).max()), device=centre.device)
-    weight = kernel((index.to(centre.dtype) - middle.unsqueeze(1) + 0.5) / widen)
+    index = begin.unsqueeze(1) + torch.arange(int((end - begin).max()), device=middle.device)
+    weight = kernel((index.to(middle.dtype) - middle.unsqueeze(1) + 0.5) / widen)
     weight = torch.where(index < end.unsqueeze(1), weight, 0.0)
     weight = weight / weight.sum(1, keepdim=True)
     return torch.clamp(index, max=size - 1), weight.to(dtype)
