@@ -318,3 +318,18 @@ def test_a_parameters_name_takes_no_module():
         return raised(setattr, layer, "weight", t.nn.ReLU()), [name for name, _ in layer.named_parameters()]
 
     assert both(program) == ("TypeError", ["weight", "bias"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("steps", [1, 2, 7, 10, 100, 1001, 50000])
+@pytest.mark.parametrize("ends", [(-1, 1), (0.0001, 0.02), (5, -3)])
+def test_evenly_spaced_numbers_to_the_bit(ends, steps, dtype):
+    both(lambda t: t.linspace(*ends, steps, dtype=getattr(t, dtype)).tolist())
+
+
+def test_the_grid_of_the_identity_to_the_bit():
+    def program(t):
+        identity = t.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+        return [t.nn.functional.affine_grid(identity, (1, 1, 28, 10), align_corners=corners).tolist() for corners in (False, True)]
+
+    both(program)

@@ -5,7 +5,7 @@ Hand-written because a small tensor is made in a tenth of a microsecond, most of
 
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
-from libc.math cimport ceil
+from libc.math cimport ceil, fma
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 

@@ -27,13 +27,23 @@ cdef void put_steps(Progression *p, number *data, int64_t begin, int64_t end) no
             data[i] = <number>(start + i * step)
 
 
+cdef number spaced(number *_, double i, double step, double start) noexcept nogil:
+    """start + i * step, rounded once: of float32, where all three are such numbers, the product is exact in float64."""
+    if number is double:
+        return fma(i, step, start)
+    elif number is float:
+        return <float>(<double><float>start + i * step)
+    else:
+        return <number>(start + i * step)
+
+
 cdef void put_between(Progression *p, number *data, int64_t begin, int64_t end) noexcept nogil:
-    cdef int64_t i, half = (p.n + 1) // 2, last = p.n - 1
+    cdef int64_t i, half = max(p.n // 2, 1), last = p.n - 1
     cdef double start = p.start, stop = p.end, step = p.step
     for i in range(begin, min(end, half)):
-        data[i] = <number>(start + i * step)
+        data[i] = spaced(data, <double>i, step, start)
     for i in range(max(begin, half), end):
-        data[i] = <number>(stop - (last - i) * step)
+        data[i] = spaced(data, -<double>(last - i), step, stop)
 
 
 cdef void put_steps_i64(void *p, int64_t begin, int64_t end) noexcept nogil:
@@ -121,6 +131,8 @@ def fill_between(Tensor t, double start, double end):
     cdef Progression p
     p.data, p.start, p.end, p.n = t.address, start, end, t.count
     p.step = (end - start) / (p.n - 1) if p.n > 1 else 0
+    if t.code == F32 and p.n > 1:
+        p.step = (<float>end - <float>start) / <float>(p.n - 1)
     put_numbers(put_between_i64 if t.code == I64 else put_between_f32 if t.code == F32 else put_between_f64, &p, p.n)
     return t
 

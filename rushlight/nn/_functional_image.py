@@ -273,7 +273,7 @@ def affine_grid(theta, size, align_corners=None):
     axes = []
     for n in size[2:]:
         axis = torch.linspace(-1, 1, n, dtype=theta.dtype, device=theta.device) if n > 1 else theta.new_zeros(n)
-        axes.append(axis if align_corners else axis * ((n - 1) / n))
+        axes.append(axis if align_corners else axis * (n - 1) / n)
     places = torch.meshgrid(*axes, indexing="ij")
     places = torch.stack([*reversed(places), torch.ones_like(places[0])], -1)
     flat = places.reshape(1, -1, rank + 1).expand(size[0], -1, -1)

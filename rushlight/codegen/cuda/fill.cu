@@ -17,9 +17,16 @@ template <class T> INLINE void steps(Args& p) {
   for (i64 i = FIRST; i < p.n; i += STEP) ((T*)p.out)[i] = (T)(p.start + (f64)i * p.step);
 }
 
+// A value is rounded once: of float32, whose step is one too, the product is exact in float64.
+template <class T> INLINE void put(T* out, f64 i, f64 step, f64 from) { *out = (T)(from + i * step); }
+INLINE void put(f64* out, f64 i, f64 step, f64 from) { *out = fma(i, step, from); }
+
 // Counted from the nearer end, so that both ends are exact.
 template <class T> INLINE void between(Args& p) {
-  for (i64 i = FIRST; i < p.n; i += STEP) ((T*)p.out)[i] = (T)(2 * i < p.n ? p.start + (f64)i * p.step : p.end - (f64)(p.n - 1 - i) * p.step);
+  for (i64 i = FIRST; i < p.n; i += STEP) {
+    bool late = i > 0 && i >= p.n / 2;
+    put((T*)p.out + i, late ? -(f64)(p.n - 1 - i) : (f64)i, p.step, late ? p.end : p.start);
+  }
 }
 
 // How many elements of the lower triangle lie in rows before `row`: each row has one more than the one before, between 0 and `columns`.

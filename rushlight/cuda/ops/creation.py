@@ -1,5 +1,7 @@
 """Progressions and triangles, made on a GPU (see ``_core/creation.pyx``)."""
 
+import struct
+
 from ..._core.tensor import device_at, dtypes
 from ...ops import creation, shape
 from .._kernels import for_core
@@ -19,12 +21,19 @@ def fill_steps(out, start, step):
     return out
 
 
+def _float32(x):
+    """The float32 nearest to a number."""
+    return struct.unpack("f", struct.pack("f", x))[0]
+
+
 @for_core
 def fill_between(out, start, end):
     """Evenly spaced values, counted from the nearer end so that both ends are exact; int64 cuts the fractions off."""
     n = out.numel()
     if n:
-        step = (end - start) / (n - 1) if n > 1 else 0.0
+        round_to = _float32 if name(out) == "f32" else float
+        start, end = round_to(start), round_to(end)
+        step = round_to(round_to(end - start) / (n - 1)) if n > 1 else 0.0
         _fill(f"between<{name(out)}>", out, blocks(n), out=out, n=n, start=start, end=end, step=step)
     return out
 
