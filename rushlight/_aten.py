@@ -127,9 +127,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
 def batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=True):
     """See :func:`nn.functional.batch_norm`; cudnn_enabled has no effect.
 
-    >>> torch.batch_norm(torch.tensor([[1.], [3.]]), None, None, None, None, True, 0.1, 0., False)
-    tensor([[-1.],
-            [ 1.]])
+    >>> torch.batch_norm(torch.tensor([[1.], [3.]]), None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
@@ -174,10 +174,10 @@ def _moments(input, dims, eps):
 def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
     """``(batch_norm, mean, reciprocal deviation)`` of the channels; the latter two are empty unless ``training``.
 
-    >>> out, mean, rstd = torch.native_batch_norm(torch.tensor([[1.], [5.]]), None, None, None, None, True, 0.1, 0.)
+    >>> out, mean, rstd = torch.native_batch_norm(torch.tensor([[1.], [5.]]), None, None, None, None, True, 0.1, 1e-5)
     >>> out, mean, rstd
-    (tensor([[-1.],
-            [ 1.]]), tensor([3.]), tensor([0.5000]))
+    (tensor([[-1.0000],
+            [ 1.0000]]), tensor([3.]), tensor([0.5000]))
     """
     out = F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:

@@ -169,7 +169,7 @@ _named(
 def _native_batch_norm_legit(input, weight, bias, *args):
     """:func:`torch.native_batch_norm`: (..., running_mean, running_var, training, momentum, eps), or without running statistics.
 
-    >>> torch._native_batch_norm_legit(torch.tensor([[1.], [5.]]), None, None, True, 0.1, 0.)[1:]
+    >>> torch._native_batch_norm_legit(torch.tensor([[1.], [5.]]), None, None, True, 0.1, 1e-5)[1:]
     (tensor([3.]), tensor([0.5000]))
     """
     stats = args if len(args) == 5 else (None, None, *args)
