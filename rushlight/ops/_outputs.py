@@ -25,7 +25,7 @@ _MODE = "expected scalar type '{Has}' but got '{Given}' for "
 
 _MANY = {
     _AS_IT_IS: """
-        addbmm addmm addmv alias_copy aminmax argmax argmin as_strided_copy baddbmm bmm cross detach_copy diag
+        addbmm addmm addmv alias_copy aminmax argmax argmin as_strided_copy avg_pool3d baddbmm bmm cross detach_copy diag
         diagonal_copy expand_copy gather index_add index_copy index_reduce isin linear log_softmax lu_solve lu_unpack matmul max min mm
         msort mv norm permute_copy qr renorm scatter scatter_add scatter_reduce select_copy slice_copy slice_scatter softmax sort
         split_with_sizes_copy squeeze_copy svd t_copy take_along_dim topk transpose_copy triangular_solve tril triu unbind_copy unfold_copy
