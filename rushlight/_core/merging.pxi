@@ -1,5 +1,17 @@
 # Rows of some hundred items are sorted by merging. Included by sorting.pyx.
 
+cdef void _insertion_sort(Item* items, int64_t n) noexcept nogil:
+    cdef int64_t i, j
+    cdef Item item
+    for i in range(1, n):
+        item = items[i]
+        j = i
+        while j > 0 and items[j - 1].key > item.key:
+            items[j] = items[j - 1]
+            j -= 1
+        items[j] = item
+
+
 cdef inline Item* _choice(bint second, Item* a, Item* b) noexcept nogil:
     """b if ``second``, else a; without a branch, which no processor could foretell."""
     return <Item*>(<size_t>a ^ ((<size_t>a ^ <size_t>b) & <size_t>-<int64_t>second))

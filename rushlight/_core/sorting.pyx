@@ -2,9 +2,10 @@
 """Sorting, selection and searching along the last dim.
 
 Every element gets a 64-bit key whose unsigned order is the dtype's order, nan last; then one radix sort serves all
-dtypes, and selection and binary search compare keys. A row is sorted by its low digit first, one stable distribution
-per byte in which its keys differ. Long rows are cut into chunks of a fixed size that threads count and distribute by
-themselves; where a chunk's elements go follows from the counts, so results are the same for any number of threads.
+dtypes, and selection and binary search compare keys. A long row is sorted by its low digit first, one stable distribution
+per byte in which its keys differ (``digits.pxi``); a short one by merging. Long rows are cut into chunks of a fixed size that
+threads count and distribute by themselves; where a chunk's elements go follows from the counts, so results are the same for
+any number of threads.
 
 The kernel language has no word for this: where an element is written depends on how many others came before it.
 """
@@ -38,14 +39,21 @@ cdef struct Item:
 
 cdef struct Row:
     const char* data
-    int code
+    int code, itemsize
     uint64_t flip            # all ones to sort downwards
-    Item* items
-    Item* spare
     int64_t n
+    Item* items              # of a short row, or of the few that are looked for in a long one
+    Item* spare
+    uint64_t* words          # of a long row, else NULL (see digits.pxi)
+    uint64_t* others         # where they are distributed to
+    int bits                 # of a word, for the place
     int64_t* counts          # one line of DIGITS for each chunk
     uint64_t lowest, highest # of the keys
+    int low                  # the first of the keys' bits that words hold
     int shift                # of the digit at work
+    uint64_t prefix          # the digits above it that are looked for
+    char* values             # results
+    int64_t* indices
 
 
 # -- keys --
@@ -92,238 +100,19 @@ cdef inline uint64_t key_at(const char* data, int code, int64_t i) noexcept nogi
     return (<const uint8_t*>data)[i]
 
 
-cdef inline void _load_as(Row* r, int code, int64_t begin, int64_t end) noexcept nogil:
-    """Items of a stretch of a row; their least and greatest keys go to the first counts of the stretch."""
-    cdef uint64_t key, low = ~<uint64_t>0, high = 0
-    cdef int64_t i
-    for i in range(begin, end):
-        key = key_at(r.data, code, i) ^ r.flip
-        r.items[i].key, r.items[i].index = key, i
-        low, high = min(low, key), max(high, key)
-    r.counts[begin // CHUNK * DIGITS] = <int64_t>low
-    r.counts[begin // CHUNK * DIGITS + 1] = <int64_t>high
-
-
-cdef void _load_keys(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Row* r = <Row*>context
-    if r.code == F32:      # where the compiler knows the dtype, the loop does not ask for it
-        _load_as(r, F32, begin, end)
-    elif r.code == I64:
-        _load_as(r, I64, begin, end)
-    else:
-        _load_as(r, r.code, begin, end)
-
-
 cdef void _load(Row* r) noexcept nogil:
-    cdef int64_t chunk
-    parallel_for(_load_keys, r, 0, r.n, CHUNK)
+    """Items of a short row."""
+    cdef int64_t i
     r.lowest, r.highest = ~<uint64_t>0, 0
-    for chunk in range((r.n + CHUNK - 1) // CHUNK):
-        r.lowest = min(r.lowest, <uint64_t>r.counts[chunk * DIGITS])
-        r.highest = max(r.highest, <uint64_t>r.counts[chunk * DIGITS + 1])
-
-
-# -- sorting --
-
-cdef void _insertion_sort(Item* items, int64_t n) noexcept nogil:
-    cdef int64_t i, j
-    cdef Item item
-    for i in range(1, n):
-        item = items[i]
-        j = i
-        while j > 0 and items[j - 1].key > item.key:
-            items[j] = items[j - 1]
-            j -= 1
-        items[j] = item
+    for i in range(r.n):
+        r.items[i].key, r.items[i].index = key_at(r.data, r.code, i) ^ r.flip, i
+        r.lowest, r.highest = min(r.lowest, r.items[i].key), max(r.highest, r.items[i].key)
 
 
 include "merging.pxi"
+include "digits.pxi"
 include "lexicographic.pxi"
-
-
-cdef void _count_digits(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Row* r = <Row*>context
-    cdef int64_t* counts = r.counts + begin // CHUNK * DIGITS
-    cdef int64_t i
-    memset(counts, 0, DIGITS * sizeof(int64_t))
-    for i in range(begin, end):
-        counts[((r.items[i].key - r.lowest) >> r.shift) & 255] += 1
-
-
-cdef void _distribute(void* context, int64_t begin, int64_t end) noexcept nogil:
-    cdef Row* r = <Row*>context
-    cdef int64_t* places = r.counts + begin // CHUNK * DIGITS
-    cdef int64_t i, digit
-    for i in range(begin, end):
-        digit = ((r.items[i].key - r.lowest) >> r.shift) & 255
-        r.spare[places[digit]] = r.items[i]
-        places[digit] += 1
-
-
-cdef bint _counts_to_places(Row* r) noexcept nogil:
-    """Makes each chunk's counts the places of its first elements. False if all have one digit."""
-    cdef int64_t chunks = (r.n + CHUNK - 1) // CHUNK, total = 0, before, chunk, count
-    cdef int digit
-    for digit in range(DIGITS):
-        before = total
-        for chunk in range(chunks):
-            count = r.counts[chunk * DIGITS + digit]
-            r.counts[chunk * DIGITS + digit] = total
-            total += count
-        if total - before == r.n:
-            return False
-    return True
-
-
-cdef void _sort(Row* r) noexcept nogil:
-    """Sorts items by key, stably."""
-    if r.n <= SHORT:
-        _insertion_sort(r.items, r.n)
-        return
-    if r.n <= MERGED:
-        _merge_sort(r)
-        return
-    r.shift = 0
-    while r.shift < 64 and (r.highest - r.lowest) >> r.shift:
-        parallel_for(_count_digits, r, 0, r.n, CHUNK)
-        if _counts_to_places(r):
-            parallel_for(_distribute, r, 0, r.n, CHUNK)
-            r.items, r.spare = r.spare, r.items
-        r.shift += 8
-
-
-# -- selection --
-
-cdef Item _select(Row* r, int64_t k, int64_t* before) noexcept nogil:
-    """The first of the items whose key is the k-th least (k from 1 on); before: how many keys are less. Leaves items as
-    they are.
-    """
-    cdef Item* source = r.items
-    cdef int64_t[DIGITS] counts
-    cdef int64_t i, kept, n = r.n
-    cdef int digit, shift = 0
-    before[0] = 0
-    while shift < 56 and (r.highest - r.lowest) >> (shift + 8):
-        shift += 8
-    while shift >= 0 and n > 1:
-        memset(counts, 0, sizeof(counts))
-        for i in range(n):
-            counts[((source[i].key - r.lowest) >> shift) & 255] += 1
-        digit = 0
-        while k > counts[digit]:
-            k -= counts[digit]
-            before[0] += counts[digit]
-            digit += 1
-        kept = 0
-        for i in range(n):
-            r.spare[kept] = source[i]
-            kept += <int>((((source[i].key - r.lowest) >> shift) & 255) == <uint64_t>digit)
-        source, n = r.spare, kept
-        shift -= 8
-    return source[0]
-
-
-cdef void _keep_least(Row* r, int64_t k) noexcept nogil:
-    """Moves the k items that come first in sorted order to the front, in their order in the row."""
-    cdef int64_t before = 0, i, kept = 0, ties
-    cdef uint64_t key
-    if k < r.n and k > 0:
-        key = _select(r, k, &before).key
-        ties = k - before
-        for i in range(r.n):
-            if r.items[i].key < key or (r.items[i].key == key and ties > 0):
-                ties -= r.items[i].key == key
-                r.items[kept] = r.items[i]
-                kept += 1
-    r.n = k
-
-
-cdef void _find_least(Row* r, int64_t k, int64_t room) noexcept nogil:
-    """_load and _keep_least for a few items of many: whoever does not beat the k-th of those before him is out.
-
-    room: items that are gathered before the k first of them are chosen.
-    """
-    cdef uint64_t key, bar = ~<uint64_t>0
-    cdef int64_t i, n = r.n, kept = 0
-    for i in range(n):
-        key = key_at(r.data, r.code, i) ^ r.flip
-        if key < bar or kept < k:
-            r.items[kept].key, r.items[kept].index = key, i
-            kept += 1
-            if kept == room:
-                bar, kept = _narrow(r, k, kept), k
-    _narrow(r, k, kept)
-
-
-cdef inline void _insert(Row* r, int64_t k, int64_t i) noexcept nogil:
-    """Puts element i in its place among the k first items of those before it, if it belongs there; r.n counts them."""
-    cdef uint64_t key = key_at(r.data, r.code, i) ^ r.flip
-    cdef int64_t j = r.n
-    if j < k:
-        r.n += 1
-    elif key >= r.items[k - 1].key:
-        return
-    else:
-        j = k - 1
-    while j > 0 and r.items[j - 1].key > key:
-        r.items[j] = r.items[j - 1]
-        j -= 1
-    r.items[j].key, r.items[j].index = key, i
-
-
-cdef fused Ordered:
-    float
-    double
-    int64_t
-
-
-cdef inline void _find_few_as(Row* r, const Ordered* x, int64_t k, int64_t n) noexcept nogil:
-    """The k first items, sorted. Elements are compared as they are with the k-th item; nan passes, and goes the way of keys."""
-    cdef int64_t i
-    cdef Ordered bar
-    for i in range(k):
-        _insert(r, k, i)
-    bar = x[r.items[k - 1].index]
-    if r.flip:
-        for i in range(k, n):
-            if not x[i] <= bar:
-                _insert(r, k, i)
-                bar = x[r.items[k - 1].index]
-    else:
-        for i in range(k, n):
-            if not x[i] >= bar:
-                _insert(r, k, i)
-                bar = x[r.items[k - 1].index]
-
-
-cdef void _find_few(Row* r, int64_t k) noexcept nogil:
-    """The k first items, sorted, for a k of at most FEW."""
-    cdef int64_t i, n = r.n
-    r.n = 0
-    if r.code == F32:
-        _find_few_as(r, <const float*>r.data, k, n)
-    elif r.code == F64:
-        _find_few_as(r, <const double*>r.data, k, n)
-    elif r.code == I64:
-        _find_few_as(r, <const int64_t*>r.data, k, n)
-    else:
-        for i in range(n):
-            _insert(r, k, i)
-
-
-cdef uint64_t _narrow(Row* r, int64_t k, int64_t count) noexcept nogil:
-    """Keeps the k first of so many items; the greatest of their keys."""
-    cdef int64_t i
-    cdef int turn
-    for turn in range(2):
-        r.lowest, r.highest = ~<uint64_t>0, 0
-        for i in range(count):
-            r.lowest, r.highest = min(r.lowest, r.items[i].key), max(r.highest, r.items[i].key)
-        if turn == 0:
-            r.n = count
-            _keep_least(r, k)
-            count = k
-    return r.highest
+include "selection.pxi"
 
 
 # -- rows --
@@ -340,64 +129,112 @@ cdef struct Rows:
     bint failed
 
 
+cdef int64_t _room(Rows* c) noexcept nogil:
+    """Of how many items a row's work is done at a time."""
+    if c.n <= MERGED:
+        return c.n
+    if c.ranks == NULL and c.k == c.n:
+        return 0
+    return max(8 * c.k, <int64_t>1024) if _few_of_many(c) else c.n // 16 + MERGED
+
+
+cdef inline bint _few_of_many(Rows* c) noexcept nogil:
+    return c.ranks == NULL and c.k <= c.n // 16
+
+
 cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Rows* c = <Rows*>context
     cdef Row r
-    cdef int64_t i, before, chunks = (c.n + CHUNK - 1) // CHUNK
-    cdef char* memory = <char*>malloc(2 * c.n * sizeof(Item) + chunks * DIGITS * sizeof(int64_t))
+    cdef int64_t i, room = _room(c), chunks = (c.n + CHUNK - 1) // CHUNK, words = c.k if c.n > MERGED else 0
+    cdef char* memory = <char*>malloc(2 * room * sizeof(Item) + (chunks * DIGITS + words) * sizeof(int64_t))
     if memory == NULL:
         c.failed = True
         return
     for i in range(begin, end):
-        r.data, r.code, r.flip, r.n = c.data + i * c.n * c.itemsize, c.code, c.flip, c.n
-        r.items, r.spare = <Item*>memory, <Item*>memory + c.n
-        r.counts = <int64_t*>(memory + 2 * c.n * sizeof(Item))
-        if c.ranks != NULL and c.ranks[i] <= FEW:
-            _find_few(&r, c.ranks[i])
-            c.indices[i] = _first_equal(&r)
-            continue
-        if c.ranks == NULL and 0 < c.k <= FEW and c.sorted:
-            _find_few(&r, c.k)
-            _store(c, &r, i)
-            continue
-        if c.ranks == NULL and 0 < c.k <= c.n // 16:
-            _find_least(&r, c.k, max(8 * c.k, min(<int64_t>1024, c.n)))
-        else:
-            _load(&r)
-            if c.ranks != NULL:
-                c.indices[i] = _select(&r, c.ranks[i], &before).index
-                continue
-            _keep_least(&r, c.k)
-        if c.sorted:
-            _sort(&r)
-        _store(c, &r, i)
+        r.data, r.code, r.itemsize, r.flip, r.n = c.data + i * c.n * c.itemsize, c.code, c.itemsize, c.flip, c.n
+        r.items, r.spare = <Item*>memory, <Item*>memory + room
+        r.counts = <int64_t*>(memory + 2 * room * sizeof(Item))
+        if c.ranks != NULL:
+            c.indices[i] = _index_of_rank(&r, c.ranks[i], room)
+        elif c.k:
+            r.values, r.indices = c.values + i * c.k * c.itemsize, c.indices + i * c.k
+            # the row of indices, which are written last, is the place that words are distributed to
+            r.words, r.others = <uint64_t*>(r.counts + chunks * DIGITS), <uint64_t*>r.indices
+            _choose(c, &r, room)
+            parallel_for(_store, &r, 0, c.k, CHUNK)
     free(memory)
 
 
-cdef int64_t _first_equal(Row* r) noexcept nogil:
-    """The index of the first of the items that equal the last one."""
-    cdef int64_t j = r.n - 1
-    while j > 0 and r.items[j - 1].key == r.items[r.n - 1].key:
-        j -= 1
-    return r.items[j].index
-
-
-cdef void _store(Rows* c, Row* r, int64_t row) noexcept nogil:
-    """Writes the indices of the items of a row, and the values there."""
-    cdef int64_t* indices = c.indices + row * c.k
-    cdef char* values = c.values + row * c.k * c.itemsize
-    cdef int64_t i
-    for i in range(c.k):
-        indices[i] = r.items[i].index
-    if c.itemsize == 4:
-        for i in range(c.k):
-            (<uint32_t*>values)[i] = (<const uint32_t*>r.data)[indices[i]]
-    elif c.itemsize == 8:
-        for i in range(c.k):
-            (<uint64_t*>values)[i] = (<const uint64_t*>r.data)[indices[i]]
+cdef void _choose(Rows* c, Row* r, int64_t room) noexcept nogil:
+    """The k first elements of a row, in order if that is wanted: as items, or as words."""
+    if c.k <= FEW and c.sorted:
+        _find_few(r, c.k)
+    elif _few_of_many(c):
+        _find_least(r, c.k, room)
+        if c.sorted:
+            _sort(r, c.n)
+            return
+    elif c.n <= MERGED:
+        _load(r)
+        _keep_least(r, c.k)
+        if c.sorted:
+            _sort(r, c.n)
     else:
-        for i in range(c.k):
-            memcpy(values + i * c.itemsize, r.data + indices[i] * c.itemsize, c.itemsize)
+        _words_of_least(r, c.k, room)
+        if c.sorted:
+            _sort_words(r)
+        return
+    r.words = NULL
+
+
+cdef void _sort(Row* r, int64_t n) noexcept nogil:
+    """Sorts items of a row of n elements by key, stably."""
+    cdef int64_t i
+    if r.n > MERGED:
+        r.bits = _bits_of(n - 1)
+        for i in range(r.n):
+            r.words[i] = (r.items[i].key - r.lowest) << r.bits | <uint64_t>r.items[i].index
+        _sort_words(r)
+        return
+    r.words = NULL
+    if r.n <= SHORT:
+        _insertion_sort(r.items, r.n)
+    else:
+        _merge_sort(r)
+
+
+cdef fused Element:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+
+
+cdef inline void _take_as(Row* r, Element* values, int64_t begin, int64_t end) noexcept nogil:
+    cdef int64_t i
+    for i in range(begin, end):
+        values[i] = (<const Element*>r.data)[r.indices[i]]
+
+
+cdef void _store(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """Writes the indices of the items or words of a row, and the values there."""
+    cdef Row* r = <Row*>context
+    cdef uint64_t places = (<uint64_t>1 << r.bits) - 1
+    cdef int64_t i
+    if r.words == NULL:
+        for i in range(begin, end):
+            r.indices[i] = r.items[i].index
+    else:
+        for i in range(begin, end):
+            r.indices[i] = <int64_t>(r.words[i] & places)
+    if r.itemsize == 4:
+        _take_as(r, <uint32_t*>r.values, begin, end)
+    elif r.itemsize == 8:
+        _take_as(r, <uint64_t*>r.values, begin, end)
+    elif r.itemsize == 2:
+        _take_as(r, <uint16_t*>r.values, begin, end)
+    else:
+        _take_as(r, <uint8_t*>r.values, begin, end)
 
 
 cdef int _run(Rows* c, Tensor input) except -1:
@@ -414,7 +251,7 @@ cdef int _run(Rows* c, Tensor input) except -1:
             parallel_for(_run_rows, c, 0, rows, max(<int64_t>1, min(GRAIN // c.n, max(PART // c.n, rows // (4 * num_threads())))))
     if c.failed:
         raise MemoryError(
-            "sort: no memory for the keys of a row\n  It needs 32 bytes for each element of the dim that is sorted."
+            "sort: no memory for the keys of a row\n  It needs 8 bytes for each element of the dim that is sorted."
         )
     return 0
 
@@ -522,7 +359,7 @@ cdef object named_topk_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return None if found is None else _new_tuple(_named["topk"], found)
 
 
-include "selection.pxi"
+include "ranks.pxi"
 include "counting.pxi"
 include "searching.pxi"
 
