@@ -197,7 +197,7 @@ def _bin_number(input, low, high, bins):
     """The bin of each element, of ``bins`` equal ones from ``low`` to ``high``, which belongs to the last; ``bins`` outside."""
     number = fn.trunc((input - low) * bins / (high - low))
     inside = fn.ge(input, low) & fn.le(input, high)
-    return fn.cast(fn.where(inside, fn.where(number < bins, number, bins - 1), bins), "i64")
+    return fn.cast(fn.where(inside, fn.where(number < bins, number, bins - 1), bins), "i32")
 
 
 @composite

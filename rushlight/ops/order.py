@@ -7,7 +7,7 @@ from .._core import tensor as _tensor
 from .._core.tensor import rename
 from ..lang import functions as fn
 from . import arithmetic, comparison, creation, gather, index, joining, masks, movement, reduction, scan, shape, sorting, statistics
-from ._define import composite, constant, library, planned, rowwise
+from ._define import composite, constant, library, planned, pointwise, rowwise
 from ._expect import expect
 from .extremum import _check_dim
 from .index import title
@@ -433,11 +433,17 @@ def _squares(x):
     return reduction.sum(arithmetic.mul(x, x), -1, True)
 
 
+@pointwise(where="", inplace=False, dtypes="float")
+def _apart(product, square, other):
+    """The distance of two points, of their product and their squares: |x - y|^2 = |x|^2 + |y|^2 - 2 x.y."""
+    return fn.sqrt(fn.clamp(square + other - 2 * product, 0))
+
+
 @library(where="", differentiable="x1 x2", label="EuclideanDist")
 def _euclidean(x1, x2):
-    """All Euclidean distances by one product: |x - y|^2 = |x|^2 + |y|^2 - 2 x.y."""
-    square = arithmetic.sub(_squares(x1) + shape.transpose(_squares(x2), -1, -2), x1 @ shape.transpose(x2, -1, -2), alpha=2)
-    return arithmetic.sqrt(comparison.clamp(square, 0))
+    """All Euclidean distances by one product."""
+    product = x1 @ shape.transpose(x2, -1, -2)
+    return _apart(product, _squares(x1), shape.transpose(_squares(x2), -1, -2), out=product)
 
 
 @_euclidean.backward_of
