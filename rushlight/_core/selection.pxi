@@ -115,7 +115,7 @@ cdef int64_t _index_of_rank(Row* r, int64_t k, int64_t room) noexcept nogil:
     if k <= FEW:
         _find_few(r, k)
         return _first_equal(r)
-    if r.n > MERGED:
+    if r.n > CHUNK:
         return _select_long(r, k, &before, room).index
     _load(r)
     return _select(r, k, &before).index

@@ -100,13 +100,24 @@ cdef inline uint64_t key_at(const char* data, int code, int64_t i) noexcept nogi
     return (<const uint8_t*>data)[i]
 
 
-cdef void _load(Row* r) noexcept nogil:
-    """Items of a short row."""
+cdef inline void _load_as(Row* r, int code) noexcept nogil:
+    cdef uint64_t key, low = ~<uint64_t>0, high = 0
     cdef int64_t i
-    r.lowest, r.highest = ~<uint64_t>0, 0
     for i in range(r.n):
-        r.items[i].key, r.items[i].index = key_at(r.data, r.code, i) ^ r.flip, i
-        r.lowest, r.highest = min(r.lowest, r.items[i].key), max(r.highest, r.items[i].key)
+        key = key_at(r.data, code, i) ^ r.flip
+        r.items[i].key, r.items[i].index = key, i
+        low, high = min(low, key), max(high, key)
+    r.lowest, r.highest = low, high
+
+
+cdef void _load(Row* r) noexcept nogil:
+    """Items of a whole row, and the range of their keys."""
+    if r.code == F32:      # where the compiler knows the dtype, the loop does not ask for it
+        _load_as(r, F32)
+    elif r.code == I64:
+        _load_as(r, I64)
+    else:
+        _load_as(r, r.code)
 
 
 include "merging.pxi"
@@ -131,15 +142,18 @@ cdef struct Rows:
 
 cdef int64_t _room(Rows* c) noexcept nogil:
     """Of how many items a row's work is done at a time."""
-    if c.n <= MERGED:
-        return c.n
-    if c.ranks == NULL and c.k == c.n:
-        return 0
-    return max(8 * c.k, <int64_t>1024) if _few_of_many(c) else c.n // 16 + MERGED
+    if _few_of_many(c):
+        return max(8 * c.k, min(<int64_t>1024, c.n))
+    return c.n if _as_items(c) else 0 if c.k == c.n else c.n // 16 + FEW
 
 
 cdef inline bint _few_of_many(Rows* c) noexcept nogil:
     return c.ranks == NULL and c.k <= c.n // 16
+
+
+cdef inline bint _as_items(Rows* c) noexcept nogil:
+    """Whether a row is loaded as items: one that is merged, or of which a part is wanted while items fit a cache."""
+    return c.n <= (MERGED if c.k == c.n else CHUNK)
 
 
 cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -161,7 +175,10 @@ cdef void _run_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
             # the row of indices, which are written last, is the place that words are distributed to
             r.words, r.others = <uint64_t*>(r.counts + chunks * DIGITS), <uint64_t*>r.indices
             _choose(c, &r, room)
-            parallel_for(_store, &r, 0, c.k, CHUNK)
+            if c.k <= CHUNK:
+                _store(&r, 0, c.k)
+            else:
+                parallel_for(_store, &r, 0, c.k, CHUNK)
     free(memory)
 
 
@@ -174,11 +191,12 @@ cdef void _choose(Rows* c, Row* r, int64_t room) noexcept nogil:
         if c.sorted:
             _sort(r, c.n)
             return
-    elif c.n <= MERGED:
+    elif _as_items(c):
         _load(r)
         _keep_least(r, c.k)
         if c.sorted:
             _sort(r, c.n)
+            return
     else:
         _words_of_least(r, c.k, room)
         if c.sorted:
