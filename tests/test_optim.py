@@ -380,3 +380,29 @@ def test_parameters_together_are_as_one_by_one(make):
             one.step()
     for a, b in zip(together, alone, strict=True):
         assert rushlight.equal(a, b) and a._version == b._version
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "Adagrad", "Adadelta", "ASGD", "RMSprop", "Rprop", "LBFGS"])
+def test_complex_parameters_go_on_from_a_saved_state(name):
+    oracle = pytest.importorskip("torch")
+
+    def run(library):
+        p = library.tensor([1 + 2j, -0.5j, 3.0, 2 - 1j], requires_grad=True)
+        options = {"lr": 0.1, "max_iter": 3} if name == "LBFGS" else {"lr": 0.1}
+        optimizer = getattr(library.optim, name)([p], **options)
+
+        def loss():
+            optimizer.zero_grad()
+            value = (p - (1 + 1j)).abs().square().sum() + p.real.pow(4).sum() / 9
+            value.backward()
+            return value
+
+        for step in range(4):
+            optimizer.step(loss)
+            if step == 1:
+                saved = optimizer.state_dict()
+                optimizer = getattr(library.optim, name)([p], **options)
+                optimizer.load_state_dict(saved)
+        return p.tolist()
+
+    assert run(rushlight) == pytest.approx(run(oracle), rel=1e-4)

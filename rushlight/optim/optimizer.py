@@ -476,7 +476,7 @@ def _cast_state(param, value, options, key=None):
         if key == "step":
             on_device = options.get("capturable") or options.get("fused")
             return value.to(device=param.device, dtype=torch.float32) if on_device else value
-        if param.is_floating_point() or param.is_complex():
+        if param.is_floating_point():
             return value.to(dtype=param.dtype, device=param.device)
         return value.to(device=param.device)
     if isinstance(value, dict):
