@@ -296,7 +296,7 @@ cdef object _scatter(str kind, object target, object dim, object index, object s
     _put_operand(&loop, 0, t.address, t.strides, ITEMSIZE[t.code], at)
     _put_source(&loop, s)
     _put_operand(&loop, 2, offsets.address, offsets.strides, 8, -1)
-    _run_in_order(&loop, kind + " at" if plain else kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False, True)
+    _run_in_order(&loop, kind + " at" if plain else kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False, True, t)
     return t
 
 
@@ -369,7 +369,7 @@ cdef object _write_slices(str kind, object target, object dim, object index, obj
     _put_operand(&loop, 0, t.address, t.strides, ITEMSIZE[t.code], at)
     _put_source(&loop, s)
     _put_vector(&loop, 2, offsets, at)
-    _run_in_order(&loop, kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False, True)
+    _run_in_order(&loop, kind, t.code, [ITEMSIZE[t.code], ITEMSIZE[t.code], 8], False, True, t)
     return t
 
 

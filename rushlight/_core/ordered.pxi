@@ -102,8 +102,8 @@ def run_ordered(str kind, bint apart, *operands):
     _record(&loop, kind, operands, True)
 
 
-cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint apart, bint offset_last) except -1:
-    """What run_ordered does, for a loop on the CPU."""
+cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint apart, bint offset_last, Tensor target=None) except -1:
+    """What run_ordered does, for a loop on the CPU. target: what it writes into, if that is known."""
     cdef int[MAX_RANK] perm
     _order_writes(loop, items[0], perm)
     _permute(loop, perm)
@@ -111,7 +111,61 @@ cdef int _run_in_order(Loop* loop, str kind, int code, const int* items, bint ap
     if apart and loop.stride[0][0] == 0:
         _put_unit_dim(loop)
     loop.kernel = _kernel(loop, kind, code, items)
+    if target is not None and kind.startswith("add") and _few_places(loop, target):
+        return _add_in_parts(loop, kind, target, items)
     return _run_ordered_loop(loop, offset_last)
+
+
+# -- many elements that are added at few places: the sums of a fixed number of parts are made apart, then added in their order --
+
+cdef enum:
+    PARTS = 8
+
+
+cdef struct Parts:
+    Loop* loop
+    char* tables          # the sums of all parts but the first, which adds to the target itself
+    int64_t nbytes        # of one table
+
+
+cdef bint _few_places(Loop* loop, Tensor target) noexcept:
+    return loop.ndim == 1 and not loop.stride[0][0] and target.flags & CONTIGUOUS and loop.size[0] >= max(<int64_t>(4 * GRAIN), 64 * target.count)
+
+
+cdef void _add_part(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Parts* c = <Parts*>context
+    cdef Loop part
+    cdef int64_t p, first
+    cdef int o
+    for p in range(begin, end):
+        part = c.loop[0]
+        first = c.loop.size[0] * p // PARTS
+        part.size[0] = c.loop.size[0] * (p + 1) // PARTS - first
+        for o in range(1, part.n_operands):
+            part.ptr[o] += first * part.stride[o][0]
+        if p:
+            part.ptr[0] = c.tables + (p - 1) * c.nbytes
+        _run_range(&part, 0, part.size[0])
+
+
+cdef int _add_in_parts(Loop* loop, str kind, Tensor target, const int* items) except -1:
+    cdef int64_t count = target.count, others = (PARTS - 1) * count, p, i
+    cdef Tensor tables = empty(target.code, 1, &others), places = empty(I64, 1, &count)
+    cdef Parts parts
+    cdef Loop sums = loop[0]
+    memset(tables.address, 0, others * items[0])
+    for i in range(count):
+        (<int64_t*>places.address)[i] = i if kind == "add at" else i * items[0]
+    parts.loop, parts.tables, parts.nbytes = loop, tables.address, count * items[0]
+    sums.size[0], sums.ptr[1], sums.ptr[2] = count, tables.address, places.address
+    sums.stride[1][0], sums.stride[2][0] = items[1], items[2]
+    sums.kernel = _kernel(&sums, kind, target.code, items)
+    with nogil:
+        parallel_for(_add_part, &parts, 0, PARTS, 1)
+        for p in range(PARTS - 1):
+            _run_range(&sums, 0, count)
+            sums.ptr[1] += parts.nbytes
+    return 0
 
 
 cdef int _run_ordered_loop(Loop* loop, bint offset_last) except -1:
