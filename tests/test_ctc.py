@@ -69,3 +69,20 @@ def test_faint_and_impossible_alignments():
     assert loss(x.log_softmax(2), labels, [2, 2], [3, 2], reduction="none").tolist()[0] == float("inf")
     loss(x.log_softmax(2), labels, [2, 2], [3, 2], zero_infinity=True).backward()
     assert not x.grad.isnan().any() and not x.grad[:, 0].any() and x.grad[:, 1].any()
+
+
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_gradient_of_a_leaf_is_pytorchs(zero_infinity):
+    """Of log-probabilities that no log_softmax made, too: it has the term of the normaliser."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    frames, labels = rng.normal(size=(9, 3, 5)), rng.integers(1, 5, (3, 4))
+    for values in (frames, frames - np.log(np.exp(frames).sum(2, keepdims=True))):
+        found = []
+        for library in (rl, torch):
+            x = library.tensor(values).requires_grad_()
+            lengths, sizes = library.tensor([9, 7, 5]), library.tensor([4, 0, 2])
+            call = library.nn.functional.ctc_loss(x, library.tensor(labels), lengths, sizes, zero_infinity=zero_infinity)
+            call.backward()
+            found.append((float(call.detach()), x.grad.numpy()))
+        assert found[0][0] == pytest.approx(found[1][0]) and np.allclose(found[0][1], found[1][1], atol=1e-12)

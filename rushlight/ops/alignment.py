@@ -16,7 +16,7 @@ from .._core.tape import is_grad_enabled
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, comparison, creation, elementary, gather, joining, masks, movement, shape, statistics
+from . import arithmetic, comparison, creation, elementary, gather, joining, masks, movement, reduction, shape, statistics
 from ._define import library
 from .pool import kind_of
 
@@ -101,8 +101,15 @@ def _emitted(log_probs, states):
 
 @alignments.backward_of
 def _(grads, log_probs, states, skips, lengths, final, results):
+    """With the term of the normaliser, as in PyTorch: it vanishes behind a log_softmax, and gives a leaf what its logits would get."""
     if is_grad_enabled():
-        return _composed_gradient(grads[0], log_probs, states, skips, lengths, final)
+        slopes = _composed_gradient(grads[0], log_probs, states, skips, lengths, final)
+    else:
+        slopes = _gradient(grads[0], log_probs, states, skips, lengths, final, results)
+    return arithmetic.sub(slopes, arithmetic.mul(elementary.exp(log_probs), reduction.sum(slopes, -1, True)))
+
+
+def _gradient(grad, log_probs, states, skips, lengths, final, results):
     likelihood, a = results
     emitted = _emitted(log_probs, states)
     frames, batch, width = emitted.shape
@@ -118,7 +125,7 @@ def _(grads, log_probs, states, skips, lengths, final, results):
         after, through = ([_row(x, back + 1, k, count) for k in range(3)] for x in (slopes, through))
         parts = here, here, *after, _row(a, back, 2, count), *through, skip
         core.run_along(kind_of(_frame_back, ()), frames - 1, (-step,) * 9 + (0,), *parts)
-    return _spread(arithmetic.mul(slopes[..., :width], shape.unsqueeze(grads[0], 1)), log_probs, states)
+    return _spread(arithmetic.mul(slopes[..., :width], shape.unsqueeze(grad, 1)), log_probs, states)
 
 
 def _at_ends(ends, likelihood):
