@@ -111,8 +111,6 @@ def bincount(input, weights=None, minlength=0):
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{title(input)}'\n  It counts integers; convert with .long().")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
-    if input.ndim == 1 and input.numel() and (input.is_floating_point() or input.is_complex() or input.dtype is _bool):
-        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{title(input)}'")
     if input.ndim != 1 or (input.numel() and int(reduction.amin(input)) < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is not None and (weights.ndim != 1 or weights.shape[0] != input.shape[0]):
