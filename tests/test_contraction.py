@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from oracle_gradients import compare, first_line, to_numpy, to_rushlight
 
 import rushlight as rl
 import rushlight.nn.functional as RF
-from tests.oracle_gradients import compare, first_line, to_numpy, to_rushlight
 
 torch = pytest.importorskip("torch")
 TF = torch.nn.functional

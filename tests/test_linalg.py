@@ -8,10 +8,10 @@ import warnings
 
 import numpy as np
 import pytest
+from oracle_gradients import compare, first_line, to_numpy, to_rushlight
 from place import on_gpu
 
 import rushlight as rl
-from tests.oracle_gradients import compare, first_line, to_numpy, to_rushlight
 
 torch = pytest.importorskip("torch")
 INEXACT = [torch.float64, torch.complex128]

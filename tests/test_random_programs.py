@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from random_programs import run
 
 import rushlight
-from tests.random_programs import run
 
 torch = pytest.importorskip("torch")
 
