@@ -2,12 +2,19 @@
 returns what to compare.
 """
 
-PROGRAMS = []
+
+def registry():
+    """A list, and the decorator that puts programs into it."""
+    programs = []
+
+    def program(function):
+        programs.append(function)
+        return function
+
+    return programs, program
 
 
-def program(function):
-    PROGRAMS.append(function)
-    return function
+PROGRAMS, program = registry()
 
 
 def leaf(torch, values, **options):

@@ -1,13 +1,8 @@
 """Hooks, and what the tape keeps: programs to run under PyTorch and under rushlight."""
 
-from autograd_programs import leaf
+from autograd_programs import leaf, registry
 
-PROGRAMS = []
-
-
-def program(function):
-    PROGRAMS.append(function)
-    return function
+PROGRAMS, program = registry()
 
 
 # -- hooks --

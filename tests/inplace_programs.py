@@ -2,14 +2,9 @@
 
 import warnings
 
-from autograd_programs import leaf
+from autograd_programs import leaf, registry
 
-PROGRAMS = []
-
-
-def program(function):
-    PROGRAMS.append(function)
-    return function
+PROGRAMS, program = registry()
 
 
 # -- refused --

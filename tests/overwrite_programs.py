@@ -1,13 +1,8 @@
 """Values that backward needs and a program overwrote: programs to run under PyTorch and under rushlight."""
 
-from autograd_programs import leaf
+from autograd_programs import leaf, registry
 
-PROGRAMS = []
-
-
-def program(function):
-    PROGRAMS.append(function)
-    return function
+PROGRAMS, program = registry()
 
 
 OVERWRITTEN = []  # called with overwrite=False they leave the values alone
