@@ -38,8 +38,10 @@ def absent_function(name, room, why):
 
 
 def absent_room(room, why, functions="", classes=""):
-    """name -> refusing object, for the names in two strings."""
+    """name -> refusing object, for the names in two strings; ``is_available`` answers: False."""
     found = {name: absent_function(name, room, why) for name in functions.split()}
+    if "is_available" in found:
+        found["is_available"] = _named(lambda: False, "is_available", f"False: {why}.")
     found.update({name: absent_class(name, room, why) for name in classes.split()})
     return found
 

@@ -1,5 +1,6 @@
 """The public face of saving and loading, under PyTorch's name."""
 
+import pickle  # noqa: F401  (programs name its protocol through here)
 from collections.abc import Callable as _Callable
 
 from .io import *  # noqa: F403

@@ -134,6 +134,22 @@ def test_depthwise_windows_of_many_taps_share_kernels(stride, transposed):
     assert set(pool._kinds) == known
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("stride", [1, 512])
+def test_windows_of_many_thousand_taps(stride, transposed):
+    answers = []
+    generator = torch.Generator().manual_seed(1)
+    x, w = (torch.randn(shape, generator=generator) for shape in ((1, 2, 40 if transposed else 6000), (2, 2, 5000)))
+    for library, at in ((torch, torch.Tensor.clone), (rushlight, ours)):
+        a, b = at(x).requires_grad_(), at(w).requires_grad_()
+        name = "conv_transpose1d" if transposed else "conv1d"
+        out = getattr(library.nn.functional, name)(a, b, stride=stride)
+        out.square().sum().backward()
+        answers.append((out.detach(), a.grad, b.grad))
+    for expected, got in zip(*answers):
+        close(expected, got, 1e-4)
+
+
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
 @pytest.mark.parametrize("stride, window, width", [(2, 3, 16), (2, 1, 16), (2, 4, 15), (3, 2, 16), (3, 5, 17)])
 def test_strides_over_views_that_begin_anywhere(dtype, stride, window, width):

@@ -69,3 +69,11 @@ def test_a_python_type_as_dtype(dtype):
     x = torch.tensor([1.5, 2.5])
     for name in ("cumsum", "cumprod", "sum"):
         same(getattr(to_rl(x), name)(0, dtype=dtype), getattr(x, name)(0, dtype=dtype), name)
+
+
+@pytest.mark.parametrize("name", ["remainder", "fmod", "floor_divide", "pow"])
+def test_an_integer_of_numpy_beside_integers(name):
+    x = torch.tensor([7, -5, 3])
+    same(getattr(rl, name)(to_rl(x), np.int64(2)), getattr(torch, name)(x, np.int64(2)), name)
+    with pytest.raises(RuntimeError, match="ZeroDivision|negative integer powers"):
+        getattr(rl, name)(to_rl(x), np.int64(-1 if name == "pow" else 0))

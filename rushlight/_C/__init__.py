@@ -76,6 +76,11 @@ def _get_tracing_state():
     return None
 
 
+def _is_tracing():
+    """False: nothing is traced."""
+    return False
+
+
 def _are_functorch_transforms_active():
     """False: transforms of functions here are ordinary calls."""
     return False

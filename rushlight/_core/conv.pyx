@@ -24,7 +24,6 @@ cdef enum:
     TILE_PANELS = 8      # most panels of pixels in a task
     TILE_BYTES = 524288  # of sums in a task
     WINDOW_BYTES = 786432  # of packed pixels that a task holds at a time
-    MAX_TAPS = 4096      # places of a window along one dim
     ROW_PANELS = 8       # panels of output channels in a task of correlate_weights
     BLOCK_PIXELS = 256   # pixels that it packs at a time
     SPLIT_BYTES = 8388608  # of partial sums
@@ -98,18 +97,20 @@ def correlate(Tensor input, Tensor weight, Tensor bias or None, Tensor out, tupl
     outside of the input is 0. False if elements are out of the range of these kernels; ``out`` holds nothing of use then.
     """
     cdef Call p
-    cdef int64_t[3][MAX_TAPS] places
-    cdef int64_t[MAX_TAPS] shifts
     cdef int64_t size = ITEMSIZE[input.code], i
     cdef int d
-    p.groups = groups
     for d in range(3):
-        p.step[d], p.taps[d], p.offsets[d] = 1 if d == 2 else steps[d], len(offsets[d]), places[d]
+        p.step[d], p.taps[d] = 1 if d == 2 else steps[d], len(offsets[d])
+    cdef Storage memory = allocate((p.taps[0] + p.taps[1] + 2 * p.taps[2]) * sizeof(int64_t))
+    cdef int64_t* numbers = <int64_t*>memory.address
+    for d in range(3):
+        p.offsets[d] = numbers
         for i in range(p.taps[d]):
-            places[d][i] = offsets[d][i]
+            numbers[i] = offsets[d][i]
+        numbers += p.taps[d]
+    p.groups, p.shifts, p.pack_lanes = groups, numbers, <lanes_t>pack_lanes
     for i in range(p.taps[2]):
-        shifts[i] = <int64_t>phases[i] * (input.count // input.sizes[0]) * size
-    p.shifts, p.pack_lanes = shifts, <lanes_t>pack_lanes
+        numbers[i] = <int64_t>phases[i] * (input.count // input.sizes[0]) * size
     _place(&p, input.sizes[2], &input.sizes[3], out.sizes[0], out.sizes[1], &out.sizes[2], size)
     p.kernels = gemm.tiled(input.code) if on_tiles else gemm.kernels_for(input.code, p.outputs, p.columns)
     p.input, p.weight, p.output = input.address, weight.address, out.address
@@ -350,7 +351,8 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     :func:`panel_rows`, sums are made there.
     """
     cdef Weights p
-    cdef int64_t[MAX_TAPS] shifts
+    cdef Storage numbers = allocate(len(sources) * sizeof(int64_t))
+    cdef int64_t* shifts = <int64_t*>numbers.address
     cdef int64_t size = ITEMSIZE[input.code], i, total
     cdef int d
     p.groups, p.channels, p.outputs = groups, input.sizes[4] // groups, grad.sizes[1] // groups

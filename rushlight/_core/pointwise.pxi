@@ -159,7 +159,7 @@ cdef class Pointwise(Operator):
             code = get_default_dtype_code()
         program = self.program(kinds, baked, code)
         if self.integers is not None and category(code) < 2:
-            self.integers(<object>c.source[1], DTYPES[code])
+            self.integers(<object>c.source[1] if c.operands[1].tensor != NULL else as_number(<object>c.source[1]), DTYPES[code])
         for i in range(n):
             if c.operands[i].tensor != NULL and self.fixed_code[slot[i]] == FOLLOWS and (<Tensor>c.operands[i].tensor).code != code:
                 if not (<Tensor>c.operands[i].tensor).place:

@@ -97,8 +97,14 @@ def _without_remote_calls(func):
     return func
 
 
+def _record(fn, error_handler=None):
+    """``fn`` as it is: what it raises is seen, not written to a file for those who started several processes."""
+    return fn
+
+
 _made = _rooms.build(_sys.modules[__name__])
 _made["rpc.api"]._require_initialized = _without_remote_calls
+_made["elastic.multiprocessing.errors"].record = _record
 for _name in ("StateDictOptions", "get_model_state_dict", "set_model_state_dict"):
     setattr(_made["checkpoint.state_dict"], _name, getattr(_state_dict, _name))
 

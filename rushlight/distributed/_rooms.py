@@ -28,7 +28,7 @@ algorithms._checkpoint.checkpoint_wrapper: CheckpointImpl CheckpointWrapper appl
 algorithms.join: Join JoinHook Joinable
 algorithms.model_averaging:
 algorithms.model_averaging.averagers: ModelAverager PeriodicModelAverager
-autograd: backward context get_gradients
+autograd: DistAutogradContext backward context get_gradients is_available
 checkpoint: FileSystemReader FileSystemWriter async_save load load_state_dict save save_state_dict
 checkpoint.default_planner: DefaultLoadPlanner DefaultSavePlanner
 checkpoint.format_utils: dcp_to_torch_save torch_save_to_dcp
@@ -40,7 +40,9 @@ device_mesh: DeviceMesh init_device_mesh
 distributed_c10d: ProcessGroup ReduceOp Store _get_default_group _get_default_store get_rank get_world_size
 elastic:
 elastic.multiprocessing:
-elastic.multiprocessing.errors: ChildFailedError
+elastic.multiprocessing.errors: ChildFailedError record
+elastic.utils:
+elastic.utils.distributed: get_free_port
 fsdp: BackwardPrefetch CPUOffload CPUOffloadPolicy FSDPModule FullOptimStateDictConfig FullStateDictConfig FullyShardedDataParallel
     LocalStateDictConfig MixedPrecision MixedPrecisionPolicy OffloadPolicy OptimStateKeyType ShardedOptimStateDictConfig
     ShardedStateDictConfig ShardingStrategy StateDictType fully_shard register_fsdp_forward_method
@@ -56,7 +58,7 @@ nn: RemoteModule all_gather all_reduce all_to_all broadcast gather reduce reduce
 nn.functional: all_gather all_reduce all_to_all broadcast gather reduce reduce_scatter scatter
 optim: DistributedOptimizer PostLocalSGDOptimizer ZeroRedundancyOptimizer
 pipelining: PipelineStage ScheduleGPipe SplitPoint pipeline
-rpc: RRef TensorPipeRpcBackendOptions WorkerInfo get_worker_info init_rpc remote rpc_async rpc_sync shutdown
+rpc: BackendType RRef RpcBackendOptions TensorPipeRpcBackendOptions WorkerInfo get_worker_info init_rpc is_available remote rpc_async rpc_sync shutdown
 rpc.api: _all_gather
 rpc.functions: async_execution
 tensor: DTensor DeviceMesh Partial Placement Replicate Shard distribute_module distribute_tensor
