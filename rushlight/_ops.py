@@ -54,7 +54,7 @@ class OpOverloadPacket:
     __str__ = __repr__
 
 
-class _Namespace:
+class _OpNamespace:
     """``torch.ops.<namespace>``: its operators are attributes."""
 
     def __init__(self, name):
@@ -77,7 +77,7 @@ class _Ops:
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        namespace = self.__dict__[name] = _Namespace(name)
+        namespace = self.__dict__[name] = _OpNamespace(name)
         return namespace
 
     def _define(self, qualname, op):

@@ -199,7 +199,7 @@ def test_complex():
     np.testing.assert_allclose(got.numpy(), torch.nn.functional.conv1d(x, w).numpy(), atol=1e-12)
 
 
-@pytest.mark.parametrize("shape, weight", [((0, 3, 5, 5), (4, 3, 3, 3)), ((2, 3, 5, 5), (0, 3, 3, 3))])
+@pytest.mark.parametrize("shape, weight", [((0, 3, 5, 5), (4, 3, 3, 3)), ((2, 0, 5, 5), (4, 0, 3, 3))])
 def test_nothing_to_compute(shape, weight):
     x, w = rushlight.zeros(shape, requires_grad=True), rushlight.zeros(weight, requires_grad=True)
     y = rushlight.nn.functional.conv2d(x, w)
@@ -362,3 +362,9 @@ def test_one_window_over_the_whole_image(transposed, size, window, options, dtyp
     grad = torch.randn_like(expected).to(dtype)
     for a, c in zip(torch.autograd.grad(expected, exact, grad.double()), rushlight.autograd.grad(got, given, ours(grad))):
         close(a, c, TOLERANCE[dtype])
+
+
+def test_weights_without_outputs_are_refused():
+    for library in (torch, rushlight):
+        with pytest.raises(RuntimeError, match=r"expected weight to be at least 1 at dimension 0, but got weight of size \[0, 4, 3\]"):
+            library.nn.functional.conv1d(library.ones(1, 4, 8), library.ones(0, 4, 3))

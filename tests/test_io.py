@@ -4,10 +4,13 @@ all.
 
 import argparse
 import collections
+import datetime
+import decimal
 import enum
 import gc
 import io
 import os
+import pathlib
 import pickle
 import signal
 import subprocess
@@ -364,6 +367,17 @@ def test_what_the_program_allows(oracle, tmp_path):
     with serialization.safe_globals([(Plain, f"{__name__}.Plain")]):
         assert load(tmp_path / "x.pt").x == 3
     assert serialization.get_unsafe_globals_in_checkpoint(tmp_path / "x.pt") == [f"{__name__}.Plain"]
+
+
+def test_values_of_the_standard_library(oracle, tmp_path):
+    values = [pathlib.PurePosixPath("a/b"), datetime.datetime(2020, 1, 2), datetime.timedelta(3), decimal.Decimal("1.5")]
+    values += [range(3), slice(1, 4), argparse.Namespace(rate=0.1, sizes=[1, 2])]
+    oracle.save(values, tmp_path / "theirs.pt")
+    save(values, tmp_path / "ours.pt")
+    for name in ("theirs.pt", "ours.pt"):
+        assert load(tmp_path / name, weights_only=False) == values
+        with pytest.raises(UnsafeContent, match="was not an allowed global by default"):
+            load(tmp_path / name)
 
 
 def test_keys_that_would_take_for_ever_to_hash():

@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 from oracle import torch as pytorch
 
@@ -446,3 +447,38 @@ def test_a_nodes_attributes_tell_how_a_tensor_was_cut(library):
     for index, told in (((slice(None), slice(1, 3)), (1, 1, 3, 1)), ((slice(None), slice(2, None, 2)), (1, 2, 2**63 - 1, 2))):
         node = x[index].grad_fn
         assert (node._saved_dim, node._saved_start, node._saved_end, node._saved_step) == told
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_layers_of_transformers_are_made_of_blocks_that_subclasses_replace(norm_first):
+    answers = []
+    for library in (pytorch, torch):
+        nn = library.nn
+
+        class Scaled(nn.TransformerDecoderLayer):
+            def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
+                return 0.5 * super()._sa_block(x, attn_mask, key_padding_mask, is_causal)
+
+            def _mha_block(self, x, mem, attn_mask, key_padding_mask, is_causal=False):
+                return 2.0 * super()._mha_block(x, mem, attn_mask, key_padding_mask, is_causal)
+
+            def _ff_block(self, x):
+                return super()._ff_block(x).relu()
+
+        library.manual_seed(0)
+        layer = Scaled(8, 2, 16, 0.0, norm_first=norm_first)
+        answers.append(layer(library.ones(3, 2, 8), library.arange(48.0).reshape(3, 2, 8).sin()).tolist())
+    assert np.allclose(*answers, atol=1e-6)
+
+
+def test_programs_ask_before_they_use_several_processes():
+    from rushlight.distributed.elastic.multiprocessing.errors import record
+
+    assert not torch.distributed.rpc.is_available() and not torch.distributed.autograd.is_available()
+    assert record(len)([1, 2]) == 2
+    from rushlight.distributed._composable_state import _get_module_state
+    from rushlight.distributed.fsdp import BackwardPrefetch
+
+    assert _get_module_state(torch.nn.Linear(1, 1)) is None
+    assert BackwardPrefetch.BACKWARD_PRE.name == pytorch.distributed.fsdp.BackwardPrefetch.BACKWARD_PRE.name
+    assert not torch._C._is_tracing()

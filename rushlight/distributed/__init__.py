@@ -15,7 +15,7 @@ globals().update(_absent_room(
     send_object_list init_device_mesh get_node_local_rank""",
     classes="""Backend
     DeviceMesh DistBackendError DistError DistNetworkError DistStoreError FileStore HashStore P2POp PrefixStore ProcessGroup
-    ProcessGroupGloo ProcessGroupNCCL Reducer Store TCPStore Work""",
+    GradBucket ProcessGroupGloo ProcessGroupNCCL Reducer Store TCPStore Work""",
 ))  # fmt: skip
 
 
@@ -97,6 +97,10 @@ def _without_remote_calls(func):
     return func
 
 
+def _no_module_state(module):
+    """None: no module here is spread over processes."""
+
+
 def _record(fn, error_handler=None):
     """``fn`` as it is: what it raises is seen, not written to a file for those who started several processes."""
     return fn
@@ -104,6 +108,7 @@ def _record(fn, error_handler=None):
 
 _made = _rooms.build(_sys.modules[__name__])
 _made["rpc.api"]._require_initialized = _without_remote_calls
+_made["_composable_state"]._get_module_state = _no_module_state
 _made["elastic.multiprocessing.errors"].record = _record
 for _name in ("StateDictOptions", "get_model_state_dict", "set_model_state_dict"):
     setattr(_made["checkpoint.state_dict"], _name, getattr(_state_dict, _name))

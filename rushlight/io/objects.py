@@ -3,6 +3,7 @@ program allows.
 """
 
 import enum
+import importlib
 import sys
 import types
 from collections import OrderedDict
@@ -15,10 +16,10 @@ from .arrays import array_constructor, set_array_state
 from .errors import UnsafeContent, brief
 from .interpreter import Constructor
 
-# Values of the standard library that have no state but their arguments; built only where the program allowed their
-# class.
+# Values of the standard library that have no state but their arguments: built where the program asks for whole objects,
+# or allowed their class.
 _VALUE_CLASSES = {
-    "datetime": ("date", "datetime", "time", "timedelta", "timezone"), "decimal": ("Decimal",),
+    "builtins": ("range", "slice"), "datetime": ("date", "datetime", "time", "timedelta", "timezone"), "decimal": ("Decimal",),
     "fractions": ("Fraction",), "pathlib": ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath"),
 }  # fmt: skip
 
@@ -39,7 +40,7 @@ class Resolver:
             allowed = self._safe.get(f"{module}.{name}", self._safe.get(full))
             found = _allowed(full, allowed) if allowed is not None else None
         if found is None and self.whole_objects:
-            found = _of_program(names.from_file(module), name)
+            found = _of_library(module, name) or _of_program(names.from_file(module), name)
         if found is None:
             raise self.refusal(f"{names.to_file(names.from_file(module))}.{name}".replace("__builtin__", "builtins"))
         return found
@@ -70,6 +71,14 @@ def _allowed(full, obj):
     if issubclass(obj, tuple) and hasattr(obj, "_fields"):
         return Constructor(full, new=lambda *items: tuple.__new__(obj, items), value=obj)
     return blank_constructor(obj)
+
+
+def _of_library(module, name):
+    """The Constructor of a value of the standard library, or of the arguments that a program was called with."""
+    module, name = module.replace("__builtin__", "builtins"), "range" if name == "xrange" else name  # Python 2's names in old protocols
+    if name in _VALUE_CLASSES.get(module, ()) or (module, name) == ("argparse", "Namespace"):
+        return _allowed(f"{module}.{name}", getattr(importlib.import_module(module), name))
+    return None
 
 
 def blank_constructor(kind):

@@ -116,6 +116,11 @@ def _check_shapes(input, weight, bias, transposed, groups):
             f"convolution: expected (N, C, *size) and weights of as many dims, 3 to 5, whose first size groups={groups} divides, "
             f"but got an input of size {list(input.shape)} and a weight of size {list(weight.shape)}"
         )
+    if weight.shape[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, "
+            f"but got weight of size {list(weight.shape)} instead"
+        )
     expected, outputs = (weight.shape[i] * (1 if i == 0 else groups) for i in ((0, 1) if transposed else (1, 0)))
     if input.shape[1] != expected:
         kind = "transposed=1, weight" if transposed else f"groups={groups}, weight"

@@ -55,9 +55,9 @@ class _Layer(Module):
         if not hasattr(self, "activation"):
             self.activation = F.relu
 
-    def _self_attention(self, x, mask, padding, is_causal):
+    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
         x = self.self_attn(
-            x, x, x, attn_mask=mask, key_padding_mask=padding, need_weights=False, is_causal=is_causal
+            x, x, x, attn_mask=attn_mask, key_padding_mask=key_padding_mask, need_weights=False, is_causal=is_causal
         )[0]
         return self.dropout1(x)
 
@@ -101,12 +101,12 @@ class TransformerEncoderLayer(_Layer):
         src_key_padding_mask, src_mask = _canonical(src, src_key_padding_mask, src_mask, "src_key_padding_mask", "src_mask")
         attend = (src_mask, src_key_padding_mask, is_causal)
         if self.norm_first:
-            src = src + self._self_attention(self.norm1(src), *attend)
-            return src + self._feed_forward(self.norm2(src))
-        src = self.norm1(src + self._self_attention(src, *attend))
-        return self.norm2(src + self._feed_forward(src))
+            src = src + self._sa_block(self.norm1(src), *attend)
+            return src + self._ff_block(self.norm2(src))
+        src = self.norm1(src + self._sa_block(src, *attend))
+        return self.norm2(src + self._ff_block(src))
 
-    def _feed_forward(self, x):
+    def _ff_block(self, x):
         return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
@@ -152,20 +152,20 @@ class TransformerDecoderLayer(_Layer):
         own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
         cross = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
         if self.norm_first:
-            tgt = tgt + self._self_attention(self.norm1(tgt), *own)
-            tgt = tgt + self._cross_attention(self.norm2(tgt), *cross)
-            return tgt + self._feed_forward(self.norm3(tgt))
-        tgt = self.norm1(tgt + self._self_attention(tgt, *own))
-        tgt = self.norm2(tgt + self._cross_attention(tgt, *cross))
-        return self.norm3(tgt + self._feed_forward(tgt))
+            tgt = tgt + self._sa_block(self.norm1(tgt), *own)
+            tgt = tgt + self._mha_block(self.norm2(tgt), *cross)
+            return tgt + self._ff_block(self.norm3(tgt))
+        tgt = self.norm1(tgt + self._sa_block(tgt, *own))
+        tgt = self.norm2(tgt + self._mha_block(tgt, *cross))
+        return self.norm3(tgt + self._ff_block(tgt))
 
-    def _cross_attention(self, x, memory, mask, padding, is_causal):
+    def _mha_block(self, x, mem, attn_mask, key_padding_mask, is_causal=False):
         x = self.multihead_attn(
-            x, memory, memory, attn_mask=mask, key_padding_mask=padding, is_causal=is_causal, need_weights=False
+            x, mem, mem, attn_mask=attn_mask, key_padding_mask=key_padding_mask, is_causal=is_causal, need_weights=False
         )[0]
         return self.dropout2(x)
 
-    def _feed_forward(self, x):
+    def _ff_block(self, x):
         return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
 
 
