@@ -23,7 +23,8 @@ from ._core import tape as _tape
 from ._core import tensor as _tensor
 
 Tensor = _tensor.Tensor
-_mode_bit, _set_mode_bit, _FUNCTION, _CAST = _tape.mode_bit, _tape.set_mode_bit, _tape.MODES["function"], _tape.MODES["cast"]
+_mode_bit, _set_mode_bit = _tape.mode_bit, _tape.set_mode_bit
+_FUNCTION, _CAST, _ASKS, _PLAIN = (_tape.MODES[name] for name in ("function", "cast", "asks", "plain"))
 
 
 # constructors from sizes or from what is no tensor yet, and inquiries that any object may be put to: no class is asked what they mean
@@ -42,8 +43,9 @@ _state = _Stack()
 
 
 def _tell_core():
-    """Calls come to :func:`intercept` while this thread has interpreters."""
+    """Calls come to :func:`intercept` while this thread has interpreters, and to :func:`ask` while one of them is a function mode."""
     _set_mode_bit(_FUNCTION, bool(_state.interpreters))
+    _set_mode_bit(_ASKS, any(map(_is_mode, _state.interpreters)))
 
 
 def push(interpreter):
@@ -136,10 +138,15 @@ def ask(function, plain, args, kwargs):
     del stack[at:]
     _tell_core()
     try:
-        return mode(function, args, kwargs)
+        return mode.__self__.__torch_function__(function, _types((*args, *kwargs.values())), args, kwargs)
     finally:
         stack.extend(inner)
         _tell_core()
+
+
+def _types(values):
+    """The classes that a function mode is told of: here those of plain tensors too."""
+    return (*map(type, _overloaded(values, {})), *([Tensor] if any(type(a) is Tensor for a in values) else []))
 
 
 def _is_mode(interpreter):
@@ -151,48 +158,6 @@ def override(method, tensor):
     if not _state.subclasses or not is_overriding(type(tensor)):
         return NotImplemented
     return type(tensor).__torch_function__(method, (type(tensor),), (tensor,), {})
-
-
-# methods that are no operators, which classes with ``__torch_function__`` are asked about all the same
-_ASKED_METHODS = """requires_grad_ detach_ retain_grad register_hook numpy tolist
-    __array__ __contains__ __deepcopy__ __format__ __len__ __reduce_ex__""".split()
-
-
-def _asking(name):
-    """The method of that name of a class that overrides: the class is asked what it means."""
-    own = getattr(Tensor, name)
-
-    @functools.wraps(own)
-    def method(self, *args, **kwargs):
-        if not _state.subclasses:
-            return own(self, *args, **kwargs)
-        return handle_torch_function(own, (self,), self, *args, **kwargs)
-
-    return method
-
-
-def _asking_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
-    options = {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs}
-    if not _state.subclasses:
-        return Tensor.backward(self, **options)
-    return handle_torch_function(Tensor.backward, (self,), self, **options)
-
-
-def _prepare(cls, **options):
-    """``__init_subclass__`` of Tensor: a class that overrides gets methods of its own for what is no operator."""
-    super(Tensor, cls).__init_subclass__(**options)
-    if "__torch_function__" not in vars(cls) or not is_overriding(cls):
-        return
-    if not getattr(cls, "_operators_only", False):
-        callbacks.table["open_functions"]()
-    for name, method in _own_methods().items():
-        if not any(name in vars(c) for c in cls.__mro__[: cls.__mro__.index(Tensor)]):
-            setattr(cls, name, method)
-
-
-@functools.cache
-def _own_methods():
-    return {"backward": _asking_backward, **{name: _asking(name) for name in _ASKED_METHODS}}
 
 
 def _overloaded(args, kwargs):
@@ -234,12 +199,7 @@ def _default_torch_function(cls, func, types, args, kwargs):
         return NotImplemented
     with DisableTorchFunctionSubclass():
         result = func(*args, **(kwargs or {}))
-    if getattr(func, "__name__", "") in _KEEP_PLAIN:
-        return result
-    return _as_class(result, cls)
-
-
-_KEEP_PLAIN = {"__get__", "grad", "data_ptr", "untyped_storage"}
+    return result if func in get_default_nowrap_functions() else _as_class(result, cls)
 
 
 def _as_class(result, cls):
@@ -257,10 +217,12 @@ class DisableTorchFunctionSubclass:
 
     def __enter__(self):
         self.before, _state.subclasses = _state.subclasses, False
+        _set_mode_bit(_PLAIN, True)
         return self
 
     def __exit__(self, *error):
         _state.subclasses = self.before
+        _set_mode_bit(_PLAIN, not self.before)
 
 
 class TorchFunctionMode:
@@ -355,6 +317,7 @@ def get_ignored_functions():
     return {getattr(rushlight, name) for name in _ASKS_NOBODY}
 
 
+@functools.cache
 def get_default_nowrap_functions():
     """Functions whose results stay plain when a subclass asks for them: a tensor's base and its gradient."""
     return {Tensor._base.__get__, Tensor.grad.__get__, Tensor._grad.__get__}
@@ -365,6 +328,5 @@ def is_tensor_like(value):
     return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")
 
 
-callbacks.register(intercept=intercept, planned=_planned, override=override, torch_function=_default_torch_function)
+callbacks.register(intercept=intercept, planned=_planned, ask=ask, override=override, torch_function=_default_torch_function)
 _tensor.set_disabled_torch_function(_disabled_torch_function_impl)
-_tensor.add_method("__init_subclass__", classmethod(_prepare))

@@ -84,3 +84,86 @@ def test_flops_within_functions_of_nn_functional_count():
     with FlopCounterMode(display=False) as counter:
         F.multi_head_attention_forward(x, x, x, 4, 1, rl.ones(12, 4), None, None, None, False, 0.0, rl.ones(4, 4), None, need_weights=True)
     assert counter.get_total_flops() == 2 * 10 * 4 * 16 + 2 * 2 * 2 * 5 * 5 * 4
+
+
+@pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])
+def test_attributes_ask(library):
+    """Reading and assigning attributes asks the class, by ``Tensor.shape.__get__`` and its like, and function modes."""
+    seen = []
+
+    class Logged(library.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    class Log(library.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    kind = library.Tensor
+    names = "shape dtype device grad requires_grad is_leaf T mT is_sparse layout real ndim nbytes grad_fn is_cuda data".split()
+    x = library.ones(2, 3).as_subclass(Logged)
+    seen.clear()
+    for name in names:
+        getattr(x, name)
+    assert seen == [getattr(kind, name).__get__ for name in names]
+    assert type(x.T) is Logged and type(x.shape) is library.Size
+    seen.clear()
+    x.requires_grad = True
+    x.grad = library.ones(2, 3)
+    assert seen == [kind.requires_grad.__set__, kind.grad.__set__]
+    with library._C.DisableTorchFunctionSubclass():
+        seen.clear()
+        assert x.shape == (2, 3) and x.size(0) == 2 and not seen
+    plain = library.ones(2, 3)
+    with Log():
+        seen.clear()
+        for name in names:
+            getattr(plain, name)
+        assert seen == [getattr(kind, name).__get__ for name in names]
+        seen.clear()
+        plain.size(), plain.dim(), plain.numel(), plain[0, 0].item(), plain.data_ptr(), len(plain), plain.tolist()
+        assert seen == [kind.size, kind.dim, kind.numel, kind.__getitem__, kind.item, kind.data_ptr, kind.__len__, kind.tolist]
+    seen.clear()
+    assert plain.shape == (2, 3) and not seen
+
+
+def test_a_mode_does_not_see_inside_backward():
+    class Log(rl.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    seen = []
+    x = rl.randn(3, 4, requires_grad=True)
+    y = rl.cat([rl.nn.functional.layer_norm(x, (4,)), x.gather(1, rl.zeros(3, 1, dtype=rl.int64))], 1).cumsum(1).sum()
+    with Log():
+        y.backward()
+    assert seen == [rl.Tensor.backward]
+
+
+@pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])
+def test_what_is_told_of_special_methods_and_of_initial_values(library):
+    seen = []
+
+    class Log(library.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append((func, types, sorted(kwargs or {})))
+            return func(*args, **(kwargs or {}))
+
+    kind, init, x, n = library.Tensor, library.nn.init, library.ones(2), library.tensor([3, 4])
+    with Log(), Log():  # each sees it
+        2 - x, 2 / x, x / 2, x**2, 2**x, x // 2, 7 // x, 7 % x, x == x, ~n, 1 << n
+        calls = "__rsub__ __rtruediv__ div __pow__ __rpow__ __floordiv__ __rfloordiv__ __rmod__ __eq__ __invert__ __rlshift__".split()
+        told = [f for f, *_ in seen]
+        assert [told.count(getattr(kind, name)) for name in calls] == [2] * len(calls) and seen[0][:2] == (kind.__rsub__, (kind,))
+        for fill in (init.uniform_, init.normal_, lambda t: init.constant_(t, 1)):
+            seen.clear()
+            fill(x)
+            assert seen[0][0] in (init.uniform_, init.normal_, init.constant_) and "tensor" in seen[0][2]
+        seen.clear()
+        init.ones_(x)
+        told = [f.__name__ for f, *_ in seen]
+        assert told.count("fill_") == 2 and "constant_" not in told

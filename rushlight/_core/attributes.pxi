@@ -336,6 +336,8 @@ def _backward(Tensor self, gradient=None, retain_graph=None, bint create_graph=F
     >>> x.grad
     tensor([5., 4.])
     """
+    if asks(self):
+        return ask_method("backward", (self,), {"gradient": gradient, "retain_graph": retain_graph, "create_graph": create_graph, "inputs": inputs})
     if gradient is None and inputs is None and not self.flags & INTERCEPT:
         return run_backward((self,), None, create_graph if retain_graph is None else retain_graph, create_graph, None)
     return _callbacks["backward"](self, gradient, retain_graph, create_graph, inputs=inputs)

@@ -36,7 +36,10 @@ def mode_bit(uint32_t bit):
 cdef enum:
     MODE_SHAPES = 8      # nodes note the shapes of their results, for push()
 
-MODES = {"function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES, "cast": MODE_CAST}
+MODES = {
+    "function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES, "cast": MODE_CAST, "asks": MODE_ASKS,
+    "plain": MODE_PLAIN,
+}
 
 
 @cython.binding(False)

@@ -12,18 +12,22 @@ def set_disabled_torch_function(function):
     _disabled.append(function)
 
 
-cdef bint _intercepts(type cls):
-    """Does this subclass of Tensor want to see operator calls? (It or a parent defines __torch_function__.)"""
+cdef uint32_t _flags_of(type cls) except 0xFFFFFFFF:
+    """The flags of a subclass's instances: does it want to see operator calls, and all else? (It or a parent defines __torch_function__.)"""
     cdef object found = _intercepting.get(cls)
     if found is None:
-        found = False
+        found = 0
         for c in cls.__mro__:
             if c is Tensor:
-                found = True       # a plain subclass: results are wrapped by the default protocol
+                found = INTERCEPT  # a plain subclass: results are wrapped by the default protocol
                 break
             if "__torch_function__" in c.__dict__:
                 own = c.__dict__["__torch_function__"]
-                found = not any(own is d or getattr(own, "__func__", None) is d for d in _disabled)
+                if not any(own is d or getattr(own, "__func__", None) is d for d in _disabled):
+                    found = INTERCEPT
+                    if "_operators_only" not in c.__dict__:    # which classes of our own say
+                        found = INTERCEPT | OVERRIDES
+                        _callbacks["open_functions"]()
                 break
         _intercepting[cls] = found
     return found
@@ -31,13 +35,15 @@ cdef bint _intercepts(type cls):
 
 def class_changed(Tensor t):
     """To be called after ``t.__class__`` was assigned: whether operators must ask before they touch ``t`` depends on its class."""
-    t.flags = (t.flags & ~<uint32_t>INTERCEPT) | (INTERCEPT if type(t) is not Tensor and _intercepts(type(t)) else 0)
+    t.flags = (t.flags & ~<uint32_t>(INTERCEPT | OVERRIDES)) | (0 if type(t) is Tensor else _flags_of(type(t)))
 
 
 def add_method(str name, value, cls=Tensor):
     """Sets an attribute on an extension type of the core (from Python these are immutable)."""
     cdef object d = <object>(<_TypeWithDict*><PyTypeObject*>cls).tp_dict
     d[name] = value
+    if cls is Tensor and isinstance(value, property) and name != "__dict__":
+        _properties.append(value)
     PyType_Modified(<PyTypeObject*>cls)
 
 

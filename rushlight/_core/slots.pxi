@@ -84,10 +84,28 @@ cdef inline object _call2(int slot, object a, object b):
     return PyObject_Vectorcall(<object>PyList_GET_ITEM(_slots, slot), args, 2, NULL)
 
 
+# what those who are asked are told that was called, where that is not the operator: for (tensor, any), and for (number, tensor)
+cdef dict _TOLD = {
+    SLOT_TRUEDIV: ("div", "__rtruediv__"), SLOT_FLOORDIV: ("__floordiv__", "__rfloordiv__"), SLOT_POW: ("__pow__", "__rpow__"),
+    SLOT_MOD: (None, "__rmod__"), SLOT_MATMUL: (None, "__rmatmul__"), SLOT_LSHIFT: (None, "__rlshift__"), SLOT_RSHIFT: (None, "__rrshift__"),
+    SLOT_RSUB: ("__rsub__", None), SLOT_IPOW: ("__ipow__", None), SLOT_ITRUEDIV: ("div_", None), SLOT_EQ: ("__eq__", None),
+    SLOT_GETITEM: ("__getitem__", None), SLOT_CONTAINS: ("__contains__", None),
+}
+
+
+cdef object _asked2(int slot, object a, object b):
+    """As _call2, when somebody may have a say in it."""
+    cdef bint turned = not isinstance(a, Tensor)
+    cdef object name = _TOLD.get(slot, (None, None))[turned]
+    if name is not None and (not turned and asks(<Tensor>a) or isinstance(b, Tensor) and asks(<Tensor>b)):
+        return ask_method(name, (b, a) if turned else (a, b))
+    return _call2(slot, a, b)
+
+
 cdef inline object _arithmetic(int slot, object a, object b):
     """a op b where at least one side is a Tensor; NotImplemented lets Python ask the other side's type."""
     if (isinstance(a, Tensor) or _is_number(a)) and (isinstance(b, Tensor) or _is_number(b)):
-        return _call2(slot, a, b)
+        return _asked2(slot, a, b) if opened else _call2(slot, a, b)
     return NotImplemented
 
 

@@ -85,6 +85,7 @@ cdef enum:
     NO_GRAD_VIEW = 512   # a view made under no_grad of a tensor that records
     MULTI_VIEW = 1024    # one of several views made by one call (split, unbind): no in-place writes while recording
     PINNED = 2048
+    OVERRIDES = 8192     # of a class with its own __torch_function__: attributes, and methods that are no operators, ask it too
     SPREAD = 4096        # a gradient with one value for many elements, to save memory: it gets elements of its own before a program sees it
 
 # ThreadState.modes
@@ -93,6 +94,8 @@ cdef enum:
     MODE_PROFILE = 2
     MODE_ANOMALY = 4
     MODE_CAST = 16       # autocast: ask it about operators in its lists
+    MODE_ASKS = 32       # a TorchFunctionMode is active: ask it about attributes too, and about methods that are no operators
+    MODE_PLAIN = 64      # subclasses are treated as plain tensors
 
 ctypedef struct ThreadState:
     int grad          # operators are recorded
@@ -224,3 +227,11 @@ cdef object representable(int code, object value, bint strict=*)                
 cdef object get_scalar(const void* p, int code)                                  # memory as a Python number
 cdef inline bint is_tensor(object x) noexcept:
     return isinstance(x, Tensor)
+
+cdef bint opened                    # see asking.pxi
+cdef object ask_method(str name, tuple args, dict kwargs=*)
+cdef inline bint asks(Tensor t) noexcept:
+    """Has a mode or the class of this tensor a say in what its attributes are, and its methods that are no operators?"""
+    return opened and (
+        thread_state().modes & MODE_ASKS != 0 or t.flags & OVERRIDES != 0 and thread_state().modes & MODE_PLAIN == 0
+    )

@@ -32,6 +32,7 @@ cdef extern from "Python.h":
         const char* tp_name
         PyObject* tp_dict
         unsigned long tp_flags
+        Py_ssize_t tp_vectorcall_offset
         object (*tp_new)(PyTypeObject* cls, PyObject* args, PyObject* kwargs)
     unsigned long Py_TPFLAGS_IMMUTABLETYPE
 
@@ -114,8 +115,8 @@ cdef class Tensor:
         self.sizes = self.inline_
         self.strides = self.inline_ + 1
         self.ndim, self.code = 1, F32          # an empty vector, until something else is written
-        if type(self) is not Tensor and _intercepts(type(self)):
-            self.flags = INTERCEPT
+        if type(self) is not Tensor:
+            self.flags = _flags_of(type(self))
 
     def __dealloc__(self):
         Py_XDECREF(self.attributes)
@@ -135,7 +136,7 @@ cdef class Tensor:
             self.sizes = self.inline_
         _set_rank(self, t.ndim)
         memcpy(self.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
-        self.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT)) | (self.flags & INTERCEPT)
+        self.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT | OVERRIDES)) | (self.flags & (INTERCEPT | OVERRIDES))
         self.node, self.output_nr, self.base, self.view_version = t.node, t.output_nr, t.base, t.view_version
         _count_by(self, t.counter)
         return self
@@ -219,6 +220,8 @@ cdef class Tensor:
         >>> torch.ones(2, 3).size(), torch.ones(2, 3).size(-1)
         (torch.Size([2, 3]), 3)
         """
+        if asks(self):
+            return ask_method("size", (self,) if dim is None else (self, dim))
         if dim is None:
             return size_object(self.ndim, self.sizes)
         if self.ndim == 0:
@@ -233,6 +236,8 @@ cdef class Tensor:
         ((3, 1), (1, 3))
         """
         cdef int i
+        if asks(self):
+            return ask_method("stride", (self,) if dim is None else (self, dim))
         if dim is None:
             return tuple([self.strides[i] for i in range(self.ndim)])
         return self.strides[wrap_dim(dim, self.ndim)]
@@ -243,6 +248,8 @@ cdef class Tensor:
         >>> torch.ones(2, 3).dim()
         2
         """
+        if asks(self):
+            return ask_method("dim", (self,))
         return self.ndim
 
     ndimension = dim
@@ -253,6 +260,8 @@ cdef class Tensor:
         >>> torch.ones(2, 3).numel()
         6
         """
+        if asks(self):
+            return ask_method("numel", (self,))
         return self.count
 
     nelement = numel
@@ -263,6 +272,8 @@ cdef class Tensor:
         >>> torch.ones(2, dtype=torch.int16).element_size()
         2
         """
+        if asks(self):
+            return ask_method("element_size", (self,))
         return ITEMSIZE[self.code]
 
     def storage_offset(self):
@@ -271,6 +282,8 @@ cdef class Tensor:
         >>> torch.arange(4)[2:].storage_offset()
         2
         """
+        if asks(self):
+            return ask_method("storage_offset", (self,))
         return (self.address - <char*>self.memory.address) // ITEMSIZE[self.code]
 
     def data_ptr(self):
@@ -280,6 +293,8 @@ cdef class Tensor:
         >>> x[1:].data_ptr() - x.data_ptr()
         4
         """
+        if asks(self):
+            return ask_method("data_ptr", (self,))
         return <size_t>self.address if self.count and self.place != META else 0
 
     def untyped_storage(self):
@@ -289,6 +304,8 @@ cdef class Tensor:
         >>> x[0].untyped_storage().nbytes()
         24
         """
+        if asks(self):
+            return ask_method("untyped_storage", (self,))
         return self.memory
 
     def is_conj(self):
@@ -297,6 +314,8 @@ cdef class Tensor:
         >>> torch.tensor([1j]).conj().is_conj()
         True
         """
+        if asks(self):
+            return ask_method("is_conj", (self,))
         return (self.flags & CONJ) != 0
 
     def is_neg(self):
@@ -305,6 +324,8 @@ cdef class Tensor:
         >>> torch.tensor([1j]).conj().imag.is_neg()
         True
         """
+        if asks(self):
+            return ask_method("is_neg", (self,))
         return (self.flags & NEG) != 0
 
     def is_inference(self):
@@ -315,6 +336,8 @@ cdef class Tensor:
         >>> x.is_inference()
         True
         """
+        if asks(self):
+            return ask_method("is_inference", (self,))
         return (self.flags & INFERENCE) != 0
 
     def is_floating_point(self):
@@ -323,6 +346,8 @@ cdef class Tensor:
         >>> torch.ones(2, dtype=torch.bfloat16).is_floating_point()
         True
         """
+        if asks(self):
+            return ask_method("is_floating_point", (self,))
         return (<dtype>DTYPES[self.code]).is_floating_point
 
     def is_complex(self):
@@ -331,6 +356,8 @@ cdef class Tensor:
         >>> torch.tensor([1j]).is_complex()
         True
         """
+        if asks(self):
+            return ask_method("is_complex", (self,))
         return (<dtype>DTYPES[self.code]).is_complex
 
     def is_signed(self):
@@ -339,6 +366,8 @@ cdef class Tensor:
         >>> torch.ones(2, dtype=torch.uint8).is_signed()
         False
         """
+        if asks(self):
+            return ask_method("is_signed", (self,))
         return (<dtype>DTYPES[self.code]).is_signed
 
     def get_device(self):
@@ -347,9 +376,13 @@ cdef class Tensor:
         >>> torch.ones(2, device="cpu").get_device()
         -1
         """
+        if asks(self):
+            return ask_method("get_device", (self,))
         return self.place - 1 if self.place != META else -1
 
     def __len__(self):
+        if asks(self):
+            return ask_method("__len__", (self,))
         if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
         return self.sizes[0]
@@ -463,34 +496,37 @@ cdef class Tensor:
         return _call1(SLOT_POS, self)
 
     def __invert__(self):
-        return _call1(SLOT_INVERT, self)
+        return ask_method("__invert__", (self,)) if asks(self) else _call1(SLOT_INVERT, self)
 
     def __abs__(self):
         return _call1(SLOT_ABS, self)
 
     def __bool__(self):
-        return _call1(SLOT_BOOL, self)
+        return ask_method("__bool__", (self,)) if asks(self) else _call1(SLOT_BOOL, self)
 
     def __int__(self):
-        return _call1(SLOT_INT, self)
+        return ask_method("__int__", (self,)) if asks(self) else _call1(SLOT_INT, self)
 
     def __float__(self):
-        return _call1(SLOT_FLOAT, self)
+        return ask_method("__float__", (self,)) if asks(self) else _call1(SLOT_FLOAT, self)
 
     def __index__(self):
-        return _call1(SLOT_INDEX, self)
+        return ask_method("__index__", (self,)) if asks(self) else _call1(SLOT_INDEX, self)
 
     def __iter__(self):
         return _call1(SLOT_ITER, self)
 
     def __repr__(self):
-        return _call1(SLOT_REPR, self)
+        return ask_method("__repr__", (self,)) if asks(self) else _call1(SLOT_REPR, self)
 
     def __getitem__(self, key):
-        return _call2(SLOT_GETITEM, self, key)
+        return _asked2(SLOT_GETITEM, self, key) if opened else _call2(SLOT_GETITEM, self, key)
 
     def __setitem__(self, key, value):
         cdef PyObject* args[3]
+        if asks(self) or opened and isinstance(value, Tensor) and asks(<Tensor>value):
+            ask_method("__setitem__", (self, key, value))
+            return
         args[0], args[1], args[2] = <PyObject*>self, <PyObject*>key, <PyObject*>value
         PyObject_Vectorcall(<object>PyList_GET_ITEM(_slots, SLOT_SETITEM), args, 3, NULL)
 
@@ -498,20 +534,22 @@ cdef class Tensor:
         raise TypeError("a tensor's elements cannot be deleted; use indexing to make a tensor without them")
 
     def __contains__(self, element):
-        return _call2(SLOT_CONTAINS, self, element)
+        return _asked2(SLOT_CONTAINS, self, element) if opened else _call2(SLOT_CONTAINS, self, element)
 
     def __str__(self):
-        return _call1(SLOT_REPR, self)
+        return self.__repr__()
 
     @property
     def _base(self):
         return self.base
 
     def _is_view(self):
+        if asks(self):
+            return ask_method("_is_view", (self,))
         return self.base is not None
 
     def __reduce_ex__(self, protocol):
-        return _callbacks["reduce"](self, protocol)
+        return ask_method("__reduce_ex__", (self, protocol)) if asks(self) else _callbacks["reduce"](self, protocol)
 
     @staticmethod
     def _make_subclass(cls, Tensor data, requires_grad=False):
@@ -541,5 +579,6 @@ cdef class Tensor:
 
 
 include "registry.pxi"
+include "asking.pxi"
 include "lazydict.pxi"
 include "geometry.pxi"

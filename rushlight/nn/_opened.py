@@ -1,7 +1,7 @@
-"""How functions of ``nn.functional`` that are plain Python ask modes and classes what a call means.
+"""How functions of ``nn.functional`` (and four of ``nn.init``) that are plain Python ask modes and classes what a call means.
 
 An operator asks by itself (``overrides.py``). Of the functions that are compositions of operators most do not, so that they cost nothing
-more in a process without such classes. When the first mode is entered, the first class with ``__torch_function__`` is defined or the first
+more in a process without such classes. When the first mode is entered, the first tensor of a class with ``__torch_function__`` or the first
 proxy of ``fx`` is made, each of them is given other code: it looks at its arguments and either asks or runs what it was. Functions that
 somebody holds already (``activation=F.relu``) are thereby opened too.
 """
@@ -11,8 +11,9 @@ import inspect
 import types
 
 from .. import overrides
-from .._core import tape
+from .._core import tape, tensor
 from . import functional as F
+from . import init
 from .parameter import Parameter
 
 COMPILED_ELSEWHERE = frozenset(
@@ -27,8 +28,11 @@ COMPILED_AT_THE_TOP = frozenset(
 )
 """The same for functions that here are written in Python, or only in nn.functional, and in PyTorch are compiled, as ``torch.f``."""
 
-_plain = {}
-"""name -> what a function of nn.functional was."""
+_ASKING_INIT = ("uniform_", "normal_", "constant_", "kaiming_uniform_")
+"""The functions of nn.init that ask, as in PyTorch: a mode may skip them, to make a large model without values."""
+
+_plain, _opened = {}, {}
+"""name -> what a function was, and the function as it is now."""
 
 _SIMPLE = {overrides.Tensor, Parameter, int, float, bool, str, type(None)}
 """Types of arguments that have no say in what a call means, and hold nothing that has."""
@@ -54,8 +58,9 @@ def _asking_code(function):
         named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
         head = ", ".join([*code.co_varnames[: code.co_argcount], *(["*", *named] if named else [])])
         simple = " and ".join(f"type({p.name}) in _simple_types" for p in parameters)
-        args = "".join(f"{p.name}, " for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY)
-        kwargs = ", ".join(f"{p.name!r}: {p.name}" for p in parameters if p.default is not p.empty or p.kind is p.KEYWORD_ONLY)
+        placed = [p for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY and name not in _ASKING_INIT]
+        args = "".join(f"{p.name}, " for p in placed)
+        kwargs = ", ".join(f"{p.name!r}: {p.name}" for p in parameters if p not in placed)
         given = ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in parameters)
         source = (
             f"def {name}({head}):\n"
@@ -67,14 +72,15 @@ def _asking_code(function):
 
 @functools.cache
 def open_functions():
-    """Gives the functions their other code, once in a process."""
-    for name, function in vars(F).items():
+    """Gives the functions their other code, and attributes of tensors theirs, once in a process."""
+    tensor.open_tensor()
+    for name, function in (*vars(F).items(), *((name, getattr(init, name)) for name in _ASKING_INIT)):
         if not name.startswith("_") and isinstance(function, types.FunctionType) and function.__name__ == name:
-            _plain[name] = plain = _copied(function)
+            _plain[name], _opened[name] = plain, _ = _copied(function), function
             function.__globals__.update({"_ask": _ask, f"_plain_{name}": plain, "_simple_types": _SIMPLE, "_mode_bit": tape.mode_bit})
             function.__code__ = _asking_code(function)
             function.__wrapped__ = plain
 
 
 def _ask(name, args, kwargs):
-    return overrides.ask(getattr(F, name), _plain[name], args, kwargs)
+    return overrides.ask(_opened[name], _plain[name], args, kwargs)

@@ -76,6 +76,11 @@ def _calculate_correct_fan(tensor, mode):
     return _calculate_fan_in_and_fan_out(tensor)[modes.index(mode.lower())]
 
 
+def _no_grad_fill_(tensor, value):
+    with torch.no_grad():
+        return tensor.fill_(value)
+
+
 def _no_grad_uniform_(tensor, a, b, generator=None):
     with torch.no_grad():
         return tensor.uniform_(a, b, generator=generator)
@@ -161,8 +166,7 @@ def constant_(tensor, val):
     tensor([[0.5000, 0.5000],
             [0.5000, 0.5000]])
     """
-    with torch.no_grad():
-        return tensor.fill_(val)
+    return _no_grad_fill_(tensor, val)
 
 
 def ones_(tensor):
@@ -171,7 +175,7 @@ def ones_(tensor):
     >>> nn.init.ones_(torch.empty(3))
     tensor([1., 1., 1.])
     """
-    return constant_(tensor, 1.0)
+    return _no_grad_fill_(tensor, 1.0)
 
 
 def zeros_(tensor):

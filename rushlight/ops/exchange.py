@@ -8,7 +8,7 @@ from .._core import callbacks
 from .._core import convert as _convert
 from .._core import storage as _storage
 from .._core import tensor as _tensor
-from .._core.tensor import add_method, set_slot
+from .._core.tensor import Tensor, add_method, asking, set_slot
 from . import casting, shape
 from ._define import Entry, composite, registry
 from .creation import full
@@ -50,6 +50,8 @@ def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False, lay
 
 def _format(self, spec):
     """``format(t, spec)``: a 0-dim tensor formats as its number; others only take an empty spec."""
+    if asking(self):
+        return callbacks.table["ask"](Tensor.__format__, Tensor.__format__, (self, spec), {})
     if self.ndim == 0:
         return format(self.item(), spec)
     return callbacks.table["tensor_format"](self, spec)
