@@ -7,6 +7,10 @@ Traceback (most recent call last):
 RuntimeError: torch.fx.Graph is not available in rushlight: programs run as they are written, nothing traces them
 """
 
+import importlib.machinery
+import sys
+import types
+
 
 def refusal(path, why):
     """The error for a use of ``path``."""
@@ -44,6 +48,27 @@ def absent_room(room, why, functions="", classes=""):
         found["is_available"] = _named(lambda: False, "is_available", f"False: {why}.")
     found.update({name: absent_class(name, room, why) for name in classes.split()})
     return found
+
+
+def absent_rooms(package, public, why, rooms):
+    """Makes modules within ``package``, which is ``public`` in PyTorch, and puts them where an import finds them. Returns path -> module.
+
+    One line of ``rooms`` is a module, "path: names"; a name in small letters is a function, one with a capital a class.
+    """
+    made = {}
+    for line in rooms.strip().replace("\n    ", " ").splitlines():
+        path, _, names = line.partition(":")
+        made[path] = module = types.ModuleType(f"{package.__name__}.{path}", f"``{public}.{path}``: names only, refused when used.")
+        module.__path__ = []
+        module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None, is_package=True)
+        names = names.split()
+        functions = " ".join(n for n in names if not n.lstrip("_")[0].isupper())
+        classes = " ".join(n for n in names if n.lstrip("_")[0].isupper())
+        vars(module).update(absent_room(f"{public}.{path}", why, functions, classes))
+        parent, _, name = path.rpartition(".")
+        setattr(made.get(parent, package), name, module)
+        sys.modules[module.__name__] = module
+    return made
 
 
 _NO_DEVICE = {"is_available": False, "device_count": 0, "manual_seed": None, "manual_seed_all": None, "seed": None}

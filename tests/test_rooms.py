@@ -63,7 +63,7 @@ amp: _core overrides
 io: _core codegen storage utils.hooks
 library: _core _ops amp autograd utils._pytree
 _custom_ops: library
-nn: _core _switches amp autograd ops overrides utils._pytree utils.hooks
+nn: _absent _core _switches amp autograd ops overrides utils._pytree utils.hooks
 _C: _absent _core autograd fft linalg nn overrides special
 _aten: nn ops
 _primitives: nn

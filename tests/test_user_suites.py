@@ -482,3 +482,14 @@ def test_programs_ask_before_they_use_several_processes():
     assert _get_module_state(torch.nn.Linear(1, 1)) is None
     assert BackwardPrefetch.BACKWARD_PRE.name == pytorch.distributed.fsdp.BackwardPrefetch.BACKWARD_PRE.name
     assert not torch._C._is_tracing()
+
+
+def test_rooms_of_quantised_layers_hold_names_only():
+    from rushlight.ao.quantization.quantize import convert
+    from rushlight.nn.quantized import Linear
+    from rushlight.quantization.observer import MinMaxObserver
+
+    assert not isinstance(torch.nn.Linear(1, 1), (Linear, MinMaxObserver))
+    for refused in (Linear, MinMaxObserver, convert, torch.quantization.quantize):
+        with pytest.raises(RuntimeError, match="quantised tensors are later work"):
+            refused()

@@ -1,14 +1,11 @@
 """The rooms of ``torch.distributed``: names to import, to annotate with and to ask isinstance of, refused when they are used.
 
-One line of ``ROOMS`` is a module; a name in small letters is a function, one with a capital a class.
+One line of ``ROOMS`` is a module (:func:`rushlight._absent.absent_rooms`).
 """
 
 import enum
-import importlib.machinery
-import sys
-import types
 
-from .._absent import absent_room
+from .._absent import absent_rooms
 
 WHY = "one process computes here; ask torch.distributed.is_available() (False) first"
 
@@ -84,20 +81,9 @@ CHOICES = {
 
 
 def build(package):
-    """Makes the modules and puts them where an import finds them: into sys.modules and into their parents."""
-    made, choices = {}, {name: enum.Enum(name, members) for name, members in CHOICES.items()}
-    for line in ROOMS.strip().replace("\n    ", " ").splitlines():
-        path, _, names = line.partition(":")
-        doc = f"``torch.distributed.{path}``: names only, refused when used."
-        made[path] = module = types.ModuleType(f"{package.__name__}.{path}", doc)
-        module.__path__ = []
-        module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None, is_package=True)
-        names = names.split()
-        functions = " ".join(n for n in names if not n.lstrip("_")[0].isupper())
-        classes = " ".join(n for n in names if n.lstrip("_")[0].isupper())
-        vars(module).update(absent_room(f"torch.distributed.{path}", WHY, functions, classes))
-        vars(module).update((name, choices[name]) for name in names if name in choices)
-        parent, _, name = path.rpartition(".")
-        setattr(made.get(parent, package), name, module)
-        sys.modules[module.__name__] = module
+    """Makes the rooms; those of ``CHOICES`` that they name have their members."""
+    made = absent_rooms(package, "torch.distributed", WHY, ROOMS)
+    choices = {name: enum.Enum(name, members) for name, members in CHOICES.items()}
+    for module in made.values():
+        vars(module).update((name, choice) for name, choice in choices.items() if hasattr(module, name))
     return made
