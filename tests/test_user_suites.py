@@ -486,8 +486,9 @@ def test_programs_ask_before_they_use_several_processes():
 
 def test_rooms_of_quantised_layers_hold_names_only():
     from rushlight.ao.quantization.quantize import convert
-    from rushlight.nn.quantized import Linear
     from rushlight.quantization.observer import MinMaxObserver
+
+    from rushlight.nn.quantized import Linear
 
     assert not isinstance(torch.nn.Linear(1, 1), (Linear, MinMaxObserver))
     for refused in (Linear, MinMaxObserver, convert, torch.quantization.quantize):
