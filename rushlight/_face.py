@@ -102,7 +102,6 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "define_torchaudio": "_torchaudio:define",
     "define_torchvision": "_torchvision:define",
     "has_cuda": "cuda:is_available",
-    "output_rules": "ops._outputs:rules",
     "map_file": "storage:map_file",
     "open_functions": "nn._opened:open_functions",
     "operator_namespace": "_ops:namespace",

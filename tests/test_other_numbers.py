@@ -25,6 +25,8 @@ CALLS = {
     "adaptive": lambda t, x, n: t.nn.functional.adaptive_avg_pool1d(x, n(2)),
     "adaptive of a list": lambda t, x, n: t.nn.functional.adaptive_max_pool1d(x, [n(2)]),
     "pad": lambda t, x, n: t.nn.functional.pad(x[None], [n(1), n(0)], "replicate"),
+    "spacing": lambda t, x, n: t.gradient(x, spacing=n(2), dim=n(1)),
+    "index_add_": lambda t, x, n: x.clone().index_add_(n(1), t.tensor([1]), x[:, :1], alpha=n(2)),
     "conv1d": lambda t, x, n: t.nn.functional.conv1d(x, t.ones(2, 4, 2), stride=n(2)),
 }
 

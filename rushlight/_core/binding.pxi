@@ -16,13 +16,20 @@ _SYNONYMS = {"x": "input", "a": "input", "self": "input", "axis": "dim", "keepdi
 @cython.final
 cdef class Signature:
     """Parameter names of an operator in order, how many may be positional, and the defaults."""
-    def __init__(self, str name, tuple names, int n_positional, tuple defaults):
-        """defaults: one entry for each name; ``Signature.required`` marks those without."""
+    def __init__(self, str name, tuple names, int n_positional, tuple defaults, integers=()):
+        """defaults: one entry for each name; ``Signature.required`` marks those without. integers: the names of parameters where PyTorch
+        reads a tensor of one integer as a number (definitions would compute with the tensor)."""
         self.name, self.names, self.n_positional, self.defaults = name, names, n_positional, defaults
         self.n_required = sum([d is _missing for d in defaults])
         self.position = {n: i for i, n in enumerate(names)}
         if len(names) > MAX_PARAMETERS:
             raise ValueError(f"{name}: more than {MAX_PARAMETERS} parameters")
+        self.integers = sum([1 << self.position[n] for n in integers])
+
+    def of(self, str name):
+        """The same signature under another name."""
+        integers = [n for i, n in enumerate(self.names) if self.integers >> i & 1]
+        return Signature(name, self.names, self.n_positional, self.defaults, integers)
 
     required = _missing
 
@@ -106,10 +113,6 @@ cdef object as_number(object value):
         return value.item()
     return None
 
-
-# parameters that are one integer: 0-dim integer tensors may stand there. PyTorch reads the number; definitions would compute with the tensor.
-INTEGERS = frozenset("""dim dim0 dim1 start_dim end_dim axis0 axis1 k diagonal offset index_dim dimension num_classes chunks split_size_or_sections
-    shifts kernel_size stride padding dilation output_padding output_size groups n_fft hop_length""".split())
 
 cdef dict _of_numpy = {}              # class -> whether its instances are NumPy's numbers
 

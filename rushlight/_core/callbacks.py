@@ -52,7 +52,6 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "write_lazy": "(target, source): source written into a lazy target",
     "aliased": "(tensor): a recorded view of all of it, whatever its class",
     "warn_older": "(name, factor): tells that an operator's factor is a keyword argument now",
-    "output_rules": "(): operator -> (which dtypes of out= it writes to, PyTorch's text for each result that breaks this)",
     "resize_out": "(target, result, name): gives an out= tensor the shape of the result",
     "view_dtype": "(tensor, dtype): the same memory as another dtype",
     "legacy_constructor": "(tensor, args, kwargs): Tensor(2, 3), made within the tensor",

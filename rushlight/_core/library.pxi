@@ -30,7 +30,6 @@ cdef class Library(Operator):
     cdef readonly str label
     cdef readonly frozenset accepted   # forward's parameters
     cdef readonly bint takes_out
-    cdef uint64_t integers             # a bit for each parameter that is one integer
     cdef str many                      # forward's ``*parameter``, which may be given by its name, or None
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
@@ -49,7 +48,6 @@ cdef class Library(Operator):
         code = getattr(forward, "__code__", None)
         self.accepted = frozenset() if code is None else frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
         self.takes_out = "out" in self.accepted
-        self.integers = sum([<uint64_t>1 << i for i, given in enumerate(signature.names) if given in INTEGERS])
         if code is not None and code.co_flags & VARIADIC:
             self.many = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
 
@@ -152,7 +150,7 @@ cdef class Library(Operator):
         cdef Py_ssize_t i
         for i in range(n if kwnames is None else n + len(kwnames)):
             if isinstance(<object>args[i], Tensor):
-                if self.integers and is_integer_tensor(<object>args[i]) and self.takes_integer(i, n, kwnames):
+                if self.signature.integers and is_integer_tensor(<object>args[i]) and self.takes_integer(i, n, kwnames):
                     return True
             elif not is_common(args[i]) and is_numpy_number(args[i]):
                 return True
@@ -161,7 +159,7 @@ cdef class Library(Operator):
     cdef bint takes_integer(self, Py_ssize_t i, Py_ssize_t n, tuple kwnames) except -1:
         """Does the i-th argument stand in the place of an integer?"""
         cdef object at = i if i < n else self.signature.position.get(kwnames[i - n])
-        return at is not None and <Py_ssize_t>at < 64 and self.integers >> <int>at & 1
+        return at is not None and <Py_ssize_t>at < MAX_PARAMETERS and self.signature.integers >> <int>at & 1
 
     cdef object with_plain_numbers(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         """The call with Python's numbers."""

@@ -41,6 +41,7 @@ cdef class Signature:
     cdef readonly str name
     cdef readonly tuple names, defaults
     cdef readonly int n_positional, n_required
+    cdef uint64_t integers             # a bit for each parameter where a tensor of one integer is read as a number
     cdef dict position
     cdef int bind(self, PyObject** values, PyObject** args, Py_ssize_t n, tuple kwnames) except -1
 

@@ -20,7 +20,7 @@ cdef object out_and_grad(str name):
 cdef int compute_as(object out, Signature signature, Py_ssize_t n, dict kwargs) except -1:
     """An operator that takes a dtype, and is given none, computes in that of out=, unless it writes its result as it is. One that
     makes tensors takes no other."""
-    if not isinstance(out, Tensor) or signature.name in output_rules() or n > signature.position.get("dtype", -1):
+    if not isinstance(out, Tensor) or signature.name in _rules or n > signature.position.get("dtype", -1):
         return 0
     if kwargs.get("dtype") is None:
         kwargs["dtype"] = out.dtype
@@ -37,15 +37,9 @@ cdef int check_same(int code, Tensor out) except -1:
     return 0
 
 
-cdef dict _known_rules = None
-
-
-cdef dict output_rules():
-    """What out= must be: name -> (rule, what PyTorch says of each result that breaks it); see ops/_outputs.py."""
-    global _known_rules
-    if _known_rules is None:
-        _known_rules = _callbacks["output_rules"]()
-    return _known_rules
+# What out= must be, as definitions say it: name -> (kind, what PyTorch says of each result that breaks it); see ops/_outputs.py.
+output_rules = {}
+cdef dict _rules = output_rules
 
 
 cdef bint _admits(str rule, int had, int given) except -1:
@@ -59,14 +53,14 @@ cdef bint _admits(str rule, int had, int given) except -1:
 
 cdef int check_out(object result, object out, str name) except -1:
     """Raises where out= has a dtype that the operator does not write."""
-    cdef tuple known = output_rules().get(name)
+    cdef tuple known = _rules.get(name)
     if known is None:
         return 0
     if not isinstance(result, (tuple, list)):
         result, out = (result,), (out,)
-    for text, r, o in zip(known[1], result, out):
+    for i, (r, o) in enumerate(zip(result, out)):
         if isinstance(o, Tensor) and not _admits(<str>known[0], (<Tensor>r).code, (<Tensor>o).code):
-            raise _inexact(<str>known[0], <str>text, (<Tensor>r).code, (<Tensor>o).code, name)
+            raise _inexact(<str>known[0], <str>known[1][min(i, len(known[1]) - 1)], (<Tensor>r).code, (<Tensor>o).code, name)
     return 0
 
 

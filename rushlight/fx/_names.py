@@ -14,7 +14,6 @@ import types
 
 import rushlight as torch
 from rushlight.nn import functional as F
-from rushlight.nn._opened import COMPILED_AT_THE_TOP, COMPILED_ELSEWHERE
 
 _RENAMED = {"logsigmoid": "log_sigmoid"}
 
@@ -36,13 +35,12 @@ def _paths():
 
     for room in ("linalg", "fft", "special"):
         enter(getattr(torch, room), f"torch._C._{room}.{room}_", [n for n in dir(getattr(torch, room)) if n[0] != "_"])
-    compiled = {id(getattr(F, name)) for name in COMPILED_ELSEWHERE}
     public = [n for n in dir(F) if n[0] != "_" and getattr(F, n) is not getattr(torch, n, None)]
     enter(torch, "torch.", [*ops.face("function"), *ops.face("function_"), *(n for n in dir(torch) if n.endswith("_"))])
     enter(F, "torch.nn.functional.", [n for n in dir(F) if n[0] != "_" and isinstance(getattr(F, n), types.FunctionType)])
-    enter(F, "torch.nn.functional.", [n for n in public if n not in COMPILED_AT_THE_TOP])
-    enter(F, "torch.", COMPILED_AT_THE_TOP)
-    enter(F, "torch._C._nn.", [n for n in public if id(getattr(F, n)) in compiled])
+    enter(F, "torch.nn.functional.", public)
+    for module in ("torch", "torch._C._nn"):
+        enter(F, f"{module}.", [n for n in dir(F) if getattr(getattr(F, n), "compiled_in", None) == module])
     enter(torch, "torch.functional.", torch.functional.__all__)
     return found
 

@@ -7,7 +7,7 @@ import rushlight as torch
 from .._core.operator import dtype_name
 from .._core.tensor import rename
 from ..ops import activation, elementary, statistics
-from ..ops._define import twin
+from ..ops._define import compiled_in, twin
 
 _HALF_MOST = 65504.0
 """The largest number that every floating dtype holds."""
@@ -19,6 +19,8 @@ softmax, log_softmax, softmin = twin(statistics.softmax), twin(statistics.log_so
 
 relu_, leaky_relu_, elu_, celu_, selu_ = (getattr(activation, n).inplace for n in ("relu", "leaky_relu", "elu", "celu", "selu"))
 hardtanh_, threshold_ = activation.hardtanh.inplace, activation.threshold.inplace
+for _compiled in (leaky_relu_, elu_, hardtanh_):
+    compiled_in("torch._C._nn")(_compiled)
 
 
 def _apply(operator, inplace, *args):
@@ -150,6 +152,7 @@ def hardswish(input, inplace=False):
     return _apply(activation.hardswish, inplace, input)
 
 
+@compiled_in("torch._C._nn")
 def softshrink(input, lambd=0.5):
     """x moved towards 0 by lambd, 0 within [-lambd, lambd], elementwise: the proximal map of lambd * abs(x). Raises RuntimeError for a
     negative lambd.
@@ -194,6 +197,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return _into(input, _source(input, inplace) * slope, inplace)
 
 
+@compiled_in("torch")
 def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
     """In-place :func:`rrelu`: ``input`` holds the result and is returned.
 

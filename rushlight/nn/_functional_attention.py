@@ -6,13 +6,14 @@ import warnings
 import rushlight as torch
 
 from ..ops import attention as _attention
-from ..ops._define import visible
+from ..ops._define import compiled_in, visible
 from ._functional_activation import softmax
 from ._functional_dropout import dropout
 from ._functional_linear import linear
 from ._functional_window import pad
 
 
+@compiled_in("torch._C._nn")
 @visible
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False

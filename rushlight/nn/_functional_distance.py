@@ -3,10 +3,12 @@
 import rushlight as torch
 
 from .._core.tensor import rename
-from ..ops._define import visible
+from ..ops._define import compiled_in, visible
 from ..ops.loss import held_at
+from ..ops.order import pdist  # noqa: F401
 
 
+@compiled_in("torch")
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
     """The p-norm of ``x1 - x2 + eps`` along the last dimension: (*, D), (*, D), broadcast -> (*); keepdim: (*, 1).
 
@@ -41,16 +43,6 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     norm1 = torch.linalg.vector_norm(x1, ord=2, dim=dim, keepdim=True)
     norm2 = torch.linalg.vector_norm(x2, ord=2, dim=dim, keepdim=True)
     return ((x1 / held_at(norm1, bound=eps)) * (x2 / held_at(norm2, bound=eps))).sum(dim)
-
-
-@visible
-def pdist(input, p=2):
-    """The p-norm distances of all pairs of rows i < j, in the order (0, 1), (0, 2) ... (1, 2) ...: (N, M) -> (N * (N - 1) / 2).
-
-    >>> F.pdist(torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]), p=1)
-    tensor([7., 1., 6.])
-    """
-    return torch.pdist(input, p)
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):

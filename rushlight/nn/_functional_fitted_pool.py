@@ -7,7 +7,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops import pool, pool_sides
-from ..ops._define import planned, visible
+from ..ops._define import compiled_in, planned, visible
 from ..ops._format import keeping
 from ._functional_pool import wrong_rank
 from ._functional_window import per_dim
@@ -57,6 +57,7 @@ def _adaptive_avg_pool(rank, input, output_size):
     return operator(input, output)
 
 
+@compiled_in("torch")
 def adaptive_avg_pool1d(input, output_size):
     """The mean of each of output_size windows that cover the input: (N, C, L) or (C, L) -> (N, C, output_size).
 

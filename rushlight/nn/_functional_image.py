@@ -7,7 +7,7 @@ import warnings
 import rushlight as torch
 
 from .._core.tensor import rename
-from ..ops._define import planned, visible
+from ..ops._define import compiled_in, planned, visible
 from ..ops.grid import grid_samplers
 from ..ops.pixels import pixel_shuffle, pixel_unshuffle  # noqa: F401
 from ..ops.resampling import Resampling, Taps, upsampling
@@ -333,6 +333,7 @@ def _check_grid(input, grid, mode):
 # -- channels and space --
 
 
+@compiled_in("torch")
 @visible(keeps_format=True)
 def channel_shuffle(input, groups):
     """Channels in ``groups``, dealt like cards: (N, C, *) -> (N, C, *), channel i of group g becomes i * groups + g (Zhang et al.,

@@ -6,8 +6,9 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops import pool
-from ..ops._define import planned, visible
+from ..ops._define import compiled_in, planned, visible
 from ..ops._expect import expect
+from ..ops._outputs import exact
 from ._functional_window import per_dim
 
 
@@ -306,6 +307,7 @@ def _avg_pool(rank, input, kernel_size, stride, padding, ceil_mode, count_includ
     return operator(input, windows, divisor)
 
 
+@compiled_in("torch")
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The mean of each window: (N, C, L) or (C, L) -> (N, C, L'), sizes as in :func:`max_pool1d`; count_include_pad: padding counts as
     zeros.
@@ -319,6 +321,7 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
+@compiled_in("torch._C._nn")
 def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
     """The mean of each window: (N, C, H, W) or (C, H, W) -> (N, C, H', W'), sizes as in :func:`max_pool1d`.
 
@@ -335,7 +338,8 @@ def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@visible
+@compiled_in("torch._C._nn")
+@visible(out=exact)
 def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
     """The mean of each window: (N, C, D, H, W) or (C, D, H, W) -> (N, C, D', H', W'), parameters as in :func:`avg_pool2d`.
 

@@ -16,18 +16,6 @@ from . import functional as F
 from . import init
 from .parameter import Parameter
 
-COMPILED_ELSEWHERE = frozenset(
-    """
-    avg_pool2d avg_pool3d elu_ gelu hardtanh_ leaky_relu_ linear logsigmoid one_hot scaled_dot_product_attention softplus softshrink
-    """.split()
-)
-"""Functions of nn.functional that in PyTorch are entries of its compiled module: those who are asked see arguments as given."""
-
-COMPILED_AT_THE_TOP = frozenset(
-    "adaptive_avg_pool1d avg_pool1d channel_shuffle native_channel_shuffle pairwise_distance pdist rrelu_".split()
-)
-"""The same for functions that here are written in Python, or only in nn.functional, and in PyTorch are compiled, as ``torch.f``."""
-
 _ASKING_INIT = ("uniform_", "normal_", "constant_", "kaiming_uniform_")
 """The functions of nn.init that ask, as in PyTorch: a mode may skip them, to make a large model without values."""
 
@@ -48,10 +36,11 @@ def _copied(function):
 def _asking_code(function):
     """Code with the parameters of ``function`` that runs what it was, unless a mode is active or an argument needs a closer look.
 
-    Those who are asked see PyTorch's form of the call: parameters without a default by position, the others by name.
+    Those who are asked see PyTorch's form of the call: parameters without a default by position, the others by name; of a function that
+    is compiled there, the arguments as given.
     """
     name, parameters = function.__name__, inspect.signature(function).parameters.values()
-    if name in COMPILED_ELSEWHERE | COMPILED_AT_THE_TOP or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+    if hasattr(function, "compiled_in") or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         source = f"def {name}(*args, **kwargs):\n return _ask({name!r}, args, kwargs)\n"
     else:
         code = function.__code__

@@ -5,7 +5,7 @@ Nothing is traced or compiled here: a definition runs at its operator's first us
 
 from .._core import callbacks
 from .._core.tensor import Tensor, add_method, set_slot
-from . import _blame, _define
+from . import _define
 from . import (  # order: later files use earlier ones
     shape,
     reduction,

@@ -4,7 +4,6 @@ Definitions take their arguments as they are, so that a right call costs no chec
 cause, the arguments are held against what their parameters' names and defaults tell.
 """
 
-from .._core import callbacks
 from .._core import operator as core
 from .._core.tensor import Tensor
 
@@ -122,6 +121,3 @@ def blame(op, args, kwargs, error):
         if named and not isinstance(value, Tensor):
             where = f" (position {i + 1})" if i < len(args) else ""
             raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be Tensor, not {core.kind_of(value)}") from error
-
-
-callbacks.register(blame=blame)

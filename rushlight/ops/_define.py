@@ -17,7 +17,8 @@ without a default are the operands (tensors, or Python numbers in a tensor's pla
 Annotations: ``x: operand = None`` an optional operand; ``mask: b1`` an operand of a fixed type that takes no part in promotion;
 ``ord: constant = 2.0`` an attribute whose every value is a constant of the trace; ``value: follows`` an operand that is converted to the
 promoted type without taking part in promotion; in rowwise operators ``weight: row`` an operand over the kept dims only, and
-``target: row_i64`` such an operand of type int64.
+``target: row_i64`` such an operand of type int64. In other operators ``dim: integer`` one integer, and ``dim: integers`` one or several,
+as is every parameter whose default is an int: an integer tensor of one element may stand there, and is read.
 """
 
 from .._core import callbacks
@@ -36,6 +37,7 @@ registry = {}
 operand = "operand"
 constant = "constant"
 follows = "follows"
+integer, integers = "integer", "integers"
 row, row_i64 = "row", "row_i64"
 b1, i64 = "b1", "i64"
 
@@ -70,7 +72,9 @@ def _signature(function, name):
         defaults[-len(function.__defaults__) :] = function.__defaults__
     keyword = function.__kwdefaults__ or {}
     defaults += [keyword.get(p, core.Signature.required) for p in names[n:]]
-    return core.Signature(name, names, n, tuple(defaults))
+    kinds = function.__annotations__
+    numbers = [p for p, d in zip(names, defaults) if type(d) is int or kinds.get(p) in (integer, integers)]
+    return core.Signature(name, names, n, tuple(defaults), numbers)
 
 
 def _face(where, inplace):
@@ -78,8 +82,15 @@ def _face(where, inplace):
     return where + ("inplace",) if inplace and "method" in where else where
 
 
-def _register(op, family, name, where, function, aliases=(), **options):
+def state_out(name, rule):
+    """Tells the core what out= of an operator must be."""
+    core.output_rules[name] = rule.kind, rule.texts
+
+
+def _register(op, family, name, where, function, aliases=(), out=None, **options):
     function.__qualname__ = name  # by which Python's errors about arguments call it
+    if out is not None:
+        state_out(name, out)
     registry[name] = Entry(op, family, name, where, function.__module__, tuple(aliases), options)
     return op
 
@@ -104,6 +115,7 @@ def pointwise(function=None, **options):
     that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
     able to hold; leads: the position of the operand after which results lie, before the others; row_major: results are row-major,
     however the operands lie; absent: for parameters that may be None, the function of the dtype that tells what that stands for;
+    out: what out= must be (_outputs.py), if results are not converted;
     dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither),
     'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
@@ -112,7 +124,7 @@ def pointwise(function=None, **options):
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
                dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None, fits="", leads=0,
-               row_major=False):  # fmt: skip
+               row_major=False, out=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -126,7 +138,7 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op.fits, op.leads = frozenset(fits.split()), leads
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
-    return _register(op, "pointwise", name, _face(where, inplace), function, aliases, result=result, dtypes=dtypes)
+    return _register(op, "pointwise", name, _face(where, inplace), function, aliases, out, result=result, dtypes=dtypes)
 
 
 def _fixed(kinds):
@@ -138,9 +150,9 @@ def rowwise(function=None, **options):
     """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose
     the reduced dims.
 
-    floating, result, where, label, aliases, dtypes, overloads: as for :func:`pointwise`; widen: integers are accumulated and returned as
-    int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are channels-last;
-    statistics: results over the kept dims are float32 for half-width operands, as they are computed.
+    floating, result, where, label, aliases, dtypes, overloads, out: as for :func:`pointwise`; widen: integers are accumulated and returned
+    as int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are
+    channels-last; statistics: results over the kept dims are float32 for half-width operands, as they are computed.
     """
     return _decorator(_rowwise, function, options)
 
@@ -149,7 +161,8 @@ _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 
 def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(),
-             dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False, overloads=None, statistics=False):
+             dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False, overloads=None, statistics=False,
+             out=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
@@ -159,7 +172,7 @@ def _rowwise(function, *, name=None, floating=False, result=False, where="functi
     op.result, op.dtypes, op.stated, op.kinds, op.no_identity = result, dtypes, None, kinds, not identity
     op.keeps_format, op.overloads, op.statistics = keeps_format, overloads and tuple(overloads.split()), statistics
     op.gradient = lambda g: setattr(op, "stated", g) or op
-    return _register(op, "rowwise", name, _face(where, False), function, aliases, result=result, dtypes=dtypes)
+    return _register(op, "rowwise", name, _face(where, False), function, aliases, out, result=result, dtypes=dtypes)
 
 
 # -- library and composite --
@@ -169,7 +182,8 @@ def library(function=None, **options):
     """Defines an operator computed by a Python function with a stated backward (``@op.backward_of`` below it), or none.
 
     differentiable: names of the tensor parameters (or lists of tensors) that get gradients, in the order in which backward returns them;
-    inplace: also ``name_``; keeps_format: results of channels-last operands are channels-last, forward and backward. The parameters of the
+    inplace: also ``name_``; out: as for :func:`pointwise`; keeps_format: results of channels-last operands are channels-last, forward and
+    backward. The parameters of the
     backward function say what is saved; see ``Library``.
     recorded: the definition consists of views, new memory and loops (``pool.run``) that follow from its arguments' geometry; it
     runs once for each geometry, and its loops are replayed, see ``indexing.Recorded``.
@@ -182,7 +196,7 @@ def library(function=None, **options):
 
 def _library(
     function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False,
-    batch=None, recorded=False,
+    batch=None, recorded=False, out=None,
 ):
     name = name or function.__name__
     forward, label = Recorded(function) if recorded else function, (label or _camel(name)) + "Backward0"
@@ -197,7 +211,7 @@ def _library(
     op.backward_of, op.batch, op.keeps_format = backward_of, batch, keeps_format
     if inplace:
         op.inplace = _inplace_of(op, name)
-    return _register(op, "library", name, _face(where, inplace), function, aliases)
+    return _register(op, "library", name, _face(where, inplace), function, aliases, out)
 
 
 def taped_as(op, node, forward, backward):
@@ -208,16 +222,16 @@ def taped_as(op, node, forward, backward):
 
 
 def composite(function=None, **options):
-    """Defines an operator as a composition of others: the tape records what it calls."""
+    """Defines an operator as a composition of others: the tape records what it calls. out: as for :func:`pointwise`."""
     return _decorator(_composite, function, options)
 
 
-def _composite(function, *, name=None, where="function method", inplace=False, aliases=()):
+def _composite(function, *, name=None, where="function method", inplace=False, aliases=(), out=None):
     name = name or function.__name__
     op = _composition(function, name)
     if inplace:
         op.inplace = _inplace_of(op, name)
-    return _register(op, "composite", name, _face(where, inplace), function, aliases)
+    return _register(op, "composite", name, _face(where, inplace), function, aliases, out)
 
 
 def _composition(function, name):
@@ -237,18 +251,32 @@ def visible(function=None, **options):
     autocast, which knows losses and convolutions by name and casts what they are given; function modes; subclasses of Tensor. It is not
     registered.
 
-    name: what they see; keeps_format: as for :func:`library`.
+    name: what they see; keeps_format, out: as for :func:`library`.
     """
     return _decorator(_visible, function, options)
 
 
-def _visible(function, *, name=None, keeps_format=False):
+def _visible(function, *, name=None, keeps_format=False, out=None):
     op = _composition(function, name or function.__name__)
+    if out is not None:
+        state_out(op.__name__, out)
     op.batch, op.keeps_format = "written", keeps_format
     for attribute in ("__module__", "__qualname__"):
         setattr(op, attribute, getattr(function, attribute))
     op.__wrapped__ = function
     return op
+
+
+def compiled_in(module):
+    """Says that PyTorch has this function of ``nn.functional`` in a compiled module, while its neighbours are Python: who is asked about a
+    call sees its arguments as given, and recorded graphs call it by that path.
+    """
+
+    def mark(function):
+        function.compiled_in = module
+        return function
+
+    return mark
 
 
 def _inplace_of(op, name):
@@ -257,8 +285,7 @@ def _inplace_of(op, name):
 
     inplace.__name__ = name + "_"
     inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
-    known = op.signature
-    return core.Library(inplace, core.Signature(name + "_", known.names, known.n_positional, known.defaults), "")
+    return core.Library(inplace, op.signature.of(name + "_"), "")
 
 
 # -- tracing --
@@ -560,5 +587,5 @@ core.set_row_compiler(compile_row_kernel)
 callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel, reverse_kernel=reverse_kernel)
 callbacks.defer(
     row_levels="rushlight.ops._levels:row_levels", kept_rows="rushlight.ops._row_gradients:kept_rows",
-    summed_gradient="rushlight.ops._row_gradients:summed_gradient",
+    summed_gradient="rushlight.ops._row_gradients:summed_gradient", blame="rushlight.ops._blame:blame",
 )  # fmt: skip

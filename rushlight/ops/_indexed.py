@@ -99,21 +99,20 @@ def writing(**options):
 
     From it come ``name_`` and, on a copy, ``name``. differentiable: names of the tensor parameters that get gradients, the first among
     them; ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for ``original``, the first
-    parameter's value before the write. keeps_order: the copy lies as the first parameter does, else it is row-major. batch: as for
+    parameter's value before the write. keeps_order: the copy lies as the first parameter does, else it is row-major. batch, out: as for
     ``library``.
     """
     return lambda function: _writing(function, **options)
 
 
-def _writing(function, *, differentiable, name=None, where="function method", label=None, batch=None, keeps_order=False):
+def _writing(function, *, differentiable, name=None, where="function method", label=None, batch=None, keeps_order=False, out=None):
     name = name or function.__name__
     signature = _signature(function, name)
-    in_place = _operator.Signature(name + "_", signature.names, signature.n_positional, signature.defaults)
     label = (label or _camel(name)) + "Backward0"
     places = tuple(signature.names.index(n) for n in differentiable.split())
     op = _operator.Writing(function, signature, label, places, True)
     op.keeps_order = keeps_order
-    op.inplace = _operator.Writing(function, in_place, label, places, False)
+    op.inplace = _operator.Writing(function, signature.of(name + "_"), label, places, False)
     op.inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
     op.batch = op.inplace.batch = batch
 
@@ -124,4 +123,4 @@ def _writing(function, *, differentiable, name=None, where="function method", la
         return op
 
     op.backward_of = op.inplace.backward_of = backward_of
-    return _register(op, "library", name, _face(where, "method" in where), function)
+    return _register(op, "library", name, _face(where, "method" in where), function, out=out)

@@ -2,7 +2,8 @@
 
 from ..lang import functions as fn
 from . import shape
-from ._define import composite, follows, pointwise
+from ._define import compiled_in, composite, follows, pointwise
+from ._outputs import exact, unary
 
 _NN = dict(where="functional", dtypes="float")
 
@@ -116,7 +117,8 @@ def selu(input):
     return scale * fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
 
 
-@pointwise(inplace=False, where="functional", dtypes="float")
+@compiled_in("torch._C._nn")
+@pointwise(inplace=False, where="functional", dtypes="float", out=unary)
 def gelu(input, *, approximate="none"):
     """``x * Phi(x)`` with the normal distribution function, or its tanh approximation (Hendrycks and Gimpel 2016).
 
@@ -157,7 +159,8 @@ def mish(input):
     return input * fn.tanh(fn.softplus(input))
 
 
-@pointwise(inplace=False, label="Softplus", **_NN)
+@compiled_in("torch._C._nn")
+@pointwise(inplace=False, label="Softplus", **_NN, out=unary)
 def softplus(input, beta=1.0, threshold=20.0):
     """``log(1 + exp(beta * x)) / beta``; linear where ``beta * x > threshold``.
 
@@ -168,7 +171,8 @@ def softplus(input, beta=1.0, threshold=20.0):
     return fn.where(fn.gt(scaled, threshold), input, fn.softplus(fn.minimum(scaled, threshold)) / beta)
 
 
-@pointwise(inplace=False, label="LogSigmoid", row_major=True, **_NN)
+@compiled_in("torch._C._nn")
+@pointwise(inplace=False, label="LogSigmoid", row_major=True, **_NN, out=exact("expected scalar type {Has} but found {Given}"))
 def logsigmoid(input):
     """``log(sigmoid(x))``.
 
@@ -222,7 +226,7 @@ def _(grad, input):
     return fn.where(fn.lt(input, -3), 0, fn.where(fn.le(input, 3), grad * (input / 3 + 0.5), grad))
 
 
-@pointwise(inplace=False, where="function method functional", dtypes="float")
+@pointwise(inplace=False, where="function method functional", dtypes="float", out=unary)
 def hardshrink(input, lambd=0.5):
     """``x`` outside [-lambd, lambd], else 0.
 
@@ -232,7 +236,7 @@ def hardshrink(input, lambd=0.5):
     return fn.where(fn.ge(input, -lambd) & fn.le(input, lambd), 0, input)
 
 
-@pointwise(inplace=False, **_NN)
+@pointwise(inplace=False, **_NN, out=unary)
 def softshrink(input, lambd=0.5):
     """``x`` moved towards 0 by ``lambd``; 0 within.
 

@@ -7,6 +7,7 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, pointwise
+from ._outputs import boolean, unary
 
 
 def _no_bool_subtraction(*operands):
@@ -190,7 +191,7 @@ def pow(input, exponent):
 pow.kernel, floor_divide.kernel, trunc_divide.kernel = "pow", "div_floor_cpu", "div_trunc_cpu"
 
 
-@pointwise(aliases=("negative",))
+@pointwise(aliases=("negative",), out=unary)
 def neg(input):
     """``-input``.
 
@@ -218,7 +219,7 @@ def positive(input):
     return input
 
 
-@pointwise(aliases=("absolute",), dtypes="number")
+@pointwise(aliases=("absolute",), dtypes="number", out=unary)
 def abs(input):
     """The absolute value; of complex numbers the modulus, as a real tensor.
 
@@ -230,7 +231,7 @@ def abs(input):
     return input if input.type in ty.UNSIGNED else fn.abs(input)
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real", out=unary)
 def sign(input):
     """-1, 0 or 1.
 
@@ -240,7 +241,7 @@ def sign(input):
     return input if input.type == "b1" else fn.sign(input)
 
 
-@pointwise
+@pointwise(out=unary)
 def sgn(input):
     """The sign; of a complex number ``z / |z|``, or 0.
 
@@ -250,7 +251,7 @@ def sgn(input):
     return input if input.type == "b1" else fn.sgn(input)
 
 
-@pointwise(inplace=False, dtypes="real")
+@pointwise(inplace=False, dtypes="real", out=boolean)
 def signbit(input):
     """True where the sign bit is set: for negative numbers and -0.0.
 
@@ -327,7 +328,7 @@ def rsqrt(input):
 # -- rounding --
 
 
-@pointwise(dtypes="real number")
+@pointwise(dtypes="real number", out=unary)
 def floor(input):
     """The largest integer not above each element, in the dtype of ``input``.
 
@@ -337,7 +338,7 @@ def floor(input):
     return fn.floor(input) if input.type in ty.FLOATS else input
 
 
-@pointwise(dtypes="real number")
+@pointwise(dtypes="real number", out=unary)
 def ceil(input):
     """The smallest integer not below each element, in the dtype of ``input``.
 
@@ -347,7 +348,7 @@ def ceil(input):
     return fn.ceil(input) if input.type in ty.FLOATS else input
 
 
-@pointwise(dtypes="real number", aliases=("fix",))
+@pointwise(dtypes="real number", aliases=("fix",), out=unary)
 def trunc(input):
     """The integer part: each element rounded towards zero.
 
@@ -357,7 +358,7 @@ def trunc(input):
     return fn.trunc(input) if input.type in ty.FLOATS else input
 
 
-@pointwise(dtypes="float")
+@pointwise(dtypes="float", out=unary)
 def frac(input):
     """What :func:`trunc` cuts off, with the sign of ``input``.
 
@@ -367,7 +368,7 @@ def frac(input):
     return input - fn.trunc(input)
 
 
-@pointwise(dtypes="real number")
+@pointwise(dtypes="real number", out=unary)
 def round(input, *, decimals=0):
     """Rounded to ``decimals`` digits, halves to even.
 

@@ -10,8 +10,19 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from . import casting, comparison, creation, gather, index, reduction, shape
 from ._define import composite, pointwise
+from ._outputs import exact
 from .index import title, zeros_of
 from .sorting import last
+
+_PLACES_OUT = exact(
+    "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) depending on whether out_int32 "
+    "flag is True, but we got output tensor's dtype {Given}"
+)
+_OTHER_COUNTS = "torch.histogram: input tensor and hist tensor should have the same dtype, but got input {has} and hist {given}"
+_OTHER_EDGES = (
+    "torch.histogram: input tensor and bin_edges tensor should have the same dtype, but got input {has} and bin_edges {given} "
+    "for dimension 0"
+)
 
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()
@@ -53,7 +64,7 @@ def _check_bounds(bounds, values, sorter):
         raise RuntimeError(f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {title(sorter)}")
 
 
-@composite(where="function")
+@composite(where="function", out=_PLACES_OUT)
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
     """Where each value of ``input`` would be inserted in its row of ``sorted_sequence`` to keep the order.
 
@@ -80,7 +91,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     return shape.reshape(found, tuple(values.shape))
 
 
-@composite(where="function")
+@composite(where="function", out=_PLACES_OUT)
 def bucketize(input, boundaries, *, out_int32=False, right=False):
     """The number of the bucket between ``boundaries`` (1-d, ascending) in which each value lies.
 
@@ -198,7 +209,7 @@ def _bin_number(input, low, high, bins):
     return fn.cast(fn.where(inside, fn.where(number < bins, number, bins - 1), bins), "i32")
 
 
-@composite
+@composite(out=exact(_OTHER_COUNTS))
 def histc(input, bins=100, min=0, max=0):
     """How many elements lie in each of ``bins`` equal intervals from ``min`` to ``max``, as floats; others are not counted.
 
@@ -263,7 +274,7 @@ def _grid(points, bins, span):
     return edges
 
 
-@composite
+@composite(out=exact(_OTHER_COUNTS, _OTHER_EDGES))
 def histogram(input, bins, *, range=None, weight=None, density=False):
     """``(hist, bin_edges)``: the number (or weight) of the elements between edges.
 

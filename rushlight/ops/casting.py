@@ -7,6 +7,9 @@ from .._core import view as _view
 from ..lang import functions as fn
 from . import shape
 from ._define import composite, library, pointwise, refuse
+from ._outputs import exact, unary
+
+_PARTS_OUT = exact("Expected object of scalar type {Has} but got scalar type {Given} for argument 'out'")
 
 Tensor, dtype, device = _tensor.Tensor, _tensor.dtype, _tensor.device
 _names = _tensor.dtypes()
@@ -373,7 +376,7 @@ def _(grad):
     return conj(grad)
 
 
-@library(where="function function_ method", inplace=True, differentiable="input", label="Conj", batch="elements")
+@library(where="function function_ method", inplace=True, differentiable="input", label="Conj", batch="elements", out=unary)
 def conj_physical(input):
     """The complex conjugate in new memory, where :func:`conj` is a lazy view; real tensors are returned as they are.
 
@@ -540,7 +543,7 @@ def _complex(real, imag):
     return fn.complex_(real, imag)
 
 
-@composite(where="function")
+@composite(where="function", out=_PARTS_OUT)
 def complex(real, imag):
     """Complex numbers from real and imaginary parts of one floating dtype.
 
@@ -552,14 +555,12 @@ def complex(real, imag):
     return shape.cast(whole, _names["complex32"]) if real.dtype is _names["float16"] else whole
 
 
-
-
 @pointwise(where="", inplace=False, label="Polar")
 def _polar(abs, angle):
     return fn.complex_(abs * fn.cos(angle), abs * fn.sin(angle))
 
 
-@composite(where="function")
+@composite(where="function", out=_PARTS_OUT)
 def polar(abs, angle):
     """Complex numbers from modulus and argument, of one floating dtype.
 

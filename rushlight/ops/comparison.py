@@ -4,6 +4,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import operand, pointwise
+from ._outputs import boolean, exact, unary
 
 # -- comparison: the result is bool, and NaN compares as unequal to everything --
 
@@ -183,7 +184,7 @@ def isfinite(input):
     return fn.isfinite(input) if _fractional(input) else fn.eq(input, input)
 
 
-@pointwise(inplace=False, dtypes="real")
+@pointwise(inplace=False, dtypes="real", out=boolean)
 def isposinf(input):
     """True where an element is +inf.
 
@@ -193,7 +194,7 @@ def isposinf(input):
     return fn.eq(input, float("inf")) if input.type in ty.FLOATS else _nowhere(input)
 
 
-@pointwise(inplace=False, dtypes="real")
+@pointwise(inplace=False, dtypes="real", out=boolean)
 def isneginf(input):
     """True where an element is -inf.
 
@@ -220,7 +221,8 @@ def _largest(type):
     return _LARGEST.get(type, 3.4028234663852886e38)
 
 
-@pointwise(absent={"nan": lambda type: 0.0, "posinf": _largest, "neginf": lambda type: -_largest(type)})
+@pointwise(absent={"nan": lambda type: 0.0, "posinf": _largest, "neginf": lambda type: -_largest(type)},
+           out=exact("nan_to_num: dtype of out: {Given} should be same as input: {Has}"))  # fmt: skip
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers.
 
@@ -314,7 +316,7 @@ def bitwise_xor(input, other):
     return input ^ other
 
 
-@pointwise(dtypes="integral")
+@pointwise(dtypes="integral", out=unary)
 def bitwise_not(input):
     """All bits flipped; for bool tensors: not.
 

@@ -9,8 +9,11 @@ from .._core import operator as _core
 from .._core.tensor import Tensor, check_holds, set_slot
 from ..lang.types import NAMES
 from . import movement, reduction, shape
-from ._define import Entry, composite, library, planned, pointwise, registry
+from ._define import Entry, compiled_in, composite, integer, library, planned, pointwise, registry, state_out
+from ._outputs import exact
 from .index import zeros_of
+
+_PRODUCT_OUT = exact("tensordot: Expected the output tensor to have dtype {Has}, but got an output tensor with dtype {Given}")
 
 
 def _compile(code, narrow):
@@ -86,12 +89,14 @@ for _name, _op in _native.items():
         _checked_inplace(_op, _name)
         _where += ("inplace",)
     registry[_name] = Entry(_op, "native", _name, _where, __name__, (), {})
+    state_out(_name, exact("result dtype {Given} does not match input dtype {Has}") if _name in ("dot", "vdot") else exact)
 
 registry["addmv_"] = Entry(_native["addmv"].inplace, "composite", "addmv_", ("function",), __name__, (), {})
 
 mm, bmm, mv, dot, vdot, addmm, baddbmm, addmv, linear, matmul = (
     _native[n] for n in ("mm", "bmm", "mv", "dot", "vdot", "addmm", "baddbmm", "addmv", "linear", "matmul")
 )
+compiled_in("torch._C._nn")(linear)
 set_slot("__matmul__", matmul)
 
 
@@ -107,7 +112,7 @@ set_slot("__imatmul__", imatmul)
 # -- sums of products, made of the above --
 
 
-@composite
+@composite(out=exact)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * sum_i(batch1[i] @ batch2[i])``.
 
@@ -182,7 +187,7 @@ _checked_inplace(addr, "addr")
 registry["addr"].where += ("inplace",)
 
 
-@composite
+@composite(out=_PRODUCT_OUT)
 def inner(input, other):
     """The sums of products over the last dims: ``result[..., *] = sum_k input[..., k] * other[*, k]``; a plain product for 0 dims.
 
@@ -251,7 +256,7 @@ def bilinear(input1, input2, weight, bias=None):
     return result if bias is None else result + bias
 
 
-@composite
+@composite(out=_PRODUCT_OUT)
 def tensordot(a, b, dims=2):
     """The contraction of several dims at once.
 
@@ -317,7 +322,7 @@ def _cross(a, b, c, d, e, f):
 _cross.kernel = "cross"
 
 
-@library(where="linalg", name="linalg_cross", differentiable="input other", label="LinalgCross", batch="along")
+@library(where="linalg", name="linalg_cross", differentiable="input other", label="LinalgCross", batch="along", out=exact)
 def linalg_cross(input, other, *, dim=-1):
     """The cross product of 3-vectors that lie along ``dim``; the other dims broadcast.
 
@@ -341,8 +346,8 @@ def _(grad, input, other, dim, needs):
     return linalg_cross(b, grad, dim=dim) if needs[0] else None, linalg_cross(grad, a, dim=dim) if needs[1] else None
 
 
-@composite
-def cross(input, other, dim=None):
+@composite(out=exact)
+def cross(input, other, dim: integer = None):
     """The cross product along ``dim``; without it, along the first dim of size 3 (linalg.cross takes the last).
 
     >>> torch.cross(torch.tensor([1., 0., 0.]), torch.tensor([0., 1., 0.]), dim=0)

@@ -16,7 +16,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, contraction, creation, joining, movement, reduction, shape
-from ._define import library, planned, refuse, rowwise
+from ._define import integer, library, planned, refuse, rowwise
 from ._format import empty_beside, is_channels_last
 from .pool import Windows, around, run, shifted
 
@@ -47,7 +47,7 @@ def _padded_left(values, fill):
 
 
 @library(differentiable="input weight bias", where="function", keeps_format=True, batch="fold")
-def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
+def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups: integer):
     """Cross-correlation of (N, C, *size) with (O, C / groups, *window), or its transpose, with weights (C, O / groups, *window).
 
     bias: (O,) or None; stride, padding, dilation, output_padding: one number for each of 1 to 3 spatial dims. What lies outside of

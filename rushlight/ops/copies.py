@@ -3,6 +3,7 @@
 from .._core import tensor as _tensor
 from . import casting, joining, shape
 from ._define import composite
+from ._outputs import exact
 
 
 def _copied(view):
@@ -19,7 +20,7 @@ def _copy_of(name, view, example):
 
     definition.__name__ = f"{name}_copy"
     definition.__doc__ = f"What :func:`{name}` gives, in memory of its own.\n{example}"
-    return composite(definition, where="function")
+    return composite(definition, where="function", out=exact)
 
 
 def _slice(input, dim=0, start=None, end=None, step=1):

@@ -3,6 +3,7 @@
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import composite, pointwise
+from ._outputs import exact
 from .index import check_tensor
 
 # -- one argument; integers give the default float dtype --
@@ -499,7 +500,7 @@ def _heaviside(input, values):
     return fn.where(fn.eq(input, 0), values, step)
 
 
-@composite(inplace=True)
+@composite(inplace=True, out=exact("heaviside is not yet implemented for tensors with different dtypes."))
 def heaviside(input, values):
     """0 below zero, 1 above, ``values`` at zero.
 

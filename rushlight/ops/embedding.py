@@ -7,7 +7,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, comparison, creation, index, reduction, shape
-from ._define import composite, i64, library, planned, pointwise
+from ._define import compiled_in, composite, i64, library, planned, pointwise
 from ._indexed import read
 from .pool import kind_of
 
@@ -124,6 +124,7 @@ def _classes(n, device):
     return creation.arange(n, device=device)
 
 
+@compiled_in("torch._C._nn")
 @composite(where="functional")
 def one_hot(tensor, num_classes=-1):
     """Integers (*) as rows of zeros with a one: int64 (*, num_classes); -1 takes the largest value plus one.

@@ -6,7 +6,8 @@ from .._core import tensor as _tensor
 from .._core.tensor import rename
 from ..lang import functions as fn
 from . import comparison, creation, reduction, shape
-from ._define import composite, library, rowwise
+from ._define import composite, integer, library, rowwise
+from ._outputs import exact
 from .index import title
 
 Tensor = _tensor.Tensor
@@ -53,7 +54,7 @@ def _refuse_complex(name, input):
 
 def _along(name, both, label):
     @library(name=f"_{name}_along", where="", differentiable="input", label=label, batch="along")
-    def op(input, dim, keepdim):
+    def op(input, dim: integer, keepdim):
         _refuse_complex(name, input)
         return both(input, dim, keepdim) if input.ndim else (shape.clone(input), _zero_index(input))
 
@@ -104,7 +105,7 @@ def _three_forms(name, whole, along, pairwise, doc):
         return getattr(return_types, name + "_out")(*out)
 
     definition.__name__, definition.__doc__ = name, doc
-    return composite(definition)
+    return composite(definition, out=exact)
 
 
 def _whole(name, reduce, label):
@@ -155,7 +156,7 @@ min = _three_forms(
 
 
 def _arg(name, op, doc):
-    def definition(input, dim=None, keepdim=False):
+    def definition(input, dim: integer = None, keepdim=False):
         _refuse_complex(name, input)
         if input.dtype.name == "bool":
             raise RuntimeError(f"{name}(): does not support bool input\n  Convert it first: .int().{name}()")
@@ -168,7 +169,7 @@ def _arg(name, op, doc):
         return op(input, dim, keepdim) if input.ndim else _zero_index(input)
 
     definition.__name__, definition.__doc__ = name, doc
-    return composite(definition)
+    return composite(definition, out=exact)
 
 
 argmax = _arg("argmax", reduction._argmax, """The position of the largest element, the first of equal ones: in the flattened tensor, or
@@ -186,8 +187,8 @@ tensor([1, 1])
 """)
 
 
-@composite
-def aminmax(input, *, dim=None, keepdim=False, out=None):
+@composite(out=exact)
+def aminmax(input, *, dim: integer = None, keepdim=False, out=None):
     """The smallest and the largest elements, of the whole tensor or along ``dim``.
 
     >>> torch.tensor([3, 1, 2]).aminmax()

@@ -12,7 +12,8 @@ from .._core import fourier as core
 from .._core import tensor as _tensor
 from ..lang import functions as fn
 from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
-from ._define import composite, library, planned, pointwise, taped_as
+from ._define import composite, integer, integers, library, planned, pointwise, taped_as
+from ._outputs import Rule
 from .index import title
 from .joining import _wrap
 
@@ -297,12 +298,12 @@ def _define(name, family, kind, doc):
 
     elif kind == 2:
 
-        def definition(input, s=None, dim=(-2, -1), norm=None):
+        def definition(input, s=None, dim: integers = (-2, -1), norm=None):
             return transform(input, s, dim, norm)
 
     else:
 
-        def definition(input, s=None, dim=None, norm=None):
+        def definition(input, s=None, dim: integers = None, norm=None):
             return transform(input, s, dim, norm)
 
     definition.__name__ = "fft_" + name
@@ -310,7 +311,8 @@ def _define(name, family, kind, doc):
         f"{doc} {_OVER[kind - 1]}.\n\n"
         f"norm: which direction is scaled by 1/N, 'backward' (default), 'forward', or 'ortho' for both by its root.\n{_EXAMPLES[name]}"
     )
-    return composite(definition, where="fft")
+    out = Rule("real", f"{name.replace('2', 'n')} expects a floating point output tensor, but got {{Given}}") if make is _real_nd else None
+    return composite(definition, where="fft", out=out)
 
 
 for _family, (_, _, _doc) in _FAMILIES.items():
@@ -382,7 +384,7 @@ def _rolled(input, dim, by):
 
 
 @composite(where="fft")
-def fft_fftshift(input, dim=None):
+def fft_fftshift(input, dim: integers = None):
     """The spectrum with frequency 0 moved to the middle of ``dim``, an int or several (all).
 
     >>> torch.fft.fftshift(torch.fft.fftfreq(5))
@@ -392,7 +394,7 @@ def fft_fftshift(input, dim=None):
 
 
 @composite(where="fft")
-def fft_ifftshift(input, dim=None):
+def fft_ifftshift(input, dim: integers = None):
     """The inverse of :func:`fftshift`, which is another one where a size is odd.
 
     >>> torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1, 2]))
@@ -474,8 +476,8 @@ def _lengths(n_fft, hop_length, win_length):
 
 @composite
 def stft(
-    input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False, onesided=None,
-    return_complex=None, align_to_window=None,
+    input, n_fft: integer, hop_length: integer = None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False,
+    onesided=None, return_complex=None, align_to_window=None,
 ):  # fmt: skip
     """The spectra of stretches of ``n_fft`` samples, ``hop_length`` apart, times ``window``: (..., frequencies, stretches).
 
@@ -530,8 +532,8 @@ def _overlap_add(frames, hop_length):
 
 @composite
 def istft(
-    input, n_fft, hop_length=None, win_length=None, window=None, center=True, normalized=False, onesided=None, length=None,
-    return_complex=False,
+    input, n_fft: integer, hop_length: integer = None, win_length=None, window=None, center=True, normalized=False, onesided=None,
+    length=None, return_complex=False,
 ):  # fmt: skip
     """The signal of least squared error whose :func:`stft` is given: inverse transforms, added where they overlap, over
     the windows' squares.

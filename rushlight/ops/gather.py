@@ -6,8 +6,9 @@ import warnings
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from . import arithmetic, comparison, creation, joining, masks, reduction, shape
-from ._define import composite, library
+from ._define import composite, integer, library
 from ._indexed import read, write, writing
+from ._outputs import exact
 from .index import check_source, check_tensor, one_element, out_of_bounds, title, zeros_of
 from .joining import _wrap
 
@@ -39,8 +40,8 @@ def _elements(input, dim, index):
     return (view, offsets) if index.ndim == len(sizes) else (shape.reshape(view, sizes), shape.reshape(offsets, sizes))
 
 
-@library(differentiable="input", batch="along")
-def gather(input, dim, index, *, sparse_grad=False):
+@library(differentiable="input", batch="along", out=exact)
+def gather(input, dim: integer, index, *, sparse_grad=False):
     """``out[i][j][k] = input[index[i][j][k]][j][k]`` for ``dim=0``, and alike for other dims: an index for each
     element of the result.
 
@@ -128,8 +129,8 @@ def _gathered(grad, dim, index, sizes):
     return _uncut(gather(grad, dim, index), sizes)
 
 
-@writing(differentiable="input src", batch="along")
-def scatter_add(input, dim, index, src):
+@writing(differentiable="input src", batch="along", out=exact)
+def scatter_add(input, dim: integer, index, src):
     """``input`` with ``out[index[i][j][k]][j][k] += src[i][j][k]`` for ``dim=0``, and alike for other dims.
 
     Elements that meet are added in the order of ``index``: the result is the same in every run.
@@ -157,7 +158,7 @@ def _(grad, dim, index, needs, shapes):
 
 
 @writing(differentiable="input src", name="_scatter_src", where="", label="Scatter", batch="along")
-def _scatter_src(input, dim, index, src):
+def _scatter_src(input, dim: integer, index, src):
     dim = _wrap(dim, input.ndim)
     _check_scatter("scatter", input, dim, index, src)
     _scatter("set", input, dim, index, src)
@@ -174,7 +175,7 @@ def _(grad, dim, index, needs, shapes):
 
 
 @writing(differentiable="input value", name="_scatter_value", where="", label="Scatter", batch="along")
-def _scatter_value(input, dim, index, value):
+def _scatter_value(input, dim: integer, index, value):
     dim = _wrap(dim, input.ndim)
     _check_index("scatter", input, index, "self")
     spread = shape.expand(one_element(value, input), tuple(index.shape))
@@ -224,8 +225,8 @@ def _scatter_form(input, dim, index, src, value, reduce):
     return _scatter_value, (dim, index, number)
 
 
-@composite(where="function method inplace")
-def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+@composite(where="function method inplace", out=exact)
+def scatter(input, dim: integer, index, src=None, *, value=None, reduce=None):
     """``input`` with ``out[index[i][j][k]][j][k] = src[i][j][k]`` for ``dim=0``, and alike for other dims. Of elements
     that meet the last is kept.
 
@@ -242,7 +243,7 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
 
 
 @composite(where="")
-def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
+def scatter_(input, dim: integer, index, src=None, *, value=None, reduce=None):
     """In-place version of :func:`scatter`: overwrites the tensor and returns it."""
     op, args = _scatter_form(input, dim, index, src, value, reduce)
     return op.inplace(input, *args)
@@ -270,7 +271,7 @@ def _identity(reduce, dtype):
 
 
 @writing(differentiable="input src", name="_scatter_reduce", where="", label="ScatterReduce", batch="along")
-def _scatter_reduce(input, dim, index, src, reduce, include_self):
+def _scatter_reduce(input, dim: integer, index, src, reduce, include_self):
     dim = _wrap(dim, input.ndim)
     if reduce not in _KINDS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
@@ -356,8 +357,8 @@ def _grad_of_extremum(grad, dim, index, src, include_self, original, result):
     return arithmetic.mul(share, own), lambda: arithmetic.mul(gather(share, dim, index), mine)
 
 
-@composite(where="function method inplace")
-def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
+@composite(where="function method inplace", out=exact)
+def scatter_reduce(input, dim: integer, index, src, reduce, *, include_self=True):
     """As scatter_add, but elements that meet are combined by ``reduce``: 'sum', 'prod', 'mean', 'amax' or 'amin'.
 
     include_self: whether what was in ``input`` takes part; places that ``index`` does not name keep it in any case.
@@ -372,7 +373,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
 
 
 @composite(where="")
-def scatter_reduce_(input, dim, index, src, reduce, *, include_self=True):
+def scatter_reduce_(input, dim: integer, index, src, reduce, *, include_self=True):
     """In-place version of :func:`scatter_reduce`: overwrites the tensor and returns it."""
     return _scatter_reduce.inplace(input, _wrap(dim, input.ndim), index, src, reduce, include_self)
 
@@ -389,8 +390,8 @@ def _index_reduce_arguments(input, dim, index, source, reduce, include_self):
     return dim, shape.expand(column, tuple(source.shape)), source, reduce, include_self
 
 
-@composite(where="function method inplace")
-def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+@composite(where="function method inplace", out=exact)
+def index_reduce(input, dim: integer, index, source, reduce, *, include_self=True):
     """``input`` with the slices of ``source`` combined with its slices along ``dim`` at the positions in ``index``.
 
     reduce: 'prod', 'mean', 'amax' or 'amin'; include_self: whether what was in ``input`` takes part.
@@ -404,7 +405,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
 
 
 @composite(where="")
-def index_reduce_(input, dim, index, source, reduce, *, include_self=True):
+def index_reduce_(input, dim: integer, index, source, reduce, *, include_self=True):
     """In-place version of :func:`index_reduce`: overwrites the tensor and returns it."""
     return _scatter_reduce.inplace(input, *_index_reduce_arguments(input, dim, index, source, reduce, include_self))
 
@@ -431,7 +432,10 @@ def _flat_places(input, index):
     return core.spread(core.drop(input, list(range(input.ndim))), 0, tuple(index.shape)), offsets
 
 
-@library(differentiable="input")
+@library(
+    differentiable="input",
+    out=exact("take(): self and out expected to have the same dtype, but got self.dtype = {Has} and out.dtype = {Given}"),
+)
 def take(input, index):
     """The elements at row-major positions of ``input`` (negative ones count from the end), in ``index``'s shape.
 
@@ -492,8 +496,8 @@ def _(grad, index, accumulate, needs, shapes):
     return grad if accumulate else put(grad, index, zeros_of(tuple(index.shape), grad)), given
 
 
-@composite
-def take_along_dim(input, indices, dim=None):
+@composite(out=exact)
+def take_along_dim(input, indices, dim: integer = None):
     """:func:`gather` with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the flattened tensor.
 
     >>> x = torch.tensor([[3, 1, 2], [9, 8, 7]])

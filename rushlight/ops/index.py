@@ -4,8 +4,9 @@ from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core.operator import dtype_name
 from . import arithmetic, creation, shape
-from ._define import library
+from ._define import integer, library
 from ._indexed import read, write, writing
+from ._outputs import exact
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -46,8 +47,8 @@ def _slices(input, dim, index, negative, error):
 # -- reading --
 
 
-@library(differentiable="input", batch="along")
-def index_select(input, dim, index):
+@library(differentiable="input", batch="along", out=exact("{name}(): self and result must have the same scalar type"))
+def index_select(input, dim: integer, index):
     """The slices of ``input`` along ``dim`` at the positions in ``index``, a vector of integers (0 to size - 1).
 
     >>> torch.index_select(torch.tensor([[1, 2], [3, 4]]), 0, torch.tensor([1, 1]))
@@ -124,8 +125,8 @@ def _fitting(source, target):
     return tuple(target.shape) if source.numel() == target.numel() else tuple(source.shape)
 
 
-@writing(differentiable="input source", batch="along")
-def index_add(input, dim, index, source, *, alpha=1):
+@writing(differentiable="input source", batch="along", out=exact)
+def index_add(input, dim: integer, index, source, *, alpha=1):
     """``input`` with ``alpha`` times the slices of ``source`` added to its slices along ``dim`` at the positions in
     ``index``.
 
@@ -157,8 +158,8 @@ def _(grad, dim, index, alpha, needs, shapes):
     return grad, given
 
 
-@writing(differentiable="input source", batch="along")
-def index_copy(input, dim, index, source):
+@writing(differentiable="input source", batch="along", out=exact)
+def index_copy(input, dim: integer, index, source):
     """``input`` with its slices along ``dim`` at the positions in ``index`` replaced by the slices of ``source``.
 
     >>> torch.zeros(3, 2).index_copy(0, torch.tensor([2, 0]), torch.tensor([[1., 2.], [3., 4.]]))
@@ -217,7 +218,7 @@ def _(grad, dim, index, needs, shapes):
 
 
 @writing(differentiable="input value", keeps_order=True)
-def index_fill(input, dim, index, value):
+def index_fill(input, dim: integer, index, value):
     """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``.
 
     >>> torch.zeros(2, 3).index_fill(1, torch.tensor([0, -1]), 7.)

@@ -18,6 +18,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import binning, casting, comparison, creation, reduction, shape, sorting
 from ._define import composite, pointwise, rowwise
+from ._outputs import exact
 from .index import check_tensor, title
 
 Tensor, Storage = _tensor.Tensor, _tensor.Storage
@@ -295,7 +296,7 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     return bool(reduction.all(isclose(input, other, rtol, atol, equal_nan)))
 
 
-@composite(where="function")
+@composite(where="function", out=exact)
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """True for each of ``elements`` that occurs in ``test_elements``; either, but not both, may be a number.
 

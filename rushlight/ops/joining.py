@@ -9,8 +9,9 @@ from .._core import tape as _tape
 from .._core import tensor as _tensor
 from .._core import view as _view
 from . import creation, shape
-from ._define import composite, library
+from ._define import composite, integer, integers, library
 from ._format import channels_first
+from ._outputs import castable
 
 Tensor, Size = _tensor.Tensor, _tensor.Size
 
@@ -47,7 +48,7 @@ def _common_dtype(tensors):
 
 
 @library(where="", differentiable="tensors", label="Cat", keeps_format=True)
-def _cat(tensors, dim):
+def _cat(tensors, dim: integer):
     if _operator.asks_for_channels_last(tensors) and len({(*t.shape[:dim], *t.shape[dim + 1 :]) for t in tensors}) == 1:
         order = (0, *range(2, tensors[0].ndim), 1)
         return channels_first(_core.cat([shape.permute(t, order) for t in tensors], order.index(dim), _common_dtype(tensors)))
@@ -72,7 +73,7 @@ def _(grad, dim, needs, shapes):
     return tuple(grads)
 
 
-@composite(where="function", aliases=("concat", "concatenate"))
+@composite(where="function", aliases=("concat", "concatenate"), out=castable)
 def cat(tensors, dim=0, *, axis=None):
     """The tensors one behind the other along a dim (``axis`` under NumPy's name); all other sizes must agree.
 
@@ -92,7 +93,7 @@ cat.quick, cat.leaves = _core.quick["cat"], _cat
 
 
 @library(where="", differentiable="tensors", label="Stack")
-def _stack(tensors, dim):
+def _stack(tensors, dim: integer):
     return _core.stack(tensors, dim, _common_dtype(tensors))
 
 
@@ -104,7 +105,7 @@ def _(grad, dim, needs):
     return tuple(shape.select(grad, dim, i) if need else None for i, need in enumerate(needs))
 
 
-@composite(where="function")
+@composite(where="function", out=castable)
 def stack(tensors, dim=0):
     """The tensors, all of one shape, along a new dim.
 
@@ -121,7 +122,7 @@ def stack(tensors, dim=0):
 stack.quick, stack.leaves = _core.quick["stack"], _stack
 
 
-@composite(where="function")
+@composite(where="function", out=castable)
 def hstack(tensors):
     """Joined along dim 1 (dim 0 for 1-d tensors).
 
@@ -135,7 +136,7 @@ def hstack(tensors):
 hstack.quick = _core.quick["hstack"]
 
 
-@composite(where="function", aliases=("row_stack",))
+@composite(where="function", aliases=("row_stack",), out=castable)
 def vstack(tensors):
     """Joined along dim 0; 1-d tensors become rows.
 
@@ -149,7 +150,7 @@ def vstack(tensors):
 vstack.quick = _core.quick["vstack"]
 
 
-@composite(where="function")
+@composite(where="function", out=castable)
 def dstack(tensors):
     """Joined along dim 2.
 
@@ -159,7 +160,7 @@ def dstack(tensors):
     return cat(atleast_3d(_some("dstack", tensors)), 2)
 
 
-@composite(where="function")
+@composite(where="function", out=castable)
 def column_stack(tensors):
     """Joined along dim 1; vectors and numbers become columns first.
 
@@ -174,7 +175,7 @@ def column_stack(tensors):
 
 
 @library(where="", differentiable="input", label="Split")
-def _split(input, sizes, dim):
+def _split(input, sizes, dim: integer):
     parts, start = [], 0
     for n in sizes:
         parts.append(shape.narrow(input, dim, start, n))
@@ -205,7 +206,7 @@ _split.backward.kept = _split_told
 
 
 @composite(aliases=("split_with_sizes", "unsafe_split", "unsafe_split_with_sizes"))
-def split(input, split_size_or_sections, dim=0):
+def split(input, split_size_or_sections: integers, dim=0):
     """Views of consecutive pieces along a dim: of one size (the last may be smaller), or of the sizes in a list.
 
     >>> torch.arange(5).split([1, 4])
@@ -240,7 +241,7 @@ split.quick, split.leaves = _view.quick["split"], _split
 
 
 @composite(aliases=("unsafe_chunk",))
-def chunk(input, chunks, dim=0):
+def chunk(input, chunks: integer, dim=0):
     """At most ``chunks`` views of equal pieces along a dim (the last may be smaller).
 
     >>> torch.arange(5).chunk(2)
@@ -331,7 +332,7 @@ torch.Size([2, 3, 2])
 
 
 @library(where="", differentiable="input", label="Unbind")
-def _unbind(input, dim):
+def _unbind(input, dim: integer):
     parts = tuple(shape.select(input, dim, i) for i in range(input.shape[dim]))
     _tape.mark_multi_view(parts)
     return parts

@@ -7,6 +7,7 @@ reflectors in linalg_factors.py, the spectra in linalg_spectral.py, what follows
 import warnings
 
 from .. import return_types
+from .._core import operator as core
 from .._core.tensor import rename
 from . import (
     arithmetic,
@@ -20,7 +21,8 @@ from . import (
     reduction,
     shape,
 )
-from ._define import composite, registry
+from ._define import composite, integer, integers, registry
+from ._outputs import exact
 from .linalg_common import LinAlgError, adjoint, check_inexact, check_matrix, check_square, multiply
 from .linalg_solve import inv, solve
 from .linalg_spectral import svdvals
@@ -35,8 +37,8 @@ def _check_ord(ord):
         raise TypeError(f"linalg_vector_norm(): argument 'ord' must be Number, not {type(ord).__name__}")
 
 
-@composite(where="linalg", name="linalg_vector_norm")
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+@composite(where="linalg", name="linalg_vector_norm", out=exact)
+def vector_norm(x, ord=2, dim: integers = None, keepdim=False, *, dtype=None):
     """(sum |x|^ord)^(1/ord) over ``dim``, or over all elements; inf and -inf are the extremes of |x|, 0 counts non-zeros.
 
     >>> x = torch.tensor([[3., -4.], [0., 5.]])
@@ -63,7 +65,7 @@ def _two_dims(A, dim):
     return first, second
 
 
-@composite(where="linalg", name="linalg_matrix_norm")
+@composite(where="linalg", name="linalg_matrix_norm", out=exact("linalg.matrix_norm expected out tensor dtype {Has} but got: {Given}"))
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """A norm of the matrices in two dims.
 
@@ -101,8 +103,8 @@ def _singular_norm(A, ord, row, column):
     return reduction.sum(S, -1) if ord == "nuc" else reduction.amax(S, -1) if ord == 2 else reduction.amin(S, -1)
 
 
-@composite(where="linalg", name="linalg_norm")
-def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
+@composite(where="linalg", name="linalg_norm", out=exact("linalg.norm expected out tensor dtype {Has} but got: {Given}"))
+def norm(A, ord=None, dim: integers = None, keepdim=False, *, dtype=None):
     """matrix_norm where ``ord`` is a string or two dims are meant, else vector_norm. Without ord, the 2-norm of all elements.
 
     >>> A = torch.tensor([[3., 0.], [0., 4.]])
@@ -200,7 +202,7 @@ def _pade(A):
 # -- products --
 
 
-@composite(where="linalg", name="linalg_multi_dot")
+@composite(where="linalg", name="linalg_multi_dot", out=exact("multi_dot(): expected out tensor to have dtype {has} but got {given}"))
 def multi_dot(tensors):
     """The product of two or more matrices in the order that takes the fewest operations; first and last may be vectors.
 
@@ -269,7 +271,7 @@ def chain_matmul(*matrices):
     return multi_dot(list(matrices)) if len(matrices) > 1 else matrices[0]
 
 
-@composite(where="linalg", name="linalg_vecdot")
+@composite(where="linalg", name="linalg_vecdot", out=exact("linalg.vecdot: Expected out of dtype{Has} but found {Given}"))
 def vecdot(x, y, *, dim=-1):
     """The sums of conj(x) * y along ``dim``; the other dims broadcast.
 
@@ -316,7 +318,7 @@ def _product_of(sizes):
 
 
 @composite(where="linalg", name="linalg_tensorinv")
-def tensorinv(A, ind=2):
+def tensorinv(A, ind=2, *, out=None):
     """The inverse of ``tensordot(A, ., ind)``: A's first ``ind`` dims as rows, the others as columns.
 
     >>> A = 2 * torch.eye(6).reshape(2, 3, 6)
@@ -333,7 +335,8 @@ def tensorinv(A, ind=2):
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), "
             f"but got {columns} != {rows}"
         )
-    return shape.reshape(inv(shape.reshape(A, rows, rows)), *rest, *first)
+    found = shape.reshape(inv(shape.reshape(A, rows, rows)), *rest, *first)
+    return found if out is None else _row_major_out(found, out, "linalg_tensorinv")
 
 
 @composite(where="linalg", name="linalg_tensorsolve")
@@ -374,7 +377,7 @@ for _name, _operator in {
 
 
 @composite
-def cholesky(input, upper=False):
+def cholesky(input, upper=False, *, out=None):
     """See linalg.cholesky.
 
     >>> torch.cholesky(torch.tensor([[4., 2.], [2., 5.]]), upper=True)
@@ -383,9 +386,15 @@ def cholesky(input, upper=False):
     """
     _gone("torch.cholesky", "torch.linalg.cholesky")
     try:
-        return linalg_solve.cholesky(input, upper=upper)
+        found = linalg_solve.cholesky(input, upper=upper)
     except LinAlgError as error:
         raise LinAlgError(str(error).replace("linalg.cholesky", "cholesky", 1)) from None
+    return found if out is None else _row_major_out(found, out, "cholesky")
+
+
+def _row_major_out(found, out, name):
+    """For operators whose out= is row-major where it gets another shape; that of others lies as the result does."""
+    return core.deliver_out(shape.contiguous(found), out, name)
 
 
 @composite
@@ -401,7 +410,7 @@ def lu(A, pivot=True, get_infos=False, out=None):
     return found if out is None else tuple(given.resize_(x.shape).copy_(x) for given, x in zip(out, found))
 
 
-@composite
+@composite(out=exact)
 def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False):
     """(solution of A X = input, A) for triangular A: see linalg.solve_triangular, whose arguments are the other way round.
 
@@ -466,7 +475,7 @@ def pca_lowrank(A, q=None, center=True, niter=2):
 
 @composite(where="function")
 def lobpcg(
-    A, k=None, B=None, X=None, n=None, iK=None, niter=None, tol=None, largest=None, method=None, tracker=None,
+    A, k: integer = None, B=None, X=None, n=None, iK=None, niter=None, tol=None, largest=None, method=None, tracker=None,
     ortho_iparams=None, ortho_fparams=None, ortho_bparams=None,
 ):  # fmt: skip
     """(E, X): the k largest (smallest with largest=False) eigenvalues of symmetric A, or of A x = e B x, with their vectors.

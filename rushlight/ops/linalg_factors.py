@@ -8,6 +8,7 @@ from .. import return_types
 from . import casting, comparison, creation, joining, movement, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
+from ._outputs import exact
 from .linalg_common import (
     adjoint,
     broadcast_batches,
@@ -135,7 +136,7 @@ def _check_pivot(pivot):
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
 
 
-@composite(where="linalg", name="linalg_lu_factor_ex")
+@composite(where="linalg", name="linalg_lu_factor_ex", out=exact)
 def lu_factor_ex(A, *, pivot=True, check_errors=False):
     """(LU, pivots, info): L below, whose diagonal is ones, and U on and above the diagonal; row i was exchanged with row pivots[i] - 1.
 
@@ -164,7 +165,7 @@ def _raise_zero(info):
         )
 
 
-@composite(where="linalg", name="linalg_lu_factor")
+@composite(where="linalg", name="linalg_lu_factor", out=exact)
 def lu_factor(A, *, pivot=True):
     """(LU, pivots) with partial pivoting, packed as by :func:`lu_factor_ex`. RuntimeError for a matrix that lu_solve could not use.
 
@@ -178,7 +179,7 @@ def lu_factor(A, *, pivot=True):
     return return_types.linalg_lu_factor(LU, pivots)
 
 
-@composite(where="function")
+@composite(where="function", out=exact)
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """(P, L, U) from the packed factors; what is not asked for is an empty tensor.
 
@@ -203,7 +204,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     return return_types.lu_unpack(P, *_factors(LU_data))
 
 
-@composite(where="linalg", name="linalg_lu")
+@composite(where="linalg", name="linalg_lu", out=exact)
 def lu(A, *, pivot=True):
     """(P, L, U) with P L U = A (*, m, n), k = min(m, n): a permutation (*, m, m), L (*, m, k) with a diagonal of ones, U (*, k, n).
 
@@ -220,7 +221,7 @@ def lu(A, *, pivot=True):
     return return_types.linalg_lu(*lu_unpack(LU, pivots))
 
 
-@composite(where="linalg", name="linalg_lu_solve")
+@composite(where="linalg", name="linalg_lu_solve", out=exact)
 def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     """The solution of A X = B (X A = B with left=False, A^H in place of A with adjoint) given A's LU factors; B is (*, n, k).
 
@@ -252,7 +253,7 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
     return solve_triangular(U, middle, upper=True)
 
 
-@composite
+@composite(out=exact)
 def lu_solve(b, LU_data, LU_pivots):
     """The solution of A x = b given A's LU factors; see :func:`linalg.lu_solve`, whose arguments stand in another order.
 
@@ -275,7 +276,7 @@ def _ldl(A, hermitian):
     return lower(lapack.turned(ld)), lapack.to_int32(pivots), lapack.to_int32(info)
 
 
-@library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A")
+@library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A", out=exact)
 def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
     """(LD, pivots, info) of A = L D L^T (L^H with hermitian), packed as LAPACK's sytrf leaves them. No gradient.
 
@@ -292,7 +293,7 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
 ldl_factor_ex.backward_of(no_derivative("linalg_ldl_factor_ex"))
 
 
-@library(where="linalg", name="linalg_ldl_factor", differentiable="A")
+@library(where="linalg", name="linalg_ldl_factor", differentiable="A", out=exact)
 def ldl_factor(A, *, hermitian=False):
     """(LD, pivots) of symmetric matrices, which need not be positive definite; see :func:`ldl_factor_ex`.
 
@@ -317,7 +318,7 @@ def _check_blocks(pivots, n):
             raise RuntimeError(f"torch.linalg.ldl_solve: pivots must be those of ldl_factor for {n} by {n} matrices, but some are {row}")
 
 
-@library(where="linalg", name="linalg_ldl_solve", differentiable="LD B")
+@library(where="linalg", name="linalg_ldl_solve", differentiable="LD B", out=exact)
 def ldl_solve(LD, pivots, B, *, hermitian=False):
     """The solution of A X = B, with B (*, n, k), given A's LDL factors. No gradient.
 
@@ -428,7 +429,10 @@ def orgqr(input, tau):
     return householder_product(input, tau)
 
 
-@library(differentiable="input tau other")
+@library(
+    differentiable="input tau other",
+    out=exact("torch.ormqr: Expected input and result to have the same dtype, but input has dtype{Has} and result has dtype {Given}"),
+)
 def ormqr(input, tau, other, left=True, transpose=False):
     """``Q other`` (``other Q`` with left=False; Q's adjoint with transpose) for the Q that :func:`geqrf` packs, without making Q.
 

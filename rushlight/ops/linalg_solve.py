@@ -9,6 +9,7 @@ from .._core.tensor import rename
 from . import arithmetic, comparison, creation, elementary, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
+from ._outputs import exact
 from .linalg_common import (
     adjoint,
     broadcast_batches,
@@ -66,7 +67,7 @@ def _adjugate(A):
     return phase * multiply(adjoint(Vh), on_diagonal(shape.cast(reduction.prod(others, -1), A.dtype)), adjoint(U))
 
 
-@composite(where="linalg", name="linalg_det")
+@composite(where="linalg", name="linalg_det", out=exact)
 def det(A):
     """The determinant of square matrices (*, n, n), from their LU factors: a tensor (*).
 
@@ -108,7 +109,7 @@ def _slogdet_of(A, name):
     return _slogdet(A)
 
 
-@composite(where="linalg", name="linalg_slogdet")
+@composite(where="linalg", name="linalg_slogdet", out=exact)
 def slogdet(A):
     """(sign, logabsdet): the determinant is ``sign * exp(logabsdet)``, which may overflow; a singular matrix has sign 0 and -inf.
 
@@ -155,7 +156,7 @@ def _singular(number):
     return f"The diagonal element {number} is zero, the inversion could not be completed because the input matrix is singular."
 
 
-@composite(where="linalg", name="linalg_inv_ex")
+@composite(where="linalg", name="linalg_inv_ex", out=exact)
 def inv_ex(A, *, check_errors=False):
     """(inverse, info); info is 0, or the number of the first zero on U's diagonal, for each matrix. Raises only with check_errors.
 
@@ -170,7 +171,7 @@ def inv_ex(A, *, check_errors=False):
     return result
 
 
-@composite(where="linalg", name="linalg_inv")
+@composite(where="linalg", name="linalg_inv", out=exact)
 def inv(A):
     """The inverse of square matrices (*, n, n). LinAlgError if one is singular. To solve equations, :func:`solve` is faster and more exact.
 
@@ -237,7 +238,7 @@ def _check_fits(A, B, left, name):
         )
 
 
-@composite(where="linalg", name="linalg_solve_ex")
+@composite(where="linalg", name="linalg_solve_ex", out=exact)
 def solve_ex(A, B, *, left=True, check_errors=False):
     """(result, info) of A X = B (or X A = B). Raises for singular matrices only with check_errors.
 
@@ -255,7 +256,7 @@ def _unsolvable(number):
     return "The solver failed because the input matrix is singular."
 
 
-@composite(where="linalg", name="linalg_solve")
+@composite(where="linalg", name="linalg_solve", out=exact)
 def solve(A, B, *, left=True):
     """The solution of A X = B, or of X A = B with left=False.
 
@@ -288,7 +289,7 @@ def _triangle(x, is_upper, strict):
     return upper(x, 1 if strict else 0) if is_upper else lower(x, -1 if strict else 0)
 
 
-@composite(where="linalg", name="linalg_solve_triangular")
+@composite(where="linalg", name="linalg_solve_triangular", out=exact("expected scalar type {Has} but found {Given}"))
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     """The solution of A X = B (X A = B with left=False) for triangular A (*, n, n), of which only one triangle is read, and B (*, n, k).
 
@@ -353,7 +354,7 @@ def _check_cholesky(A):
     check_lapack(A, "cholesky_cpu")
 
 
-@composite(where="linalg", name="linalg_cholesky_ex")
+@composite(where="linalg", name="linalg_cholesky_ex", out=exact)
 def cholesky_ex(A, *, upper=False, check_errors=False):
     """(L, info), as :func:`cholesky`; info is 0, or the order of the first minor that is not positive. Raises only with check_errors.
 
@@ -368,7 +369,7 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
     return result
 
 
-@composite(where="linalg", name="linalg_cholesky")
+@composite(where="linalg", name="linalg_cholesky", out=exact)
 def cholesky(A, *, upper=False):
     """The lower triangular L with L L^H = A (with upper, U with U^H U = A) of positive definite matrices (*, n, n); one triangle is read.
 

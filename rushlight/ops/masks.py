@@ -9,6 +9,7 @@ from .._core.operator import Library, Signature, deliver_out
 from . import arithmetic, comparison, creation, joining, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
+from ._outputs import exact
 from .index import check_tensor, title, zeros_of
 
 Tensor = _tensor.Tensor
@@ -19,7 +20,7 @@ _int64, _uint8, _bool = _dtypes["int64"], _dtypes["uint8"], _dtypes["bool"]
 # -- where --
 
 
-@composite(where="function")
+@composite(where="function", out=exact("Expected out type to be {Has} but got {Given}"))
 def where(condition, input=None, other=None):
     """``input`` where ``condition`` holds, else ``other``, broadcast and promoted; with one argument the positions as
     in nonzero(as_tuple=True).
@@ -158,7 +159,7 @@ def unravel_index(indices, shape):
 # -- masked_select, masked_scatter --
 
 
-@library(differentiable="input")
+@library(differentiable="input", out=exact("{name}(): self and result must have the same scalar type"))
 def masked_select(input, mask):
     """The elements of ``input`` where ``mask`` is True, in row-major order, as a vector; the two are broadcast.
 

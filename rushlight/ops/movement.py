@@ -10,8 +10,9 @@ from .._core import operator as _operator
 from .._core import tensor as _tensor
 from .._core import view as _view
 from . import creation, joining, reduction, shape
-from ._define import composite, library, planned
+from ._define import composite, integer, integers, library, planned
 from ._format import empty_beside
+from ._outputs import exact
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -115,7 +116,7 @@ def _(grad, shifts):
 
 
 @composite
-def roll(input, shifts, dims=()):
+def roll(input, shifts: integers, dims=()):
     """A copy with the elements moved on by ``shifts`` along ``dims``, and those pushed out coming in again at the
     start.
 
@@ -217,7 +218,7 @@ def tile(input, *dims):
 
 
 @composite
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+def repeat_interleave(input, repeats=None, dim: integer = None, *, output_size: integer = None):
     """Each element, or each slice along ``dim``, repeated in place; without ``dim`` the flattened tensor.
 
     repeats: a number, or a tensor with one for each slice. ``repeat_interleave(repeats)`` alone gives the slices'
@@ -320,7 +321,7 @@ movedim.quick = _view.quick["movedim"]
 
 
 @composite(aliases=("swapdims",))
-def swapaxes(input, axis0=None, axis1=None, *, dim0=None, dim1=None):
+def swapaxes(input, axis0: integer = None, axis1: integer = None, *, dim0: integer = None, dim1: integer = None):
     """The view with two dims swapped: :func:`transpose` under NumPy's name.
 
     >>> torch.swapaxes(torch.ones(2, 3, 4), 0, 2).shape
@@ -330,7 +331,7 @@ def swapaxes(input, axis0=None, axis1=None, *, dim0=None, dim1=None):
 
 
 @composite
-def unflatten(input, dim, sizes):
+def unflatten(input, dim: integer, sizes):
     """A view in which a dim is split into several of the given sizes, of which one may be -1.
 
     >>> torch.arange(6).unflatten(0, (2, -1))
@@ -368,8 +369,8 @@ def ravel(input):
     return shape.reshape(shape.contiguous(input), (-1,))
 
 
-@composite
-def narrow_copy(input, dim, start, length):
+@composite(out=exact("Expected self.dtype() == output.dtype() to be true, but got false."))
+def narrow_copy(input, dim: integer, start, length):
     """A copy of :func:`narrow`.
 
     >>> x = torch.arange(5)
@@ -481,8 +482,6 @@ def resize_as_(input, other, memory_format=None):
 
 def _resize_out(target, result, name):
     """For the core: gives an out= tensor the shape of the result, and its order of elements. name: None warns nobody."""
-    from ._outputs import ROW_MAJOR
-
     if target.numel() and name is not None:
         warnings.warn(
             f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does "
@@ -493,7 +492,7 @@ def _resize_out(target, result, name):
             UserWarning,
             stacklevel=2,
         )
-    core.resize(target, tuple(result.shape), False, None if name in ROW_MAJOR else result)
+    core.resize(target, tuple(result.shape), False, result)
 
 
 callbacks.register(resize_out=_resize_out)

@@ -7,11 +7,14 @@ from .._core import tensor as _tensor
 from .._core.tensor import rename
 from ..lang import functions as fn
 from . import arithmetic, comparison, creation, gather, index, joining, masks, movement, reduction, scan, shape, sorting, statistics
-from ._define import composite, constant, library, planned, pointwise, rowwise
+from ._define import composite, constant, integer, integers, library, planned, pointwise, rowwise
 from ._expect import expect
+from ._outputs import exact
 from .extremum import _check_dim
 from .index import title
 from .joining import _wrap
+
+_QUANTILE_OUT = exact("quantile() out tensor must be same dtype as the input tensor")
 
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()
@@ -65,7 +68,7 @@ def _(grad, input, result):
 
 
 def _median_form(name, skip_nan, doc):
-    def definition(input, dim=None, keepdim=False, *, out=None):
+    def definition(input, dim: integer = None, keepdim=False, *, out=None):
         if dim is not None:
             values, places = _median(name, input, dim, keepdim, skip_nan)
             return sorting._named(name, (rename(values, f"{name.capitalize()}Backward1"), places), out)
@@ -109,7 +112,7 @@ median.quick, nanmedian.quick = sorting.core.quick["median"], sorting.core.quick
 
 
 @library(where="", differentiable="input", label="Mode", batch="along")
-def _mode(input, dim, keepdim):
+def _mode(input, dim: integer, keepdim):
     x = sorting.last(input, dim)
     rows, order = sorting.core.least(x, x.shape[-1], False, True)
     n = rows.shape[-1]
@@ -129,7 +132,12 @@ def _(grads, dim, keepdim, results, shapes):
     return sorting.put_back(grads[0], dim, keepdim, results[1], shapes[0])
 
 
-@composite
+@composite(
+    out=exact(
+        "expected scalar type '{Has}' but got '{Given}' for values output",
+        "expected scalar type '{Has}' but got '{Given}' for indices output",
+    )
+)
 def mode(input, dim=-1, keepdim=False, *, out=None):
     """``(values, indices)``: the most frequent element along ``dim``, the least of equally frequent ones, and where it
     stands last.
@@ -208,8 +216,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     return shape.squeeze(out, 0) if q.ndim == 0 else out
 
 
-@composite
-def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+@composite(out=_QUANTILE_OUT)
+def quantile(input, q, dim: integer = None, keepdim=False, *, interpolation="linear"):
     """The ``q``-th quantiles (``q`` from 0 to 1, a number or a tensor, whose dim comes first in the result) along
     ``dim`` or of all elements.
 
@@ -224,8 +232,8 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@composite
-def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+@composite(out=_QUANTILE_OUT)
+def nanquantile(input, q, dim: integer = None, keepdim=False, *, interpolation="linear"):
     """:func:`quantile` of the elements that are not nan.
 
     >>> torch.nanquantile(torch.tensor([[1., 2., 3.], [4., float("nan"), 5.]]), 0.5, dim=1)
@@ -345,7 +353,7 @@ def _parabola(f0, f1, f2, a, b):
 
 
 @composite(where="function")
-def gradient(input, *, spacing=1, dim=None, edge_order=1):
+def gradient(input, *, spacing=1, dim: integers = None, edge_order=1):
     """The derivatives of samples along each dim (or ``dim``), as a tuple, by differences of second order within.
 
     spacing: a number, a number for each dim, or a tensor of coordinates for each; edge_order: 1 or 2, the order at the
@@ -386,8 +394,8 @@ def gradient(input, *, spacing=1, dim=None, edge_order=1):
 # -- distances and norms of slices --
 
 
-@composite(inplace=True)
-def renorm(input, p, dim, maxnorm):
+@composite(inplace=True, out=exact)
+def renorm(input, p, dim: integer, maxnorm):
     """``input`` with every slice along ``dim`` whose p-norm exceeds ``maxnorm`` scaled down to it.
 
     >>> torch.renorm(torch.tensor([[3., 4.], [0.3, 0.4]]), p=2, dim=0, maxnorm=1.)

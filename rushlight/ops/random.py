@@ -16,6 +16,7 @@ from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
 from ._define import composite, library
 from ._expect import expect
+from ._outputs import exact
 from .creation import INT64, dtype_with, empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -455,7 +456,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return made if out is None else deliver_out(made, out, "bernoulli")
 
 
-@composite(where="function method")
+@composite(where="function method", out=exact("multinomial expects Long tensor out, got: {Given}"))
 def multinomial(input, num_samples, replacement=False, *, generator=None):
     """Positions drawn by the weights in ``input``, a vector or the rows of a matrix: an int64 tensor with ``num_samples`` per row.
 

@@ -4,6 +4,9 @@ from .._core import operator as _operator
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import constant, rowwise
+from ._outputs import exact, truth
+
+_EXTREMUM_OUT = exact("Expected the dtype for input and out to match, but got {Has} for input's dtype and {Given} for out's dtype.")
 
 
 def _overloads(op):
@@ -65,7 +68,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     return fn.prod(input)
 
 
-@rowwise(result=True, dtypes="real", identity=False)
+@rowwise(result=True, dtypes="real", identity=False, out=_EXTREMUM_OUT)
 def amax(input, dim=None, keepdim=False):
     """The largest elements over ``dim``, an int or several (all); equal ones share the gradient. nan counts as largest.
 
@@ -77,7 +80,7 @@ def amax(input, dim=None, keepdim=False):
     return fn.any(input) if input.type == "b1" else fn.max(input)
 
 
-@rowwise(result=True, dtypes="real", identity=False)
+@rowwise(result=True, dtypes="real", identity=False, out=_EXTREMUM_OUT)
 def amin(input, dim=None, keepdim=False):
     """The smallest elements over ``dim``, an int or several (all); equal ones share the gradient. nan counts as smallest.
 
@@ -92,7 +95,7 @@ def _as_given(truth, input):
     return fn.cast(truth, "u8") if input.type == "u8" else truth
 
 
-@rowwise
+@rowwise(out=truth)
 def any(input, dim=None, keepdim=False):
     """True where any element is nonzero, over all dims or over ``dim``; False for none at all. uint8 tensors give uint8.
 
@@ -103,7 +106,7 @@ def any(input, dim=None, keepdim=False):
     return _as_given(fn.any(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
-@rowwise
+@rowwise(out=truth)
 def all(input, dim=None, keepdim=False):
     """True where all elements are nonzero, over all dims or over ``dim``; True for none at all. uint8 tensors give uint8.
 

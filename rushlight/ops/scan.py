@@ -5,7 +5,8 @@ from .._core import operator as _operator
 from .._core import scan as core
 from .._core import tensor as _tensor
 from . import arithmetic, comparison, creation, elementary, movement, reduction, shape
-from ._define import composite, library
+from ._define import composite, integer, library
+from ._outputs import exact
 from .index import title, zeros_of
 from .joining import _wrap, cat
 from .sorting import back, last, spread
@@ -44,7 +45,7 @@ def _result_dtype(name, input, dtype):
 
 
 @library(where="", differentiable="input", label="Cumsum", batch="along")
-def _cumsum(input, dim, dtype):
+def _cumsum(input, dim: integer, dtype):
     if dtype.is_complex:
         return _in_parts(shape.cast(input, dtype), dim)
     return _along(input, dim, dtype, lambda x: core.accumulate(x, False))
@@ -79,7 +80,7 @@ def _reverse_sum(x, dim):
 
 
 @composite(inplace=True)
-def cumsum(input, dim, *, dtype=None):
+def cumsum(input, dim: integer, *, dtype=None):
     """The running sums along ``dim``; integers are summed as int64 unless ``dtype`` says otherwise.
 
     >>> torch.cumsum(torch.tensor([1, 2, 3]), 0)
@@ -92,7 +93,7 @@ cumsum.quick, cumsum.leaves = core.quick["cumsum"], _cumsum
 
 
 @library(where="", differentiable="input", label="Cumprod", batch="along")
-def _cumprod(input, dim, dtype):
+def _cumprod(input, dim: integer, dtype):
     if dtype.is_complex:
         return _complex_products(shape.cast(input, dtype), dim)
     return _along(input, dim, dtype, lambda x: core.accumulate(x, True))
@@ -132,7 +133,7 @@ def _shifted(x, dim, first, by=1):
 
 
 @composite(inplace=True)
-def cumprod(input, dim, *, dtype=None):
+def cumprod(input, dim: integer, *, dtype=None):
     """The running products along ``dim``; integers are multiplied as int64 unless ``dtype`` says otherwise.
 
     >>> torch.cumprod(torch.tensor([1, 2, 3]), 0)
@@ -145,7 +146,7 @@ cumprod.quick, cumprod.leaves = core.quick["cumprod"], _cumprod
 
 
 @library(where="", differentiable="input factors")
-def recurrence(input, factors, dim):
+def recurrence(input, factors, dim: integer):
     """``y[i] = input[i] + factors[i] * y[i - 1]`` along ``dim``, from ``y[0] = input[0]`` on."""
     if input.is_complex():
         return _complex_recurrence(input, factors, dim)
@@ -184,7 +185,7 @@ def _backwards(input, factors, dim):
 
 def _extremum(name, sign, doc):
     @library(name=f"_{name}", where="", differentiable="input", label=name.capitalize(), batch="along")
-    def op(input, dim):
+    def op(input, dim: integer):
         kind = _computed_in(input.dtype)
         values, indices = core.extrema(last(shape.cast(input, kind), dim), sign)
         return back(shape.cast(values, input.dtype), input, dim), back(indices, input, dim)
@@ -193,7 +194,7 @@ def _extremum(name, sign, doc):
     def _(grads, dim, indices, shapes):
         return spread(grads[0], dim, indices, shapes[0])
 
-    def definition(input, dim, *, out=None):
+    def definition(input, dim: integer, *, out=None):
         dim = _wrap(dim, input.ndim)
         if input.is_complex():
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
@@ -204,7 +205,7 @@ def _extremum(name, sign, doc):
         return getattr(return_types, name)(*out)
 
     definition.__name__, definition.__doc__ = name, doc
-    return composite(definition)
+    return composite(definition, out=exact("expected scalar_type {Has} but found {Given}"))
 
 
 cummax = _extremum("cummax", 1, """``(values, indices)``: the largest element so far along ``dim``, and where it stood, the last of
@@ -226,7 +227,7 @@ tensor([3., 1., nan, nan])
 
 
 @library(where="", differentiable="input", label="Logcumsumexp", batch="along")
-def _logcumsumexp(input, dim):
+def _logcumsumexp(input, dim: integer):
     return _along(input, dim, input.dtype, lambda x: core.recur(x, None))
 
 
@@ -245,8 +246,8 @@ def _(grad, input, dim, result):
     return _backwards(grad, decay, dim) * elementary.exp(input - finite)
 
 
-@composite
-def logcumsumexp(input, dim):
+@composite(out=exact("expected scalar_type {Has} but found {Given}"))
+def logcumsumexp(input, dim: integer):
     """``log(cumsum(exp(input)))`` along ``dim``, without overflow.
 
     >>> torch.logcumsumexp(torch.tensor([0., 0., 1.]), dim=0)

@@ -7,7 +7,8 @@ from .._core import operator as _operator
 from .._core import sorting as core
 from .._core import tensor as _tensor
 from . import comparison, creation, gather, joining, movement, reduction, shape
-from ._define import composite, library
+from ._define import composite, integer, library
+from ._outputs import exact
 from .index import title, zeros_of
 from .joining import _wrap
 
@@ -45,7 +46,7 @@ def spread(grad, dim, indices, sizes):
 
 
 @library(where="", differentiable="input", label="Sort", batch="along")
-def _sort(input, dim, descending):
+def _sort(input, dim: integer, descending):
     x = last(input, dim)
     values, indices = core.least(x, x.shape[-1], descending, True)
     return _as_it_lies(values, input, dim), _as_it_lies(indices, input, dim)
@@ -73,7 +74,7 @@ def _named(name, results, out):
     return getattr(return_types, name)(*out)
 
 
-@composite
+@composite(out=exact)
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """``(values, indices)``: the elements along ``dim`` in ascending (or descending) order, and where they were.
 
@@ -105,7 +106,7 @@ def argsort(input, dim=-1, descending=False, stable=False):
 argsort.quick = core.quick["argsort"]
 
 
-@composite
+@composite(out=exact)
 def msort(input):
     """The elements sorted along the first dim.
 
@@ -117,7 +118,7 @@ def msort(input):
 
 
 @library(where="", differentiable="input", label="Topk", batch="along")
-def _topk(input, k, dim, largest, sorted):
+def _topk(input, k: integer, dim: integer, largest, sorted):
     values, indices = core.least(last(input, dim), k, largest, sorted)
     return back(values, input, dim), back(indices, input, dim)
 
@@ -130,8 +131,8 @@ def _(grads, dim, indices, shapes):
     return spread(grads[0], dim, indices, shapes[0])
 
 
-@composite
-def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
+@composite(out=exact)
+def topk(input, k: integer, dim=-1, largest=True, sorted=True, *, out=None):
     """``(values, indices)`` of the ``k`` largest (or smallest) elements along ``dim``, of equal ones the first.
 
     They are in order, or with ``sorted=False`` as they stood.
@@ -155,7 +156,7 @@ topk.quick, topk.leaves = core.quick["topk"], _topk
 
 
 @library(where="", differentiable="input", label="Kthvalue", batch="along")
-def pick(input, dim, keepdim, ranks):
+def pick(input, dim: integer, keepdim, ranks):
     """(values, indices) of the element of each rank along ``dim``; ranks: an int, or a tensor of the shape without
     ``dim``.
     """
@@ -204,8 +205,8 @@ def put_back(grad, dim, keepdim, indices, sizes):
     return spread(grad, dim, indices, sizes)
 
 
-@composite
-def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
+@composite(out=exact("output values must be of same type as input", "output indices must be of scalar type Long"))
+def kthvalue(input, k: integer, dim=-1, keepdim=False, *, out=None):
     """``(values, indices)`` of the ``k``-th smallest element along ``dim``, counted from 1.
 
     >>> torch.kthvalue(torch.tensor([[3, 9, 1], [6, 4, 5]]), 2, dim=1).values
@@ -285,7 +286,7 @@ def _result(input, name, values, *rest):
 
 
 @composite
-def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim: integer = None):
     """The distinct elements in ascending order (the distinct slices along ``dim``, in lexicographic order).
 
     With ``return_inverse`` also where each element is among them, with ``return_counts`` how often each occurs. Every
@@ -336,7 +337,7 @@ def _ordered_rows(flat):
 
 
 @composite
-def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim: integer = None):
     """The elements (slices along ``dim``) without those that equal the one before them; inverse and counts as for
     :func:`unique`.
 

@@ -13,6 +13,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, casting, comparison, creation, elementary, joining, reduction, shape, statistics
 from ._define import Entry, composite, constant, library, pointwise, refuse, registry
+from ._outputs import exact
 from .index import check_tensor, title
 from .pool import run
 
@@ -236,7 +237,7 @@ def spherical_bessel_j0(input):
 # -- powers in double precision --
 
 
-@composite
+@composite(out=exact("the output given to float_power has dtype {Given} but the operation's result requires dtype {Has}"))
 def float_power(input, exponent):
     """``input ** exponent`` in float64 (complex128 for complex numbers), whatever the dtypes of the operands.
 
@@ -330,7 +331,12 @@ def _(grads, results):
     return elementary.ldexp(grads[0], -results[1])
 
 
-@composite
+@composite(
+    out=exact(
+        "torch.frexp() expects mantissa to have dtype {has} but got {given}",
+        "torch.frexp() expects exponent to have {has} dtype but got {given}",
+    )
+)
 def frexp(input, *, out=None):
     """``(mantissa, exponent)`` with ``input = mantissa * 2**exponent``, a mantissa of magnitude in [0.5, 1) or 0 and an int32 exponent;
     :func:`ldexp` puts them together again.

@@ -4,7 +4,8 @@ import warnings
 
 from .._core import tensor as _tensor
 from . import arithmetic, casting, comparison, elementary, movement, reduction, shape
-from ._define import composite
+from ._define import composite, integer, integers
+from ._outputs import exact
 
 _missing = object()
 
@@ -41,7 +42,7 @@ def _correction(name, input, dim, unbiased, correction):
 
 
 @composite
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+def var(input, dim: integers = None, unbiased=None, keepdim=False, *, correction=_missing):
     """The variance: the mean squared distance from the mean, with ``n - correction`` (default 1) in the denominator.
 
     >>> torch.tensor([1., 2., 3., 4.]).var(correction=0)
@@ -52,7 +53,7 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
 
 
 @composite
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+def std(input, dim: integers = None, unbiased=None, keepdim=False, *, correction=_missing):
     """The standard deviation: the root of :func:`var`.
 
     >>> torch.tensor([1., 2., 3., 4.]).std()
@@ -63,7 +64,7 @@ def std(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
 
 
 @composite(where="function")
-def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+def var_mean(input, dim: integers = None, unbiased=None, keepdim=False, *, correction=_missing):
     """``(var, mean)``.
 
     >>> torch.var_mean(torch.tensor([1., 2., 3.]))
@@ -75,7 +76,7 @@ def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missi
 
 
 @composite(where="function")
-def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missing):
+def std_mean(input, dim: integers = None, unbiased=None, keepdim=False, *, correction=_missing):
     """``(std, mean)``.
 
     >>> torch.std_mean(torch.tensor([1., 2., 3.]))
@@ -87,7 +88,7 @@ def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=_missi
 
 
 @composite
-def logsumexp(input, dim, keepdim=False):
+def logsumexp(input, dim: integers, keepdim=False):
     """``log(sum(exp(x)))`` over ``dim``, an int or several, without overflow; -inf for nothing.
 
     >>> torch.logsumexp(torch.tensor([[1000., 1000.], [0., -float("inf")]]), dim=1)
@@ -102,7 +103,7 @@ def logsumexp(input, dim, keepdim=False):
 
 
 @composite
-def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+def nanmean(input, dim: integers = None, keepdim=False, *, dtype=None):
     """The mean of the elements that are not nan.
 
     >>> torch.tensor([1., float("nan"), 3.]).nanmean()
@@ -112,8 +113,8 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     return reduction.nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 
 
-@composite
-def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
+@composite(out=exact)
+def norm(input, p="fro", dim: integers = None, keepdim=False, dtype=None):
     """The p-norm, ``(sum |x|**p)**(1/p)``, of all elements or over ``dim``; 'fro' is the 2-norm, 'nuc' the sum of a matrix's singular
     values. linalg.vector_norm and linalg.matrix_norm say which is meant.
 
@@ -157,8 +158,8 @@ def _implicit_dim(name, ndim):
     return 0 if ndim in (0, 1, 3) else 1
 
 
-@composite(where="function method functional")
-def softmax(input, dim=None, _stacklevel=3, dtype=None):
+@composite(where="function method functional", out=exact)
+def softmax(input, dim: integer = None, _stacklevel=3, dtype=None):
     """``exp(x) / sum(exp(x))`` along ``dim``, computed from the largest element on, so that nothing overflows.
 
     >>> torch.softmax(torch.tensor([[0., 0.], [1000., 0.]]), dim=1)
@@ -170,8 +171,8 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     return reduction._softmax(input, _implicit_dim("softmax", input.ndim) if dim is None else dim, dtype=dtype)
 
 
-@composite(where="function method functional")
-def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+@composite(where="function method functional", out=exact)
+def log_softmax(input, dim: integer = None, _stacklevel=3, dtype=None):
     """``log(softmax(x))`` along ``dim``, ``x - logsumexp(x)``, without underflow.
 
     >>> torch.log_softmax(torch.tensor([1000., 1000.]), dim=0)
@@ -183,7 +184,7 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 
 @composite(where="functional")
-def softmin(input, dim=None, _stacklevel=3, dtype=None):
+def softmin(input, dim: integer = None, _stacklevel=3, dtype=None):
     """``softmax(-x)`` along ``dim``: the smallest gets most.
 
     >>> F.softmin(torch.tensor([0., 1., 1.]), dim=0)
@@ -192,7 +193,7 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
     return softmax(-input, dim, dtype=dtype)
 
 
-@composite
+@composite(out=exact("expected scalar_type {Has} but found {Given}"))
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """The ``n``-th differences of neighbours along ``dim``, ``x[i + 1] - x[i]``, with ``prepend`` and ``append`` joined first.
 
@@ -223,8 +224,8 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
 # -- hashes --
 
 
-@composite
-def hash_tensor(input, dim=(), *, keepdim=False, mode=0):
+@composite(out=exact("Expected result to be of dtype uint64, but got {Given}"))
+def hash_tensor(input, dim: integers = (), *, keepdim=False, mode=0):
     """The exclusive or of the elements' bits, as float64 or int64 numbers, over ``dim`` (all dims): uint64.
 
     >>> torch.hash_tensor(torch.tensor([1, 2, 4]))

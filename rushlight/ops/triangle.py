@@ -5,7 +5,8 @@ import sys
 from .._core.tensor import rename
 from ..lang import functions as fn
 from . import casting, creation, reduction, shape
-from ._define import composite, i64, library, planned, pointwise
+from ._define import composite, i64, integer, library, planned, pointwise
+from ._outputs import exact
 from .index import zeros_of
 from .joining import _wrap
 from .pool import filled, moved, run
@@ -38,7 +39,7 @@ def _triangle(name, part, doc):
         return part(input, *_coordinates(rows, columns, diagonal, input.device))
 
     definition.__name__, definition.__doc__ = name, doc
-    return composite(definition, inplace=True)
+    return composite(definition, inplace=True, out=exact)
 
 
 tril = _triangle(
@@ -103,7 +104,7 @@ def _(grad, offset, first, second):
     return shape.diagonal(grad, offset, first, second)
 
 
-@composite
+@composite(out=exact)
 def diag(input, diagonal=0):
     """A vector as the diagonal of a matrix of zeros, or a diagonal of a matrix as a vector (a copy).
 
@@ -176,7 +177,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 
 
 @composite
-def select_scatter(input, src, dim, index):
+def select_scatter(input, src, dim: integer, index):
     """A copy of ``input`` with ``src`` at one position along ``dim``; see :func:`select`.
 
     >>> torch.select_scatter(torch.zeros(2, 3), torch.tensor([1., 2.]), 1, -1)
@@ -186,7 +187,7 @@ def select_scatter(input, src, dim, index):
     return _overwritten("SelectScatter", input, src, lambda x: shape.select(x, dim, index))
 
 
-@composite
+@composite(out=exact)
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """A copy of ``input`` with ``src`` in ``start:end:step`` along ``dim``.
 
