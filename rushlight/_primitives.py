@@ -9,6 +9,7 @@ tensor([2., 0.])
 import rushlight as torch
 
 from .nn import functional as F
+from .ops import conv, embedding
 
 names = {}
 """Name -> function."""
@@ -267,7 +268,9 @@ def _fft_c2r(input, dim, normalization, last_dim_size):
 
 
 def _gradients(function, grad, tensors, mask=None):
-    """The gradients of ``function`` with respect to those of the tensors that the mask names; None for the others."""
+    """The gradients of ``function`` with respect to those of the tensors that the mask names; None for the others. It runs once more for
+    them: where that costs as much as the gradient, which does not need the result, call an operator's own ``backward``.
+    """
     mask = [t is not None and (mask is None or mask[i]) for i, t in enumerate(tensors)]
     with torch.enable_grad():
         leaves = [t if t is None else t.detach().requires_grad_(wanted) for t, wanted in zip(tensors, mask)]
@@ -285,15 +288,9 @@ def convolution_backward(
     >>> torch.ops.aten.convolution_backward(torch.ones(1, 1, 2), x, w, [1], [1], [0], [1], False, [0], 1, [True, False, True])
     (tensor([[[1., 2., 1.]]]), None, tensor([2.]))
     """
-
-    def convolve(input, weight):
-        return torch.convolution(input, weight, None, stride, padding, dilation, transposed, output_padding, groups)
-
-    given = None, None
-    if output_mask[0] or output_mask[1]:
-        given = _gradients(convolve, grad_output, (input, weight), output_mask[:2])
-    bias = grad_output.sum((0, *range(2, grad_output.dim()))) if output_mask[2] else None
-    return *given, bias
+    return conv.convolution.backward(
+        grad_output, input, weight, stride, padding, dilation, transposed, output_padding, groups, output_mask
+    )
 
 
 @primitive
@@ -324,10 +321,8 @@ def _log_softmax_backward_data(grad_output, output, dim, input_dtype):
 
 @primitive
 def embedding_dense_backward(grad_output, indices, num_weights, padding_idx, scale_grad_by_freq):
-    def embed(weight):
-        return F.embedding(indices, weight, padding_idx if padding_idx >= 0 else None, scale_grad_by_freq=scale_grad_by_freq)
-
-    return _gradients(embed, grad_output, (grad_output.new_zeros(num_weights, grad_output.size(-1)),))[0]
+    size = num_weights, grad_output.size(-1)
+    return embedding.embedding.backward(grad_output, indices, padding_idx, scale_grad_by_freq, False, (size,))
 
 
 @primitive

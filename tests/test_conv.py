@@ -37,6 +37,8 @@ def call(seed):
     x = torch.randn(rng.choice([1, 2, 3]), groups * inputs, *[rng.randint(5, 13) for _ in range(rank)], dtype=torch.float64)
     w = torch.randn(*((groups * inputs, outputs) if transposed else (groups * outputs, inputs)), *window, dtype=torch.float64)
     b = torch.randn(groups * outputs, dtype=torch.float64) if rng.random() < 0.5 else None
+    if seed % 2:  # one number stands for all
+        stride, padding, dilation, extra = (n[:1] if len(set(n)) == 1 else n for n in (stride, padding, dilation, extra))
     return x, w, b, (stride, padding, dilation, transposed, extra, groups)
 
 

@@ -50,8 +50,8 @@ def _padded_left(values, fill):
 def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups: integer):
     """Cross-correlation of (N, C, *size) with (O, C / groups, *window), or its transpose, with weights (C, O / groups, *window).
 
-    bias: (O,) or None; stride, padding, dilation, output_padding: one number for each of 1 to 3 spatial dims. What lies outside of
-    the input counts as zero.
+    bias: (O,) or None; stride, padding, dilation, output_padding: one number for each of 1 to 3 spatial dims, or one for all. What lies
+    outside of the input counts as zero.
 
     >>> x, w = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2)
     >>> torch.convolution(x, w, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
@@ -60,6 +60,7 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     """
     _check_dtypes(input, weight, bias, transposed)
     _check_shapes(input, weight, bias, transposed, groups)
+    stride, padding, dilation, output_padding = _for_each_dim(input.ndim - 2, stride, padding, dilation, output_padding)
     taps = weight.shape[2:]
     if groups == 1 and _is_product(taps, stride, padding, input) and not any(output_padding):
         matrix = shape.reshape(weight, weight.shape[:2])
@@ -135,6 +136,20 @@ def _check_shapes(input, weight, bias, transposed, groups):
         )
 
 
+def _for_each_dim(rank, *given):
+    """Lists of one number for each of ``rank`` dims; one number stands for all."""
+    if {*map(len, given)} == {rank}:
+        return given
+    lists = [tuple(numbers) * (rank if len(numbers) == 1 else 1) for numbers in given]
+    for name, numbers in zip(("stride", "padding", "dilation", "output_padding"), lists):
+        if len(numbers) != rank:
+            raise RuntimeError(
+                f"expected {name} to be a single integer value or a list of {rank} values to match the convolution dimensions, "
+                f"but got {name}={list(numbers)}"
+            )
+    return lists
+
+
 @planned
 def _size(size, window, stride, padding, dilation, more):
     """The output's size, with ``more`` places at the ends if transposed, or None."""
@@ -189,6 +204,7 @@ convolution.quick = core.quick["convolution"]
 @convolution.backward_of
 def _(grad, input, weight, stride, padding, dilation, transposed, output_padding, groups, needs):
     towards_input = towards_weight = towards_bias = None
+    stride, padding, dilation = _for_each_dim(input.ndim - 2, stride, padding, dilation)
     if needs[0]:
         extra = [0] * len(stride)
         if not transposed:
