@@ -9,7 +9,6 @@ tensor([2., 0.])
 import rushlight as torch
 
 from .nn import functional as F
-from .ops import conv, embedding
 
 names = {}
 """Name -> function."""
@@ -288,7 +287,7 @@ def convolution_backward(
     >>> torch.ops.aten.convolution_backward(torch.ones(1, 1, 2), x, w, [1], [1], [0], [1], False, [0], 1, [True, False, True])
     (tensor([[[1., 2., 1.]]]), None, tensor([2.]))
     """
-    return conv.convolution.backward(
+    return torch.convolution.backward(
         grad_output, input, weight, stride, padding, dilation, transposed, output_padding, groups, output_mask
     )
 
@@ -322,7 +321,7 @@ def _log_softmax_backward_data(grad_output, output, dim, input_dtype):
 @primitive
 def embedding_dense_backward(grad_output, indices, num_weights, padding_idx, scale_grad_by_freq):
     size = num_weights, grad_output.size(-1)
-    return embedding.embedding.backward(grad_output, indices, padding_idx, scale_grad_by_freq, False, (size,))
+    return torch.embedding.backward(grad_output, indices, padding_idx, scale_grad_by_freq, False, (size,))
 
 
 @primitive
