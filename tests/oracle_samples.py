@@ -41,7 +41,6 @@ FREE = {
 }
 FREE_KINDS = {
     ("div.trunc_rounding", "value"): "PyTorch rounds a half-width quotient before it cuts the fraction off",
-    ("sum_to_size", "value"): "PyTorch makes an int64 of a 0-dim bool",
     ("histc", "value"): "PyTorch's half-width bins are wider by a rounding",
     ("addbmm", "value"): "half-width sums differ by their order",
     ("nn.functional.conv_transpose2d", "value"): "half-width sums differ by their order",

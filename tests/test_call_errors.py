@@ -1,4 +1,4 @@
-"""Wrong keywords and missing arguments: PyTorch's words, with the operator's name."""
+"""Wrong keywords, missing arguments, dtypes that are refused: PyTorch's words, with the operator's name."""
 
 import pytest
 from oracle import both
@@ -11,6 +11,9 @@ CALLS = {
     "two missing": lambda t, x: t.outer(),
     "two missing of a composition": lambda t, x: t.mvlgamma(),
     "of kron": lambda t, x: t.kron(x),
+    "truth values clamped": lambda t, x: t.clamp(x > 1, x > 0, x > 1),
+    "truth values reflected": lambda t, x: t.nn.functional.pad((x > 1)[None], (1, 1), mode="reflect"),
+    "truth values replicated": lambda t, x: t.nn.functional.pad((x > 1)[None, None], (1, 1, 0, 1), mode="replicate"),
 }
 
 

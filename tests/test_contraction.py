@@ -222,3 +222,10 @@ def test_messages_are_those_of_pytorch(source):
         warnings.simplefilter("ignore")
         expected, got = outcome(torch), outcome(rl)
     assert expected is not None and got == expected
+
+
+def test_tensordot_of_integers_keeps_their_dtype_where_a_dim_is_broadcast():
+    for library in (torch, rl):
+        ones, hundreds = (library.full(size, value, dtype=library.uint8) for size, value in (((1, 3), 1), ((2, 3), 100)))
+        got = library.tensordot(ones, hundreds, dims=([0, 1], [0, 1]))
+        assert got.item() == 600 % 256 and got.dtype is library.uint8

@@ -96,6 +96,8 @@ def test_transforms(row):
     w = A(2, 20).sin(); h = T.ones(8); T.istft(w.stft(8, window=h, normalized=True, return_complex=True), 8, window=h, normalized=True)
     w = A(20).sin(); h = T.ones(8); T.istft(w.stft(8, window=h, onesided=False, return_complex=True), 8, window=h, onesided=False)
     A(3).stft(2)
+    A(9).long().stft(4, return_complex=True)
+    (A(9) > 2).stft(4, return_complex=True)
     A(3).stft(9, return_complex=True)
     A(3).stft(9, center=False, return_complex=True)
     A(9).stft(4, window=T.ones(3), return_complex=True)

@@ -129,6 +129,8 @@ def test_elements(row):
     T.unravel_index(L([5, 11]), (3, 4))
     T.unravel_index(L([-1, 12]), (3, 4))
     T.unravel_index(L(5), 12)
+    T.unravel_index(L([5, 11]).byte(), (3, 512))
+    A(3).bool().index_reduce(0, L([0]), A(1).bool(), 'amax')
     T.unravel_index(L([5.]), (3, 4))
     T.argwhere(L(5))
     x.nonzero()

@@ -173,6 +173,8 @@ def test_broadcast(row):
     x.sum_to_size((4,))
     y.sum_to_size(3, 1)
     x.sum_to_size(5)
+    L(3).byte().sum_to_size(())
+    L(True).sum_to_size([])
     v = x.clone(); v.fill_(3); v
     v = x.clone(); v.fill_(L(3)); v
     v = x.clone(); v.zero_(); v

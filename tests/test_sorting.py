@@ -183,6 +183,10 @@ def test_order_and_counts(row):
     T.trapz(x, x ** 2)
     T.trapezoid(x, L([0., 1]))
     T.cumulative_trapezoid(x)
+    T.trapezoid(L([200, 200, 3]).byte())
+    T.trapezoid(L([200, 200, 3]).byte(), L([5, 7, 2]).byte())
+    T.cumulative_trapezoid(L([200, 200, 3]).byte(), L([5, 7, 2]).byte())
+    T.cumulative_trapezoid(L([200, 200, 3]).byte(), dx=.5)
     T.cumulative_trapezoid(x, L([0., 1, 3]), dim=0)
     """
 )

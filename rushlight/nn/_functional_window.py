@@ -6,7 +6,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops._define import planned, visible
-from ..ops.padding import pad_around
+from ..ops.padding import check_repeatable, pad_around
 
 
 def per_dim(value, rank):
@@ -78,6 +78,7 @@ def pad(input, pad, mode="constant", value=None):
 
 
 def _pad_dims(input, pad, mode):
+    check_repeatable(input, mode, len(pad) // 2)
     dims = [(-1 - i, pad[2 * i], pad[2 * i + 1]) for i in range(len(pad) // 2)]
     for dim, before, after in dims:
         _check_amounts(input, dim, before, after, mode)

@@ -120,6 +120,8 @@ def clamp(input, min: operand = None, max: operand = None):
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if input.type == "b1" and min is not None and max is not None:
+        raise NotImplementedError("\"clamp_cpu\" not implemented for 'Bool'\n  clamp() of truth values is (input | min) & max.")
     return fn.clamp(input, min, max)
 
 

@@ -278,9 +278,9 @@ def tensordot(a, b, dims=2):
                 f"and second has size {b.shape[j]} in dim {j}"
             )
         if a.shape[i] == 1 != b.shape[j]:
-            b = reduction.sum(b, j, True)
+            b = reduction.sum(b, j, True, dtype=b.dtype)
         elif b.shape[j] == 1 != a.shape[i]:
-            a = reduction.sum(a, i, True)
+            a = reduction.sum(a, i, True, dtype=a.dtype)
     left, right = [i % a.ndim for i in left], [j % b.ndim for j in right]
     free_a, free_b = [i for i in range(a.ndim) if i not in left], [j for j in range(b.ndim) if j not in right]
     inner_size = _size(a, left)

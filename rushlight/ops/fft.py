@@ -16,6 +16,7 @@ from ._define import composite, integer, integers, library, planned, pointwise, 
 from ._outputs import Rule
 from .index import title
 from .joining import _wrap
+from .padding import check_repeatable
 
 _dtypes = _tensor.dtypes()
 
@@ -448,6 +449,7 @@ def _padded(x, p, mode):
         return movement.constant_pad_nd(x, [p, p])
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    check_repeatable(x, mode, 1)
     if mode == "reflect" and p >= n:
         raise RuntimeError(
             "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
@@ -514,6 +516,8 @@ def stft(
         "stft", shape.squeeze(x, 0) if input.ndim == 1 else x, window, n_fft=n_fft, hop_length=hop_length, win_length=win_length,
         center=center, normalized=normalized, onesided=onesided, return_complex=return_complex, align_to_window=align_to_window,
     )  # fmt: skip
+    if not (x.is_floating_point() or x.is_complex()):
+        raise RuntimeError(f"{call} : expected a tensor of floating point or complex values")
     if x.ndim != 2:
         raise RuntimeError(f"{call} : expected a 1D or 2D tensor")
     _check_stft(call, n_fft, hop_length, win_length, window, x.shape[-1])

@@ -383,6 +383,8 @@ scatter_reduce.inplace = scatter_reduce_
 
 def _index_reduce_arguments(input, dim, index, source, reduce, include_self):
     dim = _wrap(dim, input.ndim)
+    if input.dtype is _bool:
+        raise NotImplementedError("\"index_func_\" not implemented for 'Bool'\n  index_reduce() combines numbers; convert with .int().")
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
     check_source("index_reduce", input, dim, index, source)

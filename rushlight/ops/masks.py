@@ -149,7 +149,7 @@ def unravel_index(indices, shape):
         raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape!r}")
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
-    found = []
+    found, indices = [], indices.long()
     for n in reversed(sizes):
         found.append(arithmetic.remainder(indices, n))
         indices = arithmetic.floor_divide(indices, n)

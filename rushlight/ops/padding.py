@@ -1,8 +1,18 @@
 """Padding with the input's own elements: the middle is one copy, and what lies around it is copied from there, dim after dim."""
 
+from .._core import tensor as _tensor
 from . import arithmetic, movement, reduction, shape
 from ._define import library
 from ._format import empty_beside
+
+_bool = _tensor.dtypes()["bool"]
+
+
+def check_repeatable(input, mode, rank):
+    """Raises PyTorch's error for truth values, which are not repeated around themselves, unless in a circle."""
+    if input.dtype is _bool and mode != "circular":
+        kind = "reflection" if mode == "reflect" else "replication"
+        raise NotImplementedError(f"\"{kind}_pad{rank}d\" not implemented for 'Bool'\n  Pad integers, for example those of .byte().")
 
 
 def _levels(out, pad):

@@ -268,16 +268,17 @@ logcumsumexp.quick, logcumsumexp.leaves = core.quick["logcumsumexp"], _logcumsum
 # -- integrals --
 
 
-def _panels(y, x, dx, dim):
-    """The areas between neighbours along ``dim``."""
-    n = y.shape[dim]
-    middle = (shape.narrow(y, dim, 1, n - 1) + shape.narrow(y, dim, 0, n - 1)) / 2
-    if x is None:
-        return middle * dx
-    if x.ndim == 1:
-        return middle * shape.reshape(x[1:] - x[:-1], (-1,) + (1,) * (y.ndim - 1 - dim))
-    n = x.shape[dim - y.ndim]
-    return middle * (shape.narrow(x, dim - y.ndim, 1, n - 1) - shape.narrow(x, dim - y.ndim, 0, n - 1))
+def _neighbours(values, dim):
+    n = values.shape[dim]
+    return shape.narrow(values, dim, 0, n - 1), shape.narrow(values, dim, 1, n - 1)
+
+
+def _panels(y, x, dim):
+    """Twice the areas between neighbours along ``dim``: in the dtype of the samples, where integers wrap as in PyTorch."""
+    left, right = _neighbours(y, dim)
+    start, end = (x[:-1], x[1:]) if x.ndim == 1 else _neighbours(x, dim - y.ndim)
+    width = end - start
+    return (left + right) * (shape.reshape(width, (-1,) + (1,) * (y.ndim - 1 - dim)) if x.ndim == 1 else width)
 
 
 def _check_points(name, y, x, dim):
@@ -302,10 +303,10 @@ def trapezoid(y, x=None, *, dx=1, dim=-1):
     dim = _check_points("trapezoid", y, x, dim)
     if y.shape[dim] == 0:
         return reduction.sum(y, dim)
-    if x is None and y.is_floating_point():  # evenly spaced: every sample counts once, but for the ends
+    if x is None:  # evenly spaced: every sample counts once, but for the ends
         ends = shape.select(y, dim, 0) + shape.select(y, dim, -1)
         return (reduction.sum(y, dim) - ends / 2) * dx
-    return reduction.sum(_panels(y, x, dx, dim), dim)
+    return reduction.sum(_panels(y, x, dim), dim) / 2
 
 
 @composite(where="function")
@@ -319,4 +320,7 @@ def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
     dim = _check_points("cumulative_trapezoid", y, x, dim)
     if y.shape[dim] == 0:
         return shape.clone(y)
-    return cumsum(_panels(y, x, dx, dim), dim)
+    if x is None:
+        left, right = _neighbours(y, dim)
+        return cumsum((left + right) * (dx / 2), dim)
+    return cumsum(_panels(y, x, dim), dim) / 2

@@ -38,6 +38,8 @@ def sum_to_size(input, *size):
     if not size:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    if not size:
+        return reduction.sum(input)
     lead = input.ndim - len(size)
     if lead < 0 or any(s not in (1, n) for s, n in zip(size, input.shape[lead:])):
         if input.ndim <= len(size):  # a smaller gradient stands for its broadcast
