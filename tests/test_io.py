@@ -371,7 +371,7 @@ def test_what_the_program_allows(oracle, tmp_path):
 
 def test_values_of_the_standard_library(oracle, tmp_path):
     values = [pathlib.PurePosixPath("a/b"), datetime.datetime(2020, 1, 2), datetime.timedelta(3), decimal.Decimal("1.5")]
-    values += [range(3), slice(1, 4), argparse.Namespace(rate=0.1, sizes=[1, 2])]
+    values += [range(3), slice(1, 4), ..., argparse.Namespace(rate=0.1, sizes=[1, 2])]
     oracle.save(values, tmp_path / "theirs.pt")
     save(values, tmp_path / "ours.pt")
     for name in ("theirs.pt", "ours.pt"):

@@ -207,6 +207,7 @@ def test_timer_and_measurement():
     timer = benchmark.Timer("x @ x", setup="x = torch.ones(4, 4)", label="product", sub_label="4 x 4", description="plain")
     once = timer.timeit(50)
     assert once.number_per_run == 50 and len(once.times) == 1 and once.mean == once.median == once.raw_times[0] / 50
+    assert "1 measurement, 50 runs , 1 thread" in repr(once)
     many = timer.blocked_autorange(min_run_time=0.02)
     assert sum(many.raw_times) >= 0.02 and many.median > 0 and many.number_per_run > 1
     assert many.title == "product: 4 x 4" and "runs per measurement, 1 thread" in repr(many) and "Median: " in repr(many)

@@ -74,11 +74,11 @@ def _allowed(full, obj):
 
 
 def _of_library(module, name):
-    """The Constructor of a value of the standard library, or of the arguments that a program was called with."""
+    """The Constructor of a value of the standard library, or of the arguments that a program was called with; Ellipsis itself."""
     module, name = module.replace("__builtin__", "builtins"), "range" if name == "xrange" else name  # Python 2's names in old protocols
     if name in _VALUE_CLASSES.get(module, ()) or (module, name) == ("argparse", "Namespace"):
         return _allowed(f"{module}.{name}", getattr(importlib.import_module(module), name))
-    return None
+    return ... if (module, name) == ("builtins", "Ellipsis") else None
 
 
 def blank_constructor(kind):

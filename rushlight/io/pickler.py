@@ -298,6 +298,7 @@ class Pickler:
         if isinstance(parts, str):
             functional = getattr(rushlight.nn.functional, parts, None) is obj
             home = f"{names.OURS}.nn.functional" if functional else names.OURS  # of an operator, which names none
+            home = "builtins" if obj is ... else home
             self._global(getattr(obj, "__module__", None) or home, parts)
             self._remember(obj)
             return

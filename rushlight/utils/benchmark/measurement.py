@@ -137,8 +137,8 @@ class Measurement:
         lines.append(f"  {'Median: ' if runs > 1 else ''}{self.median / scale:.2f} {unit}")
         if runs > 4:
             lines.append(f"  IQR:    {self.iqr / scale:.2f} {unit}")
-        each = "runs per measurement" if runs > 1 else "runs" if self.number_per_run > 1 else "run"
-        lines.append(f"  {runs} measurement{'s' if runs > 1 else ''}, {self.number_per_run} {each}, {spec.num_threads} thread"
+        each = "per measurement," if runs > 1 else ","
+        lines.append(f"  {runs} measurement{'s' if runs > 1 else ''}, {self.number_per_run} runs {each} {spec.num_threads} thread"
                      f"{'s' if spec.num_threads > 1 else ''}")  # fmt: skip
         if self.has_warnings:
             lines.append(f"  WARNING: Interquartile range is {100 * self.iqr / self.median:.1f}% of the median measurement.")
