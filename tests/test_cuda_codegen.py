@@ -2,6 +2,8 @@
 against the CPU's kernels: operations, types, layouts, stages, thread orders."""
 
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from kernel_calls import DTYPE, rng, same, sample
 from test_codegen import BINARY, SMALL, UNARY
 
 from rushlight.codegen import cuda
+from rushlight.codegen.cuda import compile as compiler
 from rushlight.codegen.cuda.many_kernel import entries_of
 from rushlight.lang import expr as E
 from rushlight.lang import functions as f
@@ -351,3 +354,22 @@ def test_elementary_functions(t):
             with np.errstate(over="ignore", invalid="ignore"):
                 wanted = wanted.astype(DTYPE[t])
             np.testing.assert_allclose(out, wanted, rtol=4e-6 if t == "f32" else 4e-13, atol=2e-6 if t == "f32" else 1e-13, err_msg=e.op)
+
+
+def test_a_kernel_is_compiled_behind_what_it_uses_of_the_prelude():
+    assert "FloatSum" not in compiler.front("store(address, load<f32>(other))") and "from_f8e5m2" not in compiler.front("to_bf16(x)")
+    front = compiler.front("FloatSum<f32> total = {0, 0};")
+    assert "struct FloatSum" in front and "shuffle_xor(f32" in front  # what is used by what it uses
+    assert compiler.front(compiler.prelude()) == compiler.prelude()
+
+
+def test_a_cached_kernel_needs_no_elementary_functions():
+    program = (
+        "import sys\nfrom rushlight.codegen import cuda\nfrom rushlight.lang import expr as E\n"
+        "total = E.make('reduce', (E.input(0, 'f32'),), 'f32', 'sum')\n"
+        "for stage, layout in (('whole', 'vc'), ('partial', 'cc'), ('finish', 'vcc')):\n"
+        "    cuda.rowwise(((total, 'f32'),), ('f32',), 'row', layout, 1, 1, False, stage)\n"
+        "assert not any(m.startswith('rushlight.lang.elementary') for m in sys.modules), 'lang.elementary is loaded'"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

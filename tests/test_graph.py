@@ -18,6 +18,7 @@ def rounded(value):
     return type(value)(rounded(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
+@pytest.mark.cpu("it draws numbers, which on a GPU are others")
 @pytest.mark.parametrize("program", ["in_place", "node_hooks", "twice", "saved", "saved_details"])
 def test_programs_that_look_at_nodes(program):
     run = getattr(graph_programs, program)

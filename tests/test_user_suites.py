@@ -213,11 +213,13 @@ class TestCustomOperators:
         with pytest.raises(RuntimeError, match="Expected a value of type 'Tensor' for argument 'x'"):
             affine(3, 1.0)
 
+    @pytest.mark.cpu("a kernel for it alone")
     def test_schemas_are_read(self):
         torch.library.define("suites::pick", "(Tensor x, int[] dims=[0, 1], *, str? how=None, bool keep=False) -> Tensor")
         torch.library.impl("suites::pick", "cpu")(lambda x, dims, how=None, keep=False: (dims, how, keep))
         assert torch.ops.suites.pick(torch.ones(1), keep=True) == ([0, 1], None, True)
 
+    @pytest.mark.cpu("arrays that share its memory")
     def test_writes_are_counted(self):
         @torch.library.custom_op("suites::fill", mutates_args={"out"})
         def fill(out: torch.Tensor, v: float) -> None:
@@ -236,7 +238,7 @@ class TestCustomOperators:
         @torch.library.custom_op("suites::sine", mutates_args=())
         def sine(x: torch.Tensor) -> torch.Tensor:
             calls.append(x.shape)
-            return torch.from_numpy(x.numpy() * 2)
+            return torch.from_numpy(x.cpu().numpy() * 2).to(x.device)
 
         assert torch.vmap(sine)(torch.ones(2, 3)).eq(2).all() and calls == [(3,), (3,)]
         torch.library.register_vmap("suites::sine", lambda info, dims, x: (sine(x), dims[0]))
@@ -381,6 +383,7 @@ def test_quantised_dtypes_are_names_that_no_tensor_has(name):
             use()
 
 
+@pytest.mark.cpu("it draws numbers, which on a GPU are others")
 @pytest.mark.parametrize("buffer_size", [3, 100])
 def test_a_shuffled_pipe_has_pytorchs_order(buffer_size):
     def drawn(library):

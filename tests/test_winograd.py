@@ -5,6 +5,8 @@ import pytest
 import rushlight as torch
 from rushlight.ops import minimal
 
+pytestmark = pytest.mark.cpu("kernels generated for it")
+
 F = torch.nn.functional
 EPS = 2.0**-24
 

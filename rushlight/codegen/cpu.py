@@ -42,7 +42,8 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False,
     outputs = [tuple(o) for o in outputs]
 
     def write(symbol):
-        from .lower import lowered, partial_slots
+        from .lower import lowered
+        from .reduction import partial_slots
         from .short_lines import MODES
 
         roots = [o[0] for o in outputs]
@@ -57,7 +58,7 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False,
 
 def partial_types(outputs):
     """The element types of the partial results between the stages 'partial' and 'finish' of a rowwise kernel."""
-    from .lower import partial_slots
+    from .reduction import partial_slots
 
     return partial_slots([o[0] for o in outputs])
 

@@ -28,12 +28,6 @@ def lowered(roots, stage="whole", first_partial=0, own=None):
     return [(next(flat), next(flat)) if isinstance(v, tuple) else next(flat) for v in values]
 
 
-def partial_slots(roots):
-    """The element types of the partial results that the reductions beneath ``roots`` have."""
-    flat = [e for v in separated(without_stated(roots)) for e in (v if isinstance(v, tuple) else (v,))]
-    return tuple(r.type for r in partial_roots(flat))
-
-
 def _spelled_out(node, args):
     if node.op not in _TYPELESS and any(t in SMALL_FLOATS for t in (node.type, *(a.type for a in args))):
         return _in_f32(node, args)

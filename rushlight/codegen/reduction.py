@@ -6,7 +6,8 @@ the error of a long sum is that of one short block.
 """
 
 from ..lang import types as ty
-from ..lang.expr import input, make, substitute, topological
+from ..lang.expr import input, make, substitute, topological, without_stated
+from .complexpair import separated
 from .text import LLVM_TYPE, literal, vector
 
 BLOCK = 64
@@ -189,6 +190,12 @@ def partial_roots(roots):
     for group in grouped([n for n in topological(roots) if n.op == "reduce"]):
         found += [make("reduce", group.args, t, (group.kind, slot)) for slot, t in enumerate(group.slots)]
     return found
+
+
+def partial_slots(roots):
+    """The element types of the partial results that the reductions beneath ``roots`` have."""
+    flat = [e for v in separated(without_stated(roots)) for e in (v if isinstance(v, tuple) else (v,))]
+    return tuple(r.type for r in partial_roots(flat))
 
 
 def finishing(roots, first_input):

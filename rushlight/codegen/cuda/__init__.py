@@ -84,7 +84,8 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
     symbol = _symbol(name, "rowwise", graph, tuple(o[1:] for o in outputs), flags)
 
     def write():
-        from ..lower import lowered, partial_slots
+        from ..lower import lowered
+        from ..reduction import partial_slots
 
         roots = [o[0] for o in outputs]
         values = lowered(roots, stage, len(inputs), OWN)

@@ -25,6 +25,11 @@ _USAGE = re.compile(
     r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores.*?Used (\d+) registers(?:[^\n]*? (\d+) bytes smem)?", re.S
 )
 
+_DEFINED = re.compile(  # names that a line of the prelude defines
+    r"^(?:template <.*?> )?(?:INLINE [^(]*?(\w+)\(|struct (?:alignas\(.*\) )?(\w+)|typedef .* (\w+);|#define (\w+)|ACCUMULATOR\((\w+))",
+    re.M,
+)
+
 _lock = threading.RLock()
 _images = {}  # (symbols, architecture) -> image
 _making = {}  # the same -> the lock of whoever compiles it: threads compile different kernels at once
@@ -51,6 +56,27 @@ def use(compiler):
 def prelude():
     """The text in front of every translation unit."""
     return read("prelude.cuh")
+
+
+@functools.cache
+def _sections():
+    """The prelude's sections, from one line ``// -- name --`` to the next: (names that it defines, words that it uses, text) of each."""
+    cut = re.split(r"^(?=// -- )", prelude(), flags=re.M)
+    return [(set(filter(None, sum(_DEFINED.findall(text), ()))), _words(text), text) for text in cut]
+
+
+def _words(text):
+    return set(re.findall(r"\w+", re.sub(r"//.*", "", text)))
+
+
+def front(sources):
+    """What stands in front of ``sources``: of the prelude what they use, by name, and what that uses. A section takes time to compile."""
+    used, kept = _words(sources), []
+    for defined, words, text in reversed(_sections()):
+        if not defined or defined & used or not kept:
+            kept.append(text)
+            used |= words
+    return "".join(reversed(kept))
 
 
 @functools.cache
@@ -108,9 +134,10 @@ def _made(kernels, symbols, arch):
 def _unit(kernels, blocks=()):
     """The translation unit; blocks: symbol -> the least number of blocks that a multiprocessor must have room for."""
     sources = [_BOUNDS.sub(rf"__launch_bounds__(\1, {blocks[k.symbol]})", k.source) if k.symbol in blocks else k.source for k in kernels]
+    text = "".join(sources)
     if debug_level() >= 2:
-        sys.stderr.write("".join(sources))
-    return prelude() + "".join(sources)
+        sys.stderr.write(text)
+    return front(text) + text
 
 
 # -- NVRTC -------------------------------------------------------------------------------------------------------------

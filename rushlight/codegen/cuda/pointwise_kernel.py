@@ -239,14 +239,14 @@ class Pointwise:
 
     def _run(self):
         """The loop over groups of V elements, in the order of the dims."""
-        step = f"{THREADS} * U"
+        index, step = self.index, f"{THREADS} * U"
         place = ["where[u] = places<V>(p, i);"] if self.rank else []
         return "\n".join([
-            "template <int V, int U> INLINE void run(const Parameters &p, i64 begin, i64 end)",
+            f"template <int V, int U> INLINE void run(const Parameters &p, {index} begin, {index} end)",
             "{",
             "#pragma unroll 1",
-            f"    for (i64 turn = begin + (i64){self.block} * ({step}); turn < end; turn += (i64){self.blocks} * ({step})) {{",
-            *self._turn(f"const i64 i = turn + u * {THREADS} + threadIdx.x;", "i < end", place),
+            f"    for ({index} turn = begin + ({index}){self.block} * ({step}); turn < end; turn += ({index}){self.blocks} * ({step})) {{",
+            *self._turn(f"const {index} i = turn + u * {THREADS} + threadIdx.x;", "i < end", place),
             "    }",
             "}",
         ])  # fmt: skip
@@ -264,12 +264,12 @@ class Pointwise:
             *(f"    const bool turned{o.k} = p.stride[{o.k}][1] == {o.bytes};" for o in self.turned),
             f"    const bool turned = {' || '.join(f'turned{o.k}' for o in self.turned) or 'false'};",
             "    const int lane = threadIdx.x % 32, line = threadIdx.x / 32;",
-            f"    const {index} across = ({index})((p.size[0] + 31) / 32), down = ({index})((p.size[1] + 31) / 32);",
-            "    const i64 all = p.n / (p.size[0] * p.size[1]) * across * down;",
+            f"    const {index} across = (({index})p.size[0] + 31) / 32, down = (({index})p.size[1] + 31) / 32;",
+            f"    const {index} all = ({index})p.n / (({index})p.size[0] * ({index})p.size[1]) * across * down;",
             "#pragma unroll 1",
-            "    for (i64 turn = blockIdx.x; turn < all; turn += gridDim.x) {",
+            f"    for ({index} turn = blockIdx.x; turn < all; turn += gridDim.x) {{",
             f"        Places w = {{{', '.join('0' for _ in self._placed)}}};",
-            f"        {index} rest = ({index})turn;",
+            f"        {index} rest = turn;",
             f"        const {index} x0 = rest % across * 32, y0 = rest / across % down * 32, x = x0 + lane, y = y0 + line;",
             "        rest /= across * down;",
             f"        for (int d = 2; d < {rank}; ++d) {{",

@@ -1,5 +1,5 @@
-// In front of every CUDA kernel of rushlight: what the generated code and the kernels in *.cu files share. Includes nothing, so that it compiles in
-// milliseconds; the shim of tests/cuda declares what the language itself has on a GPU.
+// In front of every CUDA kernel of rushlight: what the generated code and the kernels in *.cu files share, section by section as far as a kernel uses
+// it (compile.py). Includes nothing, so that it compiles in milliseconds; the shim of tests/cuda declares what the language itself has on a GPU.
 
 typedef signed char i8;
 typedef unsigned char u8;
@@ -123,11 +123,12 @@ template <int BITS, int MANTISSA, int BIAS, u32 LARGEST, u32 OVERFLOW, u32 NOT_A
     }
 };
 
+// -- floats of 8 bits ---------------------------------------------------------------------------------------------------------------------------
+
 typedef Format<8, 2, 15, 0x7b, 0x7c, 0x7f> E5m2;
 typedef Format<8, 3, 7, 0x7e, 0x7e, 0x7f> E4m3fn;
 typedef Format<8, 3, 8, 0x7f, 0x80, 0x80> E4m3fnuz;
 typedef Format<8, 2, 16, 0x7f, 0x80, 0x80> E5m2fnuz;
-typedef Format<16, 10, 15, 0x7bff, 0x7c00, 0x7e00> Half;
 
 INLINE f32 from_f8e5m2(u8 x) { return E5m2::widen(x); }
 INLINE f32 from_f8e4m3fn(u8 x) { return E4m3fn::widen(x); }
@@ -148,6 +149,8 @@ INLINE u8 to_f8e8m0fnu(f32 x)
     const bool up = mantissa > 1u << 22 || (mantissa == 1u << 22 && exponent > 0);
     return (u8)(exponent + (up && exponent < 255));
 }
+
+// -- floats of 16 bits --------------------------------------------------------------------------------------------------------------------------
 
 INLINE f32 from_bf16(u16 x) { return bits_as<f32>((u32)x << 16); }
 
@@ -179,6 +182,7 @@ INLINE u16 to_bf16(f32 x)
     return x != x ? 0x7fff : (u16)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+typedef Format<16, 10, 15, 0x7bff, 0x7c00, 0x7e00> Half;
 INLINE f32 from_f16(u16 x) { return Half::widen(x); }
 INLINE u16 to_f16(f32 x) { return (u16)Half::narrow(x); }
 #endif
@@ -196,7 +200,7 @@ template <typename F> INLINE u64 whole_u64(F x)
     return x >= half ? (u64)whole64(x - half) ^ 0x8000000000000000ULL : (u64)whole64(x);
 }
 
-// -- arithmetic where C++ leaves cases open or lacks them ------------------------------------------------------------------------------------------
+// -- extrema ------------------------------------------------------------------------------------------------------------------------------------
 
 // The extremum that a NaN on either side wins.
 template <typename T> INLINE T minimum(T a, T b) { return a != a || a < b ? a : b; }
@@ -217,9 +221,15 @@ INLINE f32 maximum(f32 a, f32 b)
 }
 #endif
 
+// -- integers, signed or not --------------------------------------------------------------------------------------------------------------------
+
 template <typename T> struct Signed {
     static constexpr bool value = (T)-1 < (T)0;
 };
+
+template <typename T> INLINE T size_of(T a) { return a < 0 ? (T)(0 - (u64)a) : a; }
+
+// -- quotients and remainders, where C++ leaves cases open or lacks them ------------------------------------------------------------------------
 
 // The truncated quotient; 0 where b is 0, and the smallest value divided by -1 wraps.
 template <typename T> INLINE T quotient(T a, T b)
@@ -230,14 +240,14 @@ template <typename T> INLINE T quotient(T a, T b)
 }
 
 // a - quotient(a, b) * b; 0 where b is 0.
-template <typename T> INLINE T rest(T a, T b)
+template <typename T> INLINE T rest_of(T a, T b)
 {
     if (b == 0 || (Signed<T>::value && b == (T)-1)) return 0;
     return a % b;
 }
 
-INLINE f32 rest(f32 a, f32 b) { return fmodf(a, b); }
-INLINE f64 rest(f64 a, f64 b) { return fmod(a, b); }
+INLINE f32 rest_of(f32 a, f32 b) { return fmodf(a, b); }
+INLINE f64 rest_of(f64 a, f64 b) { return fmod(a, b); }
 INLINE f32 floor_of(f32 x) { return floorf(x); }
 INLINE f64 floor_of(f64 x) { return floor(x); }
 INLINE f32 with_sign(f32 x, f32 sign) { return copysignf(x, sign); }
@@ -249,7 +259,7 @@ template <typename T> INLINE bool signs_differ(T rest, T b) { return rest != 0 &
 // Python's remainder: the sign of the divisor.
 template <typename T> INLINE T floor_rest(T a, T b)
 {
-    const T r = rest(a, b);
+    const T r = rest_of(a, b);
     return signs_differ(r, b) ? (T)(r + b) : r;
 }
 
@@ -257,7 +267,7 @@ template <typename T> INLINE T floor_rest(T a, T b)
 template <typename T> INLINE T common_divisor(T a, T b)
 {
     while (b != 0) {
-        const T r = rest(a, b);
+        const T r = rest_of(a, b);
         a = b;
         b = r;
     }
@@ -268,14 +278,14 @@ template <typename T> INLINE T common_divisor(T a, T b)
 template <typename T> INLINE T floor_quotient(T a, T b)
 {
     const T q = quotient(a, b);
-    return b != 0 && signs_differ(rest(a, b), b) ? (T)(q - 1) : q;
+    return b != 0 && signs_differ(rest_of(a, b), b) ? (T)(q - 1) : q;
 }
 
 // From the exact remainder, as CPython does it, so that q * b + a % b stays close to a; a / b where b is 0.
 template <typename F> INLINE F float_floor_quotient(F a, F b)
 {
     if (b == 0) return a / b;
-    const F r = rest(a, b);
+    const F r = rest_of(a, b);
     F q = (a - r) / b;
     if (signs_differ(r, b)) q = q - 1;
     const F low = floor_of(q);
@@ -284,6 +294,8 @@ template <typename F> INLINE F float_floor_quotient(F a, F b)
 
 INLINE f32 floor_quotient(f32 a, f32 b) { return float_floor_quotient(a, b); }
 INLINE f64 floor_quotient(f64 a, f64 b) { return float_floor_quotient(a, b); }
+
+// -- quotients by one divisor -------------------------------------------------------------------------------------------------------------------
 
 // a / b for many a and one b: r is divisor(b), its reciprocal, or 0 where that would not do. One correction of a * r rounds as a division does
 // (P. Markstein, 1990), as long as nothing underflows or overflows: a too must be large enough for its distance from q * b to be exact.
@@ -294,6 +306,8 @@ INLINE f32 divided(f32 a, f32 b, f32 r)
     return fminf(fabsf(q), fabsf(a)) > 0x1p-100f && fabsf(q) < 0x1p100f ? fmaf(fmaf(-b, q, a), r, q) : a / b;
 }
 
+// -- shifts -------------------------------------------------------------------------------------------------------------------------------------
+
 // Shifts; counts outside of [0, bits) shift everything out, a sign excepted.
 template <typename T> INLINE T shift_left(T a, T count) { return (u64)(i64)count < 8 * sizeof(T) ? (T)((u64)a << count) : (T)0; }
 template <typename T> INLINE T shift_right(T a, T count)
@@ -301,8 +315,6 @@ template <typename T> INLINE T shift_right(T a, T count)
     if ((u64)(i64)count < 8 * sizeof(T)) return a >> count;
     return Signed<T>::value && a < 0 ? (T)-1 : (T)0;
 }
-
-template <typename T> INLINE T size_of(T a) { return a < 0 ? (T)(0 - (u64)a) : a; }
 
 // -- warps --------------------------------------------------------------------------------------------------------------------------------------
 
@@ -396,6 +408,8 @@ template <typename T, bool LARGEST> struct ArgExtremum {
     METHOD i64 slot1() const { return position; }
 };
 
+// -- joins of accumulators ----------------------------------------------------------------------------------------------------------------------
+
 // The accumulators of the ``width`` threads (a power of two) that share a row, joined; all of them get the result. A width above 32 is that of the block, which
 // has then room for one accumulator of each warp.
 template <typename A> INLINE A joined(A a, int width, A *room)
@@ -441,6 +455,8 @@ template <int V, typename A> INLINE void joined_down(A (&a)[V], A *room, bool sp
         for (int j = 0; j < V; ++j) a[j] = slot(0, j);
     }
 }
+
+// -- groups of elements that may lie apart ------------------------------------------------------------------------------------------------------
 
 // V elements from ``first`` on, ``apart`` from one another, of PARTS numbers each; zeros from ``end`` on. whole: they lie together, in one access.
 template <typename T, int V, int PARTS, typename Index, typename Address>

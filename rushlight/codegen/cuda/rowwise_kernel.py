@@ -15,6 +15,7 @@ reductions of a row come before its outputs, and no other row is read. ``rowwise
 from ...lang import types as ty
 from ...lang.expr import make, position, rebuild, with_args, without_stated
 from ..pointwise import part_of, position_of
+from ..reduction import partial_slots
 from ..rows import Rows
 from .pointwise_kernel import Operand
 from .scalar import C_TYPE, Scalar, cast, literal, loaded, storable
@@ -33,8 +34,6 @@ class Plan:
     it is lowered. longest: elements of the longest row that it is for (0: any); aligned: those that an access may have (0: one)."""
 
     def __init__(self, mode, outputs, inputs, layout, stage, rows, reduced, longest, aligned):
-        from ..lower import partial_slots
-
         roots = without_stated([o[0] for o in outputs])
         slots = partial_slots(roots) if stage != "whole" else ()
         results = tuple(o[1] for o in outputs)

@@ -20,8 +20,8 @@ class AlongRows(RowKernel):
         index, partial = self.index, self.stage == "partial"
         rooms = "".join(f", {self._type(r)} *room_{a}" for r, a in self.accumulators.items())
         inner = [
-            "const i64 mine = base + (threadIdx.x >> shift), at = mine < all ? mine : all - 1;",
-            f"const i64 stretch = {'at / p.rows' if partial else '0'}, row = at - stretch * p.rows;",
+            f"const {index} mine = base + (threadIdx.x >> shift), at = mine < all ? mine : all - 1;",
+            f"const {index} stretch = {'at / rows' if partial else '0'}, row = at - stretch * rows;",
             f"const {index} begin = ({index})(stretch * p.stretch);",
             f"const {index} end = {f'min(begin + ({index})p.stretch, ({index})p.length)' if partial else f'({index})p.length'};",
             f"const {index} length = end - begin, skipped = whole ? min(lane * V, length) : 0;",
@@ -44,10 +44,10 @@ class AlongRows(RowKernel):
             f"    const {index} width = ({index})p.width, lane = threadIdx.x & (width - 1);",
             "    const u32 shift = __popc((u32)width - 1), groups = blockDim.x >> shift;  // width is a power of two",
             f"    const {index} apart = whole ? 1 : width;",
-            "    const i64 all = p.rows * p.stretches;",
+            f"    const {index} rows = ({index})p.rows, all = rows * ({index})p.stretches;",
             *self._shared("threadIdx.x", "blockDim.x"),
             "#pragma unroll 1",
-            "    for (i64 base = (i64)blockIdx.x * groups; base < all; base += (i64)gridDim.x * groups) {",
+            f"    for ({index} base = ({index})blockIdx.x * groups; base < all; base += ({index})gridDim.x * groups) {{",
             *("        " + line for line in inner),
             "    }",
             "}",
@@ -126,11 +126,11 @@ class DownColumns(RowKernel):
         index = self.index
         rooms = "".join(f", {self._type(r)} *room_{a}" for r, a in self.accumulators.items())
         inner = [
-            "const i64 tile = b % tiles, outer = b / tiles % outers, stretch = b / tiles / outers;",
+            f"const {index} tile = b % tiles, outer = b / tiles % outers, stretch = b / tiles / outers;",
             f"const {index} begin = ({index})(stretch * p.stretch), end = min(begin + ({index})p.stretch, ({index})p.length);",
-            f"const {index} column = ({index})tile * blockDim.x * V + threadIdx.x * (whole ? V : 1), columns = ({index})p.kept[0];",
+            f"const {index} column = tile * blockDim.x * V + threadIdx.x * (whole ? V : 1), columns = ({index})p.kept[0];",
             f"const {index} down = begin + threadIdx.y, steps = down < end ? (end - down + blockDim.y - 1) / blockDim.y : 0;",
-            "const Places r = places(p, outer * p.kept[0], stretch);",
+            "const Places r = places(p, outer * kept, stretch);",
             *self._loads(),
             *self._hold(),
         ]
@@ -144,10 +144,11 @@ class DownColumns(RowKernel):
             f"    constexpr int V = {self.vector}, C = {self.ahead};",
             f"    constexpr bool whole = {self.whole};  // do a thread's V elements lie together?",
             f"    const {index} apart = whole ? 1 : blockDim.x;",
-            "    const i64 tiles = (p.kept[0] + blockDim.x * V - 1) / (blockDim.x * V), outers = p.rows / p.kept[0];",
+            f"    const {index} kept = ({index})p.kept[0], tiles = (kept + blockDim.x * V - 1) / (blockDim.x * V);",
+            f"    const {index} outers = ({index})p.rows / kept, all = tiles * outers * ({index})p.stretches;",
             *self._shared("(threadIdx.y * blockDim.x + threadIdx.x)", "(blockDim.x * blockDim.y)"),
             "#pragma unroll 1",
-            "    for (i64 b = blockIdx.x; b < tiles * outers * p.stretches; b += gridDim.x) {",
+            f"    for ({index} b = blockIdx.x; b < all; b += gridDim.x) {{",
             *("        " + line for line in inner),
             "    }",
             "}",
@@ -175,7 +176,7 @@ class DownColumns(RowKernel):
         return [
             "#pragma unroll", "for (int j = 0; j < V; ++j) {",
             f"    const {self.index} c = min(column + j * apart, columns - 1);",
-            "    const i64 row = outer * p.kept[0] + c;",
+            "    const i64 row = outer * kept + c;",
             *("    " + s for s in statements), "}",
         ]  # fmt: skip
 

@@ -214,7 +214,7 @@ def _table_name(node):
 _EMIT = {
     "add": _wrapping("+", "({} | {}) != 0"), "sub": _wrapping("-", "{} != {}"), "mul": _wrapping("*", "({} & {}) != 0"),
     "div": _div, "truncdiv": _truncdiv, "neg": _neg, "fma": _fma, "abs": _abs,
-    "rem": lambda node, a, b: f"rest({a}, {b})", "mod": lambda node, a, b: f"floor_rest({a}, {b})",
+    "rem": lambda node, a, b: f"rest_of({a}, {b})", "mod": lambda node, a, b: f"floor_rest({a}, {b})",
     "floordiv": lambda node, a, b: f"floor_quotient({a}, {b})", "gcd": lambda node, a, b: f"common_divisor({a}, {b})",
     "min": _extremum("minimum", "({} & {}) != 0"), "max": _extremum("maximum", "({} | {}) != 0"),
     "near": lambda node, offset: offset,
