@@ -188,6 +188,8 @@ def test_masks(row):
     x.slice_scatter(A(2, 4), 0, None, None, 2)
     x.slice_scatter(A(3, 1), 1, 1, 3)
     x.as_strided_scatter(A(2), (2,), (5,), 0)
+    A(12)[1:].as_strided((2, 3), (4, 1), 2).as_strided_scatter(A(2) * 9, (2,), (3,), 2)
+    A(3, 4).t().as_strided_scatter(A(2) * 9, (2,), (5,))
     T.embedding(x, L([[0, 2], [1, 1]]))
     T.embedding(x.t(), L([3, 0], dtype=T.int32))
     T.embedding(x, L(1))

@@ -206,4 +206,11 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     tensor([[1., 0.],
             [0., 2.]])
     """
-    return _overwritten("AsStridedScatter", input, src, lambda x: shape.as_strided(x, size, stride, storage_offset))
+    sizes, strides, start = tuple(input.shape), input.stride(), input.storage_offset()
+    if (input.is_contiguous() and start == 0) or 0 in sizes or any(s == 0 < n - 1 for n, s in zip(sizes, strides)):
+        return _overwritten("AsStridedScatter", input, src, lambda x: shape.as_strided(x, size, stride, storage_offset))
+    end = start + 1 + sum((n - 1) * s for n, s in zip(sizes, strides))
+    memory = shape.as_strided(input, (end,), (1,), 0)  # the places are those of the input's memory, which is copied whole
+    at = start if storage_offset is None else storage_offset
+    out = _overwritten("AsStridedScatter", memory, src, lambda x: shape.as_strided(x, size, stride, at))
+    return shape.as_strided(out, sizes, strides, start)
