@@ -142,8 +142,8 @@ def test_gradients_of_parameters_are_sums_over_many_rows(call, shape, dtype, wan
     for want, got, recorded in zip(*results, graph, strict=True):
         assert got.dtype is recorded.dtype is getattr(rushlight, dtype)
         scale = want.abs().max().item()
-        np.testing.assert_allclose(got.double().numpy() / scale, want.numpy() / scale, **close)
-        np.testing.assert_allclose(recorded.detach().double().numpy() / scale, want.numpy() / scale, **close)
+        np.testing.assert_allclose(got.double().cpu().numpy() / scale, want.cpu().numpy() / scale, **close)
+        np.testing.assert_allclose(recorded.detach().double().cpu().numpy() / scale, want.cpu().numpy() / scale, **close)
 
 
 _KEPT = {

@@ -38,7 +38,6 @@ from .memory import *
 from .random import *
 from .streams import Event, ExternalStream, Stream, StreamContext, current_stream, default_stream, set_stream, stream
 
-default_generators = ()
 has_half = True
 has_magma = False
 CudaError = AcceleratorError
@@ -78,4 +77,6 @@ def set_sync_debug_mode(debug_mode):
 def __getattr__(name):
     if name == "_initialized":  # what packages read in the place of is_initialized()
         return is_initialized()
+    if name == "default_generators":  # one for each GPU, from the first use of one on
+        return tuple(random.generator_of(i) for i in range(device_count())) if is_initialized() else ()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -561,3 +561,13 @@ def test_functions_work_where_their_operands_lie(call):
     assert out.is_cuda and out.isfinite().all()
     if out.requires_grad:
         out.sum().backward()
+
+
+def test_default_generators_are_those_that_draw():
+    generators = torch.cuda.default_generators
+    assert [g.device.index for g in generators] == list(range(torch.cuda.device_count()))
+    for g in generators:
+        g.manual_seed(7)
+        first = torch.rand(3, device=g.device)
+        g.manual_seed(7)
+        assert torch.equal(torch.rand(3, device=g.device), first)
