@@ -200,3 +200,40 @@ def saved_on_cpu(torch):
         y = (x * x).sum()
     y.backward()
     return x.grad
+
+
+def _asked(t, call, shapes):
+    """Which gradients the node of a call computes where one input is asked for: a hook sees None for the others."""
+    seen = []
+    for i in range(len(shapes)):
+        t.manual_seed(0)
+        inputs = [t.rand(s, requires_grad=True) for s in shapes]
+        y = call(*inputs)
+        y.grad_fn.register_hook(lambda grads, _: seen.append([g is not None for g in grads]))
+        seen.append(t.autograd.grad(y.sum(), inputs[i]))
+        t.autograd.backward(call(*inputs).sum(), inputs=inputs[i])
+        seen.append([x.grad for x in inputs])
+    return seen
+
+
+@program
+def only_what_is_asked_for_product(t):
+    return _asked(t, t.mm, [(3, 4), (4, 2)]) + _asked(t, t.addmm, [(2,), (3, 4), (4, 2)])
+
+
+@program
+def only_what_is_asked_for_pointwise(t):
+    return _asked(t, t.mul, [(3, 4), (4,)]) + _asked(t, lambda a, b, c: t.addcmul(a, b, c), [(3, 1), (4,), (3, 4)]) + _asked(t, t.add, [(3, 1), (4,)])
+
+
+@program
+def only_what_is_asked_for_rows(t):
+    return [g for g in _asked(t, lambda x, w, b: t.nn.functional.layer_norm(x, (4,), w, b), [(3, 4), (4,), (4,)]) if not isinstance(g, list)]
+
+
+@program
+def only_what_is_asked_for_twice(t):
+    """A gradient's own node computes what its way back needs, and what none leads to has no gradient, not zeros."""
+    a, b, c = (t.rand(s, requires_grad=True) for s in ((3, 4), (4,), (3, 1)))
+    (da,) = t.autograd.grad((a * b + c).sum(), a, create_graph=True)
+    return t.autograd.grad((da * da).sum(), (a, b, c), allow_unused=True)

@@ -153,34 +153,41 @@ cdef class Walk:
         cdef tuple outputs = None
         cdef Py_ssize_t i
         cdef Node target
+        cdef tuple asked
         if node.pre_hooks is not None:
             _run_node_prehooks(node, buffer)
         if node.post_hooks is not None:
             outputs = tuple(buffer)
-        results = self.apply(node, buffer)
+        asked = node.next if self.wanted is None else self.among_wanted(node.next)
+        results = self.apply(node, buffer, asked)
         if node.post_hooks is not None:
             results = _run_post_hooks(node, results, outputs)
             outputs = None
         buffer.clear()
         if not self.keep:
             node.release()
-        for i in range(len(node.next)):
-            target = <Node>node.next[i]
-            if target is not None and (self.wanted is None or target in self.wanted):
+        for i in range(len(asked)):
+            target = <Node>asked[i]
+            if target is not None:
                 self.give(target, 0 if node.numbers is None else node.numbers[i], results, i)
         return 0
 
-    cdef list apply(self, Node node, list buffer):
+    cdef tuple among_wanted(self, tuple nodes):
+        """The same with None for each node that leads to no input; itself where all do."""
+        cdef tuple found = tuple([n if n in self.wanted else None for n in nodes])
+        return nodes if found == nodes else found
+
+    cdef list apply(self, Node node, list buffer, tuple asked):
         cdef list results
         if not _any_defined(buffer) and not isinstance(node, FunctionNode):
             return [None] * len(node.next)
         if self.examples:
-            return _apply_batched(node, buffer, self.examples)
+            return _apply_batched(node, buffer, self.examples, asked)
         if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE):
-            return node.apply(buffer)
+            return node.apply(buffer, asked)
         event = _callbacks["begin_node"](node) if thread_state().modes & MODE_PROFILE else None
         try:
-            results = node.apply(buffer)
+            results = node.apply(buffer, asked)
         except Exception:
             if thread_state().modes & MODE_ANOMALY:
                 _print_traceback(node)
@@ -193,14 +200,14 @@ cdef class Walk:
         return results
 
 
-cdef list _apply_batched(Node node, list buffer, int64_t n):
+cdef list _apply_batched(Node node, list buffer, int64_t n, tuple asked):
     """A node's step for n examples at once, if it knows how; else one after the other."""
     cdef list rows
     rule = getattr(node, "batched", None)
-    results = NotImplemented if rule is None or not _any_defined(buffer) else rule(buffer, n)
+    results = NotImplemented if rule is None or not _any_defined(buffer) else rule(buffer, n, asked)
     if results is not NotImplemented:
         return results
-    return _stacked([node.apply([None if g is None else g[i] for g in buffer]) for i in range(n)])
+    return _stacked([node.apply([None if g is None else g[i] for g in buffer], asked) for i in range(n)])
 
 
 cdef list _stacked(list rows):
@@ -393,7 +400,7 @@ def push(tuple outputs, tuple inputs, tuple tangents, transpose):
 
 def pull(Node node, list grads):
     """The gradients of a node's inputs, given those of its outputs: one step of the backward pass, recorded while recording is on."""
-    return node.apply(grads)
+    return node.apply(grads, node.next)
 
 
 # -- the way in --

@@ -201,7 +201,7 @@ cdef class AsStridedBackward(Node):
     cdef Region region
     cdef int code                      # the base's dtype
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         return [None if grads[0] is None else _scatter(self.region.turn(grads[0]), self.region, self.code)]
 
 
@@ -212,16 +212,19 @@ cdef class CopySlices(Node):
     cdef int own, code                 # which entry of inner.next was the view; the base's dtype
     cdef Region region
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         cdef Tensor whole
         cdef list results
+        cdef tuple inner = self.inner.next
         if grads[0] is None:
-            return [None] * len(self.next)
+            return [None] * len(asked)
+        if asked is not self.next:
+            inner = tuple([None if a is None else n for a, n in zip(asked, inner)])
         whole = _empty_base(grads[0], self.region, (<Tensor>grads[0]).code)
         whole.copy_(grads[0])
         part = self.region.part(whole)
-        results = self.inner.apply([self.region.turn(part.clone())])
-        if self.next[self.own] is not None:
+        results = self.inner.apply([self.region.turn(part.clone())], inner)
+        if asked[self.own] is not None:
             if results[self.own] is None:
                 part.zero_()
             else:

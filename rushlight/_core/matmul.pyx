@@ -325,7 +325,14 @@ cdef void _run_batch(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef Tensor multiply(Tensor a, int form_a, Tensor b, int form_b, double complex alpha):
     """The new tensor alpha a b, both with 2 dims or both with 3; shapes fit; no tape."""
+    if _is_outer(a, form_a, b) and alpha == 1 and not grad_enabled():
+        return _callbacks["mul"](_formed(a, form_a), _formed(b, form_b))
     return multiply_add(None, a, form_a, b, form_b, alpha, 0)
+
+
+cdef inline bint _is_outer(Tensor a, int form_a, Tensor b) noexcept:
+    """Columns by rows, as the gradient of a layer's weight is for one sample, and large: that writes much and multiplies little."""
+    return a.sizes[a.ndim - (2 if form_a & TRANSPOSED else 1)] == 1 and a.count * b.count >= 65536 and not a.place and not b.place
 
 
 cdef Tensor multiply_add(Tensor added, Tensor a, int form_a, Tensor b, int form_b, double complex alpha, double complex beta):

@@ -29,10 +29,10 @@ cdef class ProductNode(Node):
     cdef object outer                # LINEAR: the shape of an input that is no matrix
     cdef double complex alpha, beta
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         cdef Tensor g = grads[0]
         cdef int first = self.adds
-        cdef list results = [None] * len(self.next)
+        cdef list results = [None] * len(asked)
         cdef Tensor a = None, b = None
         if self.released:
             unpack(None, self)
@@ -44,29 +44,29 @@ cdef class ProductNode(Node):
             b = unpack(self.b, self)
         if self.a is not None:
             a = unpack(self.a, self)
-        if self.adds and self.next[0] is not None:
+        if self.adds and asked[0] is not None:
             results[0] = _scaled(_summed(g, self.shape), self.beta)
-        if self.next[first] is not None:
+        if asked[first] is not None:
             results[first] = self.gradient_of_a(g, a, b)
-        if self.next[first + 1] is not None:
+        if asked[first + 1] is not None:
             results[first + 1] = self.gradient_of_b(g, a, b)
         return results
 
-    def batched(self, list grads, int64_t n):
+    def batched(self, list grads, int64_t n, tuple asked):
         """The gradients of n examples, which a dim in front counts: the same formulas with one more letter."""
         cdef Tensor g = grads[0]
         cdef int first = self.adds
-        cdef list results = [None] * len(self.next)
+        cdef list results = [None] * len(asked)
         if self.kind == ROWS:
             return [g.reshape((n, -1, g.sizes[g.ndim - 1]))]
         if self.released:
             unpack(None, self)
         a = None if self.a is None else unpack(self.a, self)
         b = None if self.b is None else unpack(self.b, self)
-        if self.adds and self.next[0] is not None:
+        if self.adds and asked[0] is not None:
             shape = (n, *(1,) * (g.ndim - 1 - <int>len(self.shape)), *self.shape)
             results[0] = _scaled(_callbacks["sum_to_size"](g, shape), self.beta).reshape((n, *self.shape))
-        if self.next[first] is not None:
+        if asked[first] is not None:
             if self.kind == MATRIX:
                 results[first] = g.matmul(b.mH)
             elif self.kind == MATRIX_VECTOR:
@@ -77,7 +77,7 @@ cdef class ProductNode(Node):
                 results[first] = _callbacks["mul"](_callbacks["unsqueeze"](_conjugate(g) if self.kind == VDOT else g, -1),
                                                    b if self.kind == VDOT else _conjugate(b))
             results[first] = _scaled(results[first], self.alpha)
-        if self.next[first + 1] is not None:
+        if asked[first + 1] is not None:
             if self.kind == MATRIX:
                 results[first + 1] = a.mH.matmul(g)
             elif self.kind == MATRIX_VECTOR:

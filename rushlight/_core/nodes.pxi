@@ -110,15 +110,11 @@ cdef class LibraryNode(Node):
         told = getattr(self.backward, "kept", None)
         return found if told is None else told(found, [None if m is None else m[0] for m in self.shapes])
 
-    def batched(self, list grads, int64_t n):
+    def batched(self, list grads, int64_t n, tuple asked):
         """The gradients of n examples: backward under vmap, where it is a composition of operators."""
-        return _callbacks["batched_backward"](self.backward, self.run, grads, n)
+        return _callbacks["batched_backward"](self.backward, lambda rows: self.apply(rows, asked), grads, n)
 
-    def run(self, list grads):
-        """What ``batched`` calls under vmap."""
-        return self.apply(grads)
-
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         cdef dict arguments = {}
         cdef ThreadState* state = thread_state()
         cdef int place
@@ -128,7 +124,7 @@ cdef class LibraryNode(Node):
             elif name == "grads":
                 arguments[name] = grads
             elif name == "needs":
-                arguments[name] = tuple([n is not None for n in self.next])
+                arguments[name] = tuple([n is not None for n in asked])
             elif name == "shapes":
                 arguments[name] = [None if m is None else m[0] for m in self.shapes]
             else:
@@ -145,7 +141,7 @@ cdef class LibraryNode(Node):
         if len(results) != len(self.next):
             raise wrong_count(self.label, len(self.next), len(results))
         for i, result in enumerate(results):
-            if self.next[i] is None:
+            if asked[i] is None:
                 results[i] = None
             elif result is not None:
                 results[i] = fit_gradient(self.label, i, result, self.shapes[i][0], self.shapes[i][1], True)
@@ -253,7 +249,7 @@ cdef class FunctionNode(Node):
             return out
         return t
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         cdef list results = []
         if self.materialize_grads:
             grads = list(grads)
@@ -269,7 +265,7 @@ cdef class FunctionNode(Node):
             raise wrong_count(self.label, len(self.inputs), len(found))
         for i, grad in enumerate(found):
             if self.inputs[i] is not None:
-                results.append(None if grad is None or self.next[len(results)] is None else
+                results.append(None if grad is None or asked[len(results)] is None else
                                fit_gradient(self.label, i, grad, self.inputs[i][0], self.inputs[i][1]))
             elif grad is not None:
                 raise RuntimeError(
@@ -394,11 +390,11 @@ cdef object _function_output(FunctionNode ctx, tuple args, Tensor t, Py_ssize_t 
 cdef class Identity(Node):
     """The same values under another node."""
 
-    def batched(self, list grads, int64_t n):
+    def batched(self, list grads, int64_t n, tuple asked):
         """The gradients of n examples."""
         return [grads[0]]
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         return [grads[0]]
 
 
@@ -420,7 +416,7 @@ cdef class ErrorNode(Node):
     """Stands behind results that must not be differentiated again."""
     cdef str message
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         raise RuntimeError(self.message)
 
 

@@ -83,45 +83,45 @@ cdef class PointwiseNode(Node):
         """What the gradient reads, by the operands' names; see ``kept_by``."""
         return kept_operands(self.program, self.gradient, self.saved, self.released)
 
-    cdef list apply(self, list grads):
-        return self.run(grads, 0)
+    cdef list apply(self, list grads, tuple asked):
+        return self.run(grads, 0, asked)
 
-    def batched(self, list grads, int64_t n):
+    def batched(self, list grads, int64_t n, tuple asked):
         """The gradients of n examples: what was saved is broadcast over their dim, which is the first."""
-        return NotImplemented if self.gradient.eager is not None else self.run(grads, n)
+        return NotImplemented if self.gradient.eager is not None else self.run(grads, n, asked)
 
-    cdef list run(self, list grads, int64_t n):
-        """The gradients of the inputs; with n, each with a dim of n examples in front."""
+    cdef list run(self, list grads, int64_t n, tuple asked):
+        """The gradients of the inputs that are asked for; with n, each with a dim of n examples in front."""
         cdef Gradient g = self.gradient
+        cdef list places = None
         cdef Call c
         cdef list outputs = []
         cdef list keep = []
         cdef list results = []
-        cdef int i, r
+        cdef int i, r, j = 0
         cdef object v
+        if asked is not self.next:
+            narrowed = g.part(self.program, asked_bits(self.mask, asked, self.constant_target))
+            if narrowed is not None:
+                g, places = narrowed
         if g.program is not None or g.eager is not None:
             for i in range(g.n):
-                if g.kind[i] == 0:
-                    v = grads[g.index[i]]
-                    if v is None:
-                        v = 0
-                elif isinstance(self.saved[i], Saved):
-                    v = unpack(<Saved>self.saved[i], self)
-                else:
-                    v = self.saved[i]
-                    if v is None and self.released:
-                        raise freed_graph()
-                keep.append(v)
+                keep.append(gradient_operand(g, i, places, grads, self.saved, self))
         if g.eager is not None:
             outputs = g.eager(keep)
         elif g.program is not None:
             fill_call(g.program, &c, keep)
             v = compute(g.program, &c)
             outputs = [v] if g.program.n_out == 1 else <list>v
-        for i in range(len(g.results)):
-            r = g.results[i]
+        for i in range(self.constant_target, len(asked)):
+            if asked[i] is None:
+                results.append(None)
+                j += places is None
+                continue
+            r = g.results[j]
+            j += 1
             v = zero_gradient(grads) if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
-            results.append(v if v is None or self.inputs is None else reduce_to(<Tensor>v, self.inputs[i], n))
+            results.append(v if v is None or self.inputs is None else reduce_to(<Tensor>v, self.inputs[i - self.constant_target], n))
         if self.constant_target:
             results.insert(0, None)
         return results
@@ -131,6 +131,30 @@ cdef class PointwiseNode(Node):
         if self.saved is not None:
             self.saved = [None] * len(self.saved)
         return 0
+
+
+cdef int asked_bits(int mask, tuple asked, int first):
+    """Those operands in mask whose gradients are asked for; ``first``: where in asked the first of them stands."""
+    cdef int i, bits = 0
+    for i in range(32):
+        if mask >> i & 1:
+            bits |= (asked[first] is not None) << i
+            first += 1
+    return bits
+
+
+cdef object gradient_operand(Gradient g, int i, list places, list grads, list saved, Node node):
+    """Operand i of a gradient's program: an incoming gradient, or what the node saved (places: where; None: in the same order)."""
+    cdef object v
+    if g.kind[i] == 0:
+        v = grads[g.index[i]]
+        return 0 if v is None else v
+    v = saved[i if places is None else places[i]]
+    if isinstance(v, Saved):
+        return unpack(<Saved>v, node)
+    if v is None and node.released:
+        raise freed_graph()
+    return v
 
 
 cdef list listed_inputs(Program p, int mask, int shift=0):

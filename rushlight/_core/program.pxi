@@ -116,6 +116,7 @@ cdef class Gradient:
     cdef bint asked                   # whether the next two have been looked for
     cdef Program forward              # the program with what the gradient knows of its rows (a norm's mean) as further results; None: nothing
     cdef Gradient leaner              # the gradient that is given these
+    cdef dict parts                   # some of the operands in mask, as bits -> (the Gradient of these alone, where its operands stand in this one's)
     cdef dict summing                 # operands, as bits -> the Gradient whose program sums theirs over what was broadcast; None: made for none yet
     cdef int[2 * MAX_OPERANDS] kind   # 0 grad, 1 input, 2 result, 3 kept
     cdef int[2 * MAX_OPERANDS] index
@@ -137,6 +138,18 @@ cdef class Gradient:
             self.asked = True
             self.forward, self.leaner = _callbacks["kept_rows"](whole, self) or (None, None)
         return self.forward
+
+    cdef tuple part(self, Program whole, int mask):
+        """(the Gradient for those operands of ``whole``, the program that is differentiated, which are in ``mask``, where its operands stand
+        among this one's), or None: it reads what this one does not."""
+        cdef Gradient g
+        if self.parts is None:
+            self.parts = {}
+        if mask not in self.parts:
+            g = whole.gradient(mask)
+            known = set(g.operands) <= set(self.operands)
+            self.parts[mask] = (g, [self.operands.index(o) for o in g.operands]) if known else None
+        return self.parts[mask]
 
     cdef Gradient summed(self, Program whole, int broadcast):
         """The same for ``whole``, the program that is differentiated, with the gradients of some operands (bits, in order) summed; see

@@ -64,10 +64,10 @@ cdef class RowNode(Node):
             found["self_sym_sizes"] = self.inputs[0][1]
         return found
 
-    cdef list apply(self, list grads):
-        return self.run(grads, &self.space, 0)
+    cdef list apply(self, list grads, tuple asked):
+        return self.run(grads, &self.space, 0, asked)
 
-    def batched(self, list grads, int64_t n):
+    def batched(self, list grads, int64_t n, tuple asked):
         """The gradients of n examples: one kernel over a space with one more dim, in front."""
         cdef Space space = self.space
         if self.gradient.eager is not None or space.ndim == MAX_RANK:
@@ -76,35 +76,34 @@ cdef class RowNode(Node):
         space.size[0] = n
         space.ndim += 1
         space.reduced <<= 1
-        return self.run(grads, &space, n)
+        return self.run(grads, &space, n, asked)
 
-    cdef list run(self, list grads, Space* space, int64_t n):
-        """The gradients of the inputs, over a space that is the call's or has n examples of it."""
+    cdef list run(self, list grads, Space* space, int64_t n, tuple asked):
+        """The gradients of the inputs that are asked for, over a space that is the call's or has n examples of it."""
         cdef Gradient g = self.gradient
+        cdef list places = None, inputs = self.inputs
         cdef Call c
         cdef list outputs = []
         cdef list keep = []
         cdef list results = []
-        cdef int i, r
+        cdef int i, r, j = 0
         cdef object v
-        cdef RowProgram p = <RowProgram>g.program
+        cdef RowProgram p
         cdef Gradient summed
+        cdef bint lean = self.kept_rows is not None and not n and not thread_state().grad
+        if asked is not self.next and not lean:
+            narrowed = g.part(self.program, asked_bits(self.mask, asked, 0))
+            if narrowed is not None:
+                g, places = narrowed
+                inputs = [inputs[i] for i in range(len(asked)) if asked[i] is not None]
+        p = <RowProgram>g.program
         if p is not None or g.eager is not None:
             for i in range(g.n):
-                if g.kind[i] == 0:
-                    v = grads[g.index[i]]
-                    if v is None:
-                        v = 0
-                elif isinstance(self.saved[i], Saved):
-                    v = unpack(<Saved>self.saved[i], self)
-                    if n and not p.is_full[p.n_out + i]:
-                        v = v.expand((n, *v.shape))
-                else:
-                    v = self.saved[i]
-                    if v is None and self.released:
-                        raise freed_graph()
+                v = gradient_operand(g, i, places, grads, self.saved, self)
+                if n and g.kind[i] and not p.is_full[p.n_out + i] and isinstance(v, Tensor):
+                    v = v.expand((n, *v.shape))
                 keep.append(v)
-        if self.kept_rows is not None and not n and not thread_state().grad:
+        if lean:
             g = g.leaner
             p = <RowProgram>g.program
             keep.extend(self.kept_rows)
@@ -112,19 +111,24 @@ cdef class RowNode(Node):
             outputs = g.eager(keep, [space.size[i] for i in range(space.ndim)],
                               [i for i in range(space.ndim) if space.reduced >> i & 1], self.keepdim)
         elif p is not None:
-            summed = None if n else self.summed(g, grads, keep, outputs)
+            summed = None if n else self.summed(g, inputs, grads, keep, outputs)
             if summed is not None:
                 g, p = summed, <RowProgram>summed.program
             else:
                 fill_call(p, &c, keep)
                 compute_rows(p, &c, space, self.keepdim, outputs, p.label)
-        for i in range(len(self.inputs)):
-            r = g.results[i]
+        for i in range(len(asked)):
+            if asked[i] is None and places is not None:
+                results.append(None)
+                continue
+            r = g.results[j]
             v = None if r == -1 else outputs[r] if r >= 0 else grads[-2 - r]
             if v is None:
                 results.append(None)
+                j += 1
                 continue
-            code, shape, full, place = self.inputs[i]
+            code, shape, full, place = inputs[j]
+            j += 1
             if full and (not self.program.is_full[-2 - r] if r < 0 else p is not None and not p.is_full[r]):
                 v = self.spread(<Tensor>v, space)
                 if r >= 0:                            # computed, as mean's: the caller's own
@@ -132,7 +136,7 @@ cdef class RowNode(Node):
             results.append(reduce_to(<Tensor>v, (code, shape, place), n))
         return results
 
-    cdef Gradient summed(self, Gradient g, list grads, list keep, list outputs):
+    cdef Gradient summed(self, Gradient g, list inputs, list grads, list keep, list outputs):
         """Computes the outputs with the gradients of broadcast operands summed; returns the Gradient they are of. None: nothing was computed."""
         cdef RowProgram p = <RowProgram>g.program
         cdef Gradient summed
@@ -142,9 +146,9 @@ cdef class RowNode(Node):
         if thread_state().grad:
             return None
         whole = tuple([self.space.size[i] for i in range(self.space.ndim)])
-        for i in range(len(self.inputs)):
+        for i in range(len(inputs)):
             r = g.results[i]
-            code, shape, full, place = self.inputs[i]
+            code, shape, full, place = inputs[i]
             if place:
                 return None
             if full and r != -1 and shape != whole and category(code) == 2 and (p.is_full[r] if r >= 0 else self.program.is_full[-2 - r]):
@@ -157,9 +161,9 @@ cdef class RowNode(Node):
             v = grads[summed.index[i]]
             keep.append(0 if v is None else v)
         shapes = [None] * p.n_out
-        for i in range(len(self.inputs)):
+        for i in range(len(inputs)):
             if broadcast >> i & 1:
-                shapes[summed.results[i]] = self.inputs[i][1]
+                shapes[summed.results[i]] = inputs[i][1]
         fill_call(p, &c, keep)
         return summed if run_summed(p, c.operands, &self.space, self.keepdim, shapes, outputs) else None
 

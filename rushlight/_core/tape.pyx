@@ -151,7 +151,7 @@ cdef class AccumulateGrad(Node):
         if self.variable is not None and self.variable.accumulator == <PyObject*>self:
             self.variable.accumulator = NULL
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         cdef Tensor t = self.variable
         cdef Tensor new = grads[0]
         if new is None or not needs_grad(t):          # it may have been told since to collect none

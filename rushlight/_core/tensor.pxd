@@ -192,8 +192,9 @@ cdef class Node:
     cdef list post_hooks
     cdef PyObject* attributes
     cdef object __weakref__
-    # gradient of each output (None: zero) -> gradient of each entry of next (None: zero)
-    cdef list apply(self, list grads)
+    # gradient of each output (None: zero) -> gradient of each entry of next (None: zero). asked: next itself, or next with None for
+    # each entry whose gradient nobody wants
+    cdef list apply(self, list grads, tuple asked)
     # forget what was saved
     cdef int release(self) except -1
 

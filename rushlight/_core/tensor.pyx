@@ -87,7 +87,7 @@ cdef class Node:
     def __dealloc__(self):
         Py_XDECREF(self.attributes)
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         raise RuntimeError(f"{self.label}: this node cannot be differentiated")
 
     cdef int release(self) except -1:

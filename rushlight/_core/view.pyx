@@ -94,7 +94,7 @@ cdef class ViewNode(Node):
             t = t.expand(shape)
         return [t if t.code == code else cast(t, code)]
 
-    def batched(self, list grads, int64_t n):
+    def batched(self, list grads, int64_t n, tuple asked):
         """The gradients of n examples, which a dim in front counts."""
         cdef Tensor g = grads[0]
         if self.kind == SCATTER:
@@ -128,7 +128,7 @@ cdef class ViewNode(Node):
             count *= sizes[i]
         return g.count == count
 
-    cdef list apply(self, list grads):
+    cdef list apply(self, list grads, tuple asked):
         cdef Tensor g = grads[0]
         cdef int64_t[MAX_RANK] sizes
         cdef int n
