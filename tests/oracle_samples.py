@@ -351,9 +351,6 @@ FREE_OUTS = {  # operator -> (in which ways the two may differ, why)
     "cumsum": ("float16", "here sums are kept in float32"),
     "fft.ifft": ("empty larger", "PyTorch's transform lies innermost"),
     "fft.ihfft": ("empty larger", "PyTorch's transform lies innermost"),
-    "fft.ihfft2": (OUT_WAYS, "PyTorch writes to a copy of out="),
-    "fft.ihfftn": (OUT_WAYS, "PyTorch writes to a copy of out="),
-    "histc": ("leaf", "PyTorch does not look"),
     "inner": ("float64 float16 complex64", "PyTorch converts products with a number only"),
     "linalg.ldl_factor": ("empty larger", "row-major here"),
     "linalg.ldl_factor_ex": ("empty larger", "row-major here"),
@@ -368,11 +365,9 @@ FREE_OUTS = {  # operator -> (in which ways the two may differ, why)
     **dict.fromkeys(("geqrf", "ormqr", "linalg.householder_product", "linalg.lstsq"), ("larger", "as it was computed")),
     "nansum": ("int64 int32 bool", "PyTorch has no kernel for it"),
     "normal": ("larger complex64", "PyTorch draws complex numbers"),
-    "split_with_sizes_copy": ("leaf", "PyTorch does not look"),
     "std": ("complex64", "PyTorch has no kernel for it"),
     "var": ("complex64", "PyTorch has no kernel for it"),
-    **dict.fromkeys(("native_batch_norm", "nn.functional.avg_pool2d", "nn.functional.softplus", "nn.functional.softshrink",
-                     "sparse.sampled_addmm"), (OUT_WAYS, "no documented out=")),
+    **dict.fromkeys(("native_batch_norm", "nn.functional.avg_pool2d", "nn.functional.softshrink"), (OUT_WAYS, "no documented out=")),
 }  # fmt: skip
 
 

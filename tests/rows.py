@@ -25,15 +25,10 @@ OPTIONAL = {"clamp": [-1.0]}
 
 # where the two differ on purpose: (operator, law) -> why
 DIFFERENT = {
-    ("sub", "refusals"): "PyTorch refuses the number True, though it takes the tensor",
-    ("rsub", "refusals"): "PyTorch refuses the number True, though it takes the tensor",
     ("tanhshrink", "refusals"): "PyTorch refuses bool, though tanh takes it",
-    ("heaviside", "refusals"): "PyTorch refuses to promote",
     ("_prelu_kernel", "refusals"): "PyTorch refuses to promote",
-    ("clamp", "node"): "PyTorch numbers the overload with numbers 1, the one with tensors 0",
     ("zeta", "node"): "there is no derivative by the first operand: refused in the call, by PyTorch in backward",
     ("ndtr", "node"): "PyTorch composes it of several operators",
-    ("ldexp", "node"): "PyTorch composes it of several operators",
 }
 
 # values that PyTorch computes in several steps, each of which rounds half-width numbers

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from cuda_calls import ORDERS, Fault, Together, built, letters_of, run_pointwise, shim
 from kernel_calls import DTYPE, rng, same, sample
+from rushlight._core.operator import entries_of
 from test_codegen import BINARY, SMALL, UNARY
 
 from rushlight.codegen import cuda
 from rushlight.codegen.cuda import compile as compiler
-from rushlight.codegen.cuda.many_kernel import entries_of
 from rushlight.lang import expr as E
 from rushlight.lang import functions as f
 from rushlight.lang import types as ty

@@ -25,14 +25,6 @@ def stream_create(int index, int priority):
     return <size_t>stream
 
 
-def stream_priorities(int index):
-    """(lowest, highest) priority of streams; lower numbers are served first."""
-    cdef int least, greatest
-    use(index + 1)
-    check(rl_driver.cuCtxGetStreamPriorityRange(&least, &greatest))
-    return least, greatest
-
-
 def stream_priority(int index, size_t handle):
     """A stream's priority."""
     cdef int priority

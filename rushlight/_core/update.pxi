@@ -70,6 +70,11 @@ cdef bint _is_dense_entry(Program p, tuple entry, int n, int place, set written)
     return first.count > 0
 
 
+cpdef int64_t entries_of(int64_t tensors, int64_t numbers) noexcept:
+    """How many entries of ``tensors`` places the struct of a launch has room for, behind their count and the numbers."""
+    return (PARAMETER_WORDS - 1 - 2 * numbers) // (2 + tensors)
+
+
 cdef int _update_together(Program p, list entries, Operand* numbers, int n, int n_numbers) except -1:
     """The entries, as many in a launch as its struct has room for."""
     cdef Parameters a
@@ -77,7 +82,7 @@ cdef int _update_together(Program p, list entries, Operand* numbers, int n, int 
     cdef Tensor first = <Tensor>(<tuple>entries[0])[0]
     cdef LoadedKernel kernel = p.many_kernel(n, first.place)
     cdef int64_t blocks = 0
-    cdef int k, room = (PARAMETER_WORDS - 1 - 2 * n_numbers) // (2 + n)
+    cdef int k, room = entries_of(n, n_numbers)
     cdef size_t size = 8 * (1 + 2 * n_numbers + room * (2 + n))
     a.words[0], a.n = 0, 1
     for k in range(n_numbers):

@@ -4,6 +4,7 @@ Blocks are dealt out to the entries in turn, CHUNK elements to each; a block fin
 entry's memory; as in ``core.update``, the first output replaces the first input, and every other one the input behind the second.
 """
 
+from ..._core.operator import entries_of
 from .pointwise_kernel import THREADS, Pointwise
 
 CHUNK = 1 << 14  # elements of a block: a multiple of what its threads take in a turn
@@ -52,8 +53,3 @@ class Many(Pointwise):
             f"    run<{self.vector}, {self.groups}>(p, first / {self.vector}, whole);",
             f"    run<1, 1>(p, whole * {self.vector}, last);",
         ]  # fmt: skip
-
-
-def entries_of(tensors, numbers):
-    """How many entries a launch takes: the struct has 4096 bytes at most. ``_update_together`` of the core counts on the same number."""
-    return (512 - 1 - 2 * numbers) // (2 + tensors)
