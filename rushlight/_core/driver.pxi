@@ -18,7 +18,7 @@ cdef extern from *:
         X(cuDeviceGetCount, (int *)) X(cuDeviceGet, (int *, int)) X(cuDeviceGetName, (char *, int, int)) X(cuDeviceTotalMem, (size_t *, int)) \\
         X(cuDeviceGetAttribute, (int *, int, int)) X(cuDeviceGetUuid, (char *, int)) X(cuDeviceCanAccessPeer, (int *, int, int)) \\
         X(cuDevicePrimaryCtxRetain, (void **, int)) X(cuCtxSetCurrent, (void *)) X(cuCtxSynchronize, (void)) \\
-        X(cuCtxEnablePeerAccess, (void *, rl_uint)) X(cuCtxGetStreamPriorityRange, (int *, int *)) \\
+        X(cuCtxEnablePeerAccess, (void *, rl_uint)) \\
         X(cuMemGetInfo, (size_t *, size_t *)) X(cuMemAlloc, (void **, size_t)) X(cuMemFree, (void *)) \\
         X(cuMemHostAlloc, (void **, size_t, rl_uint)) X(cuMemFreeHost, (void *)) X(cuPointerGetAttribute, (void *, int, void *)) \\
         X(cuMemcpyAsync, (void *, const void *, size_t, void *)) \\
@@ -67,7 +67,6 @@ cdef extern from *:
         int cuCtxSetCurrent(void* context) nogil
         int cuCtxSynchronize() nogil
         int cuCtxEnablePeerAccess(void* context, unsigned int flags) nogil
-        int cuCtxGetStreamPriorityRange(int* least, int* greatest) nogil
         int cuMemGetInfo(size_t* free, size_t* total) nogil
         int cuMemAlloc(void** p, size_t n) nogil
         int cuMemFree(void* p) nogil

@@ -269,7 +269,6 @@ int cuGetErrorString(int code, const char **text) { *text = code == CAPTURE_UNSU
 
 int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &gpus[device]; return SUCCESS; }
 int cuCtxSetCurrent(void *context) { current = context; return SUCCESS; }
-int cuCtxGetStreamPriorityRange(int *least, int *greatest) { *least = 0; *greatest = -5; return SUCCESS; }
 int cuCtxEnablePeerAccess(void *context, unsigned flags) {
     unsigned bit = 1u << ((Gpu *)context)->index;
     (void)flags;
