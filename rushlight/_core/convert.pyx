@@ -27,7 +27,7 @@ from rushlight._core.device import let_wait, pinned_copy, pointer_owner, stream_
 from rushlight._core.operator cimport clone, convert, promote, resolve
 from rushlight._core.tape cimport grad_enabled, needs_grad
 from rushlight._core.tensor cimport *
-from rushlight._core.tensor import add_method, set_slot
+from rushlight._core.tensor import add_method, not_a_dtype, set_slot
 
 include "nested.pxi"
 include "numpy.pxi"
@@ -92,7 +92,7 @@ cdef int argument_dtype(str function, object dtype) except -2:
     try:
         return dtype_arg(dtype, -1)
     except TypeError:
-        raise TypeError(f"{function}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}") from None
+        raise not_a_dtype(function, dtype) from None
 
 
 def as_tensor(data, dtype=None, device=None):

@@ -9,7 +9,7 @@ from libc.math cimport ceil, fma
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from rushlight._core.tensor import on_gpu
+from rushlight._core.tensor import not_a_dtype, on_gpu
 
 from rushlight._core.device cimport fill_bytes
 from rushlight._core.device import pinned_empty
@@ -83,7 +83,7 @@ cdef int read_options(str name, Options *o, PyObject **values, tuple kwnames, bi
 cdef int read_dtype(str name, object value) except -2:
     if value is None or isinstance(value, dtype) or value in (float, int, bool, complex):
         return dtype_arg(value, -1)
-    raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}")
+    raise not_a_dtype(name, value)
 
 
 cdef int read_format(object value) except -1:

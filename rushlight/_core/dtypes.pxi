@@ -144,6 +144,13 @@ cdef int dtype_arg(object value, int default) except -2:
     raise TypeError(f"dtype must be torch.dtype, not {type(value).__name__}")
 
 
+def not_a_dtype(str name, value):
+    """The error for a dtype= that is none, with the one that is meant where its name, or NumPy's, is given."""
+    cdef str meant = getattr(value, "__name__", None) or str(value)
+    cure = f"\n  torch.{meant} is the dtype of that name." if meant in _BY_NAME else ""
+    return TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}{cure}")
+
+
 _DEVICE_TYPES = (
     "cpu cuda ipu xpu mkldnn opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia privateuseone".split()
 )

@@ -47,7 +47,7 @@ cdef int _dims_used(tuple key, int ndim) except -1:
         if k is not None and k is not Ellipsis:
             used += 1
     if used > ndim:
-        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+        raise IndexError(f"too many indices for tensor of dimension {ndim}\n  The key takes {used} dims.")
     return used
 
 

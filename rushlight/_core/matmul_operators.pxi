@@ -96,10 +96,9 @@ cdef Tensor bmm(Tensor a, Tensor b):
 
 
 cdef int _check_batches(Tensor a, Tensor b) except -1:
-    if a.ndim != 3:
-        raise RuntimeError("batch1 must be a 3D tensor")
-    if b.ndim != 3:
-        raise RuntimeError("batch2 must be a 3D tensor")
+    if a.ndim != 3 or b.ndim != 3:
+        raise RuntimeError(f"batch{1 if a.ndim != 3 else 2} must be a 3D tensor\n"
+                           f"  The shapes are {list(a.shape)} and {list(b.shape)}. matmul() takes matrices, and batches of any rank.")
     if a.sizes[0] != b.sizes[0] or a.sizes[2] != b.sizes[1]:
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{a.sizes[0]}, {a.sizes[2]}] but got: "
                            f"[{b.sizes[0]}, {b.sizes[1]}].")

@@ -51,7 +51,8 @@ cdef int measure(Nest *nest, object data) except -1:
     nest.ndim = 0
     while is_sequence(data):
         if nest.ndim == MAX_RANK or (nest.ndim > 0 and isinstance(data, str)):
-            raise ValueError(f"too many dimensions '{type(data).__name__}'")
+            cure = "\n  A tensor holds numbers: give each string one first." if isinstance(data, str) else ""
+            raise ValueError(f"too many dimensions '{type(data).__name__}'{cure}")
         nest.sizes[nest.ndim] = len(data)
         nest.ndim += 1
         if nest.sizes[nest.ndim - 1] == 0:

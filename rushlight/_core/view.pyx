@@ -244,7 +244,8 @@ cdef int infer_size(Tensor t, int ndim, const int64_t* given, int64_t* sizes) ex
             return 0
     elif n == t.count:
         return 0
-    raise RuntimeError(f"shape '{[given[i] for i in range(ndim)]}' is invalid for input of size {t.count}")
+    raise RuntimeError(f"shape '{[given[i] for i in range(ndim)]}' is invalid for input of size {t.count}\n"
+                       f"  The tensor has shape {list(t.shape)}; the sizes asked for must have its {t.count} elements. One of them may be -1.")
 
 
 cdef bint view_strides(Tensor t, int ndim, const int64_t* sizes, int64_t* strides) noexcept:

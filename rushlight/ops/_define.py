@@ -307,7 +307,7 @@ def refuse(op, name, type, cause=None):
     title = core.dtype_name(ty.CODES[type])
     kernel = op.__dict__.get("kernel", f"{name}_cpu")
     raise NotImplementedError(
-        f'"{kernel}" not implemented for \'{title}\'\n  {name}() does not support this dtype; '
+        f'"{kernel}" not implemented for \'{title}\'\n  {name.lstrip("_")}() does not support this dtype; '
         'convert the tensor first, for example with .float().'
     ) from cause
 

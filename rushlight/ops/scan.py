@@ -35,7 +35,7 @@ def _result_dtype(name, input, dtype):
     if isinstance(dtype, type):
         dtype = _OF_PYTHON.get(dtype, dtype)
     if dtype is not None and not isinstance(dtype, _tensor.dtype):
-        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+        raise _tensor.not_a_dtype(name, dtype)
     if dtype is _bool:
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'\n  Sums and products of bool are integers.")
     return dtype or (input.dtype if input.is_floating_point() or input.is_complex() else _int64)

@@ -142,8 +142,9 @@ def topk(input, k: integer, dim=-1, largest=True, sorted=True, *, out=None):
     (tensor([9, 9]), tensor([1, 3]))
     """
     dim = _wrap(dim, input.ndim)
-    if not 0 <= k <= (input.shape[dim] if input.ndim else 1):
-        raise RuntimeError("selected index k out of range")
+    most = input.shape[dim] if input.ndim else 1
+    if not 0 <= k <= most:
+        raise RuntimeError(f"selected index k out of range\n  [topk] k is {k}; there are {most} elements along dim {dim}.")
     _ordered(" topk", input)
     if input.dtype is _bool:
         raise RuntimeError("topk does not support bool dtypes on CPU")
