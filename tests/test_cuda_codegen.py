@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from cuda_calls import ORDERS, Fault, Together, built, letters_of, run_pointwise, shim
 from kernel_calls import DTYPE, rng, same, sample
+from rushlight._core.operator import entries_of
 from test_codegen import BINARY, SMALL, UNARY
 
-from rushlight._core.operator import entries_of
 from rushlight.codegen import cuda
 from rushlight.codegen.cuda import compile as compiler
 from rushlight.lang import expr as E
