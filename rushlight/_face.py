@@ -106,6 +106,7 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "open_functions": "nn._opened:open_functions",
     "operator_namespace": "_ops:namespace",
     "removable_handle": "utils.hooks:RemovableHandle",
+    "storage_method": "storage:method_of",
     "sparse_coo_tensor": "sparse:sparse_coo_tensor",
     "start_cuda": "cuda._start:start",
     "start_meta": "cuda._start:start_meta",

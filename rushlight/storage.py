@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import types
 
 from . import ops as _ops
 from ._core import storage as _core
@@ -38,7 +39,102 @@ def map_file(filename, shared=False, nbytes=0):
     return _ops.face("function")["frombuffer"](memory, dtype=_tensor.dtypes()["uint8"]).untyped_storage()
 
 
-class TypedStorage:
+def _elements(storage):
+    """A storage's elements as a tensor of one dim, which shares its memory: bytes, of an untyped one."""
+    return _core.tensor_of_storage(storage.untyped(), _dtype_of(storage), 0, (len(storage),), (1,))
+
+
+def _dtype_of(storage):
+    return storage.dtype if isinstance(storage, TypedStorage) else _tensor.dtypes()["uint8"]
+
+
+def _like(storage, elements):
+    """The memory of ``elements`` as a storage of the same kind."""
+    memory = elements.untyped_storage()
+    return TypedStorage(wrap_storage=memory, dtype=storage.dtype) if isinstance(storage, TypedStorage) else memory
+
+
+class _Methods:
+    """What storages of bytes and of elements have in common."""
+
+    is_sparse = is_hpu = False
+
+    def tolist(self):
+        """The elements (bytes, of an untyped storage) as Python numbers."""
+        return _elements(self).tolist()
+
+    def fill_(self, value):
+        """Overwrites every element."""
+        _elements(self).fill_(value)
+        return self
+
+    def copy_(self, source, non_blocking=False):
+        """Overwrites the elements with those of another storage of the same length."""
+        _elements(self).copy_(_elements(source), non_blocking)
+        return self
+
+    def clone(self):
+        """A copy in new memory."""
+        return _like(self, _elements(self).clone())
+
+    __copy__ = clone
+
+    def cpu(self):
+        """The storage itself if it is on the CPU, else a copy there."""
+        return self.to(device="cpu")
+
+    def cuda(self, device=None, non_blocking=False):
+        """The storage itself if it is on that GPU (None: the current one), else a copy there."""
+        return self.to(device="cuda" if device is None else device, non_blocking=non_blocking)
+
+    def to(self, *, device, non_blocking=False):
+        """The storage itself if it is on ``device``, else a copy there."""
+        elements = _elements(self)
+        moved = elements.to(device, non_blocking=non_blocking)
+        return self if moved is elements else _like(self, moved)
+
+    def get_device(self):
+        """The number of the GPU that has the memory; None: the CPU."""
+        return self.device.index
+
+    def is_shared(self):
+        """True if the memory is shared with forked processes."""
+        return _ops.inquiry.is_shared(_elements(self))
+
+    def is_pinned(self, device="cuda"):
+        """True if the memory is locked for transfers to a GPU."""
+        return _elements(self).is_pinned()
+
+    def pin_memory(self, device="cuda"):
+        """A copy in memory locked for transfers to a GPU; the storage itself if it is that."""
+        elements = _elements(self)
+        pinned = elements.pin_memory()
+        return self if pinned is elements else _like(self, pinned)
+
+
+def _conversion(name, dtype):
+    def convert(self):
+        kind = _tensor.dtypes()[dtype]
+        return TypedStorage(wrap_storage=_elements(self).to(kind, copy=True).untyped_storage(), dtype=kind)
+
+    convert.__name__, convert.__doc__ = name, f"A typed storage of the elements (bytes, of an untyped storage) as {dtype}."
+    return convert
+
+
+for _name, _dtype in DTYPES.items():
+    _short = _name[: -len("Storage")].lower().replace("complex", "complex_")
+    setattr(_Methods, _short, _conversion(_short, _dtype))
+
+
+def method_of(storage, name):
+    """What an UntypedStorage, which is compiled, has besides its own attributes."""
+    found = getattr(_Methods, name, None)
+    if found is None or name.startswith("__"):
+        raise AttributeError(f"'UntypedStorage' object has no attribute '{name}'")
+    return types.MethodType(found, storage) if isinstance(found, types.FunctionType) else found
+
+
+class TypedStorage(_Methods):
     """The memory behind a tensor as a flat sequence of elements of ``dtype``.
 
     args: how many elements (none by default), or a sequence of their values; wrap_storage: the bytes, instead; device: of a new storage.
@@ -56,9 +152,6 @@ class TypedStorage:
             wrap_storage = flat.untyped_storage()
         self._untyped_storage = wrap_storage
 
-    def _flat(self):
-        return _core.tensor_of_storage(self._untyped_storage, self.dtype, 0, (len(self),), (1,))
-
     def untyped(self):
         """The bytes."""
         return self._untyped_storage
@@ -73,31 +166,13 @@ class TypedStorage:
     size = __len__
 
     def __getitem__(self, key):
-        return self._flat()[key].tolist()
+        return _elements(self)[key].tolist()
 
     def __setitem__(self, key, value):
-        self._flat()[key] = value
+        _elements(self)[key] = value
 
     def __iter__(self):
         return iter(self.tolist())
-
-    def tolist(self):
-        """The elements as Python numbers."""
-        return self._flat().tolist()
-
-    def fill_(self, value):
-        """Overwrites every element."""
-        self._flat().fill_(value)
-        return self
-
-    def copy_(self, source):
-        """Overwrites the elements with those of another storage."""
-        self._flat().copy_(source._flat())
-        return self
-
-    def clone(self):
-        """A copy in new memory."""
-        return TypedStorage(wrap_storage=self._flat().clone().untyped_storage(), dtype=self.dtype)
 
     def element_size(self):
         """Bytes per element."""
@@ -110,10 +185,6 @@ class TypedStorage:
     def data_ptr(self):
         """The address of the first byte."""
         return self._untyped_storage.data_ptr()
-
-    def is_shared(self):
-        """True if the memory is shared with forked processes."""
-        return _ops.inquiry.is_shared(self._flat())
 
     @property
     def device(self):

@@ -1,5 +1,6 @@
 """Storages as memory: mapped files, slices, the buffer protocol."""
 
+import copy
 import subprocess
 import sys
 
@@ -59,6 +60,27 @@ def test_slices_share_the_memory(path):
         part[::2]
     with pytest.raises(IndexError):
         part[4]
+
+
+def test_methods_of_both_kinds():
+    """As PyTorch has them: in place, copies, elements of other dtypes. Untyped storages are made of bytes."""
+    storage = torch.tensor([1.0, 2.0], device="cpu").untyped_storage()
+    other = storage.clone()
+    other[0], other[1:3] = 7, 4
+    assert storage.tolist() == [0, 0, 128, 63, 0, 0, 0, 64] and other.tolist() == [7, 4, 4, 63, 0, 0, 0, 64]
+    assert other.cpu() is other.to(device="cpu") is other and other.get_device() is None and not other.is_shared() and not other.is_sparse
+    assert copy.copy(other).tolist() == other.tolist() and other.float().tolist()[:3] == [7.0, 4.0, 4.0]
+    assert other.float().dtype is torch.float32 and other.long()[1] == 4
+    assert storage.copy_(other) is storage and storage.fill_(3).tolist() == [3] * 8
+    elements = torch.storage.TypedStorage([1, 2], dtype=torch.int64, device="cpu")
+    assert elements.double().tolist() == [1.0, 2.0] and elements.long().data_ptr() != elements.data_ptr() and elements.cpu() is elements
+    copied = copy.copy(elements)
+    copied[0] = 5
+    assert elements.tolist() == [1, 2] and copied.tolist() == [5, 2] and elements.copy_(copied).tolist() == [5, 2]
+    with pytest.raises(IndexError):
+        other[8] = 1
+    with pytest.raises(AttributeError, match="'UntypedStorage' object has no attribute 'nothing'"):
+        _ = other.nothing
 
 
 def test_errors(path):

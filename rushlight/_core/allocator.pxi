@@ -157,6 +157,21 @@ cdef class Storage:
         part.place = self.place
         return part
 
+    def __setitem__(self, key, value):
+        """Overwrites the byte at a position, or those of a slice, with a number or a storage's bytes."""
+        cdef object i
+        if not isinstance(key, slice):
+            i = range(self.length)[key]
+            key = slice(i, i + 1)
+        part = self[key]
+        part.copy_(value) if isinstance(value, Storage) else part.fill_(value)
+
+    def __copy__(self):
+        return self.clone()
+
+    def __getattr__(self, str name):
+        return _callbacks["storage_method"](self, name)
+
     def untyped(self):
         """This storage: it is made of bytes."""
         return self

@@ -59,6 +59,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "tensor_text": "(tensor): its repr",
     "tensor_format": "(tensor, spec): format(tensor, spec)",
     "map_file": "(filename, shared, nbytes): a file as a storage",
+    "storage_method": "(storage, name): an attribute of a storage that it has not itself",
     "typed_storage": "(wrap_storage=, dtype=, _internal=): an untyped storage as elements of a dtype",
     "storage_type": "(tensor): the class of typed storages of its dtype, or None",
     "sparse_coo_tensor": "(indices, values, size)",

@@ -34,6 +34,18 @@ def test_saved_and_loaded():
         assert loaded["v"].untyped_storage().data_ptr() == loaded["x"].untyped_storage().data_ptr()
 
 
+def test_storages_move():
+    """``map_location`` may be a function that moves a storage, an idiom of many programs."""
+    file, last = io.BytesIO(), torch.cuda.device_count() - 1
+    torch.save({"w": torch.arange(3.0)}, file)
+    file.seek(0)
+    loaded = torch.load(file, map_location=lambda storage, location: storage.cuda(last))["w"]
+    assert loaded.device == torch.device("cuda", last) and loaded.tolist() == [0.0, 1.0, 2.0]
+    storage = loaded.untyped_storage()
+    assert storage.cuda(last) is storage and storage.get_device() == last and not storage.cpu().is_cuda
+    assert storage.cpu().float().tolist() == storage.float().tolist() and storage.clone().device == storage.device
+
+
 def test_interchange():
     x = data(6).cuda()[::2]
     y = torch.from_dlpack(x)
