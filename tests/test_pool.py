@@ -192,6 +192,30 @@ def test_gradients_of_large_windows_to_second_order():
     assert rushlight.autograd.gradgradcheck(lambda x: rushlight.nn.functional.adaptive_max_pool2d(x, 2) ** 2, (x,))
 
 
+@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("size, window", [((29, 33), (7, 4)), ((57, 56), 56), ((100,), 33), ((6, 9, 13), (3, 2, 6)), ((40, 30), (40, 1))])
+def test_large_windows_of_their_own_stride(kind, size, window):
+    """Side by side, with elements left over at the ends; a window of thousands of elements takes no kernel of its own size."""
+    name = f"{kind}_pool{len(size)}d"
+    theirs, mine = getattr(torch.nn.functional, name), getattr(rushlight.nn.functional, name)
+    torch.manual_seed(0)
+    x = torch.randint(-3, 4, (2, 3, *size)).double()
+    for last in (False, True) if len(size) == 2 else (False,):
+        a, b = x.clone(), ours(x)
+        if last:
+            a, b = a.to(memory_format=torch.channels_last), b.to(memory_format=rushlight.channels_last)
+        wanted = torch.autograd.functional.vhp(lambda x: theirs(x, window).pow(3).sum(), a, a.cos())
+        found = rushlight.autograd.functional.vhp(lambda x: mine(x, window).pow(3).sum(), b, b.cos())
+        close(wanted[0], found[0])
+        close(wanted[1], found[1])
+        a, b = a.requires_grad_(), b.requires_grad_()
+        wanted, found = theirs(a, window), mine(b, window)
+        assert found.stride() == wanted.stride()
+        (wanted**2).sum().backward()
+        (found**2).sum().backward()
+        close(a.grad, b.grad)
+
+
 def test_names_of_nodes():
     x = rushlight.ones(1, 2, 4, 4, requires_grad=True)
     F = rushlight.nn.functional

@@ -5,7 +5,7 @@ import math
 import rushlight as torch
 
 from .._core.tensor import rename
-from ..ops import pool
+from ..ops import _windows, pool
 from ..ops._define import compiled_in, planned, visible
 from ..ops._expect import expect
 from ..ops._outputs import exact
@@ -50,7 +50,7 @@ class _Window:
                 f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
             )
 
-        self.windows = pool.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
+        self.windows = _windows.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
 
 
 def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mode=False):

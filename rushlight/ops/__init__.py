@@ -45,7 +45,6 @@ from . import (  # order: later files use earlier ones
     attention,
     recurrent,
     conv,
-    pool,
     pixels,
     sampling,
     resampling,

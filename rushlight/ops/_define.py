@@ -185,7 +185,7 @@ def library(function=None, **options):
     inplace: also ``name_``; out: as for :func:`pointwise`; keeps_format: results of channels-last operands are channels-last, forward and
     backward. The parameters of the
     backward function say what is saved; see ``Library``.
-    recorded: the definition consists of views, new memory and loops (``pool.run``) that follow from its arguments' geometry; it
+    recorded: the definition consists of views, new memory and loops (``_windows.run``) that follow from its arguments' geometry; it
     runs once for each geometry, and its loops are replayed, see ``indexing.Recorded``.
     batch: what vmap may do instead of a loop. 'elements': operands are aligned as for a pointwise operator; 'leading': every tensor may
     have more leading dims, the same for all; 'along': so may they, and the parameters named dim or dims count them; 'fold': the first

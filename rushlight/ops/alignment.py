@@ -18,7 +18,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, comparison, creation, elementary, gather, joining, masks, movement, reduction, shape, statistics
 from ._define import library
-from .pool import kind_of
+from ._windows import kind_of
 
 _NEVER = -1e30
 _FAINT = {"f32": -40.0, "f64": -350.0}

@@ -18,7 +18,7 @@ from ..lang import types as ty
 from . import arithmetic, contraction, creation, joining, movement, reduction, shape
 from ._define import integer, library, planned, refuse, rowwise
 from ._format import empty_beside, is_channels_last
-from .pool import Windows, around, run, shifted
+from ._windows import Windows, around, run, shifted
 
 _int32, _float32 = (_tensor.dtypes()[name] for name in ("int32", "float32"))
 _packing = {}

@@ -9,7 +9,7 @@ from ..lang import types as ty
 from . import arithmetic, comparison, creation, index, reduction, shape
 from ._define import compiled_in, composite, i64, library, planned, pointwise
 from ._indexed import read
-from .pool import kind_of
+from ._windows import kind_of
 
 _dtypes = _tensor.dtypes()
 _int64, _int32, _float32 = _dtypes["int64"], _dtypes["int32"], _dtypes["float32"]

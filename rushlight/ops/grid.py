@@ -22,7 +22,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, creation, joining, masks, shape
 from ._define import library, planned
-from .pool import dense, filled, kind_of, run
+from ._windows import dense, filled, kind_of, run
 from .sampling import sample, spread, tap_index, tap_share, weigh
 
 _float32, _float64, _int32 = (_tensor.dtypes()[n] for n in ("float32", "float64", "int32"))

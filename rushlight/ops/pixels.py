@@ -4,7 +4,7 @@ import math
 
 from . import creation, shape
 from ._define import library
-from .pool import FEW, moved, run
+from ._windows import FEW, moved, run
 
 _WOVEN = 64  # pixels from which on whole images are woven together, and their rows put in order after that: rows are short
 _OPTIONS = {"differentiable": "input", "where": "functional function", "keeps_format": True, "batch": "leading", "recorded": True}

@@ -5,167 +5,21 @@ remembers its *tap*, the number of its place within the window, in a byte: indic
 with stride s the input's places fall into s residues, and all those of one residue are reached by the same taps.
 """
 
-import functools
-import itertools
-
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, contraction, creation, movement, reduction, shape
+from . import arithmetic, contraction, creation, pool_sides, reduction, shape
 from ._define import library, planned, refuse
 from ._format import empty_beside, is_channels_last, keeping
-from ._indexed import KINDS, MOVED_AS
+from ._windows import TERMS, Windows, alone, around, cleared, dense, each_window, filled, in_windows, moved, run, shifted, tap_dtype
 
 _dtypes = _tensor.dtypes()
 _uint8, _int32, _int64, _float32 = (_dtypes[name] for name in ("uint8", "int32", "int64", "float32"))
 _NO_TAP = -1  # matches no tap: what lies outside of the output
 
-_MAXIMA, _TERMS, _PAIRS = 11, 13, 6  # views that one kernel reads, so that it has 16 operands at most
-FEW = 65536  # elements that are copied by a loop that can be recorded, as all else that is done with them
-
-
-class Windows:
-    """Where windows lie: window, stride, padding (before), dilation, and sizes of input and output, for each pooled dim."""
-
-    def __init__(self, window, stride, padding, dilation, size, places):
-        self.window, self.stride, self.padding, self.dilation = tuple(window), tuple(stride), tuple(padding), tuple(dilation)
-        self.size, self.places = tuple(size), tuple(places)
-        self.taps = list(itertools.product(*map(range, self.window)))
-        self.edges = [(p, max(0, (m - 1) * s + d * (k - 1) + 1 - n - p)) for k, s, p, d, n, m in self.dims()]
-
-    def flat(self):
-        """The same in an image of one row, for windows of one dim."""
-        return Windows((1, *self.window), (1, *self.stride), (0, *self.padding), (1, *self.dilation), (1, *self.size), (1, *self.places))
-
-    def geometry(self):
-        """Of an image: step from row to row, padding above and left, distances between taps down and across."""
-        return (self.stride[0], *self.padding, *self.dilation)
-
-    def dims(self):
-        return zip(self.window, self.stride, self.padding, self.dilation, self.size, self.places)
-
-    @functools.cached_property
-    def cuts(self):
-        """For each tap the key of what it reads, for all places of the output."""
-        return [
-            (..., *(slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap, self.dims()))) for tap in self.taps
-        ]
-
-    def views(self, x, value):
-        """For each tap, what it reads; ``value`` outside of x."""
-        x = around(x, self.edges, value)
-        return [x[cut] for cut in self.cuts]
-
-    def halves(self, x, value):
-        """(views, for each tap the number of its view and None). Where windows are two columns apart, pairs of columns are read as one
-        number, and which half of it stands in place of None.
-
-        Reading every other element takes a gather; reading all and parting them in registers does not.
-        """
-        if x.dtype.itemsize != 4 or self.stride[-1] != 2 or is_channels_last(x):
-            return _alone(self.views(x, value))
-        edges, cuts, parts = self._halves
-        pairs = shape.view(shape.contiguous(around(x, edges, value)), _int64)
-        return [pairs[cut] for cut in cuts], parts
-
-    @functools.cached_property
-    def _halves(self):
-        """(edges of the image of pairs, keys of the views of it, (number of a view, half) for each tap)."""
-        before, after = self.edges[-1]
-        edges = [*self.edges[:-1], (before, after + (before + after + self.size[-1]) % 2)]
-        numbers, cuts, parts = {}, [], []
-        for tap in self.taps:
-            column, half = divmod(tap[-1] * self.dilation[-1], 2)
-            if (key := (*tap[:-1], column)) not in numbers:
-                numbers[key] = len(cuts)
-                inner = (slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap[:-1], self.dims()))
-                cuts.append((..., *inner, slice(column, column + self.places[-1])))
-            parts.append((numbers[key], half))
-        return edges, cuts, tuple(parts)
-
-    def in_pairs(self):
-        """The windows of an image whose columns are joined in pairs, for windows two columns wide and apart."""
-        size = (*self.size[:-1], self.size[-1] // 2)
-        return Windows((*self.window[:-1], 1), (*self.stride[:-1], 1), self.padding, self.dilation, size, self.places)
-
-    def residues(self):
-        """For each residue of the input's places: (slices of the input, [(number of a tap, offsets in the output)])."""
-        for residue in itertools.product(*map(range, self.stride)):
-            reaching = []
-            for number, tap in enumerate(self.taps):
-                offsets = [r + p - t * d for r, t, (k, s, p, d, n, m) in zip(residue, tap, self.dims())]
-                if not any(o % s for o, s in zip(offsets, self.stride)):
-                    reaching.append((number, [o // s for o, s in zip(offsets, self.stride)]))
-            yield tuple(slice(r, None, s) for r, s in zip(residue, self.stride)), reaching
-
-    def margins(self):
-        """How far taps reach beyond the output, before and after it, for each dim."""
-        out = []
-        for k, s, p, d, n, m in self.dims():
-            low, high = -(-(p - d * (k - 1)) // s), (n - 1 + p) // s
-            out.append((max(0, -low), max(0, high - m + 1)))
-        return out
-
-
-def around(x, margins, value):
-    """x with margins of ``value`` around the last dims."""
-    if not any(a or b for a, b in margins):
-        return x
-    if x.numel() > FEW or x.dtype.is_complex:
-        return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
-    lead = x.ndim - len(margins)
-    out = empty_beside(x, (*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], margins))))
-    run(filled, (value,), out)
-    run(moved, (), out[(..., *(slice(a, a + n) for n, (a, b) in zip(x.shape[lead:], margins)))], x)
-    return out
-
-
-def dense(x):
-    """x, or a row-major copy."""
-    if x.is_contiguous() or x.numel() > FEW:
-        return shape.contiguous(x)
-    out = creation.empty(tuple(x.shape), dtype=x.dtype, device=x.device)
-    run(moved, (), out, x)
-    return out
-
-
-def shifted(x, margins, offsets, sizes):
-    """The part of x (which has margins) that begins at ``offsets`` from its inner origin."""
-    return x[(..., *(slice(a + o, a + o + n) for (a, _), o, n in zip(margins, offsets, sizes)))]
-
-
-# -- kernels --
-
-
-_kinds = {}
-
-
-def kind_of(kernel, arguments):
-    """What the core knows ``kernel(type, *arguments)`` by."""
-    kind = _kinds.get((kernel, arguments))
-    if kind is None:
-        kind = _kinds[kernel, arguments] = f"{kernel.__name__}{arguments}"
-        KINDS[kind] = lambda type: kernel(type, *arguments)
-    return kind
-
-
-def run(kernel, arguments, *operands):
-    """Runs ``kernel(type, *arguments)`` over operands of one shape, those that it writes first."""
-    core.run(kind_of(kernel, arguments), *operands)
-
-
-def filled(type, value):
-    """A number."""
-    own = MOVED_AS[ty.BITS[type]] if value == 0 else ty.opmath(type)
-    return ((ex.const(value, own), own if value == 0 else type),), (), "fill"
-
-
-def moved(type):
-    """The elements as they are."""
-    bits = MOVED_AS[ty.BITS[type]]
-    return ((ex.input(0, bits), bits),), (bits,), "copy"
+_MAXIMA, _PAIRS = 11, 6  # views that one kernel reads, so that it has 16 operands at most; of sums TERMS
 
 
 def _part(operand, half, compute):
@@ -279,24 +133,16 @@ def _integers(values, device):
     return tensor(values, dtype=_int64, device=device)
 
 
-def tap_dtype(windows):
-    """The smallest dtype that numbers the taps of these windows."""
-    return _uint8 if len(windows.taps) < 255 else _int32
-
-
-def ordered(input, windows):
-    """Refuses a dtype whose elements have no maximum."""
-    if input.dtype.is_complex or input.dtype.code == 0:
-        refuse(_maxima, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
-
-
 def _maxima(input, windows, traced):
     """Maxima or, if ``traced``, maxima and their taps."""
-    ordered(input, windows)
+    pool_sides.ordered(input, windows)
+    if windows.beside:
+        values, taps = pool_sides.largest(windows.covered(core.plain(input)), windows)
+        return (values, taps) if traced else values
     out = empty_beside(input, (*input.shape[: -len(windows.size)], *windows.places))
     reads = windows.halves(input, _lowest(input.dtype))
     if not traced:
-        for i, operands, parts in _stretches(reads, _TERMS):
+        for i, operands, parts in _stretches(reads, TERMS):
             run(_maximum, (0, parts, None, i > 0, False), out, *([out] if i else []), *operands)
         return out
     dtype = tap_dtype(windows)
@@ -345,6 +191,8 @@ def max_taps(rank):
 
     @library(name=f"_max_pool{rank}d_pick", differentiable="input", label=f"MaxPool{rank}DWithIndicesBackwardBackward", **_KEEPS)
     def pick(input, taps, windows):
+        if windows.beside:
+            return pool_sides.chosen(windows.covered(input), taps, windows)
         out = empty_beside(input, taps.shape)
         views = list(windows.views(input, 0))
         _sum_chosen(out, [(x, taps) for x in views], range(len(views)), taps.dtype)
@@ -358,12 +206,14 @@ def max_taps(rank):
 
 
 def _routed(grad, taps, windows):
+    if windows.beside:
+        return pool_sides.routed(grad, taps, windows)
     if not grad.is_cpu:
         return _tensor.on_gpu["pool.route"](grad, taps, windows)
     lead = grad.shape[: -len(windows.size)]
     out = empty_beside(grad, (*lead, *windows.size))
     apart = not any(windows.padding) and all(s >= d * (k - 1) + 1 for k, s, p, d, n, m in windows.dims())
-    if apart and len(windows.taps) <= _TERMS:
+    if apart and len(windows.taps) <= TERMS:
         if any(n != m * k for k, s, p, d, n, m in windows.dims()):
             run(filled, (0,), out)
         if all((m - 1) * s + d * (k - 1) + 1 <= n for k, s, p, d, n, m in windows.dims()):
@@ -428,16 +278,11 @@ def _flat_places(windows, device):
 def _summed(out, reads, divisor):
     """out = the sum of what is read (as :meth:`Windows.halves` gives it), divided by ``divisor`` (a tensor, or None)."""
     count = len(reads[1])
-    for i, operands, parts in _stretches(reads, _TERMS):
-        last = divisor is not None and i + _TERMS >= count
+    for i, operands, parts in _stretches(reads, TERMS):
+        last = divisor is not None and i + TERMS >= count
         operands = [*([out] if i else []), *operands, *([shape.expand(divisor, out.shape)] if last else [])]
         run(_sum, (parts, int(i > 0), last), out, *operands)
     return out
-
-
-def _alone(views):
-    """Views, each of which is read by one tap."""
-    return views, tuple((i, None) for i in range(len(views)))
 
 
 def _means(rank):
@@ -454,13 +299,18 @@ def _means(rank):
     def spread(grad, windows, divisor):
         lead = grad.shape[: -len(windows.size)]
         out = empty_beside(grad, (*lead, *windows.size))
+        if windows.beside:
+            target = in_windows(cleared(out, windows), windows)
+            share = _summed(empty_beside(grad, grad.shape), alone([grad]), divisor)
+            run(moved, (), target, shape.expand(each_window(share, windows), target.shape))
+            return out
         margins = windows.margins()
-        grad = around(_summed(empty_beside(grad, grad.shape), _alone([grad]), divisor), margins, 0)
+        grad = around(_summed(empty_beside(grad, grad.shape), alone([grad]), divisor), margins, 0)
         for cut, reaching in windows.residues():
             target = out[(..., *cut)]
             if reaching:
                 sizes = target.shape[len(lead) :]
-                _summed(target, _alone([shifted(grad, margins, o, sizes) for _, o in reaching]), None)
+                _summed(target, alone([shifted(grad, margins, o, sizes) for _, o in reaching]), None)
             else:
                 run(filled, (0,), target)
         return out
@@ -483,7 +333,7 @@ def averaging(input, windows):
     if dtype is _int64:
         return _whole_means
     # A sum that takes several passes is not rounded between them.
-    return _wide_means if dtype.itemsize == 2 and len(windows.taps) > _TERMS else _means_by_rank[rank]
+    return _wide_means if dtype.itemsize == 2 and len(windows.taps) > TERMS else _means_by_rank[rank]
 
 
 def _whole_means(input, windows, divisor):
@@ -516,12 +366,6 @@ def dividing(size, output):
     return Windows(window, window, none, one, size, output)
 
 
-def in_windows(x, windows):
-    """x with each pooled dim as two, places and elements of the window, for windows side by side."""
-    lead = x.shape[: -len(windows.size)]
-    return shape.reshape(x, (*lead, *(n for pair in zip(windows.places, windows.window) for n in pair)))
-
-
 @planned
 def _number(value, dtype, device):
     return creation.full((), value, dtype=dtype, device=device)
@@ -540,7 +384,7 @@ def _adaptive_means(rank):
     @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", batch="fold", **_KEEPS)
     def means(input, output):
         size = input.shape[-rank:]
-        if (windows := dividing(tuple(size), output)) is not None and len(windows.taps) <= _TERMS:
+        if (windows := dividing(tuple(size), output)) is not None and len(windows.taps) <= TERMS:
             out = empty_beside(input, (*input.shape[:-rank], *output))
             return _summed(out, windows.halves(input, 0), core.fixed(_number(len(windows.taps), input.dtype, input.device)))
         for i in range(rank):  # outer dims first: they are reduced along rows that lie side by side
@@ -564,7 +408,7 @@ def _adaptive_means(rank):
             for i in range(rank):
                 grad = shape.unsqueeze(grad, grad.ndim - rank + 1 + i)
             number = core.fixed(_number(len(windows.taps), grad.dtype, grad.device))
-            _summed(target, _alone([shape.expand(grad, target.shape)]), number)
+            _summed(target, alone([shape.expand(grad, target.shape)]), number)
             return out
         for i, (n, m) in enumerate(zip(size, output)):
             grad = _along(grad, grad.ndim - rank + i, shape.transpose(_shares(n, m, grad.dtype, grad.device), 0, 1))

@@ -9,14 +9,20 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from . import creation, gather, shape
-from ._define import library, planned
+from ._define import library, planned, refuse
 from ._format import empty_beside
 from ._indexed import MOVED_AS
-from .pool import in_windows, ordered, run, tap_dtype
+from ._windows import cleared, each_window, in_windows, run, tap_dtype
 
 _int64 = _tensor.dtypes()["int64"]
 _AT_ONCE = 8  # elements of a window that one kernel reads
 _KEEPS = {"where": "", "keeps_format": True, "recorded": True}
+
+
+def ordered(input, windows):
+    """Refuses a dtype whose elements have no maximum."""
+    if input.dtype.is_complex or input.dtype.code == 0:
+        refuse(ordered, f"max_pool{len(windows.size)}d", ty.NAMES[input.dtype.code])
 
 
 def _largest(type, taps, first, count, span, more):
@@ -62,17 +68,41 @@ def _numbers(windows, dtype, device):
     return shape.reshape(numbers, tuple(n for k in windows.window for n in (1, k)))
 
 
+def largest(x, windows):
+    """(the maximum of each window, its tap) of what the windows cover."""
+    values, taps, span = x, None, 1
+    for d in reversed(range(len(windows.size))):
+        size = windows.window[d]
+        if size > 1 or (taps is None and d == 0):
+            values, taps = _along(values, taps, x.ndim - len(windows.size) + d, size, span, tap_dtype(windows))
+        span *= size
+    return values, taps
+
+
+def routed(grad, taps, windows):
+    """Zeros of the input's shape, with the gradient of each window at its tap."""
+    out = empty_beside(grad, (*grad.shape[: -len(windows.size)], *windows.size))
+    target = in_windows(cleared(out, windows), windows)
+    numbers = core.fixed(_numbers(windows, taps.dtype, taps.device))
+    sources = (each_window(grad, windows), each_window(taps, windows), numbers)
+    run(_handed, (ty.NAMES[taps.dtype.code],), target, *(shape.expand(x, target.shape) for x in sources))
+    return out
+
+
+def chosen(x, taps, windows):
+    """The element at each window's tap, of what the windows cover."""
+    rank = len(windows.size)
+    lead = x.ndim - rank
+    order = (*range(lead), *(lead + 2 * i for i in range(rank)), *(lead + 2 * i + 1 for i in range(rank)))
+    rows = shape.reshape(shape.permute(in_windows(x, windows), order), (*taps.shape, len(windows.taps)))
+    return shape.select(gather.gather(rows, -1, shape.unsqueeze(shape.cast(taps, _int64), -1)), -1, 0)
+
+
 @library(name="_max_pool_side_by_side", differentiable="input", label="MaxPoolSideBySide", batch="fold", **_KEEPS)
 def maxima(input, windows):
     """(the maximum of each window, its tap)."""
     ordered(input, windows)
-    values, taps, span = core.plain(input), None, 1
-    for d in reversed(range(len(windows.size))):
-        size = windows.window[d]
-        if size > 1 or (taps is None and d == 0):
-            values, taps = _along(values, taps, input.ndim - len(windows.size) + d, size, span, tap_dtype(windows))
-        span *= size
-    return values, taps
+    return largest(core.plain(input), windows)
 
 
 @maxima.backward_of
@@ -82,21 +112,9 @@ def _(grads, windows, indices):
 
 @library(name="_max_pool_side_by_side_backward", differentiable="grad", label="MaxPoolSideBySideBackward", **_KEEPS)
 def route(grad, taps, windows):
-    """Zeros of the input's shape, with the gradient of each window at its tap."""
-    rank = len(windows.size)
-    out = empty_beside(grad, (*grad.shape[:-rank], *windows.size))
-    target = in_windows(out, windows)
-    for i in range(rank):
-        grad, taps = (shape.unsqueeze(x, grad.ndim - rank + 1 + i) for x in (grad, taps))
-    numbers = core.fixed(_numbers(windows, taps.dtype, taps.device))
-    run(_handed, (ty.NAMES[taps.dtype.code],), target, *(shape.expand(x, target.shape) for x in (grad, taps, numbers)))
-    return out
+    return routed(grad, taps, windows)
 
 
 @route.backward_of
 def _(grad, taps, windows):
-    rank = len(windows.size)
-    lead = grad.ndim - rank
-    order = (*range(lead), *(lead + 2 * i for i in range(rank)), *(lead + 2 * i + 1 for i in range(rank)))
-    rows = shape.reshape(shape.permute(in_windows(grad, windows), order), (*taps.shape, len(windows.taps)))
-    return shape.select(gather.gather(rows, -1, shape.unsqueeze(shape.cast(taps, _int64), -1)), -1, 0)
+    return chosen(grad, taps, windows)

@@ -9,7 +9,7 @@ from . import comparison, creation, gather, index, masks, reduction, scan, shape
 from ._define import library, planned
 from ._format import empty_beside
 from ._indexed import MOVED_AS
-from .pool import run
+from ._windows import run
 from .sampling import spread
 
 _int32 = _tensor.dtypes()["int32"]

@@ -14,7 +14,7 @@ from ..lang import types as ty
 from . import arithmetic, creation, joining, shape
 from ._define import library, pointwise
 from ._indexed import read, write
-from .pool import run
+from ._windows import run
 
 _AT_ONCE = 6  # taps that one kernel reads: 16 operands are its limit
 

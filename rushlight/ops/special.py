@@ -14,8 +14,8 @@ from ..lang import types as ty
 from . import arithmetic, casting, comparison, creation, elementary, joining, reduction, shape, statistics
 from ._define import Entry, composite, constant, library, pointwise, refuse, registry
 from ._outputs import exact
+from ._windows import run
 from .index import check_tensor, title
-from .pool import run
 
 Tensor = _tensor.Tensor
 _dtypes = _tensor.dtypes()

@@ -7,9 +7,9 @@ from ..lang import functions as fn
 from . import casting, creation, reduction, shape
 from ._define import composite, i64, integer, library, planned, pointwise
 from ._outputs import exact
+from ._windows import filled, moved, run
 from .index import zeros_of
 from .joining import _wrap
-from .pool import filled, moved, run
 
 # -- triangles --
 
