@@ -239,14 +239,16 @@ def test_modes_and_classes_see_calls_before_autocast_does():
     class Kind(rl.Tensor):
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):
-            calls.append((func.__name__, *kinds(*args)))
+            with rl._C.DisableTorchFunctionSubclass():  # a dtype that is read would ask again
+                calls.append((func.__name__, *kinds(*args)))
             return super().__torch_function__(func, types, args, kwargs or {})
 
     F, kind = rl.nn.functional, x.as_subclass(Kind)
     with Mode(), autocast(rl):
         assert kinds(F.conv2d(x, x), F.mse_loss(x, half)) == ["bfloat16", "float32"]
     with autocast(rl):
-        assert type(F.conv2d(kind, x)) is Kind and kinds(F.mse_loss(kind, half)) == ["float32"]
+        assert type(F.conv2d(kind, x)) is Kind and kinds(F.mse_loss(kind, half).as_subclass(rl.Tensor)) == ["float32"]
+    calls = [call for call in calls if call[0] not in ("as_subclass", "__get__")]
     wanted = [("conv2d", "float32", "float32"), ("mse_loss", "float32", "bfloat16")]
     assert calls == wanted * 2
 
