@@ -20,6 +20,7 @@ _uint8, _int32, _int64, _float32 = (_dtypes[name] for name in ("uint8", "int32",
 _NO_TAP = -1  # matches no tap: what lies outside of the output
 
 _MAXIMA, _PAIRS = 11, 6  # views that one kernel reads, so that it has 16 operands at most; of sums TERMS
+_PASSES = 4  # over windows that take more, the taps' numbers are operands: each pass would be another kernel
 
 
 def _part(operand, half, compute):
@@ -45,10 +46,11 @@ def _stretches(reads, most):
 def _maximum(type, first, parts, taps, more, placed):
     """Outputs the largest of elements (``parts`` of operands), and its tap unless ``taps`` is None: that of the first part is ``first``.
 
-    In front of the elements stand, if ``more``, the maximum so far and its tap, or, if ``placed``, the first element's tap.
+    In front of the elements stand, if ``more``, the maximum so far and its tap, or, if ``placed``, the first element's tap. first may be
+    None: the tap of the first part stands there too.
     """
     compute = ty.opmath(type)
-    before = (type,) * more + (taps,) * bool(taps and (more or placed))
+    before = (type,) * more + (taps,) * (0 if taps is None else (more or placed) + (first is None))
     best = ex.input(0, compute) if more else _part(parts[0][0] + len(before), parts[0][1], compute)
     tap = None if taps is None else ex.input(more, taps) if more or placed else ex.const(first, taps)
     for i, (operand, half) in enumerate(parts):
@@ -59,21 +61,25 @@ def _maximum(type, first, parts, taps, more, placed):
         if compute in ty.FLOATS:
             better = fn.logical_or(better, fn.isnan(x))
         best = fn.where(better, x, best)
-        tap = None if taps is None else fn.where(better, ex.const(first + i, taps), tap)
+        if taps is not None:
+            number = ex.input(2, taps) + ex.const(i, taps) if first is None else ex.const(first + i, taps)
+            tap = fn.where(better, number, tap)
     inputs = before + (type if parts[0][1] is None else "i64",) * (1 + max(operand for operand, _ in parts))
     outputs = ((best, type),) if taps is None else ((best, type), (tap, taps))
     return outputs, inputs, "max_pool"
 
 
-def _chosen(type, numbers, taps, more):
-    """Adds up the elements whose tap is the one named; operands: the sum so far (``more``), then element and tap in turn."""
+def _chosen(type, numbers, taps, more, given):
+    """Adds up the elements whose tap is the one named; operands: the sum so far (``more``), what to add to the numbers (``given``), then
+    element and tap in turn."""
     compute = ty.opmath(type)
     total = ex.input(0, compute) if more else None
     for i, number in enumerate(numbers):
-        x, tap = ex.input(2 * i + more, compute), ex.input(2 * i + 1 + more, taps)
-        x = fn.where(fn.eq(tap, ex.const(number, taps)), x, ex.const(0, compute))
+        x, tap = ex.input(2 * i + more + given, compute), ex.input(2 * i + more + given + 1, taps)
+        number = ex.const(number, taps) + ex.input(1, taps) if given else ex.const(number, taps)
+        x = fn.where(fn.eq(tap, number), x, ex.const(0, compute))
         total = x if total is None else total + x
-    return ((total, type),), (type,) * more + (type, taps) * len(numbers), "max_pool_gradient"
+    return ((total, type),), (type,) * more + (taps,) * given + (type, taps) * len(numbers), "max_pool_gradient"
 
 
 def _handed_out_in_pairs(type, count, taps):
@@ -150,17 +156,31 @@ def _maxima(input, windows, traced):
     taps = empty_beside(input, out.shape, dtype)
     first = [shape.expand(core.fixed(_first_taps(windows, dtype, input.device)), out.shape)] if padded else []
     for i, operands, parts in _stretches(reads, _MAXIMA):
-        run(_maximum, (i, parts, name, i > 0, padded), out, taps, *([out, taps] if i else first), *operands)
+        given = [_everywhere(i, out, dtype)] if i and len(windows.taps) > _PASSES * _MAXIMA else []
+        before = [out, taps, *given] if i else first
+        run(_maximum, (None if given else i, parts, name, i > 0, padded), out, taps, *before, *operands)
     return out, taps
+
+
+@planned
+def _number(value, dtype, device):
+    return creation.full((), value, dtype=dtype, device=device)
+
+
+def _everywhere(value, like, dtype):
+    """A number as a tensor of the shape of ``like``: what differs from pass to pass does not make another kernel of each."""
+    return shape.expand(core.fixed(_number(value, dtype, like.device)), like.shape)
 
 
 def _sum_chosen(out, pairs, numbers, taps):
     """out = the sum of those elements whose tap has its number; pairs of (elements, taps)."""
     name = ty.NAMES[taps.code]
     for i in range(0, len(pairs), _PAIRS):
-        part, wanted = pairs[i : i + _PAIRS], tuple(numbers[i : i + _PAIRS])
+        part, given = pairs[i : i + _PAIRS], i > 0 and len(pairs) > _PASSES * _PAIRS
+        first = numbers[i] if given else 0
         operands = [x for pair in part for x in pair]
-        run(_chosen, (wanted, name, int(i > 0)), out, *([out] if i else []), *operands)
+        before = [out] * (i > 0) + [_everywhere(first, out, taps)] * given
+        run(_chosen, (tuple(n - first for n in numbers[i : i + _PAIRS]), name, int(i > 0), int(given)), out, *before, *operands)
 
 
 _KEEPS = {"where": "", "keeps_format": True, "recorded": True}
@@ -364,11 +384,6 @@ def dividing(size, output):
     window = tuple(n // m for n, m in zip(size, output))
     none, one = (0,) * len(size), (1,) * len(size)
     return Windows(window, window, none, one, size, output)
-
-
-@planned
-def _number(value, dtype, device):
-    return creation.full((), value, dtype=dtype, device=device)
 
 
 def _split(x, dim, parts):
