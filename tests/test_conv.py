@@ -6,7 +6,7 @@ import types
 import pytest
 
 import rushlight
-from rushlight.ops import pool
+from rushlight.ops import _windows
 
 torch = pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
@@ -131,9 +131,9 @@ def test_depthwise_windows_of_many_taps_share_kernels(stride, transposed):
         close(getattr(torch.nn.functional, name)(x, w, stride=stride, groups=3), got, 1e-12)
 
     convolved(240)
-    known = set(pool._kinds)
+    known = set(_windows._kinds)
     convolved(480)
-    assert set(pool._kinds) == known
+    assert set(_windows._kinds) == known
 
 
 @pytest.mark.parametrize("transposed", [False, True])
