@@ -112,6 +112,7 @@ def _(grads, windows, indices):
 
 @library(name="_max_pool_side_by_side_backward", differentiable="grad", label="MaxPoolSideBySideBackward", **_KEEPS)
 def route(grad, taps, windows):
+    """Zeros of the input's shape, with the gradient of each window at its tap, as an operator."""
     return routed(grad, taps, windows)
 
 
