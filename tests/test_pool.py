@@ -196,8 +196,8 @@ def test_gradients_of_large_windows_to_second_order():
 def test_large_windows_that_overlap_share_kernels():
     """Passes over windows of hundreds of elements differ in numbers alone: what is compiled does not grow with the window."""
     F, compiled = rushlight.nn.functional, []
-    for k in (13, 21):
-        x = rushlight.randn(1, 1, 40, 40, requires_grad=True)
+    for k in (23, 27):
+        x = rushlight.randn(1, 1, 60, 60, requires_grad=True)
         before = set(KINDS)
         F.max_pool2d(x, k, 1, k // 2).sum().backward()
         compiled.append(len(set(KINDS) - before))

@@ -20,7 +20,7 @@ _uint8, _int32, _int64, _float32 = (_dtypes[name] for name in ("uint8", "int32",
 _NO_TAP = -1  # matches no tap: what lies outside of the output
 
 _MAXIMA, _PAIRS = 11, 6  # views that one kernel reads, so that it has 16 operands at most; of sums TERMS
-_PASSES = 4  # over windows that take more, the taps' numbers are operands: each pass would be another kernel
+_PASSES = 40  # over windows that take more, the taps' numbers are operands: that is slower, but each pass would be another kernel
 
 
 def _part(operand, half, compute):
