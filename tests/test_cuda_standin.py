@@ -25,6 +25,7 @@ SLICE = {
     "cuda/test_gpu_exchange.py": "",
     "cuda/test_gpu_profiler.py": "",
     "cuda/test_gpu_rows.py": "",
+    "cuda/test_gpu_several.py": "",
     "cuda/test_gpu_training.py": "",
     "cuda/test_gpu_cudnn.py": "",
     "test_docs.py": "of_a_gpu",

@@ -242,7 +242,7 @@ def example_failures(wanted):
 
 
 def of_a_gpu(name):
-    return name.startswith("rushlight.cuda.")
+    return name.startswith(("rushlight.cuda.", "rushlight.nn.parallel.comm."))
 
 
 def test_docstring_examples(apart):

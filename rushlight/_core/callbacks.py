@@ -75,6 +75,9 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     # devices
     "has_cuda": "(): can a GPU be used?",
     "start_cuda": "(name): connects the GPUs, for a device of that name",
+    "current_streams": "(): the handles of this thread's current streams, see streams.pxi",
+    "follow_stream": "(index, recorded, met): makes a GPU's stream of a recorded call current, see streams.pxi",
+    "rejoin_streams": "(met): the end of that",
     "start_meta": "(): connects what operators do for tensors that are not in the CPU's memory",
     "accelerator_error": "(text): the exception",
     "error": "(code, name, text, doing): the exception for an error of the driver",

@@ -23,6 +23,10 @@ cdef struct Pool:
     Py_ssize_t n, capacity
     Pool* next
 
+cdef struct Use:
+    int place
+    void* stream
+
 cdef struct DeviceBlock:
     char* address
     int64_t size, wanted
@@ -30,7 +34,7 @@ cdef struct DeviceBlock:
     DeviceBlock* before            # neighbours in the segment
     DeviceBlock* after
     bint free
-    void** uses                    # streams that were recorded as users besides the pool's own
+    Use* uses                      # streams that were recorded as users besides the pool's own
     int n_uses
     PyObject* code                 # where it was made: code object (owned) and instruction offset
     int offset
@@ -313,10 +317,10 @@ cdef int delay(DeviceBlock* b) except -1:
         _postponed[_n_postponed] = b
         _n_postponed += 1
         return 0
-    use(b.pool.place)
     for i in range(b.n_uses):
+        use(b.uses[i].place)                               # an event belongs to the GPU of the stream that it marks
         check(rl_driver.cuEventCreate(&event, 2))          # 2: without timing
-        check(rl_driver.cuEventRecord(event, b.uses[i]))
+        check(rl_driver.cuEventRecord(event, b.uses[i].stream))
         _pending = <Pending*>grown(_pending, _n_pending, &_pending_capacity, sizeof(Pending))
         _pending[_n_pending].block, _pending[_n_pending].event = b, event
         _n_pending += 1
@@ -353,21 +357,21 @@ cdef int settle_pending(bint wait) except -1:
     return 0
 
 
-def record_stream(Tensor t, size_t stream):
-    """Notes that work of another stream uses t's memory: it is not handed out again before that work is done."""
+def record_stream(Tensor t, int index, size_t stream):
+    """Notes that work of another stream, of any GPU, uses t's memory: it is not handed out again before that work is done."""
     cdef DeviceBlock* b = <DeviceBlock*>t.memory.block
-    cdef void** uses
+    cdef Use* uses
     cdef int i
     if t.place == 0 or t.memory.bucket != DEVICE_BLOCK or <void*>stream == b.pool.stream:
         return
     for i in range(b.n_uses):
-        if b.uses[i] == <void*>stream:
+        if b.uses[i].stream == <void*>stream:
             return
-    uses = <void**>realloc(b.uses, (b.n_uses + 1) * sizeof(void*))
+    uses = <Use*>realloc(b.uses, (b.n_uses + 1) * sizeof(Use))
     if uses == NULL:
         raise MemoryError()
     b.uses = uses
-    b.uses[b.n_uses] = <void*>stream
+    b.uses[b.n_uses].place, b.uses[b.n_uses].stream = index + 1, <void*>stream
     b.n_uses += 1
 
 

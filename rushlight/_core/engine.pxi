@@ -29,6 +29,9 @@ cdef class Walk:
     cdef list starts                   # (node, output number) it began at
     cdef set reachable                 # all nodes it will come to, found when first asked for
     cdef bint keep, create
+    cdef int home                      # the current GPU before the pass,
+    cdef bint away                     # and was another made current?
+    cdef dict streams                  # see engine_places.pxi
     cdef int64_t examples              # every gradient has a dim of so many examples in front; 0: it has not
 
     def __cinit__(self):
@@ -119,9 +122,14 @@ cdef class Walk:
     cdef int run(self) except -1:
         cdef Node node
         cdef list buffer
+        cdef Tensor grad
         while self.length:
             node = self.pop()
             buffer = <list>self.buffers.pop(node)
+            grad = _first_of(buffer)
+            if grad is not None and (grad.place or self.away):
+                _go_to(self, node, grad)
+            grad = None                 # the buffer alone holds it: what owns a gradient may write to it
             if node.pre_hooks is not None or type(node) is AccumulateGrad:
                 if self.examples:
                     self.hook_examples(node, buffer)
@@ -231,7 +239,7 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
     global rl_walk
     cdef void* outer = rl_walk
     walk.buffers = {}
-    walk.keep, walk.create = keep, create
+    walk.keep, walk.create, walk.home = keep, create, state.device
     walk.starts = roots
     if targets is not None:
         _plan(walk, [node for node, number in roots], targets)
@@ -244,9 +252,11 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
             if walk.wanted is None or node in walk.wanted:
                 walk.give(node, number, grads, i)
         walk.run()
+        _come_back(walk)
         if state.depth == 1:
             _run_queued()
     finally:
+        _come_back(walk)
         rl_walk = outer
         state.grad = grad
         state.depth -= 1
@@ -427,6 +437,11 @@ cdef Tensor _root_gradient(Tensor out, Tensor grad, Py_ssize_t i):
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{i}] has a shape of {tuple_text(grad)} and output[{i}] has a shape of "
             f"{tuple_text(out)}."
+        )
+    if grad.place != out.place:
+        raise RuntimeError(
+            f"invalid gradient at index {i} - expected device {device_of(out.place)} but got {device_of(grad.place)}\n"
+            f"Move it to its output: grad_output.to({str(device_of(out.place))!r})."
         )
     if (<dtype>DTYPES[out.code]).is_complex != (<dtype>DTYPES[grad.code]).is_complex:
         raise RuntimeError(

@@ -53,7 +53,7 @@ cdef int _check_hook_result(hook, Tensor result, Tensor grad) except -1:
         raise RuntimeError(
             f"hook '{name}' has changed the size of value\nIt was given {_shape(grad)} and returned {_shape(result)}."
         )
-    if result.code != grad.code:
+    if result.code != grad.code or result.place != grad.place and type_string(result) != type_string(grad):
         raise RuntimeError(
             f"hook '{name}' has changed the type of value (was {type_string(grad)} got {type_string(result)})"
         )
@@ -77,7 +77,7 @@ cdef int _run_node_prehooks(Node node, list buffer) except -1:
             for hook in list(hooks.values()):
                 result = hook(tuple(buffer))
                 if result is not None:
-                    buffer[:] = _hook_results(hook, result, len(buffer))
+                    buffer[:] = _hook_results(hook, result, buffer)
     return 0
 
 
@@ -97,12 +97,13 @@ cdef list _call_post_hooks(Node node, list results, tuple outputs):
     for hook in list((<dict>node.post_hooks[0]).values()):
         changed = hook(tuple(results), outputs)
         if changed is not None:
-            results = _hook_results(hook, changed, len(results))
+            results = _hook_results(hook, changed, results)
     return results
 
 
-cdef list _hook_results(hook, results, Py_ssize_t expected):
-    """What a node's hook returned: a tuple of as many gradients, or None, as it was given."""
+cdef list _hook_results(hook, results, list given):
+    """What a node's hook returned: a tuple of as many gradients, or None, as it was given, each like what it replaces."""
+    cdef Py_ssize_t expected = len(given)
     if not isinstance(results, tuple):
         raise TypeError(f"expected tuple, but hook returned '{type(results).__name__}'")
     if len(results) != expected:
@@ -110,9 +111,11 @@ cdef list _hook_results(hook, results, Py_ssize_t expected):
             f"hook '{getattr(hook, '__name__', type(hook).__name__)}' has returned an incorrect number of values (got {len(results)}, but "
             f"expected {expected})"
         )
-    for grad in results:
+    for grad, before in zip(results, given):
         if grad is not None and not isinstance(grad, Tensor):
             raise TypeError(f"expected Variable, but hook returned '{type(grad).__name__}'")
+        if grad is not None and before is not None:
+            _check_hook_result(hook, grad, before)
     return list(results)
 
 

@@ -1,16 +1,24 @@
 # Nodes whose backward is Python: autograd.Function and library operators. Included in tape.pyx.
 
-cdef object fit_gradient(str label, Py_ssize_t i, object grad, tuple sizes, int code, bint drop=False):
-    """grad in the shape and dtype of input i: broadcasting is undone, floating dtypes are converted.
+cdef object fit_gradient(str label, Py_ssize_t i, object grad, tuple meta, bint drop=False):
+    """grad in the shape and dtype of input i, (sizes, code, place): broadcasting is undone, floating dtypes are converted.
 
-    A complex gradient of a real input is an error, or its imaginary part is dropped.
+    A complex gradient of a real input is an error, or its imaginary part is dropped. A number of another device is moved, a tensor is an error.
     """
     cdef Tensor g
+    cdef tuple sizes = meta[0]
+    cdef int code = meta[1], place = meta[2]
     if not isinstance(grad, Tensor):
         raise RuntimeError(
             f"expected Variable or None (got {type(grad).__name__})\n{label} returned it as gradient {i}."
         )
     g = grad
+    if g.place != place:
+        if g.ndim:
+            raise RuntimeError(
+                f"Function {label} returned an invalid gradient at index {i} - expected device {device_of(place)} but got {device_of(g.place)}"
+            )
+        g = g.to(device_of(place))
     if g.ndim != len(sizes) or _sizes(g) != sizes:
         if not _expandable(sizes, _sizes(g)):
             raise RuntimeError(
@@ -144,7 +152,7 @@ cdef class LibraryNode(Node):
             if asked[i] is None:
                 results[i] = None
             elif result is not None:
-                results[i] = fit_gradient(self.label, i, result, self.shapes[i][0], self.shapes[i][1], True)
+                results[i] = fit_gradient(self.label, i, result, self.shapes[i], True)
         return results
 
     cdef int release(self) except -1:
@@ -266,7 +274,7 @@ cdef class FunctionNode(Node):
         for i, grad in enumerate(found):
             if self.inputs[i] is not None:
                 results.append(None if grad is None or asked[len(results)] is None else
-                               fit_gradient(self.label, i, grad, self.inputs[i][0], self.inputs[i][1]))
+                               fit_gradient(self.label, i, grad, self.inputs[i]))
             elif grad is not None:
                 raise RuntimeError(
                     f"function {self.label} returned a gradient different from None at position {i + 1}, but the "

@@ -14,7 +14,44 @@ def default_stream_of(int index):
 
 def set_stream_of(int index, size_t handle):
     """Makes a stream this thread's current one of its GPU."""
+    cdef int i
+    cdef bint beside = False
     rl_streams[index] = <void*>handle
+    for i in range(_n_gpus):
+        beside |= rl_streams[i] != NULL and rl_streams[i] != _gpus[i].stream
+    thread_state().beside = beside
+
+
+# -- the streams of a backward pass: see engine_places.pxi --
+
+def current_streams():
+    """The handles of this thread's current streams, 0 for a GPU's default one that nobody chose."""
+    return tuple([<size_t>rl_streams[i] for i in range(_n_gpus)])
+
+
+def follow_stream(int index, recorded, dict met):
+    """Makes a GPU's stream of ``recorded``, what current_streams() was (None: default streams), the current one.
+
+    It waits for what was current. ``met`` gathers, for each GPU, the streams that were: the first is that of the caller.
+    """
+    cdef size_t before = stream_of(index)
+    cdef size_t handle = recorded[index] if recorded is not None and recorded[index] else default_stream_of(index)
+    if handle != before:
+        streams = met.setdefault(index, [before])
+        if handle not in streams:
+            streams.append(handle)
+        set_stream_of(index, handle)
+        wait_for_stream(index, before)
+
+
+def rejoin_streams(dict met):
+    """Has all streams that were followed wait for the last one, and makes each GPU's first one current again."""
+    for index, streams in met.items():
+        last = stream_of(index)
+        for handle in streams:
+            if handle != last:
+                let_wait(index, handle)
+        set_stream_of(index, streams[0])
 
 
 def stream_create(int index, int priority):

@@ -21,6 +21,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from rushlight._core.place cimport META
 from rushlight._core.tensor cimport *
 
 from rushlight._core import callbacks
@@ -69,6 +70,8 @@ cdef inline int _number(Node node, uint64_t newest) except -1:
         node.n_outputs = 1
     if state.modes & MODE_ANOMALY:
         _remember_traceback(node)
+    if state.beside:
+        _remember_streams(node)
     return 0
 
 
@@ -275,6 +278,7 @@ include "saved.pxi"
 include "inplace.pxi"
 include "engine.pxi"
 include "engine_hooks.pxi"
+include "engine_places.pxi"
 include "nodes.pxi"
 include "seen.pxi"
 include "attributes.pxi"

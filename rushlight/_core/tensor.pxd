@@ -105,6 +105,7 @@ ctypedef struct ThreadState:
     int depth         # backward passes active on this thread
     int device        # index of the current CUDA device
     int place         # device code of new tensors
+    bint beside       # the current stream of some GPU is not its default one
 
 cdef ThreadState* thread_state() noexcept nogil
 

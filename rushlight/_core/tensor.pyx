@@ -40,8 +40,8 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <stdlib.h>
-    typedef struct { int grad; int inference; uint32_t modes; uint64_t sequence; int depth; int device; int place; } rl_thread_state_t;
-    static __thread rl_thread_state_t rl_thread_state = {1, 0, 0, 1, 0, 0, 0};
+    typedef struct { int grad; int inference; uint32_t modes; uint64_t sequence; int depth; int device; int place; int beside; } rl_thread_state_t;
+    static __thread rl_thread_state_t rl_thread_state = {1, 0, 0, 1, 0, 0, 0, 0};
     """
     ThreadState rl_thread_state
 

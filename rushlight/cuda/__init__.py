@@ -9,7 +9,7 @@ AssertionError and says what is missing.
 
 from .._core.tensor import Tensor as _Tensor
 from .._errors import AcceleratorError, OutOfMemoryError
-from . import amp, graphs, memory, nvtx, profiler, random, streams
+from . import amp, comm, graphs, memory, nvtx, profiler, random, streams
 from ._devices import (
     can_device_access_peer,
     current_device,

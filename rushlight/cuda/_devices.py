@@ -248,7 +248,12 @@ def can_device_access_peer(device, peer_device):
     >>> torch.cuda.can_device_access_peer(0, 0)
     False
     """
-    return _device.can_access_peer(index_of(device), index_of(peer_device))
+    _start.start()
+    index, peer = (_tensor.current_gpu() if d is None else d if isinstance(d, int) else index_of(d) for d in (device, peer_device))
+    for what, number in (("device", index), ("peer device", peer)):
+        if not 0 <= number < device_count():
+            raise AssertionError(f"Invalid {what} id\n  {number} was given, there are {device_count()} GPUs.")
+    return _device.can_access_peer(index, peer)
 
 
 def synchronize(device=None):

@@ -77,6 +77,9 @@ def start(name="cuda"):
     from . import _kernels, _oom
 
     callbacks.register(error=error, fault=fault, out_of_memory=_oom.out_of_memory, accelerator_error=AcceleratorError)
+    callbacks.register(
+        current_streams=_device.current_streams, follow_stream=_device.follow_stream, rejoin_streams=_device.rejoin_streams
+    )
     _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise, _kernels.many)
     _device.start()
     start_meta()
@@ -106,6 +109,7 @@ def is_started():
 _HELP = {
     2: "The GPU has no memory left. torch.cuda.memory_summary() says who holds it.",
     209: "The kernel was built for another GPU architecture. Delete the kernel cache (RUSHLIGHT_CACHE) and try again.",
+    400: "A stream or an event belongs to another GPU than what it was used with: events of two GPUs, say, have no time between them.",
     700: "A kernel accessed memory that is not its own. This process cannot use the GPU any more: restart it, and report the operator.",
     716: "A kernel accessed misaligned memory. This process cannot use the GPU any more: restart it, and report the operator.",
     719: "A kernel failed. This process cannot use the GPU any more: restart it, and report the operator.",

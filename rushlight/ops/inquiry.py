@@ -439,7 +439,7 @@ def record_stream(input, s):
     """
     from .._core import device as layer
 
-    layer.record_stream(input, s.cuda_stream)
+    layer.record_stream(input, s.device_index, s.cuda_stream)
 
 
 @composite(where="method")

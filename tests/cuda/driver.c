@@ -48,7 +48,7 @@ struct Op {
 };
 struct Stream { Gpu *gpu; Op *first, *last; int length, priority; Graph *capture; Stream *next; };
 struct Graph { Op *first, *last; size_t n; int references, failed; Stream *origin; };
-typedef struct { Mark *mark; int timed; } Event;
+typedef struct { Mark *mark; int timed; Gpu *gpu; } Event;
 typedef struct { void *library; } Library;
 
 static Gpu gpus[MAX_GPUS];
@@ -265,7 +265,8 @@ int cuGetErrorName(int code, const char **text) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) if (names[i].code == code) *text = names[i].name;
     return SUCCESS;
 }
-int cuGetErrorString(int code, const char **text) { *text = code == CAPTURE_UNSUPPORTED ? "operation not permitted when stream is capturing" : "an error of the stand-in driver"; return SUCCESS; }
+int cuGetErrorString(int code, const char **text) { *text = code == CAPTURE_UNSUPPORTED ? "operation not permitted when stream is capturing" :
+        code == INVALID_HANDLE ? "invalid resource handle" : "an error of the stand-in driver"; return SUCCESS; }
 
 int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &gpus[device]; return SUCCESS; }
 int cuCtxSetCurrent(void *context) { current = context; return SUCCESS; }
@@ -442,12 +443,19 @@ int cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
     return queue(s, op);
 }
 
-int cuEventCreate(void **event, unsigned flags) { Event *e = calloc(1, sizeof *e); e->timed = !(flags & 2); *event = e; return SUCCESS; }
+int cuEventCreate(void **event, unsigned flags) {
+    Event *e = calloc(1, sizeof *e);
+    e->timed = !(flags & 2);
+    e->gpu = current;
+    *event = e;
+    return SUCCESS;
+}
 int cuEventDestroy(void *event) { GUARD; unmark(((Event *)event)->mark); free(event); return SUCCESS; }
 int cuEventRecord(void *event, void *stream) {
     GUARD;
     Event *e = event;
     Stream *s = stream_of(stream);
+    if (s->gpu != e->gpu) return INVALID_HANDLE;
     unmark(e->mark);
     Mark *m = calloc(1, sizeof *m);
     m->references = 2;
@@ -480,6 +488,7 @@ int cuEventSynchronize(void *event) {
 int cuEventElapsedTime(float *ms, void *start, void *end) {
     Event *a = start, *b = end;
     if (!a->mark || !b->mark || !a->timed || !b->timed) return INVALID_HANDLE;
+    if (a->gpu != b->gpu) return INVALID_HANDLE;
     if (!a->mark->done || !b->mark->done) return NOT_READY;
     *ms = (float)(b->mark->time - a->mark->time);
     return SUCCESS;

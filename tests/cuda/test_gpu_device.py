@@ -226,13 +226,14 @@ def test_memory_is_counted_and_used_again():
 
 def test_blocks_are_split_and_merged():
     torch.cuda.empty_cache()
-    parts = [torch.empty(1 << 18, device="cuda", dtype=torch.uint8) for _ in range(8)]  # one segment of 2 MiB
-    reserved = torch.cuda.memory_reserved()
-    first = min(p.data_ptr() for p in parts)
-    del parts[::2], parts[:]
-    whole = torch.empty(1 << 20, device="cuda", dtype=torch.uint8)
-    assert whole.data_ptr() == first and torch.cuda.memory_reserved() == reserved
-    del whole
+    with torch.cuda.stream(torch.cuda.Stream()):  # its memory is its own
+        parts = [torch.empty(1 << 18, device="cuda", dtype=torch.uint8) for _ in range(8)]  # one segment of 2 MiB
+        reserved = torch.cuda.memory_reserved()
+        first = min(p.data_ptr() for p in parts)
+        del parts[::2], parts[:]
+        whole = torch.empty(1 << 20, device="cuda", dtype=torch.uint8)
+        assert whole.data_ptr() == first and torch.cuda.memory_reserved() == reserved
+        del whole
     torch.cuda.empty_cache()
 
 

@@ -3,9 +3,10 @@
 import rushlight as torch
 
 from ..modules.module import Module
+from .comm import device_of
 from .parallel_apply import parallel_apply
 from .replicate import replicate
-from .scatter_gather import device_of, gather, scatter_kwargs
+from .scatter_gather import gather, scatter_kwargs
 
 __all__ = ["DataParallel", "data_parallel"]
 

@@ -1,6 +1,6 @@
 """Copies of a module for several devices."""
 
-from .scatter_gather import device_of
+from .comm import device_of
 
 __all__ = ["replicate"]
 

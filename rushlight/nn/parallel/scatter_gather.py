@@ -1,17 +1,19 @@
 """Inputs in pieces for several devices, and outputs brought together."""
 
+import warnings
+
 import rushlight as torch
+
+from . import comm
+from .comm import device_of
 
 __all__ = ["gather", "scatter", "scatter_kwargs"]
 
 
-def device_of(d):
-    """A device argument: an int is a GPU."""
-    return torch.device("cuda", d) if isinstance(d, int) else torch.device(d)
-
-
 def scatter(inputs, target_gpus, dim=0):
     """One piece of ``inputs`` for each device: tensors are cut along ``dim``, containers item by item, other values are repeated.
+
+    A list; of a tensor alone a tuple.
 
     >>> nn.parallel.scatter((torch.arange(4), "train"), ["cpu", "cpu"])
     [(tensor([0, 1]), 'train'), (tensor([2, 3]), 'train')]
@@ -20,7 +22,7 @@ def scatter(inputs, target_gpus, dim=0):
 
     def cut(x):
         if isinstance(x, torch.Tensor):
-            return [piece.to(d) for piece, d in zip(x.chunk(len(devices), dim), devices)]
+            return comm.scatter(x, devices, dim=dim)
         if isinstance(x, tuple) and hasattr(x, "_fields"):
             return [type(x)(*parts) for parts in zip(*map(cut, x))]
         if isinstance(x, (list, tuple)) and x:
@@ -51,8 +53,14 @@ def gather(outputs, target_device, dim=0):
     def join(pieces):
         first = pieces[0]
         if isinstance(first, torch.Tensor):
-            moved = [p.to(device) for p in pieces]
-            return torch.stack(moved) if first.dim() == 0 else torch.cat(moved, dim)
+            if dim == 0 and all(p.dim() == 0 for p in pieces):
+                warnings.warn(
+                    "Was asked to gather along dimension 0, but all input tensors were scalars; "
+                    "will instead unsqueeze and return a vector.",
+                    stacklevel=5,
+                )
+                pieces = [p.view(1) for p in pieces]
+            return comm.gather(pieces, dim, device)
         if first is None:
             return None
         if isinstance(first, dict):
