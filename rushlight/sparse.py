@@ -1,4 +1,4 @@
-"""Sparse tensors by coordinates, as far as graph networks need them: made by ``sparse_coo_tensor``, multiplied by dense ones.
+"""Sparse tensors by coordinates, as far as graph networks need them: made by ``sparse_coo_tensor``, multiplied by others.
 
 A :class:`SparseTensor` is a :class:`Tensor` whose elements are kept as indices and values. It takes part in the operators of ``_FUNCTIONS``
 below; any other operator raises RuntimeError and names ``to_dense()``. Gradients flow through its values and through the dense factor.
@@ -296,17 +296,32 @@ def sparse_coo_tensor(
 
 
 def mm(sparse, dense):
-    """The product of a sparse matrix (n x m) and a dense one (m x k) or a vector (m); the other way round through the transposed."""
+    """The product of a sparse matrix (n x m) and a dense one (m x k) or a vector (m); the other way round through the transposed. The
+    product of two sparse matrices is sparse.
+    """
     if not isinstance(sparse, SparseTensor):
         return rl.mm(sparse, dense) if not isinstance(dense, SparseTensor) else mm(dense.t(), sparse.mT).mT
-    if isinstance(dense, SparseTensor):
-        raise RuntimeError("mm of two sparse matrices is not available\n  Make the second one dense: mat2.to_dense().")
     if sparse.shape[1] != dense.shape[0]:
-        raise RuntimeError(f"mm: dim 1 of the sparse matrix has size {sparse.shape[1]}, dim 0 of the dense one {dense.shape[0]}")
+        kind = "second" if isinstance(dense, SparseTensor) else "dense"
+        raise RuntimeError(f"mm: dim 1 of the sparse matrix has size {sparse.shape[1]}, dim 0 of the {kind} one {dense.shape[0]}")
+    if isinstance(dense, SparseTensor):
+        return _sparse_product(sparse, dense)
     row, column = sparse._indices_
     weights = sparse._values_ if dense.ndim == 1 else sparse._values_.unsqueeze(-1)
     terms = weights * dense.index_select(0, column)
     return terms.new_zeros((sparse.shape[0], *dense.shape[1:])).index_add(0, row, terms)
+
+
+def _sparse_product(left, right):
+    """Each element of ``left`` at (i, j) times all of row j of ``right``; terms of one place add up."""
+    right = right.coalesce()
+    row, column = left._indices_
+    many = rl.bincount(right._indices_[0], minlength=right.shape[0])  # elements in each of right's rows; these lie one row after another
+    first, many = (many.cumsum(0) - many)[column], many[column]
+    of = rl.arange(left._nnz(), device=row.device).repeat_interleave(many)  # for each term its element of left, then of right
+    at = first[of] + rl.arange(of.numel(), device=row.device) - (many.cumsum(0) - many)[of]
+    terms = left._values_[of] * right._values_[at]
+    return SparseTensor(rl.stack([row[of], right._indices_[1][at]]), terms, (left.shape[0], right.shape[1])).coalesce()
 
 
 spmm = dsmm = mm
@@ -334,13 +349,33 @@ def _add_(a, b, *, alpha=1):
     return a.index_put_(tuple(b._indices_), values.to(a.dtype), accumulate=True)
 
 
+def _cat(tensors, dim=0):
+    """Sparse tensors one after another along one of their sparse dims."""
+    first = tensors[0]
+    dim = dim + first.ndim if dim < 0 else dim
+    alike = all(isinstance(t, SparseTensor) and t.sparse_dim() == first.sparse_dim() for t in tensors)
+    if not alike or dim >= first.sparse_dim():
+        raise RuntimeError("cat: all tensors must be sparse, and dim one with indices\n  Make them dense: tensor.to_dense().")
+    for t in tensors:
+        if t.ndim != first.ndim or any(t.shape[d] != first.shape[d] for d in range(t.ndim) if d != dim):
+            raise RuntimeError(f"cat: sizes must agree but for dim {dim}, got {list(first.shape)} and {list(t.shape)}")
+    parts, at = [], 0
+    for t in tensors:
+        part = t._indices_.clone()
+        part[dim] += at
+        parts.append(part)
+        at += t.shape[dim]
+    size = [at if d == dim else n for d, n in enumerate(first.shape)]
+    return SparseTensor(rl.cat(parts, 1), rl.cat([t._values_ for t in tensors]), size)
+
+
 def _mul(a, b):
     return a.mul(b) if isinstance(a, SparseTensor) else b.mul(a)
 
 
 # operators by their names -> what they do when a sparse tensor is among their arguments; the methods named below do the rest
 _FUNCTIONS = {
-    **dict.fromkeys(("mm", "matmul", "spmm", "mv"), mm), "addmm": addmm, "sum": sum, "add": _add, "radd": _add,
+    **dict.fromkeys(("mm", "matmul", "spmm", "mv"), mm), "addmm": addmm, "sum": sum, "add": _add, "radd": _add, "cat": _cat,
     **dict.fromkeys(("add_", "__iadd__"), _add_), "sub_": lambda a, b, *, alpha=1: _add_(a, b, alpha=-alpha),
     "vector_norm": lambda x, ord=2.0: x.norm(ord), "linalg_vector_norm": lambda x, ord=2.0: x.norm(ord), "mul": _mul, "rmul": _mul,
     "rmatmul": lambda sparse, dense: mm(dense, sparse),

@@ -216,6 +216,28 @@ def test_error_names_the_module():
     assert notes == [f"in module 1.0: Linear(in_features=3, out_features=3, bias=True) called with {called}"]
 
 
+BASES = [dict, OrderedDict, list, tuple, int, Exception]
+
+
+@pytest.mark.parametrize("base", BASES, ids=[base.__name__ for base in BASES])
+def test_bases_with_a_layout_of_their_own(base):
+    """A module may be something else that is compiled too: its instances have that base's memory."""
+
+    def program(library, bases):
+        kind = type("Both", bases(library.nn.Module), {"forward": lambda self, x: self.layer(x), "__hash__": object.__hash__})
+        both = kind()
+        library.nn.Module.__init__(both)
+        both.layer, both.other = library.nn.Linear(2, 3), 5
+        copied = copy.deepcopy(both)
+        names = [name for name, _ in copied.named_parameters()]
+        copied.__dict__ = both.__dict__
+        kept = [base.__repr__(both), copied.layer is both.layer, both.other, sorted(both.state_dict()), both(library.ones(1, 2)).shape]
+        return names, isinstance(both, base), list(map(str, kept))
+
+    for bases in (lambda module: (module, base), lambda module: (base, module)):
+        assert program(rushlight, bases) == program(torch, bases)
+
+
 def test_pickle_keeps_everything():
     net = rushlight.nn.Sequential(rushlight.nn.Linear(2, 3), rushlight.nn.BatchNorm1d(3))
     twin = pickle.loads(pickle.dumps(net))

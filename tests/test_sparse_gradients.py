@@ -146,3 +146,35 @@ def test_sparse_gradients_are_clipped():
     layer(rl.tensor([1, 1, 2])).sum().backward()
     assert abs(rl.nn.utils.clip_grad_norm_(layer.parameters(), 1.0).item() - 10**0.5) < 1e-6
     assert abs(layer.weight.grad.to_dense().norm().item() - 1) < 1e-5
+
+
+def test_products_of_two_sparse_matrices():
+    """Every term of a place adds up; values of both get gradients."""
+
+    def program(lib):
+        left = lib.tensor([1.0, -2.0, 3.0, 0.5, 4.0], dtype=lib.float64, requires_grad=True)
+        right = lib.tensor([2.0, 1.0, -1.0, 7.0], dtype=lib.float64, requires_grad=True)
+        a = lib.sparse_coo_tensor([[0, 2, 1, 0, 2], [1, 0, 3, 1, 3]], left, (3, 4))
+        b = lib.sparse_coo_tensor([[3, 1, 1, 3], [0, 1, 0, 0]], right, (4, 2))
+        none = lib.sparse_coo_tensor(size=(4, 2), dtype=lib.float64)
+        products = [a @ b, lib.sparse.mm(a, b), lib.mm(b.t(), a.t()), a @ none]
+        (products[0].to_dense() * lib.arange(1.0, 7.0).reshape(3, 2)).sum().backward()
+        return [p.detach() for p in products] + [left.grad, right.grad]
+
+    both(program)
+    with pytest.raises(RuntimeError, match="dim 1 of the sparse matrix has size 4, dim 0 of the second one 3"):
+        rl.sparse.mm(rl.sparse_coo_tensor(size=(3, 4)), rl.sparse_coo_tensor(size=(3, 4)))
+
+
+def test_joined_sparse_tensors():
+    def program(lib):
+        a = lib.sparse_coo_tensor([[0, 2], [1, 0]], [1.0, 2.0], (3, 2))
+        b = lib.sparse_coo_tensor([[1, 0, 1], [0, 1, 0]], [3.0, 4.0, 5.0], (2, 2))
+        return lib.cat([a, b, a]), lib.cat([a, a], dim=-1), lib.cat([b])
+
+    both(program)
+    a = rl.sparse_coo_tensor([[0, 2], [1, 0]], [1.0, 2.0], (3, 2))
+    with pytest.raises(RuntimeError, match=r"sizes must agree but for dim 1, got \[3, 2\] and \[2, 3\]"):
+        rl.cat([a, a.t()], 1)
+    with pytest.raises(RuntimeError, match="all tensors must be sparse"):
+        rl.cat([a, a.to_dense()])

@@ -12,18 +12,12 @@ cdef extern from "Python.h":
     PyObject** _PyObject_GetDictPtr(object o)
     object PyObject_GenericGetAttr(object o, object name)
     object PyObject_Call(object callable, object args, object kwargs)
-    ctypedef struct PyGetSetDef:
-        const char* name
-        void* get
-        void* set
-    ctypedef struct _TypeWithDict "PyTypeObject":
+    ctypedef object (*newfunc)(type cls, object args, object kwargs)
+    ctypedef struct _MadeType "PyTypeObject":
+        newfunc tp_new
         PyObject* tp_dict
-    object PyObject_GenericGetDict(object o, void* context)
-    int PyObject_GenericSetDict(object o, object value, void* context) except -1
-    object PyDescr_NewGetSet(type cls, PyGetSetDef* definition)
     void PyType_Modified(type cls)
 
-cdef PyGetSetDef _dict_of_attributes
 cdef list _global_hooks = []
 cdef object _note = None
 
@@ -46,8 +40,11 @@ cdef inline bint _any(dict attributes, str name):
 
 
 cdef class ModuleBase:
-    """The compiled base of ``nn.Module``: finds parameters, buffers and submodules as attributes, and calls ``forward``."""
-    cdef dict __dict__
+    """The compiled base of ``nn.Module``: finds parameters, buffers and submodules as attributes, and calls ``forward``.
+
+    It has no fields, so a class may have a base with a layout beside it, as in ``class Coefficients(nn.Module, dict)``. The dict of attributes is the one
+    that Python gives the instances of ``nn.Module``.
+    """
 
     def __getattribute__(self, str name):
         cdef PyObject* attributes = _attributes(self)
@@ -94,16 +91,15 @@ cdef class ModuleBase:
             raise
 
 
-cdef int _let_attributes_be_replaced() except -1:
-    """``module.__dict__ = state`` is allowed, as for every Python class: __setstate__ is written so. Cython's own descriptor only reads."""
-    cdef object descriptor = PyDescr_NewGetSet(ModuleBase, &_dict_of_attributes)
-    (<dict><object>(<_TypeWithDict*>(<PyObject*>ModuleBase)).tp_dict)["__dict__"] = descriptor
+cdef int _let_others_make_instances() except -1:
+    """The memory of an instance is that of the base with a layout, so it is that base's ``__new__`` which must be found."""
+    (<_MadeType*><PyObject*>ModuleBase).tp_new = (<_MadeType*><PyObject*>object).tp_new
+    del (<dict><object>(<_MadeType*><PyObject*>ModuleBase).tp_dict)["__new__"]
     PyType_Modified(ModuleBase)
     return 0
 
 
-_dict_of_attributes.name, _dict_of_attributes.get, _dict_of_attributes.set = "__dict__", <void*>PyObject_GenericGetDict, <void*>PyObject_GenericSetDict
-_let_attributes_be_replaced()
+_let_others_make_instances()
 
 
 cdef class Walk:
