@@ -6,15 +6,15 @@ import rushlight as rl
 
 from . import constraints
 from ._discrete import Binomial
-from .distribution import Distribution
-from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from .distribution import Parametrized, ProbsOrLogits
+from .utils import broadcast_all
 
 __all__ = ["Categorical", "Multinomial", "OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 _PROBS_OR_LOGITS = {"probs": constraints.unit_interval, "logits": constraints.real}
 
 
-class Categorical(Distribution):
+class Categorical(ProbsOrLogits):
     """An integer from 0 to K - 1, with probabilities along the last dimension of ``probs`` (scaled to sum to one) or ``logits``.
 
     >>> die = Categorical(probs=torch.tensor([1.0, 1.0, 2.0]))
@@ -26,10 +26,12 @@ class Categorical(Distribution):
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}  # noqa: RUF012
     has_enumerate_support = True
+    _is_binary = False
+    _parameters = (("probs", 1), ("logits", 1))
+    _kept = ("_num_events",)
 
     def __init__(self, probs=None, logits=None, validate_args=None):
-        if (probs is None) == (logits is None):
-            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        self._take(probs, logits)
         if probs is not None:
             if probs.dim() < 1:
                 raise ValueError("`probs` parameter must be at least one-dimensional.")
@@ -41,49 +43,14 @@ class Categorical(Distribution):
         self._num_events = self._param.size(-1)
         super().__init__(self._param.size()[:-1], validate_args=validate_args)
 
-    @property
-    def _param(self):
-        return self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]
-
-    @property
-    def param_shape(self):
-        """The shape of the parameter."""
-        return self._param.size()
-
-    def _new(self, *args, **kwargs):
-        return self._param.new(*args, **kwargs)
-
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(Categorical, _instance)
-        new._num_events = self._num_events
-        return self._expand_into(Categorical, batch_shape, new, (("probs", 1), ("logits", 1)))
-
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
         """The integers from 0 to K - 1."""
         return constraints.integer_interval(0, self._num_events - 1)
 
-    @lazy_property
-    def logits(self):
-        """The log probabilities."""
-        return probs_to_logits(self.probs)
-
-    @lazy_property
-    def probs(self):
-        """The probabilities."""
-        return logits_to_probs(self.logits)
-
-    @property
-    def mean(self):
-        return rl.full(self._extended_shape(), math.nan, dtype=self.probs.dtype, device=self.probs.device)
-
-    @property
-    def mode(self):
-        return self.probs.argmax(dim=-1)
-
-    @property
-    def variance(self):
-        return self.mean
+    mean = property(lambda self: rl.full(self._extended_shape(), math.nan, dtype=self.probs.dtype, device=self.probs.device))
+    mode = property(lambda self: self.probs.argmax(dim=-1))
+    variance = property(lambda self: self.mean)
 
     def sample(self, sample_shape=()):
         sample_shape = rl.Size(sample_shape)
@@ -92,8 +59,7 @@ class Categorical(Distribution):
         return drawn.reshape(self._extended_shape(sample_shape))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         value, log_pmf = rl.broadcast_tensors(value.long().unsqueeze(-1), self.logits)
         return log_pmf.gather(-1, value[..., :1]).squeeze(-1)
 
@@ -105,22 +71,15 @@ class Categorical(Distribution):
         return values.expand((-1, *self._batch_shape)) if expand else values
 
 
-class _OverCategories(Distribution):
+class _OverCategories(Parametrized):
     """A distribution whose parameters are those of a Categorical."""
 
     arg_constraints = Categorical.arg_constraints
+    _parameters = ("_categorical",)
 
     def _of_categorical(self, categorical, validate_args):
         self._categorical = categorical
         super().__init__(categorical.batch_shape, categorical.param_shape[-1:], validate_args=validate_args)
-
-    def _expanded(self, cls, batch_shape, instance):
-        batch_shape = rl.Size(batch_shape)
-        new = self._get_checked_instance(cls, instance)
-        new._categorical = self._categorical.expand(batch_shape)
-        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     def _new(self, *args, **kwargs):
         return self._categorical._new(*args, **kwargs)
@@ -159,28 +118,20 @@ class OneHotCategorical(_OverCategories):
     def __init__(self, probs=None, logits=None, validate_args=None):
         self._of_categorical(Categorical(probs, logits), validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return self._expanded(OneHotCategorical, batch_shape, _instance)
-
-    @property
-    def mean(self):
-        return self.probs
+    mean = property(lambda self: self.probs)
 
     @property
     def mode(self):
         return rl.nn.functional.one_hot(self.probs.argmax(dim=-1), num_classes=self.probs.shape[-1]).to(self.probs)
 
-    @property
-    def variance(self):
-        return self.probs * (1 - self.probs)
+    variance = property(lambda self: self.probs * (1 - self.probs))
 
     def sample(self, sample_shape=()):
         drawn = self._categorical.sample(rl.Size(sample_shape))
         return rl.nn.functional.one_hot(drawn, self._categorical._num_events).to(self.probs)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return self._categorical.log_prob(value.argmax(-1))
 
     def entropy(self):
@@ -218,6 +169,9 @@ class Multinomial(_OverCategories):
     tensor(0.4219)
     """
 
+    _parameters = ("_categorical", ("_binomial", 1))
+    _kept = ("total_count",)
+
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
@@ -225,18 +179,8 @@ class Multinomial(_OverCategories):
         self._of_categorical(Categorical(probs=probs, logits=logits), validate_args)
         self._binomial = Binomial(total_count=total_count, probs=self.probs)
 
-    def expand(self, batch_shape, _instance=None):
-        new = self._expanded(Multinomial, batch_shape, _instance)
-        new.total_count, new._binomial = self.total_count, Binomial(total_count=self.total_count, probs=new.probs)
-        return new
-
-    @property
-    def mean(self):
-        return self.probs * self.total_count
-
-    @property
-    def variance(self):
-        return self.total_count * self.probs * (1 - self.probs)
+    mean = property(lambda self: self.probs * self.total_count)
+    variance = property(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self):
@@ -250,8 +194,7 @@ class Multinomial(_OverCategories):
         return counts.scatter_add(-1, drawn, rl.ones_like(drawn, dtype=counts.dtype))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         logits, value = broadcast_all(self.logits, value)
         ways = rl.lgamma(value.sum(-1) + 1) - rl.lgamma(value + 1).sum(-1)
         return ways + (logits.masked_fill((value == 0) & (logits == -math.inf), 0) * value).sum(-1)

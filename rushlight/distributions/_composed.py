@@ -4,14 +4,14 @@
 import rushlight as rl
 
 from . import constraints
-from .distribution import Distribution
+from .distribution import Distribution, Parametrized
 from .transforms import ComposeTransform, Transform
 from .utils import _sum_rightmost
 
 __all__ = ["Independent", "MixtureSameFamily", "TransformedDistribution"]
 
 
-class Independent(Distribution):
+class Independent(Parametrized):
     """``base_distribution`` with its last ``reinterpreted_batch_ndims`` batch dimensions taken as part of one event: their log
     probabilities are summed.
 
@@ -24,6 +24,8 @@ class Independent(Distribution):
     """
 
     arg_constraints = {}  # noqa: RUF012
+    _parameters = property(lambda self: (("base_dist", self.reinterpreted_batch_ndims),))
+    _kept = ("reinterpreted_batch_ndims",)
 
     def __init__(self, base_distribution, reinterpreted_batch_ndims, validate_args=None):
         n = reinterpreted_batch_ndims
@@ -36,15 +38,6 @@ class Independent(Distribution):
         cut = len(base_distribution.batch_shape) - n
         self.base_dist, self.reinterpreted_batch_ndims = base_distribution, n
         super().__init__(shape[:cut], shape[cut:], validate_args=validate_args)
-
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(Independent, _instance)
-        batch_shape = rl.Size(batch_shape)
-        new.base_dist = self.base_dist.expand(batch_shape + self.event_shape[: self.reinterpreted_batch_ndims])
-        new.reinterpreted_batch_ndims = self.reinterpreted_batch_ndims
-        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     @property
     def has_rsample(self):
@@ -60,17 +53,9 @@ class Independent(Distribution):
         base, n = self.base_dist.support, self.reinterpreted_batch_ndims
         return constraints.independent(base, n) if n else base
 
-    @property
-    def mean(self):
-        return self.base_dist.mean
-
-    @property
-    def mode(self):
-        return self.base_dist.mode
-
-    @property
-    def variance(self):
-        return self.base_dist.variance
+    mean = property(lambda self: self.base_dist.mean)
+    mode = property(lambda self: self.base_dist.mode)
+    variance = property(lambda self: self.base_dist.variance)
 
     def sample(self, sample_shape=()):
         return self.base_dist.sample(sample_shape)
@@ -93,7 +78,7 @@ class Independent(Distribution):
         return f"{self.__class__.__name__}({self.base_dist}, {self.reinterpreted_batch_ndims})"
 
 
-class TransformedDistribution(Distribution):
+class TransformedDistribution(Parametrized):
     """The distribution of ``f(x)`` for x of ``base_distribution``; transforms: f, or a list of transforms, the first applied first.
 
     >>> base = torch.distributions.Uniform(0.0, 1.0)
@@ -103,6 +88,7 @@ class TransformedDistribution(Distribution):
     """
 
     arg_constraints = {}  # noqa: RUF012
+    _kept = ("transforms",)
 
     def __init__(self, base_distribution, transforms, validate_args=None):
         if isinstance(transforms, Transform):
@@ -131,15 +117,11 @@ class TransformedDistribution(Distribution):
         super().__init__(forward_shape[:cut], forward_shape[cut:], validate_args=validate_args)
 
     def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(TransformedDistribution, _instance)
-        batch_shape = rl.Size(batch_shape)
-        base_shape = batch_shape + self.event_shape
+        new = super().expand(batch_shape, _instance)
+        base_shape = new.batch_shape + self.event_shape
         for t in reversed(self.transforms):
             base_shape = t.inverse_shape(base_shape)
-        base_batch = base_shape[: len(base_shape) - len(self.base_dist.event_shape)]
-        new.base_dist, new.transforms = self.base_dist.expand(base_batch), self.transforms
-        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
+        new.base_dist = self.base_dist.expand(base_shape[: len(base_shape) - len(self.base_dist.event_shape)])
         return new
 
     @property
@@ -168,8 +150,7 @@ class TransformedDistribution(Distribution):
         return x
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         event_dim, result, y = len(self.event_shape), 0.0, value
         for t in reversed(self.transforms):
             x = t.inv(y)
@@ -196,7 +177,7 @@ class TransformedDistribution(Distribution):
         return self._through(self.base_dist.icdf(self._mirrored(value)))
 
 
-class MixtureSameFamily(Distribution):
+class MixtureSameFamily(Parametrized):
     """A mixture: ``mixture_distribution`` (a Categorical) picks along the last batch dimension of ``component_distribution``.
 
     >>> weights = torch.distributions.Categorical(torch.tensor([0.25, 0.75]))
@@ -207,6 +188,8 @@ class MixtureSameFamily(Distribution):
 
     arg_constraints = {}  # noqa: RUF012
     has_rsample = False
+    _parameters = (("_component_distribution", 1), "_mixture_distribution")
+    _kept = ("_num_component", "_event_ndims")
 
     def __init__(self, mixture_distribution, component_distribution, validate_args=None):
         from ._categorical import Categorical
@@ -233,16 +216,6 @@ class MixtureSameFamily(Distribution):
         self._event_ndims = len(event_shape)
         super().__init__(batch_shape=cdbs, event_shape=event_shape, validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        batch_shape = rl.Size(batch_shape)
-        new = self._get_checked_instance(MixtureSameFamily, _instance)
-        new._component_distribution = self._component_distribution.expand((*batch_shape, self._num_component))
-        new._mixture_distribution = self._mixture_distribution.expand(batch_shape)
-        new._num_component, new._event_ndims = self._num_component, self._event_ndims
-        Distribution.__init__(new, batch_shape, self._component_distribution.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
-
     @constraints.dependent_property
     def support(self):
         """The components'."""
@@ -263,9 +236,7 @@ class MixtureSameFamily(Distribution):
         probs = self.mixture_distribution.probs
         return probs.reshape(*probs.shape, *(1,) * self._event_ndims)
 
-    @property
-    def mean(self):
-        return rl.sum(self._weights() * self.component_distribution.mean, dim=-1 - self._event_ndims)
+    mean = property(lambda self: rl.sum(self._weights() * self.component_distribution.mean, dim=-1 - self._event_ndims))
 
     @property
     def variance(self):
@@ -281,8 +252,7 @@ class MixtureSameFamily(Distribution):
         return rl.sum(self.component_distribution.cdf(self._pad(x)) * self.mixture_distribution.probs, dim=-1)
 
     def log_prob(self, x):
-        if self._validate_args:
-            self._validate_sample(x)
+        self._check_sample(x)
         log_prob = self.component_distribution.log_prob(self._pad(x))
         return rl.logsumexp(log_prob + rl.log_softmax(self.mixture_distribution.logits, dim=-1), dim=-1)
 

@@ -7,7 +7,7 @@ import rushlight as rl
 
 from ..nn.functional import binary_cross_entropy_with_logits
 from . import constraints
-from .distribution import ProbsOrLogits
+from .distribution import Parametrized, ProbsOrLogits
 from .exp_family import ExponentialFamily
 from .utils import broadcast_all, clamp_probs
 
@@ -20,7 +20,6 @@ class _Trials(ProbsOrLogits):
     """Given by the probability of success, or its log odds."""
 
     arg_constraints = _PROBS_OR_LOGITS
-    _parameters = ("probs", "logits")
 
     def __init__(self, probs=None, logits=None, validate_args=None):
         self._take(probs, logits)
@@ -29,14 +28,6 @@ class _Trials(ProbsOrLogits):
         else:
             (self.logits,) = broadcast_all(logits)
         super().__init__(self._param.size(), validate_args=validate_args)
-
-    def _new(self, *args, **kwargs):
-        return self._param.new(*args, **kwargs)
-
-    @property
-    def param_shape(self):
-        """The shape of the parameter."""
-        return self._param.size()
 
 
 class Bernoulli(_Trials, ExponentialFamily):
@@ -51,31 +42,24 @@ class Bernoulli(_Trials, ExponentialFamily):
     (torch.Size([1000, 2]), tensor(1.))
     """
 
-    _parameters = ("probs", "logits")
     support = constraints.boolean
     has_enumerate_support = True
     _mean_carrier_measure = 0
-
-    @property
-    def mean(self):
-        return self.probs
+    mean = property(lambda self: self.probs)
 
     @property
     def mode(self):
         mode = (self.probs >= 0.5).to(self.probs)
         return mode.masked_fill(self.probs == 0.5, math.nan)
 
-    @property
-    def variance(self):
-        return self.probs * (1 - self.probs)
+    variance = property(lambda self: self.probs * (1 - self.probs))
 
     def sample(self, sample_shape=()):
         with rl.no_grad():
             return rl.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none")
 
@@ -86,9 +70,7 @@ class Bernoulli(_Trials, ExponentialFamily):
         values = rl.arange(2, dtype=self._param.dtype, device=self._param.device).view((-1,) + (1,) * len(self._batch_shape))
         return values.expand((-1, *self._batch_shape)) if expand else values
 
-    @property
-    def _natural_params(self):
-        return (rl.logit(self.probs),)
+    _natural_params = property(lambda self: (rl.logit(self.probs),))
 
     def _log_normalizer(self, x):
         return rl.log(1 + rl.exp(x))
@@ -102,7 +84,6 @@ class Geometric(_Trials):
     (tensor(3.), tensor([0.2500, 0.1875]))
     """
 
-    _parameters = ("probs", "logits")
     support = constraints.nonnegative_integer
 
     def __init__(self, probs=None, logits=None, validate_args=None):
@@ -115,17 +96,9 @@ class Geometric(_Trials):
                     f"to be positive but found invalid values:\n{self.probs[~valid]}"
                 )
 
-    @property
-    def mean(self):
-        return 1.0 / self.probs - 1.0
-
-    @property
-    def mode(self):
-        return rl.zeros_like(self.probs)
-
-    @property
-    def variance(self):
-        return (1.0 / self.probs - 1.0) / self.probs
+    mean = property(lambda self: 1.0 / self.probs - 1.0)
+    mode = property(lambda self: rl.zeros_like(self.probs))
+    variance = property(lambda self: (1.0 / self.probs - 1.0) / self.probs)
 
     def sample(self, sample_shape=()):
         with rl.no_grad():
@@ -133,8 +106,7 @@ class Geometric(_Trials):
             return (u.log() / (-self.probs).log1p()).floor()
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         value, probs = broadcast_all(value, self.probs)
         probs = probs.masked_fill((probs == 1) & (value == 0), 0)
         return value * (-probs).log1p() + self.probs.log()
@@ -151,10 +123,10 @@ class ContinuousBernoulli(_Trials, ExponentialFamily):
     (tensor([1.2195, 1.0000]), tensor([0.3880, 0.5000]))
     """
 
-    _parameters = ("probs", "logits")
     support = constraints.unit_interval
     has_rsample = True
     _mean_carrier_measure = 0
+    _kept = ("_lims",)
 
     def __init__(self, probs=None, logits=None, lims=(0.499, 0.501), validate_args=None):
         self._lims = lims
@@ -163,11 +135,6 @@ class ContinuousBernoulli(_Trials, ExponentialFamily):
             if validate_args is not None and not bool(self.arg_constraints["probs"].check(self.probs).all()):
                 raise ValueError("The parameter probs has invalid values")
             self.probs = clamp_probs(self.probs)
-
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(ContinuousBernoulli, _instance)
-        new._lims = self._lims
-        return self._expand_into(ContinuousBernoulli, batch_shape, new, self._parameters)
 
     def _outside(self):
         return (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
@@ -191,9 +158,7 @@ class ContinuousBernoulli(_Trials, ExponentialFamily):
         series = 0.5 + (1.0 / 3.0 + 16.0 / 45.0 * x**2) * x
         return rl.where(self._outside(), p / (2.0 * p - 1.0) + 1.0 / (rl.log1p(-p) - rl.log(p)), series)
 
-    @property
-    def stddev(self):
-        return rl.sqrt(self.variance)
+    stddev = property(lambda self: rl.sqrt(self.variance))
 
     @property
     def variance(self):
@@ -210,14 +175,12 @@ class ContinuousBernoulli(_Trials, ExponentialFamily):
         return self.icdf(rl.rand(self._extended_shape(sample_shape), dtype=self.probs.dtype, device=self.probs.device))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none") + self._cont_bern_log_norm()
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         p = self._cut()
         closed = (rl.pow(p, value) * rl.pow(1.0 - p, 1.0 - value) + p - 1.0) / (2.0 * p - 1.0)
         inside = rl.where(self._outside(), closed, value)
@@ -232,9 +195,7 @@ class ContinuousBernoulli(_Trials, ExponentialFamily):
         log_p, log_q = rl.log(self.probs), rl.log1p(-self.probs)
         return self.mean * (log_q - log_p) - self._cont_bern_log_norm() - log_q
 
-    @property
-    def _natural_params(self):
-        return (self.logits,)
+    _natural_params = property(lambda self: (self.logits,))
 
     def _log_normalizer(self, x):
         outside = (x <= self._lims[0] - 0.5) | (x > self._lims[1] - 0.5)
@@ -257,14 +218,6 @@ class _Counted(ProbsOrLogits):
         self.total_count = self.total_count.type_as(self._param)
         super().__init__(self._param.size(), validate_args=validate_args)
 
-    def _new(self, *args, **kwargs):
-        return self._param.new(*args, **kwargs)
-
-    @property
-    def param_shape(self):
-        """The shape of the parameter."""
-        return self._param.size()
-
 
 class Binomial(_Counted):
     """How many of ``total_count`` trials succeed, each with probability ``probs``.
@@ -274,7 +227,6 @@ class Binomial(_Counted):
     (tensor(2.), tensor(0.3750))
     """
 
-    _parameters = ("total_count", "probs", "logits")
     arg_constraints = {"total_count": constraints.nonnegative_integer, **_PROBS_OR_LOGITS}  # noqa: RUF012
     has_enumerate_support = True
 
@@ -286,17 +238,9 @@ class Binomial(_Counted):
         """The integers from 0 to total_count."""
         return constraints.integer_interval(0, self.total_count)
 
-    @property
-    def mean(self):
-        return self.total_count * self.probs
-
-    @property
-    def mode(self):
-        return ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count)
-
-    @property
-    def variance(self):
-        return self.total_count * self.probs * (1 - self.probs)
+    mean = property(lambda self: self.total_count * self.probs)
+    mode = property(lambda self: ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count))
+    variance = property(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
@@ -304,8 +248,7 @@ class Binomial(_Counted):
             return rl.binomial(self.total_count.expand(shape), self.probs.expand(shape))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         n = self.total_count
         choices = rl.lgamma(n + 1) - rl.lgamma(value + 1) - rl.lgamma(n - value + 1)
         # value * logits - n * log(1 + exp(logits)), without overflow
@@ -335,23 +278,13 @@ class NegativeBinomial(_Counted):
     (tensor(3.), tensor(0.1250))
     """
 
-    _parameters = ("total_count", "probs", "logits")
     arg_constraints = {  # noqa: RUF012
         "total_count": constraints.greater_than_eq(0), "probs": constraints.half_open_interval(0.0, 1.0), "logits": constraints.real,
     }  # fmt: skip
     support = constraints.nonnegative_integer
-
-    @property
-    def mean(self):
-        return self.total_count * rl.exp(self.logits)
-
-    @property
-    def mode(self):
-        return ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0)
-
-    @property
-    def variance(self):
-        return self.mean / rl.sigmoid(-self.logits)
+    mean = property(lambda self: self.total_count * rl.exp(self.logits))
+    mode = property(lambda self: ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0))
+    variance = property(lambda self: self.mean / rl.sigmoid(-self.logits))
 
     def sample(self, sample_shape=()):
         from ._positive import Gamma
@@ -360,15 +293,14 @@ class NegativeBinomial(_Counted):
             return rl.poisson(Gamma(self.total_count, rl.exp(-self.logits), validate_args=False).sample(sample_shape))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         n, logsigmoid = self.total_count, rl.nn.functional.logsigmoid
         unnormalized = n * logsigmoid(-self.logits) + value * logsigmoid(self.logits)
         normalizer = -rl.lgamma(n + value) + rl.lgamma(1.0 + value) + rl.lgamma(n)
         return unnormalized - normalizer.masked_fill(n + value == 0.0, 0.0)
 
 
-class Poisson(ExponentialFamily):
+class Poisson(Parametrized, ExponentialFamily):
     """Counts: probability ``rate**k exp(-rate) / k!``.
 
     >>> d = Poisson(torch.tensor(4.0))
@@ -378,39 +310,26 @@ class Poisson(ExponentialFamily):
 
     arg_constraints = {"rate": constraints.nonnegative}  # noqa: RUF012
     support = constraints.nonnegative_integer
+    _parameters = ("rate",)
 
     def __init__(self, rate, validate_args=None):
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return self._expand_into(Poisson, batch_shape, _instance, ("rate",))
-
-    @property
-    def mean(self):
-        return self.rate
-
-    @property
-    def mode(self):
-        return self.rate.floor()
-
-    @property
-    def variance(self):
-        return self.rate
+    mean = property(lambda self: self.rate)
+    mode = property(lambda self: self.rate.floor())
+    variance = property(lambda self: self.rate)
 
     def sample(self, sample_shape=()):
         with rl.no_grad():
             return rl.poisson(self.rate.expand(self._extended_shape(sample_shape)))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         rate, value = broadcast_all(self.rate, value)
         return rl.xlogy(value, rate) - rate - (value + 1).lgamma()
 
-    @property
-    def _natural_params(self):
-        return (rl.log(self.rate),)
+    _natural_params = property(lambda self: (rl.log(self.rate),))
 
     def _log_normalizer(self, x):
         return rl.exp(x)

@@ -28,14 +28,8 @@ class _LocScale(Parametrized):
         super().__init__(self.loc.size(), validate_args=validate_args)
 
     _parameters = ("loc", "scale")
-
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
+    mean = property(lambda self: self.loc)
+    mode = property(lambda self: self.loc)
 
 
 class Normal(_LocScale, ExponentialFamily):
@@ -45,16 +39,9 @@ class Normal(_LocScale, ExponentialFamily):
     tensor(-0.9189)
     """
 
-    _parameters = ("loc", "scale")
     _mean_carrier_measure = 0
-
-    @property
-    def stddev(self):
-        return self.scale
-
-    @property
-    def variance(self):
-        return self.scale.pow(2)
+    stddev = property(lambda self: self.scale)
+    variance = property(lambda self: self.scale.pow(2))
 
     def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
@@ -66,13 +53,11 @@ class Normal(_LocScale, ExponentialFamily):
         return self.loc + eps * self.scale
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return -((value - self.loc) ** 2) / (2 * self.scale**2) - self.scale.log() - math.log(math.sqrt(2 * math.pi))
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return 0.5 * (1 + rl.erf((value - self.loc) * self.scale.reciprocal() / math.sqrt(2)))
 
     def icdf(self, value):
@@ -81,9 +66,7 @@ class Normal(_LocScale, ExponentialFamily):
     def entropy(self):
         return 0.5 + 0.5 * math.log(2 * math.pi) + rl.log(self.scale)
 
-    @property
-    def _natural_params(self):
-        return self.loc / self.scale.pow(2), -0.5 * self.scale.pow(2).reciprocal()
+    _natural_params = property(lambda self: (self.loc / self.scale.pow(2), -0.5 * self.scale.pow(2).reciprocal()))
 
     def _log_normalizer(self, x, y):
         return -0.25 * x.pow(2) / y + 0.5 * rl.log(-math.pi / y)
@@ -97,15 +80,8 @@ class Laplace(_LocScale):
     (tensor(1.), tensor(0.5000))
     """
 
-    _parameters = ("loc", "scale")
-
-    @property
-    def variance(self):
-        return 2 * self.scale.pow(2)
-
-    @property
-    def stddev(self):
-        return 2**0.5 * self.scale
+    variance = property(lambda self: 2 * self.scale.pow(2))
+    stddev = property(lambda self: 2**0.5 * self.scale)
 
     def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
@@ -113,13 +89,11 @@ class Laplace(_LocScale):
         return self.loc - self.scale * u.sign() * rl.log1p(-u.abs())
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return -rl.log(2 * self.scale) - rl.abs(value - self.loc) / self.scale
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         distance = value - self.loc
         return 0.5 - 0.5 * distance.sign() * rl.expm1(-distance.abs() / self.scale)
 
@@ -139,28 +113,19 @@ class Cauchy(_LocScale):
     (tensor([0.5000, 0.7500]), tensor(nan))
     """
 
-    _parameters = ("loc", "scale")
-
-    @property
-    def mean(self):
-        return rl.full(self._extended_shape(), math.nan, dtype=self.loc.dtype, device=self.loc.device)
-
-    @property
-    def variance(self):
-        return rl.full(self._extended_shape(), math.inf, dtype=self.loc.dtype, device=self.loc.device)
+    mean = property(lambda self: rl.full(self._extended_shape(), math.nan, dtype=self.loc.dtype, device=self.loc.device))
+    variance = property(lambda self: rl.full(self._extended_shape(), math.inf, dtype=self.loc.dtype, device=self.loc.device))
 
     def rsample(self, sample_shape=()):
         eps = self.loc.new_empty(self._extended_shape(sample_shape)).cauchy_()
         return self.loc + eps * self.scale
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return -math.log(math.pi) - self.scale.log() - (((value - self.loc) / self.scale) ** 2).log1p()
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return rl.atan((value - self.loc) / self.scale) / math.pi + 0.5
 
     def icdf(self, value):
@@ -198,35 +163,22 @@ class Uniform(Parametrized):
         """The interval."""
         return constraints.interval(self.low, self.high)
 
-    @property
-    def mean(self):
-        return (self.high + self.low) / 2
-
-    @property
-    def mode(self):
-        return math.nan * self.high
-
-    @property
-    def stddev(self):
-        return (self.high - self.low) / 12**0.5
-
-    @property
-    def variance(self):
-        return (self.high - self.low).pow(2) / 12
+    mean = property(lambda self: (self.high + self.low) / 2)
+    mode = property(lambda self: math.nan * self.high)
+    stddev = property(lambda self: (self.high - self.low) / 12**0.5)
+    variance = property(lambda self: (self.high - self.low).pow(2) / 12)
 
     def rsample(self, sample_shape=()):
         u = rl.rand(self._extended_shape(sample_shape), dtype=self.low.dtype, device=self.low.device)
         return self.low + u * (self.high - self.low)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         inside = self.low.le(value).type_as(self.low) * self.high.gt(value).type_as(self.low)
         return rl.log(inside) - rl.log(self.high - self.low)
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return ((value - self.low) / (self.high - self.low)).clamp(min=0, max=1)
 
     def icdf(self, value):
@@ -259,13 +211,8 @@ class StudentT(Parametrized):
 
         return Chi2(self.df)
 
-    @property
-    def mean(self):
-        return self.loc.clone().masked_fill(self.df <= 1, math.nan)
-
-    @property
-    def mode(self):
-        return self.loc
+    mean = property(lambda self: self.loc.clone().masked_fill(self.df <= 1, math.nan))
+    mode = property(lambda self: self.loc)
 
     @property
     def variance(self):
@@ -278,8 +225,7 @@ class StudentT(Parametrized):
         return self.loc + self.scale * (x * rl.rsqrt(z / self.df))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         y = (value - self.loc) / self.scale
         z = self.scale.log() + 0.5 * self.df.log() + 0.5 * math.log(math.pi) + (0.5 * self.df).lgamma() - (0.5 * (self.df + 1)).lgamma()
         return -0.5 * (self.df + 1) * rl.log1p(y**2 / self.df) - z
@@ -305,9 +251,6 @@ class LogNormal(TransformedDistribution):
     def __init__(self, loc, scale, validate_args=None):
         super().__init__(Normal(loc, scale, validate_args=validate_args), ExpTransform(), validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return super().expand(batch_shape, _instance=self._get_checked_instance(LogNormal, _instance))
-
     @property
     def loc(self):
         """The mean of the logarithm."""
@@ -318,13 +261,8 @@ class LogNormal(TransformedDistribution):
         """The standard deviation of the logarithm."""
         return self.base_dist.scale
 
-    @property
-    def mean(self):
-        return (self.loc + self.scale.pow(2) / 2).exp()
-
-    @property
-    def mode(self):
-        return (self.loc - self.scale.square()).exp()
+    mean = property(lambda self: (self.loc + self.scale.pow(2) / 2).exp())
+    mode = property(lambda self: (self.loc - self.scale.square()).exp())
 
     @property
     def variance(self):
@@ -345,6 +283,7 @@ class Gumbel(TransformedDistribution):
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
     support = constraints.real
+    _parameters = ("loc", "scale")
 
     def __init__(self, loc, scale, validate_args=None):
         self.loc, self.scale = broadcast_all(loc, scale)
@@ -356,32 +295,15 @@ class Gumbel(TransformedDistribution):
         steps = [ExpTransform().inv, AffineTransform(0, -rl.ones_like(self.scale)), ExpTransform().inv, AffineTransform(loc, -self.scale)]
         super().__init__(base, steps, validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(Gumbel, _instance)
-        new.loc, new.scale = self.loc.expand(batch_shape), self.scale.expand(batch_shape)
-        return super().expand(batch_shape, _instance=new)
-
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         y = (self.loc - value) / self.scale
         return (y - y.exp()) - self.scale.log()
 
-    @property
-    def mean(self):
-        return self.loc + self.scale * euler_constant
-
-    @property
-    def mode(self):
-        return self.loc
-
-    @property
-    def stddev(self):
-        return math.pi / math.sqrt(6) * self.scale
-
-    @property
-    def variance(self):
-        return self.stddev.pow(2)
+    mean = property(lambda self: self.loc + self.scale * euler_constant)
+    mode = property(lambda self: self.loc)
+    stddev = property(lambda self: math.pi / math.sqrt(6) * self.scale)
+    variance = property(lambda self: self.stddev.pow(2))
 
     def entropy(self):
         return self.scale.log() + (1 + euler_constant)
@@ -405,8 +327,7 @@ class VonMises(Parametrized):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         k = self.concentration
         return k * rl.cos(value - self.loc) - math.log(2 * math.pi) - rl.log(rl.i0(k))
 
@@ -436,13 +357,8 @@ class VonMises(Parametrized):
         rho = (tau - (2 * tau).sqrt()) / (2 * k)
         return rl.where(k < 1e-5, 1 / k + k, (1 + rho**2) / (2 * rho))
 
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
+    mean = property(lambda self: self.loc)
+    mode = property(lambda self: self.loc)
 
     @property
     def variance(self):

@@ -6,7 +6,7 @@ import math
 import rushlight as rl
 
 from . import constraints
-from .distribution import Distribution
+from .distribution import Parametrized
 from .utils import _standard_normal, lazy_property
 
 __all__ = ["LowRankMultivariateNormal", "MultivariateNormal"]
@@ -33,7 +33,7 @@ def _precision_to_scale_tril(precision):
     return rl.linalg.solve_triangular(inverse, identity.expand(inverse.shape), upper=False)
 
 
-class MultivariateNormal(Distribution):
+class MultivariateNormal(Parametrized):
     """Normal vectors with mean ``loc``. Give one of covariance_matrix, precision_matrix and scale_tril (a Cholesky factor).
 
     >>> d = MultivariateNormal(torch.zeros(2), covariance_matrix=torch.tensor([[4.0, 2.0], [2.0, 3.0]]))
@@ -50,6 +50,8 @@ class MultivariateNormal(Distribution):
     }  # fmt: skip
     support = constraints.real_vector
     has_rsample = True
+    _parameters = (("loc", 1), ("covariance_matrix", 2), ("scale_tril", 2), ("precision_matrix", 2))
+    _kept = ("_unbroadcasted_scale_tril",)
 
     def __init__(self, loc, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None):
         if loc.dim() < 1:
@@ -68,12 +70,6 @@ class MultivariateNormal(Distribution):
         factor = {"scale_tril": lambda m: m, "covariance_matrix": rl.linalg.cholesky, "precision_matrix": _precision_to_scale_tril}
         self._unbroadcasted_scale_tril = factor[name](matrix)
 
-    def expand(self, batch_shape, _instance=None):
-        names = [("loc", 1)] + [(n, 2) for n in ("covariance_matrix", "scale_tril", "precision_matrix")]
-        new = self._expand_into(MultivariateNormal, batch_shape, _instance, names)
-        new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril
-        return new
-
     @lazy_property
     def scale_tril(self):
         """The Cholesky factor of the covariance matrix."""
@@ -90,17 +86,9 @@ class MultivariateNormal(Distribution):
         """The inverse of the covariance matrix."""
         return rl.cholesky_inverse(self._unbroadcasted_scale_tril).expand(self._batch_shape + self._event_shape + self._event_shape)
 
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
-
-    @property
-    def variance(self):
-        return self._unbroadcasted_scale_tril.pow(2).sum(-1).expand(self._batch_shape + self._event_shape)
+    mean = property(lambda self: self.loc)
+    mode = property(lambda self: self.loc)
+    variance = property(lambda self: self._unbroadcasted_scale_tril.pow(2).sum(-1).expand(self._batch_shape + self._event_shape))
 
     def rsample(self, sample_shape=()):
         eps = _standard_normal(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
@@ -110,8 +98,7 @@ class MultivariateNormal(Distribution):
         return self._unbroadcasted_scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         m = _batch_mahalanobis(self._unbroadcasted_scale_tril, value - self.loc)
         return -0.5 * (self._event_shape[0] * math.log(2 * math.pi) + m) - self._half_log_det()
 
@@ -120,7 +107,7 @@ class MultivariateNormal(Distribution):
         return h if len(self._batch_shape) == 0 else h.expand(self._batch_shape)
 
 
-class LowRankMultivariateNormal(Distribution):
+class LowRankMultivariateNormal(Parametrized):
     """Normal vectors with covariance ``cov_factor cov_factor^T + diag(cov_diag)``; cov_factor: n x rank, cov_diag: n.
 
     >>> d = LowRankMultivariateNormal(torch.zeros(2), torch.tensor([[1.0], [2.0]]), torch.tensor([0.5, 0.5]))
@@ -135,6 +122,8 @@ class LowRankMultivariateNormal(Distribution):
     }  # fmt: skip
     support = constraints.real_vector
     has_rsample = True
+    _parameters = (("loc", 1), ("cov_diag", 1), ("cov_factor", 2))
+    _kept = ("_unbroadcasted_cov_factor", "_unbroadcasted_cov_diag")
 
     def __init__(self, loc, cov_factor, cov_diag, validate_args=None):
         if loc.dim() < 1:
@@ -157,11 +146,6 @@ class LowRankMultivariateNormal(Distribution):
         self._unbroadcasted_cov_factor, self._unbroadcasted_cov_diag = cov_factor, cov_diag
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        new = self._expand_into(LowRankMultivariateNormal, batch_shape, _instance, (("loc", 1), ("cov_diag", 1), ("cov_factor", 2)))
-        new._unbroadcasted_cov_factor, new._unbroadcasted_cov_diag = self._unbroadcasted_cov_factor, self._unbroadcasted_cov_diag
-        return new
-
     @property
     def _capacitance_tril(self):
         """The Cholesky factor of ``I + W^T D^-1 W``, by which the small matrix stands for the large one (Woodbury)."""
@@ -172,13 +156,8 @@ class LowRankMultivariateNormal(Distribution):
     def _log_det(self):
         return 2 * self._capacitance_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1) + self._unbroadcasted_cov_diag.log().sum(-1)
 
-    @property
-    def mean(self):
-        return self.loc
-
-    @property
-    def mode(self):
-        return self.loc
+    mean = property(lambda self: self.loc)
+    mode = property(lambda self: self.loc)
 
     @lazy_property
     def variance(self):
@@ -214,8 +193,7 @@ class LowRankMultivariateNormal(Distribution):
         return self.loc + _batch_mv(self._unbroadcasted_cov_factor, eps_w) + self._unbroadcasted_cov_diag.sqrt() * eps_d
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         diff = value - self.loc
         w, d = self._unbroadcasted_cov_factor, self._unbroadcasted_cov_diag
         projected = _batch_mv(w.mT / d.unsqueeze(-2), diff)

@@ -37,33 +37,20 @@ class Exponential(Parametrized, ExponentialFamily):
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
-    @property
-    def mean(self):
-        return self.rate.reciprocal()
-
-    @property
-    def mode(self):
-        return rl.zeros_like(self.rate)
-
-    @property
-    def stddev(self):
-        return self.rate.reciprocal()
-
-    @property
-    def variance(self):
-        return self.rate.pow(-2)
+    mean = property(lambda self: self.rate.reciprocal())
+    mode = property(lambda self: rl.zeros_like(self.rate))
+    stddev = property(lambda self: self.rate.reciprocal())
+    variance = property(lambda self: self.rate.pow(-2))
 
     def rsample(self, sample_shape=()):
         return self.rate.new_empty(self._extended_shape(sample_shape)).exponential_() / self.rate
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return self.rate.log() - self.rate * value
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return 1 - rl.exp(-self.rate * value)
 
     def icdf(self, value):
@@ -72,9 +59,7 @@ class Exponential(Parametrized, ExponentialFamily):
     def entropy(self):
         return 1.0 - rl.log(self.rate)
 
-    @property
-    def _natural_params(self):
-        return (-self.rate,)
+    _natural_params = property(lambda self: (-self.rate,))
 
     def _log_normalizer(self, x):
         return -rl.log(-x)
@@ -102,17 +87,9 @@ class Gamma(Parametrized, ExponentialFamily):
         self.concentration, self.rate = broadcast_all(concentration, rate)
         super().__init__(self.concentration.size(), validate_args=validate_args)
 
-    @property
-    def mean(self):
-        return self.concentration / self.rate
-
-    @property
-    def mode(self):
-        return ((self.concentration - 1) / self.rate).clamp(min=0)
-
-    @property
-    def variance(self):
-        return self.concentration / self.rate.pow(2)
+    mean = property(lambda self: self.concentration / self.rate)
+    mode = property(lambda self: ((self.concentration - 1) / self.rate).clamp(min=0))
+    variance = property(lambda self: self.concentration / self.rate.pow(2))
 
     def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
@@ -122,8 +99,7 @@ class Gamma(Parametrized, ExponentialFamily):
 
     def log_prob(self, value):
         value = rl.as_tensor(value, dtype=self.rate.dtype, device=self.rate.device)
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         a = self.concentration
         return rl.xlogy(a, self.rate) + rl.xlogy(a - 1, value) - self.rate * value - rl.lgamma(a)
 
@@ -131,16 +107,13 @@ class Gamma(Parametrized, ExponentialFamily):
         a = self.concentration
         return a - rl.log(self.rate) + rl.lgamma(a) + (1.0 - a) * rl.digamma(a)
 
-    @property
-    def _natural_params(self):
-        return self.concentration - 1, -self.rate
+    _natural_params = property(lambda self: (self.concentration - 1, -self.rate))
 
     def _log_normalizer(self, x, y):
         return rl.lgamma(x + 1) + (x + 1) * rl.log(-y.reciprocal())
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return rl.special.gammainc(self.concentration, self.rate * value)
 
 
@@ -156,9 +129,6 @@ class Chi2(Gamma):
 
     def __init__(self, df, validate_args=None):
         super().__init__(0.5 * df, 0.5, validate_args=validate_args)
-
-    def expand(self, batch_shape, _instance=None):
-        return super().expand(batch_shape, self._get_checked_instance(Chi2, _instance))
 
     @property
     def df(self):
@@ -181,9 +151,6 @@ class InverseGamma(TransformedDistribution):
         base = Gamma(concentration, rate, validate_args=validate_args)
         super().__init__(base, PowerTransform(rl.tensor(-1.0, dtype=base.rate.dtype, device=base.rate.device)), validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return super().expand(batch_shape, _instance=self._get_checked_instance(InverseGamma, _instance))
-
     @property
     def concentration(self):
         """The shape of the gamma distribution."""
@@ -199,9 +166,7 @@ class InverseGamma(TransformedDistribution):
         result = self.rate / (self.concentration - 1)
         return rl.where(self.concentration > 1, result, math.inf)
 
-    @property
-    def mode(self):
-        return self.rate / (self.concentration + 1)
+    mode = property(lambda self: self.rate / (self.concentration + 1))
 
     @property
     def variance(self):
@@ -230,9 +195,7 @@ class FisherSnedecor(Parametrized):
         self.df1, self.df2 = broadcast_all(df1, df2)
         super().__init__(self.df1.size(), validate_args=validate_args)
 
-    @property
-    def mean(self):
-        return self.df2 / (self.df2 - 2) + rl.where(self.df2 <= 2, math.nan, 0.0).type_as(self.df2)
+    mean = property(lambda self: self.df2 / (self.df2 - 2) + rl.where(self.df2 <= 2, math.nan, 0.0).type_as(self.df2))
 
     @property
     def mode(self):
@@ -251,8 +214,7 @@ class FisherSnedecor(Parametrized):
         return (x1 / x2.clamp(min=tiny)).clamp(min=tiny)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         a, b = self.df1 * 0.5, self.df2 * 0.5
         ratio = self.df1 / self.df2
         log_beta = a.lgamma() + b.lgamma() - (a + b).lgamma()
@@ -269,27 +231,20 @@ class _Half(TransformedDistribution):
     def __init__(self, scale, validate_args=None):
         super().__init__(self._base(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return super().expand(batch_shape, _instance=self._get_checked_instance(_Half, _instance))
-
     @property
     def scale(self):
         """The scale of x."""
         return self.base_dist.scale
 
-    @property
-    def mode(self):
-        return rl.zeros_like(self.scale)
+    mode = property(lambda self: rl.zeros_like(self.scale))
 
     def log_prob(self, value):
         value = rl.as_tensor(value, dtype=self.scale.dtype, device=self.scale.device)
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return rl.where(value >= 0, self.base_dist.log_prob(value) + math.log(2), -math.inf)
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return 2 * self.base_dist.cdf(value) - 1
 
     def icdf(self, prob):
@@ -307,14 +262,8 @@ class HalfNormal(_Half):
     """
 
     _base = Normal
-
-    @property
-    def mean(self):
-        return self.scale * math.sqrt(2 / math.pi)
-
-    @property
-    def variance(self):
-        return self.scale.pow(2) * (1 - 2 / math.pi)
+    mean = property(lambda self: self.scale * math.sqrt(2 / math.pi))
+    variance = property(lambda self: self.scale.pow(2) * (1 - 2 / math.pi))
 
 
 class HalfCauchy(_Half):
@@ -325,14 +274,8 @@ class HalfCauchy(_Half):
     """
 
     _base = Cauchy
-
-    @property
-    def mean(self):
-        return rl.full(self._extended_shape(), math.inf, dtype=self.scale.dtype, device=self.scale.device)
-
-    @property
-    def variance(self):
-        return self.base_dist.variance
+    mean = property(lambda self: rl.full(self._extended_shape(), math.inf, dtype=self.scale.dtype, device=self.scale.device))
+    variance = property(lambda self: self.base_dist.variance)
 
 
 class Weibull(TransformedDistribution):
@@ -345,28 +288,16 @@ class Weibull(TransformedDistribution):
 
     arg_constraints = {"scale": constraints.positive, "concentration": constraints.positive}  # noqa: RUF012
     support = constraints.positive
+    _parameters = ("scale", "concentration", "concentration_reciprocal")
 
     def __init__(self, scale, concentration, validate_args=None):
         self.scale, self.concentration = broadcast_all(scale, concentration)
         self.concentration_reciprocal = self.concentration.reciprocal()
         base = Exponential(rl.ones_like(self.scale), validate_args=validate_args)
-        super().__init__(base, self._steps(), validate_args=validate_args)
+        steps = [PowerTransform(exponent=self.concentration_reciprocal), AffineTransform(loc=0, scale=self.scale)]
+        super().__init__(base, steps, validate_args=validate_args)
 
-    def _steps(self):
-        return [PowerTransform(exponent=self.concentration_reciprocal), AffineTransform(loc=0, scale=self.scale)]
-
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(Weibull, _instance)
-        new.scale, new.concentration = self.scale.expand(batch_shape), self.concentration.expand(batch_shape)
-        new.concentration_reciprocal = new.concentration.reciprocal()
-        base = self.base_dist.expand(batch_shape)
-        super(Weibull, new).__init__(base, new._steps(), validate_args=False)
-        new._validate_args = self._validate_args
-        return new
-
-    @property
-    def mean(self):
-        return self.scale * rl.exp(rl.lgamma(1 + self.concentration_reciprocal))
+    mean = property(lambda self: self.scale * rl.exp(rl.lgamma(1 + self.concentration_reciprocal)))
 
     @property
     def mode(self):
@@ -392,25 +323,19 @@ class Pareto(TransformedDistribution):
     """
 
     arg_constraints = {"alpha": constraints.positive, "scale": constraints.positive}  # noqa: RUF012
+    _parameters = ("scale", "alpha")
 
     def __init__(self, scale, alpha, validate_args=None):
         self.scale, self.alpha = broadcast_all(scale, alpha)
         base = Exponential(self.alpha, validate_args=validate_args)
         super().__init__(base, [ExpTransform(), AffineTransform(loc=0, scale=self.scale)], validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(Pareto, _instance)
-        new.scale, new.alpha = self.scale.expand(batch_shape), self.alpha.expand(batch_shape)
-        return super().expand(batch_shape, _instance=new)
-
     @property
     def mean(self):
         a = self.alpha.clamp(min=1)
         return a * self.scale / (a - 1)
 
-    @property
-    def mode(self):
-        return self.scale
+    mode = property(lambda self: self.scale)
 
     @property
     def variance(self):
@@ -451,8 +376,7 @@ class GeneralizedPareto(Parametrized):
         return self.icdf(rl.rand(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         z = (value - self.loc) / self.scale
         zero, c = self._split()
         return rl.where(zero, -z, -(1 / c + rl.ones_like(z)) * rl.log1p(c * z)) - rl.log(self.scale)
@@ -471,8 +395,7 @@ class GeneralizedPareto(Parametrized):
         return rl.log1p(-rl.exp(self._log_survival(value)))
 
     def cdf(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return 1 - rl.exp(self._log_survival(value))
 
     def icdf(self, value):
@@ -496,9 +419,7 @@ class GeneralizedPareto(Parametrized):
     def entropy(self):
         return (rl.log(self.scale) + self.concentration + 1).expand(self._batch_shape)
 
-    @property
-    def mode(self):
-        return self.loc
+    mode = property(lambda self: self.loc)
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self):
@@ -518,6 +439,7 @@ class Kumaraswamy(TransformedDistribution):
     arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}  # noqa: RUF012
     support = constraints.unit_interval
     has_rsample = True
+    _parameters = ("concentration1", "concentration0")
 
     def __init__(self, concentration1, concentration0, validate_args=None):
         self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
@@ -529,20 +451,13 @@ class Kumaraswamy(TransformedDistribution):
         ]
         super().__init__(base, steps, validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(Kumaraswamy, _instance)
-        new.concentration1, new.concentration0 = self.concentration1.expand(batch_shape), self.concentration0.expand(batch_shape)
-        return super().expand(batch_shape, _instance=new)
-
     def _moment(self, n):
         """E[x**n] = b B(1 + n / a, b)."""
         a, b = self.concentration1, self.concentration0
         first = 1 + n / a
         return rl.exp(b.log() + first.lgamma() + b.lgamma() - (first + b).lgamma())
 
-    @property
-    def mean(self):
-        return self._moment(1)
+    mean = property(lambda self: self._moment(1))
 
     @property
     def mode(self):
@@ -550,9 +465,7 @@ class Kumaraswamy(TransformedDistribution):
         value = ((a - 1) / (a * b - 1)).pow(a.reciprocal())
         return rl.where((a < 1) | (b < 1), math.nan, value)
 
-    @property
-    def variance(self):
-        return self._moment(2) - self.mean.pow(2)
+    variance = property(lambda self: self._moment(2) - self.mean.pow(2))
 
     def entropy(self):
         t1, t0 = 1 - self.concentration1.reciprocal(), 1 - self.concentration0.reciprocal()

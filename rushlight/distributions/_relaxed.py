@@ -4,10 +4,9 @@
 import rushlight as rl
 
 from . import constraints
-from ._categorical import Categorical
+from ._categorical import Categorical, _OverCategories
 from ._composed import TransformedDistribution
 from ._discrete import _Trials
-from .distribution import Distribution
 from .transforms import ExpTransform, SigmoidTransform
 from .utils import broadcast_all, clamp_probs
 
@@ -17,18 +16,13 @@ __all__ = ["ExpRelaxedCategorical", "LogitRelaxedBernoulli", "RelaxedBernoulli",
 class LogitRelaxedBernoulli(_Trials):
     """The log odds of a RelaxedBernoulli number."""
 
-    _parameters = ("probs", "logits")
     support = constraints.real
     has_rsample = True
+    _kept = ("temperature",)
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         self.temperature = temperature
         super().__init__(probs, logits, validate_args)
-
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(LogitRelaxedBernoulli, _instance)
-        new.temperature = self.temperature
-        return self._expand_into(LogitRelaxedBernoulli, batch_shape, new, self._parameters)
 
     def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
@@ -37,8 +31,7 @@ class LogitRelaxedBernoulli(_Trials):
         return (u.log() - (-u).log1p() + probs.log() - (-probs).log1p()) / self.temperature
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         logits, value = broadcast_all(self.logits, value)
         diff = logits - value * self.temperature
         return rl.as_tensor(self.temperature, dtype=diff.dtype, device=diff.device).log() + diff - 2 * diff.exp().log1p()
@@ -79,43 +72,17 @@ class RelaxedBernoulli(_Relaxed):
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return super().expand(batch_shape, _instance=self._get_checked_instance(RelaxedBernoulli, _instance))
 
-
-class ExpRelaxedCategorical(Distribution):
+class ExpRelaxedCategorical(_OverCategories):
     """The logarithm of a RelaxedOneHotCategorical vector."""
 
-    arg_constraints = Categorical.arg_constraints
     support = constraints.real_vector
     has_rsample = True
+    _kept = ("temperature",)
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
-        self._categorical, self.temperature = Categorical(probs, logits), temperature
-        super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args=validate_args)
-
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(ExpRelaxedCategorical, _instance)
-        batch_shape = rl.Size(batch_shape)
-        new.temperature, new._categorical = self.temperature, self._categorical.expand(batch_shape)
-        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
-
-    @property
-    def param_shape(self):
-        """The shape of the parameter."""
-        return self._categorical.param_shape
-
-    @property
-    def logits(self):
-        """The log probabilities."""
-        return self._categorical.logits
-
-    @property
-    def probs(self):
-        """The probabilities."""
-        return self._categorical.probs
+        self.temperature = temperature
+        self._of_categorical(Categorical(probs, logits), validate_args)
 
     def rsample(self, sample_shape=()):
         u = clamp_probs(rl.rand(self._extended_shape(sample_shape), dtype=self.logits.dtype, device=self.logits.device))
@@ -123,8 +90,7 @@ class ExpRelaxedCategorical(Distribution):
         return scores - scores.logsumexp(dim=-1, keepdim=True)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         k = self._categorical._num_events
         logits, value = broadcast_all(self.logits, value)
         temperature = rl.as_tensor(self.temperature, dtype=logits.dtype, device=logits.device)
@@ -148,6 +114,3 @@ class RelaxedOneHotCategorical(_Relaxed):
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)
-
-    def expand(self, batch_shape, _instance=None):
-        return super().expand(batch_shape, _instance=self._get_checked_instance(RelaxedOneHotCategorical, _instance))

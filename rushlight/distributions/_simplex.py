@@ -9,7 +9,7 @@ from . import constraints
 from ._composed import TransformedDistribution
 from ._location_scale import Normal
 from ._positive import Chi2
-from .distribution import Distribution
+from .distribution import Parametrized
 from .exp_family import ExponentialFamily
 from .transforms import StickBreakingTransform
 from .utils import broadcast_all, lazy_property
@@ -54,7 +54,7 @@ class _DirichletSample(rl.autograd.Function):
         return slope * (grad - (x * grad).sum(-1, True))
 
 
-class Dirichlet(ExponentialFamily):
+class Dirichlet(Parametrized, ExponentialFamily):
     """Density proportional to ``prod x_i**(concentration_i - 1)`` over vectors that sum to one; concentration (*, K).
 
     >>> d = Dirichlet(torch.tensor([1.0, 2.0, 5.0]))
@@ -67,6 +67,7 @@ class Dirichlet(ExponentialFamily):
     arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}  # noqa: RUF012
     support = constraints.simplex
     has_rsample = True
+    _parameters = (("concentration", 1),)
 
     def __init__(self, concentration, validate_args=None):
         if concentration.dim() < 1:
@@ -74,21 +75,15 @@ class Dirichlet(ExponentialFamily):
         self.concentration = concentration
         super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return self._expand_into(Dirichlet, batch_shape, _instance, (("concentration", 1),))
-
     def rsample(self, sample_shape=()):
         return _DirichletSample.apply(self.concentration.expand(self._extended_shape(sample_shape)))
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         a = self.concentration
         return rl.xlogy(a - 1.0, value).sum(-1) + rl.lgamma(a.sum(-1)) - rl.lgamma(a).sum(-1)
 
-    @property
-    def mean(self):
-        return self.concentration / self.concentration.sum(-1, True)
+    mean = property(lambda self: self.concentration / self.concentration.sum(-1, True))
 
     @property
     def mode(self):
@@ -107,15 +102,13 @@ class Dirichlet(ExponentialFamily):
         total = a.sum(-1)
         return rl.lgamma(a).sum(-1) - rl.lgamma(total) - (k - total) * rl.digamma(total) - ((a - 1.0) * rl.digamma(a)).sum(-1)
 
-    @property
-    def _natural_params(self):
-        return (self.concentration,)
+    _natural_params = property(lambda self: (self.concentration,))
 
     def _log_normalizer(self, x):
         return x.lgamma().sum(-1) - rl.lgamma(x.sum(-1))
 
 
-class Beta(ExponentialFamily):
+class Beta(Parametrized, ExponentialFamily):
     """Density proportional to ``x**(concentration1 - 1) (1 - x)**(concentration0 - 1)`` on [0, 1].
 
     >>> d = Beta(torch.tensor(2.0), torch.tensor(2.0))
@@ -126,19 +119,12 @@ class Beta(ExponentialFamily):
     arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}  # noqa: RUF012
     support = constraints.unit_interval
     has_rsample = True
+    _parameters = ("_dirichlet",)
 
     def __init__(self, concentration1, concentration0, validate_args=None):
         c1, c0 = broadcast_all(concentration1, concentration0)
         self._dirichlet = Dirichlet(rl.stack([c1, c0], -1), validate_args=validate_args)
         super().__init__(self._dirichlet._batch_shape, validate_args=validate_args)
-
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(Beta, _instance)
-        batch_shape = rl.Size(batch_shape)
-        new._dirichlet = self._dirichlet.expand(batch_shape)
-        Distribution.__init__(new, batch_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     @property
     def concentration1(self):
@@ -150,13 +136,8 @@ class Beta(ExponentialFamily):
         """The exponent of 1 - x, plus one."""
         return self._dirichlet.concentration[..., 1]
 
-    @property
-    def mean(self):
-        return self.concentration1 / (self.concentration1 + self.concentration0)
-
-    @property
-    def mode(self):
-        return self._dirichlet.mode[..., 0]
+    mean = property(lambda self: self.concentration1 / (self.concentration1 + self.concentration0))
+    mode = property(lambda self: self._dirichlet.mode[..., 0])
 
     @property
     def variance(self):
@@ -167,16 +148,13 @@ class Beta(ExponentialFamily):
         return self._dirichlet.rsample(sample_shape).select(-1, 0)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         return self._dirichlet.log_prob(rl.stack([value, 1.0 - value], -1))
 
     def entropy(self):
         return self._dirichlet.entropy()
 
-    @property
-    def _natural_params(self):
-        return self.concentration1, self.concentration0
+    _natural_params = property(lambda self: (self.concentration1, self.concentration0))
 
     def _log_normalizer(self, x, y):
         return rl.lgamma(x) + rl.lgamma(y) - rl.lgamma(x + y)
@@ -200,9 +178,6 @@ class LogisticNormal(TransformedDistribution):
         base = base if base.batch_shape else base.expand([1])
         super().__init__(base, StickBreakingTransform(), validate_args=validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        return super().expand(batch_shape, _instance=self._get_checked_instance(LogisticNormal, _instance))
-
     @property
     def loc(self):
         """The mean of the normal numbers."""
@@ -214,7 +189,7 @@ class LogisticNormal(TransformedDistribution):
         return self.base_dist.base_dist.scale
 
 
-class LKJCholesky(Distribution):
+class LKJCholesky(Parametrized):
     """Cholesky factors L of correlation matrices, L L^T having density proportional to ``det**(concentration - 1)`` (Lewandowski et al.,
     2009).
 
@@ -225,6 +200,8 @@ class LKJCholesky(Distribution):
 
     arg_constraints = {"concentration": constraints.positive}  # noqa: RUF012
     support = constraints.corr_cholesky
+    _parameters = ("concentration", ("_beta", 1))
+    _kept = ("dim",)
 
     def __init__(self, dim, concentration=1.0, validate_args=None):
         if dim < 2:
@@ -238,15 +215,6 @@ class LKJCholesky(Distribution):
         self._beta = Beta(offset + 0.5, marginal - 0.5 * offset)
         super().__init__(self.concentration.size(), rl.Size((dim, dim)), validate_args)
 
-    def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(LKJCholesky, _instance)
-        batch_shape = rl.Size(batch_shape)
-        new.dim, new.concentration = self.dim, self.concentration.expand(batch_shape)
-        new._beta = self._beta.expand((*batch_shape, self.dim))
-        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
-
     def sample(self, sample_shape=()):
         with rl.no_grad():
             y = self._beta.sample(sample_shape).unsqueeze(-1)
@@ -258,8 +226,7 @@ class LKJCholesky(Distribution):
             return w + rl.diag_embed(diagonal)
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         diagonal = value.diagonal(dim1=-1, dim2=-2)[..., 1:]
         order = rl.arange(2, self.dim + 1, device=self.concentration.device)
         order = 2 * (self.concentration - 1).unsqueeze(-1) + self.dim - order
@@ -269,7 +236,7 @@ class LKJCholesky(Distribution):
         return rl.sum(order * diagonal.log(), dim=-1) - log_volume
 
 
-class Wishart(ExponentialFamily):
+class Wishart(Parametrized, ExponentialFamily):
     """Positive definite matrices: the distribution of ``df`` normal vectors' scatter matrix.
 
     df: above p - 1 for p x p matrices. Give one of covariance_matrix, precision_matrix and scale_tril (a Cholesky factor).
@@ -290,6 +257,7 @@ class Wishart(ExponentialFamily):
             "covariance_matrix": constraints.positive_definite, "precision_matrix": constraints.positive_definite,
             "scale_tril": constraints.lower_cholesky, "df": constraints.greater_than(self.event_shape[-1] - 1),
         }  # fmt: skip
+    _parameters = ("df", *((n, 2) for n in ("_unbroadcasted_scale_tril", "covariance_matrix", "precision_matrix", "scale_tril")))
 
     def __init__(self, df, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None):
         given = [m for m in (covariance_matrix, precision_matrix, scale_tril) if m is not None]
@@ -320,8 +288,7 @@ class Wishart(ExponentialFamily):
         self._dist_chi2 = Chi2(df=self.df.unsqueeze(-1) - rl.arange(self._event_shape[-1], dtype=chol.dtype, device=chol.device))
 
     def expand(self, batch_shape, _instance=None):
-        names = ("df", *((n, 2) for n in ("_unbroadcasted_scale_tril", "covariance_matrix", "precision_matrix", "scale_tril")))
-        new = self._expand_into(Wishart, batch_shape, _instance, names)
+        new = super().expand(batch_shape, _instance)
         new._batch_dims = [-(i + 1) for i in range(len(new._batch_shape))]
         new._set_chi2()
         return new
@@ -341,9 +308,7 @@ class Wishart(ExponentialFamily):
         """The inverse of the covariance matrix."""
         return rl.cholesky_inverse(self._unbroadcasted_scale_tril).expand(self._batch_shape + self._event_shape)
 
-    @property
-    def mean(self):
-        return self.df.view((*self._batch_shape, 1, 1)) * self.covariance_matrix
+    mean = property(lambda self: self.df.view((*self._batch_shape, 1, 1)) * self.covariance_matrix)
 
     @property
     def mode(self):
@@ -381,8 +346,7 @@ class Wishart(ExponentialFamily):
         return sample
 
     def log_prob(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
+        self._check_sample(value)
         nu, p = self.df, self._event_shape[-1]
         log_det = self._half_log_det()
         trace = rl.cholesky_solve(value, self._unbroadcasted_scale_tril).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
@@ -403,9 +367,7 @@ class Wishart(ExponentialFamily):
             + rl.mvlgamma(nu / 2, p=p) - (nu - p - 1) / 2 * self._digammas() + nu * p / 2
         )  # fmt: skip
 
-    @property
-    def _natural_params(self):
-        return self.df / 2 - (self._event_shape[-1] + 1) / 2, -self.precision_matrix / 2
+    _natural_params = property(lambda self: (self.df / 2 - (self._event_shape[-1] + 1) / 2, -self.precision_matrix / 2))
 
     def _log_normalizer(self, x, y):
         p = self._event_shape[-1]

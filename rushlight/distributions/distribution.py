@@ -8,7 +8,7 @@ import warnings
 import rushlight as rl
 
 from . import constraints
-from .utils import lazy_property
+from .utils import lazy_property, logits_to_probs, probs_to_logits
 
 __all__ = ["Distribution"]
 
@@ -181,6 +181,11 @@ class Distribution:
                 f"of the distribution {self!r}, but found invalid values:\n{value}"
             )
 
+    def _check_sample(self, value):
+        """Checks a value, if this distribution checks its arguments."""
+        if self._validate_args:
+            self._validate_sample(value)
+
     def _get_checked_instance(self, cls, _instance=None):
         if _instance is None and type(self).__init__ != cls.__init__:
             raise NotImplementedError(
@@ -188,22 +193,6 @@ class Distribution:
                 ".expand() method."
             )
         return self.__new__(type(self)) if _instance is None else _instance
-
-    def _expand_into(self, cls, batch_shape, instance, names):
-        """``expand`` for a distribution whose parameters ``names`` have the batch's shape (parameters not computed yet stay so).
-
-        names: each a name, or (name, number of the last dimensions that make one parameter).
-        """
-        new = self._get_checked_instance(cls, instance)
-        batch_shape = rl.Size(batch_shape)
-        for entry in names:
-            name, n = (entry, 0) if isinstance(entry, str) else entry
-            if name in self.__dict__:
-                value = self.__dict__[name]
-                new.__dict__[name] = value.expand((*batch_shape, *value.shape[value.dim() - n :]))
-        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     def __repr__(self):
         names = [k for k in self.arg_constraints if k in self.__dict__]
@@ -213,23 +202,40 @@ class Distribution:
 
 
 class Parametrized(Distribution):
-    """A distribution whose parameters all have the batch's shape; subclasses name them in ``_parameters``."""
+    """A distribution that is made of its parameters alone, so that it can be expanded by expanding these.
+
+    Subclasses name in ``_parameters`` the attributes that have the batch's shape, tensors or distributions; (name, n) for one with n more
+    dimensions. Those in ``_kept`` are the same for every batch. Parameters that were not computed yet stay so.
+    """
 
     _parameters = ()
+    _kept = ()
 
     def expand(self, batch_shape, _instance=None):
         """The same distributions, broadcast to a larger batch."""
-        cls = next(c for c in type(self).__mro__ if "_parameters" in c.__dict__)
-        return self._expand_into(cls, batch_shape, _instance, self._parameters)
+        own = next(c for c in type(self).__mro__ if c.__module__.startswith(__package__))
+        new, batch_shape = self._get_checked_instance(own, _instance), rl.Size(batch_shape)
+        for entry in self._parameters:
+            name, n = (entry, 0) if isinstance(entry, str) else entry
+            if name in self.__dict__:
+                value = self.__dict__[name]
+                shape = value.batch_shape if isinstance(value, Distribution) else value.shape
+                new.__dict__[name] = value.expand((*batch_shape, *shape[len(shape) - n :]))
+        new.__dict__.update({name: self.__dict__[name] for name in self._kept})
+        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
 
 
 class ProbsOrLogits(Parametrized):
     """A distribution given either by probabilities or by log odds; the other is computed when asked for.
 
-    Subclasses set ``_is_binary``, and keep what was given under ``probs`` or ``logits``.
+    Subclasses set ``_is_binary`` (False: along the last dimension lie the probabilities of categories, or their logarithms), and keep what
+    was given under ``probs`` or ``logits``.
     """
 
     _is_binary = True
+    _parameters = ("probs", "logits")
 
     def _take(self, probs, logits):
         if (probs is None) == (logits is None):
@@ -237,18 +243,22 @@ class ProbsOrLogits(Parametrized):
 
     @lazy_property
     def logits(self):
-        """The log odds."""
-        from .utils import probs_to_logits
-
+        """The log odds; of categories the log probabilities."""
         return probs_to_logits(self.probs, is_binary=self._is_binary)
 
     @lazy_property
     def probs(self):
         """The probabilities."""
-        from .utils import logits_to_probs
-
         return logits_to_probs(self.logits, is_binary=self._is_binary)
 
     @property
     def _param(self):
         return self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]
+
+    @property
+    def param_shape(self):
+        """The shape of the parameter."""
+        return self._param.size()
+
+    def _new(self, *args, **kwargs):
+        return self._param.new(*args, **kwargs)
