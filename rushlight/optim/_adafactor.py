@@ -2,7 +2,7 @@
 
 import rushlight as torch
 
-from .optimizer import Optimizer, _get_value, check, evaluated
+from .optimizer import Optimizer, _get_value, check, evaluated, options
 
 __all__ = ["Adafactor"]
 
@@ -32,10 +32,7 @@ class Adafactor(Optimizer):
         check(eps[1] >= 0.0, f"epsilon2 should be >= 0 but is: {eps[1]}")
         check(d >= 1.0, f"Clipping threshold d should be >= 1 but is: {d}")
         check(weight_decay >= 0.0, f"weight_decay should be >= 0 but is: {weight_decay}")
-        defaults = dict(
-            lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, foreach=foreach, maximize=maximize
-        )
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr beta2_decay eps d weight_decay foreach maximize"))
 
     def step(self, closure=None):
         """One update of every parameter that has a gradient. closure: computes the loss again; its value is returned."""

@@ -2,7 +2,7 @@
 
 import rushlight as torch
 
-from .optimizer import Optimizer, _get_value, check, evaluated
+from .optimizer import Optimizer, _get_value, check, evaluated, options
 
 __all__ = ["Muon"]
 
@@ -40,11 +40,7 @@ class Muon(Optimizer):
             adjust_lr_fn in (None, "original", "match_rms_adamw"),
             f"Adjust learning rate function {adjust_lr_fn} is not supported",
         )
-        defaults = dict(
-            lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov, ns_coefficients=ns_coefficients, eps=eps,
-            ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr weight_decay momentum nesterov ns_coefficients eps ns_steps adjust_lr_fn"))
         for group in self.param_groups:
             for param in group["params"]:
                 if param.dim() != 2:

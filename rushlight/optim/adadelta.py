@@ -1,6 +1,6 @@
 """Adadelta."""
 
-from .optimizer import check, check_lr
+from .optimizer import check, check_lr, check_not_negative, options
 from .rule import RuleOptimizer, sqrt
 
 __all__ = ["Adadelta"]
@@ -26,13 +26,8 @@ class Adadelta(RuleOptimizer):
     ):  # fmt: skip
         check_lr(lr, foreach, capturable)
         check(0.0 <= rho <= 1.0, f"Invalid rho value: {rho}")
-        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
-        defaults = dict(
-            lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, capturable=capturable, foreach=foreach,
-            differentiable=differentiable,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        check_not_negative(eps=eps, weight_decay=weight_decay)
+        super().__init__(params, options(locals(), "lr rho eps weight_decay maximize capturable foreach differentiable"))
 
     @staticmethod
     def rule(p, g, v, d, *, lr, rho, share, eps, weight_decay):

@@ -2,7 +2,7 @@
 
 import rushlight as torch
 
-from .optimizer import check, check_lr, check_variants
+from .optimizer import check_lr, check_not_negative, check_variants, options
 from .rule import RuleOptimizer, sqrt
 
 __all__ = ["Adagrad"]
@@ -28,18 +28,10 @@ class Adagrad(RuleOptimizer):
         differentiable=False, fused=None,
     ):  # fmt: skip
         check_lr(lr)
-        check(0.0 <= lr_decay, f"Invalid lr_decay value: {lr_decay}")
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
-        check(
-            0.0 <= initial_accumulator_value, f"Invalid initial_accumulator_value value: {initial_accumulator_value}"
-        )
-        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_not_negative(lr_decay=lr_decay, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value, eps=eps)
         check_variants(fused, foreach, differentiable)
-        defaults = dict(
-            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay, initial_accumulator_value=initial_accumulator_value,
-            foreach=foreach, maximize=maximize, differentiable=differentiable, fused=fused,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        order = "lr lr_decay eps weight_decay initial_accumulator_value foreach maximize differentiable fused"
+        super().__init__(params, options(locals(), order))
         for group in self.param_groups:
             for param in group["params"]:
                 self.start_state(param, group)

@@ -1,6 +1,6 @@
 """Adam and AdamW."""
 
-from .optimizer import _get_value, check, check_lr, check_variants
+from .optimizer import _get_value, check, check_lr, check_not_negative, check_variants, options
 from .rule import RuleOptimizer, maximum, sqrt
 
 __all__ = ["Adam", "AdamW"]
@@ -32,15 +32,11 @@ class Adam(RuleOptimizer):
         capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False,
     ):  # fmt: skip
         check_lr(lr, foreach, capturable)
-        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_not_negative(eps=eps, weight_decay=weight_decay)
         check_betas(betas)
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
         check_variants(fused, foreach, differentiable)
-        defaults = dict(
-            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize, foreach=foreach,
-            capturable=capturable, differentiable=differentiable, fused=fused, decoupled_weight_decay=decoupled_weight_decay,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        order = "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused decoupled_weight_decay"
+        super().__init__(params, options(locals(), order))
 
     @staticmethod
     def rule(p, g, m, v, v_max=None, *, rate, share1, beta2, share2, eps, weight_decay, keep, root):

@@ -1,7 +1,7 @@
 """Adamax."""
 
 from .adam import check_betas
-from .optimizer import _get_value, check, check_lr
+from .optimizer import _get_value, check_lr, check_not_negative, options
 from .rule import RuleOptimizer, absolute, maximum
 
 __all__ = ["Adamax"]
@@ -26,14 +26,9 @@ class Adamax(RuleOptimizer):
         capturable=False,
     ):  # fmt: skip
         check_lr(lr, foreach, capturable)
-        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_not_negative(eps=eps, weight_decay=weight_decay)
         check_betas(betas)
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
-        defaults = dict(
-            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
-            differentiable=differentiable, capturable=capturable,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr betas eps weight_decay foreach maximize differentiable capturable"))
 
     @staticmethod
     def rule(p, g, m, u, *, rate, share1, beta2, eps, weight_decay):

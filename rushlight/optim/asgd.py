@@ -2,7 +2,7 @@
 
 import rushlight as torch
 
-from .optimizer import _get_value, check, check_lr
+from .optimizer import _get_value, check_lr, check_not_negative, options
 from .rule import RuleOptimizer
 
 __all__ = ["ASGD"]
@@ -28,12 +28,8 @@ class ASGD(RuleOptimizer):
         capturable=False,
     ):  # fmt: skip
         check_lr(lr, foreach, capturable)
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
-        defaults = dict(
-            lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
-            differentiable=differentiable, capturable=capturable,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        check_not_negative(weight_decay=weight_decay)
+        super().__init__(params, options(locals(), "lr lambd alpha t0 weight_decay foreach maximize differentiable capturable"))
 
     @staticmethod
     def rule(p, g, average, *, rate, share, lambd, weight_decay):
@@ -47,14 +43,9 @@ class ASGD(RuleOptimizer):
         """The average."""
         return ("ax",)
 
-    def start_state(self, param, group):
+    def counters(self, group):
         """Also the rate and the share of the next step, as PyTorch keeps them."""
-        state = self.state[param]
-        state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
-        state["eta"] = torch.tensor(float(_get_value(group["lr"])), dtype=torch.float32, device="cpu")
-        state["mu"] = torch.tensor(1.0, dtype=torch.float32, device="cpu")
-        state["ax"] = self.first_state(param, "ax", group)
-        return state
+        return {"step": 0.0, "eta": float(_get_value(group["lr"])), "mu": 1.0}
 
     def hyper(self, group, step):
         """The group's options, and the rate and share after this step."""

@@ -1,9 +1,8 @@
 """NAdam."""
 
-import rushlight as torch
 
 from .adam import check_betas
-from .optimizer import _get_value, check, check_lr
+from .optimizer import _get_value, check_lr, check_not_negative, options
 from .rule import RuleOptimizer, sqrt
 
 __all__ = ["NAdam"]
@@ -28,16 +27,10 @@ class NAdam(RuleOptimizer):
         foreach=None, maximize=False, capturable=False, differentiable=False,
     ):  # fmt: skip
         check_lr(lr, foreach, capturable)
-        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_not_negative(eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
         check_betas(betas)
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
-        check(0.0 <= momentum_decay, f"Invalid momentum_decay value: {momentum_decay}")
-        defaults = dict(
-            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
-            decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
-            differentiable=differentiable,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        order = "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize foreach capturable differentiable"
+        super().__init__(params, options(locals(), order))
 
     @staticmethod
     def rule(p, g, m, v, *, lr, share1, beta2, share2, eps, weight_decay, decoupled, correction2, share_now, share_mean):
@@ -55,14 +48,9 @@ class NAdam(RuleOptimizer):
         """The two means."""
         return ("exp_avg", "exp_avg_sq")
 
-    def start_state(self, param, group):
+    def counters(self, group):
         """Also the product of all momenta so far."""
-        state = self.state[param]
-        state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
-        state["mu_product"] = torch.tensor(1.0, dtype=torch.float32, device="cpu")
-        for name in self.state_names(group):
-            state[name] = self.first_state(param, name, group)
-        return state
+        return {"step": 0.0, "mu_product": 1.0}
 
     def hyper(self, group, step):
         """The group's options and the correction of this step; the shares depend on the parameter's own ``mu_product``."""

@@ -74,6 +74,17 @@ def check(condition, message):
         raise ValueError(message)
 
 
+def check_not_negative(**options):
+    """Raises ValueError for the first of the options that is below 0."""
+    for name, value in options.items():
+        check(0.0 <= value, f"Invalid {'epsilon' if name == 'eps' else name} value: {value}")
+
+
+def options(given, order):
+    """The defaults of an optimizer's options among the ``locals()`` of its ``__init__``, in the order that PyTorch's state dicts show."""
+    return {name: given[name] for name in order.split()}
+
+
 def check_lr(lr, foreach=False, capturable=False):
     """The checks of a learning rate: not negative, and one element if it is a tensor."""
     if isinstance(lr, torch.Tensor):

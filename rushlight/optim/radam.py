@@ -1,7 +1,7 @@
 """RAdam."""
 
 from .adam import check_betas
-from .optimizer import _get_value, check, check_lr
+from .optimizer import _get_value, check_lr, check_not_negative, options
 from .rule import RuleOptimizer, sqrt
 
 __all__ = ["RAdam"]
@@ -26,14 +26,10 @@ class RAdam(RuleOptimizer):
         maximize=False, capturable=False, differentiable=False,
     ):  # fmt: skip
         check_lr(lr, foreach, capturable)
-        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
+        check_not_negative(eps=eps, weight_decay=weight_decay)
         check_betas(betas)
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
-        defaults = dict(
-            lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
-            decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        order = "lr betas eps weight_decay maximize foreach capturable decoupled_weight_decay differentiable"
+        super().__init__(params, options(locals(), order))
 
     @staticmethod
     def rule(p, g, m, v, *, lr, rate, share1, beta2, share2, eps, weight_decay, decoupled, rectification):

@@ -1,6 +1,6 @@
 """RMSprop."""
 
-from .optimizer import check, check_lr
+from .optimizer import check_lr, check_not_negative, options
 from .rule import RuleOptimizer, sqrt
 
 __all__ = ["RMSprop"]
@@ -25,15 +25,9 @@ class RMSprop(RuleOptimizer):
         maximize=False, differentiable=False,
     ):  # fmt: skip
         check_lr(lr, foreach, capturable)
-        check(0.0 <= eps, f"Invalid epsilon value: {eps}")
-        check(0.0 <= momentum, f"Invalid momentum value: {momentum}")
-        check(0.0 <= weight_decay, f"Invalid weight_decay value: {weight_decay}")
-        check(0.0 <= alpha, f"Invalid alpha value: {alpha}")
-        defaults = dict(
-            lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered, weight_decay=weight_decay, capturable=capturable,
-            foreach=foreach, maximize=maximize, differentiable=differentiable,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        check_not_negative(eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
+        order = "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable"
+        super().__init__(params, options(locals(), order))
 
     @staticmethod
     def rule(p, g, v, *more, lr, alpha, share, eps, weight_decay, momentum, centered):

@@ -2,7 +2,7 @@
 
 import rushlight as torch
 
-from .optimizer import check, check_lr
+from .optimizer import check, check_lr, options
 from .rule import RuleOptimizer, clamp, sign, where
 
 __all__ = ["Rprop"]
@@ -29,11 +29,7 @@ class Rprop(RuleOptimizer):
     ):  # fmt: skip
         check_lr(lr)
         check(0.0 < etas[0] < 1.0 < etas[1], f"Invalid eta values: {etas[0]}, {etas[1]}")
-        defaults = dict(
-            lr=lr, etas=etas, step_sizes=step_sizes, foreach=foreach, maximize=maximize, differentiable=differentiable,
-            capturable=capturable,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr etas step_sizes foreach maximize differentiable capturable"))
 
     @staticmethod
     def rule(p, g, previous, size, *, shrink, grow, smallest, largest):

@@ -66,12 +66,16 @@ class RuleOptimizer(Optimizer):
         """The first value of the state tensor ``name``."""
         return torch.zeros_like(param, memory_format=torch.preserve_format)
 
+    def counters(self, group):
+        """The numbers that are kept for each parameter, and their first values."""
+        return {"step": 0.0} if self.counts_steps else {}
+
     def start_state(self, param, group):
         """The state of ``param`` before its first step, in PyTorch's order of names; none for a rule that keeps none."""
         names = self.state_names(group)
         state = self.state[param] if names or self.counts_steps else {}
-        if self.counts_steps:
-            state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")  # it is read at each step
+        for name, first in self.counters(group).items():
+            state[name] = torch.tensor(first, dtype=torch.float32, device="cpu")  # they are read at each step
         for name in names:
             first = self.first_state(param, name, group)
             if first is not None:

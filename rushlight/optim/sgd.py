@@ -1,6 +1,6 @@
 """Stochastic gradient descent."""
 
-from .optimizer import check, check_lr, check_variants
+from .optimizer import check, check_lr, check_not_negative, check_variants, options
 from .rule import RuleOptimizer
 
 __all__ = ["SGD"]
@@ -30,15 +30,10 @@ class SGD(RuleOptimizer):
         differentiable=False, fused=None,
     ):  # fmt: skip
         check_lr(lr)
-        check(momentum >= 0.0, f"Invalid momentum value: {momentum}")
-        check(weight_decay >= 0.0, f"Invalid weight_decay value: {weight_decay}")
+        check_not_negative(momentum=momentum, weight_decay=weight_decay)
         check(not nesterov or (momentum > 0 and dampening == 0), "Nesterov momentum requires a momentum and zero dampening")
         check_variants(fused, foreach, differentiable)
-        defaults = dict(
-            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov, maximize=maximize,
-            foreach=foreach, differentiable=differentiable, fused=fused,
-        )  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr momentum dampening weight_decay nesterov maximize foreach differentiable fused"))
 
     @staticmethod
     def rule(p, g, v=None, *, lr, momentum, dampening, weight_decay, nesterov):
