@@ -8,17 +8,6 @@ cdef bint _common(object t) noexcept:
     return isinstance(t, Tensor) and (<Tensor>t).place == 0 and not (<Tensor>t).flags & (CONJ | NEG) and (<Tensor>t).ndim > 0 and (<Tensor>t).count > 0
 
 
-cdef int _common_dim(object dim, Tensor t) except -2:
-    """A dim argument as a position; -1 for one that is none of t's."""
-    cdef int64_t d
-    if type(dim) is not int:
-        return -1
-    d = dim
-    if d < 0:
-        d += t.ndim
-    return <int>d if 0 <= d < t.ndim else -1
-
-
 cdef int _put_operand(Loop* loop, int o, char* address, const int64_t* strides, int item, int still) noexcept:
     """An operand with the loop's dims; its stride is 0 along the dim ``still``."""
     cdef int d, k
@@ -57,7 +46,7 @@ cdef Tensor _elements_of(object input, object dim, object index, int* at, bint* 
     if not _common(input) or not _common(index):
         return None
     x, i = <Tensor>input, <Tensor>index
-    at[0] = _common_dim(dim, x)
+    at[0] = position(dim, x.ndim)
     if at[0] < 0 or i.ndim != x.ndim or i.code != I64 and i.code != I32:
         return None
     for d in range(x.ndim):
@@ -74,7 +63,7 @@ cdef Tensor _slices_of(object input, object dim, object index, bint negative, in
     if not _common(input) or not _common(index):
         return None
     x, i = <Tensor>input, <Tensor>index
-    at[0] = _common_dim(dim, x)
+    at[0] = position(dim, x.ndim)
     if at[0] < 0 or i.ndim != 1 or i.code != I64 and i.code != I32:
         return None
     return _offsets(i, x.sizes[at[0]], x.strides[at[0]] * ITEMSIZE[x.code], negative, &outside)
@@ -232,7 +221,7 @@ cdef object _points_at(Tensor x, list indices):
 cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(input, indices): index tensors of one shape for the first dims, or a vector for another dim alone"""
     cdef PyObject* given[3]
-    cdef object indices = <object>values[1], position, last
+    cdef object indices = <object>values[1], one, last
     cdef int k
     if not _common(<object>values[0]) or type(indices) is not list or not 0 < len(<list>indices) <= (<Tensor>values[0]).ndim:
         return None
@@ -243,11 +232,11 @@ cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
     if k == 1:
         return _rows_at(<Tensor>values[0], <Tensor>(<list>indices)[0], True)
     if all([i is None for i in (<list>indices)[:k - 1]]):
-        position = k - 1
-        given[0], given[1], given[2] = values[0], <PyObject*>position, <PyObject*>last
+        one = k - 1
+        given[0], given[1], given[2] = values[0], <PyObject*>one, <PyObject*>last
         return _select_at(given, True)
-    for position in <list>indices:
-        if not _positions(position):
+    for one in <list>indices:
+        if not _positions(one):
             return None
     return _points_at(<Tensor>values[0], <list>indices)
 

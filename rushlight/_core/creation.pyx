@@ -13,7 +13,7 @@ from rushlight._core.tensor import not_a_dtype, on_gpu
 
 from rushlight._core.device cimport fill_bytes
 from rushlight._core.device import pinned_empty
-from rushlight._core.operator cimport as_number, check_same, deliver_new, fill_number, native, number_code, wrong_type
+from rushlight._core.operator cimport Native, as_number, check_same, deliver_new, fill_number, native, number_code, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -388,59 +388,29 @@ cdef Tensor channels_last(Tensor t, int form):
 
 # -- the operators --
 
-cdef object _empty(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("empty", EMPTY, args, n, kwnames, None)
+cdef enum:
+    SIZED = 0      # is given a shape
+    LIKE = 1       # a tensor that has it
+    NEW = 2        # a tensor that has the dtype and the device, then a shape
 
 
-cdef object _zeros(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("zeros", ZEROS, args, n, kwnames, None)
+cdef class Constructor(Native):
+    cdef int form, filling
+
+    cdef object run(self, PyObject **args, Py_ssize_t n, tuple kwnames):
+        if self.form == SIZED:
+            return sized(self.__name__, self.filling, args, n, kwnames, None)
+        if self.form == LIKE:
+            return like(self.__name__, self.filling, args, n, kwnames)
+        if n == 0 or not isinstance(<object>args[0], Tensor):
+            raise wrong_type(self.__name__, "self", 1, "Tensor", <object>args[0] if n else None)
+        return sized(self.__name__, self.filling, args + 1, n - 1, kwnames, <Tensor>args[0])
 
 
-cdef object _ones(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("ones", ONES, args, n, kwnames, None)
-
-
-cdef object _full(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized("full", FULL, args, n, kwnames, None)
-
-
-cdef object _empty_like(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return like("empty_like", EMPTY, args, n, kwnames)
-
-
-cdef object _zeros_like(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return like("zeros_like", ZEROS, args, n, kwnames)
-
-
-cdef object _ones_like(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return like("ones_like", ONES, args, n, kwnames)
-
-
-cdef object _full_like(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return like("full_like", FULL, args, n, kwnames)
-
-
-cdef object sized_like(str name, int filling, PyObject **args, Py_ssize_t n, tuple kwnames):
-    """A constructor that is a method: the tensor comes first."""
-    if n == 0 or not isinstance(<object>args[0], Tensor):
-        raise wrong_type(name, "self", 1, "Tensor", <object>args[0] if n else None)
-    return sized(name, filling, args + 1, n - 1, kwnames, <Tensor>args[0])
-
-
-cdef object _new_empty(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized_like("new_empty", EMPTY, args, n, kwnames)
-
-
-cdef object _new_zeros(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized_like("new_zeros", ZEROS, args, n, kwnames)
-
-
-cdef object _new_ones(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized_like("new_ones", ONES, args, n, kwnames)
-
-
-cdef object _new_full(PyObject **args, Py_ssize_t n, tuple kwnames):
-    return sized_like("new_full", FULL, args, n, kwnames)
+cdef Constructor constructor(str name, int form, int filling, str doc):
+    cdef Constructor op = Constructor(name, doc)
+    op.form, op.filling = form, filling
+    return op
 
 
 cdef object _empty_strided(PyObject **args, Py_ssize_t n, tuple kwnames):

@@ -1,7 +1,7 @@
 # The constructors as operators, with what help() says of them. Included by creation.pyx.
 
 OPERATORS = (
-    native("empty", _empty,
+    constructor("empty", SIZED, EMPTY,
         """empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)
         A tensor of the given shape whose elements are whatever its memory holds: ``empty(2, 3)`` or ``empty((2, 3))``.
 
@@ -10,7 +10,7 @@ OPERATORS = (
         >>> torch.empty(2, 3).shape, torch.empty(0)
         (torch.Size([2, 3]), tensor([]))
         """),
-    native("zeros", _zeros,
+    constructor("zeros", SIZED, ZEROS,
         """zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)
         A tensor of zeros: ``zeros(2, 3)`` or ``zeros((2, 3))``. dtype: the default float one unless given.
 
@@ -20,7 +20,7 @@ OPERATORS = (
         >>> torch.zeros(2, dtype=torch.bool)
         tensor([False, False])
         """),
-    native("ones", _ones,
+    constructor("ones", SIZED, ONES,
         """ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)
         A tensor of ones: ``ones(2, 3)`` or ``ones((2, 3))``. dtype: the default float one unless given.
 
@@ -30,7 +30,7 @@ OPERATORS = (
         >>> torch.ones((), dtype=torch.int64)
         tensor(1)
         """),
-    native("full", _full,
+    constructor("full", SIZED, FULL,
         """full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)
         A tensor of one value. dtype: that of the value unless given: bool, int64, the default float or complex one.
 
@@ -40,7 +40,7 @@ OPERATORS = (
         >>> torch.full((2,), 0.5)
         tensor([0.5000, 0.5000])
         """),
-    native("empty_like", _empty_like,
+    constructor("empty_like", LIKE, EMPTY,
         """empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)
         An uninitialised tensor of the same shape, dtype, device and order of dims.
 
@@ -49,7 +49,7 @@ OPERATORS = (
         >>> y.shape, y.dtype, y.stride()
         (torch.Size([3, 2]), torch.int16, (1, 3))
         """),
-    native("zeros_like", _zeros_like,
+    constructor("zeros_like", LIKE, ZEROS,
         """zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)
         Zeros of the same shape, dtype, device and order of dims; ``dtype`` and ``device`` may be given.
 
@@ -57,14 +57,14 @@ OPERATORS = (
         tensor([[0, 0],
                 [0, 0]])
         """),
-    native("ones_like", _ones_like,
+    constructor("ones_like", LIKE, ONES,
         """ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)
         Ones of the same shape, dtype, device and order of dims; ``dtype`` and ``device`` may be given.
 
         >>> torch.ones_like(torch.tensor([1, 2, 3]), dtype=torch.float32)
         tensor([1., 1., 1.])
         """),
-    native("full_like", _full_like,
+    constructor("full_like", LIKE, FULL,
         """full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)
         One value in the same shape, dtype (not the value's), device and order of dims.
 
@@ -81,28 +81,28 @@ OPERATORS = (
         """),
 )
 METHODS = (
-    native("new_empty", _new_empty,
+    constructor("new_empty", NEW, EMPTY,
         """new_empty(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)
         An uninitialised tensor of another shape, with this tensor's dtype and device.
 
         >>> torch.ones(2, dtype=torch.float64).new_empty(3, 4).dtype
         torch.float64
         """),
-    native("new_zeros", _new_zeros,
+    constructor("new_zeros", NEW, ZEROS,
         """new_zeros(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)
         Zeros of another shape, with this tensor's dtype and device.
 
         >>> torch.tensor([1, 2]).new_zeros(3)
         tensor([0, 0, 0])
         """),
-    native("new_ones", _new_ones,
+    constructor("new_ones", NEW, ONES,
         """new_ones(input, *size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)
         Ones of another shape, with this tensor's dtype and device.
 
         >>> torch.tensor([0.5], dtype=torch.float64).new_ones(1, 2)
         tensor([[1., 1.]], dtype=torch.float64)
         """),
-    native("new_full", _new_full,
+    constructor("new_full", NEW, FULL,
         """new_full(input, size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)
         One value in another shape, with this tensor's dtype (not the value's) and device.
 

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from rushlight._core.operator cimport native
-from rushlight._core.tensor cimport C64, C128, CONJ, CONTIGUOUS, F32, F64, ITEMSIZE, MAX_RANK, NEG, Storage, Tensor, allocate, empty
+from rushlight._core.tensor cimport C64, C128, CONJ, CONTIGUOUS, F32, F64, ITEMSIZE, MAX_RANK, NEG, Storage, Tensor, allocate, empty, position
 from rushlight._core.threads cimport num_threads, parallel_for, task_t
 
 include "spares.pxi"

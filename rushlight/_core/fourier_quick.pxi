@@ -8,14 +8,16 @@ cdef object _quickly(PyObject** values, int real, bint inverse):
     cdef int d, code
     cdef double scale = 1.0
     cdef Tensor x, out
-    if not isinstance(<object>values[0], Tensor) or type(dim) is not int or (n is not None and type(n) is not int):
+    if not isinstance(<object>values[0], Tensor) or (n is not None and type(n) is not int):
         return None
     x = <Tensor>values[0]
-    if x.place or not x.flags & CONTIGUOUS or x.flags & (CONJ | NEG) or x.count == 0 or not -x.ndim <= dim < x.ndim:
+    if x.place or not x.flags & CONTIGUOUS or x.flags & (CONJ | NEG) or x.count == 0:
         return None
     if x.code != F32 and x.code != F64 if real == UNPACK else x.code != C64 and x.code != C128:
         return None
-    d = dim if dim >= 0 else dim + x.ndim
+    d = position(dim, x.ndim)
+    if d < 0:
+        return None
     have = x.sizes[d]
     points = (2 * (have - 1) if real == PACK else have) if n is None else n
     if points < 1 or (points // 2 + 1 if real == PACK else points) != have or (real and points % 2):

@@ -58,6 +58,10 @@ cdef Tensor _with_dim(Tensor t, int dim):
 
 def cat(tensors, int dim, dtype kind):
     """The tensors behind each other along dim, in dtype ``kind``; 1-d empty tensors join with anything. Nothing is recorded."""
+    return _cat(tensors, dim, kind.code)
+
+
+cdef Tensor _cat(tensors, int dim, int code):
     cdef Tensor t, out
     cdef Tensor first = None
     cdef int64_t[MAX_RANK] sizes
@@ -81,10 +85,9 @@ def cat(tensors, int dim, dtype kind):
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {first.sizes[d]} but got size {t.sizes[d]} "
                     f"for tensor number {i} in the list.\n  [cat] shapes are {[list(x.shape) for x in tensors]}.")
         total += t.sizes[dim]
-    for d in range(first.ndim):
-        sizes[d] = first.sizes[d]
+    memcpy(sizes, first.sizes, first.ndim * sizeof(int64_t))
     sizes[dim] = total
-    out = empty(kind.code, first.ndim, sizes, first.place)
+    out = empty(code, first.ndim, sizes, first.place)
     for t in tensors:
         if t.ndim == first.ndim:
             _put(out, t, dim, start, t.sizes[dim])
@@ -94,30 +97,28 @@ def cat(tensors, int dim, dtype kind):
 
 def stack(tensors, int dim, dtype kind):
     """The tensors, all of one shape, along a new dim. Nothing is recorded."""
+    return _stack(tensors, dim, kind.code)
+
+
+cdef Tensor _stack(tensors, int dim, int code):
     cdef Tensor first = tensors[0]
     cdef Tensor t, out
     cdef int64_t[MAX_RANK] sizes
-    cdef int64_t i = 0
+    cdef int64_t i
     cdef int d
-    for t in tensors:
-        for d in range(t.ndim):
-            if t.ndim != first.ndim or t.sizes[d] != first.sizes[d]:
-                break
-        else:
-            if t.ndim == first.ndim:
-                i += 1
-                continue
-        raise RuntimeError(
-            f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 and {list(t.shape)} at entry {i}\n"
-            "  Make them one shape first: crop, resize or pad them; in a DataLoader by a collate_fn (nn.utils.rnn.pad_sequence).")
+    if first.ndim == MAX_RANK:
+        raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
+    for i, t in enumerate(tensors):
+        if t.ndim != first.ndim or memcmp(t.sizes, first.sizes, t.ndim * sizeof(int64_t)):
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 and {list(t.shape)} at entry {i}\n"
+                "  Make them one shape first: crop, resize or pad them; in a DataLoader by a collate_fn (nn.utils.rnn.pad_sequence).")
     for d in range(first.ndim):
         sizes[d + (d >= dim)] = first.sizes[d]
     sizes[dim] = len(tensors)
-    out = empty(kind.code, first.ndim + 1, sizes, first.place)
-    i = 0
-    for t in tensors:
+    out = empty(code, first.ndim + 1, sizes, first.place)
+    for i, t in enumerate(tensors):
         _put(out, t, dim, i, 1)
-        i += 1
     return out
 
 
@@ -150,66 +151,18 @@ cdef Tensor _first_of_kind(object tensors):
     return first
 
 
-cdef int _position(object dim, int ndim) except -2:
-    """A dim argument as a position, -1 for one that is none."""
-    cdef int64_t d
-    if type(dim) is not int:
-        return -1
-    d = dim
-    if d < 0:
-        d += ndim
-    return <int>d if 0 <= d < ndim else -1
-
-
 cdef object _cat_common(object tensors, object dim):
     cdef Tensor first = _first_of_kind(tensors)
-    cdef Tensor t, out
-    cdef int64_t[MAX_RANK] sizes
-    cdef int64_t start = 0
-    cdef int at, d
-    if first is None:
-        return None
-    at = _position(dim, first.ndim)
+    cdef int at = -1 if first is None else position(dim, first.ndim)
     if at < 0 or (first.ndim > 3 and first.strides[1] == 1 and first.sizes[1] > 1):  # channels-last images
         return None
-    memcpy(sizes, first.sizes, first.ndim * sizeof(int64_t))
-    sizes[at] = 0
-    for each in tensors:
-        t = <Tensor>each
-        sizes[at] += t.sizes[at]
-        for d in range(first.ndim):
-            if d != at and t.sizes[d] != sizes[d]:
-                return None
-    out = empty(first.code, first.ndim, sizes)
-    for each in tensors:
-        t = <Tensor>each
-        _put(out, t, at, start, t.sizes[at])
-        start += t.sizes[at]
-    return out
+    return _cat(tensors, at, first.code)
 
 
 cdef object _stack_common(object tensors, object dim):
     cdef Tensor first = _first_of_kind(tensors)
-    cdef Tensor t, out
-    cdef int64_t[MAX_RANK] sizes
-    cdef int64_t i = 0
-    cdef int at, d
-    if first is None:
-        return None
-    at = _position(dim, first.ndim + 1)
-    if at < 0 or first.ndim == MAX_RANK:
-        return None
-    for each in tensors:
-        if memcmp((<Tensor>each).sizes, first.sizes, first.ndim * sizeof(int64_t)):
-            return None
-    for d in range(first.ndim):
-        sizes[d + (d >= at)] = first.sizes[d]
-    sizes[at] = len(tensors)
-    out = empty(first.code, first.ndim + 1, sizes)
-    for each in tensors:
-        _put(out, <Tensor>each, at, i, 1)
-        i += 1
-    return out
+    cdef int at = -1 if first is None else position(dim, first.ndim + 1)
+    return None if at < 0 else _stack(tensors, at, first.code)
 
 
 cdef object cat_quickly(PyObject** values, Py_ssize_t n, tuple names):

@@ -383,10 +383,13 @@ cdef class Native(Operator):
                 if name not in self.names or <str>name == "input":
                     return self.respelled(args, n, kwnames)
         try:
-            return self.function(args, n, kwnames)
+            return self.run(args, n, kwnames)
         except Exception as error:
             blame(self, args, n, kwnames, error)
             raise
+
+    cdef object run(self, PyObject** args, Py_ssize_t n, tuple kwnames):
+        return self.function(args, n, kwnames)
 
     cdef object respelled(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         """The call with PyTorch's other names for the same arguments (axis for dim), and the tensor in front."""

@@ -32,6 +32,7 @@ cdef class Native(Operator):
     cdef native_t function
     cdef readonly str parameters       # as its docstring states them
     cdef readonly frozenset names      # of its parameters
+    cdef object run(self, PyObject** args, Py_ssize_t n, tuple kwnames)         # calls the function
     cdef object respelled(self, PyObject** args, Py_ssize_t n, tuple kwnames)
 
 cdef Native native(str name, native_t function, str doc)   # wraps a C function as an operator

@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t
 from rushlight._core.tensor import on_gpu
 
 from rushlight._core.operator cimport native
-from rushlight._core.tensor cimport CONTIGUOUS, F32, F64, I64, NEG, Tensor, dtype_of, empty
+from rushlight._core.tensor cimport CONTIGUOUS, F32, F64, I64, NEG, Tensor, dtype_of, empty, position
 from rushlight._core.threads cimport parallel_for
 
 cdef enum:
@@ -272,17 +272,16 @@ cdef void _carry_all(Scan* c, int64_t count) noexcept nogil:
 cdef object _accumulated_quickly(PyObject** values, bint product):
     """(input, dim, dtype): of a contiguous tensor, in its own dtype; see Library.quick."""
     cdef Tensor x
-    cdef int64_t dim
-    if not isinstance(<object>values[0], Tensor) or type(<object>values[1]) is not int:
+    cdef int dim
+    if not isinstance(<object>values[0], Tensor):
         return None
     x = <Tensor>values[0]
-    dim = <object>values[1]
+    dim = position(<object>values[1], x.ndim)
     if x.code != F32 and x.code != F64 and x.code != I64 or x.place or not x.flags & CONTIGUOUS or x.flags & NEG or x.ndim == 0:
         return None
-    if not -x.ndim <= dim < x.ndim or not (<object>values[2] is None or <object>values[2] is dtype_of(x.code)):
+    if dim < 0 or not (<object>values[2] is None or <object>values[2] is dtype_of(x.code)):
         return None
-    dim += x.ndim if dim < 0 else 0
-    return _accumulated(x, product) if dim == x.ndim - 1 or x.count == 0 else _accumulated_down(x, <int>dim, product)
+    return _accumulated(x, product) if dim == x.ndim - 1 or x.count == 0 else _accumulated_down(x, dim, product)
 
 
 cdef object cumsum_quickly(PyObject** values, Py_ssize_t n, tuple names):

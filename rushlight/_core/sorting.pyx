@@ -20,7 +20,7 @@ from rushlight._core.device cimport mixed
 from rushlight._core.operator cimport contiguous, native
 from rushlight._core.tensor cimport (
     B1, BF16, CONJ, CONTIGUOUS, F16, F32, F64, I8, I16, I32, I64, ITEMSIZE, MAX_RANK, NEG, U8, U16, U32, U64, Storage, Tensor, allocate,
-    empty, finish, view_of,
+    empty, finish, position, view_of,
 )
 from rushlight._core.threads cimport num_threads, parallel_for
 
@@ -302,17 +302,13 @@ cdef tuple _least(Tensor input, int64_t k, bint descending, bint sorted):
 cdef Tensor _dense_of(PyObject* input, PyObject* dim, int* d):
     """The input, if it is such a tensor; d: the dim, counted from 0."""
     cdef Tensor x
-    cdef int64_t at
-    if not isinstance(<object>input, Tensor) or type(<object>dim) is not int:
+    if not isinstance(<object>input, Tensor):
         return None
     x = <Tensor>input
     if x.place or not x.flags & CONTIGUOUS or x.flags & (CONJ | NEG) or x.ndim == 0 or not (B1 <= x.code <= F64):
         return None
-    at = <object>dim
-    if not -x.ndim <= at < x.ndim:
-        return None
-    d[0] = <int>(at + x.ndim if at < 0 else at)
-    return x
+    d[0] = position(<object>dim, x.ndim)
+    return x if d[0] >= 0 else None
 
 
 cdef Tensor _rows_of(PyObject* input, PyObject* dim):

@@ -1,17 +1,6 @@
 # The quick way (see Library.quick) of split, chunk and unbind (several views made by one call), movedim and is_contiguous. Included by view.pyx.
 
 
-cdef int _position(object dim, Tensor t) except -2:
-    """A dim argument as a position, -1 for one that is none of t's."""
-    cdef int64_t d
-    if type(dim) is not int:
-        return -1
-    d = dim
-    if d < 0:
-        d += t.ndim
-    return <int>d if 0 <= d < t.ndim else -1
-
-
 cdef tuple _pieces(Tensor t, int dim, int64_t size):
     """Views of ``size`` positions each, the last one of what is left."""
     cdef int64_t start = 0, n = t.sizes[dim]
@@ -32,7 +21,7 @@ cdef object split_quickly(PyObject** values, Py_ssize_t n, tuple names):
     if not isinstance(<object>values[0], Tensor):
         return None
     t = <Tensor>values[0]
-    at = _position(<object>values[2], t)
+    at = position(<object>values[2], t.ndim)
     if at < 0:
         return None
     if type(<object>values[1]) is int:
@@ -67,7 +56,7 @@ cdef object chunk_quickly(PyObject** values, Py_ssize_t n, tuple names):
     if not isinstance(<object>values[0], Tensor) or type(<object>values[1]) is not int:
         return None
     t, chunks = <Tensor>values[0], <object>values[1]
-    at = _position(<object>values[2], t)
+    at = position(<object>values[2], t.ndim)
     if at < 0 or chunks <= 0 or t.sizes[at] == 0:
         return None
     return _pieces(t, at, (t.sizes[at] + chunks - 1) // chunks)
@@ -82,7 +71,7 @@ cdef object unbind_quickly(PyObject** values, Py_ssize_t n, tuple names):
     if not isinstance(<object>values[0], Tensor):
         return None
     t = <Tensor>values[0]
-    at = _position(<object>values[1], t)
+    at = position(<object>values[1], t.ndim)
     if at < 0:
         return None
     for i in range(t.sizes[at]):
@@ -100,7 +89,7 @@ cdef object movedim_quickly(PyObject** values, Py_ssize_t n, tuple names):
     if not isinstance(<object>values[0], Tensor):
         return None
     t = <Tensor>values[0]
-    source, to = _position(<object>values[1], t), _position(<object>values[2], t)
+    source, to = position(<object>values[1], t.ndim), position(<object>values[2], t.ndim)
     if source < 0 or to < 0:
         return None
     for i in range(t.ndim):

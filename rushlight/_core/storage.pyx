@@ -2,13 +2,12 @@
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memcmp, memcpy
 
 from .operator import c_name
 from .tape cimport bump, check_inplace, needs_grad
 from .tensor cimport (
-    CONJ, CONTIGUOUS, DTYPES, INTERCEPT, ITEMSIZE, MAX_RANK, NEG, REQUIRES_GRAD, Node, Storage, Tensor, dtype_arg, empty, finish, new_tensor, own_counter,
-    parse_ints, thread_state, version_of,
+    CONJ, CONTIGUOUS, DTYPES, ITEMSIZE, MAX_RANK, NEG, Node, Storage, Tensor, dtype_arg, finish, new_tensor, own_counter, parse_ints,
+    thread_state, version_of,
 )
 
 
@@ -85,35 +84,6 @@ def tensor_of_storage(Storage storage, element, int64_t offset, size, stride):
         t.sizes[i], t.strides[i] = sizes[i], strides[i]
     finish(t)
     return t
-
-
-def stack_rows(batch):
-    """The tensors of the list ``batch`` stacked along a new first dimension; None where they are not alike, dense and plain."""
-    cdef int64_t sizes[MAX_RANK + 1]
-    cdef Tensor first, row, out
-    cdef int64_t nbytes
-    cdef char *to
-    if not batch or type(batch[0]) is not Tensor:
-        return None
-    first = batch[0]
-    for item in batch:
-        if type(item) is not Tensor:
-            return None
-        row = item
-        if (
-            row.code != first.code or row.ndim != first.ndim or row.place or not row.flags & CONTIGUOUS
-            or row.flags & (REQUIRES_GRAD | CONJ | NEG | INTERCEPT) or row.node is not None or row.ndim == MAX_RANK
-            or memcmp(row.sizes, first.sizes, row.ndim * sizeof(int64_t))
-        ):
-            return None
-    sizes[0] = len(batch)
-    memcpy(sizes + 1, first.sizes, first.ndim * sizeof(int64_t))
-    out = empty(first.code, first.ndim + 1, sizes)
-    to, nbytes = out.address, first.count * ITEMSIZE[first.code]
-    for row in batch:
-        memcpy(to, row.address, nbytes)
-        to += nbytes
-    return out
 
 
 def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):

@@ -221,6 +221,13 @@ cdef inline void count_write(Tensor t) noexcept:
 # -- small helpers --
 cdef object size_object(int n, const int64_t* values)                             # torch.Size
 cdef int wrap_dim(int64_t dim, int ndim) except -1
+cdef inline int position(object dim, int ndim) except -2:
+    """A dim argument as a position; -1 for one that is no int, or none of the dims: the definition knows the error."""
+    cdef int64_t d
+    if type(dim) is not int:
+        return -1
+    d = dim
+    return <int>(d + ndim if d < 0 else d) if -ndim <= d < ndim else -1
 cdef int parse_ints(object value, int64_t* out, int limit) except -1              # a sequence of ints; returns how many
 cdef str dtype_title(int code)                                                    # 'Float', 'Long' ... as PyTorch's errors spell it
 cdef str type_string(Tensor t)                                                    # 'torch.FloatTensor'

@@ -5,7 +5,6 @@ import copy
 import re
 
 import rushlight
-from rushlight._core.storage import stack_rows
 
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
 
@@ -131,8 +130,7 @@ def _collate_numpy(kind):
 
 def collate_tensor_fn(batch, *, collate_fn_map=None):
     """The tensors of ``batch`` stacked along a new first dimension."""
-    stacked = stack_rows(batch)
-    return rushlight.stack(batch, 0) if stacked is None else stacked
+    return rushlight.stack(batch, 0)
 
 
 def collate_numpy_array_fn(batch, *, collate_fn_map=None):
