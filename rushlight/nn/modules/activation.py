@@ -41,21 +41,22 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _inplace_text(module, *parts):
-    return ", ".join([*parts, "inplace=True"] if module.inplace else parts)
+class _WithInplace(Module):
+    """An activation that may write its result over the input, among other options."""
+
+    def extra_repr(self):
+        """The options, and ``inplace=True`` if it is set."""
+        shown = super().extra_repr()
+        return (f"{shown}, inplace=True" if shown else "inplace=True") if self.inplace else shown
 
 
 @_own_inits
-class _Inplace(Module):
-    """An activation with one option: write the result over the input."""
+class _Inplace(_WithInplace):
+    """An activation with that option alone."""
 
     def __init__(self, inplace=False):
         super().__init__()
         self.inplace = inplace
-
-    def extra_repr(self):
-        """``inplace=True`` if set."""
-        return _inplace_text(self)
 
 
 class ReLU(_Inplace):
@@ -118,13 +119,11 @@ class Hardsigmoid(_Inplace):
     tensor([0.0000, 0.2500, 0.5000, 1.0000])
     """
 
+    extra_repr = Module.extra_repr  # nothing, as in PyTorch
+
     def forward(self, input):
         """The activation of every element."""
         return F.hardsigmoid(input, self.inplace)
-
-    def extra_repr(self):
-        """Nothing, as in PyTorch."""
-        return ""
 
 
 class Hardswish(_Inplace):
@@ -134,16 +133,14 @@ class Hardswish(_Inplace):
     tensor([-0.3750,  1.1250,  6.0000])
     """
 
+    extra_repr = Module.extra_repr  # nothing, as in PyTorch
+
     def forward(self, input):
         """The activation of every element."""
         return F.hardswish(input, self.inplace)
 
-    def extra_repr(self):
-        """Nothing, as in PyTorch."""
-        return ""
 
-
-class Hardtanh(Module):
+class Hardtanh(_WithInplace):
     """``x`` limited to [min_val, max_val]. Raises AssertionError unless min_val < max_val.
 
     >>> nn.Hardtanh(0.0, 2.0)(torch.tensor([-1.0, 1.0, 7.0]))
@@ -155,6 +152,8 @@ class Hardtanh(Module):
         ...
     AssertionError: max_val (0) must be greater than min_val (1)
     """
+
+    _shown = "min_val={self.min_val}, max_val={self.max_val}"
 
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
         super().__init__()
@@ -172,10 +171,6 @@ class Hardtanh(Module):
         """The activation of every element."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
-    def extra_repr(self):
-        """The limits."""
-        return _inplace_text(self, f"min_val={self.min_val}", f"max_val={self.max_val}")
-
 
 def _warn_renamed(old, new):
     warnings.warn(f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=3)
@@ -188,20 +183,20 @@ class ReLU6(Hardtanh):
     tensor([0., 3., 6.])
     """
 
+    _shown = ""
+
     def __init__(self, inplace=False):
         super().__init__(0.0, 6.0, inplace)
 
-    def extra_repr(self):
-        """``inplace=True`` if set."""
-        return _inplace_text(self)
 
-
-class Threshold(Module):
+class Threshold(_WithInplace):
     """x where x > threshold, else value.
 
     >>> nn.Threshold(0.5, -1.0)(torch.tensor([0.25, 0.5, 0.75]))
     tensor([-1.0000, -1.0000,  0.7500])
     """
+
+    _shown = "threshold={self.threshold}, value={self.value}"
 
     def __init__(self, threshold, value, inplace=False):
         super().__init__()
@@ -211,12 +206,8 @@ class Threshold(Module):
         """The activation of every element."""
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
-    def extra_repr(self):
-        """The constants."""
-        return _inplace_text(self, f"threshold={self.threshold}", f"value={self.value}")
 
-
-class RReLU(Module):
+class RReLU(_WithInplace):
     """leaky_relu with a random slope from [lower, upper) for each negative element in training, with their mean in evaluation (Xu et al.,
     2015).
 
@@ -227,6 +218,8 @@ class RReLU(Module):
     tensor([-2.,  2.])
     """
 
+    _shown = "lower={self.lower}, upper={self.upper}"
+
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()
         self.lower, self.upper, self.inplace = lower, upper, inplace
@@ -235,12 +228,8 @@ class RReLU(Module):
         """The activation of every element."""
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
-    def extra_repr(self):
-        """The slopes."""
-        return _inplace_text(self, f"lower={self.lower}", f"upper={self.upper}")
 
-
-class LeakyReLU(Module):
+class LeakyReLU(_WithInplace):
     """x where x > 0, else negative_slope * x (Maas et al., 2013).
 
     >>> nn.LeakyReLU()(torch.tensor([-2.0, 2.0]))
@@ -248,6 +237,8 @@ class LeakyReLU(Module):
     >>> nn.LeakyReLU(0.5)
     LeakyReLU(negative_slope=0.5)
     """
+
+    _shown = "negative_slope={self.negative_slope}"
 
     def __init__(self, negative_slope=0.01, inplace=False):
         super().__init__()
@@ -257,17 +248,15 @@ class LeakyReLU(Module):
         """The activation of every element."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
-    def extra_repr(self):
-        """The slope."""
-        return _inplace_text(self, f"negative_slope={self.negative_slope}")
 
-
-class ELU(Module):
+class ELU(_WithInplace):
     """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al., 2016).
 
     >>> nn.ELU(alpha=2.0)(torch.tensor([-100.0, 0.0, 1.0]))
     tensor([-2.,  0.,  1.])
     """
+
+    _shown = "alpha={self.alpha}"
 
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
@@ -276,10 +265,6 @@ class ELU(Module):
     def forward(self, input):
         """The activation of every element."""
         return F.elu(input, self.alpha, self.inplace)
-
-    def extra_repr(self):
-        """The constant."""
-        return _inplace_text(self, f"alpha={self.alpha}")
 
 
 @_own_init
@@ -364,6 +349,8 @@ class GELU(Module):
     tensor([-0.1588,  0.0000,  0.8412])
     """
 
+    _shown = "approximate={self.approximate!r}"
+
     def __init__(self, approximate="none"):
         super().__init__()
         self.approximate = approximate
@@ -371,10 +358,6 @@ class GELU(Module):
     def forward(self, input):
         """The activation of every element."""
         return F.gelu(input, approximate=self.approximate)
-
-    def extra_repr(self):
-        """The kind."""
-        return f"approximate={self.approximate!r}"
 
 
 class GLU(Module):
@@ -386,6 +369,8 @@ class GLU(Module):
     torch.Size([2, 8, 8])
     """
 
+    _shown = "dim={self.dim}"
+
     def __init__(self, dim=-1):
         super().__init__()
         self.dim = dim
@@ -393,10 +378,6 @@ class GLU(Module):
     def forward(self, input):
         """The gated half."""
         return F.glu(input, self.dim)
-
-    def extra_repr(self):
-        """The dimension."""
-        return f"dim={self.dim}"
 
 
 class Hardshrink(Module):
@@ -406,6 +387,8 @@ class Hardshrink(Module):
     tensor([-1.0000,  0.0000,  0.7500])
     """
 
+    _shown = "{self.lambd}"
+
     def __init__(self, lambd=0.5):
         super().__init__()
         self.lambd = lambd
@@ -413,10 +396,6 @@ class Hardshrink(Module):
     def forward(self, input):
         """The activation of every element."""
         return F.hardshrink(input, self.lambd)
-
-    def extra_repr(self):
-        """The bound."""
-        return f"{self.lambd}"
 
 
 class Softshrink(Module):
@@ -426,6 +405,8 @@ class Softshrink(Module):
     tensor([-0.5000,  0.0000,  0.2500])
     """
 
+    _shown = "{self.lambd}"
+
     def __init__(self, lambd=0.5):
         super().__init__()
         self.lambd = lambd
@@ -433,10 +414,6 @@ class Softshrink(Module):
     def forward(self, input):
         """The activation of every element."""
         return F.softshrink(input, self.lambd)
-
-    def extra_repr(self):
-        """The bound."""
-        return str(self.lambd)
 
 
 class Softplus(Module):
@@ -448,6 +425,8 @@ class Softplus(Module):
     tensor([0.0693, 0.5007, 3.0000])
     """
 
+    _shown = "beta={self.beta}, threshold={self.threshold}"
+
     def __init__(self, beta=1.0, threshold=20.0):
         super().__init__()
         self.beta, self.threshold = beta, threshold
@@ -455,10 +434,6 @@ class Softplus(Module):
     def forward(self, input):
         """The activation of every element."""
         return F.softplus(input, self.beta, self.threshold)
-
-    def extra_repr(self):
-        """The constants."""
-        return f"beta={self.beta}, threshold={self.threshold}"
 
 
 class PReLU(Module):
@@ -469,6 +444,8 @@ class PReLU(Module):
     >>> layer.weight.detach(), layer.weight.grad
     (tensor([0.2500, 0.2500, 0.2500]), tensor([-2., -1.,  0.]))
     """
+
+    _shown = "num_parameters={self.num_parameters}"
 
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
         super().__init__()
@@ -485,13 +462,11 @@ class PReLU(Module):
         """The activation of every element."""
         return F.prelu(input, self.weight)
 
-    def extra_repr(self):
-        """The number of weights."""
-        return f"num_parameters={self.num_parameters}"
-
 
 @_own_inits
 class _AlongDim(Module):
+    _shown = "dim={self.dim}"
+
     def __init__(self, dim=None):
         super().__init__()
         self.dim = dim
@@ -499,10 +474,6 @@ class _AlongDim(Module):
     def __setstate__(self, state):
         super().__setstate__(state)
         self.__dict__.setdefault("dim", None)
-
-    def extra_repr(self):
-        """The dimension."""
-        return f"dim={self.dim}"
 
 
 class Softmax(_AlongDim):

@@ -13,6 +13,8 @@ class ChannelShuffle(Module):
     tensor([0., 2., 4., 1., 3., 5.])
     """
 
+    _shown = "groups={self.groups}"
+
     def __init__(self, groups):
         super().__init__()
         self.groups = groups
@@ -20,7 +22,3 @@ class ChannelShuffle(Module):
     def forward(self, input):
         """The shuffled channels."""
         return F.channel_shuffle(input, self.groups)
-
-    def extra_repr(self):
-        """The number of groups."""
-        return f"groups={self.groups}"

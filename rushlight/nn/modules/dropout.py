@@ -9,6 +9,8 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 class _DropoutNd(Module):
     """``p``: the probability of a zero; inplace: write the result over the input."""
 
+    _shown = "p={self.p}, inplace={self.inplace}"
+
     def __init__(self, p=0.5, inplace=False):
         super().__init__()
         if p < 0 or p > 1:
@@ -18,10 +20,6 @@ class _DropoutNd(Module):
     def forward(self, input):
         """The thinned input."""
         return self._drop(input, self.p, self.training, self.inplace)
-
-    def extra_repr(self):
-        """The options."""
-        return f"p={self.p}, inplace={self.inplace}"
 
 
 class Dropout(_DropoutNd):

@@ -14,6 +14,8 @@ class Flatten(Module):
     torch.Size([6, 4, 5])
     """
 
+    _shown = "start_dim={self.start_dim}, end_dim={self.end_dim}"
+
     def __init__(self, start_dim=1, end_dim=-1):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -22,10 +24,6 @@ class Flatten(Module):
         """The flattened input."""
         return input.flatten(self.start_dim, self.end_dim)
 
-    def extra_repr(self):
-        """The range of dimensions."""
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
 
 class Unflatten(Module):
     """Splits dimension ``dim`` into ``unflattened_size``, whose product it is; one size may be -1.
@@ -33,6 +31,8 @@ class Unflatten(Module):
     >>> nn.Unflatten(1, (3, -1))(torch.zeros(2, 12)).shape
     torch.Size([2, 3, 4])
     """
+
+    _shown = "dim={self.dim}, unflattened_size={self.unflattened_size}"
 
     def __init__(self, dim, unflattened_size):
         super().__init__()
@@ -50,7 +50,3 @@ class Unflatten(Module):
     def forward(self, input):
         """The input with one dimension split."""
         return input.unflatten(self.dim, self.unflattened_size)
-
-    def extra_repr(self):
-        """The dimension and its sizes."""
-        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

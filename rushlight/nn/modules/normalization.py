@@ -18,6 +18,8 @@ class LocalResponseNorm(Module):
     tensor([0.6667, 0.4000, 0.0000])
     """
 
+    _shown = "{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
         super().__init__()
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
@@ -25,10 +27,6 @@ class LocalResponseNorm(Module):
     def forward(self, input):
         """The normalised input."""
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
-
-    def extra_repr(self):
-        """The constants."""
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 class CrossMapLRN2d(Module):
@@ -41,6 +39,8 @@ class CrossMapLRN2d(Module):
     tensor([[[[0.4000, 0.4000]]]])
     """
 
+    _shown = "{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
         super().__init__()
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
@@ -49,10 +49,6 @@ class CrossMapLRN2d(Module):
         """The normalised input."""
         window = 2 * ((self.size - 1) // 2) + 1
         return F.local_response_norm(input, window, self.alpha * window / self.size, self.beta, self.k)
-
-    def extra_repr(self):
-        """The constants."""
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 def _tuple_of_sizes(normalized_shape):
@@ -113,6 +109,8 @@ class RMSNorm(Module):
     tensor([[0.2000, 1.4000]])
     """
 
+    _shown = "{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
         super().__init__()
         self.normalized_shape, self.eps = _tuple_of_sizes(normalized_shape), eps
@@ -131,10 +129,6 @@ class RMSNorm(Module):
     def forward(self, x):
         """The normalised input."""
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-
-    def extra_repr(self):
-        """The options."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class GroupNorm(Module):

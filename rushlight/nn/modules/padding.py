@@ -14,6 +14,8 @@ __all__ = [
 class _PadNd(Module):
     """Pads by elements of the input itself; a subclass names the mode and the number of sides."""
 
+    _shown = "{self.padding}"
+
     def __init__(self, padding):
         super().__init__()
         self.padding = self._sides(padding)
@@ -22,13 +24,11 @@ class _PadNd(Module):
         """The padded input."""
         return F.pad(input, self.padding, self._mode)
 
-    def extra_repr(self):
-        """The amounts."""
-        return f"{self.padding}"
-
 
 @_own_inits
 class _ConstantPadNd(Module):
+    _shown = "padding={self.padding}, value={self.value}"
+
     def __init__(self, padding, value):
         super().__init__()
         self.value, self.padding = value, self._sides(padding)
@@ -37,19 +37,13 @@ class _ConstantPadNd(Module):
         """The padded input."""
         return F.pad(input, self.padding, "constant", self.value)
 
-    def extra_repr(self):
-        """The amounts and the value."""
-        return f"padding={self.padding}, value={self.value}"
-
 
 @_own_inits
 class _ZeroPadNd(_ConstantPadNd):
+    _shown = "{self.padding}"
+
     def __init__(self, padding):
         super().__init__(padding, 0.0)
-
-    def extra_repr(self):
-        """The amounts."""
-        return f"{self.padding}"
 
 
 @_own_inits

@@ -16,6 +16,8 @@ class PixelShuffle(Module):
     torch.Size([2, 2, 15, 15])
     """
 
+    _shown = "upscale_factor={self.upscale_factor}"
+
     def __init__(self, upscale_factor):
         super().__init__()
         self.upscale_factor = upscale_factor
@@ -23,10 +25,6 @@ class PixelShuffle(Module):
     def forward(self, input):
         """The larger image."""
         return F.pixel_shuffle(input, self.upscale_factor)
-
-    def extra_repr(self):
-        """The factor."""
-        return f"upscale_factor={self.upscale_factor}"
 
 
 class PixelUnshuffle(Module):
@@ -38,6 +36,8 @@ class PixelUnshuffle(Module):
     torch.Size([2, 12, 4, 4])
     """
 
+    _shown = "downscale_factor={self.downscale_factor}"
+
     def __init__(self, downscale_factor):
         super().__init__()
         self.downscale_factor = downscale_factor
@@ -45,7 +45,3 @@ class PixelUnshuffle(Module):
     def forward(self, input):
         """The smaller image."""
         return F.pixel_unshuffle(input, self.downscale_factor)
-
-    def extra_repr(self):
-        """The factor."""
-        return f"downscale_factor={self.downscale_factor}"

@@ -52,6 +52,8 @@ class _MaxPoolNd(Module):
 
 @_own_inits
 class _MaxUnpoolNd(Module):
+    _shown = "kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
     def __init__(self, kernel_size, stride=None, padding=0):
         super().__init__()
         self.kernel_size = self._per_dim(kernel_size)
@@ -62,15 +64,9 @@ class _MaxUnpoolNd(Module):
         """Every value at its index, zeros elsewhere."""
         return self._unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
-    def extra_repr(self):
-        """The geometry."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
 
 class _AvgPoolNd(Module):
-    def extra_repr(self):
-        """The geometry."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+    _shown = "kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AvgPool1d(_AvgPoolNd):
@@ -137,6 +133,8 @@ class _FractionalMaxPoolNd(Module):
 
 
 class _LPPoolNd(Module):
+    _shown = "norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+
     def __init__(self, norm_type, kernel_size, stride=None, ceil_mode=False):
         super().__init__()
         self.norm_type, self.kernel_size, self.stride, self.ceil_mode = norm_type, kernel_size, stride, ceil_mode
@@ -145,14 +143,10 @@ class _LPPoolNd(Module):
         """The norms."""
         return self._pool(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
-    def extra_repr(self):
-        """The geometry."""
-        return (
-            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
-        )
-
 
 class _AdaptiveMaxPoolNd(Module):
+    _shown = "output_size={self.output_size}"
+
     def __init__(self, output_size, return_indices=False):
         super().__init__()
         self.output_size, self.return_indices = output_size, return_indices
@@ -161,12 +155,10 @@ class _AdaptiveMaxPoolNd(Module):
         """The maxima, and with return_indices their places."""
         return self._pool(input, self.output_size, self.return_indices)
 
-    def extra_repr(self):
-        """The output's size."""
-        return f"output_size={self.output_size}"
-
 
 class _AdaptiveAvgPoolNd(Module):
+    _shown = "output_size={self.output_size}"
+
     def __init__(self, output_size):
         super().__init__()
         self.output_size = output_size
@@ -174,10 +166,6 @@ class _AdaptiveAvgPoolNd(Module):
     def forward(self, input):
         """The means."""
         return self._pool(input, self.output_size)
-
-    def extra_repr(self):
-        """The output's size."""
-        return f"output_size={self.output_size}"
 
 
 class MaxPool1d(_MaxPoolNd):
