@@ -13,8 +13,6 @@ from .nn import functional as F
 names = {}
 """Name -> function."""
 
-_REDUCTIONS = ("none", "mean", "sum")
-
 
 def primitive(function):
     """Makes a function one of ``torch.ops.aten``."""
@@ -74,39 +72,25 @@ _named(
 # -- reductions are numbers --
 
 
-@primitive
-def mse_loss(input, target, reduction=1):
-    return F.mse_loss(input, target, reduction=_REDUCTIONS[reduction])
+def _by(reduction):
+    """The reduction that a number stands for, as a keyword."""
+    return {"reduction": ("none", "mean", "sum")[reduction]}
 
 
-@primitive
-def l1_loss(input, target, reduction=1):
-    return F.l1_loss(input, target, reduction=_REDUCTIONS[reduction])
-
-
-@primitive
-def smooth_l1_loss(input, target, reduction=1, beta=1.0):
-    return F.smooth_l1_loss(input, target, reduction=_REDUCTIONS[reduction], beta=beta)
-
-
-@primitive
-def huber_loss(input, target, reduction=1, delta=1.0):
-    return F.huber_loss(input, target, _REDUCTIONS[reduction], delta)
-
-
-@primitive
-def soft_margin_loss(input, target, reduction=1):
-    return F.soft_margin_loss(input, target, reduction=_REDUCTIONS[reduction])
-
-
-@primitive
-def binary_cross_entropy(input, target, weight=None, reduction=1):
-    return F.binary_cross_entropy(input, target, weight, reduction=_REDUCTIONS[reduction])
-
-
-@primitive
-def nll_loss(input, target, weight=None, reduction=1, ignore_index=-100):
-    return F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction])
+_named(
+    mse_loss=lambda input, target, reduction=1: F.mse_loss(input, target, **_by(reduction)),
+    l1_loss=lambda input, target, reduction=1: F.l1_loss(input, target, **_by(reduction)),
+    smooth_l1_loss=lambda input, target, reduction=1, beta=1.0: F.smooth_l1_loss(input, target, beta=beta, **_by(reduction)),
+    huber_loss=lambda input, target, reduction=1, delta=1.0: F.huber_loss(input, target, delta=delta, **_by(reduction)),
+    soft_margin_loss=lambda input, target, reduction=1: F.soft_margin_loss(input, target, **_by(reduction)),
+    binary_cross_entropy=lambda input, target, weight=None, reduction=1: F.binary_cross_entropy(input, target, weight, **_by(reduction)),
+    nll_loss=lambda input, target, weight=None, reduction=1, ignore_index=-100: F.nll_loss(
+        input, target, weight, ignore_index=ignore_index, **_by(reduction)
+    ),
+    cross_entropy_loss=lambda input, target, weight=None, reduction=1, ignore_index=-100, label_smoothing=0.0: F.cross_entropy(
+        input, target, weight, ignore_index=ignore_index, label_smoothing=label_smoothing, **_by(reduction)
+    ),
+)
 
 
 @primitive
@@ -115,17 +99,10 @@ def nll_loss_forward(input, target, weight, reduction, ignore_index):
     counted = target != ignore_index
     weights = torch.ones_like(target, dtype=input.dtype) if weight is None else weight[target.where(counted, torch.zeros_like(target))]
     total = (weights * counted).sum() if reduction else input.new_zeros(())
-    return nll_loss(input, target, weight, reduction, ignore_index), total
+    return names["nll_loss"](input, target, weight, reduction, ignore_index), total
 
 
 _named(nll_loss2d_forward=nll_loss_forward)
-
-
-@primitive
-def cross_entropy_loss(input, target, weight=None, reduction=1, ignore_index=-100, label_smoothing=0.0):
-    return F.cross_entropy(
-        input, target, weight, ignore_index=ignore_index, reduction=_REDUCTIONS[reduction], label_smoothing=label_smoothing
-    )
 
 
 # -- images --
@@ -332,7 +309,7 @@ def max_pool2d_with_indices_backward(grad_output, input, kernel_size, stride, pa
 
 @primitive
 def nll_loss_backward(grad_output, input, target, weight, reduction, ignore_index, total_weight):
-    return _gradients(lambda x: nll_loss(x, target, weight, reduction, ignore_index), grad_output, (input,))[0]
+    return _gradients(lambda x: names["nll_loss"](x, target, weight, reduction, ignore_index), grad_output, (input,))[0]
 
 
 @primitive
@@ -373,7 +350,7 @@ def _backward_of(function):
 _named(
     _adaptive_avg_pool2d_backward=lambda grad, input: _backward_of(F.adaptive_avg_pool2d)(grad, input, tuple(grad.shape[-2:])),
     avg_pool2d_backward=_backward_of(F.avg_pool2d),
-    binary_cross_entropy_backward=_backward_of(binary_cross_entropy),
+    binary_cross_entropy_backward=_backward_of(names["binary_cross_entropy"]),
     gelu_backward=_backward_of(F.gelu),
     glu_backward=_backward_of(F.glu),
     hardshrink_backward=_backward_of(F.hardshrink),
@@ -383,11 +360,11 @@ _named(
     leaky_relu_backward=lambda grad, input, slope, of_result: grad.where(input > 0, grad * slope),
     log_sigmoid_backward=lambda grad, input, buffer: _backward_of(F.logsigmoid)(grad, input),
     mish_backward=_backward_of(F.mish),
-    mse_loss_backward=_backward_of(mse_loss),
+    mse_loss_backward=_backward_of(names["mse_loss"]),
     native_dropout_backward=lambda grad, mask, scale: grad * mask * scale,
     sigmoid_backward=lambda grad, output: grad * output * (1 - output),
     silu_backward=_backward_of(F.silu),
-    smooth_l1_loss_backward=_backward_of(smooth_l1_loss),
+    smooth_l1_loss_backward=_backward_of(names["smooth_l1_loss"]),
     softplus_backward=_backward_of(F.softplus),
     softshrink_backward=_backward_of(F.softshrink),
     tanh_backward=lambda grad, output: grad * (1 - output * output),

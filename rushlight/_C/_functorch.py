@@ -3,16 +3,8 @@
 from ..autograd.vmap import Batched, _add_batch_dim, _remove_batch_dim, active
 
 __all__ = [
-    "_add_batch_dim",
-    "_remove_batch_dim",
-    "current_level",
-    "get_unwrapped",
-    "is_batchedtensor",
-    "is_functorch_wrapped_tensor",
-    "is_gradtrackingtensor",
-    "maybe_current_level",
-    "maybe_get_bdim",
-    "maybe_get_level",
+    "_add_batch_dim", "_remove_batch_dim", "current_level", "get_unwrapped", "is_batchedtensor", "is_functorch_wrapped_tensor",
+    "is_gradtrackingtensor", "maybe_current_level", "maybe_get_bdim", "maybe_get_level",
 ]  # fmt: skip
 
 

@@ -7,6 +7,8 @@ cdef enum:
 
 cdef struct Progression:
     void *data
+    int code
+    bint between        # evenly from start to end, or from start on by steps
     int64_t first, gap  # of whole numbers
     double start, end, step
     int64_t n
@@ -46,36 +48,30 @@ cdef void put_between(Progression *p, number *data, int64_t begin, int64_t end) 
         data[i] = spaced(data, -<double>(last - i), step, stop)
 
 
-cdef void put_steps_i64(void *p, int64_t begin, int64_t end) noexcept nogil:
-    put_steps(<Progression *>p, <int64_t *>(<Progression *>p).data, begin, end)
+cdef void put(Progression *p, number *data, int64_t begin, int64_t end) noexcept nogil:
+    if p.between:
+        put_between(p, data, begin, end)
+    else:
+        put_steps(p, data, begin, end)
 
 
-cdef void put_steps_f32(void *p, int64_t begin, int64_t end) noexcept nogil:
-    put_steps(<Progression *>p, <float *>(<Progression *>p).data, begin, end)
+cdef void put_range(void *context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Progression *p = <Progression *>context
+    if p.code == I64:
+        put(p, <int64_t *>p.data, begin, end)
+    elif p.code == F32:
+        put(p, <float *>p.data, begin, end)
+    else:
+        put(p, <double *>p.data, begin, end)
 
 
-cdef void put_steps_f64(void *p, int64_t begin, int64_t end) noexcept nogil:
-    put_steps(<Progression *>p, <double *>(<Progression *>p).data, begin, end)
-
-
-cdef void put_between_i64(void *p, int64_t begin, int64_t end) noexcept nogil:
-    put_between(<Progression *>p, <int64_t *>(<Progression *>p).data, begin, end)
-
-
-cdef void put_between_f32(void *p, int64_t begin, int64_t end) noexcept nogil:
-    put_between(<Progression *>p, <float *>(<Progression *>p).data, begin, end)
-
-
-cdef void put_between_f64(void *p, int64_t begin, int64_t end) noexcept nogil:
-    put_between(<Progression *>p, <double *>(<Progression *>p).data, begin, end)
-
-
-cdef void put_numbers(void (*put)(void *, int64_t, int64_t) noexcept nogil, Progression *p, int64_t n) noexcept:
-    if n < WORTH:
-        put(p, 0, n)
+cdef void put_numbers(Progression *p, Tensor t, bint between) noexcept:
+    p.data, p.code, p.between = t.address, t.code, between
+    if t.count < WORTH:
+        put_range(p, 0, t.count)
     else:
         with nogil:
-            parallel_for(put, p, 0, n, WORTH)
+            parallel_for(put_range, p, 0, t.count, WORTH)
 
 
 def fill_steps(Tensor t, start, step):
@@ -83,12 +79,11 @@ def fill_steps(Tensor t, start, step):
     if t.place:
         return on_gpu["creation.fill_steps"](t, start, step)
     cdef Progression p
-    p.data = t.address
     if t.code == I64:
         p.first, p.gap = start, step
     else:
         p.start, p.step = start, step
-    put_numbers(put_steps_i64 if t.code == I64 else put_steps_f32 if t.code == F32 else put_steps_f64, &p, t.count)
+    put_numbers(&p, t, False)
     return t
 
 
@@ -129,11 +124,11 @@ def fill_between(Tensor t, double start, double end):
     if t.place:
         return on_gpu["creation.fill_between"](t, start, end)
     cdef Progression p
-    p.data, p.start, p.end, p.n = t.address, start, end, t.count
+    p.start, p.end, p.n = start, end, t.count
     p.step = (end - start) / (p.n - 1) if p.n > 1 else 0
     if t.code == F32 and p.n > 1:
         p.step = (<float>end - <float>start) / <float>(p.n - 1)
-    put_numbers(put_between_i64 if t.code == I64 else put_between_f32 if t.code == F32 else put_between_f64, &p, p.n)
+    put_numbers(&p, t, True)
     return t
 
 

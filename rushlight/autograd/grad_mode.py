@@ -7,13 +7,8 @@ from .._core.tape import is_grad_enabled, is_inference_mode_enabled
 from ..utils._contextlib import _DecoratorContextManager, _NoParamDecoratorContextManager
 
 __all__ = [
-    "enable_grad",
-    "inference_mode",
-    "is_grad_enabled",
-    "is_inference_mode_enabled",
-    "no_grad",
-    "set_grad_enabled",
-]
+    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
+]  # fmt: skip
 
 class no_grad(_NoParamDecoratorContextManager, tape.NoGrad):
     """Operators inside are not recorded. A context manager, and a decorator with or without parentheses.

@@ -7,11 +7,11 @@ import rushlight as rl
 
 from ..nn.functional import softplus
 from . import constraints
-from .transforms import Transform
+from .transforms import Transform, _Plain
 from .utils import _sum_rightmost
 
 
-class ExpTransform(Transform):
+class ExpTransform(_Plain):
     """y = exp(x): the real line to the positive numbers.
 
     >>> t = ExpTransform()
@@ -20,11 +20,6 @@ class ExpTransform(Transform):
     """
 
     domain, codomain, bijective, sign = constraints.real, constraints.positive, True, 1
-
-    def __eq__(self, other):
-        return isinstance(other, ExpTransform)
-
-    __hash__ = Transform.__hash__
 
     def _call(self, x):
         return x.exp()
@@ -82,7 +77,7 @@ def _clipped_sigmoid(x):
     return rl.sigmoid(x).clamp(min=limits.tiny, max=1.0 - limits.eps)
 
 
-class SigmoidTransform(Transform):
+class SigmoidTransform(_Plain):
     """y = 1 / (1 + exp(-x)): the real line to (0, 1).
 
     >>> t = SigmoidTransform()
@@ -91,11 +86,6 @@ class SigmoidTransform(Transform):
     """
 
     domain, codomain, bijective, sign = constraints.real, constraints.unit_interval, True, 1
-
-    def __eq__(self, other):
-        return isinstance(other, SigmoidTransform)
-
-    __hash__ = Transform.__hash__
 
     def _call(self, x):
         return _clipped_sigmoid(x)
@@ -109,7 +99,7 @@ class SigmoidTransform(Transform):
         return -softplus(-x) - softplus(x)
 
 
-class SoftplusTransform(Transform):
+class SoftplusTransform(_Plain):
     """y = log(1 + exp(x)): the real line to the positive numbers.
 
     >>> SoftplusTransform()(torch.tensor([0.0, 10.0]))
@@ -117,11 +107,6 @@ class SoftplusTransform(Transform):
     """
 
     domain, codomain, bijective, sign = constraints.real, constraints.positive, True, 1
-
-    def __eq__(self, other):
-        return isinstance(other, SoftplusTransform)
-
-    __hash__ = Transform.__hash__
 
     def _call(self, x):
         return softplus(x)
@@ -133,7 +118,7 @@ class SoftplusTransform(Transform):
         return -softplus(-x)
 
 
-class TanhTransform(Transform):
+class TanhTransform(_Plain):
     """y = tanh(x): the real line to (-1, 1).
 
     >>> t = TanhTransform()
@@ -142,11 +127,6 @@ class TanhTransform(Transform):
     """
 
     domain, codomain, bijective, sign = constraints.real, constraints.interval(-1.0, 1.0), True, 1
-
-    def __eq__(self, other):
-        return isinstance(other, TanhTransform)
-
-    __hash__ = Transform.__hash__
 
     def _call(self, x):
         return x.tanh()
@@ -159,7 +139,7 @@ class TanhTransform(Transform):
         return 2.0 * (math.log(2.0) - x - softplus(-2.0 * x))
 
 
-class AbsTransform(Transform):
+class AbsTransform(_Plain):
     """y = |x|: not invertible; the inverse gives the positive x.
 
     >>> t = AbsTransform()
@@ -168,11 +148,6 @@ class AbsTransform(Transform):
     """
 
     domain, codomain = constraints.real, constraints.positive
-
-    def __eq__(self, other):
-        return isinstance(other, AbsTransform)
-
-    __hash__ = Transform.__hash__
 
     def _call(self, x):
         return x.abs()

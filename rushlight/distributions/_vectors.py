@@ -6,17 +6,8 @@ import rushlight as rl
 
 from ..nn.functional import pad, softplus
 from . import constraints
-from .transforms import Transform
+from .transforms import _Plain
 from .utils import tril_matrix_to_vec, vec_to_tril_matrix
-
-
-class _Plain(Transform):
-    """A transform without parameters: equal to all of its class."""
-
-    def __eq__(self, other):
-        return type(self) is type(other)
-
-    __hash__ = Transform.__hash__
 
 
 class SoftmaxTransform(_Plain):

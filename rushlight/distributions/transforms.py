@@ -126,6 +126,15 @@ class Transform:
         return shape
 
 
+class _Plain(Transform):
+    """A transform without parameters: equal to all of its class."""
+
+    def __eq__(self, other):
+        return type(self) is type(other)
+
+    __hash__ = Transform.__hash__
+
+
 class _InverseTransform(Transform):
     """The inverse of a transform."""
 

@@ -6,20 +6,10 @@ from contextlib import contextmanager
 from . import names
 
 __all__ = [
-    "LoadEndianness",
-    "add_safe_globals",
-    "clear_safe_globals",
-    "get_crc32_options",
-    "get_default_load_endianness",
-    "get_default_mmap_options",
-    "get_safe_globals",
-    "register_package",
-    "safe_globals",
-    "set_crc32_options",
-    "set_default_load_endianness",
-    "set_default_mmap_options",
-    "skip_data",
-]
+    "LoadEndianness", "add_safe_globals", "clear_safe_globals", "get_crc32_options", "get_default_load_endianness",
+    "get_default_mmap_options", "get_safe_globals", "register_package", "safe_globals", "set_crc32_options",
+    "set_default_load_endianness", "set_default_mmap_options", "skip_data",
+]  # fmt: skip
 
 
 class LoadEndianness(enum.Enum):
