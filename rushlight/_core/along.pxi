@@ -1,6 +1,6 @@
 # The quick way (see Library.quick) of gather, scatter, index_select, index_add and their kind: the loop over target, values and offsets is filled
 # without making views of them. What is not common (another dtype, a shape that does not fit, an index outside) gets None: the operator's
-# definition knows its errors. Included by indexing.pyx.
+# definition knows its errors. The loops themselves are the definitions' kernels. Included by indexing.pyx.
 
 
 cdef bint _common(object t) noexcept:

@@ -1,4 +1,5 @@
-# How often each number occurs: bincount, the quick way (see Library.quick). Included by sorting.pyx.
+# How often each number occurs: bincount, the quick way (see Library.quick). By hand: each part counts in a table of its own that stays in cache,
+# and the language's kernels write one place for each element. Included by sorting.pyx.
 
 cdef enum:
     CHUNKS = 8                 # parts of the numbers that are counted apart

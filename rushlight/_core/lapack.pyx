@@ -54,7 +54,7 @@ cdef enum:
 cdef dict _routines = {}      # name -> address
 
 
-# -- memory --
+# -- memory: of matrices up to TINY a loop by hand moves what takes less time than a kernel's call would to describe --
 
 cdef Tensor _empty(int code, object batch, tuple size):
     cdef int64_t[MAX_RANK] sizes

@@ -154,6 +154,7 @@ cdef struct Rolls:
 
 
 cdef void _roll_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """Two stretches of a row are copied: no arithmetic that a kernel could say, and less than it costs to describe two loops of copies."""
     cdef Rolls* c = <Rolls*>context
     cdef int64_t i
     for i in range(begin, end):

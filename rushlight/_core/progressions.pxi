@@ -1,4 +1,5 @@
-# Progressions, the identity and the places of triangles. Included by creation.pyx.
+# Progressions, the identity and the places of triangles. By hand: a value follows from its place, for which the kernel language has no word.
+# Included by creation.pyx.
 
 # -- what the constructors in ops/creation.py fill their results with; each takes a row-major tensor of int64, float32 or float64 --
 

@@ -15,6 +15,9 @@ all others              double uniforms, except ``bernoulli`` with a float32 ten
 ======================  =====================================================================================================
 
 Memory that is not contiguous is filled in the order of its addresses, not of its indices.
+
+Hand-written where the kernel language has no word: a word follows from those before it, and how many a sample takes depends on what was drawn.
+What is a function of adjacent words alone is a kernel of the language in large fills (``bulk.pxi``).
 """
 
 import os
@@ -61,9 +64,7 @@ include "elements.pxi"
 include "samples.pxi"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The generator
-# ---------------------------------------------------------------------------------------------------------------------
+# -- the generator --
 
 @cython.binding(False)
 cdef class Generator:
@@ -254,9 +255,7 @@ cdef Generator generator_of(object generator):
 include "bulk.pxi"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Any layout: values are drawn in the order of the output's addresses
-# ---------------------------------------------------------------------------------------------------------------------
+# -- any layout: values are drawn in the order of the output's addresses --
 
 cdef struct Walk:
     # Operand 0 is the output, 1 and 2 the parameters (dims of stride 0 where they are numbers). Dim 0 is the innermost. Strides in bytes.
@@ -453,9 +452,7 @@ cdef void run(Walk *w, Row row) noexcept nogil:
             return
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# What operators call. Arguments have been checked; tensors of parameters have the output's shape and a floating dtype.
-# ---------------------------------------------------------------------------------------------------------------------
+# -- what operators call. Arguments have been checked; tensors of parameters have the output's shape and a floating dtype. --
 
 cdef int note_write(Tensor out) except -1:
     """What the tape wants to know before memory changes. Operators see to it that ``out`` is no recorded result."""
