@@ -204,6 +204,7 @@ BINARY = {
     "logaddexp": (f.logaddexp, WIDE, OTHER),
     "logaddexp tie": (f.logaddexp, WIDE, WIDE),
     "xlogy": (f.xlogy, WIDE, np.abs(OTHER)),
+    "xlog1py": (f.xlog1py, WIDE, np.abs(OTHER)),
 }
 
 

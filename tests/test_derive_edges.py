@@ -158,6 +158,7 @@ TORCH_BINARY = {
     "rem": "fmod",
     "mod": "remainder",
     "xlogy": "xlogy",
+    "xlog1py": "special.xlog1py",
     "logaddexp": "logaddexp",
     "div": "div",
 }

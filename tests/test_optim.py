@@ -406,3 +406,16 @@ def test_complex_parameters_go_on_from_a_saved_state(name):
         return p.tolist()
 
     assert run(rushlight) == pytest.approx(run(oracle), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["Adadelta", "Adagrad", "Adam", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"])
+def test_a_rate_of_one_element_suits_a_parameter_of_no_dims(name):
+    def program(t):
+        w = t.nn.Parameter(t.ones(()))
+        optimizer = getattr(t.optim, name)([w], lr=t.tensor([0.1]))
+        for _ in range(3):
+            w.grad = t.ones(())
+            optimizer.step()
+        return w.item()
+
+    assert program(rushlight) == pytest.approx(program(torch), rel=1e-6)

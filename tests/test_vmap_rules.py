@@ -245,3 +245,20 @@ def test_promotion_is_that_of_one_example():
     assert rl.vmap(lambda t: t + rl.ones((), dtype=rl.float64))(double.half()).dtype == rl.float64
     assert rl.vmap(lambda t: rl.where(t, half, half))(double > 0).dtype == rl.float16
     assert rl.vmap(lambda t: t * rl.ones(2, dtype=rl.complex64))(double).dtype == rl.complex64
+
+
+@pytest.mark.parametrize("in_dims", [0, 1, -1])
+def test_strides_are_those_of_an_example(in_dims):
+    def seen(t):
+        found = []
+        t.func.vmap(lambda x: found.append((x.stride(), x.stride(-1), x.is_contiguous())) or x, in_dims)(t.zeros(2, 3, 4))
+        return found
+
+    assert seen(rl) == seen(torch)
+
+
+def test_copies_and_empty_vectors_within_a_batch():
+    x = rl.arange(24.0).reshape(2, 3, 4)
+    copy = rl.func.vmap(lambda t: t.to("cpu", rl.float32, True, True, memory_format=rl.preserve_format))(x)
+    assert copy.equal(x) and copy.data_ptr() != x.data_ptr()
+    assert rl.func.vmap(lambda t: rl.cat([t[:, :0].reshape(-1), t], dim=1))(x).equal(x)

@@ -178,6 +178,8 @@ def _setitem(func, args, kwargs, level):
 def _join(func, args, kwargs, level):
     """cat and stack of a list in which some are batched."""
     tensors = args[0] if args else kwargs.get("tensors")
+    if not func.__name__.endswith("stack"):  # a vector of no elements joins tensors of any rank
+        tensors = [t for t in tensors if t.shape != (0,)] or tensors
     dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
     size = batch_size(level)
     values = []

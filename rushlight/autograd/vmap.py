@@ -80,6 +80,16 @@ class Batched(Tensor):
 
     __int__ = __float__ = __complex__ = __index__ = tolist = numpy = item
 
+    def stride(self, dim=None):
+        """The strides of an example within the batch, or that of one dim."""
+        strides = list(self.value.stride())
+        del strides[self.bdim]
+        return tuple(strides) if dim is None else strides[dim]
+
+    def is_contiguous(self, **options):
+        """Whether an example within the batch lies row-major, or in the format asked for."""
+        return self.value.select(self.bdim, 0).is_contiguous(**options)
+
     @property
     def requires_grad(self):
         """True if the batch requires a gradient."""

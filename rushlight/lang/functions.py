@@ -31,7 +31,7 @@ __all__ = [  # noqa: RUF022
     "lt", "max", "maximum", "mean", "min", "minimum", "mod", "ndtri", "ne", "norm", "polygamma", "position", "pow",
     "prod", "real", "reciprocal", "rem", "right_shift", "rint", "root", "round", "rsqrt", "sgn", "sigmoid", "sign",
     "signbit", "sin", "sinh", "softmax", "softplus", "sqrt", "square", "stated", "std", "stop_gradient", "sum", "tan",
-    "tanh", "trunc", "truncdiv", "ty", "var", "where", "xlogy", "zeta",
+    "tanh", "trunc", "truncdiv", "ty", "var", "where", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
 
 
@@ -155,6 +155,12 @@ def xlogy(x, y):
     """x * log(y), which is 0 for x = 0 unless y is NaN."""
     x, y = _together("xlogy", x, y)
     return stated(where(eq(x, 0) & eq(y, y), 0, x * log(y)), x, y, by="xlogy")
+
+
+def xlog1py(x, y):
+    """x * log1p(y), which is 0 for x = 0 unless y is NaN."""
+    x, y = _together("xlog1py", x, y)
+    return stated(where(eq(x, 0) & eq(y, y), 0, x * log1p(y)), x, y, by="xlog1py")
 
 
 def pow(base, exponent):

@@ -14,7 +14,7 @@ import math  # noqa: I001
 from . import types as ty
 from .functions import (
     abs, cast, complex_, conj, cos, cosh, digamma, eq, erfcx, exp, floordiv, fma, hypot, i0, i0e, i1, i1e, imag, log,
-    mean, polygamma, pow, prod, real, rsqrt, sgn, sigmoid, signbit, sin, sinh, sum, truncdiv, where, zeta,
+    log1p, mean, polygamma, pow, prod, real, rsqrt, sgn, sigmoid, signbit, sin, sinh, sum, truncdiv, where, zeta,
 )  # fmt: skip
 
 LN2, LN10, ROOT_PI, ROOT_2PI = math.log(2), math.log(10), math.sqrt(math.pi), math.sqrt(2 * math.pi)
@@ -210,6 +210,8 @@ STATED = {
 
     "xlogy":          (lambda t, x, y, z: where(eq(x, 0) & (y <= 0), 0, t * log(y)),
                        lambda t, x, y, z: t * (x / y)),
+    "xlog1py":        (lambda t, x, y, z: where(eq(x, 0) & (y <= -1), 0, t * log1p(y)),
+                       lambda t, x, y, z: t * (x / (y + 1))),
 
     "clamp low":      (lambda t, x, low, y: where(x >= low, t, 0),
                        lambda t, x, low, y: where(x < low, t, 0)),

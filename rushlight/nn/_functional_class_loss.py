@@ -54,7 +54,16 @@ def _check_nll(input, target, weight):
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
             f"{list(weight.shape)}"
         )
+    _check_weight(input, weight)
     return classes
+
+
+def _check_weight(input, weight):
+    if weight is not None and weight.dtype is not input.dtype:
+        raise RuntimeError(
+            f"expected scalar type {dtype_name(input.dtype.code)} but found {dtype_name(weight.dtype.code)}\n"
+            "classes' weights have the dtype of the scores: weight.to(input.dtype)"
+        )
 
 
 _MANY = 256  # classes from which on the labels' elements are fetched: the kernel of nll walks along all of them
@@ -78,7 +87,7 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
     _loss.expect_labels(target, classes, ignore_index, "nll_loss" if operator is _loss.nll else operator.__name__)
     if not as_they_are:
         target = target.long() if input.dim() > 1 else target.long().reshape(())
-        weight = None if weight is None else _along(weight.reshape(-1).to(input.dtype), dim, input.dim())
+        weight = None if weight is None else _along(weight.reshape(-1), dim, input.dim())
     if operator is _loss.nll and weight is None and input.is_cpu and (classes >= _MANY or _only_values(input)):
         losses, factors = _picked(input, target, dim, ignore_index)
     else:
@@ -179,6 +188,15 @@ def linear_cross_entropy(
     """
     if input.dim() not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.dim()}")
+    if linear_weight.dim() < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.dim()}")
+    if input.shape[-1] != linear_weight.shape[-1]:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and {linear_weight.shape[-1]}, respectively"
+        )
+    if linear_bias is not None and linear_bias.shape != linear_weight.shape[:-1]:
+        raise RuntimeError(f"expected linear_bias shape {tuple(linear_weight.shape[:-1])}, got {tuple(linear_bias.shape)}")
     if linear_weight.dim() > 2 and input.dim() == 1:
         raise RuntimeError(
             f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
@@ -233,8 +251,15 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     _check_places(target)
+    rows = input.numel() // classes
+    if target.dim() > 1 or target.numel() != rows:
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). "
+            f"Expected target size [{rows}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
+        )
     labels = target.reshape(-1)
     expect(labels, 0, classes - 1, _out_of_range("target out of range", classes), operator="multi_margin_loss")
+    _check_weight(input, weight)
     losses = _loss.multi_margin(input.reshape(-1, classes), labels, weight, 1, margin=float(margin), squared=p == 2)
     return rename(reduced(losses.reshape(target.shape), reduction), "MultiMarginLossBackward0")
 

@@ -238,6 +238,7 @@ def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, re
     batch, channels = batched.shape[:2]
     if samples is None:
         samples = torch.rand(batch, channels, rank, dtype=input.dtype, device=input.device)
+    samples = samples[:batch]  # one image takes the first of many
     place = torch.zeros((batch, channels) + (1,) * (2 * rank), dtype=torch.int64, device=input.device)
     for d in range(rank):
         # PyTorch's order: in images sample 0 belongs to the last dimension, in volumes to the first.

@@ -39,7 +39,8 @@ class _Window:
                 raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
             if p > (d * (k - 1) + 1) // 2:
                 raise RuntimeError(
-                    f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
+                    f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}\n"
+                    "  A window would lie in the padding alone. Take less padding, or pad the input by F.pad first."
                 )
         geometry = zip(self.size, self.kernel, self.stride, self.padding, self.dilation)
         self.places = tuple(_output_length(*dim, ceil_mode) for dim in geometry)
@@ -47,7 +48,8 @@ class _Window:
             lead = (shape[-rank - 1], 1) if rank == 1 else (shape[-rank - 1],)  # PyTorch takes a signal for an image of one row
             before, after = ("x".join(map(str, (*lead, *sizes))) for sizes in (self.size, self.places))
             raise RuntimeError(
-                f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
+                f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small\n"
+                f"  Windows of {self.kernel}, dilation {self.dilation}, do not fit into {tuple(self.size)} with padding {self.padding}."
             )
 
         self.windows = _windows.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
@@ -65,7 +67,7 @@ def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mo
 
 def wrong_rank(rank, name, input):
     if name.startswith("max_pool") and rank > 1:
-        return f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input"
+        return f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input\n  {name} was given {list(input.shape)}."
     return f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}"
 
 
@@ -142,6 +144,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     Traceback (most recent call last):
         ...
     RuntimeError: Given input size: (1x4x4). Calculated output size: (1x0x0). Output size is too small
+      Windows of (5, 5), dilation (1, 1), do not fit into (4, 4) with padding (0, 0).
     """
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 

@@ -54,11 +54,13 @@ def pad(input, pad, mode="constant", value=None):
     """
     pad = tuple(map(operator.index, pad))
     if len(pad) % 2:
-        raise RuntimeError("Padding length must be divisible by 2")
+        raise RuntimeError(
+            f"Padding length must be divisible by 2\n  {pad} has {len(pad)} numbers; each dim takes two, the last dim first."
+        )
     if len(pad) // 2 > input.dim():
         raise RuntimeError(
             f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pad)} and "
-            f"input of dimension {input.dim()}"
+            f"input of dimension {input.dim()}\n  {pad} names two sides of each dim, the last dim first."
         )
     if mode == "constant":
         return torch.constant_pad_nd(input, pad, 0 if value is None else value if type(value) is complex else float(value))

@@ -22,7 +22,12 @@ def relu(input):
 
 @relu.gradient
 def _(grad, result):
-    return fn.where(fn.gt(result, 0), grad, 0)
+    return fn.where(fn.le(result, 0), 0, grad)  # nan lets it through
+
+
+def _below(x):
+    """``x``, and 0 where it is greater: what a branch for x <= 0 computes with, so that its derivative at 0 is that of x itself."""
+    return fn.where(fn.gt(x, 0), 0, x)
 
 
 def _no_bool(x):
@@ -54,7 +59,7 @@ def leaky_relu(input, negative_slope=0.01):
 @pointwise(where="function method functional", dtypes="float", inplace=False, label="PreluKernel")
 def _prelu_kernel(input, weight):
     """``x`` for x > 0, else ``weight * x``."""
-    return fn.where(fn.gt(input, 0), input, weight * input)
+    return fn.where(fn.gt(input, 0), input, weight * _below(input))
 
 
 @composite(where="function method")
@@ -93,7 +98,7 @@ def elu(input, alpha=1.0):
     >>> F.elu(torch.tensor([-1., 2.]))
     tensor([-0.6321,  2.0000])
     """
-    return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
+    return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(_below(input)))
 
 
 @pointwise(where="function functional", dtypes="float")
@@ -103,7 +108,7 @@ def celu(input, alpha=1.0):
     >>> F.celu(torch.tensor([-1., 2.]))
     tensor([-0.6321,  2.0000])
     """
-    return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0) / alpha))
+    return fn.where(fn.gt(input, 0), input, alpha * fn.expm1(_below(input) / alpha))
 
 
 @pointwise(where="function functional", dtypes="float", label="Elu")
@@ -114,7 +119,7 @@ def selu(input):
     tensor([-1.1113,  2.1014])
     """
     alpha, scale = 1.6732632423543772, 1.0507009873554805
-    return scale * fn.where(fn.gt(input, 0), input, alpha * fn.expm1(fn.minimum(input, 0)))
+    return scale * fn.where(fn.gt(input, 0), input, alpha * fn.expm1(_below(input)))
 
 
 @compiled_in("torch._C._nn")
@@ -168,7 +173,8 @@ def softplus(input, beta=1.0, threshold=20.0):
     tensor([ 0.3133,  0.6931, 30.0000])
     """
     scaled = input * beta
-    return fn.where(fn.gt(scaled, threshold), input, fn.softplus(fn.minimum(scaled, threshold)) / beta)
+    beyond = fn.gt(scaled, threshold)
+    return fn.where(beyond, input, fn.softplus(fn.where(beyond, 0, scaled)) / beta)
 
 
 @compiled_in("torch._C._nn")
@@ -223,7 +229,7 @@ def hardswish(input):
 
 @hardswish.gradient
 def _(grad, input):
-    return fn.where(fn.lt(input, -3), 0, fn.where(fn.le(input, 3), grad * (input / 3 + 0.5), grad))
+    return fn.where(fn.le(input, -3), 0, fn.where(fn.lt(input, 3), grad * (input / 3 + 0.5), grad))
 
 
 @pointwise(inplace=False, where="function method functional", dtypes="float", out=unary)

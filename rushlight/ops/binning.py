@@ -121,11 +121,16 @@ def bincount(input, weights=None, minlength=0):
     if input.is_floating_point() or input.is_complex() or input.dtype is _bool:
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{title(input)}'\n  It counts integers; convert with .long().")
     if minlength < 0:
-        raise RuntimeError("minlength should be >= 0")
-    if input.ndim != 1 or (input.numel() and int(reduction.amin(input)) < 0):
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+        raise RuntimeError(f"minlength should be >= 0\n  It is {minlength}.")
+    least = int(reduction.amin(input)) if input.ndim == 1 and input.numel() else 0
+    if input.ndim != 1 or least < 0:
+        given = f"a tensor of shape {list(input.shape)}; flatten() it" if input.ndim != 1 else f"numbers down to {least}"
+        raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs.\n  It was given {given}.")
     if weights is not None and (weights.ndim != 1 or weights.shape[0] != input.shape[0]):
-        raise RuntimeError("weights should be 1-d and have the same length as input")
+        raise RuntimeError(
+            "weights should be 1-d and have the same length as input\n"
+            f"  They have shape {list(weights.shape)}, the input has {list(input.shape)}."
+        )
     n = max(int(reduction.amax(input)) + 1 if input.numel() else 0, minlength)
     kind = _int64 if weights is None else weights.dtype if weights.dtype.name == "float32" else _dtypes["float64"]
     added = (

@@ -1,5 +1,7 @@
 """Elementary and special functions of one or two real or complex arguments."""
 
+import math
+
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import composite, pointwise
@@ -373,7 +375,11 @@ def logit(input, eps=None):
     (tensor([0.0000, 2.1972,    inf]), tensor([0.0000, 2.1972, 6.9068]))
     """
     x = input if eps is None else fn.clamp(input, eps, 1 - eps)
-    return fn.log(x / (1 - x))
+    return fn.stated(fn.log(x / (1 - x)), x, by=(_logit_change,))
+
+
+def _logit_change(t, x, y):
+    return fn.where(fn.lt(x, 0) | fn.gt(x, 1), math.nan, t / (x * (1 - x)))
 
 
 @pointwise(floating=True)
@@ -425,8 +431,7 @@ def xlog1py(input, other):
     >>> torch.special.xlog1py(torch.tensor([2., 0.]), torch.tensor([1., -1.]))
     tensor([1.3863, 0.0000])
     """
-    y = input * fn.log1p(other)
-    return fn.where(fn.isnan(other), other, fn.where(fn.eq(input, 0), 0.0, y))
+    return fn.xlog1py(input, other)
 
 
 @pointwise(dtypes="inexact", inplace=False)
@@ -496,8 +501,7 @@ def ldexp(input, other):
 
 @pointwise(dtypes="real", where="", name="_heaviside", label="Heaviside")
 def _heaviside(input, values):
-    step = fn.where(fn.lt(input, 0), 0, fn.where(fn.gt(input, 0), 1, input))
-    return fn.where(fn.eq(input, 0), values, step)
+    return fn.where(fn.eq(input, 0), values, fn.cast(fn.gt(input, 0), input.type))
 
 
 @composite(inplace=True, out=exact("heaviside is not yet implemented for tensors with different dtypes."))

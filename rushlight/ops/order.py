@@ -200,7 +200,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     place = 0 if flat is not input else _wrap(dim, input.ndim)
     rows = sorting.sort(movement.movedim(flat, place, -1), -1).values
     n, bad = rows.shape[-1], reduction.sum(comparison.isnan(rows.detach()), -1, True)
-    ranks = shape.reshape(q.detach(), (-1,)).expand(*rows.shape[:-1], q.numel())
+    ranks = shape.reshape(q, (-1,)).expand(*rows.shape[:-1], q.numel())
     if skip_nan:
         ranks = ranks * shape.cast(comparison.clamp_min(n - 1 - bad, 0), rows.dtype)
     else:

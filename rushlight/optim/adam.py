@@ -1,5 +1,7 @@
 """Adam and AdamW."""
 
+import rushlight as torch
+
 from .optimizer import _get_value, check, check_lr, check_not_negative, check_variants, options
 from .rule import RuleOptimizer, maximum, sqrt
 
@@ -10,6 +12,17 @@ def check_betas(betas):
     """Both factors in [0, 1)."""
     for i, beta in enumerate(betas):
         check(0.0 <= beta < 1.0, f"Invalid beta parameter at index {i}: {beta}")
+
+
+def _scalars(betas, refused):
+    """Two floats, or two tensors of one element, of whatever shape, as 0-dim ones, unless they are ``refused``."""
+    if all(isinstance(beta, float) for beta in betas):
+        return tuple(betas)
+    check(all(isinstance(beta, torch.Tensor) for beta in betas), "betas must be either both floats or both Tensors")
+    for i, beta in enumerate(betas):
+        check(not refused, f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True")
+        check(beta.numel() == 1, f"Tensor betas[{i}] must be 1-element")
+    return tuple(beta.squeeze() for beta in betas)
 
 
 class Adam(RuleOptimizer):
@@ -34,6 +47,7 @@ class Adam(RuleOptimizer):
         check_lr(lr, foreach, capturable)
         check_not_negative(eps=eps, weight_decay=weight_decay)
         check_betas(betas)
+        betas = _scalars(betas, foreach and not capturable)
         check_variants(fused, foreach, differentiable)
         order = "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused decoupled_weight_decay"
         super().__init__(params, options(locals(), order))

@@ -235,10 +235,9 @@ class Optimizer:
         if not known.isdisjoint(params):
             raise ValueError("some parameters appear in more than one parameter group")
         if self.param_groups and ("param_names" in new_group) != ("param_names" in self.param_groups[0]):
-            with_names, without = ("the existing", "the new") if "param_names" in self.param_groups[0] else ("the new", "the existing")
+            kind = "with" if "param_names" in new_group else "without"
             raise ValueError(
-                "all optimizer param groups should be with/without names. "
-                f"{with_names} param groups have names, {without} ones do not."
+                f"all optimizer param groups should be with/without names. cannot add param group {kind} names to the optimizer"
             )
 
     # -- steps --

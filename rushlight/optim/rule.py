@@ -130,6 +130,7 @@ class RuleOptimizer(Optimizer):
         """Runs the rule on one parameter and writes the results."""
         if group.get("maximize"):
             grad = -grad
+        hyper = {k: v.squeeze() if isinstance(v, torch.Tensor) else v for k, v in hyper.items()}  # one element, of whatever shape
         old = [state.get(name) for name in names]
         new_param, *new = self.rule(_real(param), _real(grad), *map(_real, old), **hyper)
         _real(param).copy_(new_param)

@@ -50,6 +50,16 @@ class _ZeroPadNd(_ConstantPadNd):
 class _CircularPadNd(_PadNd):
     _mode = "circular"
 
+    def _check_input_dim(self, input):
+        rank = len(self.padding) // 2
+        if input.dim() not in (rank + 1, rank + 2):
+            raise ValueError(f"expected {rank + 1}D or {rank + 2}D input (got {input.dim()}D input)")
+
+    def forward(self, input):
+        """The padded input."""
+        self._check_input_dim(input)
+        return super().forward(input)
+
 
 @_own_inits
 class _ReflectionPadNd(_PadNd):

@@ -41,7 +41,8 @@ class RNNBase(Module):
         proj_size=0, device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
-        _check_sizes(mode, hidden_size, num_layers, dropout, proj_size)
+        _check_dropout(dropout, num_layers)
+        _check_sizes(mode, bias, batch_first, input_size, hidden_size, num_layers, proj_size)
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
@@ -194,7 +195,7 @@ class RNNBase(Module):
         self.__dict__.setdefault("proj_size", 0)
 
 
-def _check_sizes(mode, hidden_size, num_layers, dropout, proj_size):
+def _check_dropout(dropout, num_layers):
     if not isinstance(dropout, numbers.Number):
         float(dropout)  # raises ValueError for text
     if not 0 <= dropout <= 1 or isinstance(dropout, bool):
@@ -205,10 +206,17 @@ def _check_sizes(mode, hidden_size, num_layers, dropout, proj_size):
             f"but got dropout={dropout} and num_layers={num_layers}",
             stacklevel=4,
         )
-    if not isinstance(hidden_size, int):
-        raise TypeError(f"hidden_size should be of type int, got: {type(hidden_size).__name__}")
-    if hidden_size <= 0:
-        raise ValueError("hidden_size must be greater than zero")
+
+
+def _check_sizes(mode, bias, batch_first, input_size, hidden_size, num_layers, proj_size):
+    for name, flag in (("bias", bias), ("batch_first", batch_first)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
+    for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+        if not isinstance(size, int):
+            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
+        if size <= 0:
+            raise ValueError(f"{name} must be greater than zero")
     if num_layers <= 0:
         raise ValueError("num_layers must be greater than zero")
     if proj_size < 0:
@@ -343,9 +351,10 @@ class RNNCellBase(Module):
         """Runs one step on (N, in) or (in); states: a tuple of (N, hidden) or (hidden), or None for zeros."""
         if input.dim() not in (1, 2):
             raise ValueError(f"{self._get_name()}: Expected input to be 1D or 2D, got {input.dim()}D instead")
-        for state in states or ():
+        for i, state in enumerate(states or ()):
             if state.dim() not in (1, 2):
-                raise ValueError(f"{self._get_name()}: Expected hidden to be 1D or 2D, got {state.dim()}D instead")
+                which = "hidden" if len(states) == 1 else f"hx[{i}]"
+                raise ValueError(f"{self._get_name()}: Expected {which} to be 1D or 2D, got {state.dim()}D instead")
         single = input.dim() == 1
         rows = input.unsqueeze(0) if single else input
         if rows.size(1) != self.input_size:
