@@ -1,4 +1,4 @@
-"""Convolutions by the kernels of codegen/winograd.py, which make 16 products for 4 pixels instead of 36, or 9 instead of 16."""
+"""Convolutions by the kernels of codegen/winograd.py, which make 16 products instead of 36, 6 instead of 10, and so on."""
 
 import pytest
 
@@ -110,6 +110,60 @@ def test_windows_that_step_over_places(case, monkeypatch):
         assert (f.double() - wanted).abs().max() <= 48 * EPS * wanted.abs().max()
 
 
+PIECES = [  # channels, outputs, size, window, stride, padding
+    (64, 40, (500,), (3,), 1, 1),
+    (40, 64, (501,), (5,), 1, 2),
+    (33, 50, (333,), (9,), 1, 4),  # pieces of five and of four
+    (32, 48, (400,), (10,), 1, 0),
+    (64, 64, (401,), (8,), 2, 3),  # every other place meets four
+    (3, 64, (65, 66), (7, 7), 2, 3),
+    (3, 32, (32, 33), (9, 9), 1, 4),
+    (128, 96, (17, 18), (1, 7), 1, (0, 3)),
+    (32, 32, (28, 29), (5, 5), 1, 2),
+    (32, 20, (7, 12, 13), (3, 3, 3), 1, 1),
+    (16, 32, (5, 20, 21), (3, 3, 3), (2, 1, 1), (0, 1, 2)),
+    (3, 32, (6, 30, 31), (3, 7, 7), (1, 2, 2), (1, 3, 3)),
+    (32, 32, (6, 10, 40), (2, 1, 4), 1, 0),
+]
+
+
+@pytest.mark.parametrize("generate", [torch.randn, torch.rand], ids=["either sign", "positive"])
+@pytest.mark.parametrize("case", PIECES, ids=str)
+def test_pieces_of_rows_and_of_volumes(case, generate, monkeypatch):
+    channels, outputs, size, window, stride, padding = case
+    torch.manual_seed(sum(size))
+    calls = counted(monkeypatch)
+    inputs = [generate(n, requires_grad=True) for n in ((2, channels, *size), (outputs, channels, *window), (outputs,))]
+    wide = [t.detach().double().requires_grad_() for t in inputs]
+    convolve = (F.conv1d, F.conv2d, F.conv3d)[len(size) - 1]
+    found, wanted = (convolve(*given, stride=stride, padding=padding) for given in (inputs, wide))
+    assert calls == [True]
+    bound = convolve(*(t.detach().abs() for t in wide), stride=stride, padding=padding) * inputs[1][0].numel() * EPS
+    assert ((found.double() - wanted).abs() <= bound).all()
+    grad = torch.randn(found.shape)
+    found.backward(grad)
+    wanted.backward(grad.double())
+    for t, w in zip((found, *(t.grad for t in inputs)), (wanted, *(t.grad for t in wide)), strict=True):
+        assert (t.double() - w).abs().max() <= 64 * EPS * w.abs().max()
+
+
+def test_gradients_of_weights_by_pieces(monkeypatch):
+    """Each way of cutting windows, whether it pays or not."""
+    plans = [minimal._Plan(*kind, (1, 2, 2), ((0, 1), tuple(range(-3, 4)), tuple(range(-3, 4)))) for kind in minimal._SHAPES]
+    x, weight = torch.randn(2, 5, 4, 21, 22), torch.randn(7, 5, 2, 7, 7, requires_grad=True)
+    wide = weight.detach().double().requires_grad_()
+    options = {"stride": (1, 2, 2), "padding": (0, 3, 3)}
+    wanted = F.conv3d(x.double(), wide, **options)
+    grad = torch.randn(wanted.shape)
+    wanted.backward(grad.double())
+    for plan in plans:
+        monkeypatch.setattr(minimal, "_plan", lambda *_, plan=plan: plan)
+        found = F.conv3d(x, weight, **options)
+        (sums,) = torch.autograd.grad(found, weight, grad)
+        for t, w in ((found, wanted), (sums, wide.grad)):
+            assert (t.double() - w).abs().max() <= 64 * EPS * w.abs().max()
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("case", [CASES[3], (8, 64, 200, 14, 14, 1, True)], ids=str)
 def test_any_number_of_threads_gives_the_same_bits(case, stride):
@@ -170,7 +224,7 @@ def test_windows_that_do_not_gain_go_another_way(monkeypatch):
         F.conv2d(x, weight, **options)
     F.conv2d(x, torch.randn(64, 32, 3, 3), groups=2)
     F.conv2d(x, torch.randn(64, 64, 3, 1))
-    F.conv2d(x, torch.randn(64, 64, 4, 4))
+    F.conv1d(x[..., 0], torch.randn(64, 64, 3), dilation=3)
     F.conv2d(x, torch.randn(64, 64, 4, 4), stride=2, dilation=3)
     F.conv2d(x.double(), weight.double())
     F.conv2d(torch.randn(1, 3, 8, 8), torch.randn(4, 3, 3, 3))

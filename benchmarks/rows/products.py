@@ -42,20 +42,20 @@ def _linear_gelu(torch):
     return lambda: functional.gelu(functional.linear(x, w, b))
 
 
-def _conv(name, target, batch, channels, outputs, size, window, backward=False, **options):
+def _conv(name, target, batch, channels, outputs, size, window, backward=False, dims=2, **options):
     stride, padding = options.get("stride", 1), options.get("padding", 0)
     places, groups = (size + 2 * padding - window) // stride + 1, options.get("groups", 1)
-    flops = 2 * batch * outputs * places**2 * (channels // groups) * window**2 * (3 if backward else 1)
+    flops = 2 * batch * outputs * places**dims * (channels // groups) * window**dims * (3 if backward else 1)
 
     @row(f"conv {name}", target, flops=flops)
     def prepare(torch):
-        x, w = torch.randn(batch, channels, size, size), torch.randn(outputs, channels // groups, window, window)
-        b, conv2d = torch.randn(outputs), torch.nn.functional.conv2d
+        x, w = torch.randn(batch, channels, *[size] * dims), torch.randn(outputs, channels // groups, *[window] * dims)
+        b, convolve = torch.randn(outputs), getattr(torch.nn.functional, f"conv{dims}d")
         if not backward:
-            return lambda: conv2d(x, w, b, **options)
+            return lambda: convolve(x, w, b, **options)
         operands = [t.requires_grad_() for t in (x, w, b)]
-        grad = torch.randn(batch, outputs, places, places)
-        return lambda: torch.autograd.grad(conv2d(*operands, **options), operands, grad)
+        grad = torch.randn(batch, outputs, *[places] * dims)
+        return lambda: torch.autograd.grad(convolve(*operands, **options), operands, grad)
 
 
 _conv("3x3, 64 channels at 56, batch 32", 1.7, 32, 64, 64, 56, 3, padding=1)
@@ -66,4 +66,6 @@ _conv("depthwise 3x3, 128 channels at 28, batch 32", 1.5, 32, 128, 128, 28, 3, p
 _conv("3x3, 64 channels at 56, batch 16, with backward", 1.1, 16, 64, 64, 56, 3, True, padding=1)
 _conv("4x4 stride 2, 64 to 128 channels at 32, batch 16, with backward", 1, 16, 64, 128, 32, 4, True, stride=2, padding=1)
 _conv("depthwise 7x7, 96 channels at 28, batch 32, with backward", 1, 32, 96, 96, 28, 7, True, padding=3, groups=96)
+_conv("of rows by 5, 128 channels at 1024, batch 8, with backward", 1, 8, 128, 128, 1024, 5, True, dims=1, padding=2)
+_conv("3x3x3, 64 channels at 16, batch 4, with backward", 1, 4, 64, 64, 16, 3, True, dims=3, padding=1)
 _conv("3x3 in 32 groups, 256 channels at 14, batch 32, with backward", 1, 32, 256, 256, 14, 3, True, padding=1, groups=32)

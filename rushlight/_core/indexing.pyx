@@ -327,6 +327,8 @@ cdef int _loop(Loop* loop, tuple operands) except -1:
     cdef Tensor first = <Tensor?>operands[0]
     cdef Tensor t
     cdef int o, d
+    if len(operands) > MAX_OPERANDS:
+        raise ValueError(f"more than {MAX_OPERANDS} operands: {len(operands)}")
     loop.n_operands = len(operands)
     loop.ndim = first.ndim
     for d in range(first.ndim):

@@ -1,10 +1,10 @@
 # cython: language_level=3
-"""Convolutions by windows of 3 x 3 or 2 x 2 with step 1, by the kernels of codegen/winograd.py, which says how, and of codegen/gemm.py.
+"""Convolutions by pieces of windows, by the kernels of codegen/winograd.py, which says how, and of codegen/gemm.py.
 
-A task takes a panel of tiles of 2 x 2 pixels: all channels are transformed, multiplied by the weights at each of the 16 or 9 positions, and
+A task takes a panel of tiles of 2 x 2 or 1 x 2 pixels: all channels are transformed, multiplied by the weights at each position, and
 transformed back, some output channels at a time; nothing of it leaves the second-level cache. Each pixel is made in one order of
-operations, so the number of threads changes no bit. An image that windows step over by two is read as four *phases*, every other row of
-every other column: they are so many channels more, whose windows have half the size and step 1.
+operations, so the number of threads changes no bit. What a piece of the windows meets of an image is a *phase*: every step-th row of every
+step-th plane, from some row and plane on. Phases are so many channels more, whose windows have step 1.
 
 It is written in Cython because it is a driver: loops over addresses, with every inner loop in a compiled kernel.
 """
@@ -20,7 +20,8 @@ ctypedef void (*scatter_t)(char**, int64_t*, int64_t, int64_t, char*, int64_t, i
 ctypedef int64_t (*gather_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef enum:
-    MOST_PHASES = 16
+    MOST_PHASES = 64
+    MOST_SIDE = 6        # of what a tile reads
     SUMS_BYTES = 262144  # of all positions that a task has at a time
     LINE = 64            # bytes
     PACK_BYTES = 65536   # worth handing to another thread
@@ -32,8 +33,9 @@ cdef char[4 * LINE] _zeros  # a row beyond the image; C begins with zeros
 
 cdef struct Phase:
     char* image         # its first row
+    int64_t planes
     int64_t rows
-    int64_t[2] low      # what the first window reads first
+    int64_t[3] low      # what the first window reads first
 
 cdef struct Tiling:  # of the images of a convolution's output, and what the tiles read of its input
     scatter_t scatter
@@ -41,8 +43,9 @@ cdef struct Tiling:  # of the images of a convolution's output, and what the til
     scatter_t spread
     int64_t lanes       # tiles in a vector
     int64_t item
-    int64_t side        # of what a tile reads
-    int64_t positions   # its square
+    int64_t high        # rows of pixels in a tile
+    int64_t[2] side     # of what it reads
+    int64_t positions
     int64_t phases
     Phase[MOST_PHASES] phase
     int64_t inner       # channels of a phase
@@ -50,9 +53,10 @@ cdef struct Tiling:  # of the images of a convolution's output, and what the til
     int64_t outputs     # channels of the output
     int64_t columns     # of a phase's images
     int64_t down        # bytes from one row of a phase to the next
-    int64_t plane       # and from one channel to the next
-    int64_t[2] places   # of an output image
-    int64_t[2] tiles
+    int64_t deep        # from one plane to the next
+    int64_t channel     # and from one channel to the next
+    int64_t[3] places   # of an output image
+    int64_t[2] tiles    # in a plane
     int64_t all         # tiles of all images
     char* output
 
@@ -60,28 +64,32 @@ cdef struct Run:  # tiles that lie side by side
     int64_t lane
     int64_t count
     int64_t image
+    int64_t plane
     int64_t[2] tile
 
 
-cdef int _lay_tiles(Tiling* t, Tensor input, Tensor output, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes) except -1:
+cdef int _lay_tiles(Tiling* t, Tensor input, Tensor output, tuple steps, list phases, int64_t taps, int64_t high, size_t table,
+                    int64_t lanes) except -1:
     cdef void* functions[3]
-    cdef int64_t residue, number, y, x
+    cdef int64_t number, z, y, plane = input.sizes[4] * input.sizes[5]
+    cdef int64_t[2] step = [steps[0], steps[1]]
     cdef int d
     cdef Phase* phase
     (<void (*)(void**) noexcept nogil>(<void*>table))(functions)
     t.scatter, t.gather, t.spread, t.lanes = <scatter_t>functions[0], <gather_t>functions[1], <scatter_t>functions[2], lanes
-    t.side, t.positions, t.phases, t.inner = taps + 1, (taps + 1) * (taps + 1), len(phases), input.sizes[2]
-    t.item, t.channels, t.outputs, t.all = ITEMSIZE[input.code], t.phases * t.inner, output.sizes[1], output.sizes[0]
+    t.high, t.side[0], t.side[1], t.phases, t.inner = high, taps + 1 if high == 2 else 1, taps + 1, len(phases), input.sizes[2]
+    t.item, t.channels, t.outputs, t.positions = ITEMSIZE[input.code], t.phases * t.inner, output.sizes[1], t.side[0] * t.side[1]
     t.columns, t.output = input.sizes[5], output.address
-    t.down, t.plane = step * t.columns * t.item, input.sizes[4] * t.columns * t.item
-    for d in range(2):
-        t.places[d] = output.sizes[3 + d]
-        t.tiles[d] = _panels(t.places[d], 2)
-        t.all *= t.tiles[d]
-    for i, ((residue, y), (number, x)) in enumerate(phases):
+    t.down, t.deep, t.channel = step[1] * t.columns * t.item, step[0] * plane * t.item, input.sizes[3] * plane * t.item
+    for d in range(3):
+        t.places[d] = output.sizes[2 + d]
+    t.tiles[0], t.tiles[1] = _panels(t.places[1], high), _panels(t.places[2], 2)
+    t.all = output.sizes[0] * t.places[0] * t.tiles[0] * t.tiles[1]
+    for i, (number, ((z, deep), (y, down), across)) in enumerate(phases):
         phase = &t.phase[<int>i]
-        phase.image = input.address + number * input.sizes[1] * t.inner * t.plane + residue * t.columns * t.item
-        phase.rows, phase.low[0], phase.low[1] = _panels(input.sizes[4] - residue, step), y, x
+        phase.image = input.address + number * input.sizes[1] * t.inner * t.channel + (z * plane + y * t.columns) * t.item
+        phase.planes, phase.rows = _panels(input.sizes[3] - z, step[0]), _panels(input.sizes[4] - y, step[1])
+        phase.low[0], phase.low[1], phase.low[2] = deep, down, across
     return 0
 
 
@@ -90,7 +98,8 @@ cdef int64_t _find_runs(const Tiling* t, int64_t first, int64_t count, Run* runs
     cdef int64_t n = 0, lane = 0, row
     while lane < count:
         row = (first + lane) // t.tiles[1]
-        runs[n].lane, runs[n].image, runs[n].tile[0], runs[n].tile[1] = lane, row // t.tiles[0], row % t.tiles[0], (first + lane) % t.tiles[1]
+        runs[n].image, runs[n].plane = row // (t.tiles[0] * t.places[0]), row // t.tiles[0] % t.places[0]
+        runs[n].lane, runs[n].tile[0], runs[n].tile[1] = lane, row % t.tiles[0], (first + lane) % t.tiles[1]
         runs[n].count = min(min(count - lane, t.lanes), t.tiles[1] - runs[n].tile[1])
         lane += runs[n].count
         n += 1
@@ -104,18 +113,18 @@ cdef inline int64_t _bits(int64_t begin, int64_t end) noexcept nogil:
 
 cdef void _scatter(const Tiling* t, const Run* run, char* panel, int64_t position, int64_t row) noexcept nogil:
     """Transform what the tiles read of all channels: ``position`` bytes from one position to the next, ``row`` from one channel to the next."""
-    cdef char* rows[4]
-    cdef int64_t[4] steps
-    cdef int64_t i, r, x, y
+    cdef char* rows[MOST_SIDE]
+    cdef int64_t[MOST_SIDE] steps
+    cdef int64_t i, r, x, y, z
     cdef const Phase* phase
     for i in range(t.phases):
         phase = &t.phase[i]
-        y, x = 2 * run.tile[0] + phase.low[0], 2 * run.tile[1] + phase.low[1]
-        for r in range(t.side):
+        z, y, x = run.plane + phase.low[0], t.high * run.tile[0] + phase.low[1], 2 * run.tile[1] + phase.low[2]
+        for r in range(t.side[0]):
             rows[r], steps[r] = _zeros, 0
-            if 0 <= y + r < phase.rows:
-                rows[r], steps[r] = phase.image + run.image * t.inner * t.plane + (y + r) * t.down + x * t.item, t.plane
-        t.scatter(rows, steps, _bits(max(<int64_t>0, -x), min(2 * run.count + t.side - 2, t.columns - x)), _bits(0, run.count),
+            if 0 <= y + r < phase.rows and 0 <= z < phase.planes:
+                rows[r], steps[r] = phase.image + run.image * t.inner * t.channel + z * t.deep + (y + r) * t.down + x * t.item, t.channel
+        t.scatter(rows, steps, _bits(max(<int64_t>0, -x), min(2 * run.count + t.side[1] - 2, t.columns - x)), _bits(0, run.count),
                   panel + run.lane * t.item + i * t.inner * row, position, row, t.inner)
 
 
@@ -131,24 +140,30 @@ cdef struct Call:
     char* weight        # (positions, outputs, channels)
     int64_t panels_a
     int64_t panel_a     # bytes
+    int64_t[MOST_SIDE * MOST_SIDE] reached  # channels that have weights at a position
     int64_t block       # panels of outputs whose sums a task has at a time
     int64_t position    # bytes from one position's panel of tiles to the next
     int64_t sums        # and from its sums to the next
     int wrong           # an output is infinite or not a number
 
 
-def correlate(Tensor input, Tensor weight, Tensor bias or None, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
-    """out[n, o, y, x] = bias[o] + sum of g[o, phase, c, i, j] * image[phase, n, c, y + low_y + i, x + low_x + j]; what lies outside is 0.
+def correlate(Tensor input, Tensor weight, Tensor bias or None, Tensor out, tuple steps, list phases, list reached, int64_t taps, int64_t high,
+              size_t table, int64_t lanes):
+    """out[n, o, z, y, x] = bias[o] + the sum of g[o, phase, c, i, j] * image[phase, n, c, z + low_z, y + low_y + i, x + low_x + j].
 
-    input is (numbers, N, C, 1, H, W). phases: ((residue, low_y), (number, low_x)) each, whose image is input[number], and of that each
-    ``step``-th row from row ``residue`` on. out (N, O, 1, H', W') and weight, G g G' as (positions, O, phases * C), are, like input,
-    row-major. False if an element of ``out`` is infinite or not a number: as are then others that should not be.
-    taps, table, lanes: of codegen's kernels.
+    input is (numbers, N, C, D, H, W). phases: (number, ((residue, low_z), (residue, low_y), low_x)) each, whose image is input[number], and
+    of that each step-th plane and row from those of the ``residue`` on; what lies outside is 0. steps: of planes and of rows. reached: of
+    each position, how many phases, the first ones, have weights there that are not 0.
+    out (N, O, D', H', W') and weight, G g G' or G g as (positions, O, phases * C), are, like input, row-major.
+    False if an element of ``out`` is infinite or not a number: as are then others that should not be.
+    taps, high, table, lanes: of codegen's kernels.
     """
     cdef Call p
     cdef Tiling* t = &p.tiling
-    _lay_tiles(t, input, out, step, phases, taps, table, lanes)
+    _lay_tiles(t, input, out, steps, phases, taps, high, table, lanes)
     p.kernels, p.weight, p.wrong = gemm.kernels_for(input.code, t.outputs, t.all), weight.address, 0
+    for i in range(t.positions):
+        p.reached[i] = <int64_t>reached[i] * t.inner
     p.bias, p.next_bias = _zeros, 0
     if bias is not None:
         p.bias, p.next_bias = bias.address, t.item
@@ -203,10 +218,11 @@ cdef void _run_panel(Call* p, int64_t first, char* memory) noexcept nogil:
 cdef void _gather(Call* p, const Run* run, int64_t first, const char* sums) noexcept nogil:
     """The pixels of the tiles, of the output channels from ``first`` on that there are sums of."""
     cdef const Tiling* t = &p.tiling
-    cdef int64_t y = 2 * run.tile[0], x = 2 * run.tile[1], row = t.places[1] * t.item, plane = t.places[0] * row
+    cdef int64_t y = t.high * run.tile[0], x = 2 * run.tile[1], row = t.places[2] * t.item, plane = t.places[1] * row
+    cdef int64_t channel = t.places[0] * plane
     if t.gather(<char*>sums + run.lane * t.item, p.sums, p.kernels.columns * t.item,
-                t.output + (run.image * t.outputs + first) * plane + y * row + x * t.item, row, plane, p.bias + first * p.next_bias,
-                p.next_bias, _bits(0, min(2 * run.count, t.places[1] - x)), min(<int64_t>2, t.places[0] - y),
+                t.output + (run.image * t.outputs + first) * channel + run.plane * plane + y * row + x * t.item, row, channel,
+                p.bias + first * p.next_bias, p.next_bias, _bits(0, min(2 * run.count, t.places[2] - x)), min(t.high, t.places[1] - y),
                 min(p.block * p.kernels.rows, t.outputs - first)):
         p.wrong = 1
 
@@ -216,11 +232,12 @@ cdef void _multiply(Call* p, int64_t position, int64_t first, int64_t panels, ch
     cdef const Kernels* kernels = p.kernels
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
     cdef int64_t high = kernels.rows * p.tiling.item, wide = kernels.columns * p.tiling.item, done = 0, here, i
+    cdef int64_t channels = p.reached[position]
     cdef char* weights = p.packed + (position * p.panels_a + first) * p.panel_a
     cdef char* a
     cdef char* piece
-    while done < p.tiling.channels:
-        here = min(kernels.stretch, p.tiling.channels - done)
+    while done < channels:
+        here = min(kernels.stretch, channels - done)
         for i in range(panels):
             a, piece = weights + i * p.panel_a + done * high, sums + i * kernels.rows * wide
             multiply(a, tiles + done * wide, piece, wide, here, piece if done else NULL, wide, a + p.panel_a,

@@ -1,6 +1,6 @@
-# The gradient of the windows, by the same 16 or 9 products for 4 pixels. Included by winograd.pyx.
+# The gradient of the windows, by as many products. Included by winograd.pyx.
 #
-# It is G' [sum over tiles of (A Y A') . (B' d B)] G, for the gradient Y of a tile of the output. Rows are output channels, columns channels
+# It is G' [sum over tiles of (A Y A') . (B' d B)] G, for the gradient Y of a tile of the output; of tiles of one row G' [(A y) . (B' d)]. Rows are output channels, columns channels
 # of the input, k the tiles. Sums over k are cut by shape only and added in a fixed order.
 
 cdef enum:
@@ -27,15 +27,15 @@ cdef struct Weights:
     char* out            # (positions, outputs, channels)
 
 
-def correlate_weights(Tensor input, Tensor grad, Tensor out, int64_t step, list phases, int64_t taps, size_t table, int64_t lanes):
+def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list phases, int64_t taps, int64_t high, size_t table, int64_t lanes):
     """out[., o, c] = the sum over all tiles of (A Y A') . (B' d B), Y of output channel o in ``grad``, d of channel c of all phases of ``input``.
 
-    grad (N, O, 1, H', W') and out (positions, O, phases * C) are row-major; the other arguments are those of :func:`correlate`.
+    grad (N, O, D', H', W') and out (positions, O, phases * C) are row-major; the other arguments are those of :func:`correlate`.
     """
     cdef Weights p
     cdef Tiling* t = &p.tiling
     cdef int64_t size, slice, bytes
-    _lay_tiles(t, input, grad, step, phases, taps, table, lanes)
+    _lay_tiles(t, input, grad, steps, phases, taps, high, table, lanes)
     p.kernels, p.out = gemm.kernels(input.code), out.address
     _set_factors(&p.factors[0], input.code, 0)
     _set_factors(&p.factors[1], input.code, 1)
@@ -89,12 +89,14 @@ cdef void _spread(const Tiling* t, const Run* run, int64_t first, int64_t channe
     """Transform the gradient of the tiles, of ``channels`` output channels from ``first`` on."""
     cdef char* rows[2]
     cdef int64_t[2] steps
-    cdef int64_t y = 2 * run.tile[0], x = 2 * run.tile[1], across = t.places[1] * t.item, plane = t.places[0] * across
-    rows[0], steps[0] = t.output + (run.image * t.outputs + first) * plane + y * across + x * t.item, plane
-    rows[1], steps[1] = _zeros, 0
-    if y + 1 < t.places[0]:
-        rows[1], steps[1] = rows[0] + across, plane
-    t.spread(rows, steps, _bits(0, min(2 * run.count, t.places[1] - x)), _bits(0, run.count), panel + run.lane * t.item, position, row, channels)
+    cdef int64_t y = t.high * run.tile[0], x = 2 * run.tile[1], across = t.places[2] * t.item, plane = t.places[1] * across
+    cdef int64_t step = t.places[0] * plane, r
+    for r in range(t.high):
+        rows[r], steps[r] = _zeros, 0
+        if y + r < t.places[1]:
+            rows[r] = t.output + (run.image * t.outputs + first) * step + run.plane * plane + (y + r) * across + x * t.item
+            steps[r] = step
+    t.spread(rows, steps, _bits(0, min(2 * run.count, t.places[2] - x)), _bits(0, run.count), panel + run.lane * t.item, position, row, channels)
 
 
 cdef void _add_products(Weights* p, char* tiles, char* spread, int64_t outputs, int64_t count, bint fresh, char* panels, char* sums) noexcept nogil:

@@ -1,7 +1,8 @@
-"""Convolutions of images by fewer products than windows have numbers: when that pays, and their weights. The kernels: codegen/winograd.py.
+"""Convolutions by fewer products than windows have numbers: when that pays, and their weights. The kernels: codegen/winograd.py.
 
-A window of 3 or 2 consecutive places along a dim is made by 4 or 3 products for two pixels. Windows that step over places are first
-taken apart: of a window of 4 with step 2, two numbers meet the even places and two the odd ones, as if these were other channels.
+Of a window, pieces of r consecutive places of a row, up to 5, are made by r + 1 products for two pixels, pieces of r x r, up to 3, by
+(r + 1)^2 for four. Each piece meets elements of its own, as if these were other channels: the rows of a window, for pieces of rows, and its
+planes; where windows step over places, of a window of 4 with step 2, the two numbers that meet the even places and those that meet the odd.
 """
 
 import itertools
@@ -16,109 +17,139 @@ from ._windows import run as compute
 from .conv import apart
 
 _kernels = {}
+_SHAPES = (2, 2), (3, 2), (2, 1), (3, 1), (4, 1), (5, 1)  # numbers of a piece along a dim, and rows of the pixels that it makes
+_MOST_PIECES = 64  # that the core takes
 
 
 class _Plan:
-    """How a convolution is made: ``taps``, the side of all phases' windows; ``axes``, of y and x: (residue, low, numbers of taps) each."""
+    """How a convolution is made: by pieces of ``taps`` numbers along x, and along y where tiles have ``high`` = 2 rows of pixels.
 
-    def __init__(self, taps, axes):
-        self.taps, self.axes, self.positions = taps, axes, (taps + 1) ** 2
+    ``axes``, of z, y and x: (residue, low, numbers of taps) of each piece.
+    """
+
+    def __init__(self, taps, high, steps, offsets):
+        self.taps, self.high, self.positions = taps, high, (taps + 1) ** high
+        longest = 1, taps if high == 2 else 1, taps
+        # The longest first: at infinity shorter ones have nothing to multiply.
+        self.axes = [sorted(_pieces(o, step, most), key=lambda piece: -len(piece[2])) for o, step, most in zip(offsets, steps, longest)]
+        self.count = math.prod(map(len, self.axes))
 
     def phases(self):
-        """What the core is told of each phase; the image of a phase is that of its columns' residue."""
-        down, across = self.axes
-        return [((residue, y), (number, x)) for residue, y, _ in down for number, (_, x, _) in enumerate(across)]
+        """What the core is told of each piece; its image is that of its columns' residue."""
+        images = sorted({residue for residue, _, _ in self.axes[2]})
+        return [(images.index(x[0]), (z[:2], y[:2], x[1])) for x, y, z in self._each_piece()]
+
+    def _each_piece(self):
+        return itertools.product(*reversed(self.axes))
+
+    def reached(self):
+        """Of each position, how many pieces, the first ones, have something to multiply there, or 1: at infinity only whole ones have."""
+        lengths = [(len(y[2]), len(x[2])) for x, y, _ in self._each_piece()]
+        whole = range(self.taps + 1) if self.high == 2 else (0,)
+        return [max((number for number, (down, across) in enumerate(lengths, 1)
+                     if (i < self.taps or down == self.taps) and (j < self.taps or across == self.taps)), default=1)
+                for i in whole for j in range(self.taps + 1)]  # fmt: skip
 
     def windows(self):
-        """For each phase the (row, column) of each of its window's places, or None where it has none."""
-        for (_, _, rows), (_, _, columns) in itertools.product(*self.axes):
-            places = itertools.product(range(self.taps), repeat=2)
-            yield [(rows[i], columns[j]) if i < len(rows) and j < len(columns) else None for i, j in places]
+        """For each piece the taps (z, y, x) of its places, or None where it has none."""
+        for columns, rows, planes in ([numbers for _, _, numbers in piece] for piece in self._each_piece()):
+            places = itertools.product(range(self.taps if self.high == 2 else 1), range(self.taps))
+            yield [(planes[0], rows[i], columns[j]) if i < len(rows) and j < len(columns) else None for i, j in places]
+
+    def tiles(self, size):
+        """How many tiles images (N, C, D, H, W) have."""
+        return size[0] * size[2] * -(-size[3] // self.high) * -(-size[4] // 2)
+
+    def cost(self, size, inputs, tile, window):
+        """In products, of which the core makes a vector's worth at a time: a run of tiles, at most, is a vector."""
+        lanes, row, outputs, channels = 16, -(-size[4] // 2), size[1], inputs * self.count
+        transforms = tile * self.tiles(size) * (channels + outputs) * -(-row // lanes) * lanes / row + window * channels * outputs
+        return self.tiles(size) * inputs * outputs * sum(self.reached()) + self.positions * transforms
 
 
-def _tiles_of(size):
-    """How many tiles of 2 x 2 pixels images (N, C, 1, H, W) have."""
-    return size[0] * -(-size[3] // 2) * -(-size[4] // 2)
-
-
-def _axis(offsets, step):
-    """The taps that meet each residue of the places, or None if they do not follow each other."""
-    axis, meeting = [], {}
+def _pieces(offsets, step, longest):
+    """The taps that meet each residue of the places, cut into pieces of at most ``longest`` that follow each other."""
+    pieces, meeting = [], {}
     for number, o in enumerate(offsets):
         meeting.setdefault(o % step, []).append((o // step, number))
     for residue, reached in sorted(meeting.items()):
         reached.sort()
-        low = reached[0][0]
-        if [place for place, _ in reached] != list(range(low, low + len(reached))):
-            return None
-        axis.append((residue, low, tuple(number for _, number in reached)))
-    return tuple(axis)
+        begin = 0
+        for end in range(1, len(reached) + 1):
+            if end == len(reached) or reached[end][0] != reached[end - 1][0] + 1:
+                count = -(-(end - begin) // longest)
+                cuts = [begin + i * (end - begin) // count for i in range(count + 1)]
+                pieces += [(residue, reached[a][0], tuple(number for _, number in reached[a:b])) for a, b in itertools.pairwise(cuts)]
+                begin = end
+    return tuple(pieces)
 
 
 @planned
 def _plan(size, made, steps, offsets, costs):
-    """The plan, or None if products at all positions, and what transforming tiles and windows costs, are not less than all products.
+    """The best plan, or None if products at all positions, and what transforming tiles and windows costs, are not less than all products.
 
     costs: measured on Zen 4, how many vectors of products take the time in which a position of a channel's vector of tiles is transformed,
     how many products that of a position of a window, and by how much packing slows all products down.
     """
-    if offsets[0] != (0,) or size[2] != 1 or made[2] != 1 or math.prod(map(len, offsets)) > 16 * 3 * 3:
-        return None
-    axes = [_axis(o, s) for o, s in zip(offsets[1:], steps[1:])]
-    if None in axes:
-        return None
-    taps, count = max(len(numbers) for axis in axes for _, _, numbers in axis), math.prod(map(len, axes))
-    if not 2 <= taps <= 3 or count > 16:
-        return None
-    plan, channels, outputs, pixels, tiles = _Plan(taps, axes), size[1] * count, made[1], made[0] * made[3] * made[4], _tiles_of(made)
-    lanes, row = 16, -(-made[4] // 2)
     tile, window, packing = costs
-    transforms = tile * tiles * (channels + outputs) * -(-row // lanes) * lanes / row + window * channels * outputs
-    cost = plan.positions * (tiles * channels * outputs + transforms)
-    return plan if cost < packing * math.prod(map(len, offsets)) * size[1] * outputs * pixels else None
+    taps = math.prod(map(len, offsets))
+    plans = [plan for plan in (_Plan(*kind, steps, offsets) for kind in _SHAPES) if plan.count < taps and plan.count <= _MOST_PIECES]
+    if not plans:
+        return None
+    cost, plan = min(((plan.cost(made, size[1], tile, window), plan) for plan in plans), key=lambda found: found[0])
+    return plan if cost < packing * taps * size[1] * math.prod(made) else None
 
 
-def _functions(dtype, taps, narrow):
+def _functions(dtype, plan, narrow):
     """What the core asks for, or None where every product is asked for."""
     from .. import _switches
 
     if _switches.convolution.fp32_precision == "ieee":
         return None
-    kind = taps, narrow
+    kind = plan.taps, plan.high, narrow
     if kind not in _kernels:
         from ..codegen import winograd
 
-        _kernels[kind] = winograd.kernels(ty.NAMES[dtype.code], taps, narrow)
+        _kernels[kind] = winograd.kernels(ty.NAMES[dtype.code], *kind)
     return _kernels[kind]
 
 
-def _window_rows(type, taps, row, present):
-    """Row ``row`` of G g G'; operands: the numbers of the window that there are, row by row."""
+def _combined(numbers, terms):
+    total = None
+    for number, x in zip(numbers, terms):
+        if number:
+            x = x if number == 1 else -x if number == -1 else x * float(number)
+            total = x if total is None else total + x
+    return total
+
+
+def _window_rows(type, taps, high, row, present):
+    """Row ``row`` of G g G', or G g; operands: the numbers of the window that there are, row by row."""
+    from ..codegen.winograd import matrices
+
     given = itertools.count()
     g = [ex.input(next(given), type) if there else ex.const(0, type) for there in present]
+    rows = matrices(taps)[1]
 
-    def along(first, *rest):
-        if taps == 2:
-            return first, first + rest[0], rest[0]
-        middle = (first + rest[1]) * 0.5
-        return first, middle + rest[0] * 0.5, middle - rest[0] * 0.5, rest[1]
+    def along(scale, numbers, terms):
+        return _combined(numbers, terms) * float(scale)
 
-    down = (along(*g[i::taps])[row] for i in range(taps))
-    return tuple((x, type) for x in along(*down)), (type,) * sum(present), "winograd"
+    down = [along(*rows[row], g[i::taps]) for i in range(taps)] if high == 2 else g
+    return tuple((along(*numbers, down), type) for numbers in rows), (type,) * sum(present), "winograd"
 
 
-def _window_sums(type, taps, row, columns):
-    """The first ``columns`` of row ``row`` of G' s G; operands: s, row by row."""
-    def along(first, *rest):
-        if taps == 2:
-            return first + rest[0], rest[0] + rest[1]
-        middle = (rest[0] + rest[1]) * 0.5
-        return first + middle, (rest[0] - rest[1]) * 0.5, middle + rest[2]
+def _window_sums(type, taps, high, row, columns):
+    """The first ``columns`` of row ``row`` of G' s G, or s G; operands: s, row by row."""
+    from ..codegen.winograd import matrices
 
-    side = taps + 1
-    s = [ex.input(i, type) for i in range(side**2)]
-    across = along(*(along(*s[i::side])[row] for i in range(side)))
-    return tuple((x, type) for x in across[:columns]), (type,) * side**2, "winograd_sums"
+    side, rows = taps + 1, matrices(taps)[1]
+
+    def along(number, terms):
+        return _combined([scale * numbers[number] for scale, numbers in rows], terms)
+
+    s = [ex.input(i, type) for i in range(side**high)]
+    across = [along(row, s[i::side]) for i in range(side)] if high == 2 else s
+    return tuple((along(column, across), type) for column in range(columns)), (type,) * side**high, "winograd_sums"
 
 
 def run(x, rows, bias, out, steps, offsets):
@@ -131,45 +162,46 @@ def run(x, rows, bias, out, steps, offsets):
         return False
     from .._core import winograd
 
-    found = _functions(x.dtype, plan.taps, core.is_narrow(x.dtype.code, out.shape[1], _tiles_of(out.shape)))
+    found = _functions(x.dtype, plan, core.is_narrow(x.dtype.code, out.shape[1], plan.tiles(out.shape)))
     if found is None:
         return False
     image, _, _ = apart(x, steps[2], offsets[2])
-    return winograd.correlate(image, _windows(plan, shape.contiguous(rows)), bias, out, steps[1], plan.phases(), plan.taps, *found)
+    windows = _windows(plan, shape.contiguous(rows))
+    return winograd.correlate(image, windows, bias, out, tuple(steps[:2]), plan.phases(), plan.reached(), plan.taps, plan.high, *found)
 
 
 def _windows(plan, rows):
-    """G g G' of all phases, (positions, O, phases * C)."""
+    """G g G' of all pieces, (positions, O, pieces * C)."""
     outputs, channels, side = rows.shape[0], rows.shape[-1], plan.taps + 1
-    found = list(plan.windows())
-    windows = creation.empty((plan.positions, outputs, len(found) * channels), dtype=rows.dtype)
-    for phase, places in enumerate(found):
-        part = shape.narrow(windows, 2, phase * channels, channels)
-        taps = [rows[:, 0, *place] for place in places if place is not None]
+    windows = creation.empty((plan.positions, outputs, plan.count * channels), dtype=rows.dtype)
+    for number, places in enumerate(plan.windows()):
+        part = shape.narrow(windows, 2, number * channels, channels)
+        taps = [rows[:, *place] for place in places if place is not None]
         present = tuple(place is not None for place in places)
-        for row in range(side):
-            compute(_window_rows, (plan.taps, row, present), *(shape.select(part, 0, side * row + i) for i in range(side)), *taps)
+        for row in range(plan.positions // side):
+            made = (shape.select(part, 0, side * row + i) for i in range(side))
+            compute(_window_rows, (plan.taps, plan.high, row, present), *made, *taps)
     return windows
 
 
 def weight_sums(x, grad, window, steps, offsets):
     """The gradient of the windows, (O, C, *window); None as :func:`run` is False."""
     plan = _plan(x.shape, grad.shape, steps, offsets, (28, 140, 1.25))
-    found = plan and _functions(x.dtype, plan.taps, False)
+    found = plan and _functions(x.dtype, plan, False)
     if found is None:
         return None
     from .._core import winograd
 
     image, _, _ = apart(x, steps[2], offsets[2])
-    outputs, channels, side = grad.shape[1], x.shape[1], plan.taps + 1
-    sums = creation.empty((plan.positions, outputs, len(plan.phases()) * channels), dtype=x.dtype)
-    winograd.correlate_weights(image, grad, sums, steps[1], plan.phases(), plan.taps, *found)
+    outputs, channels = grad.shape[1], x.shape[1]
+    sums = creation.empty((plan.positions, outputs, plan.count * channels), dtype=x.dtype)
+    winograd.correlate_weights(image, grad, sums, tuple(steps[:2]), plan.phases(), plan.taps, plan.high, *found)
     out = creation.empty((outputs, channels, *window), dtype=x.dtype)
-    for phase, places in enumerate(plan.windows()):
-        part = shape.narrow(sums, 2, phase * channels, channels)
-        for row in range(plan.taps):
+    for number, places in enumerate(plan.windows()):
+        part = shape.narrow(sums, 2, number * channels, channels)
+        for row in range(len(places) // plan.taps):
             there = [place for place in places[row * plan.taps : (row + 1) * plan.taps] if place is not None]
             if there:
-                compute(_window_sums, (plan.taps, row, len(there)), *(out[:, :, 0, *place] for place in there),
-                        *(shape.select(part, 0, i) for i in range(side**2)))  # fmt: skip
+                compute(_window_sums, (plan.taps, plan.high, row, len(there)), *(out[:, :, *place] for place in there),
+                        *(shape.select(part, 0, i) for i in range(plan.positions)))  # fmt: skip
     return out if math.isfinite(reduction.sum(out).item()) else None
