@@ -1,5 +1,7 @@
 """Hooks, and what the tape keeps: programs to run under PyTorch and under rushlight."""
 
+import math
+
 from autograd_programs import leaf, registry
 
 PROGRAMS, program = registry()
@@ -202,12 +204,15 @@ def saved_on_cpu(torch):
     return x.grad
 
 
+def _leaves(t, shapes):
+    return [t.arange(float(math.prod(s))).sin().reshape(s).requires_grad_() for s in shapes]
+
+
 def _asked(t, call, shapes):
     """Which gradients the node of a call computes where one input is asked for: a hook sees None for the others."""
     seen = []
     for i in range(len(shapes)):
-        t.manual_seed(0)
-        inputs = [t.rand(s, requires_grad=True) for s in shapes]
+        inputs = _leaves(t, shapes)
         y = call(*inputs)
         y.grad_fn.register_hook(lambda grads, _: seen.append([g is not None for g in grads]))
         seen.append(t.autograd.grad(y.sum(), inputs[i]))
@@ -236,6 +241,6 @@ def only_what_is_asked_for_rows(t):
 @program
 def only_what_is_asked_for_twice(t):
     """A gradient's own node computes what its way back needs, and what none leads to has no gradient, not zeros."""
-    a, b, c = (t.rand(s, requires_grad=True) for s in ((3, 4), (4,), (3, 1)))
+    a, b, c = _leaves(t, ((3, 4), (4,), (3, 1)))
     (da,) = t.autograd.grad((a * b + c).sum(), a, create_graph=True)
     return t.autograd.grad((da * da).sum(), (a, b, c), allow_unused=True)

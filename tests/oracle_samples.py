@@ -96,7 +96,7 @@ def to_rl(x):
         values = [to_rl(v) for v in x]
         return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
     if isinstance(x, dict):
-        return {k: to_rl(v) for k, v in x.items()}
+        return {k: rl.get_default_device() if (k, str(v)) == ("device", "cpu") else to_rl(v) for k, v in x.items()}
     if isinstance(x, (torch.dtype, torch.memory_format, torch.layout)):
         return getattr(rl, str(x).removeprefix("torch."))
     if isinstance(x, torch.Generator):

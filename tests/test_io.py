@@ -129,7 +129,7 @@ def test_a_stream_of_pickles_in_a_file_object(oracle):
     model = rushlight.nn.Linear(3, 2)
     file = io.BytesIO()
     save({"model": model.state_dict(), "epoch": 3}, file, _use_new_zipfile_serialization=False)
-    theirs = oracle.load(io.BytesIO(file.getvalue()), weights_only=True)
+    theirs = oracle.load(io.BytesIO(file.getvalue()), map_location="cpu", weights_only=True)
     assert theirs["epoch"] == 3 and theirs["model"]["weight"].tolist() == model.weight.tolist()
     file.seek(0)
     assert load(file)["model"]["bias"].tolist() == model.bias.tolist()
