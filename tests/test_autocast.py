@@ -355,6 +355,49 @@ def test_result_types(name, call, half):
                 np.testing.assert_allclose(a, b, rtol=0.02, atol=0.02)
 
 
+def ask_about_all(monkeypatch):
+    """Has the core ask about the calls that it casts itself otherwise."""
+    inner = autocast_mode.set_cast_types
+    monkeypatch.setattr(autocast_mode, "set_cast_types", lambda device, code: inner(-1, 0))
+
+
+@pytest.mark.parametrize("half", HALVES, ids=str)
+def test_the_core_casts_what_autocast_would(monkeypatch, half):
+    device = rl.get_default_device().type
+    ours = frozenset().union(*getattr(_lists, device.upper()))
+    calls = [(call, width) for name, call in CALLS if name in ours for width in (torch.float32, half)]
+    calls = [(call, width) for call, width in calls if pytorchs(call, width, half) is not None]
+    quick = [rushlights(call, width, half) for call, width in calls]
+    ask_about_all(monkeypatch)
+    for (call, width), got in zip(calls, quick):
+        wanted = rushlights(call, width, half)
+        assert kinds(got) == kinds(wanted), (call, width)
+        for a, b in zip(got, wanted):
+            assert rl.equal(a.nan_to_num(), b.nan_to_num()) if a.is_floating_point() else rl.equal(a, b), (call, width)
+    assert len(calls) > 100
+
+
+def test_operands_that_the_core_leaves_to_autocast():
+    """Lists of tensors, out=, numbers of another width, a weight that was written to."""
+    device = rl.get_default_device().type
+    w = rl.ones(2, 2, requires_grad=True)
+    x = rl.ones(2, 2)
+    with rl.autocast(device, rl.bfloat16):
+        assert rl.linalg.multi_dot([x, x, x]).dtype is rl.bfloat16
+        assert rl.mm(x, x, out=rl.empty(2, 2)).dtype is rl.float32
+        first = rl.mm(x, w)
+        with rl.no_grad():
+            w.fill_(2.0)
+        assert rl.mm(x, w).tolist() == (2 * first).tolist() and rl.mm(x, w.double()[:0].T.float()).shape == (2, 0)
+        with rl.autocast(device, enabled=False):
+            assert rl.mm(x, w).dtype is rl.float32
+        assert rl.mm(x, w).dtype is rl.bfloat16
+        with rl.autocast(device, rl.float16):
+            assert rl.mm(x, w).dtype is rl.float16
+        assert rl.mm(x, w).dtype is rl.bfloat16
+    assert rl.mm(x, w).dtype is rl.float32
+
+
 def test_every_listed_name_is_effective(monkeypatch):
     """Each name of the lists is one that the table's calls of that name bring to autocast."""
     device = rl.get_default_device().type
@@ -366,6 +409,7 @@ def test_every_listed_name_is_effective(monkeypatch):
             seen.add((call_name, name))
             return super().get(name)
 
+    ask_about_all(monkeypatch)
     monkeypatch.setitem(autocast_mode._RULES, device, Recording(autocast_mode._RULES[device]))
     ours = frozenset().union(*lists)
     for call_name, call in CALLS:

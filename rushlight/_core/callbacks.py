@@ -16,7 +16,8 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     # what a call means
     "intercept": "(op, args, kwargs): a call that an interpreter or the class of an argument has a say in",
     "autocast": "(op, args, kwargs): the call of an operator that autocast has a say in",
-    "casts": "(op): what autocast says of an operator, see CASTS_ in operator.pyx",
+    "casts": "(op): what autocast says of an operator, CASTS_ and RULE_ for the CPU and GPUs in casting.pxi",
+    "cast_weight": "(tensor, dtype): a leaf that needs a gradient in another dtype, kept while autocast is on",
     "override": "(method, tensor): what the class of a tensor makes of a method that is no operator; NotImplemented: nothing special",
     "ask": "(function, plain, args, kwargs): what modes and classes make of a call of what is no operator; ``plain`` if nobody has a say",
     "open_functions": "(): has attributes of Tensor, and functions that are plain Python, ask classes and modes from now on",

@@ -58,6 +58,7 @@ include "program.pxi"
 include "launches.pxi"
 include "turned.pxi"
 include "device_loop.pxi"
+include "casting.pxi"
 
 
 cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwnames):
@@ -74,35 +75,12 @@ cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwname
         if flags == MODE_PROFILE and (kwnames == NULL or not _intercepted_keyword(args + n, <tuple>kwnames)):
             return _profiled(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
         if flags == MODE_CAST and (kwnames == NULL or not _intercepted_keyword(args + n, <tuple>kwnames)):
-            return _cast(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
+            result = _cast(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
+            if result is not NotImplemented:
+                return result
+            return _called_back(_callbacks["autocast"], <Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
         return _intercept(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
     return (<Operator>self).call(args, n, None if kwnames == NULL else <tuple>kwnames)
-
-
-cdef enum:  # what autocast says of an operator's calls
-    CASTS_UNKNOWN = 0
-    CASTS_NOTHING = 1
-    CASTS_OPERANDS = 2
-    CASTS_NO_PARTS = 3      # nothing, and nothing to the operators that it is made of
-    CASTS_NO_PARTS_OUT = 4  # the same if it is given an out=
-
-CASTS = {"nothing": CASTS_NOTHING, "operands": CASTS_OPERANDS, "no_parts": CASTS_NO_PARTS, "no_parts_out": CASTS_NO_PARTS_OUT}
-
-
-cdef object _cast(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):
-    """The call under autocast, which is asked about operators in its lists only."""
-    cdef ThreadState* state = thread_state()
-    if op.casts == CASTS_UNKNOWN:
-        op.casts = _callbacks["casts"](op)
-    if op.casts == CASTS_OPERANDS:
-        return _called_back(_callbacks["autocast"], op, args, n, kwnames)
-    if op.casts == CASTS_NOTHING or op.casts == CASTS_NO_PARTS_OUT and (kwnames is None or "out" not in kwnames):
-        return op.call(args, n, kwnames)
-    state.modes &= ~<uint32_t>MODE_CAST
-    try:
-        return op.call(args, n, kwnames)
-    finally:
-        state.modes |= MODE_CAST
 
 
 cdef object _profiled(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):

@@ -12,7 +12,7 @@ from collections import namedtuple
 
 from .. import overrides
 from .._core import callbacks
-from .._core.operator import CASTS, Library
+from .._core.operator import CAST_RULES, CASTS, Library, set_cast_types
 from .._core.tape import is_grad_enabled
 from .._core.tensor import Tensor, dtypes, expected_devices
 from . import _lists
@@ -21,6 +21,7 @@ __all__ = ["autocast", "autocast_decorator", "custom_bwd", "custom_fwd", "is_aut
 
 _D = dtypes()
 FLOAT32, BFLOAT16, FLOAT16 = _D["float32"], _D["bfloat16"], _D["float16"]
+_IN_CORE = ("cpu", "cuda")
 _DEVICES = ("cpu", "cuda", "xpu", "mps", "mtia", "hpu", "xla", "ipu", "maia", "privateuseone")
 
 _Settings = namedtuple("_Settings", "enabled dtypes caching")  # never changed, only replaced: device types; half width by device type
@@ -38,8 +39,16 @@ _thread = _Thread()
 
 
 def _install(settings):
-    _thread.settings = settings
+    _set(settings)
     overrides.set_casting(bool(settings.enabled))
+
+
+def _set(settings):
+    """Makes these the thread's settings; the core, which casts operands itself in common calls, knows the device and the dtype."""
+    _thread.settings = settings
+    device = next(iter(settings.enabled)) if len(settings.enabled) == 1 else None
+    known = device in _IN_CORE
+    set_cast_types(_IN_CORE.index(device) if known else -1, get_autocast_dtype(device).code if known else 0)
 
 
 def _enter(settings):
@@ -49,7 +58,8 @@ def _enter(settings):
 
 
 def _leave():
-    _thread.settings, casting = _thread.outside.pop()
+    settings, casting = _thread.outside.pop()
+    _set(settings)
     overrides.set_casting(casting)
     if autocast_decrement_nesting() == 0:
         clear_autocast_cache()
@@ -146,12 +156,12 @@ class captured:
 
 
 def _says(op):
-    """What there is to say of an operator, as the core keeps it."""
+    """What there is to say of an operator, as the core keeps it: CASTS, and what operands on the CPU and on GPUs are to be."""
     if any(op.__name__ in rules for rules in _RULES.values()):
-        return CASTS["operands"]
+        return CASTS["operands"], *(CAST_RULES.get(_NAMES.get(_RULES[device].get(op.__name__)), 0) for device in _IN_CORE)
     if type(op) is not Library:
-        return CASTS["nothing"]
-    return CASTS["no_parts_out" if getattr(op, "composed", False) else "no_parts"]
+        return CASTS["nothing"], 0, 0
+    return CASTS["no_parts_out" if getattr(op, "composed", False) else "no_parts"], 0, 0
 
 
 def _casting(op, args, kwargs, run=overrides.plain):
@@ -205,6 +215,7 @@ def _widest(op, args, kwargs, device, dtype):
 
 
 _HOW = {"lower": _lower, "full": _full, "summed": _summed, "widest": _widest}
+_NAMES = {rule: name for name, rule in _HOW.items()}
 _RULES = {device: {} for device in _DEVICES} | {
     device: {name: _HOW[field] for field, names in lists._asdict().items() for name in names}
     for device, lists in (("cpu", _lists.CPU), ("cuda", _lists.CUDA))
@@ -248,15 +259,24 @@ def _converted(t, device, dtype):
     if t.dtype is dtype or not _eligible(t, device):
         return t
     own = type(t) is not Tensor and overrides.is_overriding(type(t))
-    if own or t.dtype is not FLOAT32 or not (t.requires_grad and t.is_leaf) or t._is_view() or not _thread.settings.caching:
+    if own or t.dtype is not FLOAT32 or not (t.requires_grad and t.is_leaf) or t._is_view():
         return t.to(dtype)
-    known = _thread.copies.get(id(t))
-    if known is None or known[1] != t._version:
-        known = _thread.copies[id(t)] = (t, t._version, {})  # the leaf is kept alive so that its id stays its own
+    return _weight(t, dtype)
+
+
+def _weight(t, dtype):
+    """The copy of a leaf that needs a gradient."""
+    if not _thread.settings.caching:
+        return t.to(dtype)
+    all_copies, version = _thread.copies, t._version
+    known = all_copies.get(id(t))
+    if known is None or known[1] != version:
+        known = all_copies[id(t)] = (t, version, {})  # the leaf is kept alive so that its id stays its own
     copies, key = known[2], (dtype, is_grad_enabled())
-    if key not in copies:
-        copies[key] = t.to(dtype)
-    return copies[key]
+    found = copies.get(key)
+    if found is None:
+        found = copies[key] = t.to(dtype)
+    return found
 
 
 def _tensors(value):
@@ -419,4 +439,4 @@ def warn_of_spelling(device_type, name):
     warnings.warn(f"`{old}` is deprecated. Please use `{new}` instead.", FutureWarning, stacklevel=3)
 
 
-callbacks.register(autocast=_casting, casts=_says)
+callbacks.register(autocast=_casting, casts=_says, cast_weight=_weight)
