@@ -51,7 +51,8 @@ class OpOverloadPacket:
     def __repr__(self):
         return f"<OpOverloadPacket(op='{self._qualified_op_name.replace('::', '.')}')>"
 
-    __str__ = __repr__
+    def __str__(self):
+        return self._qualified_op_name.replace("::", ".")
 
 
 class _OpNamespace:

@@ -1,5 +1,7 @@
 """What classes with ``__torch_function__`` are asked besides operators, beside PyTorch."""
 
+import importlib
+
 import pytest
 from oracle import torch
 
@@ -84,6 +86,64 @@ def test_flops_within_functions_of_nn_functional_count():
     with FlopCounterMode(display=False) as counter:
         F.multi_head_attention_forward(x, x, x, 4, 1, rl.ones(12, 4), None, None, None, False, 0.0, rl.ones(4, 4), None, need_weights=True)
     assert counter.get_total_flops() == 2 * 10 * 4 * 16 + 2 * 2 * 2 * 5 * 5 * 4
+
+
+def _counter(lib):
+    return importlib.import_module(f"{lib.__name__}.utils.flop_counter")
+
+
+def _grouped(lib):
+    lib.nn.Conv1d(4, 8, 3, groups=4)(lib.ones(1, 4, 9, requires_grad=True)).sum().backward()
+
+
+def _transposed(lib):
+    lib.nn.ConvTranspose2d(4, 6, 3, groups=2)(lib.ones(1, 4, 5, 5, requires_grad=True)).sum().backward()
+
+
+def _products(lib):
+    a, b = lib.ones(3, 4, requires_grad=True), lib.ones(2, 4, 5)
+    results = [lib.matmul(input=a, other=b[0]), lib.bmm(a.expand(2, 3, 4), b), lib.addmm(input=a[0, :1], mat1=a, mat2=b[0])]
+    results += [lib.baddbmm(a[0, :1], b, b.mT, beta=0.5), a @ b[0, :, 0]]
+    sum(result.sum() for result in results).backward()
+
+
+def _layers(lib):
+    model = lib.nn.Sequential(lib.nn.Linear(4, 6), lib.nn.ReLU(), lib.nn.Linear(6, 2, bias=False))
+    lib.nn.functional.linear(input=model(lib.ones(5, 4)), weight=lib.ones(3, 2)).sum().backward()
+
+
+@pytest.mark.parametrize("program", [_grouped, _transposed, _products, _layers])
+def test_flops_are_pytorchs(program):
+    """By module and by operator, under PyTorch's names."""
+
+    def count(lib):
+        with _counter(lib).FlopCounterMode(display=False) as counter:
+            program(lib)
+        if lib is rl:
+            assert str(next(iter(counter.get_flop_counts()["Global"]))) in counter.get_table().split()
+        return {module: {str(op): n for op, n in counts.items()} for module, counts in counter.get_flop_counts().items()}
+
+    assert count(rl) == count(torch)
+
+
+def test_flops_of_attention_given_by_name():
+    q = rl.ones(2, 4, 6, 8, requires_grad=True)
+    with FlopCounterMode(display=False) as counter:
+        rl.nn.functional.scaled_dot_product_attention(query=q, key=q, value=q, is_causal=True).sum().backward()
+    assert counter.get_flop_counts() == {"Global": {rl.ops.aten.bmm: 3 * 2 * 2 * 8 * 6 * 6 * 8}}
+
+
+@pytest.mark.parametrize("lib", [torch, rl], ids=["torch", "rushlight"])
+def test_formulas_of_ones_own(lib):
+    def of_shapes(a, *rest, out_shape=None, **kwargs):
+        return a[0] * 1000 + out_shape[-1]
+
+    aten, x = lib.ops.aten, lib.ones(3, 4)
+    with _counter(lib).FlopCounterMode(display=False, custom_mapping={aten.exp: of_shapes, aten.mm: of_shapes}) as counter:
+        x.exp() @ x.T
+    assert counter.get_flop_counts()["Global"] == {aten.exp: 3004, aten.mm: 3003}
+    with pytest.raises(ValueError, match="register_flop_formula"):
+        _counter(lib).register_flop_formula("mm")(of_shapes)
 
 
 @pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])

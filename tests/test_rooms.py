@@ -89,7 +89,7 @@ hints: nn optim
 profiler: autograd cuda
 serialization: io types
 hub: serialization
-utils: _absent _core amp autograd hub io nn overrides utils._pytree
+utils: _absent _core _ops amp autograd hub io nn overrides utils._pytree
 datasets: utils
 version:
 __config__: _core backends version
