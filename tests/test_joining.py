@@ -1,5 +1,6 @@
 """Joining, splitting, broadcasting and the shape operators of ops/shape.py, against PyTorch."""
 
+import pytest
 from expressions import check, check_gradients, rows
 from oracle import torch
 
@@ -298,3 +299,9 @@ def test_an_empty_vector_beside_matrices_has_a_gradient():
         empty, x = library.ones(0, requires_grad=True), library.ones(2, 3, requires_grad=True)
         nothing, ones = library.autograd.grad(library.cat([empty, x], 1).sum(), (empty, x))
         assert nothing.shape == (0,) and ones.tolist() == [[1.0] * 3] * 2
+
+
+def test_stack_of_tensors_that_have_all_dims():
+    deep = rl.ones((1,) * 64)
+    with pytest.raises(ValueError, match="at most 64"):
+        rl.stack([deep, deep])

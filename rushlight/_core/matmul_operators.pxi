@@ -32,6 +32,19 @@ cdef object _deliver(Signature s, Tensor result, PyObject* out, tuple inputs):
     return deliver(result, <object>out, s.name)
 
 
+ctypedef Tensor (*product_t)(Tensor a, Tensor b)
+
+
+cdef object _of_two(Signature s, product_t product, PyObject** args, Py_ssize_t n, tuple kwnames):
+    """The call of an operator (input, other, out): two tensors and nothing else need no binding."""
+    cdef PyObject* v[24]
+    if n == 2 and kwnames is None and isinstance(<object>args[0], Tensor) and isinstance(<object>args[1], Tensor):
+        return product(<Tensor>args[0], <Tensor>args[1])
+    s.bind(v, args, n, kwnames)
+    cdef Tensor a = _tensor(s, v, 0), b = _tensor(s, v, 1)
+    return _deliver(s, product(a, b), v[2], (a, b))
+
+
 cdef str _shape(Tensor t):
     return "x".join([str(t.sizes[i]) for i in range(t.ndim)])
 
@@ -79,12 +92,7 @@ cdef Tensor mm(Tensor a, Tensor b):
 
 
 cdef object mm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
-    cdef PyObject* v[24]
-    if n == 2 and kwnames is None and isinstance(<object>args[0], Tensor) and isinstance(<object>args[1], Tensor):
-        return mm(<Tensor>args[0], <Tensor>args[1])
-    _MM.bind(v, args, n, kwnames)
-    cdef Tensor a = _tensor(_MM, v, 0), b = _tensor(_MM, v, 1)
-    return _deliver(_MM, mm(a, b), v[2], (a, b))
+    return _of_two(_MM, mm, args, n, kwnames)
 
 
 cdef Tensor bmm(Tensor a, Tensor b):
@@ -106,10 +114,7 @@ cdef int _check_batches(Tensor a, Tensor b) except -1:
 
 
 cdef object bmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
-    cdef PyObject* v[24]
-    _BMM.bind(v, args, n, kwnames)
-    cdef Tensor a = _tensor(_BMM, v, 0), b = _tensor(_BMM, v, 1)
-    return _deliver(_BMM, bmm(a, b), v[2], (a, b))
+    return _of_two(_BMM, bmm, args, n, kwnames)
 
 
 # -- mv, dot, vdot --
@@ -176,11 +181,12 @@ cdef Tensor _as_vector(Tensor t):
     return out
 
 
+cdef Tensor _mv(Tensor a, Tensor x):
+    return matrix_vector(None, a, x, 1, 0)
+
+
 cdef object mv_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
-    cdef PyObject* v[24]
-    _MV.bind(v, args, n, kwnames)
-    cdef Tensor a = _tensor(_MV, v, 0), x = _tensor(_MV, v, 1)
-    return _deliver(_MV, matrix_vector(None, a, x, 1, 0), v[2], (a, x))
+    return _of_two(_MV, _mv, args, n, kwnames)
 
 
 cdef object addmv_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
@@ -223,18 +229,20 @@ cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate):
     return out
 
 
+cdef Tensor _dot(Tensor x, Tensor y):
+    return inner_product(x, y, False)
+
+
 cdef object dot_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
-    cdef PyObject* v[24]
-    _DOT.bind(v, args, n, kwnames)
-    cdef Tensor x = _tensor(_DOT, v, 0), y = _tensor(_DOT, v, 1)
-    return _deliver(_DOT, inner_product(x, y, False), v[2], (x, y))
+    return _of_two(_DOT, _dot, args, n, kwnames)
+
+
+cdef Tensor _vdot(Tensor x, Tensor y):
+    return inner_product(x, y, True)
 
 
 cdef object vdot_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
-    cdef PyObject* v[24]
-    _VDOT.bind(v, args, n, kwnames)
-    cdef Tensor x = _tensor(_VDOT, v, 0), y = _tensor(_VDOT, v, 1)
-    return _deliver(_VDOT, inner_product(x, y, True), v[2], (x, y))
+    return _of_two(_VDOT, _vdot, args, n, kwnames)
 
 
 # -- addmm, baddbmm --
@@ -473,12 +481,7 @@ cdef Tensor _as_batch(Tensor t, int n, const int64_t* sizes, int64_t batch):
 
 
 cdef object matmul_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
-    cdef PyObject* v[24]
-    if n == 2 and kwnames is None and isinstance(<object>args[0], Tensor) and isinstance(<object>args[1], Tensor):
-        return matmul(<Tensor>args[0], <Tensor>args[1])
-    _MATMUL.bind(v, args, n, kwnames)
-    cdef Tensor a = _tensor(_MATMUL, v, 0), b = _tensor(_MATMUL, v, 1)
-    return _deliver(_MATMUL, matmul(a, b), v[2], (a, b))
+    return _of_two(_MATMUL, matmul, args, n, kwnames)
 
 
 def operators():
