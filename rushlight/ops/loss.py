@@ -48,18 +48,16 @@ def l1(input, target):
 def smooth_l1(input, target, beta=1.0):
     """With d = abs(input - target): d**2 / (2 beta) where d < beta, else d - beta / 2."""
     d = fn.abs(input - target)
-    far = fn.ge(d, beta)
-    near = fn.where(far, 0, d)  # no infinite square stands behind the branch that is not taken
-    return fn.where(far, d - 0.5 * beta, 0.5 * near * near / beta)
+    loss = fn.where(fn.lt(d, beta), 0.5 * d * d / beta, d - 0.5 * beta)
+    return fn.stated(loss, d, by=(lambda t, d, y: t * fn.minimum(d / beta, 1),))  # of an infinite d too
 
 
 @_loss("HuberLoss")
 def huber(input, target, delta=1.0):
     """With d = abs(input - target): d**2 / 2 where d <= delta, else delta * (d - delta / 2)."""
     d = fn.abs(input - target)
-    far = fn.gt(d, delta)
-    near = fn.where(far, 0, d)
-    return fn.where(far, delta * (d - 0.5 * delta), 0.5 * near * near)
+    loss = fn.where(fn.le(d, delta), 0.5 * d * d, delta * (d - 0.5 * delta))
+    return fn.stated(loss, d, by=(lambda t, d, y: t * fn.minimum(d, delta),))
 
 
 @_loss("BinaryCrossEntropyWithLogits", overloads="TT--", leads=1)
