@@ -13,7 +13,7 @@ from rushlight._core.tensor import not_a_dtype, on_gpu
 
 from rushlight._core.device cimport fill_bytes
 from rushlight._core.device import pinned_empty
-from rushlight._core.operator cimport Native, as_number, check_same, deliver_new, fill_number, native, number_code, wrong_type
+from rushlight._core.operator cimport Native, as_number, check_same, deliver_new, fill_number, native, number_code, show_definitions_doc, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -405,6 +405,9 @@ cdef class Constructor(Native):
         if n == 0 or not isinstance(<object>args[0], Tensor):
             raise wrong_type(self.__name__, "self", 1, "Tensor", <object>args[0] if n else None)
         return sized(self.__name__, self.filling, args + 1, n - 1, kwnames, <Tensor>args[0])
+
+
+show_definitions_doc(Constructor)
 
 
 cdef Constructor constructor(str name, int form, int filling, str doc):

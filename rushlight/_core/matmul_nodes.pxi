@@ -83,8 +83,8 @@ cdef class ProductNode(Node):
             elif self.kind == MATRIX_VECTOR:
                 results[first + 1] = g.matmul(_conjugate(a))
             elif self.kind == LINEAR:
-                g = g.reshape((n, -1, g.shape[-1]))
-                results[first + 1] = g.mT.matmul(_conjugate(a.reshape((-1, a.shape[-1]))))
+                g = g.reshape((n, -1, g.size(-1)))
+                results[first + 1] = g.mT.matmul(_conjugate(a.reshape((-1, a.size(-1)))))
             else:
                 results[first + 1] = _callbacks["mul"](_callbacks["unsqueeze"](g, -1), a if self.kind == VDOT else _conjugate(a))
             results[first + 1] = _scaled(results[first + 1], self.alpha)

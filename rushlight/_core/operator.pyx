@@ -160,19 +160,22 @@ cdef class Operator:
         return self.call(raw, len(args), names if names else None)
 
 
-cdef int _install_vectorcall() except -1:
-    """Makes Operator and its subclasses use the C entry (Cython has no spelling for it). The subclasses inherit the slots when readied.
+cdef int show_definitions_doc(cls) except -1:
+    """An operator's ``__doc__`` is its definition's, not that of its class, which would hide it."""
+    (<dict><object>(<_CallableType*><PyTypeObject*>cls).tp_dict)["__doc__"] = Operator.__dict__["__doc__"]
+    PyType_Modified(cls)
+    return 0
 
-    An operator's ``__doc__`` is its definition's, not that of its class, which would hide it.
-    """
+
+cdef int _install_vectorcall() except -1:
+    """Makes Operator and its subclasses use the C entry (Cython has no spelling for it). The subclasses inherit the slots when readied."""
     cdef Operator probe
     for cls in (Operator, Pointwise, InPlace, Rowwise, Library, Writing, Native):
         probe = cls.__new__(cls)
         (<_CallableType*><PyTypeObject*>cls).tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe
         (<_CallableType*><PyTypeObject*>cls).tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
         (<_CallableType*><PyTypeObject*>cls).tp_call = <void*>PyVectorcall_Call
-        (<dict><object>(<_CallableType*><PyTypeObject*>cls).tp_dict)["__doc__"] = Operator.__dict__["__doc__"]
-        PyType_Modified(cls)
+        show_definitions_doc(cls)
     return 0
 
 

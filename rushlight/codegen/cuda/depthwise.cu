@@ -135,7 +135,7 @@ template <class T, class A, class W, bool BACK, bool LAST> INLINE void convolve(
 template <class T, class A, class W, bool LAST> INLINE void weights(const Args& p) {
   typedef typename W::Y Y;
   typedef typename W::X X;
-  constexpr int KEPT = W::TAPS * (int)sizeof(A), TALL = KEPT <= 100 ? 4 : KEPT <= 200 ? 2 : 1, WIDE = 4;
+  constexpr int KEPT = W::TAPS * (int)sizeof(A), TALL = KEPT <= 100 ? 4 : KEPT <= 200 ? 2 : 1, WIDE = KEPT <= 200 ? 4 : 2;
   constexpr int BESIDE = LAST ? 32 : 1, WORKERS = 256 / BESIDE;
   constexpr int TOP = Y::template first<false>(), BOTTOM = Y::template last<false>(TALL);
   constexpr int LEFT = X::template first<false>(), COUNT = X::template last<false>(WIDE) - LEFT + 1;
