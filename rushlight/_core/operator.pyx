@@ -29,7 +29,7 @@ cdef extern from "Python.h":
         unsigned long tp_flags
         void* tp_call
         PyObject* tp_dict
-    void PyType_Modified(object cls)
+    void PyType_Modified(_CallableType* cls)
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     unsigned long Py_TPFLAGS_METHOD_DESCRIPTOR
     object PyVectorcall_Call(object callable, object args, object kwargs)
@@ -163,7 +163,7 @@ cdef class Operator:
 cdef int show_definitions_doc(cls) except -1:
     """An operator's ``__doc__`` is its definition's, not that of its class, which would hide it."""
     (<dict><object>(<_CallableType*><PyTypeObject*>cls).tp_dict)["__doc__"] = Operator.__dict__["__doc__"]
-    PyType_Modified(cls)
+    PyType_Modified(<_CallableType*><PyTypeObject*>cls)
     return 0
 
 
