@@ -128,7 +128,7 @@ class Hardtanh(_WithInplace):
     AssertionError: max_val (0) must be greater than min_val (1)
     """
 
-    _shown = "min_val={self.min_val}, max_val={self.max_val}"
+    _repr_template = "min_val={self.min_val}, max_val={self.max_val}"
 
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
         super().__init__()
@@ -158,7 +158,7 @@ class ReLU6(Hardtanh):
     tensor([0., 3., 6.])
     """
 
-    _shown = ""
+    _repr_template = ""
 
     def __init__(self, inplace=False):
         super().__init__(0.0, 6.0, inplace)
@@ -171,7 +171,7 @@ class Threshold(_WithInplace):
     tensor([-1.0000, -1.0000,  0.7500])
     """
 
-    _shown = "threshold={self.threshold}, value={self.value}"
+    _repr_template = "threshold={self.threshold}, value={self.value}"
 
     def __init__(self, threshold, value, inplace=False):
         super().__init__()
@@ -193,7 +193,7 @@ class RReLU(_WithInplace):
     tensor([-2.,  2.])
     """
 
-    _shown = "lower={self.lower}, upper={self.upper}"
+    _repr_template = "lower={self.lower}, upper={self.upper}"
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()
@@ -213,7 +213,7 @@ class LeakyReLU(_WithInplace):
     LeakyReLU(negative_slope=0.5)
     """
 
-    _shown = "negative_slope={self.negative_slope}"
+    _repr_template = "negative_slope={self.negative_slope}"
 
     def __init__(self, negative_slope=0.01, inplace=False):
         super().__init__()
@@ -231,7 +231,7 @@ class ELU(_WithInplace):
     tensor([-2.,  0.,  1.])
     """
 
-    _shown = "alpha={self.alpha}"
+    _repr_template = "alpha={self.alpha}"
 
     def __init__(self, alpha=1.0, inplace=False):
         super().__init__()
@@ -324,7 +324,7 @@ class GELU(Module):
     tensor([-0.1588,  0.0000,  0.8412])
     """
 
-    _shown = "approximate={self.approximate!r}"
+    _repr_template = "approximate={self.approximate!r}"
 
     def __init__(self, approximate="none"):
         super().__init__()
@@ -344,7 +344,7 @@ class GLU(Module):
     torch.Size([2, 8, 8])
     """
 
-    _shown = "dim={self.dim}"
+    _repr_template = "dim={self.dim}"
 
     def __init__(self, dim=-1):
         super().__init__()
@@ -362,7 +362,7 @@ class Hardshrink(Module):
     tensor([-1.0000,  0.0000,  0.7500])
     """
 
-    _shown = "{self.lambd}"
+    _repr_template = "{self.lambd}"
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -380,7 +380,7 @@ class Softshrink(Module):
     tensor([-0.5000,  0.0000,  0.2500])
     """
 
-    _shown = "{self.lambd}"
+    _repr_template = "{self.lambd}"
 
     def __init__(self, lambd=0.5):
         super().__init__()
@@ -400,7 +400,7 @@ class Softplus(Module):
     tensor([0.0693, 0.5007, 3.0000])
     """
 
-    _shown = "beta={self.beta}, threshold={self.threshold}"
+    _repr_template = "beta={self.beta}, threshold={self.threshold}"
 
     def __init__(self, beta=1.0, threshold=20.0):
         super().__init__()
@@ -420,7 +420,7 @@ class PReLU(Module):
     (tensor([0.2500, 0.2500, 0.2500]), tensor([-2., -1.,  0.]))
     """
 
-    _shown = "num_parameters={self.num_parameters}"
+    _repr_template = "num_parameters={self.num_parameters}"
 
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
         super().__init__()
@@ -440,7 +440,7 @@ class PReLU(Module):
 
 @_own_inits
 class _AlongDim(Module):
-    _shown = "dim={self.dim}"
+    _repr_template = "dim={self.dim}"
 
     def __init__(self, dim=None):
         super().__init__()

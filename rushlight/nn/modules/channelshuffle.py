@@ -13,7 +13,7 @@ class ChannelShuffle(Module):
     tensor([0., 2., 4., 1., 3., 5.])
     """
 
-    _shown = "groups={self.groups}"
+    _repr_template = "groups={self.groups}"
 
     def __init__(self, groups):
         super().__init__()

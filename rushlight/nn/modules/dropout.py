@@ -9,7 +9,7 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 class _DropoutNd(Module):
     """``p``: the probability of a zero; inplace: write the result over the input."""
 
-    _shown = "p={self.p}, inplace={self.inplace}"
+    _repr_template = "p={self.p}, inplace={self.inplace}"
 
     def __init__(self, p=0.5, inplace=False):
         super().__init__()

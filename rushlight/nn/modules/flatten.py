@@ -14,7 +14,7 @@ class Flatten(Module):
     torch.Size([6, 4, 5])
     """
 
-    _shown = "start_dim={self.start_dim}, end_dim={self.end_dim}"
+    _repr_template = "start_dim={self.start_dim}, end_dim={self.end_dim}"
 
     def __init__(self, start_dim=1, end_dim=-1):
         super().__init__()
@@ -32,7 +32,7 @@ class Unflatten(Module):
     torch.Size([2, 3, 4])
     """
 
-    _shown = "dim={self.dim}, unflattened_size={self.unflattened_size}"
+    _repr_template = "dim={self.dim}, unflattened_size={self.unflattened_size}"
 
     def __init__(self, dim, unflattened_size):
         super().__init__()

@@ -13,7 +13,7 @@ class Unfold(Module):
     torch.Size([2, 36, 25])
     """
 
-    _shown = "kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
+    _repr_template = "kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()

@@ -115,7 +115,7 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
     call_super_init: bool = False
     _version: int = 1
     _compiled_call_impl = None
-    _shown = ""  # what extra_repr makes of a layer's options
+    _repr_template = ""  # what extra_repr makes of a layer's options
 
     def __init__(self, *args, **kwargs):
         if not self.call_super_init:
@@ -540,7 +540,7 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         >>> nn.Linear(2, 3).extra_repr()
         'in_features=2, out_features=3, bias=True'
         """
-        return self._shown.format(self=self)
+        return self._repr_template.format(self=self)
 
     def __repr__(self):
         extra = self.extra_repr()

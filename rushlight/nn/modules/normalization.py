@@ -18,7 +18,7 @@ class LocalResponseNorm(Module):
     tensor([0.6667, 0.4000, 0.0000])
     """
 
-    _shown = "{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+    _repr_template = "{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
         super().__init__()
@@ -39,7 +39,7 @@ class CrossMapLRN2d(Module):
     tensor([[[[0.4000, 0.4000]]]])
     """
 
-    _shown = "{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+    _repr_template = "{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
         super().__init__()
@@ -109,7 +109,7 @@ class RMSNorm(Module):
     tensor([[0.2000, 1.4000]])
     """
 
-    _shown = "{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+    _repr_template = "{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
         super().__init__()

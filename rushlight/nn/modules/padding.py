@@ -14,7 +14,7 @@ __all__ = [
 class _PadNd(Module):
     """Pads by elements of the input itself; a subclass names the mode and the number of sides."""
 
-    _shown = "{self.padding}"
+    _repr_template = "{self.padding}"
 
     def __init__(self, padding):
         super().__init__()
@@ -27,7 +27,7 @@ class _PadNd(Module):
 
 @_own_inits
 class _ConstantPadNd(Module):
-    _shown = "padding={self.padding}, value={self.value}"
+    _repr_template = "padding={self.padding}, value={self.value}"
 
     def __init__(self, padding, value):
         super().__init__()
@@ -40,7 +40,7 @@ class _ConstantPadNd(Module):
 
 @_own_inits
 class _ZeroPadNd(_ConstantPadNd):
-    _shown = "{self.padding}"
+    _repr_template = "{self.padding}"
 
     def __init__(self, padding):
         super().__init__(padding, 0.0)

@@ -16,7 +16,7 @@ class PixelShuffle(Module):
     torch.Size([2, 2, 15, 15])
     """
 
-    _shown = "upscale_factor={self.upscale_factor}"
+    _repr_template = "upscale_factor={self.upscale_factor}"
 
     def __init__(self, upscale_factor):
         super().__init__()
@@ -36,7 +36,7 @@ class PixelUnshuffle(Module):
     torch.Size([2, 12, 4, 4])
     """
 
-    _shown = "downscale_factor={self.downscale_factor}"
+    _repr_template = "downscale_factor={self.downscale_factor}"
 
     def __init__(self, downscale_factor):
         super().__init__()

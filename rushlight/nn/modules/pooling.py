@@ -35,7 +35,7 @@ class _MaxPoolNd(Module):
 
 @_own_inits
 class _MaxUnpoolNd(Module):
-    _shown = "kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+    _repr_template = "kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
     def __init__(self, kernel_size, stride=None, padding=0):
         super().__init__()
@@ -49,7 +49,7 @@ class _MaxUnpoolNd(Module):
 
 
 class _AvgPoolNd(Module):
-    _shown = "kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+    _repr_template = "kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AvgPool1d(_AvgPoolNd):
@@ -116,7 +116,7 @@ class _FractionalMaxPoolNd(Module):
 
 
 class _LPPoolNd(Module):
-    _shown = "norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+    _repr_template = "norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
 
     def __init__(self, norm_type, kernel_size, stride=None, ceil_mode=False):
         super().__init__()
@@ -128,7 +128,7 @@ class _LPPoolNd(Module):
 
 
 class _AdaptiveMaxPoolNd(Module):
-    _shown = "output_size={self.output_size}"
+    _repr_template = "output_size={self.output_size}"
 
     def __init__(self, output_size, return_indices=False):
         super().__init__()
@@ -140,7 +140,7 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class _AdaptiveAvgPoolNd(Module):
-    _shown = "output_size={self.output_size}"
+    _repr_template = "output_size={self.output_size}"
 
     def __init__(self, output_size):
         super().__init__()
