@@ -508,6 +508,7 @@ cdef int _run_on_gpu(Loop* loop, str kind, tuple operands) except -1:
 
 
 include "ordered.pxi"
+include "segments.pxi"
 
 
 # -- operands --

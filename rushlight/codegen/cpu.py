@@ -11,7 +11,7 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
 
     outputs: tuple of ``(Expr, store type)``; also ``(Expr, store type, kind)`` or ``(Expr, store type, kind, offset)``
         with kind "set" or "add" (to what is there, in the order of the elements) and an i64 expression of a byte
-        offset.
+        offset; of kind "segment", the only output is sums of segments of rows (segments.py).
     inputs: tuple of load types. layout: ``c``, ``s`` or ``v`` for each operand, outputs first.
     stream: write with non-temporal stores. name: the operator's, for profilers and debug output.
     """
@@ -20,10 +20,12 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
     def write(symbol):
         from .halves import unrounded
         from .pointwise import Pointwise
+        from .segments import Segments
 
         stored = [(unrounded(value, type, inputs) if kind == "set" else value, type, kind, offset)
                   for value, type, kind, offset in lowered_outputs(outputs)]  # fmt: skip
-        return Pointwise(stored, inputs, layout, stream).write(symbol)
+        nest = Segments if outputs[0].kind == "segment" else Pointwise
+        return nest(stored, inputs, layout, stream).write(symbol)
 
     return _kernel("pointwise", name, described(outputs), (tuple(inputs), layout, bool(stream)), write)
 

@@ -139,18 +139,23 @@ class Pointwise:
         if self.lanes > 1:
             self.ragged = fn.emit(f"icmp slt i64 {whole}, %n0")
             self.mask = tail_mask(fn, self.lanes, host().vector_bits, fn.emit(f"sub i64 %n0, {whole}"))
-        with fn.when(some), self._rows():
-            self.uniform = self._uniform_values()
-            self._start_sums()
-            self._main(whole)
-            if self.lanes > 1:
-                with fn.when(self.ragged):
-                    Body(self, whole, Access(fn, self.lanes, self.mask)).write()
-            self._add_sums()
+        with fn.when(some):
+            self._nest(whole)
         if self.streamed:
             fn.call("llvm.x86.sse.sfence", "void")
         fn.do("ret void")
         return module(fn, name, PARAMETERS)
+
+    def _nest(self, whole):
+        """All rows; ``whole``: how many elements of each make whole vectors."""
+        with self._rows():
+            self.uniform = self._uniform_values()
+            self._start_sums()
+            self._main(whole)
+            if self.lanes > 1:
+                with self.fn.when(self.ragged):
+                    Body(self, whole, Access(self.fn, self.lanes, self.mask)).write()
+            self._add_sums()
 
     @contextmanager
     def _rows(self):
@@ -241,17 +246,21 @@ class Body:
         self.i, self.access = i, access
         self.places = {}
 
+    def machine(self):
+        """What evaluated the graph: all values, by node."""
+        machine = Machine(self.fn, self.lanes, self._leaf, dict(self.kernel.uniform))
+        machine.evaluate(self.kernel.roots)
+        return machine
+
     def write(self):
         """Loads and arithmetic, then stores."""
-        kernel = self.kernel
-        machine = Machine(self.fn, self.lanes, self._leaf, dict(kernel.uniform))
-        machine.evaluate(kernel.roots)
+        kernel, machine = self.kernel, self.machine()
         plain = Access(self.fn, self.lanes, self.access.mask)
         for k, store in enumerate(kernel.outputs):
             if k in kernel.summed:
                 kernel.sum(k, machine.values[store.parts[0]], machine, self.access.mask)
                 continue
-            place = self._place(k, store.offset, machine.values.get(store.offset))
+            place = self.place_of(k, store.offset, machine.values.get(store.offset))
             access = self.access if k in kernel.streamed else plain
             access.write(
                 place,
@@ -262,9 +271,9 @@ class Body:
 
     def _leaf(self, node, offset=None):
         k = len(self.kernel.outputs) + position_of(node)
-        return self.access.read(self._place(k, node.args[0] if node.args else None, offset), node.type, part_of(node))
+        return self.access.read(self.place_of(k, node.args[0] if node.args else None, offset), node.type, part_of(node))
 
-    def _place(self, k, offset_node, offset):
+    def place_of(self, k, offset_node=None, offset=None):
         """Where the vector's elements of operand k lie; ``offset``: the value of ``offset_node``."""
         if (k, offset_node) not in self.places:
             self.places[k, offset_node] = self._new_place(k, offset_node, offset)

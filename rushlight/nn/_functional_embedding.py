@@ -4,7 +4,7 @@ import rushlight as torch
 
 from .._core.tensor import rename
 from ..ops._define import planned
-from ..ops.embedding import combined, one_hot, shared  # noqa: F401  (part of nn.functional)
+from ..ops.embedding import bag_numbers, bags, one_hot, shared  # noqa: F401  (one_hot is part of nn.functional)
 
 
 def _renormalise(weight, input, max_norm, norm_type):
@@ -90,27 +90,24 @@ def embedding_bag(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
             f"mode='{mode}').\n  Leave them out, or scale the rows of F.embedding and reduce those."
         )
-    each = input.size(1) if input.dim() == 2 and input.numel() and not include_last_offset else None
-    input, offsets, per_sample_weights = _bags(input, offsets, per_sample_weights)
     _checked_indices(input, "embedding_bag")
+    input, begins, factors = _bags(input, offsets, per_sample_weights, include_last_offset)
     padding_idx = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
-    begins = offsets[:-1] if include_last_offset else offsets
-    sizes = None if each is not None else _sizes(begins, input.numel())
-    bag = _numbers(begins, sizes, input.numel()) if each is None else _even_numbers(begins.numel(), each, input.device)
     if mode != "max" and not scale_grad_by_freq and not sparse:
-        result = _sum_bags(weight, input, bag, sizes, begins.numel(), per_sample_weights, padding_idx, mode, each)
+        result = _sum_bags(weight, input, begins, factors, padding_idx, mode)
         return rename(result, "EmbeddingBagBackward0")
     rows = torch.embedding(weight, input, padding_idx if sparse and padding_idx is not None else -1, scale_grad_by_freq, sparse)
     counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
-    if per_sample_weights is not None:
-        rows = rows * per_sample_weights.unsqueeze(1)
-    return rename(_reduce_bags(rows, bag, begins.numel(), counts, mode), "EmbeddingBagBackward0")
+    if factors is not None:
+        rows = rows * factors.unsqueeze(1)
+    bag = bag_numbers(begins, input.numel())
+    return rename(_reduce_bags(rows, bag, begins.numel() - 1, counts, mode), "EmbeddingBagBackward0")
 
 
-def _bags(input, offsets, per_sample_weights):
-    """A flat index with its offsets, from either form of the arguments."""
+def _bags(input, offsets, per_sample_weights, include_last_offset):
+    """(flat index, where bags begin and, last, where they end, factors), from either form of the arguments."""
     if per_sample_weights is not None and per_sample_weights.size() != input.size():
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({tuple(per_sample_weights.shape)}) is not None, then it must have the same "
@@ -122,63 +119,61 @@ def _bags(input, offsets, per_sample_weights):
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences. "
                 f"However, found offsets of type {type(offsets)}"
             )
-        offsets = torch.arange(0, input.numel(), input.size(1), device=input.device)
         weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
-        return input.reshape(-1), offsets, weights
+        return input.reshape(-1), _even_begins(*input.shape, input.device), weights
     if input.dim() != 1:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
     if offsets is None:
         raise ValueError("offsets has to be a 1D Tensor but got None")
     if offsets.dim() != 1:
         raise ValueError("offsets has to be a 1D Tensor")
+    if include_last_offset and not offsets.numel():
+        raise RuntimeError("include_last_offset: number of offset should be at least 1")
     if offsets.numel() and int(offsets[0]) != 0:
         raise RuntimeError(
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got "
             f"{int(offsets[0])}"
         )
-    if offsets.numel() and int(offsets[-1]) > input.numel():
+    end = int(offsets[-1]) if offsets.numel() else 0
+    if end > input.numel():
         raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {int(offsets[-1])}"
+            f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {end}"
         )
-    return input, offsets, per_sample_weights
-
-
-def _numbers(begins, sizes, count):
-    """The number of the bag that each of ``count`` indices is in."""
-    if not begins.is_cpu or not begins.numel():
-        return torch.bucketize(torch.arange(count, device=begins.device), begins, right=True) - 1
-    return torch.repeat_interleave(sizes, output_size=count)
+    offsets = offsets.long()
+    if not include_last_offset:
+        return input, torch.cat((offsets, _one(input.numel(), input.device))), per_sample_weights
+    return input[:end], offsets, None if per_sample_weights is None else per_sample_weights[:end]
 
 
 @planned
-def _even_numbers(bags, each, device):
-    """The same for bags of one size."""
-    return torch.arange(bags, device=device).repeat_interleave(each, output_size=bags * each)
+def _even_begins(bags, each, device):
+    """Where bags of one size begin, and the last ends."""
+    return torch.arange(bags + 1, device=device) * each
 
 
-def _sizes(begins, count):
-    """How many of ``count`` indices each bag has."""
-    return torch.diff(begins, append=torch.tensor([count], dtype=begins.dtype, device=begins.device))
-
-
-def _sum_bags(weight, input, bag, sizes, bags, factors, padding_idx, mode, each):
-    """The rows of each bag, added up (or their mean) as they are read. sizes: of the bags, or None if all have the size ``each``."""
-    counts = None if padding_idx is None else input != padding_idx
-    if factors is None:
-        factors = _ones(input.numel(), weight.dtype, weight.device)
-    sums = combined(weight, factors if counts is None else torch.where(counts, factors, 0), input, bag, bags)
-    if mode == "sum":
-        return sums
-    if each is not None and counts is None:
-        return sums / each
-    if counts is not None:
-        sizes = torch.bincount(bag[counts], minlength=bags)
-    return shared(sums, sizes.unsqueeze(1))
+@planned
+def _one(value, device):
+    return torch.tensor([value], device=device)
 
 
 @planned
 def _ones(count, dtype, device):
     return torch.ones((), dtype=dtype, device=device).expand(count)
+
+
+def _sum_bags(weight, input, begins, factors, padding_idx, mode):
+    """The rows of each bag, added up (or their mean) as they are read."""
+    counts = None if padding_idx is None else input != padding_idx
+    if factors is None:
+        factors = _ones(input.numel(), weight.dtype, weight.device)
+    sums = bags(weight, factors if counts is None else torch.where(counts, factors, 0), input, begins)
+    if mode == "sum":
+        return sums
+    if counts is None:
+        sizes = begins[1:] - begins[:-1]
+    else:
+        sizes = torch.bincount(bag_numbers(begins, input.numel())[counts], minlength=begins.numel() - 1)
+    return shared(sums, sizes.unsqueeze(1))
 
 
 def _reduce_bags(rows, bag, bags, counts, mode):

@@ -6,7 +6,7 @@ from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, comparison, creation, index, reduction, shape
+from . import arithmetic, binning, comparison, creation, index, movement, reduction, shape
 from ._define import compiled_in, composite, i64, library, planned, pointwise
 from ._indexed import read
 from ._windows import kind_of
@@ -74,11 +74,48 @@ def _frequencies(flat, n):
 # -- bags --
 
 
+def _weighed(compute):
+    """weight * input[at]; operands: the input, the weights, the byte offsets at."""
+    return ex.input(1, compute) * ex.make("load", (ex.input(2, "i64"),), compute, 0)
+
+
 def _weighed_row(type, source):
-    """target[to] += weight * input[at]; operands: the target, the input, the weights, the byte offsets at and to."""
+    """target[to] += a weighed row; operands: the target, those of :func:`_weighed`, the byte offsets to."""
+    return ((_weighed(ty.opmath(type)), type, "add", ex.input(3, "i64")),), (source, type, "i64", "i64"), "bag"
+
+
+def _weighed_rows(type):
+    """Sums of segments of weighed rows; operands: the sums, those of :func:`_weighed`, where segments begin."""
     compute = ty.opmath(type)
-    row = ex.make("load", (ex.input(2, "i64"),), compute, 0)
-    return ((ex.input(1, compute) * row, type, "add", ex.input(3, "i64")),), (source, type, "i64", "i64"), "bag"
+    return ((_weighed(compute), type, "segment"),), (type, compute, "i64", "i64"), "bags"
+
+
+def bag_numbers(begins, count):
+    """The number of the bag, b, of each of ``count`` indices: begins[b] <= i < begins[b + 1]."""
+    if not begins.is_cpu:
+        return binning.bucketize(creation.arange(count, device=begins.device), begins[1:], right=True)
+    return movement.repeat_interleave(begins[1:] - begins[:-1], output_size=count)
+
+
+@library(where="", differentiable="input weight", label="EmbeddingBag")
+def bags(input, weight, source, begins):
+    """Sums of weighed rows: ``out[b] = sum of weight[i] * input[source[i]]``, begins[b] <= i < begins[b + 1]; from (m, d) to (n, d).
+
+    begins: int64 (n + 1,). Half-width floats are summed in float32.
+    """
+    n = begins.numel() - 1
+    if not input.is_cpu:
+        return combined(input, weight, source, bag_numbers(begins, source.numel()), n)
+    out = creation.empty((n, input.shape[1]), dtype=input.dtype)
+    rows, at = core.along(core.plain(input), 0, source, False, index.out_of_self(input.shape[0]))
+    weight = core.spread(core.plain(shape.cast(weight, _summed_as(input))), 1, (input.shape[1],))
+    core.run_segments(kind_of(_weighed_rows, ()), out, core.plain(begins), rows, weight, at)
+    return out
+
+
+@bags.backward_of
+def _(grad, input, weight, source, begins, needs):
+    return _gradients_of_bags(grad, input, weight, source, bag_numbers(begins, source.numel()), needs)
 
 
 @library(where="", differentiable="input weight", label="EmbeddingBag")
@@ -88,7 +125,7 @@ def combined(input, weight, source, target, n):
     It is a sparse matrix, given by its coordinates, times a dense one, so its adjoint in ``input`` is itself with source and target
     exchanged. Half-width floats are summed in float32.
     """
-    wide = _float32 if input.dtype.itemsize == 2 else input.dtype
+    wide = _summed_as(input)
     out = creation.zeros((n, input.shape[1]), dtype=wide, device=input.device)
     weight = shape.cast(weight, wide)
     if not input.is_cpu:
@@ -103,11 +140,19 @@ def combined(input, weight, source, target, n):
 
 @combined.backward_of
 def _(grad, input, weight, source, target, needs):
+    return _gradients_of_bags(grad, input, weight, source, target, needs)
+
+
+def _gradients_of_bags(grad, input, weight, source, target, needs):
     towards_input = combined(grad, weight, target, source, input.shape[0]) if needs[0] else None
     if not needs[1]:
         return towards_input, None
     pairs = index.index_select(grad, 0, target) * index.index_select(input, 0, source)
     return towards_input, shape.cast(reduction.sum(pairs, 1), weight.dtype)
+
+
+def _summed_as(input):
+    return _float32 if input.dtype.itemsize == 2 else input.dtype
 
 
 @pointwise(where="", inplace=False, dtypes="inexact", label="EmbeddingBag")
