@@ -1,7 +1,7 @@
 """``pytest --device cuda``: the tests that compare with PyTorch make rushlight's tensors on a GPU, or on the stand-in where there is none.
 
 A test marked ``cpu("why")`` is about the CPU and is left out there. ``--standin`` takes the stand-in even where there is a GPU; ``--order``
-chooses in which order it runs a block's threads.
+chooses in which order it runs a block's threads; ``--tight`` puts each tensor at the end of pages of its own.
 """
 
 import os
@@ -18,6 +18,7 @@ def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="where rushlight's tensors are made")
     parser.addoption("--standin", action="store_true", help="the stand-in for a GPU, even where there is one")
     parser.addoption("--order", type=int, default=0, help="order of threads on the stand-in: 0 forward, 1 reverse, else a seed")
+    parser.addoption("--tight", action="store_true", help="on the stand-in: an access behind a tensor's memory ends the process")
 
 
 def pytest_configure(config):
@@ -29,7 +30,7 @@ def pytest_configure(config):
     import standin
 
     if config.getoption("--standin") or not standin.real_gpu():
-        standin.activate(config.getoption("--order"))
+        standin.activate(config.getoption("--order"), tight=config.getoption("--tight"))
     if not rl.cuda.is_available():
         rl.cuda.init()  # says why not
     rl.set_default_device("cuda")

@@ -137,7 +137,8 @@ class Outcome:
 def run(file, journal, given, log, part=(0, 1)):
     """Runs a file's tests that have no outcome yet, each n-th of them where ``part`` is (i, n); its Outcome."""
     command = [sys.executable, "-X", "faulthandler", "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.standin", "--tb=short"]
-    command += ["--device", given.device, "--order", given.order, str(file), *(("-m", "not slow") if given.quick else ())]
+    command += ["--device", given.device, "--order", given.order, *(("--tight",) if given.tight else ())]
+    command += [str(file), *(("-m", "not slow") if given.quick else ())]
     environment = os.environ | {"STANDIN_JOURNAL": str(journal), "STANDIN_TURN": str(given.turn), "STANDIN_PART": "{} {}".format(*part)}
     while True:
         before = Outcome(file, journal).tests
@@ -172,6 +173,7 @@ def main():
     parser.add_argument("--once", action="store_true", help="one turn for each file, even if tests are left")
     parser.add_argument("--limit", type=float, default=1200, help="seconds for a file, or for a test where there are turns")
     parser.add_argument("--order", default="0", help="in which order the stand-in runs a block's threads")
+    parser.add_argument("--tight", action="store_true", help="an access behind a tensor's memory ends the process")
     parser.add_argument("--quick", action="store_true", help="without the tests marked slow")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,8 @@
 # Sizes are rounded to 512 bytes. Blocks up to 1 MiB are carved from segments of 2 MiB, up to 10 MiB from segments of 20 MiB, larger ones get a
 # segment of their own. A freed block goes to the pool of the stream it was made on, merged with its free neighbours, and is handed out again by
 # best fit: stream order protects it, no event is needed. Use on another stream (record_stream) delays that until events have passed. Callers
-# hold the GIL.
+# hold the GIL. With PYTORCH_NO_CUDA_MEMORY_CACHING=1 each block is an allocation of the driver's, of the very size: tools that watch memory
+# (compute-sanitizer, the stand-in driver) know then where each tensor ends.
 
 cdef enum:
     ROUND = 512
@@ -68,6 +69,7 @@ cdef Py_ssize_t _n_postponed = 0, _postponed_capacity = 0
 cdef MemoryStats[MAX_GPUS] _stats
 cdef int64_t _capture_pool = 0                     # allocations on streams that are captured go to this private pool
 cdef void* _capture_stream = NULL                  # that of begin_capture(); others may join it
+cdef bint _uncached = False                        # nothing is kept, but for graphs
 
 
 cdef inline void count(Counter* c, int64_t amount) noexcept:
@@ -150,7 +152,10 @@ cdef DeviceBlock* new_block(Pool* pool, char* address, int64_t size) except NULL
 cdef DeviceBlock* new_segment(Pool* pool, int64_t size) except? NULL:
     """A fresh segment that holds size bytes; NULL if the GPU has not that much left."""
     cdef MemoryStats* stats = &_stats[pool.place - 1]
-    cdef int64_t length = SMALL_SEGMENT if size <= SMALL else MIDDLE_SEGMENT if size <= MIDDLE else (size + SMALL_SEGMENT - 1) // SMALL_SEGMENT * SMALL_SEGMENT
+    cdef int64_t length = (
+        size if _uncached else SMALL_SEGMENT if size <= SMALL else MIDDLE_SEGMENT if size <= MIDDLE
+        else (size + SMALL_SEGMENT - 1) // SMALL_SEGMENT * SMALL_SEGMENT
+    )
     cdef void* address = NULL
     cdef int code, mode = 2        # relaxed: a capture on this thread does not forbid it
     cdef DeviceBlock* b
@@ -209,7 +214,7 @@ cdef DeviceBlock* find_block(Pool* pool, int64_t size) except? NULL:
     if b == NULL and not _capture_pool:
         _stats[pool.place - 1].retries += 1
         settle_pending(True)
-        if drop_segments(pool.place):
+        if drop_segments(pool.place) or _uncached:
             b = new_segment(pool, size)
     return b
 
@@ -217,7 +222,7 @@ cdef DeviceBlock* find_block(Pool* pool, int64_t size) except? NULL:
 cdef int _take(Storage storage, int64_t nbytes) except -1:
     """Gives a storage its block of device memory: what tensor.pyx's allocate() calls."""
     cdef int place = storage.place
-    cdef int64_t size = (nbytes + ROUND - 1) // ROUND * ROUND
+    cdef int64_t size = nbytes if _uncached else (nbytes + ROUND - 1) // ROUND * ROUND
     cdef void* stream
     cdef DeviceBlock* b
     cdef DeviceBlock* rest
@@ -232,7 +237,7 @@ cdef int _take(Storage storage, int64_t nbytes) except -1:
     if b == NULL:
         stats.ooms += 1
         raise _callbacks["out_of_memory"](place - 1, nbytes)
-    if b.size - size >= (ROUND if pool.small else SMALL):
+    if not _uncached and b.size - size >= (ROUND if pool.small else SMALL):
         rest = new_block(pool, b.address + size, b.size - size)
         rest.before, rest.after, b.after = b, b.after, rest
         if rest.after != NULL:
@@ -292,7 +297,10 @@ cdef int merge(DeviceBlock* b) except -1:
         if b.after != NULL:
             b.after.before = b
         free(other)
-    return put_free(b)
+    put_free(b)
+    if _uncached and not _capture_pool:
+        drop_segments(b.pool.place)
+    return 0
 
 
 def release_pool(int64_t graph):

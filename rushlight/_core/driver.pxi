@@ -181,7 +181,8 @@ def load_driver(str path):
 
 def start():
     """Tells the core that storages may now lie on the GPUs that load_driver() found."""
-    global _started
+    global _started, _uncached
+    _uncached = os.environ.get("PYTORCH_NO_CUDA_MEMORY_CACHING") == "1"
     set_device_memory(_n_gpus, _take, _give)
     _started = True
     os.register_at_fork(after_in_child=_after_fork)

@@ -6,8 +6,10 @@
  * launch_<symbol> for each of its kernels.
  *
  * Environment: RUSHLIGHT_STANDIN_GPUS (2), RUSHLIGHT_STANDIN_MEMORY (bytes of each, 4 GiB), RUSHLIGHT_STANDIN_ORDER (order in which a block's
- * threads run: 0 forward, 1 reverse, else a seed for random ones), RUSHLIGHT_STANDIN_EAGER=1 (run everything at once: for debuggers),
- * RUSHLIGHT_STANDIN_CAPABILITY (90: ten times the compute capability).
+ * threads run: 0 forward, 1 reverse, else a seed for random ones, every third launch reverse), RUSHLIGHT_STANDIN_EAGER=1 (run everything at once: for debuggers),
+ * RUSHLIGHT_STANDIN_CAPABILITY (90: ten times the compute capability), RUSHLIGHT_STANDIN_TIGHT=1 (an allocation ends where its last page
+ * does, so that an access behind it ends the process; one of an odd size begins at an odd address), RUSHLIGHT_STANDIN_SCHEDULE (0: a stream's work
+ * waits until it is asked for; else a seed: streams get on at random, each by itself).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,11 +23,11 @@
 
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201,
        PEER_ENABLED = 704, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURED_EVENT = 907 };
-enum { MAX_GPUS = 8, MAX_REGIONS = 4096, PAGE = 4096, QUEUE_LIMIT = 1000, SHARED_UNASKED = 48 << 10, SHARED_MOST = 227 << 10 };
+enum { MAX_GPUS = 8, MAX_REGIONS = 1 << 16, PAGE = 4096, QUEUE_LIMIT = 1000, SHARED_UNASKED = 48 << 10, SHARED_MOST = 227 << 10 };
 
 typedef struct Stream Stream;
 typedef struct Graph Graph;
-typedef struct { char *address; size_t size; } Region;
+typedef struct { char *address, *given; size_t size; } Region;       /* whole pages, and where in them the allocation begins */
 typedef struct { int index; char *base; size_t size, used; Region regions[MAX_REGIONS]; int n_regions; unsigned peers; Stream *streams, *own; int failed; } Gpu;
 
 /* The moment an event marks: shared by the event, the queue that reaches it and those who wait for it. */
@@ -52,14 +54,14 @@ typedef struct { Mark *mark; int timed; Gpu *gpu; } Event;
 typedef struct { void *library; } Library;
 
 static Gpu gpus[MAX_GPUS];
-static int n_gpus = 0, order = 0, eager = 0;
+static int n_gpus = 0, order = 0, eager = 0, tight = 0;
 static __thread Gpu *current = NULL;
 static __thread int capture_mode = 0;
 static int captures = 0;
 static Region pinned[MAX_REGIONS];
 static int n_pinned = 0;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-static unsigned long launches = 0;
+static unsigned long launches = 0, schedule = 0;
 
 #define GUARD __attribute__((cleanup(unlock))) int guard = (pthread_mutex_lock(&lock), 0); (void)guard
 static void unlock(int *guard) { (void)guard; pthread_mutex_unlock(&lock); }
@@ -141,7 +143,7 @@ static void perform(Gpu *g, Op *op) {
         open_only(1u << g->index | g->peers);
         parameters[0] = op->parameters;
         launches++;
-        if (op->kernel->launch(op->grid, op->block, op->shared, parameters, order < 2 ? order : (int)(order + launches))) g->failed = LAUNCH_FAILED;
+        if (op->kernel->launch(op->grid, op->block, op->shared, parameters, order < 2 ? order : launches % 3 ? (int)(order + launches) : 1)) g->failed = LAUNCH_FAILED;
         break;
     case COPY:
         from = op->parameters ? NULL : owner(op->source);
@@ -199,6 +201,19 @@ static Stream *stream_of(void *handle) {
     return current->own ? current->own : (current->own = new_stream(0));
 }
 
+/* Some work of a stream chosen at random. */
+static void get_on(void) {
+    schedule = schedule * 6364136223846793005u + 1442695040888963407u;
+    unsigned dice = schedule >> 33, n = 0;
+    Gpu *g = &gpus[dice % n_gpus];
+    for (Stream *s = g->streams; s; s = s->next) n++;
+    if (!n) return;
+    Stream *chosen = g->streams;
+    for (unsigned i = (dice >> 4) % n; i; i--) chosen = chosen->next;
+    for (unsigned steps = (dice >> 12) % 4; steps && chosen->first; steps--) step(chosen);
+    open_only(0);
+}
+
 static int queue(Stream *s, Op *op) {
     if (s->capture) {
         op->next = NULL;
@@ -211,6 +226,7 @@ static int queue(Stream *s, Op *op) {
     if (s->last) s->last->next = op; else s->first = op;
     s->last = op;
     if (++s->length > QUEUE_LIMIT || eager) { while (s->length > (eager ? 0 : QUEUE_LIMIT / 2)) step(s); open_only(0); }
+    if (schedule) get_on();
     return SUCCESS;
 }
 
@@ -228,6 +244,8 @@ int cuInit(unsigned flags) {
     size_t size = setting("RUSHLIGHT_STANDIN_MEMORY", 4L << 30);
     order = setting("RUSHLIGHT_STANDIN_ORDER", 0);
     eager = setting("RUSHLIGHT_STANDIN_EAGER", 0);
+    tight = setting("RUSHLIGHT_STANDIN_TIGHT", 0);
+    schedule = setting("RUSHLIGHT_STANDIN_SCHEDULE", 0);
     if (wanted <= 0) return NO_DEVICE;
     for (int i = 0; i < wanted && i < MAX_GPUS; i++) {
         gpus[i].index = i;
@@ -301,14 +319,13 @@ int cuMemAlloc(void **p, size_t n) {
     }
     if (g->used + n > g->size || at + size + PAGE > g->base + g->size || g->n_regions == MAX_REGIONS) return OUT_OF_MEMORY;
     memmove(&g->regions[i + 1], &g->regions[i], (g->n_regions - i) * sizeof(Region));
-    g->regions[i].address = at;
-    g->regions[i].size = size;
+    g->regions[i] = (Region){ .address = at, .given = tight ? at + size - n : at, .size = size };
+    *p = g->regions[i].given;
     g->n_regions++;
     g->used += size;
     mprotect(at, size, PROT_READ | PROT_WRITE);
     if (size <= 32 << 20) memset(at, 0xFF, size);         /* NaN in every float type: what nobody wrote shows */
     if (!(opened >> g->index & 1)) mprotect(at, size, PROT_NONE);
-    *p = at;
     return SUCCESS;
 }
 
@@ -318,10 +335,11 @@ int cuMemFree(void *p) {
     if (!g) return INVALID_VALUE;
     run_all(g);
     for (int i = 0; i < g->n_regions; i++) {
-        if (g->regions[i].address != p) continue;
-        g->used -= g->regions[i].size;
-        madvise(p, g->regions[i].size, MADV_DONTNEED);
-        mprotect(p, g->regions[i].size, PROT_NONE);
+        Region *r = &g->regions[i];
+        if (r->given != p) continue;
+        g->used -= r->size;
+        madvise(r->address, r->size, MADV_DONTNEED);
+        mprotect(r->address, r->size, PROT_NONE);
         memmove(&g->regions[i], &g->regions[i + 1], (g->n_regions - i - 1) * sizeof(Region));
         g->n_regions--;
         return SUCCESS;

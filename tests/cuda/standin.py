@@ -46,13 +46,16 @@ def real_gpu():
     return done.stdout.strip() not in ("", "0")
 
 
-def activate(order=0, gpus=2, memory=None):
-    """Makes this process see stand-in GPUs. order: in which a block's threads run (0 forward, 1 reverse, else a seed)."""
+def activate(order=0, gpus=2, memory=None, tight=False):
+    """Makes this process see stand-in GPUs. order: in which a block's threads run (0 forward, 1 reverse, else a seed); tight: behind each
+    tensor's memory lies a page that nobody may touch, and what nobody wrote is NaN."""
     os.environ["RUSHLIGHT_CUDA_DRIVER"] = driver()
     os.environ.setdefault("RUSHLIGHT_STANDIN_ORDER", str(order))
     os.environ.setdefault("RUSHLIGHT_STANDIN_GPUS", str(gpus))
     if memory is not None:
         os.environ["RUSHLIGHT_STANDIN_MEMORY"] = str(memory)
+    if tight:
+        os.environ["RUSHLIGHT_STANDIN_TIGHT"] = os.environ["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"
     import shim
 
     from rushlight.codegen.cuda import compile as compiler
