@@ -311,8 +311,8 @@ def test_gradients_as_functions(rank, stride, padding, dilation, groups):
 def test_weights_of_few_channels_are_summed_in_pairs(channels, outputs, groups, size, window, dtype, monkeypatch):
     from rushlight.ops import conv
 
-    pairs, run = [], conv._weights_alone
-    monkeypatch.setattr(conv, "_weights_alone", lambda *a: pairs.append(a) or run(*a))
+    pairs, run = [], conv.weights_alone
+    monkeypatch.setattr(conv, "weights_alone", lambda *a: pairs.append(a) or run(*a))
     torch.manual_seed(7)
     x, w = torch.randn(3, channels, *size).to(dtype), torch.randn(outputs, channels // groups, *window).to(dtype)
     name, options = f"conv{len(size)}d", {"padding": 1, "groups": groups}
@@ -336,7 +336,7 @@ def test_places_of_a_window_share_panels(channels, outputs, size, window, option
     from rushlight.ops import conv
 
     panels, run = [], conv._weight_sums
-    monkeypatch.setattr(conv, "_is_in_pairs", lambda *_: False)
+    monkeypatch.setattr(conv, "is_in_pairs", lambda *_: False)
     monkeypatch.setattr(conv, "_weight_sums", lambda *a: panels.append(a) or run(*a))
     torch.manual_seed(8)
     x, w = torch.randn(3, channels, *size, dtype=dtype), torch.randn(outputs, channels // options.get("groups", 1), *window, dtype=dtype)

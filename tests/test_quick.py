@@ -356,6 +356,19 @@ def test_a_plan_is_made_once_and_serves_every_mode():
     assert ramp.function(3, rl.device("cpu")) is not first
 
 
+def test_that_there_is_no_plan_is_remembered():
+    """As where a convolution gains nothing by fewer products: finding that out costs more than a small convolution."""
+    from rushlight.ops._define import planned
+
+    made = []
+
+    @planned
+    def nothing(n):
+        made.append(n)
+
+    assert [nothing(1), nothing(1), nothing(2)] == [None] * 3 and made == [1, 2]
+
+
 def test_a_plan_of_what_has_no_hash_is_made_each_time():
     """The core catches an error that was raised in C, and so has no traceback."""
     from rushlight.ops._define import planned

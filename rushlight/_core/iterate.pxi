@@ -202,7 +202,7 @@ cdef int share_loop(Loop* loop, task_t run, void* context) except -1:
     if total == 0:
         return 0
     outer = total // loop.size[0]
-    share = GRAIN if loop.n_operands <= 4 else 4 * GRAIN // loop.n_operands     # so many operands are more work
+    share = worth_handing(GRAIN if loop.n_operands <= 4 else 4 * GRAIN // loop.n_operands)     # so many operands are more work
     if total < 2 * share:
         if total < GRAIN // 4:
             run(context, 0, total if loop.ndim == 1 else outer)

@@ -88,10 +88,10 @@ cdef class Plan:
         if key is None or place == META:
             return self.function(*args)
         try:
-            result = self.found.get(key)
+            result = self.found.get(key, self)
         except TypeError:                       # an argument that has no hash
             return self.function(*args)
-        if result is not None:
+        if result is not self:
             if place and is_captured(current_stream(place)):
                 self.kept[key] = result
             return result

@@ -5,3 +5,4 @@ ctypedef void (*task_t)(void* context, int64_t begin, int64_t end) noexcept nogi
 
 cdef void parallel_for(task_t task, void* context, int64_t begin, int64_t end, int64_t grain) noexcept nogil
 cdef int num_threads() noexcept nogil
+cdef int64_t worth_handing(int64_t grain) noexcept nogil

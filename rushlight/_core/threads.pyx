@@ -101,6 +101,14 @@ cdef int num_threads() noexcept nogil:
     return <int>load(&_wanted)
 
 
+cdef int64_t worth_handing(int64_t grain) noexcept nogil:
+    """``grain``, the least work that is worth waking a worker for; a quarter of it while the workers are awake, looking for work.
+
+    Where a result's bits depend on the cuts, the grain must not come from here.
+    """
+    return (grain >> 2) + 1 if _workers and load(&_sleepers) == 0 and load(&_wanted) > 1 else grain
+
+
 cdef void parallel_for(task_t task, void* context, int64_t begin, int64_t end, int64_t grain) noexcept nogil:
     """Run ``task(context, b, e)`` over consecutive pieces [b, e) of [begin, end), each ``grain`` long except the last.
 
@@ -281,7 +289,7 @@ cdef void _make_locks() noexcept nogil:
 _make_locks()
 _ticket = SEALED
 _wanted = min(default_threads(), MAX_THREADS)
-_spin_ns = 0 if available_cpus() == 1 else 20_000
+_spin_ns = 0 if available_cpus() == 1 else 200_000
 pthread_atfork(_before_fork, _after_fork_parent, _after_fork_child)
 
 

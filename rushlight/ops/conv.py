@@ -8,17 +8,16 @@ import itertools
 import math
 
 from .._core import conv as core
-from .._core import depthwise as alone
 from .._core import straight
 from .._core import tensor as _tensor
 from .._core.operator import c_name, dtype_name
 from ..lang import expr as ex
-from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, contraction, creation, joining, movement, reduction, shape
-from ._define import integer, library, planned, refuse, rowwise
+from . import arithmetic, contraction, creation, movement, reduction, shape
+from ._define import integer, library, planned, refuse
 from ._format import empty_beside, is_channels_last
-from ._windows import Windows, around, run, shifted
+from ._windows import Windows, run
+from .depthwise import convolve_alone, filled_with, is_in_pairs, weights_alone
 
 _int32, _float32 = (_tensor.dtypes()[name] for name in ("int32", "float32"))
 _packing = {}
@@ -83,10 +82,10 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     if out.numel() == 0:
         return out
     if input.numel() == 0 or weight.numel() == 0:
-        return _filled_with(out, bias)
+        return filled_with(out, bias)
     if alone:
         extents = (out.shape[2:], input.shape[2:]) if transposed else (input.shape[2:], out.shape[2:])
-        _each_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *extents), transposed)
+        convolve_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *extents), transposed)
         return out
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     compute = _spread if transposed else _correlate
@@ -194,10 +193,6 @@ def _as_image(rows, like):
     return shape.permute(pixels, (0, like.ndim - 1, *range(1, like.ndim - 1)))
 
 
-def _filled_with(out, bias):
-    return shape.copy_(out, 0 if bias is None else shape.reshape(bias, (-1, *[1] * (out.ndim - 2))))
-
-
 convolution.quick = core.quick["convolution"]
 
 
@@ -206,10 +201,8 @@ def _(grad, input, weight, stride, padding, dilation, transposed, output_padding
     towards_input = towards_weight = towards_bias = None
     stride, padding, dilation = _for_each_dim(input.ndim - 2, stride, padding, dilation)
     if needs[0]:
-        extra = [0] * len(stride)
-        if not transposed:
-            extra = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in
-                     zip(input.shape[2:], grad.shape[2:], stride, padding, dilation, weight.shape[2:])]  # fmt: skip
+        sizes = input.shape[2:], grad.shape[2:], weight.shape[2:]
+        extra = [0] * len(stride) if transposed else _left_over(*map(tuple, sizes), stride, padding, dilation)
         towards_input = _cropped(convolution(grad, weight, None, stride, padding, dilation, not transposed, extra, groups), input)
     if needs[1]:
         image, places = (grad, input) if transposed else (input, grad)
@@ -217,6 +210,12 @@ def _(grad, input, weight, stride, padding, dilation, transposed, output_padding
     if needs[2]:
         towards_bias = reduction.sum(grad, (0, *range(2, grad.ndim)))
     return towards_input, towards_weight, towards_bias
+
+
+@planned
+def _left_over(size, places, window, stride, padding, dilation):
+    """How many places of the input lie behind the last window, along each dim: the output padding of the transposed convolution."""
+    return [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in zip(size, places, stride, padding, dilation, window)]
 
 
 def _cropped(x, like):
@@ -244,8 +243,8 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
         if out is not None:
             return out
     windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])
-    if alone or _is_in_pairs(input, output_grad, windows, groups):
-        return _weights_alone(input, output_grad, windows, groups)
+    if alone or is_in_pairs(input, output_grad, windows, groups):
+        return weights_alone(input, output_grad, windows, groups)
     operands = input, output_grad
     if input.is_cpu and input.dtype.itemsize == 2:  # a GPU's kernels multiply half-width floats themselves
         operands = [shape.cast(x, _float32) for x in operands]
@@ -258,8 +257,7 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
 def _(grad, input, output_grad, window, stride, padding, dilation, groups, needs):
     towards_input = towards_grad = None
     if needs[0]:
-        extra = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in
-                 zip(input.shape[2:], output_grad.shape[2:], stride, padding, dilation, window)]  # fmt: skip
+        extra = _left_over(tuple(input.shape[2:]), tuple(output_grad.shape[2:]), window, stride, padding, dilation)
         towards_input = convolution(output_grad, grad, None, stride, padding, dilation, True, extra, groups)
     if needs[1]:
         towards_grad = _cropped(convolution(input, grad, None, stride, padding, dilation, False, [0] * len(stride), groups), output_grad)
@@ -386,37 +384,46 @@ def _spread(x, weight, bias, out, steps, edges, gaps, groups):
     rows = shape.reshape(shape.permute(rows, (0, 2, 3, 4, 5, 1)), (groups * outputs, *window, inputs // groups))
     rows = shape.contiguous(rows)  # of which every residue takes whole runs of channels
     direct = not x.is_cpu or math.prod(steps) == 1
-    meeting = [_meeting(*dim) for dim in zip(window, steps, gaps, edges)]
-    for high in itertools.product(*map(range, steps[:2])):
+    for high, columns in _residues(tuple(window), steps, gaps, edges):
         parts = []
-        for last in range(steps[2]):
-            target, taps, offsets = _places(out, (*high, last), steps), [], []
-            for r, met, s, d, p in zip((*high, last), meeting, steps, gaps, edges):
-                reaching = met.get(r, ())
-                taps.append(slice(reaching[0], None, s // math.gcd(s, d)) if reaching else slice(0, 0))
-                offsets.append([(r + p - i * d) // s for i in reaching])
+        for last, taps, offsets in columns:
+            target = _places(out, (*high, last), steps)
             part = target if direct else creation.empty(tuple(target.shape), dtype=out.dtype, device=out.device)
             parts.append(part)
             if part.numel() == 0:
                 continue
             if all(offsets):
-                _run(x, rows[:, taps[0], taps[1], taps[2]], bias, part, (1, 1, 1), tuple(map(tuple, offsets)), groups)
+                _run(x, rows[taps], bias, part, (1, 1, 1), offsets, groups)
             else:
-                _filled_with(part, bias)
+                filled_with(part, bias)
         if not direct:
             _interleave(parts, _places(out, (*high, 0), (*steps[:2], 1)))
 
 
-def _meeting(taps, step, gap, before):
-    """Of a dim: residue of the output's places -> the taps that reach them."""
-    met = {}
-    for i in range(taps):
-        met.setdefault((i * gap - before) % step, []).append(i)
-    return met
+@planned
+def _residues(window, steps, gaps, edges):
+    """For each residue of the output's planes and rows: it, and for each of its columns (residue, key of the taps that reach such places,
+    how far from it, along each dim, they read)."""
+    met = []
+    for taps, step, gap, before in zip(window, steps, gaps, edges):
+        reaching = {}
+        for i in range(taps):
+            reaching.setdefault((i * gap - before) % step, []).append(i)
+        stride = step // math.gcd(step, gap)
+        met.append([
+            (r, slice(found[0], None, stride) if found else slice(0, 0), tuple((r + before - i * gap) // step for i in found))
+            for r, found in ((r, reaching.get(r, ())) for r in range(step))
+        ])  # fmt: skip
+    return tuple(
+        ((z[0], y[0]), tuple((x[0], (slice(None), z[1], y[1], x[1]), (z[2], y[2], x[2])) for x in met[2]))
+        for z, y in itertools.product(*met[:2])
+    )
 
 
 def _places(out, residue, steps):
     """The view of the output's places that leave this residue."""
+    if math.prod(steps) == 1:
+        return out
     index = tuple(slice(r, None, s) for r, s in zip(residue, steps))
     return out[(slice(None), slice(None), *index)]
 
@@ -449,14 +456,9 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
         if out is not None:
             return out
     channels, outputs = x.shape[1] // groups, grad.shape[1]
-    reach = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(grad.shape[2:], steps, gaps, window)]
-    ends = [(p, n - size - p) for p, n, size in zip(edges, reach, x.shape[2:])]
-    last = movement.constant_pad_nd(shape.permute(x, (0, 2, 3, 4, 1)), [0, 0, *[a for pair in reversed(ends) for a in pair]])
-    depth, row = last.shape[2] * last.shape[3] * last.shape[4], last.shape[3] * last.shape[4]
-    joined = groups == 1 and gaps[2] == 1  # the channels of neighbouring columns follow each other
-    across = [0] if joined else [i * gaps[2] * last.shape[4] for i in range(window[2])]
-    sources = [z * gaps[0] * depth + y * gaps[1] * row + a for z in range(window[0]) for y in range(window[1]) for a in across]
-    length = channels * window[2] if joined else channels
+    pad, sources, length = _reading(tuple(x.shape), tuple(grad.shape[2:]), window, steps, edges, gaps, groups)
+    last = shape.permute(x, (0, 2, 3, 4, 1))
+    last = movement.constant_pad_nd(last, pad) if pad else shape.contiguous(last)
     product = grad.dtype.code, outputs // groups, len(sources) * length
     sums = creation.empty((max(outputs, core.panel_rows(*product)), math.prod(window), channels), dtype=grad.dtype, device=grad.device)
     out = shape.narrow(sums, 0, 0, outputs)
@@ -465,134 +467,15 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     return shape.contiguous(shape.transpose(out, 1, 2))
 
 
-# -- one channel to a group: a sum of shifted images, each times a number of the channel --
-
-_PANELS = (13, 32), (8, 48)  # outputs, and channels at places of the window, that are multiplied together, about
-_TERMS = 12  # images that one kernel reads, so that it has 16 operands at most
-
-
-def _weighted(type, numbers, more):
-    """Adds images, times the weights of these numbers, to what there is (``more``); operands: that, the weights, the images."""
-    compute = ty.opmath(type)
-    total = ex.input(0, compute) if more else ex.const(0, compute)
-    for i, number in enumerate(numbers):
-        weight = ex.make("load", (ex.const(number * ty.BITS[type] // 8, "i64"),), compute, more)
-        image = ex.input(more + 1 + i, compute)
-        total = fn.fma(image, weight, total) if ty.is_float(compute) else image * weight + total
-    return ((total, type),), (type,) * (more + 1 + len(numbers)), "depthwise"
-
-
-def _each_alone(input, weight, bias, out, windows, transposed):
-    """out = the convolution, or its transpose, of each channel with its own window; if transposed, windows slide over out."""
-    if input.ndim == 3:
-        beside = (shape.unsqueeze(x, 2) for x in (input, weight))
-        return _each_alone(*beside, bias, shape.unsqueeze(out, 2), windows.flat(), transposed)
-    if _in_planes(input, windows):
-        return _planes(input, weight, bias, out, windows, transposed)
-    if not input.is_cpu and _tensor.on_gpu["depthwise.convolve"](input, weight, bias, out, windows, transposed):
-        return out
-    if not transposed and math.prod(windows.places) <= 16 < len(windows.taps) // 4:
-        return _at_few_places(input, weight, bias, out, windows)
-    weight = shape.contiguous(weight)
-    beside = (1, -1, *[1] * (input.ndim - 2))
-    start = [] if bias is None else [shape.reshape(bias, beside)]
-    weight = shape.reshape(weight, (weight.shape[0], -1))
-    if not transposed:
-        views = list(windows.views(input, 0))
-        _sum_weighted(out, start, weight, views, range(len(views)))
-        return out
-    margins = windows.margins()
-    input = around(input, margins, 0)
-    for cut, reaching in windows.residues():
-        target = out[(..., *cut)]
-        if reaching:
-            views = [shifted(input, margins, offsets, target.shape[2:]) for _, offsets in reaching]
-            _sum_weighted(target, start, weight, views, [number for number, _ in reaching])
-        else:
-            _filled_with(target, bias)
-    return out
-
-
-def _at_few_places(input, weight, bias, out, windows):
-    """The same where a window has more taps than the output has places: inner products of windows, read where they lie."""
-    seen, rank = around(input, windows.edges, 0), input.ndim - 2
-    for dim, (taps, stride, _, dilation, _, _) in enumerate(windows.dims(), 2):
-        seen = shape.unfold(seen, dim, dilation * (taps - 1) + 1, stride)[..., ::dilation]
-    weight = shape.reshape(weight, (1, weight.shape[0], *[1] * rank, *windows.window))
-    total = _inner(seen, shape.expand(weight, seen.shape), dim=tuple(range(2 + rank, 2 + 2 * rank)))
-    if bias is not None:
-        total = total + shape.reshape(bias, (1, -1, *[1] * rank))
-    return out.copy_(total)
-
-
-def _in_planes(x, windows):
-    """Do the kernels of codegen/depthwise.py compute this? They take rows whose windows are one or two columns apart."""
-    return (x.ndim == 4 and windows.stride[1] <= 2 and len(windows.taps) <= 64 and x.is_cpu
-            and ty.NAMES[x.dtype.code] in ("f16", "bf16", "f32", "f64"))  # fmt: skip
-
-
-def _planes(input, weight, bias, out, windows, transposed):
-    """The same for images: no copy, no border."""
-    from ..codegen import depthwise
-
-    type, geometry = ty.NAMES[input.dtype.code], windows.geometry()
-    if transposed:
-        kernel = depthwise.spread(type, windows.window, *windows.stride, *geometry[2:])
-    else:
-        kernel = depthwise.correlate(type, windows.window, windows.stride[1], geometry[0], geometry[3])
-    if bias is None:
-        bias = creation.zeros((1,), dtype=input.dtype)
-    image, places = (out, shape.contiguous(input)) if transposed else (shape.contiguous(input), out)
-    alone.run_planes(kernel, image, shape.contiguous(weight), shape.contiguous(bias), places, geometry, transposed)
-    return out
-
-
-def _is_in_pairs(input, grad, windows, groups):
-    """Has a group so few channels and outputs that they are multiplied in pairs sooner than in panels, of which most would be empty?
-
-    Measured on Zen 4, as many products in panels take two thirds of the time, more where each group is packed for itself.
-    """
-    if input.ndim == 3:
-        return _is_in_pairs(shape.unsqueeze(input, 2), shape.unsqueeze(grad, 2), windows.flat(), groups)
-    if not _in_planes(input, windows):
-        return False
-    outer, columns = grad.shape[1] // groups, input.shape[1] // groups * len(windows.taps)
-    made = min(-(-outer // high) * high * -(-columns // wide) * wide for high, wide in _PANELS)
-    return made > (1.2 if groups > 1 else 1.42) * outer * columns * windows.stride[1]
-
-
-def _weights_alone(input, grad, windows, groups):
-    """The gradient of the weights, (O, C / groups, *window), of pairs of a channel and an output."""
-    from ..codegen import depthwise
-
-    if input.ndim == 3:
-        return shape.squeeze(_weights_alone(shape.unsqueeze(input, 2), shape.unsqueeze(grad, 2), windows.flat(), groups), 2)
-    inner, window = input.shape[1] // groups, windows.window
-    if _in_planes(input, windows):
-        kernel, lanes = depthwise.weight_sums(ty.NAMES[input.dtype.code], window, windows.stride[1])
-        image, grad = shape.contiguous(input), shape.contiguous(grad)
-        tasks, *cut = alone.part_sums(image, grad, lanes)
-        dtype = _float32 if input.dtype.itemsize == 2 else input.dtype
-        sums = creation.empty((tasks, grad.shape[1] * inner, len(windows.taps)), dtype=dtype)
-        alone.weight_sums(kernel, image, grad, sums, windows.geometry(), groups, *cut)
-        total = shape.select(sums, 0, 0) if tasks == 1 else reduction.sum(sums, 0)
-    elif input.is_cpu or (total := _tensor.on_gpu["depthwise.weight_sums"](input, grad, windows)) is None:
-        wide = [shape.cast(x, _float32) if x.dtype.itemsize == 2 else x for x in (input, grad)]
-        total = joining.stack([_inner(view, wide[1], dim=(0, *range(2, input.ndim))) for view in windows.views(wide[0], 0)], 1)
-    return shape.cast(shape.reshape(total, (grad.shape[1], inner, *window)), grad.dtype)
-
-
-def _sum_weighted(out, start, weight, views, numbers):
-    """Weights (channels, taps) are counted from a kernel's first on, so that all kernels of a large window are one."""
-    beside = (1, -1, *[1] * (out.ndim - 2))
-    for i in range(0, len(views), _TERMS):
-        part, own = views[i : i + _TERMS], numbers[i : i + _TERMS]
-        before = [shape.expand(x, out.shape) for x in start]
-        first = shape.expand(shape.reshape(weight[:, own[0] : own[0] + 1], beside), out.shape)
-        run(_weighted, (tuple(n - own[0] for n in own), len(before)), out, *before, first, *part)
-        start = [out]
-
-
-@rowwise(where="")
-def _inner(input, other, dim=None, keepdim=False):
-    return fn.sum(input * other)
+@planned
+def _reading(size, places, window, steps, edges, gaps, groups):
+    """Of a channels-last image that is padded so that all windows lie in it: how it is padded, or None where nothing is; where the runs of
+    elements that a window reads begin, and their length: all channels of a place, or of a row where columns follow each other."""
+    ends = [(p, (m - 1) * s + d * (k - 1) + 1 - n - p) for p, m, s, d, k, n in zip(edges, places, steps, gaps, window, size[2:])]
+    channels, (_, tall, wide) = size[1], [n + before + after for n, (before, after) in zip(size[2:], ends)]
+    row = wide * channels
+    joined = groups == 1 and gaps[2] == 1
+    across = [0] if joined else [i * gaps[2] * channels for i in range(window[2])]
+    sources = [z * gaps[0] * tall * row + y * gaps[1] * row + a for z in range(window[0]) for y in range(window[1]) for a in across]
+    pad = [0, 0, *[a for pair in reversed(ends) for a in pair]]
+    return pad if any(pad) else None, sources, channels * window[2] if joined else channels // groups

@@ -5,6 +5,7 @@ Of a window, pieces of r consecutive places of a row, up to 5, are made by r + 1
 planes; where windows step over places, of a window of 4 with step 2, the two numbers that meet the even places and those that meet the odd.
 """
 
+import functools
 import itertools
 import math
 
@@ -34,6 +35,7 @@ class _Plan:
         self.axes = [sorted(_pieces(o, step, most), key=lambda piece: -len(piece[2])) for o, step, most in zip(offsets, steps, longest)]
         self.count = math.prod(map(len, self.axes))
 
+    @functools.cached_property
     def phases(self):
         """What the core is told of each piece; its image is that of its columns' residue."""
         images = sorted({residue for residue, _, _ in self.axes[2]})
@@ -42,6 +44,7 @@ class _Plan:
     def _each_piece(self):
         return itertools.product(*reversed(self.axes))
 
+    @functools.cached_property
     def reached(self):
         """Of each position, how many pieces, the first ones, have something to multiply there, or 1: at infinity only whole ones have."""
         lengths = [(len(y[2]), len(x[2])) for x, y, _ in self._each_piece()]
@@ -50,11 +53,14 @@ class _Plan:
                      if (i < self.taps or down == self.taps) and (j < self.taps or across == self.taps)), default=1)
                 for i in whole for j in range(self.taps + 1)]  # fmt: skip
 
+    @functools.cached_property
     def windows(self):
         """For each piece the taps (z, y, x) of its places, or None where it has none."""
-        for columns, rows, planes in ([numbers for _, _, numbers in piece] for piece in self._each_piece()):
-            places = itertools.product(range(self.taps if self.high == 2 else 1), range(self.taps))
-            yield [(planes[0], rows[i], columns[j]) if i < len(rows) and j < len(columns) else None for i, j in places]
+        places = list(itertools.product(range(self.taps if self.high == 2 else 1), range(self.taps)))
+        return [
+            [(planes[0], rows[i], columns[j]) if i < len(rows) and j < len(columns) else None for i, j in places]
+            for (_, _, columns), (_, _, rows), (_, _, planes) in self._each_piece()
+        ]
 
     def tiles(self, size):
         """How many tiles images (N, C, D, H, W) have."""
@@ -64,7 +70,7 @@ class _Plan:
         """In products, of which the core makes a vector's worth at a time: a run of tiles, at most, is a vector."""
         lanes, row, outputs, channels = 16, -(-size[4] // 2), size[1], inputs * self.count
         transforms = tile * self.tiles(size) * (channels + outputs) * -(-row // lanes) * lanes / row + window * channels * outputs
-        return self.tiles(size) * inputs * outputs * sum(self.reached()) + self.positions * transforms
+        return self.tiles(size) * inputs * outputs * sum(self.reached) + self.positions * transforms
 
 
 def _pieces(offsets, step, longest):
@@ -167,14 +173,14 @@ def run(x, rows, bias, out, steps, offsets):
         return False
     image, _, _ = apart(x, steps[2], offsets[2])
     windows = _windows(plan, shape.contiguous(rows))
-    return winograd.correlate(image, windows, bias, out, tuple(steps[:2]), plan.phases(), plan.reached(), plan.taps, plan.high, *found)
+    return winograd.correlate(image, windows, bias, out, tuple(steps[:2]), plan.phases, plan.reached, plan.taps, plan.high, *found)
 
 
 def _windows(plan, rows):
     """G g G' of all pieces, (positions, O, pieces * C)."""
     outputs, channels, side = rows.shape[0], rows.shape[-1], plan.taps + 1
     windows = creation.empty((plan.positions, outputs, plan.count * channels), dtype=rows.dtype)
-    for number, places in enumerate(plan.windows()):
+    for number, places in enumerate(plan.windows):
         part = shape.narrow(windows, 2, number * channels, channels)
         taps = [rows[:, *place] for place in places if place is not None]
         present = tuple(place is not None for place in places)
@@ -195,9 +201,9 @@ def weight_sums(x, grad, window, steps, offsets):
     image, _, _ = apart(x, steps[2], offsets[2])
     outputs, channels = grad.shape[1], x.shape[1]
     sums = creation.empty((plan.positions, outputs, plan.count * channels), dtype=x.dtype)
-    winograd.correlate_weights(image, grad, sums, tuple(steps[:2]), plan.phases(), plan.taps, plan.high, *found)
+    winograd.correlate_weights(image, grad, sums, tuple(steps[:2]), plan.phases, plan.taps, plan.high, *found)
     out = creation.empty((outputs, channels, *window), dtype=x.dtype)
-    for number, places in enumerate(plan.windows()):
+    for number, places in enumerate(plan.windows):
         part = shape.narrow(sums, 2, number * channels, channels)
         for row in range(len(places) // plan.taps):
             there = [place for place in places[row * plan.taps : (row + 1) * plan.taps] if place is not None]
