@@ -488,3 +488,64 @@ def arguments_by_keyword(torch):
         found += [x.grad, y.grad]
     Scaled.apply(y=y, x=x).sum().backward()
     return found, x.grad, y.grad, Scaled.apply(x, y).grad_fn.requires_grad
+
+
+@program
+def a_tangent_that_is_not_is_zeros(torch):
+    seen = []
+
+    def jvp(ctx, a, b):
+        seen.append((a, b))
+        return a if b is None else a * ctx.saved[1] + b * ctx.saved[0]
+
+    def forward(materialize):
+        def multiply(ctx, x, y):
+            ctx.saved = x.clone(), y.clone()
+            ctx.set_materialize_grads(materialize)
+            return x * y
+
+        return multiply
+
+    level = torch.autograd.forward_ad
+    found = []
+    for materialize in (True, False):
+        f = function(torch, forward(materialize), lambda ctx, g: (g * ctx.saved[1], g * ctx.saved[0]), jvp=jvp)
+        with level.dual_level():
+            x = level.make_dual(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0]))
+            found.append(level.unpack_dual(f.apply(x, torch.tensor([3.0, 4.0]))).tangent)
+    return found, seen
+
+
+def said(call):
+    """The type and the first line of the error that a call ends with."""
+    try:
+        return call()
+    except Exception as error:  # which one is what is compared
+        return type(error).__name__, str(error).split("\n")[0]
+
+
+@program
+def refused_by_transforms(torch):
+    f, x = torch.func, torch.tensor([1.0, 2.0])
+    layer = torch.nn.Linear(2, 1)
+    a, b = {"weight": x[None]}, {"bias": x[:1]}
+    return [
+        said(call)
+        for call in (
+            lambda: f.grad(lambda x: (x * 1j).sum())(x),
+            lambda: f.grad_and_value(lambda x: (x * x).sum())(x + 0j),
+            lambda: f.jvp(lambda x: (x * 2, torch.ones(2)), (x,), (x,), strict=True),
+            lambda: f.jvp(lambda x: x * 2, (x,), (x,), strict=True),
+            lambda: f.jvp(lambda x: x * 2, (1.0,), (x,)),
+            lambda: f.jvp(lambda x: 3, (x,), (x,)),
+            lambda: f.vjp(lambda x: 3, x),
+            lambda: f.functional_call(layer, (a, b, a), x),
+            lambda: f.functional_call(layer, a, x, strict=True),
+        )
+    ]
+
+
+@program
+def dims_of_one_result_in_a_tuple(torch):
+    x, twice = torch.arange(6.0).reshape(2, 3), lambda t: t * 2
+    return [said(lambda d=d: torch.func.vmap(twice, out_dims=d)(x)) for d in ((0,), (1,), (None,))]

@@ -367,7 +367,7 @@ FREE_OUTS = {  # operator -> (in which ways the two may differ, why)
     "normal": ("larger complex64", "PyTorch draws complex numbers"),
     "std": ("complex64", "PyTorch has no kernel for it"),
     "var": ("complex64", "PyTorch has no kernel for it"),
-    **dict.fromkeys(("native_batch_norm", "nn.functional.avg_pool2d", "nn.functional.softshrink"), (OUT_WAYS, "no documented out=")),
+    **dict.fromkeys(("native_batch_norm", "nn.functional.avg_pool2d"), (OUT_WAYS, "no documented out=")),
 }  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def test_sizes_in_tensors_are_read_each_time():
 def test_a_float_of_numpy(kind):
     for library in (torch, rl):
         x = library.ones(2, 2)
+        assert library.result_type(x.long(), kind(1)) == library.full((), kind(1)).dtype == library.float32
         assert library.addmm(x, x, x, alpha=kind(0.5)).tolist() == [[2.0, 2.0]] * 2
         assert x.scatter(0, library.tensor([[0]]), kind(2.5)).tolist() == [[2.5, 1.0], [1.0, 1.0]]
         assert library.constant_pad_nd(x[0], [1, 0], kind(2.5)).tolist() == [2.5, 1.0, 1.0]

@@ -277,7 +277,7 @@ cdef class FunctionNode(Node):
                                fit_gradient(self.label, i, grad, self.inputs[i]))
             elif grad is not None:
                 raise RuntimeError(
-                    f"function {self.label} returned a gradient different from None at position {i + 1}, but the "
+                    f"function {self.label} returned a gradient different than None at position {i + 1}, but the "
                     "corresponding forward input was not a Variable"
                 )
         return results

@@ -451,6 +451,9 @@ cdef class InPlace(Operator):
         if not _can_cast(p.codes[0], target.code):
             raise RuntimeError(
                 f"result type {dtype_title(p.codes[0])} can't be cast to the desired output type {dtype_title(target.code)}")
+        if category(target.code) == 3 and category(p.codes[0]) == 2:
+            raise RuntimeError(f"In-place {op.__name__} is not supported for complex tensors.\n"
+                               f"  Its result is real: keep it under a name, as by y = x.{op.__name__}().")
         check_writable(target)
         if thread_state().grad:
             mask = differentiable_mask(p, &c)

@@ -92,6 +92,7 @@ cdef int number_code(object value) except -2:
         return B1
     if type(value) is int:
         return I64
+    value = as_number(value)  # a NumPy scalar stands for one
     if isinstance(value, bool):
         return B1
     if isinstance(value, int):

@@ -44,12 +44,12 @@ class _Tracked:
         self.plain = tuple(tape.identity(to_plain(x, self.levels)) for x in leaves)
         self.trees = tree_unflatten([from_plain(p, self.levels) for p in self.plain], self.spec)
 
-    def outputs(self, tree):
+    def outputs(self, tree, caller):
         """The plain tensors of a result, its structure, and whether derivatives of it must be recorded."""
         leaves, spec = tree_flatten(tree)
         for x in leaves:
             if not isinstance(x, Tensor):
-                raise RuntimeError(f"Expected the function to return only Tensors, got {type(x).__name__}")
+                raise RuntimeError(f"{caller}: expected f(*primals) to return only tensors, got unsupported type {type(x)}")
         plain = tuple(to_plain(x, self.levels) for x in leaves)
         return plain, spec, self.recorded(plain)
 
@@ -142,7 +142,12 @@ def grad_and_value(func, argnums=0, has_aux=False):
                     "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, "
                     f"got tensor with {result.ndim} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
                 )
-            plain, _, recorded = tracked.outputs(result)
+            if result.is_complex():
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {result.dtype}\n"
+                    "  Return a real number, such as result.abs() or result.real, or give a cotangent to torch.func.vjp."
+                )
+            plain, _, recorded = tracked.outputs(result, "grad_and_value(f)(*args)")
             found = tracked.grads(plain, [p.new_ones(p.shape) for p in plain], recorded)
             gradient, value = tracked.wrap(found), tracked.release(result, recorded)
             return (gradient, (value, tracked.release(aux))) if has_aux else (gradient, value)
@@ -181,7 +186,7 @@ def vjp(func, *primals, has_aux=False):
     with enable_grad():
         tracked = _Tracked(primals)
         result, aux = _split_aux(func(*tracked.trees), has_aux, "vjp(f, *primals)")
-        plain, spec, recorded = tracked.outputs(result)
+        plain, spec, recorded = tracked.outputs(result, "vjp(f, *primals)")
 
     def vjp_fn(cotangents, retain_graph=True, create_graph=None):
         leaves, given = tree_flatten(cotangents)
@@ -214,6 +219,9 @@ def _check_tangents(primals, tangents):
             "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure."
         )
     for p, t in zip(tree_leaves(primals), tree_leaves(tangents)):
+        for what, x in (("primals", p), ("tangents", t)):
+            if not isinstance(x, Tensor):
+                raise RuntimeError(f"jvp(f, primals, tangents): Expected {what} to only contain Tensors, got {type(x)}")
         if p.shape != t.shape:
             raise RuntimeError(
                 f"jvp(f, primals, tangents): a tangent has shape {tuple(t.shape)}, its primal {tuple(p.shape)}"
@@ -224,7 +232,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     """``(func(*primals), J tangents)``: the value and its derivative in the direction ``tangents``. With has_aux also
     aux.
 
-    primals and tangents are tuples of the same structure.
+    primals and tangents are tuples of the same structure. strict: RuntimeError for a result that does not depend on primals, whose
+    derivative is zeros else.
 
     >>> torch.func.jvp(torch.square, (torch.tensor([1.0, 2.0]),), (torch.tensor([1.0, 10.0]),))
     (tensor([1., 4.]), tensor([ 2., 40.]))
@@ -239,7 +248,12 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
         tracked = _Tracked(primals)
         with noting_shapes():
             result, aux = _split_aux(func(*tracked.trees), has_aux, "jvp(f, primals, tangents)")
-        plain, spec, recorded = tracked.outputs(result)
+        plain, spec, recorded = tracked.outputs(result, "jvp(f, primals, tangents)")
+        if strict and not all(any(tape.depends_on(o, p) for p in tracked.plain) for o in plain):
+            raise RuntimeError(
+                "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is not allowed with "
+                "strict=True."
+            )
         directions = tuple(to_plain(t, tracked.levels) for t in tree_leaves(tangents))
         recorded = recorded or any(t.requires_grad for t in directions)
         found = _pushforward(plain, tracked.plain, directions, recorded)
@@ -266,7 +280,7 @@ def linearize(func, *primals):
         tracked = _Tracked(primals)
         with noting_shapes():
             result = func(*tracked.trees)
-        plain, spec, recorded = tracked.outputs(result)
+        plain, spec, recorded = tracked.outputs(result, "linearize(f, *primals)")
 
     def jvp_fn(*tangents):
         _check_tangents(primals, tangents)
@@ -328,7 +342,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
             result, aux = _split_aux(
                 func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacrev(f)(*args)"
             )
-            plain, spec, recorded = tracked.outputs(result)
+            plain, spec, recorded = tracked.outputs(result, "jacrev(f)(*args)")
             blocks = []
             for out in plain:
                 levels = tracked.levels

@@ -214,9 +214,17 @@ def _blank(shape, code, device):
 
 
 def _by_jvp(cls, ctx, tangents):
-    """What a custom Function says of its own tangents. Its ``jvp`` may drop what it kept: the next walk finds it again."""
+    """What a custom Function says of its own tangents, given zeros for those that are not, as backward is. Its ``jvp`` may drop what it
+    kept: the next walk finds it again.
+    """
+    device = next(t.device for t in tangents if t is not None)
     given, kept = iter(tangents), dict(ctx.__dict__)
-    results = cls.jvp(ctx, *(None if m is None else next(given) for m in ctx.arguments()))
+    directions = [None if m is None else next(given) for m in ctx.arguments()]
+    if ctx.materialize_grads:
+        directions = [
+            _blank(m[0], m[1], device).detach() if d is None and m is not None else d for d, m in zip(directions, ctx.arguments())
+        ]
+    results = cls.jvp(ctx, *directions)
     ctx.__dict__.update(kept)
     return list(results) if isinstance(results, tuple) else [results]
 

@@ -42,12 +42,11 @@ def _merged(dicts):
         raise ValueError(
             f"Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got {type(dicts)}"
         )
-    merged = {}
-    for d in dicts:
-        for key in d:
-            if key in merged:
-                raise ValueError(f"{key} appears in multiple dictionaries; behavior of functional call is ambiguous")
-        merged.update(d)
+    names = [key for d in dicts for key in d]
+    merged = {key: value for d in dicts for key, value in d.items()}
+    if len(names) > len(merged):
+        twice = [key for key in merged if names.count(key) > 1]
+        raise ValueError(f"{twice} appeared in multiple dictionaries; behavior of functional call is ambiguous")
     return merged
 
 
@@ -66,17 +65,11 @@ def _check_names(module, slots, tensors, strict):
     unexpected = [n for n in tensors if n not in slots]
     missing = [n for n in slots if n not in tensors]
     if strict and (missing or unexpected):
-        raise RuntimeError(
-            "Error(s) in loading state: "
-            + "; ".join(
-                part
-                for part in (
-                    f"Missing key(s): {', '.join(missing)}." if missing else "",
-                    f"Unexpected key(s): {', '.join(unexpected)}." if unexpected else "",
-                )
-                if part
-            )
-        )
+        lines = [f"Error(s) in reparametrizing for {type(module).__name__}:"]
+        for what, names in (("Unexpected", unexpected), ("Missing", missing)):
+            if names:
+                lines.append(f"\t{what} key(s): {', '.join(map(repr, sorted(names)))}.")
+        raise RuntimeError("\n".join(lines))
     for name in unexpected:
         owner = module
         for part in name.split(".")[:-1]:  # a new name is nobody's, but in a module that there is

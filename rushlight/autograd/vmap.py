@@ -322,6 +322,8 @@ def _run(func, flat, spec, dims, size, out_dims, randomness, kwargs):
 
 def _out_dims(out_dims, spec, name):
     """One out_dim per leaf of the result."""
+    if spec.is_leaf() and isinstance(out_dims, tuple) and len(out_dims) == 1:  # of one result they may be a tuple, too
+        (out_dims,) = out_dims
     places = _flat_dims(out_dims, spec)
     if places is None:
         raise ValueError(
@@ -377,7 +379,7 @@ def _run_chunks(func, flat, spec, dims, size, out_dims, randomness, kwargs, chun
         part = [x if d is None else x.narrow(d, start, n) for x, d in zip(flat, dims)]
         pieces.append(tree_flatten(_run(func, part, spec, dims, n, out_dims, randomness, kwargs)))
     out_spec = pieces[0][1]
-    places = _flat_dims(out_dims, out_spec)
+    places = _out_dims(out_dims, out_spec, _get_name(func))
     columns = zip(*(leaves for leaves, _ in pieces))
     joined = [column[0] if d is None else rushlight.cat(column, d) for d, column in zip(places, columns)]
     return tree_unflatten(joined, out_spec)

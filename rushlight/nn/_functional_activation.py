@@ -153,7 +153,7 @@ def hardswish(input, inplace=False):
 
 
 @compiled_in("torch._C._nn")
-def softshrink(input, lambd=0.5):
+def softshrink(input, lambd=0.5, *, out=None):
     """x moved towards 0 by lambd, 0 within [-lambd, lambd], elementwise: the proximal map of lambd * abs(x). Raises RuntimeError for a
     negative lambd.
 
@@ -165,7 +165,7 @@ def softshrink(input, lambd=0.5):
         if not 0 <= lambd <= most:
             title = dtype_name(input.dtype.code)
             raise RuntimeError(f"lambda must be in range [0, {most:g}] for input dtype {title}, but found {lambd:g}")
-    return activation.softshrink(input, lambd)
+    return activation.softshrink(input, lambd, out=out)
 
 
 def threshold(input, threshold, value, inplace=False):

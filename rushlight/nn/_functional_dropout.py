@@ -123,7 +123,7 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     """
     _check(p)
     _warn_rank("dropout3d", input, 3)
-    if input.dim() != 4:
+    if input.dim() == 5:
         return _feature_dropout(input, p, training, inplace)
     result = _feature_dropout(input.unsqueeze(0), p, training, inplace)
     return input if inplace else result.squeeze(0)
