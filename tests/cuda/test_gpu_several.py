@@ -333,7 +333,7 @@ def test_data_parallel_of_uneven_batches():
     x, bias = data(5, 2), data(5, 1)
     expected = model(x, factor=3.0, bias=bias)
     with pytest.warns(UserWarning, match="all input tensors were scalars"):
-        found = nn.DataParallel(model)(x, factor=3.0, bias=bias)
+        found = nn.DataParallel(model, device_ids=[0, 1])(x, factor=3.0, bias=bias)
     torch.testing.assert_close(found["y"], expected["y"])
     assert found["more"][0].shape == (2,) and found["nothing"] is None
     assert found["more"][1][0].tolist() == [0.0] * 3 + [1.0] * 2
@@ -356,7 +356,7 @@ def test_data_parallel_s_devices():
 
 def test_batch_norm_s_statistics_are_those_of_the_first_replica():
     model = nn.BatchNorm1d(2).cuda()
-    nn.DataParallel(model)(data(4, 2))
+    nn.DataParallel(model, device_ids=[0, 1])(data(4, 2))
     torch.testing.assert_close(model.running_mean.cpu(), 0.1 * data(2, 2).cpu().mean(0))
 
 
