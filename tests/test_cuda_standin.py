@@ -26,6 +26,7 @@ SLICE = {
     "cuda/test_gpu_profiler.py": "",
     "cuda/test_gpu_rows.py": "",
     "cuda/test_gpu_several.py": "",
+    "cuda/test_gpu_streams.py": "",
     "cuda/test_gpu_training.py": "",
     "cuda/test_gpu_cudnn.py": "",
     "test_docs.py": "of_a_gpu",
@@ -36,9 +37,9 @@ PRODUCT = ("test_laws.py", "test_reductions.py", "test_index.py", "test_index_op
            "test_training.py")  # fmt: skip
 
 
-def run(file, *options):
+def run(file, *options, **env):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--device", "cuda", "--standin", os.path.join(HERE, file), *options]
-    done = subprocess.run(command, cwd=os.path.dirname(HERE), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=os.path.dirname(HERE), env={**os.environ, **env}, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(command[2:])}\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
 
 
@@ -49,6 +50,10 @@ def test_slice(file):
 
 def test_slice_with_nothing_behind_a_tensor():
     run("cuda/test_gpu_rows.py", "--tight", "--order", "3")
+
+
+def test_streams_of_several_gpus_that_get_on_at_random():
+    run("cuda/test_gpu_streams.py", RUSHLIGHT_STANDIN_GPUS="3", RUSHLIGHT_STANDIN_SCHEDULE="5")
 
 
 @pytest.mark.slow
