@@ -120,6 +120,17 @@ def test_always_called_hook_sees_the_failure():
     both(observe)
 
 
+def test_a_module_that_returns_a_text_has_no_last_operation_to_hook():
+    class Named(rushlight.nn.Module):
+        def forward(self, x):
+            return "a text"
+
+    net = Named()
+    net.register_backward_hook(lambda m, grad_input, grad_output: None)
+    with pytest.raises(TypeError, match="must return a Tensor, or a tuple, list or dict of them, but it returned a str"):
+        net(rushlight.ones(2))
+
+
 def test_global_hooks():
     def observe(library):
         log = []
