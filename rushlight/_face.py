@@ -99,6 +99,8 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "backward": "autograd:backward",
     "batched_backward": "autograd._batching:run_backward",
     "primitive": "_primitives:find",
+    "tell": "_dispatch:tell",
+    "tell_step": "_dispatch:tell_step",
     "define_torchaudio": "_torchaudio:define",
     "define_torchvision": "_torchvision:define",
     "has_cuda": "cuda:is_available",
@@ -114,6 +116,7 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
     "tensor_format": "_tensor_str:tensor_format",
     "tensor_text": "_tensor_str:tensor_text",
     "typed_storage": "storage:TypedStorage",
+    "wrapper_subclass": "utils._python_dispatch:make_wrapper_subclass",
     "unpack_dual": "autograd.forward_ad:unpack_dual",
 }.items()})  # fmt: skip
 

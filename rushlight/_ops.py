@@ -10,15 +10,27 @@ import sys
 from ._core import callbacks
 
 
-class OpOverload:
+class _One:
+    """There is one of each: a copy is itself."""
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class OpOverload(_One):
     """One form of an operator, ``torch.ops.aten.add.Tensor``. Here an operator has one definition, which every form calls."""
 
     def __init__(self, packet, name):
-        self.overloadpacket, self._overloadname = packet, name
-        self.__name__ = f"{packet.__name__}.{name}"
+        self.overloadpacket = self._overloadpacket = packet
+        self._overloadname, self._opname, self.tags = name, packet.__name__, []
+        self.namespace = self._namespace = packet._qualified_op_name.partition("::")[0]
+        self.__name__, self.__qualname__, self.__module__ = f"{packet.__name__}.{name}", self.name(), f"torch._ops.{self.namespace}"
 
     def __call__(self, *args, **kwargs):
-        return self.overloadpacket._op(*args, **kwargs)
+        return self.overloadpacket(*args, **kwargs)
 
     def name(self):
         """``aten::add.Tensor``."""
@@ -32,7 +44,7 @@ class OpOverload:
         return self.overloadpacket._qualified_op_name.replace("::", ".") + f".{self._overloadname}"
 
 
-class OpOverloadPacket:
+class OpOverloadPacket(_One):
     """An operator of PyTorch's core by its name there, ``torch.ops.aten.add``; its attributes are its forms, each made when asked for."""
 
     def __init__(self, qualname, op):
@@ -40,7 +52,8 @@ class OpOverloadPacket:
         self.__name__ = qualname.partition("::")[2]
 
     def __call__(self, *args, **kwargs):
-        return self._op(*args, **kwargs)
+        result = self._op(*args, **kwargs)
+        return tuple(result) if hasattr(type(result), "_fields") else result  # named tuples are made above this layer
 
     def __getattr__(self, form):
         if form.startswith("_"):

@@ -270,6 +270,22 @@ def convolution_backward(
 
 
 @primitive
+def _scaled_dot_product_flash_attention_for_cpu(query, key, value, dropout_p=0.0, is_causal=False, *, attn_mask=None, scale=None):
+    """Attention, and the logarithms of the sums by which its scores are divided.
+
+    >>> x = torch.ones(1, 1, 2, 1)
+    >>> [tuple(part.shape) for part in torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(x, x, x)]
+    [(1, 1, 2, 1), (1, 1, 2)]
+    """
+    with torch.no_grad():
+        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+        if is_causal:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -float("inf"))
+        logs = (scores if attn_mask is None else scores + attn_mask).logsumexp(-1)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale), logs
+
+
+@primitive
 def native_layer_norm_backward(grad_out, input, normalized_shape, mean, rstd, weight, bias, output_mask):
     """The gradients of input, weight and bias; None where output_mask is False."""
     dims, lead = tuple(range(-len(normalized_shape), 0)), tuple(range(input.dim() - len(normalized_shape)))

@@ -15,6 +15,7 @@ interpreter sees it first, with itself taken off the stack, so that what it call
 2
 """
 
+import contextlib
 import functools
 import threading
 
@@ -24,7 +25,7 @@ from ._core import tensor as _tensor
 
 Tensor = _tensor.Tensor
 _mode_bit, _set_mode_bit = _tape.mode_bit, _tape.set_mode_bit
-_FUNCTION, _CAST, _ASKS, _PLAIN = (_tape.MODES[name] for name in ("function", "cast", "asks", "plain"))
+_FUNCTION, _CAST, _ASKS, _PLAIN, _NODES = (_tape.MODES[name] for name in ("function", "cast", "asks", "plain", "nodes"))
 
 
 # constructors from sizes or from what is no tensor yet, and inquiries that any object may be put to: no class is asked what they mean
@@ -43,9 +44,12 @@ _state = _Stack()
 
 
 def _tell_core():
-    """Calls come to :func:`intercept` while this thread has interpreters, and to :func:`ask` while one of them is a function mode."""
+    """Calls come to :func:`intercept` while this thread has interpreters, to :func:`ask` while one of them is a function mode, and
+    backward steps to :func:`_step` while one is a dispatch mode.
+    """
     _set_mode_bit(_FUNCTION, bool(_state.interpreters))
     _set_mode_bit(_ASKS, any(map(_is_mode, _state.interpreters)))
+    _set_mode_bit(_NODES, any(hasattr(i, "told") for i in _state.interpreters))
 
 
 def push(interpreter):
@@ -75,8 +79,9 @@ def cast(run, op, args, kwargs):
 
 
 def _planned(plan, args):
-    """A plan's result while interpreters look on: they see what it is made of."""
-    return plan.function(*args)
+    """A plan's result while interpreters look on: they see what it is made of, but for those that know operators by PyTorch's names."""
+    with without_told():
+        return plan.function(*args)
 
 
 def intercept(op, args, kwargs):
@@ -106,12 +111,21 @@ def dispatch(op, args, kwargs):
                 f"Multiple dispatch failed for 'torch.{op.__name__}'; all __torch_function__ handlers returned NotImplemented:\n\n"
                 + "\n".join(f"  - tensor subclass {t}" for t in types)
             )
+    if _wrapping:
+        wrappers = _overloaded(args, kwargs, dispatches)
+        if wrappers:
+            return callbacks.table["tell"](_tell_wrappers, _parts, op, args, kwargs)
     return cast(plain, op, args, kwargs)
 
 
 def plain(op, args, kwargs):
     """The operator's own call."""
     return op.plain(*args, **kwargs)
+
+
+def _parts(op, args, kwargs):
+    """The call of a composition, whose parts ask in turn."""
+    return cast(plain, op, args, kwargs)
 
 
 def inside(interpreter, op, args, kwargs):
@@ -155,26 +169,26 @@ def _is_mode(interpreter):
 
 def override(method, tensor):
     """What a tensor's class makes of a method that is no operator, such as detach; NotImplemented if it does not care."""
-    if not _state.subclasses or not is_overriding(type(tensor)):
-        return NotImplemented
-    return type(tensor).__torch_function__(method, (type(tensor),), (tensor,), {})
+    if _state.subclasses and is_overriding(type(tensor)):
+        return type(tensor).__torch_function__(method, (type(tensor),), (tensor,), {})
+    return callbacks.table["tell"](_tell_wrappers, _parts, method, (tensor,), {}) if dispatches(type(tensor)) else NotImplemented
 
 
-def _overloaded(args, kwargs):
+def _overloaded(args, kwargs, takes_part=None):
     found = []
     for a in (*args, *kwargs.values()) if kwargs else args:
         if isinstance(a, (list, tuple)):
             for b in a:
-                _look(b, found)
+                _look(b, found, takes_part or is_overriding)
         elif type(a) is not Tensor:
-            _look(a, found)
+            _look(a, found, takes_part or is_overriding)
     return found
 
 
-def _look(x, found):
+def _look(x, found, takes_part):
     """Puts an argument among those that define an override, unless one of its class is there."""
     cls = type(x)
-    if cls is Tensor or not is_overriding(cls) or any(type(f) is cls for f in found):
+    if cls is Tensor or not takes_part(cls) or any(type(f) is cls for f in found):
         return
     at = next((i for i, f in enumerate(found) if issubclass(cls, type(f))), len(found))
     found.insert(at, x)
@@ -184,6 +198,49 @@ def is_overriding(cls):
     """Does this class take part in the override protocol?"""
     function = getattr(cls, "__torch_function__", None)
     return function is not None and getattr(function, "__func__", function) is not _disabled_torch_function_impl
+
+
+_wrapping = False
+"""Has the process a class with ``__torch_dispatch__``?"""
+
+
+@functools.cache
+def dispatches(cls):
+    """Has this class of tensors a ``__torch_dispatch__``, to be told of calls by PyTorch's names?"""
+    global _wrapping
+    method = getattr(cls, "__torch_dispatch__", None)
+    found = method is not None and method is not _disabled_torch_dispatch_impl and issubclass(cls, Tensor)
+    _wrapping = _wrapping or found
+    return found
+
+
+def _disabled_torch_dispatch_impl(func, types, args=(), kwargs=None):
+    """Set as ``__torch_dispatch__`` of a subclass: its operators run as those of a plain tensor."""
+    return func(*args, **(kwargs or {}))
+
+
+def _tell_wrappers(func, args, kwargs):
+    """Asks the classes of the arguments with a ``__torch_dispatch__`` what ``func``, an operator of ``torch.ops``, means."""
+    wrappers = _overloaded(args, kwargs, dispatches)
+    if not wrappers:
+        return func(*args, **kwargs)
+    if _tape.is_grad_enabled() and any(w.requires_grad for w in wrappers) and func.__name__ != "detach.default":
+        name = next(type(w).__name__ for w in wrappers if w.requires_grad)
+        raise RuntimeError(
+            f"{func}: an argument of class {name} requires a gradient, which rushlight does not record for classes with "
+            "__torch_dispatch__: there is no tape above them\n"
+            "make it with requires_grad=False, or compute under torch.no_grad(); gradients of plain tensors, and of tensors that it wraps, "
+            "flow through what __torch_dispatch__ does"
+        )
+    types = tuple({type(w): None for w in wrappers})
+    for w in wrappers:
+        result = type(w).__torch_dispatch__(func, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    raise TypeError(
+        f"Multiple dispatch failed for '{func}'; all __torch_dispatch__ handlers returned NotImplemented:\n\n"
+        + "\n".join(f"  - tensor subclass {t}" for t in types)
+    )
 
 
 def _disabled_torch_function_impl(*call):
@@ -244,6 +301,39 @@ class TorchFunctionMode:
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Override this. The default runs the operator."""
         return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def without_told():
+    """Within this context no dispatch mode is told of anything. Gives their interpreters."""
+    before = _state.interpreters
+    _state.interpreters = [i for i in before if not hasattr(i, "told")]
+    _tell_core()
+    try:
+        yield [i for i in before if hasattr(i, "told")]
+    finally:
+        _state.interpreters = before
+        _tell_core()
+
+
+def _step(step, grads, run):
+    """A node's step back as the dispatch modes want it, the innermost first; see "step" in callbacks."""
+    stack = _state.interpreters
+    at = next((i for i in reversed(range(len(stack))) if hasattr(stack[i], "told")), None)
+    if at is None:
+        return run(grads)
+    telling, inner = stack[at], stack[at:]
+    del stack[at:]
+    _tell_core()
+
+    def outer(grads, only=None):  # part of a step is the affair of the mode that took it apart
+        return _step(step, grads, run) if only is None else run(grads, only)
+
+    try:
+        return callbacks.table["tell_step"](telling.told, step, grads, outer)
+    finally:
+        stack.extend(inner)
+        _tell_core()
 
 
 class BaseTorchFunctionMode(TorchFunctionMode):
@@ -329,4 +419,5 @@ def is_tensor_like(value):
 
 
 callbacks.register(intercept=intercept, planned=_planned, ask=ask, override=override, torch_function=_default_torch_function)
+callbacks.register(dispatches=dispatches, step=_step)
 _tensor.set_disabled_torch_function(_disabled_torch_function_impl)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 from collections import OrderedDict
 
@@ -389,3 +390,28 @@ def test_hooks_of_parameters_fire_in_pytorchs_order(layer, shape):
         module(library.randn(*shape)).sum().backward()
         orders.append(order)
     assert orders[0] == orders[1]
+
+
+def _function_of(kind):
+    """The function of a module's name: max_pool2d for MaxPool2d."""
+    return re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", kind).lower()
+
+
+def _calls(library, kind, arguments, shape, monkeypatch):
+    """How often a module calls its function of nn.functional, when a program has put its own in that place."""
+    called, name = [], _function_of(kind)
+    own = getattr(library.nn.functional, name)
+    module = getattr(library.nn, kind)(*arguments)
+    monkeypatch.setattr(library.nn.functional, name, lambda *args, **kwargs: called.append(name) or own(*args, **kwargs))
+    module(library.rand(*shape))
+    return len(called)
+
+
+@pytest.mark.parametrize("kind, arguments, shape", [
+    ("Linear", (4, 2), (3, 4)), ("Conv1d", (2, 2, 1), (1, 2, 4)), ("Conv2d", (1, 2, 3), (1, 1, 4, 4)), ("ReLU", (), (3,)),
+    ("ConvTranspose2d", (1, 2, 3), (1, 1, 4, 4)), ("MaxPool2d", (2,), (1, 1, 4, 4)), ("AvgPool1d", (2,), (1, 1, 4)),
+    ("AvgPool2d", (2,), (1, 1, 4, 4)), ("AdaptiveAvgPool2d", (1,), (1, 1, 4, 4)), ("AdaptiveMaxPool1d", (1,), (1, 1, 4)),
+    ("GELU", (), (3,)), ("Dropout", (), (3,)), ("Dropout2d", (), (1, 1, 4, 4)), ("AlphaDropout", (), (3,)), ("Softmax", (0,), (3,)),
+])  # fmt: skip
+def test_a_function_that_a_program_puts_into_functional_is_called(kind, arguments, shape, monkeypatch):
+    assert [_calls(library, kind, arguments, shape, monkeypatch) for library in LIBRARIES] == [1, 1]

@@ -41,6 +41,7 @@ nested: _absent
 onnx: _absent
 overrides: _core
 _checks: _absent _core overrides
+_dispatch: _core _ops overrides return_types
 quantization: ao
 quasirandom:
 random: _core

@@ -293,6 +293,8 @@ def _get_data(Tensor self):
     >>> x
     tensor([3., 3.], requires_grad=True)
     """
+    if self.flags & STANDS:
+        return detach(self)
     cdef Tensor out = alias(self)
     own_counter(out, 0)
     return out

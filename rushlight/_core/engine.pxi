@@ -191,11 +191,11 @@ cdef class Walk:
             return [None] * len(node.next)
         if self.examples:
             return _apply_batched(node, buffer, self.examples, asked)
-        if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE):
+        if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE | MODE_NODES):
             return node.apply(buffer, asked)
         event = _callbacks["begin_node"](node) if thread_state().modes & MODE_PROFILE else None
         try:
-            results = node.apply(buffer, asked)
+            results = _told(node, buffer, asked) if thread_state().modes & MODE_NODES else node.apply(buffer, asked)
         except Exception:
             if thread_state().modes & MODE_ANOMALY:
                 _print_traceback(node)
@@ -206,6 +206,16 @@ cdef class Walk:
         if thread_state().modes & MODE_ANOMALY:
             _check_nan(node, results)
         return results
+
+
+cdef list _told(Node node, list buffer, tuple asked):
+    """A node's step as the dispatch modes of this thread want it."""
+    if isinstance(node, FunctionNode) or type(node) is AccumulateGrad:
+        return node.apply(buffer, asked)        # which is made of operators
+    wanted = [n is not None for n in asked]
+    saved = lambda: {name: _unpack_any(value, node) for name, value in kept_by(node).items()}
+    run = lambda grads, only=wanted: node.apply(grads, tuple([n if o else None for n, o in zip(asked, only)]))
+    return _callbacks["step"]((node.label, wanted, saved), buffer, run)
 
 
 cdef list _apply_batched(Node node, list buffer, int64_t n, tuple asked):

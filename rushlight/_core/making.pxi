@@ -139,7 +139,7 @@ cdef object wrap_subclass(Tensor t, cls):
         PyMem_Free(out.sizes)
     _set_rank(out, t.ndim)
     memcpy(out.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
-    out.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT | OVERRIDES)) | (out.flags & (INTERCEPT | OVERRIDES))
+    out.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT | OVERRIDES | STANDS)) | (out.flags & (INTERCEPT | OVERRIDES))
     out.node, out.output_nr, out.base, out.view_version = t.node, t.output_nr, t.base, t.view_version
     if t.counter != NULL:
         _count_by(out, t.counter)

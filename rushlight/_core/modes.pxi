@@ -38,7 +38,7 @@ cdef enum:
 
 MODES = {
     "function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES, "cast": MODE_CAST, "asks": MODE_ASKS,
-    "plain": MODE_PLAIN,
+    "plain": MODE_PLAIN, "nodes": MODE_NODES,
 }
 
 

@@ -13,7 +13,8 @@ def set_disabled_torch_function(function):
 
 
 cdef uint32_t _flags_of(type cls) except 0xFFFFFFFF:
-    """The flags of a subclass's instances: does it want to see operator calls, and all else? (It or a parent defines __torch_function__.)"""
+    """The flags of a subclass's instances: does it want to see operator calls, and all else? (It or a parent defines __torch_function__ or
+    __torch_dispatch__.)"""
     cdef object found = _intercepting.get(cls)
     if found is None:
         found = 0
@@ -29,6 +30,8 @@ cdef uint32_t _flags_of(type cls) except 0xFFFFFFFF:
                         found = INTERCEPT | OVERRIDES
                         _callbacks["open_functions"]()
                 break
+        if _callbacks["dispatches"](cls):
+            found |= INTERCEPT
         _intercepting[cls] = found
     return found
 

@@ -86,6 +86,7 @@ cdef enum:
     MULTI_VIEW = 1024    # one of several views made by one call (split, unbind): no in-place writes while recording
     PINNED = 2048
     OVERRIDES = 8192     # of a class with its own __torch_function__: attributes, and methods that are no operators, ask it too
+    STANDS = 16384       # of a class with __torch_dispatch__, a shape without memory that says to be elsewhere: extras has the device
     SPREAD = 4096        # a gradient with one value for many elements, to save memory: it gets elements of its own before a program sees it
 
 # ThreadState.modes
@@ -96,6 +97,7 @@ cdef enum:
     MODE_CAST = 16       # autocast: ask it about operators in its lists
     MODE_ASKS = 32       # a TorchFunctionMode is active: ask it about attributes too, and about methods that are no operators
     MODE_PLAIN = 64      # subclasses are treated as plain tensors
+    MODE_NODES = 128     # a TorchDispatchMode is active: tell it of backward steps
 
 ctypedef struct ThreadState:
     int grad          # operators are recorded

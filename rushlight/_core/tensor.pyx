@@ -100,6 +100,11 @@ cdef class Node:
 
 # -- the tensor --
 
+cdef inline int _place_shown(Tensor t):
+    """The code of the device where a tensor says to be."""
+    return (<device>t.extras["device"]).code if t.flags & STANDS else t.place
+
+
 @cython.c_api_binop_methods(True)
 @cython.freelist(128)
 @cython.trashcan(True)
@@ -136,7 +141,7 @@ cdef class Tensor:
             self.sizes = self.inline_
         _set_rank(self, t.ndim)
         memcpy(self.sizes, t.sizes, 2 * t.ndim * sizeof(int64_t))
-        self.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT | OVERRIDES)) | (self.flags & (INTERCEPT | OVERRIDES))
+        self.flags = (t.flags & ~<uint32_t>(HAS_HOOKS | INTERCEPT | OVERRIDES | STANDS)) | (self.flags & (INTERCEPT | OVERRIDES))
         self.node, self.output_nr, self.base, self.view_version = t.node, t.output_nr, t.base, t.view_version
         _count_by(self, t.counter)
         return self
@@ -167,7 +172,7 @@ cdef class Tensor:
         >>> torch.ones(2, device="cpu").device
         device(type='cpu')
         """
-        return _CPU if self.place == 0 else device_of(self.place)
+        return _CPU if self.place == 0 else device_of(_place_shown(self))
 
     @property
     def itemsize(self):
@@ -194,7 +199,7 @@ cdef class Tensor:
         >>> torch.ones(2, device="cpu").is_cuda
         False
         """
-        return 0 < self.place < META
+        return 0 < self.place and 0 < _place_shown(self) < META
 
     @property
     def is_cpu(self):
@@ -203,7 +208,7 @@ cdef class Tensor:
         >>> torch.ones(2, device="cpu").is_cpu
         True
         """
-        return self.place == 0
+        return _place_shown(self) == 0
 
     @property
     def is_meta(self):
@@ -212,7 +217,7 @@ cdef class Tensor:
         >>> torch.empty(1000, 1000, device="meta").is_meta
         True
         """
-        return self.place == META
+        return _place_shown(self) == META
 
     def size(self, dim=None):
         """The shape, or the length of one dim.
@@ -558,6 +563,20 @@ cdef class Tensor:
         if requires_grad:
             (<Tensor>out).flags |= REQUIRES_GRAD
         return out
+
+    @staticmethod
+    def _make_wrapper_subclass(cls, *args, **kwargs):
+        """An instance of a class with __torch_dispatch__ that has a shape and no memory; see utils._python_dispatch."""
+        return _callbacks["wrapper_subclass"](cls, *args, **kwargs)
+
+    def _stand_for(self, device place):
+        """Has this, a shape without memory, say that it is on another device."""
+        if self.place != META:
+            raise RuntimeError("_stand_for(): only a tensor on the device meta stands for one elsewhere")
+        if self.extras is None:
+            self.extras = {}
+        self.extras["device"] = place
+        self.flags |= STANDS
 
     def as_subclass(self, cls):
         """This tensor as an instance of cls, history included.

@@ -16,6 +16,8 @@ __all__ = [
     "LazyConv1d", "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d",
 ]  # fmt: skip
 
+_functions = vars(F)  # looked into at each call: programs that count put functions of their own there
+
 
 class _ConvNd(Module):
     """What all convolutions share: their sizes, weight, bias and initial values."""
@@ -115,7 +117,7 @@ class _Convolution(_ConvNd):
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = self._per_dim(0)
-        return self._convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+        return _functions[self._convolve](input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def forward(self, input):
         """The convolution."""
@@ -135,7 +137,7 @@ class Conv1d(_Convolution):
     """
 
     _per_dim = staticmethod(_single)
-    _convolve = staticmethod(F.conv1d)
+    _convolve = "conv1d"
 
 
 class Conv2d(_Convolution):
@@ -156,7 +158,7 @@ class Conv2d(_Convolution):
     """
 
     _per_dim = staticmethod(_pair)
-    _convolve = staticmethod(F.conv2d)
+    _convolve = "conv2d"
 
 
 class Conv3d(_Convolution):
@@ -169,7 +171,7 @@ class Conv3d(_Convolution):
     """
 
     _per_dim = staticmethod(_triple)
-    _convolve = staticmethod(F.conv3d)
+    _convolve = "conv3d"
 
 
 @_own_inits
@@ -216,7 +218,7 @@ class _ConvTransposeNd(_ConvNd):
     def forward(self, input, output_size=None):
         """The transposed convolution; output_size: one of the sizes that stride leaves open."""
         extra = self._output_padding(input, output_size)
-        return self._convolve(
+        return _functions[self._convolve](
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
         )
 
@@ -232,7 +234,7 @@ class ConvTranspose1d(_ConvTransposeNd):
     """
 
     _per_dim = staticmethod(_single)
-    _convolve = staticmethod(F.conv_transpose1d)
+    _convolve = "conv_transpose1d"
 
 
 class ConvTranspose2d(_ConvTransposeNd):
@@ -248,7 +250,7 @@ class ConvTranspose2d(_ConvTransposeNd):
     """
 
     _per_dim = staticmethod(_pair)
-    _convolve = staticmethod(F.conv_transpose2d)
+    _convolve = "conv_transpose2d"
 
 
 class ConvTranspose3d(_ConvTransposeNd):
@@ -259,7 +261,7 @@ class ConvTranspose3d(_ConvTransposeNd):
     """
 
     _per_dim = staticmethod(_triple)
-    _convolve = staticmethod(F.conv_transpose3d)
+    _convolve = "conv_transpose3d"
 
 
 class _LazyConvXdMixin(LazyModuleMixin):

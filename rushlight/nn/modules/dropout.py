@@ -5,6 +5,8 @@ from .module import Module
 
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
+_functions = vars(F)  # looked into at each call: programs that count put functions of their own there
+
 
 class _DropoutNd(Module):
     """``p``: the probability of a zero; inplace: write the result over the input."""
@@ -19,7 +21,7 @@ class _DropoutNd(Module):
 
     def forward(self, input):
         """The thinned input."""
-        return self._drop(input, self.p, self.training, self.inplace)
+        return _functions[self._drop](input, self.p, self.training, self.inplace)
 
 
 class Dropout(_DropoutNd):
@@ -33,7 +35,7 @@ class Dropout(_DropoutNd):
     tensor([1., 1., 1.])
     """
 
-    _drop = staticmethod(F.dropout)
+    _drop = "dropout"
 
 
 class Dropout1d(_DropoutNd):
@@ -43,7 +45,7 @@ class Dropout1d(_DropoutNd):
     tensor([0., 6.])
     """
 
-    _drop = staticmethod(F.dropout1d)
+    _drop = "dropout1d"
 
 
 class Dropout2d(_DropoutNd):
@@ -53,7 +55,7 @@ class Dropout2d(_DropoutNd):
     tensor([ 0., 18.])
     """
 
-    _drop = staticmethod(F.dropout2d)
+    _drop = "dropout2d"
 
 
 class Dropout3d(_DropoutNd):
@@ -63,7 +65,7 @@ class Dropout3d(_DropoutNd):
     tensor([0., 8.])
     """
 
-    _drop = staticmethod(F.dropout3d)
+    _drop = "dropout3d"
 
 
 class AlphaDropout(_DropoutNd):
@@ -75,7 +77,7 @@ class AlphaDropout(_DropoutNd):
     (True, True)
     """
 
-    _drop = staticmethod(F.alpha_dropout)
+    _drop = "alpha_dropout"
 
 
 class FeatureAlphaDropout(_DropoutNd):
@@ -85,4 +87,4 @@ class FeatureAlphaDropout(_DropoutNd):
     tensor(0.)
     """
 
-    _drop = staticmethod(F.feature_alpha_dropout)
+    _drop = "feature_alpha_dropout"

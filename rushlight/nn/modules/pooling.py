@@ -10,6 +10,8 @@ __all__ = [
     "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d",
 ]  # fmt: skip
 
+_functions = vars(F)  # looked into at each call: programs that count put functions of their own there
+
 
 class _MaxPoolNd(Module):
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
@@ -20,7 +22,7 @@ class _MaxPoolNd(Module):
 
     def forward(self, input):
         """The maxima, and with return_indices their places."""
-        return self._pool(
+        return _functions[self._pool](
             input, self.kernel_size, self.stride, self.padding, self.dilation, ceil_mode=self.ceil_mode,
             return_indices=self.return_indices,
         )  # fmt: skip
@@ -45,7 +47,7 @@ class _MaxUnpoolNd(Module):
 
     def forward(self, input, indices, output_size=None):
         """Every value at its index, zeros elsewhere."""
-        return self._unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+        return _functions[self._unpool](input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 class _AvgPoolNd(Module):
@@ -87,7 +89,7 @@ class _AvgPoolWithDivisor(_AvgPoolNd):
 
     def forward(self, input):
         """The means."""
-        return self._pool(
+        return _functions[self._pool](
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
         )
 
@@ -110,7 +112,7 @@ class _FractionalMaxPoolNd(Module):
 
     def forward(self, input):
         """The maxima, and with return_indices their places."""
-        return self._pool(
+        return _functions[self._pool](
             input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, _random_samples=self._random_samples
         )
 
@@ -124,7 +126,7 @@ class _LPPoolNd(Module):
 
     def forward(self, input):
         """The norms."""
-        return self._pool(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+        return _functions[self._pool](input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
 class _AdaptiveMaxPoolNd(Module):
@@ -136,7 +138,7 @@ class _AdaptiveMaxPoolNd(Module):
 
     def forward(self, input):
         """The maxima, and with return_indices their places."""
-        return self._pool(input, self.output_size, self.return_indices)
+        return _functions[self._pool](input, self.output_size, self.return_indices)
 
 
 class _AdaptiveAvgPoolNd(Module):
@@ -148,7 +150,7 @@ class _AdaptiveAvgPoolNd(Module):
 
     def forward(self, input):
         """The means."""
-        return self._pool(input, self.output_size)
+        return _functions[self._pool](input, self.output_size)
 
 
 class MaxPool1d(_MaxPoolNd):
@@ -158,7 +160,7 @@ class MaxPool1d(_MaxPoolNd):
     tensor([[5., 4.]])
     """
 
-    _pool = staticmethod(F.max_pool1d)
+    _pool = "max_pool1d"
 
 
 class MaxPool2d(_MaxPoolNd):
@@ -172,7 +174,7 @@ class MaxPool2d(_MaxPoolNd):
     torch.Size([1, 64, 56, 56])
     """
 
-    _pool = staticmethod(F.max_pool2d)
+    _pool = "max_pool2d"
 
 
 class MaxPool3d(_MaxPoolNd):
@@ -183,7 +185,7 @@ class MaxPool3d(_MaxPoolNd):
     torch.Size([2, 8, 5, 8, 8])
     """
 
-    _pool = staticmethod(F.max_pool3d)
+    _pool = "max_pool3d"
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
@@ -195,7 +197,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
     """
 
     _per_dim = staticmethod(_single)
-    _unpool = staticmethod(F.max_unpool1d)
+    _unpool = "max_unpool1d"
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
@@ -210,7 +212,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
     """
 
     _per_dim = staticmethod(_pair)
-    _unpool = staticmethod(F.max_unpool2d)
+    _unpool = "max_unpool2d"
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
@@ -222,7 +224,7 @@ class MaxUnpool3d(_MaxUnpoolNd):
     """
 
     _per_dim = staticmethod(_triple)
-    _unpool = staticmethod(F.max_unpool3d)
+    _unpool = "max_unpool3d"
 
 
 class AvgPool2d(_AvgPoolWithDivisor):
@@ -233,7 +235,7 @@ class AvgPool2d(_AvgPoolWithDivisor):
              [10.5000, 12.5000]]])
     """
 
-    _pool = staticmethod(F.avg_pool2d)
+    _pool = "avg_pool2d"
 
 
 class AvgPool3d(_AvgPoolWithDivisor):
@@ -244,7 +246,7 @@ class AvgPool3d(_AvgPoolWithDivisor):
     tensor([[[[3.5000]]]])
     """
 
-    _pool = staticmethod(F.avg_pool3d)
+    _pool = "avg_pool3d"
 
 
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
@@ -262,7 +264,7 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
     """
 
     _per_dim = staticmethod(_pair)
-    _pool = staticmethod(F.fractional_max_pool2d)
+    _pool = "fractional_max_pool2d"
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
@@ -274,7 +276,7 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
     """
 
     _per_dim = staticmethod(_triple)
-    _pool = staticmethod(F.fractional_max_pool3d)
+    _pool = "fractional_max_pool3d"
 
 
 class LPPool1d(_LPPoolNd):
@@ -284,7 +286,7 @@ class LPPool1d(_LPPoolNd):
     tensor([[ 5., 10.]])
     """
 
-    _pool = staticmethod(F.lp_pool1d)
+    _pool = "lp_pool1d"
 
 
 class LPPool2d(_LPPoolNd):
@@ -295,7 +297,7 @@ class LPPool2d(_LPPoolNd):
              [7.]]])
     """
 
-    _pool = staticmethod(F.lp_pool2d)
+    _pool = "lp_pool2d"
 
 
 class LPPool3d(_LPPoolNd):
@@ -305,7 +307,7 @@ class LPPool3d(_LPPoolNd):
     torch.Size([1, 3, 2, 3, 4])
     """
 
-    _pool = staticmethod(F.lp_pool3d)
+    _pool = "lp_pool3d"
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
@@ -315,7 +317,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     tensor([[7., 6.]])
     """
 
-    _pool = staticmethod(F.adaptive_max_pool1d)
+    _pool = "adaptive_max_pool1d"
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
@@ -326,7 +328,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
              [ 9., 10., 11.]]])
     """
 
-    _pool = staticmethod(F.adaptive_max_pool2d)
+    _pool = "adaptive_max_pool2d"
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
@@ -336,7 +338,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     torch.Size([2, 3, 1, 2, 3])
     """
 
-    _pool = staticmethod(F.adaptive_max_pool3d)
+    _pool = "adaptive_max_pool3d"
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
@@ -346,7 +348,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     tensor([[2., 4.]])
     """
 
-    _pool = staticmethod(F.adaptive_avg_pool1d)
+    _pool = "adaptive_avg_pool1d"
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
@@ -359,7 +361,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     (torch.Size([2, 10]), torch.Size([2, 10]))
     """
 
-    _pool = staticmethod(F.adaptive_avg_pool2d)
+    _pool = "adaptive_avg_pool2d"
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
@@ -370,4 +372,4 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     tensor([1.5000, 5.5000])
     """
 
-    _pool = staticmethod(F.adaptive_avg_pool3d)
+    _pool = "adaptive_avg_pool3d"
