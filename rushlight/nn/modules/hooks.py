@@ -410,6 +410,8 @@ def _unseen_by_last_operation(args, output):
 def _first_tensor(value):
     while not isinstance(value, torch.Tensor):
         if isinstance(value, str):  # the first character of a text is a text, without end
-            raise TypeError("register_backward_hook(): the module must return a Tensor, or a tuple, list or dict of them, but it returned a str")
+            raise TypeError(
+                "register_backward_hook(): the module must return a Tensor, or a tuple, list or dict of them, but it returned a str"
+            )
         value = next(v for v in value.values() if isinstance(v, torch.Tensor)) if isinstance(value, dict) else value[0]
     return value
