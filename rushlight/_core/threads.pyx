@@ -4,9 +4,11 @@
 takes which chunk is left to chance. So a task that writes each element from its own inputs gives the same bits for any
 number of threads.
 
-One region runs at a time. Its chunks are handed out by ``_ticket``, a 64-bit word: region number above, next chunk below.
-A chunk is taken by compare-and-swap on the whole word, so a worker that comes late can never take a chunk of a region that
-it has not seen. Between regions the word is *sealed*: the chunk number is larger than any count of chunks.
+One region runs at a time. Its chunks are parted evenly: each thread takes first those of its own part, in order, so that it finds in its
+caches what it wrote there in the region before, then those that are left of others' parts. A part's chunks are handed out by its ticket,
+a 64-bit word: region number above, next chunk below. A chunk is taken by compare-and-swap on the whole word, so a worker that comes late can
+never take a chunk of a region that it has not seen. Between regions the words are *sealed*: the chunk number is larger than any count of
+chunks.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -71,6 +73,7 @@ cdef extern from *:
 
 cdef enum:
     MAX_THREADS = 1024
+    MAX_PARTS = 64
 cdef uint64_t SEALED = 0xFFFFFFFF  # as a chunk number: nothing left to take
 
 cdef struct Region:
@@ -80,13 +83,19 @@ cdef struct Region:
     int64_t end
     int64_t grain
     int64_t chunks
+    int64_t parts
+
+cdef struct Ticket:
+    uint64_t word
+    uint64_t[7] rest  # of a cache line
 
 cdef pthread_mutex_t _caller  # held by the thread whose region runs; whoever finds it held runs inline
 cdef pthread_mutex_t _lock  # guards the two conditions
 cdef pthread_cond_t _wake  # workers: a new region, or time to stop
 cdef pthread_cond_t _done  # the caller: the last chunk is finished
 cdef Region _region
-cdef uint64_t _ticket
+cdef uint64_t _number  # of the region that began last
+cdef Ticket[MAX_PARTS] _tickets
 cdef int64_t _unfinished  # chunks of the region that are not finished
 cdef int64_t _sleepers  # workers waiting for _wake
 cdef int64_t _caller_waits  # the caller waits for _done
@@ -142,31 +151,59 @@ cdef void _run_region(task_t task, void* context, int64_t begin, int64_t end, in
         _start_workers()
     _region.task, _region.context = task, context
     _region.begin, _region.end, _region.grain, _region.chunks = begin, end, grain, chunks
+    _region.parts = min(chunks, min(load(&_wanted), <int64_t>MAX_PARTS))
     store(&_unfinished, chunks)
-    cdef uint64_t number = (load64(&_ticket) >> 32) + 1
-    store64(&_ticket, number << 32)
+    cdef uint64_t number = _next_number()
+    cdef int64_t p
+    for p in range(_region.parts):
+        store64(&_tickets[p].word, number << 32 | <uint64_t>_first_chunk(p))
+    store64(&_number, number)
     if load(&_sleepers):
         _wake_workers(chunks - 1)
-    _work(number)
+    _work(number, 0)
     _await_workers()
-    store64(&_ticket, number << 32 | SEALED)
+    _seal(_region.parts)
     rl_fence()  # the next region's fields must not be seen before the seal
 
 
-cdef void _work(uint64_t number) noexcept nogil:
-    """Take chunks of the region ``number`` until none is left."""
-    cdef int64_t finished = 0, begin
-    cdef uint64_t ticket = load64(&_ticket)
-    while ticket >> 32 == number and <int64_t>(ticket & SEALED) < _region.chunks:
-        if swap64_if(&_ticket, &ticket, ticket + 1):
-            begin = _region.begin + <int64_t>(ticket & SEALED) * _region.grain
-            _region.task(_region.context, begin, min(begin + _region.grain, _region.end))
-            finished += 1
-            ticket = load64(&_ticket)
+cdef inline uint64_t _next_number() noexcept nogil:
+    """Of 32 bits, and never 0, which sealed words have."""
+    return load64(&_number) % SEALED + 1
+
+
+cdef inline int64_t _first_chunk(int64_t part) noexcept nogil:
+    return _region.chunks * part // _region.parts
+
+
+cdef void _seal(int64_t parts) noexcept nogil:
+    cdef int64_t p
+    for p in range(parts):
+        store64(&_tickets[p].word, SEALED)
+
+
+cdef void _work(uint64_t number, int64_t own) noexcept nogil:
+    """Take chunks of the region ``number`` until none is left, of part ``own`` first."""
+    cdef int64_t finished = 0, parts = _region.parts, i, p
+    for i in range(parts):
+        p = (own + i) % parts
+        finished += _take_chunks(number, &_tickets[p].word, _first_chunk(p + 1))
     if finished and add(&_unfinished, -finished) == 0 and load(&_caller_waits):
         pthread_mutex_lock(&_lock)
         pthread_cond_signal(&_done)
         pthread_mutex_unlock(&_lock)
+
+
+cdef inline int64_t _take_chunks(uint64_t number, uint64_t* word, int64_t end) noexcept nogil:
+    """Runs what is left of a part that ends with chunk ``end``, exclusive; returns how many chunks that were."""
+    cdef int64_t taken = 0, begin
+    cdef uint64_t ticket = load64(word)
+    while ticket >> 32 == number and <int64_t>(ticket & SEALED) < end:
+        if swap64_if(word, &ticket, ticket + 1):
+            begin = _region.begin + <int64_t>(ticket & SEALED) * _region.grain
+            _region.task(_region.context, begin, min(begin + _region.grain, _region.end))
+            taken += 1
+            ticket = load64(word)
+    return taken
 
 
 cdef void _wake_workers(int64_t useful) noexcept nogil:
@@ -203,29 +240,29 @@ cdef void _await_workers() noexcept nogil:
 cdef void* _worker(void* argument) noexcept nogil:
     """A worker's life: wait for a region that it has not seen, help, repeat until the pool is made smaller."""
     cdef int64_t index = <int64_t>argument
-    cdef uint64_t seen = SEALED
+    cdef uint64_t seen = 0
     while True:
         seen = _await_region(seen)
         if index >= load(&_wanted):
             return NULL
-        _work(seen)
+        _work(seen, index)
 
 
 cdef uint64_t _await_region(uint64_t seen) noexcept nogil:
     """The number of a region other than ``seen``: looking for a while, then asleep."""
     cdef int64_t deadline = rl_now() + _spin_ns
     cdef int turn
-    while load64(&_ticket) >> 32 == seen and rl_now() < deadline:
+    while load64(&_number) == seen and rl_now() < deadline:
         for turn in range(32):
             rl_pause()
-    if load64(&_ticket) >> 32 == seen:
+    if load64(&_number) == seen:
         add(&_sleepers, 1)
         pthread_mutex_lock(&_lock)
-        while load64(&_ticket) >> 32 == seen:
+        while load64(&_number) == seen:
             pthread_cond_wait(&_wake, &_lock)
         pthread_mutex_unlock(&_lock)
         add(&_sleepers, -1)
-    return load64(&_ticket) >> 32
+    return load64(&_number)
 
 
 cdef void _start_workers() noexcept nogil:
@@ -252,7 +289,7 @@ cdef void _resize(int64_t threads) noexcept nogil:
     store(&_wanted, threads)
     if _workers > threads - 1:
         pthread_mutex_lock(&_lock)
-        store64(&_ticket, ((load64(&_ticket) >> 32) + 1) << 32 | SEALED)
+        store64(&_number, _next_number())  # a region without chunks
         pthread_cond_broadcast(&_wake)
         pthread_mutex_unlock(&_lock)
         while _workers > threads - 1:
@@ -287,7 +324,7 @@ cdef void _make_locks() noexcept nogil:
 
 
 _make_locks()
-_ticket = SEALED
+_seal(MAX_PARTS)
 _wanted = min(default_threads(), MAX_THREADS)
 _spin_ns = 0 if available_cpus() == 1 else 200_000
 pthread_atfork(_before_fork, _after_fork_parent, _after_fork_child)
