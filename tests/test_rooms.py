@@ -214,6 +214,14 @@ cdef int f():
     assert [room_of(name) for _, name in imported_by_cython(lines)] == ["_core", "autograd", "nn", ""]
 
 
+def test_each_file_of_the_core_stands_in_the_tables():
+    """docs/internals.md says of each where it belongs: a part (``*.pxi``) by its file's name, a module by its own."""
+    tables = (PACKAGE.parent / "docs" / "internals.md").read_text()
+    files = {path for pattern in ("*.pyx", "*.pxi", "*.py") for path in (PACKAGE / "_core").glob(pattern)}
+    names = {path.name if path.suffix != ".pyx" else path.stem: path.name for path in files if path.name != "__init__.py"}
+    assert not {file for name, file in names.items() if f"`{name}`" not in tables and f"`_core/{name}`" not in tables}
+
+
 # -- callbacks --
 
 
