@@ -16,7 +16,7 @@ from rushlight._core cimport gemm
 from rushlight._core.operator cimport native
 from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_A_DEEP, PACK_B_WIDE, Kernels, finish_t, multiply_t, pack_t
 from rushlight._core.tensor cimport *
-from rushlight._core.threads cimport num_threads, parallel_for
+from rushlight._core.threads cimport num_threads, parallel_for, worth_handing
 
 ctypedef int64_t (*lanes_t)(char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 

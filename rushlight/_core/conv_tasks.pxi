@@ -33,7 +33,7 @@ cdef void _set_factors(Factors* factors, int code, int beta) noexcept:
 
 cdef inline int64_t _worth(int64_t products) noexcept nogil:
     """How many tasks of so many products are worth handing to another thread, which takes as long to wake as a million of them."""
-    return WAKING // max(products, 1) + 1
+    return worth_handing(WAKING) // max(products, 1) + 1
 
 
 cdef int64_t _panels(int64_t side, int64_t width) noexcept nogil:

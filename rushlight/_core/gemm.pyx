@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from rushlight._core.tensor cimport F32
-from rushlight._core.threads cimport num_threads, parallel_for
+from rushlight._core.threads cimport num_threads, parallel_for, worth_handing
 
 cdef enum:
     BLOCK_K = 8192  # elements of k packed at a time

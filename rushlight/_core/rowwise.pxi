@@ -340,11 +340,11 @@ cdef bint _too_few(RowLoop* loop, int64_t rows) noexcept:
 
 cdef inline int _spread_rows(RowLoop* loop, int64_t rows, int64_t length) except -1:
     """Runs the loop on as many threads as its size is worth."""
-    cdef int64_t grain = max(<int64_t>1, GRAIN // max(length, <int64_t>1))
+    cdef int64_t share = worth_handing(GRAIN), grain = max(<int64_t>1, share // max(length, <int64_t>1))
     if rows * length < GRAIN // 8:
         _run_rows(loop, 0, rows)
         return 0
-    if rows * length < 2 * GRAIN or rows == 1:
+    if rows * length < 2 * share or rows == 1:
         with nogil:
             _run_rows(loop, 0, rows)
         return 0

@@ -84,7 +84,7 @@ cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, in
     p.pieces = _panels(m, p.high)
     cdef int64_t step = p.width * max(k, <int64_t>1)
     parallel_for(_run_strips, &p, 0, _panels(n, p.width) * p.pieces,
-                 max(<int64_t>1, min(PACK_BYTES // (step * kernels.itemsize), WORTH // (step * p.high))))
+                 max(<int64_t>1, min(PACK_BYTES // (step * kernels.itemsize), worth_handing(WORTH) // (step * p.high))))
     return p.result
 
 

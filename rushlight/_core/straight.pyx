@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 from rushlight._core cimport gemm
 from rushlight._core.gemm cimport FINISH, MULTIPLY_AT, PACK_A_DEEP, Kernels, finish_t, multiply_at_t, pack_t
 from rushlight._core.tensor cimport *
-from rushlight._core.threads cimport num_threads, parallel_for
+from rushlight._core.threads cimport num_threads, parallel_for, worth_handing
 
 cdef enum:
     TILE_PANELS = 32     # most panels of pixels in a task: it copies the rows around its own, too

@@ -14,7 +14,7 @@ from libc.string cimport memset
 from rushlight._core cimport gemm
 from rushlight._core.gemm cimport FINISH, MULTIPLY, PACK_A_DEEP, PACK_B_DEEP, Kernels, finish_t, multiply_t, pack_t
 from rushlight._core.tensor cimport *
-from rushlight._core.threads cimport num_threads, parallel_for
+from rushlight._core.threads cimport num_threads, parallel_for, worth_handing
 
 ctypedef void (*scatter_t)(char**, int64_t*, int64_t, int64_t, char*, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef int64_t (*gather_t)(char*, int64_t, int64_t, char*, int64_t, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
