@@ -378,13 +378,26 @@ def is_tensor_method_or_property(function):
 
 
 def resolve_name(function):
-    """A readable name of a public function or method, such as ``"torch.Tensor.add"``; None for what is not public."""
+    """A readable name of a public function, a method or what reads or writes an attribute; None for what is not public.
+
+    >>> import rushlight as torch
+    >>> [resolve_name(f) for f in (torch.add, torch.linalg.inv, torch.Tensor.backward, torch.Tensor.shape.__get__)]
+    ['torch.add', 'torch.linalg.inv', 'torch.Tensor.backward', 'torch.Tensor.shape.__get__']
+    """
     import rushlight
 
     name = getattr(function, "__name__", None)
-    for room, path in ((rushlight, "torch"), (Tensor, "torch.Tensor"), (rushlight.nn.functional, "torch.nn.functional")):
-        if name is not None and getattr(room, name, None) is function:
-            return f"{path}.{name}"
+    if name is None:
+        return None
+    if name in ("__get__", "__set__", "__delete__"):
+        attribute = function.__self__  # a property has no name of its own
+        return next((f"torch.Tensor.{n}.{name}" for n, a in vars(Tensor).items() if a is attribute), None)
+    rooms = (rushlight, "torch", ""), (Tensor, "torch.Tensor", ""), (rushlight.nn.functional, "torch.nn.functional", "")
+    families = ((getattr(rushlight, f), f"torch.{f}", f"{f}_") for f in ("linalg", "fft", "special"))
+    for room, path, prefix in (*rooms, *families):
+        short = name.removeprefix(prefix)
+        if getattr(room, short, None) is function:
+            return f"{path}.{short}"
     return None
 
 

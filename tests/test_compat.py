@@ -1,5 +1,6 @@
 """Unmodified programs: the alias, the gates that packages look through, and what the small rooms say."""
 
+import operator
 import subprocess
 import sys
 import textwrap
@@ -482,6 +483,10 @@ def test_questions_about_overrides():
     overrides = torch.overrides
     assert overrides.is_tensor_method_or_property(torch.Tensor.add) and not overrides.is_tensor_method_or_property(len)
     assert overrides.resolve_name(torch.nn.functional.relu) == "torch.nn.functional.relu" and overrides.resolve_name(len) is None
+    for path in "linalg.inv", "fft.irfft", "special.entr", "Tensor.backward", "Tensor.to_sparse", "Tensor.T.__get__", "Tensor.grad.__set__":
+        function = operator.attrgetter(path)(torch)
+        assert overrides.resolve_name(function) == f"torch.{path}"
+        assert function.__name__ in (path.split(".")[-1], path.replace(".", "_"))  # linalg_inv, as in PyTorch
 
     class Told(torch.Tensor):
         @classmethod

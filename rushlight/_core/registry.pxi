@@ -42,9 +42,13 @@ def class_changed(Tensor t):
 
 
 def add_method(str name, value, cls=Tensor):
-    """Sets an attribute on an extension type of the core (from Python these are immutable)."""
+    """Sets an attribute on an extension type of the core (from Python these are immutable). A function ``_values`` that is the method
+    ``values`` is called so.
+    """
     cdef object d = <object>(<_TypeWithDict*><PyTypeObject*>cls).tp_dict
     d[name] = value
+    if getattr(value, "__name__", None) == "_" + name.strip("_") and hasattr(value, "__qualname__"):
+        value.__name__, value.__qualname__ = name, f"{cls.__name__}.{name}"
     if cls is Tensor and isinstance(value, property) and name != "__dict__":
         _properties.append(value)
     PyType_Modified(<PyTypeObject*>cls)
