@@ -2,6 +2,7 @@
 
 import warnings
 
+import place
 import pytest
 from oracle import torch
 from oracle_samples import first_line, from_rl, gradients, outcome, own, tensors, to_rl, unlike
@@ -94,6 +95,12 @@ def use_module(kind, carry, made, called, training):
         module.train(training)(*carry(called.args), **carry(called.kwargs))
 
 
+def use_and_settle(*args):
+    """A GPU tells of wrong indices when it is waited for."""
+    use_module(*args)
+    place.settle()
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("training", [True, False])
 def test_refusals_of_modules(training):
@@ -107,7 +114,7 @@ def test_refusals_of_modules(training):
             made, called = sample.module_error_input.constructor_input, sample.module_error_input.forward_input
             called = called if sample.error_on is ModuleErrorEnum.FORWARD_ERROR else None
             _, refused = outcome(torch, use_module, (info.module_cls, lambda x: x, made, called, training), {})
-            _, error = outcome(rl, use_module, (getattr(rl.nn, info.module_cls.__name__), to_rl, made, called, training), {})
+            _, error = outcome(rl, use_and_settle, (getattr(rl.nn, info.module_cls.__name__), to_rl, made, called, training), {})
             compare_refusals(info.name, refused, error)
 
 
