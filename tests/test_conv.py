@@ -309,10 +309,10 @@ def test_gradients_as_functions(rank, stride, padding, dilation, groups):
     (3, 9, 3, (7, 7), (1, 1)),
 ])  # fmt: skip
 def test_weights_of_few_channels_are_summed_in_pairs(channels, outputs, groups, size, window, dtype, monkeypatch):
-    from rushlight.ops import conv
+    from rushlight.ops import depthwise
 
-    pairs, run = [], conv.weights_alone
-    monkeypatch.setattr(conv, "weights_alone", lambda *a: pairs.append(a) or run(*a))
+    pairs, run = [], depthwise.weight_sums
+    monkeypatch.setattr(depthwise, "weight_sums", lambda *a: pairs.append(a) or run(*a))
     torch.manual_seed(7)
     x, w = torch.randn(3, channels, *size).to(dtype), torch.randn(outputs, channels // groups, *window).to(dtype)
     name, options = f"conv{len(size)}d", {"padding": 1, "groups": groups}
@@ -333,10 +333,10 @@ def test_weights_of_few_channels_are_summed_in_pairs(channels, outputs, groups, 
 ])  # fmt: skip
 def test_places_of_a_window_share_panels(channels, outputs, size, window, options, dtype, monkeypatch):
     """In the gradient of the weights: a panel's columns begin and end within the channels of a place."""
-    from rushlight.ops import conv
+    from rushlight.ops import conv, depthwise
 
     panels, run = [], conv._weight_sums
-    monkeypatch.setattr(conv, "is_in_pairs", lambda *_: False)
+    monkeypatch.setattr(depthwise, "is_in_pairs", lambda *_: False)
     monkeypatch.setattr(conv, "_weight_sums", lambda *a: panels.append(a) or run(*a))
     torch.manual_seed(8)
     x, w = torch.randn(3, channels, *size, dtype=dtype), torch.randn(outputs, channels // options.get("groups", 1), *window, dtype=dtype)

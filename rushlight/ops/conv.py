@@ -17,7 +17,6 @@ from . import arithmetic, contraction, creation, movement, reduction, shape
 from ._define import integer, library, planned, refuse
 from ._format import empty_beside, is_channels_last
 from ._windows import Windows, run
-from .depthwise import convolve_alone, filled_with, is_in_pairs, weights_alone
 
 _int32, _float32 = (_tensor.dtypes()[name] for name in ("int32", "float32"))
 _packing = {}
@@ -85,7 +84,9 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
         return filled_with(out, bias)
     if alone:
         extents = (out.shape[2:], input.shape[2:]) if transposed else (input.shape[2:], out.shape[2:])
-        convolve_alone(input, weight, bias, out, Windows(taps, stride, padding, dilation, *extents), transposed)
+        from . import depthwise
+
+        depthwise.convolve(input, weight, bias, out, Windows(taps, stride, padding, dilation, *extents), transposed)
         return out
     steps, edges, gaps = _padded_left(stride, 1), _padded_left(padding, 0), _padded_left(dilation, 1)
     compute = _spread if transposed else _correlate
@@ -193,6 +194,11 @@ def _as_image(rows, like):
     return shape.permute(pixels, (0, like.ndim - 1, *range(1, like.ndim - 1)))
 
 
+def filled_with(out, bias):
+    """``out``, with a number for each channel, or zeros, everywhere."""
+    return shape.copy_(out, 0 if bias is None else shape.reshape(bias, (-1, *[1] * (out.ndim - 2))))
+
+
 convolution.quick = core.quick["convolution"]
 
 
@@ -243,8 +249,11 @@ def convolution_weight(input, output_grad, window, stride, padding, dilation, gr
         if out is not None:
             return out
     windows = Windows(window, stride, padding, dilation, input.shape[2:], output_grad.shape[2:])
-    if alone or is_in_pairs(input, output_grad, windows, groups):
-        return weights_alone(input, output_grad, windows, groups)
+    if input.is_cpu or alone:
+        from . import depthwise
+
+        if alone or depthwise.is_in_pairs(input, output_grad, windows, groups):
+            return depthwise.weight_sums(input, output_grad, windows, groups)
     operands = input, output_grad
     if input.is_cpu and input.dtype.itemsize == 2:  # a GPU's kernels multiply half-width floats themselves
         operands = [shape.cast(x, _float32) for x in operands]

@@ -13,6 +13,7 @@ from ..lang import types as ty
 from . import creation, joining, reduction, shape
 from ._define import rowwise
 from ._windows import around, run, shifted
+from .conv import filled_with
 
 _float32 = _tensor.dtypes()["float32"]
 
@@ -31,16 +32,11 @@ def _weighted(type, numbers, more):
     return ((total, type),), (type,) * (more + 1 + len(numbers)), "depthwise"
 
 
-def filled_with(out, bias):
-    """``out``, with a number for each channel, or zeros, everywhere."""
-    return shape.copy_(out, 0 if bias is None else shape.reshape(bias, (-1, *[1] * (out.ndim - 2))))
-
-
-def convolve_alone(input, weight, bias, out, windows, transposed):
+def convolve(input, weight, bias, out, windows, transposed):
     """out = the convolution, or its transpose, of each channel with its own window; if transposed, windows slide over out."""
     if input.ndim == 3:
         beside = (shape.unsqueeze(x, 2) for x in (input, weight))
-        return convolve_alone(*beside, bias, shape.unsqueeze(out, 2), windows.flat(), transposed)
+        return convolve(*beside, bias, shape.unsqueeze(out, 2), windows.flat(), transposed)
     if _in_planes(input, windows):
         return _planes(input, weight, bias, out, windows, transposed)
     if not input.is_cpu and _tensor.on_gpu["depthwise.convolve"](input, weight, bias, out, windows, transposed):
@@ -115,12 +111,12 @@ def is_in_pairs(input, grad, windows, groups):
     return made > (1.2 if groups > 1 else 1.42) * outer * columns * windows.stride[1]
 
 
-def weights_alone(input, grad, windows, groups):
+def weight_sums(input, grad, windows, groups):
     """The gradient of the weights, (O, C / groups, *window), of pairs of a channel and an output."""
     from ..codegen import depthwise
 
     if input.ndim == 3:
-        return shape.squeeze(weights_alone(shape.unsqueeze(input, 2), shape.unsqueeze(grad, 2), windows.flat(), groups), 2)
+        return shape.squeeze(weight_sums(shape.unsqueeze(input, 2), shape.unsqueeze(grad, 2), windows.flat(), groups), 2)
     inner, window = input.shape[1] // groups, windows.window
     if _in_planes(input, windows):
         kernel, lanes = depthwise.weight_sums(ty.NAMES[input.dtype.code], window, windows.stride[1])
