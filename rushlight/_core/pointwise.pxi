@@ -176,7 +176,7 @@ cdef class Pointwise(Operator):
                     representable(program.codes[program.n_out + i], v, False)
                 elif type(v) is complex and category(program.codes[program.n_out + i]) < 3:
                     representable(program.codes[program.n_out + i], v)
-                if type(v) is float and category(code) < 2 and self.signature.names[slot[i]] == "alpha":
+                if isinstance(v, float) and category(code) < 2 and self.signature.names[slot[i]] == "alpha":
                     raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
                 put_scalar(c.operands[i].number, program.codes[program.n_out + i], v)
         return program
