@@ -102,20 +102,25 @@ def dispatch(op, args, kwargs):
         if op.__name__ in _ASKS_NOBODY:  # but stand-ins for a value that nobody knows yet (fx.Proxy), which are no constants to anybody
             relevant = [a for a in relevant if getattr(type(a), "_records", False)]
         if relevant:
-            types = tuple({type(a): None for a in relevant})
-            for a in relevant:
-                result = type(a).__torch_function__(op, types, args, kwargs)
-                if result is not NotImplemented:
-                    return result
-            raise TypeError(
-                f"Multiple dispatch failed for 'torch.{op.__name__}'; all __torch_function__ handlers returned NotImplemented:\n\n"
-                + "\n".join(f"  - tensor subclass {t}" for t in types)
-            )
+            return _first_answer(relevant, "__torch_function__", f"torch.{op.__name__}", op, args, kwargs)
     if _wrapping:
         wrappers = _overloaded(args, kwargs, dispatches)
         if wrappers:
             return callbacks.table["tell"](_tell_wrappers, _parts, op, args, kwargs)
     return cast(plain, op, args, kwargs)
+
+
+def _first_answer(asked, handler, said, func, args, kwargs):
+    """What the first of the classes of ``asked`` that cares makes of a call of ``func``; ``said``: its name in the error if none does."""
+    types = tuple({type(a): None for a in asked})
+    for a in asked:
+        result = getattr(type(a), handler)(func, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    raise TypeError(
+        f"Multiple dispatch failed for '{said}'; all {handler} handlers returned NotImplemented:\n\n"
+        + "\n".join(f"  - tensor subclass {t}" for t in types)
+    )
 
 
 def plain(op, args, kwargs):
@@ -232,15 +237,7 @@ def _tell_wrappers(func, args, kwargs):
             "make it with requires_grad=False, or compute under torch.no_grad(); gradients of plain tensors, and of tensors that it wraps, "
             "flow through what __torch_dispatch__ does"
         )
-    types = tuple({type(w): None for w in wrappers})
-    for w in wrappers:
-        result = type(w).__torch_dispatch__(func, types, args, kwargs)
-        if result is not NotImplemented:
-            return result
-    raise TypeError(
-        f"Multiple dispatch failed for '{func}'; all __torch_dispatch__ handlers returned NotImplemented:\n\n"
-        + "\n".join(f"  - tensor subclass {t}" for t in types)
-    )
+    return _first_answer(wrappers, "__torch_dispatch__", str(func), func, args, kwargs)
 
 
 def _disabled_torch_function_impl(*call):
