@@ -1,6 +1,7 @@
 """Modes and classes with ``__torch_dispatch__``: what they are told, in PyTorch's names, and that what they return counts."""
 
 import copy
+import inspect
 import operator
 import subprocess
 import sys
@@ -65,12 +66,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-class Log(TorchDispatchMode):
-    def __init__(self):
-        self.told = []
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.told.append(str(func))
-        return func(*args, **(kwargs or {}))
+LOG
 
 def told(call):
     with Log() as log:
@@ -80,7 +76,7 @@ def told(call):
 
 
 def _told_under(start):
-    program = f"{start}\n{_SCRIPT}{_CALLS}"
+    program = f"{start}\n{_SCRIPT.replace("LOG", inspect.getsource(Log))}{_CALLS}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert not done.returncode, done.stderr
     return done.stdout.splitlines()

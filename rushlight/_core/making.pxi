@@ -144,3 +144,8 @@ cdef object wrap_subclass(Tensor t, cls):
     if t.counter != NULL:
         _count_by(out, t.counter)
     return out
+
+
+cdef inline int _place_shown(Tensor t):
+    """The code of the device where a tensor says to be: one without memory may stand for one elsewhere."""
+    return (<device>t.extras["device"]).code if t.flags & STANDS else t.place

@@ -17,7 +17,7 @@ cdef void _run_segments(void* context, int64_t begin, int64_t end) noexcept nogi
 
 def run_segments(str kind, Tensor out, Tensor begins, *rows):
     """out[b] = the sum of what ``kind`` makes of the rows begins[b] .. begins[b + 1] of ``rows``, tensors of (rows, columns); out: (n, columns),
-    begins: int64 (n + 1,). Raises RuntimeError if begins falls or leaves 0 to the number of rows."""
+    begins: int64 (n + 1,). Returns -1, or the number of a begin that is less than the one before it or not in 0 .. rows: then nothing was done."""
     cdef tuple operands = (out, *rows, begins)
     cdef Loop loop
     cdef int[MAX_OPERANDS] items
@@ -29,13 +29,10 @@ def run_segments(str kind, Tensor out, Tensor begins, *rows):
         raise ValueError(f"segments begin at {out.sizes[0] + 1} contiguous numbers of int64")
     for b in range(begins.count):
         if not previous <= begin[b] <= total:
-            raise RuntimeError(
-                f"EmbeddingBag: offsets must rise from 0 to at most {total}, the number of indices, but number {b} is {begin[b]}"
-                + (f" after {previous}" if b else "")
-            )
+            return b
         previous = begin[b]
     if out.count == 0:
-        return
+        return -1
     loop.n_operands, loop.ndim, loop.size[0], loop.size[1] = len(operands), 2, out.sizes[1], out.sizes[0]
     for o in range(loop.n_operands):
         t = <Tensor?>operands[o]
@@ -46,3 +43,4 @@ def run_segments(str kind, Tensor out, Tensor begins, *rows):
     loop.kernel = _kernel(&loop, kind, out.code, items)
     with nogil:
         parallel_for(_run_segments, &loop, 0, loop.size[1], max(<int64_t>1, GRAIN * loop.size[1] // max(<int64_t>1, total * loop.size[0])))
+    return -1

@@ -100,11 +100,6 @@ cdef class Node:
 
 # -- the tensor --
 
-cdef inline int _place_shown(Tensor t):
-    """The code of the device where a tensor says to be."""
-    return (<device>t.extras["device"]).code if t.flags & STANDS else t.place
-
-
 @cython.c_api_binop_methods(True)
 @cython.freelist(128)
 @cython.trashcan(True)
