@@ -76,7 +76,7 @@ def told(call):
 
 
 def _told_under(start):
-    program = f"{start}\n{_SCRIPT.replace("LOG", inspect.getsource(Log))}{_CALLS}"
+    program = "\n".join((start, _SCRIPT.replace("LOG", inspect.getsource(Log)), _CALLS))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert not done.returncode, done.stderr
     return done.stdout.splitlines()
