@@ -336,6 +336,26 @@ def dual_numbers(torch):
 
 
 @program
+def duals_as_made(torch):
+    """The tangent is the one that was given, unless its layout is another; a dual can be written to in place and printed."""
+    fw = torch.autograd.forward_ad
+    x, v = torch.arange(4.0).view(2, 2), torch.ones(2, 2)
+    with fw.dual_level():
+        d, turned = fw.make_dual(x, v), fw.make_dual(x, torch.arange(4.0).view(2, 2).t())
+        same, other = fw.unpack_dual(d).tangent is v, fw.unpack_dual(turned).tangent
+        text = repr(d)
+        d.mul_(3)
+        return same, other, other.stride(), text, fw.unpack_dual(d).tangent, x
+
+
+@program
+def dual_of_a_dual(torch):
+    fw = torch.autograd.forward_ad
+    with fw.dual_level():
+        fw.make_dual(fw.make_dual(torch.ones(2), torch.ones(2)) * 2, torch.ones(2))
+
+
+@program
 def dual_without_level(torch):
     torch.autograd.forward_ad.make_dual(torch.ones(2), torch.ones(2))
 

@@ -252,6 +252,20 @@ def test_the_old_stream_with_modules(oracle, tmp_path):
     assert type(found) is rushlight.nn.Linear and found.weight.tolist() == model.weight.tolist()
 
 
+def test_a_storage_is_named_by_a_tuple():
+    """In the old stream and in the archive; a storage in the name's place was asked for its elements."""
+    pid = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0kX\3\0\0\0cpuK\1NtQ"
+    head = [pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
+    with pytest.raises(CheckpointError, match="StoredBytes where tuple is expected"):
+        load(io.BytesIO(b"".join(head) + b"\x80\2" + pid + b"Q."))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x/data.pkl", b"\x80\2K\1Q.")
+    file.seek(0)
+    with pytest.raises(CheckpointError, match="int where tuple is expected"):
+        load(file)
+
+
 # ---- whole objects
 
 

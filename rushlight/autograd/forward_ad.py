@@ -105,9 +105,16 @@ def make_dual(tensor, tangent, *, level=None):
             f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
             f"{list(tangent.shape)}."
         )
-    dual = tape.identity(tensor)
-    _levels[-1].append((dual, tangent))
-    return dual
+    if _unpack(tensor, None).tangent is not None:
+        raise RuntimeError(
+            "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not supported.\n"
+            "  Give make_dual the plain tensor, or add the two tangents first."
+        )
+    if tensor.stride() != tangent.stride():
+        tangent = tensor.new_empty_strided(tensor.shape, tensor.stride(), dtype=tangent.dtype).copy_(tangent)  # in the tensor's layout
+    source = tape.identity(tensor)
+    _levels[-1].append((source, tangent))
+    return tape.identity(source)  # no leaf, which could not be written to in place
 
 
 def unpack_dual(tensor, *, level=None):
@@ -137,4 +144,7 @@ def _unpack(tensor, recorded):
     if recorded is None:
         recorded = tape.depends_on_others((tensor,), duals) or any(t.requires_grad for t in tangents)
     (found,) = pushforward((tensor,), duals, tangents, create_graph=recorded)
-    return UnpackedDualTensor(tensor if recorded else tensor.detach(), found if recorded else found.detach())
+    if recorded:
+        return UnpackedDualTensor(tensor, found)
+    given = any(found is t for t in tangents)
+    return UnpackedDualTensor(tensor.detach(), found if given else found.detach())

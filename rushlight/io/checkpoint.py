@@ -250,7 +250,7 @@ class _Loader:
 
     def _load_record(self, pid):
         """The storage for a persistent id: ("storage", type, key, location, number of elements)."""
-        kind, storage_type, key, where, count = pid
+        kind, storage_type, key, where, count = plain(pid, tuple)
         if kind != "storage" or type(storage_type) is not StorageType:
             raise CheckpointError(f"unknown kind of persistent id {brief(kind)}")
         for value, wanted in ((key, str), (where, str), (count, int)):

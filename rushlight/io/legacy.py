@@ -80,6 +80,7 @@ def load_stream(file, loader):
     nothing = StoredBytes(tensors.storage_of(tensors.empty_block(0)), None)
 
     def learn(pid):
+        plain(pid, tuple)
         if pid[0] == "storage" and plain(pid[2], str, int) not in storages.entries:
             storages.add(pid[2], pid[1], pid[3], pid[4])
         return nothing if pid[0] == "storage" else pid[1]
