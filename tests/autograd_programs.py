@@ -423,9 +423,97 @@ def inference_tensor_written(torch):
 
 
 @program
+def inference_tensor_as_out(torch):
+    with torch.inference_mode():
+        x = torch.ones(2)
+    torch.exp(torch.ones(2), out=x)
+
+
+@program
+def inference_tensor_resized(torch):
+    with torch.inference_mode():
+        x = torch.ones(2)
+    x.resize_(3)
+
+
+@program
+def inference_tensor_as_parameter(torch):
+    with torch.inference_mode():
+        x = torch.ones(2)
+    torch.nn.Parameter(x)
+
+
+@program
+def gradients_asked_for_in_inference_mode(torch):
+    x, found = leaf(torch, [1.0, 2.0]), []
+    with torch.inference_mode():
+        for mode in (torch.enable_grad(), torch.set_grad_enabled(True)):
+            with mode:
+                y, v = x * 2, x[:1]
+                found += [y.requires_grad, y.is_leaf, v.grad_fn is None, v.is_inference(), torch.is_grad_enabled()]
+                with torch.inference_mode(False):
+                    found += [(x * 2).requires_grad, torch.is_grad_enabled()]
+                with torch.no_grad():
+                    found.append(torch.is_grad_enabled())
+                found.append(torch.is_grad_enabled())
+        found.append(torch.is_grad_enabled())
+    return found, torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+
+@program
+def gradient_of_a_graph_in_inference_mode(torch):
+    x = leaf(torch, [1.0, 2.0])
+    y = (x**3).sum()
+    with torch.inference_mode():
+        (g,) = torch.autograd.grad(y, x, create_graph=True)
+    return g, g.requires_grad, g.is_inference()
+
+
+@program
+def transforms_in_inference_mode(torch):
+    with torch.inference_mode():
+        x, w = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
+
+        def f(x):
+            return (x * x * w).sum()
+
+        return torch.func.grad(f)(x), torch.func.jvp(f, (x,), (w,)), torch.func.hessian(f)(x), torch.is_grad_enabled()
+
+
+@program
 def inference_view_of_a_normal_tensor(torch):
     x = torch.ones(2)
     with torch.inference_mode():
         v = x[:1]
     v.add_(1)
     return x, v.is_inference(), x._version
+
+
+@program
+def second_derivatives_of_what_is_linear_by_pieces(torch):
+    F = torch.nn.functional
+    image = [[[[1.0, -3.0, 2.0, 5.0], [4.0, 0.0, -1.0, 7.0], [6.0, 8.0, -2.0, 9.0], [3.0, -5.0, -4.0, 10.0]]]]
+    labels = torch.tensor([[[1, 0, 2, 1]] * 4])
+    calls = [
+        lambda x: F.max_pool2d(x, 2), lambda x: F.avg_pool2d(x, 2), lambda x: F.adaptive_avg_pool2d(x, 2),
+        lambda x: F.adaptive_max_pool2d(x, (3, 2)),
+        lambda x: F.max_pool1d(x[0], 2), lambda x: F.pad(x, (1, 1, 1, 1), "reflect"), lambda x: F.pad(x, (1, 1), "replicate"),
+        lambda x: F.nll_loss(x.expand(1, 3, 4, 4), labels), lambda x: F.prelu(torch.tensor(image), x[0, 0, 0, :1]),
+        lambda x: F.conv2d(x, torch.ones(1, 1, 2, 2)), lambda x: F.conv2d(torch.tensor(image), x[..., :2, :2]),
+    ]  # fmt: skip
+    found = []
+    for call in calls:
+        x = leaf(torch, image)
+        y = call(x)
+        (g,) = torch.autograd.grad(y, x, torch.ones_like(y), create_graph=True)
+        found.append((g, g.requires_grad, torch.autograd.grad(g.sum(), x, allow_unused=True)[0] if call not in calls[-2:] else None))
+    return found
+
+
+@program
+def hessian_of_what_is_linear_by_pieces(torch):
+    def f(x):
+        return torch.nn.functional.avg_pool1d(torch.nn.functional.max_pool1d(x, 2), 2).sum()
+
+    x = torch.tensor([[[1.0, 3.0, 2.0, 5.0]]])
+    return torch.autograd.functional.hessian(f, x, strict=True), torch.func.hessian(f)(x), torch.func.jvp(torch.func.grad(f), (x,), (x,))

@@ -168,6 +168,8 @@ cdef class Walk:
             outputs = tuple(buffer)
         asked = node.next if self.wanted is None else self.among_wanted(node.next)
         results = self.apply(node, buffer, asked)
+        if self.create and node.label in _second and thread_state().grad:
+            list_inputs(results, node, asked, _second[node.label], self.examples != 0)
         if node.post_hooks is not None:
             results = _run_post_hooks(node, results, outputs)
             outputs = None
@@ -253,7 +255,7 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
     walk.starts = roots
     if targets is not None:
         _plan(walk, [node for node, number in roots], targets)
-    state.grad = create
+    state.grad = create and not state.inference & MODE_ON
     state.depth += 1
     rl_walk = <void*>walk
     try:

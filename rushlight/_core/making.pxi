@@ -111,7 +111,8 @@ cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, con
     memcpy(out.strides, strides, ndim * sizeof(int64_t))
     finish(out)
     out.flags |= t.flags & (CONJ | NEG | INFERENCE | NO_GRAD_VIEW | MULTI_VIEW)
-    out.base = t if t.base is None else t.base
+    if not t.flags & INFERENCE:
+        out.base = t if t.base is None else t.base
     if t.counter != NULL:
         _count_by(out, t.counter)
     out.view_version = version_of(t)

@@ -1,8 +1,27 @@
 # Grad modes as context managers; autograd/grad_mode.py makes them decorators as well. Included in tape.pyx.
 
+cdef enum:
+    MODE_ON = 1          # of ThreadState.inference: inference_mode is active, nothing is recorded
+    GRAD_ASKED = 2       # but enable_grad() was asked for within it
+    TRANSFORMED = 4      # a transform of torch.func, which records whatever the mode
+
+
+cdef inline int asked(ThreadState* state) noexcept:
+    """What the grad modes say; inference_mode records nothing all the same."""
+    return state.grad or (state.inference & GRAD_ASKED) != 0
+
+
+cdef inline void ask(ThreadState* state, bint on) noexcept:
+    """Sets the grad mode."""
+    if state.inference & MODE_ON:
+        state.inference = MODE_ON | (GRAD_ASKED if on else 0)
+    else:
+        state.grad = on
+
+
 def is_grad_enabled():
-    """True if operators are recorded on this thread."""
-    return thread_state().grad != 0
+    """The grad mode of this thread: are operators recorded, outside of inference_mode?"""
+    return asked(thread_state()) != 0
 
 
 def is_inference_mode_enabled():
@@ -12,8 +31,8 @@ def is_inference_mode_enabled():
 
 def set_grad(bint on):
     """Sets whether operators are recorded on this thread; returns what it was."""
-    previous = thread_state().grad != 0
-    thread_state().grad = on
+    previous = asked(thread_state()) != 0
+    ask(thread_state(), on)
     return previous
 
 
@@ -50,11 +69,11 @@ cdef class GradMode:
 
     def __enter__(self):
         cdef ThreadState* state = thread_state()
-        self.before = state.grad
-        state.grad = self.to
+        self.before = asked(state)
+        ask(state, self.to)
 
     def __exit__(self, kind, value, traceback):
-        thread_state().grad = self.before
+        ask(thread_state(), self.before)
 
 
 cdef class NoGrad(GradMode):
@@ -80,8 +99,8 @@ cdef class SetGradEnabled(GradMode):
         if type(mode) is not bool:
             raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}")
         self.mode = self.to = mode
-        self.before = thread_state().grad
-        thread_state().grad = mode
+        self.before = asked(thread_state())
+        ask(thread_state(), mode)
 
     @property
     def prev(self):
@@ -89,7 +108,7 @@ cdef class SetGradEnabled(GradMode):
         return self.before != 0
 
     def __enter__(self):
-        thread_state().grad = self.to
+        ask(thread_state(), self.to)
 
 
 @cython.binding(False)
@@ -108,6 +127,23 @@ cdef class InferenceMode:
         cdef ThreadState* state = thread_state()
         self.grad, self.inference = state.grad, state.inference
         state.inference, state.grad = self.mode, not self.mode
+
+    def __exit__(self, kind, value, traceback):
+        cdef ThreadState* state = thread_state()
+        state.grad, state.inference = self.grad, self.inference
+
+
+@cython.binding(False)
+cdef class Transformed:
+    """Records within a block whatever the mode: torch.func differentiates in inference_mode, too."""
+    cdef int grad, inference
+
+    def __enter__(self):
+        cdef ThreadState* state = thread_state()
+        self.grad, self.inference = state.grad, state.inference
+        state.grad = 1
+        if state.inference:
+            state.inference = TRANSFORMED
 
     def __exit__(self, kind, value, traceback):
         cdef ThreadState* state = thread_state()

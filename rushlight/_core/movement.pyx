@@ -72,6 +72,8 @@ def resize(Tensor t, sizes, bint written=True, Tensor like=None):
     cdef int64_t n = 1, old, start
     cdef int i, ndim = parse_ints(sizes, shape, MAX_RANK)
     cdef Tensor fresh
+    if written:
+        check_inplace(t, False)
     for i in range(ndim - 1, -1, -1):
         if shape[i] < 0:
             raise RuntimeError(f"numel: integer multiplication overflow\n  Sizes must not be negative, got {list(sizes)}.")

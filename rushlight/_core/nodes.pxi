@@ -420,6 +420,58 @@ def identity(Tensor t):
     return out
 
 
+# Labels of nodes whose gradients are recorded as depending on the nodes' inputs, though no number in them does -> whether the second
+# derivative is zeros then, or nothing.
+cdef dict _second = {}
+
+
+def state_second(str label, second):
+    """What the second derivatives of nodes with this label are where the first is constant: 'zeros', 'nothing', None for not recorded."""
+    if second is not None:
+        _second[label] = {"zeros": True, "nothing": False}[second]
+
+
+cdef class Beside(Node):
+    """The same values under a node that has another input, of which they do not depend."""
+    cdef bint zeros, many          # many: the values are those of several examples, in a dim in front, which the input is without
+
+    def batched(self, list grads, int64_t n, tuple asked):
+        """The gradients of n examples."""
+        return [grads[0], self.nought(grads[0], 1, asked)]
+
+    def push(self, list tangents, list meta):
+        """The tangent of the values."""
+        return tangents[:1]
+
+    cdef list apply(self, list grads, tuple asked):
+        return [grads[0], self.nought(grads[0], 0, asked)]
+
+    cdef Tensor nought(self, Tensor g, int at, tuple asked):
+        if not self.zeros or asked[1] is None:
+            return None
+        sizes = _sizes(g)
+        return _zeros(sizes[:at] + sizes[at + self.many:], g.code, g.place)
+
+
+cdef int list_inputs(list results, Node node, tuple asked, bint zeros, bint many) except -1:
+    """Has each gradient of ``node`` depend on the input that it is the gradient of."""
+    cdef Py_ssize_t i
+    cdef Tensor g
+    cdef Beside beside
+    for i in range(len(results)):
+        if results[i] is None or asked[i] is None:
+            continue
+        g = alias(<Tensor>results[i])
+        beside = Beside.__new__(Beside)
+        beside.label, beside.zeros, beside.many = node.label.replace("Backward0", "BackwardBackward0"), zeros, many
+        beside.next = (edge(<Tensor>results[i]), asked[i])
+        beside.numbers = [(<Tensor>results[i]).output_nr, 0 if node.numbers is None else node.numbers[i]]
+        _number(beside, _newest(list(beside.next)))
+        set_history(g, beside, 0)
+        results[i] = g
+    return 0
+
+
 cdef class ErrorNode(Node):
     """Stands behind results that must not be differentiated again."""
     cdef str message

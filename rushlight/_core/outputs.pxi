@@ -71,6 +71,7 @@ cdef object _inexact(str rule, str text, int had, int given, str name):
 
 cdef int fit(Tensor target, Tensor result, str name) except -1:
     """Gives an out= argument the result's shape."""
+    check_inplace(target, False)
     check_writable(target)
     if not same_sizes(target, result):
         _callbacks["resize_out"](target, result, name)

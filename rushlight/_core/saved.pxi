@@ -118,7 +118,7 @@ cdef Saved save(Tensor t):
     """Keeps an input of a node (None stays None)."""
     if t is None:
         return None
-    if t.flags & INFERENCE:
+    if t.flags & INFERENCE and not thread_state().inference:
         raise RuntimeError(
             "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
             "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and "

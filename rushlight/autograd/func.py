@@ -13,7 +13,7 @@ from ..utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from . import grad as _grad
 from ._batching import loop
 from .functional import noting_shapes, pushforward
-from .grad_mode import enable_grad, is_grad_enabled
+from .grad_mode import is_grad_enabled
 from .stateless import functional_call, stack_module_state
 from .vmap import Batched, CannotBatch, active, from_plain, to_plain, vmap
 
@@ -130,7 +130,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
     """
 
     def compute(*args, **kwargs):
-        with enable_grad():
+        with tape.Transformed():
             tracked = _Tracked(_select(args, argnums))
             result, aux = _split_aux(
                 func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "grad_and_value(f)(*args)"
@@ -183,7 +183,7 @@ def vjp(func, *primals, has_aux=False):
     >>> value, pull(torch.tensor(1.0))
     (tensor(10.), (tensor([5., 2.]),))
     """
-    with enable_grad():
+    with tape.Transformed():
         tracked = _Tracked(primals)
         result, aux = _split_aux(func(*tracked.trees), has_aux, "vjp(f, *primals)")
         plain, spec, recorded = tracked.outputs(result, "vjp(f, *primals)")
@@ -244,7 +244,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
             f" Got {type(primals)}"
         )
     _check_tangents(primals, tangents)
-    with enable_grad():
+    with tape.Transformed():
         tracked = _Tracked(primals)
         with noting_shapes():
             result, aux = _split_aux(func(*tracked.trees), has_aux, "jvp(f, primals, tangents)")
@@ -276,7 +276,7 @@ def linearize(func, *primals):
     >>> along(torch.tensor([1.0, 0.0])), along(torch.tensor([0.0, 1.0]))
     (tensor([2., 0.]), tensor([0., 4.]))
     """
-    with enable_grad():
+    with tape.Transformed():
         tracked = _Tracked(primals)
         with noting_shapes():
             result = func(*tracked.trees)
@@ -337,7 +337,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
         raise ValueError("jacrev: `chunk_size` should be greater than 0.")
 
     def compute(*args, **kwargs):
-        with enable_grad():
+        with tape.Transformed():
             tracked = _Tracked(_select(args, argnums))
             result, aux = _split_aux(
                 func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacrev(f)(*args)"

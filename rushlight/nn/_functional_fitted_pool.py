@@ -5,12 +5,16 @@ import operator
 
 import rushlight as torch
 
+from .._core.tape import state_second
 from .._core.tensor import rename
 from ..ops import pool, pool_sides
 from ..ops._define import compiled_in, planned, visible
 from ..ops._format import keeping
 from ._functional_pool import wrong_rank
 from ._functional_window import per_dim
+
+for _rank in (2, 3):
+    state_second(f"AdaptiveMaxPool{_rank}DBackward0", "zeros")
 
 FEW_TAPS = 16  # windows of so many elements are pooled as any others; larger ones dim by dim
 

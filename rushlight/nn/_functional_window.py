@@ -4,6 +4,7 @@ import operator
 
 import rushlight as torch
 
+from .._core.tape import state_second
 from .._core.tensor import rename
 from ..ops._define import planned, visible
 from ..ops.padding import check_repeatable, pad_around
@@ -87,13 +88,17 @@ def _pad_dims(input, pad, mode):
     if mode == "circular":  # whose result is row-major in PyTorch
         input = input.contiguous()
     if min(pad) >= 0 and input.numel() >= _WORTH_BORDERS:
-        return pad_around(input, pad, mode)
-    for dim, before, after in dims:
-        input = _pad_from_itself(input, dim, before, after, mode)
-    return input
+        input = pad_around(input, pad, mode)
+    else:
+        for dim, before, after in dims:
+            input = _pad_from_itself(input, dim, before, after, mode)
+    return input if mode == "circular" else rename(input, _LABELS[mode, len(dims)])
 
 
 _KINDS = {"reflect": "reflection", "replicate": "replication", "circular": "circular"}
+_LABELS = {(mode, rank): f"{_KINDS[mode].title()}Pad{rank}DBackward0" for mode in ("reflect", "replicate") for rank in (1, 2, 3)}
+for _label in _LABELS.values():
+    state_second(_label, "zeros")
 _PADS = {
     (mode, rank): visible(_pad_dims, name=f"{kind}_pad{rank}d", keeps_format=mode != "circular")
     for mode, kind in _KINDS.items() for rank in (1, 2, 3)

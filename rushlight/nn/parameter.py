@@ -50,7 +50,7 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
                 f"the data is {data.dtype}: convert it, or pass requires_grad=False"
             )
         if type(data) in (torch.Tensor, Parameter):
-            return torch.Tensor._make_subclass(cls, data, requires_grad)
+            return torch.Tensor._make_subclass(cls, data).requires_grad_(requires_grad)
         marked = data.detach().requires_grad_(requires_grad)
         if type(marked) is not type(data):
             raise RuntimeError(

@@ -24,6 +24,7 @@ as is every parameter whose default is an int: an integer tensor of one element 
 from .._core import callbacks
 from .._core import operator as core
 from .._core.indexing import Recorded
+from .._core.tape import state_second
 from ..lang import expr as ex
 from ..lang import types as ty
 from ._format import keeping
@@ -115,7 +116,7 @@ def pointwise(function=None, **options):
     that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
     able to hold; leads: the position of the operand after which results lie, before the others; row_major: results are row-major,
     however the operands lie; absent: for parameters that may be None, the function of the dtype that tells what that stands for;
-    out: what out= must be (_outputs.py), if results are not converted;
+    out: what out= must be (_outputs.py), if results are not converted; second: see :func:`library`;
     dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither),
     'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
@@ -124,7 +125,7 @@ def pointwise(function=None, **options):
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
                dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None, fits="", leads=0,
-               row_major=False, out=None):  # fmt: skip
+               row_major=False, out=None, second=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -136,6 +137,7 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common, op.row_major = overloads and tuple(overloads.split()), common and frozenset(common), row_major
     op.fits, op.leads = frozenset(fits.split()), leads
+    state_second(op.label, second)
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
     return _register(op, "pointwise", name, _face(where, inplace), function, aliases, out, result=result, dtypes=dtypes)
@@ -150,8 +152,8 @@ def rowwise(function=None, **options):
     """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose
     the reduced dims.
 
-    floating, result, where, label, aliases, dtypes, overloads, out: as for :func:`pointwise`; widen: integers are accumulated and returned
-    as int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are
+    floating, result, where, label, aliases, dtypes, overloads, out, second: as for :func:`pointwise`; widen: integers are accumulated and
+    returned as int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are
     channels-last; statistics: results over the kept dims are float32 for half-width operands, as they are computed.
     """
     return _decorator(_rowwise, function, options)
@@ -162,7 +164,7 @@ _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(),
              dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False, overloads=None, statistics=False,
-             out=None):  # fmt: skip
+             out=None, second=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
@@ -170,6 +172,7 @@ def _rowwise(function, *, name=None, floating=False, result=False, where="functi
                        for p, d, k in zip(signature.names, signature.defaults, kinds))  # fmt: skip
     op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
     op.result, op.dtypes, op.stated, op.kinds, op.no_identity = result, dtypes, None, kinds, not identity
+    state_second(op.label, second)
     op.keeps_format, op.overloads, op.statistics = keeps_format, overloads and tuple(overloads.split()), statistics
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, out, result=result, dtypes=dtypes)
@@ -187,6 +190,8 @@ def library(function=None, **options):
     backward function say what is saved; see ``Library``.
     recorded: the definition consists of views, new memory and loops (``_windows.run``) that follow from its arguments' geometry; it
     runs once for each geometry, and its loops are replayed, see ``indexing.Recorded``.
+    second: 'zeros' or 'nothing', which is what PyTorch has for the second derivative with respect to an operand where the first, in which
+    no number depends on it (pooling is linear by pieces), is recorded as though it did.
     batch: what vmap may do instead of a loop. 'elements': operands are aligned as for a pointwise operator; 'leading': every tensor may
     have more leading dims, the same for all; 'along': so may they, and the parameters named dim or dims count them; 'fold': the first
     tensor's first dim is one of samples, which may be more of them.
@@ -196,11 +201,12 @@ def library(function=None, **options):
 
 def _library(
     function, *, name=None, differentiable="", where="function method", inplace=False, label=None, aliases=(), keeps_format=False,
-    batch=None, recorded=False, out=None,
+    batch=None, recorded=False, out=None, second=None,
 ):
     name = name or function.__name__
     forward, label = Recorded(function) if recorded else function, (label or _camel(name)) + "Backward0"
     op = core.Library(forward, _signature(function, name), label, tuple(differentiable.split()))
+    state_second(label, second)
 
     def backward_of(backward):
         op.backward, op.wanted = backward, backward.__code__.co_varnames[: backward.__code__.co_argcount]

@@ -56,7 +56,7 @@ def leaky_relu(input, negative_slope=0.01):
     return fn.where(fn.gt(input, 0), input, negative_slope * input)
 
 
-@pointwise(where="function method functional", dtypes="float", inplace=False, label="PreluKernel")
+@pointwise(where="function method functional", dtypes="float", inplace=False, label="PreluKernel", second="zeros")
 def _prelu_kernel(input, weight):
     """``x`` for x > 0, else ``weight * x``."""
     return fn.where(fn.gt(input, 0), input, weight * _below(input))

@@ -44,7 +44,7 @@ def _padded_left(values, fill):
     return (fill,) * (3 - len(values)) + tuple(values)
 
 
-@library(differentiable="input weight bias", where="function", keeps_format=True, batch="fold")
+@library(differentiable="input weight bias", where="function", keeps_format=True, batch="fold", second="nothing")
 def convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups: integer):
     """Cross-correlation of (N, C, *size) with (O, C / groups, *window), or its transpose, with weights (C, O / groups, *window).
 

@@ -382,7 +382,7 @@ def _backward(grad, input, grid, mode, padding, align, needs):
 
 def _operator(rank):
     name = f"_grid_sampler_{rank}d"
-    op = library(name=name, where="", differentiable="input grid", label=f"GridSampler{rank}D", recorded=True)(_forward)
+    op = library(name=name, where="", differentiable="input grid", label=f"GridSampler{rank}D", recorded=True, second="nothing")(_forward)
     return op.backward_of(_backward)
 
 

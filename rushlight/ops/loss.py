@@ -149,7 +149,7 @@ def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, igno
     return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor), normaliser
 
 
-@rowwise(where="", dtypes="inexact", label="NllLoss", overloads="T--")
+@rowwise(where="", dtypes="inexact", label="NllLoss", overloads="T--", second="zeros")
 def nll(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100):
     """``-input`` at the label times the label's weight, and that weight, for each row; rows with the ignored label give 0."""
     at_label = fn.eq(fn.position(), target)

@@ -34,7 +34,7 @@ def batch_norm_training(input, weight: row = None, bias: row = None, dim=None, e
     return _affine(_standardised(input, eps), weight, bias), fn.mean(input), fn.var(input, 0)
 
 
-@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS, overloads="T--TT")
+@rowwise(label="NativeBatchNorm", keeps_format=True, **_OPTIONS, overloads="T--TT", second="nothing")
 def batch_norm_inference(input, mean: row, variance: row, weight: row = None, bias: row = None, dim=None, eps=1e-5):
     """Each channel normalised by a given mean and variance."""
     return _affine((input - mean) * fn.rsqrt(variance + eps), weight, bias)

@@ -184,12 +184,13 @@ def _sum_chosen(out, pairs, numbers, taps):
 
 
 _KEEPS = {"where": "", "keeps_format": True, "recorded": True}
+_POOLS = {**_KEEPS, "batch": "fold", "second": "zeros"}
 
 
 def max_taps(rank):
     """The operators of one rank: maxima with their taps, the way back, and the elements at given taps."""
 
-    @library(name=f"_max_pool{rank}d", differentiable="input", label=f"MaxPool{rank}DWithIndices", batch="fold", **_KEEPS)
+    @library(name=f"_max_pool{rank}d", differentiable="input", label=f"MaxPool{rank}DWithIndices", **_POOLS)
     def maxima(input, windows):
         return _maxima(input, windows, True)
 
@@ -306,7 +307,7 @@ def _summed(out, reads, divisor):
 
 
 def _means(rank):
-    @library(name=f"_avg_pool{rank}d", differentiable="input", label=f"AvgPool{rank}D", batch="fold", **_KEEPS)
+    @library(name=f"_avg_pool{rank}d", differentiable="input", label=f"AvgPool{rank}D", **_POOLS)
     def means(input, windows, divisor):
         out = empty_beside(input, (*input.shape[: -len(windows.size)], *windows.places))
         return _summed(out, windows.halves(input, 0), divisor)
@@ -396,7 +397,7 @@ def _along(x, dim, matrix):
 
 
 def _adaptive_means(rank):
-    @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", batch="fold", **_KEEPS)
+    @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", **_POOLS)
     def means(input, output):
         size = input.shape[-rank:]
         if (windows := dividing(tuple(size), output)) is not None and len(windows.taps) <= TERMS:

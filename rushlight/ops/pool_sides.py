@@ -98,7 +98,7 @@ def chosen(x, taps, windows):
     return shape.select(gather.gather(rows, -1, shape.unsqueeze(shape.cast(taps, _int64), -1)), -1, 0)
 
 
-@library(name="_max_pool_side_by_side", differentiable="input", label="MaxPoolSideBySide", batch="fold", **_KEEPS)
+@library(name="_max_pool_side_by_side", differentiable="input", label="MaxPoolSideBySide", batch="fold", second="zeros", **_KEEPS)
 def maxima(input, windows):
     """(the maximum of each window, its tap)."""
     ordered(input, windows)
