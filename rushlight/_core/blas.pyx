@@ -11,7 +11,7 @@ import sys
 
 from libc.stdint cimport int64_t
 
-from rushlight._core.threads cimport parallel_for
+from rushlight._core.threads cimport parallel_for, worth_handing
 
 cdef extern from "<dlfcn.h>" nogil:
     void* dlopen(const char* path, int flags)
@@ -222,23 +222,25 @@ cdef int gemm_batched(int code, int transa, int transb, int64_t batch, int64_t m
         return 0
     if batch == 1 and (m == 1 or n == 1) and k > 0 and _as_gemv(&p, code, transa, transb):
         return 0
-    if batch == 1 and work < 2 * TILE_WORK:
+    if batch == 1 and work < 2 * LEAST_WORK:
         _multiply(&p, p.a, p.b, p.c, m, n)
         return 0
     _cut(&p, work)
-    parallel_for(_run_tiles, &p, 0, batch * p.tiles_m * p.tiles_n, _tiles_at_once(work / (p.tiles_m * p.tiles_n)))
+    cdef int64_t tiles = p.tiles_m * p.tiles_n
+    parallel_for(_run_tiles, &p, 0, batch * tiles, _tiles_at_once(batch * tiles, work / tiles))
     return 0
 
 
 cdef enum:
-    TILE_WORK = 1500000  # operations that make a tile worth handing to another thread: about 7 us
+    TILE_WORK = 1500000  # operations that are worth waking another thread for: about 7 us
+    LEAST_WORK = 750000  # of a tile
     TILE_SIDE = 512  # larger tiles spend less on packing, smaller ones occupy more cores
 
 
 cdef void _cut(Product* p, double work) noexcept nogil:
     """Choose the tiles: sides halved, the longer first, while the tiles stay worth a thread each."""
     p.tile_m, p.tile_n, p.tiles_m, p.tiles_n = p.m, p.n, 1, 1
-    while work >= 2 * TILE_WORK and (p.tile_m > TILE_SIDE or p.tile_n > TILE_SIDE or p.tiles_m * p.tiles_n < 2):
+    while work >= 2 * LEAST_WORK and (p.tile_m > TILE_SIDE or p.tile_n > TILE_SIDE or p.tiles_m * p.tiles_n < 2):
         if p.tile_n >= p.tile_m:
             p.tile_n = _half(p.tile_n)
             p.tiles_n = (p.n - 1) // p.tile_n + 1
@@ -253,9 +255,9 @@ cdef int64_t _half(int64_t side) noexcept nogil:
     return (side // 2 + 31) // 32 * 32
 
 
-cdef int64_t _tiles_at_once(double work) noexcept nogil:
-    """How many small tiles go to a thread at a time: few enough that the threads finish together."""
-    return <int64_t>(TILE_WORK / 4 / work) + 1
+cdef int64_t _tiles_at_once(int64_t tiles, double work) noexcept nogil:
+    """How many tiles of so much work go to a thread at a time: few enough that the threads finish together, or all."""
+    return tiles if tiles * work < worth_handing(2 * TILE_WORK) else <int64_t>(TILE_WORK / 4 / work) + 1
 
 
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:

@@ -378,9 +378,8 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
     p.panels_a, p.panels_b = _panels(p.outputs, p.kernels.rows), _panels(p.columns, p.kernels.columns)
     p.stride = p.panels_b * p.kernels.columns * p.kernels.sum
     p.sums_size = p.panels_a * p.kernels.rows * p.stride
-    p.slices = _panels(p.panels_a, ROW_PANELS)
-    p.splits = min(_panels(FEW_TASKS, groups * p.slices), SPLIT_BYTES // (groups * p.sums_size))
-    p.splits = max(<int64_t>1, min(p.splits, total))
+    p.slices = _slices(p.panels_a, ROW_PANELS)
+    p.splits = _splits(min(min(_panels(FEW_TASKS, groups * p.slices), SPLIT_BYTES // (groups * p.sums_size)), total))
     cdef int64_t room = out.memory.length - (out.address - <char*>out.memory.address)
     p.direct = groups == 1 and p.stride == p.columns * size and room >= p.sums_size
     cdef Storage partial = allocate((p.splits - p.direct) * groups * p.sums_size + 64)
@@ -397,12 +396,12 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list s
 
 cdef void _run_splits(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Weights* p = <Weights*>context
-    cdef int64_t slot = _take_slot(&p.slots), i, j, total = p.blocks[0] * p.blocks[1] * p.blocks[2] * p.blocks[3], split, group, first
+    cdef int64_t slot = _take_slot(&p.slots), i, j, total = p.blocks[0] * p.blocks[1] * p.blocks[2] * p.blocks[3], split, group, slice
     cdef char* memory = p.slots.memory + slot * p.slots.size
     for i in range(begin, end):
-        first, group, split = i % p.slices * ROW_PANELS, i // p.slices % p.groups, i // (p.slices * p.groups)
+        slice, group, split = i % p.slices, i // p.slices % p.groups, i // (p.slices * p.groups)
         for j in range(split * total // p.splits, (split + 1) * total // p.splits):
-            _run_block(p, group, first, min(<int64_t>ROW_PANELS, p.panels_a - first), j, j == split * total // p.splits,
+            _run_block(p, group, slice * p.panels_a // p.slices, (slice + 1) * p.panels_a // p.slices, j, j == split * total // p.splits,
                        _sums(p, split, group), memory)
     give(&p.slots.taken[slot])
 
@@ -413,8 +412,8 @@ cdef inline char* _sums(Weights* p, int64_t split, int64_t group) noexcept nogil
     return p.sums + ((split - p.direct) * p.groups + group) * p.sums_size
 
 
-cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, int64_t block, bint fresh, char* sums, char* memory) noexcept nogil:
-    """Add a block of pixels to the sums of ``panels`` panels of output channels."""
+cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t last, int64_t block, bint fresh, char* sums, char* memory) noexcept nogil:
+    """Add a block of pixels to the sums of the panels of output channels from ``first`` to ``last``."""
     cdef const Kernels* kernels = p.kernels
     cdef multiply_t multiply = <multiply_t>kernels.functions[MULTIPLY]
     cdef int64_t n = block // (p.blocks[3] * p.blocks[2] * p.blocks[1]) * p.images, images = min(p.images, p.count - n), i, j
@@ -422,7 +421,7 @@ cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, i
     place[0] = block // (p.blocks[3] * p.blocks[2]) % p.blocks[1]
     place[1], place[2] = block // p.blocks[3] % p.blocks[2] * p.rows, block % p.blocks[3] * p.wide
     cdef int64_t rows = min(p.rows, p.places[1] - place[1]), wide = min(p.wide, p.places[2] - place[2]), units = images * rows * wide
-    cdef int64_t panel_a = (units + kernels.whole) * kernels.rows * kernels.unit
+    cdef int64_t panels = last - first, panel_a = (units + kernels.whole) * kernels.rows * kernels.unit
     cdef char* windows = memory + panels * panel_a
     cdef char* piece
     for i in range(panels):
@@ -432,7 +431,8 @@ cdef void _run_block(Weights* p, int64_t group, int64_t first, int64_t panels, i
         _pack_columns(p, group, j * kernels.columns, n, images, place, rows, wide, windows)
         for i in range(panels):
             piece = sums + i * kernels.rows * p.stride + j * kernels.columns * kernels.sum
-            multiply(memory + i * panel_a, windows, piece, p.stride, units, NULL if fresh else piece, p.stride, memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
+            multiply(memory + i * panel_a, windows, piece, p.stride, units, NULL if fresh else piece, p.stride,
+                     memory + (i + 1 if i + 1 < panels else 0) * panel_a, windows)
 
 
 cdef void _pack_grad(Weights* p, int64_t group, int64_t row, int64_t n, int64_t images, int64_t* place, int64_t pixels, char* panel) noexcept nogil:

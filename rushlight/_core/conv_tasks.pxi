@@ -40,6 +40,22 @@ cdef int64_t _panels(int64_t side, int64_t width) noexcept nogil:
     return (side + width - 1) // width
 
 
+# Tasks that are few and large are as many as 2, 4 or 8 threads share evenly: of three, one of two threads would wait for the last.
+
+cdef int64_t _slices(int64_t panels, int64_t most) noexcept nogil:
+    """Into how many slices of at most ``most`` the panels are cut."""
+    cdef int64_t slices = _panels(panels, most)
+    return slices if slices == 1 else slices + slices % 2
+
+
+cdef int64_t _splits(int64_t most) noexcept nogil:
+    """The largest power of two up to ``most``; 1 if there is none."""
+    cdef int64_t splits = 1
+    while 2 * splits <= most:
+        splits *= 2
+    return splits
+
+
 # -- working memory: one slot for each thread that can be at work --
 
 cdef struct Slots:

@@ -1,6 +1,7 @@
 # Products of not many rows: the kernels of codegen/skinny.py read a, and few rows b as well, where they lie. Included by gemm.pyx.
 #
-# The output is cut into tasks of some columns, and some rows. A sum is the same wherever the cut is, so it may follow the number of threads.
+# The output is cut into strips of columns, one after the other, and these into groups of rows. Each thread has the same share of all groups; a task
+# is what a share has of a strip. A sum is the same wherever the cut is, so it may follow the number of threads.
 
 cdef enum:
     MOST_ROWS = 12
@@ -42,9 +43,11 @@ cdef struct Strips:
     bint turns      # columns of b that do not lie well are packed
     bint direct     # whole strips are summed where c lies
     bint adds       # and begin with what is added
-    int64_t width   # columns of a task
-    int64_t high    # rows of a task
-    int64_t pieces  # tasks one below the other
+    int64_t width   # columns of a strip
+    int64_t strips
+    int64_t groups  # of rows, in a strip
+    int64_t shares
+    int64_t each    # strips, at most, that a share reaches
     int result      # DONE, or NO_MEMORY
 
 
@@ -72,25 +75,25 @@ cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, in
         alpha = (<double*>factors)[0] if kernels.sum == 8 else (<float*>factors)[0]
         beta = (<double*>factors)[1] if kernels.sum == 8 else (<float*>factors)[1]
         p.direct, p.adds = alpha == 1 and (beta == 0 or (beta == 1 and added.column == kernels.itemsize)), beta != 0
-    p.width, p.high = MOST_COLUMNS, max(m, <int64_t>1)
+    p.width = MOST_COLUMNS
     while p.width > STRIP and n < num_threads() * p.width:
         p.width //= 2
     if m > MOST_ROWS or turns:  # all rows of a task share some columns of b, which stay in the cache
         p.width = kernels.lanes * kernels.registers // 8
         if not p.turns and n <= MOST_COLUMNS and n * k * kernels.itemsize <= NEAR:
             p.width = MOST_COLUMNS
-        while p.high > 2 * MOST_ROWS and _panels(n, p.width) * _panels(m, p.high) < 2 * num_threads():
-            p.high = _panels(p.high // 2, MOST_ROWS) * MOST_ROWS
-    p.pieces = _panels(m, p.high)
-    cdef int64_t step = p.width * max(k, <int64_t>1)
-    parallel_for(_run_strips, &p, 0, _panels(n, p.width) * p.pieces,
-                 max(<int64_t>1, min(PACK_BYTES // (step * kernels.itemsize), worth_handing(WORTH) // (step * p.high))))
+    p.strips, p.groups = _panels(n, p.width), max(_panels(m, MOST_ROWS), 1)
+    cdef int64_t strip = p.width * max(k, <int64_t>1), least = worth_handing(WORTH)
+    p.shares = max(<int64_t>1, min(<int64_t>num_threads(), p.strips * strip * m // least))
+    p.each = _panels(p.strips, p.shares) + 1
+    parallel_for(_run_tasks, &p, 0, p.shares * p.each,
+                 max(<int64_t>1, min(PACK_BYTES // (strip * kernels.itemsize), least // (strip * max(m, <int64_t>1)))))
     return p.result
 
 
-cdef void _run_strips(void* context, int64_t begin, int64_t end) noexcept nogil:
+cdef void _run_tasks(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Strips* p = <Strips*>context
-    cdef int64_t i, j, last = -1, row = p.kernels.columns * p.kernels.itemsize
+    cdef int64_t all = p.strips * p.groups, row = p.kernels.columns * p.kernels.itemsize, task, first, strip, last, start
     cdef char* memory = NULL
     cdef Matrix b
     if p.turns:
@@ -98,16 +101,19 @@ cdef void _run_strips(void* context, int64_t begin, int64_t end) noexcept nogil:
         if memory == NULL:
             p.result = NO_MEMORY
             return
-    for i in range(begin, end):
-        j = i // p.pieces * p.width
-        if j != last:
-            b, last = p.b, j
-            b.data += j * b.column
-            if p.turns:
-                (<pack_t>p.kernels.functions[TURN if b.row == p.kernels.itemsize else GATHER])(
-                    b.data, b.column, b.row, memory, min(p.width, p.n - j), p.k)
-                b.data, b.row, b.column = memory, row, p.kernels.itemsize
-        _run_columns(p, &b, j, min(p.width, p.n - j), i % p.pieces * p.high, min(i % p.pieces * p.high + p.high, p.m))
+    for task in range(begin, end):
+        first, last = all * (task // p.each) // p.shares, all * (task // p.each + 1) // p.shares
+        strip = first // p.groups + task % p.each
+        first, last = max(first - strip * p.groups, <int64_t>0), min(last - strip * p.groups, p.groups)
+        if first >= last:
+            continue
+        b, start = p.b, strip * p.width
+        b.data += start * b.column
+        if p.turns:
+            (<pack_t>p.kernels.functions[TURN if b.row == p.kernels.itemsize else GATHER])(
+                b.data, b.column, b.row, memory, min(p.width, p.n - start), p.k)
+            b.data, b.row, b.column = memory, row, p.kernels.itemsize
+        _run_columns(p, &b, start, min(p.width, p.n - start), first * MOST_ROWS, min(last * MOST_ROWS, p.m))
     if p.turns:
         _give(memory)
 

@@ -6,7 +6,7 @@
 cdef enum:
     TILES_BYTES = 2097152   # of transformed tiles that a task has at a time: they may leave the second-level cache
     SLICE_PANELS = 12       # most panels of output channels of a task
-    SPLIT_BYTES = 8388608   # of sums
+    SPLIT_BYTES = 4194304   # of sums
 
 cdef struct Weights:
     Tiling tiling
@@ -40,15 +40,17 @@ def correlate_weights(Tensor input, Tensor grad, Tensor out, tuple steps, list p
     _set_factors(&p.factors[0], input.code, 0)
     _set_factors(&p.factors[1], input.code, 1)
     p.panels_a, p.panels_b = _panels(t.outputs, p.kernels.rows), _panels(t.channels, p.kernels.columns)
-    p.slices = _panels(p.panels_a, SLICE_PANELS)
+    p.slices = _slices(p.panels_a, SLICE_PANELS)
     slice = _panels(p.panels_a, p.slices) * p.kernels.rows
     p.together = TILES_BYTES // (t.positions * (t.channels + slice) * t.item) // lanes * lanes
     p.together = max(2 * lanes, min(p.together, <int64_t>MOST_TILES))
+    p.piece = p.kernels.rows * p.kernels.columns * t.item
+    size = t.positions * p.panels_a * p.panels_b * p.piece
+    p.splits = _splits(min(min(_panels(FEW_TASKS, p.slices), SPLIT_BYTES // size), _panels(t.all, p.together)))
+    p.together = _panels(_panels(t.all, _panels(_panels(t.all, p.together), p.splits) * p.splits), lanes) * lanes
     p.blocks, p.row = _panels(t.all, p.together), p.together * t.item + LINE
     bytes = (p.together + p.kernels.whole) * t.item
-    p.panel_a, p.panel_b, p.piece = bytes * p.kernels.rows, bytes * p.kernels.columns, p.kernels.rows * p.kernels.columns * t.item
-    size = t.positions * p.panels_a * p.panels_b * p.piece
-    p.splits = max(<int64_t>1, min(min(_panels(FEW_TASKS, p.slices), SPLIT_BYTES // size), p.blocks))
+    p.panel_a, p.panel_b = bytes * p.kernels.rows, bytes * p.kernels.columns
     cdef Storage sums = allocate(p.splits * size)
     cdef Storage memory = _prepare(&p.slots, t.positions * (t.channels + slice) * p.row + slice // p.kernels.rows * p.panel_a + p.panel_b + LINE)
     p.sums = <char*>sums.address

@@ -473,7 +473,24 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     out = shape.narrow(sums, 0, 0, outputs)
     packer = _pack_lanes(grad.dtype.code, False, core.is_narrow(*product))
     core.correlate_weights(shape.contiguous(last), grad, out, tuple(steps), sources, length, groups, packer)
-    return shape.contiguous(shape.transpose(out, 1, 2))
+    sums.untyped_storage().resize_(out.nbytes)
+    return _taps_last(out)
+
+
+_CHUNK_BYTES = 1 << 20  # of what lies in a second-level cache while it is turned
+
+
+def _taps_last(sums):
+    """Row-major (O, taps, C) as (O, C, taps), in the same memory: a network's largest weights are not held twice."""
+    turned = shape.view(sums, (sums.shape[0], sums.shape[2], sums.shape[1]))
+    if 1 in turned.shape[1:]:
+        return turned
+    several = max(1, _CHUNK_BYTES // (turned.stride(0) * sums.dtype.itemsize))
+    for first in range(0, sums.shape[0], several):
+        count = min(several, sums.shape[0] - first)
+        part = shape.contiguous(shape.transpose(shape.narrow(sums, 0, first, count), 1, 2))
+        shape.copy_(shape.narrow(turned, 0, first, count), part)
+    return turned
 
 
 @planned
