@@ -164,8 +164,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enable
     return F.group_norm(input, num_groups, weight, bias, eps)
 
 
-def _moments(input, dims, eps):
-    """(mean, reciprocal deviation) over ``dims``, which stay as 1."""
+def _moments(input, dims, eps, weight):
+    """(mean, reciprocal deviation) over ``dims``, which stay as 1: in float32 where the weights are of that and the input is narrower."""
+    if weight is not None and weight.dtype is torch.float32:
+        input = input.to(torch.promote_types(input.dtype, torch.float32))
     var, mean = torch.var_mean(input, dims, correction=0, keepdim=True)
     return mean, torch.rsqrt(var + eps)
 
@@ -182,7 +184,7 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     out = F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return out, input.new_empty((0,)), input.new_empty((0,))
-    mean, rstd = _moments(input.detach(), [d for d in range(input.dim()) if d != 1], eps)
+    mean, rstd = _moments(input.detach(), [d for d in range(input.dim()) if d != 1], eps, weight)
     return out, mean.reshape(-1), rstd.reshape(-1)
 
 
@@ -193,7 +195,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
     >>> torch.native_layer_norm(torch.tensor([[1., 5.]]), (2,), None, None, 0.)
     (tensor([[-1.,  1.]]), tensor([[3.]]), tensor([[0.5000]]))
     """
-    mean, rstd = _moments(input.detach(), list(range(input.dim() - len(normalized_shape), input.dim())), eps)
+    mean, rstd = _moments(input.detach(), list(range(input.dim() - len(normalized_shape), input.dim())), eps, weight)
     return F.layer_norm(input, normalized_shape, weight, bias, eps), mean, rstd
 
 
@@ -204,7 +206,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     >>> torch.native_group_norm(torch.tensor([[1., 5., 0., 8.]]), None, None, 1, 4, 1, 2, 0.)
     (tensor([[-1.,  1., -1.,  1.]]), tensor([[3., 4.]]), tensor([[0.5000, 0.2500]]))
     """
-    mean, rstd = _moments(input.reshape(N, group, C // group * HxW), [2], eps)
+    mean, rstd = _moments(input.reshape(N, group, C // group * HxW), [2], eps, weight)
     return F.group_norm(input, group, weight, bias, eps), mean.squeeze(2), rstd.squeeze(2)
 
 

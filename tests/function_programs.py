@@ -569,3 +569,22 @@ def refused_by_transforms(torch):
 def dims_of_one_result_in_a_tuple(torch):
     x, twice = torch.arange(6.0).reshape(2, 3), lambda t: t * 2
     return [said(lambda d=d: torch.func.vmap(twice, out_dims=d)(x)) for d in ((0,), (1,), (None,))]
+
+
+@program
+def forward_jacobians_of_strided_views(torch):
+    x = torch.arange(6.0).view(2, 3)
+    found = []
+    for view in (((2, 2), (1, 2), 1), ((3, 2), (1, 1), 0), ((), (), 4)):
+        found.append(torch.func.jacfwd(lambda x, view=view: x.as_strided(*view) ** 2)(x))
+        found.append(torch.func.jacfwd(lambda x, view=view: x.t().as_strided(*view))(x))
+    return found
+
+
+@program
+def forward_jacobian_of_a_norm_with_running_statistics(torch):
+    """They are updated once."""
+    x, mean, variance = torch.arange(12.0).view(3, 2, 2).sin(), torch.zeros(2), torch.ones(2)
+    jacobian = torch.func.jacfwd(lambda x: torch.nn.functional.batch_norm(x, mean, variance, training=True))(x)
+    return jacobian, mean, variance
+

@@ -81,6 +81,9 @@ for training in (True, False):
          lambda L, x, w, a, b, t=training: (L.native_batch_norm(x, w, w, a, b, t, 0.1, 1e-5), a, b), x, w, mean, var)  # fmt: skip
 case("native_layer_norm", lambda L, x, w: L.native_layer_norm(x, [6], w, w, 1e-5), x, w)
 case("native_group_norm", lambda L, x, w: L.native_group_norm(x, w, w, 2, 6, 5, 3, 1e-5), image, w)
+case("native norms of halves", lambda L, x, w, i: (  # whose statistics are of the weights' dtype
+    L.native_layer_norm(x, [6], w, w, 1e-5)[1:], L.native_group_norm(i, w, w, 2, 6, 5, 3, 1e-5)[1:],
+    L.native_batch_norm(x, w, w, None, None, True, 0.1, 1e-5)[1:]), x.bfloat16(), w, image.bfloat16())  # fmt: skip
 case("norm_except_dim", lambda L, x: (L.norm_except_dim(x, 2, 1), L.norm_except_dim(x, 2, -1)), x)
 case("frobenius_norm", lambda L, x: (L.frobenius_norm(x, 1), L.frobenius_norm(x, (0, 1), True)), x)
 case("nuclear_norm", lambda L, x: (L.nuclear_norm(x), L.nuclear_norm(x, keepdim=True)), x)

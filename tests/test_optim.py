@@ -419,3 +419,19 @@ def test_a_rate_of_one_element_suits_a_parameter_of_no_dims(name):
         return w.item()
 
     assert program(rushlight) == pytest.approx(program(torch), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["Adadelta", "Adagrad", "Adam", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"])
+def test_a_tensor_as_rate_with_foreach(name):
+    def program(t):
+        w = t.nn.Parameter(t.ones(2))
+        try:
+            optimizer = getattr(t.optim, name)([w], lr=t.tensor(0.1), foreach=True)
+        except ValueError as error:
+            return str(error)
+        w.grad = t.ones(2)
+        optimizer.step()
+        return w.tolist()
+
+    got, want = program(rushlight), program(torch)
+    assert got == want if isinstance(want, str) else got == pytest.approx(want, rel=1e-6)

@@ -247,6 +247,8 @@ CONSTRUCTORS = (
     "T.multinomial(T.arange(1000, dtype=T.float32), 500, True, generator=g)",
     "T.multinomial(T.arange(1000, dtype=T.float32), 500, generator=g)",
     "T.multinomial(T.arange(100).to(T.float16), 50, True, generator=g)",
+    "T.multinomial(T.arange(1.0, 13).view(4, 3).t(), 2, generator=g)",
+    "T.multinomial(T.arange(1.0, 13).view(4, 3).t(), 9, True, generator=g)",
     "T.multinomial(T.empty(0, 3), 1, generator=g)",
 )
 

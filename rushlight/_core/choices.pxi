@@ -40,11 +40,11 @@ cdef int larger_first(const void *a, const void *b) noexcept nogil:
     return -1 if x.position < y.position else x.position > y.position
 
 
-def draw_choices(Tensor probabilities, int64_t samples, bint replacement, generator=None):
+def draw_choices(Tensor probabilities, int64_t samples, bint replacement, generator=None, bint by_columns=False):
     """``samples`` positions per row of a row-major matrix of probabilities: an int64 tensor. Raises RuntimeError for invalid rows.
 
     With replacement (or for more than one, without): a uniform is looked up in the row's cumulative sums. Without: the positions with the
-    largest p / q, where the q are exponential variates, one for each p of the matrix.
+    largest p / q, where the q are exponential variates, one for each p of the matrix, drawn row after row or ``by_columns``.
     """
     if probabilities.place:
         return on_gpu["random.draw_choices"](probabilities, samples, replacement, generator)
@@ -57,22 +57,33 @@ def draw_choices(Tensor probabilities, int64_t samples, bint replacement, genera
     cdef char *row = probabilities.address
     cdef int fault = 0
     cdef double total
+    cdef double *clocks = NULL
     if choices == NULL:
         raise MemoryError()
+    by_columns &= not replacement
+    if by_columns:
+        clocks = <double *>PyMem_Malloc(max(rows * n, 1) * sizeof(double))
+        if clocks == NULL:
+            PyMem_Free(choices)
+            raise MemoryError()
     for r in range(rows):
         fault = max(fault, fault_of(row + r * n * ITEMSIZE[probabilities.code], n, probabilities.code))
     if fault == 0:
         g.hold()
         with nogil:
+            for r in range(rows * n if by_columns else 0):
+                clocks[r] = exponential(unit53(&g.engine), 1, 0)
             for r in range(rows):
                 if replacement:
                     total = cumulate(choices, row, n, probabilities.code)
                     choose_by_sum(&g.engine, choices, n, total, probabilities.code, <int64_t *>out.address + r * samples, samples)
                 else:
-                    choose_by_race(&g.engine, choices, row, n, probabilities.code, <int64_t *>out.address + r * samples, samples)
+                    choose_by_race(&g.engine, choices, row, n, probabilities.code, <int64_t *>out.address + r * samples, samples,
+                                   NULL if clocks == NULL else clocks + r, rows)
                 row += n * ITEMSIZE[probabilities.code]
         g.free()
     PyMem_Free(choices)
+    PyMem_Free(clocks)
     if fault == 2:
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if fault == 1:
@@ -154,8 +165,10 @@ cdef void sink(Choice *heap, int64_t size, int64_t at) noexcept nogil:
     heap[at] = moving
 
 
-cdef void choose_by_race(Engine *e, Choice *choices, char *p, int64_t n, int code, int64_t *out, int64_t samples) noexcept nogil:
-    """Exponential clocks: the first to ring win, which is sampling without replacement. Each quotient is rounded to the dtype.
+cdef void choose_by_race(Engine *e, Choice *choices, char *p, int64_t n, int code, int64_t *out, int64_t samples,
+                         double *clocks, int64_t apart) noexcept nogil:
+    """Exponential clocks: the first to ring win, which is sampling without replacement. Each quotient is rounded to the dtype. They are
+    ``clocks``, so far ``apart``, or NULL: drawn here.
 
     The ``samples`` best so far lie in front, as a heap.
     """
@@ -163,7 +176,7 @@ cdef void choose_by_race(Engine *e, Choice *choices, char *p, int64_t n, int cod
     cdef Choice fresh
     cdef int64_t i, k
     for i in range(n):
-        store(<char *>rounded, code, exponential(unit53(e), 1, 0))
+        store(<char *>rounded, code, exponential(unit53(e), 1, 0) if clocks == NULL else clocks[i * apart])
         rounded[0] = load(p + i * ITEMSIZE[code], code) / load(<char *>rounded, code)
         store(<char *>rounded, code, rounded[0])
         fresh.key, fresh.position = load(<char *>rounded, code), i

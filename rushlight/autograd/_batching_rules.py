@@ -93,6 +93,8 @@ def _flatten(func, args, kwargs, level):
 
 def _as_strided(func, args, kwargs, level):
     """The offset is the first example's; what it picks must lie within its memory, and the others' lies as their memory does."""
+    from ..ops.creation import arange
+
     given = dict(zip(("input", "size", "stride", "storage_offset"), args)) | kwargs
     value, _ = front(given["input"], level)
     size, stride, low = tuple(given["size"]), tuple(given["stride"]), value.storage_offset()
@@ -107,7 +109,11 @@ def _as_strided(func, args, kwargs, level):
             f"access some memory in range [{offset}, {last}], but `tensor` can only access some memory in range [{low}, {high}]. "
             "This is not supported inside of vmap, please try to rewrite the `as_strided` call as a sequence of PyTorch view operations"
         )
-    return wrap(func(value, (value.shape[0], *size), (value.stride(0), *stride), offset), 0, level)
+    n, layout = value.shape[0], value.stride()[1:]
+    if n > 1 and not value.stride(0) and high - low + 1 == value[:1].numel():  # one tensor for all, but each has a gradient of its own
+        own = arange(high - low + 1, device=value.device).as_strided(value.shape[1:], layout).flatten().argsort()
+        return wrap(value.flatten(1).index_select(1, own.as_strided(size, stride, offset - low).flatten()).reshape((n, *size)), 0, level)
+    return wrap(func(value, (n, *size), (value.stride(0), *stride), offset), 0, level)
 
 
 def _diagonal(func, args, kwargs, level):

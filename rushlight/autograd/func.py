@@ -276,11 +276,16 @@ def linearize(func, *primals):
     >>> along(torch.tensor([1.0, 0.0])), along(torch.tensor([0.0, 1.0]))
     (tensor([2., 0.]), tensor([0., 4.]))
     """
+    return _linearized(func, primals, "linearize(f, *primals)")[:2]
+
+
+def _linearized(func, primals, caller, has_aux=False):
+    """(the value, the function that pushes tangents forward, what func returns besides)."""
     with tape.Transformed():
         tracked = _Tracked(primals)
         with noting_shapes():
-            result = func(*tracked.trees)
-        plain, spec, recorded = tracked.outputs(result, "linearize(f, *primals)")
+            result, aux = _split_aux(func(*tracked.trees), has_aux, caller)
+        plain, spec, recorded = tracked.outputs(result, caller)
 
     def jvp_fn(*tangents):
         _check_tangents(primals, tangents)
@@ -289,7 +294,7 @@ def linearize(func, *primals):
         found = _pushforward(plain, tracked.plain, directions, create)
         return tree_unflatten([from_plain(f if create else f.detach(), tracked.levels) for f in found], spec)
 
-    return tracked.release(result, recorded), jvp_fn
+    return tracked.release(result, recorded), jvp_fn, tracked.release(aux)
 
 
 # -- Jacobians --
@@ -360,7 +365,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
 
 def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
     """Like :func:`jacrev`, by one forward-mode pass for all input elements: cheaper where there are fewer inputs than
-    outputs. ``func`` runs under vmap; where it can't, because it asks for values, once more for each element.
+    outputs. ``func`` runs under vmap; where it can't, because it asks for values, once more without.
 
     >>> torch.func.jacfwd(lambda x: torch.stack([x[0] * x[1], x[0] ** 2]))(torch.tensor([1.0, 3.0]))
     tensor([[3., 1.],
@@ -375,10 +380,10 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
                 raise ValueError(f"Expected all inputs that are differentiated to be Tensors, but got {type(x).__name__}")
         counts = [x.numel() for x in leaves]
 
-        def push(*tangents):
-            def inner(given):
-                return func(*_replace(args, argnums, given), **kwargs)
+        def inner(given):
+            return func(*_replace(args, argnums, given), **kwargs)
 
+        def push(*tangents):
             _, *rest = jvp(inner, (trees,), (tree_unflatten(tangents, spec),), has_aux=has_aux)
             return rest[0], (rest[1] if has_aux else ())
 
@@ -390,8 +395,9 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
             derivative, aux = vmap(push, randomness=randomness)(*basis)
             aux = tree_map(lambda t: t[0], aux)
         except CannotBatch:
-            found = [push(*(b[i] for b in basis)) for i in range(total)]
-            derivative, aux = tree_map(lambda *column: _stack(column), *(d for d, _ in found)), found[0][1]
+            _, along, aux = _linearized(inner, (trees,), "jacfwd(f)(*args)", has_aux)
+            found = [along(tree_unflatten([b[i] for b in basis], spec)) for i in range(total)]
+            derivative = tree_map(lambda *column: _stack(column), *found)
         jacobian = tree_map(lambda d: _unstacked(d, leaves, counts, spec), derivative)
         return (jacobian, aux) if has_aux else jacobian
 

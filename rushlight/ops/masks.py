@@ -251,3 +251,4 @@ def masked_scatter(input, mask, source):
 
 
 masked_scatter.inplace = _masked_scatter.inplace
+masked_scatter.inplace.__name__ = "masked_scatter_"

@@ -478,7 +478,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
             f"  {num_samples} samples of {input.shape[-1]} weights; pass replacement=True or fewer samples."
         )
     rows = input.detach().reshape(-1, input.shape[-1]).contiguous() if input.dim() == 1 else input.detach().contiguous()
-    out = _core.draw_choices(rows, num_samples, replacement and num_samples > 1, generator)  # one alone is drawn without replacement
+    by_columns = input.dim() == 2 and 0 < input.stride(0) < input.stride(1)  # PyTorch draws for each weight as they lie in memory
+    out = _core.draw_choices(rows, num_samples, replacement and num_samples > 1, generator, by_columns)  # one alone: without replacement
     return out.reshape(num_samples) if input.dim() == 1 else out
 
 

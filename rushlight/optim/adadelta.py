@@ -24,7 +24,7 @@ class Adadelta(RuleOptimizer):
         self, params, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, foreach=None, *, capturable=False, maximize=False,
         differentiable=False,
     ):  # fmt: skip
-        check_lr(lr, foreach, capturable)
+        check_lr(lr)
         check(0.0 <= rho <= 1.0, f"Invalid rho value: {rho}")
         check_not_negative(eps=eps, weight_decay=weight_decay)
         super().__init__(params, options(locals(), "lr rho eps weight_decay maximize capturable foreach differentiable"))

@@ -25,7 +25,7 @@ class Adamax(RuleOptimizer):
         self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *, maximize=False, differentiable=False,
         capturable=False,
     ):  # fmt: skip
-        check_lr(lr, foreach, capturable)
+        check_lr(lr)
         check_not_negative(eps=eps, weight_decay=weight_decay)
         check_betas(betas)
         super().__init__(params, options(locals(), "lr betas eps weight_decay foreach maximize differentiable capturable"))

@@ -27,7 +27,7 @@ class ASGD(RuleOptimizer):
         self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0, foreach=None, maximize=False, differentiable=False,
         capturable=False,
     ):  # fmt: skip
-        check_lr(lr, foreach, capturable)
+        check_lr(lr)
         check_not_negative(weight_decay=weight_decay)
         super().__init__(params, options(locals(), "lr lambd alpha t0 weight_decay foreach maximize differentiable capturable"))
 

@@ -88,9 +88,7 @@ def options(given, order):
 def check_lr(lr, foreach=False, capturable=False):
     """The checks of a learning rate: not negative, and one element if it is a tensor."""
     if isinstance(lr, torch.Tensor):
-        check(
-            not foreach or capturable, "lr as a Tensor is not supported for capturable=False and foreach=True"
-        )
+        check(not foreach or capturable, "lr as a Tensor is not supported for capturable=False and foreach=True")
         check(lr.numel() == 1, "Tensor lr must be 1-element")
     check(0.0 <= lr, f"Invalid learning rate: {lr}")
 

@@ -25,7 +25,7 @@ class RAdam(RuleOptimizer):
         self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *, foreach=None,
         maximize=False, capturable=False, differentiable=False,
     ):  # fmt: skip
-        check_lr(lr, foreach, capturable)
+        check_lr(lr)
         check_not_negative(eps=eps, weight_decay=weight_decay)
         check_betas(betas)
         order = "lr betas eps weight_decay maximize foreach capturable decoupled_weight_decay differentiable"

@@ -24,7 +24,7 @@ class RMSprop(RuleOptimizer):
         self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, capturable=False, foreach=None,
         maximize=False, differentiable=False,
     ):  # fmt: skip
-        check_lr(lr, foreach, capturable)
+        check_lr(lr)
         check_not_negative(eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
         order = "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable"
         super().__init__(params, options(locals(), order))
