@@ -241,5 +241,10 @@ def none_for_a_tensor(torch):
 
 
 @program
+def group_norm_of_single_values(torch):
+    torch.nn.GroupNorm(4, 4)(torch.ones(1, 4, 1))
+
+
+@program
 def group_norm_of_other_channels(torch):
     torch.nn.GroupNorm(2, 4)(torch.ones(2, 6, 3))

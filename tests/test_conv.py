@@ -96,6 +96,20 @@ def test_depthwise_at_the_edges(dtype, size, window, stride, padding, dilation):
         close(a, c, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_half_width_sums_are_rounded_once(dtype, transposed):
+    """Of 27 taps, more than one kernel reads; by the bound of a sum in float32."""
+    torch.manual_seed(5)
+    x, w = torch.randn(2, 3, 5, 6, 7).to(dtype), torch.randn(3, 1, 3, 3, 3).to(dtype)
+    name = f"conv{'_transpose' if transposed else ''}3d"
+    compute = getattr(torch.nn.functional, name)
+    exact, scale = (compute(f(x.double()), f(w.double()), groups=3) for f in (lambda t: t, torch.abs))
+    got = getattr(rushlight.nn.functional, name)(ours(x), ours(w), groups=3).double().numpy(force=True)
+    bound = torch.finfo(dtype).eps / 2 * exact.abs() * 1.01 + 27 * 2.0**-24 * scale + torch.finfo(dtype).smallest_normal
+    assert (np.abs(got - exact.numpy()) <= bound.numpy()).all()
+
+
 def test_depthwise_reads_no_column_that_is_not_wanted():
     """Its product with a zero would be a NaN."""
     x = rushlight.ones(1, 2, 9, 40)

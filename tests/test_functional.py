@@ -70,3 +70,22 @@ def test_images_of_bytes_are_interpolated(options):
     assert (theirs.int() - torch.tensor(ours.tolist()).int()).abs().max() <= 1
     with pytest.raises(NotImplementedError, match="not implemented for"):
         rushlight.nn.functional.interpolate(rushlight.ones(1, 1, 3, 3, dtype=rushlight.int32), 2, mode="bilinear")
+
+
+@pytest.mark.parametrize("options", [
+    {"mode": "nearest"}, {"mode": "bilinear"}, {"mode": "bilinear", "antialias": True}, {"mode": "bicubic", "antialias": True},
+])  # fmt: skip
+def test_a_dim_that_keeps_its_size_is_interpolated_by_no_factor(options):
+    """Values alone: the gradients of PyTorch's are those of a factor."""
+    image = torch.randn(1, 3, 3, 5, generator=torch.Generator().manual_seed(0))
+    theirs = torch.nn.functional.interpolate(image, scale_factor=(1.3, 1.7), **options)
+    ours = rushlight.nn.functional.interpolate(rushlight.tensor(image.tolist()), scale_factor=(1.3, 1.7), **options)
+    torch.testing.assert_close(torch.tensor(ours.tolist()), theirs)
+
+
+@pytest.mark.parametrize("size", [(3, 0), (0, 2)])
+def test_means_of_no_areas(size):
+    x = rushlight.ones(2, 3, 7, 5, requires_grad=True)
+    y = rushlight.nn.functional.interpolate(x, size, mode="area")
+    y.sum().backward()
+    assert y.shape == (2, 3, *size) and not x.grad.any()

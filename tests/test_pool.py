@@ -107,6 +107,19 @@ def test_adaptive(shape, output, kind):
     check_gradients(*results)
 
 
+@pytest.mark.parametrize("shape, output", [((2, 3, 53), (54,)), ((2, 3, 13, 11), (6, 5)), ((1, 2, 7, 9, 5), (4, 4, 2)), ((2, 1000), (3,))])
+@pytest.mark.parametrize("special", [float("nan"), float("inf")])
+def test_what_is_not_finite_shows_in_its_own_windows_alone(shape, output, special):
+    torch.manual_seed(4)
+    name, x = f"adaptive_avg_pool{len(output)}d", torch.randn(shape, dtype=torch.float64)
+    x.view(-1)[x.numel() // 2] = special
+    a, b, expected, got = both(name, x, {"output_size": output})
+    close(expected, got)
+    grad = torch.randn_like(expected)
+    grad.view(-1)[grad.numel() // 3] = special
+    close(torch.autograd.grad(expected, a, grad)[0], rushlight.autograd.grad(got, b, ours(grad))[0])
+
+
 @pytest.mark.parametrize("window, stride", [(17, 3), (20, 20)])
 def test_windows_of_more_places_than_a_byte_can_number(window, stride):
     torch.manual_seed(4)
@@ -140,6 +153,13 @@ def test_pairs_of_columns(size, window, stride, padding, kind):
     close(expected, got, 1e-6)
     grad = torch.randn_like(expected)
     close(*torch.autograd.grad(expected, a, grad), *rushlight.autograd.grad(got, b, ours(grad)), 1e-6)
+
+
+def test_pairs_of_columns_of_one_row_that_lies_otherwise():
+    """Strides of dims of size 1 may be anything."""
+    x = torch.randn(8)
+    got = rushlight.nn.functional.avg_pool2d(ours(x).as_strided((1, 1, 2, 4), (1, 3, 4, 1)), 2)
+    close(torch.nn.functional.avg_pool2d(x.reshape(1, 1, 2, 4), 2), got, 1e-6)
 
 
 def test_special_values():

@@ -99,7 +99,7 @@ def embedding_bag(
         result = _sum_bags(weight, input, begins, factors, padding_idx, mode)
         return rename(result, "EmbeddingBagBackward0")
     rows = torch.embedding(weight, input, padding_idx if sparse and padding_idx is not None else -1, scale_grad_by_freq, sparse)
-    counts = torch.ones_like(input) if padding_idx is None else (input != padding_idx).long()
+    counts = torch.ones_like(input, dtype=torch.int64) if padding_idx is None else (input != padding_idx).long()
     if factors is not None:
         rows = rows * factors.unsqueeze(1)
     bag = bag_numbers(begins, input.numel())

@@ -95,7 +95,10 @@ def _interpolation(input, size, scale_factor, mode, align_corners, recompute_sca
         size = [math.floor(n * float(factor)) for n, factor in zip(input.shape[2:], factors)]
         if recompute_scale_factor:
             factors = [None] * rank
-    if min(size) <= 0:
+        elif antialias or mode == "lanczos" or mode.endswith("linear") or (mode == "nearest" and rank == 2):
+            # As in PyTorch, pixels stay what they are along a dim that keeps its size, whatever its factor.
+            factors = [None if n == m else factor for n, m, factor in zip(input.shape[2:], size, factors)]
+    if min(size) <= 0 and mode != "area":
         before, after = (", ".join(f"{side}: {n}" for side, n in zip("DHW"[-rank:], sizes)) for sizes in (input.shape[2:], size))
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input ({before}){' and' if rank == 1 else ''} output ({after})"

@@ -216,6 +216,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
                 f"{list(given.shape)} and input of shape {list(input.shape)}"
             )
+    _check_size_when_training([input.size(0) * input.size(1) // num_groups, num_groups, *input.shape[2:]])
     return rename(_in_groups(input, num_groups, weight, bias, eps), "NativeGroupNormBackward0")
 
 

@@ -69,7 +69,8 @@ class Windows:
         if x.dtype.itemsize != 4 or self.stride[-1] != 2 or is_channels_last(x):
             return alone(self.views(x, value))
         edges, cuts, parts = self._halves
-        pairs = shape.view(shape.contiguous(around(x, edges, value)), _int64)
+        image = shape.contiguous(around(x, edges, value))
+        pairs = shape.view(shape.view(image, image.shape), _int64)  # first, strides of dims of size 1 become row-major ones
         return [pairs[cut] for cut in cuts], parts
 
     @functools.cached_property

@@ -21,15 +21,15 @@ _PANELS = (13, 32), (8, 48)  # outputs, and channels at places of the window, th
 _TERMS = 12  # images that one kernel reads, so that it has 16 operands at most
 
 
-def _weighted(type, numbers, more):
-    """Adds images, times the weights of these numbers, to what there is (``more``); operands: that, the weights, the images."""
-    compute = ty.opmath(type)
+def _weighted(type, source, numbers, before):
+    """Adds images, times the weights of these numbers, to what there is, of type ``before``; operands: that, the weights, the images."""
+    compute, more = ty.opmath(type), before is not None
     total = ex.input(0, compute) if more else ex.const(0, compute)
     for i, number in enumerate(numbers):
-        weight = ex.make("load", (ex.const(number * ty.BITS[type] // 8, "i64"),), compute, more)
+        weight = ex.make("load", (ex.const(number * ty.BITS[source] // 8, "i64"),), compute, int(more))
         image = ex.input(more + 1 + i, compute)
         total = fn.fma(image, weight, total) if ty.is_float(compute) else image * weight + total
-    return ((total, type),), (type,) * (more + 1 + len(numbers)), "depthwise"
+    return ((total, type),), (*[before] * more, *[source] * (1 + len(numbers))), "depthwise"
 
 
 def convolve(input, weight, bias, out, windows, transposed):
@@ -133,14 +133,21 @@ def weight_sums(input, grad, windows, groups):
 
 
 def _sum_weighted(out, start, weight, views, numbers):
-    """Weights (channels, taps) are counted from a kernel's first on, so that all kernels of a large window are one."""
-    beside = (1, -1, *[1] * (out.ndim - 2))
+    """Weights (channels, taps) are counted from a kernel's first on, so that all kernels of a large window are one.
+
+    Half-width sums that take several kernels are not rounded between them.
+    """
+    beside, source = (1, -1, *[1] * (out.ndim - 2)), ty.NAMES[weight.dtype.code]
+    several = out.dtype.itemsize == 2 and len(views) > _TERMS
+    wide = creation.empty(out.shape, dtype=_float32, device=out.device) if several else out
     for i in range(0, len(views), _TERMS):
         part, own = views[i : i + _TERMS], numbers[i : i + _TERMS]
         before = [shape.expand(x, out.shape) for x in start]
         first = shape.expand(shape.reshape(weight[:, own[0] : own[0] + 1], beside), out.shape)
-        run(_weighted, (tuple(n - own[0] for n in own), len(before)), out, *before, first, *part)
-        start = [out]
+        target = out if i + _TERMS >= len(views) else wide
+        kinds = source, tuple(n - own[0] for n in own), ty.NAMES[before[0].dtype.code] if before else None
+        run(_weighted, kinds, target, *before, first, *part)
+        start = [target]
 
 
 @rowwise(where="")

@@ -109,7 +109,7 @@ def bags(input, weight, source, begins):
     out = creation.empty((n, input.shape[1]), dtype=input.dtype)
     rows, at = core.along(core.plain(input), 0, source, False, index.out_of_self(input.shape[0]))
     weight = core.spread(core.plain(shape.cast(weight, _summed_as(input))), 1, (input.shape[1],))
-    wrong = core.run_segments(kind_of(_weighed_rows, ()), out, core.plain(begins), rows, weight, at)
+    wrong = core.run_segments(kind_of(_weighed_rows, ()), out, shape.contiguous(begins), rows, weight, at)
     if wrong >= 0:
         raise RuntimeError(
             f"EmbeddingBag: offsets must rise from 0 to at most {source.numel()}, the number of indices, but number {wrong} is "

@@ -40,16 +40,15 @@ def _pixels(g, n, align):
 
 
 def _inside(p, n, padding, align, do):
-    """p itself for 'zeros'; at the border, or mirrored there, where it lies beyond. do: abs, floor and where of what p is."""
+    """p itself for 'zeros'; at the border, or mirrored there, where it lies beyond. do: abs, floor, where and maximum of what p is."""
     if padding == "zeros":
         return p
     if padding == "reflection":
         low, high, span = (0 * n, n - 1, n - 1) if align else (0 * n - 0.5, n - 0.5, n)
         offset = do.abs(p - low)
-        turns = do.floor(offset / span)
+        turns = do.floor(offset / do.maximum(span, 1))  # of one pixel, aligned, the span is 0, and so is the offset
         rest = offset - turns * span
         p = do.where(turns - 2 * do.floor(turns / 2) < 0.5, rest + low, high - rest)
-        p = do.where(span + 0 * p <= 0, 0.0, p)
     return do.where(p <= 0, 0.0, do.where(p >= n - 1, n - 1.0, p))  # beyond the border a value no longer depends on the place
 
 
@@ -64,7 +63,7 @@ def _cubic(x, do):
 
 
 class _Elements:
-    abs, floor = staticmethod(fn.abs), staticmethod(fn.floor)
+    abs, floor, maximum = (staticmethod(f) for f in (fn.abs, fn.floor, fn.fmax))
 
     @staticmethod
     def where(condition, a, b):
@@ -188,7 +187,7 @@ def _sizes(sizes, dtype, device):
 
 class _Tensors:
     abs, floor = staticmethod(arithmetic.abs), staticmethod(lambda x: arithmetic.floor(x).detach())
-    where = staticmethod(masks.where)
+    where, maximum = staticmethod(masks.where), staticmethod(max)  # sizes are numbers
 
 
 def taps(grid, size, mode, padding, align):

@@ -5,12 +5,14 @@ remembers its *tap*, the number of its place within the window, in a byte: indic
 with stride s the input's places fall into s residues, and all those of one residue are reached by the same taps.
 """
 
+import math
+
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, contraction, creation, pool_sides, reduction, shape
+from . import arithmetic, comparison, contraction, creation, extremum, gather, masks, pool_sides, reduction, resampling, shape
 from ._define import library, planned, refuse
 from ._format import empty_beside, is_channels_last, keeping
 from ._windows import TERMS, Windows, alone, around, cleared, dense, each_window, filled, in_windows, moved, run, shifted, tap_dtype
@@ -378,6 +380,18 @@ def _shares(size, wanted, dtype, device):
 
 
 @planned
+def _taps(rank, dim, size, wanted, back, dtype, device):
+    """The elements that count in each window, as taps along a dim; ``back``: the windows in which each element counts."""
+    shares = _shares(size, wanted, dtype, device)
+    shares = shape.contiguous(shares if back else shape.transpose(shares, 0, 1))
+    counts = comparison.ne(shares, 0)
+    taps = creation.arange(int(reduction.amax(reduction.sum(counts, 1))), device=device)
+    at = shape.unsqueeze(extremum.argmax(shape.cast(counts, _int64), 1), 1) + taps
+    index = comparison.clamp_max(at, shares.shape[1] - 1)
+    return resampling.Taps(rank, dim, shares.shape[1], index, masks.where(at == index, gather.gather(shares, 1, index), 0), True)
+
+
+@planned
 def dividing(size, output):
     """Windows of one size side by side that give this output; None if there are none."""
     if any(m == 0 or n == 0 or n % m for n, m in zip(size, output)):
@@ -392,14 +406,25 @@ def _split(x, dim, parts):
     return shape.reshape(x, (*x.shape[:dim], parts, x.shape[dim] // parts, *x.shape[dim + 1 :]))
 
 
-def _along(x, dim, matrix):
-    return shape.transpose(contraction.matmul(shape.transpose(x, dim, -1), matrix), dim, -1)
+def _shared(x, dim, size, wanted, back=False):
+    """x with ``size`` elements along a dim as the means of ``wanted`` windows; ``back``: with each mean's share given to its elements.
+
+    Along rows a product of matrices is quicker, but there what is not finite is multiplied by the zeros of windows in which it is not.
+    """
+    if x.is_cpu and dim == x.ndim - 1:
+        shares = _shares(size, wanted, x.dtype, x.device)
+        out = contraction.matmul(x, shape.transpose(shares, 0, 1) if back else shares)
+        if math.isfinite(reduction.sum(out).item()):
+            return out
+    return resampling.along(x, _taps(x.ndim, dim, size, wanted, back, x.dtype, x.device))
 
 
 def _adaptive_means(rank):
     @library(name=f"_adaptive_avg_pool{rank}d", differentiable="input", label=f"AdaptiveAvgPool{rank}D", **_POOLS)
     def means(input, output):
         size = input.shape[-rank:]
+        if 0 in output:
+            return creation.empty((*input.shape[:-rank], *output), dtype=input.dtype, device=input.device)
         if (windows := dividing(tuple(size), output)) is not None and len(windows.taps) <= TERMS:
             out = empty_beside(input, (*input.shape[:-rank], *output))
             return _summed(out, windows.halves(input, 0), core.fixed(_number(len(windows.taps), input.dtype, input.device)))
@@ -408,7 +433,7 @@ def _adaptive_means(rank):
             if output[i] and size[i] % output[i] == 0:
                 input = reduction.mean(_split(input, dim, output[i]), dim + 1)
             else:
-                input = _along(input, dim, _shares(size[i], output[i], input.dtype, input.device))
+                input = _shared(input, dim, size[i], output[i])
         return shape.contiguous(input)
 
     @means.backward_of
@@ -418,6 +443,8 @@ def _adaptive_means(rank):
     @library(name=f"_adaptive_avg_pool{rank}d_backward", differentiable="grad", label=f"AdaptiveAvgPool{rank}DBackward", **_KEEPS)
     def spread(grad, size):
         output = tuple(grad.shape[-rank:])
+        if 0 in output:
+            return creation.zeros((*grad.shape[:-rank], *size), dtype=grad.dtype, device=grad.device)
         if (windows := dividing(size, output)) is not None:
             out = empty_beside(grad, (*grad.shape[:-rank], *size))
             target = in_windows(out, windows)
@@ -427,7 +454,7 @@ def _adaptive_means(rank):
             _summed(target, alone([shape.expand(grad, target.shape)]), number)
             return out
         for i, (n, m) in enumerate(zip(size, output)):
-            grad = _along(grad, grad.ndim - rank + i, shape.transpose(_shares(n, m, grad.dtype, grad.device), 0, 1))
+            grad = _shared(grad, grad.ndim - rank + i, n, m, back=True)
         return shape.contiguous(grad)
 
     @spread.backward_of

@@ -135,7 +135,8 @@ def _way_back(how, device):
 # -- the operators --
 
 
-def _along(input, taps):
+def along(input, taps):
+    """What the taps read, along their dim."""
     like = (*input.shape[: taps.dim], taps.wanted, *input.shape[taps.dim + 1 :])
     source, step = core.without_strides(input, (taps.dim,), like), input.stride(taps.dim) * input.element_size()
     out = empty_beside(input, like)
@@ -154,7 +155,7 @@ def _along(input, taps):
 
 
 def _added(grad, taps):
-    """The adjoint of :func:`_along`, added up output by output."""
+    """The adjoint of :func:`along`, added up output by output."""
     sizes = (*grad.shape[: taps.dim], taps.size, *grad.shape[taps.dim + 1 :])
     if taps.weight is None:
         return index.index_add(creation.zeros(sizes, dtype=grad.dtype, device=grad.device), taps.dim, taps.index[:, 0], grad)
@@ -170,7 +171,7 @@ def _upsampling(kind):
     def upsample(input, how):
         input = core.plain(input)
         for taps in how.taps:
-            input = _along(input, taps)
+            input = along(input, taps)
         return input
 
     @upsample.backward_of
