@@ -100,13 +100,17 @@ def test_hooks_of_nodes_return_a_tuple_of_gradients(kind, hook):
     both(program)
 
 
-def test_hooks_after_accumulation_return_none():
+@pytest.mark.parametrize("hook, error", [
+    (lambda leaf: leaf.grad, "RuntimeError"), (lambda leaf: leaf.detach().add_(leaf.grad), "RuntimeError"),
+    (lambda leaf: leaf, None), (lambda leaf: 3, "TypeError"),
+])  # fmt: skip
+def test_hooks_after_accumulation_return_nothing_or_the_leaf(hook, error):
     def program(t):
         x = t.ones(2, requires_grad=True)
-        x.register_post_accumulate_grad_hook(lambda leaf: leaf.grad)
+        x.register_post_accumulate_grad_hook(hook)
         return raised(x.sum().backward)
 
-    assert both(program) == "RuntimeError"
+    assert both(program) == error
 
 
 def test_zeros_for_unused_inputs_go_on():

@@ -166,8 +166,12 @@ cdef class AccumulateGrad(Node):
             _add_to_gradient(t, new)
         if t.extras is not None and t.extras.get("post_accumulate"):
             for hook in list(t.extras["post_accumulate"].values()):
-                if hook(t) is not None:
-                    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+                result = hook(t)
+                if result is None or result is t:  # as a write in place returns it
+                    continue
+                if not isinstance(result, Tensor):
+                    raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
         return []
 
 

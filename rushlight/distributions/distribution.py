@@ -213,7 +213,8 @@ class Parametrized(Distribution):
 
     def expand(self, batch_shape, _instance=None):
         """The same distributions, broadcast to a larger batch."""
-        own = next(c for c in type(self).__mro__ if c.__module__.startswith(__package__))
+        rooms = __package__, "torch.distributions"  # as classes are told from where a script finds rushlight as torch
+        own = next(c for c in type(self).__mro__ if c.__module__.startswith(rooms))
         new, batch_shape = self._get_checked_instance(own, _instance), rl.Size(batch_shape)
         for entry in self._parameters:
             name, n = (entry, 0) if isinstance(entry, str) else entry
