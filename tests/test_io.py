@@ -334,7 +334,7 @@ def test_no_file_runs_code(oracle, tmp_path, monkeypatch, call, weights_only):
     assert not os.path.exists("pwned")
 
 
-@pytest.mark.parametrize("text", ["04", "f8,f8", "(2,)f8", "O", "float64", "", "f", 4, "f\u0664"])
+@pytest.mark.parametrize("text", ["04", "f8,f8", "(2,)f8", "O", "float64", "", "f", 4, "f\u0664", "M8", "m8"])
 def test_the_type_of_an_array_is_never_parsed_by_numpy(oracle, tmp_path, text):
     oracle.save([Evil(np.dtype, (text,))], tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match="an array of type"):

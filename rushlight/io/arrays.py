@@ -7,11 +7,14 @@ from .interpreter import Constructor
 
 
 def _dtype(text, *_):
-    """A kind and its width, which is all that NumPy writes: anything else NumPy might hand to Python's own parser."""
+    """A kind and its width, which is all that NumPy writes: anything else NumPy might hand to Python's own parser.
+
+    Dates are refused: NumPy's reader of their state crashes where it lacks a unit.
+    """
     import numpy
 
     kind, width = (text[:1], text[1:]) if isinstance(text, str) else ("", "")
-    if not (kind in tuple("biufcSUVMm") and width.isascii() and width.isdigit() and len(width) < 10):
+    if not (kind in tuple("biufcSUV") and width.isascii() and width.isdigit() and len(width) < 10):
         raise ValueError(f"an array of type {brief(text)}")
     return numpy.dtype(text, copy=True)  # a copy, since the byte order is set on it afterwards
 
