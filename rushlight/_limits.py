@@ -37,8 +37,8 @@ class finfo:
         mantissa, exponent, self.max, digits = _FLOATS[self.dtype]
         self.bits = 8 * kind.to_real().itemsize
         self.eps = 2.0**-mantissa
-        self.min = self.max if self.dtype == "float8_e8m0fnu" else -self.max
         self.smallest_normal = self.tiny = 2.0**exponent
+        self.min = self.tiny if self.dtype == "float8_e8m0fnu" else -self.max  # which holds exponents alone
         self.resolution = 10.0**-digits
 
     def __repr__(self):

@@ -517,3 +517,12 @@ def hessian_of_what_is_linear_by_pieces(torch):
 
     x = torch.tensor([[[1.0, 3.0, 2.0, 5.0]]])
     return torch.autograd.functional.hessian(f, x, strict=True), torch.func.hessian(f)(x), torch.func.jvp(torch.func.grad(f), (x,), (x,))
+
+
+@program
+def gradient_through_eight_bits(torch):
+    """What training in float8 is tried out with: round there and back, and the gradient goes through."""
+    x = leaf(torch, [1.0, -2.3, 0.7])
+    y = x.to(torch.float8_e4m3fn)
+    (y.float() * torch.tensor([2.0, 3.0, 4.0])).sum().backward()
+    return y.requires_grad, y.float(), x.grad, x.detach().to(torch.float8_e5m2).requires_grad_().requires_grad

@@ -60,3 +60,43 @@ def test_as_in_pytorch(name):
 
 def test_an_infinite_factor_is_no_overflow():
     assert rl.add(rl.ones(1), 1, alpha=float("inf")).isinf().all() and torch.add(torch.ones(1), 1, alpha=float("inf")).isinf().all()
+
+
+EIGHT_BITS = {  # nothing is computed in them, nor drawn
+    "rand": lambda t, d: t.rand(3, dtype=d),
+    "randn": lambda t, d: t.randn(3, dtype=d),
+    "randperm": lambda t, d: t.randperm(3, dtype=d),
+    "uniform_": lambda t, d: t.zeros(3).to(d).uniform_(1, 2),
+    "exponential_": lambda t, d: t.zeros(3).to(d).exponential_(),
+    "bernoulli_": lambda t, d: t.zeros(3).to(d).bernoulli_(),
+    "index_add": lambda t, d: t.ones(3).to(d).index_add(0, t.tensor([0, 0]), t.ones(2).to(d)),
+    "scatter_add": lambda t, d: t.ones(3).to(d).scatter_add(0, t.tensor([0, 0]), t.ones(2).to(d)),
+    "max_pool1d": lambda t, d: t.nn.functional.max_pool1d(t.ones(1, 1, 4).to(d), 2),
+    "avg_pool2d": lambda t, d: t.nn.functional.avg_pool2d(t.ones(1, 1, 4, 4).to(d), 2),
+    "interpolate": lambda t, d: t.nn.functional.interpolate(t.ones(1, 1, 4).to(d), 8, mode="linear"),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu"])
+@pytest.mark.parametrize("name", EIGHT_BITS)
+def test_eight_bits(name, dtype):
+    for library in (rl, torch):
+        with pytest.raises(NotImplementedError, match="not implemented for 'Float8"):
+            EIGHT_BITS[name](library, getattr(library, dtype))
+
+
+def test_transforms_and_factors_of_eight_bits():
+    for library in (rl, torch):
+        x = library.eye(2).to(library.float8_e5m2)
+        with pytest.raises(RuntimeError, match="Unsupported dtype Float8_e5m2"):
+            library.fft.fft(x)
+        with pytest.raises(RuntimeError, match="Got Float8_e5m2"):
+            library.linalg.inv(x)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu"])
+def test_limits(name):
+    ours, theirs = rl.finfo(getattr(rl, name)), torch.finfo(getattr(torch, name))
+    assert repr(ours) == repr(theirs)
+    assert [ours.min, ours.max, ours.tiny, ours.eps] == [theirs.min, theirs.max, theirs.tiny, theirs.eps]
+

@@ -109,8 +109,9 @@ def _set_grad(Tensor self, value):
         raise RuntimeError("can't assign Variable as its own grad")
     if grad.code != self.code:
         raise RuntimeError(
-            f"attempting to assign a gradient with dtype '{(<dtype>DTYPES[grad.code]).name}' to a tensor with dtype "
-            f"'{(<dtype>DTYPES[self.code]).name}'. Please ensure that the gradient and the tensor have the same dtype"
+            f"attempting to assign a gradient with dtype '{(<dtype>DTYPES[grad.code]).name}' to a tensor with grad_dtype "
+            f"'{dtype_title(self.code)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype).\n"
+            f"  Convert it, for example with .to({DTYPES[self.code]})."
         )
     if grad.place != self.place:
         raise RuntimeError(

@@ -13,7 +13,7 @@ from libc.string cimport memcmp, memcpy
 from rushlight._core.device cimport element
 from rushlight._core.operator cimport (Native, Signature, check_overlap, check_writable, clone, contiguous, convert, copy_into, native, resolve, wrong_type)
 from rushlight._core.operator cimport clone as raw_clone
-from rushlight._core.tape cimport bump, check_inplace, link, link1, needs_grad, rebase, set_history
+from rushlight._core.tape cimport bump, check_inplace, differentiable, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *
 
 from rushlight._core import callbacks
@@ -159,7 +159,7 @@ cdef inline Tensor record(Tensor t, Tensor out, int kind, str label, object repl
     """Leaves a node if t collects a gradient while recording; returns out."""
     cdef ViewNode node
     if thread_state().grad:
-        if not needs_grad(t) or not (F16 <= out.code <= C128 or out.code == C32):
+        if not needs_grad(t) or not differentiable(out.code):
             return out
         node = ViewNode.__new__(ViewNode)
         node.label, node.kind, node.replay, node.d0, node.d1, node.code, node.place = label, kind, replay, d0, d1, t.code, t.place

@@ -149,15 +149,23 @@ def _pair(a, b):
     return a, b
 
 
+def _reckoned(op, a, b):
+    """The same for operations that compute."""
+    a, b = _pair(a, b)
+    if a.type in ty.FLOAT8:
+        raise TypeMismatch(f"{op} is not defined for {a.type}; write cast(x, type) in the definition")
+    return a, b
+
+
 def binary(op, a, b):
     """A two-operand node whose result has its operands' type."""
-    a, b = _pair(a, b)
+    a, b = _reckoned(op, a, b)
     return make(op, (a, b), a.type)
 
 
 def compare(op, a, b):
     """A comparison (lt, le, gt, ge, eq, ne): a b1 node."""
-    a, b = _pair(a, b)
+    a, b = _reckoned(op, a, b)
     return make(op, (a, b), "b1")
 
 

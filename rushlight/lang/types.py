@@ -14,6 +14,7 @@ BITS = {
 
 FLOATS = frozenset(("f16", "bf16", "f32", "f64"))
 COMPLEX = frozenset(("c64", "c128", "c32"))
+FLOAT8 = frozenset(("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu"))  # which are moved and converted only
 SIGNED = frozenset(("i8", "i16", "i32", "i64"))
 UNSIGNED = frozenset(("u8", "u16", "u32", "u64"))
 INTS = SIGNED | UNSIGNED

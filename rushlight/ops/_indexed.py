@@ -10,7 +10,7 @@ from .._core import operator as _operator
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from ._define import _camel, _face, _register, _signature
+from ._define import _camel, _face, _register, _signature, refuse
 
 # -- kernels --
 
@@ -28,8 +28,15 @@ def describe(kind, code):
     'load': out = source[offset]; others combine target[offset] with a value. 'load at', 'set at', 'add at': of a vector, at an index.
     """
     type = ty.NAMES[code]
-    if kind in KINDS:
-        return KINDS[kind](type)
+    try:
+        if kind in KINDS:
+            return KINDS[kind](type)
+        return _describe_indexed(kind, type)
+    except ex.TypeMismatch as mismatch:
+        refuse(describe, kind.split("(")[0].strip("_"), type, mismatch)
+
+
+def _describe_indexed(kind, type):
     kind, at = kind.removesuffix(" at"), ex.input(1, "i64") * (ty.BITS[type] // 8 if kind.endswith(" at") else 1)
     if kind == "load":
         bits = MOVED_AS[ty.BITS[type]]
@@ -38,6 +45,8 @@ def describe(kind, code):
         bits = MOVED_AS[ty.BITS[type]]
         return ((ex.input(0, bits), bits, "set", at),), (bits, "i64"), "scatter"
     compute = ty.opmath(type)
+    if kind == "add" and type in ty.FLOAT8:
+        raise ex.TypeMismatch(f"add is not defined for {type}")
     if kind == "add":
         return ((ex.input(0, compute), type, "add", at),), (type, "i64"), "scatter_add"
     offset = ex.input(2, "i64")

@@ -94,7 +94,7 @@ def _promoted(input, name, need_complex):
     if not isinstance(input, _tensor.Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     kind = input.dtype
-    if kind.name in ("float16", "bfloat16", "complex32"):
+    if kind.to_real().itemsize < 4 and (kind.is_floating_point or kind.is_complex):
         raise RuntimeError(f"Unsupported dtype {title(input)}")
     if not (kind.is_floating_point or kind.is_complex):
         kind = _tensor.get_default_dtype()

@@ -42,7 +42,7 @@ def check_inexact(x, name, low=True):
             f"{name}: Expected a floating point or complex tensor as input. Got {title(x)}\n"
             "Convert it first, for example with .double()."
         )
-    if not low and x.dtype.code < 8:
+    if not low and x.dtype.itemsize < (8 if x.is_complex() else 4):
         raise RuntimeError(
             f"{name}: Low precision dtypes not supported. Got {title(x)}\nConvert it first, for example with .float()."
         )

@@ -403,7 +403,7 @@ def randperm(n, *, generator=None, dtype=None, layout=None, device=None, require
     n, dtype = index(n), dtype or INT64
     if n < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
-    if dtype.name == "bool" or dtype.is_complex:
+    if dtype.name == "bool" or dtype.is_complex or dtype.name.startswith("float8"):
         raise NotImplementedError(f"\"randperm\" not implemented for '{dtype_name(dtype.code)}'")
     if not dtype.is_floating_point and n > _highest(dtype) + 1:
         raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow\n  {n} numbers need a wider dtype.")
