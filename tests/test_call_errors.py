@@ -11,6 +11,8 @@ CALLS = {
     "two missing": lambda t, x: t.outer(),
     "two missing of a composition": lambda t, x: t.mvlgamma(),
     "of kron": lambda t, x: t.kron(x),
+    "a negative output size": lambda t, x: t.nn.functional.adaptive_avg_pool2d(t.ones(1, 1, 4, 4), (-1, 2)),
+    "a dim that there is not": lambda t, x: t.linalg.cross(x[None], x[None], dim=2),
     "truth values clamped": lambda t, x: t.clamp(x > 1, x > 0, x > 1),
     "truth values reflected": lambda t, x: t.nn.functional.pad((x > 1)[None], (1, 1), mode="reflect"),
     "truth values replicated": lambda t, x: t.nn.functional.pad((x > 1)[None, None], (1, 1, 0, 1), mode="replicate"),

@@ -29,6 +29,10 @@ def _wanted_size(rank, name, input, output_size):
         raise RuntimeError(f"{name}: output_size must be {rank}, but got {list(size)}")
     if input.dim() not in (rank + 1, rank + 2):
         raise RuntimeError(wrong_rank(rank, name, input))
+    if any(n is not None and n < 0 for n in size):
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received {{{', '.join(map(str, size))}}}"
+        )
     return [n if wanted is None else wanted for wanted, n in zip(size, input.shape[-rank:])]
 
 

@@ -331,10 +331,8 @@ def linalg_cross(input, other, *, dim=-1):
             [ 0, -1,  0]])
     """
     for x in (input, other):
-        if x.shape[dim] != 3:
-            raise RuntimeError(
-                f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[dim]} and {other.shape[dim]}"
-            )
+        if x.size(dim) != 3:
+            raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.size(dim)} and {other.size(dim)}")
     if input.ndim != other.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     return registry["cat"].operator(_cross(*(shape.narrow(x, dim, i, 1) for x in (input, other) for i in range(3))), dim)
