@@ -89,6 +89,9 @@ class CustomOpDef:
         self._tensors = [n for n, p in self._signature.parameters.items() if p.annotation in (_Tensor, "Tensor")]
         self.__name__, self.__doc__ = name.partition("::")[2], getattr(fn, "__doc__", None)
 
+    def __repr__(self):
+        return f"<CustomOpDef({self._qualname})>"
+
     def __call__(self, *args, **kwargs):
         from .autograd.vmap import Batched
         from .utils._pytree import tree_leaves

@@ -196,3 +196,23 @@ def peak():
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("queries, keys", [(5, 9), (7, 7)])
+def test_causal_masks_by_name(queries, keys):
+    """What they print and what attention makes of them is PyTorch's; with other operators they are the mask."""
+    torches = rushlight.nn.attention.bias, pytest.importorskip("torch.nn.attention.bias")
+    rows = [RNG.standard_normal((2, 3, n, 8)).astype("float32") for n in (queries, keys, keys)]
+    for name in ("causal_upper_left", "causal_lower_right"):
+        ours, theirs = (getattr(room, name)(queries, keys) for room in torches)
+        assert repr(ours) == repr(theirs) and int(ours.variant) == int(theirs.variant)
+        found = attend(*map(rushlight.from_numpy, rows), ours, scale=0.3)
+        wanted = oracle.nn.functional.scaled_dot_product_attention(*map(oracle.from_numpy, rows), theirs, scale=0.3)
+        assert type(found) is rushlight.Tensor and np.allclose(found.numpy(), wanted.numpy(), atol=1e-6)
+        assert (~ours).sum().item() == queries * keys - ours.sum().item()
+        with pytest.raises(ValueError, match="should not be used with causal=True"):
+            attend(*map(rushlight.from_numpy, rows), ours, is_causal=True)
+    with pytest.warns(UserWarning, match="NaNs"):
+        torches[0].causal_lower_right(3, 2)
+    with pytest.raises(TypeError, match="CausalVariant"):
+        torches[0].CausalBias(1, 2, 3)

@@ -292,7 +292,7 @@ def unshown(room):
 
 
 SHOWN = """
-nn nn.functional nn.grad nn.parameter nn.init nn.attention nn.attention.flex_attention nn.parallel
+nn nn.functional nn.grad nn.parameter nn.init nn.attention nn.attention.bias nn.attention.flex_attention nn.parallel
 nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune
 optim optim.lr_scheduler optim.swa_utils utils.data utils.checkpoint distributions distributions.constraints distributions.transforms
 autograd autograd.functional autograd.forward_ad autograd.graph autograd.profiler func amp amp.grad_scaler io serialization random training

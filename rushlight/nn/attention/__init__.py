@@ -3,7 +3,7 @@
 import enum
 
 from ... import _switches
-from . import flex_attention  # noqa: F401
+from . import bias, flex_attention  # noqa: F401
 
 __all__ = ["SDPBackend", "sdpa_kernel"]
 
