@@ -385,7 +385,8 @@ def _taps(rank, dim, size, wanted, back, dtype, device):
     shares = _shares(size, wanted, dtype, device)
     shares = shape.contiguous(shares if back else shape.transpose(shares, 0, 1))
     counts = comparison.ne(shares, 0)
-    taps = creation.arange(int(reduction.amax(reduction.sum(counts, 1))), device=device)
+    known = comparison.ne(_shares(size, wanted, dtype, _tensor.device("cpu")), 0)  # of a geometry, so on meta, too
+    taps = creation.arange(int(reduction.amax(reduction.sum(known, 1 if back else 0))), device=device)
     at = shape.unsqueeze(extremum.argmax(shape.cast(counts, _int64), 1), 1) + taps
     index = comparison.clamp_max(at, shares.shape[1] - 1)
     return resampling.Taps(rank, dim, shares.shape[1], index, masks.where(at == index, gather.gather(shares, 1, index), 0), True)
