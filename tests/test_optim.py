@@ -161,6 +161,27 @@ def test_groups_hooks_and_names():
     assert a.grad is None
 
 
+@pytest.mark.parametrize("name", ["Adam", "LBFGS"])
+def test_what_step_hooks_are_given_and_may_change(name):
+    """The arguments begin with the optimizer."""
+    oracle = pytest.importorskip("torch")
+
+    def run(lib):
+        parameter, seen = lib.nn.Parameter(lib.ones(2)), []
+        optimizer = getattr(lib.optim, name)([parameter])
+
+        def before(o, args, kwargs):
+            seen.append((len(args), args[0] is optimizer, list(kwargs)))
+            return args[:1], {"closure": lambda: (parameter * parameter).sum() * 2}
+
+        optimizer.register_step_pre_hook(before)
+        optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append((len(args), list(kwargs))))
+        parameter.grad = lib.ones(2)
+        return float(optimizer.step(lambda: None)), seen
+
+    assert run(rushlight) == run(oracle)
+
+
 ERRORS = [
     "SGD([p], lr=-1)",
     "SGD([p], momentum=-1)",

@@ -446,7 +446,8 @@ def _with_hooks(step):
         return step
 
     @wraps(step)
-    def wrapper(self, *args, **kwargs):
+    def wrapper(*args, **kwargs):
+        self = args[0]  # which the hooks see among the arguments, as in PyTorch
         before = [*_global_optimizer_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()]
         after = [*self._optimizer_step_post_hooks.values(), *_global_optimizer_post_hooks.values()]
         for hook in before:
@@ -456,10 +457,10 @@ def _with_hooks(step):
                     raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}.")
                 args, kwargs = result
         if current_recorder() is None:
-            loss = step(self, *args, **kwargs)
+            loss = step(*args, **kwargs)
         else:
             with record_function(f"Optimizer.step#{type(self).__name__}.step"):
-                loss = step(self, *args, **kwargs)
+                loss = step(*args, **kwargs)
         for hook in after:
             hook(self, args, kwargs)
         return loss

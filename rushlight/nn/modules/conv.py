@@ -210,7 +210,7 @@ class _ConvTransposeNd(_ConvNd):
             high.append(low[-1] + s - 1)
         if not all(a <= n <= b for a, n, b in zip(low, wanted, high)):
             raise ValueError(
-                f"requested an output size of {tuple(output_size)}, but valid sizes range from {low} to {high} "
+                f"requested an output size of {output_size}, but valid sizes range from {low} to {high} "
                 f"(for an input of {input.size()[-rank:]})"
             )
         return tuple(n - a for n, a in zip(wanted, low))
