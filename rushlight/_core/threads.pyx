@@ -74,6 +74,7 @@ cdef extern from *:
 cdef enum:
     MAX_THREADS = 1024
     MAX_PARTS = 64
+    LOOKS = 32  # for news, from one look at the clock to the next
 cdef uint64_t SEALED = 0xFFFFFFFF  # as a chunk number: nothing left to take
 
 cdef struct Region:
@@ -222,8 +223,10 @@ cdef void _await_workers() noexcept nogil:
     cdef int64_t deadline = 0
     cdef int turn
     while load(&_unfinished):
-        for turn in range(32):
+        for turn in range(LOOKS):
             rl_pause()
+            if load(&_unfinished) == 0:
+                return
         if deadline == 0:
             deadline = rl_now() + _spin_ns
         elif rl_now() > deadline:
@@ -253,8 +256,10 @@ cdef uint64_t _await_region(uint64_t seen) noexcept nogil:
     cdef int64_t deadline = rl_now() + _spin_ns
     cdef int turn
     while load64(&_number) == seen and rl_now() < deadline:
-        for turn in range(32):
+        for turn in range(LOOKS):
             rl_pause()
+            if load64(&_number) != seen:
+                return load64(&_number)
     if load64(&_number) == seen:
         add(&_sleepers, 1)
         pthread_mutex_lock(&_lock)
