@@ -188,12 +188,12 @@ cdef int64_t _rows_from(Loop* loop, int64_t begin, int64_t end, char** ptr) noex
     return min(loop.size[1] - position[1], end - begin)
 
 
-cdef int run_loop(Loop* loop) except -1:
-    """Runs the whole loop, split by shape over the pool when it is large."""
-    return share_loop(loop, _run_range, loop)
+cdef int run_loop(Loop* loop, int64_t work=1) except -1:
+    """Runs the whole loop, split over the pool when it is large. work: what an element costs, in sums."""
+    return share_loop(loop, _run_range, loop, work)
 
 
-cdef int share_loop(Loop* loop, task_t run, void* context) except -1:
+cdef int share_loop(Loop* loop, task_t run, void* context, int64_t work) except -1:
     """Calls run(context, begin, end) for the elements of a 1-d loop, else for the positions of the dims beyond the inner one."""
     cdef int64_t total = 1, outer = 1, grain, share, block
     cdef int i
@@ -202,7 +202,7 @@ cdef int share_loop(Loop* loop, task_t run, void* context) except -1:
     if total == 0:
         return 0
     outer = total // loop.size[0]
-    share = worth_handing(GRAIN if loop.n_operands <= 4 else 4 * GRAIN // loop.n_operands)     # so many operands are more work
+    share = worth_handing((GRAIN if loop.n_operands <= 4 else 4 * GRAIN // loop.n_operands) // work) + 1     # so many operands are more work
     if total < 2 * share:
         if total < GRAIN // 4:
             run(context, 0, total if loop.ndim == 1 else outer)

@@ -29,6 +29,7 @@ cdef class Program:
     cdef kernel_t last_kernel
     cdef int last_mask
     cdef Gradient last_gradient
+    cdef public int64_t work              # what an element costs, in sums
     cdef public bint moves                # the identity of one dtype: a transposed copy has a kernel of its own
     cdef public bint row_major            # its results are row-major, however the operands lie
     cdef public int leads                 # the operand after which the results lie first
@@ -46,7 +47,7 @@ cdef class Program:
         if len(out_codes) + len(in_codes) > MAX_OPERANDS:
             raise ValueError(f"{name}: more than {MAX_OPERANDS} operands")
         self.name, self.outputs, self.out_codes, self.in_codes, self.keep_result = name, outputs, out_codes, in_codes, keep_result
-        self.label = name
+        self.label, self.work = name, 1
         self.info = info
         self.n_out, self.n_in = len(out_codes), len(in_codes)
         for i, code in enumerate(out_codes + in_codes):
@@ -306,10 +307,10 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
         loop.kernel = _moving_kernel(True, 8 * p.itemsize[0])
     elif loop.ndim > 1 and _turns(&loop, p, &turned):
         loop.kernel = p.kernel(_layout(&loop, p.itemsize) & ~turned.letters)
-        return share_loop(&loop, _run_tiles, &turned)
+        return share_loop(&loop, _run_tiles, &turned, p.work)
     else:
         loop.kernel = p.kernel(key)
-    return run_loop(&loop)
+    return run_loop(&loop, p.work)
 
 
 cdef Tensor run_dense(Program p, Operand* operands):
@@ -334,7 +335,7 @@ cdef Tensor run_dense(Program p, Operand* operands):
         elif not same_sizes(t, first):
             return None
         ptr[1 + i] = t.address
-    if first is None or first.count == 0 or first.count >= GRAIN // 4:
+    if first is None or first.count == 0 or first.count >= GRAIN // 4 or first.count * p.work >= 4 * GRAIN:
         return None
     t = empty(p.codes[0], first.ndim, first.sizes)
     ptr[0], inner[0], outer[0] = t.address, p.itemsize[0], 0

@@ -328,7 +328,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
     elif _rows_exceed_caches(&loop, p, rows * length):
         key |= <uint64_t>1 << 62
     loop.kernel = p.row_kernel(key)
-    return _spread_rows(&loop, rows, length)
+    return _spread_rows(&loop, rows, length, p.work)
 
 
 cdef bint _too_few(RowLoop* loop, int64_t rows) noexcept:
@@ -338,9 +338,9 @@ cdef bint _too_few(RowLoop* loop, int64_t rows) noexcept:
     return rows < 4
 
 
-cdef inline int _spread_rows(RowLoop* loop, int64_t rows, int64_t length) except -1:
-    """Runs the loop on as many threads as its size is worth."""
-    cdef int64_t share = worth_handing(GRAIN), grain = max(<int64_t>1, share // max(length, <int64_t>1))
+cdef inline int _spread_rows(RowLoop* loop, int64_t rows, int64_t length, int64_t work) except -1:
+    """Runs the loop on as many threads as its size is worth. work: what an element costs, in sums."""
+    cdef int64_t share = worth_handing(GRAIN // work) + 1, grain = max(<int64_t>1, share // max(length, <int64_t>1))
     if rows * length < GRAIN // 8:
         _run_rows(loop, 0, rows)
         return 0

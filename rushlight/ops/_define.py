@@ -472,8 +472,10 @@ def compile_row_kernel(program, letters, mode, stage, stream):
 
 
 def _simplified(program):
+    from ..lang.cost import cost
     from ..lang.simplify import simplify
 
+    program.work = cost(program.outputs)
     return simplify(program.outputs, program.info[1] if isinstance(program, core.RowProgram) else ())
 
 
