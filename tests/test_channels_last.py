@@ -77,7 +77,8 @@ def test_large_images_give_the_same_in_both_formats(case):
         out = run(rl, x, given)
         weight = rl.linspace(-1, 1, out.numel()).reshape(out.shape).to(memory_format=memory_format)
         results.append((out, *rl.autograd.grad((out * weight).sum(), x)))
-    assert results[1][0].is_contiguous(memory_format=rl.channels_last)
+    last = results[1][: 1 if case == "cat along rows" else 2]  # there the gradient is a sum of parts
+    assert all(t.is_contiguous(memory_format=rl.channels_last) for t in last)
     for a, b in zip(*results, strict=True):
         rl.testing.assert_close(b, a, rtol=1e-5, atol=1e-5)
 

@@ -7,9 +7,11 @@ AssertionError and says what is missing.
 
 # ruff: noqa: F401, F403
 
+import importlib
+
 from .._core.tensor import Tensor as _Tensor
 from .._errors import AcceleratorError, OutOfMemoryError
-from . import amp, comm, graphs, memory, nvtx, profiler, random, streams
+from . import amp, graphs, memory, nvtx, profiler, random, streams
 from ._devices import (
     can_device_access_peer,
     current_device,
@@ -75,6 +77,8 @@ def set_sync_debug_mode(debug_mode):
 
 
 def __getattr__(name):
+    if name == "comm":  # opens rushlight.nn, for which a program that only asks for a GPU need not wait
+        return importlib.import_module(".comm", __name__)
     if name == "_initialized":  # what packages read in the place of is_initialized()
         return is_initialized()
     if name == "default_generators":  # one for each GPU, from the first use of one on

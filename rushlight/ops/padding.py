@@ -1,9 +1,9 @@
 """Padding with the input's own elements: the middle is one copy, and what lies around it is copied from there, dim after dim."""
 
 from .._core import tensor as _tensor
-from . import arithmetic, movement, reduction, shape
+from . import arithmetic, casting, movement, reduction, shape
 from ._define import library
-from ._format import empty_beside
+from ._format import empty_beside, is_channels_last
 
 _bool = _tensor.dtypes()["bool"]
 
@@ -63,4 +63,4 @@ def _(grad, pad, mode):
             if mode == "replicate":
                 border = reduction.sum(border, dim, True)
             arithmetic.add.inplace(source, movement._flip(border, (dim,)) if mode == "reflect" else border)
-    return middle
+    return casting.channels_last(middle) if is_channels_last(grad) else middle
