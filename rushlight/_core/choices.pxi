@@ -84,11 +84,24 @@ def draw_choices(Tensor probabilities, int64_t samples, bint replacement, genera
         g.free()
     PyMem_Free(choices)
     PyMem_Free(clocks)
+    if fault == 2 and replacement:
+        raise RuntimeError(f"invalid multinomial distribution (encountering probability entry {first_fault(probabilities)})")
     if fault == 2:
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if fault == 1:
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     return out
+
+
+cdef str first_fault(Tensor probabilities):
+    """What is wrong with the first invalid element."""
+    cdef int64_t i
+    cdef double x = 0
+    for i in range(probabilities.count):
+        x = load(probabilities.address + i * ITEMSIZE[probabilities.code], probabilities.code)
+        if not 0 <= x < INFINITY:
+            break
+    return "= infinity or NaN" if x == INFINITY else "< 0"
 
 
 cdef int fault_of(char *p, int64_t n, int code) noexcept nogil:

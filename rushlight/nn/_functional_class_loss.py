@@ -250,13 +250,13 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         raise ValueError("weight must be one-dimensional")
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-    _check_places(target)
     rows = input.numel() // classes
     if target.dim() > 1 or target.numel() != rows:
         raise RuntimeError(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). "
             f"Expected target size [{rows}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
         )
+    _check_places(target)
     labels = target.reshape(-1)
     expect(labels, 0, classes - 1, _out_of_range("target out of range", classes), operator="multi_margin_loss")
     _check_weight(input, weight)

@@ -141,7 +141,11 @@ def instance_norm(
 
 def _check_normalized_shape(input, normalized_shape, star):
     shape = tuple(normalized_shape)
-    if tuple(input.shape[input.dim() - len(shape) :]) != shape or not shape:
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape = []"
+        )
+    if tuple(input.shape[input.dim() - len(shape) :]) != shape:
         expected = ", ".join(map(str, shape))
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*{star}{expected}], "

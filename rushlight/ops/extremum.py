@@ -200,6 +200,8 @@ def aminmax(input, *, dim: integer = None, keepdim=False, out=None):
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{title(input)}'")
     if dim is None and input.numel() == 0:
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+    if dim is not None and input.dim() and input.size(dim) == 0:
+        raise IndexError(f"aminmax: Expected reduction dim {dim} to have non-zero size.")
     found = return_types.aminmax(reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim))
     if out is None:
         return found
