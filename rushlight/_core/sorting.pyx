@@ -425,6 +425,6 @@ cdef inline int64_t _starts_as(Tensor source, int code, int64_t* starts) noexcep
     for i in range(source.count):
         key = key_at(data, code, i)
         starts[k] = i           # stores first and counts after: no branch on what is found
-        k += (i == 0) | (key != before) | (nan and key == nan)
+        k += (i == 0) | (key != before) | (nan != 0 and key == nan)
         before = key
     return k
