@@ -37,12 +37,15 @@ def picture(history, images, labels, guesses, path):
     figure = plt.figure(figsize=(10, 6))
     grid = figure.add_gridspec(2, 12, height_ratios=[3, 1])
     left, right = figure.add_subplot(grid[0, :6]), figure.add_subplot(grid[0, 6:])
-    left.plot(history["loss"], label="training")
-    left.plot(history["validation_loss"], label="validation")
+    epochs = range(1, len(history["loss"]) + 1)
+    left.plot(epochs, history["loss"], label="training")
+    left.plot(epochs, history["validation_loss"], label="validation")
     left.set(title="loss", xlabel="epoch")
     left.legend()
-    right.plot([100 * a for a in history["validation_metric"]])
+    right.plot(epochs, [100 * a for a in history["validation_metric"]])
     right.set(title="validation accuracy, %", xlabel="epoch")
+    for axis in (left, right):
+        axis.xaxis.get_major_locator().set_params(integer=True)
     for i in range(12):
         axis = figure.add_subplot(grid[1, i])
         axis.imshow(images[i, 0].numpy(), cmap="gray_r")

@@ -191,6 +191,13 @@ def test_make_tensor_has_pytorchs_stream():
     for lib in (torch, oracle):
         lib.manual_seed(0)
         drawn.append([lib.testing.make_tensor(3, dtype=getattr(lib, d), device="cpu").tolist() for d in ("float32", "int64", "bool")])
+        for shape in ((3,), (2, 3), (2, 1), (1,), (0, 2)):
+            gaps = lib.testing.make_tensor(shape, dtype=lib.float64, device="cpu", noncontiguous=True)
+            drawn[-1] += [gaps.tolist(), gaps.stride(), lib.rand(1).item()]
+        x = lib.ones(2, dtype=lib.float64, requires_grad=True)
+        for spread in (False, True):  # which draws the gradients that it starts from so
+            assert lib.autograd.gradgradcheck(lib.sin, x, gen_non_contig_grad_outputs=spread)
+            drawn[-1].append(lib.rand(1).item())
     assert drawn[0] == drawn[1]
 
 

@@ -407,15 +407,10 @@ def gradgradcheck(
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outputs = _outputs_of(func, inputs)
     if grad_outputs is None:
-        import random
+        from ..testing import make_tensor
 
-        generator = random.Random(0)
-        vectors = [
-            _from_reals([generator.gauss(0, 1) for _ in range(_count(o))], o.detach().contiguous()) for o in outputs
-        ]
-        if gen_non_contig_grad_outputs:
-            vectors = [_spread(v) for v in vectors]
-        grad_outputs = tuple(v.requires_grad_() for v in vectors)
+        options = {"low": -1, "high": 1, "requires_grad": True, "noncontiguous": gen_non_contig_grad_outputs}
+        grad_outputs = tuple(make_tensor(o.shape, dtype=o.dtype, device=o.device, **options) for o in outputs)
     else:
         grad_outputs = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
     n = len(grad_outputs)
@@ -443,10 +438,3 @@ def gradgradcheck(
         fast_mode=fast_mode,
         masked=masked,
     )
-
-
-def _spread(t):
-    """t with a gap between its elements."""
-    import rushlight
-
-    return rushlight.stack([t, t], -1)[..., 0]

@@ -21,6 +21,9 @@ def make_tensor(
     if noncontiguous and memory_format is not None:
         raise ValueError("The parameters `noncontiguous` and `memory_format` are mutually exclusive")
     size = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    gaps = noncontiguous and math.prod(size) > 1
+    if gaps:
+        size = (*size[:-1], 2 * size[-1])  # numbers for the gaps are drawn, too
     if dtype is rl.bool:
         result = rl.randint(*_bounds(low, high, 0, 2, 0, 2, whole=True), size, dtype=dtype, device=device)
     elif not (dtype.is_floating_point or dtype.is_complex):
@@ -33,8 +36,8 @@ def make_tensor(
         result = rl.empty(size, dtype=rl.float32 if dtype.name.startswith("float8") else dtype, device=device)
         _fill(rl.view_as_real(result) if dtype.is_complex else result, low, high)
         result = result.to(dtype)
-    if noncontiguous and result.numel() > 1:
-        result = result.repeat_interleave(2, dim=-1)[..., ::2]
+    if gaps:
+        result = result[..., 1::2]
     elif memory_format is not None:
         result = result.clone(memory_format=memory_format)
     if exclude_zero:
