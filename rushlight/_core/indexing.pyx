@@ -17,7 +17,7 @@ from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed
 from rushlight._core.place cimport META
 from rushlight._core.operator cimport clone, contiguous, native, resolve
 from rushlight._core.tensor cimport *
-from rushlight._core.threads cimport parallel_for, task_t, worth_handing
+from rushlight._core.threads cimport num_threads, parallel_for, task_t, worth_handing
 
 include "iterate.pxi"
 

@@ -210,6 +210,7 @@ cdef int share_loop(Loop* loop, task_t run, void* context, int64_t work) except 
             with nogil:
                 run(context, 0, total if loop.ndim == 1 else outer)
         return 0
+    share = chunk_of(total, share)
     with nogil:
         if loop.ndim == 1:
             parallel_for(run, context, 0, total, share)
@@ -220,6 +221,11 @@ cdef int share_loop(Loop* loop, task_t run, void* context, int64_t work) except 
                 grain = (grain + block - 1) // block * block
             parallel_for(run, context, 0, outer, grain)
     return 0
+
+
+cdef inline int64_t chunk_of(int64_t total, int64_t least) noexcept nogil:
+    """How many elements a thread takes at a time: whole cache lines, and no fewer than it need be for the threads to end together."""
+    return (max(least, min(<int64_t>GRAIN, total // (16 * num_threads()))) + 63) // 64 * 64
 
 
 cdef bint _turn(Loop* loop, int item) noexcept nogil:

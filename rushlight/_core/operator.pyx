@@ -18,7 +18,7 @@ from rushlight._core.device cimport (
 from rushlight._core.place cimport META
 from rushlight._core.tape cimport LibraryNode, Saved, bump, check_inplace, edge, link, link1, link2, needs_grad, rebase, save, save_copy, save_result, set_history, unpack
 from rushlight._core.tensor cimport *
-from rushlight._core.threads cimport parallel_for, task_t, worth_handing
+from rushlight._core.threads cimport num_threads, parallel_for, task_t, worth_handing
 
 from rushlight._core import callbacks
 from rushlight._core.cpus import last_cache

@@ -340,7 +340,7 @@ cdef bint _too_few(RowLoop* loop, int64_t rows) noexcept:
 
 cdef inline int _spread_rows(RowLoop* loop, int64_t rows, int64_t length, int64_t work) except -1:
     """Runs the loop on as many threads as its size is worth. work: what an element costs, in sums."""
-    cdef int64_t share = worth_handing(GRAIN // work) + 1, grain = max(<int64_t>1, share // max(length, <int64_t>1))
+    cdef int64_t share = worth_handing(GRAIN // work) + 1, grain = max(<int64_t>1, chunk_of(rows * length, share) // max(length, <int64_t>1))
     if rows * length < GRAIN // 8:
         _run_rows(loop, 0, rows)
         return 0
