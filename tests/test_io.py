@@ -220,7 +220,11 @@ def test_safetensors_both_ways(oracle, tmp_path):
         assert load(file)["w"].tolist() == [0, 1, 2, 3]
     with pytest.raises(TypeError, match="dict of tensors"):
         save([1], path)
-    path.write_bytes(path.read_bytes()[:-3])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    with pytest.raises(CheckpointError, match="ends within tensor 'w'"):
+        load(path)
+    path.write_bytes(whole[:20])
     with pytest.raises(CheckpointError, match="safetensors file is damaged"):
         load(path)
 

@@ -1,9 +1,11 @@
 """Files in the safetensors format, by the safetensors library."""
 
+import json
+
 import rushlight
 
 from . import tensors
-from .errors import CheckpointError
+from .errors import CheckpointError, brief
 
 _NAMES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
@@ -47,11 +49,13 @@ def dump(obj):
 
 def load(file, restore):
     """The dict of tensors in ``file``."""
-    library = _library()
+    library, content = _library(), file.read()
     try:
-        entries = library.deserialize(file.read())
+        entries = library.deserialize(content)
     except library.SafetensorError as error:
-        raise CheckpointError(f"the safetensors file is damaged: {error}") from None
+        name = _cut_off(content)
+        where = "" if name is None else f"\nThe file ends within tensor {brief(name)}: it was cut off, copy it again."
+        raise CheckpointError(f"the safetensors file is damaged: {error}{where}") from None
     found = {}
     for name, entry in entries:
         if entry["dtype"] not in _NAMES:
@@ -61,3 +65,14 @@ def load(file, restore):
         block = tensors.tensor_of_storage(storage, rushlight.uint8, 0, (storage.nbytes(),), (1,))
         found[name] = tensors.tensor_of_block(block, _NAMES[entry["dtype"]], entry["shape"])
     return found
+
+
+def _cut_off(content):
+    """The name of the first tensor that a file no longer holds whole; None where all are, or where its header tells nothing."""
+    size = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + size])
+        ends = sorted((entry["data_offsets"][1], name) for name, entry in header.items() if name != "__metadata__")
+        return next((name for end, name in ends if 8 + size + end > len(content)), None)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
