@@ -407,6 +407,8 @@ def gradgradcheck(
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outputs = _outputs_of(func, inputs)
     if grad_outputs is None:
+        import rushlight
+
         options = {"low": -1, "high": 1, "requires_grad": True, "noncontiguous": gen_non_contig_grad_outputs}
         grad_outputs = tuple(rushlight.testing.make_tensor(o.shape, dtype=o.dtype, device=o.device, **options) for o in outputs)
     else:

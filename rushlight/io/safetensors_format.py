@@ -71,7 +71,7 @@ def _cut_off(content):
     """The name of the first tensor that a file no longer holds whole; None where all are, or where its header tells nothing."""
     size = int.from_bytes(content[:8], "little")
     try:
-        header = json.loads(content[8 : 8 + size])
+        header = json.loads(content[8 : 8 + size].decode())
         ends = sorted((entry["data_offsets"][1], name) for name, entry in header.items() if name != "__metadata__")
         return next((name for end, name in ends if 8 + size + end > len(content)), None)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
