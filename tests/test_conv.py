@@ -96,6 +96,18 @@ def test_depthwise_at_the_edges(dtype, size, window, stride, padding, dilation):
         close(a, c, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("chunk", [64, 5000])
+def test_sums_of_weights_are_turned_in_their_memory(chunk, monkeypatch):
+    """Some output channels at a time, the last of them fewer."""
+    from rushlight.ops import conv
+
+    monkeypatch.setattr(conv, "_CHUNK_BYTES", chunk)
+    x, grad = torch.randn(2, 5, 9, 8, dtype=torch.float64), torch.randn(2, 13, 7, 6, dtype=torch.float64)
+    got = conv.convolution_weight(ours(x), ours(grad), (3, 3), [1, 1], [0, 0], [1, 1], 1)
+    close(torch.nn.grad.conv2d_weight(x, (13, 5, 3, 3), grad), got, 1e-12)
+    assert got.is_contiguous() and got.untyped_storage().nbytes() == got.nbytes
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_half_width_sums_are_rounded_once(dtype, transposed):

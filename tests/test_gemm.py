@@ -130,18 +130,20 @@ def test_same_bits_for_any_number_of_threads(pool, source):
     assert results[0] == results[1] == results[2]
 
 
-@pytest.mark.parametrize("size", [(3, 300, 200), (28, 97, 100), (52, 33, 64), (100, 70, 31)])
+@pytest.mark.parametrize("size", [(3, 300, 200), (28, 97, 100), (52, 33, 64), (100, 70, 31), (128, 400, 90), (300, 20, 64), (13, 160, 700)])
 def test_same_bits_of_few_rows_for_any_number_of_threads(pool, size):
+    """Threads have equal shares: where these end within strips of columns, rows of such a strip are two threads'."""
     (m, n, k), rng = size, np.random.default_rng(6)
     a, b, c = matrix(rng, "f32", m, k), matrix(rng, "f32", n, k).T, matrix(rng, "f32", m, n)
     results, factors = set(), np.ones(2, np.float32)
-    for count in (1, 2, 8):
+    for count in (1, 2, 3, 8):
         pool.set_num_threads(count)
         out = c.copy()
         gemm.skinny_raw(CODES["f32"], m, n, k, a.ctypes.data, *a.strides, b.ctypes.data, *b.strides, out.ctypes.data, out.strides[0],
                         factors.ctypes.data, True)  # fmt: skip
         results.add(out.tobytes())
     assert len(results) == 1
+    check("f32", out, a, b, c, 1, 1)
 
 
 @pytest.mark.parametrize("source", schemes.SOURCES)

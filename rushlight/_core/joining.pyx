@@ -17,11 +17,9 @@ cdef enum:
 cdef int _put(Tensor out, Tensor piece, int dim, int64_t start, int64_t length) except -1:
     """Copies piece to out[start : start + length] along dim; piece has out's rank, or lacks dim (stack)."""
     cdef int64_t outer = 1, bytes, step
-    cdef int64_t i
     cdef int d
     cdef Tensor target
     cdef char* to
-    cdef char* source
     if piece.place != out.place:
         raise mixed("cat", [out, piece])
     if piece.count == 0:
@@ -40,10 +38,28 @@ cdef int _put(Tensor out, Tensor piece, int dim, int64_t start, int64_t length) 
     step = out.strides[dim] * out.sizes[dim] * ITEMSIZE[out.code]
     bytes = bytes // outer
     to = out.address + start * out.strides[dim] * ITEMSIZE[out.code]
-    source = piece.address
-    for i in range(outer):
-        memcpy(to + i * step, source + i * bytes, bytes)
+    _part(to, step, piece.address, bytes, outer)
     return 0
+
+
+cdef void _part(char* to, int64_t step, const char* source, int64_t bytes, int64_t n) noexcept nogil:
+    """Copies n runs of so many bytes, which follow each other, to places ``step`` bytes apart. A run of one element or two is no call."""
+    cdef int64_t i
+    if bytes == 2:
+        for i in range(n):
+            memcpy(to + i * step, source + i * 2, 2)
+    elif bytes == 4:
+        for i in range(n):
+            memcpy(to + i * step, source + i * 4, 4)
+    elif bytes == 8:
+        for i in range(n):
+            memcpy(to + i * step, source + i * 8, 8)
+    elif bytes == 16:
+        for i in range(n):
+            memcpy(to + i * step, source + i * 16, 16)
+    else:
+        for i in range(n):
+            memcpy(to + i * step, source + i * bytes, bytes)
 
 
 cdef Tensor _with_dim(Tensor t, int dim):
