@@ -42,24 +42,24 @@ cdef int _put(Tensor out, Tensor piece, int dim, int64_t start, int64_t length) 
     return 0
 
 
-cdef void _part(char* to, int64_t step, const char* source, int64_t bytes, int64_t n) noexcept nogil:
-    """Copies n runs of so many bytes, which follow each other, to places ``step`` bytes apart. A run of one element or two is no call."""
+cdef inline void _copy_runs(char* to, int64_t step, const char* source, int64_t bytes, int64_t n) noexcept nogil:
     cdef int64_t i
+    for i in range(n):
+        memcpy(to + i * step, source + i * bytes, bytes)
+
+
+cdef void _part(char* to, int64_t step, const char* source, int64_t bytes, int64_t n) noexcept nogil:
+    """Copies n runs of so many bytes, which follow each other, to places ``step`` bytes apart. Where the compiler knows how many, no call is made."""
     if bytes == 2:
-        for i in range(n):
-            memcpy(to + i * step, source + i * 2, 2)
+        _copy_runs(to, step, source, 2, n)
     elif bytes == 4:
-        for i in range(n):
-            memcpy(to + i * step, source + i * 4, 4)
+        _copy_runs(to, step, source, 4, n)
     elif bytes == 8:
-        for i in range(n):
-            memcpy(to + i * step, source + i * 8, 8)
+        _copy_runs(to, step, source, 8, n)
     elif bytes == 16:
-        for i in range(n):
-            memcpy(to + i * step, source + i * 16, 16)
+        _copy_runs(to, step, source, 16, n)
     else:
-        for i in range(n):
-            memcpy(to + i * step, source + i * bytes, bytes)
+        _copy_runs(to, step, source, bytes, n)
 
 
 cdef Tensor _with_dim(Tensor t, int dim):
