@@ -338,6 +338,6 @@ def test_reductions_in_space():
     assert got[3] == 8
 
 
-@pytest.mark.parametrize("module", ["derive", "evaluate", "functions", "simplify"])
+@pytest.mark.parametrize("module", ["cost", "derive", "evaluate", "functions", "simplify"])
 def test_examples(module):
     assert doctest.testmod(importlib.import_module(f"rushlight.lang.{module}")).failed == 0
