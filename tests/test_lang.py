@@ -338,6 +338,12 @@ def test_reductions_in_space():
     assert got[3] == 8
 
 
+def test_every_elementary_function_has_a_cost():
+    from rushlight.lang import cost, elementary
+
+    assert not elementary.FUNCTIONS.keys() - cost._COST
+
+
 @pytest.mark.parametrize("module", ["cost", "derive", "evaluate", "functions", "simplify"])
 def test_examples(module):
     assert doctest.testmod(importlib.import_module(f"rushlight.lang.{module}")).failed == 0
