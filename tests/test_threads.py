@@ -222,3 +222,9 @@ def test_last_cache_is_the_largest_that_is_told(tmp_path):
     root = tree(tmp_path, {f"sys/devices/system/cpu/cpu0/cache/{level}/size": f"{size}\n" for level, size in sizes.items()})
     assert cpus.last_cache(root) == 96 << 20
     assert cpus.last_cache(tree(tmp_path / "silent", {})) == 32 << 20
+
+
+def test_processor_tells_the_first_cpus_maker_and_features(tmp_path):
+    text = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx512f fma\n\nprocessor\t: 1\nvendor_id\t: other\nflags\t\t: sse\n"
+    assert cpus.processor(tree(tmp_path, {"proc/cpuinfo": text})) == ("AuthenticAMD", {"fpu", "avx512f", "fma"})
+    assert cpus.processor(tree(tmp_path / "none", {"proc/version": ""})) == ("", set())

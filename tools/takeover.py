@@ -33,15 +33,15 @@ WAYS = {  # what the core is told, so that everything goes one way
     "tiles": (0, 0, NONE, NONE, (0, *FREE), 0),
 }
 
-SQUARES = [(n, n, n) for n in (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1024)]
+SQUARES = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1024)
 LAYERS = [(10, 128), (64, 118), (128, 64), (256, 256), (512, 784), (512, 512), (768, 768), (1024, 256), (192, 768)]  # outputs, inputs
 BATCHES = (1, 2, 4, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
-SHAPES = list(dict.fromkeys(
-    SQUARES
-    + [(batch, outputs, inputs) for outputs, inputs in LAYERS for batch in BATCHES]  # the layer
-    + [(batch, inputs, outputs) for outputs, inputs in LAYERS for batch in BATCHES]  # the gradient of its input
-    + [(outputs, inputs, batch) for outputs, inputs in LAYERS for batch in BATCHES[1:]]  # the gradient of its weight
-))  # fmt: skip
+SHAPES = {  # rows, columns, inner length: how the operands lie, row by row or not ("t")
+    **{(n, n, n): "  " for n in SQUARES},
+    **{(batch, outputs, inputs): " t" for outputs, inputs in LAYERS for batch in BATCHES},  # the layer
+    **{(batch, inputs, outputs): "  " for outputs, inputs in LAYERS for batch in BATCHES},  # the gradient of its input
+    **{(outputs, inputs, batch): "t " for outputs, inputs in LAYERS for batch in BATCHES[1:]},  # the gradient of its weight
+}
 
 FEW = (0, 8, 12, 16, 24, 32, 48, 64)
 MANY = (0, 64, 128, 256, 512, 1024, 4096)
@@ -53,17 +53,18 @@ SIDES = (128, 256, 384, 512, 768, NEVER)
 def seconds(shape, name, ways, rounds):
     """{way: the least time of a product}; the ways take turns."""
     (m, n, k), dtype = shape, DTYPES[name]
-    a, b, out = torch.rand(m, k, dtype=dtype), torch.rand(n, k, dtype=dtype).t(), torch.empty(m, n, dtype=dtype)
-    if (m + n + k) % 3 == 0:  # the other layout, too
-        b = b.contiguous()
+    a, b = (
+        torch.rand(columns, rows, dtype=dtype).t() if turned == "t" else torch.rand(rows, columns, dtype=dtype)
+        for turned, rows, columns in zip(SHAPES[shape], (m, k), (k, n), strict=True)
+    )
     calls = max(1, int(2e-4 / (2 * m * n * k / 2e11 + 5e-7)))
     best = dict.fromkeys(ways, math.inf)
     for _, way in itertools.product(range(rounds + 1), ways):
         matmul.set_takeover(CODES[name], *WAYS[way])
-        torch.mm(a, b, out=out)  # brings the kernels and the caches
+        a @ b  # brings the kernels and the caches
         start = time.perf_counter()
         for _ in range(calls):
-            torch.mm(a, b, out=out)
+            a @ b
         best[way] = min(best[way], (time.perf_counter() - start) / calls)
     return best
 
@@ -126,12 +127,12 @@ def measure(name, rounds, tiles):
     return times
 
 
-def write(kernels, name, limits, side):
+def write(machine, name, limits, side):
     text = TABLE.read_text()
     few, many, *skinny = limits["skinny"][1]
     boxes = limits["one row"][1], skinny, limits["panels"][1]
     line = ", ".join([str(few), str(many)] + [f"({', '.join(f'{n:_}' for n in box)})" for box in boxes])
-    text = re.sub(rf'(\("{kernels}", "{name}"\): )\(.*\)', rf"\g<1>({line})", text)
+    text = re.sub(rf'(\("{machine}", "{name}"\): )\(.*\)', rf"\g<1>({line})", text)
     if side is not None:
         text = re.sub(rf'("{name}": )\w+,', rf"\g<1>{'NEVER' if side == NEVER else side},", text)
     TABLE.write_text(text)
@@ -143,10 +144,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    kernels = "avx512" if blas.core() in blas.WIDE else "other"
+    machine = takeover.machine(blas.core() in blas.WIDE)
     for name in options.dtype or DTYPES:
         tiles = name in takeover.TILES and schemes.available()
-        print(f"{name}, OpenBLAS' kernels: {kernels}\n rows  cols inner   microseconds: {' '.join(WAYS)}")
+        print(f"{name}, machine: {machine}\n rows  cols inner   microseconds: {' '.join(WAYS)}")
         times = measure(name, options.rounds, tiles)
         limits = fitted(times)
         for what, (lost, least) in limits.items():
@@ -155,9 +156,9 @@ def main():
         if tiles:
             lost, side = tiles_from(times, limits["panels"][1])
             print(f"tiles: from side {side}, {lost:.2%} slower than the best way")
-        print("now:", takeover.LIMITS[kernels, name])
+        print("now:", takeover.LIMITS[machine, name])
         if options.write:
-            write(kernels, name, limits, side)
+            write(machine, name, limits, side)
 
 
 if __name__ == "__main__":

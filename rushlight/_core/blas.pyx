@@ -7,10 +7,10 @@ Matrices are row-major: ``lda`` is the distance between rows, in elements.
 """
 
 import os
-import sys
 
 from libc.stdint cimport int64_t
 
+from rushlight._core.cpus import processor
 from rushlight._core.threads cimport parallel_for, worth_handing
 
 cdef extern from "<dlfcn.h>" nogil:
@@ -55,6 +55,7 @@ cdef void* _dot[4]
 cdef void* _dotc[4]
 loaded = wide_kernels = False
 WIDE = ("SkylakeX", "Cooperlake", "Sapphirerapids")  # OpenBLAS' kernels that use AVX-512
+AVX512 = {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"}  # the parts that SkylakeX' use
 
 
 # -- loading --
@@ -75,7 +76,7 @@ cdef int _open() except -1:
     path = _path().encode()
     # OpenBLAS takes its Haswell kernels on AMD even where AVX-512 doubles the speed; and the pool alone starts threads.
     wanted = {"OPENBLAS_NUM_THREADS": "1"}
-    if "OPENBLAS_CORETYPE" not in os.environ and _has_avx512():
+    if "OPENBLAS_CORETYPE" not in os.environ and processor()[1] >= AVX512:
         wanted["OPENBLAS_CORETYPE"] = "SkylakeX"
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -104,20 +105,6 @@ def _path():
     if not names:
         raise ImportError(f"scipy-openblas64 holds no library\nLooked in {folder}; install the package again.")
     return os.path.join(folder, names[0])
-
-
-def _has_avx512():
-    """True on a CPU with the parts of AVX-512 that the SkylakeX kernels use."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            for line in file:
-                if line.startswith("flags"):
-                    return {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"} <= set(line.split())
-    except OSError:
-        pass
-    return False
 
 
 cdef int _bind() except -1:

@@ -1,5 +1,5 @@
-"""How many threads this process may use, and how large its last cache is: read once at import from CPU affinity, cgroup quota, the
-environment and /sys.
+"""What this machine is, as Linux tells: how many threads this process may use and how large its last cache is (read once at import from CPU
+affinity, cgroup quota, the environment and /sys), and whose processor it is.
 
 Containers limit CPU *time* by a quota and leave every CPU visible; a pool as large as the host then runs into the quota
 and is stopped for most of each period. So the floor of the quota counts as much as the number of CPUs.
@@ -56,6 +56,13 @@ def last_cache(root="/"):
     units = {"K": 1 << 10, "M": 1 << 20}
     sizes = [_read(root, f"sys/devices/system/cpu/cpu0/cache/index{level}/size").strip() for level in range(4)]
     return max((int(s[:-1]) * units[s[-1]] for s in sizes if s[:-1].isdecimal() and s[-1] in units), default=32 << 20)
+
+
+def processor(root="/"):
+    """(maker, features) of the first CPU, a name and a set of names as in /proc/cpuinfo; ("", an empty set) where nothing is told."""
+    first = _read(root, "proc/cpuinfo").partition("\n\n")[0]
+    facts = {name.strip(): value for name, _, value in (line.partition(":") for line in first.splitlines())}
+    return facts.get("vendor_id", "").strip(), set(facts.get("flags", "").split())
 
 
 def _read(*path):

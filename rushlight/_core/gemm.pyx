@@ -308,24 +308,25 @@ cdef inline int64_t _place(Block* block, int64_t panel, int64_t panels, int64_t 
     return width * (start * panels + panel * min(block.kernels.stretch, block.padded - start))
 
 
-cdef int64_t _pack(Block* block, pack_t pack, char* source, int64_t across, int64_t along, char* packed, int64_t panel, int64_t panels,
-                   int64_t width, int64_t count) noexcept nogil:
-    """One panel, stretch by stretch; returns the largest magnitude."""
-    cdef int64_t start = 0, largest = 0, step = block.kernels.step, stretch = block.kernels.stretch
+cdef void _pack(Block* block, pack_t pack, Matrix matrix, int64_t side, int64_t total, char* packed, int64_t begin, int64_t end,
+                int64_t first, int64_t panels, int64_t* largest) noexcept nogil:
+    """Panels of ``side`` of a matrix's ``total`` rows, into memory for so many panels, of which ``first`` is the first; notes the largest
+    magnitude in each. A stretch of all panels comes before the next one: panels that follow each other meet the same lines of a cache."""
+    cdef int64_t i, start = 0, step = block.kernels.step, stretch = block.kernels.stretch, width = side * block.kernels.unit
+    for i in range(begin, end):
+        largest[i] = 0
     while start < block.units:
-        largest = max(largest, pack(source + start * step * along, across, along, packed + _place(block, panel, panels, start, width), count,
-                                    min(block.k - start * step, stretch * step)))
+        for i in range(begin, end):
+            largest[i] = max(largest[i], pack(
+                matrix.data + i * side * matrix.row + start * step * matrix.column, matrix.row, matrix.column,
+                packed + _place(block, i - first, panels, start, width), min(side, total - i * side), min(block.k - start * step, stretch * step)))
         start += stretch
-    return largest
 
 
 cdef void _pack_a(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Block* block = <Block*>context
-    cdef pack_t pack = _pack_a_function(block, block.a)
-    cdef int64_t i, rows = block.kernels.rows
-    for i in range(begin, end):
-        block.largest_a[i] = _pack(block, pack, block.a.data + i * rows * block.a.row, block.a.row, block.a.column, block.packed_a, i,
-                                   block.panels_a, rows * block.kernels.unit, min(rows, block.m - i * rows))
+    _pack(block, _pack_a_function(block, block.a), block.a, block.kernels.rows, block.m, block.packed_a, begin, end, 0, block.panels_a,
+          block.largest_a)
 
 
 cdef void _pack_b(void* context, int64_t begin, int64_t end) noexcept nogil:
@@ -335,11 +336,9 @@ cdef void _pack_b(void* context, int64_t begin, int64_t end) noexcept nogil:
 
 cdef void _pack_b_into(Block* block, int64_t begin, int64_t end, char* packed, int64_t first, int64_t panels) noexcept nogil:
     """Pack some panels into memory for ``panels``, the first of which is panel ``first``."""
-    cdef pack_t pack = _pack_b_function(block, block.b)
-    cdef int64_t i, columns = block.kernels.columns
-    for i in range(begin, end):
-        block.largest_b[i] = _pack(block, pack, block.b.data + i * columns * block.b.column, block.b.column, block.b.row, packed, i - first,
-                                   panels, columns * block.kernels.unit, min(columns, block.n - i * columns))
+    cdef Matrix columns
+    columns.data, columns.row, columns.column = block.b.data, block.b.column, block.b.row
+    _pack(block, _pack_b_function(block, block.b), columns, block.kernels.columns, block.n, packed, begin, end, first, panels, block.largest_b)
 
 
 cdef void _run_tiles(void* context, int64_t begin, int64_t end) noexcept nogil:

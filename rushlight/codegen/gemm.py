@@ -138,25 +138,29 @@ class Writer:
     def _wide(self, fn, operand):
         """Rows of the panel lie side by side in memory already: convert, and join two rows of k into one unit for pairs."""
         s, width = self.scheme, self._width(operand)
-        whole = fn.emit(f"and i64 %k, {-s.step}")
+        whole, bytes = fn.emit(f"and i64 %k, {-s.step}"), width * ty.BITS[s.source] // 8
         full, partial, after = "full", "partial", "after"
         is_full = fn.emit(f"icmp eq i64 %count, {width}")
-        groups = [(g, min(s.lanes, width - g)) for g in range(0, width, s.lanes)]
+        # A vector that the panel does not fill is read and written under a mask; where CPUs have none, in parts.
+        masked = host().vector_bits == 512
+        groups = [(g, s.lanes if masked else min(s.lanes, width - g)) for g in range(0, width, s.lanes)]
+        stored = {g: self._mask(fn, s.lanes, width - g) for g, _ in groups if masked and width - g < s.lanes}
         fn.do(f"br i1 {is_full}, label %{full}, label %{partial}")
         for label in (full, partial):
             fn.label(label)
-            masks = {}
+            masks = stored
             if label == partial:
-                for g, lanes in groups:
-                    masks[g] = self._mask(fn, lanes, fn.emit(f"sub i64 %count, {g}"))
+                masks = {g: self._mask(fn, lanes, fn.emit(f"sub i64 %count, {g}")) for g, lanes in groups}
 
             def row(position, second=True, masks=masks):
                 unit = fn.emit(f"udiv i64 {position}, {s.step}")
                 place = at(fn, "%panel", fn.emit(f"mul i64 {unit}, {width * s.unit_bytes}"))
                 start = at(fn, "%from", fn.emit(f"mul i64 {position}, %kstride"))
+                if bytes < 2 * LINE:  # panels share lines: the next one's, whose steps are too long for the processor's own prefetchers
+                    fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, start, 2 * bytes - 1)}", "i32 0", "i32 2", "i32 1")
                 for g, lanes in groups:
                     x = self._wide_unit(fn, start, g, lanes, masks.get(g), second)
-                    fn.do(f"store {vector(lanes, s.unit)} {x}, ptr {at(fn, place, g * s.unit_bytes)}, align {s.unit_bytes}")
+                    self.store_lanes(fn, x, at(fn, place, g * s.unit_bytes), stored.get(g), lanes)
 
             loop(fn, f"{label}.loop", "0", whole, s.step, row)
             if s.step == 2:
@@ -207,21 +211,24 @@ class Writer:
         place = at(fn, panel, fn.emit(f"mul i64 {unit}, {s.columns * s.unit_bytes}"))
         self.store_lanes(fn, parts[0], at(fn, place, group * s.lanes * s.unit_bytes), mask)
 
-    def store_lanes(self, fn, x, place, mask):
+    def store_lanes(self, fn, x, place, mask, lanes=None):
         """Store a vector of units, or those under a mask."""
         s = self.scheme
-        align = ty.BITS[s.accumulator] // 8
+        align, v = ty.BITS[s.accumulator] // 8, vector(lanes or s.lanes, s.unit)
         if mask is None:
-            fn.do(f"store {self.v} {x}, ptr {place}, align {align}")
+            fn.do(f"store {v} {x}, ptr {place}, align {align}")
             return
         fn.call(
             f"llvm.masked.store.{mangled(s.lanes, s.unit)}.p0", "void",
-            f"{self.v} {x}", f"ptr {place}", f"i32 {align}", f"{vector(s.lanes, 'i1')} {mask}",
+            f"{v} {x}", f"ptr {place}", f"i32 {align}", f"{vector(s.lanes, 'i1')} {mask}",
         )  # fmt: skip
 
     def _store_first(self, fn, x, place, count):
         """Store the first ``count`` lanes of a vector of units."""
         s = self.scheme
+        if count < s.lanes and host().vector_bits == 512:
+            self.store_lanes(fn, x, place, self._mask(fn, s.lanes, count))
+            return
         if count < s.lanes:
             picks = ", ".join(f"i32 {i}" for i in range(count))
             x = fn.emit(f"shufflevector {self.v} {x}, {self.v} poison, {vector(count, 'i32')} <{picks}>")
@@ -249,7 +256,7 @@ class Writer:
         with fn.when(fn.emit("icmp ne ptr %before, null")):
             self._resume(fn, sums, [at(fn, "%before", fn.emit(f"mul i64 %apart, {i}")) for i in range(s.rows)])
         rows = [i * s.unit_bytes for i in range(s.rows)]
-        self._add_products(fn, "%units", sums, ("%a", s.rows * s.unit_bytes), rows, b, row, soon)
+        self._add_products(fn, "%units", sums, ("%a", s.rows * s.unit_bytes), rows, b, row, soon, self._prefetch_sums)
         self._store_sums(fn, sums, [at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}")) for i in range(s.rows)])
 
     def _prefetch_panel(self, fn, operand, first, count):
@@ -259,6 +266,16 @@ class Writer:
         place = at(fn, f"%soon_{operand}", fn.emit(f"mul i64 {first}, {units * s.unit_bytes}"))
         for offset in range(0, count * units * s.unit_bytes, LINE):
             fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, place, offset)}", "i32 0", f"i32 {level}", "i32 1")
+
+    def _prefetch_sums(self, fn, first):
+        """Where the sums go, a row at each of the last turns: what streams through the cache leaves nothing else there for long."""
+        s = self.scheme
+        until = fn.emit(f"sub i64 {fn.emit(f'sub i64 %units, {first}')}, {UNITS_A_TURN}")
+        row = fn.emit(f"sub i64 {s.rows - 1}, {fn.emit(f'lshr i64 {until}, {UNITS_A_TURN.bit_length() - 1}')}")
+        row = fn.call("llvm.smax.i64", "i64", f"i64 {row}", "i64 0")
+        place = at(fn, "%sums", fn.emit(f"mul i64 {row}, %stride"))
+        for offset in range(0, s.columns * s.sum_bytes, LINE):
+            fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, place, offset)}", "i32 1", "i32 3", "i32 1")
 
     def _sums(self, fn, rows, vectors):
         """Sums of 0: a stack slot, which becomes a register, for each vector of each row."""
@@ -280,7 +297,7 @@ class Writer:
                 x = fn.emit(f"load {self.kind}, ptr {total}")
                 fn.do(f"store {self.kind} {x}, ptr {at(fn, row, j * self.size)}, align {self.scheme.unit_bytes}")
 
-    def _add_products(self, fn, units, sums, a, rows, b, row=lambda place: place, soon=""):
+    def _add_products(self, fn, units, sums, a, rows, b, row=lambda place: place, soon="", prefetch=None):
         """Add ``units`` products of a column of a and a row of b to the sums.
 
         a, b: where the first are, and bytes from one to the next; rows: the offset of each element of a's column, in bytes.
@@ -309,6 +326,8 @@ class Writer:
                 self._hide(fn, address, place)
             for operand in soon:
                 self._prefetch_panel(fn, operand, first, count)
+            if prefetch and count > 1:
+                prefetch(fn, first)
 
         whole = fn.emit(f"and i64 {units}, {-UNITS_A_TURN}")
         with fn.loop("0", whole, UNITS_A_TURN) as first:

@@ -5,9 +5,13 @@ row, or those for more. So it is if m is at most ``many``; some columns of the r
 through *panels* if m, n, k and m n k reach theirs. What reaches neither is OpenBLAS', if that knows the dtype.
 """
 
-LIMITS = {  # OpenBLAS' kernels, dtype: few; many; one row: n, k, n k; skinny: n, k, m n k; panels: m, n, k, m n k
-    ("avx512", "f32"): (24, 4096, (16, 0, 5_000), (64, 0, 30_000), (16, 96, 0, 1_000_000)),
-    ("avx512", "f64"): (24, 4096, (16, 0, 5_000), (0, 32, 30_000), (16, 128, 0, 500_000)),
+from .._core import cpus
+
+LIMITS = {  # machine, dtype: few; many; one row: n, k, n k; skinny: n, k, m n k; panels: m, n, k, m n k
+    ("avx512", "f32"): (16, 128, (0, 0, 10_000), (16, 64, 100_000), (0, 128, 0, 2_000_000)),
+    ("avx512", "f64"): (16, 128, (0, 0, 1_000_000), (0, 32, 100_000), (0, 96, 0, 2_000_000)),
+    ("avx512 of AMD", "f32"): (24, 4096, (16, 0, 5_000), (64, 0, 30_000), (16, 96, 0, 1_000_000)),
+    ("avx512 of AMD", "f64"): (24, 4096, (16, 0, 5_000), (0, 32, 30_000), (16, 128, 0, 500_000)),
     ("other", "f32"): (16, 256, (16, 0, 5_000), (64, 16, 30_000), (24, 32, 32, 30_000)),
     ("other", "f64"): (16, 256, (16, 0, 5_000), (96, 0, 30_000), (24, 32, 32, 30_000)),
 }
@@ -20,7 +24,12 @@ TILES = {  # the least of all three extents for matrix registers, where the mach
 NEVER = 1 << 62
 
 
-def limits(kernels, dtype):
-    """What the core is told of a dtype; ``kernels``: "avx512" or "other"."""
+def machine(wide):
+    """Whose limits hold here; ``wide``: OpenBLAS uses AVX-512. AMD's processors lose less where rows of the left operand lie far apart."""
+    return "other" if not wide else "avx512 of AMD" if cpus.processor()[0] == "AuthenticAMD" else "avx512"
+
+
+def limits(machine, dtype):
+    """What the core is told of a dtype."""
     none = (0, 0, 0)
-    return *LIMITS.get((kernels, dtype), (FEW.get(dtype, 12), 0, none, none, (0, *none))), TILES.get(dtype, NEVER)
+    return *LIMITS.get((machine, dtype), (FEW.get(dtype, 12), 0, none, none, (0, *none))), TILES.get(dtype, NEVER)

@@ -48,7 +48,7 @@ def _takeover(code, wide):
     """Tells the core from which size on its own kernels for a dtype are faster than OpenBLAS', which use AVX-512 or not."""
     from ..codegen import takeover
 
-    _matmul.set_takeover(code, *takeover.limits("avx512" if wide else "other", NAMES[code]))
+    _matmul.set_takeover(code, *takeover.limits(takeover.machine(wide), NAMES[code]))
 
 
 _gemm.set_compiler(_compile, _compile_tiled, _compile_skinny, _shapes)
