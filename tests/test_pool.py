@@ -5,6 +5,7 @@ import random
 import pytest
 
 import rushlight
+from rushlight.ops import _windows
 from rushlight.ops._indexed import KINDS
 
 torch = pytest.importorskip("torch")
@@ -254,3 +255,36 @@ def test_names_of_nodes():
     assert "MaxPool2DWithIndicesBackward0" in str(F.max_pool2d(x, 2).grad_fn)
     assert "AvgPool2DBackward0" in str(F.avg_pool2d(x, 2).grad_fn)
     assert "AdaptiveAvgPool2DBackward0" in str(F.adaptive_avg_pool2d(x, 2).grad_fn)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("window, stride, padding, dilation", [(3, 2, 1, 1), (5, 1, 2, 1), (3, 3, 1, 2), (4, 2, 2, 1), (2, 3, 0, 1)])
+def test_large_images_are_pooled_in_regions_with_the_same_result(rank, window, stride, padding, dilation, monkeypatch):
+    """The inner windows read the input itself; only the edges are copied to have something around them."""
+    rushlight.manual_seed(rank)
+    x = rushlight.randn(2, 3, *(11, 8, 9)[:rank], dtype=rushlight.float64, device="cpu")
+    images = [x] if rank == 1 else [x, x.to(memory_format=rushlight.channels_last if rank == 2 else rushlight.channels_last_3d)]
+    pools = {
+        "max": lambda x: getattr(rushlight.nn.functional, f"max_pool{rank}d")(x, window, stride, padding, dilation, True, True),
+        "avg": lambda x: (getattr(rushlight.nn.functional, f"avg_pool{rank}d")(x, window, stride, padding, True, False),),
+        "values": lambda x: (getattr(rushlight.nn.functional, f"max_pool{rank}d")(x, window, stride, padding, dilation),),
+    }  # fmt: skip
+    for name, pool in pools.items():
+        for image in images:
+            monkeypatch.setattr(_windows, "MANY", 1 << 19)
+            whole = pool(image)
+            monkeypatch.setattr(_windows, "MANY", 0)
+            assert all(rushlight.equal(a, b) for a, b in zip(whole, pool(image), strict=True)), name
+
+
+def test_regions_cover_every_place_once():
+    windows = _windows.Windows((3, 5), (2, 1), (1, 2), (1, 1), (11, 9), (6, 9))
+    seen = rushlight.zeros(1, 1, 6, 9, device="cpu")
+    x = rushlight.zeros(1, 1, 11, 9, device="cpu")
+    regions = windows.in_regions(x.expand(1 << 14, 1, 11, 9), None)
+    assert len(regions) == 5
+    for part, _, _ in regions:
+        assert part.places != (6, 9)
+    for _, _, places in windows._regions:
+        seen[places] += 1
+    assert seen.eq(1).all()

@@ -15,6 +15,7 @@ _dtypes = _tensor.dtypes()
 _uint8, _int32, _int64 = (_dtypes[name] for name in ("uint8", "int32", "int64"))
 
 TERMS = 13  # views that one kernel adds up, so that it has 16 operands at most
+MANY = 1 << 19  # elements that are not copied just to have something around them
 FEW = 65536  # elements that are copied by a loop that can be recorded, as all else that is done with them
 
 
@@ -55,6 +56,48 @@ class Windows:
             (..., *(slice(t * d, t * d + (m - 1) * s + 1, s) for t, (k, s, p, d, n, m) in zip(tap, self.dims()))) for tap in self.taps
         ]
 
+    def in_regions(self, x, *beside):
+        """(windows, what they read, and theirs of each tensor that has an element for a window, or is None) for parts of the places: those
+        whose windows lie inside of x, and those at its edges, so that nothing but the edges is copied to have something around it. All in
+        one where that gains nothing."""
+        if x.numel() < MANY or not x.is_cpu or self._reads_pairs(x) or not self._regions:
+            return [(self, x, *beside)]
+        return [
+            (windows, x[source], *(None if one is None else one[places] for one in beside)) for windows, source, places in self._regions
+        ]
+
+    @functools.cached_property
+    def _regions(self):
+        """(windows, key of the input, key of the places): the first and the last places of a dim at all places of the dims after it and
+        inner ones of those before; then what is left. Empty where a dim has no inner places, or no window reaches beyond the input."""
+        parts = [self._stretches_of_places(*dim) for dim in self.dims()]
+        if not any(map(any, self.edges)) or not all(inner[0] < inner[1] for _, inner, _ in parts):
+            return []
+        whole, found = [(0, m) for m in self.places], []
+        for i, (low, inner, high) in enumerate(parts):
+            found += [(*whole[:i], edge, *whole[i + 1 :]) for edge in (low, high) if edge[0] < edge[1]]
+            whole[i] = inner
+        return [self._of_places(stretches) for stretches in (*found, tuple(whole))]
+
+    @staticmethod
+    def _stretches_of_places(k, s, p, d, n, m):
+        """(first, end) of the places whose windows begin before the input, lie in it, and end behind it."""
+        low = min(-(-p // s), m)
+        high = max(min((n - 1 + p - d * (k - 1)) // s + 1, m), low)
+        return (0, low), (low, high), (high, m)
+
+    def _of_places(self, stretches):
+        """The windows of these places alone, and the keys of what they read and give."""
+        starts = [max(0, a * s - p) for (a, _), (k, s, p, d, n, m) in zip(stretches, self.dims())]
+        ends = [min(n, (b - 1) * s - p + d * (k - 1) + 1) for (_, b), (k, s, p, d, n, m) in zip(stretches, self.dims())]
+        padding = [max(0, p - a * s) for (a, _), (k, s, p, d, n, m) in zip(stretches, self.dims())]
+        sizes, places = [b - a for a, b in zip(starts, ends)], [b - a for a, b in stretches]
+        windows = Windows(self.window, self.stride, padding, self.dilation, sizes, places)
+        return windows, (..., *map(slice, starts, ends)), (..., *(slice(a, b) for a, b in stretches))
+
+    def _reads_pairs(self, x):
+        return x.dtype.itemsize == 4 and self.stride[-1] == 2 and not is_channels_last(x)
+
     def views(self, x, value):
         """For each tap, what it reads; ``value`` outside of x."""
         x = around(x, self.edges, value)
@@ -66,7 +109,7 @@ class Windows:
 
         Reading every other element takes a gather; reading all and parting them in registers does not.
         """
-        if x.dtype.itemsize != 4 or self.stride[-1] != 2 or is_channels_last(x):
+        if not self._reads_pairs(x):
             return alone(self.views(x, value))
         edges, cuts, parts = self._halves
         image = shape.contiguous(around(x, edges, value))

@@ -148,20 +148,25 @@ def _maxima(input, windows, traced):
         values, taps = pool_sides.largest(windows.covered(core.plain(input)), windows)
         return (values, taps) if traced else values
     out = empty_beside(input, (*input.shape[: -len(windows.size)], *windows.places))
-    reads = windows.halves(input, _lowest(input.dtype))
     if not traced:
-        for i, operands, parts in _stretches(reads, TERMS):
-            run(_maximum, (0, parts, None, i > 0, False), out, *([out] if i else []), *operands)
+        for part, x, target in windows.in_regions(input, out):
+            for i, operands, parts in _stretches(part.halves(x, _lowest(x.dtype)), TERMS):
+                run(_maximum, (0, parts, None, i > 0, False), target, *([target] if i else []), *operands)
         return out
-    dtype = tap_dtype(windows)
-    name, padded = ty.NAMES[dtype.code], any(windows.padding)
-    taps = empty_beside(input, out.shape, dtype)
+    taps = empty_beside(input, out.shape, tap_dtype(windows))
+    for part, x, target, numbers in windows.in_regions(input, out, taps):
+        _maxima_and_taps(part, x, target, numbers, any(windows.padding))
+    return out, taps
+
+
+def _maxima_and_taps(windows, input, out, taps, padded):
+    """Fills both; ``padded``: may windows begin outside of the input?"""
+    dtype = taps.dtype
     first = [shape.expand(core.fixed(_first_taps(windows, dtype, input.device)), out.shape)] if padded else []
-    for i, operands, parts in _stretches(reads, _MAXIMA):
+    for i, operands, parts in _stretches(windows.halves(input, _lowest(input.dtype)), _MAXIMA):
         given = [_everywhere(i, out, dtype)] if i and len(windows.taps) > _PASSES * _MAXIMA else []
         before = [out, taps, *given] if i else first
-        run(_maximum, (None if given else i, parts, name, i > 0, padded), out, taps, *before, *operands)
-    return out, taps
+        run(_maximum, (None if given else i, parts, ty.NAMES[dtype.code], i > 0, padded), out, taps, *before, *operands)
 
 
 @planned
@@ -312,7 +317,10 @@ def _means(rank):
     @library(name=f"_avg_pool{rank}d", differentiable="input", label=f"AvgPool{rank}D", **_POOLS)
     def means(input, windows, divisor):
         out = empty_beside(input, (*input.shape[: -len(windows.size)], *windows.places))
-        return _summed(out, windows.halves(input, 0), divisor)
+        divisor = None if divisor is None else shape.expand(divisor, out.shape)
+        for part, x, target, by in windows.in_regions(input, out, divisor):
+            _summed(target, part.halves(x, 0), by)
+        return out
 
     @means.backward_of
     def _(grad, windows, divisor):
