@@ -9,7 +9,7 @@ from ..lang import functions as fn
 from . import arithmetic, comparison, creation, gather, index, joining, masks, movement, reduction, scan, shape, sorting, statistics
 from ._define import composite, constant, integer, integers, library, planned, pointwise, rowwise
 from ._expect import expect
-from ._outputs import exact
+from ._outputs import elementwise, exact
 from .extremum import _check_dim
 from .index import title
 from .joining import _wrap
@@ -394,7 +394,7 @@ def gradient(input, *, spacing=1, dim: integers = None, edge_order=1):
 # -- distances and norms of slices --
 
 
-@composite(inplace=True, out=exact)
+@composite(inplace=True, out=exact, memory=elementwise)
 def renorm(input, p, dim: integer, maxnorm):
     """``input`` with every slice along ``dim`` whose p-norm exceeds ``maxnorm`` scaled down to it.
 

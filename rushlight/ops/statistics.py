@@ -5,7 +5,7 @@ import warnings
 from .._core import tensor as _tensor
 from . import arithmetic, casting, comparison, elementary, movement, reduction, shape
 from ._define import composite, integer, integers
-from ._outputs import exact
+from ._outputs import exact, sharing
 
 _missing = object()
 
@@ -193,7 +193,7 @@ def softmin(input, dim: integer = None, _stacklevel=3, dtype=None):
     return softmax(-input, dim, dtype=dtype)
 
 
-@composite(out=exact("expected scalar_type {Has} but found {Given}"))
+@composite(out=exact("expected scalar_type {Has} but found {Given}"), memory=sharing(aligned="input"))
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """The ``n``-th differences of neighbours along ``dim``, ``x[i + 1] - x[i]``, with ``prepend`` and ``append`` joined first.
 

@@ -211,7 +211,7 @@ def _zeros(sizes, like):
     return creation.zeros(sizes, dtype=like.dtype, device=like.device)
 
 
-@writing(differentiable="input values", keeps_order=True)
+@writing(differentiable="input values", keeps_order=True, fills=True)
 def index_put(input, indices, values, accumulate=False):
     """``values``, broadcast, written (or added, with accumulate) at index tensors, one or None for each leading dim.
 
