@@ -379,10 +379,12 @@ def gradient(input, *, spacing=1, dim: integers = None, edge_order=1):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     spacings = [spacing] * len(dims) if isinstance(spacing, (int, float, complex)) else list(spacing)
     if len(spacings) != len(dims):
+        if dim is None:
+            wanted = f", or a list of length equal to 'self.dim() = {input.ndim}', since dim argument was not given, but got a list of"
+            raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar{wanted} length {len(spacings)}")
         raise RuntimeError(
-            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() if "
-            "dim argument is not "
-            f"given, else len(dim)', but got a list of length {len(spacings)}"
+            "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the same length, "
+            f"but got a spacing argument of length {len(spacings)} and a dim argument of length {len(dims)}."
         )
     for d in dims:
         if input.shape[d] < edge_order + 1:
