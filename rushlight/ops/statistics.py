@@ -109,6 +109,13 @@ def nanmean(input, dim: integers = None, keepdim=False, *, dtype=None):
     >>> torch.tensor([1., float("nan"), 3.]).nanmean()
     tensor(2.)
     """
+    if not (input.is_floating_point() or input.is_complex()):
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {_title(input)}")
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        raise RuntimeError(
+            "nanmean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. "
+            f"Got: {_title(input.new_empty(0, dtype=dtype))}"
+        )
     present = comparison.logical_not(comparison.isnan(input))
     return reduction.nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 
