@@ -73,10 +73,13 @@ cdef class Writing(Library):
             _callbacks["warn_expanded"](self.__name__)
         else:
             check_writable(target)
-        if self.memory is not None:
-            for i in range(1, len(self.signature.names)):
-                if isinstance(<object>values[i], Tensor) and (<Tensor>values[i]).memory is not target.memory:
-                    continue
+        if self.memory is None:
+            return 0
+        for i in range(1, len(self.signature.names)):
+            if isinstance(<object>values[i], Tensor):
+                if (<Tensor>values[i]).memory is target.memory:
+                    check_shared(self.memory, self.signature.names[i], target, <object>values[i])
+            elif type(<object>values[i]) is list or type(<object>values[i]) is tuple:
                 check_shared(self.memory, self.signature.names[i], target, <object>values[i])
         return 0
 
