@@ -102,7 +102,7 @@ def dispatch(op, args, kwargs):
         if op.__name__ in _ASKS_NOBODY:  # but stand-ins for a value that nobody knows yet (fx.Proxy), which are no constants to anybody
             relevant = [a for a in relevant if getattr(type(a), "_records", False)]
         if relevant:
-            return _first_answer(relevant, "__torch_function__", f"torch.{op.__name__}", op, args, kwargs)
+            return _first_answer(relevant, "__torch_function__", f"torch.{op.__name__}", op, *_spelt(op, args, kwargs))
     if _wrapping:
         wrappers = _overloaded(args, kwargs, dispatches)
         if wrappers:
@@ -121,6 +121,12 @@ def _first_answer(asked, handler, said, func, args, kwargs):
         f"Multiple dispatch failed for '{said}'; all {handler} handlers returned NotImplemented:\n\n"
         + "\n".join(f"  - tensor subclass {t}" for t in types)
     )
+
+
+def _spelt(op, args, kwargs):
+    """The arguments as PyTorch tells them: of a function that is written in Python there, all of them, see nn/_opened.py."""
+    spelt = getattr(op, "spelt", None)
+    return (args, kwargs) if spelt is None else spelt(args, kwargs)
 
 
 def plain(op, args, kwargs):
@@ -293,7 +299,7 @@ class TorchFunctionMode:
 
     def _interpret(self, op, args, kwargs):
         types = tuple({type(a): None for a in _overloaded(args, kwargs)})
-        return self.__torch_function__(op, types, args, kwargs)
+        return self.__torch_function__(op, types, *_spelt(op, args, kwargs))
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Override this. The default runs the operator."""

@@ -59,6 +59,49 @@ def look(torch, call):
     return tree(eval(call, {**_constants(torch), **leaves}).grad_fn, leaves)
 
 
+def step(torch, call):
+    """What a node gives for gradients of ones, as a function."""
+    leaves = _leaves(torch)
+    out = eval(call, {**_constants(torch), **leaves})
+    node, ones = out.grad_fn, torch.ones_like(out).detach()
+    found = node(*[ones if i == out.output_nr else None for i in range({"SplitBackward0": 2, "UnbindBackward0": 3}.get(node.name(), 1))])
+    several = isinstance(found, tuple)
+    return several, [g.tolist() for g, (n, _) in zip(found if several else (found,), node.next_functions) if n is not None]
+
+
+def called(torch):
+    """Nodes as functions: they take the gradient of each result, and leave hooks alone."""
+    leaves = _leaves(torch)
+    x, seen = leaves["x"], []
+    y = x.tanh()
+    y.grad_fn.register_hook(lambda inputs, outputs: seen.append("after"))
+    y.grad_fn.register_prehook(lambda outputs: seen.append("before"))
+    ones = torch.ones(3, 4)
+
+    def tried(function):
+        try:
+            found = function()
+            seen.append(found if not isinstance(found, torch.Tensor) else (found.tolist(), found.requires_grad))
+        except (RuntimeError, TypeError) as error:
+            seen.append((type(error).__name__, str(error).splitlines()[0]))
+
+    tried(lambda: y.grad_fn(ones))
+    with torch.no_grad():
+        tried(lambda: y.grad_fn(ones))
+    for given in ((), (None,), (1,), (ones, ones), (torch.ones(3, 5),)):
+        tried(lambda given=given: y.grad_fn(*given))
+    tried(lambda: y.grad_fn(ones, create_graph=True))
+    parts = x.unbind()
+    tried(lambda: parts[1].grad_fn(ones[0], None, ones[0]))
+    tried(lambda: y.grad_fn.next_functions[0][0](ones))
+    seen.append(x.grad.tolist())
+    second = y.grad_fn(y).sum()
+    seen.append(torch.autograd.grad(second, x, retain_graph=True)[0].tolist())
+    y.sum().backward()
+    tried(lambda: y.grad_fn(ones))
+    return seen
+
+
 def in_place(torch):
     """Writes to views and to whole tensors."""
     found = []

@@ -1,15 +1,24 @@
 """What programs see of the recorded graph, beside PyTorch: inputs without gradient, hooks of nodes, kept tensors."""
 
+import re
+
 import graph_programs
 import pytest
 from oracle import torch
 
 import rushlight as rl
 
+LARGER = re.compile(r"F\.|addmm|linalg|scatter_add|to\(x")  # calls whose nodes here are cut otherwise, or that leave none
+
 
 @pytest.mark.parametrize("call", graph_programs.calls())
 def test_graphs_look_like_pytorchs(call):
     assert graph_programs.look(rl, call) == graph_programs.look(torch, call)
+
+
+@pytest.mark.parametrize("call", [c for c in graph_programs.calls() if not LARGER.search(c)])
+def test_nodes_are_functions(call):
+    assert rounded(graph_programs.step(rl, call)) == rounded(graph_programs.step(torch, call))
 
 
 def rounded(value):
@@ -19,7 +28,7 @@ def rounded(value):
 
 
 @pytest.mark.cpu("it draws numbers, which on a GPU are others")
-@pytest.mark.parametrize("program", ["in_place", "node_hooks", "twice", "saved", "saved_details"])
+@pytest.mark.parametrize("program", ["in_place", "node_hooks", "twice", "saved", "saved_details", "called"])
 def test_programs_that_look_at_nodes(program):
     run = getattr(graph_programs, program)
     ours, theirs = rounded(run(rl)), rounded(run(torch))

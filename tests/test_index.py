@@ -523,3 +523,40 @@ def test_a_number_that_the_dtype_cannot_hold_is_refused_by_every_index():
             for key in (0, slice(None), slice(0, 0), [0]):
                 want, got = written(torch, dtype, value, key), written(rl, dtype, value, key)
                 assert str(got) == str(want), (dtype, value, key, got, want)
+
+
+KEYS = {
+    "tensor and int": lambda T, i, m: (i, 0),
+    "int and mask": lambda T, i, m: (0, m),
+    "mask and tensor": lambda T, i, m: (slice(None), m, i),
+    "tensors apart": lambda T, i, m: (i, slice(None), i),
+    "a mask of other size": lambda T, i, m: m,
+    "ellipsis and tensor": lambda T, i, m: (..., i),
+    "None and tensor": lambda T, i, m: (None, i),
+    "False": lambda T, i, m: False,
+    "lists": lambda T, i, m: ([0, 1], [1, 2]),
+    "one element": lambda T, i, m: T.tensor(1),
+    "column and row": lambda T, i, m: (i[:, None], T.tensor([0, 2])),
+    "nothing": lambda T, i, m: T.tensor([], dtype=T.long),
+    "negative": lambda T, i, m: (-1, -1, -1),
+    "int32": lambda T, i, m: i.int(),
+}
+VALUES = {
+    "number": lambda T: 5, "tensor number": lambda T: T.tensor(7.0), "row": lambda T: T.ones(4), "other dtype": lambda T: T.tensor([1, 2]),
+    "one": lambda T: T.ones(1, 1), "column": lambda T: T.ones(2, 1, 1, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_assignments(key):
+    """What is written, the version, and what is refused first."""
+    for value in VALUES:
+        found = []
+        for T in (torch, rl):
+            x = T.arange(24.0).reshape(2, 3, 4).clone()
+            try:
+                x[KEYS[key](T, T.tensor([0, 1]), T.tensor([True, False, True]))] = VALUES[value](T)
+                found.append((x.tolist(), x._version))
+            except (RuntimeError, IndexError) as error:
+                found.append((type(error).__name__, str(error).splitlines()[0]))
+        assert found[1] == found[0], value

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from oracle import torch
-from oracle_samples import database, differences, out_differences
+from oracle_samples import database, differences, out_differences, refusals
 
 from rushlight.ops import _define
 
@@ -18,6 +18,16 @@ ALWAYS = ("add", "sum", "index_select", "linalg.norm", "nn.functional.softmax", 
 @pytest.mark.parametrize("name", ALWAYS)
 def test_chosen_operators(name):
     check([info for info in database() if info.name == name])
+
+
+WORDED = "gradient linspace logspace nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.max_pool2d nn.functional.conv1d"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [*WORDED.split(), "nn.functional.gaussian_nll_loss", "signal.windows.blackman"])
+def test_first_lines_of_errors(name):
+    found = [d for info in database() if info.name == name for d in refusals(info, name)]
+    assert not found, "\n".join(" | ".join(d) for d in found)
 
 
 @pytest.mark.slow

@@ -80,6 +80,50 @@ def test_functions_of_nn_functional_ask(library):
     assert F.relu(library.ones(2)).tolist() == [1.0, 1.0] and not seen
 
 
+LOSSES = {
+    "mse_loss": lambda F, x, i: F.mse_loss(x, x),
+    "cross_entropy": lambda F, x, i: F.cross_entropy(x, i, reduction="sum"),
+    "binary_cross_entropy": lambda F, x, i: F.binary_cross_entropy(x, x),
+    "kl_div": lambda F, x, i: F.kl_div(x, x, log_target=True, reduction="batchmean"),
+    "nll_loss": lambda F, x, i: F.nll_loss(x, target=i),
+    "triplet_margin_loss": lambda F, x, i: F.triplet_margin_loss(x, x, x, 2.0),
+    "group_norm": lambda F, x, i: F.group_norm(x[None], 2),
+    "max_unpool1d": lambda F, x, i: F.max_unpool1d(x, i.expand(2, 2), kernel_size=2),
+    "conv1d": lambda F, x, i: F.conv1d(x, x[:, :, None], stride=1),  # compiled there: as given
+    "linear": lambda F, x, i: F.linear(x, weight=x),
+}
+
+
+def told(library, name):
+    """What a class and a mode are told of one of LOSSES."""
+    seen = []
+
+    class Logged(library.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            if func.__name__ == name:
+                seen.append((len(args), {k: v for k, v in (kwargs or {}).items() if not isinstance(v, library.Tensor)}))
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    class Log(library.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func.__name__ == name:
+                seen.append((len(args), sorted(kwargs or {})))
+            return func(*args, **(kwargs or {}))
+
+    x, i = library.full((2, 2), 0.5), library.tensor([0, 1])
+    answer = LOSSES[name](library.nn.functional, x.as_subclass(Logged), i)
+    with Log():
+        assert LOSSES[name](library.nn.functional, x, i).tolist() == answer.tolist()
+    return seen
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_operators_that_are_python_in_pytorch(name):
+    """Who is asked about a loss sees all of its arguments, by PyTorch's names."""
+    assert told(rl, name) == told(torch, name) != []
+
+
 def test_flops_within_functions_of_nn_functional_count():
     """A function that is seen whole is still counted by its parts."""
     F, x = rl.nn.functional, rl.ones(5, 2, 4)

@@ -305,3 +305,19 @@ def test_gradients_over_three_dims_that_do_not_collapse(operator):
 
     for dim in ((0, 1, 2), (0, 1, 3)):
         same(gradient(rl, dim), gradient(torch, dim), f"{operator} {dim}", scale=4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda T: T.ones(2, dtype=T.int32).nanmean(),
+        lambda T: T.ones(2).nanmean(0, dtype=T.int64),
+    ],
+)
+def test_means_of_integers_are_refused(call):
+    found = []
+    for T in (torch, rl):
+        with pytest.raises(RuntimeError) as error:
+            call(T)
+        found.append(str(error.value).splitlines()[0])
+    assert found[1] == found[0]

@@ -114,3 +114,14 @@ def test_bits_do_not_depend_on_threads():
         found.append((x.cumsum(1), x.exp().cumprod(1)))
     rl.set_num_threads(before)
     assert all(bool((a == b).all()) for f in found for a, b in zip(f, found[0]))
+
+
+def test_gradient_of_logcumsumexp_before_infinities():
+    """What stands before an infinite element knows nothing of it."""
+    for numbers in ([1.0, float("inf"), 2.0], [1.0, 0.5, float("inf"), 2.0, -float("inf")], [float("inf"), 1.0]):
+        found = []
+        for T in (torch, rl):
+            x = T.tensor(numbers, dtype=T.float64, requires_grad=True)
+            x.logcumsumexp(0).backward(T.arange(1.0, len(numbers) + 1, dtype=T.float64))
+            found.append(x.grad.tolist())
+        assert found[1] == pytest.approx(found[0], nan_ok=True)

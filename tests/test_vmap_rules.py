@@ -262,3 +262,20 @@ def test_copies_and_empty_vectors_within_a_batch():
     copy = rl.func.vmap(lambda t: t.to("cpu", rl.float32, True, True, memory_format=rl.preserve_format))(x)
     assert copy.equal(x) and copy.data_ptr() != x.data_ptr()
     assert rl.func.vmap(lambda t: rl.cat([t[:, :0].reshape(-1), t], dim=1))(x).equal(x)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda T: T.func.jacrev(lambda x: 3)(T.ones(2)),
+        lambda T: T.func.jacrev(lambda x: x, has_aux=True)(T.ones(2)),
+        lambda T: T.func.jvp(lambda x: x, (T.zeros(2),), (T.ones(3),)),
+    ],
+)
+def test_errors_begin_as_pytorchs(call):
+    found = []
+    for T in (torch, rl):
+        with pytest.raises(RuntimeError) as error:
+            call(T)
+        found.append(str(error.value).splitlines()[0])
+    assert found[1] == found[0]

@@ -129,6 +129,8 @@ cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
             source = select(source, 0, 0)
         if not broadcasts_to(source, target):
             expand(source, target.ndim, target.sizes)      # raises, naming the sizes
+        elif source.memory is target.memory and source.count != target.count:
+            source = expand(source, target.ndim, target.sizes)     # a part of the target itself is written all over it
         copy_(target, source)
         return None
     return _callbacks["advanced_setitem"](t, keys, value)

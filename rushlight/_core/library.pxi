@@ -33,7 +33,8 @@ cdef class Library(Operator):
     cdef str many                      # forward's ``*parameter``, which may be given by its name, or None
     cdef public Native quick           # the common call at once, from the parameters' values; it returns None for any other, and records nothing
     cdef public Library leaves         # of a composition with a quick way: the operator whose node its quick call leaves on the tape
-    cdef public bint out_apart         # out= must not share memory with the operands
+    cdef public dict memory            # of which parameters (or "*") a write, to out= or in place, asks that they share no memory with its
+                                       # target (True), or its very elements at most (False); None: of none. See ops/_outputs.sharing
     cdef public bint keeps_format      # results of channels-last operands are channels-last
     cdef public bint moves             # its arguments may lie on several devices: Tensor.to(other)
     cdef public bint index_lists       # its lists hold indices, which may lie on the CPU
@@ -70,8 +71,11 @@ cdef class Library(Operator):
             kwnames = renamed(kwnames, self.accepted)
             if self.many is not None and self.many in kwnames:
                 return self.call_many(args, n, kwnames)
-            if "out" in kwnames and not self.takes_out:
-                return self.call_out(args, n, kwnames)
+            if "out" in kwnames:
+                if self.memory is not None:
+                    self.check_outs(args, n, kwnames)
+                if not self.takes_out:
+                    return self.call_out(args, n, kwnames)
         if gpu_count():
             place = place_of_arguments(args, n if kwnames is None else n + len(kwnames))
             if place >= 0 and place != state.place or place > 0 and not in_operator():
@@ -187,15 +191,25 @@ cdef class Library(Operator):
             return self.plain(*positional, **kwargs)
         compute_as(out, self.signature, n, kwargs)
         result = self.plain(*positional, **kwargs)
-        if self.out_apart and isinstance(out, Tensor):
-            check_out(result, out, self.__name__)
-            fit(<Tensor>out, <Tensor>result, self.__name__)
-            for a in (*positional, *kwargs.values()):
-                if isinstance(a, Tensor):
-                    check_apart(<Tensor>out, <Tensor>a)
         if "requires_grad" in self.accepted:
             return deliver_new(result, out, self.__name__)
         return deliver_out(result, out, self.__name__)
+
+    cdef int check_outs(self, PyObject** args, Py_ssize_t n, tuple kwnames) except -1:
+        """Raises if out= shares memory with operands that it must not share it with."""
+        cdef object out = <object>args[n + kwnames.index("out")]
+        cdef object target
+        cdef Py_ssize_t i
+        for target in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(target, Tensor):
+                check_writable(<Tensor>target)
+                for i in range(n):
+                    check_shared(self.memory, self.signature.names[min(i, len(self.signature.names) - 1)] if self.signature.names else "*",
+                                 <Tensor>target, <object>args[i])
+                for i in range(len(kwnames)):
+                    if kwnames[i] != "out":
+                        check_shared(self.memory, kwnames[i], <Tensor>target, <object>args[n + i])
+        return 0
 
     cdef bint records(self, PyObject** args, Py_ssize_t n) except -1:
         """Does any tensor argument (also inside a list) collect a gradient?"""
@@ -414,8 +428,12 @@ cdef Native native(str name, native_t function, str doc):
     return op
 
 
-def write_inplace(Tensor target, Tensor result):
-    """The in-place form of any operator: target's elements become result's, history included."""
+def write_inplace(Tensor target, Tensor result, operands=()):
+    """The in-place form of any operator: target's elements become result's, history included. operands: such as may be the target's very
+    elements, but not overlap it otherwise."""
+    for x in operands:
+        if isinstance(x, Tensor):
+            check_overlap(target, <Tensor>x)
     cdef bint record = thread_state().grad and (needs_grad(result) or needs_grad(target))
     check_inplace(target, record)
     check_writable(target)

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 
 from rushlight._core cimport blas, gemm
 from rushlight._core.device cimport mixed
-from rushlight._core.operator cimport Native, Signature, as_number, check_out, clone, copy_into, deliver, native, wrong_type
+from rushlight._core.operator cimport Native, Signature, as_number, check_out, check_overlap, clone, copy_into, deliver, native, wrong_type
 from rushlight._core.tape cimport Saved, bump, check_inplace, grad_enabled, link, link2, needs_grad, rebase, can_view, save, save_view, set_history, unpack
 from rushlight._core.tensor cimport *
 from rushlight._core.tensor import on_gpu

@@ -28,6 +28,8 @@ cdef object _deliver(Signature s, Tensor result, PyObject* out, tuple inputs):
             if needs_grad(t):
                 raise RuntimeError(f"{s.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
                                    "arguments requires grad.")
+    if len(inputs) == 3 and s is not _LINEAR and isinstance(<object>out, Tensor):      # what is added may be out= itself
+        check_overlap(<Tensor>out, <Tensor>inputs[0])
     check_out(result, <object>out, s.name)
     return deliver(result, <object>out, s.name)
 

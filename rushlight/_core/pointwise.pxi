@@ -42,6 +42,7 @@ cdef class Pointwise(Operator):
     cdef public frozenset common       # numbers in the last operand's place for which the expression is another, simpler one; or None
     cdef public frozenset fits         # names of numbers that an element of the dtype must be able to hold
     cdef public int leads              # the operand after which results lie first
+    cdef public bint fills             # in place it writes its last operand's one value: to an expanded target too, with a warning
     cdef public bint row_major         # results are row-major, however the operands lie
     cdef public object inplace
     cdef public object integers        # called with the second operand and the dtype where that is an integer: it may refuse (zero divisors)
@@ -293,6 +294,12 @@ cdef class Pointwise(Operator):
             run_program(p, c.operands, [out], True)
             bump(<Tensor>out)
             return out
+        for target in (out,) if p.n_out == 1 else out:
+            if isinstance(target, Tensor):
+                check_writable(<Tensor>target)
+                for i in range(c.n):
+                    if c.operands[i].tensor != NULL:
+                        check_overlap(<Tensor>target, <Tensor>c.operands[i].tensor)
         run_program(p, c.operands, outputs, False)
         if p.n_out == 1:
             check_out(outputs[0], out, self.__name__)
@@ -454,6 +461,8 @@ cdef class InPlace(Operator):
         if category(target.code) == 3 and category(p.codes[0]) == 2:
             raise RuntimeError(f"In-place {op.__name__} is not supported for complex tensors.\n"
                                f"  Its result is real: keep it under a name, as by y = x.{op.__name__}().")
+        if op.fills and is_expanded(target):
+            return _callbacks["fill_expanded"](target, <object>values[1], <object>values[2])
         check_writable(target)
         if thread_state().grad:
             mask = differentiable_mask(p, &c)
@@ -465,7 +474,8 @@ cdef class InPlace(Operator):
                     node.saved[i] = save_copy(target, clone(resolve(target)))
         for i in range(c.n):
             if c.operands[i].tensor != NULL:
-                check_overlap(target, <Tensor>c.operands[i].tensor)
+                if not op.fills or i < c.n - 1:
+                    check_overlap(target, <Tensor>c.operands[i].tensor)
                 if _overlap(target, <Tensor>c.operands[i].tensor):
                     copies.append(clone(resolve(<Tensor>c.operands[i].tensor)))
                     c.operands[i].tensor = <PyObject*>copies[len(copies) - 1]

@@ -500,15 +500,11 @@ cdef bint _overlap(Tensor a, Tensor b) noexcept:
 
 cdef int check_writable(Tensor t) except -1:
     """Raises if several elements of t are one memory location (an expanded tensor)."""
-    cdef int i
-    if t.flags & CONTIGUOUS or t.count == 0:
-        return 0
-    for i in range(t.ndim):
-        if t.strides[i] == 0 and t.sizes[i] > 1:
-            raise RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-                "Please clone() the tensor before performing the operation."
-            )
+    if is_expanded(t):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
     return 0
 
 
@@ -518,9 +514,8 @@ cdef bint is_dense(Tensor t) noexcept:
     cdef char* high
     if t.flags & CONTIGUOUS:
         return True
-    for i in range(t.ndim):
-        if t.strides[i] == 0 and t.sizes[i] > 1:
-            return False
+    if is_expanded(t):
+        return False
     _extent(t, &low, &high)
     return high - low == t.count * ITEMSIZE[t.code]
 
@@ -539,8 +534,35 @@ cdef int check_overlap(Tensor out, Tensor source) except -1:
     return 0
 
 
-cpdef int check_apart(Tensor out, Tensor source) except -1:
+cdef int check_apart(Tensor out, Tensor source) except -1:
     """Raises if out and source share memory, be it element by element."""
-    if out.memory is source.memory and out.count and (_same_layout(out, source) or _overlap(out, source)):
+    if out is source and out.count:
         raise _shared()
+    if out.memory is source.memory and out.count and is_dense(out) and is_dense(source) and (_same_layout(out, source) or _overlap(out, source)):
+        raise _shared()
+    return 0
+
+
+cdef bint is_expanded(Tensor t) noexcept:
+    """Are several elements of t one memory location, by a stride of 0?"""
+    cdef int i
+    if t.flags & CONTIGUOUS or t.count == 0:
+        return False
+    for i in range(t.ndim):
+        if t.strides[i] == 0 and t.sizes[i] > 1:
+            return True
+    return False
+
+
+cdef int check_shared(dict rules, str name, Tensor target, object given) except -1:
+    """Raises if what is given for a parameter shares memory with the target of the write in a way that the operator's rules
+    (``Library.memory``) refuse."""
+    cdef object apart, x
+    if type(given) is list or type(given) is tuple:
+        for x in given:
+            check_shared(rules, name, target, x)
+    elif isinstance(given, Tensor) and (<Tensor>given).memory is target.memory:
+        apart = rules.get(name, rules.get("*"))
+        if apart is not None:
+            check_apart(target, <Tensor>given) if apart else check_overlap(target, <Tensor>given)
     return 0

@@ -33,12 +33,13 @@ from libc.math cimport INFINITY, NAN, ceil, cos, exp, fabs, floor, fma, fmaf, lg
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
+from rushlight._core import callbacks
 from rushlight._core.tensor import name_type, on_gpu
 from rushlight._core.operator cimport check_writable, native
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport (
     BF16, C128, C32, C64, CONTIGUOUS, F16, F32, F64, F8E4M3FN, I16, I32, I64, I8, ITEMSIZE, MAX_RANK, Tensor, U16, U32, U64, U8,
-    device_arg, device_of, dtype_title, empty, parse_ints, thread_state,
+    device_arg, device_of, empty, parse_ints, thread_state,
 )
 from rushlight._core.threads cimport parallel_for
 
@@ -497,7 +498,7 @@ cdef int sample(Tensor out, str stream, object a, object b, Generator g) except 
     cdef bint floats, blocks = stream == "normal" and out.flags & CONTIGUOUS
     note_write(out)
     if F8E4M3FN <= out.code < C32:
-        raise no_samples(stream, out.code)
+        raise callbacks.table["no_samples"](stream, out)
     if out.count == 0:
         return 0
     plan(&w, out, a, b)

@@ -244,13 +244,3 @@ cdef double gamma_slope(double alpha, double x) noexcept nogil:
         total += term
         weighted += term * harmonic
     return x / alpha * (weighted - total * (log(x) - digamma(alpha + 1)))
-
-
-# As PyTorch calls its kernels.
-cdef dict _KERNELS = {"uniform": "check_uniform_bounds", "normal": "normal_kernel_cpu", "bernoulli": "bernoulli_scalar_cpu_"}
-
-
-cdef object no_samples(str stream, int code):
-    """The error for a dtype in which nothing is drawn."""
-    return NotImplementedError(f"\"{_KERNELS.get(stream, stream + '_cpu')}\" not implemented for '{dtype_title(code)}'\n"
-                               "  Draw in another dtype and convert, as with .to(x.dtype).")

@@ -26,6 +26,7 @@ cdef object shown(Node node):
     if named is None:
         named = _NAMED[own, node.label] = type(node.label, (own,), {
             "__slots__": (), "__module__": "builtins", "__doc__": own.__doc__, "__getattr__": _saved_attribute, "__dir__": _node_dir,
+            "__call__": _node_call,
         })
     Py_INCREF(named)        # an instance of a class made by Python holds it
     Py_SET_TYPE(<PyObject*>node, <_Type*><PyObject*>named)
@@ -62,6 +63,25 @@ def _node_next_functions(Node self):
         n = None if i < 0 else self.next[i]
         pairs.append((shown(n), 0 if n is None or self.numbers is None else self.numbers[i]))
     return tuple(pairs)
+
+
+def _node_call(Node self, *grads, **named):
+    """The gradients of the inputs, given those of the results: this step of a backward pass alone, recorded while recording is on; no hook runs."""
+    cdef list results, buffer
+    cdef list places = _listed(self)
+    if named:
+        raise TypeError("keyword arguments are not supported")
+    if len(grads) != self.n_outputs and not 0 < len(grads) < self.n_outputs:      # the last results (indices) may have no gradient
+        raise TypeError(f"expected {self.n_outputs} arguments, got {len(grads)} instead\n"
+                        f"  {self.label} takes the gradient of each result of the call that it recorded.")
+    for i, grad in enumerate(grads):
+        if grad is not None and not isinstance(grad, Tensor):
+            raise TypeError(f"argument {i} is not a Variable\n  {self.label} takes tensors, or None; this is a {type(grad).__name__}.")
+    buffer = [*grads, *[None] * (self.n_outputs - len(grads))]
+    results = self.apply(buffer, self.next) if _any_defined(buffer) else [None] * len(self.next)
+    if places is not None:
+        results = [None if i < 0 else results[i] for i in places]
+    return _shown(results[0]) if len(results) == 1 else tuple([_shown(g) for g in results])
 
 
 def _node_register_hook(Node self, hook):

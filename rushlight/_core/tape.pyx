@@ -154,6 +154,10 @@ cdef class AccumulateGrad(Node):
         if self.variable is not None and self.variable.accumulator == <PyObject*>self:
             self.variable.accumulator = NULL
 
+    def __call__(self, *grads, **named):
+        """Adds the gradient to the leaf's ``.grad``, as a backward pass would."""
+        return _node_call(self, *grads, **named)
+
     cdef list apply(self, list grads, tuple asked):
         cdef Tensor t = self.variable
         cdef Tensor new = grads[0]

@@ -463,14 +463,15 @@ cdef bint broadcasts_to(Tensor source, Tensor target) noexcept:
     return True
 
 
-cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
-    """Writes source's elements (broadcast, converted) to target, recorded. non_blocking: between pinned memory and a GPU it is only queued."""
+cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False, bint number=False):
+    """Writes source's elements (broadcast, converted) to target, recorded. non_blocking: between pinned memory and a GPU it is only queued;
+    number: the source is a number, which may be written twice to a place."""
     cdef bint record_it = thread_state().grad and (needs_grad(source) or needs_grad(target)) and (F16 <= target.code <= C128)
     cdef ViewNode node
     cdef int64_t[MAX_RANK] shape
     cdef int i, shift = target.ndim - source.ndim
     check_inplace(target, record_it)
-    if source.ndim:                       # one value may be written twice to a place
+    if not number:
         check_writable(target)
     if not broadcasts_to(source, target):
         for i in range(source.ndim):
@@ -479,8 +480,7 @@ cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
         raise RuntimeError(
             f"The size of tensor a ({target.sizes[shift + i] if shift + i >= 0 else 1}) must match the size of tensor b ({source.sizes[i]}) "
             f"at non-singleton dimension {max(shift + i, 0)}\n  [copy_] the target has shape {list(target.shape)}, the source {list(source.shape)}.")
-    if source.ndim:
-        check_overlap(target, source)
+    check_overlap(target, source)
     node = None
     if record_it:
         node = ViewNode.__new__(ViewNode)

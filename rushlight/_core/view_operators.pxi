@@ -279,7 +279,8 @@ cdef object contiguous_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = self_argument(args, n, "copy_")
     cdef object source = <object>args[1] if n > 1 else keyword(args, n, kwnames, "src")
-    if not isinstance(source, Tensor):
+    cdef bint number = not isinstance(source, Tensor)
+    if number:
         if isinstance(source, (int, float, complex)):
             source = number_for(t, source, t.count > 1)
         else:
@@ -289,7 +290,7 @@ cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
             f"output with shape {list(t.shape)} doesn't match the broadcast shape {[1] * (source.ndim - t.ndim) + list(t.shape)}\n"
             "  [copy_] the source has more dims than the target; squeeze it.")
     non_blocking = <object>args[2] if n > 2 else keyword(args, n, kwnames, "non_blocking")
-    return copy_(t, <Tensor>source, bool(non_blocking))
+    return copy_(t, <Tensor>source, bool(non_blocking), number)
 
 
 cdef object cast_operator(PyObject** args, Py_ssize_t n, tuple kwnames):

@@ -7,6 +7,7 @@ cdef class Writing(Library):
     (``wanted``) are those of a Library's, and ``original``, the first argument before the write.
     """
     cdef readonly bint copies
+    cdef public bint fills               # an expanded target may be written to as well, with a warning
     cdef readonly tuple places
     cdef public object gradient
     cdef public bint keeps_order         # the changed copy lies as the first argument does; else it is row-major
@@ -27,6 +28,8 @@ cdef class Writing(Library):
         if self.has_other_numbers(args, n, kwnames):
             return self.with_plain_numbers(args, n, kwnames)
         if kwnames is not None and "out" in kwnames:
+            if self.memory is not None:
+                self.check_outs(args, n, kwnames)
             return self.call_out(args, n, kwnames)
         self.signature.bind(values, args, n, kwnames)
         if not isinstance(<object>values[0], Tensor):
@@ -49,7 +52,7 @@ cdef class Writing(Library):
         else:
             target = source
             check_inplace(target, record)
-            check_writable(target)
+            self.check_target(target, values)
             if record and "original" in self.wanted:
                 original = clone(resolve(target))
         try:
@@ -62,6 +65,23 @@ cdef class Writing(Library):
         if record:
             self.leave_node(values, source, target, original)
         return target
+
+    cdef int check_target(self, Tensor target, PyObject** values) except -1:
+        """Raises if the target, or memory that it shares with an operand, keeps the write from being what it should."""
+        cdef Py_ssize_t i
+        if self.fills and is_expanded(target):
+            _callbacks["warn_expanded"](self.__name__)
+        else:
+            check_writable(target)
+        if self.memory is None:
+            return 0
+        for i in range(1, len(self.signature.names)):
+            if isinstance(<object>values[i], Tensor):
+                if (<Tensor>values[i]).memory is target.memory:
+                    check_shared(self.memory, self.signature.names[i], target, <object>values[i])
+            elif type(<object>values[i]) is list or type(<object>values[i]) is tuple:
+                check_shared(self.memory, self.signature.names[i], target, <object>values[i])
+        return 0
 
     cdef int write(self, Tensor target, PyObject** values) except -1:
         """Runs the definition on the target's memory, with the tape off."""

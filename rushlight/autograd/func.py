@@ -224,7 +224,9 @@ def _check_tangents(primals, tangents):
                 raise RuntimeError(f"jvp(f, primals, tangents): Expected {what} to only contain Tensors, got {type(x)}")
         if p.shape != t.shape:
             raise RuntimeError(
-                f"jvp(f, primals, tangents): a tangent has shape {tuple(t.shape)}, its primal {tuple(p.shape)}"
+                "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
+                f"Tensor is of size {list(p.shape)} while the given forward gradient is of size {list(t.shape)}.\n"
+                "  [jvp] Every tangent has the shape of its primal."
             )
 
 
@@ -344,10 +346,8 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     def compute(*args, **kwargs):
         with tape.Transformed():
             tracked = _Tracked(_select(args, argnums))
-            result, aux = _split_aux(
-                func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "jacrev(f)(*args)"
-            )
-            plain, spec, recorded = tracked.outputs(result, "jacrev(f)(*args)")
+            result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "vjp(f, *primals)")
+            plain, spec, recorded = tracked.outputs(result, "vjp(f, *primals)")
             blocks = []
             for out in plain:
                 levels = tracked.levels

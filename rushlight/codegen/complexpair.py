@@ -128,18 +128,21 @@ def _sgn(a):
     size = _abs(a)
     zero = f.eq(size, 0)
     divisor = select(zero, const(1, size.type), size)
-    return a[0] / divisor, a[1] / divisor
+    return select(zero, 0.0, a[0] / divisor), select(zero, 0.0, a[1] / divisor)
 
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------------
 
 
 def _exp(a):
-    """exp(re) (cos im + i sin im); on the real axis the imaginary part stays 0 even where exp(re) is infinite."""
+    """exp(re) (cos im + i sin im); on the real axis the imaginary part stays 0 even where exp(re) is infinite. Infinitely far to the left
+    all is 0, to the right something infinite, though the angle may not be known."""
     size = f.exp(a[0])
-    vanished = f.eq(size, 0) & ~f.isfinite(a[1])
-    real_axis = f.eq(a[1], 0)
+    no_angle = ~f.isfinite(a[1])
+    vanished = no_angle & f.eq(a[0], -math.inf)
+    real_axis = f.eq(a[1], 0) | (no_angle & f.eq(a[0], math.inf))
     re = select(real_axis, size, select(vanished, 0.0, size * f.cos(a[1])))
+    real_axis = f.eq(a[1], 0)
     im = select(real_axis, a[1], select(vanished, 0.0, size * f.sin(a[1])))
     return re, im
 
@@ -166,7 +169,8 @@ def _log(a):
 def _log1p(a):
     x, y = a
     small = f.maximum(f.abs(x), f.abs(y)) < 0.5
-    near = 0.5 * f.log1p(select(small, x * (2 + x) + y * y, 0.0))
+    excess = x * (2 + x) + y * y
+    near = select(f.eq(excess, 0), x, 0.5 * f.log1p(select(small, excess, 0.0)))
     return select(small, near, _log_abs(1 + x, y)), f.atan2(y, 1 + x)
 
 
@@ -209,12 +213,16 @@ def _sigmoid(a):
 
 def _sinh(a):
     real = f.eq(a[1], 0)  # zero times an infinite factor stays zero
-    return f.sinh(a[0]) * f.cos(a[1]), select(real, a[1], f.cosh(a[0]) * f.sin(a[1]))
+    kept = ~f.isfinite(a[1]) & (f.eq(a[0], 0) | f.isinf(a[0]))  # so do 0 and infinity times a cosine that is not known
+    re = select(kept, select(f.isinf(a[0]), f.abs(a[0]), a[0]), f.sinh(a[0]) * f.cos(a[1]))
+    return re, select(real, a[1], f.cosh(a[0]) * f.sin(a[1]))
 
 
 def _cosh(a):
-    real = f.eq(a[1], 0)
-    return f.cosh(a[0]) * f.cos(a[1]), select(real, f.copysign(const(1, a[0].type), a[0]) * a[1], f.sinh(a[0]) * f.sin(a[1]))
+    real, unknown = f.eq(a[1], 0), ~f.isfinite(a[1])
+    re = select(unknown & f.isinf(a[0]), f.abs(a[0]), f.cosh(a[0]) * f.cos(a[1]))
+    im = select(unknown & f.eq(a[0], 0), 0.0, f.sinh(a[0]) * f.sin(a[1]))
+    return re, select(real, f.copysign(const(1, a[0].type), a[0]) * a[1], im)
 
 
 def _tanh(a):
@@ -225,9 +233,11 @@ def _tanh(a):
     t, s = f.tan(y), f.sinh(near_x)
     beta = 1 + t * t
     scale = 1 + beta * s * s
-    re = beta * f.sqrt(1 + s * s) * s / scale
+    re = select(f.eq(x, 0), x, beta * f.sqrt(1 + s * s) * s / scale)
     decayed = 4 * f.sin(y) * f.cos(y) * f.exp(-2 * f.abs(x))
-    return select(far, f.copysign(const(1, x.type), x), re), select(far, decayed, t / scale)
+    known = f.isfinite(y) | f.isinf(x)
+    one = select(known, f.copysign(const(1, x.type), x), math.nan)
+    return select(far, one, re), select(far, select(known & ~f.isfinite(y), f.copysign(const(0, x.type), y), decayed), t / scale)
 
 
 def _about_one(a):
@@ -243,20 +253,26 @@ def _asin(a):
 
 def _acos(a):
     u, v = _about_one(a)
-    return 2 * f.atan2(u[0], v[0]), f.asinh(v[0] * u[1] - v[1] * u[0])
+    re = select(f.isinf(a[1]), f.atan2(f.abs(a[1]), a[0]), 2 * f.atan2(u[0], v[0]))
+    return re, f.asinh(v[0] * u[1] - v[1] * u[0])
 
 
 def _acosh(a):
     u, v = _sqrt((a[0] - 1, a[1])), _sqrt((a[0] + 1, a[1]))
-    return f.asinh(u[0] * v[0] + u[1] * v[1]), 2 * f.atan2(u[1], v[0])
+    im = select(f.isinf(a[1]), f.atan2(a[1], a[0]), 2 * f.atan2(u[1], v[0]))
+    return f.asinh(u[0] * v[0] + u[1] * v[1]), im
 
 
 def _atanh(a):
+    """Far from 0 the real part is that of 1 / z, whose squares may overflow."""
     x, y = a
     size = f.abs(x)
     gap = 1 - size
     infinite = f.isinf(x) | f.isinf(y)
-    re = select(infinite, 0.0, 0.25 * f.log1p(4 * size / (gap * gap + y * y)))
+    large, small = f.maximum(size, f.abs(y)), f.minimum(size, f.abs(y))
+    slope = small / large
+    re = select(large > 2.0**40, size / large / (1 + slope * slope) / large, 0.25 * f.log1p(4 * size / (gap * gap + y * y)))
+    re = select(infinite, 0.0, re)
     im = select(infinite, f.copysign(const(math.pi / 2, x.type), y), 0.5 * f.atan2(2 * y, gap * (1 + size) - y * y))
     return f.copysign(re, x), im
 

@@ -136,6 +136,10 @@ def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, t
         raise RuntimeError("dilation should be greater than zero")
     if min(padding) < 0:
         raise RuntimeError("negative padding is not supported")
+    if weight[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size {list(weight)} instead"
+        )
     if weight[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "

@@ -26,7 +26,7 @@ def _wanted_size(rank, name, input, output_size):
     if rank > 1 and not one and input.dim() <= len(size):
         raise ValueError(f"Input dimension should be at least {len(size) + 1}")
     if len(size) != rank:
-        raise RuntimeError(f"{name}: output_size must be {rank}, but got {list(size)}")
+        raise RuntimeError(f"{name}: output_size must be {rank}\n  One size for each of the {rank} dims, not {list(size)}.")
     if input.dim() not in (rank + 1, rank + 2):
         raise RuntimeError(wrong_rank(rank, name, input))
     if any(n is not None and n < 0 for n in size):

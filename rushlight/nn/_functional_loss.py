@@ -285,7 +285,8 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
             var = var.unsqueeze(-1)
         elif not (var.dim() <= input.dim() and all(v in (1, n) for v, n in zip(reversed(var.shape), reversed(input.shape)))):
             raise ValueError("var is of incorrect size")
-    reduction = chosen(reduction)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid\nuse 'none', 'mean' or 'sum'")
     # The bound on var is no part of the derivative.
     var = var.clone()
     with torch.no_grad():

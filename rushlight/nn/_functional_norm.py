@@ -63,8 +63,9 @@ def batch_norm(
             f"batch_norm eps must be {'positive during training' if training else 'non-negative'}, but got {eps}\n"
             "It is added to the variance before the square root."
         )
-    if not input.numel():
-        return input.clone()
+    if not input.numel():  # weight and bias take part, with gradients of zeros
+        scaled = input.clone() if weight is None else input * weight[0]
+        return scaled if bias is None else scaled + bias[0]
     if input.dim() < 4:  # what is no image is row-major, as in PyTorch
         input = input.contiguous()
     dims, count = _per_channel(input, running_mean, running_var, weight, bias, training)

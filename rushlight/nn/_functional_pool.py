@@ -22,13 +22,34 @@ def _output_length(size, kernel, stride, padding, dilation, ceil_mode):
 class _Window:
     """The geometry of one pooling call: kernel, stride, padding, dilation per dimension, checked, and the output's size."""
 
-    def __init__(self, rank, shape, kernel_size, stride, padding, dilation, ceil_mode):
-        self.rank = rank
+    def __init__(self, rank, name, whole, kernel_size, stride, padding, dilation, ceil_mode):
+        self.rank, shape = rank, whole[-rank - 1 :]
         self.kernel = per_dim(kernel_size, rank)
         given = stride is not None and not (isinstance(stride, (list, tuple)) and not stride)
         self.stride = per_dim(stride, rank) if given else self.kernel
         self.padding, self.dilation = per_dim(padding, rank), per_dim(dilation, rank)
         self.size = shape[-rank:]
+        self.check_windows()
+        if 0 in shape:
+            raise RuntimeError(_wrong_size(rank, name, whole))
+        if name == "avg_pool3d" and any(n < k for n, k in zip(self.size, self.kernel)):
+            both = ("", self.size), ("k", self.kernel)
+            image, window = (" ".join(f"{sign}{side}: {n}" for side, n in zip("THW", sizes)) for sign, sizes in both)
+            raise RuntimeError(f"input image ({image}) smaller than kernel size ({window})")
+        geometry = zip(self.size, self.kernel, self.stride, self.padding, self.dilation)
+        self.places = tuple(_output_length(*dim, ceil_mode) for dim in geometry)
+        if min(self.places) < 1:
+            lead = (shape[-rank - 1], 1) if rank == 1 else (shape[-rank - 1],)  # PyTorch takes a signal for an image of one row
+            before, after = ("x".join(map(str, (*lead, *sizes))) for sizes in (self.size, self.places))
+            raise RuntimeError(
+                f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small\n"
+                f"  Windows of {self.kernel}, dilation {self.dilation}, do not fit into {tuple(self.size)} with padding {self.padding}."
+            )
+
+        self.windows = _windows.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
+
+    def check_windows(self):
+        """Raises for windows that no image has."""
         if 0 in self.stride:
             raise RuntimeError("stride should not be zero")
         for what, values in (("kernel size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
@@ -42,17 +63,6 @@ class _Window:
                     f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}\n"
                     "  A window would lie in the padding alone. Take less padding, or pad the input by F.pad first."
                 )
-        geometry = zip(self.size, self.kernel, self.stride, self.padding, self.dilation)
-        self.places = tuple(_output_length(*dim, ceil_mode) for dim in geometry)
-        if min(self.places) < 1:
-            lead = (shape[-rank - 1], 1) if rank == 1 else (shape[-rank - 1],)  # PyTorch takes a signal for an image of one row
-            before, after = ("x".join(map(str, (*lead, *sizes))) for sizes in (self.size, self.places))
-            raise RuntimeError(
-                f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small\n"
-                f"  Windows of {self.kernel}, dilation {self.dilation}, do not fit into {tuple(self.size)} with padding {self.padding}."
-            )
-
-        self.windows = _windows.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
 
 
 def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mode=False):
@@ -60,13 +70,11 @@ def _window(rank, name, input, kernel_size, stride, padding, dilation=1, ceil_mo
     shape = tuple(input.shape)
     if not rank < len(shape) < rank + 3:
         raise RuntimeError(wrong_rank(rank, name, input))
-    if 0 in shape[-rank - 1 :]:
-        raise RuntimeError(_wrong_size(rank, name, shape))
-    return _Window(rank, shape[-rank - 1 :], kernel_size, stride, padding, dilation, ceil_mode)
+    return _Window(rank, name, shape, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def wrong_rank(rank, name, input):
-    if name.startswith("max_pool") and rank > 1:
+    if (name.startswith("max_pool") and rank > 1) or name == "avg_pool3d":
         return f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input\n  {name} was given {list(input.shape)}."
     return f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}"
 
@@ -349,10 +357,6 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     >>> F.avg_pool3d(torch.arange(16.0).reshape(1, 4, 2, 2), 2).flatten()
     tensor([ 3.5000, 11.5000])
     """
-    kernel, size = per_dim(kernel_size, 3), input.shape[-3:]
-    if 0 not in size and any(n < k for n, k in zip(size, kernel)):
-        image, window = (" ".join(f"{sign}{side}: {n}" for side, n in zip("THW", of)) for sign, of in (("", size), ("k", kernel)))
-        raise RuntimeError(f"input image ({image}) smaller than kernel size ({window})")
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 

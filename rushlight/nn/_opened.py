@@ -10,8 +10,11 @@ import functools
 import inspect
 import types
 
+import rushlight
+
 from .. import overrides
 from .._core import tape, tensor
+from .._core.operator import Library
 from . import functional as F
 from . import init
 from .parameter import Parameter
@@ -69,6 +72,21 @@ def open_functions():
             function.__globals__.update({"_ask": _ask, f"_plain_{name}": plain, "_simple_types": _SIMPLE, "_mode_bit": tape.mode_bit})
             function.__code__ = _asking_code(function)
             function.__wrapped__ = plain
+    for name, op in vars(F).items():
+        if not name.startswith("_") and isinstance(op, Library) and hasattr(op, "__wrapped__") and not hasattr(op, "compiled_in"):
+            if getattr(rushlight, name, None) is not op:  # torch.conv2d is compiled in PyTorch, under either name
+                op.spelt = functools.partial(_spelt, inspect.signature(op.__wrapped__))
+
+
+def _spelt(signature, args, kwargs):
+    """A call of an operator that PyTorch has in Python, in the form that ``_asking_code`` gives functions."""
+    try:
+        given = signature.bind(*args, **kwargs)
+    except TypeError:  # the call itself says what is wrong
+        return args, kwargs
+    given.apply_defaults()
+    placed = [p.name for p in signature.parameters.values() if p.default is p.empty and p.kind is not p.KEYWORD_ONLY]
+    return tuple(given.arguments[n] for n in placed), {n: v for n, v in given.arguments.items() if n not in placed}
 
 
 def _ask(name, args, kwargs):

@@ -28,6 +28,7 @@ from .._core.tape import state_second
 from ..lang import expr as ex
 from ..lang import types as ty
 from ._format import keeping
+from ._outputs import elementwise
 
 planned = core.Plan
 """Decorates a function whose results (index tensors, weights, geometry) follow from its hashable arguments: they are remembered."""
@@ -186,8 +187,7 @@ def library(function=None, **options):
 
     differentiable: names of the tensor parameters (or lists of tensors) that get gradients, in the order in which backward returns them;
     inplace: also ``name_``; out: as for :func:`pointwise`; keeps_format: results of channels-last operands are channels-last, forward and
-    backward. The parameters of the
-    backward function say what is saved; see ``Library``.
+    backward. The parameters of the backward function say what is saved; see ``Library``.
     recorded: the definition consists of views, new memory and loops (``_windows.run``) that follow from its arguments' geometry; it
     runs once for each geometry, and its loops are replayed, see ``indexing.Recorded``.
     second: 'zeros' or 'nothing', which is what PyTorch has for the second derivative with respect to an operand where the first, in which
@@ -214,7 +214,7 @@ def _library(
             op.backward = keeping(backward)
         return op
 
-    op.backward_of, op.batch, op.keeps_format = backward_of, batch, keeps_format
+    op.backward_of, op.batch, op.keeps_format, op.memory = backward_of, batch, keeps_format, {"elements": elementwise}.get(batch)
     if inplace:
         op.inplace = _inplace_of(op, name)
     return _register(op, "library", name, _face(where, inplace), function, aliases, out)
@@ -228,22 +228,22 @@ def taped_as(op, node, forward, backward):
 
 
 def composite(function=None, **options):
-    """Defines an operator as a composition of others: the tape records what it calls. out: as for :func:`pointwise`."""
+    """Defines an operator as a composition of others: the tape records what it calls. out: as for :func:`pointwise`; memory: `sharing`."""
     return _decorator(_composite, function, options)
 
 
-def _composite(function, *, name=None, where="function method", inplace=False, aliases=(), out=None):
+def _composite(function, *, name=None, where="function method", inplace=False, aliases=(), out=None, memory=None):
     name = name or function.__name__
-    op = _composition(function, name)
+    op = _composition(function, name, memory)
     if inplace:
         op.inplace = _inplace_of(op, name)
     return _register(op, "composite", name, _face(where, inplace), function, aliases, out)
 
 
-def _composition(function, name):
+def _composition(function, name, memory=None):
     signature = core.Signature(name, (), 0, ()) if function.__code__.co_flags & 0x04 else _signature(function, name)
     op = core.Library(function, signature, _camel(name) + "Backward0")
-    op.composed = True
+    op.composed, op.memory = True, memory
     return op
 
 
@@ -287,7 +287,7 @@ def compiled_in(module):
 
 def _inplace_of(op, name):
     def inplace(input, *args, **kwargs):
-        return core.write_inplace(input, op(input, *args, **kwargs))
+        return core.write_inplace(input, op(input, *args, **kwargs), (*args, *kwargs.values()) if op.memory else ())
 
     inplace.__name__ = name + "_"
     inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."

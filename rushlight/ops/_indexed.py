@@ -11,6 +11,7 @@ from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import _camel, _face, _register, _signature, refuse
+from ._outputs import sharing
 
 # -- kernels --
 
@@ -109,12 +110,14 @@ def writing(**options):
     From it come ``name_`` and, on a copy, ``name``. differentiable: names of the tensor parameters that get gradients, the first among
     them; ``@op.backward_of`` gives the function that returns one for each, as for ``library``; it may also ask for ``original``, the first
     parameter's value before the write. keeps_order: the copy lies as the first parameter does, else it is row-major. batch, out: as for
-    ``library``.
+    ``library``. aligned: the operands that may be the first one's very elements, if not none may share memory with it; fills: the first one
+    may be expanded.
     """
     return lambda function: _writing(function, **options)
 
 
-def _writing(function, *, differentiable, name=None, where="function method", label=None, batch=None, keeps_order=False, out=None):
+def _writing(function, *, differentiable, name=None, where="function method", label=None, batch=None, keeps_order=False, out=None,
+             aligned=None, fills=False):  # fmt: skip
     name = name or function.__name__
     signature = _signature(function, name)
     label = (label or _camel(name)) + "Backward0"
@@ -124,6 +127,8 @@ def _writing(function, *, differentiable, name=None, where="function method", la
     op.inplace = _operator.Writing(function, signature.of(name + "_"), label, places, False)
     op.inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
     op.batch = op.inplace.batch = batch
+    op.memory = op.inplace.memory = sharing(apart="" if aligned is not None else "*", aligned="input " + (aligned or ""))
+    op.inplace.fills = fills
 
     def backward_of(backward):
         wanted = backward.__code__.co_varnames[: backward.__code__.co_argcount]

@@ -27,3 +27,16 @@ unary = exact("Found dtype {Given} but expected {Has}")
 boolean = exact("{name} does not support non-boolean outputs.")
 truth = Rule("truth", "{name} only supports bool tensor for result, got: {Given}")
 castable = Rule("castable", "torch.cat(): input types can't be cast to the desired output type {Given}")
+
+
+def sharing(*, apart="", aligned=""):
+    """Of which operands an operator asks that they share no memory with what it writes (an ``out=``, or the tensor that it overwrites), or
+    that they be its very elements if they share any; "*" is any operand. What it overwrites in place may always be its own operand.
+
+    Without this, an operator computes its results before it writes them, and any memory will do. Those say it that would read in PyTorch
+    what they have written already, which refuses them.
+    """
+    return {**dict.fromkeys(apart.split(), True), **dict.fromkeys(aligned.split(), False)}
+
+
+elementwise = sharing(aligned="*")

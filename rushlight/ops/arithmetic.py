@@ -7,7 +7,7 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, pointwise
-from ._outputs import boolean, unary
+from ._outputs import boolean, elementwise, unary
 
 
 def _no_bool_subtraction(*operands):
@@ -131,7 +131,7 @@ def _check_rounding(mode):
         raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'")
 
 
-@composite(aliases=("divide",))
+@composite(aliases=("divide",), memory=elementwise)
 def div(input, other, *, rounding_mode=None):
     """``input / other``, with ``rounding_mode`` 'trunc' or 'floor' rounded (integers then stay integers).
 
@@ -155,7 +155,7 @@ def div_(input, other, *, rounding_mode=None):
 
     if rounding_mode is None:
         return true_divide.inplace(input, other)
-    return write_inplace(input, div(input, other, rounding_mode=rounding_mode))
+    return write_inplace(input, div(input, other, rounding_mode=rounding_mode), (other,))
 
 
 @pointwise(dtypes="real number", integers=_no_zero, overloads="TN TT")
@@ -444,3 +444,6 @@ def masked_fill(input, mask: b1, value: follows):
     tensor([0., 2.])
     """
     return fn.where(mask, value, input)
+
+
+masked_fill.fills = True

@@ -10,7 +10,7 @@ from .._core.tensor import Tensor, check_holds, set_slot
 from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, compiled_in, composite, integer, library, planned, pointwise, registry, state_out
-from ._outputs import exact
+from ._outputs import elementwise, exact, sharing
 from .index import zeros_of
 
 _PRODUCT_OUT = exact("tensordot: Expected the output tensor to have dtype {Has}, but got an output tensor with dtype {Given}")
@@ -112,7 +112,7 @@ set_slot("__imatmul__", imatmul)
 # -- sums of products, made of the above --
 
 
-@composite(out=exact)
+@composite(out=exact, memory=sharing(aligned="input"))
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * sum_i(batch1[i] @ batch2[i])``.
 
@@ -143,7 +143,7 @@ def _check_vectors(name, **vectors):
             raise RuntimeError(f"{name}: Expected 1-D argument {argument}, but got {x.ndim}-D")
 
 
-@composite(aliases=("ger",))
+@composite(aliases=("ger",), memory=elementwise)
 def outer(input, vec2):
     """The outer product of two vectors: ``result[i, j] = input[i] * vec2[j]``.
 
@@ -163,7 +163,7 @@ def _check_factor(name, dtype, value):
     check_holds(dtype, value)
 
 
-@composite
+@composite(memory=elementwise)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """``beta * input + alpha * outer(vec1, vec2)``; with beta=0, input is not read.
 
@@ -204,7 +204,7 @@ def inner(input, other):
     return tensordot(input, other, dims=([-1], [-1]))
 
 
-@composite
+@composite(memory=elementwise)
 def kron(input, other):
     """The Kronecker product: every element of ``input`` times the whole of ``other``; missing leading dims count as 1.
 
@@ -338,13 +338,16 @@ def linalg_cross(input, other, *, dim=-1):
     return registry["cat"].operator(_cross(*(shape.narrow(x, dim, i, 1) for x in (input, other) for i in range(3))), dim)
 
 
+linalg_cross.memory = sharing(apart="*")
+
+
 @linalg_cross.backward_of
 def _(grad, input, other, dim, needs):
     a, b = (x.conj() if x.is_complex() else x for x in (input, other))
     return linalg_cross(b, grad, dim=dim) if needs[0] else None, linalg_cross(grad, a, dim=dim) if needs[1] else None
 
 
-@composite(out=exact)
+@composite(out=exact, memory=sharing(apart="*"))
 def cross(input, other, dim: integer = None):
     """The cross product along ``dim``; without it, along the first dim of size 3 (linalg.cross takes the last).
 

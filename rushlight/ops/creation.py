@@ -27,6 +27,16 @@ def _filled(shape_, dtype, device, requires_grad, fill, *args):
     return leaf(out if via is dtype else shape.cast(out, dtype), requires_grad)
 
 
+def _bounds(name, start, end):
+    """The ends of a progression as numbers."""
+    if isinstance(start, _tensor.Tensor) and isinstance(end, _tensor.Tensor) and start.ndim:
+        raise RuntimeError(
+            f"{name} only supports 0-dimensional start and end tensors, but got start with {start.ndim} dimension(s) and end with "
+            f"{end.ndim} dimension(s)."
+        )
+    return _number(name, "start", 1, start), _number(name, "end", 2, end)
+
+
 def _number(name, argument, position, value):
     """A number, or a tensor or NumPy scalar that stands for one."""
     if isinstance(value, (int, float, complex)):
@@ -158,7 +168,7 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     >>> torch.linspace(3, -3, 3, dtype=torch.int64)
     tensor([ 3,  0, -3])
     """
-    start, end, dtype = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end), dtype_with(out, dtype)
+    (start, end), dtype = _bounds("linspace", start, end), dtype_with(out, dtype)
     return _filling(_evenly(start, end, steps, dtype, device, requires_grad), out, "linspace")
 
 
@@ -184,7 +194,7 @@ def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None,
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    start, end, dtype = _number("logspace", "start", 1, start), _number("logspace", "end", 2, end), dtype_with(out, dtype)
+    (start, end), dtype = _bounds("logspace", start, end), dtype_with(out, dtype)
     for each in (start, end)[:steps] if dtype is not None else ():
         _tensor.check_holds(dtype, each)
     exponents = linspace(start, end, steps, dtype=FLOAT64, device=device)

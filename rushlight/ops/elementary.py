@@ -5,7 +5,7 @@ import math
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import composite, pointwise
-from ._outputs import exact
+from ._outputs import elementwise, exact
 from .index import check_tensor
 
 # -- one argument; integers give the default float dtype --
@@ -504,7 +504,7 @@ def _heaviside(input, values):
     return fn.where(fn.eq(input, 0), values, fn.cast(fn.gt(input, 0), input.type))
 
 
-@composite(inplace=True, out=exact("heaviside is not yet implemented for tensors with different dtypes."))
+@composite(inplace=True, out=exact("heaviside is not yet implemented for tensors with different dtypes."), memory=elementwise)
 def heaviside(input, values):
     """0 below zero, 1 above, ``values`` at zero.
 

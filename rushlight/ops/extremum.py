@@ -7,7 +7,7 @@ from .._core.tensor import rename
 from ..lang import functions as fn
 from . import comparison, creation, reduction, shape
 from ._define import composite, integer, library, rowwise
-from ._outputs import exact
+from ._outputs import elementwise, exact
 from .index import title
 
 Tensor = _tensor.Tensor
@@ -105,7 +105,7 @@ def _three_forms(name, whole, along, pairwise, doc):
         return getattr(return_types, name + "_out")(*out)
 
     definition.__name__, definition.__doc__ = name, doc
-    return composite(definition, out=exact)
+    return composite(definition, out=exact, memory=elementwise)
 
 
 def _whole(name, reduce, label):

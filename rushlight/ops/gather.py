@@ -8,7 +8,7 @@ from .._core import tensor as _tensor
 from . import arithmetic, comparison, creation, joining, masks, reduction, shape
 from ._define import composite, integer, library
 from ._indexed import read, write, writing
-from ._outputs import exact
+from ._outputs import exact, sharing
 from .index import check_source, check_tensor, one_element, out_of_bounds, title, zeros_of
 from .joining import _wrap
 
@@ -64,7 +64,7 @@ def gather(input, dim: integer, index, *, sparse_grad=False):
     return read(*_elements(core.plain(input), dim, index))
 
 
-gather.out_apart = True
+gather.memory = sharing(apart="input", aligned="index")
 gather.quick = core.quick["gather"]
 
 
@@ -225,7 +225,7 @@ def _scatter_form(input, dim, index, src, value, reduce):
     return _scatter_value, (dim, index, number)
 
 
-@composite(where="function method inplace", out=exact)
+@composite(where="function method inplace", out=exact, memory=sharing(apart="*", aligned="input"))
 def scatter(input, dim: integer, index, src=None, *, value=None, reduce=None):
     """``input`` with ``out[index[i][j][k]][j][k] = src[i][j][k]`` for ``dim=0``, and alike for other dims. Of elements
     that meet the last is kept.
@@ -357,7 +357,7 @@ def _grad_of_extremum(grad, dim, index, src, include_self, original, result):
     return arithmetic.mul(share, own), lambda: arithmetic.mul(gather(share, dim, index), mine)
 
 
-@composite(where="function method inplace", out=exact)
+@composite(where="function method inplace", out=exact, memory=sharing(apart="*", aligned="input"))
 def scatter_reduce(input, dim: integer, index, src, reduce, *, include_self=True):
     """As scatter_add, but elements that meet are combined by ``reduce``: 'sum', 'prod', 'mean', 'amax' or 'amin'.
 
@@ -392,7 +392,7 @@ def _index_reduce_arguments(input, dim, index, source, reduce, include_self):
     return dim, shape.expand(column, tuple(source.shape)), source, reduce, include_self
 
 
-@composite(where="function method inplace", out=exact)
+@composite(where="function method inplace", out=exact, memory=sharing(apart="*", aligned="input"))
 def index_reduce(input, dim: integer, index, source, reduce, *, include_self=True):
     """``input`` with the slices of ``source`` combined with its slices along ``dim`` at the positions in ``index``.
 
@@ -452,7 +452,7 @@ def take(input, index):
     return read(*_flat_places(core.plain(input), index))
 
 
-take.quick, take.out_apart = core.quick["take"], True
+take.quick, take.memory = core.quick["take"], sharing(apart="*")
 
 
 @take.backward_of
@@ -498,7 +498,7 @@ def _(grad, index, accumulate, needs, shapes):
     return grad if accumulate else put(grad, index, zeros_of(tuple(index.shape), grad)), given
 
 
-@composite(out=exact)
+@composite(out=exact, memory=sharing(apart="input", aligned="indices"))
 def take_along_dim(input, indices, dim: integer = None):
     """:func:`gather` with ``input`` and ``indices`` broadcast along the other dims; without ``dim``, :func:`take` on the flattened tensor.
 

@@ -6,7 +6,7 @@ from .._core.operator import dtype_name
 from . import arithmetic, creation, shape
 from ._define import integer, library
 from ._indexed import read, write, writing
-from ._outputs import exact
+from ._outputs import exact, sharing
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -65,7 +65,7 @@ def index_select(input, dim: integer, index):
     return out if input.ndim else shape.reshape(out, ())
 
 
-index_select.quick, index_select.out_apart = core.quick["index_select"], True
+index_select.quick, index_select.memory = core.quick["index_select"], sharing(apart="*")
 
 
 @index_select.backward_of
@@ -217,7 +217,7 @@ def _(grad, dim, index, needs, shapes):
     return index_fill(grad, dim, index, 0) if needs[0] else None, given
 
 
-@writing(differentiable="input value", keeps_order=True)
+@writing(differentiable="input value", keeps_order=True, aligned="index", fills=True)
 def index_fill(input, dim: integer, index, value):
     """``input`` with its slices along ``dim`` at the positions in ``index`` (negative ones count from the end) filled with ``value``.
 

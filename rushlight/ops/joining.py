@@ -11,7 +11,7 @@ from .._core import view as _view
 from . import creation, shape
 from ._define import composite, integer, integers, library
 from ._format import channels_first
-from ._outputs import castable
+from ._outputs import castable, sharing
 
 Tensor, Size = _tensor.Tensor, _tensor.Size
 
@@ -89,7 +89,7 @@ def cat(tensors, dim=0, *, axis=None):
     return _cat(tensors, _wrap(dim, ndim))
 
 
-cat.quick, cat.leaves = _core.quick["cat"], _cat
+cat.quick, cat.leaves, cat.memory = _core.quick["cat"], _cat, sharing(apart="*")
 
 
 @library(where="", differentiable="tensors", label="Stack")
@@ -119,7 +119,7 @@ def stack(tensors, dim=0):
     return _stack(tensors, _wrap(dim, tensors[0].ndim + 1))
 
 
-stack.quick, stack.leaves = _core.quick["stack"], _stack
+stack.quick, stack.leaves, stack.memory = _core.quick["stack"], _stack, sharing(apart="*")
 
 
 @composite(where="function", out=castable)

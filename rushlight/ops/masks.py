@@ -3,13 +3,14 @@
 import math
 import warnings
 
+from .._core import callbacks
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core.operator import Library, Signature, deliver_out
 from . import arithmetic, comparison, creation, joining, shape
 from ._define import composite, library
 from ._indexed import read, write, writing
-from ._outputs import exact
+from ._outputs import elementwise, exact, sharing
 from .index import check_tensor, title, zeros_of
 
 Tensor = _tensor.Tensor
@@ -20,7 +21,7 @@ _int64, _uint8, _bool = _dtypes["int64"], _dtypes["uint8"], _dtypes["bool"]
 # -- where --
 
 
-@composite(where="function", out=exact("Expected out type to be {Has} but got {Given}"))
+@composite(where="function", out=exact("Expected out type to be {Has} but got {Given}"), memory=elementwise)
 def where(condition, input=None, other=None):
     """``input`` where ``condition`` holds, else ``other``, broadcast and promoted; with one argument the positions as
     in nonzero(as_tuple=True).
@@ -75,7 +76,7 @@ def _chosen(condition, input, other):
 # -- positions --
 
 
-@composite
+@composite(memory=sharing(apart="input"))
 def nonzero(input, *, out=None, as_tuple=False):
     """The coordinates of the nonzero elements in row-major order: int64 (n, rank), or with ``as_tuple`` one vector for
     each dim.
@@ -173,7 +174,7 @@ def masked_select(input, mask):
     return _at_mask(shape.expand(core.plain(input), sizes), shape.expand(mask, sizes))
 
 
-masked_select.out_apart = True
+masked_select.memory = sharing(apart="*")
 
 
 def _at_mask(input, mask):
@@ -198,7 +199,7 @@ def _(grad, mask, shapes):
     return shape.sum_to_size(masked_scatter(zeros_of(sizes, grad), mask, grad), tuple(shapes[0]))
 
 
-@writing(differentiable="input source", name="_masked_scatter", where="", label="MaskedScatter")
+@writing(differentiable="input source", name="_masked_scatter", where="", label="MaskedScatter", aligned="mask")
 def _masked_scatter(input, mask, source):
     check_tensor("masked_scatter", "source", 3, source)
     if input.dtype is not source.dtype:
@@ -252,3 +253,30 @@ def masked_scatter(input, mask, source):
 
 masked_scatter.inplace = _masked_scatter.inplace
 masked_scatter.inplace.__name__ = "masked_scatter_"
+
+
+# -- expanded targets --
+
+
+def _warn_expanded(name):
+    where = "tensor[indices] = tensor" if name == "index_put_" else "tensor[mask] = scalar"
+    warnings.warn(
+        f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before performing this operation. "
+        f"This also applies to advanced indexing e.g. {where}",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _fill_expanded(target, mask, value):
+    """masked_fill_ of an expanded tensor: a place is overwritten where the mask holds for any of its elements."""
+    _warn_expanded("masked_fill_")
+    places, mask = target, shape.expand(mask, tuple(target.shape))
+    for d in range(target.ndim):
+        if target.stride(d) == 0 and target.shape[d] > 1:
+            places, mask = shape.narrow(places, d, 0, 1), mask.any(d, keepdim=True)
+    arithmetic.masked_fill.inplace(places, mask, value)
+    return target
+
+
+callbacks.register(warn_expanded=_warn_expanded, fill_expanded=_fill_expanded)

@@ -379,7 +379,7 @@ def narrow_copy(input, dim: integer, start, length):
     >>> x
     tensor([0, 1, 2, 3, 4])
     """
-    if dim >= input.ndim:
+    if dim >= input.ndim > 0:
         raise RuntimeError(f"narrow_copy(): dim must be from {-input.ndim} to {input.ndim - 1}, but is {dim}")
     return shape.clone(shape.narrow(input, dim, start, length))
 

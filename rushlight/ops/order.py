@@ -9,7 +9,7 @@ from ..lang import functions as fn
 from . import arithmetic, comparison, creation, gather, index, joining, masks, movement, reduction, scan, shape, sorting, statistics
 from ._define import composite, constant, integer, integers, library, planned, pointwise, rowwise
 from ._expect import expect
-from ._outputs import exact
+from ._outputs import elementwise, exact
 from .extremum import _check_dim
 from .index import title
 from .joining import _wrap
@@ -379,10 +379,12 @@ def gradient(input, *, spacing=1, dim: integers = None, edge_order=1):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     spacings = [spacing] * len(dims) if isinstance(spacing, (int, float, complex)) else list(spacing)
     if len(spacings) != len(dims):
+        if dim is None:
+            wanted = f", or a list of length equal to 'self.dim() = {input.ndim}', since dim argument was not given, but got a list of"
+            raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar{wanted} length {len(spacings)}")
         raise RuntimeError(
-            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() if "
-            "dim argument is not "
-            f"given, else len(dim)', but got a list of length {len(spacings)}"
+            "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the same length, "
+            f"but got a spacing argument of length {len(spacings)} and a dim argument of length {len(dims)}."
         )
     for d in dims:
         if input.shape[d] < edge_order + 1:
@@ -394,7 +396,7 @@ def gradient(input, *, spacing=1, dim: integers = None, edge_order=1):
 # -- distances and norms of slices --
 
 
-@composite(inplace=True, out=exact)
+@composite(inplace=True, out=exact, memory=elementwise)
 def renorm(input, p, dim: integer, maxnorm):
     """``input`` with every slice along ``dim`` whose p-norm exceeds ``maxnorm`` scaled down to it.
 

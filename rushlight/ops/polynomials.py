@@ -7,6 +7,7 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from . import arithmetic, comparison, creation, elementary, joining, masks, reduction, shape
 from ._define import composite, constant, pointwise
+from ._outputs import elementwise
 
 Tensor = _tensor.Tensor
 _int64 = _tensor.dtypes()["int64"]
@@ -54,7 +55,7 @@ def _polynomial(step=None, *, closed=None, shifted=False):
         return out
 
     definition.__name__, definition.__doc__ = step.__name__, step.__doc__
-    composite(definition, where="special")
+    composite(definition, where="special", memory=elementwise)
     return step
 
 

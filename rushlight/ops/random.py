@@ -7,6 +7,7 @@ import math
 import warnings
 from operator import index
 
+from .._core import callbacks
 from .._core import creation as _creation
 from .._core import random as _core
 from .._core import tensor as _tensor
@@ -58,10 +59,26 @@ def _filler(function):
     return function
 
 
-def _unsupported(kernel, t):
+# PyTorch's kernels by what they draw, where their name is not <that>_cpu
+_KERNELS = {
+    "uniform": "check_uniform_bounds",
+    "normal": "normal_kernel_cpu",
+    "bernoulli": "bernoulli_scalar_cpu_",
+    "bernoulli of p": "bernoulli_tensor_cpu_p_",
+    "random": "random_kernel_cpu",
+    "dirichlet": "dirichlet",
+}
+
+
+def _unsupported(stream, t):
+    """The error for a tensor in whose dtype the stream's numbers are not drawn."""
     return NotImplementedError(
-        f"\"{kernel}\" not implemented for '{dtype_name(t.dtype.code)}'\n  Convert the tensor first, as with .float()."
+        f"\"{_KERNELS.get(stream, f'{stream}_cpu')}\" not implemented for '{dtype_name(t.dtype.code)}'\n"
+        "  Use a tensor of another dtype, as with .float()."
     )
+
+
+callbacks.register(no_samples=_unsupported)
 
 
 def _continuous(name, t):
@@ -86,7 +103,7 @@ def uniform_(self, *args, generator=None, **bounds):
         return _core.fill(self, "uniform", 0.0, 1.0, generator)
     low, high = _pair("uniform_", args, bounds, ("from", "to"), (0.0, 1.0))
     if not (self.is_floating_point() or self.is_complex()):
-        raise _unsupported("check_uniform_bounds", self)
+        raise _unsupported("uniform", self)
     most = _MAX.get(self.dtype.to_real().name, math.inf)
     for name, value in (("from", low), ("to", high)):
         if not -most <= value <= most:
@@ -126,7 +143,7 @@ def normal_(self, mean=0.0, std=1.0, *, generator=None):
         _core.fill(self, "normal", 0.0, std * math.sqrt(0.5), generator)
         return self.add_(complex(mean, mean)) if mean != 0 else self
     if not self.is_floating_point():
-        raise _unsupported("normal_kernel_cpu", self)
+        raise _unsupported("normal", self)
     return _core.fill(self, "normal", float(mean), float(std), generator)
 
 
@@ -177,7 +194,7 @@ def geometric_(self, p, *, generator=None):
     tensor(1.)
     """
     if self.dtype.name == "bool" or self.is_complex() or (self.dtype.name.startswith("uint") and self.itemsize > 1):
-        raise _unsupported("geometric_cpu", self)
+        raise _unsupported("geometric", self)
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
     return _core.fill(self, "geometric", float(p), 0.0, generator)
@@ -192,7 +209,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
             [0., 1.]])
     """
     if self.is_complex() or (self.dtype.name.startswith("uint") and self.itemsize > 1):
-        raise _unsupported("bernoulli_scalar_cpu_", self)
+        raise _unsupported("bernoulli", self)
     if isinstance(p, _tensor.Tensor):
         return _core.fill(self, "bernoulli", _probabilities(p, self.shape), 0.0, generator)
     if not 0 <= p <= 1:
@@ -204,7 +221,7 @@ def _probabilities(p, size):
     """A tensor of probabilities, checked and expanded."""
     p = p.detach()
     if not p.is_floating_point():
-        raise _unsupported("bernoulli_tensor_cpu_p_", p)
+        raise _unsupported("bernoulli of p", p)
     expect(p, 0, 1, _no_probability)
     return p.expand(size)
 
@@ -235,7 +252,7 @@ def random_(self, *args, generator=None, **bounds):
             raise ValueError("Overflow when unpacking long long")
     name = self.dtype.name
     if self.is_complex() or (name in ("uint16", "uint32", "uint64") and not bounds) or name.startswith("float8"):
-        raise _unsupported("random_kernel_cpu", self)
+        raise _unsupported("random", self)
     if not bounds:
         return _core.fill_integers(self, 0, _highest(self.dtype) + 1, generator, wide=name in ("int64", "float64"))
     low, high = int(bounds.get("from", 0)), bounds.get("to")
@@ -485,11 +502,11 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 
 
 
-def _sampled(kernel, stream, generator, *parameters):
+def _sampled(stream, generator, *parameters):
     """A row-major tensor of samples, one for each element of the broadcast parameters."""
     first = parameters[0]
     if not first.is_floating_point():
-        raise _unsupported(kernel, first)
+        raise _unsupported(stream, first)
     size = first.shape
     for other in parameters[1:]:
         size = arithmetic.add(first.detach(), other.detach()).shape
@@ -506,7 +523,7 @@ def poisson(input, generator=None):
     """
     if input.is_floating_point():
         expect(input, 0, math.inf, lambda rate: RuntimeError(f"invalid Poisson rate, expected rate to be non-negative\n  Found {rate:g}."))
-    return _sampled("poisson_cpu", "poisson", generator, input)
+    return _sampled("poisson", generator, input)
 
 
 @composite(where="function")
@@ -519,13 +536,13 @@ def binomial(count, prob, generator=None):
     for name, t in (("count", count), ("prob", prob)):
         if not t.is_floating_point():
             raise ValueError(f"binomial only supports floating-point dtypes for {name}, got: {dtype_name(t.dtype.code)}")
-    return _sampled("binomial_cpu", "binomial", generator, count, prob)
+    return _sampled("binomial", generator, count, prob)
 
 
 @library(where="function", differentiable="input")
 def _standard_gamma(input, generator=None):
     """Gamma-distributed numbers of scale 1 with the shapes in ``input``; their gradient moves them along with their quantile."""
-    return _sampled("gamma_cpu", "gamma", generator, input)
+    return _sampled("gamma", generator, input)
 
 
 @_standard_gamma.backward_of
@@ -545,6 +562,6 @@ def _sample_dirichlet(input, generator=None):
     """Points of the simplex: each row of the last dim is Dirichlet-distributed with the concentrations in ``input``."""
     if not input.is_floating_point():
         raise _unsupported("dirichlet", input)
-    g = _sampled("dirichlet", "gamma", generator, input.detach().double())
+    g = _sampled("gamma", generator, input.detach().double())
     points = arithmetic.div(g, reduction.sum(g, -1, True)).to(input.dtype)
     return points.clamp(_TINY[input.dtype.name], 1.0 - 0.5 ** _DIGITS[input.dtype.name])

@@ -6,7 +6,7 @@ from .._core import scan as core
 from .._core import tensor as _tensor
 from . import arithmetic, comparison, creation, elementary, movement, reduction, shape
 from ._define import composite, integer, library
-from ._outputs import exact
+from ._outputs import elementwise, exact
 from .index import title, zeros_of
 from .joining import _wrap, cat
 from .sorting import back, last, spread
@@ -79,7 +79,7 @@ def _reverse_sum(x, dim):
     return x if x.ndim == 0 else movement.flip(_cumsum(movement.flip(x, dim), dim, x.dtype), dim)
 
 
-@composite(inplace=True)
+@composite(inplace=True, memory=elementwise)
 def cumsum(input, dim: integer, *, dtype=None):
     """The running sums along ``dim``; integers are summed as int64 unless ``dtype`` says otherwise.
 
@@ -132,7 +132,7 @@ def _shifted(x, dim, first, by=1):
     return cat([edge, shape.narrow(x, dim, 0, n - 1)] if by > 0 else [shape.narrow(x, dim, 1, n - 1), edge], dim)
 
 
-@composite(inplace=True)
+@composite(inplace=True, memory=elementwise)
 def cumprod(input, dim: integer, *, dtype=None):
     """The running products along ``dim``; integers are multiplied as int64 unless ``dtype`` says otherwise.
 
@@ -236,12 +236,14 @@ _logcumsumexp.quick = core.quick["logcumsumexp"]
 
 @_logcumsumexp.backward_of
 def _(grad, input, dim, result):
-    # The sum over j >= k of grad[j] exp(x[k] - r[j]), by steps from r[j] to r[j - 1]: no exponent is ever above 0.
+    # The sum over j >= k of grad[j] exp(x[k] - r[j]), by steps from r[j] to r[j - 1]: no exponent is ever above 0. Nothing comes back from
+    # an infinite r[j], but to an x[k] that is infinite itself.
     if input.ndim == 0:
         return grad
     finite = arithmetic.masked_fill(result, comparison.eq(result, float("-inf")), 0)
     n = input.shape[dim]
-    steps = shape.narrow(finite, dim, 0, max(n - 1, 0)) - shape.narrow(finite, dim, min(n, 1), max(n - 1, 0))
+    later = shape.narrow(finite, dim, min(n, 1), max(n - 1, 0))
+    steps = arithmetic.masked_fill(shape.narrow(finite, dim, 0, max(n - 1, 0)) - later, comparison.eq(later, float("inf")), float("-inf"))
     decay = cat([zeros_of(tuple(shape.narrow(finite, dim, 0, min(n, 1)).shape), grad), elementary.exp(steps)], dim)
     return _backwards(grad, decay, dim) * elementary.exp(input - finite)
 

@@ -158,6 +158,8 @@ def fill_(input, value):
     """
     if isinstance(value, _tensor.Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    if isinstance(value, _tensor.Tensor) and (value is input or value._is_view()):  # it may be an element of what is overwritten
+        value = clone(value)
     return copy_(input, value)
 
 

@@ -8,7 +8,7 @@ from .._core import sorting as core
 from .._core import tensor as _tensor
 from . import comparison, creation, gather, joining, movement, reduction, shape
 from ._define import composite, integer, library
-from ._outputs import exact
+from ._outputs import elementwise, exact, sharing
 from .index import title, zeros_of
 from .joining import _wrap
 
@@ -74,7 +74,7 @@ def _named(name, results, out):
     return getattr(return_types, name)(*out)
 
 
-@composite(out=exact)
+@composite(out=exact, memory=elementwise)
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """``(values, indices)``: the elements along ``dim`` in ascending (or descending) order, and where they were.
 
@@ -106,7 +106,7 @@ def argsort(input, dim=-1, descending=False, stable=False):
 argsort.quick = core.quick["argsort"]
 
 
-@composite(out=exact)
+@composite(out=exact, memory=elementwise)
 def msort(input):
     """The elements sorted along the first dim.
 
@@ -153,7 +153,7 @@ def topk(input, k: integer, dim=-1, largest=True, sorted=True, *, out=None):
     return _named("topk", _topk(input, int(k), dim, bool(largest), bool(sorted)), out)
 
 
-topk.quick, topk.leaves = core.quick["topk"], _topk
+topk.quick, topk.leaves, topk.memory = core.quick["topk"], _topk, elementwise
 
 
 @library(where="", differentiable="input", label="Kthvalue", batch="along")
@@ -220,12 +220,10 @@ def kthvalue(input, k: integer, dim=-1, keepdim=False, *, out=None):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     if input.is_complex() or input.dtype is _bool:
         raise NotImplementedError(f"\"kthvalue_cpu\" not implemented for '{title(input)}'")
-    if out is not None:
-        _operator.check_apart(out[0], input)
     return _named("kthvalue", pick(input, dim, bool(keepdim), int(k)), out)
 
 
-kthvalue.quick, kthvalue.leaves = core.quick["kthvalue"], pick
+kthvalue.quick, kthvalue.leaves, kthvalue.memory = core.quick["kthvalue"], pick, sharing(apart="input")
 
 
 # -- distinct values --

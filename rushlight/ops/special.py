@@ -13,7 +13,7 @@ from ..lang import functions as fn
 from ..lang import types as ty
 from . import arithmetic, casting, comparison, creation, elementary, joining, reduction, shape, statistics
 from ._define import Entry, composite, constant, library, pointwise, refuse, registry
-from ._outputs import exact
+from ._outputs import elementwise, exact
 from ._windows import run
 from .index import check_tensor, title
 
@@ -30,7 +30,7 @@ def _polygamma(input, n: constant = 0):
     return fn.polygamma(n, input)
 
 
-@composite(where="function special")
+@composite(where="function special", memory=elementwise)
 def polygamma(n, input):
     """The ``n``-th derivative of :func:`digamma`, for n = 0, 1, 2 ...
 
@@ -132,7 +132,7 @@ tensor([0.3679, 0.1991])
 # -- Bessel functions --
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def bessel_j0(input):
     """The Bessel function of the first kind of order 0. It has no gradient.
 
@@ -142,7 +142,7 @@ def bessel_j0(input):
     return _evaluated("j0", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def bessel_j1(input):
     """The Bessel function of the first kind of order 1, odd. It has no gradient.
 
@@ -152,7 +152,7 @@ def bessel_j1(input):
     return _evaluated("j1", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def bessel_y0(input):
     """The Bessel function of the second kind of order 0: -inf at 0, nan below. It has no gradient.
 
@@ -162,7 +162,7 @@ def bessel_y0(input):
     return _evaluated("y0", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def bessel_y1(input):
     """The Bessel function of the second kind of order 1: -inf at 0, nan below. It has no gradient.
 
@@ -172,7 +172,7 @@ def bessel_y1(input):
     return _evaluated("y1", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def modified_bessel_k0(input):
     """The modified Bessel function of the second kind of order 0: inf at 0, nan below. It has no gradient.
 
@@ -182,7 +182,7 @@ def modified_bessel_k0(input):
     return _evaluated("modified_bessel_k0", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def scaled_modified_bessel_k0(input):
     """``exp(x)`` times :func:`modified_bessel_k0`, which does not vanish for large x. It has no gradient.
 
@@ -192,7 +192,7 @@ def scaled_modified_bessel_k0(input):
     return _evaluated("scaled_modified_bessel_k0", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def modified_bessel_k1(input):
     """The modified Bessel function of the second kind of order 1: inf at 0, nan below. It has no gradient.
 
@@ -202,7 +202,7 @@ def modified_bessel_k1(input):
     return _evaluated("modified_bessel_k1", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def scaled_modified_bessel_k1(input):
     """``exp(x)`` times :func:`modified_bessel_k1`, which does not vanish for large x. It has no gradient.
 
@@ -212,7 +212,7 @@ def scaled_modified_bessel_k1(input):
     return _evaluated("scaled_modified_bessel_k1", input)
 
 
-@composite(where="special")
+@composite(where="special", memory=elementwise)
 def airy_ai(input):
     """Airy's function Ai, a solution of ``y'' = x y``: it oscillates below 0 and vanishes above. It has no gradient.
 

@@ -5,7 +5,7 @@ import warnings
 from .._core import tensor as _tensor
 from . import arithmetic, casting, comparison, elementary, movement, reduction, shape
 from ._define import composite, integer, integers
-from ._outputs import exact
+from ._outputs import exact, sharing
 
 _missing = object()
 
@@ -109,6 +109,13 @@ def nanmean(input, dim: integers = None, keepdim=False, *, dtype=None):
     >>> torch.tensor([1., float("nan"), 3.]).nanmean()
     tensor(2.)
     """
+    if not (input.is_floating_point() or input.is_complex()):
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {_title(input)}")
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        raise RuntimeError(
+            "nanmean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. "
+            f"Got: {_title(input.new_empty(0, dtype=dtype))}"
+        )
     present = comparison.logical_not(comparison.isnan(input))
     return reduction.nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 
@@ -193,7 +200,7 @@ def softmin(input, dim: integer = None, _stacklevel=3, dtype=None):
     return softmax(-input, dim, dtype=dtype)
 
 
-@composite(out=exact("expected scalar_type {Has} but found {Given}"))
+@composite(out=exact("expected scalar_type {Has} but found {Given}"), memory=sharing(aligned="input"))
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """The ``n``-th differences of neighbours along ``dim``, ``x[i + 1] - x[i]``, with ``prepend`` and ``append`` joined first.
 

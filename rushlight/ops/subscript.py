@@ -211,7 +211,7 @@ def _zeros(sizes, like):
     return creation.zeros(sizes, dtype=like.dtype, device=like.device)
 
 
-@writing(differentiable="input values", keeps_order=True)
+@writing(differentiable="input values", keeps_order=True, fills=True)
 def index_put(input, indices, values, accumulate=False):
     """``values``, broadcast, written (or added, with accumulate) at index tensors, one or None for each leading dim.
 
@@ -227,11 +227,6 @@ def index_put(input, indices, values, accumulate=False):
         if values.is_cpu:
             _tensor.check_holds(input.dtype, values.item())
         values = shape.cast(values, input.dtype)
-    if values.dtype is not input.dtype:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{_title(input)} for the destination and {_title(values)} for the source."
-        )
     if input.is_meta and any(i is not None and i.dtype is _bool for i in indices):
         return  # how many places a mask has is not known, and nothing is written
     target, offsets = _locate(input, [None if i is None else _position(i) for i in indices])
@@ -245,6 +240,11 @@ def index_put(input, indices, values, accumulate=False):
             "shape "
             f"{list(target.shape)}"
         ) from None
+    if values.dtype is not input.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{_title(input)} for the destination and {_title(values)} for the source."
+        )
     write("set" if not accumulate else "or" if input.dtype is _bool else "add", target, spread, offsets)
 
 
@@ -295,6 +295,8 @@ def _parsed(input, key):
 
 
 def _setitem(input, key, value):
+    if len(key) == 1 and key[0] is False:  # nothing is written, whatever the value is
+        return
     if isinstance(key, tuple) and len(key) == 1 and type(key[0]) is Tensor and type(value) in (int, float) and _fills(input, key[0]):
         arithmetic.masked_fill.inplace(input, key[0], value)
         return
@@ -306,7 +308,7 @@ def _setitem(input, key, value):
     if any([i is not None for i in indices]):
         index_put.inplace(view, indices, value)
     else:
-        shape.copy_(view, value)
+        shape.copy_(view, value if value.shape == view.shape else shape.expand(value, tuple(view.shape)))
 
 
 def _fills(input, mask):

@@ -79,6 +79,7 @@ def hann(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=Fal
 
 def blackman(M, *, sym=True, dtype=None, layout=None, device=None, requires_grad=False):
     """Three cosine terms: 0.42, 0.5, 0.08."""
+    _points("blackman", M, sym, dtype, device)  # it checks them under its own name
     return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
