@@ -40,8 +40,12 @@ cdef class Image:
     cdef void* library
 
     def __init__(self, bytes code, int place):
+        cdef int status, mode = RELAXED
         use(place)
-        check(rl_driver.cuLibraryLoadData(&self.library, <char*>code, NULL, NULL, 0, NULL, NULL, 0))
+        exchange_mode(&mode)
+        status = rl_driver.cuLibraryLoadData(&self.library, <char*>code, NULL, NULL, 0, NULL, NULL, 0)
+        exchange_mode(&mode)
+        check(status)
 
     def kernel(self, str symbol, str name, unsigned int threads, unsigned int vector=1, unsigned int step=1, unsigned int held=0,
                unsigned int packs=0, unsigned int width=0, unsigned int shared=0, int place=1):
