@@ -175,9 +175,15 @@ def pinned_empty(Tensor model):
     return pinned_like(model)
 
 
+cdef bint is_registered(void* address) noexcept:
+    """Does the driver know memory of the host as pinned, by whomever? Its copies are only queued then."""
+    cdef unsigned int kind = 0
+    return rl_driver.cuPointerGetAttribute(&kind, 2, address) == SUCCESS and kind == 1      # 2: the memory's type, 1: the host's
+
+
 def is_pinned(Tensor t):
-    """Does the tensor lie in pinned host memory?"""
-    return is_pinned_storage(t.memory)
+    """Does the tensor lie in pinned host memory, ours or another library's?"""
+    return is_pinned_storage(t.memory) or (_started and not _forked and t.place == 0 and is_registered(t.address))
 
 
 def pinned_stats():

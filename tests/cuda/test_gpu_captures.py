@@ -97,7 +97,8 @@ def test_pinned_memory_is_found_and_made_while_a_graph_is_captured():
 
 def test_the_first_kernel_that_may_fail_can_be_a_captured_one():
     program = (
-        "import rushlight as torch; x, i = torch.arange(6.0, device='cuda'), torch.tensor([1, 5], device='cuda'); g = torch.cuda.CUDAGraph()\n"
+        "import rushlight as torch; x, i = torch.arange(6.0, device='cuda'), torch.tensor([1, 5], device='cuda')\n"
+        "g = torch.cuda.CUDAGraph()\n"
         "with torch.cuda.graph(g): y = x[i]\n"
         "g.replay(); assert y.tolist() == [1.0, 5.0]"
     )
