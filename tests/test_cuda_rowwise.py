@@ -1,6 +1,7 @@
 """CUDA kernels with reductions, run by the shim (tests/cuda/), against the interpreter of the language: both modes, widths, stages, thread
 orders; and the shim itself: it must see a missing barrier, a divergent one and a misaligned access."""
 
+import re
 import struct
 
 import numpy as np
@@ -20,7 +21,7 @@ from cuda_calls import (
     type_of,
 )  # fmt: skip
 from kernel_calls import DTYPE, rng, same, sample
-from rushlight._core.operator import stretches_of
+from rushlight._core.operator import grid_of, stretches_of
 
 from rushlight.codegen import cpu, cuda
 from rushlight.codegen.cuda import compile as compiler
@@ -234,6 +235,42 @@ def test_quotients_by_a_row_s_value_are_rounded_once(scale):
     out = np.zeros_like(values)
     run_rowwise(built(k), k, "row", [out, values], "cc", (40,), (8000,), 0)
     np.testing.assert_array_equal(out, values / values.max(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_quotients_at_the_edges(mode):
+    """Zeros of both signs, denormals, infinities and NaN over divisors near and far: the bits of a division, beside others too."""
+    x, y = E.input(0, "f32"), E.input(1, "f32")
+    edges = [0.0, -0.0, 1e-45, -3e-42, 1e-38, 2.0**-100, 7e-31, 1.0, -3.0, 2.0**100, 3e38, np.inf, -np.inf, np.nan]
+    over = [1.0, -3.0, 1e-9, -(2.0**24), 3e7, 2.0**-24, 1e30, 1e-40, 0.0, -0.0, np.inf, np.nan]
+    values = np.resize(np.array([*edges, *np.linspace(-2, 2, 19)], "f4"), (len(over), 1100))
+    divisors = np.repeat(np.array(over, "f4")[:, None], 1100, 1)
+    if mode == "column":
+        values, divisors = values.T.copy().T, divisors.T.copy().T
+    out = np.zeros_like(values)
+    layout = letters_of([out, values, divisors], 0 if mode == "column" else 1)
+    form = {"aligned": aligned([out, values, divisors], layout, mode, (len(over),), (1100,))}
+    form["longest"] = length_class(1100) if mode == "row" else 0
+    k = cuda.rowwise(((x / f.max(y), "f32"),), ("f32", "f32"), mode, layout, 1, 1, False, **form)
+    run_rowwise(built(k), k, mode, [out, values, divisors], layout, (len(over),), (1100,), 0)
+    with np.errstate(all="ignore"):
+        wanted = values / divisors
+    same(out, wanted)
+    np.testing.assert_array_equal(np.signbit(out), np.signbit(np.where(np.isnan(wanted), out, wanted)))
+
+
+def test_rows_that_blocks_share_leave_room_for_other_blocks():
+    """A row that a whole block keeps is shared by a number of threads that the compiler knows, of which 1,536 fit; a warp's is not."""
+    x = E.input(0, "f32")
+    found = {}
+    for n in (64, 512, 1024, 4096, 8192, 16384):
+        k = cuda.rowwise(((x - f.max(x), "f32"),), ("f32",), "row", "cc", 1, 1, False, longest=n)
+        bounds = re.search(r"__launch_bounds__\(([^)]*)\)", k.source)[1]
+        found[n] = k.packs, k.width, bounds, grid_of(k, 100, n)[3]
+    assert found == {
+        64: (1, 0, "512", 16), 512: (4, 0, "512", 32), 1024: (4, 64, "64, 16", 64), 4096: (4, 256, "256, 6", 256),
+        8192: (4, 512, "512, 3", 512), 16384: (0, 0, "512", 256),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,7 +13,7 @@ cdef class LoadedKernel:
     cdef void* function            # valid on every GPU of its architecture
     cdef readonly str name
     cdef readonly object image     # keeps the code loaded
-    cdef readonly unsigned int threads, vector, step, held, packs, shared
+    cdef readonly unsigned int threads, vector, step, held, packs, width, shared
 
 # The blocks that go through n elements at a time.
 cdef inline int64_t pointwise_blocks(LoadedKernel kernel, int64_t n) noexcept:

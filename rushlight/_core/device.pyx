@@ -40,16 +40,20 @@ cdef class Image:
     cdef void* library
 
     def __init__(self, bytes code, int place):
+        cdef int status, mode = RELAXED
         use(place)
-        check(rl_driver.cuLibraryLoadData(&self.library, <char*>code, NULL, NULL, 0, NULL, NULL, 0))
+        exchange_mode(&mode)
+        status = rl_driver.cuLibraryLoadData(&self.library, <char*>code, NULL, NULL, 0, NULL, NULL, 0)
+        exchange_mode(&mode)
+        check(status)
 
     def kernel(self, str symbol, str name, unsigned int threads, unsigned int vector=1, unsigned int step=1, unsigned int held=0,
-               unsigned int packs=0, unsigned int shared=0, int place=1):
+               unsigned int packs=0, unsigned int width=0, unsigned int shared=0, int place=1):
         """A kernel of the image by its symbol. name: for messages; the numbers: those of codegen.cuda's record."""
         cdef LoadedKernel k = LoadedKernel.__new__(LoadedKernel)
         check(rl_driver.cuLibraryGetKernel(&k.function, self.library, symbol.encode()))
         k.name, k.image, k.threads, k.vector, k.step = name, self, threads, vector, step
-        k.held, k.packs, k.shared = held, packs, shared
+        k.held, k.packs, k.width, k.shared = held, packs, width, shared
         if shared > 48 << 10:      # more must be asked for: attribute 8, the largest dynamic shared memory
             check(rl_driver.cuKernelSetAttribute(8, shared, k.function, _gpus[place - 1].device))
         return k

@@ -157,16 +157,14 @@ cdef DeviceBlock* new_segment(Pool* pool, int64_t size) except? NULL:
         else (size + SMALL_SEGMENT - 1) // SMALL_SEGMENT * SMALL_SEGMENT
     )
     cdef void* address = NULL
-    cdef int code, mode = 2        # relaxed: a capture on this thread does not forbid it
+    cdef int code, mode = RELAXED
     cdef DeviceBlock* b
     global _segments, _n_segments
     if stats.limit and stats.counters[RESERVED].current + length > stats.limit:
         return NULL
-    if _capture_pool:
-        check(rl_driver.cuThreadExchangeStreamCaptureMode(&mode))
+    exchange_mode(&mode)
     code = rl_driver.cuMemAlloc(&address, length)
-    if _capture_pool:
-        check(rl_driver.cuThreadExchangeStreamCaptureMode(&mode))
+    exchange_mode(&mode)
     if code == OUT_OF_MEMORY:
         return NULL
     check(code)
@@ -424,9 +422,11 @@ def limit_device_memory(int index, int64_t nbytes):
 
 
 def device_empty_cache():
-    """Gives the cached memory of all GPUs back to the driver; returns how many bytes that were."""
+    """Gives the cached memory of all GPUs back to the driver; returns how many bytes that were. None while a graph is captured: that waits."""
     cdef int place
     cdef int64_t freed = 0
+    if _capture_pool:
+        return 0
     settle_pending(True)
     for place in range(1, _n_gpus + 1):
         if _gpus[place - 1].started:

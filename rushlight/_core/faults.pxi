@@ -59,8 +59,11 @@ cdef void leave_operator() noexcept:
 
 
 cdef int make_ring(Ring* r) except -1:
-    cdef int i
-    check(rl_driver.cuMemHostAlloc(<void**>&r.faults, FAULT_SLOTS * sizeof(Fault), 3))       # portable, mapped
+    cdef int i, code, mode = RELAXED
+    exchange_mode(&mode)
+    code = rl_driver.cuMemHostAlloc(<void**>&r.faults, FAULT_SLOTS * sizeof(Fault), 3)       # portable, mapped
+    exchange_mode(&mode)
+    check(code)
     memset(r.faults, 0, FAULT_SLOTS * sizeof(Fault))
     r.sites = <Site*>calloc(FAULT_SLOTS, sizeof(Site))
     if r.sites == NULL:

@@ -20,7 +20,7 @@ cdef Grid row_grid(LoadedKernel kernel, const RowShape* s) noexcept:
     """The launch of a rowwise kernel in row mode."""
     cdef Grid g
     cdef int64_t accesses = (s.stretch + kernel.vector - 1) // kernel.vector, groups
-    g.y, g.width, g.held, g.shared = 1, 1, 0, 0
+    g.y, g.width, g.held, g.shared = 1, max(kernel.width, <unsigned int>1), 0, 0
     if kernel.packs:
         while g.width * kernel.packs < accesses:
             g.width *= 2
@@ -76,7 +76,8 @@ def grid_of(kernel, int64_t rows, int64_t length, int64_t stretches=1, int64_t i
     cdef LoadedKernel k = LoadedKernel.__new__(LoadedKernel)
     cdef RowShape s
     cdef Grid g
-    k.threads, k.vector, k.held, k.packs, k.shared = kernel.threads, kernel.vector, kernel.held, kernel.packs, kernel.shared
+    k.threads, k.vector, k.held, k.packs = kernel.threads, kernel.vector, kernel.held, kernel.packs
+    k.width, k.shared = kernel.width, kernel.shared
     s.rows, s.stretch, s.stretches = rows, length, stretches
     g = column_grid(k, &s, inner) if inner else row_grid(k, &s)
     return g.blocks, (g.x, g.y), g.shared, g.width, g.held

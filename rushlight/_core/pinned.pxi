@@ -24,9 +24,11 @@ cdef int64_t _pinned_live = 0, _pinned_cached = 0, _pinned_peak = 0, _pinned_cou
 
 cdef bint passed(PinnedBlock* b) except? True:
     """Are all copies that used the block done?"""
-    cdef int code
+    cdef int code, mode = RELAXED
     while b.n_events:
+        exchange_mode(&mode)
         code = rl_driver.cuEventQuery(b.event[b.n_events - 1])
+        exchange_mode(&mode)
         if code == NOT_READY:
             return False
         check(code)
@@ -48,7 +50,7 @@ cdef int need_gpu() except -1:
 cdef Storage pinned_storage(int64_t nbytes):
     """A storage of pinned host memory."""
     cdef Storage s = Storage.__new__(Storage)
-    cdef int level = 12
+    cdef int level = 12, code, mode = RELAXED
     cdef PinnedBlock* b
     cdef PinnedBlock** link
     global _pinned_live, _pinned_cached, _pinned_peak, _pinned_count
@@ -73,7 +75,12 @@ cdef Storage pinned_storage(int64_t nbytes):
         if b == NULL:
             raise MemoryError()
         b.size = <int64_t>1 << level
-        check(rl_driver.cuMemHostAlloc(<void**>&b.address, b.size, 1))       # 1: portable, pinned for every GPU
+        exchange_mode(&mode)
+        code = rl_driver.cuMemHostAlloc(<void**>&b.address, b.size, 1)       # 1: portable, pinned for every GPU
+        exchange_mode(&mode)
+        if code:
+            free(b)
+            check(code)
     _pinned_live += b.size
     _pinned_count += 1
     _pinned_peak = max(_pinned_peak, _pinned_live)
@@ -97,7 +104,7 @@ cdef void give_pinned(PinnedBlock* b) noexcept:
 
 cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
     """A copy that was just queued on ``stream`` reads or writes the block."""
-    cdef int i
+    cdef int i, mode = RELAXED
     global _pinned_captured
     if is_captured(stream):
         if b.graph == 0:
@@ -110,7 +117,9 @@ cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
             return 0
     if b.n_events == PINNED_STREAMS:
         i = PINNED_STREAMS - 1
+        exchange_mode(&mode)       # another thread's capture
         check(rl_driver.cuEventSynchronize(b.event[i]))
+        exchange_mode(&mode)
         check(rl_driver.cuEventDestroy(b.event[i]))
         b.n_events -= 1
     i = b.n_events
@@ -166,9 +175,15 @@ def pinned_empty(Tensor model):
     return pinned_like(model)
 
 
+cdef bint is_registered(void* address) noexcept:
+    """Does the driver know memory of the host as pinned, by whomever? Its copies are only queued then."""
+    cdef unsigned int kind = 0
+    return rl_driver.cuPointerGetAttribute(&kind, 2, address) == SUCCESS and kind == 1      # 2: the memory's type, 1: the host's
+
+
 def is_pinned(Tensor t):
-    """Does the tensor lie in pinned host memory?"""
-    return is_pinned_storage(t.memory)
+    """Does the tensor lie in pinned host memory, ours or another library's?"""
+    return is_pinned_storage(t.memory) or (_started and not _forked and t.place == 0 and is_registered(t.address))
 
 
 def pinned_stats():
@@ -183,6 +198,8 @@ def pinned_empty_cache():
     cdef PinnedBlock* b
     cdef int64_t freed = 0
     global _pinned_cached
+    if _capture_pool:
+        return 0                   # that waits
     for level in range(48):
         link = &_pinned_free[level]
         while link[0] != NULL:

@@ -183,6 +183,14 @@ def event_elapsed(size_t start, size_t end):
 
 # -- captured graphs --
 
+cdef int exchange_mode(int* mode) except -1:
+    """Exchanges this thread's capture mode, while a graph is captured anywhere. RELAXED allows, for calls that leave the capture alone, what might
+    wait for a GPU; a second exchange puts back what was."""
+    if _capture_pool:
+        check(rl_driver.cuThreadExchangeStreamCaptureMode(mode))
+    return 0
+
+
 def is_capturing(int index):
     """Is the current stream of the GPU being captured?"""
     cdef int status = 0

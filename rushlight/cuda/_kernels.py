@@ -35,7 +35,7 @@ def load(kernel, index, name=None):
         image = Image(_compile.image([kernel], architecture(index)), index + 1)
         loaded = _loaded[kernel.symbol, index] = image.kernel(
             kernel.symbol, name or kernel.symbol, kernel.threads, kernel.vector, kernel.step, kernel.held, kernel.packs,
-            kernel.shared, index + 1
+            kernel.width, kernel.shared, index + 1
         )
     return loaded
 

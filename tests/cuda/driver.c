@@ -232,6 +232,8 @@ static int queue(Stream *s, Op *op) {
 
 static Op *new_op(enum Kind kind) { Op *op = calloc(1, sizeof *op); op->kind = kind; return op; }
 
+/* Is a graph captured, and has this thread not said (relaxed mode) that it knows? Then what might wait for a GPU is refused. */
+static int unsafe(void) { return captures && capture_mode != 2; }
 static int invalidate(Stream *s) { s->capture->failed = 1; return CAPTURE_UNSUPPORTED; }
 
 /* -- the driver's entries -- */
@@ -311,7 +313,7 @@ int cuMemAlloc(void **p, size_t n) {
     size_t size = (n + PAGE - 1) / PAGE * PAGE;
     char *at = g->base;
     int i;
-    if (captures && capture_mode != 2) return CAPTURE_UNSUPPORTED;
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (g->failed) return g->failed;
     for (i = 0; i < g->n_regions; i++) {
         if (g->regions[i].address >= at + size + PAGE) break;
@@ -332,6 +334,7 @@ int cuMemAlloc(void **p, size_t n) {
 int cuMemFree(void *p) {
     GUARD;
     Gpu *g = owner(p);
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (!g) return INVALID_VALUE;
     run_all(g);
     for (int i = 0; i < g->n_regions; i++) {
@@ -349,6 +352,7 @@ int cuMemFree(void *p) {
 
 int cuMemHostAlloc(void **p, size_t n, unsigned flags) {
     GUARD;
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     (void)flags;
     if (n_pinned == MAX_REGIONS || posix_memalign(p, PAGE, n)) return OUT_OF_MEMORY;
     pinned[n_pinned].address = *p;
@@ -358,6 +362,7 @@ int cuMemHostAlloc(void **p, size_t n, unsigned flags) {
 
 int cuMemFreeHost(void *p) {
     GUARD;
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     for (int i = 0; i < n_pinned; i++)
         if (pinned[i].address == p) { for (int g = 0; g < n_gpus; g++) run_all(&gpus[g]); pinned[i] = pinned[--n_pinned]; free(p); return SUCCESS; }
     return INVALID_VALUE;
@@ -487,6 +492,7 @@ int cuEventRecord(void *event, void *stream) {
 int cuEventQuery(void *event) {
     GUARD;
     Mark *m = ((Event *)event)->mark;
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (!m || m->done) return SUCCESS;
     if (m->stream->capture) return invalidate(m->stream);
     if (m->captured) return CAPTURED_EVENT;
@@ -497,6 +503,7 @@ int cuEventQuery(void *event) {
 int cuEventSynchronize(void *event) {
     GUARD;
     Mark *m = ((Event *)event)->mark;
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (!m) return SUCCESS;
     if (m->stream->capture) return invalidate(m->stream);
     if (m->captured) return CAPTURED_EVENT;
@@ -518,6 +525,7 @@ int cuLibraryLoadData(void **library, const void *code, void *o, void *v, unsign
     GUARD;
     static const char head[] = "RUSHLIGHT-SHIM\n";
     (void)o, (void)v, (void)n, (void)lo, (void)lv, (void)ln;
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (strncmp(code, head, sizeof head - 1)) return INVALID_IMAGE;
     const char *path = (const char *)code + sizeof head - 1, *end = strchr(path, '\n');
     char *name = end ? strndup(path, end - path) : strdup(path);

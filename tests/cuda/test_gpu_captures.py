@@ -3,6 +3,10 @@
 Run by ``pytest --device cuda tests/cuda``.
 """
 
+import subprocess
+import sys
+import threading
+
 import pytest
 
 import rushlight as torch
@@ -63,6 +67,43 @@ def test_pinned_memory_that_a_graph_reads_is_kept_for_it():
     g.reset()
     torch.zeros(1000, device="cpu").pin_memory()  # its block may be used again
     assert static[0].item() == 3.0
+
+
+def test_pinned_memory_is_found_and_made_while_a_graph_is_captured():
+    """Though the driver refuses allocations and questions to events then, of any thread that does not say that it knows."""
+    x, g, made = torch.ones(1000, device="cuda"), torch.cuda.CUDAGraph(), []
+    (x + 1).cpu()
+    torch.cuda.memory.empty_host_cache()
+    batch = torch.ones(1000, device="cpu").pin_memory()
+    batch.to("cuda", non_blocking=True)
+    del batch  # free, with an event that may not have passed
+
+    def other():
+        with torch.cuda.stream(torch.cuda.Stream()):
+            batches = [torch.full((1000,), 5.0, device="cpu").pin_memory() for _ in range(3)]
+            made.extend(b.to("cuda", non_blocking=True) for b in batches)
+
+    with torch.cuda.graph(g):
+        y = (x * 2).to("cpu", non_blocking=True)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        torch.cuda.empty_cache()
+        torch.cuda.memory.empty_host_cache()
+    g.replay()
+    torch.cuda.synchronize()
+    assert y[0].item() == 2.0 and [m[0].item() for m in made] == [5.0] * 3
+
+
+def test_the_first_kernel_that_may_fail_can_be_a_captured_one():
+    program = (
+        "import rushlight as torch; x, i = torch.arange(6.0, device='cuda'), torch.tensor([1, 5], device='cuda')\n"
+        "g = torch.cuda.CUDAGraph()\n"
+        "with torch.cuda.graph(g): y = x[i]\n"
+        "g.replay(); assert y.tolist() == [1.0, 5.0]"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # -- what follows from a call's geometry is made once --

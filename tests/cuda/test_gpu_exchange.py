@@ -1,8 +1,10 @@
 """What goes in and out of a GPU or its stand-in, and what its products are made of (tests/test_cuda_standin.py runs it)."""
 
 import copy
+import ctypes
 import gc
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -20,6 +22,27 @@ def data(*shape):
 
 
 # -- saving, interchange --
+
+
+def test_memory_that_another_library_pinned_has_been_read_when_a_copy_returns():
+    """The driver only queues its copies, as those of our own pinned memory; nobody says so to who writes there next."""
+    torch.zeros(1, device="cuda")
+    driver, address = ctypes.CDLL(os.environ.get("RUSHLIGHT_CUDA_DRIVER", "libcuda.so.1")), ctypes.c_void_p()
+    assert driver.cuMemHostAlloc(ctypes.byref(address), 4 << 20, 1) == 0
+    array = np.ctypeslib.as_array((ctypes.c_float * (1 << 20)).from_address(address.value))
+    array[:] = 1
+    x, held = torch.from_numpy(array), torch.zeros(1 << 20, device="cuda")
+    y = x.to("cuda")
+    array[:] = 2
+    held.copy_(x)
+    array[:] = 3
+    assert (y[-1].item(), held[-1].item()) == (1.0, 2.0)
+    assert x.is_pinned() and not torch.zeros(4, device="cpu").is_pinned()
+    later = x.to("cuda", non_blocking=True)
+    torch.cuda.synchronize()
+    assert later[-1].item() == 3.0
+    del x, array
+    assert driver.cuMemFreeHost(address) == 0
 
 
 def test_saved_and_loaded():

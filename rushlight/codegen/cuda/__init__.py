@@ -80,7 +80,7 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
     if any(op == "checked" for op, *_ in graph[0]):  # a check must not see what lies beyond a row, which kept packs compute as well
         longest = 0
     plan = Plan(family, outputs, inputs, layout, stage, rows, reduced, longest, aligned)
-    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, sorted(rows), bool(aligned), plan.vector, plan.packs)
+    flags = (inputs, mode, layout, kept, reduced, bool(wide), stage, sorted(rows), bool(aligned), plan.vector, plan.packs, plan.width)
     symbol = _symbol(name, "rowwise", graph, tuple(o[1:] for o in outputs), flags)
 
     def write():
@@ -94,7 +94,7 @@ def rowwise(outputs, inputs, mode, layout, kept, reduced, wide, stage="whole", r
         stored = by_reciprocals(stored, every, layout, stage, rows)
         return family(stored, every, layout, kept, reduced, wide, stage, rows, aligned, plan).write(symbol)
 
-    return Kernel(symbol, write, plan.threads, vector=plan.vector, held=plan.held, packs=plan.packs, shared=plan.shared)
+    return Kernel(symbol, write, plan.threads, vector=plan.vector, held=plan.held, packs=plan.packs, width=plan.width, shared=plan.shared)
 
 
 def _levelled(outputs, rows):

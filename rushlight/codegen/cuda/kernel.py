@@ -10,9 +10,9 @@ class Kernel:
     for, of a rowwise kernel those that its joins take.
     """
 
-    def __init__(self, symbol, write, threads, *, vector=1, step=1, held=0, packs=0, shared=0):
+    def __init__(self, symbol, write, threads, *, vector=1, step=1, held=0, packs=0, width=0, shared=0):
         self.symbol, self._write, self.threads = symbol, write, threads
-        self.vector, self.step, self.held, self.packs, self.shared = vector, step, held, packs, shared
+        self.vector, self.step, self.held, self.packs, self.width, self.shared = vector, step, held, packs, width, shared
 
     @functools.cached_property
     def source(self):

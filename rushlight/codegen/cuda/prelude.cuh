@@ -298,12 +298,15 @@ INLINE f64 floor_quotient(f64 a, f64 b) { return float_floor_quotient(a, b); }
 // -- quotients by one divisor -------------------------------------------------------------------------------------------------------------------
 
 // a / b for many a and one b: r is divisor(b), its reciprocal, or 0 where that would not do. One correction of a * r rounds as a division does
-// (P. Markstein, 1990), as long as nothing underflows or overflows: a too must be large enough for its distance from q * b to be exact.
-INLINE f32 divisor(f32 b) { return fabsf(b) > 0x1p-100f && fabsf(b) < 0x1p100f ? 1 / b : 0.0f; }
-INLINE f32 divided(f32 a, f32 b, f32 r)
+// (P. Markstein, 1990), as long as nothing underflows or overflows: a must be large enough for its distance from q * b to be exact. ``close``
+// turns false where that is not known; then the same is asked for as EXACT. No branch, so that quotients overlap; +0, as masks leave it, is close.
+INLINE f32 divisor(f32 b) { return fabsf(b) > 0x1p-24f && fabsf(b) < 0x1p24f ? 1 / b : 0.0f; }
+template <bool EXACT> INLINE f32 divided(f32 a, f32 b, f32 r, bool &close)
 {
+    if (EXACT) return a / b;
     const f32 q = a * r;
-    return fminf(fabsf(q), fabsf(a)) > 0x1p-100f && fabsf(q) < 0x1p100f ? fmaf(fmaf(-b, q, a), r, q) : a / b;
+    close &= (r != 0) & (((fabsf(a) > 0x1p-100f) & (fabsf(a) < 0x1p100f)) | (bits_as<u32>(a) == 0));
+    return fmaf(fmaf(-b, q, a), r, q);
 }
 
 // -- shifts -------------------------------------------------------------------------------------------------------------------------------------

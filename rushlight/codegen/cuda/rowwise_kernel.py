@@ -26,12 +26,15 @@ _MOST_HELD = 128  # bytes of a step that a thread keeps in shared memory, so tha
 _MOST_KEPT = 16  # numbers of 32 bits that a thread keeps of its row in registers
 _MOST_ASKED = 32  # numbers of 32 bits that a thread asks for of its columns before it takes them
 _MOST_PACKS = 4  # accesses that a thread keeps of a row, if more threads can share it
+_RESIDENT = 1536  # threads that a multiprocessor should have room for while they keep rows: on some GPUs all of them
 
 
 class Plan:
     """How a kernel moves: V (``vector``) elements in a thread's access, ``ahead`` steps asked for together, the inputs ``kept`` for
-    later walks: ``held`` bytes of each step in shared memory, or ``packs`` accesses in registers. Known from the graph as it is before
-    it is lowered. longest: elements of the longest row that it is for (0: any); aligned: those that an access may have (0: one)."""
+    later walks: ``held`` bytes of each step in shared memory, or ``packs`` accesses in registers. width: how many threads share a row
+    that is kept, where that is the whole block (0: a launch says how many); blocks: how many a multiprocessor should have room for (0: as
+    many as ptxas likes). Known from the graph as it is before it is lowered. longest: elements of the longest row that it is for (0: any);
+    aligned: those that an access may have (0: one)."""
 
     def __init__(self, mode, outputs, inputs, layout, stage, rows, reduced, longest, aligned):
         roots = without_stated([o[0] for o in outputs])
@@ -45,13 +48,14 @@ class Plan:
             self.vector = min(4, self.vector)
         reads = [i for reads in levels.reads() for i in reads if layout[len(outputs) + i] != "n"] if stage == "whole" else []
         again = {i for i in reads if reads.count(i) > 1}
-        self.kept, self.held, self.packs = set(), 0, 0
+        self.kept, self.held, self.packs, self.width, self.blocks = set(), 0, 0, 0, 0
         self.accumulators = [_bytes(r) for level in levels.depths for r in level]
         self.threads, self.shared = self._threads(mode, reduced, again)
         numbers = self.vector * sum(-(-ty.BITS[inputs[i]] // 32) for i in again)  # of an access to each of them
         if mode.dense_along_rows:
             self.packs = _packs(-(-longest // self.vector), numbers, self.threads) if longest and again else 0
             self.kept = again if self.packs else set()
+            self._share(mode, longest)
         else:
             for i in sorted(again):
                 bytes = self.vector * ty.BITS[inputs[i]] // 8
@@ -71,9 +75,21 @@ class Plan:
         a thread the registers that it needs. More pay for long rows: those of several dims (of a batch norm), or that are kept."""
         longer = mode.dense_along_rows and (reduced > 1 or again) and sum(self.accumulators) <= _FEW_SUMS
         most = 512 if longer else 256
-        while (taken := sum(-(-mode.joining(most, self.vector) * n // 16) * 16 for n in self.accumulators)) > _MOST_JOINING and most > 64:
+        while (taken := self._joining(mode, most)) > _MOST_JOINING and most > 64:
             most //= 2
         return most, taken
+
+    def _joining(self, mode, threads):
+        """Bytes of shared memory that the joins of so many threads take."""
+        return sum(-(-mode.joining(threads, self.vector) * n // 16) * 16 for n in self.accumulators)
+
+    def _share(self, mode, longest):
+        """Settles how many threads share a row that is kept, where that is a block, so that its joins are straight code; and how many
+        blocks there should be room for: while one waits for its row's elements, or at a barrier, others move theirs."""
+        width = -(-longest // self.vector) // self.packs if self.packs else 0
+        if width > 32:
+            self.threads, self.width, self.shared = width, width, self._joining(mode, width)
+            self.blocks = min(16, _RESIDENT // width) if sum(self.accumulators) <= _FEW_SUMS else 0
 
 
 def _packs(accesses, numbers, threads):
@@ -123,7 +139,8 @@ class RowKernel(Rows):
     def __init__(self, outputs, inputs, layout, kept, reduced, wide, stage, rows, aligned, plan):
         super().__init__(outputs, inputs, layout, stage, rows)
         self.kept, self.reduced, self.wide, self.vector, self.ahead = kept, reduced, wide, plan.vector, plan.ahead
-        self.most, self.packs, self.whole = plan.threads, plan.packs, "true" if aligned and plan.vector > 1 else "false"
+        self.most, self.width, self.blocks = plan.threads, plan.width, plan.blocks
+        self.packs, self.whole = plan.packs, "true" if aligned and plan.vector > 1 else "false"
         self.operands = [Operand(k, letter, t, False, False) for k, (letter, t) in enumerate(zip(layout, self.types, strict=True))]
         self.index, self.offset = ("i64", "i64") if wide else ("u32", "i32")
         depths = [Walk(self, d, level, self._roots_of(level)) for d, level in enumerate(self.depths)]
@@ -154,6 +171,7 @@ class RowKernel(Rows):
         run = self._run()  # after the elements and before the tables: it may need more of them
         rooms = [f"    __shared__ {self._type(r)} room_{a}[{self.joining(self.most, self.vector)}];" for r, a in self.accumulators.items()]
         given = "".join(f", room_{a}" for a in self.accumulators.values())
+        bounds = f"{self.most}, {self.blocks}" if self.blocks else self.most
         parts = [
             f"namespace ns_{symbol} {{",
             *self.tables.values(),
@@ -162,7 +180,7 @@ class RowKernel(Rows):
             self._places(),
             *(self._offset(o) for o in self.operands if self._walked(o)),
             run,
-            f'extern "C" __global__ void __launch_bounds__({self.most}) {symbol}(const __grid_constant__ Parameters p)',
+            f'extern "C" __global__ void __launch_bounds__({bounds}) {symbol}(const __grid_constant__ Parameters p)',
             "{",
             *rooms,
             f"    run(p{given});",
@@ -223,7 +241,9 @@ class RowKernel(Rows):
             values = scalar.evaluate(output.parts)
             lines += [f"y{k}_{q} = {storable(v, e.type, stored)};" for q, (v, e) in enumerate(zip(values, output.parts, strict=True))]
         body = "\n".join("    " + line for line in [*scalar.lines, *lines])
-        return f"INLINE void {walk.name}({', '.join(takes)})\n{{\n{body}\n}}"
+        walk.divides = "divided<" in body
+        given = ", ".join(["bool &close", *takes] if walk.divides else takes)
+        return f"{'template <bool EXACT> ' if walk.divides else ''}INLINE void {walk.name}({given})\n{{\n{body}\n}}"
 
     def _element_leaf(self, node, *args):
         if node.op == "position":
@@ -404,6 +424,16 @@ class RowKernel(Rows):
             lines.append(f"    {self._pack(o)} y{k};")
             outs += [f"y{k}.v[j]"] if o.parts == 1 else [f"y{k}.v[2 * j + {q}]" for q in range(2)]
         return lines, outs
+
+    @staticmethod
+    def _computed(walk, given):
+        """Statements that compute a step's V elements. Quotients by a row's divisor take a division only where one of them needs it:
+        one branch for all of them, so that they overlap."""
+        every = "#pragma unroll", "    for (int j = 0; j < V; ++j)"
+        if not walk.divides:
+            return [every[0], f"{every[1]} {walk.name}({given});"]
+        quick, slow = (f"{every[1]} {walk.name}<{exact}>(close, {given});" for exact in ("false", "true"))
+        return ["    bool close = true;", every[0], quick, "    if (!close) {", every[0], "    " + slow, "    }"]
 
     def _written(self, walk):
         """Statements that write a step's elements of the FULL outputs."""

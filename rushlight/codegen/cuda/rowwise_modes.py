@@ -41,8 +41,8 @@ class AlongRows(RowKernel):
             "{",
             f"    constexpr int V = {self.vector}, C = {self.ahead};",
             f"    constexpr bool whole = {self.whole};  // do a thread's V elements lie together?",
-            f"    const {index} width = ({index})p.width, lane = threadIdx.x & (width - 1);",
-            "    const u32 shift = __popc((u32)width - 1), groups = blockDim.x >> shift;  // width is a power of two",
+            *self._shared_by(),
+            f"    const {index} lane = threadIdx.x & (width - 1), groups = blockDim.x >> shift;",
             f"    const {index} apart = whole ? 1 : width;",
             f"    const {index} rows = ({index})p.rows, all = rows * ({index})p.stretches;",
             *self._shared("threadIdx.x", "blockDim.x"),
@@ -53,15 +53,27 @@ class AlongRows(RowKernel):
             "}",
         ])  # fmt: skip
 
+    def _shared_by(self):
+        """Statements that say how many threads share a row, a power of two."""
+        if self.width:
+            return [f"    constexpr {self.index} width = {self.width};", f"    constexpr u32 shift = {self.width.bit_length() - 1};"]
+        return [f"    const {self.index} width = ({self.index})p.width;", "    const u32 shift = __popc((u32)width - 1);"]
+
     def _row_address(self, o):
         return f"r.at{o.k}"
 
+    def _address(self, o):
+        """The function that says where element e of the row is, of step t. Steps of kept rows lie a known distance apart: one address
+        serves all."""
+        if self.width and self.whole == "true" and self.reduced == 1 and o.letter == "c":
+            return f"[&]({self.index}) {{ return r.at{o.k} + lane * (V * {o.bytes}) + t * (width * V * {o.bytes}); }}"
+        return f"[&]({self.index} e) {{ return r.at{o.k} + offset{o.k}(p, e); }}"
+
     def _gathering(self, o):
-        return f"[&]({self.index} e) {{ return r.at{o.k} + offset{o.k}(p, e); }}, first(t), apart, end"
+        return f"{self._address(o)}, first(t), apart, end"
 
     def _scattering(self, o):
-        end = f"({self.index})(mine < all ? end : 0)"
-        return f"[&]({self.index} e) {{ return r.at{o.k} + offset{o.k}(p, e); }}, first(t), apart, {end}"
+        return f"{self._address(o)}, first(t), apart, ({self.index})(mine < all ? end : 0)"
 
     def _know(self, nodes):
         """Statements for ROW nodes that the next walk takes."""
@@ -78,7 +90,7 @@ class AlongRows(RowKernel):
         given = ", ".join(["p", "(i64)(start + j * apart)", *raw, *(self.known[n] for n in walk.frontier), *outs])
         lines += [
             f"    const {self.index} start = first(t);",
-            "#pragma unroll", f"    for (int j = 0; j < V; ++j) {walk.name}({given});",
+            *self._computed(walk, given),
         ]  # fmt: skip
         outside, takes = [], []
         for r in walk.reductions:
@@ -214,7 +226,8 @@ class DownColumns(RowKernel):
             a = self.accumulators[r]
             element = ", ".join(f"{a}_{slot}[j]" for slot in range(len(r.slots)))
             takes.append(f"        {a}_some[j] += {element};" if self._summed(r) else f"        {a}[j].take({element});")
-        lines += ["#pragma unroll", "    for (int j = 0; j < V; ++j) {", f"        {walk.name}({given});", *takes, "    }"]
+        lines += self._computed(walk, given)
+        lines += ["#pragma unroll", "    for (int j = 0; j < V; ++j) {", *takes, "    }"] if takes else []
         return lines + self._written(walk)
 
     def _joined(self, r):

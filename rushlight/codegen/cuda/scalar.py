@@ -223,6 +223,6 @@ _EMIT = {
     "ne": _plain("!="), "and": _bitwise("&"), "or": _bitwise("|"), "xor": _bitwise("^"), "not": _not,
     "shl": _call("shift_left"), "shr": _call("shift_right"), "mulhi": lambda node, a, b: f"high_product({a}, {b})",
     "floor": _math("floor"), "ceil": _math("ceil"), "trunc": _math("trunc"), "rint": _math("rint"), "sqrt": _math("sqrt"),
-    "divisor": lambda node, b: f"divisor({b})", "divided": lambda node, a, b, r: f"divided({a}, {b}, {r})",
+    "divisor": lambda node, b: f"divisor({b})", "divided": lambda node, a, b, r: f"divided<EXACT>({a}, {b}, {r}, close)",
     "copysign": _math("copysign"), "table": lambda node, index: f"{_table_name(node)}[{index}]",
 }  # fmt: skip
