@@ -226,7 +226,9 @@ def test_module_paths(path):
     assert hasattr(importlib.import_module(f"rushlight.distributions.{room}"), name)
 
 
-@pytest.mark.parametrize("path", ["multivariate_normal", "normal", "bernoulli", "von_mises", "studentT", "independent", "relaxed_categorical", "wishart"])
+@pytest.mark.parametrize("path", [
+    "multivariate_normal", "normal", "bernoulli", "von_mises", "studentT", "independent", "relaxed_categorical", "wishart",
+])  # fmt: skip
 def test_files_of_distributions_have_the_names_that_pytorchs_import(path):
     """botorch imports ``Distribution`` from the file of MultivariateNormal."""
     module = importlib.import_module(f"rushlight.distributions.{path}")

@@ -520,3 +520,17 @@ def test_two_numbers_with_rounding_alpha_and_out():
     assert torch.mul(2, 3, out=out) is out and out.item() == 6 and out.shape == ()
     with pytest.raises(TypeError, match=r"remainder\(\)|must be Tensor, not int"):
         torch.remainder(7, 2)
+
+
+def test_names_that_spikingjelly_and_mmengine_import():
+    from rushlight.distributed.fsdp.api import LocalOptimStateDictConfig, LocalStateDictConfig, StateDictSettings
+
+    from rushlight._subclasses.fake_tensor import unset_fake_temporarily
+    from rushlight.nn.modules.conv import _ConvNd, _ConvTransposeMixin
+
+    with unset_fake_temporarily() as mode:
+        assert mode is None
+    assert issubclass(_ConvTransposeMixin, _ConvNd) and not isinstance(torch.nn.Conv2d(1, 1, 1), _ConvTransposeMixin)
+    for absent in (LocalOptimStateDictConfig, LocalStateDictConfig, StateDictSettings):
+        with pytest.raises(RuntimeError, match="distributed"):
+            absent()
