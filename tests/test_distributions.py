@@ -3,6 +3,7 @@
 A GPU draws other numbers from a seed than the CPU: there it is means of many samples that agree.
 """
 
+import importlib
 import itertools
 
 import pytest
@@ -223,3 +224,13 @@ def test_module_paths(path):
 
     room, name = path.split(".")
     assert hasattr(importlib.import_module(f"rushlight.distributions.{room}"), name)
+
+
+@pytest.mark.parametrize("path", [
+    "multivariate_normal", "normal", "bernoulli", "von_mises", "studentT", "independent", "relaxed_categorical", "wishart",
+])  # fmt: skip
+def test_files_of_distributions_have_the_names_that_pytorchs_import(path):
+    """botorch imports ``Distribution`` from the file of MultivariateNormal."""
+    module = importlib.import_module(f"rushlight.distributions.{path}")
+    assert module.Distribution is rl.distributions.Distribution and module.Tensor is rl.Tensor
+    assert module.lazy_property is rl.distributions.utils.lazy_property

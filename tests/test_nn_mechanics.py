@@ -415,3 +415,43 @@ def _calls(library, kind, arguments, shape, monkeypatch):
 ])  # fmt: skip
 def test_a_function_that_a_program_puts_into_functional_is_called(kind, arguments, shape, monkeypatch):
     assert [_calls(library, kind, arguments, shape, monkeypatch) for library in LIBRARIES] == [1, 1]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_class_with_its_own_getattr_is_asked_for_parameters_buffers_and_submodules(library):
+    """As pyro's modules tell of each use of a parameter."""
+
+    class Watched(library.nn.Linear):
+        def __getattr__(self, name):
+            asked.append(name)
+            return super().__getattr__(name) if name != "answer" else 42
+
+    class Below(Watched):
+        def __init__(self):
+            super().__init__(2, 1)
+            self.inner, self.number = library.nn.ReLU(), 3
+            self.register_buffer("held", library.ones(1))
+
+    asked = []
+    module = Below()
+    asked.clear()
+    assert module.weight is module._parameters["weight"] and module.held is not None and module.inner is module._modules["inner"]
+    assert asked == ["weight", "held", "inner"]
+    assert module.number == 3 and module.training and module.answer == 42 and not hasattr(module, "missing")
+    assert asked == ["weight", "held", "inner", "answer", "missing"]
+    asked.clear()
+    assert module(library.ones(1, 2)).shape == (1, 1) and sorted(set(asked)) == ["bias", "weight"]
+    with pytest.raises(AttributeError, match="'Below' object has no attribute 'missing'"):
+        _ = module.missing
+
+
+def test_own_getattr_put_on_a_class_later_is_asked():
+    class Plain(rushlight.nn.Linear):
+        pass
+
+    module = Plain(2, 1)
+    weight = module.weight
+    Plain.__getattr__ = lambda self, name: name
+    assert module.weight == "weight"
+    del Plain.__getattr__
+    assert module.weight is weight

@@ -456,3 +456,20 @@ def test_a_tensor_as_rate_with_foreach(name):
 
     got, want = program(rushlight), program(torch)
     assert got == want if isinstance(want, str) else got == pytest.approx(want, rel=1e-6)
+
+
+@pytest.mark.parametrize("average", ["get_ema_multi_avg_fn", "get_ema_avg_fn", None])
+def test_averages_of_integer_buffers_are_truncated(average):
+    """As of batch norm's count of batches."""
+    counts = []
+    for library in (torch, rushlight):
+        swa = library.optim.swa_utils
+        kind = {average.removeprefix("get_ema_"): getattr(swa, average)(0.6)} if average else {}
+        model = library.nn.BatchNorm1d(2)
+        averaged = swa.AveragedModel(model, use_buffers=True, **kind)
+        counts.append([])
+        for _ in range(6):
+            model(library.ones(3, 2))
+            averaged.update_parameters(model)
+            counts[-1].append(averaged.module.num_batches_tracked.item())
+    assert counts[0] == counts[1]

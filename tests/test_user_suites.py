@@ -498,3 +498,39 @@ def test_rooms_of_quantised_layers_hold_names_only():
     for refused in (Linear, MinMaxObserver, convert, torch.quantization.quantize):
         with pytest.raises(RuntimeError, match="quantised tensors are later work"):
             refused()
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "floor_divide"])
+@pytest.mark.parametrize("pair", [(7, 2), (7.5, 2), (-7, 2.5), (True, 2), (3, 1 + 2j), (np.float64(2.5), 2), (True, False)])
+def test_two_numbers_give_a_tensor_where_pytorch_takes_them(name, pair):
+    def outcome(library):
+        try:
+            found = getattr(library, name)(*pair)
+        except (RuntimeError, TypeError) as error:
+            return type(error), str(error).splitlines()[0]
+        return str(found), str(found.dtype)
+
+    assert outcome(torch) == outcome(pytorch)
+
+
+def test_two_numbers_with_rounding_alpha_and_out():
+    assert torch.div(7, 2, rounding_mode="trunc").item() == 3 and torch.div(-7, 2, rounding_mode="floor").item() == -4
+    assert torch.add(1, 2, alpha=3).item() == 7 and torch.sub(input=1, other=2, alpha=torch.tensor(3)).item() == -5
+    out = torch.empty(0)
+    assert torch.mul(2, 3, out=out) is out and out.item() == 6 and out.shape == ()
+    with pytest.raises(TypeError, match=r"remainder\(\)|must be Tensor, not int"):
+        torch.remainder(7, 2)
+
+
+def test_names_that_spikingjelly_and_mmengine_import():
+    from rushlight.distributed.fsdp.api import LocalOptimStateDictConfig, LocalStateDictConfig, StateDictSettings
+
+    from rushlight._subclasses.fake_tensor import unset_fake_temporarily
+    from rushlight.nn.modules.conv import _ConvNd, _ConvTransposeMixin
+
+    with unset_fake_temporarily() as mode:
+        assert mode is None
+    assert issubclass(_ConvTransposeMixin, _ConvNd) and not isinstance(torch.nn.Conv2d(1, 1, 1), _ConvTransposeMixin)
+    for absent in (LocalOptimStateDictConfig, LocalStateDictConfig, StateDictSettings):
+        with pytest.raises(RuntimeError, match="distributed"):
+            absent()

@@ -20,12 +20,13 @@ cdef extern from "Python.h":
 
 cdef list _global_hooks = []
 cdef object _note = None
+cdef object _getattr = None
 
 
-def set_hooks(list global_hooks, note):
-    """Registers the dicts of hooks for all modules, and what extends the note on an error that passes through a module."""
-    global _global_hooks, _note
-    _global_hooks, _note = global_hooks, note
+def set_module(list global_hooks, note, getattr):
+    """Registers the dicts of hooks for all modules, what extends the note on an error that passes through a module, and ``Module.__getattr__``."""
+    global _global_hooks, _note, _getattr
+    _global_hooks, _note, _getattr = global_hooks, note, getattr
 
 
 cdef inline PyObject* _attributes(object module):
@@ -54,6 +55,8 @@ cdef class ModuleBase:
             found = PyDict_GetItem(<object>attributes, name)
             if found != NULL:
                 return <object>found
+            if _PyType_Lookup(type(self), "__getattr__") != <PyObject*>_getattr:
+                return PyObject_GenericGetAttr(self, name)      # a class's own __getattr__ is asked for parameters too: there it may count uses
             for kind in ("_parameters", "_modules", "_buffers"):
                 registry = PyDict_GetItem(<object>attributes, kind)
                 if registry != NULL:
@@ -61,14 +64,6 @@ cdef class ModuleBase:
                     if found != NULL:
                         return <object>found
         return PyObject_GenericGetAttr(self, name)
-
-    def __getattr__(self, str name):
-        cdef PyObject* attributes = _attributes(self)
-        for kind in ("_parameters", "_buffers", "_modules"):
-            held = None if attributes == NULL else (<dict>attributes).get(kind)
-            if held is not None and name in held:
-                return held[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
 
     def __call__(self, *args, **kwargs):
         cdef PyObject* owned = _attributes(self)

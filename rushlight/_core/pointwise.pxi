@@ -43,6 +43,7 @@ cdef class Pointwise(Operator):
     cdef public frozenset fits         # names of numbers that an element of the dtype must be able to hold
     cdef public int leads              # the operand after which results lie first
     cdef public bint fills             # in place it writes its last operand's one value: to an expanded target too, with a warning
+    cdef public bint numbers           # may all operands be numbers?
     cdef public bint row_major         # results are row-major, however the operands lie
     cdef public object inplace
     cdef public object integers        # called with the second operand and the dtype where that is an integer: it may refuse (zero divisors)
@@ -152,6 +153,8 @@ cdef class Pointwise(Operator):
             n += 1
         c.n = n
         if n == 0 or (promotion.dims < 0 and promotion.zero < 0 and not self.any_tensor(c)):
+            if self.numbers:
+                return None
             raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
         if some_bool and self.bools is not None:
             self.bools(*[<object>c.source[i] for i in range(n)])
@@ -194,14 +197,23 @@ cdef class Pointwise(Operator):
         return False
 
     cdef object with_numbers(self, Operator called, PyObject** args, Py_ssize_t n, tuple kwnames):
-        """The call with the values of the 0-dim tensors that were given for numeric attributes. ``Call`` only borrows: they are kept alive here."""
-        cdef Py_ssize_t i
+        """The call with the values of the 0-dim tensors that were given for numeric attributes, and with a tensor of the first operand where
+        all are numbers. ``Call`` only borrows: they are kept alive here."""
+        cdef Py_ssize_t i, first = -1
         cdef object at
+        cdef bint alone = self.numbers
         cdef list given = [<object>args[i] for i in range(n + (0 if kwnames is None else len(kwnames)))]
         for i in range(len(given)):
             at = i if i < n else self.signature.position.get(kwnames[i - n])
             if at is not None and not self.is_operand[<int>at] and isinstance(given[i], Tensor):
                 given[i] = self.number_from_tensor(given[i], at)
+            elif at is not None and self.is_operand[<int>at]:
+                alone &= not isinstance(given[i], Tensor)
+                if at == 0:
+                    first = i
+        if alone and first >= 0:
+            at = as_number(given[first])
+            given[first] = scalar_tensor(at, number_code(at))
         return called(*given[:n], **dict(zip(kwnames or (), given[n:])))
 
     cdef object number_from_tensor(self, Tensor t, int i):

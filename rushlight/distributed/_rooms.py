@@ -46,11 +46,12 @@ elastic.multiprocessing.errors: ChildFailedError record
 elastic.utils:
 elastic.utils.distributed: get_free_port
 fsdp: BackwardPrefetch CPUOffload CPUOffloadPolicy FSDPModule FullOptimStateDictConfig FullStateDictConfig FullyShardedDataParallel
-    LocalStateDictConfig MixedPrecision MixedPrecisionPolicy OffloadPolicy OptimStateKeyType ShardedOptimStateDictConfig
-    ShardedStateDictConfig ShardingStrategy StateDictType fully_shard register_fsdp_forward_method
+    LocalOptimStateDictConfig LocalStateDictConfig MixedPrecision MixedPrecisionPolicy OffloadPolicy OptimStateKeyType
+    ShardedOptimStateDictConfig ShardedStateDictConfig ShardingStrategy StateDictType fully_shard register_fsdp_forward_method
 fsdp._common_utils: _FSDPState
-fsdp.api: BackwardPrefetch CPUOffload FullOptimStateDictConfig FullStateDictConfig MixedPrecision OptimStateDictConfig
-    ShardedOptimStateDictConfig ShardedStateDictConfig ShardingStrategy StateDictConfig StateDictType
+fsdp.api: BackwardPrefetch CPUOffload FullOptimStateDictConfig FullStateDictConfig LocalOptimStateDictConfig LocalStateDictConfig
+    MixedPrecision OptimStateDictConfig ShardedOptimStateDictConfig ShardedStateDictConfig ShardingStrategy StateDictConfig
+    StateDictSettings StateDictType
 fsdp.fully_sharded_data_parallel: BackwardPrefetch CPUOffload FullOptimStateDictConfig FullStateDictConfig FullyShardedDataParallel
     MixedPrecision ShardedOptimStateDictConfig ShardedStateDictConfig ShardingStrategy StateDictType
 fsdp.sharded_grad_scaler: ShardedGradScaler

@@ -10,6 +10,7 @@ Each file holds one topic. PyTorch's path of a distribution (``torch.distributio
 
 import sys as _sys
 
+from .. import Tensor
 from . import (
     _categorical,
     _composed,
@@ -69,6 +70,8 @@ for _room, _names in _PATHS.items():
         if isinstance(_class, type) and _class.__module__.endswith(_room.__name__.rpartition(".")[2]):
             _paths = [p for p in _names.split() if all(word in _name.lower() for word in p.lower().split("_"))]
             _class.__module__ = f"{__name__}.{max(_paths, key=len)}" if _paths else _class.__module__
+    for _used in (Distribution, Tensor, utils.lazy_property, utils.broadcast_all, utils.logits_to_probs, utils.probs_to_logits):
+        vars(_room).setdefault(_used.__name__, _used)  # what programs import from there, since PyTorch's files of distributions use it
 
 __all__ = [
     "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ContinuousBernoulli", "Dirichlet", "Distribution", "Exponential",

@@ -52,7 +52,7 @@ def _warn_older(name, factor):
 callbacks.register(warn_older=_warn_older)
 
 
-@pointwise(fits="alpha")
+@pointwise(fits="alpha", numbers=True)
 def add(input, other, *, alpha=1):
     """``input + alpha * other``, broadcast and promoted. For bool tensors: or.
 
@@ -67,7 +67,7 @@ def add(input, other, *, alpha=1):
     return input + alpha * other
 
 
-@pointwise(aliases=("subtract",), bools=_no_bool_subtraction, fits="alpha")
+@pointwise(aliases=("subtract",), bools=_no_bool_subtraction, fits="alpha", numbers=True)
 def sub(input, other, *, alpha=1):
     """``input - alpha * other``.
 
@@ -89,7 +89,7 @@ def rsub(input, other, *, alpha=1):
     return other - alpha * input
 
 
-@pointwise(aliases=("multiply",))
+@pointwise(aliases=("multiply",), numbers=True)
 def mul(input, other):
     """``input * other``, broadcast and promoted. For bool tensors: and.
 
@@ -100,7 +100,7 @@ def mul(input, other):
     return input & other if input.type == "b1" else input * other
 
 
-@pointwise(floating=True, label="Div")
+@pointwise(floating=True, label="Div", numbers=True)
 def true_divide(input, other):
     """``input / other``; integers give the default float dtype, and a division by zero gives inf or nan.
 
@@ -110,7 +110,7 @@ def true_divide(input, other):
     return fn.div(input, other)
 
 
-@pointwise(label="Div", dtypes="real number", integers=_no_zero)
+@pointwise(label="Div", dtypes="real number", integers=_no_zero, numbers=True)
 def floor_divide(input, other):
     """``floor(input / other)``. Integers divided by zero raise ZeroDivisionError's RuntimeError as in PyTorch.
 
@@ -120,7 +120,7 @@ def floor_divide(input, other):
     return fn.floordiv(input, other)
 
 
-@pointwise(label="Div", where="", inplace=False, dtypes="real number", integers=_no_zero)
+@pointwise(label="Div", where="", inplace=False, dtypes="real number", integers=_no_zero, numbers=True)
 def trunc_divide(input, other):
     """``trunc(input / other)``: what ``div(rounding_mode='trunc')`` computes."""
     return fn.truncdiv(input, other)

@@ -50,12 +50,12 @@ def get_swa_avg_fn():
 
 
 def _each(average):
-    """A function over lists of tensors, in place, from one over a pair."""
+    """A function over lists of tensors, in place, from one over a pair. An average in integers (of a count of batches) is truncated."""
 
     def update(averaged, current, count):
         with torch.no_grad():
             for old, new in zip(averaged, current):
-                old.copy_(average(old, new, count) if old.is_floating_point() or old.is_complex() else new)
+                old.copy_(average(old, new, count))
 
     return update
 

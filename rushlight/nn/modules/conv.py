@@ -223,6 +223,10 @@ class _ConvTransposeNd(_ConvNd):
         )
 
 
+class _ConvTransposeMixin(_ConvTransposeNd):
+    """PyTorch's former name of the class, by which programs ask what a layer is."""
+
+
 class ConvTranspose1d(_ConvTransposeNd):
     """The transpose of Conv1d: (N, C, L) -> (N, O, L'), ``weight`` (C, O / groups, k).
 

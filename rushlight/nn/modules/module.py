@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import rushlight as torch
 
-from ..._core.module import ModuleBase, Walk, set_hooks
+from ..._core.module import ModuleBase, Walk, set_module
 from ..parameter import Buffer, Parameter
 from . import hooks as _hooks
 from .conversion import ConvertibleModule
@@ -37,9 +37,6 @@ __all__ = [
     "register_module_forward_pre_hook", "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
     "register_module_module_registration_hook", "register_module_parameter_registration_hook",
 ]  # fmt: skip
-
-
-set_hooks([_global_forward_hooks, _global_forward_pre_hooks, _global_backward_hooks, _global_backward_pre_hooks], note_module)
 
 
 def _fresh_attributes():
@@ -126,6 +123,14 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
         self.__dict__.update(_fresh_attributes())
         if self.call_super_init:
             super().__init__(*args, **kwargs)
+
+    def __getattr__(self, name):
+        """What ``super().__getattr__`` of a subclass finds; other lookups of parameters, buffers and submodules take a compiled way."""
+        for kind in ("_parameters", "_buffers", "_modules"):
+            held = self.__dict__.get(kind)
+            if held is not None and name in held:
+                return held[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
 
     def forward(self, *input):
         """The computation of one call; every subclass overrides it. Raises NotImplementedError. Call the module itself, which also
@@ -565,3 +570,8 @@ class Module(HookedModule, StatefulModule, ConvertibleModule, ModuleBase):
             replica.__dict__[registry] = dict(self.__dict__[registry])
         replica._is_replica = True
         return replica
+
+
+set_module(
+    [_global_forward_hooks, _global_forward_pre_hooks, _global_backward_hooks, _global_backward_pre_hooks], note_module, Module.__getattr__
+)
