@@ -117,10 +117,9 @@ def pointwise(function=None, **options):
     that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
     able to hold; leads: the position of the operand after which results lie, before the others; numbers: all operands may be numbers,
     which give a 0-dim tensor; row_major: results are row-major, however the operands lie; absent: for parameters that may be None, the
-    function of the dtype that tells what that stands for;
-    out: what out= must be (_outputs.py), if results are not converted; second: see :func:`library`;
-    dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither),
-    'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
+    function of the dtype that tells what that stands for; out: what out= must be (_outputs.py), if results are not converted;
+    second: see :func:`library`; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither), 'integral' (bool and
+    integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
