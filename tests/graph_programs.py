@@ -88,10 +88,12 @@ def called(torch):
     tried(lambda: y.grad_fn(ones))
     with torch.no_grad():
         tried(lambda: y.grad_fn(ones))
-    for given in ((), (None,), (1,), (ones, ones), (torch.ones(3, 5),)):
+    for given in ((), (None,), (1,), (ones, ones)):
         tried(lambda given=given: y.grad_fn(*given))
     tried(lambda: y.grad_fn(ones, create_graph=True))
     parts = x.unbind()
+    nodes = {part.grad_fn for part in parts}  # rushlight knows the shapes of results that were looked at
+    seen.append(len(nodes))
     tried(lambda: parts[1].grad_fn(ones[0], None, ones[0]))
     tried(lambda: y.grad_fn.next_functions[0][0](ones))
     seen.append(x.grad.tolist())

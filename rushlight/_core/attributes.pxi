@@ -15,6 +15,8 @@ def _get_grad_fn(Tensor self):
     (None, 'MulBackward0')
     """
     needs_grad(self)
+    if self.node is not None:
+        note_result(self.node, self.output_nr, self)
     return shown(self.node)
 
 

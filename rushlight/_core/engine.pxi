@@ -501,6 +501,8 @@ cdef tuple _roots(tuple outputs, grads, int64_t examples=0):
                     "grad can be implicitly created only for scalar outputs\n"
                     f"Output {i} is a GradientEdge of an unknown shape. Make it by get_gradient_edge(tensor), or pass its gradient."
                 )
+            elif not examples:
+                grad = _like_result(out[0], out[1], grad)
             edges.append((out[0], out[1]))
             given.append(grad)
         i += 1

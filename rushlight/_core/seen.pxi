@@ -9,6 +9,7 @@ cdef extern from "Python.h":
     void Py_SET_TYPE(PyObject* o, _Type* kind)
 
 cdef dict _NAMED = {}                  # (class of nodes, label) -> its subclass of that name
+cdef object _RESULTS = weakref.WeakKeyDictionary()   # node -> {number of a result: its (sizes, dtype's code, place)}, of nodes that were looked at
 
 
 cdef object shown(Node node):
@@ -31,6 +32,31 @@ cdef object shown(Node node):
     Py_INCREF(named)        # an instance of a class made by Python holds it
     Py_SET_TYPE(<PyObject*>node, <_Type*><PyObject*>named)
     return node
+
+
+cdef int note_result(Node node, int number, Tensor like) except -1:
+    """Remembers what a result of the node is like: kernels of gradients believe that theirs are, and a program may call them with any."""
+    cdef dict known = _RESULTS.get(node)
+    if known is None:
+        known = _RESULTS[node] = {}
+    known[number] = (_sizes(like), like.code, like.place)
+    return 0
+
+
+cdef Tensor _like_result(Node node, Py_ssize_t i, Tensor grad):
+    """The gradient as one of result i, or an error that tells what such a one is."""
+    known = _RESULTS.get(node, {}).get(i)
+    if known is None:
+        raise RuntimeError(f"{node.label}: what its result {i} is like is not known\n"
+                           "  Take the node from that result, as y.grad_fn, or call the nodes before it first.")
+    sizes, code, place = known
+    if _sizes(grad) != sizes:
+        raise RuntimeError(f"Mismatch in shape: grad_output[{i}] has a shape of {tuple_text(grad)} and output[{i}] has a shape of "
+                           f"torch.Size({list(sizes)}).")
+    if grad.place != place:
+        raise RuntimeError(f"invalid gradient at index {i} - expected device {device_of(place)} but got {device_of(grad.place)}\n"
+                           f"Move it to its output: grad_output.to({str(device_of(place))!r}).")
+    return grad if grad.code == code else grad.to(DTYPES[code])
 
 
 cdef dict node_metadata(Node node):
@@ -77,8 +103,12 @@ def _node_call(Node self, *grads, **named):
     for i, grad in enumerate(grads):
         if grad is not None and not isinstance(grad, Tensor):
             raise TypeError(f"argument {i} is not a Variable\n  {self.label} takes tensors, or None; this is a {type(grad).__name__}.")
-    buffer = [*grads, *[None] * (self.n_outputs - len(grads))]
+    buffer = [None if grad is None else _like_result(self, i, grad) for i, grad in enumerate(grads)]
+    buffer += [None] * (self.n_outputs - len(grads))
     results = self.apply(buffer, self.next) if _any_defined(buffer) else [None] * len(self.next)
+    for i, grad in enumerate(results):
+        if grad is not None and self.next[i] is not None:
+            note_result(self.next[i], 0 if self.numbers is None else self.numbers[i], grad)
     if places is not None:
         results = [None if i < 0 else results[i] for i in places]
     return _shown(results[0]) if len(results) == 1 else tuple([_shown(g) for g in results])

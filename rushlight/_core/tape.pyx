@@ -7,6 +7,7 @@ on elements. The chapters are included files: saved.pxi, inplace.pxi, engine.pxi
 seen.pxi (Node's Python side),
 attributes.pxi (Tensor's), modes.pxi.
 """
+
 import os
 import warnings
 import weakref
@@ -156,6 +157,8 @@ cdef class AccumulateGrad(Node):
 
     def __call__(self, *grads, **named):
         """Adds the gradient to the leaf's ``.grad``, as a backward pass would."""
+        if self.variable is not None:
+            note_result(self, 0, self.variable)
         return _node_call(self, *grads, **named)
 
     cdef list apply(self, list grads, tuple asked):
