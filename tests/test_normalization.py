@@ -225,13 +225,14 @@ def test_batch_norm_refuses_an_eps_that_is_not_positive(eps, training):
         assert library.nn.functional.batch_norm(x, ones, ones, eps=0.0).tolist() == [[0.0] * 3] * 4
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (2, 3, 0), (0, 3, 4, 4)])
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (2, 3, 0), (0, 3, 4, 4), (2, 0, 4)])
 @pytest.mark.parametrize("training", [True, False])
 def test_batch_norm_of_nothing(shape, training):
     """Weights take part: their gradients are zeros, and the running statistics stay."""
-    x, w, b = (rushlight.zeros(n, requires_grad=True) for n in (shape, 3, 3))
-    mean, variance = rushlight.ones(3), rushlight.full((3,), 2.0)
+    channels = shape[1]
+    x, w, b = (rushlight.zeros(n, requires_grad=True) for n in (shape, channels, channels))
+    mean, variance = rushlight.ones(channels), rushlight.full((channels,), 2.0)
     out = rushlight.nn.functional.batch_norm(x, mean, variance, w, b, training)
     out.sum().backward()
-    assert out.shape == shape == x.grad.shape and w.grad.tolist() == b.grad.tolist() == [0, 0, 0]
-    assert mean.tolist() == [1, 1, 1] and variance.tolist() == [2, 2, 2]
+    assert out.shape == shape == x.grad.shape and w.grad.tolist() == b.grad.tolist() == [0] * channels
+    assert mean.tolist() == [1] * channels and variance.tolist() == [2] * channels

@@ -64,8 +64,9 @@ def batch_norm(
             "It is added to the variance before the square root."
         )
     if not input.numel():  # weight and bias take part, with gradients of zeros
-        scaled = input.clone() if weight is None else input * weight[0]
-        return scaled if bias is None else scaled + bias[0]
+        per_channel = (-1, *(1,) * (input.dim() - 2))
+        scaled = input.clone() if weight is None else input * weight.view(per_channel)
+        return scaled if bias is None else scaled + bias.view(per_channel)
     if input.dim() < 4:  # what is no image is row-major, as in PyTorch
         input = input.contiguous()
     dims, count = _per_channel(input, running_mean, running_var, weight, bias, training)
