@@ -229,3 +229,12 @@ def test_tensordot_of_integers_keeps_their_dtype_where_a_dim_is_broadcast():
         ones, hundreds = (library.full(size, value, dtype=library.uint8) for size, value in (((1, 3), 1), ((2, 3), 100)))
         got = library.tensordot(ones, hundreds, dims=([0, 1], [0, 1]))
         assert got.item() == 600 % 256 and got.dtype is library.uint8
+
+
+@pytest.mark.parametrize("columns", [1, 4])
+def test_long_sums_of_few_columns_are_exact_to_five_digits(columns):
+    """One chain of 70,000 additions is not, as larger products have it; einops' own tests ask for this."""
+    x = rl.rand(1, 70_000)
+    w = x.t().expand(70_000, columns).contiguous()
+    exact = (x.double() ** 2).sum()
+    assert ((x @ w).double() / exact - 1).abs().max() < 8e-6
