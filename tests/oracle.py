@@ -20,6 +20,16 @@ def name(dtype):
     return str(dtype).removeprefix("torch.")
 
 
+def refused_alike(call, kind=RuntimeError):
+    """Asserts that ``call(torch)`` raises under both, with the same first line."""
+    lines = []
+    for library in (torch, rl):
+        with pytest.raises(kind) as error:
+            call(library)
+        lines.append(str(error.value).splitlines()[0])
+    assert lines[1] == lines[0]
+
+
 def to_rl(x):
     """PyTorch tensors anywhere in ``x`` as rushlight ones: same values, dtype, strides and requires_grad."""
     if isinstance(x, torch.Tensor):
