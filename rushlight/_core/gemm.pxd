@@ -7,6 +7,8 @@ ctypedef void (*multiply_at_t)(char*, char*, int64_t*, char*, int64_t, int64_t, 
 ctypedef void (*simple_t)() noexcept nogil
 ctypedef void (*deep_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*wide_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const char*, int64_t) noexcept nogil
+ctypedef void (*keep_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const char*, int64_t,
+                        char*) noexcept nogil
 ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const void*) noexcept nogil
 
 cdef enum:  # positions in Kernels.functions
@@ -20,12 +22,13 @@ cdef enum:  # positions in Kernels.functions
     LEAVE = 7
     MULTIPLY_AT = 8
 
-cdef enum:  # and in Skinny.functions: the last two for 1, 2, 4, 8 and 12 rows, 12 only wide
+cdef enum:  # and in Skinny.functions: DEEP and WIDE for 1, 2, 4, 8 and 12 rows, 12 only wide
     END = 0
     TURN = 1
     GATHER = 2
     DEEP = 3
     WIDE = 7
+    KEEP = 12
 
 # A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
 ctypedef struct Matrix:
@@ -51,7 +54,7 @@ cdef struct Kernels:
     bint ready
 
 cdef struct Skinny:  # the kernels of codegen/skinny.py
-    void* functions[12]
+    void* functions[13]
     int64_t itemsize
     int64_t sum
     int64_t pair

@@ -43,6 +43,7 @@ cdef struct Strips:
     bint turns      # columns of b that do not lie well are packed
     bint direct     # whole strips are summed where c lies
     bint adds       # and begin with what is added
+    int64_t panel   # bytes of one
     int64_t width   # columns of a strip
     int64_t strips
     int64_t groups  # of rows, in a strip
@@ -71,6 +72,7 @@ cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, in
     p.plain = <void*>one64 if kernels.sum == 8 else <void*>one32
     p.turns = turns and (b.column != kernels.itemsize or b.row >= FAR)
     p.direct, p.adds, p.result = False, False, DONE
+    p.panel = _panels(max(k, <int64_t>1), kernels.whole) * kernels.whole * kernels.columns * kernels.itemsize
     if kernels.direct:
         alpha = (<double*>factors)[0] if kernels.sum == 8 else (<float*>factors)[0]
         beta = (<double*>factors)[1] if kernels.sum == 8 else (<float*>factors)[1]
@@ -91,14 +93,23 @@ cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, in
     return p.result
 
 
+cdef void _turn(Strips* p, const Matrix* b, int64_t columns, char* panel) noexcept nogil:
+    (<pack_t>p.kernels.functions[TURN if b.row == p.kernels.itemsize else GATHER])(b.data, b.column, b.row, panel, columns, p.k)
+
+
+cdef inline int64_t _rows_of_next(int64_t left, int64_t most) noexcept nogil:
+    """Kernels that leave few rows empty: 8 and the rest rather than 12 and few."""
+    return 8 if most < left <= 16 else min(most, left)
+
+
 cdef void _run_tasks(void* context, int64_t begin, int64_t end) noexcept nogil:
     cdef Strips* p = <Strips*>context
-    cdef int64_t all = p.strips * p.groups, row = p.kernels.columns * p.kernels.itemsize, task, first, strip, last, start
-    cdef char* memory = NULL
+    cdef int64_t all = p.strips * p.groups, task, first, strip, last, start, columns
+    cdef char* panel = NULL
     cdef Matrix b
     if p.turns:
-        memory = _take(_panels(max(p.k, <int64_t>1), p.kernels.whole) * p.kernels.whole * row)
-        if memory == NULL:
+        panel = _take(p.panel)
+        if panel == NULL:
             p.result = NO_MEMORY
             return
     for task in range(begin, end):
@@ -108,32 +119,34 @@ cdef void _run_tasks(void* context, int64_t begin, int64_t end) noexcept nogil:
         if first >= last:
             continue
         b, start = p.b, strip * p.width
+        columns = min(p.width, p.n - start)
         b.data += start * b.column
-        if p.turns:
-            (<pack_t>p.kernels.functions[TURN if b.row == p.kernels.itemsize else GATHER])(
-                b.data, b.column, b.row, memory, min(p.width, p.n - start), p.k)
-            b.data, b.row, b.column = memory, row, p.kernels.itemsize
-        _run_columns(p, &b, start, min(p.width, p.n - start), first * MOST_ROWS, min(last * MOST_ROWS, p.m))
-    if p.turns:
-        _give(memory)
+        _run_columns(p, &b, start, columns, first * MOST_ROWS, min(last * MOST_ROWS, p.m), panel)
+    if panel != NULL:
+        _give(panel)
 
 
-cdef void _run_columns(Strips* p, const Matrix* b, int64_t j, int64_t columns, int64_t begin, int64_t end) noexcept nogil:
-    """Some rows of these columns, by kernels that leave few rows empty; ``b``: where the columns begin."""
+cdef void _run_columns(Strips* p, Matrix* b, int64_t j, int64_t columns, int64_t begin, int64_t end, char* panel) noexcept nogil:
+    """Some rows of these columns; ``b``: where the columns begin. They are packed into the ``panel``, where there is one: by the first rows'
+    kernel, which reads them anyway, if they lie side by side."""
     cdef char memory[MOST_ROWS * 8 * (MOST_COLUMNS + SLACK) + 64]
     cdef char* sums = <char*>((<size_t>memory + 63) & ~<size_t>63)
-    cdef int64_t i = begin, rows, left, most = MOST_ROWS if b.column == p.kernels.itemsize else 8
+    cdef int64_t i = begin, rows, most = MOST_ROWS if b.column == p.kernels.itemsize or panel != NULL else 8
+    cdef bint keeps = b.column == p.kernels.itemsize and columns == p.width and end - begin > 16
+    if panel == NULL:
+        keeps = False
+    elif not keeps:
+        _turn(p, b, columns, panel)
     while i < end:
-        left = end - i
-        rows = min(most, left)
-        if most < left <= 16:  # 8 and the rest rather than 12 and few
-            rows = 8
-        _run_strip(p, b, sums, i, j, rows, columns)
+        rows = _rows_of_next(end - i, most)
+        if panel != NULL and not (keeps and i == begin):
+            b.data, b.row, b.column = panel, p.kernels.columns * p.kernels.itemsize, p.kernels.itemsize
+        _run_strip(p, b, sums, i, j, rows, columns, panel if keeps and i == begin else NULL)
         i += rows
 
 
-cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t j, int64_t rows, int64_t columns) noexcept nogil:
-    """The block of the output whose first element is (i, j)."""
+cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t j, int64_t rows, int64_t columns, char* panel) noexcept nogil:
+    """The block of the output whose first element is (i, j). ``panel``: where b is kept."""
     cdef const Skinny* kernels = p.kernels
     cdef int64_t stride = (MOST_COLUMNS + SLACK) * kernels.sum, apart = 0, r
     cdef int tier = (rows > 1) + (rows > 2) + (rows > 4) + (rows > 8)
@@ -143,19 +156,25 @@ cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t 
     cdef char* added = p.added.data + i * p.added.row + j * p.added.column
     cdef char* before = NULL
     cdef const void* factors = p.factors
+    cdef char* out = sums
+    cdef bint direct = p.direct and rows == whole and columns % (kernels.lanes * max(kernels.registers // whole, kernels.registers // 8)) == 0
     if b.column != kernels.itemsize:
         (<deep_t>kernels.functions[DEEP + tier])(a, p.a.row, b.data, b.column, sums, stride, rows, columns, p.k)
-    elif p.direct and rows == whole and columns % (kernels.lanes * max(kernels.registers // whole, kernels.registers // 8)) == 0:
-        if p.adds:
-            before, apart = added, p.added.row
-        (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, c, p.c_row, rows, columns, p.k, before, apart)
-        return
     else:
-        if p.direct and p.adds:  # first here as well: the number of threads may decide which way an element goes
+        if direct and p.adds:
+            before, apart = added, p.added.row
+        elif p.direct and p.adds:  # first here as well: the number of threads may decide which way an element goes
             for r in range(rows):
                 memcpy(sums + r * stride, added + r * p.added.row, columns * kernels.itemsize)
             before, apart, factors = sums, stride, p.plain
-        (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, sums, stride, rows, columns, p.k, before, apart)
+        if direct:
+            out, stride = c, p.c_row
+        if panel != NULL:
+            (<keep_t>kernels.functions[KEEP])(a, p.a.row, p.a.column, b.data, b.row, out, stride, rows, columns, p.k, before, apart, panel)
+        else:
+            (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, out, stride, rows, columns, p.k, before, apart)
+        if direct:
+            return
     (<finish_t>kernels.functions[END])(sums, stride, c, p.c_row, added, p.added.row, p.added.column, rows, columns, factors)
 
 

@@ -253,10 +253,10 @@ class Writer:
     def _multiply_panel(self, fn, b, row, soon):
         s = self.scheme
         sums = self._sums(fn, s.rows, self.vectors)
-        with fn.when(fn.emit("icmp ne ptr %before, null")):
-            self._resume(fn, sums, [at(fn, "%before", fn.emit(f"mul i64 %apart, {i}")) for i in range(s.rows)])
         rows = [i * s.unit_bytes for i in range(s.rows)]
         self._add_products(fn, "%units", sums, ("%a", s.rows * s.unit_bytes), rows, b, row, soon, self._prefetch_sums)
+        with fn.when(fn.emit("icmp ne ptr %before, null")):
+            self._add_before(fn, sums, [at(fn, "%before", fn.emit(f"mul i64 %apart, {i}")) for i in range(s.rows)])
         self._store_sums(fn, sums, [at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}")) for i in range(s.rows)])
 
     def _prefetch_panel(self, fn, operand, first, count):
@@ -290,6 +290,14 @@ class Writer:
             for j, total in enumerate(totals):
                 x = fn.emit(f"load {self.kind}, ptr {at(fn, row, j * self.size)}, align {self.scheme.unit_bytes}")
                 fn.do(f"store {self.kind} {x}, ptr {total}")
+
+    def _add_before(self, fn, sums, rows):
+        """Add them to what is in memory, a row at each address."""
+        for totals, row in zip(sums, rows):
+            for j, total in enumerate(totals):
+                x = fn.emit(f"load {self.kind}, ptr {at(fn, row, j * self.size)}, align {self.scheme.unit_bytes}")
+                y = fn.emit(f"load {self.kind}, ptr {total}")
+                fn.do(f"store {self.kind} {self._arithmetic(fn, 'add', x, y)}, ptr {total}")
 
     def _store_sums(self, fn, sums, rows):
         for totals, row in zip(sums, rows):

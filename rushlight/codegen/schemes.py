@@ -9,6 +9,7 @@ import functools
 import importlib
 import sys
 
+from .._core import cpus
 from ..lang import types as ty
 from . import cpu
 from .llvm import host
@@ -18,7 +19,9 @@ FUNCTIONS = (  # the table
     "pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "enter", "leave", "multiply_at",
 )  # fmt: skip
 SKINNY_ROWS = {"deep": (1, 2, 4, 8), "wide": (1, 2, 4, 8, 12)}
-SKINNY_FUNCTIONS = ("finish", "pack_b_deep", "pack_b_wide", *(f"{way}_{rows}" for way, sizes in SKINNY_ROWS.items() for rows in sizes))
+SKINNY_FUNCTIONS = (
+    "finish", "pack_b_deep", "pack_b_wide", *(f"{way}_{rows}" for way, sizes in SKINNY_ROWS.items() for rows in sizes), "keep",
+)  # fmt: skip
 PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
 SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
 # Units of k between two visits of the sums. A panel of b that long, 2 KiB a unit and part, is a little over the first-level cache: what is
@@ -55,7 +58,7 @@ class Scheme:
         many = target.vector_bits == 512 or not target.x86
         self.rows, vectors = ((8, 3) if many else (4, 3)) if narrow else ((13, 2) if many else (6, 2))
         self.columns = vectors * self.lanes
-        self.folds = target.vector_bits == 512 and vectors == 2  # three vectors share an element as it is: nothing is gained
+        self.folds = target.vector_bits == 512 and vectors == 2 and cpus.processor()[0] == "AuthenticAMD"
 
     @property
     def unit(self):
@@ -143,10 +146,12 @@ def skinny_kernels(source):
         void deep_R(char *a, int64_t a_row, char *b, int64_t b_column, char *sums, int64_t stride, int64_t rows, int64_t count, int64_t k)
         void wide_R(char *a, int64_t a_row, int64_t a_k, char *b, int64_t b_k, char *sums, int64_t stride, int64_t rows, int64_t count,
                     int64_t k, char *before, int64_t apart)
+        void keep(..., char *panel)
 
     They set sums (i, j), ``stride`` bytes from row to row, of R rows and ``count`` columns, and some behind a row's last unless their
     number is whole *strips*. Rows from ``rows`` on are the last one again. deep has both operands follow each other along k, wide has b
     do so along its columns, and a if its units are pairs; it adds to what is ``before``, as multiply does, in as many columns as it sets.
+    keep is wide of most rows and one panel's columns, which it writes to ``panel`` as well.
     """
     scheme = Scheme(source)
     numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes", "columns", "whole", "direct")}

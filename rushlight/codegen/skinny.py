@@ -42,6 +42,7 @@ class SkinnyWriter(Writer):
             found[f"deep_{rows}"] = "void", deep, lambda fn, rows=rows: self._deep_rows(fn, rows)
         for rows in SKINNY_ROWS["wide"]:
             found[f"wide_{rows}"] = "void", wide, lambda fn, rows=rows: self._wide_rows(fn, rows)
+        found["keep"] = "void", f"{wide}, ptr %keep", lambda fn: self._wide_rows(fn, SKINNY_ROWS["wide"][-1], keeps=True)
         return {name: found[name] for name in self.names}
 
     def _rows_of_a(self, fn, rows):
@@ -118,14 +119,14 @@ class SkinnyWriter(Writer):
 
     # -- b wide --
 
-    def _wide_rows(self, fn, rows):
+    def _wide_rows(self, fn, rows, keeps=False):
         s = self.scheme
         vectors = max(self.registers // rows, self.registers // 8)
         lefts = self._rows_of_a(fn, rows)
         strip = vectors * s.lanes
         whole = fn.emit(f"udiv i64 %count, {strip}")
         whole = fn.emit(f"mul i64 {whole}, {strip}")
-        loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors))
+        loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors, keeps))
         few = min(vectors, TAIL)
 
         def tail(j):
@@ -135,8 +136,8 @@ class SkinnyWriter(Writer):
 
         loop(fn, "tails", whole, "%count", few * s.lanes, tail)
 
-    def _strip(self, fn, label, j, lefts, masks):
-        """The sums of some vectors of columns, from column ``j`` on."""
+    def _strip(self, fn, label, j, lefts, masks, keeps=False):
+        """The sums of some vectors of columns, from column ``j`` on; ``keeps``: and the panel of b, which is the strip."""
         s = self.scheme
         sums = self._sums(fn, len(lefts), len(masks))
         with fn.when(fn.emit("icmp ne ptr %before, null")):
@@ -151,6 +152,10 @@ class SkinnyWriter(Writer):
             for line in range(0, len(masks) * s.lanes * self.bytes, LINE):
                 fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, soon, line)}", "i32 0", "i32 3", "i32 1")
             y = [self._wide_unit(fn, start, v * s.lanes, s.lanes, mask, second) for v, mask in enumerate(masks)]
+            if keeps:
+                place = at(fn, at(fn, "%keep", fn.emit(f"mul i64 {j}, {s.unit_bytes}")), fn.emit(f"mul i64 {position}, {s.columns * s.unit_bytes}"))
+                for v, x in enumerate(y):
+                    fn.do(f"store {self.v} {x}, ptr {at(fn, place, v * self.size)}, align {s.unit_bytes}")
             ahead = fn.emit(f"mul i64 {position}, %ak")
             for left, totals in zip(lefts, sums):
                 x = self._broadcast_unit(fn, at(fn, left, ahead), second)
