@@ -7,6 +7,7 @@ ctypedef void (*multiply_at_t)(char*, char*, int64_t*, char*, int64_t, int64_t, 
 ctypedef void (*simple_t)() noexcept nogil
 ctypedef void (*deep_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*wide_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const char*, int64_t) noexcept nogil
+ctypedef void (*panel_t)(char*, int64_t, char*, char*, int64_t, int64_t, int64_t, int64_t, const char*, int64_t, char*, int64_t) noexcept nogil
 ctypedef void (*keep_t)(char*, int64_t, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const char*, int64_t,
                         char*) noexcept nogil
 ctypedef void (*finish_t)(char*, int64_t, char*, int64_t, char*, int64_t, int64_t, int64_t, int64_t, const void*) noexcept nogil
@@ -28,7 +29,8 @@ cdef enum:  # and in Skinny.functions: DEEP and WIDE for 1, 2, 4, 8 and 12 rows,
     GATHER = 2
     DEEP = 3
     WIDE = 7
-    KEEP = 12
+    PANEL = 12  # of 8 and 12 rows
+    KEEP = 14
 
 # A matrix in memory: element (i, j) at data + i * row + j * column, in bytes; one of the two is the size of an element.
 ctypedef struct Matrix:
@@ -54,7 +56,7 @@ cdef struct Kernels:
     bint ready
 
 cdef struct Skinny:  # the kernels of codegen/skinny.py
-    void* functions[13]
+    void* functions[15]
     int64_t itemsize
     int64_t sum
     int64_t pair

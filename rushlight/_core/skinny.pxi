@@ -132,6 +132,8 @@ cdef void _run_columns(Strips* p, Matrix* b, int64_t j, int64_t columns, int64_t
     cdef char memory[MOST_ROWS * 8 * (MOST_COLUMNS + SLACK) + 64]
     cdef char* sums = <char*>((<size_t>memory + 63) & ~<size_t>63)
     cdef int64_t i = begin, rows, most = MOST_ROWS if b.column == p.kernels.itemsize or panel != NULL else 8
+    cdef int64_t share = columns * b.column // max(end - begin, <int64_t>1)  # of the next columns, for each row
+    cdef char* soon = b.data + columns * b.column if j + columns < p.n and b.row == p.kernels.itemsize else NULL
     cdef bint keeps = b.column == p.kernels.itemsize and columns == p.width and end - begin > 16
     if panel == NULL:
         keeps = False
@@ -141,12 +143,15 @@ cdef void _run_columns(Strips* p, Matrix* b, int64_t j, int64_t columns, int64_t
         rows = _rows_of_next(end - i, most)
         if panel != NULL and not (keeps and i == begin):
             b.data, b.row, b.column = panel, p.kernels.columns * p.kernels.itemsize, p.kernels.itemsize
-        _run_strip(p, b, sums, i, j, rows, columns, panel if keeps and i == begin else NULL)
+        _run_strip(p, b, sums, i, j, rows, columns, panel if keeps and i == begin else NULL, soon, share * rows)
+        if soon != NULL:
+            soon += share * rows
         i += rows
 
 
-cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t j, int64_t rows, int64_t columns, char* panel) noexcept nogil:
-    """The block of the output whose first element is (i, j). ``panel``: where b is kept."""
+cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t j, int64_t rows, int64_t columns, char* panel, char* soon,
+                     int64_t bytes) noexcept nogil:
+    """The block of the output whose first element is (i, j). ``panel``: where b is kept; ``soon``: so many bytes that are wanted soon."""
     cdef const Skinny* kernels = p.kernels
     cdef int64_t stride = (MOST_COLUMNS + SLACK) * kernels.sum, apart = 0, r
     cdef int tier = (rows > 1) + (rows > 2) + (rows > 4) + (rows > 8)
@@ -171,6 +176,9 @@ cdef void _run_strip(Strips* p, const Matrix* b, char* sums, int64_t i, int64_t 
             out, stride = c, p.c_row
         if panel != NULL:
             (<keep_t>kernels.functions[KEEP])(a, p.a.row, p.a.column, b.data, b.row, out, stride, rows, columns, p.k, before, apart, panel)
+        elif p.turns and tier > 2 and columns == kernels.columns and p.a.column == kernels.itemsize and b.row == columns * kernels.itemsize:
+            (<panel_t>kernels.functions[PANEL + tier - 3])(a, p.a.row, b.data, out, stride, rows, columns, p.k, before, apart,
+                                                          b.data if soon == NULL else soon, 0 if soon == NULL else bytes // max(p.k, <int64_t>1))
         else:
             (<wide_t>kernels.functions[WIDE + tier])(a, p.a.row, p.a.column, b.data, b.row, out, stride, rows, columns, p.k, before, apart)
         if direct:

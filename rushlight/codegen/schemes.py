@@ -18,7 +18,7 @@ SOURCES = ("u8", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64")
 FUNCTIONS = (  # the table
     "pack_a_deep", "pack_a_wide", "pack_b_deep", "pack_b_wide", "multiply", "finish", "enter", "leave", "multiply_at",
 )  # fmt: skip
-SKINNY_ROWS = {"deep": (1, 2, 4, 8), "wide": (1, 2, 4, 8, 12)}
+SKINNY_ROWS = {"deep": (1, 2, 4, 8), "wide": (1, 2, 4, 8, 12), "panel": (8, 12)}
 SKINNY_FUNCTIONS = (
     "finish", "pack_b_deep", "pack_b_wide", *(f"{way}_{rows}" for way, sizes in SKINNY_ROWS.items() for rows in sizes), "keep",
 )  # fmt: skip
@@ -146,11 +146,14 @@ def skinny_kernels(source):
         void deep_R(char *a, int64_t a_row, char *b, int64_t b_column, char *sums, int64_t stride, int64_t rows, int64_t count, int64_t k)
         void wide_R(char *a, int64_t a_row, int64_t a_k, char *b, int64_t b_k, char *sums, int64_t stride, int64_t rows, int64_t count,
                     int64_t k, char *before, int64_t apart)
+        void panel_R(char *a, int64_t a_row, char *panel, char *sums, int64_t stride, int64_t rows, int64_t count, int64_t k, char *before,
+                     int64_t apart, char *soon, int64_t soon_step)
         void keep(..., char *panel)
 
     They set sums (i, j), ``stride`` bytes from row to row, of R rows and ``count`` columns, and some behind a row's last unless their
     number is whole *strips*. Rows from ``rows`` on are the last one again. deep has both operands follow each other along k, wide has b
     do so along its columns, and a if its units are pairs; it adds to what is ``before``, as multiply does, in as many columns as it sets.
+    panel has b be a panel whose columns are all there, and fetches ``soon_step`` bytes from ``soon`` on with each unit.
     keep is wide of most rows and one panel's columns, which it writes to ``panel`` as well.
     """
     scheme = Scheme(source)

@@ -18,6 +18,7 @@ from .schemes import SKINNY_FUNCTIONS, SKINNY_ROWS, skinny_registers
 from .text import vector
 
 AHEAD = 32  # vectors of b that are on their way
+SOON = 128  # bytes that are fetched for later, each turn of a loop
 TAIL = 4  # vectors of columns at a time where a whole strip is too wide
 
 
@@ -42,6 +43,9 @@ class SkinnyWriter(Writer):
             found[f"deep_{rows}"] = "void", deep, lambda fn, rows=rows: self._deep_rows(fn, rows)
         for rows in SKINNY_ROWS["wide"]:
             found[f"wide_{rows}"] = "void", wide, lambda fn, rows=rows: self._wide_rows(fn, rows)
+        panel = f"ptr %a, i64 %arow, ptr %b, {sums}, ptr %before, i64 %apart, ptr %soon, i64 %soonstep"
+        for rows in SKINNY_ROWS["panel"]:
+            found[f"panel_{rows}"] = ("void", panel, lambda fn, rows=rows: self._panel_rows(fn, rows)) if self.scheme.direct else None
         found["keep"] = "void", f"{wide}, ptr %keep", lambda fn: self._wide_rows(fn, SKINNY_ROWS["wide"][-1], keeps=True)
         return {name: found[name] for name in self.names}
 
@@ -136,13 +140,30 @@ class SkinnyWriter(Writer):
 
         loop(fn, "tails", whole, "%count", few * s.lanes, tail)
 
+    def _panel_rows(self, fn, rows):
+        """The sums of the columns of a packed panel, with rows of a that follow memory; what is wanted soon is fetched meanwhile."""
+        s = self.scheme
+        first, *others = self._rows_of_a(fn, rows)
+        start = fn.emit(f"ptrtoint ptr {first} to i64")
+        offsets = ["0", *(fn.emit(f"sub i64 {fn.emit(f'ptrtoint ptr {row} to i64')}, {start}") for row in others)]
+        sums = self._sums(fn, rows, self.vectors)
+
+        def prefetch(fn, unit):
+            place = at(fn, "%soon", fn.emit(f"mul i64 {unit}, %soonstep"))
+            for line in range(0, SOON, LINE):
+                fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, place, line)}", "i32 0", "i32 2", "i32 1")
+
+        self._add_products(
+            fn, "%k", sums, (first, s.unit_bytes), offsets, ("%b", s.columns * s.unit_bytes), prefetch=prefetch
+        )  # fmt: skip
+        with fn.when(fn.emit("icmp ne ptr %before, null")):
+            self._add_before(fn, sums, [at(fn, "%before", fn.emit(f"mul i64 %apart, {i}")) for i in range(rows)])
+        self._store_sums(fn, sums, [at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}")) for i in range(rows)])
+
     def _strip(self, fn, label, j, lefts, masks, keeps=False):
         """The sums of some vectors of columns, from column ``j`` on; ``keeps``: and the panel of b, which is the strip."""
         s = self.scheme
         sums = self._sums(fn, len(lefts), len(masks))
-        with fn.when(fn.emit("icmp ne ptr %before, null")):
-            before = at(fn, "%before", fn.emit(f"mul i64 {j}, {s.sum_bytes}"))
-            self._resume(fn, sums, [at(fn, before, fn.emit(f"mul i64 %apart, {i}")) for i in range(len(lefts))])
         right = at(fn, "%b", fn.emit(f"mul i64 {j}, {self.bytes}"))
         distance = fn.emit(f"mul i64 %kstride, {max(AHEAD // len(masks), 1)}")
 
@@ -167,6 +188,9 @@ class SkinnyWriter(Writer):
         if s.step > 1:
             with fn.when(fn.emit(f"icmp ne i64 {whole}, %k")):
                 add(whole, second=False)
+        with fn.when(fn.emit("icmp ne ptr %before, null")):
+            before = at(fn, "%before", fn.emit(f"mul i64 {j}, {s.sum_bytes}"))
+            self._add_before(fn, sums, [at(fn, before, fn.emit(f"mul i64 %apart, {i}")) for i in range(len(lefts))])
         for i, totals in enumerate(sums):
             place = at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}"))
             place = at(fn, place, fn.emit(f"mul i64 {j}, {s.sum_bytes}"))
