@@ -26,11 +26,11 @@ DTYPES = {"f32": torch.float32, "f64": torch.float64}
 NEVER = takeover.NEVER
 FREE, NONE = (0, 0, 0), (NEVER, NEVER, NEVER)
 WAYS = {  # what the core is told, so that everything goes one way
-    "openblas": (0, 0, NONE, NONE, (0, *NONE), NEVER),
-    "skinny": (NEVER, 0, FREE, FREE, (0, *NONE), NEVER),
-    "turned": (0, NEVER, FREE, FREE, (0, *NONE), NEVER),
-    "panels": (0, 0, NONE, NONE, (0, *FREE), NEVER),
-    "tiles": (0, 0, NONE, NONE, (0, *FREE), 0),
+    "openblas": (0, 0, 0, NONE, NONE, (0, *NONE), NEVER),
+    "skinny": (NEVER, 0, 0, FREE, FREE, (0, *NONE), NEVER),
+    "turned": (0, NEVER, NEVER, FREE, FREE, (0, *NONE), NEVER),
+    "panels": (0, 0, 0, NONE, NONE, (0, *FREE), NEVER),
+    "tiles": (0, 0, 0, NONE, NONE, (0, *FREE), 0),
 }
 
 SQUARES = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1024)
@@ -44,7 +44,7 @@ SHAPES = {  # rows, columns, inner length: how the operands lie, row by row or n
 }
 
 FEW = (0, 8, 12, 16, 24, 32, 48, 64)
-MANY = (0, 64, 128, 256, 512, 1024, 4096)
+MANY = (0, 64, 128, 256, 512, 1024, 2048, 4096)
 LEAST = (0, 16, 32, 64, 96, 128)
 WORK = (30_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, NEVER)  # less is not worth the wait for a compiler
 SIDES = (128, 256, 384, 512, 768, NEVER)
@@ -85,10 +85,7 @@ def best(candidates, choose, times):
 
 
 def fitted(times):
-    """{name: (loss, limits)} of products of one row, of panels, and of skinny products where the panels' limits are those.
-
-    A product whose inner length is too long for the turned way goes the next one.
-    """
+    """{name: (loss, limits)} of products of one row, of panels, and of skinny products where the panels' limits are those."""
     one = {shape: t for shape, t in times.items() if shape[0] == 1}
     more = {shape: t for shape, t in times.items() if shape[0] > 1}
     boxes = list(itertools.product(LEAST, LEAST, WORK))
@@ -103,12 +100,12 @@ def fitted(times):
     panels = found["panels"][1]
 
     def skinny(least, shape):
-        few, many, *box = least
-        if shape[0] > max(few, many) or not reaches(shape, box):
+        few, many, steep, *box = least
+        if shape[0] > max(few, steep if SHAPES[shape][0] == "t" else many) or not reaches(shape, box):
             return in_panels(panels, shape)
         return "skinny" if shape[0] <= few else "turned"
 
-    found["skinny"] = best([(few, many, *box) for few in FEW for many in MANY for box in boxes], skinny, more)
+    found["skinny"] = best([(*rows, *box) for rows in itertools.product(FEW, MANY, MANY) for box in boxes], skinny, more)
     return found
 
 
@@ -129,9 +126,9 @@ def measure(name, rounds, tiles):
 
 def write(machine, name, limits, side):
     text = TABLE.read_text()
-    few, many, *skinny = limits["skinny"][1]
+    few, many, steep, *skinny = limits["skinny"][1]
     boxes = limits["one row"][1], skinny, limits["panels"][1]
-    line = ", ".join([str(few), str(many)] + [f"({', '.join(f'{n:_}' for n in box)})" for box in boxes])
+    line = ", ".join([str(few), str(many), str(steep)] + [f"({', '.join(f'{n:_}' for n in box)})" for box in boxes])
     text = re.sub(rf'(\("{machine}", "{name}"\): )\(.*\)', rf"\g<1>({line})", text)
     if side is not None:
         text = re.sub(rf'("{name}": )\w+,', rf"\g<1>{'NEVER' if side == NEVER else side},", text)

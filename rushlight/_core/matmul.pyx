@@ -118,7 +118,6 @@ cdef struct Batch:
 
 
 cdef enum:
-    MOST_INNER = 2048  # of a skinny product of more than a few rows: some columns of b stay in the cache
     SOME_ROWS = 256    # of one whose rows of a may lie pages apart, in the same set of the first-level cache
     PAGE = 4096
     NEAR_PAGES = 768   # that are walked through at no loss
@@ -136,7 +135,8 @@ cdef struct Least:  # of a product that leaves OpenBLAS
 cdef struct Takeover:
     bint known
     int64_t few       # the most rows of a skinny product that reads the other operand where it lies
-    int64_t many      # and of one that turns some columns of it at a time
+    int64_t many      # and of one that turns some columns of it at a time, if its own rows follow memory
+    int64_t steep     # or its columns
     Least one         # of those of one row
     Least skinny
     int64_t rows      # the least of one that goes through panels
@@ -147,10 +147,10 @@ cdef struct Takeover:
 cdef Takeover[21] _takeover
 
 
-def set_takeover(int code, few, many, one, skinny, panels, tiled):
+def set_takeover(int code, few, many, steep, one, skinny, panels, tiled):
     """Which products of a dtype are made how; ``codegen/takeover.py`` says what the numbers are."""
     cdef Takeover* t = &_takeover[code]
-    t.known, t.few, t.many, t.tiled = True, few, many, tiled
+    t.known, t.few, t.many, t.steep, t.tiled = True, few, many, steep, tiled
     t.one.columns, t.one.inner, t.one.work = one
     t.skinny.columns, t.skinny.inner, t.skinny.work = skinny
     t.rows, t.panels.columns, t.panels.inner, t.panels.work = panels
@@ -175,9 +175,7 @@ cdef inline gemm.Matrix _transposed(gemm.Matrix a) noexcept:
 
 cdef inline bint _reads_well(int64_t itemsize, gemm.Matrix a, int64_t k) noexcept:
     """Are elements that are read one after the other, of several rows, in different sets of a cache and on few pages?"""
-    if a.column == 1:
-        return a.row * itemsize % PAGE != 0
-    return a.column * itemsize % PAGE != 0 and k * a.column * itemsize <= NEAR_PAGES * PAGE
+    return a.column == 1 or (a.column * itemsize % PAGE != 0 and k * a.column * itemsize <= NEAR_PAGES * PAGE)
 
 
 cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
@@ -193,7 +191,7 @@ cdef Way _way(int code, Operand* x, Operand* y, int64_t c_row) except? PANELS:
         a, b = _transposed(b), _transposed(a)
     if m <= t.few and _reaches(&t.one if m == 1 else &t.skinny, m, n, k) and gemm.is_readable(1, code == BF16, a, b):
         return SKINNY
-    if t.few < m <= t.many and k <= MOST_INNER and _reaches(&t.skinny, m, n, k) and not _suits_tiles(code, m, n, k):
+    if t.few < m <= (t.many if a.column == 1 else t.steep) and _reaches(&t.skinny, m, n, k) and not _suits_tiles(code, m, n, k):
         if m <= SOME_ROWS or _reads_well(ITEMSIZE[code], a, k):
             return SKINNY
     return PANELS if not blas.handles(code) or (code < C64 and m >= t.rows and _reaches(&t.panels, m, n, k)) else BLAS

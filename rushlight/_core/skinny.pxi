@@ -10,6 +10,9 @@ cdef enum:
     SLACK = 16          # columns that kernels may write behind the last
     WORTH = 262144      # products worth handing to another thread
     NEAR = 32768        # bytes of b that stay in the first-level cache
+    MOST_INNER = 2048   # of a chain of additions, and of a panel
+    LINE = 64
+    PAGE = 4096         # rows so far apart fall upon each other in one set of the first-level cache
     FAR = 2048          # bytes from row to row, from which rows of b fall upon each other in the sets of the first-level cache
 
 cdef Skinny _skinny[21]
@@ -62,35 +65,92 @@ cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept
 cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
                      const void* factors) noexcept nogil:
     """c = alpha a b + beta added. The operands are readable, unless this ``turns`` b, which kernels with ``direct`` can; the other arguments are
-    packed_gemm's, and so is the result."""
+    packed_gemm's, and so is the result. Sums of many products are made in parts: one chain of additions would be less exact."""
     cdef Strips p
+    cdef int64_t parts = 1, part, start, end
+    cdef float[2] more32
+    cdef double[2] more64
+    more32[0], more64[0] = 0, 0
+    p.kernels, p.m, p.n, p.c, p.c_row, p.added, p.factors, p.result = kernels, m, n, c, c_row, added, factors, DONE
+    if kernels.direct and (turns or b.column == kernels.itemsize):
+        parts = max(_panels(k, MOST_INNER), <int64_t>1)
+        more32[0], more32[1] = (<float*>factors)[0], 1
+        more64[0], more64[1] = (<double*>factors)[0] if kernels.sum == 8 else 1, 1
+    for part in range(parts):
+        start, end = k * part // parts, k * (part + 1) // parts
+        p.k, p.a, p.b = end - start, a, b
+        p.a.data += start * a.column
+        p.b.data += start * b.row
+        if part == 1:
+            p.added.data, p.added.row, p.added.column = c, c_row, kernels.itemsize
+            p.factors = <void*>more64 if kernels.sum == 8 else <void*>more32
+        _multiply_strips(&p, turns)
+        if p.result != DONE:
+            break
+    return p.result
+
+
+cdef void _multiply_strips(Strips* p, bint turns) noexcept nogil:
+    """A part of k."""
+    cdef const Skinny* kernels = p.kernels
     cdef double alpha, beta
-    p.kernels, p.m, p.n, p.k, p.a, p.b, p.c, p.c_row, p.added, p.factors = kernels, m, n, k, a, b, c, c_row, added, factors
     cdef double[2] one64
     cdef float[2] one32
+    cdef char* rows = NULL
     one64[0], one64[1], one32[0], one32[1] = 1, 0, 1, 0
     p.plain = <void*>one64 if kernels.sum == 8 else <void*>one32
-    p.turns = turns and (b.column != kernels.itemsize or b.row >= FAR)
-    p.direct, p.adds, p.result = False, False, DONE
-    p.panel = _panels(max(k, <int64_t>1), kernels.whole) * kernels.whole * kernels.columns * kernels.itemsize
+    p.turns = turns and (p.b.column != kernels.itemsize or p.b.row >= FAR)
+    p.direct, p.adds = False, False
+    p.panel = _panels(max(p.k, <int64_t>1), kernels.whole) * kernels.whole * kernels.columns * kernels.itemsize
     if kernels.direct:
-        alpha = (<double*>factors)[0] if kernels.sum == 8 else (<float*>factors)[0]
-        beta = (<double*>factors)[1] if kernels.sum == 8 else (<float*>factors)[1]
-        p.direct, p.adds = alpha == 1 and (beta == 0 or (beta == 1 and added.column == kernels.itemsize)), beta != 0
+        alpha = (<double*>p.factors)[0] if kernels.sum == 8 else (<float*>p.factors)[0]
+        beta = (<double*>p.factors)[1] if kernels.sum == 8 else (<float*>p.factors)[1]
+        p.direct, p.adds = alpha == 1 and (beta == 0 or (beta == 1 and p.added.column == kernels.itemsize)), beta != 0
     p.width = MOST_COLUMNS
-    while p.width > STRIP and n < num_threads() * p.width:
+    while p.width > STRIP and p.n < num_threads() * p.width:
         p.width //= 2
-    if m > MOST_ROWS or turns:  # all rows of a task share some columns of b, which stay in the cache
+    if p.m > MOST_ROWS or turns:  # all rows of a task share some columns of b, which stay in the cache
         p.width = kernels.lanes * kernels.registers // 8
-        if not p.turns and n <= MOST_COLUMNS and n * k * kernels.itemsize <= NEAR:
+        if not p.turns and p.n <= MOST_COLUMNS and p.n * p.k * kernels.itemsize <= NEAR:
             p.width = MOST_COLUMNS
-    p.strips, p.groups = _panels(n, p.width), max(_panels(m, MOST_ROWS), 1)
-    cdef int64_t strip = p.width * max(k, <int64_t>1), least = worth_handing(WORTH)
-    p.shares = max(<int64_t>1, min(<int64_t>num_threads(), p.strips * strip * m // least))
+    p.strips, p.groups = _panels(p.n, p.width), max(_panels(p.m, MOST_ROWS), 1)
+    if p.a.column == kernels.itemsize and p.a.row % PAGE == 0 and p.strips > 3 and p.m > MOST_ROWS:
+        rows = _spread_rows(p)
+    cdef int64_t strip = p.width * max(p.k, <int64_t>1), least = worth_handing(WORTH)
+    p.shares = max(<int64_t>1, min(<int64_t>num_threads(), p.strips * strip * p.m // least))
     p.each = _panels(p.strips, p.shares) + 1
-    parallel_for(_run_tasks, &p, 0, p.shares * p.each,
-                 max(<int64_t>1, min(PACK_BYTES // (strip * kernels.itemsize), least // (strip * max(m, <int64_t>1)))))
-    return p.result
+    parallel_for(_run_tasks, p, 0, p.shares * p.each,
+                 max(<int64_t>1, min(PACK_BYTES // (strip * kernels.itemsize), least // (strip * max(p.m, <int64_t>1)))))
+    if rows != NULL:
+        _give(rows)
+
+
+cdef char* _spread_rows(Strips* p) noexcept nogil:
+    """Rows of a that would fall upon each other in the sets of the first-level cache are copied to where they don't. Returns the memory, or
+    NULL if there is none, which is slower."""
+    cdef int64_t row = (p.k * p.kernels.itemsize + PAGE - 1) // PAGE * PAGE + LINE
+    cdef char* rows = _take(p.m * row)
+    cdef Rows copy
+    if rows != NULL:
+        copy.source, copy.row, copy.target, copy.apart, copy.bytes = p.a.data, p.a.row, rows, row, p.k * p.kernels.itemsize
+        parallel_for(_copy_rows, &copy, 0, p.m, PACK_BYTES // row + 1)
+        p.a.data, p.a.row = rows, row
+    return rows
+
+
+cdef struct Rows:
+    char* source
+    int64_t row
+    char* target
+    int64_t apart
+    int64_t bytes
+
+
+cdef void _copy_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    cdef Rows* p = <Rows*>context
+    cdef int64_t i
+    for i in range(begin, end):
+        memcpy(p.target + i * p.apart, p.source + i * p.row, p.bytes)
 
 
 cdef void _turn(Strips* p, const Matrix* b, int64_t columns, char* panel) noexcept nogil:
