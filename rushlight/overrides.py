@@ -339,6 +339,16 @@ def _step(step, grads, run):
         _tell_core()
 
 
+def count_function_modes():
+    """How many function modes are on in this thread."""
+    return sum(map(_is_mode, _state.interpreters))
+
+
+def subclasses_are_asked():
+    """False within :class:`DisableTorchFunctionSubclass`."""
+    return _state.subclasses
+
+
 class BaseTorchFunctionMode(TorchFunctionMode):
     """The mode that changes nothing."""
 

@@ -25,7 +25,7 @@ def _make(name, *fields):
 
     named = namedtuple(name, fields)  # for its attributes, which are read in C
     return type(name, (tuple,), {
-        "__slots__": (), "__module__": "torch.return_types", "__new__": __new__, "__init_subclass__": __init_subclass__, "__repr__": __repr__,
+        "__slots__": (), "__module__": __name__, "__new__": __new__, "__init_subclass__": __init_subclass__, "__repr__": __repr__,
         "__reduce__": __reduce__, "__match_args__": fields, "n_fields": n, "n_sequence_fields": n, "n_unnamed_fields": 0,
         **{field: getattr(named, field) for field in fields},
     })  # fmt: skip

@@ -290,3 +290,15 @@ def test_unbind_the_function_and_the_method_are_told_apart(library):
     assert seen == [library.unbind, library.Tensor.unbind] * 2 and all(type(part) is Logged for parts in results for part in parts)
     seen.clear()
     assert next(iter(x)).tolist() == [0.0, 1.0, 2.0] and library.Tensor.unbind in seen and library.unbind not in seen
+
+
+@pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])
+def test_what_programs_ask_of_modes_and_aliases(library):
+    """tensordict asks these before it takes a shorter way."""
+    core, x = library._C, library.zeros(4)
+    assert core._is_torch_function_enabled() and not core._is_torch_function_mode_enabled() and core._len_torch_function_stack() == 0
+    with library.overrides.TorchFunctionMode(), library.overrides.TorchFunctionMode():
+        assert core._is_torch_function_mode_enabled() and core._len_torch_function_stack() == 2
+    with core.DisableTorchFunctionSubclass():
+        assert not core._is_torch_function_enabled()
+    assert core._is_alias_of(x, x[1:]) and core._is_alias_of(x.view(2, 2), x) and not core._is_alias_of(x, x.clone())
