@@ -55,8 +55,9 @@ class Resolver:
             )
         if name == "builtins.getattr":
             return UnsafeContent(
-                "the file names a method of a class or object, which pickle writes as builtins.getattr. Save numbers instead (a state_dict), or, "
-                "for a file that you trust, allow its methods to be looked up, with the classes that are the program's own: "
+                "the file names a method of a class or object, which pickle writes as builtins.getattr. "
+                "Save numbers instead (a state_dict), or, for a file that you trust, allow its methods to be looked up, with the "
+                "classes that are the program's own: "
                 "with torch.serialization.safe_globals([getattr, TheirClass]): torch.load(..., weights_only=False)"
             )
         return UnsafeContent(
