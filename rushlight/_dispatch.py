@@ -346,7 +346,7 @@ def tell(told, opened, op, args, kwargs):
     if found is not None:
         result = told(*found)
         names = getattr(return_types, name, None) if type(result) is tuple else None
-        return result if names is None else names(*result)
+        return result if names is None else names(result)
     return opened(op, args, kwargs) if getattr(op, "composed", False) else told(_own(name, op), args, kwargs)
 
 

@@ -265,8 +265,8 @@ def _default_torch_function(cls, func, types, args, kwargs):
 def _as_class(result, cls):
     if isinstance(result, Tensor):
         return result if isinstance(result, cls) else result.as_subclass(cls)
-    if type(result) in (tuple, list):
-        return type(result)(_as_class(r, cls) for r in result)
+    if type(result) in (tuple, list) or hasattr(type(result), "n_fields"):  # the latter of torch.return_types
+        return type(result)([_as_class(r, cls) for r in result])
     if isinstance(result, tuple) and hasattr(result, "_fields"):
         return type(result)(*(_as_class(r, cls) for r in result))
     return result
@@ -337,6 +337,16 @@ def _step(step, grads, run):
     finally:
         stack.extend(inner)
         _tell_core()
+
+
+def count_function_modes():
+    """How many function modes are on in this thread."""
+    return sum(map(_is_mode, _state.interpreters))
+
+
+def subclasses_are_asked():
+    """False within :class:`DisableTorchFunctionSubclass`."""
+    return _state.subclasses
 
 
 class BaseTorchFunctionMode(TorchFunctionMode):

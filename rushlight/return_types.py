@@ -4,12 +4,31 @@ from collections import namedtuple
 
 
 def _make(name, *fields):
+    """A class like those of C's struct sequences: made from one sequence, it has names for its elements and no subclasses."""
+    path, n = f"torch.return_types.{name}", len(fields)
+
+    def __new__(cls, sequence, dict=None):
+        elements = tuple(sequence)
+        if len(elements) != n:
+            raise TypeError(f"{path}() takes a {n}-sequence ({len(elements)}-sequence given)")
+        return tuple.__new__(cls, elements)
+
+    def __init_subclass__(cls):
+        raise TypeError(f"type '{path}' is not an acceptable base type")
+
     def __repr__(self):
         body = ",\n".join(f"{f}={v!r}" for f, v in zip(fields, self))
-        return f"torch.return_types.{name}(\n{body})"
+        return f"{path}(\n{body})"
 
-    base = namedtuple(name, fields)
-    return type(name, (base,), {"__slots__": (), "__repr__": __repr__, "__module__": "torch.return_types"})
+    def __reduce__(self):
+        return type(self), (tuple(self), {})
+
+    named = namedtuple(name, fields)  # for its attributes, which are read in C
+    return type(name, (tuple,), {
+        "__slots__": (), "__module__": __name__, "__new__": __new__, "__init_subclass__": __init_subclass__, "__repr__": __repr__,
+        "__reduce__": __reduce__, "__match_args__": fields, "n_fields": n, "n_sequence_fields": n, "n_unnamed_fields": 0,
+        **{field: getattr(named, field) for field in fields},
+    })  # fmt: skip
 
 
 _FIELDS = {

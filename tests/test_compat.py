@@ -600,3 +600,12 @@ def test_only_tensors_and_numbers_are_looked_for_in_a_tensor():
     for other in ("a", None, [1], np.ones(1)):
         with pytest.raises(RuntimeError, match="only supports Tensor or scalar, but you passed in a"):
             other in x  # noqa: B015
+
+
+def test_switches_may_be_set_where_pytorch_asks_for_a_block():
+    """monai's set_determinism sets them in a block of PyTorch's that permits it."""
+    before = torch.backends.cudnn.benchmark
+    with torch.backends.__allow_nonbracketed_mutation():
+        torch.backends.cudnn.benchmark = not before
+    assert torch.backends.cudnn.benchmark is not before
+    torch.backends.cudnn.benchmark = before

@@ -369,6 +369,10 @@ class Plain:
 
     __init__ = __setstate__ = __new__
 
+    @classmethod
+    def pick(cls):
+        raise AssertionError("a method ran")
+
 
 def test_what_the_program_allows(oracle, tmp_path):
     oracle.save([argparse.Namespace(a=1, b=oracle.ones(2)), Colour.RED], tmp_path / "x.pt")
@@ -379,6 +383,11 @@ def test_what_the_program_allows(oracle, tmp_path):
         assert len(serialization.get_safe_globals()) == 2
     assert found[0].a == 1 and found[0].b.tolist() == [1, 1] and found[1] is Colour.RED
     assert serialization.get_safe_globals() == []
+    oracle.save({"pick": Plain.pick}, tmp_path / "x.pt")  # pickle writes a method as a call of getattr
+    with pytest.raises(UnsafeContent, match=r"names a method of a class or object.*safe_globals\(\[getattr, TheirClass\]\)"):
+        load(tmp_path / "x.pt", weights_only=False)
+    with serialization.safe_globals([getattr, Plain]):
+        assert load(tmp_path / "x.pt", weights_only=False)["pick"].__func__ is Plain.pick.__func__
     blank = object.__new__(Plain)
     blank.__dict__["x"] = 3
     save(blank, tmp_path / "x.pt")

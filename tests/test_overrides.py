@@ -271,3 +271,34 @@ def test_what_is_told_of_special_methods_and_of_initial_values(library):
         init.ones_(x)
         told = [f.__name__ for f, *_ in seen]
         assert told.count("fill_") == 2 and "constant_" not in told
+
+
+@pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])
+def test_unbind_the_function_and_the_method_are_told_apart(library):
+    """A class may call one where it is told of the other, as monai's MetaTensor does; with one object for both that does not end."""
+    seen = []
+
+    class Logged(library.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    x = library.arange(6.0).view(2, 3).as_subclass(Logged)
+    seen.clear()
+    results = [library.unbind(x), x.unbind(), library.unbind(x, dim=0), x.unbind(0)]
+    assert seen == [library.unbind, library.Tensor.unbind] * 2 and all(type(part) is Logged for parts in results for part in parts)
+    seen.clear()
+    assert next(iter(x)).tolist() == [0.0, 1.0, 2.0] and library.Tensor.unbind in seen and library.unbind not in seen
+
+
+@pytest.mark.parametrize("library", [torch, rl], ids=["torch", "rushlight"])
+def test_what_programs_ask_of_modes_and_aliases(library):
+    """tensordict asks these before it takes a shorter way."""
+    core, x = library._C, library.zeros(4)
+    assert core._is_torch_function_enabled() and not core._is_torch_function_mode_enabled() and core._len_torch_function_stack() == 0
+    with library.overrides.TorchFunctionMode(), library.overrides.TorchFunctionMode():
+        assert core._is_torch_function_mode_enabled() and core._len_torch_function_stack() == 2
+    with core.DisableTorchFunctionSubclass():
+        assert not core._is_torch_function_enabled()
+    assert core._is_alias_of(x, x[1:]) and core._is_alias_of(x.view(2, 2), x) and not core._is_alias_of(x, x.clone())

@@ -155,3 +155,41 @@ def test_handles_remove_their_hook():
     del hooks
     other.remove()
     assert pickle.loads(pickle.dumps(RemovableHandle(extra))).id == other.id + 1
+
+
+def test_results_with_names_are_struct_sequences(theirs):
+    """Made from one sequence, without _fields and without subclasses; programs tell them from named tuples to build them again."""
+    import time
+
+    import rushlight as rl
+
+    torch = pytest.importorskip("torch")
+    for library, tree in (torch, theirs), (rl, ours):
+        found = library.arange(6.0).view(2, 3).max(0)
+        kind = type(found)
+        assert not hasattr(found, "_fields") and kind.__match_args__ == ("values", "indices")
+        assert (kind.n_fields, kind.n_sequence_fields, kind.n_unnamed_fields) == (2, 2, 0) and kind.__bases__ == (tuple,)
+        assert [tree.is_structseq(x) for x in (found, kind, time.gmtime(0), (1,), Point(1, 2))] == [True, True, True, False, False]
+        assert tree.is_structseq_instance(found) and not tree.is_structseq_instance(kind) and tree.is_structseq_class(kind)
+        assert not tree.is_namedtuple_instance(found)
+        mapped = tree.tree_map(lambda t: t.shape, found)
+        assert type(mapped) is kind and mapped.values == library.Size([3]) and repr(mapped) == repr(kind([library.Size([3])] * 2))
+        assert [tree.keystr(path) for path, _ in tree.tree_leaves_with_path(found)] == ["[0]", "[1]"]
+        again = pickle.loads(pickle.dumps(found))
+        assert type(again) is kind and again.indices.tolist() == [1, 1, 1] and kind((3, 4)).indices == 4
+        with pytest.raises(TypeError, match=r"torch.return_types.max\(\) takes a 2-sequence \(1-sequence given\)"):
+            kind((1,))
+        with pytest.raises(TypeError, match="is not an acceptable base type"):
+            type("Sub", (kind,), {})
+
+
+def test_batched_and_overriding_results_keep_their_names():
+    import rushlight as rl
+
+    class Sub(rl.Tensor):
+        pass
+
+    x = rl.tensor([[4.0, 1.0], [2.0, 3.0]])
+    assert rl.vmap(lambda row: row.sort())(x).values.tolist() == [[1.0, 4.0], [2.0, 3.0]]
+    found = x.as_subclass(Sub).sort()
+    assert type(found) is rl.return_types.sort and type(found.values) is Sub

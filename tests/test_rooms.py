@@ -56,7 +56,7 @@ _as_torch: _alias
 training:
 types: _core ops
 utils._contextlib:
-utils._pytree:
+utils._pytree: return_types
 _higher_order_ops: utils._pytree
 utils.hooks:
 autograd: _core ops overrides random utils._contextlib utils._pytree utils.hooks

@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
     from tensorboard.util.tensor_util import make_ndarray
     from torch.utils.tensorboard import SummaryWriter as Theirs
@@ -139,3 +140,47 @@ def test_what_differs_from_pytorch(tmp_path):
     assert pixels[12, 6].tolist() == [255, 0, 0] and pixels[15, 15].tolist() == [0, 0, 0]
     animation = Image.open(io.BytesIO(film[0].image.encoded_image_string))
     assert animation.n_frames == 5 and animation.size == (8, 4)
+
+
+def drawn_by(writer, library, folder):
+    """(boxes, operator, shape of its result) of every operator that a residual network's graph shows, and its inputs and outputs."""
+    nn = library.nn
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Dropout(0.5))
+
+        def forward(self, x):
+            return library.cat([self.body(x) + x, x], 1)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks, self.pool, self.fc = nn.Sequential(Block()), nn.AdaptiveAvgPool2d(1), nn.Linear(8, 3)
+            self.register_buffer("scale", library.ones(3))
+
+        def forward(self, image, shift):
+            scores = self.fc(self.pool(self.blocks(image)).flatten(1)) * self.scale + shift
+            return scores.log_softmax(1), scores.mT
+
+    model = Net()
+    with writer(str(folder)) as log:
+        log.add_graph(model, (library.rand(2, 4, 6, 6), library.rand(3)))
+    assert model.training and model.blocks[0].body[1].num_batches_tracked == 0
+    (path,) = glob.glob(f"{folder}/events*")
+    graphs = [Event.FromString(record).graph_def for record in RawEventFileLoader(path).Load()]
+    (nodes,) = [GraphDef.FromString(g).node for g in graphs if g]
+    shapes = {n.name: [[d.size for d in s.dim] for s in n.attr["_output_shapes"].list.shape] for n in nodes}
+    return [
+        (n.name.rpartition("/")[0], n.op.replace("aten::_convolution", "aten::conv2d"), shapes[n.name])
+        for n in nodes if n.op.startswith("aten::")
+    ], {n.name: shapes[n.name] for n in nodes if n.op == "IO Node" and n.name.startswith("input/")}  # fmt: skip
+
+
+def test_a_graph_shows_pytorchs_boxes_and_operators(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = drawn_by(Theirs, oracle, tmp_path / "theirs")
+    found = drawn_by(Ours, rushlight, tmp_path / "ours")
+    assert found[1] == expected[1] and sorted(map(str, found[0])) == sorted(map(str, expected[0]))

@@ -220,14 +220,17 @@ def test_writer(tmp_path):
     assert make_ndarray(found["weights", 5].tensor)[:, 2].sum() == 100
 
 
-def test_writer_draws_the_tape(tmp_path):
+def test_writer_draws_a_call(tmp_path):
     pytest.importorskip("tensorboard")
     from rushlight.utils.tensorboard.graph import graph
 
-    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1))
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 1))
+    model[1].eval()
     nodes = {node.name: node for node in graph(model, torch.ones(2, 4)).node}
-    assert {"0/weight", "0/bias", "2/weight", "2/bias", "input/0", "output/0"} <= set(nodes)
-    assert [node.op for node in nodes.values() if node.op != "Parameter"].count("Relu") == 1
+    assert {"Sequential/Linear[0]/weight", "Sequential/Linear[3]/bias", "input/input", "output/output.1"} <= set(nodes)
+    assert [node.op for node in nodes.values()].count("aten::relu") == 1
+    assert nodes["Sequential/Linear[3]/linear"].input[0] == "Sequential/ReLU[2]/relu"
     assert all(name in nodes for node in nodes.values() for name in node.input)
-    with pytest.raises(ValueError, match="none of them has a gradient"):
-        graph(nn.Flatten(), torch.ones(2, 2, dtype=torch.int64))
+    assert [m.training for m in model] == [True, False, True, True] and not any(m._forward_hooks for m in model)
+    drawn = graph(nn.Flatten(), torch.ones(2, 2, 1, dtype=torch.int64)).node  # no gradients are needed
+    assert [node.op for node in drawn] == ["IO Node", "aten::flatten", "IO Node"]

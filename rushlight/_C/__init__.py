@@ -103,6 +103,24 @@ def _has_torch_function(args):
     return _overrides.has_torch_function(args)
 
 
+_len_torch_function_stack = _overrides.count_function_modes
+
+
+def _is_torch_function_mode_enabled():
+    """Whether a function mode (``overrides.TorchFunctionMode``) is on."""
+    return _overrides.count_function_modes() > 0
+
+
+def _is_torch_function_enabled():
+    """Whether classes of tensors are asked what operators mean: not within ``DisableTorchFunctionSubclass``."""
+    return _overrides.subclasses_are_asked()
+
+
+def _is_alias_of(input, other):
+    """Whether both tensors lie in one storage."""
+    return input.untyped_storage()._cdata == other.untyped_storage()._cdata
+
+
 def _jit_set_profiling_mode(enabled):
     """Accepted. Returns what was set: False."""
     return False

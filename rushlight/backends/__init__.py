@@ -1,6 +1,7 @@
 """Switches of PyTorch's compute libraries. They can be set and read back; only those of cuDNN, the GPU's products
 and ``mkldnn.conv`` change anything."""
 
+import contextlib
 import importlib
 
 from .._switches import Room, convolution, cudnn
@@ -8,6 +9,7 @@ from .._switches import Room, convolution, cudnn
 __all__ = ["cpu", "cuda", "cudnn", "cusparselt", "mha", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "quantized"]
 
 fp32_precision = "none"
+
 
 def _has_cudnn():
     """Are cuDNN and its frontend installed, and a GPU that they can use?"""
@@ -32,6 +34,12 @@ cusparselt = Room(__name__ + ".cusparselt", available=False, version=None)
 opt_einsum = Room(__name__ + ".opt_einsum", enabled=True, strategy="auto", available=True)
 quantized = Room(__name__ + ".quantized", engine="none", supported_engines=["none"])
 mps = Room(__name__ + ".mps", available=False, is_built=False, is_macos_or_newer=False, is_macos13_or_newer=False)
+
+
+@contextlib.contextmanager
+def __allow_nonbracketed_mutation():
+    """A block in which switches may be set by assignment, as they may anywhere here."""
+    yield
 
 
 def __getattr__(name):

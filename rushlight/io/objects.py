@@ -53,6 +53,13 @@ class Resolver:
                 f"`torch.serialization.add_safe_globals([{name}])` or the `torch.serialization.safe_globals([{name}])` "
                 "context manager to allowlist this global if you trust this class/function."
             )
+        if name == "builtins.getattr":
+            return UnsafeContent(
+                "the file names a method of a class or object, which pickle writes as builtins.getattr. "
+                "Save numbers instead (a state_dict), or, for a file that you trust, allow its methods to be looked up, with the "
+                "classes that are the program's own: "
+                "with torch.serialization.safe_globals([getattr, TheirClass]): torch.load(..., weights_only=False)"
+            )
         return UnsafeContent(
             f"the file names {name}, which is neither one of our modules and optimizers nor a subclass of Module or Tensor that "
             "the program "

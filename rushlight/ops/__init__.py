@@ -67,9 +67,9 @@ for _op in (arithmetic.neg, arithmetic.abs, *(getattr(comparison, _name) for _na
 
 
 def _iter(input):
-    if input.ndim == 0:
+    if input.dim() == 0:
         raise TypeError("iteration over a 0-d tensor")
-    return iter(joining.unbind(input, 0))
+    return iter(input.unbind(0))
 
 
 def _contains(input, element):
@@ -101,7 +101,7 @@ def face(where):
     for entry in _define.registry.values():
         if where in entry.where:
             for name in (entry.name, *entry.aliases):
-                found[name] = entry.operator
+                found[name] = entry.method if where == "method" else entry.operator
     return found
 
 

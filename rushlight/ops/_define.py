@@ -51,12 +51,14 @@ class Entry:
 
     where: the faces it appears on, out of 'function' (``torch.f``), 'function_' (``torch.f_``), 'method' (``Tensor.f``), 'inplace'
     (``Tensor.f_``), 'functional' (``nn.functional.f``), 'special', 'linalg', 'fft'.
+    method: what is ``Tensor.f``: the operator too, or its `twin`.
     """
 
-    __slots__ = ("aliases", "family", "module", "name", "operator", "options", "where")
+    __slots__ = ("aliases", "family", "method", "module", "name", "operator", "options", "where")
 
     def __init__(self, operator, family, name, where, module, aliases, options):
         self.operator, self.family, self.name, self.where, self.module = operator, family, name, where, module
+        self.method = operator
         self.aliases, self.options = aliases, options
 
 
@@ -228,16 +230,21 @@ def taped_as(op, node, forward, backward):
 
 
 def composite(function=None, **options):
-    """Defines an operator as a composition of others: the tape records what it calls. out: as for :func:`pointwise`; memory: `sharing`."""
+    """Defines an operator as a composition of others: the tape records what it calls. out: as for :func:`pointwise`; memory: `sharing`;
+    apart: the method is another object, a `twin`, for classes that are asked about calls and tell the two apart, as they can in PyTorch.
+    """
     return _decorator(_composite, function, options)
 
 
-def _composite(function, *, name=None, where="function method", inplace=False, aliases=(), out=None, memory=None):
+def _composite(function, *, name=None, where="function method", inplace=False, aliases=(), out=None, memory=None, apart=False):
     name = name or function.__name__
     op = _composition(function, name, memory)
     if inplace:
         op.inplace = _inplace_of(op, name)
-    return _register(op, "composite", name, _face(where, inplace), function, aliases, out)
+    _register(op, "composite", name, _face(where, inplace), function, aliases, out)
+    if apart:
+        registry[name].method = twin(op)
+    return op
 
 
 def _composition(function, name, memory=None):
@@ -248,7 +255,9 @@ def _composition(function, name, memory=None):
 
 
 def twin(op):
-    """Another operator with the definition of the composition ``op``: ``nn.functional``'s, which recorded graphs tell from ``torch``'s."""
+    """Another operator with the definition of the composition ``op``, which recorded graphs or classes that are asked tell from it:
+    ``nn.functional``'s softmax, ``Tensor.unbind``.
+    """
     return _composition(op.forward, op.__name__)
 
 

@@ -257,7 +257,7 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
         hist = hist / reduction.sum(hist)
         for d, e in enumerate(edges):
             hist = hist / shape.reshape(e[1:] - e[:-1], [-1 if k == d else 1 for k in builtins.range(len(sizes))])
-    return return_types.histogramdd(hist, tuple(edges))
+    return return_types.histogramdd((hist, tuple(edges)))
 
 
 def _grid(points, bins, span):
@@ -299,4 +299,4 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     hist = _counted(input, edges, weight, ends)
     if density:
         hist = hist / (reduction.sum(hist) * (edges[1:] - edges[:-1]))
-    return return_types.histogram(hist, edges)
+    return return_types.histogram((hist, edges))

@@ -100,9 +100,9 @@ def _three_forms(name, whole, along, pairwise, doc):
             return rename(whole(input), f"{name.capitalize()}Backward1") if out is None else whole(input, out=out)
         result = along(input, _check_dim(name, input, dim), bool(keepdim))
         if out is None:
-            return getattr(return_types, name)(*result)
+            return getattr(return_types, name)(result)
         _operator.deliver_out(result, out, name)
-        return getattr(return_types, name + "_out")(*out)
+        return getattr(return_types, name + "_out")(out)
 
     definition.__name__, definition.__doc__ = name, doc
     return composite(definition, out=exact, memory=elementwise)
@@ -202,10 +202,10 @@ def aminmax(input, *, dim: integer = None, keepdim=False, out=None):
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
     if dim is not None and input.dim() and input.size(dim) == 0:
         raise IndexError(f"aminmax: Expected reduction dim {dim} to have non-zero size.")
-    found = return_types.aminmax(reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim))
+    found = return_types.aminmax((reduction.amin(input, dim, keepdim), reduction.amax(input, dim, keepdim)))
     if out is None:
         return found
     for target in out:
         if target.dtype is not input.dtype:
             raise RuntimeError(f"Expected out tensor to have dtype {input.dtype}, but got {target.dtype} instead")
-    return return_types.aminmax(*_operator.deliver_out(found, tuple(out), "aminmax"))
+    return return_types.aminmax(_operator.deliver_out(found, tuple(out), "aminmax"))

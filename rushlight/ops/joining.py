@@ -9,7 +9,7 @@ from .._core import tape as _tape
 from .._core import tensor as _tensor
 from .._core import view as _view
 from . import creation, shape
-from ._define import composite, integer, integers, library
+from ._define import composite, integer, integers, library, registry
 from ._format import channels_first
 from ._outputs import castable, sharing
 
@@ -350,7 +350,7 @@ def _(grads, dim):
     return stack([zero if g is None else g for g in grads], dim)
 
 
-@composite
+@composite(apart=True)
 def unbind(input, dim=0):
     """Views of every position along a dim, as a tuple.
 
@@ -362,7 +362,8 @@ def unbind(input, dim=0):
     return tuple(_unbind(input, _wrap(dim, input.ndim)))
 
 
-unbind.quick, unbind.leaves = _view.quick["unbind"], _unbind
+for _op in (unbind, registry["unbind"].method):
+    _op.quick, _op.leaves = _view.quick["unbind"], _unbind
 
 
 # -- broadcasting --

@@ -422,7 +422,7 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
     matrix = adjoint(A) if transpose and A.is_complex() else shape.transpose(A, -2, -1) if transpose else A
     solution = linalg_solve.solve_triangular(matrix, input, upper=upper != transpose, unitriangular=unitriangular)
     copy = shape.transpose(A, -2, -1).expand(*solution.shape[:-2], *A.shape[-2:]).clone(memory_format=casting.FORMATS["contiguous_format"])
-    return return_types.triangular_solve(solution, shape.transpose(copy, -2, -1))
+    return return_types.triangular_solve((solution, shape.transpose(copy, -2, -1)))
 
 
 # -- a few singular values of large matrices (Halko, Martinsson and Tropp, "Finding structure with randomness", 2009) --

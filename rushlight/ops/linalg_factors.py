@@ -36,7 +36,7 @@ from .linalg_solve import _check_fits, _solve_triangular, solve_triangular
 @library(where="", differentiable="A", label="LinalgLuFactorEx", batch="leading")
 def _lu_factor(A):
     lu, pivots, info = lapack.getrf(A)
-    return return_types.linalg_lu_factor_ex(lapack.turned(lu), lapack.to_int32(pivots), lapack.to_int32(info))
+    return return_types.linalg_lu_factor_ex((lapack.turned(lu), lapack.to_int32(pivots), lapack.to_int32(info)))
 
 
 @_lu_factor.backward_of
@@ -176,7 +176,7 @@ def lu_factor(A, *, pivot=True):
     """
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
     _raise_zero(info)
-    return return_types.linalg_lu_factor(LU, pivots)
+    return return_types.linalg_lu_factor((LU, pivots))
 
 
 @composite(where="function", out=exact)
@@ -200,8 +200,8 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     none = creation.empty((0,), dtype=LU_data.dtype, device=LU_data.device)
     P = _permutation_matrix(LU_pivots, m, LU_data.dtype) if unpack_pivots else none
     if not unpack_data:
-        return return_types.lu_unpack(P, none, none)
-    return return_types.lu_unpack(P, *_factors(LU_data))
+        return return_types.lu_unpack((P, none, none))
+    return return_types.lu_unpack((P, *_factors(LU_data)))
 
 
 @composite(where="linalg", name="linalg_lu", out=exact)
@@ -218,7 +218,7 @@ def lu(A, *, pivot=True):
     _check_lu(A, "linalg.lu")
     _check_pivot(pivot)
     LU, pivots, _ = _lu_factor(A)
-    return return_types.linalg_lu(*lu_unpack(LU, pivots))
+    return return_types.linalg_lu(lu_unpack(LU, pivots))
 
 
 @composite(where="linalg", name="linalg_lu_solve", out=exact)
@@ -287,7 +287,7 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
     LD, pivots, info = _ldl(A, hermitian)
     if check_errors:
         raise_failure(info, "torch.linalg.ldl_factor_ex", lambda i: f"D[{i},{i}] is zero; the factors can't be used to solve equations.")
-    return return_types.linalg_ldl_factor_ex(LD, pivots, info)
+    return return_types.linalg_ldl_factor_ex((LD, pivots, info))
 
 
 ldl_factor_ex.backward_of(no_derivative("linalg_ldl_factor_ex"))
@@ -302,7 +302,7 @@ def ldl_factor(A, *, hermitian=False):
     tensor([[1.5000],
             [1.0000]])
     """
-    return return_types.linalg_ldl_factor(*_ldl(A, hermitian)[:2])
+    return return_types.linalg_ldl_factor(_ldl(A, hermitian)[:2])
 
 
 ldl_factor.backward_of(no_derivative("linalg_ldl_factor_ex"))
@@ -369,7 +369,7 @@ def geqrf(input):
     check_matrix(input, "torch.geqrf", "input")
     check_lapack(input, "geqrf_cpu")
     a, tau = lapack.geqrf(input)
-    return return_types.geqrf(lapack.turned(a), tau)
+    return return_types.geqrf((lapack.turned(a), tau))
 
 
 geqrf.backward_of(no_derivative("geqrf"))

@@ -155,10 +155,10 @@ def _lstsq(A, B, rcond, driver):
     residuals = none
     if m > n and full and driver != "gelsy":
         residuals = reduction.sum(arithmetic.square(arithmetic.abs(rows[..., n:, :])), -2)
-    return return_types.linalg_lstsq(
+    return return_types.linalg_lstsq((
         rows[..., :n, :].clone(), residuals, shape.cast(none, rank.dtype) if driver == "gels" else rank,
         S if driver in ("gelsd", "gelss") else none,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 @_lstsq.backward_of
@@ -227,9 +227,9 @@ def lstsq(A, B, rcond=None, *, driver=None):
     own = A.shape[:-2]
     A, right = broadcast_batches(A, right)
     result = _lstsq(A, right, epsilon(A) * max(A.shape[-2:]) if rcond is None else rcond, driver)
-    result = return_types.linalg_lstsq(*result[:2], *(_of_batch(t, own, A.ndim - 2) for t in result[2:]))
-    result = return_types.linalg_lstsq(result.solution, *(t if t.numel() else shape.reshape(t, (0,)) for t in result[1:]))
-    result = return_types.linalg_lstsq(*result[:3], result.singular_values.detach())
+    result = return_types.linalg_lstsq((*result[:2], *(_of_batch(t, own, A.ndim - 2) for t in result[2:])))
+    result = return_types.linalg_lstsq((result.solution, *(t if t.numel() else shape.reshape(t, (0,)) for t in result[1:])))
+    result = return_types.linalg_lstsq((*result[:3], result.singular_values.detach()))
     if not vector:
         return result
-    return return_types.linalg_lstsq(shape.squeeze(result.solution, -1), *result[1:])
+    return return_types.linalg_lstsq((shape.squeeze(result.solution, -1), *result[1:]))

@@ -85,7 +85,7 @@ def _slogdet(A):
     lu, pivots, _ = lapack.getrf(A)
     diagonal = diagonal_of(lu)
     sign = reduction.prod(arithmetic.sgn(diagonal), -1) * _parity(pivots, A)
-    return return_types.linalg_slogdet(sign, reduction.sum(elementary.log(arithmetic.abs(diagonal)), -1))
+    return return_types.linalg_slogdet((sign, reduction.sum(elementary.log(arithmetic.abs(diagonal)), -1)))
 
 
 @_slogdet.backward_of
@@ -138,7 +138,7 @@ def logdet(input):
 def _inv(A):
     lu, pivots, info = lapack.getrf(A)
     inverse = lapack.turned(lapack.getri(lu, pivots, lapack.integers(A.shape[:-2], like=A)))
-    return return_types.linalg_inv_ex(inverse, lapack.to_int32(info))
+    return return_types.linalg_inv_ex((inverse, lapack.to_int32(info)))
 
 
 @_inv.backward_of
@@ -192,7 +192,7 @@ def inv(A):
 def _solve(A, B):
     """A X = B with matrices on both sides and equal batches: (X, info)."""
     out, _, _, info = lapack.gesv(A, B)
-    return return_types.linalg_solve_ex(lapack.turned(out), lapack.to_int32(info))
+    return return_types.linalg_solve_ex((lapack.turned(out), lapack.to_int32(info)))
 
 
 @_solve.backward_of
@@ -227,7 +227,7 @@ def _solved(A, B, left, name="linalg.solve"):
     A, right = broadcast_batches(A, right)
     X, info = _solve(A, right) if left else _solve(transpose(A), transpose(right))
     X = X if left else transpose(X)
-    return return_types.linalg_solve_ex(shape.squeeze(X, -1) if vector else X, info)
+    return return_types.linalg_solve_ex((shape.squeeze(X, -1) if vector else X, info))
 
 
 def _check_fits(A, B, left, name):
@@ -319,7 +319,7 @@ solve_triangular.leaves = _solve_triangular
 def _cholesky(A, upper):
     factor, info = lapack.potrf(A, upper)
     factor = lapack.turned(lapack.core.keep_triangle(factor, upper)) if A.is_cpu else _triangle(lapack.turned(factor), upper, False)
-    return return_types.linalg_cholesky_ex(factor, lapack.to_int32(info))
+    return return_types.linalg_cholesky_ex((factor, lapack.to_int32(info)))
 
 
 @_cholesky.backward_of

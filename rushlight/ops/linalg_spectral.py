@@ -36,10 +36,10 @@ def _qr(A, mode):
     R, rows = lapack.turned(reflectors), m if mode == "complete" else k
     R = shape.mT(lower(shape.mT(R if R.shape[-2:] == (rows, n) else R[..., :rows, :n])))  # column by column, as LAPACK's results lie
     if mode == "r":
-        return return_types.linalg_qr(creation.empty((0,), dtype=A.dtype, device=A.device), R)
+        return return_types.linalg_qr((creation.empty((0,), dtype=A.dtype, device=A.device), R))
     if not complete and n > k:
         reflectors = shape.contiguous(shape.narrow(reflectors, -2, 0, k))
-    return return_types.linalg_qr(lapack.turned(lapack.orgqr(reflectors, tau, m if complete else k)), R)
+    return return_types.linalg_qr((lapack.turned(lapack.orgqr(reflectors, tau, m if complete else k)), R))
 
 
 @_qr.backward_of
@@ -111,7 +111,7 @@ def torch_qr(input, some=True):
         "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future PyTorch release.\n"
         "The boolean parameter 'some' has been replaced with a string parameter 'mode'.", UserWarning, stacklevel=2,
     )  # fmt: skip
-    return return_types.qr(*qr(input, "reduced" if some else "complete"))
+    return return_types.qr(qr(input, "reduced" if some else "complete"))
 
 
 # -- singular values --
@@ -134,7 +134,7 @@ def _check_converged(info, name, values):
 def _svd(A, full):
     U, S, Vh, info = lapack.gesdd(A, b"A" if full else b"S")
     _check_converged(info, "svd", "singular values")
-    return return_types.linalg_svd(lapack.turned(U), S, lapack.turned(Vh))
+    return return_types.linalg_svd((lapack.turned(U), S, lapack.turned(Vh)))
 
 
 @_svd.backward_of
@@ -247,9 +247,9 @@ def torch_svd(input, some=True, compute_uv=True):
     if not compute_uv:
         m, n = input.shape[-2:]
         zeros = [creation.zeros((*input.shape[:-2], s, s), dtype=input.dtype, device=input.device) for s in (m, n)]
-        return return_types.svd(zeros[0], svdvals(input), zeros[1])
+        return return_types.svd((zeros[0], svdvals(input), zeros[1]))
     U, S, Vh = svd(input, not some)
-    return return_types.svd(U, S, adjoint(Vh))
+    return return_types.svd((U, S, adjoint(Vh)))
 
 
 # -- eigenvalues of symmetric and Hermitian matrices --
@@ -260,7 +260,7 @@ def _eigh(A, is_upper):
     check_square(A, "linalg.eigh")
     values, vectors, info = lapack.syevd(A, is_upper, True)
     _check_converged(info, "eigh", "eigenvalues")
-    return return_types.linalg_eigh(values, lapack.turned(vectors))
+    return return_types.linalg_eigh((values, lapack.turned(vectors)))
 
 
 @_eigh.backward_of
@@ -330,9 +330,9 @@ def _eig(A):
     values, vectors, info = lapack.geev(A, True)
     _check_converged(info, "eig", "eigenvalues")
     if A.is_complex() or not A.is_cpu:
-        return return_types.linalg_eig(values, lapack.turned(vectors))
+        return return_types.linalg_eig((values, lapack.turned(vectors)))
     real, imag = values
-    return return_types.linalg_eig(casting.complex(real, imag), _unpacked(lapack.turned(vectors), imag))
+    return return_types.linalg_eig((casting.complex(real, imag), _unpacked(lapack.turned(vectors), imag)))
 
 
 def _unpacked(V, imag):

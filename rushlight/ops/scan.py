@@ -200,9 +200,9 @@ def _extremum(name, sign, doc):
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
         result = op(input, dim)
         if out is None:
-            return getattr(return_types, name)(*result)
+            return getattr(return_types, name)(result)
         _operator.deliver_out(result, out, name)
-        return getattr(return_types, name)(*out)
+        return getattr(return_types, name)(out)
 
     definition.__name__, definition.__doc__ = name, doc
     return composite(definition, out=exact("expected scalar_type {Has} but found {Given}"))

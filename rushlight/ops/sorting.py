@@ -69,9 +69,9 @@ def _(grads, dim, indices, shapes):
 
 def _named(name, results, out):
     if out is None:
-        return getattr(return_types, name)(*results)
+        return getattr(return_types, name)(results)
     _operator.deliver_out(results, out, name)
-    return getattr(return_types, name)(*out)
+    return getattr(return_types, name)(out)
 
 
 @composite(out=exact, memory=elementwise)

@@ -351,7 +351,7 @@ def frexp(input, *, out=None):
     if out is not None:
         _operator.deliver_out(result, out, "frexp")
         result = out
-    return return_types.frexp(*result)
+    return return_types.frexp(result)
 
 
 @library(inplace=True, differentiable="input other", label="Nextafter", batch="elements", recorded=True)

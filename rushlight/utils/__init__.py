@@ -6,7 +6,7 @@ import importlib
 
 _ROOMS = (
     "_foreach_utils", "_pytree", "_triton", "benchmark", "checkpoint", "cpp_extension", "data", "deterministic", "dlpack", "hooks",
-    "tensorboard",
+    "tensorboard", "weak",
 )  # fmt: skip
 
 __all__ = ["benchmark", "checkpoint", "data", "dlpack", "hooks"]

@@ -16,6 +16,7 @@ import types
 import warnings
 from collections import OrderedDict, defaultdict, deque, namedtuple
 
+from .. import return_types
 from ._pytree_keys import (  # noqa: F401  public here
     GetAttrKey,
     KeyEntry,
@@ -36,6 +37,9 @@ from ._pytree_spec import (  # noqa: F401  public here
     is_namedtuple,
     is_namedtuple_class,
     is_namedtuple_instance,
+    is_structseq,
+    is_structseq_class,
+    is_structseq_instance,
     treespec_dict,
     treespec_leaf,
     treespec_tuple,
@@ -252,6 +256,8 @@ register_pytree_node(
     deque, lambda d: (list(d), d.maxlen), lambda children, maxlen: deque(children, maxlen=maxlen),
     serialized_type_name="collections.deque", flatten_with_keys_fn=lambda d: (_sequence_keys(d), d.maxlen),
 )  # fmt: skip
+for _kind in filter(is_structseq_class, vars(return_types).values()):
+    register_pytree_node(_kind, _list_flatten, lambda children, _, kind=_kind: kind(children), flatten_with_keys_fn=_list_flatten_with_keys)
 
 # A loaded spec may name a default_factory; only these plain constructors are honoured.
 _BUILTIN_FACTORIES = {_qualified(factory): factory for factory in (int, float, str, list, dict, set, tuple, bool)}

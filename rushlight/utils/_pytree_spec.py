@@ -29,6 +29,25 @@ def is_namedtuple(obj):
     return is_namedtuple_class(obj if isinstance(obj, type) else type(obj))
 
 
+def is_structseq_class(cls):
+    """True for classes like C's struct sequences: ``time.struct_time``, and those of ``torch.return_types``."""
+    return (
+        isinstance(cls, type)
+        and cls.__bases__ == (tuple,)
+        and all(isinstance(getattr(cls, name, None), int) for name in ("n_fields", "n_sequence_fields", "n_unnamed_fields"))
+    )
+
+
+def is_structseq_instance(obj):
+    """True for an instance of such a class."""
+    return is_structseq_class(type(obj))
+
+
+def is_structseq(obj):
+    """True for such a class or an instance of one."""
+    return is_structseq_class(obj if isinstance(obj, type) else type(obj))
+
+
 def _get_node_type(tree):
     kind = type(tree)
     return namedtuple if kind not in SUPPORTED_NODES and is_namedtuple_class(kind) else kind

@@ -150,7 +150,10 @@ class SummaryWriter:
         self._add(values.text(tag, text_string), global_step, walltime)
 
     def add_graph(self, model, input_to_model=None, verbose=False, use_strict_trace=True):
-        """The operations of ``model(*input_to_model)``, from its tape. verbose: prints them; use_strict_trace is accepted."""
+        """The operators that ``model(*input_to_model)`` runs in evaluation mode, in boxes of its modules.
+
+        verbose: prints them; use_strict_trace is accepted.
+        """
         from .graph import graph
 
         drawn = graph(model, () if input_to_model is None else input_to_model)
