@@ -10,7 +10,7 @@ cdef enum:
     SLACK = 16          # columns that kernels may write behind the last
     WORTH = 262144      # products worth handing to another thread
     NEAR = 32768        # bytes of b that stay in the first-level cache
-    MOST_INNER = 2048   # of a chain of additions, and of a panel
+    MOST_INNER = 1536   # of a chain of additions, and of a panel
     LINE = 64
     PAGE = 4096         # rows so far apart fall upon each other in one set of the first-level cache
     FAR = 2048          # bytes from row to row, from which rows of b fall upon each other in the sets of the first-level cache
