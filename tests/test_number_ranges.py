@@ -100,3 +100,35 @@ def test_limits(name):
     assert repr(ours) == repr(theirs)
     assert [ours.min, ours.max, ours.tiny, ours.eps] == [theirs.min, theirs.max, theirs.tiny, theirs.eps]
 
+
+EQUAL = {  # which of two equal numbers, 0 and -0, an extremum is
+    "relu": lambda t, a, b: t.relu(a),
+    "relu6": lambda t, a, b: t.nn.functional.relu6(a),
+    "clamp from below": lambda t, a, b: a.clamp(min=float(b[0])),
+    "clamp from above": lambda t, a, b: a.clamp(max=float(b[0])),
+    "max of a dim": lambda t, a, b: t.stack([a, b]).max(0).values,
+    "min of a dim": lambda t, a, b: t.stack([a, b]).min(0).values,
+    "maximum": lambda t, a, b: t.maximum(a[:1], b[:1]),
+    "minimum": lambda t, a, b: t.minimum(a[:1], b[:1]),
+    "amax": lambda t, a, b: t.stack([a[0], b[0]]).amax(0),
+    "amin": lambda t, a, b: t.stack([a[0], b[0]]).amin(0),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", EQUAL)
+def test_the_first_of_equal_numbers(name, dtype):
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):
+        found = []
+        for t in (torch, rl):
+            a, b = (t.full((20,), x, dtype=getattr(t, dtype)) for x in (first, second))
+            found.append(t.signbit(EQUAL[name](t, a, b)).tolist())
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", EQUAL)
+def test_nan_on_either_side_wins(name, dtype):
+    nan, one = (rl.full((20,), x, dtype=getattr(rl, dtype)) for x in (float("nan"), 1.0))
+    assert EQUAL[name](rl, nan, one).isnan().all()
+    assert EQUAL[name](rl, one, nan).isnan().all() or name.startswith("relu")
