@@ -115,8 +115,10 @@ def pointwise(function=None, **options):
     one of them is bool, and may refuse them; held: the dtype computed in must hold the numbers in operands' places: 'but halves', which may
     become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers in the last operand's place
     that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
-    able to hold; leads: the position of the operand after which results lie, before the others; numbers: all operands may be numbers,
-    which give a 0-dim tensor; row_major: results are row-major, however the operands lie; absent: for parameters that may be None, the
+    able to hold; leads: the position of the operand after which results lie, before the others; numbers: the names of the operands in
+    whose place a number may stand, if not in that of any but all (then one must be a tensor), or True: all may be numbers, which give a
+    0-dim tensor; fills: in place it writes its last operand's one value, to an expanded target too, with a warning;
+    row_major: results are row-major, however the operands lie; absent: for parameters that may be None, the
     function of the dtype that tells what that stands for; out: what out= must be (_outputs.py), if results are not converted;
     second: see :func:`library`; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither), 'integral' (bool and
     integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
@@ -126,7 +128,7 @@ def pointwise(function=None, **options):
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
                dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None, fits="", leads=0,
-               numbers=False, row_major=False, out=None, second=None):  # fmt: skip
+               numbers=None, fills=False, row_major=False, out=None, second=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -137,7 +139,9 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op.held = (None, "but halves", "always", "last").index(held)
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common, op.row_major = overloads and tuple(overloads.split()), common and frozenset(common), row_major
-    op.fits, op.leads, op.numbers = frozenset(fits.split()), leads, numbers
+    op.fits, op.leads, op.numbers, op.fills = frozenset(fits.split()), leads, numbers is True, fills
+    if isinstance(numbers, str):
+        op.tensors = sum(1 << i for i, p in enumerate(signature.names) if is_operand[i] and p not in numbers.split())
     state_second(op.label, second)
     if inplace:
         op.inplace = core.InPlace(op, name + "_")

@@ -273,7 +273,7 @@ def _whole(op, name, input):
         refuse(op, name, "b1")
 
 
-@pointwise(where="function function_ method", dtypes="integral")
+@pointwise(where="function function_ method", dtypes="integral", numbers="")
 def gcd(input, other):
     """The greatest common divisor of integers, not negative; 0 for two zeros.
 
@@ -284,7 +284,7 @@ def gcd(input, other):
     return fn.gcd(input, other)
 
 
-@pointwise(where="function function_ method", dtypes="integral")
+@pointwise(where="function function_ method", dtypes="integral", numbers="")
 def lcm(input, other):
     """The least common multiple of integers, not negative; 0 where either is 0.
 
