@@ -83,6 +83,8 @@ def resize(Tensor t, sizes, bint written=True, Tensor like=None):
             n = 0
     start = <char*>t.address - <char*>t.memory.address
     if n and n > (t.memory.length - start) // ITEMSIZE[t.code]:
+        if n > (((<int64_t>1 << 62) - start) // ITEMSIZE[t.code]):
+            raise RuntimeError(f"Storage size calculation overflowed with sizes={list(sizes)}")
         _grow(t, n, start)
     _become(t, view_of(t, t.address, ndim, shape, strides), t.base)
     if written:
