@@ -1,5 +1,6 @@
 """Numbers beyond what a dtype holds: PyTorch's error, or what PyTorch does with them."""
 
+import numpy as np
 import pytest
 from oracle import both, same, torch
 
@@ -132,3 +133,41 @@ def test_nan_on_either_side_wins(name, dtype):
     nan, one = (rl.full((20,), x, dtype=getattr(rl, dtype)) for x in (float("nan"), 1.0))
     assert EQUAL[name](rl, nan, one).isnan().all()
     assert EQUAL[name](rl, one, nan).isnan().all() or name.startswith("relu")
+
+
+SMALL = {
+    "eq": lambda t, a, b: a == b,
+    "ne": lambda t, a, b: a != b,
+    "eq of a number": lambda t, a, b: a == 0.5,
+    "isnan": lambda t, a, b: a.isnan(),
+    "abs": lambda t, a, b: a.abs(),
+    "mul": lambda t, a, b: a * b,
+    "mul of a number": lambda t, a, b: a * 3,
+    "mul_": lambda t, a, b: a.clone().mul_(b),
+    "where": lambda t, a, b: t.where(a == b, a, b),
+    "where of a number": lambda t, a, b: t.where(a == b, a, 2.0),
+    "isfinite": lambda t, a, b: a.isfinite(),
+    "mul with float32": lambda t, a, b: a * b.float(),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"])
+@pytest.mark.parametrize("name", SMALL)
+def test_8_bit_floats(name, dtype):
+    """What PyTorch computes of them: each of the 256 numbers, with others."""
+    found = []
+    for t in (torch, rl):
+        a = t.arange(256, dtype=t.int64).to(t.uint8).view(getattr(t, dtype))
+        try:
+            result = SMALL[name](t, a, t.cat([a[100:], a[:100]]))
+        except (NotImplementedError, RuntimeError) as error:
+            found.append(type(error))
+            continue
+        found.append((str(result.dtype), np.array(result.float().tolist())))
+    if isinstance(found[0], type):
+        assert found[1] is found[0] or issubclass(found[0], NotImplementedError)
+        return
+    assert found[0][0] == found[1][0]
+    if name == "isfinite" and dtype == "float8_e8m0fnu":
+        found[0][1][255] = 0  # PyTorch calls its NaN finite
+    np.testing.assert_array_equal(found[1][1], found[0][1])

@@ -90,7 +90,7 @@ def rsub(input, other, *, alpha=1):
     return other - alpha * input
 
 
-@pointwise(aliases=("multiply",), numbers=True)
+@pointwise(aliases=("multiply",), numbers=True, float8=True)
 def mul(input, other):
     """``input * other``, broadcast and promoted. For bool tensors: and.
 
@@ -220,7 +220,7 @@ def positive(input):
     return input
 
 
-@pointwise(aliases=("absolute",), dtypes="number", out=unary)
+@pointwise(aliases=("absolute",), dtypes="number", out=unary, float8=True)
 def abs(input):
     """The absolute value; of complex numbers the modulus, as a real tensor.
 
@@ -432,7 +432,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     return input + value * fn.div(tensor1, tensor2)
 
 
-@pointwise(where="", inplace=False, held="but halves")
+@pointwise(where="", inplace=False, held="but halves", float8=True)
 def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 

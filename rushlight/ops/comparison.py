@@ -9,7 +9,7 @@ from ._outputs import boolean, exact, unary
 # -- comparison: the result is bool, and NaN compares as unequal to everything --
 
 
-@pointwise(numbers="other")
+@pointwise(numbers="other", float8=True)
 def eq(input, other):
     """True where ``input == other``.
 
@@ -19,7 +19,7 @@ def eq(input, other):
     return fn.eq(input, other)
 
 
-@pointwise(aliases=("not_equal",), numbers="other")
+@pointwise(aliases=("not_equal",), numbers="other", float8=True)
 def ne(input, other):
     """True where ``input != other``; NaN differs from everything, itself included.
 
@@ -156,7 +156,7 @@ def _nowhere(x):
     return fn.ne(x, x)
 
 
-@pointwise(inplace=False)
+@pointwise(inplace=False, float8=True)
 def isnan(input):
     """True where an element is not a number; a complex one where either part is none.
 
@@ -166,7 +166,7 @@ def isnan(input):
     return fn.isnan(input) if _fractional(input) else _nowhere(input)
 
 
-@pointwise(inplace=False)
+@pointwise(inplace=False, float8=True)
 def isinf(input):
     """True where an element is +inf or -inf; a complex one where either part is.
 
@@ -176,7 +176,7 @@ def isinf(input):
     return fn.isinf(input) if _fractional(input) else _nowhere(input)
 
 
-@pointwise(inplace=False)
+@pointwise(inplace=False, float8=True)
 def isfinite(input):
     """True where an element is neither infinite nor nan: always, for integers.
 

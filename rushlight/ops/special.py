@@ -386,8 +386,8 @@ def _neighbour(type):
 
 @nextafter.backward_of
 def _(grad, input, other):
-    same = comparison.eq(input, other)  # then the result is the other's value
-    return arithmetic.masked_fill(grad, same, 0), arithmetic.masked_fill(grad, ~same, 0)
+    """As in PyTorch the other operand has none, not even where the result is its value."""
+    return arithmetic.masked_fill(grad, comparison.eq(input, other), 0), creation.zeros_like(grad)
 
 
 # -- names of torch.special for operators that have another one in torch --
