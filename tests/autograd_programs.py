@@ -429,6 +429,39 @@ def inference_tensor_as_out(torch):
     torch.exp(torch.ones(2), out=x)
 
 
+def _view_written(torch, mode, cut, written):
+    base = leaf(torch, [1.0, 2.0, 3.0, 4.0]) * 1
+    with mode():
+        view = cut(base)
+    (base if written == "base" else view).add_(1)
+    return view.grad_fn is None
+
+
+@program
+def inference_view_written(torch):
+    return _view_written(torch, torch.inference_mode, lambda x: x.view(2, 2), "view")
+
+
+@program
+def inference_view_of_several_written(torch):
+    return _view_written(torch, torch.inference_mode, lambda x: x.split(2)[0], "view")
+
+
+@program
+def inference_view_whose_base_is_written(torch):
+    return _view_written(torch, torch.inference_mode, lambda x: x.view(2, 2), "base")
+
+
+@program
+def no_grad_view_of_an_inference_view_written(torch):
+    base = torch.ones(4)
+    with torch.inference_mode():
+        view = base.view(2, 2)
+    with torch.no_grad():
+        view = view.t()
+    view.add_(leaf(torch, [1.0, 2.0]))
+
+
 @program
 def inference_tensor_resized(torch):
     with torch.inference_mode():

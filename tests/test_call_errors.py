@@ -1,7 +1,7 @@
 """Wrong keywords, missing arguments, dtypes that are refused: PyTorch's words, with the operator's name."""
 
 import pytest
-from oracle import both
+from oracle import both, rl, same, torch
 
 CALLS = {
     "a keyword of a function made by another": lambda t, x: t.fft.ihfft(x, bogus=1),
@@ -10,6 +10,11 @@ CALLS = {
     "one missing": lambda t, x: t.linalg.matrix_power(x),
     "two missing": lambda t, x: t.outer(),
     "two missing of a composition": lambda t, x: t.mvlgamma(),
+    "a number where a tensor must be": lambda t, x: t.maximum(x, 2.0),
+    "a number where the first tensor must be": lambda t, x: t.logaddexp(1, x),
+    "a number of gcd": lambda t, x: t.gcd(x.long(), 2),
+    "a number in place of a mask": lambda t, x: t.logical_and(x, True),
+    "a number in addcmul": lambda t, x: t.addcmul(x, 2.0, x),
     "of kron": lambda t, x: t.kron(x),
     "a negative output size": lambda t, x: t.nn.functional.adaptive_avg_pool2d(t.ones(1, 1, 4, 4), (-1, 2)),
     "a dim that there is not": lambda t, x: t.linalg.cross(x[None], x[None], dim=2),
@@ -48,3 +53,17 @@ def test_lu_is_deprecated():
 
     with pytest.warns(UserWarning, match="torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will"):
         rl.lu(rl.eye(2))
+
+
+@pytest.mark.parametrize("name", "eq ne lt le gt ge fmod copysign rsub clamp clamp_min clamp_max lerp".split())
+def test_the_first_operand_is_a_tensor(name):
+    """PyTorch has more to say of those that take a number in other places, of which the type stays."""
+    rest = (torch.ones(2), 0.5) if name == "lerp" else (torch.ones(2),)
+    (_, refused), (_, error) = both(lambda t, *given: getattr(t, name)(*given), 1.0, *rest)
+    assert type(error) is type(refused) is TypeError
+    (found, _), (mine, _) = both(lambda t, *given: getattr(t, name)(*given), torch.ones(2), *rest[:-1], 2.0)
+    same(mine, found)
+
+
+def test_in_place_names_are_pytorch_s():
+    assert [n for n in dir(rl.Tensor) if n.endswith("_") and not n.startswith("_") and not hasattr(torch.Tensor, n)] == []

@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+from oracle import refused_alike
 
 import rushlight
 
@@ -230,3 +231,28 @@ def test_large_fills(dtype):
         assert (rushlight.ones(n, dtype=d).numpy(force=True) == 1).all()
         assert (rushlight.zeros(n, dtype=d).numpy(force=True) == 0).all()
         assert (rushlight.full((n,), 3, dtype=d).numpy(force=True) == 3).all()
+
+
+def test_one_number_for_elements_that_are_one_in_memory():
+    """zeros, ones and full write to an expanded out=, which holds one number for several elements."""
+
+    def run(L):
+        found = []
+        for make in (L.zeros, L.ones, lambda *s, out: L.full(s, 3.0, out=out)):
+            for out in (L.full((1,), 2.0).expand(4), L.full((3, 1), 2.0).expand(3, 4)):
+                got = make(*out.shape, out=out)
+                found.append((got is out, out.stride(), out.tolist(), out._version))
+        return found
+
+    assert run(rushlight) == run(torch)
+
+
+def test_random_numbers_over_what_they_are_drawn_by():
+    for call in (
+        lambda L, x: L.normal(x[:4], 1.0, out=x[1:]),
+        lambda L, x: L.normal(0.0, x[:4], out=x[1:]),
+        lambda L, x: L.bernoulli(x[:4], out=x[1:]),
+    ):
+        refused_alike(lambda L, call=call: call(L, L.ones(5) / 2))
+    x = rushlight.ones(4)
+    assert rushlight.bernoulli(x, out=x) is x

@@ -71,6 +71,25 @@ def test_faint_and_impossible_alignments():
     assert not x.grad.isnan().any() and not x.grad[:, 0].any() and x.grad[:, 1].any()
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_gradient_of_impossible_alignments_is_pytorchs(zero_infinity, create_graph):
+    """NaN in the frames of a sequence whose labels do not fit, unless zero_infinity; 0 behind its end."""
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).normal(size=(4, 5, 4))
+    labels, lengths, sizes = [[1, 2, 3], [1, 1, 0], [1, 1, 0], [1, 2, 3], [2, 0, 0]], [2, 2, 3, 0, 4], [3, 2, 2, 3, 1]
+    found = []
+    for library in (rl, torch):
+        x = library.tensor(values).requires_grad_()
+        call = library.nn.functional.ctc_loss(
+            x.log_softmax(2), library.tensor(labels), lengths, sizes, reduction="none", zero_infinity=zero_infinity
+        )
+        (grad,) = library.autograd.grad(call.sum(), x, create_graph=create_graph and library is rl)
+        found.append((call.tolist(), grad.detach().numpy()))
+    assert found[0][0] == pytest.approx(found[1][0]) and np.allclose(found[0][1], found[1][1], atol=1e-12, equal_nan=True)
+    assert np.isnan(found[0][1]).any() != zero_infinity
+
+
 @pytest.mark.parametrize("zero_infinity", [False, True])
 def test_gradient_of_a_leaf_is_pytorchs(zero_infinity):
     """Of log-probabilities that no log_softmax made, too: it has the term of the normaliser."""

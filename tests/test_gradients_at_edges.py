@@ -60,6 +60,7 @@ TWO = {
     "smooth_l1_loss": lambda t, F, x, y: F.smooth_l1_loss(x, y, reduction="none"),
     "smooth_l1_loss of 0": lambda t, F, x, y: F.smooth_l1_loss(x, y, reduction="none", beta=0.0),
     "prelu": lambda t, F, x, y: t.prelu(x.reshape(1, -1), y)[0],
+    "nextafter": lambda t, F, x, y: t.nextafter(x, y),
     "xlogy": lambda t, F, x, y: t.xlogy(x, y),
     "xlog1py": lambda t, F, x, y: t.special.xlog1py(x, y),
 }

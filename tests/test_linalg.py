@@ -94,6 +94,7 @@ ROWS = {
     "lstsq vectors": (lambda t, a, b: t.linalg.lstsq(a, b).solution, (2, 4, 3), (2, 4)),
     "matrix_exp": (lambda t, a: t.linalg.matrix_exp(a), (2, 3, 3)),
     "matrix_power": (lambda t, a: t.linalg.matrix_power(a, 5), (2, 3, 3)),
+    "matrix_power of one": (lambda t, a: t.linalg.matrix_power(a, 1).add_(1) + a, (2, 3, 3)),
     "matrix_power negative": (lambda t, a: t.linalg.matrix_power(a, -3), (3, 3)),
     "multi_dot": (lambda t, a, b, c: t.linalg.multi_dot([a, b, c]), (2, 10), (10, 3), (3, 4)),
     "multi_dot of vectors": (lambda t, a, b, c: t.linalg.multi_dot([a, b, c]), (10,), (10, 3), (3,)),

@@ -2,9 +2,10 @@
 
 import warnings
 
+import numpy as np
 import pytest
 from expressions import check, check_gradients, rows
-from oracle import rl
+from oracle import rl, same, torch
 
 from rushlight.ops.padding import pad_around
 
@@ -220,13 +221,36 @@ def test_gradients(row):
     check_gradients(row)
 
 
-def test_memory_that_others_share_is_not_moved():
-    x = rl.ones(4)
-    view = x.view(2, 2)
-    x.resize_(1000).fill_(5)
-    assert view.tolist() == [[1, 1], [1, 1]]
-    view.fill_(2)
-    assert x[:4].tolist() == [5] * 4
+def test_a_storage_that_grows_takes_those_with_it_that_share_it():
+    def run(L):
+        x = L.arange(6.0)
+        view, storage = x.view(2, 3), x.untyped_storage()
+        part = x[1:4].resize_(10)
+        part[:] = 7
+        view[0, 2] = 9
+        x[:1] = 5
+        told = storage.nbytes(), part.storage_offset(), part._version, x._version, part.data_ptr() - x.data_ptr()
+        return x, view, part, *told, storage.data_ptr() == x.data_ptr(), L.arange(4.0)[2:].resize_(3, 3).storage_offset()
+
+    same(run(rl), run(torch))
+
+
+def test_memory_of_an_array_does_not_grow():
+    array = np.arange(4.0)
+    with pytest.raises(RuntimeError, match="Trying to resize storage that is not resizable"):
+        rl.from_numpy(array).resize_(5)
+    assert rl.from_numpy(array).resize_(2, 2).sum() == 6
+
+
+def test_resize_in_a_memory_format():
+    image = rl.empty(2, 3, 4, 5).to(memory_format=rl.channels_last)
+    assert rl.empty(3).resize_(2, 3, 4, 5, memory_format=rl.channels_last).stride() == (60, 1, 15, 3)
+    assert rl.empty(2, 3, 4, 5).resize_(2, 3, 4, 5, memory_format=rl.channels_last).stride() == (60, 1, 15, 3)
+    assert image.resize_(2, 3, 4, 5).stride() == (60, 1, 15, 3)
+    assert rl.empty(3).resize_as_(image, memory_format=rl.preserve_format).stride() == (60, 1, 15, 3)
+    assert rl.empty(3).resize_as_(image).stride() == (60, 20, 5, 1)
+    with pytest.raises(RuntimeError, match="Unsupported memory formatPreserve"):
+        image.resize_(2, memory_format=rl.preserve_format)
 
 
 def test_a_shrunk_tensor_keeps_its_memory():

@@ -1,5 +1,6 @@
 """Numbers beyond what a dtype holds: PyTorch's error, or what PyTorch does with them."""
 
+import numpy as np
 import pytest
 from oracle import both, same, torch
 
@@ -100,3 +101,73 @@ def test_limits(name):
     assert repr(ours) == repr(theirs)
     assert [ours.min, ours.max, ours.tiny, ours.eps] == [theirs.min, theirs.max, theirs.tiny, theirs.eps]
 
+
+EQUAL = {  # which of two equal numbers, 0 and -0, an extremum is
+    "relu": lambda t, a, b: t.relu(a),
+    "relu6": lambda t, a, b: t.nn.functional.relu6(a),
+    "clamp from below": lambda t, a, b: a.clamp(min=float(b[0])),
+    "clamp from above": lambda t, a, b: a.clamp(max=float(b[0])),
+    "max of a dim": lambda t, a, b: t.stack([a, b]).max(0).values,
+    "min of a dim": lambda t, a, b: t.stack([a, b]).min(0).values,
+    "maximum": lambda t, a, b: t.maximum(a[:1], b[:1]),
+    "minimum": lambda t, a, b: t.minimum(a[:1], b[:1]),
+    "amax": lambda t, a, b: t.stack([a[0], b[0]]).amax(0),
+    "amin": lambda t, a, b: t.stack([a[0], b[0]]).amin(0),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", EQUAL)
+def test_the_first_of_equal_numbers(name, dtype):
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):
+        found = []
+        for t in (torch, rl):
+            a, b = (t.full((20,), x, dtype=getattr(t, dtype)) for x in (first, second))
+            found.append(t.signbit(EQUAL[name](t, a, b)).tolist())
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", EQUAL)
+def test_nan_on_either_side_wins(name, dtype):
+    nan, one = (rl.full((20,), x, dtype=getattr(rl, dtype)) for x in (float("nan"), 1.0))
+    assert EQUAL[name](rl, nan, one).isnan().all()
+    assert EQUAL[name](rl, one, nan).isnan().all() or name.startswith("relu")
+
+
+SMALL = {
+    "eq": lambda t, a, b: a == b,
+    "ne": lambda t, a, b: a != b,
+    "eq of a number": lambda t, a, b: a == 0.5,
+    "isnan": lambda t, a, b: a.isnan(),
+    "abs": lambda t, a, b: a.abs(),
+    "mul": lambda t, a, b: a * b,
+    "mul of a number": lambda t, a, b: a * 3,
+    "mul_": lambda t, a, b: a.clone().mul_(b),
+    "where": lambda t, a, b: t.where(a == b, a, b),
+    "where of a number": lambda t, a, b: t.where(a == b, a, 2.0),
+    "isfinite": lambda t, a, b: a.isfinite(),
+    "mul with float32": lambda t, a, b: a * b.float(),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"])
+@pytest.mark.parametrize("name", SMALL)
+def test_8_bit_floats(name, dtype):
+    """What PyTorch computes of them: each of the 256 numbers, with others."""
+    found = []
+    for t in (torch, rl):
+        a = t.arange(256, dtype=t.int64).to(t.uint8).view(getattr(t, dtype))
+        try:
+            result = SMALL[name](t, a, t.cat([a[100:], a[:100]]))
+        except (NotImplementedError, RuntimeError) as error:
+            found.append(type(error))
+            continue
+        found.append((str(result.dtype), np.array(result.float().tolist())))
+    if isinstance(found[0], type):
+        assert found[1] is found[0] or issubclass(found[0], NotImplementedError)
+        return
+    assert found[0][0] == found[1][0]
+    if name == "isfinite" and dtype == "float8_e8m0fnu":
+        found[0][1][255] = 0  # PyTorch calls its NaN finite
+    np.testing.assert_array_equal(found[1][1], found[0][1])

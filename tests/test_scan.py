@@ -125,3 +125,14 @@ def test_gradient_of_logcumsumexp_before_infinities():
             x.logcumsumexp(0).backward(T.arange(1.0, len(numbers) + 1, dtype=T.float64))
             found.append(x.grad.tolist())
         assert found[1] == pytest.approx(found[0], nan_ok=True)
+
+
+@pytest.mark.parametrize("row", ["-inf 1 2", "1 -inf 2", "-inf -inf 1", "-inf -inf -inf", "-inf inf -inf", "1 inf 2"])
+def test_gradient_of_logcumsumexp_at_infinities(row):
+    """Undefined as long as all is -inf, 0 at those that come later."""
+
+    def gradient(L):
+        x = L.tensor([float(v) for v in row.split()], dtype=L.float64, requires_grad=True)
+        return L.autograd.grad(x.logcumsumexp(0), x, L.tensor([1.0, -2.0, 3.0], dtype=L.float64))[0]
+
+    same(gradient(rl), gradient(torch))

@@ -99,3 +99,51 @@ def test_safetensors_torch(tmp_path):
     )
     (tmp_path / "program.py").write_text(program)
     subprocess.run([sys.executable, "-m", "rushlight", "program.py"], cwd=tmp_path, check=True)
+
+
+SETS = {  # arguments of set_ behind the storage of six float32
+    "longer": (0, (10,)),
+    "with strides": (4, (10,), (1,)),
+    "behind its end": (10, (1,), (1,)),
+    "nothing behind its end": (10, (0,), (1,)),
+    "a negative stride": (1, (2, 3), (-1, 2)),
+    "a negative stride of one": (1, (1, 3), (-1, 2)),
+    "a negative stride of none": (1, (0, 3), (-1, 2)),
+    "a negative offset": (-1, (1,), (1,)),
+    "too few strides": (1, (1, 2), (1,)),
+    "a negative size": (0, (-1,)),
+    "an offset beyond all memory": (2**61, (2,), (1,)),
+    "a stride beyond all memory": (0, (3,), (2**62,)),
+    "sizes beyond all memory": (0, (2**31, 2**31, 2**31), (1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("what", SETS)
+def test_set_beyond_the_storage(what):
+    oracle = pytest.importorskip("torch")
+
+    def found(lib):
+        storage = lib.arange(6.0).untyped_storage()
+        try:
+            x = lib.empty(0).set_(storage, *SETS[what])
+        except RuntimeError as error:
+            return str(error).split("\n")[0]
+        return tuple(x.shape), x.stride(), x.storage_offset(), storage.nbytes(), x.untyped_storage().data_ptr() == storage.data_ptr()
+
+    assert found(torch) == found(oracle)
+
+
+def test_set_lengthens_the_storage_for_all_who_share_it():
+    x = torch.arange(6.0)
+    y = torch.empty(0).set_(x, 0, (100,))
+    y[:] = 5
+    assert x.tolist() == [5] * 6 and x.untyped_storage().nbytes() == 400
+    with pytest.raises(RuntimeError, match="Trying to resize storage that is not resizable"):
+        torch.empty(0, dtype=torch.uint8).set_(x.untyped_storage()[:4], 0, (100,))
+
+
+def test_a_saved_stride_cannot_be_negative():
+    from rushlight._core.storage import tensor_of_storage
+
+    with pytest.raises(RuntimeError, match="do not go together"):
+        tensor_of_storage(torch.arange(6.0).untyped_storage(), torch.float32, 1, (3,), (-1,))

@@ -225,7 +225,8 @@ cdef class Storage:
         fresh.bucket, self.bucket = self.bucket, fresh.bucket
         fresh.block, self.block = self.block, fresh.block
         self.length, fresh.length = nbytes, self.length
-        self.owner = (self.owner, fresh)               # live tensors hold addresses in the old block
+        if _move_tensors(self, fresh):
+            self.owner = (self.owner, fresh)           # what else holds addresses (an array, a running call) has them in the old block
         return self
 
     def __reduce__(self):
@@ -236,6 +237,19 @@ cdef class Storage:
     def __repr__(self):
         bytes_of = "..." if self.place else "\n ".join(map(str, <uint8_t[:self.length]>self.address)) if self.length else ""
         return f" {bytes_of}\n[{type(self).__module__}.{type(self).__qualname__}(device={device_of(self.place)}) of size {self.length}]"
+
+
+cdef bint _move_tensors(Storage storage, Storage before) except -1:
+    """Tensors know where they lie: those on this storage follow it from the block that before has now. False where there are none."""
+    cdef Tensor t
+    cdef bint found = False
+    for one in gc.get_objects():
+        if isinstance(one, Tensor):
+            t = <Tensor>one
+            if t.memory is storage:
+                t.address = <char*>storage.address + (t.address - <char*>before.address)
+                found = True
+    return found
 
 
 def _storage_from_bytes(bytes content):

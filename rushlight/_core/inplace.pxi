@@ -10,6 +10,11 @@ _FORBIDDEN = {
         "returns multiple views. Such functions do not allow the output views to be modified inplace. You should "
         "replace the inplace operation by an out-of-place one."
     ),
+    INFERENCE_VIEW: (
+        "A view was created in inference mode and {what} modified inplace in normal mode. Given that this use case is ambiguous and "
+        "error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the "
+        "inference_mode block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+    ),
     NO_GRAD_VIEW: (
         "A view was created in no_grad mode and {what} modified inplace with grad mode enabled. Given that this use "
         "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and "
@@ -31,8 +36,8 @@ cdef int _forbid(Tensor view, bint indirect) except -1:
     cdef int kind
     if isinstance(view.node, FunctionNode):
         kind = 0
-    elif view.flags & NO_GRAD_VIEW:
-        kind = NO_GRAD_VIEW
+    elif view.flags & UNRECORDED_VIEW:
+        kind = INFERENCE_VIEW if view.flags & INFERENCE_VIEW else NO_GRAD_VIEW
     elif view.flags & MULTI_VIEW:
         kind = MULTI_VIEW
     else:

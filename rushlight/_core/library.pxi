@@ -249,7 +249,7 @@ cdef class Library(Operator):
                 tensors.append(None)
         outputs = result if type(result) is tuple else tuple(result) if isinstance(result, (tuple, list)) else (result,)
         for v in outputs:
-            (<Tensor?>v).flags &= ~<uint32_t>NO_GRAD_VIEW      # made with the tape off, but recorded here
+            (<Tensor?>v).flags &= ~<uint32_t>UNRECORDED_VIEW      # made with the tape off, but recorded here
         LibraryNode.record(self.label, self.backward, self.wanted, kept, tuple(tensors), outputs)
         return result
 
@@ -283,7 +283,7 @@ cdef int own_view(Tensor x) except -1:
     """A view that alone knows its base, and the base's history up to the last write, goes on without it."""
     if x.base is not None and (<PyObject*>x.base).ob_refcnt == 1 and x.view_version == version_of(x):
         x.base = None
-        x.flags &= ~<uint32_t>(NO_GRAD_VIEW | MULTI_VIEW)
+        x.flags &= ~<uint32_t>(UNRECORDED_VIEW | MULTI_VIEW)
     if x.base is None and x.node is None and (<PyObject*>x.memory).ob_refcnt == 1:
         x.memory.version = 0
     return 0

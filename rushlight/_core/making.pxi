@@ -110,7 +110,7 @@ cdef Tensor view_of(Tensor t, char* address, int ndim, const int64_t* sizes, con
     memcpy(out.sizes, sizes, ndim * sizeof(int64_t))
     memcpy(out.strides, strides, ndim * sizeof(int64_t))
     finish(out)
-    out.flags |= t.flags & (CONJ | NEG | INFERENCE | NO_GRAD_VIEW | MULTI_VIEW)
+    out.flags |= t.flags & (CONJ | NEG | INFERENCE | UNRECORDED_VIEW | MULTI_VIEW)
     if not t.flags & INFERENCE:
         out.base = t if t.base is None else t.base
     if t.counter != NULL:

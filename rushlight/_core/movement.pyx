@@ -62,21 +62,18 @@ cdef int _become(Tensor t, Tensor other, Tensor base) except -1:
 
 
 def resize(Tensor t, sizes, bint written=True, Tensor like=None):
-    """t row-major with other sizes, in its own memory or, if that is too small, in new memory with the old bytes in front.
+    """t row-major with other sizes, from where it begins in its storage, which grows if it is too small: other tensors there see the growth.
 
-    Memory that other tensors share is never moved: t then leaves it. written: it counts as a write (else one follows).
-    like: a tensor of these sizes; if its elements lie densely, t's lie in the same order.
+    written: it counts as a write (else one follows). like: a tensor of these sizes; if its elements lie densely, t's lie in the same order.
     """
     cdef int64_t[MAX_RANK] shape
     cdef int64_t[MAX_RANK] strides
-    cdef int64_t n = 1, old, start
+    cdef int64_t n = 1, start
     cdef int i, ndim = parse_ints(sizes, shape, MAX_RANK)
-    cdef Tensor fresh
     if written:
         check_inplace(t, False)
+    check_count(sizes)
     for i in range(ndim - 1, -1, -1):
-        if shape[i] < 0:
-            raise RuntimeError(f"numel: integer multiplication overflow\n  Sizes must not be negative, got {list(sizes)}.")
         strides[i] = n
         n *= max(shape[i], <int64_t>1)
     if like is not None and is_dense(like):
@@ -85,21 +82,31 @@ def resize(Tensor t, sizes, bint written=True, Tensor like=None):
         if shape[i] == 0:
             n = 0
     start = <char*>t.address - <char*>t.memory.address
-    if n > (t.memory.length - start) // ITEMSIZE[t.code]:
-        fresh = empty(t.code, ndim, shape, t.place)
-        old = min(t.memory.length - start, n * ITEMSIZE[t.code])
-        if old > 0 and t.place:
-            copy_bytes(fresh.address, t.place, t.address, t.place, old)
-        elif old > 0:
-            memcpy(fresh.address, t.address, old)
-        fresh.memory.version = version_of(t)
-        _become(t, view_of(fresh, fresh.address, ndim, shape, strides), None)
-    else:
-        _become(t, view_of(t, t.address, ndim, shape, strides), t.base)
+    if n and n > (t.memory.length - start) // ITEMSIZE[t.code]:
+        if n > (((<int64_t>1 << 62) - start) // ITEMSIZE[t.code]):
+            raise RuntimeError(f"Storage size calculation overflowed with sizes={list(sizes)}")
+        _grow(t, n, start)
+    _become(t, view_of(t, t.address, ndim, shape, strides), t.base)
     if written:
         bump(t)
     t.view_version = version_of(t)
     return t
+
+
+cdef int _grow(Tensor t, int64_t n, int64_t start) except -1:
+    """Makes the storage of t long enough for n elements from its start."""
+    cdef Storage fresh
+    if (<PyObject*>t.memory).ob_refcnt > 1 or not t.memory.resizable():
+        t.memory.resize_(start + n * ITEMSIZE[t.code])
+        return 0
+    fresh = allocate(start + n * ITEMSIZE[t.code], t.place)      # nobody else would see the storage grow
+    if t.place == 0:
+        memcpy(fresh.address, t.memory.address, t.memory.length)
+    elif t.memory.length:
+        copy_bytes(fresh.address, t.place, t.memory.address, t.place, t.memory.length)
+    fresh.version = t.memory.version
+    t.memory, t.address = fresh, <char*>fresh.address + start
+    return 0
 
 
 def repeated_positions(Tensor repeats, total, error):

@@ -107,7 +107,7 @@ cdef class LibraryNode(Node):
             rebase(outputs[0], node, own)
             return
         for i, t in enumerate(outputs):
-            t.flags &= ~<uint32_t>NO_GRAD_VIEW     # made without recording, but recorded now
+            t.flags &= ~<uint32_t>UNRECORDED_VIEW     # made without recording, but recorded now
             if t.base is not None and not _shares_memory(t, inputs):
                 t.base = None                      # a view of what forward made for itself: a write must not look for history there
             set_history(t, node, i)

@@ -115,3 +115,20 @@ cpdef object deliver_new(Tensor result, object out, str name):
     if isinstance(out, Tensor):
         fit(<Tensor>out, result, None)
     return deliver(result, out, name)
+
+
+cdef object deliver_fill(Tensor result, object out, str name):
+    """:func:`deliver_new` of a tensor whose elements are all one number: several of out= may be one memory location."""
+    if not isinstance(out, Tensor) or not is_expanded(<Tensor>out) or not same_sizes(<Tensor>out, result):
+        return deliver_new(result, out, name)
+    deliver_new(_apart(result, <Tensor>out), _apart(<Tensor>out, <Tensor>out), name)
+    return out
+
+
+cdef Tensor _apart(Tensor t, Tensor expanded):
+    """One of the elements of t for all that are one in ``expanded``, of the same shape."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int d
+    for d in range(t.ndim):
+        sizes[d] = 1 if expanded.strides[d] == 0 else t.sizes[d]
+    return view_of(t, t.address, t.ndim, sizes, t.strides)

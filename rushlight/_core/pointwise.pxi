@@ -42,6 +42,7 @@ cdef class Pointwise(Operator):
     cdef public frozenset common       # numbers in the last operand's place for which the expression is another, simpler one; or None
     cdef public frozenset fits         # names of numbers that an element of the dtype must be able to hold
     cdef public int leads              # the operand after which results lie first
+    cdef public int tensors            # bits of the operands that must be tensors: a number in their place is refused
     cdef public bint fills             # in place it writes its last operand's one value: to an expanded target too, with a warning
     cdef public bint numbers           # may all operands be numbers?
     cdef public bint row_major         # results are row-major, however the operands lie
@@ -118,6 +119,8 @@ cdef class Pointwise(Operator):
                     baked.append((i, v))
             elif self.is_operand[i] and v is not None and type(v) is not str:
                 kind = NUMBER
+                if self.tensors >> i & 1:
+                    raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Tensor", v)
                 some_bool |= type(v) is bool
                 if self.common is not None and i == self.n_parameters - 1 and (type(v) is int or type(v) is float) and v in self.common:
                     baked = [(i, v)]            # it stays an operand, which the kernel does not read

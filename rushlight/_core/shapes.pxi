@@ -69,3 +69,13 @@ cdef object _overflow(int ndim, const int64_t* sizes, str more=""):
 cdef str type_string(Tensor t):
     """PyTorch's legacy type name: torch.FloatTensor, torch.cuda.LongTensor."""
     return ("torch." if t.place == 0 else "torch.meta." if t.place == META else "torch.cuda.") + (<dtype>DTYPES[t.code])._info[1]
+
+
+cdef int check_count(sizes) except -1:
+    """Raises PyTorch's error for sizes that are negative, or too large for an int64 even with each 0 as a 1 (as strides are computed)."""
+    cdef object count = 1
+    for n in sizes:
+        count *= max(n, 1)
+        if n < 0 or count >= 1 << 63:
+            raise RuntimeError(f"numel: integer multiplication overflow\n  Sizes must be 0 or more, and their product below 2 ** 63; got {list(sizes)}.")
+    return 0

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint32_t
 from .operator import c_name
 from .tape cimport bump, check_inplace, needs_grad
 from .tensor cimport (
-    CONJ, CONTIGUOUS, DTYPES, ITEMSIZE, MAX_RANK, NEG, Node, Storage, Tensor, dtype_arg, finish, new_tensor, own_counter, parse_ints,
+    CONJ, CONTIGUOUS, DTYPES, ITEMSIZE, MAX_RANK, NEG, Node, Storage, Tensor, check_count, dtype_arg, finish, new_tensor, own_counter, parse_ints,
     thread_state, version_of,
 )
 
@@ -61,24 +61,25 @@ def fold(size_t kernel, bytearray block, data):
         PyBuffer_Release(&view)
 
 
-def tensor_of_storage(Storage storage, element, int64_t offset, size, stride):
-    """The tensor of dtype ``element`` in ``storage``; ``offset`` and ``stride`` in elements. Raises RuntimeError where it does not fit."""
+cdef int64_t _extent(tuple size, tuple stride, int64_t offset, int itemsize) except -1:
+    """How many bytes a storage must have for such a tensor; 0 for one without elements."""
+    check_count(size)
+    last = offset
+    for n, step in zip(size, stride):
+        last += (n - 1) * step
+    if 0 in size:
+        return 0
+    if any([n > 1 and step < 0 for n, step in zip(size, stride)]) or (last + 1) * itemsize >= 1 << 63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}")
+    return (last + 1) * itemsize
+
+
+cdef Tensor _over(Storage storage, int code, int64_t offset, tuple size, tuple stride):
+    """The tensor in that storage, which is known to hold it."""
     cdef int64_t sizes[MAX_RANK]
     cdef int64_t strides[MAX_RANK]
-    cdef int code = dtype_arg(element, -1)
-    cdef int ndim = parse_ints(size, sizes, MAX_RANK)
-    cdef int64_t count = 1, last = offset
-    cdef int i
-    if parse_ints(stride, strides, MAX_RANK) != ndim or offset < 0:
-        raise RuntimeError(f"set_: size {tuple(size)}, stride {tuple(stride)} and offset {offset} do not go together")
-    for i in range(ndim):
-        count *= sizes[i]
-        last += (sizes[i] - 1) * strides[i]
-    if count and (last + 1) * ITEMSIZE[code] > storage.length:
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {ITEMSIZE[code]} requiring "
-            f"a storage size of {(last + 1) * ITEMSIZE[code]} are out of bounds for storage of size {storage.length}"
-        )
+    cdef int i, ndim = parse_ints(size, sizes, MAX_RANK)
+    parse_ints(stride, strides, MAX_RANK)
     cdef Tensor t = new_tensor(storage, <char *>storage.address + offset * ITEMSIZE[code], code, ndim)
     for i in range(ndim):
         t.sizes[i], t.strides[i] = sizes[i], strides[i]
@@ -86,8 +87,36 @@ def tensor_of_storage(Storage storage, element, int64_t offset, size, stride):
     return t
 
 
+def tensor_of_storage(Storage storage, element, int64_t offset, size, stride):
+    """The tensor of dtype ``element`` in ``storage``; ``offset`` and ``stride`` in elements. Raises RuntimeError where it does not fit."""
+    cdef int code = dtype_arg(element, -1)
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride) or offset < 0 or any([step < 0 for step in stride]):
+        raise RuntimeError(f"set_: size {size}, stride {stride} and offset {offset} do not go together")
+    needed = _extent(size, stride, offset, ITEMSIZE[code])
+    if needed > storage.length:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {ITEMSIZE[code]} requiring "
+            f"a storage size of {needed} are out of bounds for storage of size {storage.length}"
+        )
+    return _over(storage, code, offset, size, stride)
+
+
+cdef tuple _strides_for(size, stride):
+    """The strides that set_ was given; where there are none, or a negative one, as of a row-major tensor."""
+    steps, step = [], 1
+    for i in range(len(size) - 1, -1, -1):
+        given = -1 if stride is None else stride[i]
+        given = given if given >= 0 else step
+        steps.append(given)
+        step = max(size[i], 1) * given
+    return tuple(steps[::-1])
+
+
 def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
     """Makes this tensor a view of ``source``, a storage or a tensor: the memory it had is let go. Returns self.
+
+    A storage that is too short for it grows.
 
     >>> x = torch.zeros(4)
     >>> y = torch.empty(0).set_(x.untyped_storage(), 1, (2,), (2,))
@@ -117,13 +146,15 @@ def set_(Tensor self, source=None, storage_offset=0, size=None, stride=None):
     storage = source
     if size is None:
         size = (storage.length // ITEMSIZE[self.code] - storage_offset,)
-    if stride is None:
-        steps, step = [], 1
-        for n in reversed(size):
-            steps.append(step)
-            step *= max(n, 1)
-        stride = steps[::-1]
-    t = tensor_of_storage(storage, DTYPES[self.code], storage_offset, size, stride)
+    if stride is not None and len(stride) != len(size):
+        raise RuntimeError(f"unequal size length ({len(size)}) and stride length ({len(stride)})")
+    if storage_offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {storage_offset}")
+    steps = _strides_for(size, stride)
+    needed = _extent(tuple(size), steps if stride is None else tuple(stride), storage_offset, ITEMSIZE[self.code])
+    if needed > storage.length:
+        storage.resize_(needed)
+    t = _over(storage, self.code, storage_offset, tuple(size), steps)
     bump(self)
     own_counter(t, version_of(self))
     self._adopt(t)

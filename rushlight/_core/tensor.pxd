@@ -82,7 +82,9 @@ cdef enum:
     INTERCEPT = 64       # operators must ask the interpreters first (subclass with __torch_function__, vmap, forward mode)
     RETAIN_GRAD = 128    # a non-leaf whose gradient is kept
     HAS_HOOKS = 256      # tensor hooks are registered
+    INFERENCE_VIEW = 32  # a view made in inference mode of a tensor that was not
     NO_GRAD_VIEW = 512   # a view made under no_grad of a tensor that records
+    UNRECORDED_VIEW = INFERENCE_VIEW | NO_GRAD_VIEW
     MULTI_VIEW = 1024    # one of several views made by one call (split, unbind): no in-place writes while recording
     PINNED = 2048
     OVERRIDES = 8192     # of a class with its own __torch_function__: attributes, and methods that are no operators, ask it too
@@ -231,6 +233,7 @@ cdef inline int position(object dim, int ndim) except -2:
     d = dim
     return <int>(d + ndim if d < 0 else d) if -ndim <= d < ndim else -1
 cdef int parse_ints(object value, int64_t* out, int limit) except -1              # a sequence of ints; returns how many
+cdef int check_count(sizes) except -1                                             # PyTorch's error for sizes that no tensor can have
 cdef str dtype_title(int code)                                                    # 'Float', 'Long' ... as PyTorch's errors spell it
 cdef str type_string(Tensor t)                                                    # 'torch.FloatTensor'
 cdef int put_scalar(void* p, int code, object value) except -1                   # a Python number into memory

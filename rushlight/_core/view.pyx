@@ -168,7 +168,7 @@ cdef inline Tensor record(Tensor t, Tensor out, int kind, str label, object repl
         link1(node, t)
         set_history(out, node, 0)
     elif out.base is not None:
-        out.flags |= NO_GRAD_VIEW
+        out.flags |= INFERENCE_VIEW if thread_state().inference else NO_GRAD_VIEW
     return out
 
 

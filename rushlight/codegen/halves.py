@@ -50,11 +50,11 @@ def _code(number, stored):
 
 
 def _extremum(order):
-    """A NaN on either side wins, as in :mod:`.machine`."""
+    """A NaN on either side wins, and of equal operands the first, as in :mod:`.machine`."""
 
     def rule(node, a, b):
         left, right = node.args
-        return select(compare("ne", left, left), a, select(compare(order, left, right), a, b))
+        return select(compare("ne", right, right), b, select(compare(order, right, left), b, a))
 
     return rule
 

@@ -140,7 +140,7 @@ def _compare(name):
 
 
 def _extremum(name):
-    """min or max; a NaN on either side wins."""
+    """min or max; a NaN on either side wins, and of equal operands (0 and -0) the first. With a constant second: one instruction."""
     greater = name == "max"
 
     def emit(m, node, a, b):
@@ -149,9 +149,9 @@ def _extremum(name):
             return m.op("or" if greater else "and", t, a, b)
         if t in ty.INTS:
             return m.intrinsic(f"{'s' if t in ty.SIGNED else 'u'}{name}", t, a, b)
-        # An unordered comparison is false, so a NaN in b is taken here; one in a by the second select.
-        better = m.op("fcmp ogt" if greater else "fcmp olt", t, a, b)
-        return m.choose(m.op("fcmp uno", t, a, a), t, a, m.choose(better, t, a, b))
+        # An unordered comparison is false, so a NaN in a is taken here; one in b by the second select.
+        better = m.op("fcmp ogt" if greater else "fcmp olt", t, b, a)
+        return m.choose(m.op("fcmp uno", t, b, b), t, b, m.choose(better, t, b, a))
 
     return emit
 

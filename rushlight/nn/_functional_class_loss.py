@@ -311,7 +311,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
 
     log_probs (T, N, C) or (T, C); targets (N, S) padded or all labels in one row; lengths per sequence. An alignment gives each
     frame a label or the blank; repeated labels merge, blanks go. The mean divides each loss by its target's length first.
-    zero_infinity: an impossible alignment counts 0.
+    zero_infinity: an impossible alignment counts 0, and its gradient is 0 instead of NaN.
 
     >>> frames = torch.full((2, 1, 2), 0.5).log()  # two frames, blank or label 1 at even odds
     >>> loss = F.ctc_loss(frames, torch.tensor([[1]]), [2], [1])
@@ -334,9 +334,9 @@ def _ctc_loss(log_probs, labels_and_lengths, blank, reduction, zero_infinity):
     input_lengths = torch.as_tensor(input_lengths, dtype=torch.long).reshape(-1)
     target_lengths = torch.as_tensor(target_lengths, dtype=torch.long).reshape(-1)
     labels = _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, blank)
-    losses = rename(-_ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank), "CtcLossBackward0")
+    losses = rename(-_ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank, zero_infinity), "CtcLossBackward0")
     if zero_infinity:
-        losses = rename(torch.where(losses == float("inf"), 0, losses), "CtcLossBackward0")
+        losses = torch.where(losses == float("inf"), 0, losses)
     if reduction == "mean":
         return (losses / target_lengths.clamp(min=1).to(losses)).mean()
     losses = losses if batched else losses[0]
@@ -375,7 +375,7 @@ def _ctc_labels(targets, target_lengths, frames, batch, classes, input_lengths, 
     return targets[:, :longest]
 
 
-def _ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank):
+def _ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank, zero_infinity):
     """Of states blank, label, blank, label ... blank."""
     batch, steps = labels.shape
     device = log_probs.device
@@ -385,4 +385,4 @@ def _ctc_log_likelihood(log_probs, labels, input_lengths, target_lengths, blank)
     # A label may be reached from the previous label, without a blank between, unless both are equal.
     skips = torch.full(states.shape, -float("inf"), dtype=log_probs.dtype, device=device)
     skips[:, 3::2].masked_fill_(labels[:, 1:] != labels[:, :-1], 0)
-    return alignments(log_probs, states, skips, input_lengths, 2 * target_lengths)[0]
+    return alignments(log_probs, states, skips, input_lengths, 2 * target_lengths, zero_infinity)[0]

@@ -117,8 +117,11 @@ def pointwise(function=None, **options):
     one of them is bool, and may refuse them; held: the dtype computed in must hold the numbers in operands' places: 'but halves', which may
     become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers in the last operand's place
     that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
-    able to hold; leads: the position of the operand after which results lie, before the others; numbers: all operands may be numbers,
-    which give a 0-dim tensor; row_major: results are row-major, however the operands lie; absent: for parameters that may be None, the
+    able to hold; leads: the position of the operand after which results lie, before the others; numbers: the names of the operands in
+    whose place a number may stand, if not in that of any but all (then one must be a tensor), or True: all may be numbers, which give a
+    0-dim tensor; fills: in place it writes its last operand's one value, to an expanded target too, with a warning;
+    float8: it takes 8-bit floats as well, computed in float32 and rounded;
+    row_major: results are row-major, however the operands lie; absent: for parameters that may be None, the
     function of the dtype that tells what that stands for; out: what out= must be (_outputs.py), if results are not converted;
     second: see :func:`library`; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither), 'integral' (bool and
     integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
@@ -128,7 +131,7 @@ def pointwise(function=None, **options):
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
                dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None, fits="", leads=0,
-               numbers=False, row_major=False, out=None, second=None):  # fmt: skip
+               numbers=None, fills=False, float8=False, row_major=False, out=None, second=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -139,7 +142,10 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op.held = (None, "but halves", "always", "last").index(held)
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common, op.row_major = overloads and tuple(overloads.split()), common and frozenset(common), row_major
-    op.fits, op.leads, op.numbers = frozenset(fits.split()), leads, numbers
+    op.fits, op.leads, op.numbers, op.fills = frozenset(fits.split()), leads, numbers is True, fills
+    op.float8 = float8
+    if isinstance(numbers, str):
+        op.tensors = sum(1 << i for i, p in enumerate(signature.names) if is_operand[i] and p not in numbers.split())
     state_second(op.label, second)
     if inplace:
         op.inplace = core.InPlace(op, name + "_")
@@ -328,7 +334,7 @@ def refuse(op, name, type, cause=None):
 
 
 def _check(op, type):
-    if type in _REFUSED[op.dtypes] or (type in _NO_ARITHMETIC and not op.__dict__.get("stores")):
+    if type in _REFUSED[op.dtypes] or (type in _NO_ARITHMETIC and not (op.__dict__.get("float8") and type in ty.FLOAT8)):
         refuse(op, op.__name__, type)
 
 
@@ -338,7 +344,7 @@ def trace(op, pattern, baked, code):
         return _trace_rows(op, pattern, baked, *code)
     type = ty.NAMES[code] if code >= 0 else "b1"
     _check(op, type)
-    compute = ty.opmath(type)
+    compute = _computed_in(type)
     args, in_types = [], []
     for i, (name, kind, default, fixed) in enumerate(zip(op.signature.names, pattern, op.signature.defaults, op.fixed)):
         if kind == BAKED:
@@ -346,9 +352,15 @@ def trace(op, pattern, baked, code):
             args.append(op.absent[name](type) if value is None and name in op.absent else value)
             continue
         own = ty.NAMES[fixed] if fixed >= 0 else type
-        in_types.append(own if kind == TENSOR else ty.opmath(own))
-        args.append(ex.const(baked[i], ty.opmath(own)) if i in baked else ex.input(len(in_types) - 1, ty.opmath(own)))
-    outputs = _call(op, type, args)
+        in_types.append(own if kind == TENSOR else _computed_in(own))
+        if i in baked:
+            args.append(ex.const(baked[i], _computed_in(own)))
+        else:
+            given = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
+            args.append(ex.cast(given, compute) if own in ty.FLOAT8 else given)
+    outputs = _call(op, compute if type in ty.FLOAT8 else type, args)
+    if type in ty.FLOAT8:
+        outputs = tuple(ex.cast(e, type) if e.type == compute else e for e in outputs)
     program = core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
                            tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
     program.row_major, program.leads = op.row_major, op.leads
@@ -393,6 +405,10 @@ def _call(op, type, args):
     out = out if isinstance(out, tuple) else (out,)
     first = next(a for a in args if isinstance(a, ex.Expr))
     return tuple(e if isinstance(e, ex.Expr) else ex.const(e, first.type) for e in out)
+
+
+def _computed_in(type):
+    return "f32" if type in ty.FLOAT8 else ty.opmath(type)
 
 
 def _stored(result, type, compute):

@@ -84,11 +84,11 @@ def _ends(a, lengths, final):
 
 
 @library(where="", differentiable="log_probs", label="CtcLoss")
-def alignments(log_probs, states, skips, lengths, final):
+def alignments(log_probs, states, skips, lengths, final, zero_infinity):
     """(log-likelihood of each sequence, a).
 
     log_probs (T, N, C); states (N, W), the class of each; skips (N, W) of log_probs' dtype; lengths (N,), the frames of each sequence;
-    final (N,), its last state.
+    final (N,), its last state. zero_infinity: the gradient of a sequence without any alignment is 0; else it is NaN in its frames.
     """
     a = _ways(_emitted(log_probs, states), skips)
     last, ends = _ends(a, lengths, final)
@@ -100,13 +100,21 @@ def _emitted(log_probs, states):
 
 
 @alignments.backward_of
-def _(grads, log_probs, states, skips, lengths, final, results):
+def _(grads, log_probs, states, skips, lengths, final, zero_infinity, results):
     """With the term of the normaliser, as in PyTorch: it vanishes behind a log_softmax, and gives a leaf what its logits would get."""
     if is_grad_enabled():
         slopes = _composed_gradient(grads[0], log_probs, states, skips, lengths, final)
     else:
         slopes = _gradient(grads[0], log_probs, states, skips, lengths, final, results)
-    return arithmetic.sub(slopes, arithmetic.mul(elementary.exp(log_probs), reduction.sum(slopes, -1, True)))
+    slopes = arithmetic.sub(slopes, arithmetic.mul(elementary.exp(log_probs), reduction.sum(slopes, -1, True)))
+    return slopes if zero_infinity else arithmetic.masked_fill(slopes, _undefined(results[0], lengths, log_probs), math.nan)
+
+
+def _undefined(likelihood, lengths, log_probs):
+    """(T, N, 1): the frames of sequences without any alignment, towards which -log 0 has no slope."""
+    frames = shape.unsqueeze(creation.arange(log_probs.shape[0], device=log_probs.device), 1)
+    within = comparison.lt(frames, lengths)
+    return shape.unsqueeze(comparison.logical_and(within, comparison.eq(likelihood, -math.inf)), 2)
 
 
 def _gradient(grad, log_probs, states, skips, lengths, final, results):

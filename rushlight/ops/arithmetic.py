@@ -78,7 +78,8 @@ def sub(input, other, *, alpha=1):
     return input - alpha * other
 
 
-@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function", bools=_no_bool_subtraction, fits="alpha", leads=1)
+@pointwise(label="Rsub", overloads="TT TN", inplace=False, where="function", bools=_no_bool_subtraction, fits="alpha", leads=1,
+           numbers="other")  # fmt: skip
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``: :func:`sub` with its operands exchanged.
 
@@ -89,7 +90,7 @@ def rsub(input, other, *, alpha=1):
     return other - alpha * input
 
 
-@pointwise(aliases=("multiply",), numbers=True)
+@pointwise(aliases=("multiply",), numbers=True, float8=True)
 def mul(input, other):
     """``input * other``, broadcast and promoted. For bool tensors: and.
 
@@ -168,7 +169,7 @@ def remainder(input, other):
     return fn.mod(input, other)
 
 
-@pointwise(dtypes="real number", integers=_no_zero, overloads="TN TT")
+@pointwise(dtypes="real number", integers=_no_zero, overloads="TN TT", numbers="other")
 def fmod(input, other):
     """The remainder with the sign of ``input`` (C's fmod).
 
@@ -219,7 +220,7 @@ def positive(input):
     return input
 
 
-@pointwise(aliases=("absolute",), dtypes="number", out=unary)
+@pointwise(aliases=("absolute",), dtypes="number", out=unary, float8=True)
 def abs(input):
     """The absolute value; of complex numbers the modulus, as a real tensor.
 
@@ -261,7 +262,7 @@ def signbit(input):
     return fn.signbit(input) if input.type in ty.FLOATS else fn.lt(input, 0) if input.type in ty.SIGNED else fn.ne(input, input)
 
 
-@pointwise(floating=True, dtypes="real", result=True, overloads="TT TN")
+@pointwise(floating=True, dtypes="real", result=True, overloads="TT TN", numbers="other")
 def copysign(input, other):
     """``input``'s magnitude with ``other``'s sign.
 
@@ -389,7 +390,7 @@ floor.kernel, ceil.kernel, trunc.kernel, round.kernel = "floor_vml_cpu", "ceil_v
 # -- three operands --
 
 
-@pointwise(overloads="TTN TTT", dtypes="inexact", held="but halves")
+@pointwise(overloads="TTN TTT", dtypes="inexact", held="but halves", numbers="weight")
 def lerp(input, end, weight):
     """``input + weight * (end - input)``, computed from the nearer end.
 
@@ -401,7 +402,7 @@ def lerp(input, end, weight):
     return fn.where(near, input + weight * gap, end - gap * (1 - weight))
 
 
-@pointwise(dtypes="number")
+@pointwise(dtypes="number", numbers="")
 def addcmul(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 * tensor2``.
 
@@ -414,7 +415,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 addcmul.kernel = "addcmul_cpu_out"
 
 
-@pointwise
+@pointwise(numbers="")
 def addcdiv(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 / tensor2``: the step of Adam and its kin.
 
@@ -431,12 +432,12 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     return input + value * fn.div(tensor1, tensor2)
 
 
-@pointwise(where="", inplace=False, held="but halves")
+@pointwise(where="", inplace=False, held="but halves", float8=True)
 def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 
 
-@pointwise(overloads="TTN TTT", row_major=True)
+@pointwise(overloads="TTN TTT", row_major=True, fills=True)
 def masked_fill(input, mask: b1, value: follows):
     """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True.
 
@@ -444,6 +445,3 @@ def masked_fill(input, mask: b1, value: follows):
     tensor([0., 2.])
     """
     return fn.where(mask, value, input)
-
-
-masked_fill.fills = True

@@ -9,7 +9,7 @@ from ._outputs import boolean, exact, unary
 # -- comparison: the result is bool, and NaN compares as unequal to everything --
 
 
-@pointwise
+@pointwise(numbers="other", float8=True)
 def eq(input, other):
     """True where ``input == other``.
 
@@ -19,7 +19,7 @@ def eq(input, other):
     return fn.eq(input, other)
 
 
-@pointwise(aliases=("not_equal",))
+@pointwise(aliases=("not_equal",), numbers="other", float8=True)
 def ne(input, other):
     """True where ``input != other``; NaN differs from everything, itself included.
 
@@ -30,7 +30,7 @@ def ne(input, other):
     return fn.ne(input, other)
 
 
-@pointwise(aliases=("less",), dtypes="real")
+@pointwise(aliases=("less",), dtypes="real", numbers="other")
 def lt(input, other):
     """True where ``input < other``. The shapes are broadcast, the dtypes promoted before they are compared.
 
@@ -41,7 +41,7 @@ def lt(input, other):
     return fn.lt(input, other)
 
 
-@pointwise(aliases=("less_equal",), dtypes="real")
+@pointwise(aliases=("less_equal",), dtypes="real", numbers="other")
 def le(input, other):
     """True where ``input <= other``.
 
@@ -51,7 +51,7 @@ def le(input, other):
     return fn.le(input, other)
 
 
-@pointwise(aliases=("greater",), dtypes="real")
+@pointwise(aliases=("greater",), dtypes="real", numbers="other")
 def gt(input, other):
     """True where ``input > other``; False where either is NaN.
 
@@ -61,7 +61,7 @@ def gt(input, other):
     return fn.gt(input, other)
 
 
-@pointwise(aliases=("greater_equal",), dtypes="real")
+@pointwise(aliases=("greater_equal",), dtypes="real", numbers="other")
 def ge(input, other):
     """True where ``input >= other``.
 
@@ -71,7 +71,7 @@ def ge(input, other):
     return fn.ge(input, other)
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real", numbers="", inplace=False)
 def maximum(input, other):
     """The larger of the two; nan if either is.
 
@@ -81,7 +81,7 @@ def maximum(input, other):
     return input | other if input.type == "b1" else fn.maximum(input, other)
 
 
-@pointwise(dtypes="real")
+@pointwise(dtypes="real", numbers="", inplace=False)
 def minimum(input, other):
     """The smaller of the two; nan if either is.
 
@@ -91,7 +91,7 @@ def minimum(input, other):
     return input & other if input.type == "b1" else fn.minimum(input, other)
 
 
-@pointwise(dtypes="real", inplace=False)
+@pointwise(dtypes="real", inplace=False, numbers="")
 def fmax(input, other):
     """The larger of the two; a nan loses against a number.
 
@@ -101,7 +101,7 @@ def fmax(input, other):
     return input | other if input.type == "b1" else fn.fmax(input, other)
 
 
-@pointwise(dtypes="real", inplace=False)
+@pointwise(dtypes="real", inplace=False, numbers="")
 def fmin(input, other):
     """The smaller of the two; a nan loses against a number.
 
@@ -111,7 +111,7 @@ def fmin(input, other):
     return input & other if input.type == "b1" else fn.fmin(input, other)
 
 
-@pointwise(aliases=("clip",), dtypes="real", overloads="TTT TNN", held="always")
+@pointwise(aliases=("clip",), dtypes="real", overloads="TTT TNN", held="always", numbers="min max")
 def clamp(input, min: operand = None, max: operand = None):
     """``input`` limited to [min, max]; either may be a tensor, a number or None (not both None).
 
@@ -125,7 +125,7 @@ def clamp(input, min: operand = None, max: operand = None):
     return fn.clamp(input, min, max)
 
 
-@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always")
+@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always", numbers="min")
 def clamp_min(input, min):
     """``input`` limited from below by a number or a tensor; nan stays.
 
@@ -135,7 +135,7 @@ def clamp_min(input, min):
     return fn.clamp(input, min, None)
 
 
-@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always")
+@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always", numbers="max")
 def clamp_max(input, max):
     """``input`` limited from above by a number or a tensor; nan stays.
 
@@ -156,7 +156,7 @@ def _nowhere(x):
     return fn.ne(x, x)
 
 
-@pointwise(inplace=False)
+@pointwise(inplace=False, float8=True)
 def isnan(input):
     """True where an element is not a number; a complex one where either part is none.
 
@@ -166,7 +166,7 @@ def isnan(input):
     return fn.isnan(input) if _fractional(input) else _nowhere(input)
 
 
-@pointwise(inplace=False)
+@pointwise(inplace=False, float8=True)
 def isinf(input):
     """True where an element is +inf or -inf; a complex one where either part is.
 
@@ -176,7 +176,7 @@ def isinf(input):
     return fn.isinf(input) if _fractional(input) else _nowhere(input)
 
 
-@pointwise(inplace=False)
+@pointwise(inplace=False, float8=True)
 def isfinite(input):
     """True where an element is neither infinite nor nan: always, for integers.
 
@@ -248,7 +248,7 @@ def _truth(x):
     return x if x.type == "b1" else fn.ne(x, 0)
 
 
-@pointwise
+@pointwise(numbers="")
 def logical_and(input, other):
     """True where both are nonzero.
 
@@ -258,7 +258,7 @@ def logical_and(input, other):
     return _truth(input) & _truth(other)
 
 
-@pointwise
+@pointwise(numbers="")
 def logical_or(input, other):
     """True where either is nonzero.
 
@@ -268,7 +268,7 @@ def logical_or(input, other):
     return _truth(input) | _truth(other)
 
 
-@pointwise
+@pointwise(numbers="")
 def logical_xor(input, other):
     """True where just one is nonzero.
 

@@ -394,7 +394,7 @@ def sinc(input):
     return fn.where(zero, 1.0, fn.sin(t) / t)
 
 
-@pointwise(floating=True, aliases=("arctan2",), dtypes="real")
+@pointwise(floating=True, aliases=("arctan2",), dtypes="real", numbers="")
 def atan2(input, other):
     """The angle in (-pi, pi] of the point with ordinate ``input`` and abscissa ``other``.
 
@@ -404,7 +404,7 @@ def atan2(input, other):
     return fn.atan2(input, other)
 
 
-@pointwise(dtypes="float")
+@pointwise(dtypes="float", numbers="")
 def hypot(input, other):
     """``sqrt(input**2 + other**2)`` without overflow.
 
@@ -434,7 +434,7 @@ def xlog1py(input, other):
     return fn.xlog1py(input, other)
 
 
-@pointwise(dtypes="inexact", inplace=False)
+@pointwise(dtypes="inexact", inplace=False, numbers="")
 def logaddexp(input, other):
     """``log(exp(input) + exp(other))`` without overflow.
 
@@ -448,7 +448,7 @@ def logaddexp(input, other):
     return fn.logaddexp(input, other)
 
 
-@pointwise(dtypes="float", inplace=False)
+@pointwise(dtypes="float", inplace=False, numbers="")
 def logaddexp2(input, other):
     """``log2(2**input + 2**other)`` without overflow.
 
@@ -489,7 +489,7 @@ def rad2deg(input):
     return input * 57.29577951308232
 
 
-@pointwise(floating=True, where="function function_ method")
+@pointwise(floating=True, where="function function_ method", numbers="")
 def ldexp(input, other):
     """``input * 2 ** other``: a float from the mantissa and exponent of :func:`frexp`.
 

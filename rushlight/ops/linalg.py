@@ -140,6 +140,8 @@ def matrix_power(A, n):
         return matrix_power(inv(A), -n)
     if n == 0:
         return shape.expand(creation.eye(A.shape[-1], dtype=A.dtype, device=A.device), tuple(A.shape)).clone()
+    if n == 1:
+        return shape.clone(A)
     result = None
     while True:
         if n & 1:

@@ -13,6 +13,7 @@ from . import creation, joining, reduction, shape
 from ._define import composite, integer, integers, library, planned
 from ._format import empty_beside
 from ._outputs import exact
+from .casting import FORMATS
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -452,11 +453,11 @@ def t_(input):
 
 @composite(where="method")
 def resize_(input, *sizes, memory_format=None):
-    """Gives the tensor another shape, row-major, in place. What fits of the old elements stays in order; new ones are
-    uninitialised.
+    """Gives the tensor another shape, row-major or in the order of ``memory_format``, in place. What the memory holds from its first
+    element on stays; new elements are uninitialised.
 
-    Memory that is too small is replaced; tensors that shared it keep the old one. Raises RuntimeError if the tensor
-    requires a gradient.
+    A storage that is too small grows, and tensors that share it follow. Raises RuntimeError if the tensor requires a gradient, or
+    if memory that is not rushlight's own (a NumPy array's) would have to grow.
 
     >>> torch.arange(6).resize_(2, 2)
     tensor([[0, 1],
@@ -464,20 +465,27 @@ def resize_(input, *sizes, memory_format=None):
     """
     if input.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
-    wanted = _ints(sizes)
-    return input if tuple(wanted) == tuple(input.shape) else core.resize(input, wanted)
+    wanted = tuple(_ints(sizes))
+    if memory_format is None:
+        return input if wanted == tuple(input.shape) else core.resize(input, wanted)
+    if memory_format is FORMATS["preserve_format"]:
+        raise RuntimeError("Unsupported memory formatPreserve")
+    return core.resize(input, wanted, True, creation.empty(wanted, memory_format=memory_format, device="meta"))
 
 
 @composite
 def resize_as_(input, other, memory_format=None):
-    """:func:`resize_` to the shape of ``other``.
+    """:func:`resize_` to the shape of ``other``, and to its order of dims with ``memory_format=torch.preserve_format``.
 
     >>> torch.arange(6).resize_as_(torch.ones(3, 2))
     tensor([[0, 1],
             [2, 3],
             [4, 5]])
     """
-    return resize_(input, tuple(other.shape))
+    if memory_format is FORMATS["preserve_format"]:
+        known = (FORMATS[name] for name in ("channels_last", "channels_last_3d"))
+        memory_format = next((f for f in known if other.is_contiguous(memory_format=f)), FORMATS["contiguous_format"])
+    return resize_(input, tuple(other.shape), memory_format=memory_format)
 
 
 def _resize_out(target, result, name):

@@ -17,7 +17,7 @@ from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
 from ._define import composite, library
 from ._expect import expect
-from ._outputs import exact
+from ._outputs import elementwise, exact
 from .creation import INT64, dtype_with, empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -432,7 +432,7 @@ def randperm(n, *, generator=None, dtype=None, layout=None, device=None, require
 # -- samplers --
 
 
-@composite(where="function")
+@composite(where="function", memory=elementwise)
 def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Normal numbers: normal(0., 1., (2, 3)), or one for each element of the tensors ``mean`` and ``std`` (either may be a number).
 
@@ -460,7 +460,7 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
     return arithmetic.add(arithmetic.mul(z, std), mean)
 
 
-@composite(where="function method")
+@composite(where="function method", memory=elementwise)
 def bernoulli(input, p=None, *, generator=None, out=None):
     """Ones with the probabilities in ``input``, else zeros. p: one probability for all, ``input`` giving shape and dtype only; out:
     may be of another dtype.

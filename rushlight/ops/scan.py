@@ -237,7 +237,7 @@ _logcumsumexp.quick = core.quick["logcumsumexp"]
 @_logcumsumexp.backward_of
 def _(grad, input, dim, result):
     # The sum over j >= k of grad[j] exp(x[k] - r[j]), by steps from r[j] to r[j - 1]: no exponent is ever above 0. Nothing comes back from
-    # an infinite r[j], but to an x[k] that is infinite itself.
+    # an infinite r[j], but to an x[k] that is infinite itself: as long as all was -inf that is the undefined -inf - -inf, as in PyTorch.
     if input.ndim == 0:
         return grad
     finite = arithmetic.masked_fill(result, comparison.eq(result, float("-inf")), 0)
@@ -245,7 +245,7 @@ def _(grad, input, dim, result):
     later = shape.narrow(finite, dim, min(n, 1), max(n - 1, 0))
     steps = arithmetic.masked_fill(shape.narrow(finite, dim, 0, max(n - 1, 0)) - later, comparison.eq(later, float("inf")), float("-inf"))
     decay = cat([zeros_of(tuple(shape.narrow(finite, dim, 0, min(n, 1)).shape), grad), elementary.exp(steps)], dim)
-    return _backwards(grad, decay, dim) * elementary.exp(input - finite)
+    return _backwards(grad, decay, dim) * elementary.exp(input - result)
 
 
 @composite(out=exact("expected scalar_type {Has} but found {Given}"))

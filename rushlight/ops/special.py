@@ -273,7 +273,7 @@ def _whole(op, name, input):
         refuse(op, name, "b1")
 
 
-@pointwise(where="function function_ method", dtypes="integral")
+@pointwise(where="function function_ method", dtypes="integral", numbers="")
 def gcd(input, other):
     """The greatest common divisor of integers, not negative; 0 for two zeros.
 
@@ -284,7 +284,7 @@ def gcd(input, other):
     return fn.gcd(input, other)
 
 
-@pointwise(where="function function_ method", dtypes="integral")
+@pointwise(where="function function_ method", dtypes="integral", numbers="")
 def lcm(input, other):
     """The least common multiple of integers, not negative; 0 where either is 0.
 
@@ -386,8 +386,8 @@ def _neighbour(type):
 
 @nextafter.backward_of
 def _(grad, input, other):
-    same = comparison.eq(input, other)  # then the result is the other's value
-    return arithmetic.masked_fill(grad, same, 0), arithmetic.masked_fill(grad, ~same, 0)
+    """As in PyTorch the other operand has none, not even where the result is its value."""
+    return arithmetic.masked_fill(grad, comparison.eq(input, other), 0), creation.zeros_like(grad)
 
 
 # -- names of torch.special for operators that have another one in torch --
