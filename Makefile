@@ -15,18 +15,21 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(abspath $(VENV))/bin
 TEST    = $(BIN)/python -m pytest
+# A process for each core, four at most: each may take 2 GB. ARGS=-n0 for one that a debugger can stop.
+SPREAD  = -n auto --maxprocesses=4 --dist worksteal
 
 .PHONY: build train test test-all test-cuda test-standin bench bench-cuda docs lint ulp takeover endure clean
 
 build:
 	flock .build.lock $(PYTHON) setup.py -q build_ext --inplace
 
-# The environment, with rushlight installed from this tree in editable form. Rebuilt when the build files change.
+# The environment, with rushlight installed from this tree in editable form. Rebuilt when the build files change. The core is built by ``make build``
+# alone: what pip builds it throws away.
 $(VENV)/.ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q "setuptools>=77" "Cython>=3.1,<4"
-	$(BIN)/python -m pip install -q --no-build-isolation -e ".[test]"
+	RUSHLIGHT_BUILD=nothing $(BIN)/python -m pip install -q --no-build-isolation -e ".[test]"
 	touch $@
 
 $(VENV)/.oracle: $(VENV)/.ready
@@ -48,7 +51,7 @@ train: $(VENV)/.ready $(VENV)/.train
 
 test: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python
-	$(TEST) -m "not slow" $(ARGS)
+	$(TEST) $(SPREAD) -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.ready $(VENV)/.oracle $(VENV)/.cuda
 	PATH="$(BIN):$$PATH" $(MAKE) --no-print-directory build PYTHON=$(BIN)/python

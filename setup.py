@@ -13,7 +13,7 @@ LIBRARIES = ["dl", "pthread", "m"] if sys.platform == "linux" else []
 
 JOBS = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
 
-# RUSHLIGHT_BUILD="tensor view" builds just these: for work on one file while another does not compile.
+# RUSHLIGHT_BUILD="tensor view" builds just these: for work on one file while another does not compile. "nothing" builds none.
 only = os.environ.get("RUSHLIGHT_BUILD", "").split()
 
 extensions = [

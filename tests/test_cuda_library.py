@@ -58,7 +58,7 @@ def test_places_of_indices_and_masks(order):
     given = {"input": index, "out": out, "n": 5, "size": 4, "step": 8, "negative": 1, "fault": fault.record}
     run(_places, "places<i64>", 1, order, **given)
     assert out.tolist() == [0, 24, 24, 0, 16]
-    assert fault.read() == (1, 0, 4, 4, 3)
+    assert fault.read() == (2, 0, 4, 4, 3)
     mask = (RNG.random(10000) < 0.3).astype(np.uint8)
     counts = np.zeros(3, np.int64)
     run(_places, "select", 3, order, input=mask, counts=counts, n=10000)

@@ -56,6 +56,10 @@ def test_streams_of_several_gpus_that_get_on_at_random():
     run("cuda/test_gpu_streams.py", RUSHLIGHT_STANDIN_GPUS="3", RUSHLIGHT_STANDIN_SCHEDULE="5")
 
 
+def test_elements_that_lie_further_apart_than_32_bits_can_number():
+    run("cuda/test_gpu_reach.py", RUSHLIGHT_STANDIN_MEMORY=str(16 << 30))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not ALL, reason="make test-all")
 @pytest.mark.parametrize("file", PRODUCT)

@@ -90,7 +90,8 @@ def agree(expected, got):
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_examples_print_the_same(room):
+def test_examples_print_the_same(room, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
     different = []
     for name, text in documented(room):
         if name in LEFT_OUT:

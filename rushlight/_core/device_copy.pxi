@@ -66,15 +66,16 @@ cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
 
 cdef int wait(int place) except -1:
     cdef void* stream
+    cdef int64_t queued
     cdef int code
     if place == META:
         return 0
     use(place)
-    stream = current_stream(place)
+    stream, queued = current_stream(place), faults_queued(place)
     with nogil:
         code = rl_driver.cuStreamSynchronize(stream)
     check(code)
-    raise_faults(place, stream)
+    raise_faults(place, stream, queued)
     return 0
 
 

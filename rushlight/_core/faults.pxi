@@ -1,12 +1,15 @@
 # Faults: what a kernel found wrong with its data. Included by device.pyx.
 #
 # A kernel cannot raise. It writes a record (docs/internals.md, "Faults") in pinned memory, which the host looks at after each synchronisation.
-# Every launch that may fault has a record of its own, so that the error names the line that called: a ring, whose quarters are used again when an
-# event says that the kernels of the last round are done.
+# Every launch that may fault has a record of its own, so that the error names the line that called: a ring of slots, whose quarters are used again
+# when the kernels of the last round are done. Records are numbered from 0 on; that of number n lies in slot n % FAULT_SLOTS.
 
 cdef enum:
     FAULT_SLOTS = 4096
     QUARTER = FAULT_SLOTS // 4
+
+cdef enum:
+    WRITTEN = 2                    # Fault.raised: the record is there (1: a kernel is writing it)
 
 cdef struct Fault:
     int32_t raised, operator_
@@ -23,15 +26,31 @@ cdef struct Site:
 cdef struct Ring:
     Fault* faults
     Site* sites
-    int next, unchecked            # the next slot; how many before it may belong to kernels that still run
+    int64_t next, checked          # the next record; the first one whose kernel may still run
     int n_kept                     # of all slots, those of captured graphs
-    void* stream                   # where all the unchecked ones were launched; NULL: there are none, MIXED: on several streams
+    void* stream                   # where all from ``checked`` on were launched; NULL: there are none, MIXED: on several streams
+    void* lately                   # the same of those of this quarter
     void* events[4]                # behind the last launch of each quarter
-    bint[4] recorded
+    int[4] awaits                  # what says that a quarter's kernels are done: NOTHING, AN_EVENT, or ALL_WORK of the GPU
+
+cdef enum:                         # Ring.awaits
+    NOTHING = 0
+    AN_EVENT = 1
+    ALL_WORK = 2
 
 cdef Ring[MAX_GPUS] _rings
 cdef void* MIXED = <void*>-1
 cdef void* ALL_STREAMS = <void*>-2         # for raise_faults()
+
+
+cdef inline int slot_of(int64_t record) noexcept:
+    return <int>(record % FAULT_SLOTS)
+
+
+cdef inline void* joint(void* streams, void* stream) noexcept:
+    """Where work was launched, of ``stream`` too."""
+    return stream if streams in (NULL, stream) and stream != NULL else MIXED
+
 
 cdef extern from *:
     """
@@ -84,13 +103,14 @@ cdef void* fault_slot(int place, str name, object error=None) except NULL:
     while True:
         if r.next % QUARTER == 0 and not _capture_pool:
             turn_quarter(r, place)
-        site = &r.sites[r.next]
-        if not site.kept:
+        at = slot_of(r.next)
+        r.next += 1
+        if not r.sites[at].kept:
             break
-        r.next = (r.next + 1) % FAULT_SLOTS
         tries += 1
         if tries == FAULT_SLOTS:
             raise RuntimeError("captured graphs hold all fault records of this GPU: delete graphs that are no longer replayed")
+    site = &r.sites[at]
     Py_XDECREF(site.name)
     Py_XDECREF(site.error)
     Py_XDECREF(site.code)
@@ -104,40 +124,55 @@ cdef void* fault_slot(int place, str name, object error=None) except NULL:
     Py_XINCREF(site.code)
     site.kept = _capture_pool != 0
     r.n_kept += site.kept
-    r.stream = stream if r.stream in (NULL, stream) and stream != NULL else MIXED
-    r.unchecked = min(r.unchecked + 1, <int>FAULT_SLOTS)
-    at = r.next
-    r.next = (r.next + 1) % FAULT_SLOTS
+    r.stream, r.lately = joint(r.stream, stream), joint(r.lately, stream)
+    r.checked = max(r.checked, r.next - FAULT_SLOTS)
     return &r.faults[at]
 
 
 cdef int turn_quarter(Ring* r, int place) except -1:
-    """At the beginning of a quarter: mark the end of the one before, and wait until this one's kernels of the last round are done."""
-    cdef int now = r.next // QUARTER, before = (now + 3) % 4
-    if r.unchecked:
-        check(rl_driver.cuEventRecord(r.events[before], current_stream(place)))
-        r.recorded[before] = True
-    if r.recorded[now]:
+    """At the beginning of a quarter: mark the end of the one before, and wait until this one's kernels of the last round are done.
+
+    An event marks the end of a quarter whose kernels all went to the stream that is current. Of other streams nobody knows whether they are still there.
+    """
+    cdef int now = slot_of(r.next) // QUARTER, before = (now + 3) % 4
+    cdef int64_t queued = r.next
+    if r.lately == current_stream(place):
+        check(rl_driver.cuEventRecord(r.events[before], r.lately))
+        r.awaits[before] = AN_EVENT
+    elif r.lately != NULL:
+        r.awaits[before] = ALL_WORK
+    r.lately = NULL
+    if r.awaits[now] == AN_EVENT:
         check(rl_driver.cuEventSynchronize(r.events[now]))
-        r.recorded[now] = False
-        raise_faults(place, NULL)
+        r.awaits[now] = NOTHING
+        raise_faults(place, NULL, queued)
+    elif r.awaits[now] == ALL_WORK:
+        check(rl_driver.cuCtxSynchronize())
+        r.awaits[now] = NOTHING
+        raise_faults(place, ALL_STREAMS, queued)
     return 0
 
 
-cdef int raise_faults(int place, void* stream) except -1:
+cdef inline int64_t faults_queued(int place) noexcept:
+    """What to ask before a wait without the GIL, and to tell raise_faults(): other threads may queue more meanwhile."""
+    return _rings[place - 1].next
+
+
+cdef int raise_faults(int place, void* stream, int64_t queued) except -1:
     """Raises the oldest fault that kernels recorded, and forgets them all: the next operation works.
 
-    stream: all work of this one is done, or of ALL_STREAMS. NULL: there may be more to come of each.
+    stream: all work of this one that has a record below ``queued`` is done, or of ALL_STREAMS. NULL: there may be more to come of each.
     """
     cdef Ring* r = &_rings[place - 1]
-    cdef int i, at, offset = 0, first = -1
+    cdef int at, offset = 0, first = -1
+    cdef int64_t record
     cdef Fault fault
     if r.faults == NULL:
         return 0
     memset(&fault, 0, sizeof(Fault))
-    for i in range(r.unchecked, 0, -1):
-        at = (r.next - i + FAULT_SLOTS) % FAULT_SLOTS
-        if r.faults[at].raised:
+    for record in range(r.checked, r.next):
+        at = slot_of(record)
+        if r.faults[at].raised == WRITTEN:
             if first < 0:
                 first = at
                 fault = r.faults[at]
@@ -148,34 +183,36 @@ cdef int raise_faults(int place, void* stream) except -1:
         name, error, offset = <object>site.name, <object>site.error, site.offset
         code = None if site.code == NULL else <object>site.code
     if stream == ALL_STREAMS or stream == r.stream:
-        forget(r)
+        forget(r, queued)
     if first >= 0:
         raise _callbacks["fault"](name, place - 1, error, fault.value, fault.limit, fault.position, code, offset)
     return 0
 
 
-cdef void forget(Ring* r) noexcept:
-    """All kernels of the unchecked records are done: only those of graphs may be written to again."""
+cdef void forget(Ring* r, int64_t queued) noexcept:
+    """All kernels of the records below ``queued`` are done: only those of graphs may be written to again."""
     cdef PyObject* error
     cdef Site* site
-    cdef int i
-    for i in range(r.unchecked, 0, -1):
-        site = &r.sites[(r.next - i + FAULT_SLOTS) % FAULT_SLOTS]
+    cdef int64_t record
+    for record in range(r.checked, queued):
+        site = &r.sites[slot_of(record)]
         if not site.kept:
             error, site.error = site.error, NULL          # it may hold much; the next launch gives the slot another one
             Py_XDECREF(error)
-    r.unchecked, r.stream = graph_faults(r), NULL
+    if queued == r.next:
+        r.stream = NULL
+    r.checked = first_kept(r, max(r.checked, queued))
 
 
-cdef int graph_faults(Ring* r) noexcept:
-    """How far back the records of captured graphs reach: they are looked at each time."""
-    cdef int i
+cdef int64_t first_kept(Ring* r, int64_t otherwise) noexcept:
+    """The first record of a captured graph: they are looked at each time."""
+    cdef int64_t record
     if r.n_kept == 0:
-        return 0
-    for i in range(FAULT_SLOTS, 0, -1):
-        if r.sites[(r.next - i + FAULT_SLOTS) % FAULT_SLOTS].kept:
-            return i
-    return 0
+        return otherwise
+    for record in range(max(r.next - FAULT_SLOTS, <int64_t>0), otherwise):
+        if r.sites[slot_of(record)].kept:
+            return record
+    return otherwise
 
 
 def release_faults(int index, list slots):

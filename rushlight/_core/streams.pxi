@@ -74,10 +74,11 @@ def stream_synchronize(int index, size_t handle):
     """Waits for a stream; raises what its kernels recorded."""
     cdef int code
     use(index + 1)
+    cdef int64_t queued = faults_queued(index + 1)
     with nogil:
         code = rl_driver.cuStreamSynchronize(<void*>handle)
     check(code)
-    raise_faults(index + 1, <void*>handle)
+    raise_faults(index + 1, <void*>handle, queued)
 
 
 def stream_query(int index, size_t handle):
@@ -127,10 +128,11 @@ def synchronize(int index):
     """Waits for all streams of a GPU; raises what their kernels recorded."""
     cdef int code
     use(index + 1)
+    cdef int64_t queued = faults_queued(index + 1)
     with nogil:
         code = rl_driver.cuCtxSynchronize()
     check(code)
-    raise_faults(index + 1, ALL_STREAMS)
+    raise_faults(index + 1, ALL_STREAMS, queued)
 
 
 # -- events --
@@ -168,10 +170,11 @@ def event_synchronize(int index, size_t event):
     """Waits until the stream has come past the event."""
     cdef int code
     use(index + 1)
+    cdef int64_t queued = faults_queued(index + 1)
     with nogil:
         code = rl_driver.cuEventSynchronize(<void*>event)
     check(code)
-    raise_faults(index + 1, NULL)
+    raise_faults(index + 1, NULL, queued)
 
 
 def event_elapsed(size_t start, size_t end):

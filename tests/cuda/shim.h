@@ -225,6 +225,7 @@ inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask,
 inline unsigned __activemask() { return 0xffffffffu; }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
+inline void __threadfence_system() {}
 inline void __nanosleep(unsigned) {}
 
 // -- atomics: blocks and fibers take turns, so a plain read and write is one step ---------------------------------------------------------------------

@@ -8,11 +8,14 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight._core import device as _device
 
 pytestmark = pytest.mark.skipif("not config.getoption('--device') == 'cuda'", reason="needs --device cuda")
 
@@ -105,6 +108,57 @@ def test_a_fault_waits_for_its_own_stream():
             wait()
             side.synchronize()
         torch.cuda.synchronize()
+
+
+def test_a_fault_that_another_thread_queues_during_a_wait_is_not_lost():
+    """Who waits knows of what was queued before, and leaves the rest to others."""
+    table, bad, x = data(5, 2).cuda(), torch.tensor([7], device="cuda"), torch.ones(1 << 20, device="cuda")
+    torch.cuda.synchronize()
+    told = []
+
+    def wait(synchronize):
+        try:
+            synchronize()
+        except IndexError as error:
+            told.append(str(error))
+
+    for _ in range(30):
+        x = x.sin()
+    other = threading.Thread(target=wait, args=(torch.cuda.current_stream().synchronize,))
+    other.start()
+    time.sleep(0.05)
+    table[bad]
+    other.join()
+    wait(torch.cuda.synchronize)
+    assert len(told) == 1 and "index 7 is out of bounds" in told[0]
+
+
+def test_a_record_is_not_used_again_while_another_stream_may_write_to_it():
+    """However many kernels one stream has run: the error is that of the call whose kernel found it."""
+    table, good, bad = data(5, 2).cuda(), torch.tensor([1], device="cuda"), torch.tensor([7], device="cuda")
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        torch.nn.functional.embedding(bad, table)
+    with pytest.raises(IndexError, match="index out of range in self"):
+        for _ in range(5000):
+            table[good]
+        torch.cuda.synchronize()
+    torch.cuda.synchronize()
+
+
+def test_a_record_that_a_kernel_is_writing_is_left_alone():
+    """Waiting for something else may come between a record's parts."""
+    event = torch.cuda.Event()
+    record = (ctypes.c_int32 * 12).from_address(_device.fault_record(1, "half a record"))
+    record[0] = 1
+    event.record()
+    event.synchronize()
+    assert record[0] == 1
+    record[2], record[4], record[0] = 9, 5, 2
+    with pytest.raises(IndexError, match="index 9 is out of bounds"):
+        event.synchronize()
+    assert not any(record)
+    torch.cuda.synchronize()
 
 
 def test_what_would_tell_of_a_fault_is_let_go_when_there_was_none():

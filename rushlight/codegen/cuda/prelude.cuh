@@ -25,7 +25,7 @@ struct Slot {
 // Part ``index`` of the number in a slot (1: the imaginary part).
 template <typename T> INLINE T number(const Slot &slot, int index) { return reinterpret_cast<const T *>(&slot)[index]; }
 
-// What went wrong first, in memory that the host sees.
+// What went wrong first, in memory that the host sees. raised: 0 nothing, 1 somebody is writing the record, 2 it is there.
 struct Fault {
     i32 raised, operator_code;
     i64 value, limit, position, spare[2];
@@ -38,6 +38,8 @@ INLINE void report(Fault *fault, int operator_code, i64 value, i64 limit, i64 po
         fault->value = value;
         fault->limit = limit;
         fault->position = position;
+        __threadfence_system();  // the host may look before the kernel is done
+        *(volatile i32 *)&fault->raised = 2;
     }
 }
 

@@ -22,7 +22,8 @@ def convolve(input, weight, bias, out, windows, transposed):
     """out = the convolution of each channel with its own window, or its transpose; False where the kernel does not compute it."""
     if not _computes(input, windows):
         return False
-    input, type, last = plain(input), name(input), is_channels_last(input)
+    input, type = _near(input), name(input)
+    last = is_channels_last(input)
     entry = f"convolve<{type},{sums_in(type)},{_window(windows)},{_word(transposed)},{_word(last)}>"
     _kernels(
         entry, input, blocks(-(-out.numel() // _PATCH)), source=input, weight=shape.contiguous(plain(weight)),
@@ -35,9 +36,10 @@ def convolve(input, weight, bias, out, windows, transposed):
 @for_core
 def weight_sums(input, grad, windows):
     """The gradient of the weights, (channels, taps), in the type of sums; None where the kernel does not compute it."""
-    if not _computes(input, windows):
+    if not _computes(input, windows) or grad.numel() >= _INDEXED:
         return None
-    input, grad, type, last = plain(input), plain(grad), name(input), is_channels_last(input)
+    input, grad, type = _near(input), _near(grad), name(input)
+    last = is_channels_last(input)
     channels, sum = input.shape[1], sums_in(type)
     columns = -(-channels // 32) if last else channels
     parts = max(1, min(_BUSY // columns, grad.numel() // channels // (64 if last else 2048)))
@@ -53,6 +55,12 @@ def weight_sums(input, grad, windows):
 def _computes(input, windows):
     return (input.ndim == 4 and len(windows.taps) <= _MOST_TAPS and max(windows.stride) <= 4 and input.numel() < _INDEXED
             and name(input) in ("f16", "bf16", "f32", "f64"))  # fmt: skip
+
+
+def _near(x):
+    """x, or a copy where elements of an image lie further apart than 32 bits can number."""
+    x = plain(x)
+    return x if sum((n - 1) * s for n, s in zip(x.shape[2:], x.stride()[2:])) < _INDEXED else shape.contiguous(x)
 
 
 def _window(windows):
