@@ -241,6 +241,8 @@ cdef class Storage:
 
 cdef bint _move_tensors(Storage storage, Storage before) except -1:
     """Tensors know where they lie: those on this storage follow it from the block that before has now. False where there are none."""
+    import gc
+
     cdef Tensor t
     cdef bint found = False
     for one in gc.get_objects():

@@ -4,7 +4,6 @@
 Hand-written because the language has no objects: everything here is bookkeeping of a few nanoseconds per call, no arithmetic on elements.
 """
 import builtins
-import gc
 import os
 
 cimport cython

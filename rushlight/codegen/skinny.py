@@ -174,7 +174,8 @@ class SkinnyWriter(Writer):
                 fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, soon, line)}", "i32 0", "i32 3", "i32 1")
             y = [self._wide_unit(fn, start, v * s.lanes, s.lanes, mask, second) for v, mask in enumerate(masks)]
             if keeps:
-                place = at(fn, at(fn, "%keep", fn.emit(f"mul i64 {j}, {s.unit_bytes}")), fn.emit(f"mul i64 {position}, {s.columns * s.unit_bytes}"))
+                place = at(fn, "%keep", fn.emit(f"mul i64 {j}, {s.unit_bytes}"))
+                place = at(fn, place, fn.emit(f"mul i64 {position}, {s.columns * s.unit_bytes}"))
                 for v, x in enumerate(y):
                     fn.do(f"store {self.v} {x}, ptr {at(fn, place, v * self.size)}, align {s.unit_bytes}")
             ahead = fn.emit(f"mul i64 {position}, %ak")

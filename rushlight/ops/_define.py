@@ -237,8 +237,7 @@ def taped_as(op, node, forward, backward):
 
 def composite(function=None, **options):
     """Defines an operator as a composition of others: the tape records what it calls. out: as for :func:`pointwise`; memory: `sharing`;
-    apart: the method is another object, a `twin`, for classes that are asked about calls and tell the two apart, as they can in PyTorch.
-    """
+    apart: the method is another object, a `twin`, for classes that are asked about calls and tell the two apart, as they can in PyTorch."""
     return _decorator(_composite, function, options)
 
 
@@ -262,8 +261,7 @@ def _composition(function, name, memory=None):
 
 def twin(op):
     """Another operator with the definition of the composition ``op``, which recorded graphs or classes that are asked tell from it:
-    ``nn.functional``'s softmax, ``Tensor.unbind``.
-    """
+    ``nn.functional``'s softmax, ``Tensor.unbind``."""
     return _composition(op.forward, op.__name__)
 
 
@@ -320,7 +318,7 @@ _REFUSED = {
     "float": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64", "c64", "c128", "c32"),
     "inexact": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64"),
 }
-_NO_ARITHMETIC = ("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu", "c32")
+NO_ARITHMETIC = ("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu", "c32")
 
 
 def refuse(op, name, type, cause=None):
@@ -334,7 +332,7 @@ def refuse(op, name, type, cause=None):
 
 
 def _check(op, type):
-    if type in _REFUSED[op.dtypes] or (type in _NO_ARITHMETIC and not (op.__dict__.get("float8") and type in ty.FLOAT8)):
+    if type in _REFUSED[op.dtypes] or (type in NO_ARITHMETIC and not (op.__dict__.get("float8") and type in ty.FLOAT8)):
         refuse(op, op.__name__, type)
 
 
@@ -591,34 +589,11 @@ def _stated(op, program, wrt):
                            saved_results=pick("result"), grads=pick("grad"), rows=())  # fmt: skip
 
 
-def copy_program(target, source):
-    """The identity from one dtype to another, as a program."""
-    x = ex.input(0, ty.opmath(ty.NAMES[source]))
-    kind = ty.NAMES[target]
-    compute = ty.opmath(kind) if kind not in _NO_ARITHMETIC else kind
-    program = core.Program("copy", (x if ty.NAMES[source] == kind else ex.cast(x, compute),), (target,), (source,))
-    program.moves = target == source
-    return program
-
-
-def transpose_kernel(bits):
-    """The address of the kernel for transposed copies of elements of a width."""
-    from ..codegen import cpu
-
-    return cpu.transpose(bits)
-
-
-def reverse_kernel(bits):
-    """The address of the kernel for copies that run backwards."""
-    from ..codegen import cpu
-
-    return cpu.reverse(bits)
-
-
 core.set_compiler(trace, compile_kernel, differentiate)
 core.set_row_compiler(compile_row_kernel)
-callbacks.register(copy_program=copy_program, partial_types=partial_types, transpose_kernel=transpose_kernel, reverse_kernel=reverse_kernel)
+callbacks.register(partial_types=partial_types)
 callbacks.defer(
+    **{name: f"rushlight.ops._copying:{name}" for name in ("copy_program", "transpose_kernel", "reverse_kernel")},
     row_levels="rushlight.ops._levels:row_levels", kept_rows="rushlight.ops._row_gradients:kept_rows",
     summed_gradient="rushlight.ops._row_gradients:summed_gradient", blame="rushlight.ops._blame:blame",
 )  # fmt: skip

@@ -492,19 +492,14 @@ def _resize_out(target, result, name):
     """For the core: gives an out= tensor the shape of the result, and its order of elements. name: None warns nobody."""
     if target.numel() and name is not None:
         warnings.warn(
-            f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does "
-            "not match the required "
-            f"output shape {list(result.shape)}. This behavior is deprecated: pass an empty tensor, or resize it "
-            "first with resize_(0).\n"
-            f"  [{name}] out=",
-            UserWarning,
-            stacklevel=2,
-        )
+            f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not match the required "
+            f"output shape {list(result.shape)}. This behavior is deprecated: pass an empty tensor, or resize it first with resize_(0).\n"
+            f"  [{name}] out=", UserWarning, stacklevel=2,
+        )  # fmt: skip
     core.resize(target, tuple(result.shape), False, result)
 
 
 callbacks.register(resize_out=_resize_out)
-
 
 @composite(where="method")
 def fill_diagonal_(input, fill_value, wrap=False):
