@@ -1,4 +1,4 @@
-# Products of not many rows: the kernels of codegen/skinny.py read a, and few rows b as well, where they lie. Included by gemm.pyx.
+# Products by kernels of codegen/skinny.py, which read a where it lies, and few rows b as well. Included by gemm.pyx.
 #
 # The output is cut into strips of columns, one after the other, and these into groups of rows. Each thread has the same share of all groups; a task
 # is what a share has of a strip. A sum is the same wherever the cut is, so it may follow the number of threads.

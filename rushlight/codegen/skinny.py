@@ -1,12 +1,14 @@
-"""Products of not many rows, as LLVM text: the left operand is read where it lies, and the right one too if rows are few, since
-packing would cost more than it gains.
+"""Products whose left operand is read where it lies, as LLVM text, and the right one too if rows are few, since packing would cost more
+than it gains.
 
 There are kernels for several numbers of rows, of two kinds, by how b lies:
 
     deep    its columns follow memory (``x @ weight.T``): vectors go along k, each sum is a vector of partial sums, added up at the end
     wide    its rows do (``x @ weight``): vectors go along the columns, sums go strictly upwards in k, elements of a are broadcast
 
-More rows than a few take some columns of b at a time through the second kind, which are turned for them if they lie the first way.
+More rows than a few take some columns of b at a time, a *panel*: those that lie the first way are turned for it, of those that lie the second the
+first rows' kernel keeps what it reads (``keep``). The other rows take ``panel`` kernels, which fetch what the next panel is made of meanwhile: columns
+that lie in the last-level cache or beyond would cost a quarter of the time otherwise.
 
 ``_core/skinny.pxi`` drives them. Precision is that of :mod:`.gemm`, whose *units* these kernels multiply too.
 """
@@ -131,6 +133,8 @@ class SkinnyWriter(Writer):
         whole = fn.emit(f"udiv i64 %count, {strip}")
         whole = fn.emit(f"mul i64 {whole}, {strip}")
         loop(fn, "strips", "0", whole, strip, lambda j: self._strip(fn, "strip", j, lefts, [None] * vectors, keeps))
+        if keeps:  # a panel is whole strips
+            return
         few = min(vectors, TAIL)
 
         def tail(j):
