@@ -96,10 +96,7 @@ def to_rl(x):
     """Tensors in ``x`` as rushlight ones with memory of their own, on the default device: same values, dtype, strides, requires_grad."""
     if isinstance(x, torch.Tensor):
         memory, sizes, strides = memory_of(x)
-        if x.numel():
-            out = rl.from_dlpack(memory).to(rl.get_default_device()).as_strided(sizes, strides)
-        else:  # another library's memory could not grow
-            out = rl.empty_strided(sizes, strides, dtype=to_rl(x.dtype), device=rl.get_default_device())
+        out = rl.from_dlpack(memory).to(rl.get_default_device(), copy=True).as_strided(sizes, strides)
         return out.detach().requires_grad_() if x.requires_grad else out
     if isinstance(x, (list, tuple)):
         values = [to_rl(v) for v in x]

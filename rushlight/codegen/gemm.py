@@ -5,8 +5,8 @@
     finish                       c = alpha * accumulators + beta * added, converted to c's type; ``added`` is c itself or a bias
 
 A *unit* is what one multiply-add takes from one row: an element, or two bfloat16 that follow each other in k, where the CPU
-has AVX512-BF16. Sums over a stretch of k go strictly upwards in one accumulator per element of c, and are then added to those of the stretches
-before: no cut of the output into tiles can change a bit, and no chain of additions is long.
+has AVX512-BF16. Sums over a stretch of k go strictly upwards in one accumulator per element of c, and are then added to those of
+the stretches before: no cut of the output into tiles can change a bit, and no chain of additions is long.
 
 Precision: float16 and bfloat16 are multiplied exactly and summed in float32; so is float32, with fused multiply-adds. AVX512-BF16's
 instruction rounds each sum of two products to nearest even and treats denormals, among the inputs and the sums, as zero whatever the

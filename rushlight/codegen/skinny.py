@@ -6,9 +6,9 @@ There are kernels for several numbers of rows, of two kinds, by how b lies:
     deep    its columns follow memory (``x @ weight.T``): vectors go along k, each sum is a vector of partial sums, added up at the end
     wide    its rows do (``x @ weight``): vectors go along the columns, sums go strictly upwards in k, elements of a are broadcast
 
-More rows than a few take some columns of b at a time, a *panel*: those that lie the first way are turned for it, of those that lie the second the
-first rows' kernel keeps what it reads (``keep``). The other rows take ``panel`` kernels, which fetch what the next panel is made of meanwhile: columns
-that lie in the last-level cache or beyond would cost a quarter of the time otherwise.
+More rows than a few take some columns of b at a time, a *panel*: those that lie the first way are turned for it, of those that lie
+the second the first rows' kernel keeps what it reads (``keep``). The other rows take ``panel`` kernels, which fetch what the next
+panel is made of meanwhile: it may lie in the last-level cache or beyond, and would cost a quarter of the time otherwise.
 
 ``_core/skinny.pxi`` drives them. Precision is that of :mod:`.gemm`, whose *units* these kernels multiply too.
 """
