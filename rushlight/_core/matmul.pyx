@@ -141,7 +141,7 @@ cdef struct Takeover:
     Least skinny
     int64_t rows      # the least of one that goes through panels
     Least panels
-    int64_t tiled     # the least side that matrix registers pay for
+    int64_t tiled     # the least side that matrix registers pay for, or from which panels are at the peak
 
 
 cdef Takeover[21] _takeover

@@ -192,8 +192,8 @@ cdef void _run_columns(Strips* p, Matrix* b, int64_t j, int64_t columns, int64_t
     cdef char memory[MOST_ROWS * 8 * (MOST_COLUMNS + SLACK) + 64]
     cdef char* sums = <char*>((<size_t>memory + 63) & ~<size_t>63)
     cdef int64_t i = begin, rows, most = MOST_ROWS if b.column == p.kernels.itemsize or panel != NULL else 8
-    cdef int64_t share = columns * b.column // max(end - begin, <int64_t>1)  # of the next columns, for each row
-    cdef char* soon = b.data + columns * b.column if j + columns < p.n and b.row == p.kernels.itemsize else NULL
+    cdef int64_t share = min(columns, p.n - j - columns) * b.column // max(end - begin, <int64_t>1)  # of the next columns, for each row
+    cdef char* soon = b.data + columns * b.column if share and b.row == p.kernels.itemsize else NULL
     cdef bint keeps = b.column == p.kernels.itemsize and columns == p.width and end - begin > 16
     if panel == NULL:
         keeps = False

@@ -7,6 +7,7 @@ OpenBLAS', if that knows the dtype.
 """
 
 from .._core import cpus
+from . import schemes
 
 LIMITS = {  # machine, dtype: few; many; steep; one row: n, k, n k; skinny: n, k, m n k; panels: m, n, k, m n k
     ("avx512", "f32"): (16, 2048, 64, (16, 0, 10_000), (16, 64, 100_000), (0, 128, 0, 2_000_000)),
@@ -22,6 +23,10 @@ TILES = {  # the least of all three extents for matrix registers, where the mach
     "bf16": 9,
     "f32": 512,  # split into three parts before: that pays if each element is used often
 }
+PEAK = {  # of machines without them, the least from which panels are at the peak: nothing is turned there
+    ("avx512 of AMD", "f32"): 512,
+    ("other", "f32"): 512,
+}
 NEVER = 1 << 62
 
 
@@ -33,4 +38,5 @@ def machine(wide):
 def limits(machine, dtype):
     """What the core is told of a dtype."""
     none = (0, 0, 0)
-    return *LIMITS.get((machine, dtype), (FEW.get(dtype, 12), 0, 0, none, none, (0, *none))), TILES.get(dtype, NEVER)
+    large = TILES.get(dtype, NEVER) if schemes.available() else PEAK.get((machine, dtype), NEVER)
+    return *LIMITS.get((machine, dtype), (FEW.get(dtype, 12), 0, 0, none, none, (0, *none))), large
