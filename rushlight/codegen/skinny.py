@@ -47,7 +47,8 @@ class SkinnyWriter(Writer):
             found[f"wide_{rows}"] = "void", wide, lambda fn, rows=rows: self._wide_rows(fn, rows)
         panel = f"ptr %a, i64 %arow, ptr %b, {sums}, ptr %before, i64 %apart, ptr %soon, i64 %soonstep"
         for rows in SKINNY_ROWS["panel"]:
-            found[f"panel_{rows}"] = ("void", panel, lambda fn, rows=rows: self._panel_rows(fn, rows)) if self.scheme.direct else None
+            suits = self.scheme.direct and self._strip_vectors(rows) == self.vectors  # a strip is a panel
+            found[f"panel_{rows}"] = ("void", panel, lambda fn, rows=rows: self._panel_rows(fn, rows)) if suits else None
         found["keep"] = "void", f"{wide}, ptr %keep", lambda fn: self._wide_rows(fn, SKINNY_ROWS["wide"][-1], keeps=True)
         return {name: found[name] for name in self.names}
 
@@ -125,10 +126,12 @@ class SkinnyWriter(Writer):
 
     # -- b wide --
 
+    def _strip_vectors(self, rows):
+        return max(self.registers // rows, self.registers // 8)
+
     def _wide_rows(self, fn, rows, keeps=False):
         s = self.scheme
-        vectors = max(self.registers // rows, self.registers // 8)
-        lefts = self._rows_of_a(fn, rows)
+        vectors, lefts = self._strip_vectors(rows), self._rows_of_a(fn, rows)
         strip = vectors * s.lanes
         whole = fn.emit(f"udiv i64 %count, {strip}")
         whole = fn.emit(f"mul i64 {whole}, {strip}")
