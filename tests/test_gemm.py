@@ -82,6 +82,7 @@ def test_values(source, on_tiles, layout):
 
 SKINNY_SIZES = [(1, 1, 1), (1, 300, 5), (2, 3, 0), (2, 70, 16), (3, 33, 31), (4, 64, 32), (5, 31, 100), (8, 257, 17), (9, 40, 77)]
 SKINNY_SIZES += [(13, 600, 129), (16, 64, 40), (52, 96, 33), (128, 32, 70)]  # more than one group of rows, several tasks
+SKINNY_SIZES += [(45, 544, 70), (20, 530, 1600), (30, 128, 1023), (17, 70, 3100)]  # b kept; parts; rows 4 KiB apart
 
 
 @pytest.mark.parametrize("source", schemes.SOURCES)
@@ -109,6 +110,20 @@ def test_few_rows(source, layout, turns):
             if done:
                 check(source, c[:, :n], whole_a, whole_b, before[:, :n], alpha, beta)
             np.testing.assert_array_equal(c[:, n:], before[:, n:])  # nothing behind the rows
+
+
+@pytest.mark.parametrize("m, columns", [(8, 64), (64, 64), (300, 96)])
+@pytest.mark.parametrize("turns", [None, False, True])
+def test_long_sums_of_positive_numbers_are_exact_to_three_millionths(m, columns, turns):
+    rng, k = np.random.default_rng(8), 40_000
+    a, b, c = rng.random((m, k), np.float32), rng.random((k, columns), np.float32), np.empty((m, columns), np.float32)
+    if turns is None:
+        multiply("f32", a, b, c)
+    else:
+        factors = np.array([1, 0], np.float32)
+        gemm.skinny_raw(CODES["f32"], m, columns, k, a.ctypes.data, *a.strides, b.ctypes.data, *b.strides, c.ctypes.data, c.strides[0],
+                        factors.ctypes.data, turns)  # fmt: skip
+    np.testing.assert_allclose(c, a.astype(float) @ b.astype(float), rtol=3e-6)
 
 
 @pytest.mark.parametrize("source", ["bf16", "f32", "i32"])

@@ -5,6 +5,7 @@ Containers limit CPU *time* by a quota and leave every CPU visible; a pool as la
 and is stopped for most of each period. So the floor of the quota counts as much as the number of CPUs.
 """
 
+import functools
 import os
 
 
@@ -63,6 +64,12 @@ def processor(root="/"):
     first = _read(root, "proc/cpuinfo").partition("\n\n")[0]
     facts = {name.strip(): value for name, _, value in (line.partition(":") for line in first.splitlines())}
     return facts.get("vendor_id", "").strip(), set(facts.get("flags", "").split())
+
+
+@functools.cache
+def is_amd():
+    """Is the processor of AMD's making? Kernels' limits were measured for theirs and for Intel's."""
+    return processor()[0] == "AuthenticAMD"
 
 
 def _read(*path):

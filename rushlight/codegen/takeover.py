@@ -32,7 +32,7 @@ NEVER = 1 << 62
 
 def machine(wide):
     """Whose limits hold here; ``wide``: OpenBLAS uses AVX-512. AMD's processors lose less where rows of the left operand lie far apart."""
-    return "other" if not wide else "avx512 of AMD" if cpus.processor()[0] == "AuthenticAMD" else "avx512"
+    return "other" if not wide else "avx512 of AMD" if cpus.is_amd() else "avx512"
 
 
 def limits(machine, dtype):
