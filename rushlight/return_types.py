@@ -2,6 +2,9 @@
 
 from collections import namedtuple
 
+# What reads element i of a tuple by name, in C. One class has them all: each that namedtuple makes is compiled from text.
+_ELEMENTS = [vars(namedtuple("_Four", "a b c d"))[name] for name in "abcd"]
+
 
 def _make(name, *fields):
     """A class like those of C's struct sequences: made from one sequence, it has names for its elements and no subclasses."""
@@ -23,11 +26,10 @@ def _make(name, *fields):
     def __reduce__(self):
         return type(self), (tuple(self), {})
 
-    named = namedtuple(name, fields)  # for its attributes, which are read in C
     return type(name, (tuple,), {
         "__slots__": (), "__module__": __name__, "__new__": __new__, "__init_subclass__": __init_subclass__, "__repr__": __repr__,
         "__reduce__": __reduce__, "__match_args__": fields, "n_fields": n, "n_sequence_fields": n, "n_unnamed_fields": 0,
-        **{field: getattr(named, field) for field in fields},
+        **dict(zip(fields, _ELEMENTS)),
     })  # fmt: skip
 
 

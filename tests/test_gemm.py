@@ -1,5 +1,7 @@
 """The packed product against NumPy: every element type, both layouts of each operand, edges, long k, any number of threads."""
 
+import ctypes
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from rushlight.lang.types import CODES, NAMES
 
 gemm.set_compiler(
     lambda code, narrow: schemes.kernels(NAMES[code], narrow), lambda code, parts: schemes.tiled_kernels(NAMES[code], parts),
-    lambda code: schemes.skinny_kernels(NAMES[code]), lambda code: schemes.shapes(NAMES[code]),
+    lambda code, group: schemes.skinny_kernels(NAMES[code], group), lambda code: schemes.shapes(NAMES[code]),
 )  # fmt: skip
 KINDS = [(source, False) for source in schemes.SOURCES] + [(source, True) for source in schemes.PARTS if schemes.available()]
 
@@ -110,6 +112,18 @@ def test_few_rows(source, layout, turns):
             if done:
                 check(source, c[:, :n], whole_a, whole_b, before[:, :n], alpha, beta)
             np.testing.assert_array_equal(c[:, n:], before[:, n:])  # nothing behind the rows
+
+
+@pytest.mark.parametrize("source", ["bf16", "f32"])
+def test_groups_of_kernels_are_compiled_by_themselves(source):
+    """A program that multiplies few rows never waits for the kernels of panels."""
+    for group, names in schemes.SKINNY_GROUPS.items():
+        address, _ = schemes.skinny_kernels(source, group)
+        table = (ctypes.c_void_p * len(schemes.SKINNY_FUNCTIONS))()
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(table))
+        written = {name for name, entry in zip(schemes.SKINNY_FUNCTIONS, table) if entry}
+        assert written <= set(names) and (written == set(names) or source == "bf16")  # whose panels hold pairs
+    assert set().union(*schemes.SKINNY_GROUPS.values()) == set(schemes.SKINNY_FUNCTIONS)
 
 
 @pytest.mark.parametrize("m, columns", [(8, 64), (64, 64), (300, 96)])

@@ -65,7 +65,6 @@ cdef struct Skinny:  # the kernels of codegen/skinny.py
     int64_t whole      # packing writes this many of its rows at a time
     int64_t registers
     bint direct
-    bint ready
 
 cdef enum:  # what packed_gemm returns
     DONE = 0
@@ -84,7 +83,7 @@ cdef void leave(const Kernels* kernels) noexcept nogil
 cdef bint fits(int64_t largest_a, int64_t largest_b, int64_t k) noexcept nogil
 cdef int packed_gemm(const Kernels* kernels, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row, Matrix added,
                      const void* factors, bint inside) noexcept nogil
-cdef Skinny* skinny_kernels(int code) except NULL
+cdef Skinny* skinny_kernels(int code, bint turns, Matrix b) except NULL
 cdef bint is_readable(int64_t itemsize, bint pairs, Matrix a, Matrix b) noexcept nogil
 cdef int skinny_gemm(const Skinny* kernels, bint turns, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c, int64_t c_row,
                       Matrix added, const void* factors) noexcept nogil

@@ -11,7 +11,7 @@ a tile reads at a time is contiguous, and does not fall upon itself in the sets 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from rushlight._core.tensor cimport F32
+from rushlight._core.tensor cimport F32, ITEMSIZE
 from rushlight._core.threads cimport num_threads, parallel_for, worth_handing
 
 cdef enum:
@@ -36,7 +36,8 @@ def set_compiler(callback, tiled, skinny, shapes):
     """``callback(code, narrow)``, called at a dtype's first product, returns the address of the kernels' table and the scheme's numbers.
 
     ``tiled(code, parts)`` does so for kernels on matrix registers, or returns None where there are none. ``shapes(code)`` returns
-    (rows, columns) of wide panels and of narrow ones. ``skinny(code)`` is for products of few rows.
+    (rows, columns) of wide panels and of narrow ones. ``skinny(code, group)`` is for products
+    that read a where it lies.
     """
     global _compile, _compile_tiled, _compile_skinny, _find_shapes
     _compile, _compile_tiled, _compile_skinny, _find_shapes = callback, tiled, skinny, shapes

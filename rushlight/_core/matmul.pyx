@@ -246,10 +246,7 @@ cdef int _own(Way way, int code, char* c, int64_t c_row, int64_t c_batch, int64_
     cdef int64_t size = ITEMSIZE[code]
     cdef double work = <double>x.rows * y.columns * x.columns
     p.skinny, p.plain, p.kernels, p.turns = NULL, NULL, NULL, False
-    if way == SKINNY:
-        p.skinny = gemm.skinny_kernels(code)
-        p.turns = y.columns > 1 and x.rows > _takeover[code].few
-    else:
+    if way != SKINNY:
         p.plain = p.kernels = gemm.kernels_for(code, x.rows, y.columns) if x.rows > 1 and y.columns > 1 else gemm.kernels(code)
         if _suits_tiles(code, x.rows, y.columns, x.columns):
             p.kernels = gemm.for_products(code)
@@ -261,6 +258,9 @@ cdef int _own(Way way, int code, char* c, int64_t c_row, int64_t c_batch, int64_
         p.m, p.n = 1, p.m
         p.a, p.b = _transposed(p.b), _transposed(p.a)
         p.stride_a, p.stride_b = p.stride_b, p.stride_a
+    if way == SKINNY:
+        p.turns = p.n > 1 and p.m > _takeover[code].few
+        p.skinny = gemm.skinny_kernels(code, p.turns, p.b)
     _set_factors(&p.factors, code, alpha, beta)
     p.added.data, p.added.row, p.added.column, p.stride_added = c, p.c_row, size, p.stride_c
     if added is not None:

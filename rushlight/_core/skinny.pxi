@@ -18,17 +18,35 @@ cdef enum:
 cdef Skinny _skinny[21]
 
 
-cdef Skinny* skinny_kernels(int code) except NULL:
-    """The kernels for a dtype, compiled at first use."""
+cdef Skinny* skinny_kernels(int code, bint turns, Matrix b) except NULL:
+    """The kernels for a dtype that skinny_gemm takes for a ``b`` that lies so; compiled at first use."""
     cdef Skinny* kernels = &_skinny[code]
-    cdef size_t table
-    if not kernels.ready:
-        table, scheme = _compile_skinny(code)
-        (<void (*)(void**) noexcept nogil>(<void*>table))(kernels.functions)
-        kernels.itemsize, kernels.sum, kernels.pair, kernels.lanes = scheme["itemsize"], scheme["sum"], scheme["pair"], scheme["lanes"]
-        kernels.registers, kernels.direct, kernels.ready = scheme["registers"], scheme["direct"], True
-        kernels.columns, kernels.whole = scheme["columns"], scheme["whole"]
+    cdef int64_t itemsize = ITEMSIZE[code]
+    if _packs(turns, b, itemsize):
+        if kernels.functions[TURN] == NULL:
+            _load_skinny(kernels, code, "panels")
+    elif b.column != itemsize:
+        if kernels.functions[DEEP] == NULL:
+            _load_skinny(kernels, code, "deep")
+        return kernels
+    if kernels.functions[WIDE] == NULL:  # for the rows and columns that panels leave over, too
+        _load_skinny(kernels, code, "wide")
     return kernels
+
+
+cdef int _load_skinny(Skinny* target, int code, str group) except -1:
+    cdef size_t table
+    table, scheme = _compile_skinny(code, group)
+    (<void (*)(void**) noexcept nogil>(<void*>table))(target.functions)
+    target.itemsize, target.sum, target.pair, target.lanes = scheme["itemsize"], scheme["sum"], scheme["pair"], scheme["lanes"]
+    target.columns, target.whole = scheme["columns"], scheme["whole"]
+    target.registers, target.direct = scheme["registers"], scheme["direct"]
+    return 0
+
+
+cdef inline bint _packs(bint turns, Matrix b, int64_t itemsize) noexcept nogil:
+    """Are columns of b packed? Rows are read where they lie, unless they fall upon each other in the cache."""
+    return turns and (b.column != itemsize or b.row >= FAR)
 
 
 cdef struct Strips:
@@ -99,7 +117,7 @@ cdef void _multiply_strips(Strips* p, bint turns) noexcept nogil:
     cdef char* rows = NULL
     one64[0], one64[1], one32[0], one32[1] = 1, 0, 1, 0
     p.plain = <void*>one64 if kernels.sum == 8 else <void*>one32
-    p.turns = turns and (p.b.column != kernels.itemsize or p.b.row >= FAR)
+    p.turns = _packs(turns, p.b, kernels.itemsize)
     p.direct, p.adds = False, False
     p.panel = _panels(max(p.k, <int64_t>1), kernels.whole) * kernels.whole * kernels.columns * kernels.itemsize
     if kernels.direct:
@@ -250,10 +268,11 @@ def skinny_raw(int code, int64_t m, int64_t n, int64_t k, size_t a, int64_t a_ro
                int64_t b_column, size_t c, int64_t c_row, size_t factors, bint turns=False):
     """:c:func:`skinny_gemm` on addresses; strides in bytes; c is what is added. ``turns`` columns of b, or returns False if the operands are
     not readable. For tests."""
-    cdef Skinny* found = skinny_kernels(code)
+    cdef Skinny* found
     cdef Matrix left, right, added
     left.data, left.row, left.column = <char*>a, a_row, a_column
     right.data, right.row, right.column = <char*>b, b_row, b_column
+    found = skinny_kernels(code, turns, right)
     added.data, added.row, added.column = <char*>c, c_row, found.itemsize
     if not turns and not is_readable(found.itemsize, found.pair > 1, left, right):
         return False

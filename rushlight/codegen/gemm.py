@@ -84,9 +84,9 @@ class Writer:
         return "\n".join([f"define {linkage}{returns} @{name}({parameters}) #0 {{", *lines, "}"])
 
     def _table(self, fn, functions):
-        for i, name in enumerate(self.names):
-            place = fn.emit(f"getelementptr ptr, ptr %entries, i64 {i}")
-            fn.do(f"store ptr {'null' if functions[name] is None else f'@{name}'}, ptr {place}")
+        for name, function in functions.items():
+            place = fn.emit(f"getelementptr ptr, ptr %entries, i64 {self.names.index(name)}")
+            fn.do(f"store ptr {'null' if function is None else f'@{name}'}, ptr {place}")
 
     # -- packing --
 
@@ -96,35 +96,41 @@ class Writer:
     def _deep(self, fn, operand):
         """Square blocks, transposed in registers, so that both reading and writing go along memory."""
         s, width = self.scheme, self._width(operand)
-        chunk = s.lanes * s.step
-        whole = fn.emit(f"and i64 %k, {-chunk}")
+        squares = width - width % s.lanes
         last = fn.emit("sub i64 %count, 1")
-        rows = []
-        for group in range(0, width, s.lanes):
-            rows.append([])
-            for r in range(group, min(group + s.lanes, width)):
-                row = fn.call("llvm.smin.i64", "i64", f"i64 {r}", f"i64 {last}")  # rows beyond the last repeat it
-                rows[-1].append(at(fn, "%from", fn.emit(f"mul i64 {row}, %rowstride")))
-        for g, group in enumerate(rows):
-            def block(position, mask=None, g=g, group=group):
-                for row in group:  # so many streams are more than the processor follows
-                    ahead = at(fn, row, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
-                    fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, ahead, 512)}", "i32 0", "i32 3", "i32 1")
-                vectors = [self._deep_load(fn, row, position, mask) for row in group]
-                for i, x in enumerate(transposed(fn, vectors, s.lanes, s.unit)):
-                    unit = fn.emit(f"udiv exact i64 {position}, {s.step}")
-                    unit = fn.emit(f"add i64 {unit}, {i}")
-                    offset = fn.emit(f"mul i64 {unit}, {width * s.unit_bytes}")
-                    place = at(fn, at(fn, "%panel", offset), g * s.lanes * s.unit_bytes)
-                    self._store_first(fn, x, place, len(group))
+        loop(fn, "squares", "0", squares, s.lanes, lambda first: self._deep_blocks(fn, "deep", width, first, s.lanes, last))
+        if squares < width:
+            self._deep_blocks(fn, "few", width, squares, width - squares, last)
 
-            loop(fn, f"deep{g}", "0", whole, chunk, block)
-            tail, after = f"deep{g}.tail", f"deep{g}.after"
-            fn.do(f"br i1 {fn.emit(f'icmp ne i64 {whole}, %k')}, label %{tail}, label %{after}")
-            fn.label(tail)
-            block(whole, self._mask(fn, chunk, fn.emit(f"sub i64 %k, {whole}")))
-            fn.do(f"br label %{after}")
-            fn.label(after)
+    def _deep_blocks(self, fn, label, width, first, count, last):
+        """``count`` rows (columns) of the panel, from ``first`` on."""
+        s = self.scheme
+        chunk = s.lanes * s.step
+        numbers = [fn.emit(f"add i64 {first}, {i}") for i in range(count)]
+        numbers = [fn.call("llvm.smin.i64", "i64", f"i64 {n}", f"i64 {last}") for n in numbers]  # those beyond the last repeat it
+        rows = [at(fn, "%from", fn.emit(f"mul i64 {n}, %rowstride")) for n in numbers]
+        panel = at(fn, "%panel", fn.emit(f"mul i64 {first}, {s.unit_bytes}"))
+
+        def block(position, mask=None):
+            for row in rows:  # so many streams are more than the processor follows
+                ahead = at(fn, row, fn.emit(f"mul i64 {position}, {ty.BITS[s.source] // 8}"))
+                fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, ahead, 512)}", "i32 0", "i32 3", "i32 1")
+            vectors = [self._deep_load(fn, row, position, mask) for row in rows]
+            for i, x in enumerate(transposed(fn, vectors, s.lanes, s.unit)):
+                unit = fn.emit(f"udiv exact i64 {position}, {s.step}")
+                unit = fn.emit(f"add i64 {unit}, {i}")
+                self._store_first(fn, x, at(fn, panel, fn.emit(f"mul i64 {unit}, {width * s.unit_bytes}")), count)
+
+        def masked(position):
+            block(position, self._mask(fn, chunk, fn.emit(f"sub i64 %k, {position}")))
+
+        if host().vector_bits == 512:  # masks cost nothing there, a second block as much to compile as the first
+            loop(fn, label, "0", "%k", chunk, masked)
+            return
+        whole = fn.emit(f"and i64 %k, {-chunk}")
+        loop(fn, label, "0", whole, chunk, block)
+        with fn.when(fn.emit(f"icmp ne i64 {whole}, %k")):
+            masked(whole)
 
     def _deep_load(self, fn, row, position, mask):
         """``lanes`` units of one row from element ``position`` on; zeros where the mask is off."""

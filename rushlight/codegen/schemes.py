@@ -22,6 +22,11 @@ SKINNY_ROWS = {"deep": (1, 2, 4, 8), "wide": (1, 2, 4, 8, 12), "panel": (8, 12)}
 SKINNY_FUNCTIONS = (
     "finish", "pack_b_deep", "pack_b_wide", *(f"{way}_{rows}" for way, sizes in SKINNY_ROWS.items() for rows in sizes), "keep",
 )  # fmt: skip
+SKINNY_GROUPS = {  # those that are compiled together: few programs need all
+    "deep": [name for name in SKINNY_FUNCTIONS if name.startswith("deep")] + ["finish"],
+    "wide": [name for name in SKINNY_FUNCTIONS if name.startswith("wide")] + ["finish"],
+    "panels": [name for name in SKINNY_FUNCTIONS if name.startswith(("pack", "panel", "keep"))],
+}
 PARTS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers whose sum is one element
 SHIFT = {"f32": 24}  # elements are multiplied by 2 to this power
 # Units of k between two visits of the sums. A panel of b that long, 2 KiB a unit and part, is a little over the first-level cache: what is
@@ -140,8 +145,9 @@ def tiled_kernels(source, parts=None):
     return cpu._kernel("tiles", source, (), sorted(numbers.items()), lambda symbol: _write("tiles", "TileWriter", scheme, symbol)), numbers
 
 
-def skinny_kernels(source):
-    """(address, numbers of the scheme) of a table as :func:`kernels` has, of the kernels for products of few rows.
+def skinny_kernels(source, group):
+    """(address, numbers of the scheme) of a table as :func:`kernels` has, of one of the :data:`SKINNY_GROUPS` of kernels for products whose
+    left operand is read where it lies. It writes those entries alone.
 
         void finish(...), int64_t pack_b_deep(...), int64_t pack_b_wide(...)
         void deep_R(char *a, int64_t a_row, char *b, int64_t b_column, char *sums, int64_t stride, int64_t rows, int64_t count, int64_t k)
@@ -160,8 +166,8 @@ def skinny_kernels(source):
     scheme = Scheme(source)
     numbers = {name: scheme.numbers()[name] for name in ("itemsize", "sum", "step", "pair", "lanes", "columns", "whole", "direct")}
     numbers["registers"] = skinny_registers()
-    write = functools.partial(_write, "skinny", "SkinnyWriter", scheme)
-    return cpu._kernel("skinny", source, (), sorted(numbers.items()), write), numbers
+    write = functools.partial(_write, "skinny", "SkinnyWriter", scheme, group=group)
+    return cpu._kernel("skinny", source, group, sorted(numbers.items()), write), numbers
 
 
 def lanes_kernel(source, on_tiles=False, narrow=False):
@@ -196,6 +202,6 @@ def available():
     return syscall(arch_prctl, request, tile_data) == 0
 
 
-def _write(module, writer, scheme, symbol):
+def _write(module, writer, scheme, symbol, **choice):
     """The text of the module that a generator makes."""
-    return getattr(importlib.import_module(f"{__package__}.{module}"), writer)(scheme).write(symbol)
+    return getattr(importlib.import_module(f"{__package__}.{module}"), writer)(scheme, **choice).write(symbol)

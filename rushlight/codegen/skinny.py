@@ -16,7 +16,7 @@ panel is made of meanwhile: it may lie in the last-level cache or beyond, and wo
 from ..lang import types as ty
 from .gemm import LINE, Writer, at, loop
 from .memory import loaded, memory_type
-from .schemes import SKINNY_FUNCTIONS, SKINNY_ROWS, skinny_registers
+from .schemes import SKINNY_FUNCTIONS, SKINNY_GROUPS, SKINNY_ROWS, skinny_registers
 from .text import vector
 
 AHEAD = 32  # vectors of b that are on their way
@@ -25,12 +25,13 @@ TAIL = 4  # vectors of columns at a time where a whole strip is too wide
 
 
 class SkinnyWriter(Writer):
-    """Writes the module."""
+    """Writes the module of a group of functions."""
 
     names = SKINNY_FUNCTIONS
 
-    def __init__(self, scheme):
+    def __init__(self, scheme, group):
         super().__init__(scheme)
+        self.group = SKINNY_GROUPS[group]
         self.registers = skinny_registers()
         self.bytes = ty.BITS[scheme.source] // 8
 
@@ -50,7 +51,7 @@ class SkinnyWriter(Writer):
             suits = self.scheme.direct and self._strip_vectors(rows) == self.vectors  # a strip is a panel
             found[f"panel_{rows}"] = ("void", panel, lambda fn, rows=rows: self._panel_rows(fn, rows)) if suits else None
         found["keep"] = "void", f"{wide}, ptr %keep", lambda fn: self._wide_rows(fn, SKINNY_ROWS["wide"][-1], keeps=True)
-        return {name: found[name] for name in self.names}
+        return {name: found[name] for name in self.group}
 
     def _rows_of_a(self, fn, rows):
         """Where the rows of a begin; those beyond the last repeat it."""

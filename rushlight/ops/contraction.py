@@ -30,11 +30,11 @@ def _compile_tiled(code, parts):
     return schemes.tiled_kernels(NAMES[code], parts)
 
 
-def _compile_skinny(code):
-    """Those of products of few rows."""
+def _compile_skinny(code, group):
+    """Those of products that read their left operand where it lies, a group of them."""
     from ..codegen import schemes
 
-    return schemes.skinny_kernels(NAMES[code])
+    return schemes.skinny_kernels(NAMES[code], group)
 
 
 def _shapes(code):

@@ -1,7 +1,5 @@
 """Making a module without drawing its initial values."""
 
-import inspect
-
 import rushlight as torch
 
 __all__ = ["skip_init"]
@@ -14,6 +12,8 @@ def skip_init(module_cls, *args, **kwargs):
     >>> layer.weight.shape, layer.weight.device.type
     (torch.Size([1000, 1000]), 'cpu')
     """
+    import inspect  # takes longer than the rest of this room
+
     if not issubclass(module_cls, torch.nn.Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
