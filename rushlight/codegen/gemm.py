@@ -121,16 +121,10 @@ class Writer:
                 unit = fn.emit(f"add i64 {unit}, {i}")
                 self._store_first(fn, x, at(fn, panel, fn.emit(f"mul i64 {unit}, {width * s.unit_bytes}")), count)
 
-        def masked(position):
-            block(position, self._mask(fn, chunk, fn.emit(f"sub i64 %k, {position}")))
-
-        if host().vector_bits == 512:  # masks cost nothing there, a second block as much to compile as the first
-            loop(fn, label, "0", "%k", chunk, masked)
-            return
         whole = fn.emit(f"and i64 %k, {-chunk}")
         loop(fn, label, "0", whole, chunk, block)
         with fn.when(fn.emit(f"icmp ne i64 {whole}, %k")):
-            masked(whole)
+            block(whole, self._mask(fn, chunk, fn.emit(f"sub i64 %k, {whole}")))
 
     def _deep_load(self, fn, row, position, mask):
         """``lanes`` units of one row from element ``position`` on; zeros where the mask is off."""
