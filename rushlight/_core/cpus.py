@@ -61,9 +61,21 @@ def last_cache(root="/"):
 
 def processor(root="/"):
     """(maker, features) of the first CPU, a name and a set of names as in /proc/cpuinfo; ("", an empty set) where nothing is told."""
-    first = _read(root, "proc/cpuinfo").partition("\n\n")[0]
-    facts = {name.strip(): value for name, _, value in (line.partition(":") for line in first.splitlines())}
-    return facts.get("vendor_id", "").strip(), set(facts.get("flags", "").split())
+    facts = _first_cpu(root)
+    return facts.get("vendor_id", ""), set(facts.get("flags", "").split())
+
+
+def description(root="/"):
+    """What the first CPU is, as a string that differs for those whose instructions do; None where nothing is told."""
+    facts = _first_cpu(root)
+    if "flags" not in facts:
+        return None
+    return "\n".join(facts.get(name, "") for name in ("vendor_id", "cpu family", "model", "model name", "stepping", "flags"))
+
+
+def _first_cpu(root):
+    first = _read(root, "proc/cpuinfo", limit=1 << 14).partition("\n\n")[0]  # the kernel asks each CPU that is read about
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
 
 
 @functools.cache
@@ -72,10 +84,10 @@ def is_amd():
     return processor()[0] == "AuthenticAMD"
 
 
-def _read(*path):
+def _read(*path, limit=-1):
     try:
         with open(os.path.join(*path), encoding="ascii", errors="replace") as file:
-            return file.read()
+            return file.read(limit)
     except OSError:
         return ""
 

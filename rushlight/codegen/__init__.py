@@ -9,7 +9,7 @@
 ``access``     vectors of operands in memory: contiguous, strided, at offsets, masked
 ``memory``     conversions between element types, small floats included
 ``text``       LLVM's text form: types, constants, a builder
-``llvm``       LLVM text to object code to a loaded address; ``cache`` keeps the object code on disk
+``llvm``       LLVM text to object code; what LLVM says of this machine; ``cache`` keeps both on disk
 =============  ==================================================================================================
 
 Nothing here knows an operator's name, and nothing here is imported before the first kernel is wanted.

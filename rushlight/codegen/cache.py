@@ -2,19 +2,26 @@
 
 The folder is ``$RUSHLIGHT_CACHE``, else ``$XDG_CACHE_HOME/rushlight``, else ``~/.cache/rushlight``. Its files are code
 that will be executed, so it is made with mode 0700 and used only if it belongs to this user and nobody else may write
-to it. An entry is ``MAGIC + sha256(object) + object``; it appears by an atomic rename, so any number of processes may
+to it. An entry is ``MAGIC + BLAKE2b(object) + object``; it appears by an atomic rename, so any number of processes may
 share the folder, and is verified when read, so damage costs a recompilation and nothing else. Without a usable folder
-everything works, after one warning.
+everything works, after one warning. What LLVM says of the machine is kept there too, under the hash of what it follows from.
 """
 
 import functools
-import hashlib
 import itertools
 import os
 import time
 import warnings
 
-MAGIC = b"rushlite"
+from .._core import cpus
+
+try:
+    from _blake2 import blake2b  # hashlib's own; but hashlib loads OpenSSL first, which takes longer than a kernel
+except ImportError:
+    from hashlib import blake2b
+
+MAGIC = b"rushlit2"
+CHECK_BYTES = 32
 LIMIT = 256 << 20  # bytes in the folder; beyond it the entries not used for longest go
 _TRIM_EVERY = 64  # entries written by this process between two looks at the folder's size
 _TOUCH_AFTER = 3600.0  # seconds; how stale an entry's time of last use may be
@@ -54,20 +61,49 @@ def serialised(roots):
 @functools.cache
 def _base():
     """The hash of what all entries depend on: compiler, CPU, and the sources of the rooms that make the code."""
-    import llvmlite
-
     from .llvm import host
 
     target = host()
     digest = _sources(("codegen", "lang", "lang/elementary")).copy()
-    digest.update(repr((llvmlite.__version__, target.binding.llvm_version_info, target.cpu, target.flags)).encode())
+    digest.update(repr((_library(), target.llvm, target.cpu, target.flags)).encode())
     return digest
+
+
+def remembered(facts):
+    """``facts()``, strings about this machine as LLVM sees it, or what they were when the same LLVM was asked on the same processor."""
+    processor, library = cpus.description(), _library()
+    if processor is None or library is None:
+        return facts()
+    name = "machine-" + _digest(_hash(), (processor, library))
+    found = folder().read(name)
+    if found is None:
+        found = "\n".join(facts()).encode()
+        folder().write(name, found)
+    return tuple(found.decode().split("\n"))
+
+
+@functools.cache
+def _library():
+    """Which llvmlite is installed: the names, sizes and times of its compiled files; None where they aren't found. It is not imported."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("llvmlite")
+    try:
+        with os.scandir(os.path.join(os.path.dirname(spec.origin), "binding")) as files:
+            found = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if "llvmlite" in f.name]
+    except (AttributeError, TypeError, OSError):  # no such package, or not in a folder
+        return None
+    return sorted(found) or None
+
+
+def _hash(content=b""):
+    return blake2b(content, digest_size=CHECK_BYTES)
 
 
 @functools.cache
 def _sources(rooms):
     """The hash of the sources of the rooms that make the code."""
-    digest = hashlib.sha256()
+    digest = _hash()
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for room in rooms:
         for name in sorted(os.listdir(os.path.join(package, room))):
@@ -131,8 +167,8 @@ class Folder:
                 age = time.time() - os.fstat(file.fileno()).st_mtime
         except OSError:
             return None
-        head, code = content[: len(MAGIC) + 32], content[len(MAGIC) + 32 :]
-        if head != MAGIC + hashlib.sha256(code).digest():
+        head, code = content[: len(MAGIC) + CHECK_BYTES], content[len(MAGIC) + CHECK_BYTES :]
+        if head != MAGIC + _hash(code).digest():
             return None
         if age > _TOUCH_AFTER:
             self._touch(name)
@@ -152,7 +188,7 @@ class Folder:
         try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(handle, "wb") as file:
-                file.write(MAGIC + hashlib.sha256(code).digest() + code)
+                file.write(MAGIC + _hash(code).digest() + code)
             os.replace(temporary, self._entry(name))
         except OSError as error:
             self._remove(temporary)

@@ -1,4 +1,4 @@
-"""LLVM text to object code, and object code to an address. llvmlite is imported here, at the first kernel, and nowhere
+"""LLVM text to object code, and object code to an address. llvmlite is imported here, at the first compilation, and nowhere
 else.
 
 RUSHLIGHT_DEBUG=1 prints one line for each compilation, 2 the LLVM text as well, 3 the assembly as well (on stderr).
@@ -10,6 +10,9 @@ import os
 import sys
 import threading
 import time
+
+from .._core import loader
+from .cache import remembered
 
 lock = threading.RLock()  # held at fork: the child must not inherit a half-linked library
 _loaded = []  # what keeps loaded code alive; kernels live as long as the process
@@ -24,23 +27,27 @@ def debug_level():
     return int(os.environ.get("RUSHLIGHT_DEBUG") or 0)
 
 
+@functools.cache
+def binding():
+    """llvmlite's binding to LLVM, at the first compilation. A process whose kernels are all in the cache does without: it takes 55 MB."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding
+
+
 class Host:
     """This machine: CPU name, features, and the width of its vectors in bits. (Tests name a lesser machine.)"""
 
     def __init__(self, cpu=None, lacking=()):
-        from llvmlite import binding
-
-        binding.initialize_native_target()
-        binding.initialize_native_asmprinter()
-        self.binding = binding
-        self.cpu = cpu or binding.get_host_cpu_name()
-        self.features = binding.get_host_cpu_features()
-        self.features.update((name, False) for name in self.features if name.startswith(tuple(lacking)))
-        self.flags = self.features.flatten()
+        self.llvm, triple, name, flags = remembered(_facts)
+        self.cpu = cpu or name
+        self.features = {flag[1:]: flag[0] == "+" and not flag[1:].startswith(tuple(lacking)) for flag in flags.split(",") if flag}
+        self.flags = ",".join(("+" if on else "-") + name for name, on in self.features.items())
         self.vector_bits = self._vector_bits()
-        self.x86 = binding.get_default_triple().startswith(("x86_64", "i686", "amd64"))
+        self.x86 = triple.startswith(("x86_64", "i686", "amd64"))
         self.half = not self.x86 or bool(self.features.get("f16c"))  # converts f16 by itself
-        self.target = binding.Target.from_default_triple()
 
     @property
     def slow_gathers(self):
@@ -54,8 +61,10 @@ class Host:
         return 256 if has("avx2") else 128
 
     def machine(self):
-        """A new target machine (the JIT takes its own for good)."""
-        return self.target.create_target_machine(cpu=self.cpu, features=self.flags, opt=2, reloc="pic", codemodel="jitdefault", jit=True)
+        """A new target machine (the JIT takes its own for good). A kernel's sections lie together: 32 bits reach from one to another."""
+        model = "small" if self.x86 else "jitdefault"
+        target = binding().Target.from_default_triple()
+        return target.create_target_machine(cpu=self.cpu, features=self.flags, opt=2, reloc="pic", codemodel=model, jit=True)
 
     @functools.cached_property
     def compiler(self):
@@ -64,8 +73,15 @@ class Host:
 
     @functools.cached_property
     def jit(self):
-        """The ORC JIT that links and loads them."""
-        return self.binding.create_lljit_compiler(self.machine())
+        """The ORC JIT that links and loads those that :mod:`rushlight._core.loader` doesn't."""
+        return binding().create_lljit_compiler(self.machine())
+
+
+def _facts():
+    """What LLVM says of itself and of this machine: its version, the target triple, the CPU's name and features."""
+    llvm = binding()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return version, llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 @functools.cache
@@ -94,12 +110,11 @@ def module(function, name, parameters):
 def compile(text, name):
     """The object code of an LLVM module in text form."""
     start = time.perf_counter()
-    target = host()
-    binding = target.binding
+    target, llvm = host(), binding()
     with lock:
-        parsed = binding.parse_assembly(text)
-        builder = binding.create_pass_builder(target.compiler, binding.create_pipeline_tuning_options(1))
-        passes = binding.create_new_module_pass_manager()
+        parsed = llvm.parse_assembly(text)
+        builder = llvm.create_pass_builder(target.compiler, llvm.create_pipeline_tuning_options(1))
+        passes = llvm.create_new_module_pass_manager()
         # The text is already in good order (graphs are hash-consed, loops are vectors): clean-up is all that pays.
         passes.add_sroa_pass()
         passes.add_instruction_combine_pass()
@@ -117,10 +132,15 @@ def compile(text, name):
 
 
 def load(code, name):
-    """Link object code into the process; the address of its function ``name``."""
+    """Bring object code into the process; the address of its function ``name``."""
+    return loader.load(code, name) or _linked(code, name)
+
+
+def _linked(code, name):
+    """The same by LLVM's JIT, which knows every processor, and the symbols of this process."""
     target = host()
     with lock:
-        library = target.binding.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
+        library = binding().JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
         tracker = library.link(target.jit, f"{name}.{next(_serial)}")
         _loaded.append(tracker)
         return tracker[name]

@@ -4,7 +4,6 @@ Kept apart from the generators, :mod:`.gemm`, :mod:`.tiles` and :mod:`.conv`, si
 more than this.
 """
 
-import ctypes
 import functools
 import importlib
 import sys
@@ -197,6 +196,8 @@ def available():
     features = host().features
     if not (sys.platform == "linux" and features.get("amx-tile") and features.get("amx-bf16") and host().vector_bits == 512):
         return False
+    import ctypes
+
     syscall = ctypes.CDLL(None).syscall
     arch_prctl, request, tile_data = 158, 0x1023, 18
     return syscall(arch_prctl, request, tile_data) == 0
