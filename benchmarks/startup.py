@@ -1,4 +1,5 @@
-"""What a program pays before it computes: import, first use of a kernel with a cold and a warm cache, and the size on disk.
+"""What a program pays before it computes: import, first training step and first use of a kernel with a cold and a warm cache, memory, and size
+on disk.
 
 ``python -m benchmarks.startup``
 """
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 
 IMPORT = """
@@ -47,10 +49,21 @@ for name, calls in cases.items():
 print(json.dumps(times))
 """
 
+FIRST_STEP = """
+import os, resource, time, json
+import {library} as torch
+from {library} import nn
+model = nn.Sequential(nn.Linear(118, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+loss = nn.functional.mse_loss(model(torch.randn(32, 118)), torch.randn(32, 1))
+optimizer.zero_grad(); loss.backward(); optimizer.step(); loss.item()
+print(json.dumps([time.time() - float(os.environ["BEGAN"]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
 
 def run(code, bytecode, **env):
     """The JSON that a fresh process prints. Bytecode is kept in the folder ``bytecode``: an installed package has it beside its modules."""
-    env = dict(os.environ, PYTHONPYCACHEPREFIX=bytecode, **env)
+    env = dict(os.environ, PYTHONPYCACHEPREFIX=bytecode, BEGAN=repr(time.time()), **env)
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     if done.returncode:
@@ -77,6 +90,20 @@ def package_size(name):
     return sum(os.path.getsize(f.locate()) for f in files if os.path.exists(f.locate()) and not str(f).endswith(".pyc"))
 
 
+def first_step(library, bytecode, times=5):
+    """Prints when the first training step of a small network is done, in seconds from the start of its process."""
+    code = FIRST_STEP.format(library=library)
+    run(code, bytecode)
+    found = {"cold": [], "warm": []}
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as cache:
+            for runs in found.values():
+                runs.append(run(code, bytecode, RUSHLIGHT_CACHE=cache))
+    for name, runs in found.items():
+        seconds, megabytes = (statistics.median(values) for values in zip(*runs))
+        print(f"first training step, {library:10} {name} {seconds:5.2f} s   {megabytes:4.0f} MB")
+
+
 def main():
     with tempfile.TemporaryDirectory() as bytecode, tempfile.TemporaryDirectory() as cache:
         for library in ("rushlight", "torch"):
@@ -86,6 +113,7 @@ def main():
             seconds = statistics.median(r[0] for r in runs)
             _, modules, numpy, llvmlite = runs[0]
             print(f"import {library:10} {1000 * seconds:7.1f} ms   {modules} modules   NumPy loaded: {numpy}   llvmlite loaded: {llvmlite}")
+            first_step(library, bytecode)
         os.chmod(cache, 0o700)
         cold, warm = (run(FIRST_USE, bytecode, RUSHLIGHT_CACHE=cache) for _ in range(2))
     for name in cold:
