@@ -1,5 +1,4 @@
-"""What a program pays before it computes: import, first training step and first use of a kernel with a cold and a warm cache, memory, and size
-on disk.
+"""What a program pays before it computes: import, first training step, first use of a kernel (cold and warm cache), memory, size on disk.
 
 ``python -m benchmarks.startup``
 """

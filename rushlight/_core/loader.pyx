@@ -56,6 +56,8 @@ cdef enum:
     PER_THREAD = 0x400
     MOST_SECTIONS = 64
     PAGE = 4096
+    LINE = 64
+    APART = 19 * LINE   # kernels that all began with a page would share its sets of the instruction cache: each begins so much later
 
 cdef enum:  # types of relocations: both write S + A - P, 4 bytes, of symbol S, addend A and place P
     PC32 = 2
@@ -131,11 +133,16 @@ cdef extern from *:
     bint _is_this_processor "rl_is_this_processor"() noexcept nogil
 
 
+cdef uint64_t _start = 0  # of the latest image in its page
+
+
 cdef bint _place(Image* image) noexcept nogil:
     """Lay the sections out one after the other in memory of their own, and copy them there."""
+    global _start
     cdef const Section* section
-    cdef uint64_t end = 0
+    cdef uint64_t end
     cdef int i
+    end = _start = (_start + APART) % PAGE
     for i in range(image.count):
         section, image.places[i] = &image.sections[i], <uint64_t>-1
         if not section.flags & IN_MEMORY or section.size == 0:
