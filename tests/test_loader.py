@@ -1,6 +1,7 @@
 """The loader of kernels: what LLVM writes is loaded without LLVM, what it doesn't know is left to LLVM, and damage crashes nothing."""
 
 import ctypes
+import errno
 import os
 import platform
 import random
@@ -125,6 +126,19 @@ def test_what_llvm_says_of_the_machine_is_asked_once(tmp_path, monkeypatch):
     assert cache.remembered(facts) == cache.remembered(facts) and len(asked) == 5
     monkeypatch.setattr(cpus, "description", lambda: None)  # an unknown processor is asked for each time
     assert cache.remembered(facts) == cache.remembered(facts) and len(asked) == 7
+
+
+def test_a_folder_that_cannot_be_written_to_needs_no_warning_for_that(tmp_path, monkeypatch, recwarn):
+    folder = cache.Folder(str(tmp_path))
+    monkeypatch.setattr(cache, "folder", lambda: folder)
+
+    def refused(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refused)
+    assert cache.remembered(lambda: ("a", "b")) == ("a", "b") and not recwarn.list and folder.writable
+    with pytest.warns(RuntimeWarning, match="without its kernel cache"):
+        folder.write("kernel", b"code")
 
 
 def test_descriptions_of_processors(tmp_path):

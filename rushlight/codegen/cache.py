@@ -78,7 +78,7 @@ def remembered(facts):
     found = folder().read(name)
     if found is None:
         found = "\n".join(facts()).encode()
-        folder().write(name, found)
+        folder().write(name, found, warn=False)  # nothing is lost but time; kernels that can't be kept say so themselves
     return tuple(found.decode().split("\n"))
 
 
@@ -180,7 +180,7 @@ class Folder:
         except OSError:
             pass  # a read-only folder keeps its times: they only decide what goes first
 
-    def write(self, name, code):
+    def write(self, name, code, warn=True):
         """Store object code; a failure costs one warning."""
         if not self.writable:
             return
@@ -192,7 +192,8 @@ class Folder:
             os.replace(temporary, self._entry(name))
         except OSError as error:
             self._remove(temporary)
-            self._give_up(f"writing to {self.path} failed: {error.strerror}")
+            if warn:
+                self._give_up(f"writing to {self.path} failed: {error.strerror}")
             return
         if next(_writes) % _TRIM_EVERY == 0:
             self.trim()
