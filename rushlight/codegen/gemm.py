@@ -16,6 +16,7 @@ rounding mode; without it bfloat16 is widened to float32 and denormals are kept.
 import itertools
 
 from ..lang import types as ty
+from .access import scalar_bytes
 from .llvm import host
 from .memory import cast, loaded, memory_type, storable
 from .schemes import FUNCTIONS
@@ -196,6 +197,8 @@ class Writer:
 
     def _mask(self, fn, lanes, count):
         """The first ``count`` of ``lanes``."""
+        if isinstance(count, int):
+            return "<" + ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(lanes)) + ">"
         v = vector(lanes, "i64")
         one = fn.emit(f"insertelement {v} poison, i64 {count}, i64 0")
         all_ = fn.emit(f"shufflevector {v} {one}, {v} poison, {vector(lanes, 'i32')} zeroinitializer")
@@ -488,20 +491,46 @@ def loop(fn, label, start, end, step, body):
 def transposed(fn, rows, lanes, scalar):
     """The columns of a square of ``lanes`` x ``lanes``, from its rows (those beyond the last given are arbitrary).
 
-    Each stage swaps one bit of the row's number with the same bit of the lane's number.
+    Elements are interleaved within 16 bytes, of rows 1, 2, 4 ... apart; then blocks of 16 bytes are parted into even and odd ones. For
+    each of these shuffles processors have an instruction that needs no indices.
     """
-    v, picks = vector(lanes, scalar), vector(lanes, "i32")
     rows = rows + ["poison"] * (lanes - len(rows))
-    bit = 1
-    while bit < lanes:
-        for i in range(lanes):
-            if i & bit == 0:
-                a, b = rows[i], rows[i + bit]
-                if a == b == "poison":
-                    continue
-                low = ", ".join(f"i32 {lane if lane & bit == 0 else lanes + lane - bit}" for lane in range(lanes))
-                high = ", ".join(f"i32 {lane + bit if lane & bit == 0 else lanes + lane}" for lane in range(lanes))
-                rows[i] = fn.emit(f"shufflevector {v} {a}, {v} {b}, {picks} <{low}>")
-                rows[i + bit] = fn.emit(f"shufflevector {v} {a}, {v} {b}, {picks} <{high}>")
-        bit *= 2
+    near = min(lanes, 16 // scalar_bytes(scalar))  # elements of a block
+    blocks, run = lanes // near, 1
+    while run < near:
+        starts = [block * near + i for block in range(blocks) for i in range(0, near, run)]
+        halves = [[r for r in starts if (r % near >= near // 2) == upper] for upper in (False, True)]
+        rows = _paired(fn, rows, run, scalar, *([side + r + i for r in half for side in (0, lanes) for i in range(run)] for half in halves))
+        run *= 2
+    rows = [rows[i - i % near + _reversed(i % near, near)] for i in range(lanes)]
+    while run < lanes:
+        parts = ([side + b * near + i for side in (0, lanes) for b in range(odd, blocks, 2) for i in range(near)] for odd in (0, 1))
+        rows = _paired(fn, rows, run, scalar, *parts)
+        run *= 2
     return rows
+
+
+def _paired(fn, rows, distance, scalar, *choices):
+    """Rows ``distance`` apart are replaced by two choices of their elements."""
+    rows, v, places = list(rows), vector(len(rows), scalar), vector(len(rows), "i32")
+    for i in range(len(rows)):
+        a, b = rows[i], rows[i ^ distance]
+        if i & distance == 0 and not a == b == "poison":
+            for j, picks in zip((i, i + distance), choices):
+                shuffled = fn.emit(f"shufflevector {v} {a}, {v} {b}, {places} <{', '.join(f'i32 {p}' for p in picks)}>")
+                rows[j] = opaque(fn, shuffled, len(rows), scalar)
+    return rows
+
+
+def _reversed(i, count):
+    """The number whose bits are those of ``i`` < ``count`` backwards."""
+    return int(f"{i:0{count.bit_length() - 1}b}"[::-1], 2) if count > 1 else 0
+
+
+def opaque(fn, x, lanes, scalar):
+    """The vector ``x``, as a result that LLVM knows nothing of: it would try for long to join one shuffle with the next."""
+    bits, target = 8 * lanes * scalar_bytes(scalar), host()
+    if not target.x86 or not 128 <= bits <= target.vector_bits:
+        return x
+    register, v = "v" if target.vector_bits == 512 else "x", vector(lanes, scalar)
+    return fn.emit(f'call {v} asm "", "={register},0"({v} {x})')

@@ -1,13 +1,14 @@
 """The transposed copy, as LLVM text: out[j, i] = in[i, j] with both rows contiguous.
 
 Square blocks of B x B elements are turned in registers: B loads of a contiguous piece of an input row each, log2(B)
-rounds of interleaving, B stores of a contiguous piece of an output row each. Every cache line that a whole block
+rounds of shuffles, B stores of a contiguous piece of an output row each. Every cache line that a whole block
 touches is used to the full, so the strides' size does not matter. Output rows of 2, 4 or 8 elements that lie without gaps
 (pixel_shuffle) are made by interleaving as many input rows. Blocks at the edges are turned under masks; where a machine has none
 for the element's size, what is left there is copied one element at a time.
 """
 
 from .access import advance
+from .gemm import transposed
 from .llvm import host, module
 from .pointwise import PARAMETERS, load_operands
 from .text import Function, mangled, vector
@@ -118,6 +119,8 @@ class Transpose:
     def _turned(self, rows, elements):
         """Columns of ``rows`` of so many elements, one after the other: each round interleaves row k with row k + half their number;
         log2(their number) rounds are a transposition."""
+        if len(rows) == elements and self.words == 1:
+            return transposed(self.fn, rows, elements, self.scalar)
         half = len(rows) // 2
         for _ in range(len(rows).bit_length() - 1):
             rows = [self._interleaved(rows[k], rows[k + half], elements, upper) for k in range(half) for upper in (False, True)]
