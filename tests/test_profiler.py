@@ -238,3 +238,15 @@ def test_compare_prints_pytorchs_table():
     assert table(benchmark, False).split() == table(theirs, False).split()
     words = [word for word in table(benchmark, True).split() if not word.startswith("-")]
     assert words == [word for word in table(theirs, True).split() if not word.startswith("-")]
+
+
+def test_products_within_linear_and_matmul():
+    def names(L):
+        layer, plain, x = L.nn.Linear(3, 4), L.nn.Linear(3, 4, bias=False), L.ones(2, 3)
+        with L.profiler.profile(record_shapes=True) as prof:
+            layer(x), plain(x[None]), x @ x.t(), x @ x[0], x[0] @ x[0], x[None] @ x.t()[None]
+        return [(e.name, e.cpu_parent.name, e.input_shapes[:3]) for e in prof.events()
+                if e.name in ("aten::addmm", "aten::mm", "aten::mv", "aten::dot", "aten::bmm") and e.cpu_parent]  # fmt: skip
+
+    assert [name for name, _, _ in names(rl)] == ["aten::addmm", "aten::mm", "aten::mm", "aten::mv", "aten::dot", "aten::bmm"]
+    assert names(rl)[0] == ("aten::addmm", "aten::linear", [[4], [2, 3], [3, 4]])

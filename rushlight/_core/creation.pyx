@@ -13,7 +13,7 @@ from rushlight._core.tensor import not_a_dtype, on_gpu
 
 from rushlight._core.device cimport fill_bytes
 from rushlight._core.device import pinned_empty
-from rushlight._core.operator cimport Native, as_number, check_same, deliver_fill, deliver_new, fill_number, native, number_code, show_definitions_doc, wrong_type
+from rushlight._core.operator cimport Native, as_number, check_same, deliver_fill, deliver_shape, fill_number, native, number_code, show_definitions_doc, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -265,7 +265,7 @@ cdef object finished(str name, Tensor t, Options *o, int kind, object value):
                 f"  This one is {dtype_of(t.code)}; pass dtype=torch.float32 if that is meant."
             )
         t.flags |= REQUIRES_GRAD
-    return t if o.out == NULL else deliver_new(t, <object>o.out, name) if kind == EMPTY else deliver_fill(t, <object>o.out, name)
+    return t if o.out == NULL else deliver_shape(t, <object>o.out, name) if kind == EMPTY else deliver_fill(t, <object>o.out, name)
 
 
 cdef object sized(str name, int kind, PyObject **args, Py_ssize_t n, tuple kwnames, Tensor model):

@@ -59,7 +59,7 @@ cdef int check_inplace(Tensor t, bint record) except -1:
         return 0
     if t.base is not None:
         _forbid(t, False)
-        if t.base.node is None and t.base.flags & REQUIRES_GRAD:
+        if t.base.node is None and (t.node is not None or (t.base.flags | t.flags) & REQUIRES_GRAD):      # t itself, its base or a view between is one
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place operation.\n"
                 "The leaf's gradient would be that of its old values. Write under torch.no_grad(), or to a clone() "

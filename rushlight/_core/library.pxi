@@ -190,6 +190,9 @@ cdef class Library(Operator):
         if out is None:
             return self.plain(*positional, **kwargs)
         compute_as(out, self.signature, n, kwargs)
+        result = meet(self, positional, kwargs, out)
+        if result is not None:
+            return result
         result = self.plain(*positional, **kwargs)
         if "requires_grad" in self.accepted:
             return deliver_new(result, out, self.__name__)
@@ -202,7 +205,6 @@ cdef class Library(Operator):
         cdef Py_ssize_t i
         for target in out if isinstance(out, (tuple, list)) else (out,):
             if isinstance(target, Tensor):
-                check_writable(<Tensor>target)
                 for i in range(n):
                     check_shared(self.memory, self.signature.names[min(i, len(self.signature.names) - 1)] if self.signature.names else "*",
                                  <Tensor>target, <object>args[i])

@@ -228,8 +228,8 @@ cdef Tensor _formed(Tensor t, int form):
 cdef Tensor product(Tensor a, int form_a, Tensor b, int form_b, double complex alpha):
     """alpha a b, recorded while recording is on."""
     if not grad_enabled():
-        return multiply(a, form_a, b, form_b, alpha)
-    return _scaled(matrix_product(_formed(a, form_a), _formed(b, form_b)), alpha.conjugate())
+        return multiply(a, form_a, b, form_b, alpha, None)
+    return _scaled(matrix_product(_formed(a, form_a), _formed(b, form_b), None), alpha.conjugate())
 
 
 cdef Tensor _laid_out(bint turned, Tensor a, int form_a, Tensor b, int form_b, double complex alpha):

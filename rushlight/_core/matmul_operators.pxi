@@ -18,33 +18,17 @@ cdef double complex _number(Signature s, PyObject** values, int i, int code) exc
     return representable(code, value, False)
 
 
-cdef object _deliver(Signature s, Tensor result, PyObject* out, tuple inputs):
-    """result, or the out= argument that takes it."""
-    cdef Tensor t
-    if <object>out is None:
-        return result
-    if grad_enabled():
-        for t in inputs:
-            if needs_grad(t):
-                raise RuntimeError(f"{s.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-                                   "arguments requires grad.")
-    if len(inputs) == 3 and s is not _LINEAR and isinstance(<object>out, Tensor):      # what is added may be out= itself
-        check_overlap(<Tensor>out, <Tensor>inputs[0])
-    check_out(result, <object>out, s.name)
-    return deliver(result, <object>out, s.name)
-
-
-ctypedef Tensor (*product_t)(Tensor a, Tensor b)
+ctypedef Tensor (*product_t)(Tensor a, Tensor b, Tensor into)
 
 
 cdef object _of_two(Signature s, product_t product, PyObject** args, Py_ssize_t n, tuple kwnames):
     """The call of an operator (input, other, out): two tensors and nothing else need no binding."""
     cdef PyObject* v[24]
     if n == 2 and kwnames is None and isinstance(<object>args[0], Tensor) and isinstance(<object>args[1], Tensor):
-        return product(<Tensor>args[0], <Tensor>args[1])
+        return product(<Tensor>args[0], <Tensor>args[1], None)
     s.bind(v, args, n, kwnames)
     cdef Tensor a = _tensor(s, v, 0), b = _tensor(s, v, 1)
-    return _deliver(s, product(a, b), v[2], (a, b))
+    return _deliver(s, product(a, b, _into(s, v[2], (a, b))), v[2], (a, b))
 
 
 cdef str _shape(Tensor t):
@@ -71,16 +55,16 @@ cdef Signature _MM = Signature("mm", ("input", "mat2", "out"), 2, (_REQUIRED, _R
 cdef Signature _BMM = Signature("bmm", ("input", "mat2", "out"), 2, (_REQUIRED, _REQUIRED, None))
 
 
-cdef Tensor matrix_product(Tensor a, Tensor b):
+cdef Tensor matrix_product(Tensor a, Tensor b, Tensor into):
     """a b, recorded; both with 2 dims or both with 3, shapes and dtypes fit."""
     cdef ProductNode node = _node(MATRIX, "MmBackward0" if a.ndim == 2 else "BmmBackward0", a, b, None, 1, 0)
-    cdef Tensor out = multiply(a, PLAIN, b, PLAIN, 1)
+    cdef Tensor out = multiply(a, PLAIN, b, PLAIN, 1, into)
     if node is not None:
         set_history(out, node, 0)
     return out
 
 
-cdef Tensor mm(Tensor a, Tensor b):
+cdef Tensor mm(Tensor a, Tensor b, Tensor into):
     """The product of two matrices."""
     if a.ndim != 2:
         raise RuntimeError(f"self must be a matrix\nmm() was given a tensor with {a.ndim} dims; matmul() takes any number.")
@@ -90,19 +74,19 @@ cdef Tensor mm(Tensor a, Tensor b):
         raise _cannot_multiply(a, b)
     if a.code != b.code:
         raise _different_dtypes(a, b)
-    return matrix_product(a, b)
+    return matrix_product(a, b, into)
 
 
 cdef object mm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     return _of_two(_MM, mm, args, n, kwnames)
 
 
-cdef Tensor bmm(Tensor a, Tensor b):
+cdef Tensor bmm(Tensor a, Tensor b, Tensor into):
     """The products of two batches of matrices."""
     _check_batches(a, b)
     if a.code != b.code:
         raise RuntimeError(f"expected scalar type {dtype_title(a.code)} but found {dtype_title(b.code)}")
-    return matrix_product(a, b)
+    return matrix_product(a, b, into)
 
 
 cdef int _check_batches(Tensor a, Tensor b) except -1:
@@ -143,7 +127,7 @@ cdef Tensor _as_matrix(Tensor t, int64_t rows, int64_t columns):
     return out
 
 
-cdef Tensor matrix_vector(Tensor added, Tensor a, Tensor x, double complex alpha, double complex beta):
+cdef Tensor matrix_vector(Tensor added, Tensor a, Tensor x, double complex alpha, double complex beta, Tensor into):
     """beta added + alpha a x, recorded. added: None, or what broadcasts to a vector."""
     cdef ProductNode node
     cdef Tensor out
@@ -164,7 +148,7 @@ cdef Tensor matrix_vector(Tensor added, Tensor a, Tensor x, double complex alpha
     node = _node(MATRIX_VECTOR, "MvBackward0" if added is None else "AddmvBackward0", a, x, added, alpha, beta)
     if added is not None:
         added = _column_of(added)
-    out = multiply_add(added, a, PLAIN, _as_matrix(x, x.sizes[0], 1), PLAIN, alpha, beta)
+    out = multiply_add(added, a, PLAIN, _as_matrix(x, x.sizes[0], 1), PLAIN, alpha, beta, _column_into(into))
     out = _as_vector(out)
     if node is not None:
         set_history(out, node, 0)
@@ -183,8 +167,8 @@ cdef Tensor _as_vector(Tensor t):
     return out
 
 
-cdef Tensor _mv(Tensor a, Tensor x):
-    return matrix_vector(None, a, x, 1, 0)
+cdef Tensor _mv(Tensor a, Tensor x, Tensor into):
+    return matrix_vector(None, a, x, 1, 0, into)
 
 
 cdef object mv_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
@@ -195,10 +179,10 @@ cdef object addmv_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef PyObject* v[24]
     _ADDMV.bind(v, args, n, kwnames)
     cdef Tensor t = _tensor(_ADDMV, v, 0), a = _tensor(_ADDMV, v, 1), x = _tensor(_ADDMV, v, 2)
-    return _deliver(_ADDMV, matrix_vector(t, a, x, _number(_ADDMV, v, 4, a.code), _number(_ADDMV, v, 3, a.code)), v[5], (t, a, x))
+    return _deliver(_ADDMV, matrix_vector(t, a, x, _number(_ADDMV, v, 4, a.code), _number(_ADDMV, v, 3, a.code), _into(_ADDMV, v[5], (t, a, x))), v[5], (t, a, x))
 
 
-cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate):
+cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate, Tensor into):
     """The sum of x[i] y[i], with x conjugated on request (vdot); recorded."""
     cdef ProductNode node
     cdef Tensor row, out
@@ -214,9 +198,9 @@ cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate):
     node = _node(VDOT if conjugate else DOT, "VdotBackward0" if conjugate else "DotBackward0", x, y, None, 1, 0)
     if x.place != y.place:
         raise mixed("dot", [x, y])
-    out = empty(x.code, 0, NULL, x.place)
+    out = into if into is not None and takes_rows(into, x, 0, NULL) else empty(x.code, 0, NULL, x.place)
     if x.place:
-        row = multiply(_as_matrix(x, 1, x.sizes[0]), CONJUGATED if conjugate else PLAIN, _as_matrix(y, y.sizes[0], 1), PLAIN, 1)
+        row = multiply(_as_matrix(x, 1, x.sizes[0]), CONJUGATED if conjugate else PLAIN, _as_matrix(y, y.sizes[0], 1), PLAIN, 1, None)
         out = new_tensor(row.memory, row.address, row.code, 0)
         finish(out)
     elif blas.handles(x.code) and not (x.flags | y.flags) & (CONJ | NEG) and (x.count < 2 or (x.strides[0] > 0 and y.strides[0] > 0)):
@@ -224,23 +208,23 @@ cdef Tensor inner_product(Tensor x, Tensor y, bint conjugate):
         with nogil:
             blas.dot(x.code, x.count, x.address, x.strides[0], y.address, y.strides[0], out.address, conjugate)
     else:
-        row = multiply(_as_matrix(x, 1, x.sizes[0]), CONJUGATED if conjugate else PLAIN, _as_matrix(y, y.sizes[0], 1), PLAIN, 1)
+        row = multiply(_as_matrix(x, 1, x.sizes[0]), CONJUGATED if conjugate else PLAIN, _as_matrix(y, y.sizes[0], 1), PLAIN, 1, None)
         memcpy(out.address, row.address, ITEMSIZE[x.code])
     if node is not None:
         set_history(out, node, 0)
     return out
 
 
-cdef Tensor _dot(Tensor x, Tensor y):
-    return inner_product(x, y, False)
+cdef Tensor _dot(Tensor x, Tensor y, Tensor into):
+    return inner_product(x, y, False, into)
 
 
 cdef object dot_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     return _of_two(_DOT, _dot, args, n, kwnames)
 
 
-cdef Tensor _vdot(Tensor x, Tensor y):
-    return inner_product(x, y, True)
+cdef Tensor _vdot(Tensor x, Tensor y, Tensor into):
+    return inner_product(x, y, True, into)
 
 
 cdef object vdot_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
@@ -255,7 +239,7 @@ cdef Signature _BADDBMM = Signature("baddbmm", ("input", "batch1", "batch2", "be
                                     (_REQUIRED, _REQUIRED, _REQUIRED, 1, 1, None))
 
 
-cdef Tensor added_product(Tensor added, Tensor a, Tensor b, double complex alpha, double complex beta, str label):
+cdef Tensor added_product(Tensor added, Tensor a, Tensor b, double complex alpha, double complex beta, str label, Tensor into):
     """beta added + alpha a b, recorded; ``added`` broadcasts to the result."""
     cdef int64_t[3] sizes
     cdef ProductNode node
@@ -265,7 +249,7 @@ cdef Tensor added_product(Tensor added, Tensor a, Tensor b, double complex alpha
     if not (added.ndim == 1 and added.sizes[0] == sizes[a.ndim - 1]):
         _check_expands(added, a.ndim, sizes)
     node = _node(MATRIX, label, a, b, added, alpha, beta)
-    out = multiply_add(added, a, PLAIN, b, PLAIN, alpha, beta)
+    out = multiply_add(added, a, PLAIN, b, PLAIN, alpha, beta, into)
     if node is not None:
         set_history(out, node, 0)
     return out
@@ -288,7 +272,8 @@ cdef object addmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     if a.sizes[1] != b.sizes[0]:
         raise _cannot_multiply(a, b)
     _check_same_dtype(t, a, b)
-    return _deliver(_ADDMM, added_product(t, a, b, _number(_ADDMM, v, 4, b.code), _number(_ADDMM, v, 3, b.code), "AddmmBackward0"), v[5], (t, a, b))
+    return _deliver(_ADDMM, added_product(t, a, b, _number(_ADDMM, v, 4, b.code), _number(_ADDMM, v, 3, b.code), "AddmmBackward0",
+                                            _into(_ADDMM, v[5], (t, a, b))), v[5], (t, a, b))
 
 
 cdef int _check_same_dtype(Tensor t, Tensor a, Tensor b) except -1:
@@ -310,7 +295,8 @@ cdef object baddbmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     if t.code != a.code or a.code != b.code:
         raise RuntimeError(f"Input dtypes must be the same, got: input {c_name(t.code)}, batch1: {c_name(a.code)}, "
                            f"batch2: {c_name(b.code)}")
-    return _deliver(_BADDBMM, added_product(t, a, b, _number(_BADDBMM, v, 4, b.code), _number(_BADDBMM, v, 3, b.code), "BaddbmmBackward0"), v[5], (t, a, b))
+    return _deliver(_BADDBMM, added_product(t, a, b, _number(_BADDBMM, v, 4, b.code), _number(_BADDBMM, v, 3, b.code), "BaddbmmBackward0",
+                                              _into(_BADDBMM, v[5], (t, a, b))), v[5], (t, a, b))
 
 
 # -- linear --
@@ -318,7 +304,7 @@ cdef object baddbmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 cdef Signature _LINEAR = Signature("linear", ("input", "weight", "bias", "out"), 3, (_REQUIRED, _REQUIRED, None, None))
 
 
-cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
+cdef Tensor linear(Tensor x, Tensor weight, Tensor bias, Tensor into):
     """x weight^T + bias along the last dim of x, recorded as one node."""
     cdef int64_t[MAX_RANK] sizes
     cdef ProductNode node
@@ -327,7 +313,7 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
     cdef double complex beta
     cdef int64_t count = 1 if x.ndim == 1 else _leading(x)
     if weight.ndim != 2 or x.ndim == 0:
-        out = matmul(x, weight if weight.ndim < 2 else transpose(weight, 0, 1))
+        out = matmul(x, weight if weight.ndim < 2 else transpose(weight, 0, 1), None)
         return out if bias is None else _callbacks["add"](out, bias)
     if x.sizes[x.ndim - 1] != weight.sizes[1]:
         raise _linear_mismatch(x, weight, count)
@@ -346,9 +332,11 @@ cdef Tensor linear(Tensor x, Tensor weight, Tensor bias):
     rows = x if x.ndim == 2 else _as_matrix(_row_major(x), count, x.sizes[x.ndim - 1])
     if x.place != weight.place or (bias is not None and bias.place != x.place):
         raise mixed("linear", [x, weight] if bias is None else [x, weight, bias])
+    if into is not None and (shares(into, x) or shares(into, weight) or (bias is not None and shares(into, bias))):
+        into = None
     rows, weight = _usable(rows), _usable(weight)
     p, q = _operand(rows, PLAIN), _operand(weight, TRANSPOSED)
-    out = empty(x.code, x.ndim, sizes, x.place)
+    out = into if into is not None and takes_rows(into, x, x.ndim, sizes) and into.flags & CONTIGUOUS else empty(x.code, x.ndim, sizes, x.place)
     beta = 0 if bias is None else 1
     if bias is not None:
         bias = _bias_of_rows(out, bias, &p, &q)
@@ -399,8 +387,9 @@ cdef object linear_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     _LINEAR.bind(v, args, n, kwnames)
     cdef Tensor x = _tensor(_LINEAR, v, 0), weight = _tensor(_LINEAR, v, 1), bias = None if <object>v[2] is None else _tensor(_LINEAR, v, 2)
     if <object>v[3] is None:
-        return linear(x, weight, bias)
-    return _deliver(_LINEAR, linear(x, weight, bias), v[3], (x, weight) if bias is None else (x, weight, bias))
+        return linear(x, weight, bias, None)
+    given = (x, weight) if bias is None else (x, weight, bias)
+    return _deliver(_LINEAR, linear(x, weight, bias, _into(_LINEAR, v[3], given)), v[3], given)
 
 
 # -- matmul --
@@ -408,36 +397,36 @@ cdef object linear_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 cdef Signature _MATMUL = Signature("matmul", ("input", "other", "out"), 2, (_REQUIRED, _REQUIRED, None))
 
 
-cdef Tensor matmul(Tensor a, Tensor b):
+cdef Tensor matmul(Tensor a, Tensor b, Tensor into):
     """The product of tensors of any rank: vectors, matrices, or batches of matrices whose leading dims broadcast."""
     cdef int64_t[MAX_RANK] sizes
     if a.ndim == 2 and b.ndim == 2:
-        return mm(a, b)
+        return mm(a, b, into)
     if a.ndim == 0 or b.ndim == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
     if a.ndim == 1 and b.ndim == 1:
-        return inner_product(a, b, False)
+        return inner_product(a, b, False, into)
     if a.ndim == 2 and b.ndim == 1:
-        return matrix_vector(None, a, b, 1, 0)
+        return matrix_vector(None, a, b, 1, 0, into)
     if a.ndim == 1:
         sizes[0], sizes[1] = 1, a.sizes[0]
-        return _named(_callbacks["squeeze"](matmul(reshape(a, 2, sizes), b), -2),
+        return _named(_callbacks["squeeze"](matmul(reshape(a, 2, sizes), b, None), -2),
                       "SqueezeBackward4" if b.ndim == 2 else "UnsafeViewBackward0")
     if b.ndim <= 2:
-        return _fold_left(a, b)
-    return _batched(a, b)
+        return _fold_left(a, b, into)
+    return _batched(a, b, into)
 
 
-cdef Tensor _fold_left(Tensor a, Tensor b):
+cdef Tensor _fold_left(Tensor a, Tensor b, Tensor into):
     """A batch times one matrix or vector: the batch's rows are rows of one matrix."""
     cdef int64_t[MAX_RANK] sizes
     cdef int n = a.ndim - (b.ndim == 1)
     cdef Tensor rows = _folded(a)
     memcpy(sizes, a.sizes, n * sizeof(int64_t))
     if b.ndim == 1:
-        return _named(reshape(matrix_vector(None, rows, b, 1, 0), n, sizes), "UnsafeViewBackward0")
+        return _named(reshape(matrix_vector(None, rows, b, 1, 0, flat_into(into, n, sizes, 1)), n, sizes), "UnsafeViewBackward0")
     sizes[n - 1] = b.sizes[1]
-    return _named(reshape(mm(rows, b), n, sizes), "UnsafeViewBackward0")
+    return _named(reshape(mm(rows, b, flat_into(into, n, sizes, 2)), n, sizes), "UnsafeViewBackward0")
 
 
 cdef Tensor _named(Tensor t, str label):
@@ -448,7 +437,7 @@ cdef Tensor _named(Tensor t, str label):
     return t
 
 
-cdef Tensor _batched(Tensor a, Tensor b):
+cdef Tensor _batched(Tensor a, Tensor b, Tensor into):
     """Batches of matrices; a may be a single matrix."""
     cdef int64_t[MAX_RANK] sizes
     cdef int n = max(a.ndim, b.ndim), i
@@ -467,7 +456,7 @@ cdef Tensor _batched(Tensor a, Tensor b):
     sizes[n - 2], sizes[n - 1] = b.sizes[b.ndim - 2], columns
     b = _as_batch(b, n, sizes, batch)
     sizes[n - 2] = rows
-    return _named(reshape(bmm(a, b), n, sizes) if n > 3 else bmm(a, b), "CloneBackward0" if single else "UnsafeViewBackward0")
+    return _named(reshape(bmm(a, b, flat_into(into, n, sizes, 3)), n, sizes) if n > 3 else bmm(a, b, into), "CloneBackward0" if single else "UnsafeViewBackward0")
 
 
 cdef Tensor _as_batch(Tensor t, int n, const int64_t* sizes, int64_t batch):

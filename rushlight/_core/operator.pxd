@@ -54,5 +54,7 @@ cdef object deliver(Tensor result, object out, str name)
 cdef int check_same(int code, Tensor out) except -1
 cdef int check_out(object result, object out, str name) except -1
 cpdef object deliver_new(Tensor result, object out, str name)
+cpdef object deliver_met(Tensor result, Tensor out, str name)
 cdef object deliver_fill(Tensor result, object out, str name)
+cdef object deliver_shape(Tensor result, object out, str name)
 cdef bint is_dense(Tensor t) noexcept

@@ -70,16 +70,15 @@ cdef object _inexact(str rule, str text, int had, int given, str name):
 
 
 cdef int fit(Tensor target, Tensor result, str name) except -1:
-    """Gives an out= argument the result's shape."""
+    """Gives an out= argument the result's shape, and with it memory of its own for each element."""
     check_inplace(target, False)
-    check_writable(target)
     if not same_sizes(target, result):
         _callbacks["resize_out"](target, result, name)
     return 0
 
 
-cdef object deliver(Tensor result, object out, str name):
-    """Writes result to out (an out= argument), giving it result's shape."""
+cdef Tensor receiver(Tensor result, object out, str name):
+    """out (an out= argument) as a tensor that may hold the result and has its shape."""
     cdef Tensor target
     if not isinstance(out, Tensor):
         raise wrong_type(name, "out", 0, "Tensor", out)
@@ -93,9 +92,31 @@ cdef object deliver(Tensor result, object out, str name):
     if thread_state().grad and (needs_grad(target) or needs_grad(result)):
         raise out_and_grad(name)
     fit(target, result, name)
+    return target
+
+
+cdef object deliver(Tensor result, object out, str name):
+    """Writes result to out (an out= argument), giving it result's shape."""
+    cdef Tensor target = receiver(result, out, name)
+    check_writable(target)
     copy_into(target, result)
     bump(target)
     return target
+
+
+# What is written to an out= of which several elements are one memory location: operator's name -> f(operator, args, kwargs, out), which returns
+# out, or None where the common way is to be taken. Without an entry that is refused. See ops/_outputs.py.
+output_meetings = {}
+cdef dict _meetings = output_meetings
+
+
+cdef object meet(Operator op, list args, dict kwargs, object out):
+    """out, if it is expanded and the operator says what its elements become then; else None."""
+    cdef object way
+    if not isinstance(out, Tensor) or not is_expanded(<Tensor>out):
+        return None
+    way = _meetings.get(op.__name__)
+    return None if way is None else way(op, args, kwargs, out)
 
 
 def deliver_out(result, out, name):
@@ -117,18 +138,36 @@ cpdef object deliver_new(Tensor result, object out, str name):
     return deliver(result, out, name)
 
 
-cdef object deliver_fill(Tensor result, object out, str name):
-    """:func:`deliver_new` of a tensor whose elements are all one number: several of out= may be one memory location."""
-    if not isinstance(out, Tensor) or not is_expanded(<Tensor>out) or not same_sizes(<Tensor>out, result):
-        return deliver_new(result, out, name)
-    deliver_new(_apart(result, <Tensor>out), _apart(<Tensor>out, <Tensor>out), name)
+cpdef object deliver_met(Tensor result, Tensor out, str name):
+    """:func:`deliver`, where several elements of out= may be one memory location: the last of theirs stays in it."""
+    if not is_expanded(out) or not same_sizes(out, result):
+        return deliver(result, out, name)
+    deliver(_apart(result, out), _apart(out, out), name)
     return out
 
 
+cdef object deliver_shape(Tensor result, object out, str name):
+    """:func:`deliver_new` of a tensor whose elements nobody wrote: out= keeps its own."""
+    if isinstance(out, Tensor):
+        fit(<Tensor>out, result, None)
+    return receiver(result, out, name)
+
+
+cdef object deliver_fill(Tensor result, object out, str name):
+    """:func:`deliver_new` of a tensor whose elements are all one number: several of out= may be one memory location."""
+    if isinstance(out, Tensor) and is_expanded(<Tensor>out) and same_sizes(<Tensor>out, result):
+        return deliver_met(result, <Tensor>out, name)
+    return deliver_new(result, out, name)
+
+
 cdef Tensor _apart(Tensor t, Tensor expanded):
-    """One of the elements of t for all that are one in ``expanded``, of the same shape."""
+    """Of the elements of t the last of those that are one in ``expanded``, of the same shape."""
     cdef int64_t[MAX_RANK] sizes
+    cdef char* address = t.address
     cdef int d
     for d in range(t.ndim):
-        sizes[d] = 1 if expanded.strides[d] == 0 else t.sizes[d]
-    return view_of(t, t.address, t.ndim, sizes, t.strides)
+        sizes[d] = t.sizes[d]
+        if expanded.strides[d] == 0:
+            sizes[d] = 1
+            address += (t.sizes[d] - 1) * t.strides[d] * ITEMSIZE[t.code]
+    return view_of(t, address, t.ndim, sizes, t.strides)

@@ -376,7 +376,7 @@ cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, L
         loop.ptr[i] = t.address
         shift = ndim - t.ndim
         for d in range(ndim):
-            if ndim - 1 - d < shift or t.sizes[ndim - 1 - d - shift] == 1:
+            if ndim - 1 - d < shift or (t.sizes[ndim - 1 - d - shift] == 1 and loop.size[d] != 1):    # others of size 1 have a place in the order
                 loop.stride[i][d] = 0
             else:
                 loop.stride[i][d] = t.strides[ndim - 1 - d - shift] * p.itemsize[i]

@@ -484,7 +484,8 @@ cdef class Rowwise(Pointwise):
             key = (key, tuple(baked))
         p = self.variants.get(key)
         if p is None:
-            p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()), (source, code, wide))
+            p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()),
+                                             (source, code, wide, None if self.dtype_at < 0 else <object>values[self.dtype_at]))
         for i in range(n):
             if c.operands[i].tensor == NULL:
                 put_scalar(c.operands[i].number, (<Program>p).codes[(<Program>p).n_out + i], <object>c.source[i])
@@ -563,7 +564,8 @@ cdef class Rowwise(Pointwise):
         if out is None:
             return self.plain(*positional, **kwargs)
         compute_as(out, self.signature, n, kwargs)
-        return deliver_out(self.plain(*positional, **kwargs), out, self.__name__)
+        met = meet(self, positional, kwargs, out)
+        return met if met is not None else deliver_out(self.plain(*positional, **kwargs), out, self.__name__)
 
 
 cdef int compute_rows(RowProgram p, Call* c, Space* space, bint keepdim, list outputs, str label) except -1:

@@ -388,7 +388,7 @@ cdef class Tensor:
         return self.sizes[0]
 
     def __hash__(self):
-        return <Py_hash_t>(<size_t><PyObject*>self >> 4)
+        return <Py_hash_t><size_t><PyObject*>self
 
     # -- special methods: see slots.pxi --
     def __add__(a, b):

@@ -328,6 +328,8 @@ cdef Tensor expand(Tensor t, int ndim, const int64_t* given):
                 raise RuntimeError(
                     f"The expanded size of the tensor ({given[i]}) isn't allowed in a leading, non-existing dimension {i}")
             sizes[i], strides[i] = given[i], 0
+            if given[i] == 1:                                 # it repeats nothing
+                strides[i] = sizes[i + 1] * strides[i + 1] if i + 1 < ndim else 1
             continue
         sizes[i], strides[i] = t.sizes[i - shift], t.strides[i - shift]
         if given[i] != -1 and given[i] != sizes[i]:

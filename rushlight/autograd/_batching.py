@@ -19,8 +19,19 @@ def call(func, args, kwargs):
     name = getattr(func, "__name__", str(func))
     if kwargs.get("out", 0) is None:
         kwargs = {k: v for k, v in kwargs.items() if k != "out"}
+    if writes(func) and args:
+        _check_apart(*unwrap(args[0], level))
     rule = draw if name in DRAWING else RULES.get(name) or _family_rule(func)
     return rule(func, args, kwargs, level)
+
+
+def _check_apart(target, bdim):
+    """Raises if all examples are one memory location, as inputs of jacfwd are, of which only the tangents differ."""
+    if bdim is not None and target.shape[bdim] > 1 and target.stride(bdim) == 0:
+        raise CannotBatch(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
 
 
 def _family_rule(func):

@@ -113,13 +113,17 @@ def conv_tbc(input, weight, bias, pad=0):
     return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
 
 
-def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, transposed):
-    """Raises unless shapes (``bias``: or None) and geometry go together."""
+def _check_input(name, rank, input):
     if len(input) not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: {list(input)}\n"
             "the order is (batch, channels, *size); unsqueeze(0) adds a batch or the one channel of a grey image"
         )
+
+
+def _check(name, rank, input, weight, bias, stride, padding, dilation, groups, transposed):
+    """Raises unless shapes (``bias``: or None) and geometry go together."""
+    _check_input(name, rank, input)
     if len(weight) != rank + 2:
         if rank == 1:
             given = f"{len(input)}-dimensional input of size {list(input)}"
@@ -191,8 +195,16 @@ def _geometry(rank, input, weight, bias, stride, padding, dilation, groups):
 def _checked(rank, input, weight, bias, stride, padding, dilation, groups):
     """(stride, padding, dilation) for each dim, checked against the operands' shapes."""
     stride, dilation = per_dim(stride, rank), per_dim(dilation, rank)
+    _check_input(f"conv{rank}d", rank, input)
     if len(weight) < 3:
         raise RuntimeError("weight should have at least three dimensions")
+    if padding == "same" and len(weight) != rank + 2:
+        batched = list(input) if len(input) == rank + 2 else [1, *input]
+        raise RuntimeError(
+            f"Expected {len(weight)}-dimensional input for {len(weight)}-dimensional weight{list(weight)}, but got "
+            f"{len(batched)}-dimensional input of size {batched} instead\n"
+            f"conv{rank}d needs a weight of {rank + 2} dims (its kernel_size has {rank}), not of {len(weight)}"
+        )
     kernel = weight[2:]
     padding = _named_padding(padding, kernel, stride, dilation) if isinstance(padding, str) else per_dim(padding, rank)
     ends = [p if isinstance(p, tuple) else (p, p) for p in padding]

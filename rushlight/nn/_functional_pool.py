@@ -39,13 +39,12 @@ class _Window:
         geometry = zip(self.size, self.kernel, self.stride, self.padding, self.dilation)
         self.places = tuple(_output_length(*dim, ceil_mode) for dim in geometry)
         if min(self.places) < 1:
+            fits = f"\n  Windows {self.kernel}, dilation {self.dilation}, do not fit into {tuple(self.size)} with padding {self.padding}."
+            if name == "max_pool1d":
+                raise RuntimeError(f"max_pool1d() Invalid computed output size: {self.places[0]}{fits}")
             lead = (shape[-rank - 1], 1) if rank == 1 else (shape[-rank - 1],)  # PyTorch takes a signal for an image of one row
             before, after = ("x".join(map(str, (*lead, *sizes))) for sizes in (self.size, self.places))
-            raise RuntimeError(
-                f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small\n"
-                f"  Windows of {self.kernel}, dilation {self.dilation}, do not fit into {tuple(self.size)} with padding {self.padding}."
-            )
-
+            raise RuntimeError(f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small{fits}")
         self.windows = _windows.Windows(self.kernel, self.stride, self.padding, self.dilation, self.size, self.places)
 
     def check_windows(self):
@@ -85,7 +84,7 @@ def _wrong_size(rank, name, shape):
             f"{name}(): Expected input's non-batch dimensions to have positive length, but input has a shape of {list(shape)} "
             f"and non-batch dimension {shape[-rank - 1 :].index(0)} has length zero!"
         )
-    where = "max_pool1d: " if name == "max_pool1d" else ""
+    where = "max_pool1d: " if name.startswith("max_pool1d") else ""
     return (
         f"{where}Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:{list(shape)}"
     )
@@ -95,12 +94,13 @@ def _wrong_size(rank, name, shape):
 
 
 @planned
-def _max_windows(rank, input, kernel_size, stride, padding, dilation, ceil_mode):
-    return _window(rank, f"max_pool{rank}d", input, kernel_size, stride, padding, dilation, ceil_mode).windows
+def _max_windows(rank, name, input, kernel_size, stride, padding, dilation, ceil_mode):
+    return _window(rank, name, input, kernel_size, stride, padding, dilation, ceil_mode).windows
 
 
 def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    windows = _max_windows(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
+    name = "max_pool1d_with_indices" if rank == 1 and return_indices else f"max_pool{rank}d"
+    windows = _max_windows(rank, name, input, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
         return pool.largest_with_places(input, windows)
     return pool.largest(input, windows, input.requires_grad and torch.is_grad_enabled())

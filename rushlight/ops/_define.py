@@ -325,10 +325,10 @@ def refuse(op, name, type, cause=None):
     """Raises PyTorch's error for a dtype that an operator does not support; ``cause``: what tells why."""
     title = core.dtype_name(ty.CODES[type])
     kernel = op.__dict__.get("kernel", f"{name}_cpu")
-    raise NotImplementedError(
-        f'"{kernel}" not implemented for \'{title}\'\n  {name.lstrip("_")}() does not support this dtype; '
-        'convert the tensor first, for example with .float().'
-    ) from cause
+    known = op.__dict__.get("no_complex") if ty.is_complex(type) else None
+    error, said = known or (NotImplementedError, f"\"{kernel}\" not implemented for '{title}'")
+    cure = f"{name.lstrip('_')}() does not support this dtype; convert the tensor first, for example with .float()."
+    raise error(f"{said}\n  {cure}") from cause
 
 
 def _check(op, type):
@@ -414,11 +414,11 @@ def _stored(result, type, compute):
     return type if result == compute else result
 
 
-def _trace_rows(op, pattern, baked, source, code, wide=0):
-    """wide: bits for the parameters that are float32 beside a first operand of half width."""
+def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
+    """wide: bits for the parameters that are float32 beside a first operand of half width; asked: the dtype= given."""
     source, type = ty.NAMES[source], ty.NAMES[code]
     _check(op, type)
-    compute = ty.opmath(type)
+    compute = _computed_in(type)
     args, in_types, rows = [], [], []
     for i, (name, kind, default) in enumerate(zip(op.signature.names, pattern, op.signature.defaults)):
         if name in _SPACE:
@@ -433,7 +433,7 @@ def _trace_rows(op, pattern, baked, source, code, wide=0):
         in_types.append("i64" if own == row_i64 else given if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
         args.append((name, leaf if own == row_i64 else ex.cast(leaf, compute)))
-    out = _evaluated(op, type, **dict(args), **{k: None for k in op.signature.names if k in _SPACE})
+    out = _evaluated(op, type, **dict(args), **{k: asked if k == "dtype" else None for k in op.signature.names if k in _SPACE})
     outputs = out if isinstance(out, tuple) else (out,)
     codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
     if op.statistics:

@@ -8,6 +8,8 @@ operator's, {has} and {given} are the result's dtype and that of out= as C++ nam
 rule admits: ``_admits`` in the core (outputs.pxi).
 """
 
+from .._core import operator as core
+
 
 class Rule:
     """kind: which dtypes of out= a result may be written to; texts: what is said of others."""
@@ -40,3 +42,34 @@ def sharing(*, apart="", aligned=""):
 
 
 elementwise = sharing(aligned="*")
+
+
+# -- several elements of out= in one memory location (an expanded tensor) --
+#
+# What overwrites elements that it may still have to read, or copies its result, refuses that, as PyTorch does. Operators that say so by
+# ``meets`` have a result there. It follows from the shape alone, whatever the order in which threads write.
+
+
+def meets(way, *operators):
+    """Says what the elements of an expanded out= become: ``way(operator, args, kwargs, out)`` writes them and returns out, or returns None
+    where out= has not the result's shape."""
+    for op in operators:
+        core.output_meetings[op.__name__] = way
+
+
+def last(op, args, kwargs, out):
+    """The location holds the last of its elements."""
+    return core.deliver_met(op(*args, **kwargs), out, op.__name__)
+
+
+def together(op, args, kwargs, out):
+    """The location holds the reduction of all that meets in it: a stride of 0 is one more dim that is reduced."""
+    given = dict(zip(op.signature.names, args)) | kwargs
+    x, dim, keepdim = next(iter(given.values())), given.get("dim"), given.get("keepdim", False)
+    dims = range(x.ndim) if dim in (None, (), []) else [d % max(x.ndim, 1) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    kept = [d for d in range(x.ndim) if keepdim or d not in dims]
+    if [1 if d in dims else x.shape[d] for d in kept] != list(out.shape):
+        return None
+    met = [d for d, size, stride in zip(kept, out.shape, out.stride()) if stride == 0 and size > 1]
+    result = op(**given | {"dim": (*dims, *met), "keepdim": True})
+    return core.deliver_met(result.reshape([result.shape[d] for d in kept]).expand(out.shape), out, op.__name__)

@@ -284,4 +284,5 @@ def threshold(input, threshold: follows, value: follows):
 
 # as PyTorch's refusals of a dtype name their kernels
 elu.kernel = celu.kernel = selu.kernel = "elu_cpu"
+relu.no_complex = NotImplementedError, "clamp is not supported for complex types"
 gelu.kernel, logsigmoid.kernel, gated.kernel, softshrink.kernel = "GeluKernelImpl", "log_sigmoid_cpu", "glu_cpu", "softshrink_check"

@@ -385,6 +385,12 @@ def round(input, *, decimals=0):
 
 
 floor.kernel, ceil.kernel, trunc.kernel, round.kernel = "floor_vml_cpu", "ceil_vml_cpu", "trunc_vml_cpu", "round_vml_cpu"
+for _op in (floor, ceil, trunc):
+    _op.no_complex = NotImplementedError, f"{_op.__name__} is not supported for complex inputs"
+sign.no_complex = (
+    NotImplementedError, "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+)  # fmt: skip
+signbit.no_complex = NotImplementedError, "signbit is not implemented for complex tensors."
 
 
 # -- three operands --

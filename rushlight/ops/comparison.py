@@ -355,3 +355,12 @@ def bitwise_right_shift(input, other):
     """
     _no_bool_shift("rshift", input)
     return fn.right_shift(input, other)
+
+
+bitwise_left_shift.kernel, bitwise_right_shift.kernel = "lshift_cpu", "rshift_cpu"
+for _op in (maximum, minimum, fmax, fmin):
+    _op.no_complex = RuntimeError, f"{_op.__name__} not implemented for complex tensors."
+for _op in (clamp, clamp_min, clamp_max):
+    _op.no_complex = NotImplementedError, "clamp is not supported for complex types"
+for _op in (isposinf, isneginf):
+    _op.no_complex = RuntimeError, f"{_op.__name__} does not support complex inputs."

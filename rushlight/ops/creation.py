@@ -9,6 +9,7 @@ from .._core import tensor as _tensor
 from .._core.convert import leaf
 from . import arithmetic, casting, shape
 from ._define import Entry, composite, registry
+from ._outputs import meets
 
 for _op in _core.OPERATORS:
     registry[_op.__name__] = Entry(_op, "native", _op.__name__, ("function",), __name__, (), {})
@@ -218,6 +219,19 @@ def eye(n, m=None, *, dtype=None, layout=None, device=None, pin_memory=False, re
         if value < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
     return leaf(_core.fill_diagonal(zeros((n, m), dtype=dtype, device=device)), requires_grad)
+
+
+def _met_diagonal(op, args, kwargs, out):
+    """A location that holds an element of the diagonal holds a one."""
+    made = op(*args, **kwargs)
+    if made.shape != out.shape:
+        return None
+    zeros(out.shape, out=out)
+    _operator.deliver_met(ones(min(out.shape)), out.diagonal(), "eye")
+    return out
+
+
+meets(_met_diagonal, eye)
 
 
 def _triangle(name, row, col, offset, dtype, device, upper):

@@ -518,3 +518,11 @@ def heaviside(input, values):
     if input.dtype is not values.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.\n  Convert one of them by .to().")
     return _heaviside(input, values)
+
+
+# as PyTorch's refusals of a dtype name their kernels
+for _op in (erf, erfc, erfinv, lgamma, i0):
+    _op.kernel = f"{_op.__name__}_vml_cpu"
+digamma.kernel = "digamma"
+for _op in (deg2rad, rad2deg):
+    _op.no_complex = RuntimeError, f"{_op.__name__} is not supported for complex tensors."

@@ -528,13 +528,14 @@ def meshgrid(*tensors, indexing=None):
     if indexing is None:
         warnings.warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=2)
     for t in tensors:
+        if t.dtype is not tensors[0].dtype:
+            raise RuntimeError("meshgrid expects all tensors to have the same dtype")
+    for t in tensors:
         if t.ndim > 1:
             raise RuntimeError(
                 "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: a tensor of shape "
                 f"{list(t.shape)}"
             )
-        if t.dtype is not tensors[0].dtype:
-            raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     flat = [shape.reshape(t, (-1,)) for t in tensors]
     order = [1, 0, *range(2, len(flat))] if indexing == "xy" and len(flat) > 1 else range(len(flat))
     places = {k: at for at, k in enumerate(order)}
@@ -580,12 +581,12 @@ def block_diag(*tensors):
     blocks = [atleast_2d(t) for t in tensors]
     if not blocks:
         return creation.empty((1, 0))
-    kind = _common_dtype(blocks)
+    kind = _operator.result_type(*tensors)  # a number's dtype gives way to those of vectors and matrices
     columns = sum(b.shape[1] for b in blocks)
     rows, left = [], 0
     for b in blocks:
         height, width = b.shape
         before, after = (creation.zeros((height, n), dtype=kind, device=b.device) for n in (left, columns - left - width))
-        rows.append(cat([before, b, after], 1))
+        rows.append(cat([before, shape.cast(b, kind), after], 1))
         left += width
     return cat(rows, 0)

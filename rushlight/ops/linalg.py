@@ -22,7 +22,7 @@ from . import (
     shape,
 )
 from ._define import composite, integer, integers, registry
-from ._outputs import exact
+from ._outputs import exact, meets, together
 from .linalg_common import LinAlgError, adjoint, check_inexact, check_matrix, check_square, multiply
 from .linalg_solve import inv, solve
 from .linalg_spectral import svdvals
@@ -53,6 +53,9 @@ def vector_norm(x, ord=2, dim: integers = None, keepdim=False, *, dtype=None):
             "an identity"
         )
     return registry["_vector_norm"].operator(x, float(ord), dim, keepdim, dtype=dtype)
+
+
+meets(together, vector_norm)
 
 
 def _two_dims(A, dim):
@@ -372,10 +375,20 @@ def _gone(old, new, space=" "):
 
 
 for _name, _operator in {
-    "det": linalg_solve.det, "slogdet": linalg_solve.slogdet, "inverse": linalg_solve.inv, "matrix_power": matrix_power,
+    "det": linalg_solve.det, "inverse": linalg_solve.inv, "matrix_power": matrix_power,
     "matrix_exp": matrix_exp,
 }.items():  # fmt: skip
     composite(_operator.forward, name=_name)
+
+
+@composite(out=exact)
+def slogdet(input):
+    """See linalg.slogdet.
+
+    >>> torch.slogdet(torch.eye(2)).sign
+    tensor(1.)
+    """
+    return return_types.slogdet(linalg_solve.slogdet(input))
 
 
 @composite

@@ -175,6 +175,8 @@ def _repeat(input, repeats):
     sizes = (1,) * lead + tuple(input.shape)
     paired = [n for pair in zip(repeats, sizes) for n in pair]
     whole = [r * n for r, n in zip(repeats, sizes)]
+    if min(repeats, default=0) < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(whole)}: {whole}")
     wide = shape.expand(shape.reshape(input, [n for s in sizes for n in (1, s)]), paired)
     copy = shape.contiguous(wide)
     return shape.reshape(shape.clone(wide) if copy is wide else copy, whole)  # once is a copy, too
@@ -200,9 +202,6 @@ def repeat(input, *repeats):
     repeats = _ints(repeats)
     if len(repeats) < input.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    if min(repeats, default=0) < 0:
-        sizes = [r * n for r, n in zip(repeats, (1,) * (len(repeats) - input.ndim) + tuple(input.shape))]
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}")
     return _repeat(input, repeats)
 
 

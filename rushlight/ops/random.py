@@ -17,7 +17,7 @@ from .._core.tape import is_grad_enabled
 from . import arithmetic, reduction
 from ._define import composite, library
 from ._expect import expect
-from ._outputs import elementwise, exact
+from ._outputs import elementwise, exact, last, meets
 from .creation import INT64, dtype_with, empty, empty_like, full
 
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
@@ -429,6 +429,9 @@ def randperm(n, *, generator=None, dtype=None, layout=None, device=None, require
     return leaf(_core.fill_permutation(_creation.shaped("randperm", (n,), dtype, device), generator), requires_grad)
 
 
+meets(last, randperm)
+
+
 # -- samplers --
 
 
@@ -494,12 +497,13 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement\n"
             f"  {num_samples} samples of {input.shape[-1]} weights; pass replacement=True or fewer samples."
         )
+    if input.shape[-1] > 2**24:
+        n = input.shape[-1]
+        raise RuntimeError(f"number of categories cannot exceed 2^24\n  There are {n} weights; draw a block of them first, then one in it.")
     rows = input.detach().reshape(-1, input.shape[-1]).contiguous() if input.dim() == 1 else input.detach().contiguous()
     by_columns = input.dim() == 2 and 0 < input.stride(0) < input.stride(1)  # PyTorch draws for each weight as they lie in memory
     out = _core.draw_choices(rows, num_samples, replacement and num_samples > 1, generator, by_columns)  # one alone: without replacement
     return out.reshape(num_samples) if input.dim() == 1 else out
-
-
 
 
 def _sampled(stream, generator, *parameters):

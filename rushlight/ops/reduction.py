@@ -4,7 +4,7 @@ from .._core import operator as _operator
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import constant, rowwise
-from ._outputs import exact, truth
+from ._outputs import exact, meets, together, truth
 
 _EXTREMUM_OUT = exact("Expected the dtype for input and out to match, but got {Has} for input's dtype and {Given} for out's dtype.")
 
@@ -50,8 +50,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     """
     if not (ty.is_float(input.type) or ty.is_complex(input.type)):
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
-            f"Got: {_operator.dtype_name(ty.CODES[input.type])}\n  Convert first with .float(), or say dtype=torch.float32."
+            f"mean(): could not infer output dtype. {'Input' if dtype is None else 'Optional'} dtype must be either a floating point or "
+            f"complex dtype. Got: {_operator.dtype_name(ty.CODES[input.type])}\n  Convert first with .float(), or say dtype=torch.float32."
         )
     return fn.mean(input)
 
@@ -116,7 +116,7 @@ def all(input, dim=None, keepdim=False):
     return _as_given(fn.all(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
-any.each_without_dims = all.each_without_dims = True
+any.each_without_dims = all.each_without_dims = any.float8 = all.float8 = True
 
 
 @rowwise
@@ -177,3 +177,6 @@ _softmax.kernel, _log_softmax.kernel = "softmax_lastdim_kernel_impl", "log_softm
 def occurs(mask):
     """Is any element of a bool tensor True? On the device "meta", where no element can be looked at: False."""
     return not mask.is_meta and bool(any(mask))
+
+
+meets(together, sum, nansum, prod, amax, amin, any, all)

@@ -258,4 +258,8 @@ def adjoint(input):
     tensor([[1.-0.j],
             [0.-2.j]])
     """
+    if input.ndim < 2 and input.ndim:
+        raise RuntimeError(
+            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.\n  unsqueeze() adds a dim."
+        )
     return mT(input).conj()

@@ -5,7 +5,7 @@ import warnings
 from .._core import tensor as _tensor
 from . import arithmetic, casting, comparison, elementary, movement, reduction, shape
 from ._define import composite, integer, integers
-from ._outputs import exact, sharing
+from ._outputs import exact, meets, sharing, together
 
 _missing = object()
 
@@ -26,7 +26,8 @@ def _correction(name, input, dim, unbiased, correction):
             f"{name}() received an invalid combination of arguments - got (correction=int, unbiased=bool, ), but expected one of them"
         )
     if not (input.is_floating_point() or input.is_complex()):
-        raise RuntimeError("std and var only support floating point and complex dtypes")
+        what = f"{name} only support" if name.endswith("_mean") else "std and var only support"
+        raise RuntimeError(f"{what} floating point and complex dtypes")
     if correction is _missing or correction is None:
         correction = 1 if unbiased is None else int(unbiased)
     n = 1
@@ -142,6 +143,9 @@ def norm(input, p="fro", dim: integers = None, keepdim=False, dtype=None):
     return reduction._vector_norm(input, 2.0 if p in ("fro", None) else float(p), dim, keepdim, dtype=dtype)
 
 
+meets(together, var, std, norm)
+
+
 def _title(input):
     from .._core.operator import dtype_name
 
@@ -155,6 +159,8 @@ def dist(input, other, p=2):
     >>> torch.dist(torch.tensor([1., 2.]), torch.tensor([4., 6.])), torch.dist(torch.tensor([1., 2.]), torch.tensor([4., 6.]), p=1)
     (tensor(5.), tensor(7.))
     """
+    if not isinstance(other, _tensor.Tensor):
+        raise TypeError(f"dist(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
     return norm(input - other, p)
 
 
