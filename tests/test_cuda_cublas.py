@@ -1,6 +1,8 @@
 """What cublasLt is asked for: a library with its functions writes the descriptors down and multiplies them with NumPy."""
 
 import ctypes
+import threading
+import types
 
 import numpy as np
 import pytest
@@ -70,7 +72,7 @@ class Recorder:
 def library(monkeypatch):
     recorder = Recorder()
     _cublas.use(lt.CublasLt(recorder))
-    monkeypatch.setattr(_cublas, "_workspace", lambda place, stream: 0)
+    monkeypatch.setattr(_cublas, "_workspace", lambda place, stream: types.SimpleNamespace(data_ptr=lambda: 0))
     monkeypatch.setattr(_cublas._device, "stream_of", lambda index: 0, raising=False)
     yield recorder
     _cublas.use(None)
@@ -121,6 +123,37 @@ def test_what_cublas_does_not_compute_is_left_to_the_kernels(library):
     none = 0, (2, 4), False
     assert not _cublas.product(1, "i64", (2, 2, 2, 1), 0, (2, 1, 0, False), 0, (2, 1, 0, False), 0, (2, 4), 1 + 0j, 0j, *none)
     assert not _cublas.product(1, "c64", (2, 2, 2, 1), 0, (2, 1, 0, True), 0, (2, 1, 0, False), 0, (2, 4), 1 + 0j, 0j, *none)
+
+
+def test_products_of_no_depth_are_left_to_the_kernels(library):
+    c = np.ones((2, 3))
+    nothing, ends = (0, (1, 0, 0, False)), (1 + 0j, 1 + 0j, c.ctypes.data, (3, 0), False)
+    assert not _cublas.product(1, "f64", (2, 3, 0, 1), *nothing, *nothing, c.ctypes.data, (3, 0), *ends) and len(library.objects) == 1
+
+
+def test_threads_that_share_a_plan_do_not_share_factors(library):
+    """The library lets other threads run while it looks at the factors, which are the plan's."""
+    bindings, m, c, found = _cublas._library.bindings(), np.ones((3, 3)), np.zeros((3, 3)), []
+
+    def product(factor):
+        at = m.ctypes.data
+        operands = at, (3, 1, 0, False), at, (3, 1, 0, False), c.ctypes.data, (3, 0)
+        assert _cublas.product(1, "f64", (3, 3, 3, 1), *operands, factor, 0j, c.ctypes.data, (3, 0), False)
+
+    def compute(*arguments):
+        matmul(*arguments)
+        found.append(c[0, 0])
+
+    def slow(*arguments):
+        bindings.matmul = compute
+        other.start()
+        other.join(0.3)
+        compute(*arguments)
+
+    matmul, bindings.matmul, other = bindings.matmul, slow, threading.Thread(target=product, args=(5 + 0j,))
+    product(2 + 0j)
+    other.join()
+    assert found == [6, 15]
 
 
 def test_descriptors_end_once(library):

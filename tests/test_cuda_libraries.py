@@ -30,7 +30,7 @@ def libraries(monkeypatch):
     for module in (_nvidia, _cufft):
         monkeypatch.setattr(module._device, "stream_of", lambda index: 77, raising=False)
         monkeypatch.setattr(module._device, "is_capturing", lambda index: used.capturing, raising=False)
-    monkeypatch.setattr(_cublas, "_workspace", lambda place, stream: 5)
+    monkeypatch.setattr(_cublas, "_workspace", lambda place, stream: types.SimpleNamespace(data_ptr=lambda: 5))
     _cufft.use(used.fourier)
     _cusolver.use(used.dense, used.blas)
     yield used
@@ -129,6 +129,18 @@ def test_plans_are_kept(libraries):
     assert destroyed() == 5 and kept.size == 0
     with pytest.raises(RuntimeError, match="must be non-negative"):
         kept.max_size = -1
+
+
+def test_a_plan_that_a_graph_uses_lives_on(libraries):
+    x, kept = random(4, 64, dtype=torch.complex128), _cufft.plans[0]
+    want = fourier.c2c(x, (1,), 1.0, True)
+    libraries.capturing = True
+    fourier.c2c(x, (1,), 1.0, True)
+    libraries.capturing = False
+    kept.clear()
+    assert kept.size == 0 and "destroyed" not in libraries.fourier.plans.values()
+    close(fourier.c2c(x, (1,), 1.0, True), want)
+    assert kept.size == 1 and len(libraries.fourier.plans) == 1  # found again
 
 
 def test_what_cufft_does_not_compute_is_left_to_the_kernels(libraries):

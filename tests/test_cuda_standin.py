@@ -56,6 +56,21 @@ def test_streams_of_several_gpus_that_get_on_at_random():
     run("cuda/test_gpu_streams.py", RUSHLIGHT_STANDIN_GPUS="3", RUSHLIGHT_STANDIN_SCHEDULE="5")
 
 
+def test_streams_whose_memory_nobody_keeps():
+    run("cuda/test_gpu_streams.py", "--tight", RUSHLIGHT_STANDIN_SCHEDULE="3")
+
+
+def test_the_script_for_minutes_with_a_gpu(tmp_path):
+    """Its report, and how it runs test files, on the stand-in."""
+    command = [sys.executable, os.path.join(HERE, os.pardir, "tools", "gpu.py"), "--seconds", "300", "--jobs", "1", "--out", str(tmp_path)]
+    command += ["--stages", "facts", "suite", "--files", "test_gpu_training", "test_gpu_profiler"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RUSHLIGHT_CUDA_DRIVER": "/nowhere/libcuda.so.1"})
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    report = (tmp_path / "report.md").read_text()
+    parts = "| facts | ok |", "| suite | ok |", "Stand-in GPU 0", "| `test_gpu_training` |", "| `test_gpu_profiler` |"
+    assert all(part in report for part in parts)
+
+
 def test_elements_that_lie_further_apart_than_32_bits_can_number():
     run("cuda/test_gpu_reach.py", RUSHLIGHT_STANDIN_MEMORY=str(16 << 30))
 

@@ -26,6 +26,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- table of tools/standin.py -->", "<!-- end of the table -->"
+MEMORY = {"test_gpu_reach": 16 << 30}
+"""Bytes of a stand-in GPU that a file needs, of which few are touched."""
 STARTED = "started"  # the outcome of a test that has none yet
 
 
@@ -140,6 +142,8 @@ def run(file, journal, given, log, part=(0, 1)):
     command += ["--device", given.device, "--order", given.order, *(("--tight",) if given.tight else ())]
     command += [str(file), *(("-m", "not slow") if given.quick else ())]
     environment = os.environ | {"STANDIN_JOURNAL": str(journal), "STANDIN_TURN": str(given.turn), "STANDIN_PART": "{} {}".format(*part)}
+    if file.stem in MEMORY:
+        environment.setdefault("RUSHLIGHT_STANDIN_MEMORY", str(MEMORY[file.stem]))
     while True:
         before = Outcome(file, journal).tests
         limit = given.limit if given.turn == float("inf") else given.turn + given.limit

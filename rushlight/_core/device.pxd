@@ -33,6 +33,7 @@ cdef bint enter_operator(str name) noexcept         # see faults.pxi
 cdef void leave_operator() noexcept
 cdef int copy_bytes(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1   # see device_copy.pxi
 cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
+cdef bint settle_all() except -1                   # waits for all GPUs and raises nothing of theirs; False while a graph is captured
 cdef int wait(int place) except -1                  # for the current stream; raises what kernels recorded
 
 # -- tensors --

@@ -20,6 +20,7 @@ cdef struct Pool:
     bint small
     int64_t graph                  # the private pool of captured graphs; 0: the general one
     bint held                      # a graph may be replayed: its memory stays
+    Py_ssize_t segments            # that its blocks are carved from
     DeviceBlock** items            # free blocks by (size, address)
     Py_ssize_t n, capacity
     Pool* next
@@ -94,17 +95,34 @@ cdef void* grown(void* items, Py_ssize_t n, Py_ssize_t* capacity, size_t size) e
 
 cdef Pool* pool_of(int place, void* stream, bint small, int64_t graph) except NULL:
     cdef Pool* p = _pools
-    global _pools
+    cdef Pool** link = &_pools
     while p != NULL:
         if p.stream == stream and p.small == small and p.place == place and p.graph == graph:
+            p.held = graph != 0                            # again, if all graphs that used it were gone
             return p
         p = p.next
     p = <Pool*>calloc(1, sizeof(Pool))
     if p == NULL:
         raise MemoryError()
-    p.place, p.stream, p.small, p.graph, p.held, p.next = place, stream, small, graph, graph != 0, _pools
-    _pools = p
+    while graph and link[0] != NULL:                       # those of graphs behind the general ones, which every allocation looks for
+        link = &link[0].next
+    p.place, p.stream, p.small, p.graph, p.held, p.next = place, stream, small, graph, graph != 0, link[0]
+    link[0] = p
     return p
+
+
+cdef void drop_empty_pools() noexcept:
+    """Forgets the pools of graphs that are gone which have no segment left, and so no block."""
+    cdef Pool** link = &_pools
+    cdef Pool* p
+    while link[0] != NULL:
+        p = link[0]
+        if p.graph and not p.held and p.segments == 0:
+            link[0] = p.next
+            free(p.items)
+            free(p)
+        else:
+            link = &p.next
 
 
 cdef Py_ssize_t place_in(Pool* p, int64_t size, char* address) noexcept:
@@ -162,6 +180,7 @@ cdef DeviceBlock* new_segment(Pool* pool, int64_t size) except? NULL:
     global _segments, _n_segments
     if stats.limit and stats.counters[RESERVED].current + length > stats.limit:
         return NULL
+    use(pool.place)                                        # what came before, the events of other blocks say, may have chosen another GPU
     exchange_mode(&mode)
     code = rl_driver.cuMemAlloc(&address, length)
     exchange_mode(&mode)
@@ -172,6 +191,7 @@ cdef DeviceBlock* new_segment(Pool* pool, int64_t size) except? NULL:
     _segments = <DeviceBlock**>grown(_segments, _n_segments, &_segments_capacity, sizeof(DeviceBlock*))
     _segments[_n_segments] = b
     _n_segments += 1
+    pool.segments += 1
     count(&stats.counters[RESERVED], length)
     count(&stats.counters[SEGMENTS], 1)
     return b
@@ -196,7 +216,10 @@ cdef int64_t drop_segments(int place) except -1:
         count(&_stats[place - 1].counters[SEGMENTS], -1)
         _n_segments -= 1
         _segments[i] = _segments[_n_segments]
+        b.pool.segments -= 1
         free(b)
+    if freed:
+        drop_empty_pools()
     return freed
 
 
@@ -309,6 +332,7 @@ def release_pool(int64_t graph):
         if p.graph == graph:
             p.held = False
         p = p.next
+    drop_empty_pools()
 
 
 # -- use on other streams --
@@ -432,6 +456,15 @@ def device_empty_cache():
         if _gpus[place - 1].started:
             freed += drop_segments(place)
     return freed
+
+
+def device_pools():
+    """How many pools the allocator has."""
+    cdef Pool* p = _pools
+    cdef int n = 0
+    while p != NULL:
+        n, p = n + 1, p.next
+    return n
 
 
 def device_blocks(int index):

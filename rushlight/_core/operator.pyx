@@ -13,7 +13,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from rushlight._core.device cimport (
     LoadedKernel, PARAMETER_BYTES, PARAMETER_WORDS, copy_bytes, copy_dense, current_stream, element, enter_operator, fault_slot, in_operator, is_captured,
-    launch, leave_operator, mixed, not_here, pointwise_blocks, to_place, wait,
+    launch, leave_operator, mixed, not_here, pointwise_blocks, settle_all, to_place, wait,
 )
 from rushlight._core.place cimport META
 from rushlight._core.tape cimport LibraryNode, Saved, bump, check_inplace, edge, link, link1, link2, needs_grad, rebase, save, save_copy, save_result, set_history, unpack

@@ -150,28 +150,34 @@ cdef inline bint is_pinned_storage(Storage s) noexcept:
 
 
 def pinned_copy(Tensor t):
-    """A copy of a CPU tensor in pinned memory, with its strides where they are dense."""
-    cdef Tensor out = pinned_like(t)
-    _callbacks["copy_elements"](out, t)
+    """A copy of a CPU tensor in pinned memory, in t's order of dims where its elements are dense, else row-major."""
+    cdef Tensor dense, out
+    need_gpu()
+    dense = <Tensor>_callbacks["dense"](t)
+    out = pinned_like(dense)
+    _callbacks["copy_elements"](out, dense)
     return out
 
 
 cdef Tensor pinned_like(Tensor t):
-    """An uninitialised row-major tensor of t's shape and dtype in pinned memory."""
-    cdef Tensor out = new_tensor(pinned_storage(t.count * ITEMSIZE[t.code]), NULL, t.code, t.ndim)
-    cdef int64_t step = 1
+    """An uninitialised tensor in pinned memory with t's shape, strides and dtype."""
+    cdef int64_t length = 1 if t.count else 0      # as far as the strides reach
+    cdef Tensor out
     cdef int i
+    if t.count:
+        for i in range(t.ndim):
+            length += (t.sizes[i] - 1) * t.strides[i]
+    out = new_tensor(pinned_storage(length * ITEMSIZE[t.code]), NULL, t.code, t.ndim)
     out.address = <char*>out.memory.address
-    for i in range(t.ndim - 1, -1, -1):
-        out.sizes[i], out.strides[i] = t.sizes[i], step
-        step *= max(t.sizes[i], <int64_t>1)
+    memcpy(out.sizes, t.sizes, t.ndim * sizeof(int64_t))
+    memcpy(out.strides, t.strides, t.ndim * sizeof(int64_t))
     finish(out)
     out.flags |= PINNED
     return out
 
 
 def pinned_empty(Tensor model):
-    """An uninitialised row-major tensor like ``model`` in pinned memory."""
+    """An uninitialised tensor like ``model`` in pinned memory."""
     return pinned_like(model)
 
 

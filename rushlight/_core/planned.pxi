@@ -104,7 +104,7 @@ cdef class Plan:
             state.grad, state.inference = grad, inference
         if place and not _is_plain(result):
             wait(place)
-        if len(self.found) >= PLANS:
+        if len(self.found) >= PLANS and settle_all():         # other streams may be reading what is dropped
             self.found = dict(self.kept)
         self.found[key] = result
         return result

@@ -126,13 +126,36 @@ def pointer_owner(size_t address):
 
 def synchronize(int index):
     """Waits for all streams of a GPU; raises what their kernels recorded."""
-    cdef int code
     use(index + 1)
     cdef int64_t queued = faults_queued(index + 1)
+    check(synchronized())
+    raise_faults(index + 1, ALL_STREAMS, queued)
+
+
+def settle(int index):
+    """Waits for all streams of a GPU. What their kernels recorded is left for the next synchronisation to raise."""
+    use(index + 1)
+    check(synchronized())
+
+
+cdef int synchronized() noexcept:
+    """Waits for all work of the GPU whose context is current; the driver's status."""
+    cdef int code
     with nogil:
         code = rl_driver.cuCtxSynchronize()
-    check(code)
-    raise_faults(index + 1, ALL_STREAMS, queued)
+    return code
+
+
+cdef bint settle_all() except -1:
+    """Waits likewise for all GPUs. False, and nothing done, while a graph is captured."""
+    cdef int place
+    if _capture_pool:
+        return False
+    for place in range(1, _n_gpus + 1):
+        if _gpus[place - 1].started:
+            use(place)
+            check(synchronized())
+    return True
 
 
 # -- events --
@@ -211,6 +234,11 @@ cdef bint is_captured(void* stream) except -1:
         check(rl_driver.cuStreamIsCapturing(stream, &status))
         return status != 0
     return _capture_pool != 0
+
+
+def in_capture(size_t handle):
+    """Is a stream's work part of the graph that is captured now?"""
+    return is_captured(<void*>handle)
 
 
 def begin_capture(int index, int64_t pool, int mode):

@@ -37,13 +37,26 @@ def largest(index):
 
     blocks = [b for b in _device.device_blocks(index) if not b[4]]
     blocks.sort(key=lambda b: -b[3])
-    names = _names(index, {b[1] for b in blocks[:MOST]})
+    try:
+        names = _names(index, {b[1] for b in blocks[:MOST]})
+    except Exception:  # of a program's own classes: what is missing is memory, and names are only help
+        names = {}
     lines = []
     for _, address, _, wanted, _, _, code, offset in blocks[:MOST]:
         what = names.get(address, "")
         made = "" if code is None else f" made at {line_of(code, offset)}"
         lines.append(f"    {size(wanted):>12}{what}{made}")
     return [f"  The largest of {len(blocks)} live blocks:", *lines] if lines else []
+
+
+def _place(t):
+    """(index of the GPU, address of the storage) of a tensor; None where it has none: a parameter that is not initialised yet, say, or the
+    tensor whose allocation failed."""
+    try:
+        storage = t.untyped_storage()
+        return None if storage is None else (t.get_device(), storage.data_ptr())
+    except Exception:  # what a subclass answers is its own affair
+        return None
 
 
 def _names(index, addresses):
@@ -53,12 +66,12 @@ def _names(index, addresses):
 
     found, owners = {}, {}
     modules = []
-    for thing in gc.get_objects():
-        if isinstance(thing, Tensor):
-            storage = thing.untyped_storage()  # None: the tensor whose allocation failed
-            if thing.get_device() == index and storage is not None and storage.data_ptr() in addresses:
-                found.setdefault(storage.data_ptr(), thing)
-        elif issubclass(type(thing), Module):
+    for thing in gc.get_objects():  # (by their types: a proxy answers isinstance() for what it stands for, which may be gone)
+        if issubclass(type(thing), Tensor):
+            place = _place(thing)
+            if place is not None and place[0] == index and place[1] in addresses:
+                found.setdefault(place[1], thing)
+        elif issubclass(type(thing), Module) and "_parameters" in vars(thing):  # else its construction has not come that far
             modules.append(thing)
     children = {id(child) for m in modules for child in m.children()}
     for module in modules:
@@ -66,9 +79,10 @@ def _names(index, addresses):
             continue
         for kind, named in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
             for path, t in named:
-                owners[t.untyped_storage().data_ptr()] = f"{kind} {path} of {type(module).__name__}, "
-                if t.grad is not None:
-                    owners[t.grad.untyped_storage().data_ptr()] = f"gradient of {path} of {type(module).__name__}, "
+                for what, of in ((f"{kind} {path}", t), (f"gradient of {path}", t.grad)):
+                    place = None if of is None else _place(of)
+                    if place is not None:
+                        owners[place[1]] = f"{what} of {type(module).__name__}, "
     texts = {}
     for address, t in found.items():
         node = "" if t.grad_fn is None else f" from {t.grad_fn.name()}"

@@ -17,6 +17,7 @@ from .streams import Stream, StreamContext, current_stream
 _MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
 _numbers = itertools.count(1)
 _users = {}  # number of a private pool -> how many graphs use it
+_over = []  # graphs that were given up while another one was captured: what is left to do, which may wait for the GPU
 
 
 def is_current_stream_capturing():
@@ -99,6 +100,8 @@ class CUDAGraph:
         finally:
             _random.captured = None
             self._faults = sorted(set(_device.kept_faults(self._index)) - self._held)
+            while _over:
+                _end(*_over.pop())
 
     def instantiate(self):
         """Nothing to do: capture_end() leaves a graph that is ready."""
@@ -114,23 +117,18 @@ class CUDAGraph:
         _device.launch_graph(self._index, self._executable)
 
     def reset(self):
-        """Forgets the recorded work and gives its memory back."""
-        if self._executable is not None:
-            _device.synchronize(self._index)
-            _device.destroy_graph(self._executable)
-            self._executable = self._draws = None
-        self._give_pool()
-        if self._faults:
-            _device.release_faults(self._index, self._faults)
-            self._faults = []
+        """Forgets the recorded work and gives its memory back. What its kernels found wrong is raised at the next synchronisation."""
+        rest = self._index, self._executable, self._pool, self._faults
+        self._executable = self._draws = self._pool = None
+        self._faults = []
+        if _random.captured is None:
+            _end(*rest)
+        else:
+            _over.append(rest)
 
     def _give_pool(self):
-        if self._pool is not None:
-            _users[self._pool] -= 1
-            if not _users[self._pool]:
-                del _users[self._pool]
-                _device.release_pool(self._pool)
-            self._pool = None
+        pool, self._pool = self._pool, None
+        _give(pool)
 
     def register_generator_state(self, generator):
         """Nothing to do: a graph knows the generators that it draws from."""
@@ -151,6 +149,25 @@ class CUDAGraph:
             self.reset()
         except Exception:
             pass  # the interpreter is ending, and the driver with it
+
+
+def _end(index, executable, pool, faults):
+    """The end of a graph: waits for its replays, and gives back what it held."""
+    if executable is not None:
+        _device.settle(index)
+        _device.destroy_graph(executable)
+    _give(pool)
+    if faults:
+        _device.release_faults(index, faults)
+
+
+def _give(pool):
+    """One graph less uses a private pool."""
+    if pool is not None:
+        _users[pool] -= 1
+        if not _users[pool]:
+            del _users[pool]
+            _device.release_pool(pool)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from .._core import device as _device
 from . import _start
 from ._devices import index_of
 from ._oom import largest, size
+from .streams import ExternalStream, Stream, StreamContext, current_stream
 
 __all__ = [
     "caching_allocator_alloc",
@@ -291,12 +292,24 @@ _raw = {}  # address -> storage, for the two functions below
 def caching_allocator_alloc(size, device=None, stream=None):
     """The address of ``size`` bytes of a GPU's memory, for other libraries; to be given back by :func:`caching_allocator_delete`.
 
+    stream: (or its handle) on which they are used, default the current one.
+
     >>> address = torch.cuda.caching_allocator_alloc(1024)
     >>> torch.cuda.caching_allocator_delete(address)
     """
     from .. import empty, uint8
 
-    block = empty(size, dtype=uint8, device=f"cuda:{index_of(device)}")
+    index = index_of(device)
+    if stream is None:
+        stream = current_stream(index)
+    elif not isinstance(stream, Stream):
+        if not isinstance(stream, int):
+            raise TypeError(
+                "Invalid type for stream argument, must be `torch.cuda.Stream` or `int` representing a pointer to a existing stream"
+            )
+        stream = ExternalStream(stream, index)
+    with StreamContext(stream):
+        block = empty(size, dtype=uint8, device=f"cuda:{index}")
     _raw[block.data_ptr()] = block
     return block.data_ptr()
 

@@ -143,3 +143,114 @@ def test_plans_belong_to_a_device():
     with torch.device("cuda"):
         assert torch.combinations(torch.arange(5))[-1].tolist() == [3, 4]
     assert torch.combinations(torch.arange(5, device="cpu"))[-1].tolist() == [3, 4]
+
+
+def test_a_pool_is_held_again_when_another_graph_is_captured_in_it():
+    pool, x = torch.cuda.graph_pool_handle(), torch.ones(3 << 20, device="cuda")
+    for k in range(3):
+        g = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(g, pool=pool):
+            y = (x + k) * 2 - x  # the sum and the product lie in memory that is free when the capture is over
+        torch.cuda.empty_cache()
+        others = [torch.full((3 << 20,), 9.0, device="cuda") for _ in range(4)]
+        g.replay()
+        torch.cuda.synchronize()
+        assert y[0].item() == 2 * k + 1 and {t[0].item() for t in others} == {9.0}
+        g.reset()
+        del y, others
+
+
+def test_pools_of_graphs_that_are_gone_are_forgotten():
+    from rushlight._core import device
+
+    def capture():
+        g, x = torch.cuda.CUDAGraph(), torch.ones(1000, device="cuda")
+        torch.cuda.synchronize()
+        with torch.cuda.graph(g):
+            y = (x + 1) * torch.ones(1 << 20, device="cuda")[:1000]
+        g.replay()
+        assert y[0].item() == 2
+
+    capture()
+    torch.cuda.empty_cache()
+    before = device.device_pools()
+    for _ in range(5):
+        capture()
+    torch.cuda.empty_cache()
+    assert device.device_pools() == before
+
+
+def test_a_graph_that_goes_leaves_what_kernels_found_to_be_raised():
+    for end in ("del", "reset"):
+        x, g = torch.zeros(5, device="cuda"), torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(g):
+            y = x + 1
+        g.replay()
+        torch.nn.functional.embedding(torch.tensor([7], device="cuda"), torch.zeros(3, 2, device="cuda"))
+        if end == "del":
+            del g
+        else:
+            g.reset()
+        with pytest.raises(IndexError):
+            torch.cuda.synchronize()
+        assert y[0].item() == 1
+
+
+def test_a_graph_may_go_while_another_is_captured():
+    x, first, second = torch.zeros(5, device="cuda"), torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(first):
+        y = x + 1
+    first.replay()
+    with torch.cuda.graph(second):
+        z = x + 2
+        first.reset()  # (or its last reference goes): nothing may wait here
+        w = z * 2
+    del first
+    x.fill_(1)
+    second.replay()
+    torch.cuda.synchronize()
+    assert (y[0].item(), w[0].item()) == (1, 6)
+
+
+def test_plans_that_are_forgotten_are_not_read_any_more():
+    """Memory of forgotten index tensors is handed out on the stream that made them, while others may not have come to their kernels."""
+    from rushlight.ops._define import planned
+
+    @planned
+    def numbers(n, device):
+        return torch.arange(n, device=device) * 2
+
+    here, side = torch.device("cuda", 0), torch.cuda.Stream()
+    plan = numbers(1000, here)
+    ones = torch.ones(1000, device="cuda")
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        y = ones + 1
+        for _ in range(40):
+            y = y - 1 + 1
+        y = y - 1 + plan
+    del plan
+    for n in range(300):  # more than are remembered
+        numbers(n, here)
+    junk = [torch.full((1000,), -5, device="cuda") for _ in range(400)]
+    side.synchronize()
+    assert y.tolist() == [2 * i + 1 for i in range(1000)] and len(junk) == 400
+
+
+def test_products_in_a_graph_have_working_memory_of_their_own():
+    from rushlight._core import device
+    from rushlight.cuda.ops import _cublas
+
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        kept = _cublas._workspace(1, side.cuda_stream)
+        assert _cublas._workspace(1, side.cuda_stream) is kept
+    torch.cuda.synchronize()
+    with torch.cuda.graph(torch.cuda.CUDAGraph(), stream=side):
+        assert device.in_capture(side.cuda_stream)
+        assert _cublas._workspace(1, side.cuda_stream).data_ptr() != kept.data_ptr()
+    assert _cublas._workspace(1, side.cuda_stream) is kept and not device.in_capture(side.cuda_stream)
+    del _cublas._workspaces[1, side.cuda_stream]

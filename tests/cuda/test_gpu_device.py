@@ -4,6 +4,7 @@ import copy
 import gc
 import os
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -207,6 +208,10 @@ def test_repr_and_types():
 # -- memory --
 
 
+cached = pytest.mark.skipif("os.environ.get('PYTORCH_NO_CUDA_MEMORY_CACHING') == '1'", reason="no memory is kept for re-use")
+
+
+@cached
 def test_memory_is_counted_and_used_again():
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated()
@@ -224,6 +229,7 @@ def test_memory_is_counted_and_used_again():
     assert "live tensors" in torch.cuda.memory_summary()
 
 
+@cached
 def test_blocks_are_split_and_merged():
     torch.cuda.empty_cache()
     with torch.cuda.stream(torch.cuda.Stream()):  # its memory is its own
@@ -266,6 +272,41 @@ def test_out_of_memory_names_the_holders_and_leaves_the_process_usable():
     assert torch.cuda.memory_allocated() == before and (held + 1)[0, 0].item() == 2.0
     assert torch.cuda.memory_stats()["num_ooms"] >= 100
     del model
+
+
+def test_out_of_memory_is_said_whatever_objects_there_are():
+    class Refusing(torch.nn.Module):
+        def named_parameters(self, *args, **kwargs):
+            raise RuntimeError("not now")
+
+    class Thing:
+        pass
+
+    class Pretender:
+        @property
+        def __class__(self):
+            raise RuntimeError("not now")
+
+    gone = Thing()
+    held = [torch.nn.LazyLinear(3), torch.nn.Linear.__new__(torch.nn.Linear), weakref.proxy(gone), Pretender()]
+    del gone
+    layer = torch.nn.Linear(3000, 1000).cuda()
+    for text in ("parameter weight of Linear", "The largest of"):
+        with pytest.raises(torch.OutOfMemoryError, match=text):
+            torch.empty(2 * torch.cuda.mem_get_info()[1], dtype=torch.uint8, device="cuda")
+        held.append(Refusing())
+    del layer
+
+
+def test_memory_for_other_libraries_belongs_to_their_stream():
+    side = torch.cuda.Stream()
+    for stream in (side, side.cuda_stream):
+        address = torch.cuda.caching_allocator_alloc(1 << 20, stream=stream)
+        blocks = [b for segment in torch.cuda.memory_snapshot() if segment["stream"] == side.cuda_stream for b in segment["blocks"]]
+        assert any(b["address"] == address and b["state"] == "active_allocated" for b in blocks)
+        torch.cuda.caching_allocator_delete(address)
+    with pytest.raises(TypeError, match="Invalid type for stream argument"):
+        torch.cuda.caching_allocator_alloc(8, stream="side")
 
 
 def test_a_limit_of_memory():

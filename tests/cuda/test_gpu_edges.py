@@ -122,3 +122,22 @@ def test_nothing_beyond_an_operand_is_touched(name, where):
         torch.testing.assert_close(a.cpu(), b, **({"rtol": 3e-2 if b.dtype is torch.bfloat16 else 1e-4, "atol": 2e-2} if wide else {}))
     for x in there:
         x.check()
+
+
+EXTREMA = {
+    "maximum": lambda a, b: torch.maximum(a, b), "minimum": lambda a, b: torch.minimum(a, b), "relu": lambda a, b: a.relu(),
+    "clamp": lambda a, b: a.clamp(b, b), "clamp by a number": lambda a, b: a.clamp(0.0, 0.0),
+    "foreach": lambda a, b: torch._foreach_maximum([a], [b])[0],
+    "max of columns": lambda a, b: torch.stack([a, b]).max(0).values, "min of columns": lambda a, b: torch.stack([a, b]).min(0).values,
+    "amax of rows": lambda a, b: torch.stack([a, b, -a, -b, a], 1).amax(1), "amin of rows": lambda a, b: torch.stack([a, b, -b], 1).amin(1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", EXTREMA)
+def test_of_equal_numbers_an_extremum_is_the_first(name, dtype):
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):
+        a, b = (torch.full((20,), x, dtype=getattr(torch, dtype)) for x in (first, second))
+        assert torch.signbit(EXTREMA[name](a.cuda(), b.cuda())).tolist() == torch.signbit(EXTREMA[name](a, b)).tolist()
+    nan, one = (torch.full((20,), x, dtype=getattr(torch, dtype), device="cuda") for x in (float("nan"), 1.0))
+    assert EXTREMA[name](nan, one).isnan().all() and (EXTREMA[name](one, nan).isnan().all() or name in ("relu", "clamp by a number"))

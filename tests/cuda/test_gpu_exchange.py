@@ -206,3 +206,27 @@ def test_products_whose_rows_begin_at_odd_addresses(m, n, k, monkeypatch):
         for got, expected in ((x @ y, want), (torch.addmm(bias.cuda(), x, y), want + bias.float())):
             assert (got.cpu().float() - expected).abs().max() < 0.2
     assert all(even) and len(even) == 6
+
+
+@pytest.mark.parametrize("strided", [
+    lambda x: x.to(memory_format=torch.channels_last), lambda x: x.permute(3, 0, 2, 1), lambda x: x[:, 1:], lambda x: x[..., ::2],
+    lambda x: x.transpose(1, 2)[:1], lambda x: x[:, :, :1].expand(-1, -1, 4, -1),
+])  # fmt: skip
+def test_copies_that_do_not_wait_keep_the_order_of_elements(strided):
+    x = torch.arange(120.0).reshape(2, 3, 4, 5)
+    there, here = strided(x.cuda()), strided(x)
+    back = there.to("cpu", non_blocking=True)
+    torch.cuda.synchronize()
+    assert torch.equal(back, here) and back.is_pinned() and back.stride() == there.cpu().stride()
+    pinned = here.pin_memory()
+    assert torch.equal(pinned, here) and pinned.is_pinned()
+    if here.numel() == x.numel() and 0 not in here.stride():
+        assert pinned.stride() == here.stride()
+    assert torch.equal(pinned.to("cuda", non_blocking=True).cpu(), here)
+
+
+def test_pinned_memory_with_strides():
+    x = torch.empty_strided((3, 4), (10, 2), pin_memory=True).fill_(1)
+    assert x.stride() == (10, 2) and x.is_pinned() and x.untyped_storage().nbytes() >= 4 * 27 and x.sum() == 12
+    y = torch.empty(2, 3, 4, 5, pin_memory=True, memory_format=torch.channels_last)
+    assert y.is_contiguous(memory_format=torch.channels_last) and torch.empty(0, 3, pin_memory=True).shape == (0, 3)

@@ -173,6 +173,23 @@ def test_memory_that_a_stream_of_another_gpu_uses_is_kept():
     assert torch.empty(1 << 16, device="cuda:0").data_ptr() == address  # the copy is done
 
 
+def test_memory_lies_on_its_gpu_whatever_was_let_go_before():
+    """Events of what another GPU's stream used are made when a capture is over, in the middle of an allocation."""
+    x, other = torch.ones(1000, device="cuda:0"), torch.cuda.Stream(1)
+    x.record_stream(other)
+    torch.cuda.synchronize(0)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        del x
+        _ = torch.ones(10, device="cuda:0")
+    size = 48 << 20  # a segment of its own
+    y = torch.empty(size, dtype=torch.uint8, device="cuda:0")
+    from rushlight._core import device
+
+    assert device.pointer_owner(y.data_ptr()) == 0 and y.fill_(3)[size - 1].item() == 3
+    graph.reset()
+
+
 def test_each_gpu_counts_its_memory():
     before = torch.cuda.memory_allocated(0), torch.cuda.memory_allocated(1)
     x = torch.empty(1 << 20, dtype=torch.uint8, device="cuda:1")

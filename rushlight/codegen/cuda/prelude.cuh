@@ -204,24 +204,9 @@ template <typename F> INLINE u64 whole_u64(F x)
 
 // -- extrema ------------------------------------------------------------------------------------------------------------------------------------
 
-// The extremum that a NaN on either side wins.
-template <typename T> INLINE T minimum(T a, T b) { return a != a || a < b ? a : b; }
-template <typename T> INLINE T maximum(T a, T b) { return a != a || a > b ? a : b; }
-#ifdef __CUDA_ARCH__
-INLINE f32 minimum(f32 a, f32 b)
-{
-    f32 result;
-    asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-    return result;
-}
-
-INLINE f32 maximum(f32 a, f32 b)
-{
-    f32 result;
-    asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-    return result;
-}
-#endif
+// The extremum that a NaN on either side wins; of equal numbers (0 and -0) the first, where min.NaN and max.NaN order zeros by their signs.
+template <typename T> INLINE T minimum(T a, T b) { return b != b || b < a ? b : a; }
+template <typename T> INLINE T maximum(T a, T b) { return b != b || b > a ? b : a; }
 
 // -- integers, signed or not --------------------------------------------------------------------------------------------------------------------
 
@@ -415,17 +400,17 @@ template <typename T, bool LARGEST> struct ArgExtremum {
 
 // -- joins of accumulators ----------------------------------------------------------------------------------------------------------------------
 
-// The accumulators of the ``width`` threads (a power of two) that share a row, joined; all of them get the result. A width above 32 is that of the block, which
-// has then room for one accumulator of each warp.
+// The accumulators of the ``width`` threads (a power of two) that share a row, joined; all of them get the result, the first one in the order of threads. A width
+// above 32 is that of the block, which has then room for one accumulator of each warp.
 template <typename A> INLINE A joined(A a, int width, A *room)
 {
-    for (int mask = (width < 32 ? width : 32) / 2; mask > 0; mask /= 2) a.join(a.shuffled(mask));
+    for (int mask = 1; mask < (width < 32 ? width : 32); mask *= 2) a.join(a.shuffled(mask));
     if (width > 32) {
         const int warps = width / 32;
         if (threadIdx.x % 32 == 0) room[threadIdx.x / 32] = a;
         __syncthreads();
         a = room[threadIdx.x & (warps - 1)];
-        for (int mask = warps / 2; mask > 0; mask /= 2) a.join(a.shuffled(mask));
+        for (int mask = 1; mask < warps; mask *= 2) a.join(a.shuffled(mask));
     }
     return a;
 }

@@ -79,26 +79,35 @@ class _Plan:
 
     def run(self, place, a, b, c, alpha, beta, added):
         library = _library.bindings()
-        if self.biased:
-            library.desc_set(self.operation, lt.BIAS_POINTER, ctypes.c_uint64(added))
-            added, beta = c, 0j
         stream = _device.stream_of(place - 1)
-        self.factors[0], self.factors[1], self.factors[2], self.factors[3] = alpha.real, alpha.imag, beta.real, beta.imag
-        address, size = ctypes.addressof(self.factors), ctypes.sizeof(self.factors) // 4
-        before = _device.mark_of(place)
-        library.matmul(
-            _library.handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, added,
-            self.added, c, self.out, ctypes.addressof(self.algorithm), _workspace(place, stream), WORKSPACE, stream,
-        )  # fmt: skip
+        room = _workspace(place, stream)
+        with _library.lock:  # the factors and the bias are the plan's, and the call lets other threads run
+            if self.biased:
+                library.desc_set(self.operation, lt.BIAS_POINTER, ctypes.c_uint64(added))
+                added, beta = c, 0j
+            self.factors[0], self.factors[1], self.factors[2], self.factors[3] = alpha.real, alpha.imag, beta.real, beta.imag
+            address, size = ctypes.addressof(self.factors), ctypes.sizeof(self.factors) // 4
+            before = _device.mark_of(place)
+            library.matmul(
+                _library.handle(place), self.operation, address, b, self.left.layout, a, self.right.layout, address + 2 * size, added,
+                self.added, c, self.out, ctypes.addressof(self.algorithm), room.data_ptr(), WORKSPACE, stream,
+            )  # fmt: skip
         if before:
             _device.tell_of("cublasLt.matmul", place, before)
 
 
 def _workspace(place, stream):
-    key = place, stream
-    if key not in _workspaces:
-        _workspaces[key] = creation.empty((WORKSPACE,), dtype=dtypes()["uint8"], device=device_at(place))
-    return _workspaces[key].data_ptr()
+    """Working memory for a stream; in a captured graph for one product: a replay may run beside other work of the stream."""
+    if _device.in_capture(stream):
+        return _new_workspace(place)
+    room = _workspaces.get((place, stream))
+    if room is None:
+        room = _workspaces[place, stream] = _new_workspace(place)
+    return room
+
+
+def _new_workspace(place):
+    return creation.empty((WORKSPACE,), dtype=dtypes()["uint8"], device=device_at(place))
 
 
 @functools.lru_cache(4096)
@@ -119,7 +128,7 @@ def computes(type, a_strides, b_strides):
 
 def product(place, type, extents, a, a_strides, b, b_strides, c, c_strides, alpha, beta, added, added_strides, tf32):
     """As ``matmul.product``; False where cublasLt is not there or does not compute this product."""
-    if not computes(type, a_strides, b_strides):
+    if not computes(type, a_strides, b_strides) or not extents[2]:  # of nothing to be summed it makes no layouts
         return False
     biased = added != c and added_strides[0] == 0 and bool(beta)
     if biased and (beta != 1 or extents[3] > 1 or type in ("c64", "c128") or added % 16):

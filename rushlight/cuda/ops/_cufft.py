@@ -27,7 +27,7 @@ class Plans:
     """The plans of one GPU. max_size: how many are kept, the ones that were used last."""
 
     def __init__(self):
-        self._plans, self._most = collections.OrderedDict(), KEPT
+        self._plans, self._captured, self._most = collections.OrderedDict(), {}, KEPT
 
     @property
     def size(self):
@@ -54,14 +54,22 @@ class Plans:
         """Drops those whose last use is longest ago, down to n."""
         with _library.lock:
             while len(self._plans) > n:
-                _library.bindings().destroy(self._plans.popitem(last=False)[1][0])
+                key, (plan, _) = self._plans.popitem(last=False)
+                if key not in self._captured:
+                    _library.bindings().destroy(plan)
 
     def get(self, key):
         """(plan, bytes of working memory) for a key, or None."""
+        if key not in self._plans and key in self._captured:
+            self._plans[key] = self._captured[key]
         found = self._plans.get(key)
         if found is not None:
             self._plans.move_to_end(key)
         return found
+
+    def capture(self, key):
+        """A captured graph uses the plan, and what it holds in the GPU's memory: it lives on, whether it is kept or not."""
+        self._captured[key] = self._plans[key]
 
     def put(self, key, plan):
         """Keeps a plan, which has to be used first."""
@@ -98,11 +106,14 @@ def _execute(x, out, sizes, forward):
         stream = _device.stream_of(place - 1)
         key, kept = (sizes, batch, code_of(x), code_of(out)), plans[place]
         planned = kept.get(key)
+        capturing = _device.is_capturing(place - 1)
         if planned is None:
-            if _device.is_capturing(place - 1):  # planning would break the capture
+            if capturing:  # planning would break the capture
                 return False
             planned = _made(bindings, *key)
             kept.put(key, planned)
+        if capturing:
+            kept.capture(key)
         plan, nbytes = planned
         bindings.set_stream(plan, stream)
         if nbytes:

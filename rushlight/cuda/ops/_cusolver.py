@@ -116,7 +116,7 @@ def _batched(routine, x, *arguments):
     """Calls a batched routine of cuBLAS; tensors among the arguments are passed by their address."""
     place = place_of(x.device)
     with _blas.on_stream(place, routine) as (bindings, handle, stream):
-        bindings.set_workspace(handle, _cublas._workspace(place, stream), _cublas.WORKSPACE)
+        bindings.set_workspace(handle, _cublas._workspace(place, stream).data_ptr(), _cublas.WORKSPACE)
         getattr(bindings, lapack.letter(x) + routine)(handle, *_at(arguments, 0, 1))
 
 

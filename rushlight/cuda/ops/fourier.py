@@ -2,16 +2,15 @@
 a size, eights and fours first, then primes.
 """
 
-import functools
 import math
 
-from ..._core import device as _device
 from ..._core.indexing import plain
-from ..._core.tensor import dtypes, place_of
+from ..._core.tensor import dtypes
 from ...ops import arithmetic, casting, creation, elementary, joining, movement, shape
+from ...ops._define import planned
 from .._kernels import for_core
 from . import _cufft
-from ._family import META, Family, blocks
+from ._family import Family, blocks
 
 _fourier = Family("fourier.cu", "P input, P roots, P out, q rows, q n, q radix, q before, d scale")
 
@@ -34,23 +33,9 @@ def _factors(n):
     return found
 
 
+@planned
 def _roots(n, forward, dtype, device):
     """exp(-+2 pi i k / n) for k = 0 ... n - 1."""
-    place = place_of(device)
-    if place != META and _device.is_capturing(place - 1):  # what a graph makes is there when it is replayed, and no sooner
-        return _made_roots(n, forward, dtype, device)
-    return _kept_roots(n, forward, dtype, device)
-
-
-@functools.lru_cache(64)
-def _kept_roots(n, forward, dtype, device):
-    roots, place = _made_roots(n, forward, dtype, device), place_of(device)
-    if place != META:
-        _device.stream_synchronize(place - 1, _device.stream_of(place - 1))  # other streams will use them
-    return roots
-
-
-def _made_roots(n, forward, dtype, device):
     step = (-2 if forward else 2) * math.pi / n
     angles = arithmetic.mul(creation.arange(n, dtype=dtypes()["float64"], device=device), step)
     return shape.cast(casting.complex(elementary.cos(angles), elementary.sin(angles)), dtype)
