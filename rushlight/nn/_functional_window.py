@@ -169,7 +169,9 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             f"calculated shape of the array of sliding blocks as {tuple(max(p, 0) for p in places)}, but its components must be at "
             "least one."
         )
-    found = windows(torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
+    if any(edge) or max(kernel) == 1:  # windows of one element would be a view of the image
+        image = torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0)
+    found = windows(image, kernel, step, gap)
     columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), image.size(1) * kernel[0] * kernel[1], places[0] * places[1])
     columns = columns.contiguous()  # of windows of one element it is a view
     return columns[0] if single else rename(columns, "Im2ColBackward0")
