@@ -206,6 +206,17 @@ CALLS = {
     "constant_pad_nd": """
         F.pad(A, (1, 1)) | F.pad(A, (0, 2, 1, 0), value=3) | F.pad(A, (-1, 1)) | F.pad(A.t(), (1, 0)) | F.pad(A.long(), (1, 1), value=2)
         F.pad(A.half(), (1, 1), value=0.5) | F.pad(A, (1, 1, 1, 1, 1, 1)) | F.pad(A, (1,)) | F.pad(A[:0], (1, 1, 1, 0))
+    F.pad(A, (0, 0, 2, 1)) | F.pad(A[None], (0, 3, 0, 0, 1, 2), value=-1) | F.pad(rl.ones(70, 500), (1, 2)) | F.pad(rl.tensor(1.), ())
+        F.pad(A[None, None], (1, 0, 0, 1, 1, 0, 0, 1))
+    """,
+    "pad_around": """
+        F.pad(A, (1, 2), mode="reflect") | F.pad(A, (6, 6), mode="circular") | F.pad(A, (7, 0), mode="replicate")
+        F.pad(A[None], (1, 2, 3, 0), mode="reflect") | F.pad(A[None].double(), (1, 2, 3, 0), mode="replicate")
+        F.pad(A[None, None], (1, 2, 3, 0), mode="circular") | F.pad(A[None, None], (1, 2, 3, 0, 0, 0), mode="reflect")
+        F.pad(A.reshape(1, 2, 2, 2, 3).half(), (1, 1, 1, 0, 0, 1), mode="reflect") | F.pad(A, (6, 0), mode="reflect")
+        F.pad(A.t(), (1, 2), mode="reflect") | F.pad(A.long(), (1, 2), mode="circular")
+        F.pad(rl.ones(3, 70, 500), (1, 2, 3, 4), mode="reflect") | F.pad(A[:0, None], (1, 2), mode="circular")
+        F.pad(A[:, :0], (1, 2), mode="replicate") | F.pad(A, (-1, 2), mode="replicate")
     """,
     "convolution": """
         F.conv2d(A[None, None], A[None, None, :2, :2]) | F.conv2d(A[None, None], A[:2, None, None, :2], V[:2].float(), padding=1)

@@ -87,7 +87,7 @@ def _pad_dims(input, pad, mode):
         _check_amounts(input, dim, before, after, mode)
     if mode == "circular":  # whose result is row-major in PyTorch
         input = input.contiguous()
-    if min(pad) >= 0 and input.numel() >= _WORTH_BORDERS:
+    if min(pad) >= 0:
         input = pad_around(input, pad, mode)
     else:
         for dim, before, after in dims:
@@ -111,10 +111,6 @@ _SOURCES = {
     "replicate": lambda position, size: torch.clamp(position, 0, size - 1),
     "circular": lambda position, size: position % size,
 }
-
-
-_WORTH_BORDERS = 1 << 14
-"""Elements from which on copying the middle, and then what lies around it, takes less time than looking for each element's source."""
 
 
 def _check_amounts(input, dim, before, after, mode):
