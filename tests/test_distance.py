@@ -39,3 +39,41 @@ def test_pairs_of_short_and_long_rows(width, p):
     expected = np.linalg.norm((x[:, None] - x[None]).astype("float64"), p, -1) if p else np.full((20, 20), float(width))
     found = rushlight.pdist(rushlight.from_numpy(x), p).numpy()
     np.testing.assert_allclose(found, expected[np.triu_indices(20, 1)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("sizes", [((20, 3), (30, 3)), ((20, 40), (7, 40)), ((2, 1, 9, 17), (3, 11, 17))], ids=str)
+def test_gradients_of_distances_by_differences(p, sizes):
+    random = np.random.RandomState(0)
+    x, y = (random.randn(*size) for size in sizes)
+    y[..., 0, :] = x.reshape(-1, x.shape[-1])[0]  # two rows meet
+    y[..., 1, 0] = x.reshape(-1, x.shape[-1])[1, 0]  # and one number of two others
+    a, b = (rushlight.tensor(v, requires_grad=True) for v in (x, y))
+    found = rushlight.cdist(a, b, p, "donot_use_mm_for_euclid_dist")
+    weight = random.randn(*found.shape)
+    found.backward(rushlight.tensor(weight))
+    difference = x[..., :, None, :] - y[..., None, :, :]
+    with np.errstate(all="ignore"):
+        norm = (np.abs(difference) ** p).sum(-1, keepdims=True) ** (1 / p)
+        slope = np.sign(difference) * (np.abs(difference) / norm) ** (p - 1)
+    pulls = np.where((norm == 0) | (difference == 0), 0, slope) * weight[..., None]
+    for gradient, pulled in ((a.grad, pulls.sum(-2)), (b.grad, -pulls.sum(-3))):
+        lead = tuple(d for d, (n, m) in enumerate(zip(pulled.shape, (1,) * (pulled.ndim - gradient.ndim) + gradient.shape)) if n != m)
+        np.testing.assert_allclose(gradient.numpy(), pulled.sum(lead, keepdims=True).reshape(gradient.shape), rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_have_the_same_bits_with_any_number_of_threads():
+    x, found, threads = rushlight.randn(300, 16, requires_grad=True), [], rushlight.get_num_threads()
+    for n in (1, 2):
+        rushlight.set_num_threads(n)
+        found += rushlight.autograd.grad(rushlight.pdist(x).sin().sum(), x)
+    rushlight.set_num_threads(threads)
+    assert rushlight.equal(*found)
+
+
+def test_gradients_write_nothing_for_each_pair_and_number():
+    x = rushlight.randn(256, 64, requires_grad=True)
+    distances = rushlight.pdist(x)
+    with rushlight.profiler.profile(profile_memory=True) as prof:
+        distances.sum().backward()
+    assert max(event.self_cpu_memory_usage for event in prof.events()) < 256 * 256 * 64

@@ -115,6 +115,8 @@ def test_elements(row):
     T.nonzero(x.t())
     T.nonzero(y > 5)
     T.nonzero(x, as_tuple=True)
+    T.nonzero(T.arange(97 * 89 * 7).reshape(97, 89, 7) % 3 == 0)
+    T.nonzero(T.ones(1, 3, 1, 5))
     T.nonzero(L(5))
     T.nonzero(L(5), as_tuple=True)
     T.nonzero(L(0))

@@ -196,9 +196,27 @@ CALLS = {
         F.nll_loss(A, rl.tensor([0, 5, 2, 3])) | F.nll_loss(A, rl.tensor([0, 6, 2, 3])) | F.nll_loss(A, rl.tensor([0, -100, 2, 3]))
         rl.bernoulli(A) | rl.bernoulli(A / A)
     """,
+    "nll": """
+        F.nll_loss(A, rl.tensor([0, 5, 2, 3]), reduction="none") | F.nll_loss(A, rl.tensor([0, -100, 2, 3]), weight=A[0] * A[0])
+        F.nll_loss(A.t(), rl.tensor([0, 3, 2, 3, 1, 0]), reduction="none") | F.nll_loss(A.double(), rl.tensor([0, 5, 2, 3]), ignore_index=5)
+        F.nll_loss(A.bfloat16(), rl.tensor([0, 5, 2, 3])) | F.nll_loss(A[0], rl.tensor(3)) | F.nll_loss(A, rl.tensor([0, 5, 2, 3]).byte())
+        F.nll_loss(A[None].transpose(1, 2), rl.tensor([[0, 5, 2, 3]]), weight=A[1], reduction="sum")
+        F.nll_loss(A, rl.tensor([0, 6, 2, 3]))
+    """,
     "constant_pad_nd": """
         F.pad(A, (1, 1)) | F.pad(A, (0, 2, 1, 0), value=3) | F.pad(A, (-1, 1)) | F.pad(A.t(), (1, 0)) | F.pad(A.long(), (1, 1), value=2)
         F.pad(A.half(), (1, 1), value=0.5) | F.pad(A, (1, 1, 1, 1, 1, 1)) | F.pad(A, (1,)) | F.pad(A[:0], (1, 1, 1, 0))
+    F.pad(A, (0, 0, 2, 1)) | F.pad(A[None], (0, 3, 0, 0, 1, 2), value=-1) | F.pad(rl.ones(70, 500), (1, 2)) | F.pad(rl.tensor(1.), ())
+        F.pad(A[None, None], (1, 0, 0, 1, 1, 0, 0, 1))
+    """,
+    "pad_around": """
+        F.pad(A, (1, 2), mode="reflect") | F.pad(A, (6, 6), mode="circular") | F.pad(A, (7, 0), mode="replicate")
+        F.pad(A[None], (1, 2, 3, 0), mode="reflect") | F.pad(A[None].double(), (1, 2, 3, 0), mode="replicate")
+        F.pad(A[None, None], (1, 2, 3, 0), mode="circular") | F.pad(A[None, None], (1, 2, 3, 0, 0, 0), mode="reflect")
+        F.pad(A.reshape(1, 2, 2, 2, 3).half(), (1, 1, 1, 0, 0, 1), mode="reflect") | F.pad(A, (6, 0), mode="reflect")
+        F.pad(A.t(), (1, 2), mode="reflect") | F.pad(A.long(), (1, 2), mode="circular")
+        F.pad(rl.ones(3, 70, 500), (1, 2, 3, 4), mode="reflect") | F.pad(A[:0, None], (1, 2), mode="circular")
+        F.pad(A[:, :0], (1, 2), mode="replicate") | F.pad(A, (-1, 2), mode="replicate")
     """,
     "convolution": """
         F.conv2d(A[None, None], A[None, None, :2, :2]) | F.conv2d(A[None, None], A[:2, None, None, :2], V[:2].float(), padding=1)

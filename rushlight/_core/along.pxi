@@ -241,6 +241,51 @@ cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return _points_at(<Tensor>values[0], <list>indices)
 
 
+cdef object nll_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, target, weight, dim, ignore_index): weights of the input's dtype in memory of their own, for the classes alone"""
+    cdef Loop loop
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[4] numbers
+    cdef int[MAX_OPERANDS] items
+    cdef int at, d, o, k = 0
+    cdef Tensor x, target, weight = None, losses, factors
+    if not _common(<object>values[0]) or not _common(<object>values[1]) or not F16 <= (<Tensor>values[0]).code <= F64:
+        return None
+    x, target, at = <Tensor>values[0], <Tensor>values[1], position(<object>values[3], (<Tensor>values[0]).ndim)
+    if at < 0 or target.ndim != x.ndim - 1 or target.code != I64 or type(<object>values[4]) is not int:
+        return None
+    numbers[0], numbers[1], numbers[2] = x.strides[at] * ITEMSIZE[x.code], x.sizes[at], <object>values[4]
+    if <object>values[2] is not None:
+        weight = <object>values[2]
+        if not _common(weight) or weight.code != x.code or weight.count != x.sizes[at] or not weight.flags & CONTIGUOUS:
+            return None
+        numbers[3] = ITEMSIZE[x.code]
+    losses, factors = empty(x.code, target.ndim, target.sizes), empty(x.code, target.ndim, target.sizes)
+    loop.n_operands, loop.ndim = 7 if weight is None else 9, target.ndim
+    for o in range(loop.n_operands):
+        items[o] = ITEMSIZE[x.code] if o < 3 or o == 7 else 8
+    for d in range(x.ndim):
+        if d == at:
+            continue
+        if x.sizes[d] != target.sizes[k]:
+            return None
+        k += 1
+    for o in range(4, loop.n_operands):                              # of the number of classes and their like there is one
+        loop.ptr[o] = <char*>&numbers[3 if o == 8 else o - 4] if o != 7 else weight.address
+    loop.ptr[0], loop.ptr[1], loop.ptr[2], loop.ptr[3] = losses.address, factors.address, x.address, target.address
+    for d in range(loop.ndim):
+        k = loop.ndim - 1 - d
+        loop.size[d] = target.sizes[k]
+        for o in range(loop.n_operands):
+            loop.stride[o][d] = 0
+        if loop.size[d] > 1:
+            loop.stride[0][d] = loop.stride[1][d] = losses.strides[k] * items[0]
+            loop.stride[2][d] = x.strides[k + (k >= at)] * items[0]
+            loop.stride[3][d] = target.strides[k] * 8
+    _run_unordered(&loop, "nll" if weight is None else "nll by weight", x.code, items)
+    return losses, factors
+
+
 cdef Tensor _common_source(Tensor target, object source, str kind):
     """What is to be written, if it is of target's dtype and rank, or a number, or 0-dim; else None."""
     cdef Tensor s
@@ -395,5 +440,5 @@ quick = {
     "scatter_value": native("scatter", scatter_value_quickly, None), "scatter_reduce": native("scatter_reduce", scatter_reduce_quickly, None),
     "masked_scatter": native("masked_scatter", masked_scatter_quickly, None),
     "index_add": native("index_add", index_add_quickly, None), "index_copy": native("index_copy", index_copy_quickly, None),
-    "index_fill": native("index_fill", index_fill_quickly, None),
+    "index_fill": native("index_fill", index_fill_quickly, None), "nll": native("nll", nll_quickly, None),
 }

@@ -1,8 +1,8 @@
 # cython: language_level=3
 """Geometry that changes in place or runs backwards: what flip, resize_, the in-place views and repeat_interleave need of the core."""
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from rushlight._core.tensor import on_gpu
 
@@ -228,43 +228,157 @@ cdef object flip_quickly(PyObject** values, Py_ssize_t n, tuple names):
     return reversed_copy(x, dims)
 
 
-cdef object pad_quickly(PyObject** values, Py_ssize_t n, tuple names):
-    """(input, pad, value): no negative amounts, and a value of the tensor's kind; see Library.quick."""
-    cdef Tensor x, out, middle
+# -- padding --
+
+cdef enum:
+    REFLECT, REPLICATE, CIRCULAR, CONSTANT
+
+cdef enum:
+    MOST_PADDED = 3           # dims that the loops below know
+
+cdef dict _MODES = {"reflect": REFLECT, "replicate": REPLICATE, "circular": CIRCULAR}
+
+cdef struct Padding:
+    const char* source
+    char* target
+    int mode, item
+    int64_t size[MOST_PADDED]         # from the last dim on; what is not padded counts as one
+    int64_t before[MOST_PADDED]
+    int64_t after[MOST_PADDED]
+    char number[16]                   # that of CONSTANT
+    bint zero
+
+
+cdef inline int64_t _repeated(int mode, int64_t p, int64_t size) noexcept nogil:
+    """The position within 0 <= p < size that stands for p around it; -1: none does."""
+    if 0 <= p < size:
+        return p
+    if mode == CONSTANT:
+        return -1
+    if mode == REFLECT:
+        return -p if p < 0 else 2 * (size - 1) - p
+    if mode == REPLICATE:
+        return 0 if p < 0 else size - 1
+    return p + size if p < 0 else p - size
+
+
+cdef void _put_numbers(Padding* c, char* out, int64_t count) noexcept nogil:
+    cdef int64_t i
+    if c.zero:
+        memset(out, 0, count * c.item)
+        return
+    for i in range(count):
+        memcpy(out + i * c.item, c.number, c.item)
+
+
+cdef void _pad_row(Padding* c, char* out, const char* row) noexcept nogil:
+    cdef int64_t i, p, from_place, before = c.before[0], size = c.size[0], after = c.after[0]
+    if row == NULL:
+        _put_numbers(c, out, before + size + after)
+        return
+    memcpy(out + before * c.item, row, size * c.item)
+    if c.mode == CONSTANT:
+        _put_numbers(c, out, before)
+        _put_numbers(c, out + (before + size) * c.item, after)
+        return
+    for i in range(before + after):
+        p = i - before if i < before else size + i - before            # beyond either end
+        from_place = _repeated(c.mode, p, size)
+        if c.item == 4:
+            (<int32_t*>out)[p + before] = (<const int32_t*>row)[from_place]
+        else:
+            memcpy(out + (p + before) * c.item, row + from_place * c.item, c.item)
+
+
+cdef void _pad_rows(void* context, int64_t begin, int64_t end) noexcept nogil:
+    """The result's rows begin..end."""
+    cdef Padding* c = <Padding*>context
+    cdef int64_t inner = c.before[1] + c.size[1] + c.after[1], outer = c.before[2] + c.size[2] + c.after[2]
+    cdef int64_t row = c.size[0] * c.item, width = (c.before[0] + c.size[0] + c.after[0]) * c.item
+    cdef int64_t r, i, j, o = begin // inner // outer
+    cdef int64_t at_j = begin % inner, at_i = begin // inner % outer
+    for r in range(begin, end):
+        i, j = _repeated(c.mode, at_i - c.before[2], c.size[2]), _repeated(c.mode, at_j - c.before[1], c.size[1])
+        _pad_row(c, c.target + r * width, NULL if i < 0 or j < 0 else c.source + ((o * c.size[2] + i) * c.size[1] + j) * row)
+        at_j += 1
+        if at_j == inner:
+            at_j = 0
+            at_i += 1
+            if at_i == outer:
+                at_i = 0
+                o += 1
+
+
+cdef Tensor _padded(Padding* c, object input, object pad):
+    """A row-major tensor with amounts around up to three dims, none of them negative, nor beyond what is there to repeat; else None."""
     cdef int64_t[MAX_RANK] sizes
-    cdef int64_t[MAX_RANK] start
-    cdef int64_t before, after
-    cdef char[16] number
-    cdef object pad = <object>values[1]
-    cdef object value = <object>values[2]
-    cdef int i, d
-    if not isinstance(<object>values[0], Tensor) or type(pad) is not list and type(pad) is not tuple or len(pad) & 1:
+    cdef int64_t rows = 1
+    cdef Tensor x, out
+    cdef int d, k, padded
+    if not isinstance(input, Tensor) or type(pad) is not list and type(pad) is not tuple or len(pad) & 1 or len(pad) > 2 * MOST_PADDED:
         return None
-    x = <Tensor>values[0]
-    if x.place or x.flags & (CONJ | NEG) or len(pad) > 2 * x.ndim or not F16 <= x.code <= F64 or type(value) is not int and type(value) is not float:
+    x, padded = <Tensor>input, len(pad) // 2
+    if x.place or x.flags & (CONJ | NEG) or not x.flags & CONTIGUOUS or padded > x.ndim or x.count == 0:
         return None
     memcpy(sizes, x.sizes, x.ndim * sizeof(int64_t))
-    for i in range(x.ndim):
-        start[i] = 0
-    for i in range(len(pad) // 2):
-        if type(pad[2 * i]) is not int or type(pad[2 * i + 1]) is not int:
-            return None
-        before, after, d = pad[2 * i], pad[2 * i + 1], x.ndim - 1 - i
-        if not (0 <= before < 1 << 40 and 0 <= after < 1 << 40):
-            return None
-        sizes[d] += before + after
-        start[d] = before
-    put_scalar(number, x.code, value)
+    for d in range(MOST_PADDED):
+        c.size[d], c.before[d], c.after[d] = 1, 0, 0
+        if d >= padded and d > 0:
+            continue
+        k = x.ndim - 1 - d
+        if k < 0:                                                      # a tensor without dims
+            continue
+        c.size[d] = x.sizes[k]
+        if d < padded:
+            if type(pad[2 * d]) is not int or type(pad[2 * d + 1]) is not int:
+                return None
+            if not (0 <= pad[2 * d] < 1 << 40 and 0 <= pad[2 * d + 1] < 1 << 40):
+                return None
+            c.before[d], c.after[d] = pad[2 * d], pad[2 * d + 1]
+            if (c.mode == REFLECT or c.mode == CIRCULAR) and max(c.before[d], c.after[d]) > c.size[d] - (c.mode == REFLECT):
+                return None
+            sizes[k] += c.before[d] + c.after[d]
     out = empty(x.code, x.ndim, sizes)
-    if out.count > 1 << 12:                    # the definition fills the borders alone
-        return None
-    fill_number(out, number)
-    if x.count:
-        middle = view_of(out, out.address, x.ndim, x.sizes, out.strides)
-        for d in range(x.ndim):
-            middle.address += start[d] * out.strides[d] * ITEMSIZE[x.code]
-        copy_into(middle, x)
+    c.source, c.target, c.item = x.address, out.address, ITEMSIZE[x.code]
+    rows = out.count // (c.before[0] + c.size[0] + c.after[0])
+    if out.count < PADDED:
+        _pad_rows(c, 0, rows)
+    else:
+        with nogil:
+            parallel_for(_pad_rows, c, 0, rows, PADDED * rows // out.count + 1)
     return out
 
 
-quick = {"flip": native("flip", flip_quickly, None), "roll": native("roll", roll_quickly, None), "pad": native("pad", pad_quickly, None)}
+cdef enum:
+    PADDED = 1 << 15          # elements that a thread pads at a time
+
+
+cdef object pad_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, pad, value): a value of the tensor's kind; see Library.quick."""
+    cdef Padding c
+    cdef Tensor x
+    cdef object value = <object>values[2]
+    cdef int i
+    if not isinstance(<object>values[0], Tensor):
+        return None
+    x = <Tensor>values[0]
+    if not F16 <= x.code <= F64 or type(value) is not int and type(value) is not float:
+        return None
+    memset(c.number, 0, 16)
+    put_scalar(c.number, x.code, value)
+    c.mode, c.zero = CONSTANT, True
+    for i in range(16):
+        c.zero &= c.number[i] == 0
+    return _padded(&c, x, <object>values[1])
+
+
+cdef object repeat_quickly(PyObject** values, Py_ssize_t n, tuple names):
+    """(input, pad, mode)"""
+    cdef Padding c
+    if type(<object>values[2]) is not str:
+        return None
+    c.mode = _MODES.get(<object>values[2], -1)
+    return None if c.mode < 0 else _padded(&c, <object>values[0], <object>values[1])
+
+
+quick = {"pad_around": native("pad_around", repeat_quickly, None), "flip": native("flip", flip_quickly, None), "roll": native("roll", roll_quickly, None), "pad": native("pad", pad_quickly, None)}

@@ -66,21 +66,6 @@ def _check_weight(input, weight):
         )
 
 
-_MANY = 256  # classes from which on the labels' elements are fetched: the kernel of nll walks along all of them
-_MANY_SCORES = 8192  # and scores, where no gradient is wanted
-
-
-def _picked(input, target, dim, ignore_index):
-    """The losses of nll and what they count."""
-    counts = target != ignore_index
-    at_label = input.gather(dim, torch.where(counts, target, 0).unsqueeze(dim)).squeeze(dim)
-    return rename(torch.where(counts, -at_label, 0.0), "NllLossBackward0"), counts.to(input.dtype)
-
-
-def _only_values(input):
-    return input.numel() >= _MANY_SCORES and not (input.requires_grad and torch.is_grad_enabled())
-
-
 def _of_labels(operator, input, target, weight, ignore_index, reduction, **options):
     """A loss by labels through its kernel: input (N, C, *) or (C), target (N, *) or ()."""
     classes, dim, as_they_are = _checked(input, target, weight)
@@ -88,10 +73,7 @@ def _of_labels(operator, input, target, weight, ignore_index, reduction, **optio
     if not as_they_are:
         target = target.long() if input.dim() > 1 else target.long().reshape(())
         weight = None if weight is None else _along(weight.reshape(-1), dim, input.dim())
-    if operator is _loss.nll and weight is None and input.is_cpu and (classes >= _MANY or _only_values(input)):
-        losses, factors = _picked(input, target, dim, ignore_index)
-    else:
-        losses, factors, *_ = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
+    losses, factors, *_ = operator(input, target, weight, dim, ignore_index=ignore_index, **options)
     if reduction == "none":
         return rename(losses, "NllLossBackward0")
     return _loss.mean_by(losses, factors.detach()) if reduction == "mean" else rename(losses.sum(), "NllLossBackward0")
@@ -113,6 +95,12 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     tensor(0.5000)
     """
     reduction = chosen(reduction, size_average, reduce)
+    if weight is not None and weight.requires_grad and torch.is_grad_enabled():
+        raise RuntimeError(
+            "The function 'nll_loss_forward' is not differentiable with respect to argument 'weight'. "
+            "This input cannot have requires_grad True.\n"
+            "classes' weights are constants: weight.detach()"
+        )
     return _of_labels(_loss.nll, input, target, weight, ignore_index, reduction)
 
 

@@ -87,7 +87,7 @@ def _pad_dims(input, pad, mode):
         _check_amounts(input, dim, before, after, mode)
     if mode == "circular":  # whose result is row-major in PyTorch
         input = input.contiguous()
-    if min(pad) >= 0 and input.numel() >= _WORTH_BORDERS:
+    if min(pad) >= 0:
         input = pad_around(input, pad, mode)
     else:
         for dim, before, after in dims:
@@ -111,10 +111,6 @@ _SOURCES = {
     "replicate": lambda position, size: torch.clamp(position, 0, size - 1),
     "circular": lambda position, size: position % size,
 }
-
-
-_WORTH_BORDERS = 1 << 14
-"""Elements from which on copying the middle, and then what lies around it, takes less time than looking for each element's source."""
 
 
 def _check_amounts(input, dim, before, after, mode):
@@ -169,7 +165,9 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             f"calculated shape of the array of sliding blocks as {tuple(max(p, 0) for p in places)}, but its components must be at "
             "least one."
         )
-    found = windows(torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0), kernel, step, gap)
+    if any(edge) or max(kernel) == 1:  # windows of one element would be a view of the image
+        image = torch.constant_pad_nd(image, (edge[1], edge[1], edge[0], edge[0]), 0)
+    found = windows(image, kernel, step, gap)
     columns = found.permute(0, 1, 4, 5, 2, 3).reshape(image.size(0), image.size(1) * kernel[0] * kernel[1], places[0] * places[1])
     columns = columns.contiguous()  # of windows of one element it is a view
     return columns[0] if single else rename(columns, "Im2ColBackward0")

@@ -3,10 +3,19 @@
 The public functions, with PyTorch's checks and warnings, are in nn.functional.
 """
 
+from .._core import convert
+from .._core import indexing as core
+from .._core import tensor as _tensor
+from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from ._define import constant, operand, pointwise, refuse, row_i64, rowwise
+from . import creation, joining, shape
+from ._define import constant, integer, library, operand, planned, pointwise, refuse, row_i64, rowwise
 from ._expect import expect
+from ._indexed import KINDS
+from ._windows import run
+
+_int64 = _tensor.dtypes()["int64"]
 
 
 def _loss(label, overloads=None, leads=0):
@@ -149,14 +158,94 @@ def cross_entropy(input, target: row_i64, weight: operand = None, dim=None, igno
     return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor), normaliser
 
 
-@rowwise(where="", dtypes="inexact", label="NllLoss", overloads="T--", second="zeros")
-def nll(input, target: row_i64, weight: operand = None, dim=None, ignore_index: constant = -100):
-    """``-input`` at the label times the label's weight, and that weight, for each row; rows with the ignored label give 0."""
-    at_label = fn.eq(fn.position(), target)
-    factor = fn.const(1.0, input.type) if weight is None else fn.sum(fn.where(at_label, weight, 0))
-    loss = -factor * fn.sum(fn.where(at_label, input, 0))
-    ignored = fn.eq(target, ignore_index)
-    return fn.where(ignored, 0, loss), fn.where(ignored, fn.const(0.0, input.type), factor)
+def _at_label(type, label, step, classes, ignored):
+    """(does the label count, where its element lies from class 0's)."""
+    counts = fn.ne(label, ignored) & fn.ge(label, 0) & fn.lt(label, classes)  # what is no class was, or will be, reported by expect_labels
+    return counts, fn.where(counts, label * step, 0)
+
+
+def _weight_of(label, counts, type, at):
+    """The weight of the label, of the input ``at`` if there is one; 0 where it does not count."""
+    compute = ty.opmath(type)
+    if at is None:
+        return fn.where(counts, fn.const(1.0, compute), 0)
+    return fn.where(counts, ex.make("load", (fn.where(counts, label * ex.input(at + 1, "i64"), 0),), compute, at), 0)
+
+
+def _picked(type, weighed):
+    """The kernel of :func:`nll`; operands: losses, factors, the scores of class 0, labels, the step from class to class in bytes, the
+    number of classes, the label to ignore; with weights that of class 0 and their step."""
+    label = ex.input(1, "i64")
+    counts, at = _at_label(type, label, *(ex.input(k, "i64") for k in (2, 3, 4)))
+    factor = _weight_of(label, counts, type, 5 if weighed else None)
+    loss = fn.where(counts, -factor * ex.make("load", (at,), ty.opmath(type), 0), 0)
+    return ((loss, type), (factor, type)), (type, "i64", "i64", "i64", "i64", *((type, "i64") if weighed else ())), "nll"
+
+
+def _put(type, weighed):
+    """The kernel of :func:`nll_backward`; operands: the scores' gradient at class 0, that of the losses, the others of :func:`_picked`."""
+    label = ex.input(1, "i64")
+    counts, at = _at_label(type, label, *(ex.input(k, "i64") for k in (2, 3, 4)))
+    value = fn.where(counts, -_weight_of(label, counts, type, 5 if weighed else None) * ex.input(0, ty.opmath(type)), 0)
+    return ((value, type, "set", at),), (type, "i64", "i64", "i64", "i64", *((type, "i64") if weighed else ())), "nll_backward"
+
+
+KINDS["nll"], KINDS["nll by weight"] = lambda type: _picked(type, False), lambda type: _picked(type, True)
+
+
+def _by_label(scores, target, weight, dim, ignore_index):
+    """What both kernels read of scores, or of their gradient, by labels: (scores of class 0, the other operands)."""
+    step, classes = scores.stride(dim) * scores.dtype.itemsize, scores.shape[dim]
+    base, sizes = core.drop(scores, [dim]), tuple(target.shape)
+    numbers = [step, classes, ignore_index]
+    operands = []
+    if weight is not None:
+        weight = shape.expand(core.plain(weight), tuple(scores.shape))
+        numbers.append(weight.stride(dim) * weight.dtype.itemsize)
+        operands.append(core.drop(weight, [dim]))
+    numbers = [shape.expand(n, sizes) for n in _numbers(tuple(numbers), target.device)]
+    return base, (target, *numbers[:3], *operands, *numbers[3:])
+
+
+@planned
+def _numbers(numbers, device):
+    return joining.unbind(convert.tensor(numbers, dtype=_int64, device=device))
+
+
+@library(where="", differentiable="input", label="NllLoss", batch="along", second="zeros")
+def nll(input, target, weight, dim: integer, ignore_index):
+    """``-input`` at the label times the label's weight, and that weight, for each label; what is ignored gives 0.
+
+    target: int64, input's shape without ``dim``; weight: None or of a shape that expands to input's.
+    """
+    if not input.is_floating_point():
+        refuse(nll, "nll_loss", ty.NAMES[input.dtype.code])
+    losses, factors = (creation.empty(tuple(target.shape), dtype=input.dtype, device=input.device) for _ in range(2))
+    base, others = _by_label(core.plain(input), target, weight, dim, ignore_index)
+    core.run("nll" if weight is None else "nll by weight", losses, factors, base, *others)
+    return losses, factors
+
+
+nll.quick = core.quick["nll"]
+
+
+@nll.backward_of
+def _(grads, target, weight, dim, ignore_index, shapes):
+    return nll_backward(grads[0], target, weight, dim, ignore_index, tuple(shapes[0]))
+
+
+@library(where="", differentiable="grad", label="NllLossBackward")
+def nll_backward(grad, target, weight, dim, ignore_index, sizes):
+    """The gradient of :func:`nll` with respect to its input, of the given sizes."""
+    out = creation.zeros(sizes, dtype=grad.dtype, device=grad.device)
+    base, others = _by_label(out, target, weight, dim, ignore_index)
+    run(_put, (weight is not None,), base, core.plain(grad), *others)
+    return out
+
+
+@nll_backward.backward_of
+def _(grad, target, weight, dim, ignore_index):
+    return nll(grad, target, weight, dim, ignore_index)[0]
 
 
 cross_entropy.kernel, nll.kernel = "log_softmax_lastdim_kernel_impl", "nll_loss_out_frame"

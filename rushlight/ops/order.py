@@ -420,23 +420,62 @@ def _norm_between(input, other, ord: constant = 2.0, dim=None, keepdim=False):
     return fn.norm(input - other, ord)
 
 
+@rowwise(where="", floating=True, label="CdistBackward")
+def _pull(input, other, grad, distance, ord: constant = 2.0, dim=None, keepdim=False):
+    """The gradient of :func:`_norm_between` with respect to ``input``, added up over the others."""
+    difference = input - other
+    apart = fn.ne(distance, 0)
+    distance = fn.where(apart, distance, 1)
+    if ord == 2:
+        slope = difference / distance
+    elif ord == 1:
+        slope = fn.sign(difference)
+    else:
+        moved = fn.ne(difference, 0)
+        slope = fn.sign(difference) * fn.where(moved, fn.pow(fn.where(moved, fn.abs(difference), 1) / distance, ord - 1), 0)
+    return fn.sum(fn.where(apart, grad * slope, 0))
+
+
+@library(where="", differentiable="x1 x2", label="Cdist", batch="leading")
+def _norms(x1, x2, p):
+    """The p-norm of the difference of each row of x1 (..., m, k) and each of x2 (..., n, k): (..., m, n)."""
+    size = (*x1.shape[:-1], *x2.shape[-2:])
+    if x1.shape[-1] <= _NARROW:
+        x1, x2 = (shape.transpose(shape.contiguous(shape.transpose(x, -1, -2)), -1, -2) for x in (x1, x2))
+    return _norm_between(shape.expand(shape.unsqueeze(x1, -2), size), shape.expand(shape.unsqueeze(x2, -3), size), p, -1)
+
+
+@_norms.backward_of
+def _(grad, x1, x2, p, result, needs):
+    """Nothing of the shape (..., m, n, k) is written."""
+    turned = shape.transpose(grad, -1, -2), shape.transpose(result, -1, -2)
+    return _pulled(x1, x2, grad, result, p) if needs[0] else None, _pulled(x2, x1, *turned, p) if needs[1] else None
+
+
+def _pulled(x, other, grad, result, p):
+    """What all others pull at the rows of x; the others lie side by side, and so do their gradients."""
+    size = (*x.shape, other.shape[-2])
+    other = shape.contiguous(shape.transpose(other, -1, -2))
+    grad, result = (shape.unsqueeze(shape.contiguous(t), -2) for t in (grad, result))
+    operands = shape.unsqueeze(x, -1), shape.unsqueeze(other, -3), grad, result
+    return _pull(*(shape.expand(t, size) for t in operands), p, -1)
+
+
 _NARROW = 16  # columns up to which a vector holds many distances, not many terms of one
 
 
 def _distances(x1, x2, p):
     """The p-norm of the difference of each row of one and each of the other, with a zero gradient where it is zero."""
-    if x1.shape[-1] <= _NARROW:
-        x1, x2 = (shape.transpose(shape.contiguous(shape.transpose(x, -1, -2)), -1, -2) for x in (x1, x2))
-    x1, x2 = shape.unsqueeze(x1, -2), shape.unsqueeze(x2, -3)
-    if p == 0:  # flat almost everywhere
-        difference = x1 - x2
-        return shape.cast(reduction.count_nonzero(difference, -1), difference.dtype) + reduction.sum(difference * 0, -1)
-    if p == math.inf:
-        return reduction.amax(arithmetic.abs(x1 - x2), -1)
-    if x1.ndim == x2.ndim == 3:
-        size = x1.shape[0], x2.shape[1], x1.shape[2]
-        return _norm_between(shape.expand(x1, size), shape.expand(x2, size), float(p), -1)
-    return _norm_between(*joining.broadcast_tensors(x1, x2), float(p), -1)
+    if p == 0 or p == math.inf:
+        difference = shape.unsqueeze(x1, -2) - shape.unsqueeze(x2, -3)
+        if p:
+            return reduction.amax(arithmetic.abs(difference), -1)
+        counts = reduction.count_nonzero(difference, -1)  # flat almost everywhere
+        return shape.cast(counts, difference.dtype) + reduction.sum(difference * 0, -1)
+    if x1.ndim != 2 or x2.ndim != 2:
+        lead = joining.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+        x1, x2 = (shape.expand(x, (*lead, *x.shape[-2:])) for x in (x1, x2))
+    return _norms(x1, x2, float(p))
 
 
 def _squares(x):

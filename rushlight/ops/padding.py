@@ -1,5 +1,6 @@
 """Padding with the input's own elements: the middle is one copy, and what lies around it is copied from there, dim after dim."""
 
+from .._core import movement as core
 from .._core import tensor as _tensor
 from . import arithmetic, casting, movement, reduction, shape
 from ._define import library
@@ -9,10 +10,15 @@ _bool = _tensor.dtypes()["bool"]
 
 
 def check_repeatable(input, mode, rank):
-    """Raises PyTorch's error for truth values, which are not repeated around themselves, unless in a circle."""
+    """Raises PyTorch's error for truth values and for no values at all, which are not repeated around themselves, unless in a circle."""
     if input.dtype is _bool and mode != "circular":
         kind = "reflection" if mode == "reflect" else "replication"
         raise NotImplementedError(f"\"{kind}_pad{rank}d\" not implemented for 'Bool'\n  Pad integers, for example those of .byte().")
+    if mode != "circular" and 0 in input.shape[-rank - 1 :]:
+        raise RuntimeError(
+            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, "
+            f"but got: {list(input.shape)}\nwhere nothing is, nothing can be repeated around it; mode='constant' puts a value there"
+        )
 
 
 def _levels(out, pad):
@@ -52,6 +58,9 @@ def pad_around(input, pad, mode):
         for border, source in _borders(mode, view, dim, *extents):
             shape.copy_(border, movement._flip(source, (dim,)) if mode == "reflect" else source)
     return out
+
+
+pad_around.quick = core.quick["pad_around"]
 
 
 @pad_around.backward_of

@@ -137,8 +137,11 @@ def _scatter_windows(out, grad, dim, size, step):
     windows = grad.shape[dim]
     for k in range(0, size, step):
         n = min(step, size - k)
-        target = unfold(narrow(out, dim, k, (windows - 1) * step + n), dim, n, step)
-        copy_(target, target + narrow(grad, grad.ndim - 1, k, n))
+        target, part = unfold(narrow(out, dim, k, (windows - 1) * step + n), dim, n, step), narrow(grad, grad.ndim - 1, k, n)
+        if k:
+            target.add_(part)
+        else:
+            copy_(target, part)
     return out
 
 
