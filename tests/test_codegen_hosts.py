@@ -65,3 +65,31 @@ def test_lesser_machine(cpu, lacking, bits, part, tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+OTHERS = """
+import sys
+from rushlight.codegen import llvm
+machine = llvm.Host(sys.argv[1])
+machine.features.update({name: True for name in sys.argv[2].split(",") if name})
+machine.flags = ",".join(("+" if on else "-") + name for name, on in machine.features.items())
+llvm.host = lambda: machine
+from rushlight.codegen import attention, conv, gemm, schemes, skinny, tiles, transpose
+writers = [gemm.Writer(schemes.Scheme(s, narrow)) for s in schemes.SOURCES for narrow in (False, True)]
+writers += [skinny.SkinnyWriter(schemes.Scheme(s), group) for s in ("bf16", "f32", "i64") for group in schemes.SKINNY_GROUPS]
+writers += [attention._Kernels(attention.AttentionScheme("bf16"))]
+writers += [transpose.Transpose(bits) for bits in (8, 16, 32, 64, 128)]
+if "amx-tile" in sys.argv[2]:
+    for source, parts in schemes.PARTS.items():
+        writers += [tiles.TileWriter(schemes.Tiles(source, parts)), conv.LanesOnTiles(schemes.Tiles(source, parts))]
+print(*(len(llvm.compile(writer.write("kernel"), "kernel")) > 500 for writer in writers))
+"""
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="these are x86 machines")
+@pytest.mark.parametrize("cpu, features", [("sapphirerapids", "amx-tile,amx-bf16,amx-int8,avx512bf16"), ("znver4", "avx512bf16")])
+def test_kernels_of_other_machines_compile(cpu, features, tmp_path):
+    """They can't run here, those with matrix registers least of all. What LLVM can't compile ends the process."""
+    command, environment = [sys.executable, "-c", OTHERS, cpu, features], {**os.environ, "RUSHLIGHT_CACHE": str(tmp_path)}
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and set(done.stdout.split()) == {"True"}, done.stderr[-2000:]

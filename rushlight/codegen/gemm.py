@@ -85,9 +85,10 @@ class Writer:
         return "\n".join([f"define {linkage}{returns} @{name}({parameters}) #0 {{", *lines, "}"])
 
     def _table(self, fn, functions):
-        for name, function in functions.items():
-            place = fn.emit(f"getelementptr ptr, ptr %entries, i64 {self.names.index(name)}")
-            fn.do(f"store ptr {'null' if function is None else f'@{name}'}, ptr {place}")
+        for i, name in enumerate(self.names):
+            if name in functions:
+                place = fn.emit(f"getelementptr ptr, ptr %entries, i64 {i}")
+                fn.do(f"store ptr {'null' if functions[name] is None else f'@{name}'}, ptr {place}")
 
     # -- packing --
 
