@@ -39,7 +39,8 @@ class _Window:
         geometry = zip(self.size, self.kernel, self.stride, self.padding, self.dilation)
         self.places = tuple(_output_length(*dim, ceil_mode) for dim in geometry)
         if min(self.places) < 1:
-            fits = f"\n  Windows of {self.kernel}, dilation {self.dilation}, do not fit into {tuple(self.size)} with padding {self.padding}."
+            windows = f"Windows of {self.kernel}, dilation {self.dilation}"
+            fits = f"\n  {windows}, do not fit into {tuple(self.size)} with padding {self.padding}."
             if name == "max_pool1d":
                 raise RuntimeError(f"max_pool1d() Invalid computed output size: {self.places[0]}{fits}")
             lead = (shape[-rank - 1], 1) if rank == 1 else (shape[-rank - 1],)  # PyTorch takes a signal for an image of one row
