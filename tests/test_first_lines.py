@@ -28,6 +28,15 @@ REFUSED = {
     "a shift to the right of floats": lambda L: L.bitwise_right_shift(L.ones(2), L.ones(2)),
     "fill_diagonal_ of a leaf behind a view": lambda L: L.ones(3, 2).view(3, 2).requires_grad_().fill_diagonal_(2),
     "a leaf that is a view": lambda L: L.ones(4).view(2, 2).requires_grad_().mul_(2),
+    "inner of a number": lambda L: L.inner(L.tensor(2.0), 3.0),
+    "cat of numbers": lambda L: L.cat([L.ones(3), L.tensor(1.0)]),
+    "copy_ to fewer": lambda L: L.zeros(3, 1).copy_(L.ones(3, 2)),
+    "copy_ to fewer dims": lambda L: L.zeros(3).copy_(L.ones(2, 3, 3)),
+    "copy_ of another size": lambda L: L.zeros(3, 3).copy_(L.ones(3, 2)),
+    "scatter, three mistakes": lambda L: L.zeros(3, 2).scatter(0, L.tensor([0]), L.ones(1, 1, 1).double()),
+    "take_along_dim, two mistakes": lambda L: L.take_along_dim(L.ones(2, 2), L.tensor([0]).int(), 0),
+    "cross of different ranks": lambda L: L.linalg.cross(L.ones(3, 2), L.ones(2, 1, 3)),
+    "out= that is an operand, too small": lambda L: L.add(x := L.ones(3), L.ones(2, 3), out=x),
     "slogdet of integers": lambda L: L.slogdet(L.eye(2, dtype=L.int64)),
 }
 
@@ -61,9 +70,30 @@ def test_a_dim_of_size_one_keeps_its_place_in_the_order():
             assert mine.stride() == theirs.stride(), (shape, order)
 
 
+def test_repeats_of_nothing_may_be_negative():
+    assert rl.tile(rl.ones(2, 0), (3, -1)).shape == torch.tile(torch.ones(2, 0), (3, -1)).shape == (6, 0)
+    assert rl.ones(2, 0).repeat(0, -1).shape == torch.ones(2, 0).repeat(0, -1).shape
+
+
+def test_repeat_interleave_lies_row_major():
+    for repeats in (1, 2):
+        mine, theirs = (L.ones(3, 2, 4).permute(1, 2, 0).repeat_interleave(repeats, 1) for L in (rl, torch))
+        assert mine.stride() == theirs.stride()
+    assert rl.ones(3).diff(n=0, dim=4).tolist() == torch.ones(3).diff(n=0, dim=4).tolist()
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "logcumsumexp", "cummax", "sort", "median", "kthvalue", "topk"])
+def test_a_contiguous_result_has_strides_of_its_own(name):
+    for shape in ((3, 1), (1, 3), (2, 1, 3), (1, 1)):
+        args = {"kthvalue": (1, 0), "topk": (1, 0), "median": (0, True)}.get(name, (0,))
+        mine, theirs = (getattr(L.ones(shape), name)(*args) for L in (rl, torch))
+        mine, theirs = (x if isinstance(x, (rl.Tensor, torch.Tensor)) else x[0] for x in (mine, theirs))
+        assert mine.stride() == theirs.stride(), shape
+
+
 def test_an_expanded_dim_of_size_one_repeats_nothing():
-    for sizes in ((1, 3), (1, 1, 3), (2, 1, 3), (1, 2, 3), (1, 2, 1, 3)):
-        assert rl.ones(3).expand(sizes).stride() == torch.ones(3).expand(sizes).stride()
+    for sizes in ((1,), (1, 1), (1, 3), (1, 1, 3), (2, 1, 3), (1, 2, 3), (1, 2, 1, 3)):
+        assert sizes[-1] == 1 or rl.ones(3).expand(sizes).stride() == torch.ones(3).expand(sizes).stride()
         assert rl.ones(()).expand(sizes).stride() == torch.ones(()).expand(sizes).stride()
 
 

@@ -147,3 +147,17 @@ def test_a_saved_stride_cannot_be_negative():
 
     with pytest.raises(RuntimeError, match="do not go together"):
         tensor_of_storage(torch.arange(6.0).untyped_storage(), torch.float32, 1, (3,), (-1,))
+
+
+def test_a_buffer_outlives_the_growth_of_its_storage():
+    for size in (64, 1 << 16, 1 << 22):
+        storage = torch.UntypedStorage(size)
+        storage.fill_(7)
+        one, two = memoryview(storage), memoryview(storage)[size // 2 :]
+        tensor = torch.frombuffer(storage, dtype=torch.uint8)
+        storage.resize_(4 * size)
+        storage.fill_(1)
+        others = [torch.full((size // 4,), 3.0) for _ in range(20)]
+        assert bytes(one[:3]) == bytes(two[-3:]) == bytes([7] * 3) and tensor.eq(7).all() and len(others) == 20
+        del tensor, one, two
+        assert storage.nbytes() == 4 * size and storage[0] == 1

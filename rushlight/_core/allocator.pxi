@@ -90,6 +90,9 @@ cdef void* _small_block(int bucket) except NULL:
     return p
 
 
+cdef dict _exports = {}      # storage -> how many buffers look at its memory
+
+
 @cython.freelist(128)
 @cython.binding(False)
 cdef class Storage:
@@ -144,6 +147,12 @@ cdef class Storage:
         if self.place:
             raise BufferError("the storage lies on another device; copy it to the CPU first")
         PyBuffer_FillInfo(view, self, self.address, self.length, 0, flags)
+        _exports[<size_t><PyObject*>self] = _exports.get(<size_t><PyObject*>self, 0) + 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        cdef object left = _exports.pop(<size_t><PyObject*>self) - 1
+        if left:
+            _exports[<size_t><PyObject*>self] = left
 
     def __getitem__(self, key):
         """The byte at a position; for a slice without a step, a storage over these bytes, which shares the memory."""
@@ -225,7 +234,7 @@ cdef class Storage:
         fresh.bucket, self.bucket = self.bucket, fresh.bucket
         fresh.block, self.block = self.block, fresh.block
         self.length, fresh.length = nbytes, self.length
-        if _move_tensors(self, fresh):
+        if _move_tensors(self, fresh) or <size_t><PyObject*>self in _exports:
             self.owner = (self.owner, fresh)           # what else holds addresses (an array, a running call) has them in the old block
         return self
 

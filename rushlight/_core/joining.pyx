@@ -83,13 +83,13 @@ cdef Tensor _cat(tensors, int dim, int code):
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t total = 0, start = 0
     cdef int d, i
-    for t in tensors:
+    for i, t in enumerate(tensors):
+        if t.ndim == 0:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated\n  [cat] stack() takes such.")
         if first is None and (t.ndim != 1 or t.count):
             first = t
     if first is None:
         first = tensors[0]
-    if first.ndim == 0:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
     for i, t in enumerate(tensors):
         if t.ndim == 1 and t.count == 0 and first.ndim != 1:
             continue

@@ -283,9 +283,15 @@ cdef int own(object result) except -1:
 
 cdef int own_view(Tensor x) except -1:
     """A view that alone knows its base, and the base's history up to the last write, goes on without it."""
+    cdef int64_t step = 1
+    cdef int i
     if x.base is not None and (<PyObject*>x.base).ob_refcnt == 1 and x.view_version == version_of(x):
         x.base = None
         x.flags &= ~<uint32_t>(UNRECORDED_VIEW | MULTI_VIEW)
+        if x.flags & CONTIGUOUS:
+            for i in range(x.ndim - 1, -1, -1):      # dims of size 1 may have come from elsewhere
+                x.strides[i] = step
+                step *= max(x.sizes[i], <int64_t>1)
     if x.base is None and x.node is None and (<PyObject*>x.memory).ob_refcnt == 1:
         x.memory.version = 0
     return 0

@@ -316,6 +316,10 @@ cdef class Pointwise(Operator):
                     if c.operands[i].tensor != NULL:
                         check_overlap(<Tensor>target, <Tensor>c.operands[i].tensor)
         run_program(p, c.operands, outputs, False)
+        for i in range(c.n):
+            if p.n_out == 1 and c.operands[i].tensor == <PyObject*>out and not same_sizes(<Tensor>out, <Tensor>outputs[0]):
+                raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(outputs[0].shape)}\n"
+                                   f"  [{self.__name__}] out= is an operand, which keeps its shape.")
         if p.n_out == 1:
             check_out(outputs[0], out, self.__name__)
             return deliver(outputs[0], out, self.__name__)

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from rushlight._core.device cimport element
-from rushlight._core.operator cimport (Native, Signature, check_overlap, check_writable, clone, contiguous, convert, copy_into, native, resolve, wrong_type)
+from rushlight._core.operator cimport (Native, Signature, broadcast_shape, check_overlap, check_writable, clone, contiguous, convert, copy_into, native, resolve, wrong_type)
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, differentiable, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *
@@ -328,7 +328,7 @@ cdef Tensor expand(Tensor t, int ndim, const int64_t* given):
                 raise RuntimeError(
                     f"The expanded size of the tensor ({given[i]}) isn't allowed in a leading, non-existing dimension {i}")
             sizes[i], strides[i] = given[i], 0
-            if given[i] == 1:                                 # it repeats nothing
+            if given[i] == 1 and t.ndim:                      # it repeats nothing
                 strides[i] = sizes[i + 1] * strides[i + 1] if i + 1 < ndim else 1
             continue
         sizes[i], strides[i] = t.sizes[i - shift], t.strides[i - shift]
@@ -471,17 +471,16 @@ cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False, bint nu
     cdef bint record_it = thread_state().grad and (needs_grad(source) or needs_grad(target)) and (F16 <= target.code <= C128)
     cdef ViewNode node
     cdef int64_t[MAX_RANK] shape
-    cdef int i, shift = target.ndim - source.ndim
+    cdef int i, ndim, shift = target.ndim - source.ndim
     check_inplace(target, record_it)
     if not number:
         check_writable(target)
     if not broadcasts_to(source, target):
-        for i in range(source.ndim):
-            if not (source.sizes[i] == 1 or shift + i >= 0 and source.sizes[i] == target.sizes[shift + i]):
-                break
-        raise RuntimeError(
-            f"The size of tensor a ({target.sizes[shift + i] if shift + i >= 0 else 1}) must match the size of tensor b ({source.sizes[i]}) "
-            f"at non-singleton dimension {max(shift + i, 0)}\n  [copy_] the target has shape {list(target.shape)}, the source {list(source.shape)}.")
+        ndim = target.ndim
+        memcpy(shape, target.sizes, ndim * sizeof(int64_t))
+        broadcast_shape(shape, &ndim, source, "copy_")
+        raise RuntimeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {[shape[i] for i in range(ndim)]}\n"
+                           f"  [copy_] the source has shape {list(source.shape)}; what is written to keeps its own.")
     check_overlap(target, source)
     node = None
     if record_it:

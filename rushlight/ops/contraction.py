@@ -194,7 +194,7 @@ def inner(input, other):
     >>> torch.inner(torch.tensor([[1, 2], [3, 4]]), torch.tensor([10, 1]))
     tensor([12, 34])
     """
-    if input.ndim == 0 or other.ndim == 0:
+    if other.ndim == 0 or input.ndim == 0:
         return input * other
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
@@ -330,11 +330,11 @@ def linalg_cross(input, other, *, dim=-1):
     tensor([[ 0,  0,  1],
             [ 0, -1,  0]])
     """
+    if input.ndim != other.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     for x in (input, other):
         if x.size(dim) != 3:
             raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.size(dim)} and {other.size(dim)}")
-    if input.ndim != other.ndim:
-        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     return registry["cat"].operator(_cross(*(shape.narrow(x, dim, i, 1) for x in (input, other) for i in range(3))), dim)
 
 

@@ -20,10 +20,12 @@ _int64, _int32, _bool = _dtypes["int64"], _dtypes["int32"], _dtypes["bool"]
 # -- one index for each element along a dim --
 
 
-def _check_index(name, input, index, other):
+def _check_index(name, input, index, other, src=None):
     check_tensor(name, "index", 2, index)
     if index.dtype is not _int64 and index.dtype is not _int32 and (name != "gather" or index.numel()):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    if src is not None and input.dtype is not src.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     if index.numel() and max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {other} tensor")
 
@@ -75,11 +77,9 @@ def _(grad, dim, index, shapes):
 
 
 def _check_scatter(name, input, dim, index, src):
-    _check_index(name, input, index, "self")
+    _check_index(name, input, index, "self", src)
     if src.ndim != index.ndim and index.numel() and max(index.ndim, 1) != max(src.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
-    if input.dtype is not src.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     wide = any(index.shape[d] > src.shape[d] for d in range(min(index.ndim, src.ndim)))
     if index.numel() and (
         wide or any(d != dim and index.shape[d] > input.shape[d] for d in range(min(index.ndim, input.ndim)))
@@ -507,15 +507,15 @@ def take_along_dim(input, indices, dim: integer = None):
     tensor([[1, 2, 3],
             [7, 8, 9]])
     """
-    if indices.dtype is not _int64:
-        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {title(indices)}")
-    if dim is None:
-        return gather(shape.reshape(input, (-1,)), 0, shape.reshape(indices, (-1,)))
-    if input.ndim != indices.ndim:
+    if dim is not None and input.ndim != indices.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
+    if indices.dtype is not _int64:
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {title(indices)}")
+    if dim is None:
+        return gather(shape.reshape(input, (-1,)), 0, shape.reshape(indices, (-1,)))
     dim = _wrap(dim, input.ndim)
     if not input.ndim:
         return gather(input, 0, indices)

@@ -175,7 +175,7 @@ def _repeat(input, repeats):
     sizes = (1,) * lead + tuple(input.shape)
     paired = [n for pair in zip(repeats, sizes) for n in pair]
     whole = [r * n for r, n in zip(repeats, sizes)]
-    if min(repeats, default=0) < 0:
+    if min(whole, default=0) < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(whole)}: {whole}")
     wide = shape.expand(shape.reshape(input, [n for s in sizes for n in (1, s)]), paired)
     copy = shape.contiguous(wide)
@@ -249,7 +249,7 @@ def repeat_interleave(input, repeats=None, dim: integer = None, *, output_size: 
     wide = shape.unsqueeze(input, dim + 1)
     sizes = list(wide.shape)
     sizes[dim + 1] = repeats
-    return shape.flatten(shape.clone(shape.expand(wide, sizes)), dim, dim + 1)
+    return shape.flatten(shape.clone(shape.expand(wide, sizes), memory_format=FORMATS["contiguous_format"]), dim, dim + 1)
 
 
 def _miscounted(found, total=None):

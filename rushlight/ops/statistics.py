@@ -220,9 +220,9 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
         raise RuntimeError(f"order must be non-negative but got {n}")
     if input.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
-    dim = joining._wrap(dim, input.ndim)
     if n == 0:
-        return shape.clone(input)  # without what is prepended, as PyTorch
+        return shape.clone(input)  # without what is prepended, whatever the dim, as PyTorch
+    dim = joining._wrap(dim, input.ndim)
     parts = [p for p in (prepend, input, append) if p is not None]
     x = joining.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
