@@ -490,6 +490,29 @@ def test_graphed_callables():
 # -- faults --
 
 
+def test_arguments_of_graphed_callables():
+    def product(pair, *, scale=None):
+        return pair["a"] * pair["b"]
+
+    x, y = torch.ones(2, device="cuda", requires_grad=True), torch.ones(2, device="cuda")
+    graphed = torch.cuda.make_graphed_callables(product, ({"a": x, "b": y},))
+    a = torch.tensor([2.0, 3.0], device="cuda", requires_grad=True)
+    out = graphed({"a": a, "b": torch.tensor([5.0, 7.0], device="cuda")})
+    out.sum().backward()
+    assert out.tolist() == [10, 21] and a.grad.tolist() == [5, 7]
+    with pytest.raises(AssertionError, match="must contain only Tensors"):
+        torch.cuda.make_graphed_callables(lambda x, n: x * n, (y, 3))
+    hooked, trained = torch.nn.Linear(2, 2).cuda(), torch.nn.Linear(2, 2).cuda()
+    hooked.register_forward_hook(lambda *_: None)
+    with pytest.raises(AssertionError, match="must not have hooks"):
+        torch.cuda.make_graphed_callables(hooked, (y,))
+    trained.register_buffer("more", torch.ones(1, device="cuda", requires_grad=True))
+    with pytest.raises(AssertionError, match="only parameters may be trainable"):
+        torch.cuda.make_graphed_callables(trained, (y,))
+    with torch.autocast("cuda", torch.bfloat16), pytest.raises(RuntimeError, match="cache_enabled=False"):
+        torch.cuda.make_graphed_callables(torch.nn.Linear(2, 2).cuda(), (y,))
+
+
 def test_an_index_out_of_range_is_raised_at_the_next_synchronisation():
     table = data(5, 2).cuda()
     for bad in (7, -9):
