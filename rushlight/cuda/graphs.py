@@ -223,8 +223,8 @@ class graph:
 def make_graphed_callables(callables, sample_args, num_warmup_iters=3, allow_unused_input=False, pool=None):
     """Functions or modules whose forward and backward are replayed as graphs; a tuple for a tuple.
 
-    sample_args: for each, a tuple of tensors (or lists, dicts ... of them) with the shapes, dtypes and requires_grad of the calls to come. Modules are changed in
-    place: in the mode (training or not) they have now their calls replay.
+    sample_args: for each, a tuple of tensors (or lists, dicts ... of them) with the shapes, dtypes and requires_grad of the calls to come.
+    Modules are changed in place: in the mode (training or not) they have now their calls replay.
 
     >>> x = torch.ones(3, device="cuda", requires_grad=True)
     >>> squared = torch.cuda.make_graphed_callables(lambda x: x * x, (x,))

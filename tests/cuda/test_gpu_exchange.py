@@ -241,3 +241,14 @@ def test_copies_that_do_not_wait_in_another_layout_or_a_batch():
     assert torch.equal(batch, x.cpu().double())
     there = x.cpu().pin_memory().to("cuda", torch.float16, non_blocking=True, memory_format=torch.channels_last)
     assert there.is_contiguous(memory_format=torch.channels_last) and torch.equal(there, x.half())
+
+
+def test_memory_for_other_libraries_belongs_to_their_stream():
+    side = torch.cuda.Stream()
+    for stream in (side, side.cuda_stream):
+        address = torch.cuda.caching_allocator_alloc(1 << 20, stream=stream)
+        blocks = [b for segment in torch.cuda.memory_snapshot() if segment["stream"] == side.cuda_stream for b in segment["blocks"]]
+        assert any(b["address"] == address and b["state"] == "active_allocated" for b in blocks)
+        torch.cuda.caching_allocator_delete(address)
+    with pytest.raises(TypeError, match="Invalid type for stream argument"):
+        torch.cuda.caching_allocator_alloc(8, stream="side")
