@@ -85,7 +85,7 @@ def test_gradient_of_impossible_alignments_is_pytorchs(zero_infinity, create_gra
             x.log_softmax(2), library.tensor(labels), lengths, sizes, reduction="none", zero_infinity=zero_infinity
         )
         (grad,) = library.autograd.grad(call.sum(), x, create_graph=create_graph and library is rl)
-        found.append((call.tolist(), grad.detach().numpy()))
+        found.append((call.tolist(), grad.detach().cpu().numpy()))
     assert found[0][0] == pytest.approx(found[1][0]) and np.allclose(found[0][1], found[1][1], atol=1e-12, equal_nan=True)
     assert np.isnan(found[0][1]).any() != zero_infinity
 

@@ -420,6 +420,22 @@ def test_training_with_scaled_losses(half):
         close(a, b)
 
 
+@pytest.mark.parametrize("factor, steps, scale", [(float("nan"), 20, 2.0**-1065), (1e-30, 20, 2.0**115), (1e-30, 5, 3e38)])
+def test_a_scale_ends_at_zero_or_at_the_largest_float32(factor, steps, scale):
+    found = []
+    for library in (torch, rl):
+        p = library.nn.Parameter(library.ones(2))
+        optimizer = library.optim.SGD([p], 0.0)
+        scaler = library.amp.GradScaler(device_of(library), init_scale=scale, growth_interval=1)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            scaler.scale((p * factor).sum()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        found.append([scaler.get_scale(), p.tolist()])
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-6) and found[1][1] == found[0][1]
+
+
 def test_scalers_states_and_what_they_refuse():
     device = device_of(rl)
     scaler, weight = rl.amp.GradScaler(device, init_scale=4.0), rl.nn.Parameter(rl.ones(2))

@@ -179,6 +179,14 @@ def test_gradient_of_gamma_samples(alpha):
     assert torch.allclose(ours_as_torch(ours), torch._standard_gamma_grad(a, samples), rtol=2e-3)  # PyTorch's are good to 1e-3
 
 
+def test_gradients_of_gamma_samples_of_large_parameters():
+    """The series for them would have sqrt(alpha) terms, and at last never end: samples are nearly normal, alpha + z sqrt(alpha)."""
+    z = rushlight.tensor([-3.0, -1.0, 0.0, 1.0, 3.0], dtype=rushlight.float64)
+    for alpha in (9.9e7, 1.1e8, 1e12, 1e18):
+        found = rushlight._standard_gamma_grad(rushlight.full_like(z, alpha), alpha + z * alpha**0.5)
+        rushlight.testing.assert_close(found, 1 + z / (2 * alpha**0.5), rtol=2 / alpha + 1e-10, atol=0)
+
+
 def test_gamma_samples_are_differentiable():
     alpha = rushlight.tensor([2.0, 3.0], requires_grad=True)
     rushlight._standard_gamma(alpha).sum().backward()

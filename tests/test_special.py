@@ -129,6 +129,18 @@ def test_gradient_of_the_incomplete_gamma_function(name):
     assert [pytest.approx(values) for values in found[0]] == found[1]
 
 
+@pytest.mark.parametrize("name", ["igamma", "igammac"])
+@pytest.mark.parametrize("a, rel", [(2e6, 1e-9), (1e8, 1e-9), (1e12, 1e-9), (1e18, 1e-6), (1e300, 1e-9)])
+def test_the_incomplete_gamma_function_of_large_arguments(name, a, rel):
+    """Its series would have sqrt(a) terms, and at last never end."""
+    values = [0.0, 1.0, *(a * (1 + k / a**0.5) for k in (-3, -1, -0.1, 0, 0.1, 1, 3)), a * (1 - 2.0**-52), a / 2, 2 * a]
+    found = []
+    for lib in (torch, rl):
+        x = lib.tensor(values, dtype=lib.float64)
+        found.append(getattr(lib, name)(lib.full_like(x, a), x).tolist())
+    assert found[1] == pytest.approx(found[0], rel=rel, abs=1e-13)  # (further out PyTorch's are not good to a digit)
+
+
 def test_polygamma_of_a_huge_order():
     """Its kernel would take an hour to compile: its first factor is infinite, which is all there is to say."""
     x = [1.0, 2.0]

@@ -29,7 +29,7 @@ from cpython.pythread cimport (
     NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
 )
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.math cimport INFINITY, NAN, ceil, cos, exp, fabs, floor, fma, fmaf, lgamma, log, log1p, pow, sin, sqrt, sqrtf, tan
+from libc.math cimport INFINITY, NAN, cbrt, ceil, cos, exp, fabs, floor, fma, fmaf, lgamma, log, log1p, pow, sin, sqrt, sqrtf, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset

@@ -232,11 +232,15 @@ cdef double gamma_slope(double alpha, double x) noexcept nogil:
     """d x / d alpha of a gamma variate x at a fixed quantile: minus (d P / d alpha) / (d P / d x), P the regularised incomplete gamma function.
 
     P is x**alpha exp(-x) / Gamma(alpha + 1) times the sum of x**k / ((alpha + 1) ... (alpha + k)); both derivatives follow term by term
-    and the factors in front cancel (Figurnov, Mohamed and Mnih 2018 call this implicit reparameterisation).
+    and the factors in front cancel (Figurnov, Mohamed and Mnih 2018 call this implicit reparameterisation). From alpha = 10**8 on, where the series has
+    10**5 terms, by Wilson and Hilferty's normal approximation of cbrt(x / alpha).
     """
-    cdef double term = 1, harmonic = 0, total = 1, weighted = 0, k = 0
+    cdef double term = 1, harmonic = 0, total = 1, weighted = 0, k = 0, root
     if not (x < INFINITY and alpha < INFINITY):
         return NAN
+    if alpha >= 1e8:
+        root = cbrt(x / alpha)
+        return root * root * (root + 1 / (6 * alpha) - 1.5 * (root - 1))
     while term > total * 1e-17 or k < x - alpha:
         k += 1
         term *= x / (alpha + k)

@@ -4,7 +4,7 @@ argument, Airy's function, and the C library's Bessel functions of the first and
 
 How many terms a series needs depends on each element, and the kernel language has no loop of its own.
 """
-from libc.math cimport INFINITY, NAN, cos, exp, fabs, isinf, isnan, lgamma, log, log1p, rint, sin, sqrt
+from libc.math cimport INFINITY, NAN, copysign, cos, erfc, exp, fabs, isinf, isnan, lgamma, log, log1p, rint, sin, sqrt
 from libc.stdint cimport int64_t
 
 from rushlight._core.tensor import on_gpu
@@ -65,6 +65,27 @@ cdef double _upper_fraction(double a, double x) noexcept nogil:
     return h * a * _power_over_gamma(a, x)
 
 
+cdef enum:
+    LARGE = 1000000    # of a, from which on two terms of the expansion are exact, and series have thousands
+
+
+cdef double _of_large(double a, double x, bint upper) noexcept nogil:
+    """The same by Temme's uniform expansion for large a (DLMF 8.12), of whose terms the second is small beside a."""
+    cdef double mu = (x - a) / a, half, eta, rest, peak
+    if fabs(mu) < 0.01:            # mu - log(1 + mu)
+        half = mu * mu * (1 / 2.0 - mu * (1 / 3.0 - mu * (1 / 4.0 - mu * (1 / 5.0 - mu * (1 / 6.0 - mu * (1 / 7.0 - mu * (1 / 8.0 - mu / 9)))))))
+    else:
+        half = mu - log1p(mu)
+    eta = copysign(sqrt(2 * half), mu)
+    if fabs(eta) < 0.01:
+        rest = -1 / 3.0 + eta * (1 / 12.0 + eta * (-2 / 135.0 + eta * (1 / 864.0 + eta * (1 / 2835.0 - eta * (139 / 777600.0)))))
+    else:
+        rest = 1 / mu - 1 / eta
+    peak = exp(-a * half) / sqrt(2 * 3.14159265358979323846 * a)
+    rest = peak * (rest - (1 / 540.0 + eta / 288) / a) if peak else 0
+    return erfc(eta * sqrt(a / 2)) / 2 + rest if upper else erfc(-eta * sqrt(a / 2)) / 2 - rest
+
+
 cdef double _incomplete(double a, double x, bint upper) noexcept nogil:
     """The regularised lower incomplete gamma function P(a, x), or ``upper`` 1 - P, each from the side on which nothing cancels."""
     cdef double p
@@ -74,6 +95,8 @@ cdef double _incomplete(double a, double x, bint upper) noexcept nogil:
         p = 1
     elif x == 0 or isinf(a):
         p = 0
+    elif a >= LARGE:
+        return _of_large(a, x, upper)
     elif x < a + 1:
         p = _lower_series(a, x)
     else:

@@ -1,5 +1,6 @@
 """GradScaler: losses are multiplied so that float16 gradients do not underflow, and gradients divided again before the step."""
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,6 +10,10 @@ from .._core.tensor import Tensor
 from .autocast_mode import is_autocast_available
 
 __all__ = ["GradScaler", "OptState"]
+
+
+LARGEST = (2 - 2**-23) * 2.0**127
+"""The largest float32, beyond which a scale does not grow."""
 
 
 class OptState(Enum):
@@ -80,6 +85,7 @@ class GradScaler:
         """Unscales; for each device 1.0 if a gradient there is not finite, else 0.0: tensors, which step() waits for."""
         import rushlight as torch
 
+        inverse = 1.0 / self._scale if self._scale else math.inf
         finite = {}  # device -> is the largest magnitude of each gradient finite?
         with torch.no_grad():
             for group in optimizer.param_groups:
@@ -88,7 +94,7 @@ class GradScaler:
                         continue
                     if p.grad.dtype is torch.float16:
                         raise ValueError("Attempting to unscale FP16 gradients.\n  Keep the parameters in float32 and use autocast.")
-                    p.grad.mul_(1.0 / self._scale)
+                    p.grad.mul_(inverse)
                     finite.setdefault(p.grad.device, []).append(p.grad.abs().max().isfinite())
             return {device: 1.0 - torch.stack(found).all().float() for device, found in finite.items()}
 
@@ -136,7 +142,8 @@ class GradScaler:
             return
         self._growth_tracker += 1
         if self._growth_tracker == self._growth_interval:
-            self._scale, self._growth_tracker = self._scale * self._growth_factor, 0
+            grown, self._growth_tracker = self._scale * self._growth_factor, 0
+            self._scale = grown if grown <= LARGEST else self._scale
 
     def get_scale(self):
         """The factor; 1.0 if disabled."""

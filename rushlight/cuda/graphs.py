@@ -223,8 +223,8 @@ class graph:
 def make_graphed_callables(callables, sample_args, num_warmup_iters=3, allow_unused_input=False, pool=None):
     """Functions or modules whose forward and backward are replayed as graphs; a tuple for a tuple.
 
-    sample_args: for each, a tuple of tensors with the shapes, dtypes and requires_grad of the calls to come. Modules are changed in
-    place: in the mode (training or not) they have now their calls replay.
+    sample_args: for each, a tuple of tensors (or lists, dicts ... of them) with the shapes, dtypes and requires_grad of the calls to come.
+    Modules are changed in place: in the mode (training or not) they have now their calls replay.
 
     >>> x = torch.ones(3, device="cuda", requires_grad=True)
     >>> squared = torch.cuda.make_graphed_callables(lambda x: x * x, (x,))
@@ -234,6 +234,8 @@ def make_graphed_callables(callables, sample_args, num_warmup_iters=3, allow_unu
     """
     single = not isinstance(callables, tuple)
     functions, samples = ((callables,), (sample_args,)) if single else (callables, sample_args)
+    for function, args in zip(functions, samples):
+        _check(function, args)
     pool = graph_pool_handle() if pool is None else pool
     warm = Stream()
     warm.wait_stream(current_stream())
@@ -248,11 +250,37 @@ def make_graphed_callables(callables, sample_args, num_warmup_iters=3, allow_unu
     return out[0] if single else out
 
 
+def _check(function, args):
+    """Raises for what a graph would leave out or get wrong."""
+    from ..amp import autocast_mode
+    from ..nn import Module
+    from ..utils._pytree import tree_leaves
+
+    if autocast_mode.is_autocast_enabled() and autocast_mode.is_autocast_cache_enabled():
+        raise RuntimeError("make_graphed_callables does not support the autocast caching. Please set `cache_enabled=False`.")
+    if isinstance(function, Module):
+        if function._backward_hooks or function._forward_hooks or function._forward_pre_hooks:
+            raise AssertionError(
+                "Modules must not have hooks registered at the time they are passed. However, registering hooks "
+                "on modules after passing them through make_graphed_callables is allowed."
+            )
+        if any(b.requires_grad for b in function.buffers()):
+            raise AssertionError(
+                "In any :class:`~torch.nn.Module` passed to :func:`~make_graphed_callables`, only parameters may be trainable. "
+                "All buffers must have ``requires_grad=False``."
+            )
+    if not all(isinstance(x, _tensor.Tensor) for x in tree_leaves(args)):
+        raise AssertionError(
+            "In the beta API, sample_args for each callable must contain only Tensors. Other types are not allowed."
+        )
+
+
 def _differentiable(function, args):
     from ..nn import Module
+    from ..utils._pytree import tree_leaves
 
     parameters = tuple(function.parameters()) if isinstance(function, Module) else ()
-    return [t for t in (*args, *parameters) if isinstance(t, _tensor.Tensor) and t.requires_grad]
+    return [t for t in (*tree_leaves(args), *parameters) if t.requires_grad]
 
 
 def _warm_up(function, args, times, allow_unused):
@@ -271,15 +299,15 @@ class _Graphed:
 
     def __init__(self, function, args, pool):
         from ..nn import Module
-        from ..utils._pytree import tree_flatten
+        from ..utils._pytree import tree_flatten, tree_leaves
 
-        self.args, self.pool = args, pool
+        self.args, self.pool = tree_leaves(args), pool
         self.parameters = tuple(function.parameters()) if isinstance(function, Module) else ()
         self.forward_graph = CUDAGraph()
         with graph(self.forward_graph, pool):
             outputs = function(*args)
         self.outputs, self.structure = tree_flatten(outputs)
-        self.inputs = (*args, *self.parameters)
+        self.inputs = (*self.args, *self.parameters)
 
     def capture_backward(self, allow_unused):
         """Records the backward pass with gradients that lie in tensors of their own."""
@@ -299,9 +327,9 @@ class _Graphed:
         self.outputs = [o.detach() for o in self.outputs]
 
     def __call__(self, *args):
-        from ..utils._pytree import tree_unflatten
+        from ..utils._pytree import tree_leaves, tree_unflatten
 
-        return tree_unflatten(list(_function()(self, *args, *self.parameters)), self.structure)
+        return tree_unflatten(list(_function()(self, *tree_leaves(args), *self.parameters)), self.structure)
 
 
 def _function():

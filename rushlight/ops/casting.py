@@ -93,10 +93,11 @@ def to(input, *args, **kwargs):
             return input
     kind, place, copy, fmt, non_blocking = parse_to(args, kwargs)
     out = input if kind is None or kind is input.dtype else shape.cast(input, kind)
-    if place is not None and _tensor.place_of(place) != _tensor.place_of(out.device):
+    moves = place is not None and _tensor.place_of(place) != _tensor.place_of(out.device)
+    if fmt is not None and fmt.name not in ("preserve_format",):  # before it moves: a copy that does not wait has no elements yet
+        out = laid_out(out, fmt, not moves and (copy or out is not input))
+    if moves:
         out = _moved(out, place, non_blocking)
-    if fmt is not None and fmt.name not in ("preserve_format",):
-        out = laid_out(out, fmt, copy or out is not input)
     return out if out is not input or not copy else shape.clone(out) if fmt is None else _with_strides(out, out.stride())
 
 
@@ -230,7 +231,7 @@ def cuda(input, device=None, non_blocking=False, memory_format=None):
     return to(input, "cuda" if device is None else device, non_blocking=non_blocking, memory_format=memory_format)
 
 
-@library(where="", differentiable="input", label="ToCopy")
+@library(where="", differentiable="input", label="ToCopy", batch="elements")
 def _moved(input, device, non_blocking=False):
     """A copy on another device."""
     from .._core import device as layer

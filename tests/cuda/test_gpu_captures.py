@@ -3,6 +3,7 @@
 Run by ``pytest --device cuda tests/cuda``.
 """
 
+import copy
 import subprocess
 import sys
 import threading
@@ -254,3 +255,43 @@ def test_products_in_a_graph_have_working_memory_of_their_own():
         assert _cublas._workspace(1, side.cuda_stream).data_ptr() != kept.data_ptr()
     assert _cublas._workspace(1, side.cuda_stream) is kept and not device.in_capture(side.cuda_stream)
     del _cublas._workspaces[1, side.cuda_stream]
+
+
+def test_graphed_callables():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    reference = copy.deepcopy(model)
+    graphed = torch.cuda.make_graphed_callables(model.cuda(), (torch.zeros(5, 3, device="cuda"),))
+    for seed in (1, 2):
+        x = torch.randn(5, 3, generator=torch.Generator().manual_seed(seed))
+        reference.zero_grad()
+        graphed.zero_grad()
+        a, b = reference(x), graphed(x.cuda())
+        a.pow(2).sum().backward()
+        b.pow(2).sum().backward()
+        torch.testing.assert_close(b.cpu(), a)
+        for p, q in zip(reference.parameters(), graphed.parameters()):
+            torch.testing.assert_close(q.grad.cpu(), p.grad)
+
+
+def test_arguments_of_graphed_callables():
+    def product(pair, *, scale=None):
+        return pair["a"] * pair["b"]
+
+    x, y = torch.ones(2, device="cuda", requires_grad=True), torch.ones(2, device="cuda")
+    graphed = torch.cuda.make_graphed_callables(product, ({"a": x, "b": y},))
+    a = torch.tensor([2.0, 3.0], device="cuda", requires_grad=True)
+    out = graphed({"a": a, "b": torch.tensor([5.0, 7.0], device="cuda")})
+    out.sum().backward()
+    assert out.tolist() == [10, 21] and a.grad.tolist() == [5, 7]
+    with pytest.raises(AssertionError, match="must contain only Tensors"):
+        torch.cuda.make_graphed_callables(lambda x, n: x * n, (y, 3))
+    hooked, trained = torch.nn.Linear(2, 2).cuda(), torch.nn.Linear(2, 2).cuda()
+    hooked.register_forward_hook(lambda *_: None)
+    with pytest.raises(AssertionError, match="must not have hooks"):
+        torch.cuda.make_graphed_callables(hooked, (y,))
+    trained.register_buffer("more", torch.ones(1, device="cuda", requires_grad=True))
+    with pytest.raises(AssertionError, match="only parameters may be trainable"):
+        torch.cuda.make_graphed_callables(trained, (y,))
+    with torch.autocast("cuda", torch.bfloat16), pytest.raises(RuntimeError, match="cache_enabled=False"):
+        torch.cuda.make_graphed_callables(torch.nn.Linear(2, 2).cuda(), (y,))

@@ -1,6 +1,5 @@
 """The device layer on a GPU or its stand-in: run by ``pytest --device cuda tests/cuda`` (tests/test_cuda_standin.py does)."""
 
-import copy
 import gc
 import os
 import re
@@ -298,17 +297,6 @@ def test_out_of_memory_is_said_whatever_objects_there_are():
     del layer
 
 
-def test_memory_for_other_libraries_belongs_to_their_stream():
-    side = torch.cuda.Stream()
-    for stream in (side, side.cuda_stream):
-        address = torch.cuda.caching_allocator_alloc(1 << 20, stream=stream)
-        blocks = [b for segment in torch.cuda.memory_snapshot() if segment["stream"] == side.cuda_stream for b in segment["blocks"]]
-        assert any(b["address"] == address and b["state"] == "active_allocated" for b in blocks)
-        torch.cuda.caching_allocator_delete(address)
-    with pytest.raises(TypeError, match="Invalid type for stream argument"):
-        torch.cuda.caching_allocator_alloc(8, stream="side")
-
-
 def test_a_limit_of_memory():
     torch.cuda.empty_cache()
     total = torch.cuda.mem_get_info()[1]
@@ -468,23 +456,6 @@ def test_waiting_inside_a_capture_is_an_error_and_the_process_goes_on():
         with torch.cuda.graph(torch.cuda.CUDAGraph()):
             (x * 2).sum().item()
     assert (x * 2).tolist() == [2.0] * 5
-
-
-def test_graphed_callables():
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
-    reference = copy.deepcopy(model)
-    graphed = torch.cuda.make_graphed_callables(model.cuda(), (torch.zeros(5, 3, device="cuda"),))
-    for seed in (1, 2):
-        x = torch.randn(5, 3, generator=torch.Generator().manual_seed(seed))
-        reference.zero_grad()
-        graphed.zero_grad()
-        a, b = reference(x), graphed(x.cuda())
-        a.pow(2).sum().backward()
-        b.pow(2).sum().backward()
-        torch.testing.assert_close(b.cpu(), a)
-        for p, q in zip(reference.parameters(), graphed.parameters()):
-            torch.testing.assert_close(q.grad.cpu(), p.grad)
 
 
 # -- faults --

@@ -230,3 +230,25 @@ def test_pinned_memory_with_strides():
     assert x.stride() == (10, 2) and x.is_pinned() and x.untyped_storage().nbytes() >= 4 * 27 and x.sum() == 12
     y = torch.empty(2, 3, 4, 5, pin_memory=True, memory_format=torch.channels_last)
     assert y.is_contiguous(memory_format=torch.channels_last) and torch.empty(0, 3, pin_memory=True).shape == (0, 3)
+
+
+def test_copies_that_do_not_wait_in_another_layout_or_a_batch():
+    x = torch.randn(2, 3, 4, 5, device="cuda")
+    back = x.to("cpu", memory_format=torch.channels_last, non_blocking=True)
+    batch = torch.func.vmap(lambda t: t.to("cpu", torch.float64, non_blocking=True, copy=True))(x)
+    torch.cuda.synchronize()
+    assert back.is_contiguous(memory_format=torch.channels_last) and torch.equal(back, x.cpu())
+    assert torch.equal(batch, x.cpu().double())
+    there = x.cpu().pin_memory().to("cuda", torch.float16, non_blocking=True, memory_format=torch.channels_last)
+    assert there.is_contiguous(memory_format=torch.channels_last) and torch.equal(there, x.half())
+
+
+def test_memory_for_other_libraries_belongs_to_their_stream():
+    side = torch.cuda.Stream()
+    for stream in (side, side.cuda_stream):
+        address = torch.cuda.caching_allocator_alloc(1 << 20, stream=stream)
+        blocks = [b for segment in torch.cuda.memory_snapshot() if segment["stream"] == side.cuda_stream for b in segment["blocks"]]
+        assert any(b["address"] == address and b["state"] == "active_allocated" for b in blocks)
+        torch.cuda.caching_allocator_delete(address)
+    with pytest.raises(TypeError, match="Invalid type for stream argument"):
+        torch.cuda.caching_allocator_alloc(8, stream="side")

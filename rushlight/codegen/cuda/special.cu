@@ -27,6 +27,19 @@ INLINE f64 upper_fraction(f64 a, f64 x) {   // Q(a, x) by Legendre's continued f
   return h * a * power_over_gamma(a, x);
 }
 
+// P(a, x), or UPPER Q(a, x), by Temme's uniform expansion for large a (DLMF 8.12), of whose terms the second is small beside a.
+constexpr f64 LARGE = 1e6;   // from there on, where the others have thousands of terms, two are exact
+template <bool UPPER> INLINE f64 of_large(f64 a, f64 x) {
+  const f64 mu = (x - a) / a;
+  const f64 half = fabs(mu) >= 0.01 ? mu - log1p(mu) : mu * mu * (1 / 2.0 - mu * (1 / 3.0 - mu * (1 / 4.0 - mu * (1 / 5.0 - mu * (1 / 6.0 - mu * (1 / 7.0
+      - mu * (1 / 8.0 - mu / 9)))))));
+  const f64 eta = copysign(sqrt(2 * half), mu), peak = exp(-a * half) / sqrt(2 * 3.14159265358979323846 * a);
+  f64 rest = fabs(eta) >= 0.01 ? 1 / mu - 1 / eta : -1 / 3.0 + eta * (1 / 12.0 + eta * (-2 / 135.0 + eta * (1 / 864.0 + eta * (1 / 2835.0
+      - eta * (139 / 777600.0)))));
+  rest = peak ? peak * (rest - (1 / 540.0 + eta / 288) / a) : 0;
+  return UPPER ? erfc(eta * sqrt(a / 2)) / 2 + rest : erfc(-eta * sqrt(a / 2)) / 2 - rest;
+}
+
 INLINE f64 not_a_number() { return infinity() - infinity(); }
 
 struct Lower {
@@ -36,6 +49,7 @@ struct Lower {
     if (x == 0) return 0;
     if (a == infinity()) return x == infinity() ? not_a_number() : 0;
     if (x == infinity()) return 1;
+    if (a >= LARGE) return of_large<false>(a, x);
     return x < a + 1 ? lower_series(a, x) : 1 - upper_fraction(a, x);
   }
 };
@@ -46,6 +60,7 @@ struct Upper {
     if (x == 0) return 1;
     if (a == infinity()) return x == infinity() ? not_a_number() : 1;
     if (x == infinity()) return 0;
+    if (a >= LARGE) return of_large<true>(a, x);
     return x < a + 1 ? 1 - lower_series(a, x) : upper_fraction(a, x);
   }
 };
@@ -135,6 +150,10 @@ struct GammaSlope {   // d x / d alpha of a gamma variate x at a fixed quantile 
   INLINE f64 of(f64 alpha, f64 x) {
     f64 term = 1, harmonic = 0, total = 1, weighted = 0, k = 0;
     if (!(x < infinity() && alpha < infinity())) return not_a_number();
+    if (alpha >= 1e8) {   // where the series has 10**5 terms: by Wilson and Hilferty's normal approximation of cbrt(x / alpha)
+      const f64 c = cbrt(x / alpha);
+      return c * c * (c + 1 / (6 * alpha) - 1.5 * (c - 1));
+    }
     while (term > total * 1e-17 || k < x - alpha) {
       k += 1; term *= x / (alpha + k); harmonic += 1 / (alpha + k); total += term; weighted += term * harmonic;
     }
