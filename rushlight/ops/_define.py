@@ -415,7 +415,7 @@ def _stored(result, type, compute):
 
 
 def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
-    """wide: bits for the parameters that are float32 beside a first operand of half width; asked: the dtype= given."""
+    """wide: bits for the parameters that are float32 beside a first operand of half width; asked: the dtype= given, or out='s."""
     source, type = ty.NAMES[source], ty.NAMES[code]
     _check(op, type)
     compute = _computed_in(type)
@@ -433,7 +433,7 @@ def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
         in_types.append("i64" if own == row_i64 else given if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
         args.append((name, leaf if own == row_i64 else ex.cast(leaf, compute)))
-    out = _evaluated(op, type, **dict(args), **{k: asked if k == "dtype" else None for k in op.signature.names if k in _SPACE})
+    out = _evaluated(op, type, **dict(args), **{k: asked if k == "dtype" and source != type else None for k in op.signature.names if k in _SPACE})
     outputs = out if isinstance(out, tuple) else (out,)
     codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
     if op.statistics:
