@@ -16,7 +16,7 @@ REFUSED = {
     "max_pool1d, a gradient": lambda L: L.nn.functional.max_pool1d(L.ones(3, 2, requires_grad=True), 5, dilation=2),
     "mean of integers": lambda L: L.ones(3, dtype=L.int64).mean(),
     "mean as integers": lambda L: L.ones(3).mean(dtype=L.int32),
-    "mean of integers as integers": lambda L: L.ones(3, dtype=L.int64).mean(dtype=int),
+    "mean of integers as other integers": lambda L: L.ones(3, dtype=L.int64).mean(dtype=L.int32),
     "multinomial": lambda L: L.multinomial(L.ones(2**24 + 1), 1),
     "tile, negative": lambda L: L.tile(L.ones(2, 3), (-1, 2)),
     "dist of a number": lambda L: L.dist(L.ones(2), 1.0),

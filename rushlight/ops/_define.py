@@ -327,8 +327,7 @@ def refuse(op, name, type, cause=None):
     kernel = op.__dict__.get("kernel", f"{name}_cpu")
     known = op.__dict__.get("no_complex") if ty.is_complex(type) else None
     error, said = known or (NotImplementedError, f"\"{kernel}\" not implemented for '{title}'")
-    cure = f"{name.lstrip('_')}() does not support this dtype; convert the tensor first, for example with .float()."
-    raise error(f"{said}\n  {cure}") from cause
+    raise error(f"{said}\n  {name.lstrip('_')}() does not support this dtype; convert the tensor first, say with .float().") from cause
 
 
 def _check(op, type):
@@ -415,7 +414,7 @@ def _stored(result, type, compute):
 
 
 def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
-    """wide: bits for the parameters that are float32 beside a first operand of half width; asked: the dtype= given."""
+    """wide: bits for the parameters that are float32 beside a first operand of half width; asked: the dtype= given, or out='s."""
     source, type = ty.NAMES[source], ty.NAMES[code]
     _check(op, type)
     compute = _computed_in(type)
@@ -433,7 +432,8 @@ def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
         in_types.append("i64" if own == row_i64 else given if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
         args.append((name, leaf if own == row_i64 else ex.cast(leaf, compute)))
-    out = _evaluated(op, type, **dict(args), **{k: asked if k == "dtype" else None for k in op.signature.names if k in _SPACE})
+    given = {"dtype": asked if source != type else None}
+    out = _evaluated(op, type, **dict(args), **{k: given.get(k) for k in op.signature.names if k in _SPACE})
     outputs = out if isinstance(out, tuple) else (out,)
     codes = tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs)
     if op.statistics:
