@@ -20,7 +20,7 @@ cdef Tensor clone(Tensor t)                             # no tape
 cdef Tensor contiguous(Tensor t)                        # t itself or a row-major copy, no tape
 cdef int copy_into(Tensor target, Tensor source) except -1   # broadcast, converted; no tape, no version
 cdef int fill_number(Tensor target, const char* number) except -1   # all elements become a number given in their type; no tape, no version
-cdef int check_writable(Tensor t) except -1
+cpdef int check_writable(Tensor t) except -1
 cdef int check_overlap(Tensor out, Tensor source) except -1
 cdef int promote(int a, int b) except -2
 cdef int category(int code) noexcept

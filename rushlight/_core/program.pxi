@@ -498,7 +498,7 @@ cdef bint _overlap(Tensor a, Tensor b) noexcept:
     return a0 < b1 and b0 < a1
 
 
-cdef int check_writable(Tensor t) except -1:
+cpdef int check_writable(Tensor t) except -1:
     """Raises if several elements of t are one memory location (an expanded tensor)."""
     if is_expanded(t):
         raise RuntimeError(

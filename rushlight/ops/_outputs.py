@@ -57,6 +57,11 @@ def meets(way, *operators):
         core.output_meetings[op.__name__] = way
 
 
+def refused(op, args, kwargs, out):
+    """What others ask once out= has the result's shape is asked before."""
+    core.check_writable(out)
+
+
 def last(op, args, kwargs, out):
     """The location holds the last of its elements."""
     return core.deliver_met(op(*args, **kwargs), out, op.__name__)

@@ -6,7 +6,7 @@ from .._core.operator import dtype_name
 from . import arithmetic, creation, shape
 from ._define import integer, library
 from ._indexed import read, write, writing
-from ._outputs import exact, sharing
+from ._outputs import exact, meets, refused, sharing
 from .joining import _wrap
 
 Tensor = _tensor.Tensor
@@ -66,6 +66,7 @@ def index_select(input, dim: integer, index):
 
 
 index_select.quick, index_select.memory = core.quick["index_select"], sharing(apart="*")
+meets(refused, index_select)
 
 
 @index_select.backward_of
