@@ -37,12 +37,8 @@ other: ret i64 -1
 """
 
 
-def compiled(text, name):
-    return llvm.compile(text, name)
-
-
 def test_constants_calls_and_jumps():
-    chosen = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(loader.load(compiled(TABLE, "chosen"), "chosen"))
+    chosen = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(loader.load(llvm.compile(TABLE, "chosen"), "chosen"))
     assert [chosen(i) for i in range(5)] == [3, 10, 200, 3000, -1]
 
 
@@ -55,13 +51,13 @@ def test_constants_calls_and_jumps():
     ids=["another library's symbol", "memory that is written"],
 )
 def test_what_it_does_not_know_is_left_to_llvm(text):
-    code = compiled(text, "f")
+    code = llvm.compile(text, "f")
     assert loader.load(code, "f") == 0
     assert ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(llvm.load(code, "f"))(0.0) == 1.0
 
 
 def test_only_functions_of_the_name_are_found():
-    code = compiled(TABLE, "chosen")
+    code = llvm.compile(TABLE, "chosen")
     assert loader.load(code, "chose") == loader.load(code, "chosen2") == loader.load(code, "numbers") == loader.load(code, "") == 0
     assert loader.load(b"", "chosen") == loader.load(b"\x7fELF", "chosen") == 0
     with pytest.raises(TypeError):
@@ -70,7 +66,7 @@ def test_only_functions_of_the_name_are_found():
 
 def test_damaged_objects_crash_nothing():
     """They are not executed: the cache's checksum comes before. But the loader itself reads and writes by what they say."""
-    code, generator = compiled(TABLE, "chosen"), random.Random(3)
+    code, generator = llvm.compile(TABLE, "chosen"), random.Random(3)
     loaded = 0
     for _ in range(4000):
         spoilt = bytearray(code[: generator.randrange(len(code))] if generator.random() < 0.2 else code)

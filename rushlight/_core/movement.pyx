@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""Geometry that changes in place or runs backwards: what flip, resize_, the in-place views and repeat_interleave need of the core."""
+"""Geometry that changes in place, runs backwards or repeats itself: what flip, resize_, the in-place views, repeat_interleave and F.pad need of
+the core."""
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -229,6 +230,9 @@ cdef object flip_quickly(PyObject** values, Py_ssize_t n, tuple names):
 
 
 # -- padding --
+#
+# By hand, since which element a place repeats, and whether any, changes along a row: the language has one expression for all places. The
+# definition (ops/padding.py) copies the middle and then border after border, each a call.
 
 cdef enum:
     REFLECT, REPLICATE, CIRCULAR, CONSTANT
