@@ -8,6 +8,7 @@ from math import inf, isfinite
 from types import SimpleNamespace
 
 from rushlight._core import callbacks
+from rushlight._core.tape import carries as _carries
 from rushlight._core.tensor import Tensor, get_default_device, get_default_dtype
 
 PRINT_OPTS = SimpleNamespace(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
@@ -180,9 +181,9 @@ def _suffixes(t, default):
 
 def _history(t):
     """``grad_fn=<...>`` of a recorded result, ``requires_grad=True`` of a leaf."""
-    if not t.requires_grad:
+    if not _carries(t):
         return []
-    if t.grad_fn is None:
+    if t.is_leaf and t.requires_grad:
         return ["requires_grad=True"]
     primal, tangent = (t, None) if hasattr(t, "_is_tangent") else callbacks.table["unpack_dual"](t)
     node = [f"grad_fn=<{t.grad_fn.name().rpartition('::')[2]}>"] if primal.requires_grad else []

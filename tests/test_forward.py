@@ -3,6 +3,7 @@
 import pytest
 
 import rushlight as torch
+from rushlight.autograd import forward_ad as fwAD
 from rushlight.autograd import functional as derivatives
 from rushlight.autograd import gradcheck
 from rushlight.lang import functions as fn
@@ -182,3 +183,69 @@ def test_the_tangent_of_a_layer_is_printed():
             return repr(lib.autograd.forward_ad.unpack_dual(y).tangent).partition("grad_fn")[0], "tangent=" in repr(y)
 
     assert printed(torch) == printed(oracle)
+
+
+def test_a_dual_tensor_needs_no_gradient():
+    """PyTorch's answers: forward mode leaves requires_grad, is_leaf, grad_fn and numpy() alone, and goes on under no_grad."""
+    x, direction = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 0.0, 0.5])
+    w = torch.tensor([2.0, 3.0, 4.0], requires_grad=True)
+    with fwAD.dual_level():
+        dual = fwAD.make_dual(x, direction)
+        squares = dual * dual
+        for t in (dual, squares):
+            assert (t.requires_grad, t.is_leaf, t.grad_fn) == (False, True, None) and t.numpy() is not None
+        with pytest.raises(RuntimeError, match="element 0 of tensors does not require grad"):
+            squares.sum().backward()
+        product = dual * w
+        assert product.requires_grad and product.grad_fn.name() == "MulBackward0"
+        product.sum().backward()
+        assert w.grad.tolist() == [1, 2, 3]
+        with torch.no_grad():
+            assert not torch.is_grad_enabled()
+            results = {dual * dual: [2, 0, 3], dual * w: [2, 0, 2], dual[1:]: [0, 0.5], dual.clone().mul_(dual): [2, 0, 3]}
+            results |= {F.max_pool1d(dual[None], 3): [[0.5]], dual.sort(descending=True)[0]: [0.5, 0, 1]}
+            for found, wanted in results.items():
+                value, tangent = fwAD.unpack_dual(found)
+                assert tangent.tolist() == wanted and not (found.requires_grad or value.requires_grad or tangent.requires_grad)
+            w.mul_(1)  # a parameter is written to under no_grad, as ever
+            assert w.is_leaf and w.requires_grad and not (w * 2).requires_grad
+            tangent = fwAD.unpack_dual(dual.clone().zero_()).tangent
+            assert tangent is None or not tangent.any()
+        second = fwAD.unpack_dual(torch.func.grad(lambda a: (a**3).sum())(dual)).tangent
+        assert second.tolist() == [6, 0, 9]
+    assert (squares * squares).grad_fn is None and not (dual + 1).requires_grad and product.requires_grad
+
+
+def test_a_level_within_no_grad_ends_with_it():
+    x, w = torch.ones(2), torch.ones(2, requires_grad=True)
+    with torch.no_grad():
+        with fwAD.dual_level():
+            dual = fwAD.make_dual(x, 3 * x)
+            assert fwAD.unpack_dual(dual**2).tangent.tolist() == [6, 6] and fwAD.unpack_dual(w * 2).tangent is None
+            with torch.enable_grad():
+                assert (w * dual).requires_grad and not (dual * dual).requires_grad
+        assert not torch.is_grad_enabled() and not (w * 2).requires_grad
+    assert (w * 2).requires_grad
+
+
+class Square(torch.autograd.Function):
+    """Records nothing within its forward, whose tangent is its jvp's."""
+
+    @staticmethod
+    def forward(x):
+        assert not (x.requires_grad or torch.is_grad_enabled() or (x * x).requires_grad)
+        return x * x
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx, tangent):
+        return 2 * ctx.saved_tensors[0] * tangent
+
+
+def test_a_custom_function_of_a_dual_tensor_under_no_grad():
+    with fwAD.dual_level(), torch.no_grad():
+        found = Square.apply(fwAD.make_dual(torch.tensor(3.0), torch.tensor(2.0)))
+        assert fwAD.unpack_dual(found).tangent == 12 and not found.requires_grad

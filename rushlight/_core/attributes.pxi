@@ -2,9 +2,16 @@
 
 # -- Tensor --
 
+cdef bint collects(Tensor t) except -1:
+    if t.base is not None and t.view_version != version_of(t):
+        refresh_view(t)
+    if t.node is not None:
+        return t.node.dual != ONLY
+    return t.flags & REQUIRES_GRAD or (t.base is not None and collects(t.base))
+
+
 cdef bint _is_leaf(Tensor t) except -1:
-    needs_grad(t)                       # refreshes a stale view
-    return t.node is None
+    return not collects(t) or t.node is None
 
 
 def _get_grad_fn(Tensor self):
@@ -14,9 +21,9 @@ def _get_grad_fn(Tensor self):
     >>> x.grad_fn, (x * 2).grad_fn.name()
     (None, 'MulBackward0')
     """
-    needs_grad(self)
-    if self.node is not None:
-        note_result(self.node, self.output_nr, self)
+    if not collects(self) or self.node is None:
+        return None
+    note_result(self.node, self.output_nr, self)
     return shown(self.node)
 
 
@@ -37,9 +44,9 @@ def _get_requires_grad(Tensor self):
     >>> x.requires_grad, (x * 2).requires_grad, x.detach().requires_grad
     (True, True, False)
     """
-    if self.base is not None and self.view_version != version_of(self) and needs_grad(self.base):
+    if self.base is not None and self.view_version != version_of(self) and collects(self.base):
         return True                     # a view that must not be used any more (its base was written to) still answers
-    return needs_grad(self) != 0
+    return collects(self)
 
 
 def _set_requires_grad(Tensor self, value):
@@ -142,7 +149,7 @@ def retain_grad(Tensor self):
     >>> y.grad
     tensor([6., 6.])
     """
-    if not needs_grad(self):
+    if not collects(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if self.node is None or self.flags & RETAIN_GRAD:
         return
@@ -193,7 +200,7 @@ def register_hook(Tensor self, hook):
     tensor([10., 10.])
     >>> handle.remove()
     """
-    if not needs_grad(self):
+    if not collects(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     extras = _extras(self)
     if self.node is None:
@@ -220,7 +227,7 @@ def register_post_accumulate_grad_hook(Tensor self, hook):
     tensor([1., 1.])
     >>> handle.remove()
     """
-    if not needs_grad(self):
+    if not collects(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self.node is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")

@@ -25,7 +25,7 @@ from libc.string cimport memcpy, strcmp
 from rushlight._core.device cimport element, to_host, to_place
 from rushlight._core.device import let_wait, pinned_copy, pointer_owner, stream_of, wait_for_stream
 from rushlight._core.operator cimport clone, convert, promote, resolve
-from rushlight._core.tape cimport grad_enabled, needs_grad
+from rushlight._core.tape cimport collects, grad_enabled, needs_grad
 from rushlight._core.tensor cimport *
 from rushlight._core.tensor import add_method, not_a_dtype, set_slot
 
@@ -290,13 +290,13 @@ def _int(Tensor t):
 
 
 def _float(Tensor t):
-    if grad_enabled() and needs_grad(t):
+    if grad_enabled() and collects(t):
         warn_scalar_of_grad()
     return float(real(single(t), "double"))
 
 
 def _complex(Tensor self):
-    if grad_enabled() and needs_grad(self):
+    if grad_enabled() and collects(self):
         warn_scalar_of_grad()
     return complex(single(self))
 

@@ -87,7 +87,7 @@ def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, co
     stream: for a tensor on a GPU the consumer's stream, which is made to wait for what was queued here (1: the driver's legacy stream, also
     None; -1: nobody waits).
     """
-    if needs_grad(self):
+    if collects(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self.flags & CONJ:
         raise BufferError("Can't export tensors with the conjugate bit set")
@@ -235,7 +235,7 @@ def __cuda_array_interface__(Tensor self):
         raise AttributeError(
             f"Can't get __cuda_array_interface__ on non-CUDA tensor type: {type_string(self)} If CUDA data is required use tensor.cuda() to copy "
             "tensor to device memory.")
-    if needs_grad(self):
+    if collects(self):
         raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad. If gradients aren't required, use var.detach() "
                            "to get Variable that doesn't require grad.")
     if self.code not in _TYPE_LETTERS:

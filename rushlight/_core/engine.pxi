@@ -371,7 +371,8 @@ def depends_on_others(outputs, inputs):
         if type(node) is AccumulateGrad and node not in own or type(node) is not AccumulateGrad and node in own:
             return True
         seen.add(node)
-        stack.extend(node.next)
+        if node.dual != ONLY:
+            stack.extend(node.next)
     return False
 
 
@@ -478,7 +479,7 @@ cdef tuple _roots(tuple outputs, grads, int64_t examples=0):
     for out in outputs:
         grad = None if grads is None else grads[i]
         if isinstance(out, Tensor):
-            node = edge(out)
+            node = edge(out) if collects(out) else None
             if node is None:
                 raise RuntimeError(
                     f"element {i} of tensors does not require grad and does not have a grad_fn\n"

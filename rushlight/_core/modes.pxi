@@ -8,7 +8,7 @@ cdef enum:
 
 cdef inline int asked(ThreadState* state) noexcept:
     """What the grad modes say; inference_mode records nothing all the same."""
-    return state.grad or (state.inference & GRAD_ASKED) != 0
+    return state.grad & 1 or (state.inference & GRAD_ASKED) != 0
 
 
 cdef inline void ask(ThreadState* state, bint on) noexcept:
@@ -16,7 +16,7 @@ cdef inline void ask(ThreadState* state, bint on) noexcept:
     if state.inference & MODE_ON:
         state.inference = MODE_ON | (GRAD_ASKED if on else 0)
     else:
-        state.grad = on
+        state.grad = 1 if on else FORWARD if dual_level else 0
 
 
 def is_grad_enabled():

@@ -205,7 +205,7 @@ cdef object element_of(Tensor t, int code):
         raise ValueError(
             "only one element tensors can be converted to Python scalars\n  A list of tensors becomes one tensor with stack() or cat()."
         )
-    if grad_enabled() and needs_grad(t):
+    if grad_enabled() and collects(t):
         warn_scalar_of_grad()
     return item(t)
 

@@ -201,7 +201,7 @@ cdef class FunctionNode(Node):
     cdef list outputs                  # the same of each output
     cdef list saved
     cdef readonly tuple to_save, dirty_tensors, non_differentiable, saved_for_forward
-    cdef public bint materialize_grads
+    cdef public bint materialize_grads, in_jvp
     cdef public tuple needs_input_grad
 
     def __cinit__(self, *args, **kwargs):
@@ -237,8 +237,10 @@ cdef class FunctionNode(Node):
 
     @property
     def saved_tensors(self):
-        """What save_for_backward kept."""
+        """What save_for_backward kept; in jvp what save_for_forward did, where that was called."""
         cdef Saved s
+        if self.in_jvp and self.saved_for_forward is not None:
+            return self.saved_for_forward
         if self.saved is None:
             if self.released:
                 unpack(None, self)
@@ -329,6 +331,8 @@ def finish_function(FunctionNode ctx, tuple args, outputs, bint record):
             saved.append(save_result(t, number) if number >= 0 and t.node is ctx else save(t))
         ctx.saved = saved
         ctx.to_save = None
+    if not thread_state().modes & MODE_SHAPES:
+        ctx.saved_for_forward = None            # nobody will ask for tangents
     return results[0] if single else tuple(results)
 
 
@@ -416,6 +420,8 @@ def identity(Tensor t):
     node = Identity.__new__(Identity)
     node.label = "AliasBackward0"
     link1(node, t)
+    if node.dual:
+        node.dual = ALSO
     set_history(out, node, 0)
     return out
 

@@ -161,7 +161,7 @@ cdef Tensor from_buffer(object source, int code, int64_t count, int64_t offset):
 
 cdef int check_exportable(Tensor t) except -1:
     """PyTorch's errors for tensors that NumPy cannot see."""
-    if thread_state().grad and needs_grad(t):
+    if thread_state().grad and collects(t):
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if t.place:
         raise TypeError(f"can't convert {device_of(t.place)} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
@@ -271,7 +271,7 @@ cdef int _get_buffer(object self, Py_buffer *view, int flags) except -1:
     cdef View exporter
     if t.place:
         raise BufferError(f"the tensor lies on '{device_of(t.place)}'; copy it to the CPU first, with tensor.cpu()")
-    if needs_grad(t) or t.flags & (CONJ | NEG) or t.code not in _FORMATS:
+    if collects(t) or t.flags & (CONJ | NEG) or t.code not in _FORMATS:
         raise BufferError(f"this tensor ({dtype_of(t.code)}) cannot be seen as a buffer: detach, resolve or convert it first")
     exporter = View.__new__(View)
     exporter.tensor = t

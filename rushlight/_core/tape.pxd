@@ -38,6 +38,10 @@ cdef class LibraryNode(Node):
     cdef list shapes           # of the tensor inputs: (shape, dtype code)
 
 # -- does it record? --
+cdef enum:
+    FORWARD = 2                                    # of ThreadState.grad: no_grad within a dual level
+cdef bint any_duals                                # has this process ever made a dual tensor?
+cdef int needs_grad_among_duals(Tensor t) except -1
 cdef int refresh_view(Tensor t) except -1          # after a write to the base or another view: find the view's new node
 
 cdef inline bint grad_enabled() noexcept:
@@ -49,10 +53,15 @@ cdef inline bint differentiable(int code) noexcept:
 cdef inline int needs_grad(Tensor t) except -1:
     if t.base is not None and t.view_version != version_of(t):
         refresh_view(t)
+    if any_duals:
+        return needs_grad_among_duals(t)
     if t.node is not None or t.flags & REQUIRES_GRAD:
         return True
     # a view of such a base, itself without history, is said to need one, but nothing collects it
     return t.base is not None and (t.base.node is not None or t.base.flags & REQUIRES_GRAD)
+
+# does a program see that it needs a gradient? (needs_grad also says so of what is recorded for its tangent alone)
+cdef bint collects(Tensor t) except -1
 
 # -- recording --
 cdef Node edge(Tensor t)                           # the node that collects t's gradient, or None

@@ -5,7 +5,7 @@ LibraryNode.
 Compiled because a recorded call passes here several times and each pass must cost nanoseconds; it holds no arithmetic
 on elements. The chapters are included files: saved.pxi, inplace.pxi, engine.pxi, engine_hooks.pxi, nodes.pxi (Function, LibraryNode),
 seen.pxi (Node's Python side),
-attributes.pxi (Tensor's), modes.pxi.
+attributes.pxi (Tensor's), modes.pxi, forward.pxi (dual tensors).
 """
 
 import os
@@ -69,6 +69,8 @@ cdef inline int _number(Node node, uint64_t newest) except -1:
     state.sequence = n + ROOM
     if node.n_outputs == 0:
         node.n_outputs = 1
+    if any_duals:
+        node.dual = _dual_behind(node.next)
     if state.modes & MODE_ANOMALY:
         _remember_traceback(node)
     if state.beside:
@@ -294,6 +296,7 @@ include "nodes.pxi"
 include "seen.pxi"
 include "attributes.pxi"
 include "modes.pxi"
+include "forward.pxi"
 
 name_type(AccumulateGrad, b"AccumulateGrad", b"AccumulateGrad")
 name_type(Node, b"rushlight.autograd.graph.Node", b"torch.autograd.graph.Node")

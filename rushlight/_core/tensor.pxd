@@ -102,7 +102,7 @@ cdef enum:
     MODE_NODES = 128     # a TorchDispatchMode is active: tell it of backward steps
 
 ctypedef struct ThreadState:
-    int grad          # operators are recorded
+    int grad          # operators are recorded; FORWARD: those on dual tensors
     int inference     # inference_mode is active
     uint32_t modes    # MODE_ bits: zero is the fast path
     uint64_t sequence # number of the next node
@@ -192,6 +192,7 @@ cdef class Node:
     cdef list numbers              # the inputs' output numbers; None when all are 0
     cdef uint64_t sequence         # nodes are numbered in order of recording: a node's inputs have smaller numbers
     cdef int n_outputs
+    cdef int8_t dual               # does a dual tensor lie behind it? ALSO, ONLY (see forward.pxi)
     cdef bint released             # saved values are gone (backward ran without retain_graph)
     cdef list pre_hooks
     cdef list post_hooks

@@ -176,7 +176,7 @@ cdef Node view_node(str label, object shape, Node source, int number, uint64_t s
     """The node of a view of source's result: a reshape of that shape, or the transposition of a matrix (shape None)."""
     cdef ViewNode node = ViewNode.__new__(ViewNode)
     node.label, node.kind, node.shape, node.d1, node.n_outputs, node.sequence = label, TRANSPOSE if shape is None else RESHAPE, shape, 1, 1, sequence
-    node.next = (source,)
+    node.next, node.dual = (source,), source.dual
     node.numbers = [number] if number else None
     return node
 

@@ -1,9 +1,9 @@
 """Forward mode: dual tensors that carry a tangent beside their value.
 
-A dual tensor is recorded like any other; its tangent is computed when it is asked for, by one walk through the recorded graph from
-the dual tensors to it. A pointwise or rowwise call has a kernel for its tangents, derived from its gradient's; products, views and copies
-are linear in what they are of; any other call's tangent is the derivative of its backward step, which is linear as well. So every
-operator with a gradient to second order works, and computations under ``no_grad`` carry no tangent.
+A dual tensor is recorded, under ``no_grad`` too, though it needs no gradient for that; its tangent is computed when it is asked for, by
+one walk through the recorded graph from the dual tensors to it. A pointwise or rowwise call has a kernel for its tangents, derived from
+its gradient's; products, views and copies are linear in what they are of; any other call's tangent is the derivative of its backward step,
+which is linear as well. So every operator with a gradient to second order works.
 """
 
 from collections import namedtuple
@@ -43,6 +43,7 @@ def enter_dual_level():
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     _levels.append([])
     _noting.__enter__()
+    tape.open_dual_level(True)
     return len(_levels) - 1
 
 
@@ -61,6 +62,7 @@ def exit_dual_level(*, level=None):
             "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
         )
     _levels.pop()
+    tape.open_dual_level(False)
     _noting.__exit__()
 
 
@@ -112,9 +114,9 @@ def make_dual(tensor, tangent, *, level=None):
         )
     if tensor.stride() != tangent.stride():
         tangent = tensor.new_empty_strided(tensor.shape, tensor.stride(), dtype=tangent.dtype).copy_(tangent)  # in the tensor's layout
-    source = tape.identity(tensor)
+    source = tape.dual(tensor)
     _levels[-1].append((source, tangent))
-    return tape.identity(source)  # no leaf, which could not be written to in place
+    return tape.dual(source)  # which may be written to in place
 
 
 def unpack_dual(tensor, *, level=None):
@@ -135,7 +137,7 @@ def unpack_dual(tensor, *, level=None):
 def _unpack(tensor, recorded):
     """recorded: can the tangent be differentiated in its turn (None: where it depends on more than the dual tensors)?
     """
-    pairs = _levels[-1] if _levels and tensor.requires_grad else []
+    pairs = _levels[-1] if _levels and tape.carries(tensor) else []
     pairs = [(d, t) for d, t in pairs if tape.depends_on(tensor, d)]
     if not pairs:
         return UnpackedDualTensor(tensor, None)

@@ -138,7 +138,7 @@ def run(cls, args, kwargs):
     """One recorded call of a Function on plain tensors."""
     ctx = cls._backward_cls()
     record = tape.begin_function(ctx, args)
-    before = tape.set_grad(False)
+    before = tape.pause_recording()
     try:
         if cls.setup_context is Function.setup_context:
             outputs = cls.forward(ctx, *args, **kwargs)
@@ -146,7 +146,7 @@ def run(cls, args, kwargs):
             outputs = cls.forward(*args)
             cls.setup_context(ctx, args, outputs)
     finally:
-        tape.set_grad(before)
+        tape.resume_recording(before)
     return tape.finish_function(ctx, args, outputs, record)
 
 
@@ -183,11 +183,11 @@ def once_differentiable(backward):
     @functools.wraps(backward)
     def wrapper(ctx, *grads):
         recorded = tape.is_grad_enabled()
-        before = tape.set_grad(False)
+        before = tape.pause_recording()
         try:
             outputs = backward(ctx, *grads)
         finally:
-            tape.set_grad(before)
+            tape.resume_recording(before)
         sources = tuple(g for g in grads if isinstance(g, Tensor) and g.requires_grad)
         if not recorded or not sources:
             return outputs

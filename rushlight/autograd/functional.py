@@ -1,5 +1,7 @@
 """Derivatives of functions of tensors: jacobian, hessian, and products with them."""
 
+import contextlib
+
 from .._core import tape
 from .._core.tensor import Tensor, _dtype_by_code
 from . import grad as _grad
@@ -172,6 +174,16 @@ class noting_shapes:
         tape.set_mode_bit(_SHAPES, self.before)
 
 
+@contextlib.contextmanager
+def _pause():
+    """A block that records nothing, not even what dual tensors are used for."""
+    before = tape.pause_recording()
+    try:
+        yield
+    finally:
+        tape.resume_recording(before)
+
+
 def pushforward(outputs, inputs, tangents, create_graph, strict=False):
     """J v for outputs computed from inputs.
 
@@ -179,7 +191,7 @@ def pushforward(outputs, inputs, tangents, create_graph, strict=False):
     without shapes is walked backwards twice.
     """
     if not strict:
-        with noting_shapes(), set_grad_enabled(create_graph):
+        with noting_shapes(), enable_grad() if create_graph else _pause():
             found = tape.push(tuple(outputs), tuple(inputs), tuple(tangents), _transpose)
         if found is not None:
             return tuple(o.new_zeros(o.shape) if f is None else f for f, o in zip(found, outputs))
@@ -224,7 +236,11 @@ def _by_jvp(cls, ctx, tangents):
         directions = [
             _blank(m[0], m[1], device).detach() if d is None and m is not None else d for d, m in zip(directions, ctx.arguments())
         ]
-    results = cls.jvp(ctx, *directions)
+    ctx.in_jvp = True
+    try:
+        results = cls.jvp(ctx, *directions)
+    finally:
+        ctx.in_jvp = False
     ctx.__dict__.update(kept)
     return list(results) if isinstance(results, tuple) else [results]
 

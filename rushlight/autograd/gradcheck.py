@@ -102,7 +102,7 @@ def _forward(func, inputs, wrt):
             one[k] = 1.0
             with forward_ad.dual_level():
                 moved = list(inputs)
-                moved[index] = forward_ad.make_dual(inputs[index].detach(), _from_reals(one, inputs[index]))
+                moved[index] = forward_ad.make_dual(inputs[index], _from_reals(one, inputs[index]))
                 tangents = [forward_ad._unpack(o, False) for o in _outputs_of(func, moved)]
                 columns[index].append(
                     [[0.0] * _count(t.primal) if t.tangent is None else _reals(t.tangent) for t in tangents]

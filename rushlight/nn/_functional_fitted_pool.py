@@ -5,7 +5,7 @@ import operator
 
 import rushlight as torch
 
-from .._core.tape import state_second
+from .._core.tape import records, state_second
 from .._core.tensor import rename
 from ..ops import pool, pool_sides
 from ..ops._define import compiled_in, planned, visible
@@ -117,7 +117,7 @@ def _max_of_windows(input, wanted, return_indices):
     rank = len(wanted)
     place = _places_of_elements(tuple(input.shape[-rank:]), tuple(wanted), input.device)
     windows = input.flatten(-rank).index_select(-1, place.flatten()).unflatten(-1, tuple(place.shape))
-    if not return_indices and not (input.requires_grad and torch.is_grad_enabled()):
+    if not return_indices and not records(input):
         return windows.amax(-1), None
     values, chosen = windows.max(-1)  # amax would share the gradient among equals
     return values, place.expand(*values.shape, -1).gather(-1, chosen.unsqueeze(-1)).squeeze(-1) if return_indices else None
@@ -147,7 +147,7 @@ def _adaptive_max_pool(rank, input, output_size, return_indices):
     if windows is not None and (return_indices or len(windows.taps) > FEW_TAPS):
         values, places = _max_side_by_side(input, windows, return_indices)
     elif windows is not None:
-        values = pool.largest(input, windows, input.requires_grad and torch.is_grad_enabled())
+        values = pool.largest(input, windows, records(input))
     else:
         values, places = _max_of_windows(input, wanted, return_indices)
     if values.requires_grad:

@@ -4,6 +4,7 @@ import math
 
 import rushlight as torch
 
+from .._core.tape import records
 from .._core.tensor import rename
 from ..ops import _windows, pool
 from ..ops._define import compiled_in, planned, visible
@@ -104,7 +105,7 @@ def _max_pool(rank, input, kernel_size, stride, padding, dilation, ceil_mode, re
     windows = _max_windows(rank, name, input, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
         return pool.largest_with_places(input, windows)
-    return pool.largest(input, windows, input.requires_grad and torch.is_grad_enabled())
+    return pool.largest(input, windows, records(input))
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):

@@ -13,7 +13,7 @@ from .._core import random as _core
 from .._core import tensor as _tensor
 from .._core.convert import leaf
 from .._core.operator import deliver_new, deliver_out, dtype_name
-from .._core.tape import is_grad_enabled
+from .._core.tape import records
 from . import arithmetic, reduction
 from ._define import composite, library
 from ._expect import expect
@@ -50,7 +50,7 @@ def _filler(function):
     """
 
     def call(self, *args, **kwargs):
-        if self.grad_fn is not None and is_grad_enabled():
+        if records(self) and not (self.is_leaf and self.requires_grad):
             return self.copy_(function(empty_like(self.detach()), *args, **kwargs))
         return function(self, *args, **kwargs)
 

@@ -8,7 +8,7 @@ import functools
 
 from .._core import recurrent as core
 from .._core import tensor as _tensor
-from .._core.tape import is_grad_enabled, run_grad
+from .._core.tape import is_grad_enabled, records, run_grad
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
@@ -342,5 +342,5 @@ def run_layer(input, hidden, cell, w_ih, w_hh, b_ih, b_hh, w_hr, mode, sizes, re
         return tuple(shape.cast(x, hidden.dtype) for x in run_layer(*wide, None, mode, sizes, reverse))
     if not fits(input, hidden, w_hr):
         return composed(*tensors, mode, sizes, reverse, w_hr)
-    keep = [] if is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors) else None
+    keep = [] if records(*tensors) else None
     return layer(*tensors, mode, tuple(sizes), reverse, keep)

@@ -6,6 +6,7 @@ from .._core import indexing as _indexing
 from .._core import operator as _operator
 from .._core import sorting as core
 from .._core import tensor as _tensor
+from .._core.tape import records
 from . import comparison, creation, gather, joining, movement, reduction, shape
 from ._define import composite, integer, library
 from ._outputs import elementwise, exact, sharing
@@ -277,7 +278,7 @@ def _(grad, name):
 
 def _result(input, name, values, *rest):
     """The values, and what else was asked for. Where gradients are recorded the values say that they have none."""
-    if input.requires_grad:
+    if records(input):
         label = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
         values = _tensor.rename(_without_derivative(input, values, name), label)
     found = (values, *(r for r in rest if r is not None))

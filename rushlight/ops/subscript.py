@@ -11,6 +11,7 @@ from .._core import callbacks
 from .._core import indexing as core
 from .._core import tensor as _tensor
 from .._core.operator import dtype_name
+from .._core.tape import records
 from . import arithmetic, comparison, creation, shape
 from ._define import Entry, library, registry
 from ._indexed import write, writing
@@ -313,7 +314,7 @@ def _setitem(input, key, value):
 
 def _fills(input, mask):
     """Is writing a number at a mask a masked_fill, of which nothing is recorded?"""
-    return mask.dtype is _bool and mask.shape == input.shape and input.dtype in _WIDE and not input.requires_grad
+    return mask.dtype is _bool and mask.shape == input.shape and input.dtype in _WIDE and not records(input)
 
 
 def _value(value, input):

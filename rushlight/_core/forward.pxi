@@ -1,0 +1,83 @@
+# Dual tensors: what autograd/forward_ad.py needs of the tape. Included in tape.pyx.
+#
+# A dual tensor is recorded, so that its tangent can follow from the graph; it needs no gradient for that. So a node remembers whether dual
+# tensors lie behind it, and whether anything else does: what has nothing else shows no history, and no backward pass starts from it. Under
+# no_grad within a level (ThreadState.grad is FORWARD then) calls on dual tensors are recorded still, as ONLY, and no other calls.
+
+cdef enum:
+    ALSO = 1             # of Node.dual: tensors that need a gradient lie behind it, and dual ones
+    ONLY = 2             # dual ones alone
+
+cdef bint dual_level = False     # is a level open?
+
+
+cdef int needs_grad_among_duals(Tensor t) except -1:
+    """needs_grad, in a process with dual tensors: those say so while their level is open."""
+    cdef Node node = t.node
+    if node is None and not t.flags & REQUIRES_GRAD and t.base is not None:
+        return needs_grad_among_duals(t.base)     # (such a view's own gradient is collected by nothing)
+    if node is not None and node.dual:
+        return dual_level or node.dual == ALSO
+    return (node is not None or t.flags & REQUIRES_GRAD) and thread_state().grad != FORWARD
+
+
+cdef int8_t _dual_behind(tuple nexts) noexcept:
+    """What Node.dual is for a call on these."""
+    cdef bint dual = False, other = False
+    cdef Node n
+    for n in nexts:
+        if n is not None:
+            dual |= n.dual != 0
+            other |= n.dual != ONLY
+    return 0 if not dual else ONLY if not other or thread_state().grad == FORWARD else ALSO
+
+
+def dual(Tensor t):
+    """t as a dual tensor: under a node of its own, behind which t's history is, if it has one."""
+    global any_duals
+    cdef Tensor out = alias(t)
+    cdef Identity node = Identity.__new__(Identity)
+    any_duals = True
+    node.label = "AliasBackward0"
+    link1(node, t)
+    if not node.dual:
+        node.dual = ALSO if node.next[0] is not None else ONLY
+    set_history(out, node, 0)
+    return out
+
+
+def open_dual_level(bint on):
+    """Opens or closes the level in which dual tensors are recorded."""
+    global dual_level
+    cdef ThreadState* state = thread_state()
+    dual_level = on
+    if not state.inference and state.grad != 1:
+        state.grad = FORWARD if on else 0
+
+
+def records(*tensors):
+    """Is a call on these tensors recorded (None and other values need no gradient)?"""
+    cdef object t
+    if grad_enabled():
+        for t in tensors:
+            if isinstance(t, Tensor) and (needs_grad(<Tensor>t) or type(t) is not Tensor and t.requires_grad):    # (a batch answers itself)
+                return True
+    return False
+
+
+def carries(Tensor t):
+    """Is t recorded, be it for a tangent alone?"""
+    return needs_grad(t) != 0
+
+
+def pause_recording():
+    """Records nothing, not even dual tensors, until ``resume_recording(what this returned)``."""
+    cdef ThreadState* state = thread_state()
+    cdef int before = state.grad
+    state.grad = 0
+    return before
+
+
+def resume_recording(int before):
+    """Ends what pause_recording began."""
+    thread_state().grad = before
