@@ -15,7 +15,6 @@ interpreter sees it first, with itself taken off the stack, so that what it call
 2
 """
 
-import contextlib
 import functools
 import threading
 
@@ -306,16 +305,17 @@ class TorchFunctionMode:
         return func(*args, **(kwargs or {}))
 
 
-@contextlib.contextmanager
-def without_told():
+class without_told:
     """Within this context no dispatch mode is told of anything. Gives their interpreters."""
-    before = _state.interpreters
-    _state.interpreters = [i for i in before if not hasattr(i, "told")]
-    _tell_core()
-    try:
-        yield [i for i in before if hasattr(i, "told")]
-    finally:
-        _state.interpreters = before
+
+    def __enter__(self):
+        self.before = _state.interpreters
+        _state.interpreters = [i for i in self.before if not hasattr(i, "told")]
+        _tell_core()
+        return [i for i in self.before if hasattr(i, "told")]
+
+    def __exit__(self, *error):
+        _state.interpreters = self.before
         _tell_core()
 
 

@@ -86,7 +86,7 @@ def is_amd():
 
 def _read(*path, limit=-1):
     try:
-        with open(os.path.join(*path), encoding="ascii", errors="replace") as file:
+        with open(os.path.join(*path), encoding="utf-8", errors="replace") as file:
             return file.read(limit)
     except OSError:
         return ""

@@ -588,7 +588,6 @@ callbacks.register(view_dtype=lambda x, kind: _view_dtype(x, {float: _names["flo
 def _attribute(name, value, about):
     def get(input):
         return value
-
     example = f">>> torch.ones(2).{name} is {value!r}\nTrue" if value is None else f">>> torch.ones(2).{name}\n{value!r}"
     _tensor.add_method(name, property(get, doc=f"{about}\n\n{example}"))
 

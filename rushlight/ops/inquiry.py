@@ -1,7 +1,6 @@
 """Questions about tensors: what they are, whether they are equal, and where their memory is."""
 
 import itertools
-import mmap
 import os
 import warnings
 import weakref
@@ -384,6 +383,8 @@ def share_memory_(input):
     (True, True)
     """
     if input.numel() and not is_shared(input):
+        import mmap
+
         file, n_bytes = os.memfd_create("rushlight"), input.numel() * input.dtype.itemsize
         os.ftruncate(file, n_bytes)
         moved = frombuffer(mmap.mmap(file, n_bytes), dtype=input.dtype)
