@@ -13,7 +13,7 @@ cdef enum:
     MOST_INNER = 1536   # of a chain of additions, and of a panel
     LINE = 64
     PAGE = 4096         # rows so far apart fall upon each other in one set of the first-level cache
-    FAR = 2048          # bytes from row to row, from which rows of b fall upon each other in the sets of the first-level cache
+    FAR = 256           # bytes from row to row, from which rows of b are packed: in a panel they lie on few pages, and apart in a cache's sets
 
 cdef Skinny _skinny[21]
 
@@ -45,7 +45,7 @@ cdef int _load_skinny(Skinny* target, int code, str group) except -1:
 
 
 cdef inline bint _packs(bint turns, Matrix b, int64_t itemsize) noexcept nogil:
-    """Are columns of b packed? Rows are read where they lie, unless they fall upon each other in the cache."""
+    """Are columns of b packed? Short rows are read where they lie."""
     return turns and (b.column != itemsize or b.row >= FAR)
 
 

@@ -155,6 +155,10 @@ class SkinnyWriter(Writer):
         start = fn.emit(f"ptrtoint ptr {first} to i64")
         offsets = ["0", *(fn.emit(f"sub i64 {fn.emit(f'ptrtoint ptr {row} to i64')}, {start}") for row in others)]
         sums = self._sums(fn, rows, self.vectors)
+        for i in range(rows):  # all at once: a loop that fetched a row at a turn would have more addresses than registers
+            place = at(fn, "%sums", fn.emit(f"mul i64 %stride, {i}"))
+            for line in range(0, s.columns * s.sum_bytes, LINE):
+                fn.call("llvm.prefetch.p0", "void", f"ptr {at(fn, place, line)}", "i32 1", "i32 3", "i32 1")
 
         def prefetch(fn, unit):
             place = at(fn, "%soon", fn.emit(f"mul i64 {unit}, %soonstep"))
