@@ -11,7 +11,7 @@ from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, compiled_in, composite, integer, library, planned, pointwise, registry, state_out
 from ._outputs import elementwise, exact, sharing
-from .index import zeros_of
+from .index import title, zeros_of
 
 _PRODUCT_OUT = exact("tensordot: Expected the output tensor to have dtype {Has}, but got an output tensor with dtype {Given}")
 
@@ -337,6 +337,8 @@ def linalg_cross(input, other, *, dim=-1):
     for x in (input, other):
         if x.size(dim) != 3:
             raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.size(dim)} and {other.size(dim)}")
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"expected scalar type {title(input)} but found {title(other)}\n  [linalg.cross] Convert one of them.")
     return registry["cat"].operator(_cross(*(shape.narrow(x, dim, i, 1) for x in (input, other) for i in range(3))), dim)
 
 

@@ -412,7 +412,8 @@ def renorm(input, p, dim: integer, maxnorm):
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
     dim = _wrap(dim, input.ndim)
     size = statistics.norm(input, p, tuple(d for d in range(input.ndim) if d != dim), True)
-    return rename(input * masks.where(size > maxnorm, maxnorm / (size + 1e-7), 1.0), "RenormBackward0")
+    factor = masks.where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+    return rename(arithmetic.mul(shape.contiguous(input), factor), "RenormBackward0")
 
 
 @rowwise(where="", floating=True, label="Cdist")
